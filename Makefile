@@ -1,0 +1,207 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# Every entry point of Loom. `make help` lists them.
+#
+#   BUILD=DIR   where objects and binaries go (default: build, build-asan, ...)
+#   SAN=asan    address and undefined-behaviour sanitizers; SAN=tsan: threads
+#   WERROR=1    warnings are errors
+#   PREFIX=DIR  where `make install` puts things (default /usr/local); DESTDIR is honoured
+
+.DEFAULT_GOAL := all
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules
+SHELL := /bin/bash
+
+VERSION := 0.1.0
+SAN ?=
+BUILD ?= build$(if $(SAN),-$(SAN))
+PREFIX ?= /usr/local
+BINDIR := $(PREFIX)/bin
+DATADIR := $(PREFIX)/share/loom
+INSTALL ?= install
+
+# ---- flags ------------------------------------------------------------------------------------
+
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+ifeq ($(origin AR),default)
+AR := gcc-ar
+endif
+
+PKGS := libevent libevent_pthreads yajl libmariadb nanomsg libsodium libcurl
+PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
+PKG_LIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lzookeeper_mt
+CHECK_CFLAGS := $(shell pkg-config --cflags check 2>/dev/null)
+CHECK_LIBS := $(shell pkg-config --libs check 2>/dev/null)
+
+WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wformat=2 -Wundef -Wvla \
+	-Wcast-qual -Wwrite-strings -Wimplicit-fallthrough -Wswitch-enum
+ifneq ($(findstring clang,$(CC)),clang)
+WARN += -Wduplicated-cond -Wlogical-op
+endif
+ifeq ($(WERROR),1)
+WARN += -Werror
+endif
+
+HARDEN := -fno-common -fstack-protector-strong -fstack-clash-protection -ftrivial-auto-var-init=zero
+ifeq ($(SAN),)
+OPT := -O2 -g
+HARDEN += -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3
+WARN += -Wnull-dereference
+else ifeq ($(SAN),asan)
+# -Wnull-dereference and _FORTIFY_SOURCE give false answers together with the sanitizers.
+OPT := -O1 -g -fno-omit-frame-pointer
+SANFLAGS := -fsanitize=address,undefined -fno-sanitize-recover=all
+else ifeq ($(SAN),tsan)
+OPT := -O1 -g -fno-omit-frame-pointer
+SANFLAGS := -fsanitize=thread
+else
+$(error SAN=$(SAN) is not known; use SAN=asan or SAN=tsan)
+endif
+
+LOOM_CPPFLAGS := -I. -D_GNU_SOURCE -DTHREADED -DLOOM_VERSION='"$(VERSION)"' \
+	-DLOOM_DATADIR='"$(DATADIR)"' $(PKG_CFLAGS)
+LOOM_CFLAGS := -std=gnu17 $(OPT) $(WARN) $(HARDEN) $(SANFLAGS) -fPIE -pthread
+LOOM_LDFLAGS := $(SANFLAGS) -pie -pthread -Wl,-z,relro,-z,now -Wl,--as-needed
+
+COMPILE = $(CC) $(LOOM_CPPFLAGS) $(CPPFLAGS) $(LOOM_CFLAGS) $(CFLAGS)
+LINK = $(CC) $(LOOM_CFLAGS) $(CFLAGS) $(LOOM_LDFLAGS) $(LDFLAGS)
+
+# ---- what there is to build -------------------------------------------------------------------
+
+# sources DIR: every .c file under DIR; nothing when DIR does not exist
+sources = $(sort $(shell find $(1) -name '*.c' 2>/dev/null))
+objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
+
+LIB := $(BUILD)/libloom.a
+LIB_OBJS := $(call objects,$(call sources,common))
+
+# a folder of services/ that has a main.c makes one binary
+SERVICES := $(patsubst services/%/main.c,%,$(wildcard services/*/main.c))
+binary_name = $(if $(filter cli,$(1)),loom,loom-$(1))
+service_objs = $(call objects,$(sort $(wildcard services/$(1)/*.c)))
+BINS := $(foreach s,$(SERVICES),$(BUILD)/bin/$(call binary_name,$(s)))
+
+SUPPORT_OBJS := $(call objects,$(wildcard tests/support/*.c))
+UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/unit/test_*.c))
+INTEGRATION_TESTS := $(patsubst tests/integration/%.c,$(BUILD)/tests/integration/%,\
+	$(wildcard tests/integration/test_*.c))
+
+# test_api_x.c is about services/api: it sees that folder's headers and links its objects
+test_service = $(strip $(if $(filter test_api_%,$(1)),api) $(if $(filter test_scheduler_%,$(1)),scheduler) \
+	$(if $(filter test_provisioner_%,$(1)),provisioner) $(if $(filter test_gateway_%,$(1)),ui-gateway) \
+	$(if $(filter test_cli_%,$(1)),cli))
+test_extra = $(if $(1),$(filter-out %/main.o,$(call service_objs,$(1))))
+
+.PHONY: all lib test-binaries
+all: $(LIB) $(BINS) ## build the library and every program (the default)
+lib: $(LIB)
+test-binaries: $(UNIT_TESTS) $(INTEGRATION_TESTS)
+
+# ---- rules ------------------------------------------------------------------------------------
+
+export LOOM_BUILD_FLAGS := $(CC) $(LOOM_CPPFLAGS) $(CPPFLAGS) $(LOOM_CFLAGS) $(CFLAGS) $(LOOM_LDFLAGS) $(LDFLAGS)
+
+$(BUILD)/flags: FORCE
+	@mkdir -p $(@D)
+	@[[ -f $@ && "$$(<$@)" == "$$LOOM_BUILD_FLAGS" ]] || printf '%s\n' "$$LOOM_BUILD_FLAGS" >$@
+
+# Changes whenever a source comes or goes, so that a removed file leaves the archive too.
+$(BUILD)/sources: FORCE
+	@mkdir -p $(@D)
+	@[[ -f $@ && "$$(<$@)" == "$(strip $(LIB_OBJS))" ]] || printf '%s\n' "$(strip $(LIB_OBJS))" >$@
+
+$(BUILD)/obj/tests/%.o: EXTRA_CPPFLAGS = $(CHECK_CFLAGS) -Itests/support \
+	$(addprefix -Iservices/,$(call test_service,$(notdir $*)))
+
+$(BUILD)/obj/%.o: %.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	@echo "  CC    $<"
+	@$(COMPILE) $(EXTRA_CPPFLAGS) -MMD -MP -c -o $@ $<
+
+$(LIB): $(LIB_OBJS) $(BUILD)/sources
+	@mkdir -p $(@D)
+	@echo "  AR    $@"
+	@rm -f $@
+	@$(AR) rcs $@ $(LIB_OBJS)
+
+define service_rule
+$(BUILD)/bin/$(call binary_name,$(1)): $(call service_objs,$(1)) $(LIB)
+	@mkdir -p $$(@D)
+	@echo "  LINK  $$@"
+	@$$(LINK) -o $$@ $(call service_objs,$(1)) $(LIB) $$(PKG_LIBS) $$(LDLIBS)
+endef
+$(foreach s,$(SERVICES),$(eval $(call service_rule,$(s))))
+
+# test_rule KIND,NAME
+define test_rule
+$(BUILD)/tests/$(1)/$(2): $(BUILD)/obj/tests/$(1)/$(2).o $(SUPPORT_OBJS) \
+		$(call test_extra,$(call test_service,$(2))) $(LIB)
+	@mkdir -p $$(@D)
+	@echo "  LINK  $$@"
+	@$$(LINK) -o $$@ $$(filter %.o,$$^) $(LIB) $$(CHECK_LIBS) $$(PKG_LIBS) $$(LDLIBS)
+endef
+$(foreach t,$(notdir $(UNIT_TESTS)),$(eval $(call test_rule,unit,$(t))))
+$(foreach t,$(notdir $(INTEGRATION_TESTS)),$(eval $(call test_rule,integration,$(t))))
+
+-include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
+
+# ---- running ----------------------------------------------------------------------------------
+
+.PHONY: run stop status test unit lint format headers bench install uninstall clean help FORCE
+FORCE:
+
+run: ## install what is missing, build, start a private stack, make a cluster and prove it
+	@+scripts/run
+
+stop: ## stop that stack and clean up after it (PURGE=1: delete its data too)
+	@PURGE='$(PURGE)' scripts/stop
+
+status: ## what of the private stack runs
+	@scripts/status
+
+test: ## all tests, on real servers
+	@tests/run
+
+unit: ## the unit tests only
+	@tests/run unit
+
+lint: ## format, static analysis, dependency law, headers, shell scripts
+	@scripts/lint
+
+format: ## rewrite the C sources with clang-format
+	@find common services tests \( -name '*.c' -o -name '*.h' \) -print0 2>/dev/null | \
+		xargs -0r clang-format-14 -i
+
+# Each header compiles alone.
+headers:
+	@status=0; for h in $$(find common services -name '*.h' 2>/dev/null | sort); do \
+		$(COMPILE) -Werror -Wno-unused-function -fsyntax-only -x c "$$h" || status=1; \
+	done; exit $$status
+
+ifneq ($(wildcard tests/bench/run),)
+bench: all ## measure
+	@tests/bench/run
+endif
+
+# ---- installing -------------------------------------------------------------------------------
+
+install: all ## install programs, plugins, catalog and web files under PREFIX
+	$(INSTALL) -d '$(DESTDIR)$(BINDIR)' '$(DESTDIR)$(DATADIR)'
+	$(if $(BINS),$(INSTALL) -m 755 $(BINS) '$(DESTDIR)$(BINDIR)')
+	scripts/install-tree services/provisioner/plugins '$(DESTDIR)$(DATADIR)/plugins'
+	scripts/install-tree deploy/catalog '$(DESTDIR)$(DATADIR)/catalog'
+	scripts/install-tree services/ui-gateway/web '$(DESTDIR)$(DATADIR)/web'
+
+uninstall: ## remove what `make install` put there
+	rm -f $(foreach b,$(notdir $(BINS)),'$(DESTDIR)$(BINDIR)/$(b)')
+	rm -rf '$(DESTDIR)$(DATADIR)'
+
+clean: ## delete everything built (stop the stack first; its data goes too)
+	@if [[ -d var ]]; then PURGE=1 scripts/stop; fi
+	rm -rf build build-* var-test
+	$(if $(filter-out build build-%,$(BUILD)),rm -rf '$(BUILD)')
+
+help: ## this list
+	@awk -F ':[^#]*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
