@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * config - one row per key; struct fields, defaults, file, LOOM_* environment, flags, --help,
+ * --print-config and --check-config all come from the rows.
+ *
+ * Order: default, file, environment, flags; the last wins. Unknown keys in the file or flags are
+ * errors that name the key and the line. A row points into the service's own struct by offset.
+ * Several tables may be combined (common tables plus the service's own). Start-up thread only.
+ */
+#ifndef LOOM_BASE_CONFIG_H
+#define LOOM_BASE_CONFIG_H
+
+#include "common/base/err.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+enum config_type {
+	CFG_STR,      /* char *, owned by the struct after loading */
+	CFG_INT,      /* int64_t, within [min, max] */
+	CFG_DURATION, /* int64_t milliseconds, within [min, max] ms */
+	CFG_BOOL,     /* bool: true/false/yes/no/1/0 */
+};
+
+enum { CFG_SECRET = 1, CFG_REQUIRED = 2 };
+
+struct config_key {
+	const char *name; /* file key "db_host"; environment LOOM_DB_HOST; flag --db-host */
+	enum config_type type;
+	size_t offset;
+	const char *def; /* in text */
+	int64_t min, max;
+	unsigned flags;
+	const char *doc;
+};
+
+struct config_table {
+	const struct config_key *keys; /* ended by a row with a NULL name */
+	void *base;                    /* the struct the offsets point into */
+};
+
+/* tables ends with a NULL keys. 0, or positive with err filled (err->status 0). */
+LOOM_MUST_CHECK int config_defaults(const struct config_table *tables, struct loom_err *err);
+LOOM_MUST_CHECK int config_load_file(const struct config_table *tables, const char *path,
+                                     struct loom_err *err);
+LOOM_MUST_CHECK int config_load_env(const struct config_table *tables, struct loom_err *err);
+LOOM_MUST_CHECK int config_set(const struct config_table *tables, const char *key,
+                               const char *value, struct loom_err *err);
+LOOM_MUST_CHECK int config_check(const struct config_table *tables, struct loom_err *err);
+void config_print(const struct config_table *tables, FILE *f); /* file format, secrets masked */
+void config_help(const struct config_table *tables, FILE *f);
+void config_fini(const struct config_table *tables); /* frees the strings */
+
+#endif

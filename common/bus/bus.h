@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * bus - messages between services over nanomsg: requests with answers, and notices without.
+ *
+ * Each process binds one inbox (PULL) and pushes to its peers' inboxes. Every message is sealed
+ * with the cluster key (libsodium crypto_secretbox), carries version, verb, id, sender's address
+ * and a time; what does not open, is too old (60 s) or too big (1 MiB) is dropped and counted.
+ * Delivery is a hint: a lost message costs time, never work. A request whose peer is away or does
+ * not answer ends with an error after its timeout at the latest. Loop thread only.
+ */
+#ifndef LOOM_BUS_BUS_H
+#define LOOM_BUS_BUS_H
+
+#include "common/base/config.h"
+#include "common/json/json.h"
+#include "common/net/loop.h"
+
+struct bus;
+struct bus_call; /* a request received, to be answered once */
+
+struct bus_config {
+	char *listen;   /* tcp://127.0.0.1:0: a free port */
+	char *key_file; /* 64 hex digits */
+};
+extern const struct config_key bus_config_keys[]; /* bus_listen cluster_key_file */
+
+LOOM_MUST_CHECK int bus_create(struct loop *l, const struct bus_config *cfg, struct bus **ret,
+                               struct loom_err *err);
+void bus_destroy(struct bus *b); /* pending requests end with an error first */
+const char *bus_address(const struct bus *b);
+
+/* body is borrowed. Answer with bus_answer() now or later, or bus_drop(). */
+typedef void (*bus_handler)(struct bus_call *call, const struct json *body, void *arg);
+void bus_on_request(struct bus *b, const char *verb, bus_handler fn, void *arg);
+void bus_answer(struct bus_call *call, const struct json *body);
+void bus_drop(struct bus_call *call);
+typedef void (*bus_notice_handler)(const struct json *body, void *arg);
+void bus_on_notice(struct bus *b, const char *verb, bus_notice_handler fn, void *arg);
+
+/* error 0 with a body, or -EHOSTUNREACH, -ETIMEDOUT, -ECANCELED with none. Called once. Returns an
+ * id for bus_cancel() (no callback follows then). */
+typedef void (*bus_reply_cb)(int error, const struct json *body, void *arg);
+uint64_t bus_request(struct bus *b, const char *peer, const char *verb, const struct json *body,
+                     int64_t timeout_ms, bus_reply_cb cb, void *arg);
+void bus_cancel(struct bus *b, uint64_t id);
+void bus_notify(struct bus *b, const char *peer, const char *verb, const struct json *body);
+
+#endif

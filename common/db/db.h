@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * db - connections to the one logical MariaDB, statements, and transactions that retry.
+ *
+ * A transaction is a function that may be run again: db_tx() runs it between START TRANSACTION and
+ * COMMIT on a borrowed connection and retries the whole on deadlock, lock wait timeout,
+ * certification failure (1213), a server that is not primary (1047, 1180) or a lost connection
+ * (2006, 2013, 2027), with backoff, until its deadline. If the answer of COMMIT was lost it is "in
+ * doubt": functions are idempotent by a natural key, so db_tx() runs them again, and reports
+ * DB_E_DOUBT only when the deadline ends in that state.
+ *
+ * No session state outlives a transaction (a proxy may move sessions): no user variables, no
+ * GET_LOCK, no temporary tables. All times are epoch milliseconds of the database's own clock.
+ * Blocking: worker threads only. Not reconnecting by itself: a broken connection is dropped.
+ */
+#ifndef LOOM_DB_DB_H
+#define LOOM_DB_DB_H
+
+#include "common/base/config.h"
+
+struct db;      /* one connection, borrowed, used by one thread at a time */
+struct db_pool;
+struct db_result;
+
+enum {
+	DB_OK = 0,
+	DB_E_DUP = 1001, /* duplicate key */
+	DB_E_RETRY,      /* transient: run the whole transaction again (forward it unchanged) */
+	DB_E_DOUBT,      /* commit's answer lost and the deadline passed */
+	DB_E_AWAY,       /* no database within the deadline; nothing was done */
+	DB_E_FATAL,      /* wrong SQL, missing table: a defect, logged once here */
+};
+
+struct db_config {
+	char *host, *socket, *user, *password, *password_file, *name;
+	int64_t port, connections, connect_ms, statement_ms, deadline_ms;
+};
+extern const struct config_key db_config_keys[]; /* db_host db_port db_socket ... */
+
+/* Opens lazily; never fails for an absent server. */
+LOOM_MUST_CHECK int db_pool_create(const struct db_config *cfg, struct db_pool **ret,
+                                   struct loom_err *err);
+void db_pool_destroy(struct db_pool *p);
+bool db_pool_ok(struct db_pool *p); /* can a connection be had and answers SELECT 1 (blocking) */
+
+typedef int (*db_tx_fn)(struct db *db, void *arg);
+
+/* Runs fn as above. fn's 0 commits. DB_E_RETRY from fn retries. Any other value rolls back and is
+ * returned as it is (so a function's own positive codes below 1001 mean "refused, no change"). */
+LOOM_MUST_CHECK int db_tx(struct db_pool *p, db_tx_fn fn, void *arg);
+LOOM_MUST_CHECK int db_tx_deadline(struct db_pool *p, db_tx_fn fn, void *arg, int64_t deadline_ms);
+/* The same without a transaction around it: single consistent reads; retried alike. */
+LOOM_MUST_CHECK int db_read(struct db_pool *p, db_tx_fn fn, void *arg);
+
+/*
+ * Statements, prepared once per connection and text. types: one letter per '?':
+ *   i int64_t   s const char * (NULL is NULL)   b const void *, size_t   n nothing (NULL)
+ * 0 or a DB_E_ code.
+ */
+LOOM_MUST_CHECK int db_exec(struct db *db, const char *sql, const char *types, ...);
+int64_t db_affected(const struct db *db); /* rows changed by the last db_exec */
+LOOM_MUST_CHECK int db_select(struct db *db, struct db_result **ret, const char *sql,
+                              const char *types, ...);
+size_t db_rows(const struct db_result *r);
+bool db_is_null(const struct db_result *r, size_t row, unsigned col);
+const char *db_str(const struct db_result *r, size_t row, unsigned col); /* NULL for NULL */
+size_t db_len(const struct db_result *r, size_t row, unsigned col);
+int64_t db_int(const struct db_result *r, size_t row, unsigned col); /* 0 for NULL */
+void db_result_free(struct db_result *r);
+/* First column of the only row; *ret untouched when there is no row (*found says, may be NULL). */
+LOOM_MUST_CHECK int db_select_int(struct db *db, int64_t *ret, bool *found, const char *sql,
+                                  const char *types, ...);
+/* The database's clock, epoch ms. Constant within one statement; ask once per transaction. */
+LOOM_MUST_CHECK int db_now(struct db *db, int64_t *ret_ms);
+/* A text that is not a statement of a transaction: DDL of migrations. */
+LOOM_MUST_CHECK int db_script(struct db *db, const char *sql);
+const char *db_error(const struct db *db); /* of the last failure */
+const char *db_code_name(int code);
+
+/* Numbered migrations, applied once even when several services start together. */
+struct db_migration {
+	int version; /* 1, 2, 3 ... without gaps; ends with 0 */
+	const char *name;
+	const char *const *statements; /* NULL-terminated; each safe to run again */
+};
+/* Waits for the database up to deadline_ms. 0 or a DB_E_ code with err filled. A schema newer than
+ * the table is accepted (a newer version runs beside this one). */
+LOOM_MUST_CHECK int db_migrate(struct db_pool *p, const struct db_migration *m,
+                               int64_t deadline_ms, struct loom_err *err);
+
+/* Failpoints for tests: LOOM_DB_FAIL="before_commit:1" closes the server connection at that point
+ * of the n-th transaction: before_commit, during_commit (commit sent, answer dropped), after_commit. */
+
+LOOM_DEFINE_CLEANUP(struct db_result *, db_result_free)
+
+#endif

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * http_client - libcurl: one blocking call for threads and command lines, and a streaming fetch on
+ * the loop for the gateway. HTTP only, no redirects, bounded answers.
+ */
+#ifndef LOOM_NET_HTTP_CLIENT_H
+#define LOOM_NET_HTTP_CLIENT_H
+
+#include "common/base/buf.h"
+#include "common/base/err.h"
+#include "common/base/str.h"
+#include "common/net/loop.h"
+
+/* Blocking. Keep one `struct http_conn` per thread to reuse the connection (NULL: a fresh one). */
+struct http_conn;
+struct http_conn *http_conn_create(void);
+void http_conn_destroy(struct http_conn *c);
+
+struct http_call {
+	const char *method;
+	const char *url;
+	const struct strs *headers; /* "Name: value"; may be NULL */
+	const void *body;           /* NULL: none; Content-Type is application/json */
+	size_t body_len;
+	int64_t connect_ms; /* 0 = 2000 */
+	int64_t timeout_ms; /* whole call; 0 = 10000; < 0 = none */
+	size_t max_answer;  /* 0 = 16 MiB */
+	/* Streaming: called with each piece instead of filling answer; non-zero ends the call. */
+	int (*on_data)(const char *data, size_t len, void *arg);
+	void *arg;
+	/* out */
+	int status; /* 0 when there was no answer */
+	struct buf answer;
+	int64_t retry_after_ms; /* from Retry-After, else -1 */
+};
+/* 0 when an HTTP answer of any status came; else -errno with err filled (host, port, reason). */
+LOOM_MUST_CHECK int http_call(struct http_conn *c, struct http_call *call, struct loom_err *err);
+void http_call_fini(struct http_call *call);
+
+/* On the loop. */
+struct http_client;
+struct http_fetch;
+struct http_fetch_ops {
+	void (*on_head)(struct http_fetch *f, int status, const struct strs *headers, void *arg);
+	void (*on_data)(struct http_fetch *f, const char *data, size_t len, void *arg);
+	/* error is NULL on a complete answer; f is freed after this returns. */
+	void (*on_done)(struct http_fetch *f, const char *error, void *arg);
+};
+struct http_client *http_client_create(struct loop *l);
+void http_client_destroy(struct http_client *c);
+/* Copies all it is given. connect_ms as above; no limit on the whole when timeout_ms < 0. */
+struct http_fetch *http_fetch_start(struct http_client *c, const struct http_call *spec,
+                                    const struct http_fetch_ops *ops, void *arg);
+void http_fetch_cancel(struct http_fetch *f);            /* no callback follows */
+void http_fetch_pause(struct http_fetch *f, bool pause); /* back-pressure */
+
+LOOM_DEFINE_CLEANUP(struct http_conn *, http_conn_destroy)
+
+#endif

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * http_server - evhttp behind a strict validator (http_guard.h), routes as a table.
+ *
+ * The validator watches the same bytes that evhttp parses and refuses (400, connection closed) what
+ * two parsers could read differently: a malformed, doubled, signed or spaced Content-Length or
+ * Transfer-Encoding, odd chunk sizes, a missing or doubled Host, an illegal header name, bare LF,
+ * and anything over the limits.
+ *
+ * A handler runs on the loop (HTTP_ON_LOOP: must not block; may keep the request and answer later,
+ * or stream) or on a worker (HTTP_ON_POOL: plain sequential code; answers before it returns, or
+ * hands the request on with http_defer()). Each request is answered exactly once.
+ * Reply functions may be called from either thread; stream functions only on the loop.
+ * A request stays valid until it is answered, even when its connection is gone.
+ */
+#ifndef LOOM_NET_HTTP_SERVER_H
+#define LOOM_NET_HTTP_SERVER_H
+
+#include "common/json/json.h"
+#include "common/net/pool.h"
+
+struct http_server;
+struct http_req;
+
+enum http_run { HTTP_ON_LOOP, HTTP_ON_POOL };
+
+typedef void (*http_handler)(struct http_req *req, void *ctx);
+
+struct http_route {
+	const char *method;  /* "GET" */
+	const char *pattern; /* "/v2/clusters/{id}"; a trailing "/{rest*}" takes all that follows */
+	enum http_run run;
+	http_handler fn;
+};
+
+struct http_limits {
+	size_t max_head;        /* request line and headers, bytes; 0 = 32 KiB */
+	size_t max_body;        /* bytes; 0 = 4 MiB */
+	unsigned max_conns;     /* 0 = 4096; more are answered 503 and closed */
+	int idle_s;             /* 0 = 75; no byte for so long closes the connection */
+};
+
+/* routes ends with a NULL method and is kept by reference. before (may be NULL) runs on the loop
+ * for each request ahead of its handler; returning false means that it has answered. */
+struct http_server *http_server_create(struct loop *l, struct pool *pool,
+                                       const struct http_route *routes, void *ctx,
+                                       const struct http_limits *limits);
+void http_server_before(struct http_server *s, bool (*before)(struct http_req *, void *ctx));
+/* "127.0.0.1:55054"; port 0 takes a free one. 0 or -errno. */
+LOOM_MUST_CHECK int http_server_listen(struct http_server *s, const char *addr);
+int http_server_port(const struct http_server *s);
+void http_server_stop_accepting(struct http_server *s);
+unsigned http_server_busy(const struct http_server *s); /* requests not yet answered */
+void http_server_destroy(struct http_server *s);        /* closes what is open */
+
+const char *http_method(const struct http_req *req);
+const char *http_path(const struct http_req *req); /* decoded */
+const char *http_raw_uri(const struct http_req *req); /* as sent: path and query */
+const char *http_param(const struct http_req *req, const char *name); /* decoded; NULL if none */
+const char *http_query(const struct http_req *req, const char *name); /* first one; NULL if none */
+const char *http_header(const struct http_req *req, const char *name); /* case-insensitive */
+/* Walks all request headers: for (size_t i = 0; http_header_at(req, i, &n, &v); i++) */
+bool http_header_at(const struct http_req *req, size_t i, const char **name, const char **value);
+const char *http_body(const struct http_req *req, size_t *ret_len); /* never NULL */
+const char *http_peer(const struct http_req *req); /* "ip:port" */
+const char *http_id(const struct http_req *req);   /* request id: X-Request-ID as given, or made */
+struct loop *http_loop(const struct http_req *req);
+void http_set_data(struct http_req *req, void *data, void (*free_data)(void *)); /* e.g. identity */
+void *http_data(const struct http_req *req);
+
+/* Parses the body as JSON: 0, or has answered 400 (text/plain unless problem) and returns 400. */
+LOOM_MUST_CHECK int http_body_json(struct http_req *req, struct json **ret, struct loom_err *err);
+
+void http_reply_header(struct http_req *req, const char *name, const char *value); /* before reply */
+void http_reply(struct http_req *req, int status, const char *type, const void *data, size_t len);
+void http_reply_empty(struct http_req *req, int status);
+void http_reply_text(struct http_req *req, int status, const char *fmt, ...) LOOM_PRINTF(3, 4);
+void http_reply_json(struct http_req *req, int status, const struct json *v); /* borrows v */
+/* RFC 9457: application/problem+json with type about:blank, title (of the status), status, detail,
+ * instance (request id). 503 and 429 also get Retry-After: 1 unless set. */
+void http_reply_problem(struct http_req *req, int status, const char *fmt, ...) LOOM_PRINTF(3, 4);
+const char *http_reason(int status);
+
+/* Hands a request from a worker to the loop: fn(req, arg) runs there and owns answering. */
+void http_defer(struct http_req *req, void (*fn)(struct http_req *, void *arg), void *arg);
+
+/* Streams (loop only): chunked answer. write returns the bytes not yet sent, -EPIPE when the peer
+ * is gone (end it then). on_close is called once if the peer goes before the answer or end. */
+void http_stream_start(struct http_req *req, int status, const char *type);
+long http_stream_write(struct http_req *req, const void *data, size_t len);
+void http_stream_end(struct http_req *req);
+void http_on_close(struct http_req *req, void (*fn)(struct http_req *, void *arg), void *arg);
+bool http_gone(const struct http_req *req);
+
+/* Server-sent events over a stream. */
+void sse_start(struct http_req *req);
+long sse_event(struct http_req *req, int64_t id /* < 0: none */, const char *event,
+               const char *data /* one line */);
+long sse_comment(struct http_req *req, const char *text);
+
+/* /livez, /readyz, /metrics for any server: put in the table as rows, see service.h. */
+
+#endif

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * service - what every daemon's main() shares: configuration, logs, signals, readiness, drain.
+ *
+ * service_run() parses flags (--config --check-config --print-config --help --version and one flag
+ * per key), sets up logging, makes the loop, calls start(), tells systemd READY=1, runs until
+ * SIGTERM or SIGINT, then drain(): /readyz answers 503, the service finishes or hands back its work
+ * and calls service_drained(), at the latest after drain_ms; then stop() frees all. A second
+ * signal exits at once. Returns the exit code (64 for wrong usage, 78 for wrong configuration).
+ */
+#ifndef LOOM_SERVICE_SERVICE_H
+#define LOOM_SERVICE_SERVICE_H
+
+#include "common/base/config.h"
+#include "common/net/http_server.h"
+#include "common/net/loop.h"
+
+#define LOOM_VERSION "0.1.0"
+
+struct service;
+
+struct service_def {
+	const char *name;    /* "loom-api" */
+	const char *summary; /* one line for --help */
+	const struct config_table *tables; /* the service's keys; log keys are added */
+	void *ctx;
+	/* 0, or an error with err filled: exits 1 with that message. */
+	int (*start)(struct service *s, void *ctx, struct loom_err *err);
+	void (*drain)(struct service *s, void *ctx); /* NULL: drained at once */
+	void (*stop)(struct service *s, void *ctx);
+	/* Readiness beyond "started and not draining"; on a worker thread, may block shortly.
+	 * false with err filled says what is missing. NULL: ready. */
+	bool (*ready)(struct service *s, void *ctx, struct loom_err *err);
+	int64_t drain_ms; /* 0 = 10000 */
+};
+
+int service_run(const struct service_def *def, int argc, char **argv);
+struct loop *service_loop(struct service *s);
+const char *service_id(struct service *s); /* "<host>-<pid>-<random>", new at each start */
+void service_drained(struct service *s);   /* loop thread */
+bool service_draining(const struct service *s);
+
+/* Rows for a server's route table: GET /livez (loop alive), /readyz, /metrics. The handlers find
+ * the service through a process-wide pointer set by service_run(). */
+void service_livez(struct http_req *req, void *ctx);
+void service_readyz(struct http_req *req, void *ctx);
+void service_metrics(struct http_req *req, void *ctx);
+#define SERVICE_ROUTES                                                                           \
+	{ "GET", "/livez", HTTP_ON_LOOP, service_livez },                                        \
+	    { "GET", "/readyz", HTTP_ON_POOL, service_readyz },                                  \
+	    { "GET", "/metrics", HTTP_ON_LOOP, service_metrics }
+
+#endif
