@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "common/model/entity.h"
+
+static const struct {
+	const char *collection, *label;
+} kinds[ENTITY_KINDS_] = {
+	[ENTITY_PROVIDER] = { "providers", "provider" },
+	[ENTITY_HARDWARETYPE] = { "hardwaretypes", "hardware type" },
+	[ENTITY_IMAGETYPE] = { "imagetypes", "image type" },
+	[ENTITY_SERVICE] = { "services", "service" },
+	[ENTITY_CLUSTERTEMPLATE] = { "clustertemplates", "cluster template" },
+	[ENTITY_PARTIALTEMPLATE] = { "partialtemplates", "partial template" },
+	[ENTITY_PROVIDERTYPE] = { "providertypes", "provider type" },
+	[ENTITY_AUTOMATORTYPE] = { "automatortypes", "automator type" },
+};
+
+const char *entity_collection(enum entity_kind k)
+{
+	return kinds[k].collection;
+}
+
+const char *entity_label(enum entity_kind k)
+{
+	return kinds[k].label;
+}
+
+/* Column 0 is the version, column 1 the document. */
+static int load(const struct db_result *r, size_t row, struct json **ret)
+{
+	struct loom_err err;
+	struct json *doc;
+	if (json_parse(db_str(r, row, 1), db_len(r, row, 1), 0, &doc, &err))
+		return DB_E_FATAL;
+	*ret = json_set_int(doc, "version", db_int(r, row, 0));
+	return 0;
+}
+
+int entity_get(struct db *db, const char *tenant, enum entity_kind k, const char *name,
+               int64_t version, struct json **ret)
+{
+	LOOM_CLEANUP(db_result_free) struct db_result *r = NULL;
+	int rc = version ? db_select(db, &r,
+	                             "SELECT version, doc FROM entity WHERE tenant_id=? AND kind=?"
+	                             " AND name=? AND version=?",
+	                             "sssi", tenant, kinds[k].collection, name, version)
+	                 : db_select(db, &r,
+	                             "SELECT version, doc FROM entity WHERE tenant_id=? AND kind=?"
+	                             " AND name=? ORDER BY version DESC LIMIT 1",
+	                             "sss", tenant, kinds[k].collection, name);
+	if (rc)
+		return rc;
+	return db_rows(r) ? load(r, 0, ret) : ENTITY_E_NONE;
+}
+
+int entity_list(struct db *db, const char *tenant, enum entity_kind k, struct json **ret)
+{
+	LOOM_CLEANUP(db_result_free) struct db_result *r = NULL;
+	int rc = db_select(db, &r,
+	                   "SELECT e.version, e.doc FROM entity e JOIN (SELECT name, MAX(version) AS top"
+	                   " FROM entity WHERE tenant_id=? AND kind=? GROUP BY name) l"
+	                   " ON l.name=e.name AND l.top=e.version"
+	                   " WHERE e.tenant_id=? AND e.kind=? ORDER BY e.name",
+	                   "ssss", tenant, kinds[k].collection, tenant, kinds[k].collection);
+	if (rc)
+		return rc;
+	LOOM_CLEANUP(json_free) struct json *list = json_new_arr();
+	for (size_t i = 0; i < db_rows(r); i++) {
+		struct json *doc;
+		rc = load(r, i, &doc);
+		if (rc)
+			return rc;
+		json_push(list, doc);
+	}
+	*ret = loom_take(list);
+	return 0;
+}
+
+int entity_put(struct db *db, const char *tenant, enum entity_kind k, const char *name,
+               const struct json *doc, bool only_new)
+{
+	int64_t top = 0;
+	int rc = db_select_int(db, &top, NULL,
+	                       "SELECT version FROM entity WHERE tenant_id=? AND kind=? AND name=?"
+	                       " ORDER BY version DESC LIMIT 1 FOR UPDATE",
+	                       "sss", tenant, kinds[k].collection, name);
+	if (rc)
+		return rc;
+	if (only_new && top)
+		return ENTITY_E_EXISTS;
+	LOOM_CLEANUP_STR char *text = json_text(doc);
+	rc = db_exec(db,
+	             "INSERT INTO entity (tenant_id, kind, name, version, doc, create_time)"
+	             " VALUES (?,?,?,?,?,CAST(UNIX_TIMESTAMP(NOW(3))*1000 AS SIGNED))",
+	             "sssis", tenant, kinds[k].collection, name, top + 1, text);
+	/* Two writers of a new name: the loser starts again and sees the winner's version. */
+	return rc == DB_E_DUP ? DB_E_RETRY : rc;
+}
+
+int entity_delete(struct db *db, const char *tenant, enum entity_kind k, const char *name,
+                  int64_t version)
+{
+	if (version)
+		return db_exec(db,
+		               "DELETE FROM entity WHERE tenant_id=? AND kind=? AND name=? AND version=?",
+		               "sssi", tenant, kinds[k].collection, name, version);
+	return db_exec(db, "DELETE FROM entity WHERE tenant_id=? AND kind=? AND name=?", "sss",
+	               tenant, kinds[k].collection, name);
+}

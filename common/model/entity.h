@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * entity - versioned documents of a tenant: providers, hardware and image types, services,
+ * templates, plug-in types. Nothing is overwritten: a write is version max + 1 (REST spec 3.1).
+ * Documents are given without `version`; loading sets it. Inside db_tx() or db_read().
+ */
+#ifndef LOOM_MODEL_ENTITY_H
+#define LOOM_MODEL_ENTITY_H
+
+#include "common/db/db.h"
+#include "common/json/json.h"
+
+enum entity_kind {
+	ENTITY_PROVIDER,
+	ENTITY_HARDWARETYPE,
+	ENTITY_IMAGETYPE,
+	ENTITY_SERVICE,
+	ENTITY_CLUSTERTEMPLATE,
+	ENTITY_PARTIALTEMPLATE,
+	ENTITY_PROVIDERTYPE,  /* plug-in types live in the superadmin tenant */
+	ENTITY_AUTOMATORTYPE,
+	ENTITY_KINDS_
+};
+
+#define TENANT_SUPERADMIN "superadmin"
+
+enum { ENTITY_E_EXISTS = 1, ENTITY_E_NONE };
+
+const char *entity_collection(enum entity_kind k); /* "providers": path segment and stored kind */
+const char *entity_label(enum entity_kind k);      /* "provider": for messages */
+
+/* version 0 is the latest. ENTITY_E_NONE when there is none. */
+LOOM_MUST_CHECK int entity_get(struct db *db, const char *tenant, enum entity_kind k,
+                               const char *name, int64_t version, struct json **ret);
+/* Array of the latest version of each, by name. */
+LOOM_MUST_CHECK int entity_list(struct db *db, const char *tenant, enum entity_kind k,
+                                struct json **ret);
+/* only_new refuses an existing name with ENTITY_E_EXISTS. */
+LOOM_MUST_CHECK int entity_put(struct db *db, const char *tenant, enum entity_kind k,
+                               const char *name, const struct json *doc, bool only_new);
+/* version 0 deletes all. Nothing there is fine. */
+LOOM_MUST_CHECK int entity_delete(struct db *db, const char *tenant, enum entity_kind k,
+                                  const char *name, int64_t version);
+
+#endif

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "common/model/schema.h"
+
+#define TABLE_END " ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin"
+
+static const char *const first[] = {
+	"CREATE TABLE IF NOT EXISTS tenant ("
+	" id VARCHAR(64) NOT NULL PRIMARY KEY, name VARCHAR(255) NOT NULL, description TEXT,"
+	" workers INT NOT NULL DEFAULT 0, max_clusters INT NOT NULL DEFAULT 2147483647,"
+	" max_nodes INT NOT NULL DEFAULT 2147483647, UNIQUE KEY (name))" TABLE_END,
+
+	"INSERT IGNORE INTO tenant (id, name) VALUES ('superadmin', 'superadmin')",
+
+	/* Templates, providers, services, plug-in types ...: every write is a new version. */
+	"CREATE TABLE IF NOT EXISTS entity ("
+	" tenant_id VARCHAR(64) NOT NULL, kind VARCHAR(24) NOT NULL, name VARCHAR(255) NOT NULL,"
+	" version INT NOT NULL, doc MEDIUMTEXT NOT NULL, create_time BIGINT NOT NULL,"
+	" PRIMARY KEY (tenant_id, kind, name, version))" TABLE_END,
+
+	"CREATE TABLE IF NOT EXISTS counter ("
+	" name VARCHAR(32) NOT NULL PRIMARY KEY, value BIGINT NOT NULL)" TABLE_END,
+
+	/* event_seq and next_job are counters of this cluster, moved under its row lock. brief holds
+	   what a list shows of template and provider, so that a list reads no large column. */
+	"CREATE TABLE IF NOT EXISTS cluster ("
+	" id BIGINT NOT NULL PRIMARY KEY, tenant_id VARCHAR(64) NOT NULL,"
+	" owner_id VARCHAR(255) NOT NULL, name VARCHAR(255) NOT NULL, description TEXT,"
+	" status VARCHAR(16) NOT NULL, message TEXT, create_time BIGINT NOT NULL,"
+	" expire_time BIGINT NOT NULL DEFAULT 0, num_nodes INT NOT NULL DEFAULT 0,"
+	" asked_nodes INT NOT NULL, latest_job INT NOT NULL, next_job INT NOT NULL,"
+	" event_seq BIGINT NOT NULL DEFAULT 0, brief TEXT NOT NULL, services TEXT NOT NULL,"
+	" request MEDIUMTEXT NOT NULL, template MEDIUMTEXT NOT NULL, provider MEDIUMTEXT NOT NULL,"
+	" config MEDIUMTEXT NOT NULL, service_docs MEDIUMTEXT,"
+	" KEY by_tenant (tenant_id, create_time, id), KEY by_status (tenant_id, status))" TABLE_END,
+
+	/* phase: plan (a scheduler must solve or plan it), run (driven by task results), end.
+	   owner, epoch and lease_until fence the planning. */
+	"CREATE TABLE IF NOT EXISTS job ("
+	" cluster_id BIGINT NOT NULL, num INT NOT NULL, tenant_id VARCHAR(64) NOT NULL,"
+	" action VARCHAR(40) NOT NULL, status VARCHAR(16) NOT NULL, phase VARCHAR(8) NOT NULL,"
+	" owner VARCHAR(255), epoch INT NOT NULL DEFAULT 0, lease_until BIGINT NOT NULL,"
+	" tasks_total INT NOT NULL DEFAULT 0, tasks_done INT NOT NULL DEFAULT 0,"
+	" create_time BIGINT NOT NULL, end_time BIGINT NOT NULL DEFAULT 0, message TEXT,"
+	" PRIMARY KEY (cluster_id, num), KEY claim (phase, lease_until))" TABLE_END,
+
+	"CREATE TABLE IF NOT EXISTS node ("
+	" id CHAR(36) NOT NULL PRIMARY KEY, cluster_id BIGINT NOT NULL, num INT NOT NULL,"
+	" hostname VARCHAR(255) NOT NULL, hardwaretype VARCHAR(255) NOT NULL,"
+	" imagetype VARCHAR(255) NOT NULL, flavor VARCHAR(255) NOT NULL,"
+	" image VARCHAR(255) NOT NULL, sshuser VARCHAR(64) NOT NULL, services TEXT NOT NULL,"
+	" automators TEXT NOT NULL, ipaddresses TEXT NOT NULL, results MEDIUMTEXT NOT NULL,"
+	" UNIQUE KEY by_cluster (cluster_id, num))" TABLE_END,
+
+	/* attempt counts claims and is the fence; done_attempt is the last one whose result was
+	   applied; failures and losses count towards giving up. */
+	"CREATE TABLE IF NOT EXISTS task ("
+	" cluster_id BIGINT NOT NULL, job_num INT NOT NULL, num INT NOT NULL,"
+	" tenant_id VARCHAR(64) NOT NULL, node_id CHAR(36) NOT NULL, node_num INT NOT NULL,"
+	" name VARCHAR(16) NOT NULL, service VARCHAR(255) NOT NULL, stage INT NOT NULL,"
+	" state VARCHAR(12) NOT NULL, unmet INT NOT NULL, attempt INT NOT NULL DEFAULT 0,"
+	" done_attempt INT NOT NULL DEFAULT 0, failures INT NOT NULL DEFAULT 0,"
+	" losses INT NOT NULL DEFAULT 0, not_before BIGINT NOT NULL DEFAULT 0,"
+	" lease_ms BIGINT NOT NULL DEFAULT 0, lease_until BIGINT NOT NULL DEFAULT 0,"
+	" provisioner_id VARCHAR(255), worker_id VARCHAR(255),"
+	" submit_time BIGINT NOT NULL DEFAULT 0, status_time BIGINT NOT NULL DEFAULT 0,"
+	" status_code INT, message TEXT, PRIMARY KEY (cluster_id, job_num, num),"
+	" KEY claim (state, not_before, tenant_id), KEY lease (state, lease_until),"
+	" KEY by_node (node_id, state))" TABLE_END,
+
+	"CREATE TABLE IF NOT EXISTS task_edge ("
+	" cluster_id BIGINT NOT NULL, job_num INT NOT NULL, from_num INT NOT NULL,"
+	" to_num INT NOT NULL, PRIMARY KEY (cluster_id, job_num, from_num, to_num),"
+	" KEY by_to (cluster_id, job_num, to_num))" TABLE_END,
+
+	/* Attempts that did not succeed; the present one lives in its task's row. */
+	"CREATE TABLE IF NOT EXISTS task_failure ("
+	" cluster_id BIGINT NOT NULL, job_num INT NOT NULL, task_num INT NOT NULL,"
+	" attempt INT NOT NULL, node_id CHAR(36) NOT NULL, submit_time BIGINT NOT NULL,"
+	" status_time BIGINT NOT NULL, status_code INT NOT NULL, message TEXT, stdout TEXT,"
+	" stderr TEXT, PRIMARY KEY (cluster_id, job_num, task_num, attempt),"
+	" KEY by_node (node_id))" TABLE_END,
+
+	"CREATE TABLE IF NOT EXISTS task_log ("
+	" cluster_id BIGINT NOT NULL, job_num INT NOT NULL, task_num INT NOT NULL,"
+	" attempt INT NOT NULL, pos BIGINT NOT NULL, data MEDIUMBLOB NOT NULL,"
+	" PRIMARY KEY (cluster_id, job_num, task_num, attempt, pos))" TABLE_END,
+
+	"CREATE TABLE IF NOT EXISTS event ("
+	" cluster_id BIGINT NOT NULL, seq BIGINT NOT NULL, type VARCHAR(16) NOT NULL,"
+	" data MEDIUMTEXT NOT NULL, PRIMARY KEY (cluster_id, seq))" TABLE_END,
+
+	"CREATE TABLE IF NOT EXISTS provisioner ("
+	" id VARCHAR(255) NOT NULL PRIMARY KEY, host VARCHAR(255) NOT NULL, port INT NOT NULL,"
+	" capacity INT NOT NULL, live TEXT NOT NULL, heartbeat BIGINT NOT NULL,"
+	" KEY (heartbeat))" TABLE_END,
+	NULL,
+};
+
+const struct db_migration schema_migrations[] = {
+	{ 1, "first tables", first },
+	{ 0, NULL, NULL },
+};
