@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which part listens where, and who holds a port that is not free."""
+
+import random
+import re
+import socket
+import subprocess
+
+from . import StackError, process
+
+# part -> {port name: default}. A second instance (api2) adds 100 to each.
+DEFAULTS = {
+    "mariadb": {"": 55306},
+    "zookeeper": {"": 55181},
+    "api": {"external": 55054, "internal": 55055},
+    "provisioner": {"admin": 55056},
+    "scheduler": {"admin": 55057},
+    "gateway": {"": 8100},
+}
+# Below the range that the kernel hands to outgoing connections.
+FREE_RANGE = (20000, 32000)
+
+
+def names(kind, part):
+    """Keys of the part's ports: 'mariadb', 'api2.external', ..."""
+    return {name: f"{part}.{name}" if name else part for name in DEFAULTS[kind]}
+
+
+def is_free(port):
+    """Whether a server could listen on 127.0.0.1:port now."""
+    with socket.socket() as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            sock.bind(("127.0.0.1", port))
+            sock.listen(1)
+        except OSError:
+            return False
+    return True
+
+
+def pick(taken):
+    """A free port that is not in taken."""
+    chooser = random.SystemRandom()
+    for _ in range(1000):
+        port = chooser.randrange(*FREE_RANGE)
+        if port not in taken and is_free(port):
+            return port
+    raise StackError("no free port found on 127.0.0.1")
+
+
+def assign(mode, kind, number, part, ports):
+    """Fill ports with what the part needs and does not have yet."""
+    for name, key in names(kind, part).items():
+        if key in ports:
+            continue
+        if mode == "free":
+            ports[key] = pick(set(ports.values()))
+        else:
+            ports[key] = DEFAULTS[kind][name] + 100 * (number - 1)
+
+
+def holder(port):
+    """(text, pid) for who listens on the port."""
+    try:
+        out = subprocess.run(["ss", "-ltnpH", f"sport = :{port}"], capture_output=True, text=True,
+                             env={"PATH": process.PATH}, check=False).stdout
+    except OSError:
+        out = ""
+    found = re.search(r"pid=(\d+)", out)
+    if not found:
+        return "a process that this user may not see", None
+    pid = int(found.group(1))
+    return process.describe(pid), pid
+
+
+def conflict(key, port):
+    """One line about a port that is taken: which, who holds it, what to do."""
+    who, pid = holder(port)
+    for item in process.environ_of(pid) if pid else []:
+        if item.startswith(process.MARK + "="):
+            stack = item.partition("=")[2]
+            return (f"port {port} ({key}) is held by {who} of the Loom stack in {stack}: "
+                    f"stop that one with scripts/stack --dir {stack} down")
+    todo = f"stop it (kill {pid})" if pid else "stop it"
+    return f"port {port} ({key}) is held by {who}: {todo}, or choose another with --port {key}=NUMBER"
