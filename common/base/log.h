@@ -20,7 +20,12 @@ struct log_field {
 	int64_t num;
 };
 
-#define LOG_S(k, v) ((struct log_field){ .key = (k), .str = (v) ? (v) : "" })
+static inline const char *log_str_or_empty(const char *s)
+{
+	return s ? s : "";
+}
+
+#define LOG_S(k, v) ((struct log_field){ .key = (k), .str = log_str_or_empty(v) })
 #define LOG_I(k, v) ((struct log_field){ .key = (k), .num = (int64_t)(v) })
 
 void log_setup(const char *service, enum log_level min, bool json);
@@ -28,7 +33,8 @@ bool log_level_parse(const char *s, enum log_level *ret);
 void log_set_fd(int fd); /* default 2; tests capture here */
 bool log_on(enum log_level lv);
 void log_write(enum log_level lv, const char *msg, const struct log_field *fields);
-/* Renders without writing; for tests and for log_write itself. Returns length, truncated to size. */
+/* Renders a line without its newline; for tests and for log_write itself. Returns its length, at most
+ * size - 1. What does not fit is left out, a value cut at a character: the line stays well-formed. */
 int log_render(char *out, unsigned size, enum log_level lv, const char *msg,
                const struct log_field *fields);
 
