@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+// The REST calls this page makes. Identity is the gateway's business: nothing is sent from here.
+
+const BASE = "api/v2";
+
+// A refusal or a failure, with a text a person can act on.
+export class ApiError extends Error {
+  constructor(status, text) {
+    super(text);
+    this.status = status;
+  }
+}
+
+export function url(path) {
+  return `${BASE}${path}`;
+}
+
+async function call(method, path, body, signal) {
+  const init = { method, headers: { Accept: "application/json, application/problem+json" },
+    cache: "no-store", signal };
+  let response;
+
+  if (body !== undefined) {
+    init.headers["Content-Type"] = "application/json";
+    init.body = JSON.stringify(body);
+  }
+  try {
+    response = await fetch(url(path), init);
+  } catch (error) {
+    if (error.name === "AbortError")
+      throw error;
+    throw new ApiError(0, "Loom cannot be reached at the moment.");
+  }
+  if (!response.ok)
+    throw new ApiError(response.status, await refusalText(response));
+  return response;
+}
+
+// The words of a refusal: a problem document's detail, the list of missing fields, or plain text.
+export async function refusalText(response) {
+  const text = await response.text().catch(() => "");
+  const fallback = { 404: "Not found.", 502: "Loom's API does not answer at the moment.",
+    503: "Loom is busy or starting; try again in a moment." }[response.status]
+    || `Refused with status ${response.status}.`;
+  let body;
+
+  try {
+    body = JSON.parse(text);
+  } catch {
+    const plain = text.trim();
+
+    return plain && !plain.startsWith("<") ? plain.slice(0, 600) : fallback;
+  }
+  if (body && Array.isArray(body.missingFields)) {
+    const names = body.missingFields.map((set) => Object.keys(set).join(" and "));
+
+    return `The provider needs more fields: ${names.join(", or ")}.`;
+  }
+  if (body && typeof body === "object")
+    return String(body.detail || body.message || body.error || body.title || fallback);
+  return typeof body === "string" && body ? body : fallback;
+}
+
+async function getJson(path, signal) {
+  const response = await call("GET", path, undefined, signal);
+
+  return response.json();
+}
+
+const one = (id) => `/clusters/${encodeURIComponent(id)}`;
+
+export const listClusters = (signal) => getJson("/clusters", signal);
+export const listTemplates = (signal) => getJson("/clustertemplates", signal);
+export const deleteCluster = (id) => call("DELETE", one(id));
+
+// Answers {cluster, serverTime}: serverTime lets the page count seconds by the server's clock.
+export async function getCluster(id, signal) {
+  const response = await call("GET", one(id), undefined, signal);
+  const date = Date.parse(response.headers.get("Date") || "");
+
+  return { cluster: await response.json(), serverTime: Number.isNaN(date) ? 0 : date };
+}
+
+export async function createCluster(request) {
+  const response = await call("POST", "/clusters", request);
+
+  return (await response.json()).id;
+}
+
+export async function planCluster(request, signal) {
+  const response = await call("POST", "/clusters/plan", request, signal);
+
+  return response.json();
+}
+
+// The response of a task's log; its body goes on until that attempt has ended.
+export function followLog(taskId, attempt, signal) {
+  const query = new URLSearchParams({ follow: "1" });
+
+  if (attempt > 0)
+    query.set("attempt", String(attempt));
+  return call("GET", `/tasks/${encodeURIComponent(taskId)}/log?${query}`, undefined, signal);
+}

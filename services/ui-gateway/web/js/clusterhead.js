@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+// The head of a cluster's page: name, status, facts, overall progress, messages.
+
+import { bar, h, icon, setText } from "./dom.js";
+import { actionDoing, actionName, count, statusTone, ticking } from "./format.js";
+import { askRemoval } from "./removal.js";
+import { progressOf, startOf } from "./store.js";
+
+export function clusterHead(cluster, now) {
+  const status = h("span", { class: "pill big", id: "status", role: "status" });
+  const remove = h("button", { class: "button", type: "button", id: "delete-cluster" },
+    icon("trash"), "Delete");
+  const message = h("p", { class: "callout", id: "message", hidden: true });
+  const doing = h("span", { class: "doing", id: "doing" });
+  const elapsed = h("span", { class: "num muted", id: "elapsed" });
+  const steps = h("span", { class: "num muted", id: "steps" });
+  const progress = bar("Overall progress");
+  const nodes = h("dd", { class: "num" });
+  let state = null;
+  let job = null;
+
+  remove.addEventListener("click", () =>
+    askRemoval({ id: cluster.id, name: cluster.name, nodes: state ? state.nodes.size : 0 }));
+
+  const el = h("section", { class: "cluster-head" },
+    h("a", { class: "back", href: "#/" }, icon("back"), "All clusters"),
+    h("div", { class: "page-head" },
+      h("div", { class: "title-line" }, h("h1", { tabindex: "-1", text: cluster.name }), status),
+      remove),
+    cluster.description ? h("p", { class: "muted", text: cluster.description }) : null,
+    h("dl", { class: "facts" }, ...facts(cluster),
+      h("div", {}, h("dt", { text: "Nodes" }), nodes)),
+    message,
+    h("div", { class: "card overall" },
+      h("div", { class: "overall-line" }, doing, h("span", { class: "grow" }), steps, elapsed),
+      progress.el));
+
+  function update(nextState, nextJob) {
+    state = nextState;
+    job = nextJob;
+    showStatus(state.status || cluster.status);
+    showMessage();
+    showProgress();
+    setText(nodes, state.nodes.size > 0 ? String(state.nodes.size) : "–");
+    tick();
+  }
+
+  function showStatus(word) {
+    setText(status, word);
+    status.dataset.tone = statusTone(word);
+    status.dataset.status = word;
+    remove.hidden = word === "terminated";
+    remove.disabled = word === "pending";
+    remove.title = word === "pending" ? "Busy: wait until the work is done" : "";
+    document.title = `${cluster.name} · ${word} · Loom`;
+  }
+
+  function showMessage() {
+    const last = state.jobs[state.jobs.length - 1];
+    const text = state.message || (last && last.message) || "";
+    const failed = last && last.status === "failed";
+
+    setText(message, text);
+    message.hidden = !text;
+    message.dataset.tone = failed ? "bad" : "";
+  }
+
+  function showProgress() {
+    const { total, done } = progressOf(state, job);
+    const tone = { complete: "ok", failed: "bad" }[job && job.status] || "run";
+
+    progress.set(done, total, tone);
+    setText(doing, job ? doingText(job) : "Waiting to start");
+    setText(steps, total > 0 ? `${done} of ${count(total, "step")}` : "");
+  }
+
+  function tick() {
+    const from = state && job ? startOf(state, job) : 0;
+
+    setText(elapsed, from ? ticking((job.ended || now()) - from) : "");
+  }
+
+  return { el, update, tick };
+}
+
+function doingText(job) {
+  const doing = actionDoing(job.action);
+
+  switch (job.status) {
+  case "complete":
+    return `${actionName(job.action)} done`;
+  case "failed":
+    return `${actionName(job.action)} failed`;
+  case "paused":
+    return `${actionName(job.action)} paused`;
+  default:
+    return doing.charAt(0).toUpperCase() + doing.slice(1);
+  }
+}
+
+function facts(cluster) {
+  const known = [
+    ["Id", cluster.id, "mono"],
+    ["Template", cluster.clusterTemplate && cluster.clusterTemplate.name],
+    ["Provider", cluster.provider && cluster.provider.name],
+    ["Created", new Date(cluster.createTime).toLocaleString()],
+  ].filter(([, value]) => value);
+
+  return known.map(([name, value, cls]) =>
+    h("div", {}, h("dt", { text: name }), h("dd", { class: cls, text: value })));
+}

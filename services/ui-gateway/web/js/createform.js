@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: Apache-2.0
+// The form that creates a cluster. It previews the layout as one types; the server decides.
+
+import { createCluster, listTemplates, planCluster } from "./api.js";
+import { h } from "./dom.js";
+import { count } from "./format.js";
+import { openModal } from "./modal.js";
+import { clusterHref, go } from "./router.js";
+
+const PREVIEW_WAIT = 250;
+const SIZE_NO_LIMIT = 2147483647;
+
+export function openCreateForm() {
+  const stop = new AbortController();
+  const body = h("div", { class: "modal-body" },
+    h("p", { class: "muted", text: "Reading the catalog" }));
+  const dialog = openModal({ title: "New cluster", onClose: () => stop.abort() }, body);
+
+  listTemplates(stop.signal).then(
+    (templates) => {
+      if (templates.length > 0)
+        fillForm(body, dialog, templates, stop.signal);
+      else
+        body.replaceChildren(...noTemplates());
+    },
+    (error) => {
+      if (error.name !== "AbortError")
+        body.replaceChildren(h("p", { class: "callout", role: "alert", "data-tone": "bad",
+          text: error.message }));
+    });
+}
+
+function noTemplates() {
+  return [
+    h("p", { text: "The catalog has no cluster templates yet, and a cluster is made from one." }),
+    h("p", { class: "muted" }, "Add one by ", h("code", { text: "POST /v2/clustertemplates" }),
+      ". ", h("code", { text: "make run" }), " loads a default catalog."),
+  ];
+}
+
+function field(label, input, hint) {
+  const hintEl = h("p", { class: "hint", id: `${input.id}-hint` }, hint || "");
+
+  input.setAttribute("aria-describedby", hintEl.id);
+  return { hint: hintEl, el: h("div", { class: "field" },
+    h("label", { for: input.id, text: label }), input, hintEl) };
+}
+
+function fillForm(body, dialog, templates, signal) {
+  const name = h("input", { id: "new-name", name: "name", required: true, autocomplete: "off",
+    autocapitalize: "none", spellcheck: "false", maxlength: "255", placeholder: "hello" });
+  const template = h("select", { id: "new-template", name: "clusterTemplate" },
+    ...templates.slice().sort((a, b) => a.name.localeCompare(b.name)).map((t) =>
+      h("option", { value: t.name, text: t.label ? `${t.label} (${t.name})` : t.name })));
+  const size = h("input", { id: "new-size", name: "numMachines", type: "number", min: "1",
+    step: "1", required: true, inputmode: "numeric", value: "3" });
+  const nameField = field("Name", name, "Letters, digits, dot, dash and underscore");
+  const templateField = field("Template", template);
+  const sizeField = field("Machines", size);
+  const preview = h("div", { class: "preview", "aria-live": "polite", hidden: true });
+  const problem = h("p", { class: "callout", role: "alert", "data-tone": "bad", hidden: true });
+  const submit = h("button", { class: "button primary", type: "submit", text: "Create cluster" });
+  const form = h("form", { class: "form", onsubmit: send },
+    nameField.el, templateField.el, sizeField.el, preview, problem,
+    h("div", { class: "modal-foot" },
+      h("button", { class: "button", type: "button", text: "Cancel",
+        onclick: () => dialog.close() }), submit));
+  const previewer = makePreviewer(preview, request, signal);
+
+  function chosen() {
+    return templates.find((t) => t.name === template.value);
+  }
+
+  function request() {
+    return { name: name.value.trim(), clusterTemplate: template.value,
+      numMachines: Number(size.value) };
+  }
+
+  function describeTemplate() {
+    const t = chosen();
+    const { min, max } = sizeLimits(t);
+
+    templateField.hint.textContent = t.description || ((t.defaults || {}).services || []).join(", ");
+    sizeField.hint.textContent = max < SIZE_NO_LIMIT ? `${min} to ${max}` : `${min} or more`;
+    if (Number(size.value) < min)
+      size.value = String(min);
+    else if (Number(size.value) > max)
+      size.value = String(max);
+    previewer();
+  }
+
+  async function send(event) {
+    event.preventDefault();
+    submit.disabled = true;
+    problem.hidden = true;
+    try {
+      const id = await createCluster(request());
+
+      dialog.close();
+      go(clusterHref(id));
+    } catch (error) {
+      problem.textContent = error.message;
+      problem.hidden = false;
+    } finally {
+      submit.disabled = false;
+    }
+  }
+
+  template.addEventListener("change", describeTemplate);
+  size.addEventListener("input", previewer);
+  body.replaceChildren(form);
+  describeTemplate();
+  name.focus();
+}
+
+function sizeLimits(template) {
+  const size = (template.constraints && template.constraints.size) || {};
+
+  return { min: size.min || 1, max: size.max || SIZE_NO_LIMIT };
+}
+
+// Answers a function that, a moment after the last call, shows the layout the server would choose.
+function makePreviewer(el, request, formSignal) {
+  let timer = 0;
+  let running = new AbortController();
+
+  async function show() {
+    const wanted = { ...request(), name: "preview" };
+
+    running.abort();
+    running = new AbortController();
+    if (!Number.isInteger(wanted.numMachines) || wanted.numMachines < 1) {
+      el.hidden = true;
+      return;
+    }
+    try {
+      const plan = await planCluster(wanted, AbortSignal.any([running.signal, formSignal]));
+
+      el.replaceChildren(h("p", { class: "preview-title", text: "Layout" }),
+        h("ul", {}, ...plan.layout.map(layoutLine)));
+      el.dataset.tone = "";
+      el.hidden = false;
+    } catch (error) {
+      if (error.name === "AbortError")
+        return;
+      el.hidden = ![400, 404, 409, 422].includes(error.status);
+      el.dataset.tone = "bad";
+      el.replaceChildren(h("p", { text: error.message }));
+    }
+  }
+
+  return function later() {
+    clearTimeout(timer);
+    timer = setTimeout(show, PREVIEW_WAIT);
+  };
+}
+
+function layoutLine(group) {
+  return h("li", {},
+    h("span", { class: "preview-count num", text: `${group.count} ×` }),
+    h("span", { class: "tags" }, ...group.services.map((s) => h("span", { class: "tag", text: s }))),
+    h("span", { class: "muted preview-type", text: group.hardwaretype,
+      title: count(group.count, "machine") }));
+}

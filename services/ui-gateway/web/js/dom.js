@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+// Small DOM helpers. Text only ever enters the page as text nodes: there is no HTML parsing here.
+
+const SVG = "http://www.w3.org/2000/svg";
+
+// Makes an element. props: "class", "text", "data" (object), on<event> functions, DOM attributes
+// (true = empty attribute; false, null, undefined = left out).
+export function h(tag, props, ...children) {
+  const el = document.createElement(tag);
+
+  for (const [key, value] of Object.entries(props || {})) {
+    if (value === false || value === null || value === undefined)
+      continue;
+    if (key === "text")
+      el.textContent = value;
+    else if (key === "data")
+      Object.assign(el.dataset, value);
+    else if (key.startsWith("on"))
+      el.addEventListener(key.slice(2), value);
+    else
+      el.setAttribute(key, value === true ? "" : value);
+  }
+  el.append(...children.filter((child) => child !== null && child !== undefined));
+  return el;
+}
+
+export function icon(name, cls = "icon") {
+  const svg = document.createElementNS(SVG, "svg");
+  const use = document.createElementNS(SVG, "use");
+
+  svg.setAttribute("class", cls);
+  svg.setAttribute("aria-hidden", "true");
+  use.setAttribute("href", `#i-${name}`);
+  svg.append(use);
+  return svg;
+}
+
+export function setIcon(svg, name) {
+  setAttr(svg.firstChild, "href", `#i-${name}`);
+}
+
+// These write only on change, so that a busy stream does not disturb layout or assistive tools.
+export function setText(el, text) {
+  if (el.textContent !== text)
+    el.textContent = text;
+}
+
+export function setAttr(el, name, value) {
+  if (el.getAttribute(name) !== value)
+    el.setAttribute(name, value);
+}
+
+// Makes parent's children match items, keeping the elements of items that stay (focus and scroll
+// survive). views is a Map the caller owns: key -> {el, update(item)}.
+export function keyed(parent, views, items, keyOf, create) {
+  const seen = new Set();
+  let at = parent.firstChild;
+
+  for (const item of items) {
+    const key = keyOf(item);
+    let view = views.get(key);
+
+    if (!view) {
+      view = create(item);
+      views.set(key, view);
+    }
+    seen.add(key);
+    view.update(item);
+    if (view.el === at)
+      at = at.nextSibling;
+    else
+      parent.insertBefore(view.el, at);
+  }
+  for (const [key, view] of views) {
+    if (seen.has(key))
+      continue;
+    view.el.remove();
+    views.delete(key);
+  }
+}
+
+// A progress bar: {el, set(done, total, tone)}; total 0 = not known yet.
+export function bar(label) {
+  const fill = h("div", { class: "bar-fill" });
+  const el = h("div", { class: "bar", role: "progressbar", "aria-label": label,
+    "aria-valuemin": "0", "aria-valuemax": "100" }, fill);
+
+  function set(done, total, tone) {
+    const percent = total > 0 ? Math.min(100, Math.round((done * 100) / total)) : 0;
+
+    el.dataset.tone = tone;
+    el.dataset.unknown = String(total === 0 && tone === "run");
+    setAttr(el, "aria-valuenow", String(percent));
+    setAttr(el, "aria-valuetext", total > 0 ? `${done} of ${total} steps` : "not started");
+    fill.style.setProperty("width", `${percent}%`);
+  }
+  return { el, set };
+}
+
+// Says something once to assistive technology.
+export function announce(text) {
+  document.getElementById("announcer").textContent = text;
+}

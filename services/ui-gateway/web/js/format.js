@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+// Words and figures: pure functions, no DOM.
+
+// A length of time in ms, as short as is useful: 0.4 s, 12 s, 3 m 05 s, 2 h 10 m, 4 d.
+export function duration(ms) {
+  const s = Math.max(0, ms) / 1000;
+
+  if (s < 10)
+    return `${(Math.floor(s * 10) / 10).toFixed(1)} s`;
+  if (s < 60)
+    return `${Math.floor(s)} s`;
+  if (s < 3600)
+    return `${Math.floor(s / 60)} m ${String(Math.floor(s % 60)).padStart(2, "0")} s`;
+  if (s < 86400)
+    return `${Math.floor(s / 3600)} h ${String(Math.floor((s % 3600) / 60)).padStart(2, "0")} m`;
+  return `${Math.floor(s / 86400)} d`;
+}
+
+// The same in whole seconds, for figures that tick.
+export function ticking(ms) {
+  const s = Math.floor(Math.max(0, ms) / 1000);
+
+  return s < 60 ? `${s} s` : duration(s * 1000);
+}
+
+export function age(ms) {
+  const s = Math.floor(Math.max(0, ms) / 1000);
+
+  if (s < 60)
+    return `${s} s`;
+  if (s < 3600)
+    return `${Math.floor(s / 60)} min`;
+  if (s < 86400)
+    return `${Math.floor(s / 3600)} h`;
+  return `${Math.floor(s / 86400)} d`;
+}
+
+export function clock(epochMs) {
+  const d = new Date(epochMs);
+
+  return [d.getHours(), d.getMinutes(), d.getSeconds()]
+    .map((n) => String(n).padStart(2, "0")).join(":");
+}
+
+export function count(n, one, many = `${one}s`) {
+  return `${n} ${n === 1 ? one : many}`;
+}
+
+// hello13-1000.local -> hello13-1000
+export function shortHost(hostname) {
+  return String(hostname || "").split(".")[0];
+}
+
+const ACTIONS = {
+  solve_layout: ["Layout", "working out the layout"],
+  cluster_create: ["Create", "creating"],
+  cluster_delete: ["Delete", "deleting"],
+  cluster_configure: ["Configure", "configuring"],
+  cluster_configure_with_restart: ["Configure", "configuring"],
+  stop_services: ["Stop", "stopping services"],
+  start_services: ["Start", "starting services"],
+  restart_services: ["Restart", "restarting services"],
+  add_services: ["Add services", "adding services"],
+};
+
+function actionWords(action) {
+  const key = String(action || "").toLowerCase();
+
+  return ACTIONS[key] || [key.replaceAll("_", " ") || "Work", key.replaceAll("_", " ") || "working"];
+}
+
+export function actionName(action) {
+  return actionWords(action)[0];
+}
+
+export function actionDoing(action) {
+  return actionWords(action)[1];
+}
+
+// cluster status -> tone of pills and bars
+export function statusTone(status) {
+  return { active: "ok", pending: "run", incomplete: "bad", inconsistent: "warn" }[status] || "off";
+}
+
+const STEP_WORDS = {
+  pending: "waiting",
+  ready: "ready to start",
+  running: "running",
+  complete: "done",
+  retry: "will be tried again",
+  failed: "failed",
+  dropped: "not needed",
+};
+
+export function stepWord(state) {
+  return STEP_WORDS[state] || state;
+}
+
+// Takes terminal escapes and other control characters out of a log and honours carriage returns,
+// so that progress meters do not fill the page.
+export function plainLog(text) {
+  return text
+    .replace(/\u001b\[[0-9;?]*[ -/]*[@-~]|\u001b[@-Z\\-_]|\u001b\][^\u0007]*\u0007/g, "")
+    .replace(/\r+\n/g, "\n")
+    .replace(/^.*\r(?!$)/gm, "")
+    .replace(/[\u0000-\u0008\u000b-\u001f\u007f]/g, "");
+}

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+// Where the page starts.
+
+import { clustersView } from "./clusters.js";
+import { clusterView } from "./cluster.js";
+import { h } from "./dom.js";
+import * as router from "./router.js";
+
+function unknownView(root) {
+  document.title = "Not found · Loom";
+  root.append(h("section", { class: "empty" },
+    h("h1", { tabindex: "-1", text: "There is nothing at this address" }),
+    h("p", { class: "muted", text: "The link may be mistyped or old." }),
+    h("a", { class: "button", href: "#/", text: "All clusters" })));
+  return { destroy() {} };
+}
+
+const main = document.getElementById("main");
+
+document.getElementById("skip").addEventListener("click", (event) => {
+  event.preventDefault();
+  main.focus();
+});
+router.start(main, { clusters: clustersView, cluster: clusterView, unknown: unknownView });

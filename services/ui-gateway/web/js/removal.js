@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+// Deleting a cluster, from the list and from its page.
+
+import { deleteCluster } from "./api.js";
+import { announce } from "./dom.js";
+import { count } from "./format.js";
+import { confirmModal } from "./modal.js";
+
+export function askRemoval({ id, name, nodes }) {
+  const lost = nodes > 0
+    ? `Its ${count(nodes, "machine")} will be destroyed, with everything on them.`
+    : "It has no machines yet.";
+
+  confirmModal({
+    title: `Delete ${name}?`,
+    text: `${lost} This cannot be undone.`,
+    verb: "Delete cluster",
+    act: async () => {
+      await deleteCluster(id);
+      announce(`Deleting ${name}`);
+    },
+  });
+}

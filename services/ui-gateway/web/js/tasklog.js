@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+// The log of one step, streamed while the step runs.
+
+import { followLog } from "./api.js";
+import { h, setText } from "./dom.js";
+import { duration, plainLog, shortHost, stepWord, ticking } from "./format.js";
+import { openModal } from "./modal.js";
+
+const KEEP = 1000000;
+const AGAIN = 1500;
+const STARTED = new Set(["running", "complete", "failed", "retry"]);
+const NEAR_END = 40;
+
+// Opens the viewer. getTask() and getNode() answer the present state; now() is the server's clock.
+// Answers {changed(), tick()} for the page to call when its state moves.
+export function openTaskLog({ getTask, getNode, now, onClose }) {
+  const stop = new AbortController();
+  const pill = h("span", { class: "pill" });
+  const facts = h("span", { class: "muted small num" });
+  const message = h("p", { class: "callout", hidden: true });
+  const note = h("p", { class: "muted small log-note", role: "status" });
+  const pre = h("pre", { class: "log", tabindex: "0", "aria-label": "Log" });
+  const pick = h("select", { class: "small", "aria-label": "Attempt", hidden: true });
+  const copy = h("button", { class: "button small", type: "button", text: "Copy" });
+  const first = getTask();
+  const where = shortHost((getNode() || {}).hostname);
+  const what = [where, first.service, first.name].filter(Boolean).join(" · ");
+  const dialog = openModal({ title: what, cls: "sheet", onClose: () => {
+    stop.abort();
+    onClose();
+  } }, h("div", { class: "log-bar" }, pill, facts, h("span", { class: "grow" }), pick, copy),
+  message, pre, note);
+  const reader = makeReader(pre, note, stop.signal, getTask);
+
+  function changed() {
+    const task = getTask();
+
+    pill.dataset.tone = { running: "run", complete: "ok", failed: "bad", retry: "warn" }[task.state]
+      || "off";
+    setText(pill, stepWord(task.state));
+    setText(message, task.message);
+    message.hidden = !task.message;
+    message.dataset.tone = pill.dataset.tone;
+    showAttempts(task);
+    tick();
+    reader.show(Number(pick.value) || task.attempt);
+  }
+
+  // The newest attempt is followed unless an older one was picked by hand.
+  function showAttempts(task) {
+    const newest = pick.value === "" || pick.selectedIndex === pick.options.length - 1;
+
+    for (let n = pick.options.length + 1; n <= task.attempt; n++)
+      pick.append(h("option", { value: String(n), text: `Attempt ${n}` }));
+    if (newest && pick.options.length > 0)
+      pick.selectedIndex = pick.options.length - 1;
+    pick.hidden = pick.options.length < 2;
+  }
+
+  function tick() {
+    const task = getTask();
+    const parts = [];
+
+    if (task.state === "running" && task.started)
+      parts.push(ticking(now() - task.started));
+    else if (task.started && task.ended)
+      parts.push(duration(task.ended - task.started));
+    if (task.worker)
+      parts.push(`by ${task.worker}`);
+    setText(facts, parts.join(" · "));
+  }
+
+  pick.addEventListener("change", () => reader.show(Number(pick.value)));
+  copy.addEventListener("click", () => copyText(pre.textContent, copy));
+  changed();
+  dialog.dataset.task = first.id;
+  pre.focus();
+  return { changed, tick };
+}
+
+async function copyText(text, button) {
+  try {
+    await navigator.clipboard.writeText(text);
+    setText(button, "Copied");
+  } catch {
+    getSelection().selectAllChildren(document.querySelector(".log"));
+    setText(button, "Selected");
+  }
+  setTimeout(setText, 1500, button, "Copy");
+}
+
+// Shows one attempt's log at a time; show(attempt) does nothing when that one is already shown.
+function makeReader(pre, note, signal, getTask) {
+  let shown = -1;
+  let current = new AbortController();
+  let timer = 0;
+
+  function show(attempt) {
+    if (!STARTED.has(getTask().state) && attempt === 0) {
+      setText(note, "This step has not started. Its log appears here when it does.");
+      return;
+    }
+    if (attempt === shown)
+      return;
+    shown = attempt;
+    read(attempt);
+  }
+
+  async function read(attempt) {
+    const mine = new AbortController();
+
+    clearTimeout(timer);
+    current.abort();
+    current = mine;
+    setText(note, "Reading the log");
+    try {
+      const response = await followLog(getTask().id, attempt,
+        AbortSignal.any([signal, mine.signal]));
+
+      await pour(response.body, pre, () => setText(note, "Following the log"));
+      setText(note, pre.textContent ? "End of the log" : "This step wrote nothing to its log.");
+    } catch (error) {
+      if (!signal.aborted && !mine.signal.aborted)
+        broken(error, attempt);
+    }
+  }
+
+  // A step may be so young that its log does not exist yet, and connections break: try again while
+  // there is something to wait for.
+  function broken(error, attempt) {
+    const waiting = ["ready", "running"].includes(getTask().state) || error.status !== 404;
+
+    setText(note, error.status === 404 ? "There is no log yet." : error.message);
+    if (waiting)
+      timer = setTimeout(read, AGAIN, attempt);
+    else
+      setText(note, "This step left no log.");
+  }
+
+  signal.addEventListener("abort", () => clearTimeout(timer));
+  return { show };
+}
+
+async function pour(body, pre, onData) {
+  const reader = body.pipeThrough(new TextDecoderStream()).getReader();
+  let raw = "";
+
+  pre.textContent = "";
+  for (;;) {
+    const { value, done } = await reader.read();
+    const atEnd = pre.scrollHeight - pre.scrollTop - pre.clientHeight < NEAR_END;
+
+    if (done)
+      return;
+    onData();
+    raw = (raw + value).slice(-KEEP);
+    pre.textContent = plainLog(raw);
+    if (atEnd)
+      pre.scrollTop = pre.scrollHeight;
+  }
+}
