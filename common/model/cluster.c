@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "common/model/cluster.h"
+
+#include "common/model/row.h"
+
+void cluster_free(struct cluster *c)
+{
+	if (!c)
+		return;
+	loom_free(c->tenant_id);
+	loom_free(c->owner_id);
+	loom_free(c->name);
+	loom_free(c->description);
+	loom_free(c->message);
+	json_free(c->brief);
+	json_free(c->services);
+	json_free(c->request);
+	json_free(c->template);
+	json_free(c->provider);
+	json_free(c->config);
+	json_free(c->service_docs);
+	loom_free(c);
+}
+
+#define SMALL                                                                                    \
+	"id, tenant_id, owner_id, name, description, message, status, create_time, expire_time,"  \
+	" num_nodes, asked_nodes, latest_job, next_job, event_seq, brief, services"
+
+static int row_to_cluster(const struct db_result *r, struct cluster **ret)
+{
+	if (!db_rows(r))
+		return CLUSTER_E_NONE;
+	LOOM_CLEANUP(cluster_free) struct cluster *c = loom_calloc(1, sizeof(*c));
+	c->id = db_int(r, 0, 0);
+	c->tenant_id = loom_strdup(db_str(r, 0, 1));
+	c->owner_id = loom_strdup(db_str(r, 0, 2));
+	c->name = loom_strdup(db_str(r, 0, 3));
+	c->description = loom_strdup(db_str(r, 0, 4));
+	c->message = loom_strdup(db_str(r, 0, 5));
+	if (!cluster_status_parse(db_str(r, 0, 6), &c->status))
+		return DB_E_FATAL;
+	c->create_time = db_int(r, 0, 7);
+	c->expire_time = db_int(r, 0, 8);
+	c->num_nodes = db_int(r, 0, 9);
+	c->asked_nodes = db_int(r, 0, 10);
+	c->latest_job = db_int(r, 0, 11);
+	c->next_job = db_int(r, 0, 12);
+	c->event_seq = db_int(r, 0, 13);
+	c->brief = row_json(r, 0, 14);
+	c->services = row_json(r, 0, 15);
+	*ret = loom_take(c);
+	return 0;
+}
+
+int cluster_lock(struct db *db, int64_t id, struct cluster **ret)
+{
+	LOOM_CLEANUP(db_result_free) struct db_result *r = NULL;
+	int rc = db_select(db, &r, "SELECT " SMALL " FROM cluster WHERE id=? FOR UPDATE", "i", id);
+	return rc ? rc : row_to_cluster(r, ret);
+}
+
+int cluster_get(struct db *db, int64_t id, struct cluster **ret)
+{
+	LOOM_CLEANUP(db_result_free) struct db_result *r = NULL;
+	int rc = db_select(db, &r, "SELECT " SMALL " FROM cluster WHERE id=?", "i", id);
+	return rc ? rc : row_to_cluster(r, ret);
+}
+
+int cluster_load_docs(struct db *db, struct cluster *c)
+{
+	LOOM_CLEANUP(db_result_free) struct db_result *r = NULL;
+	int rc = db_select(db, &r,
+	                   "SELECT request, template, provider, config, service_docs"
+	                   " FROM cluster WHERE id=?",
+	                   "i", c->id);
+	if (rc)
+		return rc;
+	if (!db_rows(r))
+		return CLUSTER_E_NONE;
+	struct json **to[] = { &c->request, &c->template, &c->provider, &c->config,
+		               &c->service_docs };
+	for (unsigned i = 0; i < LOOM_COUNT(to); i++) {
+		json_free(*to[i]);
+		*to[i] = row_json(r, 0, i);
+	}
+	return 0;
+}
+
+int cluster_save(struct db *db, const struct cluster *c)
+{
+	LOOM_CLEANUP_STR char *services = json_text(c->services);
+	return db_exec(db,
+	               "UPDATE cluster SET status=?, message=?, expire_time=?, num_nodes=?,"
+	               " latest_job=?, next_job=?, event_seq=?, services=? WHERE id=?",
+	               "ssiiiiisi", cluster_status_name(c->status), c->message, c->expire_time,
+	               c->num_nodes, c->latest_job, c->next_job, c->event_seq, services, c->id);
+}
+
+int cluster_set_status(struct db *db, struct cluster *c, enum cluster_status to,
+                       const char *message, int64_t now)
+{
+	loom_assert(cluster_may_become(c->status, to));
+	c->status = to;
+	loom_free(c->message);
+	c->message = loom_strdup(message);
+	struct json *data = json_set_str(json_new_obj(), "status", cluster_status_name(to));
+	return cluster_event(db, c, "cluster", json_set_str(data, "message", message), now);
+}
+
+int cluster_event(struct db *db, struct cluster *c, const char *type, struct json *data,
+                  int64_t now)
+{
+	LOOM_CLEANUP(json_free) struct json *owned = json_set_int(data, "time", now);
+	LOOM_CLEANUP_STR char *text = json_text(owned);
+	return db_exec(db, "INSERT INTO event (cluster_id, seq, type, data) VALUES (?,?,?,?)",
+	               "iiss", c->id, ++c->event_seq, type, text);
+}
+
+int cluster_events(struct db *db, int64_t id, int64_t after, int limit,
+                   int (*fn)(const struct event *e, void *arg), void *arg)
+{
+	LOOM_CLEANUP(db_result_free) struct db_result *r = NULL;
+	int rc = db_select(db, &r,
+	                   "SELECT seq, type, data FROM event WHERE cluster_id=? AND seq>?"
+	                   " ORDER BY seq LIMIT ?",
+	                   "iii", id, after, (int64_t)limit);
+	for (size_t i = 0; !rc && i < db_rows(r); i++) {
+		struct event e = { db_int(r, i, 0), db_str(r, i, 1), db_str(r, i, 2) };
+		if (fn(&e, arg))
+			break;
+	}
+	return rc;
+}
+
+static struct json *summary(const struct db_result *r, size_t i)
+{
+	char id[ID_MAX];
+	id_cluster(id, db_int(r, i, 0));
+	struct json *s = json_set_str(json_new_obj(), "id", id);
+	json_set_str(s, "name", db_str(r, i, 1));
+	json_set_str(s, "description", db_str(r, i, 2));
+	json_set_str(s, "ownerId", db_str(r, i, 3));
+	json_set_int(s, "createTime", db_int(r, i, 4));
+	json_set_int(s, "expireTime", db_int(r, i, 5));
+	json_set_int(s, "numNodes", db_int(r, i, 6));
+	json_set_str(s, "status", db_str(r, i, 7));
+	LOOM_CLEANUP(json_free) struct json *brief = row_json(r, i, 8);
+	json_set(s, "provider", json_copy(json_get(brief, "provider")));
+	json_set(s, "clusterTemplate", json_copy(json_get(brief, "clusterTemplate")));
+	json_set(s, "services", row_json(r, i, 9));
+	if (!db_is_null(r, i, 10)) {
+		struct json *p = json_set_str(json_new_obj(), "action", db_str(r, i, 10));
+		json_set_str(p, "actionstatus", db_str(r, i, 11));
+		json_set_int(p, "stepstotal", db_int(r, i, 12));
+		json_set_int(p, "stepscompleted", db_int(r, i, 13));
+		json_set(s, "progress", p);
+	}
+	return s;
+}
+
+int cluster_summaries(struct db *db, const struct cluster_filter *f, struct json **ret)
+{
+	LOOM_CLEANUP(db_result_free) struct db_result *r = NULL;
+	int rc = db_select(db, &r,
+	                   "SELECT c.id, c.name, c.description, c.owner_id, c.create_time,"
+	                   " c.expire_time, c.num_nodes, c.status, c.brief, c.services,"
+	                   " j.action, j.status, j.tasks_total, j.tasks_done"
+	                   " FROM cluster c LEFT JOIN job j ON j.cluster_id=c.id AND j.num=c.latest_job"
+	                   " WHERE c.tenant_id=? AND (? IS NULL OR c.owner_id=?)"
+	                   " AND (?=0 OR c.id=?) ORDER BY c.create_time DESC, c.id DESC",
+	                   "sssii", f->tenant_id, f->owner_id, f->owner_id, f->id, f->id);
+	if (rc)
+		return rc;
+	struct json *list = json_new_arr();
+	for (size_t i = 0; i < db_rows(r); i++) {
+		enum cluster_status st;
+		if (!f->statuses || (cluster_status_parse(db_str(r, i, 7), &st) && (f->statuses & (1u << st))))
+			json_push(list, summary(r, i));
+	}
+	*ret = list;
+	return 0;
+}
+
+struct next_id {
+	int64_t start, step, id;
+};
+
+static int next_id_tx(struct db *db, void *arg)
+{
+	struct next_id *n = arg;
+	bool found;
+	int rc = db_select_int(db, &n->id, &found,
+	                       "SELECT value FROM counter WHERE name='cluster' FOR UPDATE", "");
+	if (rc)
+		return rc;
+	if (found)
+		return db_exec(db, "UPDATE counter SET value=? WHERE name='cluster'", "i",
+		               n->id + n->step);
+	n->id = n->start;
+	rc = db_exec(db, "INSERT INTO counter (name, value) VALUES ('cluster', ?)", "i",
+	             n->start + n->step);
+	return rc == DB_E_DUP ? DB_E_RETRY : rc;
+}
+
+int cluster_next_id(struct db_pool *p, int64_t start, int64_t step, int64_t *ret)
+{
+	struct next_id n = { .start = start, .step = step };
+	int rc = db_tx(p, next_id_tx, &n);
+	if (!rc)
+		*ret = n.id;
+	return rc;
+}
+
+static int check_quota(struct db *db, const struct cluster *c)
+{
+	LOOM_CLEANUP(db_result_free) struct db_result *t = NULL;
+	int rc = db_select(db, &t, "SELECT max_clusters, max_nodes FROM tenant WHERE id=? FOR UPDATE",
+	                   "s", c->tenant_id);
+	if (rc)
+		return rc;
+	if (!db_rows(t))
+		return CLUSTER_E_NONE;
+	LOOM_CLEANUP(db_result_free) struct db_result *use = NULL;
+	/* A cluster not yet solved counts with what it asked for. */
+	rc = db_select(db, &use,
+	               "SELECT COUNT(*), COALESCE(SUM(GREATEST(num_nodes, asked_nodes)), 0)"
+	               " FROM cluster WHERE tenant_id=? AND status<>'terminated'",
+	               "s", c->tenant_id);
+	if (rc)
+		return rc;
+	if (db_int(use, 0, 0) + 1 > db_int(t, 0, 0) ||
+	    db_int(use, 0, 1) + c->asked_nodes > db_int(t, 0, 1))
+		return CLUSTER_E_QUOTA;
+	return 0;
+}
+
+int cluster_insert(struct db *db, const struct cluster *c)
+{
+	int rc = check_quota(db, c);
+	if (rc)
+		return rc;
+	LOOM_CLEANUP_STR char *brief = json_text(c->brief);
+	LOOM_CLEANUP_STR char *services = json_text(c->services);
+	LOOM_CLEANUP_STR char *request = json_text(c->request);
+	LOOM_CLEANUP_STR char *template = json_text(c->template);
+	LOOM_CLEANUP_STR char *provider = json_text(c->provider);
+	LOOM_CLEANUP_STR char *config = json_text(c->config);
+	return db_exec(db,
+	               "INSERT INTO cluster (id, tenant_id, owner_id, name, description, status,"
+	               " create_time, expire_time, asked_nodes, latest_job, next_job, event_seq, brief,"
+	               " services, request, template, provider, config)"
+	               " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+	               "isssssiiiiiissssss", c->id, c->tenant_id, c->owner_id, c->name, c->description,
+	               cluster_status_name(c->status), c->create_time, c->expire_time, c->asked_nodes,
+	               c->latest_job, c->next_job, c->event_seq, brief, services, request, template,
+	               provider, config);
+}

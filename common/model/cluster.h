@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * cluster - a cluster's row: locked for every change, numbering its events and jobs.
+ *
+ * All functions inside db_tx() or db_read(). Lock order: tenant, cluster, job, node, task.
+ * A change is: cluster_lock(), set fields and append events, cluster_save().
+ */
+#ifndef LOOM_MODEL_CLUSTER_H
+#define LOOM_MODEL_CLUSTER_H
+
+#include "common/base/ids.h"
+#include "common/db/db.h"
+#include "common/json/json.h"
+#include "common/model/state.h"
+
+enum { CLUSTER_E_NONE = 20, CLUSTER_E_QUOTA };
+
+struct cluster {
+	int64_t id;
+	char *tenant_id, *owner_id, *name, *description, *message;
+	enum cluster_status status;
+	int64_t create_time, expire_time, num_nodes, asked_nodes;
+	int64_t latest_job, next_job, event_seq;
+	struct json *brief;    /* {"provider":{..},"clusterTemplate":{..}}: common fields only */
+	struct json *services; /* names */
+	/* Loaded by cluster_load_docs(): */
+	struct json *request, *template, *provider, *config, *service_docs;
+};
+
+void cluster_free(struct cluster *c);
+
+/* Small columns only. CLUSTER_E_NONE when there is none. */
+LOOM_MUST_CHECK int cluster_lock(struct db *db, int64_t id, struct cluster **ret);
+LOOM_MUST_CHECK int cluster_get(struct db *db, int64_t id, struct cluster **ret);
+LOOM_MUST_CHECK int cluster_load_docs(struct db *db, struct cluster *c);
+
+/* Writes status, message, num_nodes, services, times and the counters of a locked row. */
+LOOM_MUST_CHECK int cluster_save(struct db *db, const struct cluster *c);
+/* The only way to change a status; asserts that the step is allowed; appends the event. */
+LOOM_MUST_CHECK int cluster_set_status(struct db *db, struct cluster *c, enum cluster_status to,
+                                       const char *message, int64_t now);
+
+/* Appends event number ++event_seq of a locked cluster; data is taken and gets "time". */
+LOOM_MUST_CHECK int cluster_event(struct db *db, struct cluster *c, const char *type,
+                                  struct json *data, int64_t now);
+
+struct event {
+	int64_t seq;
+	const char *type, *data;
+};
+/* Events after a number, in order, at most limit; fn's non-zero ends the walk. */
+LOOM_MUST_CHECK int cluster_events(struct db *db, int64_t id, int64_t after, int limit,
+                                   int (*fn)(const struct event *e, void *arg), void *arg);
+
+/* Which clusters somebody sees: NULL owner means all of the tenant. */
+struct cluster_filter {
+	const char *tenant_id, *owner_id;
+	unsigned statuses; /* bit per cluster_status; 0 = all */
+	int64_t id;        /* 0 = all */
+};
+/* Summaries (REST spec 5.4), newest first, as a JSON array; progress from the latest job. */
+LOOM_MUST_CHECK int cluster_summaries(struct db *db, const struct cluster_filter *f,
+                                      struct json **ret);
+
+/* The next cluster id, start and step as configured; its own transaction. A gap is harmless. */
+LOOM_MUST_CHECK int cluster_next_id(struct db_pool *p, int64_t start, int64_t step, int64_t *ret);
+
+/* Inserts a new cluster (all fields and documents set), pending, with no event yet. The tenant's
+ * row is locked and its quota checked: CLUSTER_E_QUOTA. DB_E_DUP when the id exists. */
+LOOM_MUST_CHECK int cluster_insert(struct db *db, const struct cluster *c);
+
+LOOM_DEFINE_CLEANUP(struct cluster *, cluster_free)
+
+#endif

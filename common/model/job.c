@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "common/model/job.h"
+
+#include "common/base/str.h"
+
+#include <stdio.h>
+
+void job_fini(struct job *j)
+{
+	loom_free(j->message);
+	j->message = NULL;
+}
+
+#define COLUMNS "action, status, phase, epoch, tasks_total, tasks_done, create_time, message"
+
+static int row_to_job(const struct db_result *r, int64_t cluster, int64_t num, struct job *ret,
+                      bool *found)
+{
+	*found = db_rows(r) > 0;
+	if (!*found)
+		return 0;
+	*ret = (struct job){ .cluster_id = cluster, .num = num };
+	snprintf(ret->action, sizeof(ret->action), "%s", db_str(r, 0, 0));
+	if (!job_status_parse(db_str(r, 0, 1), &ret->status))
+		return DB_E_FATAL;
+	snprintf(ret->phase, sizeof(ret->phase), "%s", db_str(r, 0, 2));
+	ret->epoch = db_int(r, 0, 3);
+	ret->tasks_total = db_int(r, 0, 4);
+	ret->tasks_done = db_int(r, 0, 5);
+	ret->create_time = db_int(r, 0, 6);
+	ret->message = loom_strdup(db_str(r, 0, 7));
+	return 0;
+}
+
+int job_lock(struct db *db, int64_t cluster, int64_t num, struct job *ret, bool *found)
+{
+	LOOM_CLEANUP(db_result_free) struct db_result *r = NULL;
+	int rc = db_select(db, &r,
+	                   "SELECT " COLUMNS " FROM job WHERE cluster_id=? AND num=? FOR UPDATE", "ii",
+	                   cluster, num);
+	return rc ? rc : row_to_job(r, cluster, num, ret, found);
+}
+
+int job_get(struct db *db, int64_t cluster, int64_t num, struct job *ret, bool *found)
+{
+	LOOM_CLEANUP(db_result_free) struct db_result *r = NULL;
+	int rc = db_select(db, &r, "SELECT " COLUMNS " FROM job WHERE cluster_id=? AND num=?", "ii",
+	                   cluster, num);
+	return rc ? rc : row_to_job(r, cluster, num, ret, found);
+}
+
+static int job_event(struct db *db, struct cluster *c, const struct job *j, int64_t now)
+{
+	char id[ID_MAX];
+	id_job(id, j->cluster_id, j->num);
+	struct json *e = json_set_str(json_new_obj(), "jobId", id);
+	json_set_str(e, "action", j->action);
+	json_set_str(e, "status", job_status_name(j->status));
+	json_set_int(e, "stepstotal", j->tasks_total);
+	json_set_int(e, "stepscompleted", j->tasks_done);
+	return cluster_event(db, c, "job", json_set_str(e, "message", j->message), now);
+}
+
+int job_add(struct db *db, struct cluster *c, const char *action, enum job_status status,
+            int64_t now, int64_t *ret_num)
+{
+	struct job j = { .cluster_id = c->id, .num = c->next_job++, .status = status };
+	snprintf(j.action, sizeof(j.action), "%s", action);
+	c->latest_job = j.num;
+	/* lease_until is the claim order: the oldest first, free at once. */
+	int rc = db_exec(db,
+	                 "INSERT INTO job (cluster_id, num, tenant_id, action, status, phase,"
+	                 " lease_until, create_time) VALUES (?,?,?,?,?,?,?,?)",
+	                 "iissssii", c->id, j.num, c->tenant_id, action, job_status_name(status),
+	                 job_ended(status) ? "end" : "plan", now, now);
+	if (!rc)
+		rc = job_event(db, c, &j, now);
+	if (!rc)
+		*ret_num = j.num;
+	return rc;
+}
+
+int job_set_status(struct db *db, struct cluster *c, struct job *j, enum job_status to,
+                   const char *message, int64_t now)
+{
+	loom_assert(job_may_become(j->status, to));
+	j->status = to;
+	loom_free(j->message);
+	j->message = loom_strdup(message);
+	if (job_ended(to))
+		snprintf(j->phase, sizeof(j->phase), "end");
+	else if (to == JOB_RUNNING)
+		snprintf(j->phase, sizeof(j->phase), "run");
+	int rc = db_exec(db,
+	                 "UPDATE job SET status=?, phase=?, message=?, tasks_total=?, tasks_done=?,"
+	                 " end_time=? WHERE cluster_id=? AND num=?",
+	                 "sssiiiii", job_status_name(to), j->phase, message, j->tasks_total,
+	                 j->tasks_done, job_ended(to) ? now : 0, j->cluster_id, j->num);
+	return rc ? rc : job_event(db, c, j, now);
+}
+
+int job_save_progress(struct db *db, struct cluster *c, const struct job *j, int64_t now)
+{
+	int rc = db_exec(db, "UPDATE job SET tasks_total=?, tasks_done=? WHERE cluster_id=? AND num=?",
+	                 "iiii", j->tasks_total, j->tasks_done, j->cluster_id, j->num);
+	return rc ? rc : job_event(db, c, j, now);
+}
+
+struct claim {
+	const char *owner;
+	int64_t lease_ms;
+	struct job *job;
+	bool found;
+};
+
+static int claim_tx(struct db *db, void *arg)
+{
+	struct claim *cl = arg;
+	cl->found = false;
+	job_fini(cl->job);
+	int64_t now;
+	int rc = db_now(db, &now);
+	if (rc)
+		return rc;
+	LOOM_CLEANUP(db_result_free) struct db_result *r = NULL;
+	rc = db_select(db, &r,
+	               "SELECT cluster_id, num FROM job WHERE phase='plan' AND lease_until<=?"
+	               " ORDER BY lease_until LIMIT 1 FOR UPDATE SKIP LOCKED",
+	               "i", now);
+	if (rc || !db_rows(r))
+		return rc;
+	int64_t cluster = db_int(r, 0, 0), num = db_int(r, 0, 1);
+	rc = db_exec(db,
+	             "UPDATE job SET owner=?, epoch=epoch+1, lease_until=? WHERE cluster_id=? AND num=?",
+	             "siii", cl->owner, now + cl->lease_ms, cluster, num);
+	return rc ? rc : job_get(db, cluster, num, cl->job, &cl->found);
+}
+
+int job_claim(struct db_pool *p, const char *owner, int64_t lease_ms, struct job *ret,
+              bool *ret_found)
+{
+	*ret = (struct job){ 0 };
+	struct claim cl = { .owner = owner, .lease_ms = lease_ms, .job = ret };
+	int rc = db_tx(p, claim_tx, &cl);
+	*ret_found = !rc && cl.found;
+	return rc;
+}
+
+int job_check_claim(struct db *db, const struct job *claimed, bool *ret_ours)
+{
+	struct job now_ = { 0 };
+	bool found;
+	int rc = job_lock(db, claimed->cluster_id, claimed->num, &now_, &found);
+	*ret_ours = !rc && found && str_eq(now_.phase, "plan") && now_.epoch == claimed->epoch;
+	job_fini(&now_);
+	return rc;
+}

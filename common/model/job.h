@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * job - one operation on a cluster. phase says who moves it: `plan` a scheduler must solve or plan
+ * it, `run` task results drive it, `end` it is over. Inside db_tx() with the cluster locked, but
+ * for job_claim().
+ */
+#ifndef LOOM_MODEL_JOB_H
+#define LOOM_MODEL_JOB_H
+
+#include "common/model/cluster.h"
+
+struct job {
+	int64_t cluster_id, num;
+	char action[40]; /* "cluster_create": lower case */
+	enum job_status status;
+	char phase[8];
+	int64_t epoch, tasks_total, tasks_done, create_time;
+	char *message;
+};
+
+void job_fini(struct job *j);
+
+/* Writes a new job in phase plan (or end, with status complete) and makes it the cluster's latest;
+ * appends its event. The cluster is saved by the caller. */
+LOOM_MUST_CHECK int job_add(struct db *db, struct cluster *c, const char *action,
+                            enum job_status status, int64_t now, int64_t *ret_num);
+LOOM_MUST_CHECK int job_lock(struct db *db, int64_t cluster, int64_t num, struct job *ret,
+                             bool *found);
+LOOM_MUST_CHECK int job_get(struct db *db, int64_t cluster, int64_t num, struct job *ret,
+                            bool *found);
+/* The only way to change a status: asserts the step, writes phase and counters, appends the event. */
+LOOM_MUST_CHECK int job_set_status(struct db *db, struct cluster *c, struct job *j,
+                                   enum job_status to, const char *message, int64_t now);
+LOOM_MUST_CHECK int job_save_progress(struct db *db, struct cluster *c, const struct job *j,
+                                      int64_t now);
+
+/* Claims the oldest job in phase plan whose lease is over, for owner, with a new epoch. Its own
+ * transaction. *ret_found false when there is none. */
+LOOM_MUST_CHECK int job_claim(struct db_pool *p, const char *owner, int64_t lease_ms,
+                              struct job *ret, bool *ret_found);
+/* Is this claim still ours: phase plan and the same epoch, the row locked. */
+LOOM_MUST_CHECK int job_check_claim(struct db *db, const struct job *claimed, bool *ret_ours);
+
+#endif

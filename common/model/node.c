@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "common/model/node.h"
+
+#include "common/base/str.h"
+#include "common/model/row.h"
+
+#include <stdio.h>
+
+void nodes_free(struct nodes *ns)
+{
+	if (!ns)
+		return;
+	for (size_t i = 0; i < ns->n; i++) {
+		struct node *n = &ns->v[i];
+		loom_free(n->hostname);
+		loom_free(n->hardwaretype);
+		loom_free(n->imagetype);
+		loom_free(n->flavor);
+		loom_free(n->image);
+		loom_free(n->sshuser);
+		json_free(n->services);
+		json_free(n->automators);
+		json_free(n->ipaddresses);
+		json_free(n->results);
+	}
+	loom_free(ns->v);
+	loom_free(ns);
+}
+
+const struct node *nodes_find(const struct nodes *ns, const char *id)
+{
+	for (size_t i = 0; i < ns->n; i++)
+		if (str_eq(ns->v[i].id, id))
+			return &ns->v[i];
+	return NULL;
+}
+
+int nodes_insert(struct db *db, int64_t cluster, const struct nodes *ns)
+{
+	for (size_t i = 0; i < ns->n; i++) {
+		const struct node *n = &ns->v[i];
+		LOOM_CLEANUP_STR char *services = json_text(n->services);
+		LOOM_CLEANUP_STR char *automators = json_text(n->automators);
+		int rc = db_exec(db,
+		                 "INSERT INTO node (id, cluster_id, num, hostname, hardwaretype,"
+		                 " imagetype, flavor, image, sshuser, services, automators, ipaddresses,"
+		                 " results) VALUES (?,?,?,?,?,?,?,?,?,?,?,'{}','{}')",
+		                 "siissssssss", n->id, cluster, n->num, n->hostname, n->hardwaretype,
+		                 n->imagetype, n->flavor, n->image, n->sshuser, services, automators);
+		if (rc)
+			return rc;
+	}
+	return 0;
+}
+
+static struct nodes *rows_to_nodes(const struct db_result *r)
+{
+	struct nodes *ns = loom_calloc(1, sizeof(*ns));
+	ns->n = db_rows(r);
+	ns->v = loom_calloc(ns->n ? ns->n : 1, sizeof(*ns->v));
+	for (size_t i = 0; i < ns->n; i++) {
+		struct node *n = &ns->v[i];
+		snprintf(n->id, sizeof(n->id), "%s", db_str(r, i, 0));
+		n->num = db_int(r, i, 1);
+		n->hostname = loom_strdup(db_str(r, i, 2));
+		n->hardwaretype = loom_strdup(db_str(r, i, 3));
+		n->imagetype = loom_strdup(db_str(r, i, 4));
+		n->flavor = loom_strdup(db_str(r, i, 5));
+		n->image = loom_strdup(db_str(r, i, 6));
+		n->sshuser = loom_strdup(db_str(r, i, 7));
+		n->services = row_json(r, i, 8);
+		n->automators = row_json(r, i, 9);
+		n->ipaddresses = row_json(r, i, 10);
+		n->results = row_json(r, i, 11);
+	}
+	return ns;
+}
+
+#define COLUMNS                                                                                  \
+	"id, num, hostname, hardwaretype, imagetype, flavor, image, sshuser, services, automators," \
+	" ipaddresses, results"
+
+int nodes_load(struct db *db, int64_t cluster, struct nodes **ret)
+{
+	LOOM_CLEANUP(db_result_free) struct db_result *r = NULL;
+	int rc = db_select(db, &r, "SELECT " COLUMNS " FROM node WHERE cluster_id=? ORDER BY num", "i",
+	                   cluster);
+	if (!rc)
+		*ret = rows_to_nodes(r);
+	return rc;
+}
+
+int node_load(struct db *db, const char *id, struct nodes **ret)
+{
+	LOOM_CLEANUP(db_result_free) struct db_result *r = NULL;
+	int rc = db_select(db, &r, "SELECT " COLUMNS " FROM node WHERE id=?", "s", id);
+	if (!rc)
+		*ret = rows_to_nodes(r);
+	return rc;
+}
+
+int node_save(struct db *db, const struct node *n)
+{
+	LOOM_CLEANUP_STR char *ips = json_text(n->ipaddresses);
+	LOOM_CLEANUP_STR char *results = json_text(n->results);
+	return db_exec(db, "UPDATE node SET hostname=?, ipaddresses=?, results=? WHERE id=?", "ssss",
+	               n->hostname, ips, results, n->id);
+}
+
+struct json *node_properties(const struct node *n)
+{
+	struct json *p = json_set(json_new_obj(), "ipaddresses", json_copy(n->ipaddresses));
+	json_set_str(p, "hostname", n->hostname);
+	json_set_int(p, "nodenum", n->num);
+	json_set_str(p, "hardwaretype", n->hardwaretype);
+	json_set_str(p, "imagetype", n->imagetype);
+	json_set_str(p, "flavor", n->flavor);
+	json_set_str(p, "image", n->image);
+	json_set_str(p, "sshuser", n->sshuser);
+	json_set(p, "services", json_copy(n->services));
+	return json_set(p, "automators", json_copy(n->automators));
+}

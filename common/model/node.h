@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* node - the machines of a cluster. Inside db_tx() with the cluster locked, or db_read(). */
+#ifndef LOOM_MODEL_NODE_H
+#define LOOM_MODEL_NODE_H
+
+#include "common/db/db.h"
+#include "common/json/json.h"
+
+struct node {
+	char id[37];
+	int64_t num;
+	char *hostname, *hardwaretype, *imagetype, *flavor, *image, *sshuser;
+	struct json *services, *automators; /* arrays of names */
+	struct json *ipaddresses, *results; /* objects */
+};
+
+struct nodes {
+	struct node *v;
+	size_t n;
+};
+
+void nodes_free(struct nodes *ns);
+const struct node *nodes_find(const struct nodes *ns, const char *id); /* NULL if none */
+
+LOOM_MUST_CHECK int nodes_insert(struct db *db, int64_t cluster, const struct nodes *ns);
+/* By number. */
+LOOM_MUST_CHECK int nodes_load(struct db *db, int64_t cluster, struct nodes **ret);
+LOOM_MUST_CHECK int node_load(struct db *db, const char *id, struct nodes **ret); /* 0 or 1 */
+/* Writes hostname, ipaddresses and results. */
+LOOM_MUST_CHECK int node_save(struct db *db, const struct node *n);
+
+/* The ten properties that tasks and details show (REST spec 5.5, 10.1). */
+struct json *node_properties(const struct node *n);
+
+LOOM_DEFINE_CLEANUP(struct nodes *, nodes_free)
+
+#endif

@@ -1,0 +1,303 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "common/model/task.h"
+
+#include "common/base/str.h"
+
+#include <stdio.h>
+
+void tasks_free(struct tasks *ts)
+{
+	if (!ts)
+		return;
+	for (size_t i = 0; i < ts->n; i++) {
+		loom_free(ts->v[i].tenant_id);
+		loom_free(ts->v[i].service);
+		loom_free(ts->v[i].provisioner_id);
+		loom_free(ts->v[i].worker_id);
+		loom_free(ts->v[i].message);
+	}
+	loom_free(ts->v);
+	loom_free(ts);
+}
+
+int tasks_insert(struct db *db, const struct task *v, size_t n, const struct task_edge *edges,
+                 size_t n_edges)
+{
+	for (size_t i = 0; i < n; i++) {
+		const struct task *t = &v[i];
+		int rc = db_exec(db,
+		                 "INSERT INTO task (cluster_id, job_num, num, tenant_id, node_id, node_num,"
+		                 " name, service, stage, state, unmet) VALUES (?,?,?,?,?,?,?,?,?,?,?)",
+		                 "iiississisi", t->cluster_id, t->job_num, t->num, t->tenant_id, t->node_id,
+		                 t->node_num, t->name, t->service, t->stage, task_state_name(t->state),
+		                 t->unmet);
+		if (rc)
+			return rc;
+	}
+	for (size_t i = 0; n && i < n_edges; i++) {
+		int rc = db_exec(db,
+		                 "INSERT INTO task_edge (cluster_id, job_num, from_num, to_num)"
+		                 " VALUES (?,?,?,?)",
+		                 "iiii", v[0].cluster_id, v[0].job_num, edges[i].from, edges[i].to);
+		if (rc)
+			return rc;
+	}
+	return 0;
+}
+
+#define COLUMNS                                                                                  \
+	"cluster_id, job_num, num, tenant_id, node_id, node_num, name, service, stage, state,"   \
+	" unmet, attempt, done_attempt, failures, losses, not_before, lease_ms, lease_until,"    \
+	" provisioner_id, worker_id, submit_time, status_time, status_code, message"
+
+static int rows_to_tasks(const struct db_result *r, struct tasks **ret)
+{
+	LOOM_CLEANUP(tasks_free) struct tasks *ts = loom_calloc(1, sizeof(*ts));
+	ts->n = db_rows(r);
+	ts->v = loom_calloc(ts->n ? ts->n : 1, sizeof(*ts->v));
+	for (size_t i = 0; i < ts->n; i++) {
+		struct task *t = &ts->v[i];
+		t->cluster_id = db_int(r, i, 0);
+		t->job_num = db_int(r, i, 1);
+		t->num = db_int(r, i, 2);
+		t->tenant_id = loom_strdup(db_str(r, i, 3));
+		snprintf(t->node_id, sizeof(t->node_id), "%s", db_str(r, i, 4));
+		t->node_num = db_int(r, i, 5);
+		snprintf(t->name, sizeof(t->name), "%s", db_str(r, i, 6));
+		t->service = loom_strdup(db_str(r, i, 7));
+		t->stage = db_int(r, i, 8);
+		if (!task_state_parse(db_str(r, i, 9), &t->state))
+			return DB_E_FATAL;
+		int64_t *const ints[] = { &t->unmet,      &t->attempt,    &t->done_attempt,
+			                  &t->failures,   &t->losses,     &t->not_before,
+			                  &t->lease_ms,   &t->lease_until };
+		for (unsigned k = 0; k < LOOM_COUNT(ints); k++)
+			*ints[k] = db_int(r, i, 10 + k);
+		t->provisioner_id = loom_strdup(db_str(r, i, 18));
+		t->worker_id = loom_strdup(db_str(r, i, 19));
+		t->submit_time = db_int(r, i, 20);
+		t->status_time = db_int(r, i, 21);
+		t->status_code = db_int(r, i, 22);
+		t->message = loom_strdup(db_str(r, i, 23));
+	}
+	*ret = loom_take(ts);
+	return 0;
+}
+
+int tasks_load(struct db *db, int64_t cluster, int64_t job, struct tasks **ret)
+{
+	LOOM_CLEANUP(db_result_free) struct db_result *r = NULL;
+	int rc = db_select(db, &r,
+	                   "SELECT " COLUMNS " FROM task WHERE cluster_id=? AND (?=0 OR job_num=?)"
+	                   " ORDER BY job_num, num",
+	                   "iii", cluster, job, job);
+	return rc ? rc : rows_to_tasks(r, ret);
+}
+
+int task_lock(struct db *db, const struct task_ref *ref, struct tasks **ret)
+{
+	LOOM_CLEANUP(db_result_free) struct db_result *r = NULL;
+	int rc = db_select(db, &r,
+	                   "SELECT " COLUMNS " FROM task WHERE cluster_id=? AND job_num=? AND num=?"
+	                   " FOR UPDATE",
+	                   "iii", ref->cluster, ref->job, ref->task);
+	return rc ? rc : rows_to_tasks(r, ret);
+}
+
+int task_get(struct db *db, const struct task_ref *ref, struct tasks **ret)
+{
+	LOOM_CLEANUP(db_result_free) struct db_result *r = NULL;
+	int rc = db_select(db, &r,
+	                   "SELECT " COLUMNS " FROM task WHERE cluster_id=? AND job_num=? AND num=?",
+	                   "iii", ref->cluster, ref->job, ref->task);
+	return rc ? rc : rows_to_tasks(r, ret);
+}
+
+int task_edges(struct db *db, int64_t cluster, int64_t job, struct task_edge **ret, size_t *ret_n)
+{
+	LOOM_CLEANUP(db_result_free) struct db_result *r = NULL;
+	int rc = db_select(db, &r,
+	                   "SELECT from_num, to_num FROM task_edge WHERE cluster_id=? AND job_num=?"
+	                   " ORDER BY to_num, from_num",
+	                   "ii", cluster, job);
+	if (rc)
+		return rc;
+	*ret_n = db_rows(r);
+	*ret = loom_calloc(*ret_n + 1, sizeof(**ret));
+	for (size_t i = 0; i < *ret_n; i++)
+		(*ret)[i] = (struct task_edge){ db_int(r, i, 0), db_int(r, i, 1) };
+	return 0;
+}
+
+struct json *task_event_data(const struct task *t)
+{
+	char id[ID_MAX];
+	id_task(id, t->cluster_id, t->job_num, t->num);
+	struct json *e = json_set_str(json_new_obj(), "taskId", id);
+	json_set_str(e, "taskName", t->name);
+	json_set_str(e, "service", t->service);
+	json_set_str(e, "nodeId", t->node_id);
+	json_set_int(e, "nodenum", t->node_num);
+	/* A task that waits for another try is shown as such, not as a plain wait. */
+	bool again = t->failures + t->losses > 0 &&
+	             (t->state == TASK_READY || t->state == TASK_BLOCKED);
+	json_set_str(e, "state", again ? "retry" : task_state_name(t->state));
+	json_set_int(e, "attempt", t->attempt);
+	if (t->state == TASK_RUNNING)
+		json_set_str(e, "provisionerId", t->provisioner_id);
+	if (again || t->state == TASK_FAILED)
+		json_set_int(e, "statusCode", t->status_code);
+	if (again && t->not_before)
+		json_set_int(e, "retryAt", t->not_before);
+	return json_set_str(e, "message", t->message);
+}
+
+int task_set_state(struct db *db, struct cluster *c, struct task *t, enum task_state to,
+                   int64_t now)
+{
+	loom_assert(task_may_become(t->state, to));
+	t->state = to;
+	int rc = db_exec(db,
+	                 "UPDATE task SET state=?, unmet=?, attempt=?, done_attempt=?, failures=?,"
+	                 " losses=?, not_before=?, lease_ms=?, lease_until=?, provisioner_id=?,"
+	                 " worker_id=?, submit_time=?, status_time=?, status_code=?, message=?"
+	                 " WHERE cluster_id=? AND job_num=? AND num=?",
+	                 "siiiiiiiissiiisiii", task_state_name(to), t->unmet, t->attempt,
+	                 t->done_attempt, t->failures, t->losses, t->not_before, t->lease_ms,
+	                 t->lease_until, t->provisioner_id, t->worker_id, t->submit_time,
+	                 t->status_time, t->status_code, t->message, t->cluster_id, t->job_num, t->num);
+	return rc ? rc : cluster_event(db, c, "task", task_event_data(t), now);
+}
+
+int task_promote(struct db *db, struct cluster *c, int64_t job, const char *node, int64_t now,
+                 int *promoted)
+{
+	bool busy;
+	int64_t one;
+	int rc = db_select_int(db, &one, &busy,
+	                       "SELECT 1 FROM task WHERE node_id=? AND state IN ('ready','running')"
+	                       " LIMIT 1",
+	                       "s", node);
+	if (rc || busy)
+		return rc;
+	LOOM_CLEANUP(db_result_free) struct db_result *r = NULL;
+	rc = db_select(db, &r,
+	               "SELECT " COLUMNS " FROM task WHERE node_id=? AND state='blocked' AND unmet=0"
+	               " AND cluster_id=? AND job_num=? ORDER BY num LIMIT 1",
+	               "sii", node, c->id, job);
+	if (rc || !db_rows(r))
+		return rc;
+	LOOM_CLEANUP(tasks_free) struct tasks *ts = NULL;
+	rc = rows_to_tasks(r, &ts);
+	if (rc)
+		return rc;
+	++*promoted;
+	return task_set_state(db, c, &ts->v[0], TASK_READY, now);
+}
+
+int task_release(struct db *db, struct cluster *c, const struct task *t, int64_t now,
+                 int *promoted)
+{
+	int rc = db_exec(db,
+	                 "UPDATE task t JOIN task_edge e ON e.cluster_id=t.cluster_id"
+	                 " AND e.job_num=t.job_num AND e.to_num=t.num SET t.unmet=t.unmet-1"
+	                 " WHERE e.cluster_id=? AND e.job_num=? AND e.from_num=?",
+	                 "iii", t->cluster_id, t->job_num, t->num);
+	if (rc)
+		return rc;
+	LOOM_CLEANUP(db_result_free) struct db_result *r = NULL;
+	rc = db_select(db, &r,
+	               "SELECT DISTINCT t.node_id, t.node_num FROM task_edge e JOIN task t"
+	               " ON t.cluster_id=e.cluster_id AND t.job_num=e.job_num AND t.num=e.to_num"
+	               " WHERE e.cluster_id=? AND e.job_num=? AND e.from_num=? AND t.unmet=0"
+	               " AND t.state='blocked' ORDER BY t.node_num",
+	               "iii", t->cluster_id, t->job_num, t->num);
+	if (rc)
+		return rc;
+	rc = task_promote(db, c, t->job_num, t->node_id, now, promoted);
+	for (size_t i = 0; !rc && i < db_rows(r); i++)
+		if (!str_eq(db_str(r, i, 0), t->node_id))
+			rc = task_promote(db, c, t->job_num, db_str(r, i, 0), now, promoted);
+	return rc;
+}
+
+int tasks_drop(struct db *db, struct cluster *c, int64_t job, int64_t now)
+{
+	LOOM_CLEANUP(tasks_free) struct tasks *ts = NULL;
+	int rc = tasks_load(db, c->id, job, &ts);
+	for (size_t i = 0; !rc && i < ts->n; i++)
+		if (ts->v[i].state == TASK_BLOCKED || ts->v[i].state == TASK_READY)
+			rc = task_set_state(db, c, &ts->v[i], TASK_DROPPED, now);
+	return rc;
+}
+
+int tasks_count(struct db *db, int64_t cluster, int64_t job, struct task_counts *ret)
+{
+	LOOM_CLEANUP(db_result_free) struct db_result *r = NULL;
+	int rc = db_select(db, &r,
+	                   "SELECT COALESCE(SUM(state='running'),0), COALESCE(SUM(state='complete'),0),"
+	                   " COALESCE(SUM(state='failed'),0), COALESCE(SUM(state='failed' AND"
+	                   " status_code BETWEEN 200 AND 299),0)"
+	                   " FROM task WHERE cluster_id=? AND job_num=?",
+	                   "ii", cluster, job);
+	if (!rc)
+		*ret = (struct task_counts){ db_int(r, 0, 0), db_int(r, 0, 1), db_int(r, 0, 2),
+			                     db_int(r, 0, 3) };
+	return rc;
+}
+
+static int refs(const struct db_result *r, struct task_ref **ret, size_t *ret_n)
+{
+	*ret_n = db_rows(r);
+	*ret = loom_calloc(*ret_n + 1, sizeof(**ret));
+	for (size_t i = 0; i < *ret_n; i++)
+		(*ret)[i] = (struct task_ref){ db_int(r, i, 0), db_int(r, i, 1), db_int(r, i, 2) };
+	return 0;
+}
+
+int tasks_claimable(struct db *db, const char *tenant, int64_t now, int limit,
+                    struct task_ref **ret, size_t *ret_n)
+{
+	LOOM_CLEANUP(db_result_free) struct db_result *r = NULL;
+	int rc = str_eq(tenant, "*")
+	             ? db_select(db, &r,
+	                         "SELECT cluster_id, job_num, num FROM task WHERE state='ready'"
+	                         " AND not_before<=? ORDER BY not_before LIMIT ?",
+	                         "ii", now, (int64_t)limit)
+	             : db_select(db, &r,
+	                         "SELECT cluster_id, job_num, num FROM task WHERE state='ready'"
+	                         " AND not_before<=? AND tenant_id=? ORDER BY not_before LIMIT ?",
+	                         "isi", now, tenant, (int64_t)limit);
+	return rc ? rc : refs(r, ret, ret_n);
+}
+
+int tasks_expired(struct db *db, int64_t now, int limit, struct task_ref **ret, size_t *ret_n)
+{
+	LOOM_CLEANUP(db_result_free) struct db_result *r = NULL;
+	int rc = db_select(db, &r,
+	                   "SELECT cluster_id, job_num, num FROM task WHERE state='running'"
+	                   " AND lease_until<? ORDER BY lease_until LIMIT ?",
+	                   "ii", now, (int64_t)limit);
+	return rc ? rc : refs(r, ret, ret_n);
+}
+
+int task_renew(struct db *db, const struct task_ref *ref, int64_t attempt,
+               const char *provisioner, int64_t now, bool *ok)
+{
+	int rc = db_exec(db,
+	                 "UPDATE task SET lease_until=?+lease_ms WHERE cluster_id=? AND job_num=?"
+	                 " AND num=? AND state='running' AND attempt=? AND provisioner_id=?",
+	                 "iiiiis", now, ref->cluster, ref->job, ref->task, attempt, provisioner);
+	*ok = !rc && db_affected(db) == 1;
+	return rc;
+}
+
+int task_keep_failure(struct db *db, const struct task *t, const char *out, const char *err)
+{
+	return db_exec(db,
+	               "INSERT INTO task_failure (cluster_id, job_num, task_num, attempt, node_id,"
+	               " submit_time, status_time, status_code, message, stdout, stderr)"
+	               " VALUES (?,?,?,?,?,?,?,?,?,?,?)",
+	               "iiiisiiisss", t->cluster_id, t->job_num, t->num, t->attempt, t->node_id,
+	               t->submit_time, t->status_time, t->status_code, t->message, out, err);
+}

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * task - the steps of a job: a graph whose tasks become ready one by one.
+ *
+ * A task is ready when all tasks before it are complete and no other task of its node is ready or
+ * running. Claims count attempts; the attempt is the fence of every result. Inside db_tx() with
+ * the cluster locked, unless said otherwise.
+ */
+#ifndef LOOM_MODEL_TASK_H
+#define LOOM_MODEL_TASK_H
+
+#include "common/model/cluster.h"
+
+struct task {
+	int64_t cluster_id, job_num, num;
+	char *tenant_id;
+	char node_id[37];
+	int64_t node_num;
+	char name[16]; /* "CREATE": upper case */
+	char *service; /* "" for machine-level tasks */
+	int64_t stage;
+	enum task_state state;
+	int64_t unmet, attempt, done_attempt, failures, losses;
+	int64_t not_before, lease_ms, lease_until;
+	char *provisioner_id, *worker_id; /* of the present or last attempt; NULL before */
+	int64_t submit_time, status_time, status_code;
+	char *message;
+};
+
+struct tasks {
+	struct task *v;
+	size_t n;
+};
+
+void tasks_free(struct tasks *ts);
+
+struct task_edge {
+	int64_t from, to;
+};
+
+/* Writes new tasks (state, unmet ... as given) and edges of a job. */
+LOOM_MUST_CHECK int tasks_insert(struct db *db, const struct task *v, size_t n,
+                                 const struct task_edge *edges, size_t n_edges);
+/* By number; job 0 takes the tasks of all jobs of the cluster. Any transaction or read. */
+LOOM_MUST_CHECK int tasks_load(struct db *db, int64_t cluster, int64_t job, struct tasks **ret);
+LOOM_MUST_CHECK int task_lock(struct db *db, const struct task_ref *ref, struct tasks **ret);
+LOOM_MUST_CHECK int task_get(struct db *db, const struct task_ref *ref, struct tasks **ret);
+LOOM_MUST_CHECK int task_edges(struct db *db, int64_t cluster, int64_t job,
+                               struct task_edge **ret, size_t *ret_n); /* returns owned */
+
+/* The only way to change a state: asserts the step, writes the row, appends the event. */
+LOOM_MUST_CHECK int task_set_state(struct db *db, struct cluster *c, struct task *t,
+                                   enum task_state to, int64_t now);
+
+/* Takes a complete task's edges out of its successors, then promotes what may run now. */
+LOOM_MUST_CHECK int task_release(struct db *db, struct cluster *c, const struct task *t,
+                                 int64_t now, int *promoted);
+/* Makes the first waiting task of a node ready if the node is free. */
+LOOM_MUST_CHECK int task_promote(struct db *db, struct cluster *c, int64_t job, const char *node,
+                                 int64_t now, int *promoted);
+/* Drops all that is blocked or ready. */
+LOOM_MUST_CHECK int tasks_drop(struct db *db, struct cluster *c, int64_t job, int64_t now);
+
+struct task_counts {
+	int64_t running, complete, failed, failed_before_create; /* the last: status 200-299 */
+};
+LOOM_MUST_CHECK int tasks_count(struct db *db, int64_t cluster, int64_t job,
+                                struct task_counts *ret);
+
+/* References of tasks that could be claimed now, oldest first. tenant "*" is any. No lock. */
+LOOM_MUST_CHECK int tasks_claimable(struct db *db, const char *tenant, int64_t now, int limit,
+                                    struct task_ref **ret, size_t *ret_n);
+/* Running tasks whose lease is over. No lock. */
+LOOM_MUST_CHECK int tasks_expired(struct db *db, int64_t now, int limit, struct task_ref **ret,
+                                  size_t *ret_n);
+/* Extends the lease of a running attempt; *ok false when it is no longer theirs. Any transaction. */
+LOOM_MUST_CHECK int task_renew(struct db *db, const struct task_ref *ref, int64_t attempt,
+                               const char *provisioner, int64_t now, bool *ok);
+
+/* Keeps an attempt that did not succeed. */
+LOOM_MUST_CHECK int task_keep_failure(struct db *db, const struct task *t, const char *out,
+                                      const char *err);
+struct json *task_event_data(const struct task *t);
+
+LOOM_DEFINE_CLEANUP(struct tasks *, tasks_free)
+
+#endif
