@@ -12,7 +12,6 @@
 MAKEFLAGS += --no-builtin-rules
 SHELL := /bin/bash
 
-VERSION := 0.1.0
 SAN ?=
 BUILD ?= build$(if $(SAN),-$(SAN))
 PREFIX ?= /usr/local
@@ -60,8 +59,7 @@ else
 $(error SAN=$(SAN) is not known; use SAN=asan or SAN=tsan)
 endif
 
-LOOM_CPPFLAGS := -I. -D_GNU_SOURCE -DTHREADED -DLOOM_VERSION='"$(VERSION)"' \
-	-DLOOM_DATADIR='"$(DATADIR)"' $(PKG_CFLAGS)
+LOOM_CPPFLAGS := -I. -D_GNU_SOURCE -DTHREADED -DLOOM_DATADIR='"$(DATADIR)"' $(PKG_CFLAGS)
 LOOM_CFLAGS := -std=gnu17 $(OPT) $(WARN) $(HARDEN) $(SANFLAGS) -fPIE -pthread
 LOOM_LDFLAGS := $(SANFLAGS) -pie -pthread -Wl,-z,relro,-z,now -Wl,--as-needed
 

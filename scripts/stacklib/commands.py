@@ -13,7 +13,8 @@ from . import StackError, loom, ports, process
 from .state import KINDS, part_name, part_order, split_part
 
 READY_SECONDS = 60
-STOP_SECONDS = 10
+SETTLE_SECONDS = 10
+STOP_SECONDS = 15
 SANDBOX = "services/provisioner/plugins/providers/sandbox/sandbox.py"
 # Started one group after the other; within a group together.
 GROUPS = (("mariadb", "zookeeper"), ("api", "scheduler"), ("provisioner", "gateway"))
@@ -65,22 +66,52 @@ def start_group(state, names):
         report(name, "ready", started, part.endpoint())
 
 
+def settle(state, name):
+    """Whether the part runs and is well; one that is outdated or does not get ready is stopped."""
+    proc, part = process.Process(state.directory, name), loom.part(state, name)
+    if not proc.pid():
+        return False
+    started = time.monotonic()
+    if proc.outdated():
+        proc.stop(STOP_SECONDS)
+        report(name, "was rebuilt", started)
+        return False
+    try:
+        proc.wait_ready(part.ready, started + SETTLE_SECONDS)
+    except StackError:
+        proc.stop(STOP_SECONDS)
+        report(name, "was not well", started)
+        return False
+    report(name, "runs already", started, part.endpoint())
+    return True
+
+
+def free_own_ports(state, names):
+    """End processes of this very stack that hold a port but lost their pid file."""
+    for name in names:
+        for key in ports.names(split_part(name)[0], name).values():
+            if ports.is_free(state.ports[key]):
+                continue
+            _, pid = ports.holder(state.ports[key])
+            if ports.owner(pid) == str(state.directory):
+                say(f"  {name:<13}ran without its pid file (pid {pid}): killed")
+                process.kill(pid)
+
+
 def start(state, names):
-    """Start what of names does not run; running but unready parts are waited for."""
+    """Start what of names does not run."""
     wanted = sorted({part_name(name) for name in names}, key=part_order)
     for name in wanted:
         state.add(name)
     running = {name for name in wanted if process.Process(state.directory, name).pid()}
     idle = [name for name in wanted if name not in running]
-    check_binaries(state, idle)
+    check_binaries(state, wanted)
+    free_own_ports(state, idle)
     check_ports(state, idle)
     state.save()
     for group in GROUPS:
-        for name in [name for name in wanted if name in running and split_part(name)[0] in group]:
-            started, part = time.monotonic(), loom.part(state, name)
-            process.Process(state.directory, name).wait_ready(part.ready, started + READY_SECONDS)
-            report(name, "runs already", started, part.endpoint())
-        start_group(state, [name for name in idle if split_part(name)[0] in group])
+        members = [name for name in wanted if split_part(name)[0] in group]
+        start_group(state, [name for name in members if name in idle or not settle(state, name)])
     write_env(state)
 
 
@@ -129,13 +160,13 @@ def down(state, options):
     servers = [name for name in names if split_part(name)[0] in NOT_LOOM]
     stop_parts(state, sorted(workers, key=part_order))
     keep = {process.Process(state.directory, name).pid() for name in others + servers}
-    process.kill_strays(state.directory, keep)
+    strays = process.kill_strays(state.directory, keep)
     failure = destroy_machines(state)
     stop_parts(state, sorted(others, key=part_order))
     stop_parts(state, sorted(servers, key=part_order))
-    left = process.kill_strays(state.directory)
-    if left:
-        say(f"  {left} processes that had lost their pid file were killed")
+    strays += process.kill_strays(state.directory)
+    if strays:
+        say(f"  {strays} more processes of this stack were killed")
     if failure:
         raise StackError(failure)
     if options.purge:

@@ -2,10 +2,9 @@
 """Loom's own services: their configuration files, how they start, when they are ready."""
 
 import secrets
-import urllib.error
-import urllib.request
 
 from . import StackError, servers
+from .client import Client
 from .state import split_part
 
 BINARY = {"api": "loom-api", "scheduler": "loom-scheduler", "provisioner": "loom-provisioner",
@@ -85,11 +84,7 @@ class Service:
 
     def ready(self):
         """What the service itself says."""
-        try:
-            with urllib.request.urlopen(f"http://{self.endpoint()}/readyz", timeout=2) as answer:
-                return answer.status == 200
-        except (urllib.error.URLError, OSError, ValueError):
-            return False
+        return Client(f"http://{self.endpoint()}", timeout=2).get("/readyz").status == 200
 
 
 def part(state, name):

@@ -73,13 +73,20 @@ def holder(port):
     return process.describe(pid), pid
 
 
+def owner(pid):
+    """Folder of the Loom stack that a process belongs to, or None."""
+    for item in process.environ_of(pid) if pid else []:
+        if item.startswith(process.MARK + "="):
+            return item.partition("=")[2]
+    return None
+
+
 def conflict(key, port):
     """One line about a port that is taken: which, who holds it, what to do."""
     who, pid = holder(port)
-    for item in process.environ_of(pid) if pid else []:
-        if item.startswith(process.MARK + "="):
-            stack = item.partition("=")[2]
-            return (f"port {port} ({key}) is held by {who} of the Loom stack in {stack}: "
-                    f"stop that one with scripts/stack --dir {stack} down")
+    stack = owner(pid)
+    if stack:
+        return (f"port {port} ({key}) is held by {who} of the Loom stack in {stack}: "
+                f"stop that one with scripts/stack --dir {stack} down")
     todo = f"stop it (kill {pid})" if pid else "stop it"
     return f"port {port} ({key}) is held by {who}: {todo}, or choose another with --port {key}=NUMBER"

@@ -100,6 +100,14 @@ class Process:
             now = float(uptime.read().split()[0])
         return now - started / os.sysconf("SC_CLK_TCK")
 
+    def outdated(self):
+        """Whether the program's file was replaced since the process started."""
+        pid = self.pid()
+        try:
+            return bool(pid) and os.readlink(f"/proc/{pid}/exe").endswith(" (deleted)")
+        except OSError:
+            return False
+
     def spawn(self, argv, cwd):
         """Start argv detached from this terminal, output to the log."""
         self.pid_file.parent.mkdir(parents=True, exist_ok=True)
@@ -187,6 +195,21 @@ class Process:
         return result
 
 
+def kill(pid):
+    """SIGKILL a process that is not a child of this one, and wait until it is gone."""
+    try:
+        pidfd = os.pidfd_open(pid)
+    except OSError:
+        return
+    try:
+        signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+        select.select([pidfd], [], [], 10)
+    except ProcessLookupError:
+        pass
+    finally:
+        os.close(pidfd)
+
+
 def strays(directory):
     """Pids of living processes of the stack in directory, whoever started them."""
     mark = f"{MARK}={directory}"
@@ -211,9 +234,6 @@ def kill_strays(directory, keep=()):
             break
         for pid in pids:
             killed.add(pid)
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
+            kill(pid)
         time.sleep(0.02)
     return len(killed)

@@ -16,7 +16,7 @@ from . import StackError, ports, process
 
 KINDS = ("mariadb", "zookeeper", "api", "scheduler", "provisioner", "gateway")
 BRIDGE = "loom0"
-SUBNET = "10.77.0.0/24"
+SUBNET = "10.61.0.0/16"
 LOCK_SECONDS = 120
 
 
