@@ -13,7 +13,9 @@ struct loom_err {
 	char msg[1024];
 };
 
-/* Fills err (NULL allowed) and returns the positive status, for `return err_set(err, 400, ...)`. */
+/* Fills err (NULL allowed) and returns the status (1 where that is 0), for `return err_set(err,
+ * 400,
+ * ...)`. The arguments may name err->msg itself. */
 int err_set(struct loom_err *err, int status, const char *fmt, ...) LOOM_PRINTF(3, 4);
 
 #endif

@@ -5,7 +5,7 @@
  * Parsing is strict about structure (depth, size, duplicate keys, UTF-8, trailing data) and says
  * line and column. Reading is lenient about scalars as the original's clients need it: numbers may
  * arrive as digit strings, strings as numbers (REST spec 1.3). Numbers keep their spelling.
- * Object member order is kept. Not thread safe; a tree has one owner.
+ * Object member order is kept; member names hold no NUL. Not thread safe; a tree has one owner.
  */
 #ifndef LOOM_JSON_JSON_H
 #define LOOM_JSON_JSON_H
@@ -38,7 +38,7 @@ const char *json_type_name(enum json_type t);
 /* Reading. A NULL pointer is an absent value everywhere; an explicit null reads as absent too. */
 const char *json_str(const struct json *v); /* text of a string or number, "true"/"false"; else NULL */
 size_t json_str_len(const struct json *v);  /* may contain NULs: longer than strlen then */
-bool json_int(const struct json *v, int64_t *ret); /* integer or digit string, within int64 */
+bool json_int(const struct json *v, int64_t *ret); /* whole number ("5.0" too) or digit string */
 bool json_bool(const struct json *v, bool *ret);   /* true/false or "true"/"false" */
 size_t json_len(const struct json *v);             /* array elements or object members, else 0 */
 struct json *json_at(const struct json *arr, size_t i);
