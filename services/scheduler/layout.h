@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* layout - a solved cluster: how many machines of which kind, and each machine.  Any thread. */
+#ifndef LOOM_SCHEDULER_LAYOUT_H
+#define LOOM_SCHEDULER_LAYOUT_H
+
+#include "common/base/str.h"
+
+struct layout_node {
+	int nodenum; /* from 1000 */
+	char *hostname, *hardwaretype, *imagetype;
+	char *flavor, *image, *sshuser; /* of the chosen provider */
+	struct strs services;           /* sorted */
+	struct strs automators;         /* types of the services' actions; sorted */
+};
+
+struct layout_group {
+	int count;
+	char *hardwaretype, *imagetype;
+	struct strs services; /* sorted */
+};
+
+struct layout {
+	struct layout_group *groups; /* in order of preference */
+	size_t n_groups;
+	struct layout_node *nodes; /* by nodenum; group after group */
+	size_t n_nodes;
+	struct strs services; /* of the cluster; sorted */
+};
+
+void layout_free(struct layout *l); /* NULL is fine */
+
+LOOM_DEFINE_CLEANUP(struct layout *, layout_free)
+
+#endif

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * macro - expands %...% in the string values of a configuration (solver spec 4).
+ *
+ *   %host.self% %ip.self% %ip.TYPE.self% %cluster.owner% %num.service.S%
+ *   %host.service.S% %ip.service.S% %ip.TYPE.service.S% %instance.self.service.S%
+ *   NAME[i]  map(NAME,'$:80')  join(NAME or map(..),',')  %% for a percent sign
+ *
+ * Lists are in order of nodenum. A macro that has no value here (no node has the service) stays as
+ * it is written; the rest of the string is expanded.
+ *
+ * A struct macro indexes the nodes once and may expand for many of them. It borrows all it is
+ * given. Pure; a struct macro may be used by several threads at once.
+ */
+#ifndef LOOM_SCHEDULER_MACRO_H
+#define LOOM_SCHEDULER_MACRO_H
+
+#include "common/base/err.h"
+#include "common/base/str.h"
+#include "common/json/json.h"
+
+struct macro_node {
+	const char *id;
+	int nodenum;
+	const char *hostname;           /* NULL or "": not known yet */
+	const struct json *ipaddresses; /* {"access_v4": "..", "bind_v4": ".."}; NULL: none yet */
+	const struct strs *services;
+};
+
+struct macro;
+
+enum {
+	MACRO_E_SYNTAX = 1, /* err->status 400 */
+	MACRO_E_INCOMPLETE, /* 409: a node has no host name or address yet, or there are too few nodes */
+};
+
+/* nodes in any order, kept by reference. owner is the user id of the cluster's owner. */
+struct macro *macro_create(const struct macro_node *nodes, size_t n, const char *owner);
+void macro_destroy(struct macro *m);
+
+/* self: index into nodes, or MACRO_NO_SELF: macros about the own node stay as written.
+ * 0 with *ret owned, a new document; or a MACRO_E_ code with err saying where. */
+#define MACRO_NO_SELF ((size_t)-1)
+LOOM_MUST_CHECK int macro_expand(const struct macro *m, size_t self, const struct json *config,
+                                 struct json **ret, struct loom_err *err);
+/* One text, as a link's URL. *ret owned. */
+LOOM_MUST_CHECK int macro_expand_str(const struct macro *m, size_t self, const char *text,
+                                     char **ret, struct loom_err *err);
+
+/* Only the syntax, of all strings in a document; for use before there is a cluster. */
+LOOM_MUST_CHECK int macro_check(const struct json *config, struct loom_err *err);
+
+LOOM_DEFINE_CLEANUP(struct macro *, macro_destroy)
+
+#endif

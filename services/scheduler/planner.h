@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * planner - turns an operation on a cluster into a graph of tasks.
+ *
+ * A task is one step of one service on one node, or one step of a whole node (service ""). Edges
+ * follow the order of steps on a node and the services' dependencies between nodes (depend.h).
+ * Stages are for display: stage = longest way from the start, split so that no node has two tasks in
+ * one stage. A runner need not wait for a stage, only for a task's `after` and for its node to be
+ * free.
+ *
+ * Pure and deterministic; any thread.
+ */
+#ifndef LOOM_SCHEDULER_PLANNER_H
+#define LOOM_SCHEDULER_PLANNER_H
+
+#include "common/base/err.h"
+#include "common/base/str.h"
+#include "common/json/json.h"
+
+#include <stdbool.h>
+
+enum plan_action {
+	PLAN_SOLVE_LAYOUT, /* a job without tasks */
+	PLAN_CREATE,
+	PLAN_DELETE,
+	PLAN_ADD_SERVICES,
+	PLAN_CONFIGURE,
+	PLAN_CONFIGURE_WITH_RESTART,
+	PLAN_STOP,
+	PLAN_START,
+	PLAN_RESTART,
+	PLAN_ACTIONS_
+};
+
+/* What a task does. */
+enum plan_step {
+	STEP_CREATE,
+	STEP_CONFIRM,
+	STEP_BOOTSTRAP,
+	STEP_INSTALL,
+	STEP_REMOVE,
+	STEP_INITIALIZE,
+	STEP_CONFIGURE,
+	STEP_START,
+	STEP_STOP,
+	STEP_DELETE,
+	STEPS_
+};
+
+const char *plan_action_name(enum plan_action a); /* "cluster_create", "start_services", ... */
+bool plan_action_parse(const char *name, enum plan_action *ret); /* any letter case */
+/* The cluster's status when a job of this action fails: "incomplete", "inconsistent", "terminated". */
+const char *plan_failure_status(enum plan_action a);
+/* The steps of an action in order; *ret_n may be 0. */
+const enum plan_step *plan_steps(enum plan_action a, size_t *ret_n);
+
+const char *plan_step_name(enum plan_step s);   /* "CREATE": a task's taskName */
+const char *plan_step_action(enum plan_step s); /* "create": key of a service's actions, plugin's argument */
+bool plan_step_parse(const char *name, enum plan_step *ret); /* any letter case */
+bool plan_step_is_hardware(enum plan_step s); /* create, confirm, bootstrap, delete: service "" */
+/* What undoes a failed step before it is tried again, and where the retry starts: CONFIRM is undone
+ * by DELETE and starts over at CREATE. false: nothing to undo, the same step again. */
+bool plan_rollback(enum plan_step failed, enum plan_step *ret_undo, enum plan_step *ret_again);
+
+struct plan_node {
+	const char *id;
+	int nodenum;
+	const struct strs *services;
+};
+
+struct plan_input {
+	enum plan_action action;
+	const struct plan_node *nodes; /* all nodes of the cluster, in any order */
+	size_t n_nodes;
+	const struct json *services;        /* array of the definitions of the services on the nodes */
+	const struct strs *planned_services; /* NULL: all */
+	const struct strs *planned_nodes;    /* ids; NULL: all */
+	/* Leave "every node having service s has done step x" as a group instead of an edge from each
+	 * of these tasks: the size of the plan is then linear. */
+	bool groups;
+};
+
+struct plan_task {
+	int num;   /* 1.. by stage, then nodenum: tasks[i].num == i + 1 */
+	int node;  /* index into plan_input.nodes */
+	int stage; /* 0.. */
+	enum plan_step step;
+	const char *name; /* plan_step_name(step) */
+	char *service;    /* "" for steps of a whole node */
+	int *after;       /* nums that must be complete, ascending */
+	size_t n_after;
+	int *after_groups; /* indexes into plan.groups, all of whose tasks must be complete */
+	size_t n_after_groups;
+};
+
+struct plan_group {
+	enum plan_step step;
+	char *service;
+	int *tasks; /* nums, ascending */
+	size_t n_tasks;
+};
+
+struct plan {
+	struct plan_task *tasks;
+	size_t n;
+	int stages;
+	struct plan_group *groups; /* only with plan_input.groups */
+	size_t n_groups;
+};
+
+/* 0 with *ret owned; n may be 0: nothing to do (as starting services that have no start action).
+ * 400 with err when services depend on each other in a circle or have no definition. */
+LOOM_MUST_CHECK int plan_make(const struct plan_input *in, struct plan **ret, struct loom_err *err);
+void plan_free(struct plan *p);
+
+LOOM_DEFINE_CLEANUP(struct plan *, plan_free)
+
+#endif
