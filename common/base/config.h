@@ -18,7 +18,7 @@
 #include <stdio.h>
 
 enum config_type {
-	CFG_STR,      /* char *, owned by the struct after loading */
+	CFG_STR,      /* char *, owned by the struct after loading; "" where nothing is set */
 	CFG_INT,      /* int64_t, within [min, max] */
 	CFG_DURATION, /* int64_t milliseconds, within [min, max] ms */
 	CFG_BOOL,     /* bool: true/false/yes/no/1/0 */
@@ -31,7 +31,7 @@ struct config_key {
 	enum config_type type;
 	size_t offset;
 	const char *def; /* in text */
-	int64_t min, max;
+	int64_t min, max; /* both 0: no limits */
 	unsigned flags;
 	const char *doc;
 };
@@ -41,7 +41,8 @@ struct config_table {
 	void *base;                    /* the struct the offsets point into */
 };
 
-/* tables ends with a NULL keys. 0, or positive with err filled (err->status 0). */
+/* A file has lines `key = value`; '#' begins a comment only as the first character of a line.
+ * tables ends with a NULL keys. 0, or positive with err filled (err->status 0). */
 LOOM_MUST_CHECK int config_defaults(const struct config_table *tables, struct loom_err *err);
 LOOM_MUST_CHECK int config_load_file(const struct config_table *tables, const char *path,
                                      struct loom_err *err);
