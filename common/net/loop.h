@@ -10,6 +10,7 @@
 
 #include "common/base/mem.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct event_base;
@@ -23,6 +24,7 @@ int loop_destroy(struct loop *l);
 void loop_run(struct loop *l); /* until loop_stop() */
 void loop_stop(struct loop *l);
 struct event_base *loop_base(struct loop *l);
+bool loop_is_here(struct loop *l); /* is the caller on the loop's thread? any thread may ask */
 
 /* Runs fn(arg) on the loop soon, in order of posting. Posts left at destroy time are run then. */
 void loop_post(struct loop *l, loop_fn fn, void *arg);
