@@ -2,7 +2,7 @@
 // The head of a cluster's page: name, status, facts, overall progress, messages.
 
 import { bar, h, icon, setText } from "./dom.js";
-import { actionDoing, actionName, count, statusTone, ticking } from "./format.js";
+import { actionDoing, actionName, count, moment, statusTone, ticking } from "./format.js";
 import { askRemoval } from "./removal.js";
 import { progressOf, startOf } from "./store.js";
 
@@ -32,7 +32,8 @@ export function clusterHead(cluster, now) {
       h("div", {}, h("dt", { text: "Nodes" }), nodes)),
     message,
     h("div", { class: "card overall" },
-      h("div", { class: "overall-line" }, doing, h("span", { class: "grow" }), steps, elapsed),
+      h("div", { class: "overall-line" }, doing, h("span", { class: "grow" }),
+        h("span", { class: "figures" }, steps, elapsed)),
       progress.el));
 
   function update(nextState, nextJob) {
@@ -103,7 +104,7 @@ function facts(cluster) {
     ["Id", cluster.id, "mono"],
     ["Template", cluster.clusterTemplate && cluster.clusterTemplate.name],
     ["Provider", cluster.provider && cluster.provider.name],
-    ["Created", new Date(cluster.createTime).toLocaleString()],
+    ["Created", moment(cluster.createTime)],
   ].filter(([, value]) => value);
 
   return known.map(([name, value, cls]) =>

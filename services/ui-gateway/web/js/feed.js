@@ -38,15 +38,16 @@ export function feedView(openLog) {
 
 function feedLine(line, openLog) {
   const at = new Date(line.time);
-  const text = line.taskId
-    ? h("button", { class: "feed-text", type: "button", title: "Open the step's log",
-      text: line.text, onclick: () => openLog(line.taskId) })
-    : h("span", { class: "feed-text", text: line.text });
+  const text = [h("span", { class: "feed-subject", text: line.subject }), " ",
+    h("span", { class: "feed-text", text: line.text })];
+  const body = line.taskId
+    ? h("button", { class: "feed-body", type: "button", title: "Open the step's log",
+      onclick: () => openLog(line.taskId) }, ...text)
+    : h("span", { class: "feed-body" }, ...text);
   const el = h("li", { data: { tone: line.tone } },
     h("time", { class: "num muted", datetime: at.toISOString(), title: at.toLocaleString(),
       text: clock(line.time) }),
-    h("span", { class: "feed-body" }, h("span", { class: "feed-subject", text: line.subject }), " ",
-      text));
+    body);
 
   return { el, update() {} };
 }

@@ -42,6 +42,11 @@ export function clock(epochMs) {
     .map((n) => String(n).padStart(2, "0")).join(":");
 }
 
+// Date and time of day in the reader's own manner.
+export function moment(epochMs) {
+  return new Date(epochMs).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" });
+}
+
 export function count(n, one, many = `${one}s`) {
   return `${n} ${n === 1 ? one : many}`;
 }

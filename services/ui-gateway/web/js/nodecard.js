@@ -57,7 +57,7 @@ export function nodeCard(first, openLog, now) {
     el.dataset.state = state;
     setText(status, gone ? "deleted" : CARD_WORDS[state]);
     status.dataset.tone = gone ? "off" : tone;
-    progress.set(done, tasks.length, tone === "off" ? "run" : tone);
+    progress.set(done, tasks.length, tone);
   }
 
   function tick() {
