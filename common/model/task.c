@@ -27,10 +27,11 @@ int tasks_insert(struct db *db, const struct task *v, size_t n, const struct tas
 		const struct task *t = &v[i];
 		int rc = db_exec(db,
 		                 "INSERT INTO task (cluster_id, job_num, num, tenant_id, node_id, node_num,"
-		                 " name, service, stage, state, unmet) VALUES (?,?,?,?,?,?,?,?,?,?,?)",
-		                 "iiississisi", t->cluster_id, t->job_num, t->num, t->tenant_id, t->node_id,
+		                 " name, service, stage, state, unmet, not_before)"
+		                 " VALUES (?,?,?,?,?,?,?,?,?,?,?,?)",
+		                 "iiississisii", t->cluster_id, t->job_num, t->num, t->tenant_id, t->node_id,
 		                 t->node_num, t->name, t->service, t->stage, task_state_name(t->state),
-		                 t->unmet);
+		                 t->unmet, t->not_before);
 		if (rc)
 			return rc;
 	}
@@ -147,7 +148,7 @@ struct json *task_event_data(const struct task *t)
 		json_set_str(e, "provisionerId", t->provisioner_id);
 	if (again || t->state == TASK_FAILED)
 		json_set_int(e, "statusCode", t->status_code);
-	if (again && t->not_before)
+	if (again && t->not_before > t->status_time)
 		json_set_int(e, "retryAt", t->not_before);
 	return json_set_str(e, "message", t->message);
 }
@@ -191,6 +192,9 @@ int task_promote(struct db *db, struct cluster *c, int64_t job, const char *node
 	rc = rows_to_tasks(r, &ts);
 	if (rc)
 		return rc;
+	/* not_before is the claim order too: the longest ready first. */
+	if (ts->v[0].not_before < now && !ts->v[0].failures)
+		ts->v[0].not_before = now;
 	++*promoted;
 	return task_set_state(db, c, &ts->v[0], TASK_READY, now);
 }

@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "services/scheduler/claim.h"
+
+#include "common/base/str.h"
+#include "services/scheduler/macro.h"
+#include "services/scheduler/planner.h"
+
+#include <stdio.h>
+
+struct claim_one {
+	const struct engine_policy *policy;
+	const struct take *take;
+	const struct task_ref *ref;
+	struct change ch;
+	struct json *doc; /* NULL: not claimed */
+	bool changed;
+};
+
+/* Names of the task document that a plug-in's stored results must not replace. */
+static const char *const fixed_keys[] = { "cluster", "service", "provider", "nodes", "nodenum" };
+
+static bool is_fixed(const char *key)
+{
+	for (size_t i = 0; i < LOOM_COUNT(fixed_keys); i++)
+		if (str_eq(fixed_keys[i], key))
+			return true;
+	return false;
+}
+
+/* The cluster's configuration as this node sees it: macros expanded, but for machine-level steps. */
+static int expanded_config(const struct cluster *c, const struct nodes *ns, const struct task *t,
+                           struct json **ret, struct loom_err *err)
+{
+	if (!*t->service) {
+		*ret = json_copy(c->config);
+		return 0;
+	}
+	struct macro_node *mn = loom_calloc(ns->n + 1, sizeof(*mn));
+	struct strs *services = loom_calloc(ns->n + 1, sizeof(*services));
+	size_t self = MACRO_NO_SELF;
+	for (size_t i = 0; i < ns->n; i++) {
+		const struct node *n = &ns->v[i];
+		for (size_t k = 0; k < json_len(n->services); k++)
+			strs_add(&services[i], json_str(json_at(n->services, k)));
+		mn[i] = (struct macro_node){ n->id, (int)n->num, n->hostname, n->ipaddresses, &services[i] };
+		if (str_eq(n->id, t->node_id))
+			self = i;
+	}
+	struct macro *m = macro_create(mn, ns->n, c->owner_id);
+	int rc = macro_expand(m, self, c->config, ret, err);
+	macro_destroy(m);
+	for (size_t i = 0; i < ns->n; i++)
+		strs_fini(&services[i]);
+	loom_free(services);
+	loom_free(mn);
+	return rc;
+}
+
+static struct json *service_action(const struct cluster *c, const struct task *t)
+{
+	enum plan_step step;
+	if (!*t->service || !plan_step_parse(t->name, &step))
+		return NULL;
+	const struct json *actions =
+	    json_get(json_get(json_get(c->service_docs, t->service), "provisioner"), "actions");
+	struct json *s = json_set_str(json_new_obj(), "name", t->service);
+	return json_set(s, "action", json_copy(json_get(actions, plan_step_action(step))));
+}
+
+static struct json *all_properties(const struct nodes *ns)
+{
+	struct json *o = json_new_obj();
+	for (size_t i = 0; i < ns->n; i++)
+		json_set(o, ns->v[i].id, node_properties(&ns->v[i]));
+	return o;
+}
+
+static struct json *task_document(const struct cluster *c, const struct nodes *ns,
+                                  const struct task *t, struct json *config)
+{
+	const struct node *n = nodes_find(ns, t->node_id);
+	struct json *conf = n ? node_properties(n) : json_new_obj();
+	json_set(conf, "cluster", config);
+	json_set(conf, "service", service_action(c, t));
+	json_set(conf, "provider", json_copy(c->provider));
+	json_set(conf, "nodes", all_properties(ns));
+	for (size_t i = 0; n && i < json_len(n->results); i++)
+		if (!is_fixed(json_key_at(n->results, i)))
+			json_set(conf, json_key_at(n->results, i), json_copy(json_value_at(n->results, i)));
+	char id[ID_MAX];
+	struct json *d = json_new_obj();
+	id_task(id, t->cluster_id, t->job_num, t->num);
+	json_set_str(d, "taskId", id);
+	id_job(id, t->cluster_id, t->job_num);
+	json_set_str(d, "jobId", id);
+	id_cluster(id, t->cluster_id);
+	json_set_str(d, "clusterId", id);
+	json_set_str(d, "taskName", t->name);
+	json_set_str(d, "nodeId", t->node_id);
+	json_set_int(d, "attempt", t->attempt);
+	json_set_int(d, "leaseMs", t->lease_ms);
+	return json_set(d, "config", conf);
+}
+
+/* Paused and failed jobs hand nothing out. */
+static int job_hands_out(struct db *db, const struct task *t, bool *ret)
+{
+	struct job j = { 0 };
+	bool found;
+	int rc = job_get(db, t->cluster_id, t->job_num, &j, &found);
+	*ret = !rc && found && j.status == JOB_RUNNING;
+	job_fini(&j);
+	return rc;
+}
+
+static int start_task(struct db *db, struct claim_one *cl, const struct nodes *ns, struct task *t,
+                      struct json *config)
+{
+	struct change *ch = &cl->ch;
+	t->attempt++;
+	t->lease_ms = cl->take->lease_ms;
+	t->lease_until = ch->now + t->lease_ms;
+	t->submit_time = ch->now;
+	loom_free(t->provisioner_id);
+	loom_free(t->worker_id);
+	loom_free(t->message);
+	t->message = NULL;
+	t->provisioner_id = loom_strdup(cl->take->provisioner);
+	t->worker_id = loom_strdup(cl->take->worker);
+	cl->doc = task_document(ch->c, ns, t, config);
+	return task_set_state(db, ch->c, t, TASK_RUNNING, ch->now);
+}
+
+static int claim_locked(struct db *db, struct claim_one *cl, struct task *t)
+{
+	struct change *ch = &cl->ch;
+	LOOM_CLEANUP(nodes_free) struct nodes *ns = NULL;
+	int rc = cluster_load_docs(db, ch->c);
+	if (!rc)
+		rc = nodes_load(db, ch->c->id, &ns);
+	if (rc)
+		return rc;
+	struct loom_err err = { 0 };
+	struct json *config = NULL;
+	if (expanded_config(ch->c, ns, t, &config, &err)) {
+		LOOM_CLEANUP_STR char *why = loom_asprintf("the configuration cannot be expanded: %s", err.msg);
+		rc = engine_refuse(db, ch, t, why);
+	} else {
+		rc = start_task(db, cl, ns, t, config);
+	}
+	cl->changed = !rc;
+	return rc ? rc : engine_commit(db, ch);
+}
+
+static int claim_tx(struct db *db, void *arg)
+{
+	struct claim_one *cl = arg;
+	json_free(cl->doc);
+	cl->doc = NULL;
+	cl->changed = false;
+	int rc = engine_begin(db, cl->ref->cluster, &cl->ch);
+	if (rc)
+		return rc == CLUSTER_E_NONE ? 0 : rc;
+	LOOM_CLEANUP(tasks_free) struct tasks *ts = NULL;
+	rc = task_lock(db, cl->ref, &ts);
+	if (rc || !ts->n)
+		return rc;
+	struct task *t = &ts->v[0];
+	bool hands_out = false;
+	if (t->state == TASK_READY && t->not_before <= cl->ch.now)
+		rc = job_hands_out(db, t, &hands_out);
+	return rc || !hands_out ? rc : claim_locked(db, cl, t);
+}
+
+struct candidates {
+	const struct take *take;
+	int limit;
+	struct task_ref *refs;
+	size_t n;
+};
+
+static int candidates_read(struct db *db, void *arg)
+{
+	struct candidates *cs = arg;
+	loom_free(cs->refs);
+	cs->refs = NULL;
+	int64_t now;
+	int rc = db_now(db, &now);
+	return rc ? rc : tasks_claimable(db, cs->take->tenant, now, cs->limit, &cs->refs, &cs->n);
+}
+
+int claim_tasks(struct db_pool *p, const struct engine_policy *policy, const struct take *take,
+                struct json **ret, claim_changed changed, void *arg)
+{
+	/* A few more than wanted: another scheduler may be claiming the same ones. */
+	struct candidates cs = { .take = take, .limit = (int)take->max + 8 };
+	int rc = db_read(p, candidates_read, &cs);
+	LOOM_CLEANUP(json_free) struct json *docs = json_new_arr();
+	for (size_t i = 0; !rc && i < cs.n && (int64_t)json_len(docs) < take->max; i++) {
+		struct claim_one cl = { .policy = policy, .take = take, .ref = &cs.refs[i] };
+		cl.ch.policy = policy;
+		rc = db_tx(p, claim_tx, &cl);
+		if (!rc && cl.changed)
+			changed(cl.ch.c, cl.ch.ready > 0, arg);
+		if (!rc && cl.doc)
+			json_push(docs, loom_take(cl.doc));
+		json_free(cl.doc);
+		engine_fini(&cl.ch);
+	}
+	loom_free(cs.refs);
+	/* What was claimed is handed out even if the database went away in between. */
+	if (rc && !json_len(docs))
+		return rc;
+	*ret = loom_take(docs);
+	return 0;
+}

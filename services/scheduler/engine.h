@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * engine - how one task's end moves its job and cluster. Every function runs inside db_tx() on a
+ * change begun with engine_begin(), which holds the cluster's row lock.
+ */
+#ifndef LOOM_SCHEDULER_ENGINE_H
+#define LOOM_SCHEDULER_ENGINE_H
+
+#include "common/model/job.h"
+#include "common/model/node.h"
+#include "common/model/task.h"
+
+struct engine_policy {
+	int64_t tries;  /* results that may fail before a task is given up */
+	int64_t losses; /* workers that may vanish before a task is given up */
+	int64_t retry_base_ms, retry_cap_ms;
+};
+
+struct change {
+	const struct engine_policy *policy;
+	struct cluster *c;
+	int64_t now;
+	int ready; /* tasks that became ready */
+};
+
+struct task_result {
+	int64_t status; /* 0 is success */
+	bool never_again;
+	const char *message, *out, *err;
+	const struct json *result, *ipaddresses; /* may be NULL */
+	const char *hostname;
+};
+
+LOOM_MUST_CHECK int engine_begin(struct db *db, int64_t cluster, struct change *ch);
+LOOM_MUST_CHECK int engine_commit(struct db *db, struct change *ch); /* saves the cluster's row */
+void engine_fini(struct change *ch);
+
+/* A running task reported (t->state is running). */
+LOOM_MUST_CHECK int engine_finish(struct db *db, struct change *ch, struct task *t,
+                                  const struct task_result *res);
+/* A running task's worker stopped renewing its lease. */
+LOOM_MUST_CHECK int engine_lost(struct db *db, struct change *ch, struct task *t);
+/* A ready task cannot even be handed out. */
+LOOM_MUST_CHECK int engine_refuse(struct db *db, struct change *ch, struct task *t,
+                                  const char *message);
+
+#endif

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * scheduler - the context of one loom-scheduler, and how its parts reach each other.
+ *
+ * Parts: planning (jobs in phase plan become task graphs), dispatch (parked takes meet ready
+ * tasks), finish (results move the graph), janitor (what nobody reports), preview (a plan without
+ * a cluster). Each change is one transaction; any number of schedulers may run at once.
+ */
+#ifndef LOOM_SCHEDULER_H
+#define LOOM_SCHEDULER_H
+
+#include "common/bus/bus.h"
+#include "common/coord/coord.h"
+#include "common/db/db.h"
+#include "common/net/http_server.h"
+#include "common/net/pool.h"
+#include "common/service/service.h"
+
+struct scheduler_config {
+	char *admin_listen;
+	int64_t threads;
+	int64_t poll_ms;        /* the safety net behind wake-ups */
+	int64_t job_lease_ms;   /* a claimed job is another's after this */
+	int64_t task_lease_ms;  /* of workers that renew by heartbeat */
+	int64_t task_timeout_ms; /* of workers that do not */
+	int64_t task_tries;
+	int64_t retry_base_ms, retry_cap_ms;
+	int64_t provisioner_timeout_ms;
+	struct db_config db;
+	struct bus_config bus;
+	struct coord_config coord;
+};
+
+struct dispatch;
+
+struct scheduler {
+	struct scheduler_config cfg;
+	struct service *service;
+	struct loop *loop;
+	struct pool *pool;
+	struct db_pool *db;
+	struct bus *bus;
+	struct coord *coord;
+	struct http_server *admin;
+	struct dispatch *dispatch;
+	struct loop_timer *poll;
+	bool planning, planning_again; /* a planning run is on a worker; one more is wanted */
+	bool sweeping;                 /* the janitor is on a worker */
+	struct peers *peers;
+};
+
+/* wake.c: hints to others, from any thread; what follows a commit. */
+struct wake {
+	int64_t cluster, seq; /* 0: no new events */
+	char tenant[65];
+	bool ready; /* tasks became ready */
+	bool job;   /* a job wants planning */
+};
+void wake_start(struct scheduler *s);
+void wake_stop(struct scheduler *s);
+void wake_all(struct scheduler *s, const struct wake *w);
+
+/* planning.c, loop thread: looks for jobs to plan, soon. */
+void planning_kick(struct scheduler *s);
+
+/* dispatch.c, loop thread. */
+void dispatch_start(struct scheduler *s);
+void dispatch_stop(struct scheduler *s);
+void dispatch_kick(struct scheduler *s); /* there may be ready tasks */
+void dispatch_poll(struct scheduler *s); /* the safety net's tick */
+
+/* finish.c, janitor.c, preview.c. */
+void finish_start(struct scheduler *s);
+void janitor_tick(struct scheduler *s);
+void preview_start(struct scheduler *s);
+
+#endif

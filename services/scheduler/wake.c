@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "scheduler.h"
+
+#include "common/base/ids.h"
+#include "common/base/map.h"
+#include "common/base/str.h"
+
+#include <stdio.h>
+
+/* Bus addresses of the others, as ZooKeeper last told. Loop thread. */
+struct peers {
+	struct strs schedulers, apis;
+};
+
+struct posted_wake {
+	struct scheduler *s;
+	struct wake w;
+};
+
+static void members_changed(struct strs *to, const char *self, const struct coord_member *m, size_t n)
+{
+	strs_fini(to);
+	*to = (struct strs){ 0 };
+	for (size_t i = 0; i < n; i++)
+		if (!str_eq(m[i].data, self))
+			strs_add(to, m[i].data);
+}
+
+static void schedulers_changed(const struct coord_member *m, size_t n, void *arg)
+{
+	struct scheduler *s = arg;
+	members_changed(&s->peers->schedulers, bus_address(s->bus), m, n);
+}
+
+static void apis_changed(const struct coord_member *m, size_t n, void *arg)
+{
+	struct scheduler *s = arg;
+	members_changed(&s->peers->apis, bus_address(s->bus), m, n);
+}
+
+static void on_job(const struct json *body LOOM_UNUSED, void *arg)
+{
+	planning_kick(arg);
+}
+
+static void on_ready(const struct json *body LOOM_UNUSED, void *arg)
+{
+	dispatch_kick(arg);
+}
+
+void wake_start(struct scheduler *s)
+{
+	s->peers = loom_calloc(1, sizeof(*s->peers));
+	bus_on_notice(s->bus, "job", on_job, s);
+	bus_on_notice(s->bus, "ready", on_ready, s);
+	coord_join(s->coord, "scheduler", service_id(s->service), bus_address(s->bus));
+	coord_watch(s->coord, "scheduler", schedulers_changed, s);
+	coord_watch(s->coord, "api", apis_changed, s);
+}
+
+void wake_stop(struct scheduler *s)
+{
+	if (!s->peers)
+		return;
+	strs_fini(&s->peers->schedulers);
+	strs_fini(&s->peers->apis);
+	loom_free(s->peers);
+	s->peers = NULL;
+}
+
+static void notify(struct scheduler *s, const struct strs *to, const char *verb, const struct json *body)
+{
+	for (size_t i = 0; i < to->n; i++)
+		bus_notify(s->bus, to->v[i], verb, body);
+}
+
+static void send_wakes(void *arg)
+{
+	struct posted_wake *p = arg;
+	struct scheduler *s = p->s;
+	LOOM_CLEANUP(json_free) struct json *none = json_new_obj();
+	if (s->peers && p->w.seq) {
+		LOOM_CLEANUP(json_free) struct json *e = json_set_int(json_new_obj(), "cluster", p->w.cluster);
+		json_set_str(e, "tenant", p->w.tenant);
+		json_set_int(e, "seq", p->w.seq);
+		notify(s, &s->peers->apis, "event", e);
+	}
+	if (s->peers && p->w.ready) {
+		dispatch_kick(s);
+		notify(s, &s->peers->schedulers, "ready", none);
+	}
+	if (p->w.job)
+		planning_kick(s);
+	loom_free(p);
+}
+
+void wake_all(struct scheduler *s, const struct wake *w)
+{
+	struct posted_wake *p = loom_malloc(sizeof(*p));
+	*p = (struct posted_wake){ .s = s, .w = *w };
+	loop_post(s->loop, send_wakes, p);
+}
