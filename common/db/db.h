@@ -11,14 +11,19 @@
  *
  * No session state outlives a transaction (a proxy may move sessions): no user variables, no
  * GET_LOCK, no temporary tables. All times are epoch milliseconds of the database's own clock.
- * Blocking: worker threads only. Not reconnecting by itself: a broken connection is dropped.
+ * Each connection is set up alike right after connecting: utf8mb4, strict SQL mode, READ COMMITTED
+ * (no gap locks: rows a decision rests on are read FOR UPDATE), lock waits shorter than the
+ * client's own read timeout.
+ *
+ * Blocking: worker threads only. Not reconnecting by itself: a broken connection is dropped, and
+ * one that died while idle is replaced without the function noticing.
  */
 #ifndef LOOM_DB_DB_H
 #define LOOM_DB_DB_H
 
 #include "common/base/config.h"
 
-struct db;      /* one connection, borrowed, used by one thread at a time */
+struct db; /* one connection, borrowed, used by one thread at a time */
 struct db_pool;
 struct db_result;
 
@@ -40,13 +45,18 @@ extern const struct config_key db_config_keys[]; /* db_host db_port db_socket ..
 /* Opens lazily; never fails for an absent server. */
 LOOM_MUST_CHECK int db_pool_create(const struct db_config *cfg, struct db_pool **ret,
                                    struct loom_err *err);
-void db_pool_destroy(struct db_pool *p);
+void db_pool_destroy(struct db_pool *p); /* nothing may be borrowed; NULL ok */
+/* Ends all waiting and retrying now and from now on (DB_E_AWAY or DB_E_DOUBT); for shutting down
+ * while the database is away. Any thread. */
+void db_pool_stop(struct db_pool *p);
 bool db_pool_ok(struct db_pool *p); /* can a connection be had and answers SELECT 1 (blocking) */
 
 typedef int (*db_tx_fn)(struct db *db, void *arg);
 
 /* Runs fn as above. fn's 0 commits. DB_E_RETRY from fn retries. Any other value rolls back and is
- * returned as it is (so a function's own positive codes below 1001 mean "refused, no change"). */
+ * returned as it is (so a function's own positive codes below 1001 mean "refused, no change").
+ * Once a statement failed with DB_E_RETRY, all later ones of that run do too and the run is retried
+ * whatever fn returns. Deadline passed: DB_E_AWAY (nothing was done) or DB_E_DOUBT. */
 LOOM_MUST_CHECK int db_tx(struct db_pool *p, db_tx_fn fn, void *arg);
 LOOM_MUST_CHECK int db_tx_deadline(struct db_pool *p, db_tx_fn fn, void *arg, int64_t deadline_ms);
 /* The same without a transaction around it: single consistent reads; retried alike. */
@@ -58,7 +68,10 @@ LOOM_MUST_CHECK int db_read(struct db_pool *p, db_tx_fn fn, void *arg);
  * 0 or a DB_E_ code.
  */
 LOOM_MUST_CHECK int db_exec(struct db *db, const char *sql, const char *types, ...);
-int64_t db_affected(const struct db *db); /* rows changed by the last db_exec */
+/* Rows the last db_exec inserted or deleted, or *matched* in an UPDATE (CLIENT_FOUND_ROWS): a
+ * guarded UPDATE that writes the values already there counts as applied. INSERT ... ON DUPLICATE
+ * KEY UPDATE counts 1 for an insert or an unchanged row, 2 for a changed one. */
+int64_t db_affected(const struct db *db);
 LOOM_MUST_CHECK int db_select(struct db *db, struct db_result **ret, const char *sql,
                               const char *types, ...);
 size_t db_rows(const struct db_result *r);
@@ -85,11 +98,12 @@ struct db_migration {
 };
 /* Waits for the database up to deadline_ms. 0 or a DB_E_ code with err filled. A schema newer than
  * the table is accepted (a newer version runs beside this one). */
-LOOM_MUST_CHECK int db_migrate(struct db_pool *p, const struct db_migration *m,
-                               int64_t deadline_ms, struct loom_err *err);
+LOOM_MUST_CHECK int db_migrate(struct db_pool *p, const struct db_migration *m, int64_t deadline_ms,
+                               struct loom_err *err);
 
 /* Failpoints for tests: LOOM_DB_FAIL="before_commit:1" closes the server connection at that point
- * of the n-th transaction: before_commit, during_commit (commit sent, answer dropped), after_commit. */
+ * of the n-th transaction run (read when the pool is made): before_commit, during_commit (commit
+ * sent, answer dropped), after_commit. "after_commit:/5" means every fifth; commas join several. */
 
 LOOM_DEFINE_CLEANUP(struct db_result *, db_result_free)
 

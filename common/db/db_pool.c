@@ -1,0 +1,426 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The pool of connections, and transactions that are run again until they are done or their
+ * deadline has passed. Worker threads, blocking; the pool itself is shared under its mutex.
+ */
+#include "common/db/db.h"
+
+#include "common/base/clock.h"
+#include "common/base/log.h"
+#include "common/base/str.h"
+#include "common/db/db_private.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+const struct config_key db_config_keys[] = {
+	{ "db_host", CFG_STR, offsetof(struct db_config, host), "127.0.0.1", 0, 0, 0,
+	  "host of the database or of the proxy in front of it" },
+	{ "db_port", CFG_INT, offsetof(struct db_config, port), "55306", 1, 65535, 0, "its port" },
+	{ "db_socket", CFG_STR, offsetof(struct db_config, socket), "", 0, 0, 0,
+	  "Unix socket, instead of host and port" },
+	{ "db_user", CFG_STR, offsetof(struct db_config, user), "loom", 0, 0, 0, "account" },
+	{ "db_password", CFG_STR, offsetof(struct db_config, password), "", 0, 0, CFG_SECRET,
+	  "its password" },
+	{ "db_password_file", CFG_STR, offsetof(struct db_config, password_file), "", 0, 0, 0,
+	  "file with the password, instead of db_password" },
+	{ "db_name", CFG_STR, offsetof(struct db_config, name), "loom", 0, 0, 0, "schema" },
+	{ "db_connections", CFG_INT, offsetof(struct db_config, connections), "8", 1, 256, 0,
+	  "connections at most" },
+	{ "db_connect_timeout", CFG_DURATION, offsetof(struct db_config, connect_ms), "1s", 100,
+	  60000, 0, "time to connect (rounded up to seconds)" },
+	{ "db_statement_timeout", CFG_DURATION, offsetof(struct db_config, statement_ms), "5s",
+	  1000, 600000, 0, "wait for one statement (rounded up to seconds)" },
+	{ "db_deadline", CFG_DURATION, offsetof(struct db_config, deadline_ms), "15s", 100, 600000,
+	  0, "time of a transaction with all its retries" },
+	{ 0 },
+};
+
+enum fail_point { FAIL_BEFORE_COMMIT, FAIL_DURING_COMMIT, FAIL_AFTER_COMMIT };
+
+struct failpoint {
+	enum fail_point point;
+	bool every;
+	uint64_t n;
+};
+
+struct db_pool {
+	struct db_config cfg; /* strings owned */
+	pthread_mutex_t lock;
+	pthread_cond_t freed;  /* a connection came back, or the pool stops */
+	pthread_cond_t halted; /* the pool stops */
+	struct db *idle;
+	int64_t open;
+	bool stopping;
+	bool away; /* connecting failed last: log changes only */
+	_Atomic uint64_t runs;
+	struct failpoint fails[8];
+	size_t n_fails;
+};
+
+/* ---- making and ending ----------------------------------------------------------------------- */
+
+static int parse_failpoints(struct db_pool *p, struct loom_err *err)
+{
+	static const char *const names[] = { "before_commit", "during_commit", "after_commit" };
+	const char *s = getenv("LOOM_DB_FAIL");
+
+	while (s && *s) {
+		struct failpoint f = { 0 };
+		size_t len = strcspn(s, ":"), i = 0;
+		char *end;
+
+		while (i < LOOM_COUNT(names) &&
+		       (strlen(names[i]) != len || strncmp(s, names[i], len) != 0))
+			i++;
+		if (i == LOOM_COUNT(names) || !s[len] || p->n_fails == LOOM_COUNT(p->fails))
+			return err_set(err, 500, "LOOM_DB_FAIL is malformed at \"%s\"", s);
+		s += len + 1;
+		f.point = (enum fail_point)i;
+		f.every = *s == '/';
+		f.n = strtoull(s + f.every, &end, 10);
+		if (!f.n || (*end && *end != ','))
+			return err_set(err, 500, "LOOM_DB_FAIL is malformed at \"%s\"", s);
+		p->fails[p->n_fails++] = f;
+		s = *end ? end + 1 : end;
+	}
+	return 0;
+}
+
+static int read_password(struct db_config *cfg, struct loom_err *err)
+{
+	char text[512];
+
+	if (str_blank(cfg->password_file))
+		return 0;
+	LOOM_CLEANUP_FD int fd = open(cfg->password_file, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+	if (n < 0)
+		return err_set(err, 500, "db_password_file %s: %s", cfg->password_file,
+		               strerror(errno));
+	text[n] = '\0';
+	text[strcspn(text, "\r\n")] = '\0';
+	loom_free(cfg->password);
+	cfg->password = loom_strdup(text);
+	explicit_bzero(text, sizeof(text));
+	return 0;
+}
+
+static void copy_config(struct db_config *to, const struct db_config *from)
+{
+	*to = *from;
+	to->host = loom_strdup(from->host);
+	to->socket = loom_strdup(from->socket);
+	to->user = loom_strdup(from->user);
+	to->password = loom_strdup(from->password);
+	to->password_file = loom_strdup(from->password_file);
+	to->name = loom_strdup(from->name);
+}
+
+int db_pool_create(const struct db_config *cfg, struct db_pool **ret, struct loom_err *err)
+{
+	struct db_pool *p = loom_calloc(1, sizeof(*p));
+	pthread_condattr_t attr;
+
+	db_library_init();
+	copy_config(&p->cfg, cfg);
+	(void)pthread_mutex_init(&p->lock, NULL);
+	(void)pthread_condattr_init(&attr);
+	(void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	(void)pthread_cond_init(&p->freed, &attr);
+	(void)pthread_cond_init(&p->halted, &attr);
+	(void)pthread_condattr_destroy(&attr);
+	int r = read_password(&p->cfg, err);
+	if (!r)
+		r = parse_failpoints(p, err);
+	if (r) {
+		db_pool_destroy(p);
+		return r;
+	}
+	*ret = p;
+	return 0;
+}
+
+void db_pool_stop(struct db_pool *p)
+{
+	(void)pthread_mutex_lock(&p->lock);
+	p->stopping = true;
+	(void)pthread_cond_broadcast(&p->freed);
+	(void)pthread_cond_broadcast(&p->halted);
+	(void)pthread_mutex_unlock(&p->lock);
+}
+
+void db_pool_destroy(struct db_pool *p)
+{
+	if (!p)
+		return;
+	while (p->idle) {
+		struct db *db = p->idle;
+
+		p->idle = db->next;
+		p->open--;
+		db_close(db);
+	}
+	loom_assert(p->open == 0);
+	loom_free(p->cfg.host);
+	loom_free(p->cfg.socket);
+	loom_free(p->cfg.user);
+	loom_free(p->cfg.password);
+	loom_free(p->cfg.password_file);
+	loom_free(p->cfg.name);
+	(void)pthread_cond_destroy(&p->freed);
+	(void)pthread_cond_destroy(&p->halted);
+	(void)pthread_mutex_destroy(&p->lock);
+	loom_free(p);
+}
+
+const struct db_config *db_pool_config(const struct db_pool *p)
+{
+	return &p->cfg;
+}
+
+/* ---- borrowing ------------------------------------------------------------------------------- */
+
+static struct timespec timespec_of(int64_t mono_ms)
+{
+	return (struct timespec){ .tv_sec = mono_ms / 1000,
+		                  .tv_nsec = (long)(mono_ms % 1000) * 1000000L };
+}
+
+/* Waits; false when the deadline has passed or the pool stops. The lock is held. */
+static bool wait_on(struct db_pool *p, pthread_cond_t *cond, int64_t until_ms)
+{
+	struct timespec ts = timespec_of(until_ms);
+
+	return !p->stopping && pthread_cond_timedwait(cond, &p->lock, &ts) != ETIMEDOUT &&
+	       !p->stopping;
+}
+
+bool db_pool_pause(struct db_pool *p, int64_t ms, int64_t deadline)
+{
+	int64_t until = clock_mono_ms() + ms;
+
+	if (until >= deadline)
+		return false;
+	(void)pthread_mutex_lock(&p->lock);
+	while (wait_on(p, &p->halted, until))
+		;
+	bool go_on = !p->stopping;
+	(void)pthread_mutex_unlock(&p->lock);
+	return go_on;
+}
+
+static void count_closed(struct db_pool *p)
+{
+	(void)pthread_mutex_lock(&p->lock);
+	p->open--;
+	(void)pthread_cond_signal(&p->freed);
+	(void)pthread_mutex_unlock(&p->lock);
+}
+
+static void give_back(struct db_pool *p, struct db *db)
+{
+	if (db->broken) {
+		db_close(db);
+		count_closed(p);
+		return;
+	}
+	(void)pthread_mutex_lock(&p->lock);
+	db->next = p->idle;
+	p->idle = db;
+	(void)pthread_cond_signal(&p->freed);
+	(void)pthread_mutex_unlock(&p->lock);
+}
+
+static void note_away(struct db_pool *p, bool away, const char *error)
+{
+	(void)pthread_mutex_lock(&p->lock);
+	bool changed = p->away != away;
+	p->away = away;
+	(void)pthread_mutex_unlock(&p->lock);
+	if (changed && away)
+		log_warn("database cannot be reached", LOG_S("error", error));
+	else if (changed)
+		log_info("database is back");
+}
+
+/* A connection of the caller's own count in p->open. */
+static int connect_one(struct db_pool *p, struct db **ret)
+{
+	struct db *db;
+	int r = db_connect(&p->cfg, p->cfg.statement_ms, &db);
+
+	note_away(p, r != 0, db_error(db));
+	if (r) {
+		db_close(db);
+		count_closed(p);
+		return r;
+	}
+	*ret = db;
+	return 0;
+}
+
+/* DB_E_RETRY: connecting failed. DB_E_AWAY: none came free before the deadline, or stopping. */
+static int borrow(struct db_pool *p, int64_t deadline, struct db **ret)
+{
+	(void)pthread_mutex_lock(&p->lock);
+	while (!p->stopping) {
+		struct db *db = p->idle;
+
+		if (db) {
+			p->idle = db->next;
+			(void)pthread_mutex_unlock(&p->lock);
+			if (db_alive(db)) {
+				db->answered = 0;
+				db->reused = true;
+				db->dead = false;
+				*ret = db;
+				return 0;
+			}
+			db->broken = true;
+			give_back(p, db);
+			(void)pthread_mutex_lock(&p->lock);
+		} else if (p->open < p->cfg.connections) {
+			p->open++;
+			(void)pthread_mutex_unlock(&p->lock);
+			return connect_one(p, ret);
+		} else if (!wait_on(p, &p->freed, deadline)) {
+			break;
+		}
+	}
+	(void)pthread_mutex_unlock(&p->lock);
+	return DB_E_AWAY;
+}
+
+/* ---- transactions ---------------------------------------------------------------------------- */
+
+static bool fails_at(const struct db_pool *p, enum fail_point point, uint64_t run)
+{
+	for (size_t i = 0; i < p->n_fails; i++) {
+		const struct failpoint *f = &p->fails[i];
+
+		if (f->point == point && (f->every ? run % f->n == 0 : run == f->n))
+			return true;
+	}
+	return false;
+}
+
+struct job {
+	db_tx_fn fn;
+	void *arg;
+	bool transaction;
+	bool doubt;  /* some commit's outcome is unknown */
+	bool silent; /* the last run failed only because its connection had died while idle */
+};
+
+static void roll_back(struct db *db)
+{
+	if (db->broken)
+		return;
+	db->dead = false;
+	if (db_command(db, "ROLLBACK"))
+		db->broken = true;
+}
+
+static int run_transaction(struct db_pool *p, struct db *db, struct job *j)
+{
+	uint64_t run = atomic_fetch_add_explicit(&p->runs, 1, memory_order_relaxed) + 1;
+	int r = db_command(db, "START TRANSACTION");
+
+	if (r)
+		return r;
+	r = j->fn(db, j->arg);
+	if (db->dead)
+		r = DB_E_RETRY;
+	if (r) {
+		roll_back(db);
+		return r;
+	}
+	if (fails_at(p, FAIL_BEFORE_COMMIT, run))
+		db_cut(db);
+	r = db_commit(db, fails_at(p, FAIL_DURING_COMMIT, run), &j->doubt);
+	if (r)
+		roll_back(db);
+	else if (fails_at(p, FAIL_AFTER_COMMIT, run))
+		db_cut(db);
+	return r;
+}
+
+static int run_once(struct db_pool *p, struct job *j, int64_t deadline)
+{
+	struct db *db;
+	int r = borrow(p, deadline, &db);
+
+	j->silent = false;
+	if (r)
+		return r;
+	if (j->transaction) {
+		r = run_transaction(p, db, j);
+	} else {
+		r = j->fn(db, j->arg);
+		if (db->dead)
+			r = DB_E_RETRY;
+	}
+	j->silent = r == DB_E_RETRY && db->broken && db->reused && db->answered == 0;
+	give_back(p, db);
+	return r;
+}
+
+static int run_job(struct db_pool *p, struct job *j, int64_t deadline_ms)
+{
+	int64_t start = clock_mono_ms(), deadline = start + deadline_ms;
+	int r;
+
+	metric_add(&db_metrics[DB_M_TRANSACTIONS], 1);
+	for (unsigned tries = 0;;) {
+		r = run_once(p, j, deadline);
+		if (r != DB_E_RETRY)
+			break;
+		if (j->silent)
+			continue;
+		metric_add(&db_metrics[DB_M_RETRIES], 1);
+		if (!db_pool_pause(p, clock_backoff_ms(tries++, 5, 500), deadline)) {
+			r = DB_E_AWAY;
+			break;
+		}
+	}
+	metric_observe_ms(&db_metrics[DB_M_TRANSACTION_MS], clock_mono_ms() - start);
+	return r == DB_E_AWAY && j->doubt ? DB_E_DOUBT : r;
+}
+
+int db_tx_deadline(struct db_pool *p, db_tx_fn fn, void *arg, int64_t deadline_ms)
+{
+	struct job j = { .fn = fn, .arg = arg, .transaction = true };
+
+	return run_job(p, &j, deadline_ms);
+}
+
+int db_tx(struct db_pool *p, db_tx_fn fn, void *arg)
+{
+	return db_tx_deadline(p, fn, arg, p->cfg.deadline_ms);
+}
+
+int db_read(struct db_pool *p, db_tx_fn fn, void *arg)
+{
+	struct job j = { .fn = fn, .arg = arg };
+
+	return run_job(p, &j, p->cfg.deadline_ms);
+}
+
+static int select_one(struct db *db, void *arg)
+{
+	return db_select_int(db, arg, NULL, "SELECT 1", "");
+}
+
+bool db_pool_ok(struct db_pool *p)
+{
+	int64_t one = 0;
+	struct job j = { .fn = select_one, .arg = &one };
+
+	return run_job(p, &j, p->cfg.connect_ms) == 0 && one == 1;
+}

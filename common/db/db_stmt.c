@@ -1,0 +1,429 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Statements: prepared once per connection, parameters bound from varargs, results read whole into
+ * memory of their own. Runs on worker threads, blocking.
+ */
+#include "common/db/db.h"
+
+#include "common/db/db_private.h"
+
+#include <inttypes.h>
+#include <mysqld_error.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- the cache of prepared statements -------------------------------------------------------- */
+
+static uint32_t hash_text(const char *s)
+{
+	uint32_t h = 2166136261u;
+
+	for (; *s; s++)
+		h = (h ^ (unsigned char)*s) * 16777619u;
+	return h;
+}
+
+static void forget(struct db *db, size_t i)
+{
+	(void)mysql_stmt_close(db->cache[i].stmt);
+	loom_free(db->cache[i].sql);
+	db->cache[i] = db->cache[--db->cached];
+}
+
+void db_stmt_forget_all(struct db *db)
+{
+	while (db->cached)
+		forget(db, db->cached - 1);
+}
+
+static size_t least_used(const struct db *db)
+{
+	size_t least = 0;
+
+	for (size_t i = 1; i < db->cached; i++)
+		if (db->cache[i].used < db->cache[least].used)
+			least = i;
+	return least;
+}
+
+static int fail_stmt(struct db *db, MYSQL_STMT *stmt, const char *sql)
+{
+	return db_fail(db, mysql_stmt_errno(stmt), mysql_stmt_error(stmt), sql);
+}
+
+/* The statement of that text, borrowed until the next call on this connection; NULL with *ret_r
+ * set when it failed. */
+static struct db_stmt *prepare(struct db *db, const char *sql, int *ret_r)
+{
+	uint32_t hash = hash_text(sql);
+
+	*ret_r = DB_E_RETRY;
+	if (db->dead || db->broken)
+		return NULL;
+	for (size_t i = 0; i < db->cached; i++) {
+		if (db->cache[i].hash == hash && strcmp(db->cache[i].sql, sql) == 0) {
+			db->cache[i].used = ++db->ticks;
+			return &db->cache[i];
+		}
+	}
+	MYSQL_STMT *stmt = mysql_stmt_init(db->mysql);
+	loom_assert(stmt);
+	if (mysql_stmt_prepare(stmt, sql, strlen(sql))) {
+		*ret_r = fail_stmt(db, stmt, sql);
+		(void)mysql_stmt_close(stmt);
+		return NULL;
+	}
+	if (db->cached == DB_STMT_CACHE)
+		forget(db, least_used(db));
+	struct db_stmt *s = &db->cache[db->cached++];
+	*s = (struct db_stmt){
+		.hash = hash, .sql = loom_strdup(sql), .stmt = stmt, .used = ++db->ticks
+	};
+	return s;
+}
+
+/* ---- parameters and execution ---------------------------------------------------------------- */
+
+struct params {
+	MYSQL_BIND bind[DB_PARAM_MAX];
+	int64_t ints[DB_PARAM_MAX];
+	unsigned long lens[DB_PARAM_MAX];
+};
+
+static void bind_bytes(struct params *p, size_t i, enum enum_field_types type, const void *data,
+                       size_t len)
+{
+	union {
+		const void *in;
+		void *out;
+	} view = { .in = data }; /* the library only reads parameters */
+
+	p->lens[i] = len;
+	p->bind[i].buffer_type = data ? type : MYSQL_TYPE_NULL;
+	p->bind[i].buffer = view.out;
+	p->bind[i].buffer_length = len;
+	p->bind[i].length = &p->lens[i];
+}
+
+static size_t bind_all(struct params *p, const char *types, va_list ap)
+{
+	size_t n = types ? strlen(types) : 0;
+
+	loom_assert(n <= DB_PARAM_MAX);
+	memset(p->bind, 0, sizeof(p->bind[0]) * n);
+	for (size_t i = 0; i < n; i++) {
+		const void *data;
+
+		switch (types[i]) {
+		case 'i':
+			p->ints[i] = va_arg(ap, int64_t);
+			p->bind[i].buffer_type = MYSQL_TYPE_LONGLONG;
+			p->bind[i].buffer = &p->ints[i];
+			break;
+		case 's':
+			data = va_arg(ap, const char *);
+			bind_bytes(p, i, MYSQL_TYPE_STRING, data, data ? strlen(data) : 0);
+			break;
+		case 'b':
+			data = va_arg(ap, const void *);
+			bind_bytes(p, i, MYSQL_TYPE_BLOB, data, va_arg(ap, size_t));
+			break;
+		case 'n':
+			p->bind[i].buffer_type = MYSQL_TYPE_NULL;
+			break;
+		default:
+			loom_assert(!"a parameter's type is one of i s b n");
+		}
+	}
+	return n;
+}
+
+static int execute(struct db *db, MYSQL_STMT **ret, const char *sql, const char *types, va_list ap)
+{
+	struct params params;
+	size_t n = bind_all(&params, types, ap);
+	int r;
+	struct db_stmt *s = prepare(db, sql, &r);
+
+	if (!s)
+		return r;
+	loom_assert(mysql_stmt_param_count(s->stmt) == n);
+	if (n && mysql_stmt_bind_param(s->stmt, params.bind))
+		return fail_stmt(db, s->stmt, sql);
+	if (mysql_stmt_execute(s->stmt)) {
+		r = fail_stmt(db, s->stmt, sql);
+		if (db->code == ER_NEED_REPREPARE || db->code == ER_UNKNOWN_STMT_HANDLER)
+			forget(db, (size_t)(s - db->cache));
+		return r;
+	}
+	db->answered++;
+	*ret = s->stmt;
+	return 0;
+}
+
+int db_exec(struct db *db, const char *sql, const char *types, ...)
+{
+	MYSQL_STMT *stmt;
+	va_list ap;
+
+	va_start(ap, types);
+	int r = execute(db, &stmt, sql, types, ap);
+	va_end(ap);
+	if (r)
+		return r;
+	db->affected = (int64_t)mysql_stmt_affected_rows(stmt);
+	if (mysql_stmt_field_count(stmt))
+		(void)mysql_stmt_free_result(stmt);
+	return 0;
+}
+
+/* ---- results --------------------------------------------------------------------------------- */
+
+struct cell {
+	const char *text; /* NULL for NULL; ends with a NUL that len does not count */
+	size_t len;
+};
+
+struct chunk {
+	struct chunk *next;
+	size_t used, size;
+	char data[];
+};
+
+struct db_result {
+	size_t rows, cap;
+	unsigned cols;
+	struct cell *cells;
+	struct chunk *chunks; /* where the texts live */
+};
+
+enum { CHUNK = 16384, SHORT_TEXT = 64 };
+
+static char *room(struct db_result *r, size_t n)
+{
+	struct chunk *c = r->chunks;
+
+	if (!c || c->size - c->used < n) {
+		size_t size = n > CHUNK ? n : CHUNK;
+
+		c = loom_malloc(sizeof(*c) + size);
+		c->used = 0;
+		c->size = size;
+		c->next = r->chunks;
+		r->chunks = c;
+	}
+	c->used += n;
+	return c->data + c->used - n;
+}
+
+void db_result_free(struct db_result *r)
+{
+	if (!r)
+		return;
+	while (r->chunks) {
+		struct chunk *c = r->chunks;
+
+		r->chunks = c->next;
+		loom_free(c);
+	}
+	loom_free(r->cells);
+	loom_free(r);
+}
+
+/* One column while rows are fetched: numbers into num, all else as text of any size. */
+struct column {
+	bool integer, is_unsigned;
+	int64_t num;
+	unsigned long len;
+	my_bool null, cut;
+	char text[SHORT_TEXT];
+};
+
+static bool type_is_integer(enum enum_field_types t)
+{
+	return t == MYSQL_TYPE_TINY || t == MYSQL_TYPE_SHORT || t == MYSQL_TYPE_INT24 ||
+	       t == MYSQL_TYPE_LONG || t == MYSQL_TYPE_LONGLONG || t == MYSQL_TYPE_YEAR;
+}
+
+static void bind_columns(MYSQL_BIND *bind, struct column *cols, const MYSQL_FIELD *fields,
+                         unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		cols[i].integer = type_is_integer(fields[i].type);
+		cols[i].is_unsigned = fields[i].flags & UNSIGNED_FLAG;
+		bind[i].is_null = &cols[i].null;
+		bind[i].length = &cols[i].len;
+		bind[i].error = &cols[i].cut;
+		if (cols[i].integer) {
+			bind[i].buffer_type = MYSQL_TYPE_LONGLONG;
+			bind[i].buffer = &cols[i].num;
+			bind[i].is_unsigned = cols[i].is_unsigned;
+		} else {
+			bind[i].buffer_type = MYSQL_TYPE_STRING;
+			bind[i].buffer = cols[i].text;
+			bind[i].buffer_length = SHORT_TEXT;
+		}
+	}
+}
+
+/* Takes the fetched value of one column; texts longer than the column's own space are fetched
+ * again into their place. */
+static int take_cell(struct db_result *r, MYSQL_STMT *stmt, struct column *c, unsigned i,
+                     struct cell *cell)
+{
+	char digits[24];
+	const char *from = c->text;
+
+	if (c->null) {
+		*cell = (struct cell){ 0 };
+		return 0;
+	}
+	cell->len = c->len;
+	if (c->integer) {
+		cell->len = (size_t)snprintf(digits, sizeof(digits),
+		                             c->is_unsigned ? "%" PRIu64 : "%" PRId64, c->num);
+		from = digits;
+	}
+	char *to = room(r, cell->len + 1);
+	if (cell->len <= SHORT_TEXT) {
+		memcpy(to, from, cell->len);
+	} else {
+		unsigned long len = 0;
+		MYSQL_BIND whole = { .buffer_type = MYSQL_TYPE_STRING,
+			             .buffer = to,
+			             .buffer_length = cell->len,
+			             .length = &len };
+
+		if (mysql_stmt_fetch_column(stmt, &whole, i, 0))
+			return -1;
+	}
+	to[cell->len] = '\0';
+	cell->text = to;
+	return 0;
+}
+
+static int read_rows(struct db_result *r, MYSQL_STMT *stmt, struct column *cols)
+{
+	int f;
+
+	while ((f = mysql_stmt_fetch(stmt)) == 0 || f == MYSQL_DATA_TRUNCATED) {
+		if (r->rows == r->cap) {
+			r->cap = r->cap ? r->cap * 2 : 8;
+			r->cells = loom_realloc(r->cells, r->cap * r->cols * sizeof(*r->cells));
+		}
+		for (unsigned i = 0; i < r->cols; i++)
+			if (take_cell(r, stmt, &cols[i], i, &r->cells[r->rows * r->cols + i]))
+				return -1;
+		r->rows++;
+	}
+	return f == MYSQL_NO_DATA ? 0 : -1;
+}
+
+static int read_result(struct db_result *r, MYSQL_STMT *stmt)
+{
+	MYSQL_RES *meta;
+	int rc = -1;
+
+	if (mysql_stmt_store_result(stmt))
+		return -1;
+	meta = mysql_stmt_result_metadata(stmt);
+	if (!meta)
+		return -1;
+	r->cols = mysql_num_fields(meta);
+	MYSQL_BIND *bind = loom_calloc(r->cols, sizeof(*bind));
+	struct column *cols = loom_calloc(r->cols, sizeof(*cols));
+	bind_columns(bind, cols, mysql_fetch_fields(meta), r->cols);
+	if (!mysql_stmt_bind_result(stmt, bind))
+		rc = read_rows(r, stmt, cols);
+	mysql_free_result(meta);
+	loom_free(bind);
+	loom_free(cols);
+	return rc;
+}
+
+static int select_va(struct db *db, struct db_result **ret, const char *sql, const char *types,
+                     va_list ap)
+{
+	LOOM_CLEANUP(db_result_free) struct db_result *result = NULL;
+	MYSQL_STMT *stmt;
+	int r = execute(db, &stmt, sql, types, ap);
+
+	if (r)
+		return r;
+	result = loom_calloc(1, sizeof(*result));
+	if (read_result(result, stmt))
+		r = fail_stmt(db, stmt, sql);
+	(void)mysql_stmt_free_result(stmt);
+	if (r)
+		return r;
+	*ret = loom_take(result);
+	return 0;
+}
+
+int db_select(struct db *db, struct db_result **ret, const char *sql, const char *types, ...)
+{
+	va_list ap;
+
+	va_start(ap, types);
+	int r = select_va(db, ret, sql, types, ap);
+	va_end(ap);
+	return r;
+}
+
+static const struct cell *cell_at(const struct db_result *r, size_t row, unsigned col)
+{
+	loom_assert(row < r->rows && col < r->cols);
+	return &r->cells[row * r->cols + col];
+}
+
+size_t db_rows(const struct db_result *r)
+{
+	return r->rows;
+}
+
+bool db_is_null(const struct db_result *r, size_t row, unsigned col)
+{
+	return !cell_at(r, row, col)->text;
+}
+
+const char *db_str(const struct db_result *r, size_t row, unsigned col)
+{
+	return cell_at(r, row, col)->text;
+}
+
+size_t db_len(const struct db_result *r, size_t row, unsigned col)
+{
+	return cell_at(r, row, col)->len;
+}
+
+int64_t db_int(const struct db_result *r, size_t row, unsigned col)
+{
+	const char *text = cell_at(r, row, col)->text;
+
+	return text ? strtoll(text, NULL, 10) : 0;
+}
+
+int db_select_int(struct db *db, int64_t *ret, bool *found, const char *sql, const char *types, ...)
+{
+	LOOM_CLEANUP(db_result_free) struct db_result *result = NULL;
+	va_list ap;
+
+	va_start(ap, types);
+	int r = select_va(db, &result, sql, types, ap);
+	va_end(ap);
+	if (r)
+		return r;
+	if (found)
+		*found = db_rows(result) > 0;
+	if (db_rows(result) > 0)
+		*ret = db_int(result, 0, 0);
+	return 0;
+}
+
+int db_now(struct db *db, int64_t *ret_ms)
+{
+	return db_select_int(db, ret_ms, NULL,
+	                     "SELECT CAST(UNIX_TIMESTAMP(NOW(3)) * 1000 AS SIGNED)", "");
+}
