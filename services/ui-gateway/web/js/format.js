@@ -105,7 +105,8 @@ export function stepWord(state) {
 // so that progress meters do not fill the page.
 export function plainLog(text) {
   return text
-    .replace(/\u001b\[[0-9;?]*[ -/]*[@-~]|\u001b[@-Z\\-_]|\u001b\][^\u0007]*\u0007/g, "")
+    .replace(/\u001b\][^\u0007\u001b]*(\u0007|\u001b\\)/g, "")
+    .replace(/\u001b\[[0-9;?]*[ -/]*[@-~]|\u001b[@-Z\\-_]/g, "")
     .replace(/\r+\n/g, "\n")
     .replace(/^.*\r(?!$)/gm, "")
     .replace(/[\u0000-\u0008\u000b-\u001f\u007f]/g, "");

@@ -24,7 +24,7 @@ export function describe(state, type, data) {
 function clusterLine(state, data) {
   const tone = { active: "ok", incomplete: "bad", inconsistent: "warn" }[data.status] || "";
 
-  if (data.status === state.status && !data.message)
+  if (!data.status || (data.status === state.status && !data.message))
     return null;
   return { tone, subject: "cluster", text: join(`is ${data.status}`, data.message) };
 }

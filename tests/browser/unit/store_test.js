@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import { currentJob, initial, nodeState, nodesOf, plannedJobs, progressOf, reduce, startOf,
+  tasksByNode } from "../web/js/store.js";
+import { equal, ok, test } from "./harness.js";
+
+const SOLVE = "00000012-001";
+const CREATE = "00000012-002";
+const DELETE = "00000012-003";
+
+// Numbers events and gives each a time, a second apart.
+function history(...list) {
+  return list.map(([type, data], i) => ({ seq: i + 1, type, data: { time: (i + 1) * 1000, ...data } }));
+}
+
+const node = (n) => ({ nodeId: `n${n}`, nodenum: 1000 + n, hostname: `hello12-${1000 + n}.local`,
+  hardwaretype: "small", imagetype: "debian12", services: ["web"] });
+
+const step = (k, n, taskName, service = "", stage = k) => ({ taskId: `${CREATE}-${k}`, taskName,
+  nodeId: `n${n}`, nodenum: 1000 + n, service, stage, after: [] });
+
+const state = (k, n, word, more) => ["task", { taskId: `${CREATE}-${k}`, taskName: "CREATE",
+  service: "", nodeId: `n${n}`, nodenum: 1000 + n, hostname: `hello12-${1000 + n}.local`,
+  state: word, attempt: 1, ...more }];
+
+const PLAN = ["plan", { jobId: CREATE, action: "cluster_create", nodes: [node(1), node(0)],
+  tasks: [step(1, 0, "CREATE", "", 0), step(2, 1, "CREATE", "", 0), step(3, 0, "INSTALL", "web", 1)] }];
+
+const START = [
+  ["cluster", { status: "pending" }],
+  ["job", { jobId: SOLVE, action: "solve_layout", status: "running", stepstotal: 0,
+    stepscompleted: 0 }],
+  ["job", { jobId: SOLVE, action: "solve_layout", status: "complete", stepstotal: 0,
+    stepscompleted: 0 }],
+  PLAN,
+  ["job", { jobId: CREATE, action: "cluster_create", status: "running", stepstotal: 3,
+    stepscompleted: 0 }],
+];
+
+const from = (...list) => reduce(initial(), history(...list));
+
+test("a plan makes nodes by number and pending tasks in the order they run", () => {
+  const s = from(...START);
+  const job = currentJob(s);
+
+  equal(job.id, CREATE);
+  equal(nodesOf(s, job).map((n) => n.num), [1000, 1001]);
+  equal(tasksByNode(s, job).get("n0").map((t) => [t.name, t.service, t.state]),
+    [["create", "", "pending"], ["install", "web", "pending"]]);
+  equal(progressOf(s, job), { total: 3, done: 0 });
+  equal(startOf(s, job), 2000);
+});
+
+test("a task moves through its states and keeps its times", () => {
+  const s = from(...START, state(1, 0, "ready", { attempt: 0 }), state(1, 0, "running",
+    { provisionerId: "p1" }), state(1, 0, "complete", { statusCode: 0 }));
+  const task = s.tasks.get(`${CREATE}-1`);
+
+  equal([task.state, task.started, task.ended, task.worker, task.statusCode],
+    ["complete", 7000, 8000, "p1", 0]);
+  equal(progressOf(s, currentJob(s)), { total: 3, done: 1 });
+});
+
+test("a retry remembers when and why, and running again starts a new clock", () => {
+  const failed = [...START, state(1, 0, "running"),
+    state(1, 0, "retry", { message: "exit 7", retryAt: 9999 })];
+  const s = from(...failed);
+  const again = from(...failed, state(1, 0, "running", { attempt: 2 }));
+  const task = s.tasks.get(`${CREATE}-1`);
+
+  equal([task.state, task.message, task.retryAt], ["retry", "exit 7", 9999]);
+  equal(nodeState(tasksByNode(s, currentJob(s)).get("n0"), currentJob(s)), "retry");
+  equal([again.tasks.get(task.id).started, again.tasks.get(task.id).retryAt,
+    again.tasks.get(task.id).attempt, again.tasks.get(task.id).message], [8000, 0, 2, ""]);
+});
+
+test("a second plan of the same job adds tasks and loses none", () => {
+  const s = from(...START, state(1, 0, "complete"), ["plan", { jobId: CREATE,
+    action: "cluster_create", nodes: [], tasks: [step(9, 0, "DELETE", "", 0)] }]);
+  const job = currentJob(s);
+
+  equal(s.tasks.size, 4);
+  equal(s.tasks.get(`${CREATE}-1`).state, "complete");
+  equal(nodesOf(s, job).length, 2);
+  equal(progressOf(s, job), { total: 4, done: 1 });
+});
+
+test("a plan that repeats a known task does not reset it", () => {
+  const s = from(...START, state(1, 0, "running"), PLAN);
+
+  equal(s.tasks.get(`${CREATE}-1`).state, "running");
+  equal(s.tasks.size, 3);
+});
+
+test("events seen before change nothing, so a resumed stream may overlap", () => {
+  const events = history(...START, state(1, 0, "running"), state(1, 0, "complete"));
+  const once = reduce(initial(), events);
+  const twice = reduce(reduce(reduce(initial(), events.slice(0, 6)), events.slice(2, 6)), events);
+
+  equal(twice, once);
+});
+
+test("one at a time or all at once gives the same state", () => {
+  const events = history(...START, state(1, 0, "running"), state(2, 1, "running"),
+    state(1, 0, "failed", { message: "no" }), ["cluster", { status: "incomplete", message: "no" }]);
+
+  equal(events.reduce((s, e) => reduce(s, [e]), initial()), reduce(initial(), events));
+});
+
+test("the old state stays as it was, and what did not change stays the same object", () => {
+  const old = from(...START);
+  const before = JSON.stringify([...old.tasks, ...old.nodes, old.jobs, old.feed]);
+  const next = reduce(old, [{ seq: 6, type: "task", data: state(1, 0, "running")[1] }]);
+
+  equal(JSON.stringify([...old.tasks, ...old.nodes, old.jobs, old.feed]), before);
+  ok(next.tasks.get(`${CREATE}-2`) === old.tasks.get(`${CREATE}-2`), "same task");
+  ok(next.nodes.get("n0") === old.nodes.get("n0"), "same node");
+  ok(next.tasks.get(`${CREATE}-1`) !== old.tasks.get(`${CREATE}-1`), "changed task");
+});
+
+test("a task that no plan named appears all the same, with its node and job", () => {
+  const s = from(state(4, 7, "running"));
+  const task = s.tasks.get(`${CREATE}-4`);
+
+  equal([task.jobId, task.nodeId], [CREATE, "n7"]);
+  equal(s.nodes.get("n7").num, 1007);
+});
+
+test("a node event brings the address and keeps the rest", () => {
+  const s = from(...START, ["node", { nodeId: "n0", nodenum: 1000, hostname: "hello12-1000.local",
+    ipaddresses: { access_v4: "10.0.0.5" } }]);
+
+  equal(s.nodes.get("n0").addresses, { access_v4: "10.0.0.5" });
+  equal(s.nodes.get("n0").hardware, "small");
+});
+
+test("complete means all steps are done, whatever was retried", () => {
+  const s = from(...START, state(1, 0, "failed"), ["job", { jobId: CREATE,
+    action: "cluster_create", status: "complete", stepstotal: 3, stepscompleted: 3 }],
+  ["cluster", { status: "active" }]);
+  const job = currentJob(s);
+
+  equal(progressOf(s, job), { total: 3, done: 3 });
+  equal([s.status, job.ended], ["active", 7000]);
+});
+
+test("a failed layout is the job to show, with its message", () => {
+  const s = from(START[0], ["job", { jobId: SOLVE, action: "solve_layout", status: "failed",
+    stepstotal: 0, stepscompleted: 0, message: "no layout" }], ["cluster", { status: "terminated",
+    message: "no layout" }]);
+
+  equal(currentJob(s).message, "no layout");
+  equal(s.message, "no layout");
+  equal(plannedJobs(s), []);
+});
+
+test("a later job is shown when it has steps; the earlier one can be chosen", () => {
+  const s = from(...START, ["plan", { jobId: DELETE, action: "CLUSTER_DELETE", nodes: [node(0)],
+    tasks: [{ taskId: `${DELETE}-1`, taskName: "DELETE", nodeId: "n0", nodenum: 1000, service: "",
+      stage: 0, after: [] }] }]);
+
+  equal(currentJob(s).action, "cluster_delete");
+  equal(plannedJobs(s).map((job) => job.id), [CREATE, DELETE]);
+  equal(nodesOf(s, currentJob(s)).length, 1);
+  equal(nodesOf(s, s.jobs.find((job) => job.id === CREATE)).length, 2);
+});
+
+test("what a node is doing", () => {
+  const t = (...states) => states.map((word) => ({ state: word }));
+  const running = { status: "running" };
+  const failed = { status: "failed" };
+  const complete = { status: "complete" };
+
+  equal(nodeState(t("complete", "running", "pending"), running), "running");
+  equal(nodeState(t("complete", "ready"), running), "ready");
+  equal(nodeState(t("pending", "pending"), running), "waiting");
+  equal(nodeState(t("complete", "complete"), running), "done");
+  equal(nodeState(t("complete", "failed", "pending"), failed), "failed");
+  equal(nodeState(t("complete", "failed", "pending"), running), "waiting");
+  equal(nodeState(t("complete", "dropped"), complete), "done");
+  equal(nodeState(t("failed", "complete"), complete), "done");
+  equal(nodeState(t("pending", "pending"), failed), "stopped");
+});
+
+test("the feed tells the story in order and forgets the oldest lines first", () => {
+  const s = from(...START, state(1, 0, "running"), state(1, 0, "complete"));
+  const many = [];
+
+  equal(s.feed.map((line) => `${line.subject} ${line.text}`), ["cluster is pending",
+    "layout started", "layout done", "plan creating: 3 steps on 2 nodes", "create started",
+    "hello12-1000 create started", "hello12-1000 create done in 1.0 s"]);
+  for (let i = 0; i < 300; i++)
+    many.push(state(1, 0, "running"), state(1, 0, "retry"));
+  const long = from(...START, ...many);
+
+  equal([long.feed.length, long.feedCut, long.feed[399].seq], [400, 205, 605]);
+});
+
+test("an unknown type, or one without data, is harmless", () => {
+  const s = from(["something", { x: 1 }], ["cluster", undefined]);
+
+  equal([s.seq, s.status, s.feed], [2, "", []]);
+});
+
+test("a large history is reduced at once", () => {
+  const tasks = [];
+  const events = [];
+
+  for (let n = 0; n < 500; n++)
+    for (let k = 0; k < 10; k++)
+      tasks.push(step(n * 10 + k, n, "INSTALL", "web", k));
+  events.push(["plan", { jobId: CREATE, action: "cluster_create",
+    nodes: Array.from({ length: 500 }, (_, n) => node(n)), tasks }]);
+  for (const task of tasks)
+    for (const word of ["ready", "running", "complete"])
+      events.push(["task", { ...task, state: word, attempt: 1 }]);
+  const began = performance.now();
+  const s = from(...events);
+
+  equal(progressOf(s, currentJob(s)), { total: 5000, done: 5000 });
+  ok(performance.now() - began < 2000, "under two seconds");
+});

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import { refusalText } from "../web/js/api.js";
+import { age, count, duration, plainLog, shortHost, ticking } from "../web/js/format.js";
+import { parse } from "../web/js/router.js";
+import { equal, test } from "./harness.js";
+
+test("lengths of time", () => {
+  equal([0, 450, 9990, 12000, 185000, 7800000, 300000000].map(duration),
+    ["0.0 s", "0.4 s", "9.9 s", "12 s", "3 m 05 s", "2 h 10 m", "3 d"]);
+  equal([-5000, 999, 59999, 60000].map(ticking), ["0 s", "0 s", "59 s", "1 m 00 s"]);
+  equal([5000, 120000, 7200000, 86400000 * 3].map(age), ["5 s", "2 min", "2 h", "3 d"]);
+});
+
+test("counts and names", () => {
+  equal([count(1, "node"), count(0, "node"), shortHost("a-1000.local"), shortHost(undefined)],
+    ["1 node", "0 nodes", "a-1000", ""]);
+});
+
+test("logs lose colours, cursor moves and overwritten lines, and keep their text", () => {
+  equal(plainLog("\u001b[1;32m+ ok\u001b[0m\r\n"), "+ ok\n");
+  equal(plainLog("10%\r50%\r100%\ndone"), "100%\ndone");
+  equal(plainLog("10%\r50%\r"), "50%");
+  equal(plainLog("a\u0000b\tc <b>&amp;</b>"), "ab\tc <b>&amp;</b>");
+  equal(plainLog("\u001b]0;title\u0007x"), "x");
+});
+
+test("routes", () => {
+  equal(["", "#/", "#/clusters/00000012", "#/clusters/../x", "#/clusters/12/x"].map((hash) =>
+    parse(hash).name), ["clusters", "clusters", "cluster", "unknown", "unknown"]);
+  equal(parse("#/clusters/00000012").id, "00000012");
+});
+
+// refusalText waits for the body, so this module is only loaded when all answers are in.
+const outcomes = {};
+const answers = {
+  problem: new Response('{"title":"Bad Request","detail":"size: at least 2"}', { status: 400 }),
+  plain: new Response("numMachines is too small\n", { status: 400 }),
+  fields: new Response('{"missingFields":[{"ssh_key":{},"user":{}},{"token":{}}]}', { status: 400 }),
+  html: new Response("<html><h1>Bad gateway</h1></html>", { status: 502 }),
+  empty: new Response("", { status: 418 }),
+};
+
+for (const [name, answer] of Object.entries(answers))
+  outcomes[name] = await refusalText(answer);
+
+test("refusals in all their forms become one sentence", () => {
+  equal(outcomes, {
+    problem: "size: at least 2",
+    plain: "numMachines is too small",
+    fields: "The provider needs more fields: ssh_key and user, or token.",
+    html: "Loom's API does not answer at the moment.",
+    empty: "Refused with status 418.",
+  });
+});
