@@ -161,7 +161,7 @@ function noNodesText(state) {
   if (state.status === "terminated")
     return "This cluster has no machines.";
   return state.seq > 0 ? "Working out the layout. The nodes appear here in a moment."
-    : "Waiting for the first event.";
+    : "Reading what has happened so far.";
 }
 
 // Buttons to look at earlier work of a cluster that has had more than one job.

@@ -71,7 +71,7 @@ export function clusterHead(cluster, now) {
     const tone = { complete: "ok", failed: "bad" }[job && job.status] || "run";
 
     progress.set(done, total, tone);
-    setText(doing, job ? doingText(job) : "Waiting to start");
+    setText(doing, job ? doingText(job) : state.seq > 0 ? "Waiting to start" : "\u00a0");
     setText(steps, total > 0 ? `${done} of ${count(total, "step")}` : "");
   }
 

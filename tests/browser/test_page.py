@@ -1,0 +1,255 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The web page in a real browser, against real services and real machines.
+
+One cluster is created through the page's form, watched in two windows while it comes up, looked at
+in every way, and deleted through the page at the end. Tests of this file run in order.
+"""
+
+import urllib.parse
+
+import pytest
+from relay import Relay
+
+TEMPLATE = "web"
+SIZE = 3
+NAME = "browser-test"
+SLOW = 300
+ESCAPE = "\ue00c"
+TAB = "\ue004"
+
+STEPS = ("return [...document.querySelectorAll('.step')]"
+         ".map((e) => [e.dataset.task, e.dataset.state])")
+NODES = ("return [...document.querySelectorAll('#nodes .node')].map((e) =>"
+         " [e.querySelector('.node-name').textContent, e.querySelector('.node-address').textContent,"
+         "  e.querySelectorAll('.step[data-state=complete]').length])")
+
+
+class Made:
+    """The cluster under test and the two windows that watch it."""
+
+    def __init__(self, page, lister):
+        self.page = page
+        self.lister = lister
+        self.id = None
+
+
+@pytest.fixture(scope="module")
+def made(ui_url, new_browser):
+    page = new_browser()
+    lister = new_browser()
+    for window in (page, lister):
+        window.open(f"{ui_url}/")
+        window.wait("#link-state[data-state=live]")
+        window.script("window.neverReloaded = true")
+    return Made(page, lister)
+
+
+def open_form(page):
+    page.until(lambda: next((b for b in page.find("#new-cluster, #empty button") if b.visible),
+                            None), "a button to create a cluster").click()
+    page.wait("#new-name")
+
+
+def fill_form(page, name, size):
+    page.script("const s = document.getElementById('new-template'); s.value = arguments[0];"
+                "s.dispatchEvent(new Event('change'))", TEMPLATE)
+    assert page.script("return document.getElementById('new-template').value") == TEMPLATE
+    page.find("#new-name")[0].type(name)
+    page.find("#new-size")[0].type(str(size))
+
+
+def row(made):
+    return f"#clusters .row[data-id='{made.id}']"
+
+
+def assert_fits(window):
+    wide = window.script("return [document.documentElement.scrollWidth, innerWidth]")
+    assert wide[0] <= wide[1], "the page scrolls sideways"
+
+
+def test_refusal_shows_the_servers_words_as_text(made):
+    page = made.page
+    open_form(page)
+    fill_form(page, "<img src=x onerror=boom()>", SIZE)
+    page.find(".modal button[type=submit]")[0].click()
+    problem = page.wait(".form .callout")
+    assert "name" in problem.text.lower()
+    assert page.count("img") == 0
+    page.press(ESCAPE)
+    page.until(lambda: page.count("dialog") == 0, "the form to close")
+
+
+def test_form_previews_the_layout(made):
+    page = made.page
+    open_form(page)
+    fill_form(page, NAME, SIZE)
+    page.until(lambda: page.count(".preview li") > 0, "the layout's preview")
+    counts = page.texts(".preview-count")
+    assert sum(int(text.split()[0]) for text in counts) == SIZE
+    page.press(ESCAPE)
+
+
+@pytest.mark.timeout(SLOW + 60)
+def test_cluster_becomes_active_live(made):
+    page = made.page
+    open_form(page)
+    fill_form(page, NAME, SIZE)
+    page.find(".modal button[type=submit]")[0].click()
+    page.until(lambda: "#/clusters/" in page.url, "the new cluster's page")
+    made.id = page.url.rsplit("/", 1)[1]
+    assert page.until(lambda: page.text("h1") == NAME, "the cluster's name")
+    page.wait("#status[data-status=pending]")
+    page.until(lambda: page.count("#nodes .node") == SIZE, "the nodes", 60)
+    page.until(lambda: page.count(".step[data-state=running]") > 0, "a running step", 60)
+    made.lister.until(lambda: made.lister.text(f"{row(made)} .pill") == "pending",
+                      "the list to show the new cluster")
+    page.until(lambda: page.count("#status[data-status=active]") == 1, "active", SLOW)
+    assert page.script("return window.neverReloaded") is True
+    assert page.title.startswith(f"{NAME} · active")
+
+
+def test_nodes_and_steps_are_done(made):
+    page = made.page
+    page.until(lambda: page.text("#doing") == "Create done", "the end of the create")
+    steps = page.script(STEPS)
+    assert steps and all(state == "complete" for _, state in steps), steps
+    for name, address, done in page.script(NODES):
+        assert name and address.count(".") == 3 and done >= 3, (name, address, done)
+    bar = page.find(".overall .bar")[0]
+    assert bar.attribute("aria-valuenow") == "100"
+    assert any("is active" in text for text in page.texts("#feed li"))
+
+
+def test_list_saw_it_without_reload(made):
+    lister = made.lister
+    lister.until(lambda: lister.text(f"{row(made)} .pill") == "active", "active in the list")
+    assert lister.script("return window.neverReloaded") is True
+    assert lister.text(f"{row(made)} .c-nodes").split()[-1] == str(SIZE)
+
+
+def test_nothing_was_polled(made):
+    calls = made.page.script(
+        "return performance.getEntriesByType('resource').map((e) => new URL(e.name).pathname)")
+    assert calls.count(f"/api/v2/clusters/{made.id}") <= 1, calls
+    listed = made.lister.script(
+        "return performance.getEntriesByType('resource').map((e) => new URL(e.name).pathname)")
+    assert listed.count("/api/v2/clusters") <= 3, listed
+
+
+def test_a_step_shows_its_log(made):
+    page = made.page
+    button = next(b for b in page.find(".step") if b.text.startswith("install"))
+    button.click()
+    page.wait("dialog.sheet")
+    page.until(lambda: page.text(".log-note") == "End of the log", "the log's end")
+    assert len(page.text(".log")) > 20
+    assert "done" in page.text(".log-bar .pill")
+    page.press(ESCAPE)
+    page.until(lambda: page.count("dialog") == 0, "the log to close")
+    focused = page.script("return document.activeElement.dataset.task")
+    assert focused == button.attribute("data-task"), "focus did not return to the step"
+
+
+def test_a_late_window_tells_the_same_story(made, ui_url, new_browser):
+    late = new_browser()
+    late.open(f"{ui_url}/#/clusters/{made.id}")
+    late.until(lambda: late.script(NODES) == made.page.script(NODES), "the same nodes")
+    assert late.text("#status") == "active"
+    assert late.texts("#feed li") == made.page.texts("#feed li")
+
+
+@pytest.mark.parametrize("width,height,dark", [(390, 844, False), (360, 740, True)])
+def test_phone(made, ui_url, new_browser, width, height, dark):
+    phone = new_browser(width=width, height=height, dark=dark)
+    phone.open(f"{ui_url}/")
+    phone.wait(row(made))
+    assert_fits(phone)
+    assert phone.text(f"{row(made)} .pill") == "active"
+    open_form(phone)
+    assert_fits(phone)
+    phone.press(ESCAPE)
+    phone.find(f"{row(made)} .row-link")[0].click()
+    phone.wait("#status[data-status=active]")
+    phone.until(lambda: phone.script(NODES) == made.page.script(NODES), "the same nodes")
+    assert_fits(phone)
+    phone.find(".step")[0].click()
+    phone.wait("dialog.sheet")
+    assert_fits(phone)
+
+
+def test_light_and_dark(made, ui_url, new_browser):
+    colours = set()
+    for dark in (False, True):
+        window = new_browser(dark=dark)
+        window.open(f"{ui_url}/")
+        window.wait(row(made))
+        colours.add(window.script("return getComputedStyle(document.documentElement).backgroundColor"))
+    assert len(colours) == 2
+
+
+def test_reduced_motion_stops_all_motion(made, ui_url, new_browser):
+    still = new_browser(reduced_motion=True)
+    still.open(f"{ui_url}/#/clusters/{made.id}")
+    still.wait("#status[data-status=active]")
+    assert still.script("return document.getAnimations().length") == 0
+
+
+def test_keyboard_alone_is_enough(made, ui_url, new_browser):
+    window = new_browser()
+    window.open(f"{ui_url}/")
+    window.wait(row(made))
+    window.press(TAB)
+    assert window.script("return document.activeElement.id") == "skip"
+    for _ in range(40):
+        window.press(TAB)
+        if window.script("return document.activeElement.closest('.row')?.dataset.id") == made.id:
+            break
+    window.press("\ue007")
+    window.wait("#status[data-status=active]")
+    assert window.script("return document.activeElement.tagName") in ("H1", "BODY", "MAIN")
+
+
+def test_connection_loss_is_shown_and_mended(made, ui_url, new_browser):
+    where = urllib.parse.urlsplit(ui_url)
+    relay = Relay(where.hostname, where.port)
+    try:
+        window = new_browser()
+        window.open(f"{relay.url}/#/clusters/{made.id}")
+        window.until(lambda: window.script(NODES) == made.page.script(NODES), "the nodes")
+        feed = window.texts("#feed li")
+        relay.cut()
+        window.wait("#link-state[data-state=reconnecting]", 20)
+        assert window.text("#link-state") == "Reconnecting"
+        assert window.texts("#feed li") == feed, "what was known stays on the page"
+        relay.mend()
+        window.wait("#link-state[data-state=live]", 30)
+        assert window.texts("#feed li") == feed
+        window.open("about:blank")
+    finally:
+        relay.close()
+
+
+def test_unknown_cluster_is_explained(ui_url, new_browser):
+    window = new_browser()
+    window.open(f"{ui_url}/#/clusters/99999999")
+    window.until(lambda: window.text("h1") == "There is no such cluster", "the explanation")
+
+
+@pytest.mark.timeout(SLOW)
+def test_delete_asks_first_and_is_live(made):
+    page = made.page
+    page.find("#delete-cluster")[0].click()
+    page.wait("dialog")
+    page.press(ESCAPE)
+    page.until(lambda: page.count("dialog") == 0, "the question to close")
+    assert page.count("#status[data-status=active]") == 1
+    page.find("#delete-cluster")[0].click()
+    page.wait("dialog .danger").click()
+    page.until(lambda: page.count("#status[data-status=terminated]") == 1, "terminated", 120)
+    page.until(lambda: page.texts("#nodes .node .node-head .pill") == ["deleted"] * SIZE,
+               "all nodes deleted")
+    made.lister.until(lambda: made.lister.count(row(made)) == 0, "the list to drop the cluster")
+    assert page.count(".tab") == 2
+    page.find(".tab")[0].click()
+    assert page.count(".step[data-state=complete]") > SIZE
+    assert page.failed_requests() == [line for line in page.failed_requests() if " 400 " in line]
