@@ -1,0 +1,255 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A private Loom for tests: scripts/stack in a folder of its own, on free ports."""
+
+import json
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import tempfile
+
+from stacklib import process
+
+from .api import Api
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+SERVERS = ("mariadb", "zookeeper")
+ALL_PARTS = (*SERVERS, "api", "scheduler", "provisioner", "gateway")
+SANITIZER = re.compile(r"(ERROR: (Address|Leak|Thread)Sanitizer|runtime error:|SUMMARY: \w+Sanitizer).*")
+ENVIRONMENT = {
+    "ASAN_OPTIONS": "detect_leaks=1:exitcode=99:detect_stack_use_after_return=1",
+    "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1",
+}
+
+
+class StackFailed(AssertionError):
+    """A stack command failed, or a stack left something behind."""
+
+
+def base_dir():
+    """Where the folders of test stacks go; the runner gives each run one and sweeps it."""
+    base = pathlib.Path(os.environ.get("LOOM_TEST_DIR") or ROOT / "var-test")
+    base.mkdir(parents=True, exist_ok=True)
+    return base
+
+
+def build_dir():
+    """Build directory of the programs under test."""
+    path = pathlib.Path(os.environ.get("LOOM_TEST_BUILD") or "build-asan")
+    return path if path.is_absolute() else ROOT / path
+
+
+def root_cache():
+    """The Debian base root that all test stacks and `make run` share."""
+    return pathlib.Path(os.environ.get("LOOM_SANDBOX_ROOT_CACHE") or ROOT / "var/cache/sandbox-root")
+
+
+class Stack:
+    """One stack. Use it as a context manager, or call up() and close()."""
+
+    def __init__(self, name="stack", settings=(), bin_dir=None):
+        """settings: ("scheduler.some_key=value", ...) lines for configuration files."""
+        self.name = name
+        self.settings = list(settings)
+        self.bin = pathlib.Path(bin_dir or build_dir() / "bin")
+        self.dir = pathlib.Path(tempfile.mkdtemp(prefix=f"{name}-", dir=base_dir()))
+        self.dir.chmod(0o755)
+        self.info = {"ports": {}}
+
+    # ---- commands
+
+    def command(self, *words, check=True, timeout=180):
+        """scripts/stack on this folder; its output, or StackFailed with it."""
+        argv = [str(ROOT / "scripts/stack"), "--dir", str(self.dir), *words]
+        done = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                              errors="replace", timeout=timeout, check=False,
+                              env={**ENVIRONMENT, **os.environ})
+        if check and done.returncode != 0:
+            raise StackFailed(f"{' '.join(words)}: exit code {done.returncode}\n{done.stdout}")
+        return done.stdout
+
+    def up(self, *parts):
+        """Start these parts (default: all of ALL_PARTS) and wait until each is ready."""
+        options = ["--ports", "free", "--bin", str(self.bin)]
+        for setting in self.settings:
+            options += ["--set", setting]
+        self.command(*options, "up", *(parts or ALL_PARTS))
+        self.refresh()
+        return self
+
+    def refresh(self):
+        """Read ports and addresses again."""
+        self.info = json.loads((self.dir / "stack.json").read_text(encoding="utf-8"))
+
+    def start(self, *parts, settings=()):
+        """Start parts: those that were stopped or killed, or further ones such as api2."""
+        options = [word for setting in settings for word in ("--set", setting)]
+        self.command(*options, "start", *parts)
+        self.refresh()
+
+    def stop(self, *parts):
+        """SIGTERM and wait."""
+        self.command("stop", *parts)
+
+    def kill(self, *parts):
+        """SIGKILL and wait."""
+        self.command("kill", *parts)
+
+    def pause(self, *parts):
+        """SIGSTOP."""
+        self.command("pause", *parts)
+
+    def resume(self, *parts):
+        """SIGCONT."""
+        self.command("resume", *parts)
+
+    def restart(self, *parts):
+        """kill -9 and start again."""
+        self.kill(*parts)
+        self.start(*parts)
+
+    # ---- what it is
+
+    @property
+    def ports(self):
+        """Port by name: mariadb, zookeeper, api.external, api.internal, gateway, ..."""
+        return self.info["ports"]
+
+    @property
+    def bridge(self):
+        """Name of the machines' network bridge."""
+        return self.info["bridge"]
+
+    @property
+    def sandbox_dir(self):
+        """State folder of the sandbox provider."""
+        return self.dir / "sandbox"
+
+    @property
+    def env(self):
+        """LOOM_URL ..., LOOM_TEST_DB_* and LOOM_TEST_ZK, as a dict."""
+        return json.loads(self.command("--json", "env"))
+
+    def client(self, port, user="admin", tenant="superadmin"):
+        """A REST client of any port of the stack."""
+        return Api(f"http://127.0.0.1:{self.ports[port]}", user, tenant)
+
+    @property
+    def api(self):
+        """The public REST API as superadmin."""
+        return self.client("api.external")
+
+    @property
+    def internal(self):
+        """The provisioners' REST API; it reads no identity."""
+        return self.client("api.internal", user=None)
+
+    @property
+    def ui(self):
+        """The web gateway, without an identity of its own."""
+        return self.client("gateway", user=None)
+
+    def pid(self, part):
+        """Pid of a part, or None when it does not run."""
+        return process.Process(self.dir, part).pid()
+
+    def log(self, part):
+        """All that a part wrote."""
+        path = self.dir / "log" / f"{part}.log"
+        return path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
+
+    def log_tails(self, lines=25):
+        """The end of each log, for a failed test's report."""
+        texts = []
+        for path in sorted((self.dir / "log").glob("*.log")):
+            tail = path.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:]
+            texts.append(f"--- {path.name}\n" + "\n".join(tail))
+        return "\n".join(texts)
+
+    def sql(self, statement, database=None):
+        """Rows of a statement on the stack's database, as lists of text (NULL is 'NULL')."""
+        env = self.env
+        done = subprocess.run(
+            ["mariadb", "--no-defaults", "-h127.0.0.1", f"-P{env['LOOM_TEST_DB_PORT']}",
+             f"-u{env['LOOM_TEST_DB_USER']}", "-N", "-B", "-e", statement,
+             database or env["LOOM_TEST_DB_NAME"]],
+            env={"PATH": process.PATH, "MYSQL_PWD": env["LOOM_TEST_DB_PASSWORD"]},
+            capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise StackFailed(f"{statement}: {done.stderr.strip()}")
+        return [line.split("\t") for line in done.stdout.splitlines()]
+
+    # ---- preparing
+
+    def make_root(self):
+        """The machines' base root, made once for all stacks."""
+        plugin = ROOT / "services/provisioner/plugins/providers/sandbox/sandbox.py"
+        done = subprocess.run([str(plugin), "make-root", "--state-dir", str(self.sandbox_dir),
+                               "--root-dir", str(root_cache())], stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, text=True, timeout=300, check=False)
+        if done.returncode != 0:
+            raise StackFailed(f"make-root: {done.stdout}")
+
+    def load_catalog(self, catalog=None):
+        """Load the default catalog, or another folder like it."""
+        values = {"STATE_DIR": self.sandbox_dir, "ROOT_DIR": root_cache(),
+                  "BRIDGE": self.bridge, "SUBNET": self.info["subnet"]}
+        argv = [str(ROOT / "scripts/load-catalog")]
+        argv += ["--catalog", str(catalog)] if catalog else []
+        for key, value in values.items():
+            argv += ["--set", f"{key}={value}"]
+        done = subprocess.run(argv, env={**os.environ, "LOOM_URL": self.api.url, "LOOM_USER": "admin",
+                                         "LOOM_TENANT": "superadmin"},
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+        if done.returncode != 0:
+            raise StackFailed(done.stdout)
+
+    # ---- ending
+
+    def sanitizer_reports(self):
+        """What the sanitizers said in any log."""
+        found = []
+        for path in sorted((self.dir / "log").glob("*.log*")):
+            text = path.read_text(encoding="utf-8", errors="replace")
+            found += [f"{path.name}: {match.group(0)}" for match in SANITIZER.finditer(text)]
+        return found
+
+    def leftovers(self):
+        """Processes, mounts and network links that outlived the stack."""
+        found = [process.describe(pid) for pid in process.strays(self.dir)]
+        with open("/proc/self/mountinfo", encoding="utf-8") as mounts:
+            found += [line.split()[4] for line in mounts if f" {self.dir}/" in line]
+        bridge = self.info.get("bridge")
+        if bridge and os.path.exists(f"/sys/class/net/{bridge}"):
+            found.append(f"bridge {bridge}")
+        return found
+
+    def save_logs(self):
+        """Copy logs to where they survive the run; answers the folder."""
+        target = ROOT / "var-test" / "logs" / self.dir.name
+        shutil.copytree(self.dir / "log", target, dirs_exist_ok=True)
+        return target
+
+    def close(self):
+        """Take everything down and delete it. StackFailed when something was wrong on the way."""
+        if not self.dir.exists():
+            return
+        problems = []
+        try:
+            self.command("down")
+        except (StackFailed, subprocess.TimeoutExpired) as error:
+            problems.append(str(error))
+        problems += [f"left behind: {what}" for what in self.leftovers()]
+        problems += self.sanitizer_reports()
+        if problems and (self.dir / "log").is_dir():
+            problems.append(f"logs are in {self.save_logs()}")
+        shutil.rmtree(self.dir, ignore_errors=True)
+        if problems:
+            raise StackFailed(f"stack {self.name}:\n" + "\n".join(problems))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, value, trace):
+        self.close()
