@@ -353,7 +353,7 @@ static int run_transaction(struct db_pool *p, struct db *db, struct job *j)
 
 static int run_once(struct db_pool *p, struct job *j, int64_t deadline)
 {
-	struct db *db;
+	struct db *db = NULL;
 	int r = borrow(p, deadline, &db);
 
 	j->silent = false;
