@@ -96,6 +96,12 @@ int cluster_save(struct db *db, const struct cluster *c)
 	               c->num_nodes, c->latest_job, c->next_job, c->event_seq, services, c->id);
 }
 
+int cluster_save_service_docs(struct db *db, const struct cluster *c, const struct json *docs)
+{
+	LOOM_CLEANUP_STR char *text = json_text(docs);
+	return db_exec(db, "UPDATE cluster SET service_docs=? WHERE id=?", "si", text, c->id);
+}
+
 int cluster_set_status(struct db *db, struct cluster *c, enum cluster_status to,
                        const char *message, int64_t now)
 {

@@ -36,6 +36,9 @@ LOOM_MUST_CHECK int cluster_load_docs(struct db *db, struct cluster *c);
 
 /* Writes status, message, num_nodes, services, times and the counters of a locked row. */
 LOOM_MUST_CHECK int cluster_save(struct db *db, const struct cluster *c);
+/* The definitions of its services as they were when it was solved: name -> document. */
+LOOM_MUST_CHECK int cluster_save_service_docs(struct db *db, const struct cluster *c,
+                                              const struct json *docs);
 /* The only way to change a status; asserts that the step is allowed; appends the event. */
 LOOM_MUST_CHECK int cluster_set_status(struct db *db, struct cluster *c, enum cluster_status to,
                                        const char *message, int64_t now);

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * dispatch - parked takes meet ready tasks. Loop thread; claims run on workers.
+ * dispatch - parked takes meet ready tasks. Loop thread; claims run on workers, one at a time.
  *
- * `hint` says that tasks may be ready: set by every commit that makes some, by other schedulers'
- * notices, and by the safety net's tick; cleared by a claim that found fewer than it wanted. A
- * claim runs while there is a hint and a parked take, one at a time for each tenant asked for.
+ * `epoch` moves whenever tasks may have become ready: at every commit that makes some, at other
+ * schedulers' notices, and at the safety net's tick. A parked take is tried once in each epoch; an
+ * empty-handed one speaks for all takes of its tenant, so that idle workers cost nothing.
  */
-#include "scheduler.h"
+#include "services/scheduler/scheduler.h"
 
 #include "common/base/clock.h"
 #include "common/base/str.h"
@@ -16,20 +16,23 @@ struct parked {
 	struct parked *next;
 	struct bus_call *call;
 	struct take take;
-	int64_t until; /* monotonic ms */
+	int64_t until;  /* monotonic ms */
+	uint64_t tried; /* in which epoch; 0: not yet */
 };
 
 struct dispatch {
 	struct scheduler *s;
 	struct parked *parked; /* oldest first */
 	struct loop_timer *timer;
-	bool hint, claiming, again, stopping;
+	uint64_t epoch;
+	bool claiming, stopping;
 };
 
 struct claiming {
 	struct scheduler *s;
 	struct parked *p;
 	struct engine_policy policy;
+	uint64_t epoch;
 	struct json *docs;
 	int rc;
 };
@@ -55,9 +58,7 @@ static void answer(struct parked *p, const struct json *docs)
 
 static void committed(const struct cluster *c, bool ready, void *arg)
 {
-	struct wake w = { .cluster = c->id, .seq = c->event_seq, .ready = ready };
-	snprintf(w.tenant, sizeof(w.tenant), "%s", c->tenant_id);
-	wake_all(arg, &w);
+	wake_changed(arg, c, ready, false);
 }
 
 static void claim_work(void *arg)
@@ -75,46 +76,49 @@ static void park(struct dispatch *d, struct parked *p)
 	*at = p;
 }
 
+static void mark_tried(struct dispatch *d, const struct claiming *cl)
+{
+	cl->p->tried = cl->epoch;
+	for (struct parked *p = d->parked; p; p = p->next)
+		if (p->tried && p->tried < cl->epoch && str_eq(p->take.tenant, cl->p->take.tenant))
+			p->tried = cl->epoch;
+}
+
 static void claim_done(void *arg)
 {
 	struct claiming *cl = arg;
 	struct dispatch *d = cl->s->dispatch;
 	d->claiming = false;
-	size_t got = json_len(cl->docs);
-	if (cl->rc || d->stopping || (!got && cl->p->until <= clock_mono_ms()))
-		answer(cl->p, cl->docs);
-	else if (got)
-		answer(cl->p, cl->docs);
-	else
+	bool empty = !cl->rc && !json_len(cl->docs);
+	if (empty)
+		mark_tried(d, cl);
+	if (empty && !d->stopping && cl->p->until > clock_mono_ms())
 		park(d, cl->p);
-	/* An empty claim speaks for its tenant only; takes of others keep the hint by `again`. */
-	if (!got && !d->again)
-		d->hint = false;
+	else
+		answer(cl->p, cl->docs);
 	json_free(cl->docs);
 	loom_free(cl);
 	run(d);
 }
 
-/* The first parked take is claimed for; an empty-handed one goes to the end of the line. */
 static void run(struct dispatch *d)
 {
-	if (!d->hint || d->claiming || !d->parked || d->stopping)
+	struct parked **at = &d->parked;
+	while (*at && (*at)->tried >= d->epoch)
+		at = &(*at)->next;
+	if (!*at || d->claiming || d->stopping)
 		return;
 	struct scheduler *s = d->s;
 	struct claiming *cl = loom_calloc(1, sizeof(*cl));
-	*cl = (struct claiming){ .s = s,
-		                 .p = d->parked,
-		                 .policy = { .tries = s->cfg.task_tries,
-		                             .losses = 3 * s->cfg.task_tries,
-		                             .retry_base_ms = s->cfg.retry_base_ms,
-		                             .retry_cap_ms = s->cfg.retry_cap_ms } };
+	*cl = (struct claiming){
+		.s = s, .p = *at, .epoch = d->epoch, .policy = scheduler_policy(s)
+	};
 	if (pool_submit(s->pool, claim_work, claim_done, cl)) {
 		loom_free(cl); /* the queue is full: the next tick tries again */
 		return;
 	}
-	d->parked = d->parked->next;
+	*at = (*at)->next;
 	d->claiming = true;
-	d->again = false;
 }
 
 void dispatch_kick(struct scheduler *s)
@@ -122,7 +126,7 @@ void dispatch_kick(struct scheduler *s)
 	struct dispatch *d = s->dispatch;
 	if (!d)
 		return;
-	d->hint = d->again = true;
+	d->epoch++;
 	run(d);
 }
 
@@ -146,9 +150,6 @@ static void on_take(struct bus_call *call, const struct json *body, void *arg)
 		return;
 	}
 	park(d, p);
-	/* A take that will not wait is answered from the tables, hint or not. */
-	if (wait <= 0)
-		d->hint = d->again = true;
 	run(d);
 }
 
@@ -185,16 +186,11 @@ static void tick(void *arg)
 	answer_expired(arg);
 }
 
-void dispatch_poll(struct scheduler *s)
-{
-	dispatch_kick(s);
-}
-
 void dispatch_start(struct scheduler *s)
 {
 	struct dispatch *d = loom_calloc(1, sizeof(*d));
 	d->s = s;
-	d->hint = true;
+	d->epoch = 1;
 	s->dispatch = d;
 	d->timer = loop_timer_create(s->loop, "parked takes", tick, d);
 	loop_timer_every(d->timer, 250);
@@ -202,7 +198,6 @@ void dispatch_start(struct scheduler *s)
 	bus_on_notice(s->bus, "untake", on_untake, s);
 }
 
-/* Answers everybody empty-handed, so that they ask another scheduler. */
 void dispatch_drain(struct scheduler *s)
 {
 	struct dispatch *d = s->dispatch;

@@ -40,6 +40,8 @@ LOOM_MUST_CHECK int engine_finish(struct db *db, struct change *ch, struct task 
                                   const struct task_result *res);
 /* A running task's worker stopped renewing its lease. */
 LOOM_MUST_CHECK int engine_lost(struct db *db, struct change *ch, struct task *t);
+/* A job that was planned to have no task at all is complete. */
+LOOM_MUST_CHECK int engine_empty_job(struct db *db, struct change *ch, struct job *j);
 /* A ready task cannot even be handed out. */
 LOOM_MUST_CHECK int engine_refuse(struct db *db, struct change *ch, struct task *t,
                                   const char *message);

@@ -15,6 +15,7 @@
 #include "common/net/http_server.h"
 #include "common/net/pool.h"
 #include "common/service/service.h"
+#include "services/scheduler/engine.h"
 
 struct scheduler_config {
 	char *admin_listen;
@@ -49,6 +50,14 @@ struct scheduler {
 	struct peers *peers;
 };
 
+extern const struct config_key scheduler_config_keys[];
+int scheduler_start(struct service *service, void *ctx, struct loom_err *err);
+void scheduler_drain(struct service *service, void *ctx);
+void scheduler_stop(struct service *service, void *ctx);
+bool scheduler_ready(struct service *service, void *ctx, struct loom_err *err);
+
+struct engine_policy scheduler_policy(const struct scheduler *s);
+
 /* wake.c: hints to others, from any thread; what follows a commit. */
 struct wake {
 	int64_t cluster, seq; /* 0: no new events */
@@ -59,15 +68,17 @@ struct wake {
 void wake_start(struct scheduler *s);
 void wake_stop(struct scheduler *s);
 void wake_all(struct scheduler *s, const struct wake *w);
+/* What a committed change calls for. */
+void wake_changed(struct scheduler *s, const struct cluster *c, bool ready, bool job);
 
 /* planning.c, loop thread: looks for jobs to plan, soon. */
 void planning_kick(struct scheduler *s);
 
 /* dispatch.c, loop thread. */
 void dispatch_start(struct scheduler *s);
+void dispatch_drain(struct scheduler *s); /* answers all parked takes empty-handed */
 void dispatch_stop(struct scheduler *s);
 void dispatch_kick(struct scheduler *s); /* there may be ready tasks */
-void dispatch_poll(struct scheduler *s); /* the safety net's tick */
 
 /* finish.c, janitor.c, preview.c. */
 void finish_start(struct scheduler *s);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "scheduler.h"
+#include "services/scheduler/scheduler.h"
 
 #include "common/base/ids.h"
 #include "common/base/map.h"
@@ -99,4 +99,11 @@ void wake_all(struct scheduler *s, const struct wake *w)
 	struct posted_wake *p = loom_malloc(sizeof(*p));
 	*p = (struct posted_wake){ .s = s, .w = *w };
 	loop_post(s->loop, send_wakes, p);
+}
+
+void wake_changed(struct scheduler *s, const struct cluster *c, bool ready, bool job)
+{
+	struct wake w = { .cluster = c->id, .seq = c->event_seq, .ready = ready, .job = job };
+	snprintf(w.tenant, sizeof(w.tenant), "%s", c->tenant_id);
+	wake_all(s, &w);
 }

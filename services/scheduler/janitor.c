@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * janitor - what nobody reports: leases that ran out, provisioners that fell silent. Correct on any
+ * number of schedulers at once, since each expiry is checked again under the cluster's lock; the
+ * elected one does it, or everybody while no election can be held.
+ */
+#include "services/scheduler/scheduler.h"
+
+#include "common/base/log.h"
+#include "common/model/provisioner.h"
+
+struct sweep {
+	struct scheduler *s;
+	struct task_ref *refs;
+	size_t n;
+};
+
+struct expiry {
+	const struct task_ref *ref;
+	struct engine_policy policy;
+	struct change ch;
+	bool changed;
+};
+
+static int expired_read(struct db *db, void *arg)
+{
+	struct sweep *w = arg;
+	loom_free(w->refs);
+	w->refs = NULL;
+	int64_t now;
+	int rc = db_now(db, &now);
+	return rc ? rc : tasks_expired(db, now, 64, &w->refs, &w->n);
+}
+
+static int expire_tx(struct db *db, void *arg)
+{
+	struct expiry *e = arg;
+	e->changed = false;
+	e->ch.policy = &e->policy;
+	int rc = engine_begin(db, e->ref->cluster, &e->ch);
+	if (rc)
+		return rc == CLUSTER_E_NONE ? 0 : rc;
+	LOOM_CLEANUP(tasks_free) struct tasks *ts = NULL;
+	rc = task_lock(db, e->ref, &ts);
+	if (rc || !ts->n)
+		return rc;
+	struct task *t = &ts->v[0];
+	if (t->state != TASK_RUNNING || t->lease_until >= e->ch.now)
+		return 0;
+	rc = engine_lost(db, &e->ch, t);
+	e->changed = true;
+	return rc ? rc : engine_commit(db, &e->ch);
+}
+
+static int silent_tx(struct db *db, void *arg)
+{
+	struct sweep *w = arg;
+	int64_t removed;
+	return provisioners_expire(db, w->s->cfg.provisioner_timeout_ms, &removed);
+}
+
+static void sweep_work(void *arg)
+{
+	struct sweep *w = arg;
+	struct scheduler *s = w->s;
+	int rc = db_read(s->db, expired_read, w);
+	for (size_t i = 0; !rc && i < w->n; i++) {
+		struct expiry e = { .ref = &w->refs[i], .policy = scheduler_policy(s) };
+		rc = db_tx(s->db, expire_tx, &e);
+		if (!rc && e.changed) {
+			char id[ID_MAX];
+			id_task(id, e.ref->cluster, e.ref->job, e.ref->task);
+			log_warn("lease ran out", LOG_S("task", id));
+			wake_changed(s, e.ch.c, e.ch.ready > 0, false);
+		}
+		engine_fini(&e.ch);
+	}
+	if (!rc)
+		rc = db_tx(s->db, silent_tx, w);
+	if (rc)
+		log_warn("sweep not finished", LOG_S("reason", db_code_name(rc)));
+}
+
+static void sweep_done(void *arg)
+{
+	struct sweep *w = arg;
+	w->s->sweeping = false;
+	loom_free(w->refs);
+	loom_free(w);
+}
+
+void janitor_tick(struct scheduler *s)
+{
+	bool mine = !coord_connected(s->coord) || coord_is_leader(s->coord, "janitor");
+	if (!mine || s->sweeping || service_draining(s->service))
+		return;
+	struct sweep *w = loom_calloc(1, sizeof(*w));
+	w->s = s;
+	if (pool_submit(s->pool, sweep_work, sweep_done, w))
+		loom_free(w);
+	else
+		s->sweeping = true;
+}

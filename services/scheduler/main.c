@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "services/scheduler/scheduler.h"
+
+int main(int argc, char **argv)
+{
+	struct scheduler s = { 0 };
+	const struct config_table tables[] = {
+		{ scheduler_config_keys, &s.cfg },
+		{ db_config_keys, &s.cfg.db },
+		{ bus_config_keys, &s.cfg.bus },
+		{ coord_config_keys, &s.cfg.coord },
+		{ NULL, NULL },
+	};
+	const struct service_def def = {
+		.name = "loom-scheduler",
+		.summary = "Solves layouts, plans task graphs, hands out tasks and applies their results.",
+		.tables = tables,
+		.ctx = &s,
+		.start = scheduler_start,
+		.drain = scheduler_drain,
+		.stop = scheduler_stop,
+		.ready = scheduler_ready,
+	};
+	return service_run(&def, argc, argv);
+}

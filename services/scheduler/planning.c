@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * planning - jobs in phase plan become machines and tasks. A job is claimed for a while (owner,
+ * epoch); solving and planning happen outside any transaction; the commit checks the claim, so that
+ * a scheduler that was too slow writes nothing.
+ */
+#include "services/scheduler/scheduler.h"
+
+#include "common/base/log.h"
+#include "common/base/str.h"
+#include "services/scheduler/blueprint.h"
+
+struct planning {
+	struct scheduler *s;
+	struct job job;
+	struct cluster *c; /* with documents, as read before the work */
+	enum plan_action action;
+	struct blueprint b;
+	struct loom_err err; /* set: the job fails for this reason */
+	int failed;
+	struct change ch;
+	bool committed;
+};
+
+static int load_read(struct db *db, void *arg)
+{
+	struct planning *pl = arg;
+	cluster_free(pl->c);
+	pl->c = NULL;
+	int rc = cluster_get(db, pl->job.cluster_id, &pl->c);
+	return rc ? rc : cluster_load_docs(db, pl->c);
+}
+
+/* Writes tasks of a job and starts it; one without tasks is complete at once. */
+static int start_job(struct db *db, struct planning *pl, struct job *j)
+{
+	struct change *ch = &pl->ch;
+	j->tasks_total = (int64_t)pl->b.plan->n;
+	struct task *rows;
+	struct task_edge *edges;
+	size_t n_edges;
+	blueprint_rows(&pl->b, ch->c, j->num, ch->now, &rows, &edges, &n_edges);
+	int rc = tasks_insert(db, rows, pl->b.plan->n, edges, n_edges);
+	if (!rc)
+		rc = cluster_event(db, ch->c, "plan",
+		                   blueprint_event(&pl->b, j->cluster_id, j->num, j->action), ch->now);
+	if (!rc)
+		rc = job_set_status(db, ch->c, j, JOB_RUNNING, NULL, ch->now);
+	for (size_t i = 0; !rc && i < pl->b.plan->n; i++)
+		if (rows[i].state == TASK_READY) {
+			rc = cluster_event(db, ch->c, "task", task_event_data(&rows[i]), ch->now);
+			ch->ready++;
+		}
+	loom_free(rows);
+	loom_free(edges);
+	return !rc && !pl->b.plan->n ? engine_empty_job(db, ch, j) : rc;
+}
+
+static int commit_solved(struct db *db, struct planning *pl, struct job *solve)
+{
+	struct cluster *c = pl->ch.c;
+	int rc = job_set_status(db, c, solve, JOB_COMPLETE, NULL, pl->ch.now);
+	if (!rc)
+		rc = nodes_insert(db, c->id, pl->b.nodes);
+	if (!rc)
+		rc = cluster_save_service_docs(db, c, pl->b.service_docs);
+	if (rc)
+		return rc;
+	c->num_nodes = (int64_t)pl->b.nodes->n;
+	json_free(c->services);
+	c->services = json_new_arr();
+	for (size_t i = 0; i < pl->b.layout->services.n; i++)
+		json_push(c->services, json_new_str(pl->b.layout->services.v[i]));
+	int64_t num;
+	rc = job_add(db, c, plan_action_name(PLAN_CREATE), JOB_NOT_SUBMITTED, pl->ch.now, &num);
+	struct job create = { 0 };
+	bool found;
+	if (!rc)
+		rc = job_lock(db, c->id, num, &create, &found);
+	if (!rc)
+		rc = start_job(db, pl, &create);
+	job_fini(&create);
+	return rc;
+}
+
+static int commit_failed(struct db *db, struct planning *pl, struct job *j)
+{
+	LOOM_CLEANUP_STR char *why =
+	    pl->action == PLAN_SOLVE_LAYOUT ? loom_asprintf("Layout solving failed: %s", pl->err.msg)
+	                                    : loom_strdup(pl->err.msg);
+	enum cluster_status st = CLUSTER_INCONSISTENT;
+	(void)cluster_status_parse(plan_failure_status(pl->action), &st);
+	int rc = job_set_status(db, pl->ch.c, j, JOB_FAILED, why, pl->ch.now);
+	return rc ? rc : cluster_set_status(db, pl->ch.c, st, why, pl->ch.now);
+}
+
+static int commit_tx(struct db *db, void *arg)
+{
+	struct planning *pl = arg;
+	pl->committed = false;
+	int rc = engine_begin(db, pl->job.cluster_id, &pl->ch);
+	bool ours, found;
+	if (!rc)
+		rc = job_check_claim(db, &pl->job, &ours);
+	if (rc || !ours)
+		return rc;
+	struct job j = { 0 };
+	rc = job_lock(db, pl->job.cluster_id, pl->job.num, &j, &found);
+	if (!rc && pl->failed)
+		rc = commit_failed(db, pl, &j);
+	else if (!rc && pl->action == PLAN_SOLVE_LAYOUT)
+		rc = commit_solved(db, pl, &j);
+	else if (!rc)
+		rc = start_job(db, pl, &j);
+	job_fini(&j);
+	pl->committed = true;
+	return rc ? rc : engine_commit(db, &pl->ch);
+}
+
+/* 0, a DB_E_ code (tried again when the claim's lease is over), or pl->failed set. */
+static int make(struct planning *pl)
+{
+	struct scheduler *s = pl->s;
+	int rc = db_read(s->db, load_read, pl);
+	if (rc)
+		return rc;
+	if (!plan_action_parse(pl->job.action, &pl->action)) {
+		pl->failed = err_set(&pl->err, 500, "there is no operation '%s'", pl->job.action);
+		return 0;
+	}
+	struct blueprint_ask ask = { .tenant_id = pl->c->tenant_id,
+		                     .cluster_name = pl->c->name,
+		                     .cluster_id = pl->c->id,
+		                     .request = pl->c->request,
+		                     .template = pl->c->template,
+		                     .provider = pl->c->provider };
+	rc = pl->action == PLAN_SOLVE_LAYOUT
+	         ? blueprint_create(s->db, &ask, &pl->b, &pl->err)
+	         : blueprint_change(s->db, pl->c->id, pl->action, pl->c->service_docs, &pl->b, &pl->err);
+	if (rc > 0 && rc < DB_E_DUP) {
+		pl->failed = rc;
+		return 0;
+	}
+	return rc;
+}
+
+static void plan_one(struct scheduler *s, const struct job *claimed)
+{
+	struct planning pl = { .s = s, .job = *claimed };
+	struct engine_policy policy = scheduler_policy(s);
+	pl.ch.policy = &policy;
+	char id[ID_MAX];
+	id_job(id, claimed->cluster_id, claimed->num);
+	int rc = make(&pl);
+	if (!rc)
+		rc = db_tx(s->db, commit_tx, &pl);
+	if (rc)
+		log_warn("job not planned", LOG_S("job", id), LOG_S("reason", db_code_name(rc)));
+	else if (!pl.committed)
+		log_warn("job was planned by another", LOG_S("job", id));
+	else {
+		log_info("job planned", LOG_S("job", id), LOG_S("action", claimed->action),
+		         LOG_I("tasks", pl.b.plan ? (int64_t)pl.b.plan->n : 0),
+		         LOG_S("refused", pl.failed ? pl.err.msg : ""));
+		wake_changed(s, pl.ch.c, pl.ch.ready > 0, false);
+	}
+	engine_fini(&pl.ch);
+	blueprint_fini(&pl.b);
+	cluster_free(pl.c);
+}
+
+static void planning_work(void *arg)
+{
+	struct scheduler *s = arg;
+	bool found = true;
+	while (found) {
+		struct job j;
+		int rc = job_claim(s->db, service_id(s->service), s->cfg.job_lease_ms, &j, &found);
+		if (rc) {
+			log_warn("no job claimed", LOG_S("reason", db_code_name(rc)));
+			return;
+		}
+		if (found)
+			plan_one(s, &j);
+		job_fini(&j);
+	}
+}
+
+static void planning_done(void *arg)
+{
+	struct scheduler *s = arg;
+	s->planning = false;
+	if (s->planning_again)
+		planning_kick(s);
+}
+
+void planning_kick(struct scheduler *s)
+{
+	if (s->planning || service_draining(s->service)) {
+		s->planning_again = s->planning;
+		return;
+	}
+	s->planning_again = false;
+	if (!pool_submit(s->pool, planning_work, planning_done, s))
+		s->planning = true;
+}

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "services/scheduler/scheduler.h"
+
+#include "common/base/log.h"
+#include "common/model/schema.h"
+
+#include <string.h>
+
+#define KEY(field, type, def, min, max, doc)                                                     \
+	{ #field, type, offsetof(struct scheduler_config, field), def, min, max, 0, doc }
+
+const struct config_key scheduler_config_keys[] = {
+	KEY(admin_listen, CFG_STR, "127.0.0.1:55057", 0, 0, "address of /livez, /readyz, /metrics"),
+	KEY(threads, CFG_INT, "8", 2, 256, "worker threads for the database"),
+	KEY(poll_ms, CFG_DURATION, "1s", 50, 60000, "safety net behind the wake-ups"),
+	KEY(job_lease_ms, CFG_DURATION, "10s", 500, 600000, "a job being planned is free after this"),
+	KEY(task_lease_ms, CFG_DURATION, "8s", 500, 600000, "lease of a task, renewed by heartbeats"),
+	KEY(task_timeout_ms, CFG_DURATION, "1800s", 1000, 86400000,
+	    "time limit of a task whose worker does not renew"),
+	KEY(task_tries, CFG_INT, "3", 1, 100, "failures before a task is given up"),
+	KEY(retry_base_ms, CFG_DURATION, "500ms", 1, 600000, "first wait before a task is tried again"),
+	KEY(retry_cap_ms, CFG_DURATION, "30s", 1, 3600000, "longest such wait"),
+	KEY(provisioner_timeout_ms, CFG_DURATION, "120s", 1000, 86400000,
+	    "a provisioner silent for so long is forgotten"),
+	{ 0 },
+};
+
+struct engine_policy scheduler_policy(const struct scheduler *s)
+{
+	return (struct engine_policy){ .tries = s->cfg.task_tries,
+		                       .losses = 3 * s->cfg.task_tries,
+		                       .retry_base_ms = s->cfg.retry_base_ms,
+		                       .retry_cap_ms = s->cfg.retry_cap_ms };
+}
+
+static const struct http_route routes[] = { SERVICE_ROUTES, { 0 } };
+
+static void tick(void *arg)
+{
+	planning_kick(arg);
+	dispatch_kick(arg);
+	janitor_tick(arg);
+}
+
+static void leader_changed(bool leader, void *arg LOOM_UNUSED)
+{
+	log_info("election", LOG_S("duty", "janitor"), LOG_S("leader", leader ? "yes" : "no"));
+}
+
+static int start_admin(struct scheduler *s, struct loom_err *err)
+{
+	s->admin = http_server_create(s->loop, s->pool, routes, s, NULL);
+	int rc = http_server_listen(s->admin, s->cfg.admin_listen);
+	return rc ? err_set(err, 500, "cannot listen on %s: %s", s->cfg.admin_listen, strerror(-rc)) : 0;
+}
+
+int scheduler_start(struct service *service, void *ctx, struct loom_err *err)
+{
+	struct scheduler *s = ctx;
+	s->service = service;
+	s->loop = service_loop(service);
+	s->pool = pool_create(s->loop, (unsigned)s->cfg.threads, 4096);
+	int rc = db_pool_create(&s->cfg.db, &s->db, err);
+	if (!rc)
+		rc = db_migrate(s->db, schema_migrations, 60000, err);
+	if (!rc)
+		rc = bus_create(s->loop, &s->cfg.bus, &s->bus, err);
+	if (!rc)
+		rc = start_admin(s, err);
+	if (rc)
+		return rc;
+	s->coord = coord_create(s->loop, &s->cfg.coord);
+	dispatch_start(s);
+	finish_start(s);
+	preview_start(s);
+	wake_start(s);
+	coord_elect(s->coord, "janitor", service_id(service), leader_changed, s);
+	s->poll = loop_timer_create(s->loop, "poll", tick, s);
+	loop_timer_every(s->poll, s->cfg.poll_ms);
+	planning_kick(s);
+	return 0;
+}
+
+static void when_idle(void *arg)
+{
+	struct scheduler *s = arg;
+	if (!s->planning && !s->sweeping && !pool_backlog(s->pool))
+		service_drained(s->service);
+}
+
+/* Leaves the members first, so that the APIs ask others; answers what it holds. */
+void scheduler_drain(struct service *service LOOM_UNUSED, void *ctx)
+{
+	struct scheduler *s = ctx;
+	coord_destroy(s->coord);
+	s->coord = NULL;
+	dispatch_drain(s);
+	loop_timer_destroy(s->poll);
+	s->poll = loop_timer_create(s->loop, "drain", when_idle, s);
+	loop_timer_every(s->poll, 20);
+}
+
+void scheduler_stop(struct service *service LOOM_UNUSED, void *ctx)
+{
+	struct scheduler *s = ctx;
+	loop_timer_destroy(s->poll);
+	if (s->coord)
+		coord_destroy(s->coord);
+	if (s->admin)
+		http_server_destroy(s->admin);
+	pool_destroy(s->pool);
+	dispatch_stop(s);
+	wake_stop(s);
+	if (s->bus)
+		bus_destroy(s->bus);
+	if (s->db)
+		db_pool_destroy(s->db);
+}
+
+bool scheduler_ready(struct service *service LOOM_UNUSED, void *ctx, struct loom_err *err)
+{
+	struct scheduler *s = ctx;
+	if (s->db && db_pool_ok(s->db))
+		return true;
+	err_set(err, 503, "the database does not answer");
+	return false;
+}
