@@ -20,7 +20,8 @@ TAB = "\ue004"
 STEPS = ("return [...document.querySelectorAll('.step')]"
          ".map((e) => [e.dataset.task, e.dataset.state])")
 NODES = ("return [...document.querySelectorAll('#nodes .node')].map((e) =>"
-         " [e.querySelector('.node-name').textContent, e.querySelector('.node-address').textContent,"
+         " [e.querySelector('.node-name').textContent,"
+         "  e.querySelector('.node-address').textContent,"
          "  e.querySelectorAll('.step[data-state=complete]').length])")
 
 
@@ -183,7 +184,8 @@ def test_light_and_dark(made, ui_url, new_browser):
         window = new_browser(dark=dark)
         window.open(f"{ui_url}/")
         window.wait(row(made))
-        colours.add(window.script("return getComputedStyle(document.documentElement).backgroundColor"))
+        colours.add(window.script(
+            "return getComputedStyle(document.documentElement).backgroundColor"))
     assert len(colours) == 2
 
 

@@ -7,7 +7,8 @@ const cluster = (id, createTime, status = "active", more = {}) => ({ id, name: `
   status, numNodes: 3, clusterTemplate: { name: "web" }, services: ["nginx"], ...more });
 
 test("the list is newest first and hides terminated clusters until asked", () => {
-  const s = replaceAll(initial(), [cluster("1", 10), cluster("2", 30), cluster("3", 20, "terminated")]);
+  const s = replaceAll(initial(), [cluster("1", 10), cluster("2", 30),
+    cluster("3", 20, "terminated")]);
 
   equal(select(s, {}).map((c) => c.id), ["2", "1"]);
   equal(select(s, { terminated: true }).map((c) => c.id), ["2", "3", "1"]);

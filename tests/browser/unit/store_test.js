@@ -10,7 +10,8 @@ const DELETE = "00000012-003";
 
 // Numbers events and gives each a time, a second apart.
 function history(...list) {
-  return list.map(([type, data], i) => ({ seq: i + 1, type, data: { time: (i + 1) * 1000, ...data } }));
+  return list.map(([type, data], i) =>
+    ({ seq: i + 1, type, data: { time: (i + 1) * 1000, ...data } }));
 }
 
 const node = (n) => ({ nodeId: `n${n}`, nodenum: 1000 + n, hostname: `hello12-${1000 + n}.local`,
@@ -24,7 +25,8 @@ const state = (k, n, word, more) => ["task", { taskId: `${CREATE}-${k}`, taskNam
   state: word, attempt: 1, ...more }];
 
 const PLAN = ["plan", { jobId: CREATE, action: "cluster_create", nodes: [node(1), node(0)],
-  tasks: [step(1, 0, "CREATE", "", 0), step(2, 1, "CREATE", "", 0), step(3, 0, "INSTALL", "web", 1)] }];
+  tasks: [step(1, 0, "CREATE", "", 0), step(2, 1, "CREATE", "", 0),
+    step(3, 0, "INSTALL", "web", 1)] }];
 
 const START = [
   ["cluster", { status: "pending" }],

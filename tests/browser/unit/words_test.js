@@ -36,7 +36,8 @@ const outcomes = {};
 const answers = {
   problem: new Response('{"title":"Bad Request","detail":"size: at least 2"}', { status: 400 }),
   plain: new Response("numMachines is too small\n", { status: 400 }),
-  fields: new Response('{"missingFields":[{"ssh_key":{},"user":{}},{"token":{}}]}', { status: 400 }),
+  fields: new Response('{"missingFields":[{"ssh_key":{},"user":{}},{"token":{}}]}',
+    { status: 400 }),
   html: new Response("<html><h1>Bad gateway</h1></html>", { status: 502 }),
   empty: new Response("", { status: 418 }),
 };

@@ -80,7 +80,8 @@ function fillForm(body, dialog, templates, signal) {
     const t = chosen();
     const { min, max } = sizeLimits(t);
 
-    templateField.hint.textContent = t.description || ((t.defaults || {}).services || []).join(", ");
+    templateField.hint.textContent = t.description
+      || ((t.defaults || {}).services || []).join(", ");
     sizeField.hint.textContent = max < SIZE_NO_LIMIT ? `${min} to ${max}` : `${min} or more`;
     if (Number(size.value) < min)
       size.value = String(min);
@@ -158,7 +159,8 @@ function makePreviewer(el, request, formSignal) {
 function layoutLine(group) {
   return h("li", {},
     h("span", { class: "preview-count num", text: `${group.count} ×` }),
-    h("span", { class: "tags" }, ...group.services.map((s) => h("span", { class: "tag", text: s }))),
+    h("span", { class: "tags" },
+      ...group.services.map((name) => h("span", { class: "tag", text: name }))),
     h("span", { class: "muted preview-type", text: group.hardwaretype,
       title: count(group.count, "machine") }));
 }

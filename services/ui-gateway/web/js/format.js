@@ -70,8 +70,9 @@ const ACTIONS = {
 
 function actionWords(action) {
   const key = String(action || "").toLowerCase();
+  const words = key.replaceAll("_", " ");
 
-  return ACTIONS[key] || [key.replaceAll("_", " ") || "Work", key.replaceAll("_", " ") || "working"];
+  return ACTIONS[key] || [words || "Work", words || "working"];
 }
 
 export function actionName(action) {

@@ -41,8 +41,10 @@ export function reduce(old, events) {
   return state;
 }
 
+const HANDLERS = { cluster: onCluster, job: onJob, plan: onPlan, task: onTask, node: onNode };
+
 function apply(state, type, data, seq) {
-  const handler = { cluster: onCluster, job: onJob, plan: onPlan, task: onTask, node: onNode }[type];
+  const handler = HANDLERS[type];
   const line = handler ? describe(state, type, data) : null;
 
   if (!handler)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // One event stream that stays open. The browser reconnects by itself (and sends Last-Event-ID) when
-// a connection breaks; it gives up for good when it gets an error status instead of a stream, and it
-// cannot know that a computer has slept. This covers both.
+// a connection breaks; it gives up for good when it gets an error status instead of a stream, and
+// it cannot know that a computer has slept. This covers both.
 
 const FIRST_WAIT = 500;
 const LONGEST_WAIT = 10000;

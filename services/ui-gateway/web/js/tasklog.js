@@ -130,7 +130,8 @@ function makeReader(pre, note, signal, getTask) {
   function broken(error, attempt) {
     const waiting = ["ready", "running"].includes(getTask().state) || error.status !== 404;
 
-    setText(note, error.status === 404 ? "There is no log yet." : error.message);
+    setText(note, error.status === 404 ? "There is no log yet."
+      : error.status === undefined ? "The connection broke; reading again." : error.message);
     if (waiting)
       timer = setTimeout(read, AGAIN, attempt);
     else
