@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define INDEX_FROM 16		      /* members; fewer are searched one by one */
+#define INDEX_FROM 16                 /* members; fewer are searched one by one */
 #define EXACT_MAX  9007199254740992.0 /* 2^53: whole numbers up to it are exact */
 
 static struct json *new_value(enum json_type t)
@@ -134,7 +134,7 @@ bool json_is(const struct json *v, enum json_type t)
 const char *json_type_name(enum json_type t)
 {
 	static const char *const names[] = {
-		[JSON_NULL] = "null",	  [JSON_BOOL] = "boolean", [JSON_NUMBER] = "number",
+		[JSON_NULL] = "null",     [JSON_BOOL] = "boolean", [JSON_NUMBER] = "number",
 		[JSON_STRING] = "string", [JSON_ARRAY] = "array",  [JSON_OBJECT] = "object",
 	};
 

@@ -18,7 +18,8 @@ struct parser {
 	struct json *root;
 	struct json *stack[JSON_MAX_DEPTH];
 	unsigned depth;
-	char *key; /* owned, waits for its value */
+	char *key;    /* owned, waits for its value */
+	size_t after; /* where the last whole value ended */
 	struct loom_err *err;
 	bool failed; /* err says why */
 };
@@ -146,6 +147,7 @@ static int add_value(struct parser *p, struct json *v)
 {
 	struct json *parent = p->depth ? p->stack[p->depth - 1] : NULL;
 
+	p->after = offset_now(p);
 	if (!parent)
 		p->root = v;
 	else if (json_is(parent, JSON_ARRAY))
@@ -221,6 +223,7 @@ static int on_end(void *ctx)
 	struct parser *p = ctx;
 
 	p->depth--;
+	p->after = offset_now(p);
 	return 1;
 }
 
@@ -236,45 +239,64 @@ static const yajl_callbacks callbacks = {
 	.yajl_end_array = on_end,
 };
 
+/* Where yajl's error is: at its last byte, at the end of all, at the token that ends or comes
+ * there. */
+enum place { AT_BYTE, AT_END, AT_TOKEN, AT_NEXT };
+
 /* yajl's reasons, in words that help; the first part that fits. */
 static const struct {
 	const char *part, *reason;
-	bool at_token; /* the place is where the token begins, not its last byte */
+	enum place place;
 } reasons[] = {
-	{"premature EOF", "the text ends too early", false},
-	{"trailing garbage", "data after the JSON value", true},
-	{"unallowed token", "a value was expected here", true},
-	{"separated by a colon", "':' was expected after the member name", true},
-	{"inside map", "',' or '}' was expected", true},
-	{"after array element", "',' or ']' was expected", true},
-	{"invalid object key", "a member name in double quotes was expected", true},
-	{"invalid char in json", "an illegal character", false},
-	{"invalid string in json", "an illegal word", false},
-	{"occurs before", "an illegal escape in a string", false},
-	{"invalid character inside string", "a control character in a string", false},
-	{"non-hex", "\\u needs four hexadecimal digits", false},
-	{"malformed number", "a malformed number", false},
-	{"comments", "comments are not allowed", false},
+	{ "premature EOF", "the text ends too early", AT_END },
+	{ "trailing garbage", "data after the JSON value", AT_TOKEN },
+	{ "unallowed token", "a value was expected here", AT_TOKEN },
+	{ "separated by a colon", "':' was expected after the member name", AT_TOKEN },
+	{ "inside map", "',' or '}' was expected", AT_NEXT },
+	{ "after array element", "',' or ']' was expected", AT_TOKEN },
+	{ "invalid object key", "a member name in double quotes was expected", AT_TOKEN },
+	{ "invalid char in json", "an illegal character", AT_BYTE },
+	{ "invalid string in json", "an illegal word", AT_BYTE },
+	{ "occurs before", "an illegal escape in a string", AT_BYTE },
+	{ "invalid character inside string", "a control character in a string", AT_BYTE },
+	{ "non-hex", "\\u needs four hexadecimal digits", AT_BYTE },
+	{ "malformed number", "a malformed number", AT_BYTE },
+	{ "comments", "comments are not allowed", AT_BYTE },
 };
+
+static size_t find_place(const struct parser *p, enum place place, size_t end)
+{
+	switch (place) {
+	case AT_END:
+		return p->len;
+	case AT_TOKEN:
+		return token_start(p, end);
+	case AT_NEXT: /* yajl has stepped back by the token's length without its quotes */
+		end = p->after;
+		while (end < p->len && strchr(" \t\r\n", p->text[end]))
+			end++;
+		return end;
+	case AT_BYTE:
+		break;
+	}
+	return end ? end - 1 : 0;
+}
 
 static void fail_yajl(struct parser *p, bool at_end)
 {
 	unsigned char *raw = yajl_get_error(p->yajl, 0, NULL, 0);
 	const char *text = raw ? (const char *)raw : "";
-	size_t end = at_end ? p->len : offset_now(p), at = end ? end - 1 : 0;
 	const char *reason = "not JSON";
+	enum place place = AT_BYTE;
 
 	for (size_t i = 0; i < LOOM_COUNT(reasons); i++) {
-		if (!strstr(text, reasons[i].part))
-			continue;
-		reason = reasons[i].reason;
-		if (i == 0)
-			at = p->len;
-		else if (reasons[i].at_token)
-			at = token_start(p, end);
-		break;
+		if (strstr(text, reasons[i].part)) {
+			reason = reasons[i].reason;
+			place = reasons[i].place;
+			break;
+		}
 	}
-	fail_at(p, at, "%s", reason);
+	fail_at(p, find_place(p, place, at_end ? p->len : offset_now(p)), "%s", reason);
 	if (raw)
 		yajl_free_error(p->yajl, raw);
 }
@@ -308,8 +330,9 @@ static void free_for_yajl(void *ctx LOOM_UNUSED, void *ptr)
 
 static void run(struct parser *p)
 {
-	yajl_alloc_funcs memory = {
-		.malloc = alloc_for_yajl, .realloc = realloc_for_yajl, .free = free_for_yajl};
+	yajl_alloc_funcs memory = { .malloc = alloc_for_yajl,
+		                    .realloc = realloc_for_yajl,
+		                    .free = free_for_yajl };
 	yajl_status st;
 
 	p->yajl = yajl_alloc(&callbacks, &memory, p);
@@ -325,9 +348,9 @@ static void run(struct parser *p)
 }
 
 int json_parse(const char *text, size_t len, size_t max_bytes, struct json **ret,
-	       struct loom_err *err)
+               struct loom_err *err)
 {
-	struct parser p = {.text = text, .len = len, .err = err};
+	struct parser p = { .text = text, .len = len, .err = err };
 
 	if (max_bytes == 0)
 		max_bytes = JSON_MAX_BYTES;
