@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Starting a node: a process tree of its own that outlives whoever started it.
+
+The plugin forks a helper with a session of its own; the helper enters the node's network
+namespace, makes the others and forks the node's first process, which mounts the node's root
+and becomes sshd. When that process ends the kernel ends all others of the node and the mounts
+go with them, so a dead node leaves nothing but its files and its network link.
+"""
+
+import os
+import signal
+import socket
+
+import kernel
+from common import Failure, held_descriptors, read_file, write_file
+from network import netns_path
+
+ENVIRONMENT = {
+    "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    "LANG": "C.UTF-8",
+    "container": "loom-sandbox",
+}
+SSHD = ["/usr/sbin/sshd", "-D", "-e"]
+DEVICES = ["null", "zero", "full", "random", "urandom", "tty"]
+
+# Host-wide powers that a node has no business with: kernel modules, raw I/O, clock, reboot's
+# kin, kernel log, mandatory access control.
+DROPPED = [16, 17, 25, 32, 33, 34, 35, 36]
+
+
+def boot(machine):
+    """Start the node; returns its first process's number once that has become sshd."""
+    receive, send = os.pipe()
+    helper = os.fork()
+    if helper == 0:
+        try:
+            os.close(receive)
+            _helper(machine, send)
+        except BaseException as err:  # pylint: disable=broad-except
+            os.write(send, f"!{err}\n".encode())
+        finally:
+            os._exit(1)
+    os.close(send)
+    with os.fdopen(receive, "r", encoding="utf-8", errors="replace") as report:
+        text = report.read()
+    os.waitpid(helper, 0)
+    first, _, more = text.partition("\n")
+    if more or not first.isdigit():
+        tail = (read_file(machine.path("console.log")) or "")[-1000:]
+        raise Failure(f"node {machine.node_id} did not boot: {text.strip()}\n{tail}".rstrip())
+    return int(first)
+
+
+def _helper(machine, send):
+    os.setsid()
+    _own_descriptors(machine.path("console.log"), {send, *held_descriptors()})
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGPIPE):
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    os.chdir("/")
+    kernel.enter_network(netns_path(machine.name))
+    kernel.unshare(kernel.CLONE_NEWNS | kernel.CLONE_NEWPID | kernel.CLONE_NEWUTS
+                   | kernel.CLONE_NEWIPC)
+    init = os.fork()
+    if init == 0:
+        try:
+            _first_process(machine)
+        except BaseException as err:  # pylint: disable=broad-except
+            os.write(send, f"!{err}\n".encode())
+        finally:
+            os._exit(1)
+    write_file(machine.path("init.pid"), f"{init}\n")
+    os.write(send, f"{init}\n".encode())
+    os._exit(0)
+
+
+def _own_descriptors(console, keep):
+    """Nothing of the starter's stays open but what is named: it must see its pipes close."""
+    null = os.open("/dev/null", os.O_RDONLY)
+    out = os.open(console, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    os.dup2(null, 0)
+    os.dup2(out, 1)
+    os.dup2(out, 2)
+    for name in os.listdir("/proc/self/fd"):
+        number = int(name)
+        if number > 2 and number not in keep:
+            try:
+                os.close(number)
+            except OSError:
+                pass
+
+
+def _first_process(machine):
+    os.setsid()
+    os.umask(0o022)
+    kernel.mount("none", "/", None, kernel.MS_REC | kernel.MS_PRIVATE)
+    top = machine.path("root")
+    kernel.mount("overlay", top, "overlay", 0,
+                 f"lowerdir={machine.root},upperdir={machine.path('upper')},"
+                 f"workdir={machine.path('work')}")
+    _system_mounts(top)
+    kernel.pivot_into(top)
+    socket.sethostname(machine.hostname.split(".")[0])
+    os.makedirs("/run/sshd", mode=0o755, exist_ok=True)
+    os.makedirs("/run/lock", mode=0o755, exist_ok=True)
+    os.chmod("/run/lock", 0o1777)
+    for number in DROPPED:
+        kernel.drop_capability(number)
+    # The pipe and the locks close by themselves when this succeeds: that is the good news.
+    os.execve(SSHD[0], SSHD, ENVIRONMENT)
+
+
+def _system_mounts(top):
+    quiet = kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_NOEXEC
+    kernel.mount("proc", f"{top}/proc", "proc", quiet)
+    if os.path.exists(f"{top}/proc/sysrq-trigger"):
+        kernel.mount("/dev/null", f"{top}/proc/sysrq-trigger", None, kernel.MS_BIND)
+    kernel.mount("sysfs", f"{top}/sys", "sysfs", quiet | kernel.MS_RDONLY)
+    kernel.mount("tmpfs", f"{top}/dev", "tmpfs", kernel.MS_NOSUID, "mode=755,size=1m")
+    for name in DEVICES:
+        number = os.stat(f"/dev/{name}").st_rdev
+        os.mknod(f"{top}/dev/{name}", 0o020666, number)
+        os.chmod(f"{top}/dev/{name}", 0o666)
+    os.mkdir(f"{top}/dev/pts")
+    kernel.mount("devpts", f"{top}/dev/pts", "devpts", kernel.MS_NOSUID | kernel.MS_NOEXEC,
+                 "newinstance,ptmxmode=0666,mode=0620,gid=5")
+    os.symlink("pts/ptmx", f"{top}/dev/ptmx")
+    os.mkdir(f"{top}/dev/shm")
+    kernel.mount("tmpfs", f"{top}/dev/shm", "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV)
+    for name, target in (("fd", "/proc/self/fd"), ("stdin", "/proc/self/fd/0"),
+                         ("stdout", "/proc/self/fd/1"), ("stderr", "/proc/self/fd/2")):
+        os.symlink(target, f"{top}/dev/{name}")
+    kernel.mount("tmpfs", f"{top}/run", "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, "mode=755")

@@ -1,0 +1,198 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The base root: one Debian tree, made once by debootstrap, that all nodes lie over.
+
+The tree is built beside its final place and renamed when complete, so a root that exists is
+whole. Its name carries a digest of the recipe: a changed recipe makes a new root, and nodes
+that run over the old one keep it.
+"""
+
+import glob
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+
+import hostapt
+from common import (Failure, GiveUp, held_descriptors, locked, log, read_file, remove_tree, run,
+                    tool, write_file)
+
+PACKAGES = ["openssh-server", "python3", "iproute2", "ca-certificates", "sudo", "procps"]
+RECIPE = 1
+MARK = "etc/loom-root"
+WAIT = 880
+
+SSHD = """HostKey /etc/ssh/ssh_host_ed25519_key
+PasswordAuthentication no
+KbdInteractiveAuthentication no
+PermitRootLogin prohibit-password
+UsePAM no
+UseDNS no
+MaxStartups 100
+MaxSessions 100
+PidFile none
+"""
+
+DPKG = """force-unsafe-io
+path-exclude=/usr/share/doc/*
+path-include=/usr/share/doc/*/copyright
+path-exclude=/usr/share/man/*
+path-exclude=/usr/share/info/*
+path-exclude=/usr/share/locale/*
+"""
+
+POLICY = """#!/bin/sh
+# Nodes have no service manager: packages must not start daemons by themselves.
+exit 101
+"""
+
+
+def path_of(fields):
+    """Where the base root for these provider fields is, made or not."""
+    if fields["root_dir"]:
+        return fields["root_dir"]
+    text = "\n".join([str(RECIPE), *PACKAGES, SSHD, DPKG, POLICY, fields["mirror"]])
+    digest = hashlib.sha256(text.encode()).hexdigest()[:8]
+    return os.path.join(fields["state_dir"], f"root.{hostapt.codename()}-{digest}")
+
+
+def is_made(path):
+    """True when the base root is there; it is whole then."""
+    return os.path.exists(os.path.join(path, MARK))
+
+
+def ensure(fields):
+    """The path of the base root, made now if it is missing."""
+    path = path_of(fields)
+    if is_made(path):
+        return path
+    with locked(f"{path}.lock", WAIT, "the base root"):
+        if not is_made(path):
+            _make(path, fields["mirror"])
+    return path
+
+
+class Progress:
+    """Prints how far debootstrap is: a moving line on a terminal, a line per step in a log."""
+
+    STEPS = [("Retrieving", 0, 35), ("Extracting", 35, 15), ("Unpacking", 50, 25),
+             ("Configuring", 75, 20)]
+
+    def __init__(self):
+        self.begin = time.monotonic()
+        self.counts = {}
+        self.percent = -1
+        self.moving = sys.stdout.isatty()
+
+    def line(self, text):
+        """Take one line of debootstrap's output."""
+        match = re.match(r"I: (Retrieving|Extracting|Unpacking|Configuring)\s+(\S+)", text)
+        if not match:
+            return
+        verb = match[1]
+        self.counts[verb] = self.counts.get(verb, 0) + 1
+        total = max(self.counts.get("Retrieving", 0), 1) if verb != "Retrieving" else 115
+        start, width = next((s, w) for v, s, w in self.STEPS if v == verb)
+        percent = start + width * min(self.counts[verb], total) // total
+        self.show(max(percent, self.percent), f"{verb.lower()} {match[2].rstrip('.')}")
+
+    def show(self, percent, what):
+        """Say that this much is done."""
+        if not self.moving and percent < self.percent + 5 and percent != 100:
+            return
+        self.percent = percent
+        seconds = int(time.monotonic() - self.begin)
+        text = f"base root [{percent:3d}%] {seconds:3d}s {what}"
+        if self.moving:
+            end = "\n" if percent == 100 else ""
+            print(f"\r\033[K{text[:shutil.get_terminal_size().columns - 1]}", end=end, flush=True)
+        else:
+            log(text)
+
+
+def _make(path, mirror):
+    if not tool("debootstrap"):
+        raise GiveUp("the command 'debootstrap' is not installed on this host")
+    os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
+    temp = f"{path}.part"
+    for leftover in glob.glob(glob.escape(temp) + "*"):
+        remove_tree(leftover)
+    release, uri, components, keyring, sources = hostapt.sources(mirror)
+    pairs = hostapt.settings()
+    progress = Progress()
+    progress.show(0, f"debootstrap {release} from {uri}")
+    _debootstrap(temp, release, uri, components, keyring, pairs, progress)
+    progress.show(95, "setting up")
+    _configure(temp, sources, pairs)
+    progress.show(97, "fetching package lists")
+    _refresh(temp)
+    write_file(os.path.join(temp, MARK), f"{release} {RECIPE} {' '.join(PACKAGES)}\n", durable=True)
+    if os.path.isdir(path):
+        remove_tree(path)
+    os.rename(temp, path)
+    progress.show(100, f"ready in {path}")
+
+
+def _isolated(argv):
+    """A command in its own mount and process namespaces: what it mounts or starts ends with it."""
+    return ["unshare", "--mount", "--pid", "--fork", "--kill-child", *argv]
+
+
+def _debootstrap(temp, release, uri, components, keyring, pairs, progress):
+    argv = ["debootstrap", "--variant=minbase", f"--include={','.join(PACKAGES)}",
+            f"--components={','.join(components)}"]
+    if keyring:
+        argv.append(f"--keyring={keyring}")
+    argv += [release, temp, uri]
+    env = hostapt.proxy_environment(pairs)
+    env["PATH"] = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+    env["LC_ALL"] = "C"
+    tail = []
+    with subprocess.Popen(_isolated(argv), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True, errors="replace", env=env,
+                          pass_fds=held_descriptors()) as child:
+        for line in child.stdout:
+            tail = (tail + [line.rstrip()])[-15:]
+            progress.line(line)
+    if child.returncode != 0:
+        more = read_file(os.path.join(temp, "debootstrap/debootstrap.log"), "")[-1500:]
+        raise Failure("debootstrap failed:\n" + "\n".join(tail) + "\n" + more)
+
+
+def _configure(root, sources, pairs):
+    def put(name, text, mode=0o644):
+        full = os.path.join(root, name)
+        os.makedirs(os.path.dirname(full), exist_ok=True)
+        write_file(full, text, mode)
+
+    put("etc/apt/sources.list", sources)
+    conf = ['Acquire::Languages "none";', 'APT::Install-Recommends "false";']
+    conf += [f'{name} "{value}";' for name, value in pairs]
+    put("etc/apt/apt.conf.d/90loom", "\n".join(conf) + "\n")
+    put("etc/dpkg/dpkg.cfg.d/loom", DPKG)
+    put("usr/sbin/policy-rc.d", POLICY, 0o755)
+    put("etc/ssh/sshd_config.d/loom.conf", SSHD)
+    put("etc/resolv.conf", hostapt.resolver())
+    put("etc/machine-id", "")
+    for key in glob.glob(os.path.join(root, "etc/ssh/ssh_host_*")):
+        os.unlink(key)
+    copies = hostapt.keyrings(sources)
+    copies += [value for name, value in pairs if name.endswith("::CaInfo")]
+    copies += ["/etc/apt/auth.conf", *glob.glob("/etc/apt/auth.conf.d/*.conf")]
+    copies += glob.glob("/usr/local/share/ca-certificates/*.crt")
+    for name in copies:
+        target = os.path.join(root, name.lstrip("/"))
+        if os.path.exists(name) and not os.path.exists(target):
+            os.makedirs(os.path.dirname(target), exist_ok=True)
+            shutil.copy(name, target)
+    run(_isolated(["chroot", root, "/usr/sbin/update-ca-certificates"]))
+
+
+def _refresh(root):
+    """Fetch the package lists once, so that no node has to from scratch."""
+    code, out = run(_isolated(["chroot", root, "apt-get", "-q", "update"]), check=False)
+    run(_isolated(["chroot", root, "apt-get", "clean"]), check=False)
+    if code != 0:
+        log(f"warning: no package lists in the base root, nodes fetch their own: {out.strip()}")
