@@ -76,12 +76,15 @@ class Runner:
         for name, value in ENVIRONMENT.items():
             os.environ.setdefault(name, value)
         self.began = time.monotonic()
+        self.finishing = False
 
     # ---- processes
 
     def say(self, text):
         """One line, whole, with the elapsed time."""
         with self.lock:
+            if self.finishing:
+                return
             print(f"[{time.monotonic() - self.began:5.1f}] {text}", flush=True)
 
     def run(self, argv, seconds, log, env=None, each_line=None):
@@ -148,6 +151,8 @@ class Runner:
 
     def fail(self, name, why, log=None, lines=40):
         """Count one failure and show the end of its log."""
+        if self.finishing:
+            return
         self.results.add(0, [f"{name}: {why}"])
         self.say(f"FAILED {name}: {why}")
         if log:
@@ -157,6 +162,8 @@ class Runner:
         """Print the end of a log."""
         text = pathlib.Path(log).read_text(encoding="utf-8", errors="replace").splitlines()
         with self.lock:
+            if self.finishing:
+                return
             print("\n".join("    | " + line for line in text[-lines:]), flush=True)
 
     # ---- building
@@ -310,6 +317,8 @@ class Runner:
 
     def finish(self):
         """End what runs, take down what is left, print the sum."""
+        with self.lock:
+            self.finishing = True
         for child in list(self.children):
             self.end(child)
         left = self.sweep(self.dir)
