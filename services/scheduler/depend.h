@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * depend - reading service definitions, and which steps of which services must wait for which.
+ *
+ * Any thread; a struct depend may be read by several at once.
+ */
+#ifndef LOOM_SCHEDULER_DEPEND_H
+#define LOOM_SCHEDULER_DEPEND_H
+
+#include "common/base/err.h"
+#include "common/base/map.h"
+#include "common/base/str.h"
+#include "common/json/json.h"
+
+#include <stdbool.h>
+
+/* Name -> definition, borrowed from an array of definitions. Destroy the map, not the values. */
+struct map *service_map(const struct json *definitions);
+/* Names in dependencies.PHASE.KIND (install/runtime, requires/uses), added without doubles. */
+void service_add_names(const struct json *definition, const char *phase, const char *kind,
+                       struct strs *out);
+bool service_has_action(const struct json *definition, const char *action);
+
+/* A relation between the services of a cluster, by index. */
+enum depend_relation {
+	DEPEND_INSTALL, /* INSTALL waits for INSTALL */
+	DEPEND_RUNTIME, /* START and INITIALIZE wait for START */
+	DEPEND_STOP,    /* STOP waits for the STOP of those that depend on this service */
+	DEPEND_RELATIONS_
+};
+
+struct depend;
+
+/*
+ * names: the services on the cluster, without doubles, kept by reference; docs: by service_map(),
+ * only used here. A dependency on a provided name is one on all that provide it, but not on itself.
+ */
+struct depend *depend_create(const struct strs *names, const struct map *docs);
+void depend_destroy(struct depend *d);
+
+bool depend_has_action(const struct depend *d, size_t service, const char *action);
+
+struct depend_list {
+	size_t *v; /* indexes of services, ascending */
+	size_t n;
+};
+
+/*
+ * Of which services must the relation's action be done before service acts: the nearest ones that
+ * have the action (those without are passed through), less those that another one implies.
+ * Borrowed until d is destroyed.
+ */
+struct depend_list depend_on(struct depend *d, enum depend_relation rel, size_t service);
+
+/* Does a need b at run time, directly or not. False for a service and itself, unless in a circle. */
+bool depend_runtime(struct depend *d, size_t a, size_t b);
+
+/* 400 with the services named in err when those from which `start` reach each other in a circle that
+ * would leave the relation without an order; else 0. start: flags, one per service. */
+LOOM_MUST_CHECK int depend_check(struct depend *d, enum depend_relation rel, const bool *start,
+                                 struct loom_err *err);
+
+LOOM_DEFINE_CLEANUP(struct depend *, depend_destroy)
+
+#endif
