@@ -1,0 +1,383 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent.h"
+
+#include "common/base/clock.h"
+#include "common/base/log.h"
+#include "stats.h"
+
+#include <stdatomic.h>
+#include <string.h>
+
+enum {
+	HEARTBEAT_MS = 2000,
+	HEARTBEAT_CALL_MS = 5000,
+	CALL_MS = 10000,
+	LEAVE_MS = 3000,
+	WAIT_S = 25, /* the long poll */
+	WAIT_SLACK_MS = 10000,
+	EMPTY_PAUSE_MS = 1000, /* between takes at a server that does not hold the request */
+	BACKOFF_CAP_MS = 5000,
+	NOT_FOUND = 404,
+	FORBIDDEN = 403,
+};
+
+enum standing {
+	UNKNOWN,    /* registering */
+	TYPES,      /* known; registering the plugin types, from next_type on */
+	REGISTERED, /* taking tasks */
+	LEAVING,
+};
+
+struct agent {
+	struct agent_config config;
+	struct workers *workers;
+	enum standing standing;
+	atomic_bool registered;
+	bool no_more; /* tasks */
+	char *path;   /* "/v2/provisioners/<id>" */
+	size_t next_type;
+	struct wire_call *setup, *beat, *take;
+	struct loop_timer *setup_timer, *beat_timer, *take_timer;
+	unsigned setup_tries, beat_tries, take_tries;
+	char *take_worker; /* of the open take */
+	int64_t take_since;
+	loop_fn left;
+	void *left_arg;
+};
+
+static void step_setup(void *arg);
+static void send_beat(void *arg);
+static void send_take(void *arg);
+
+struct agent *agent_create(const struct agent_config *config)
+{
+	struct agent *a = loom_calloc(1, sizeof(*a));
+
+	a->config = *config;
+	a->path = loom_asprintf("/v2/provisioners/%s", config->id);
+	a->setup_timer = loop_timer_create(config->loop, "register", step_setup, a);
+	a->beat_timer = loop_timer_create(config->loop, "heartbeat", send_beat, a);
+	a->take_timer = loop_timer_create(config->loop, "take", send_take, a);
+	return a;
+}
+
+void agent_destroy(struct agent *a)
+{
+	if (!a)
+		return;
+	wire_cancel(a->setup);
+	wire_cancel(a->beat);
+	wire_cancel(a->take);
+	loop_timer_destroy(a->setup_timer);
+	loop_timer_destroy(a->beat_timer);
+	loop_timer_destroy(a->take_timer);
+	loom_free(a->take_worker);
+	loom_free(a->path);
+	loom_free(a);
+}
+
+/* The only writer of the standing. */
+static void set_standing(struct agent *a, enum standing to)
+{
+	if (a->standing == LEAVING || a->standing == to)
+		return;
+	if (to == REGISTERED)
+		log_info("registered", LOG_S("id", a->config.id));
+	a->standing = to;
+	a->setup_tries = 0;
+	atomic_store(&a->registered, to == REGISTERED);
+	if (to == TYPES)
+		a->next_type = 0;
+	if (to == REGISTERED)
+		loop_timer_arm(a->take_timer, 0);
+	if (to == UNKNOWN || to == TYPES)
+		loop_timer_arm(a->setup_timer, 0);
+}
+
+bool agent_registered(const struct agent *a)
+{
+	return atomic_load(&a->registered);
+}
+
+/* One line when a kind of call begins to fail, not one for each try. */
+static void note_failure(const char *what, unsigned tries, const struct wire_answer *answer)
+{
+	char why[160];
+
+	metric_add(&stats[STAT_CALLS_FAILED], 1);
+	if (tries == 0)
+		log_warn("server does not answer as it should; trying on", LOG_S("call", what),
+		         LOG_S("reason", wire_reason(answer, why)));
+}
+
+/* ---- registering ------------------------------------------------------------------------------
+ */
+
+static void on_provisioner_put(const struct wire_answer *answer, void *arg)
+{
+	struct agent *a = arg;
+
+	a->setup = NULL;
+	if (wire_ok(answer)) {
+		loop_timer_arm(a->beat_timer, HEARTBEAT_MS);
+		set_standing(a, TYPES);
+		return;
+	}
+	note_failure("register", a->setup_tries, answer);
+	loop_timer_arm(a->setup_timer, wire_pause_ms(answer, a->setup_tries++, BACKOFF_CAP_MS));
+}
+
+static void put_provisioner(struct agent *a)
+{
+	LOOM_CLEANUP(json_free) struct json *body = json_new_obj();
+
+	(void)json_set_str(body, "id", a->config.id);
+	(void)json_set_str(body, "host", a->config.host);
+	(void)json_set_int(body, "port", a->config.port);
+	(void)json_set_int(body, "capacityTotal", a->config.capacity);
+	(void)json_set(body, "usage", workers_usage(a->workers));
+	a->setup = wire_start(a->config.wire, "PUT", a->path, body, CALL_MS, on_provisioner_put, a);
+}
+
+static void on_type_put(const struct wire_answer *answer, void *arg)
+{
+	struct agent *a = arg;
+	struct plugin_type type;
+	char why[160];
+
+	a->setup = NULL;
+	if (wire_transient(answer)) {
+		note_failure("register types", a->setup_tries, answer);
+		loop_timer_arm(a->setup_timer,
+		               wire_pause_ms(answer, a->setup_tries++, BACKOFF_CAP_MS));
+		return;
+	}
+	if (!wire_ok(answer) && plugins_type_at(a->config.plugins, a->next_type, &type))
+		log_error("plugin type refused by the server", LOG_S("type", type.name),
+		          LOG_S("reason", wire_reason(answer, why)));
+	a->next_type++;
+	a->setup_tries = 0;
+	step_setup(a);
+}
+
+static void put_next_type(struct agent *a)
+{
+	struct plugin_type type;
+
+	if (!plugins_type_at(a->config.plugins, a->next_type, &type)) {
+		set_standing(a, REGISTERED);
+		return;
+	}
+	LOOM_CLEANUP_STR char *path =
+		loom_asprintf("/v2/plugins/%s/%s", plugin_kind_path(type.kind), type.name);
+	a->setup =
+		wire_start(a->config.wire, "PUT", path, type.descriptor, CALL_MS, on_type_put, a);
+}
+
+static void step_setup(void *arg)
+{
+	struct agent *a = arg;
+
+	if (a->setup)
+		return;
+	if (a->standing == UNKNOWN)
+		put_provisioner(a);
+	else if (a->standing == TYPES)
+		put_next_type(a);
+}
+
+void agent_start(struct agent *a, struct workers *w)
+{
+	a->workers = w;
+	step_setup(a);
+}
+
+void agent_unregistered(struct agent *a)
+{
+	if (a->standing != TYPES && a->standing != REGISTERED)
+		return;
+	log_warn("the server does not know this provisioner; registering again");
+	wire_cancel(loom_take(a->setup));
+	set_standing(a, UNKNOWN);
+}
+
+/* ---- heartbeats -------------------------------------------------------------------------------
+ */
+
+static void read_leases(struct agent *a, const struct json *answer)
+{
+	const struct json *leases = json_get(answer, "leases");
+	const struct json *cancel = json_get(answer, "cancel");
+
+	for (size_t i = 0; i < json_len(leases); i++) {
+		const struct json *one = json_at(leases, i);
+		if (!json_get_bool(one, "ok", true))
+			workers_lost(a->workers, json_get_str(one, "taskId"),
+			             json_get_int(one, "attempt", 0), "its lease is gone");
+	}
+	for (size_t i = 0; i < json_len(cancel); i++) {
+		const struct json *one = json_at(cancel, i);
+		workers_lost(a->workers, json_get_str(one, "taskId"),
+		             json_get_int(one, "attempt", 0), "cancelled by the server");
+	}
+}
+
+static void on_beat(const struct wire_answer *answer, void *arg)
+{
+	struct agent *a = arg;
+	LOOM_CLEANUP(json_free) struct json *body = NULL;
+
+	a->beat = NULL;
+	if (a->standing == LEAVING)
+		return;
+	loop_timer_arm(a->beat_timer, HEARTBEAT_MS);
+	if (answer->status == NOT_FOUND) {
+		agent_unregistered(a);
+		return;
+	}
+	if (!wire_ok(answer)) {
+		note_failure("heartbeat", a->beat_tries++, answer);
+		return;
+	}
+	if (a->beat_tries)
+		log_info("heartbeats are answered again", LOG_I("missed", a->beat_tries));
+	a->beat_tries = 0;
+	if (answer->len && json_parse(answer->body, answer->len, 0, &body, NULL) == 0)
+		read_leases(a, body);
+}
+
+static void send_beat(void *arg)
+{
+	struct agent *a = arg;
+	LOOM_CLEANUP_STR char *path = loom_asprintf("%s/heartbeat", a->path);
+	LOOM_CLEANUP(json_free) struct json *body = json_new_obj();
+
+	if (a->beat || a->standing == LEAVING)
+		return;
+	(void)json_set(body, "usage", workers_usage(a->workers));
+	(void)json_set(body, "tasks", workers_tasks(a->workers));
+	a->beat = wire_start(a->config.wire, "POST", path, body, HEARTBEAT_CALL_MS, on_beat, a);
+}
+
+/* ---- taking -----------------------------------------------------------------------------------
+ */
+
+static size_t take_one(struct agent *a, const struct json *task)
+{
+	struct loom_err err;
+
+	if (workers_start(a->workers, a->take_worker, json_copy(task), &err) == 0)
+		return 1;
+	log_error("task cannot be run", LOG_S("reason", err.msg));
+	return 0;
+}
+
+/* Starts what came; how many tasks that was. */
+static size_t take_tasks(struct agent *a, const struct wire_answer *answer)
+{
+	size_t started = 0;
+
+	LOOM_CLEANUP(json_free) struct json *body = NULL;
+	struct loom_err err;
+	const struct json *tasks;
+
+	if (json_parse(answer->body, answer->len, 0, &body, &err)) {
+		log_error("the server's task is no JSON", LOG_S("reason", err.msg));
+		return 0;
+	}
+	tasks = json_get(body, "tasks");
+	if (!tasks && json_get(body, "taskId")) /* a server without "max" */
+		started += take_one(a, body);
+	for (size_t i = 0; i < json_len(tasks); i++)
+		started += take_one(a, json_at(tasks, i));
+	return started;
+}
+
+/* How long until the next take; 0 after tasks, or when the server held the request. */
+static int64_t pause_after_take(struct agent *a, const struct wire_answer *answer, size_t started)
+{
+	int64_t held = clock_mono_ms() - a->take_since;
+
+	if (!wire_ok(answer)) {
+		note_failure("take", a->take_tries, answer);
+		return wire_pause_ms(answer, a->take_tries++, BACKOFF_CAP_MS);
+	}
+	a->take_tries = 0;
+	return started || held >= EMPTY_PAUSE_MS ? 0 : EMPTY_PAUSE_MS - held;
+}
+
+static void on_take(const struct wire_answer *answer, void *arg)
+{
+	struct agent *a = arg;
+	size_t started = 0;
+
+	a->take = NULL;
+	if (answer->status == FORBIDDEN)
+		agent_unregistered(a);
+	else if (wire_ok(answer) && answer->len)
+		started = take_tasks(a, answer);
+	loop_timer_arm(a->take_timer, pause_after_take(a, answer, started));
+}
+
+static void send_take(void *arg)
+{
+	struct agent *a = arg;
+	LOOM_CLEANUP(json_free) struct json *body = NULL;
+	size_t max = workers_free(a->workers);
+
+	if (a->take || a->no_more || a->standing != REGISTERED || !max)
+		return;
+	loom_free(a->take_worker);
+	a->take_worker = workers_take_id(a->workers);
+	a->take_since = clock_mono_ms();
+	body = json_new_obj();
+	(void)json_set_str(body, "provisionerId", a->config.id);
+	(void)json_set_str(body, "workerId", a->take_worker);
+	(void)json_set_str(body, "tenantId", a->config.tenant);
+	(void)json_set_int(body, "wait", WAIT_S);
+	(void)json_set_int(body, "max", (int64_t)max);
+	(void)json_set_bool(body, "lease", true);
+	a->take = wire_start(a->config.wire, "POST", "/v2/tasks/take", body,
+	                     WAIT_S * 1000 + WAIT_SLACK_MS, on_take, a);
+}
+
+void agent_slots_changed(struct agent *a)
+{
+	/* After a failed take its own timer decides. */
+	if (!a->take && !a->take_tries)
+		loop_timer_arm(a->take_timer, 0);
+}
+
+/* ---- leaving ----------------------------------------------------------------------------------
+ */
+
+void agent_stop_taking(struct agent *a)
+{
+	a->no_more = true;
+	loop_timer_disarm(a->take_timer);
+	wire_cancel(loom_take(a->take));
+}
+
+static void on_left(const struct wire_answer *answer, void *arg)
+{
+	struct agent *a = arg;
+	char why[160];
+
+	a->setup = NULL;
+	if (!wire_ok(answer))
+		log_warn("could not deregister", LOG_S("reason", wire_reason(answer, why)));
+	a->left(a->left_arg);
+}
+
+void agent_leave(struct agent *a, loop_fn done, void *arg)
+{
+	agent_stop_taking(a);
+	set_standing(a, LEAVING);
+	loop_timer_disarm(a->setup_timer);
+	loop_timer_disarm(a->beat_timer);
+	wire_cancel(loom_take(a->setup));
+	wire_cancel(loom_take(a->beat));
+	a->left = done;
+	a->left_arg = arg;
+	a->setup = wire_start(a->config.wire, "DELETE", a->path, NULL, LEAVE_MS, on_left, a);
+}

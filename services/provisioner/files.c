@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "files.h"
+
+#include "common/base/clock.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { TREE_FDS = 16, LOCK_RETRY_MS = 50 };
+
+static int make_one(const char *path)
+{
+	if (mkdir(path, 0700) == 0 || errno == EEXIST)
+		return 0;
+	return -errno;
+}
+
+int files_make_dir(const char *path)
+{
+	LOOM_CLEANUP_STR char *part = loom_strdup(path);
+	struct stat st;
+
+	for (char *p = part + 1; *part && (p = strchr(p, '/')); p++) {
+		*p = '\0';
+		int r = make_one(part);
+		*p = '/';
+		if (r)
+			return r;
+	}
+	int r = make_one(part);
+	if (r)
+		return r;
+	if (stat(path, &st) < 0)
+		return -errno;
+	return S_ISDIR(st.st_mode) ? 0 : -ENOTDIR;
+}
+
+static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *at)
+{
+	(void)st;
+	(void)type;
+	(void)at;
+	return remove(path) == 0 || errno == ENOENT ? 0 : errno;
+}
+
+int files_remove_tree(const char *path)
+{
+	int r = nftw(path, remove_entry, TREE_FDS, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
+
+	if (r < 0)
+		return errno == ENOENT ? 0 : -errno;
+	return -r;
+}
+
+int files_empty_dir(const char *path)
+{
+	DIR *dir = opendir(path);
+	struct dirent *entry;
+	int result = 0;
+
+	if (!dir)
+		return -errno;
+	while ((entry = readdir(dir))) { /* NOLINT(concurrency-mt-unsafe): own stream */
+		if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, ".."))
+			continue;
+		LOOM_CLEANUP_STR char *full = loom_asprintf("%s/%s", path, entry->d_name);
+		int r = files_remove_tree(full);
+		if (r && !result)
+			result = r;
+	}
+	(void)closedir(dir);
+	return result;
+}
+
+int files_lock(const char *path, int wait_ms, int *ret_fd)
+{
+	int64_t until = clock_mono_ms() + wait_ms;
+	LOOM_CLEANUP_FD int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+
+	if (fd < 0)
+		return -errno;
+	while (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+		if (errno != EWOULDBLOCK && errno != EINTR)
+			return -errno;
+		if (clock_mono_ms() >= until)
+			return -EWOULDBLOCK;
+		(void)poll(NULL, 0, LOCK_RETRY_MS);
+	}
+	*ret_fd = fd;
+	fd = -1;
+	return 0;
+}

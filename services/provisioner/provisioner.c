@@ -1,0 +1,345 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "provisioner.h"
+
+#include "agent.h"
+#include "common/base/log.h"
+#include "files.h"
+#include "stats.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum {
+	BAD = 1,
+	POOL_THREADS = 2,
+	POOL_QUEUE = 1024,
+	LOCK_WAIT_MS = 5000,        /* for an earlier process that is just ending */
+	UNDELIVERED_WAIT_MS = 5000, /* for results at the end; the spool keeps them */
+	KILL_WAIT_MS = 7000,        /* for plugins that were told to stop */
+	HOST_MAX = 256,
+};
+
+struct provisioner {
+	const struct provisioner_settings *settings;
+	struct service *service;
+	char *id, *work_dir, *host;
+	int lock;
+	struct plugins *plugins;
+	struct spool *spool;
+	struct pool *pool;
+	struct http_server *admin;
+	struct wire *wire;
+	struct report *report;
+	struct workers *workers;
+	struct agent *agent;
+	struct loop_timer *drain_timer; /* until running tasks are stopped */
+	struct loop_timer *leave_timer; /* until what is open is left open */
+	bool draining, leave_armed, leaving;
+};
+
+#define KEY(type, field, def, min, max, flags, doc)                                               \
+	{                                                                                         \
+#field, type, offsetof(struct provisioner_settings, field), def, min, max, flags, \
+			doc                                                                       \
+	}
+
+const struct config_key provisioner_keys[] = {
+	KEY(CFG_STR, admin_listen, "127.0.0.1:55056", 0, 0, CFG_REQUIRED,
+	    "address of /livez /readyz /metrics, and the address registered"),
+	KEY(CFG_STR, server_uri, "http://127.0.0.1:55055", 0, 0, CFG_REQUIRED,
+	    "the server's internal port"),
+	KEY(CFG_INT, capacity, "10", 1, 1000, 0, "tasks to run at the same time"),
+	KEY(CFG_STR, plugin_dir, LOOM_DATADIR "/plugins", 0, 0, CFG_REQUIRED,
+	    "folder with providers/ and automators/"),
+	KEY(CFG_STR, work_dir, "/var/lib/loom/provisioner", 0, 0, CFG_REQUIRED,
+	    "folder for undelivered results, task folders and plugins' own data"),
+	KEY(CFG_STR, provisioner_id, "", 0, 0, 0,
+	    "name of this provisioner; empty: host, process and a random number"),
+	KEY(CFG_STR, tenant, "*", 0, 0, CFG_REQUIRED, "id of the tenant to work for; * is all"),
+	KEY(CFG_DURATION, drain_timeout, "60s", 0, 86400000, 0,
+	    "how long running tasks may go on after SIGTERM"),
+	{ 0 },
+};
+
+static const struct http_route routes[] = { SERVICE_ROUTES, { 0 } };
+
+struct provisioner *provisioner_create(const struct provisioner_settings *settings)
+{
+	struct provisioner *p = loom_calloc(1, sizeof(*p));
+
+	p->settings = settings;
+	p->lock = -1;
+	return p;
+}
+
+void provisioner_destroy(struct provisioner *p)
+{
+	if (!p)
+		return;
+	loom_close(p->lock);
+	loom_free(p->id);
+	loom_free(p->work_dir);
+	loom_free(p->host);
+	loom_free(p);
+}
+
+/* ---- starting ---------------------------------------------------------------------------------
+ */
+
+static int make_folder(const struct provisioner *p, const char *name, struct loom_err *err)
+{
+	LOOM_CLEANUP_STR char *path = loom_asprintf("%s/%s", p->work_dir, name);
+	int r = files_make_dir(path);
+
+	return r ? err_set(err, BAD, "%s: %s", path, strerrordesc_np(-r)) : 0;
+}
+
+static int make_plugin_folders(const struct provisioner *p, struct loom_err *err)
+{
+	int r = 0;
+
+	for (size_t i = 0; !r && i < plugins_count(p->plugins); i++) {
+		const struct plugin *plugin = plugins_at(p->plugins, i);
+		LOOM_CLEANUP_STR char *name =
+			loom_asprintf("plugins/%s/%s", plugin_folder(plugin), plugin_name(plugin));
+		r = make_folder(p, name, err);
+	}
+	return r;
+}
+
+/* One process per work_dir: two would remove each other's task folders. */
+static int prepare_work_dir(struct provisioner *p, struct loom_err *err)
+{
+	const char *dir = p->settings->work_dir;
+	int r = files_make_dir(dir);
+	char *absolute = r ? NULL : realpath(dir, NULL);
+
+	if (!absolute)
+		return err_set(err, BAD, "work_dir %s: %s", dir, strerrordesc_np(r ? -r : errno));
+	p->work_dir = loom_strdup(absolute);
+	free(absolute); /* NOLINT: realpath's own memory */
+	LOOM_CLEANUP_STR char *lock = loom_asprintf("%s/lock", p->work_dir);
+	r = files_lock(lock, LOCK_WAIT_MS, &p->lock);
+	if (r == -EWOULDBLOCK)
+		return err_set(err, BAD, "another provisioner uses work_dir %s", dir);
+	if (r)
+		return err_set(err, BAD, "%s: %s", lock, strerrordesc_np(-r));
+	LOOM_CLEANUP_STR char *scratch = loom_asprintf("%s/scratch", p->work_dir);
+	if ((r = make_folder(p, "scratch", err)) || (r = make_plugin_folders(p, err)))
+		return r;
+	r = files_empty_dir(scratch);
+	if (r)
+		log_warn("old task folders cannot be removed", LOG_S("path", scratch),
+		         LOG_S("error", strerrordesc_np(-r)));
+	LOOM_CLEANUP_STR char *spool = loom_asprintf("%s/spool", p->work_dir);
+	r = spool_open(spool, &p->spool);
+	return r ? err_set(err, BAD, "%s: %s", spool, strerrordesc_np(-r)) : 0;
+}
+
+static int check_settings(struct provisioner *p, struct loom_err *err)
+{
+	const char *id = p->settings->provisioner_id;
+
+	if (!str_starts(p->settings->server_uri, "http://"))
+		return err_set(err, BAD, "server_uri must begin with http://");
+	p->id = loom_strdup(str_blank(id) ? service_id(p->service) : id);
+	if (!str_is_name(p->id))
+		return err_set(err, BAD,
+		               "provisioner_id \"%s\" is not a name (letters, digits, _ . -)",
+		               p->id);
+	return 0;
+}
+
+static int start_admin(struct provisioner *p, struct loom_err *err)
+{
+	const char *listen = p->settings->admin_listen;
+	const char *colon = strrchr(listen, ':');
+	char name[HOST_MAX] = "localhost";
+	int r;
+
+	p->admin = http_server_create(service_loop(p->service), p->pool, routes, p, NULL);
+	r = http_server_listen(p->admin, listen);
+	if (r)
+		return err_set(err, BAD, "admin_listen %s: %s", listen, strerrordesc_np(-r));
+	p->host = loom_strndup(listen, colon ? (size_t)(colon - listen) : strlen(listen));
+	if (!*p->host || str_eq(p->host, "0.0.0.0") || str_eq(p->host, "[::]") ||
+	    str_eq(p->host, "*")) {
+		(void)gethostname(name, sizeof(name) - 1);
+		loom_free(p->host);
+		p->host = loom_strdup(name);
+	}
+	return 0;
+}
+
+static void maybe_leave(struct provisioner *p);
+
+static void on_slots(void *arg)
+{
+	struct provisioner *p = arg;
+
+	if (p->draining)
+		maybe_leave(p);
+	else
+		agent_slots_changed(p->agent);
+}
+
+static void on_unregistered(void *arg)
+{
+	struct provisioner *p = arg;
+
+	agent_unregistered(p->agent);
+}
+
+static void on_drain_timeout(void *arg);
+static void leave(void *arg);
+
+static void make_parts(struct provisioner *p)
+{
+	struct loop *l = service_loop(p->service);
+
+	p->wire = wire_create(l, p->settings->server_uri);
+	p->report = report_create(&(struct report_config){ .loop = l,
+	                                                   .pool = p->pool,
+	                                                   .wire = p->wire,
+	                                                   .spool = p->spool,
+	                                                   .provisioner = p->id,
+	                                                   .on_unregistered = on_unregistered,
+	                                                   .arg = p });
+	p->workers =
+		workers_create(&(struct workers_config){ .loop = l,
+	                                                 .pool = p->pool,
+	                                                 .wire = p->wire,
+	                                                 .report = p->report,
+	                                                 .plugins = p->plugins,
+	                                                 .provisioner = p->id,
+	                                                 .tenant = p->settings->tenant,
+	                                                 .work_dir = p->work_dir,
+	                                                 .capacity = (size_t)p->settings->capacity,
+	                                                 .on_change = on_slots,
+	                                                 .arg = p });
+	p->agent = agent_create(&(struct agent_config){ .loop = l,
+	                                                .wire = p->wire,
+	                                                .plugins = p->plugins,
+	                                                .id = p->id,
+	                                                .host = p->host,
+	                                                .port = http_server_port(p->admin),
+	                                                .tenant = p->settings->tenant,
+	                                                .capacity = p->settings->capacity });
+	p->drain_timer = loop_timer_create(l, "drain", on_drain_timeout, p);
+	p->leave_timer = loop_timer_create(l, "leave", leave, p);
+}
+
+int provisioner_start(struct service *s, void *ctx, struct loom_err *err)
+{
+	struct provisioner *p = *(struct provisioner **)ctx;
+	int r;
+
+	p->service = s;
+	metrics_register(stats, STATS_);
+	if ((r = check_settings(p, err)) ||
+	    (r = plugins_load(p->settings->plugin_dir, &p->plugins, err)) ||
+	    (r = prepare_work_dir(p, err)))
+		return r;
+	p->pool = pool_create(service_loop(s), POOL_THREADS, POOL_QUEUE);
+	r = start_admin(p, err);
+	if (r)
+		return r;
+	make_parts(p);
+	r = report_resend(p->report);
+	if (r)
+		return err_set(err, BAD, "spool: %s", strerrordesc_np(-r));
+	agent_start(p->agent, p->workers);
+	log_info("started", LOG_S("id", p->id), LOG_S("server", p->settings->server_uri),
+	         LOG_I("capacity", p->settings->capacity),
+	         LOG_I("plugins", (int64_t)plugins_count(p->plugins)));
+	return 0;
+}
+
+bool provisioner_ready(struct service *s, void *ctx, struct loom_err *err)
+{
+	struct provisioner *p = *(struct provisioner **)ctx;
+
+	(void)s;
+	if (agent_registered(p->agent))
+		return true;
+	(void)err_set(err, 0, "not registered with %s", p->settings->server_uri);
+	return false;
+}
+
+/* ---- ending -----------------------------------------------------------------------------------
+ */
+
+static void on_left(void *arg)
+{
+	struct provisioner *p = arg;
+
+	service_drained(p->service);
+}
+
+static void leave(void *arg)
+{
+	struct provisioner *p = arg;
+
+	if (p->leaving)
+		return;
+	p->leaving = true;
+	loop_timer_disarm(p->drain_timer);
+	loop_timer_disarm(p->leave_timer);
+	agent_leave(p->agent, on_left, p);
+}
+
+/* Leaves when nothing is open, or soon when only deliveries are. */
+static void maybe_leave(struct provisioner *p)
+{
+	if (!workers_busy(p->workers)) {
+		leave(p);
+	} else if (!workers_running(p->workers) && !p->leave_armed) {
+		p->leave_armed = true;
+		loop_timer_arm(p->leave_timer, UNDELIVERED_WAIT_MS);
+	}
+}
+
+/* The tasks are given up: the server hands them out again when their leases are over. */
+static void on_drain_timeout(void *arg)
+{
+	struct provisioner *p = arg;
+
+	p->leave_armed = true;
+	loop_timer_arm(p->leave_timer, KILL_WAIT_MS);
+	workers_lost_all(p->workers, "the provisioner ends");
+}
+
+void provisioner_drain(struct service *s, void *ctx)
+{
+	struct provisioner *p = *(struct provisioner **)ctx;
+
+	(void)s;
+	log_info("draining", LOG_I("tasks", (int64_t)workers_busy(p->workers)));
+	p->draining = true;
+	agent_stop_taking(p->agent);
+	loop_timer_arm(p->drain_timer, p->settings->drain_timeout);
+	maybe_leave(p);
+}
+
+/* Also after a start that failed half way. */
+void provisioner_stop(struct service *s, void *ctx)
+{
+	struct provisioner *p = *(struct provisioner **)ctx;
+
+	(void)s;
+	loop_timer_destroy(p->drain_timer);
+	loop_timer_destroy(p->leave_timer);
+	agent_destroy(p->agent);
+	workers_destroy(p->workers);
+	if (p->pool)
+		pool_destroy(p->pool);
+	if (p->admin)
+		http_server_destroy(p->admin);
+	report_destroy(p->report);
+	wire_destroy(p->wire);
+	spool_close(p->spool);
+	plugins_free(p->plugins);
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * provisioner - the whole service: its settings, and its parts put together.
+ *
+ * Everything runs on the loop's thread: calls to the server, plugins' pipes, timers, the admin
+ * port. Only disk work that may take time (spool, removal of task folders) goes to the pool. So
+ * there is nothing to lock.
+ */
+#ifndef LOOM_PROVISIONER_PROVISIONER_H
+#define LOOM_PROVISIONER_PROVISIONER_H
+
+#include "common/service/service.h"
+
+struct provisioner_settings {
+	char *admin_listen, *server_uri, *plugin_dir, *work_dir, *provisioner_id, *tenant;
+	int64_t capacity, drain_timeout;
+};
+
+extern const struct config_key provisioner_keys[];
+
+struct provisioner;
+
+struct provisioner *provisioner_create(const struct provisioner_settings *settings); /* borrows */
+void provisioner_destroy(struct provisioner *p);
+
+/* The hooks of struct service_def; ctx points at a struct provisioner *. */
+LOOM_MUST_CHECK int provisioner_start(struct service *s, void *ctx, struct loom_err *err);
+void provisioner_drain(struct service *s, void *ctx);
+void provisioner_stop(struct service *s, void *ctx);
+bool provisioner_ready(struct service *s, void *ctx, struct loom_err *err);
+
+#endif

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * report - gets finished results to the server, whatever happens in between.  Loop thread only; the
+ * disk is used on the worker pool.
+ *
+ * A result is first written durably to the spool, then posted until the server has answered, then
+ * removed from the spool. What an earlier process left in the spool is posted as it is, oldest
+ * first, one at a time; whether it still counts is the server's decision (the attempt fences it).
+ */
+#ifndef LOOM_PROVISIONER_REPORT_H
+#define LOOM_PROVISIONER_REPORT_H
+
+#include "common/net/pool.h"
+#include "spool.h"
+#include "wire.h"
+
+struct report;
+struct report_item;
+
+enum report_event {
+	REPORT_SAVED,    /* in the spool (or the disk failed, which is logged): may be sent now */
+	REPORT_ACCEPTED, /* the server has it; the item is gone */
+	REPORT_REFUSED,  /* the server does not want it; the item is gone */
+};
+
+typedef void (*report_fn)(struct report_item *item, enum report_event event, void *arg);
+
+struct report_config {
+	struct loop *loop;
+	struct pool *pool;
+	struct wire *wire;
+	struct spool *spool;
+	const char *provisioner; /* our id */
+	/* The server does not know our id (any more); called for each such answer. */
+	void (*on_unregistered)(void *arg);
+	void *arg;
+};
+
+struct report *report_create(const struct report_config *config); /* borrows all of it */
+/* Waits for nothing: what is still open stays in the spool. The pool must be gone already. */
+void report_destroy(struct report *r);
+/* Starts sending what the spool holds. Call once, before any item is made. 0 or -errno. */
+LOOM_MUST_CHECK int report_resend(struct report *r);
+
+/* Saves a result; fn is called with REPORT_SAVED, then, after report_send(), with its fate. */
+struct report_item *report_save(struct report *r, const char *task, int64_t attempt,
+                                const struct json *finish, report_fn fn, void *arg);
+void report_send(struct report_item *item);
+
+#endif

@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "result.h"
+
+#include "common/base/str.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+enum {
+	BAD = 1,
+	EXIT_GIVE_UP = 100,
+	STATUS_FAILED = 1,
+	STATUS_MAX = 999,
+	TEXT_MAX = 255,
+	MESSAGE_MAX = 1024,
+	ADDRESSES_MAX = 64,
+	MS = 1000,
+};
+
+/* ---- reading ----------------------------------------------------------------------------------
+ */
+
+/* A string without NULs, at most max bytes; NULL when v is absent. */
+static int check_text(const struct json *v, const char *name, size_t max, struct loom_err *err)
+{
+	if (json_is(v, JSON_NULL))
+		return 0;
+	if (!json_is(v, JSON_STRING))
+		return err_set(err, BAD, "\"%s\" is not a string", name);
+	if (json_str_len(v) > max || strlen(json_str(v)) != json_str_len(v))
+		return err_set(err, BAD, "\"%s\" is longer than %zu bytes or holds a NUL", name,
+		               max);
+	return 0;
+}
+
+static int check_addresses(const struct json *v, struct loom_err *err)
+{
+	if (json_is(v, JSON_NULL))
+		return 0;
+	if (!json_is(v, JSON_OBJECT) || json_len(v) > ADDRESSES_MAX)
+		return err_set(err, BAD, "\"ipaddresses\" is not an object of at most %d addresses",
+		               ADDRESSES_MAX);
+	for (size_t i = 0; i < json_len(v); i++) {
+		const struct json *one = json_value_at(v, i);
+		if (!json_is(one, JSON_STRING) || check_text(one, "", TEXT_MAX, NULL))
+			return err_set(err, BAD, "an address in \"ipaddresses\" is not a string");
+	}
+	return 0;
+}
+
+static int check_answer(const struct json *v, struct loom_err *err)
+{
+	const struct json *result = json_get(v, "result");
+	int64_t status;
+	int r;
+
+	if (!json_is(v, JSON_OBJECT))
+		return err_set(err, BAD, "it is not a JSON object");
+	if (!json_is(result, JSON_NULL) && !json_is(result, JSON_OBJECT))
+		return err_set(err, BAD, "\"result\" is not an object");
+	if (!json_is(json_get(v, "status"), JSON_NULL) &&
+	    (!json_int(json_get(v, "status"), &status) || status < 0 || status > STATUS_MAX))
+		return err_set(err, BAD, "\"status\" is not a number from 0 to %d", STATUS_MAX);
+	if ((r = check_addresses(json_get(v, "ipaddresses"), err)) ||
+	    (r = check_text(json_get(v, "hostname"), "hostname", TEXT_MAX, err)) ||
+	    (r = check_text(json_get(v, "message"), "message", RUN_RESULT_MAX, err)))
+		return r;
+	return 0;
+}
+
+int result_parse(const char *text, size_t len, struct json **ret, struct loom_err *err)
+{
+	LOOM_CLEANUP(json_free) struct json *v = NULL;
+	bool blank = true;
+
+	for (size_t i = 0; i < len && blank; i++)
+		blank = text[i] == ' ' || text[i] == '\n' || text[i] == '\r' || text[i] == '\t';
+	if (blank) {
+		*ret = json_new_obj();
+		return 0;
+	}
+	int r = json_parse(text, len, RUN_RESULT_MAX, &v, err);
+	if (!r)
+		r = check_answer(v, err);
+	if (!r)
+		*ret = loom_take(v);
+	return r;
+}
+
+/* ---- adding up --------------------------------------------------------------------------------
+ */
+
+void outcome_init(struct outcome *o)
+{
+	*o = (struct outcome){ 0 };
+	for (int i = 0; i < RUN_STREAMS_; i++)
+		o->tail[i] = BUF_INIT(2 * RESULT_TAIL);
+}
+
+void outcome_fini(struct outcome *o)
+{
+	json_free(o->result);
+	json_free(o->addresses);
+	loom_free(o->hostname);
+	loom_free(o->message);
+	for (int i = 0; i < RUN_STREAMS_; i++)
+		buf_fini(&o->tail[i]);
+	*o = (struct outcome){ 0 };
+}
+
+void outcome_output(struct outcome *o, enum run_stream stream, const char *data, size_t len)
+{
+	struct buf *b = &o->tail[stream];
+
+	if (len > RESULT_TAIL) {
+		data += len - RESULT_TAIL;
+		len = RESULT_TAIL;
+	}
+	if (b->len + len > RESULT_TAIL)
+		buf_drain(b, b->len + len - RESULT_TAIL);
+	buf_add(b, data, len);
+}
+
+static void set_message(struct outcome *o, char *message)
+{
+	loom_free(o->message);
+	o->message = message;
+	if (o->message && strlen(o->message) > MESSAGE_MAX)
+		o->message[MESSAGE_MAX] = '\0';
+}
+
+static void merge_object(struct json **into, const struct json *from)
+{
+	if (!json_is(from, JSON_OBJECT))
+		return;
+	if (!*into)
+		*into = json_new_obj();
+	for (size_t i = 0; i < json_len(from); i++)
+		(void)json_set(*into, json_key_at(from, i), json_copy(json_value_at(from, i)));
+}
+
+static void merge_answer(struct outcome *o, const struct json *answer)
+{
+	const char *hostname = json_get_str(answer, "hostname");
+	const char *message = json_get_str(answer, "message");
+
+	merge_object(&o->result, json_get(answer, "result"));
+	if (json_is(json_get(answer, "ipaddresses"), JSON_OBJECT)) {
+		json_free(o->addresses);
+		o->addresses = json_copy(json_get(answer, "ipaddresses"));
+	}
+	if (hostname) {
+		loom_free(o->hostname);
+		o->hostname = loom_strdup(hostname);
+	}
+	if (!str_blank(message))
+		set_message(o, loom_strdup(message));
+}
+
+void outcome_fail(struct outcome *o, bool never_retry, const char *message)
+{
+	o->failed = true;
+	o->never_retry = o->never_retry || never_retry;
+	if (!o->status)
+		o->status = STATUS_FAILED;
+	if (message)
+		set_message(o, loom_strdup(message));
+}
+
+/* Why the process failed; NULL when it did not. Returns owned. */
+static char *process_failure(const struct run_end *end, int64_t timeout_ms)
+{
+	if (end->timed_out)
+		return loom_asprintf("the plugin was stopped at its time limit of %" PRId64 " s",
+		                     timeout_ms / MS);
+	if (end->signo)
+		return loom_asprintf("the plugin was killed by signal %d", end->signo);
+	if (end->exit_code == EXIT_GIVE_UP)
+		return loom_strdup("the plugin gave up");
+	if (end->exit_code != 0)
+		return loom_asprintf("the plugin failed with exit code %d", end->exit_code);
+	return NULL;
+}
+
+static int parse_end(const struct run_end *end, struct json **ret, struct loom_err *err)
+{
+	if (end->result_too_large)
+		return err_set(err, BAD, "it is longer than %u bytes", RUN_RESULT_MAX);
+	return result_parse(end->result, end->result_len, ret, err);
+}
+
+void outcome_add(struct outcome *o, const struct run_end *end, int64_t timeout_ms)
+{
+	LOOM_CLEANUP(json_free) struct json *answer = NULL;
+	LOOM_CLEANUP_STR char *failure = process_failure(end, timeout_ms);
+	struct loom_err err = { 0 };
+	int bad = parse_end(end, &answer, &err);
+
+	if (!bad)
+		merge_answer(o, answer);
+	if (failure) {
+		/* The plugin's own words say more, except about an end that it did not choose. */
+		bool said = !bad && !str_blank(json_get_str(answer, "message")) &&
+		            !end->timed_out && !end->signo;
+		o->status = bad ? 0 : json_get_int(answer, "status", 0);
+		outcome_fail(o, end->exit_code == EXIT_GIVE_UP, said ? NULL : failure);
+	} else if (bad) {
+		LOOM_CLEANUP_STR char *why =
+			loom_asprintf("the plugin's result is not usable: %s", err.msg);
+		outcome_fail(o, false, why);
+	}
+}
+
+static void write_tail(const struct buf *tail, const char *key, struct json *finish)
+{
+	const char *text = buf_str(tail);
+	size_t skip = 0;
+
+	/* Start at a character's first byte. */
+	while (skip < tail->len && skip < 4 && ((unsigned char)text[skip] & 0xC0) == 0x80)
+		skip++;
+	(void)json_set(finish, key, json_new_strn(text + skip, tail->len - skip));
+}
+
+void outcome_write(const struct outcome *o, struct json *finish)
+{
+	(void)json_set_int(finish, "status", o->status);
+	(void)json_set(finish, "result", o->result ? json_copy(o->result) : json_new_obj());
+	(void)json_set_str(finish, "message", o->message);
+	if (!o->failed) {
+		(void)json_set(finish, "ipaddresses", json_copy(o->addresses));
+		(void)json_set_str(finish, "hostname", o->hostname);
+		return;
+	}
+	if (o->never_retry)
+		(void)json_set_bool(finish, "retry", false);
+	write_tail(&o->tail[RUN_STDOUT], "stdout", finish);
+	write_tail(&o->tail[RUN_STDERR], "stderr", finish);
+}

@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "spawn.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum {
+	FD_RESULT = 3,      /* the plugin's */
+	FD_CONTROL = 4,     /* the guard's */
+	FD_ABOVE = 16,      /* where the pipes wait while 0..4 are being filled */
+	MAX_OPEN = 4096,    /* files a plugin may have open */
+	EXIT_NO_EXEC = 127, /* as shells have it */
+	PARENT_DIED = SIGUSR2,
+};
+
+/* Pipes from the child's point of view, in the order of the descriptors they become. */
+struct child_ends {
+	int fd[FD_CONTROL + 1];
+};
+
+/* ---- in the forked processes: async-signal-safe calls only ------------------------------------
+ */
+
+static void say(const char *text)
+{
+	ssize_t n = write(STDERR_FILENO, text, strlen(text));
+	(void)n;
+}
+
+static void kill_group(int signo)
+{
+	(void)signo;
+	(void)kill(0, SIGKILL);
+}
+
+static void default_signals(void)
+{
+	struct sigaction sa = { .sa_handler = SIG_DFL };
+
+	for (int i = 1; i < NSIG; i++)
+		(void)sigaction(i, &sa, NULL);
+}
+
+static void limit(void)
+{
+	struct rlimit core = { 0, 0 }, files;
+
+	(void)setrlimit(RLIMIT_CORE, &core);
+	if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur > MAX_OPEN) {
+		files.rlim_cur = MAX_OPEN;
+		(void)setrlimit(RLIMIT_NOFILE, &files);
+	}
+	(void)umask(022);
+}
+
+static _Noreturn void be_plugin(const struct spawn_spec *spec, pid_t guard, char **argv)
+{
+	sigset_t none;
+
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != guard)
+		_exit(EXIT_NO_EXEC);
+	default_signals();
+	(void)sigemptyset(&none);
+	(void)sigprocmask(SIG_SETMASK, &none, NULL);
+	limit();
+	if (chdir(spec->cwd) < 0) {
+		say("loom-provisioner: cannot enter the task's folder\n");
+		_exit(EXIT_NO_EXEC);
+	}
+	(void)execve(spec->exec, argv, spec->env);
+	say("loom-provisioner: cannot execute the plugin\n");
+	_exit(EXIT_NO_EXEC);
+}
+
+static bool place_descriptors(struct child_ends *ends)
+{
+	for (int i = 0; i <= FD_CONTROL; i++)
+		if ((ends->fd[i] = fcntl(ends->fd[i], F_DUPFD, FD_ABOVE)) < 0)
+			return false;
+	for (int i = 0; i <= FD_CONTROL; i++)
+		if (dup2(ends->fd[i], i) < 0)
+			return false;
+	(void)close_range(FD_CONTROL + 1, ~0U, 0);
+	return fcntl(FD_CONTROL, F_SETFD, FD_CLOEXEC) == 0;
+}
+
+/* Its group is its own before it says so; every signal but the kernel's "parent died" is blocked,
+ * so that a TERM to the group reaches the plugin and leaves the guard. */
+static bool become_guard(pid_t provisioner)
+{
+	struct sigaction sa = { .sa_handler = kill_group };
+	sigset_t mask;
+
+	default_signals();
+	(void)sigaction(PARENT_DIED, &sa, NULL);
+	(void)sigfillset(&mask);
+	(void)sigdelset(&mask, PARENT_DIED);
+	(void)sigprocmask(SIG_SETMASK, &mask, NULL);
+	if (setsid() < 0 || prctl(PR_SET_PDEATHSIG, PARENT_DIED) < 0)
+		return false;
+	return getppid() == provisioner;
+}
+
+static _Noreturn void be_guard(const struct spawn_spec *spec, pid_t provisioner,
+                               struct child_ends *ends, char **argv)
+{
+	int status = 0;
+	pid_t guard = getpid(), plugin;
+
+	if (!become_guard(provisioner) || !place_descriptors(ends) || write(FD_CONTROL, "", 1) != 1)
+		_exit(EXIT_NO_EXEC);
+	plugin = _Fork();
+	if (plugin == 0)
+		be_plugin(spec, guard, argv);
+	for (int fd = 0; fd <= FD_RESULT; fd++)
+		(void)close(fd);
+	if (plugin > 0) {
+		while (waitpid(plugin, &status, 0) < 0 && errno == EINTR)
+			;
+		ssize_t n = write(FD_CONTROL, &status, sizeof(status));
+		(void)n;
+	}
+	kill_group(0);
+	_exit(EXIT_NO_EXEC);
+}
+
+/* ---- in the provisioner -----------------------------------------------------------------------
+ */
+
+struct pipe_pair {
+	int read, write;
+};
+
+static void close_pairs(struct pipe_pair *pairs)
+{
+	for (int i = 0; i <= FD_CONTROL; i++) {
+		loom_close(pairs[i].read);
+		loom_close(pairs[i].write);
+	}
+}
+
+static int open_pairs(struct pipe_pair *pairs)
+{
+	for (int i = 0; i <= FD_CONTROL; i++)
+		pairs[i] = (struct pipe_pair){ -1, -1 };
+	for (int i = 0; i <= FD_CONTROL; i++) {
+		int fd[2];
+		if (pipe2(fd, O_CLOEXEC) < 0) {
+			int r = -errno;
+			close_pairs(pairs);
+			return r;
+		}
+		pairs[i] = (struct pipe_pair){ fd[0], fd[1] };
+	}
+	return 0;
+}
+
+/* Forks with every signal blocked, so that the child never runs a handler of this process. */
+static pid_t fork_guard(const struct spawn_spec *spec, struct child_ends *ends)
+{
+	char *argv[] = { loom_strdup(spec->exec), loom_strdup(spec->action), NULL };
+	pid_t provisioner = getpid();
+	sigset_t all, before;
+
+	(void)sigfillset(&all);
+	(void)pthread_sigmask(SIG_SETMASK, &all, &before);
+	pid_t pid = fork();
+	if (pid == 0)
+		be_guard(spec, provisioner, ends, argv);
+	int failed = errno;
+	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+	loom_free(argv[0]);
+	loom_free(argv[1]);
+	return pid < 0 ? -failed : pid;
+}
+
+/* Takes microseconds: the guard writes one byte as soon as its group exists. */
+static int await_guard(int control)
+{
+	char ready;
+	ssize_t n;
+
+	do
+		n = read(control, &ready, 1);
+	while (n < 0 && errno == EINTR);
+	return n == 1 ? 0 : -ECHILD;
+}
+
+static void hand_over(struct pipe_pair *pairs, struct spawn_pipes *ret)
+{
+	int mine[FD_CONTROL + 1];
+
+	for (int i = 0; i <= FD_CONTROL; i++) {
+		mine[i] = i == STDIN_FILENO ? pairs[i].write : pairs[i].read;
+		loom_close(i == STDIN_FILENO ? pairs[i].read : pairs[i].write);
+		(void)fcntl(mine[i], F_SETFL, O_NONBLOCK);
+	}
+	*ret = (struct spawn_pipes){ .in = mine[STDIN_FILENO],
+		                     .out = mine[STDOUT_FILENO],
+		                     .err = mine[STDERR_FILENO],
+		                     .result = mine[FD_RESULT],
+		                     .control = mine[FD_CONTROL] };
+}
+
+int spawn_guarded(const struct spawn_spec *spec, pid_t *ret_pid, struct spawn_pipes *ret)
+{
+	struct pipe_pair pairs[FD_CONTROL + 1];
+	struct child_ends ends;
+	int r = open_pairs(pairs);
+
+	if (r)
+		return r;
+	for (int i = 0; i <= FD_CONTROL; i++)
+		ends.fd[i] = i == STDIN_FILENO ? pairs[i].read : pairs[i].write;
+	pid_t pid = fork_guard(spec, &ends);
+	if (pid < 0) {
+		close_pairs(pairs);
+		return pid;
+	}
+	loom_close(pairs[FD_CONTROL].write);
+	pairs[FD_CONTROL].write = -1;
+	r = await_guard(pairs[FD_CONTROL].read);
+	if (r) {
+		(void)kill(pid, SIGKILL);
+		(void)waitpid(pid, NULL, 0);
+		close_pairs(pairs);
+		return r;
+	}
+	hand_over(pairs, ret);
+	*ret_pid = pid;
+	return 0;
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "stats.h"
+
+struct metric stats[STATS_] = {
+	[STAT_TASKS_RUNNING] = { .name = "loom_provisioner_tasks_running",
+	                         .help = "Tasks that hold a slot now",
+	                         .kind = METRIC_GAUGE },
+	[STAT_TASKS_TAKEN] = { .name = "loom_provisioner_tasks_taken_total",
+	                       .help = "Tasks taken from the server",
+	                       .kind = METRIC_COUNTER },
+	[STAT_TASKS_DONE] = { .name = "loom_provisioner_tasks_done_total",
+	                      .help = "Tasks whose plugins succeeded",
+	                      .kind = METRIC_COUNTER },
+	[STAT_TASKS_FAILED] = { .name = "loom_provisioner_tasks_failed_total",
+	                        .help = "Tasks whose plugins failed",
+	                        .kind = METRIC_COUNTER },
+	[STAT_TASKS_LOST] = { .name = "loom_provisioner_tasks_lost_total",
+	                      .help = "Tasks stopped because they were no longer ours",
+	                      .kind = METRIC_COUNTER },
+	[STAT_TASK_MS] = { .name = "loom_provisioner_task_duration_ms",
+	                   .help = "Time from taking a task to its plugins' end",
+	                   .kind = METRIC_HISTOGRAM_MS },
+	[STAT_CALLS_FAILED] = { .name = "loom_provisioner_calls_failed_total",
+	                        .help = "Calls to the server that did not succeed",
+	                        .kind = METRIC_COUNTER },
+	[STAT_RESULTS_WAITING] = { .name = "loom_provisioner_results_waiting",
+	                           .help = "Results that the server does not have yet",
+	                           .kind = METRIC_GAUGE },
+	[STAT_LOG_DROPPED] = { .name = "loom_provisioner_log_dropped_bytes_total",
+	                       .help = "Bytes of task logs that could not be sent in time",
+	                       .kind = METRIC_COUNTER },
+};

@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tasklog.h"
+
+#include "common/base/log.h"
+#include "stats.h"
+
+#include <string.h>
+
+enum {
+	BATCH_MS = 200,
+	LINE_MAX_ = 4096, /* a longer line is sent in parts */
+	CALL_MS = 10000,
+	BACKOFF_CAP_MS = 5000,
+	FORBIDDEN = 403,
+};
+
+struct tasklog {
+	struct wire *wire;
+	char *path, *provisioner, *worker;
+	int64_t attempt;
+	struct buf line[RUN_STREAMS_]; /* the unfinished line of each stream */
+	enum run_stream last;          /* whose text is at the end of pending */
+	bool mid_line;                 /* and it does not end a line */
+	struct buf pending;
+	size_t dropped;     /* bytes lost since the last chunk */
+	struct json *chunk; /* in flight or to be sent again; NULL: none */
+	size_t chunk_len;
+	int64_t offset; /* of the chunk, else of the next one */
+	unsigned tries;
+	bool refused;
+	struct loop_timer *timer; /* next thing to send */
+	struct loop_timer *limit; /* of closing */
+	struct wire_call *call;
+	bool closed;
+	loop_fn done;
+	void *done_arg;
+};
+
+static void on_timer(void *arg);
+static void on_limit(void *arg);
+static void send_chunk(struct tasklog *t);
+
+struct tasklog *tasklog_create(struct loop *l, struct wire *w, const struct tasklog_id *id)
+{
+	struct tasklog *t = loom_calloc(1, sizeof(*t));
+
+	t->wire = w;
+	t->path = loom_asprintf("/v2/tasks/%s/log", id->task);
+	t->provisioner = loom_strdup(id->provisioner);
+	t->worker = loom_strdup(id->worker);
+	t->attempt = id->attempt;
+	for (int i = 0; i < RUN_STREAMS_; i++)
+		t->line[i] = BUF_INIT(2 * LINE_MAX_);
+	t->pending = BUF_INIT(TASKLOG_PENDING);
+	t->timer = loop_timer_create(l, "tasklog", on_timer, t);
+	t->limit = loop_timer_create(l, "tasklog-limit", on_limit, t);
+	return t;
+}
+
+void tasklog_destroy(struct tasklog *t)
+{
+	if (!t)
+		return;
+	wire_cancel(t->call);
+	loop_timer_destroy(t->timer);
+	loop_timer_destroy(t->limit);
+	for (int i = 0; i < RUN_STREAMS_; i++)
+		buf_fini(&t->line[i]);
+	buf_fini(&t->pending);
+	json_free(t->chunk);
+	loom_free(t->path);
+	loom_free(t->provisioner);
+	loom_free(t->worker);
+	loom_free(t);
+}
+
+/* ---- taking in --------------------------------------------------------------------------------
+ */
+
+static void queue_bytes(struct tasklog *t, const char *data, size_t len)
+{
+	if (len > TASKLOG_PENDING / 2) {
+		t->dropped += len - TASKLOG_PENDING / 2;
+		data += len - TASKLOG_PENDING / 2;
+		len = TASKLOG_PENDING / 2;
+	}
+	if (t->pending.len + len > TASKLOG_PENDING) {
+		size_t excess = t->pending.len + len - TASKLOG_PENDING;
+		/* Whole lines where there are any. */
+		const char *end =
+			memchr(t->pending.data + excess - 1, '\n', t->pending.len - excess + 1);
+		if (end)
+			excess = (size_t)(end - t->pending.data) + 1;
+		buf_drain(&t->pending, excess);
+		t->dropped += excess;
+	}
+	buf_add(&t->pending, data, len);
+}
+
+/* Text of one stream goes behind the other's; it starts a line of its own. */
+static void queue_text(struct tasklog *t, enum run_stream stream, const char *data, size_t len)
+{
+	if (len == 0)
+		return;
+	if (t->mid_line && t->last != stream)
+		queue_bytes(t, "\n", 1);
+	queue_bytes(t, data, len);
+	t->last = stream;
+	t->mid_line = data[len - 1] != '\n';
+}
+
+static void queue_lines(struct tasklog *t)
+{
+	for (int i = 0; i < RUN_STREAMS_; i++) {
+		queue_text(t, (enum run_stream)i, buf_str(&t->line[i]), t->line[i].len);
+		buf_reset(&t->line[i]);
+	}
+}
+
+void tasklog_add(struct tasklog *t, enum run_stream stream, const char *data, size_t len)
+{
+	struct buf *line = &t->line[stream];
+	const char *end = memrchr(data, '\n', len);
+
+	if (t->refused || t->closed || len == 0)
+		return;
+	if (end || line->len + len > LINE_MAX_) {
+		size_t whole = end ? (size_t)(end - data) + 1 : len;
+		queue_text(t, stream, buf_str(line), line->len);
+		buf_reset(line);
+		queue_text(t, stream, data, whole);
+		data += whole;
+		len -= whole;
+	}
+	if (len > LINE_MAX_)
+		queue_text(t, stream, data, len);
+	else
+		buf_add(line, data, len);
+	if (!t->call && !t->chunk)
+		loop_timer_arm(t->timer, t->pending.len >= TASKLOG_CHUNK ? 0 : BATCH_MS);
+}
+
+/* ---- cleaning ---------------------------------------------------------------------------------
+ */
+
+/* Length of the valid UTF-8 character at p; 0 when it is invalid, -1 when it is cut short. */
+static int char_length(const unsigned char *p, size_t len)
+{
+	int need = p[0] < 0x80                   ? 1
+	           : p[0] >= 0xC2 && p[0] < 0xE0 ? 2
+	           : p[0] >= 0xE0 && p[0] < 0xF0 ? 3
+	           : p[0] >= 0xF0 && p[0] < 0xF5 ? 4
+	                                         : 0;
+
+	for (int i = 1; i < need; i++) {
+		if ((size_t)i >= len)
+			return -1;
+		if ((p[i] & 0xC0) != 0x80)
+			return 0;
+	}
+	if ((p[0] == 0xE0 && p[1] < 0xA0) || (p[0] == 0xED && p[1] > 0x9F) ||
+	    (p[0] == 0xF0 && p[1] < 0x90) || (p[0] == 0xF4 && p[1] > 0x8F))
+		return 0;
+	return need;
+}
+
+size_t tasklog_clean(const char *data, size_t len, size_t max, bool more, struct buf *out)
+{
+	static const char replacement[] = "\xEF\xBF\xBD";
+	size_t used = 0;
+
+	if (len > max) {
+		len = max;
+		more = true;
+	}
+	while (used < len) {
+		const unsigned char *p = (const unsigned char *)data + used;
+		int n = *p ? char_length(p, len - used) : 0;
+		if (n < 0 && more)
+			break;
+		if (n > 0)
+			buf_add(out, p, (size_t)n);
+		else
+			buf_adds(out, replacement);
+		used += n > 0 ? (size_t)n : 1;
+	}
+	return used;
+}
+
+/* ---- sending ----------------------------------------------------------------------------------
+ */
+
+static void finish_close(struct tasklog *t)
+{
+	loop_fn done = t->done;
+
+	if (!done)
+		return;
+	t->done = NULL;
+	loop_timer_disarm(t->limit);
+	done(t->done_arg);
+}
+
+static void refuse(struct tasklog *t)
+{
+	t->refused = true;
+	buf_reset(&t->pending);
+	json_free(t->chunk);
+	t->chunk = NULL;
+	finish_close(t);
+}
+
+static void chunk_done(struct tasklog *t)
+{
+	t->offset += (int64_t)t->chunk_len;
+	t->tries = 0;
+	json_free(t->chunk);
+	t->chunk = NULL;
+	if (t->closed || t->pending.len >= TASKLOG_CHUNK)
+		send_chunk(t);
+	else if (t->pending.len || t->line[RUN_STDOUT].len || t->line[RUN_STDERR].len)
+		loop_timer_arm(t->timer, BATCH_MS);
+}
+
+static void on_answer(const struct wire_answer *a, void *arg)
+{
+	struct tasklog *t = arg;
+	char why[160];
+
+	t->call = NULL;
+	if (wire_ok(a)) {
+		chunk_done(t);
+	} else if (wire_transient(a) || a->status == FORBIDDEN) {
+		loop_timer_arm(t->timer, wire_pause_ms(a, t->tries++, BACKOFF_CAP_MS));
+	} else {
+		log_debug("task log refused", LOG_S("path", t->path),
+		          LOG_S("reason", wire_reason(a, why)));
+		refuse(t);
+	}
+}
+
+/* Freezes the next piece of what is pending. */
+static void make_chunk(struct tasklog *t)
+{
+	struct buf text = BUF_INIT(4 * TASKLOG_CHUNK);
+	size_t used;
+
+	if (t->dropped) {
+		buf_addf(&text, "[%zu bytes of the log were dropped here]\n", t->dropped);
+		metric_add(&stats[STAT_LOG_DROPPED], (int64_t)t->dropped);
+	}
+	t->dropped = 0;
+	used = tasklog_clean(t->pending.data, t->pending.len, TASKLOG_CHUNK, !t->closed, &text);
+	if (!used && t->pending.len) /* a cut character alone: it may wait for its rest */
+		used = tasklog_clean(t->pending.data, t->pending.len, TASKLOG_CHUNK, false, &text);
+	buf_drain(&t->pending, used);
+	t->chunk_len = text.len;
+	t->chunk = json_new_obj();
+	(void)json_set_str(t->chunk, "provisionerId", t->provisioner);
+	(void)json_set_str(t->chunk, "workerId", t->worker);
+	(void)json_set_int(t->chunk, "attempt", t->attempt);
+	(void)json_set_int(t->chunk, "offset", t->offset);
+	(void)json_set(t->chunk, "data", json_new_strn(buf_str(&text), text.len));
+	buf_fini(&text);
+}
+
+static void send_chunk(struct tasklog *t)
+{
+	if (t->call || t->refused)
+		return;
+	if (!t->chunk) {
+		queue_lines(t);
+		if (!t->pending.len) {
+			if (t->closed)
+				finish_close(t);
+			return;
+		}
+		make_chunk(t);
+	}
+	loop_timer_disarm(t->timer);
+	t->call = wire_start(t->wire, "POST", t->path, t->chunk, CALL_MS, on_answer, t);
+}
+
+static void on_timer(void *arg)
+{
+	send_chunk(arg);
+}
+
+static void on_limit(void *arg)
+{
+	finish_close(arg);
+}
+
+void tasklog_close(struct tasklog *t, int64_t limit_ms, loop_fn done, void *arg)
+{
+	t->closed = true;
+	t->done = done;
+	t->done_arg = arg;
+	loop_timer_arm(t->limit, t->refused ? 0 : limit_ms);
+	if (!t->refused && !t->call && (!t->chunk || t->tries == 0))
+		loop_timer_arm(t->timer, 0);
+}

@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "wire.h"
+
+#include "common/base/clock.h"
+#include "common/net/http_client.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum {
+	CONNECT_MS = 2000,
+	BACKOFF_BASE_MS = 200,
+	RETRY_AFTER_MAX_MS = 30000,
+	ANSWER_MAX = JSON_MAX_BYTES,
+	TOO_MANY = 429,
+	TIMEOUT = 408,
+	MS = 1000,
+};
+
+struct wire {
+	struct http_client *client;
+	char *server;
+	struct wire_call *first; /* open calls */
+};
+
+struct wire_call {
+	struct wire *wire;
+	struct wire_call *prev, *next;
+	struct http_fetch *fetch;
+	wire_fn fn;
+	void *arg;
+	int status;
+	int64_t retry_after_ms;
+	struct buf body;
+};
+
+struct wire *wire_create(struct loop *l, const char *server)
+{
+	struct wire *w = loom_calloc(1, sizeof(*w));
+	size_t n = strlen(server);
+
+	while (n > 0 && server[n - 1] == '/')
+		n--;
+	w->server = loom_strndup(server, n);
+	w->client = http_client_create(l);
+	return w;
+}
+
+void wire_destroy(struct wire *w)
+{
+	if (!w)
+		return;
+	while (w->first)
+		wire_cancel(w->first);
+	http_client_destroy(w->client);
+	loom_free(w->server);
+	loom_free(w);
+}
+
+static void free_call(struct wire_call *c)
+{
+	if (c->prev)
+		c->prev->next = c->next;
+	else
+		c->wire->first = c->next;
+	if (c->next)
+		c->next->prev = c->prev;
+	buf_fini(&c->body);
+	loom_free(c);
+}
+
+static int64_t retry_after(const char *header)
+{
+	static const char name[] = "retry-after";
+	char line[64];
+	int64_t seconds;
+
+	const char *colon = strchr(header, ':');
+	if (!colon || (size_t)(colon - header) != sizeof(name) - 1)
+		return -1;
+	(void)snprintf(line, sizeof(line), "%.*s", (int)(colon - header), header);
+	if (!str_ieq(line, name))
+		return -1;
+	for (colon++; *colon == ' ' || *colon == '\t'; colon++)
+		;
+	return str_to_int(colon, &seconds) == 0 && seconds >= 0 && seconds < MS * MS ? seconds * MS
+	                                                                             : -1;
+}
+
+static void on_head(struct http_fetch *f, int status, const struct strs *headers, void *arg)
+{
+	struct wire_call *c = arg;
+
+	(void)f;
+	c->status = status;
+	for (size_t i = 0; headers && i < headers->n; i++) {
+		int64_t ms = retry_after(headers->v[i]);
+		if (ms >= 0)
+			c->retry_after_ms = ms;
+	}
+}
+
+static void on_data(struct http_fetch *f, const char *data, size_t len, void *arg)
+{
+	struct wire_call *c = arg;
+
+	(void)f;
+	buf_add(&c->body, data, len);
+}
+
+static void on_done(struct http_fetch *f, const char *error, void *arg)
+{
+	struct wire_call *c = arg;
+	struct wire_answer a = { .status = error ? 0 : c->status,
+		                 .body = buf_str(&c->body),
+		                 .len = c->body.len,
+		                 .retry_after_ms = c->retry_after_ms,
+		                 .error = error };
+
+	(void)f;
+	if (!error && c->body.full) {
+		a.status = 0;
+		a.error = "the answer is too large";
+	}
+	c->fn(&a, c->arg);
+	free_call(c);
+}
+
+static const struct http_fetch_ops ops = {
+	.on_head = on_head,
+	.on_data = on_data,
+	.on_done = on_done,
+};
+
+struct wire_call *wire_start_text(struct wire *w, const char *method, const char *path,
+                                  const char *body, int64_t timeout_ms, wire_fn fn, void *arg)
+{
+	LOOM_CLEANUP_STR char *url = loom_asprintf("%s%s", w->server, path);
+	struct wire_call *c = loom_calloc(1, sizeof(*c));
+	struct http_call spec = { .method = method,
+		                  .url = url,
+		                  .body = body,
+		                  .body_len = body ? strlen(body) : 0,
+		                  .connect_ms = CONNECT_MS,
+		                  .timeout_ms = timeout_ms };
+
+	c->wire = w;
+	c->fn = fn;
+	c->arg = arg;
+	c->retry_after_ms = -1;
+	c->body = BUF_INIT(ANSWER_MAX);
+	c->next = w->first;
+	if (w->first)
+		w->first->prev = c;
+	w->first = c;
+	c->fetch = http_fetch_start(w->client, &spec, &ops, c);
+	return c;
+}
+
+struct wire_call *wire_start(struct wire *w, const char *method, const char *path,
+                             const struct json *body, int64_t timeout_ms, wire_fn fn, void *arg)
+{
+	LOOM_CLEANUP_STR char *text = body ? json_text(body) : NULL;
+
+	return wire_start_text(w, method, path, text, timeout_ms, fn, arg);
+}
+
+void wire_cancel(struct wire_call *c)
+{
+	if (!c)
+		return;
+	http_fetch_cancel(c->fetch);
+	free_call(c);
+}
+
+bool wire_ok(const struct wire_answer *a)
+{
+	return a->status >= 200 && a->status < 300;
+}
+
+bool wire_transient(const struct wire_answer *a)
+{
+	return a->status == 0 || a->status >= 500 || a->status == TOO_MANY || a->status == TIMEOUT;
+}
+
+int64_t wire_pause_ms(const struct wire_answer *a, unsigned tries, int64_t cap_ms)
+{
+	if (a->retry_after_ms < 0)
+		return clock_backoff_ms(tries, BACKOFF_BASE_MS, cap_ms);
+	return a->retry_after_ms < RETRY_AFTER_MAX_MS ? a->retry_after_ms : RETRY_AFTER_MAX_MS;
+}
+
+const char *wire_reason(const struct wire_answer *a, char out[160])
+{
+	if (a->error)
+		(void)snprintf(out, 160, "%s", a->error);
+	else
+		(void)snprintf(out, 160, "HTTP %d %.*s", a->status,
+		               a->len < 120 ? (int)a->len : 120, a->body);
+	return out;
+}

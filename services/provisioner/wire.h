@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * wire - JSON calls to the server's internal port.  Loop thread only, nothing blocks.
+ *
+ * A call ends with exactly one callback, or none when it is cancelled. Destroying the wire cancels
+ * what is open.
+ */
+#ifndef LOOM_PROVISIONER_WIRE_H
+#define LOOM_PROVISIONER_WIRE_H
+
+#include "common/json/json.h"
+#include "common/net/loop.h"
+
+#include <stdbool.h>
+
+struct wire;
+struct wire_call;
+
+struct wire_answer {
+	int status; /* 0: there was no whole answer, see error */
+	const char *body;
+	size_t len;
+	int64_t retry_after_ms; /* -1: not said */
+	const char *error;      /* NULL when there was an answer */
+};
+
+typedef void (*wire_fn)(const struct wire_answer *answer, void *arg);
+
+/* server is "http://host:port". */
+struct wire *wire_create(struct loop *l, const char *server);
+void wire_destroy(struct wire *w);
+
+/* path starts with "/"; body may be NULL and is borrowed. */
+struct wire_call *wire_start(struct wire *w, const char *method, const char *path,
+                             const struct json *body, int64_t timeout_ms, wire_fn fn, void *arg);
+/* As above, with the body as text. */
+struct wire_call *wire_start_text(struct wire *w, const char *method, const char *path,
+                                  const char *body, int64_t timeout_ms, wire_fn fn, void *arg);
+void wire_cancel(struct wire_call *c); /* NULL ok */
+
+bool wire_ok(const struct wire_answer *a); /* 2xx */
+/* No answer, 408, 429 or 5xx: the same call may work later. */
+bool wire_transient(const struct wire_answer *a);
+/* How long to wait before trying again: what the server asked for, else backoff up to cap_ms. */
+int64_t wire_pause_ms(const struct wire_answer *a, unsigned tries, int64_t cap_ms);
+/* "connection refused", "HTTP 503": for logs. Valid until out is overwritten. */
+const char *wire_reason(const struct wire_answer *a, char out[160]);
+
+#endif

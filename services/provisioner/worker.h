@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * worker - the slots: each runs one task from taking to the server's answer.  Loop thread only.
+ *
+ * A slot's task runs its plugins one after the other, is saved and reported, and leaves the slot
+ * when the server has answered. A task that is no longer ours (its lease was lost, or the server
+ * cancelled it) has its process group stopped and its result dropped.
+ */
+#ifndef LOOM_PROVISIONER_WORKER_H
+#define LOOM_PROVISIONER_WORKER_H
+
+#include "plugins.h"
+#include "report.h"
+
+struct workers;
+
+struct workers_config {
+	struct loop *loop;
+	struct pool *pool;
+	struct wire *wire;
+	struct report *report;
+	const struct plugins *plugins;
+	const char *provisioner; /* our id */
+	const char *tenant;      /* as used in take */
+	const char *work_dir;    /* absolute; has scratch/ and plugins/<folder>/<name>/ */
+	size_t capacity;
+	void (*on_change)(void *arg); /* a slot changed its state */
+	void *arg;
+};
+
+struct workers *workers_create(const struct workers_config *config); /* borrows all of it */
+/* Kills what runs; what was not delivered stays in the spool. */
+void workers_destroy(struct workers *w);
+
+size_t workers_free(const struct workers *w);    /* slots without a task */
+size_t workers_running(const struct workers *w); /* tasks whose plugins run */
+size_t workers_busy(const struct workers *w);    /* tasks not yet answered for, those included */
+
+/* The worker id to take tasks with: "<provisioner>.<lowest free slot>". Returns owned. */
+char *workers_take_id(const struct workers *w);
+/* Runs a task as taken under that id; takes `task`. Positive with err when there is no free slot or
+ * it is no task that could even be reported. */
+LOOM_MUST_CHECK int workers_start(struct workers *w, const char *worker, struct json *task,
+                                  struct loom_err *err);
+
+/* [{"taskId","attempt"}] of the tasks whose lease we need, and {"<tenant>": n} of those. */
+struct json *workers_tasks(const struct workers *w);
+struct json *workers_usage(const struct workers *w);
+/* The server says that this attempt is no longer ours. */
+void workers_lost(struct workers *w, const char *task, int64_t attempt, const char *why);
+void workers_lost_all(struct workers *w, const char *why);
+
+#endif
