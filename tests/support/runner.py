@@ -23,7 +23,7 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
 from support import ROOT, SERVERS, Stack, StackFailed  # noqa: E402 (the path comes first)
-from support.stack import ENVIRONMENT, build_dir, root_cache  # noqa: E402
+from support.stack import ENVIRONMENT, SANDBOX, build_dir, root_cache  # noqa: E402
 from stacklib import process  # noqa: E402
 
 KINDS = ("unit", "integration", "browser")
@@ -31,7 +31,6 @@ JOBS = 2
 BUILD_SECONDS = 400
 PROGRAM_SECONDS = 120
 PYTEST_SECONDS = 480
-SANDBOX = ROOT / "services/provisioner/plugins/providers/sandbox/sandbox.py"
 
 
 class Interrupted(Exception):

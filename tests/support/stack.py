@@ -14,6 +14,7 @@ from stacklib import process
 from .api import Api
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+SANDBOX = ROOT / "services/provisioner/plugins/providers/sandbox/sandbox.py"
 SERVERS = ("mariadb", "zookeeper")
 ALL_PARTS = (*SERVERS, "api", "scheduler", "provisioner", "gateway")
 SANITIZER = re.compile(r"(ERROR: (Address|Leak|Thread)Sanitizer|runtime error:|SUMMARY: \w+Sanitizer).*")
@@ -180,12 +181,19 @@ class Stack:
             raise StackFailed(f"{statement}: {done.stderr.strip()}")
         return [line.split("\t") for line in done.stdout.splitlines()]
 
+    def machines(self):
+        """The sandbox's machines, as the plugin's `list` describes them."""
+        done = subprocess.run([str(SANDBOX), "list", "--state-dir", str(self.sandbox_dir)],
+                              capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise StackFailed(f"sandbox list: {done.stderr}")
+        return [json.loads(line) for line in done.stdout.splitlines()]
+
     # ---- preparing
 
     def make_root(self):
         """The machines' base root, made once for all stacks."""
-        plugin = ROOT / "services/provisioner/plugins/providers/sandbox/sandbox.py"
-        done = subprocess.run([str(plugin), "make-root", "--state-dir", str(self.sandbox_dir),
+        done = subprocess.run([str(SANDBOX), "make-root", "--state-dir", str(self.sandbox_dir),
                                "--root-dir", str(root_cache())], stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT, text=True, timeout=300, check=False)
         if done.returncode != 0:
