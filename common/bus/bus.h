@@ -5,8 +5,11 @@
  * Each process binds one inbox (PULL) and pushes to its peers' inboxes. Every message is sealed
  * with the cluster key (libsodium crypto_secretbox), carries version, verb, id, sender's address
  * and a time; what does not open, is too old (60 s) or too big (1 MiB) is dropped and counted.
- * Delivery is a hint: a lost message costs time, never work. A request whose peer is away or does
- * not answer ends with an error after its timeout at the latest. Loop thread only.
+ * Delivery is a hint: a lost message costs time, never work. A request ends at once when its peer
+ * cannot be reached or has no handler for the verb, within half a second when the peer dies, and
+ * after its timeout at the latest. Messages to a peer that is being connected to wait up to 200 ms.
+ * Loop thread only; callbacks and handlers are never run from inside a call of this module, but for
+ * bus_destroy().
  */
 #ifndef LOOM_BUS_BUS_H
 #define LOOM_BUS_BUS_H
@@ -19,7 +22,9 @@ struct bus;
 struct bus_call; /* a request received, to be answered once */
 
 struct bus_config {
-	char *listen;   /* tcp://127.0.0.1:0: a free port */
+	/* tcp://HOST:PORT; HOST is a name or address that the peers reach this process by, PORT 0 a
+	 * free port. */
+	char *listen;
 	char *key_file; /* 64 hex digits */
 };
 extern const struct config_key bus_config_keys[]; /* bus_listen cluster_key_file */
@@ -29,16 +34,19 @@ LOOM_MUST_CHECK int bus_create(struct loop *l, const struct bus_config *cfg, str
 void bus_destroy(struct bus *b); /* pending requests end with an error first */
 const char *bus_address(const struct bus *b);
 
-/* body is borrowed. Answer with bus_answer() now or later, or bus_drop(). */
+/* One handler per verb. body is borrowed. Answer with bus_answer() now or later, or bus_drop(). */
 typedef void (*bus_handler)(struct bus_call *call, const struct json *body, void *arg);
 void bus_on_request(struct bus *b, const char *verb, bus_handler fn, void *arg);
 void bus_answer(struct bus_call *call, const struct json *body);
 void bus_drop(struct bus_call *call);
+int64_t bus_call_timeout(
+	const struct bus_call *call); /* ms that the asker waits, from its sending */
 typedef void (*bus_notice_handler)(const struct json *body, void *arg);
 void bus_on_notice(struct bus *b, const char *verb, bus_notice_handler fn, void *arg);
 
-/* error 0 with a body, or -EHOSTUNREACH, -ETIMEDOUT, -ECANCELED with none. Called once. Returns an
- * id for bus_cancel() (no callback follows then). */
+/* error 0 with a body (borrowed), or none with -EHOSTUNREACH, -ETIMEDOUT, -EMSGSIZE (body or answer
+ * over 1 MiB), -ENOSYS (no such verb there) or -ECANCELED (bus destroyed). Called once. Returns an
+ * id for bus_cancel() (no callback follows then). bodies may be NULL. */
 typedef void (*bus_reply_cb)(int error, const struct json *body, void *arg);
 uint64_t bus_request(struct bus *b, const char *peer, const char *verb, const struct json *body,
                      int64_t timeout_ms, bus_reply_cb cb, void *arg);

@@ -1,0 +1,530 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The bus: the inbox, requests awaiting answers, requests to be answered. Loop thread. */
+#include "common/bus/bus.h"
+
+#include "common/base/clock.h"
+#include "common/base/log.h"
+#include "common/base/map.h"
+#include "common/base/str.h"
+#include "common/bus/bus_private.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <event2/event.h>
+#include <nanomsg/nn.h>
+#include <nanomsg/pipeline.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { BUCKETS = 1024, DRAIN_MAX = 256, BIND_TRIES = 20 };
+
+const struct config_key bus_config_keys[] = {
+	{ "bus_listen", CFG_STR, offsetof(struct bus_config, listen), "tcp://127.0.0.1:0", 0, 0, 0,
+	  "address of this process on the bus, as its peers reach it; port 0 picks a free one" },
+	{ "cluster_key_file", CFG_STR, offsetof(struct bus_config, key_file), "", 0, 0,
+	  CFG_REQUIRED, "file with the key that seals messages between services (64 hex digits)" },
+	{ 0 },
+};
+
+#define COUNTER(n, h)                                            \
+	{                                                        \
+		.name = (n), .help = (h), .kind = METRIC_COUNTER \
+	}
+#define GAUGE(n, h)                                            \
+	{                                                      \
+		.name = (n), .help = (h), .kind = METRIC_GAUGE \
+	}
+
+struct metric bus_metrics[BUS_M_COUNT] = {
+	[BUS_M_SENT] = COUNTER("loom_bus_sent_total", "Messages sent to other services."),
+	[BUS_M_RECEIVED] = COUNTER("loom_bus_received_total", "Messages received and understood."),
+	[BUS_M_UNSEALED] = COUNTER("loom_bus_unsealed_total",
+	                           "Messages dropped: not sealed with the cluster key."),
+	[BUS_M_MALFORMED] = COUNTER("loom_bus_malformed_total", "Messages dropped: malformed."),
+	[BUS_M_STALE] = COUNTER("loom_bus_stale_total",
+	                        "Messages dropped: their time is over 60 s off this clock."),
+	[BUS_M_REQUESTS] = COUNTER("loom_bus_requests_total", "Requests made."),
+	[BUS_M_TIMEOUTS] = COUNTER("loom_bus_timeouts_total", "Requests not answered in time."),
+	[BUS_M_UNREACHABLE] =
+		COUNTER("loom_bus_unreachable_total", "Requests whose peer was away or died."),
+	[BUS_M_PENDING] = GAUGE("loom_bus_pending", "Requests awaiting an answer."),
+	[BUS_M_PEERS] = GAUGE("loom_bus_peers", "Peers with a socket."),
+	[BUS_M_REQUEST_MS] = { .name = "loom_bus_request_milliseconds",
+	                       .help = "Time from request to answer.",
+	                       .kind = METRIC_HISTOGRAM_MS },
+};
+
+struct pending {
+	struct pending *next; /* in its bucket */
+	struct bus *bus;
+	struct bus_peer *peer; /* held; NULL when it never went out */
+	struct loop_timer *timer;
+	uint64_t id;
+	int64_t start;
+	int error; /* what the timer's end means */
+	bus_reply_cb cb;
+	void *arg;
+};
+
+struct bus_call {
+	struct bus *bus; /* NULL once the bus is gone */
+	struct bus_call *prev, *next;
+	uint64_t id;
+	int64_t wait;
+	char *from;
+};
+
+struct handler {
+	bus_handler request;
+	bus_notice_handler notice;
+	void *arg;
+};
+
+struct bus {
+	struct loop *loop;
+	struct bus_key key;
+	int inbox;
+	struct event *readable;
+	char address[64];
+	struct bus_peers *peers;
+	struct map *requests, *notices; /* verb to handler */
+	struct pending *pending[BUCKETS];
+	struct bus_call *calls;
+	uint64_t next_id;
+	bool closing;
+};
+
+/* ---- requests made --------------------------------------------------------------------------- */
+
+static struct pending **pending_at(struct bus *b, uint64_t id)
+{
+	struct pending **at = &b->pending[id % BUCKETS];
+
+	while (*at && (*at)->id != id)
+		at = &(*at)->next;
+	return at;
+}
+
+/* Out of the table and without its timer; the caller frees it. */
+static struct pending *pending_take(struct pending **at)
+{
+	struct pending *p = *at;
+
+	*at = p->next;
+	loop_timer_destroy(p->timer);
+	if (p->peer)
+		bus_peer_release(p->peer);
+	metric_add(&bus_metrics[BUS_M_PENDING], -1);
+	return p;
+}
+
+static void pending_end(struct pending **at, int error, const struct json *body)
+{
+	struct pending *p = pending_take(at);
+
+	if (error == -ETIMEDOUT)
+		metric_add(&bus_metrics[BUS_M_TIMEOUTS], 1);
+	else if (error == -EHOSTUNREACH)
+		metric_add(&bus_metrics[BUS_M_UNREACHABLE], 1);
+	else if (!error)
+		metric_observe_ms(&bus_metrics[BUS_M_REQUEST_MS], clock_mono_ms() - p->start);
+	p->cb(error, body, p->arg);
+	loom_free(p);
+}
+
+static void on_pending_timer(void *arg)
+{
+	const struct pending *p = arg;
+
+	pending_end(pending_at(p->bus, p->id), p->error, NULL);
+}
+
+/* Told by the peers: the message of a request could not be sent. */
+static void on_unsent(uint64_t request, void *arg)
+{
+	struct pending **at = pending_at(arg, request);
+
+	if (*at)
+		pending_end(at, -EHOSTUNREACH, NULL);
+}
+
+static void on_lost(const struct bus_peer *peer, void *arg)
+{
+	struct bus *b = arg;
+
+	for (size_t i = 0; i < BUCKETS; i++) {
+		struct pending **at = &b->pending[i];
+
+		while (*at) {
+			if ((*at)->peer != peer) {
+				at = &(*at)->next;
+				continue;
+			}
+			pending_end(at, -EHOSTUNREACH, NULL);
+			at = &b->pending[i]; /* the callback may have changed the list */
+		}
+	}
+}
+
+uint64_t bus_request(struct bus *b, const char *peer, const char *verb, const struct json *body,
+                     int64_t timeout_ms, bus_reply_cb cb, void *arg)
+{
+	struct bus_message m = { .kind = BUS_REQUEST,
+		                 .verb = verb,
+		                 .from = b->address,
+		                 .at = clock_wall_ms(),
+		                 .wait = timeout_ms,
+		                 .body = body };
+	void *msg = NULL;
+	size_t len;
+
+	if (b->closing)
+		return 0;
+	m.id = b->next_id++;
+	struct pending *p = loom_calloc(1, sizeof(*p));
+	*p = (struct pending){ .bus = b,
+		               .id = m.id,
+		               .start = clock_mono_ms(),
+		               .error = -ETIMEDOUT,
+		               .cb = cb,
+		               .arg = arg };
+	struct pending **at = pending_at(b, m.id);
+	*at = p;
+	p->timer = loop_timer_create(b->loop, "bus request", on_pending_timer, p);
+	metric_add(&bus_metrics[BUS_M_REQUESTS], 1);
+	metric_add(&bus_metrics[BUS_M_PENDING], 1);
+	int r = bus_seal(&b->key, &m, &msg, &len);
+	if (!r) {
+		p->peer = bus_peers_send(b->peers, peer, msg, m.id);
+		r = p->peer ? 0 : -EHOSTUNREACH;
+	}
+	if (r)
+		p->error = r;
+	else
+		bus_peer_hold(p->peer);
+	loop_timer_arm(p->timer, r ? 0 : timeout_ms);
+	return m.id;
+}
+
+void bus_cancel(struct bus *b, uint64_t id)
+{
+	struct pending **at = pending_at(b, id);
+
+	if (!*at)
+		return;
+	struct pending *p = pending_take(at);
+	if (p->peer)
+		bus_peers_forget(b->peers, p->peer, id);
+	loom_free(p);
+}
+
+void bus_notify(struct bus *b, const char *peer, const char *verb, const struct json *body)
+{
+	struct bus_message m = { .kind = BUS_NOTICE,
+		                 .verb = verb,
+		                 .from = b->address,
+		                 .at = clock_wall_ms(),
+		                 .body = body };
+	void *msg;
+	size_t len;
+
+	if (bus_seal(&b->key, &m, &msg, &len))
+		log_warn("notice too big for the bus", LOG_S("verb", verb));
+	else
+		(void)bus_peers_send(b->peers, peer, msg, 0);
+}
+
+/* ---- requests to answer ---------------------------------------------------------------------- */
+
+static void call_free(struct bus_call *call)
+{
+	if (call->bus) {
+		if (call->prev)
+			call->prev->next = call->next;
+		else
+			call->bus->calls = call->next;
+		if (call->next)
+			call->next->prev = call->prev;
+	}
+	loom_free(call->from);
+	loom_free(call);
+}
+
+static void send_answer(struct bus *b, const char *to, uint64_t id, int error,
+                        const struct json *body)
+{
+	struct bus_message m = { .kind = BUS_ANSWER,
+		                 .id = id,
+		                 .from = b->address,
+		                 .at = clock_wall_ms(),
+		                 .error = error,
+		                 .body = body };
+	void *msg = NULL;
+	size_t len;
+	int r = bus_seal(&b->key, &m, &msg, &len);
+
+	if (r) {
+		m.error = r;
+		m.body = NULL;
+		r = bus_seal(&b->key, &m, &msg, &len);
+	}
+	if (!r)
+		(void)bus_peers_send(b->peers, to, msg, 0);
+}
+
+void bus_answer(struct bus_call *call, const struct json *body)
+{
+	if (call->bus)
+		send_answer(call->bus, call->from, call->id, 0, body);
+	call_free(call);
+}
+
+void bus_drop(struct bus_call *call)
+{
+	call_free(call);
+}
+
+int64_t bus_call_timeout(const struct bus_call *call)
+{
+	return call->wait;
+}
+
+static void on_request(struct bus *b, const struct bus_message *m)
+{
+	const struct handler *h = map_get(b->requests, m->verb);
+
+	if (!h) {
+		send_answer(b, m->from, m->id, -ENOSYS, NULL);
+		return;
+	}
+	struct bus_call *call = loom_calloc(1, sizeof(*call));
+	call->bus = b;
+	call->id = m->id;
+	call->wait = m->wait;
+	call->from = loom_strdup(m->from);
+	call->next = b->calls;
+	if (call->next)
+		call->next->prev = call;
+	b->calls = call;
+	h->request(call, m->body, h->arg);
+}
+
+static void set_handler(struct map *map, const char *verb, struct handler h)
+{
+	struct handler *copy = loom_malloc(sizeof(*copy));
+
+	*copy = h;
+	map_set(map, verb, copy);
+}
+
+void bus_on_request(struct bus *b, const char *verb, bus_handler fn, void *arg)
+{
+	set_handler(b->requests, verb, (struct handler){ .request = fn, .arg = arg });
+}
+
+void bus_on_notice(struct bus *b, const char *verb, bus_notice_handler fn, void *arg)
+{
+	set_handler(b->notices, verb, (struct handler){ .notice = fn, .arg = arg });
+}
+
+/* ---- the inbox ------------------------------------------------------------------------------- */
+
+static int known_error(int error)
+{
+	switch (error) {
+	case 0:
+	case -EMSGSIZE:
+	case -ENOSYS:
+		return error;
+	default:
+		return -EHOSTUNREACH;
+	}
+}
+
+static void dispatch(struct bus *b, const void *data, size_t len)
+{
+	struct bus_message m;
+	enum bus_metric refused = bus_open(&b->key, data, len, clock_wall_ms(), &m);
+	const struct handler *h;
+	struct pending **at;
+
+	metric_add(&bus_metrics[refused ? refused : BUS_M_RECEIVED], 1);
+	if (refused) {
+		log_debug("bus message dropped", LOG_S("why", bus_metrics[refused].name),
+		          LOG_I("bytes", len));
+		return;
+	}
+	switch (m.kind) {
+	case BUS_REQUEST:
+		on_request(b, &m);
+		break;
+	case BUS_ANSWER:
+		at = pending_at(b, m.id);
+		if (*at)
+			pending_end(at, known_error(m.error), m.error ? NULL : m.body);
+		break;
+	case BUS_NOTICE:
+		h = map_get(b->notices, m.verb);
+		if (h)
+			h->notice(m.body, h->arg);
+		break;
+	}
+	json_free(m.doc);
+}
+
+/* Bounded per turn: the descriptor stays readable while messages are left. */
+static void on_readable(evutil_socket_t fd, short what, void *arg)
+{
+	struct bus *b = arg;
+
+	(void)fd;
+	(void)what;
+	for (int i = 0; i < DRAIN_MAX; i++) {
+		void *data = NULL;
+		int n = nn_recv(b->inbox, &data, NN_MSG, NN_DONTWAIT);
+
+		if (n < 0)
+			break;
+		dispatch(b, data, (size_t)n);
+		(void)nn_freemsg(data);
+	}
+}
+
+/* ---- making and ending ----------------------------------------------------------------------- */
+
+/* tcp://HOST:PORT to an IPv4 address. */
+static int parse_listen(const char *listen, struct sockaddr_in *ret, struct loom_err *err)
+{
+	const struct addrinfo hints = { .ai_family = AF_INET, .ai_socktype = SOCK_STREAM };
+	const char *colon = strrchr(listen, ':');
+	struct addrinfo *found;
+	int64_t port;
+
+	if (!str_starts(listen, "tcp://") || colon < listen + 7 || str_to_int(colon + 1, &port) ||
+	    port < 0 || port > 65535)
+		return err_set(err, 500, "bus_listen %s is not tcp://HOST:PORT", listen);
+	LOOM_CLEANUP_STR char *host = loom_strndup(listen + 6, (size_t)(colon - listen - 6));
+	int r = getaddrinfo(host, NULL, &hints, &found);
+	if (r)
+		return err_set(err, 500, "bus_listen %s: %s", listen, gai_strerror(r));
+	memcpy(ret, found->ai_addr, sizeof(*ret));
+	freeaddrinfo(found);
+	ret->sin_port = htons((uint16_t)port);
+	if (ret->sin_addr.s_addr == htonl(INADDR_ANY))
+		return err_set(err, 500, "bus_listen %s: name an address that peers can reach",
+		               listen);
+	return 0;
+}
+
+/* A port that is free right now; 0 when none can be had. */
+static in_port_t free_port(struct sockaddr_in addr)
+{
+	socklen_t len = sizeof(addr);
+	LOOM_CLEANUP_FD int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	addr.sin_port = 0;
+	if (fd < 0 || bind(fd, (struct sockaddr *)&addr, len) ||
+	    getsockname(fd, (struct sockaddr *)&addr, &len))
+		return 0;
+	return addr.sin_port;
+}
+
+static int bind_inbox(struct bus *b, const char *listen, struct loom_err *err)
+{
+	struct sockaddr_in addr;
+	char host[INET_ADDRSTRLEN];
+	int r = parse_listen(listen, &addr, err);
+	bool pick = !r && !addr.sin_port;
+
+	if (r)
+		return r;
+	(void)inet_ntop(AF_INET, &addr.sin_addr, host, sizeof(host));
+	for (int i = 0; i < (pick ? BIND_TRIES : 1); i++) {
+		if (pick)
+			addr.sin_port = free_port(addr);
+		(void)snprintf(b->address, sizeof(b->address), "tcp://%s:%u", host,
+		               (unsigned)ntohs(addr.sin_port));
+		if (nn_bind(b->inbox, b->address) >= 0)
+			return 0;
+	}
+	return err_set(err, 500, "bus_listen %s: %s", listen, nn_strerror(nn_errno()));
+}
+
+static int open_inbox(struct bus *b, const char *listen, struct loom_err *err)
+{
+	int max = BUS_MESSAGE_MAX, fd = -1;
+	size_t n = sizeof(fd);
+
+	b->inbox = nn_socket(AF_SP, NN_PULL);
+	if (b->inbox < 0 ||
+	    nn_setsockopt(b->inbox, NN_SOL_SOCKET, NN_RCVMAXSIZE, &max, sizeof(max)) < 0 ||
+	    nn_getsockopt(b->inbox, NN_SOL_SOCKET, NN_RCVFD, &fd, &n) < 0)
+		return err_set(err, 500, "bus: %s", nn_strerror(nn_errno()));
+	int r = bind_inbox(b, listen, err);
+	if (r)
+		return r;
+	b->readable = event_new(loop_base(b->loop), fd, EV_READ | EV_PERSIST, on_readable, b);
+	loom_assert(b->readable);
+	(void)event_add(b->readable, NULL);
+	return 0;
+}
+
+static void register_metrics(void)
+{
+	metrics_register(bus_metrics, BUS_M_COUNT);
+}
+
+int bus_create(struct loop *l, const struct bus_config *cfg, struct bus **ret, struct loom_err *err)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	struct bus *b = loom_calloc(1, sizeof(*b));
+
+	(void)pthread_once(&once, register_metrics);
+	b->loop = l;
+	b->inbox = -1;
+	b->requests = map_create(loom_free);
+	b->notices = map_create(loom_free);
+	b->peers = bus_peers_create(l, on_unsent, on_lost, b);
+	int r = bus_key_read(cfg->key_file, &b->key, err);
+	if (!r)
+		r = open_inbox(b, cfg->listen, err);
+	if (r) {
+		bus_destroy(b);
+		return r;
+	}
+	randombytes_buf(&b->next_id, sizeof(b->next_id));
+	b->next_id >>= 1; /* not 0 soon, and not those of an earlier life */
+	*ret = b;
+	return 0;
+}
+
+void bus_destroy(struct bus *b)
+{
+	if (!b)
+		return;
+	b->closing = true;
+	for (size_t i = 0; i < BUCKETS; i++)
+		while (b->pending[i])
+			pending_end(&b->pending[i], -ECANCELED, NULL);
+	for (struct bus_call *call = b->calls; call; call = call->next)
+		call->bus = NULL;
+	if (b->readable)
+		event_free(b->readable);
+	if (b->inbox >= 0)
+		(void)nn_close(b->inbox);
+	bus_peers_destroy(b->peers);
+	map_destroy(b->requests);
+	map_destroy(b->notices);
+	sodium_memzero(&b->key, sizeof(b->key));
+	loom_free(b);
+}
+
+const char *bus_address(const struct bus *b)
+{
+	return b->address;
+}

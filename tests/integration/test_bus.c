@@ -1,0 +1,544 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* common/bus over real sockets: buses of one process, a peer that is killed, hostile bytes. */
+#include "common/base/clock.h"
+#include "common/base/log.h"
+#include "common/bus/bus_private.h"
+
+#include <arpa/inet.h>
+#include <check.h>
+#include <errno.h>
+#include <event2/event.h>
+#include <nanomsg/nn.h>
+#include <nanomsg/pipeline.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static char key_file[] = "/tmp/test_bus_XXXXXX";
+static struct loop *loop;
+static struct bus *a, *b;
+
+static void write_key(const char *path, unsigned char fill)
+{
+	FILE *f = fopen(path, "w");
+
+	ck_assert_ptr_nonnull(f);
+	for (int i = 0; i < 32; i++)
+		(void)fprintf(f, "%02x", fill);
+	(void)fprintf(f, "\n");
+	ck_assert_int_eq(fclose(f), 0);
+}
+
+static struct bus *make_bus(const char *listen)
+{
+	struct bus_config cfg = { .listen = loom_strdup(listen), .key_file = key_file };
+	struct loom_err err = { 0 };
+	struct bus *bus = NULL;
+
+	ck_assert_msg(bus_create(loop, &cfg, &bus, &err) == 0, "%s", err.msg);
+	loom_free(cfg.listen);
+	return bus;
+}
+
+static void too_late(void *arg)
+{
+	(void)arg;
+	ck_abort_msg("nothing happened for too long");
+}
+
+/* Runs the loop until a callback calls loop_stop(). */
+static void run(void)
+{
+	struct loop_timer *t = loop_timer_create(loop, "test deadline", too_late, NULL);
+
+	loop_timer_arm(t, 15000);
+	loop_run(loop);
+	loop_timer_destroy(t);
+}
+
+static void stop(void *arg)
+{
+	(void)arg;
+	loop_stop(loop);
+}
+
+/* Lets the loop run for a while in which nothing must happen. */
+static void run_for(int64_t ms)
+{
+	struct loop_timer *t = loop_timer_create(loop, "test while", stop, NULL);
+
+	loop_timer_arm(t, ms);
+	loop_run(loop);
+	loop_timer_destroy(t);
+}
+
+static void setup(void)
+{
+	(void)signal(SIGPIPE, SIG_IGN);
+	write_key(key_file, 0x5a);
+	loop = loop_create();
+	a = make_bus("tcp://127.0.0.1:0");
+	b = make_bus("tcp://localhost:0");
+}
+
+static void teardown(void)
+{
+	bus_destroy(a);
+	bus_destroy(b);
+	ck_assert_int_eq(loop_destroy(loop), 0);
+}
+
+struct reply {
+	int calls, error;
+	int64_t n, at;
+	int *left; /* stop the loop when it comes down to 0 */
+};
+
+static void on_reply(int error, const struct json *body, void *arg)
+{
+	struct reply *r = arg;
+
+	r->calls++;
+	r->error = error;
+	r->n = json_get_int(body, "n", -1);
+	r->at = clock_mono_ms();
+	if (!r->left || --*r->left == 0)
+		loop_stop(loop);
+}
+
+static void double_it(struct bus_call *call, const struct json *body, void *arg)
+{
+	LOOM_CLEANUP(json_free) struct json *answer = json_new_obj();
+
+	(void)arg;
+	json_set_int(answer, "n", 2 * json_get_int(body, "n", -1));
+	bus_answer(call, answer);
+}
+
+static uint64_t ask(struct bus *from, const char *to, const char *verb, int64_t n, int64_t timeout,
+                    struct reply *r)
+{
+	LOOM_CLEANUP(json_free) struct json *body = json_new_obj();
+
+	json_set_int(body, "n", n);
+	return bus_request(from, to, verb, body, timeout, on_reply, r);
+}
+
+START_TEST(test_request_and_answer)
+{
+	struct reply r = { 0 };
+
+	bus_on_request(b, "double", double_it, NULL);
+	ask(a, bus_address(b), "double", 21, 5000, &r);
+	ck_assert_int_eq(r.calls, 0);
+	run();
+	ck_assert(r.calls == 1 && r.error == 0 && r.n == 42);
+	bus_on_request(a, "double", double_it, NULL); /* to itself */
+	ask(a, bus_address(a), "double", 4, 5000, &r);
+	run();
+	ck_assert(r.calls == 2 && r.error == 0 && r.n == 8);
+	ask(a, bus_address(b), "unheard", 4, 5000, &r);
+	run();
+	ck_assert(r.calls == 3 && r.error == -ENOSYS);
+}
+END_TEST
+
+START_TEST(test_many_in_flight)
+{
+	enum { MANY = 3000 };
+	struct reply *r = loom_calloc(MANY, sizeof(*r));
+	int left = MANY;
+
+	bus_on_request(b, "double", double_it, NULL);
+	bus_on_request(a, "double", double_it, NULL);
+	for (int i = 0; i < MANY; i++) {
+		r[i].left = &left;
+		ask(i % 2 ? a : b, bus_address(i % 2 ? b : a), "double", i, 10000, &r[i]);
+	}
+	run();
+	for (int i = 0; i < MANY; i++)
+		ck_assert_msg(r[i].calls == 1 && r[i].error == 0 && r[i].n == 2 * i,
+		              "%d: %d calls, error %d", i, r[i].calls, r[i].error);
+	loom_free(r);
+}
+END_TEST
+
+static void hold(struct bus_call *call, const struct json *body, void *arg)
+{
+	struct bus_call **kept = arg;
+
+	(void)body;
+	*kept = call;
+	loop_stop(loop);
+}
+
+START_TEST(test_late_answer_timeout_cancel)
+{
+	struct bus_call *kept = NULL;
+	struct reply r = { 0 };
+	int64_t start = clock_mono_ms();
+
+	bus_on_request(b, "hold", hold, &kept);
+	ask(a, bus_address(b), "hold", 1, 150, &r);
+	run();
+	ck_assert_ptr_nonnull(kept);
+	ck_assert_int_eq(bus_call_timeout(kept), 150);
+	run();
+	ck_assert(r.calls == 1 && r.error == -ETIMEDOUT && r.at - start >= 149);
+	bus_answer(kept, NULL); /* nobody waits any more */
+	uint64_t id = ask(a, bus_address(b), "hold", 2, 60, &r);
+	run();
+	bus_cancel(a, id);
+	bus_cancel(a, id);
+	bus_answer(kept, NULL);
+	run_for(100);
+	ck_assert_int_eq(r.calls, 1);
+	ask(a, bus_address(b), "hold", 3, 5000, &r);
+	run();
+	bus_answer(kept, NULL); /* an answer without a body */
+	run();
+	ck_assert(r.calls == 2 && r.error == 0 && r.n == -1);
+}
+END_TEST
+
+START_TEST(test_dropped_and_outliving_calls)
+{
+	struct bus_call *kept = NULL;
+	struct reply r = { 0 };
+
+	bus_on_request(b, "hold", hold, &kept);
+	ask(a, bus_address(b), "hold", 1, 5000, &r);
+	run();
+	bus_drop(kept);
+	ask(a, bus_address(b), "hold", 1, 5000, &r);
+	run();
+	bus_destroy(b);
+	b = NULL;
+	bus_answer(kept, NULL); /* only frees it */
+	r.calls = 0;
+	bus_destroy(a); /* two are pending */
+	a = NULL;
+	ck_assert(r.calls == 2 && r.error == -ECANCELED);
+}
+END_TEST
+
+static void count_notice(const struct json *body, void *arg)
+{
+	int64_t *sum = arg;
+
+	*sum += json_get_int(body, "n", 1);
+	loop_stop(loop);
+}
+
+START_TEST(test_notice)
+{
+	LOOM_CLEANUP(json_free) struct json *body = json_new_obj();
+	int64_t sum = 0;
+
+	json_set_int(body, "n", 5);
+	bus_on_notice(b, "wake", count_notice, &sum);
+	bus_notify(a, bus_address(b), "wake", body);
+	run();
+	ck_assert_int_eq(sum, 5);
+	bus_notify(a, bus_address(b), "wake", NULL);
+	bus_notify(a, bus_address(b), "unheard", NULL);
+	run();
+	ck_assert_int_eq(sum, 6);
+}
+END_TEST
+
+static const char *const no_peers[] = {
+	"tcp://127.0.0.1:1", "tcp://nonexistent.invalid:5", "inproc://x", "", "tcp://", "nonsense"
+};
+
+START_TEST(test_peer_absent)
+{
+	struct reply r = { 0 };
+	int64_t start = clock_mono_ms();
+
+	ask(a, no_peers[_i], "double", 1, 10000, &r);
+	ck_assert_int_eq(r.calls, 0);
+	run();
+	ck_assert(r.calls == 1 && r.error == -EHOSTUNREACH);
+	ck_assert_int_lt(r.at - start, 2000);
+	/* Known to be away by now: at once. */
+	start = clock_mono_ms();
+	ask(a, no_peers[_i], "double", 1, 10000, &r);
+	run();
+	ck_assert(r.calls == 2 && r.error == -EHOSTUNREACH);
+	ck_assert_int_lt(r.at - start, 100);
+	bus_notify(a, no_peers[_i], "wake", NULL);
+	bus_cancel(a, ask(a, no_peers[_i], "double", 1, 10000, &r));
+	run_for(300);
+	ck_assert_int_eq(r.calls, 2);
+}
+END_TEST
+
+/* A process that binds its inbox where it is told, says so, and never answers. */
+static pid_t start_mute_peer(char address[64], int *ret_fd)
+{
+	int pipes[2];
+
+	ck_assert_int_eq(pipe(pipes), 0);
+	pid_t pid = fork();
+	ck_assert_int_ge(pid, 0);
+	if (pid == 0) {
+		char text[64] = { 0 };
+		struct bus_call *kept;
+
+		loop = loop_create(); /* the parent's belongs to the parent */
+		struct bus *mute = make_bus("tcp://127.0.0.1:0");
+		(void)snprintf(text, sizeof(text), "%s", bus_address(mute));
+		bus_on_request(mute, "hold", hold, &kept);
+		if (write(pipes[1], text, sizeof(text)) != sizeof(text))
+			_exit(1);
+		loop_run(loop);
+		if (write(pipes[1], text, 1) != 1) /* has the request */
+			_exit(1);
+		for (;;)
+			(void)pause();
+	}
+	ck_assert_int_eq(read(pipes[0], address, 64), 64);
+	loom_close(pipes[1]);
+	*ret_fd = pipes[0];
+	return pid;
+}
+
+static void on_byte(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	stop(arg);
+}
+
+START_TEST(test_peer_killed)
+{
+	char address[64];
+	struct reply r = { 0 };
+	int status, fd;
+
+	bus_destroy(a); /* nanomsg's threads do not live on in a forked child */
+	bus_destroy(b);
+	pid_t pid = start_mute_peer(address, &fd);
+	a = make_bus("tcp://127.0.0.1:0");
+	b = make_bus("tcp://127.0.0.1:0");
+	ask(a, address, "hold", 1, 10000, &r);
+	struct event *has_it = event_new(loop_base(loop), fd, EV_READ, on_byte, NULL);
+	ck_assert_int_eq(event_add(has_it, NULL), 0);
+	run();
+	event_free(has_it);
+	ck_assert_int_eq(r.calls, 0);
+	ck_assert_int_eq(kill(pid, SIGKILL), 0);
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	int64_t start = clock_mono_ms();
+	run();
+	ck_assert(r.calls == 1 && r.error == -EHOSTUNREACH);
+	ck_assert_int_lt(r.at - start, 1000);
+	loom_close(fd);
+}
+END_TEST
+
+START_TEST(test_peer_comes_back)
+{
+	struct reply r = { 0 };
+	char address[64];
+
+	bus_on_request(b, "double", double_it, NULL);
+	ask(a, bus_address(b), "double", 1, 5000, &r);
+	run();
+	ck_assert_int_eq(r.error, 0);
+	(void)snprintf(address, sizeof(address), "%s", bus_address(b));
+	bus_destroy(b);
+	b = NULL;
+	ask(a, address, "double", 1, 5000, &r);
+	run();
+	ck_assert_int_eq(r.error, -EHOSTUNREACH);
+	b = make_bus(address);
+	bus_on_request(b, "double", double_it, NULL);
+	int64_t give_up = clock_mono_ms() + 5000;
+	do {
+		ask(a, address, "double", 7, 5000, &r);
+		run();
+	} while (r.error && clock_mono_ms() < give_up);
+	ck_assert(r.error == 0 && r.n == 14);
+}
+END_TEST
+
+START_TEST(test_wrong_key_is_dropped)
+{
+	struct reply r = { 0 };
+
+	write_key(key_file, 0xa5);
+	struct bus *stranger = make_bus("tcp://127.0.0.1:0");
+	int64_t before = bus_metrics[BUS_M_UNSEALED].value;
+	bus_on_request(b, "double", double_it, NULL);
+	ask(stranger, bus_address(b), "double", 1, 200, &r);
+	run();
+	ck_assert_int_eq(r.error, -ETIMEDOUT);
+	ck_assert_int_eq(bus_metrics[BUS_M_UNSEALED].value, before + 1);
+	bus_destroy(stranger);
+}
+END_TEST
+
+static void answer_huge(struct bus_call *call, const struct json *body, void *arg)
+{
+	LOOM_CLEANUP(json_free) struct json *answer = json_new_obj();
+
+	(void)body;
+	json_set_str(answer, "text", arg);
+	bus_answer(call, answer);
+}
+
+START_TEST(test_sizes)
+{
+	enum { FITS = BUS_BODY_MAX - 100, TOO_BIG = BUS_MESSAGE_MAX };
+	LOOM_CLEANUP_STR char *text = loom_malloc(TOO_BIG + 1);
+	LOOM_CLEANUP(json_free) struct json *body = json_new_obj();
+	struct reply r = { 0 };
+
+	memset(text, 'x', TOO_BIG);
+	text[TOO_BIG] = '\0';
+	bus_on_request(b, "huge", answer_huge, text);
+	bus_on_request(b, "double", double_it, NULL);
+	json_set_str(body, "text", text);
+	(void)bus_request(a, bus_address(b), "double", body, 5000, on_reply, &r);
+	ck_assert_int_eq(r.calls, 0);
+	run();
+	ck_assert_int_eq(r.error, -EMSGSIZE);
+	ask(a, bus_address(b), "huge", 1, 5000, &r);
+	run();
+	ck_assert_int_eq(r.error, -EMSGSIZE);
+	text[FITS] = '\0';
+	json_set_str(body, "text", text);
+	json_set_int(body, "n", 3);
+	(void)bus_request(a, bus_address(b), "double", body, 5000, on_reply, &r);
+	run();
+	ck_assert(r.error == 0 && r.n == 6);
+	ask(a, bus_address(b), "huge", 1, 5000, &r);
+	run();
+	ck_assert_int_eq(r.error, 0);
+}
+END_TEST
+
+/* ---- hostile bytes --------------------------------------------------------------------------- */
+
+static int plain_connection(const char *address)
+{
+	struct sockaddr_in to = { .sin_family = AF_INET };
+	const char *colon = strrchr(address, ':');
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	to.sin_port = htons((uint16_t)strtol(colon + 1, NULL, 10));
+	to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(connect(fd, (struct sockaddr *)&to, sizeof(to)), 0);
+	return fd;
+}
+
+static void send_as_nanomsg(const char *address, size_t len)
+{
+	LOOM_CLEANUP_STR char *bytes = loom_malloc(len);
+	int sock = nn_socket(AF_SP, NN_PUSH), timeout = 2000;
+
+	randombytes_buf(bytes, len);
+	ck_assert_int_ge(sock, 0);
+	ck_assert_int_eq(nn_setsockopt(sock, NN_SOL_SOCKET, NN_SNDTIMEO, &timeout, sizeof(timeout)),
+	                 0);
+	ck_assert_int_ge(nn_connect(sock, address), 0);
+	ck_assert_int_eq(nn_send(sock, bytes, len, 0), (int)len);
+	run_for(50);
+	(void)nn_close(sock);
+}
+
+START_TEST(test_garbage)
+{
+	struct reply r = { 0 };
+	char noise[4096];
+	int64_t before = bus_metrics[BUS_M_UNSEALED].value;
+
+	bus_on_request(b, "double", double_it, NULL);
+	for (int i = 0; i < 8; i++) {
+		int fd = plain_connection(bus_address(b));
+
+		randombytes_buf(noise, sizeof(noise));
+		if (i % 2) /* a right greeting first: then a length and noise */
+			memcpy(noise, "\0SP\0\0\x51\0\0", 8);
+		(void)send(fd, noise, sizeof(noise), MSG_NOSIGNAL);
+		run_for(5);
+		loom_close(fd);
+	}
+	for (size_t len = 1; len < 100; len += 33)
+		send_as_nanomsg(bus_address(b), len);
+	ck_assert_int_ge(bus_metrics[BUS_M_UNSEALED].value, before + 3);
+	send_as_nanomsg(bus_address(b), 3 * BUS_MESSAGE_MAX);
+	ask(a, bus_address(b), "double", 21, 5000, &r);
+	run();
+	ck_assert(r.error == 0 && r.n == 42);
+}
+END_TEST
+
+START_TEST(test_bad_configuration)
+{
+	static const char *const bad[] = { "",
+		                           "ipc:///tmp/x",
+		                           "tcp://127.0.0.1",
+		                           "tcp://:5",
+		                           "tcp://127.0.0.1:x",
+		                           "tcp://127.0.0.1:70000",
+		                           "tcp://0.0.0.0:0",
+		                           "tcp://nonexistent.invalid:0" };
+	struct bus_config cfg = { .key_file = key_file };
+	struct bus *bus = NULL;
+	struct loom_err err;
+
+	for (size_t i = 0; i < LOOM_COUNT(bad) + 1; i++) {
+		cfg.listen = loom_strdup(i < LOOM_COUNT(bad) ? bad[i] : bus_address(a));
+		ck_assert_int_ne(bus_create(loop, &cfg, &bus, &err), 0);
+		ck_assert_msg(strstr(err.msg, "bus_listen"), "%s", err.msg);
+		loom_free(cfg.listen);
+	}
+}
+END_TEST
+
+static Suite *suite(void)
+{
+	Suite *s = suite_create("bus");
+	TCase *tc = tcase_create("bus");
+
+	tcase_set_timeout(tc, 30);
+	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_add_test(tc, test_request_and_answer);
+	tcase_add_test(tc, test_many_in_flight);
+	tcase_add_test(tc, test_late_answer_timeout_cancel);
+	tcase_add_test(tc, test_dropped_and_outliving_calls);
+	tcase_add_test(tc, test_notice);
+	tcase_add_loop_test(tc, test_peer_absent, 0, (int)LOOM_COUNT(no_peers));
+	tcase_add_test(tc, test_peer_killed);
+	tcase_add_test(tc, test_peer_comes_back);
+	tcase_add_test(tc, test_wrong_key_is_dropped);
+	tcase_add_test(tc, test_sizes);
+	tcase_add_test(tc, test_garbage);
+	tcase_add_test(tc, test_bad_configuration);
+	suite_add_tcase(s, tc);
+	return s;
+}
+
+int main(void)
+{
+	int fd = mkstemp(key_file);
+
+	if (fd < 0)
+		return 1;
+	loom_close(fd);
+	SRunner *runner = srunner_create(suite());
+	srunner_run_all(runner, CK_NORMAL);
+	int failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	(void)unlink(key_file);
+	return failed ? 1 : 0;
+}
