@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "services/api/api.h"
+
+#include "common/base/log.h"
+#include "common/model/schema.h"
+
+#include <string.h>
+
+#define KEY(field, type, def, min, max, doc)                                                     \
+	{ #field, type, offsetof(struct api_config, field), def, min, max, 0, doc }
+
+const struct config_key api_config_keys[] = {
+	KEY(external_listen, CFG_STR, "127.0.0.1:55054", 0, 0, "address for users and administrators"),
+	KEY(internal_listen, CFG_STR, "127.0.0.1:55055", 0, 0, "address for provisioners"),
+	KEY(threads, CFG_INT, "8", 2, 256, "worker threads for the database"),
+	KEY(id_start, CFG_INT, "1", 1, 1000000, "first cluster id"),
+	KEY(id_step, CFG_INT, "1", 1, 1000000, "distance between cluster ids"),
+	KEY(max_cluster_size, CFG_INT, "10000", 1, 1000000, "most machines a cluster may ask for"),
+	KEY(poll_ms, CFG_DURATION, "2s", 50, 60000, "safety net behind the notices of new events"),
+	{ 0 },
+};
+
+void api_reply_db(struct http_req *req, int rc)
+{
+	log_warn("database", LOG_S("req", http_id(req)), LOG_S("path", http_path(req)),
+	         LOG_S("reason", db_code_name(rc)));
+	if (rc == DB_E_FATAL)
+		http_reply_problem(req, 500, "an internal error; the server's log has it under %s",
+		                   http_id(req));
+	else
+		http_reply_problem(req, 503, "the database is away (%s); try again", db_code_name(rc));
+}
+
+static int listen_on(struct api *a, struct http_server **srv, const struct http_route *routes,
+                     const char *addr, struct loom_err *err)
+{
+	*srv = http_server_create(a->loop, a->pool, routes, a, NULL);
+	int rc = http_server_listen(*srv, addr);
+	return rc ? err_set(err, 500, "cannot listen on %s: %s", addr, strerror(-rc)) : 0;
+}
+
+int api_start(struct service *service, void *ctx, struct loom_err *err)
+{
+	struct api *a = ctx;
+	a->service = service;
+	a->loop = service_loop(service);
+	a->pool = pool_create(a->loop, (unsigned)a->cfg.threads, 4096);
+	int rc = db_pool_create(&a->cfg.db, &a->db, err);
+	if (!rc)
+		rc = db_migrate(a->db, schema_migrations, 60000, err);
+	if (!rc)
+		rc = bus_create(a->loop, &a->cfg.bus, &a->bus, err);
+	if (rc)
+		return rc;
+	a->coord = coord_create(a->loop, &a->cfg.coord);
+	peers_start(a);
+	watchers_start(a);
+	rc = listen_on(a, &a->external, external_routes, a->cfg.external_listen, err);
+	return rc ? rc : listen_on(a, &a->internal, internal_routes, a->cfg.internal_listen, err);
+}
+
+static void when_idle(void *arg)
+{
+	struct api *a = arg;
+	if (!http_server_busy(a->external) && !http_server_busy(a->internal))
+		service_drained(a->service);
+}
+
+/* Ends streams and long polls first: their clients come back to another copy. */
+void api_drain(struct service *service LOOM_UNUSED, void *ctx)
+{
+	struct api *a = ctx;
+	http_server_stop_accepting(a->external);
+	http_server_stop_accepting(a->internal);
+	watchers_stop(a);
+	takes_drain(a);
+	struct loop_timer *t = loop_timer_create(a->loop, "drain", when_idle, a);
+	loop_timer_every(t, 20);
+	a->draining = t;
+}
+
+void api_stop(struct service *service LOOM_UNUSED, void *ctx)
+{
+	struct api *a = ctx;
+	loop_timer_destroy(a->draining);
+	watchers_stop(a);
+	if (a->coord)
+		coord_destroy(a->coord);
+	if (a->bus)
+		bus_destroy(a->bus);
+	if (a->external)
+		http_server_destroy(a->external);
+	if (a->internal)
+		http_server_destroy(a->internal);
+	pool_destroy(a->pool);
+	peers_stop(a);
+	if (a->db)
+		db_pool_destroy(a->db);
+}
+
+bool api_ready(struct service *service LOOM_UNUSED, void *ctx, struct loom_err *err)
+{
+	struct api *a = ctx;
+	if (a->db && db_pool_ok(a->db))
+		return true;
+	err_set(err, 503, "the database does not answer");
+	return false;
+}

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * api - the context of one loom-api, and what its resources share. One file per resource; the
+ * routes are in routes.c. Handlers on workers may block on the database; bus and streams belong to
+ * the loop.
+ */
+#ifndef LOOM_API_H
+#define LOOM_API_H
+
+#include "common/bus/bus.h"
+#include "common/coord/coord.h"
+#include "common/db/db.h"
+#include "common/net/http_server.h"
+#include "common/net/pool.h"
+#include "common/service/service.h"
+
+struct api_config {
+	char *external_listen, *internal_listen;
+	int64_t threads;
+	int64_t id_start, id_step; /* so that datacenters share one id space */
+	int64_t max_cluster_size;
+	int64_t poll_ms; /* the safety net behind notices */
+	struct db_config db;
+	struct bus_config bus;
+	struct coord_config coord;
+};
+
+struct watchers;
+struct peers;
+struct takes;
+
+struct api {
+	struct api_config cfg;
+	struct service *service;
+	struct loop *loop;
+	struct pool *pool;
+	struct db_pool *db;
+	struct bus *bus;
+	struct coord *coord;
+	struct http_server *external, *internal;
+	struct peers *peers;
+	struct watchers *watchers;
+	struct takes *takes; /* held long polls */
+	struct loop_timer *draining;
+};
+
+extern const struct config_key api_config_keys[];
+extern const struct http_route external_routes[], internal_routes[];
+int api_start(struct service *service, void *ctx, struct loom_err *err);
+void api_drain(struct service *service, void *ctx);
+void api_stop(struct service *service, void *ctx);
+bool api_ready(struct service *service, void *ctx, struct loom_err *err);
+
+/* Answers for a DB_E_ code: 503 with Retry-After, or 500. */
+void api_reply_db(struct http_req *req, int rc);
+
+/* peers.c: schedulers and other APIs. */
+void peers_start(struct api *a);
+void peers_stop(struct api *a);
+/* Asks one scheduler after another until one answers or the time is over. Loop thread. cb once,
+ * error 0 with a body or -EHOSTUNREACH. Returns a handle for peers_cancel(). */
+struct ask;
+struct ask *peers_ask(struct api *a, const char *verb, struct json *body /* taken */,
+                      int64_t timeout_ms, bus_reply_cb cb, void *arg);
+void peers_cancel(struct ask *k);
+const char *peers_asked(const struct ask *k); /* address asked last, NULL when none yet */
+/* What follows a commit, from any thread: schedulers look for jobs, watchers for events. */
+void peers_committed(struct api *a, int64_t cluster, const char *tenant_id, int64_t seq, bool job);
+void peers_log_grew(struct api *a, const char *task_id); /* any thread */
+
+/* tasks.c: answers all held long polls empty-handed. Loop thread. */
+void takes_drain(struct api *a);
+
+/* events.c: on the loop, when a notice says that a cluster has new events or a log has grown. */
+void watchers_start(struct api *a);
+void watchers_stop(struct api *a);
+void watchers_event(struct api *a, int64_t cluster, const char *tenant_id);
+void watchers_log(struct api *a, const char *task_id);
+
+#endif

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * auth - who is asking. The one seam through which identity enters: today the headers that the
+ * original's clients send, taken at their word. Worker threads.
+ */
+#ifndef LOOM_API_AUTH_H
+#define LOOM_API_AUTH_H
+
+#include "services/api/api.h"
+
+enum role { ROLE_USER, ROLE_ADMIN, ROLE_SUPERADMIN };
+
+struct identity {
+	char user[256], tenant_id[65];
+	enum role role;
+};
+
+/* true with *who filled; false after answering 401 (no user or tenant), 404 (unknown tenant), 403
+ * (role too low) or 503. */
+bool auth(struct api *a, struct http_req *req, enum role needed, struct identity *who);
+
+#endif

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* resources - the handlers that routes.c names, by file. */
+#ifndef LOOM_API_RESOURCES_H
+#define LOOM_API_RESOURCES_H
+
+#include "common/net/http_server.h"
+
+/* entities.c */
+void entities_list(struct http_req *req, void *ctx);
+void entities_get(struct http_req *req, void *ctx);
+void entities_post(struct http_req *req, void *ctx);
+void entities_put(struct http_req *req, void *ctx);
+void entities_delete(struct http_req *req, void *ctx);
+void plugin_types_put(struct http_req *req, void *ctx);
+
+/* create.c */
+void clusters_create(struct http_req *req, void *ctx);
+void clusters_plan(struct http_req *req, void *ctx);
+
+/* clusters.c */
+void clusters_list(struct http_req *req, void *ctx);
+void clusters_get(struct http_req *req, void *ctx);
+void clusters_delete(struct http_req *req, void *ctx);
+void clusters_status(struct http_req *req, void *ctx);
+void clusters_config(struct http_req *req, void *ctx);
+void clusters_services(struct http_req *req, void *ctx);
+
+/* plans.c */
+void plans_list(struct http_req *req, void *ctx);
+void plans_get(struct http_req *req, void *ctx);
+
+/* events.c */
+void events_cluster(struct http_req *req, void *ctx);
+void events_tenant(struct http_req *req, void *ctx);
+
+/* tasks.c */
+void tasks_take(struct http_req *req, void *ctx);
+void tasks_finish(struct http_req *req, void *ctx);
+
+/* logs.c */
+void logs_post(struct http_req *req, void *ctx);
+void logs_get(struct http_req *req, void *ctx);
+
+/* provisioners.c */
+void provisioners_put(struct http_req *req, void *ctx);
+void provisioners_heartbeat(struct http_req *req, void *ctx);
+void provisioners_delete(struct http_req *req, void *ctx);
+
+/* routes.c */
+void status_ok(struct http_req *req, void *ctx);
+
+#endif

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * validate - turns a document that an administrator sent into the one that is stored: only known
+ * fields, defaults filled in, and every refusal naming the field. Pure; any thread.
+ */
+#ifndef LOOM_API_VALIDATE_H
+#define LOOM_API_VALIDATE_H
+
+#include "common/json/json.h"
+#include "common/model/entity.h"
+
+/* 0 with *ret owned, or 400 with err ("constraints.size.min must be at least 1"). */
+LOOM_MUST_CHECK int validate_entity(enum entity_kind k, const struct json *in, struct json **ret,
+                                    struct loom_err *err);
+
+/* A DNS suffix: at most 191 characters, labels of letters, digits and '-', last one alphanumeric. */
+bool validate_dns_suffix(const char *s);
+
+#endif
