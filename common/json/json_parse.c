@@ -2,8 +2,8 @@
 /*
  * yajl splits the text into tokens; the tree is built here with an explicit stack, so that neither
  * depth nor size can exhaust anything. yajl's own leniency is closed here: it lets overlong UTF-8
- * pass and turns lone surrogates into something else. Each token comes in one piece, since the
- * whole text is handed over at once.
+ * pass, turns lone surrogates into something else, and overlooks half a token after the value.
+ * Each token comes in one piece, since the whole text is handed over at once.
  */
 #include "common/base/str.h"
 #include "common/json/json_tree.h"
@@ -21,7 +21,8 @@ struct parser {
 	char *key;    /* owned, waits for its value */
 	size_t after; /* where the last whole value ended */
 	struct loom_err *err;
-	bool failed; /* err says why */
+	bool finishing; /* yajl has seen the whole text */
+	bool failed;    /* err says why */
 };
 
 /* "line L, column C: reason" for a byte offset; columns count characters. */
@@ -87,7 +88,7 @@ static size_t offset_now(const struct parser *p)
 {
 	size_t n = yajl_get_bytes_consumed(p->yajl);
 
-	return n < p->len ? n : p->len;
+	return n < p->len && !p->finishing ? n : p->len;
 }
 
 static unsigned hex4(const char *s)
@@ -264,6 +265,16 @@ static const struct {
 	{ "comments", "comments are not allowed", AT_BYTE },
 };
 
+/* Where the text goes on after the last whole value. */
+static size_t next_token(const struct parser *p)
+{
+	size_t i = p->after;
+
+	while (i < p->len && p->text[i] && strchr(" \t\r\n", p->text[i]))
+		i++;
+	return i;
+}
+
 static size_t find_place(const struct parser *p, enum place place, size_t end)
 {
 	switch (place) {
@@ -272,17 +283,14 @@ static size_t find_place(const struct parser *p, enum place place, size_t end)
 	case AT_TOKEN:
 		return token_start(p, end);
 	case AT_NEXT: /* yajl has stepped back by the token's length without its quotes */
-		end = p->after;
-		while (end < p->len && strchr(" \t\r\n", p->text[end]))
-			end++;
-		return end;
+		return next_token(p);
 	case AT_BYTE:
 		break;
 	}
 	return end ? end - 1 : 0;
 }
 
-static void fail_yajl(struct parser *p, bool at_end)
+static void fail_yajl(struct parser *p)
 {
 	unsigned char *raw = yajl_get_error(p->yajl, 0, NULL, 0);
 	const char *text = raw ? (const char *)raw : "";
@@ -296,7 +304,7 @@ static void fail_yajl(struct parser *p, bool at_end)
 			break;
 		}
 	}
-	fail_at(p, find_place(p, place, at_end ? p->len : offset_now(p)), "%s", reason);
+	fail_at(p, find_place(p, place, offset_now(p)), "%s", reason);
 	if (raw)
 		yajl_free_error(p->yajl, raw);
 }
@@ -338,12 +346,14 @@ static void run(struct parser *p)
 	p->yajl = yajl_alloc(&callbacks, &memory, p);
 	loom_assert(p->yajl != NULL);
 	st = yajl_parse(p->yajl, (const unsigned char *)p->text, p->len);
-	if (st != yajl_status_ok) {
-		if (!p->failed)
-			fail_yajl(p, false);
-	} else if (yajl_complete_parse(p->yajl) != yajl_status_ok && !p->failed) {
-		fail_yajl(p, true);
+	if (st == yajl_status_ok) {
+		p->finishing = true;
+		st = yajl_complete_parse(p->yajl);
 	}
+	if (st != yajl_status_ok && !p->failed)
+		fail_yajl(p);
+	else if (!p->failed && next_token(p) < p->len) /* yajl overlooks a half token there */
+		fail_at(p, next_token(p), "data after the JSON value");
 	yajl_free(p->yajl);
 }
 

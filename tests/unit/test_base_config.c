@@ -133,7 +133,7 @@ static int load(const char *text, size_t len, struct loom_err *err, char path[32
 {
 	int fd, r;
 
-	strcpy(path, "/tmp/loom-test-conf-XXXXXX");
+	(void)snprintf(path, 32, "/tmp/loom-test-conf-XXXXXX");
 	fd = mkstemp(path);
 	ck_assert_int_ge(fd, 0);
 	ck_assert_int_eq(write(fd, text, len), (ssize_t)len);

@@ -159,7 +159,7 @@ START_TEST(one_write_per_line)
 		ck_assert_ptr_nonnull(
 			strstr(line, " msg=line thread=\"a thread of its own\" id=abc i="));
 	}
-	ck_assert_int_eq(lines, THREADS * LINES);
+	ck_assert_int_eq(lines, (intmax_t)THREADS * LINES);
 	(void)fclose(f);
 	(void)unlink(path);
 }

@@ -10,9 +10,7 @@
 
 static const struct {
 	const char *in;
-	int want_int;
-	int64_t value_int;
-	int want_uint;
+	int64_t want_int, value_int, want_uint;
 	uint64_t value_uint;
 } numbers[] = {
 	{ "0", OK, 0, OK, 0 },

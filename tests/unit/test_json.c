@@ -86,6 +86,10 @@ static const struct {
 	{ "{\"a\"=1}", "line 1, column 5: an illegal character" },
 	{ "1 2", "line 1, column 3: data after the JSON value" },
 	{ "{}\n\n{}", "line 3, column 1: data after the JSON value" },
+	{ "8\"", "line 1, column 2: data after the JSON value" },
+	{ "{}\n\"abc", "line 2, column 1: data after the JSON value" },
+	{ "[] tru", "line 1, column 4: data after the JSON value" },
+	{ "[] -", "line 1, column 4: data after the JSON value" },
 	{ "{}}", "line 1, column 3: data after the JSON value" },
 	{ "-", "line 1, column 1: a malformed number" },
 	{ "[1.]", "line 1, column 3: a malformed number" },
@@ -226,9 +230,8 @@ END_TEST
 
 static const struct {
 	const char *in;
-	bool is_int;
-	int64_t n;
-	int is_bool; /* -1: not one */
+	int64_t is_int, n;
+	int64_t is_bool; /* -1: not one */
 	const char *str;
 } scalars[] = {
 	{ "5", true, 5, -1, "5" },
