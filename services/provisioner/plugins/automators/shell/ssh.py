@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One node over the OpenSSH program, its host key pinned to what the provider said it is."""
+
+import base64
+import binascii
+import os
+import re
+import shlex
+import struct
+import subprocess
+import sys
+
+CONNECT_SECONDS = 10
+
+
+class Failure(Exception):
+    """The action failed; trying again may help."""
+
+
+class GiveUp(Failure):
+    """The action failed and trying again cannot help."""
+
+
+def _key_line(name, value):
+    """(type, base64) of a host key given as base64, with or without its type before it."""
+    blob = value.split()[-1] if len(value.split()) == 1 else value.split()[1]
+    try:
+        raw = base64.b64decode(blob, validate=True)
+        length = struct.unpack(">I", raw[:4])[0]
+        kind = raw[4:4 + length].decode("ascii")
+    except (ValueError, binascii.Error, struct.error):
+        raise GiveUp(f"the node's {name} host key is not a public key") from None
+    if not re.fullmatch(r"[a-z0-9@.-]+", kind):
+        raise GiveUp(f"the node's {name} host key is not a public key")
+    return kind, blob
+
+
+class Node:
+    """Where a task's node is and how to log in there."""
+
+    def __init__(self, task, scratch):
+        config = task["config"]
+        auth = config.get("ssh-auth") or {}
+        self.address = (config.get("ipaddresses") or {}).get("access_v4", "")
+        self.user = auth.get("user") or config.get("sshuser") or "root"
+        self.identity = auth.get("identityfile", "")
+        self.alias = f"loom-{task['nodeId']}"
+        self.known_hosts = os.path.join(scratch, "known_hosts")
+        self.client_log = os.path.join(scratch, "ssh.log")
+        if not re.fullmatch(r"[0-9A-Za-z.:-]+", self.address):
+            raise Failure("the node has no address yet (ipaddresses.access_v4)")
+        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_.-]*", self.user):
+            raise GiveUp(f"unusable login name {self.user!r}")
+        if not self.identity:
+            raise GiveUp("no key to log in with: the provider gave no ssh-auth.identityfile")
+        if not os.path.exists(self.identity):
+            raise Failure(f"the key to log in with is not on this host: {self.identity}")
+        self.kinds = self._pin(config.get("ssh_host_keys") or {})
+
+    def _pin(self, keys):
+        """Write the known-hosts file; the algorithms that it allows."""
+        lines, kinds = [], []
+        for name, value in sorted(keys.items()):
+            kind, blob = _key_line(name, str(value))
+            lines.append(f"{self.alias} {kind} {blob}\n")
+            kinds += ["rsa-sha2-512", "rsa-sha2-256"] if kind == "ssh-rsa" else [kind]
+        if not lines:
+            raise GiveUp("the node's host key is not known (ssh_host_keys): refusing to connect")
+        fd = os.open(self.known_hosts, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(fd, "w", encoding="ascii") as file:
+            file.writelines(lines)
+        return ",".join(kinds)
+
+    def _argv(self, command):
+        options = {
+            "BatchMode": "yes",
+            "StrictHostKeyChecking": "yes",
+            "UserKnownHostsFile": self.known_hosts,
+            "GlobalKnownHostsFile": "/dev/null",
+            "HostKeyAlias": self.alias,
+            "HostKeyAlgorithms": self.kinds,
+            "CheckHostIP": "no",
+            "UpdateHostKeys": "no",
+            "IdentitiesOnly": "yes",
+            "PreferredAuthentications": "publickey",
+            "ConnectTimeout": str(CONNECT_SECONDS),
+            "ConnectionAttempts": "3",
+            "ServerAliveInterval": "5",
+            "ServerAliveCountMax": "6",
+            "ForwardAgent": "no",
+            "LogLevel": "INFO",
+        }
+        argv = ["ssh", "-F", "/dev/null", "-T", "-a", "-x", "-E", self.client_log,
+                "-i", self.identity]
+        for name, value in options.items():
+            argv += ["-o", f"{name}={value}"]
+        become = "" if self.user == "root" else "sudo -n -- "
+        return [*argv, f"{self.user}@{self.address}", f"{become}sh -c {shlex.quote(command)}"]
+
+    def run(self, command, data):
+        """Run a shell command as root on the node with data on its input.
+
+        Its output goes to ours as it comes. The command's exit code; Failure when the
+        connection fails, GiveUp when whoever answers is not the node.
+        """
+        with open(self.client_log, "w", encoding="utf-8"):
+            pass
+        sys.stdout.flush()
+        try:
+            code = subprocess.run(self._argv(command), input=data, check=False,
+                                  stderr=subprocess.STDOUT).returncode
+        except FileNotFoundError:
+            raise GiveUp("the OpenSSH client is not installed on this host") from None
+        if code == 255 or code < 0:
+            self._explain(code)
+        return code
+
+    def _explain(self, code):
+        with open(self.client_log, encoding="utf-8", errors="replace") as file:
+            lines = [line.strip() for line in file if line.strip()]
+        text = "\n".join(lines)
+        if "HOST IDENTIFICATION HAS CHANGED" in text or "key verification failed" in text \
+                or "no matching host key type" in text:
+            raise GiveUp(f"{self.address} does not have the host key that the provider gave for "
+                         f"this node: refusing to connect")
+        why = lines[-1] if lines else f"ssh ended with code {code}"
+        raise Failure(f"no connection to {self.user}@{self.address}: {why}")

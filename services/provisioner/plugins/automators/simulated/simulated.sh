@@ -1,0 +1,1 @@
+../../providers/simulated/simulated.sh
