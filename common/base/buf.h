@@ -28,7 +28,7 @@ void buf_add(struct buf *b, const void *data, size_t n);
 void buf_adds(struct buf *b, const char *s);
 void buf_addc(struct buf *b, char c);
 void buf_addf(struct buf *b, const char *fmt, ...) LOOM_PRINTF(2, 3);
-void buf_drain(struct buf *b, size_t n); /* drops the first n bytes */
+void buf_drain(struct buf *b, size_t n);  /* drops the first n bytes */
 const char *buf_str(const struct buf *b); /* "" when empty */
 char *buf_take(struct buf *b);            /* returns owned, never NULL; b is empty after */
 

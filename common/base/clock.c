@@ -36,7 +36,7 @@ static const struct {
 	const char *suffix;
 	int64_t ms;
 } units[] = {
-	{"", 1}, {"ms", 1}, {"s", 1000}, {"m", 60000}, {"h", 3600000}, {"d", 86400000},
+	{ "", 1 }, { "ms", 1 }, { "s", 1000 }, { "m", 60000 }, { "h", 3600000 }, { "d", 86400000 },
 };
 
 int clock_parse_ms(const char *s, int64_t *ret_ms)

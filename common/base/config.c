@@ -18,7 +18,7 @@ static void *field(const struct config_table *t, const struct config_key *k)
 }
 
 static const struct config_key *find_key(const struct config_table *tables, const char *name,
-					 const struct config_table **ret_table)
+                                         const struct config_table **ret_table)
 {
 	for (const struct config_table *t = tables; t->keys; t++) {
 		for (const struct config_key *k = t->keys; k->name; k++) {
@@ -33,7 +33,7 @@ static const struct config_key *find_key(const struct config_table *tables, cons
 
 static bool parse_bool(const char *s, bool *ret)
 {
-	static const char *const words[] = {"false", "true", "no", "yes", "0", "1"};
+	static const char *const words[] = { "false", "true", "no", "yes", "0", "1" };
 
 	for (unsigned i = 0; i < LOOM_COUNT(words); i++) {
 		if (str_ieq(s, words[i])) {
@@ -67,8 +67,8 @@ static char *store_number(const struct config_key *k, const char *value, int64_t
 
 	if (r == -EINVAL)
 		return loom_asprintf(duration ? "\"%s\" is not a duration (250ms, 5s, 3m, 2h, 7d)"
-					      : "\"%s\" is not a whole number",
-				     value);
+		                              : "\"%s\" is not a whole number",
+		                     value);
 	if (r || (bounded && (n < k->min || n > k->max))) {
 		int64_t min = bounded ? k->min : (duration ? 0 : INT64_MIN);
 		int64_t max = bounded ? k->max : INT64_MAX;
@@ -124,7 +124,7 @@ int config_defaults(const struct config_table *tables, struct loom_err *err)
 }
 
 int config_set(const struct config_table *tables, const char *key, const char *value,
-	       struct loom_err *err)
+               struct loom_err *err)
 {
 	const struct config_table *t;
 	const struct config_key *k = find_key(tables, key, &t);
@@ -154,7 +154,7 @@ static char *trim(char *s)
 }
 
 static int load_line(const struct config_table *tables, char *line, size_t len,
-		     struct loom_err *err)
+                     struct loom_err *err)
 {
 	char *key, *equals;
 
@@ -172,7 +172,7 @@ static int load_line(const struct config_table *tables, char *line, size_t len,
 
 int config_load_file(const struct config_table *tables, const char *path, struct loom_err *err)
 {
-	struct loom_err why = {0};
+	struct loom_err why = { 0 };
 	FILE *f = fopen(path, "re");
 	unsigned number = 0;
 	char *line = NULL;
@@ -266,7 +266,7 @@ void config_print(const struct config_table *tables, FILE *f)
 			bool masked = (k->flags & CFG_SECRET) && *text;
 
 			(void)fprintf(f, "%s =%s%s\n", k->name, *text ? " " : "",
-				      masked ? MASK : text);
+			              masked ? MASK : text);
 		}
 	}
 }
@@ -274,7 +274,8 @@ void config_print(const struct config_table *tables, FILE *f)
 static char *flag_text(const struct config_key *k)
 {
 	static const char *const kinds[] = {
-		[CFG_STR] = "TEXT", [CFG_INT] = "N", [CFG_DURATION] = "TIME", [CFG_BOOL] = "BOOL"};
+		[CFG_STR] = "TEXT", [CFG_INT] = "N", [CFG_DURATION] = "TIME", [CFG_BOOL] = "BOOL"
+	};
 	char *text = loom_asprintf("--%s=", k->name);
 	char *full;
 

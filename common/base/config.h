@@ -30,7 +30,7 @@ struct config_key {
 	const char *name; /* file key "db_host"; environment LOOM_DB_HOST; flag --db-host */
 	enum config_type type;
 	size_t offset;
-	const char *def; /* in text */
+	const char *def;  /* in text */
 	int64_t min, max; /* both 0: no limits */
 	unsigned flags;
 	const char *doc;

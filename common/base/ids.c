@@ -66,7 +66,7 @@ int id_parse_job(const char *s, struct task_ref *ret)
 
 	if (parse_numbers(s, n, 2))
 		return -EINVAL;
-	*ret = (struct task_ref){.cluster = n[0], .job = n[1]};
+	*ret = (struct task_ref){ .cluster = n[0], .job = n[1] };
 	return 0;
 }
 
@@ -76,7 +76,7 @@ int id_parse_task(const char *s, struct task_ref *ret)
 
 	if (parse_numbers(s, n, 3))
 		return -EINVAL;
-	*ret = (struct task_ref){.cluster = n[0], .job = n[1], .task = n[2]};
+	*ret = (struct task_ref){ .cluster = n[0], .job = n[1], .task = n[2] };
 	return 0;
 }
 
@@ -100,7 +100,7 @@ void id_random_hex(char *out, size_t bytes)
 
 void id_uuid(char out[37])
 {
-	static const unsigned groups[] = {8, 4, 4, 4, 12};
+	static const unsigned groups[] = { 8, 4, 4, 4, 12 };
 	char hex[33];
 	const char *p = hex;
 	char *q = out;

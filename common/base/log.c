@@ -20,9 +20,9 @@ static struct {
 	_Atomic int level;
 	_Atomic bool json;
 	_Atomic int fd;
-} state = {.service = "loom", .level = LOG_LV_INFO, .fd = STDERR_FILENO};
+} state = { .service = "loom", .level = LOG_LV_INFO, .fd = STDERR_FILENO };
 
-static const char *const level_names[] = {"debug", "info", "warn", "error"};
+static const char *const level_names[] = { "debug", "info", "warn", "error" };
 
 struct line {
 	char *out;
@@ -135,7 +135,7 @@ static bool line_key(struct line *l, const char *key)
 	if (l->cut)
 		return false;
 	n = snprintf(text, sizeof(text),
-		     l->json ? "%s\"%s\":" : "%s%s=", l->first ? "" : (l->json ? "," : " "), key);
+	             l->json ? "%s\"%s\":" : "%s%s=", l->first ? "" : (l->json ? "," : " "), key);
 	if (n < 0 || (size_t)n >= sizeof(text) || l->len + (size_t)n + 1 + LOG_TAIL > l->size) {
 		l->cut = true;
 		return false;
@@ -164,9 +164,11 @@ static void line_field_int(struct line *l, const char *key, int64_t value)
 }
 
 int log_render(char *out, unsigned size, enum log_level lv, const char *msg,
-	       const struct log_field *fields)
+               const struct log_field *fields)
 {
-	struct line l = {.out = out, .size = size, .json = atomic_load(&state.json), .first = true};
+	struct line l = {
+		.out = out, .size = size, .json = atomic_load(&state.json), .first = true
+	};
 	char ts[32];
 
 	if (size < LOG_TAIL + 1) {

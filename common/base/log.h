@@ -33,20 +33,21 @@ bool log_level_parse(const char *s, enum log_level *ret);
 void log_set_fd(int fd); /* default 2; tests capture here */
 bool log_on(enum log_level lv);
 void log_write(enum log_level lv, const char *msg, const struct log_field *fields);
-/* Renders a line without its newline; for tests and for log_write itself. Returns its length, at most
- * size - 1. What does not fit is left out, a value cut at a character: the line stays well-formed. */
+/* Renders a line without its newline; for tests and for log_write itself. Returns its length, at
+ * most size - 1. What does not fit is left out, a value cut at a character: the line stays
+ * well-formed. */
 int log_render(char *out, unsigned size, enum log_level lv, const char *msg,
                const struct log_field *fields);
 
-#define LOG_AT(lv, msg, ...)                                                                     \
-	do {                                                                                     \
-		if (log_on(lv))                                                                  \
-			log_write(lv, msg,                                                       \
-			          (const struct log_field[]){ __VA_ARGS__ __VA_OPT__(, ) { 0 } });  \
+#define LOG_AT(lv, msg, ...)                                                                      \
+	do {                                                                                      \
+		if (log_on(lv))                                                                   \
+			log_write(lv, msg,                                                        \
+			          (const struct log_field[]){ __VA_ARGS__ __VA_OPT__(, ){ 0 } }); \
 	} while (0)
 #define log_debug(...) LOG_AT(LOG_LV_DEBUG, __VA_ARGS__)
-#define log_info(...) LOG_AT(LOG_LV_INFO, __VA_ARGS__)
-#define log_warn(...) LOG_AT(LOG_LV_WARN, __VA_ARGS__)
+#define log_info(...)  LOG_AT(LOG_LV_INFO, __VA_ARGS__)
+#define log_warn(...)  LOG_AT(LOG_LV_WARN, __VA_ARGS__)
 #define log_error(...) LOG_AT(LOG_LV_ERROR, __VA_ARGS__)
 
 #endif

@@ -57,11 +57,11 @@ static uint64_t hash_string(const char *s)
 {
 	size_t n = strlen(s), left = n;
 	uint64_t m, v[4] = {
-			    hash_key[0] ^ 0x736f6d6570736575u,
-			    hash_key[1] ^ 0x646f72616e646f6du,
-			    hash_key[0] ^ 0x6c7967656e657261u,
-			    hash_key[1] ^ 0x7465646279746573u,
-		    };
+		hash_key[0] ^ 0x736f6d6570736575u,
+		hash_key[1] ^ 0x646f72616e646f6du,
+		hash_key[0] ^ 0x6c7967656e657261u,
+		hash_key[1] ^ 0x7465646279746573u,
+	};
 
 	for (; left >= 8; left -= 8, s += 8) {
 		memcpy(&m, s, 8);
@@ -169,7 +169,8 @@ void map_set(struct map *m, const char *key, void *value)
 	}
 	if (m->used == m->cap)
 		rebuild(m);
-	m->entries[m->used] = (struct entry){.key = loom_strdup(key), .value = value, .hash = hash};
+	m->entries[m->used] =
+		(struct entry){ .key = loom_strdup(key), .value = value, .hash = hash };
 	slot_put(m, m->used);
 	m->used++;
 	m->live++;
@@ -192,7 +193,7 @@ bool map_del(struct map *m, const char *key)
 		return false;
 	old_key = e->key;
 	old = e->value;
-	*e = (struct entry){0};
+	*e = (struct entry){ 0 };
 	m->live--;
 	if (m->free_value)
 		m->free_value(old);

@@ -15,7 +15,7 @@ struct map;
 struct map *map_create(void (*free_value)(void *));
 void map_destroy(struct map *m);
 void map_set(struct map *m, const char *key, void *value); /* replaces, freeing the old value */
-void *map_get(const struct map *m, const char *key);	   /* NULL if absent */
+void *map_get(const struct map *m, const char *key);       /* NULL if absent */
 bool map_del(struct map *m, const char *key);
 size_t map_count(const struct map *m);
 /* Walk: for (size_t it = 0; map_next(m, &it, &key, &value);) ; deleting the current key is allowed

@@ -11,17 +11,18 @@
 #include <stdarg.h>
 #include <stddef.h>
 
-#define LOOM_CLEANUP(fn) __attribute__((cleanup(fn##_p)))
-#define LOOM_MUST_CHECK __attribute__((warn_unused_result))
+#define LOOM_CLEANUP(fn)        __attribute__((cleanup(fn##_p)))
+#define LOOM_MUST_CHECK         __attribute__((warn_unused_result))
 #define LOOM_PRINTF(fmt, first) __attribute__((format(printf, fmt, first)))
-#define LOOM_UNUSED __attribute__((unused))
-#define LOOM_COUNT(a) (sizeof(a) / sizeof((a)[0]))
+#define LOOM_UNUSED             __attribute__((unused))
+#define LOOM_COUNT(a)           (sizeof(a) / sizeof((a)[0]))
 
-/* Defines x_destroy_p() for LOOM_CLEANUP(x_destroy), where x_destroy() takes a pointer, NULL too. */
-#define LOOM_DEFINE_CLEANUP(type, fn)                                                            \
-	static inline void fn##_p(type *p)                                                       \
-	{                                                                                        \
-		fn(*p);                                                                          \
+/* Defines x_destroy_p() for LOOM_CLEANUP(x_destroy), where x_destroy() takes a pointer, NULL too.
+ */
+#define LOOM_DEFINE_CLEANUP(type, fn)      \
+	static inline void fn##_p(type *p) \
+	{                                  \
+		fn(*p);                    \
 	}
 
 void *loom_malloc(size_t n);
@@ -35,11 +36,11 @@ void loom_free(void *p);
 void loom_close(int fd); /* negative is ignored, errno kept */
 
 /* Hands over ownership out of a LOOM_CLEANUP variable. */
-#define loom_take(p)                                                                             \
-	__extension__({                                                                          \
-		__typeof__(p) taken_ = (p);                                                      \
-		(p) = NULL;                                                                      \
-		taken_;                                                                          \
+#define loom_take(p)                        \
+	__extension__({                     \
+		__typeof__(p) taken_ = (p); \
+		(p) = NULL;                 \
+		taken_;                     \
 	})
 
 /* Stays on in release builds: prints the place and aborts. No side effects in x. */
@@ -56,6 +57,6 @@ static inline void loom_close_p(int *fd)
 	loom_close(*fd);
 }
 #define LOOM_CLEANUP_STR __attribute__((cleanup(loom_free_str_p)))
-#define LOOM_CLEANUP_FD __attribute__((cleanup(loom_close_p)))
+#define LOOM_CLEANUP_FD  __attribute__((cleanup(loom_close_p)))
 
 #endif

@@ -14,7 +14,7 @@ static const int64_t bounds_ms[METRIC_BUCKETS - 1] = {
 
 static const char *const bounds_text[METRIC_BUCKETS] = {
 	"0.001", "0.002", "0.005", "0.01", "0.025", "0.05", "0.1",
-	"0.25",	 "0.5",	  "1",	   "2.5",  "5",	    "10",   "+Inf",
+	"0.25",  "0.5",   "1",     "2.5",  "5",     "10",   "+Inf",
 };
 
 /* Filled at start-up, only read after. */
@@ -117,7 +117,7 @@ static void write_histogram(const struct metric *m, const struct split *s, struc
 	for (size_t i = 0; i < METRIC_BUCKETS; i++) {
 		count += atomic_load_explicit(&m->buckets[i], memory_order_relaxed);
 		buf_addf(out, "%s_bucket{%s%sle=\"%s\"} %" PRId64 "\n", s->family, s->labels,
-			 *s->labels ? "," : "", bounds_text[i], count);
+		         *s->labels ? "," : "", bounds_text[i], count);
 	}
 	sum = atomic_load_explicit(&m->value, memory_order_relaxed);
 	buf_addf(out, "%s_sum", s->family);

@@ -100,7 +100,7 @@ bool str_is_name(const char *s)
 	for (; s[n]; n++) {
 		char c = s[n];
 		bool ok = (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') ||
-			  (c >= 'a' && c <= 'z') || c == '_' || c == '.' || c == '-';
+		          (c >= 'a' && c <= 'z') || c == '_' || c == '.' || c == '-';
 
 		if (!ok || n >= NAME_MAX_LEN)
 			return false;
@@ -189,7 +189,7 @@ void strs_fini(struct strs *l)
 	for (size_t i = 0; i < l->n; i++)
 		loom_free(l->v[i]);
 	loom_free(l->v);
-	*l = (struct strs){0};
+	*l = (struct strs){ 0 };
 }
 
 char *strs_join(const struct strs *l, const char *sep)

@@ -28,7 +28,7 @@ LOOM_MUST_CHECK int json_parse(const char *text, size_t len, size_t max_bytes, s
                                struct loom_err *err);
 LOOM_MUST_CHECK int json_parse_str(const char *text, struct json **ret, struct loom_err *err);
 void json_free(struct json *v);
-struct json *json_copy(const struct json *v); /* NULL gives NULL */
+struct json *json_copy(const struct json *v);                /* NULL gives NULL */
 bool json_equal(const struct json *a, const struct json *b); /* member order ignored */
 
 enum json_type json_type(const struct json *v); /* NULL pointer reads as JSON_NULL */
@@ -36,8 +36,9 @@ bool json_is(const struct json *v, enum json_type t);
 const char *json_type_name(enum json_type t);
 
 /* Reading. A NULL pointer is an absent value everywhere; an explicit null reads as absent too. */
-const char *json_str(const struct json *v); /* text of a string or number, "true"/"false"; else NULL */
-size_t json_str_len(const struct json *v);  /* may contain NULs: longer than strlen then */
+const char *json_str(
+	const struct json *v); /* text of a string or number, "true"/"false"; else NULL */
+size_t json_str_len(const struct json *v);         /* may contain NULs: longer than strlen then */
 bool json_int(const struct json *v, int64_t *ret); /* whole number ("5.0" too) or digit string */
 bool json_bool(const struct json *v, bool *ret);   /* true/false or "true"/"false" */
 size_t json_len(const struct json *v);             /* array elements or object members, else 0 */
@@ -60,8 +61,9 @@ struct json *json_new_str(const char *s);       /* NULL gives NULL */
 struct json *json_new_strn(const char *s, size_t n);
 struct json *json_new_arr(void);
 struct json *json_new_obj(void);
-struct json *json_push(struct json *arr, struct json *v);                  /* returns arr */
-struct json *json_set(struct json *obj, const char *key, struct json *v); /* replaces; returns obj */
+struct json *json_push(struct json *arr, struct json *v); /* returns arr */
+struct json *json_set(struct json *obj, const char *key,
+                      struct json *v); /* replaces; returns obj */
 struct json *json_set_str(struct json *obj, const char *key, const char *s);
 struct json *json_set_int(struct json *obj, const char *key, int64_t n);
 struct json *json_set_bool(struct json *obj, const char *key, bool b);
@@ -70,7 +72,7 @@ void json_del(struct json *obj, const char *key);
 /* Writing: compact, UTF-8 checked (invalid bytes become U+FFFD), control characters escaped. */
 void json_write(const struct json *v, struct buf *out);
 void json_write_str(const char *s, size_t n, struct buf *out); /* one quoted string */
-char *json_text(const struct json *v); /* returns owned */
+char *json_text(const struct json *v);                         /* returns owned */
 
 LOOM_DEFINE_CLEANUP(struct json *, json_free)
 

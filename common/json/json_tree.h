@@ -16,7 +16,7 @@ struct json {
 		};
 		struct { /* array, object */
 			struct json **v;
-			char **keys;	   /* object only */
+			char **keys;       /* object only */
 			struct map *index; /* key to value, borrowed; only for many members */
 			size_t n, cap;
 		};
