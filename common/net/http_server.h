@@ -68,7 +68,9 @@ struct loop *http_loop(const struct http_req *req);
 void http_set_data(struct http_req *req, void *data, void (*free_data)(void *)); /* e.g. identity */
 void *http_data(const struct http_req *req);
 
-/* Parses the body as JSON: 0, or has answered 400 (text/plain unless problem) and returns 400. */
+/* Parses the body as JSON: 0, or has answered 400 and returns 400, with err (may be NULL) filled.
+ * The answer is text/plain, or a problem document after http_want_problem(). */
+void http_want_problem(struct http_req *req);
 LOOM_MUST_CHECK int http_body_json(struct http_req *req, struct json **ret, struct loom_err *err);
 
 void http_reply_header(struct http_req *req, const char *name, const char *value); /* before reply */

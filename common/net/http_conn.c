@@ -1,0 +1,334 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Each connection's bufferevent is made here, with a callback on its input buffer that runs when
+ * bytes arrive and before evhttp reads them.  The guard looks at them first; from the first byte
+ * it refuses on, they are cut off, so that evhttp never sees them.  Requests ahead of that one are
+ * answered as usual; then the refusal is written and the connection closed.
+ *
+ * evhttp tells nobody about a new connection, but it is the argument of the bufferevent's
+ * callbacks, so that a one-shot event right after the accept finds it ("adoption").
+ */
+#include "common/net/http_internal.h"
+
+#include "common/base/clock.h"
+#include "common/base/log.h"
+
+#include <errno.h>
+#include <event2/buffer.h>
+#include <event2/bufferevent.h>
+#include <event2/event.h>
+#include <event2/http.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define MAX_HEADERS   100
+#define MAX_LINGERING 256
+#define LINGER_MS     2000
+#define LINGER_BYTES  (1u << 20)
+
+/* ---- lingering: lets the peer read a refusal before the kernel resets the connection ----------
+ */
+
+struct lingerer {
+	struct http_server *server;
+	struct lingerer *prev, *next;
+	struct event *ev;
+	int fd;
+	int64_t until_ms;
+	size_t eaten;
+};
+
+static void linger_free(struct lingerer *g)
+{
+	struct http_server *s = g->server;
+	if (g->prev)
+		g->prev->next = g->next;
+	else
+		s->lingers = g->next;
+	if (g->next)
+		g->next->prev = g->prev;
+	s->lingering--;
+	event_free(g->ev);
+	loom_close(g->fd);
+	loom_free(g);
+}
+
+static void on_linger(evutil_socket_t fd, short what, void *arg)
+{
+	struct lingerer *g = arg;
+	char scrap[16384];
+	ssize_t n = what & EV_TIMEOUT ? 0 : read(fd, scrap, sizeof(scrap));
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (n > 0)
+		g->eaten += (size_t)n;
+	if (n <= 0 || g->eaten > LINGER_BYTES || clock_mono_ms() > g->until_ms)
+		linger_free(g);
+}
+
+static void linger_start(struct http_server *s, int fd)
+{
+	if (s->lingering >= MAX_LINGERING) {
+		loom_close(fd);
+		return;
+	}
+	struct lingerer *g = loom_calloc(1, sizeof(*g));
+	struct timeval tv = { .tv_sec = LINGER_MS / 1000 };
+	g->server = s;
+	g->fd = fd;
+	g->until_ms = clock_mono_ms() + LINGER_MS;
+	g->next = s->lingers;
+	if (g->next)
+		g->next->prev = g;
+	s->lingers = g;
+	s->lingering++;
+	g->ev = event_new(loop_base(s->loop), fd, EV_READ | EV_PERSIST, on_linger, g);
+	loom_assert(g->ev);
+	if (event_add(g->ev, &tv) != 0)
+		linger_free(g);
+}
+
+void lingers_close(struct http_server *s)
+{
+	while (s->lingers)
+		linger_free(s->lingers);
+}
+
+/* ---- refusing -------------------------------------------------------------------------------- */
+
+static void send_refusal(struct server_conn *c)
+{
+	char text[512];
+	int n = snprintf(text, sizeof(text),
+	                 "HTTP/1.1 %d %s\r\nContent-Type: text/plain; charset=utf-8\r\n"
+	                 "Content-Length: %zu\r\n%sConnection: close\r\n\r\n%s\n",
+	                 c->refused, http_reason(c->refused), strlen(c->reason) + 1,
+	                 c->refused == 503 ? "Retry-After: 1\r\n" : "", c->reason);
+	loom_assert(n > 0 && (size_t)n < sizeof(text));
+	/* A fresh socket buffer has room for this; when it has not, the peer does not read anyway.
+	 */
+	if (send(c->fd, text, (size_t)n, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+		log_debug("refusal not sent", LOG_S("error", strerrordesc_np(errno)));
+}
+
+static void conn_refuse(struct server_conn *c)
+{
+	struct http_server *s = c->server;
+	log_debug("request refused", LOG_I("status", c->refused), LOG_S("reason", c->reason));
+	metric_add(&http_server_metrics[M_REFUSED], 1);
+	int fd = -1;
+	if (!evbuffer_get_length(bufferevent_get_output(c->bev))) {
+		send_refusal(c);
+		fd = fcntl(c->fd, F_DUPFD_CLOEXEC, 0);
+	}
+	conn_close(c);
+	if (fd >= 0)
+		linger_start(s, fd);
+}
+
+static void mark_refused(struct server_conn *c, int status, const char *reason)
+{
+	if (!c->refused) {
+		c->refused = status;
+		c->reason = reason;
+	}
+	conn_kick(c);
+}
+
+/* Cuts off all but the first `keep` bytes. */
+static void cut_input(struct server_conn *c, struct evbuffer *in, size_t keep)
+{
+	struct evbuffer *kept = evbuffer_new();
+	loom_assert(kept);
+	c->muted = true;
+	evbuffer_remove_buffer(in, kept, keep);
+	evbuffer_drain(in, evbuffer_get_length(in));
+	evbuffer_add_buffer(in, kept);
+	c->muted = false;
+	evbuffer_free(kept);
+}
+
+/* Shows the guard the last `added` bytes; false if libevent did not give them all. */
+static bool feed_guard(struct server_conn *c, struct evbuffer *in, size_t added)
+{
+	struct evbuffer_ptr at;
+	struct evbuffer_iovec v[16];
+	if (evbuffer_ptr_set(in, &at, evbuffer_get_length(in) - added, EVBUFFER_PTR_SET) != 0)
+		return false;
+	while (added && !c->guard.status) {
+		int n = evbuffer_peek(in, (ev_ssize_t)added, &at, v, LOOM_COUNT(v));
+		size_t step = 0;
+		for (int i = 0; i < n && i < (int)LOOM_COUNT(v) && step < added; i++) {
+			size_t take = v[i].iov_len < added - step ? v[i].iov_len : added - step;
+			http_guard_feed(&c->guard, v[i].iov_base, take);
+			step += take;
+		}
+		added -= step;
+		if (!step || (added && evbuffer_ptr_set(in, &at, step, EVBUFFER_PTR_ADD) != 0))
+			return false;
+	}
+	return true;
+}
+
+static void on_input(struct evbuffer *in, const struct evbuffer_cb_info *info, void *arg)
+{
+	struct server_conn *c = arg;
+	size_t len = evbuffer_get_length(in), added = info->n_added;
+	if (c->muted || !added || added > len)
+		return;
+	if (c->refused) {
+		cut_input(c, in, len - added);
+		return;
+	}
+	c->received += added;
+	if (!feed_guard(c, in, added) && !c->guard.status)
+		http_guard_refuse(&c->guard, 500, "input lost");
+	if (!c->guard.status)
+		return;
+	/* What belongs to requests that the guard has let through whole stays for evhttp. */
+	uint64_t first = c->received - len;
+	cut_input(c, in, c->guard.start > first ? (size_t)(c->guard.start - first) : 0);
+	mark_refused(c, c->guard.status, c->guard.reason);
+}
+
+/* ---- life ------------------------------------------------------------------------------------ */
+
+static void conn_free(struct server_conn *c)
+{
+	struct http_server *s = c->server;
+	if (c->evcon) {
+		s->by_fd[c->fd] = NULL;
+		s->conns--;
+		metric_add(&http_server_metrics[M_CONNS], -1);
+	}
+	evbuffer_remove_cb_entry(bufferevent_get_input(c->bev), c->watch);
+	event_free(c->kick);
+	loom_free(c);
+}
+
+/* evhttp is about to free the connection, for whatever reason. */
+static void on_evcon_close(struct evhttp_connection *evcon, void *arg)
+{
+	(void)evcon;
+	struct server_conn *c = arg;
+	struct http_req *r = c->req;
+	c->req = NULL;
+	conn_free(c);
+	if (r)
+		req_gone(r);
+}
+
+void conn_close(struct server_conn *c)
+{
+	evhttp_connection_free(c->evcon);
+}
+
+static void remember(struct http_server *s, struct server_conn *c)
+{
+	size_t need = (size_t)c->fd + 1;
+	if (need > s->by_fd_size) {
+		size_t size = need * 2;
+		s->by_fd = loom_realloc(s->by_fd, size * sizeof(struct server_conn *));
+		memset(s->by_fd + s->by_fd_size, 0,
+		       (size - s->by_fd_size) * sizeof(struct server_conn *));
+		s->by_fd_size = size;
+	}
+	s->by_fd[c->fd] = c;
+}
+
+/* false: evhttp has given the connection up already, and c is freed. */
+static bool adopt(struct server_conn *c)
+{
+	struct http_server *s = c->server;
+	struct bufferevent *bev = c->bev;
+	void *evcon = NULL;
+	bufferevent_getcb(bev, NULL, NULL, NULL, &evcon);
+	c->fd = bufferevent_getfd(bev);
+	if (!evcon || c->fd < 0) {
+		conn_free(c);
+		bufferevent_decref(bev);
+		return false;
+	}
+	c->evcon = evcon;
+	bufferevent_decref(bev);
+	evhttp_connection_set_closecb(c->evcon, on_evcon_close, c);
+	int one = 1;
+	if (setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)) != 0)
+		log_debug("no TCP_NODELAY", LOG_S("error", strerrordesc_np(errno)));
+	remember(s, c);
+	s->conns++;
+	metric_add(&http_server_metrics[M_CONNS], 1);
+	if (s->conns > s->limits.max_conns)
+		mark_refused(c, 503, "too many connections");
+	return true;
+}
+
+static void on_kick(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	struct server_conn *c = arg;
+	if (!c->evcon && !adopt(c))
+		return;
+	if (c->kill || (c->refused && c->req && c->req->streaming))
+		conn_close(c);
+	else if (c->refused && c->guard.complete <= c->done)
+		conn_refuse(c);
+}
+
+void conn_kick(struct server_conn *c)
+{
+	event_active(c->kick, 0, 0);
+}
+
+void conn_request_done(struct evhttp_request *ev, void *arg)
+{
+	(void)ev;
+	struct server_conn *c = arg;
+	c->done++;
+	if (c->refused)
+		conn_kick(c);
+}
+
+struct server_conn *conn_of(struct http_server *s, struct evhttp_request *ev)
+{
+	struct evhttp_connection *evcon = evhttp_request_get_connection(ev);
+	int fd = bufferevent_getfd(evhttp_connection_get_bufferevent(evcon));
+	loom_assert(fd >= 0 && (size_t)fd < s->by_fd_size);
+	struct server_conn *c = s->by_fd[fd];
+	loom_assert(c && c->evcon == evcon);
+	return c;
+}
+
+static struct bufferevent *on_new_connection(struct event_base *base, void *arg)
+{
+	struct http_server *s = arg;
+	struct bufferevent *bev = bufferevent_socket_new(base, -1, BEV_OPT_CLOSE_ON_FREE);
+	if (!bev)
+		return NULL;
+	struct server_conn *c = loom_calloc(1, sizeof(*c));
+	struct http_guard_limits limits = { .max_head = s->limits.max_head,
+		                            .max_headers = MAX_HEADERS,
+		                            .max_body = s->limits.max_body };
+	c->server = s;
+	c->bev = bev;
+	c->fd = -1;
+	http_guard_init(&c->guard, &limits);
+	/* evhttp waits for a whole body in this buffer; beyond that, the peer has to wait. */
+	bufferevent_setwatermark(bev, EV_READ, 0, s->limits.max_head + s->limits.max_body + 65536);
+	c->watch = evbuffer_add_cb(bufferevent_get_input(bev), on_input, c);
+	c->kick = event_new(base, -1, 0, on_kick, c);
+	loom_assert(c->watch && c->kick);
+	bufferevent_incref(bev); /* until adopted */
+	conn_kick(c);
+	return bev;
+}
+
+void conn_setup(struct http_server *s)
+{
+	evhttp_set_bevcb(s->http, on_new_connection, s);
+}

@@ -1,0 +1,450 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One state per place in the grammar, one small function per state, one byte at a time. */
+#include "common/net/http_guard.h"
+
+#include "common/base/mem.h"
+
+#include <string.h>
+#include <strings.h>
+
+enum state {
+	S_METHOD,
+	S_TARGET,
+	S_VERSION,
+	S_VERSION_LF,
+	S_LINE, /* first byte of a header line, or the CR of the empty one */
+	S_NAME,
+	S_VALUE,
+	S_VALUE_LF,
+	S_HEAD_LF,
+	S_BODY,
+	S_SIZE,
+	S_SIZE_LF,
+	S_CHUNK,
+	S_CHUNK_CR,
+	S_CHUNK_LF,
+	S_LAST_CR,
+	S_LAST_LF,
+};
+
+enum field { F_OTHER, F_HOST, F_LENGTH, F_CODING, F_EXPECT };
+
+#define CHUNK_DIGITS  8
+#define LENGTH_DIGITS 18
+
+int http_guard_refuse(struct http_guard *g, int status, const char *reason)
+{
+	g->status = status;
+	g->reason = reason;
+	return status;
+}
+
+static bool is_digit(unsigned char c)
+{
+	return c >= '0' && c <= '9';
+}
+
+static bool is_alnum(unsigned char c)
+{
+	return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+static bool is_token(unsigned char c) /* RFC 9110 tchar */
+{
+	return is_alnum(c) || (c && strchr("!#$%&'*+-.^_`|~", c));
+}
+
+static void word_add(struct http_guard *g, unsigned char c)
+{
+	/* One past the end marks a word that is longer than any we look for. */
+	if (g->word_len < sizeof(g->word) - 1)
+		g->word[g->word_len] = (char)c;
+	if (g->word_len < sizeof(g->word))
+		g->word_len++;
+}
+
+static bool word_is(struct http_guard *g, const char *s)
+{
+	return g->word_len == strlen(s) && memcmp(g->word, s, g->word_len) == 0;
+}
+
+static bool word_is_name(struct http_guard *g, const char *s)
+{
+	return g->word_len == strlen(s) && strncasecmp(g->word, s, g->word_len) == 0;
+}
+
+static bool value_is(struct http_guard *g, const char *s)
+{
+	return g->value_len == strlen(s) && strncasecmp(g->value, s, g->value_len) == 0;
+}
+
+static void begin(struct http_guard *g)
+{
+	g->state = S_METHOD;
+	g->start = g->fed;
+	g->head = g->headers = 0;
+	g->v11 = g->host = g->length = g->chunked = false;
+	g->left = g->body = 0;
+	g->word_len = g->value_len = 0;
+}
+
+static int finish(struct http_guard *g)
+{
+	g->complete++;
+	begin(g);
+	return 0;
+}
+
+/* ---- request line ---------------------------------------------------------------------------- */
+
+static int on_method(struct http_guard *g, unsigned char c)
+{
+	static const char *const known[] = { "GET",    "HEAD",    "POST", "PUT",
+		                             "DELETE", "OPTIONS", "PATCH" };
+	if (is_token(c)) {
+		word_add(g, c);
+		return 0;
+	}
+	if (c != ' ' || !g->word_len)
+		return http_guard_refuse(g, 400, "malformed request line");
+	for (size_t i = 0; i < LOOM_COUNT(known); i++) {
+		if (word_is(g, known[i])) {
+			g->state = S_TARGET;
+			g->word_len = 0;
+			return 0;
+		}
+	}
+	return http_guard_refuse(g, 501, "method not implemented");
+}
+
+static int on_target(struct http_guard *g, unsigned char c)
+{
+	if (!g->word_len) {
+		if (c != '/')
+			return http_guard_refuse(g, 400, "the request target must be a path");
+		word_add(g, c);
+		return 0;
+	}
+	if (c == ' ') {
+		g->state = S_VERSION;
+		g->word_len = 0;
+		return 0;
+	}
+	if (c <= ' ' || c >= 0x7f || c == '#')
+		return http_guard_refuse(g, 400, "illegal character in the request target");
+	return 0;
+}
+
+static bool word_is_version(const struct http_guard *g)
+{
+	if (g->word_len < 6 || memcmp(g->word, "HTTP/", 5) != 0)
+		return false;
+	for (size_t i = 5; i < g->word_len && i < sizeof(g->word) - 1; i++)
+		if (!is_digit((unsigned char)g->word[i]) && g->word[i] != '.')
+			return false;
+	return true;
+}
+
+static int on_version(struct http_guard *g, unsigned char c)
+{
+	if (c != '\r') {
+		if (c == '\n')
+			return http_guard_refuse(g, 400, "line ended by a bare line feed");
+		if (c <= ' ' || c >= 0x7f)
+			return http_guard_refuse(g, 400, "malformed request line");
+		word_add(g, c);
+		return 0;
+	}
+	if (word_is(g, "HTTP/1.1"))
+		g->v11 = true;
+	else if (!word_is(g, "HTTP/1.0"))
+		return word_is_version(g) ? http_guard_refuse(g, 505, "HTTP version not supported")
+		                          : http_guard_refuse(g, 400, "malformed HTTP version");
+	g->state = S_VERSION_LF;
+	return 0;
+}
+
+static int expect_lf(struct http_guard *g, unsigned char c, int next)
+{
+	if (c != '\n')
+		return http_guard_refuse(g, 400, "carriage return without line feed");
+	g->state = next;
+	return 0;
+}
+
+/* ---- headers --------------------------------------------------------------------------------- */
+
+static int on_line(struct http_guard *g, unsigned char c)
+{
+	if (c == '\r') {
+		g->state = S_HEAD_LF;
+		return 0;
+	}
+	if (c == '\n')
+		return http_guard_refuse(g, 400, "line ended by a bare line feed");
+	if (c == ' ' || c == '\t')
+		return http_guard_refuse(g, 400, "folded header line");
+	if (!is_token(c))
+		return http_guard_refuse(g, 400, "illegal header name");
+	if (++g->headers > g->limits.max_headers)
+		return http_guard_refuse(g, 431, "too many headers");
+	g->state = S_NAME;
+	g->word_len = 0;
+	word_add(g, c);
+	return 0;
+}
+
+static enum field field_of(struct http_guard *g)
+{
+	if (word_is_name(g, "Host"))
+		return F_HOST;
+	if (word_is_name(g, "Content-Length"))
+		return F_LENGTH;
+	if (word_is_name(g, "Transfer-Encoding"))
+		return F_CODING;
+	if (word_is_name(g, "Expect"))
+		return F_EXPECT;
+	return F_OTHER;
+}
+
+static int on_name(struct http_guard *g, unsigned char c)
+{
+	if (is_token(c)) {
+		word_add(g, c);
+		return 0;
+	}
+	if (c == ' ' || c == '\t')
+		return http_guard_refuse(g, 400, "space in or after a header name");
+	if (c == '\r' || c == '\n')
+		return http_guard_refuse(g, 400, "header line without a colon");
+	if (c != ':')
+		return http_guard_refuse(g, 400, "illegal header name");
+	g->field = (int)field_of(g);
+	g->value_len = 0;
+	g->state = S_VALUE;
+	return 0;
+}
+
+static int check_host(struct http_guard *g)
+{
+	if (g->host)
+		return http_guard_refuse(g, 400, "more than one Host");
+	if (!g->value_len || g->value_len >= sizeof(g->value))
+		return http_guard_refuse(g, 400, "malformed Host");
+	for (size_t i = 0; i < g->value_len; i++) {
+		unsigned char c = (unsigned char)g->value[i];
+		if (!is_alnum(c) && !strchr("-._~:[]%", c))
+			return http_guard_refuse(g, 400, "malformed Host");
+	}
+	g->host = true;
+	return 0;
+}
+
+static int check_length(struct http_guard *g)
+{
+	if (g->length)
+		return http_guard_refuse(g, 400, "more than one Content-Length");
+	if (!g->value_len || g->value_len > LENGTH_DIGITS)
+		return http_guard_refuse(g, 400, "malformed Content-Length");
+	for (size_t i = 0; i < g->value_len; i++) {
+		if (!is_digit((unsigned char)g->value[i]))
+			return http_guard_refuse(g, 400, "malformed Content-Length");
+		g->left = g->left * 10 + (uint64_t)(g->value[i] - '0');
+	}
+	if (g->left > g->limits.max_body)
+		return http_guard_refuse(g, 413, "request body too large");
+	g->length = true;
+	return 0;
+}
+
+static int check_value(struct http_guard *g)
+{
+	switch ((enum field)g->field) {
+	case F_HOST:
+		return check_host(g);
+	case F_LENGTH:
+		return check_length(g);
+	case F_CODING:
+		if (g->chunked)
+			return http_guard_refuse(g, 400, "more than one Transfer-Encoding");
+		if (!value_is(g, "chunked"))
+			return http_guard_refuse(g, 400, "Transfer-Encoding must be chunked");
+		g->chunked = true;
+		return 0;
+	case F_EXPECT:
+		return value_is(g, "100-continue")
+		               ? 0
+		               : http_guard_refuse(g, 417, "unknown expectation");
+	case F_OTHER:
+		break;
+	}
+	return 0;
+}
+
+static int on_value(struct http_guard *g, unsigned char c)
+{
+	if (c == '\r') {
+		g->state = S_VALUE_LF;
+		return check_value(g);
+	}
+	if (c == '\n')
+		return http_guard_refuse(g, 400, "line ended by a bare line feed");
+	if ((c < ' ' && c != '\t') || c == 0x7f)
+		return http_guard_refuse(g, 400, "control character in a header value");
+	if (g->field == F_OTHER || (c == ' ' && !g->value_len))
+		return 0;
+	/* Kept as it is: a value we look at must be right to the byte, trailing space included. */
+	if (g->value_len < sizeof(g->value))
+		g->value[g->value_len++] = (char)c;
+	return 0;
+}
+
+static int on_head_end(struct http_guard *g)
+{
+	if (g->v11 && !g->host)
+		return http_guard_refuse(g, 400, "no Host");
+	if (g->chunked && g->length)
+		return http_guard_refuse(g, 400, "both Transfer-Encoding and Content-Length");
+	if (g->chunked && !g->v11)
+		return http_guard_refuse(g, 400, "Transfer-Encoding needs HTTP/1.1");
+	if (g->chunked) {
+		g->state = S_SIZE;
+		g->digits = 0;
+		g->left = 0;
+		return 0;
+	}
+	if (!g->left)
+		return finish(g);
+	g->state = S_BODY;
+	return 0;
+}
+
+/* ---- chunks ---------------------------------------------------------------------------------- */
+
+static int hex_value(unsigned char c)
+{
+	if (is_digit(c))
+		return c - '0';
+	if (c >= 'a' && c <= 'f')
+		return c - 'a' + 10;
+	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+static int on_size(struct http_guard *g, unsigned char c)
+{
+	int v = hex_value(c);
+	if (v >= 0) {
+		if (++g->digits > CHUNK_DIGITS)
+			return http_guard_refuse(g, 400, "malformed chunk size");
+		g->left = g->left * 16 + (unsigned)v;
+		return 0;
+	}
+	if (c != '\r' || !g->digits)
+		return http_guard_refuse(g, 400, "malformed chunk size");
+	g->body += g->left;
+	if (g->body > g->limits.max_body)
+		return http_guard_refuse(g, 413, "request body too large");
+	g->state = S_SIZE_LF;
+	return 0;
+}
+
+static int expect_cr(struct http_guard *g, unsigned char c, int next, const char *reason)
+{
+	if (c != '\r')
+		return http_guard_refuse(g, 400, reason);
+	g->state = next;
+	return 0;
+}
+
+static int on_chunk_lf(struct http_guard *g, unsigned char c)
+{
+	g->digits = 0;
+	return expect_lf(g, c, S_SIZE);
+}
+
+static int on_body(struct http_guard *g, unsigned char c)
+{
+	(void)c;
+	if (--g->left)
+		return 0;
+	if (g->state == S_BODY)
+		return finish(g);
+	g->state = S_CHUNK_CR;
+	return 0;
+}
+
+static int step(struct http_guard *g, unsigned char c)
+{
+	switch ((enum state)g->state) {
+	case S_METHOD:
+		return on_method(g, c);
+	case S_TARGET:
+		return on_target(g, c);
+	case S_VERSION:
+		return on_version(g, c);
+	case S_VERSION_LF:
+	case S_VALUE_LF:
+		return expect_lf(g, c, S_LINE);
+	case S_LINE:
+		return on_line(g, c);
+	case S_NAME:
+		return on_name(g, c);
+	case S_VALUE:
+		return on_value(g, c);
+	case S_HEAD_LF:
+		return expect_lf(g, c, S_LINE) ? g->status : on_head_end(g);
+	case S_BODY:
+	case S_CHUNK:
+		return on_body(g, c);
+	case S_SIZE:
+		return on_size(g, c);
+	case S_SIZE_LF:
+		return expect_lf(g, c, g->left ? S_CHUNK : S_LAST_CR);
+	case S_CHUNK_CR:
+		return expect_cr(g, c, S_CHUNK_LF, "chunk longer than its size");
+	case S_CHUNK_LF:
+		return on_chunk_lf(g, c);
+	case S_LAST_CR:
+		return expect_cr(g, c, S_LAST_LF, "trailer fields are not accepted");
+	case S_LAST_LF:
+		return expect_lf(g, c, S_METHOD) ? g->status : finish(g);
+	}
+	return http_guard_refuse(g, 400, "malformed request");
+}
+
+static int count_head(struct http_guard *g)
+{
+	if (g->state > S_HEAD_LF || ++g->head <= g->limits.max_head)
+		return 0;
+	return g->state <= S_VERSION_LF ? http_guard_refuse(g, 414, "request target too long")
+	                                : http_guard_refuse(g, 431, "request head too large");
+}
+
+void http_guard_init(struct http_guard *g, const struct http_guard_limits *limits)
+{
+	memset(g, 0, sizeof(*g));
+	g->limits = *limits;
+	begin(g);
+}
+
+int http_guard_feed(struct http_guard *g, const void *data, size_t len)
+{
+	const unsigned char *p = data;
+	while (len && !g->status) {
+		/* All but the last byte of a body or chunk in one go; it takes the normal way. */
+		if ((g->state == S_BODY || g->state == S_CHUNK) && g->left > 1) {
+			size_t n = g->left - 1 < len ? (size_t)(g->left - 1) : len;
+			g->left -= n;
+			g->fed += n;
+			p += n;
+			len -= n;
+			continue;
+		}
+		g->fed++;
+		if (count_head(g) || step(g, *p))
+			g->fed--;
+		p++;
+		len--;
+	}
+	return g->status;
+}

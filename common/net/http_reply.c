@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Answers, and the way of a request to a worker and back.
+ *
+ * On a worker an answer is only noted; it is sent when the handler has returned, so that the
+ * request stays valid for the whole of the handler.  From any other thread it is posted.
+ */
+#include "common/net/http_internal.h"
+
+#include "common/base/clock.h"
+#include "common/base/log.h"
+
+#include <event2/buffer.h>
+#include <event2/event.h>
+#include <event2/http.h>
+#include <string.h>
+
+static _Thread_local struct http_req *on_worker; /* the request whose handler runs here */
+
+const char *http_reason(int status)
+{
+	static const struct {
+		int status;
+		const char *text;
+	} reasons[] = {
+		{ 200, "OK" },
+		{ 201, "Created" },
+		{ 202, "Accepted" },
+		{ 204, "No Content" },
+		{ 206, "Partial Content" },
+		{ 301, "Moved Permanently" },
+		{ 302, "Found" },
+		{ 303, "See Other" },
+		{ 304, "Not Modified" },
+		{ 307, "Temporary Redirect" },
+		{ 308, "Permanent Redirect" },
+		{ 400, "Bad Request" },
+		{ 401, "Unauthorized" },
+		{ 403, "Forbidden" },
+		{ 404, "Not Found" },
+		{ 405, "Method Not Allowed" },
+		{ 406, "Not Acceptable" },
+		{ 408, "Request Timeout" },
+		{ 409, "Conflict" },
+		{ 410, "Gone" },
+		{ 411, "Length Required" },
+		{ 412, "Precondition Failed" },
+		{ 413, "Content Too Large" },
+		{ 414, "URI Too Long" },
+		{ 415, "Unsupported Media Type" },
+		{ 416, "Range Not Satisfiable" },
+		{ 417, "Expectation Failed" },
+		{ 422, "Unprocessable Content" },
+		{ 428, "Precondition Required" },
+		{ 429, "Too Many Requests" },
+		{ 431, "Request Header Fields Too Large" },
+		{ 500, "Internal Server Error" },
+		{ 501, "Not Implemented" },
+		{ 502, "Bad Gateway" },
+		{ 503, "Service Unavailable" },
+		{ 504, "Gateway Timeout" },
+		{ 505, "HTTP Version Not Supported" },
+		{ 507, "Insufficient Storage" },
+	};
+	for (size_t i = 0; i < LOOM_COUNT(reasons); i++)
+		if (reasons[i].status == status)
+			return reasons[i].text;
+	return status < 200   ? "Informational"
+	       : status < 300 ? "Success"
+	       : status < 400 ? "Redirection"
+	       : status < 500 ? "Client Error"
+	                      : "Server Error";
+}
+
+/* ---- sending (loop) -------------------------------------------------------------------------- */
+
+static bool has_out_header(const struct http_req *r, const char *name)
+{
+	for (size_t i = 0; i < r->out_names.n; i++)
+		if (str_ieq(r->out_names.v[i], name))
+			return true;
+	return false;
+}
+
+void reply_header_default(struct http_req *r, const char *name, const char *value)
+{
+	if (!has_out_header(r, name))
+		http_reply_header(r, name, value);
+}
+
+void reply_add_headers(struct http_req *r)
+{
+	struct evkeyvalq *out = evhttp_request_get_output_headers(r->ev);
+	if (r->type)
+		reply_header_default(r, "Content-Type", r->type);
+	reply_header_default(r, "X-Content-Type-Options", "nosniff");
+	reply_header_default(r, "X-Request-ID", r->id);
+	bool close = r->server->stopping || r->v10;
+	reply_header_default(r, "Connection", close ? "close" : "keep-alive");
+	for (size_t i = 0; i < r->out_names.n; i++)
+		if (evhttp_add_header(out, r->out_names.v[i], r->out_values.v[i]) != 0)
+			log_warn("illegal answer header dropped",
+			         LOG_S("header", r->out_names.v[i]));
+}
+
+void reply_count(struct http_req *r, int status)
+{
+	static const int by_class[] = { M_2XX, M_2XX, M_2XX, M_3XX, M_4XX, M_5XX };
+	int64_t ms = (clock_mono_us() - r->started_us) / 1000;
+	int class = status / 100;
+	metric_add(&http_server_metrics[by_class[class < 0 || class > 5 ? 5 : class]], 1);
+	/* A long poll or a stream says nothing about how fast we are. */
+	if (!r->waited && !r->streaming)
+		metric_observe_ms(&http_server_metrics[M_LATENCY], ms);
+	log_debug("request", LOG_S("method", r->method), LOG_S("uri", r->target),
+	          LOG_I("status", status), LOG_I("ms", ms), LOG_S("req", r->id),
+	          LOG_S("peer", r->peer));
+}
+
+static void free_body(const void *data, size_t len, void *extra)
+{
+	(void)data;
+	(void)len;
+	loom_free(extra);
+}
+
+static bool may_have_body(int status)
+{
+	return status >= 200 && status != 204 && status != 304;
+}
+
+static void send_now(void *arg)
+{
+	struct http_req *r = arg;
+	r->on_close = NULL;
+	reply_count(r, r->status);
+	if (r->ev) {
+		struct evbuffer *body = evbuffer_new();
+		struct evhttp_request *ev = r->ev;
+		loom_assert(body);
+		if (may_have_body(r->status)) {
+			char length[24];
+			snprintf(length, sizeof(length), "%zu", r->reply_len);
+			reply_header_default(r, "Content-Length", length);
+		}
+		reply_add_headers(r);
+		if (r->reply_len && may_have_body(r->status) && !r->head &&
+		    evbuffer_add_reference(body, r->reply, r->reply_len, free_body, r->reply) == 0)
+			r->reply = NULL;
+		r->conn->req = NULL;
+		r->ev = NULL;
+		evhttp_send_reply(ev, r->status, http_reason(r->status), body);
+		evbuffer_free(body);
+	}
+	req_free(r);
+}
+
+/* ---- answering (any thread) ------------------------------------------------------------------ */
+
+static void hand_over(struct http_req *r, loop_fn fn)
+{
+	if (on_worker == r)
+		return; /* after_worker() sees to it */
+	if (fn == send_now && loop_is_here(r->server->loop))
+		fn(r);
+	else
+		loop_post(r->server->loop, fn, r);
+}
+
+/* Takes data, which has len bytes. */
+static void reply_owned(struct http_req *r, int status, const char *type, char *data, size_t len)
+{
+	loom_assert(r->state == REQ_OPEN && !r->defer);
+	r->state = REQ_ANSWERED;
+	r->status = status;
+	r->type = loom_strdup(type);
+	r->reply = data;
+	r->reply_len = len;
+	hand_over(r, send_now);
+}
+
+void http_reply_header(struct http_req *req, const char *name, const char *value)
+{
+	strs_add(&req->out_names, name);
+	strs_add(&req->out_values, value);
+}
+
+void http_reply(struct http_req *req, int status, const char *type, const void *data, size_t len)
+{
+	char *copy = NULL;
+	if (len) {
+		copy = loom_malloc(len);
+		memcpy(copy, data, len);
+	}
+	reply_owned(req, status, type, copy, len);
+}
+
+void http_reply_empty(struct http_req *req, int status)
+{
+	reply_owned(req, status, NULL, NULL, 0);
+}
+
+static void reply_text(struct http_req *req, int status, char *text)
+{
+	reply_owned(req, status, "text/plain; charset=utf-8", text, strlen(text));
+}
+
+void http_reply_text(struct http_req *req, int status, const char *fmt, ...)
+{
+	va_list ap;
+	va_start(ap, fmt);
+	char *text = loom_vasprintf(fmt, ap);
+	va_end(ap);
+	reply_text(req, status, text);
+}
+
+static void reply_tree(struct http_req *req, int status, const char *type, const struct json *v)
+{
+	char *text = json_text(v);
+	reply_owned(req, status, type, text, strlen(text));
+}
+
+void http_reply_json(struct http_req *req, int status, const struct json *v)
+{
+	reply_tree(req, status, "application/json", v);
+}
+
+static void reply_problem(struct http_req *req, int status, const char *detail)
+{
+	LOOM_CLEANUP(json_free) struct json *v = json_new_obj();
+	json_set_str(v, "type", "about:blank");
+	json_set_str(v, "title", http_reason(status));
+	json_set_int(v, "status", status);
+	json_set_str(v, "detail", detail);
+	json_set_str(v, "instance", req->id);
+	if (status == 503 || status == 429)
+		reply_header_default(req, "Retry-After", "1");
+	reply_tree(req, status, "application/problem+json", v);
+}
+
+void http_reply_problem(struct http_req *req, int status, const char *fmt, ...)
+{
+	va_list ap;
+	va_start(ap, fmt);
+	LOOM_CLEANUP_STR char *detail = loom_vasprintf(fmt, ap);
+	va_end(ap);
+	reply_problem(req, status, detail);
+}
+
+void http_want_problem(struct http_req *req)
+{
+	req->problem = true;
+}
+
+int http_body_json(struct http_req *req, struct json **ret, struct loom_err *err)
+{
+	struct loom_err e = { 0 };
+	int r = json_parse(req->body, req->body_len, req->server->limits.max_body, ret, &e);
+	if (!r)
+		return 0;
+	if (err)
+		*err = e;
+	if (req->problem)
+		reply_problem(req, 400, e.msg);
+	else
+		http_reply_text(req, 400, "%s", e.msg);
+	return 400;
+}
+
+/* ---- workers --------------------------------------------------------------------------------- */
+
+static void run_deferred(void *arg)
+{
+	struct http_req *r = arg;
+	void (*fn)(struct http_req *, void *) = r->defer;
+	r->defer = NULL;
+	r->waited = true;
+	fn(r, r->defer_arg);
+}
+
+void http_defer(struct http_req *req, void (*fn)(struct http_req *, void *), void *arg)
+{
+	loom_assert(req->state == REQ_OPEN && !req->defer);
+	req->defer = fn;
+	req->defer_arg = arg;
+	hand_over(req, run_deferred);
+}
+
+static void run_handler(void *arg)
+{
+	struct http_req *r = arg;
+	on_worker = r;
+	r->match.route->fn(r, r->server->ctx);
+	on_worker = NULL;
+}
+
+static void after_worker(void *arg)
+{
+	struct http_req *r = arg;
+	if (r->state == REQ_ANSWERED) {
+		send_now(r);
+	} else if (r->defer) {
+		run_deferred(r);
+	} else {
+		log_error("handler gave no answer", LOG_S("method", r->method),
+		          LOG_S("path", r->uri.path), LOG_S("req", r->id));
+		http_reply_problem(r, 500, "no answer was made");
+	}
+}
+
+void reply_run_on_pool(struct http_req *r)
+{
+	if (pool_submit(r->server->pool, run_handler, after_worker, r) != 0)
+		http_reply_problem(r, 503, "the server is busy");
+}

@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The copy of a request that handlers see: made on the loop, read from any thread. */
+#include "common/net/http_internal.h"
+
+#include "common/base/clock.h"
+#include "common/base/ids.h"
+
+#include <event2/buffer.h>
+#include <event2/event.h>
+#include <event2/http.h>
+#include <event2/http_struct.h>
+#include <event2/keyvalq_struct.h>
+#include <string.h>
+
+static const char *method_name(enum evhttp_cmd_type type)
+{
+	static const struct {
+		enum evhttp_cmd_type type;
+		const char *name;
+	} names[] = {
+		{ EVHTTP_REQ_GET, "GET" },       { EVHTTP_REQ_HEAD, "HEAD" },
+		{ EVHTTP_REQ_POST, "POST" },     { EVHTTP_REQ_PUT, "PUT" },
+		{ EVHTTP_REQ_DELETE, "DELETE" }, { EVHTTP_REQ_OPTIONS, "OPTIONS" },
+		{ EVHTTP_REQ_PATCH, "PATCH" },
+	};
+	for (size_t i = 0; i < LOOM_COUNT(names); i++)
+		if (names[i].type == type)
+			return names[i].name;
+	return "";
+}
+
+static void copy_headers(struct http_req *r, struct evhttp_request *ev)
+{
+	struct evkeyvalq *q = evhttp_request_get_input_headers(ev);
+	for (struct evkeyval *h = q->tqh_first; h; h = h->next.tqe_next) {
+		strs_add(&r->names, h->key);
+		strs_add(&r->values, h->value);
+	}
+}
+
+static void copy_body(struct http_req *r, struct evhttp_request *ev)
+{
+	struct evbuffer *in = evhttp_request_get_input_buffer(ev);
+	size_t n = evbuffer_get_length(in);
+	r->body = loom_malloc(n + 1);
+	ev_ssize_t got = evbuffer_remove(in, r->body, n);
+	r->body_len = got > 0 ? (size_t)got : 0;
+	r->body[r->body_len] = '\0';
+}
+
+/* The caller's own id when it can be logged and sent back as it is; else a new one. */
+static void choose_id(struct http_req *r)
+{
+	const char *given = http_header(r, "X-Request-ID");
+	size_t n = given ? strlen(given) : 0;
+	bool good = n > 0 && n < sizeof(r->id);
+	for (size_t i = 0; i < n && good; i++)
+		good = given[i] > ' ' && given[i] < 0x7f;
+	if (good)
+		memcpy(r->id, given, n + 1);
+	else
+		id_random_hex(r->id, 8);
+}
+
+struct http_req *req_create(struct server_conn *c, struct evhttp_request *ev,
+                            const char **ret_reason)
+{
+	struct http_req *r = loom_calloc(1, sizeof(*r));
+	char *address = NULL;
+	ev_uint16_t port = 0;
+	evhttp_connection_get_peer(c->evcon, &address, &port);
+	r->server = c->server;
+	r->conn = c;
+	r->ev = ev;
+	r->started_us = clock_mono_us();
+	r->method = loom_strdup(method_name(evhttp_request_get_command(ev)));
+	r->target = loom_strdup(evhttp_request_get_uri(ev));
+	r->v10 = ev->major == 1 && ev->minor == 0;
+	r->head = evhttp_request_get_command(ev) == EVHTTP_REQ_HEAD;
+	r->peer = loom_asprintf("%s:%u", address ? address : "?", port);
+	copy_headers(r, ev);
+	copy_body(r, ev);
+	choose_id(r);
+	*ret_reason = NULL;
+	if (http_uri_parse(&r->uri, r->target, ret_reason) != 0 && !r->uri.path)
+		r->uri.path = loom_strdup("/");
+	r->server->busy++;
+	metric_add(&http_server_metrics[M_BUSY], 1);
+	return r;
+}
+
+void req_gone(struct http_req *r)
+{
+	/* evhttp lets go of a request that is still being answered; from then on it is ours. */
+	if (!evhttp_request_get_connection(r->ev))
+		evhttp_request_free(r->ev);
+	r->ev = NULL;
+	r->conn = NULL;
+	if (r->closed)
+		event_free(r->closed);
+	r->closed = NULL;
+	void (*fn)(struct http_req *, void *) = r->on_close;
+	r->on_close = NULL;
+	if (fn)
+		fn(r, r->close_arg); /* may free r */
+}
+
+void req_free(struct http_req *r)
+{
+	struct http_server *s = r->server;
+	if (r->closed)
+		event_free(r->closed);
+	loop_timer_destroy(r->late_close);
+	if (r->data && r->free_data)
+		r->free_data(r->data);
+	loom_free(r->method);
+	loom_free(r->target);
+	loom_free(r->body);
+	loom_free(r->peer);
+	loom_free(r->type);
+	loom_free(r->reply);
+	http_uri_fini(&r->uri);
+	http_match_fini(&r->match);
+	strs_fini(&r->names);
+	strs_fini(&r->values);
+	strs_fini(&r->out_names);
+	strs_fini(&r->out_values);
+	loom_free(r);
+	s->busy--;
+	metric_add(&http_server_metrics[M_BUSY], -1);
+	if (s->closed && !s->busy)
+		server_free(s);
+}
+
+/* ---- accessors ------------------------------------------------------------------------------- */
+
+static const char *find(const struct strs *names, const struct strs *values, const char *name,
+                        bool (*equal)(const char *, const char *))
+{
+	for (size_t i = 0; i < names->n; i++)
+		if (equal(names->v[i], name))
+			return values->v[i];
+	return NULL;
+}
+
+const char *http_method(const struct http_req *req)
+{
+	return req->method;
+}
+
+const char *http_path(const struct http_req *req)
+{
+	return req->uri.path;
+}
+
+const char *http_raw_uri(const struct http_req *req)
+{
+	return req->target;
+}
+
+const char *http_param(const struct http_req *req, const char *name)
+{
+	return find(&req->match.names, &req->match.values, name, str_eq);
+}
+
+const char *http_query(const struct http_req *req, const char *name)
+{
+	return find(&req->uri.names, &req->uri.values, name, str_eq);
+}
+
+const char *http_header(const struct http_req *req, const char *name)
+{
+	return find(&req->names, &req->values, name, str_ieq);
+}
+
+bool http_header_at(const struct http_req *req, size_t i, const char **name, const char **value)
+{
+	if (i >= req->names.n)
+		return false;
+	*name = req->names.v[i];
+	*value = req->values.v[i];
+	return true;
+}
+
+const char *http_body(const struct http_req *req, size_t *ret_len)
+{
+	if (ret_len)
+		*ret_len = req->body_len;
+	return req->body;
+}
+
+const char *http_peer(const struct http_req *req)
+{
+	return req->peer;
+}
+
+const char *http_id(const struct http_req *req)
+{
+	return req->id;
+}
+
+struct loop *http_loop(const struct http_req *req)
+{
+	return req->server->loop;
+}
+
+void http_set_data(struct http_req *req, void *data, void (*free_data)(void *))
+{
+	if (req->data && req->free_data)
+		req->free_data(req->data);
+	req->data = data;
+	req->free_data = free_data;
+}
+
+void *http_data(const struct http_req *req)
+{
+	return req->data;
+}
