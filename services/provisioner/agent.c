@@ -136,7 +136,11 @@ static void put_provisioner(struct agent *a)
 	(void)json_set_int(body, "port", a->config.port);
 	(void)json_set_int(body, "capacityTotal", a->config.capacity);
 	(void)json_set(body, "usage", workers_usage(a->workers));
-	a->setup = wire_start(a->config.wire, "PUT", a->path, body, CALL_MS, on_provisioner_put, a);
+	a->setup = wire_start(
+		a->config.wire,
+		&(struct wire_request){
+			.method = "PUT", .path = a->path, .body = body, .timeout_ms = CALL_MS },
+		on_provisioner_put, a);
 }
 
 static void on_type_put(const struct wire_answer *answer, void *arg)
@@ -170,8 +174,12 @@ static void put_next_type(struct agent *a)
 	}
 	LOOM_CLEANUP_STR char *path =
 		loom_asprintf("/v2/plugins/%s/%s", plugin_kind_path(type.kind), type.name);
-	a->setup =
-		wire_start(a->config.wire, "PUT", path, type.descriptor, CALL_MS, on_type_put, a);
+	a->setup = wire_start(a->config.wire,
+	                      &(struct wire_request){ .method = "PUT",
+	                                              .path = path,
+	                                              .body = type.descriptor,
+	                                              .timeout_ms = CALL_MS },
+	                      on_type_put, a);
 }
 
 static void step_setup(void *arg)
@@ -256,7 +264,12 @@ static void send_beat(void *arg)
 		return;
 	(void)json_set(body, "usage", workers_usage(a->workers));
 	(void)json_set(body, "tasks", workers_tasks(a->workers));
-	a->beat = wire_start(a->config.wire, "POST", path, body, HEARTBEAT_CALL_MS, on_beat, a);
+	a->beat = wire_start(a->config.wire,
+	                     &(struct wire_request){ .method = "POST",
+	                                             .path = path,
+	                                             .body = body,
+	                                             .timeout_ms = HEARTBEAT_CALL_MS },
+	                     on_beat, a);
 }
 
 /* ---- taking -----------------------------------------------------------------------------------
@@ -337,8 +350,12 @@ static void send_take(void *arg)
 	(void)json_set_int(body, "wait", WAIT_S);
 	(void)json_set_int(body, "max", (int64_t)max);
 	(void)json_set_bool(body, "lease", true);
-	a->take = wire_start(a->config.wire, "POST", "/v2/tasks/take", body,
-	                     WAIT_S * 1000 + WAIT_SLACK_MS, on_take, a);
+	a->take = wire_start(a->config.wire,
+	                     &(struct wire_request){ .method = "POST",
+	                                             .path = "/v2/tasks/take",
+	                                             .body = body,
+	                                             .timeout_ms = WAIT_S * 1000 + WAIT_SLACK_MS },
+	                     on_take, a);
 }
 
 void agent_slots_changed(struct agent *a)
@@ -379,5 +396,8 @@ void agent_leave(struct agent *a, loop_fn done, void *arg)
 	wire_cancel(loom_take(a->beat));
 	a->left = done;
 	a->left_arg = arg;
-	a->setup = wire_start(a->config.wire, "DELETE", a->path, NULL, LEAVE_MS, on_left, a);
+	a->setup = wire_start(a->config.wire,
+	                      &(struct wire_request){
+				      .method = "DELETE", .path = a->path, .timeout_ms = LEAVE_MS },
+	                      on_left, a);
 }

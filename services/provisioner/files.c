@@ -80,13 +80,10 @@ int files_empty_dir(const char *path)
 	return result;
 }
 
-int files_lock(const char *path, int wait_ms, int *ret_fd)
+static int wait_for_lock(int fd, int wait_ms)
 {
 	int64_t until = clock_mono_ms() + wait_ms;
-	LOOM_CLEANUP_FD int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 
-	if (fd < 0)
-		return -errno;
 	while (flock(fd, LOCK_EX | LOCK_NB) < 0) {
 		if (errno != EWOULDBLOCK && errno != EINTR)
 			return -errno;
@@ -94,7 +91,19 @@ int files_lock(const char *path, int wait_ms, int *ret_fd)
 			return -EWOULDBLOCK;
 		(void)poll(NULL, 0, LOCK_RETRY_MS);
 	}
-	*ret_fd = fd;
-	fd = -1;
 	return 0;
+}
+
+int files_lock(const char *path, int wait_ms, int *ret_fd)
+{
+	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+
+	if (fd < 0)
+		return -errno;
+	int r = wait_for_lock(fd, wait_ms);
+	if (r)
+		loom_close(fd);
+	else
+		*ret_fd = fd;
+	return r;
 }

@@ -88,7 +88,7 @@ static int read_descriptor(const char *dir, struct json **ret, struct loom_err *
 	size_t have = 0;
 
 	if (fd < 0 || fstat(fd, &st) < 0)
-		return err_set(err, BAD, "%s: %s", path, strerror(errno));
+		return err_set(err, BAD, "%s: %s", path, strerrordesc_np(errno));
 	if (!S_ISREG(st.st_mode) || st.st_size > DESCRIPTOR_MAX)
 		return err_set(err, BAD, "%s: not a file of at most %d bytes", path,
 		               DESCRIPTOR_MAX);
@@ -238,7 +238,7 @@ static void load_one(struct plugins *all, const char *dir, enum plugin_kind kind
 	LOOM_CLEANUP(plugin_free) struct plugin *p = NULL;
 	struct loom_err err = { 0 };
 
-	if (plugin_load(dir, kind, &p, &err) || check_clash(all, p, &err)) {
+	if (plugin_load(dir, kind, &p, &err) || !p || check_clash(all, p, &err)) {
 		log_error("plugin skipped", LOG_S("dir", dir), LOG_S("error", err.msg));
 		return;
 	}
@@ -274,7 +274,7 @@ int plugins_load(const char *dir, struct plugins **ret, struct loom_err *err)
 	char *absolute = realpath(dir, NULL);
 
 	if (!absolute)
-		return err_set(err, BAD, "plugin_dir %s: %s", dir, strerror(errno));
+		return err_set(err, BAD, "plugin_dir %s: %s", dir, strerrordesc_np(errno));
 	for (int kind = 0; kind < PLUGIN_KINDS_; kind++)
 		load_kind(all, absolute, (enum plugin_kind)kind);
 	free(absolute); /* NOLINT: realpath's own memory */

@@ -79,12 +79,12 @@ static void free_memory(struct report_item *item)
 	loom_free(item);
 }
 
-static void free_item(struct report_item *item)
+static void free_item(struct report *r, struct report_item *item)
 {
 	if (item->prev)
 		item->prev->next = item->next;
 	else
-		item->report->first = item->next;
+		r->first = item->next;
 	if (item->next)
 		item->next->prev = item->prev;
 	wire_cancel(item->call);
@@ -119,7 +119,7 @@ void report_destroy(struct report *r)
 	if (!r)
 		return;
 	while (r->first)
-		free_item(r->first);
+		free_item(r, r->first);
 	loop_timer_destroy(r->next_left);
 	strs_fini(&r->left);
 	loom_free(r);
@@ -148,7 +148,7 @@ static void delete_done(void *arg)
 		loop_timer_arm(item->report->next_left, 0);
 	if (item->fn)
 		item->fn(item, item->fate, item->arg);
-	free_item(item);
+	free_item(item->report, item);
 }
 
 static void settle(struct report_item *item, enum report_event fate)
@@ -196,8 +196,12 @@ static void post(void *arg)
 {
 	struct report_item *item = arg;
 
-	item->call = wire_start_text(item->report->config.wire, "POST", "/v2/tasks/finish",
-	                             item->body, CALL_MS, on_answer, item);
+	item->call = wire_start(item->report->config.wire,
+	                        &(struct wire_request){ .method = "POST",
+	                                                .path = "/v2/tasks/finish",
+	                                                .text = item->body,
+	                                                .timeout_ms = CALL_MS },
+	                        on_answer, item);
 }
 
 /* ---- new results ------------------------------------------------------------------------------
@@ -275,7 +279,7 @@ static void read_done(void *arg)
 	log_error("kept result cannot be read", LOG_S("file", item->name),
 	          LOG_S("error", strerrordesc_np(-item->disk)));
 	loop_timer_arm(item->report->next_left, 0);
-	free_item(item);
+	free_item(item->report, item);
 }
 
 static void send_next_left(void *arg)

@@ -95,7 +95,7 @@ void outcome_init(struct outcome *o)
 {
 	*o = (struct outcome){ 0 };
 	for (int i = 0; i < RUN_STREAMS_; i++)
-		o->tail[i] = BUF_INIT(2 * RESULT_TAIL);
+		o->tail[i] = BUF_INIT((size_t)2 * RESULT_TAIL);
 }
 
 void outcome_fini(struct outcome *o)

@@ -50,7 +50,7 @@ struct tasklog *tasklog_create(struct loop *l, struct wire *w, const struct task
 	t->worker = loom_strdup(id->worker);
 	t->attempt = id->attempt;
 	for (int i = 0; i < RUN_STREAMS_; i++)
-		t->line[i] = BUF_INIT(2 * LINE_MAX_);
+		t->line[i] = BUF_INIT((size_t)2 * LINE_MAX_);
 	t->pending = BUF_INIT(TASKLOG_PENDING);
 	t->timer = loop_timer_create(l, "tasklog", on_timer, t);
 	t->limit = loop_timer_create(l, "tasklog-limit", on_limit, t);
@@ -143,24 +143,43 @@ void tasklog_add(struct tasklog *t, enum run_stream stream, const char *data, si
 /* ---- cleaning ---------------------------------------------------------------------------------
  */
 
-/* Length of the valid UTF-8 character at p; 0 when it is invalid, -1 when it is cut short. */
+/* How long a character is by its first byte, and what its second byte may be; 0 when it is none. */
+static int char_need(unsigned char first, unsigned char *ret_low, unsigned char *ret_high)
+{
+	static const struct {
+		unsigned char from, to, need, low, high;
+	} rows[] = {
+		{ 0x01, 0x7F, 1, 0, 0 },       { 0xC2, 0xDF, 2, 0x80, 0xBF },
+		{ 0xE0, 0xE0, 3, 0xA0, 0xBF }, { 0xE1, 0xEC, 3, 0x80, 0xBF },
+		{ 0xED, 0xED, 3, 0x80, 0x9F }, { 0xEE, 0xEF, 3, 0x80, 0xBF },
+		{ 0xF0, 0xF0, 4, 0x90, 0xBF }, { 0xF1, 0xF3, 4, 0x80, 0xBF },
+		{ 0xF4, 0xF4, 4, 0x80, 0x8F },
+	};
+
+	for (size_t i = 0; i < LOOM_COUNT(rows); i++) {
+		if (first < rows[i].from || first > rows[i].to)
+			continue;
+		*ret_low = rows[i].low;
+		*ret_high = rows[i].high;
+		return rows[i].need;
+	}
+	return 0;
+}
+
+/* Length of the character at p; 0 when it is invalid or NUL, -1 when it is cut short. */
 static int char_length(const unsigned char *p, size_t len)
 {
-	int need = p[0] < 0x80                   ? 1
-	           : p[0] >= 0xC2 && p[0] < 0xE0 ? 2
-	           : p[0] >= 0xE0 && p[0] < 0xF0 ? 3
-	           : p[0] >= 0xF0 && p[0] < 0xF5 ? 4
-	                                         : 0;
+	unsigned char low = 0, high = 0;
+	int need = char_need(p[0], &low, &high);
 
 	for (int i = 1; i < need; i++) {
 		if ((size_t)i >= len)
 			return -1;
-		if ((p[i] & 0xC0) != 0x80)
+		if (p[i] < low || p[i] > high)
 			return 0;
+		low = 0x80;
+		high = 0xBF;
 	}
-	if ((p[0] == 0xE0 && p[1] < 0xA0) || (p[0] == 0xED && p[1] > 0x9F) ||
-	    (p[0] == 0xF0 && p[1] < 0x90) || (p[0] == 0xF4 && p[1] > 0x8F))
-		return 0;
 	return need;
 }
 
@@ -175,7 +194,7 @@ size_t tasklog_clean(const char *data, size_t len, size_t max, bool more, struct
 	}
 	while (used < len) {
 		const unsigned char *p = (const unsigned char *)data + used;
-		int n = *p ? char_length(p, len - used) : 0;
+		int n = char_length(p, len - used);
 		if (n < 0 && more)
 			break;
 		if (n > 0)
@@ -242,7 +261,7 @@ static void on_answer(const struct wire_answer *a, void *arg)
 /* Freezes the next piece of what is pending. */
 static void make_chunk(struct tasklog *t)
 {
-	struct buf text = BUF_INIT(4 * TASKLOG_CHUNK);
+	struct buf text = BUF_INIT((size_t)4 * TASKLOG_CHUNK);
 	size_t used;
 
 	if (t->dropped) {
@@ -278,7 +297,12 @@ static void send_chunk(struct tasklog *t)
 		make_chunk(t);
 	}
 	loop_timer_disarm(t->timer);
-	t->call = wire_start(t->wire, "POST", t->path, t->chunk, CALL_MS, on_answer, t);
+	t->call = wire_start(t->wire,
+	                     &(struct wire_request){ .method = "POST",
+	                                             .path = t->path,
+	                                             .body = t->chunk,
+	                                             .timeout_ms = CALL_MS },
+	                     on_answer, t);
 }
 
 static void on_timer(void *arg)

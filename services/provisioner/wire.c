@@ -83,8 +83,9 @@ static int64_t retry_after(const char *header)
 		return -1;
 	for (colon++; *colon == ' ' || *colon == '\t'; colon++)
 		;
-	return str_to_int(colon, &seconds) == 0 && seconds >= 0 && seconds < MS * MS ? seconds * MS
-	                                                                             : -1;
+	return str_to_int(colon, &seconds) == 0 && seconds >= 0 && seconds <= RETRY_AFTER_MAX_MS
+	               ? seconds * MS
+	               : -1;
 }
 
 static void on_head(struct http_fetch *f, int status, const struct strs *headers, void *arg)
@@ -132,17 +133,19 @@ static const struct http_fetch_ops ops = {
 	.on_done = on_done,
 };
 
-struct wire_call *wire_start_text(struct wire *w, const char *method, const char *path,
-                                  const char *body, int64_t timeout_ms, wire_fn fn, void *arg)
+struct wire_call *wire_start(struct wire *w, const struct wire_request *request, wire_fn fn,
+                             void *arg)
 {
-	LOOM_CLEANUP_STR char *url = loom_asprintf("%s%s", w->server, path);
+	LOOM_CLEANUP_STR char *url = loom_asprintf("%s%s", w->server, request->path);
+	LOOM_CLEANUP_STR char *made = request->body ? json_text(request->body) : NULL;
+	const char *text = made ? made : request->text;
 	struct wire_call *c = loom_calloc(1, sizeof(*c));
-	struct http_call spec = { .method = method,
+	struct http_call spec = { .method = request->method,
 		                  .url = url,
-		                  .body = body,
-		                  .body_len = body ? strlen(body) : 0,
+		                  .body = text,
+		                  .body_len = text ? strlen(text) : 0,
 		                  .connect_ms = CONNECT_MS,
-		                  .timeout_ms = timeout_ms };
+		                  .timeout_ms = request->timeout_ms };
 
 	c->wire = w;
 	c->fn = fn;
@@ -155,14 +158,6 @@ struct wire_call *wire_start_text(struct wire *w, const char *method, const char
 	w->first = c;
 	c->fetch = http_fetch_start(w->client, &spec, &ops, c);
 	return c;
-}
-
-struct wire_call *wire_start(struct wire *w, const char *method, const char *path,
-                             const struct json *body, int64_t timeout_ms, wire_fn fn, void *arg)
-{
-	LOOM_CLEANUP_STR char *text = body ? json_text(body) : NULL;
-
-	return wire_start_text(w, method, path, text, timeout_ms, fn, arg);
 }
 
 void wire_cancel(struct wire_call *c)

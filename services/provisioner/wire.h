@@ -30,12 +30,17 @@ typedef void (*wire_fn)(const struct wire_answer *answer, void *arg);
 struct wire *wire_create(struct loop *l, const char *server);
 void wire_destroy(struct wire *w);
 
-/* path starts with "/"; body may be NULL and is borrowed. */
-struct wire_call *wire_start(struct wire *w, const char *method, const char *path,
-                             const struct json *body, int64_t timeout_ms, wire_fn fn, void *arg);
-/* As above, with the body as text. */
-struct wire_call *wire_start_text(struct wire *w, const char *method, const char *path,
-                                  const char *body, int64_t timeout_ms, wire_fn fn, void *arg);
+struct wire_request {
+	const char *method;
+	const char *path;        /* starts with "/" */
+	const struct json *body; /* NULL: see text */
+	const char *text;        /* the body as JSON text; NULL: none */
+	int64_t timeout_ms;
+};
+
+/* Copies what it needs. */
+struct wire_call *wire_start(struct wire *w, const struct wire_request *request, wire_fn fn,
+                             void *arg);
 void wire_cancel(struct wire_call *c); /* NULL ok */
 
 bool wire_ok(const struct wire_answer *a); /* 2xx */

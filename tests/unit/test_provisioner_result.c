@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "result.h"
+
+#include "common/base/str.h"
+
+#include <check.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct {
+	const char *text, *says; /* NULL: fine */
+} answers[] = {
+	{ "", NULL },
+	{ " \n\t", NULL },
+	{ "{}", NULL },
+	{ "{\"result\":{\"a\":1},\"ipaddresses\":{\"access_v4\":\"1.2.3.4\"},\"hostname\":\"h\","
+	  "\"message\":\"m\",\"status\":200,\"more\":[]}",
+	  NULL },
+	{ "{\"result\":null,\"hostname\":null}", NULL },
+	{ "{", "line" },
+	{ "{}{}", "line" },
+	{ "nonsense", "line" },
+	{ "[]", "not a JSON object" },
+	{ "5", "not a JSON object" },
+	{ "{\"result\":[]}", "\"result\"" },
+	{ "{\"result\":\"x\"}", "\"result\"" },
+	{ "{\"ipaddresses\":[]}", "\"ipaddresses\"" },
+	{ "{\"ipaddresses\":{\"access_v4\":5}}", "\"ipaddresses\"" },
+	{ "{\"ipaddresses\":{\"access_v4\":\"1\\u0000\"}}", "\"ipaddresses\"" },
+	{ "{\"hostname\":{}}", "\"hostname\"" },
+	{ "{\"hostname\":\"a\\u0000b\"}", "\"hostname\"" },
+	{ "{\"message\":7}", "\"message\"" },
+	{ "{\"status\":\"bad\"}", "\"status\"" },
+	{ "{\"status\":-1}", "\"status\"" },
+	{ "{\"status\":1000}", "\"status\"" },
+	{ "{\"a\":1,\"a\":2}", "line" },
+};
+
+START_TEST(checks_answers)
+{
+	LOOM_CLEANUP(json_free) struct json *v = NULL;
+	struct loom_err err = { 0 };
+	int r = result_parse(answers[_i].text, strlen(answers[_i].text), &v, &err);
+
+	if (!answers[_i].says) {
+		ck_assert_msg(r == 0, "%s: %s", answers[_i].text, err.msg);
+		ck_assert(json_is(v, JSON_OBJECT));
+		return;
+	}
+	ck_assert_int_gt(r, 0);
+	ck_assert_ptr_null(v);
+	ck_assert_msg(strstr(err.msg, answers[_i].says), "%s: %s", answers[_i].text, err.msg);
+}
+END_TEST
+
+START_TEST(deep_nesting_is_refused)
+{
+	char text[4096];
+	struct json *v = NULL;
+
+	memset(text, '[', sizeof(text));
+	memcpy(text, "{\"result\":", 10);
+	ck_assert_int_gt(result_parse(text, sizeof(text), &v, NULL), 0);
+}
+END_TEST
+
+#define TIMED_OUT (-2)
+#define TOO_LARGE (-3)
+
+static const struct {
+	int exit_code; /* TIMED_OUT; TOO_LARGE: 0 with an oversized answer; else -signal - 100 */
+	const char *answer;
+	const char *want; /* the finish message without the outputs */
+} ends[] = {
+	{ 0, "", "{\"status\":0,\"result\":{}}" },
+	{ 0,
+	  "{\"result\":{\"k\":\"v\"},\"hostname\":\"h\",\"ipaddresses\":{\"access_v4\":\"1.1.1.1\"},"
+	  "\"message\":\"made\",\"status\":7,\"x\":1}",
+	  "{\"status\":0,\"result\":{\"k\":\"v\"},\"message\":\"made\","
+	  "\"ipaddresses\":{\"access_v4\":\"1.1.1.1\"},\"hostname\":\"h\"}" },
+	{ 0, "{",
+	  "{\"status\":1,\"result\":{},\"message\":\"the plugin's result is not usable: *\"}" },
+	{ TOO_LARGE, "{}",
+	  "{\"status\":1,\"result\":{},\"message\":\"the plugin's result is not usable: *\"}" },
+	{ 3, "",
+	  "{\"status\":1,\"result\":{},\"message\":\"the plugin failed with exit code 3\"}" },
+	{ 3, "{\"message\":\"disk full\",\"result\":{\"k\":1},\"hostname\":\"h\"}",
+	  "{\"status\":1,\"result\":{\"k\":1},\"message\":\"disk full\"}" },
+	{ 3, "{\"status\":201}",
+	  "{\"status\":201,\"result\":{},\"message\":\"the plugin failed with exit code 3\"}" },
+	{ 201, "garbage",
+	  "{\"status\":1,\"result\":{},\"message\":\"the plugin failed with exit code 201\"}" },
+	{ 100, "{\"message\":\"wrong password\"}",
+	  "{\"status\":1,\"result\":{},\"message\":\"wrong password\",\"retry\":false}" },
+	{ 100, "",
+	  "{\"status\":1,\"result\":{},\"message\":\"the plugin gave up\",\"retry\":false}" },
+	{ TIMED_OUT, "{\"message\":\"half way\"}",
+	  "{\"status\":1,\"result\":{},\"message\":\"the plugin was stopped at its time limit of 5 s\"}" },
+	{ -109, "",
+	  "{\"status\":1,\"result\":{},\"message\":\"the plugin was killed by signal 9\"}" },
+};
+
+static struct run_end make_end(int i)
+{
+	struct run_end end = { .exit_code = ends[i].exit_code,
+		               .result = ends[i].answer,
+		               .result_len = strlen(ends[i].answer) };
+
+	if (end.exit_code == TIMED_OUT)
+		end.timed_out = true;
+	if (end.exit_code < -100)
+		end.signo = -end.exit_code - 100;
+	if (end.exit_code == TOO_LARGE)
+		end.result_too_large = true;
+	if (end.exit_code < 0)
+		end.exit_code = end.result_too_large ? 0 : -1;
+	return end;
+}
+
+/* A "*" ends the comparison of the message, whose rest is the parser's. */
+static void check_finish(const char *got, const char *want)
+{
+	LOOM_CLEANUP(json_free) struct json *a = NULL;
+	LOOM_CLEANUP(json_free) struct json *b = NULL;
+
+	ck_assert_int_eq(json_parse_str(got, &a, NULL), 0);
+	ck_assert_int_eq(json_parse_str(want, &b, NULL), 0);
+	const char *message = json_get_str(b, "message");
+	if (message && str_ends(message, "*")) {
+		size_t n = strlen(message) - 1;
+		ck_assert_int_eq(strncmp(json_get_str(a, "message"), message, n), 0);
+		json_del(a, "message");
+		json_del(b, "message");
+	}
+	json_del(a, "stdout");
+	json_del(a, "stderr");
+	ck_assert_msg(json_equal(a, b), "got %s, want %s", got, want);
+}
+
+START_TEST(ends_become_finish_messages)
+{
+	LOOM_CLEANUP(outcome_fini) struct outcome o;
+	LOOM_CLEANUP(json_free) struct json *finish = json_new_obj();
+	struct run_end end = make_end(_i);
+
+	outcome_init(&o);
+	outcome_add(&o, &end, 5000);
+	outcome_write(&o, finish);
+	LOOM_CLEANUP_STR char *text = json_text(finish);
+	check_finish(text, ends[_i].want);
+}
+END_TEST
+
+static void add(struct outcome *o, const char *answer)
+{
+	struct run_end end = { .result = answer, .result_len = strlen(answer) };
+
+	outcome_add(o, &end, 1000);
+}
+
+START_TEST(several_plugins_merge)
+{
+	LOOM_CLEANUP(outcome_fini) struct outcome o;
+	LOOM_CLEANUP(json_free) struct json *finish = json_new_obj();
+
+	outcome_init(&o);
+	add(&o, "{\"result\":{\"a\":1,\"b\":{\"x\":1}},\"ipaddresses\":{\"access_v4\":\"1\"}}");
+	add(&o, "{}");
+	add(&o, "{\"result\":{\"b\":{\"y\":2},\"c\":3},\"ipaddresses\":{\"bind_v4\":\"2\"}}");
+	outcome_write(&o, finish);
+	LOOM_CLEANUP_STR char *text = json_text(finish);
+	check_finish(text, "{\"status\":0,\"result\":{\"a\":1,\"b\":{\"y\":2},\"c\":3},"
+	                   "\"ipaddresses\":{\"bind_v4\":\"2\"}}");
+}
+END_TEST
+
+START_TEST(keeps_the_tail_of_the_output)
+{
+	LOOM_CLEANUP(outcome_fini) struct outcome o;
+	LOOM_CLEANUP(json_free) struct json *finish = json_new_obj();
+	LOOM_CLEANUP_STR char *big = loom_malloc(10000);
+
+	outcome_init(&o);
+	memset(big, 'a', 10000);
+	outcome_output(&o, RUN_STDOUT, big, 10000);
+	outcome_output(&o, RUN_STDOUT, "the end", 7);
+	for (int i = 0; i < 3000; i++)
+		outcome_output(&o, RUN_STDERR, "\xC3\xA4", 2);
+	outcome_output(&o, RUN_STDERR, "x", 1);
+	outcome_fail(&o, true, "no");
+	outcome_write(&o, finish);
+	const char *out = json_get_str(finish, "stdout");
+	ck_assert_uint_eq(strlen(out), RESULT_TAIL);
+	ck_assert(str_ends(out, "aathe end"));
+	/* The first character was cut in two: it is left out. */
+	const char *err = json_get_str(finish, "stderr");
+	ck_assert_uint_eq(strlen(err), RESULT_TAIL - 1);
+	ck_assert(str_starts(err, "\xC3\xA4") && str_ends(err, "\xC3\xA4x"));
+	ck_assert(!json_get_bool(finish, "retry", true));
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("provisioner_result");
+	TCase *tc = tcase_create("result");
+	SRunner *sr = srunner_create(suite);
+
+	tcase_add_loop_test(tc, checks_answers, 0, (int)LOOM_COUNT(answers));
+	tcase_add_test(tc, deep_nesting_is_refused);
+	tcase_add_loop_test(tc, ends_become_finish_messages, 0, (int)LOOM_COUNT(ends));
+	tcase_add_test(tc, several_plugins_merge);
+	tcase_add_test(tc, keeps_the_tail_of_the_output);
+	suite_add_tcase(suite, tc);
+	srunner_run_all(sr, CK_ENV);
+	int failed = srunner_ntests_failed(sr);
+	srunner_free(sr);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}

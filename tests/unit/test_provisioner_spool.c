@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "files.h"
+#include "spool.h"
+
+#include <check.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+static char base[64];
+static char dir[128];
+
+static void set_up(void)
+{
+	(void)snprintf(base, sizeof(base), "/tmp/loom-spool-XXXXXX");
+	ck_assert_ptr_nonnull(mkdtemp(base));
+	(void)snprintf(dir, sizeof(dir), "%s/a/spool", base);
+}
+
+static void tear_down(void)
+{
+	ck_assert_int_eq(files_remove_tree(base), 0);
+}
+
+static struct spool *open_spool(void)
+{
+	struct spool *s = NULL;
+
+	ck_assert_int_eq(spool_open(dir, &s), 0);
+	return s;
+}
+
+static void write_file(const char *name, const char *text, long age_s)
+{
+	LOOM_CLEANUP_STR char *path = loom_asprintf("%s/%s", dir, name);
+	struct timespec times[2];
+	FILE *f = fopen(path, "w");
+
+	ck_assert_ptr_nonnull(f);
+	ck_assert_int_ge(fputs(text, f), 0);
+	ck_assert_int_eq(fclose(f), 0);
+	ck_assert_int_eq(clock_gettime(CLOCK_REALTIME, &times[0]), 0);
+	times[0].tv_sec -= age_s;
+	times[1] = times[0];
+	ck_assert_int_eq(utimensat(AT_FDCWD, path, times, 0), 0);
+}
+
+static char *listed(struct spool *s)
+{
+	LOOM_CLEANUP(strs_fini) struct strs names = { 0 };
+
+	ck_assert_int_eq(spool_list(s, &names), 0);
+	return strs_join(&names, " ");
+}
+
+static void check_listed(struct spool *s, const char *want)
+{
+	LOOM_CLEANUP_STR char *names = listed(s);
+
+	ck_assert_str_eq(names, want);
+}
+
+START_TEST(keeps_and_gives_back)
+{
+	LOOM_CLEANUP(spool_close) struct spool *s = open_spool();
+	LOOM_CLEANUP_STR char *name = spool_name("00000001-001-002", 3);
+	LOOM_CLEANUP_STR char *text = NULL;
+	LOOM_CLEANUP_STR char *again = NULL;
+	size_t len = 0;
+	struct stat st;
+
+	ck_assert_str_eq(name, "00000001-001-002.3.json");
+	ck_assert_int_eq(spool_get(s, name, &text, &len), -ENOENT);
+	ck_assert_int_eq(spool_put(s, name, "first", 5), 0);
+	ck_assert_int_eq(spool_get(s, name, &text, &len), 0);
+	ck_assert_str_eq(text, "first");
+	ck_assert_int_eq(spool_put(s, name, "2nd", 3), 0);
+	ck_assert_int_eq(spool_get(s, name, &again, &len), 0);
+	ck_assert_str_eq(again, "2nd");
+	ck_assert_uint_eq(len, 3);
+	check_listed(s, name);
+	LOOM_CLEANUP_STR char *path = loom_asprintf("%s/%s", dir, name);
+	ck_assert_int_eq(stat(path, &st), 0);
+	ck_assert_uint_eq(st.st_mode & 0777, 0600);
+	ck_assert_int_eq(stat(dir, &st), 0);
+	ck_assert_uint_eq(st.st_mode & 0777, 0700);
+	ck_assert_int_eq(spool_del(s, name), 0);
+	ck_assert_int_eq(spool_del(s, name), 0);
+	check_listed(s, "");
+}
+END_TEST
+
+START_TEST(partial_files_are_no_results)
+{
+	struct spool *s = open_spool();
+
+	write_file("00000001-001-001.1.json.tmp", "{\"taskId\":", 0);
+	write_file("00000001-001-002.1.json", "{}", 0);
+	write_file("notes.txt", "x", 0);
+	check_listed(s, "00000001-001-002.1.json");
+	spool_close(s);
+	s = open_spool(); /* a new start removes what was cut off */
+	LOOM_CLEANUP_STR char *partial = loom_asprintf("%s/00000001-001-001.1.json.tmp", dir);
+	ck_assert_int_eq(access(partial, F_OK), -1);
+	check_listed(s, "00000001-001-002.1.json");
+	spool_close(s);
+}
+END_TEST
+
+START_TEST(oldest_first)
+{
+	LOOM_CLEANUP(spool_close) struct spool *s = open_spool();
+
+	write_file("00000009-001-001.1.json", "{}", 300);
+	write_file("00000001-001-001.1.json", "{}", 100);
+	write_file("00000005-001-001.1.json", "{}", 200);
+	check_listed(s, "00000009-001-001.1.json 00000005-001-001.1.json 00000001-001-001.1.json");
+}
+END_TEST
+
+START_TEST(bad_files)
+{
+	LOOM_CLEANUP(spool_close) struct spool *s = open_spool();
+	LOOM_CLEANUP_STR char *big = loom_malloc(SPOOL_MAX_BYTES + 1);
+	LOOM_CLEANUP_STR char *folder = loom_asprintf("%s/00000001-001-003.1.json", dir);
+	LOOM_CLEANUP_STR char *link = loom_asprintf("%s/00000001-001-004.1.json", dir);
+	char *text = NULL;
+	size_t len;
+
+	memset(big, 'x', SPOOL_MAX_BYTES + 1);
+	ck_assert_int_eq(spool_put(s, "a.json", big, SPOOL_MAX_BYTES + 1), -EFBIG);
+	ck_assert_int_eq(mkdir(folder, 0700), 0);
+	ck_assert_int_eq(symlink("/etc/passwd", link), 0);
+	check_listed(s, "");
+	ck_assert_int_eq(spool_get(s, "00000001-001-003.1.json", &text, &len), -EINVAL);
+	ck_assert_int_eq(spool_get(s, "00000001-001-004.1.json", &text, &len), -ELOOP);
+	write_file("00000001-001-005.1.json", "not JSON", 0);
+	ck_assert_int_eq(spool_set_aside(s, "00000001-001-005.1.json"), 0);
+	check_listed(s, "");
+}
+END_TEST
+
+/* Killed at any moment while it writes one result over and over, the writer leaves either nothing
+ * or a whole one under the result's name. */
+START_TEST(a_killed_writer_leaves_whole_results)
+{
+	LOOM_CLEANUP_STR char *body = loom_malloc(200001);
+	struct spool *s = open_spool();
+
+	memset(body, 'y', 200000);
+	body[200000] = '\0';
+	for (int i = 0; i < 20; i++) {
+		char *text = NULL;
+		size_t len = 0;
+		pid_t pid = fork();
+		if (pid == 0)
+			for (;;)
+				if (spool_put(s, "00000001-001-001.1.json", body, 200000))
+					_exit(1);
+		ck_assert_int_gt(pid, 0);
+		(void)usleep((useconds_t)(200 + i * 313));
+		ck_assert_int_eq(kill(pid, SIGKILL), 0);
+		ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
+		int r = spool_get(s, "00000001-001-001.1.json", &text, &len);
+		ck_assert(r == 0 || r == -ENOENT);
+		if (r == 0)
+			ck_assert_str_eq(text, body);
+		loom_free(text);
+		spool_close(s);
+		s = open_spool();
+	}
+	spool_close(s);
+}
+END_TEST
+
+START_TEST(trees_are_removed_and_links_not_followed)
+{
+	LOOM_CLEANUP_STR char *outside = loom_asprintf("%s/outside", base);
+	LOOM_CLEANUP_STR char *tree = loom_asprintf("%s/tree", base);
+	LOOM_CLEANUP_STR char *deep = loom_asprintf("%s/tree/x/y/z", base);
+	LOOM_CLEANUP_STR char *link = loom_asprintf("%s/tree/x/link", base);
+	LOOM_CLEANUP_STR char *file = loom_asprintf("%s/keep", outside);
+
+	ck_assert_int_eq(files_make_dir(outside), 0);
+	ck_assert_int_eq(files_make_dir(deep), 0);
+	ck_assert_int_eq(files_make_dir(deep), 0);
+	ck_assert_int_eq(symlink(outside, link), 0);
+	LOOM_CLEANUP_FD int fd = open(file, O_CREAT | O_WRONLY, 0600);
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(files_make_dir(file), -ENOTDIR);
+	ck_assert_int_eq(files_empty_dir(tree), 0);
+	ck_assert_int_eq(access(tree, F_OK), 0);
+	ck_assert_int_eq(access(file, F_OK), 0);
+	ck_assert_int_eq(files_remove_tree(tree), 0);
+	ck_assert_int_eq(files_remove_tree(tree), 0);
+	ck_assert_int_eq(access(tree, F_OK), -1);
+}
+END_TEST
+
+START_TEST(one_holder_of_a_lock)
+{
+	LOOM_CLEANUP_STR char *path = loom_asprintf("%s/lock", base);
+	int first = -1, second = -1;
+
+	ck_assert_int_eq(files_lock(path, 0, &first), 0);
+	ck_assert_int_eq(files_lock(path, 60, &second), -EWOULDBLOCK);
+	loom_close(first);
+	ck_assert_int_eq(files_lock(path, 0, &second), 0);
+	loom_close(second);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("provisioner_spool");
+	TCase *tc = tcase_create("spool");
+	SRunner *sr = srunner_create(suite);
+
+	tcase_add_checked_fixture(tc, set_up, tear_down);
+	tcase_set_timeout(tc, 30);
+	tcase_add_test(tc, keeps_and_gives_back);
+	tcase_add_test(tc, partial_files_are_no_results);
+	tcase_add_test(tc, oldest_first);
+	tcase_add_test(tc, bad_files);
+	tcase_add_test(tc, a_killed_writer_leaves_whole_results);
+	tcase_add_test(tc, trees_are_removed_and_links_not_followed);
+	tcase_add_test(tc, one_holder_of_a_lock);
+	suite_add_tcase(suite, tc);
+	srunner_run_all(sr, CK_ENV);
+	int failed = srunner_ntests_failed(sr);
+	srunner_free(sr);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
