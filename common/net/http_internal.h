@@ -93,6 +93,8 @@ struct http_req {
 	void *defer_arg;
 	void (*on_close)(struct http_req *, void *);
 	void *close_arg;
+	void (*on_drained)(struct http_req *, void *);
+	void *drained_arg;
 };
 
 enum {

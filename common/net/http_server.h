@@ -91,6 +91,10 @@ void http_defer(struct http_req *req, void (*fn)(struct http_req *, void *arg), 
 void http_stream_start(struct http_req *req, int status, const char *type);
 long http_stream_write(struct http_req *req, const void *data, size_t len);
 void http_stream_end(struct http_req *req);
+/* Closes the connection without the answer's end, so that the peer knows it is not whole. */
+void http_stream_abort(struct http_req *req);
+/* fn is called whenever all that was written has been sent (back-pressure). */
+void http_stream_on_drained(struct http_req *req, void (*fn)(struct http_req *, void *arg), void *arg);
 void http_on_close(struct http_req *req, void (*fn)(struct http_req *, void *arg), void *arg);
 bool http_gone(const struct http_req *req);
 

@@ -76,6 +76,20 @@ void http_stream_start(struct http_req *req, int status, const char *type)
 	watch_close(req);
 }
 
+void http_stream_on_drained(struct http_req *req, void (*fn)(struct http_req *, void *), void *arg)
+{
+	req->on_drained = fn;
+	req->drained_arg = arg;
+}
+
+static void on_written(struct evhttp_connection *evcon, void *arg)
+{
+	(void)evcon;
+	struct http_req *r = arg;
+	if (r->on_drained)
+		r->on_drained(r, r->drained_arg);
+}
+
 long http_stream_write(struct http_req *req, const void *data, size_t len)
 {
 	loom_assert(req->streaming);
@@ -85,7 +99,7 @@ long http_stream_write(struct http_req *req, const void *data, size_t len)
 	loom_assert(piece);
 	if (evbuffer_add(piece, data, len) != 0)
 		loom_assert(len == 0);
-	evhttp_send_reply_chunk(req->ev, piece);
+	evhttp_send_reply_chunk_with_cb(req->ev, piece, on_written, req);
 	evbuffer_free(piece);
 	return (long)evbuffer_get_length(bufferevent_get_output(req->conn->bev));
 }
@@ -101,4 +115,13 @@ void http_stream_end(struct http_req *req)
 	}
 	reply_count(req, req->status);
 	req_free(req);
+}
+
+void http_stream_abort(struct http_req *req)
+{
+	loom_assert(req->streaming);
+	req->on_close = NULL;
+	if (req->ev)
+		conn_close(req->conn);
+	http_stream_end(req);
 }
