@@ -232,11 +232,8 @@ static bool has_partner(const char *s, size_t len, size_t at)
 static int complain(struct expansion *x, int code, const char *s, size_t len)
 {
 	const int shown = len < 80 ? (int)len : 80;
-	char msg[512];
+	LOOM_CLEANUP_STR char *msg = loom_strdup(x->err->msg);
 
-	if (!x->err)
-		return code;
-	(void)snprintf(msg, sizeof(msg), "%s", x->err->msg);
 	err_set(x->err, x->err->status, "%.200s%s%s in \"%.*s%s\"%s", buf_str(&x->place),
 	        x->place.len ? ": " : "", msg, shown, s, shown < (int)len ? "..." : "",
 	        code == MACRO_E_SYNTAX ? " (a plain percent sign is written %%)" : "");

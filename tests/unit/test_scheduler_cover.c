@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Covering demands with machines, against an exhaustive table; and hard ones, by known answers. */
+#include "services/scheduler/solver_cover.h"
+
+#include "services/scheduler/solver_model.h"
+
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MOST 6
+
+static uint64_t random_state;
+
+static int pick(int n)
+{
+	random_state = random_state * 6364136223846793005u + 1442695040888963407u;
+	return (int)((random_state >> 33) % (unsigned)n);
+}
+
+/* A table of the least number of sets for every demand up to `top` for each of n atoms. */
+static int *least_table(const uint64_t *sets, int n_sets, int n, int top)
+{
+	int size = 1;
+	int *least;
+
+	for (int i = 0; i < n; i++)
+		size *= top + 1;
+	least = loom_calloc((size_t)size, sizeof(*least));
+	for (int code = 1; code < size; code++) {
+		least[code] = 1 << 20;
+		for (int k = 0; k < n_sets; k++) {
+			int rest = 0;
+			int unit = 1;
+
+			for (int i = 0, c = code; i < n; i++, c /= top + 1, unit *= top + 1) {
+				const int d = c % (top + 1);
+
+				rest += unit * (d && sets[k] >> i & 1 ? d - 1 : d);
+			}
+			if (rest != code && least[rest] + 1 < least[code])
+				least[code] = least[rest] + 1;
+		}
+	}
+	return least;
+}
+
+static void check_all(const uint64_t *sets, int n_sets, int n, int top)
+{
+	LOOM_CLEANUP(cover_destroy) struct cover *c = cover_create(sets, (size_t)n_sets, n);
+	int *least = least_table(sets, n_sets, n, top);
+	int size = 1;
+
+	for (int i = 0; i < n; i++)
+		size *= top + 1;
+	for (int k = 0; k < 300; k++) {
+		const int code = pick(size);
+		int64_t d[MOST];
+
+		for (int i = 0, x = code; i < n; i++, x /= top + 1)
+			d[i] = x % (top + 1);
+		if (least[code] >= 1 << 20)
+			continue;
+		ck_assert_int_eq(cover_within(c, d, least[code]), COVER_YES);
+		ck_assert_int_eq(cover_within(c, d, least[code] - 1), COVER_NO);
+		ck_assert(!cover_surely_not(c, d, 0, least[code]));
+		ck_assert_int_eq(cover_within(c, d, least[code] + 3), COVER_YES);
+	}
+	loom_free(least);
+}
+
+START_TEST(equals_table)
+{
+	random_state = 99 + (uint64_t)_i;
+	for (int k = 0; k < 20; k++) {
+		const int n = 2 + pick(MOST - 1);
+		uint64_t sets[12];
+		int n_sets = 2 + pick(10);
+		uint64_t reach = 0;
+
+		for (int i = 0; i < n_sets; i++) {
+			sets[i] = (uint64_t)(1 + pick((1 << n) - 1));
+			reach |= sets[i];
+		}
+		for (int i = 0; i < n; i++)
+			sets[0] |= reach & atom_bit(i) ? 0 : atom_bit(i);
+		check_all(sets, n_sets, n, n > 5 ? 3 : 4);
+	}
+}
+END_TEST
+
+/* Pairs of neighbours in a ring of n: an odd ring needs half the demand, rounded up. */
+START_TEST(odd_ring)
+{
+	static const int sizes[] = { 5, 7, 9, 11 };
+	const int n = sizes[_i];
+	LOOM_CLEANUP(cover_destroy) struct cover *c = NULL;
+	uint64_t sets[11];
+	int64_t d[11];
+
+	for (int i = 0; i < n; i++)
+		sets[i] = atom_bit(i) | atom_bit((i + 1) % n);
+	c = cover_create(sets, (size_t)n, n);
+	for (int64_t each = 1; each < 300; each += 37) {
+		const int64_t least = (n * each + 1) / 2;
+
+		for (int i = 0; i < n; i++)
+			d[i] = each;
+		ck_assert_int_eq(cover_within(c, d, least), COVER_YES);
+		ck_assert_int_eq(cover_within(c, d, least - 1), COVER_NO);
+	}
+}
+END_TEST
+
+/* The lines of the Fano plane: the linear bound is far from the truth for a demand of one each. */
+START_TEST(fano_plane)
+{
+	static const uint64_t lines[7] = { 0x0b, 0x16, 0x2c, 0x58, 0x31, 0x62, 0x45 };
+	LOOM_CLEANUP(cover_destroy) struct cover *c = cover_create(lines, 7, 7);
+	static const struct {
+		int64_t each, least;
+	} rows[] = { { 1, 3 }, { 3, 7 }, { 6, 14 }, { 300, 700 }, { 301, 703 } };
+
+	for (size_t k = 0; k < LOOM_COUNT(rows); k++) {
+		int64_t d[7];
+
+		for (int i = 0; i < 7; i++)
+			d[i] = rows[k].each;
+		ck_assert_int_eq(cover_within(c, d, rows[k].least), COVER_YES);
+		ck_assert_int_eq(cover_within(c, d, rows[k].least - 1), COVER_NO);
+	}
+}
+END_TEST
+
+START_TEST(trivial_answers)
+{
+	static const uint64_t sets[] = { 3 };
+	LOOM_CLEANUP(cover_destroy) struct cover *c = cover_create(sets, 1, 2);
+
+	ck_assert_int_eq(cover_within(c, (int64_t[]){ 0, 0 }, 0), COVER_YES);
+	ck_assert_int_eq(cover_within(c, (int64_t[]){ 0, 0 }, -1), COVER_NO);
+	ck_assert_int_eq(cover_within(c, (int64_t[]){ 1, 0 }, 0), COVER_NO);
+	ck_assert_int_eq(cover_within(c, (int64_t[]){ 5, 9 }, 9), COVER_YES);
+	ck_assert_int_eq(cover_within(c, (int64_t[]){ 5, 9 }, 8), COVER_NO);
+	ck_assert(!cover_spend(c, INT64_MAX / 2));
+	ck_assert_int_eq(cover_within(c, (int64_t[]){ 5, 9 }, 9), COVER_UNKNOWN);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("scheduler_cover");
+	TCase *t = tcase_create("cover");
+	SRunner *r;
+	int failed;
+
+	tcase_set_timeout(t, 60);
+	tcase_add_loop_test(t, equals_table, 0, 10);
+	tcase_add_loop_test(t, odd_ring, 0, 4);
+	tcase_add_test(t, fano_plane);
+	tcase_add_test(t, trivial_answers);
+	suite_add_tcase(s, t);
+	r = srunner_create(s);
+	srunner_run_all(r, CK_NORMAL);
+	failed = srunner_ntests_failed(r);
+	srunner_free(r);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
