@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* clusters - lists, shows and deletes clusters (REST spec 5). */
+#include "services/api/resources.h"
+
+#include "common/base/str.h"
+#include "services/api/view.h"
+#include "services/api/visible.h"
+
+#include <string.h>
+
+struct cluster_call {
+	struct api *a;
+	struct identity who;
+	int64_t id;
+	struct cluster_filter filter;
+	struct json *list;
+	struct cluster *c;
+	struct job latest;
+	struct nodes *nodes;
+	struct tasks *tasks;
+	struct db_result *failures;
+	int64_t job; /* the one this call has submitted */
+	bool submitted;
+};
+
+static void call_fini(struct cluster_call *k)
+{
+	json_free(k->list);
+	cluster_free(k->c);
+	job_fini(&k->latest);
+	nodes_free(k->nodes);
+	tasks_free(k->tasks);
+	db_result_free(k->failures);
+	k->list = NULL;
+	k->c = NULL;
+	k->nodes = NULL;
+	k->tasks = NULL;
+	k->failures = NULL;
+}
+
+static int list_read(struct db *db, void *arg)
+{
+	struct cluster_call *k = arg;
+	call_fini(k);
+	return cluster_summaries(db, &k->filter, &k->list);
+}
+
+/* "a,b" to bits; words that are no status are skipped; none valid means no filter. */
+static unsigned statuses(const char *text)
+{
+	unsigned bits = 0;
+	char word[32];
+	for (const char *p = text; p && *p;) {
+		size_t n = strcspn(p, ",");
+		enum cluster_status st;
+		if (n < sizeof(word)) {
+			memcpy(word, p, n);
+			word[n] = '\0';
+			if (cluster_status_parse(word, &st))
+				bits |= 1u << st;
+		}
+		p += n + (p[n] == ',');
+	}
+	return bits;
+}
+
+void clusters_list(struct http_req *req, void *ctx)
+{
+	struct cluster_call k = { .a = ctx };
+	if (!auth(k.a, req, ROLE_USER, &k.who))
+		return;
+	k.filter = (struct cluster_filter){ .tenant_id = k.who.tenant_id,
+		                            .owner_id = k.who.role >= ROLE_ADMIN ? NULL : k.who.user,
+		                            .statuses = statuses(http_query(req, "status")) };
+	int rc = db_read(k.a->db, list_read, &k);
+	if (rc)
+		api_reply_db(req, rc);
+	else
+		http_reply_json(req, 200, k.list);
+	call_fini(&k);
+}
+
+static int head_read(struct db *db, void *arg)
+{
+	struct cluster_call *k = arg;
+	call_fini(k);
+	bool found;
+	int rc = visible_get(db, &k->who, k->id, false, &k->c);
+	if (!rc)
+		rc = job_get(db, k->id, k->c->latest_job, &k->latest, &found);
+	return rc ? rc : found ? 0 : DB_E_RETRY;
+}
+
+static int docs_read(struct db *db, void *arg)
+{
+	struct cluster_call *k = arg;
+	int rc = head_read(db, k);
+	return rc ? rc : cluster_load_docs(db, k->c);
+}
+
+static int details_read(struct db *db, void *arg)
+{
+	struct cluster_call *k = arg;
+	int rc = docs_read(db, k);
+	if (!rc)
+		rc = nodes_load(db, k->id, &k->nodes);
+	if (!rc)
+		rc = tasks_load(db, k->id, 0, &k->tasks);
+	return rc ? rc : task_failures(db, k->id, &k->failures);
+}
+
+/* Who, which cluster, and the read; false when answered. */
+static bool begin(struct http_req *req, struct cluster_call *k, db_tx_fn read)
+{
+	if (!auth(k->a, req, ROLE_USER, &k->who) || !visible_id(req, "id", &k->id))
+		return false;
+	int rc = db_read(k->a->db, read, k);
+	if (rc)
+		visible_refuse(req, rc, k->id);
+	return !rc;
+}
+
+void clusters_get(struct http_req *req, void *ctx)
+{
+	struct cluster_call k = { .a = ctx };
+	if (begin(req, &k, details_read)) {
+		size_t n = db_rows(k.failures);
+		struct failure *f = loom_calloc(n + 1, sizeof(*f));
+		for (size_t i = 0; i < n; i++)
+			f[i] = (struct failure){ db_int(k.failures, i, 0), db_int(k.failures, i, 1),
+				                 db_int(k.failures, i, 2), db_int(k.failures, i, 3),
+				                 db_int(k.failures, i, 4), db_str(k.failures, i, 5),
+				                 db_str(k.failures, i, 6) };
+		struct view v = { k.c, &k.latest, k.nodes, k.tasks, f, n };
+		LOOM_CLEANUP(json_free) struct json *o = view_details(&v);
+		http_reply_json(req, 200, o);
+		loom_free(f);
+	}
+	call_fini(&k);
+}
+
+void clusters_status(struct http_req *req, void *ctx)
+{
+	struct cluster_call k = { .a = ctx };
+	if (begin(req, &k, head_read)) {
+		LOOM_CLEANUP(json_free) struct json *o = view_status(k.c, &k.latest);
+		http_reply_json(req, 200, o);
+	}
+	call_fini(&k);
+}
+
+void clusters_config(struct http_req *req, void *ctx)
+{
+	struct cluster_call k = { .a = ctx };
+	if (begin(req, &k, docs_read))
+		http_reply_json(req, 200, k.c->config);
+	call_fini(&k);
+}
+
+void clusters_services(struct http_req *req, void *ctx)
+{
+	struct cluster_call k = { .a = ctx };
+	if (begin(req, &k, head_read))
+		http_reply_json(req, 200, k.c->services);
+	call_fini(&k);
+}
+
+enum { DELETE_DONE = 100, DELETE_PENDING };
+
+static int delete_tx(struct db *db, void *arg)
+{
+	struct cluster_call *k = arg;
+	call_fini(k);
+	int64_t now;
+	int rc = visible_get(db, &k->who, k->id, true, &k->c);
+	if (!rc)
+		rc = db_now(db, &now);
+	if (rc)
+		return rc;
+	if (k->c->status == CLUSTER_TERMINATED)
+		return DELETE_DONE;
+	/* A commit whose answer was lost: the job this very call submitted. */
+	if (k->submitted && k->c->latest_job == k->job)
+		return 0;
+	if (k->c->status == CLUSTER_PENDING)
+		return DELETE_PENDING;
+	rc = cluster_set_status(db, k->c, CLUSTER_PENDING, NULL, now);
+	if (!rc)
+		rc = job_add(db, k->c, "cluster_delete", JOB_NOT_SUBMITTED, now, &k->job);
+	k->submitted = true;
+	return rc ? rc : cluster_save(db, k->c);
+}
+
+void clusters_delete(struct http_req *req, void *ctx)
+{
+	struct cluster_call k = { .a = ctx };
+	size_t len;
+	const char *body = http_body(req, &len);
+	LOOM_CLEANUP(json_free) struct json *in = NULL;
+	struct loom_err err;
+	if (!auth(k.a, req, ROLE_USER, &k.who) || !visible_id(req, "id", &k.id))
+		return;
+	if (len && json_parse(body, len, 0, &in, &err)) {
+		http_reply_text(req, 400, "%s", err.msg);
+		return;
+	}
+	int rc = db_tx(k.a->db, delete_tx, &k);
+	char job[ID_MAX] = "";
+	if (k.c)
+		id_job(job, k.id, k.c->latest_job);
+	if (rc == DELETE_PENDING)
+		http_reply_text(req, 409, "Job %s is still underway for cluster %08lld", job, (long long)k.id);
+	else if (rc && rc != DELETE_DONE)
+		visible_refuse(req, rc, k.id);
+	else
+		http_reply_empty(req, 200);
+	if (!rc)
+		peers_committed(k.a, k.id, k.who.tenant_id, k.c->event_seq, true);
+	call_fini(&k);
+}

@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * create - takes a request for a new cluster: checked against what can be checked at once, then
+ * recorded (cluster and its first job, in one transaction), or planned without being recorded.
+ * Order of checks as in REST spec 5.3.
+ */
+#include "services/api/resources.h"
+
+#include "common/base/clock.h"
+#include "common/base/str.h"
+#include "common/model/job.h"
+#include "services/api/auth.h"
+#include "services/api/providerfields.h"
+#include "services/api/validate.h"
+
+struct create {
+	struct api *a;
+	struct http_req *req;
+	struct identity who;
+	bool problem; /* refusals as problem documents */
+	struct json *request, *template, *provider, *type;
+	const char *missing; /* what a read did not find: "cluster template" */
+	const char *missing_name;
+	int64_t lease_ms, id, seq;
+};
+
+static void create_fini(struct create *c)
+{
+	json_free(c->request);
+	json_free(c->template);
+	json_free(c->provider);
+	json_free(c->type);
+}
+
+static bool refuse(struct create *c, int status, const char *fmt, ...) LOOM_PRINTF(3, 4);
+static bool refuse(struct create *c, int status, const char *fmt, ...)
+{
+	va_list ap;
+	va_start(ap, fmt);
+	LOOM_CLEANUP_STR char *msg = loom_vasprintf(fmt, ap);
+	va_end(ap);
+	if (c->problem)
+		http_reply_problem(c->req, status, "%s", msg);
+	else
+		http_reply_text(c->req, status, "%s", msg);
+	return false;
+}
+
+static bool check_strings(struct create *c)
+{
+	static const char *const strings[] = { "name", "description", "clusterTemplate", "provider",
+		                               "hardwaretype", "imagetype", "dnsSuffix" };
+	for (size_t i = 0; i < LOOM_COUNT(strings); i++) {
+		const struct json *v = json_get(c->request, strings[i]);
+		if (v && !json_is(v, JSON_NULL) && !json_str(v))
+			return refuse(c, 400, "%s must be a string, not a %s", strings[i],
+			              json_type_name(json_type(v)));
+	}
+	const struct json *services = json_get(c->request, "services");
+	if (services && !json_is(services, JSON_ARRAY) && !json_is(services, JSON_NULL))
+		return refuse(c, 400, "services must be an array of names");
+	for (size_t i = 0; i < json_len(services); i++)
+		if (!json_str(json_at(services, i)))
+			return refuse(c, 400, "services[%zu] must be a string", i);
+	const struct json *config = json_get(c->request, "config");
+	if (config && !json_is(config, JSON_OBJECT) && !json_is(config, JSON_NULL))
+		return refuse(c, 400, "config must be an object");
+	return true;
+}
+
+static bool check_body(struct create *c)
+{
+	if (!json_is(c->request, JSON_OBJECT))
+		return refuse(c, 400, "the body must be a JSON object with name, clusterTemplate and numMachines");
+	if (!check_strings(c))
+		return false;
+	const char *name = json_get_str(c->request, "name");
+	if (str_blank(name))
+		return refuse(c, 400, "name is missing: cluster name must be specified");
+	if (!str_is_name(name))
+		return refuse(c, 400, "name '%.64s' must be 1 to 255 characters of A-Z a-z 0-9 _ . -", name);
+	if (str_blank(json_get_str(c->request, "clusterTemplate")))
+		return refuse(c, 400, "clusterTemplate is missing: cluster template must be specified");
+	int64_t n;
+	if (!json_int(json_get(c->request, "numMachines"), &n))
+		return refuse(c, 400, "numMachines is missing or not a whole number");
+	if (n < 1)
+		return refuse(c, 400, "numMachines must be at least 1: cluster size must be greater than 0");
+	if (n > c->a->cfg.max_cluster_size)
+		return refuse(c, 400, "numMachines above max cluster size %lld",
+		              (long long)c->a->cfg.max_cluster_size);
+	const char *dns = json_get_str(c->request, "dnsSuffix");
+	if (!str_blank(dns) && !validate_dns_suffix(dns))
+		return refuse(c, 400, "dnsSuffix: %.200s is an invalid DNS suffix.", dns);
+	return true;
+}
+
+static int find(struct db *db, struct create *c, enum entity_kind k, const char *tenant,
+                const char *name, struct json **ret)
+{
+	json_free(*ret);
+	*ret = NULL;
+	int rc = entity_get(db, tenant, k, name, 0, ret);
+	if (rc == ENTITY_E_NONE) {
+		c->missing = entity_label(k);
+		c->missing_name = name;
+	}
+	return rc;
+}
+
+static int documents_read(struct db *db, void *arg)
+{
+	struct create *c = arg;
+	const char *template = json_get_str(c->request, "clusterTemplate");
+	int rc = find(db, c, ENTITY_CLUSTERTEMPLATE, c->who.tenant_id, template, &c->template);
+	if (rc)
+		return rc;
+	const char *provider = json_get_str(c->request, "provider");
+	if (str_blank(provider))
+		provider = json_get_str(json_get(c->template, "defaults"), "provider");
+	rc = find(db, c, ENTITY_PROVIDER, c->who.tenant_id, provider ? provider : "", &c->provider);
+	return rc ? rc
+	          : find(db, c, ENTITY_PROVIDERTYPE, TENANT_SUPERADMIN,
+	                 json_get_str(c->provider, "providertype"), &c->type);
+}
+
+static bool check_size(struct create *c)
+{
+	const struct json *size = json_path(c->template, "constraints/size");
+	int64_t n = json_get_int(c->request, "numMachines", 0);
+	int64_t min = json_get_int(size, "min", 1), max = json_get_int(size, "max", INT32_MAX);
+	if (n < min || n > max)
+		return refuse(c, 400,
+		              "numMachines: Size must be at least %lld but not greater than %lld. Now it's %lld",
+		              (long long)min, (long long)max, (long long)n);
+	return true;
+}
+
+static bool check_lease(struct create *c)
+{
+	int64_t initial = json_get_int(json_path(c->template, "administration/leaseduration"), "initial", 0);
+	int64_t asked = json_get_int(c->request, "initialLeaseDuration", -1);
+	c->lease_ms = asked == -1 ? initial : asked;
+	if (c->lease_ms < 0)
+		return refuse(c, 400, "initialLeaseDuration: invalid lease duration: %lld", (long long)asked);
+	if (initial && (!c->lease_ms || c->lease_ms > initial))
+		return refuse(c, 400, "initialLeaseDuration: lease duration cannot be greater than duration "
+		              "specified in template (%lld ms)", (long long)initial);
+	return true;
+}
+
+static bool check_fields(struct create *c)
+{
+	const struct json *fields = json_get(c->request, "providerFields");
+	if (fields && !json_is(fields, JSON_OBJECT) && !json_is(fields, JSON_NULL))
+		return refuse(c, 400, "providerFields must be an object");
+	LOOM_CLEANUP(json_free) struct json *missing = NULL;
+	const char *sensitive = NULL;
+	if (providerfields_apply(c->type, fields, c->provider, &missing, &sensitive)) {
+		http_reply_json(c->req, 400, missing);
+		return false;
+	}
+	if (sensitive)
+		return refuse(c, 400, "providerFields.%s is sensitive; this server keeps no credentials of "
+		              "clusters: set it in the provider", sensitive);
+	return true;
+}
+
+/* All checks; false when answered. */
+static bool prepare(struct create *c)
+{
+	struct loom_err err;
+	if (!auth(c->a, c->req, ROLE_USER, &c->who) || http_body_json(c->req, &c->request, &err) ||
+	    !check_body(c))
+		return false;
+	int rc = db_read(c->a->db, documents_read, c);
+	if (rc == ENTITY_E_NONE)
+		return refuse(c, 404, "%s %s does not exist.", c->missing, c->missing_name);
+	if (rc) {
+		api_reply_db(c->req, rc);
+		return false;
+	}
+	return check_size(c) && check_lease(c) && check_fields(c);
+}
+
+static struct json *common_fields(const struct json *doc)
+{
+	struct json *o = json_new_obj();
+	static const char *const common[] = { "name", "label", "description", "icon", "version" };
+	for (size_t i = 0; i < LOOM_COUNT(common); i++)
+		if (json_get(doc, common[i]))
+			json_set(o, common[i], json_copy(json_get(doc, common[i])));
+	return o;
+}
+
+static struct cluster *new_cluster(const struct create *c, int64_t now)
+{
+	struct cluster *k = loom_calloc(1, sizeof(*k));
+	const struct json *defaults = json_get(c->template, "defaults");
+	const struct json *services = json_get(c->request, "services");
+	const struct json *config = json_get(c->request, "config");
+	const char *description = json_get_str(c->request, "description");
+	*k = (struct cluster){ .id = c->id,
+		               .tenant_id = loom_strdup(c->who.tenant_id),
+		               .owner_id = loom_strdup(c->who.user),
+		               .name = loom_strdup(json_get_str(c->request, "name")),
+		               .description = loom_strdup(description ? description : ""),
+		               .status = CLUSTER_PENDING,
+		               .create_time = now,
+		               .expire_time = c->lease_ms ? now + c->lease_ms : 0,
+		               .asked_nodes = json_get_int(c->request, "numMachines", 0),
+		               .next_job = 1 };
+	k->brief = json_set(json_new_obj(), "provider", common_fields(c->provider));
+	json_set(k->brief, "clusterTemplate", common_fields(c->template));
+	k->services = json_copy(json_len(services) ? services : json_get(defaults, "services"));
+	if (!k->services)
+		k->services = json_new_arr();
+	k->request = json_copy(c->request);
+	k->template = json_copy(c->template);
+	k->provider = json_copy(c->provider);
+	k->config = json_copy(config && !json_is(config, JSON_NULL) ? config : json_get(defaults, "config"));
+	if (!k->config)
+		k->config = json_new_obj();
+	return k;
+}
+
+/* The id makes it safe to run twice: a commit whose answer was lost is found by it. */
+static int create_tx(struct db *db, void *arg)
+{
+	struct create *c = arg;
+	LOOM_CLEANUP(cluster_free) struct cluster *there = NULL;
+	int rc = cluster_get(db, c->id, &there);
+	if (!rc) {
+		c->seq = there->event_seq;
+		return 0;
+	}
+	int64_t now;
+	rc = rc == CLUSTER_E_NONE ? db_now(db, &now) : rc;
+	if (rc)
+		return rc;
+	LOOM_CLEANUP(cluster_free) struct cluster *k = new_cluster(c, now);
+	rc = cluster_insert(db, k);
+	struct json *e = json_set_str(json_new_obj(), "status", cluster_status_name(k->status));
+	if (rc)
+		json_free(e);
+	else
+		rc = cluster_event(db, k, "cluster", e, now);
+	int64_t job;
+	if (!rc)
+		rc = job_add(db, k, "solve_layout", JOB_NOT_SUBMITTED, now, &job);
+	c->seq = k->event_seq;
+	return rc ? rc : cluster_save(db, k);
+}
+
+static void record(struct create *c)
+{
+	int rc = cluster_next_id(c->a->db, c->a->cfg.id_start, c->a->cfg.id_step, &c->id);
+	if (!rc)
+		rc = db_tx(c->a->db, create_tx, c);
+	if (rc == CLUSTER_E_QUOTA) {
+		refuse(c, 409, "Creating the cluster would cause cluster or node quotas to be violated.");
+		return;
+	}
+	if (rc) {
+		api_reply_db(c->req, rc);
+		return;
+	}
+	char id[ID_MAX];
+	id_cluster(id, c->id);
+	LOOM_CLEANUP(json_free) struct json *answer = json_set_str(json_new_obj(), "id", id);
+	http_reply_json(c->req, 200, answer);
+	peers_committed(c->a, c->id, c->who.tenant_id, c->seq, true);
+}
+
+void clusters_create(struct http_req *req, void *ctx)
+{
+	struct create c = { .a = ctx, .req = req };
+	if (prepare(&c))
+		record(&c);
+	create_fini(&c);
+}
+
+static void plan_answered(int error, const struct json *body, void *arg)
+{
+	struct http_req *req = arg;
+	int status = (int)json_get_int(body, "status", 503);
+	if (error)
+		http_reply_problem(req, 503, "no scheduler answers; try again");
+	else if (status == 200)
+		http_reply_json(req, 200, json_get(body, "plan"));
+	else
+		http_reply_problem(req, status, "%s", json_get_str(body, "message"));
+}
+
+static void plan_ask(struct http_req *req, void *arg)
+{
+	struct create *c = arg;
+	struct json *body = json_set_str(json_new_obj(), "tenantId", c->who.tenant_id);
+	json_set(body, "request", loom_take(c->request));
+	json_set(body, "template", loom_take(c->template));
+	json_set(body, "provider", loom_take(c->provider));
+	peers_ask(c->a, "plan", body, 15000, plan_answered, req);
+	create_fini(c);
+	loom_free(c);
+}
+
+void clusters_plan(struct http_req *req, void *ctx)
+{
+	struct create *c = loom_calloc(1, sizeof(*c));
+	*c = (struct create){ .a = ctx, .req = req, .problem = true };
+	if (prepare(c)) {
+		http_defer(req, plan_ask, c);
+		return;
+	}
+	create_fini(c);
+	loom_free(c);
+}

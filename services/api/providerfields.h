@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * providerfields - what a user may add to a provider's settings (REST spec 5.3): fields declared as
+ * `user`, or as `admin` with `override`; others are dropped. Pure.
+ */
+#ifndef LOOM_API_PROVIDERFIELDS_H
+#define LOOM_API_PROVIDERFIELDS_H
+
+#include "common/json/json.h"
+
+/* Merges the accepted fields into provider's `provisioner`. 0, or 400 with *ret_missing owned: the
+ * original's {"missingFields":[..]}, one object for each alternative. *ret_sensitive names the
+ * first sensitive field that was given; nothing sensitive is merged. fields may be NULL. */
+LOOM_MUST_CHECK int providerfields_apply(const struct json *type, const struct json *fields,
+                                         struct json *provider, struct json **ret_missing,
+                                         const char **ret_sensitive);
+
+#endif

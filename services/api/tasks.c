@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * tasks - a worker takes tasks and hands in results (REST spec 10). Both go over the bus to a
+ * scheduler; a take may be held (`wait`) until a task is ready.
+ */
+#include "services/api/resources.h"
+
+#include "common/base/clock.h"
+#include "common/base/ids.h"
+#include "common/base/str.h"
+#include "common/model/provisioner.h"
+#include "services/api/api.h"
+
+#include <string.h>
+
+#define MAX_WAIT_S  60
+#define MAX_FINISH  (1u << 20) /* bytes of a result */
+#define FINISH_MS   8000
+#define ANSWER_MS   3000 /* beyond the wait, for a scheduler to answer a take */
+#define MAX_AT_ONCE 64
+
+/* One held take. On the loop. */
+struct takes {
+	struct takes *next;
+	struct api *a;
+	struct http_req *req;
+	struct ask *ask;
+	struct json *body; /* as sent to the scheduler, without waitMs */
+	int64_t until;     /* monotonic ms */
+	bool many;         /* the worker can take several */
+};
+
+struct worker_call {
+	struct api *a;
+	struct json *body;
+	bool known;
+};
+
+static int known_read(struct db *db, void *arg)
+{
+	struct worker_call *k = arg;
+	return provisioner_known(db, json_get_str(k->body, "provisionerId"), &k->known);
+}
+
+/* Parses and checks what both calls need; false when answered. */
+static bool begin(struct http_req *req, struct worker_call *k)
+{
+	static const char *const needed[] = { "provisionerId", "workerId", "tenantId" };
+	struct loom_err err;
+	if (http_body_json(req, &k->body, &err))
+		return false;
+	for (size_t i = 0; i < LOOM_COUNT(needed); i++) {
+		const char *v = json_get_str(k->body, needed[i]);
+		if (str_blank(v) || strlen(v) > 255) {
+			http_reply_text(req, 400, "%s is missing, or longer than 255 characters", needed[i]);
+			return false;
+		}
+	}
+	int rc = db_read(k->a->db, known_read, k);
+	if (rc)
+		api_reply_db(req, rc);
+	else if (!k->known)
+		http_reply_text(req, 403, "provisioner %s is not registered",
+		                json_get_str(k->body, "provisionerId"));
+	return !rc && k->known;
+}
+
+static void take_unlink(struct takes *t)
+{
+	for (struct takes **at = &t->a->takes; *at; at = &(*at)->next)
+		if (*at == t) {
+			*at = t->next;
+			break;
+		}
+	json_free(t->body);
+	loom_free(t);
+}
+
+static void take_empty(struct takes *t)
+{
+	http_reply_empty(t->req, 204);
+	take_unlink(t);
+}
+
+static void take_ask(struct takes *t);
+
+static void take_answered(int error, const struct json *body, void *arg)
+{
+	struct takes *t = arg;
+	t->ask = NULL;
+	const struct json *tasks = json_get(body, "tasks");
+	if (json_len(tasks)) {
+		LOOM_CLEANUP(json_free) struct json *many = json_set(json_new_obj(), "tasks", json_copy(tasks));
+		LOOM_CLEANUP_STR char *text = json_text(t->many ? many : json_at(tasks, 0));
+		/* The original's workers get JSON as text. */
+		http_reply(t->req, 200, t->many ? "application/json" : "text/plain; charset=utf-8", text,
+		           strlen(text));
+		take_unlink(t);
+		return;
+	}
+	/* A scheduler that drains answers early: another is asked for the rest of the wait. */
+	if (!error && clock_mono_ms() + 50 < t->until)
+		take_ask(t);
+	else
+		take_empty(t);
+}
+
+static void take_ask(struct takes *t)
+{
+	int64_t left = t->until - clock_mono_ms();
+	char id[33];
+	id_random_hex(id, 16);
+	struct json *body = json_set_str(json_copy(t->body), "takeId", id);
+	json_set_str(t->body, "takeId", id);
+	json_set_int(body, "waitMs", left > 0 ? left : 0);
+	t->ask = peers_ask(t->a, "take", body, (left > 0 ? left : 0) + ANSWER_MS, take_answered, t);
+}
+
+/* The scheduler is told, so that it hands no task to somebody who has gone. */
+static void take_withdraw(struct takes *t)
+{
+	if (!t->ask)
+		return;
+	const char *peer = peers_asked(t->ask);
+	LOOM_CLEANUP(json_free) struct json *body =
+	    json_set_str(json_new_obj(), "takeId", json_get_str(t->body, "takeId"));
+	if (peer)
+		bus_notify(t->a->bus, peer, "untake", body);
+	peers_cancel(t->ask);
+	t->ask = NULL;
+}
+
+static void take_gone(struct http_req *req LOOM_UNUSED, void *arg)
+{
+	struct takes *t = arg;
+	take_withdraw(t);
+	take_empty(t);
+}
+
+void takes_drain(struct api *a)
+{
+	while (a->takes) {
+		take_withdraw(a->takes);
+		take_empty(a->takes);
+	}
+}
+
+static void take_start(struct http_req *req, void *arg)
+{
+	struct takes *t = arg;
+	if (http_gone(req) || service_draining(t->a->service)) {
+		http_reply_empty(req, 204);
+		json_free(t->body);
+		loom_free(t);
+		return;
+	}
+	t->next = t->a->takes;
+	t->a->takes = t;
+	http_on_close(req, take_gone, t);
+	take_ask(t);
+}
+
+void tasks_take(struct http_req *req, void *ctx)
+{
+	struct worker_call k = { .a = ctx };
+	if (!begin(req, &k)) {
+		json_free(k.body);
+		return;
+	}
+	int64_t wait = json_get_int(k.body, "wait", 0), max = json_get_int(k.body, "max", 1);
+	if (wait < 0 || wait > MAX_WAIT_S || max < 1 || max > MAX_AT_ONCE) {
+		http_reply_text(req, 400, "wait must be 0 to %d seconds, max 1 to %d", MAX_WAIT_S, MAX_AT_ONCE);
+		json_free(k.body);
+		return;
+	}
+	struct takes *t = loom_calloc(1, sizeof(*t));
+	struct json *body = json_set_int(json_new_obj(), "max", max);
+	static const char *const who[] = { "provisionerId", "workerId", "tenantId" };
+	for (size_t i = 0; i < LOOM_COUNT(who); i++)
+		json_set_str(body, who[i], json_get_str(k.body, who[i]));
+	json_set_bool(body, "lease", json_get_bool(k.body, "lease", false));
+	*t = (struct takes){ .a = k.a,
+		             .req = req,
+		             .body = body,
+		             .until = clock_mono_ms() + wait * 1000,
+		             .many = json_get(k.body, "max") != NULL };
+	json_free(k.body);
+	http_defer(req, take_start, t);
+}
+
+static void finish_answered(int error, const struct json *body, void *arg)
+{
+	struct http_req *req = arg;
+	int status = error ? 503 : (int)json_get_int(body, "status", 503);
+	if (status == 200)
+		http_reply_empty(req, 200);
+	else if (status == 417)
+		http_reply_text(req, 417, "the task is not held by this worker any more");
+	else if (status == 400)
+		http_reply_text(req, 400, "taskId is not the id of a task");
+	else
+		http_reply_problem(req, 503, error ? "no scheduler answers; try again"
+		                                   : "the result could not be stored; try again");
+}
+
+struct finish {
+	struct api *a;
+	struct json *body;
+};
+
+static void finish_ask(struct http_req *req, void *arg)
+{
+	struct finish *f = arg;
+	peers_ask(f->a, "finish", f->body, FINISH_MS, finish_answered, req);
+	loom_free(f);
+}
+
+static const char *wrong_result(const struct json *body)
+{
+	struct task_ref ref;
+	int64_t n;
+	if (id_parse_task(json_get_str(body, "taskId"), &ref))
+		return "taskId is missing, or not the id of a task";
+	if (!json_int(json_get(body, "status"), &n) || n < INT32_MIN || n > INT32_MAX)
+		return "status is missing, or not a number";
+	if (json_get(body, "attempt") && !json_int(json_get(body, "attempt"), &n))
+		return "attempt is not a number";
+	if (json_get(body, "result") && !json_is(json_get(body, "result"), JSON_OBJECT))
+		return "result must be an object";
+	const struct json *ips = json_get(body, "ipaddresses");
+	if (ips && !json_is(ips, JSON_OBJECT))
+		return "ipaddresses must be an object of strings";
+	for (size_t i = 0; i < json_len(ips); i++)
+		if (!json_is(json_value_at(ips, i), JSON_STRING))
+			return "ipaddresses must be an object of strings";
+	const char *host = json_get_str(body, "hostname");
+	if (host && strlen(host) > 255)
+		return "hostname is longer than 255 characters";
+	return NULL;
+}
+
+void tasks_finish(struct http_req *req, void *ctx)
+{
+	struct worker_call k = { .a = ctx };
+	size_t len;
+	http_body(req, &len);
+	if (len > MAX_FINISH) {
+		http_reply_text(req, 413, "a result may have %u bytes", MAX_FINISH);
+		return;
+	}
+	if (!begin(req, &k)) {
+		json_free(k.body);
+		return;
+	}
+	const char *wrong = wrong_result(k.body);
+	if (wrong) {
+		http_reply_text(req, 400, "%s", wrong);
+		json_free(k.body);
+		return;
+	}
+	struct finish *f = loom_malloc(sizeof(*f));
+	*f = (struct finish){ k.a, k.body };
+	http_defer(req, finish_ask, f);
+}

@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "services/api/view.h"
+
+#include "common/base/str.h"
+
+#include <ctype.h>
+#include <stdlib.h>
+
+#define MAX_ACTIONS 200 /* shown of one node (REST spec 5.5) */
+
+static struct json *progress(const struct job *j)
+{
+	struct json *p = json_set_str(json_new_obj(), "action", j->action);
+	json_set_str(p, "actionstatus", job_status_name(j->status));
+	json_set_int(p, "stepstotal", j->tasks_total);
+	return json_set_int(p, "stepscompleted", j->tasks_done);
+}
+
+struct json *view_status(const struct cluster *c, const struct job *latest)
+{
+	char id[ID_MAX];
+	id_cluster(id, c->id);
+	struct json *s = progress(latest);
+	json_set_str(s, "clusterid", id);
+	return json_set_str(s, "status", cluster_status_name(c->status));
+}
+
+struct action {
+	const struct task *t;
+	const struct failure *f; /* NULL: the present attempt, running or complete */
+	int64_t time;
+};
+
+static int by_time(const void *a, const void *b)
+{
+	const struct action *x = a, *y = b;
+	return (x->time > y->time) - (x->time < y->time);
+}
+
+static struct json *action_json(const struct action *a)
+{
+	char id[ID_MAX];
+	id_task(id, a->t->cluster_id, a->t->job_num, a->t->num);
+	struct json *o = json_set_str(json_new_obj(), "taskId", id);
+	json_set_str(o, "service", a->t->service);
+	json_set_str(o, "action", a->t->name);
+	json_set_int(o, "submitTime", a->time);
+	bool running = !a->f && a->t->state == TASK_RUNNING;
+	json_set_int(o, "statusTime", a->f ? a->f->status_time : running ? 0 : a->t->status_time);
+	json_set_str(o, "status", a->f ? "failed" : running ? "in_progress" : "complete");
+	if (a->f) {
+		json_set_str(o, "stdout", a->f->stdout_);
+		json_set_str(o, "stderr", a->f->stderr_);
+	}
+	return o;
+}
+
+static const struct task *task_of(const struct tasks *ts, const struct failure *f)
+{
+	for (size_t i = 0; i < ts->n; i++)
+		if (ts->v[i].job_num == f->job && ts->v[i].num == f->task)
+			return &ts->v[i];
+	return NULL;
+}
+
+static struct json *actions(const struct view *v, const struct node *n)
+{
+	struct action *list = loom_calloc(v->tasks->n + v->n_failures + 1, sizeof(*list));
+	size_t k = 0;
+	for (size_t i = 0; i < v->tasks->n; i++) {
+		const struct task *t = &v->tasks->v[i];
+		if (str_eq(t->node_id, n->id) && (t->state == TASK_RUNNING || t->state == TASK_COMPLETE))
+			list[k++] = (struct action){ t, NULL, t->submit_time };
+	}
+	for (size_t i = 0; i < v->n_failures; i++) {
+		const struct task *t = task_of(v->tasks, &v->failures[i]);
+		if (t && str_eq(t->node_id, n->id))
+			list[k++] = (struct action){ t, &v->failures[i], v->failures[i].submit_time };
+	}
+	qsort(list, k, sizeof(*list), by_time);
+	struct json *out = json_new_arr();
+	for (size_t i = k > MAX_ACTIONS ? k - MAX_ACTIONS : 0; i < k; i++)
+		json_push(out, action_json(&list[i]));
+	loom_free(list);
+	return out;
+}
+
+static struct json *node(const struct view *v, const struct node *n)
+{
+	char id[ID_MAX];
+	id_cluster(id, v->c->id);
+	struct json *o = json_set_str(json_new_obj(), "id", n->id);
+	json_set_str(o, "clusterId", id);
+	struct json *services = json_new_arr();
+	for (size_t i = 0; i < json_len(n->services); i++) {
+		const char *name = json_str(json_at(n->services, i));
+		const struct json *doc = json_get(v->c->service_docs, name);
+		json_push(services, doc ? json_copy(doc) : json_set_str(json_new_obj(), "name", name));
+	}
+	json_set(o, "services", services);
+	json_set(o, "properties", node_properties(n));
+	json_set(o, "actions", actions(v, n));
+	json_set(o, "provisionerResults", json_copy(n->results));
+	return json_set(o, "links", json_new_arr());
+}
+
+struct json *view_details(const struct view *v)
+{
+	const struct cluster *c = v->c;
+	char id[ID_MAX];
+	id_cluster(id, c->id);
+	struct json *o = json_set_str(json_new_obj(), "id", id);
+	json_set_str(o, "name", c->name);
+	json_set_str(o, "description", c->description);
+	struct json *account = json_set_str(json_new_obj(), "userId", c->owner_id);
+	json_set(o, "account", json_set_str(account, "tenantId", c->tenant_id));
+	json_set_int(o, "createTime", c->create_time);
+	json_set_int(o, "expireTime", c->expire_time);
+	json_set(o, "provider", json_copy(c->provider));
+	json_set(o, "clusterTemplate", json_copy(c->template));
+	struct json *nodes = json_new_arr();
+	for (size_t i = 0; i < v->nodes->n; i++)
+		json_push(nodes, node(v, &v->nodes->v[i]));
+	json_set(o, "nodes", nodes);
+	json_set(o, "services", json_copy(c->services));
+	id_job(id, c->id, v->latest->num);
+	json_set_str(o, "latestJobId", id);
+	json_set_str(o, "status", cluster_status_name(c->status));
+	json_set(o, "config", json_copy(c->config));
+	const struct json *links = json_get(c->template, "links");
+	json_set(o, "links", links ? json_copy(links) : json_new_arr());
+	json_set(o, "progress", progress(v->latest));
+	json_set_str(o, "message", c->message ? c->message : v->latest->message);
+	return json_set_int(o, "lastEvent", c->event_seq);
+}
+
+struct json *view_plan(const struct job *j, const struct tasks *ts)
+{
+	char id[ID_MAX];
+	id_job(id, j->cluster_id, j->num);
+	struct json *o = json_set_str(json_new_obj(), "id", id);
+	id_cluster(id, j->cluster_id);
+	json_set_str(o, "clusterId", id);
+	char action[sizeof(j->action)];
+	size_t n = 0;
+	for (; j->action[n]; n++)
+		action[n] = (char)toupper((unsigned char)j->action[n]);
+	action[n] = '\0';
+	json_set_str(o, "action", action);
+	struct json *stages = json_new_arr();
+	int64_t current = -1, last = -1;
+	for (int64_t stage = 0, seen = 0; seen < (int64_t)ts->n; stage++) {
+		struct json *s = json_new_arr();
+		for (size_t i = 0; i < ts->n; i++) {
+			const struct task *t = &ts->v[i];
+			if (t->stage != stage)
+				continue;
+			seen++;
+			last = stage;
+			if (current < 0 && t->state < TASK_COMPLETE)
+				current = stage;
+			id_task(id, t->cluster_id, t->job_num, t->num);
+			struct json *e = json_set_str(json_new_obj(), "id", id);
+			json_set_str(e, "taskName", t->name);
+			json_set_str(e, "nodeId", t->node_id);
+			json_push(s, json_set_str(e, "service", t->service));
+		}
+		json_push(stages, s);
+	}
+	json_set_int(o, "currentStage", current >= 0 ? current : last > 0 ? last : 0);
+	return json_set(o, "stages", stages);
+}

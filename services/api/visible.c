@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "services/api/visible.h"
+
+#include "common/base/str.h"
+
+bool visible_id(struct http_req *req, const char *name, int64_t *ret)
+{
+	const char *text = http_param(req, name);
+	if (!id_parse_cluster(text, ret))
+		return true;
+	http_reply_text(req, 400, "cluster id '%.32s' is not a number, as 00000012", text);
+	return false;
+}
+
+bool visible_to(const struct identity *who, const struct cluster *c)
+{
+	return str_eq(who->tenant_id, c->tenant_id) &&
+	       (who->role >= ROLE_ADMIN || str_eq(who->user, c->owner_id));
+}
+
+int visible_get(struct db *db, const struct identity *who, int64_t id, bool lock,
+                struct cluster **ret)
+{
+	LOOM_CLEANUP(cluster_free) struct cluster *c = NULL;
+	int rc = lock ? cluster_lock(db, id, &c) : cluster_get(db, id, &c);
+	if (rc)
+		return rc;
+	if (!visible_to(who, c))
+		return CLUSTER_E_NONE;
+	*ret = loom_take(c);
+	return 0;
+}
+
+void visible_refuse(struct http_req *req, int rc, int64_t id)
+{
+	if (rc == CLUSTER_E_NONE)
+		http_reply_text(req, 404, "cluster %08lld not found", (long long)id);
+	else
+		api_reply_db(req, rc);
+}

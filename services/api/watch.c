@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "services/api/watch.h"
+
+#include "common/base/log.h"
+#include "common/base/str.h"
+
+#define HEARTBEAT_MS 10000
+
+struct watchers {
+	struct api *a;
+	struct watch *first;
+	struct loop_timer *poll, *beat;
+};
+
+static void unlink_watch(struct watch *w)
+{
+	if (w->a->watchers)
+		for (struct watch **at = &w->a->watchers->first; *at; at = &(*at)->next)
+			if (*at == w) {
+				*at = w->next;
+				break;
+			}
+}
+
+/* Ends the answer; the memory goes once no worker reads for it. */
+static void end(struct watch *w)
+{
+	if (w->req) {
+		http_stream_end(w->req);
+		w->req = NULL;
+		unlink_watch(w);
+	}
+	w->gone = true;
+	if (!w->reading)
+		w->ops->free(w);
+}
+
+static void read_work(void *arg)
+{
+	struct watch *w = arg;
+	w->more = false;
+	w->rc = w->ops->read(w, w->a->db, &w->more);
+}
+
+static void read_done(void *arg)
+{
+	struct watch *w = arg;
+	w->reading = false;
+	if (w->gone) {
+		w->ops->free(w);
+		return;
+	}
+	/* The database being away is waited out: the next poll reads again. */
+	if (!w->rc && !w->ops->write(w)) {
+		end(w);
+		return;
+	}
+	bool again = !w->rc && (w->again || w->more);
+	w->again = false;
+	if (again)
+		watch_kick(w);
+}
+
+void watch_kick(struct watch *w)
+{
+	if (w->reading) {
+		w->again = true;
+		return;
+	}
+	if (!pool_submit(w->a->pool, read_work, read_done, w))
+		w->reading = true;
+}
+
+static void closed(struct http_req *req LOOM_UNUSED, void *arg)
+{
+	end(arg);
+}
+
+void watch_start(struct watch *w, const char *type)
+{
+	if (!w->a->watchers || http_gone(w->req)) {
+		http_reply_problem(w->req, 503, "this server is being stopped; try again");
+		w->ops->free(w);
+		return;
+	}
+	if (w->sse)
+		sse_start(w->req);
+	else
+		http_stream_start(w->req, 200, type);
+	http_on_close(w->req, closed, w);
+	w->next = w->a->watchers->first;
+	w->a->watchers->first = w;
+	watch_kick(w);
+}
+
+void watchers_event(struct api *a, int64_t cluster, const char *tenant_id)
+{
+	struct watch *next;
+	for (struct watch *w = a->watchers ? a->watchers->first : NULL; w; w = next) {
+		next = w->next;
+		if (w->cluster ? w->cluster == cluster : str_eq(w->who.tenant_id, tenant_id))
+			watch_kick(w);
+	}
+}
+
+void watchers_log(struct api *a, const char *task_id)
+{
+	struct watch *next;
+	for (struct watch *w = a->watchers ? a->watchers->first : NULL; w; w = next) {
+		next = w->next;
+		if (str_eq(w->task, task_id))
+			watch_kick(w);
+	}
+}
+
+static void poll_all(void *arg)
+{
+	struct watchers *ws = arg;
+	struct watch *next;
+	for (struct watch *w = ws->first; w; w = next) {
+		next = w->next;
+		watch_kick(w);
+	}
+}
+
+static void beat_all(void *arg)
+{
+	struct watchers *ws = arg;
+	struct watch *next;
+	for (struct watch *w = ws->first; w; w = next) {
+		next = w->next;
+		if (w->sse && sse_comment(w->req, "hb") < 0)
+			end(w);
+	}
+}
+
+void watchers_start(struct api *a)
+{
+	struct watchers *ws = loom_calloc(1, sizeof(*ws));
+	ws->a = a;
+	ws->poll = loop_timer_create(a->loop, "watch poll", poll_all, ws);
+	ws->beat = loop_timer_create(a->loop, "heartbeat", beat_all, ws);
+	loop_timer_every(ws->poll, a->cfg.poll_ms);
+	loop_timer_every(ws->beat, HEARTBEAT_MS);
+	a->watchers = ws;
+}
+
+void watchers_stop(struct api *a)
+{
+	struct watchers *ws = a->watchers;
+	if (!ws)
+		return;
+	while (ws->first)
+		end(ws->first);
+	loop_timer_destroy(ws->poll);
+	loop_timer_destroy(ws->beat);
+	loom_free(ws);
+	a->watchers = NULL;
+}
