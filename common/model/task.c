@@ -305,3 +305,11 @@ int task_keep_failure(struct db *db, const struct task *t, const char *out, cons
 	               "iiiisiiisss", t->cluster_id, t->job_num, t->num, t->attempt, t->node_id,
 	               t->submit_time, t->status_time, t->status_code, t->message, out, err);
 }
+
+int task_failures(struct db *db, int64_t cluster, struct db_result **ret)
+{
+	return db_select(db, ret,
+	                 "SELECT job_num, task_num, attempt, submit_time, status_time, stdout, stderr"
+	                 " FROM task_failure WHERE cluster_id=? ORDER BY submit_time, attempt",
+	                 "i", cluster);
+}

@@ -80,6 +80,8 @@ LOOM_MUST_CHECK int task_renew(struct db *db, const struct task_ref *ref, int64_
 /* Keeps an attempt that did not succeed. */
 LOOM_MUST_CHECK int task_keep_failure(struct db *db, const struct task *t, const char *out,
                                       const char *err);
+/* Columns: job, task, attempt, submit_time, status_time, stdout, stderr; by time. */
+LOOM_MUST_CHECK int task_failures(struct db *db, int64_t cluster, struct db_result **ret);
 struct json *task_event_data(const struct task *t);
 
 LOOM_DEFINE_CLEANUP(struct tasks *, tasks_free)
