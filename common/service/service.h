@@ -5,8 +5,8 @@
  * service_run() parses flags (--config --check-config --print-config --help --version and one flag
  * per key), sets up logging, makes the loop, calls start(), tells systemd READY=1, runs until
  * SIGTERM or SIGINT, then drain(): /readyz answers 503, the service finishes or hands back its work
- * and calls service_drained(), at the latest after drain_ms; then stop() frees all. A second
- * signal exits at once. Returns the exit code (64 for wrong usage, 78 for wrong configuration).
+ * and calls service_drained(), at the latest after drain_ms; then stop() frees all. stop() is called
+ * after a failed start() too, and must cope with a half-made context. A second signal exits at once. Returns the exit code (64 for wrong usage, 78 for wrong configuration).
  */
 #ifndef LOOM_SERVICE_SERVICE_H
 #define LOOM_SERVICE_SERVICE_H
@@ -15,7 +15,9 @@
 #include "common/net/http_server.h"
 #include "common/net/loop.h"
 
+#ifndef LOOM_VERSION /* given by the build */
 #define LOOM_VERSION "0.1.0"
+#endif
 
 struct service;
 

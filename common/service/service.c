@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The life of a service, all on the loop's thread but readiness. */
+#include "common/service/service.h"
+
+#include "common/base/clock.h"
+#include "common/base/ids.h"
+#include "common/base/log.h"
+#include "common/base/metrics.h"
+#include "common/base/str.h"
+#include "common/service/sd_notify.h"
+#include "common/service/service_args.h"
+
+#include <dirent.h>
+#include <event2/event.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { DRAIN_MS = 10000, SECOND_SIGNAL_EXIT = 1, METRICS_MAX = 1 << 20 };
+
+struct service {
+	const struct service_def *def;
+	struct loop *loop;
+	struct log_settings log;
+	struct loop_timer *drain_timer, *watchdog;
+	char *id;
+	atomic_bool started, draining; /* readiness asks from a worker */
+	bool drained;
+};
+
+static struct service *running; /* for the route handlers; set for the time of service_run() */
+
+static void tell(const char *text)
+{
+	int r = sd_notify_send(text);
+	if (r)
+		log_warn("service manager not told", LOG_S("text", text),
+		         LOG_S("error", strerrordesc_np(-r)));
+}
+
+/* ---- metrics --------------------------------------------------------------------------------- */
+
+enum { M_START, M_MEMORY, M_FDS, M_PROCESS };
+static struct metric process_metrics[M_PROCESS] = {
+	[M_START] = { "loom_process_start_time_seconds", "When the process started, epoch seconds",
+	              METRIC_GAUGE },
+	[M_MEMORY] = { "loom_process_resident_memory_bytes", "Memory in use", METRIC_GAUGE },
+	[M_FDS] = { "loom_process_open_fds", "Open file descriptors", METRIC_GAUGE },
+};
+
+static void measure_memory(void)
+{
+	long pages = 0;
+	FILE *f = fopen("/proc/self/statm", "re");
+	if (!f)
+		return;
+	char line[128];
+	int64_t n;
+	if (fgets(line, sizeof(line), f)) {
+		char *save = NULL;
+		strtok_r(line, " ", &save);
+		const char *resident = strtok_r(NULL, " ", &save);
+		if (resident && str_to_int(resident, &n) == 0)
+			pages = (long)n;
+	}
+	(void)fclose(f);
+	metric_set(&process_metrics[M_MEMORY], (int64_t)pages * sysconf(_SC_PAGESIZE));
+}
+
+static void measure_fds(void)
+{
+	int n = -3; /* "." and "..", and the directory itself */
+	DIR *d = opendir("/proc/self/fd");
+	if (!d)
+		return;
+	while (readdir(d)) /* NOLINT(concurrency-mt-unsafe): the stream is our own */
+		n++;
+	closedir(d);
+	metric_set(&process_metrics[M_FDS], n);
+}
+
+/* ---- routes ---------------------------------------------------------------------------------- */
+
+void service_livez(struct http_req *req, void *ctx)
+{
+	(void)ctx;
+	http_reply_text(req, 200, "ok\n");
+}
+
+void service_readyz(struct http_req *req, void *ctx)
+{
+	(void)ctx;
+	struct service *s = running;
+	struct loom_err err = { 0 };
+	if (!s || !s->started)
+		http_reply_problem(req, 503, "starting");
+	else if (s->draining)
+		http_reply_problem(req, 503, "draining");
+	else if (s->def->ready && !s->def->ready(s, s->def->ctx, &err))
+		http_reply_problem(req, 503, "%s", *err.msg ? err.msg : "not ready");
+	else
+		http_reply_text(req, 200, "ready\n");
+}
+
+void service_metrics(struct http_req *req, void *ctx)
+{
+	(void)ctx;
+	__attribute__((cleanup(buf_fini_p))) struct buf b = BUF_INIT(METRICS_MAX);
+	measure_memory();
+	measure_fds();
+	metrics_write(&b);
+	http_reply(req, 200, "text/plain; version=0.0.4; charset=utf-8", buf_str(&b), b.len);
+}
+
+/* ---- life ------------------------------------------------------------------------------------ */
+
+struct loop *service_loop(struct service *s)
+{
+	return s->loop;
+}
+
+const char *service_id(struct service *s)
+{
+	return s->id;
+}
+
+bool service_draining(const struct service *s)
+{
+	return s->draining;
+}
+
+void service_drained(struct service *s)
+{
+	if (s->drained)
+		return;
+	s->drained = true;
+	loop_timer_disarm(s->drain_timer);
+	loop_stop(s->loop);
+}
+
+static void on_drain_timeout(void *arg)
+{
+	struct service *s = arg;
+	log_warn("drain timed out");
+	service_drained(s);
+}
+
+static void on_term(void *arg)
+{
+	struct service *s = arg;
+	if (s->draining) {
+		log_warn("second signal, exiting at once");
+		_exit(SECOND_SIGNAL_EXIT);
+	}
+	log_info("draining");
+	s->draining = true;
+	tell("STOPPING=1");
+	loop_timer_arm(s->drain_timer, s->def->drain_ms ? s->def->drain_ms : DRAIN_MS);
+	if (s->def->drain)
+		s->def->drain(s, s->def->ctx);
+	else
+		service_drained(s);
+}
+
+static void on_watchdog(void *arg)
+{
+	(void)arg;
+	tell("WATCHDOG=1");
+}
+
+static char *make_id(void)
+{
+	char host[65] = "", random[9];
+	if (gethostname(host, sizeof(host) - 1) != 0 || !str_is_name(host))
+		snprintf(host, sizeof(host), "host");
+	id_random_hex(random, 4);
+	return loom_asprintf("%s-%d-%s", host, (int)getpid(), random);
+}
+
+static void ignore_signals(void)
+{
+	struct sigaction sa = { .sa_handler = SIG_IGN };
+	sigaction(SIGPIPE, &sa, NULL);
+	sigaction(SIGHUP, &sa, NULL);
+}
+
+static void set_up(struct service *s)
+{
+	ignore_signals();
+	s->id = make_id();
+	s->loop = loop_create();
+	s->drain_timer = loop_timer_create(s->loop, "service drain", on_drain_timeout, s);
+	loop_on_signal(s->loop, SIGTERM, on_term, s);
+	loop_on_signal(s->loop, SIGINT, on_term, s);
+	metrics_register(process_metrics, M_PROCESS);
+	metric_set(&process_metrics[M_START], clock_wall_ms() / 1000);
+	running = s;
+}
+
+static void run_started(struct service *s)
+{
+	int64_t beat = sd_notify_watchdog_ms();
+	s->started = true;
+	if (beat) {
+		s->watchdog = loop_timer_create(s->loop, "watchdog", on_watchdog, s);
+		loop_timer_every(s->watchdog, beat);
+	}
+	log_info("started", LOG_S("version", LOOM_VERSION), LOG_S("id", s->id));
+	tell("READY=1");
+	loop_run(s->loop);
+}
+
+static int run(struct service *s)
+{
+	struct loom_err err = { 0 };
+	int code = EXIT_SUCCESS;
+	set_up(s);
+	if (s->def->start && s->def->start(s, s->def->ctx, &err)) {
+		log_error("start failed", LOG_S("reason", err.msg));
+		code = EXIT_FAILURE;
+	} else {
+		run_started(s);
+	}
+	if (s->def->stop)
+		s->def->stop(s, s->def->ctx);
+	loop_timer_destroy(s->watchdog);
+	loop_timer_destroy(s->drain_timer);
+	loop_destroy(s->loop);
+	running = NULL;
+	if (!code)
+		log_info("stopped");
+	loom_free(s->id);
+	libevent_global_shutdown();
+	return code;
+}
+
+static size_t count_tables(const struct config_table *t)
+{
+	size_t n = 0;
+	while (t && t[n].keys)
+		n++;
+	return n;
+}
+
+int service_run(const struct service_def *def, int argc, char **argv)
+{
+	struct service s = { .def = def };
+	size_t n = count_tables(def->tables);
+	struct config_table *tables = loom_calloc(n + 2, sizeof(*tables));
+	if (n)
+		memcpy(tables, def->tables, n * sizeof(*tables));
+	tables[n] = (struct config_table){ service_log_keys, &s.log };
+	int code = service_args(def, tables, argc, argv);
+	if (code < 0) {
+		enum log_level level = LOG_LV_INFO;
+		bool json = false;
+		int r = service_log_settings(&s.log, &level, &json, NULL);
+		loom_assert(r == 0); /* checked with the rest */
+		log_setup(def->name, level, json);
+		code = run(&s);
+	}
+	config_fini(tables);
+	loom_free(tables);
+	return code;
+}

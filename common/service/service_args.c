@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "common/service/service_args.h"
+
+#include "common/base/str.h"
+
+#include <curl/curl.h>
+#include <event2/event.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { GO_ON = -1, MAX_FLAG = 64 };
+
+const struct config_key service_log_keys[] = {
+	{ "log_level", CFG_STR, offsetof(struct log_settings, level), "info", 0, 0, 0,
+	  "debug, info, warn or error" },
+	{ "log_format", CFG_STR, offsetof(struct log_settings, format), "logfmt", 0, 0, 0,
+	  "logfmt or json" },
+	{ 0 },
+};
+
+struct args {
+	const char *config;
+	bool check, print;
+};
+
+int service_log_settings(const struct log_settings *s, enum log_level *ret_level, bool *ret_json,
+                         struct loom_err *err)
+{
+	if (!log_level_parse(s->level, ret_level))
+		return err_set(err, 400, "log_level: \"%s\" is not debug, info, warn or error",
+		               s->level);
+	*ret_json = str_eq(s->format, "json");
+	if (!*ret_json && !str_eq(s->format, "logfmt"))
+		return err_set(err, 400, "log_format: \"%s\" is not logfmt or json", s->format);
+	return 0;
+}
+
+static int usage_error(const struct service_def *def, const char *problem, const char *arg)
+{
+	fprintf(stderr, "%s: %s: %s (--help lists what there is)\n", def->name, problem, arg);
+	return SERVICE_EXIT_USAGE;
+}
+
+static int config_error(const struct service_def *def, const struct loom_err *err)
+{
+	fprintf(stderr, "%s: %s\n", def->name, err->msg);
+	return SERVICE_EXIT_CONFIG;
+}
+
+static int help(const struct service_def *def, const struct config_table *tables)
+{
+	printf("%s - %s\n\n"
+	       "Usage: %s [--config FILE] [--KEY=VALUE ...]\n\n"
+	       "  --config FILE    read FILE (lines of `key = value`)\n"
+	       "  --check-config   say whether the configuration is right, and exit\n"
+	       "  --print-config   print the configuration in force, secrets masked, and exit\n"
+	       "  --help           this text\n"
+	       "  --version        versions of the program and its libraries\n\n"
+	       "Each key is also an environment variable (LOOM_ and the key in upper case) and a\n"
+	       "flag (-- and the key, '-' for '_'). Flags win over environment over file.\n\n",
+	       def->name, def->summary, def->name);
+	config_help(tables, stdout);
+	return EXIT_SUCCESS;
+}
+
+static int version(const struct service_def *def)
+{
+	printf("%s %s (libevent %s, %s)\n", def->name, LOOM_VERSION, event_get_version(),
+	       curl_version());
+	return EXIT_SUCCESS;
+}
+
+static bool is_key(const struct config_table *tables, const char *name,
+                   const struct config_key **ret)
+{
+	for (const struct config_table *t = tables; t->keys; t++) {
+		for (const struct config_key *k = t->keys; k->name; k++) {
+			if (str_eq(k->name, name)) {
+				*ret = k;
+				return true;
+			}
+		}
+	}
+	return false;
+}
+
+/* "--db-host" or "--db-host=V" gives "db_host"; false when it cannot be a flag of ours. */
+static bool flag_name(const char *arg, char out[MAX_FLAG])
+{
+	size_t n = strcspn(arg, "=");
+	if (n < 3 || n - 2 >= MAX_FLAG || strncmp(arg, "--", 2) != 0 || memchr(arg, '_', n))
+		return false;
+	memcpy(out, arg + 2, n - 2);
+	out[n - 2] = '\0';
+	for (char *p = out; (p = strchr(p, '-'));)
+		*p = '_';
+	return true;
+}
+
+/* The value of argv[*i]: behind '=', or the next argument; NULL if there is none. */
+static const char *flag_value(int argc, char **argv, int *i)
+{
+	const char *eq = strchr(argv[*i], '=');
+	if (eq)
+		return eq + 1;
+	return *i + 1 < argc ? argv[++*i] : NULL;
+}
+
+static int set_flag(const struct service_def *def, const struct config_table *tables, int argc,
+                    char **argv, int *i)
+{
+	const char *arg = argv[*i];
+	const struct config_key *key;
+	char name[MAX_FLAG];
+	struct loom_err err;
+	if (arg[0] != '-')
+		return usage_error(def, "unexpected argument", arg);
+	if (!flag_name(arg, name) || !is_key(tables, name, &key))
+		return usage_error(def, "unknown flag", arg);
+	/* A switch may stand alone; only "=" gives it another value. */
+	const char *value =
+		key->type == CFG_BOOL && !strchr(arg, '=') ? "true" : flag_value(argc, argv, i);
+	if (!value)
+		return usage_error(def, "flag without a value", arg);
+	if (config_set(tables, name, value, &err)) {
+		fprintf(stderr, "%s: %s: %s\n", def->name, arg, err.msg);
+		return SERVICE_EXIT_CONFIG;
+	}
+	return GO_ON;
+}
+
+/* What does not depend on the configuration; takes note of --config. */
+static int first_pass(const struct service_def *def, const struct config_table *tables, int argc,
+                      char **argv, struct args *a)
+{
+	for (int i = 1; i < argc; i++) {
+		const struct config_key *key;
+		char name[MAX_FLAG];
+		if (str_eq(argv[i], "--help") || str_eq(argv[i], "-h"))
+			return help(def, tables);
+		if (str_eq(argv[i], "--version"))
+			return version(def);
+		a->check |= str_eq(argv[i], "--check-config");
+		a->print |= str_eq(argv[i], "--print-config");
+		if (!flag_name(argv[i], name) || strchr(argv[i], '='))
+			name[0] = '\0';
+		if (str_eq(argv[i], "--config") || str_starts(argv[i], "--config=")) {
+			a->config = flag_value(argc, argv, &i);
+			if (!a->config || !*a->config)
+				return usage_error(def, "flag without a value", "--config");
+		} else if (is_key(tables, name, &key) && key->type != CFG_BOOL) {
+			i++; /* its value is not a flag, whatever it looks like */
+		}
+	}
+	return GO_ON;
+}
+
+static int second_pass(const struct service_def *def, const struct config_table *tables, int argc,
+                       char **argv)
+{
+	int r = GO_ON;
+	for (int i = 1; i < argc && r == GO_ON; i++) {
+		if (str_eq(argv[i], "--check-config") || str_eq(argv[i], "--print-config"))
+			continue;
+		if (str_eq(argv[i], "--config"))
+			i++;
+		else if (!str_starts(argv[i], "--config="))
+			r = set_flag(def, tables, argc, argv, &i);
+	}
+	return r;
+}
+
+static int check_log_settings(const struct config_table *tables, struct loom_err *err)
+{
+	enum log_level level;
+	bool json;
+	for (const struct config_table *t = tables; t->keys; t++)
+		if (t->keys == service_log_keys)
+			return service_log_settings(t->base, &level, &json, err);
+	return 0;
+}
+
+int service_args(const struct service_def *def, const struct config_table *tables, int argc,
+                 char **argv)
+{
+	struct args a = { 0 };
+	struct loom_err err = { 0 };
+	int r = first_pass(def, tables, argc, argv, &a);
+	if (r != GO_ON)
+		return r;
+	if (config_defaults(tables, &err) ||
+	    (a.config && config_load_file(tables, a.config, &err)) || config_load_env(tables, &err))
+		return config_error(def, &err);
+	r = second_pass(def, tables, argc, argv);
+	if (r != GO_ON)
+		return r;
+	if (config_check(tables, &err) || check_log_settings(tables, &err))
+		return config_error(def, &err);
+	if (a.print)
+		config_print(tables, stdout);
+	else if (a.check)
+		printf("%s: the configuration is right\n", def->name);
+	return a.print || a.check ? EXIT_SUCCESS : GO_ON;
+}

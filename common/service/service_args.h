@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* service_args - the command line and the configuration of a service; for service.c only. */
+#ifndef LOOM_SERVICE_SERVICE_ARGS_H
+#define LOOM_SERVICE_SERVICE_ARGS_H
+
+#include "common/base/log.h"
+#include "common/service/service.h"
+
+enum { SERVICE_EXIT_USAGE = 64, SERVICE_EXIT_CONFIG = 78 };
+
+struct log_settings {
+	char *level, *format;
+};
+
+/* Loads everything into the tables. Returns -1 to go on and run; else the exit code, with the
+ * reason written to stderr or the help and such to stdout. */
+int service_args(const struct service_def *def, const struct config_table *tables, int argc,
+                 char **argv);
+
+extern const struct config_key service_log_keys[];
+/* 0, or positive with err filled. */
+int service_log_settings(const struct log_settings *s, enum log_level *ret_level, bool *ret_json,
+                         struct loom_err *err);
+
+#endif
