@@ -50,12 +50,16 @@ exit 101
 
 
 def path_of(fields):
-    """Where the base root for these provider fields is, made or not."""
-    if fields["root_dir"]:
+    """Where the base root for these provider fields is, made or not.
+
+    The field root_dir names a base root, or a folder that keeps base roots for several users.
+    """
+    if fields["root_dir"] and is_made(fields["root_dir"]):
         return fields["root_dir"]
     text = "\n".join([str(RECIPE), *PACKAGES, SSHD, DPKG, POLICY, fields["mirror"]])
     digest = hashlib.sha256(text.encode()).hexdigest()[:8]
-    return os.path.join(fields["state_dir"], f"root.{hostapt.codename()}-{digest}")
+    return os.path.join(fields["root_dir"] or fields["state_dir"],
+                        f"root.{hostapt.codename()}-{digest}")
 
 
 def is_made(path):

@@ -281,7 +281,7 @@ def parse(argv):
         command.add_argument("--state-dir", required=True)
         command.set_defaults(run=action)
         if name == "make-root":
-            command.add_argument("--root-dir", help="make it here instead of in the state directory")
+            command.add_argument("--root-dir", help="keep it in this folder instead of the state directory")
             command.add_argument("--mirror", help="package mirror instead of the host's")
         if name == "destroy-all":
             command.add_argument("--bridge", help="default: the one the nodes used")

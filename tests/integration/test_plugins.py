@@ -1,0 +1,486 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The plugins by themselves, on real machines: tasks on stdin, results on descriptor 3."""
+
+import json
+import os
+import pathlib
+import re
+import signal
+import subprocess
+import time
+import urllib.error
+import urllib.request
+import uuid
+
+import pytest
+
+from support.stack import root_cache
+
+PLUGINS = pathlib.Path(__file__).resolve().parents[2] / "services/provisioner/plugins"
+SANDBOX = PLUGINS / "providers/sandbox/sandbox.py"
+SHELL = PLUGINS / "automators/shell/shell.py"
+SIMULATED = PLUGINS / "providers/simulated/simulated.sh"
+PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="makes namespaces: needs root")
+
+
+def output(*argv):
+    """What a command prints."""
+    return subprocess.run(argv, capture_output=True, text=True, check=False).stdout
+
+
+def free_subnet():
+    """A /24 that nothing on this host uses."""
+    used = output("ip", "-4", "address") + output("ip", "-4", "route")
+    for number in range(200, 255):
+        if f"10.62.{number}." not in used:
+            return f"10.62.{number}.0/24"
+    raise AssertionError("no free subnet")
+
+
+class Done:
+    """How a plugin's run ended."""
+
+    def __init__(self, code, log, answer):
+        self.code, self.log, self.answer = code, log, answer
+
+    def ok(self):
+        """The answer of a run that must have worked."""
+        assert self.code == 0, f"exit code {self.code}:\n{self.log}"
+        return self.answer
+
+
+class Run:
+    """One run of a plugin, as the provisioner does it: own group, scratch folder, descriptor 3."""
+
+    def __init__(self, folder, plugin, action, task, attempt=1):
+        self.scratch = folder / uuid.uuid4().hex
+        self.scratch.mkdir()
+        env = {"PATH": PATH, "LOOM_PLUGIN_DIR": str(plugin.parent),
+               "LOOM_WORK_DIR": str(folder / "work"), "LOOM_TASK_ID": task["taskId"],
+               "LOOM_ATTEMPT": str(attempt), "LOOM_NODE_ID": task["nodeId"],
+               "PYTHONDONTWRITEBYTECODE": "1"}
+        (self.scratch / "task").write_text(json.dumps(task))
+        command = 'exec "$@" <task 3>result >log 2>&1'
+        self.child = subprocess.Popen(["/bin/sh", "-c", command, "run", str(plugin), action],
+                                      cwd=self.scratch, env=env, start_new_session=True)
+
+    def log(self):
+        """The log so far."""
+        path = self.scratch / "log"
+        return path.read_text(errors="replace") if path.exists() else ""
+
+    def kill(self):
+        """kill -9 of the whole group, as when the provisioner is killed."""
+        try:
+            os.killpg(self.child.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        self.child.wait()
+
+    def wait_log(self, text, seconds=20):
+        """Wait until the log holds a text."""
+        end = time.monotonic() + seconds
+        while text not in self.log():
+            assert time.monotonic() < end and self.child.poll() is None, self.log()
+            time.sleep(0.02)
+
+    def done(self):
+        """Wait for the end."""
+        code = self.child.wait()
+        text = (self.scratch / "result").read_text()
+        return Done(code, self.log(), json.loads(text) if text else None)
+
+
+class Node:
+    """A node as the server knows it: what tasks about it contain."""
+
+    def __init__(self, cluster, number, services, sshuser="root"):
+        self.cluster = cluster
+        self.node_id = str(uuid.uuid4())
+        self.properties = {"hostname": f"t1-{number}.local", "nodenum": number, "ipaddresses": {},
+                           "services": services, "sshuser": sshuser, "hardwaretype": "small",
+                           "imagetype": "debian12", "flavor": "small", "image": "debian12",
+                           "automators": ["shell"]}
+        self.results = {}
+        self.steps = 0
+        cluster.nodes[self.node_id] = self
+
+    def task(self, action, service=None, script=None, args=""):
+        """Task JSON for an action."""
+        self.steps += 1
+        config = {"cluster": self.cluster.config, **self.properties,
+                  "provider": {"name": "sandbox", "providertype": "sandbox",
+                               "provisioner": self.cluster.fields},
+                  "nodes": {i: n.properties for i, n in self.cluster.nodes.items()},
+                  **self.results}
+        if service:
+            config["service"] = {"name": service, "action": {
+                "type": "shell", "fields": {"script": script, "args": args}}}
+        return {"taskId": f"00000001-001-{self.properties['nodenum']}{self.steps:02d}",
+                "jobId": "00000001-001", "clusterId": "00000001", "taskName": action.upper(),
+                "nodeId": self.node_id, "attempt": 1, "config": config}
+
+    def start(self, plugin, action, **more):
+        """Begin an action."""
+        return Run(self.cluster.folder, plugin, action, self.task(action, **more))
+
+    def act(self, plugin, action, **more):
+        """Carry out an action that must work, and keep its results as the server does."""
+        answer = self.start(plugin, action, **more).done().ok()
+        self.results.update(answer.get("result", {}))
+        self.properties["ipaddresses"] = answer.get("ipaddresses", self.properties["ipaddresses"])
+        return answer
+
+    def up(self):
+        """Create, confirm, bootstrap."""
+        self.act(SANDBOX, "create")
+        self.act(SANDBOX, "confirm")
+        self.act(SHELL, "bootstrap")
+        return self
+
+    @property
+    def address(self):
+        """Where the node is."""
+        return self.properties["ipaddresses"]["access_v4"]
+
+
+class Cluster:
+    """A state directory with its own bridge and subnet, and the nodes in it."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.state = folder / "state"
+        self.bridge = f"lt{os.getpid() % 10000}"
+        self.subnet = free_subnet()
+        self.fields = {"state_dir": str(self.state), "bridge": self.bridge,
+                       "subnet": self.subnet, "root_dir": str(root_cache())}
+        self.config = {"web": {"message": "It <works> & more", "port": "8080"},
+                       "balancer": {"port": "80"}}
+        self.nodes = {}
+
+    def node(self, number=1000, services=("base", "web"), **more):
+        """Another node."""
+        return Node(self, number, list(services), **more)
+
+    def machines(self):
+        """Machines that the plugin knows."""
+        text = output(str(SANDBOX), "list", "--state-dir", str(self.state))
+        return [json.loads(line) for line in text.splitlines()]
+
+    def inits(self):
+        """First processes of this cluster's machines, as the kernel knows them."""
+        found = []
+        for path in pathlib.Path("/proc").glob("[0-9]*"):
+            try:
+                if f"upperdir={self.state}/" in (path / "mountinfo").read_text() and re.search(
+                        r"^NSpid:.*\t1$", (path / "status").read_text(), re.M):
+                    found.append(int(path.name))
+            except OSError:
+                pass
+        return found
+
+    def traces(self):
+        """Everything of this cluster that is left on the host."""
+        found = [f"process {path}" for path in pathlib.Path("/proc").glob("[0-9]*")
+                 if f"upperdir={self.state}/" in read(path / "mountinfo")]
+        found += [f"mount {line}" for line in read("/proc/self/mountinfo").splitlines()
+                  if str(self.state) in line or f"/{self.bridge}" in line]
+        found += [f"rule {line}" for table in ("nat", "filter")
+                  for line in output("iptables", "-t", table, "-S").splitlines()
+                  if f"loom-{self.bridge}" in line]
+        places = [("link", "/sys/class/net"), ("namespace", "/run/netns")]
+        found += [f"{kind} {name}" for kind, place in places if os.path.isdir(place)
+                  for name in os.listdir(place) if name.startswith(self.bridge)]
+        found += [f"folder {name}" for name in ("nodes", "trash", "locks")
+                  if (self.state / name).exists()]
+        return found
+
+    def destroy(self):
+        """destroy-all."""
+        return subprocess.run([SANDBOX, "destroy-all", "--state-dir", self.state, "--bridge",
+                               self.bridge], capture_output=True, text=True, check=False)
+
+
+def read(path):
+    """A file of /proc, or nothing if it is gone."""
+    try:
+        return pathlib.Path(path).read_text(errors="replace")
+    except OSError:
+        return ""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def base_root(tmp_path_factory):
+    """The base root is there before the tests that measure time."""
+    subprocess.run([SANDBOX, "make-root", "--state-dir", tmp_path_factory.mktemp("root"),
+                    "--root-dir", root_cache()], check=True)
+
+
+@pytest.fixture
+def cluster(tmp_path):
+    """An empty cluster; nothing of it may be left after destroy-all."""
+    made = Cluster(tmp_path)
+    try:
+        yield made
+    finally:
+        done = made.destroy()
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert made.traces() == []
+
+
+def fetch(address, port):
+    """A page over HTTP: (text, headers)."""
+    with urllib.request.urlopen(f"http://{address}:{port}/", timeout=10) as answer:
+        return answer.read().decode(), answer.headers
+
+
+@pytest.mark.timeout(400)
+def test_base_root_is_made(cluster):
+    """The fixture's root is whole: make-root finds it ready, and again."""
+    for _ in range(2):
+        done = subprocess.run([SANDBOX, "make-root", "--state-dir", cluster.state, "--root-dir",
+                               root_cache()], capture_output=True, text=True, check=False)
+        assert done.returncode == 0 and "is ready in" in done.stdout
+
+
+def test_web_server_on_a_node(cluster):
+    """The whole life of one node with nginx, each step twice: every step can be repeated."""
+    node = cluster.node().up()
+    assert node.properties["ipaddresses"]["bind_v4"] == node.address
+    for action in ("install", "configure", "start"):
+        for _ in range(2):
+            node.act(SHELL, action, service="web", script="nginx.sh", args=action)
+    page, headers = fetch(node.address, 8080)
+    assert "It &lt;works&gt; &amp; more" in page and "t1-1000.local" in page
+    assert headers["X-Served-By"] == "t1-1000"
+    for _ in range(2):
+        node.act(SHELL, "stop", service="web", script="nginx.sh", args="stop")
+    with pytest.raises(urllib.error.URLError):
+        fetch(node.address, 8080)
+    node.act(SHELL, "remove", service="web", script="nginx.sh", args="remove")
+    assert node.act(SANDBOX, "delete")["message"] == "removed"
+    assert cluster.machines() == [] and cluster.inits() == []
+    node.act(SANDBOX, "delete")
+
+
+def test_balancer_reaches_both_web_servers(cluster):
+    """A balancer configured before its backends have addresses serves both once started."""
+    balancer = cluster.node(1000, ["base", "balancer"]).up()
+    balancer.act(SHELL, "install", service="balancer", script="haproxy.sh", args="install web")
+    balancer.act(SHELL, "configure", service="balancer", script="haproxy.sh", args="configure web")
+    webs = [cluster.node(number, ["base", "web"]).up() for number in (1001, 1002)]
+    for node in webs:
+        node.act(SHELL, "install", service="base", script="base.sh", args="install")
+        for action in ("install", "configure", "start"):
+            node.act(SHELL, action, service="web", script="nginx.sh", args=action)
+    for _ in range(2):
+        balancer.act(SHELL, "start", service="balancer", script="haproxy.sh", args="start web")
+    names = {fetch(balancer.address, 80)[1]["X-Served-By"] for _ in range(4)}
+    assert names == {"t1-1001", "t1-1002"}
+    hosts = (cluster.state / "nodes" / balancer.node_id / "upper/etc/hosts").read_text()
+    assert all(f"{n.address}\t{n.properties['hostname']}" in hosts for n in cluster.nodes.values())
+    balancer.act(SHELL, "stop", service="balancer", script="haproxy.sh", args="stop web")
+
+
+def test_create_again_adopts(cluster):
+    """A second create leaves the machine alone and gives the same answer."""
+    node = cluster.node()
+    first = node.act(SANDBOX, "create")
+    inits = cluster.inits()
+    assert len(inits) == 1
+    assert node.act(SANDBOX, "create") == first
+    assert cluster.inits() == inits
+
+
+def test_dead_node_is_restarted(cluster):
+    """When the first process dies all others do; create starts the same machine again."""
+    node = cluster.node()
+    first = node.act(SANDBOX, "create")
+    os.kill(cluster.inits()[0], signal.SIGKILL)
+    assert [m["alive"] for m in cluster.machines()] == [False]
+    assert node.start(SANDBOX, "confirm").done().code == 1
+    assert node.act(SANDBOX, "create") == first
+    node.act(SANDBOX, "confirm")
+
+
+def test_killed_create_converges(cluster):
+    """kill -9 of create at any moment: the next create makes one whole machine, or adopts it."""
+    begin = time.monotonic()
+    cluster.node().act(SANDBOX, "create")
+    whole = time.monotonic() - begin
+    node = cluster.node(1001)
+    for part in range(12):
+        run = node.start(SANDBOX, "create")
+        time.sleep(whole * 1.1 * part / 12)
+        run.kill()
+        if part % 3 == 0:
+            continue
+        node.act(SANDBOX, "create")
+        node.act(SANDBOX, "confirm")
+        assert len(cluster.inits()) == 2
+        assert len(cluster.machines()) == 2
+        run = node.start(SANDBOX, "delete")
+        time.sleep(whole / 4 * (part % 4) / 3)
+        run.kill()
+        if part % 2:
+            node.act(SANDBOX, "delete")
+            assert len(cluster.inits()) == 1
+
+
+def test_creates_at_once_make_one_machine(cluster):
+    """Several creates of one node at once: one makes it, the others adopt it."""
+    node = cluster.node()
+    ended = [run.done() for run in [node.start(SANDBOX, "create") for _ in range(4)]]
+    assert len({json.dumps(done.ok()) for done in ended}) == 1
+    assert sum("adopted" in done.log for done in ended) == 3
+    assert len(cluster.inits()) == 1
+
+
+def test_nodes_made_at_once_differ(cluster):
+    """Creates of different nodes at once get addresses and names of their own."""
+    nodes = [cluster.node(1000 + i) for i in range(5)]
+    for run in [node.start(SANDBOX, "create") for node in nodes]:
+        run.done().ok()
+    machines = cluster.machines()
+    assert len({m["address"] for m in machines}) == len({m["name"] for m in machines}) == 5
+    assert all(m["alive"] for m in machines)
+
+
+def test_delete_during_create(cluster):
+    """A delete beside a create waits for it and leaves nothing."""
+    node = cluster.node()
+    run = node.start(SANDBOX, "create")
+    lock = cluster.state / "locks" / f"{node.node_id}.lock"
+    while not lock.exists() and run.child.poll() is None:
+        time.sleep(0.001)
+    node.act(SANDBOX, "delete")
+    run.done()
+    if cluster.machines():
+        node.act(SANDBOX, "delete")
+    assert cluster.inits() == [] and cluster.machines() == []
+
+
+def test_destroy_all_removes_half_made_state(cluster):
+    """Live, dead, half-made and unknown nodes: destroy-all leaves nothing, and can be repeated."""
+    live, dead, half, unknown = [cluster.node(1000 + i) for i in range(4)]
+    for node in (live, dead, half, unknown):
+        node.act(SANDBOX, "create")
+    pids = {m["nodeId"]: m["pid"] for m in cluster.machines()}
+    os.kill(pids[dead.node_id], signal.SIGKILL)
+    (cluster.state / "nodes" / half.node_id / "machine.json").unlink()
+    (cluster.state / "nodes" / unknown.node_id).rename(cluster.folder / "elsewhere")
+    assert len(cluster.inits()) == 3
+    for _ in range(2):
+        done = cluster.destroy()
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert cluster.traces() == []
+
+
+def test_wrong_settings_give_up(cluster):
+    """What no retry can mend ends with exit code 100 and says what is wrong."""
+    for field, value, text in (("state_dir", "", "state_dir"), ("state_dir", "rel", "state_dir"),
+                               ("bridge", "Bad Name", "bridge"), ("subnet", "10.0.0.1/8", "subnet"),
+                               ("subnet", "127.0.0.0/24", "in use")):
+        node = cluster.node()
+        task = node.task("create")
+        task["config"]["provider"]["provisioner"] = dict(cluster.fields, **{field: value})
+        done = Run(cluster.folder, SANDBOX, "create", task).done()
+        assert done.code == 100 and text in done.log, done.log
+
+
+def test_host_key_is_pinned(cluster):
+    """No host key, or another one: the automator refuses for good."""
+    node = cluster.node()
+    node.act(SANDBOX, "create")
+    node.act(SANDBOX, "confirm")
+    task = node.task("bootstrap")
+    del task["config"]["ssh_host_keys"]
+    done = Run(cluster.folder, SHELL, "bootstrap", task).done()
+    assert done.code == 100 and "host key is not known" in done.log
+    other = (pathlib.Path(node.results["ssh-auth"]["identityfile"] + ".pub")).read_text().split()[1]
+    task["config"]["ssh_host_keys"] = {"ed25519": other}
+    done = Run(cluster.folder, SHELL, "bootstrap", task).done()
+    assert done.code == 100 and "refusing to connect" in done.log
+    os.kill(cluster.machines()[0]["pid"], signal.SIGKILL)
+    done = node.start(SHELL, "bootstrap").done()
+    assert done.code == 1 and "no connection" in done.log
+
+
+def put_script(cluster, name, text):
+    """A script that was uploaded, beside those that the plugin brings."""
+    folder = cluster.folder / "work/scripts"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_text(text)
+
+
+def test_script_environment(cluster):
+    """Uploaded scripts, arguments, lookups, exit codes; through sudo for another login."""
+    node = cluster.node(sshuser="admin").up()
+    put_script(cluster, "probe.sh", """#!/bin/bash
+id -un; printf '[%s]' "$@"; echo
+loom_lookup_key config/cluster/web/message
+loom_lookup_key config/services
+loom_lookup_key config/nodenum
+loom_lookup_key config/nothing; echo "rc $?"
+loom_lookup_key config/provider/provisioner/state_dir; echo "rc $?"
+loom_list_nodes web
+stat -c %a "$LOOM_TASK_JSON"
+exit "${!#}"
+""")
+    for code, expected in ((0, 0), (100, 100), (3, 1), (255, 1), (90, 1)):
+        done = node.start(SHELL, "install", service="web", script="probe.sh",
+                          args=f"'two words' \"$HOME;\" {code}").done()
+        assert done.code == expected, done.log
+        for text in ("root\n", f"[two words][$HOME;][{code}]\n", "It <works> & more\n",
+                     "base web\n", "\n1000\n", "key not found: config/nothing\nrc 1\n",
+                     f"1000 t1-1000 {node.address}\n", "\n600\n"):
+            assert text in done.log, done.log
+        assert done.log.count("rc 1") == 2
+    done = node.start(SHELL, "install", service="web", script="missing.sh").done()
+    assert done.code == 100 and "missing.sh" in done.log
+
+
+def test_retry_waits_for_earlier_attempt(cluster):
+    """The automator is killed in mid-script: the script ends by itself, the retry runs after it."""
+    node = cluster.node().up()
+    put_script(cluster, "slow.sh", """#!/bin/bash
+echo "begin $LOOM_ATTEMPT" | tee -a /root/story
+for _ in $(seq 10); do echo working; sleep 0.1; done
+echo "end $LOOM_ATTEMPT" >>/root/story
+sleep 60 &
+""")
+    task = node.task("start", service="web", script="slow.sh")
+    first = Run(cluster.folder, SHELL, "start", task, attempt=1)
+    first.wait_log("begin 1")
+    first.kill()
+    done = Run(cluster.folder, SHELL, "start", task, attempt=2).done()
+    assert done.code == 0 and "waiting for an earlier action" in done.log, done.log
+    story = (cluster.state / "nodes" / node.node_id / "upper/root/story").read_text()
+    assert story.split("\n")[:-1] == ["begin 1", "end 1", "begin 2", "end 2"]
+
+
+def test_simulated_plugin(tmp_path):
+    """Delays, failures and the record of machines of the plugin for load tests."""
+    fields = {"state_dir": str(tmp_path / "sim"), "delay_ms": 20.0, "fail_actions": "confirm",
+              "fail_times": "1"}
+    task = {"taskId": "00000001-001-001", "nodeId": "n-1", "config": {
+        "provider": {"name": "simulated", "providertype": "simulated", "provisioner": fields},
+        "service": {"name": "x", "action": {"type": "simulated", "fields": {
+            "fail_actions": "start", "fail_code": "100"}}}}}
+
+    def act(action, attempt=1):
+        return Run(tmp_path, SIMULATED, action, task, attempt).done()
+
+    runs = [Run(tmp_path, SIMULATED, "create", task) for _ in range(4)]
+    assert {run.done().ok()["result"]["providerid"] for run in runs} == {"sim-n-1"}
+    assert act("confirm").code == 1
+    assert act("confirm", 2).ok()["ipaddresses"]["access_v4"].startswith("198.1")
+    assert act("bootstrap").code == act("install").code == 0
+    assert act("start").code == 100
+    act("delete").ok()
+    act("delete").ok()
+    journal = (tmp_path / "sim/journal").read_text().splitlines()
+    assert [line.split()[1:] for line in journal] == [
+        ["n-1", "00000001-001-001", "1", "create"], ["n-1", "00000001-001-001", "1", "delete"]]
