@@ -19,7 +19,6 @@ from support.stack import root_cache
 PLUGINS = pathlib.Path(__file__).resolve().parents[2] / "services/provisioner/plugins"
 SANDBOX = PLUGINS / "providers/sandbox/sandbox.py"
 SHELL = PLUGINS / "automators/shell/shell.py"
-SIMULATED = PLUGINS / "providers/simulated/simulated.sh"
 PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="makes namespaces: needs root")
@@ -470,10 +469,14 @@ def test_simulated_plugin(tmp_path):
         "service": {"name": "x", "action": {"type": "simulated", "fields": {
             "fail_actions": "start", "fail_code": "100"}}}}}
 
-    def act(action, attempt=1):
-        return Run(tmp_path, SIMULATED, action, task, attempt).done()
+    def begin(action, attempt=1):
+        kind = "providers" if action in ("create", "confirm", "delete") else "automators"
+        return Run(tmp_path, PLUGINS / kind / "simulated/simulated.sh", action, task, attempt)
 
-    runs = [Run(tmp_path, SIMULATED, "create", task) for _ in range(4)]
+    def act(action, attempt=1):
+        return begin(action, attempt).done()
+
+    runs = [begin("create") for _ in range(4)]
     assert {run.done().ok()["result"]["providerid"] for run in runs} == {"sim-n-1"}
     assert act("confirm").code == 1
     assert act("confirm", 2).ok()["ipaddresses"]["access_v4"].startswith("198.1")

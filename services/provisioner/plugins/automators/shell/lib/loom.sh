@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=bash
 # Functions for scripts (bash): source "$LOOM_LIB/loom.sh". Also on the PATH: loom_lookup_key,
 # loom_list_nodes. A script ends with 0 when the action is done, 100 to give up, any other to be
 # tried again; each action must be safe to repeat, also after an attempt that died half-way.
