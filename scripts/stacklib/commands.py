@@ -120,15 +120,14 @@ def up(state, options):
     start(state, options.parts or [*KINDS, *state.parts])
 
 
-def stop_parts(state, names, quiet=False):
+def stop_parts(state, names):
     """SIGTERM to all, then wait for each; SIGKILL to those that take too long."""
-    procs = [process.Process(state.directory, name) for name in names]
-    for proc in procs:
-        proc.send(signal.SIGTERM)
-    for proc in procs:
-        started = time.monotonic()
-        result = proc.stop(STOP_SECONDS)
-        if not quiet and result != "not running":
+    started = time.monotonic()
+    procs = [process.Process(state.directory, name) for name in sorted(names, key=part_order)]
+    begun = [(proc, proc.begin_stop()) for proc in procs]
+    for proc, pidfd in begun:
+        result = proc.end_stop(pidfd, STOP_SECONDS)
+        if result != "not running":
             report(proc.name, result, started)
 
 
@@ -158,12 +157,12 @@ def down(state, options):
     workers = [name for name in names if split_part(name)[0] in ("provisioner", "gateway")]
     others = [name for name in names if split_part(name)[0] in ("api", "scheduler")]
     servers = [name for name in names if split_part(name)[0] in NOT_LOOM]
-    stop_parts(state, sorted(workers, key=part_order))
+    stop_parts(state, workers)
     keep = {process.Process(state.directory, name).pid() for name in others + servers}
     strays = process.kill_strays(state.directory, keep)
     failure = destroy_machines(state)
-    stop_parts(state, sorted(others, key=part_order))
-    stop_parts(state, sorted(servers, key=part_order))
+    stop_parts(state, others)
+    stop_parts(state, servers)
     strays += process.kill_strays(state.directory)
     if strays:
         say(f"  {strays} more processes of this stack were killed")

@@ -173,26 +173,40 @@ class Process:
 
     def stop(self, timeout, first=signal.SIGTERM):
         """End the process: `first`, then SIGKILL after timeout. Answers what happened."""
+        return self.end_stop(self.begin_stop(first), timeout, first)
+
+    def begin_stop(self, first=signal.SIGTERM):
+        """Send the first signal, once; answers what end_stop() wants."""
         _, pidfd = self._open()
+        if pidfd is not None:
+            self._signal(pidfd, first)
+            self._signal(pidfd, signal.SIGCONT)
+        return pidfd
+
+    def end_stop(self, pidfd, timeout, first=signal.SIGTERM):
+        """Wait for the end, insist after timeout; answers what happened."""
         if pidfd is None:
             self.pid_file.unlink(missing_ok=True)
             return "not running"
         result = "stopped" if first == signal.SIGTERM else "killed"
         try:
-            signal.pidfd_send_signal(pidfd, first)
-            signal.pidfd_send_signal(pidfd, signal.SIGCONT)
             if not select.select([pidfd], [], [], timeout)[0]:
                 result = f"killed after {timeout} s"
-                signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+                self._signal(pidfd, signal.SIGKILL)
                 select.select([pidfd], [], [], 10)
-        except ProcessLookupError:
-            pass
         finally:
             os.close(pidfd)
         if self.child:
             self.child.wait()
         self.pid_file.unlink(missing_ok=True)
         return result
+
+    @staticmethod
+    def _signal(pidfd, number):
+        try:
+            signal.pidfd_send_signal(pidfd, number)
+        except ProcessLookupError:
+            pass
 
 
 def kill(pid):
