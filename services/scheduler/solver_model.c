@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 /* Steps that finding the largest sets may take. */
-#define LARGEST_WORK 4000000
+#define LARGEST_WORK 50000000
 
 void model_fini(struct model *m)
 {
