@@ -4,7 +4,7 @@
  *
  * Each process binds one inbox (PULL) and pushes to its peers' inboxes. Every message is sealed
  * with the cluster key (libsodium crypto_secretbox), carries version, verb, id, sender's address
- * and a time; what does not open, is too old (60 s) or too big (1 MiB) is dropped and counted.
+ * and a time; what does not open, is too old (60 s) or too big (16 MiB) is dropped and counted.
  * Delivery is a hint: a lost message costs time, never work. A request ends at once when its peer
  * cannot be reached or has no handler for the verb, within half a second when the peer dies, and
  * after its timeout at the latest. Messages to a peer that is being connected to wait up to 200 ms.
@@ -45,7 +45,7 @@ typedef void (*bus_notice_handler)(const struct json *body, void *arg);
 void bus_on_notice(struct bus *b, const char *verb, bus_notice_handler fn, void *arg);
 
 /* error 0 with a body (borrowed), or none with -EHOSTUNREACH, -ETIMEDOUT, -EMSGSIZE (body or answer
- * over 1 MiB), -ENOSYS (no such verb there) or -ECANCELED (bus destroyed). Called once. Returns an
+ * over 16 MiB), -ENOSYS (no such verb there) or -ECANCELED (bus destroyed). Called once. Returns an
  * id for bus_cancel() (no callback follows then). bodies may be NULL. */
 typedef void (*bus_reply_cb)(int error, const struct json *body, void *arg);
 uint64_t bus_request(struct bus *b, const char *peer, const char *verb, const struct json *body,

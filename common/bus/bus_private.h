@@ -8,7 +8,7 @@
 
 #include <sodium.h>
 
-#define BUS_BODY_MAX    (1u << 20)
+#define BUS_BODY_MAX    (16u << 20) /* the plan of some thousand machines */
 #define BUS_MESSAGE_MAX (BUS_BODY_MAX + 4096u) /* with envelope and seal */
 #define BUS_AGE_MAX_MS  60000
 #define BUS_GRACE_MS    200   /* for a peer that is being connected to */

@@ -4,7 +4,11 @@
  *
  * ZooKeeper's threads only post to the loop; all callbacks and calls here are on the loop. When the
  * quorum is away the last known members are kept; an expired session rebuilds everything. A leader
- * counts as deposed on its own monotonic clock before the server would expire it.
+ * counts as deposed on its own monotonic clock before the server would expire it: two thirds of the
+ * session timeout after it sent the last request that was answered.
+ *
+ * Roles, ids and names are path components (no '/'); an id is new at each start of a process.
+ * Callbacks are never run from inside a call of this module, and must not call coord_destroy().
  */
 #ifndef LOOM_COORD_COORD_H
 #define LOOM_COORD_COORD_H
@@ -15,8 +19,9 @@
 struct coord;
 
 struct coord_config {
-	char *quorum, *root;
-	int64_t session_ms;
+	char *quorum;       /* host:port,host:port... */
+	char *root;         /* "/loom" */
+	int64_t session_ms; /* asked for; the quorum has the last word */
 };
 extern const struct config_key coord_config_keys[]; /* zk_quorum zk_root zk_session */
 
@@ -35,8 +40,10 @@ void coord_destroy(struct coord *c);
 bool coord_connected(const struct coord *c);
 void coord_join(struct coord *c, const char *role, const char *id, const char *data);
 void coord_watch(struct coord *c, const char *role, coord_members_cb cb, void *arg);
-/* Stands for election under a name; cb at each change. */
+/* Stands for election under a name; cb (may be NULL) at each change. */
 void coord_elect(struct coord *c, const char *name, const char *id, coord_leader_cb cb, void *arg);
-bool coord_is_leader(const struct coord *c, const char *name);
+bool coord_is_leader(const struct coord *c, const char *name); /* asks the clock, too */
+
+LOOM_DEFINE_CLEANUP(struct coord *, coord_destroy)
 
 #endif

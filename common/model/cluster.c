@@ -23,7 +23,7 @@ void cluster_free(struct cluster *c)
 }
 
 #define SMALL                                                                                    \
-	"id, tenant_id, owner_id, name, description, message, status, create_time, expire_time,"  \
+	"id, tenant_id, owner_id, name, description, message, status, create_time, expire_time," \
 	" num_nodes, asked_nodes, latest_job, next_job, event_seq, brief, services"
 
 static int row_to_cluster(const struct db_result *r, struct cluster **ret)
@@ -167,20 +167,27 @@ static struct json *summary(const struct db_result *r, size_t i)
 int cluster_summaries(struct db *db, const struct cluster_filter *f, struct json **ret)
 {
 	LOOM_CLEANUP(db_result_free) struct db_result *r = NULL;
-	int rc = db_select(db, &r,
-	                   "SELECT c.id, c.name, c.description, c.owner_id, c.create_time,"
-	                   " c.expire_time, c.num_nodes, c.status, c.brief, c.services,"
-	                   " j.action, j.status, j.tasks_total, j.tasks_done"
-	                   " FROM cluster c LEFT JOIN job j ON j.cluster_id=c.id AND j.num=c.latest_job"
-	                   " WHERE c.tenant_id=? AND (? IS NULL OR c.owner_id=?)"
-	                   " AND (?=0 OR c.id=?) ORDER BY c.create_time DESC, c.id DESC",
-	                   "sssii", f->tenant_id, f->owner_id, f->owner_id, f->id, f->id);
+	/* One status is left to the index; several are sorted out below. */
+	const char *only = NULL;
+	for (int st = 0; st < CLUSTER_STATUSES_; st++)
+		if (f->statuses == 1u << st)
+			only = cluster_status_name((enum cluster_status)st);
+	int rc = db_select(
+		db, &r,
+		"SELECT c.id, c.name, c.description, c.owner_id, c.create_time,"
+		" c.expire_time, c.num_nodes, c.status, c.brief, c.services,"
+		" j.action, j.status, j.tasks_total, j.tasks_done"
+		" FROM cluster c LEFT JOIN job j ON j.cluster_id=c.id AND j.num=c.latest_job"
+		" WHERE c.tenant_id=? AND (? IS NULL OR c.owner_id=?)"
+		" AND (? IS NULL OR c.status=?) AND (?=0 OR c.id=?) ORDER BY c.create_time DESC, c.id DESC",
+		"sssssii", f->tenant_id, f->owner_id, f->owner_id, only, only, f->id, f->id);
 	if (rc)
 		return rc;
 	struct json *list = json_new_arr();
 	for (size_t i = 0; i < db_rows(r); i++) {
 		enum cluster_status st;
-		if (!f->statuses || (cluster_status_parse(db_str(r, i, 7), &st) && (f->statuses & (1u << st))))
+		if (!f->statuses ||
+		    (cluster_status_parse(db_str(r, i, 7), &st) && (f->statuses & (1u << st))))
 			json_push(list, summary(r, i));
 	}
 	*ret = list;
@@ -220,8 +227,9 @@ int cluster_next_id(struct db_pool *p, int64_t start, int64_t step, int64_t *ret
 static int check_quota(struct db *db, const struct cluster *c)
 {
 	LOOM_CLEANUP(db_result_free) struct db_result *t = NULL;
-	int rc = db_select(db, &t, "SELECT max_clusters, max_nodes FROM tenant WHERE id=? FOR UPDATE",
-	                   "s", c->tenant_id);
+	int rc = db_select(db, &t,
+	                   "SELECT max_clusters, max_nodes FROM tenant WHERE id=? FOR UPDATE", "s",
+	                   c->tenant_id);
 	if (rc)
 		return rc;
 	if (!db_rows(t))
@@ -251,13 +259,14 @@ int cluster_insert(struct db *db, const struct cluster *c)
 	LOOM_CLEANUP_STR char *template = json_text(c->template);
 	LOOM_CLEANUP_STR char *provider = json_text(c->provider);
 	LOOM_CLEANUP_STR char *config = json_text(c->config);
-	return db_exec(db,
-	               "INSERT INTO cluster (id, tenant_id, owner_id, name, description, status,"
-	               " create_time, expire_time, asked_nodes, latest_job, next_job, event_seq, brief,"
-	               " services, request, template, provider, config)"
-	               " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
-	               "isssssiiiiiissssss", c->id, c->tenant_id, c->owner_id, c->name, c->description,
-	               cluster_status_name(c->status), c->create_time, c->expire_time, c->asked_nodes,
-	               c->latest_job, c->next_job, c->event_seq, brief, services, request, template,
-	               provider, config);
+	return db_exec(
+		db,
+		"INSERT INTO cluster (id, tenant_id, owner_id, name, description, status,"
+		" create_time, expire_time, asked_nodes, latest_job, next_job, event_seq, brief,"
+		" services, request, template, provider, config)"
+		" VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+		"isssssiiiiiissssss", c->id, c->tenant_id, c->owner_id, c->name, c->description,
+		cluster_status_name(c->status), c->create_time, c->expire_time, c->asked_nodes,
+		c->latest_job, c->next_job, c->event_seq, brief, services, request, template,
+		provider, config);
 }

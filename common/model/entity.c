@@ -55,12 +55,13 @@ int entity_get(struct db *db, const char *tenant, enum entity_kind k, const char
 int entity_list(struct db *db, const char *tenant, enum entity_kind k, struct json **ret)
 {
 	LOOM_CLEANUP(db_result_free) struct db_result *r = NULL;
-	int rc = db_select(db, &r,
-	                   "SELECT e.version, e.doc FROM entity e JOIN (SELECT name, MAX(version) AS top"
-	                   " FROM entity WHERE tenant_id=? AND kind=? GROUP BY name) l"
-	                   " ON l.name=e.name AND l.top=e.version"
-	                   " WHERE e.tenant_id=? AND e.kind=? ORDER BY e.name",
-	                   "ssss", tenant, kinds[k].collection, tenant, kinds[k].collection);
+	int rc = db_select(
+		db, &r,
+		"SELECT e.version, e.doc FROM entity e JOIN (SELECT name, MAX(version) AS top"
+		" FROM entity WHERE tenant_id=? AND kind=? GROUP BY name) l"
+		" ON l.name=e.name AND l.top=e.version"
+		" WHERE e.tenant_id=? AND e.kind=? ORDER BY e.name",
+		"ssss", tenant, kinds[k].collection, tenant, kinds[k].collection);
 	if (rc)
 		return rc;
 	LOOM_CLEANUP(json_free) struct json *list = json_new_arr();
@@ -100,9 +101,10 @@ int entity_delete(struct db *db, const char *tenant, enum entity_kind k, const c
                   int64_t version)
 {
 	if (version)
-		return db_exec(db,
-		               "DELETE FROM entity WHERE tenant_id=? AND kind=? AND name=? AND version=?",
-		               "sssi", tenant, kinds[k].collection, name, version);
+		return db_exec(
+			db,
+			"DELETE FROM entity WHERE tenant_id=? AND kind=? AND name=? AND version=?",
+			"sssi", tenant, kinds[k].collection, name, version);
 	return db_exec(db, "DELETE FROM entity WHERE tenant_id=? AND kind=? AND name=?", "sss",
 	               tenant, kinds[k].collection, name);
 }

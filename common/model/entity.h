@@ -17,7 +17,7 @@ enum entity_kind {
 	ENTITY_SERVICE,
 	ENTITY_CLUSTERTEMPLATE,
 	ENTITY_PARTIALTEMPLATE,
-	ENTITY_PROVIDERTYPE,  /* plug-in types live in the superadmin tenant */
+	ENTITY_PROVIDERTYPE, /* plug-in types live in the superadmin tenant */
 	ENTITY_AUTOMATORTYPE,
 	ENTITY_KINDS_
 };

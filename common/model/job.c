@@ -36,8 +36,8 @@ int job_lock(struct db *db, int64_t cluster, int64_t num, struct job *ret, bool 
 {
 	LOOM_CLEANUP(db_result_free) struct db_result *r = NULL;
 	int rc = db_select(db, &r,
-	                   "SELECT " COLUMNS " FROM job WHERE cluster_id=? AND num=? FOR UPDATE", "ii",
-	                   cluster, num);
+	                   "SELECT " COLUMNS " FROM job WHERE cluster_id=? AND num=? FOR UPDATE",
+	                   "ii", cluster, num);
 	return rc ? rc : row_to_job(r, cluster, num, ret, found);
 }
 
@@ -101,7 +101,8 @@ int job_set_status(struct db *db, struct cluster *c, struct job *j, enum job_sta
 
 int job_save_progress(struct db *db, struct cluster *c, const struct job *j, int64_t now)
 {
-	int rc = db_exec(db, "UPDATE job SET tasks_total=?, tasks_done=? WHERE cluster_id=? AND num=?",
+	int rc = db_exec(db,
+	                 "UPDATE job SET tasks_total=?, tasks_done=? WHERE cluster_id=? AND num=?",
 	                 "iiii", j->tasks_total, j->tasks_done, j->cluster_id, j->num);
 	return rc ? rc : job_event(db, c, j, now);
 }
@@ -130,9 +131,10 @@ static int claim_tx(struct db *db, void *arg)
 	if (rc || !db_rows(r))
 		return rc;
 	int64_t cluster = db_int(r, 0, 0), num = db_int(r, 0, 1);
-	rc = db_exec(db,
-	             "UPDATE job SET owner=?, epoch=epoch+1, lease_until=? WHERE cluster_id=? AND num=?",
-	             "siii", cl->owner, now + cl->lease_ms, cluster, num);
+	rc = db_exec(
+		db,
+		"UPDATE job SET owner=?, epoch=epoch+1, lease_until=? WHERE cluster_id=? AND num=?",
+		"siii", cl->owner, now + cl->lease_ms, cluster, num);
 	return rc ? rc : job_get(db, cluster, num, cl->job, &cl->found);
 }
 

@@ -28,7 +28,8 @@ LOOM_MUST_CHECK int job_lock(struct db *db, int64_t cluster, int64_t num, struct
                              bool *found);
 LOOM_MUST_CHECK int job_get(struct db *db, int64_t cluster, int64_t num, struct job *ret,
                             bool *found);
-/* The only way to change a status: asserts the step, writes phase and counters, appends the event. */
+/* The only way to change a status: asserts the step, writes phase and counters, appends the event.
+ */
 LOOM_MUST_CHECK int job_set_status(struct db *db, struct cluster *c, struct job *j,
                                    enum job_status to, const char *message, int64_t now);
 LOOM_MUST_CHECK int job_save_progress(struct db *db, struct cluster *c, const struct job *j,

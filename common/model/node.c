@@ -41,12 +41,13 @@ int nodes_insert(struct db *db, int64_t cluster, const struct nodes *ns)
 		const struct node *n = &ns->v[i];
 		LOOM_CLEANUP_STR char *services = json_text(n->services);
 		LOOM_CLEANUP_STR char *automators = json_text(n->automators);
-		int rc = db_exec(db,
-		                 "INSERT INTO node (id, cluster_id, num, hostname, hardwaretype,"
-		                 " imagetype, flavor, image, sshuser, services, automators, ipaddresses,"
-		                 " results) VALUES (?,?,?,?,?,?,?,?,?,?,?,'{}','{}')",
-		                 "siissssssss", n->id, cluster, n->num, n->hostname, n->hardwaretype,
-		                 n->imagetype, n->flavor, n->image, n->sshuser, services, automators);
+		int rc = db_exec(
+			db,
+			"INSERT INTO node (id, cluster_id, num, hostname, hardwaretype,"
+			" imagetype, flavor, image, sshuser, services, automators, ipaddresses,"
+			" results) VALUES (?,?,?,?,?,?,?,?,?,?,?,'{}','{}')",
+			"siissssssss", n->id, cluster, n->num, n->hostname, n->hardwaretype,
+			n->imagetype, n->flavor, n->image, n->sshuser, services, automators);
 		if (rc)
 			return rc;
 	}
@@ -76,15 +77,15 @@ static struct nodes *rows_to_nodes(const struct db_result *r)
 	return ns;
 }
 
-#define COLUMNS                                                                                  \
+#define COLUMNS                                                                                     \
 	"id, num, hostname, hardwaretype, imagetype, flavor, image, sshuser, services, automators," \
 	" ipaddresses, results"
 
 int nodes_load(struct db *db, int64_t cluster, struct nodes **ret)
 {
 	LOOM_CLEANUP(db_result_free) struct db_result *r = NULL;
-	int rc = db_select(db, &r, "SELECT " COLUMNS " FROM node WHERE cluster_id=? ORDER BY num", "i",
-	                   cluster);
+	int rc = db_select(db, &r, "SELECT " COLUMNS " FROM node WHERE cluster_id=? ORDER BY num",
+	                   "i", cluster);
 	if (!rc)
 		*ret = rows_to_nodes(r);
 	return rc;
@@ -103,8 +104,8 @@ int node_save(struct db *db, const struct node *n)
 {
 	LOOM_CLEANUP_STR char *ips = json_text(n->ipaddresses);
 	LOOM_CLEANUP_STR char *results = json_text(n->results);
-	return db_exec(db, "UPDATE node SET hostname=?, ipaddresses=?, results=? WHERE id=?", "ssss",
-	               n->hostname, ips, results, n->id);
+	return db_exec(db, "UPDATE node SET hostname=?, ipaddresses=?, results=? WHERE id=?",
+	               "ssss", n->hostname, ips, results, n->id);
 }
 
 struct json *node_properties(const struct node *n)

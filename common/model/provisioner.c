@@ -3,8 +3,8 @@
 
 #define NOW "CAST(UNIX_TIMESTAMP(NOW(3))*1000 AS SIGNED)"
 
-int provisioner_put(struct db *db, const char *id, const char *host, int64_t port,
-                    int64_t capacity, const struct json *usage)
+int provisioner_put(struct db *db, const char *id, const char *host, int64_t port, int64_t capacity,
+                    const struct json *usage)
 {
 	LOOM_CLEANUP_STR char *live = usage ? json_text(usage) : loom_strdup("{}");
 	return db_exec(db,
@@ -18,8 +18,8 @@ int provisioner_put(struct db *db, const char *id, const char *host, int64_t por
 int provisioner_beat(struct db *db, const char *id, const struct json *usage)
 {
 	LOOM_CLEANUP_STR char *live = json_text(usage);
-	int rc = db_exec(db, "UPDATE provisioner SET live=?, heartbeat=" NOW " WHERE id=?", "ss", live,
-	                 id);
+	int rc = db_exec(db, "UPDATE provisioner SET live=?, heartbeat=" NOW " WHERE id=?", "ss",
+	                 live, id);
 	return rc ? rc : db_affected(db) ? 0 : PROVISIONER_E_NONE;
 }
 
@@ -36,7 +36,8 @@ int provisioner_delete(struct db *db, const char *id)
 
 int provisioners_expire(struct db *db, int64_t timeout_ms, int64_t *ret_removed)
 {
-	int rc = db_exec(db, "DELETE FROM provisioner WHERE heartbeat < " NOW " - ?", "i", timeout_ms);
+	int rc = db_exec(db, "DELETE FROM provisioner WHERE heartbeat < " NOW " - ?", "i",
+	                 timeout_ms);
 	*ret_removed = rc ? 0 : db_affected(db);
 	return rc;
 }

@@ -10,7 +10,8 @@
 static inline struct json *row_json(const struct db_result *r, size_t row, unsigned col)
 {
 	struct json *v = NULL;
-	if (db_is_null(r, row, col) || json_parse(db_str(r, row, col), db_len(r, row, col), 0, &v, NULL))
+	if (db_is_null(r, row, col) ||
+	    json_parse(db_str(r, row, col), db_len(r, row, col), 0, &v, NULL))
 		return NULL;
 	return v;
 }

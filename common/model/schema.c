@@ -20,8 +20,9 @@ static const char *const first[] = {
 	"CREATE TABLE IF NOT EXISTS counter ("
 	" name VARCHAR(32) NOT NULL PRIMARY KEY, value BIGINT NOT NULL)" TABLE_END,
 
-	/* event_seq and next_job are counters of this cluster, moved under its row lock. brief holds
-	   what a list shows of template and provider, so that a list reads no large column. */
+	/* event_seq and next_job are counters of this cluster, moved under its row lock. brief
+	   holds what a list shows of template and provider, so that a list reads no large column.
+	 */
 	"CREATE TABLE IF NOT EXISTS cluster ("
 	" id BIGINT NOT NULL PRIMARY KEY, tenant_id VARCHAR(64) NOT NULL,"
 	" owner_id VARCHAR(255) NOT NULL, name VARCHAR(255) NOT NULL, description TEXT,"

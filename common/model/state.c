@@ -6,16 +6,17 @@
 #define BIT(s) (1u << (s))
 
 static const char *const cluster_names[CLUSTER_STATUSES_] = {
-	[CLUSTER_PENDING] = "pending",
-	[CLUSTER_ACTIVE] = "active",
-	[CLUSTER_INCOMPLETE] = "incomplete",
-	[CLUSTER_INCONSISTENT] = "inconsistent",
+	[CLUSTER_PENDING] = "pending",       [CLUSTER_ACTIVE] = "active",
+	[CLUSTER_INCOMPLETE] = "incomplete", [CLUSTER_INCONSISTENT] = "inconsistent",
 	[CLUSTER_TERMINATED] = "terminated",
 };
 
 static const char *const job_names[JOB_STATUSES_] = {
-	[JOB_NOT_SUBMITTED] = "not_submitted", [JOB_RUNNING] = "running", [JOB_COMPLETE] = "complete",
-	[JOB_FAILED] = "failed",               [JOB_PAUSED] = "paused",
+	[JOB_NOT_SUBMITTED] = "not_submitted",
+	[JOB_RUNNING] = "running",
+	[JOB_COMPLETE] = "complete",
+	[JOB_FAILED] = "failed",
+	[JOB_PAUSED] = "paused",
 };
 
 static const char *const task_names[TASK_STATES_] = {
@@ -33,7 +34,8 @@ static const unsigned cluster_next[CLUSTER_STATUSES_] = {
 };
 
 static const unsigned job_next[JOB_STATUSES_] = {
-	[JOB_NOT_SUBMITTED] = BIT(JOB_RUNNING) | BIT(JOB_COMPLETE) | BIT(JOB_FAILED) | BIT(JOB_PAUSED),
+	[JOB_NOT_SUBMITTED] =
+		BIT(JOB_RUNNING) | BIT(JOB_COMPLETE) | BIT(JOB_FAILED) | BIT(JOB_PAUSED),
 	[JOB_RUNNING] = BIT(JOB_COMPLETE) | BIT(JOB_FAILED) | BIT(JOB_PAUSED),
 	[JOB_PAUSED] = BIT(JOB_RUNNING) | BIT(JOB_NOT_SUBMITTED) | BIT(JOB_FAILED),
 };
@@ -41,7 +43,8 @@ static const unsigned job_next[JOB_STATUSES_] = {
 static const unsigned task_next[TASK_STATES_] = {
 	[TASK_BLOCKED] = BIT(TASK_READY) | BIT(TASK_DROPPED),
 	[TASK_READY] = BIT(TASK_RUNNING) | BIT(TASK_DROPPED) | BIT(TASK_FAILED),
-	[TASK_RUNNING] = BIT(TASK_COMPLETE) | BIT(TASK_FAILED) | BIT(TASK_READY) | BIT(TASK_BLOCKED),
+	[TASK_RUNNING] =
+		BIT(TASK_COMPLETE) | BIT(TASK_FAILED) | BIT(TASK_READY) | BIT(TASK_BLOCKED),
 };
 
 static bool parse(const char *const *names, int n, const char *name, int *ret)

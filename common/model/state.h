@@ -17,15 +17,22 @@ enum cluster_status {
 	CLUSTER_STATUSES_
 };
 
-enum job_status { JOB_NOT_SUBMITTED, JOB_RUNNING, JOB_COMPLETE, JOB_FAILED, JOB_PAUSED, JOB_STATUSES_ };
+enum job_status {
+	JOB_NOT_SUBMITTED,
+	JOB_RUNNING,
+	JOB_COMPLETE,
+	JOB_FAILED,
+	JOB_PAUSED,
+	JOB_STATUSES_
+};
 
 enum task_state {
-	TASK_BLOCKED,  /* waits for edges, or for another task of its node */
-	TASK_READY,    /* may be claimed once its not_before has come */
-	TASK_RUNNING,  /* claimed, under a lease */
+	TASK_BLOCKED, /* waits for edges, or for another task of its node */
+	TASK_READY,   /* may be claimed once its not_before has come */
+	TASK_RUNNING, /* claimed, under a lease */
 	TASK_COMPLETE,
-	TASK_FAILED,   /* gave up */
-	TASK_DROPPED,  /* never run, because its job failed */
+	TASK_FAILED,  /* gave up */
+	TASK_DROPPED, /* never run, because its job failed */
 	TASK_STATES_
 };
 

@@ -25,13 +25,14 @@ int tasks_insert(struct db *db, const struct task *v, size_t n, const struct tas
 {
 	for (size_t i = 0; i < n; i++) {
 		const struct task *t = &v[i];
-		int rc = db_exec(db,
-		                 "INSERT INTO task (cluster_id, job_num, num, tenant_id, node_id, node_num,"
-		                 " name, service, stage, state, unmet, not_before)"
-		                 " VALUES (?,?,?,?,?,?,?,?,?,?,?,?)",
-		                 "iiississisii", t->cluster_id, t->job_num, t->num, t->tenant_id, t->node_id,
-		                 t->node_num, t->name, t->service, t->stage, task_state_name(t->state),
-		                 t->unmet, t->not_before);
+		int rc = db_exec(
+			db,
+			"INSERT INTO task (cluster_id, job_num, num, tenant_id, node_id, node_num,"
+			" name, service, stage, state, unmet, not_before)"
+			" VALUES (?,?,?,?,?,?,?,?,?,?,?,?)",
+			"iiississisii", t->cluster_id, t->job_num, t->num, t->tenant_id, t->node_id,
+			t->node_num, t->name, t->service, t->stage, task_state_name(t->state),
+			t->unmet, t->not_before);
 		if (rc)
 			return rc;
 	}
@@ -46,9 +47,9 @@ int tasks_insert(struct db *db, const struct task *v, size_t n, const struct tas
 	return 0;
 }
 
-#define COLUMNS                                                                                  \
-	"cluster_id, job_num, num, tenant_id, node_id, node_num, name, service, stage, state,"   \
-	" unmet, attempt, done_attempt, failures, losses, not_before, lease_ms, lease_until,"    \
+#define COLUMNS                                                                                \
+	"cluster_id, job_num, num, tenant_id, node_id, node_num, name, service, stage, state," \
+	" unmet, attempt, done_attempt, failures, losses, not_before, lease_ms, lease_until,"  \
 	" provisioner_id, worker_id, submit_time, status_time, status_code, message"
 
 static int rows_to_tasks(const struct db_result *r, struct tasks **ret)
@@ -69,9 +70,9 @@ static int rows_to_tasks(const struct db_result *r, struct tasks **ret)
 		t->stage = db_int(r, i, 8);
 		if (!task_state_parse(db_str(r, i, 9), &t->state))
 			return DB_E_FATAL;
-		int64_t *const ints[] = { &t->unmet,      &t->attempt,    &t->done_attempt,
-			                  &t->failures,   &t->losses,     &t->not_before,
-			                  &t->lease_ms,   &t->lease_until };
+		int64_t *const ints[] = { &t->unmet,    &t->attempt,    &t->done_attempt,
+			                  &t->failures, &t->losses,     &t->not_before,
+			                  &t->lease_ms, &t->lease_until };
 		for (unsigned k = 0; k < LOOM_COUNT(ints); k++)
 			*ints[k] = db_int(r, i, 10 + k);
 		t->provisioner_id = loom_strdup(db_str(r, i, 18));
@@ -108,9 +109,9 @@ int task_lock(struct db *db, const struct task_ref *ref, struct tasks **ret)
 int task_get(struct db *db, const struct task_ref *ref, struct tasks **ret)
 {
 	LOOM_CLEANUP(db_result_free) struct db_result *r = NULL;
-	int rc = db_select(db, &r,
-	                   "SELECT " COLUMNS " FROM task WHERE cluster_id=? AND job_num=? AND num=?",
-	                   "iii", ref->cluster, ref->job, ref->task);
+	int rc = db_select(
+		db, &r, "SELECT " COLUMNS " FROM task WHERE cluster_id=? AND job_num=? AND num=?",
+		"iii", ref->cluster, ref->job, ref->task);
 	return rc ? rc : rows_to_tasks(r, ret);
 }
 
@@ -140,8 +141,8 @@ struct json *task_event_data(const struct task *t)
 	json_set_str(e, "nodeId", t->node_id);
 	json_set_int(e, "nodenum", t->node_num);
 	/* A task that waits for another try is shown as such, not as a plain wait. */
-	bool again = t->failures + t->losses > 0 &&
-	             (t->state == TASK_READY || t->state == TASK_BLOCKED);
+	bool again =
+		t->failures + t->losses > 0 && (t->state == TASK_READY || t->state == TASK_BLOCKED);
 	json_set_str(e, "state", again ? "retry" : task_state_name(t->state));
 	json_set_int(e, "attempt", t->attempt);
 	if (t->state == TASK_RUNNING)
@@ -166,7 +167,8 @@ int task_set_state(struct db *db, struct cluster *c, struct task *t, enum task_s
 	                 "siiiiiiiissiiisiii", task_state_name(to), t->unmet, t->attempt,
 	                 t->done_attempt, t->failures, t->losses, t->not_before, t->lease_ms,
 	                 t->lease_until, t->provisioner_id, t->worker_id, t->submit_time,
-	                 t->status_time, t->status_code, t->message, t->cluster_id, t->job_num, t->num);
+	                 t->status_time, t->status_code, t->message, t->cluster_id, t->job_num,
+	                 t->num);
 	return rc ? rc : cluster_event(db, c, "task", task_event_data(t), now);
 }
 
@@ -183,7 +185,8 @@ int task_promote(struct db *db, struct cluster *c, int64_t job, const char *node
 		return rc;
 	LOOM_CLEANUP(db_result_free) struct db_result *r = NULL;
 	rc = db_select(db, &r,
-	               "SELECT " COLUMNS " FROM task WHERE node_id=? AND state='blocked' AND unmet=0"
+	               "SELECT " COLUMNS
+	               " FROM task WHERE node_id=? AND state='blocked' AND unmet=0"
 	               " AND cluster_id=? AND job_num=? ORDER BY num LIMIT 1",
 	               "sii", node, c->id, job);
 	if (rc || !db_rows(r))
@@ -199,8 +202,7 @@ int task_promote(struct db *db, struct cluster *c, int64_t job, const char *node
 	return task_set_state(db, c, &ts->v[0], TASK_READY, now);
 }
 
-int task_release(struct db *db, struct cluster *c, const struct task *t, int64_t now,
-                 int *promoted)
+int task_release(struct db *db, struct cluster *c, const struct task *t, int64_t now, int *promoted)
 {
 	int rc = db_exec(db,
 	                 "UPDATE task t JOIN task_edge e ON e.cluster_id=t.cluster_id"
@@ -238,12 +240,13 @@ int tasks_drop(struct db *db, struct cluster *c, int64_t job, int64_t now)
 int tasks_count(struct db *db, int64_t cluster, int64_t job, struct task_counts *ret)
 {
 	LOOM_CLEANUP(db_result_free) struct db_result *r = NULL;
-	int rc = db_select(db, &r,
-	                   "SELECT COALESCE(SUM(state='running'),0), COALESCE(SUM(state='complete'),0),"
-	                   " COALESCE(SUM(state='failed'),0), COALESCE(SUM(state='failed' AND"
-	                   " status_code BETWEEN 200 AND 299),0)"
-	                   " FROM task WHERE cluster_id=? AND job_num=?",
-	                   "ii", cluster, job);
+	int rc = db_select(
+		db, &r,
+		"SELECT COALESCE(SUM(state='running'),0), COALESCE(SUM(state='complete'),0),"
+		" COALESCE(SUM(state='failed'),0), COALESCE(SUM(state='failed' AND"
+		" status_code BETWEEN 200 AND 299),0)"
+		" FROM task WHERE cluster_id=? AND job_num=?",
+		"ii", cluster, job);
 	if (!rc)
 		*ret = (struct task_counts){ db_int(r, 0, 0), db_int(r, 0, 1), db_int(r, 0, 2),
 			                     db_int(r, 0, 3) };
@@ -264,14 +267,15 @@ int tasks_claimable(struct db *db, const char *tenant, int64_t now, int limit,
 {
 	LOOM_CLEANUP(db_result_free) struct db_result *r = NULL;
 	int rc = str_eq(tenant, "*")
-	             ? db_select(db, &r,
-	                         "SELECT cluster_id, job_num, num FROM task WHERE state='ready'"
-	                         " AND not_before<=? ORDER BY not_before LIMIT ?",
-	                         "ii", now, (int64_t)limit)
-	             : db_select(db, &r,
-	                         "SELECT cluster_id, job_num, num FROM task WHERE state='ready'"
-	                         " AND not_before<=? AND tenant_id=? ORDER BY not_before LIMIT ?",
-	                         "isi", now, tenant, (int64_t)limit);
+	                 ? db_select(db, &r,
+	                             "SELECT cluster_id, job_num, num FROM task WHERE state='ready'"
+	                             " AND not_before<=? ORDER BY not_before LIMIT ?",
+	                             "ii", now, (int64_t)limit)
+	                 : db_select(
+				   db, &r,
+				   "SELECT cluster_id, job_num, num FROM task WHERE state='ready'"
+				   " AND not_before<=? AND tenant_id=? ORDER BY not_before LIMIT ?",
+				   "isi", now, tenant, (int64_t)limit);
 	return rc ? rc : refs(r, ret, ret_n);
 }
 
@@ -285,8 +289,8 @@ int tasks_expired(struct db *db, int64_t now, int limit, struct task_ref **ret, 
 	return rc ? rc : refs(r, ret, ret_n);
 }
 
-int task_renew(struct db *db, const struct task_ref *ref, int64_t attempt,
-               const char *provisioner, int64_t now, bool *ok)
+int task_renew(struct db *db, const struct task_ref *ref, int64_t attempt, const char *provisioner,
+               int64_t now, bool *ok)
 {
 	int rc = db_exec(db,
 	                 "UPDATE task SET lease_until=?+lease_ms WHERE cluster_id=? AND job_num=?"
@@ -308,8 +312,9 @@ int task_keep_failure(struct db *db, const struct task *t, const char *out, cons
 
 int task_failures(struct db *db, int64_t cluster, struct db_result **ret)
 {
-	return db_select(db, ret,
-	                 "SELECT job_num, task_num, attempt, submit_time, status_time, stdout, stderr"
-	                 " FROM task_failure WHERE cluster_id=? ORDER BY submit_time, attempt",
-	                 "i", cluster);
+	return db_select(
+		db, ret,
+		"SELECT job_num, task_num, attempt, submit_time, status_time, stdout, stderr"
+		" FROM task_failure WHERE cluster_id=? ORDER BY submit_time, attempt",
+		"i", cluster);
 }

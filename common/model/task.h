@@ -45,8 +45,8 @@ LOOM_MUST_CHECK int tasks_insert(struct db *db, const struct task *v, size_t n,
 LOOM_MUST_CHECK int tasks_load(struct db *db, int64_t cluster, int64_t job, struct tasks **ret);
 LOOM_MUST_CHECK int task_lock(struct db *db, const struct task_ref *ref, struct tasks **ret);
 LOOM_MUST_CHECK int task_get(struct db *db, const struct task_ref *ref, struct tasks **ret);
-LOOM_MUST_CHECK int task_edges(struct db *db, int64_t cluster, int64_t job,
-                               struct task_edge **ret, size_t *ret_n); /* returns owned */
+LOOM_MUST_CHECK int task_edges(struct db *db, int64_t cluster, int64_t job, struct task_edge **ret,
+                               size_t *ret_n); /* returns owned */
 
 /* The only way to change a state: asserts the step, writes the row, appends the event. */
 LOOM_MUST_CHECK int task_set_state(struct db *db, struct cluster *c, struct task *t,
@@ -73,7 +73,8 @@ LOOM_MUST_CHECK int tasks_claimable(struct db *db, const char *tenant, int64_t n
 /* Running tasks whose lease is over. No lock. */
 LOOM_MUST_CHECK int tasks_expired(struct db *db, int64_t now, int limit, struct task_ref **ret,
                                   size_t *ret_n);
-/* Extends the lease of a running attempt; *ok false when it is no longer theirs. Any transaction. */
+/* Extends the lease of a running attempt; *ok false when it is no longer theirs. Any transaction.
+ */
 LOOM_MUST_CHECK int task_renew(struct db *db, const struct task_ref *ref, int64_t attempt,
                                const char *provisioner, int64_t now, bool *ok);
 

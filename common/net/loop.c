@@ -143,9 +143,7 @@ int loop_destroy(struct loop *l)
 {
 	if (!l)
 		return 0;
-	l->owner = pthread_self();
-	while (l->head)
-		run_posts(l);
+	loop_flush(l);
 	int left = report_timers(l);
 	while (l->signals) {
 		struct loop_signal *s = l->signals;
@@ -159,6 +157,13 @@ int loop_destroy(struct loop *l)
 	pthread_mutex_destroy(&l->lock);
 	loom_free(l);
 	return left;
+}
+
+void loop_flush(struct loop *l)
+{
+	l->owner = pthread_self();
+	while (l->head)
+		run_posts(l);
 }
 
 void loop_run(struct loop *l)

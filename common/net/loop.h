@@ -29,6 +29,9 @@ bool loop_is_here(struct loop *l); /* is the caller on the loop's thread? any th
 /* Runs fn(arg) on the loop soon, in order of posting. Posts left at destroy time are run then. */
 void loop_post(struct loop *l, loop_fn fn, void *arg);
 
+/* Runs what is posted, now: for shutting down, while what the posts refer to still exists. */
+void loop_flush(struct loop *l);
+
 /* Timers are created unarmed. arm replaces an earlier arming; repeating ones re-arm themselves. */
 struct loop_timer *loop_timer_create(struct loop *l, const char *name, loop_fn fn, void *arg);
 void loop_timer_arm(struct loop_timer *t, int64_t delay_ms);

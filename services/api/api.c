@@ -6,11 +6,14 @@
 
 #include <string.h>
 
-#define KEY(field, type, def, min, max, doc)                                                     \
-	{ #field, type, offsetof(struct api_config, field), def, min, max, 0, doc }
+#define KEY(field, type, def, min, max, doc)                                            \
+	{                                                                               \
+#field, type, offsetof(struct api_config, field), def, min, max, 0, doc \
+	}
 
 const struct config_key api_config_keys[] = {
-	KEY(external_listen, CFG_STR, "127.0.0.1:55054", 0, 0, "address for users and administrators"),
+	KEY(external_listen, CFG_STR, "127.0.0.1:55054", 0, 0,
+	    "address for users and administrators"),
 	KEY(internal_listen, CFG_STR, "127.0.0.1:55055", 0, 0, "address for provisioners"),
 	KEY(threads, CFG_INT, "8", 2, 256, "worker threads for the database"),
 	KEY(id_start, CFG_INT, "1", 1, 1000000, "first cluster id"),
@@ -28,7 +31,8 @@ void api_reply_db(struct http_req *req, int rc)
 		http_reply_problem(req, 500, "an internal error; the server's log has it under %s",
 		                   http_id(req));
 	else
-		http_reply_problem(req, 503, "the database is away (%s); try again", db_code_name(rc));
+		http_reply_problem(req, 503, "the database is away (%s); try again",
+		                   db_code_name(rc));
 }
 
 static int listen_on(struct api *a, struct http_server **srv, const struct http_route *routes,
@@ -79,23 +83,24 @@ void api_drain(struct service *service LOOM_UNUSED, void *ctx)
 	a->draining = t;
 }
 
+/* Workers end first; what they posted runs while all it refers to exists. */
 void api_stop(struct service *service LOOM_UNUSED, void *ctx)
 {
 	struct api *a = ctx;
 	loop_timer_destroy(a->draining);
 	watchers_stop(a);
+	pool_destroy(a->pool);
+	loop_flush(a->loop);
+	takes_drain(a);
+	peers_stop(a);
 	if (a->coord)
 		coord_destroy(a->coord);
 	if (a->bus)
 		bus_destroy(a->bus);
-	if (a->external)
-		http_server_destroy(a->external);
-	if (a->internal)
-		http_server_destroy(a->internal);
-	pool_destroy(a->pool);
-	peers_stop(a);
-	if (a->db)
-		db_pool_destroy(a->db);
+	loop_flush(a->loop);
+	http_server_destroy(a->external);
+	http_server_destroy(a->internal);
+	db_pool_destroy(a->db);
 }
 
 bool api_ready(struct service *service LOOM_UNUSED, void *ctx, struct loom_err *err)

@@ -39,7 +39,9 @@ bool auth(struct api *a, struct http_req *req, enum role needed, struct identity
 	if (str_blank(user))
 		return refuse(req, 401, "header X-Loom-UserID is missing: it says who you are");
 	if (str_blank(tenant))
-		return refuse(req, 401, "header X-Loom-TenantID is missing: it says which tenant you work in");
+		return refuse(
+			req, 401,
+			"header X-Loom-TenantID is missing: it says which tenant you work in");
 	if (strlen(user) >= sizeof(who->user))
 		return refuse(req, 401, "header X-Loom-UserID is longer than 255 characters");
 	struct lookup l = { .name = tenant };
@@ -58,12 +60,13 @@ bool auth(struct api *a, struct http_req *req, enum role needed, struct identity
 	snprintf(who->user, sizeof(who->user), "%s", user);
 	snprintf(who->tenant_id, sizeof(who->tenant_id), "%s", l.id);
 	loom_free(l.id);
-	who->role = !str_eq(user, "admin")                          ? ROLE_USER
+	who->role = !str_eq(user, "admin")                      ? ROLE_USER
 	            : str_eq(who->tenant_id, TENANT_SUPERADMIN) ? ROLE_SUPERADMIN
 	                                                        : ROLE_ADMIN;
 	if (who->role >= needed)
 		return true;
-	return refuse(req, 403, needed == ROLE_SUPERADMIN
-	                            ? "only the superadmin (user admin of tenant superadmin) may do this"
-	                            : "only an administrator (user admin) may do this");
+	return refuse(req, 403,
+	              needed == ROLE_SUPERADMIN
+	                      ? "only the superadmin (user admin of tenant superadmin) may do this"
+	                      : "only an administrator (user admin) may do this");
 }

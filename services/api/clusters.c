@@ -69,9 +69,10 @@ void clusters_list(struct http_req *req, void *ctx)
 	struct cluster_call k = { .a = ctx };
 	if (!auth(k.a, req, ROLE_USER, &k.who))
 		return;
-	k.filter = (struct cluster_filter){ .tenant_id = k.who.tenant_id,
-		                            .owner_id = k.who.role >= ROLE_ADMIN ? NULL : k.who.user,
-		                            .statuses = statuses(http_query(req, "status")) };
+	k.filter =
+		(struct cluster_filter){ .tenant_id = k.who.tenant_id,
+		                         .owner_id = k.who.role >= ROLE_ADMIN ? NULL : k.who.user,
+		                         .statuses = statuses(http_query(req, "status")) };
 	int rc = db_read(k.a->db, list_read, &k);
 	if (rc)
 		api_reply_db(req, rc);
@@ -209,7 +210,8 @@ void clusters_delete(struct http_req *req, void *ctx)
 	if (k.c)
 		id_job(job, k.id, k.c->latest_job);
 	if (rc == DELETE_PENDING)
-		http_reply_text(req, 409, "Job %s is still underway for cluster %08lld", job, (long long)k.id);
+		http_reply_text(req, 409, "Job %s is still underway for cluster %08lld", job,
+		                (long long)k.id);
 	else if (rc && rc != DELETE_DONE)
 		visible_refuse(req, rc, k.id);
 	else

@@ -48,8 +48,9 @@ static bool refuse(struct create *c, int status, const char *fmt, ...)
 
 static bool check_strings(struct create *c)
 {
-	static const char *const strings[] = { "name", "description", "clusterTemplate", "provider",
-		                               "hardwaretype", "imagetype", "dnsSuffix" };
+	static const char *const strings[] = { "name",     "description",  "clusterTemplate",
+		                               "provider", "hardwaretype", "imagetype",
+		                               "dnsSuffix" };
 	for (size_t i = 0; i < LOOM_COUNT(strings); i++) {
 		const struct json *v = json_get(c->request, strings[i]);
 		if (v && !json_is(v, JSON_NULL) && !json_str(v))
@@ -71,21 +72,28 @@ static bool check_strings(struct create *c)
 static bool check_body(struct create *c)
 {
 	if (!json_is(c->request, JSON_OBJECT))
-		return refuse(c, 400, "the body must be a JSON object with name, clusterTemplate and numMachines");
+		return refuse(
+			c, 400,
+			"the body must be a JSON object with name, clusterTemplate and numMachines");
 	if (!check_strings(c))
 		return false;
 	const char *name = json_get_str(c->request, "name");
 	if (str_blank(name))
 		return refuse(c, 400, "name is missing: cluster name must be specified");
 	if (!str_is_name(name))
-		return refuse(c, 400, "name '%.64s' must be 1 to 255 characters of A-Z a-z 0-9 _ . -", name);
+		return refuse(c, 400,
+		              "name '%.64s' must be 1 to 255 characters of A-Z a-z 0-9 _ . -",
+		              name);
 	if (str_blank(json_get_str(c->request, "clusterTemplate")))
-		return refuse(c, 400, "clusterTemplate is missing: cluster template must be specified");
+		return refuse(c, 400,
+		              "clusterTemplate is missing: cluster template must be specified");
 	int64_t n;
 	if (!json_int(json_get(c->request, "numMachines"), &n))
 		return refuse(c, 400, "numMachines is missing or not a whole number");
 	if (n < 1)
-		return refuse(c, 400, "numMachines must be at least 1: cluster size must be greater than 0");
+		return refuse(
+			c, 400,
+			"numMachines must be at least 1: cluster size must be greater than 0");
 	if (n > c->a->cfg.max_cluster_size)
 		return refuse(c, 400, "numMachines above max cluster size %lld",
 		              (long long)c->a->cfg.max_cluster_size);
@@ -130,22 +138,28 @@ static bool check_size(struct create *c)
 	int64_t n = json_get_int(c->request, "numMachines", 0);
 	int64_t min = json_get_int(size, "min", 1), max = json_get_int(size, "max", INT32_MAX);
 	if (n < min || n > max)
-		return refuse(c, 400,
-		              "numMachines: Size must be at least %lld but not greater than %lld. Now it's %lld",
-		              (long long)min, (long long)max, (long long)n);
+		return refuse(
+			c, 400,
+			"numMachines: Size must be at least %lld but not greater than %lld. Now it's %lld",
+			(long long)min, (long long)max, (long long)n);
 	return true;
 }
 
 static bool check_lease(struct create *c)
 {
-	int64_t initial = json_get_int(json_path(c->template, "administration/leaseduration"), "initial", 0);
+	int64_t initial =
+		json_get_int(json_path(c->template, "administration/leaseduration"), "initial", 0);
 	int64_t asked = json_get_int(c->request, "initialLeaseDuration", -1);
 	c->lease_ms = asked == -1 ? initial : asked;
 	if (c->lease_ms < 0)
-		return refuse(c, 400, "initialLeaseDuration: invalid lease duration: %lld", (long long)asked);
+		return refuse(c, 400, "initialLeaseDuration: invalid lease duration: %lld",
+		              (long long)asked);
 	if (initial && (!c->lease_ms || c->lease_ms > initial))
-		return refuse(c, 400, "initialLeaseDuration: lease duration cannot be greater than duration "
-		              "specified in template (%lld ms)", (long long)initial);
+		return refuse(
+			c, 400,
+			"initialLeaseDuration: lease duration cannot be greater than duration "
+			"specified in template (%lld ms)",
+			(long long)initial);
 	return true;
 }
 
@@ -161,8 +175,10 @@ static bool check_fields(struct create *c)
 		return false;
 	}
 	if (sensitive)
-		return refuse(c, 400, "providerFields.%s is sensitive; this server keeps no credentials of "
-		              "clusters: set it in the provider", sensitive);
+		return refuse(c, 400,
+		              "providerFields.%s is sensitive; this server keeps no credentials of "
+		              "clusters: set it in the provider",
+		              sensitive);
 	return true;
 }
 
@@ -218,7 +234,8 @@ static struct cluster *new_cluster(const struct create *c, int64_t now)
 	k->request = json_copy(c->request);
 	k->template = json_copy(c->template);
 	k->provider = json_copy(c->provider);
-	k->config = json_copy(config && !json_is(config, JSON_NULL) ? config : json_get(defaults, "config"));
+	k->config = json_copy(config && !json_is(config, JSON_NULL) ? config
+	                                                            : json_get(defaults, "config"));
 	if (!k->config)
 		k->config = json_new_obj();
 	return k;
@@ -258,7 +275,8 @@ static void record(struct create *c)
 	if (!rc)
 		rc = db_tx(c->a->db, create_tx, c);
 	if (rc == CLUSTER_E_QUOTA) {
-		refuse(c, 409, "Creating the cluster would cause cluster or node quotas to be violated.");
+		refuse(c, 409,
+		       "Creating the cluster would cause cluster or node quotas to be violated.");
 		return;
 	}
 	if (rc) {

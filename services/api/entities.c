@@ -122,7 +122,8 @@ static void write(struct http_req *req, struct api *a, struct entity_call *e)
 	}
 	const char *name = json_get_str(doc, "name");
 	if (e->name && !str_eq(e->name, name)) {
-		http_reply_text(req, 400, "name '%s' in the body is not '%s' as in the path", name, e->name);
+		http_reply_text(req, 400, "name '%s' in the body is not '%s' as in the path", name,
+		                e->name);
 		return;
 	}
 	e->name = name;
@@ -131,7 +132,8 @@ static void write(struct http_req *req, struct api *a, struct entity_call *e)
 	if (!rc)
 		http_reply_empty(req, 200);
 	else if (rc == ENTITY_E_EXISTS)
-		http_reply_text(req, 409, "%s %s exists already; PUT writes a new version", entity_label(e->kind), name);
+		http_reply_text(req, 409, "%s %s exists already; PUT writes a new version",
+		                entity_label(e->kind), name);
 	else
 		api_reply_db(req, rc);
 }

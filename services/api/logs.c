@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* logs - what a task's plug-in writes: posted in pieces by provisioners, read and followed by users. */
+/* logs - what a task's plug-in writes: posted in pieces by provisioners, read and followed by
+ * users. */
 #include "services/api/resources.h"
 
 #include "common/base/str.h"
@@ -25,8 +26,9 @@ static int post_tx(struct db *db, void *arg)
 	struct post *p = arg;
 	const struct json *data = json_get(p->body, "data");
 	return tasklog_add(db, &p->ref, json_get_int(p->body, "attempt", 0),
-	                   json_get_str(p->body, "provisionerId"), json_get_int(p->body, "offset", 0),
-	                   json_str(data), json_str_len(data), &p->ok);
+	                   json_get_str(p->body, "provisionerId"),
+	                   json_get_int(p->body, "offset", 0), json_str(data), json_str_len(data),
+	                   &p->ok);
 }
 
 void logs_post(struct http_req *req, void *ctx)
@@ -40,9 +42,12 @@ void logs_post(struct http_req *req, void *ctx)
 	}
 	if (http_body_json(req, &p.body, &err))
 		return;
-	if (!json_get_str(p.body, "provisionerId") || !json_is(json_get(p.body, "data"), JSON_STRING) ||
+	if (!json_get_str(p.body, "provisionerId") ||
+	    !json_is(json_get(p.body, "data"), JSON_STRING) ||
 	    json_get_int(p.body, "attempt", 0) < 1 || json_get_int(p.body, "offset", -1) < 0) {
-		http_reply_problem(req, 400, "a log piece has provisionerId, attempt (from 1), offset and data");
+		http_reply_problem(
+			req, 400,
+			"a log piece has provisionerId, attempt (from 1), offset and data");
 		json_free(p.body);
 		return;
 	}
@@ -107,7 +112,9 @@ static void log_free_watch(struct watch *w)
 	loom_free(lw);
 }
 
-static const struct watch_ops log_ops = { log_read_piece, log_write_piece, log_free_watch };
+static const struct watch_ops log_ops = { .read = log_read_piece,
+	                                  .write = log_write_piece,
+	                                  .free = log_free_watch };
 
 struct find {
 	struct log_watch *lw;
@@ -152,7 +159,8 @@ static bool number(struct http_req *req, const char *name, int64_t min, int64_t 
 	*ret = def;
 	if (!v || (!str_to_int(v, ret) && *ret >= min))
 		return true;
-	http_reply_problem(req, 400, "%s '%.32s' must be a whole number from %lld", name, v, (long long)min);
+	http_reply_problem(req, 400, "%s '%.32s' must be a whole number from %lld", name, v,
+	                   (long long)min);
 	return false;
 }
 

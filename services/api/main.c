@@ -13,7 +13,8 @@ int main(int argc, char **argv)
 	};
 	const struct service_def def = {
 		.name = "loom-api",
-		.summary = "The REST face of Loom: authenticates, validates, reads, and records intent.",
+		.summary =
+			"The REST face of Loom: authenticates, validates, reads, and records intent.",
 		.tables = tables,
 		.ctx = &a,
 		.start = api_start,

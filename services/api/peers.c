@@ -9,10 +9,12 @@
 
 struct peers {
 	struct strs schedulers, apis;
-	size_t next; /* round robin */
+	size_t next;      /* round robin */
+	struct ask *asks; /* not yet ended */
 };
 
 struct ask {
+	struct ask *prev, *next;
 	struct api *a;
 	char *verb, *asked;
 	struct json *body;
@@ -68,18 +70,14 @@ void peers_start(struct api *a)
 	coord_watch(a->coord, "api", apis_changed, a);
 }
 
-void peers_stop(struct api *a)
-{
-	if (!a->peers)
-		return;
-	strs_fini(&a->peers->schedulers);
-	strs_fini(&a->peers->apis);
-	loom_free(a->peers);
-	a->peers = NULL;
-}
-
 static void ask_free(struct ask *k)
 {
+	if (k->prev)
+		k->prev->next = k->next;
+	else
+		k->a->peers->asks = k->next;
+	if (k->next)
+		k->next->prev = k->prev;
 	loop_timer_destroy(k->again);
 	json_free(k->body);
 	loom_free(k->verb);
@@ -93,6 +91,22 @@ static void ask_end(struct ask *k, int error, const struct json *body)
 	void *arg = k->arg;
 	cb(error, body, arg);
 	ask_free(k);
+}
+
+void peers_stop(struct api *a)
+{
+	if (!a->peers)
+		return;
+	while (a->peers->asks) {
+		struct ask *k = a->peers->asks;
+		if (k->request)
+			bus_cancel(a->bus, k->request);
+		ask_end(k, -EHOSTUNREACH, NULL);
+	}
+	strs_fini(&a->peers->schedulers);
+	strs_fini(&a->peers->apis);
+	loom_free(a->peers);
+	a->peers = NULL;
 }
 
 static void ask_answered(int error, const struct json *body, void *arg)
@@ -139,6 +153,9 @@ struct ask *peers_ask(struct api *a, const char *verb, struct json *body, int64_
 		           .until = clock_mono_ms() + timeout_ms,
 		           .cb = cb,
 		           .arg = arg };
+	if ((k->next = a->peers->asks))
+		k->next->prev = k;
+	a->peers->asks = k;
 	k->again = loop_timer_create(a->loop, "ask again", ask_again, k);
 	loop_timer_arm(k->again, 0);
 	return k;

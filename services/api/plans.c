@@ -54,7 +54,8 @@ static void answer(struct http_req *req, struct plans_call *k)
 {
 	int rc = db_read(k->a->db, plans_read, k);
 	if (rc == PLANS_E_NO_JOB)
-		http_reply_text(req, 404, "cluster %08lld has no job %lld", (long long)k->id, (long long)k->job);
+		http_reply_text(req, 404, "cluster %08lld has no job %lld", (long long)k->id,
+		                (long long)k->job);
 	else if (rc)
 		visible_refuse(req, rc, k->id);
 	else
@@ -77,7 +78,8 @@ void plans_get(struct http_req *req, void *ctx)
 		return;
 	const char *job = http_param(req, "job");
 	if (id_parse_job(job, &ref) || ref.cluster != k.id) {
-		http_reply_text(req, 400, "'%.64s' is not the id of a job of cluster %08lld", job, (long long)k.id);
+		http_reply_text(req, 400, "'%.64s' is not the id of a job of cluster %08lld", job,
+		                (long long)k.id);
 		return;
 	}
 	k.job = ref.job;

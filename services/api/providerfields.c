@@ -34,7 +34,8 @@ static int check_required(const struct json *type, const struct json *fields,
 	const struct json *required = json_get(user, "required");
 	LOOM_CLEANUP(json_free) struct json *list = json_new_arr();
 	for (size_t i = 0; i < json_len(required); i++) {
-		struct json *l = lacking(json_at(required, i), json_get(user, "fields"), fields, have);
+		struct json *l =
+			lacking(json_at(required, i), json_get(user, "fields"), fields, have);
 		json_push(list, l);
 		if (!json_len(l))
 			return 0;
@@ -54,9 +55,8 @@ static const struct json *accepted(const struct json *type, const char *name)
 	return json_get_bool(s, "override", false) ? s : NULL;
 }
 
-int providerfields_apply(const struct json *type, const struct json *fields,
-                         struct json *provider, struct json **ret_missing,
-                         const char **ret_sensitive)
+int providerfields_apply(const struct json *type, const struct json *fields, struct json *provider,
+                         struct json **ret_missing, const char **ret_sensitive)
 {
 	struct json *have = json_get(provider, "provisioner");
 	int rc = check_required(type, fields, have, ret_missing);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* provisioners - registration and heartbeats (REST spec 9), task leases in the heartbeat's answer. */
+/* provisioners - registration and heartbeats (REST spec 9), task leases in the heartbeat's answer.
+ */
 #include "services/api/resources.h"
 
 #include "common/base/str.h"
@@ -20,9 +21,9 @@ struct provisioner_call {
 static int put_tx(struct db *db, void *arg)
 {
 	struct provisioner_call *k = arg;
-	return provisioner_put(db, k->id, json_get_str(k->body, "host"),
-	                       json_get_int(k->body, "port", 0), json_get_int(k->body, "capacityTotal", 0),
-	                       json_get(k->body, "usage"));
+	return provisioner_put(
+		db, k->id, json_get_str(k->body, "host"), json_get_int(k->body, "port", 0),
+		json_get_int(k->body, "capacityTotal", 0), json_get(k->body, "usage"));
 }
 
 static const char *wrong_registration(const struct provisioner_call *k)
@@ -36,7 +37,8 @@ static const char *wrong_registration(const struct provisioner_call *k)
 		return "host is missing, or longer than 255 characters";
 	if (!json_int(json_get(k->body, "port"), &port) || port < 0 || port > 65535)
 		return "port is missing or not a port number";
-	if (!json_int(json_get(k->body, "capacityTotal"), &capacity) || capacity < 1 || capacity > 1000000)
+	if (!json_int(json_get(k->body, "capacityTotal"), &capacity) || capacity < 1 ||
+	    capacity > 1000000)
 		return "capacityTotal is missing or not a number from 1";
 	return NULL;
 }
@@ -109,10 +111,11 @@ void provisioners_heartbeat(struct http_req *req, void *ctx)
 	if (http_body_json(req, &k.body, &err))
 		return;
 	const struct json *tasks = json_get(k.body, "tasks");
-	const char *wrong = !json_is(json_get(k.body, "usage"), JSON_OBJECT) ? "usage is missing: an object"
-	                    : tasks && !json_is(tasks, JSON_ARRAY)           ? "tasks must be an array"
-	                    : json_len(tasks) > MAX_TASKS                    ? "tasks has more than 1024"
-	                                                                     : NULL;
+	const char *wrong = !json_is(json_get(k.body, "usage"), JSON_OBJECT)
+	                            ? "usage is missing: an object"
+	                    : tasks && !json_is(tasks, JSON_ARRAY) ? "tasks must be an array"
+	                    : json_len(tasks) > MAX_TASKS          ? "tasks has more than 1024"
+	                                                           : NULL;
 	int rc = wrong ? 0 : db_tx(k.a->db, beat_tx, &k);
 	if (wrong)
 		http_reply_text(req, 400, "%s", wrong);
@@ -123,7 +126,8 @@ void provisioners_heartbeat(struct http_req *req, void *ctx)
 	else if (!tasks)
 		http_reply_empty(req, 200);
 	else {
-		LOOM_CLEANUP(json_free) struct json *out = json_set(json_new_obj(), "leases", loom_take(k.leases));
+		LOOM_CLEANUP(json_free)
+		struct json *out = json_set(json_new_obj(), "leases", loom_take(k.leases));
 		json_set(out, "cancel", json_new_arr());
 		http_reply_json(req, 200, out);
 	}

@@ -5,19 +5,23 @@
 
 #define POOL HTTP_ON_POOL
 
-#define ENTITY(path)                                                                             \
-	{ "GET", "/v2/" path, POOL, entities_list }, { "POST", "/v2/" path, POOL, entities_post },      \
-	    { "GET", "/v2/" path "/{name}", POOL, entities_get },                                    \
-	    { "PUT", "/v2/" path "/{name}", POOL, entities_put },                                    \
-	    { "DELETE", "/v2/" path "/{name}", POOL, entities_delete },                              \
-	    { "GET", "/v2/" path "/{name}/{version}", POOL, entities_get },                          \
-	    { "DELETE", "/v2/" path "/{name}/{version}", POOL, entities_delete }
+#define ENTITY(path)                                                                               \
+	{ "GET", "/v2/" path, POOL, entities_list }, { "POST", "/v2/" path, POOL, entities_post }, \
+		{ "GET", "/v2/" path "/{name}", POOL, entities_get },                              \
+		{ "PUT", "/v2/" path "/{name}", POOL, entities_put },                              \
+		{ "DELETE", "/v2/" path "/{name}", POOL, entities_delete },                        \
+		{ "GET", "/v2/" path "/{name}/{version}", POOL, entities_get },                    \
+	{                                                                                          \
+		"DELETE", "/v2/" path "/{name}/{version}", POOL, entities_delete                   \
+	}
 
-#define PLUGIN_TYPE(path)                                                                        \
-	{ "GET", "/v2/plugins/" path, POOL, entities_list },                                     \
-	    { "GET", "/v2/plugins/" path "/{name}", POOL, entities_get },                            \
-	    { "DELETE", "/v2/plugins/" path "/{name}", POOL, entities_delete },                      \
-	    { "DELETE", "/v2/plugins/" path "/{name}/{version}", POOL, entities_delete }
+#define PLUGIN_TYPE(path)                                                                \
+	{ "GET", "/v2/plugins/" path, POOL, entities_list },                             \
+		{ "GET", "/v2/plugins/" path "/{name}", POOL, entities_get },            \
+		{ "DELETE", "/v2/plugins/" path "/{name}", POOL, entities_delete },      \
+	{                                                                                \
+		"DELETE", "/v2/plugins/" path "/{name}/{version}", POOL, entities_delete \
+	}
 
 void status_ok(struct http_req *req, void *ctx LOOM_UNUSED)
 {

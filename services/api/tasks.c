@@ -52,7 +52,8 @@ static bool begin(struct http_req *req, struct worker_call *k)
 	for (size_t i = 0; i < LOOM_COUNT(needed); i++) {
 		const char *v = json_get_str(k->body, needed[i]);
 		if (str_blank(v) || strlen(v) > 255) {
-			http_reply_text(req, 400, "%s is missing, or longer than 255 characters", needed[i]);
+			http_reply_text(req, 400, "%s is missing, or longer than 255 characters",
+			                needed[i]);
 			return false;
 		}
 	}
@@ -90,11 +91,12 @@ static void take_answered(int error, const struct json *body, void *arg)
 	t->ask = NULL;
 	const struct json *tasks = json_get(body, "tasks");
 	if (json_len(tasks)) {
-		LOOM_CLEANUP(json_free) struct json *many = json_set(json_new_obj(), "tasks", json_copy(tasks));
+		LOOM_CLEANUP(json_free)
+		struct json *many = json_set(json_new_obj(), "tasks", json_copy(tasks));
 		LOOM_CLEANUP_STR char *text = json_text(t->many ? many : json_at(tasks, 0));
 		/* The original's workers get JSON as text. */
-		http_reply(t->req, 200, t->many ? "application/json" : "text/plain; charset=utf-8", text,
-		           strlen(text));
+		http_reply(t->req, 200, t->many ? "application/json" : "text/plain; charset=utf-8",
+		           text, strlen(text));
 		take_unlink(t);
 		return;
 	}
@@ -122,8 +124,8 @@ static void take_withdraw(struct takes *t)
 	if (!t->ask)
 		return;
 	const char *peer = peers_asked(t->ask);
-	LOOM_CLEANUP(json_free) struct json *body =
-	    json_set_str(json_new_obj(), "takeId", json_get_str(t->body, "takeId"));
+	LOOM_CLEANUP(json_free)
+	struct json *body = json_set_str(json_new_obj(), "takeId", json_get_str(t->body, "takeId"));
 	if (peer)
 		bus_notify(t->a->bus, peer, "untake", body);
 	peers_cancel(t->ask);
@@ -169,7 +171,8 @@ void tasks_take(struct http_req *req, void *ctx)
 	}
 	int64_t wait = json_get_int(k.body, "wait", 0), max = json_get_int(k.body, "max", 1);
 	if (wait < 0 || wait > MAX_WAIT_S || max < 1 || max > MAX_AT_ONCE) {
-		http_reply_text(req, 400, "wait must be 0 to %d seconds, max 1 to %d", MAX_WAIT_S, MAX_AT_ONCE);
+		http_reply_text(req, 400, "wait must be 0 to %d seconds, max 1 to %d", MAX_WAIT_S,
+		                MAX_AT_ONCE);
 		json_free(k.body);
 		return;
 	}
@@ -199,8 +202,9 @@ static void finish_answered(int error, const struct json *body, void *arg)
 	else if (status == 400)
 		http_reply_text(req, 400, "taskId is not the id of a task");
 	else
-		http_reply_problem(req, 503, error ? "no scheduler answers; try again"
-		                                   : "the result could not be stored; try again");
+		http_reply_problem(req, 503,
+		                   error ? "no scheduler answers; try again"
+		                         : "the result could not be stored; try again");
 }
 
 struct finish {

@@ -47,7 +47,8 @@ static const char *text(struct check *c, const struct json *in, const char *path
 	const struct json *v = json_get(in, key);
 	const char *s = json_str(v);
 	if (v && !json_is(v, JSON_NULL) && !s)
-		refuse(c, "%s%s must be a string, not a %s", path, key, json_type_name(json_type(v)));
+		refuse(c, "%s%s must be a string, not a %s", path, key,
+		       json_type_name(json_type(v)));
 	if (needed && str_blank(s))
 		refuse(c, "%s%s is missing", path, key);
 	return s;
@@ -78,8 +79,8 @@ static int64_t whole(struct check *c, const struct json *in, const char *path, c
 	if (v && !json_is(v, JSON_NULL) && !json_int(v, &n))
 		refuse(c, "%s%s must be a whole number", path, key);
 	else if (n < min || n > UNLIMITED)
-		refuse(c, "%s%s must be from %lld to %d, not %lld", path, key, (long long)min, UNLIMITED,
-		       (long long)n);
+		refuse(c, "%s%s must be from %lld to %d, not %lld", path, key, (long long)min,
+		       UNLIMITED, (long long)n);
 	return n;
 }
 
@@ -125,7 +126,8 @@ static void providermap(struct check *c, const struct json *in, struct json *out
 {
 	const struct json *map = member(c, in, "", "providermap", JSON_OBJECT);
 	if (!map)
-		refuse(c, "providermap is missing: an object from provider names to what they call it");
+		refuse(c,
+		       "providermap is missing: an object from provider names to what they call it");
 	struct json *m = json_new_obj();
 	for (size_t i = 0; i < json_len(map); i++) {
 		const char *name = json_key_at(map, i);
@@ -135,7 +137,8 @@ static void providermap(struct check *c, const struct json *in, struct json *out
 		struct json *to = json_new_obj();
 		for (size_t k = 0; k < json_len(from); k++) {
 			if (!json_str(json_value_at(from, k)))
-				refuse(c, "providermap.%s.%s must be a string", name, json_key_at(from, k));
+				refuse(c, "providermap.%s.%s must be a string", name,
+				       json_key_at(from, k));
 			json_set_str(to, json_key_at(from, k), json_str(json_value_at(from, k)));
 		}
 		json_set(m, name, to);
@@ -147,7 +150,8 @@ static struct json *depends(struct check *c, const struct json *deps, const char
 {
 	LOOM_CLEANUP_STR char *path = loom_asprintf("dependencies.%s.", when);
 	const struct json *d = member(c, deps, "dependencies.", when, JSON_OBJECT);
-	struct json *out = json_set(json_new_obj(), "requires", names(c, d, path, "requires", false));
+	struct json *out =
+		json_set(json_new_obj(), "requires", names(c, d, path, "requires", false));
 	return json_set(out, "uses", names(c, d, path, "uses", false));
 }
 
@@ -168,8 +172,8 @@ static struct json *action(struct check *c, const char *name, const struct json 
 
 static void service(struct check *c, const struct json *in, struct json *out)
 {
-	static const char *const known[] = { "install", "remove", "initialize",
-		                             "configure", "start", "stop" };
+	static const char *const known[] = { "install",   "remove", "initialize",
+		                             "configure", "start",  "stop" };
 	const struct json *deps = member(c, in, "", "dependencies", JSON_OBJECT);
 	struct json *d = json_new_obj();
 	json_set(d, "provides", names(c, deps, "dependencies.", "provides", deps != NULL));
@@ -188,8 +192,10 @@ static void service(struct check *c, const struct json *in, struct json *out)
 		for (size_t k = 0; k < LOOM_COUNT(known); k++)
 			ok = ok || str_eq(known[k], name);
 		if (!ok)
-			refuse(c, "provisioner.actions.%s is not an action: install, remove, initialize, "
-			          "configure, start or stop", name);
+			refuse(c,
+			       "provisioner.actions.%s is not an action: install, remove, initialize, "
+			       "configure, start or stop",
+			       name);
 		json_set(a, name, action(c, name, json_value_at(actions, i)));
 	}
 	json_set(out, "provisioner", json_set(json_new_obj(), "actions", a));
@@ -206,7 +212,8 @@ static void default_services(struct check *c, const struct json *in, struct json
 		const struct json *e = json_at(v, i);
 		const char *name = json_is(e, JSON_OBJECT) ? json_get_str(e, "name") : json_str(e);
 		if (!name)
-			refuse(c, "defaults.services[%zu] must be a name, or an object with a name", i);
+			refuse(c, "defaults.services[%zu] must be a name, or an object with a name",
+			       i);
 		else if (!json_arr_has_str(list, name))
 			json_push(list, json_new_str(name));
 		if (name && json_get(e, "config"))
@@ -221,7 +228,8 @@ static void defaults(struct check *c, const struct json *in, struct json *out)
 	const struct json *conf = member(c, d, "defaults.", "config", JSON_OBJECT);
 	struct json *o = json_new_obj(), *config = conf ? json_copy(conf) : json_new_obj();
 	default_services(c, d, o, config);
-	static const char *const names_[] = { "provider", "hardwaretype", "imagetype", "dnsSuffix" };
+	static const char *const names_[] = { "provider", "hardwaretype", "imagetype",
+		                              "dnsSuffix" };
 	for (size_t i = 0; i < LOOM_COUNT(names_); i++)
 		json_set_str(o, names_[i], text(c, d, "defaults.", names_[i], false));
 	const char *dns = json_get_str(o, "dnsSuffix");
@@ -237,11 +245,14 @@ static struct json *sets(struct check *c, const struct json *layout, const char 
 	for (size_t i = 0; i < json_len(v); i++) {
 		struct json *set = json_new_arr();
 		if (!json_is(json_at(v, i), JSON_ARRAY) || !json_len(json_at(v, i)))
-			refuse(c, "constraints.layout.%s[%zu] must be an array of at least one service", key, i);
+			refuse(c,
+			       "constraints.layout.%s[%zu] must be an array of at least one service",
+			       key, i);
 		for (size_t k = 0; k < json_len(json_at(v, i)); k++) {
 			const char *s = json_str(json_at(json_at(v, i), k));
 			if (!s)
-				refuse(c, "constraints.layout.%s[%zu][%zu] must be a string", key, i, k);
+				refuse(c, "constraints.layout.%s[%zu][%zu] must be a string", key,
+				       i, k);
 			json_push(set, json_new_str(s ? s : ""));
 		}
 		json_push(out, set);
@@ -251,10 +262,11 @@ static struct json *sets(struct check *c, const struct json *layout, const char 
 
 static struct json *min_max(struct check *c, const struct json *in, const char *path, int64_t min)
 {
-	int64_t lo = whole(c, in, path, "min", min, min), hi = whole(c, in, path, "max", UNLIMITED, 0);
+	int64_t lo = whole(c, in, path, "min", min, min),
+		hi = whole(c, in, path, "max", UNLIMITED, 0);
 	if (hi < lo)
-		refuse(c, "%smax (%lld) must not be less than %smin (%lld)", path, (long long)hi, path,
-		       (long long)lo);
+		refuse(c, "%smax (%lld) must not be less than %smin (%lld)", path, (long long)hi,
+		       path, (long long)lo);
 	return json_set_int(json_set_int(json_new_obj(), "min", lo), "max", hi);
 }
 
@@ -267,20 +279,24 @@ static void constraints(struct check *c, const struct json *in, struct json *out
 	json_set(l, "mustcoexist", sets(c, layout, "mustcoexist"));
 	json_set(l, "cantcoexist", sets(c, layout, "cantcoexist"));
 	for (size_t i = 0; i < json_len(services); i++) {
-		LOOM_CLEANUP_STR char *path = loom_asprintf("constraints.services.%s.", json_key_at(services, i));
+		LOOM_CLEANUP_STR char *path =
+			loom_asprintf("constraints.services.%s.", json_key_at(services, i));
 		LOOM_CLEANUP_STR char *qpath = loom_asprintf("%squantities.", path);
 		const struct json *from = json_value_at(services, i);
 		const struct json *q = member(c, from, path, "quantities", JSON_OBJECT);
 		if (!q)
 			refuse(c, "%squantities is missing: {\"min\":..,\"max\":..}", path);
-		struct json *one = json_set(json_new_obj(), "hardwaretypes", names(c, from, path, "hardwaretypes", false));
+		struct json *one = json_set(json_new_obj(), "hardwaretypes",
+		                            names(c, from, path, "hardwaretypes", false));
 		json_set(one, "imagetypes", names(c, from, path, "imagetypes", false));
-		json_set(s, json_key_at(services, i), json_set(one, "quantities", min_max(c, q, qpath, 0)));
+		json_set(s, json_key_at(services, i),
+		         json_set(one, "quantities", min_max(c, q, qpath, 0)));
 	}
 	json_set(o, "layout", l);
 	json_set(o, "services", s);
-	json_set(o, "size", min_max(c, member(c, v, "constraints.", "size", JSON_OBJECT),
-	                            "constraints.size.", 1));
+	json_set(o, "size",
+	         min_max(c, member(c, v, "constraints.", "size", JSON_OBJECT), "constraints.size.",
+	                 1));
 	json_set(out, "constraints", o);
 }
 
@@ -291,8 +307,10 @@ static int64_t lease(struct check *c, const struct json *in, const char *key)
 	if (!json_get(in, key))
 		return 0;
 	if (!s || clock_parse_ms(s, &ms) || ms < 0 || str_ends(s, "ms"))
-		refuse(c, "administration.leaseduration.%s must be milliseconds, or a number with s, m, h "
-		          "or d, as 7d", key);
+		refuse(c,
+		       "administration.leaseduration.%s must be milliseconds, or a number with s, m, h "
+		       "or d, as 7d",
+		       key);
 	return ms;
 }
 
@@ -302,7 +320,8 @@ static void administration(struct check *c, const struct json *in, struct json *
 	const struct json *l = member(c, a, "administration.", "leaseduration", JSON_OBJECT);
 	if (a && !l)
 		refuse(c, "administration.leaseduration is missing");
-	int64_t initial = lease(c, l, "initial"), max = lease(c, l, "max"), step = lease(c, l, "step");
+	int64_t initial = lease(c, l, "initial"), max = lease(c, l, "max"),
+		step = lease(c, l, "step");
 	/* 0 is forever, on either side. */
 	if (max && (!initial || initial > max))
 		refuse(c, "administration.leaseduration.initial must not be longer than max");
@@ -331,7 +350,9 @@ static void cluster_template(struct check *c, const struct json *in, struct json
 	template(c, in, out);
 	const struct json *parent = member(c, in, "", "extends", JSON_OBJECT);
 	if (parent)
-		json_set(out, "extends", json_set_str(json_new_obj(), "name", text(c, parent, "extends.", "name", true)));
+		json_set(out, "extends",
+		         json_set_str(json_new_obj(), "name",
+		                      text(c, parent, "extends.", "name", true)));
 	const struct json *v = member(c, in, "", "includes", JSON_ARRAY);
 	struct json *includes = json_new_arr();
 	for (size_t i = 0; i < json_len(v); i++) {
@@ -375,7 +396,8 @@ static struct json *parameters_of(struct check *c, const struct json *params, co
 	const struct json *required = member(c, p, path, "required", JSON_ARRAY);
 	struct json *f = json_new_obj(), *r = json_new_arr();
 	for (size_t i = 0; i < json_len(fields); i++) {
-		LOOM_CLEANUP_STR char *fpath = loom_asprintf("%sfields.%s.", path, json_key_at(fields, i));
+		LOOM_CLEANUP_STR char *fpath =
+			loom_asprintf("%sfields.%s.", path, json_key_at(fields, i));
 		struct json *schema = json_new_obj();
 		field_schema(c, fpath, json_value_at(fields, i), schema);
 		json_set(f, json_key_at(fields, i), schema);
@@ -387,8 +409,9 @@ static struct json *parameters_of(struct check *c, const struct json *params, co
 		for (size_t k = 0; k < json_len(set); k++) {
 			const char *name = json_str(json_at(set, k));
 			if (!name || !json_get(f, name))
-				refuse(c, "%srequired[%zu] names '%s', which is not among its fields", path, i,
-				       name ? name : "?");
+				refuse(c,
+				       "%srequired[%zu] names '%s', which is not among its fields",
+				       path, i, name ? name : "?");
 		}
 		json_push(r, json_copy(set));
 	}
@@ -408,7 +431,9 @@ static void resource_types(struct check *c, const struct json *in, struct json *
 			refuse(c, "resourceTypes.%s.format must be file or archive", name);
 		size_t n = mode ? strspn(mode, "01234567") : 0;
 		if (mode && (!file || mode[n] || n < 3 || n > 4))
-			refuse(c, "resourceTypes.%s.permissions must be 3 or 4 octal digits, of a file", name);
+			refuse(c,
+			       "resourceTypes.%s.permissions must be 3 or 4 octal digits, of a file",
+			       name);
 		struct json *one = json_set_str(json_new_obj(), "format", format);
 		json_set(o, name, json_set_str(one, "permissions", mode));
 	}

@@ -69,13 +69,15 @@ static struct json *actions(const struct view *v, const struct node *n)
 	size_t k = 0;
 	for (size_t i = 0; i < v->tasks->n; i++) {
 		const struct task *t = &v->tasks->v[i];
-		if (str_eq(t->node_id, n->id) && (t->state == TASK_RUNNING || t->state == TASK_COMPLETE))
+		if (str_eq(t->node_id, n->id) &&
+		    (t->state == TASK_RUNNING || t->state == TASK_COMPLETE))
 			list[k++] = (struct action){ t, NULL, t->submit_time };
 	}
 	for (size_t i = 0; i < v->n_failures; i++) {
 		const struct task *t = task_of(v->tasks, &v->failures[i]);
 		if (t && str_eq(t->node_id, n->id))
-			list[k++] = (struct action){ t, &v->failures[i], v->failures[i].submit_time };
+			list[k++] =
+				(struct action){ t, &v->failures[i], v->failures[i].submit_time };
 	}
 	qsort(list, k, sizeof(*list), by_time);
 	struct json *out = json_new_arr();
@@ -95,7 +97,8 @@ static struct json *node(const struct view *v, const struct node *n)
 	for (size_t i = 0; i < json_len(n->services); i++) {
 		const char *name = json_str(json_at(n->services, i));
 		const struct json *doc = json_get(v->c->service_docs, name);
-		json_push(services, doc ? json_copy(doc) : json_set_str(json_new_obj(), "name", name));
+		json_push(services,
+		          doc ? json_copy(doc) : json_set_str(json_new_obj(), "name", name));
 	}
 	json_set(o, "services", services);
 	json_set(o, "properties", node_properties(n));

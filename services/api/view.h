@@ -17,8 +17,8 @@ struct view {
 	const struct cluster *c; /* with documents */
 	const struct job *latest;
 	const struct nodes *nodes;
-	const struct tasks *tasks;       /* of all jobs */
-	const struct failure *failures;  /* by time */
+	const struct tasks *tasks;      /* of all jobs */
+	const struct failure *failures; /* by time */
 	size_t n_failures;
 };
 

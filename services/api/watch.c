@@ -67,8 +67,12 @@ void watch_kick(struct watch *w)
 		w->again = true;
 		return;
 	}
-	if (!pool_submit(w->a->pool, read_work, read_done, w))
+	if (w->ops->prepare)
+		w->ops->prepare(w, w->polled);
+	if (!pool_submit(w->a->pool, read_work, read_done, w)) {
 		w->reading = true;
+		w->polled = false;
+	}
 }
 
 static void closed(struct http_req *req LOOM_UNUSED, void *arg)
@@ -98,8 +102,11 @@ void watchers_event(struct api *a, int64_t cluster, const char *tenant_id)
 	struct watch *next;
 	for (struct watch *w = a->watchers ? a->watchers->first : NULL; w; w = next) {
 		next = w->next;
-		if (w->cluster ? w->cluster == cluster : str_eq(w->who.tenant_id, tenant_id))
-			watch_kick(w);
+		if (w->cluster ? w->cluster != cluster : !str_eq(w->who.tenant_id, tenant_id))
+			continue;
+		if (w->ops->news)
+			w->ops->news(w, cluster);
+		watch_kick(w);
 	}
 }
 
@@ -119,6 +126,7 @@ static void poll_all(void *arg)
 	struct watch *next;
 	for (struct watch *w = ws->first; w; w = next) {
 		next = w->next;
+		w->polled = true;
 		watch_kick(w);
 	}
 }

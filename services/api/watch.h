@@ -11,6 +11,11 @@
 struct watch;
 
 struct watch_ops {
+	/* Loop, right before each read; polled says that no notice may have come. NULL: nothing. */
+	void (*prepare)(struct watch *w, bool polled);
+	/* Loop: a cluster of the tenant has news, for watches of the whole tenant. NULL: nothing.
+	 */
+	void (*news)(struct watch *w, int64_t cluster);
 	/* Worker: gets what is new. Returns a DB_E_ code; *more asks for another round at once. */
 	int (*read)(struct watch *w, struct db_pool *p, bool *more);
 	/* Loop: writes it; false ends the stream. */
@@ -25,10 +30,10 @@ struct watch {
 	struct api *a;
 	struct http_req *req;
 	struct identity who;
-	bool sse; /* gets heartbeats */
-	int64_t cluster;      /* kicked by its events; 0: by those of all clusters of the tenant */
-	char task[64];        /* kicked by this log; "" otherwise */
-	bool reading, again, gone, more;
+	bool sse;        /* gets heartbeats */
+	int64_t cluster; /* kicked by its events; 0: by those of all clusters of the tenant */
+	char task[64];   /* kicked by this log; "" otherwise */
+	bool reading, again, polled, gone, more;
 	int rc;
 };
 

@@ -60,7 +60,9 @@ static int plan_nodes(struct blueprint *b, enum plan_action action, const struct
 	LOOM_CLEANUP(json_free) struct json *list = json_new_arr();
 	for (size_t i = 0; i < json_len(docs); i++)
 		json_push(list, json_copy(json_value_at(docs, i)));
-	struct plan_input in = { .action = action, .nodes = pn, .n_nodes = b->nodes->n, .services = list };
+	struct plan_input in = {
+		.action = action, .nodes = pn, .n_nodes = b->nodes->n, .services = list
+	};
 	int rc = plan_make(&in, &b->plan, err);
 	for (size_t i = 0; i < b->nodes->n; i++)
 		strs_fini(&services[i]);

@@ -12,7 +12,7 @@
 #include "services/scheduler/planner.h"
 
 struct blueprint {
-	struct layout *layout;     /* NULL when the machines were there already */
+	struct layout *layout; /* NULL when the machines were there already */
 	struct nodes *nodes;
 	struct json *service_docs; /* name -> document */
 	struct plan *plan;

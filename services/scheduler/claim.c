@@ -27,7 +27,8 @@ static bool is_fixed(const char *key)
 	return false;
 }
 
-/* The cluster's configuration as this node sees it: macros expanded, but for machine-level steps. */
+/* The cluster's configuration as this node sees it: macros expanded, but for machine-level steps.
+ */
 static int expanded_config(const struct cluster *c, const struct nodes *ns, const struct task *t,
                            struct json **ret, struct loom_err *err)
 {
@@ -42,7 +43,8 @@ static int expanded_config(const struct cluster *c, const struct nodes *ns, cons
 		const struct node *n = &ns->v[i];
 		for (size_t k = 0; k < json_len(n->services); k++)
 			strs_add(&services[i], json_str(json_at(n->services, k)));
-		mn[i] = (struct macro_node){ n->id, (int)n->num, n->hostname, n->ipaddresses, &services[i] };
+		mn[i] = (struct macro_node){ n->id, (int)n->num, n->hostname, n->ipaddresses,
+			                     &services[i] };
 		if (str_eq(n->id, t->node_id))
 			self = i;
 	}
@@ -62,7 +64,7 @@ static struct json *service_action(const struct cluster *c, const struct task *t
 	if (!*t->service || !plan_step_parse(t->name, &step))
 		return NULL;
 	const struct json *actions =
-	    json_get(json_get(json_get(c->service_docs, t->service), "provisioner"), "actions");
+		json_get(json_get(json_get(c->service_docs, t->service), "provisioner"), "actions");
 	struct json *s = json_set_str(json_new_obj(), "name", t->service);
 	return json_set(s, "action", json_copy(json_get(actions, plan_step_action(step))));
 }
@@ -86,7 +88,8 @@ static struct json *task_document(const struct cluster *c, const struct nodes *n
 	json_set(conf, "nodes", all_properties(ns));
 	for (size_t i = 0; n && i < json_len(n->results); i++)
 		if (!is_fixed(json_key_at(n->results, i)))
-			json_set(conf, json_key_at(n->results, i), json_copy(json_value_at(n->results, i)));
+			json_set(conf, json_key_at(n->results, i),
+			         json_copy(json_value_at(n->results, i)));
 	char id[ID_MAX];
 	struct json *d = json_new_obj();
 	id_task(id, t->cluster_id, t->job_num, t->num);
@@ -143,7 +146,8 @@ static int claim_locked(struct db *db, struct claim_one *cl, struct task *t)
 	struct loom_err err = { 0 };
 	struct json *config = NULL;
 	if (expanded_config(ch->c, ns, t, &config, &err)) {
-		LOOM_CLEANUP_STR char *why = loom_asprintf("the configuration cannot be expanded: %s", err.msg);
+		LOOM_CLEANUP_STR char *why =
+			loom_asprintf("the configuration cannot be expanded: %s", err.msg);
 		rc = engine_refuse(db, ch, t, why);
 	} else {
 		rc = start_task(db, cl, ns, t, config);

@@ -13,7 +13,8 @@ struct take {
 	int64_t lease_ms; /* renewed by heartbeat, or the whole time limit */
 };
 
-/* Called after each commit, on the calling thread: the cluster as committed, with its event number. */
+/* Called after each commit, on the calling thread: the cluster as committed, with its event number.
+ */
 typedef void (*claim_changed)(const struct cluster *c, bool ready, void *arg);
 
 /*

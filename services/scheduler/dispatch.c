@@ -50,8 +50,9 @@ static void parked_free(struct parked *p)
 
 static void answer(struct parked *p, const struct json *docs)
 {
-	LOOM_CLEANUP(json_free) struct json *body =
-	    json_set(json_new_obj(), "tasks", docs ? json_copy(docs) : json_new_arr());
+	LOOM_CLEANUP(json_free)
+	struct json *body =
+		json_set(json_new_obj(), "tasks", docs ? json_copy(docs) : json_new_arr());
 	bus_answer(p->call, body);
 	parked_free(p);
 }
@@ -141,9 +142,12 @@ static void on_take(struct bus_call *call, const struct json *body, void *arg)
 		                 .tenant = loom_strdup(json_get_str(body, "tenantId")),
 		                 .provisioner = loom_strdup(json_get_str(body, "provisionerId")),
 		                 .worker = loom_strdup(json_get_str(body, "workerId")),
-		                 .max = max < 1 ? 1 : max > 64 ? 64 : max,
-		                 .lease_ms = json_get_bool(body, "lease", false) ? s->cfg.task_lease_ms
-		                                                                 : s->cfg.task_timeout_ms };
+		                 .max = max < 1    ? 1
+		                        : max > 64 ? 64
+		                                   : max,
+		                 .lease_ms = json_get_bool(body, "lease", false)
+		                                     ? s->cfg.task_lease_ms
+		                                     : s->cfg.task_timeout_ms };
 	p->until = clock_mono_ms() + wait;
 	if (d->stopping || !p->take.tenant || !p->take.provisioner || !p->take.worker) {
 		answer(p, NULL);

@@ -90,10 +90,9 @@ static int settle_failed(struct db *db, struct change *ch, const struct job *j)
 
 static int fail_job(struct db *db, struct change *ch, struct job *j, const struct task *t)
 {
-	LOOM_CLEANUP_STR char *why =
-	    loom_asprintf("%s%s%s on node %lld failed: %s", t->name, *t->service ? " of " : "",
-	                  t->service, (long long)t->node_num,
-	                  t->message && *t->message ? t->message : "no reason given");
+	LOOM_CLEANUP_STR char *why = loom_asprintf(
+		"%s%s%s on node %lld failed: %s", t->name, *t->service ? " of " : "", t->service,
+		(long long)t->node_num, t->message && *t->message ? t->message : "no reason given");
 	int rc = job_set_status(db, ch->c, j, JOB_FAILED, why, ch->now);
 	return rc ? rc : tasks_drop(db, ch->c, j->num, ch->now);
 }
@@ -141,7 +140,8 @@ static void new_task(struct task *nt, const struct task *t, int64_t num, enum pl
 	snprintf(nt->name, sizeof(nt->name), "%s", plan_step_name(step));
 }
 
-static struct json *added_tasks_event(const struct job *j, const struct task *added, const int64_t *after)
+static struct json *added_tasks_event(const struct job *j, const struct task *added,
+                                      const int64_t *after)
 {
 	char id[ID_MAX];
 	id_job(id, j->cluster_id, j->num);
@@ -237,7 +237,8 @@ int engine_finish(struct db *db, struct change *ch, struct task *t, const struct
 	else if (!rc) {
 		t->failures++;
 		rc = task_keep_failure(db, t, res->out, res->err);
-		bool again = !res->never_again && t->failures < ch->policy->tries && !job_ended(j.status);
+		bool again = !res->never_again && t->failures < ch->policy->tries &&
+		             !job_ended(j.status);
 		if (!rc)
 			rc = again ? try_again(db, ch, &j, t) : give_up(db, ch, &j, t);
 	}

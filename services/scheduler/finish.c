@@ -77,7 +77,9 @@ static int finish_tx(struct db *db, void *arg)
 	LOOM_CLEANUP_STR char *why = tail(json_get_str(f->body, "message"));
 	struct task_result res = { .status = json_get_int(f->body, "status", 1),
 		                   .never_again = !json_get_bool(f->body, "retry", true),
-		                   .message = !str_blank(why) ? why : !str_blank(err) ? err : out,
+		                   .message = !str_blank(why)   ? why
+		                              : !str_blank(err) ? err
+		                                                : out,
 		                   .out = out,
 		                   .err = err,
 		                   .result = json_get(f->body, "result"),
@@ -104,7 +106,8 @@ static void finish_work(void *arg)
 static void finish_done(void *arg)
 {
 	struct finishing *f = arg;
-	LOOM_CLEANUP(json_free) struct json *body = json_set_int(json_new_obj(), "status", f->status);
+	LOOM_CLEANUP(json_free)
+	struct json *body = json_set_int(json_new_obj(), "status", f->status);
 	bus_answer(f->call, body);
 	engine_fini(&f->ch);
 	json_free(f->body);

@@ -13,7 +13,8 @@ int main(int argc, char **argv)
 	};
 	const struct service_def def = {
 		.name = "loom-scheduler",
-		.summary = "Solves layouts, plans task graphs, hands out tasks and applies their results.",
+		.summary =
+			"Solves layouts, plans task graphs, hands out tasks and applies their results.",
 		.tables = tables,
 		.ctx = &s,
 		.start = scheduler_start,

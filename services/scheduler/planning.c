@@ -43,7 +43,8 @@ static int start_job(struct db *db, struct planning *pl, struct job *j)
 	int rc = tasks_insert(db, rows, pl->b.plan->n, edges, n_edges);
 	if (!rc)
 		rc = cluster_event(db, ch->c, "plan",
-		                   blueprint_event(&pl->b, j->cluster_id, j->num, j->action), ch->now);
+		                   blueprint_event(&pl->b, j->cluster_id, j->num, j->action),
+		                   ch->now);
 	if (!rc)
 		rc = job_set_status(db, ch->c, j, JOB_RUNNING, NULL, ch->now);
 	for (size_t i = 0; !rc && i < pl->b.plan->n; i++)
@@ -86,8 +87,9 @@ static int commit_solved(struct db *db, struct planning *pl, struct job *solve)
 static int commit_failed(struct db *db, struct planning *pl, struct job *j)
 {
 	LOOM_CLEANUP_STR char *why =
-	    pl->action == PLAN_SOLVE_LAYOUT ? loom_asprintf("Layout solving failed: %s", pl->err.msg)
-	                                    : loom_strdup(pl->err.msg);
+		pl->action == PLAN_SOLVE_LAYOUT
+			? loom_asprintf("Layout solving failed: %s", pl->err.msg)
+			: loom_strdup(pl->err.msg);
 	enum cluster_status st = CLUSTER_INCONSISTENT;
 	(void)cluster_status_parse(plan_failure_status(pl->action), &st);
 	int rc = job_set_status(db, pl->ch.c, j, JOB_FAILED, why, pl->ch.now);
@@ -135,8 +137,9 @@ static int make(struct planning *pl)
 		                     .template = pl->c->template,
 		                     .provider = pl->c->provider };
 	rc = pl->action == PLAN_SOLVE_LAYOUT
-	         ? blueprint_create(s->db, &ask, &pl->b, &pl->err)
-	         : blueprint_change(s->db, pl->c->id, pl->action, pl->c->service_docs, &pl->b, &pl->err);
+	             ? blueprint_create(s->db, &ask, &pl->b, &pl->err)
+	             : blueprint_change(s->db, pl->c->id, pl->action, pl->c->service_docs, &pl->b,
+	                                &pl->err);
 	if (rc > 0 && rc < DB_E_DUP) {
 		pl->failed = rc;
 		return 0;
@@ -159,9 +162,11 @@ static void plan_one(struct scheduler *s, const struct job *claimed)
 	else if (!pl.committed)
 		log_warn("job was planned by another", LOG_S("job", id));
 	else {
-		log_info("job planned", LOG_S("job", id), LOG_S("action", claimed->action),
-		         LOG_I("tasks", pl.b.plan ? (int64_t)pl.b.plan->n : 0),
-		         LOG_S("refused", pl.failed ? pl.err.msg : ""));
+		if (pl.failed)
+			log_info("job refused", LOG_S("job", id), LOG_S("reason", pl.err.msg));
+		else
+			log_info("job planned", LOG_S("job", id), LOG_S("action", claimed->action),
+			         LOG_I("tasks", (int64_t)pl.b.plan->n));
 		wake_changed(s, pl.ch.c, pl.ch.ready > 0, false);
 	}
 	engine_fini(&pl.ch);

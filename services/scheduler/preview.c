@@ -48,8 +48,11 @@ static void preview_done(void *arg)
 static void on_plan(struct bus_call *call, const struct json *body, void *arg)
 {
 	struct preview *pv = loom_calloc(1, sizeof(*pv));
-	*pv = (struct preview){ .s = arg, .call = call, .ask = json_copy(body), .answer = json_new_obj() };
-	if (!json_get_str(body, "tenantId") || pool_submit(pv->s->pool, preview_work, preview_done, pv)) {
+	*pv = (struct preview){
+		.s = arg, .call = call, .ask = json_copy(body), .answer = json_new_obj()
+	};
+	if (!json_get_str(body, "tenantId") ||
+	    pool_submit(pv->s->pool, preview_work, preview_done, pv)) {
 		json_set_int(pv->answer, "status", 503);
 		json_set_str(pv->answer, "message", "the scheduler is busy");
 		preview_done(pv);

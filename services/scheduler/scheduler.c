@@ -6,19 +6,24 @@
 
 #include <string.h>
 
-#define KEY(field, type, def, min, max, doc)                                                     \
-	{ #field, type, offsetof(struct scheduler_config, field), def, min, max, 0, doc }
+#define KEY(field, type, def, min, max, doc)                                                  \
+	{                                                                                     \
+#field, type, offsetof(struct scheduler_config, field), def, min, max, 0, doc \
+	}
 
 const struct config_key scheduler_config_keys[] = {
 	KEY(admin_listen, CFG_STR, "127.0.0.1:55057", 0, 0, "address of /livez, /readyz, /metrics"),
 	KEY(threads, CFG_INT, "8", 2, 256, "worker threads for the database"),
 	KEY(poll_ms, CFG_DURATION, "1s", 50, 60000, "safety net behind the wake-ups"),
-	KEY(job_lease_ms, CFG_DURATION, "10s", 500, 600000, "a job being planned is free after this"),
-	KEY(task_lease_ms, CFG_DURATION, "8s", 500, 600000, "lease of a task, renewed by heartbeats"),
+	KEY(job_lease_ms, CFG_DURATION, "10s", 500, 600000,
+	    "a job being planned is free after this"),
+	KEY(task_lease_ms, CFG_DURATION, "8s", 500, 600000,
+	    "lease of a task, renewed by heartbeats"),
 	KEY(task_timeout_ms, CFG_DURATION, "1800s", 1000, 86400000,
 	    "time limit of a task whose worker does not renew"),
 	KEY(task_tries, CFG_INT, "3", 1, 100, "failures before a task is given up"),
-	KEY(retry_base_ms, CFG_DURATION, "500ms", 1, 600000, "first wait before a task is tried again"),
+	KEY(retry_base_ms, CFG_DURATION, "500ms", 1, 600000,
+	    "first wait before a task is tried again"),
 	KEY(retry_cap_ms, CFG_DURATION, "30s", 1, 3600000, "longest such wait"),
 	KEY(provisioner_timeout_ms, CFG_DURATION, "120s", 1000, 86400000,
 	    "a provisioner silent for so long is forgotten"),
@@ -42,16 +47,12 @@ static void tick(void *arg)
 	janitor_tick(arg);
 }
 
-static void leader_changed(bool leader, void *arg LOOM_UNUSED)
-{
-	log_info("election", LOG_S("duty", "janitor"), LOG_S("leader", leader ? "yes" : "no"));
-}
-
 static int start_admin(struct scheduler *s, struct loom_err *err)
 {
 	s->admin = http_server_create(s->loop, s->pool, routes, s, NULL);
 	int rc = http_server_listen(s->admin, s->cfg.admin_listen);
-	return rc ? err_set(err, 500, "cannot listen on %s: %s", s->cfg.admin_listen, strerror(-rc)) : 0;
+	return rc ? err_set(err, 500, "cannot listen on %s: %s", s->cfg.admin_listen, strerror(-rc))
+	          : 0;
 }
 
 int scheduler_start(struct service *service, void *ctx, struct loom_err *err)
@@ -74,7 +75,7 @@ int scheduler_start(struct service *service, void *ctx, struct loom_err *err)
 	finish_start(s);
 	preview_start(s);
 	wake_start(s);
-	coord_elect(s->coord, "janitor", service_id(service), leader_changed, s);
+	coord_elect(s->coord, "janitor", service_id(service), NULL, NULL);
 	s->poll = loop_timer_create(s->loop, "poll", tick, s);
 	loop_timer_every(s->poll, s->cfg.poll_ms);
 	planning_kick(s);
@@ -100,21 +101,22 @@ void scheduler_drain(struct service *service LOOM_UNUSED, void *ctx)
 	loop_timer_every(s->poll, 20);
 }
 
+/* Workers end first; what they posted runs while all it refers to exists. */
 void scheduler_stop(struct service *service LOOM_UNUSED, void *ctx)
 {
 	struct scheduler *s = ctx;
 	loop_timer_destroy(s->poll);
-	if (s->coord)
-		coord_destroy(s->coord);
-	if (s->admin)
-		http_server_destroy(s->admin);
 	pool_destroy(s->pool);
+	loop_flush(s->loop);
 	dispatch_stop(s);
 	wake_stop(s);
+	if (s->coord)
+		coord_destroy(s->coord);
 	if (s->bus)
 		bus_destroy(s->bus);
-	if (s->db)
-		db_pool_destroy(s->db);
+	loop_flush(s->loop);
+	http_server_destroy(s->admin);
+	db_pool_destroy(s->db);
 }
 
 bool scheduler_ready(struct service *service LOOM_UNUSED, void *ctx, struct loom_err *err)

@@ -20,9 +20,9 @@
 struct scheduler_config {
 	char *admin_listen;
 	int64_t threads;
-	int64_t poll_ms;        /* the safety net behind wake-ups */
-	int64_t job_lease_ms;   /* a claimed job is another's after this */
-	int64_t task_lease_ms;  /* of workers that renew by heartbeat */
+	int64_t poll_ms;         /* the safety net behind wake-ups */
+	int64_t job_lease_ms;    /* a claimed job is another's after this */
+	int64_t task_lease_ms;   /* of workers that renew by heartbeat */
 	int64_t task_timeout_ms; /* of workers that do not */
 	int64_t task_tries;
 	int64_t retry_base_ms, retry_cap_ms;

@@ -17,7 +17,8 @@ struct posted_wake {
 	struct wake w;
 };
 
-static void members_changed(struct strs *to, const char *self, const struct coord_member *m, size_t n)
+static void members_changed(struct strs *to, const char *self, const struct coord_member *m,
+                            size_t n)
 {
 	strs_fini(to);
 	*to = (struct strs){ 0 };
@@ -68,7 +69,8 @@ void wake_stop(struct scheduler *s)
 	s->peers = NULL;
 }
 
-static void notify(struct scheduler *s, const struct strs *to, const char *verb, const struct json *body)
+static void notify(struct scheduler *s, const struct strs *to, const char *verb,
+                   const struct json *body)
 {
 	for (size_t i = 0; i < to->n; i++)
 		bus_notify(s->bus, to->v[i], verb, body);
@@ -80,7 +82,8 @@ static void send_wakes(void *arg)
 	struct scheduler *s = p->s;
 	LOOM_CLEANUP(json_free) struct json *none = json_new_obj();
 	if (s->peers && p->w.seq) {
-		LOOM_CLEANUP(json_free) struct json *e = json_set_int(json_new_obj(), "cluster", p->w.cluster);
+		LOOM_CLEANUP(json_free)
+		struct json *e = json_set_int(json_new_obj(), "cluster", p->w.cluster);
 		json_set_str(e, "tenant", p->w.tenant);
 		json_set_int(e, "seq", p->w.seq);
 		notify(s, &s->peers->apis, "event", e);

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Coordination: its life, and what is common to members and elections. Loop thread. */
+#include "common/coord/coord.h"
+
+#include "common/base/log.h"
+#include "common/coord/coord_private.h"
+
+#include <string.h>
+
+const struct config_key coord_config_keys[] = {
+	{ "zk_quorum", CFG_STR, offsetof(struct coord_config, quorum), "127.0.0.1:55181", 0, 0, 0,
+	  "ZooKeeper servers, host:port,host:port" },
+	{ "zk_root", CFG_STR, offsetof(struct coord_config, root), "/loom", 0, 0, 0,
+	  "node in ZooKeeper that all of this Loom's nodes are below" },
+	{ "zk_session", CFG_DURATION, offsetof(struct coord_config, session_ms), "4s", 1000, 60000,
+	  0, "session timeout: how soon a dead process is noticed" },
+	{ 0 },
+};
+
+struct metric coord_metrics[COORD_M_COUNT] = {
+	[COORD_M_CONNECTED] = { .name = "loom_coord_connected",
+	                        .help = "1 while connected to ZooKeeper.",
+	                        .kind = METRIC_GAUGE },
+	[COORD_M_SESSIONS] = { .name = "loom_coord_sessions_total",
+	                       .help = "ZooKeeper sessions begun.",
+	                       .kind = METRIC_COUNTER },
+	[COORD_M_EXPIRED] = { .name = "loom_coord_expired_total",
+	                      .help = "ZooKeeper sessions that expired or were refused.",
+	                      .kind = METRIC_COUNTER },
+	[COORD_M_LEADING] = { .name = "loom_coord_leading",
+	                      .help = "Elections this process leads.",
+	                      .kind = METRIC_GAUGE },
+};
+
+struct coord *coord_create(struct loop *l, const struct coord_config *cfg)
+{
+	struct coord *c = loom_calloc(1, sizeof(*c));
+	const char *root = cfg->root + strspn(cfg->root, "/");
+	size_t n = strlen(root);
+
+	while (n && root[n - 1] == '/')
+		n--;
+	c->loop = l;
+	c->quorum = loom_strdup(cfg->quorum);
+	/* "loom", "/loom" and "/loom/" are the same; "" is the top itself */
+	c->root = loom_asprintf("%s%.*s", n ? "/" : "", (int)n, root);
+	c->asked_ms = c->timeout_ms = cfg->session_ms;
+	c->lapsed = true; /* until there is contact */
+	coord_zk_open(c);
+	return c;
+}
+
+void coord_destroy(struct coord *c)
+{
+	if (!c)
+		return;
+	coord_zk_close(c);
+	loop_timer_destroy(c->reopen);
+	loop_timer_destroy(c->beat);
+	loop_timer_destroy(c->retry);
+	loop_timer_destroy(c->lapse);
+	coord_members_free(c);
+	coord_elections_free(c);
+	loom_free(c->quorum);
+	loom_free(c->root);
+	loom_free(c);
+}
+
+bool coord_connected(const struct coord *c)
+{
+	return c->connected;
+}
+
+int64_t coord_lapse_time(const struct coord *c)
+{
+	return c->last_contact + c->timeout_ms * 2 / 3;
+}
+
+/* Requests of one session are carried out in order, so what follows finds the nodes made. */
+void coord_ensure(struct coord *c, const char *dir)
+{
+	LOOM_CLEANUP_STR char *path = loom_strdup(dir);
+
+	for (char *slash = strchr(path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+		*slash = '\0';
+		coord_create_node(c, path, "", 0, NULL, NULL);
+		*slash = '/';
+	}
+	coord_create_node(c, path, "", 0, NULL, NULL);
+}
+
+void coord_refresh(struct coord *c)
+{
+	if (!c->has_dirs) {
+		coord_members_dirs(c);
+		coord_elections_dirs(c);
+	}
+	c->has_dirs = true;
+	coord_members_refresh(c);
+	coord_elections_refresh(c);
+}
+
+void coord_changed(struct coord *c, const char *path)
+{
+	coord_members_changed(c, path);
+	coord_elections_changed(c, path);
+}

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * coord_private - what the sources of common/coord share.
+ *
+ * coord_zk.c keeps one ZooKeeper session after the other and turns the library's callbacks, which
+ * come on its own threads, into calls on the loop. The rest runs on the loop only. An operation's
+ * end is told once, unless its session ends first: then never, and everything starts anew.
+ */
+#ifndef LOOM_COORD_COORD_PRIVATE_H
+#define LOOM_COORD_COORD_PRIVATE_H
+
+#include "common/base/metrics.h"
+#include "common/base/str.h"
+#include "common/coord/coord.h"
+
+#include <zookeeper/zookeeper.h>
+
+enum coord_metric {
+	COORD_M_CONNECTED,
+	COORD_M_SESSIONS,
+	COORD_M_EXPIRED,
+	COORD_M_LEADING,
+	COORD_M_COUNT
+};
+extern struct metric coord_metrics[COORD_M_COUNT];
+
+struct coord_session;
+struct coord_op;
+struct coord_join;
+struct coord_watching;
+struct coord_election;
+
+struct coord {
+	struct loop *loop;
+	char *quorum, *root;
+	int64_t asked_ms;
+	/* the session (coord_zk.c) */
+	struct coord_session *session;
+	struct coord_op *ops;      /* under way in this session */
+	struct loop_timer *reopen; /* next try to open one */
+	struct loop_timer *beat;   /* keeps last_contact fresh */
+	struct loop_timer *retry;  /* after a failed operation */
+	struct loop_timer *lapse;  /* when leadership ends without further contact */
+	int64_t client_id, timeout_ms;
+	int64_t last_contact; /* monotonic ms when the last answered request was sent */
+	bool connected, beating, lapsed, retrying;
+	bool has_dirs; /* the persistent nodes have been made */
+	/* what is wanted */
+	struct coord_join *joins;
+	struct coord_watching *watches;
+	struct coord_election *elections;
+};
+
+/* ---- coord_zk.c ---------------------------------------------------------------------------- */
+
+typedef void (*coord_op_fn)(struct coord *c, struct coord_op *op);
+
+struct coord_op {
+	struct coord_op *prev, *next;
+	struct coord *coord; /* NULL: its session has ended, only to be freed */
+	struct loop *loop;
+	coord_op_fn done;
+	void *target;
+	size_t index;
+	int64_t sent; /* monotonic ms */
+	bool posted;  /* the library is through with it */
+	/* the result */
+	int rc;
+	struct Stat stat;
+	char *data; /* NUL-terminated */
+	struct strs names;
+};
+
+void coord_zk_open(struct coord *c);
+void coord_zk_close(struct coord *c);
+/* Looks again at everything in a second: an operation failed in a way that no event will follow. */
+void coord_retry(struct coord *c);
+
+/* done NULL: nobody cares. watch: an event comes to coord_changed() once. */
+void coord_exists(struct coord *c, const char *path, bool watch, coord_op_fn done, void *target);
+void coord_get(struct coord *c, const char *path, coord_op_fn done, void *target, size_t index);
+void coord_children(struct coord *c, const char *path, bool watch, coord_op_fn done, void *target);
+void coord_create_node(struct coord *c, const char *path, const char *data, int mode,
+                       coord_op_fn done, void *target);
+void coord_delete(struct coord *c, const char *path, coord_op_fn done, void *target);
+void coord_sync(struct coord *c, const char *path); /* the next read is fresh */
+
+/* ---- coord.c ------------------------------------------------------------------------------- */
+
+void coord_refresh(struct coord *c);                   /* connected: look at everything again */
+void coord_changed(struct coord *c, const char *path); /* a watch fired */
+void coord_ensure(struct coord *c, const char *dir);   /* makes the persistent nodes down to dir */
+/* Leadership cannot be relied on any longer than this, monotonic ms. */
+int64_t coord_lapse_time(const struct coord *c);
+
+/* ---- coord_members.c ----------------------------------------------------------------------- */
+
+void coord_members_dirs(struct coord *c);
+void coord_members_refresh(struct coord *c);
+void coord_members_changed(struct coord *c, const char *path);
+void coord_members_reset(struct coord *c); /* the session has ended */
+void coord_members_free(struct coord *c);
+
+/* ---- coord_election.c ---------------------------------------------------------------------- */
+
+void coord_elections_dirs(struct coord *c);
+void coord_elections_refresh(struct coord *c);
+void coord_elections_changed(struct coord *c, const char *path);
+void coord_elections_depose(struct coord *c);
+void coord_elections_reset(struct coord *c);
+void coord_elections_free(struct coord *c);
+
+#endif
