@@ -48,6 +48,7 @@ def boot(machine):
     if more or not first.isdigit():
         tail = (read_file(machine.path("console.log")) or "")[-1000:]
         raise Failure(f"node {machine.node_id} did not boot: {text.strip()}\n{tail}".rstrip())
+    write_file(machine.path("init.pid"), f"{first}\n")
     return int(first)
 
 
@@ -69,7 +70,7 @@ def _helper(machine, send):
             os.write(send, f"!{err}\n".encode())
         finally:
             os._exit(1)
-    write_file(machine.path("init.pid"), f"{init}\n")
+    # No paths from here on: the first process's pivot_root moves this process's root too.
     os.write(send, f"{init}\n".encode())
     os._exit(0)
 
