@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "services/ui-gateway/gateway.h"
+
+#include "common/base/log.h"
+
+#include <errno.h>
+#include <sodium.h>
+#include <string.h>
+
+#ifndef LOOM_DATADIR
+#define LOOM_DATADIR "/usr/local/share/loom"
+#endif
+
+#define THREADS       2
+#define MAX_QUEUE     64
+#define READY_MS      2000
+#define DRAIN_LOOK_MS 20
+
+#define KEY(field, def, doc)                                                                      \
+	{                                                                                         \
+#field, CFG_STR, offsetof(struct gateway_config, field), def, 0, 0, CFG_REQUIRED, \
+			doc                                                                       \
+	}
+
+const struct config_key gateway_config_keys[] = {
+	KEY(listen, "127.0.0.1:8100", "address of the web app and of /livez, /readyz, /metrics"),
+	KEY(api_uri, "http://127.0.0.1:55054", "where loom-api serves its public face"),
+	KEY(web_dir, LOOM_DATADIR "/web", "folder of the web app's files"),
+	KEY(default_user, "admin", "user that requests of the web app are made as"),
+	KEY(default_tenant, "superadmin", "tenant that requests of the web app are made in"),
+	{ 0 },
+};
+
+static void serve_file(struct http_req *req, void *ctx)
+{
+	struct gateway *g = ctx;
+	site_serve(g->site, req);
+}
+
+static void pass_on(struct http_req *req, void *ctx)
+{
+	struct gateway *g = ctx;
+	proxy_pass(g->proxy, req);
+}
+
+#define PASS(method)                                          \
+	{                                                     \
+		method, "/api/{rest*}", HTTP_ON_LOOP, pass_on \
+	}
+
+static const struct http_route routes[] = {
+	SERVICE_ROUTES,
+	PASS("GET"),
+	PASS("POST"),
+	PASS("PUT"),
+	PASS("DELETE"),
+	PASS("PATCH"),
+	PASS("HEAD"),
+	PASS("OPTIONS"),
+	{ "GET", "/{rest*}", HTTP_ON_LOOP, serve_file },
+	{ "HEAD", "/{rest*}", HTTP_ON_LOOP, serve_file },
+	{ 0 },
+};
+
+/* On every answer, the API's too: no page of ours loads, sends to or is framed by another site. */
+static bool add_policy(struct http_req *req, void *ctx)
+{
+	(void)ctx;
+	http_reply_header(req, "Content-Security-Policy",
+	                  "default-src 'self'; base-uri 'none'; form-action 'self'; "
+	                  "object-src 'none'; frame-ancestors 'none'");
+	http_reply_header(req, "X-Content-Type-Options", "nosniff");
+	http_reply_header(req, "X-Frame-Options", "DENY");
+	http_reply_header(req, "Referrer-Policy", "no-referrer");
+	return true;
+}
+
+int gateway_start(struct service *service, void *ctx, struct loom_err *err)
+{
+	struct gateway *g = ctx;
+	g->service = service;
+	g->loop = service_loop(service);
+	if (sodium_init() < 0)
+		return err_set(err, 0, "libsodium does not start");
+	int r = site_load(g->cfg.web_dir, &g->site, err);
+	if (r)
+		return r;
+	g->sessions = (struct sessions){ g->cfg.default_user, g->cfg.default_tenant };
+	g->pool = pool_create(g->loop, THREADS, MAX_QUEUE);
+	g->client = http_client_create(g->loop);
+	g->proxy = proxy_create(g->loop, g->client, g->cfg.api_uri, &g->sessions);
+	g->server = http_server_create(g->loop, g->pool, routes, g, NULL);
+	http_server_before(g->server, add_policy);
+	r = http_server_listen(g->server, g->cfg.listen);
+	if (r)
+		return err_set(err, 0, "cannot listen on %s: %s", g->cfg.listen,
+		               strerrordesc_np(-r));
+	log_info("serving", LOG_S("listen", g->cfg.listen),
+	         LOG_I("port", http_server_port(g->server)), LOG_S("api", g->cfg.api_uri),
+	         LOG_I("files", site_count(g->site)));
+	return 0;
+}
+
+static void when_idle(void *arg)
+{
+	struct gateway *g = arg;
+	if (!http_server_busy(g->server))
+		service_drained(g->service);
+}
+
+void gateway_drain(struct service *service, void *ctx)
+{
+	(void)service;
+	struct gateway *g = ctx;
+	http_server_stop_accepting(g->server);
+	proxy_end_streams(g->proxy);
+	g->drain = loop_timer_create(g->loop, "drain", when_idle, g);
+	loop_timer_every(g->drain, DRAIN_LOOK_MS);
+}
+
+void gateway_stop(struct service *service, void *ctx)
+{
+	(void)service;
+	struct gateway *g = ctx;
+	loop_timer_destroy(g->drain);
+	if (g->server)
+		http_server_destroy(g->server); /* ends every exchange */
+	proxy_destroy(g->proxy);
+	if (g->client)
+		http_client_destroy(g->client);
+	if (g->pool)
+		pool_destroy(g->pool);
+	site_destroy(g->site);
+}
+
+bool gateway_ready(struct service *service, void *ctx, struct loom_err *err)
+{
+	(void)service;
+	struct gateway *g = ctx;
+	LOOM_CLEANUP_STR char *url = loom_asprintf("%s/livez", g->cfg.api_uri);
+	struct http_call call = {
+		.method = "GET", .url = url, .connect_ms = READY_MS, .timeout_ms = READY_MS
+	};
+	struct loom_err why = { 0 };
+	int r = http_call(NULL, &call, &why);
+	bool ok = !r && call.status == 200;
+	if (r)
+		err_set(err, 503, "loom-api: %s", why.msg);
+	else if (!ok)
+		err_set(err, 503, "loom-api: %s answers %d", url, call.status);
+	http_call_fini(&call);
+	return ok;
+}

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "gateway.h"
+
+int main(int argc, char **argv)
+{
+	struct gateway g = { 0 };
+	const struct config_table tables[] = {
+		{ gateway_config_keys, &g.cfg },
+		{ NULL, NULL },
+	};
+	const struct service_def def = {
+		.name = "loom-ui-gateway",
+		.summary = "Serves the web app and passes its requests on to loom-api.",
+		.tables = tables,
+		.ctx = &g,
+		.start = gateway_start,
+		.drain = gateway_drain,
+		.stop = gateway_stop,
+		.ready = gateway_ready,
+	};
+	return service_run(&def, argc, argv);
+}

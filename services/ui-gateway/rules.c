@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "services/ui-gateway/rules.h"
+
+#include "common/base/buf.h"
+
+#include <string.h>
+
+#define URL_MAX ((size_t)64 << 10)
+
+/* Ended by NULL; a trailing '*' takes all names that begin so. */
+static const char *const hop_by_hop[] = {
+	"connection", "keep-alive",        "proxy-*", "te",
+	"trailer",    "transfer-encoding", "upgrade", NULL,
+};
+static const char *const not_asked[] = {
+	"x-loom-*", "coopr-*",        "authorization", "cookie",          "host",
+	"expect",   "content-length", "x-request-id",  "x-forwarded-for", NULL,
+};
+static const char *const not_answered[] = {
+	"content-length",
+	"content-type",
+	"content-security-policy",
+	"x-content-type-options",
+	"referrer-policy",
+	"x-frame-options",
+	"set-cookie",
+	NULL,
+};
+
+static char plain(char c)
+{
+	/* Some servers cannot tell X_Loom_UserID from X-Loom-UserID. */
+	return c == '_' ? '-' : (c >= 'A' && c <= 'Z') ? (char)(c - 'A' + 'a') : c;
+}
+
+static bool fits(const char *name, const char *row)
+{
+	for (; *row; name++, row++) {
+		if (*row == '*')
+			return true;
+		if (plain(*name) != *row)
+			return false;
+	}
+	return !*name;
+}
+
+static bool listed(const char *name, const char *const *rows)
+{
+	for (; *rows; rows++)
+		if (fits(name, *rows))
+			return true;
+	return false;
+}
+
+/* A Connection header names further headers that end here. */
+static bool in_connection(const char *name, const char *connection)
+{
+	size_t n = strlen(name);
+	for (const char *at = connection; at && *at;) {
+		at += strspn(at, ", \t");
+		size_t len = strcspn(at, ", \t");
+		if (len == n && strncasecmp(at, name, n) == 0)
+			return true;
+		at += len;
+	}
+	return false;
+}
+
+bool rules_pass_request(const char *name, const char *connection)
+{
+	return !listed(name, hop_by_hop) && !listed(name, not_asked) &&
+	       !in_connection(name, connection);
+}
+
+bool rules_pass_answer(const char *name, const char *connection)
+{
+	return !listed(name, hop_by_hop) && !listed(name, not_answered) &&
+	       !in_connection(name, connection);
+}
+
+static void add_encoded(struct buf *b, const char *s, const char *keep)
+{
+	for (; *s; s++) {
+		unsigned char c = (unsigned char)*s;
+		if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+		    strchr(keep, c))
+			buf_addc(b, *s);
+		else
+			buf_addf(b, "%%%02X", c);
+	}
+}
+
+char *rules_url(const char *base, const char *rest, const char *raw_uri)
+{
+	struct buf b = BUF_INIT(URL_MAX);
+	size_t n = strlen(base);
+	while (n && base[n - 1] == '/')
+		n--;
+	buf_add(&b, base, n);
+	buf_addc(&b, '/');
+	add_encoded(&b, rest, "/-._~!$&'()*+,;=:@");
+	const char *query = strchr(raw_uri, '?');
+	if (query && query[1]) {
+		buf_addc(&b, '?');
+		add_encoded(&b, query + 1, "/-._~!$&'()*+,;=:@?%");
+	}
+	return buf_take(&b);
+}
+
+char *rules_split(const char *line, const char **ret_value)
+{
+	const char *colon = strchr(line, ':');
+	if (!colon || colon == line)
+		return NULL;
+	const char *value = colon + 1;
+	*ret_value = value + strspn(value, " \t");
+	return loom_strndup(line, (size_t)(colon - line));
+}

@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "static.h"
+
+#include "common/base/map.h"
+#include "common/base/str.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sodium.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define MAX_FILE  ((size_t)8 << 20)
+#define MAX_DEPTH 8
+
+struct site_file {
+	const char *type; /* literal */
+	char *data;
+	size_t len;
+	char tag[36]; /* quoted */
+};
+
+struct site {
+	struct map *files; /* path -> struct site_file */
+};
+
+static void file_free(void *p)
+{
+	struct site_file *f = p;
+	loom_free(f->data);
+	loom_free(f);
+}
+
+const char *site_type(const char *name)
+{
+	static const struct {
+		const char *ext, *type;
+	} types[] = {
+		{ ".html", "text/html; charset=utf-8" },
+		{ ".js", "text/javascript; charset=utf-8" },
+		{ ".css", "text/css; charset=utf-8" },
+		{ ".svg", "image/svg+xml" },
+		{ ".png", "image/png" },
+		{ ".ico", "image/x-icon" },
+		{ ".woff2", "font/woff2" },
+		{ ".json", "application/json" },
+		{ ".webmanifest", "application/manifest+json" },
+		{ ".txt", "text/plain; charset=utf-8" },
+	};
+	for (size_t i = 0; i < LOOM_COUNT(types); i++)
+		if (str_ends(name, types[i].ext))
+			return types[i].type;
+	return NULL;
+}
+
+/* ---- reading --------------------------------------------------------------------------------- */
+
+static int read_all(int fd, size_t len, char **ret)
+{
+	LOOM_CLEANUP_STR char *data = loom_malloc(len + 1);
+	size_t got = 0;
+	while (got < len) {
+		ssize_t n = read(fd, data + got, len - got);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return n < 0 ? -errno : -EIO;
+		got += (size_t)n;
+	}
+	*ret = loom_take(data);
+	return 0;
+}
+
+static void make_tag(struct site_file *f)
+{
+	unsigned char hash[16];
+	if (crypto_generichash(hash, sizeof(hash), (const unsigned char *)f->data, f->len, NULL,
+	                       0) != 0)
+		loom_assert(!"hash");
+	f->tag[0] = '"';
+	sodium_bin2hex(f->tag + 1, 33, hash, sizeof(hash));
+	f->tag[33] = '"';
+}
+
+static int add_file(struct site *s, int dir, const char *name, const char *path,
+                    struct loom_err *err)
+{
+	const char *type = site_type(name);
+	if (!type)
+		return 0;
+	LOOM_CLEANUP_FD int fd = openat(dir, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	struct stat st;
+	if (fd < 0 || fstat(fd, &st) != 0)
+		return err_set(err, 0, "%s: %s", path, strerrordesc_np(errno));
+	if ((size_t)st.st_size > MAX_FILE)
+		return err_set(err, 0, "%s: larger than %zu bytes", path, MAX_FILE);
+	char *data = NULL;
+	int r = read_all(fd, (size_t)st.st_size, &data);
+	if (r)
+		return err_set(err, 0, "%s: %s", path, strerrordesc_np(-r));
+	struct site_file *f = loom_calloc(1, sizeof(*f));
+	f->type = type;
+	f->data = data;
+	f->len = (size_t)st.st_size;
+	make_tag(f);
+	map_set(s->files, path, f);
+	return 0;
+}
+
+static int add_dir(struct site *s, int fd, const char *path, int depth, struct loom_err *err);
+
+static int add_entry(struct site *s, int dir, const char *parent, const char *name, int depth,
+                     struct loom_err *err)
+{
+	struct stat st;
+	LOOM_CLEANUP_STR char *path = loom_asprintf("%s/%s", parent, name);
+	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) != 0)
+		return err_set(err, 0, "%s: %s", path, strerrordesc_np(errno));
+	if (S_ISREG(st.st_mode))
+		return add_file(s, dir, name, path, err);
+	if (!S_ISDIR(st.st_mode))
+		return 0;
+	int fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0)
+		return err_set(err, 0, "%s: %s", path, strerrordesc_np(errno));
+	return add_dir(s, fd, path, depth + 1, err);
+}
+
+/* Takes fd. */
+static int add_dir(struct site *s, int fd, const char *path, int depth, struct loom_err *err)
+{
+	DIR *dir = depth > MAX_DEPTH ? NULL : fdopendir(fd);
+	if (!dir) {
+		int r = err_set(err, 0, "%s: %s", path,
+		                depth > MAX_DEPTH ? "too deep" : strerrordesc_np(errno));
+		loom_close(fd);
+		return r;
+	}
+	int r = 0;
+	const struct dirent *e;
+	while (!r && (e = readdir(dir))) /* NOLINT(concurrency-mt-unsafe) */
+		if (e->d_name[0] != '.')
+			r = add_entry(s, dirfd(dir), path, e->d_name, depth, err);
+	closedir(dir);
+	return r;
+}
+
+int site_load(const char *dir, struct site **ret, struct loom_err *err)
+{
+	LOOM_CLEANUP(site_destroy) struct site *s = loom_calloc(1, sizeof(*s));
+	s->files = map_create(file_free);
+	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return err_set(err, 0, "web_dir %s: %s", dir, strerrordesc_np(errno));
+	int r = add_dir(s, fd, "", 0, err);
+	if (r)
+		return r;
+	if (!map_get(s->files, "/index.html"))
+		return err_set(err, 0, "web_dir %s: there is no index.html in it", dir);
+	*ret = loom_take(s);
+	return 0;
+}
+
+void site_destroy(struct site *s)
+{
+	if (!s)
+		return;
+	map_destroy(s->files);
+	loom_free(s);
+}
+
+size_t site_count(const struct site *s)
+{
+	return map_count(s->files);
+}
+
+/* ---- serving --------------------------------------------------------------------------------- */
+
+bool site_tag_matches(const char *if_none_match, const char *tag)
+{
+	size_t n = strlen(tag);
+	const char *at = if_none_match;
+	while (at && *at) {
+		at += strspn(at, " \t,");
+		if (*at == '*')
+			return true;
+		if (str_starts(at, "W/"))
+			at += 2;
+		if (strncmp(at, tag, n) == 0 && strchr(" \t,", at[n]))
+			return true;
+		at += strcspn(at, ",");
+	}
+	return false;
+}
+
+void site_serve(const struct site *s, struct http_req *req)
+{
+	const char *path = http_path(req);
+	const struct site_file *f = map_get(s->files, str_eq(path, "/") ? "/index.html" : path);
+	if (!f) {
+		http_reply_text(req, 404, "There is no page %s here.\n", path);
+		return;
+	}
+	http_reply_header(req, "ETag", f->tag);
+	http_reply_header(req, "Cache-Control", "no-cache");
+	if (site_tag_matches(http_header(req, "If-None-Match"), f->tag))
+		http_reply_empty(req, 304);
+	else
+		http_reply(req, 200, f->type, f->data, f->len);
+}
