@@ -25,7 +25,8 @@ struct http_call {
 	int64_t connect_ms; /* 0 = 2000 */
 	int64_t timeout_ms; /* whole call; 0 = 10000; < 0 = none */
 	size_t max_answer;  /* 0 = 16 MiB */
-	/* Streaming: called with each piece instead of filling answer; non-zero ends the call. */
+	/* Streaming: called with each piece instead of filling answer; non-zero ends the call with
+	 * -ECANCELED. The body of a status from 400 on goes to answer all the same. */
 	int (*on_data)(const char *data, size_t len, void *arg);
 	void *arg;
 	/* out */

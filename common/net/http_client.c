@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The blocking call. */
+#include "common/net/http_curl.h"
+
+#include <errno.h>
+#include <string.h>
+
+enum { MAX_ANSWER = 16 << 20 };
+
+struct http_conn {
+	CURL *h;
+};
+
+/* One call under way. */
+struct transfer {
+	struct http_call *call;
+	CURL *h;
+	bool stopped;
+};
+
+struct http_conn *http_conn_create(void)
+{
+	curl_setup_once();
+	struct http_conn *c = loom_calloc(1, sizeof(*c));
+	c->h = curl_easy_init();
+	loom_assert(c->h);
+	return c;
+}
+
+void http_conn_destroy(struct http_conn *c)
+{
+	if (!c)
+		return;
+	curl_easy_cleanup(c->h);
+	loom_free(c);
+}
+
+static size_t on_header(char *line, size_t size, size_t n, void *arg)
+{
+	struct transfer *t = arg;
+	int64_t ms = curl_retry_after_ms(line, size * n);
+	if (ms >= 0)
+		t->call->retry_after_ms = ms;
+	return size * n;
+}
+
+static size_t on_data(char *data, size_t size, size_t n, void *arg)
+{
+	struct transfer *t = arg;
+	struct http_call *call = t->call;
+	long status = 0;
+	if (curl_easy_getinfo(t->h, CURLINFO_RESPONSE_CODE, &status) == CURLE_OK)
+		call->status = (int)status;
+	if (call->on_data && call->status < 400) {
+		t->stopped = call->on_data(data, size * n, call->arg) != 0;
+		return t->stopped ? 0 : size * n;
+	}
+	buf_add(&call->answer, data, size * n);
+	return call->answer.full ? 0 : size * n;
+}
+
+static int failed(struct transfer *t, CURLcode code, const char *detail, struct loom_err *err)
+{
+	struct http_call *call = t->call;
+	int r = curl_errno(t->h, code);
+	if (code == CURLE_WRITE_ERROR && t->stopped) {
+		r = -ECANCELED;
+		detail = "ended by the caller";
+	} else if (code == CURLE_WRITE_ERROR && call->answer.full) {
+		r = -EFBIG;
+		detail = "the answer is too large";
+	}
+	err_set(err, 0, "%s %s: %s", call->method, call->url,
+	        *detail ? detail : curl_easy_strerror(code));
+	return r;
+}
+
+static int perform(struct http_conn *c, struct http_call *call, struct loom_err *err)
+{
+	struct transfer t = { .call = call, .h = c->h };
+	struct curl_slist *headers = NULL;
+	char detail[CURL_ERROR_SIZE] = "";
+	long status = 0;
+	curl_easy_reset(c->h); /* keeps the connection */
+	curl_prepare(c->h, call, true, detail, &headers);
+	curl_easy_setopt(c->h, CURLOPT_HEADERFUNCTION, on_header);
+	curl_easy_setopt(c->h, CURLOPT_HEADERDATA, &t);
+	curl_easy_setopt(c->h, CURLOPT_WRITEFUNCTION, on_data);
+	curl_easy_setopt(c->h, CURLOPT_WRITEDATA, &t);
+	CURLcode code = curl_easy_perform(c->h);
+	if (curl_easy_getinfo(c->h, CURLINFO_RESPONSE_CODE, &status) == CURLE_OK)
+		call->status = (int)status;
+	int r = code == CURLE_OK ? 0 : failed(&t, code, detail, err);
+	curl_easy_setopt(c->h, CURLOPT_ERRORBUFFER, NULL);
+	curl_easy_setopt(c->h, CURLOPT_HTTPHEADER, NULL);
+	curl_slist_free_all(headers);
+	return r;
+}
+
+int http_call(struct http_conn *c, struct http_call *call, struct loom_err *err)
+{
+	LOOM_CLEANUP(http_conn_destroy) struct http_conn *fresh = c ? NULL : http_conn_create();
+	buf_fini(&call->answer);
+	call->answer = BUF_INIT(call->max_answer ? call->max_answer : (size_t)MAX_ANSWER);
+	call->status = 0;
+	call->retry_after_ms = -1;
+	return perform(c ? c : fresh, call, err);
+}
+
+void http_call_fini(struct http_call *call)
+{
+	buf_fini(&call->answer);
+}

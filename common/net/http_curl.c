@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "common/net/http_curl.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <string.h>
+#include <strings.h>
+
+#ifndef LOOM_VERSION
+#define LOOM_VERSION "0"
+#endif
+
+enum { CONNECT_MS = 2000, TIMEOUT_MS = 10000, KEEPALIVE_S = 30, RETRY_AFTER_MAX_S = 86400 };
+
+static void global_init(void)
+{
+	CURLcode r = curl_global_init(CURL_GLOBAL_ALL);
+	loom_assert(r == CURLE_OK);
+}
+
+void curl_setup_once(void)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	pthread_once(&once, global_init);
+}
+
+static void must(CURLcode r)
+{
+	loom_assert(r == CURLE_OK);
+}
+
+static struct curl_slist *add_line(struct curl_slist *l, const char *line)
+{
+	struct curl_slist *longer = curl_slist_append(l, line);
+	loom_assert(longer);
+	return longer;
+}
+
+static bool names(const char *line, const char *name)
+{
+	size_t n = strlen(name);
+	return strncasecmp(line, name, n) == 0 && line[n] == ':';
+}
+
+static struct curl_slist *make_headers(const struct http_call *call)
+{
+	struct curl_slist *l = NULL;
+	bool type = false;
+	for (size_t i = 0; call->headers && i < call->headers->n; i++) {
+		const char *line = call->headers->v[i];
+		if (strpbrk(line, "\r\n"))
+			continue; /* would end the header */
+		type |= names(line, "Content-Type");
+		l = add_line(l, line);
+	}
+	l = add_line(l, "Expect:"); /* never wait for "100 Continue" */
+	if (!type) /* without a body: none, where curl would name one */
+		l = add_line(l, call->body ? "Content-Type: application/json" : "Content-Type:");
+	return l;
+}
+
+static void set_body(CURL *h, const struct http_call *call, bool borrow)
+{
+	const char *method = call->method;
+	if (call->body) {
+		must(curl_easy_setopt(h, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)call->body_len));
+		must(curl_easy_setopt(h, borrow ? CURLOPT_POSTFIELDS : CURLOPT_COPYPOSTFIELDS,
+		                      call->body));
+	} else if (strcmp(method, "POST") == 0 || strcmp(method, "PUT") == 0 ||
+	           strcmp(method, "PATCH") == 0) {
+		must(curl_easy_setopt(h, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)0));
+		must(curl_easy_setopt(h, CURLOPT_POSTFIELDS, ""));
+	} else if (strcmp(method, "HEAD") == 0) {
+		must(curl_easy_setopt(h, CURLOPT_NOBODY, 1L));
+	}
+	must(curl_easy_setopt(h, CURLOPT_CUSTOMREQUEST, method));
+}
+
+void curl_prepare(CURL *h, const struct http_call *call, bool borrow_body, char *error_buffer,
+                  struct curl_slist **ret_headers)
+{
+	int64_t connect = call->connect_ms ? call->connect_ms : CONNECT_MS;
+	int64_t timeout = call->timeout_ms ? call->timeout_ms : TIMEOUT_MS;
+	must(curl_easy_setopt(h, CURLOPT_URL, call->url));
+	must(curl_easy_setopt(h, CURLOPT_PROTOCOLS_STR, "http"));
+	must(curl_easy_setopt(h, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1));
+	must(curl_easy_setopt(h, CURLOPT_FOLLOWLOCATION, 0L));
+	must(curl_easy_setopt(h, CURLOPT_PROXY, ""));
+	must(curl_easy_setopt(h, CURLOPT_NOPROXY, "*"));
+	must(curl_easy_setopt(h, CURLOPT_NOSIGNAL, 1L));
+	must(curl_easy_setopt(h, CURLOPT_CONNECTTIMEOUT_MS, (long)connect));
+	must(curl_easy_setopt(h, CURLOPT_TIMEOUT_MS, timeout < 0 ? 0L : (long)timeout));
+	must(curl_easy_setopt(h, CURLOPT_TCP_KEEPALIVE, 1L));
+	must(curl_easy_setopt(h, CURLOPT_TCP_KEEPIDLE, (long)KEEPALIVE_S));
+	must(curl_easy_setopt(h, CURLOPT_TCP_KEEPINTVL, (long)KEEPALIVE_S));
+	must(curl_easy_setopt(h, CURLOPT_USERAGENT, "loom/" LOOM_VERSION));
+	must(curl_easy_setopt(h, CURLOPT_ERRORBUFFER, error_buffer));
+	set_body(h, call, borrow_body);
+	*ret_headers = make_headers(call);
+	must(curl_easy_setopt(h, CURLOPT_HTTPHEADER, *ret_headers));
+}
+
+int curl_errno(CURL *h, CURLcode code)
+{
+	long os = 0;
+	if (curl_easy_getinfo(h, CURLINFO_OS_ERRNO, &os) != CURLE_OK)
+		os = 0;
+	switch ((int)code) {
+	case CURLE_OK:
+		return 0;
+	case CURLE_URL_MALFORMAT:
+	case CURLE_UNSUPPORTED_PROTOCOL:
+		return -EINVAL;
+	case CURLE_COULDNT_RESOLVE_HOST:
+		return -EHOSTUNREACH;
+	case CURLE_COULDNT_CONNECT:
+		return os > 0 ? -(int)os : -ECONNREFUSED;
+	case CURLE_OPERATION_TIMEDOUT:
+		return -ETIMEDOUT;
+	case CURLE_GOT_NOTHING:
+	case CURLE_SEND_ERROR:
+	case CURLE_RECV_ERROR:
+	case CURLE_PARTIAL_FILE:
+		return -ECONNRESET;
+	default:
+		return -EPROTO;
+	}
+}
+
+int64_t curl_retry_after_ms(const char *line, size_t len)
+{
+	static const char name[] = "Retry-After:";
+	char text[32];
+	size_t n = sizeof(name) - 1;
+	int64_t s;
+	if (len < n || strncasecmp(line, name, n) != 0)
+		return -1;
+	line += n;
+	len -= n;
+	while (len && (*line == ' ' || *line == '\t')) {
+		line++;
+		len--;
+	}
+	while (len && strchr(" \t\r\n", line[len - 1]))
+		len--;
+	if (!len || len >= sizeof(text))
+		return -1;
+	memcpy(text, line, len);
+	text[len] = '\0';
+	return str_to_int(text, &s) == 0 && s >= 0 && s <= RETRY_AFTER_MAX_S ? s * 1000 : -1;
+}
