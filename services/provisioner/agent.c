@@ -15,6 +15,7 @@ enum {
 	LEAVE_MS = 3000,
 	WAIT_S = 25, /* the long poll */
 	WAIT_SLACK_MS = 10000,
+	MAX_AT_ONCE = 64,      /* what a server gives in one answer */
 	EMPTY_PAUSE_MS = 1000, /* between takes at a server that does not hold the request */
 	BACKOFF_CAP_MS = 5000,
 	NOT_FOUND = 404,
@@ -336,7 +337,7 @@ static void send_take(void *arg)
 {
 	struct agent *a = arg;
 	LOOM_CLEANUP(json_free) struct json *body = NULL;
-	size_t max = workers_free(a->workers);
+	size_t free = workers_free(a->workers), max = free < MAX_AT_ONCE ? free : MAX_AT_ONCE;
 
 	if (a->take || a->no_more || a->standing != REGISTERED || !max)
 		return;

@@ -252,7 +252,7 @@ int provisioner_start(struct service *s, void *ctx, struct loom_err *err)
 	if (r)
 		return err_set(err, BAD, "spool: %s", strerrordesc_np(-r));
 	agent_start(p->agent, p->workers);
-	log_info("started", LOG_S("id", p->id), LOG_S("server", p->settings->server_uri),
+	log_info("connecting", LOG_S("id", p->id), LOG_S("server", p->settings->server_uri),
 	         LOG_I("capacity", p->settings->capacity),
 	         LOG_I("plugins", (int64_t)plugins_count(p->plugins)));
 	return 0;
@@ -317,7 +317,7 @@ void provisioner_drain(struct service *s, void *ctx)
 	struct provisioner *p = *(struct provisioner **)ctx;
 
 	(void)s;
-	log_info("draining", LOG_I("tasks", (int64_t)workers_busy(p->workers)));
+	log_info("no more tasks are taken", LOG_I("open", workers_busy(p->workers)));
 	p->draining = true;
 	agent_stop_taking(p->agent);
 	loop_timer_arm(p->drain_timer, p->settings->drain_timeout);

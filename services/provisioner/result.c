@@ -140,7 +140,8 @@ static void merge_object(struct json **into, const struct json *from)
 		(void)json_set(*into, json_key_at(from, i), json_copy(json_value_at(from, i)));
 }
 
-static void merge_answer(struct outcome *o, const struct json *answer)
+/* Positive with err when all results together are too much. */
+static int merge_answer(struct outcome *o, const struct json *answer, struct loom_err *err)
 {
 	const char *hostname = json_get_str(answer, "hostname");
 	const char *message = json_get_str(answer, "message");
@@ -156,6 +157,11 @@ static void merge_answer(struct outcome *o, const struct json *answer)
 	}
 	if (!str_blank(message))
 		set_message(o, loom_strdup(message));
+	LOOM_CLEANUP_STR char *all = o->result ? json_text(o->result) : NULL;
+	if (!all || strlen(all) <= 2 * (size_t)RUN_RESULT_MAX)
+		return 0;
+	json_free(loom_take(o->result));
+	return err_set(err, BAD, "it makes the results longer than %u bytes", 2 * RUN_RESULT_MAX);
 }
 
 void outcome_fail(struct outcome *o, bool never_retry, const char *message)
@@ -198,7 +204,7 @@ void outcome_add(struct outcome *o, const struct run_end *end, int64_t timeout_m
 	int bad = parse_end(end, &answer, &err);
 
 	if (!bad)
-		merge_answer(o, answer);
+		bad = merge_answer(o, answer, &err);
 	if (failure) {
 		/* The plugin's own words say more, except about an end that it did not choose. */
 		bool said = !bad && !str_blank(json_get_str(answer, "message")) &&

@@ -79,10 +79,10 @@ void tasklog_destroy(struct tasklog *t)
 
 static void queue_bytes(struct tasklog *t, const char *data, size_t len)
 {
-	if (len > TASKLOG_PENDING / 2) {
-		t->dropped += len - TASKLOG_PENDING / 2;
-		data += len - TASKLOG_PENDING / 2;
-		len = TASKLOG_PENDING / 2;
+	if (len > TASKLOG_PENDING) {
+		t->dropped += len - TASKLOG_PENDING;
+		data += len - TASKLOG_PENDING;
+		len = TASKLOG_PENDING;
 	}
 	if (t->pending.len + len > TASKLOG_PENDING) {
 		size_t excess = t->pending.len + len - TASKLOG_PENDING;

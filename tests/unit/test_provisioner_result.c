@@ -174,6 +174,26 @@ START_TEST(several_plugins_merge)
 }
 END_TEST
 
+START_TEST(many_results_together_are_bounded)
+{
+	LOOM_CLEANUP(outcome_fini) struct outcome o;
+	LOOM_CLEANUP_STR char *big = loom_malloc(200001);
+
+	outcome_init(&o);
+	memset(big, 'x', 200000);
+	big[200000] = '\0';
+	for (int i = 0; i < 3; i++) {
+		LOOM_CLEANUP_STR char *answer =
+			loom_asprintf("{\"result\":{\"k%d\":\"%s\"}}", i, big);
+		ck_assert(!o.failed);
+		add(&o, answer);
+	}
+	ck_assert(o.failed);
+	ck_assert_ptr_null(o.result);
+	ck_assert_ptr_nonnull(strstr(o.message, "longer than"));
+}
+END_TEST
+
 START_TEST(keeps_the_tail_of_the_output)
 {
 	LOOM_CLEANUP(outcome_fini) struct outcome o;
@@ -210,6 +230,7 @@ int main(void)
 	tcase_add_test(tc, deep_nesting_is_refused);
 	tcase_add_loop_test(tc, ends_become_finish_messages, 0, (int)LOOM_COUNT(ends));
 	tcase_add_test(tc, several_plugins_merge);
+	tcase_add_test(tc, many_results_together_are_bounded);
 	tcase_add_test(tc, keeps_the_tail_of_the_output);
 	suite_add_tcase(suite, tc);
 	srunner_run_all(sr, CK_ENV);
