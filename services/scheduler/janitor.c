@@ -3,11 +3,17 @@
  * janitor - what nobody reports: leases that ran out, provisioners that fell silent. Correct on any
  * number of schedulers at once, since each expiry is checked again under the cluster's lock; the
  * elected one does it, or everybody while no election can be held.
+ *
+ * While the database is away no worker can renew a lease. So after an outage everybody gets a whole
+ * lease's time to do it before any is declared lost.
  */
 #include "services/scheduler/scheduler.h"
 
+#include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/model/provisioner.h"
+
+#define AWAY_MS 1000
 
 struct sweep {
 	struct scheduler *s;
@@ -63,8 +69,13 @@ static void sweep_work(void *arg)
 {
 	struct sweep *w = arg;
 	struct scheduler *s = w->s;
+	int64_t asked = clock_mono_ms();
 	int rc = db_read(s->db, expired_read, w);
-	for (size_t i = 0; !rc && i < w->n; i++) {
+	/* An answer that took so long was waited for. */
+	if (rc || clock_mono_ms() - asked > AWAY_MS)
+		s->away_until = clock_mono_ms();
+	bool renewable = !s->away_until || clock_mono_ms() - s->away_until >= s->cfg.task_lease_ms;
+	for (size_t i = 0; !rc && renewable && i < w->n; i++) {
 		struct expiry e = { .ref = &w->refs[i], .policy = scheduler_policy(s) };
 		rc = db_tx(s->db, expire_tx, &e);
 		if (!rc && e.changed) {
