@@ -1,0 +1,520 @@
+# SPDX-License-Identifier: Apache-2.0
+"""loom-ui-gateway in front of an HTTP server that the test plays, and in front of loom-api."""
+
+import http.client
+import http.server
+import json
+import os
+import queue
+import signal
+import socket
+import subprocess
+import threading
+import time
+
+import pytest
+
+from support import wait_for
+from support.stack import ENVIRONMENT, ROOT, SANITIZER, build_dir
+
+WEB = ROOT / "services/ui-gateway/web"
+MIB = 1 << 20
+
+
+# ---- the server behind the gateway ----
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    """Answers /x with the function `x` of Upstream; everything else with what it was asked."""
+
+    protocol_version = "HTTP/1.1"
+
+    def handle_any(self):
+        length = int(self.headers.get("Content-Length") or 0)
+        self.body = self.rfile.read(length)
+        name = self.path.partition("?")[0].strip("/")
+        getattr(self.server.upstream, "serve_" + name, self.server.upstream.echo)(self)
+
+    do_GET = do_POST = do_PUT = do_DELETE = do_PATCH = do_HEAD = do_OPTIONS = handle_any
+
+    def answer(self, status, body=b"", **headers):
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name.replace("_", "-"), value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def start_chunks(self, kind):
+        self.send_response(200)
+        self.send_header("Content-Type", kind)
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+
+    def chunk(self, data):
+        self.wfile.write(b"%x\r\n%s\r\n" % (len(data), data))
+        self.wfile.flush()
+
+    def log_message(self, *_):
+        pass
+
+
+class Upstream:
+    """A threaded HTTP server whose streams the test drives through `pieces`."""
+
+    def __init__(self):
+        self.pieces = queue.Queue()
+        self.asked = threading.Event()
+        self.gone = threading.Event()
+        self.sent = 0
+        self.progress = threading.Condition()
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        self.server.upstream = self
+        self.port = self.server.server_port
+        self.thread = threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True)
+        self.thread.start()
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()
+        self.thread.join()
+
+    def echo(self, request):
+        said = {"method": request.command, "path": request.path, "body": request.body.decode(),
+                "headers": [[name.lower(), value] for name, value in request.headers.items()]}
+        request.answer(200, json.dumps(said).encode(), Content_Type="application/json")
+
+    def serve_livez(self, request):
+        request.answer(200, b"ok\n")
+
+    def serve_refused(self, request):
+        request.answer(503, b'{"detail":"busy"}', Content_Type="application/problem+json",
+                       Retry_After="7", ETag='"e"', Date="Mon, 01 Jan 2024 00:00:00 GMT",
+                       Set_Cookie="a=b", X_Hop="1", X_Kept="2", Connection="x-hop")
+
+    def serve_unchanged(self, request):
+        request.answer(304, ETag='"e"')
+
+    def serve_stream(self, request):
+        """Pieces as the test puts them; None ends the stream, an exception breaks it."""
+        request.start_chunks("text/event-stream" if "sse" in request.path else "text/plain")
+        try:
+            while (piece := self.pieces.get()) is not None:
+                if isinstance(piece, Exception):
+                    request.connection.shutdown(socket.SHUT_RDWR)
+                    request.close_connection = True
+                    return
+                request.chunk(piece)
+            request.wfile.write(b"0\r\n\r\n")
+        except OSError:
+            self.gone.set()
+
+    def serve_flood(self, request):
+        """64 MiB as fast as they are taken."""
+        request.start_chunks("application/octet-stream")
+        try:
+            for _ in range(1024):
+                request.chunk(b"x" * 65536)
+                with self.progress:
+                    self.sent += 65536
+                    self.progress.notify_all()
+            request.wfile.write(b"0\r\n\r\n")
+        except OSError:
+            self.gone.set()
+
+    def serve_silence(self, request):
+        """No answer at all until the gateway leaves."""
+        request.connection.settimeout(20)
+        self.asked.set()
+        try:
+            if request.connection.recv(1) == b"":
+                self.gone.set()
+        except OSError:
+            pass
+        request.close_connection = True
+
+    def serve_cut(self, request):
+        request.send_response(200)
+        request.send_header("Content-Length", "100")
+        request.end_headers()
+        request.wfile.write(b"half")
+        request.close_connection = True
+
+    def serve_garbage(self, request):
+        request.wfile.write(b"what is HTTP?\r\n\r\n")
+        request.close_connection = True
+
+
+# ---- the gateway ----
+
+class Gateway:
+    """One loom-ui-gateway process on a free port."""
+
+    def __init__(self, api_port, log, **keys):
+        self.log = log
+        keys = {"listen": "127.0.0.1:0", "api_uri": f"http://127.0.0.1:{api_port}", "web_dir": WEB, **keys}
+        with open(log, "wb") as out:
+            self.process = subprocess.Popen(
+                [build_dir() / "bin/loom-ui-gateway"] +
+                [f"--{name.replace('_', '-')}={value}" for name, value in keys.items()],
+                stderr=out, env={**ENVIRONMENT, **os.environ})
+        self.port = self.find_port()
+
+    def find_port(self):
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline and self.process.poll() is None:
+            for line in self.log.read_text(encoding="utf-8").splitlines():
+                if " port=" in line:
+                    return int(line.partition(" port=")[2].split()[0])
+            time.sleep(0.01)
+        raise AssertionError(f"the gateway did not start: {self.log.read_text(encoding='utf-8')}")
+
+    def connect(self, timeout=20):
+        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
+
+    def ask(self, method, path, body=None, headers=None):
+        connection = self.connect()
+        try:
+            connection.request(method, path, body, headers or {})
+            answer = connection.getresponse()
+            answer.body = answer.read()
+            return answer
+        finally:
+            connection.close()
+
+    def metric(self, name):
+        for line in self.ask("GET", "/metrics").body.decode().splitlines():
+            if line.startswith(name + " "):
+                return int(float(line.split()[1]))
+        raise AssertionError(f"no metric {name}")
+
+    def wait_metric(self, name, value):
+        wait_for(lambda: self.metric(name) == value, what=f"{name} {value}", interval=0.01)
+
+    def close(self):
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        code = self.process.wait(20)
+        text = self.log.read_text(encoding="utf-8", errors="replace")
+        assert not SANITIZER.search(text), text
+        assert code == 0, text
+
+
+@pytest.fixture(name="upstream")
+def make_upstream():
+    upstream = Upstream()
+    yield upstream
+    upstream.close()
+
+
+@pytest.fixture(name="gateway")
+def make_gateway(upstream, tmp_path):
+    gateway = Gateway(upstream.port, tmp_path / "gateway.log")
+    yield gateway
+    gateway.close()
+
+
+# ---- files ----
+
+@pytest.mark.parametrize("path, file, kind", [
+    ("/", "index.html", "text/html; charset=utf-8"),
+    ("/index.html", "index.html", "text/html; charset=utf-8"),
+    ("/?x=1", "index.html", "text/html; charset=utf-8"),
+    ("/icon.svg", "icon.svg", "image/svg+xml"),
+    ("/css/base.css", "css/base.css", "text/css; charset=utf-8"),
+    ("/js/main.js", "js/main.js", "text/javascript; charset=utf-8"),
+])
+def test_files(gateway, path, file, kind):
+    answer = gateway.ask("GET", path)
+    assert answer.status == 200
+    assert answer.body == (WEB / file).read_bytes()
+    assert answer.headers["Content-Type"] == kind
+    assert answer.headers["Cache-Control"] == "no-cache"
+    assert "default-src 'self'" in answer.headers["Content-Security-Policy"]
+    assert "frame-ancestors 'none'" in answer.headers["Content-Security-Policy"]
+    assert answer.headers.get_all("X-Content-Type-Options") == ["nosniff"]
+    assert answer.headers["Referrer-Policy"] == "no-referrer"
+    tag = answer.headers["ETag"]
+    again = gateway.ask("GET", path, headers={"If-None-Match": tag})
+    assert (again.status, again.body, again.headers["ETag"]) == (304, b"", tag)
+    assert gateway.ask("GET", path, headers={"If-None-Match": '"other"'}).status == 200
+    head = gateway.ask("HEAD", path)
+    assert (head.status, head.body) == (200, b"")
+    assert head.headers["Content-Length"] == str(len(answer.body))
+
+
+@pytest.mark.parametrize("path", [
+    "/nothing", "/js", "/js/", "/..%2fmain.c", "/../main.c", "/js/../../main.c", "/%2e%2e/main.c",
+    "/js/%2e%2e/%2e%2e/main.c", "/js\\..\\..\\main.c", "/etc/passwd", "/%00", "/index.html%00.js",
+])
+def test_nothing_else_is_served(gateway, path):
+    answer = gateway.ask("GET", path)
+    assert answer.status in (400, 404)
+    assert b"SPDX" not in answer.body and b"root:" not in answer.body
+
+
+def test_other_methods_on_files(gateway):
+    assert gateway.ask("POST", "/", "x").status == 405
+    assert gateway.ask("DELETE", "/index.html").status == 405
+
+
+# ---- passing on ----
+
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"])
+def test_passes_methods_and_bodies(gateway, method):
+    body = None if method in ("GET", "OPTIONS") else '{"a":"ü"}'.encode()
+    said = json.loads(gateway.ask(method, "/api/v2/clusters/1?a=1&b=%20x", body,
+                                  {"Content-Type": "text/x-odd"} if body else {}).body)
+    assert said["method"] == method
+    assert said["path"] == "/v2/clusters/1?a=1&b=%20x"
+    assert said["body"].encode() == (body or b"")
+    kinds = [value for name, value in said["headers"] if name == "content-type"]
+    assert kinds == (["text/x-odd"] if body else [])
+
+
+def test_passes_a_post_without_a_body(gateway):
+    said = json.loads(gateway.ask("POST", "/api/v2/clusters/1/pause").body)
+    assert (said["method"], said["body"]) == ("POST", "")
+    assert ["content-length", "0"] in said["headers"]
+
+
+def test_replaces_identity(gateway):
+    said = json.loads(gateway.ask("GET", "/api/v2/x", headers={
+        "X-Loom-UserID": "mallory", "x-loom-tenantid": "evil", "X_Loom_UserID": "mallory",
+        "Coopr-UserID": "mallory", "COOPR-TENANTID": "evil", "Authorization": "Bearer t", "Cookie": "c=1",
+        "X-Secret-Hop": "1", "Connection": "close, X-Secret-Hop", "TE": "trailers",
+        "Last-Event-ID": "41", "X-Request-ID": "abc-1", "Accept": "text/event-stream"}).body)
+    headers = dict(said["headers"])
+    names = [name for name, _ in said["headers"]]
+    assert headers["x-loom-userid"] == "admin" and names.count("x-loom-userid") == 1
+    assert headers["x-loom-tenantid"] == "superadmin" and names.count("x-loom-tenantid") == 1
+    assert not {"x_loom_userid", "coopr-userid", "coopr-tenantid", "authorization", "cookie", "te",
+                "x-secret-hop"} & set(names)
+    assert headers["last-event-id"] == "41"
+    assert headers["x-request-id"] == "abc-1"
+    assert headers["accept"] == "text/event-stream"
+    assert headers["x-forwarded-for"] == "127.0.0.1"
+    assert headers["host"] != f"127.0.0.1:{gateway.port}"
+
+
+def test_makes_a_request_id(gateway):
+    answer = gateway.ask("GET", "/api/v2/x")
+    sent = dict(json.loads(answer.body)["headers"])["x-request-id"]
+    assert sent and answer.headers["X-Request-ID"] == sent
+
+
+def test_passes_answers_as_they_are(gateway):
+    answer = gateway.ask("GET", "/api/refused")
+    assert (answer.status, answer.body) == (503, b'{"detail":"busy"}')
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    assert answer.headers["Retry-After"] == "7"
+    assert answer.headers["ETag"] == '"e"'
+    assert "Mon, 01 Jan 2024 00:00:00 GMT" in answer.headers.get_all("Date")
+    assert answer.headers["X-Kept"] == "2"
+    assert "X-Hop" not in answer.headers and "Set-Cookie" not in answer.headers
+    assert "frame-ancestors" in answer.headers["Content-Security-Policy"]
+    unchanged = gateway.ask("GET", "/api/unchanged")
+    assert (unchanged.status, unchanged.body, unchanged.headers["ETag"]) == (304, b"", '"e"')
+
+
+@pytest.mark.parametrize("path, want", [
+    ("/api", "/"), ("/api/", "/"), ("/api//v2//x/", "/v2/x"), ("//api/v2/x", "/v2/x"),
+    ("/api/%76%32/a%20b", "/v2/a%20b"), ("/api/v2/a%3Fb", "/v2/a%3Fb"), ("/api/http://evil/", "/http:/evil"),
+])
+def test_paths_mean_one_thing(gateway, path, want):
+    assert json.loads(gateway.ask("GET", path).body)["path"] == want
+
+
+@pytest.mark.parametrize("path", ["/api/../secret", "/api/v2/..%2f..", "/api/%2e%2e/x", "/api/%zz"])
+def test_odd_paths_are_refused(gateway, path):
+    assert gateway.ask("GET", path).status == 400
+
+
+@pytest.mark.parametrize("headers, status", [
+    ({}, 200),
+    ({"Sec-Fetch-Site": "same-origin"}, 200),
+    ({"Sec-Fetch-Site": "cross-site"}, 403),
+    ({"Sec-Fetch-Site": "same-site"}, 403),
+    ({"Origin": "https://evil.example"}, 403),
+    ({"Origin": "null"}, 403),
+    ({"Origin": "HOST"}, 200),
+])
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
+def test_changes_from_other_sites_are_refused(gateway, method, headers, status):
+    headers = {name: value.replace("HOST", f"http://127.0.0.1:{gateway.port}")
+               for name, value in headers.items()}
+    answer = gateway.ask(method, "/api/v2/clusters/1", "{}", headers)
+    assert answer.status == status
+    if status == 403:
+        assert answer.headers["Content-Type"] == "application/problem+json"
+        assert "another site" in json.loads(answer.body)["detail"]
+    assert gateway.ask("GET", "/api/v2/clusters/1", headers=headers).status == 200
+
+
+# ---- streams ----
+
+def open_stream(gateway, path):
+    connection = gateway.connect()
+    connection.request("GET", path)
+    raw = connection.sock
+    return connection, raw, connection.getresponse()
+
+
+@pytest.mark.parametrize("path, kind", [("/api/stream?sse", "text/event-stream"), ("/api/stream", "text/plain")])
+def test_streams_flow_as_they_come(gateway, upstream, path, kind):
+    connection, _, answer = open_stream(gateway, path)
+    assert answer.headers["Content-Type"] == kind
+    for number in range(5):
+        upstream.pieces.put(b"id: %d\n" % number)
+        assert answer.readline() == b"id: %d\n" % number
+    upstream.pieces.put(None)
+    assert answer.read() == b""
+    connection.close()
+    gateway.wait_metric("loom_gateway_exchanges", 0)
+
+
+def test_client_that_leaves_ends_the_stream(gateway, upstream):
+    connection, raw, answer = open_stream(gateway, "/api/stream?sse")
+    upstream.pieces.put(b"a\n")
+    assert answer.readline() == b"a\n"
+    assert gateway.metric("loom_gateway_exchanges") == 1
+    raw.shutdown(socket.SHUT_RDWR)
+    answer.close()
+    connection.close()
+    gateway.wait_metric("loom_gateway_exchanges", 0)
+    deadline = time.monotonic() + 10
+    while not upstream.gone.is_set() and time.monotonic() < deadline:
+        upstream.pieces.put(b": hb\n")
+        upstream.gone.wait(0.02)
+    assert upstream.gone.is_set()
+
+
+def test_client_that_leaves_before_the_answer(gateway, upstream):
+    connection = gateway.connect()
+    connection.request("GET", "/api/silence")
+    assert upstream.asked.wait(10)
+    assert gateway.metric("loom_gateway_exchanges") == 1
+    connection.close()
+    assert upstream.gone.wait(10)
+    gateway.wait_metric("loom_gateway_exchanges", 0)
+
+
+def test_upstream_that_breaks_off_breaks_the_stream(gateway, upstream):
+    connection, _, answer = open_stream(gateway, "/api/stream")
+    upstream.pieces.put(b"a\n")
+    assert answer.readline() == b"a\n"
+    upstream.pieces.put(ConnectionError())
+    with pytest.raises(http.client.IncompleteRead):
+        answer.read()
+    connection.close()
+    assert gateway.metric("loom_gateway_broken_answers_total") == 1
+
+
+def test_slow_client_holds_the_upstream_back(gateway, upstream):
+    """64 MiB wait behind a client that does not read; memory of the gateway does not take them."""
+    before = gateway.metric("loom_process_resident_memory_bytes")
+    connection, _, answer = open_stream(gateway, "/api/flood")
+    got = len(answer.read(65536))
+    wait_for(lambda: gateway.metric("loom_gateway_pauses_total"))
+    with upstream.progress:
+        while upstream.progress.wait(0.3):
+            pass
+        sent = upstream.sent
+    assert sent < 32 * MIB
+    assert gateway.metric("loom_process_resident_memory_bytes") < before + 24 * MIB
+    while piece := answer.read(MIB):
+        got += len(piece)
+    assert got == 64 * MIB
+    connection.close()
+
+
+def test_slow_client_that_leaves(gateway, upstream):
+    connection, raw, answer = open_stream(gateway, "/api/flood")
+    answer.read(10)
+    wait_for(lambda: gateway.metric("loom_gateway_pauses_total"))
+    raw.shutdown(socket.SHUT_RDWR)
+    answer.close()
+    connection.close()
+    gateway.wait_metric("loom_gateway_exchanges", 0)
+    assert upstream.gone.wait(10)
+
+
+def test_many_streams_at_once(gateway, upstream):
+    streams = [open_stream(gateway, "/api/stream?sse") for _ in range(40)]
+    gateway.wait_metric("loom_gateway_exchanges", 40)
+    assert gateway.ask("GET", "/").status == 200
+    for _ in streams:
+        upstream.pieces.put(None)
+    for connection, _, answer in streams:
+        assert answer.read() == b""
+        connection.close()
+
+
+# ---- trouble ----
+
+def test_upstream_that_answers_nonsense(gateway):
+    for path, words in (("/api/cut", "broke off"), ("/api/garbage", "does not answer")):
+        answer = gateway.ask("GET", path)
+        assert answer.status == 502
+        assert answer.headers["Content-Type"] == "application/problem+json"
+        assert words in json.loads(answer.body)["detail"]
+
+
+def test_upstream_that_is_away(upstream, tmp_path):
+    gateway = Gateway(1, tmp_path / "away.log")
+    try:
+        answer = gateway.ask("POST", "/api/v2/clusters", "{}")
+        assert answer.status == 502
+        assert "does not answer" in json.loads(answer.body)["detail"]
+        assert gateway.ask("GET", "/livez").status == 200
+        ready = gateway.ask("GET", "/readyz")
+        assert ready.status == 503
+        assert "loom-api" in json.loads(ready.body)["detail"]
+        assert gateway.ask("GET", "/").status == 200
+    finally:
+        gateway.close()
+
+
+def test_ready_when_the_api_lives(gateway):
+    assert gateway.ask("GET", "/readyz").status == 200
+
+
+def test_drain_ends_event_streams_and_finishes_the_rest(gateway, upstream):
+    events, _, event_answer = open_stream(gateway, "/api/stream?sse")
+    upstream.pieces.put(b"a\n")
+    assert event_answer.readline() == b"a\n"
+    log, _, log_answer = open_stream(gateway, "/api/stream")
+    gateway.process.send_signal(signal.SIGTERM)
+    assert event_answer.read() == b""
+    for _ in range(3):  # the stream that has ended may take some of these
+        upstream.pieces.put(b"tail\n")
+    assert log_answer.readline() == b"tail\n"
+    for _ in range(2):
+        upstream.pieces.put(None)
+    assert log_answer.read().replace(b"tail\n", b"") == b""
+    events.close()
+    log.close()
+    assert gateway.process.wait(10) == 0
+
+
+@pytest.mark.parametrize("keys, word", [
+    ({"web_dir": "/nonexistent"}, "/nonexistent"), ({"listen": "nonsense"}, "nonsense"),
+])
+def test_refuses_to_start(tmp_path, keys, word):
+    with pytest.raises(AssertionError, match=word):
+        Gateway(1, tmp_path / "bad.log", **keys)
+
+
+# ---- in front of loom-api ----
+
+def test_in_front_of_the_api(stack):
+    ui = stack.ui
+    assert ui.get("/readyz").status == 200
+    assert b"<!doctype html>" in ui.get("/").body
+    assert ui.get("/api/status").text.strip() == "OK"
+    listed = ui.get("/api/v2/clusters")
+    assert listed.status == 200 and isinstance(listed.json, list)
+    missing = ui.get("/api/v2/clusters/99999999")
+    assert missing.status == 404
+    refused = ui.post("/api/v2/clusters", "{}", headers={"Origin": "https://evil.example"})
+    assert refused.status == 403
