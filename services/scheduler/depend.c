@@ -5,7 +5,8 @@
 
 #include <string.h>
 
-/* ---- definitions ------------------------------------------------------------------------------ */
+/* ---- definitions ------------------------------------------------------------------------------
+ */
 
 struct map *service_map(const struct json *definitions)
 {
@@ -46,7 +47,8 @@ bool service_has_action(const struct json *definition, const char *action)
 	return json_is(json_get(json_path(definition, "provisioner/actions"), action), JSON_OBJECT);
 }
 
-/* ---- relations -------------------------------------------------------------------------------- */
+/* ---- relations --------------------------------------------------------------------------------
+ */
 
 /* Lists of indexes, one per service. */
 struct edges {
@@ -65,7 +67,7 @@ struct depend {
 	size_t n;
 	struct service *services;
 	struct edges edges[DEPEND_RELATIONS_]; /* as the definitions say */
-	bool *reach[DEPEND_RELATIONS_];        /* n x n, filled when first asked; [i][i] in a circle */
+	bool *reach[DEPEND_RELATIONS_]; /* n x n, filled when first asked; [i][i] in a circle */
 };
 
 static const char *const relation_action[DEPEND_RELATIONS_] = {
@@ -210,7 +212,8 @@ bool depend_has_action(const struct depend *d, size_t service, const char *actio
 	return service_has_action(d->services[service].doc, action);
 }
 
-/* ---- reachability ----------------------------------------------------------------------------- */
+/* ---- reachability -----------------------------------------------------------------------------
+ */
 
 /* Marks all that `from` reaches in at least one step. stack has room for n. */
 static void mark_reach(const struct edges *e, size_t from, bool *mark, size_t *stack)
@@ -249,7 +252,8 @@ bool depend_runtime(struct depend *d, size_t a, size_t b)
 	return a != b && reach_from(d, DEPEND_RUNTIME, a)[b];
 }
 
-/* ---- nearest acting services ------------------------------------------------------------------ */
+/* ---- nearest acting services ------------------------------------------------------------------
+ */
 
 /* Those with the action that service reaches through others without it. Ascending; owned. */
 static struct depend_list nearest(const struct depend *d, enum depend_relation rel, size_t service)
@@ -313,7 +317,8 @@ struct depend_list depend_on(struct depend *d, enum depend_relation rel, size_t 
 	return s->on[rel];
 }
 
-/* ---- circles ---------------------------------------------------------------------------------- */
+/* ---- circles ----------------------------------------------------------------------------------
+ */
 
 struct circle {
 	struct depend *d;
@@ -333,7 +338,8 @@ static int refuse(const struct circle *c, size_t from, struct loom_err *err)
 	for (; i < c->depth; i++)
 		buf_addf(&b, "%s -> ", c->d->names->v[c->path[i]]);
 	buf_adds(&b, c->d->names->v[from]);
-	err_set(err, 400, "services depend on each other in a circle, so there is no order to %s them: %s",
+	err_set(err, 400,
+	        "services depend on each other in a circle, so there is no order to %s them: %s",
 	        relation_action[c->rel], buf_str(&b));
 	buf_fini(&b);
 	return 400;
@@ -359,7 +365,8 @@ static int visit(struct circle *c, size_t i, struct loom_err *err)
 	return r;
 }
 
-int depend_check(struct depend *d, enum depend_relation rel, const bool *start, struct loom_err *err)
+int depend_check(struct depend *d, enum depend_relation rel, const bool *start,
+                 struct loom_err *err)
 {
 	struct circle c = { .d = d, .rel = rel };
 	int r = 0;

@@ -52,11 +52,12 @@ struct depend_list {
  */
 struct depend_list depend_on(struct depend *d, enum depend_relation rel, size_t service);
 
-/* Does a need b at run time, directly or not. False for a service and itself, unless in a circle. */
+/* Does a need b at run time, directly or not. False for a service and itself, unless in a circle.
+ */
 bool depend_runtime(struct depend *d, size_t a, size_t b);
 
-/* 400 with the services named in err when those from which `start` reach each other in a circle that
- * would leave the relation without an order; else 0. start: flags, one per service. */
+/* 400 with the services named in err when those from which `start` reach each other in a circle
+ * that would leave the relation without an order; else 0. start: flags, one per service. */
 LOOM_MUST_CHECK int depend_check(struct depend *d, enum depend_relation rel, const bool *start,
                                  struct loom_err *err);
 

@@ -34,5 +34,6 @@ char *hostname_make(const char *cluster_name, int64_t cluster_id, int nodenum,
 	label[n] = '\0';
 	if (dns_suffix && *dns_suffix == '.')
 		dns_suffix++;
-	return loom_asprintf("%s%s.%s", label, number, dns_suffix && *dns_suffix ? dns_suffix : "local");
+	return loom_asprintf("%s%s.%s", label, number,
+	                     dns_suffix && *dns_suffix ? dns_suffix : "local");
 }

@@ -7,8 +7,8 @@
 
 /*
  * "123i.am-a_clusTer", 1, 1002, NULL gives "i-am-a-cluster1-1002.local". The first label starts
- * with a letter or digit and fits 63 characters. dns_suffix NULL or empty means "local"; one leading
- * dot is dropped. Returns owned.
+ * with a letter or digit and fits 63 characters. dns_suffix NULL or empty means "local"; one
+ * leading dot is dropped. Returns owned.
  */
 char *hostname_make(const char *cluster_name, int64_t cluster_id, int nodenum,
                     const char *dns_suffix);

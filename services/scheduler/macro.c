@@ -9,7 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- the nodes, indexed ----------------------------------------------------------------------- */
+/* ---- the nodes, indexed -----------------------------------------------------------------------
+ */
 
 /* Nodes that have a service, in order of nodenum. */
 struct members {
@@ -90,7 +91,8 @@ void macro_destroy(struct macro *m)
 	loom_free(m);
 }
 
-/* ---- one macro -------------------------------------------------------------------------------- */
+/* ---- one macro --------------------------------------------------------------------------------
+ */
 
 /* An expansion under way. m is NULL when only the syntax is checked. */
 struct expansion {
@@ -149,7 +151,8 @@ static int append_list(const struct expansion *x, const struct macro_expr *e,
 	if (!l)
 		return NO_VALUE;
 	if (e->indexed && e->index >= (int64_t)l->n) {
-		err_set(x->err, 409, "There are fewer than %" PRId64 " nodes with %s on the cluster",
+		err_set(x->err, 409,
+		        "There are fewer than %" PRId64 " nodes with %s on the cluster",
 		        e->index + 1, e->service);
 		return MACRO_E_INCOMPLETE;
 	}
@@ -213,7 +216,8 @@ static int append_value(const struct expansion *x, const struct macro_expr *e, s
 	return append_list(x, e, l, out);
 }
 
-/* ---- one text --------------------------------------------------------------------------------- */
+/* ---- one text ---------------------------------------------------------------------------------
+ */
 
 /* Is there a percent sign after the one at `at` that is not one of a pair. */
 static bool has_partner(const char *s, size_t len, size_t at)
@@ -302,7 +306,8 @@ static int expand_text(struct expansion *x, const char *s, size_t len, struct bu
 	return 0;
 }
 
-/* ---- documents -------------------------------------------------------------------------------- */
+/* ---- documents --------------------------------------------------------------------------------
+ */
 
 static int expand_value(struct expansion *x, const struct json *v, struct json **ret);
 

@@ -31,7 +31,8 @@ struct macro;
 
 enum {
 	MACRO_E_SYNTAX = 1, /* err->status 400 */
-	MACRO_E_INCOMPLETE, /* 409: a node has no host name or address yet, or there are too few nodes */
+	MACRO_E_INCOMPLETE, /* 409: a node has no host name or address yet, or there are too few
+	                       nodes */
 };
 
 /* nodes in any order, kept by reference. owner is the user id of the cluster's owner. */

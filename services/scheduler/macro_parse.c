@@ -44,11 +44,12 @@ static int expect(struct parser *p, char c)
 
 static bool is_name_char(char c)
 {
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
-	       c == '-' || c == '.';
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+	       c == '_' || c == '-' || c == '.';
 }
 
-/* ---- names ------------------------------------------------------------------------------------ */
+/* ---- names ------------------------------------------------------------------------------------
+ */
 
 static int set_service(struct parser *p, enum macro_kind kind, const char *service)
 {
@@ -105,7 +106,8 @@ static int set_name(struct parser *p, const char *name)
 
 	for (size_t i = 0; i < LOOM_COUNT(of_service); i++) {
 		if (str_starts(name, of_service[i].prefix))
-			return set_service(p, of_service[i].kind, name + strlen(of_service[i].prefix));
+			return set_service(p, of_service[i].kind,
+			                   name + strlen(of_service[i].prefix));
 	}
 	if (str_starts(name, "ip."))
 		return set_ip(p, name, name + strlen("ip."));
@@ -118,7 +120,8 @@ static int set_name(struct parser *p, const char *name)
 	return 0;
 }
 
-/* ---- grammar ---------------------------------------------------------------------------------- */
+/* ---- grammar ----------------------------------------------------------------------------------
+ */
 
 static int parse_index(struct parser *p)
 {

@@ -4,9 +4,9 @@
  *
  * A task is one step of one service on one node, or one step of a whole node (service ""). Edges
  * follow the order of steps on a node and the services' dependencies between nodes (depend.h).
- * Stages are for display: stage = longest way from the start, split so that no node has two tasks in
- * one stage. A runner need not wait for a stage, only for a task's `after` and for its node to be
- * free.
+ * Stages are for display: stage = longest way from the start, split so that no node has two tasks
+ * in one stage. A runner need not wait for a stage, only for a task's `after` and for its node to
+ * be free.
  *
  * Pure and deterministic; any thread.
  */
@@ -49,13 +49,15 @@ enum plan_step {
 
 const char *plan_action_name(enum plan_action a); /* "cluster_create", "start_services", ... */
 bool plan_action_parse(const char *name, enum plan_action *ret); /* any letter case */
-/* The cluster's status when a job of this action fails: "incomplete", "inconsistent", "terminated". */
+/* The cluster's status when a job of this action fails: "incomplete", "inconsistent", "terminated".
+ */
 const char *plan_failure_status(enum plan_action a);
 /* The steps of an action in order; *ret_n may be 0. */
 const enum plan_step *plan_steps(enum plan_action a, size_t *ret_n);
 
-const char *plan_step_name(enum plan_step s);   /* "CREATE": a task's taskName */
-const char *plan_step_action(enum plan_step s); /* "create": key of a service's actions, plugin's argument */
+const char *plan_step_name(enum plan_step s); /* "CREATE": a task's taskName */
+const char *plan_step_action(
+	enum plan_step s); /* "create": key of a service's actions, plugin's argument */
 bool plan_step_parse(const char *name, enum plan_step *ret); /* any letter case */
 bool plan_step_is_hardware(enum plan_step s); /* create, confirm, bootstrap, delete: service "" */
 /* What undoes a failed step before it is tried again, and where the retry starts: CONFIRM is undone
@@ -72,11 +74,11 @@ struct plan_input {
 	enum plan_action action;
 	const struct plan_node *nodes; /* all nodes of the cluster, in any order */
 	size_t n_nodes;
-	const struct json *services;        /* array of the definitions of the services on the nodes */
+	const struct json *services; /* array of the definitions of the services on the nodes */
 	const struct strs *planned_services; /* NULL: all */
 	const struct strs *planned_nodes;    /* ids; NULL: all */
-	/* Leave "every node having service s has done step x" as a group instead of an edge from each
-	 * of these tasks: the size of the plan is then linear. */
+	/* Leave "every node having service s has done step x" as a group instead of an edge from
+	 * each of these tasks: the size of the plan is then linear. */
 	bool groups;
 };
 

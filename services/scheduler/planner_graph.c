@@ -16,7 +16,8 @@ static const struct {
 	{ STEP_STOP, STEP_STOP, DEPEND_STOP },
 };
 
-/* ---- nodes and services ----------------------------------------------------------------------- */
+/* ---- nodes and services -----------------------------------------------------------------------
+ */
 
 static int index_of(const struct map *index, const char *name)
 {
@@ -120,7 +121,8 @@ static void rank_nodes(struct graph *g)
 	loom_free(order);
 }
 
-/* ---- what is planned -------------------------------------------------------------------------- */
+/* ---- what is planned --------------------------------------------------------------------------
+ */
 
 /* A service that starts needs those that it depends on; stopping one stops those that need it. */
 static void expand(struct graph *g, bool *asked)
@@ -153,13 +155,15 @@ static void choose(struct graph *g, const struct map *index)
 			asked[s] = true;
 	}
 	for (size_t i = 0; i < in->n_nodes; i++) {
-		g->planned_node[i] = !in->planned_nodes || strs_has(in->planned_nodes, in->nodes[i].id);
+		g->planned_node[i] =
+			!in->planned_nodes || strs_has(in->planned_nodes, in->nodes[i].id);
 	}
 	expand(g, asked);
 	loom_free(asked);
 }
 
-/* ---- tasks ------------------------------------------------------------------------------------ */
+/* ---- tasks ------------------------------------------------------------------------------------
+ */
 
 static int *slot_of(struct graph *g, int node, int service, enum plan_step step)
 {
@@ -211,7 +215,8 @@ static int task_at(struct graph *g, int node, int service, enum plan_step step)
 	return *slot;
 }
 
-/* ---- dependencies between services ------------------------------------------------------------ */
+/* ---- dependencies between services ------------------------------------------------------------
+ */
 
 /* The group of all nodes' (step, service); its tasks come to be if they are not there. */
 static int group_at(struct graph *g, int service, enum plan_step step)
@@ -263,7 +268,8 @@ static int waits_at(struct graph *g, int service, enum plan_step step)
 	return *of;
 }
 
-/* ---- walking ---------------------------------------------------------------------------------- */
+/* ---- walking ----------------------------------------------------------------------------------
+ */
 
 /* The steps of one service on one node (NOTHING: of the node alone), one after the other. */
 static void walk(struct graph *g, int node, int service)
@@ -308,7 +314,8 @@ static void walk_all(struct graph *g)
 	}
 }
 
-/* ---- checks ----------------------------------------------------------------------------------- */
+/* ---- checks -----------------------------------------------------------------------------------
+ */
 
 static int check_defined(const struct graph *g, const struct map *docs, struct loom_err *err)
 {
@@ -349,7 +356,8 @@ static int check_circles(struct graph *g, struct loom_err *err)
 	return r;
 }
 
-/* ---- all of it -------------------------------------------------------------------------------- */
+/* ---- all of it --------------------------------------------------------------------------------
+ */
 
 static void make_tables(struct graph *g)
 {

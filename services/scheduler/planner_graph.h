@@ -36,14 +36,14 @@ struct graph_group {
 
 struct graph {
 	const struct plan_input *in;
-	struct strs names;   /* all services on the nodes, sorted; a service is an index here */
-	int **on_node;       /* services of each node, sorted, ended by NOTHING */
-	int **nodes_with;    /* nodes of each service, ended by NOTHING */
-	int *rank;           /* nodes in order of nodenum: rank[node] */
+	struct strs names; /* all services on the nodes, sorted; a service is an index here */
+	int **on_node;     /* services of each node, sorted, ended by NOTHING */
+	int **nodes_with;  /* nodes of each service, ended by NOTHING */
+	int *rank;         /* nodes in order of nodenum: rank[node] */
 	struct depend *depend;
-	bool *planned;       /* services */
+	bool *planned; /* services */
 	bool *planned_node;
-	int *slots;          /* task by (node, service, step), see slot_of() */
+	int *slots; /* task by (node, service, step), see slot_of() */
 	size_t *slot_base;
 	struct graph_task *tasks;
 	size_t n, cap;

@@ -5,7 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- levels ----------------------------------------------------------------------------------- */
+/* ---- levels -----------------------------------------------------------------------------------
+ */
 
 /* Lists of tasks, one per key. */
 struct lists {
@@ -53,10 +54,10 @@ static int key_waits(const struct graph_task *t)
 
 struct levels {
 	const struct graph *g;
-	int *level;      /* of each task, from 0 */
-	int *open;       /* what each task still waits for */
-	size_t *left;    /* tasks of each group that are not done */
-	int *next;       /* tasks that wait for nothing more */
+	int *level;   /* of each task, from 0 */
+	int *open;    /* what each task still waits for */
+	size_t *left; /* tasks of each group that are not done */
+	int *next;    /* tasks that wait for nothing more */
 	size_t n_next;
 	struct lists after, waiting; /* tasks behind a task; tasks that share a wait */
 	struct lists waits_on;       /* waits (not tasks) that contain a group */
@@ -147,7 +148,8 @@ static int *find_levels(const struct graph *g)
 	return l.level;
 }
 
-/* ---- stages ----------------------------------------------------------------------------------- */
+/* ---- stages -----------------------------------------------------------------------------------
+ */
 
 struct placed {
 	int task, level, rank, order, service, stage;
@@ -224,7 +226,8 @@ static struct placed *place_tasks(const struct graph *g, int *ret_stages)
 	return all;
 }
 
-/* ---- the plan --------------------------------------------------------------------------------- */
+/* ---- the plan ---------------------------------------------------------------------------------
+ */
 
 static int compare_ints(const void *a, const void *b)
 {

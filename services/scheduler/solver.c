@@ -51,7 +51,8 @@ static const char *dns_suffix(const struct solve_input *in)
 {
 	const char *asked = json_get_str(in->request, "dnsSuffix");
 
-	return asked && *asked ? asked : json_get_str(json_get(in->template, "defaults"), "dnsSuffix");
+	return asked && *asked ? asked
+	                       : json_get_str(json_get(in->template, "defaults"), "dnsSuffix");
 }
 
 /* What all nodes of a group share. */
@@ -67,8 +68,8 @@ static void fill_node(const struct solve_facts *f, const struct group_facts *g, 
 	const struct solve_input *in = f->in;
 
 	n->nodenum = nodenum;
-	n->hostname = hostname_make(in->cluster_name ? in->cluster_name : "", in->cluster_id, nodenum,
-	                            dns_suffix(in));
+	n->hostname = hostname_make(in->cluster_name ? in->cluster_name : "", in->cluster_id,
+	                            nodenum, dns_suffix(in));
 	n->hardwaretype = loom_strdup(g->group->hardwaretype);
 	n->imagetype = loom_strdup(g->group->imagetype);
 	n->flavor = loom_strdup(g->flavor);
@@ -86,7 +87,7 @@ static void fill_nodes(const struct solve_facts *f, struct layout *l)
 	for (size_t i = 0; i < l->n_groups; i++) {
 		const struct layout_group *group = &l->groups[i];
 		const struct json *hardware =
-		        facts_type_entry(f, in->hardwaretypes, group->hardwaretype);
+			facts_type_entry(f, in->hardwaretypes, group->hardwaretype);
 		const struct json *image = facts_type_entry(f, in->imagetypes, group->imagetype);
 		struct group_facts g = {
 			.group = group,
@@ -122,10 +123,11 @@ static int solve_facts(struct solve_facts *f, struct layout **ret, struct loom_e
 	if (r)
 		return r;
 	if (!model_find_largest(&f->model)) {
-		return err_set(err, 422,
-		               "the cantcoexist sets of template %s allow too many different kinds of "
-		               "nodes to choose from (more than %d)",
-		               f->template, MODEL_SETS_MAX);
+		return err_set(
+			err, 422,
+			"the cantcoexist sets of template %s allow too many different kinds of "
+			"nodes to choose from (more than %d)",
+			f->template, MODEL_SETS_MAX);
 	}
 	r = search_counts(&f->model, &found, err);
 	if (r)

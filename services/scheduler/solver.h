@@ -21,9 +21,9 @@
 
 /* All documents are borrowed, and only read. */
 struct solve_input {
-	const struct json *request;       /* services, hardwaretype, imagetype, numMachines, dnsSuffix */
-	const struct json *template;      /* cluster template */
-	const struct json *provider;      /* provider; its name selects flavors and images */
+	const struct json *request;  /* services, hardwaretype, imagetype, numMachines, dnsSuffix */
+	const struct json *template; /* cluster template */
+	const struct json *provider; /* provider; its name selects flavors and images */
 	const struct json *hardwaretypes; /* arrays: the tenant's latest documents */
 	const struct json *imagetypes;
 	const struct json *services;

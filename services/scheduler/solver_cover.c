@@ -80,7 +80,8 @@ bool cover_surely_not(const struct cover *c, const int64_t *demand, uint64_t spa
 	return false;
 }
 
-/* ---- packing ---------------------------------------------------------------------------------- */
+/* ---- packing ----------------------------------------------------------------------------------
+ */
 
 static int compare_down(const void *a, const void *b)
 {
@@ -131,7 +132,8 @@ static void pack(struct question *q, struct cover *c, const int64_t *demand, int
 	thin_out(q);
 }
 
-/* ---- bounds ----------------------------------------------------------------------------------- */
+/* ---- bounds -----------------------------------------------------------------------------------
+ */
 
 static int64_t value_of(uint64_t set, const int64_t *value, int p)
 {
@@ -234,7 +236,8 @@ static int64_t rounded(struct question *q, const uint64_t *sets, size_t n, const
 	return more == INT64_MAX ? more : used + more;
 }
 
-/* ---- branching -------------------------------------------------------------------------------- */
+/* ---- branching --------------------------------------------------------------------------------
+ */
 
 /* A refusal by the linear bound says more than one by trying: see branch_all(). */
 enum verdict { NO_BY_BOUND, NO_BY_SEARCH, YES, UNKNOWN };

@@ -52,7 +52,8 @@ static void fill(struct lp *lp, const uint64_t *sets, size_t n, const int64_t *d
 	lp->cell[n * w + p] = 0;
 }
 
-/* Column to enter: the steepest, or the lowest variable when guarding against cycles; -1: optimal. */
+/* Column to enter: the steepest, or the lowest variable when guarding against cycles; -1: optimal.
+ */
 static int choose_col(const struct lp *lp, size_t n, size_t p, int careful)
 {
 	const double *obj = lp->cell + n * (p + 1);

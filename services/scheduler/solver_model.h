@@ -2,9 +2,9 @@
 /*
  * solver_model - a layout problem, reduced to what decides it.
  *
- * Services that must be on the same machines are one *atom*: a must-coexist set is all or nothing on
- * a machine, so the sets a machine may hold are unions of the connected components of these sets.
- * A *kind* of machine is a set of atoms (a bit mask) with the best hardware and image for it.
+ * Services that must be on the same machines are one *atom*: a must-coexist set is all or nothing
+ * on a machine, so the sets a machine may hold are unions of the connected components of these
+ * sets. A *kind* of machine is a set of atoms (a bit mask) with the best hardware and image for it.
  * Unconstrained services are on every machine and decide nothing.
  *
  * Any part of a permitted set of atoms is permitted too: taking atoms away breaks no cant-coexist
@@ -24,8 +24,8 @@
 #define MODEL_SETS_MAX 20000 /* largest permitted sets; more are refused */
 
 struct model_atom {
-	struct strs services; /* sorted, owned */
-	int64_t min, max;     /* machines: min >= 1 */
+	struct strs services;        /* sorted, owned */
+	int64_t min, max;            /* machines: min >= 1 */
 	const char *min_by, *max_by; /* the service that asks for it */
 };
 
@@ -60,7 +60,8 @@ void model_fini(struct model *m);
 bool model_permits(const struct model *m, uint64_t set);
 /* Index of the first type that accepts the set, or -1. */
 int model_best(const struct model_types *t, uint64_t set);
-/* Fills m->largest. false when there are more than MODEL_SETS_MAX or finding them takes too long. */
+/* Fills m->largest. false when there are more than MODEL_SETS_MAX or finding them takes too long.
+ */
 LOOM_MUST_CHECK bool model_find_largest(struct model *m);
 
 static inline uint64_t atom_bit(int i)

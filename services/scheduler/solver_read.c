@@ -15,7 +15,8 @@ static const char *text_or(const char *s, const char *other)
 	return s && *s ? s : other;
 }
 
-/* ---- services --------------------------------------------------------------------------------- */
+/* ---- services ---------------------------------------------------------------------------------
+ */
 
 static void read_services(struct solve_facts *f)
 {
@@ -97,10 +98,11 @@ static int check_required(const struct solve_facts *f, struct loom_err *err)
 		service_add_names(doc, "runtime", "requires", &needs);
 		for (size_t k = 0; k < needs.n; k++) {
 			if (!strs_has(&have, needs.v[k])) {
-				strs_addf(&lines,
-				          "%s requires %s, which is not on the cluster or in the list of "
-				          "services to add.",
-				          f->services.v[i], needs.v[k]);
+				strs_addf(
+					&lines,
+					"%s requires %s, which is not on the cluster or in the list of "
+					"services to add.",
+					f->services.v[i], needs.v[k]);
 			}
 		}
 		strs_fini(&needs);
@@ -127,7 +129,8 @@ static int check_conflicts(const struct solve_facts *f, struct loom_err *err)
 	return report(&lines, err);
 }
 
-/* ---- hardware and image types ----------------------------------------------------------------- */
+/* ---- hardware and image types -----------------------------------------------------------------
+ */
 
 const struct json *facts_type_entry(const struct solve_facts *f, const struct json *types,
                                     const char *name)
@@ -161,10 +164,11 @@ static int read_types(const struct solve_facts *f, const struct type_kind *kind,
                       const struct json *types, struct model_types *ret, struct loom_err *err)
 {
 	const struct json *template = f->in->template;
-	const struct json *allowed = json_get(json_get(template, "compatibility"), kind->compatible);
-	const char *wanted = text_or(json_get_str(f->in->request, kind->field),
-	                             text_or(json_get_str(json_get(template, "defaults"), kind->field),
-	                                     NULL));
+	const struct json *allowed =
+		json_get(json_get(template, "compatibility"), kind->compatible);
+	const char *wanted =
+		text_or(json_get_str(f->in->request, kind->field),
+	                text_or(json_get_str(json_get(template, "defaults"), kind->field), NULL));
 
 	ret->v = loom_calloc(json_len(types) + 1, sizeof(*ret->v));
 	for (size_t i = 0; i < json_len(types); i++) {
@@ -172,7 +176,8 @@ static int read_types(const struct solve_facts *f, const struct type_kind *kind,
 		const char *name = json_get_str(t, "name");
 		const struct json *entry = json_get(json_get(t, "providermap"), f->provider);
 
-		if (!name || (wanted && strcmp(name, wanted) != 0) || !json_get_str(entry, kind->key) ||
+		if (!name || (wanted && strcmp(name, wanted) != 0) ||
+		    !json_get_str(entry, kind->key) ||
 		    (json_len(allowed) && !json_arr_has_str(allowed, name)))
 			continue;
 		ret->v[ret->n++].name = name;
@@ -186,7 +191,8 @@ static int read_types(const struct solve_facts *f, const struct type_kind *kind,
 	return 0;
 }
 
-/* ---- constraints ------------------------------------------------------------------------------ */
+/* ---- constraints ------------------------------------------------------------------------------
+ */
 
 static size_t index_of(const struct strs *l, const char *name)
 {
@@ -301,8 +307,10 @@ static int read_atoms(struct solve_facts *f, const bool *constrained, const size
 			continue;
 		}
 		if (atom_of[root] < 0 && m->n == MODEL_ATOMS) {
-			return err_set(err, 400, "more than %d services or groups of services have constraints",
-			               MODEL_ATOMS);
+			return err_set(
+				err, 400,
+				"more than %d services or groups of services have constraints",
+				MODEL_ATOMS);
 		}
 		if (atom_of[root] < 0)
 			atom_of[root] = m->n++;
@@ -344,7 +352,8 @@ static int read_constraints(struct solve_facts *f, struct loom_err *err)
 	return r;
 }
 
-/* ---- all of it -------------------------------------------------------------------------------- */
+/* ---- all of it --------------------------------------------------------------------------------
+ */
 
 static int read_machines(struct solve_facts *f, struct loom_err *err)
 {
@@ -375,7 +384,8 @@ int facts_read(struct solve_facts *f, const struct solve_input *in, struct loom_
 		return r;
 	read_services(f);
 	if (!f->services.n) {
-		return err_set(err, 400, "no services: the request names none and template %s has no default",
+		return err_set(err, 400,
+		               "no services: the request names none and template %s has no default",
 		               f->template);
 	}
 	r = check_compatible(f, err);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* solver_read - from documents to a model, with the checks that come before solving.  Any thread. */
+/* solver_read - from documents to a model, with the checks that come before solving.  Any thread.
+ */
 #ifndef LOOM_SCHEDULER_SOLVER_READ_H
 #define LOOM_SCHEDULER_SOLVER_READ_H
 

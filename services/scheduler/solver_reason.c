@@ -24,7 +24,8 @@ static void add_types(struct buf *b, const struct model_types *t)
 		buf_addf(b, "%s%s", i ? ", " : "", t->v[i].name);
 }
 
-/* ---- single atoms ----------------------------------------------------------------------------- */
+/* ---- single atoms -----------------------------------------------------------------------------
+ */
 
 static int no_type(const struct model_atom *a, const struct model_types *t, const char *what,
                    struct loom_err *err)
@@ -35,7 +36,8 @@ static int no_type(const struct model_atom *a, const struct model_types *t, cons
 	add_list(&who, &a->services);
 	add_types(&have, t);
 	if (a->services.n == 1) {
-		err_set(err, 400, "service %s accepts none of the %s types that are available here: %s",
+		err_set(err, 400,
+		        "service %s accepts none of the %s types that are available here: %s",
 		        buf_str(&who), what, buf_str(&have));
 	} else {
 		err_set(err, 400,
@@ -54,7 +56,8 @@ static int forbidden(const struct model_atom *a, struct loom_err *err)
 
 	add_list(&who, &a->services);
 	if (a->services.n == 1) {
-		err_set(err, 400, "service %s may not be on any node: a cantcoexist set names it alone",
+		err_set(err, 400,
+		        "service %s may not be on any node: a cantcoexist set names it alone",
 		        buf_str(&who));
 	} else {
 		err_set(err, 400,
@@ -75,15 +78,17 @@ static int check_numbers(const struct model *m, const struct model_atom *a, stru
 	}
 	if (a->min > a->max && str_eq(a->min_by, a->max_by)) {
 		return err_set(err, 400,
-		               "service %s needs at least %" PRId64 " nodes but may be on at most %" PRId64,
+		               "service %s needs at least %" PRId64
+		               " nodes but may be on at most %" PRId64,
 		               a->min_by, a->min, a->max);
 	}
 	if (a->min > a->max) {
-		return err_set(err, 400,
-		               "service %s needs at least %" PRId64
-		               " nodes, but service %s, which must be on the same nodes (mustcoexist), may "
-		               "be on at most %" PRId64,
-		               a->min_by, a->min, a->max_by, a->max);
+		return err_set(
+			err, 400,
+			"service %s needs at least %" PRId64
+			" nodes, but service %s, which must be on the same nodes (mustcoexist), may "
+			"be on at most %" PRId64,
+			a->min_by, a->min, a->max_by, a->max);
 	}
 	if (a->min > m->machines) {
 		return err_set(err, 400,
@@ -104,10 +109,11 @@ int reason_check_atoms(const struct model *m, struct loom_err *err)
 		if (r)
 			return r;
 		if (m->cant_empty) {
-			return err_set(err, 400,
-			               "service %s may not be on any node: the template has an empty "
-			               "cantcoexist set, which forbids every set of services",
-			               a->services.v[0]);
+			return err_set(
+				err, 400,
+				"service %s may not be on any node: the template has an empty "
+				"cantcoexist set, which forbids every set of services",
+				a->services.v[0]);
 		}
 		if (model_best(&m->hardware, set) < 0)
 			return no_type(a, &m->hardware, "hardware", err);
@@ -119,14 +125,16 @@ int reason_check_atoms(const struct model *m, struct loom_err *err)
 	return 0;
 }
 
-/* ---- all together ----------------------------------------------------------------------------- */
+/* ---- all together -----------------------------------------------------------------------------
+ */
 
 /* "services web (max 1) and db (max 1)" */
 static void add_atoms(struct buf *b, const struct model *m, uint64_t set, bool maxima)
 {
 	size_t left = (size_t)__builtin_popcountll(set);
 
-	buf_adds(b, left > 1 || m->atoms[__builtin_ctzll(set)].services.n > 1 ? "services " : "service ");
+	buf_adds(b, left > 1 || m->atoms[__builtin_ctzll(set)].services.n > 1 ? "services "
+	                                                                      : "service ");
 	for (; set; set &= set - 1, left--) {
 		const struct model_atom *a = &m->atoms[__builtin_ctzll(set)];
 		LOOM_CLEANUP_STR char *names = strs_join(&a->services, "+");
@@ -153,7 +161,8 @@ int reason_too_many_machines(const struct model *m, struct loom_err *err)
 	return 400;
 }
 
-static enum cover_answer enough(const struct model *m, struct cover *c, uint64_t set, int64_t machines)
+static enum cover_answer enough(const struct model *m, struct cover *c, uint64_t set,
+                                int64_t machines)
 {
 	int64_t need[MODEL_ATOMS];
 
@@ -162,7 +171,8 @@ static enum cover_answer enough(const struct model *m, struct cover *c, uint64_t
 	return cover_within(c, need, machines);
 }
 
-/* Why the atoms of set cannot all share machines: the cant-coexist sets and missing common types. */
+/* Why the atoms of set cannot all share machines: the cant-coexist sets and missing common types.
+ */
 static void add_obstacles(struct buf *b, const struct model *m, uint64_t set)
 {
 	const char *sep = "";
@@ -209,7 +219,8 @@ int reason_too_few_machines(const struct model *m, struct cover *c, struct loom_
 		least++;
 	add_atoms(&who, m, set, false);
 	add_obstacles(&why, m, set);
-	err_set(err, 400, "%s need at least %" PRId64 " nodes together, but %" PRId64
+	err_set(err, 400,
+	        "%s need at least %" PRId64 " nodes together, but %" PRId64
 	        " machines are asked for%s%s",
 	        buf_str(&who), least, m->machines, why.len ? ": " : "", buf_str(&why));
 	buf_fini(&who);

@@ -51,7 +51,8 @@ static int64_t atoms_allowed(const struct search *s)
 	return s->m->everywhere.n ? MODEL_ATOMS : 1 + room_left(s) - s->machines;
 }
 
-/* ---- taking machines of one kind -------------------------------------------------------------- */
+/* ---- taking machines of one kind --------------------------------------------------------------
+ */
 
 static enum cover_answer leaves_solution(struct search *s, uint64_t set, int64_t count)
 {
@@ -131,7 +132,8 @@ static void take(struct search *s, uint64_t set)
 	}
 }
 
-/* ---- walking the kinds in order --------------------------------------------------------------- */
+/* ---- walking the kinds in order ---------------------------------------------------------------
+ */
 
 /* The largest permitted sets that contain what is chosen so far. */
 struct within {
@@ -186,8 +188,7 @@ static bool is_hopeless(struct search *s, int i, uint64_t chosen, int w)
 	const uint64_t high = chosen | choices_from(s, i);
 
 	return fewest == UNREACHABLE || __builtin_popcountll(chosen) + fewest > atoms_allowed(s) ||
-	       !is_best_here(s, high) ||
-	       cover_surely_not(s->cover, s->need, high, s->machines - 1);
+	       !is_best_here(s, high) || cover_surely_not(s->cover, s->need, high, s->machines - 1);
 }
 
 /* The sets of in that contain `must` and can complete chosen to the asked size. */
@@ -251,7 +252,8 @@ static void walk_types(struct search *s)
 	}
 }
 
-/* ---- start ------------------------------------------------------------------------------------ */
+/* ---- start ------------------------------------------------------------------------------------
+ */
 
 static void fill_fewest(struct search *s)
 {
@@ -268,7 +270,8 @@ static void fill_fewest(struct search *s)
 			                         ? UNREACHABLE
 			                         : s->fewest[(i + 1) * w1 + w - s->weight[i]];
 
-			s->fewest[i * w1 + w] = (unsigned char)(with < without ? with + 1 : without);
+			s->fewest[i * w1 + w] =
+				(unsigned char)(with < without ? with + 1 : without);
 		}
 	}
 }
@@ -308,18 +311,20 @@ static int search_all(struct search *s, struct loom_err *err)
 	if (!is_over(s) && s->m->everywhere.n)
 		take(s, 0);
 	if (s->undecided || s->machines) {
-		return err_set(err, 422,
-		               "the constraints are too intertwined to find the preferred layout of %lld "
-		               "machines within the work limit; fewer cantcoexist sets or fewer services "
-		               "with constraints help",
-		               (long long)s->m->machines);
+		return err_set(
+			err, 422,
+			"the constraints are too intertwined to find the preferred layout of %lld "
+			"machines within the work limit; fewer cantcoexist sets or fewer services "
+			"with constraints help",
+			(long long)s->m->machines);
 	}
 	return 0;
 }
 
 int search_counts(const struct model *m, struct search_result *ret, struct loom_err *err)
 {
-	LOOM_CLEANUP(cover_destroy) struct cover *cover = cover_create(m->largest, m->n_largest, m->n);
+	LOOM_CLEANUP(cover_destroy)
+	struct cover *cover = cover_create(m->largest, m->n_largest, m->n);
 	struct search s = { .m = m, .cover = cover, .machines = m->machines };
 	int r;
 

@@ -6,15 +6,16 @@
  * image type, of the services one by one. The answer is the first vector in descending
  * lexicographic order over that list which has all machines and keeps every minimum and maximum.
  *
- * It is built greedily: take as many as possible of the first kind that still leave a solution, then
- * of the next kind, and so on. Whether a solution is left is decided exactly and without looking at
- * kinds: because any part of a permitted set is permitted, a rest is solvable if and only if
+ * It is built greedily: take as many as possible of the first kind that still leave a solution,
+ * then of the next kind, and so on. Whether a solution is left is decided exactly and without
+ * looking at kinds: because any part of a permitted set is permitted, a rest is solvable if and
+ * only if
  *   - no demand exceeds what the atom's maximum leaves,
  *   - the demands can be covered by the machines left (solver_cover.h), and
  *   - the maxima leave enough for no machine to stay empty, or machines may stay empty.
  * (Surplus atoms can be left out; a machine with two atoms can be split; one more of any atom adds
- * at most one machine.) Earlier kinds need not be excluded when deciding what is left, for using one
- * again would contradict that as many as possible of it were taken.
+ * at most one machine.) Earlier kinds need not be excluded when deciding what is left, for using
+ * one again would contradict that as many as possible of it were taken.
  *
  * Any thread.
  */

@@ -19,7 +19,8 @@
 /* A problem; services are a, b, c ..., hardware types h0, h1 ..., images i0, i1 ... */
 struct problem {
 	int services, machines, hardware, images;
-	unsigned must[MOST_SETS], cant[MOST_SETS]; /* masks; bit 7 is a service not on the cluster */
+	unsigned must[MOST_SETS],
+		cant[MOST_SETS]; /* masks; bit 7 is a service not on the cluster */
 	int n_must, n_cant;
 	bool limited[MOST_SERVICES];
 	int min[MOST_SERVICES], max[MOST_SERVICES];
@@ -71,7 +72,8 @@ static struct problem make_problem(void)
 	return p;
 }
 
-/* ---- the enumeration -------------------------------------------------------------------------- */
+/* ---- the enumeration --------------------------------------------------------------------------
+ */
 
 struct kind {
 	unsigned set;
@@ -110,7 +112,8 @@ static bool fits(const struct problem *p, unsigned set, int hw, int img)
 	for (int s = 0; s < p->services; s++) {
 		if (!(set & (1u << s)))
 			continue;
-		if ((p->hw[s] && !(p->hw[s] & (1u << hw))) || (p->img[s] && !(p->img[s] & (1u << img))))
+		if ((p->hw[s] && !(p->hw[s] & (1u << hw))) ||
+		    (p->img[s] && !(p->img[s] & (1u << img))))
 			return false;
 	}
 	return true;
@@ -249,7 +252,8 @@ static void brute_text(const struct brute *b, struct buf *out)
 	}
 }
 
-/* ---- the solver ------------------------------------------------------------------------------- */
+/* ---- the solver -------------------------------------------------------------------------------
+ */
 
 static void add_set(struct buf *b, unsigned set, const char *prefix)
 {
@@ -321,8 +325,8 @@ static struct json *types_of(const char *prefix, int n, const char *key)
 
 	buf_addc(&b, '[');
 	for (int i = n; i-- > 0;) {
-		buf_addf(&b, "{\"name\":\"%s%d\",\"providermap\":{\"p\":{\"%s\":\"x\"}}}%s", prefix, i, key,
-		         i ? "," : "");
+		buf_addf(&b, "{\"name\":\"%s%d\",\"providermap\":{\"p\":{\"%s\":\"x\"}}}%s", prefix,
+		         i, key, i ? "," : "");
 	}
 	buf_addc(&b, ']');
 	return take_json(&b);

@@ -38,7 +38,7 @@ static void split(const char *text, struct strs *out)
  * A service as "name acts -> needs": acts are letters of I C Z S T (install, configure, initialize,
  * start, stop).
  */
-#define SERVICE(name, acts, deps)                                                                  \
+#define SERVICE(name, acts, deps) \
 	"{'name':'" name "','provisioner':{'actions':{" acts "}},'dependencies':{" deps "}}"
 #define I          "'install':{'type':'shell'}"
 #define C          "'configure':{'type':'shell'}"
@@ -121,8 +121,8 @@ static void show_edges(const struct plan_input *in, const struct plan *p, struct
 
 			if (f->node == t->node && (!*f->service || str_eq(f->service, t->service)))
 				continue;
-			buf_addf(b, "%s%s %s@%d > %s %s@%d", b->len ? "\n" : "", f->name, f->service,
-			         in->nodes[f->node].nodenum, t->name, t->service,
+			buf_addf(b, "%s%s %s@%d > %s %s@%d", b->len ? "\n" : "", f->name,
+			         f->service, in->nodes[f->node].nodenum, t->name, t->service,
 			         in->nodes[t->node].nodenum);
 		}
 	}
@@ -158,19 +158,24 @@ static void check_plan(const struct plan *p)
 	ck_assert_int_eq(p->stages, p->n ? stage + 1 : 0);
 }
 
-/* ---- worked examples -------------------------------------------------------------------------- */
+/* ---- worked examples --------------------------------------------------------------------------
+ */
 
-#define EXAMPLE                                                                                    \
-	"[" SERVICE("s1", C "," S, "") "," SERVICE("s2", I "," C, NEEDS("'s1'")) ","               \
-	        SERVICE("s3", I "," C "," Z "," S, NEEDS("'s1','s2'")) "]"
-#define RESTART                                                                                    \
-	"[" SERVICE("s1", C "," S "," T, "") "," SERVICE("s2", I "," S "," T, NEEDS("'s1'")) ","    \
-	        SERVICE("s3", I "," Z "," S "," T, NEEDS("'s1','s2'")) "]"
-#define HDFS                                                                                       \
-	"[" SERVICE("namenode", I "," C "," Z "," S "," T, "") ","                                 \
-	        SERVICE("datanode", I "," C "," Z "," S "," T, NEEDS("'namenode'")) ","            \
-	        SERVICE("hosts", C, "") "]"
-#define NODES { "s1", "s1 s2 s3" }
+#define EXAMPLE                                                                               \
+	"[" SERVICE("s1", C "," S, "") "," SERVICE("s2", I "," C, NEEDS("'s1'")) "," SERVICE( \
+		"s3", I "," C "," Z "," S, NEEDS("'s1','s2'")) "]"
+#define RESTART                                                                            \
+	"[" SERVICE("s1", C "," S "," T, "") "," SERVICE(                                  \
+		"s2", I "," S "," T, NEEDS("'s1'")) "," SERVICE("s3", I "," Z "," S "," T, \
+	                                                        NEEDS("'s1','s2'")) "]"
+#define HDFS                                                               \
+	"[" SERVICE("namenode", I "," C "," Z "," S "," T,                 \
+	            "") "," SERVICE("datanode", I "," C "," Z "," S "," T, \
+	                            NEEDS("'namenode'")) "," SERVICE("hosts", C, "") "]"
+#define NODES                    \
+	{                        \
+		"s1", "s1 s2 s3" \
+	}
 
 static const struct {
 	const char *name;
@@ -227,8 +232,8 @@ static const struct {
 	  "",
 	  "" },
 	{ "add services starts what the new one needs, on all nodes",
-	  { "[" SERVICE("s1", ALL, "") "," SERVICE("s2", I "," S, INSTALL("'s1'") "," NEEDS("'s1'"))
-	    "]",
+	  { "[" SERVICE("s1", ALL, "") "," SERVICE("s2", I "," S,
+	                                           INSTALL("'s1'") "," NEEDS("'s1'")) "]",
 	    { "s1", "s1 s2", "s1" },
 	    PLAN_ADD_SERVICES,
 	    "s2",
@@ -257,8 +262,8 @@ static const struct {
 	  "BOOTSTRAP@1\nSTOP s2@1\nSTOP s1@1\nCONFIGURE s1@1\nSTART s1@1\nSTART s2@1",
 	  "STOP s2@1 > STOP s1@1\nSTART s1@1 > START s2@1" },
 	{ "all that provide a name, not the one that has it",
-	  { "[" SERVICE("db", S, "") "," SERVICE("my", S, "'provides':['db']") ","
-	    SERVICE("pg", S, "'provides':['db','pg']") "," SERVICE("app", S, USES("'db'")) "]",
+	  { "[" SERVICE("db", S, "") "," SERVICE("my", S, "'provides':['db']") "," SERVICE(
+		    "pg", S, "'provides':['db','pg']") "," SERVICE("app", S, USES("'db'")) "]",
 	    { "db", "my", "pg", "app" },
 	    PLAN_START,
 	    NULL,
@@ -267,8 +272,8 @@ static const struct {
 	  "START db@1, START my@2, START pg@3\nSTART app@4",
 	  "START my@2 > START app@4\nSTART pg@3 > START app@4" },
 	{ "only the nearest",
-	  { "[" SERVICE("a", I, "") "," SERVICE("b", I, INSTALL("'a'")) ","
-	    SERVICE("c", I, INSTALL("'a','b'")) "]",
+	  { "[" SERVICE("a", I, "") "," SERVICE("b", I, INSTALL("'a'")) "," SERVICE(
+		    "c", I, INSTALL("'a','b'")) "]",
 	    { "a", "b", "c" },
 	    PLAN_ADD_SERVICES,
 	    NULL,
@@ -277,8 +282,8 @@ static const struct {
 	  "BOOTSTRAP@1, BOOTSTRAP@2, BOOTSTRAP@3\nINSTALL a@1\nINSTALL b@2\nINSTALL c@3",
 	  "INSTALL a@1 > INSTALL b@2\nINSTALL b@2 > INSTALL c@3" },
 	{ "a circle through services without the action keeps the order",
-	  { "[" SERVICE("a", S, NEEDS("'x'")) "," SERVICE("b", S, "") ","
-	    SERVICE("x", C, NEEDS("'y'")) "," SERVICE("y", C, NEEDS("'x','b'")) "]",
+	  { "[" SERVICE("a", S, NEEDS("'x'")) "," SERVICE("b", S, "") "," SERVICE(
+		    "x", C, NEEDS("'y'")) "," SERVICE("y", C, NEEDS("'x','b'")) "]",
 	    { "a x", "y", "b" },
 	    PLAN_START,
 	    NULL,
@@ -287,8 +292,8 @@ static const struct {
 	  "START b@3\nSTART a@1",
 	  "START b@3 > START a@1" },
 	{ "the first releases' dependson",
-	  { "[{'name':'b','dependson':['a'],'provisioner':{'actions':{" S "}}}," SERVICE("a", S, "")
-	    "]",
+	  { "[{'name':'b','dependson':['a'],'provisioner':{'actions':{" S
+	    "}}}," SERVICE("a", S, "") "]",
 	    { "a", "b" },
 	    PLAN_START,
 	    NULL,
@@ -331,8 +336,8 @@ static const struct {
 	struct setup setup;
 	const char *want;
 } refused[] = {
-	{ { "[" SERVICE("a", S, NEEDS("'b'")) "," SERVICE("b", S, NEEDS("'x'")) ","
-	    SERVICE("x", C, NEEDS("'a'")) "]",
+	{ { "[" SERVICE("a", S, NEEDS("'b'")) "," SERVICE("b", S, NEEDS("'x'")) "," SERVICE(
+		    "x", C, NEEDS("'a'")) "]",
 	    { "a b x" },
 	    PLAN_CREATE,
 	    NULL,
@@ -372,7 +377,8 @@ END_TEST
 START_TEST(harmless_circle)
 {
 	static const enum plan_action harmless[] = { PLAN_DELETE, PLAN_CONFIGURE, PLAN_STOP };
-	const struct setup s = { "[" SERVICE("a", S, NEEDS("'b'")) "," SERVICE("b", S, NEEDS("'a'")) "]",
+	const struct setup s = { "[" SERVICE("a", S, NEEDS("'b'")) "," SERVICE("b", S,
+		                                                               NEEDS("'a'")) "]",
 		                 { "a b" },
 		                 harmless[_i],
 		                 NULL,
@@ -387,7 +393,8 @@ START_TEST(harmless_circle)
 }
 END_TEST
 
-/* ---- the size of plans ------------------------------------------------------------------------ */
+/* ---- the size of plans ------------------------------------------------------------------------
+ */
 
 /* Services s0 .. each start after the one before, all on all nodes. */
 static struct plan *plan_chain(size_t n_nodes, int n_services, bool groups)
@@ -401,7 +408,8 @@ static struct plan *plan_chain(size_t n_nodes, int n_services, bool groups)
 
 	buf_addc(&docs, '[');
 	for (int i = 0; i < n_services; i++) {
-		buf_addf(&docs, "%s{'name':'s%d','provisioner':{'actions':{" ALL "}},'dependencies':{",
+		buf_addf(&docs,
+		         "%s{'name':'s%d','provisioner':{'actions':{" ALL "}},'dependencies':{",
 		         i ? "," : "", i);
 		if (i)
 			buf_addf(&docs, NEEDS("'s%d'"), i - 1);
@@ -489,7 +497,8 @@ START_TEST(all_to_all_edges)
 }
 END_TEST
 
-/* ---- names ------------------------------------------------------------------------------------ */
+/* ---- names ------------------------------------------------------------------------------------
+ */
 
 START_TEST(names)
 {
@@ -503,7 +512,8 @@ START_TEST(names)
 		{ PLAN_DELETE, "cluster_delete", "incomplete", 1 },
 		{ PLAN_ADD_SERVICES, "add_services", "inconsistent", 5 },
 		{ PLAN_CONFIGURE, "cluster_configure", "inconsistent", 2 },
-		{ PLAN_CONFIGURE_WITH_RESTART, "cluster_configure_with_restart", "inconsistent", 4 },
+		{ PLAN_CONFIGURE_WITH_RESTART, "cluster_configure_with_restart", "inconsistent",
+		  4 },
 		{ PLAN_STOP, "stop_services", "inconsistent", 1 },
 		{ PLAN_START, "start_services", "inconsistent", 1 },
 		{ PLAN_RESTART, "restart_services", "inconsistent", 2 },
@@ -531,7 +541,8 @@ START_TEST(names)
 		ck_assert_int_eq(step, s);
 		ck_assert(plan_step_parse(plan_step_action((enum plan_step)s), &step));
 		ck_assert_int_eq(step, s);
-		ck_assert_int_eq(plan_rollback((enum plan_step)s, &undo, &again), s == STEP_CONFIRM);
+		ck_assert_int_eq(plan_rollback((enum plan_step)s, &undo, &again),
+		                 s == STEP_CONFIRM);
 	}
 	ck_assert(undo == STEP_DELETE && again == STEP_CREATE);
 	ck_assert(!plan_step_parse("", &step));

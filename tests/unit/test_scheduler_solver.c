@@ -20,100 +20,99 @@ static struct json *parse(const char *text)
 	return v;
 }
 
-/* ---- a catalog -------------------------------------------------------------------------------- */
+/* ---- a catalog --------------------------------------------------------------------------------
+ */
 
 static const char provider[] = "{'name':'joyent'}";
 
 static const char hardware[] =
-        "[{'name':'small','providermap':{'joyent':{'flavor':'Small 2GB'}}},"
-        "{'name':'medium','providermap':{'joyent':{'flavor':'Medium 4GB'}}},"
-        "{'name':'large-mem','providermap':{'joyent':{'flavor':'Large 32GB'}}},"
-        "{'name':'large-cpu','providermap':{'joyent':{'flavor':'Large 16GB'}}},"
-        "{'name':'huge','providermap':{'joyent':{}}},"
-        "{'name':'alien','providermap':{'other':{'flavor':'x'}}}]";
+	"[{'name':'small','providermap':{'joyent':{'flavor':'Small 2GB'}}},"
+	"{'name':'medium','providermap':{'joyent':{'flavor':'Medium 4GB'}}},"
+	"{'name':'large-mem','providermap':{'joyent':{'flavor':'Large 32GB'}}},"
+	"{'name':'large-cpu','providermap':{'joyent':{'flavor':'Large 16GB'}}},"
+	"{'name':'huge','providermap':{'joyent':{}}},"
+	"{'name':'alien','providermap':{'other':{'flavor':'x'}}}]";
 
 static const char images[] =
-        "[{'name':'ubuntu12','providermap':{'joyent':{'image':'hash-ubuntu','sshuser':'ubuntu'}}},"
-        "{'name':'centos6','providermap':{'joyent':{'image':'hash-centos'}}}]";
+	"[{'name':'ubuntu12','providermap':{'joyent':{'image':'hash-ubuntu','sshuser':'ubuntu'}}},"
+	"{'name':'centos6','providermap':{'joyent':{'image':'hash-centos'}}}]";
 
 #define SERVICE(name, deps) "{'name':'" name "','dependencies':{" deps "}}"
 #define RUNTIME(list)       "'runtime':{'requires':[" list "]}"
 
 static const char services[] =
-        "[" SERVICE("namenode", "'provides':[]") "," SERVICE("datanode", RUNTIME("'namenode'")) ","
-        SERVICE("resourcemanager", RUNTIME("'datanode'")) ","
-        SERVICE("nodemanager", RUNTIME("'resourcemanager'")) ","
-        SERVICE("hbasemaster", RUNTIME("'datanode'")) ","
-        SERVICE("regionserver", RUNTIME("'hbasemaster'")) "," SERVICE("zookeeper", "") ","
-        SERVICE("reactor", RUNTIME("'zookeeper','regionserver','nodemanager'")) ","
-        SERVICE("mysql", "") "," SERVICE("httpd", "") "," SERVICE("hosts", "") ","
-        SERVICE("firewall", "") "," SERVICE("myapp-1", "'provides':['myapp'],'conflicts':['myapp-2']")
-        "," SERVICE("myapp-2", "'provides':['myapp'],'conflicts':['myapp-1']") ","
-        SERVICE("needs-myapp", "'install':{'requires':['myapp']}") ","
-        SERVICE("uses-mysql", "'install':{'uses':['mysql']},'runtime':{'uses':['httpd']}") ","
-        "{'name':'old','dependson':['zookeeper']},"
-        "{'name':'web','provisioner':{'actions':{'install':{'type':'shell'},'start':{'type':'chef'},"
-        "'stop':{'type':'chef'}}}},{'name':'db'},{'name':'a'},{'name':'b'},{'name':'c'},{'name':'d'},"
-        "{'name':'s1'},{'name':'s2'},{'name':'s3'}]";
+	"[" SERVICE("namenode", "'provides':[]") "," SERVICE("datanode", RUNTIME("'namenode'")) "," SERVICE(
+		"resourcemanager", RUNTIME("'datanode'")) "," SERVICE("nodemanager",
+                                                                      RUNTIME("'resourcemanager'")) "," SERVICE("hbasemaster", RUNTIME("'datanode'")) "," SERVICE("regionserver", RUNTIME("'hbasemaster'")) "," SERVICE("zookeeper", "") "," SERVICE("reactor", RUNTIME("'zookeeper','regionserver','nodemanager'")) "," SERVICE("mysql", "") "," SERVICE("httpd", "") "," SERVICE("hosts", "") "," SERVICE("firewall",
+                                                                                                                                                                                                                                                                                                                                                                                                            "") "," SERVICE("myapp-1",
+                                                                                                                                                                                                                                                                                                                                                                                                                            "'provides':['myapp'],'conflicts':['myapp-2']") "," SERVICE("myapp-2",
+                                                                                                                                                                                                                                                                                                                                                                                                                                                                                        "'provides':['myapp'],'conflicts':['myapp-1']") "," SERVICE("needs-myapp", "'install':{'requires':['myapp']}") "," SERVICE("uses-mysql",
+                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                   "'install':{'uses':['mysql']},'runtime':{'uses':['httpd']}") ","
+																																																																																		"{'name':'old','dependson':['zookeeper']},"
+																																																																																		"{'name':'web','provisioner':{'actions':{'install':{'type':'shell'},'start':{'type':'chef'},"
+																																																																																		"'stop':{'type':'chef'}}}},{'name':'db'},{'name':'a'},{'name':'b'},{'name':'c'},{'name':'d'},"
+																																																																																		"{'name':'s1'},{'name':'s2'},{'name':'s3'}]";
 
-/* ---- templates -------------------------------------------------------------------------------- */
+/* ---- templates --------------------------------------------------------------------------------
+ */
 
 static const char reactor_m[] =
-        "{'name':'reactor-m','defaults':{'services':['namenode','datanode','resourcemanager',"
-        "'nodemanager','hbasemaster','regionserver','zookeeper','reactor']},"
-        "'compatibility':{'services':['namenode','datanode','resourcemanager','nodemanager',"
-        "'hbasemaster','regionserver','zookeeper','reactor','hosts','old','needs-myapp','myapp-1',"
-        "'myapp-2','uses-mysql']},"
-        "'constraints':{'layout':{'mustcoexist':[['datanode','nodemanager','regionserver'],"
-        "['namenode','resourcemanager','hbasemaster']],"
-        "'cantcoexist':[['datanode','namenode'],['datanode','zookeeper'],['namenode','zookeeper'],"
-        "['datanode','reactor'],['namenode','reactor']]},"
-        "'services':{"
-        "'namenode':{'hardwaretypes':['large-mem'],'imagetypes':['centos6','ubuntu12'],"
-        "'quantities':{'min':1,'max':1}},"
-        "'datanode':{'hardwaretypes':['medium','large-cpu'],'imagetypes':['centos6','ubuntu12'],"
-        "'quantities':{'min':1,'max':50}},"
-        "'zookeeper':{'hardwaretypes':['small','medium'],'imagetypes':['centos6'],"
-        "'quantities':{'min':1,'max':5}},"
-        "'reactor':{'hardwaretypes':['medium','large'],'quantities':{'min':1,'max':5}}}}}";
+	"{'name':'reactor-m','defaults':{'services':['namenode','datanode','resourcemanager',"
+	"'nodemanager','hbasemaster','regionserver','zookeeper','reactor']},"
+	"'compatibility':{'services':['namenode','datanode','resourcemanager','nodemanager',"
+	"'hbasemaster','regionserver','zookeeper','reactor','hosts','old','needs-myapp','myapp-1',"
+	"'myapp-2','uses-mysql']},"
+	"'constraints':{'layout':{'mustcoexist':[['datanode','nodemanager','regionserver'],"
+	"['namenode','resourcemanager','hbasemaster']],"
+	"'cantcoexist':[['datanode','namenode'],['datanode','zookeeper'],['namenode','zookeeper'],"
+	"['datanode','reactor'],['namenode','reactor']]},"
+	"'services':{"
+	"'namenode':{'hardwaretypes':['large-mem'],'imagetypes':['centos6','ubuntu12'],"
+	"'quantities':{'min':1,'max':1}},"
+	"'datanode':{'hardwaretypes':['medium','large-cpu'],'imagetypes':['centos6','ubuntu12'],"
+	"'quantities':{'min':1,'max':50}},"
+	"'zookeeper':{'hardwaretypes':['small','medium'],'imagetypes':['centos6'],"
+	"'quantities':{'min':1,'max':5}},"
+	"'reactor':{'hardwaretypes':['medium','large'],'quantities':{'min':1,'max':5}}}}}";
 
 static const char simple[] =
-        "{'name':'simple','defaults':{'services':['namenode','datanode'],'hardwaretype':'medium',"
-        "'imagetype':'ubuntu12'},'compatibility':{'hardwaretypes':['small','medium','large-mem'],"
-        "'imagetypes':['centos6','ubuntu12']}}";
+	"{'name':'simple','defaults':{'services':['namenode','datanode'],'hardwaretype':'medium',"
+	"'imagetype':'ubuntu12'},'compatibility':{'hardwaretypes':['small','medium','large-mem'],"
+	"'imagetypes':['centos6','ubuntu12']}}";
 
 static const char hadoop[] =
-        "{'name':'hadoop','compatibility':{'hardwaretypes':['medium'],'imagetypes':['ubuntu12']},"
-        "'constraints':{'services':{'namenode':{'quantities':{'min':1,'max':1}},"
-        "'resourcemanager':{'quantities':{'min':1,'max':1}},"
-        "'zookeeper':{'quantities':{'min':1,'max':1}},'hbasemaster':{'quantities':{'max':1}},"
-        "'reactor':{'quantities':{'max':1}}},"
-        "'layout':{'mustcoexist':[['datanode','nodemanager','regionserver']],"
-        "'cantcoexist':[['namenode','secondarynamenode'],['resourcemanager','nodemanager'],"
-        "['namenode','datanode'],['datanode','mysql-server'],['datanode','reactor'],"
-        "['hbasemaster','regionserver']]}}}";
+	"{'name':'hadoop','compatibility':{'hardwaretypes':['medium'],'imagetypes':['ubuntu12']},"
+	"'constraints':{'services':{'namenode':{'quantities':{'min':1,'max':1}},"
+	"'resourcemanager':{'quantities':{'min':1,'max':1}},"
+	"'zookeeper':{'quantities':{'min':1,'max':1}},'hbasemaster':{'quantities':{'max':1}},"
+	"'reactor':{'quantities':{'max':1}}},"
+	"'layout':{'mustcoexist':[['datanode','nodemanager','regionserver']],"
+	"'cantcoexist':[['namenode','secondarynamenode'],['resourcemanager','nodemanager'],"
+	"['namenode','datanode'],['datanode','mysql-server'],['datanode','reactor'],"
+	"['hbasemaster','regionserver']]}}}";
 
 /* Two hundred machines, as the last of the original's own examples; its names, shortened. */
 static const char reactor2[] =
-        "{'name':'reactor2','compatibility':{'hardwaretypes':['small','medium','large-mem']},"
-        "'constraints':{'services':{'namenode':{'quantities':{'min':1,'max':1}},"
-        "'resourcemanager':{'quantities':{'min':1,'max':1}},"
-        "'zookeeper':{'quantities':{'min':1,'max':1}},"
-        "'hbasemaster':{'quantities':{'min':0,'max':1}},'reactor':{'quantities':{'max':1}}},"
-        "'layout':{'mustcoexist':[['datanode','nodemanager','regionserver']],"
-        "'cantcoexist':[['namenode','secondarynamenode'],['resourcemanager','nodemanager'],"
-        "['namenode','datanode'],['datanode','mysql'],['hbasemaster','regionserver']]}}}";
+	"{'name':'reactor2','compatibility':{'hardwaretypes':['small','medium','large-mem']},"
+	"'constraints':{'services':{'namenode':{'quantities':{'min':1,'max':1}},"
+	"'resourcemanager':{'quantities':{'min':1,'max':1}},"
+	"'zookeeper':{'quantities':{'min':1,'max':1}},"
+	"'hbasemaster':{'quantities':{'min':0,'max':1}},'reactor':{'quantities':{'max':1}}},"
+	"'layout':{'mustcoexist':[['datanode','nodemanager','regionserver']],"
+	"'cantcoexist':[['namenode','secondarynamenode'],['resourcemanager','nodemanager'],"
+	"['namenode','datanode'],['datanode','mysql'],['hbasemaster','regionserver']]}}}";
 
 static const char doc_example[] =
-        "{'name':'doc','constraints':{'layout':{'mustcoexist':[['s1','s3']],"
-        "'cantcoexist':[['s1','s2'],['s2','s3']]},"
-        "'services':{'s1':{'hardwaretypes':['large-cpu'],'quantities':{'max':1}},"
-        "'s2':{'imagetypes':['centos6'],'quantities':{'min':1}}}}}";
+	"{'name':'doc','constraints':{'layout':{'mustcoexist':[['s1','s3']],"
+	"'cantcoexist':[['s1','s2'],['s2','s3']]},"
+	"'services':{'s1':{'hardwaretypes':['large-cpu'],'quantities':{'max':1}},"
+	"'s2':{'imagetypes':['centos6'],'quantities':{'min':1}}}}}";
 
 #define TEMPLATE(constraints) "{'name':'T','constraints':{" constraints "}}"
 #define AT_MOST(s, n)         "'" s "':{'quantities':{'max':" #n "}}"
 
-/* ---- solving ---------------------------------------------------------------------------------- */
+/* ---- solving ----------------------------------------------------------------------------------
+ */
 
 static int run(const char *template, const char *request, struct layout **ret, struct loom_err *err)
 {
@@ -190,7 +189,8 @@ static const struct {
 	  "myapp-1 conflicts with myapp-2.\nmyapp-2 conflicts with myapp-1." },
 	{ reactor_m, "{'numMachines':2,'services':['needs-myapp','myapp-2']}",
 	  "2 large-cpu centos6 myapp-2,needs-myapp" },
-	{ reactor_m, "{'numMachines':2,'services':['uses-mysql']}", "2 large-cpu centos6 uses-mysql" },
+	{ reactor_m, "{'numMachines':2,'services':['uses-mysql']}",
+	  "2 large-cpu centos6 uses-mysql" },
 	{ reactor_m, "{'numMachines':2,'services':['old']}",
 	  "old requires zookeeper, which is not on the cluster or in the list of services to add." },
 	{ simple, "{'numMachines':5}", "5 medium ubuntu12 datanode,namenode" },
@@ -202,7 +202,8 @@ static const struct {
 	  "5 small centos6 datanode,namenode" },
 	{ simple, "{'numMachines':5,'hardwaretype':'large-cpu'}",
 	  "no hardware types are available to use with template simple and provider joyent" },
-	{ simple, "{'numMachines':5,'services':['fakeservice']}", "service fakeservice does not exist" },
+	{ simple, "{'numMachines':5,'services':['fakeservice']}",
+	  "service fakeservice does not exist" },
 	{ hadoop,
 	  "{'numMachines':3,'services':['firewall','hosts','namenode','datanode','nodemanager',"
 	  "'resourcemanager']}",
@@ -218,7 +219,8 @@ static const struct {
 	  "1 large-cpu centos6 s1,s3; 4 large-cpu centos6 s2" },
 	/* where the original gives up too early */
 	{ TEMPLATE("'services':{" AT_MOST("a", 1) "," AT_MOST("b", 1) "}"),
-	  "{'numMachines':2,'services':['a','b']}", "1 large-cpu centos6 a; 1 large-cpu centos6 b" },
+	  "{'numMachines':2,'services':['a','b']}",
+	  "1 large-cpu centos6 a; 1 large-cpu centos6 b" },
 	{ reactor_m, "{'numMachines':57}",
 	  "50 large-cpu centos6 datanode,nodemanager,regionserver; "
 	  "1 large-mem centos6 hbasemaster,namenode,resourcemanager; 4 medium centos6 reactor,zookeeper; "
@@ -228,16 +230,19 @@ static const struct {
 	  "1 large-mem centos6 hbasemaster,namenode,resourcemanager; 5 medium centos6 reactor; "
 	  "5 medium centos6 zookeeper" },
 	/* where it leaves a service out */
-	{ TEMPLATE("'layout':{'cantcoexist':[['a','b']]}"), "{'numMachines':3,'services':['a','b']}",
+	{ TEMPLATE("'layout':{'cantcoexist':[['a','b']]}"),
+	  "{'numMachines':3,'services':['a','b']}",
 	  "2 large-cpu centos6 a; 1 large-cpu centos6 b" },
 	{ TEMPLATE("'services':{'a':{'quantities':{'min':0}},'b':{'quantities':{'min':2}}},"
 	           "'layout':{'cantcoexist':[['a','b']]}"),
-	  "{'numMachines':4,'services':['a','b']}", "2 large-cpu centos6 a; 2 large-cpu centos6 b" },
+	  "{'numMachines':4,'services':['a','b']}",
+	  "2 large-cpu centos6 a; 2 large-cpu centos6 b" },
 	/* a machine may have only the services without constraints */
-	{ TEMPLATE("'services':{" AT_MOST("a", 1) "}"), "{'numMachines':3,'services':['a','hosts']}",
+	{ TEMPLATE("'services':{" AT_MOST("a", 1) "}"),
+	  "{'numMachines':3,'services':['a','hosts']}",
 	  "1 large-cpu centos6 a,hosts; 2 large-cpu centos6 hosts" },
 	{ TEMPLATE("'services':{" AT_MOST("web", 2) ",'db':{'quantities':{'min':1,'max':1}}},"
-	           "'layout':{'cantcoexist':[['web','db']]}"),
+	                                            "'layout':{'cantcoexist':[['web','db']]}"),
 	  "{'numMachines':3,'services':['web','db']}",
 	  "1 large-cpu centos6 db; 2 large-cpu centos6 web" },
 	/* reasons */
@@ -258,13 +263,14 @@ static const struct {
 	  "3 machines are asked for, but services db (max 1) and web (max 1) can fill at most 2 nodes" },
 	{ TEMPLATE("'services':{" AT_MOST("web", 1) "}"), "{'numMachines':3,'services':['web']}",
 	  "3 machines are asked for, but service web (max 1) can fill at most 1 nodes" },
-	{ TEMPLATE("'services':{" AT_MOST("web", 0) "}"), "{'numMachines':3,'services':['web','db']}",
+	{ TEMPLATE("'services':{" AT_MOST("web", 0) "}"),
+	  "{'numMachines':3,'services':['web','db']}",
 	  "service web is asked for but limited to at most 0 nodes" },
 	{ TEMPLATE("'services':{'web':{'quantities':{'min':3,'max':2}}}"),
 	  "{'numMachines':3,'services':['web','db']}",
 	  "service web needs at least 3 nodes but may be on at most 2" },
-	{ TEMPLATE("'services':{'web':{'quantities':{'min':3}}," AT_MOST("db", 2)
-	           "},'layout':{'mustcoexist':[['web','db']]}"),
+	{ TEMPLATE("'services':{'web':{'quantities':{'min':3}}," AT_MOST(
+		  "db", 2) "},'layout':{'mustcoexist':[['web','db']]}"),
 	  "{'numMachines':3,'services':['web','db']}",
 	  "service web needs at least 3 nodes, but service db, which must be on the same nodes "
 	  "(mustcoexist), may be on at most 2" },
@@ -297,11 +303,13 @@ static const struct {
 	  "for: a and b may not share a node (cantcoexist)" },
 	{ TEMPLATE(""), "{'numMachines':3}",
 	  "no services: the request names none and template T has no default" },
-	{ TEMPLATE(""), "{'numMachines':0,'services':['a']}", "cluster size must be greater than 0" },
+	{ TEMPLATE(""), "{'numMachines':0,'services':['a']}",
+	  "cluster size must be greater than 0" },
 	/* odd input */
 	{ "{'name':'T','defaults':{'services':[{'name':'b','config':{}},'a','a']}}",
 	  "{'numMachines':1,'services':[]}", "1 large-cpu centos6 a,b" },
-	{ TEMPLATE("'layout':{'mustcoexist':[['a','stranger'],[]],'cantcoexist':[['a','stranger']]}"),
+	{ TEMPLATE(
+		  "'layout':{'mustcoexist':[['a','stranger'],[]],'cantcoexist':[['a','stranger']]}"),
 	  "{'numMachines':1,'services':['a','b']}", "1 large-cpu centos6 a,b" },
 };
 
@@ -352,7 +360,8 @@ START_TEST(nodes_are_complete)
 }
 END_TEST
 
-/* ---- many services ---------------------------------------------------------------------------- */
+/* ---- many services ----------------------------------------------------------------------------
+ */
 
 static uint64_t random_state;
 
@@ -369,7 +378,8 @@ static void add_template(struct buf *b, int n, int sets, int of, int most)
 	for (int i = 0; i < sets; i++) {
 		buf_addf(b, "%s[", i ? "," : "");
 		for (int k = 0; k < of; k++)
-			buf_addf(b, "%s'x%d'", k ? "," : "", (i * 7 + k * (1 + pick(3)) + pick(2)) % n);
+			buf_addf(b, "%s'x%d'", k ? "," : "",
+			         (i * 7 + k * (1 + pick(3)) + pick(2)) % n);
 		buf_adds(b, "]");
 	}
 	buf_adds(b, "]},'services':{");
@@ -496,7 +506,8 @@ START_TEST(thirty_services_apart)
 }
 END_TEST
 
-/* ---- host names ------------------------------------------------------------------------------- */
+/* ---- host names -------------------------------------------------------------------------------
+ */
 
 static const struct {
 	const char *cluster;
@@ -510,14 +521,14 @@ static const struct {
 	{ "web", 42, 1000, ".example.com", "web42-1000.example.com" },
 	{ "2024", 7, 1000, NULL, "7-1000.local" },
 	{ "1-two", 7, 1000, NULL, "two7-1000.local" },
-	{ "aaaaaaaaaabbbbbbbbbbccccccccccddddddddddeeeeeeeeeeffffffffffgggggggggg", 12345678, 1000, NULL,
-	  "aaaaaaaaaabbbbbbbbbbccccccccccddddddddddeeeeeeeeee12345678-1000.local" },
+	{ "aaaaaaaaaabbbbbbbbbbccccccccccddddddddddeeeeeeeeeeffffffffffgggggggggg", 12345678, 1000,
+	  NULL, "aaaaaaaaaabbbbbbbbbbccccccccccddddddddddeeeeeeeeee12345678-1000.local" },
 };
 
 START_TEST(host_names)
 {
-	LOOM_CLEANUP_STR char *got = hostname_make(hosts[_i].cluster, hosts[_i].id, hosts[_i].nodenum,
-	                                           hosts[_i].suffix);
+	LOOM_CLEANUP_STR char *got =
+		hostname_make(hosts[_i].cluster, hosts[_i].id, hosts[_i].nodenum, hosts[_i].suffix);
 
 	ck_assert_str_eq(got, hosts[_i].want);
 	ck_assert_uint_le(strcspn(got, "."), 63);
