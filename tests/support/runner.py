@@ -87,7 +87,11 @@ class Runner:
             print(f"[{time.monotonic() - self.began:5.1f}] {text}", flush=True)
 
     def run(self, argv, seconds, log, env=None, each_line=None):
-        """Run a program in its own session; its exit code, or a text when it was ended."""
+        """Run a program in its own session; its exit code, or a text when it was ended.
+
+        Should this process be killed, its children are interrupted and clean up after themselves.
+        """
+        argv = ["setpriv", "--pdeathsig", "INT", "--", *argv]
         with open(log, "wb") as out:
             child = subprocess.Popen(
                 argv, cwd=ROOT, env={**os.environ, **(env or {})}, stdin=subprocess.DEVNULL,
@@ -158,8 +162,10 @@ class Runner:
             self.show(log, lines)
 
     def show(self, log, lines):
-        """Print the end of a log."""
+        """Print the end of a log; of pytest's, what it says about failures."""
         text = pathlib.Path(log).read_text(encoding="utf-8", errors="replace").splitlines()
+        starts = [at for at, line in enumerate(text) if re.match(r"=+ (ERRORS|FAILURES) =", line)]
+        text = text[starts[0]:] if starts else text
         with self.lock:
             if self.finishing:
                 return
