@@ -8,20 +8,13 @@
 #include "common/base/str.h"
 #include "common/bus/bus_private.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <event2/event.h>
 #include <nanomsg/nn.h>
 #include <nanomsg/pipeline.h>
-#include <netdb.h>
-#include <netinet/in.h>
 #include <pthread.h>
-#include <stdio.h>
-#include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
-enum { BUCKETS = 1024, DRAIN_MAX = 256, BIND_TRIES = 20 };
+enum { BUCKETS = 1024, DRAIN_MAX = 256 };
 
 const struct config_key bus_config_keys[] = {
 	{ "bus_listen", CFG_STR, offsetof(struct bus_config, listen), "tcp://127.0.0.1:0", 0, 0, 0,
@@ -90,7 +83,7 @@ struct bus {
 	struct bus_key key;
 	int inbox;
 	struct event *readable;
-	char address[64];
+	char address[BUS_ADDRESS_MAX];
 	struct bus_peers *peers;
 	struct map *requests, *notices; /* verb to handler */
 	struct pending *pending[BUCKETS];
@@ -171,6 +164,7 @@ static void on_lost(const struct bus_peer *peer, void *arg)
 	}
 }
 
+/* NOLINTNEXTLINE(readability-function-size): the one call with this many things to say */
 uint64_t bus_request(struct bus *b, const char *peer, const char *verb, const struct json *body,
                      int64_t timeout_ms, bus_reply_cb cb, void *arg)
 {
@@ -348,7 +342,7 @@ static int known_error(int error)
 
 static void dispatch(struct bus *b, const void *data, size_t len)
 {
-	struct bus_message m;
+	struct bus_message m = { 0 };
 	enum bus_metric refused = bus_open(&b->key, data, len, clock_wall_ms(), &m);
 	const struct handler *h;
 	struct pending **at;
@@ -397,64 +391,6 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 
 /* ---- making and ending ----------------------------------------------------------------------- */
 
-/* tcp://HOST:PORT to an IPv4 address. */
-static int parse_listen(const char *listen, struct sockaddr_in *ret, struct loom_err *err)
-{
-	const struct addrinfo hints = { .ai_family = AF_INET, .ai_socktype = SOCK_STREAM };
-	const char *colon = strrchr(listen, ':');
-	struct addrinfo *found;
-	int64_t port;
-
-	if (!str_starts(listen, "tcp://") || colon < listen + 7 || str_to_int(colon + 1, &port) ||
-	    port < 0 || port > 65535)
-		return err_set(err, 500, "bus_listen %s is not tcp://HOST:PORT", listen);
-	LOOM_CLEANUP_STR char *host = loom_strndup(listen + 6, (size_t)(colon - listen - 6));
-	int r = getaddrinfo(host, NULL, &hints, &found);
-	if (r)
-		return err_set(err, 500, "bus_listen %s: %s", listen, gai_strerror(r));
-	memcpy(ret, found->ai_addr, sizeof(*ret));
-	freeaddrinfo(found);
-	ret->sin_port = htons((uint16_t)port);
-	if (ret->sin_addr.s_addr == htonl(INADDR_ANY))
-		return err_set(err, 500, "bus_listen %s: name an address that peers can reach",
-		               listen);
-	return 0;
-}
-
-/* A port that is free right now; 0 when none can be had. */
-static in_port_t free_port(struct sockaddr_in addr)
-{
-	socklen_t len = sizeof(addr);
-	LOOM_CLEANUP_FD int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	addr.sin_port = 0;
-	if (fd < 0 || bind(fd, (struct sockaddr *)&addr, len) ||
-	    getsockname(fd, (struct sockaddr *)&addr, &len))
-		return 0;
-	return addr.sin_port;
-}
-
-static int bind_inbox(struct bus *b, const char *listen, struct loom_err *err)
-{
-	struct sockaddr_in addr;
-	char host[INET_ADDRSTRLEN];
-	int r = parse_listen(listen, &addr, err);
-	bool pick = !r && !addr.sin_port;
-
-	if (r)
-		return r;
-	(void)inet_ntop(AF_INET, &addr.sin_addr, host, sizeof(host));
-	for (int i = 0; i < (pick ? BIND_TRIES : 1); i++) {
-		if (pick)
-			addr.sin_port = free_port(addr);
-		(void)snprintf(b->address, sizeof(b->address), "tcp://%s:%u", host,
-		               (unsigned)ntohs(addr.sin_port));
-		if (nn_bind(b->inbox, b->address) >= 0)
-			return 0;
-	}
-	return err_set(err, 500, "bus_listen %s: %s", listen, nn_strerror(nn_errno()));
-}
-
 static int open_inbox(struct bus *b, const char *listen, struct loom_err *err)
 {
 	int max = BUS_MESSAGE_MAX, fd = -1;
@@ -465,7 +401,7 @@ static int open_inbox(struct bus *b, const char *listen, struct loom_err *err)
 	    nn_setsockopt(b->inbox, NN_SOL_SOCKET, NN_RCVMAXSIZE, &max, sizeof(max)) < 0 ||
 	    nn_getsockopt(b->inbox, NN_SOL_SOCKET, NN_RCVFD, &fd, &n) < 0)
 		return err_set(err, 500, "bus: %s", nn_strerror(nn_errno()));
-	int r = bind_inbox(b, listen, err);
+	int r = bus_bind(b->inbox, listen, b->address, err);
 	if (r)
 		return r;
 	b->readable = event_new(loop_base(b->loop), fd, EV_READ | EV_PERSIST, on_readable, b);

@@ -8,7 +8,7 @@
 
 #include <sodium.h>
 
-#define BUS_BODY_MAX    (16u << 20) /* the plan of some thousand machines */
+#define BUS_BODY_MAX    (16u << 20)            /* the plan of some thousand machines */
 #define BUS_MESSAGE_MAX (BUS_BODY_MAX + 4096u) /* with envelope and seal */
 #define BUS_AGE_MAX_MS  60000
 #define BUS_GRACE_MS    200   /* for a peer that is being connected to */
@@ -58,6 +58,14 @@ LOOM_MUST_CHECK int bus_seal(const struct bus_key *key, const struct bus_message
 /* 0 and m filled (json_free(m->doc)), or which metric counts the refusal. */
 LOOM_MUST_CHECK enum bus_metric bus_open(const struct bus_key *key, const void *data, size_t len,
                                          int64_t now, struct bus_message *m);
+
+/* ---- bus_listen.c -------------------------------------------------------------------------- */
+
+#define BUS_ADDRESS_MAX 64
+
+/* Binds and fills in the address that peers use. 0, or positive with err filled. */
+LOOM_MUST_CHECK int bus_bind(int sock, const char *listen, char address[BUS_ADDRESS_MAX],
+                             struct loom_err *err);
 
 /* ---- bus_peer.c: sending ------------------------------------------------------------------- */
 

@@ -241,12 +241,12 @@ static void op_free(struct coord_op *op)
 	loom_free(op);
 }
 
-static void op_unlink(struct coord_op *op)
+static void op_unlink(struct coord *c, struct coord_op *op)
 {
 	if (op->prev)
 		op->prev->next = op->next;
 	else
-		op->coord->ops = op->next;
+		c->ops = op->next;
 	if (op->next)
 		op->next->prev = op->prev;
 	op->prev = op->next = NULL;
@@ -264,7 +264,7 @@ void coord_zk_close(struct coord *c)
 	while (c->ops) {
 		struct coord_op *op = c->ops;
 
-		op_unlink(op);
+		op_unlink(c, op);
 		op->coord = NULL;
 		if (!op->posted)
 			op_free(op);
@@ -284,7 +284,7 @@ static void take_op(void *arg)
 	struct coord *c = op->coord;
 
 	if (c) {
-		op_unlink(op);
+		op_unlink(c, op);
 		if (rc_is_contact(op->rc))
 			note_contact(c, op->sent);
 		if (op->done)

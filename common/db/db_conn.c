@@ -193,7 +193,7 @@ int db_connect(const struct db_config *cfg, int64_t statement_ms, struct db **re
 	struct db *db = loom_calloc(1, sizeof(*db));
 	unsigned connect_s = seconds(cfg->connect_ms), statement_s = seconds(statement_ms);
 	my_bool off = 0;
-	unsigned no_infile = 0;
+	unsigned no_infile = 0, tcp = MYSQL_PROTOCOL_TCP;
 	const char *socket = str_blank(cfg->socket) ? NULL : cfg->socket;
 
 	*ret = db;
@@ -204,6 +204,8 @@ int db_connect(const struct db_config *cfg, int64_t statement_ms, struct db **re
 	mysql_options(db->mysql, MYSQL_OPT_READ_TIMEOUT, &statement_s);
 	mysql_options(db->mysql, MYSQL_OPT_WRITE_TIMEOUT, &statement_s);
 	mysql_options(db->mysql, MYSQL_OPT_RECONNECT, &off);
+	if (!socket) /* "localhost" would mean some default socket otherwise */
+		mysql_options(db->mysql, MYSQL_OPT_PROTOCOL, &tcp);
 	mysql_options(db->mysql, MYSQL_SET_CHARSET_NAME, "utf8mb4");
 	mysql_options(db->mysql, MYSQL_OPT_LOCAL_INFILE, &no_infile);
 	metric_add(&db_metrics[DB_M_CONNECTIONS], 1);

@@ -422,5 +422,11 @@ bool db_pool_ok(struct db_pool *p)
 	int64_t one = 0;
 	struct job j = { .fn = select_one, .arg = &one };
 
-	return run_job(p, &j, p->cfg.connect_ms) == 0 && one == 1;
+	if (run_job(p, &j, p->cfg.connect_ms) == 0)
+		return one == 1;
+	/* All connections at work for so long is load, not absence. */
+	(void)pthread_mutex_lock(&p->lock);
+	bool busy = !p->away && !p->idle && p->open == p->cfg.connections;
+	(void)pthread_mutex_unlock(&p->lock);
+	return busy;
 }

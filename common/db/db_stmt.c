@@ -165,7 +165,7 @@ static int execute(struct db *db, MYSQL_STMT **ret, const char *sql, const char 
 
 int db_exec(struct db *db, const char *sql, const char *types, ...)
 {
-	MYSQL_STMT *stmt;
+	MYSQL_STMT *stmt = NULL;
 	va_list ap;
 
 	va_start(ap, types);
@@ -259,7 +259,7 @@ static void bind_columns(MYSQL_BIND *bind, struct column *cols, const MYSQL_FIEL
 		if (cols[i].integer) {
 			bind[i].buffer_type = MYSQL_TYPE_LONGLONG;
 			bind[i].buffer = &cols[i].num;
-			bind[i].is_unsigned = cols[i].is_unsigned;
+			bind[i].is_unsigned = cols[i].is_unsigned ? 1 : 0;
 		} else {
 			bind[i].buffer_type = MYSQL_TYPE_STRING;
 			bind[i].buffer = cols[i].text;
@@ -347,7 +347,7 @@ static int select_va(struct db *db, struct db_result **ret, const char *sql, con
                      va_list ap)
 {
 	LOOM_CLEANUP(db_result_free) struct db_result *result = NULL;
-	MYSQL_STMT *stmt;
+	MYSQL_STMT *stmt = NULL;
 	int r = execute(db, &stmt, sql, types, ap);
 
 	if (r)

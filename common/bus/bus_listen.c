@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Where a process listens on the bus: its address, a free port. Start-up, loop thread. */
+#include "common/bus/bus.h"
+
+#include "common/base/str.h"
+#include "common/bus/bus_private.h"
+
+#include <arpa/inet.h>
+#include <nanomsg/nn.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+
+enum { BIND_TRIES = 20 };
+
+/* tcp://HOST:PORT to an IPv4 address. */
+static int parse_listen(const char *listen, struct sockaddr_in *ret, struct loom_err *err)
+{
+	const struct addrinfo hints = { .ai_family = AF_INET, .ai_socktype = SOCK_STREAM };
+	const char *colon = strrchr(listen, ':');
+	struct addrinfo *found;
+	int64_t port;
+
+	if (!str_starts(listen, "tcp://") || colon < listen + 7 || str_to_int(colon + 1, &port) ||
+	    port < 0 || port > 65535)
+		return err_set(err, 500, "bus_listen %s is not tcp://HOST:PORT", listen);
+	LOOM_CLEANUP_STR char *host = loom_strndup(listen + 6, (size_t)(colon - listen - 6));
+	int r = getaddrinfo(host, NULL, &hints, &found);
+	if (r)
+		return err_set(err, 500, "bus_listen %s: %s", listen, gai_strerror(r));
+	memcpy(ret, found->ai_addr, sizeof(*ret));
+	freeaddrinfo(found);
+	ret->sin_port = htons((uint16_t)port);
+	if (ret->sin_addr.s_addr == htonl(INADDR_ANY))
+		return err_set(err, 500, "bus_listen %s: name an address that peers can reach",
+		               listen);
+	return 0;
+}
+
+/* A port that is free right now; 0 when none can be had. */
+static in_port_t free_port(struct sockaddr_in addr)
+{
+	socklen_t len = sizeof(addr);
+	LOOM_CLEANUP_FD int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	addr.sin_port = 0;
+	if (fd < 0 || bind(fd, (struct sockaddr *)&addr, len) ||
+	    getsockname(fd, (struct sockaddr *)&addr, &len))
+		return 0;
+	return addr.sin_port;
+}
+
+int bus_bind(int sock, const char *listen, char address[BUS_ADDRESS_MAX], struct loom_err *err)
+{
+	struct sockaddr_in addr = { 0 };
+	char host[INET_ADDRSTRLEN];
+	int r = parse_listen(listen, &addr, err);
+	bool pick = !r && !addr.sin_port;
+
+	if (r)
+		return r;
+	(void)inet_ntop(AF_INET, &addr.sin_addr, host, sizeof(host));
+	for (int i = 0; i < (pick ? BIND_TRIES : 1); i++) {
+		if (pick)
+			addr.sin_port = free_port(addr);
+		(void)snprintf(address, BUS_ADDRESS_MAX, "tcp://%s:%u", host,
+		               (unsigned)ntohs(addr.sin_port));
+		if (nn_bind(sock, address) >= 0)
+			return 0;
+	}
+	return err_set(err, 500, "bus_listen %s: %s", listen, nn_strerror(nn_errno()));
+}
