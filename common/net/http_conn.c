@@ -185,6 +185,8 @@ static void on_input(struct evbuffer *in, const struct evbuffer_cb_info *info, v
 		return;
 	}
 	c->received += added;
+	if (!http_guard_in_head(&c->guard))
+		c->head_since_ms = clock_mono_ms();
 	if (!feed_guard(c, in, added) && !c->guard.status)
 		http_guard_refuse(&c->guard, 500, "input lost");
 	if (!c->guard.status)
@@ -285,11 +287,25 @@ void conn_kick(struct server_conn *c)
 	event_active(c->kick, 0, 0);
 }
 
+void conns_sweep(void *server)
+{
+	struct http_server *s = server;
+	int64_t oldest = clock_mono_ms() - (int64_t)s->limits.head_s * 1000;
+	for (size_t i = 0; i < s->by_fd_size; i++) {
+		struct server_conn *c = s->by_fd[i];
+		/* While another request is answered, nothing is read: the peer is not to blame. */
+		if (c && c->guard.complete <= c->done && http_guard_in_head(&c->guard) &&
+		    c->head_since_ms < oldest)
+			mark_refused(c, 408, "request head took too long");
+	}
+}
+
 void conn_request_done(struct evhttp_request *ev, void *arg)
 {
 	(void)ev;
 	struct server_conn *c = arg;
 	c->done++;
+	c->head_since_ms = clock_mono_ms();
 	if (c->refused)
 		conn_kick(c);
 }

@@ -54,7 +54,7 @@ static struct curl_slist *make_headers(const struct http_call *call)
 		l = add_line(l, line);
 	}
 	l = add_line(l, "Expect:"); /* never wait for "100 Continue" */
-	if (!type) /* without a body: none, where curl would name one */
+	if (!type)                  /* without a body: none, where curl would name one */
 		l = add_line(l, call->body ? "Content-Type: application/json" : "Content-Type:");
 	return l;
 }

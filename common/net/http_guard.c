@@ -420,6 +420,11 @@ static int count_head(struct http_guard *g)
 	                                : http_guard_refuse(g, 431, "request head too large");
 }
 
+bool http_guard_in_head(const struct http_guard *g)
+{
+	return g->head > 0 && g->state <= S_HEAD_LF;
+}
+
 void http_guard_init(struct http_guard *g, const struct http_guard_limits *limits)
 {
 	memset(g, 0, sizeof(*g));

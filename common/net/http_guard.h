@@ -53,6 +53,9 @@ void http_guard_init(struct http_guard *g, const struct http_guard_limits *limit
 
 /* 0, or the status (400, 413, 414, 417, 431, 501, 505) that every later call returns too. */
 int http_guard_feed(struct http_guard *g, const void *data, size_t len);
+/* Has a request begun whose head is not complete? */
+bool http_guard_in_head(const struct http_guard *g);
+
 /* Refuses for a reason of the caller's own (a literal). */
 int http_guard_refuse(struct http_guard *g, int status, const char *reason);
 

@@ -32,10 +32,11 @@ struct server_conn {
 	struct evbuffer_cb_entry *watch;
 	struct event *kick;
 	struct http_guard guard;
-	uint64_t received;    /* bytes, ever */
-	uint64_t seen, done;  /* requests dispatched; of those, answered to the end */
-	struct http_req *req; /* being answered */
-	int refused;          /* status to refuse the connection with, 0: fine */
+	uint64_t received;     /* bytes, ever */
+	int64_t head_since_ms; /* while a head is being read */
+	uint64_t seen, done;   /* requests dispatched; of those, answered to the end */
+	struct http_req *req;  /* being answered */
+	int refused;           /* status to refuse the connection with, 0: fine */
 	const char *reason;
 	bool kill;  /* at once, whatever is under way */
 	bool muted; /* our own changes to the input buffer */
@@ -52,7 +53,7 @@ struct http_server {
 	bool (*before)(struct http_req *, void *ctx);
 	struct evhttp *http;
 	struct evhttp_bound_socket *bound;
-	struct loop_timer *accept_again;
+	struct loop_timer *accept_again, *sweep;
 	int port;
 	struct server_conn **by_fd;
 	size_t by_fd_size;
@@ -116,6 +117,7 @@ struct server_conn *conn_of(struct http_server *s, struct evhttp_request *ev);
 void conn_request_done(struct evhttp_request *ev, void *arg); /* evhttp's completion callback */
 void conn_kick(struct server_conn *c);
 void conn_close(struct server_conn *c); /* at once; c is gone */
+void conns_sweep(void *server);         /* refuses heads that take too long */
 void lingers_close(struct http_server *s);
 
 /* http_request.c: NULL when the target or a header cannot be taken, with status and reason. */

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #define ACCEPT_PAUSE_MS 100
+#define SWEEP_MS        1000
 #define SLACK           65536 /* the guard's limits come first; evhttp's are a second fence */
 
 struct metric http_server_metrics[M_COUNT] = {
@@ -103,14 +104,17 @@ static int resolve(const char *addr, struct addrinfo **ret)
 
 static int open_listener(const struct addrinfo *ai, int *ret_fd)
 {
-	LOOM_CLEANUP_FD int fd =
-		socket(ai->ai_family, ai->ai_socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int fd = socket(ai->ai_family, ai->ai_socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	int one = 1;
-	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) != 0 ||
-	    bind(fd, ai->ai_addr, ai->ai_addrlen) != 0 || listen(fd, 512) != 0)
+	if (fd < 0)
 		return -errno;
+	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) != 0 ||
+	    bind(fd, ai->ai_addr, ai->ai_addrlen) != 0 || listen(fd, 512) != 0) {
+		int r = -errno;
+		loom_close(fd);
+		return r;
+	}
 	*ret_fd = fd;
-	fd = -1;
 	return 0;
 }
 
@@ -187,6 +191,8 @@ static void set_limits(struct http_server *s, const struct http_limits *limits)
 		s->limits.max_conns = 4096;
 	if (!s->limits.idle_s)
 		s->limits.idle_s = 75;
+	if (!s->limits.head_s)
+		s->limits.head_s = 30;
 	evhttp_set_max_headers_size(s->http, (ev_ssize_t)(s->limits.max_head + SLACK));
 	evhttp_set_max_body_size(s->http, (ev_ssize_t)(s->limits.max_body + SLACK));
 	evhttp_set_timeout(s->http, s->limits.idle_s);
@@ -222,6 +228,8 @@ struct http_server *http_server_create(struct loop *l, struct pool *pool,
 	evhttp_set_gencb(s->http, on_request, s);
 	conn_setup(s);
 	s->accept_again = loop_timer_create(l, "http accept", accept_again, s);
+	s->sweep = loop_timer_create(l, "http sweep", conns_sweep, s);
+	loop_timer_every(s->sweep, SWEEP_MS);
 	s->next = servers;
 	servers = s;
 	return s;
@@ -272,6 +280,7 @@ void http_server_destroy(struct http_server *s)
 	s->http = NULL;
 	lingers_close(s);
 	loop_timer_destroy(s->accept_again);
+	loop_timer_destroy(s->sweep);
 	s->busy--;
 	s->closed = true;
 	if (!s->busy)

@@ -34,10 +34,11 @@ struct http_route {
 };
 
 struct http_limits {
-	size_t max_head;        /* request line and headers, bytes; 0 = 32 KiB */
-	size_t max_body;        /* bytes; 0 = 4 MiB */
-	unsigned max_conns;     /* 0 = 4096; more are answered 503 and closed */
-	int idle_s;             /* 0 = 75; no byte for so long closes the connection */
+	size_t max_head;    /* request line and headers, bytes; 0 = 32 KiB */
+	size_t max_body;    /* bytes; 0 = 4 MiB */
+	unsigned max_conns; /* 0 = 4096; more are answered 503 and closed */
+	int idle_s;         /* 0 = 75; no byte for so long closes the connection */
+	int head_s;         /* 0 = 30; a request head that takes longer is refused (408) */
 };
 
 /* routes ends with a NULL method and is kept by reference. before (may be NULL) runs on the loop
@@ -54,16 +55,16 @@ unsigned http_server_busy(const struct http_server *s); /* requests not yet answ
 void http_server_destroy(struct http_server *s);        /* closes what is open */
 
 const char *http_method(const struct http_req *req);
-const char *http_path(const struct http_req *req); /* decoded */
-const char *http_raw_uri(const struct http_req *req); /* as sent: path and query */
-const char *http_param(const struct http_req *req, const char *name); /* decoded; NULL if none */
-const char *http_query(const struct http_req *req, const char *name); /* first one; NULL if none */
+const char *http_path(const struct http_req *req);                     /* decoded */
+const char *http_raw_uri(const struct http_req *req);                  /* as sent: path and query */
+const char *http_param(const struct http_req *req, const char *name);  /* decoded; NULL if none */
+const char *http_query(const struct http_req *req, const char *name);  /* first one; NULL if none */
 const char *http_header(const struct http_req *req, const char *name); /* case-insensitive */
 /* Walks all request headers: for (size_t i = 0; http_header_at(req, i, &n, &v); i++) */
 bool http_header_at(const struct http_req *req, size_t i, const char **name, const char **value);
 const char *http_body(const struct http_req *req, size_t *ret_len); /* never NULL */
-const char *http_peer(const struct http_req *req); /* "ip:port" */
-const char *http_id(const struct http_req *req);   /* request id: X-Request-ID as given, or made */
+const char *http_peer(const struct http_req *req);                  /* "ip:port" */
+const char *http_id(const struct http_req *req); /* request id: X-Request-ID as given, or made */
 struct loop *http_loop(const struct http_req *req);
 void http_set_data(struct http_req *req, void *data, void (*free_data)(void *)); /* e.g. identity */
 void *http_data(const struct http_req *req);
@@ -73,7 +74,8 @@ void *http_data(const struct http_req *req);
 void http_want_problem(struct http_req *req);
 LOOM_MUST_CHECK int http_body_json(struct http_req *req, struct json **ret, struct loom_err *err);
 
-void http_reply_header(struct http_req *req, const char *name, const char *value); /* before reply */
+void http_reply_header(struct http_req *req, const char *name,
+                       const char *value); /* before reply */
 void http_reply(struct http_req *req, int status, const char *type, const void *data, size_t len);
 void http_reply_empty(struct http_req *req, int status);
 void http_reply_text(struct http_req *req, int status, const char *fmt, ...) LOOM_PRINTF(3, 4);
@@ -94,7 +96,8 @@ void http_stream_end(struct http_req *req);
 /* Closes the connection without the answer's end, so that the peer knows it is not whole. */
 void http_stream_abort(struct http_req *req);
 /* fn is called whenever all that was written has been sent (back-pressure). */
-void http_stream_on_drained(struct http_req *req, void (*fn)(struct http_req *, void *arg), void *arg);
+void http_stream_on_drained(struct http_req *req, void (*fn)(struct http_req *, void *arg),
+                            void *arg);
 void http_on_close(struct http_req *req, void (*fn)(struct http_req *, void *arg), void *arg);
 bool http_gone(const struct http_req *req);
 

@@ -5,8 +5,9 @@
  * service_run() parses flags (--config --check-config --print-config --help --version and one flag
  * per key), sets up logging, makes the loop, calls start(), tells systemd READY=1, runs until
  * SIGTERM or SIGINT, then drain(): /readyz answers 503, the service finishes or hands back its work
- * and calls service_drained(), at the latest after drain_ms; then stop() frees all. stop() is called
- * after a failed start() too, and must cope with a half-made context. A second signal exits at once. Returns the exit code (64 for wrong usage, 78 for wrong configuration).
+ * and calls service_drained(), at the latest after drain_ms; then stop() frees all. stop() is
+ * called after a failed start() too, and must cope with a half-made context. A second signal exits
+ * at once. Returns the exit code (64 for wrong usage, 78 for wrong configuration).
  */
 #ifndef LOOM_SERVICE_SERVICE_H
 #define LOOM_SERVICE_SERVICE_H
@@ -22,8 +23,8 @@
 struct service;
 
 struct service_def {
-	const char *name;    /* "loom-api" */
-	const char *summary; /* one line for --help */
+	const char *name;                  /* "loom-api" */
+	const char *summary;               /* one line for --help */
 	const struct config_table *tables; /* the service's keys; log keys are added */
 	void *ctx;
 	/* 0, or an error with err filled: exits 1 with that message. */
@@ -47,9 +48,11 @@ bool service_draining(const struct service *s);
 void service_livez(struct http_req *req, void *ctx);
 void service_readyz(struct http_req *req, void *ctx);
 void service_metrics(struct http_req *req, void *ctx);
-#define SERVICE_ROUTES                                                                           \
-	{ "GET", "/livez", HTTP_ON_LOOP, service_livez },                                        \
-	    { "GET", "/readyz", HTTP_ON_POOL, service_readyz },                                  \
-	    { "GET", "/metrics", HTTP_ON_LOOP, service_metrics }
+#define SERVICE_ROUTES                                              \
+	{ "GET", "/livez", HTTP_ON_LOOP, service_livez },           \
+		{ "GET", "/readyz", HTTP_ON_POOL, service_readyz }, \
+	{                                                           \
+		"GET", "/metrics", HTTP_ON_LOOP, service_metrics    \
+	}
 
 #endif

@@ -248,7 +248,7 @@ static void start(void)
 static void start_small(void)
 {
 	static const struct http_limits small = {
-		.max_head = 1024, .max_body = 2048, .max_conns = 3, .idle_s = 1
+		.max_head = 1024, .max_body = 2048, .max_conns = 3, .idle_s = 1, .head_s = 1
 	};
 	start_with(&small);
 }
@@ -662,6 +662,18 @@ START_TEST(limits)
 }
 END_TEST
 
+START_TEST(slow_head_is_refused)
+{
+	int fd = dial();
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+	put(fd, "GET /hello HTTP/1.1\r\nX: ");
+	while (poll(&p, 1, 50) == 0) /* never idle, never done */
+		if (send(fd, "x", 1, MSG_NOSIGNAL) != 1)
+			break;
+	has(all(fd), "408 Request Timeout");
+}
+END_TEST
+
 /* ---- time ------------------------------------------------------------------------------------ */
 
 START_TEST(workers_busy)
@@ -842,6 +854,7 @@ int main(void)
 	tcase_add_loop_test(t, refusal_behind_a_good_request, 0, (int)LOOM_COUNT(refused));
 	t = add_case(s, "small", start_small, stop);
 	tcase_add_test(t, limits);
+	tcase_add_test(t, slow_head_is_refused);
 	t = add_case(s, "life", NULL, NULL);
 	tcase_add_test(t, listening);
 	t = add_case(s, "destroy", start, NULL);
