@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The plugins by themselves, on real machines: tasks on stdin, results on descriptor 3."""
 
+import contextlib
+import fcntl
 import json
 import os
 import pathlib
@@ -29,12 +31,19 @@ def output(*argv):
     return subprocess.run(argv, capture_output=True, text=True, check=False).stdout
 
 
-def free_subnet():
-    """A /24 that nothing on this host uses."""
+def free_subnet(held):
+    """A /24 that nothing on this host uses; other runs of these tests keep off while it is held."""
     used = output("ip", "-4", "address") + output("ip", "-4", "route")
     for number in range(200, 255):
-        if f"10.62.{number}." not in used:
-            return f"10.62.{number}.0/24"
+        if f"10.62.{number}." in used:
+            continue
+        lock = held.enter_context(open(f"/run/lock/loom-test-subnet-{number}", "w"))
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            continue
+        held.callback(os.unlink, lock.name)
+        return f"10.62.{number}.0/24"
     raise AssertionError("no free subnet")
 
 
@@ -148,11 +157,11 @@ class Node:
 class Cluster:
     """A state directory with its own bridge and subnet, and the nodes in it."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, held):
         self.folder = folder
         self.state = folder / "state"
         self.bridge = f"lt{os.getpid() % 10000}"
-        self.subnet = free_subnet()
+        self.subnet = free_subnet(held)
         self.fields = {"state_dir": str(self.state), "bridge": self.bridge,
                        "subnet": self.subnet, "root_dir": str(root_cache())}
         self.config = {"web": {"message": "It <works> & more", "port": "8080"},
@@ -220,13 +229,14 @@ def base_root(tmp_path_factory):
 @pytest.fixture
 def cluster(tmp_path):
     """An empty cluster; nothing of it may be left after destroy-all."""
-    made = Cluster(tmp_path)
-    try:
-        yield made
-    finally:
-        done = made.destroy()
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert made.traces() == []
+    with contextlib.ExitStack() as held:
+        made = Cluster(tmp_path, held)
+        try:
+            yield made
+        finally:
+            done = made.destroy()
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert made.traces() == []
 
 
 def fetch(address, port):
