@@ -12,6 +12,7 @@
 #include <event2/event.h>
 #include <event2/thread.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
@@ -82,6 +83,9 @@ static void setup_once(void)
 	must(evthread_use_pthreads());
 	event_set_log_callback(event_log);
 	event_set_fatal_callback(event_fatal);
+	/* libevent writes to sockets with writev(), which has no flag for this. */
+	struct sigaction ignore = { .sa_handler = SIG_IGN };
+	must(sigaction(SIGPIPE, &ignore, NULL));
 }
 
 static void run_posts(struct loop *l)

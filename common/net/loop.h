@@ -3,6 +3,7 @@
  * loop - the one event loop of a process (libevent), named timers, and posting from threads.
  *
  * All functions on the loop's thread but loop_post() and loop_stop(), which any thread may call.
+ * From the first loop on the process ignores SIGPIPE.
  * Destroying the loop reports timers that are still registered (a leak) and returns their number.
  */
 #ifndef LOOM_NET_LOOP_H

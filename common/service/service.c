@@ -180,16 +180,10 @@ static char *make_id(void)
 	return loom_asprintf("%s-%d-%s", host, (int)getpid(), random);
 }
 
-static void ignore_signals(void)
-{
-	struct sigaction sa = { .sa_handler = SIG_IGN };
-	sigaction(SIGPIPE, &sa, NULL);
-	sigaction(SIGHUP, &sa, NULL);
-}
-
 static void set_up(struct service *s)
 {
-	ignore_signals();
+	struct sigaction ignore = { .sa_handler = SIG_IGN };
+	sigaction(SIGHUP, &ignore, NULL); /* a closed terminal does not stop a service */
 	s->id = make_id();
 	s->loop = loop_create();
 	s->drain_timer = loop_timer_create(s->loop, "service drain", on_drain_timeout, s);
