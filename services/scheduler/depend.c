@@ -5,8 +5,7 @@
 
 #include <string.h>
 
-/* ---- definitions ------------------------------------------------------------------------------
- */
+/* ---- definitions ---------------------------------------------------------------------------- */
 
 struct map *service_map(const struct json *definitions)
 {
@@ -47,8 +46,7 @@ bool service_has_action(const struct json *definition, const char *action)
 	return json_is(json_get(json_path(definition, "provisioner/actions"), action), JSON_OBJECT);
 }
 
-/* ---- relations --------------------------------------------------------------------------------
- */
+/* ---- relations ------------------------------------------------------------------------------ */
 
 /* Lists of indexes, one per service. */
 struct edges {
@@ -133,7 +131,7 @@ static struct map *index_names(const struct depend *d)
 static void read_edges(struct depend *d, const struct map *index, const char *phase,
                        struct edges *e)
 {
-	struct indexes all = { 0 };
+	struct indexes all = { .v = loom_calloc(1, sizeof(*all.v)), .cap = 1 };
 
 	e->first = loom_calloc(d->n + 1, sizeof(*e->first));
 	for (size_t i = 0; i < d->n; i++) {
@@ -212,8 +210,7 @@ bool depend_has_action(const struct depend *d, size_t service, const char *actio
 	return service_has_action(d->services[service].doc, action);
 }
 
-/* ---- reachability -----------------------------------------------------------------------------
- */
+/* ---- reachability --------------------------------------------------------------------------- */
 
 /* Marks all that `from` reaches in at least one step. stack has room for n. */
 static void mark_reach(const struct edges *e, size_t from, bool *mark, size_t *stack)
@@ -252,8 +249,7 @@ bool depend_runtime(struct depend *d, size_t a, size_t b)
 	return a != b && reach_from(d, DEPEND_RUNTIME, a)[b];
 }
 
-/* ---- nearest acting services ------------------------------------------------------------------
- */
+/* ---- nearest acting services ---------------------------------------------------------------- */
 
 /* Those with the action that service reaches through others without it. Ascending; owned. */
 static struct depend_list nearest(const struct depend *d, enum depend_relation rel, size_t service)
@@ -317,8 +313,7 @@ struct depend_list depend_on(struct depend *d, enum depend_relation rel, size_t 
 	return s->on[rel];
 }
 
-/* ---- circles ----------------------------------------------------------------------------------
- */
+/* ---- circles -------------------------------------------------------------------------------- */
 
 struct circle {
 	struct depend *d;

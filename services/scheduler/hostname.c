@@ -13,7 +13,9 @@ static char label_char(char c)
 {
 	if (c >= 'A' && c <= 'Z')
 		return (char)(c - 'A' + 'a');
-	return c == '_' || c == '.' ? '-' : c;
+	if (c == '_' || c == '.')
+		return '-';
+	return c;
 }
 
 char *hostname_make(const char *cluster_name, int64_t cluster_id, int nodenum,

@@ -9,8 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- the nodes, indexed -----------------------------------------------------------------------
- */
+/* ---- the nodes, indexed --------------------------------------------------------------------- */
 
 /* Nodes that have a service, in order of nodenum. */
 struct members {
@@ -91,8 +90,7 @@ void macro_destroy(struct macro *m)
 	loom_free(m);
 }
 
-/* ---- one macro --------------------------------------------------------------------------------
- */
+/* ---- one macro ------------------------------------------------------------------------------ */
 
 /* An expansion under way. m is NULL when only the syntax is checked. */
 struct expansion {
@@ -216,8 +214,7 @@ static int append_value(const struct expansion *x, const struct macro_expr *e, s
 	return append_list(x, e, l, out);
 }
 
-/* ---- one text ---------------------------------------------------------------------------------
- */
+/* ---- one text ------------------------------------------------------------------------------- */
 
 /* Is there a percent sign after the one at `at` that is not one of a pair. */
 static bool has_partner(const char *s, size_t len, size_t at)
@@ -306,8 +303,7 @@ static int expand_text(struct expansion *x, const char *s, size_t len, struct bu
 	return 0;
 }
 
-/* ---- documents --------------------------------------------------------------------------------
- */
+/* ---- documents ------------------------------------------------------------------------------ */
 
 static int expand_value(struct expansion *x, const struct json *v, struct json **ret);
 

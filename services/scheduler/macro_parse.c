@@ -48,8 +48,7 @@ static bool is_name_char(char c)
 	       c == '_' || c == '-' || c == '.';
 }
 
-/* ---- names ------------------------------------------------------------------------------------
- */
+/* ---- names ---------------------------------------------------------------------------------- */
 
 static int set_service(struct parser *p, enum macro_kind kind, const char *service)
 {
@@ -120,8 +119,7 @@ static int set_name(struct parser *p, const char *name)
 	return 0;
 }
 
-/* ---- grammar ----------------------------------------------------------------------------------
- */
+/* ---- grammar -------------------------------------------------------------------------------- */
 
 static int parse_index(struct parser *p)
 {

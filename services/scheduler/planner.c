@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "services/scheduler/planner.h"
 
-/* ---- tables (solver spec 2.1) -----------------------------------------------------------------
- */
+/* ---- tables (solver spec 2.1) --------------------------------------------------------------- */
 
 #define MOST_STEPS 8
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "services/scheduler/planner_graph.h"
 
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,12 +15,14 @@ static const struct {
 	{ STEP_STOP, STEP_STOP, DEPEND_STOP },
 };
 
-/* ---- nodes and services -----------------------------------------------------------------------
- */
+/* ---- nodes and services --------------------------------------------------------------------- */
 
-static int index_of(const struct map *index, const char *name)
+/* The index holds, for each name, its place in g->names. */
+static int index_of(const struct graph *g, const struct map *index, const char *name)
 {
-	return (int)(intptr_t)map_get(index, name) - 1;
+	char *const *place = map_get(index, name);
+
+	return place ? (int)(place - g->names.v) : NOTHING;
 }
 
 static int compare_names(const void *a, const void *b)
@@ -29,7 +30,7 @@ static int compare_names(const void *a, const void *b)
 	return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-/* Collects the names of all services, sorted, and an index of them (number + 1). */
+/* Collects the names of all services, sorted, and an index of them. */
 static struct map *name_services(struct graph *g)
 {
 	struct map *index = map_create(NULL);
@@ -39,7 +40,7 @@ static struct map *name_services(struct graph *g)
 
 		for (size_t k = 0; list && k < list->n; k++) {
 			if (!map_get(index, list->v[k])) {
-				map_set(index, list->v[k], (void *)1);
+				map_set(index, list->v[k], g);
 				strs_add(&g->names, list->v[k]);
 			}
 		}
@@ -47,7 +48,7 @@ static struct map *name_services(struct graph *g)
 	if (g->names.n)
 		qsort(g->names.v, g->names.n, sizeof(*g->names.v), compare_names);
 	for (size_t i = 0; i < g->names.n; i++)
-		map_set(index, g->names.v[i], (void *)(intptr_t)(i + 1));
+		map_set(index, g->names.v[i], &g->names.v[i]);
 	return index;
 }
 
@@ -72,7 +73,7 @@ static void place_services(struct graph *g, const struct map *index)
 		size_t out = 0;
 
 		for (size_t k = 0; k < n; k++)
-			on[k] = index_of(index, list->v[k]);
+			on[k] = index_of(g, index, list->v[k]);
 		qsort(on, n, sizeof(*on), compare_ints);
 		for (size_t k = 0; k < n; k++) {
 			if (!out || on[out - 1] != on[k])
@@ -98,7 +99,7 @@ static void place_services(struct graph *g, const struct map *index)
 
 static int compare_nodes(const void *a, const void *b, void *arg)
 {
-	const struct plan_node *nodes = arg;
+	const struct plan_node *nodes = ((const struct graph *)arg)->in->nodes;
 	const int x = *(const int *)a;
 	const int y = *(const int *)b;
 
@@ -115,17 +116,16 @@ static void rank_nodes(struct graph *g)
 	g->rank = loom_calloc(n + 1, sizeof(*g->rank));
 	for (size_t i = 0; i < n; i++)
 		order[i] = (int)i;
-	qsort_r(order, n, sizeof(*order), compare_nodes, (void *)(uintptr_t)g->in->nodes);
+	qsort_r(order, n, sizeof(*order), compare_nodes, g);
 	for (size_t i = 0; i < n; i++)
 		g->rank[order[i]] = (int)i;
 	loom_free(order);
 }
 
-/* ---- what is planned --------------------------------------------------------------------------
- */
+/* ---- what is planned ------------------------------------------------------------------------ */
 
 /* A service that starts needs those that it depends on; stopping one stops those that need it. */
-static void expand(struct graph *g, bool *asked)
+static void expand(struct graph *g, const bool *asked)
 {
 	const bool up = g->in->action == PLAN_START;
 	const bool down = g->in->action == PLAN_STOP || g->in->action == PLAN_RESTART;
@@ -149,7 +149,7 @@ static void choose(struct graph *g, const struct map *index)
 	for (size_t s = 0; s < g->names.n; s++)
 		asked[s] = !in->planned_services;
 	for (size_t k = 0; in->planned_services && k < in->planned_services->n; k++) {
-		const int s = index_of(index, in->planned_services->v[k]);
+		const int s = index_of(g, index, in->planned_services->v[k]);
 
 		if (s != NOTHING)
 			asked[s] = true;
@@ -162,8 +162,7 @@ static void choose(struct graph *g, const struct map *index)
 	loom_free(asked);
 }
 
-/* ---- tasks ------------------------------------------------------------------------------------
- */
+/* ---- tasks ---------------------------------------------------------------------------------- */
 
 static int *slot_of(struct graph *g, int node, int service, enum plan_step step)
 {
@@ -215,8 +214,7 @@ static int task_at(struct graph *g, int node, int service, enum plan_step step)
 	return *slot;
 }
 
-/* ---- dependencies between services ------------------------------------------------------------
- */
+/* ---- dependencies between services ---------------------------------------------------------- */
 
 /* The group of all nodes' (step, service); its tasks come to be if they are not there. */
 static int group_at(struct graph *g, int service, enum plan_step step)
@@ -268,8 +266,7 @@ static int waits_at(struct graph *g, int service, enum plan_step step)
 	return *of;
 }
 
-/* ---- walking ----------------------------------------------------------------------------------
- */
+/* ---- walking -------------------------------------------------------------------------------- */
 
 /* The steps of one service on one node (NOTHING: of the node alone), one after the other. */
 static void walk(struct graph *g, int node, int service)
@@ -314,8 +311,7 @@ static void walk_all(struct graph *g)
 	}
 }
 
-/* ---- checks -----------------------------------------------------------------------------------
- */
+/* ---- checks --------------------------------------------------------------------------------- */
 
 static int check_defined(const struct graph *g, const struct map *docs, struct loom_err *err)
 {
@@ -356,8 +352,7 @@ static int check_circles(struct graph *g, struct loom_err *err)
 	return r;
 }
 
-/* ---- all of it --------------------------------------------------------------------------------
- */
+/* ---- all of it ------------------------------------------------------------------------------ */
 
 static void make_tables(struct graph *g)
 {

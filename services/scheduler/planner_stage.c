@@ -5,8 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- levels -----------------------------------------------------------------------------------
- */
+/* ---- levels --------------------------------------------------------------------------------- */
 
 /* Lists of tasks, one per key. */
 struct lists {
@@ -148,8 +147,7 @@ static int *find_levels(const struct graph *g)
 	return l.level;
 }
 
-/* ---- stages -----------------------------------------------------------------------------------
- */
+/* ---- stages --------------------------------------------------------------------------------- */
 
 struct placed {
 	int task, level, rank, order, service, stage;
@@ -226,8 +224,7 @@ static struct placed *place_tasks(const struct graph *g, int *ret_stages)
 	return all;
 }
 
-/* ---- the plan ---------------------------------------------------------------------------------
- */
+/* ---- the plan ------------------------------------------------------------------------------- */
 
 static int compare_ints(const void *a, const void *b)
 {

@@ -80,8 +80,7 @@ bool cover_surely_not(const struct cover *c, const int64_t *demand, uint64_t spa
 	return false;
 }
 
-/* ---- packing ----------------------------------------------------------------------------------
- */
+/* ---- packing -------------------------------------------------------------------------------- */
 
 static int compare_down(const void *a, const void *b)
 {
@@ -132,8 +131,7 @@ static void pack(struct question *q, struct cover *c, const int64_t *demand, int
 	thin_out(q);
 }
 
-/* ---- bounds -----------------------------------------------------------------------------------
- */
+/* ---- bounds --------------------------------------------------------------------------------- */
 
 static int64_t value_of(uint64_t set, const int64_t *value, int p)
 {
@@ -144,36 +142,52 @@ static int64_t value_of(uint64_t set, const int64_t *value, int p)
 	return sum;
 }
 
-/* Machines that a simple cover needs on top of `used`; stops beyond limit. d is used up. */
+/* The set that covers most of what is left; 0 when none covers any. */
+static uint64_t most_useful(const struct question *q, const uint64_t *sets, size_t n,
+                            const int64_t *d)
+{
+	int64_t best = 0;
+	uint64_t pick = 0;
+
+	for (size_t k = 0; k < n; k++) {
+		const int64_t v = value_of(sets[k], d, q->p);
+
+		if (v > best) {
+			best = v;
+			pick = sets[k];
+		}
+	}
+	q->c->work -= (int64_t)n * q->p;
+	return pick;
+}
+
+/* Uses a set until it has covered one of its demands. Returns how often. */
+static int64_t use_up(const struct question *q, uint64_t set, int64_t *d)
+{
+	int64_t times = INT64_MAX;
+
+	for (int j = 0; j < q->p; j++) {
+		if ((set >> j) & 1 && d[j] > 0 && d[j] < times)
+			times = d[j];
+	}
+	for (int j = 0; j < q->p; j++) {
+		if ((set >> j) & 1 && d[j] > 0)
+			d[j] -= times;
+	}
+	return times;
+}
+
+/* Machines that a simple cover needs, INT64_MAX if it finds none within limit. d is used up. */
 static int64_t greedy(struct question *q, const uint64_t *sets, size_t n, int64_t *d, int64_t limit)
 {
 	int64_t used = 0;
 
 	while (used <= limit) {
-		int64_t best = 0;
-		int64_t times = INT64_MAX;
-		uint64_t pick = 0;
+		const uint64_t pick = most_useful(q, sets, n, d);
 
-		for (size_t k = 0; k < n; k++) {
-			const int64_t v = value_of(sets[k], d, q->p);
-
-			if (v > best) {
-				best = v;
-				pick = sets[k];
-			}
-		}
-		q->c->work -= (int64_t)n * q->p;
-		if (!best)
+		if (!pick)
 			break;
-		for (int j = 0; j < q->p; j++) {
-			if ((pick >> j) & 1 && d[j] > 0 && d[j] < times)
-				times = d[j];
-		}
-		for (int j = 0; j < q->p; j++) {
-			if ((pick >> j) & 1 && d[j] > 0)
-				d[j] -= times;
-		}
-		used += times;
+		used += use_up(q, pick, d);
 	}
 	for (int j = 0; j < q->p; j++) {
 		if (d[j] > 0)
@@ -232,12 +246,13 @@ static int64_t rounded(struct question *q, const uint64_t *sets, size_t n, const
 	}
 	if (used > limit)
 		return INT64_MAX;
+	for (int j = 0; j < q->p; j++)
+		left[j] = left[j] > 0 ? left[j] : 0;
 	more = greedy(q, sets, n, left, limit - used);
 	return more == INT64_MAX ? more : used + more;
 }
 
-/* ---- branching --------------------------------------------------------------------------------
- */
+/* ---- branching ------------------------------------------------------------------------------ */
 
 /* A refusal by the linear bound says more than one by trying: see branch_all(). */
 enum verdict { NO_BY_BOUND, NO_BY_SEARCH, YES, UNKNOWN };
@@ -352,7 +367,7 @@ static enum verdict decide(struct question *q, uint64_t *sets, size_t n, const i
 	memcpy(left, d, (size_t)q->p * sizeof(*left));
 	if (greedy(q, sets, n, left, limit) <= limit)
 		return YES;
-	q->c->work -= lp_cover(&q->c->lp, sets, n, d, q->p, y, q->x);
+	q->c->work -= lp_cover(&q->c->lp, &(struct lp_problem){ sets, n, d, q->p }, y, q->x);
 	if (proven(sets, n, d, q->p, y, &price) > limit) {
 		if (root)
 			remember(q, &price);

@@ -35,18 +35,20 @@ static void reserve(struct lp *lp, size_t n, size_t p)
 	}
 }
 
-static void fill(struct lp *lp, const uint64_t *sets, size_t n, const int64_t *demand, size_t p)
+static void fill(struct lp *lp, const struct lp_problem *problem)
 {
+	const size_t n = problem->n;
+	const size_t p = (size_t)problem->p;
 	const size_t w = p + 1;
 
 	for (size_t i = 0; i < n; i++) {
 		for (size_t j = 0; j < p; j++)
-			lp->cell[i * w + j] = (double)((sets[i] >> j) & 1);
+			lp->cell[i * w + j] = (double)((problem->sets[i] >> j) & 1);
 		lp->cell[i * w + p] = 1;
 		lp->row_var[i] = (int)(p + i);
 	}
 	for (size_t j = 0; j < p; j++) {
-		lp->cell[n * w + j] = -(double)demand[j];
+		lp->cell[n * w + j] = -(double)problem->demand[j];
 		lp->col_var[j] = (int)j;
 	}
 	lp->cell[n * w + p] = 0;
@@ -114,21 +116,25 @@ static void pivot(struct lp *lp, size_t n, size_t p, size_t r, size_t c)
 	lp->col_var[c] = var;
 }
 
+/* Rounding must not leave a number that cannot be counted with. */
 static double positive(double v)
 {
-	return v > 0 ? v : 0;
+	if (!(v > 0))
+		return 0;
+	return v < 1e12 ? v : 1e12;
 }
 
-int64_t lp_cover(struct lp *lp, const uint64_t *sets, size_t n, const int64_t *demand, int p,
-                 double *y, double *x)
+int64_t lp_cover(struct lp *lp, const struct lp_problem *problem, double *y, double *x)
 {
+	const size_t n = problem->n;
+	const int p = problem->p;
 	const size_t cols = (size_t)p;
 	const size_t w = cols + 1;
 	const int patience = 40 + 4 * p;
 	int64_t work = (int64_t)((n + 1) * w);
 
 	reserve(lp, n, cols);
-	fill(lp, sets, n, demand, cols);
+	fill(lp, problem);
 	for (int step = 0; step < 4 * patience; step++) {
 		const int c = choose_col(lp, n, cols, step > patience);
 		const int r = c < 0 ? -1 : choose_row(lp, n, cols, c);

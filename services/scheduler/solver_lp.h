@@ -19,11 +19,15 @@ struct lp {
 
 void lp_fini(struct lp *lp);
 
-/*
- * sets: n masks over the p demands. y: price of each demand. x: how often each set is used.
- * Returns the number of elementary operations spent.
- */
-int64_t lp_cover(struct lp *lp, const uint64_t *sets, size_t n, const int64_t *demand, int p,
-                 double *y, double *x);
+struct lp_problem {
+	const uint64_t *sets; /* n masks over the p demands */
+	size_t n;
+	const int64_t *demand;
+	int p;
+};
+
+/* y: the price of each demand. x: how often each set is used. Returns the number of elementary
+ * operations spent. */
+int64_t lp_cover(struct lp *lp, const struct lp_problem *problem, double *y, double *x);
 
 #endif

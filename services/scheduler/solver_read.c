@@ -15,8 +15,7 @@ static const char *text_or(const char *s, const char *other)
 	return s && *s ? s : other;
 }
 
-/* ---- services ---------------------------------------------------------------------------------
- */
+/* ---- services ------------------------------------------------------------------------------- */
 
 static void read_services(struct solve_facts *f)
 {
@@ -129,8 +128,7 @@ static int check_conflicts(const struct solve_facts *f, struct loom_err *err)
 	return report(&lines, err);
 }
 
-/* ---- hardware and image types -----------------------------------------------------------------
- */
+/* ---- hardware and image types --------------------------------------------------------------- */
 
 const struct json *facts_type_entry(const struct solve_facts *f, const struct json *types,
                                     const char *name)
@@ -191,8 +189,7 @@ static int read_types(const struct solve_facts *f, const struct type_kind *kind,
 	return 0;
 }
 
-/* ---- constraints ------------------------------------------------------------------------------
- */
+/* ---- constraints ---------------------------------------------------------------------------- */
 
 static size_t index_of(const struct strs *l, const char *name)
 {
@@ -274,7 +271,7 @@ static void read_cant(struct solve_facts *f, const struct json *sets, const int 
 		for (size_t k = 0; k < json_len(set); k++) {
 			const size_t s = index_of(&f->services, json_str(json_at(set, k)));
 
-			if (s == SIZE_MAX)
+			if (s == SIZE_MAX || atom_of[s] < 0)
 				break;
 			mask |= atom_bit(atom_of[s]);
 			strs_add(&names, f->services.v[s]);
@@ -352,8 +349,7 @@ static int read_constraints(struct solve_facts *f, struct loom_err *err)
 	return r;
 }
 
-/* ---- all of it --------------------------------------------------------------------------------
- */
+/* ---- all of it ------------------------------------------------------------------------------ */
 
 static int read_machines(struct solve_facts *f, struct loom_err *err)
 {

@@ -24,8 +24,7 @@ static void add_types(struct buf *b, const struct model_types *t)
 		buf_addf(b, "%s%s", i ? ", " : "", t->v[i].name);
 }
 
-/* ---- single atoms -----------------------------------------------------------------------------
- */
+/* ---- single atoms --------------------------------------------------------------------------- */
 
 static int no_type(const struct model_atom *a, const struct model_types *t, const char *what,
                    struct loom_err *err)
@@ -125,8 +124,7 @@ int reason_check_atoms(const struct model *m, struct loom_err *err)
 	return 0;
 }
 
-/* ---- all together -----------------------------------------------------------------------------
- */
+/* ---- all together --------------------------------------------------------------------------- */
 
 /* "services web (max 1) and db (max 1)" */
 static void add_atoms(struct buf *b, const struct model *m, uint64_t set, bool maxima)

@@ -51,8 +51,7 @@ static int64_t atoms_allowed(const struct search *s)
 	return s->m->everywhere.n ? MODEL_ATOMS : 1 + room_left(s) - s->machines;
 }
 
-/* ---- taking machines of one kind --------------------------------------------------------------
- */
+/* ---- taking machines of one kind ------------------------------------------------------------ */
 
 static enum cover_answer leaves_solution(struct search *s, uint64_t set, int64_t count)
 {
@@ -132,8 +131,7 @@ static void take(struct search *s, uint64_t set)
 	}
 }
 
-/* ---- walking the kinds in order ---------------------------------------------------------------
- */
+/* ---- walking the kinds in order ------------------------------------------------------------- */
 
 /* The largest permitted sets that contain what is chosen so far. */
 struct within {
@@ -252,17 +250,17 @@ static void walk_types(struct search *s)
 	}
 }
 
-/* ---- start ------------------------------------------------------------------------------------
- */
+/* ---- start ---------------------------------------------------------------------------------- */
 
 static void fill_fewest(struct search *s)
 {
 	const int n = s->m->n;
 	const int w1 = s->total_weight + 1;
+	const size_t size = (size_t)(n + 1) * (size_t)w1;
 
-	s->fewest = loom_malloc((size_t)(n + 1) * (size_t)w1);
-	memset(s->fewest, UNREACHABLE, (size_t)(n + 1) * (size_t)w1);
-	s->fewest[n * w1] = 0;
+	s->fewest = loom_malloc(size);
+	memset(s->fewest, UNREACHABLE, size);
+	s->fewest[(size_t)n * (size_t)w1] = 0;
 	for (int i = n - 1; i >= 0; i--) {
 		for (int w = 0; w < w1; w++) {
 			const int without = s->fewest[(i + 1) * w1 + w];

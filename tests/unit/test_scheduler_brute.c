@@ -72,8 +72,7 @@ static struct problem make_problem(void)
 	return p;
 }
 
-/* ---- the enumeration --------------------------------------------------------------------------
- */
+/* ---- the enumeration ------------------------------------------------------------------------ */
 
 struct kind {
 	unsigned set;
@@ -252,8 +251,7 @@ static void brute_text(const struct brute *b, struct buf *out)
 	}
 }
 
-/* ---- the solver -------------------------------------------------------------------------------
- */
+/* ---- the solver ----------------------------------------------------------------------------- */
 
 static void add_set(struct buf *b, unsigned set, const char *prefix)
 {

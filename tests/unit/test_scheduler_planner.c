@@ -158,8 +158,7 @@ static void check_plan(const struct plan *p)
 	ck_assert_int_eq(p->stages, p->n ? stage + 1 : 0);
 }
 
-/* ---- worked examples --------------------------------------------------------------------------
- */
+/* ---- worked examples ------------------------------------------------------------------------ */
 
 #define EXAMPLE                                                                               \
 	"[" SERVICE("s1", C "," S, "") "," SERVICE("s2", I "," C, NEEDS("'s1'")) "," SERVICE( \
@@ -393,8 +392,7 @@ START_TEST(harmless_circle)
 }
 END_TEST
 
-/* ---- the size of plans ------------------------------------------------------------------------
- */
+/* ---- the size of plans ---------------------------------------------------------------------- */
 
 /* Services s0 .. each start after the one before, all on all nodes. */
 static struct plan *plan_chain(size_t n_nodes, int n_services, bool groups)
@@ -497,8 +495,7 @@ START_TEST(all_to_all_edges)
 }
 END_TEST
 
-/* ---- names ------------------------------------------------------------------------------------
- */
+/* ---- names ---------------------------------------------------------------------------------- */
 
 START_TEST(names)
 {

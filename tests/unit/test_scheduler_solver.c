@@ -20,8 +20,7 @@ static struct json *parse(const char *text)
 	return v;
 }
 
-/* ---- a catalog --------------------------------------------------------------------------------
- */
+/* ---- a catalog ------------------------------------------------------------------------------ */
 
 static const char provider[] = "{'name':'joyent'}";
 
@@ -53,8 +52,7 @@ static const char services[] =
 																																																																																		"'stop':{'type':'chef'}}}},{'name':'db'},{'name':'a'},{'name':'b'},{'name':'c'},{'name':'d'},"
 																																																																																		"{'name':'s1'},{'name':'s2'},{'name':'s3'}]";
 
-/* ---- templates --------------------------------------------------------------------------------
- */
+/* ---- templates ------------------------------------------------------------------------------ */
 
 static const char reactor_m[] =
 	"{'name':'reactor-m','defaults':{'services':['namenode','datanode','resourcemanager',"
@@ -111,8 +109,7 @@ static const char doc_example[] =
 #define TEMPLATE(constraints) "{'name':'T','constraints':{" constraints "}}"
 #define AT_MOST(s, n)         "'" s "':{'quantities':{'max':" #n "}}"
 
-/* ---- solving ----------------------------------------------------------------------------------
- */
+/* ---- solving -------------------------------------------------------------------------------- */
 
 static int run(const char *template, const char *request, struct layout **ret, struct loom_err *err)
 {
@@ -360,8 +357,7 @@ START_TEST(nodes_are_complete)
 }
 END_TEST
 
-/* ---- many services ----------------------------------------------------------------------------
- */
+/* ---- many services -------------------------------------------------------------------------- */
 
 static uint64_t random_state;
 
@@ -506,8 +502,7 @@ START_TEST(thirty_services_apart)
 }
 END_TEST
 
-/* ---- host names -------------------------------------------------------------------------------
- */
+/* ---- host names ----------------------------------------------------------------------------- */
 
 static const struct {
 	const char *cluster;
