@@ -2,16 +2,20 @@
 #include "common/model/job.h"
 
 #include "common/base/str.h"
+#include "common/model/row.h"
 
 #include <stdio.h>
 
 void job_fini(struct job *j)
 {
 	loom_free(j->message);
+	json_free(j->params);
 	j->message = NULL;
+	j->params = NULL;
 }
 
-#define COLUMNS "action, status, phase, epoch, tasks_total, tasks_done, create_time, message"
+#define COLUMNS \
+	"action, status, phase, epoch, tasks_total, tasks_done, create_time, message, params, then_action"
 
 static int row_to_job(const struct db_result *r, int64_t cluster, int64_t num, struct job *ret,
                       bool *found)
@@ -29,6 +33,9 @@ static int row_to_job(const struct db_result *r, int64_t cluster, int64_t num, s
 	ret->tasks_done = db_int(r, 0, 5);
 	ret->create_time = db_int(r, 0, 6);
 	ret->message = loom_strdup(db_str(r, 0, 7));
+	ret->params = row_json(r, 0, 8);
+	if (!db_is_null(r, 0, 9))
+		snprintf(ret->then_action, sizeof(ret->then_action), "%s", db_str(r, 0, 9));
 	return 0;
 }
 
@@ -61,23 +68,30 @@ static int job_event(struct db *db, struct cluster *c, const struct job *j, int6
 	return cluster_event(db, c, "job", json_set_str(e, "message", j->message), now);
 }
 
-int job_add(struct db *db, struct cluster *c, const char *action, enum job_status status,
+int job_add(struct db *db, struct cluster *c, const char *action, const struct json *params,
             int64_t now, int64_t *ret_num)
 {
-	struct job j = { .cluster_id = c->id, .num = c->next_job++, .status = status };
+	struct job j = { .cluster_id = c->id, .num = c->next_job++, .status = JOB_NOT_SUBMITTED };
 	snprintf(j.action, sizeof(j.action), "%s", action);
 	c->latest_job = j.num;
+	LOOM_CLEANUP_STR char *text = params ? json_text(params) : NULL;
 	/* lease_until is the claim order: the oldest first, free at once. */
 	int rc = db_exec(db,
 	                 "INSERT INTO job (cluster_id, num, tenant_id, action, status, phase,"
-	                 " lease_until, create_time) VALUES (?,?,?,?,?,?,?,?)",
-	                 "iissssii", c->id, j.num, c->tenant_id, action, job_status_name(status),
-	                 job_ended(status) ? "end" : "plan", now, now);
+	                 " lease_until, create_time, params) VALUES (?,?,?,?,?,'plan',?,?,?)",
+	                 "iisssiis", c->id, j.num, c->tenant_id, action, job_status_name(j.status),
+	                 now, now, text);
 	if (!rc)
 		rc = job_event(db, c, &j, now);
 	if (!rc)
 		*ret_num = j.num;
 	return rc;
+}
+
+int job_set_then(struct db *db, const struct job *j, const char *then_action)
+{
+	return db_exec(db, "UPDATE job SET then_action=? WHERE cluster_id=? AND num=?", "sii",
+	               then_action, j->cluster_id, j->num);
 }
 
 int job_set_status(struct db *db, struct cluster *c, struct job *j, enum job_status to,
@@ -91,6 +105,8 @@ int job_set_status(struct db *db, struct cluster *c, struct job *j, enum job_sta
 		snprintf(j->phase, sizeof(j->phase), "end");
 	else if (to == JOB_RUNNING)
 		snprintf(j->phase, sizeof(j->phase), "run");
+	else if (to == JOB_NOT_SUBMITTED)
+		snprintf(j->phase, sizeof(j->phase), "plan");
 	int rc = db_exec(db,
 	                 "UPDATE job SET status=?, phase=?, message=?, tasks_total=?, tasks_done=?,"
 	                 " end_time=? WHERE cluster_id=? AND num=?",
@@ -126,6 +142,7 @@ static int claim_tx(struct db *db, void *arg)
 	LOOM_CLEANUP(db_result_free) struct db_result *r = NULL;
 	rc = db_select(db, &r,
 	               "SELECT cluster_id, num FROM job WHERE phase='plan' AND lease_until<=?"
+	               " AND status<>'paused'"
 	               " ORDER BY lease_until LIMIT 1 FOR UPDATE SKIP LOCKED",
 	               "i", now);
 	if (rc || !db_rows(r))

@@ -16,14 +16,18 @@ struct job {
 	char phase[8];
 	int64_t epoch, tasks_total, tasks_done, create_time;
 	char *message;
+	struct json *params;  /* what was asked; NULL when nothing */
+	char then_action[40]; /* submitted when this one has failed; "" for none */
 };
 
 void job_fini(struct job *j);
 
-/* Writes a new job in phase plan (or end, with status complete) and makes it the cluster's latest;
- * appends its event. The cluster is saved by the caller. */
+/* Writes a new job in phase plan and makes it the cluster's latest; appends its event. params may
+ * be NULL. The cluster is saved by the caller. */
 LOOM_MUST_CHECK int job_add(struct db *db, struct cluster *c, const char *action,
-                            enum job_status status, int64_t now, int64_t *ret_num);
+                            const struct json *params, int64_t now, int64_t *ret_num);
+/* What to submit when the job has failed; NULL for nothing. */
+LOOM_MUST_CHECK int job_set_then(struct db *db, const struct job *j, const char *then_action);
 LOOM_MUST_CHECK int job_lock(struct db *db, int64_t cluster, int64_t num, struct job *ret,
                              bool *found);
 LOOM_MUST_CHECK int job_get(struct db *db, int64_t cluster, int64_t num, struct job *ret,

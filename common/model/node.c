@@ -22,6 +22,7 @@ void nodes_free(struct nodes *ns)
 		json_free(n->automators);
 		json_free(n->ipaddresses);
 		json_free(n->results);
+		json_free(n->states);
 	}
 	loom_free(ns->v);
 	loom_free(ns);
@@ -45,7 +46,7 @@ int nodes_insert(struct db *db, int64_t cluster, const struct nodes *ns)
 			db,
 			"INSERT INTO node (id, cluster_id, num, hostname, hardwaretype,"
 			" imagetype, flavor, image, sshuser, services, automators, ipaddresses,"
-			" results) VALUES (?,?,?,?,?,?,?,?,?,?,?,'{}','{}')",
+			" results, states) VALUES (?,?,?,?,?,?,?,?,?,?,?,'{}','{}','{}')",
 			"siissssssss", n->id, cluster, n->num, n->hostname, n->hardwaretype,
 			n->imagetype, n->flavor, n->image, n->sshuser, services, automators);
 		if (rc)
@@ -73,13 +74,14 @@ static struct nodes *rows_to_nodes(const struct db_result *r)
 		n->automators = row_json(r, i, 9);
 		n->ipaddresses = row_json(r, i, 10);
 		n->results = row_json(r, i, 11);
+		n->states = row_json(r, i, 12);
 	}
 	return ns;
 }
 
 #define COLUMNS                                                                                     \
 	"id, num, hostname, hardwaretype, imagetype, flavor, image, sshuser, services, automators," \
-	" ipaddresses, results"
+	" ipaddresses, results, states"
 
 int nodes_load(struct db *db, int64_t cluster, struct nodes **ret)
 {

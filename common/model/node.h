@@ -12,6 +12,7 @@ struct node {
 	char *hostname, *hardwaretype, *imagetype, *flavor, *image, *sshuser;
 	struct json *services, *automators; /* arrays of names */
 	struct json *ipaddresses, *results; /* objects */
+	struct json *states; /* object: service -> "installed", "running", "stopped" */
 };
 
 struct nodes {
@@ -26,7 +27,7 @@ LOOM_MUST_CHECK int nodes_insert(struct db *db, int64_t cluster, const struct no
 /* By number. */
 LOOM_MUST_CHECK int nodes_load(struct db *db, int64_t cluster, struct nodes **ret);
 LOOM_MUST_CHECK int node_load(struct db *db, const char *id, struct nodes **ret); /* 0 or 1 */
-/* Writes hostname, ipaddresses and results. */
+/* Writes hostname, ipaddresses, results, states, services and automators. */
 LOOM_MUST_CHECK int node_save(struct db *db, const struct node *n);
 
 /* The ten properties that tasks and details show (REST spec 5.5, 10.1). */

@@ -32,16 +32,19 @@ static const char *const first[] = {
 	" event_seq BIGINT NOT NULL DEFAULT 0, brief TEXT NOT NULL, services TEXT NOT NULL,"
 	" request MEDIUMTEXT NOT NULL, template MEDIUMTEXT NOT NULL, provider MEDIUMTEXT NOT NULL,"
 	" config MEDIUMTEXT NOT NULL, service_docs MEDIUMTEXT,"
+	" lease_warned BIGINT NOT NULL DEFAULT 0, KEY expiry (expire_time),"
 	" KEY by_tenant (tenant_id, create_time, id), KEY by_status (tenant_id, status))" TABLE_END,
 
 	/* phase: plan (a scheduler must solve or plan it), run (driven by task results), end.
-	   owner, epoch and lease_until fence the planning. */
+	   owner, epoch and lease_until fence the planning. params says what was asked; then_action
+	   is submitted when the job has failed (a create that rolls back is deleted). */
 	"CREATE TABLE IF NOT EXISTS job ("
 	" cluster_id BIGINT NOT NULL, num INT NOT NULL, tenant_id VARCHAR(64) NOT NULL,"
 	" action VARCHAR(40) NOT NULL, status VARCHAR(16) NOT NULL, phase VARCHAR(8) NOT NULL,"
 	" owner VARCHAR(255), epoch INT NOT NULL DEFAULT 0, lease_until BIGINT NOT NULL,"
 	" tasks_total INT NOT NULL DEFAULT 0, tasks_done INT NOT NULL DEFAULT 0,"
 	" create_time BIGINT NOT NULL, end_time BIGINT NOT NULL DEFAULT 0, message TEXT,"
+	" params MEDIUMTEXT, then_action VARCHAR(40),"
 	" PRIMARY KEY (cluster_id, num), KEY claim (phase, lease_until))" TABLE_END,
 
 	"CREATE TABLE IF NOT EXISTS node ("
@@ -50,6 +53,7 @@ static const char *const first[] = {
 	" imagetype VARCHAR(255) NOT NULL, flavor VARCHAR(255) NOT NULL,"
 	" image VARCHAR(255) NOT NULL, sshuser VARCHAR(64) NOT NULL, services TEXT NOT NULL,"
 	" automators TEXT NOT NULL, ipaddresses TEXT NOT NULL, results MEDIUMTEXT NOT NULL,"
+	" states TEXT NOT NULL,"
 	" UNIQUE KEY by_cluster (cluster_id, num))" TABLE_END,
 
 	/* attempt counts claims and is the fence; done_attempt is the last one whose result was

@@ -262,20 +262,21 @@ static int refs(const struct db_result *r, struct task_ref **ret, size_t *ret_n)
 	return 0;
 }
 
+/* Paused jobs hand nothing out. */
+#define CLAIMABLE                                                                                   \
+	"SELECT t.cluster_id, t.job_num, t.num FROM task t JOIN job j ON j.cluster_id=t.cluster_id" \
+	" AND j.num=t.job_num WHERE t.state='ready' AND t.not_before<=? AND j.status='running'"
+
 int tasks_claimable(struct db *db, const char *tenant, int64_t now, int limit,
                     struct task_ref **ret, size_t *ret_n)
 {
 	LOOM_CLEANUP(db_result_free) struct db_result *r = NULL;
 	int rc = str_eq(tenant, "*")
-	                 ? db_select(db, &r,
-	                             "SELECT cluster_id, job_num, num FROM task WHERE state='ready'"
-	                             " AND not_before<=? ORDER BY not_before LIMIT ?",
-	                             "ii", now, (int64_t)limit)
-	                 : db_select(
-				   db, &r,
-				   "SELECT cluster_id, job_num, num FROM task WHERE state='ready'"
-				   " AND not_before<=? AND tenant_id=? ORDER BY not_before LIMIT ?",
-				   "isi", now, tenant, (int64_t)limit);
+	                 ? db_select(db, &r, CLAIMABLE " ORDER BY t.not_before LIMIT ?", "ii", now,
+	                             (int64_t)limit)
+	                 : db_select(db, &r,
+	                             CLAIMABLE " AND t.tenant_id=? ORDER BY t.not_before LIMIT ?",
+	                             "isi", now, tenant, (int64_t)limit);
 	return rc ? rc : refs(r, ret, ret_n);
 }
 

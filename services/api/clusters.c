@@ -187,7 +187,7 @@ static int delete_tx(struct db *db, void *arg)
 		return DELETE_PENDING;
 	rc = cluster_set_status(db, k->c, CLUSTER_PENDING, NULL, now);
 	if (!rc)
-		rc = job_add(db, k->c, "cluster_delete", JOB_NOT_SUBMITTED, now, &k->job);
+		rc = job_add(db, k->c, "cluster_delete", NULL, now, &k->job);
 	k->submitted = true;
 	return rc ? rc : cluster_save(db, k->c);
 }

@@ -264,7 +264,7 @@ static int create_tx(struct db *db, void *arg)
 		rc = cluster_event(db, k, "cluster", e, now);
 	int64_t job;
 	if (!rc)
-		rc = job_add(db, k, "solve_layout", JOB_NOT_SUBMITTED, now, &job);
+		rc = job_add(db, k, "solve_layout", NULL, now, &job);
 	c->seq = k->event_seq;
 	return rc ? rc : cluster_save(db, k);
 }

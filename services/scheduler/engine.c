@@ -26,6 +26,30 @@ void engine_fini(struct change *ch)
 	ch->c = NULL;
 }
 
+static void forget_machine(struct node *n)
+{
+	struct json **all[] = { &n->results, &n->ipaddresses, &n->states };
+	for (size_t i = 0; i < LOOM_COUNT(all); i++) {
+		json_free(*all[i]);
+		*all[i] = json_new_obj();
+	}
+}
+
+/* What a service's last step left it in, so that what runs is not started again. */
+static void note_service(struct node *n, const struct task *t)
+{
+	static const char *const after[STEPS_] = {
+		[STEP_INSTALL] = "installed", [STEP_START] = "running", [STEP_STOP] = "stopped"
+	};
+	enum plan_step step;
+	if (!plan_step_parse(t->name, &step))
+		return;
+	if (step == STEP_REMOVE)
+		json_del(n->states, t->service);
+	else if (after[step])
+		json_set_str(n->states, t->service, after[step]);
+}
+
 /* The node's stored results take what the plug-in said; a deleted machine's are forgotten. */
 static int apply_to_node(struct db *db, struct change *ch, const struct task *t,
                          const struct task_result *res)
@@ -48,12 +72,10 @@ static int apply_to_node(struct db *db, struct change *ch, const struct task *t,
 		n->hostname = loom_strdup(res->hostname);
 	}
 	bool gone = ok && str_eq(t->name, plan_step_name(STEP_DELETE));
-	if (gone) {
-		json_free(n->results);
-		json_free(n->ipaddresses);
-		n->results = json_new_obj();
-		n->ipaddresses = json_new_obj();
-	}
+	if (gone)
+		forget_machine(n);
+	if (ok && *t->service)
+		note_service(n, t);
 	rc = node_save(db, n);
 	if (rc || !(gone || (ok && (res->ipaddresses || res->hostname))))
 		return rc;

@@ -73,7 +73,7 @@ static int commit_solved(struct db *db, struct planning *pl, struct job *solve)
 	for (size_t i = 0; i < pl->b.layout->services.n; i++)
 		json_push(c->services, json_new_str(pl->b.layout->services.v[i]));
 	int64_t num;
-	rc = job_add(db, c, plan_action_name(PLAN_CREATE), JOB_NOT_SUBMITTED, pl->ch.now, &num);
+	rc = job_add(db, c, plan_action_name(PLAN_CREATE), NULL, pl->ch.now, &num);
 	struct job create = { 0 };
 	bool found;
 	if (!rc)
