@@ -92,12 +92,6 @@ static void linger_start(struct http_server *s, int fd)
 		linger_free(g);
 }
 
-void lingers_close(struct http_server *s)
-{
-	while (s->lingers)
-		linger_free(s->lingers);
-}
-
 /* ---- refusing -------------------------------------------------------------------------------- */
 
 static void send_refusal(struct server_conn *c)
@@ -242,21 +236,57 @@ static void remember(struct http_server *s, struct server_conn *c)
 	s->by_fd[c->fd] = c;
 }
 
+static void list_unadopted(struct server_conn *c)
+{
+	struct http_server *s = c->server;
+	bufferevent_incref(c->bev);
+	c->next = s->unadopted;
+	if (c->next)
+		c->next->prev = c;
+	s->unadopted = c;
+}
+
+static void unlist_unadopted(struct server_conn *c)
+{
+	if (c->prev)
+		c->prev->next = c->next;
+	else
+		c->server->unadopted = c->next;
+	if (c->next)
+		c->next->prev = c->prev;
+	c->prev = c->next = NULL;
+}
+
+static void drop_unadopted(struct server_conn *c)
+{
+	struct bufferevent *bev = c->bev;
+	unlist_unadopted(c);
+	conn_free(c);
+	bufferevent_decref(bev);
+}
+
+void conns_drop(struct http_server *s)
+{
+	while (s->unadopted)
+		drop_unadopted(s->unadopted);
+	while (s->lingers)
+		linger_free(s->lingers);
+}
+
 /* false: evhttp has given the connection up already, and c is freed. */
 static bool adopt(struct server_conn *c)
 {
 	struct http_server *s = c->server;
-	struct bufferevent *bev = c->bev;
 	void *evcon = NULL;
-	bufferevent_getcb(bev, NULL, NULL, NULL, &evcon);
-	c->fd = bufferevent_getfd(bev);
+	bufferevent_getcb(c->bev, NULL, NULL, NULL, &evcon);
+	c->fd = bufferevent_getfd(c->bev);
 	if (!evcon || c->fd < 0) {
-		conn_free(c);
-		bufferevent_decref(bev);
+		drop_unadopted(c);
 		return false;
 	}
 	c->evcon = evcon;
-	bufferevent_decref(bev);
+	unlist_unadopted(c);
+	bufferevent_decref(c->bev);
 	evhttp_connection_set_closecb(c->evcon, on_evcon_close, c);
 	int one = 1;
 	if (setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)) != 0)
@@ -339,7 +369,7 @@ static struct bufferevent *on_new_connection(struct event_base *base, void *arg)
 	c->watch = evbuffer_add_cb(bufferevent_get_input(bev), on_input, c);
 	c->kick = event_new(base, -1, 0, on_kick, c);
 	loom_assert(c->watch && c->kick);
-	bufferevent_incref(bev); /* until adopted */
+	list_unadopted(c);
 	conn_kick(c);
 	return bev;
 }

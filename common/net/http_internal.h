@@ -27,6 +27,7 @@ struct lingerer;
 
 struct server_conn {
 	struct http_server *server;
+	struct server_conn *prev, *next; /* of those not yet adopted */
 	struct bufferevent *bev;
 	struct evhttp_connection *evcon; /* NULL until adopted */
 	struct evbuffer_cb_entry *watch;
@@ -58,6 +59,7 @@ struct http_server {
 	struct server_conn **by_fd;
 	size_t by_fd_size;
 	unsigned conns, lingering, busy;
+	struct server_conn *unadopted;
 	struct lingerer *lingers;
 	bool stopping; /* accepts no more; answers close their connection */
 	bool closed;   /* destroyed, but requests are still out */
@@ -118,7 +120,7 @@ void conn_request_done(struct evhttp_request *ev, void *arg); /* evhttp's comple
 void conn_kick(struct server_conn *c);
 void conn_close(struct server_conn *c); /* at once; c is gone */
 void conns_sweep(void *server);         /* refuses heads that take too long */
-void lingers_close(struct http_server *s);
+void conns_drop(struct http_server *s); /* what evhttp_free() leaves */
 
 /* http_request.c: NULL when the target or a header cannot be taken, with status and reason. */
 struct http_req *req_create(struct server_conn *c, struct evhttp_request *ev,

@@ -278,7 +278,7 @@ void http_server_destroy(struct http_server *s)
 	s->busy++; /* so that the last request does not free s under our feet */
 	evhttp_free(s->http);
 	s->http = NULL;
-	lingers_close(s);
+	conns_drop(s);
 	loop_timer_destroy(s->accept_again);
 	loop_timer_destroy(s->sweep);
 	s->busy--;
