@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define WORK_LIMIT 800000000
-#define SCALE      (1 << 24) /* prices are kept as integers */
+#define WORK_LIMIT INT64_C(2500000000) /* well under a second */
+#define SCALE      (1 << 24)           /* prices are kept as integers */
 #define PRICES     24
 #define THIN_OUT   512 /* sets up to which contained ones are dropped */
 
