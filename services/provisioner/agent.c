@@ -10,7 +10,8 @@
 
 enum {
 	HEARTBEAT_MS = 2000,
-	HEARTBEAT_CALL_MS = 5000,
+	HEARTBEAT_MIN_MS = 200,
+	HEARTBEAT_CALL_MS = 3000,
 	CALL_MS = 10000,
 	LEAVE_MS = 3000,
 	WAIT_S = 25, /* the long poll */
@@ -40,8 +41,8 @@ struct agent {
 	struct wire_call *setup, *beat, *take;
 	struct loop_timer *setup_timer, *beat_timer, *take_timer;
 	unsigned setup_tries, beat_tries, take_tries;
-	char *take_worker; /* of the open take */
-	int64_t take_since;
+	char *take_worker;              /* of the open take */
+	int64_t take_since, beat_since; /* mono ms */
 	loop_fn left;
 	void *left_arg;
 };
@@ -239,7 +240,9 @@ static void on_beat(const struct wire_answer *answer, void *arg)
 	a->beat = NULL;
 	if (a->standing == LEAVING)
 		return;
-	loop_timer_arm(a->beat_timer, HEARTBEAT_MS);
+	/* On time even when this one was late: leases depend on it. */
+	int64_t pause = a->beat_since + HEARTBEAT_MS - clock_mono_ms();
+	loop_timer_arm(a->beat_timer, pause > HEARTBEAT_MIN_MS ? pause : HEARTBEAT_MIN_MS);
 	if (answer->status == NOT_FOUND) {
 		agent_unregistered(a);
 		return;
@@ -263,6 +266,7 @@ static void send_beat(void *arg)
 
 	if (a->beat || a->standing == LEAVING)
 		return;
+	a->beat_since = clock_mono_ms();
 	(void)json_set(body, "usage", workers_usage(a->workers));
 	(void)json_set(body, "tasks", workers_tasks(a->workers));
 	a->beat = wire_start(a->config.wire,

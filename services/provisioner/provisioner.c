@@ -47,18 +47,17 @@ struct provisioner {
 	}
 
 const struct config_key provisioner_keys[] = {
-	KEY(CFG_STR, admin_listen, "127.0.0.1:55056", 0, 0, CFG_REQUIRED,
+	KEY(CFG_STR, admin_listen, "127.0.0.1:55056", 0, 0, 0,
 	    "address of /livez /readyz /metrics, and the address registered"),
-	KEY(CFG_STR, server_uri, "http://127.0.0.1:55055", 0, 0, CFG_REQUIRED,
-	    "the server's internal port"),
+	KEY(CFG_STR, server_uri, "http://127.0.0.1:55055", 0, 0, 0, "the server's internal port"),
 	KEY(CFG_INT, capacity, "10", 1, 1000, 0, "tasks to run at the same time"),
-	KEY(CFG_STR, plugin_dir, LOOM_DATADIR "/plugins", 0, 0, CFG_REQUIRED,
+	KEY(CFG_STR, plugin_dir, LOOM_DATADIR "/plugins", 0, 0, 0,
 	    "folder with providers/ and automators/"),
-	KEY(CFG_STR, work_dir, "/var/lib/loom/provisioner", 0, 0, CFG_REQUIRED,
+	KEY(CFG_STR, work_dir, "/var/lib/loom/provisioner", 0, 0, 0,
 	    "folder for undelivered results, task folders and plugins' own data"),
 	KEY(CFG_STR, provisioner_id, "", 0, 0, 0,
 	    "name of this provisioner; empty: host, process and a random number"),
-	KEY(CFG_STR, tenant, "*", 0, 0, CFG_REQUIRED, "id of the tenant to work for; * is all"),
+	KEY(CFG_STR, tenant, "*", 0, 0, 0, "id of the tenant to work for; * is all"),
 	KEY(CFG_DURATION, drain_timeout, "60s", 0, 86400000, 0,
 	    "how long running tasks may go on after SIGTERM"),
 	{ 0 },
@@ -143,6 +142,11 @@ static int check_settings(struct provisioner *p, struct loom_err *err)
 {
 	const char *id = p->settings->provisioner_id;
 
+	for (const struct config_key *key = provisioner_keys; key->name; key++) {
+		const char *const *value = (const void *)((const char *)p->settings + key->offset);
+		if (key->type == CFG_STR && *key->def && str_blank(*value))
+			return err_set(err, BAD, "%s is empty", key->name);
+	}
 	if (!str_starts(p->settings->server_uri, "http://"))
 		return err_set(err, BAD, "server_uri must begin with http://");
 	p->id = loom_strdup(str_blank(id) ? service_id(p->service) : id);

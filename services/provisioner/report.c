@@ -10,7 +10,10 @@
 enum {
 	CALL_MS = 15000,
 	BACKOFF_CAP_MS = 5000,
+	BAD_REQUEST = 400,
 	FORBIDDEN = 403,
+	TOO_LARGE = 413,
+	NOT_HELD = 417, /* the attempt is not ours any more */
 };
 
 /*
@@ -169,6 +172,13 @@ static void try_again(struct report_item *item, const struct wire_answer *a)
 	loop_timer_arm(item->timer, pause);
 }
 
+/* The server's own "no". Any other word is that of something in between, and may change. */
+static bool refused(const struct report_item *item, int status)
+{
+	return status == BAD_REQUEST || status == TOO_LARGE || status == NOT_HELD ||
+	       (status == FORBIDDEN && item->foreign);
+}
+
 static void on_answer(const struct wire_answer *a, void *arg)
 {
 	struct report_item *item = arg;
@@ -180,15 +190,14 @@ static void on_answer(const struct wire_answer *a, void *arg)
 		if (item->left_over || item->tries)
 			log_info("kept result delivered", LOG_S("file", item->name));
 		settle(item, REPORT_ACCEPTED);
-	} else if (wire_transient(a)) {
-		try_again(item, a);
-	} else if (a->status == FORBIDDEN && !item->foreign) {
-		try_again(item, a);
-		r->config.on_unregistered(r->config.arg);
-	} else {
+	} else if (refused(item, a->status)) {
 		log_warn("result refused by the server", LOG_S("file", item->name),
 		         LOG_S("reason", wire_reason(a, why)));
 		settle(item, REPORT_REFUSED);
+	} else {
+		try_again(item, a);
+		if (a->status == FORBIDDEN)
+			r->config.on_unregistered(r->config.arg);
 	}
 }
 

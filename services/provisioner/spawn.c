@@ -105,6 +105,7 @@ static bool become_guard(pid_t provisioner)
 	(void)sigfillset(&mask);
 	(void)sigdelset(&mask, PARENT_DIED);
 	(void)sigprocmask(SIG_SETMASK, &mask, NULL);
+	(void)prctl(PR_SET_NAME, "loom-guard");
 	if (setsid() < 0 || prctl(PR_SET_PDEATHSIG, PARENT_DIED) < 0)
 		return false;
 	return getppid() == provisioner;

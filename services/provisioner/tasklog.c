@@ -140,6 +140,19 @@ void tasklog_add(struct tasklog *t, enum run_stream stream, const char *data, si
 		loop_timer_arm(t->timer, t->pending.len >= TASKLOG_CHUNK ? 0 : BATCH_MS);
 }
 
+void tasklog_note(struct tasklog *t, const char *text)
+{
+	LOOM_CLEANUP_STR char *line = loom_asprintf("[%s]\n", text);
+
+	if (t->refused || t->closed)
+		return;
+	queue_lines(t);
+	if (t->mid_line)
+		queue_bytes(t, "\n", 1);
+	t->mid_line = false;
+	tasklog_add(t, RUN_STDERR, line, strlen(line));
+}
+
 /* ---- cleaning ---------------------------------------------------------------------------------
  */
 

@@ -26,6 +26,8 @@ struct tasklog_id {
 struct tasklog *tasklog_create(struct loop *l, struct wire *w, const struct tasklog_id *id);
 void tasklog_destroy(struct tasklog *t); /* drops what was not sent; NULL ok */
 void tasklog_add(struct tasklog *t, enum run_stream stream, const char *data, size_t len);
+/* A line of our own. */
+void tasklog_note(struct tasklog *t, const char *text);
 /* Nothing is added after this. done(arg) is called once, from the loop: when all is sent, when the
  * server refuses more, or after limit_ms; what remains goes on being sent until destroy. */
 void tasklog_close(struct tasklog *t, int64_t limit_ms, loop_fn done, void *arg);

@@ -209,6 +209,8 @@ static void report_outcome(struct slot *s)
 		return;
 	}
 	log_end(s);
+	if (s->outcome.failed)
+		tasklog_note(s->log, s->outcome.message);
 	drop_scratch(s);
 	set_state(s, SLOT_REPORTING);
 	finish = finish_message(s);
@@ -265,7 +267,6 @@ static void step_failed(struct slot *s, const char *what, int error)
 	LOOM_CLEANUP_STR char *message = loom_asprintf("%s: %s", what, strerrordesc_np(error));
 
 	outcome_fail(&s->outcome, false, message);
-	tasklog_add(s->log, RUN_STDERR, message, strlen(message));
 }
 
 static void step_env(const struct slot *s, struct strs *env)
@@ -379,15 +380,12 @@ static void fill_slot(struct slot *s, const char *worker, struct json *task)
 	s->log = tasklog_create(w->config.loop, w->config.wire, &id);
 }
 
-static void begin(void *arg)
+static void begin(struct slot *s)
 {
-	struct slot *s = arg;
 	struct loom_err err;
 
-	if (plugins_choose(s->all->config.plugins, s->task, &s->steps, &err)) {
+	if (plugins_choose(s->all->config.plugins, s->task, &s->steps, &err))
 		outcome_fail(&s->outcome, false, err.msg);
-		tasklog_add(s->log, RUN_STDERR, err.msg, strlen(err.msg));
-	}
 	next_step(s);
 }
 

@@ -396,6 +396,8 @@ def test_failures_are_reported(server, make, name, script, want):
     assert want.items() <= done.items()
     if name == "CREATE":
         assert (done["stdout"], done["stderr"]) == ("out\n", "err\n")
+    wait_for(lambda: server.log.get("00000001-001-001", b"").decode().endswith(f"[{done['message']}]\n"),
+             5, "the reason at the end of the log")
     assert ("retry" in done) == ("retry" in want)
 
 
@@ -476,21 +478,20 @@ def test_kill_9_keeps_finished_results(server, make):
     assert names == {"00000001-001-008.1.json.bad"}
 
 
-HANG = """trap '' TERM
-(trap '' TERM; echo $BASHPID >"$LOOM_WORK_DIR/child"; while :; do sleep 1; done) &
+HANG = """(echo $BASHPID >"$LOOM_WORK_DIR/child"; while :; do sleep 1; done) &
 echo started; echo $$ >"$LOOM_WORK_DIR/pid"; while :; do sleep 1; done"""
 
 
-def hanging(make, **settings):
+def hanging(make, script=HANG, **settings):
     """A provisioner whose provider never ends, with the paths of its pids."""
     prov = make(**settings)
-    prov.plugin("providers", "p", HANG)
+    prov.plugin("providers", "p", script)
     home = prov.work / "plugins/providers/p"
     return prov.start(), home / "pid", home / "child"
 
 
 def test_kill_9_takes_the_plugins_along(server, make):
-    prov, pid, child = hanging(make)
+    prov, pid, child = hanging(make, "trap '' TERM; " + HANG)  # children inherit that
     server.give(task(1))
     pids = [pid_in(pid), pid_in(child)]
     prov.signal(signal.SIGKILL)

@@ -197,6 +197,17 @@ START_TEST(sends_before_the_end)
 }
 END_TEST
 
+START_TEST(notes_are_lines_of_their_own)
+{
+	say(RUN_STDERR, "half a line");
+	tasklog_note(tasklog, "stopped");
+	say(RUN_STDOUT, "whole\n");
+	tasklog_note(tasklog, "again");
+	close_and_run();
+	ck_assert_str_eq(buf_str(&stored), "half a line\n[stopped]\nwhole\n[again]\n");
+}
+END_TEST
+
 START_TEST(nothing_said_nothing_sent)
 {
 	close_and_run();
@@ -297,6 +308,7 @@ int main(void)
 	tcase_add_test(tc, joins_lines_of_both_streams);
 	tcase_add_test(tc, unfinished_lines_of_two_streams_stay_apart);
 	tcase_add_test(tc, sends_before_the_end);
+	tcase_add_test(tc, notes_are_lines_of_their_own);
 	tcase_add_test(tc, nothing_said_nothing_sent);
 	tcase_add_test(tc, large_logs_arrive_whole);
 	tcase_add_test(tc, chunks_of_unknown_fate_are_sent_again);
