@@ -178,6 +178,40 @@ static void flood(struct http_req *req, void *ctx)
 	http_stream_end(req);
 }
 
+static void cut_short(struct http_req *req, void *ctx)
+{
+	(void)ctx;
+	http_stream_abort(req);
+}
+
+static void broken_off(struct http_req *req, void *ctx)
+{
+	(void)ctx;
+	http_stream_start(req, 200, "text/plain");
+	http_stream_on_drained(req, cut_short, NULL);
+	http_on_close(req, on_stream_gone, NULL); /* not called: we are who ends it */
+	http_stream_write(req, "part", 4);
+}
+
+static void next_drop(struct http_req *req, void *arg)
+{
+	int *left = arg;
+	if ((*left)-- == 0)
+		http_stream_end(req);
+	else
+		http_stream_write(req, "drop.", 5);
+}
+
+static void drip(struct http_req *req, void *ctx)
+{
+	(void)ctx;
+	static int left;
+	left = 3;
+	http_stream_start(req, 200, "text/plain");
+	http_stream_on_drained(req, next_drop, &left);
+	http_stream_write(req, "first.", 6);
+}
+
 static void data(struct http_req *req, void *ctx)
 {
 	(void)ctx;
@@ -215,6 +249,8 @@ static const struct http_route routes[] = {
 	{ "GET", "/events", HTTP_ON_LOOP, events },
 	{ "GET", "/endless", HTTP_ON_LOOP, endless },
 	{ "GET", "/flood", HTTP_ON_LOOP, flood },
+	{ "GET", "/broken", HTTP_ON_LOOP, broken_off },
+	{ "GET", "/drip", HTTP_ON_LOOP, drip },
 	{ "GET", "/data", HTTP_ON_LOOP, data },
 	{ NULL, NULL, HTTP_ON_LOOP, NULL },
 };
@@ -774,6 +810,20 @@ START_TEST(much_is_buffered_and_counted)
 }
 END_TEST
 
+START_TEST(streams_drain_and_break_off)
+{
+	const char *a = get("/drip");
+	ck_assert_int_eq(count(a, "drop."), 3);
+	has(a, "\r\n0\r\n\r\n");
+	has(once("GET /drip HTTP/1.0\r\n\r\n"), "\r\n\r\nfirst.drop.drop.drop.");
+	a = get("/broken");
+	has(a, "\r\npart\r\n");
+	lacks(a, "\r\n0\r\n");
+	has(get("/hello"), "200 OK");
+	ck_assert_int_eq(closes, 0);
+}
+END_TEST
+
 START_TEST(destroyed_with_open_requests)
 {
 	int fd = dial(), fd2 = dial();
@@ -848,6 +898,7 @@ int main(void)
 	tcase_add_test(t, client_gone_while_a_worker_has_the_request);
 	tcase_add_test(t, server_sent_events);
 	tcase_add_test(t, much_is_buffered_and_counted);
+	tcase_add_test(t, streams_drain_and_break_off);
 	tcase_add_test(t, refusal_during_a_stream_ends_it);
 	tcase_add_loop_test(t, refusals, 0, (int)LOOM_COUNT(refused));
 	tcase_add_loop_test(t, refusals_in_small_pieces, 0, (int)LOOM_COUNT(refused));
