@@ -88,10 +88,11 @@ int job_add(struct db *db, struct cluster *c, const char *action, const struct j
 	return rc;
 }
 
-int job_set_then(struct db *db, const struct job *j, const char *then_action)
+int job_cancel(struct db *db, struct job *j, const char *then_action)
 {
-	return db_exec(db, "UPDATE job SET then_action=? WHERE cluster_id=? AND num=?", "sii",
-	               then_action, j->cluster_id, j->num);
+	snprintf(j->then_action, sizeof(j->then_action), "%s", then_action ? then_action : "");
+	return db_exec(db, "UPDATE job SET cancel=TRUE, then_action=? WHERE cluster_id=? AND num=?",
+	               "sii", then_action, j->cluster_id, j->num);
 }
 
 int job_set_status(struct db *db, struct cluster *c, struct job *j, enum job_status to,

@@ -26,8 +26,9 @@ void job_fini(struct job *j);
  * be NULL. The cluster is saved by the caller. */
 LOOM_MUST_CHECK int job_add(struct db *db, struct cluster *c, const char *action,
                             const struct json *params, int64_t now, int64_t *ret_num);
-/* What to submit when the job has failed; NULL for nothing. */
-LOOM_MUST_CHECK int job_set_then(struct db *db, const struct job *j, const char *then_action);
+/* Asks workers to stop its running tasks; then_action is submitted when they have (NULL: nothing).
+ */
+LOOM_MUST_CHECK int job_cancel(struct db *db, struct job *j, const char *then_action);
 LOOM_MUST_CHECK int job_lock(struct db *db, int64_t cluster, int64_t num, struct job *ret,
                              bool *found);
 LOOM_MUST_CHECK int job_get(struct db *db, int64_t cluster, int64_t num, struct job *ret,

@@ -44,7 +44,7 @@ static const char *const first[] = {
 	" owner VARCHAR(255), epoch INT NOT NULL DEFAULT 0, lease_until BIGINT NOT NULL,"
 	" tasks_total INT NOT NULL DEFAULT 0, tasks_done INT NOT NULL DEFAULT 0,"
 	" create_time BIGINT NOT NULL, end_time BIGINT NOT NULL DEFAULT 0, message TEXT,"
-	" params MEDIUMTEXT, then_action VARCHAR(40),"
+	" params MEDIUMTEXT, then_action VARCHAR(40), cancel BOOLEAN NOT NULL DEFAULT FALSE,"
 	" PRIMARY KEY (cluster_id, num), KEY claim (phase, lease_until))" TABLE_END,
 
 	"CREATE TABLE IF NOT EXISTS node ("

@@ -73,10 +73,10 @@ LOOM_MUST_CHECK int tasks_claimable(struct db *db, const char *tenant, int64_t n
 /* Running tasks whose lease is over. No lock. */
 LOOM_MUST_CHECK int tasks_expired(struct db *db, int64_t now, int limit, struct task_ref **ret,
                                   size_t *ret_n);
-/* Extends the lease of a running attempt; *ok false when it is no longer theirs. Any transaction.
- */
+/* Extends the lease of a running attempt; *ok false when it is no longer theirs, *cancel true when
+ * it is to be stopped. Any transaction. */
 LOOM_MUST_CHECK int task_renew(struct db *db, const struct task_ref *ref, int64_t attempt,
-                               const char *provisioner, int64_t now, bool *ok);
+                               const char *provisioner, int64_t now, bool *ok, bool *cancel);
 
 /* Keeps an attempt that did not succeed. */
 LOOM_MUST_CHECK int task_keep_failure(struct db *db, const struct task *t, const char *out,

@@ -15,7 +15,7 @@
 struct provisioner_call {
 	struct api *a;
 	const char *id;
-	struct json *body, *leases;
+	struct json *body, *leases, *cancel;
 };
 
 static int put_tx(struct db *db, void *arg)
@@ -85,11 +85,13 @@ static int renew(struct db *db, struct provisioner_call *k, const struct json *t
 		const struct json *t = json_at(tasks, i);
 		int64_t attempt = json_get_int(t, "attempt", 0);
 		struct task_ref ref;
-		bool ok = false;
+		bool ok = false, cancel = false;
 		if (!id_parse_task(json_get_str(t, "taskId"), &ref))
-			rc = task_renew(db, &ref, attempt, k->id, now, &ok);
+			rc = task_renew(db, &ref, attempt, k->id, now, &ok, &cancel);
 		struct json *l = json_set_str(json_new_obj(), "taskId", json_get_str(t, "taskId"));
 		json_set_int(l, "attempt", attempt);
+		if (cancel)
+			json_push(k->cancel, json_copy(l));
 		json_push(k->leases, json_set_bool(l, "ok", ok));
 	}
 	return rc;
@@ -99,7 +101,9 @@ static int beat_tx(struct db *db, void *arg)
 {
 	struct provisioner_call *k = arg;
 	json_free(k->leases);
+	json_free(k->cancel);
 	k->leases = json_new_arr();
+	k->cancel = json_new_arr();
 	int rc = provisioner_beat(db, k->id, json_get(k->body, "usage"));
 	return rc ? rc : renew(db, k, json_get(k->body, "tasks"));
 }
@@ -128,9 +132,10 @@ void provisioners_heartbeat(struct http_req *req, void *ctx)
 	else {
 		LOOM_CLEANUP(json_free)
 		struct json *out = json_set(json_new_obj(), "leases", loom_take(k.leases));
-		json_set(out, "cancel", json_new_arr());
+		json_set(out, "cancel", loom_take(k.cancel));
 		http_reply_json(req, 200, out);
 	}
 	json_free(k.leases);
+	json_free(k.cancel);
 	json_free(k.body);
 }

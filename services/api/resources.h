@@ -25,6 +25,9 @@ void clusters_status(struct http_req *req, void *ctx);
 void clusters_config(struct http_req *req, void *ctx);
 void clusters_services(struct http_req *req, void *ctx);
 
+/* control.c */
+void clusters_control(struct http_req *req, void *ctx);
+
 /* plans.c */
 void plans_list(struct http_req *req, void *ctx);
 void plans_get(struct http_req *req, void *ctx);

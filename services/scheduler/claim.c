@@ -205,7 +205,7 @@ int claim_tasks(struct db_pool *p, const struct engine_policy *policy, const str
 		cl.ch.policy = policy;
 		rc = db_tx(p, claim_tx, &cl);
 		if (!rc && cl.changed)
-			changed(cl.ch.c, cl.ch.ready > 0, arg);
+			changed(&cl.ch, arg);
 		if (!rc && cl.doc)
 			json_push(docs, loom_take(cl.doc));
 		json_free(cl.doc);

@@ -15,7 +15,7 @@ struct take {
 
 /* Called after each commit, on the calling thread: the cluster as committed, with its event number.
  */
-typedef void (*claim_changed)(const struct cluster *c, bool ready, void *arg);
+typedef void (*claim_changed)(const struct change *ch, void *arg);
 
 /*
  * Claims up to take->max tasks and returns their documents (REST spec 10.1, plus attempt and

@@ -57,9 +57,9 @@ static void answer(struct parked *p, const struct json *docs)
 	parked_free(p);
 }
 
-static void committed(const struct cluster *c, bool ready, void *arg)
+static void committed(const struct change *ch, void *arg)
 {
-	wake_changed(arg, c, ready, false);
+	wake_changed(arg, ch);
 }
 
 static void claim_work(void *arg)

@@ -10,7 +10,7 @@
 int engine_begin(struct db *db, int64_t cluster, struct change *ch)
 {
 	engine_fini(ch);
-	ch->ready = 0;
+	ch->ready = ch->jobs = 0;
 	int rc = cluster_lock(db, cluster, &ch->c);
 	return rc ? rc : db_now(db, &ch->now);
 }
@@ -89,12 +89,16 @@ static int apply_to_node(struct db *db, struct change *ch, const struct task *t,
 static enum cluster_status failure_status(const struct job *j, const struct task_counts *n)
 {
 	enum plan_action a;
-	enum cluster_status st = CLUSTER_INCONSISTENT;
+	enum cluster_status st = CLUSTER_INCONSISTENT, was;
 	if (!plan_action_parse(j->action, &a))
 		return st;
 	/* Every failure said that it made nothing, and nothing was made: there is no cluster. */
-	if (a == PLAN_CREATE && !n->complete && n->failed == n->failed_before_create)
+	if (a == PLAN_CREATE && !n->complete && n->failed && n->failed == n->failed_before_create)
 		return CLUSTER_TERMINATED;
+	/* Nothing was done at all: the cluster is what it was. */
+	if (!n->complete && !n->failed &&
+	    cluster_status_parse(json_get_str(j->params, "was"), &was))
+		return was;
 	if (!cluster_status_parse(plan_failure_status(a), &st))
 		st = CLUSTER_INCONSISTENT;
 	return st;
@@ -105,9 +109,35 @@ static int settle_failed(struct db *db, struct change *ch, const struct job *j)
 {
 	struct task_counts n;
 	int rc = tasks_count(db, j->cluster_id, j->num, &n);
-	if (rc || n.running || ch->c->status != CLUSTER_PENDING)
+	if (rc || n.running || ch->c->status != CLUSTER_PENDING || ch->c->latest_job != j->num)
 		return rc;
+	int64_t next;
+	if (*j->then_action) {
+		ch->jobs++;
+		return job_add(db, ch->c, j->then_action, NULL, ch->now, &next);
+	}
 	return cluster_set_status(db, ch->c, failure_status(j, &n), j->message, ch->now);
+}
+
+int engine_submit(struct db *db, struct change *ch, const char *action, const struct json *params)
+{
+	LOOM_CLEANUP(json_free) struct json *p = params ? json_copy(params) : json_new_obj();
+	json_set_str(p, "was", cluster_status_name(ch->c->status));
+	int64_t num;
+	int rc = cluster_set_status(db, ch->c, CLUSTER_PENDING, NULL, ch->now);
+	ch->jobs++;
+	return rc ? rc : job_add(db, ch->c, action, p, ch->now, &num);
+}
+
+int engine_abort(struct db *db, struct change *ch, struct job *j, const char *why,
+                 const char *then_action)
+{
+	int rc = job_cancel(db, j, then_action);
+	if (!rc)
+		rc = job_set_status(db, ch->c, j, JOB_FAILED, why, ch->now);
+	if (!rc)
+		rc = tasks_drop(db, ch->c, j->num, ch->now);
+	return rc ? rc : settle_failed(db, ch, j);
 }
 
 static int fail_job(struct db *db, struct change *ch, struct job *j, const struct task *t)

@@ -21,6 +21,7 @@ struct change {
 	struct cluster *c;
 	int64_t now;
 	int ready; /* tasks that became ready */
+	int jobs;  /* jobs that want planning */
 };
 
 struct task_result {
@@ -40,6 +41,13 @@ LOOM_MUST_CHECK int engine_finish(struct db *db, struct change *ch, struct task 
                                   const struct task_result *res);
 /* A running task's worker stopped renewing its lease. */
 LOOM_MUST_CHECK int engine_lost(struct db *db, struct change *ch, struct task *t);
+/* Puts a new job on the cluster, which waits for it from now on. */
+LOOM_MUST_CHECK int engine_submit(struct db *db, struct change *ch, const char *action,
+                                  const struct json *params);
+/* Ends a job that has not ended: nothing more is handed out, what runs is asked to stop, and when
+ * it has, then_action follows (NULL: the cluster is left as it is). */
+LOOM_MUST_CHECK int engine_abort(struct db *db, struct change *ch, struct job *j, const char *why,
+                                 const char *then_action);
 /* A job that was planned to have no task at all is complete. */
 LOOM_MUST_CHECK int engine_empty_job(struct db *db, struct change *ch, struct job *j);
 /* A ready task cannot even be handed out. */

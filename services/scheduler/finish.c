@@ -99,7 +99,7 @@ static void finish_work(void *arg)
 		log_warn("result not applied", LOG_S("task", json_get_str(f->body, "taskId")),
 		         LOG_S("reason", db_code_name(rc)));
 	} else if (f->changed) {
-		wake_changed(f->s, f->ch.c, f->ch.ready > 0, false);
+		wake_changed(f->s, &f->ch);
 	}
 }
 

@@ -82,7 +82,7 @@ static void sweep_work(void *arg)
 			char id[ID_MAX];
 			id_task(id, e.ref->cluster, e.ref->job, e.ref->task);
 			log_warn("lease ran out", LOG_S("task", id));
-			wake_changed(s, e.ch.c, e.ch.ready > 0, false);
+			wake_changed(s, &e.ch);
 		}
 		engine_fini(&e.ch);
 	}

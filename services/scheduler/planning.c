@@ -167,7 +167,7 @@ static void plan_one(struct scheduler *s, const struct job *claimed)
 		else
 			log_info("job planned", LOG_S("job", id), LOG_S("action", claimed->action),
 			         LOG_I("tasks", (int64_t)pl.b.plan->n));
-		wake_changed(s, pl.ch.c, pl.ch.ready > 0, false);
+		wake_changed(s, &pl.ch);
 	}
 	engine_fini(&pl.ch);
 	blueprint_fini(&pl.b);

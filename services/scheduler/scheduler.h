@@ -47,7 +47,7 @@ struct scheduler {
 	struct loop_timer *poll;
 	bool planning, planning_again; /* a planning run is on a worker; one more is wanted */
 	bool sweeping;                 /* the janitor is on a worker */
-	int64_t away_until;            /* monotonic ms when the database was last seen away; 0 never */
+	int64_t away_until; /* monotonic ms when the database was last seen away; 0 never */
 	struct peers *peers;
 };
 
@@ -70,7 +70,7 @@ void wake_start(struct scheduler *s);
 void wake_stop(struct scheduler *s);
 void wake_all(struct scheduler *s, const struct wake *w);
 /* What a committed change calls for. */
-void wake_changed(struct scheduler *s, const struct cluster *c, bool ready, bool job);
+void wake_changed(struct scheduler *s, const struct change *ch);
 
 /* planning.c, loop thread: looks for jobs to plan, soon. */
 void planning_kick(struct scheduler *s);
@@ -81,9 +81,10 @@ void dispatch_drain(struct scheduler *s); /* answers all parked takes empty-hand
 void dispatch_stop(struct scheduler *s);
 void dispatch_kick(struct scheduler *s); /* there may be ready tasks */
 
-/* finish.c, janitor.c, preview.c. */
+/* finish.c, janitor.c, preview.c, control.c. */
 void finish_start(struct scheduler *s);
 void janitor_tick(struct scheduler *s);
 void preview_start(struct scheduler *s);
+void control_start(struct scheduler *s);
 
 #endif

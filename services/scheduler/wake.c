@@ -93,7 +93,7 @@ static void send_wakes(void *arg)
 		notify(s, &s->peers->schedulers, "ready", none);
 	}
 	if (p->w.job)
-		planning_kick(s);
+		planning_kick(s); /* the others find it if this one dies */
 	loom_free(p);
 }
 
@@ -104,9 +104,12 @@ void wake_all(struct scheduler *s, const struct wake *w)
 	loop_post(s->loop, send_wakes, p);
 }
 
-void wake_changed(struct scheduler *s, const struct cluster *c, bool ready, bool job)
+void wake_changed(struct scheduler *s, const struct change *ch)
 {
-	struct wake w = { .cluster = c->id, .seq = c->event_seq, .ready = ready, .job = job };
-	snprintf(w.tenant, sizeof(w.tenant), "%s", c->tenant_id);
+	struct wake w = { .cluster = ch->c->id,
+		          .seq = ch->c->event_seq,
+		          .ready = ch->ready > 0,
+		          .job = ch->jobs > 0 };
+	snprintf(w.tenant, sizeof(w.tenant), "%s", ch->c->tenant_id);
 	wake_all(s, &w);
 }

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* control - pause, resume and abort of the job a cluster waits for; a scheduler does it. */
+#include "services/api/resources.h"
+
+#include "common/base/str.h"
+#include "services/api/visible.h"
+
+#include <string.h>
+
+#define CONTROL_MS 8000
+
+struct control {
+	struct api *a;
+	struct identity who;
+	int64_t id;
+	struct json *body;
+};
+
+static int see_read(struct db *db, void *arg)
+{
+	struct control *k = arg;
+	LOOM_CLEANUP(cluster_free) struct cluster *c = NULL;
+	return visible_get(db, &k->who, k->id, false, &c);
+}
+
+static void answered(int error, const struct json *body, void *arg)
+{
+	struct http_req *req = arg;
+	int status = error ? 503 : (int)json_get_int(body, "status", 503);
+	if (status == 200)
+		http_reply_empty(req, 200);
+	else if (status == 503)
+		http_reply_problem(req, 503, "no scheduler could do it; try again");
+	else
+		http_reply_text(req, status, "%s", http_reason(status));
+}
+
+static void ask(struct http_req *req, void *arg)
+{
+	struct control *k = arg;
+	peers_ask(k->a, "control", k->body, CONTROL_MS, answered, req);
+	loom_free(k);
+}
+
+/* The verb is the last part of the path. */
+void clusters_control(struct http_req *req, void *ctx)
+{
+	struct control k = { .a = ctx };
+	if (!auth(k.a, req, ROLE_USER, &k.who) || !visible_id(req, "id", &k.id))
+		return;
+	int rc = db_read(k.a->db, see_read, &k);
+	if (rc) {
+		visible_refuse(req, rc, k.id);
+		return;
+	}
+	const char *verb = strrchr(http_path(req), '/') + 1;
+	k.body = json_set_int(json_new_obj(), "cluster", k.id);
+	json_set_str(k.body, "verb", verb);
+	json_set_str(k.body, "user", k.who.user);
+	struct control *held = loom_malloc(sizeof(*held));
+	*held = k;
+	http_defer(req, ask, held);
+}

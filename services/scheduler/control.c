@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* control - pause, resume and abort: asked for by a user through an API, done under the row lock.
+ */
+#include "services/scheduler/scheduler.h"
+
+#include "common/base/str.h"
+
+struct control {
+	struct scheduler *s;
+	struct bus_call *call;
+	struct json *body, *answer;
+	struct change ch;
+	bool changed;
+};
+
+static int pause_job(struct db *db, struct control *k, struct job *j, const char *user)
+{
+	if (job_ended(j->status) || j->status == JOB_PAUSED)
+		return 0;
+	LOOM_CLEANUP_STR char *why = loom_asprintf("Paused by user %s.", user);
+	k->changed = true;
+	return job_set_status(db, k->ch.c, j, JOB_PAUSED, why, k->ch.now);
+}
+
+static int resume_job(struct db *db, struct control *k, struct job *j, const char *user)
+{
+	if (j->status != JOB_PAUSED)
+		return 0;
+	LOOM_CLEANUP_STR char *why = loom_asprintf("Resumed by user %s.", user);
+	bool planned = str_eq(j->phase, "run");
+	k->ch.ready += planned;
+	k->ch.jobs += !planned;
+	k->changed = true;
+	return job_set_status(db, k->ch.c, j, planned ? JOB_RUNNING : JOB_NOT_SUBMITTED, why,
+	                      k->ch.now);
+}
+
+/* A create that is aborted takes back what it has made. */
+static int abort_job(struct db *db, struct control *k, struct job *j, const char *user)
+{
+	if (job_ended(j->status))
+		return 0;
+	LOOM_CLEANUP_STR char *why = loom_asprintf("Aborted by user %s.", user);
+	bool delete =
+		str_eq(j->action, "cluster_create") || json_get_bool(k->body, "delete", false);
+	k->changed = true;
+	return engine_abort(db, &k->ch, j, why,
+	                    delete &&!str_eq(j->action, "solve_layout") ? "cluster_delete" : NULL);
+}
+
+static const struct {
+	const char *verb;
+	int (*fn)(struct db *db, struct control *k, struct job *j, const char *user);
+} verbs[] = { { "pause", pause_job }, { "resume", resume_job }, { "abort", abort_job } };
+
+static int control_tx(struct db *db, void *arg)
+{
+	struct control *k = arg;
+	k->changed = false;
+	struct engine_policy policy = scheduler_policy(k->s);
+	k->ch.policy = &policy;
+	int rc = engine_begin(db, json_get_int(k->body, "cluster", 0), &k->ch);
+	if (rc || k->ch.c->status != CLUSTER_PENDING)
+		return rc;
+	struct job j = { 0 };
+	bool found;
+	const char *user = json_get_str(k->body, "user"), *verb = json_get_str(k->body, "verb");
+	rc = job_lock(db, k->ch.c->id, k->ch.c->latest_job, &j, &found);
+	for (size_t i = 0; !rc && found && i < LOOM_COUNT(verbs); i++)
+		if (str_eq(verbs[i].verb, verb))
+			rc = verbs[i].fn(db, k, &j, user ? user : "?");
+	job_fini(&j);
+	return rc ? rc : engine_commit(db, &k->ch);
+}
+
+static void control_work(void *arg)
+{
+	struct control *k = arg;
+	int rc = db_tx(k->s->db, control_tx, k);
+	json_set_int(k->answer, "status", !rc ? 200 : rc == CLUSTER_E_NONE ? 404 : 503);
+	if (!rc && k->changed)
+		wake_changed(k->s, &k->ch);
+}
+
+static void control_done(void *arg)
+{
+	struct control *k = arg;
+	bus_answer(k->call, k->answer);
+	engine_fini(&k->ch);
+	json_free(k->body);
+	json_free(k->answer);
+	loom_free(k);
+}
+
+static void on_control(struct bus_call *call, const struct json *body, void *arg)
+{
+	struct control *k = loom_calloc(1, sizeof(*k));
+	*k = (struct control){
+		.s = arg, .call = call, .body = json_copy(body), .answer = json_new_obj()
+	};
+	if (pool_submit(k->s->pool, control_work, control_done, k)) {
+		json_set_int(k->answer, "status", 503);
+		control_done(k);
+	}
+}
+
+void control_start(struct scheduler *s)
+{
+	bus_on_request(s->bus, "control", on_control, s);
+}
