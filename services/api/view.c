@@ -2,6 +2,7 @@
 #include "services/api/view.h"
 
 #include "common/base/str.h"
+#include "common/model/expander.h"
 
 #include <ctype.h>
 #include <stdlib.h>
@@ -87,24 +88,28 @@ static struct json *actions(const struct view *v, const struct node *n)
 	return out;
 }
 
-static struct json *node(const struct view *v, const struct node *n)
+static struct json *node(const struct view *v, const struct expander *e, const struct node *n)
 {
 	char id[ID_MAX];
 	id_cluster(id, v->c->id);
 	struct json *o = json_set_str(json_new_obj(), "id", n->id);
 	json_set_str(o, "clusterId", id);
-	struct json *services = json_new_arr();
+	struct json *services = json_new_arr(), *links = json_new_arr();
 	for (size_t i = 0; i < json_len(n->services); i++) {
 		const char *name = json_str(json_at(n->services, i));
 		const struct json *doc = json_get(v->c->service_docs, name);
 		json_push(services,
 		          doc ? json_copy(doc) : json_set_str(json_new_obj(), "name", name));
+		LOOM_CLEANUP(json_free)
+		struct json *l = expander_links(e, n->id, json_get(doc, "links"));
+		for (size_t k = 0; k < json_len(l); k++)
+			json_push(links, json_copy(json_at(l, k)));
 	}
 	json_set(o, "services", services);
 	json_set(o, "properties", node_properties(n));
 	json_set(o, "actions", actions(v, n));
 	json_set(o, "provisionerResults", json_copy(n->results));
-	return json_set(o, "links", json_new_arr());
+	return json_set(o, "links", links);
 }
 
 struct json *view_details(const struct view *v)
@@ -121,17 +126,17 @@ struct json *view_details(const struct view *v)
 	json_set_int(o, "expireTime", c->expire_time);
 	json_set(o, "provider", json_copy(c->provider));
 	json_set(o, "clusterTemplate", json_copy(c->template));
+	LOOM_CLEANUP(expander_destroy) struct expander *e = expander_create(v->nodes, c->owner_id);
 	struct json *nodes = json_new_arr();
 	for (size_t i = 0; i < v->nodes->n; i++)
-		json_push(nodes, node(v, &v->nodes->v[i]));
+		json_push(nodes, node(v, e, &v->nodes->v[i]));
 	json_set(o, "nodes", nodes);
 	json_set(o, "services", json_copy(c->services));
 	id_job(id, c->id, v->latest->num);
 	json_set_str(o, "latestJobId", id);
 	json_set_str(o, "status", cluster_status_name(c->status));
 	json_set(o, "config", json_copy(c->config));
-	const struct json *links = json_get(c->template, "links");
-	json_set(o, "links", links ? json_copy(links) : json_new_arr());
+	json_set(o, "links", expander_links(e, NULL, json_get(c->template, "links")));
 	json_set(o, "progress", progress(v->latest));
 	json_set_str(o, "message", c->message ? c->message : v->latest->message);
 	return json_set_int(o, "lastEvent", c->event_seq);

@@ -2,7 +2,7 @@
 #include "services/scheduler/claim.h"
 
 #include "common/base/str.h"
-#include "services/scheduler/macro.h"
+#include "common/model/expander.h"
 #include "services/scheduler/planner.h"
 
 #include <stdio.h>
@@ -36,26 +36,8 @@ static int expanded_config(const struct cluster *c, const struct nodes *ns, cons
 		*ret = json_copy(c->config);
 		return 0;
 	}
-	struct macro_node *mn = loom_calloc(ns->n + 1, sizeof(*mn));
-	struct strs *services = loom_calloc(ns->n + 1, sizeof(*services));
-	size_t self = MACRO_NO_SELF;
-	for (size_t i = 0; i < ns->n; i++) {
-		const struct node *n = &ns->v[i];
-		for (size_t k = 0; k < json_len(n->services); k++)
-			strs_add(&services[i], json_str(json_at(n->services, k)));
-		mn[i] = (struct macro_node){ n->id, (int)n->num, n->hostname, n->ipaddresses,
-			                     &services[i] };
-		if (str_eq(n->id, t->node_id))
-			self = i;
-	}
-	struct macro *m = macro_create(mn, ns->n, c->owner_id);
-	int rc = macro_expand(m, self, c->config, ret, err);
-	macro_destroy(m);
-	for (size_t i = 0; i < ns->n; i++)
-		strs_fini(&services[i]);
-	loom_free(services);
-	loom_free(mn);
-	return rc;
+	LOOM_CLEANUP(expander_destroy) struct expander *e = expander_create(ns, c->owner_id);
+	return expander_config(e, t->node_id, c->config, ret, err);
 }
 
 static struct json *service_action(const struct cluster *c, const struct task *t)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "services/scheduler/macro.h"
+#include "common/model/macro.h"
 
 #include "common/base/map.h"
-#include "services/scheduler/macro_parse.h"
+#include "common/model/macro_parse.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "services/scheduler/macro_parse.h"
+#include "common/model/macro_parse.h"
 
 #include "common/base/str.h"
 

@@ -12,8 +12,8 @@
  * A struct macro indexes the nodes once and may expand for many of them. It borrows all it is
  * given. Pure; a struct macro may be used by several threads at once.
  */
-#ifndef LOOM_SCHEDULER_MACRO_H
-#define LOOM_SCHEDULER_MACRO_H
+#ifndef LOOM_MODEL_MACRO_H
+#define LOOM_MODEL_MACRO_H
 
 #include "common/base/err.h"
 #include "common/base/str.h"

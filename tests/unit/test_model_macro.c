@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Macros: the specification's tables; lists are in order of nodenum. */
 #include "common/base/buf.h"
-#include "services/scheduler/macro.h"
+#include "common/model/macro.h"
 
 #include <check.h>
 #include <stdlib.h>
@@ -290,7 +290,7 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("scheduler_macro");
+	Suite *s = suite_create("model_macro");
 	TCase *t = tcase_create("macro");
 	SRunner *r;
 	int failed;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* macro_parse - the grammar of one macro, the text between two percent signs.  Any thread. */
-#ifndef LOOM_SCHEDULER_MACRO_PARSE_H
-#define LOOM_SCHEDULER_MACRO_PARSE_H
+#ifndef LOOM_MODEL_MACRO_PARSE_H
+#define LOOM_MODEL_MACRO_PARSE_H
 
 #include "common/base/err.h"
 
