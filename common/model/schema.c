@@ -5,7 +5,7 @@
 
 static const char *const first[] = {
 	"CREATE TABLE IF NOT EXISTS tenant ("
-	" id VARCHAR(64) NOT NULL PRIMARY KEY, name VARCHAR(255) NOT NULL, description TEXT,"
+	" id VARCHAR(64) NOT NULL PRIMARY KEY, name VARCHAR(255) NOT NULL, description MEDIUMTEXT,"
 	" workers INT NOT NULL DEFAULT 0, max_clusters INT NOT NULL DEFAULT 2147483647,"
 	" max_nodes INT NOT NULL DEFAULT 2147483647, UNIQUE KEY (name))" TABLE_END,
 
@@ -25,11 +25,11 @@ static const char *const first[] = {
 	 */
 	"CREATE TABLE IF NOT EXISTS cluster ("
 	" id BIGINT NOT NULL PRIMARY KEY, tenant_id VARCHAR(64) NOT NULL,"
-	" owner_id VARCHAR(255) NOT NULL, name VARCHAR(255) NOT NULL, description TEXT,"
-	" status VARCHAR(16) NOT NULL, message TEXT, create_time BIGINT NOT NULL,"
+	" owner_id VARCHAR(255) NOT NULL, name VARCHAR(255) NOT NULL, description MEDIUMTEXT,"
+	" status VARCHAR(16) NOT NULL, message MEDIUMTEXT, create_time BIGINT NOT NULL,"
 	" expire_time BIGINT NOT NULL DEFAULT 0, num_nodes INT NOT NULL DEFAULT 0,"
 	" asked_nodes INT NOT NULL, latest_job INT NOT NULL, next_job INT NOT NULL,"
-	" event_seq BIGINT NOT NULL DEFAULT 0, brief TEXT NOT NULL, services TEXT NOT NULL,"
+	" event_seq BIGINT NOT NULL DEFAULT 0, brief MEDIUMTEXT NOT NULL, services MEDIUMTEXT NOT NULL,"
 	" request MEDIUMTEXT NOT NULL, template MEDIUMTEXT NOT NULL, provider MEDIUMTEXT NOT NULL,"
 	" config MEDIUMTEXT NOT NULL, service_docs MEDIUMTEXT,"
 	" lease_warned BIGINT NOT NULL DEFAULT 0, KEY expiry (expire_time),"
@@ -43,7 +43,7 @@ static const char *const first[] = {
 	" action VARCHAR(40) NOT NULL, status VARCHAR(16) NOT NULL, phase VARCHAR(8) NOT NULL,"
 	" owner VARCHAR(255), epoch INT NOT NULL DEFAULT 0, lease_until BIGINT NOT NULL,"
 	" tasks_total INT NOT NULL DEFAULT 0, tasks_done INT NOT NULL DEFAULT 0,"
-	" create_time BIGINT NOT NULL, end_time BIGINT NOT NULL DEFAULT 0, message TEXT,"
+	" create_time BIGINT NOT NULL, end_time BIGINT NOT NULL DEFAULT 0, message MEDIUMTEXT,"
 	" params MEDIUMTEXT, then_action VARCHAR(40), cancel BOOLEAN NOT NULL DEFAULT FALSE,"
 	" PRIMARY KEY (cluster_id, num), KEY claim (phase, lease_until))" TABLE_END,
 
@@ -51,9 +51,9 @@ static const char *const first[] = {
 	" id CHAR(36) NOT NULL PRIMARY KEY, cluster_id BIGINT NOT NULL, num INT NOT NULL,"
 	" hostname VARCHAR(255) NOT NULL, hardwaretype VARCHAR(255) NOT NULL,"
 	" imagetype VARCHAR(255) NOT NULL, flavor VARCHAR(255) NOT NULL,"
-	" image VARCHAR(255) NOT NULL, sshuser VARCHAR(64) NOT NULL, services TEXT NOT NULL,"
-	" automators TEXT NOT NULL, ipaddresses TEXT NOT NULL, results MEDIUMTEXT NOT NULL,"
-	" states TEXT NOT NULL,"
+	" image VARCHAR(255) NOT NULL, sshuser VARCHAR(64) NOT NULL, services MEDIUMTEXT NOT NULL,"
+	" automators MEDIUMTEXT NOT NULL, ipaddresses TEXT NOT NULL, results MEDIUMTEXT NOT NULL,"
+	" states MEDIUMTEXT NOT NULL,"
 	" UNIQUE KEY by_cluster (cluster_id, num))" TABLE_END,
 
 	/* attempt counts claims and is the fence; done_attempt is the last one whose result was

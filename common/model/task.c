@@ -227,6 +227,35 @@ int task_release(struct db *db, struct cluster *c, const struct task *t, int64_t
 	return rc;
 }
 
+int task_postpone(struct db *db, const struct task *t, int64_t until)
+{
+	return db_exec(db,
+	               "UPDATE task SET not_before=? WHERE cluster_id=? AND job_num=? AND num=?"
+	               " AND state='ready'",
+	               "iiii", until, t->cluster_id, t->job_num, t->num);
+}
+
+int tasks_await_machines(struct db *db, int64_t cluster, int64_t job, bool *ret)
+{
+	int64_t one;
+	return db_select_int(db, &one, ret,
+	                     "SELECT 1 FROM task WHERE cluster_id=? AND job_num=?"
+	                     " AND name IN ('CREATE','CONFIRM')"
+	                     " AND state IN ('blocked','ready','running') LIMIT 1",
+	                     "ii", cluster, job);
+}
+
+int tasks_hurry(struct db *db, int64_t cluster, int64_t job, int64_t now, int *ready)
+{
+	int rc = db_exec(db,
+	                 "UPDATE task SET not_before=? WHERE cluster_id=? AND job_num=?"
+	                 " AND state='ready' AND not_before>? AND failures=0",
+	                 "iiii", now, cluster, job, now);
+	if (!rc)
+		*ready += (int)db_affected(db);
+	return rc;
+}
+
 int tasks_drop(struct db *db, struct cluster *c, int64_t job, int64_t now)
 {
 	LOOM_CLEANUP(tasks_free) struct tasks *ts = NULL;

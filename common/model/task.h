@@ -58,6 +58,13 @@ LOOM_MUST_CHECK int task_release(struct db *db, struct cluster *c, const struct 
 /* Makes the first waiting task of a node ready if the node is free. */
 LOOM_MUST_CHECK int task_promote(struct db *db, struct cluster *c, int64_t job, const char *node,
                                  int64_t now, int *promoted);
+/* Leaves a ready task for later: it needs what other machines of the job have not told yet. */
+LOOM_MUST_CHECK int task_postpone(struct db *db, const struct task *t, int64_t until);
+/* Are machines of the job still to be made? */
+LOOM_MUST_CHECK int tasks_await_machines(struct db *db, int64_t cluster, int64_t job, bool *ret);
+/* Ends what task_postpone() began; adds to *ready. */
+LOOM_MUST_CHECK int tasks_hurry(struct db *db, int64_t cluster, int64_t job, int64_t now,
+                                int *ready);
 /* Drops all that is blocked or ready. */
 LOOM_MUST_CHECK int tasks_drop(struct db *db, struct cluster *c, int64_t job, int64_t now);
 

@@ -35,6 +35,42 @@ void api_reply_db(struct http_req *req, int rc)
 		                   db_code_name(rc));
 }
 
+#define MAX_DEPTH 48 /* of a document; what it is sent in may add a few levels up to 64 */
+
+static bool deeper(const struct json *v, int levels)
+{
+	if (!json_len(v))
+		return false;
+	if (!levels)
+		return true;
+	for (size_t i = 0; i < json_len(v); i++)
+		if (deeper(json_is(v, JSON_ARRAY) ? json_at(v, i) : json_value_at(v, i),
+		           levels - 1))
+			return true;
+	return false;
+}
+
+int api_body_json(struct http_req *req, struct json **ret)
+{
+	int rc = http_body_json(req, ret, NULL);
+	if (rc || !deeper(*ret, MAX_DEPTH))
+		return rc;
+	json_free(*ret);
+	*ret = NULL;
+	http_reply_problem(req, 400, "the document is nested deeper than %d levels", MAX_DEPTH);
+	return 400;
+}
+
+bool api_text_ok(const struct json *text, size_t max)
+{
+	size_t n = json_str_len(text);
+	const char *s = json_str(text);
+	for (size_t i = 0; s && i < n; i++)
+		if ((unsigned char)s[i] < ' ' || s[i] == 127)
+			return false;
+	return s && n <= max;
+}
+
 static int listen_on(struct api *a, struct http_server **srv, const struct http_route *routes,
                      const char *addr, struct loom_err *err)
 {

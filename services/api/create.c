@@ -149,9 +149,12 @@ static bool check_lease(struct create *c)
 {
 	int64_t initial =
 		json_get_int(json_path(c->template, "administration/leaseduration"), "initial", 0);
-	int64_t asked = json_get_int(c->request, "initialLeaseDuration", -1);
+	const struct json *given = json_get(c->request, "initialLeaseDuration");
+	int64_t asked = -1;
+	if (given && !json_is(given, JSON_NULL) && !json_int(given, &asked))
+		return refuse(c, 400, "initialLeaseDuration must be a whole number: milliseconds");
 	c->lease_ms = asked == -1 ? initial : asked;
-	if (c->lease_ms < 0)
+	if (c->lease_ms < 0 || c->lease_ms > VALIDATE_LEASE_MAX)
 		return refuse(c, 400, "initialLeaseDuration: invalid lease duration: %lld",
 		              (long long)asked);
 	if (initial && (!c->lease_ms || c->lease_ms > initial))
@@ -171,8 +174,12 @@ static bool check_fields(struct create *c)
 	LOOM_CLEANUP(json_free) struct json *missing = NULL;
 	const char *sensitive = NULL;
 	if (providerfields_apply(c->type, fields, c->provider, &missing, &sensitive)) {
-		http_reply_json(c->req, 400, missing);
-		return false;
+		if (!c->problem) {
+			http_reply_json(c->req, 400, missing);
+			return false;
+		}
+		LOOM_CLEANUP_STR char *text = json_text(missing);
+		return refuse(c, 400, "providerFields: %s", text);
 	}
 	if (sensitive)
 		return refuse(c, 400,
@@ -185,8 +192,7 @@ static bool check_fields(struct create *c)
 /* All checks; false when answered. */
 static bool prepare(struct create *c)
 {
-	struct loom_err err;
-	if (!auth(c->a, c->req, ROLE_USER, &c->who) || http_body_json(c->req, &c->request, &err) ||
+	if (!auth(c->a, c->req, ROLE_USER, &c->who) || api_body_json(c->req, &c->request) ||
 	    !check_body(c))
 		return false;
 	int rc = db_read(c->a->db, documents_read, c);
@@ -326,6 +332,7 @@ void clusters_plan(struct http_req *req, void *ctx)
 {
 	struct create *c = loom_calloc(1, sizeof(*c));
 	*c = (struct create){ .a = ctx, .req = req, .problem = true };
+	http_want_problem(req);
 	if (prepare(c)) {
 		http_defer(req, plan_ask, c);
 		return;

@@ -114,7 +114,7 @@ static void write(struct http_req *req, struct api *a, struct entity_call *e)
 {
 	LOOM_CLEANUP(json_free) struct json *in = NULL, *doc = NULL;
 	struct loom_err err;
-	if (http_body_json(req, &in, &err))
+	if (api_body_json(req, &in))
 		return;
 	if (validate_entity(e->kind, in, &doc, &err)) {
 		http_reply_text(req, 400, "%s", err.msg);

@@ -21,7 +21,8 @@ static struct json *lacking(const struct json *set, const struct json *schemas,
 	struct json *o = json_new_obj();
 	for (size_t i = 0; i < json_len(set); i++) {
 		const char *name = json_str(json_at(set, i));
-		if (!json_get(fields, name) && !json_get(have, name))
+		if (json_is(json_get(fields, name), JSON_NULL) &&
+		    json_is(json_get(have, name), JSON_NULL))
 			json_set(o, name, plain_schema(json_get(schemas, name)));
 	}
 	return o;
@@ -63,7 +64,7 @@ int providerfields_apply(const struct json *type, const struct json *fields, str
 	for (size_t i = 0; !rc && i < json_len(fields); i++) {
 		const char *name = json_key_at(fields, i);
 		const struct json *schema = accepted(type, name);
-		if (!schema)
+		if (!schema || json_is(json_value_at(fields, i), JSON_NULL))
 			continue;
 		if (!json_get_bool(schema, "sensitive", false))
 			json_set(have, name, json_copy(json_value_at(fields, i)));

@@ -13,11 +13,12 @@
 
 #include <string.h>
 
-#define MAX_WAIT_S  60
-#define MAX_FINISH  (1u << 20) /* bytes of a result */
-#define FINISH_MS   8000
-#define ANSWER_MS   3000 /* beyond the wait, for a scheduler to answer a take */
-#define MAX_AT_ONCE 64
+#define MAX_WAIT_S    60
+#define MAX_FINISH    (1u << 20) /* bytes of a result */
+#define FINISH_MS     8000
+#define ANSWER_MS     3000 /* beyond the wait, for a scheduler to answer a take */
+#define MAX_AT_ONCE   64
+#define MAX_ADDRESSES 32 /* of one machine */
 
 /* One held take. On the loop. */
 struct takes {
@@ -46,8 +47,7 @@ static int known_read(struct db *db, void *arg)
 static bool begin(struct http_req *req, struct worker_call *k)
 {
 	static const char *const needed[] = { "provisionerId", "workerId", "tenantId" };
-	struct loom_err err;
-	if (http_body_json(req, &k->body, &err))
+	if (api_body_json(req, &k->body))
 		return false;
 	for (size_t i = 0; i < LOOM_COUNT(needed); i++) {
 		const char *v = json_get_str(k->body, needed[i]);
@@ -219,6 +219,24 @@ static void finish_ask(struct http_req *req, void *arg)
 	loom_free(f);
 }
 
+/* The member, unless it is absent or null. */
+static const struct json *given(const struct json *body, const char *key)
+{
+	const struct json *v = json_get(body, key);
+	return json_is(v, JSON_NULL) ? NULL : v;
+}
+
+static const char *wrong_addresses(const struct json *ips)
+{
+	if (ips && (!json_is(ips, JSON_OBJECT) || json_len(ips) > MAX_ADDRESSES))
+		return "ipaddresses must be an object of a few strings";
+	for (size_t i = 0; i < json_len(ips); i++)
+		if (!json_is(json_value_at(ips, i), JSON_STRING) ||
+		    !api_text_ok(json_value_at(ips, i), 255) || strlen(json_key_at(ips, i)) > 255)
+			return "ipaddresses must be an object of strings of at most 255 characters";
+	return NULL;
+}
+
 static const char *wrong_result(const struct json *body)
 {
 	struct task_ref ref;
@@ -227,20 +245,23 @@ static const char *wrong_result(const struct json *body)
 		return "taskId is missing, or not the id of a task";
 	if (!json_int(json_get(body, "status"), &n) || n < INT32_MIN || n > INT32_MAX)
 		return "status is missing, or not a number";
-	if (json_get(body, "attempt") && !json_int(json_get(body, "attempt"), &n))
+	const struct json *attempt = given(body, "attempt"), *result = given(body, "result");
+	if (attempt && !json_int(attempt, &n))
 		return "attempt is not a number";
-	if (json_get(body, "result") && !json_is(json_get(body, "result"), JSON_OBJECT))
+	if (result && !json_is(result, JSON_OBJECT))
 		return "result must be an object";
-	const struct json *ips = json_get(body, "ipaddresses");
-	if (ips && !json_is(ips, JSON_OBJECT))
-		return "ipaddresses must be an object of strings";
-	for (size_t i = 0; i < json_len(ips); i++)
-		if (!json_is(json_value_at(ips, i), JSON_STRING))
-			return "ipaddresses must be an object of strings";
-	const char *host = json_get_str(body, "hostname");
-	if (host && strlen(host) > 255)
-		return "hostname is longer than 255 characters";
-	return NULL;
+	const struct json *retry = given(body, "retry");
+	bool yes;
+	if (retry && !json_bool(retry, &yes))
+		return "retry must be true or false";
+	static const char *const texts[] = { "message", "stdout", "stderr" };
+	for (size_t i = 0; i < LOOM_COUNT(texts); i++)
+		if (given(body, texts[i]) && !json_str(json_get(body, texts[i])))
+			return "message, stdout and stderr must be strings";
+	const struct json *host = given(body, "hostname");
+	if (host && (!json_is(host, JSON_STRING) || !api_text_ok(host, 255)))
+		return "hostname must be a string of at most 255 characters";
+	return wrong_addresses(given(body, "ipaddresses"));
 }
 
 void tasks_finish(struct http_req *req, void *ctx)

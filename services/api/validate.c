@@ -122,6 +122,14 @@ static void provider(struct check *c, const struct json *in, struct json *out)
 	json_set(out, "provisioner", p ? json_copy(p) : json_new_obj());
 }
 
+/* As long as a machine's row holds them. */
+static void check_length(struct check *c, const char *provider, const char *key, const char *v)
+{
+	size_t max = str_eq(key, "sshuser") ? 64 : 255;
+	if (v && (str_eq(key, "flavor") || str_eq(key, "image") || max == 64) && strlen(v) > max)
+		refuse(c, "providermap.%s.%s is longer than %zu characters", provider, key, max);
+}
+
 static void providermap(struct check *c, const struct json *in, struct json *out)
 {
 	const struct json *map = member(c, in, "", "providermap", JSON_OBJECT);
@@ -139,6 +147,8 @@ static void providermap(struct check *c, const struct json *in, struct json *out
 			if (!json_str(json_value_at(from, k)))
 				refuse(c, "providermap.%s.%s must be a string", name,
 				       json_key_at(from, k));
+			check_length(c, name, json_key_at(from, k),
+			             json_str(json_value_at(from, k)));
 			json_set_str(to, json_key_at(from, k), json_str(json_value_at(from, k)));
 		}
 		json_set(m, name, to);
@@ -306,7 +316,7 @@ static int64_t lease(struct check *c, const struct json *in, const char *key)
 	int64_t ms = 0;
 	if (!json_get(in, key))
 		return 0;
-	if (!s || clock_parse_ms(s, &ms) || ms < 0 || str_ends(s, "ms"))
+	if (!s || clock_parse_ms(s, &ms) || ms < 0 || ms > VALIDATE_LEASE_MAX || str_ends(s, "ms"))
 		refuse(c,
 		       "administration.leaseduration.%s must be milliseconds, or a number with s, m, h "
 		       "or d, as 7d",

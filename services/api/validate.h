@@ -13,6 +13,8 @@
 LOOM_MUST_CHECK int validate_entity(enum entity_kind k, const struct json *in, struct json **ret,
                                     struct loom_err *err);
 
+#define VALIDATE_LEASE_MAX (1LL << 52) /* ms that a lease may have */
+
 /* A DNS suffix: at most 191 characters, labels of letters, digits and '-', last one alphanumeric.
  */
 bool validate_dns_suffix(const char *s);

@@ -5,7 +5,11 @@
 #include "common/model/expander.h"
 #include "services/scheduler/planner.h"
 
-#include <stdio.h>
+#include <string.h>
+
+#define MAX_DOCUMENT (8u << 20) /* bytes of one task's document */
+#define MAX_TOGETHER (4u << 20) /* no further task is claimed after so much */
+#define POSTPONE_MS  1000
 
 struct claim_one {
 	const struct engine_policy *policy;
@@ -13,6 +17,8 @@ struct claim_one {
 	const struct task_ref *ref;
 	struct change ch;
 	struct json *doc; /* NULL: not claimed */
+	size_t size;      /* of the document, in bytes */
+	int64_t attempt;  /* that an earlier run of the transaction began */
 	bool changed;
 };
 
@@ -98,12 +104,30 @@ static int job_hands_out(struct db *db, const struct task *t, bool *ret)
 	return rc;
 }
 
+/* The document of the attempt that t says, measured; false when it cannot be sent. */
+static bool make_document(struct claim_one *cl, const struct nodes *ns, const struct task *t,
+                          struct json *config)
+{
+	cl->doc = task_document(cl->ch.c, ns, t, config);
+	LOOM_CLEANUP_STR char *text = json_text(cl->doc);
+	cl->size = strlen(text);
+	if (cl->size <= MAX_DOCUMENT)
+		return true;
+	json_free(cl->doc);
+	cl->doc = NULL;
+	return false;
+}
+
 static int start_task(struct db *db, struct claim_one *cl, const struct nodes *ns, struct task *t,
                       struct json *config)
 {
 	struct change *ch = &cl->ch;
 	t->attempt++;
 	t->lease_ms = cl->take->lease_ms;
+	if (!make_document(cl, ns, t, config)) {
+		t->attempt--;
+		return engine_refuse(db, ch, t, "what it has to be told is larger than 8 MiB");
+	}
 	t->lease_until = ch->now + t->lease_ms;
 	t->submit_time = ch->now;
 	loom_free(t->provisioner_id);
@@ -112,8 +136,27 @@ static int start_task(struct db *db, struct claim_one *cl, const struct nodes *n
 	t->message = NULL;
 	t->provisioner_id = loom_strdup(cl->take->provisioner);
 	t->worker_id = loom_strdup(cl->take->worker);
-	cl->doc = task_document(ch->c, ns, t, config);
+	cl->attempt = t->attempt;
 	return task_set_state(db, ch->c, t, TASK_RUNNING, ch->now);
+}
+
+/* A configuration that needs an address which a machine of this job does not have yet is expanded
+ * later; any other failure is final. */
+static int cannot_expand(struct db *db, struct claim_one *cl, struct task *t, int reason,
+                         const struct loom_err *err)
+{
+	bool wait = false;
+	int rc = reason == MACRO_E_INCOMPLETE
+	                 ? tasks_await_machines(db, t->cluster_id, t->job_num, &wait)
+	                 : 0;
+	if (rc)
+		return rc;
+	if (wait)
+		return task_postpone(db, t, cl->ch.now + POSTPONE_MS);
+	LOOM_CLEANUP_STR char *why =
+		loom_asprintf("the configuration cannot be expanded: %s", err->msg);
+	cl->changed = true;
+	return engine_refuse(db, &cl->ch, t, why);
 }
 
 static int claim_locked(struct db *db, struct claim_one *cl, struct task *t)
@@ -127,15 +170,24 @@ static int claim_locked(struct db *db, struct claim_one *cl, struct task *t)
 		return rc;
 	struct loom_err err = { 0 };
 	struct json *config = NULL;
-	if (expanded_config(ch->c, ns, t, &config, &err)) {
-		LOOM_CLEANUP_STR char *why =
-			loom_asprintf("the configuration cannot be expanded: %s", err.msg);
-		rc = engine_refuse(db, ch, t, why);
+	int reason = expanded_config(ch->c, ns, t, &config, &err);
+	if (reason) {
+		rc = cannot_expand(db, cl, t, reason, &err);
+	} else if (t->state == TASK_RUNNING) {
+		(void)make_document(cl, ns, t, config);
 	} else {
+		cl->changed = true;
 		rc = start_task(db, cl, ns, t, config);
 	}
-	cl->changed = !rc;
-	return rc ? rc : engine_commit(db, ch);
+	return rc || !cl->changed ? rc : engine_commit(db, ch);
+}
+
+/* The commit of an earlier run went through, but its answer was lost. */
+static bool begun_before(const struct claim_one *cl, const struct task *t)
+{
+	return cl->attempt && t->state == TASK_RUNNING && t->attempt == cl->attempt &&
+	       str_eq(t->provisioner_id, cl->take->provisioner) &&
+	       str_eq(t->worker_id, cl->take->worker);
 }
 
 static int claim_tx(struct db *db, void *arg)
@@ -152,7 +204,7 @@ static int claim_tx(struct db *db, void *arg)
 	if (rc || !ts->n)
 		return rc;
 	struct task *t = &ts->v[0];
-	bool hands_out = false;
+	bool hands_out = begun_before(cl, t);
 	if (t->state == TASK_READY && t->not_before <= cl->ch.now)
 		rc = job_hands_out(db, t, &hands_out);
 	return rc || !hands_out ? rc : claim_locked(db, cl, t);
@@ -182,12 +234,16 @@ int claim_tasks(struct db_pool *p, const struct engine_policy *policy, const str
 	struct candidates cs = { .take = take, .limit = (int)take->max + 8 };
 	int rc = db_read(p, candidates_read, &cs);
 	LOOM_CLEANUP(json_free) struct json *docs = json_new_arr();
-	for (size_t i = 0; !rc && i < cs.n && (int64_t)json_len(docs) < take->max; i++) {
+	size_t size = 0;
+	for (size_t i = 0;
+	     !rc && i < cs.n && size < MAX_TOGETHER && (int64_t)json_len(docs) < take->max; i++) {
 		struct claim_one cl = { .policy = policy, .take = take, .ref = &cs.refs[i] };
 		cl.ch.policy = policy;
 		rc = db_tx(p, claim_tx, &cl);
 		if (!rc && cl.changed)
 			changed(&cl.ch, arg);
+		/* One message carries them all. */
+		size += cl.doc ? cl.size : 0;
 		if (!rc && cl.doc)
 			json_push(docs, loom_take(cl.doc));
 		json_free(cl.doc);

@@ -6,6 +6,7 @@
 #include "services/scheduler/planner.h"
 
 #include <stdio.h>
+#include <string.h>
 
 int engine_begin(struct db *db, int64_t cluster, struct change *ch)
 {
@@ -25,6 +26,8 @@ void engine_fini(struct change *ch)
 	cluster_free(ch->c);
 	ch->c = NULL;
 }
+
+#define MAX_RESULTS (1u << 20) /* bytes stored of one machine */
 
 static void forget_machine(struct node *n)
 {
@@ -50,19 +53,38 @@ static void note_service(struct node *n, const struct task *t)
 		json_set_str(n->states, t->service, after[step]);
 }
 
+/* A task whose results are too much is a failed one: what is stored goes out with each later task.
+ */
+static void merge_results(struct node *n, struct task_result *res)
+{
+	if (!json_len(res->result))
+		return;
+	LOOM_CLEANUP(json_free) struct json *merged = json_copy(n->results);
+	for (size_t i = 0; i < json_len(res->result); i++)
+		json_set(merged, json_key_at(res->result, i),
+		         json_copy(json_value_at(res->result, i)));
+	LOOM_CLEANUP_STR char *text = json_text(merged);
+	if (strlen(text) <= MAX_RESULTS) {
+		json_free(n->results);
+		n->results = loom_take(merged);
+		return;
+	}
+	res->status = res->status ? res->status : -1;
+	res->never_again = true;
+	res->message = "its results and the earlier ones of the machine are larger than 1 MiB";
+}
+
 /* The node's stored results take what the plug-in said; a deleted machine's are forgotten. */
 static int apply_to_node(struct db *db, struct change *ch, const struct task *t,
-                         const struct task_result *res)
+                         struct task_result *res)
 {
 	LOOM_CLEANUP(nodes_free) struct nodes *ns = NULL;
 	int rc = node_load(db, t->node_id, &ns);
 	if (rc || !ns->n)
 		return rc;
 	struct node *n = &ns->v[0];
+	merge_results(n, res);
 	bool ok = res->status == 0;
-	for (size_t i = 0; i < json_len(res->result); i++)
-		json_set(n->results, json_key_at(res->result, i),
-		         json_copy(json_value_at(res->result, i)));
 	if (ok && json_is(res->ipaddresses, JSON_OBJECT)) {
 		json_free(n->ipaddresses);
 		n->ipaddresses = json_copy(res->ipaddresses);
@@ -170,6 +192,9 @@ static int succeed(struct db *db, struct change *ch, struct job *j, struct task 
 		return rc ? rc : settle_failed(db, ch, j);
 	}
 	rc = task_release(db, ch->c, t, ch->now, &ch->ready);
+	/* What waits for addresses that were not known looks again. */
+	if (!rc && str_eq(t->name, plan_step_name(STEP_CONFIRM)))
+		rc = tasks_hurry(db, t->cluster_id, t->job_num, ch->now, &ch->ready);
 	if (rc)
 		return rc;
 	if (j->tasks_done == j->tasks_total)
@@ -271,8 +296,9 @@ static void set_message(struct task *t, const char *message)
 	t->message = loom_strdup(message);
 }
 
-int engine_finish(struct db *db, struct change *ch, struct task *t, const struct task_result *res)
+int engine_finish(struct db *db, struct change *ch, struct task *t, const struct task_result *told)
 {
+	struct task_result copy = *told, *res = &copy;
 	struct job j = { 0 };
 	bool found;
 	int rc = job_lock(db, t->cluster_id, t->job_num, &j, &found);

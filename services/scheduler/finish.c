@@ -18,6 +18,7 @@ struct finishing {
 	struct change ch;
 	int status; /* HTTP */
 	bool changed;
+	bool unstorable; /* the database refuses what it says */
 };
 
 /* Does the result belong to the attempt that runs now? Workers of the original send no attempt:
@@ -85,7 +86,10 @@ static int finish_tx(struct db *db, void *arg)
 		                   .result = json_get(f->body, "result"),
 		                   .ipaddresses = json_get(f->body, "ipaddresses"),
 		                   .hostname = json_get_str(f->body, "hostname") };
-	rc = engine_finish(db, &f->ch, t, &res);
+	const struct task_result none = { .status = -1,
+		                          .never_again = true,
+		                          .message = "its result could not be stored" };
+	rc = engine_finish(db, &f->ch, t, f->unstorable ? &none : &res);
 	f->changed = true;
 	return rc ? rc : engine_commit(db, &f->ch);
 }
@@ -94,6 +98,11 @@ static void finish_work(void *arg)
 {
 	struct finishing *f = arg;
 	int rc = db_tx(f->s->db, finish_tx, f);
+	if (rc == DB_E_FATAL) {
+		/* Sent again it would be refused again: the task has failed. */
+		f->unstorable = true;
+		rc = db_tx(f->s->db, finish_tx, f);
+	}
 	if (rc) {
 		f->status = 503;
 		log_warn("result not applied", LOG_S("task", json_get_str(f->body, "taskId")),

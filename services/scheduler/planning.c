@@ -157,6 +157,11 @@ static void plan_one(struct scheduler *s, const struct job *claimed)
 	int rc = make(&pl);
 	if (!rc)
 		rc = db_tx(s->db, commit_tx, &pl);
+	if (rc == DB_E_FATAL && !pl.failed) {
+		/* Planned again it would be refused again: the job has failed. */
+		pl.failed = err_set(&pl.err, 500, "the plan could not be stored");
+		rc = db_tx(s->db, commit_tx, &pl);
+	}
 	if (rc)
 		log_warn("job not planned", LOG_S("job", id), LOG_S("reason", db_code_name(rc)));
 	else if (!pl.committed)

@@ -63,7 +63,8 @@ CATALOG = {
         service("web", uses=("db",), install=("base",)),
         service("db", install=("base",), actions=("install", "configure", "initialize", "start")),
         service("front", requires=("web",), install=("base",)),
-        service("quiet", actions=())],
+        service("quiet", actions=()),
+        service("left"), service("right")],
     "clustertemplates": [
         template("one", ["web", "base"]),
         template("empty", ["quiet"]),
@@ -78,7 +79,9 @@ CATALOG = {
         template("forever", ["web", "base"]),
         template("nodb", ["web", "db", "base"], compatibility={
             "hardwaretypes": ["small"], "imagetypes": ["deb"], "services": ["web", "base"]}),
-        template("badmacro", ["web", "base"], defaults={"config": {"x": "%host.service.nothere%"}}),
+        template("loose", ["left", "right"],
+                 constraints={"layout": {"mustcoexist": [], "cantcoexist": [["left", "right"]]},
+                              "services": {}}),
         template("orphaned", ["web", "base"], defaults={"provider": "orphan"}),
         template("apart", ["web", "db", "base"],
                  constraints={"layout": {"mustcoexist": [["web", "db"]], "cantcoexist": [["web", "db"]]},
