@@ -41,3 +41,16 @@ int provisioners_expire(struct db *db, int64_t timeout_ms, int64_t *ret_removed)
 	*ret_removed = rc ? 0 : db_affected(db);
 	return rc;
 }
+
+int provisioners_load(struct db *db, int64_t *ret_n, int64_t *ret_capacity, int64_t *ret_running)
+{
+	LOOM_CLEANUP(db_result_free) struct db_result *r = NULL;
+	int rc = db_select(db, &r, "SELECT COUNT(*), COALESCE(SUM(capacity),0) FROM provisioner",
+	                   "");
+	if (rc)
+		return rc;
+	*ret_n = db_int(r, 0, 0);
+	*ret_capacity = db_int(r, 0, 1);
+	return db_select_int(db, ret_running, NULL,
+	                     "SELECT COUNT(*) FROM task WHERE state='running'", "");
+}

@@ -17,4 +17,8 @@ LOOM_MUST_CHECK int provisioner_delete(struct db *db, const char *id); /* none t
 /* Removes those without a heartbeat for timeout_ms. */
 LOOM_MUST_CHECK int provisioners_expire(struct db *db, int64_t timeout_ms, int64_t *ret_removed);
 
+/* How many are registered, their slots, and how many tasks run. */
+LOOM_MUST_CHECK int provisioners_load(struct db *db, int64_t *ret_n, int64_t *ret_capacity,
+                                      int64_t *ret_running);
+
 #endif

@@ -28,6 +28,12 @@ void clusters_services(struct http_req *req, void *ctx);
 /* control.c */
 void clusters_control(struct http_req *req, void *ctx);
 
+/* templates.c */
+void resolve_post(struct http_req *req, void *ctx);
+
+/* why.c */
+void clusters_why(struct http_req *req, void *ctx);
+
 /* plans.c */
 void plans_list(struct http_req *req, void *ctx);
 void plans_get(struct http_req *req, void *ctx);
