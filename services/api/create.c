@@ -11,6 +11,7 @@
 #include "common/model/job.h"
 #include "services/api/auth.h"
 #include "services/api/providerfields.h"
+#include "services/api/templates.h"
 #include "services/api/validate.h"
 
 struct create {
@@ -21,6 +22,7 @@ struct create {
 	struct json *request, *template, *provider, *type;
 	const char *missing; /* what a read did not find: "cluster template" */
 	const char *missing_name;
+	struct loom_err err; /* why the template cannot be resolved */
 	int64_t lease_ms, id, seq;
 };
 
@@ -116,11 +118,21 @@ static int find(struct db *db, struct create *c, enum entity_kind k, const char 
 	return rc;
 }
 
+/* The template as stored, merged with what it extends and includes. */
+static int find_template(struct db *db, struct create *c)
+{
+	const char *name = json_get_str(c->request, "clusterTemplate");
+	LOOM_CLEANUP(json_free) struct json *stored = NULL;
+	int rc = find(db, c, ENTITY_CLUSTERTEMPLATE, c->who.tenant_id, name, &stored);
+	json_free(c->template);
+	c->template = NULL;
+	return rc ? rc : templates_resolve(db, c->who.tenant_id, stored, &c->template, &c->err);
+}
+
 static int documents_read(struct db *db, void *arg)
 {
 	struct create *c = arg;
-	const char *template = json_get_str(c->request, "clusterTemplate");
-	int rc = find(db, c, ENTITY_CLUSTERTEMPLATE, c->who.tenant_id, template, &c->template);
+	int rc = find_template(db, c);
 	if (rc)
 		return rc;
 	const char *provider = json_get_str(c->request, "provider");
@@ -198,6 +210,8 @@ static bool prepare(struct create *c)
 	int rc = db_read(c->a->db, documents_read, c);
 	if (rc == ENTITY_E_NONE)
 		return refuse(c, 404, "%s %s does not exist.", c->missing, c->missing_name);
+	if (rc == 400 || rc == 404)
+		return refuse(c, rc, "%s", c->err.msg);
 	if (rc) {
 		api_reply_db(c->req, rc);
 		return false;
