@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "services/cli/args.h"
+
+#include "services/cli/cli.h"
+
+#include <string.h>
+
+const struct option args_common[] = {
+	{ "url", 0, "URL", "where loom-api is (LOOM_URL, else " CLI_DEFAULT_URL ")" },
+	{ "user", 0, "NAME", "who asks (LOOM_USER, else admin)" },
+	{ "tenant", 0, "NAME", "for which tenant (LOOM_TENANT, else superadmin)" },
+	{ "output", 'o', "table|json", "how to show the result" },
+	{ "help", 'h', NULL, "this text" },
+	{ "version", 0, NULL, "the version of loom" },
+	{ 0 },
+};
+
+/* ---- finding the command --------------------------------------------------------------------- */
+
+static size_t count_words(const char *words)
+{
+	size_t n = 1;
+	for (; *words; words++)
+		n += *words == ' ';
+	return n;
+}
+
+static bool has_word(const char *words, size_t i, const char *word)
+{
+	for (; i; i--)
+		words = strchr(words, ' ') + 1;
+	size_t n = strcspn(words, " ");
+	return strlen(word) == n && strncmp(words, word, n) == 0;
+}
+
+static bool is_command(const struct command *c, const struct strs *words)
+{
+	size_t n = count_words(c->words);
+	if (n > words->n)
+		return false;
+	for (size_t i = 0; i < n; i++)
+		if (!has_word(c->words, i, words->v[i]))
+			return false;
+	return true;
+}
+
+static bool is_group(const struct command *commands, const char *word)
+{
+	for (; commands->words; commands++)
+		if (count_words(commands->words) > 1 && has_word(commands->words, 0, word))
+			return true;
+	return false;
+}
+
+static int no_command(const struct command *commands, const struct strs *words,
+                      struct loom_err *err)
+{
+	if (words->n && is_group(commands, words->v[0]))
+		err_set(err, CLI_USAGE,
+		        words->n > 1 ? "there is no command '%s %s'"
+		                     : "'%s' wants a further word%s",
+		        words->v[0], words->n > 1 ? words->v[1] : "");
+	else if (words->n)
+		err_set(err, CLI_USAGE, "there is no command '%s'", words->v[0]);
+	else
+		err_set(err, CLI_USAGE, "no command is given");
+	return CLI_USAGE;
+}
+
+/* ---- options --------------------------------------------------------------------------------- */
+
+static const struct option *find_option(const struct option *o, const char *name, size_t n)
+{
+	for (; o && o->name; o++)
+		if ((strlen(o->name) == n && strncmp(o->name, name, n) == 0) ||
+		    (n == 1 && o->letter && o->letter == *name))
+			return o;
+	return NULL;
+}
+
+/* Before the command is known any command's option will do: its row is found again later. */
+static const struct option *find_any(const struct command *commands, const char *name, size_t n)
+{
+	const struct option *o = find_option(args_common, name, n);
+	for (; !o && commands->words; commands++)
+		o = find_option(commands->options, name, n);
+	return o;
+}
+
+static int give(struct args *a, const struct option *o, const char *value, struct loom_err *err)
+{
+	if (a->n_given == ARGS_MAX_OPTIONS)
+		return err_set(err, CLI_USAGE, "too many options");
+	a->given[a->n_given].option = o;
+	a->given[a->n_given++].value = value;
+	a->help |= str_eq(o->name, "help");
+	a->version |= str_eq(o->name, "version");
+	if (str_eq(o->name, "output") && !str_eq(value, "json") && !str_eq(value, "table"))
+		return err_set(err, CLI_USAGE, "--output is table or json, not '%s'", value);
+	return 0;
+}
+
+/* One option at argv[*i], with its value, which may be the next word. */
+static int take_option(struct args *a, const struct command *commands, char **argv, int *i,
+                       struct loom_err *err)
+{
+	const char *word = argv[*i];
+	const char *name = word + (word[1] == '-' ? 2 : 1);
+	size_t n = strcspn(name, "=");
+	const char *value = name[n] ? name + n + 1 : NULL;
+	bool letter = name == word + 1;
+	const struct option *o = letter && n != 1 ? NULL : find_any(commands, name, n);
+	if (!o || (!letter && n == 1))
+		return err_set(err, CLI_USAGE, "there is no option '%.*s'",
+		               (int)(name - word + (long)n), word);
+	if (!o->arg)
+		return value ? err_set(err, CLI_USAGE, "--%s takes no value", o->name)
+		             : give(a, o, "", err);
+	if (!value)
+		value = argv[*i + 1] ? argv[++*i] : NULL;
+	if (!value)
+		return err_set(err, CLI_USAGE, "--%s wants a value: --%s %s", o->name, o->name,
+		               o->arg);
+	return give(a, o, value, err);
+}
+
+static int check_options(struct args *a, struct loom_err *err)
+{
+	for (size_t i = 0; i < a->n_given; i++) {
+		const char *name = a->given[i].option->name;
+		if (!find_option(args_common, name, strlen(name)) &&
+		    !find_option(a->command->options, name, strlen(name)))
+			return err_set(err, CLI_USAGE, "loom %s has no option --%s",
+			               a->command->words, name);
+	}
+	return 0;
+}
+
+/* ---- parsing --------------------------------------------------------------------------------- */
+
+static int take_words(struct args *a, const struct command *commands, const struct strs *words,
+                      char **plain, struct loom_err *err)
+{
+	for (const struct command *c = commands; c->words; c++)
+		if (is_command(c, words))
+			a->command = c;
+	if (!a->command)
+		return a->help || a->version ? 0 : no_command(commands, words, err);
+	size_t skip = count_words(a->command->words);
+	for (size_t i = skip; i < words->n; i++) {
+		if (a->n == a->command->max || a->n == ARGS_MAX_POSITIONAL)
+			return a->help ? 0
+			               : err_set(err, CLI_USAGE,
+			                         "loom %s: '%s' is one argument too many",
+			                         a->command->words, plain[i]);
+		a->positional[a->n++] = plain[i];
+	}
+	if (a->help || a->version)
+		return 0;
+	if (a->n < a->command->min)
+		return err_set(err, CLI_USAGE, "loom %s wants %s", a->command->words,
+		               a->command->args);
+	return check_options(a, err);
+}
+
+int args_parse(struct args *a, const struct command *commands, int argc, char **argv,
+               struct loom_err *err)
+{
+	__attribute__((cleanup(strs_fini_p))) struct strs words = { 0 };
+	char **plain = loom_calloc((size_t)argc + 1, sizeof(*plain)); /* argv's own */
+	bool options = true;
+	int r = 0;
+	memset(a, 0, sizeof(*a));
+	for (int i = 1; i < argc && !r; i++) {
+		if (options && str_eq(argv[i], "--")) {
+			options = false;
+		} else if (options && argv[i][0] == '-' && argv[i][1]) {
+			r = take_option(a, commands, argv, &i, err);
+		} else {
+			plain[words.n] = argv[i];
+			strs_add(&words, argv[i]);
+		}
+	}
+	if (!r)
+		r = take_words(a, commands, &words, plain, err);
+	loom_free(plain);
+	return r;
+}
+
+const char *args_get(const struct args *a, const char *option)
+{
+	for (size_t i = a->n_given; i; i--)
+		if (str_eq(a->given[i - 1].option->name, option))
+			return a->given[i - 1].value;
+	return NULL;
+}
+
+bool args_has(const struct args *a, const char *option)
+{
+	return args_get(a, option) != NULL;
+}
+
+/* ---- help ------------------------------------------------------------------------------------ */
+
+static void print_options(const struct option *o, FILE *f)
+{
+	for (; o && o->name; o++) {
+		char text[64];
+		int n = snprintf(text, sizeof(text), "%s--%s%s%s", o->letter ? "-x, " : "", o->name,
+		                 o->arg ? " " : "", o->arg ? o->arg : "");
+		if (o->letter && n > 1)
+			text[1] = o->letter;
+		fprintf(f, "  %-26s %s\n", text, o->doc);
+	}
+}
+
+void args_help(const struct command *commands, FILE *f)
+{
+	fputs("usage: loom COMMAND [ARGUMENT...] [OPTION...]\n\n"
+	      "Loom provisions clusters of machines.\n\ncommands:\n",
+	      f);
+	for (const struct command *c = commands; c->words; c++) {
+		LOOM_CLEANUP_STR char *left =
+			loom_asprintf("%s%s%s", c->words, *c->args ? " " : "", c->args);
+		fprintf(f, "  %-28s %s\n", left, c->summary);
+	}
+	fputs("\noptions of every command:\n", f);
+	print_options(args_common, f);
+	fputs("\nloom COMMAND --help says more about one command.\n"
+	      "Exit codes: 0 done, 1 refused or failed, 2 Loom was not reached, 64 wrong usage,\n"
+	      "130 interrupted.\n",
+	      f);
+}
+
+void args_help_command(const struct command *c, FILE *f)
+{
+	fprintf(f, "usage: loom %s%s%s [OPTION...]\n\n%s.\n", c->words, *c->args ? " " : "",
+	        c->args, c->summary);
+	if (c->options) {
+		fputs("\noptions:\n", f);
+		print_options(c->options, f);
+	}
+	fputs("\noptions of every command:\n", f);
+	print_options(args_common, f);
+}

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * args - the command line: one row per command and per option; parsing and --help come from the
+ * rows.  Pure but for printing; what it returns borrows from argv.
+ */
+#ifndef LOOM_CLI_ARGS_H
+#define LOOM_CLI_ARGS_H
+
+#include "common/base/err.h"
+#include "common/base/str.h"
+
+#include <stdio.h>
+
+#define ARGS_MAX_OPTIONS    32
+#define ARGS_MAX_POSITIONAL 4
+
+struct cli;
+struct args;
+
+struct option {
+	const char *name; /* "template" is --template */
+	char letter;      /* 'o' is -o too; 0: none */
+	const char *arg;  /* "T"; NULL: a flag */
+	const char *doc;
+};
+
+struct command {
+	const char *words;            /* "cluster create" */
+	const char *args;             /* "NAME", for --help */
+	size_t min, max;              /* number of arguments */
+	const char *summary;          /* one line */
+	const struct option *options; /* ends with a NULL name; NULL: none */
+	int (*run)(struct cli *c, const struct args *a);
+	const void *data; /* the command's own */
+};
+
+struct args {
+	const struct command *command; /* NULL: none was named */
+	const char *positional[ARGS_MAX_POSITIONAL];
+	size_t n;
+	struct {
+		const struct option *option;
+		const char *value; /* "" for a flag */
+	} given[ARGS_MAX_OPTIONS];
+	size_t n_given;
+	bool help, version;
+};
+
+extern const struct option args_common[]; /* options of every command */
+
+/* 0, or CLI_USAGE with err filled. commands ends with a NULL words. */
+LOOM_MUST_CHECK int args_parse(struct args *a, const struct command *commands, int argc,
+                               char **argv, struct loom_err *err);
+const char *args_get(const struct args *a, const char *option); /* last one; NULL: not given */
+bool args_has(const struct args *a, const char *option);
+
+void args_help(const struct command *commands, FILE *f);
+void args_help_command(const struct command *c, FILE *f);
+
+#endif

@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "services/cli/cli.h"
+
+#include "common/base/clock.h"
+#include "common/base/ids.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define BUSY_MS    10000 /* how long a GET is asked again */
+#define REASON_MAX 4000
+#define TIMEOUT_MS 60000
+
+static const char *setting(const struct args *a, const char *option, const char *variable,
+                           const char *otherwise)
+{
+	const char *s = args_get(a, option);
+	if (!s)
+		s = getenv(variable); /* NOLINT(concurrency-mt-unsafe) */
+	return s && *s ? s : otherwise;
+}
+
+void cli_init(struct cli *c, const struct args *a)
+{
+	memset(c, 0, sizeof(*c));
+	c->url = loom_strdup(setting(a, "url", "LOOM_URL", CLI_DEFAULT_URL));
+	for (size_t n = strlen(c->url); n && c->url[n - 1] == '/'; n--)
+		c->url[n - 1] = '\0';
+	c->user = setting(a, "user", "LOOM_USER", "admin");
+	c->tenant = setting(a, "tenant", "LOOM_TENANT", "superadmin");
+	c->json = str_eq(args_get(a, "output"), "json");
+	c->conn = http_conn_create();
+	strs_addf(&c->headers, "X-Loom-UserID: %s", c->user);
+	strs_addf(&c->headers, "X-Loom-TenantID: %s", c->tenant);
+}
+
+void cli_fini(struct cli *c)
+{
+	http_conn_destroy(c->conn);
+	strs_fini(&c->headers);
+	loom_free(c->url);
+}
+
+int cli_fail(int code, const char *fmt, ...)
+{
+	va_list ap;
+	va_start(ap, fmt);
+	fputs("loom: ", stderr);
+	vfprintf(stderr, fmt, ap);
+	fputc('\n', stderr);
+	va_end(ap);
+	return code;
+}
+
+int cli_unreachable(const struct cli *c, const char *why)
+{
+	const char *sep = strstr(why, ": "); /* "GET http://...: reason" */
+	if (sep &&
+	    (str_starts(why, "GET ") || str_starts(why, "POST ") || str_starts(why, "DELETE ")))
+		why = sep + 2;
+	return cli_fail(CLI_UNREACHABLE,
+	                "cannot reach Loom at %s: %s\n"
+	                "      Is loom-api running there? --url or LOOM_URL says where it is.",
+	                c->url, why);
+}
+
+/* ---- reasons --------------------------------------------------------------------------------- */
+
+static char *missing_fields(const struct json *sets)
+{
+	struct buf b = BUF_INIT(REASON_MAX);
+	for (size_t i = 0; i < json_len(sets); i++) {
+		const struct json *set = json_at(sets, i);
+		buf_adds(&b, i ? ", or " : "the provider needs more fields: ");
+		for (size_t k = 0; k < json_len(set); k++)
+			buf_addf(&b, "%s%s", k ? " and " : "", json_key_at(set, k));
+	}
+	return buf_take(&b);
+}
+
+static char *plain_reason(int status, const char *body, size_t len)
+{
+	while (len && strchr(" \t\r\n", body[len - 1]))
+		len--;
+	if (!len || *body == '<')
+		return loom_asprintf("the server answered %d", status);
+	return loom_strndup(body, len > REASON_MAX ? REASON_MAX : len);
+}
+
+char *cli_reason(int status, const char *body, size_t len)
+{
+	static const char *const keys[] = { "detail", "message", "error", "title" };
+	LOOM_CLEANUP(json_free) struct json *v = NULL;
+	if (json_parse(body, len, 0, &v, NULL) != 0)
+		return plain_reason(status, body, len);
+	if (json_len(json_get(v, "missingFields")))
+		return missing_fields(json_get(v, "missingFields"));
+	for (size_t i = 0; i < LOOM_COUNT(keys); i++) {
+		const char *s = json_get_str(v, keys[i]);
+		if (s && *s)
+			return loom_strdup(s);
+	}
+	return plain_reason(status, json_is(v, JSON_STRING) ? json_str(v) : body,
+	                    json_is(v, JSON_STRING) ? json_str_len(v) : len);
+}
+
+/* ---- requests -------------------------------------------------------------------------------- */
+
+static int judge(const struct http_call *call, char **ret_text)
+{
+	if (call->status < 200 || call->status > 299) {
+		LOOM_CLEANUP_STR char *why =
+			cli_reason(call->status, buf_str(&call->answer), call->answer.len);
+		return cli_fail(CLI_FAILED, "%s (%d)", why, call->status);
+	}
+	if (ret_text)
+		*ret_text = loom_strndup(buf_str(&call->answer), call->answer.len);
+	return CLI_OK;
+}
+
+static bool may_ask_again(const struct http_call *call, int64_t until)
+{
+	return call->status == 503 && str_eq(call->method, "GET") && clock_mono_ms() < until;
+}
+
+int cli_request(struct cli *c, const char *method, const char *path, const struct json *body,
+                char **ret_text)
+{
+	int64_t until = clock_mono_ms() + BUSY_MS;
+	LOOM_CLEANUP_STR char *url = loom_asprintf("%s%s", c->url, path);
+	LOOM_CLEANUP_STR char *text = body ? json_text(body) : NULL;
+	for (;;) {
+		struct loom_err err = { 0 };
+		struct http_call call = { .method = method,
+			                  .url = url,
+			                  .headers = &c->headers,
+			                  .body = text,
+			                  .body_len = text ? strlen(text) : 0,
+			                  .timeout_ms = TIMEOUT_MS };
+		int r = http_call(c->conn, &call, &err);
+		bool again = !r && may_ask_again(&call, until);
+		int64_t wait = call.retry_after_ms > 0 ? call.retry_after_ms : 500;
+		int code = again ? CLI_OK
+		           : r   ? cli_unreachable(c, err.msg)
+		                 : judge(&call, ret_text);
+		http_call_fini(&call);
+		if (!again)
+			return code;
+		usleep((useconds_t)(wait > 2000 ? 2000 : wait) * 1000);
+	}
+}
+
+int cli_request_json(struct cli *c, const char *method, const char *path, const struct json *body,
+                     struct json **ret)
+{
+	LOOM_CLEANUP_STR char *text = NULL;
+	struct loom_err err = { 0 };
+	int code = cli_request(c, method, path, body, &text);
+	if (code)
+		return code;
+	if (json_parse_str(text, ret, &err) != 0)
+		return cli_fail(CLI_FAILED, "%s%s does not answer like Loom: %s", c->url, path,
+		                err.msg);
+	return CLI_OK;
+}
+
+/* ---- clusters by name ------------------------------------------------------------------------ */
+
+/* The one cluster to mean by name, NULL when there is none or more than one (*ret_n says). */
+static const char *pick(const struct json *list, const char *name, bool terminated, size_t *ret_n)
+{
+	const char *id = NULL;
+	for (size_t i = 0; i < json_len(list); i++) {
+		const struct json *s = json_at(list, i);
+		if (!str_eq(json_get_str(s, "name"), name) ||
+		    str_eq(json_get_str(s, "status"), "terminated") != terminated)
+			continue;
+		if (!id) /* newest first */
+			id = json_get_str(s, "id");
+		++*ret_n;
+	}
+	return id;
+}
+
+int cli_find_cluster(struct cli *c, const char *id_or_name, char **ret_id)
+{
+	int64_t n;
+	if (id_parse_cluster(id_or_name, &n) == 0) {
+		char id[ID_MAX];
+		id_cluster(id, n);
+		*ret_id = loom_strdup(id);
+		return CLI_OK;
+	}
+	LOOM_CLEANUP(json_free) struct json *list = NULL;
+	int code = cli_request_json(c, "GET", "/v2/clusters", NULL, &list);
+	if (code)
+		return code;
+	size_t live = 0, ended = 0;
+	const char *id = pick(list, id_or_name, false, &live);
+	if (live > 1)
+		return cli_fail(CLI_FAILED,
+		                "%zu clusters are called %s; give the id (loom cluster list)", live,
+		                id_or_name);
+	if (!id)
+		id = pick(list, id_or_name, true, &ended);
+	if (!id)
+		return cli_fail(CLI_FAILED, "there is no cluster called %s (loom cluster list)",
+		                id_or_name);
+	*ret_id = loom_strdup(id);
+	return CLI_OK;
+}
+
+/* ---- text ------------------------------------------------------------------------------------ */
+
+char *cli_quote(const char *s)
+{
+	struct buf b = BUF_INIT(REASON_MAX);
+	for (; *s; s++) {
+		char c = *s;
+		if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+		    strchr("-._~", c))
+			buf_addc(&b, c);
+		else
+			buf_addf(&b, "%%%02X", (unsigned char)c);
+	}
+	return buf_take(&b);
+}
+
+void cli_print_json(const struct json *v)
+{
+	LOOM_CLEANUP_STR char *text = json_text(v);
+	puts(text);
+}

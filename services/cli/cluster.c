@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Clusters: create, list, show, delete. */
+#include "services/cli/commands.h"
+#include "services/cli/table.h"
+#include "services/cli/watch.h"
+
+#include "common/base/clock.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+/* ---- create ---------------------------------------------------------------------------------- */
+
+int cluster_create(struct cli *c, const struct args *a)
+{
+	LOOM_CLEANUP(json_free) struct json *body = NULL;
+	LOOM_CLEANUP(json_free) struct json *answer = NULL;
+	struct loom_err err = { 0 };
+	if (create_body(a, a->positional[0], &body, &err) != 0)
+		return cli_fail(CLI_USAGE, "%s", err.msg);
+	int code = cli_request_json(c, "POST", "/v2/clusters", body, &answer);
+	if (code)
+		return code;
+	const char *id = json_get_str(answer, "id");
+	if (!id)
+		return cli_fail(CLI_FAILED, "%s does not answer like Loom: no id", c->url);
+	if (c->json)
+		cli_print_json(answer);
+	else
+		puts(id);
+	fflush(stdout);
+	c->json = false; /* what follows is for people */
+	return args_has(a, "wait") ? watch_cluster(c, id, 0, stderr) : CLI_OK;
+}
+
+/* ---- list ------------------------------------------------------------------------------------ */
+
+static void add_age(struct table *t, int64_t created)
+{
+	int64_t s = (clock_wall_ms() - created) / 1000;
+	if (s < 0 || !created)
+		table_add(t, "-");
+	else if (s < 120)
+		table_addf(t, "%lld s", (long long)s);
+	else if (s < 7200)
+		table_addf(t, "%lld min", (long long)s / 60);
+	else if (s < 172800)
+		table_addf(t, "%lld h", (long long)s / 3600);
+	else
+		table_addf(t, "%lld d", (long long)s / 86400);
+}
+
+static void add_progress(struct table *t, const struct json *summary)
+{
+	const struct json *p = json_get(summary, "progress");
+	const char *action = json_get_str(p, "action");
+	int64_t total = json_get_int(p, "stepstotal", 0);
+	if (!str_eq(json_get_str(summary, "status"), "pending") || !action)
+		table_add(t, "-");
+	else
+		table_addf(t, "%s %lld/%lld", action,
+		           (long long)json_get_int(p, "stepscompleted", 0), (long long)total);
+}
+
+static void add_cluster(struct table *t, const struct json *s)
+{
+	const struct json *template = json_get(s, "clusterTemplate");
+	table_add(t, json_get_str(s, "id"));
+	table_add(t, json_get_str(s, "name"));
+	table_add(t, json_get_str(s, "status"));
+	table_addf(t, "%lld", (long long)json_get_int(s, "numNodes", 0));
+	table_add(t, json_get_str(template, "name"));
+	table_add(t, json_get_str(s, "ownerId"));
+	add_age(t, json_get_int(s, "createTime", 0));
+	add_progress(t, s);
+}
+
+int cluster_list(struct cli *c, const struct args *a)
+{
+	const char *status = args_get(a, "status");
+	if (!status && !args_has(a, "all"))
+		status = "pending,active,incomplete,inconsistent";
+	LOOM_CLEANUP_STR char *quoted = status ? cli_quote(status) : NULL;
+	LOOM_CLEANUP_STR char *path =
+		loom_asprintf("/v2/clusters%s%s", quoted ? "?status=" : "", quoted ? quoted : "");
+	LOOM_CLEANUP(json_free) struct json *list = NULL;
+	int code = cli_request_json(c, "GET", path, NULL, &list);
+	if (code)
+		return code;
+	if (c->json) {
+		cli_print_json(list);
+		return CLI_OK;
+	}
+	struct table t;
+	table_init(&t, "ID|NAME|STATUS|NODES|TEMPLATE|OWNER|AGE|PROGRESS");
+	for (size_t i = 0; i < json_len(list); i++)
+		add_cluster(&t, json_at(list, i));
+	if (table_rows(&t))
+		table_print(&t, "");
+	else
+		puts("no clusters");
+	table_fini(&t);
+	return CLI_OK;
+}
+
+/* ---- show ------------------------------------------------------------------------------------ */
+
+static char *names_of(const struct json *services)
+{
+	__attribute__((cleanup(strs_fini_p))) struct strs names = { 0 };
+	for (size_t i = 0; i < json_len(services); i++) {
+		const struct json *s = json_at(services, i);
+		const char *name = json_is(s, JSON_OBJECT) ? json_get_str(s, "name") : json_str(s);
+		if (name)
+			strs_add(&names, name);
+	}
+	return names.n ? strs_join(&names, ",") : loom_strdup("-");
+}
+
+static char *last_action(const struct json *node)
+{
+	const struct json *actions = json_get(node, "actions");
+	const struct json *last = json_at(actions, json_len(actions) - 1);
+	if (!json_len(actions))
+		return loom_strdup("-");
+	const char *action = json_get_str(last, "action"), *service = json_get_str(last, "service");
+	const char *status = json_get_str(last, "status");
+	char *text =
+		loom_asprintf("%s%s%s: %s", action ? action : "", service && *service ? " " : "",
+	                      service ? service : "", status ? status : "");
+	for (char *p = text; *p && *p != ' ' && *p != ':'; p++)
+		*p = (*p >= 'A' && *p <= 'Z') ? (char)(*p - 'A' + 'a') : *p;
+	return text;
+}
+
+static void add_node(struct table *t, const struct json *node)
+{
+	const struct json *p = json_get(node, "properties");
+	const struct json *addresses = json_get(p, "ipaddresses");
+	const char *address = json_get_str(addresses, "access_v4");
+	LOOM_CLEANUP_STR char *services = names_of(json_get(node, "services"));
+	LOOM_CLEANUP_STR char *last = last_action(node);
+	table_addf(t, "%lld", (long long)json_get_int(p, "nodenum", 0));
+	table_add(t, json_get_str(p, "hostname"));
+	table_add(t, address ? address : json_str(json_value_at(addresses, 0)));
+	table_add(t, json_get_str(p, "hardwaretype"));
+	table_add(t, json_get_str(p, "imagetype"));
+	table_add(t, services);
+	table_add(t, last);
+}
+
+static void print_time(const char *what, int64_t ms)
+{
+	char text[32];
+	if (!ms)
+		return;
+	clock_format(ms, text);
+	printf("%-10s %.19sZ\n", what, text);
+}
+
+static void print_line(const char *what, const char *text)
+{
+	if (text && *text)
+		printf("%-10s %s\n", what, text);
+}
+
+static void print_details(const struct json *v)
+{
+	const struct json *p = json_get(v, "progress"), *links = json_get(v, "links");
+	LOOM_CLEANUP_STR char *services = cell_text(json_get(v, "services"));
+	print_line("id", json_get_str(v, "id"));
+	print_line("name", json_get_str(v, "name"));
+	print_line("about", json_get_str(v, "description"));
+	print_line("status", json_get_str(v, "status"));
+	print_line("message", json_get_str(v, "message"));
+	print_line("owner", json_get_str(json_get(v, "account"), "userId"));
+	print_line("template", json_get_str(json_get(v, "clusterTemplate"), "name"));
+	print_line("provider", json_get_str(json_get(v, "provider"), "name"));
+	print_line("services", services);
+	print_time("created", json_get_int(v, "createTime", 0));
+	print_time("expires", json_get_int(v, "expireTime", 0));
+	if (json_get_str(p, "action"))
+		printf("%-10s %s %s, %lld of %lld steps\n", "last job", json_get_str(p, "action"),
+		       json_get_str(p, "actionstatus") ? json_get_str(p, "actionstatus") : "",
+		       (long long)json_get_int(p, "stepscompleted", 0),
+		       (long long)json_get_int(p, "stepstotal", 0));
+	for (size_t i = 0; i < json_len(links); i++)
+		printf("%-10s %s  %s\n", "link", json_get_str(json_at(links, i), "label"),
+		       json_get_str(json_at(links, i), "url"));
+}
+
+int cluster_show(struct cli *c, const struct args *a)
+{
+	LOOM_CLEANUP_STR char *id = NULL;
+	LOOM_CLEANUP(json_free) struct json *v = NULL;
+	int code = cli_find_cluster(c, a->positional[0], &id);
+	if (code)
+		return code;
+	LOOM_CLEANUP_STR char *path = loom_asprintf("/v2/clusters/%s", id);
+	code = cli_request_json(c, "GET", path, NULL, &v);
+	if (code)
+		return code;
+	if (c->json) {
+		cli_print_json(v);
+		return CLI_OK;
+	}
+	print_details(v);
+	struct table t;
+	table_init(&t, "NODE|HOSTNAME|ADDRESS|HARDWARE|IMAGE|SERVICES|LAST STEP");
+	for (size_t i = 0; i < json_len(json_get(v, "nodes")); i++)
+		add_node(&t, json_at(json_get(v, "nodes"), i));
+	if (table_rows(&t)) {
+		putchar('\n');
+		table_print(&t, "");
+	}
+	table_fini(&t);
+	return CLI_OK;
+}
+
+/* ---- delete ---------------------------------------------------------------------------------- */
+
+static bool agreed(const struct json *cluster)
+{
+	char line[16] = "";
+	fprintf(stderr, "Delete %s (%s, %s) and its %zu machines? [y/N] ",
+	        json_get_str(cluster, "name"), json_get_str(cluster, "id"),
+	        json_get_str(cluster, "status"), json_len(json_get(cluster, "nodes")));
+	return fgets(line, sizeof(line), stdin) && (line[0] == 'y' || line[0] == 'Y');
+}
+
+static int delete_body(const struct args *a, struct json **ret)
+{
+	LOOM_CLEANUP(json_free) struct json *fields = NULL;
+	struct loom_err err = { 0 };
+	if (json_option(a, "provider-fields", &fields, &err) != 0)
+		return cli_fail(CLI_USAGE, "%s", err.msg);
+	if (fields)
+		*ret = json_set(json_new_obj(), "providerFields", loom_take(fields));
+	return CLI_OK;
+}
+
+int cluster_delete(struct cli *c, const struct args *a)
+{
+	LOOM_CLEANUP_STR char *id = NULL;
+	LOOM_CLEANUP(json_free) struct json *v = NULL, *body = NULL;
+	bool ask = !args_has(a, "yes");
+	if (ask && !isatty(STDIN_FILENO))
+		return cli_fail(CLI_USAGE, "nobody to ask: add --yes to delete %s",
+		                a->positional[0]);
+	int code = delete_body(a, &body);
+	if (!code)
+		code = cli_find_cluster(c, a->positional[0], &id);
+	if (code)
+		return code;
+	LOOM_CLEANUP_STR char *path = loom_asprintf("/v2/clusters/%s", id);
+	code = cli_request_json(c, "GET", path, NULL, &v);
+	if (code)
+		return code;
+	if (ask && !agreed(v))
+		return cli_fail(CLI_FAILED, "not deleted");
+	code = cli_request(c, "DELETE", path, body, NULL);
+	if (code)
+		return code;
+	if (c->json)
+		printf("{\"id\":\"%s\"}\n", id);
+	else if (!args_has(a, "wait"))
+		printf("%s (%s) is being deleted\n", json_get_str(v, "name"), id);
+	fflush(stdout);
+	c->json = false;
+	return args_has(a, "wait") ? watch_cluster(c, id, json_get_int(v, "lastEvent", 0), stderr)
+	                           : CLI_OK;
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* commands - the table of commands, and the functions in it.  Each returns an exit code. */
+#ifndef LOOM_CLI_COMMANDS_H
+#define LOOM_CLI_COMMANDS_H
+
+#include "services/cli/cli.h"
+
+extern const struct command commands[];
+
+/* A collection of the administration that is listed and shown alike. */
+struct collection {
+	const char *path;    /* "clustertemplates" */
+	const char *heads;   /* of the list: "NAME|..." */
+	const char *columns; /* where they come from: "name|defaults/provider" */
+};
+
+int collection_list(struct cli *c, const struct args *a);
+int collection_show(struct cli *c, const struct args *a);
+
+int cluster_create(struct cli *c, const struct args *a);
+int cluster_plan(struct cli *c, const struct args *a);
+int cluster_list(struct cli *c, const struct args *a);
+int cluster_show(struct cli *c, const struct args *a);
+int cluster_delete(struct cli *c, const struct args *a);
+int cluster_watch(struct cli *c, const struct args *a);
+int status_show(struct cli *c, const struct args *a);
+int task_log(struct cli *c, const struct args *a);
+
+/* The body of a create request out of the options of `cluster create` and `cluster plan`; name may
+ * be NULL.  CLI_OK, or CLI_USAGE with err filled. */
+LOOM_MUST_CHECK int create_body(const struct args *a, const char *name, struct json **ret,
+                                struct loom_err *err);
+
+/* The JSON object that an option has in place or in a file (@FILE), *ret untouched without it. */
+LOOM_MUST_CHECK int json_option(const struct args *a, const char *option, struct json **ret,
+                                struct loom_err *err);
+
+/* A value for a table's cell: text, numbers, lists with commas, "-" for nothing. Returns owned. */
+char *cell_text(const struct json *v);
+
+#endif

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "services/cli/commands.h"
+
+#include <locale.h>
+#include <signal.h>
+#include <stdio.h>
+
+#ifndef LOOM_VERSION
+#define LOOM_VERSION "0.1.0"
+#endif
+
+static int wrong_usage(const struct args *a, const char *why)
+{
+	cli_fail(CLI_USAGE, "%s", why);
+	fprintf(stderr, "      loom %s%s--help says what there is.\n",
+	        a->command ? a->command->words : "", a->command ? " " : "");
+	return CLI_USAGE;
+}
+
+static int run(const struct args *a)
+{
+	struct cli c;
+	cli_init(&c, a);
+	int code = a->command->run(&c, a);
+	cli_fini(&c);
+	if (fflush(stdout) != 0 || ferror(stdout))
+		return cli_fail(CLI_FAILED, "standard output cannot be written");
+	return code;
+}
+
+int main(int argc, char **argv)
+{
+	struct args a;
+	struct loom_err err = { 0 };
+	signal(SIGPIPE, SIG_IGN); /* NOLINT(cert-err33-c): cannot fail for it */
+	setlocale(LC_CTYPE, "");  /* NOLINT(cert-err33-c): no such locale is "C" */
+	int code = args_parse(&a, commands, argc, argv, &err);
+	if (code)
+		return wrong_usage(&a, err.msg);
+	if (a.version) {
+		puts("loom " LOOM_VERSION);
+		return CLI_OK;
+	}
+	if (a.help && a.command)
+		args_help_command(a.command, stdout);
+	else if (a.help)
+		args_help(commands, stdout);
+	else
+		code = run(&a);
+	return code;
+}

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a create would make: the layout, the machines, and each machine's steps. */
+#include "services/cli/commands.h"
+#include "services/cli/table.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static void print_layout(const struct json *layout)
+{
+	struct table t;
+	table_init(&t, "COUNT|HARDWARE|IMAGE|SERVICES");
+	for (size_t i = 0; i < json_len(layout); i++) {
+		const struct json *row = json_at(layout, i);
+		LOOM_CLEANUP_STR char *services = cell_text(json_get(row, "services"));
+		table_addf(&t, "%lld", (long long)json_get_int(row, "count", 0));
+		table_add(&t, json_get_str(row, "hardwaretype"));
+		table_add(&t, json_get_str(row, "imagetype"));
+		table_add(&t, services);
+	}
+	puts("Layout");
+	table_print(&t, "  ");
+	table_fini(&t);
+}
+
+static void print_nodes(const struct json *nodes)
+{
+	struct table t;
+	table_init(&t, "NODE|HOSTNAME|HARDWARE|IMAGE|SERVICES");
+	for (size_t i = 0; i < json_len(nodes); i++) {
+		const struct json *n = json_at(nodes, i);
+		LOOM_CLEANUP_STR char *services = cell_text(json_get(n, "services"));
+		table_addf(&t, "%lld", (long long)json_get_int(n, "nodenum", 0));
+		table_add(&t, json_get_str(n, "hostname"));
+		table_add(&t, json_get_str(n, "hardwaretype"));
+		table_add(&t, json_get_str(n, "imagetype"));
+		table_add(&t, services);
+	}
+	puts("\nMachines");
+	table_print(&t, "  ");
+	table_fini(&t);
+}
+
+/* ---- steps ----------------------------------------------------------------------------------- */
+
+static char *step_name(const struct json *task)
+{
+	const char *name = json_get_str(task, "taskName"), *service = json_get_str(task, "service");
+	char *text = loom_asprintf("%s%s%s", name ? name : "?", service && *service ? " " : "",
+	                           service ? service : "");
+	for (char *p = text; *p && *p != ' '; p++)
+		*p = (*p >= 'A' && *p <= 'Z') ? (char)(*p - 'A' + 'a') : *p;
+	return text;
+}
+
+static const struct json *task_with(const struct json *tasks, int64_t id)
+{
+	/* Ids are positions as a rule. */
+	const struct json *t = id >= 0 ? json_at(tasks, (size_t)id) : NULL;
+	if (t && json_get_int(t, "id", -1) == id)
+		return t;
+	for (size_t i = 0; i < json_len(tasks); i++)
+		if (json_get_int(json_at(tasks, i), "id", -1) == id)
+			return json_at(tasks, i);
+	return NULL;
+}
+
+/* "  <- 1001 start web": steps of other machines that this one waits for. */
+static void add_foreign(struct buf *b, const struct json *tasks, const struct json *task)
+{
+	const struct json *after = json_get(task, "after");
+	int64_t own = json_get_int(task, "nodenum", 0), id;
+	bool first = true;
+	for (size_t i = 0; i < json_len(after); i++) {
+		const struct json *t =
+			json_int(json_at(after, i), &id) ? task_with(tasks, id) : NULL;
+		if (!t || json_get_int(t, "nodenum", 0) == own)
+			continue;
+		LOOM_CLEANUP_STR char *name = step_name(t);
+		buf_addf(b, "%s%lld %s", first ? "  (after " : ", ",
+		         (long long)json_get_int(t, "nodenum", 0), name);
+		first = false;
+	}
+	if (!first)
+		buf_addc(b, ')');
+}
+
+static void print_steps(const struct json *nodes, const struct json *tasks)
+{
+	struct buf b = BUF_INIT((size_t)16 << 20);
+	buf_addf(&b, "\nSteps (%zu)\n", json_len(tasks));
+	for (size_t i = 0; i < json_len(nodes); i++) {
+		int64_t num = json_get_int(json_at(nodes, i), "nodenum", 0);
+		const char *host = json_get_str(json_at(nodes, i), "hostname");
+		buf_addf(&b, "  %lld %s\n", (long long)num, host ? host : "");
+		for (size_t k = 0; k < json_len(tasks); k++) {
+			const struct json *t = json_at(tasks, k);
+			if (json_get_int(t, "nodenum", 0) != num)
+				continue;
+			LOOM_CLEANUP_STR char *name = step_name(t);
+			buf_addf(&b, "    %s", name);
+			add_foreign(&b, tasks, t);
+			buf_addc(&b, '\n');
+		}
+	}
+	fputs(buf_str(&b), stdout);
+	buf_fini(&b);
+}
+
+int cluster_plan(struct cli *c, const struct args *a)
+{
+	LOOM_CLEANUP(json_free) struct json *body = NULL, *plan = NULL;
+	struct loom_err err = { 0 };
+	if (create_body(a, a->n ? a->positional[0] : "plan", &body, &err) != 0)
+		return cli_fail(CLI_USAGE, "%s", err.msg);
+	int code = cli_request_json(c, "POST", "/v2/clusters/plan", body, &plan);
+	if (code)
+		return code;
+	if (c->json) {
+		cli_print_json(plan);
+		return CLI_OK;
+	}
+	print_layout(json_get(plan, "layout"));
+	print_nodes(json_get(plan, "nodes"));
+	print_steps(json_get(plan, "nodes"), json_get(plan, "tasks"));
+	return CLI_OK;
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* render - a view as text: whole frames for a terminal, single lines for everything else.  Pure. */
+#ifndef LOOM_CLI_RENDER_H
+#define LOOM_CLI_RENDER_H
+
+#include "services/cli/view.h"
+
+struct render {
+	int width, height; /* of the terminal; lines never reach the last column */
+	bool utf8, color;
+	const char *id, *name; /* of the cluster */
+	const char *trouble;   /* a line about the connection; NULL: none */
+};
+
+/* A frame as of now (server's clock, ms). Returns its number of lines, each ended by \n. */
+int render_frame(const struct render *r, const struct view *v, int64_t now, struct buf *out);
+
+/* "10:02:31  web1-1000  install web: done  3.2 s\n"; nothing when there is nothing to say. */
+void render_change(const struct render *r, const struct view_change *c, struct buf *out);
+
+/* The last words: how it ended, and where to look when it did not work. */
+void render_end(const struct render *r, const struct view *v, struct buf *out);
+
+/* "3.2 s", "42 s", "2:05", "1:02:05" */
+void render_span(char out[24], int64_t ms);
+
+#endif

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* screen - a picture of a few lines at the terminal's cursor, redrawn in place by ANSI codes. */
+#ifndef LOOM_CLI_SCREEN_H
+#define LOOM_CLI_SCREEN_H
+
+#include <stdbool.h>
+#include <stdio.h>
+
+struct screen;
+
+/* NULL when f is no terminal that can be drawn on. */
+struct screen *screen_open(FILE *f);
+void screen_size(const struct screen *s, int *ret_width, int *ret_height);
+/* Replaces the picture; text has that many lines. 0, or -EIO when the terminal is gone. */
+int screen_draw(struct screen *s, const char *text, int lines);
+void screen_close(struct screen *s); /* leaves the picture, gives the cursor back; once is enough */
+void screen_destroy(struct screen *s); /* NULL ok */
+
+bool screen_utf8(void);  /* does the locale speak UTF-8? */
+bool screen_color(void); /* NO_COLOR is not set */
+
+#endif

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Is Loom up, what does it have, and what of it is out of reach. */
+#include "services/cli/commands.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define ASK_MS 5000
+
+struct look {
+	int status; /* 0: no answer */
+	char *text; /* owned */
+};
+
+static struct look look_at(struct cli *c, const char *path)
+{
+	struct look l = { 0 };
+	struct loom_err err = { 0 };
+	LOOM_CLEANUP_STR char *url = loom_asprintf("%s%s", c->url, path);
+	struct http_call call = {
+		.method = "GET", .url = url, .headers = &c->headers, .timeout_ms = ASK_MS
+	};
+	if (http_call(c->conn, &call, &err) == 0) {
+		l.status = call.status;
+		l.text = loom_strndup(buf_str(&call.answer), call.answer.len);
+	} else {
+		l.text = loom_strdup(err.msg);
+	}
+	http_call_fini(&call);
+	return l;
+}
+
+/* Of a line `loom_build_info{version="0.1.0"} 1`. Returns owned, NULL when there is none. */
+static char *version_in(const char *metrics)
+{
+	static const char mark[] = "loom_build_info{version=\"";
+	const char *at = strstr(metrics, mark);
+	if (!at)
+		return NULL;
+	at += sizeof(mark) - 1;
+	return loom_strndup(at, strcspn(at, "\""));
+}
+
+static const struct {
+	const char *path, *name;
+} counted[] = {
+	{ "/v2/clustertemplates", "templates" }, { "/v2/providers", "providers" },
+	{ "/v2/services", "services" },          { "/v2/hardwaretypes", "hardware" },
+	{ "/v2/imagetypes", "images" },
+};
+
+static int64_t count(struct cli *c, const char *path, struct json **ret_list)
+{
+	struct look l = look_at(c, path);
+	struct json *list = NULL;
+	int64_t n = -1;
+	if (l.status == 200 && json_parse_str(l.text, &list, NULL) == 0)
+		n = (int64_t)json_len(list);
+	loom_free(l.text);
+	if (ret_list)
+		*ret_list = list;
+	else
+		json_free(list);
+	return n;
+}
+
+static struct json *count_clusters(struct cli *c)
+{
+	static const char *const words[] = { "active", "pending", "incomplete", "inconsistent",
+		                             "terminated" };
+	LOOM_CLEANUP(json_free) struct json *list = NULL;
+	if (count(c, "/v2/clusters", &list) < 0)
+		return NULL;
+	struct json *counts = json_new_obj();
+	for (size_t w = 0; w < LOOM_COUNT(words); w++) {
+		int64_t n = 0;
+		for (size_t i = 0; i < json_len(list); i++)
+			n += str_eq(json_get_str(json_at(list, i), "status"), words[w]);
+		json_set_int(counts, words[w], n);
+	}
+	return counts;
+}
+
+static struct json *survey(struct cli *c, bool *ret_ready)
+{
+	struct json *v = json_set_str(json_new_obj(), "url", c->url);
+	struct look ready = look_at(c, "/readyz"), metrics = look_at(c, "/metrics");
+	LOOM_CLEANUP_STR char *version = metrics.status == 200 ? version_in(metrics.text) : NULL;
+	*ret_ready = ready.status == 200;
+	json_set_str(v, "api", *ret_ready ? "ready" : "not ready");
+	json_set_str(v, "version", version);
+	if (!*ret_ready) {
+		LOOM_CLEANUP_STR char *why =
+			ready.status ? cli_reason(ready.status, ready.text, strlen(ready.text))
+				     : loom_strdup("it gives no answer about itself");
+		json_set_str(v, "unreachable", why);
+	}
+	json_set(v, "clusters", count_clusters(c));
+	for (size_t i = 0; i < LOOM_COUNT(counted); i++) {
+		int64_t n = count(c, counted[i].path, NULL);
+		if (n >= 0)
+			json_set_int(v, counted[i].name, n);
+	}
+	loom_free(ready.text);
+	loom_free(metrics.text);
+	return v;
+}
+
+static void print_survey(const struct json *v)
+{
+	const char *version = json_get_str(v, "version"), *why = json_get_str(v, "unreachable");
+	const struct json *clusters = json_get(v, "clusters");
+	printf("%-12s %s at %s%s%s\n", "api", json_get_str(v, "api"), json_get_str(v, "url"),
+	       version ? ", version " : "", version ? version : "");
+	if (why)
+		printf("%-12s %s\n", "out of reach", why);
+	if (clusters) {
+		bool first = true;
+		printf("%-12s ", "clusters");
+		for (size_t i = 0; i < json_len(clusters); i++) {
+			if (str_eq(json_str(json_value_at(clusters, i)), "0"))
+				continue;
+			printf("%s%s %s", first ? "" : ", ", json_str(json_value_at(clusters, i)),
+			       json_key_at(clusters, i));
+			first = false;
+		}
+		puts(first ? "none" : "");
+	}
+	for (size_t i = 0; i < LOOM_COUNT(counted); i++)
+		if (json_get(v, counted[i].name))
+			printf("%-12s %s\n", counted[i].name, json_get_str(v, counted[i].name));
+}
+
+int status_show(struct cli *c, const struct args *a)
+{
+	(void)a;
+	struct look alive = look_at(c, "/status");
+	int code = CLI_OK;
+	if (!alive.status) {
+		code = cli_unreachable(c, alive.text);
+	} else if (alive.status != 200) {
+		LOOM_CLEANUP_STR char *why =
+			cli_reason(alive.status, alive.text, strlen(alive.text));
+		code = cli_fail(CLI_FAILED, "%s (%d)", why, alive.status);
+	}
+	loom_free(alive.text);
+	if (code)
+		return code;
+	bool ready = false;
+	LOOM_CLEANUP(json_free) struct json *v = survey(c, &ready);
+	if (c->json)
+		cli_print_json(v);
+	else
+		print_survey(v);
+	return ready ? CLI_OK : CLI_FAILED;
+}

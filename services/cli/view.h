@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * view - the state of a cluster's work, rebuilt from its events alone.  Pure.
+ *
+ * It shows the job under way: a plan of another job starts afresh.  An event seen before (by its
+ * number) changes nothing, so that a resumed stream may overlap.
+ */
+#ifndef LOOM_CLI_VIEW_H
+#define LOOM_CLI_VIEW_H
+
+#include "common/base/map.h"
+#include "common/base/str.h"
+#include "common/json/json.h"
+
+#define VIEW_FAILURES 8 /* remembered */
+
+enum step_state {
+	STEP_WAITING,
+	STEP_READY,
+	STEP_RUNNING,
+	STEP_RETRY,
+	STEP_DONE,
+	STEP_FAILED,
+	STEP_DROPPED
+};
+
+struct view_step {
+	char *id, *name /* "install" */, *service /* "" for the machine's own */;
+	struct view_node *node; /* borrowed; NULL: unknown */
+	enum step_state state;
+	int64_t attempt, since /* in this state */, took /* of the last attempt, ms */, retry_at;
+};
+
+struct view_node {
+	char *id, *hostname, *address;
+	int64_t num;
+	struct view_step *now; /* the step heard of last; borrowed */
+	size_t total, done, dropped;
+};
+
+struct view_failure {
+	char *task, *what, *host, *message;
+	int64_t time, attempt;
+	bool last; /* it will not be tried again */
+};
+
+struct view {
+	int64_t seq;     /* of the last event */
+	int64_t started; /* when the work began, server's clock; 0: not yet */
+	int64_t ended;   /* when the cluster came to rest; 0: under way */
+	int64_t time;    /* of the last event */
+	char *status;    /* "" before the first event */
+	char *message;   /* why it failed, "" */
+	char *job, *action, *job_status;
+	int64_t steps, steps_done; /* as the job says */
+	struct map *node_by_id, *step_by_id;
+	struct view_node **nodes; /* by number */
+	size_t n_nodes;
+	struct view_failure failures[VIEW_FAILURES]; /* oldest first */
+	size_t n_failures;
+};
+
+void view_init(struct view *v);
+void view_fini(struct view *v);
+
+/* What an event did, for who prints them one by one; borrows from the view and the event. */
+struct view_change {
+	int64_t time;
+	char *subject; /* owned: "web1-1000" or "cluster"; NULL: nothing worth a line */
+	char *text;    /* owned: "install web: done", "active" */
+	int64_t took;  /* ms, -1: none */
+};
+void view_change_fini(struct view_change *c);
+
+/* Applies one event; id < 0 has no number. change may be NULL. */
+void view_apply(struct view *v, int64_t id, const char *type, const struct json *data,
+                struct view_change *change);
+
+bool view_at_rest(const struct view *v);   /* neither cluster nor job has work under way */
+bool view_succeeded(const struct view *v); /* at rest as its last job meant it */
+size_t view_total(const struct view *v);
+size_t view_done(const struct view *v);
+const char *view_doing(const struct view *v);    /* "creating", "deleting", "" */
+char *view_step_name(const struct view_step *s); /* "install web". Returns owned. */
+const struct view_failure *view_last_failure(const struct view *v);
+
+#endif
