@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define WORK_LIMIT INT64_C(2500000000) /* well under a second */
-#define SCALE      (1 << 24)           /* prices are kept as integers */
+#define WORK_LIMIT 800000000 /* about a second */
+#define SCALE      (1 << 24) /* prices are kept as integers */
 #define PRICES     24
 #define THIN_OUT   512 /* sets up to which contained ones are dropped */
 
@@ -254,11 +254,12 @@ static int64_t rounded(struct question *q, const uint64_t *sets, size_t n, const
 
 /* ---- branching ------------------------------------------------------------------------------ */
 
-/* A refusal by the linear bound says more than one by trying: see branch_all(). */
-enum verdict { NO_BY_BOUND, NO_BY_SEARCH, YES, UNKNOWN };
+/* A refusal by prices says more than one by trying: see branch_all(). */
+enum verdict { NO_BY_PRICES, NO_BY_SEARCH, YES, UNKNOWN };
 
+/* proof is filled for NO_BY_PRICES. */
 static enum verdict decide(struct question *q, uint64_t *sets, size_t n, const int64_t *d,
-                           int64_t limit, bool root);
+                           int64_t limit, struct price *proof);
 
 /* The set whose use is farthest from a whole number; if all are whole, the most used. */
 static size_t choose_set(const double *x, size_t n)
@@ -279,67 +280,100 @@ static size_t choose_set(const double *x, size_t n)
 	return best;
 }
 
-/* Uses set number n (behind the others) exactly `times` times. */
-static enum verdict branch(struct question *q, uint64_t *sets, size_t n, const int64_t *d,
-                           int64_t limit, int64_t times)
-{
-	int64_t left[MODEL_ATOMS];
-
-	for (int j = 0; j < q->p; j++) {
-		left[j] = d[j] - ((sets[n] >> j) & 1 ? times : 0);
-		left[j] = left[j] > 0 ? left[j] : 0;
-	}
-	return decide(q, sets, n, left, limit - times, false);
-}
+/* One try of branch(), and what its refusal says about other numbers of uses. */
+struct branching {
+	struct question *q;
+	uint64_t *sets; /* n, and behind them the one that is used a given number of times */
+	size_t n;
+	const int64_t *d;
+	int64_t limit;
+	bool up, down; /* may more uses, or fewer, still be worth trying? */
+};
 
 /*
- * The linear bound on how many machines are needed is convex in the times one set is used, with its
- * least at x: so going away from x, the first refusal by the bound ends the search on that side.
- * Within 0.5 of x nothing is concluded, for x is only an approximation.
+ * The prices of a refusal for `times` uses of a set, which leave that set out, also bound the cost
+ * of t uses: dearest * t + sum over j of price[j] * max(0, d[j] - t * [j in the set]). This is
+ * convex in t, so where it does not fall it refuses all the rest in that direction.
  */
-static enum verdict branch_all(struct question *q, uint64_t *sets, size_t n, const int64_t *d,
-                               int64_t limit, double x)
+static void conclude(struct branching *b, int64_t times, const struct price *proof)
 {
-	const int64_t start = (int64_t)x;
-	bool up = true;
-	bool down = true;
+	const uint64_t set = b->sets[b->n];
+	int64_t saved_above = 0;
+	int64_t saved_below = 0;
 
-	for (int64_t step = 0; up || down; step++) {
+	for (int j = 0; j < b->q->p; j++) {
+		if (!((set >> j) & 1))
+			continue;
+		saved_above += b->d[j] > times ? proof->of[j] : 0;
+		saved_below += b->d[j] >= times ? proof->of[j] : 0;
+	}
+	b->up = b->up && saved_above > proof->dearest;
+	b->down = b->down && saved_below < proof->dearest;
+}
+
+static enum verdict branch(struct branching *b, int64_t times)
+{
+	int64_t left[MODEL_ATOMS];
+	struct price proof;
+	enum verdict v;
+
+	for (int j = 0; j < b->q->p; j++) {
+		left[j] = b->d[j] - ((b->sets[b->n] >> j) & 1 ? times : 0);
+		left[j] = left[j] > 0 ? left[j] : 0;
+	}
+	v = decide(b->q, b->sets, b->n, left, b->limit - times, &proof);
+	if (v == NO_BY_PRICES)
+		conclude(b, times, &proof);
+	return v;
+}
+
+/* Tries every number of uses of the last set, from the linear solution's outwards. */
+static enum verdict branch_all(struct branching *b, double x)
+{
+	const int64_t start = x < (double)b->limit ? (int64_t)x : b->limit;
+
+	b->up = b->down = true;
+	for (int64_t step = 0; b->up || b->down; step++) {
 		const int64_t high = start + 1 + step;
 		const int64_t low = start - step;
-		enum verdict v;
+		enum verdict v = NO_BY_SEARCH;
 
-		down = down && low >= 0;
-		if (down) {
-			v = branch(q, sets, n, d, limit, low);
-			if (v >= YES)
-				return v;
-			down = v != NO_BY_BOUND || (double)low > x - 0.5;
-		}
-		up = up && high <= limit;
-		if (up) {
-			v = branch(q, sets, n, d, limit, high);
-			if (v >= YES)
-				return v;
-			up = v != NO_BY_BOUND || (double)high < x + 0.5;
-		}
+		b->down = b->down && low >= 0;
+		if (b->down)
+			v = branch(b, low);
+		if (v >= YES)
+			return v;
+		b->up = b->up && high <= b->limit;
+		if (b->up)
+			v = branch(b, high);
+		if (v >= YES)
+			return v;
 	}
 	return NO_BY_SEARCH;
 }
 
-/* Trivial answers: nothing to cover, too few machines for one demand, a demand no set has. */
-static bool is_plain(const struct question *q, const uint64_t *sets, size_t n, const int64_t *d,
-                     int64_t limit, enum verdict *ret)
+/*
+ * Plain answers: too few machines for one demand, a demand no set has, or a machine for each. The
+ * prices that prove the refusals are on that one demand; if no set has it, they are as high as need
+ * be.
+ */
+static bool is_plain(const struct question *q, const struct lp_problem *problem, int64_t limit,
+                     enum verdict *ret, struct price *proof)
 {
+	const int64_t *d = problem->demand;
 	uint64_t reach = 0;
 	int64_t sum = 0;
 
-	for (size_t k = 0; k < n; k++)
-		reach |= sets[k];
+	for (size_t k = 0; k < problem->n; k++)
+		reach |= problem->sets[k];
 	for (int j = 0; j < q->p; j++) {
+		const bool none = d[j] > 0 && !((reach >> j) & 1);
+
 		sum += d[j];
-		if (d[j] > limit || (d[j] > 0 && !((reach >> j) & 1))) {
-			*ret = NO_BY_BOUND;
+		if (d[j] > limit || none) {
+			*ret = NO_BY_PRICES;
+			*proof = (struct price){ .dearest = 1 };
+			proof->of[j] = none ? limit + 1 : 1;
 			return true;
 		}
 	}
@@ -347,48 +381,50 @@ static bool is_plain(const struct question *q, const uint64_t *sets, size_t n, c
 	return sum <= limit;
 }
 
-static enum verdict decide(struct question *q, uint64_t *sets, size_t n, const int64_t *d,
-                           int64_t limit, bool root)
+/* What is neither plain nor settled by the bounds: tries the uses of one set. */
+static enum verdict search(struct question *q, uint64_t *sets, size_t n, const int64_t *d,
+                           int64_t limit)
 {
+	struct branching b = { .q = q, .sets = sets, .n = n - 1, .d = d, .limit = limit };
+	const size_t k = choose_set(q->x, n);
+	const uint64_t set = sets[k];
+	enum verdict v;
+
+	sets[k] = sets[n - 1];
+	sets[n - 1] = set;
+	v = branch_all(&b, q->x[k]);
+	sets[n - 1] = sets[k];
+	sets[k] = set;
+	return v;
+}
+
+static enum verdict decide(struct question *q, uint64_t *sets, size_t n, const int64_t *d,
+                           int64_t limit, struct price *proof)
+{
+	const struct lp_problem problem = { sets, n, d, q->p };
 	double y[MODEL_ATOMS];
 	int64_t left[MODEL_ATOMS];
 	enum verdict v;
-	struct price price;
-	uint64_t swap;
-	size_t k;
-	double use;
 
-	if (limit < 0)
-		return NO_BY_BOUND;
-	if (is_plain(q, sets, n, d, limit, &v))
+	if (is_plain(q, &problem, limit, &v, proof))
 		return v;
 	if (q->c->work < 0)
 		return UNKNOWN;
 	memcpy(left, d, (size_t)q->p * sizeof(*left));
 	if (greedy(q, sets, n, left, limit) <= limit)
 		return YES;
-	q->c->work -= lp_cover(&q->c->lp, &(struct lp_problem){ sets, n, d, q->p }, y, q->x);
-	if (proven(sets, n, d, q->p, y, &price) > limit) {
-		if (root)
-			remember(q, &price);
-		return NO_BY_BOUND;
-	}
+	q->c->work -= lp_cover(&q->c->lp, &problem, y, q->x);
+	if (proven(sets, n, d, q->p, y, proof) > limit)
+		return NO_BY_PRICES;
 	if (rounded(q, sets, n, q->x, d, limit) <= limit)
 		return YES;
-	k = choose_set(q->x, n);
-	use = q->x[k];
-	swap = sets[k];
-	sets[k] = sets[n - 1];
-	sets[n - 1] = swap;
-	v = branch_all(q, sets, n - 1, d, limit, use);
-	sets[n - 1] = sets[k];
-	sets[k] = swap;
-	return v;
+	return search(q, sets, n, d, limit);
 }
 
 enum cover_answer cover_within(struct cover *c, const int64_t *demand, int64_t limit)
 {
 	int64_t packed[MODEL_ATOMS];
+	struct price proof;
 	enum verdict v;
 	struct question q;
 	int64_t sum = 0;
@@ -405,7 +441,9 @@ enum cover_answer cover_within(struct cover *c, const int64_t *demand, int64_t l
 	if (cover_surely_not(c, demand, 0, limit))
 		return COVER_NO;
 	pack(&q, c, demand, packed);
-	v = decide(&q, q.sets, q.n_sets, packed, limit, true);
+	v = decide(&q, q.sets, q.n_sets, packed, limit, &proof);
+	if (v == NO_BY_PRICES)
+		remember(&q, &proof);
 	loom_free(q.sets);
 	loom_free(q.x);
 	if (v == UNKNOWN)

@@ -2,6 +2,10 @@
 /*
  * Primal simplex on a condensed tableau. Row i is the slack of set i, column j the price of demand
  * j; the start (all prices 0) is feasible. Variables are numbered: price j is j, slack i is p + i.
+ *
+ * All limits are 1, so at the start every row is a tie and plain simplex would stand still for
+ * long. Column p therefore holds limits that differ a little, which choose the way; column p + 1
+ * holds the true ones, which give the answer.
  */
 #include "services/scheduler/solver_lp.h"
 
@@ -9,7 +13,9 @@
 
 #include <math.h>
 
-#define EPS 1e-9
+#define EPS    1e-9
+#define NUDGE  1e-6
+#define SPREAD 65521 /* a prime: neighbours get limits far apart */
 
 void lp_fini(struct lp *lp)
 {
@@ -21,7 +27,7 @@ void lp_fini(struct lp *lp)
 
 static void reserve(struct lp *lp, size_t n, size_t p)
 {
-	const size_t cells = (n + 1) * (p + 1);
+	const size_t cells = (n + 1) * (p + 2);
 	const size_t vars = n + p + 2;
 
 	if (lp->cells < cells) {
@@ -39,12 +45,13 @@ static void fill(struct lp *lp, const struct lp_problem *problem)
 {
 	const size_t n = problem->n;
 	const size_t p = (size_t)problem->p;
-	const size_t w = p + 1;
+	const size_t w = p + 2;
 
 	for (size_t i = 0; i < n; i++) {
 		for (size_t j = 0; j < p; j++)
 			lp->cell[i * w + j] = (double)((problem->sets[i] >> j) & 1);
-		lp->cell[i * w + p] = 1;
+		lp->cell[i * w + p] = 1 + NUDGE * (double)((i * 40503 + 1) % SPREAD) / SPREAD;
+		lp->cell[i * w + p + 1] = 1;
 		lp->row_var[i] = (int)(p + i);
 	}
 	for (size_t j = 0; j < p; j++) {
@@ -52,13 +59,13 @@ static void fill(struct lp *lp, const struct lp_problem *problem)
 		lp->col_var[j] = (int)j;
 	}
 	lp->cell[n * w + p] = 0;
+	lp->cell[n * w + p + 1] = 0;
 }
 
-/* Column to enter: the steepest, or the lowest variable when guarding against cycles; -1: optimal.
- */
+/* Column to enter: the steepest; the lowest variable to guard against cycles. -1: optimal. */
 static int choose_col(const struct lp *lp, size_t n, size_t p, int careful)
 {
-	const double *obj = lp->cell + n * (p + 1);
+	const double *obj = lp->cell + n * (p + 2);
 	int best = -1;
 
 	for (size_t j = 0; j < p; j++) {
@@ -72,7 +79,7 @@ static int choose_col(const struct lp *lp, size_t n, size_t p, int careful)
 
 static int choose_row(const struct lp *lp, size_t n, size_t p, int col)
 {
-	const size_t w = p + 1;
+	const size_t w = p + 2;
 	double least = INFINITY;
 	int best = -1;
 
@@ -83,9 +90,8 @@ static int choose_row(const struct lp *lp, size_t n, size_t p, int col)
 		if (a <= EPS)
 			continue;
 		ratio = lp->cell[i * w + p] / a;
-		if (ratio < least - EPS ||
-		    (ratio <= least + EPS && best >= 0 && lp->row_var[i] < lp->row_var[best])) {
-			least = ratio < least ? ratio : least;
+		if (ratio < least) {
+			least = ratio;
 			best = (int)i;
 		}
 	}
@@ -94,7 +100,7 @@ static int choose_row(const struct lp *lp, size_t n, size_t p, int col)
 
 static void pivot(struct lp *lp, size_t n, size_t p, size_t r, size_t c)
 {
-	const size_t w = p + 1;
+	const size_t w = p + 2;
 	double *row = lp->cell + r * w;
 	const double inv = 1 / row[c];
 	const int var = lp->row_var[r];
@@ -129,7 +135,7 @@ int64_t lp_cover(struct lp *lp, const struct lp_problem *problem, double *y, dou
 	const size_t n = problem->n;
 	const int p = problem->p;
 	const size_t cols = (size_t)p;
-	const size_t w = cols + 1;
+	const size_t w = cols + 2;
 	const int patience = 40 + 4 * p;
 	int64_t work = (int64_t)((n + 1) * w);
 
@@ -150,7 +156,7 @@ int64_t lp_cover(struct lp *lp, const struct lp_problem *problem, double *y, dou
 		x[i] = 0;
 	for (size_t i = 0; i < n; i++) {
 		if (lp->row_var[i] < p)
-			y[lp->row_var[i]] = positive(lp->cell[i * w + cols]);
+			y[lp->row_var[i]] = positive(lp->cell[i * w + cols + 1]);
 	}
 	for (size_t j = 0; j < cols; j++) {
 		if (lp->col_var[j] >= p)

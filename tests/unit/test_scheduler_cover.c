@@ -3,6 +3,7 @@
 #include "services/scheduler/solver_cover.h"
 
 #include "services/scheduler/solver_model.h"
+#include "services/scheduler/solver_search.h"
 
 #include <check.h>
 #include <stdio.h>
@@ -148,6 +149,93 @@ START_TEST(trivial_answers)
 }
 END_TEST
 
+/* ---- the search, where every machine counts ------------------------------------------------ */
+
+/* A model of n services of which random sets of `of` may not be together. */
+static void make_model(struct model *m, int n, int sets, int of)
+{
+	*m = (struct model){ .n = n, .n_cant = (size_t)sets };
+	for (int i = 0; i < n; i++) {
+		strs_addf(&m->atoms[i].services, "s%02d", i);
+		m->atoms[i].min = 1 + pick(100);
+		m->atoms[i].max = pick(2) ? INT32_MAX : m->atoms[i].min + pick(200);
+		m->atoms[i].min_by = m->atoms[i].max_by = m->atoms[i].services.v[0];
+	}
+	m->cant = loom_calloc((size_t)sets, sizeof(*m->cant));
+	m->cant_by = loom_calloc((size_t)sets, sizeof(*m->cant_by));
+	for (int i = 0; i < sets; i++) {
+		while (__builtin_popcountll(m->cant[i]) < of)
+			m->cant[i] |= atom_bit(pick(n));
+	}
+	m->hardware.v = loom_calloc(2, sizeof(*m->hardware.v));
+	m->hardware.n = 2;
+	m->hardware.v[0] = (struct model_type){ "a", (uint64_t)pick(1 << n) };
+	m->hardware.v[1] = (struct model_type){ "b", ~(uint64_t)0 };
+	m->images.v = loom_calloc(1, sizeof(*m->images.v));
+	m->images.n = 1;
+	m->images.v[0] = (struct model_type){ "i", ~(uint64_t)0 };
+	ck_assert(model_find_largest(m));
+}
+
+static int64_t least_machines(const struct model *m)
+{
+	LOOM_CLEANUP(cover_destroy)
+	struct cover *c = cover_create(m->largest, m->n_largest, m->n);
+	int64_t need[MODEL_ATOMS];
+	int64_t machines = 1;
+	enum cover_answer a;
+
+	for (int i = 0; i < m->n; i++)
+		need[i] = m->atoms[i].min;
+	while ((a = cover_within(c, need, machines)) == COVER_NO)
+		machines++;
+	ck_assert_int_eq(a, COVER_YES);
+	return machines;
+}
+
+/* With just enough machines, a wrong answer to "is the rest solvable" leaves some unplaced. */
+START_TEST(just_enough_machines)
+{
+	static const struct {
+		int n, sets, of, cases;
+		uint64_t seed;
+	} rows[] = {
+		{ 12, 20, 2, 20, 1 },    { 12, 60, 4, 20, 2 },    { 12, 150, 5, 20, 3 },
+		{ 14, 200, 6, 1, 1120 }, /* the linear bound alone misleads */
+		{ 14, 200, 6, 1, 1234 }, { 14, 200, 6, 1, 1376 },
+	};
+	const int n = rows[_i].n;
+
+	for (int k = 0; k < rows[_i].cases; k++) {
+		struct search_result found = { 0 };
+		struct loom_err err = { 0 };
+		int64_t count[MODEL_ATOMS] = { 0 };
+		int64_t machines = 0;
+		struct model m;
+
+		random_state = rows[_i].seed + (uint64_t)k;
+		make_model(&m, n, rows[_i].sets, rows[_i].of);
+		m.machines = least_machines(&m) + k % 2;
+		ck_assert_msg(search_counts(&m, &found, &err) == 0, "%d: %s", k, err.msg);
+		for (size_t g = 0; g < found.n; g++) {
+			ck_assert(model_permits(&m, found.kinds[g].atoms));
+			machines += found.kinds[g].count;
+			for (int i = 0; i < n; i++) {
+				if (found.kinds[g].atoms & atom_bit(i))
+					count[i] += found.kinds[g].count;
+			}
+		}
+		ck_assert_int_eq(machines, m.machines);
+		for (int i = 0; i < n; i++) {
+			ck_assert_int_ge(count[i], m.atoms[i].min);
+			ck_assert_int_le(count[i], m.atoms[i].max);
+		}
+		search_result_fini(&found);
+		model_fini(&m);
+	}
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("scheduler_cover");
@@ -160,6 +248,7 @@ int main(void)
 	tcase_add_loop_test(t, odd_ring, 0, 4);
 	tcase_add_test(t, fano_plane);
 	tcase_add_test(t, trivial_answers);
+	tcase_add_loop_test(t, just_enough_machines, 0, 6);
 	suite_add_tcase(s, t);
 	r = srunner_create(s);
 	srunner_run_all(r, CK_NORMAL);
