@@ -108,3 +108,52 @@ int entity_delete(struct db *db, const char *tenant, enum entity_kind k, const c
 	return db_exec(db, "DELETE FROM entity WHERE tenant_id=? AND kind=? AND name=?", "sss",
 	               tenant, kinds[k].collection, name);
 }
+
+#define TENANT_KINDS                                                               \
+	"('providers','hardwaretypes','imagetypes','services','clustertemplates'," \
+	"'partialtemplates')"
+
+int entity_export(struct db *db, const char *tenant, struct json **ret)
+{
+	LOOM_CLEANUP(db_result_free) struct db_result *r = NULL;
+	int rc = db_select(db, &r,
+	                   "SELECT e.version, e.doc, e.kind FROM entity e JOIN"
+	                   " (SELECT kind, name, MAX(version) AS top FROM entity"
+	                   " WHERE tenant_id=? AND kind IN " TENANT_KINDS " GROUP BY kind, name) l"
+	                   " ON l.kind=e.kind AND l.name=e.name AND l.top=e.version"
+	                   " WHERE e.tenant_id=? ORDER BY e.name",
+	                   "ss", tenant, tenant);
+	if (rc)
+		return rc;
+	LOOM_CLEANUP(json_free) struct json *all = json_new_obj();
+	for (int k = 0; k < ENTITY_TENANT_KINDS; k++)
+		json_set(all, kinds[k].collection, json_new_arr());
+	for (size_t i = 0; i < db_rows(r); i++) {
+		struct json *doc;
+		rc = load(r, i, &doc);
+		if (rc)
+			return rc;
+		json_push(json_get(all, db_str(r, i, 2)), doc);
+	}
+	*ret = loom_take(all);
+	return 0;
+}
+
+int entity_import(struct db *db, const char *tenant, const struct json *all)
+{
+	int64_t one;
+	int rc = db_select_int(db, &one, NULL, "SELECT 1 FROM tenant WHERE id=? FOR UPDATE", "s",
+	                       tenant);
+	if (!rc)
+		rc = db_exec(db, "DELETE FROM entity WHERE tenant_id=? AND kind IN " TENANT_KINDS,
+		             "s", tenant);
+	for (int k = 0; !rc && k < ENTITY_TENANT_KINDS; k++) {
+		const struct json *list = json_get(all, kinds[k].collection);
+		for (size_t i = 0; !rc && i < json_len(list); i++) {
+			const struct json *doc = json_at(list, i);
+			rc = entity_put(db, tenant, (enum entity_kind)k, json_get_str(doc, "name"),
+			                doc, false);
+		}
+	}
+	return rc;
+}

@@ -22,6 +22,8 @@ enum entity_kind {
 	ENTITY_KINDS_
 };
 
+#define ENTITY_TENANT_KINDS (ENTITY_PARTIALTEMPLATE + 1) /* the first ones: each tenant's own */
+
 #define TENANT_SUPERADMIN "superadmin"
 
 enum { ENTITY_E_EXISTS = 1, ENTITY_E_NONE };
@@ -41,5 +43,11 @@ LOOM_MUST_CHECK int entity_put(struct db *db, const char *tenant, enum entity_ki
 /* version 0 deletes all. Nothing there is fine. */
 LOOM_MUST_CHECK int entity_delete(struct db *db, const char *tenant, enum entity_kind k,
                                   const char *name, int64_t version);
+
+/* The tenant's latest documents of all its kinds, of one moment: {"providers":[..], ..}. */
+LOOM_MUST_CHECK int entity_export(struct db *db, const char *tenant, struct json **ret);
+/* Deletes the tenant's documents of all its kinds and writes these, checked before, as version 1.
+ * Locks the tenant, so that of two at once one stays, whole. */
+LOOM_MUST_CHECK int entity_import(struct db *db, const char *tenant, const struct json *all);
 
 #endif

@@ -28,6 +28,10 @@ void clusters_services(struct http_req *req, void *ctx);
 /* control.c */
 void clusters_control(struct http_req *req, void *ctx);
 
+/* bulk.c */
+void bulk_export(struct http_req *req, void *ctx);
+void bulk_import(struct http_req *req, void *ctx);
+
 /* templates.c */
 void resolve_post(struct http_req *req, void *ctx);
 

@@ -40,6 +40,8 @@ const struct http_route external_routes[] = {
 	PLUGIN_TYPE("providertypes"),
 	PLUGIN_TYPE("automatortypes"),
 	{ "POST", "/v2/resolve", POOL, resolve_post },
+	{ "GET", "/v2/export", POOL, bulk_export },
+	{ "POST", "/v2/import", POOL, bulk_import },
 	{ "GET", "/v2/clusters", POOL, clusters_list },
 	{ "POST", "/v2/clusters", POOL, clusters_create },
 	{ "POST", "/v2/clusters/plan", POOL, clusters_plan },

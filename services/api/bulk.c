@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * bulk - all documents of a tenant out, and in again (REST spec 3.9). An import replaces everything
+ * in one transaction: checked whole before anything is touched, then all of it or nothing.
+ */
+#include "services/api/resources.h"
+
+#include "services/api/auth.h"
+#include "services/api/validate.h"
+
+struct bulk_call {
+	struct identity who;
+	struct json *all;
+};
+
+static int export_read(struct db *db, void *arg)
+{
+	struct bulk_call *b = arg;
+	json_free(b->all);
+	b->all = NULL;
+	return entity_export(db, b->who.tenant_id, &b->all);
+}
+
+void bulk_export(struct http_req *req, void *ctx)
+{
+	struct api *a = ctx;
+	struct bulk_call b = { 0 };
+	if (!auth(a, req, ROLE_USER, &b.who))
+		return;
+	int rc = db_read(a->db, export_read, &b);
+	if (rc)
+		api_reply_db(req, rc);
+	else
+		http_reply_json(req, 200, b.all);
+	json_free(b.all);
+}
+
+/* One collection, checked: pushed to `to`. 0, or 400 naming collection, name and field. */
+static int check_list(enum entity_kind k, const struct json *from, struct json *to,
+                      struct loom_err *err)
+{
+	const char *collection = entity_collection(k);
+	LOOM_CLEANUP(json_free) struct json *names = json_new_obj();
+	if (from && !json_is(from, JSON_ARRAY) && !json_is(from, JSON_NULL))
+		return err_set(err, 400, "%s must be an array", collection);
+	for (size_t i = 0; i < json_len(from); i++) {
+		const char *name = json_get_str(json_at(from, i), "name");
+		struct json *doc;
+		if (validate_entity(k, json_at(from, i), &doc, err))
+			return err_set(err, 400, "%s[%zu] %.255s: %s", collection, i,
+			               name ? name : "(no name)", err->msg);
+		json_push(to, doc);
+		if (json_get(names, name))
+			return err_set(err, 400, "%s[%zu] %s: name is given twice", collection, i,
+			               name);
+		json_set_bool(names, name, true);
+	}
+	return 0;
+}
+
+static int check_all(const struct json *in, struct json *out, struct loom_err *err)
+{
+	if (!json_is(in, JSON_OBJECT))
+		return err_set(err, 400,
+		               "the body must be a JSON object, as GET /v2/export answers");
+	for (int k = 0; k < ENTITY_TENANT_KINDS; k++) {
+		const char *collection = entity_collection((enum entity_kind)k);
+		struct json *to = json_new_arr();
+		json_set(out, collection, to);
+		int rc = check_list((enum entity_kind)k, json_get(in, collection), to, err);
+		if (rc)
+			return rc;
+	}
+	return 0;
+}
+
+static int import_tx(struct db *db, void *arg)
+{
+	const struct bulk_call *b = arg;
+	return entity_import(db, b->who.tenant_id, b->all);
+}
+
+void bulk_import(struct http_req *req, void *ctx)
+{
+	struct api *a = ctx;
+	struct bulk_call b = { 0 };
+	struct loom_err err;
+	LOOM_CLEANUP(json_free) struct json *in = NULL, *all = json_new_obj();
+	if (!auth(a, req, ROLE_ADMIN, &b.who) || http_body_json(req, &in, NULL))
+		return;
+	if (check_all(in, all, &err)) {
+		http_reply_text(req, 400, "%s", err.msg);
+		return;
+	}
+	b.all = all;
+	int rc = db_tx(a->db, import_tx, &b);
+	if (rc)
+		api_reply_db(req, rc);
+	else
+		http_reply_empty(req, 200);
+}
