@@ -251,8 +251,8 @@ static struct widths measure(const struct render *r, const struct view *v)
 	}
 	if (r->width < 70)
 		w.address = 0;
-	if (w.host > r->width / 3)
-		w.host = r->width / 3;
+	if (w.host > r->width / 2)
+		w.host = r->width / 2;
 	return w;
 }
 
@@ -277,7 +277,8 @@ static int node_line(const struct render *r, const struct view *v, const struct 
 		put(&l, DIM, n->address, w.address);
 		pad_to(&l, 4 + w.host + 2 + w.address + 2);
 	}
-	put(&l, m == M_RUNNING ? PLAIN : moods[m].style, text, l.width - right - l.col);
+	put(&l, m == M_RUNNING ? PLAIN : moods[m].style, text,
+	    l.width - right - l.col - (right ? 1 : 0));
 	if (right) {
 		pad_to(&l, l.width - right + TIME_WIDTH - (int)strlen(span));
 		put(&l, PLAIN, span, TIME_WIDTH);

@@ -39,8 +39,8 @@ struct watch {
 	unsigned tries;
 	int status; /* of the stream's answer */
 	struct buf refusal;
-	bool told;  /* why it ended was told already */
-	int code;   /* < 0: go on */
+	bool told; /* why it ended was told already */
+	int code;  /* < 0: go on */
 };
 
 static void stop(struct watch *w, int code)
@@ -280,7 +280,8 @@ static void say_end(struct watch *w)
 {
 	struct buf b = BUF_INIT(65536);
 	if (w->code == CLI_INTERRUPTED)
-		cli_fail(w->code, "no longer watching; loom cluster watch %s goes on", w->render.id);
+		cli_fail(w->code, "no longer watching; loom cluster watch %s goes on",
+		         w->render.id);
 	if (w->told || !view_at_rest(&w->view))
 		return;
 	render_end(&w->render, &w->view, &b);
