@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The command line, the body of a create request, tables and reasons. */
+#include "services/cli/commands.h"
+#include "services/cli/table.h"
+
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct args a;
+static struct loom_err err;
+static char words[256];
+static char *argv[32];
+
+/* Splits at spaces, as a shell would without quotes. */
+static int parse(const char *line)
+{
+	int argc = 0;
+	snprintf(words, sizeof(words), "loom %s", line);
+	for (char *at = words; at && *at; argc++) {
+		argv[argc] = at;
+		at = strchr(at, ' ');
+		if (at)
+			*at++ = '\0';
+	}
+	argv[argc] = NULL;
+	memset(&err, 0, sizeof(err));
+	return args_parse(&a, commands, argc, argv, &err);
+}
+
+static const struct {
+	const char *line, *command;
+	size_t n;
+} good[] = {
+	{ "status", "status", 0 },
+	{ "cluster list", "cluster list", 0 },
+	{ "cluster create hello --template web --size 3", "cluster create", 1 },
+	{ "--url http://x cluster create --size=3 hello -t web", "cluster create", 1 },
+	{ "cluster plan -t web -n 3", "cluster plan", 0 },
+	{ "cluster watch -- --odd", "cluster watch", 1 },
+	{ "task log 00000001-001-001 -f", "task log", 1 },
+	{ "template show web -o json", "template show", 1 },
+	{ "cluster delete 1 --yes --wait", "cluster delete", 1 },
+	{ "cluster create --help", "cluster create", 0 },
+};
+
+START_TEST(parses_good_lines)
+{
+	int r = parse(good[_i].line);
+	ck_assert_msg(r == 0, "%s: %s", good[_i].line, err.msg);
+	ck_assert_str_eq(a.command->words, good[_i].command);
+	ck_assert_uint_eq(a.n, good[_i].n);
+}
+END_TEST
+
+static const struct {
+	const char *line, *word;
+} bad[] = {
+	{ "", "no command" },
+	{ "cluster", "wants a further word" },
+	{ "cluster frobnicate", "'cluster frobnicate'" },
+	{ "frobnicate", "'frobnicate'" },
+	{ "cluster create", "wants NAME" },
+	{ "cluster create a b", "'b' is one argument too many" },
+	{ "cluster show 1 --wait", "no option --wait" },
+	{ "status --frob", "'--frob'" },
+	{ "status -x", "'-x'" },
+	{ "status --o json", "'--o'" },
+	{ "status -output json", "'-output'" },
+	{ "status -o yaml", "table or json" },
+	{ "status -o", "wants a value" },
+	{ "cluster delete 1 --yes=1", "takes no value" },
+};
+
+START_TEST(refuses_bad_lines)
+{
+	ck_assert_int_eq(parse(bad[_i].line), CLI_USAGE);
+	ck_assert_msg(strstr(err.msg, bad[_i].word) != NULL, "%s: %s", bad[_i].line, err.msg);
+}
+END_TEST
+
+START_TEST(keeps_the_last_value)
+{
+	ck_assert_int_eq(parse("status --user a --user=b"), 0);
+	ck_assert_str_eq(args_get(&a, "user"), "b");
+	ck_assert_ptr_null(args_get(&a, "tenant"));
+	ck_assert(!args_has(&a, "help"));
+	ck_assert_int_eq(parse("--help"), 0);
+	ck_assert(a.help && !a.command);
+	ck_assert_int_eq(parse("--version"), 0);
+	ck_assert(a.version);
+}
+END_TEST
+
+START_TEST(helps_with_every_command)
+{
+	char *text = NULL;
+	size_t n;
+	FILE *f = open_memstream(&text, &n);
+	args_help(commands, f);
+	for (const struct command *c = commands; c->words; c++)
+		args_help_command(c, f);
+	ck_assert_int_eq(fclose(f), 0);
+	for (const struct command *c = commands; c->words; c++) {
+		ck_assert_ptr_nonnull(strstr(text, c->words));
+		for (const struct option *o = c->options; o && o->name; o++)
+			ck_assert_ptr_nonnull(strstr(text, o->name));
+	}
+	free(text);
+}
+END_TEST
+
+/* ---- create ---------------------------------------------------------------------------------- */
+
+static const struct {
+	const char *line, *want; /* a body, or a word of the reason */
+} creates[] = {
+	{ "cluster create x -t web -n 3",
+	  "{\"name\":\"x\",\"clusterTemplate\":\"web\",\"numMachines\":3}" },
+	{ "cluster create x -t web -n 3 --provider p --services a,b --hardware h --image i",
+	  "{\"name\":\"x\",\"clusterTemplate\":\"web\",\"numMachines\":3,\"provider\":\"p\","
+	  "\"services\":[\"a\",\"b\"],\"hardwaretype\":\"h\",\"imagetype\":\"i\"}" },
+	{ "cluster create x -t web -n 1 --lease 7d --config {\"web\":{\"port\":1.50}}",
+	  "{\"name\":\"x\",\"clusterTemplate\":\"web\",\"numMachines\":1,"
+	  "\"initialLeaseDuration\":604800000,\"config\":{\"web\":{\"port\":1.50}}}" },
+	{ "cluster create x -t web -n 1 --lease 0",
+	  "{\"name\":\"x\",\"clusterTemplate\":\"web\",\"numMachines\":1,"
+	  "\"initialLeaseDuration\":0}" },
+	{ "cluster create x -n 3", "--template" },
+	{ "cluster create x -t web", "--size N is needed" },
+	{ "cluster create x -t web -n three", "'three'" },
+	{ "cluster create x -t web -n 0", "'0'" },
+	{ "cluster create x -t web -n 1 --lease soon", "'soon'" },
+	{ "cluster create x -t web -n 1 --config {", "not JSON" },
+	{ "cluster create x -t web -n 1 --config []", "JSON object" },
+	{ "cluster create x -t web -n 1 --config @/nonexistent/c.json", "/nonexistent/c.json" },
+};
+
+START_TEST(makes_create_requests)
+{
+	LOOM_CLEANUP(json_free) struct json *body = NULL, *want = NULL;
+	ck_assert_int_eq(parse(creates[_i].line), 0);
+	int r = create_body(&a, a.positional[0], &body, &err);
+	if (*creates[_i].want != '{') {
+		ck_assert_int_eq(r, CLI_USAGE);
+		ck_assert_msg(strstr(err.msg, creates[_i].want) != NULL, "%s", err.msg);
+		return;
+	}
+	ck_assert_msg(r == 0, "%s", err.msg);
+	LOOM_CLEANUP_STR char *text = json_text(body);
+	ck_assert_int_eq(json_parse_str(creates[_i].want, &want, NULL), 0);
+	ck_assert_msg(json_equal(body, want), "%s", text);
+}
+END_TEST
+
+/* ---- text ------------------------------------------------------------------------------------ */
+
+static const struct {
+	int status;
+	const char *body, *want;
+} reasons[] = {
+	{ 400, "{\"type\":\"about:blank\",\"title\":\"Bad Request\",\"detail\":\"no such field\"}",
+	  "no such field" },
+	{ 503, "{\"title\":\"Service Unavailable\"}", "Service Unavailable" },
+	{ 400, "plain words\n", "plain words" },
+	{ 400, "\"quoted words\"", "quoted words" },
+	{ 500, "", "the server answered 500" },
+	{ 502, "<html>", "the server answered 502" },
+	{ 400, "{\"missingFields\":[{\"key\":{},\"user\":{}},{\"token\":{}}]}",
+	  "the provider needs more fields: key and user, or token" },
+};
+
+START_TEST(finds_reasons)
+{
+	LOOM_CLEANUP_STR char *s =
+		cli_reason(reasons[_i].status, reasons[_i].body, strlen(reasons[_i].body));
+	ck_assert_str_eq(s, reasons[_i].want);
+}
+END_TEST
+
+START_TEST(quotes_paths)
+{
+	LOOM_CLEANUP_STR char *s = cli_quote("a/b ü?..");
+	ck_assert_str_eq(s, "a%2Fb%20%C3%BC%3F..");
+}
+END_TEST
+
+START_TEST(lines_up_tables)
+{
+	struct table t;
+	struct buf b = BUF_INIT(4096);
+	table_init(&t, "ID|NAME|X");
+	table_add(&t, "1");
+	table_add(&t, "überlang");
+	table_add(&t, NULL);
+	table_addf(&t, "%d", 22);
+	table_add(&t, "a\nb");
+	table_add(&t, "");
+	table_write(&t, "  ", &b);
+	ck_assert_str_eq(buf_str(&b), "  ID  NAME      X\n"
+	                              "  1   überlang  -\n"
+	                              "  22  a b       -\n");
+	ck_assert_uint_eq(table_rows(&t), 2);
+	ck_assert_uint_eq(text_width("日本"), 4);
+	ck_assert_uint_eq(text_width("█✓"), 2);
+	buf_fini(&b);
+	table_fini(&t);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("cli_args");
+	TCase *tc = tcase_create("all");
+	tcase_add_loop_test(tc, parses_good_lines, 0, LOOM_COUNT(good));
+	tcase_add_loop_test(tc, refuses_bad_lines, 0, LOOM_COUNT(bad));
+	tcase_add_test(tc, keeps_the_last_value);
+	tcase_add_test(tc, helps_with_every_command);
+	tcase_add_loop_test(tc, makes_create_requests, 0, LOOM_COUNT(creates));
+	tcase_add_loop_test(tc, finds_reasons, 0, LOOM_COUNT(reasons));
+	tcase_add_test(tc, quotes_paths);
+	tcase_add_test(tc, lines_up_tables);
+	suite_add_tcase(s, tc);
+	SRunner *sr = srunner_create(s);
+	srunner_run_all(sr, CK_NORMAL);
+	int failed = srunner_ntests_failed(sr);
+	srunner_free(sr);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
