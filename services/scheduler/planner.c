@@ -33,6 +33,19 @@ static const struct {
 	[PLAN_STOP] = { "stop_services", "inconsistent", { STEP_STOP }, 1 },
 	[PLAN_START] = { "start_services", "inconsistent", { STEP_START }, 1 },
 	[PLAN_RESTART] = { "restart_services", "inconsistent", { STEP_STOP, STEP_START }, 2 },
+	[PLAN_REMOVE_SERVICES] = { "remove_services",
+	                           "inconsistent",
+	                           { STEP_STOP, STEP_REMOVE },
+	                           2 },
+	[PLAN_EXPAND] = { "expand_cluster",
+	                  "inconsistent",
+	                  { STEP_CREATE, STEP_CONFIRM, STEP_BOOTSTRAP, STEP_INSTALL, STEP_CONFIGURE,
+	                    STEP_INITIALIZE, STEP_STOP, STEP_START },
+	                  8 },
+	[PLAN_SHRINK] = { "shrink_cluster",
+	                  "inconsistent",
+	                  { STEP_CONFIGURE, STEP_STOP, STEP_START, STEP_DELETE },
+	                  4 },
 };
 
 static const struct {

@@ -4,6 +4,10 @@
  *
  * A task is one step of one service on one node, or one step of a whole node (service ""). Edges
  * follow the order of steps on a node and the services' dependencies between nodes (depend.h).
+ * Expanding and shrinking touch the nodes that stay, too: services there which have a configure
+ * action and depend at run time on one that gained or lost an instance are configured again and, if
+ * they run, restarted: after the new instances have started, or before the machines go.
+ *
  * Stages are for display: stage = longest way from the start, split so that no node has two tasks
  * in one stage. A runner need not wait for a stage, only for a task's `after` and for its node to
  * be free.
@@ -29,6 +33,9 @@ enum plan_action {
 	PLAN_STOP,
 	PLAN_START,
 	PLAN_RESTART,
+	PLAN_REMOVE_SERVICES,
+	PLAN_EXPAND,
+	PLAN_SHRINK,
 	PLAN_ACTIONS_
 };
 
@@ -52,7 +59,7 @@ bool plan_action_parse(const char *name, enum plan_action *ret); /* any letter c
 /* The cluster's status when a job of this action fails: "incomplete", "inconsistent", "terminated".
  */
 const char *plan_failure_status(enum plan_action a);
-/* The steps of an action in order; *ret_n may be 0. */
+/* The steps that an action may take, in order; *ret_n may be 0. */
 const enum plan_step *plan_steps(enum plan_action a, size_t *ret_n);
 
 const char *plan_step_name(enum plan_step s); /* "CREATE": a task's taskName */
@@ -75,8 +82,19 @@ struct plan_input {
 	const struct plan_node *nodes; /* all nodes of the cluster, in any order */
 	size_t n_nodes;
 	const struct json *services; /* array of the definitions of the services on the nodes */
-	const struct strs *planned_services; /* NULL: all */
-	const struct strs *planned_nodes;    /* ids; NULL: all */
+	/* The services asked for; NULL: all. Adding, removing: those that are added or removed.
+	 * Expanding, shrinking: not used. */
+	const struct strs *planned_services;
+	/* Ids of the nodes asked for; NULL: all. Expanding: the new nodes. Shrinking: those that
+	 * leave. */
+	const struct strs *planned_nodes;
+	/* Configuring: the services whose configuration changed; NULL: all. With restart, those
+	 * that depend on them at run time are restarted, too, but not configured. */
+	const struct strs *changed_services;
+	/* One per node, as nodes: {service: "installed", "running" or "stopped"}. NULL here or
+	 * there, or a service left out: not known. What runs and is not stopped by the plan is not
+	 * started; what does not run is not stopped. */
+	const struct json *const *states;
 	/* Leave "every node having service s has done step x" as a group instead of an edge from
 	 * each of these tasks: the size of the plan is then linear. */
 	bool groups;

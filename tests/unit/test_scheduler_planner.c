@@ -514,6 +514,9 @@ START_TEST(names)
 		{ PLAN_STOP, "stop_services", "inconsistent", 1 },
 		{ PLAN_START, "start_services", "inconsistent", 1 },
 		{ PLAN_RESTART, "restart_services", "inconsistent", 2 },
+		{ PLAN_REMOVE_SERVICES, "remove_services", "inconsistent", 2 },
+		{ PLAN_EXPAND, "expand_cluster", "inconsistent", 8 },
+		{ PLAN_SHRINK, "shrink_cluster", "inconsistent", 4 },
 	};
 	enum plan_action a = PLAN_CREATE;
 	enum plan_step undo = STEP_CREATE;
