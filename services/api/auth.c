@@ -32,6 +32,16 @@ static bool refuse(struct http_req *req, int status, const char *why)
 	return false;
 }
 
+static bool is_utf8(const char *s)
+{
+	for (size_t n; *s; s += n) {
+		n = str_utf8_len(s, strlen(s));
+		if (!n)
+			return false;
+	}
+	return true;
+}
+
 bool auth(struct api *a, struct http_req *req, enum role needed, struct identity *who)
 {
 	const char *user = either(req, "X-Loom-UserID", "Coopr-UserID");
@@ -44,6 +54,8 @@ bool auth(struct api *a, struct http_req *req, enum role needed, struct identity
 			"header X-Loom-TenantID is missing: it says which tenant you work in");
 	if (strlen(user) >= sizeof(who->user))
 		return refuse(req, 401, "header X-Loom-UserID is longer than 255 characters");
+	if (!is_utf8(user))
+		return refuse(req, 401, "header X-Loom-UserID is not UTF-8");
 	struct lookup l = { .name = tenant };
 	/* The superadmin tenant always exists, with its name as its id. */
 	if (str_eq(tenant, TENANT_SUPERADMIN))

@@ -205,6 +205,10 @@ void clusters_delete(struct http_req *req, void *ctx)
 		http_reply_text(req, 400, "%s", err.msg);
 		return;
 	}
+	if (in && !json_is(in, JSON_OBJECT) && !json_is(in, JSON_NULL)) {
+		http_reply_text(req, 400, "the body, if any, must be a JSON object");
+		return;
+	}
 	int rc = db_tx(k.a->db, delete_tx, &k);
 	char job[ID_MAX] = "";
 	if (k.c)

@@ -22,6 +22,8 @@ static char *ready_words(const struct why_input *in, const struct task *t)
 	clock_format(t->not_before, when);
 	if (in->latest->status == JOB_PAUSED)
 		return loom_strdup("is held back: the job is paused");
+	if (t->not_before > in->now && !t->failures)
+		return loom_strdup("waits for addresses of machines that are still being made");
 	if (t->not_before > in->now)
 		return loom_asprintf("failed %lld times and is tried again at %s: %s",
 		                     (long long)(t->failures + t->losses), when,

@@ -182,8 +182,10 @@ static int read_types(const struct solve_facts *f, const struct type_kind *kind,
 	}
 	if (!ret->n) {
 		return err_set(err, 400,
-		               "no %s types are available to use with template %s and provider %s",
-		               kind->what, f->template, f->provider);
+		               "no %s types are available to use with template %s and provider %s"
+		               "%s%s%s",
+		               kind->what, f->template, f->provider, wanted ? " (asked for: " : "",
+		               wanted ? wanted : "", wanted ? ")" : "");
 	}
 	qsort(ret->v, ret->n, sizeof(*ret->v), compare_types);
 	return 0;

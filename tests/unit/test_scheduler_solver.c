@@ -179,9 +179,11 @@ static const struct {
 	{ reactor_m, "{'numMachines':5,'provider':'rackspace'}",
 	  "no hardware types are available to use with template reactor-m and provider rackspace" },
 	{ reactor_m, "{'numMachines':5,'imagetype':'debian'}",
-	  "no image types are available to use with template reactor-m and provider joyent" },
+	  "no image types are available to use with template reactor-m and provider joyent "
+	  "(asked for: debian)" },
 	{ reactor_m, "{'numMachines':5,'hardwaretype':'huge'}",
-	  "no hardware types are available to use with template reactor-m and provider joyent" },
+	  "no hardware types are available to use with template reactor-m and provider joyent "
+	  "(asked for: huge)" },
 	{ reactor_m, "{'numMachines':2,'services':['myapp-1','myapp-2']}",
 	  "myapp-1 conflicts with myapp-2.\nmyapp-2 conflicts with myapp-1." },
 	{ reactor_m, "{'numMachines':2,'services':['needs-myapp','myapp-2']}",
@@ -198,7 +200,8 @@ static const struct {
 	{ simple, "{'numMachines':5,'hardwaretype':'small','imagetype':'centos6'}",
 	  "5 small centos6 datanode,namenode" },
 	{ simple, "{'numMachines':5,'hardwaretype':'large-cpu'}",
-	  "no hardware types are available to use with template simple and provider joyent" },
+	  "no hardware types are available to use with template simple and provider joyent "
+	  "(asked for: large-cpu)" },
 	{ simple, "{'numMachines':5,'services':['fakeservice']}",
 	  "service fakeservice does not exist" },
 	{ hadoop,
