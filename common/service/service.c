@@ -43,8 +43,10 @@ static void tell(const char *text)
 
 /* ---- metrics --------------------------------------------------------------------------------- */
 
-enum { M_START, M_MEMORY, M_FDS, M_PROCESS };
+enum { M_BUILD, M_START, M_MEMORY, M_FDS, M_PROCESS };
 static struct metric process_metrics[M_PROCESS] = {
+	[M_BUILD] = { "loom_build_info{version=\"" LOOM_VERSION "\"}",
+	              "1; the version is the label", METRIC_GAUGE },
 	[M_START] = { "loom_process_start_time_seconds", "When the process started, epoch seconds",
 	              METRIC_GAUGE },
 	[M_MEMORY] = { "loom_process_resident_memory_bytes", "Memory in use", METRIC_GAUGE },
@@ -190,6 +192,7 @@ static void set_up(struct service *s)
 	loop_on_signal(s->loop, SIGTERM, on_term, s);
 	loop_on_signal(s->loop, SIGINT, on_term, s);
 	metrics_register(process_metrics, M_PROCESS);
+	metric_set(&process_metrics[M_BUILD], 1);
 	metric_set(&process_metrics[M_START], clock_wall_ms() / 1000);
 	running = s;
 }

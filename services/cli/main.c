@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "services/cli/commands.h"
 
+#include "common/service/service.h" /* LOOM_VERSION */
+
 #include <locale.h>
 #include <signal.h>
 #include <stdio.h>
-
-#ifndef LOOM_VERSION
-#define LOOM_VERSION "0.1.0"
-#endif
 
 static int wrong_usage(const struct args *a, const char *why)
 {
