@@ -1,0 +1,284 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Event streams and task logs: complete, in order, and resumed after whatever happened."""
+
+import threading
+import time
+
+import pytest
+
+from support import wait_for
+from support.api import Events
+from support.story import Story
+from support.worker import Gate
+
+
+def follow(client, path, timeout=30):
+    """A thread that collects a text stream; .text so far, .ended when it is over."""
+    class Reader(threading.Thread):
+        text, ended, status, headers = "", False, None, None
+
+        def run(self):
+            connection, prefix = client.connect(timeout)
+            connection.request("GET", prefix + path, headers=client.identity)
+            answer = connection.getresponse()
+            self.status, self.headers = answer.status, answer.headers
+            while data := answer.read1(65536):
+                self.text += data.decode()
+            self.ended = True
+            connection.close()
+
+    reader = Reader(daemon=True)
+    reader.start()
+    return reader
+
+
+# ---- one cluster's events
+
+
+def test_frames(lab):
+    gate = Gate("CREATE")
+    lab.worker(gate)
+    cluster = lab.create("demo", "stack", 2)
+    gate.wait()
+    with lab.user.events(cluster) as stream:
+        assert stream.headers["Content-Type"].startswith("text/event-stream")
+        assert stream.headers["Cache-Control"] == "no-store"
+        first = stream.wait_type("cluster")
+        assert first.id == 1 and first.data["status"] == "pending" and "\n" not in first.text
+        assert stream.wait_type("job", action="solve_layout").data["status"] == "not_submitted"
+        plan = stream.wait_type("plan").data
+        assert set(plan) == {"jobId", "action", "nodes", "tasks", "time"}
+        assert set(plan["nodes"][0]) == {"nodeId", "nodenum", "hostname", "hardwaretype", "imagetype", "services"}
+        assert set(plan["tasks"][0]) == {"taskId", "taskName", "nodeId", "nodenum", "service", "stage", "after"}
+        running = stream.wait_type("task", state="running").data
+        assert running["provisionerId"] == lab.workers[0].name and running["attempt"] == 1
+        assert running["nodeId"] in {node["nodeId"] for node in plan["nodes"]}
+        gate.open()
+        node = stream.wait_type("node").data
+        assert node["ipaddresses"]["bind_v4"] and node["hostname"]
+        job = stream.wait_type("job", action="cluster_create", status="complete").data
+        assert job["stepscompleted"] == job["stepstotal"] == 15
+        last = stream.wait_type("cluster", status="active")
+        assert last.id == lab.user.cluster(cluster)["lastEvent"]
+        Story(stream.seen)
+
+
+def test_resume_after_any_number(lab):
+    lab.worker()
+    cluster = lab.create()
+    story = lab.active(cluster)
+    total = len(story.events)
+    for after in (0, 1, total - 1):
+        for how in ({"after": after}, {"last_event_id": after}):
+            with lab.user.events(cluster, **how) as stream:
+                stream.wait(lambda event: event.id == total)
+                assert [event.id for event in stream.seen] == list(range(after + 1, total + 1))
+                assert [event.text for event in stream.seen] == [event.text for event in story.events[after:]]
+    # the header wins, as a browser sends it when it comes back to the same address
+    with lab.user.events(cluster, after=0, last_event_id=total - 1) as stream:
+        assert stream.wait(lambda event: True).id == total
+    # a number from the future waits for what comes after it
+    with lab.user.events(cluster, after=total + 2) as stream:
+        lab.user.delete_cluster(cluster)
+        assert stream.wait(lambda event: True).id == total + 3
+
+
+def test_bad_numbers_and_strangers(lab):
+    cluster = lab.create()
+    for word in ("x", "-1", "1.5", "99999999999999999999"):
+        assert lab.user.get(f"/v2/clusters/{cluster}/events?after={word}").status == 400
+        assert lab.user.get(f"/v2/clusters/{cluster}/events", headers={"Last-Event-ID": word}).status == 400
+    assert lab.user.as_user("bob", lab.name).get(f"/v2/clusters/{cluster}/events").status == 404
+    assert lab.stack.client("api.external", user=None).get(f"/v2/clusters/{cluster}/events").status == 401
+
+
+def test_many_watchers_see_the_same(lab):
+    lab.worker()
+    cluster = lab.create("demo", "stack", 4)
+    streams = [lab.user.events(cluster) for _ in range(10)]
+    lab.user.wait_cluster(cluster, "active")
+    last = lab.user.cluster(cluster)["lastEvent"]
+    for stream in streams:
+        stream.wait(lambda event: event.id == last)
+        assert [event.text for event in stream.seen] == [event.text for event in streams[0].seen]
+        stream.close()
+    Story(streams[0].seen).check_ended()
+
+
+def test_numbers_have_no_gap_across_restarts_of_the_api(lab, core):
+    """The watcher comes back with the last number it saw, as a browser does."""
+    gate = Gate("INSTALL")
+    lab.worker(gate)
+    cluster = lab.create("demo", "stack", 4)
+    gate.wait()
+    seen = []
+    for way in (core.restart, lambda part: (core.stop(part), core.start(part))):
+        with lab.user.events(cluster, last_event_id=seen[-1].id if seen else None) as stream:
+            stream.wait(lambda event: event.type == "task" and event.data["state"] == "running")
+            way("api")
+            wait_for(lambda: stream.closed, what="end of the stream")  # pylint: disable=cell-var-from-loop
+            seen += stream.seen
+        gate.open()
+    with lab.user.events(cluster, last_event_id=seen[-1].id) as stream:
+        stream.wait_type("cluster", status="active", timeout=30)
+        seen += stream.seen
+    Story(seen).check_ended()
+
+
+def test_stopping_the_api_ends_streams_and_held_takes_at_once(lab, core):
+    worker = lab.worker(start=False)
+    worker.register()
+    cluster = lab.create("empty", "empty")
+    answers = []
+    thread = threading.Thread(target=lambda: answers.append(worker.take(wait=30, tenantId="nobody")))
+    with lab.user.events(cluster) as stream:
+        thread.start()
+        time.sleep(0.3)  # the take is on its way; nothing tells when it is held
+        began = time.monotonic()
+        core.stop("api")
+        took = time.monotonic() - began
+        thread.join(5)
+        assert answers == [(204, [])] and took < 5
+        wait_for(lambda: stream.closed)
+    core.start("api")
+
+
+# ---- all clusters of somebody
+
+
+def test_summaries(lab):
+    bob = lab.user.as_user("bob", lab.name)
+    old = lab.create("old", "empty")
+    wait_for(lambda: lab.user.get("/v2/clusters").json[0]["numNodes"])
+    with Events(lab.user, "/v2/clusters/events") as mine, Events(bob, "/v2/clusters/events") as his, \
+            Events(lab.admin, "/v2/clusters/events") as all_of_them:
+        lab.worker()
+        cluster = lab.create("demo", "stack", 2)
+        last = mine.wait_type("summary", id=cluster, status="active", timeout=20)
+        assert last.id is None
+        assert last.data == next(entry for entry in lab.user.get("/v2/clusters").json if entry["id"] == cluster)
+        steps = [event.data["progress"]["stepscompleted"] for event in mine.seen
+                 if event.data["id"] == cluster and event.data["progress"]["action"] == "cluster_create"]
+        assert steps == sorted(steps) and steps[-1] == 15
+        assert {event.data["id"] for event in mine.seen} <= {old, cluster}
+        all_of_them.wait_type("summary", id=cluster, status="active")
+        bobs = bob.create_cluster("bobs", "empty", 1)
+        his.wait_type("summary", id=bobs, status="active", timeout=20)
+        assert {event.data["id"] for event in his.seen} == {bobs}
+        all_of_them.wait_type("summary", id=bobs, status="active")
+        assert bobs not in {event.data["id"] for event in mine.seen}
+
+
+def test_summary_stream_begins_with_what_changes_next(lab):
+    """Nothing is told twice: the client lists first, then listens."""
+    lab.worker()
+    lab.active(lab.create("old"))
+    with Events(lab.user, "/v2/clusters/events") as stream:
+        new = lab.create("new")
+        stream.wait_type("summary", id=new, status="active", timeout=20)
+        assert {event.data["id"] for event in stream.seen} == {new}
+
+
+# ---- logs
+
+
+def post_log(worker, run, offset, data, **more):
+    """One piece of a task's log; answers the status."""
+    return post(worker, run.id, {"attempt": run.attempt, "offset": offset, "data": data, **more})
+
+
+def post(worker, task, more):
+    """A log call with any fields; answers the status."""
+    body = {"provisionerId": worker.name, "workerId": worker.who["workerId"], "attempt": 1, "offset": 0,
+            "data": "x", **more}
+    return worker.call("POST", f"/v2/tasks/{task}/log", body)[0]
+
+
+@pytest.fixture
+def running(lab):
+    """(worker, run) of a task that was taken by hand."""
+    worker = lab.worker(start=False)
+    worker.register()
+    lab.create()
+    status, runs = worker.take(wait=10)
+    assert status == 200
+    return worker, runs[0]
+
+
+def test_log_pieces(lab, running):
+    worker, run = running
+    path = f"/v2/tasks/{run.id}/log"
+    answer = lab.user.get(path)
+    assert answer.status == 200 and answer.text == "" and answer.headers["Content-Type"] == "text/plain; charset=utf-8"
+    assert post_log(worker, run, 0, "first\n") == 200
+    assert post_log(worker, run, 6, "second \u20ac\n") == 200
+    assert post_log(worker, run, 6, "second \u20ac\n") == 200  # sent again
+    assert post_log(worker, run, 17, "\x1b[1mthird\x1b[0m\n") == 200
+    whole = "first\nsecond \u20ac\n\x1b[1mthird\x1b[0m\n"
+    assert lab.user.get(path).text == whole
+    assert lab.user.get(f"{path}?attempt=1").text == whole
+    assert lab.user.get(f"{path}?tail=6").body == whole.encode()[-6:]
+    assert lab.user.get(f"{path}?tail=0").text == ""
+    assert lab.user.get(f"{path}?tail=999999").text == whole
+    assert lab.user.get(f"{path}?attempt=2").status == 404
+    for query in ("attempt=0", "attempt=x", "tail=-1", "tail=x"):
+        assert lab.user.get(f"{path}?{query}").status == 400, query
+
+
+def test_log_refusals(lab, running):
+    worker, run = running
+    assert post_log(worker, run, 0, "x", provisionerId="other") == 417
+    assert post_log(worker, run, 0, "x", attempt=2) == 417
+    for wrong in ({"provisionerId": None}, {"attempt": 0}, {"attempt": None}, {"offset": -1}, {"offset": "x"},
+                  {"offset": None}, {"data": None}, {"data": {}}, {"data": []}):
+        assert post(worker, run.id, wrong) == 400, wrong
+    assert post(worker, "x", {}) == 400
+    assert post(worker, "99999999-001-001", {}) == 417
+    for task, status in (("x", 400), ("99999999-001-001", 404), (f"{run.id[:-3]}999", 404),
+                         (f"{run.id[:-3]}002", 404)):
+        assert lab.user.get(f"/v2/tasks/{task}/log").status == status
+    assert lab.user.as_user("bob", lab.name).get(f"/v2/tasks/{run.id}/log").status == 404
+
+
+def test_log_is_followed_to_its_end(lab, running):
+    worker, run = running
+    post_log(worker, run, 0, "one\n")
+    reader = follow(lab.user, f"/v2/tasks/{run.id}/log?follow=1")
+    late = follow(lab.user, f"/v2/tasks/{run.id}/log?follow=1&tail=0")
+    wait_for(lambda: reader.text == "one\n" and late.status == 200)
+    post_log(worker, run, 4, "two\n")
+    wait_for(lambda: reader.text == "one\ntwo\n" and late.text == "two\n")
+    assert not reader.ended
+    post_log(worker, run, 8, "three\n")
+    assert worker.finish(run) == 200
+    reader.join(10)
+    late.join(10)
+    assert reader.ended and reader.text == "one\ntwo\nthree\n" and late.text == "two\nthree\n"
+    # the end may also come after the result
+    assert post_log(worker, run, 14, "four\n") == 200
+    assert lab.user.get(f"/v2/tasks/{run.id}/log?follow=1").text == "one\ntwo\nthree\nfour\n"
+
+
+def test_each_attempt_has_a_log(lab, running):
+    worker, run = running
+    post_log(worker, run, 0, "first try\n")
+    reader = follow(lab.user, f"/v2/tasks/{run.id}/log?attempt=1&follow=1")
+    assert worker.finish(run, status=1) == 200
+    reader.join(10)
+    assert reader.ended and reader.text == "first try\n"
+    status, runs = worker.take(wait=10)
+    assert status == 200 and runs[0].attempt == 2
+    assert lab.user.get(f"/v2/tasks/{run.id}/log").text == ""
+    post_log(worker, runs[0], 0, "second try\n")
+    assert lab.user.get(f"/v2/tasks/{run.id}/log").text == "second try\n"
+    assert lab.user.get(f"/v2/tasks/{run.id}/log?attempt=1").text == "first try\n"
+
+
+def test_log_is_kept_up_to_a_limit(lab, running):
+    worker, run = running
+    piece = "0123456789abcdef" * 12800  # 200 KiB
+    for number in range(8):
+        assert post_log(worker, run, number * len(piece), piece) == 200
+    text = lab.user.get(f"/v2/tasks/{run.id}/log").text
+    assert len(text) == 1 << 20 and text == (piece * 8)[:1 << 20]
+    assert lab.user.get(f"/v2/tasks/{run.id}/log?tail=100").text == text[-100:]
