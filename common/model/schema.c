@@ -22,7 +22,8 @@ static const char *const first[] = {
 
 	/* event_seq and next_job are counters of this cluster, moved under its row lock. brief
 	   holds what a list shows of template and provider, so that a list reads no large column.
-	 */
+	   lease_warned is the expire_time that a warning was given for; expiry_tries and _retry
+	   space out deletions of an expired cluster that fail. */
 	"CREATE TABLE IF NOT EXISTS cluster ("
 	" id BIGINT NOT NULL PRIMARY KEY, tenant_id VARCHAR(64) NOT NULL,"
 	" owner_id VARCHAR(255) NOT NULL, name VARCHAR(255) NOT NULL, description MEDIUMTEXT,"
@@ -32,7 +33,8 @@ static const char *const first[] = {
 	" event_seq BIGINT NOT NULL DEFAULT 0, brief MEDIUMTEXT NOT NULL, services MEDIUMTEXT NOT NULL,"
 	" request MEDIUMTEXT NOT NULL, template MEDIUMTEXT NOT NULL, provider MEDIUMTEXT NOT NULL,"
 	" config MEDIUMTEXT NOT NULL, service_docs MEDIUMTEXT,"
-	" lease_warned BIGINT NOT NULL DEFAULT 0, KEY expiry (expire_time),"
+	" lease_warned BIGINT NOT NULL DEFAULT 0, expiry_tries INT NOT NULL DEFAULT 0,"
+	" expiry_retry BIGINT NOT NULL DEFAULT 0, KEY expiry (status, expire_time, lease_warned),"
 	" KEY by_tenant (tenant_id, create_time, id), KEY by_status (tenant_id, status))" TABLE_END,
 
 	/* phase: plan (a scheduler must solve or plan it), run (driven by task results), end.

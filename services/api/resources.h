@@ -28,6 +28,9 @@ void clusters_services(struct http_req *req, void *ctx);
 /* control.c */
 void clusters_control(struct http_req *req, void *ctx);
 
+/* lease.c */
+void clusters_lease(struct http_req *req, void *ctx);
+
 /* bulk.c */
 void bulk_export(struct http_req *req, void *ctx);
 void bulk_import(struct http_req *req, void *ctx);

@@ -47,6 +47,7 @@ const struct http_route external_routes[] = {
 	{ "POST", "/v2/clusters/plan", POOL, clusters_plan },
 	{ "GET", "/v2/clusters/events", POOL, events_tenant },
 	{ "GET", "/v2/clusters/{id}", POOL, clusters_get },
+	{ "POST", "/v2/clusters/{id}", POOL, clusters_lease },
 	{ "DELETE", "/v2/clusters/{id}", POOL, clusters_delete },
 	{ "GET", "/v2/clusters/{id}/status", POOL, clusters_status },
 	{ "GET", "/v2/clusters/{id}/config", POOL, clusters_config },

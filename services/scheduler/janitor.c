@@ -12,6 +12,7 @@
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/model/provisioner.h"
+#include "services/scheduler/expiry.h"
 
 #define AWAY_MS 1000
 
@@ -19,6 +20,7 @@ struct sweep {
 	struct scheduler *s;
 	struct task_ref *refs;
 	size_t n;
+	int64_t next_ms; /* until a lease ends; -1: not before the next sweep */
 };
 
 struct expiry {
@@ -87,26 +89,46 @@ static void sweep_work(void *arg)
 		engine_fini(&e.ch);
 	}
 	if (!rc)
+		rc = expiry_sweep(s, &w->next_ms);
+	if (!rc)
 		rc = db_tx(s->db, silent_tx, w);
 	if (rc)
 		log_warn("sweep not finished", LOG_S("reason", db_code_name(rc)));
 }
 
+static void lease_ends(void *arg)
+{
+	janitor_tick(arg);
+}
+
 static void sweep_done(void *arg)
 {
 	struct sweep *w = arg;
-	w->s->sweeping = false;
+	struct scheduler *s = w->s;
+	s->sweeping = false;
+	if (!s->lease_ends)
+		s->lease_ends = loop_timer_create(s->loop, "lease ends", lease_ends, s);
+	if (w->next_ms >= 0 && !service_draining(s->service))
+		loop_timer_arm(s->lease_ends, w->next_ms);
 	loom_free(w->refs);
 	loom_free(w);
 }
 
+void janitor_stop(struct scheduler *s)
+{
+	loop_timer_destroy(s->lease_ends);
+	s->lease_ends = NULL;
+}
+
 void janitor_tick(struct scheduler *s)
 {
-	bool mine = !coord_connected(s->coord) || coord_is_leader(s->coord, "janitor");
-	if (!mine || s->sweeping || service_draining(s->service))
+	if (s->sweeping || service_draining(s->service))
+		return;
+	if (coord_connected(s->coord) && !coord_is_leader(s->coord, "janitor"))
 		return;
 	struct sweep *w = loom_calloc(1, sizeof(*w));
 	w->s = s;
+	w->next_ms = -1;
 	if (pool_submit(s->pool, sweep_work, sweep_done, w))
 		loom_free(w);
 	else

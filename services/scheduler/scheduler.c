@@ -27,6 +27,10 @@ const struct config_key scheduler_config_keys[] = {
 	KEY(retry_cap_ms, CFG_DURATION, "30s", 1, 3600000, "longest such wait"),
 	KEY(provisioner_timeout_ms, CFG_DURATION, "120s", 1000, 86400000,
 	    "a provisioner silent for so long is forgotten"),
+	KEY(lease_warning_ms, CFG_DURATION, "1h", 0, 2592000000,
+	    "so long before a cluster's lease ends it is warned about; 0 never"),
+	KEY(lease_retry_ms, CFG_DURATION, "30s", 50, 3600000,
+	    "first wait before an expired cluster that could not be deleted is tried again"),
 	{ 0 },
 };
 
@@ -109,6 +113,7 @@ void scheduler_stop(struct service *service LOOM_UNUSED, void *ctx)
 	loop_timer_destroy(s->poll);
 	pool_destroy(s->pool);
 	loop_flush(s->loop);
+	janitor_stop(s);
 	dispatch_stop(s);
 	wake_stop(s);
 	if (s->coord)

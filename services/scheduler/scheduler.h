@@ -27,6 +27,8 @@ struct scheduler_config {
 	int64_t task_tries;
 	int64_t retry_base_ms, retry_cap_ms;
 	int64_t provisioner_timeout_ms;
+	int64_t lease_warning_ms; /* so long before a cluster's end */
+	int64_t lease_retry_ms;   /* first wait when an expired cluster could not be deleted */
 	struct db_config db;
 	struct bus_config bus;
 	struct coord_config coord;
@@ -44,7 +46,7 @@ struct scheduler {
 	struct coord *coord;
 	struct http_server *admin;
 	struct dispatch *dispatch;
-	struct loop_timer *poll;
+	struct loop_timer *poll, *lease_ends;
 	bool planning, planning_again; /* a planning run is on a worker; one more is wanted */
 	bool sweeping;                 /* the janitor is on a worker */
 	int64_t away_until; /* monotonic ms when the database was last seen away; 0 never */
@@ -84,6 +86,7 @@ void dispatch_kick(struct scheduler *s); /* there may be ready tasks */
 /* finish.c, janitor.c, preview.c, control.c. */
 void finish_start(struct scheduler *s);
 void janitor_tick(struct scheduler *s);
+void janitor_stop(struct scheduler *s);
 void preview_start(struct scheduler *s);
 void control_start(struct scheduler *s);
 

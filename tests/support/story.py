@@ -39,6 +39,7 @@ class Story:
         self.tasks = {}
         self.jobs = {}    # id -> last data
         self.nodes = {}   # id -> last data
+        self.leases = []
         self.statuses = []
         self._running = {}
         assert [event.id for event in events] == list(range(1, len(events) + 1)), events
@@ -52,6 +53,9 @@ class Story:
 
     def _node(self, _number, data):
         self.nodes[data["nodeId"]] = data
+
+    def _lease(self, _number, data):
+        self.leases.append(data)
 
     def _job(self, _number, data):
         before = self.jobs.get(data["jobId"], {"stepscompleted": 0, "stepstotal": 0})

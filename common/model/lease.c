@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "common/model/lease.h"
+
+#define NOW "CAST(UNIX_TIMESTAMP(NOW(3))*1000 AS SIGNED)"
+
+int lease_check(const struct cluster *c, int64_t to, struct loom_err *err)
+{
+	const struct json *rule = json_path(c->template, "administration/leaseduration");
+	int64_t max = json_get_int(rule, "max", 0), step = json_get_int(rule, "step", 0);
+	if (c->status == CLUSTER_PENDING || c->status == CLUSTER_TERMINATED)
+		return err_set(err, 400, "the lease of a %s cluster cannot be changed",
+		               cluster_status_name(c->status));
+	if (to < c->create_time)
+		return err_set(err, 400, "expireTime %lld is before the cluster's creation (%lld)",
+		               (long long)to, (long long)c->create_time);
+	if (!max)
+		return 0;
+	/* A cluster that never expired is given less, whatever it is given. */
+	if (step && c->expire_time && to > c->expire_time && to - c->expire_time > step)
+		return err_set(err, 400,
+		               "expireTime: the template allows at most %lld ms more at a time, "
+		               "not %lld",
+		               (long long)step, (long long)(to - c->expire_time));
+	if (to - c->create_time > max)
+		return err_set(err, 400,
+		               "expireTime: the template allows at most %lld ms from the creation "
+		               "on, until %lld",
+		               (long long)max, (long long)(c->create_time + max));
+	return 0;
+}
+
+int lease_set(struct db *db, struct cluster *c, int64_t to, int64_t now)
+{
+	c->expire_time = to;
+	int rc = db_exec(db, "UPDATE cluster SET expiry_tries=0, expiry_retry=0 WHERE id=?", "i",
+	                 c->id);
+	struct json *e = json_set_int(json_new_obj(), "expireTime", to);
+	if (!rc)
+		return cluster_event(db, c, "lease", e, now);
+	json_free(e);
+	return rc;
+}
+
+int lease_due(struct db *db, int64_t ahead_ms, int64_t warning_ms, int64_t limit,
+              struct lease_due **ret, size_t *ret_n, int64_t *ret_now)
+{
+	LOOM_CLEANUP(db_result_free) struct db_result *r = NULL;
+	int rc = db_select(
+		db, &r,
+		"SELECT id, expire_time, lease_warned, " NOW " FROM cluster"
+		" WHERE status IN ('active','incomplete','inconsistent')"
+		" AND expire_time>0 AND expire_time<=" NOW "+? AND ((expire_time<=" NOW "+?"
+		" AND expiry_retry<=" NOW ") OR (expire_time>" NOW " AND expire_time<=" NOW "+?"
+		" AND lease_warned<>expire_time)) ORDER BY expire_time LIMIT ?",
+		"iiii", ahead_ms > warning_ms ? ahead_ms : warning_ms, ahead_ms, warning_ms, limit);
+	if (rc)
+		return rc;
+	*ret_n = db_rows(r);
+	*ret = loom_calloc(*ret_n + 1, sizeof(**ret));
+	for (size_t i = 0; i < *ret_n; i++)
+		(*ret)[i] = (struct lease_due){ db_int(r, i, 0), db_int(r, i, 1), db_int(r, i, 2) };
+	*ret_now = *ret_n ? db_int(r, 0, 3) : 0;
+	return 0;
+}
+
+int lease_marks(struct db *db, int64_t cluster, struct lease_marks *ret)
+{
+	LOOM_CLEANUP(db_result_free) struct db_result *r = NULL;
+	int rc = db_select(db, &r,
+	                   "SELECT lease_warned, expiry_tries, expiry_retry FROM cluster"
+	                   " WHERE id=?",
+	                   "i", cluster);
+	if (!rc && db_rows(r))
+		*ret = (struct lease_marks){ db_int(r, 0, 0), db_int(r, 0, 1), db_int(r, 0, 2) };
+	return rc ? rc : db_rows(r) ? 0 : CLUSTER_E_NONE;
+}
+
+int lease_mark(struct db *db, int64_t cluster, const struct lease_marks *m)
+{
+	return db_exec(db,
+	               "UPDATE cluster SET lease_warned=?, expiry_tries=?, expiry_retry=?"
+	               " WHERE id=?",
+	               "iiii", m->warned, m->tries, m->retry_at, cluster);
+}

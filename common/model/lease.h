@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * lease - when clusters end by themselves (solver spec 3.9). expire_time 0 is never. Times are the
+ * database's.
+ */
+#ifndef LOOM_MODEL_LEASE_H
+#define LOOM_MODEL_LEASE_H
+
+#include "common/model/cluster.h"
+
+/* Why expireTime of this cluster (with documents) may not become `to`: 0, or 400 with err. Pure. */
+LOOM_MUST_CHECK int lease_check(const struct cluster *c, int64_t to, struct loom_err *err);
+
+/* Sets the time of a locked cluster and appends the event `lease`; the caller saves the cluster. */
+LOOM_MUST_CHECK int lease_set(struct db *db, struct cluster *c, int64_t to, int64_t now);
+
+struct lease_due {
+	int64_t cluster, expire_time, warned; /* warned: about which time, 0 none */
+};
+/* Clusters at rest whose time has come or comes within ahead_ms, and those to be warned because it
+ * comes within warning_ms; by time, at most limit. *ret returned owned. */
+LOOM_MUST_CHECK int lease_due(struct db *db, int64_t ahead_ms, int64_t warning_ms, int64_t limit,
+                              struct lease_due **ret, size_t *ret_n, int64_t *ret_now);
+
+/* For a locked cluster: is its present time already warned about; how often its end was tried. */
+struct lease_marks {
+	int64_t warned, tries, retry_at;
+};
+LOOM_MUST_CHECK int lease_marks(struct db *db, int64_t cluster, struct lease_marks *ret);
+LOOM_MUST_CHECK int lease_mark(struct db *db, int64_t cluster, const struct lease_marks *m);
+
+#endif
