@@ -1,0 +1,372 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The loom command against a real API, with workers whose tasks the tests script."""
+
+import fcntl
+import json
+import os
+import pty
+import re
+import signal
+import struct
+import subprocess
+import termios
+import threading
+
+from browser.relay import Relay
+from support import wait_for
+from support.stack import ENVIRONMENT, build_dir
+from support.worker import Gate
+
+LOOM = build_dir() / "bin/loom"
+
+
+def environment(lab, user="ann", url=None, **more):
+    """As a person at a shell has it."""
+    return {**ENVIRONMENT, "PATH": os.environ["PATH"], "LOOM_URL": url or lab.stack.api.url,
+            "LOOM_USER": user, "LOOM_TENANT": lab.name, "TZ": "UTC", **more}
+
+
+def loom(lab, *words, stdin=None, **options):
+    """Run it to its end."""
+    return subprocess.run([LOOM, *words], env=environment(lab, **options), capture_output=True, text=True,
+                          input=stdin, timeout=60, check=False)
+
+
+class Terminal:
+    """loom on a terminal of its own, with a screen that shows what a person would see."""
+
+    def __init__(self, lab, *words, width=80, height=24, **options):
+        env = environment(lab, TERM="xterm", LANG="C.UTF-8", **options)
+        self.pid, self.fd = pty.fork()
+        if self.pid == 0:
+            fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", height, width, 0, 0))
+            os.execve(LOOM, [str(LOOM), *words], env)
+        self.text = ""
+        self.code = None
+        self.ended = threading.Event()
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self):
+        try:
+            while data := os.read(self.fd, 65536):
+                self.text += data.decode("utf-8", "replace")
+        except OSError:
+            pass
+        self.code = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+        os.close(self.fd)
+        self.ended.set()
+
+    def type(self, text):
+        os.write(self.fd, text.encode())
+
+    def wait(self, seconds=30):
+        """Its exit code."""
+        assert self.ended.wait(seconds), self.text
+        return self.code
+
+    def screen(self):
+        """The lines on the screen."""
+        lines, row, column = [""], 0, 0
+        for code, char in re.findall(r"\x1b\[([?0-9;]*[A-Za-z])|([^\x1b])", self.text):
+            if char == "\n":
+                row += 1
+            elif char == "\r":
+                column = 0
+            elif char:
+                lines[row] = lines[row][:column].ljust(column) + char + lines[row][column + 1:]
+                column += 1
+            elif code.endswith("A"):
+                row -= int(code[:-1])
+            elif code == "K":
+                lines[row] = lines[row][:column]
+            elif code == "J":
+                lines[row:] = [lines[row][:column]]
+            lines += [""] * (row + 1 - len(lines))
+        return lines
+
+    @property
+    def cursor_hidden(self):
+        return self.text.rfind("\x1b[?25l") > self.text.rfind("\x1b[?25h")
+
+
+# ---- usage and trouble ----
+
+def test_help_version_and_usage(empty_lab):
+    assert "cluster watch" in loom(empty_lab, "--help").stdout
+    assert "--template" in loom(empty_lab, "cluster", "create", "--help").stdout
+    assert re.fullmatch(r"loom \d+\.\d+\.\d+\n", loom(empty_lab, "--version").stdout)
+    for words in ((), ("cluster",), ("cluster", "fly"), ("status", "--fly"), ("cluster", "create", "x")):
+        done = loom(empty_lab, *words)
+        assert (done.returncode, done.stdout) == (64, "")
+        assert done.stderr.startswith("loom: ")
+
+
+def test_unreachable_says_where_and_what_to_check(empty_lab):
+    for words in (("status",), ("cluster", "list"), ("cluster", "watch", "1"), ("task", "log", "1-1-1")):
+        done = loom(empty_lab, *words, url="http://127.0.0.1:1")
+        assert (done.returncode, done.stdout) == (2, "")
+        assert "http://127.0.0.1:1" in done.stderr and "LOOM_URL" in done.stderr
+
+
+def test_refusals_are_told_in_the_servers_words(lab):
+    for words, reason in (
+            (("cluster", "create", "x", "-t", "nothing", "-n", "1"), "nothing"),
+            (("cluster", "create", "a b", "-t", "one", "-n", "1"), "a b"),
+            (("cluster", "plan", "-t", "apart", "-n", "2"), "web"),
+            (("cluster", "show", "99999999"), "99999999"),
+            (("cluster", "show", "nobody"), "nobody"),
+            (("cluster", "watch", "99999999"), "99999999"),
+            (("task", "log", "00000001-001-999"), "00000001"),
+            (("template", "show", "nothing"), "")):
+        done = loom(lab, *words)
+        assert (done.returncode, done.stdout) == (1, ""), words
+        assert reason in done.stderr and re.search(r"\(4\d\d\)|cluster list", done.stderr), done.stderr
+
+
+# ---- reading ----
+
+def test_status_and_collections(lab):
+    done = loom(lab, "status")
+    assert done.returncode == 0
+    assert re.search(r"^api +ready at http", done.stdout, re.M)
+    assert "version" in done.stdout
+    said = json.loads(loom(lab, "status", "-o", "json").stdout)
+    assert said["templates"] == 9 and said["clusters"]["active"] == 0
+    done = loom(lab, "template", "list")
+    assert [line.split()[0] for line in done.stdout.splitlines()] == [
+        "NAME", "apart", "empty", "forever", "linked", "loose", "nodb", "one", "orphaned", "stack"]
+    assert "name: one" in loom(lab, "template", "show", "one").stdout
+    assert json.loads(loom(lab, "service", "show", "web", "-o", "json").stdout)["name"] == "web"
+    for word in ("provider", "service", "hardware", "image"):
+        assert loom(lab, word, "list").stdout.startswith("NAME ")
+
+
+def test_plan(lab):
+    done = loom(lab, "cluster", "plan", "shop", "-t", "stack", "-n", "3")
+    assert done.returncode == 0, done.stderr
+    layout, machines, steps = done.stdout.split("\n\n")
+    assert layout.startswith("Layout\n  COUNT") and machines.startswith("Machines\n  NODE")
+    assert "shop" in machines
+    assert "start web  (after 1000 start db)" in steps
+    plan = json.loads(loom(lab, "cluster", "plan", "-t", "stack", "-n", "3", "-o", "json").stdout)
+    assert len(plan["nodes"]) == 3
+    assert f"Steps ({len(plan['tasks'])})" in steps
+    assert loom(lab, "cluster", "list").stdout == "no clusters\n"
+
+
+# ---- the life of a cluster ----
+
+def test_create_watch_show_delete(lab):
+    lab.worker(slots=8)
+    done = loom(lab, "cluster", "create", "shop", "--template", "stack", "--size", "3",
+                "--config", '{"web":{"port":"81"}}', "--lease", "30m", "--description", "a shop")
+    assert done.returncode == 0, done.stderr
+    cluster = done.stdout.strip()
+    assert re.fullmatch(r"\d{8}", cluster)
+    done = loom(lab, "cluster", "watch", "shop")
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert re.fullmatch(r"\d\d:\d\d:\d\d  cluster         pending", lines[0])
+    assert any(re.search(r"install web: done  \d+\.\d s$", line) for line in lines)
+    assert re.fullmatch(rf"shop \({cluster}\) is active after .* s: 3 nodes, \d+ steps", lines[-1])
+    listed = loom(lab, "cluster", "list").stdout.splitlines()
+    assert listed[1].split()[:5] == [cluster, "shop", "active", "3", "stack"]
+    shown = loom(lab, "cluster", "show", cluster.lstrip("0")).stdout
+    assert "a shop" in shown and re.search(r"^1000 .* 10\.9\.", shown, re.M)
+    details = json.loads(loom(lab, "cluster", "show", "shop", "-o", "json").stdout)
+    assert details["config"] == {"web": {"port": "81"}}
+    assert details["expireTime"] - details["createTime"] == 1800000
+
+    done = loom(lab, "cluster", "delete", "shop")
+    assert (done.returncode, done.stdout) == (64, "") and "--yes" in done.stderr
+    done = loom(lab, "cluster", "delete", "shop", "--yes", "--wait")
+    assert done.returncode == 0, done.stderr
+    assert re.search(rf"shop \({cluster}\) is terminated after", done.stderr)
+    assert "install" not in done.stderr  # nothing of what happened before
+    assert loom(lab, "cluster", "list").stdout == "no clusters\n"
+    assert "terminated" in loom(lab, "cluster", "list", "--all").stdout
+    assert loom(lab, "cluster", "watch", cluster).returncode == 0
+
+
+def test_create_json_and_wait(lab):
+    lab.worker()
+    done = loom(lab, "cluster", "create", "a", "-t", "one", "-n", "1", "-o", "json", "--wait")
+    assert done.returncode == 0, done.stderr
+    cluster = json.loads(done.stdout)["id"]
+    assert f"a ({cluster}) is active" in done.stderr
+    events = [json.loads(line) for line in
+              loom(lab, "cluster", "watch", cluster, "-o", "json").stdout.splitlines()]
+    assert [event["id"] for event in events] == list(range(1, len(events) + 1))
+    assert events[-1]["data"]["time"] and {event["event"] for event in events} >= {
+        "cluster", "job", "plan", "task", "node"}
+
+
+def test_config_from_a_file_and_names_that_are_ambiguous(lab, tmp_path):
+    lab.worker()
+    (tmp_path / "config.json").write_text('{"a": [1]}', encoding="utf-8")
+    ids = [loom(lab, "cluster", "create", "twin", "-t", "one", "-n", "1",
+                "--config", f"@{tmp_path}/config.json").stdout.strip() for _ in range(2)]
+    for cluster in ids:
+        assert lab.user.wait_cluster(cluster)["config"] == {"a": [1]}
+    done = loom(lab, "cluster", "show", "twin")
+    assert done.returncode == 1 and "2 clusters are called twin" in done.stderr
+    assert loom(lab, "cluster", "delete", ids[0], "--yes", "--wait").returncode == 0
+    assert ids[1] in loom(lab, "cluster", "show", "twin").stdout
+    done = loom(lab, "cluster", "create", "x", "-t", "one", "-n", "1", "--config", "@-", stdin='{"b":2}')
+    assert lab.user.wait_cluster(done.stdout.strip())["config"] == {"b": 2}
+
+
+def test_a_create_that_fails(lab):
+    lab.worker(lambda run: {"status": 7, "retry": False, "message": "no\x1b[2J disk"}
+               if (run.name, run.service) == ("INSTALL", "db") else None)
+    cluster = lab.create("shop", "stack", 2)
+    done = loom(lab, "cluster", "watch", cluster)
+    assert done.returncode == 1
+    failed = next(event for event in reversed(lab.story(cluster).events) if event.type == "task"
+                  and event.data["state"] == "failed").data
+    assert f"shop ({cluster}) is incomplete" in done.stderr
+    assert "install db on " in done.stderr and "disk" in done.stderr
+    assert f"loom task log {failed['taskId']} --attempt {failed['attempt']}" in done.stderr
+    assert "\x1b" not in done.stdout + done.stderr
+
+
+def test_a_layout_that_fails(lab):
+    cluster = lab.create("never", "apart", 2)
+    done = loom(lab, "cluster", "watch", cluster)
+    assert done.returncode == 1
+    assert re.search(rf"never \({cluster}\) is terminated after .*: .*web", done.stderr)
+
+
+def test_task_log(lab):
+    gate = Gate("CREATE")
+    worker = lab.worker(gate)
+    cluster = lab.create("a", "one", 1)
+    run = gate.wait()
+    path = f"/v2/tasks/{run.id}/log"
+
+    def write(offset, text):
+        status, _ = worker.call("POST", path, {**worker.who, "attempt": 1, "offset": offset, "data": text})
+        assert status == 200
+
+    write(0, "first\n")
+    assert loom(lab, "task", "log", run.id).stdout == "first\n"
+    with subprocess.Popen([LOOM, "task", "log", run.id, "--follow"], env=environment(lab),
+                          stdout=subprocess.PIPE, text=True) as follower:
+        assert follower.stdout.readline() == "first\n"
+        write(6, "second\n")
+        assert follower.stdout.readline() == "second\n"
+        gate.open()
+        assert follower.stdout.read() == ""
+        assert follower.wait(20) == 0
+    assert loom(lab, "task", "log", run.id, "--tail", "7").stdout == "second\n"
+    assert loom(lab, "task", "log", run.id, "--attempt", "2").returncode == 1
+    assert loom(lab, "task", "log", run.id, "--tail", "x").returncode == 64
+    lab.user.wait_cluster(cluster)
+
+
+# ---- watching ----
+
+def test_live_view_on_a_terminal(lab):
+    gate = Gate("INSTALL", "web")
+    lab.worker(gate, slots=8)
+    cluster = lab.create("shop", "stack", 2)
+    terminal = Terminal(lab, "cluster", "watch", cluster)
+    gate.wait()
+    wait_for(lambda: any("install web" in line for line in terminal.screen()), what="the step")
+    screen = terminal.screen()
+    assert re.match(rf"shop  {cluster}  creating +\d+\.\d s", screen[0])
+    assert re.match(r"\[█+░+\] +\d+%  \d+/\d+", screen[1])
+    assert [line[4:13] for line in screen[2:4]] == [f"shop{int(cluster)}-100{n}"[:9] for n in (0, 1)]
+    assert all(len(line) < 80 for line in screen)
+    assert terminal.cursor_hidden
+    seconds = next(line for line in screen if "install web" in line)
+    wait_for(lambda: seconds not in terminal.screen(), what="the clock of the step")
+    gate.open()
+    assert terminal.wait() == 0
+    assert not terminal.cursor_hidden
+    screen = [line for line in terminal.screen() if line]
+    assert len(screen) == 5  # head, bar, two nodes, the last words: one picture, redrawn in place
+    assert re.match(r"\[█+\] +100%", screen[1])
+    assert "is active after" in screen[4]
+
+
+def test_a_narrow_terminal(lab):
+    lab.worker(slots=8)
+    cluster = lab.create("shop", "stack", 12)
+    terminal = Terminal(lab, "cluster", "watch", cluster, width=32, height=8, NO_COLOR="1")
+    assert terminal.wait() == 0
+    assert not re.search(r"\x1b\[[0-9;]*m", terminal.text)
+    drawn = terminal.text.partition("is active")[0].replace("\r\n", "\n")
+    lines = [re.sub(r"\r?\x1b\[[?0-9;]*[A-Za-z]", "", line) for line in drawn.split("\n")[:-1]]
+    assert [line for line in lines if len(line) > 31] == []
+
+
+def test_delete_asks_on_a_terminal(lab):
+    lab.worker()
+    cluster = lab.create("a", "one", 1)
+    lab.user.wait_cluster(cluster)
+    for answer, code, status in (("n\n", 1, "active"), ("y\n", 0, "terminated")):
+        terminal = Terminal(lab, "cluster", "delete", "a", "--wait")
+        wait_for(lambda: "[y/N]" in terminal.text, what="the question")
+        terminal.type(answer)
+        assert terminal.wait() == code, terminal.text
+        assert lab.user.cluster_status(cluster) == status
+
+
+def test_interrupted(lab):
+    gate = Gate("CREATE")
+    lab.worker(gate)
+    cluster = lab.create("a", "one", 1)
+    gate.wait()
+    terminal = Terminal(lab, "cluster", "watch", cluster)
+    wait_for(lambda: terminal.cursor_hidden and "create" in terminal.text, what="the picture")
+    os.kill(terminal.pid, signal.SIGINT)
+    assert terminal.wait() == 130
+    assert not terminal.cursor_hidden
+    assert f"loom cluster watch {cluster}" in terminal.text
+    gate.open()
+    lab.user.wait_cluster(cluster)
+
+
+def test_a_broken_stream_is_taken_up_again(lab):
+    gate = Gate("INSTALL", "web")
+    lab.worker(gate)
+    relay = Relay("127.0.0.1", lab.stack.ports["api.external"])
+    try:
+        cluster = lab.create("a", "one", 1)
+        gate.wait()
+        with subprocess.Popen([LOOM, "cluster", "watch", cluster, "-o", "json"], text=True,
+                              env=environment(lab, url=relay.url), stdout=subprocess.PIPE) as watcher:
+            events = []
+            while not events or events[-1]["data"].get("service") != "web" or \
+                    events[-1]["data"].get("state") != "running":
+                events.append(json.loads(watcher.stdout.readline()))
+            relay.cut()
+            gate.open()
+            lab.user.wait_cluster(cluster)
+            relay.mend()
+            events += [json.loads(line) for line in watcher.stdout]
+            assert watcher.wait(20) == 0
+        last = lab.user.cluster(cluster)["lastEvent"]
+        assert [event["id"] for event in events] == list(range(1, last + 1))
+    finally:
+        relay.close()
+
+
+def test_the_view_tells_of_a_lost_connection(lab):
+    gate = Gate("CREATE")
+    lab.worker(gate)
+    relay = Relay("127.0.0.1", lab.stack.ports["api.external"])
+    try:
+        cluster = lab.create("a", "one", 1)
+        gate.wait()
+        terminal = Terminal(lab, "cluster", "watch", cluster, url=relay.url)
+        wait_for(lambda: any("create" in line for line in terminal.screen()[2:]), what="the picture")
+        relay.cut()
+        wait_for(lambda: any("connection is lost" in line for line in terminal.screen()), what="the notice")
+        relay.mend()
+        wait_for(lambda: not any("connection is lost" in line for line in terminal.screen()), what="its end")
+        gate.open()
+        assert terminal.wait() == 0, terminal.text
+    finally:
+        relay.close()
