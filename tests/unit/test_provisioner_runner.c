@@ -196,7 +196,8 @@ START_TEST(what_a_plugin_gets)
 	init_seen(&seen);
 	run_to_end(
 		"echo \"$# $1\"; pwd; cat; env | sort | grep -v '^\\(_\\|SHLVL\\|PWD\\)='\n"
-		"ls /proc/self/fd | tr '\\n' ' '; cat /proc/self/status | grep '^Sig[BI]'\n"
+		"ls /proc/self/fd | tr '\\n' ' '; cat /proc/self/status | grep '^Sig[BI]' |"
+		" sed 's/0000000[01][08]0000000$/0000000000000000/'\n"
 		"read -r _ _ _ _ group session _ </proc/$$/stat\n"
 		"[ $group = $PPID ] && [ $session = $PPID ] && echo own >&2; printf '{}' >&3; ulimit -c",
 		"the input\n", 10000, &seen);
@@ -204,7 +205,9 @@ START_TEST(what_a_plugin_gets)
 		loom_asprintf("1 create\n%s\nthe input\nLOOM_TASK_ID=t1\nPATH=/usr/bin:/bin\n"
 	                      "0 1 2 3 4 SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n0\n",
 	                      base);
-	ck_assert_str_eq(buf_str(&seen.out), want); /* 4: ls's own */
+	/* 4: ls's own. Signals 32 and 33 are the C library's own, which make(1) leaves ignored; the
+	 * sed above takes them out. */
+	ck_assert_str_eq(buf_str(&seen.out), want);
 	ck_assert_str_eq(buf_str(&seen.err), "own\n");
 	ck_assert_str_eq(buf_str(&seen.result), "{}");
 	ck_assert_int_eq(seen.end.exit_code, 0);
