@@ -124,14 +124,10 @@ static char *last_action(const struct json *node)
 	const struct json *last = json_at(actions, json_len(actions) - 1);
 	if (!json_len(actions))
 		return loom_strdup("-");
-	const char *action = json_get_str(last, "action"), *service = json_get_str(last, "service");
 	const char *status = json_get_str(last, "status");
-	char *text =
-		loom_asprintf("%s%s%s: %s", action ? action : "", service && *service ? " " : "",
-	                      service ? service : "", status ? status : "");
-	for (char *p = text; *p && *p != ' ' && *p != ':'; p++)
-		*p = (*p >= 'A' && *p <= 'Z') ? (char)(*p - 'A' + 'a') : *p;
-	return text;
+	LOOM_CLEANUP_STR char *step =
+		cell_step(json_get_str(last, "action"), json_get_str(last, "service"));
+	return loom_asprintf("%s: %s", step, status ? status : "");
 }
 
 static void add_node(struct table *t, const struct json *node)

@@ -3,6 +3,7 @@
 #include "services/cli/commands.h"
 #include "services/cli/table.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -15,6 +16,15 @@ char *cell_text(const struct json *v)
 		if (json_str(json_at(v, i)))
 			strs_add(&parts, json_str(json_at(v, i)));
 	return parts.n ? strs_join(&parts, ",") : loom_strdup("-");
+}
+
+char *cell_step(const char *action, const char *service)
+{
+	char *text = loom_asprintf("%s%s%s", action ? action : "?", service && *service ? " " : "",
+	                           service ? service : "");
+	for (char *p = text; *p && *p != ' '; p++)
+		*p = (char)tolower((unsigned char)*p);
+	return text;
 }
 
 static void add_row(struct table *t, const struct json *v, const char *columns)

@@ -37,5 +37,7 @@ LOOM_MUST_CHECK int json_option(const struct args *a, const char *option, struct
 
 /* A value for a table's cell: text, numbers, lists with commas, "-" for nothing. Returns owned. */
 char *cell_text(const struct json *v);
+/* "install web" of INSTALL and web; either may be NULL. Returns owned. */
+char *cell_step(const char *action, const char *service);
 
 #endif

@@ -45,12 +45,7 @@ static void print_nodes(const struct json *nodes)
 
 static char *step_name(const struct json *task)
 {
-	const char *name = json_get_str(task, "taskName"), *service = json_get_str(task, "service");
-	char *text = loom_asprintf("%s%s%s", name ? name : "?", service && *service ? " " : "",
-	                           service ? service : "");
-	for (char *p = text; *p && *p != ' '; p++)
-		*p = (*p >= 'A' && *p <= 'Z') ? (char)(*p - 'A' + 'a') : *p;
-	return text;
+	return cell_step(json_get_str(task, "taskName"), json_get_str(task, "service"));
 }
 
 static const struct json *task_with(const struct json *tasks, int64_t id)

@@ -372,7 +372,7 @@ int render_frame(const struct render *r, const struct view *v, int64_t now, stru
 static void add_harmless(struct buf *out, const char *text)
 {
 	for (; *text; text++)
-		buf_addc(out, (unsigned char)*text < ' ' || *text == 0x7f ? ' ' : *text);
+		buf_addc(out, (char)((unsigned char)*text < ' ' || *text == 0x7f ? ' ' : *text));
 }
 
 void render_change(const struct render *r, const struct view_change *c, struct buf *out)

@@ -26,7 +26,7 @@ void table_add(struct table *t, const char *cell)
 {
 	struct buf b = BUF_INIT(TABLE_MAX);
 	for (const char *s = cell && *cell ? cell : "-"; *s; s++)
-		buf_addc(&b, (unsigned char)*s < ' ' || *s == 0x7f ? ' ' : *s);
+		buf_addc(&b, (char)((unsigned char)*s < ' ' || *s == 0x7f ? ' ' : *s));
 	strs_add(&t->cells, buf_str(&b));
 	buf_fini(&b);
 }
@@ -76,6 +76,7 @@ static size_t column_width(const struct table *t, size_t column)
 
 void table_write(const struct table *t, const char *indent, struct buf *out)
 {
+	loom_assert(t->columns);
 	size_t *widths = loom_calloc(t->columns, sizeof(*widths));
 	for (size_t i = 0; i < t->columns; i++)
 		widths[i] = column_width(t, i);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "services/cli/view.h"
 
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,7 +17,7 @@ static void set_lower(char **at, const char *s)
 {
 	set(at, s);
 	for (char *p = s ? *at : NULL; p && *p; p++)
-		*p = (*p >= 'A' && *p <= 'Z') ? (char)(*p - 'A' + 'a') : *p;
+		*p = (char)tolower((unsigned char)*p);
 }
 
 static void step_free(void *p)

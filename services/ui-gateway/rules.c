@@ -3,6 +3,7 @@
 
 #include "common/base/buf.h"
 
+#include <ctype.h>
 #include <string.h>
 
 #define URL_MAX ((size_t)64 << 10)
@@ -30,7 +31,7 @@ static const char *const not_answered[] = {
 static char plain(char c)
 {
 	/* Some servers cannot tell X_Loom_UserID from X-Loom-UserID. */
-	return c == '_' ? '-' : (c >= 'A' && c <= 'Z') ? (char)(c - 'A' + 'a') : c;
+	return (char)(c == '_' ? '-' : tolower((unsigned char)c));
 }
 
 static bool fits(const char *name, const char *row)
