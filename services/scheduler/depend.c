@@ -53,17 +53,11 @@ struct edges {
 	size_t *v, *first; /* those of i are v[first[i]] .. v[first[i + 1] - 1] */
 };
 
-struct service {
-	const struct json *doc;
-	bool acts[DEPEND_RELATIONS_]; /* has the relation's action */
-	struct depend_list on[DEPEND_RELATIONS_];
-	bool known[DEPEND_RELATIONS_];
-};
-
 struct depend {
 	const struct strs *names;
 	size_t n;
-	struct service *services;
+	const struct json **docs;
+	bool *acts[DEPEND_RELATIONS_];         /* services that have the relation's action */
 	struct edges edges[DEPEND_RELATIONS_]; /* as the definitions say */
 	bool *reach[DEPEND_RELATIONS_]; /* n x n, filled when first asked; [i][i] in a circle */
 };
@@ -72,6 +66,7 @@ static const char *const relation_action[DEPEND_RELATIONS_] = {
 	[DEPEND_INSTALL] = "install",
 	[DEPEND_RUNTIME] = "start",
 	[DEPEND_STOP] = "stop",
+	[DEPEND_REMOVE] = "remove",
 };
 
 /* A growing list of indexes. */
@@ -112,7 +107,7 @@ static struct map *index_names(const struct depend *d)
 	struct map *index = map_create(indexes_free);
 
 	for (size_t i = 0; i < d->n; i++) {
-		const struct json *list = json_path(d->services[i].doc, "dependencies/provides");
+		const struct json *list = json_path(d->docs[i], "dependencies/provides");
 
 		for (size_t k = 0; k < json_len(list); k++) {
 			const char *name = json_str(json_at(list, k));
@@ -137,8 +132,8 @@ static void read_edges(struct depend *d, const struct map *index, const char *ph
 	for (size_t i = 0; i < d->n; i++) {
 		struct strs needs = { 0 };
 
-		service_add_names(d->services[i].doc, phase, "requires", &needs);
-		service_add_names(d->services[i].doc, phase, "uses", &needs);
+		service_add_names(d->docs[i], phase, "requires", &needs);
+		service_add_names(d->docs[i], phase, "uses", &needs);
 		for (size_t k = 0; k < needs.n; k++) {
 			const struct indexes *p = map_get(index, needs.v[k]);
 
@@ -167,51 +162,6 @@ static void reverse_edges(size_t n, const struct edges *from, struct edges *to)
 	}
 }
 
-struct depend *depend_create(const struct strs *names, const struct map *docs)
-{
-	struct depend *d = loom_calloc(1, sizeof(*d));
-	struct map *index;
-
-	d->names = names;
-	d->n = names->n;
-	d->services = loom_calloc(d->n + 1, sizeof(*d->services));
-	for (size_t i = 0; i < d->n; i++) {
-		struct service *s = &d->services[i];
-
-		s->doc = map_get(docs, names->v[i]);
-		for (int rel = 0; rel < DEPEND_RELATIONS_; rel++)
-			s->acts[rel] = service_has_action(s->doc, relation_action[rel]);
-	}
-	index = index_names(d);
-	read_edges(d, index, "install", &d->edges[DEPEND_INSTALL]);
-	read_edges(d, index, "runtime", &d->edges[DEPEND_RUNTIME]);
-	reverse_edges(d->n, &d->edges[DEPEND_RUNTIME], &d->edges[DEPEND_STOP]);
-	map_destroy(index);
-	return d;
-}
-
-void depend_destroy(struct depend *d)
-{
-	if (!d)
-		return;
-	for (int rel = 0; rel < DEPEND_RELATIONS_; rel++) {
-		for (size_t i = 0; i < d->n; i++)
-			loom_free(d->services[i].on[rel].v);
-		loom_free(d->edges[rel].v);
-		loom_free(d->edges[rel].first);
-		loom_free(d->reach[rel]);
-	}
-	loom_free(d->services);
-	loom_free(d);
-}
-
-bool depend_has_action(const struct depend *d, size_t service, const char *action)
-{
-	return service_has_action(d->services[service].doc, action);
-}
-
-/* ---- reachability --------------------------------------------------------------------------- */
-
 /* Marks all that `from` reaches in at least one step. stack has room for n. */
 static void mark_reach(const struct edges *e, size_t from, bool *mark, size_t *stack)
 {
@@ -231,16 +181,115 @@ static void mark_reach(const struct edges *e, size_t from, bool *mark, size_t *s
 	}
 }
 
+/* n x n flags, owned */
+static bool *mark_all(size_t n, const struct edges *e)
+{
+	size_t *stack = loom_calloc(n + 1, sizeof(*stack));
+	bool *reach = loom_calloc(n * n + 1, sizeof(*reach));
+
+	for (size_t i = 0; i < n; i++)
+		mark_reach(e, i, reach + i * n, stack);
+	loom_free(stack);
+	return reach;
+}
+
+static void edges_fini(struct edges *e)
+{
+	loom_free(e->v);
+	loom_free(e->first);
+}
+
+static size_t add_edges(const struct edges *from, size_t i, size_t *v)
+{
+	const size_t n = from->first[i + 1] - from->first[i];
+
+	if (n)
+		memcpy(v, from->v + from->first[i], n * sizeof(*v));
+	return n;
+}
+
+/* Both kinds of dependencies, less the edges of circles. */
+static void join_edges(size_t n, const struct edges *a, const struct edges *b, struct edges *to)
+{
+	bool *reach;
+	size_t out = 0;
+	size_t from = 0;
+
+	to->v = loom_calloc(a->first[n] + b->first[n] + 1, sizeof(*to->v));
+	to->first = loom_calloc(n + 1, sizeof(*to->first));
+	for (size_t i = 0; i < n; i++) {
+		to->first[i + 1] = to->first[i] + add_edges(a, i, to->v + to->first[i]);
+		to->first[i + 1] += add_edges(b, i, to->v + to->first[i + 1]);
+	}
+	reach = mark_all(n, to);
+	for (size_t i = 0; i < n; i++) {
+		const size_t end = to->first[i + 1];
+
+		for (; from < end; from++) {
+			if (!reach[to->v[from] * n + i])
+				to->v[out++] = to->v[from];
+		}
+		to->first[i + 1] = out;
+	}
+	loom_free(reach);
+}
+
+struct depend *depend_create(const struct strs *names, const struct map *docs)
+{
+	struct depend *d = loom_calloc(1, sizeof(*d));
+	struct edges both = { 0 };
+	struct map *index;
+
+	d->names = names;
+	d->n = names->n;
+	d->docs = loom_calloc(d->n + 1, sizeof(*d->docs));
+	for (size_t i = 0; i < d->n; i++)
+		d->docs[i] = map_get(docs, names->v[i]);
+	for (int rel = 0; rel < DEPEND_RELATIONS_; rel++) {
+		d->acts[rel] = loom_calloc(d->n + 1, sizeof(*d->acts[rel]));
+		for (size_t i = 0; i < d->n; i++)
+			d->acts[rel][i] = service_has_action(d->docs[i], relation_action[rel]);
+	}
+	index = index_names(d);
+	read_edges(d, index, "install", &d->edges[DEPEND_INSTALL]);
+	read_edges(d, index, "runtime", &d->edges[DEPEND_RUNTIME]);
+	reverse_edges(d->n, &d->edges[DEPEND_RUNTIME], &d->edges[DEPEND_STOP]);
+	join_edges(d->n, &d->edges[DEPEND_INSTALL], &d->edges[DEPEND_RUNTIME], &both);
+	reverse_edges(d->n, &both, &d->edges[DEPEND_REMOVE]);
+	edges_fini(&both);
+	map_destroy(index);
+	return d;
+}
+
+void depend_destroy(struct depend *d)
+{
+	if (!d)
+		return;
+	for (int rel = 0; rel < DEPEND_RELATIONS_; rel++) {
+		edges_fini(&d->edges[rel]);
+		loom_free(d->acts[rel]);
+		loom_free(d->reach[rel]);
+	}
+	loom_free(d->docs);
+	loom_free(d);
+}
+
+const bool *depend_acts(const struct depend *d, enum depend_relation rel)
+{
+	return d->acts[rel];
+}
+
+bool depend_has_action(const struct depend *d, size_t service, const char *action)
+{
+	return service_has_action(d->docs[service], action);
+}
+
+/* ---- reachability --------------------------------------------------------------------------- */
+
 static const bool *reach_from(struct depend *d, enum depend_relation rel, size_t i)
 {
-	if (!d->reach[rel]) {
-		size_t *stack = loom_calloc(d->n + 1, sizeof(*stack));
-
-		d->reach[rel] = loom_calloc(d->n * d->n + 1, sizeof(*d->reach[rel]));
-		for (size_t k = 0; k < d->n; k++)
-			mark_reach(&d->edges[rel], k, d->reach[rel] + k * d->n, stack);
-		loom_free(stack);
-	}
+	if (!d->reach[rel])
+		d->reach[rel] = mark_all(d->n, &d->edges[rel]);
 	return d->reach[rel] + i * d->n;
 }
 
@@ -251,8 +300,9 @@ bool depend_runtime(struct depend *d, size_t a, size_t b)
 
 /* ---- nearest acting services ---------------------------------------------------------------- */
 
-/* Those with the action that service reaches through others without it. Ascending; owned. */
-static struct depend_list nearest(const struct depend *d, enum depend_relation rel, size_t service)
+/* Those that act which service reaches through others that do not. Ascending; owned. */
+static struct depend_list nearest(const struct depend *d, enum depend_relation rel, size_t service,
+                                  const bool *acts)
 {
 	const struct edges *e = &d->edges[rel];
 	bool *seen = loom_calloc(d->n + 1, sizeof(*seen));
@@ -272,13 +322,13 @@ static struct depend_list nearest(const struct depend *d, enum depend_relation r
 			if (seen[next])
 				continue;
 			seen[next] = true;
-			if (!d->services[next].acts[rel])
+			if (!acts[next])
 				stack[top++] = next;
 		}
 	}
 	seen[service] = false;
 	for (size_t i = 0; i < d->n; i++) {
-		if (seen[i] && d->services[i].acts[rel])
+		if (seen[i] && acts[i])
 			found[n++] = i;
 	}
 	loom_free(seen);
@@ -286,17 +336,13 @@ static struct depend_list nearest(const struct depend *d, enum depend_relation r
 	return (struct depend_list){ found, n };
 }
 
-struct depend_list depend_on(struct depend *d, enum depend_relation rel, size_t service)
+struct depend_list depend_nearest(struct depend *d, enum depend_relation rel, size_t service,
+                                  const bool *acts)
 {
-	struct service *s = &d->services[service];
-	struct depend_list all;
-	size_t *kept;
+	struct depend_list all = nearest(d, rel, service, acts);
+	size_t *kept = loom_calloc(all.n + 1, sizeof(*kept));
 	size_t n = 0;
 
-	if (s->known[rel])
-		return s->on[rel];
-	all = nearest(d, rel, service);
-	kept = loom_calloc(all.n + 1, sizeof(*kept));
 	for (size_t i = 0; i < all.n; i++) {
 		bool implied = false;
 
@@ -308,9 +354,7 @@ struct depend_list depend_on(struct depend *d, enum depend_relation rel, size_t 
 			kept[n++] = all.v[i];
 	}
 	loom_free(all.v);
-	s->on[rel] = (struct depend_list){ kept, n };
-	s->known[rel] = true;
-	return s->on[rel];
+	return (struct depend_list){ kept, n };
 }
 
 /* ---- circles -------------------------------------------------------------------------------- */
@@ -347,7 +391,7 @@ static int visit(struct circle *c, size_t i, struct loom_err *err)
 
 	c->state[i] = 1;
 	c->path[c->depth++] = i;
-	l = nearest(c->d, c->rel, i);
+	l = nearest(c->d, c->rel, i, c->d->acts[c->rel]);
 	for (size_t k = 0; k < l.n && !r; k++) {
 		if (c->state[l.v[k]] == 1)
 			r = refuse(c, l.v[k], err);

@@ -26,6 +26,8 @@ enum depend_relation {
 	DEPEND_INSTALL, /* INSTALL waits for INSTALL */
 	DEPEND_RUNTIME, /* START and INITIALIZE wait for START */
 	DEPEND_STOP,    /* STOP waits for the STOP of those that depend on this service */
+	DEPEND_REMOVE,  /* REMOVE waits for the REMOVE of those that depend on it in any way, but
+	                 * not in a circle: what was installed can always be removed */
 	DEPEND_RELATIONS_
 };
 
@@ -47,10 +49,13 @@ struct depend_list {
 
 /*
  * Of which services must the relation's action be done before service acts: the nearest ones that
- * have the action (those without are passed through), less those that another one implies.
- * Borrowed until d is destroyed.
+ * act (the others are passed through), less those that another one implies. acts: one flag per
+ * service. Returned owned: free v.
  */
-struct depend_list depend_on(struct depend *d, enum depend_relation rel, size_t service);
+struct depend_list depend_nearest(struct depend *d, enum depend_relation rel, size_t service,
+                                  const bool *acts);
+/* Which services have the relation's action: one flag each. Borrowed. */
+const bool *depend_acts(const struct depend *d, enum depend_relation rel);
 
 /* Does a need b at run time, directly or not. False for a service and itself, unless in a circle.
  */

@@ -114,9 +114,9 @@ struct plan_task {
 };
 
 struct plan_group {
-	enum plan_step step;
-	char *service;
-	int *tasks; /* nums, ascending */
+	enum plan_step step; /* of most of its tasks */
+	char *service;       /* "": of a node */
+	int *tasks;          /* nums, ascending */
 	size_t n_tasks;
 };
 

@@ -4,17 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Which step must be done before which, for services that depend on each other. */
-static const struct {
-	enum plan_step from, to;
-	enum depend_relation rel;
-} orders[] = {
-	{ STEP_INSTALL, STEP_INSTALL, DEPEND_INSTALL },
-	{ STEP_START, STEP_INITIALIZE, DEPEND_RUNTIME },
-	{ STEP_START, STEP_START, DEPEND_RUNTIME },
-	{ STEP_STOP, STEP_STOP, DEPEND_STOP },
-};
-
 /* ---- nodes and services --------------------------------------------------------------------- */
 
 /* The index holds, for each name, its place in g->names. */
@@ -122,49 +111,9 @@ static void rank_nodes(struct graph *g)
 	loom_free(order);
 }
 
-/* ---- what is planned ------------------------------------------------------------------------ */
-
-/* A service that starts needs those that it depends on; stopping one stops those that need it. */
-static void expand(struct graph *g, const bool *asked)
-{
-	const bool up = g->in->action == PLAN_START;
-	const bool down = g->in->action == PLAN_STOP || g->in->action == PLAN_RESTART;
-
-	for (size_t a = 0; a < g->names.n; a++) {
-		g->planned[a] = asked[a];
-		for (size_t b = 0; b < g->names.n && !g->planned[a]; b++) {
-			g->planned[a] = asked[b] && ((up && depend_runtime(g->depend, b, a)) ||
-			                             (down && depend_runtime(g->depend, a, b)));
-		}
-	}
-}
-
-static void choose(struct graph *g, const struct map *index)
-{
-	const struct plan_input *in = g->in;
-	bool *asked = loom_calloc(g->names.n + 1, sizeof(*asked));
-
-	g->planned = loom_calloc(g->names.n + 1, sizeof(*g->planned));
-	g->planned_node = loom_calloc(in->n_nodes + 1, sizeof(*g->planned_node));
-	for (size_t s = 0; s < g->names.n; s++)
-		asked[s] = !in->planned_services;
-	for (size_t k = 0; in->planned_services && k < in->planned_services->n; k++) {
-		const int s = index_of(g, index, in->planned_services->v[k]);
-
-		if (s != NOTHING)
-			asked[s] = true;
-	}
-	for (size_t i = 0; i < in->n_nodes; i++) {
-		g->planned_node[i] =
-			!in->planned_nodes || strs_has(in->planned_nodes, in->nodes[i].id);
-	}
-	expand(g, asked);
-	loom_free(asked);
-}
-
 /* ---- tasks ---------------------------------------------------------------------------------- */
 
-static int *slot_of(struct graph *g, int node, int service, enum plan_step step)
+static int *slot_of(const struct graph *g, int node, int service, enum plan_step step)
 {
 	size_t place = 0;
 
@@ -192,7 +141,12 @@ static void make_slots(struct graph *g)
 	memset(g->slots, 0xff, (g->slot_base[n] + 1) * sizeof(*g->slots)); /* NOTHING */
 }
 
-static int task_at(struct graph *g, int node, int service, enum plan_step step)
+int graph_find_task(const struct graph *g, int node, int service, enum plan_step step)
+{
+	return *slot_of(g, node, service, step);
+}
+
+int graph_make_task(struct graph *g, int node, int service, enum plan_step step)
 {
 	int *slot = slot_of(g, node, service, step);
 
@@ -209,109 +163,42 @@ static int task_at(struct graph *g, int node, int service, enum plan_step step)
 		.step = step,
 		.before = NOTHING,
 		.waits = NOTHING,
-		.group = NOTHING,
 	};
 	return *slot;
 }
 
-/* ---- dependencies between services ---------------------------------------------------------- */
+/* ---- facts ---------------------------------------------------------------------------------- */
 
-/* The group of all nodes' (step, service); its tasks come to be if they are not there. */
-static int group_at(struct graph *g, int service, enum plan_step step)
+bool graph_has_action(const struct graph *g, int service, enum plan_step step)
 {
-	int *of = &g->group_of[service * STEPS_ + (int)step];
-	struct graph_group *gr;
-	size_t n = 0;
-
-	if (*of != NOTHING)
-		return *of;
-	*of = (int)g->n_groups;
-	gr = &g->groups[g->n_groups++];
-	while (g->nodes_with[service][n] != NOTHING)
-		n++;
-	*gr = (struct graph_group){ .step = step, .service = service };
-	gr->tasks = loom_calloc(n + 1, sizeof(*gr->tasks));
-	for (gr->n = 0; gr->n < n; gr->n++) {
-		const int t = task_at(g, g->nodes_with[service][gr->n], service, step);
-
-		gr->tasks[gr->n] = t;
-		g->tasks[t].group = *of;
-	}
-	return *of;
+	return g->has[service * STEPS_ + (int)step];
 }
 
-/* What (step, service) waits for, as an index into g->waits. */
-static int waits_at(struct graph *g, int service, enum plan_step step)
+static void read_actions(struct graph *g)
 {
-	int *of = &g->waits_of[service * STEPS_ + (int)step];
-	struct graph_waits *w = &g->waits[g->n_waits];
-
-	if (*of != NOTHING)
-		return *of;
-	for (size_t o = 0; o < LOOM_COUNT(orders); o++) {
-		struct depend_list l;
-
-		if (orders[o].to != step)
-			continue;
-		l = depend_on(g->depend, orders[o].rel, (size_t)service);
-		w->groups = loom_realloc(w->groups, (w->n + l.n + 1) * sizeof(*w->groups));
-		for (size_t k = 0; k < l.n; k++) {
-			/* what is not being installed now is installed already */
-			if (orders[o].rel == DEPEND_INSTALL && !g->planned[l.v[k]])
-				continue;
-			w->groups[w->n++] = group_at(g, (int)l.v[k], orders[o].from);
-		}
-	}
-	*of = (int)g->n_waits++;
-	return *of;
-}
-
-/* ---- walking -------------------------------------------------------------------------------- */
-
-/* The steps of one service on one node (NOTHING: of the node alone), one after the other. */
-static void walk(struct graph *g, int node, int service)
-{
-	size_t n;
-	const enum plan_step *list = plan_steps(g->in->action, &n);
-	int before = NOTHING;
-
-	for (size_t i = 0; i < n; i++) {
-		const bool hardware = plan_step_is_hardware(list[i]);
-		int t;
-
-		if (!hardware &&
-		    (service == NOTHING ||
-		     !depend_has_action(g->depend, (size_t)service, plan_step_action(list[i]))))
-			continue;
-		t = task_at(g, node, hardware ? NOTHING : service, list[i]);
-		g->tasks[t].before = before;
-		if (!hardware) {
-			const int waits = waits_at(g, service, list[i]);
-
-			g->tasks[t].waits = waits;
-		}
-		before = t;
-	}
-}
-
-static void walk_all(struct graph *g)
-{
-	/* a machine without services is made and deleted, too */
-	const bool bare = g->in->action == PLAN_CREATE || g->in->action == PLAN_DELETE;
-
-	for (size_t i = 0; i < g->in->n_nodes; i++) {
-		if (!g->planned_node[i])
-			continue;
-		if (bare)
-			walk(g, (int)i, NOTHING);
-		for (const int *s = g->on_node[i]; *s != NOTHING; s++) {
-			if (g->planned[*s])
-				walk(g, (int)i, *s);
+	g->has = loom_calloc((g->names.n + 1) * STEPS_, sizeof(*g->has));
+	for (size_t s = 0; s < g->names.n; s++) {
+		for (int step = 0; step < STEPS_; step++) {
+			g->has[s * STEPS_ + (size_t)step] = depend_has_action(
+				g->depend, s, plan_step_action((enum plan_step)step));
 		}
 	}
 }
 
-/* ---- checks --------------------------------------------------------------------------------- */
+enum graph_state graph_state_of(const struct graph *g, int node, int service)
+{
+	const struct json *states = g->in->states ? g->in->states[node] : NULL;
+	const char *state = json_get_str(states, g->names.v[service]);
+
+	if (str_eq(state, "running"))
+		return GRAPH_RUNNING;
+	return str_eq(state, "installed") || str_eq(state, "stopped") ? GRAPH_DOWN : GRAPH_UNKNOWN;
+}
+
+bool graph_is_resize(const struct graph *g)
+{
+	return g->in->action == PLAN_EXPAND || g->in->action == PLAN_SHRINK;
+}
 
 static int check_defined(const struct graph *g, const struct map *docs, struct loom_err *err)
 {
@@ -328,43 +215,7 @@ static int check_defined(const struct graph *g, const struct map *docs, struct l
 	return 0;
 }
 
-/* Only services that take a step which waits for others can be in the way. */
-static int check_circles(struct graph *g, struct loom_err *err)
-{
-	size_t n;
-	const enum plan_step *list = plan_steps(g->in->action, &n);
-	bool *start = loom_calloc(g->names.n + 1, sizeof(*start));
-	int r = 0;
-
-	for (size_t o = 0; o < LOOM_COUNT(orders) && !r; o++) {
-		bool taken = false;
-
-		for (size_t i = 0; i < n; i++)
-			taken |= list[i] == orders[o].to;
-		for (size_t s = 0; s < g->names.n; s++) {
-			start[s] = g->planned[s] &&
-			           depend_has_action(g->depend, s, plan_step_action(orders[o].to));
-		}
-		if (taken)
-			r = depend_check(g->depend, orders[o].rel, start, err);
-	}
-	loom_free(start);
-	return r;
-}
-
 /* ---- all of it ------------------------------------------------------------------------------ */
-
-static void make_tables(struct graph *g)
-{
-	const size_t pairs = (g->names.n + 1) * STEPS_;
-
-	g->groups = loom_calloc(pairs, sizeof(*g->groups));
-	g->waits = loom_calloc(pairs, sizeof(*g->waits));
-	g->group_of = loom_malloc(pairs * sizeof(*g->group_of));
-	g->waits_of = loom_malloc(pairs * sizeof(*g->waits_of));
-	memset(g->group_of, 0xff, pairs * sizeof(*g->group_of));
-	memset(g->waits_of, 0xff, pairs * sizeof(*g->waits_of));
-}
 
 int graph_build(struct graph *g, const struct plan_input *in, struct loom_err *err)
 {
@@ -377,14 +228,16 @@ int graph_build(struct graph *g, const struct plan_input *in, struct loom_err *e
 	place_services(g, index);
 	rank_nodes(g);
 	g->depend = depend_create(&g->names, docs);
-	choose(g, index);
+	read_actions(g);
+	graph_choose(g, index);
 	make_slots(g);
-	make_tables(g);
 	r = check_defined(g, docs, err);
 	if (!r)
-		r = check_circles(g, err);
-	if (!r)
-		walk_all(g);
+		r = graph_check_circles(g, err);
+	if (!r) {
+		graph_walk(g);
+		graph_wait(g);
+	}
 	return r;
 }
 
@@ -401,15 +254,17 @@ void graph_fini(struct graph *g)
 	loom_free(g->on_node);
 	loom_free(g->nodes_with);
 	loom_free(g->rank);
+	loom_free(g->has);
 	loom_free(g->planned);
+	loom_free(g->core);
 	loom_free(g->planned_node);
 	loom_free(g->slots);
 	loom_free(g->slot_base);
 	loom_free(g->tasks);
 	loom_free(g->groups);
+	loom_free(g->present);
 	loom_free(g->group_of);
 	loom_free(g->waits);
-	loom_free(g->waits_of);
 	depend_destroy(g->depend);
 	strs_fini(&g->names);
 }

@@ -60,6 +60,7 @@ struct levels {
 	size_t n_next;
 	struct lists after, waiting; /* tasks behind a task; tasks that share a wait */
 	struct lists waits_on;       /* waits (not tasks) that contain a group */
+	struct lists groups_of;      /* groups that contain a task */
 };
 
 static void arrive(struct levels *l, int task, int level)
@@ -103,6 +104,26 @@ static struct lists list_waits(const struct graph *g)
 	return l;
 }
 
+static struct lists list_groups(const struct graph *g)
+{
+	struct lists l = { .first = loom_calloc(g->n + 2, sizeof(*l.first)) };
+	size_t total = 0;
+
+	for (size_t k = 0; k < g->n_groups; k++) {
+		total += g->groups[k].n;
+		for (size_t i = 0; i < g->groups[k].n; i++)
+			l.first[g->groups[k].tasks[i] + 2]++;
+	}
+	for (size_t t = 0; t < g->n; t++)
+		l.first[t + 2] += l.first[t + 1];
+	l.v = loom_calloc(total + 1, sizeof(*l.v));
+	for (size_t k = 0; k < g->n_groups; k++) {
+		for (size_t i = 0; i < g->groups[k].n; i++)
+			l.v[l.first[g->groups[k].tasks[i] + 1]++] = (int)k;
+	}
+	return l;
+}
+
 /* The levels of all tasks: 0, or one more than the highest of what it waits for. Owned. */
 static int *find_levels(const struct graph *g)
 {
@@ -115,6 +136,7 @@ static int *find_levels(const struct graph *g)
 		.after = list_tasks(g, g->n, key_before),
 		.waiting = list_tasks(g, g->n_waits, key_waits),
 		.waits_on = list_waits(g),
+		.groups_of = list_groups(g),
 	};
 
 	for (size_t k = 0; k < g->n_groups; k++)
@@ -130,12 +152,13 @@ static int *find_levels(const struct graph *g)
 	/* the last task of a group to come off the queue has the group's highest level */
 	for (size_t i = 0; i < l.n_next; i++) {
 		const int t = l.next[i];
-		const int group = g->tasks[t].group;
 
 		for (size_t k = l.after.first[t]; k < l.after.first[t + 1]; k++)
 			arrive(&l, l.after.v[k], l.level[t] + 1);
-		if (group != NOTHING && !--l.left[group])
-			group_done(&l, group, l.level[t] + 1);
+		for (size_t k = l.groups_of.first[t]; k < l.groups_of.first[t + 1]; k++) {
+			if (!--l.left[l.groups_of.v[k]])
+				group_done(&l, l.groups_of.v[k], l.level[t] + 1);
+		}
 	}
 	loom_assert(l.n_next == g->n); /* circles were refused before */
 	loom_free(l.open);
@@ -144,6 +167,7 @@ static int *find_levels(const struct graph *g)
 	lists_fini(&l.after);
 	lists_fini(&l.waiting);
 	lists_fini(&l.waits_on);
+	lists_fini(&l.groups_of);
 	return l.level;
 }
 
