@@ -2,8 +2,10 @@
 /* The blocking call. */
 #include "common/net/http_curl.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <string.h>
+#include <sys/socket.h>
 
 enum { MAX_ANSWER = 16 << 20 };
 
@@ -15,7 +17,7 @@ struct http_conn {
 struct transfer {
 	struct http_call *call;
 	CURL *h;
-	bool stopped;
+	bool stopped, refused;
 };
 
 struct http_conn *http_conn_create(void)
@@ -63,7 +65,10 @@ static int failed(struct transfer *t, CURLcode code, const char *detail, struct 
 {
 	struct http_call *call = t->call;
 	int r = curl_errno(t->h, code);
-	if (code == CURLE_WRITE_ERROR && t->stopped) {
+	if (t->refused && code == CURLE_COULDNT_CONNECT) {
+		r = -EACCES;
+		detail = "its address is refused";
+	} else if (code == CURLE_WRITE_ERROR && t->stopped) {
 		r = -ECANCELED;
 		detail = "ended by the caller";
 	} else if (code == CURLE_WRITE_ERROR && call->answer.full) {
@@ -73,6 +78,26 @@ static int failed(struct transfer *t, CURLcode code, const char *detail, struct 
 	err_set(err, 0, "%s %s: %s", call->method, call->url,
 	        *detail ? detail : curl_easy_strerror(code));
 	return r;
+}
+
+static curl_socket_t open_socket(void *arg, curlsocktype purpose LOOM_UNUSED,
+                                 struct curl_sockaddr *a)
+{
+	struct transfer *t = arg;
+	if (t->call->allow(&a->addr, t->call->allow_arg))
+		return socket(a->family, a->socktype | SOCK_CLOEXEC, a->protocol);
+	t->refused = true;
+	return CURL_SOCKET_BAD;
+}
+
+static void guard(struct transfer *t)
+{
+	curl_easy_setopt(t->h, CURLOPT_PROTOCOLS_STR, "http,https");
+	curl_easy_setopt(t->h, CURLOPT_OPENSOCKETFUNCTION, open_socket);
+	curl_easy_setopt(t->h, CURLOPT_OPENSOCKETDATA, t);
+	curl_easy_setopt(t->h, CURLOPT_FRESH_CONNECT, 1L);
+	curl_easy_setopt(t->h, CURLOPT_FORBID_REUSE, 1L);
+	curl_easy_setopt(t->h, CURLOPT_QUICK_EXIT, 1L); /* waits for no name server at the end */
 }
 
 static int perform(struct http_conn *c, struct http_call *call, struct loom_err *err)
@@ -87,6 +112,8 @@ static int perform(struct http_conn *c, struct http_call *call, struct loom_err 
 	curl_easy_setopt(c->h, CURLOPT_HEADERDATA, &t);
 	curl_easy_setopt(c->h, CURLOPT_WRITEFUNCTION, on_data);
 	curl_easy_setopt(c->h, CURLOPT_WRITEDATA, &t);
+	if (call->allow)
+		guard(&t);
 	CURLcode code = curl_easy_perform(c->h);
 	if (curl_easy_getinfo(c->h, CURLINFO_RESPONSE_CODE, &status) == CURLE_OK)
 		call->status = (int)status;
@@ -110,4 +137,27 @@ int http_call(struct http_conn *c, struct http_call *call, struct loom_err *err)
 void http_call_fini(struct http_call *call)
 {
 	buf_fini(&call->answer);
+}
+
+char *http_url_host(const char *url)
+{
+	char *host = NULL, *scheme = NULL, *user = NULL, *ret = NULL;
+	CURLU *u = curl_url();
+	loom_assert(u);
+	if (!curl_url_set(u, CURLUPART_URL, url, 0) &&
+	    !curl_url_get(u, CURLUPART_SCHEME, &scheme, 0) &&
+	    !curl_url_get(u, CURLUPART_HOST, &host, 0) &&
+	    (str_eq(scheme, "http") || str_eq(scheme, "https")) &&
+	    curl_url_get(u, CURLUPART_USER, &user, 0) == CURLUE_NO_USER) {
+		size_t n = strlen(host);
+		bool bare = host[0] == '[' && n > 2;
+		ret = bare ? loom_strndup(host + 1, n - 2) : loom_strdup(host);
+		for (char *p = ret; *p; p++)
+			*p = (char)tolower((unsigned char)*p);
+	}
+	curl_free(user);
+	curl_free(host);
+	curl_free(scheme);
+	curl_url_cleanup(u);
+	return ret;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * http_client - libcurl: one blocking call for threads and command lines, and a streaming fetch on
- * the loop for the gateway. HTTP only, no redirects, bounded answers.
+ * the loop for the gateway. No redirects, bounded answers.
  */
 #ifndef LOOM_NET_HTTP_CLIENT_H
 #define LOOM_NET_HTTP_CLIENT_H
@@ -13,6 +13,7 @@
 
 /* Blocking. Keep one `struct http_conn` per thread to reuse the connection (NULL: a fresh one). */
 struct http_conn;
+struct sockaddr;
 struct http_conn *http_conn_create(void);
 void http_conn_destroy(struct http_conn *c);
 
@@ -25,6 +26,11 @@ struct http_call {
 	int64_t connect_ms; /* 0 = 2000 */
 	int64_t timeout_ms; /* whole call; 0 = 10000; < 0 = none */
 	size_t max_answer;  /* 0 = 16 MiB */
+	/* For targets that others chose (http_call() only): https:// too, and every address is
+	 * asked about right before it is connected to, whatever the name resolved to. When false is
+	 * answered, it is not: -EACCES. Uses no connection made before. */
+	bool (*allow)(const struct sockaddr *addr, void *arg);
+	void *allow_arg;
 	/* Streaming: called with each piece instead of filling answer; non-zero ends the call with
 	 * -ECANCELED. The body of a status from 400 on goes to answer all the same. */
 	int (*on_data)(const char *data, size_t len, void *arg);
@@ -37,6 +43,10 @@ struct http_call {
 /* 0 when an HTTP answer of any status came; else -errno with err filled (host, port, reason). */
 LOOM_MUST_CHECK int http_call(struct http_conn *c, struct http_call *call, struct loom_err *err);
 void http_call_fini(struct http_call *call);
+
+/* The host of an http:// or https:// URL, lower case, without brackets; returns owned. NULL for any
+ * other text, and for URLs with a user or password. */
+char *http_url_host(const char *url);
 
 /* On the loop. */
 struct http_client;

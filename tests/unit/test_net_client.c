@@ -270,6 +270,80 @@ START_TEST(calls_that_fail)
 }
 END_TEST
 
+struct asked {
+	bool answer;
+	int times;
+	struct sockaddr_in last;
+};
+
+static bool ask(const struct sockaddr *addr, void *arg)
+{
+	struct asked *a = arg;
+	a->times++;
+	if (addr->sa_family == AF_INET)
+		memcpy(&a->last, addr, sizeof(a->last));
+	return a->answer;
+}
+
+START_TEST(addresses_are_asked_about)
+{
+	LOOM_CLEANUP(http_conn_destroy) struct http_conn *c = http_conn_create();
+	struct asked a = { .answer = true };
+	struct http_call call = { .allow = ask, .allow_arg = &a };
+	char to[64];
+	ok(c, &call, "/peer");
+	ok(c, &call, "/peer");
+	ck_assert_str_eq(call.answer.data, "2"); /* no connection is used again */
+	ck_assert_int_eq(a.times, 2);
+	ck_assert_int_eq(ntohs(a.last.sin_port), http_server_port(server));
+	/* other spellings of the same address */
+	a.answer = false;
+	static const char *const names[] = { "127.0.0.1", "localhost", "0x7f.1", "2130706433" };
+	for (size_t i = 0; i < LOOM_COUNT(names); i++) {
+		memset(&a.last, 0, sizeof(a.last));
+		snprintf(to, sizeof(to), "http://%s:%d/peer", names[i], http_server_port(server));
+		fails(c, &call, to, -EACCES, "refused");
+		ck_assert_int_eq(call.status, 0);
+		ck_assert_int_eq(ntohl(a.last.sin_addr.s_addr), INADDR_LOOPBACK);
+	}
+	/* encrypted or not at all: the server here does not know how */
+	a.answer = true;
+	snprintf(to, sizeof(to), "https://127.0.0.1:%d/", http_server_port(server));
+	fails(c, &call, to, -EPROTO, "https");
+	fails(c, &call, "file:///etc/passwd", -EINVAL, "file");
+	/* without it, what was connected before is used */
+	call.allow = NULL;
+	ok(c, &call, "/peer");
+	ok(c, &call, "/peer");
+	http_call_fini(&call);
+}
+END_TEST
+
+static const struct {
+	const char *url, *host;
+} hosts[] = {
+	{ "http://a.Example:80/x?y#z", "a.example" },
+	{ "https://127.0.0.1", "127.0.0.1" },
+	{ "http://0x7f000001/", "127.0.0.1" },
+	{ "http://[::1]:8/", "::1" },
+	{ "HTTP://h/", "h" },
+	{ "ftp://h/", NULL },
+	{ "http://u@h/", NULL },
+	{ "http://u:p@h/", NULL },
+	{ "h/path", NULL },
+	{ "http://", NULL },
+	{ "http:///x", "x" },
+	{ "http://a b/", NULL },
+	{ "", NULL },
+};
+
+START_TEST(hosts_of_urls)
+{
+	LOOM_CLEANUP_STR char *host = http_url_host(hosts[_i].url);
+	ck_assert_pstr_eq(host, hosts[_i].host);
+}
+END_TEST
+
 static int add(const char *data, size_t len, void *arg)
 {
 	buf_add(arg, data, len);
@@ -481,6 +555,8 @@ int main(void)
 	tcase_add_test(t, calls);
 	tcase_add_test(t, connection_is_reused);
 	tcase_add_test(t, calls_that_fail);
+	tcase_add_test(t, addresses_are_asked_about);
+	tcase_add_loop_test(t, hosts_of_urls, 0, LOOM_COUNT(hosts));
 	tcase_add_test(t, streaming_call);
 	suite_add_tcase(s, t);
 	t = tcase_create("loop");
