@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Two schedulers and two APIs at once: nothing is done twice, and losing one of each is no matter."""
+
+import collections
+import concurrent.futures
+import time
+
+import pytest
+
+from support import Stack, wait_for
+from support.api import Api
+from support.lab import Lab, make_tenants
+from support.worker import Gate
+
+BOTH = ("scheduler", "scheduler2")
+# Wake-ups alone must carry the work: the safety nets are too slow to help.
+SLOW = [f"{part}.poll_ms=20s" for part in (*BOTH, "api", "api2")]
+SETTINGS = [f"{part}.{key}" for part in BOTH for key in ("task_lease_ms=2s", "retry_base_ms=50ms")] + SLOW
+
+
+@pytest.fixture(scope="module")
+def pair():
+    """Two of each on one database."""
+    with Stack("pair", SETTINGS) as made:
+        made.up("mariadb", "zookeeper", "api", "scheduler", "api2", "scheduler2")
+        yield made
+
+
+@pytest.fixture(scope="module")
+def nets(pair):
+    """The safety nets are quick from here on: what a dead process held is found by them."""
+    pair.stop(*BOTH)
+    pair.start(*BOTH, settings=[f"{part}.poll_ms=250ms" for part in BOTH])
+
+
+@pytest.fixture(scope="module")
+def pair_tenants(pair):
+    """Tenants of that stack."""
+    return make_tenants(pair)
+
+
+@pytest.fixture
+def lab(pair, pair_tenants):
+    """A tenant with a catalog on the pair."""
+    made = Lab(pair, *next(pair_tenants)).load()
+    made.second = Api(f"http://127.0.0.1:{pair.ports['api2.external']}", "ann", made.name)
+    yield made
+    made.close()
+
+
+def handed(workers):
+    """How often each attempt of each task was handed out."""
+    return collections.Counter((run.id, run.attempt) for worker in workers for run in worker.runs)
+
+
+def create_many(lab, number, template="stack", size=3):
+    """Clusters created at once through both APIs."""
+    def create(index):
+        api = (lab.user, lab.second)[index % 2]
+        return api.create_cluster(f"c{index}", template, size)
+
+    with concurrent.futures.ThreadPoolExecutor(number) as threads:
+        return list(threads.map(create, range(number)))
+
+
+def test_ten_creates_at_once(lab):
+    workers = [lab.worker(slots=6, urls=urls) for urls in (lab.urls()[:1], lab.urls()[1:])]
+    clusters = create_many(lab, 10)
+    assert len(set(clusters)) == 10
+    for cluster in clusters:
+        story = lab.active(cluster)
+        assert all(task.attempts == [1] for task in story.tasks.values())
+        assert len(story.jobs) == 2
+    counts = handed(workers)
+    assert set(counts.values()) == {1} and len(counts) == 220
+    assert all(worker.runs for worker in workers)
+    # both schedulers planned
+    planned = [lab.stack.log(part).count("job planned") for part in ("scheduler", "scheduler2")]
+    assert sum(planned) == 10 and all(planned)
+
+
+def test_wakeups_cross_from_one_to_the_other(lab):
+    """A take held by one pair is answered when a task becomes ready at the other."""
+    workers = [lab.worker(slots=1, urls=[url], wait=15) for url in lab.urls()]
+    began = time.monotonic()
+    cluster = lab.create("demo", "stack", 4)
+    with lab.second.events(cluster) as stream:
+        stream.wait_type("cluster", status="active", timeout=18)
+    assert time.monotonic() - began < 18  # less than one turn of any safety net
+    assert set(handed(workers).values()) == {1}
+
+
+@pytest.mark.usefixtures("nets")
+def test_one_scheduler_killed_under_load(lab):
+    worker = lab.worker(lambda run: run.pause(0.02), slots=8)
+    clusters = create_many(lab, 6)
+    wait_for(lambda: len(worker.runs) > 30)
+    lab.stack.kill("scheduler2")
+    stories = [lab.active(cluster) for cluster in clusters]
+    assert set(handed([worker]).values()) == {1}
+    # what the dead one had given out but not passed on is done again, and only that
+    again = [task for story in stories for task in story.tasks.values() if len(task.attempts) > 1]
+    assert len(again) <= 8, again
+    lab.stack.start("scheduler2")
+
+
+@pytest.mark.usefixtures("nets")
+def test_one_api_killed_under_load(lab):
+    worker = lab.worker(lambda run: run.pause(0.02), slots=8)
+    clusters = create_many(lab, 6)
+    wait_for(lambda: len(worker.runs) > 30)
+    lab.stack.kill("api")
+    for cluster in clusters:
+        lab.second.wait_cluster(cluster, "active", 40)
+        lab.story(cluster, lab.second).check_ended()
+    assert set(handed([worker]).values()) == {1}
+    lab.stack.start("api")
+
+
+@pytest.mark.usefixtures("nets")
+def test_a_scheduler_that_is_frozen_loses_its_claims_and_writes_nothing_late(lab):
+    """SIGSTOP in the middle of the load, SIGCONT when others have taken over."""
+    worker = lab.worker(lambda run: run.pause(0.02), slots=8)
+    clusters = create_many(lab, 4)
+    wait_for(lambda: len(worker.runs) > 10)
+    lab.stack.pause("scheduler")
+    time.sleep(3)  # longer than a task's lease and ZooKeeper's patience with the frozen one
+    lab.stack.resume("scheduler")
+    for cluster in clusters:
+        lab.active(cluster, 60)
+    assert set(handed([worker]).values()) == {1}
+
+
+@pytest.mark.usefixtures("nets")
+def test_the_janitor_moves_to_the_living(lab):
+    """Whoever of the two had the duty: after its death the other expires leases."""
+    gate = Gate("INSTALL")
+    first = lab.worker(gate)
+    cluster = lab.create("demo", "one", 1)
+    run = gate.wait()
+    leader = next((part for part in ("scheduler", "scheduler2")
+                   if "leader=yes" in lab.stack.log(part).rpartition("election")[2][:200]), "scheduler")
+    lab.stack.kill(leader)
+    first.kill()
+    lab.worker()
+    story = lab.active(cluster, 60)
+    assert story.tasks[run.id].attempts == [1, 2]
+    lab.stack.start(leader)
