@@ -196,9 +196,9 @@ uninstall: ## remove what `make install` put there
 	rm -f $(foreach b,$(notdir $(BINS)),'$(DESTDIR)$(BINDIR)/$(b)')
 	rm -rf '$(DESTDIR)$(DATADIR)'
 
-clean: ## delete everything built (stop the stack first; its data goes too)
+clean: ## stop the stack, delete its data and everything built
 	@if [[ -d var ]]; then PURGE=1 scripts/stop; fi
-	rm -rf build build-* var-test
+	rm -rf build build-* var var-test
 	$(if $(filter-out build build-%,$(BUILD)),rm -rf '$(BUILD)')
 
 help: ## this list
