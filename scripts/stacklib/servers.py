@@ -143,7 +143,8 @@ skip_log_bin
         shutil.rmtree(self.home / "data", ignore_errors=True)
         shutil.rmtree(self.home / "data.new", ignore_errors=True)
         argv = prefix + ["mariadb-install-db", "--no-defaults", f"--user={account.pw_name}",
-                         f"--datadir={view}/data.new", "--skip-name-resolve", "--skip-test-db",
+                         f"--datadir={view}/data.new", f"--tmpdir={view}/tmp",
+                         "--skip-name-resolve", "--skip-test-db",
                          "--auth-root-authentication-method=socket", "--innodb-log-file-size=48M"]
         done = subprocess.run(argv, cwd="/", env=process.clean_env(self.state.directory), text=True,
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
