@@ -29,7 +29,7 @@ static const char *const first[] = {
 	" owner_id VARCHAR(255) NOT NULL, name VARCHAR(255) NOT NULL, description MEDIUMTEXT,"
 	" status VARCHAR(16) NOT NULL, message MEDIUMTEXT, create_time BIGINT NOT NULL,"
 	" expire_time BIGINT NOT NULL DEFAULT 0, num_nodes INT NOT NULL DEFAULT 0,"
-	" asked_nodes INT NOT NULL, latest_job INT NOT NULL, next_job INT NOT NULL,"
+	" asked_nodes INT NOT NULL, last_node INT NOT NULL DEFAULT 0, latest_job INT NOT NULL, next_job INT NOT NULL,"
 	" event_seq BIGINT NOT NULL DEFAULT 0, brief MEDIUMTEXT NOT NULL, services MEDIUMTEXT NOT NULL,"
 	" request MEDIUMTEXT NOT NULL, template MEDIUMTEXT NOT NULL, provider MEDIUMTEXT NOT NULL,"
 	" config MEDIUMTEXT NOT NULL, service_docs MEDIUMTEXT,"
@@ -95,6 +95,19 @@ static const char *const first[] = {
 	"CREATE TABLE IF NOT EXISTS event ("
 	" cluster_id BIGINT NOT NULL, seq BIGINT NOT NULL, type VARCHAR(16) NOT NULL,"
 	" data MEDIUMTEXT NOT NULL, PRIMARY KEY (cluster_id, seq))" TABLE_END,
+
+	/* The outbox of callbacks. target: which URL with which secret of which tenant, hashed.
+	   not_before is the order of claims, and moved ahead of a claim for as long as it holds. */
+	"CREATE TABLE IF NOT EXISTS callback ("
+	" id BIGINT NOT NULL AUTO_INCREMENT PRIMARY KEY, delivery CHAR(36) NOT NULL,"
+	" tenant_id VARCHAR(64) NOT NULL, cluster_id BIGINT NOT NULL, job_num INT NOT NULL,"
+	" kind VARCHAR(16) NOT NULL, target CHAR(32) NOT NULL, url VARCHAR(2048) NOT NULL,"
+	" secret VARCHAR(300) NOT NULL, as_then MEDIUMTEXT NOT NULL, state VARCHAR(8) NOT NULL,"
+	" attempts INT NOT NULL DEFAULT 0, not_before BIGINT NOT NULL,"
+	" create_time BIGINT NOT NULL, last_time BIGINT NOT NULL DEFAULT 0,"
+	" last_status INT NOT NULL DEFAULT 0, last_error TEXT,"
+	" KEY claim (state, not_before), KEY by_order (cluster_id, target, state, id),"
+	" KEY by_target (target, state), KEY by_tenant (tenant_id, id))" TABLE_END,
 
 	"CREATE TABLE IF NOT EXISTS provisioner ("
 	" id VARCHAR(255) NOT NULL PRIMARY KEY, host VARCHAR(255) NOT NULL, port INT NOT NULL,"

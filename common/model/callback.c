@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "common/model/callback.h"
+
+#include "common/base/ids.h"
+#include "common/base/str.h"
+#include "common/model/row.h"
+
+#include <sodium.h>
+#include <stdio.h>
+#include <string.h>
+
+#define NOW "CAST(UNIX_TIMESTAMP(NOW(3))*1000 AS SIGNED)"
+
+#define KEY_BYTES 16
+
+static const char *const names[CALLBACK_KINDS_] = {
+	[CALLBACK_START] = "start",
+	[CALLBACK_SUCCESS] = "success",
+	[CALLBACK_FAILURE] = "failure",
+	[CALLBACK_LEASE_WARNING] = "lease_warning",
+	[CALLBACK_LEASE_EXPIRED] = "lease_expired",
+};
+
+const char *callback_kind_name(enum callback_kind k)
+{
+	return names[k];
+}
+
+bool callback_kind_parse(const char *name, enum callback_kind *ret)
+{
+	for (int k = 0; k < CALLBACK_KINDS_; k++)
+		if (str_ieq(names[k], name)) {
+			*ret = (enum callback_kind)k;
+			return true;
+		}
+	return false;
+}
+
+void callback_fini(struct callback *c)
+{
+	loom_free(c->tenant_id);
+	loom_free(c->url);
+	loom_free(c->secret);
+	json_free(c->as_then);
+	*c = (struct callback){ 0 };
+}
+
+/* One target: those for it are told in order, and wait together when it does not answer. */
+static void target_key(const struct callback *c, char out[2 * KEY_BYTES + 1])
+{
+	unsigned char hash[KEY_BYTES];
+	LOOM_CLEANUP_STR char *text = loom_asprintf("%s\n%s\n%s", c->tenant_id, c->secret, c->url);
+	crypto_generichash(hash, sizeof(hash), (const unsigned char *)text, strlen(text), NULL, 0);
+	sodium_bin2hex(out, 2 * KEY_BYTES + 1, hash, sizeof(hash));
+}
+
+int callback_insert(struct db *db, const struct callback *c)
+{
+	char key[2 * KEY_BYTES + 1];
+	target_key(c, key);
+	LOOM_CLEANUP_STR char *as_then = json_text(c->as_then);
+	return db_exec(db,
+	               "INSERT INTO callback (delivery, tenant_id, cluster_id, job_num, kind,"
+	               " target, url, secret, as_then, state, not_before, create_time)"
+	               " VALUES (?,?,?,?,?,?,?,?,?,'waiting',?,?)",
+	               "ssiisssssii", c->delivery, c->tenant_id, c->cluster_id, c->job_num,
+	               names[c->kind], key, c->url, c->secret, as_then, c->create_time,
+	               c->create_time);
+}
+
+struct claim {
+	int64_t lease_ms;
+	struct callback *c;
+	bool found;
+};
+
+static int any_read(struct db *db, void *arg)
+{
+	struct claim *cl = arg;
+	int64_t one;
+	return db_select_int(
+		db, &one, &cl->found,
+		"SELECT 1 FROM callback WHERE state='waiting' AND not_before<=" NOW " LIMIT 1", "");
+}
+
+static int row_to_callback(const struct db_result *r, struct callback *c)
+{
+	*c = (struct callback){ .id = db_int(r, 0, 0),
+		                .cluster_id = db_int(r, 0, 3),
+		                .job_num = db_int(r, 0, 4),
+		                .create_time = db_int(r, 0, 9),
+		                .attempts = db_int(r, 0, 10) + 1 };
+	snprintf(c->delivery, sizeof(c->delivery), "%s", db_str(r, 0, 1));
+	c->tenant_id = loom_strdup(db_str(r, 0, 2));
+	c->url = loom_strdup(db_str(r, 0, 6));
+	c->secret = loom_strdup(db_str(r, 0, 7));
+	c->as_then = row_json(r, 0, 8);
+	return callback_kind_parse(db_str(r, 0, 5), &c->kind) ? 0 : DB_E_FATAL;
+}
+
+static int claim_tx(struct db *db, void *arg)
+{
+	struct claim *cl = arg;
+	callback_fini(cl->c);
+	cl->found = false;
+	LOOM_CLEANUP(db_result_free) struct db_result *r = NULL;
+	int rc = db_select(db, &r,
+	                   "SELECT id, delivery, tenant_id, cluster_id, job_num, kind, url, secret,"
+	                   " as_then, create_time, attempts FROM callback c"
+	                   " WHERE state='waiting' AND not_before<=" NOW " AND NOT EXISTS"
+	                   " (SELECT 1 FROM callback e WHERE e.cluster_id=c.cluster_id"
+	                   " AND e.target=c.target AND e.state='waiting' AND e.id<c.id)"
+	                   " ORDER BY not_before, id LIMIT 1 FOR UPDATE SKIP LOCKED",
+	                   "");
+	if (rc || !db_rows(r))
+		return rc;
+	rc = row_to_callback(r, cl->c);
+	cl->found = !rc;
+	return rc ? rc
+	          : db_exec(db, "UPDATE callback SET attempts=?, not_before=" NOW "+? WHERE id=?",
+	                    "iii", cl->c->attempts, cl->lease_ms, cl->c->id);
+}
+
+int callback_claim(struct db_pool *p, int64_t lease_ms, struct callback *ret, bool *ret_found)
+{
+	struct claim cl = { .lease_ms = lease_ms, .c = ret };
+	*ret = (struct callback){ 0 };
+	int rc = db_read(p, any_read, &cl);
+	if (!rc && cl.found)
+		rc = db_tx(p, claim_tx, &cl);
+	*ret_found = !rc && cl.found;
+	return rc;
+}
+
+int callback_delivered(struct db *db, const struct callback *c)
+{
+	return db_exec(db, "DELETE FROM callback WHERE id=? AND attempts=? AND state='waiting'",
+	               "ii", c->id, c->attempts);
+}
+
+int callback_failed(struct db *db, const struct callback *c, int64_t status, const char *reason,
+                    int64_t retry_ms)
+{
+	return db_exec(db,
+	               "UPDATE callback SET state=?, not_before=" NOW "+?, last_time=" NOW
+	               ", last_status=?, last_error=? WHERE id=? AND attempts=? AND"
+	               " state='waiting'",
+	               "siisii", retry_ms < 0 ? "dead" : "waiting", retry_ms < 0 ? 0 : retry_ms,
+	               status, reason, c->id, c->attempts);
+}
+
+int callback_put_off(struct db *db, const struct callback *c, int64_t wait_ms)
+{
+	char key[2 * KEY_BYTES + 1];
+	target_key(c, key);
+	return db_exec(db,
+	               "UPDATE callback SET not_before=" NOW "+? WHERE target=? AND state='waiting'"
+	               " AND not_before<" NOW "+?",
+	               "isi", wait_ms, key, wait_ms);
+}
+
+static struct json *listed(const struct db_result *r, size_t i, bool all)
+{
+	char id[ID_MAX];
+	struct json *o = json_set_int(json_new_obj(), "id", db_int(r, i, 0));
+	json_set_str(o, "delivery", db_str(r, i, 1));
+	json_set_str(o, "tenantId", db_str(r, i, 2));
+	id_cluster(id, db_int(r, i, 3));
+	json_set_str(o, "clusterId", id);
+	id_job(id, db_int(r, i, 3), db_int(r, i, 4));
+	json_set_str(o, "jobId", db_int(r, i, 4) ? id : NULL);
+	json_set_str(o, "event", db_str(r, i, 5));
+	bool global = str_eq(db_str(r, i, 7), "global");
+	json_set_str(o, "target", global ? "global" : "template");
+	json_set_str(o, "url", all || !global ? db_str(r, i, 6) : NULL);
+	json_set_str(o, "state", db_str(r, i, 8));
+	json_set_int(o, "attempts", db_int(r, i, 9));
+	json_set_int(o, "createTime", db_int(r, i, 10));
+	if (str_eq(db_str(r, i, 8), "waiting"))
+		json_set_int(o, "nextTime", db_int(r, i, 11));
+	if (db_int(r, i, 12))
+		json_set_int(o, "lastTime", db_int(r, i, 12));
+	if (db_int(r, i, 13))
+		json_set_int(o, "lastStatus", db_int(r, i, 13));
+	return json_set_str(o, "message", db_str(r, i, 14));
+}
+
+int callback_list(struct db *db, const char *tenant, const char *state, int64_t limit,
+                  struct json **ret)
+{
+	LOOM_CLEANUP(db_result_free) struct db_result *r = NULL;
+	int rc = db_select(db, &r,
+	                   "SELECT id, delivery, tenant_id, cluster_id, job_num, kind, url, secret,"
+	                   " state, attempts, create_time, not_before, last_time, last_status,"
+	                   " last_error FROM callback WHERE (? IS NULL OR tenant_id=?)"
+	                   " AND (? IS NULL OR state=?) ORDER BY id DESC LIMIT ?",
+	                   "ssssi", tenant, tenant, state, state, limit);
+	if (rc)
+		return rc;
+	*ret = json_new_arr();
+	for (size_t i = 0; i < db_rows(r); i++)
+		json_push(*ret, listed(r, i, !tenant));
+	return 0;
+}
+
+int callback_replay(struct db *db, const char *tenant, int64_t id)
+{
+	int rc = db_exec(db,
+	                 "UPDATE callback SET attempts=IF(state='dead', 0, attempts),"
+	                 " state='waiting', not_before=" NOW
+	                 " WHERE id=? AND (? IS NULL OR tenant_id=?)",
+	                 "iss", id, tenant, tenant);
+	return rc ? rc : db_affected(db) ? 0 : CALLBACK_E_NONE;
+}
+
+int callback_delete(struct db *db, const char *tenant, int64_t id)
+{
+	int rc = db_exec(db, "DELETE FROM callback WHERE id=? AND (? IS NULL OR tenant_id=?)",
+	                 "iss", id, tenant, tenant);
+	return rc ? rc : db_affected(db) ? 0 : CALLBACK_E_NONE;
+}

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * callback - the outbox: one row for each thing that a target outside is to be told, written in the
+ * transaction that changed the state, gone when the target has it. Told in the order of the rows to
+ * each target of a cluster, at least once; one that cannot be told in so many tries is `dead`,
+ * keeps nobody waiting, and may be replayed.
+ */
+#ifndef LOOM_MODEL_CALLBACK_H
+#define LOOM_MODEL_CALLBACK_H
+
+#include "common/db/db.h"
+#include "common/json/json.h"
+
+enum callback_kind {
+	CALLBACK_START,
+	CALLBACK_SUCCESS,
+	CALLBACK_FAILURE,
+	CALLBACK_LEASE_WARNING,
+	CALLBACK_LEASE_EXPIRED,
+	CALLBACK_KINDS_
+};
+
+const char *callback_kind_name(enum callback_kind k); /* "start", "lease_warning" */
+bool callback_kind_parse(const char *name, enum callback_kind *ret);
+
+#define CALLBACK_MAX_URL    2000
+#define CALLBACK_MAX_SECRET 255
+
+enum { CALLBACK_E_NONE = 30 };
+
+struct callback {
+	int64_t id;
+	char delivery[37]; /* stays the same at each try */
+	int64_t cluster_id, job_num /* 0: none */, create_time;
+	enum callback_kind kind;
+	char *tenant_id, *url;
+	char *secret;         /* how it is signed: "" not, "global", "ref:NAME" */
+	struct json *as_then; /* what may be otherwise by now: {"clusterStatus":.., "job":{..}} */
+	int64_t attempts;     /* counts claims and is the fence */
+};
+void callback_fini(struct callback *c);
+
+/* In the transaction that changes the state, the cluster locked. id, attempts are not read. */
+LOOM_MUST_CHECK int callback_insert(struct db *db, const struct callback *c);
+
+/* The oldest one that is due and has none before it, for lease_ms; its own transactions. */
+LOOM_MUST_CHECK int callback_claim(struct db_pool *p, int64_t lease_ms, struct callback *ret,
+                                   bool *ret_found);
+/* The end of a claim; nothing when another has claimed it since. */
+LOOM_MUST_CHECK int callback_delivered(struct db *db, const struct callback *c);
+/* Tried again in retry_ms, dead when that is negative. status: of the answer, 0 none. */
+LOOM_MUST_CHECK int callback_failed(struct db *db, const struct callback *c, int64_t status,
+                                    const char *reason, int64_t retry_ms);
+/* No answer from its target: the others for it wait at least so long. */
+LOOM_MUST_CHECK int callback_put_off(struct db *db, const struct callback *c, int64_t wait_ms);
+
+/* For administrators. tenant NULL: all, and the URLs of global targets too. state NULL: all. */
+LOOM_MUST_CHECK int callback_list(struct db *db, const char *tenant, const char *state,
+                                  int64_t limit, struct json **ret);
+/* CALLBACK_E_NONE when there is no such callback, or not of this tenant. */
+LOOM_MUST_CHECK int callback_replay(struct db *db, const char *tenant, int64_t id);
+LOOM_MUST_CHECK int callback_delete(struct db *db, const char *tenant, int64_t id);
+
+#endif
