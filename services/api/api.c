@@ -3,6 +3,7 @@
 
 #include "common/base/log.h"
 #include "common/model/schema.h"
+#include "services/api/away.h"
 
 #include <string.h>
 
@@ -30,12 +31,15 @@ void api_reply_db(struct http_req *req, int rc)
 	if (rc == DB_E_FATAL)
 		http_reply_problem(req, 500, "an internal error; the server's log has it under %s",
 		                   http_id(req));
-	else
+	else {
+		away_note();
 		http_reply_problem(req, 503, "the database is away (%s); try again",
 		                   db_code_name(rc));
+	}
 }
 
-#define MAX_DEPTH 48 /* of a document; what it is sent in may add a few levels up to 64 */
+#define DEADLINE_MS 4000 /* a client is answered before it gives up by itself */
+#define MAX_DEPTH   48   /* of a document; what it is sent in may add a few levels up to 64 */
 
 static bool deeper(const struct json *v, int levels)
 {
@@ -75,6 +79,7 @@ static int listen_on(struct api *a, struct http_server **srv, const struct http_
                      const char *addr, struct loom_err *err)
 {
 	*srv = http_server_create(a->loop, a->pool, routes, a, NULL);
+	http_server_before(*srv, away_before);
 	int rc = http_server_listen(*srv, addr);
 	return rc ? err_set(err, 500, "cannot listen on %s: %s", addr, strerror(-rc)) : 0;
 }
@@ -85,6 +90,8 @@ int api_start(struct service *service, void *ctx, struct loom_err *err)
 	a->service = service;
 	a->loop = service_loop(service);
 	a->pool = pool_create(a->loop, (unsigned)a->cfg.threads, 4096);
+	if (a->cfg.db.deadline_ms > DEADLINE_MS)
+		a->cfg.db.deadline_ms = DEADLINE_MS;
 	int rc = db_pool_create(&a->cfg.db, &a->db, err);
 	if (!rc)
 		rc = db_migrate(a->db, schema_migrations, 60000, err);
@@ -94,6 +101,7 @@ int api_start(struct service *service, void *ctx, struct loom_err *err)
 		return rc;
 	a->coord = coord_create(a->loop, &a->cfg.coord);
 	peers_start(a);
+	away_start(a);
 	watchers_start(a);
 	rc = listen_on(a, &a->external, external_routes, a->cfg.external_listen, err);
 	return rc ? rc : listen_on(a, &a->internal, internal_routes, a->cfg.internal_listen, err);
@@ -125,8 +133,11 @@ void api_stop(struct service *service LOOM_UNUSED, void *ctx)
 	struct api *a = ctx;
 	loop_timer_destroy(a->draining);
 	watchers_stop(a);
+	if (a->db)
+		db_pool_stop(a->db);
 	pool_destroy(a->pool);
 	loop_flush(a->loop);
+	away_stop(a);
 	takes_drain(a);
 	peers_stop(a);
 	if (a->coord)

@@ -25,6 +25,7 @@ struct api_config {
 	struct coord_config coord;
 };
 
+struct away;
 struct watchers;
 struct peers;
 struct takes;
@@ -38,6 +39,7 @@ struct api {
 	struct bus *bus;
 	struct coord *coord;
 	struct http_server *external, *internal;
+	struct away *away;
 	struct peers *peers;
 	struct watchers *watchers;
 	struct takes *takes; /* held long polls */

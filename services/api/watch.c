@@ -3,6 +3,7 @@
 
 #include "common/base/log.h"
 #include "common/base/str.h"
+#include "services/api/away.h"
 
 #define HEARTBEAT_MS 10000
 
@@ -67,6 +68,9 @@ void watch_kick(struct watch *w)
 		w->again = true;
 		return;
 	}
+	/* The next turn of the poll finds what is new. */
+	if (away_now())
+		return;
 	if (w->ops->prepare)
 		w->ops->prepare(w, w->polled);
 	if (!pool_submit(w->a->pool, read_work, read_done, w)) {

@@ -111,6 +111,8 @@ void scheduler_stop(struct service *service LOOM_UNUSED, void *ctx)
 {
 	struct scheduler *s = ctx;
 	loop_timer_destroy(s->poll);
+	if (s->db)
+		db_pool_stop(s->db);
 	pool_destroy(s->pool);
 	loop_flush(s->loop);
 	janitor_stop(s);

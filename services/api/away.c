@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "services/api/away.h"
+
+#include "common/base/str.h"
+
+#include <stdatomic.h>
+
+#define PROBE_MS 200
+
+static atomic_bool away; /* one process has one database */
+
+struct away {
+	struct api *a;
+	struct loop_timer *timer;
+	bool probing;
+};
+
+static void probe_work(void *arg)
+{
+	struct away *w = arg;
+	if (db_pool_ok(w->a->db))
+		atomic_store(&away, false);
+}
+
+static void probe_done(void *arg)
+{
+	struct away *w = arg;
+	w->probing = false;
+}
+
+static void probe(void *arg)
+{
+	struct away *w = arg;
+	if (atomic_load(&away) && !w->probing)
+		w->probing = !pool_submit(w->a->pool, probe_work, probe_done, w);
+}
+
+void away_start(struct api *a)
+{
+	struct away *w = loom_calloc(1, sizeof(*w));
+	w->a = a;
+	w->timer = loop_timer_create(a->loop, "database probe", probe, w);
+	loop_timer_every(w->timer, PROBE_MS);
+	a->away = w;
+}
+
+void away_stop(struct api *a)
+{
+	if (!a->away)
+		return;
+	loop_timer_destroy(a->away->timer);
+	loom_free(a->away);
+	a->away = NULL;
+}
+
+void away_note(void)
+{
+	atomic_store(&away, true);
+}
+
+bool away_now(void)
+{
+	return atomic_load(&away);
+}
+
+bool away_before(struct http_req *req, void *ctx LOOM_UNUSED)
+{
+	if (!away_now() || !str_starts(http_path(req), "/v2/"))
+		return true;
+	http_reply_problem(req, 503, "the database is away; try again");
+	return false;
+}

@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: Apache-2.0
+"""MariaDB away, MariaDB frozen, ZooKeeper away: each in the middle of creates.
+
+Waiting is most of it, so the three run at once, each on a stack of its own.
+"""
+
+import concurrent.futures
+import time
+
+import pytest
+
+from support import Stack, wait_for
+from support.lab import Lab, make_tenants
+from support.worker import Gate
+
+CORE = ("mariadb", "zookeeper", "api", "scheduler")
+# Leases as in production: an outage is longer than one.
+SETTINGS = ("scheduler.task_lease_ms=6s", "scheduler.retry_base_ms=50ms")
+
+
+class Scenario:
+    """A stack, a lab, two creates under way, and what happens to them."""
+
+    def __init__(self, name):
+        self.stack = Stack(name, SETTINGS)
+        self.stack.up(*CORE)
+        self.lab = Lab(self.stack, *next(make_tenants(self.stack))).load()
+        self.gate = Gate("INSTALL", service="db")
+        self.worker = self.lab.worker(self.gate, slots=3)
+        self.held = self.lab.create("held", "stack", 3)
+        self.gate.wait()
+        self.other = self.lab.create("other", "loose", 2)
+
+    def close(self):
+        """End the stack whatever happened."""
+        try:
+            self.lab.close()
+        finally:
+            self.stack.close()
+
+    def all_active(self):
+        """Both creates complete. What was just being handed out may have been lost on the way and
+        begun again; what ran was not."""
+        stories = [self.lab.active(cluster, 40) for cluster in (self.held, self.other)]
+        assert stories[0].tasks[self.gate.run.id].attempts == [1]
+        again = [task for story in stories for task in story.tasks.values() if task.attempts != [1]]
+        assert len(again) <= self.worker.slots, again
+        self.lab.user.delete_cluster(self.other)
+
+    def answers_503(self):
+        """Every kind of call says so, soon, and when to come back."""
+        api, internal = self.lab.user, self.stack.internal
+        create = {"name": "x", "clusterTemplate": "one", "numMachines": 1}
+        result = {**self.worker.who, "taskId": f"{self.held}-002-001", "status": 0}
+        calls = [lambda: api.get("/v2/clusters"), lambda: api.get(f"/v2/clusters/{self.held}"),
+                 lambda: api.post("/v2/clusters", create), lambda: api.post("/v2/clusters/plan", create),
+                 lambda: api.delete(f"/v2/clusters/{self.held}"), lambda: api.get("/v2/services"),
+                 lambda: self.lab.admin.put("/v2/imagetypes/x", {"name": "x", "providermap": {}}),
+                 lambda: internal.post("/v2/tasks/take", self.worker.who),
+                 lambda: internal.post("/v2/tasks/finish", result),
+                 lambda: internal.post(f"/v2/provisioners/{self.worker.name}/heartbeat", {"usage": {}}),
+                 lambda: api.get("/readyz")]
+        with concurrent.futures.ThreadPoolExecutor(len(calls)) as threads:
+            began = time.monotonic()
+            answers = list(threads.map(lambda call: call(), calls))
+            took = time.monotonic() - began
+        assert [answer.status for answer in answers] == [503] * len(calls), answers
+        assert all(int(answer.headers["Retry-After"]) >= 1 for answer in answers), \
+            [answer.headers.items() for answer in answers]
+        assert took < 9, took
+        assert api.get("/livez").status == 200
+        return took
+
+
+def database(name, take_away, bring_back):
+    """MariaDB is away for 10 s; a stream stays open over it."""
+    scenario = Scenario(name)
+    stack, lab = scenario.stack, scenario.lab
+    try:
+        with lab.user.events(scenario.held, timeout=60) as stream:
+            stream.wait_type("task", taskName="INSTALL", service="db", state="running")
+            began = time.monotonic()
+            take_away(stack)
+            scenario.answers_503()
+            scenario.gate.open()  # the result has to wait
+            while time.monotonic() - began < 10:
+                time.sleep(0.1)
+            assert not scenario.gate.run.answer
+            bring_back(stack)
+            stream.wait_type("cluster", status="active", timeout=40)
+            assert stream.comments > 0  # the heartbeats went on
+            assert [event.id for event in stream.seen] == list(range(1, len(stream.seen) + 1))
+        scenario.all_active()
+        wait_for(lambda: lab.user.get("/readyz").status == 200)
+    finally:
+        scenario.close()
+
+
+def zookeeper():
+    """ZooKeeper is away for 30 s: work goes on, new work too, and a dead worker's is taken over."""
+    scenario = Scenario("zk-away")
+    stack, lab = scenario.stack, scenario.lab
+    try:
+        began = time.monotonic()
+        stack.stop("zookeeper")
+        scenario.gate.open()
+        scenario.all_active()
+        gate = Gate("CREATE")
+        dying = lab.worker(gate, slots=1, start=False)
+        scenario.worker.stop()
+        dying.start()
+        cluster = lab.create("orphan", "one", 1)
+        run = gate.wait()
+        dying.kill()
+        living = lab.worker()
+        story = lab.active(cluster, 20)
+        assert story.tasks[run.id].attempts == [1, 2]
+        assert time.monotonic() - began < 29, "this was to happen while ZooKeeper was away"
+        while time.monotonic() - began < 30:
+            time.sleep(0.1)
+        # killed while it is away, back when it is: found again
+        stack.kill("scheduler")
+        stack.start("zookeeper")
+        stack.start("scheduler")
+        lab.active(lab.create("after", "stack", 3), 40)
+        living.stop()
+    finally:
+        scenario.close()
+
+
+@pytest.fixture(scope="module")
+def scenarios():
+    """All at once; each test waits for its own."""
+    threads = concurrent.futures.ThreadPoolExecutor(3)
+    try:
+        yield {
+            "zookeeper": threads.submit(zookeeper),
+            "stopped": threads.submit(database, "db-stopped", lambda stack: stack.stop("mariadb"),
+                                      lambda stack: stack.start("mariadb")),
+            "frozen": threads.submit(database, "db-frozen", lambda stack: stack.pause("mariadb"),
+                                     lambda stack: stack.resume("mariadb"))}
+    finally:
+        threads.shutdown()
+
+
+@pytest.mark.parametrize("name", ["stopped", "frozen", "zookeeper"])
+def test_outage(scenarios, name):
+    scenarios[name].result()
