@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "services/api/providerfields.h"
+
+#include "common/base/str.h"
+
+#include <check.h>
+#include <stdlib.h>
+
+/* Quotes are written ' for reading. */
+static struct json *parse(const char *text)
+{
+	LOOM_CLEANUP_STR char *quoted = loom_strdup(text);
+	struct json *doc = NULL;
+	for (char *p = quoted; *p; p++)
+		if (*p == '\'')
+			*p = '"';
+	ck_assert_msg(!json_parse_str(quoted, &doc, NULL), "%s", text);
+	return doc;
+}
+
+#define OPEN                                                                     \
+	"{'parameters':{'admin':{'fields':{'url':{},'zone':{'override':true}}}," \
+	"'user':{'fields':{'key':{},'pass':{'sensitive':true}}}}}"
+#define ONE_OF                                                                               \
+	"{'parameters':{'user':{'fields':{'a':{'label':'A','default':1},'b':{'label':'B'}}," \
+	"'required':[['a'],['b','c']]}}}"
+
+static const struct {
+	const char *type, *fields, *have; /* have: the provider's own settings */
+	const char *merged;               /* NULL: refused */
+	const char *missing, *sensitive;
+} cases[] = {
+	{ OPEN, "{}", "{'url':'u'}", "{'url':'u'}", NULL, NULL },
+	{ OPEN, NULL, "{}", "{}", NULL, NULL },
+	{ OPEN, "{'key':'k','zone':'z'}", "{'url':'u','zone':'old'}",
+	  "{'url':'u','zone':'z','key':'k'}", NULL, NULL },
+	{ OPEN, "{'url':'evil','other':1}", "{'url':'u'}", "{'url':'u'}", NULL, NULL },
+	{ OPEN, "{'key':{'deep':[1]}}", "{}", "{'key':{'deep':[1]}}", NULL, NULL },
+	{ OPEN, "{'key':null}", "{'key':'k'}", "{'key':'k'}", NULL, NULL },
+	{ OPEN, "{'pass':'p','key':'k'}", "{}", "{'key':'k'}", NULL, "pass" },
+	{ ONE_OF, "{'a':1}", "{}", "{'a':1}", NULL, NULL },
+	{ ONE_OF, "{'b':1}", "{'c':2}", "{'b':1,'c':2}", NULL, NULL },
+	{ ONE_OF, "{}", "{'b':1,'c':2}", "{'b':1,'c':2}", NULL, NULL },
+	{ ONE_OF, "{'b':1}", "{}", NULL,
+	  "{'missingFields':[{'a':{'label':'A','defaultValue':1}},{'c':{}}]}", NULL },
+	{ ONE_OF, NULL, "{}", NULL,
+	  "{'missingFields':[{'a':{'label':'A','defaultValue':1}},{'b':{'label':'B'},'c':{}}]}",
+	  NULL },
+	{ ONE_OF, "{'a':null}", "{'b':null}", NULL,
+	  "{'missingFields':[{'a':{'label':'A','defaultValue':1}},{'b':{'label':'B'},'c':{}}]}",
+	  NULL },
+	{ "{}", "{'x':1}", "{}", "{}", NULL, NULL },
+	{ "{'parameters':{'user':{'required':[[]]}}}", "{}", "{}", "{}", NULL, NULL },
+};
+
+START_TEST(applies)
+{
+	LOOM_CLEANUP(json_free) struct json *type = parse(cases[_i].type);
+	LOOM_CLEANUP(json_free)
+	struct json *fields = cases[_i].fields ? parse(cases[_i].fields) : NULL;
+	LOOM_CLEANUP(json_free) struct json *have = parse(cases[_i].have);
+	LOOM_CLEANUP(json_free)
+	struct json *provider = json_set(json_new_obj(), "provisioner", json_copy(have));
+	LOOM_CLEANUP(json_free) struct json *missing = NULL;
+	const char *sensitive = NULL;
+	int rc = providerfields_apply(type, fields, provider, &missing, &sensitive);
+	ck_assert_int_eq(rc, cases[_i].merged ? 0 : 400);
+	LOOM_CLEANUP(json_free)
+	struct json *want = parse(cases[_i].merged ? cases[_i].merged : cases[_i].have);
+	ck_assert(json_equal(json_get(provider, "provisioner"), want));
+	LOOM_CLEANUP_STR char *said = missing ? json_text(missing) : loom_strdup("{}");
+	LOOM_CLEANUP(json_free)
+	struct json *lacks = cases[_i].missing ? parse(cases[_i].missing) : NULL;
+	ck_assert_msg(!missing == !lacks && (!lacks || json_equal(missing, lacks)), "%s", said);
+	ck_assert_pstr_eq(sensitive, cases[_i].sensitive);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("api_providerfields");
+	TCase *c = tcase_create("providerfields");
+	tcase_add_loop_test(c, applies, 0, LOOM_COUNT(cases));
+	suite_add_tcase(s, c);
+	SRunner *r = srunner_create(s);
+	srunner_run_all(r, CK_ENV);
+	int failed = srunner_ntests_failed(r);
+	srunner_free(r);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
