@@ -38,7 +38,7 @@ def test_summary(lab):
     cluster = lab.create("demo", "stack", 3, description="what it is for")
     entry = wait_for(lambda: next((entry for entry in lab.user.get("/v2/clusters").json if entry["numNodes"]), None))
     times = {key: entry.pop(key) for key in ("createTime", "expireTime")}
-    assert times["expireTime"] == times["createTime"] + 3600000
+    assert times["expireTime"] == times["createTime"] + 2592000000
     services = entry.pop("services")
     assert sorted(services) == ["base", "db", "web"]
     total = entry["progress"].pop("stepstotal")
@@ -184,7 +184,7 @@ def test_cluster_without_service_actions(lab):
     ({"provider": {}}, 400, "provider"),
     ({"initialLeaseDuration": 0}, 400, "initialLeaseDuration"),
     ({"initialLeaseDuration": -2}, 400, "initialLeaseDuration"),
-    ({"initialLeaseDuration": 3600001}, 400, "initialLeaseDuration"),
+    ({"initialLeaseDuration": 2592000001}, 400, "initialLeaseDuration"),
     ({"initialLeaseDuration": (1 << 63) - 1}, 400, "initialLeaseDuration"),
     ({"initialLeaseDuration": "soon"}, 400, "initialLeaseDuration"),
     ({"dnsSuffix": "a..b"}, 400, "dnsSuffix"),
@@ -217,7 +217,7 @@ def test_create_bad_bodies(lab, body):
 
 def test_create_accepts(lab):
     """What clients send that is odd but fine."""
-    for more in ({"numMachines": "3"}, {"initialLeaseDuration": -1}, {"initialLeaseDuration": "3600000"},
+    for more in ({"numMachines": "3"}, {"initialLeaseDuration": -1}, {"initialLeaseDuration": "2592000000"},
                  {"services": []}, {"description": None, "services": None, "config": None, "provider": None,
                                     "providerFields": None, "dnsSuffix": None, "initialLeaseDuration": None},
                  {"dnsSuffix": "a-1.example.com"}, {"unknown": 1}, {"description": "x" * 100000},
@@ -231,7 +231,7 @@ def test_create_accepts(lab):
 
 
 def test_leases(lab):
-    for template, asked, lease in (("stack", None, 3600000), ("stack", -1, 3600000), ("stack", 5000, 5000),
+    for template, asked, lease in (("stack", None, 2592000000), ("stack", -1, 2592000000), ("stack", 5000, 5000),
                                    ("one", None, 0), ("one", 0, 0), ("one", 7000, 7000)):
         more = {} if asked is None else {"initialLeaseDuration": asked}
         cluster = lab.create("demo", template, 2, **more)

@@ -34,8 +34,9 @@ def check_rows(stack, cluster):
     number = int(cluster)
     assert stack.sql(f"SELECT COUNT(*) FROM task WHERE cluster_id={number} AND job_num=2 AND"
                      " (state<>'complete' OR unmet<>0 OR done_attempt<>attempt)") == [["0"]]
-    assert stack.sql(f"SELECT COUNT(*), MAX(seq) FROM event WHERE cluster_id={number}") == \
-        stack.sql(f"SELECT event_seq, event_seq FROM cluster WHERE id={number}")
+    counted = stack.sql("SELECT COUNT(*), MAX(e.seq), MAX(c.event_seq) FROM cluster c JOIN event e"
+                        f" ON e.cluster_id=c.id WHERE c.id={number}")[0]
+    assert len(set(counted)) == 1, counted
     assert stack.sql(f"SELECT status, phase, tasks_total, tasks_done FROM job WHERE cluster_id={number}"
                      " ORDER BY num")[-1] == ["complete", "end", str(TASKS), str(TASKS)]
 

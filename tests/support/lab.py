@@ -74,7 +74,7 @@ CATALOG = {
                  constraints={"layout": {"mustcoexist": [], "cantcoexist": [["web", "db"]]},
                               "services": {"db": {"quantities": {"min": 1, "max": 1}}},
                               "size": {"min": 2, "max": 20}},
-                 administration={"leaseduration": {"initial": 3600000, "max": 7200000, "step": 0}}),
+                 administration={"leaseduration": {"initial": 2592000000, "max": 5184000000, "step": 0}}),
         template("linked", ["web", "base"], links=[{"label": "site", "url": "http://%host.service.web%/"}]),
         template("forever", ["web", "base"]),
         template("nodb", ["web", "db", "base"], compatibility={

@@ -51,6 +51,9 @@ class Story:
     def _cluster(self, _number, data):
         self.statuses.append(data["status"])
 
+    def _lease(self, _number, data):
+        assert data["expireTime"] > 0
+
     def _node(self, _number, data):
         self.nodes[data["nodeId"]] = data
 
