@@ -1,0 +1,204 @@
+# SPDX-License-Identifier: Apache-2.0
+"""deploy/**/*.in and one inventory file become the configuration of one host.
+
+A template is text with @{name} or @{name.field} for values, and lines that begin with %:
+
+    %for NAME in LIST ... %end      LIST: hosts, peers, provisioners
+    %if NAME ... %else ... %end     true when the value is neither empty, 0 nor "no"
+    %include FILE                   a file of deploy/, as it is
+
+An unknown name is an error, never an empty text.
+"""
+
+import configparser
+import os
+import pathlib
+import re
+
+from . import ROOT, DcError
+
+DEPLOY = ROOT / "deploy"
+PLACE = re.compile(r"@\{([A-Za-z_][\w.]*)\}")
+
+DEFAULTS = {
+    "datacenter": {
+        "name": "dc1", "virtual_address": None, "virtual_router_id": "61", "prefix_length": "24",
+        "interface": "eth0", "haproxy_threads": "", "user": "loom", "db_buffer_pool": "1G",
+        "db_log_file": "512M", "db_gcache": "1G", "db_pages_lean": "no", "zookeeper_heap": "512m",
+        "sst_method": "rsync", "log_level": "info", "provisioner_capacity": "10",
+        "provisioner_drain": "60s",
+    },
+    "ports": {
+        "ui": "8100", "api_external": "55054", "api_internal": "55055", "api_bus": "55058",
+        "scheduler_admin": "55057", "scheduler_bus": "55059", "provisioner_admin": "55070",
+        "zookeeper_client": "55181", "zookeeper_peer": "55188", "zookeeper_election": "55189",
+        "db": "55306", "db_group": "4567", "db_ist": "4568", "db_sst": "4444", "galera_check": "9200",
+        "sqlproxy": "55306", "sqlproxy_admin": "6032", "haproxy_admin": "8404",
+        "sqlproxy_stats": "8405",
+    },
+    "paths": {
+        "bin": "/usr/local/bin", "share": "/usr/local/share/loom",
+        "plugins": "/usr/local/share/loom/plugins", "web": "/usr/local/share/loom/web",
+        "deploy": "/usr/local/share/loom/deploy",
+        "etc": "/etc/loom", "work": "/var/lib/loom", "run": "/run/loom",
+        "haproxy_run": "/run/haproxy", "zookeeper_data": "/var/lib/zookeeper",
+        "db_data": "/var/lib/mysql", "db_run": "/run/mysqld", "db_tmp": "/var/tmp",
+        "keepalived_state": "/run/loom/haproxy.down",
+        "cluster_key_file": "/etc/loom/cluster.key", "db_password_file": "/etc/loom/db.password",
+    },
+    "host": {"address": None, "provisioners": "1"},
+}
+
+
+def read_inventory(path):
+    """The inventory file as sections of texts, complete and checked."""
+    parser = configparser.ConfigParser(interpolation=None, default_section="\0none")
+    try:
+        with open(path, encoding="utf-8") as file:
+            parser.read_file(file)
+    except (OSError, configparser.Error) as error:
+        raise DcError(f"{path}: {error}") from error
+    inventory = {"hosts": {}}
+    for section in ("datacenter", "ports", "paths"):
+        inventory[section] = _complete(path, section, section, parser)
+    for section in parser.sections():
+        kind, _, name = section.partition(" ")
+        if kind == "host" and re.fullmatch(r"[a-z][a-z0-9-]*", name):
+            inventory["hosts"][name] = _complete(path, section, "host", parser)
+        elif section not in inventory:
+            raise DcError(f"{path}: unknown section [{section}]")
+    if len(inventory["hosts"]) < 3:
+        raise DcError(f"{path}: a datacenter has at least three hosts ([host NAME] sections)")
+    return inventory
+
+
+def _complete(path, section, kind, parser):
+    """One section's values over the defaults; paths may be set per host, too."""
+    values = dict(DEFAULTS[kind])
+    known = {*values, *DEFAULTS["paths"]} if kind == "host" else set(values)
+    for key, value in parser.items(section) if parser.has_section(section) else ():
+        if key not in known:
+            raise DcError(f"{path}: [{section}] has no setting '{key}'")
+        values[key] = value
+    missing = [key for key, value in values.items() if value is None]
+    if missing:
+        raise DcError(f"{path}: [{section}] lacks {', '.join(missing)}")
+    return values
+
+
+def values_for(inventory, host):
+    """What the templates of one host see."""
+    if host not in inventory["hosts"]:
+        raise DcError(f"the inventory has no host '{host}', it has {', '.join(inventory['hosts'])}")
+    hosts = []
+    for index, (name, own) in enumerate(inventory["hosts"].items()):
+        hosts.append({"name": name, "index": str(index + 1), "address": own["address"],
+                      "priority": str(250 - 10 * index),
+                      "weight": str(1000000 // 1000 ** index), "first": "yes" if index == 0 else ""})
+    own = inventory["hosts"][host]
+    me = next(entry for entry in hosts if entry["name"] == host)
+    paths = {**inventory["paths"], **{key: own[key] for key in inventory["paths"] if key in own}}
+    base = int(inventory["ports"]["provisioner_admin"])
+    provisioners = [{"number": str(number), "port": str(base + number - 1)}
+                    for number in range(1, int(own["provisioners"]) + 1)]
+    return {**inventory["datacenter"], "ports": inventory["ports"], "paths": paths, "host": me,
+            "hosts": hosts, "peers": [entry for entry in hosts if entry is not me],
+            "provisioners": provisioners, "db_password": _read(paths["db_password_file"]),
+            "db_group": ",".join(f"{entry['address']}:{inventory['ports']['db_group']}" for entry in hosts),
+            "kinds": [{"suffix": "", "check": "/readyz"}, {"suffix": "_any", "check": "/livez"}],
+            "servers": str(len(hosts)),
+            "zk_quorum": ",".join(f"{entry['address']}:{inventory['ports']['zookeeper_client']}" for entry in hosts)}
+
+
+def _read(path):
+    try:
+        return pathlib.Path(path).read_text(encoding="ascii").strip()
+    except OSError:
+        return ""
+
+
+def _lookup(values, name, where):
+    found = values
+    for word in name.split("."):
+        if not isinstance(found, dict) or word not in found:
+            raise DcError(f"{where}: there is no value named '{name}'")
+        found = found[word]
+    return found
+
+
+def _block(lines, at, where):
+    """Index of the %end that closes the block opened at `at`, and of its %else (or None)."""
+    depth, other = 0, None
+    for number in range(at + 1, len(lines)):
+        word = lines[number].split(" ", 1)[0].strip()
+        if word in ("%for", "%if"):
+            depth += 1
+        elif word == "%else" and depth == 0:
+            other = number
+        elif word == "%end":
+            if depth == 0:
+                return number, other
+            depth -= 1
+    raise DcError(f"{where}:{at + 1}: the block has no %end")
+
+
+def _expand(lines, values, where):
+    out, at = [], 0
+    while at < len(lines):
+        line = lines[at]
+        words = line.split()
+        if line.startswith("%for "):
+            end, _ = _block(lines, at, where)
+            for item in _lookup(values, words[3], where):
+                out += _expand(lines[at + 1:end], {**values, words[1]: item}, where)
+            at = end
+        elif line.startswith("%if "):
+            end, other = _block(lines, at, where)
+            true = _lookup(values, words[1], where) not in ("", "0", "no")
+            first = lines[at + 1:other or end]
+            second = lines[other + 1:end] if other else []
+            out += _expand(first if true else second, values, where)
+            at = end
+        elif line.startswith("%include "):
+            out += (DEPLOY / words[1]).read_text(encoding="utf-8").splitlines()
+        elif line.startswith("%"):
+            raise DcError(f"{where}:{at + 1}: unknown directive {words[0]}")
+        else:
+            out.append(PLACE.sub(lambda found: str(_lookup(values, found.group(1), where)), line))
+        at += 1
+    return out
+
+
+def render_text(text, values, where="template"):
+    """A template's text with its values filled in."""
+    return "\n".join(_expand(text.splitlines(), values, where)) + "\n"
+
+
+def targets(values):
+    """(template, target name, extra values) of one host."""
+    for template in sorted(DEPLOY.glob("**/*.in")):
+        name = str(template.relative_to(DEPLOY))[:-3]
+        if name == "loom/provisioner.conf":
+            for entry in values["provisioners"]:
+                yield template, f"loom/provisioner-{entry['number']}.conf", {"provisioner": entry}
+        else:
+            yield template, name, {}
+
+
+def render(inventory, host, out):
+    """Write all of one host's files to the folder out; answers their names."""
+    values = values_for(inventory, host)
+    written = []
+    for template, name, more in targets(values):
+        text = render_text(template.read_text(encoding="utf-8"), {**values, **more}, str(template))
+        path = pathlib.Path(out) / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        secret = name == "mariadb/accounts.sql" or name.startswith("proxysql/")
+        temporary = path.with_name(path.name + ".tmp")
+        temporary.unlink(missing_ok=True)
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600 if secret else 0o644)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+        os.replace(temporary, path)
+        written.append(name)
+    return written
