@@ -24,7 +24,7 @@ void cluster_free(struct cluster *c)
 
 #define SMALL                                                                                    \
 	"id, tenant_id, owner_id, name, description, message, status, create_time, expire_time," \
-	" num_nodes, asked_nodes, latest_job, next_job, event_seq, brief, services"
+	" num_nodes, asked_nodes, latest_job, next_job, event_seq, brief, services, last_node"
 
 static int row_to_cluster(const struct db_result *r, struct cluster **ret)
 {
@@ -48,6 +48,7 @@ static int row_to_cluster(const struct db_result *r, struct cluster **ret)
 	c->event_seq = db_int(r, 0, 13);
 	c->brief = row_json(r, 0, 14);
 	c->services = row_json(r, 0, 15);
+	c->last_node = db_int(r, 0, 16);
 	*ret = loom_take(c);
 	return 0;
 }
@@ -91,15 +92,30 @@ int cluster_save(struct db *db, const struct cluster *c)
 	LOOM_CLEANUP_STR char *services = json_text(c->services);
 	return db_exec(db,
 	               "UPDATE cluster SET status=?, message=?, expire_time=?, num_nodes=?,"
-	               " latest_job=?, next_job=?, event_seq=?, services=? WHERE id=?",
-	               "ssiiiiisi", cluster_status_name(c->status), c->message, c->expire_time,
-	               c->num_nodes, c->latest_job, c->next_job, c->event_seq, services, c->id);
+	               " latest_job=?, next_job=?, event_seq=?, services=?, last_node=? WHERE id=?",
+	               "ssiiiiisii", cluster_status_name(c->status), c->message, c->expire_time,
+	               c->num_nodes, c->latest_job, c->next_job, c->event_seq, services,
+	               c->last_node, c->id);
 }
 
 int cluster_save_service_docs(struct db *db, const struct cluster *c, const struct json *docs)
 {
 	LOOM_CLEANUP_STR char *text = json_text(docs);
 	return db_exec(db, "UPDATE cluster SET service_docs=? WHERE id=?", "si", text, c->id);
+}
+
+int cluster_save_template(struct db *db, const struct cluster *c, const struct json *template)
+{
+	LOOM_CLEANUP_STR char *text = json_text(template);
+	LOOM_CLEANUP_STR char *brief = json_text(c->brief);
+	return db_exec(db, "UPDATE cluster SET template=?, brief=? WHERE id=?", "ssi", text, brief,
+	               c->id);
+}
+
+int cluster_save_config(struct db *db, const struct cluster *c, const struct json *config)
+{
+	LOOM_CLEANUP_STR char *text = json_text(config);
+	return db_exec(db, "UPDATE cluster SET config=? WHERE id=?", "si", text, c->id);
 }
 
 int cluster_set_status(struct db *db, struct cluster *c, enum cluster_status to,

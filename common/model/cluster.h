@@ -20,6 +20,7 @@ struct cluster {
 	char *tenant_id, *owner_id, *name, *description, *message;
 	enum cluster_status status;
 	int64_t create_time, expire_time, num_nodes, asked_nodes;
+	int64_t last_node; /* highest node number ever used */
 	int64_t latest_job, next_job, event_seq;
 	struct json *brief;    /* {"provider":{..},"clusterTemplate":{..}}: common fields only */
 	struct json *services; /* names */
@@ -39,6 +40,11 @@ LOOM_MUST_CHECK int cluster_save(struct db *db, const struct cluster *c);
 /* The definitions of its services as they were when it was solved: name -> document. */
 LOOM_MUST_CHECK int cluster_save_service_docs(struct db *db, const struct cluster *c,
                                               const struct json *docs);
+/* Replaces the template's copy; the brief (c->brief) is written with it. */
+LOOM_MUST_CHECK int cluster_save_template(struct db *db, const struct cluster *c,
+                                          const struct json *template);
+LOOM_MUST_CHECK int cluster_save_config(struct db *db, const struct cluster *c,
+                                        const struct json *config);
 /* The only way to change a status; asserts that the step is allowed; appends the event. */
 LOOM_MUST_CHECK int cluster_set_status(struct db *db, struct cluster *c, enum cluster_status to,
                                        const char *message, int64_t now);

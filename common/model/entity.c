@@ -24,6 +24,16 @@ const char *entity_label(enum entity_kind k)
 	return kinds[k].label;
 }
 
+struct json *entity_brief(const struct json *doc)
+{
+	static const char *const common[] = { "name", "label", "description", "icon", "version" };
+	struct json *o = json_new_obj();
+	for (size_t i = 0; i < LOOM_COUNT(common); i++)
+		if (json_get(doc, common[i]))
+			json_set(o, common[i], json_copy(json_get(doc, common[i])));
+	return o;
+}
+
 /* Column 0 is the version, column 1 the document. */
 static int load(const struct db_result *r, size_t row, struct json **ret)
 {

@@ -31,6 +31,8 @@ enum { ENTITY_E_EXISTS = 1, ENTITY_E_NONE };
 const char *entity_collection(enum entity_kind k); /* "providers": path segment and stored kind */
 const char *entity_label(enum entity_kind k);      /* "provider": for messages */
 
+struct json *entity_brief(const struct json *doc); /* name, label, description, icon, version */
+
 /* version 0 is the latest. ENTITY_E_NONE when there is none. */
 LOOM_MUST_CHECK int entity_get(struct db *db, const char *tenant, enum entity_kind k,
                                const char *name, int64_t version, struct json **ret);

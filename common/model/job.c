@@ -88,6 +88,13 @@ int job_add(struct db *db, struct cluster *c, const char *action, const struct j
 	return rc;
 }
 
+int job_save_params(struct db *db, const struct job *j)
+{
+	LOOM_CLEANUP_STR char *text = j->params ? json_text(j->params) : NULL;
+	return db_exec(db, "UPDATE job SET params=? WHERE cluster_id=? AND num=?", "sii", text,
+	               j->cluster_id, j->num);
+}
+
 int job_cancel(struct db *db, struct job *j, const char *then_action)
 {
 	snprintf(j->then_action, sizeof(j->then_action), "%s", then_action ? then_action : "");
@@ -163,6 +170,20 @@ int job_claim(struct db_pool *p, const char *owner, int64_t lease_ms, struct job
 	struct claim cl = { .owner = owner, .lease_ms = lease_ms, .job = ret };
 	int rc = db_tx(p, claim_tx, &cl);
 	*ret_found = !rc && cl.found;
+	return rc;
+}
+
+int job_extend_claim(struct db *db, const struct job *claimed, int64_t lease_ms, bool *ret_ours)
+{
+	int64_t now;
+	int rc = db_now(db, &now);
+	if (!rc)
+		rc = db_exec(db,
+		             "UPDATE job SET lease_until=? WHERE cluster_id=? AND num=? AND epoch=?"
+		             " AND phase='plan'",
+		             "iiii", now + lease_ms, claimed->cluster_id, claimed->num,
+		             claimed->epoch);
+	*ret_ours = !rc && db_affected(db) == 1;
 	return rc;
 }
 

@@ -26,6 +26,7 @@ void job_fini(struct job *j);
  * be NULL. The cluster is saved by the caller. */
 LOOM_MUST_CHECK int job_add(struct db *db, struct cluster *c, const char *action,
                             const struct json *params, int64_t now, int64_t *ret_num);
+LOOM_MUST_CHECK int job_save_params(struct db *db, const struct job *j);
 /* Asks workers to stop its running tasks; then_action is submitted when they have (NULL: nothing).
  */
 LOOM_MUST_CHECK int job_cancel(struct db *db, struct job *j, const char *then_action);
@@ -44,6 +45,9 @@ LOOM_MUST_CHECK int job_save_progress(struct db *db, struct cluster *c, const st
  * transaction. *ret_found false when there is none. */
 LOOM_MUST_CHECK int job_claim(struct db_pool *p, const char *owner, int64_t lease_ms,
                               struct job *ret, bool *ret_found);
+/* The claim lasts lease_ms from now on; *ret_ours false when another has claimed it. */
+LOOM_MUST_CHECK int job_extend_claim(struct db *db, const struct job *claimed, int64_t lease_ms,
+                                     bool *ret_ours);
 /* Is this claim still ours: phase plan and the same epoch, the row locked. */
 LOOM_MUST_CHECK int job_check_claim(struct db *db, const struct job *claimed, bool *ret_ours);
 

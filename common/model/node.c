@@ -106,8 +106,13 @@ int node_save(struct db *db, const struct node *n)
 {
 	LOOM_CLEANUP_STR char *ips = json_text(n->ipaddresses);
 	LOOM_CLEANUP_STR char *results = json_text(n->results);
-	return db_exec(db, "UPDATE node SET hostname=?, ipaddresses=?, results=? WHERE id=?",
-	               "ssss", n->hostname, ips, results, n->id);
+	LOOM_CLEANUP_STR char *states = json_text(n->states);
+	LOOM_CLEANUP_STR char *services = json_text(n->services);
+	LOOM_CLEANUP_STR char *automators = json_text(n->automators);
+	return db_exec(db,
+	               "UPDATE node SET hostname=?, ipaddresses=?, results=?, states=?, services=?,"
+	               " automators=? WHERE id=?",
+	               "sssssss", n->hostname, ips, results, states, services, automators, n->id);
 }
 
 struct json *node_properties(const struct node *n)
@@ -122,4 +127,33 @@ struct json *node_properties(const struct node *n)
 	json_set_str(p, "sshuser", n->sshuser);
 	json_set(p, "services", json_copy(n->services));
 	return json_set(p, "automators", json_copy(n->automators));
+}
+
+int node_delete(struct db *db, const char *id)
+{
+	return db_exec(db, "DELETE FROM node WHERE id=?", "s", id);
+}
+
+struct nodes *nodes_copy(const struct nodes *ns)
+{
+	struct nodes *out = loom_calloc(1, sizeof(*out));
+	out->n = ns->n;
+	out->v = loom_calloc(ns->n + 1, sizeof(*out->v));
+	for (size_t i = 0; i < ns->n; i++) {
+		const struct node *from = &ns->v[i];
+		struct node *to = &out->v[i];
+		*to = *from;
+		to->hostname = loom_strdup(from->hostname);
+		to->hardwaretype = loom_strdup(from->hardwaretype);
+		to->imagetype = loom_strdup(from->imagetype);
+		to->flavor = loom_strdup(from->flavor);
+		to->image = loom_strdup(from->image);
+		to->sshuser = loom_strdup(from->sshuser);
+		to->services = json_copy(from->services);
+		to->automators = json_copy(from->automators);
+		to->ipaddresses = json_copy(from->ipaddresses);
+		to->results = json_copy(from->results);
+		to->states = json_copy(from->states);
+	}
+	return out;
 }

@@ -30,6 +30,9 @@ LOOM_MUST_CHECK int node_load(struct db *db, const char *id, struct nodes **ret)
 /* Writes hostname, ipaddresses, results, states, services and automators. */
 LOOM_MUST_CHECK int node_save(struct db *db, const struct node *n);
 
+LOOM_MUST_CHECK int node_delete(struct db *db, const char *id);
+struct nodes *nodes_copy(const struct nodes *ns);
+
 /* The ten properties that tasks and details show (REST spec 5.5, 10.1). */
 struct json *node_properties(const struct node *n);
 

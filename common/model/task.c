@@ -320,20 +320,19 @@ int tasks_expired(struct db *db, int64_t now, int limit, struct task_ref **ret, 
 }
 
 int task_renew(struct db *db, const struct task_ref *ref, int64_t attempt, const char *provisioner,
-               int64_t now, bool *ok, bool *cancel)
+               int64_t now, enum task_lease *ret)
 {
-	*cancel = false;
+	*ret = LEASE_LOST;
 	int rc = db_exec(db,
 	                 "UPDATE task SET lease_until=?+lease_ms WHERE cluster_id=? AND job_num=?"
 	                 " AND num=? AND state='running' AND attempt=? AND provisioner_id=?",
 	                 "iiiiis", now, ref->cluster, ref->job, ref->task, attempt, provisioner);
-	*ok = !rc && db_affected(db) == 1;
-	if (!*ok)
+	if (rc || db_affected(db) != 1)
 		return rc;
 	int64_t stop = 0;
 	rc = db_select_int(db, &stop, NULL, "SELECT cancel FROM job WHERE cluster_id=? AND num=?",
 	                   "ii", ref->cluster, ref->job);
-	*cancel = stop;
+	*ret = stop ? LEASE_CANCEL : LEASE_HELD;
 	return rc;
 }
 

@@ -80,10 +80,14 @@ LOOM_MUST_CHECK int tasks_claimable(struct db *db, const char *tenant, int64_t n
 /* Running tasks whose lease is over. No lock. */
 LOOM_MUST_CHECK int tasks_expired(struct db *db, int64_t now, int limit, struct task_ref **ret,
                                   size_t *ret_n);
-/* Extends the lease of a running attempt; *ok false when it is no longer theirs, *cancel true when
- * it is to be stopped. Any transaction. */
+enum task_lease {
+	LEASE_LOST,   /* the attempt is not theirs any more */
+	LEASE_HELD,   /* extended */
+	LEASE_CANCEL, /* extended, but the task is to be stopped */
+};
+/* Extends the lease of a running attempt. Any transaction. */
 LOOM_MUST_CHECK int task_renew(struct db *db, const struct task_ref *ref, int64_t attempt,
-                               const char *provisioner, int64_t now, bool *ok, bool *cancel);
+                               const char *provisioner, int64_t now, enum task_lease *ret);
 
 /* Keeps an attempt that did not succeed. */
 LOOM_MUST_CHECK int task_keep_failure(struct db *db, const struct task *t, const char *out,

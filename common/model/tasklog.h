@@ -12,15 +12,24 @@
 
 #define TASKLOG_MAX (1 << 20) /* bytes kept of one attempt */
 
+struct tasklog_at {
+	struct task_ref ref;
+	int64_t attempt, pos;
+};
+
+struct tasklog_piece {
+	const char *provisioner; /* who wrote it */
+	const void *data;
+	size_t len;
+};
+
 /* *ok false when the attempt is not one that this provisioner holds or held. What goes past
  * TASKLOG_MAX is dropped. */
-LOOM_MUST_CHECK int tasklog_add(struct db *db, const struct task_ref *ref, int64_t attempt,
-                                const char *provisioner, int64_t pos, const void *data, size_t len,
-                                bool *ok);
-/* From a position on, at most max bytes; *ret_pos is the position after. */
-LOOM_MUST_CHECK int tasklog_read(struct db *db, const struct task_ref *ref, int64_t attempt,
-                                 int64_t pos, size_t max, struct buf *out, int64_t *ret_pos);
-LOOM_MUST_CHECK int tasklog_size(struct db *db, const struct task_ref *ref, int64_t attempt,
-                                 int64_t *ret);
+LOOM_MUST_CHECK int tasklog_add(struct db *db, const struct tasklog_at *at,
+                                const struct tasklog_piece *piece, bool *ok);
+/* From a position on, about max bytes at most; *ret_pos is the position after. */
+LOOM_MUST_CHECK int tasklog_read(struct db *db, const struct tasklog_at *at, size_t max,
+                                 struct buf *out, int64_t *ret_pos);
+LOOM_MUST_CHECK int tasklog_size(struct db *db, const struct tasklog_at *at, int64_t *ret);
 
 #endif

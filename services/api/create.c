@@ -219,16 +219,6 @@ static bool prepare(struct create *c)
 	return check_size(c) && check_lease(c) && check_fields(c);
 }
 
-static struct json *common_fields(const struct json *doc)
-{
-	struct json *o = json_new_obj();
-	static const char *const common[] = { "name", "label", "description", "icon", "version" };
-	for (size_t i = 0; i < LOOM_COUNT(common); i++)
-		if (json_get(doc, common[i]))
-			json_set(o, common[i], json_copy(json_get(doc, common[i])));
-	return o;
-}
-
 static struct cluster *new_cluster(const struct create *c, int64_t now)
 {
 	struct cluster *k = loom_calloc(1, sizeof(*k));
@@ -246,8 +236,8 @@ static struct cluster *new_cluster(const struct create *c, int64_t now)
 		               .expire_time = c->lease_ms ? now + c->lease_ms : 0,
 		               .asked_nodes = json_get_int(c->request, "numMachines", 0),
 		               .next_job = 1 };
-	k->brief = json_set(json_new_obj(), "provider", common_fields(c->provider));
-	json_set(k->brief, "clusterTemplate", common_fields(c->template));
+	k->brief = json_set(json_new_obj(), "provider", entity_brief(c->provider));
+	json_set(k->brief, "clusterTemplate", entity_brief(c->template));
 	k->services = json_copy(json_len(services) ? services : json_get(defaults, "services"));
 	if (!k->services)
 		k->services = json_new_arr();

@@ -25,10 +25,11 @@ static int post_tx(struct db *db, void *arg)
 {
 	struct post *p = arg;
 	const struct json *data = json_get(p->body, "data");
-	return tasklog_add(db, &p->ref, json_get_int(p->body, "attempt", 0),
-	                   json_get_str(p->body, "provisionerId"),
-	                   json_get_int(p->body, "offset", 0), json_str(data), json_str_len(data),
-	                   &p->ok);
+	struct tasklog_at at = { p->ref, json_get_int(p->body, "attempt", 0),
+		                 json_get_int(p->body, "offset", 0) };
+	struct tasklog_piece piece = { json_get_str(p->body, "provisionerId"), json_str(data),
+		                       json_str_len(data) };
+	return tasklog_add(db, &at, &piece, &p->ok);
 }
 
 void logs_post(struct http_req *req, void *ctx)
@@ -65,8 +66,7 @@ void logs_post(struct http_req *req, void *ctx)
 
 struct log_watch {
 	struct watch w;
-	struct task_ref ref;
-	int64_t attempt, pos;
+	struct tasklog_at at;
 	bool follow, over;
 	struct buf piece;
 };
@@ -76,16 +76,16 @@ static int log_read(struct db *db, void *arg)
 {
 	struct log_watch *lw = arg;
 	LOOM_CLEANUP(tasks_free) struct tasks *ts = NULL;
-	int rc = task_get(db, &lw->ref, &ts);
+	int rc = task_get(db, &lw->at.ref, &ts);
 	if (rc)
 		return rc;
 	const struct task *t = ts->n ? &ts->v[0] : NULL;
-	bool over = !lw->follow || !t || t->attempt != lw->attempt || t->state != TASK_RUNNING;
+	bool over = !lw->follow || !t || t->attempt != lw->at.attempt || t->state != TASK_RUNNING;
 	buf_fini(&lw->piece);
 	lw->piece = BUF_INIT(PIECE + TASKLOG_MAX);
-	int64_t end = lw->pos;
-	rc = tasklog_read(db, &lw->ref, lw->attempt, lw->pos, PIECE, &lw->piece, &end);
-	lw->over = over && end == lw->pos;
+	int64_t end = lw->at.pos;
+	rc = tasklog_read(db, &lw->at, PIECE, &lw->piece, &end);
+	lw->over = over && end == lw->at.pos;
 	return rc;
 }
 
@@ -101,7 +101,7 @@ static bool log_write_piece(struct watch *w)
 {
 	struct log_watch *lw = (struct log_watch *)w;
 	long unsent = lw->piece.len ? http_stream_write(w->req, lw->piece.data, lw->piece.len) : 0;
-	lw->pos += (int64_t)lw->piece.len;
+	lw->at.pos += (int64_t)lw->piece.len;
 	return !lw->over && unsent >= 0 && unsent < 4 * WATCH_BACKLOG;
 }
 
@@ -129,21 +129,21 @@ static int find_read(struct db *db, void *arg)
 	struct log_watch *lw = f->lw;
 	LOOM_CLEANUP(cluster_free) struct cluster *c = NULL;
 	LOOM_CLEANUP(tasks_free) struct tasks *ts = NULL;
-	int rc = visible_get(db, &lw->w.who, lw->ref.cluster, false, &c);
+	int rc = visible_get(db, &lw->w.who, lw->at.ref.cluster, false, &c);
 	if (!rc)
-		rc = task_get(db, &lw->ref, &ts);
+		rc = task_get(db, &lw->at.ref, &ts);
 	if (rc)
 		return rc;
 	if (!ts->n)
 		return LOG_E_NONE;
-	if (!lw->attempt)
-		lw->attempt = ts->v[0].attempt;
-	if (!lw->attempt || lw->attempt > ts->v[0].attempt)
+	if (!lw->at.attempt)
+		lw->at.attempt = ts->v[0].attempt;
+	if (!lw->at.attempt || lw->at.attempt > ts->v[0].attempt)
 		return LOG_E_UNSTARTED;
 	int64_t size;
-	rc = tasklog_size(db, &lw->ref, lw->attempt, &size);
+	rc = tasklog_size(db, &lw->at, &size);
 	if (!rc && f->tail >= 0 && size > f->tail)
-		lw->pos = size - f->tail;
+		lw->at.pos = size - f->tail;
 	return rc;
 }
 
@@ -169,15 +169,15 @@ static bool begin(struct http_req *req, struct log_watch *lw, int64_t *tail)
 	const char *task = http_param(req, "id");
 	if (!auth(lw->w.a, req, ROLE_USER, &lw->w.who))
 		return false;
-	if (id_parse_task(task, &lw->ref)) {
+	if (id_parse_task(task, &lw->at.ref)) {
 		http_reply_problem(req, 400, "'%.64s' is not the id of a task", task);
 		return false;
 	}
-	id_task(lw->w.task, lw->ref.cluster, lw->ref.job, lw->ref.task);
+	id_task(lw->w.task, lw->at.ref.cluster, lw->at.ref.job, lw->at.ref.task);
 	const char *follow = http_query(req, "follow");
 	lw->follow = follow && !str_eq(follow, "0") && !str_eq(follow, "false");
-	lw->w.cluster = lw->ref.cluster;
-	return number(req, "attempt", 1, 0, &lw->attempt) && number(req, "tail", 0, -1, tail);
+	lw->w.cluster = lw->at.ref.cluster;
+	return number(req, "attempt", 1, 0, &lw->at.attempt) && number(req, "tail", 0, -1, tail);
 }
 
 void logs_get(struct http_req *req, void *ctx)
@@ -199,6 +199,6 @@ void logs_get(struct http_req *req, void *ctx)
 	else if (rc == LOG_E_UNSTARTED)
 		http_reply_problem(req, 404, "task %s has not run that attempt yet", lw->w.task);
 	else
-		visible_refuse(req, rc, lw->ref.cluster);
+		visible_refuse(req, rc, lw->at.ref.cluster);
 	loom_free(lw);
 }

@@ -85,14 +85,14 @@ static int renew(struct db *db, struct provisioner_call *k, const struct json *t
 		const struct json *t = json_at(tasks, i);
 		int64_t attempt = json_get_int(t, "attempt", 0);
 		struct task_ref ref;
-		bool ok = false, cancel = false;
+		enum task_lease lease = LEASE_LOST;
 		if (!id_parse_task(json_get_str(t, "taskId"), &ref))
-			rc = task_renew(db, &ref, attempt, k->id, now, &ok, &cancel);
+			rc = task_renew(db, &ref, attempt, k->id, now, &lease);
 		struct json *l = json_set_str(json_new_obj(), "taskId", json_get_str(t, "taskId"));
 		json_set_int(l, "attempt", attempt);
-		if (cancel)
+		if (lease == LEASE_CANCEL)
 			json_push(k->cancel, json_copy(l));
-		json_push(k->leases, json_set_bool(l, "ok", ok));
+		json_push(k->leases, json_set_bool(l, "ok", lease != LEASE_LOST));
 	}
 	return rc;
 }

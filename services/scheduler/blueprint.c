@@ -16,7 +16,7 @@ void blueprint_fini(struct blueprint *b)
 	*b = (struct blueprint){ 0 };
 }
 
-static struct json *names_json(const struct strs *l)
+struct json *blueprint_names(const struct strs *l)
 {
 	struct json *a = json_new_arr();
 	for (size_t i = 0; i < l->n; i++)
@@ -24,49 +24,57 @@ static struct json *names_json(const struct strs *l)
 	return a;
 }
 
-static struct nodes *nodes_of_layout(const struct layout *l)
+void blueprint_add_nodes(struct nodes *ns, const struct layout_node *v, size_t n)
 {
-	struct nodes *ns = loom_calloc(1, sizeof(*ns));
-	ns->n = l->n_nodes;
-	ns->v = loom_calloc(ns->n + 1, sizeof(*ns->v));
-	for (size_t i = 0; i < ns->n; i++) {
-		const struct layout_node *from = &l->nodes[i];
-		struct node *n = &ns->v[i];
-		id_uuid(n->id);
-		n->num = from->nodenum;
-		n->hostname = loom_strdup(from->hostname);
-		n->hardwaretype = loom_strdup(from->hardwaretype);
-		n->imagetype = loom_strdup(from->imagetype);
-		n->flavor = loom_strdup(from->flavor);
-		n->image = loom_strdup(from->image);
-		n->sshuser = loom_strdup(from->sshuser);
-		n->services = names_json(&from->services);
-		n->automators = names_json(&from->automators);
+	ns->v = loom_realloc(ns->v, (ns->n + n + 1) * sizeof(*ns->v));
+	for (size_t i = 0; i < n; i++) {
+		const struct layout_node *from = &v[i];
+		struct node *to = &ns->v[ns->n++];
+		*to = (struct node){ .num = from->nodenum,
+			             .hostname = loom_strdup(from->hostname),
+			             .hardwaretype = loom_strdup(from->hardwaretype),
+			             .imagetype = loom_strdup(from->imagetype),
+			             .flavor = loom_strdup(from->flavor),
+			             .image = loom_strdup(from->image),
+			             .sshuser = loom_strdup(from->sshuser),
+			             .services = blueprint_names(&from->services),
+			             .automators = blueprint_names(&from->automators),
+			             .ipaddresses = json_new_obj(),
+			             .results = json_new_obj(),
+			             .states = json_new_obj() };
+		id_uuid(to->id);
 	}
-	return ns;
 }
 
-static int plan_nodes(struct blueprint *b, enum plan_action action, const struct json *docs,
-                      struct loom_err *err)
+int blueprint_plan(struct blueprint *b, enum plan_action action, const struct json *docs,
+                   const struct blueprint_scope *scope, struct loom_err *err)
 {
 	struct plan_node *pn = loom_calloc(b->nodes->n + 1, sizeof(*pn));
 	struct strs *services = loom_calloc(b->nodes->n + 1, sizeof(*services));
+	const struct json **states = loom_calloc(b->nodes->n + 1, sizeof(*states));
 	for (size_t i = 0; i < b->nodes->n; i++) {
 		const struct node *n = &b->nodes->v[i];
 		for (size_t k = 0; k < json_len(n->services); k++)
 			strs_add(&services[i], json_str(json_at(n->services, k)));
 		pn[i] = (struct plan_node){ n->id, (int)n->num, &services[i] };
+		states[i] = n->states;
 	}
 	LOOM_CLEANUP(json_free) struct json *list = json_new_arr();
 	for (size_t i = 0; i < json_len(docs); i++)
 		json_push(list, json_copy(json_value_at(docs, i)));
-	struct plan_input in = {
-		.action = action, .nodes = pn, .n_nodes = b->nodes->n, .services = list
-	};
+	struct plan_input in = { .action = action,
+		                 .nodes = pn,
+		                 .n_nodes = b->nodes->n,
+		                 .services = list,
+		                 .planned_services = scope ? scope->services : NULL,
+		                 .planned_nodes = scope ? scope->nodes : NULL,
+		                 .changed_services = scope ? scope->changed : NULL,
+		                 .states = states };
 	int rc = plan_make(&in, &b->plan, err);
 	for (size_t i = 0; i < b->nodes->n; i++)
 		strs_fini(&services[i]);
 	loom_free(services);
+	loom_free(states);
 	loom_free(pn);
 	return rc;
 }
@@ -123,72 +131,61 @@ int blueprint_create(struct db_pool *p, const struct blueprint_ask *ask, struct 
 		rc = solve(&in, &b->layout, err);
 	}
 	if (!rc) {
-		b->nodes = nodes_of_layout(b->layout);
+		b->nodes = loom_calloc(1, sizeof(*b->nodes));
+		blueprint_add_nodes(b->nodes, b->layout->nodes, b->layout->n_nodes);
 		b->service_docs = docs_in_use(cat.services, &b->layout->services);
-		rc = plan_nodes(b, PLAN_CREATE, b->service_docs, err);
+		rc = blueprint_plan(b, PLAN_CREATE, b->service_docs, NULL, err);
 	}
 	catalog_fini(&cat);
 	return rc;
 }
 
-struct load {
-	int64_t cluster;
-	struct nodes *nodes;
-};
-
-static int load_read(struct db *db, void *arg)
+static void fill_task(struct task *t, const struct plan_task *pt, const struct node *n,
+                      const struct cluster *c)
 {
-	struct load *l = arg;
-	nodes_free(l->nodes);
-	l->nodes = NULL;
-	return nodes_load(db, l->cluster, &l->nodes);
-}
-
-int blueprint_change(struct db_pool *p, int64_t cluster, enum plan_action action,
-                     const struct json *service_docs, struct blueprint *b, struct loom_err *err)
-{
-	struct load l = { .cluster = cluster };
-	int rc = db_read(p, load_read, &l);
-	b->nodes = l.nodes;
-	return rc ? rc : plan_nodes(b, action, service_docs, err);
+	*t = (struct task){ .cluster_id = c->id,
+		            .num = pt->num,
+		            .tenant_id = c->tenant_id,
+		            .node_num = n->num,
+		            .service = pt->service,
+		            .stage = pt->stage,
+		            .state = TASK_BLOCKED,
+		            .unmet = (int64_t)pt->n_after };
+	snprintf(t->node_id, sizeof(t->node_id), "%s", n->id);
+	snprintf(t->name, sizeof(t->name), "%s", pt->name);
 }
 
 void blueprint_rows(const struct blueprint *b, const struct cluster *c, int64_t job, int64_t now,
-                    struct task **ret, struct task_edge **ret_edges, size_t *ret_n_edges)
+                    struct blueprint_rows *ret)
 {
 	const struct plan *p = b->plan;
-	struct task *v = loom_calloc(p->n + 1, sizeof(*v));
 	bool *busy = loom_calloc(b->nodes->n + 1, sizeof(*busy));
 	size_t n_edges = 0;
 	for (size_t i = 0; i < p->n; i++)
 		n_edges += p->tasks[i].n_after;
-	struct task_edge *e = loom_calloc(n_edges + 1, sizeof(*e));
-	n_edges = 0;
+	*ret = (struct blueprint_rows){ .tasks = loom_calloc(p->n + 1, sizeof(*ret->tasks)),
+		                        .n = p->n,
+		                        .edges = loom_calloc(n_edges + 1, sizeof(*ret->edges)) };
 	for (size_t i = 0; i < p->n; i++) {
 		const struct plan_task *pt = &p->tasks[i];
-		const struct node *n = &b->nodes->v[pt->node];
-		struct task *t = &v[i];
-		bool ready = !pt->n_after && !busy[pt->node];
-		*t = (struct task){ .cluster_id = c->id,
-			            .job_num = job,
-			            .num = pt->num,
-			            .tenant_id = c->tenant_id,
-			            .node_num = n->num,
-			            .service = pt->service,
-			            .stage = pt->stage,
-			            .state = ready ? TASK_READY : TASK_BLOCKED,
-			            .not_before = ready ? now : 0,
-			            .unmet = (int64_t)pt->n_after };
-		snprintf(t->node_id, sizeof(t->node_id), "%s", n->id);
-		snprintf(t->name, sizeof(t->name), "%s", pt->name);
-		busy[pt->node] = busy[pt->node] || ready;
+		struct task *t = &ret->tasks[i];
+		fill_task(t, pt, &b->nodes->v[pt->node], c);
+		t->job_num = job;
+		if (!pt->n_after && !busy[pt->node]) {
+			busy[pt->node] = true;
+			t->state = TASK_READY;
+			t->not_before = now;
+		}
 		for (size_t k = 0; k < pt->n_after; k++)
-			e[n_edges++] = (struct task_edge){ pt->after[k], pt->num };
+			ret->edges[ret->n_edges++] = (struct task_edge){ pt->after[k], pt->num };
 	}
 	loom_free(busy);
-	*ret = v;
-	*ret_edges = e;
-	*ret_n_edges = n_edges;
+}
+
+void blueprint_rows_fini(struct blueprint_rows *r)
+{
+	loom_free(r->tasks);
+	loom_free(r->edges);
 }
 
 static struct json *node_json(const struct node *n, bool with_id)
@@ -233,19 +230,9 @@ struct json *blueprint_event(const struct blueprint *b, int64_t cluster, int64_t
 	return json_set(json_set(e, "nodes", nodes), "tasks", tasks);
 }
 
-/* Ids of a preview count from 0. */
-struct json *blueprint_preview(const struct blueprint *b)
+struct json *blueprint_tasks(const struct blueprint *b)
 {
-	struct json *layout = json_new_arr(), *nodes = json_new_arr(), *tasks = json_new_arr();
-	for (size_t i = 0; i < b->layout->n_groups; i++) {
-		const struct layout_group *g = &b->layout->groups[i];
-		struct json *o = json_set_int(json_new_obj(), "count", g->count);
-		json_set_str(o, "hardwaretype", g->hardwaretype);
-		json_set_str(o, "imagetype", g->imagetype);
-		json_push(layout, json_set(o, "services", names_json(&g->services)));
-	}
-	for (size_t i = 0; i < b->nodes->n; i++)
-		json_push(nodes, node_json(&b->nodes->v[i], false));
+	struct json *tasks = json_new_arr();
 	for (size_t i = 0; i < b->plan->n; i++) {
 		const struct plan_task *pt = &b->plan->tasks[i];
 		struct json *o = json_set_int(json_new_obj(), "id", pt->num - 1);
@@ -257,6 +244,21 @@ struct json *blueprint_preview(const struct blueprint *b)
 			json_push(after, json_new_int(pt->after[k] - 1));
 		json_push(tasks, json_set(o, "after", after));
 	}
+	return tasks;
+}
+
+struct json *blueprint_preview(const struct blueprint *b)
+{
+	struct json *layout = json_new_arr(), *nodes = json_new_arr();
+	for (size_t i = 0; i < b->layout->n_groups; i++) {
+		const struct layout_group *g = &b->layout->groups[i];
+		struct json *o = json_set_int(json_new_obj(), "count", g->count);
+		json_set_str(o, "hardwaretype", g->hardwaretype);
+		json_set_str(o, "imagetype", g->imagetype);
+		json_push(layout, json_set(o, "services", blueprint_names(&g->services)));
+	}
+	for (size_t i = 0; i < b->nodes->n; i++)
+		json_push(nodes, node_json(&b->nodes->v[i], false));
 	struct json *out = json_set(json_new_obj(), "layout", layout);
-	return json_set(json_set(out, "nodes", nodes), "tasks", tasks);
+	return json_set(json_set(out, "nodes", nodes), "tasks", blueprint_tasks(b));
 }

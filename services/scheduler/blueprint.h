@@ -29,18 +29,32 @@ void blueprint_fini(struct blueprint *b);
 /* Solves and plans a new cluster. 0, a DB_E_ code, or 4xx with err: the reason for the user. */
 LOOM_MUST_CHECK int blueprint_create(struct db_pool *p, const struct blueprint_ask *ask,
                                      struct blueprint *b, struct loom_err *err);
-/* Plans an action on the machines a cluster has; service_docs borrowed. Else as above. */
-LOOM_MUST_CHECK int blueprint_change(struct db_pool *p, int64_t cluster, enum plan_action action,
-                                     const struct json *service_docs, struct blueprint *b,
-                                     struct loom_err *err);
+/* What of it is planned; NULL: all (planner.h). */
+struct blueprint_scope {
+	const struct strs *services, *nodes, *changed;
+};
+/* Plans an action on b's nodes; docs and scope (may be NULL) borrowed. 0 or 4xx with err. */
+LOOM_MUST_CHECK int blueprint_plan(struct blueprint *b, enum plan_action action,
+                                   const struct json *docs, const struct blueprint_scope *scope,
+                                   struct loom_err *err);
+void blueprint_add_nodes(struct nodes *ns, const struct layout_node *v, size_t n);
 
-/* The tasks as rows of a job; the first task of each node that waits for nothing is ready.
- * *ret and *ret_edges returned owned (tasks borrow from b and c). */
+struct blueprint_rows {
+	struct task *tasks; /* borrow from the blueprint and the cluster */
+	size_t n;
+	struct task_edge *edges;
+	size_t n_edges;
+};
+/* The tasks as rows of a job; the first task of each node that waits for nothing is ready. */
 void blueprint_rows(const struct blueprint *b, const struct cluster *c, int64_t job, int64_t now,
-                    struct task **ret, struct task_edge **ret_edges, size_t *ret_n_edges);
+                    struct blueprint_rows *ret);
+void blueprint_rows_fini(struct blueprint_rows *r);
+
 /* The `plan` event (job > 0), and the answer of a preview. */
 struct json *blueprint_event(const struct blueprint *b, int64_t cluster, int64_t job,
                              const char *action);
 struct json *blueprint_preview(const struct blueprint *b);
+struct json *blueprint_tasks(const struct blueprint *b); /* of a preview; ids count from 0 */
+struct json *blueprint_names(const struct strs *l);
 
 #endif

@@ -3,7 +3,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/str.h"
-#include "services/scheduler/planner.h"
+#include "services/scheduler/change.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -175,7 +175,9 @@ static int complete_job(struct db *db, struct change *ch, struct job *j)
 {
 	enum plan_action a;
 	bool gone = plan_action_parse(j->action, &a) && a == PLAN_DELETE;
-	int rc = job_set_status(db, ch->c, j, JOB_COMPLETE, NULL, ch->now);
+	int rc = change_complete(db, ch, j);
+	if (!rc)
+		rc = job_set_status(db, ch->c, j, JOB_COMPLETE, NULL, ch->now);
 	return rc ? rc
 	          : cluster_set_status(db, ch->c, gone ? CLUSTER_TERMINATED : CLUSTER_ACTIVE, NULL,
 	                               ch->now);

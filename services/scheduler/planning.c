@@ -8,15 +8,15 @@
 
 #include "common/base/log.h"
 #include "common/base/str.h"
-#include "services/scheduler/blueprint.h"
+#include "services/scheduler/change.h"
 
 struct planning {
 	struct scheduler *s;
 	struct job job;
 	struct cluster *c; /* with documents, as read before the work */
 	enum plan_action action;
-	struct blueprint b;
-	struct loom_err err; /* set: the job fails for this reason */
+	struct layout_change lc; /* of a new cluster only its blueprint is used */
+	struct loom_err err;     /* set: the job fails for this reason */
 	int failed;
 	struct change ch;
 	bool committed;
@@ -35,26 +35,24 @@ static int load_read(struct db *db, void *arg)
 static int start_job(struct db *db, struct planning *pl, struct job *j)
 {
 	struct change *ch = &pl->ch;
-	j->tasks_total = (int64_t)pl->b.plan->n;
-	struct task *rows;
-	struct task_edge *edges;
-	size_t n_edges;
-	blueprint_rows(&pl->b, ch->c, j->num, ch->now, &rows, &edges, &n_edges);
-	int rc = tasks_insert(db, rows, pl->b.plan->n, edges, n_edges);
+	j->tasks_total = (int64_t)pl->lc.b.plan->n;
+	struct blueprint_rows rows;
+	blueprint_rows(&pl->lc.b, ch->c, j->num, ch->now, &rows);
+	int rc = tasks_insert(db, rows.tasks, rows.n, rows.edges, rows.n_edges);
 	if (!rc)
 		rc = cluster_event(db, ch->c, "plan",
-		                   blueprint_event(&pl->b, j->cluster_id, j->num, j->action),
+		                   blueprint_event(&pl->lc.b, j->cluster_id, j->num, j->action),
 		                   ch->now);
 	if (!rc)
 		rc = job_set_status(db, ch->c, j, JOB_RUNNING, NULL, ch->now);
-	for (size_t i = 0; !rc && i < pl->b.plan->n; i++)
-		if (rows[i].state == TASK_READY) {
-			rc = cluster_event(db, ch->c, "task", task_event_data(&rows[i]), ch->now);
+	for (size_t i = 0; !rc && i < rows.n; i++)
+		if (rows.tasks[i].state == TASK_READY) {
+			rc = cluster_event(db, ch->c, "task", task_event_data(&rows.tasks[i]),
+			                   ch->now);
 			ch->ready++;
 		}
-	loom_free(rows);
-	loom_free(edges);
-	return !rc && !pl->b.plan->n ? engine_empty_job(db, ch, j) : rc;
+	blueprint_rows_fini(&rows);
+	return !rc && !pl->lc.b.plan->n ? engine_empty_job(db, ch, j) : rc;
 }
 
 static int commit_solved(struct db *db, struct planning *pl, struct job *solve)
@@ -62,16 +60,17 @@ static int commit_solved(struct db *db, struct planning *pl, struct job *solve)
 	struct cluster *c = pl->ch.c;
 	int rc = job_set_status(db, c, solve, JOB_COMPLETE, NULL, pl->ch.now);
 	if (!rc)
-		rc = nodes_insert(db, c->id, pl->b.nodes);
+		rc = nodes_insert(db, c->id, pl->lc.b.nodes);
 	if (!rc)
-		rc = cluster_save_service_docs(db, c, pl->b.service_docs);
+		rc = cluster_save_service_docs(db, c, pl->lc.b.service_docs);
 	if (rc)
 		return rc;
-	c->num_nodes = (int64_t)pl->b.nodes->n;
+	c->num_nodes = (int64_t)pl->lc.b.nodes->n;
+	c->last_node = pl->lc.b.nodes->n ? pl->lc.b.nodes->v[pl->lc.b.nodes->n - 1].num : 0;
 	json_free(c->services);
 	c->services = json_new_arr();
-	for (size_t i = 0; i < pl->b.layout->services.n; i++)
-		json_push(c->services, json_new_str(pl->b.layout->services.v[i]));
+	for (size_t i = 0; i < pl->lc.b.layout->services.n; i++)
+		json_push(c->services, json_new_str(pl->lc.b.layout->services.v[i]));
 	int64_t num;
 	rc = job_add(db, c, plan_action_name(PLAN_CREATE), NULL, pl->ch.now, &num);
 	struct job create = { 0 };
@@ -84,14 +83,22 @@ static int commit_solved(struct db *db, struct planning *pl, struct job *solve)
 	return rc;
 }
 
+static int commit_changed(struct db *db, struct planning *pl, struct job *j)
+{
+	int rc = change_apply(db, &pl->ch, j, &pl->lc);
+	return rc ? rc : start_job(db, pl, j);
+}
+
 static int commit_failed(struct db *db, struct planning *pl, struct job *j)
 {
 	LOOM_CLEANUP_STR char *why =
 		pl->action == PLAN_SOLVE_LAYOUT
 			? loom_asprintf("Layout solving failed: %s", pl->err.msg)
 			: loom_strdup(pl->err.msg);
+	/* Nothing was done: the cluster is what it was. */
 	enum cluster_status st = CLUSTER_INCONSISTENT;
-	(void)cluster_status_parse(plan_failure_status(pl->action), &st);
+	if (!cluster_status_parse(json_get_str(j->params, "was"), &st))
+		(void)cluster_status_parse(plan_failure_status(pl->action), &st);
 	int rc = job_set_status(db, pl->ch.c, j, JOB_FAILED, why, pl->ch.now);
 	return rc ? rc : cluster_set_status(db, pl->ch.c, st, why, pl->ch.now);
 }
@@ -113,10 +120,23 @@ static int commit_tx(struct db *db, void *arg)
 	else if (!rc && pl->action == PLAN_SOLVE_LAYOUT)
 		rc = commit_solved(db, pl, &j);
 	else if (!rc)
-		rc = start_job(db, pl, &j);
+		rc = commit_changed(db, pl, &j);
 	job_fini(&j);
 	pl->committed = true;
 	return rc ? rc : engine_commit(db, &pl->ch);
+}
+
+/* An operation on the cluster as it is; only the plan that the user agreed to, if there was one. */
+static int make_change(struct planning *pl)
+{
+	int rc = pl->action == PLAN_DELETE
+	                 ? change_delete(pl->s->db, pl->c, &pl->lc, &pl->err)
+	                 : change_make(pl->s->db, pl->c, pl->job.params, &pl->lc, &pl->err);
+	const char *agreed = json_get_str(pl->job.params, "hash");
+	if (!rc && agreed && !str_eq(agreed, pl->lc.hash))
+		rc = err_set(&pl->err, 409,
+		             "something changed since this was planned; plan it again");
+	return rc;
 }
 
 /* 0, a DB_E_ code (tried again when the claim's lease is over), or pl->failed set. */
@@ -136,10 +156,10 @@ static int make(struct planning *pl)
 		                     .request = pl->c->request,
 		                     .template = pl->c->template,
 		                     .provider = pl->c->provider };
-	rc = pl->action == PLAN_SOLVE_LAYOUT
-	             ? blueprint_create(s->db, &ask, &pl->b, &pl->err)
-	             : blueprint_change(s->db, pl->c->id, pl->action, pl->c->service_docs, &pl->b,
-	                                &pl->err);
+	if (pl->action == PLAN_SOLVE_LAYOUT)
+		rc = blueprint_create(s->db, &ask, &pl->lc.b, &pl->err);
+	else
+		rc = make_change(pl);
 	if (rc > 0 && rc < DB_E_DUP) {
 		pl->failed = rc;
 		return 0;
@@ -171,11 +191,11 @@ static void plan_one(struct scheduler *s, const struct job *claimed)
 			log_info("job refused", LOG_S("job", id), LOG_S("reason", pl.err.msg));
 		else
 			log_info("job planned", LOG_S("job", id), LOG_S("action", claimed->action),
-			         LOG_I("tasks", (int64_t)pl.b.plan->n));
+			         LOG_I("tasks", (int64_t)pl.lc.b.plan->n));
 		wake_changed(s, &pl.ch);
 	}
 	engine_fini(&pl.ch);
-	blueprint_fini(&pl.b);
+	change_fini(&pl.lc);
 	cluster_free(pl.c);
 }
 

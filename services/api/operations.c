@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * operations - changes to a cluster that exists: configure, add and remove services, start, stop,
+ * restart, expand, shrink, and the template's newest version. A scheduler says what the change
+ * would be (and whether it can be); then the job is recorded, or the plan is shown with a token.
+ * Applying with a token does exactly that plan, or answers 409.
+ */
+#include "services/api/operations.h"
+
+#include "common/base/str.h"
+#include "common/model/entity.h"
+#include "common/model/job.h"
+#include "services/api/resources.h"
+#include "services/api/templates.h"
+#include "services/api/visible.h"
+
+#include <stdio.h>
+
+#define CHANGE_MS 15000
+#define BIT(s)    (1u << (s))
+
+static const struct {
+	const char *name;
+	unsigned from; /* statuses it may be asked in */
+} allowed[] = {
+	{ "configure", BIT(CLUSTER_ACTIVE) | BIT(CLUSTER_INCONSISTENT) },
+	{ "start", BIT(CLUSTER_ACTIVE) | BIT(CLUSTER_INCONSISTENT) },
+	{ "stop", BIT(CLUSTER_ACTIVE) | BIT(CLUSTER_INCONSISTENT) },
+	{ "restart", BIT(CLUSTER_ACTIVE) | BIT(CLUSTER_INCONSISTENT) },
+	{ "add_services", BIT(CLUSTER_ACTIVE) },
+	{ "remove_services", BIT(CLUSTER_ACTIVE) },
+	{ "expand", BIT(CLUSTER_ACTIVE) },
+	{ "shrink", BIT(CLUSTER_ACTIVE) | BIT(CLUSTER_INCONSISTENT) },
+	{ "sync", BIT(CLUSTER_ACTIVE) },
+};
+
+struct operation {
+	struct api *a;
+	struct http_req *req;
+	struct identity who;
+	int64_t id, revision;
+	bool plan_only;
+	char *token;         /* given by the user; NULL: none */
+	struct json *params; /* as for the scheduler: see its change.h */
+	char action[40];
+	char hash[33];
+	/* how it ended */
+	int status;
+	char *message;
+	int64_t seq, job;
+	bool submitted;
+};
+
+static void operation_free(struct operation *o)
+{
+	json_free(o->params);
+	loom_free(o->token);
+	loom_free(o->message);
+	loom_free(o);
+}
+
+static int end(struct operation *o, int status, const char *message)
+{
+	o->status = status;
+	loom_free(o->message);
+	o->message = loom_strdup(message);
+	return status;
+}
+
+static bool may_start(const char *operation, enum cluster_status st)
+{
+	for (size_t i = 0; i < LOOM_COUNT(allowed); i++)
+		if (str_eq(allowed[i].name, operation))
+			return allowed[i].from & BIT(st);
+	return false;
+}
+
+static int sync_template(struct db *db, const struct operation *o, struct cluster *c, int64_t now)
+{
+	const struct json *t = json_get(o->params, "template");
+	json_set(c->brief, "clusterTemplate", entity_brief(t));
+	int rc = cluster_save_template(db, c, t);
+	struct json *e = json_set_str(json_new_obj(), "template", json_get_str(t, "name"));
+	json_set_int(e, "version", json_get_int(t, "version", 0));
+	if (!rc)
+		return cluster_event(db, c, "template", e, now);
+	json_free(e);
+	return rc;
+}
+
+/* The new configuration is the cluster's at once; the old one tells the scheduler what differs. */
+static int take_config(struct db *db, struct operation *o, struct cluster *c)
+{
+	const struct json *config = json_get(o->params, "config");
+	if (!config)
+		return 0;
+	int rc = cluster_load_docs(db, c);
+	if (rc)
+		return rc;
+	json_set(o->params, "before", json_copy(c->config));
+	return cluster_save_config(db, c, config);
+}
+
+/* The row is locked: nothing else starts on this cluster meanwhile. */
+static int submit_tx(struct db *db, void *arg)
+{
+	struct operation *o = arg;
+	LOOM_CLEANUP(cluster_free) struct cluster *c = NULL;
+	int64_t now;
+	int rc = visible_get(db, &o->who, o->id, true, &c);
+	if (!rc)
+		rc = db_now(db, &now);
+	if (rc)
+		return rc == CLUSTER_E_NONE ? end(o, 404, "the cluster is gone") : rc;
+	/* A commit whose answer was lost: the job that this very call submitted. */
+	if (o->submitted && c->latest_job == o->job)
+		return 0;
+	const char *operation = json_get_str(o->params, "operation");
+	if (!may_start(operation, c->status))
+		return end(o, 409,
+		           "Cluster is not in a state where service actions can be performed.");
+	if (o->token && c->event_seq != o->revision)
+		return end(o, 409, "something changed since this was planned; plan it again");
+	if (str_eq(operation, "sync")) {
+		rc = sync_template(db, o, c, now);
+	} else {
+		json_set_str(o->params, "was", cluster_status_name(c->status));
+		rc = take_config(db, o, c);
+		if (!rc)
+			rc = cluster_set_status(db, c, CLUSTER_PENDING, NULL, now);
+		if (!rc)
+			rc = job_add(db, c, o->action, o->params, now, &o->job);
+		o->submitted = true;
+	}
+	o->seq = c->event_seq;
+	o->status = 200;
+	return rc ? rc : cluster_save(db, c);
+}
+
+static void submit_work(void *arg)
+{
+	struct operation *o = arg;
+	int rc = db_tx(o->a->db, submit_tx, o);
+	if (rc >= DB_E_DUP || rc < 0)
+		end(o, 503, "the database is away; try again");
+}
+
+static void refuse(struct operation *o)
+{
+	if (o->plan_only || o->status == 503)
+		http_reply_problem(o->req, o->status, "%s", o->message);
+	else
+		http_reply_text(o->req, o->status, "%s", o->message);
+}
+
+static void submit_done(void *arg)
+{
+	struct operation *o = arg;
+	if (o->status == 200) {
+		http_reply_empty(o->req, 200);
+		peers_committed(o->a, o->id, o->who.tenant_id, o->seq, true);
+	} else {
+		refuse(o);
+	}
+	operation_free(o);
+}
+
+static char *make_token(const struct operation *o)
+{
+	return loom_asprintf("%lld-%s", (long long)o->revision, o->hash);
+}
+
+static void show(struct operation *o, const struct json *plan)
+{
+	LOOM_CLEANUP(json_free) struct json *out = json_copy(plan);
+	LOOM_CLEANUP_STR char *token = make_token(o);
+	json_set_str(out, "token", token);
+	http_reply_json(o->req, 200, out);
+	operation_free(o);
+}
+
+static void planned(int error, const struct json *body, void *arg)
+{
+	struct operation *o = arg;
+	int status = error ? 503 : (int)json_get_int(body, "status", 503);
+	if (status != 200) {
+		const char *why = json_get_str(body, "message");
+		end(o, status, error ? "no scheduler answers; try again" : why ? why : "refused");
+		refuse(o);
+		operation_free(o);
+		return;
+	}
+	o->revision = json_get_int(body, "revision", 0);
+	snprintf(o->hash, sizeof(o->hash), "%s", json_get_str(body, "hash"));
+	snprintf(o->action, sizeof(o->action), "%s", json_get_str(body, "action"));
+	if (o->plan_only) {
+		show(o, json_get(body, "plan"));
+		return;
+	}
+	LOOM_CLEANUP_STR char *token = make_token(o);
+	if (o->token)
+		json_set_str(o->params, "hash", o->hash);
+	if (o->token && !str_eq(o->token, token)) {
+		end(o, 409, "something changed since this was planned; plan it again");
+		submit_done(o);
+	} else if (pool_submit(o->a->pool, submit_work, submit_done, o)) {
+		end(o, 503, "the server is busy; try again");
+		submit_done(o);
+	}
+}
+
+static void ask(struct http_req *req LOOM_UNUSED, void *arg)
+{
+	struct operation *o = arg;
+	struct json *body = json_set_int(json_new_obj(), "cluster", o->id);
+	peers_ask(o->a, "change", json_set(body, "params", json_copy(o->params)), CHANGE_MS,
+	          planned, o);
+}
+
+struct look {
+	struct operation *o;
+	struct cluster *c;
+	struct json *template; /* the newest version, resolved; for sync */
+};
+
+static int look_read(struct db *db, void *arg)
+{
+	struct look *l = arg;
+	cluster_free(l->c);
+	json_free(l->template);
+	l->c = NULL;
+	l->template = NULL;
+	int rc = visible_get(db, &l->o->who, l->o->id, false, &l->c);
+	if (rc || !str_eq(json_get_str(l->o->params, "operation"), "sync"))
+		return rc;
+	const char *name = json_get_str(json_get(l->c->brief, "clusterTemplate"), "name");
+	struct loom_err err;
+	LOOM_CLEANUP(json_free) struct json *stored = NULL;
+	rc = entity_get(db, l->c->tenant_id, ENTITY_CLUSTERTEMPLATE, name, 0, &stored);
+	if (rc == ENTITY_E_NONE)
+		return end(l->o, 404, "the cluster's template does not exist any more");
+	if (!rc)
+		rc = templates_resolve(db, l->c->tenant_id, stored, &l->template, &err);
+	return rc > 0 && rc < DB_E_DUP ? end(l->o, rc, err.msg) : rc;
+}
+
+/* What the cluster itself says about it, before a scheduler is asked; false when answered. */
+static bool look_at(struct operation *o)
+{
+	struct look l = { .o = o };
+	int rc = db_read(o->a->db, look_read, &l);
+	const char *service = json_str(json_at(json_get(o->params, "services"), 0));
+	const char *operation = json_get_str(o->params, "operation");
+	bool one = str_eq(operation, "start") || str_eq(operation, "stop") ||
+	           str_eq(operation, "restart");
+	if (rc == CLUSTER_E_NONE || rc >= DB_E_DUP)
+		visible_refuse(o->req, rc, o->id);
+	else if (rc)
+		refuse(o);
+	else if (one && service && !json_arr_has_str(l.c->services, service)) {
+		end(o, 404, "");
+		http_reply_text(o->req, 404, "service %s is not on cluster %08lld", service,
+		                (long long)o->id);
+	} else if (!may_start(operation, l.c->status)) {
+		end(o, 409, "Cluster is not in a state where service actions can be performed.");
+		refuse(o);
+	} else if (l.template) {
+		json_set(o->params, "template", loom_take(l.template));
+	}
+	bool go = !rc && !o->status;
+	cluster_free(l.c);
+	json_free(l.template);
+	return go;
+}
+
+void operation_start(struct http_req *req, struct api *a, const struct identity *who,
+                     struct json *params, bool plan_only)
+{
+	struct operation *o = loom_calloc(1, sizeof(*o));
+	*o = (struct operation){
+		.a = a, .req = req, .who = *who, .plan_only = plan_only, .params = params
+	};
+	o->token = loom_strdup(json_get_str(params, "token"));
+	json_del(params, "token");
+	if (visible_id(req, "id", &o->id) && look_at(o)) {
+		http_defer(req, ask, o);
+		return;
+	}
+	operation_free(o);
+}

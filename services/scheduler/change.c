@@ -1,0 +1,432 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "services/scheduler/change.h"
+
+#include "common/base/str.h"
+#include "common/json/jsondiff.h"
+#include "common/model/entity.h"
+
+#include <sodium.h>
+#include <stdio.h>
+#include <string.h>
+
+/* layout: whether the target solver has a say. */
+static const struct {
+	const char *operation;
+	enum plan_action action;
+	bool layout;
+	enum target_operation target;
+} operations[] = {
+	{ "configure", PLAN_CONFIGURE_WITH_RESTART, false, 0 },
+	{ "start", PLAN_START, false, 0 },
+	{ "stop", PLAN_STOP, false, 0 },
+	{ "restart", PLAN_RESTART, false, 0 },
+	{ "add_services", PLAN_ADD_SERVICES, true, TARGET_ADD_SERVICES },
+	{ "remove_services", PLAN_REMOVE_SERVICES, true, TARGET_REMOVE_SERVICES },
+	{ "expand", PLAN_EXPAND, true, TARGET_EXPAND },
+	{ "shrink", PLAN_SHRINK, true, TARGET_SHRINK },
+	{ "sync", PLAN_SOLVE_LAYOUT, true, TARGET_SYNC },
+};
+
+static int operation_index(const char *name)
+{
+	for (size_t i = 0; i < LOOM_COUNT(operations); i++)
+		if (str_eq(operations[i].operation, name))
+			return (int)i;
+	return -1;
+}
+
+bool change_action(const char *operation, bool restart, enum plan_action *ret)
+{
+	int i = operation_index(operation);
+	if (i < 0)
+		return false;
+	*ret = operations[i].action;
+	if (*ret == PLAN_CONFIGURE_WITH_RESTART && !restart)
+		*ret = PLAN_CONFIGURE;
+	return true;
+}
+
+void change_fini(struct layout_change *lc)
+{
+	target_free(lc->target);
+	nodes_free(lc->before);
+	blueprint_fini(&lc->b);
+	json_free(lc->restarted);
+	*lc = (struct layout_change){ 0 };
+}
+
+static void names_of(const struct json *arr, struct strs *ret)
+{
+	for (size_t i = 0; i < json_len(arr); i++)
+		strs_add(ret, json_str(json_at(arr, i)));
+}
+
+struct present {
+	const struct cluster *c;
+	struct nodes *nodes;
+	struct json *hardware, *images, *services;
+};
+
+static void present_fini(struct present *p)
+{
+	nodes_free(p->nodes);
+	json_free(p->hardware);
+	json_free(p->images);
+	json_free(p->services);
+	p->nodes = NULL;
+	p->hardware = p->images = p->services = NULL;
+}
+
+static int present_read(struct db *db, void *arg)
+{
+	struct present *p = arg;
+	present_fini(p);
+	int rc = nodes_load(db, p->c->id, &p->nodes);
+	if (!rc)
+		rc = entity_list(db, p->c->tenant_id, ENTITY_HARDWARETYPE, &p->hardware);
+	if (!rc)
+		rc = entity_list(db, p->c->tenant_id, ENTITY_IMAGETYPE, &p->images);
+	return rc ? rc : entity_list(db, p->c->tenant_id, ENTITY_SERVICE, &p->services);
+}
+
+struct wanted {
+	struct strs named, grow;
+	int *nodenums;
+	size_t n_nodenums;
+	struct target_node *nodes;
+	size_t n_nodes;
+};
+
+static void wanted_init(struct wanted *w, const struct present *p, const struct json *params)
+{
+	*w = (struct wanted){ .n_nodes = p->nodes->n };
+	names_of(json_get(params, "services"), &w->named);
+	names_of(json_get(params, "grow"), &w->grow);
+	const struct json *nums = json_get(params, "nodes");
+	w->nodenums = loom_calloc(json_len(nums) + 1, sizeof(*w->nodenums));
+	for (size_t i = 0; i < json_len(nums); i++) {
+		int64_t n = 0;
+		if (json_int(json_at(nums, i), &n))
+			w->nodenums[w->n_nodenums++] = (int)n;
+	}
+	w->nodes = loom_calloc(w->n_nodes + 1, sizeof(*w->nodes));
+	for (size_t i = 0; i < w->n_nodes; i++) {
+		const struct node *n = &p->nodes->v[i];
+		w->nodes[i] = (struct target_node){ .id = n->id,
+			                            .nodenum = (int)n->num,
+			                            .hardwaretype = n->hardwaretype,
+			                            .imagetype = n->imagetype };
+		names_of(n->services, &w->nodes[i].services);
+	}
+}
+
+static void wanted_fini(struct wanted *w)
+{
+	for (size_t i = 0; i < w->n_nodes; i++)
+		strs_fini(&w->nodes[i].services);
+	loom_free(w->nodes);
+	loom_free(w->nodenums);
+	strs_fini(&w->named);
+	strs_fini(&w->grow);
+}
+
+static int find_target(const struct cluster *c, const struct present *p, const struct wanted *w,
+                       enum target_operation op, const struct json *params, struct target **ret,
+                       struct loom_err *err)
+{
+	const struct json *newer = json_get(params, "template");
+	struct target_input in = { .operation = op,
+		                   .nodes = w->nodes,
+		                   .n_nodes = w->n_nodes,
+		                   .last_nodenum = (int)c->last_node,
+		                   .template = op == TARGET_SYNC && newer ? newer : c->template,
+		                   .provider = c->provider,
+		                   .hardwaretypes = p->hardware,
+		                   .imagetypes = p->images,
+		                   .services = p->services,
+		                   .service_docs = c->service_docs,
+		                   .request = c->request,
+		                   .cluster_id = c->id,
+		                   .cluster_name = c->name,
+		                   .named = &w->named,
+		                   .count = json_get_int(params, "count", 0),
+		                   .grow = w->grow.n ? &w->grow : NULL,
+		                   .nodenums = w->nodenums,
+		                   .n_nodenums = w->n_nodenums };
+	return target_find(&in, ret, err);
+}
+
+/* The machines as the planner sees them: services come at once and go at the end. */
+static void place_services(struct layout_change *lc)
+{
+	const struct target *t = lc->target;
+	for (size_t i = 0; t && i < t->n_changed; i++) {
+		struct node *n = &lc->b.nodes->v[t->changed[i].node];
+		if (!t->changed[i].added.n)
+			continue;
+		json_free(n->services);
+		json_free(n->automators);
+		n->services = blueprint_names(&t->changed[i].services);
+		n->automators = blueprint_names(&t->changed[i].automators);
+	}
+}
+
+/* Frozen definitions, and for services that are new to the cluster the present ones. */
+static struct json *definitions(const struct layout_change *lc, const struct cluster *c,
+                                const struct json *all)
+{
+	struct json *docs = c->service_docs ? json_copy(c->service_docs) : json_new_obj();
+	for (size_t i = 0; lc->target && i < lc->target->services.n; i++) {
+		const char *name = lc->target->services.v[i];
+		for (size_t k = 0; !json_get(docs, name) && k < json_len(all); k++)
+			if (str_eq(json_get_str(json_at(all, k), "name"), name))
+				json_set(docs, name, json_copy(json_at(all, k)));
+	}
+	return docs;
+}
+
+/* What the new configuration is compared with: once recorded, it is the cluster's already. */
+static const struct json *old_config(const struct cluster *c, const struct json *params)
+{
+	const struct json *before = json_get(params, "before");
+	return before ? before : c->config;
+}
+
+/* Services whose part of the configuration differs; all when a part is no service's. */
+static bool changed_services(const struct cluster *c, const struct json *params, struct strs *ret)
+{
+	const struct json *to = json_get(params, "config");
+	LOOM_CLEANUP(json_free) struct json *diff = json_diff(old_config(c, params), to);
+	for (size_t i = 0; i < json_len(diff); i++) {
+		const char *path = json_get_str(json_at(diff, i), "path");
+		size_t n = strcspn(path + 1, "/");
+		LOOM_CLEANUP_STR char *top = loom_strndup(path + 1, n);
+		if (!json_arr_has_str(c->services, top))
+			return false;
+		if (!strs_has(ret, top))
+			strs_add(ret, top);
+	}
+	return true;
+}
+
+static int plan_tasks(struct layout_change *lc, const struct cluster *c, const struct json *params,
+                      struct loom_err *err)
+{
+	LOOM_CLEANUP(strs_fini) struct strs services = { 0 }, nodes = { 0 }, changed = { 0 };
+	const struct target *t = lc->target;
+	names_of(json_get(params, "services"), &services);
+	for (size_t i = 0; t && i < t->n_removed; i++)
+		strs_add(&nodes, lc->b.nodes->v[t->removed[i]].id);
+	for (size_t i = 0; t && i < t->n_added; i++)
+		strs_add(&nodes, lc->b.nodes->v[lc->before->n + i].id);
+	if (lc->action == PLAN_ADD_SERVICES)
+		for (size_t i = 0; i < t->n_changed; i++)
+			strs_add(&nodes, lc->b.nodes->v[t->changed[i].node].id);
+	bool configuring =
+		lc->action == PLAN_CONFIGURE || lc->action == PLAN_CONFIGURE_WITH_RESTART;
+	bool some = configuring && changed_services(c, params, &changed);
+	struct blueprint_scope scope = { .services = services.n ? &services : NULL,
+		                         .nodes = nodes.n ? &nodes : NULL,
+		                         .changed = some ? &changed : NULL };
+	return blueprint_plan(&lc->b, lc->action, lc->b.service_docs, &scope, err);
+}
+
+static void collect_started(struct layout_change *lc)
+{
+	lc->restarted = json_new_arr();
+	for (size_t i = 0; lc->b.plan && i < lc->b.plan->n; i++) {
+		const struct plan_task *t = &lc->b.plan->tasks[i];
+		if (t->step == STEP_START && !json_arr_has_str(lc->restarted, t->service))
+			json_push(lc->restarted, json_new_str(t->service));
+	}
+}
+
+static void hash_it(struct layout_change *lc, const struct cluster *c, const struct json *params)
+{
+	LOOM_CLEANUP(json_free) struct json *shown = change_preview(lc, c, params);
+	LOOM_CLEANUP_STR char *text = json_text(shown);
+	unsigned char sum[16];
+	crypto_generichash(sum, sizeof(sum), (const unsigned char *)text, strlen(text), NULL, 0);
+	sodium_bin2hex(lc->hash, sizeof(lc->hash), sum, sizeof(sum));
+}
+
+static int make(const struct cluster *c, const struct present *p, const struct json *params,
+                struct layout_change *lc, struct loom_err *err)
+{
+	int op = operation_index(json_get_str(params, "operation"));
+	if (op < 0 || !change_action(operations[op].operation,
+	                             json_get_bool(params, "restart", true), &lc->action))
+		return err_set(err, 400, "operation '%s' is not known",
+		               json_get_str(params, "operation"));
+	struct wanted w;
+	wanted_init(&w, p, params);
+	int rc = operations[op].layout
+	                 ? find_target(c, p, &w, operations[op].target, params, &lc->target, err)
+	                 : 0;
+	wanted_fini(&w);
+	if (rc)
+		return rc;
+	lc->before = nodes_copy(p->nodes);
+	lc->b.nodes = nodes_copy(p->nodes);
+	if (lc->target)
+		blueprint_add_nodes(lc->b.nodes, lc->target->added, lc->target->n_added);
+	place_services(lc);
+	lc->b.service_docs = definitions(lc, c, p->services);
+	rc = lc->action == PLAN_SOLVE_LAYOUT ? 0 : plan_tasks(lc, c, params, err);
+	if (rc)
+		return rc;
+	collect_started(lc);
+	hash_it(lc, c, params);
+	return 0;
+}
+
+int change_make(struct db_pool *p, const struct cluster *c, const struct json *params,
+                struct layout_change *lc, struct loom_err *err)
+{
+	struct present now = { .c = c };
+	int rc = db_read(p, present_read, &now);
+	if (!rc)
+		rc = make(c, &now, params, lc, err);
+	present_fini(&now);
+	return rc;
+}
+
+int change_delete(struct db_pool *p, const struct cluster *c, struct layout_change *lc,
+                  struct loom_err *err)
+{
+	struct present now = { .c = c };
+	int rc = db_read(p, present_read, &now);
+	if (!rc) {
+		lc->action = PLAN_DELETE;
+		lc->b.nodes = loom_take(now.nodes);
+		rc = blueprint_plan(&lc->b, PLAN_DELETE, c->service_docs, NULL, err);
+	}
+	present_fini(&now);
+	return rc;
+}
+
+static struct json *node_brief(const struct node *n)
+{
+	struct json *o = json_set_int(json_new_obj(), "nodenum", n->num);
+	return json_set_str(o, "hostname", n->hostname);
+}
+
+static struct json *nodes_preview(const struct layout_change *lc)
+{
+	const struct target *t = lc->target;
+	struct json *added = json_new_arr(), *removed = json_new_arr(), *changed = json_new_arr();
+	for (size_t i = 0; t && i < t->n_added; i++) {
+		const struct node *n = &lc->b.nodes->v[lc->before->n + i];
+		struct json *o = node_brief(n);
+		json_set_str(o, "hardwaretype", n->hardwaretype);
+		json_set_str(o, "imagetype", n->imagetype);
+		json_push(added, json_set(o, "services", json_copy(n->services)));
+	}
+	for (size_t i = 0; t && i < t->n_removed; i++)
+		json_push(removed, node_brief(&lc->b.nodes->v[t->removed[i]]));
+	for (size_t i = 0; t && i < t->n_changed; i++) {
+		struct json *o = node_brief(&lc->b.nodes->v[t->changed[i].node]);
+		json_set(o, "servicesAdded", blueprint_names(&t->changed[i].added));
+		json_push(changed,
+		          json_set(o, "servicesRemoved", blueprint_names(&t->changed[i].removed)));
+	}
+	struct json *o = json_set(json_new_obj(), "added", added);
+	return json_set(json_set(o, "removed", removed), "changed", changed);
+}
+
+struct json *change_preview(const struct layout_change *lc, const struct cluster *c,
+                            const struct json *params)
+{
+	struct json *o =
+		json_set_str(json_new_obj(), "operation", json_get_str(params, "operation"));
+	json_set(o, "nodes", nodes_preview(lc));
+	json_set(o, "started", json_copy(lc->restarted));
+	const struct json *config = json_get(params, "config"),
+			  *template = json_get(params, "template");
+	json_set(o, "config", config ? json_diff(old_config(c, params), config) : json_new_arr());
+	if (template)
+		json_set(o, "template", json_diff(c->template, template));
+	return json_set(o, "tasks", lc->b.plan ? blueprint_tasks(&lc->b) : json_new_arr());
+}
+
+static int apply_services(struct db *db, struct change *ch, const struct layout_change *lc)
+{
+	const struct target *t = lc->target;
+	int rc = 0;
+	for (size_t i = 0; !rc && i < t->n_changed; i++)
+		if (t->changed[i].added.n)
+			rc = node_save(db, &lc->b.nodes->v[t->changed[i].node]);
+	if (!rc && t->n_added) {
+		struct nodes added = { &lc->b.nodes->v[lc->before->n], t->n_added };
+		rc = nodes_insert(db, ch->c->id, &added);
+		ch->c->num_nodes += (int64_t)t->n_added;
+		ch->c->last_node = added.v[added.n - 1].num;
+	}
+	return rc ? rc : cluster_save_service_docs(db, ch->c, lc->b.service_docs);
+}
+
+int change_apply(struct db *db, struct change *ch, struct job *j, const struct layout_change *lc)
+{
+	if (!lc->target)
+		return 0;
+	int rc = apply_services(db, ch, lc);
+	if (rc)
+		return rc;
+	struct json *gone = json_new_arr();
+	for (size_t i = 0; i < lc->target->n_removed; i++)
+		json_push(gone, json_new_str(lc->b.nodes->v[lc->target->removed[i]].id));
+	if (!j->params)
+		j->params = json_new_obj();
+	json_set(j->params, "leaving", gone);
+	/* Services that come are the cluster's from now on; those that go until they are gone. */
+	struct strs after = { 0 };
+	names_of(ch->c->services, &after);
+	for (size_t i = 0; i < lc->target->services.n; i++)
+		if (!strs_has(&after, lc->target->services.v[i]))
+			strs_add(&after, lc->target->services.v[i]);
+	strs_sort(&after);
+	json_free(ch->c->services);
+	ch->c->services = blueprint_names(&after);
+	strs_fini(&after);
+	return job_save_params(db, j);
+}
+
+static struct json *without(const struct json *names, const struct json *gone)
+{
+	struct json *out = json_new_arr();
+	for (size_t i = 0; i < json_len(names); i++)
+		if (!json_arr_has_str(gone, json_str(json_at(names, i))))
+			json_push(out, json_copy(json_at(names, i)));
+	return out;
+}
+
+static int services_gone(struct db *db, struct change *ch, const struct json *gone)
+{
+	LOOM_CLEANUP(nodes_free) struct nodes *ns = NULL;
+	int rc = nodes_load(db, ch->c->id, &ns);
+	for (size_t i = 0; !rc && i < ns->n; i++) {
+		struct json *left = without(ns->v[i].services, gone);
+		json_free(ns->v[i].services);
+		ns->v[i].services = left;
+		for (size_t k = 0; k < json_len(gone); k++)
+			json_del(ns->v[i].states, json_str(json_at(gone, k)));
+		rc = node_save(db, &ns->v[i]);
+	}
+	struct json *left = without(ch->c->services, gone);
+	json_free(ch->c->services);
+	ch->c->services = left;
+	return rc;
+}
+
+int change_complete(struct db *db, struct change *ch, const struct job *j)
+{
+	const struct json *leaving = json_get(j->params, "leaving");
+	int rc = 0;
+	for (size_t i = 0; !rc && i < json_len(leaving); i++) {
+		rc = node_delete(db, json_str(json_at(leaving, i)));
+		ch->c->num_nodes--;
+	}
+	if (!rc && str_eq(json_get_str(j->params, "operation"), "remove_services"))
+		rc = services_gone(db, ch, json_get(j->params, "services"));
+	return rc;
+}

@@ -1,0 +1,215 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Everything that can be done to a cluster that exists: asked for as a plan, done, refused."""
+
+import pytest
+
+from support import wait_for
+from support.lab import service, template
+from support.worker import Gate
+
+FULL = ("install", "configure", "start", "stop", "remove")
+
+CATALOG = {
+    "services": [
+        service("app", uses=("store",), install=("base",), actions=FULL),
+        service("store", install=("base",), actions=FULL),
+        service("cron", install=("base",), actions=FULL),
+        service("needy", requires=("store",), actions=FULL)],
+    "clustertemplates": [
+        template("farm", ["base", "app", "store"],
+                 defaults={"config": {"app": {"port": "80"}, "store": {"size": "1"}}},
+                 constraints={"layout": {"mustcoexist": [], "cantcoexist": [["app", "store"]]},
+                              "services": {"store": {"quantities": {"min": 1, "max": 1}},
+                                           "cron": {"quantities": {"min": 1, "max": 1}}},
+                              "size": {"min": 2, "max": 6}})],
+}
+
+
+@pytest.fixture
+def farm(lab):
+    """An active cluster: one store, two apps."""
+    lab.load(CATALOG)
+    lab.worker()
+    lab.farm = lab.create("farm", "farm", 3)
+    lab.active(lab.farm)
+    return lab
+
+
+def plan(lab, operation, **more):
+    return lab.user.post(f"/v2/clusters/{lab.farm}/plan", {"operation": operation, **more})
+
+
+def path(lab, rest):
+    return f"/v2/clusters/{lab.farm}/{rest}"
+
+
+def last_job_tasks(lab):
+    """(name, service, nodenum) of the newest job's tasks, sorted."""
+    story = lab.active(lab.farm)
+    newest = max(story.jobs)
+    return sorted((task.name, task.service, task.nodenum) for task in story.tasks.values()
+                  if task.id.startswith(newest))
+
+
+def tasks_of(answer):
+    return sorted((task["taskName"], task["service"], task["nodenum"]) for task in answer.json["tasks"])
+
+
+def services_by_node(lab):
+    return {node["properties"]["nodenum"]: node["properties"]["services"]
+            for node in lab.user.cluster(lab.farm)["nodes"]}
+
+
+def test_configure_shows_the_difference_and_restarts_what_depends_on_it(farm):
+    config = {"app": {"port": "8080"}, "store": {"size": "1"}}
+    shown = plan(farm, "configure", config=config)
+    assert shown.status == 200, shown
+    assert shown.json["config"] == [{"path": "/app/port", "from": "80", "to": "8080"}]
+    assert {task[1] for task in tasks_of(shown)} <= {"", "app"}
+    answer = farm.user.put(path(farm, "config"), {"config": config})
+    assert answer.status == 200 and answer.body == b""
+    assert farm.user.get(path(farm, "config")).json == config
+    assert last_job_tasks(farm) == tasks_of(shown)
+    assert ("CONFIGURE", "app", 1001) in tasks_of(shown) or ("CONFIGURE", "app", 1000) in tasks_of(shown)
+    assert farm.user.cluster(farm.farm)["progress"]["action"] == "cluster_configure_with_restart"
+
+
+def test_configure_without_restart(farm):
+    config = {"app": {"port": "81"}, "store": {"size": "2"}}
+    assert farm.user.put(path(farm, "config"), {"config": config, "restart": False}).status == 200
+    names = {task[0] for task in last_job_tasks(farm)}
+    assert "CONFIGURE" in names and not names & {"STOP", "START"}
+    assert farm.user.cluster(farm.farm)["progress"]["action"] == "cluster_configure"
+
+
+def test_a_token_applies_that_plan_or_nothing(farm):
+    shown = plan(farm, "stop", services=["app"]).json
+    assert farm.user.post(path(farm, "services/cron/stop")).status == 404
+    assert farm.user.post(path(farm, "services/app/stop"), {"token": "1-00"}).status == 409
+    assert farm.user.post(path(farm, "services/app/stop"), {"token": shown["token"]}).status == 200
+    farm.active(farm.farm)
+    stale = farm.user.post(path(farm, "services/app/stop"), {"token": shown["token"]})
+    assert stale.status == 409 and "changed" in stale.text
+
+
+def test_nothing_that_runs_is_started_again(farm):
+    assert tasks_of(plan(farm, "start", services=["app"])) == []
+    assert farm.user.post(path(farm, "services/app/stop")).status == 200
+    stopped = [task for task in last_job_tasks(farm) if task[0] == "STOP"]
+    assert {task[1] for task in stopped} == {"app"} and len(stopped) == 2
+    assert farm.user.post(path(farm, "services/start")).status == 200
+    assert [task[:2] for task in last_job_tasks(farm)] == [("START", "app")] * 2
+    # and a start of what runs is done at once
+    assert farm.user.post(path(farm, "services/start")).status == 200
+    assert last_job_tasks(farm) == []
+
+
+def test_restart_covers_what_depends_on_it(farm):
+    assert farm.user.post(path(farm, "services/store/restart")).status == 200
+    assert {task[:2] for task in last_job_tasks(farm)} == {
+        ("STOP", "app"), ("STOP", "store"), ("START", "store"), ("START", "app")}
+
+
+def test_add_and_remove_a_service(farm):
+    shown = plan(farm, "add_services", services=["cron"])
+    assert shown.status == 200, shown
+    assert [node["servicesAdded"] for node in shown.json["nodes"]["changed"]] == [["cron"]]
+    assert farm.user.post(path(farm, "services"), {"services": ["cron"]}).status == 200
+    assert ("INSTALL", "cron") in {task[:2] for task in last_job_tasks(farm)}
+    assert farm.user.get(path(farm, "services")).json == ["app", "base", "cron", "store"]
+    assert sum("cron" in services for services in services_by_node(farm).values()) == 1
+    again = farm.user.post(path(farm, "services"), {"services": ["cron"]})
+    assert again.status == 400 and "cron" in again.text
+    assert farm.user.delete(path(farm, "services/cron")).status == 200
+    assert {task[:2] for task in last_job_tasks(farm)} == {("STOP", "cron"), ("REMOVE", "cron")}
+    assert farm.user.get(path(farm, "services")).json == ["app", "base", "store"]
+    assert not any("cron" in services for services in services_by_node(farm).values())
+
+
+def test_a_service_that_another_needs_stays(farm):
+    assert farm.user.post(path(farm, "services"), {"services": ["needy"]}).status == 200
+    farm.active(farm.farm)
+    refused = farm.user.delete(path(farm, "services/store"))
+    assert refused.status == 400 and "needy" in refused.text
+
+
+@pytest.mark.parametrize("services, word", [
+    (["nosuch"], "nosuch"), ([], "services"), (["quiet", 5], "services")])
+def test_adding_is_refused(farm, services, word):
+    refused = farm.user.post(path(farm, "services"), {"services": services})
+    assert refused.status == 400 and word in refused.text
+
+
+def test_expand_and_shrink(farm):
+    shown = plan(farm, "expand", count=2)
+    assert shown.status == 200, shown
+    assert [node["nodenum"] for node in shown.json["nodes"]["added"]] == [1003, 1004]
+    assert all("store" not in node["services"] for node in shown.json["nodes"]["added"])
+    assert farm.user.post(path(farm, "expand"), {"count": 2}).status == 200
+    done = last_job_tasks(farm)
+    assert done == tasks_of(shown) and ("CREATE", "", 1004) in done and ("CREATE", "", 1000) not in done
+    assert farm.user.cluster(farm.farm)["status"] == "active"
+    assert sorted(services_by_node(farm)) == [1000, 1001, 1002, 1003, 1004]
+    too_many = farm.user.post(path(farm, "expand"), {"count": 2})
+    assert too_many.status == 400 and "6" in too_many.text
+    assert farm.user.post(path(farm, "shrink"), {"count": 3}).status == 200
+    done = last_job_tasks(farm)
+    assert [task[2] for task in done if task[0] == "DELETE"] == [1001, 1003, 1004]  # 1002 has the store
+    assert len(services_by_node(farm)) == 2
+    refused = farm.user.post(path(farm, "shrink"), {"count": 1})
+    assert refused.status == 400 and refused.text
+    # numbers are not used again
+    assert farm.user.post(path(farm, "expand"), {"count": 1}).status == 200
+    assert ("CREATE", "", 1005) in last_job_tasks(farm)
+
+
+def test_an_operation_that_fails_leaves_the_cluster_inconsistent_and_can_be_done_again(farm):
+    farm.workers[0].script = lambda run: {"status": 1, "retry": False, "stderr": "no"} if run.name == "STOP" else {}
+    assert farm.user.post(path(farm, "services/app/restart")).status == 200
+    wait_for(lambda: farm.user.cluster(farm.farm)["status"] == "inconsistent")
+    assert "STOP" in farm.user.get(path(farm, "why")).json["reason"]
+    farm.workers[0].script = None
+    assert farm.user.post(path(farm, "services/app/restart")).status == 200
+    farm.active(farm.farm)
+
+
+def test_pending_refuses_and_abort_leaves_it_operable(farm):
+    gate = Gate("STOP")
+    farm.workers[0].script = gate
+    assert farm.user.post(path(farm, "services/restart")).status == 200
+    gate.wait()
+    assert farm.user.post(path(farm, "services/restart")).status == 409
+    assert farm.user.post(path(farm, "expand"), {"count": 1}).status == 409
+    assert farm.user.post(path(farm, "abort")).status == 200
+    gate.open()
+    farm.workers[0].script = None
+    wait_for(lambda: farm.user.cluster(farm.farm)["status"] == "inconsistent")
+    assert farm.user.post(path(farm, "services/start")).status == 200
+    farm.active(farm.farm)
+
+
+def test_sync_takes_the_newest_template_if_it_fits(farm):
+    newer = template("farm", ["base", "app", "store"], description="newer",
+                     constraints={"layout": {"mustcoexist": [], "cantcoexist": []},
+                                  "services": {"store": {"quantities": {"min": 1, "max": 1}}},
+                                  "size": {"min": 1, "max": 10}})
+    assert farm.admin.put("/v2/clustertemplates/farm", newer).status == 200
+    shown = plan(farm, "sync")
+    assert shown.status == 200 and any(d["path"].startswith("/constraints") for d in shown.json["template"])
+    assert farm.user.post(path(farm, "clustertemplate/sync")).status == 200
+    assert farm.user.cluster(farm.farm)["clusterTemplate"]["version"] == 2
+    newer["constraints"]["size"] = {"min": 5, "max": 10}
+    assert farm.admin.put("/v2/clustertemplates/farm", newer).status == 200
+    refused = farm.user.post(path(farm, "clustertemplate/sync"))
+    assert refused.status == 400 and "5" in refused.text
+    assert farm.user.cluster(farm.farm)["clusterTemplate"]["version"] == 2
+
+
+def test_others_do_not_see_it(farm):
+    other = farm.user.as_user("eve", farm.name)
+    for method, rest, body in (("put", "config", {"config": {}}), ("post", "services/start", None),
+                               ("post", "expand", {"count": 1}), ("post", "plan", {"operation": "start"}),
+                               ("post", "abort", None), ("get", "why", None)):
+        call = getattr(other, method)
+        answer = call(path(farm, rest), body) if body is not None else call(path(farm, rest))
+        assert answer.status == 404, (method, rest, answer)
