@@ -41,6 +41,18 @@ void service_add_names(const struct json *definition, const char *phase, const c
 		add_all(json_get(definition, "dependson"), out);
 }
 
+void service_add_automators(const struct json *definition, struct strs *out)
+{
+	const struct json *actions = json_path(definition, "provisioner/actions");
+
+	for (size_t i = 0; i < json_len(actions); i++) {
+		const char *type = json_get_str(json_value_at(actions, i), "type");
+
+		if (type && !strs_has(out, type))
+			strs_add(out, type);
+	}
+}
+
 bool service_has_action(const struct json *definition, const char *action)
 {
 	return json_is(json_get(json_path(definition, "provisioner/actions"), action), JSON_OBJECT);

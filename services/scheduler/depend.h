@@ -19,6 +19,8 @@ struct map *service_map(const struct json *definitions);
 /* Names in dependencies.PHASE.KIND (install/runtime, requires/uses), added without doubles. */
 void service_add_names(const struct json *definition, const char *phase, const char *kind,
                        struct strs *out);
+/* Types of the automators of its actions, added without doubles. */
+void service_add_automators(const struct json *definition, struct strs *out);
 bool service_has_action(const struct json *definition, const char *action);
 
 /* A relation between the services of a cluster, by index. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "services/scheduler/layout.h"
 
-static void node_fini(struct layout_node *n)
+void layout_node_fini(struct layout_node *n)
 {
 	loom_free(n->hostname);
 	loom_free(n->hardwaretype);
@@ -13,17 +13,21 @@ static void node_fini(struct layout_node *n)
 	strs_fini(&n->automators);
 }
 
+void layout_group_fini(struct layout_group *g)
+{
+	loom_free(g->hardwaretype);
+	loom_free(g->imagetype);
+	strs_fini(&g->services);
+}
+
 void layout_free(struct layout *l)
 {
 	if (!l)
 		return;
-	for (size_t i = 0; i < l->n_groups; i++) {
-		loom_free(l->groups[i].hardwaretype);
-		loom_free(l->groups[i].imagetype);
-		strs_fini(&l->groups[i].services);
-	}
+	for (size_t i = 0; i < l->n_groups; i++)
+		layout_group_fini(&l->groups[i]);
 	for (size_t i = 0; i < l->n_nodes; i++)
-		node_fini(&l->nodes[i]);
+		layout_node_fini(&l->nodes[i]);
 	loom_free(l->groups);
 	loom_free(l->nodes);
 	strs_fini(&l->services);

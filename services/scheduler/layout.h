@@ -5,8 +5,10 @@
 
 #include "common/base/str.h"
 
+#define LAYOUT_FIRST_NODENUM 1000
+
 struct layout_node {
-	int nodenum; /* from 1000 */
+	int nodenum;
 	char *hostname, *hardwaretype, *imagetype;
 	char *flavor, *image, *sshuser; /* of the chosen provider */
 	struct strs services;           /* sorted */
@@ -28,6 +30,9 @@ struct layout {
 };
 
 void layout_free(struct layout *l); /* NULL is fine */
+/* What a node, or a group, holds. */
+void layout_node_fini(struct layout_node *n);
+void layout_group_fini(struct layout_group *g);
 
 LOOM_DEFINE_CLEANUP(struct layout *, layout_free)
 

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "services/scheduler/solver.h"
 
+#include "services/scheduler/depend.h"
 #include "services/scheduler/hostname.h"
 #include "services/scheduler/solver_read.h"
 #include "services/scheduler/solver_reason.h"
 #include "services/scheduler/solver_search.h"
-
-#define FIRST_NODENUM 1000
 
 static void copy_strs(struct strs *to, const struct strs *from)
 {
@@ -33,17 +32,8 @@ static void fill_group(const struct solve_facts *f, const struct search_kind *ki
 static void add_automators(const struct solve_facts *f, const struct strs *services,
                            struct strs *ret)
 {
-	for (size_t i = 0; i < services->n; i++) {
-		const struct json *doc = map_get(f->definitions, services->v[i]);
-		const struct json *actions = json_path(doc, "provisioner/actions");
-
-		for (size_t k = 0; k < json_len(actions); k++) {
-			const char *type = json_get_str(json_value_at(actions, k), "type");
-
-			if (type && !strs_has(ret, type))
-				strs_add(ret, type);
-		}
-	}
+	for (size_t i = 0; i < services->n; i++)
+		service_add_automators(map_get(f->definitions, services->v[i]), ret);
 	strs_sort(ret);
 }
 
@@ -79,7 +69,7 @@ static void fill_node(const struct solve_facts *f, const struct group_facts *g, 
 	copy_strs(&n->automators, &g->automators);
 }
 
-static void fill_nodes(const struct solve_facts *f, struct layout *l)
+static void fill_nodes(const struct solve_facts *f, int first_nodenum, struct layout *l)
 {
 	const struct solve_input *in = f->in;
 
@@ -98,12 +88,13 @@ static void fill_nodes(const struct solve_facts *f, struct layout *l)
 
 		add_automators(f, &group->services, &g.automators);
 		for (int k = 0; k < group->count; k++, l->n_nodes++)
-			fill_node(f, &g, FIRST_NODENUM + (int)l->n_nodes, &l->nodes[l->n_nodes]);
+			fill_node(f, &g, first_nodenum + (int)l->n_nodes, &l->nodes[l->n_nodes]);
 		strs_fini(&g.automators);
 	}
 }
 
-static struct layout *make_layout(const struct solve_facts *f, const struct search_result *found)
+struct layout *solve_layout(const struct solve_facts *f, const struct search_result *found,
+                            int first_nodenum)
 {
 	struct layout *l = loom_calloc(1, sizeof(*l));
 
@@ -111,7 +102,7 @@ static struct layout *make_layout(const struct solve_facts *f, const struct sear
 	l->groups = loom_calloc(found->n, sizeof(*l->groups));
 	for (; l->n_groups < found->n; l->n_groups++)
 		fill_group(f, &found->kinds[l->n_groups], &l->groups[l->n_groups]);
-	fill_nodes(f, l);
+	fill_nodes(f, first_nodenum, l);
 	return l;
 }
 
@@ -132,7 +123,7 @@ static int solve_facts(struct solve_facts *f, struct layout **ret, struct loom_e
 	r = search_counts(&f->model, &found, err);
 	if (r)
 		return r;
-	*ret = make_layout(f, &found);
+	*ret = solve_layout(f, &found, LAYOUT_FIRST_NODENUM);
 	search_result_fini(&found);
 	return 0;
 }

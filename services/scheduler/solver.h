@@ -35,4 +35,11 @@ struct solve_input {
  * within the work limit) with a reason in err->msg; *ret is untouched then. */
 LOOM_MUST_CHECK int solve(const struct solve_input *in, struct layout **ret, struct loom_err *err);
 
+struct solve_facts;
+struct search_result;
+
+/* The machines that a search found, numbered from first_nodenum. Returned owned. */
+struct layout *solve_layout(const struct solve_facts *f, const struct search_result *found,
+                            int first_nodenum);
+
 #endif
