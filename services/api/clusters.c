@@ -87,8 +87,10 @@ static int head_read(struct db *db, void *arg)
 	call_fini(k);
 	bool found;
 	int rc = visible_get(db, &k->who, k->id, false, &k->c);
-	if (!rc)
-		rc = job_get(db, k->id, k->c->latest_job, &k->latest, &found);
+	if (rc)
+		return rc;
+	loom_assert(k->c);
+	rc = job_get(db, k->id, k->c->latest_job, &k->latest, &found);
 	return rc ? rc : found ? 0 : DB_E_RETRY;
 }
 
@@ -178,6 +180,7 @@ static int delete_tx(struct db *db, void *arg)
 		rc = db_now(db, &now);
 	if (rc)
 		return rc;
+	loom_assert(k->c);
 	if (k->c->status == CLUSTER_TERMINATED)
 		return DELETE_DONE;
 	/* A commit whose answer was lost: the job this very call submitted. */
@@ -185,9 +188,12 @@ static int delete_tx(struct db *db, void *arg)
 		return 0;
 	if (k->c->status == CLUSTER_PENDING)
 		return DELETE_PENDING;
+	LOOM_CLEANUP(json_free)
+	struct json *params =
+		json_set_str(json_new_obj(), "was", cluster_status_name(k->c->status));
 	rc = cluster_set_status(db, k->c, CLUSTER_PENDING, NULL, now);
 	if (!rc)
-		rc = job_add(db, k->c, "cluster_delete", NULL, now, &k->job);
+		rc = job_add(db, k->c, "cluster_delete", params, now, &k->job);
 	k->submitted = true;
 	return rc ? rc : cluster_save(db, k->c);
 }
@@ -220,7 +226,7 @@ void clusters_delete(struct http_req *req, void *ctx)
 		visible_refuse(req, rc, k.id);
 	else
 		http_reply_empty(req, 200);
-	if (!rc)
+	if (!rc && k.c)
 		peers_committed(k.a, k.id, k.who.tenant_id, k.c->event_seq, true);
 	call_fini(&k);
 }

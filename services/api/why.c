@@ -26,7 +26,7 @@ static char *ready_words(const struct why_input *in, const struct task *t)
 		return loom_strdup("waits for addresses of machines that are still being made");
 	if (t->not_before > in->now)
 		return loom_asprintf("failed %lld times and is tried again at %s: %s",
-		                     (long long)(t->failures + t->losses), when,
+		                     (long long)t->failures + t->losses, when,
 		                     t->message ? t->message : "no reason given");
 	if (!in->provisioners)
 		return loom_strdup("waits for a worker: no provisioner is registered");
@@ -165,8 +165,10 @@ static int why_read(struct db *db, void *arg)
 	call_fini(k);
 	bool found;
 	int rc = visible_get(db, &k->who, k->id, false, &k->c);
-	if (!rc)
-		rc = job_get(db, k->id, k->c->latest_job, &k->latest, &found);
+	if (rc)
+		return rc;
+	loom_assert(k->c);
+	rc = job_get(db, k->id, k->c->latest_job, &k->latest, &found);
 	if (!rc)
 		rc = tasks_load(db, k->id, k->c->latest_job, &k->tasks);
 	if (!rc)

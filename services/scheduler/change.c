@@ -90,6 +90,9 @@ static int present_read(struct db *db, void *arg)
 }
 
 struct wanted {
+	const struct cluster *c;
+	const struct present *present;
+	const struct json *params;
 	struct strs named, grow;
 	int *nodenums;
 	size_t n_nodenums;
@@ -97,9 +100,10 @@ struct wanted {
 	size_t n_nodes;
 };
 
-static void wanted_init(struct wanted *w, const struct present *p, const struct json *params)
+static void wanted_init(struct wanted *w, const struct cluster *c, const struct present *p,
+                        const struct json *params)
 {
-	*w = (struct wanted){ .n_nodes = p->nodes->n };
+	*w = (struct wanted){ .c = c, .present = p, .params = params, .n_nodes = p->nodes->n };
 	names_of(json_get(params, "services"), &w->named);
 	names_of(json_get(params, "grow"), &w->grow);
 	const struct json *nums = json_get(params, "nodes");
@@ -130,10 +134,11 @@ static void wanted_fini(struct wanted *w)
 	strs_fini(&w->grow);
 }
 
-static int find_target(const struct cluster *c, const struct present *p, const struct wanted *w,
-                       enum target_operation op, const struct json *params, struct target **ret,
+static int find_target(const struct wanted *w, enum target_operation op, struct target **ret,
                        struct loom_err *err)
 {
+	const struct cluster *c = w->c;
+	const struct json *params = w->params;
 	const struct json *newer = json_get(params, "template");
 	struct target_input in = { .operation = op,
 		                   .nodes = w->nodes,
@@ -141,9 +146,9 @@ static int find_target(const struct cluster *c, const struct present *p, const s
 		                   .last_nodenum = (int)c->last_node,
 		                   .template = op == TARGET_SYNC && newer ? newer : c->template,
 		                   .provider = c->provider,
-		                   .hardwaretypes = p->hardware,
-		                   .imagetypes = p->images,
-		                   .services = p->services,
+		                   .hardwaretypes = w->present->hardware,
+		                   .imagetypes = w->present->images,
+		                   .services = w->present->services,
 		                   .service_docs = c->service_docs,
 		                   .request = c->request,
 		                   .cluster_id = c->id,
@@ -220,7 +225,7 @@ static int plan_tasks(struct layout_change *lc, const struct cluster *c, const s
 	for (size_t i = 0; t && i < t->n_added; i++)
 		strs_add(&nodes, lc->b.nodes->v[lc->before->n + i].id);
 	if (lc->action == PLAN_ADD_SERVICES)
-		for (size_t i = 0; i < t->n_changed; i++)
+		for (size_t i = 0; t && i < t->n_changed; i++)
 			strs_add(&nodes, lc->b.nodes->v[t->changed[i].node].id);
 	bool configuring =
 		lc->action == PLAN_CONFIGURE || lc->action == PLAN_CONFIGURE_WITH_RESTART;
@@ -259,10 +264,9 @@ static int make(const struct cluster *c, const struct present *p, const struct j
 		return err_set(err, 400, "operation '%s' is not known",
 		               json_get_str(params, "operation"));
 	struct wanted w;
-	wanted_init(&w, p, params);
-	int rc = operations[op].layout
-	                 ? find_target(c, p, &w, operations[op].target, params, &lc->target, err)
-	                 : 0;
+	wanted_init(&w, c, p, params);
+	int rc = operations[op].layout ? find_target(&w, operations[op].target, &lc->target, err)
+	                               : 0;
 	wanted_fini(&w);
 	if (rc)
 		return rc;
