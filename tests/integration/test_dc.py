@@ -1,0 +1,475 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A datacenter of three machines (scripts/dc), every kind of part broken once, seen from outside.
+
+Clients on the virtual address create clusters, read one all the time over new connections, and
+note when they were served. The simulated provider's journal shows when work was carried out. After
+each fault the longest time without an accepted create, without a served read and without work is
+compared with what was promised. Not part of the default selection: run it by `make test-dc`, or
+
+    pytest -m dc tests/integration/test_dc.py -k "scheduler or writer"
+"""
+
+import json
+import os
+import pathlib
+import subprocess
+import tempfile
+import threading
+import time
+
+import pytest
+
+from support import ROOT, Api
+from support.stack import base_dir, build_dir
+
+pytestmark = [pytest.mark.dc, pytest.mark.timeout(240)]
+
+SETTLED = ("active", "incomplete", "inconsistent", "terminated")
+SLACK = 1.0  # a shared machine is not a quiet one
+
+
+class Datacenter:
+    """scripts/dc on a folder of its own."""
+
+    def __init__(self):
+        self.dir = pathlib.Path(tempfile.mkdtemp(prefix="dc-", dir=base_dir()))
+        self.dir.chmod(0o755)
+        self.bin = os.environ.get("LOOM_DC_BIN") or str(build_dir() / "bin")
+
+    def __call__(self, *words, check=True):
+        """One command; its output."""
+        done = subprocess.run([str(ROOT / "scripts/dc"), "--dir", str(self.dir), *map(str, words)],
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
+                              timeout=200)
+        assert not check or done.returncode == 0, f"dc {' '.join(map(str, words))}:\n{done.stdout}"
+        return done.stdout
+
+    def up(self):
+        """Start it; a REST client on the virtual address."""
+        print(self("--bin", self.bin, "up"))
+        self.env = json.loads(self("env", "--json"))
+        return self
+
+    def api(self, timeout=10):
+        """A client on the virtual address."""
+        return Api(self.env["LOOM_URL"], timeout=timeout)
+
+    def status(self):
+        """dc status --json."""
+        return json.loads(self("status", "--json", check=False))
+
+    def role(self, name):
+        """The one host that has a role."""
+        return wait(lambda: (self.status()["roles"][name] + [None])[0], 20, name)
+
+    def other(self, *hosts):
+        """A host that is none of these."""
+        return next(host for host in "abc" if host not in hosts)
+
+    def whole(self, seconds=90):
+        """Wait until all is ready again; the seconds it took."""
+        began = time.monotonic()
+        wait(lambda: self("status", check=False) and self.ready(), seconds, "a whole datacenter")
+        return time.monotonic() - began
+
+    def ready(self):
+        """Whether every part is ready and every role is held once."""
+        found = self.status()
+        return (all(part["ready"] for host in found["hosts"].values() for part in host["parts"].values())
+                and all(len(holders) == 1 for holders in found["roles"].values()))
+
+    def close(self):
+        """Leave nothing."""
+        if os.environ.get("LOOM_DC_KEEP"):
+            self("down", "--quick")
+        else:
+            self("down", "--quick", "--purge")
+
+
+def wait(check, seconds, what):
+    """Poll; what check() answered."""
+    deadline = time.monotonic() + seconds
+    while True:
+        value = check()
+        if value:
+            return value
+        assert time.monotonic() < deadline, f"{what} not within {seconds} s"
+        time.sleep(0.1)
+
+
+class Load:
+    """Clients of the datacenter, until stop()."""
+
+    def __init__(self, dc, creators=3, interval=0.6):
+        self.dc = dc
+        self.interval = interval
+        self.journal = dc.dir / "simulated/journal"
+        self.lock = threading.Lock()
+        self.accepted = []   # (asked at, answered at, cluster id)
+        self.refused = []    # (asked at, answered at, what)
+        self.reads = []      # (asked at, answered at, status or 0, what)
+        self.ending = threading.Event()
+        self.threads = [threading.Thread(target=self.create, args=[n], daemon=True) for n in range(creators)]
+        self.threads += [threading.Thread(target=self.read, daemon=True) for _ in range(2)]
+        for thread in self.threads:
+            thread.start()
+
+    def create(self, number):
+        """One create after the other."""
+        api, count = self.dc.api(timeout=6), 0
+        while not self.ending.wait(self.interval):
+            count += 1
+            began = time.time()
+            answer = api.post("/v2/clusters", {"name": f"c{number}-{count}", "clusterTemplate": "workers",
+                                               "numMachines": 1})
+            with self.lock:
+                if answer.ok:
+                    self.accepted.append((began, time.time(), answer.json["id"]))
+                else:
+                    self.refused.append((began, time.time(), answer.reason(),
+                                         answer.headers.get("Retry-After") if answer.status else None))
+
+    def read(self):
+        """A safe request over a new connection, again and again."""
+        api = self.dc.api(timeout=10)
+        while not self.ending.wait(0.1):
+            cluster = self.accepted[-1][2] if self.accepted else None
+            began = time.time()
+            answer = api.get(f"/v2/clusters/{cluster}/status" if cluster else "/v2/clusters")
+            with self.lock:
+                self.reads.append((began, time.time(), answer.status, "" if answer.ok else answer.reason()))
+
+    def work(self):
+        """Times at which machines were made."""
+        try:
+            lines = self.journal.read_text().splitlines()
+        except FileNotFoundError:
+            return []
+        return [int(line.split(" ", 1)[0]) / 1000 for line in lines]
+
+    def stop(self):
+        """No more requests."""
+        self.ending.set()
+        for thread in self.threads:
+            thread.join()
+
+
+def longest_gap(times, start, end):
+    """The longest time within [start, end] without one of these."""
+    inside = [start, *sorted(moment for moment in times if start <= moment <= end), end]
+    return max(later - earlier for earlier, later in zip(inside, inside[1:]))
+
+
+class Report:
+    """The table."""
+
+    def __init__(self):
+        self.rows = []
+
+    def add(self, **row):
+        """One fault."""
+        self.rows.append(row)
+
+    def show(self):
+        """Print it."""
+        print(f"\n{'fault':<44}{'bound':>7}{'create':>8}{'work':>8}{'read':>8}{'oldest':>8}"
+              f"{'no conn':>8}{'lost':>6}  remark")
+        for row in self.rows:
+            print(f"{row['fault']:<44}{row['bound']:>6.1f}s{row['create']:>7.2f}s{row['work']:>7.2f}s"
+                  f"{row['read']:>7.2f}s{row['oldest']:>7.1f}s{row['unconnected']:>8}{row['lost']:>6}"
+                  f"  {row['remark']}")
+
+
+@pytest.fixture(scope="module")
+def report():
+    """Filled by the tests, printed at the end."""
+    made = Report()
+    yield made
+    made.show()
+    path = os.environ.get("LOOM_DC_REPORT")
+    if path:
+        pathlib.Path(path).write_text(json.dumps(made.rows, indent=1) + "\n", encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def dc():
+    """One datacenter with the simulated provider's catalog."""
+    made = Datacenter()
+    try:
+        made.up()
+        load_catalog(made)
+        yield made
+    finally:
+        made.close()
+
+
+def load_catalog(dc):
+    """One provider without machines, one service without much to do."""
+    api = dc.api()
+
+    def put(kind, **body):
+        answer = api.put(f"/v2/{kind}/{body['name']}", body)
+        assert answer.ok, f"{kind} {body['name']}: {answer.reason()}"
+
+    wait(lambda: api.get("/v2/plugins/automatortypes/simulated").ok, 30, "the plug-ins")
+    put("providers", name="sim", description="", providertype="simulated",
+        provisioner={"state_dir": str(dc.dir / "simulated"), "delay_ms": "100"})
+    put("hardwaretypes", name="small", description="", providermap={"sim": {"flavor": "small"}})
+    put("imagetypes", name="linux", description="", providermap={"sim": {"image": "linux"}})
+    put("services", name="worker", description="",
+        dependencies={"provides": [], "conflicts": [], "install": {"requires": [], "uses": []},
+                      "runtime": {"requires": [], "uses": []}},
+        provisioner={"actions": {"install": {"type": "simulated", "fields": {"delay_ms": "200"}}}})
+    put("clustertemplates", name="workers", description="",
+        defaults={"services": ["worker"], "provider": "sim", "hardwaretype": "small",
+                  "imagetype": "linux", "dnsSuffix": "local", "config": {}},
+        compatibility={"hardwaretypes": ["small"], "imagetypes": ["linux"], "services": ["worker"]},
+        constraints={"layout": {"mustcoexist": [], "cantcoexist": []}, "services": {}},
+        administration={"leaseduration": {"initial": 0, "max": 0, "step": 0}})
+
+
+class Fault:
+    """What is done, how long it is watched, and what is promised."""
+
+    def __init__(self, dc, load):
+        self.dc, self.load = dc, load
+        self.at = time.time()
+
+    def mark(self):
+        """The fault happens now."""
+        self.at = time.time()
+
+
+def finish_times(dc, load, start, end):
+    """Seconds after `start` at which the last cluster accepted in [start - 3, end] was finished."""
+    api, latest = dc.api(), 0.0
+    for began, _, cluster in [entry for entry in load.accepted if start - 3 <= entry[0] <= end]:
+        wait(lambda cluster=cluster: status_of(api, cluster) in SETTLED, 60, f"the end of {cluster}")
+        answer = api.get(f"/v2/clusters/{cluster}")
+        assert answer.ok and answer.json["status"] == "active", (cluster, answer.text[:2000])
+        done = max(action["statusTime"] for node in answer.json["nodes"] for action in node["actions"]) / 1000
+        latest = max(latest, done - max(began, start))
+    return latest
+
+
+def status_of(api, cluster):
+    """A cluster's status; what is wrong when it cannot be had."""
+    answer = api.get(f"/v2/clusters/{cluster}/status")
+    return answer.json["status"] if answer.ok else answer.reason()
+
+
+def measure(dc, report, name, bound, strike, mend=None, watch=10, remark=lambda: ""):
+    """Run the load, strike, watch, mend, and see that nothing was lost. Adds the row; answers it."""
+    dc.whole()
+    load = Load(dc)
+    try:
+        wait(lambda: len(load.accepted) >= 8 and load.work(), 30, "a load")
+        at = time.time()
+        strike()
+        struck = time.time()
+        time.sleep(max(0, watch - (struck - at)))
+        end = time.time()
+        if mend:
+            mend()
+            time.sleep(2)
+    finally:
+        load.stop()
+    row = judge(dc, load, name, bound, at, end)
+    row["remark"] = f"{remark()} whole again after {dc.whole():.0f} s".strip()
+    report.add(**row)
+    check_machines(dc, load)
+    return row
+
+
+def judge(dc, load, name, bound, at, end):
+    """The figures of one fault."""
+    bad = [entry for entry in load.reads if at - 0.5 <= entry[0] <= end and entry[2] != 200]
+    unconnected = [entry for entry in bad if "refused" in entry[3] or "No route" in entry[3]]
+    lost = [entry for entry in bad if entry not in unconnected]
+    for entry in (lost + [entry for entry in load.refused if entry[0] >= at])[:6]:
+        print(f"  {name}: {entry[0] - at:+.2f} s, after {entry[1] - entry[0]:.2f} s: {entry[2]} {entry[3]}")
+    return {"fault": name, "bound": bound, "unconnected": len(unconnected), "lost": len(lost),
+            "create": longest_gap([entry[1] for entry in load.accepted], at, end),
+            "read": longest_gap([entry[1] for entry in load.reads if entry[2] == 200], at, end),
+            "work": longest_gap(load.work(), at, end),
+            "oldest": finish_times(dc, load, at, end),
+            "refused": len([entry for entry in load.refused if at <= entry[0] <= end])}
+
+
+def check_machines(dc, load):
+    """Every accepted cluster has its machine, which was made once."""
+    made = {}
+    for line in (dc.dir / "simulated/journal").read_text().splitlines():
+        _, node, _, _, effect = line.split()
+        if effect == "create":
+            made[node] = made.get(node, 0) + 1
+    assert not [node for node, times in made.items() if times != 1]
+    api = dc.api()
+    for _, _, cluster in load.accepted:
+        wait(lambda cluster=cluster: status_of(api, cluster) in SETTLED, 60, f"the end of {cluster}")
+        nodes = api.get(f"/v2/clusters/{cluster}").json["nodes"]
+        assert [node["id"] for node in nodes if node["id"] not in made] == []
+
+
+def within(row, *figures):
+    """The promise was kept."""
+    for figure in figures:
+        assert row[figure] <= row["bound"] + SLACK, row
+
+
+@pytest.mark.parametrize("part", ["api", "ui", "sqlproxy"])
+def test_kill_a_copy(dc, report, part):
+    """One of several copies dies, on the machine that holds the virtual address."""
+    host = dc.role("virtual_address")
+    row = measure(dc, report, f"kill {part} beside the virtual address", 1, lambda: dc("kill", host, part))
+    within(row, "create", "read")
+    assert row["lost"] == 0
+
+
+def test_kill_haproxy(dc, report):
+    """The HAProxy that serves the virtual address dies: the address moves."""
+    host = dc.role("virtual_address")
+    row = measure(dc, report, "kill haproxy of the virtual address", 2, lambda: dc("kill", host, "haproxy"))
+    within(row, "create", "read")
+    assert dc.role("virtual_address") != host
+
+
+def test_kill_keepalived(dc, report):
+    """The keepalived that holds the virtual address dies."""
+    host = dc.role("virtual_address")
+    row = measure(dc, report, "kill keepalived of the virtual address", 2,
+                  lambda: dc("kill", host, "keepalived"))
+    within(row, "create", "read")
+
+
+@pytest.mark.parametrize("leader", [True, False])
+def test_kill_scheduler(dc, report, leader):
+    """A scheduler dies, with and without duties of its own."""
+    host = dc.role("scheduler_leader")
+    host = host if leader else dc.other(host)
+    row = measure(dc, report, f"kill scheduler ({'leader' if leader else 'other'})", 1,
+                  lambda: dc("kill", host, "scheduler"))
+    within(row, "create", "work")
+
+
+def test_pause_scheduler(dc, report):
+    """The leading scheduler hangs."""
+    host = dc.role("scheduler_leader")
+    row = measure(dc, report, "pause scheduler (leader)", 6, lambda: dc("pause", host, "scheduler"),
+                  lambda: dc("resume", host, "scheduler"), watch=14)
+    within(row, "create", "work", "oldest")
+
+
+@pytest.mark.parametrize("fault", ["kill", "pause"])
+def test_provisioner(dc, report, fault):
+    """A provisioner dies or hangs in the middle of tasks."""
+    host = dc.other(dc.role("virtual_address"))
+    mend = (lambda: dc("resume", host, "provisioner")) if fault == "pause" else None
+    row = measure(dc, report, f"{fault} provisioner", 10, lambda: dc(fault, host, "provisioner"), mend, watch=14)
+    within(row, "oldest", "work")
+
+
+def test_kill_zookeeper_leader(dc, report):
+    """Nothing is to be seen."""
+    host = dc.role("zookeeper_leader")
+    row = measure(dc, report, "kill zookeeper leader", 1, lambda: dc("kill", host, "zookeeper"))
+    within(row, "create", "read", "work")
+    assert row["lost"] == 0
+
+
+def test_lose_zookeeper_quorum(dc, report):
+    """Two of three ZooKeepers die for a while: creates and jobs go on."""
+    def strike():
+        dc("kill", "a", "zookeeper", "--hold")
+        dc("kill", "b", "zookeeper", "--hold")
+
+    def mend():
+        dc("start", "a", "zookeeper")
+        dc("start", "b", "zookeeper")
+
+    row = measure(dc, report, "lose the ZooKeeper quorum", 1, strike, mend, watch=12)
+    within(row, "create", "read", "work")
+    assert dc.role("scheduler_leader")
+
+
+@pytest.mark.parametrize("fault", ["kill", "pause"])
+def test_database_writer(dc, report, fault):
+    """The writer dies or hangs."""
+    host = dc.role("database_writer")
+    mend = (lambda: dc("resume", host, "db")) if fault == "pause" else None
+    row = measure(dc, report, f"{fault} database writer", 3, lambda: dc(fault, host, "db"), mend, watch=14)
+    within(row, "create")
+    assert dc.role("database_writer") != host
+
+
+def test_lose_database_quorum(dc, report):
+    """Two of three nodes die at once: honest refusals, and full service soon after they are back."""
+    host = dc.role("database_writer")
+    gone = [name for name in "abc" if name != dc.other(host)]
+    load_seen = {}
+
+    def strike():
+        for name in gone:
+            dc("kill", name, "db", "--hold")
+        began = time.time()
+        time.sleep(8)
+        answer = dc.api(20).post("/v2/clusters", {"name": "x", "clusterTemplate": "workers", "numMachines": 1})
+        load_seen["answer"] = (answer.status, answer.headers.get("Retry-After") if answer.status else None)
+        load_seen["took"] = time.time() - began - 8
+        for name in gone:
+            subprocess.Popen([str(ROOT / "scripts/dc"), "--dir", str(dc.dir), "start", name, "db"],
+                             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        load_seen["back"] = time.time()
+
+    row = measure(dc, report, "lose two of three databases, then back", 30, strike, watch=35,
+                  remark=lambda: f"meanwhile {load_seen['answer']} after {load_seen['took']:.1f} s;")
+    assert load_seen["answer"] == (503, "1")
+    within(row, "create")
+
+
+def test_crash_machine(dc, report):
+    """The machine with the virtual address loses its power."""
+    host = dc.role("virtual_address")
+    row = measure(dc, report, f"crash the virtual address' machine ({host})", 6, lambda: dc("crash", host),
+                  lambda: dc("boot", host), watch=14)
+    within(row, "create", "work")
+
+
+def test_crash_writer_machine(dc, report):
+    """The machine with the database writer loses its power."""
+    host = dc.role("database_writer")
+    row = measure(dc, report, f"crash the writer's machine ({host})", 6, lambda: dc("crash", host),
+                  lambda: dc("boot", host), watch=14)
+    within(row, "create", "work")
+
+
+def test_cut_off_machine(dc, report):
+    """The writer's machine is cut off from all others, and then it is not."""
+    host = dc.role("database_writer")
+    row = measure(dc, report, f"cut the writer's machine off ({host})", 6, lambda: dc("partition", host),
+                  lambda: dc("heal"), watch=14)
+    within(row, "create", "work")
+
+
+def test_cut_one_link(dc, report):
+    """The link between the writer's machine and another one is cut."""
+    host = dc.role("database_writer")
+    other = dc.other(host)
+    row = measure(dc, report, f"cut the link {host} - {other}", 6, lambda: dc("partition", host, other),
+                  lambda: dc("heal"), watch=14)
+    within(row, "create", "work")
+
+
+def test_rolling_restart(dc, report):
+    """Every part is restarted, one after another, under load."""
+    def strike():
+        for host in "abc":
+            for part in ("ui", "api", "scheduler", "provisioner", "zookeeper", "sqlproxy", "db", "haproxy",
+                         "keepalived"):
+                dc("stop", host, part)
+                dc("start", host, part)
+
+    row = measure(dc, report, "rolling restart of every part", 3, strike, watch=1)
+    assert row["lost"] == 0
+    assert row["refused"] == 0
+    within(row, "create")
