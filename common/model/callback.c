@@ -54,6 +54,17 @@ static void target_key(const struct callback *c, char out[2 * KEY_BYTES + 1])
 	sodium_bin2hex(out, 2 * KEY_BYTES + 1, hash, sizeof(hash));
 }
 
+int callback_of_template(struct db *db, int64_t cluster, struct json **ret)
+{
+	LOOM_CLEANUP(db_result_free) struct db_result *r = NULL;
+	int rc = db_select(db, &r,
+	                   "SELECT JSON_EXTRACT(template, '$.administration.callbacks')"
+	                   " FROM cluster WHERE id=?",
+	                   "i", cluster);
+	*ret = !rc && db_rows(r) ? row_json(r, 0, 0) : NULL;
+	return rc;
+}
+
 int callback_insert(struct db *db, const struct callback *c)
 {
 	char key[2 * KEY_BYTES + 1];

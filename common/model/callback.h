@@ -40,6 +40,8 @@ struct callback {
 };
 void callback_fini(struct callback *c);
 
+/* The targets that a cluster's template names; NULL for none. */
+LOOM_MUST_CHECK int callback_of_template(struct db *db, int64_t cluster, struct json **ret);
 /* In the transaction that changes the state, the cluster locked. id, attempts are not read. */
 LOOM_MUST_CHECK int callback_insert(struct db *db, const struct callback *c);
 

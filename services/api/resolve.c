@@ -140,9 +140,11 @@ static void merge_rules(struct merge *m, const struct json *doc)
 	if (constrains(from) && json_get(from, "size"))
 		json_set(to, "size", json_copy(json_get(from, "size")));
 	const struct json *lease = json_path(doc, "administration/leaseduration");
+	struct json *admin = json_get(m->out, "administration");
 	if (json_get_int(lease, "initial", 0) || json_get_int(lease, "max", 0) ||
 	    json_get_int(lease, "step", 0))
-		json_set(m->out, "administration", json_copy(json_get(doc, "administration")));
+		json_set(admin, "leaseduration", json_copy(lease));
+	json_set(admin, "callbacks", json_copy(json_path(doc, "administration/callbacks")));
 }
 
 static int load(const struct merge *m, enum entity_kind k, const char *name, const char *word,

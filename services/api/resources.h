@@ -28,6 +28,11 @@ void clusters_services(struct http_req *req, void *ctx);
 /* control.c */
 void clusters_control(struct http_req *req, void *ctx);
 
+/* callbacks.c */
+void callbacks_list(struct http_req *req, void *ctx);
+void callbacks_replay(struct http_req *req, void *ctx);
+void callbacks_delete(struct http_req *req, void *ctx);
+
 /* lease.c */
 void clusters_lease(struct http_req *req, void *ctx);
 

@@ -3,11 +3,14 @@
 
 #include "common/base/clock.h"
 #include "common/base/str.h"
+#include "common/model/callback.h"
+#include "common/net/http_client.h"
 
 #include <ctype.h>
 #include <string.h>
 
-#define UNLIMITED 2147483647
+#define UNLIMITED     2147483647
+#define MAX_CALLBACKS 16
 
 /* Where we are in the document, for messages; the first refusal stays. */
 struct check {
@@ -324,11 +327,63 @@ static int64_t lease(struct check *c, const struct json *in, const char *key)
 	return ms;
 }
 
+static struct json *callback_events(struct check *c, const struct json *in, size_t at, bool *start)
+{
+	LOOM_CLEANUP_STR char *path = loom_asprintf("administration.callbacks[%zu].", at);
+	struct json *events = names(c, in, path, "events", true);
+	if (!json_len(events))
+		refuse(c, "%sevents is empty", path);
+	for (size_t i = 0; i < json_len(events); i++) {
+		enum callback_kind k;
+		if (!callback_kind_parse(json_str(json_at(events, i)), &k))
+			refuse(c,
+			       "%sevents[%zu] must be start, success, failure, lease_warning or "
+			       "lease_expired",
+			       path, i);
+		else
+			*start = *start || k == CALLBACK_START;
+	}
+	return events;
+}
+
+static struct json *callback(struct check *c, const struct json *in, size_t at)
+{
+	LOOM_CLEANUP_STR char *path = loom_asprintf("administration.callbacks[%zu].", at);
+	const char *url = text(c, in, path, "url", true);
+	const char *ref = text(c, in, path, "secretRef", false);
+	LOOM_CLEANUP_STR char *host = url ? http_url_host(url) : NULL;
+	if (url && (!host || strlen(url) > CALLBACK_MAX_URL))
+		refuse(c,
+		       "%surl must be an http:// or https:// URL of at most %d characters, "
+		       "without a user or password",
+		       path, CALLBACK_MAX_URL);
+	if (ref && (!str_is_name(ref) || *ref == '.'))
+		refuse(c, "%ssecretRef must be the name of a secret", path);
+	bool start = false, veto = json_get_bool(in, "veto", false);
+	struct json *o = json_set_str(json_new_obj(), "url", url);
+	json_set(o, "events", callback_events(c, in, at, &start));
+	json_set_str(o, "secretRef", ref);
+	if (veto && !start)
+		refuse(c, "%sveto is for the event start, which is not among its events", path);
+	return json_set_bool(o, "veto", veto);
+}
+
+static struct json *callbacks(struct check *c, const struct json *a)
+{
+	const struct json *v = member(c, a, "administration.", "callbacks", JSON_ARRAY);
+	struct json *out = json_new_arr();
+	if (json_len(v) > MAX_CALLBACKS)
+		refuse(c, "administration.callbacks must be at most %d", MAX_CALLBACKS);
+	for (size_t i = 0; i < json_len(v); i++)
+		json_push(out, callback(c, json_at(v, i), i));
+	return out;
+}
+
 static void administration(struct check *c, const struct json *in, struct json *out)
 {
 	const struct json *a = member(c, in, "", "administration", JSON_OBJECT);
 	const struct json *l = member(c, a, "administration.", "leaseduration", JSON_OBJECT);
-	if (a && !l)
+	if (a && !l && !json_get(a, "callbacks"))
 		refuse(c, "administration.leaseduration is missing");
 	int64_t initial = lease(c, l, "initial"), max = lease(c, l, "max"),
 		step = lease(c, l, "step");
@@ -338,7 +393,12 @@ static void administration(struct check *c, const struct json *in, struct json *
 	struct json *d = json_set_int(json_new_obj(), "initial", initial);
 	json_set_int(d, "max", max);
 	json_set_int(d, "step", step);
-	json_set(out, "administration", json_set(json_new_obj(), "leaseduration", d));
+	struct json *o = json_set(json_new_obj(), "leaseduration", d), *calls = callbacks(c, a);
+	if (json_len(calls))
+		json_set(o, "callbacks", calls);
+	else
+		json_free(calls);
+	json_set(out, "administration", o);
 }
 
 static void template(struct check *c, const struct json *in, struct json *out)

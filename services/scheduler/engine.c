@@ -4,6 +4,7 @@
 #include "common/base/clock.h"
 #include "common/base/str.h"
 #include "services/scheduler/change.h"
+#include "services/scheduler/outbox.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -11,7 +12,7 @@
 int engine_begin(struct db *db, int64_t cluster, struct change *ch)
 {
 	engine_fini(ch);
-	ch->ready = ch->jobs = 0;
+	ch->ready = ch->jobs = ch->callbacks = 0;
 	int rc = cluster_lock(db, cluster, &ch->c);
 	return rc ? rc : db_now(db, &ch->now);
 }
@@ -136,9 +137,11 @@ static int settle_failed(struct db *db, struct change *ch, const struct job *j)
 	int64_t next;
 	if (*j->then_action) {
 		ch->jobs++;
-		return job_add(db, ch->c, j->then_action, NULL, ch->now, &next);
+		rc = job_add(db, ch->c, j->then_action, NULL, ch->now, &next);
+	} else {
+		rc = cluster_set_status(db, ch->c, failure_status(j, &n), j->message, ch->now);
 	}
-	return cluster_set_status(db, ch->c, failure_status(j, &n), j->message, ch->now);
+	return rc ? rc : outbox_add(db, ch, j, CALLBACK_FAILURE);
 }
 
 int engine_submit(struct db *db, struct change *ch, const char *action, const struct json *params)
@@ -178,9 +181,10 @@ static int complete_job(struct db *db, struct change *ch, struct job *j)
 	int rc = change_complete(db, ch, j);
 	if (!rc)
 		rc = job_set_status(db, ch->c, j, JOB_COMPLETE, NULL, ch->now);
-	return rc ? rc
-	          : cluster_set_status(db, ch->c, gone ? CLUSTER_TERMINATED : CLUSTER_ACTIVE, NULL,
-	                               ch->now);
+	if (!rc)
+		rc = cluster_set_status(db, ch->c, gone ? CLUSTER_TERMINATED : CLUSTER_ACTIVE, NULL,
+		                        ch->now);
+	return rc ? rc : outbox_add(db, ch, j, CALLBACK_SUCCESS);
 }
 
 static int succeed(struct db *db, struct change *ch, struct job *j, struct task *t)

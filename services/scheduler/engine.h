@@ -10,10 +10,13 @@
 #include "common/model/node.h"
 #include "common/model/task.h"
 
+struct callback_config;
+
 struct engine_policy {
 	int64_t tries;  /* results that may fail before a task is given up */
 	int64_t losses; /* workers that may vanish before a task is given up */
 	int64_t retry_base_ms, retry_cap_ms;
+	const struct callback_config *callbacks; /* the operator's target; NULL: none */
 };
 
 struct change {
@@ -22,6 +25,7 @@ struct change {
 	int64_t now;
 	int ready; /* tasks that became ready */
 	int jobs;  /* jobs that want planning */
+	int callbacks; /* messages for targets */
 };
 
 struct task_result {

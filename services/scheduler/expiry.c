@@ -4,6 +4,7 @@
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/model/lease.h"
+#include "services/scheduler/outbox.h"
 
 #define AT_ONCE      64
 #define RETRY_CAP_MS 3600000
@@ -45,9 +46,10 @@ static int warn(struct db *db, struct expiring_one *o, struct lease_marks *m)
 	m->warned = c->expire_time;
 	o->done = WARNED;
 	int rc = lease_mark(db, c->id, m);
-	return rc ? rc
-	          : cluster_event(db, c, "lease", lease_event(c->expire_time, "warning"),
-	                          o->ch.now);
+	if (!rc)
+		rc = cluster_event(db, c, "lease", lease_event(c->expire_time, "warning"),
+		                   o->ch.now);
+	return rc ? rc : outbox_add(db, &o->ch, NULL, CALLBACK_LEASE_WARNING);
 }
 
 static int expire(struct db *db, struct expiring_one *o, struct lease_marks *m)
@@ -65,7 +67,9 @@ static int expire(struct db *db, struct expiring_one *o, struct lease_marks *m)
 		                   o->ch.now);
 	LOOM_CLEANUP(json_free)
 	struct json *params = json_set_bool(json_new_obj(), "leaseExpired", true);
-	return rc ? rc : engine_submit(db, &o->ch, "cluster_delete", params);
+	if (!rc)
+		rc = engine_submit(db, &o->ch, "cluster_delete", params);
+	return rc ? rc : outbox_add(db, &o->ch, NULL, CALLBACK_LEASE_EXPIRED);
 }
 
 static int one_tx(struct db *db, void *arg)

@@ -8,7 +8,11 @@
 
 #include "common/base/log.h"
 #include "common/base/str.h"
+#include "services/scheduler/callbacks.h"
 #include "services/scheduler/change.h"
+#include "services/scheduler/outbox.h"
+
+#include <stdio.h>
 
 struct planning {
 	struct scheduler *s;
@@ -18,6 +22,8 @@ struct planning {
 	struct layout_change lc; /* of a new cluster only its blueprint is used */
 	struct loom_err err;     /* set: the job fails for this reason */
 	int failed;
+	bool vetoed; /* that is why */
+	struct engine_policy policy;
 	struct change ch;
 	bool committed;
 };
@@ -45,6 +51,8 @@ static int start_job(struct db *db, struct planning *pl, struct job *j)
 		                   ch->now);
 	if (!rc)
 		rc = job_set_status(db, ch->c, j, JOB_RUNNING, NULL, ch->now);
+	if (!rc)
+		rc = outbox_add(db, ch, j, CALLBACK_START);
 	for (size_t i = 0; !rc && i < rows.n; i++)
 		if (rows.tasks[i].state == TASK_READY) {
 			rc = cluster_event(db, ch->c, "task", task_event_data(&rows.tasks[i]),
@@ -92,7 +100,7 @@ static int commit_changed(struct db *db, struct planning *pl, struct job *j)
 static int commit_failed(struct db *db, struct planning *pl, struct job *j)
 {
 	LOOM_CLEANUP_STR char *why =
-		pl->action == PLAN_SOLVE_LAYOUT
+		pl->action == PLAN_SOLVE_LAYOUT && !pl->vetoed
 			? loom_asprintf("Layout solving failed: %s", pl->err.msg)
 			: loom_strdup(pl->err.msg);
 	/* Nothing was done: the cluster is what it was. */
@@ -100,7 +108,9 @@ static int commit_failed(struct db *db, struct planning *pl, struct job *j)
 	if (!cluster_status_parse(json_get_str(j->params, "was"), &st))
 		(void)cluster_status_parse(plan_failure_status(pl->action), &st);
 	int rc = job_set_status(db, pl->ch.c, j, JOB_FAILED, why, pl->ch.now);
-	return rc ? rc : cluster_set_status(db, pl->ch.c, st, why, pl->ch.now);
+	if (!rc)
+		rc = cluster_set_status(db, pl->ch.c, st, why, pl->ch.now);
+	return rc ? rc : outbox_add(db, &pl->ch, j, CALLBACK_FAILURE);
 }
 
 static int commit_tx(struct db *db, void *arg)
@@ -167,36 +177,74 @@ static int make(struct planning *pl)
 	return rc;
 }
 
-static void plan_one(struct scheduler *s, const struct job *claimed)
+static int commit(struct planning *pl)
 {
-	struct planning pl = { .s = s, .job = *claimed };
-	struct engine_policy policy = scheduler_policy(s);
-	pl.ch.policy = &policy;
+	int rc = db_tx(pl->s->db, commit_tx, pl);
+	if (rc != DB_E_FATAL || pl->failed)
+		return rc;
+	/* Planned again it would be refused again: the job has failed. */
+	pl->failed = err_set(&pl->err, 500, "the plan could not be stored");
+	return db_tx(pl->s->db, commit_tx, pl);
+}
+
+/* Writes what was planned, or why it cannot be; pl is taken. A worker's thread, or callbacks'. */
+static void finish(struct planning *pl, int rc)
+{
 	char id[ID_MAX];
-	id_job(id, claimed->cluster_id, claimed->num);
-	int rc = make(&pl);
+	id_job(id, pl->job.cluster_id, pl->job.num);
 	if (!rc)
-		rc = db_tx(s->db, commit_tx, &pl);
-	if (rc == DB_E_FATAL && !pl.failed) {
-		/* Planned again it would be refused again: the job has failed. */
-		pl.failed = err_set(&pl.err, 500, "the plan could not be stored");
-		rc = db_tx(s->db, commit_tx, &pl);
-	}
+		rc = commit(pl);
 	if (rc)
 		log_warn("job not planned", LOG_S("job", id), LOG_S("reason", db_code_name(rc)));
-	else if (!pl.committed)
+	else if (!pl->committed)
 		log_warn("job was planned by another", LOG_S("job", id));
 	else {
-		if (pl.failed)
-			log_info("job refused", LOG_S("job", id), LOG_S("reason", pl.err.msg));
+		if (pl->failed)
+			log_info("job refused", LOG_S("job", id), LOG_S("reason", pl->err.msg));
 		else
-			log_info("job planned", LOG_S("job", id), LOG_S("action", claimed->action),
-			         LOG_I("tasks", (int64_t)pl.lc.b.plan->n));
-		wake_changed(s, &pl.ch);
+			log_info("job planned", LOG_S("job", id), LOG_S("action", pl->job.action),
+			         LOG_I("tasks", (int64_t)pl->lc.b.plan->n));
+		wake_changed(pl->s, &pl->ch);
 	}
-	engine_fini(&pl.ch);
-	change_fini(&pl.lc);
-	cluster_free(pl.c);
+	engine_fini(&pl->ch);
+	change_fini(&pl->lc);
+	cluster_free(pl->c);
+	job_fini(&pl->job);
+	loom_free(pl);
+}
+
+static void asked(void *arg, int rc, const char *why)
+{
+	struct planning *pl = arg;
+	pl->vetoed = why != NULL;
+	if (why)
+		pl->failed = err_set(&pl->err, 409, "%s", why);
+	finish(pl, rc);
+}
+
+/* Whoever may veto is asked about the job that would run. */
+static bool ask_first(struct planning *pl)
+{
+	struct job shown = pl->job;
+	if (pl->action == PLAN_SOLVE_LAYOUT) {
+		shown.num = pl->c->next_job;
+		snprintf(shown.action, sizeof(shown.action), "%s", plan_action_name(PLAN_CREATE));
+	}
+	shown.tasks_total = (int64_t)pl->lc.b.plan->n;
+	const struct callbacks_start st = { &pl->job, pl->c, pl->lc.b.nodes, &shown };
+	return callbacks_ask(pl->s, &st, asked, pl);
+}
+
+/* Takes what the claimed job owns. */
+static void plan_one(struct scheduler *s, struct job *claimed)
+{
+	struct planning *pl = loom_calloc(1, sizeof(*pl));
+	*pl = (struct planning){ .s = s, .job = *claimed, .policy = scheduler_policy(s) };
+	*claimed = (struct job){ 0 };
+	pl->ch.policy = &pl->policy;
+	int rc = make(pl);
+	if (rc || pl->failed || !ask_first(pl))
+		finish(pl, rc);
 }
 
 static void planning_work(void *arg)

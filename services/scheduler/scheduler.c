@@ -3,6 +3,7 @@
 
 #include "common/base/log.h"
 #include "common/model/schema.h"
+#include "services/scheduler/callbacks.h"
 
 #include <string.h>
 
@@ -39,7 +40,8 @@ struct engine_policy scheduler_policy(const struct scheduler *s)
 	return (struct engine_policy){ .tries = s->cfg.task_tries,
 		                       .losses = 3 * s->cfg.task_tries,
 		                       .retry_base_ms = s->cfg.retry_base_ms,
-		                       .retry_cap_ms = s->cfg.retry_cap_ms };
+		                       .retry_cap_ms = s->cfg.retry_cap_ms,
+		                       .callbacks = &s->callback_cfg };
 }
 
 static const struct http_route routes[] = { SERVICE_ROUTES, { 0 } };
@@ -47,6 +49,7 @@ static const struct http_route routes[] = { SERVICE_ROUTES, { 0 } };
 static void tick(void *arg)
 {
 	planning_kick(arg);
+	callbacks_kick(arg);
 	dispatch_kick(arg);
 	janitor_tick(arg);
 }
@@ -72,6 +75,8 @@ int scheduler_start(struct service *service, void *ctx, struct loom_err *err)
 		rc = bus_create(s->loop, &s->cfg.bus, &s->bus, err);
 	if (!rc)
 		rc = start_admin(s, err);
+	if (!rc)
+		rc = callbacks_start(s, err);
 	if (rc)
 		return rc;
 	s->coord = coord_create(s->loop, &s->cfg.coord);
@@ -102,6 +107,7 @@ void scheduler_drain(struct service *service LOOM_UNUSED, void *ctx)
 	coord_destroy(s->coord);
 	s->coord = NULL;
 	dispatch_drain(s);
+	callbacks_drain(s);
 	loop_timer_destroy(s->poll);
 	s->poll = loop_timer_create(s->loop, "drain", when_idle, s);
 	loop_timer_every(s->poll, 20);
@@ -115,6 +121,7 @@ void scheduler_stop(struct service *service LOOM_UNUSED, void *ctx)
 	if (s->db)
 		db_pool_stop(s->db);
 	pool_destroy(s->pool);
+	callbacks_stop(s);
 	loop_flush(s->loop);
 	janitor_stop(s);
 	dispatch_stop(s);

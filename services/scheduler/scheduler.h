@@ -15,6 +15,7 @@
 #include "common/net/http_server.h"
 #include "common/net/pool.h"
 #include "common/service/service.h"
+#include "services/scheduler/callback_targets.h"
 #include "services/scheduler/engine.h"
 
 struct scheduler_config {
@@ -38,6 +39,7 @@ struct dispatch;
 
 struct scheduler {
 	struct scheduler_config cfg;
+	struct callback_config callback_cfg;
 	struct service *service;
 	struct loop *loop;
 	struct pool *pool;
@@ -51,6 +53,7 @@ struct scheduler {
 	bool sweeping;                 /* the janitor is on a worker */
 	int64_t away_until; /* monotonic ms when the database was last seen away; 0 never */
 	struct peers *peers;
+	struct callbacks *callbacks;
 };
 
 extern const struct config_key scheduler_config_keys[];
@@ -65,8 +68,9 @@ struct engine_policy scheduler_policy(const struct scheduler *s);
 struct wake {
 	int64_t cluster, seq; /* 0: no new events */
 	char tenant[65];
-	bool ready; /* tasks became ready */
-	bool job;   /* a job wants planning */
+	bool ready;     /* tasks became ready */
+	bool job;       /* a job wants planning */
+	bool callbacks; /* targets are to be told */
 };
 void wake_start(struct scheduler *s);
 void wake_stop(struct scheduler *s);

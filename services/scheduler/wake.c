@@ -4,6 +4,7 @@
 #include "common/base/ids.h"
 #include "common/base/map.h"
 #include "common/base/str.h"
+#include "services/scheduler/callbacks.h"
 
 #include <stdio.h>
 
@@ -94,6 +95,8 @@ static void send_wakes(void *arg)
 	}
 	if (p->w.job)
 		planning_kick(s); /* the others find it if this one dies */
+	if (p->w.callbacks)
+		callbacks_kick(s);
 	loom_free(p);
 }
 
@@ -109,7 +112,8 @@ void wake_changed(struct scheduler *s, const struct change *ch)
 	struct wake w = { .cluster = ch->c->id,
 		          .seq = ch->c->event_seq,
 		          .ready = ch->ready > 0,
-		          .job = ch->jobs > 0 };
+		          .job = ch->jobs > 0,
+		          .callbacks = ch->callbacks > 0 };
 	snprintf(w.tenant, sizeof(w.tenant), "%s", ch->c->tenant_id);
 	wake_all(s, &w);
 }

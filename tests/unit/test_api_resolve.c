@@ -47,6 +47,8 @@ static const struct {
 	                          "'defaults':{'config':{'sec':{'on':true},'key':'k'}}}" },
 	{ ENTITY_PARTIALTEMPLATE, "{'name':'other','immutable':false,"
 	                          "'defaults':{'config':{'sec':{'on':false}}}}" },
+	{ ENTITY_PARTIALTEMPLATE, "{'name':'calling','immutable':false,'administration':"
+	                          "{'callbacks':[{'url':'http://a','events':['start']}]}}" },
 	{ ENTITY_PARTIALTEMPLATE, "{'name':'suffix','immutable':false,"
 	                          "'defaults':{'dnsSuffix':'example.org'}}" },
 };
@@ -135,6 +137,12 @@ static const struct {
 	  "{'initial':1000,'max':2000,'step':10}" },
 	{ LEAF(",'administration':{'leaseduration':{'initial':'3s'}}"),
 	  "administration/leaseduration", "{'initial':3000,'max':0,'step':0}" },
+	/* callbacks from the last template that has some, apart from the lease */
+	{ LEAF(",'administration':{'callbacks':[{'url':'http://a','events':['start']}]}"),
+	  "administration",
+	  "{'leaseduration':{'initial':1000,'max':2000,'step':10},"
+	  "'callbacks':[{'url':'http://a','events':['start'],'veto':false}]}" },
+	{ LEAF(",'includes':[{'name':'calling'}]"), "administration/callbacks", NULL },
 	/* an immutable partial may come twice; other keys stay free */
 	{ "{'name':'leaf','extends':{'name':'locked'},'includes':[{'name':'fixed'}],"
 	  "'defaults':{'config':{'web':1}}}",

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * callbacks - tells the targets what the outbox holds for them, and asks those that may veto before
+ * a job starts. Threads of its own, since targets may be slow. Each message is claimed for a while
+ * (so a killed scheduler's are told by others), told again with growing waits until it was answered
+ * with 2xx, and put aside as dead after so many tries.
+ */
+#ifndef LOOM_SCHEDULER_CALLBACKS_H
+#define LOOM_SCHEDULER_CALLBACKS_H
+
+#include "common/model/job.h"
+#include "common/model/node.h"
+#include "services/scheduler/scheduler.h"
+
+/* Loop thread. */
+LOOM_MUST_CHECK int callbacks_start(struct scheduler *s, struct loom_err *err);
+void callbacks_drain(struct scheduler *s); /* begins nothing new */
+void callbacks_stop(struct scheduler *s);  /* waits for what is under way */
+void callbacks_kick(struct scheduler *s);  /* there may be something to tell */
+
+/* A job that is about to start, as it would be. */
+struct callbacks_start {
+	const struct job *claimed; /* its claim is made to last */
+	const struct cluster *c;   /* with documents */
+	const struct nodes *nodes;
+	const struct job *job; /* as it is shown: of a solved layout, its create */
+};
+/* Worker threads. Is there anybody who may veto? Then they are asked on another thread, and then()
+ * is called there: why NULL when nobody objects, else the reason for the user; DB_E_ code in rc
+ * when the claim was lost. then() owns arg. False: nobody, then() is not called. */
+typedef void (*callbacks_then)(void *arg, int rc, const char *why);
+bool callbacks_ask(struct scheduler *s, const struct callbacks_start *st, callbacks_then then,
+                   void *arg);
+
+#endif

@@ -1,0 +1,461 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Callbacks: what targets are told, in which order, how often, and what they may forbid."""
+
+import threading
+import time
+
+import pytest
+
+from support import Stack, wait_for
+from support.lab import Lab, make_tenants, template
+from support.receiver import Receiver
+from support.worker import Gate
+
+SETTINGS = ("scheduler.task_lease_ms=2s", "scheduler.retry_base_ms=20ms", "scheduler.retry_cap_ms=50ms",
+            "scheduler.poll_ms=200ms", "scheduler.task_tries=1", "scheduler.lease_warning_ms=1500ms",
+            "scheduler.callback_allow=127.0.0.1", "scheduler.callback_base_ms=50ms",
+            "scheduler.callback_cap_ms=100ms", "scheduler.callback_tries=4",
+            "scheduler.callback_timeout_ms=2s", "scheduler.callback_veto_ms=1500ms")
+
+EVENTS = ["start", "success", "failure", "lease_warning", "lease_expired"]
+
+
+@pytest.fixture(scope="module")
+def receiver():
+    """Where all callbacks of this file go."""
+    made = Receiver()
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def calling(receiver, tmp_path_factory):
+    """A Loom that tells /global about everything."""
+    secrets = tmp_path_factory.mktemp("secrets")
+    (secrets / "global").write_text("the operator's\n", encoding="ascii")
+    settings = (*SETTINGS, f"scheduler.callback_url={receiver.url('global')}",
+                f"scheduler.callback_secret_file={secrets}/global",
+                f"scheduler.callback_secrets_dir={secrets}")
+    with Stack("callbacks", settings) as stack:
+        stack.up("mariadb", "zookeeper", "api", "scheduler")
+        stack.tenants = make_tenants(stack, "calls")
+        stack.secrets = secrets
+        yield stack
+
+
+@pytest.fixture
+def home(calling, receiver):
+    """A tenant with a name of its own for its target."""
+    made = Lab(calling, *next(calling.tenants)).load()
+    made.receiver = receiver
+    yield made
+    receiver.rules.clear()
+    made.close()
+
+
+def target(home, *events, name="called", **more):
+    """A template whose clusters tell /<tenant>; answers its name as a target."""
+    where = more.pop("url", None) or home.receiver.url(home.name)
+    document = template(name, ["web", "base"], administration={
+        "callbacks": [{"url": where, "events": list(events or EVENTS), **more}]})
+    answer = home.admin.put(f"/v2/clustertemplates/{name}", document)
+    assert answer.status == 200, answer
+    return home.name
+
+
+def told(calls):
+    """(event, operation) of each call."""
+    return [(call.event, call.action) for call in calls]
+
+
+def stored(home, state=None):
+    """The callbacks not yet told."""
+    answer = home.admin.get("/v2/callbacks" + (f"?state={state}" if state else ""))
+    assert answer.status == 200, answer
+    return answer.json
+
+
+def nothing_left(home):
+    """All has been told."""
+    wait_for(lambda: not stored(home), what="an empty outbox")
+
+
+def as_it_was(call):
+    """What a message says about the moment it is about, however late it is told."""
+    return call.json["time"], call.json["job"], call.json["cluster"]["status"]
+
+
+CREATED = [("start", "CLUSTER_CREATE"), ("success", "CLUSTER_CREATE")]
+DELETED = [("start", "CLUSTER_DELETE"), ("success", "CLUSTER_DELETE")]
+
+
+# ---- what is told
+
+
+def test_jobs_are_told_in_order_with_the_cluster_and_a_signature(home):
+    home.worker()
+    cluster = home.create("demo", "stack", 3)
+    home.user.wait_cluster(cluster)
+    home.user.delete_cluster(cluster)
+    calls = home.receiver.wait("global", cluster=cluster, count=4)
+    assert told(calls) == CREATED + DELETED
+    assert all(call.signed_with("the operator's") for call in calls)
+    assert len({call.delivery for call in calls}) == 4
+    start, success = calls[0].json, calls[1].json
+    assert start["event"] == "start" and start["delivery"] == calls[0].delivery
+    assert start["cluster"]["status"] == "pending" and start["job"]["jobStatus"] == "RUNNING"
+    details = home.user.cluster(cluster)
+    shown = success["cluster"]
+    assert (shown["status"], shown["name"]) == ("active", "demo")
+    assert shown["account"] == {"userId": "ann", "tenantId": home.tenant}
+    assert shown["config"] == details["config"]
+    # nothing of what a provider needs to know
+    assert shown["provider"] == {"name": "lab", "description": "the lab", "version": 1}
+    assert shown["clusterTemplate"] == {"name": "stack", "version": 1}
+    job = success["job"]
+    assert (job["jobId"], job["jobStatus"]) == (f"{cluster}-002", "COMPLETE")
+    assert job["stepscompleted"] == job["stepstotal"] > 0
+    assert sorted(node["properties"]["nodenum"] for node in success["nodes"]) == [1000, 1001, 1002]
+    assert {"hostname", "ipaddresses", "services"} <= set(success["nodes"][0]["properties"])
+    assert calls[3].json["cluster"]["status"] == "terminated"
+    assert [call.json["time"] for call in calls] == sorted(call.json["time"] for call in calls)
+    nothing_left(home)
+
+
+def test_failures_are_told_when_the_cluster_rests(home):
+    gate = Gate("BOOTSTRAP", node=1001)
+
+    def script(run):
+        if run.name == "BOOTSTRAP" and run.nodenum == 1000:
+            run.wait(gate.reached)
+            return {"status": 1, "retry": False, "message": "no disk"}
+        return gate(run)
+
+    home.worker(script, slots=4)
+    cluster = home.create("demo", "one", 2)
+    gate.wait()
+    with home.user.events(cluster) as stream:
+        stream.wait_type("job", status="failed")
+        # a task still runs: not the end
+        assert not home.receiver.of("global", "failure", cluster)
+        gate.opened.set()
+    call = home.receiver.wait("global", "failure", cluster)[0]
+    assert call.action == "CLUSTER_CREATE"
+    assert call.json["cluster"]["status"] == "incomplete"
+    assert "no disk" in call.json["job"]["statusMessage"] and call.json["job"]["jobStatus"] == "FAILED"
+
+
+def test_what_cannot_be_solved_is_told_as_a_failure_without_a_start(home):
+    cluster = home.create("demo", "apart", 2)
+    home.user.wait_cluster(cluster, "terminated")
+    call = home.receiver.wait("global", cluster=cluster)[0]
+    assert told([call]) == [("failure", "SOLVE_LAYOUT")]
+    assert "Layout solving failed" in call.json["cluster"]["message"] and call.json["nodes"] == []
+
+
+def test_leases_are_told(home):
+    home.worker()
+    name = target(home, "lease_warning", "lease_expired")
+    cluster = home.create("demo", "called", initialLeaseDuration=2500)
+    end = home.user.wait_cluster(cluster)["expireTime"]
+    warning, expired = home.receiver.wait(name, cluster=cluster, count=2)
+    assert (warning.event, expired.event) == ("lease_warning", "lease_expired")
+    assert warning.json["cluster"]["status"] == "active" and "job" not in warning.json
+    assert warning.json["cluster"]["expireTime"] == expired.json["cluster"]["expireTime"] == end
+    home.user.wait_cluster(cluster, "terminated")
+    everything = home.receiver.wait("global", cluster=cluster, count=6)
+    assert [call.event for call in everything] == [
+        "start", "success", "lease_warning", "lease_expired", "start", "success"]
+
+
+# ---- whom
+
+
+def test_a_template_names_targets_with_secrets_of_its_tenant(home):
+    folder = home.stack.secrets / home.tenant
+    folder.mkdir()
+    (folder / "hook").write_text("ours", encoding="ascii")
+    home.worker()
+    name = target(home, "success", secretRef="hook")
+    cluster = home.create("demo", "called")
+    home.user.wait_cluster(cluster)
+    calls = home.receiver.wait(name, cluster=cluster)
+    assert told(calls) == [("success", "CLUSTER_CREATE")] and calls[0].signed_with("ours")
+    # without one it is not signed, least of all with the operator's
+    other = target(home, "success", name="unsigned")
+    cluster = home.create("demo", "unsigned")
+    home.user.wait_cluster(cluster)
+    assert "X-Loom-Signature" not in home.receiver.wait(other, cluster=cluster)[0].headers
+
+
+def test_a_secret_that_is_not_there_is_no_reason_to_send_unsigned(home):
+    home.worker()
+    name = target(home, "success", secretRef="nowhere")
+    cluster = home.create("demo", "called")
+    home.user.wait_cluster(cluster)
+    dead = wait_for(lambda: stored(home, "dead"), what="a dead callback")[0]
+    assert "its secret cannot be read" in dead["message"]
+    assert not home.receiver.of(name)
+
+
+@pytest.mark.parametrize("change, said", [
+    ({"url": "ftp://x"}, "administration.callbacks[0].url must be an http:// or https:// URL"),
+    ({"url": "http://user:word@x/"}, "without a user or password"),
+    ({"url": ""}, "administration.callbacks[0].url is missing"),
+    ({"url": "http://x/" + "y" * 2000}, "at most 2000 characters"),
+    ({"events": []}, "administration.callbacks[0].events is empty"),
+    ({"events": ["start", "end"]}, "administration.callbacks[0].events[1] must be start, success"),
+    ({"events": None}, "administration.callbacks[0].events is missing"),
+    ({"secretRef": "../x"}, "administration.callbacks[0].secretRef must be the name of a secret"),
+    ({"veto": True, "events": ["success"]}, "administration.callbacks[0].veto is for the event start"),
+])
+def test_templates_are_checked(home, change, said):
+    document = template("bad", ["web"], administration={
+        "callbacks": [{"url": "http://x/", "events": ["start"], **change}]})
+    answer = home.admin.post("/v2/clustertemplates", document)
+    assert answer.status == 400 and said in answer.text, answer
+
+
+@pytest.mark.parametrize("where, said", [
+    ("http://169.254.169.254/latest", "link-local"), ("http://[::1]:{port}/", "loopback"),
+    ("http://127.0.0.2:{port}/", "loopback"), ("http://10.0.0.1/", "private"),
+    ("http://0x7f000002:{port}/", "loopback"), ("http://[::ffff:127.0.0.2]:{port}/", "loopback"),
+    ("http://0.0.0.0:{port}/", "this machine")])
+def test_addresses_inside_are_refused(home, where, said):
+    home.worker()
+    target(home, "success", url=where.format(port=home.receiver.port))
+    cluster = home.create("demo", "called")
+    home.user.wait_cluster(cluster)
+    dead = wait_for(lambda: stored(home, "dead"), what="a refused callback")[0]
+    assert f"is a {said} address, which callback_allow does not list" in dead["message"]
+    assert (dead["attempts"], dead["clusterId"]) == (1, cluster) and "lastStatus" not in dead
+
+
+def test_redirects_are_not_followed(home):
+    home.worker()
+    name = target(home, "success")
+    home.receiver.rules[name] = lambda call: (302, b"", {"Location": home.receiver.url("elsewhere")})
+    cluster = home.create("demo", "called")
+    home.user.wait_cluster(cluster)
+    dead = wait_for(lambda: stored(home, "dead"), what="a dead callback")[0]
+    assert dead["lastStatus"] == 302 and not home.receiver.of("elsewhere")
+
+
+# ---- how often
+
+
+def test_what_failed_is_told_again_before_what_comes_later(home):
+    home.worker()
+    name = target(home, "start", "success")
+    answers = [500, 0, 503]
+    home.receiver.rules[name] = lambda call: answers.pop(0) if answers else 204
+    cluster = home.create("demo", "called")
+    home.user.wait_cluster(cluster)
+    calls = home.receiver.wait(name, cluster=cluster, count=5)
+    assert [call.event for call in calls] == ["start"] * 4 + ["success"]
+    assert len({call.delivery for call in calls[:4]}) == 1
+    assert all(as_it_was(call) == as_it_was(calls[0]) for call in calls[:4])
+    nothing_left(home)
+
+
+def test_a_long_answer_is_cut_off_but_counts(home):
+    home.worker()
+    name = target(home, "success")
+    home.receiver.rules[name] = lambda call: (200, b"x" * 3000000)
+    cluster = home.create("demo", "called")
+    home.user.wait_cluster(cluster)
+    home.receiver.wait(name, cluster=cluster)
+    nothing_left(home)
+    assert len(home.receiver.of(name)) == 1
+
+
+def test_the_dead_are_listed_and_told_when_replayed(home):
+    home.worker()
+    name = target(home, "start", "success")
+    broken = {"start"}
+    home.receiver.rules[name] = lambda call: (500, b"not now") if call.event in broken else 200
+    cluster = home.create("demo", "called")
+    home.user.wait_cluster(cluster)
+    # it keeps nobody waiting for ever
+    home.receiver.wait(name, "success", cluster)
+    dead = wait_for(lambda: stored(home, "dead"), what="a dead callback")
+    assert len(dead) == 1 and len(home.receiver.of(name, "start")) == 4
+    one = dead[0]
+    assert {key: one[key] for key in ("event", "clusterId", "jobId", "state", "attempts", "lastStatus",
+                                      "message", "target", "url")} == {
+        "event": "start", "clusterId": cluster, "jobId": f"{cluster}-002", "state": "dead", "attempts": 4,
+        "lastStatus": 500, "message": "HTTP 500: not now", "target": "template",
+        "url": home.receiver.url(name)}
+    # for administrators of this tenant
+    path = f"/v2/callbacks/{one['id']}/replay"
+    other = Lab(home.stack, *next(home.stack.tenants))
+    assert other.admin.post(path).status == 404 and stored(other) == []
+    assert home.user.post(path).status == 403 and home.user.get("/v2/callbacks").status == 403
+    assert home.admin.post("/v2/callbacks/x/replay").status == 400
+    assert home.admin.get("/v2/callbacks?state=odd").status == 400
+    assert one["id"] in [entry["id"] for entry in home.stack.api.get("/v2/callbacks?state=dead").json]
+    broken.clear()
+    assert home.admin.post(path).status == 200
+    calls = home.receiver.wait(name, "start", cluster, count=5)
+    assert calls[4].delivery == calls[0].delivery and as_it_was(calls[4]) == as_it_was(calls[0])
+    nothing_left(home)
+
+
+def test_the_dead_can_be_deleted(home):
+    home.worker()
+    target(home, "success", url="http://10.0.0.1/")
+    cluster = home.create("demo", "called")
+    home.user.wait_cluster(cluster)
+    one = wait_for(lambda: stored(home, "dead"), what="a dead callback")[0]
+    assert home.admin.delete(f"/v2/callbacks/{one['id']}").status == 200
+    assert stored(home) == []
+    assert home.admin.delete(f"/v2/callbacks/{one['id']}").status == 200
+
+
+def test_a_silent_target_holds_up_nobody_else(home):
+    home.worker(slots=4)
+    silent = target(home, "start", name="silent")
+    held = threading.Event()
+    home.receiver.rules[silent] = lambda call: held.wait(20) and 200 or 200
+    try:
+        clusters = [home.create(f"s{number}", "silent") for number in range(6)]
+        for cluster in clusters:
+            home.user.wait_cluster(cluster)
+        home.receiver.wait(silent)
+        began = time.monotonic()
+        home.receiver.rules["global"] = lambda call: 200
+        other = home.create("demo", "one")
+        home.user.wait_cluster(other)
+        home.receiver.wait("global", "success", other, timeout=10)
+        assert time.monotonic() - began < 6
+    finally:
+        held.set()
+    home.receiver.rules.clear()
+    nothing_left(home)
+
+
+# ---- crashes
+
+
+def test_what_was_committed_is_told_after_kill(home):
+    """The scheduler dies while the target has been told nothing, or has not yet answered."""
+    worker = home.worker()
+    name = target(home, "start", "success")
+    held = threading.Event()
+    home.receiver.rules[name] = lambda call: held.wait(20) and 200 or 200
+    cluster = home.create("demo", "called")
+    home.user.wait_cluster(cluster)
+    first = home.receiver.wait(name, "start", cluster)[0]
+    assert [entry["event"] for entry in stored(home)] == ["success", "start"]
+    home.stack.kill("scheduler")
+    held.set()
+    home.stack.start("scheduler")
+    calls = home.receiver.wait(name, cluster=cluster, count=3, timeout=20)
+    assert [call.event for call in calls] == ["start", "start", "success"]
+    assert calls[1].delivery == first.delivery
+    nothing_left(home)
+    assert not worker.problems
+
+
+def test_one_of_two_schedulers_killed_at_any_time(home):
+    home.stack.start("scheduler2", settings=[line.replace("scheduler.", "scheduler2.", 1)
+                                             for line in home.stack.settings])
+    home.worker(slots=4)
+    name = target(home, "start", "success")
+    try:
+        clusters = []
+        for round_ in range(3):
+            clusters += [home.create(f"c{round_}{number}", "called") for number in range(4)]
+            home.stack.restart("scheduler" if round_ % 2 else "scheduler2")
+        for cluster in clusters:
+            home.user.wait_cluster(cluster)
+        wait_for(lambda: not stored(home), timeout=30, what="an empty outbox")
+    finally:
+        home.stack.stop("scheduler2")
+    for cluster in clusters:
+        calls = home.receiver.of(name, cluster=cluster)
+        events = [call.event for call in calls]
+        assert events == sorted(events) and set(events) == {"start", "success"}, calls
+        assert len({call.delivery for call in calls}) == 2
+
+
+# ---- vetoes
+
+
+@pytest.mark.parametrize("answer, said", [
+    ((403, {"veto": "no budget"}), "the start callback refused it: no budget"),
+    ((409, b""), "the start callback refused it"),
+    ((404, b"nobody here"), "the start callback did not agree: HTTP 404: nobody here"),
+    (500, "the start callback did not agree: HTTP 500"),
+    (0, "the start callback did not agree: "),
+])
+def test_a_veto_ends_a_create_before_it_begins(home, answer, said):
+    worker = home.worker()
+    name = target(home, "start", "failure", "success", veto=True)
+    home.receiver.rules[name] = lambda call: answer if call.event == "start" else 200
+    cluster = home.create("demo", "called", 2)
+    details = home.user.wait_cluster(cluster, "terminated")
+    assert details["message"].startswith(said), details["message"]
+    assert details["nodes"] == [] and worker.runs == []
+    asked = home.receiver.of(name, "start", cluster)[0].json
+    assert asked["job"]["jobId"] == f"{cluster}-002" and asked["job"]["clusterAction"] == "CLUSTER_CREATE"
+    assert len(asked["nodes"]) == 2 and asked["cluster"]["status"] == "pending"
+    failure = home.receiver.wait(name, "failure", cluster)[0]
+    assert failure.json["cluster"]["status"] == "terminated"
+    assert home.user.delete(f"/v2/clusters/{cluster}").status == 200
+
+
+def test_one_that_agrees_late_lets_it_begin(home):
+    home.worker()
+    name = target(home, veto=True)
+    answers = [500, 0, 503]
+    home.receiver.rules[name] = lambda call: answers.pop(0) if answers else 200
+    cluster = home.create("demo", "called")
+    home.user.wait_cluster(cluster)
+    calls = home.receiver.wait(name, cluster=cluster, count=5)
+    assert [call.event for call in calls] == ["start"] * 4 + ["success"]
+    assert {call.delivery for call in calls[:4]} == {f"start-{cluster}-002"}
+
+
+def test_a_veto_of_a_deletion_leaves_the_cluster_as_it_was(home):
+    home.worker()
+    name = target(home, "start", veto=True)
+    home.receiver.rules[name] = lambda call: (
+        (403, {"veto": "keep it"}) if call.action == "CLUSTER_DELETE" else 200)
+    cluster = home.create("demo", "called")
+    home.user.wait_cluster(cluster)
+    assert home.user.delete(f"/v2/clusters/{cluster}").status == 200
+    home.receiver.wait(name, cluster=cluster, count=2)
+    wait_for(lambda: home.user.cluster_status(cluster) != "pending", what="the end of the job")
+    assert home.user.cluster_status(cluster) == "active"
+    assert "keep it" in home.user.cluster(cluster)["message"]
+    home.receiver.rules.clear()
+    home.user.delete_cluster(cluster)
+
+
+def test_others_are_planned_while_one_is_asked_about(home):
+    home.worker()
+    name = target(home, "start", veto=True)
+    held = threading.Event()
+    home.receiver.rules[name] = lambda call: held.wait(20) and 200 or 200
+    asked = home.create("asked", "called")
+    home.receiver.wait(name, "start", asked)
+    other = home.create("other", "one")
+    home.user.wait_cluster(other, timeout=5)
+    assert home.user.cluster_status(asked) == "pending"
+    held.set()
+    home.user.wait_cluster(asked)
+
+
+def test_killed_while_asking_it_is_asked_again(home):
+    home.worker()
+    name = target(home, "start", veto=True)
+    held = threading.Event()
+    home.receiver.rules[name] = lambda call: held.wait(20) and 200 or 200
+    cluster = home.create("demo", "called")
+    home.receiver.wait(name, "start", cluster)
+    home.stack.kill("scheduler")
+    held.set()
+    home.stack.start("scheduler")
+    home.user.wait_cluster(cluster, timeout=40)
+    assert len({call.delivery for call in home.receiver.of(name, cluster=cluster)}) == 1

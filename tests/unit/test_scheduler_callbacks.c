@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Who is told what, and what a message looks like. */
+#include "services/scheduler/callback_send.h"
+
+#include "common/base/str.h"
+
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct json *parse(const char *text)
+{
+	LOOM_CLEANUP_STR char *quoted = loom_strdup(text);
+	struct json *v = NULL;
+	struct loom_err err = { 0 };
+	for (char *p = quoted; *p; p++)
+		*p = *p == '\'' ? '"' : *p;
+	ck_assert_msg(!json_parse_str(quoted, &v, &err), "%s: %s", text, err.msg);
+	return v;
+}
+
+#define TEMPLATE                                                         \
+	"[{'url':'http://t1','events':['start','failure'],'veto':true}," \
+	"{'url':'http://t2','events':['success','lease_warning'],'secretRef':'s'}]"
+
+static const struct {
+	const char *url, *events, *actions;
+	bool veto;
+	const char *template;
+	enum callback_kind kind;
+	const char *action, *want;
+} targets[] = {
+	{ "", "start", "", false, "[]", CALLBACK_START, "x", "[]" },
+	{ "http://g", "start", "", false, "[]", CALLBACK_START, "x",
+	  "[{'url':'http://g','secret':'global','veto':false}]" },
+	{ "http://g", "start,success", "", true, "[]", CALLBACK_START, "x",
+	  "[{'url':'http://g','secret':'global','veto':true}]" },
+	{ "http://g", "start,success", "", true, "[]", CALLBACK_SUCCESS, "x",
+	  "[{'url':'http://g','secret':'global','veto':false}]" },
+	{ "http://g", "start, success", "", false, "[]", CALLBACK_FAILURE, "x", "[]" },
+	{ "http://g", "", "", false, "[]", CALLBACK_START, "x", "[]" },
+	/* operations */
+	{ "http://g", "start", "a, Cluster_Create", false, "[]", CALLBACK_START, "cluster_create",
+	  "[{'url':'http://g','secret':'global','veto':false}]" },
+	{ "http://g", "start", "a,b", false, "[]", CALLBACK_START, "cluster_create", "[]" },
+	{ "http://g", "failure", "cluster_create", false, "[]", CALLBACK_FAILURE, "solve_layout",
+	  "[{'url':'http://g','secret':'global','veto':false}]" },
+	{ "http://g", "failure", "cluster_delete", false, "[]", CALLBACK_FAILURE, "solve_layout",
+	  "[]" },
+	{ "http://g", "lease_expired", "a", false, "[]", CALLBACK_LEASE_EXPIRED, NULL,
+	  "[{'url':'http://g','secret':'global','veto':false}]" },
+	/* templates, whatever the operator's triggers are */
+	{ "", "", "a", false, TEMPLATE, CALLBACK_START, "x",
+	  "[{'url':'http://t1','secret':'','veto':true}]" },
+	{ "", "", "", false, TEMPLATE, CALLBACK_FAILURE, "x",
+	  "[{'url':'http://t1','secret':'','veto':false}]" },
+	{ "", "", "", false, TEMPLATE, CALLBACK_LEASE_EXPIRED, NULL, "[]" },
+	{ "http://g", "success", "", false, TEMPLATE, CALLBACK_SUCCESS, "x",
+	  "[{'url':'http://g','secret':'global','veto':false},"
+	  "{'url':'http://t2','secret':'ref:s','veto':false}]" },
+};
+
+START_TEST(finds_targets)
+{
+	char url[64], events[64], actions[64], none[1] = "";
+	snprintf(url, sizeof(url), "%s", targets[_i].url);
+	snprintf(events, sizeof(events), "%s", targets[_i].events);
+	snprintf(actions, sizeof(actions), "%s", targets[_i].actions);
+	const struct callback_config cfg = { .callback_url = url,
+		                             .callback_events = events,
+		                             .callback_triggers = actions,
+		                             .callback_allow = none,
+		                             .callback_veto = targets[_i].veto };
+	LOOM_CLEANUP(json_free) struct json *template = parse(targets[_i].template);
+	LOOM_CLEANUP(json_free) struct json *want = parse(targets[_i].want);
+	LOOM_CLEANUP(json_free)
+	struct json *got = callback_targets(&cfg, template, targets[_i].kind, targets[_i].action);
+	LOOM_CLEANUP_STR char *text = json_text(got);
+	ck_assert_msg(json_equal(got, want), "%s", text);
+}
+END_TEST
+
+START_TEST(needs_no_configuration)
+{
+	LOOM_CLEANUP(json_free) struct json *template = parse(TEMPLATE);
+	LOOM_CLEANUP(json_free)
+	struct json *got = callback_targets(NULL, template, CALLBACK_START, "x");
+	ck_assert_int_eq((int)json_len(got), 1);
+	LOOM_CLEANUP(json_free)
+	struct json *none = callback_targets(NULL, NULL, CALLBACK_START, "x");
+	ck_assert_int_eq((int)json_len(none), 0);
+}
+END_TEST
+
+static const struct {
+	const char *events, *allow, *said; /* NULL: good */
+} configs[] = {
+	{ "start, lease_expired", "10.0.0.0/8 *.lab", NULL },
+	{ "", "", NULL },
+	{ "start,end", "", "callback_events: there is no event 'end'" },
+	{ "", "10.0.0/8",
+	  "callback_allow: '10.0.0/8' is not a host name, an address, a network or *" },
+};
+
+START_TEST(checks_the_configuration)
+{
+	char events[64], allow[64];
+	struct loom_err err = { 0 };
+	snprintf(events, sizeof(events), "%s", configs[_i].events);
+	snprintf(allow, sizeof(allow), "%s", configs[_i].allow);
+	const struct callback_config cfg = { .callback_events = events, .callback_allow = allow };
+	ck_assert((callback_config_check(&cfg, &err) != 0) == (configs[_i].said != NULL));
+	ck_assert_str_eq(err.msg, configs[_i].said ? configs[_i].said : "");
+}
+END_TEST
+
+/* RFC 4231, cases 1, 2 and 6 (a key longer than a block). */
+static const struct {
+	char key_byte;
+	size_t key_len;
+	const char *key, *text, *mac;
+} macs[] = {
+	{ 0x0b, 20, NULL, "Hi There",
+	  "sha256=b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7" },
+	{ 0, 4, "Jefe", "what do ya want for nothing?",
+	  "sha256=5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843" },
+	{ (char)0xaa, 131, NULL, "Test Using Larger Than Block-Size Key - Hash Key First",
+	  "sha256=60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54" },
+};
+
+START_TEST(signs)
+{
+	char key[200];
+	memset(key, macs[_i].key_byte, sizeof(key));
+	if (macs[_i].key)
+		memcpy(key, macs[_i].key, macs[_i].key_len);
+	LOOM_CLEANUP_STR char *mac =
+		callback_sign(key, macs[_i].key_len, macs[_i].text, strlen(macs[_i].text));
+	ck_assert_str_eq(mac, macs[_i].mac);
+}
+END_TEST
+
+static struct cluster *example(void)
+{
+	struct cluster *c = loom_calloc(1, sizeof(*c));
+	*c = (struct cluster){ .id = 7,
+		               .tenant_id = loom_strdup("t"),
+		               .owner_id = loom_strdup("ann"),
+		               .name = loom_strdup("demo"),
+		               .description = loom_strdup(""),
+		               .status = CLUSTER_TERMINATED,
+		               .create_time = 5,
+		               .expire_time = 9,
+		               .brief = parse("{'provider':{'name':'lab'},"
+		                              "'clusterTemplate':{'name':'one','version':2}}"),
+		               .services = parse("['web']"),
+		               .provider = parse("{'name':'lab','provisioner':{'password':'p'}}"),
+		               .config = parse("{'a':1}") };
+	return c;
+}
+
+START_TEST(tells_how_it_was)
+{
+	LOOM_CLEANUP(cluster_free) struct cluster *c = example();
+	struct job j = { .cluster_id = 7,
+		         .num = 2,
+		         .action = "cluster_create",
+		         .status = JOB_FAILED,
+		         .message = NULL,
+		         .tasks_total = 4,
+		         .tasks_done = 3 };
+	LOOM_CLEANUP(json_free)
+	struct json *then = parse("{'clusterStatus':'incomplete','clusterMessage':'why',"
+	                          "'expireTime':8}");
+	json_set(then, "job", callback_job(&j));
+	const struct callback_message m = {
+		.delivery = "d", .kind = CALLBACK_FAILURE, .time = 6, .c = c, .as_then = then
+	};
+	LOOM_CLEANUP_STR char *body = callback_body(&m);
+	LOOM_CLEANUP(json_free)
+	struct json *
+		got = parse(body),
+	       *want = parse(
+		       "{'event':'failure','delivery':'d','time':6,"
+		       "'cluster':{'id':'00000007','name':'demo','description':'',"
+		       "'account':{'userId':'ann','tenantId':'t'},'createTime':5,'expireTime':8,"
+		       "'status':'incomplete','message':'why','provider':{'name':'lab'},"
+		       "'clusterTemplate':{'name':'one','version':2},'services':['web'],'config':{'a':1}},"
+		       "'job':{'jobId':'00000007-002','clusterId':'00000007',"
+		       "'clusterAction':'CLUSTER_CREATE','jobStatus':'FAILED','stepstotal':4,"
+		       "'stepscompleted':3},'nodes':[]}");
+	ck_assert_msg(json_equal(got, want), "%s", body);
+}
+END_TEST
+
+START_TEST(sends_nothing_without_its_secret)
+{
+	char dir[] = "/nowhere", none[1] = "";
+	static const struct {
+		const char *url, *secret, *tenant, *said;
+		bool never;
+	} posts[] = {
+		{ "ftp://x", "", "t", "not an http:// or https:// URL without a user", true },
+		{ "http://u@x", "", "t", "not an http:// or https:// URL without a user", true },
+		{ "http://127.0.0.1:1", "ref:../x", "t", "no secret ../x for this tenant", true },
+		{ "http://127.0.0.1:1", "ref:.x", "t", "no secret .x for this tenant", true },
+		{ "http://127.0.0.1:1", "ref:x", "..", "no secret x for this tenant", true },
+		{ "http://127.0.0.1:1", "ref:x", "t",
+		  "its secret cannot be read: No such file or directory", false },
+		{ "http://127.0.0.1:1", "", "t",
+		  "127.0.0.1 is a loopback address, which callback_allow does not list", true },
+	};
+	for (size_t i = 0; i < LOOM_COUNT(posts); i++) {
+		const struct callback_config cfg = { .callback_secrets_dir = dir,
+			                             .callback_secret_file = none,
+			                             .callback_allow = none };
+		struct callback_post p = { .cfg = &cfg,
+			                   .tenant_id = posts[i].tenant,
+			                   .url = posts[i].url,
+			                   .secret = posts[i].secret,
+			                   .delivery = "d",
+			                   .body = "{}",
+			                   .timeout_ms = 500 };
+		ck_assert(!callback_post(&p));
+		ck_assert_str_eq(p.reason, posts[i].said);
+		ck_assert(p.never == posts[i].never && p.status == 0);
+		callback_post_fini(&p);
+	}
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("scheduler_callbacks");
+	TCase *c = tcase_create("callbacks");
+	tcase_add_loop_test(c, finds_targets, 0, LOOM_COUNT(targets));
+	tcase_add_test(c, needs_no_configuration);
+	tcase_add_loop_test(c, checks_the_configuration, 0, LOOM_COUNT(configs));
+	tcase_add_loop_test(c, signs, 0, LOOM_COUNT(macs));
+	tcase_add_test(c, tells_how_it_was);
+	tcase_add_test(c, sends_nothing_without_its_secret);
+	suite_add_tcase(s, c);
+	SRunner *r = srunner_create(s);
+	srunner_run_all(r, CK_ENV);
+	int failed = srunner_ntests_failed(r);
+	srunner_free(r);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
