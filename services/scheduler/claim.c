@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "services/scheduler/claim.h"
 
+#include "common/base/clock.h"
 #include "common/base/str.h"
 #include "common/model/expander.h"
 #include "services/scheduler/planner.h"
@@ -9,6 +10,7 @@
 
 #define MAX_DOCUMENT (8u << 20) /* bytes of one task's document */
 #define MAX_TOGETHER (4u << 20) /* no further task is claimed after so much */
+#define MAX_CLAIM_MS 500        /* nor after so long */
 #define POSTPONE_MS  1000
 
 struct claim_one {
@@ -234,15 +236,17 @@ int claim_tasks(struct db_pool *p, const struct engine_policy *policy, const str
 	struct candidates cs = { .take = take, .limit = (int)take->max + 8 };
 	int rc = db_read(p, candidates_read, &cs);
 	LOOM_CLEANUP(json_free) struct json *docs = json_new_arr();
+	int64_t until = clock_mono_ms() + MAX_CLAIM_MS;
 	size_t size = 0;
-	for (size_t i = 0;
-	     !rc && i < cs.n && size < MAX_TOGETHER && (int64_t)json_len(docs) < take->max; i++) {
+	for (size_t i = 0; !rc && i < cs.n && (int64_t)json_len(docs) < take->max; i++) {
+		/* One message carries them all, while the first one's lease runs. */
+		if (size >= MAX_TOGETHER || clock_mono_ms() > until)
+			break;
 		struct claim_one cl = { .policy = policy, .take = take, .ref = &cs.refs[i] };
 		cl.ch.policy = policy;
 		rc = db_tx(p, claim_tx, &cl);
 		if (!rc && cl.changed)
 			changed(&cl.ch, arg);
-		/* One message carries them all. */
 		size += cl.doc ? cl.size : 0;
 		if (!rc && cl.doc)
 			json_push(docs, loom_take(cl.doc));
