@@ -227,8 +227,8 @@ static void read_leases(struct agent *a, const struct json *answer)
 	}
 	for (size_t i = 0; i < json_len(cancel); i++) {
 		const struct json *one = json_at(cancel, i);
-		workers_lost(a->workers, json_get_str(one, "taskId"),
-		             json_get_int(one, "attempt", 0), "cancelled by the server");
+		workers_cancel(a->workers, json_get_str(one, "taskId"),
+		               json_get_int(one, "attempt", 0));
 	}
 }
 

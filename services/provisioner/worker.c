@@ -44,7 +44,8 @@ struct slot {
 	struct outcome outcome;
 	struct tasklog *log;
 	struct report_item *item; /* the result, from its saving to the server's answer */
-	bool lost;
+	bool lost;                /* not ours any more: nothing is reported */
+	bool cancelled;           /* stopped because the server asked for it, which is reported */
 };
 
 struct workers {
@@ -208,6 +209,8 @@ static void report_outcome(struct slot *s)
 		release(s);
 		return;
 	}
+	if (s->cancelled)
+		outcome_fail(&s->outcome, true, "stopped: its job was aborted");
 	log_end(s);
 	if (s->outcome.failed)
 		tasklog_note(s->log, s->outcome.message);
@@ -324,7 +327,7 @@ static void next_step(struct slot *s)
 {
 	int r;
 
-	if (s->lost || s->outcome.failed || s->step == s->steps.n) {
+	if (s->lost || s->cancelled || s->outcome.failed || s->step == s->steps.n) {
 		report_outcome(s);
 		return;
 	}
@@ -463,6 +466,20 @@ void workers_lost(struct workers *w, const char *task, int64_t attempt, const ch
 	for (size_t i = 0; i < w->config.capacity; i++)
 		if (str_eq(w->slots[i].id, task) && w->slots[i].attempt == attempt)
 			lose(&w->slots[i], why);
+}
+
+void workers_cancel(struct workers *w, const char *task, int64_t attempt)
+{
+	for (size_t i = 0; i < w->config.capacity; i++) {
+		struct slot *s = &w->slots[i];
+		if (!str_eq(s->id, task) || s->attempt != attempt || s->state != SLOT_RUNNING ||
+		    s->lost || s->cancelled)
+			continue;
+		s->cancelled = true;
+		log_warn("task cancelled", LOG_S("task", s->id), LOG_I("attempt", s->attempt));
+		if (s->run)
+			run_stop(s->run);
+	}
 }
 
 void workers_lost_all(struct workers *w, const char *why)

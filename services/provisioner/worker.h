@@ -48,6 +48,8 @@ struct json *workers_tasks(const struct workers *w);
 struct json *workers_usage(const struct workers *w);
 /* The server says that this attempt is no longer ours. */
 void workers_lost(struct workers *w, const char *task, int64_t attempt, const char *why);
+/* Stops a task; that it was stopped is its result. */
+void workers_cancel(struct workers *w, const char *task, int64_t attempt);
 void workers_lost_all(struct workers *w, const char *why);
 
 #endif

@@ -502,11 +502,8 @@ def test_kill_9_takes_the_plugins_along(server, make):
     assert not prov.scratch()
 
 
-@pytest.mark.parametrize("answer", [
-    {"leases": [{"taskId": "00000001-001-001", "attempt": 1, "ok": False}]},
-    {"cancel": [{"taskId": "00000001-001-001", "attempt": 1}]},
-])
-def test_a_task_that_is_no_longer_ours_is_stopped(server, make, answer):
+def test_a_task_that_is_no_longer_ours_is_stopped(server, make):
+    answer = {"leases": [{"taskId": "00000001-001-001", "attempt": 1, "ok": False}]}
     prov, pid, child = hanging(make, capacity=1)
     server.give(task(1))
     pids = [pid_in(pid), pid_in(child)]
@@ -516,6 +513,18 @@ def test_a_task_that_is_no_longer_ours_is_stopped(server, make, answer):
     server.give(task(2))
     assert server.finishes()[0]["taskId"] == "00000001-001-002"  # and nothing about the first
     assert "its result is dropped" in prov.logs()
+
+
+def test_a_cancelled_task_is_stopped_and_says_so(server, make):
+    _, pid, child = hanging(make, capacity=1)
+    server.give(task(1))
+    pids = [pid_in(pid), pid_in(child)]
+    answer = {"cancel": [{"taskId": "00000001-001-001", "attempt": 1}]}
+    server.rule(lambda method, path, body: (200, answer, {}) if path.endswith("/heartbeat") else None)
+    wait_for(lambda: not any(map(alive, pids)), 15, "the plugin's end")
+    finish = server.finishes()[0]
+    assert finish["taskId"] == "00000001-001-001" and finish["status"] != 0 and finish["retry"] is False
+    assert "aborted" in finish["message"]
 
 
 def test_word_about_another_attempt_stops_nothing(server, make):
