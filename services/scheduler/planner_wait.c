@@ -216,6 +216,26 @@ static void wait_for_moved(struct graph *g, int service, struct graph_waits *w)
 	}
 }
 
+/* A service that runs is not stopped while new ones that need it are being started. */
+static void wait_for_users(struct graph *g, int service, struct graph_waits *w)
+{
+	for (size_t k = 0; k < g->names.n; k++) {
+		bool implied = false;
+
+		if (!is_present(g, k, STEP_START, SCOPE_NEEDED) ||
+		    !depend_runtime(g->depend, k, (size_t)service))
+			continue;
+		/* what starts after it stands for it */
+		for (size_t j = 0; j < g->names.n && !implied; j++) {
+			implied = j != k && is_present(g, j, STEP_START, SCOPE_NEEDED) &&
+			          depend_runtime(g->depend, j, k) &&
+			          !depend_runtime(g->depend, k, j);
+		}
+		if (!implied)
+			add_wait(w, group_at(g, (int)k, STEP_START, SCOPE_NEEDED));
+	}
+}
+
 /* ---- ways: tasks of a service and step that wait for the same ------------------------------- */
 
 enum way { WAY_ASKED, WAY_COMING, WAY_GOING, WAY_REFRESHED, WAYS_ };
@@ -245,6 +265,8 @@ static void wait_on_way(struct graph *g, int service, enum plan_step step, enum 
 		return;
 	if (step == STEP_START)
 		wait_in_order(g, service, step, SCOPE_PULLED, w);
+	if (step == STEP_STOP && g->in->action == PLAN_EXPAND)
+		wait_for_users(g, service, w);
 	if (step == STEP_CONFIGURE)
 		wait_for_moved(g, service, w);
 }

@@ -69,6 +69,13 @@ static int check_grown(const struct expand *e, struct loom_err *err)
 
 		if (!(e->grow & atom_bit(i)) || e->room[i] > 0)
 			continue;
+		if (a->max > e->have[i]) {
+			return err_set(
+				err, 400,
+				"service %s cannot be on a new node: no type of machine that "
+				"is available accepts it",
+				a->services.v[0]);
+		}
 		return err_set(err, 400,
 		               "service %s is on %" PRId64 " %s and may be on at most %" PRId64,
 		               a->max_by, e->have[i], site_nodes_word(e->have[i]), a->max);
@@ -87,6 +94,11 @@ static void read_room(struct expand *e)
 		e->have[i] = site_count(e->s->kinds, e->s->n_kinds, service);
 		e->need[i] = a->min > e->have[i] ? a->min - e->have[i] : 0;
 		e->room[i] = a->max > e->have[i] ? a->max - e->have[i] : 0;
+	}
+	/* what no type of machine that is available accepts */
+	for (int i = 0; i < m->n; i++) {
+		if (!model_permits(m, atom_bit(i)))
+			e->room[i] = 0;
 	}
 	find_grown(e);
 }
@@ -116,11 +128,8 @@ static int check_room(struct expand *e, struct loom_err *err)
 	struct buf who = BUF_INIT(SITE_TEXT);
 	int64_t sum = 0;
 
-	for (int i = 0; i < m->n; i++) {
-		if (!model_permits(m, atom_bit(i)))
-			e->room[i] = 0;
+	for (int i = 0; i < m->n; i++)
 		sum += e->room[i];
-	}
 	if (m->everywhere.n || sum >= m->machines)
 		return 0;
 	add_room(&who, e);

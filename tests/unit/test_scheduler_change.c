@@ -390,7 +390,7 @@ static const struct setup setups[] = {
 	  "CONFIGURE b@1, START b@2\nCONFIGURE c@1, START c@2\nSTOP c@1\nSTOP b@1\nSTART b@1\n"
 	  "START c@1",
 	  "START a@2 > CONFIGURE b@1\nSTART a@2 > START b@2\nSTART b@2 > CONFIGURE c@1\n"
-	  "START b@2 > START c@2\nSTOP c@1 > STOP b@1\nSTART b@1 > START c@1" },
+	  "START b@2 > START c@2\nSTART c@2 > STOP b@1\nSTOP c@1 > STOP b@1\nSTART b@1 > START c@1" },
 	{ "expand: what the new ones need is started",
 	  CHAIN,
 	  { "a- b- x-", "c" },
