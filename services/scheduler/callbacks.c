@@ -179,6 +179,15 @@ void callbacks_kick(struct scheduler *s)
 		k->running++;
 }
 
+/* Enough when one does it, or everybody while none can be elected. */
+void callbacks_poll(struct scheduler *s)
+{
+	if (service_draining(s->service))
+		return;
+	if (!coord_connected(s->coord) || coord_is_leader(s->coord, "janitor"))
+		callbacks_kick(s);
+}
+
 /* ---- asking -----------------------------------------------------------------------------------
  */
 

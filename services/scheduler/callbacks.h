@@ -17,6 +17,7 @@ LOOM_MUST_CHECK int callbacks_start(struct scheduler *s, struct loom_err *err);
 void callbacks_drain(struct scheduler *s); /* begins nothing new */
 void callbacks_stop(struct scheduler *s);  /* waits for what is under way */
 void callbacks_kick(struct scheduler *s);  /* there may be something to tell */
+void callbacks_poll(struct scheduler *s);  /* regularly: what others left, or is due again */
 
 /* A job that is about to start, as it would be. */
 struct callbacks_start {

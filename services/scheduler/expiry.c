@@ -58,18 +58,18 @@ static int expire(struct db *db, struct expiring_one *o, struct lease_marks *m)
 	int64_t wait = o->s->cfg.lease_retry_ms;
 	for (int64_t i = 0; i < m->tries && wait < RETRY_CAP_MS; i++)
 		wait *= 2;
-	m->tries++;
+	bool first = !m->tries++;
 	m->retry_at = o->ch.now + (wait < RETRY_CAP_MS ? wait : RETRY_CAP_MS);
 	o->done = EXPIRED;
 	int rc = lease_mark(db, c->id, m);
-	if (!rc)
+	if (!rc && first)
 		rc = cluster_event(db, c, "lease", lease_event(c->expire_time, "expired"),
 		                   o->ch.now);
 	LOOM_CLEANUP(json_free)
 	struct json *params = json_set_bool(json_new_obj(), "leaseExpired", true);
 	if (!rc)
 		rc = engine_submit(db, &o->ch, "cluster_delete", params);
-	return rc ? rc : outbox_add(db, &o->ch, NULL, CALLBACK_LEASE_EXPIRED);
+	return rc || !first ? rc : outbox_add(db, &o->ch, NULL, CALLBACK_LEASE_EXPIRED);
 }
 
 static int one_tx(struct db *db, void *arg)

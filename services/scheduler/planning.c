@@ -125,6 +125,11 @@ static int commit_tx(struct db *db, void *arg)
 		return rc;
 	struct job j = { 0 };
 	rc = job_lock(db, pl->job.cluster_id, pl->job.num, &j, &found);
+	/* Paused meanwhile, it is planned anew when it goes on. */
+	if (!rc && j.status == JOB_PAUSED) {
+		job_fini(&j);
+		return job_extend_claim(db, &pl->job, 0, &ours);
+	}
 	if (!rc && pl->failed)
 		rc = commit_failed(db, pl, &j);
 	else if (!rc && pl->action == PLAN_SOLVE_LAYOUT)
@@ -197,7 +202,7 @@ static void finish(struct planning *pl, int rc)
 	if (rc)
 		log_warn("job not planned", LOG_S("job", id), LOG_S("reason", db_code_name(rc)));
 	else if (!pl->committed)
-		log_warn("job was planned by another", LOG_S("job", id));
+		log_warn("job was planned by another, or paused", LOG_S("job", id));
 	else {
 		if (pl->failed)
 			log_info("job refused", LOG_S("job", id), LOG_S("reason", pl->err.msg));

@@ -49,7 +49,7 @@ static const struct http_route routes[] = { SERVICE_ROUTES, { 0 } };
 static void tick(void *arg)
 {
 	planning_kick(arg);
-	callbacks_kick(arg);
+	callbacks_poll(arg);
 	dispatch_kick(arg);
 	janitor_tick(arg);
 }

@@ -12,7 +12,7 @@ from support.receiver import Receiver
 from support.worker import Gate
 
 SETTINGS = ("scheduler.task_lease_ms=2s", "scheduler.retry_base_ms=20ms", "scheduler.retry_cap_ms=50ms",
-            "scheduler.poll_ms=200ms", "scheduler.task_tries=1", "scheduler.lease_warning_ms=1500ms",
+            "scheduler.poll_ms=200ms", "scheduler.job_lease_ms=2s", "scheduler.task_tries=1", "scheduler.lease_warning_ms=1500ms",
             "scheduler.callback_allow=127.0.0.1", "scheduler.callback_base_ms=50ms",
             "scheduler.callback_cap_ms=100ms", "scheduler.callback_tries=4",
             "scheduler.callback_timeout_ms=2s", "scheduler.callback_veto_ms=1500ms")
@@ -445,6 +445,23 @@ def test_others_are_planned_while_one_is_asked_about(home):
     assert home.user.cluster_status(asked) == "pending"
     held.set()
     home.user.wait_cluster(asked)
+
+
+def test_paused_while_asking_it_stays_paused(home):
+    home.worker()
+    name = target(home, "start", veto=True)
+    held = threading.Event()
+    home.receiver.rules[name] = lambda call: held.wait(20) and 200 or 200
+    cluster = home.create("demo", "called")
+    home.receiver.wait(name, "start", cluster)
+    assert home.user.post(f"/v2/clusters/{cluster}/pause").status == 200
+    held.set()
+    home.receiver.wait(name, "start", cluster, answered=True)
+    wait_for(lambda: "or paused" in home.stack.log("scheduler"), what="the pause")
+    assert home.user.get(f"/v2/clusters/{cluster}/status").json["actionstatus"] == "paused"
+    assert home.user.post(f"/v2/clusters/{cluster}/resume").status == 200
+    home.user.wait_cluster(cluster, timeout=8)
+    assert len(home.receiver.of(name, "start", cluster)) == 2
 
 
 def test_killed_while_asking_it_is_asked_again(home):

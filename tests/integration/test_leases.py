@@ -214,7 +214,7 @@ def test_a_deletion_that_fails_is_tried_again_with_growing_waits(home):
             event.data["action"] == "cluster_delete" and event.data["status"] == "not_submitted"]
     waits = [b - a for a, b in zip(jobs, jobs[1:])]
     assert len(waits) == 3 and waits[0] >= 700 and waits[1] >= 1400 and waits[2] >= 2800, waits
-    assert failing["left"] == 0
+    assert failing["left"] == 0 and sum("expired" in event for event in events(home, cluster)) == 1
 
 
 def test_a_longer_lease_gives_a_new_warning_and_a_new_end(home):
