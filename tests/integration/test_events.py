@@ -116,7 +116,7 @@ def test_numbers_have_no_gap_across_restarts_of_the_api(lab, core):
         with lab.user.events(cluster, last_event_id=seen[-1].id if seen else None) as stream:
             stream.wait(lambda event: event.type == "task" and event.data["state"] == "running")
             way("api")
-            wait_for(lambda: stream.closed, what="end of the stream")  # pylint: disable=cell-var-from-loop
+            wait_for(lambda: stream.closed, what="end of the stream")
             seen += stream.seen
         gate.open()
     with lab.user.events(cluster, last_event_id=seen[-1].id) as stream:

@@ -52,7 +52,7 @@ def test_killed_again_and_again_in_mid_create(lab, core, part):
     worker = lab.worker(busy, slots=3)
     cluster = lab.create("demo", "stack", 3)
     for moment in sorted(random.sample(range(18), 3)):
-        wait_for(lambda: sum(run.answer == 200 for run in worker.runs) >= moment, 30,  # pylint: disable=cell-var-from-loop
+        wait_for(lambda count=moment: sum(run.answer == 200 for run in worker.runs) >= count, 30,
                  f"{moment} finished tasks")
         time.sleep(random.uniform(0, 0.05))
         core.restart(part)

@@ -2,6 +2,7 @@
 """Taking and finishing tasks: who gets what, in which order, and what failures lead to."""
 
 import collections
+import concurrent.futures
 import json
 import threading
 import time
@@ -9,6 +10,7 @@ import time
 import pytest
 
 from support import wait_for
+from support.lab import Lab, service, template
 from support.worker import Gate, Worker, success
 
 
@@ -76,7 +78,8 @@ def test_a_task_that_needs_another_machines_address_waits_for_it(lab):
     gate = Gate("CONFIRM", node=1001)
     macros = {kind: f"%ip.bind_v4.service.{kind}%" for kind in ("left", "right")}
     with lab.worker(gate) as worker:
-        cluster = lab.create("demo", "loose", 2, config={**macros, "all": "%join(map(ip.bind_v4.service.left,'x-$'),',')%"})
+        config = {**macros, "all": "%join(map(ip.bind_v4.service.left,'x-$'),',')%"}
+        cluster = lab.create("demo", "loose", 2, config=config)
         gate.wait()
         bootstrap = wait_for(lambda: [run for run in worker.of("BOOTSTRAP") if run.answer], what="BOOTSTRAP")
         with lab.user.events(cluster) as stream:
@@ -237,7 +240,6 @@ def test_who_may_take(lab):
 
 
 def test_queues_are_per_tenant_and_star_takes_from_all(lab, core, tenants):
-    from support.lab import Lab  # pylint: disable=import-outside-toplevel
     other = Lab(core, *next(tenants))
     stranger, everybody = by_hand(other), by_hand(lab, tenant="*")
     lab.create("demo", "stack", 2)
@@ -277,6 +279,33 @@ def test_finish_is_refused_unless_it_is_the_running_attempt(lab):
     assert worker.finish(run, status=1) == 200
     assert lab.user.cluster(cluster)["lastEvent"] == after
     assert other.finish(run) == 417
+
+
+def test_the_same_finish_many_times_at_once_has_one_effect(lab):
+    worker = by_hand(lab)
+    cluster = lab.create()
+    for number in range(3):
+        run = take_one(worker)
+        with concurrent.futures.ThreadPoolExecutor(8) as threads:
+            answers = list(threads.map(lambda _, run=run: worker.finish(run, result={"n": number}), range(16)))
+        assert answers == [200] * 16
+        story = lab.story(cluster)
+        ended = [event for event in story.events if event.type == "task" and event.data["taskId"] == run.id and
+                 event.data["state"] == "complete"]
+        assert len(ended) == 1 and story.jobs[run.task["jobId"]]["stepscompleted"] == number + 1
+
+
+def test_success_and_failure_reported_at_once(lab):
+    """Of two results of one attempt the first counts."""
+    worker = by_hand(lab)
+    cluster = lab.create()
+    run = take_one(worker)
+    with concurrent.futures.ThreadPoolExecutor(8) as threads:
+        answers = list(threads.map(lambda n: worker.finish(run, status=n % 2), range(16)))
+    assert answers == [200] * 16
+    states = [event.data["state"] for event in lab.story(cluster).events
+              if event.type == "task" and event.data["taskId"] == run.id]
+    assert states in (["ready", "running", "complete"], ["ready", "running", "retry"])
 
 
 def test_finish_of_a_task_never_taken(lab):
@@ -561,7 +590,6 @@ def test_results_of_a_failure_are_merged_but_not_its_addresses(lab):
 
 def test_one_task_of_a_machine_at_a_time(lab):
     """Many services without edges between them still run one after the other on a machine."""
-    from support.lab import service, template  # pylint: disable=import-outside-toplevel
     names = [f"s{number}" for number in range(6)]
     for name in names:
         assert lab.admin.post("/v2/services", service(name, actions=("install", "start"))).status == 200

@@ -277,7 +277,7 @@ class Worker:
             self._until(lambda: self._deliver(run, result))
         except Died:
             pass
-        except Exception as error:  # pylint: disable=broad-except
+        except Exception as error:
             self.problems.append(f"{run}: {error!r}")
         finally:
             with self._free:
