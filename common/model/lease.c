@@ -21,11 +21,12 @@ int lease_check(const struct cluster *c, int64_t to, struct loom_err *err)
 		               "expireTime: the template allows at most %lld ms more at a time, "
 		               "not %lld",
 		               (long long)step, (long long)(to - c->expire_time));
-	if (to - c->create_time > max)
+	int64_t last = c->create_time + max;
+	if (to > last)
 		return err_set(err, 400,
 		               "expireTime: the template allows at most %lld ms from the creation "
 		               "on, until %lld",
-		               (long long)max, (long long)(c->create_time + max));
+		               (long long)max, (long long)last);
 	return 0;
 }
 
@@ -41,8 +42,8 @@ int lease_set(struct db *db, struct cluster *c, int64_t to, int64_t now)
 	return rc;
 }
 
-int lease_due(struct db *db, int64_t ahead_ms, int64_t warning_ms, int64_t limit,
-              struct lease_due **ret, size_t *ret_n, int64_t *ret_now)
+int lease_due(struct db *db, const struct lease_window *w, struct lease_due **ret, size_t *ret_n,
+              int64_t *ret_now)
 {
 	LOOM_CLEANUP(db_result_free) struct db_result *r = NULL;
 	int rc = db_select(
@@ -52,7 +53,8 @@ int lease_due(struct db *db, int64_t ahead_ms, int64_t warning_ms, int64_t limit
 		" AND expire_time>0 AND expire_time<=" NOW "+? AND ((expire_time<=" NOW "+?"
 		" AND expiry_retry<=" NOW ") OR (expire_time>" NOW " AND expire_time<=" NOW "+?"
 		" AND lease_warned<>expire_time)) ORDER BY expire_time LIMIT ?",
-		"iiii", ahead_ms > warning_ms ? ahead_ms : warning_ms, ahead_ms, warning_ms, limit);
+		"iiii", w->ahead_ms > w->warning_ms ? w->ahead_ms : w->warning_ms, w->ahead_ms,
+		w->warning_ms, w->limit);
 	if (rc)
 		return rc;
 	*ret_n = db_rows(r);

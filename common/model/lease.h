@@ -17,10 +17,13 @@ LOOM_MUST_CHECK int lease_set(struct db *db, struct cluster *c, int64_t to, int6
 struct lease_due {
 	int64_t cluster, expire_time, warned; /* warned: about which time, 0 none */
 };
+struct lease_window {
+	int64_t ahead_ms, warning_ms, limit;
+};
 /* Clusters at rest whose time has come or comes within ahead_ms, and those to be warned because it
  * comes within warning_ms; by time, at most limit. *ret returned owned. */
-LOOM_MUST_CHECK int lease_due(struct db *db, int64_t ahead_ms, int64_t warning_ms, int64_t limit,
-                              struct lease_due **ret, size_t *ret_n, int64_t *ret_now);
+LOOM_MUST_CHECK int lease_due(struct db *db, const struct lease_window *w, struct lease_due **ret,
+                              size_t *ret_n, int64_t *ret_now);
 
 /* For a locked cluster: is its present time already warned about; how often its end was tried. */
 struct lease_marks {

@@ -11,13 +11,13 @@
 struct sockaddr;
 
 /* Why the address is nothing for the public: "loopback", "private" ...; NULL when it is public. */
-const char *callback_address_class(const struct sockaddr *addr);
+const char *callback_address_class(const struct sockaddr *sa);
 
 /* allow: names ("hooks.lab"), endings ("*.lab"), addresses, networks ("10.1.0.0/16", "fd00::/8"),
  * or
  * "*", separated by commas and blanks. host as in the URL: lower case, without brackets. */
 bool callback_host_listed(const char *allow, const char *host);
-bool callback_address_listed(const char *allow, const struct sockaddr *addr);
+bool callback_address_listed(const char *allow, const struct sockaddr *sa);
 
 /* Is every word of the list well-formed? *ret_bad owned: the first that is not. */
 bool callback_allow_valid(const char *allow, char **ret_bad);

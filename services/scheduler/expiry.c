@@ -30,8 +30,8 @@ static int due_read(struct db *db, void *arg)
 	const struct scheduler_config *cfg = &e->s->cfg;
 	loom_free(e->list);
 	e->list = NULL;
-	return lease_due(db, cfg->poll_ms + 1000, cfg->lease_warning_ms, AT_ONCE, &e->list, &e->n,
-	                 &e->now);
+	const struct lease_window w = { cfg->poll_ms + 1000, cfg->lease_warning_ms, AT_ONCE };
+	return lease_due(db, &w, &e->list, &e->n, &e->now);
 }
 
 static struct json *lease_event(int64_t expire_time, const char *what)

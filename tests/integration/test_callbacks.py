@@ -12,10 +12,11 @@ from support.receiver import Receiver
 from support.worker import Gate
 
 SETTINGS = ("scheduler.task_lease_ms=2s", "scheduler.retry_base_ms=20ms", "scheduler.retry_cap_ms=50ms",
-            "scheduler.poll_ms=200ms", "scheduler.job_lease_ms=2s", "scheduler.task_tries=1", "scheduler.lease_warning_ms=1500ms",
-            "scheduler.callback_allow=127.0.0.1", "scheduler.callback_base_ms=50ms",
-            "scheduler.callback_cap_ms=100ms", "scheduler.callback_tries=4",
-            "scheduler.callback_timeout_ms=2s", "scheduler.callback_veto_ms=1500ms")
+            "scheduler.poll_ms=200ms", "scheduler.job_lease_ms=2s", "scheduler.task_tries=1",
+            "scheduler.lease_warning_ms=1500ms", "scheduler.callback_allow=127.0.0.1",
+            "scheduler.callback_base_ms=50ms", "scheduler.callback_cap_ms=100ms",
+            "scheduler.callback_tries=4", "scheduler.callback_timeout_ms=2s",
+            "scheduler.callback_veto_ms=1500ms")
 
 EVENTS = ["start", "success", "failure", "lease_warning", "lease_expired"]
 
