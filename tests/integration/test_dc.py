@@ -20,7 +20,7 @@ import time
 import pytest
 
 from support import ROOT, Api
-from support.stack import base_dir, build_dir
+from support.stack import base_dir
 
 pytestmark = [pytest.mark.dc, pytest.mark.timeout(240)]
 
@@ -34,7 +34,7 @@ class Datacenter:
     def __init__(self):
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="dc-", dir=base_dir()))
         self.dir.chmod(0o755)
-        self.bin = os.environ.get("LOOM_DC_BIN") or str(build_dir() / "bin")
+        self.bin = os.environ.get("LOOM_DC_BIN") or str(ROOT / "build/bin")
 
     def __call__(self, *words, check=True):
         """One command; its output."""
@@ -110,13 +110,15 @@ class Load:
         self.reads = []      # (asked at, answered at, status or 0, what)
         self.ending = threading.Event()
         self.threads = [threading.Thread(target=self.create, args=[n], daemon=True) for n in range(creators)]
-        self.threads += [threading.Thread(target=self.read, daemon=True) for _ in range(2)]
+        self.threads += [threading.Thread(target=self.read, args=[url], daemon=True)
+                         for url in (dc.env["LOOM_URL"], dc.env["LOOM_UI_URL"] + "/api")]
         for thread in self.threads:
             thread.start()
 
     def create(self, number):
         """One create after the other."""
         api, count = self.dc.api(timeout=6), 0
+        self.ending.wait(number * self.interval / 3)
         while not self.ending.wait(self.interval):
             count += 1
             began = time.time()
@@ -129,9 +131,9 @@ class Load:
                     self.refused.append((began, time.time(), answer.reason(),
                                          answer.headers.get("Retry-After") if answer.status else None))
 
-    def read(self):
+    def read(self, url):
         """A safe request over a new connection, again and again."""
-        api = self.dc.api(timeout=10)
+        api = Api(url, timeout=10)
         while not self.ending.wait(0.1):
             cluster = self.accepted[-1][2] if self.accepted else None
             began = time.time()
