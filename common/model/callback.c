@@ -165,7 +165,8 @@ int callback_put_off(struct db *db, const struct callback *c, int64_t wait_ms)
 	char key[2 * KEY_BYTES + 1];
 	target_key(c, key);
 	return db_exec(db,
-	               "UPDATE callback SET not_before=" NOW "+? WHERE target=? AND state='waiting'"
+	               "UPDATE callback FORCE INDEX (by_target) SET not_before=" NOW "+?"
+	               " WHERE target=? AND state='waiting'"
 	               " AND not_before<" NOW "+?",
 	               "isi", wait_ms, key, wait_ms);
 }

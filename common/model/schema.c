@@ -107,7 +107,7 @@ static const char *const first[] = {
 	" create_time BIGINT NOT NULL, last_time BIGINT NOT NULL DEFAULT 0,"
 	" last_status INT NOT NULL DEFAULT 0, last_error TEXT,"
 	" KEY claim (state, not_before), KEY by_order (cluster_id, target, state, id),"
-	" KEY by_target (target, state), KEY by_tenant (tenant_id, id))" TABLE_END,
+	" KEY by_target (target, state, not_before), KEY by_tenant (tenant_id, id))" TABLE_END,
 
 	"CREATE TABLE IF NOT EXISTS provisioner ("
 	" id VARCHAR(255) NOT NULL PRIMARY KEY, host VARCHAR(255) NOT NULL, port INT NOT NULL,"
