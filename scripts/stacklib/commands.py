@@ -15,6 +15,7 @@ from .state import KINDS, part_name, part_order, split_part
 READY_SECONDS = 60
 SETTLE_SECONDS = 10
 STOP_SECONDS = 15
+PORT_SECONDS = 65  # longer than an ended connection keeps its port
 SANDBOX = "services/provisioner/plugins/providers/sandbox/sandbox.py"
 # Started one group after the other; within a group together.
 GROUPS = (("mariadb", "zookeeper"), ("api", "scheduler"), ("provisioner", "gateway"))
@@ -33,11 +34,11 @@ def report(name, text, started, endpoint=""):
 
 def check_ports(state, names):
     """Refuse to start when any port of any part is taken by somebody else."""
-    conflicts = []
-    for name in names:
-        for key in ports.names(split_part(name)[0], name).values():
-            if not ports.is_free(state.ports[key]):
-                conflicts.append(ports.conflict(key, state.ports[key]))
+    keys = [key for name in names for key in ports.names(split_part(name)[0], name).values()]
+    ports.reserve(state.ports[key] for key in keys)
+    deadline = time.monotonic() + PORT_SECONDS
+    conflicts = [ports.conflict(key, state.ports[key]) for key in keys
+                 if not ports.wait_free(state.ports[key], deadline)]
     if conflicts:
         raise StackError("these ports are needed but taken, so nothing was started:\n  " +
                          "\n  ".join(conflicts))

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which part listens where, and who holds a port that is not free."""
 
+import pathlib
 import random
 import re
 import socket
 import subprocess
+import time
 
 from . import StackError, process
 
@@ -59,6 +61,34 @@ def assign(mode, kind, number, part, ports):
             ports[key] = DEFAULTS[kind][name] + 100 * (number - 1)
 
 
+def listened(port):
+    """Whether somebody listens on the port."""
+    try:
+        return bool(subprocess.run(["ss", "-ltnH", f"sport = :{port}"], capture_output=True, text=True,
+                                   env={"PATH": process.PATH}, check=False).stdout.strip())
+    except OSError:
+        return True
+
+
+def reserve(wanted):
+    """Keep the kernel from handing these ports to outgoing connections, as the usual ones could be."""
+    path = pathlib.Path("/proc/sys/net/ipv4/ip_local_reserved_ports")
+    try:
+        kept = path.read_text(encoding="ascii").strip()
+        path.write_text(",".join(filter(None, [kept, *map(str, sorted(wanted))])) + "\n", encoding="ascii")
+    except OSError:
+        pass  # not root, or a read-only /proc: then a port may be busy for a minute
+
+
+def wait_free(port, deadline):
+    """Wait for a port that only an outgoing connection, open or just ended, holds."""
+    while not is_free(port):
+        if listened(port) or time.monotonic() > deadline:
+            return False
+        time.sleep(0.2)
+    return True
+
+
 def holder(port):
     """(text, pid) for who listens on the port."""
     try:
@@ -68,7 +98,8 @@ def holder(port):
         out = ""
     found = re.search(r"pid=(\d+)", out)
     if not found:
-        return "a process that this user may not see", None
+        return ("a process that this user may not see" if listened(port) else
+                "an outgoing connection; it goes by itself"), None
     pid = int(found.group(1))
     return process.describe(pid), pid
 
