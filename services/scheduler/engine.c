@@ -3,7 +3,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/str.h"
-#include "services/scheduler/change.h"
+#include "services/scheduler/operation.h"
 #include "services/scheduler/outbox.h"
 
 #include <stdio.h>
@@ -178,7 +178,7 @@ static int complete_job(struct db *db, struct change *ch, struct job *j)
 {
 	enum plan_action a;
 	bool gone = plan_action_parse(j->action, &a) && a == PLAN_DELETE;
-	int rc = change_complete(db, ch, j);
+	int rc = operation_complete(db, ch, j);
 	if (!rc)
 		rc = job_set_status(db, ch->c, j, JOB_COMPLETE, NULL, ch->now);
 	if (!rc)

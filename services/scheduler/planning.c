@@ -9,7 +9,7 @@
 #include "common/base/log.h"
 #include "common/base/str.h"
 #include "services/scheduler/callbacks.h"
-#include "services/scheduler/change.h"
+#include "services/scheduler/operation.h"
 #include "services/scheduler/outbox.h"
 
 #include <stdio.h>
@@ -19,8 +19,8 @@ struct planning {
 	struct job job;
 	struct cluster *c; /* with documents, as read before the work */
 	enum plan_action action;
-	struct layout_change lc; /* of a new cluster only its blueprint is used */
-	struct loom_err err;     /* set: the job fails for this reason */
+	struct operation lc; /* of a new cluster only its blueprint is used */
+	struct loom_err err; /* set: the job fails for this reason */
 	int failed;
 	bool vetoed; /* that is why */
 	struct engine_policy policy;
@@ -93,7 +93,7 @@ static int commit_solved(struct db *db, struct planning *pl, struct job *solve)
 
 static int commit_changed(struct db *db, struct planning *pl, struct job *j)
 {
-	int rc = change_apply(db, &pl->ch, j, &pl->lc);
+	int rc = operation_apply(db, &pl->ch, j, &pl->lc);
 	return rc ? rc : start_job(db, pl, j);
 }
 
@@ -145,8 +145,8 @@ static int commit_tx(struct db *db, void *arg)
 static int make_change(struct planning *pl)
 {
 	int rc = pl->action == PLAN_DELETE
-	                 ? change_delete(pl->s->db, pl->c, &pl->lc, &pl->err)
-	                 : change_make(pl->s->db, pl->c, pl->job.params, &pl->lc, &pl->err);
+	                 ? operation_delete(pl->s->db, pl->c, &pl->lc, &pl->err)
+	                 : operation_make(pl->s->db, pl->c, pl->job.params, &pl->lc, &pl->err);
 	const char *agreed = json_get_str(pl->job.params, "hash");
 	if (!rc && agreed && !str_eq(agreed, pl->lc.hash))
 		rc = err_set(&pl->err, 409,
@@ -212,7 +212,7 @@ static void finish(struct planning *pl, int rc)
 		wake_changed(pl->s, &pl->ch);
 	}
 	engine_fini(&pl->ch);
-	change_fini(&pl->lc);
+	operation_fini(&pl->lc);
 	cluster_free(pl->c);
 	job_fini(&pl->job);
 	loom_free(pl);

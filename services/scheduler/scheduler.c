@@ -84,7 +84,7 @@ int scheduler_start(struct service *service, void *ctx, struct loom_err *err)
 	finish_start(s);
 	preview_start(s);
 	control_start(s);
-	changeplan_start(s);
+	operation_plan_start(s);
 	wake_start(s);
 	coord_elect(s->coord, "janitor", service_id(service), NULL, NULL);
 	s->poll = loop_timer_create(s->loop, "poll", tick, s);

@@ -87,12 +87,12 @@ void dispatch_drain(struct scheduler *s); /* answers all parked takes empty-hand
 void dispatch_stop(struct scheduler *s);
 void dispatch_kick(struct scheduler *s); /* there may be ready tasks */
 
-/* finish.c, janitor.c, preview.c, control.c, changeplan.c. */
+/* finish.c, janitor.c, preview.c, control.c, operation_plan.c. */
 void finish_start(struct scheduler *s);
 void janitor_tick(struct scheduler *s);
 void janitor_stop(struct scheduler *s);
 void preview_start(struct scheduler *s);
 void control_start(struct scheduler *s);
-void changeplan_start(struct scheduler *s);
+void operation_plan_start(struct scheduler *s);
 
 #endif

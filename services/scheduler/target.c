@@ -229,6 +229,15 @@ int target_sync(const struct site *s, struct target *t, struct loom_err *err)
 
 /* ---- all of it ------------------------------------------------------------------------------ */
 
+static const struct strs *asked_for(const struct target_input *in)
+{
+	if (in->operation == TARGET_EXPAND)
+		return in->grow;
+	return in->operation == TARGET_ADD_SERVICES || in->operation == TARGET_REMOVE_SERVICES
+	               ? in->named
+	               : NULL;
+}
+
 int target_find(const struct target_input *in, struct target **ret, struct loom_err *err)
 {
 	static int (*const find[TARGET_OPERATIONS_])(const struct site *, struct target *,
@@ -243,7 +252,7 @@ int target_find(const struct target_input *in, struct target **ret, struct loom_
 	int r;
 
 	loom_assert(in->operation < TARGET_OPERATIONS_);
-	site_read(&s, in, in->operation == TARGET_EXPAND ? in->grow : in->named);
+	site_read(&s, in, asked_for(in));
 	r = s.n_kinds ? find[in->operation](&s, t, err)
 	              : err_set(err, 400, "the cluster has no nodes");
 	site_fini(&s);

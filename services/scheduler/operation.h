@@ -1,21 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * change - what an operation on an existing cluster comes to: machines and services that come and
+ * operation - what an operation on an existing cluster comes to: machines and services that come
+and
  * go (target.h), and the tasks (planner.h). Made outside any transaction; shown as a plan with a
  * hash, or committed by planning.c. Worker threads.
  *
- * params: {"operation": see change_operations, "services": [..], "config": {..}, "count": n,
+ * params: {"operation": see the table in operation.c, "services": [..], "config": {..}, "count": n,
  * "nodes": [numbers], "grow": [..], "template": {..}}; "hash": only that very plan will do;
  * "before": the configuration that `config` has replaced.
  */
-#ifndef LOOM_SCHEDULER_CHANGE_H
-#define LOOM_SCHEDULER_CHANGE_H
+#ifndef LOOM_SCHEDULER_OPERATION_H
+#define LOOM_SCHEDULER_OPERATION_H
 
 #include "services/scheduler/blueprint.h"
 #include "services/scheduler/engine.h"
 #include "services/scheduler/target.h"
 
-struct layout_change {
+struct operation {
 	enum plan_action action; /* PLAN_SOLVE_LAYOUT for sync, which has no tasks */
 	struct target *target;   /* NULL when the layout stays */
 	struct nodes *before;    /* present machines, by number */
@@ -24,26 +25,26 @@ struct layout_change {
 	char hash[33];           /* of all that a user is shown of it */
 };
 
-void change_fini(struct layout_change *lc);
+void operation_fini(struct operation *lc);
 
 /* c has its documents. 0, a DB_E_ code, or 4xx with err: the reason for the user. */
-LOOM_MUST_CHECK int change_make(struct db_pool *p, const struct cluster *c,
-                                const struct json *params, struct layout_change *lc,
-                                struct loom_err *err);
+LOOM_MUST_CHECK int operation_make(struct db_pool *p, const struct cluster *c,
+                                   const struct json *params, struct operation *lc,
+                                   struct loom_err *err);
 /* All machines go, in whatever state they are. */
-LOOM_MUST_CHECK int change_delete(struct db_pool *p, const struct cluster *c,
-                                  struct layout_change *lc, struct loom_err *err);
+LOOM_MUST_CHECK int operation_delete(struct db_pool *p, const struct cluster *c,
+                                     struct operation *lc, struct loom_err *err);
 /* The action of an operation's name; false when there is none of that name. */
-bool change_action(const char *operation, bool restart, enum plan_action *ret);
+bool operation_action(const char *operation, bool restart, enum plan_action *ret);
 /* {"operation", "nodes": {added, removed, changed}, "services": {..}, "config": [..], "tasks"}. */
-struct json *change_preview(const struct layout_change *lc, const struct cluster *c,
-                            const struct json *params);
+struct json *operation_preview(const struct operation *lc, const struct cluster *c,
+                               const struct json *params);
 
 /* In the transaction that starts the job: what comes (services, machines) is written at once, what
  * goes is noted in the job's params. */
-LOOM_MUST_CHECK int change_apply(struct db *db, struct change *ch, struct job *j,
-                                 const struct layout_change *lc);
+LOOM_MUST_CHECK int operation_apply(struct db *db, struct change *ch, struct job *j,
+                                    const struct operation *lc);
 /* In the transaction that completes the job: what was to go is gone. */
-LOOM_MUST_CHECK int change_complete(struct db *db, struct change *ch, const struct job *j);
+LOOM_MUST_CHECK int operation_complete(struct db *db, struct change *ch, const struct job *j);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "services/scheduler/change.h"
+#include "services/scheduler/operation.h"
 
 #include "common/base/str.h"
 #include "common/json/jsondiff.h"
@@ -35,7 +35,7 @@ static int operation_index(const char *name)
 	return -1;
 }
 
-bool change_action(const char *operation, bool restart, enum plan_action *ret)
+bool operation_action(const char *operation, bool restart, enum plan_action *ret)
 {
 	int i = operation_index(operation);
 	if (i < 0)
@@ -46,13 +46,13 @@ bool change_action(const char *operation, bool restart, enum plan_action *ret)
 	return true;
 }
 
-void change_fini(struct layout_change *lc)
+void operation_fini(struct operation *lc)
 {
 	target_free(lc->target);
 	nodes_free(lc->before);
 	blueprint_fini(&lc->b);
 	json_free(lc->restarted);
-	*lc = (struct layout_change){ 0 };
+	*lc = (struct operation){ 0 };
 }
 
 static void names_of(const struct json *arr, struct strs *ret)
@@ -162,7 +162,7 @@ static int find_target(const struct wanted *w, enum target_operation op, struct 
 }
 
 /* The machines as the planner sees them: services come at once and go at the end. */
-static void place_services(struct layout_change *lc)
+static void place_services(struct operation *lc)
 {
 	const struct target *t = lc->target;
 	for (size_t i = 0; t && i < t->n_changed; i++) {
@@ -177,7 +177,7 @@ static void place_services(struct layout_change *lc)
 }
 
 /* Frozen definitions, and for services that are new to the cluster the present ones. */
-static struct json *definitions(const struct layout_change *lc, const struct cluster *c,
+static struct json *definitions(const struct operation *lc, const struct cluster *c,
                                 const struct json *all)
 {
 	struct json *docs = c->service_docs ? json_copy(c->service_docs) : json_new_obj();
@@ -214,7 +214,7 @@ static bool changed_services(const struct cluster *c, const struct json *params,
 	return true;
 }
 
-static int plan_tasks(struct layout_change *lc, const struct cluster *c, const struct json *params,
+static int plan_tasks(struct operation *lc, const struct cluster *c, const struct json *params,
                       struct loom_err *err)
 {
 	LOOM_CLEANUP(strs_fini) struct strs services = { 0 }, nodes = { 0 }, changed = { 0 };
@@ -236,7 +236,7 @@ static int plan_tasks(struct layout_change *lc, const struct cluster *c, const s
 	return blueprint_plan(&lc->b, lc->action, lc->b.service_docs, &scope, err);
 }
 
-static void collect_started(struct layout_change *lc)
+static void collect_started(struct operation *lc)
 {
 	lc->restarted = json_new_arr();
 	for (size_t i = 0; lc->b.plan && i < lc->b.plan->n; i++) {
@@ -246,9 +246,9 @@ static void collect_started(struct layout_change *lc)
 	}
 }
 
-static void hash_it(struct layout_change *lc, const struct cluster *c, const struct json *params)
+static void hash_it(struct operation *lc, const struct cluster *c, const struct json *params)
 {
-	LOOM_CLEANUP(json_free) struct json *shown = change_preview(lc, c, params);
+	LOOM_CLEANUP(json_free) struct json *shown = operation_preview(lc, c, params);
 	LOOM_CLEANUP_STR char *text = json_text(shown);
 	unsigned char sum[16];
 	crypto_generichash(sum, sizeof(sum), (const unsigned char *)text, strlen(text), NULL, 0);
@@ -256,11 +256,11 @@ static void hash_it(struct layout_change *lc, const struct cluster *c, const str
 }
 
 static int make(const struct cluster *c, const struct present *p, const struct json *params,
-                struct layout_change *lc, struct loom_err *err)
+                struct operation *lc, struct loom_err *err)
 {
 	int op = operation_index(json_get_str(params, "operation"));
-	if (op < 0 || !change_action(operations[op].operation,
-	                             json_get_bool(params, "restart", true), &lc->action))
+	if (op < 0 || !operation_action(operations[op].operation,
+	                                json_get_bool(params, "restart", true), &lc->action))
 		return err_set(err, 400, "operation '%s' is not known",
 		               json_get_str(params, "operation"));
 	struct wanted w;
@@ -284,8 +284,8 @@ static int make(const struct cluster *c, const struct present *p, const struct j
 	return 0;
 }
 
-int change_make(struct db_pool *p, const struct cluster *c, const struct json *params,
-                struct layout_change *lc, struct loom_err *err)
+int operation_make(struct db_pool *p, const struct cluster *c, const struct json *params,
+                   struct operation *lc, struct loom_err *err)
 {
 	struct present now = { .c = c };
 	int rc = db_read(p, present_read, &now);
@@ -295,8 +295,8 @@ int change_make(struct db_pool *p, const struct cluster *c, const struct json *p
 	return rc;
 }
 
-int change_delete(struct db_pool *p, const struct cluster *c, struct layout_change *lc,
-                  struct loom_err *err)
+int operation_delete(struct db_pool *p, const struct cluster *c, struct operation *lc,
+                     struct loom_err *err)
 {
 	struct present now = { .c = c };
 	int rc = db_read(p, present_read, &now);
@@ -315,7 +315,7 @@ static struct json *node_brief(const struct node *n)
 	return json_set_str(o, "hostname", n->hostname);
 }
 
-static struct json *nodes_preview(const struct layout_change *lc)
+static struct json *nodes_preview(const struct operation *lc)
 {
 	const struct target *t = lc->target;
 	struct json *added = json_new_arr(), *removed = json_new_arr(), *changed = json_new_arr();
@@ -338,8 +338,8 @@ static struct json *nodes_preview(const struct layout_change *lc)
 	return json_set(json_set(o, "removed", removed), "changed", changed);
 }
 
-struct json *change_preview(const struct layout_change *lc, const struct cluster *c,
-                            const struct json *params)
+struct json *operation_preview(const struct operation *lc, const struct cluster *c,
+                               const struct json *params)
 {
 	struct json *o =
 		json_set_str(json_new_obj(), "operation", json_get_str(params, "operation"));
@@ -353,7 +353,7 @@ struct json *change_preview(const struct layout_change *lc, const struct cluster
 	return json_set(o, "tasks", lc->b.plan ? blueprint_tasks(&lc->b) : json_new_arr());
 }
 
-static int apply_services(struct db *db, struct change *ch, const struct layout_change *lc)
+static int apply_services(struct db *db, struct change *ch, const struct operation *lc)
 {
 	const struct target *t = lc->target;
 	int rc = 0;
@@ -369,7 +369,7 @@ static int apply_services(struct db *db, struct change *ch, const struct layout_
 	return rc ? rc : cluster_save_service_docs(db, ch->c, lc->b.service_docs);
 }
 
-int change_apply(struct db *db, struct change *ch, struct job *j, const struct layout_change *lc)
+int operation_apply(struct db *db, struct change *ch, struct job *j, const struct operation *lc)
 {
 	if (!lc->target)
 		return 0;
@@ -422,7 +422,7 @@ static int services_gone(struct db *db, struct change *ch, const struct json *go
 	return rc;
 }
 
-int change_complete(struct db *db, struct change *ch, const struct job *j)
+int operation_complete(struct db *db, struct change *ch, const struct job *j)
 {
 	const struct json *leaving = json_get(j->params, "leaving");
 	int rc = 0;
