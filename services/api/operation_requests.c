@@ -23,6 +23,7 @@ static const struct {
 	{ "expand", WANT_COUNT },
 	{ "shrink", WANT_COUNT },
 	{ "sync", WANT_NOTHING },
+	{ "retry", WANT_NOTHING },
 };
 
 static const char *wrong_names(const struct json *arr)
@@ -41,6 +42,8 @@ static const char *wrong(enum want want, const struct json *p)
 	const char *names = wrong_names(json_get(p, "services"));
 	if (names)
 		return names;
+	if (json_get(p, "skip") && !json_is(json_get(p, "skip"), JSON_ARRAY))
+		return "skip must be an array of task ids";
 	if (want == WANT_CONFIG && !json_is(json_get(p, "config"), JSON_OBJECT))
 		return "config is missing: an object, the whole new configuration";
 	if (want == WANT_SERVICES && !json_len(json_get(p, "services")))
@@ -69,7 +72,7 @@ static enum want want_of(const char *operation, bool *known)
 static struct json *known_fields(const char *operation, const struct json *body)
 {
 	static const char *const fields[] = { "config", "restart", "services", "count",
-		                              "nodes",  "grow",    "token" };
+		                              "nodes",  "grow",    "skip",     "token" };
 	struct json *p = json_set_str(json_new_obj(), "operation", operation);
 	for (size_t i = 0; i < LOOM_COUNT(fields); i++)
 		if (json_get(body, fields[i]))
@@ -109,9 +112,10 @@ static void begin(struct http_req *req, void *ctx, const char *operation, const 
 	struct json *params = known_fields(operation ? operation : "", body);
 	if (service)
 		json_set(params, "services", json_push(json_new_arr(), json_new_str(service)));
-	const char *no = known ? wrong(want, params)
-	                       : "operation is missing, or none of configure, add_services, "
-	                         "remove_services, start, stop, restart, expand, shrink, sync";
+	const char *no =
+		known ? wrong(want, params)
+		      : "operation is missing, or none of configure, add_services, "
+			"remove_services, start, stop, restart, expand, shrink, sync, retry";
 	if (!no) {
 		operation_start(req, ctx, &who, params, plan_only);
 		return;
@@ -144,7 +148,7 @@ void clusters_remove_service(struct http_req *req, void *ctx)
 	begin(req, ctx, "remove_services", http_param(req, "service"), false);
 }
 
-/* ".../services/start", ".../services/{service}/start", ".../expand", ".../shrink". */
+/* ".../services/start", ".../services/{service}/start", ".../expand", ".../shrink", ".../retry". */
 void clusters_named_operation(struct http_req *req, void *ctx)
 {
 	begin(req, ctx, strrchr(http_path(req), '/') + 1, http_param(req, "service"), false);

@@ -32,6 +32,7 @@ static const struct {
 	{ "expand", BIT(CLUSTER_ACTIVE) },
 	{ "shrink", BIT(CLUSTER_ACTIVE) | BIT(CLUSTER_INCONSISTENT) },
 	{ "sync", BIT(CLUSTER_ACTIVE) },
+	{ "retry", BIT(CLUSTER_INCOMPLETE) | BIT(CLUSTER_INCONSISTENT) },
 };
 
 struct operation {
@@ -264,6 +265,8 @@ static bool look_at(struct operation *o)
 	} else if (!may_start(operation, l.c->status)) {
 		end(o, 409, "Cluster is not in a state where service actions can be performed.");
 		refuse(o);
+	} else if (str_eq(operation, "retry")) {
+		json_set_int(o->params, "job", l.c->latest_job);
 	} else if (l.template) {
 		json_set(o->params, "template", loom_take(l.template));
 	}

@@ -70,6 +70,7 @@ const struct http_route external_routes[] = {
 	{ "DELETE", "/v2/clusters/{id}/services/{service}", POOL, clusters_remove_service },
 	{ "POST", "/v2/clusters/{id}/expand", POOL, clusters_named_operation },
 	{ "POST", "/v2/clusters/{id}/shrink", POOL, clusters_named_operation },
+	{ "POST", "/v2/clusters/{id}/retry", POOL, clusters_named_operation },
 	{ "POST", "/v2/clusters/{id}/clustertemplate/sync", POOL, clusters_sync_template },
 	{ "GET", "/v2/clusters/{id}/why", POOL, clusters_why },
 	{ "GET", "/v2/clusters/{id}/plans", POOL, plans_list },

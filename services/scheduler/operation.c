@@ -4,6 +4,7 @@
 #include "common/base/str.h"
 #include "common/json/jsondiff.h"
 #include "common/model/entity.h"
+#include "services/scheduler/retry.h"
 
 #include <sodium.h>
 #include <stdio.h>
@@ -52,6 +53,7 @@ void operation_fini(struct operation *lc)
 	nodes_free(lc->before);
 	blueprint_fini(&lc->b);
 	json_free(lc->restarted);
+	json_free(lc->carried);
 	*lc = (struct operation){ 0 };
 }
 
@@ -63,7 +65,12 @@ static void names_of(const struct json *arr, struct strs *ret)
 
 struct present {
 	const struct cluster *c;
+	const struct json *params;
 	struct nodes *nodes;
+	struct job failed; /* for a retry: the job, its tasks and edges */
+	struct tasks *tasks;
+	struct task_edge *edges;
+	size_t n_edges;
 	struct json *hardware, *images, *services;
 };
 
@@ -73,8 +80,25 @@ static void present_fini(struct present *p)
 	json_free(p->hardware);
 	json_free(p->images);
 	json_free(p->services);
+	job_fini(&p->failed);
+	tasks_free(p->tasks);
+	loom_free(p->edges);
+	p->tasks = NULL;
+	p->edges = NULL;
 	p->nodes = NULL;
 	p->hardware = p->images = p->services = NULL;
+}
+
+static int failed_read(struct db *db, struct present *p)
+{
+	int64_t num = json_get_int(p->params, "job", 0);
+	bool found;
+	int rc = job_get(db, p->c->id, num, &p->failed, &found);
+	if (!rc && found)
+		rc = tasks_load(db, p->c->id, num, &p->tasks);
+	if (!rc && found)
+		rc = task_edges(db, p->c->id, num, &p->edges, &p->n_edges);
+	return rc;
 }
 
 static int present_read(struct db *db, void *arg)
@@ -82,6 +106,8 @@ static int present_read(struct db *db, void *arg)
 	struct present *p = arg;
 	present_fini(p);
 	int rc = nodes_load(db, p->c->id, &p->nodes);
+	if (!rc && str_eq(json_get_str(p->params, "operation"), "retry"))
+		return failed_read(db, p);
 	if (!rc)
 		rc = entity_list(db, p->c->tenant_id, ENTITY_HARDWARETYPE, &p->hardware);
 	if (!rc)
@@ -255,9 +281,35 @@ static void hash_it(struct operation *lc, const struct cluster *c, const struct 
 	sodium_bin2hex(lc->hash, sizeof(lc->hash), sum, sizeof(sum));
 }
 
+/* The failed job's tasks once more, without those that are complete or to be skipped. */
+static int make_retry(const struct cluster *c, const struct present *p, const struct json *params,
+                      struct operation *lc, struct loom_err *err)
+{
+	if (!p->failed.num || p->failed.status != JOB_FAILED ||
+	    !plan_action_parse(p->failed.action, &lc->action))
+		return err_set(err, 409, "the last job has not failed: there is nothing to retry");
+	lc->before = nodes_copy(p->nodes);
+	lc->b.nodes = nodes_copy(p->nodes);
+	lc->b.service_docs = c->service_docs ? json_copy(c->service_docs) : json_new_obj();
+	lc->carried = json_copy(p->failed.params);
+	struct retry_input in = { .tasks = p->tasks,
+		                  .edges = p->edges,
+		                  .n_edges = p->n_edges,
+		                  .nodes = lc->b.nodes,
+		                  .skip = json_get(params, "skip") };
+	int rc = retry_plan(&in, &lc->b.plan, err);
+	if (rc)
+		return rc;
+	collect_started(lc);
+	hash_it(lc, c, params);
+	return 0;
+}
+
 static int make(const struct cluster *c, const struct present *p, const struct json *params,
                 struct operation *lc, struct loom_err *err)
 {
+	if (str_eq(json_get_str(params, "operation"), "retry"))
+		return make_retry(c, p, params, lc, err);
 	int op = operation_index(json_get_str(params, "operation"));
 	if (op < 0 || !operation_action(operations[op].operation,
 	                                json_get_bool(params, "restart", true), &lc->action))
@@ -287,7 +339,7 @@ static int make(const struct cluster *c, const struct present *p, const struct j
 int operation_make(struct db_pool *p, const struct cluster *c, const struct json *params,
                    struct operation *lc, struct loom_err *err)
 {
-	struct present now = { .c = c };
+	struct present now = { .c = c, .params = params };
 	int rc = db_read(p, present_read, &now);
 	if (!rc)
 		rc = make(c, &now, params, lc, err);
@@ -369,8 +421,22 @@ static int apply_services(struct db *db, struct change *ch, const struct operati
 	return rc ? rc : cluster_save_service_docs(db, ch->c, lc->b.service_docs);
 }
 
+/* A retried job completes as the failed one would have. */
+static int carry_on(struct db *db, struct job *j, const struct json *from)
+{
+	static const char *const keys[] = { "leaving", "services" };
+	if (!j->params)
+		j->params = json_new_obj();
+	for (size_t i = 0; i < LOOM_COUNT(keys); i++)
+		if (json_get(from, keys[i]))
+			json_set(j->params, keys[i], json_copy(json_get(from, keys[i])));
+	return job_save_params(db, j);
+}
+
 int operation_apply(struct db *db, struct change *ch, struct job *j, const struct operation *lc)
 {
+	if (lc->carried)
+		return carry_on(db, j, lc->carried);
 	if (!lc->target)
 		return 0;
 	int rc = apply_services(db, ch, lc);
@@ -430,7 +496,7 @@ int operation_complete(struct db *db, struct change *ch, const struct job *j)
 		rc = node_delete(db, json_str(json_at(leaving, i)));
 		ch->c->num_nodes--;
 	}
-	if (!rc && str_eq(json_get_str(j->params, "operation"), "remove_services"))
+	if (!rc && str_eq(j->action, plan_action_name(PLAN_REMOVE_SERVICES)))
 		rc = services_gone(db, ch, json_get(j->params, "services"));
 	return rc;
 }

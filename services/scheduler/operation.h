@@ -7,7 +7,9 @@ and
  *
  * params: {"operation": see the table in operation.c, "services": [..], "config": {..}, "count": n,
  * "nodes": [numbers], "grow": [..], "template": {..}}; "hash": only that very plan will do;
- * "before": the configuration that `config` has replaced.
+ * "before": the configuration that `config` has replaced. For "retry": "job": the failed job's
+number,
+ * "skip": ids of its tasks that are left out.
  */
 #ifndef LOOM_SCHEDULER_OPERATION_H
 #define LOOM_SCHEDULER_OPERATION_H
@@ -22,6 +24,7 @@ struct operation {
 	struct nodes *before;    /* present machines, by number */
 	struct blueprint b;      /* its nodes: the present ones, then the added */
 	struct json *restarted;  /* names of services that the plan starts */
+	struct json *carried;    /* params of the failed job that is retried, else NULL */
 	char hash[33];           /* of all that a user is shown of it */
 };
 

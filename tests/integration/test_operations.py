@@ -213,3 +213,43 @@ def test_others_do_not_see_it(farm):
         call = getattr(other, method)
         answer = call(path(farm, rest), body) if body is not None else call(path(farm, rest))
         assert answer.status == 404, (method, rest, answer)
+
+
+def fail(name, service, failures):
+    """A script whose tasks of that kind give up while failures is not empty."""
+    def script(run):
+        if failures and run.name == name and run.service == service:
+            return {"status": 1, "retry": False, "stderr": "not now"}
+        return {}
+    return script
+
+
+def test_a_failed_create_is_retried_from_where_it_failed(lab):
+    lab.load(CATALOG)
+    failures = [True]
+    lab.worker(fail("CONFIGURE", "store", failures))
+    lab.farm = lab.create("farm", "farm", 3)
+    wait_for(lambda: lab.user.cluster(lab.farm)["status"] == "incomplete")
+    shown = plan(lab, "retry")
+    assert shown.status == 200, shown
+    names = tasks_of(shown)
+    assert ("CONFIGURE", "store", 1002) in names and ("CREATE", "", 1000) not in names
+    failures.clear()
+    assert lab.user.post(path(lab, "retry"), {"token": shown.json["token"]}).status == 200
+    assert last_job_tasks(lab) == names
+    created = [run for run in lab.workers[0].runs if run.name == "CREATE"]
+    assert len(created) == 3
+    assert lab.user.post(path(lab, "retry")).status == 409
+
+
+def test_a_failed_task_is_skipped(farm):
+    farm.workers[0].script = fail("STOP", "app", [True])
+    assert farm.user.post(path(farm, "services/store/restart")).status == 200
+    wait_for(lambda: farm.user.cluster(farm.farm)["status"] == "inconsistent")
+    left = [task for task in farm.story(farm.farm).tasks.values()
+            if task.name == "STOP" and task.service == "app" and task.id.startswith(max(farm.story(farm.farm).jobs))]
+    wrong = farm.user.post(path(farm, "retry"), {"skip": ["00000001-001-999"]})
+    assert wrong.status == 400 and "999" in wrong.text
+    assert farm.user.post(path(farm, "retry"), {"skip": [task.id for task in left]}).status == 200
+    assert ("STOP", "store", 1002) in last_job_tasks(farm)
+    assert not [task for task in last_job_tasks(farm) if task[:2] == ("STOP", "app")]
