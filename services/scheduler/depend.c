@@ -349,23 +349,23 @@ static struct depend_list nearest(const struct depend *d, enum depend_relation r
 }
 
 struct depend_list depend_nearest(struct depend *d, enum depend_relation rel, size_t service,
-                                  const bool *acts)
+                                  const bool *acts, bool all)
 {
-	struct depend_list all = nearest(d, rel, service, acts);
-	size_t *kept = loom_calloc(all.n + 1, sizeof(*kept));
+	struct depend_list found = nearest(d, rel, service, acts);
+	size_t *kept = loom_calloc(found.n + 1, sizeof(*kept));
 	size_t n = 0;
 
-	for (size_t i = 0; i < all.n; i++) {
+	for (size_t i = 0; i < found.n; i++) {
 		bool implied = false;
 
-		for (size_t k = 0; k < all.n && !implied; k++) {
-			implied = k != i && reach_from(d, rel, all.v[k])[all.v[i]] &&
-			          !reach_from(d, rel, all.v[i])[all.v[k]];
+		for (size_t k = 0; k < found.n && !implied && !all; k++) {
+			implied = k != i && reach_from(d, rel, found.v[k])[found.v[i]] &&
+			          !reach_from(d, rel, found.v[i])[found.v[k]];
 		}
 		if (!implied)
-			kept[n++] = all.v[i];
+			kept[n++] = found.v[i];
 	}
-	loom_free(all.v);
+	loom_free(found.v);
 	return (struct depend_list){ kept, n };
 }
 

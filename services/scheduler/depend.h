@@ -51,11 +51,11 @@ struct depend_list {
 
 /*
  * Of which services must the relation's action be done before service acts: the nearest ones that
- * act (the others are passed through), less those that another one implies. acts: one flag per
- * service. Returned owned: free v.
+ * act (the others are passed through). acts: one flag per service. Those that another one implies
+ * are left out, or with `all`, not. Returned owned: free v.
  */
 struct depend_list depend_nearest(struct depend *d, enum depend_relation rel, size_t service,
-                                  const bool *acts);
+                                  const bool *acts, bool all);
 /* Which services have the relation's action: one flag each. Borrowed. */
 const bool *depend_acts(const struct depend *d, enum depend_relation rel);
 

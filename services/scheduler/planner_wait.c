@@ -156,7 +156,7 @@ static void wait_in_order(struct graph *g, int service, enum plan_step step, enu
 		acts = loom_calloc(g->names.n + 1, sizeof(*acts));
 		for (size_t s = 0; s < g->names.n; s++)
 			acts[s] = is_present(g, s, orders[o].from, scope);
-		l = depend_nearest(g->depend, orders[o].rel, (size_t)service, acts);
+		l = depend_nearest(g->depend, orders[o].rel, (size_t)service, acts, false);
 		for (size_t k = 0; k < l.n; k++)
 			add_wait(w, group_at(g, (int)l.v[k], orders[o].from, scope));
 		loom_free(l.v);

@@ -131,8 +131,9 @@ static bool may_pull(const struct graph *g, int node, int service, enum plan_ste
 
 static void pull_for(struct graph *g, int service, enum plan_step step, enum depend_relation rel)
 {
-	struct depend_list l =
-		depend_nearest(g->depend, rel, (size_t)service, depend_acts(g->depend, rel));
+	/* one that runs does not stand for what it needs itself */
+	struct depend_list l = depend_nearest(g->depend, rel, (size_t)service,
+	                                      depend_acts(g->depend, rel), g->in->states != NULL);
 
 	for (size_t k = 0; k < l.n; k++) {
 		for (const int *node = g->nodes_with[l.v[k]]; *node != NOTHING; node++) {

@@ -1,0 +1,484 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* property_run - plans carried out task by task, by a machine that knows what must not happen. */
+#ifndef LOOM_TESTS_PROPERTY_RUN_H
+#define LOOM_TESTS_PROPERTY_RUN_H
+
+#include "property_world.h"
+
+/* ---- dependencies, once more ---------------------------------------------------------------- */
+
+struct needs {
+	unsigned direct[SERVICES], all[SERVICES];  /* at run time: what a service depends on */
+	unsigned install[SERVICES], any[SERVICES]; /* through; any: in either way */
+};
+
+static void close_over(unsigned *all)
+{
+	for (int again = 0; again < SERVICES; again++) {
+		for (int s = 0; s < SERVICES; s++) {
+			for (int k = 0; k < SERVICES; k++)
+				all[s] |= all[s] & (1u << k) ? all[k] : 0;
+		}
+	}
+}
+
+static struct needs find_needs(const struct cluster *c, unsigned on)
+{
+	struct needs d = { 0 };
+
+	for (int s = 0; s < SERVICES; s++) {
+		const struct nature *n = &c->natures[s];
+
+		if (!(on & (1u << s)))
+			continue;
+		d.direct[s] = n->runtime_requires | n->runtime_uses;
+		for (int k = 0; k < SERVICES; k++)
+			d.direct[s] |= k != s && c->natures[k].provides & n->needs ? 1u << k : 0;
+		d.direct[s] &= on;
+		d.all[s] = d.direct[s];
+		d.install[s] = n->install_requires & on;
+		d.any[s] = d.all[s] | d.install[s];
+	}
+	close_over(d.all);
+	close_over(d.install);
+	close_over(d.any);
+	return d;
+}
+
+/* The nearest that s depends on which have a start action. */
+static unsigned nearest(const struct cluster *c, const struct needs *d, int s)
+{
+	unsigned found = 0;
+
+	for (int k = 0; k < SERVICES; k++) {
+		if (d->direct[s] & (1u << k))
+			found |= c->natures[k].acts[STEP_START] ? 1u << k : nearest(c, d, k);
+	}
+	return found;
+}
+
+/* ---- planning ------------------------------------------------------------------------------- */
+
+struct planned {
+	enum plan_action action;
+	struct cluster c; /* all machines and services, also those that come or go */
+	unsigned moved;   /* machines that come or go, or get services */
+	unsigned services, changed;
+	bool all_services, all_changed, all_nodes;
+	struct plan *plan;
+};
+
+static const char *const state_names[] = { NULL, "installed", "running", "stopped" };
+
+static void make_plan(struct planned *p)
+{
+	LOOM_CLEANUP(json_free) struct json *docs = services_of(&p->c);
+	struct json *states[NODES] = { 0 };
+	struct plan_node nodes[NODES];
+	struct strs on[NODES] = { 0 };
+	struct strs moved = { 0 };
+	struct strs services = { 0 };
+	struct strs changed = { 0 };
+	char ids[NODES][8];
+	struct loom_err err = { 0 };
+	struct plan_input in = {
+		.action = p->action,
+		.nodes = nodes,
+		.n_nodes = (size_t)p->c.n,
+		.services = docs,
+		.planned_services = p->all_services ? NULL : &services,
+		.planned_nodes = p->all_nodes ? NULL : &moved,
+		.changed_services = p->all_changed ? NULL : &changed,
+		.states = (const struct json *const *)states,
+	};
+
+	strs_of(p->services, &services);
+	strs_of(p->changed, &changed);
+	for (int i = 0; i < p->c.n; i++) {
+		snprintf(ids[i], 8, "n%d", p->c.nodes[i].num);
+		strs_of(p->c.nodes[i].on, &on[i]);
+		nodes[i] = (struct plan_node){ ids[i], p->c.nodes[i].num, &on[i] };
+		states[i] = json_new_obj();
+		for (int s = 0; s < SERVICES; s++) {
+			const char name[] = { (char)('a' + s), '\0' };
+
+			json_set_str(states[i], name, state_names[p->c.states[i][s]]);
+		}
+		if (p->moved & (1u << i))
+			strs_add(&moved, ids[i]);
+	}
+	check_that(!plan_make(&in, &p->plan, &err), "%s", err.msg);
+	for (int i = 0; i < p->c.n; i++) {
+		json_free(states[i]);
+		strs_fini(&on[i]);
+	}
+	strs_fini(&moved);
+	strs_fini(&services);
+	strs_fini(&changed);
+}
+
+/* ---- carrying it out ------------------------------------------------------------------------ */
+
+struct run {
+	const struct planned *p;
+	struct needs needs;
+	enum state now[NODES][SERVICES];
+	bool is_there[NODES];
+	/* tasks that the plan has, and that are done, by step: masks of services */
+	unsigned has[STEPS_][NODES], done[STEPS_][NODES];
+};
+
+static bool is_moved(const struct run *r, int node)
+{
+	return r->p->moved & (1u << node);
+}
+
+/* All tasks of a step and of these services, on machines that are moved (1), stay (0), or any (-1),
+ * are done. */
+static bool all_done(const struct run *r, enum plan_step step, unsigned services, int moved)
+{
+	for (int i = 0; i < r->p->c.n; i++) {
+		if (moved >= 0 && is_moved(r, i) != moved)
+			continue;
+		if (r->has[step][i] & services & ~r->done[step][i])
+			return false;
+	}
+	return true;
+}
+
+static unsigned users_of(const unsigned *needs, int s)
+{
+	unsigned users = 0;
+
+	for (int k = 0; k < SERVICES; k++)
+		users |= needs[k] & (1u << s) ? 1u << k : 0;
+	return users;
+}
+
+/* Is this START the second half of a restart of a service on a machine that stays? */
+static bool is_refresh(const struct run *r, int node, int s)
+{
+	const enum plan_action a = r->p->action;
+
+	return (a == PLAN_EXPAND || a == PLAN_SHRINK) && !is_moved(r, node) &&
+	       r->has[STEP_STOP][node] & (1u << s);
+}
+
+static void check_start(const struct run *r, int node, int s)
+{
+	const struct cluster *c = &r->p->c;
+	const unsigned parents = nearest(c, &r->needs, s);
+	const bool refresh = is_refresh(r, node, s);
+
+	check_that(r->now[node][s] != RUNNING, "%c runs on %d", 'a' + s, c->nodes[node].num);
+	for (int i = 0; i < c->n; i++) {
+		const unsigned wants = parents & c->nodes[i].on;
+
+		for (int k = 0; k < SERVICES; k++) {
+			/* what was down before is not the matter of a refresh */
+			if (!(wants & (1u << k)) || (refresh && c->states[i][k] != RUNNING))
+				continue;
+			if (r->p->action == PLAN_SHRINK && is_moved(r, i))
+				continue;
+			check_that(r->now[i][k] == RUNNING, "%c starts on %d, %c is down on %d",
+			           'a' + s, c->nodes[node].num, 'a' + k, c->nodes[i].num);
+		}
+	}
+}
+
+static void check_stop(const struct run *r, int node, int s)
+{
+	const bool resize = r->p->action == PLAN_EXPAND || r->p->action == PLAN_SHRINK;
+
+	check_that(r->now[node][s] == RUNNING, "%c does not run on %d", 'a' + s,
+	           r->p->c.nodes[node].num);
+	check_that(
+		all_done(r, STEP_STOP, users_of(r->needs.all, s), resize ? is_moved(r, node) : -1),
+		"%c stops on %d before what uses it", 'a' + s, r->p->c.nodes[node].num);
+}
+
+static void check_configure(const struct run *r, int node, int s)
+{
+	const enum plan_action a = r->p->action;
+	const unsigned needs = r->needs.all[s];
+
+	if (r->p->c.natures[s].acts[STEP_INSTALL])
+		check_that(r->now[node][s] != NONE, "%c is not installed", 'a' + s);
+	if (is_moved(r, node))
+		return;
+	if (a == PLAN_EXPAND)
+		check_that(all_done(r, STEP_START, needs, 1) &&
+		                   all_done(r, STEP_CONFIGURE, needs, 1),
+		           "%c is configured too early", 'a' + s);
+	if (a == PLAN_SHRINK)
+		check_that(all_done(r, STEP_STOP, needs, 1), "%c is configured too early", 'a' + s);
+}
+
+static void check_delete(const struct run *r, int node)
+{
+	const struct cluster *c = &r->p->c;
+
+	check_that(r->is_there[node] && is_moved(r, node), "node %d", c->nodes[node].num);
+	if (r->p->action != PLAN_SHRINK)
+		return;
+	for (int s = 0; s < SERVICES; s++) {
+		const unsigned users = users_of(r->needs.all, s);
+
+		if (!(c->nodes[node].on & (1u << s)))
+			continue;
+		check_that(r->now[node][s] != RUNNING || !c->natures[s].acts[STEP_STOP],
+		           "%c runs on node %d", 'a' + s, c->nodes[node].num);
+		check_that(all_done(r, STEP_CONFIGURE, users, 0) &&
+		                   all_done(r, STEP_START, users, 0),
+		           "node %d goes before those that use it know", c->nodes[node].num);
+	}
+}
+
+static void take_step(struct run *r, const struct plan_task *t)
+{
+	const int s = *t->service ? t->service[0] - 'a' : -1;
+	const int node = t->node;
+	enum state *now = s < 0 ? NULL : &r->now[node][s];
+
+	check_that((t->step == STEP_CREATE) != r->is_there[node], "%s on node %d", t->name,
+	           r->p->c.nodes[node].num);
+	switch (t->step) {
+	case STEP_CREATE:
+		r->is_there[node] = true;
+		break;
+	case STEP_DELETE:
+		check_delete(r, node);
+		r->is_there[node] = false;
+		break;
+	case STEP_INSTALL:
+		check_that(*now == NONE, "%c is installed", 'a' + s);
+		check_that(all_done(r, STEP_INSTALL, r->needs.install[s], -1),
+		           "%c is installed too early", 'a' + s);
+		*now = INSTALLED;
+		break;
+	case STEP_REMOVE:
+		check_that(*now != RUNNING || !r->p->c.natures[s].acts[STEP_STOP], "%c runs",
+		           'a' + s);
+		check_that(all_done(r, STEP_REMOVE, users_of(r->needs.any, s), -1) &&
+		                   all_done(r, STEP_STOP, users_of(r->needs.all, s), -1),
+		           "%c is removed before what uses it", 'a' + s);
+		*now = NONE;
+		break;
+	case STEP_CONFIGURE:
+		check_configure(r, node, s);
+		*now = *now == NONE ? INSTALLED : *now;
+		break;
+	case STEP_START:
+		check_start(r, node, s);
+		*now = RUNNING;
+		break;
+	case STEP_STOP:
+		check_stop(r, node, s);
+		*now = STOPPED;
+		break;
+	case STEP_INITIALIZE:
+	case STEP_CONFIRM:
+	case STEP_BOOTSTRAP:
+	case STEPS_:
+		break;
+	}
+	if (s >= 0)
+		r->done[t->step][node] |= 1u << s;
+}
+
+static bool is_ready(const struct plan_task *t, const bool *done)
+{
+	for (size_t k = 0; k < t->n_after; k++) {
+		if (!done[t->after[k] - 1])
+			return false;
+	}
+	return !done[t->num - 1];
+}
+
+/* Takes the tasks one by one in a random order that keeps `after`. */
+static void carry_out(struct run *r, struct planned *p)
+{
+	const size_t n = p->plan->n;
+	bool *done = loom_calloc(n + 1, sizeof(*done));
+
+	*r = (struct run){ .p = p, .needs = find_needs(&p->c, present(&p->c)) };
+	memcpy(r->now, p->c.states, sizeof(r->now));
+	for (int i = 0; i < p->c.n; i++)
+		r->is_there[i] =
+			!((p->action == PLAN_EXPAND || p->action == PLAN_CREATE) && is_moved(r, i));
+	for (size_t i = 0; i < n; i++) {
+		const struct plan_task *t = &p->plan->tasks[i];
+
+		if (*t->service)
+			r->has[t->step][t->node] |= 1u << (t->service[0] - 'a');
+		for (size_t k = 0; k < t->n_after; k++)
+			check_that(p->plan->tasks[t->after[k] - 1].stage < t->stage, "stages");
+	}
+	for (size_t left = n; left; left--) {
+		const size_t start = (size_t)pick((int)n);
+		size_t i = 0;
+
+		while (i < n && !is_ready(&p->plan->tasks[(start + i) % n], done))
+			i++;
+		check_that(i < n, "a circle");
+		i = (start + i) % n;
+		take_step(r, &p->plan->tasks[i]);
+		done[i] = true;
+	}
+	loom_free(done);
+}
+
+/* ---- what it leaves ------------------------------------------------------------------------- */
+
+/* Does the operation bring a service up on a machine, or take it down, or is it left as it was? */
+static enum state wanted(const struct run *r, int node, int s)
+{
+	const struct planned *p = r->p;
+	const bool starts = p->c.natures[s].acts[STEP_START];
+	const bool stops = p->c.natures[s].acts[STEP_STOP];
+	const enum state was = p->c.states[node][s];
+	unsigned core = p->all_services ? present(&p->c) : p->services;
+	bool in = false;
+
+	if (p->action == PLAN_CONFIGURE_WITH_RESTART)
+		core &= p->all_changed ? core : p->changed;
+	in = core & (1u << s) || core & r->needs.all[s];
+	switch (p->action) {
+	case PLAN_CREATE:
+	case PLAN_EXPAND:
+	case PLAN_ADD_SERVICES:
+		if (was != NONE)
+			return was;
+		return starts ? RUNNING : INSTALLED;
+	case PLAN_REMOVE_SERVICES:
+		return core & (1u << s) ? NONE : was;
+	case PLAN_START:
+		in = core & (1u << s) || users_of(r->needs.all, s) & core;
+		return in && starts ? RUNNING : was;
+	case PLAN_STOP:
+		return in && stops && was == RUNNING ? STOPPED : was;
+	case PLAN_RESTART:
+	case PLAN_CONFIGURE_WITH_RESTART:
+		return in && starts ? RUNNING : was;
+	case PLAN_SHRINK:
+	case PLAN_CONFIGURE:
+	case PLAN_DELETE:
+	case PLAN_SOLVE_LAYOUT:
+	case PLAN_ACTIONS_:
+		break;
+	}
+	return was;
+}
+
+/* Something that was started depends on it: then it was down and was started along. */
+static bool was_needed(const struct run *r, int s)
+{
+	unsigned started = 0;
+
+	for (int i = 0; i < r->p->c.n; i++)
+		started |= r->has[STEP_START][i] | r->has[STEP_INITIALIZE][i];
+	return started & users_of(r->needs.all, s);
+}
+
+static void check_left(struct run *r)
+{
+	const struct planned *p = r->p;
+
+	for (int i = 0; i < p->c.n; i++) {
+		const bool gone = p->action == PLAN_SHRINK && is_moved(r, i);
+
+		check_that(r->is_there[i] != gone, "node %d", p->c.nodes[i].num);
+		for (int s = 0; s < SERVICES && !gone; s++) {
+			enum state want = wanted(r, i, s);
+
+			if (!(p->c.nodes[i].on & (1u << s)))
+				continue;
+			/* without an action for it, there is no task */
+			if (r->now[i][s] == NONE && want != NONE)
+				r->now[i][s] = INSTALLED;
+			if (want == NONE)
+				r->now[i][s] = NONE;
+			if (r->now[i][s] == RUNNING && want != RUNNING && was_needed(r, s))
+				want = RUNNING;
+			check_that(r->now[i][s] == want, "%s: %c on %d is %s, not %s",
+			           plan_action_name(p->action), 'a' + s, p->c.nodes[i].num,
+			           state_names[r->now[i][s]], state_names[want]);
+		}
+	}
+}
+
+/* Exactly those are configured that should be. */
+static void check_configured(const struct run *r)
+{
+	const struct planned *p = r->p;
+	const unsigned core = p->all_services ? present(&p->c) : p->services;
+	unsigned moved = 0;
+
+	for (int i = 0; i < p->c.n; i++)
+		moved |= is_moved(r, i) ? p->c.nodes[i].on : 0;
+	for (int i = 0; i < p->c.n; i++) {
+		for (int s = 0; s < SERVICES; s++) {
+			const bool fresh = p->c.states[i][s] == NONE;
+			bool want = false;
+
+			if (p->action == PLAN_EXPAND || p->action == PLAN_SHRINK)
+				want = is_moved(r, i) ? p->action == PLAN_EXPAND
+				                      : (r->needs.all[s] & moved) != 0;
+			else if (p->action == PLAN_CREATE || p->action == PLAN_ADD_SERVICES)
+				want = fresh;
+			else if (p->action == PLAN_CONFIGURE ||
+			         p->action == PLAN_CONFIGURE_WITH_RESTART)
+				want = core & (p->all_changed ? core : p->changed) & (1u << s);
+			want = want && p->c.nodes[i].on & (1u << s) &&
+			       p->c.natures[s].acts[STEP_CONFIGURE];
+			check_that(want == ((r->done[STEP_CONFIGURE][i] >> s) & 1),
+			           "%s: %c on node %d", plan_action_name(p->action), 'a' + s,
+			           p->c.nodes[i].num);
+		}
+	}
+}
+
+/* For one seed, what is planned is shown: services with their states, tasks with their edges. */
+static void show(const struct planned *p)
+{
+	fprintf(stderr, "%s, services %x, changed %x, moved %x\n", plan_action_name(p->action),
+	        p->services, p->changed, p->moved);
+	for (int i = 0; i < p->c.n; i++) {
+		fprintf(stderr, "node %d:", p->c.nodes[i].num);
+		for (int s = 0; s < SERVICES; s++) {
+			if (p->c.nodes[i].on & (1u << s))
+				fprintf(stderr, " %c%c", 'a' + s, "?.+-"[p->c.states[i][s]]);
+		}
+		fputc('\n', stderr);
+	}
+	for (size_t i = 0; i < p->plan->n; i++) {
+		const struct plan_task *t = &p->plan->tasks[i];
+
+		fprintf(stderr, "  %d %s %s @%d after", t->num, t->name, t->service,
+		        p->c.nodes[t->node].num);
+		for (size_t k = 0; k < t->n_after; k++)
+			fprintf(stderr, " %d", t->after[k]);
+		fputc('\n', stderr);
+	}
+}
+
+/* Plans, carries out, checks; c becomes what is left (of the machines that it has). */
+static void run_plan(struct planned *p, struct cluster *c)
+{
+	struct run r;
+
+	make_plan(p);
+	if (getenv("LOOM_SEED"))
+		show(p);
+	carry_out(&r, p);
+	check_left(&r);
+	check_configured(&r);
+	plan_free(p->plan);
+	for (int i = 0; i < c->n; i++) {
+		const int at = index_of(&p->c, c->nodes[i].num);
+
+		memcpy(c->states[i], r.now[at], sizeof(c->states[0]));
+	}
+}
+
+#endif
