@@ -103,7 +103,8 @@ LOOM_MUST_CHECK int db_migrate(struct db_pool *p, const struct db_migration *m, 
 
 /* Failpoints for tests: LOOM_DB_FAIL="before_commit:1" closes the server connection at that point
  * of the n-th transaction run (read when the pool is made): before_commit, during_commit (commit
- * sent, answer dropped), after_commit. "after_commit:/5" means every fifth; commas join several. */
+ * sent, answer dropped), after_commit. "after_commit:/5" means every fifth; commas join several.
+ * "exit_before_commit:1" and so on end the process there, as kill -9 does. */
 
 LOOM_DEFINE_CLEANUP(struct db_result *, db_result_free)
 

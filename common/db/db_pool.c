@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -45,6 +46,7 @@ enum fail_point { FAIL_BEFORE_COMMIT, FAIL_DURING_COMMIT, FAIL_AFTER_COMMIT };
 
 struct failpoint {
 	enum fail_point point;
+	bool dies; /* ends the process, not the connection */
 	bool every;
 	uint64_t n;
 };
@@ -68,10 +70,12 @@ struct db_pool {
 static int parse_failpoints(struct db_pool *p, struct loom_err *err)
 {
 	static const char *const names[] = { "before_commit", "during_commit", "after_commit" };
+	static const char dies[] = "exit_";
 	const char *s = getenv("LOOM_DB_FAIL");
 
 	while (s && *s) {
-		struct failpoint f = { 0 };
+		struct failpoint f = { .dies = str_starts(s, dies) };
+		s += f.dies ? sizeof(dies) - 1 : 0;
 		size_t len = strcspn(s, ":"), i = 0;
 		char *end;
 
@@ -299,15 +303,23 @@ static int borrow(struct db_pool *p, int64_t deadline, struct db **ret)
 
 /* ---- transactions ---------------------------------------------------------------------------- */
 
-static bool fails_at(const struct db_pool *p, enum fail_point point, uint64_t run)
+static const struct failpoint *fails_at(const struct db_pool *p, enum fail_point point,
+                                        uint64_t run)
 {
 	for (size_t i = 0; i < p->n_fails; i++) {
 		const struct failpoint *f = &p->fails[i];
 
 		if (f->point == point && (f->every ? run % f->n == 0 : run == f->n))
-			return true;
+			return f;
 	}
-	return false;
+	return NULL;
+}
+
+/* As kill -9 would: nothing is flushed, nothing said. */
+static void die_if(const struct failpoint *f)
+{
+	if (f && f->dies)
+		(void)raise(SIGKILL);
 }
 
 struct job {
@@ -341,13 +353,20 @@ static int run_transaction(struct db_pool *p, struct db *db, struct job *j)
 		roll_back(db);
 		return r;
 	}
-	if (fails_at(p, FAIL_BEFORE_COMMIT, run))
+	const struct failpoint *before = fails_at(p, FAIL_BEFORE_COMMIT, run);
+	const struct failpoint *during = fails_at(p, FAIL_DURING_COMMIT, run);
+	const struct failpoint *after = fails_at(p, FAIL_AFTER_COMMIT, run);
+	die_if(before);
+	if (before)
 		db_cut(db);
-	r = db_commit(db, fails_at(p, FAIL_DURING_COMMIT, run), &j->doubt);
-	if (r)
+	r = db_commit(db, during != NULL, &j->doubt);
+	die_if(during);
+	if (r) {
 		roll_back(db);
-	else if (fails_at(p, FAIL_AFTER_COMMIT, run))
+	} else if (after) {
+		die_if(after);
 		db_cut(db);
+	}
 	return r;
 }
 

@@ -11,6 +11,7 @@
 
 #include <check.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -561,9 +562,51 @@ START_TEST(test_hung_statement_is_given_up)
 }
 END_TEST
 
+static const struct {
+	const char *spec;
+	int64_t counted[2]; /* transactions that may have come through */
+} exit_specs[] = {
+	{ "exit_before_commit:3", { 2, 2 } },
+	{ "exit_during_commit:3", { 2, 3 } },
+	{ "exit_after_commit:/3", { 3, 3 } },
+};
+
+static int count_until_dead(void)
+{
+	struct db_pool *p = make_pool(scratch, 1);
+
+	for (int i = 0; i < 10; i++) {
+		char key[16];
+
+		(void)snprintf(key, sizeof(key), "d%d", i);
+		if (db_tx(p, count_once, key))
+			return 1;
+	}
+	return 0;
+}
+
+START_TEST(test_failpoint_ends_the_process)
+{
+	int status = 0;
+
+	setenv("LOOM_DB_FAIL", exit_specs[_i].spec, 1);
+	pid_t child = fork();
+	if (child == 0)
+		_exit(count_until_dead());
+	ck_assert_int_eq(waitpid(child, &status, 0), child);
+	ck_assert(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+	int64_t n = ask(pool, "SELECT n FROM counter WHERE id = 1");
+	ck_assert_int_ge(n, exit_specs[_i].counted[0]);
+	ck_assert_int_le(n, exit_specs[_i].counted[1]);
+	ck_assert_int_eq(ask(pool, "SELECT n - (SELECT COUNT(*) FROM ops) FROM counter"), 0);
+}
+END_TEST
+
 START_TEST(test_failpoint_syntax)
 {
 	static const char *const bad[] = { "x:1",
+		                           "exit_:1",
+		                           "exit_exit_before_commit:1",
 		                           "before_commit",
 		                           "before_commit:",
 		                           "after_commit:0",
@@ -710,6 +753,7 @@ static Suite *suite(void)
 	tcase_add_test(tc, test_idle_connection_killed);
 	tcase_add_test(tc, test_away);
 	tcase_add_test(tc, test_hung_statement_is_given_up);
+	tcase_add_loop_test(tc, test_failpoint_ends_the_process, 0, LOOM_COUNT(exit_specs));
 	tcase_add_test(tc, test_failpoint_syntax);
 	tcase_add_test(tc, test_migrations_by_four);
 	tcase_add_test(tc, test_migration_that_fails);
