@@ -155,7 +155,8 @@ static void pull_for(struct graph *g, int service, enum plan_step step, enum dep
  */
 static void pull_all(struct graph *g)
 {
-	bool *done = loom_calloc(2 * g->names.n + 1, sizeof(*done));
+	bool *started = loom_calloc(g->names.n + 1, sizeof(*started));
+	bool *stopped = loom_calloc(g->names.n + 1, sizeof(*stopped));
 	const bool stops = g->in->action == PLAN_STOP;
 
 	/* the list grows on the way */
@@ -166,16 +167,17 @@ static void pull_all(struct graph *g)
 
 		if (s == NOTHING || (task->pulled && !g->in->states))
 			continue;
-		if (starts && !done[2 * s]) {
-			done[2 * s] = true;
+		if (starts && !started[s]) {
+			started[s] = true;
 			pull_for(g, s, STEP_START, DEPEND_RUNTIME);
 		}
-		if (stops && !done[2 * s + 1]) {
-			done[2 * s + 1] = true;
+		if (stops && !stopped[s]) {
+			stopped[s] = true;
 			pull_for(g, s, STEP_STOP, DEPEND_STOP);
 		}
 	}
-	loom_free(done);
+	loom_free(started);
+	loom_free(stopped);
 }
 
 /* ---- operations ----------------------------------------------------------------------------- */
