@@ -5,6 +5,7 @@
 #include "common/base/str.h"
 #include "services/scheduler/operation.h"
 #include "services/scheduler/outbox.h"
+#include "services/scheduler/retry_policy.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -276,12 +277,13 @@ static int roll_back(struct db *db, struct change *ch, struct job *j, struct tas
 	return rc ? rc : job_save_progress(db, ch->c, j, ch->now);
 }
 
-static int try_again(struct db *db, struct change *ch, struct job *j, struct task *t)
+static int try_again(struct db *db, struct change *ch, struct job *j, struct task *t,
+                     const struct engine_policy *pol)
 {
 	enum plan_step step, undo, again;
 	int64_t tried = t->failures ? t->failures - 1 : 0;
-	t->not_before = ch->now + clock_backoff_ms((unsigned)tried, ch->policy->retry_base_ms,
-	                                           ch->policy->retry_cap_ms);
+	t->not_before =
+		ch->now + clock_backoff_ms((unsigned)tried, pol->retry_base_ms, pol->retry_cap_ms);
 	if (plan_step_parse(t->name, &step) && plan_rollback(step, &undo, &again))
 		return roll_back(db, ch, j, t, undo, again);
 	ch->ready++;
@@ -302,6 +304,20 @@ static void set_message(struct task *t, const char *message)
 	t->message = loom_strdup(message);
 }
 
+static int failed_once(struct db *db, struct change *ch, struct job *j, struct task *t,
+                       const struct task_result *res)
+{
+	t->failures++;
+	int rc = task_keep_failure(db, t, res->out, res->err);
+	if (!rc)
+		rc = cluster_load_docs(db, ch->c);
+	if (rc)
+		return rc;
+	const struct engine_policy pol = retry_policy(ch->policy, ch->c, t);
+	bool again = !res->never_again && t->failures < pol.tries && !job_ended(j->status);
+	return again ? try_again(db, ch, j, t, &pol) : give_up(db, ch, j, t);
+}
+
 int engine_finish(struct db *db, struct change *ch, struct task *t, const struct task_result *told)
 {
 	struct task_result copy = *told, *res = &copy;
@@ -319,12 +335,7 @@ int engine_finish(struct db *db, struct change *ch, struct task *t, const struct
 	if (!rc && res->status == 0)
 		rc = succeed(db, ch, &j, t);
 	else if (!rc) {
-		t->failures++;
-		rc = task_keep_failure(db, t, res->out, res->err);
-		bool again = !res->never_again && t->failures < ch->policy->tries &&
-		             !job_ended(j.status);
-		if (!rc)
-			rc = again ? try_again(db, ch, &j, t) : give_up(db, ch, &j, t);
+		rc = failed_once(db, ch, &j, t, res);
 	}
 	job_fini(&j);
 	return rc;

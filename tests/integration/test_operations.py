@@ -253,3 +253,28 @@ def test_a_failed_task_is_skipped(farm):
     assert farm.user.post(path(farm, "retry"), {"skip": [task.id for task in left]}).status == 200
     assert ("STOP", "store", 1002) in last_job_tasks(farm)
     assert not [task for task in last_job_tasks(farm) if task[:2] == ("STOP", "app")]
+
+
+def test_services_and_templates_say_how_often_a_step_is_tried(lab):
+    stubborn = service("stubborn", actions=("install", "start"))
+    stubborn["provisioner"]["actions"]["install"]["retry"] = {"tries": 5, "base": "10ms", "cap": "20ms"}
+    lab.load({"services": [stubborn], "clustertemplates": [
+        template("stubborn", ["stubborn"], administration={
+            "leaseduration": {"initial": 0}, "retries": {"create": {"tries": 1}}})]})
+    failures = [4]
+
+    def script(run):
+        if run.name == "INSTALL" and failures[0]:
+            failures[0] -= 1
+            return {"status": 1}
+        return {"status": 1} if run.name == "CREATE" and failures[0] < 0 else {}
+
+    lab.worker(script)
+    lab.active(lab.create("a", "stubborn", 1))
+    failures[0] = -1
+    second = lab.create("b", "stubborn", 1)
+    wait_for(lambda: lab.user.cluster(second)["status"] == "incomplete")
+    assert len([run for run in lab.workers[0].runs if run.name == "CREATE" and run.id.startswith(second)]) == 1
+    wrong = lab.admin.post("/v2/services", {**stubborn, "name": "wrong", "provisioner": {"actions": {
+        "install": {"type": "testshell", "retry": {"tries": 0}}}}})
+    assert wrong.status == 400 and "provisioner.actions.install.retry.tries" in wrong.text
