@@ -102,6 +102,16 @@ int job_cancel(struct db *db, struct job *j, const char *then_action)
 	               "sii", then_action, j->cluster_id, j->num);
 }
 
+int job_cancelled(struct db *db, int64_t cluster, int64_t num, bool *ret)
+{
+	int64_t cancel = 0;
+	int rc = db_select_int(db, &cancel, NULL,
+	                       "SELECT cancel FROM job WHERE cluster_id=? AND num=?", "ii", cluster,
+	                       num);
+	*ret = !rc && cancel;
+	return rc;
+}
+
 int job_set_status(struct db *db, struct cluster *c, struct job *j, enum job_status to,
                    const char *message, int64_t now)
 {
@@ -136,7 +146,21 @@ struct claim {
 	int64_t lease_ms;
 	struct job *job;
 	bool found;
+	int64_t cluster, num, epoch; /* that an earlier run of the transaction claimed */
 };
+
+/* The commit of an earlier run went through, but its answer was lost. */
+static int claimed_before(struct db *db, const struct claim *cl, bool *ret)
+{
+	int64_t n = 0;
+	int rc = !cl->cluster ? 0
+	                      : db_select_int(db, &n, NULL,
+	                                      "SELECT COUNT(*) FROM job WHERE cluster_id=? AND"
+	                                      " num=? AND epoch=? AND owner=? AND phase='plan'",
+	                                      "iiis", cl->cluster, cl->num, cl->epoch, cl->owner);
+	*ret = !rc && n;
+	return rc;
+}
 
 static int claim_tx(struct db *db, void *arg)
 {
@@ -144,9 +168,14 @@ static int claim_tx(struct db *db, void *arg)
 	cl->found = false;
 	job_fini(cl->job);
 	int64_t now;
+	bool before = false;
 	int rc = db_now(db, &now);
+	if (!rc)
+		rc = claimed_before(db, cl, &before);
 	if (rc)
 		return rc;
+	if (before)
+		return job_get(db, cl->cluster, cl->num, cl->job, &cl->found);
 	LOOM_CLEANUP(db_result_free) struct db_result *r = NULL;
 	rc = db_select(db, &r,
 	               "SELECT cluster_id, num FROM job WHERE phase='plan' AND lease_until<=?"
@@ -160,7 +189,12 @@ static int claim_tx(struct db *db, void *arg)
 		db,
 		"UPDATE job SET owner=?, epoch=epoch+1, lease_until=? WHERE cluster_id=? AND num=?",
 		"siii", cl->owner, now + cl->lease_ms, cluster, num);
-	return rc ? rc : job_get(db, cluster, num, cl->job, &cl->found);
+	if (!rc)
+		rc = job_get(db, cluster, num, cl->job, &cl->found);
+	cl->cluster = cluster;
+	cl->num = num;
+	cl->epoch = cl->job->epoch;
+	return rc;
 }
 
 int job_claim(struct db_pool *p, const char *owner, int64_t lease_ms, struct job *ret,
@@ -170,6 +204,8 @@ int job_claim(struct db_pool *p, const char *owner, int64_t lease_ms, struct job
 	struct claim cl = { .owner = owner, .lease_ms = lease_ms, .job = ret };
 	int rc = db_tx(p, claim_tx, &cl);
 	*ret_found = !rc && cl.found;
+	if (rc)
+		job_fini(ret);
 	return rc;
 }
 

@@ -30,6 +30,7 @@ LOOM_MUST_CHECK int job_save_params(struct db *db, const struct job *j);
 /* Asks workers to stop its running tasks; then_action is submitted when they have (NULL: nothing).
  */
 LOOM_MUST_CHECK int job_cancel(struct db *db, struct job *j, const char *then_action);
+LOOM_MUST_CHECK int job_cancelled(struct db *db, int64_t cluster, int64_t num, bool *ret);
 LOOM_MUST_CHECK int job_lock(struct db *db, int64_t cluster, int64_t num, struct job *ret,
                              bool *found);
 LOOM_MUST_CHECK int job_get(struct db *db, int64_t cluster, int64_t num, struct job *ret,

@@ -12,7 +12,7 @@
 struct control {
 	struct api *a;
 	struct identity who;
-	int64_t id;
+	int64_t id, job; /* the cluster's newest job */
 	struct json *body;
 };
 
@@ -20,7 +20,10 @@ static int see_read(struct db *db, void *arg)
 {
 	struct control *k = arg;
 	LOOM_CLEANUP(cluster_free) struct cluster *c = NULL;
-	return visible_get(db, &k->who, k->id, false, &c);
+	int rc = visible_get(db, &k->who, k->id, false, &c);
+	if (!rc)
+		k->job = c->latest_job;
+	return rc;
 }
 
 static void answered(int error, const struct json *body, void *arg)
@@ -55,6 +58,7 @@ void clusters_control(struct http_req *req, void *ctx)
 	}
 	const char *verb = strrchr(http_path(req), '/') + 1;
 	k.body = json_set_int(json_new_obj(), "cluster", k.id);
+	json_set_int(k.body, "job", k.job);
 	json_set_str(k.body, "verb", verb);
 	json_set_str(k.body, "user", k.who.user);
 	struct control *held = loom_malloc(sizeof(*held));

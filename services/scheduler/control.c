@@ -53,17 +53,29 @@ static const struct {
 	int (*fn)(struct db *db, struct control *k, struct job *j, const char *user);
 } verbs[] = { { "pause", pause_job }, { "resume", resume_job }, { "abort", abort_job } };
 
+/* An abort whose answer was lost, by the database or on the way to the API, is asked for again; it
+ * must not hit the job that came after the aborted one. */
+static int aborted_before(struct db *db, const struct control *k, bool *ret)
+{
+	*ret = false;
+	if (!str_eq(json_get_str(k->body, "verb"), "abort"))
+		return 0;
+	return job_cancelled(db, k->ch.c->id, json_get_int(k->body, "job", 0), ret);
+}
+
 static int control_tx(struct db *db, void *arg)
 {
 	struct control *k = arg;
-	k->changed = false;
 	struct engine_policy policy = scheduler_policy(k->s);
 	k->ch.policy = &policy;
 	int rc = engine_begin(db, json_get_int(k->body, "cluster", 0), &k->ch);
 	if (rc || k->ch.c->status != CLUSTER_PENDING)
 		return rc;
 	struct job j = { 0 };
-	bool found;
+	bool found, done;
+	rc = aborted_before(db, k, &done);
+	if (rc || done)
+		return rc;
 	const char *user = json_get_str(k->body, "user"), *verb = json_get_str(k->body, "verb");
 	rc = job_lock(db, k->ch.c->id, k->ch.c->latest_job, &j, &found);
 	for (size_t i = 0; !rc && found && i < LOOM_COUNT(verbs); i++)
