@@ -222,7 +222,7 @@ void args_help(const struct command *commands, FILE *f)
 	for (const struct command *c = commands; c->words; c++) {
 		LOOM_CLEANUP_STR char *left =
 			loom_asprintf("%s%s%s", c->words, *c->args ? " " : "", c->args);
-		fprintf(f, "  %-28s %s\n", left, c->summary);
+		fprintf(f, "  %-38s %s\n", left, c->summary);
 	}
 	fputs("\noptions of every command:\n", f);
 	print_options(args_common, f);

@@ -58,7 +58,7 @@ int cli_unreachable(const struct cli *c, const char *why)
 {
 	const char *sep = strstr(why, ": "); /* "GET http://...: reason" */
 	if (sep &&
-	    (str_starts(why, "GET ") || str_starts(why, "POST ") || str_starts(why, "DELETE ")))
+	    (str_starts(why, "GET ") || str_starts(why, "POST ") || str_starts(why, "PUT ") || str_starts(why, "DELETE ")))
 		why = sep + 2;
 	return cli_fail(CLI_UNREACHABLE,
 	                "cannot reach Loom at %s: %s\n"
@@ -140,6 +140,7 @@ int cli_request(struct cli *c, const char *method, const char *path, const struc
 			                  .body_len = text ? strlen(text) : 0,
 			                  .timeout_ms = TIMEOUT_MS };
 		int r = http_call(c->conn, &call, &err);
+		c->status = r ? 0 : call.status;
 		bool again = !r && may_ask_again(&call, until);
 		int64_t wait = call.retry_after_ms > 0 ? call.retry_after_ms : 500;
 		int code = again ? CLI_OK
@@ -210,6 +211,16 @@ int cli_find_cluster(struct cli *c, const char *id_or_name, char **ret_id)
 		                id_or_name);
 	*ret_id = loom_strdup(id);
 	return CLI_OK;
+}
+
+int cli_get_cluster(struct cli *c, const char *id_or_name, struct json **ret)
+{
+	LOOM_CLEANUP_STR char *id = NULL;
+	int code = cli_find_cluster(c, id_or_name, &id);
+	if (code)
+		return code;
+	LOOM_CLEANUP_STR char *path = loom_asprintf("/v2/clusters/%s", id);
+	return cli_request_json(c, "GET", path, NULL, ret);
 }
 
 /* ---- text ------------------------------------------------------------------------------------ */

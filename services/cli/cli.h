@@ -26,7 +26,8 @@ enum {
 struct cli {
 	char *url; /* without a slash at its end */
 	const char *user, *tenant;
-	bool json; /* -o json */
+	bool json;  /* -o json */
+	int status; /* of the last answer; 0: there was none */
 	struct http_conn *conn;
 	struct strs headers; /* identity */
 };
@@ -56,6 +57,9 @@ int cli_unreachable(const struct cli *c, const char *why);
 /* id of a cluster, given as number or name (a name prefers clusters that are not terminated).
  * Returns an exit code; *ret_id owned. */
 LOOM_MUST_CHECK int cli_find_cluster(struct cli *c, const char *id_or_name, char **ret_id);
+
+/* The same with all that the server tells of it: *ret owned. */
+LOOM_MUST_CHECK int cli_get_cluster(struct cli *c, const char *id_or_name, struct json **ret);
 
 /* s with everything but unreserved characters as %XX. Returns owned. */
 char *cli_quote(const char *s);

@@ -41,6 +41,56 @@ static const struct option log_options[] = {
 	{ 0 },
 };
 
+#define PLAN_OPTIONS                                                                             \
+	{ "plan", 0, NULL, "only show what would be done" },                                     \
+		{ "token", 0, "T", "do exactly what --plan showed with this token, or nothing" }, \
+	{                                                                                        \
+		"wait", 'w', NULL, "watch until it is done"                                      \
+	}
+
+static const struct option operation_options[] = { PLAN_OPTIONS, { 0 } };
+static const struct option configure_options[] = {
+	{ "config", 0, "JSON|@FILE", "the whole new configuration (@-: stdin; needed)" },
+	{ "no-restart", 0, NULL, "configure only: leave running services as they are" },
+	PLAN_OPTIONS,
+	{ 0 },
+};
+static const struct option expand_options[] = {
+	{ "count", 'n', "N", "how many machines to add (needed)" },
+	PLAN_OPTIONS,
+	{ 0 },
+};
+static const struct option shrink_options[] = {
+	{ "count", 'n', "N", "how many machines to remove" },
+	{ "nodes", 0, "1002,1003", "which machines to remove" },
+	PLAN_OPTIONS,
+	{ 0 },
+};
+static const struct option wait_options[] = {
+	{ "wait", 'w', NULL, "watch until the cluster is at rest" },
+	{ 0 },
+};
+static const struct option extend_options[] = {
+	{ "until", 0, "TIME", "the end: 2030-01-31T18:00Z, in UTC" },
+	{ "by", 0, "DURATION", "from its present end: 2h, 7d" },
+	{ 0 },
+};
+
+static const struct operation configure = { "configure", "PUT", "config", OPERATION_CONFIG, true };
+static const struct operation add_services = { "add_services", "POST", "services",
+	                                       OPERATION_SERVICES, true };
+static const struct operation remove_service = { "remove_services", "DELETE", "services",
+	                                         OPERATION_SERVICES, true };
+static const struct operation start = { "start", "POST", "services/start", OPERATION_SERVICES,
+	                                true };
+static const struct operation stop = { "stop", "POST", "services/stop", OPERATION_SERVICES, true };
+static const struct operation restart = { "restart", "POST", "services/restart",
+	                                  OPERATION_SERVICES, true };
+static const struct operation expand = { "expand", "POST", "expand", OPERATION_COUNT, true };
+static const struct operation shrink = { "shrink", "POST", "shrink", OPERATION_COUNT, true };
+static const struct operation sync_template = { "sync", "POST", "clustertemplate/sync",
+	                                        OPERATION_NOTHING, false };
+
 static const struct collection templates = {
 	"clustertemplates", "NAME|VERSION|PROVIDER|SERVICES|DESCRIPTION",
 	"name|version|defaults/provider|defaults/services|description"
@@ -55,6 +105,11 @@ static const struct collection hardware = { "hardwaretypes", "NAME|VERSION|DESCR
 	                                    "name|version|description" };
 static const struct collection images = { "imagetypes", "NAME|VERSION|DESCRIPTION",
 	                                  "name|version|description" };
+
+#define OPERATION(word, args, min, max, what, options, op)                                    \
+	{                                                                                     \
+		"cluster " word, args, min, max, what, options, cluster_operation, &(op)      \
+	}
 
 #define COLLECTION(word, what, data)                                                             \
 	{ word " list", "", 0, 0, "List the " what, NULL, collection_list, data },               \
@@ -75,6 +130,35 @@ const struct command commands[] = {
 	  cluster_delete, NULL },
 	{ "cluster plan", "[NAME]", 0, 1, "Show what a create would make, without making it",
 	  plan_options, cluster_plan, NULL },
+	{ "cluster why", "ID|NAME", 1, 1, "Show what a cluster waits for", NULL, cluster_why,
+	  NULL },
+	{ "cluster services", "ID|NAME", 1, 1, "List the services of a cluster", NULL,
+	  cluster_services, NULL },
+	OPERATION("add-services", "ID|NAME A,B", 2, 2, "Add services to a cluster",
+	          operation_options, add_services),
+	OPERATION("remove-service", "ID|NAME SERVICE", 2, 2, "Remove a service from a cluster",
+	          operation_options, remove_service),
+	OPERATION("start", "ID|NAME [SERVICE]", 1, 2, "Start a service, or all, and what it needs",
+	          operation_options, start),
+	OPERATION("stop", "ID|NAME [SERVICE]", 1, 2, "Stop a service, or all, and what needs it",
+	          operation_options, stop),
+	OPERATION("restart", "ID|NAME [SERVICE]", 1, 2, "Restart a service, or all",
+	          operation_options, restart),
+	OPERATION("configure", "ID|NAME", 1, 1, "Give a cluster a new configuration",
+	          configure_options, configure),
+	OPERATION("expand", "ID|NAME", 1, 1, "Add machines to a cluster", expand_options, expand),
+	OPERATION("shrink", "ID|NAME", 1, 1, "Remove machines from a cluster", shrink_options,
+	          shrink),
+	OPERATION("sync", "ID|NAME", 1, 1, "Take over the newest version of its template",
+	          operation_options, sync_template),
+	{ "cluster pause", "ID|NAME", 1, 1, "Hold a job back: nothing further is begun", NULL,
+	  cluster_control, "pause" },
+	{ "cluster resume", "ID|NAME", 1, 1, "Go on with a paused job", wait_options,
+	  cluster_control, "resume" },
+	{ "cluster abort", "ID|NAME", 1, 1, "End a job; an aborted create is taken back",
+	  wait_options, cluster_control, "abort" },
+	{ "cluster extend", "ID|NAME", 1, 1, "Move the end of a cluster's lease", extend_options,
+	  cluster_extend, NULL },
 	{ "task log", "TASKID", 1, 1, "Print what a step wrote", log_options, task_log, NULL },
 	COLLECTION("template", "cluster templates", &templates),
 	COLLECTION("provider", "providers", &providers),

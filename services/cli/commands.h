@@ -23,6 +23,11 @@ int cluster_list(struct cli *c, const struct args *a);
 int cluster_show(struct cli *c, const struct args *a);
 int cluster_delete(struct cli *c, const struct args *a);
 int cluster_watch(struct cli *c, const struct args *a);
+int cluster_operation(struct cli *c, const struct args *a);
+int cluster_control(struct cli *c, const struct args *a);
+int cluster_services(struct cli *c, const struct args *a);
+int cluster_why(struct cli *c, const struct args *a);
+int cluster_extend(struct cli *c, const struct args *a);
 int status_show(struct cli *c, const struct args *a);
 int task_log(struct cli *c, const struct args *a);
 
@@ -34,6 +39,28 @@ LOOM_MUST_CHECK int create_body(const struct args *a, const char *name, struct j
 /* The JSON object that an option has in place or in a file (@FILE), *ret untouched without it. */
 LOOM_MUST_CHECK int json_option(const struct args *a, const char *option, struct json **ret,
                                 struct loom_err *err);
+
+/* What can be done to a cluster that exists. */
+struct operation {
+	const char *name;   /* as POST /v2/clusters/{id}/plan calls it */
+	const char *method; /* DELETE: of the service in the second argument */
+	const char *path;   /* below the cluster's */
+	enum { OPERATION_NOTHING, OPERATION_CONFIG, OPERATION_SERVICES, OPERATION_COUNT } wants;
+	bool makes_job; /* there is something to wait for */
+};
+
+/* The body of an operation's plan out of arguments and options; CLI_OK, or CLI_USAGE with err
+ * filled. */
+LOOM_MUST_CHECK int operation_body(const struct args *a, struct json **ret, struct loom_err *err);
+/* Where it is asked for. Returns owned. */
+char *operation_path(const struct operation *op, const char *id, const struct args *a);
+
+/* "a,b" as an array of names; NULL for NULL. Returns owned. */
+struct json *split_names(const char *list);
+/* A time of UTC, with or without its Z, or ms since 1970. CLI_OK or CLI_USAGE. */
+LOOM_MUST_CHECK int time_parse(const char *s, int64_t *ret_ms);
+/* Each machine's steps, with what of other machines they wait for. */
+void plan_print_steps(const struct json *nodes, const struct json *tasks);
 
 /* A value for a table's cell: text, numbers, lists with commas, "-" for nothing. Returns owned. */
 char *cell_text(const struct json *v);

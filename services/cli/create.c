@@ -56,7 +56,7 @@ int json_option(const struct args *a, const char *option, struct json **ret, str
 	return 0;
 }
 
-static struct json *split(const char *list)
+struct json *split_names(const char *list)
 {
 	if (!list)
 		return NULL;
@@ -113,7 +113,7 @@ int create_body(const struct args *a, const char *name, struct json **ret, struc
 		r = json_option(a, "provider-fields", &fields, err);
 	json_set(body, "providerFields", fields);
 	json_set_str(body, "provider", args_get(a, "provider"));
-	json_set(body, "services", split(args_get(a, "services")));
+	json_set(body, "services", split_names(args_get(a, "services")));
 	json_set_str(body, "hardwaretype", args_get(a, "hardware"));
 	json_set_str(body, "imagetype", args_get(a, "image"));
 	json_set_str(body, "dnsSuffix", args_get(a, "dns-suffix"));

@@ -80,7 +80,7 @@ static void add_foreign(struct buf *b, const struct json *tasks, const struct js
 		buf_addc(b, ')');
 }
 
-static void print_steps(const struct json *nodes, const struct json *tasks)
+void plan_print_steps(const struct json *nodes, const struct json *tasks)
 {
 	struct buf b = BUF_INIT((size_t)16 << 20);
 	buf_addf(&b, "\nSteps (%zu)\n", json_len(tasks));
@@ -117,6 +117,6 @@ int cluster_plan(struct cli *c, const struct args *a)
 	}
 	print_layout(json_get(plan, "layout"));
 	print_nodes(json_get(plan, "nodes"));
-	print_steps(json_get(plan, "nodes"), json_get(plan, "tasks"));
+	plan_print_steps(json_get(plan, "nodes"), json_get(plan, "tasks"));
 	return CLI_OK;
 }

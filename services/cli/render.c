@@ -114,6 +114,8 @@ static enum style status_style(const struct view *v)
 
 static const char *status_words(const struct view *v)
 {
+	if (str_eq(v->status, "pending") && str_eq(v->job_status, "paused"))
+		return "paused";
 	if (str_eq(v->status, "pending"))
 		return *view_doing(v) ? view_doing(v) : "pending";
 	return *v->status ? v->status : "connecting";

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "services/cli/view.h"
 
+#include "common/base/clock.h"
+
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
@@ -242,6 +244,24 @@ static void on_node(struct view *v, const struct json *data, struct view_change 
 	say(c, n->hostname, loom_asprintf("address %s", address));
 }
 
+static void on_lease(struct view *v LOOM_UNUSED, const struct json *data, struct view_change *c)
+{
+	char end[32];
+	clock_format(json_get_int(data, "expireTime", 0), end);
+	const char *what = json_get_bool(data, "expired", false)   ? "lease over since"
+	                   : json_get_bool(data, "warning", false) ? "lease nearly over, it ends at"
+	                                                           : "lease ends at";
+	say(c, "cluster", loom_asprintf("%s %.19sZ", what, end));
+}
+
+static void on_template(struct view *v LOOM_UNUSED, const struct json *data, struct view_change *c)
+{
+	const char *name = json_get_str(data, "template");
+	say(c, "cluster",
+	    loom_asprintf("follows version %lld of template %s",
+	                  (long long)json_get_int(data, "version", 0), name ? name : "?"));
+}
+
 static enum step_state state_named(const char *name)
 {
 	static const char *const names[] = {
@@ -349,7 +369,8 @@ void view_apply(struct view *v, int64_t id, const char *type, const struct json 
 		void (*fn)(struct view *, const struct json *, struct view_change *);
 	} handlers[] = {
 		{ "cluster", on_cluster }, { "job", on_job },   { "plan", on_plan },
-		{ "task", on_task },       { "node", on_node },
+		{ "task", on_task },       { "node", on_node }, { "lease", on_lease },
+		{ "template", on_template },
 	};
 	if (change)
 		*change = (struct view_change){ .took = -1 };
@@ -414,6 +435,9 @@ const char *view_doing(const struct view *v)
 		{ "start_services", "starting services" },
 		{ "restart_services", "restarting services" },
 		{ "add_services", "adding services" },
+		{ "remove_services", "removing services" },
+		{ "expand_cluster", "adding machines" },
+		{ "shrink_cluster", "removing machines" },
 	};
 	for (size_t i = 0; i < LOOM_COUNT(words); i++)
 		if (str_eq(v->action, words[i][0]))

@@ -13,7 +13,10 @@ import termios
 import threading
 
 from browser.relay import Relay
+import pytest
+
 from support import wait_for
+from support.lab import service, template
 from support.stack import ENVIRONMENT, build_dir
 from support.worker import Gate
 
@@ -262,6 +265,112 @@ def test_task_log(lab):
     assert loom(lab, "task", "log", run.id, "--attempt", "2").returncode == 1
     assert loom(lab, "task", "log", run.id, "--tail", "x").returncode == 64
     lab.user.wait_cluster(cluster)
+
+
+# ---- what can be done to a cluster ----
+
+FULL = ("install", "configure", "start", "stop", "remove")
+FARM = {
+    "services": [service("app", install=("base",), actions=FULL), service("cron", install=("base",), actions=FULL)],
+    "clustertemplates": [template("farm", ["base", "app"], defaults={"config": {"app": {"port": "80"}}},
+                                  administration={"leaseduration": {"initial": 864000000, "max": 8640000000, "step": 0}},
+                                  constraints={"layout": {"mustcoexist": [], "cantcoexist": []},
+                                               "services": {"cron": {"quantities": {"min": 1, "max": 1}}},
+                                               "size": {"min": 1, "max": 4}})]}
+
+
+@pytest.fixture
+def farm(lab):
+    """An active cluster of two machines, called farm."""
+    lab.load(FARM)
+    lab.worker(slots=8)
+    lab.farm = lab.create("farm", "farm", 2)
+    lab.active(lab.farm)
+    return lab
+
+
+def did(lab, *words):
+    """Run an operation to its end; answers what it printed."""
+    done = loom(lab, "cluster", *words, "--wait")
+    assert done.returncode == 0, done.stderr
+    assert f"farm ({lab.farm}) is active" in done.stderr
+    return done.stdout
+
+
+def test_operations_show_what_they_do_and_do_it(farm):
+    shown = loom(farm, "cluster", "expand", "farm", "--count", "1", "--plan")
+    assert shown.returncode == 0, shown.stderr
+    assert re.search(rf"^expand farm \({farm.farm}\) would be: 1 machine added, \d+ steps$", shown.stdout, re.M)
+    assert re.search(r"^  add +1002 \S+ +app,base$", shown.stdout, re.M)
+    assert "    install app" in shown.stdout
+    token = re.search(r"^Token (\S+)$", shown.stdout, re.M)[1]
+    assert len(farm.user.cluster(farm.farm)["nodes"]) == 2
+    assert did(farm, "expand", "farm", "--count", "1", "--token", token) == ""
+    assert len(farm.user.cluster(farm.farm)["nodes"]) == 3
+    stale = loom(farm, "cluster", "expand", "farm", "--count", "1", "--token", token)
+    assert (stale.returncode, stale.stdout) == (1, "")
+    assert "(409)" in stale.stderr and "Nothing was done" in stale.stderr
+
+    assert re.search(r"^  remove +1001 ", did(farm, "shrink", "farm", "--nodes", "1001"), re.M)
+    assert "1 machine changed" in did(farm, "add-services", "farm", "cron")
+    listed = loom(farm, "cluster", "services", "farm").stdout.splitlines()
+    assert [line.split()[:2] for line in listed[1:]] == [["app", "2"], ["base", "2"], ["cron", "1"]]
+    assert re.search(r"^  change +\d+ \S+ +-cron$", did(farm, "remove-service", "farm", "cron"), re.M)
+    assert json.loads(loom(farm, "cluster", "services", "farm", "-o", "json").stdout) == ["app", "base"]
+
+
+def test_configure_and_restart(farm):
+    words = ("configure", "farm", "--config", '{"app":{"port":"81"}}')
+    assert '  config  /app/port  "80" -> "81"' in did(farm, *words)
+    assert farm.user.cluster(farm.farm)["config"] == {"app": {"port": "81"}}
+    plan = json.loads(loom(farm, "cluster", *words, "--no-restart", "--plan", "-o", "json").stdout)
+    assert (plan["id"], plan["config"]) == (farm.farm, [])
+    assert {task["taskName"] for task in plan["tasks"]} <= {"CONFIGURE"}
+    assert did(farm, "stop", "farm", "app").startswith(f"stop farm ({farm.farm}): 2 steps\n")
+    assert did(farm, "start", farm.farm).startswith(f"start farm ({farm.farm}): 2 steps\n")
+    done = loom(farm, "cluster", "restart", "farm", "-o", "json", "--wait")
+    assert done.returncode == 0 and len(json.loads(done.stdout)["tasks"]) == 4
+    refused = loom(farm, "cluster", "restart", "farm", "cron")
+    assert (refused.returncode, refused.stdout) == (1, "") and "cron" in refused.stderr
+
+
+def test_sync_and_extend(farm):
+    assert loom(farm, "cluster", "sync", "farm").stdout.startswith(f"sync farm ({farm.farm}): ")
+    newer = {**FARM["clustertemplates"][0], "description": "newer"}
+    assert farm.admin.put("/v2/clustertemplates/farm", newer).status == 200
+    assert '-> "newer"' in loom(farm, "cluster", "sync", "farm", "--wait").stdout
+    assert farm.user.cluster(farm.farm)["clusterTemplate"]["version"] == 2
+    end = farm.user.cluster(farm.farm)["expireTime"]
+    assert "ends at 20" in loom(farm, "cluster", "extend", "farm", "--by", "2h").stdout
+    assert farm.user.cluster(farm.farm)["expireTime"] == end + 7200000
+    refused = loom(farm, "cluster", "extend", "farm", "--until", "2099-01-01")
+    assert refused.returncode == 1 and "the template allows" in refused.stderr
+    for words in ((), ("--by", "2h", "--until", "2099-01-01"), ("--by", "soon")):
+        assert loom(farm, "cluster", "extend", "farm", *words).returncode == 64
+    lines = loom(farm, "cluster", "watch", "farm").stdout
+    assert "follows version 2 of template farm" in lines and "lease ends at" in lines
+
+
+def test_pause_why_resume_abort(farm):
+    gate = Gate("STOP", "app")
+    farm.workers[0].script = gate
+    assert loom(farm, "cluster", "pause", "farm").returncode == 1
+    assert loom(farm, "cluster", "restart", "farm").returncode == 0
+    gate.wait()
+    busy = loom(farm, "cluster", "restart", "farm")
+    assert busy.returncode == 1 and f"loom cluster why {farm.farm}" in busy.stderr
+    assert loom(farm, "cluster", "pause", "farm").returncode == 0
+    why = loom(farm, "cluster", "why", "farm").stdout
+    assert why.startswith("pending: Paused by user ann.") and re.search(r"^STEP +STATE +REASON$", why, re.M)
+    assert "START of app on node 1000 waits for STOP of app on node 1000" in why
+    assert loom(farm, "cluster", "resume", "farm").returncode == 0
+    assert json.loads(loom(farm, "cluster", "why", "farm", "-o", "json").stdout)["status"] == "pending"
+    farm.workers[0].script = None
+    assert loom(farm, "cluster", "abort", "farm").returncode == 0
+    gate.open()
+    wait_for(lambda: farm.user.cluster(farm.farm)["status"] == "inconsistent")
+    assert "Aborted by user ann" in loom(farm, "cluster", "why", "farm").stdout
+    did(farm, "start", "farm")
 
 
 # ---- watching ----

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The command line, the body of a create request, tables and reasons. */
+#include "services/cli/change.h"
 #include "services/cli/commands.h"
 #include "services/cli/table.h"
 
@@ -43,6 +44,10 @@ static const struct {
 	{ "template show web -o json", "template show", 1 },
 	{ "cluster delete 1 --yes --wait", "cluster delete", 1 },
 	{ "cluster create --help", "cluster create", 0 },
+	{ "cluster restart shop web --plan -o json", "cluster restart", 2 },
+	{ "cluster shrink shop --nodes 1002,1003 -w", "cluster shrink", 1 },
+	{ "cluster extend shop --by 2h", "cluster extend", 1 },
+	{ "cluster resume shop --wait", "cluster resume", 1 },
 };
 
 START_TEST(parses_good_lines)
@@ -71,6 +76,9 @@ static const struct {
 	{ "status -o yaml", "table or json" },
 	{ "status -o", "wants a value" },
 	{ "cluster delete 1 --yes=1", "takes no value" },
+	{ "cluster add-services shop", "wants ID|NAME A,B" },
+	{ "cluster pause shop --wait", "no option --wait" },
+	{ "cluster sync shop web", "'web' is one argument too many" },
 };
 
 START_TEST(refuses_bad_lines)
@@ -154,6 +162,114 @@ START_TEST(makes_create_requests)
 }
 END_TEST
 
+/* ---- operations ------------------------------------------------------------------------------ */
+
+static const struct {
+	const char *line, *want; /* a body, or a word of the reason */
+	const char *path;
+} operations[] = {
+	{ "cluster configure 7 --config {\"a\":1}",
+	  "{\"operation\":\"configure\",\"config\":{\"a\":1}}", "config" },
+	{ "cluster configure 7 --no-restart --config {}",
+	  "{\"operation\":\"configure\",\"config\":{},\"restart\":false}", "config" },
+	{ "cluster add-services 7 a,b",
+	  "{\"operation\":\"add_services\",\"services\":[\"a\",\"b\"]}", "services" },
+	{ "cluster remove-service 7 a/b",
+	  "{\"operation\":\"remove_services\",\"services\":[\"a/b\"]}", "services/a%2Fb" },
+	{ "cluster stop 7", "{\"operation\":\"stop\"}", "services/stop" },
+	{ "cluster restart 7 web", "{\"operation\":\"restart\",\"services\":[\"web\"]}",
+	  "services/restart" },
+	{ "cluster expand 7 --count 2", "{\"operation\":\"expand\",\"count\":2}", "expand" },
+	{ "cluster shrink 7 --nodes 1002,1003",
+	  "{\"operation\":\"shrink\",\"nodes\":[1002,1003]}", "shrink" },
+	{ "cluster sync 7", "{\"operation\":\"sync\"}", "clustertemplate/sync" },
+	{ "cluster configure 7", "--config", "" },
+	{ "cluster configure 7 --config []", "JSON object", "" },
+	{ "cluster add-services 7 ,", "names no service", "" },
+	{ "cluster remove-service 7 a,b", "one service at a time", "" },
+	{ "cluster expand 7", "--count N is needed", "" },
+	{ "cluster shrink 7", "--nodes", "" },
+	{ "cluster shrink 7 --count 1 --nodes 1000", "not both", "" },
+	{ "cluster shrink 7 --nodes one", "'one'", "" },
+	{ "cluster expand 7 --count 0", "'0'", "" },
+};
+
+START_TEST(makes_operations)
+{
+	LOOM_CLEANUP(json_free) struct json *body = NULL, *want = NULL;
+	ck_assert_msg(parse(operations[_i].line) == 0, "%s", err.msg);
+	int r = operation_body(&a, &body, &err);
+	if (*operations[_i].want != '{') {
+		ck_assert_int_eq(r, CLI_USAGE);
+		ck_assert_msg(strstr(err.msg, operations[_i].want) != NULL, "%s", err.msg);
+		return;
+	}
+	ck_assert_msg(r == 0, "%s", err.msg);
+	LOOM_CLEANUP_STR char *text = json_text(body);
+	LOOM_CLEANUP_STR char *path = operation_path(a.command->data, "00000007", &a);
+	ck_assert_int_eq(json_parse_str(operations[_i].want, &want, NULL), 0);
+	ck_assert_msg(json_equal(body, want), "%s", text);
+	ck_assert_str_eq(path + strlen("/v2/clusters/00000007/"), operations[_i].path);
+}
+END_TEST
+
+START_TEST(writes_changes)
+{
+	LOOM_CLEANUP(json_free) struct json *plan = NULL, *cluster = NULL;
+	struct buf b = BUF_INIT(65536);
+	ck_assert_int_eq(
+		json_parse_str(
+			"{\"nodes\":{\"added\":[{\"nodenum\":1003,\"hostname\":\"d\",\"services\":"
+			"[\"web\",\"base\"]}],\"removed\":[{\"nodenum\":1000,\"hostname\":\"a\"}],"
+			"\"changed\":[{\"nodenum\":1001,\"hostname\":\"b\",\"servicesAdded\":"
+			"[\"cron\"],\"servicesRemoved\":[\"db\"]}]},\"config\":[{\"path\":\"/x\","
+			"\"from\":\"80\",\"to\":81},{\"path\":\"/y\",\"to\":[]},{\"path\":\"/z\"}],"
+			"\"tasks\":[{\"nodenum\":1003},{\"nodenum\":1001},{\"nodenum\":1003}]}",
+			&plan, NULL),
+		0);
+	ck_assert_int_eq(json_parse_str("{\"nodes\":[{\"properties\":{\"nodenum\":1001,"
+	                                "\"hostname\":\"b.local\"}}]}",
+	                                &cluster, NULL),
+	                 0);
+	change_write(plan, 2, &b);
+	ck_assert_str_eq(buf_str(&b), "  CHANGE  WHERE       WHAT\n"
+	                              "  add     1003 d      web,base\n"
+	                              "  remove  1000 a      -\n"
+	                              "  change  1001 b      +cron -db\n"
+	                              "  config  /x          \"80\" -> 81\n"
+	                              "  config  /y          (none) -> []\n"
+	                              "  config  and 1 more  -\n");
+	LOOM_CLEANUP_STR char *summary = change_summary(plan);
+	ck_assert_str_eq(summary, "1 machine added, 1 machine removed, 1 machine changed, "
+	                          "3 settings changed, 3 steps");
+	LOOM_CLEANUP(json_free) struct json *nodes = change_nodes(plan, cluster);
+	LOOM_CLEANUP_STR char *text = json_text(nodes);
+	ck_assert_str_eq(text, "[{\"nodenum\":1001,\"hostname\":\"b.local\"},"
+	                       "{\"nodenum\":1003,\"hostname\":\"d\"}]");
+	buf_reset(&b);
+	change_write(NULL, CHANGE_ALL, &b);
+	ck_assert_uint_eq(b.len, 0);
+	buf_fini(&b);
+}
+END_TEST
+
+START_TEST(reads_times)
+{
+	int64_t ms = 0;
+	ck_assert_int_eq(time_parse("2030-01-31T18:00:05Z", &ms), CLI_OK);
+	ck_assert_int_eq(ms, 1896112805000);
+	ck_assert_int_eq(time_parse("2030-01-31 18:00", &ms), CLI_OK);
+	ck_assert_int_eq(ms, 1896112800000);
+	ck_assert_int_eq(time_parse("2030-01-31", &ms), CLI_OK);
+	ck_assert_int_eq(ms, 1896048000000);
+	ck_assert_int_eq(time_parse("1896112805001", &ms), CLI_OK);
+	ck_assert_int_eq(ms, 1896112805001);
+	ck_assert_int_eq(time_parse("soon", &ms), CLI_USAGE);
+	ck_assert_int_eq(time_parse("2030-01-31T18:00+02", &ms), CLI_USAGE);
+	ck_assert_int_eq(time_parse("0", &ms), CLI_USAGE);
+}
+END_TEST
+
 /* ---- text ------------------------------------------------------------------------------------ */
 
 static const struct {
@@ -218,6 +334,9 @@ int main(void)
 	tcase_add_test(tc, keeps_the_last_value);
 	tcase_add_test(tc, helps_with_every_command);
 	tcase_add_loop_test(tc, makes_create_requests, 0, LOOM_COUNT(creates));
+	tcase_add_loop_test(tc, makes_operations, 0, LOOM_COUNT(operations));
+	tcase_add_test(tc, writes_changes);
+	tcase_add_test(tc, reads_times);
 	tcase_add_loop_test(tc, finds_reasons, 0, LOOM_COUNT(reasons));
 	tcase_add_test(tc, quotes_paths);
 	tcase_add_test(tc, lines_up_tables);

@@ -236,6 +236,29 @@ START_TEST(draws_a_frame)
 }
 END_TEST
 
+START_TEST(tells_of_pauses_leases_and_templates)
+{
+	planned();
+	buf_reset(&lines);
+	event("job", "{\"time\":1001000,\"jobId\":\"j2\",\"action\":\"expand_cluster\",\"status\":"
+	             "\"paused\",\"message\":\"Paused by user ann.\"}");
+	event("lease", "{\"time\":1001000,\"expireTime\":1896112800000}");
+	event("lease", "{\"time\":1001000,\"expireTime\":1896112800000,\"warning\":true}");
+	event("lease", "{\"time\":1001000,\"expireTime\":1896112800000,\"expired\":true}");
+	event("template", "{\"time\":1001000,\"template\":\"web\",\"version\":2}");
+	const char *text = buf_str(&lines);
+	ck_assert_msg(strstr(text, "paused: Paused by user ann.") != NULL, "%s", text);
+	ck_assert_msg(strstr(text, "lease ends at 2030-01-31T18:00:00Z") != NULL, "%s", text);
+	ck_assert_msg(strstr(text, "lease nearly over") != NULL, "%s", text);
+	ck_assert_msg(strstr(text, "lease over since") != NULL, "%s", text);
+	ck_assert_msg(strstr(text, "follows version 2 of template web") != NULL, "%s", text);
+	ck_assert_str_eq(view_doing(&v), "adding machines");
+	buf_reset(&lines);
+	render_frame(&r, &v, 1001000, &lines);
+	ck_assert_msg(strstr(buf_str(&lines), "  paused  ") != NULL, "%s", buf_str(&lines));
+}
+END_TEST
+
 START_TEST(draws_in_colour_and_utf8)
 {
 	planned();
@@ -395,6 +418,7 @@ int main(void)
 	tcase_add_test(tc, retries_add_steps);
 	tcase_add_test(tc, survives_odd_events);
 	tcase_add_test(tc, draws_a_frame);
+	tcase_add_test(tc, tells_of_pauses_leases_and_templates);
 	tcase_add_test(tc, draws_in_colour_and_utf8);
 	tcase_add_test(tc, shows_failures_harmlessly);
 	tcase_add_test(tc, fits_many_nodes_into_few_lines);

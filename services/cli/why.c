@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Clusters that do not move, leases, and what runs where. */
+#include "services/cli/commands.h"
+#include "services/cli/table.h"
+
+#include "common/base/clock.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+/* ---- why ------------------------------------------------------------------------------------- */
+
+int cluster_why(struct cli *c, const struct args *a)
+{
+	LOOM_CLEANUP_STR char *id = NULL;
+	LOOM_CLEANUP(json_free) struct json *v = NULL;
+	int code = cli_find_cluster(c, a->positional[0], &id);
+	if (code)
+		return code;
+	LOOM_CLEANUP_STR char *path = loom_asprintf("/v2/clusters/%s/why", id);
+	code = cli_request_json(c, "GET", path, NULL, &v);
+	if (code)
+		return code;
+	if (c->json) {
+		cli_print_json(v);
+		return CLI_OK;
+	}
+	const struct json *tasks = json_get(v, "tasks");
+	const char *status = json_get_str(v, "status"), *reason = json_get_str(v, "reason");
+	printf("%s: %s\n", status ? status : "?", reason ? reason : "?");
+	struct table t;
+	table_init(&t, "STEP|STATE|REASON");
+	for (size_t i = 0; i < json_len(tasks); i++) {
+		table_add(&t, json_get_str(json_at(tasks, i), "taskId"));
+		table_add(&t, json_get_str(json_at(tasks, i), "state"));
+		table_add(&t, json_get_str(json_at(tasks, i), "reason"));
+	}
+	if (table_rows(&t)) {
+		putchar('\n');
+		table_print(&t, "");
+	}
+	table_fini(&t);
+	return CLI_OK;
+}
+
+/* ---- services -------------------------------------------------------------------------------- */
+
+static void add_service(struct table *t, const struct json *nodes, const char *service)
+{
+	__attribute__((cleanup(strs_fini_p))) struct strs on = { 0 };
+	for (size_t i = 0; i < json_len(nodes); i++) {
+		const struct json *p = json_get(json_at(nodes, i), "properties");
+		if (json_arr_has_str(json_get(p, "services"), service))
+			strs_addf(&on, "%lld", (long long)json_get_int(p, "nodenum", 0));
+	}
+	LOOM_CLEANUP_STR char *list = on.n ? strs_join(&on, ",") : NULL;
+	table_add(t, service);
+	table_addf(t, "%zu", on.n);
+	table_add(t, list);
+}
+
+int cluster_services(struct cli *c, const struct args *a)
+{
+	LOOM_CLEANUP(json_free) struct json *v = NULL;
+	int code = cli_get_cluster(c, a->positional[0], &v);
+	if (code)
+		return code;
+	const struct json *services = json_get(v, "services");
+	if (c->json) {
+		cli_print_json(services);
+		return CLI_OK;
+	}
+	struct table t;
+	table_init(&t, "SERVICE|MACHINES|NODES");
+	for (size_t i = 0; i < json_len(services); i++)
+		if (json_str(json_at(services, i)))
+			add_service(&t, json_get(v, "nodes"), json_str(json_at(services, i)));
+	table_print(&t, "");
+	table_fini(&t);
+	return CLI_OK;
+}
+
+/* ---- leases ---------------------------------------------------------------------------------- */
+
+int time_parse(const char *s, int64_t *ret_ms)
+{
+	static const char *const formats[] = { "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M",
+		                               "%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M",
+		                               "%Y-%m-%d" };
+	for (size_t i = 0; i < LOOM_COUNT(formats); i++) {
+		struct tm tm = { 0 };
+		const char *end = strptime(s, formats[i], &tm);
+		if (!end || (*end && !str_eq(end, "Z")))
+			continue;
+		*ret_ms = (int64_t)timegm(&tm) * 1000;
+		return 0;
+	}
+	return str_to_int(s, ret_ms) == 0 && *ret_ms > 0 ? 0 : CLI_USAGE;
+}
+
+/* When it is to end: --until as it is, --by counted from its present end. */
+static int new_end(const struct args *a, int64_t present, int64_t *ret)
+{
+	const char *until = args_get(a, "until"), *by = args_get(a, "by");
+	int64_t ms;
+	if (!until == !by)
+		return cli_fail(CLI_USAGE, "give --until TIME or --by DURATION");
+	if (until && time_parse(until, ret) != 0)
+		return cli_fail(CLI_USAGE,
+		                "--until is a time such as 2030-01-31T18:00Z, not '%s'", until);
+	if (until)
+		return CLI_OK;
+	if (clock_parse_ms(by, &ms) != 0 || ms <= 0)
+		return cli_fail(CLI_USAGE, "--by is a time such as 2h or 7d, not '%s'", by);
+	if (!present)
+		return cli_fail(CLI_FAILED, "it never ends by itself; --until TIME makes it so");
+	*ret = present + ms;
+	return CLI_OK;
+}
+
+int cluster_extend(struct cli *c, const struct args *a)
+{
+	LOOM_CLEANUP(json_free) struct json *v = NULL, *body = json_new_obj();
+	int64_t end;
+	int code = cli_get_cluster(c, a->positional[0], &v);
+	if (!code)
+		code = new_end(a, json_get_int(v, "expireTime", 0), &end);
+	if (code)
+		return code;
+	const char *id = json_get_str(v, "id");
+	LOOM_CLEANUP_STR char *path = loom_asprintf("/v2/clusters/%s", id);
+	json_set_int(body, "expireTime", end);
+	code = cli_request(c, "POST", path, body, NULL);
+	if (code)
+		return code;
+	char text[32];
+	clock_format(end, text);
+	if (c->json)
+		printf("{\"id\":\"%s\",\"expireTime\":%lld}\n", id, (long long)end);
+	else
+		printf("%s (%s) ends at %.19sZ\n", json_get_str(v, "name"), id, text);
+	return CLI_OK;
+}
