@@ -6,24 +6,27 @@
 
 #include <stdio.h>
 
+void node_fini(struct node *n)
+{
+	loom_free(n->hostname);
+	loom_free(n->hardwaretype);
+	loom_free(n->imagetype);
+	loom_free(n->flavor);
+	loom_free(n->image);
+	loom_free(n->sshuser);
+	json_free(n->services);
+	json_free(n->automators);
+	json_free(n->ipaddresses);
+	json_free(n->results);
+	json_free(n->states);
+}
+
 void nodes_free(struct nodes *ns)
 {
 	if (!ns)
 		return;
-	for (size_t i = 0; i < ns->n; i++) {
-		struct node *n = &ns->v[i];
-		loom_free(n->hostname);
-		loom_free(n->hardwaretype);
-		loom_free(n->imagetype);
-		loom_free(n->flavor);
-		loom_free(n->image);
-		loom_free(n->sshuser);
-		json_free(n->services);
-		json_free(n->automators);
-		json_free(n->ipaddresses);
-		json_free(n->results);
-		json_free(n->states);
-	}
+	for (size_t i = 0; i < ns->n; i++)
+		node_fini(&ns->v[i]);
 	loom_free(ns->v);
 	loom_free(ns);
 }

@@ -20,6 +20,7 @@ struct nodes {
 	size_t n;
 };
 
+void node_fini(struct node *n);
 void nodes_free(struct nodes *ns);
 const struct node *nodes_find(const struct nodes *ns, const char *id); /* NULL if none */
 

@@ -18,9 +18,10 @@ struct claim_one {
 	const struct take *take;
 	const struct task_ref *ref;
 	struct change ch;
-	struct json *doc; /* NULL: not claimed */
-	size_t size;      /* of the document, in bytes */
-	int64_t attempt;  /* that an earlier run of the transaction began */
+	struct json *doc;     /* NULL: not claimed */
+	size_t size;          /* of the document, in bytes */
+	int64_t attempt;      /* that an earlier run of the transaction began */
+	struct json *leaving; /* ids of the machines that the job takes away; NULL: none */
 	bool changed;
 };
 
@@ -96,14 +97,31 @@ static struct json *task_document(const struct cluster *c, const struct nodes *n
 }
 
 /* Paused and failed jobs hand nothing out. */
-static int job_hands_out(struct db *db, const struct task *t, bool *ret)
+static int job_hands_out(struct db *db, struct claim_one *cl, const struct task *t, bool *ret)
 {
 	struct job j = { 0 };
 	bool found;
 	int rc = job_get(db, t->cluster_id, t->job_num, &j, &found);
 	*ret = !rc && found && j.status == JOB_RUNNING;
+	json_free(cl->leaving);
+	cl->leaving = found ? json_copy(json_get(j.params, "leaving")) : NULL;
 	job_fini(&j);
 	return rc;
+}
+
+/* Machines that stay do not count on those that go. */
+static void drop_leaving(struct nodes *ns, const struct json *leaving, const struct task *t)
+{
+	if (!leaving || json_arr_has_str(leaving, t->node_id))
+		return;
+	size_t kept = 0;
+	for (size_t i = 0; i < ns->n; i++) {
+		if (json_arr_has_str(leaving, ns->v[i].id))
+			node_fini(&ns->v[i]);
+		else
+			ns->v[kept++] = ns->v[i];
+	}
+	ns->n = kept;
 }
 
 /* The document of the attempt that t says, measured; false when it cannot be sent. */
@@ -170,6 +188,7 @@ static int claim_locked(struct db *db, struct claim_one *cl, struct task *t)
 		rc = nodes_load(db, ch->c->id, &ns);
 	if (rc)
 		return rc;
+	drop_leaving(ns, cl->leaving, t);
 	struct loom_err err = { 0 };
 	struct json *config = NULL;
 	int reason = expanded_config(ch->c, ns, t, &config, &err);
@@ -206,10 +225,10 @@ static int claim_tx(struct db *db, void *arg)
 	if (rc || !ts->n)
 		return rc;
 	struct task *t = &ts->v[0];
-	bool hands_out = begun_before(cl, t);
-	if (t->state == TASK_READY && t->not_before <= cl->ch.now)
-		rc = job_hands_out(db, t, &hands_out);
-	return rc || !hands_out ? rc : claim_locked(db, cl, t);
+	bool begun = begun_before(cl, t), hands_out = false;
+	if (begun || (t->state == TASK_READY && t->not_before <= cl->ch.now))
+		rc = job_hands_out(db, cl, t, &hands_out);
+	return rc || !(begun || hands_out) ? rc : claim_locked(db, cl, t);
 }
 
 struct candidates {
@@ -251,6 +270,7 @@ int claim_tasks(struct db_pool *p, const struct engine_policy *policy, const str
 		if (!rc && cl.doc)
 			json_push(docs, loom_take(cl.doc));
 		json_free(cl.doc);
+		json_free(cl.leaving);
 		engine_fini(&cl.ch);
 	}
 	loom_free(cs.refs);

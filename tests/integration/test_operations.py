@@ -278,3 +278,28 @@ def test_services_and_templates_say_how_often_a_step_is_tried(lab):
     wrong = lab.admin.post("/v2/services", {**stubborn, "name": "wrong", "provisioner": {"actions": {
         "install": {"type": "testshell", "retry": {"tries": 0}}}}})
     assert wrong.status == 400 and "provisioner.actions.install.retry.tries" in wrong.text
+
+
+def test_machines_that_stay_do_not_count_on_those_that_leave(lab):
+    seen = []
+
+    def script(run):
+        if run.name == "CONFIGURE" and run.service == "door":
+            seen.append((sorted(node["nodenum"] for node in run.config["nodes"].values()), run.config["cluster"]))
+        return {}
+
+    lab.load({"services": [service("back", install=("base",), actions=FULL),
+                           service("door", uses=("back",), install=("base",), actions=FULL)]})
+    lab.load({"clustertemplates": [template(
+        "pair", ["base", "door", "back"], defaults={"config": {"door": {"all": "%num.service.back%"}}},
+        constraints={"layout": {"mustcoexist": [], "cantcoexist": [["door", "back"]]},
+                     "services": {"door": {"quantities": {"min": 1, "max": 1}},
+                                  "back": {"quantities": {"min": 1}}}})]})
+    lab.worker(script)
+    lab.farm = lab.create("pair", "pair", 4)
+    lab.active(lab.farm)
+    seen.clear()
+    assert lab.user.post(path(lab, "shrink"), {"count": 1}).status == 200
+    lab.active(lab.farm)
+    assert [len(nodes) for nodes, _ in seen] == [3]
+    assert seen[0][1] == {"door": {"all": "2"}}
