@@ -32,6 +32,9 @@ struct metric db_metrics[DB_M_COUNT] = {
 	[DB_M_TRANSACTIONS] = { .name = "loom_db_transactions_total",
 	                        .help = "Transactions and reads asked for.",
 	                        .kind = METRIC_COUNTER },
+	[DB_M_STATEMENTS] = { .name = "loom_db_statements_total",
+	                      .help = "Statements the database answered, commits included.",
+	                      .kind = METRIC_COUNTER },
 	[DB_M_RETRIES] = { .name = "loom_db_retries_total",
 	                   .help = "Transactions run again after a transient failure.",
 	                   .kind = METRIC_COUNTER },
@@ -255,6 +258,7 @@ int db_command(struct db *db, const char *sql)
 	if (mysql_real_query(db->mysql, sql, strlen(sql)))
 		return db_fail(db, mysql_errno(db->mysql), mysql_error(db->mysql), sql);
 	db->answered++;
+	metric_add(&db_metrics[DB_M_STATEMENTS], 1);
 	if (mysql_field_count(db->mysql)) {
 		MYSQL_RES *res = mysql_store_result(db->mysql);
 
@@ -280,6 +284,7 @@ int db_commit(struct db *db, bool drop_answer, bool *doubt)
 		note(db, CR_SERVER_LOST, "answer of COMMIT dropped by a failpoint");
 	} else if (!mysql_real_query(db->mysql, commit, sizeof(commit) - 1)) {
 		db->answered++;
+		metric_add(&db_metrics[DB_M_STATEMENTS], 1);
 		return 0;
 	} else {
 		note(db, mysql_errno(db->mysql), mysql_error(db->mysql));

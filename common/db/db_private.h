@@ -40,6 +40,7 @@ struct db {
 
 enum db_metric {
 	DB_M_TRANSACTIONS,
+	DB_M_STATEMENTS,
 	DB_M_RETRIES,
 	DB_M_DOUBTS,
 	DB_M_CONNECTS,

@@ -159,6 +159,7 @@ static int execute(struct db *db, MYSQL_STMT **ret, const char *sql, const char 
 		return r;
 	}
 	db->answered++;
+	metric_add(&db_metrics[DB_M_STATEMENTS], 1);
 	*ret = s->stmt;
 	return 0;
 }
