@@ -178,10 +178,16 @@ headers:
 		$(COMPILE) -Werror -Wno-unused-function -fsyntax-only -x c "$$h" || status=1; \
 	done; exit $$status
 
-ifneq ($(wildcard tests/bench/run),)
-bench: all ## measure
-	@tests/bench/run
-endif
+# The load driver solves and plans too, with the scheduler's own code.
+BENCH := $(BUILD)/tests/bench/driver
+BENCH_OBJS := $(call objects,$(wildcard tests/bench/*.c)) $(filter-out %/main.o,$(call service_objs,scheduler))
+$(BENCH): $(BENCH_OBJS) $(LIB)
+	@mkdir -p $(@D)
+	@echo "  LINK  $@"
+	@$(LINK) -o $@ $(BENCH_OBJS) $(LIB) $(PKG_LIBS) $(LDLIBS)
+
+bench: all $(BENCH) ## measure; FIGURES=claim,create: only these
+	@LOOM_TEST_BUILD='$(BUILD)' tests/bench/run $(if $(FIGURES),--figures '$(FIGURES)')
 
 # ---- installing -------------------------------------------------------------------------------
 

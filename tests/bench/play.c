@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * play - provisioners without plug-ins. Each has slots and one long poll that asks for as many
+ * tasks as it has free slots; a task occupies its slot for as long as the options say and is then
+ * finished over the slot's own connection.
+ *
+ * internal=PORT  provisioners=4 slots=16  tenant=ID ("*")  name=PREFIX
+ * ms=0 spread=0   a task takes ms, give or take spread
+ * until=N         stops after so many completions; seconds=S: or after so long
+ * takes=FILE      one line per task: taskId attempt microseconds-since-the-epoch
+ */
+#include "bench.h"
+#include "hub.h"
+
+#include "common/base/buf.h"
+#include "common/base/clock.h"
+#include "common/base/ids.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+
+struct play;
+
+struct slot {
+	struct provisioner *p;
+	struct conn *conn;
+	struct timer *timer;
+	bool busy, confirm;
+	char task[ID_MAX];
+	int64_t attempt, sent;
+};
+
+struct provisioner {
+	struct play *play;
+	char id[64], path[128];
+	struct conn *taker, *beater;
+	struct timer *beat, *again;
+	bool taking;
+	struct slot *slots;
+	int n_slots, busy;
+};
+
+struct play {
+	struct hub *hub;
+	const char *tenant;
+	int64_t ms, spread, until, began, done, refused, lost, takes, empty;
+	struct samples finish_us, done_at;
+	struct buf log;
+	bool keep;
+	struct timer *end;
+};
+
+static void take(struct provisioner *p)
+{
+	char body[512];
+	if (p->taking || p->busy == p->n_slots)
+		return;
+	p->taking = true;
+	snprintf(body, sizeof(body),
+	         "{\"provisionerId\":\"%s\",\"workerId\":\"%s.1\",\"tenantId\":\"%s\",\"wait\":20,"
+	         "\"max\":%d,\"lease\":true}",
+	         p->id, p->id, p->play->tenant, p->n_slots - p->busy);
+	conn_send(p->taker, "POST", "/v2/tasks/take", "", body);
+}
+
+static void finish(void *arg)
+{
+	struct slot *s = arg;
+	unsigned h = 0;
+	char more[160] = "", body[768];
+	for (const char *c = s->task; *c; c++)
+		h = h * 31 + (unsigned char)*c;
+	if (s->confirm)
+		snprintf(more, sizeof(more),
+		         ",\"ipaddresses\":{\"access_v4\":\"10.%u.%u.%u\","
+		         "\"bind_v4\":\"10.%u.%u.%u\"}",
+		         h >> 16 & 255, h >> 8 & 255, h & 255, h >> 16 & 255, h >> 8 & 255,
+		         h & 255);
+	snprintf(
+		body, sizeof(body),
+		"{\"provisionerId\":\"%s\",\"workerId\":\"%s.1\",\"tenantId\":\"%s\","
+		"\"taskId\":\"%s\",\"attempt\":%lld,\"status\":0,\"stdout\":\"\",\"stderr\":\"\"%s}",
+		s->p->id, s->p->id, s->p->play->tenant, s->task, (long long)s->attempt, more);
+	s->sent = clock_mono_us();
+	conn_send(s->conn, "POST", "/v2/tasks/finish", "", body);
+}
+
+static void finished(void *arg, int status, const char *text, size_t len LOOM_UNUSED)
+{
+	struct slot *s = arg;
+	struct play *g = s->p->play;
+	int64_t now = clock_mono_us();
+	if (!s->busy) /* the server closed an idle connection */
+		return;
+	if (status == 0 || status == 503) { /* sent again until it is heard */
+		g->lost++;
+		timer_at(s->timer, now + 100000);
+		return;
+	}
+	if (status != 200 && !g->refused++)
+		fprintf(stderr, "driver: finish of %s: %d %.200s\n", s->task, status, text);
+	samples_add(&g->finish_us, now - s->sent);
+	samples_add(&g->done_at, now);
+	s->busy = false;
+	s->p->busy--;
+	if (status == 200 && ++g->done == g->until)
+		hub_stop(g->hub);
+	take(s->p);
+}
+
+static struct slot *free_slot(struct provisioner *p)
+{
+	for (int i = 0; i < p->n_slots; i++)
+		if (!p->slots[i].busy)
+			return &p->slots[i];
+	return NULL;
+}
+
+static void begin(struct provisioner *p, const char *task, const char *end, int64_t wall)
+{
+	struct play *g = p->play;
+	struct slot *s = free_slot(p);
+	const char *attempt = memmem(task, (size_t)(end - task), "\"attempt\":", 10);
+	loom_assert(s && attempt);
+	snprintf(s->task, sizeof(s->task), "%.*s", (int)strcspn(task, "\""), task);
+	s->attempt = strtoll(attempt + 10, NULL, 10);
+	s->confirm = memmem(task, (size_t)(end - task), "\"taskName\":\"CONFIRM\"", 20);
+	s->busy = true;
+	p->busy++;
+	if (g->keep)
+		buf_addf(&g->log, "%s %lld %lld\n", s->task, (long long)s->attempt,
+		         (long long)wall);
+	int64_t us = g->ms * 1000;
+	if (g->spread)
+		us += (random() % (2 * g->spread * 1000 + 1)) - g->spread * 1000;
+	if (us > 0)
+		timer_at(s->timer, clock_mono_us() + us);
+	else
+		finish(s);
+}
+
+static void taken(void *arg, int status, const char *text, size_t len)
+{
+	static const char mark[] = "{\"taskId\":\"";
+	struct provisioner *p = arg;
+	int64_t wall = wall_us();
+	if (!p->taking)
+		return;
+	p->taking = false;
+	p->play->takes++;
+	if (status == 204) {
+		p->play->empty++;
+	} else if (status != 200) {
+		p->play->lost++;
+		timer_at(p->again, clock_mono_us() + 100000);
+		return;
+	}
+	const char *end = text + len, *at = status == 200 ? strstr(text, mark) : NULL;
+	while (at) {
+		const char *id = at + sizeof(mark) - 1, *next = strstr(id, mark);
+		begin(p, id, next ? next : end, wall);
+		at = next;
+	}
+	take(p);
+}
+
+static void take_again(void *arg)
+{
+	take(arg);
+}
+
+static void beat(void *arg)
+{
+	struct provisioner *p = arg;
+	LOOM_CLEANUP(buf_fini) struct buf b = BUF_INIT(1u << 20);
+	buf_adds(&b, "{\"usage\":{},\"tasks\":[");
+	const char *comma = "";
+	for (int i = 0; i < p->n_slots; i++)
+		if (p->slots[i].busy) {
+			buf_addf(&b, "%s{\"taskId\":\"%s\",\"attempt\":%lld}", comma,
+			         p->slots[i].task, (long long)p->slots[i].attempt);
+			comma = ",";
+		}
+	buf_adds(&b, "]}");
+	char path[160];
+	snprintf(path, sizeof(path), "%s/heartbeat", p->path);
+	conn_send(p->beater, "POST", path, "", buf_str(&b));
+	timer_at(p->beat, clock_mono_us() + 2000000);
+}
+
+/* The registration's answer starts the rest; later ones are heartbeats'. */
+static void beaten(void *arg, int status, const char *text, size_t len LOOM_UNUSED)
+{
+	struct provisioner *p = arg;
+	if (status != 200) {
+		fprintf(stderr, "driver: %s: %d %.200s\n", p->path, status, text);
+		exit(1);
+	}
+	take(p);
+}
+
+static void start(struct play *g, struct provisioner *p, const struct options *o, int number)
+{
+	int port = (int)option_int(o, "internal", 0);
+	p->play = g;
+	p->n_slots = (int)option_int(o, "slots", 16);
+	p->slots = loom_calloc((size_t)p->n_slots, sizeof(*p->slots));
+	snprintf(p->id, sizeof(p->id), "%s-%d", option(o, "name", "bench"), number);
+	snprintf(p->path, sizeof(p->path), "/v2/provisioners/%s", p->id);
+	p->taker = conn_create(g->hub, port, taken, p);
+	p->beater = conn_create(g->hub, port, beaten, p);
+	p->beat = timer_create_on(g->hub, beat, p);
+	p->again = timer_create_on(g->hub, take_again, p);
+	for (int i = 0; i < p->n_slots; i++)
+		p->slots[i] =
+			(struct slot){ .p = p,
+			               .conn = conn_create(g->hub, port, finished, &p->slots[i]),
+			               .timer = timer_create_on(g->hub, finish, &p->slots[i]) };
+	char body[256];
+	snprintf(body, sizeof(body),
+	         "{\"id\":\"%s\",\"host\":\"127.0.0.1\",\"port\":\"1\",\"capacityTotal\":\"%d\"}",
+	         p->id, p->n_slots);
+	conn_send(p->beater, "PUT", p->path, "", body);
+	timer_at(p->beat, clock_mono_us() + 2000000);
+}
+
+static void too_long(void *arg)
+{
+	struct play *g = arg;
+	hub_stop(g->hub);
+}
+
+/* Completions per second between the first and the last tenth, where all workers are busy. */
+static double steady_rate(const struct samples *at)
+{
+	size_t from = at->n / 10, to = at->n - 1 - at->n / 10;
+	if (at->n < 20 || at->v[to] == at->v[from])
+		return 0;
+	return (double)(to - from) * 1e6 / (double)(at->v[to] - at->v[from]);
+}
+
+static void report(struct play *g)
+{
+	struct rusage ru;
+	getrusage(RUSAGE_SELF, &ru);
+	LOOM_CLEANUP(json_free) struct json *out = json_set_int(json_new_obj(), "done", g->done);
+	set_double(out, "rate", steady_rate(&g->done_at));
+	set_double(out, "seconds", (double)(clock_mono_us() - g->began) / 1e6);
+	set_double(out, "cpu_seconds",
+	           (double)(ru.ru_utime.tv_sec + ru.ru_stime.tv_sec) +
+	                   (double)(ru.ru_utime.tv_usec + ru.ru_stime.tv_usec) / 1e6);
+	json_set_int(out, "takes", g->takes);
+	json_set_int(out, "empty_takes", g->empty);
+	json_set_int(out, "refused", g->refused);
+	json_set_int(out, "lost", g->lost);
+	json_set(out, "finish_ms", samples_ms(&g->finish_us));
+	LOOM_CLEANUP_STR char *text = json_text(out);
+	puts(text);
+}
+
+static int write_log(const struct play *g, const char *path)
+{
+	FILE *f = fopen(path, "w");
+	if (!f || fputs(buf_str(&g->log), f) < 0 || fclose(f)) {
+		perror(path);
+		return 1;
+	}
+	return 0;
+}
+
+int play_main(const struct options *o)
+{
+	int n = (int)option_int(o, "provisioners", 4);
+	struct play g = { .hub = hub_create(),
+		          .tenant = option(o, "tenant", "*"),
+		          .ms = option_int(o, "ms", 0),
+		          .spread = option_int(o, "spread", 0),
+		          .until = option_int(o, "until", -1),
+		          .began = clock_mono_us(),
+		          .log = BUF_INIT(256u << 20),
+		          .keep = option(o, "takes", NULL) };
+	struct provisioner *all = loom_calloc((size_t)n, sizeof(*all));
+	g.end = timer_create_on(g.hub, too_long, &g);
+	timer_at(g.end, g.began + option_int(o, "seconds", 60) * 1000000);
+	for (int i = 0; i < n; i++)
+		start(&g, &all[i], o, i + 1);
+	hub_run(g.hub);
+	report(&g);
+	int rc = g.keep ? write_log(&g, option(o, "takes", "")) : 0;
+	hub_destroy(g.hub);
+	for (int i = 0; i < n; i++)
+		loom_free(all[i].slots);
+	loom_free(all);
+	samples_fini(&g.finish_us);
+	samples_fini(&g.done_at);
+	buf_fini(&g.log);
+	return rc;
+}
