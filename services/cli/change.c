@@ -53,8 +53,10 @@ void change_write(const struct json *plan, size_t max, struct buf *out)
 		const char *path, *word;
 		void (*add)(struct table *t, const char *what, const struct json *v);
 	} kinds[] = {
-		{ "nodes/added", "add", add_machine },      { "nodes/removed", "remove", add_machine },
-		{ "nodes/changed", "change", add_changed }, { "config", "config", add_difference },
+		{ "nodes/added", "add", add_machine },
+		{ "nodes/removed", "remove", add_machine },
+		{ "nodes/changed", "change", add_changed },
+		{ "config", "config", add_difference },
 		{ "template", "template", add_difference },
 	};
 	struct table t;
@@ -79,7 +81,8 @@ void change_write(const struct json *plan, size_t max, struct buf *out)
 
 static const char *host_of(const struct json *plan, const struct json *cluster, int64_t num)
 {
-	const struct json *nodes = json_get(cluster, "nodes"), *added = json_path(plan, "nodes/added");
+	const struct json *nodes = json_get(cluster, "nodes"),
+			  *added = json_path(plan, "nodes/added");
 	for (size_t i = 0; i < json_len(nodes); i++) {
 		const struct json *p = json_get(json_at(nodes, i), "properties");
 		if (json_get_int(p, "nodenum", -1) == num)

@@ -57,8 +57,8 @@ int cli_fail(int code, const char *fmt, ...)
 int cli_unreachable(const struct cli *c, const char *why)
 {
 	const char *sep = strstr(why, ": "); /* "GET http://...: reason" */
-	if (sep &&
-	    (str_starts(why, "GET ") || str_starts(why, "POST ") || str_starts(why, "PUT ") || str_starts(why, "DELETE ")))
+	if (sep && (str_starts(why, "GET ") || str_starts(why, "POST ") ||
+	            str_starts(why, "PUT ") || str_starts(why, "DELETE ")))
 		why = sep + 2;
 	return cli_fail(CLI_UNREACHABLE,
 	                "cannot reach Loom at %s: %s\n"

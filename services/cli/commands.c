@@ -41,11 +41,11 @@ static const struct option log_options[] = {
 	{ 0 },
 };
 
-#define PLAN_OPTIONS                                                                             \
-	{ "plan", 0, NULL, "only show what would be done" },                                     \
+#define PLAN_OPTIONS                                                                              \
+	{ "plan", 0, NULL, "only show what would be done" },                                      \
 		{ "token", 0, "T", "do exactly what --plan showed with this token, or nothing" }, \
-	{                                                                                        \
-		"wait", 'w', NULL, "watch until it is done"                                      \
+	{                                                                                         \
+		"wait", 'w', NULL, "watch until it is done"                                       \
 	}
 
 static const struct option operation_options[] = { PLAN_OPTIONS, { 0 } };
@@ -84,8 +84,8 @@ static const struct operation remove_service = { "remove_services", "DELETE", "s
 static const struct operation start = { "start", "POST", "services/start", OPERATION_SERVICES,
 	                                true };
 static const struct operation stop = { "stop", "POST", "services/stop", OPERATION_SERVICES, true };
-static const struct operation restart = { "restart", "POST", "services/restart",
-	                                  OPERATION_SERVICES, true };
+static const struct operation restart = { "restart", "POST", "services/restart", OPERATION_SERVICES,
+	                                  true };
 static const struct operation expand = { "expand", "POST", "expand", OPERATION_COUNT, true };
 static const struct operation shrink = { "shrink", "POST", "shrink", OPERATION_COUNT, true };
 static const struct operation sync_template = { "sync", "POST", "clustertemplate/sync",
@@ -106,9 +106,9 @@ static const struct collection hardware = { "hardwaretypes", "NAME|VERSION|DESCR
 static const struct collection images = { "imagetypes", "NAME|VERSION|DESCRIPTION",
 	                                  "name|version|description" };
 
-#define OPERATION(word, args, min, max, what, options, op)                                    \
-	{                                                                                     \
-		"cluster " word, args, min, max, what, options, cluster_operation, &(op)      \
+#define OPERATION(word, args, min, max, what, options, op)                               \
+	{                                                                                \
+		"cluster " word, args, min, max, what, options, cluster_operation, &(op) \
 	}
 
 #define COLLECTION(word, what, data)                                                             \

@@ -50,7 +50,8 @@ static int read_nodes(const char *list, struct json *body, struct loom_err *err)
 	for (size_t i = 0; i < json_len(words); i++) {
 		int64_t n;
 		if (!json_int(json_at(words, i), &n))
-			return err_set(err, CLI_USAGE, "--nodes takes numbers of machines, not '%s'",
+			return err_set(err, CLI_USAGE,
+			               "--nodes takes numbers of machines, not '%s'",
 			               json_str(json_at(words, i)));
 		json_push(nodes, json_new_int(n));
 	}
@@ -67,9 +68,9 @@ static int read_count(const struct args *a, struct json *body, struct loom_err *
 	if (nodes)
 		return read_nodes(nodes, body, err);
 	if (!count)
-		return err_set(err, CLI_USAGE, str_eq(op->name, "shrink")
-		                                       ? "--count N or --nodes A,B is needed"
-		                                       : "--count N is needed");
+		return err_set(err, CLI_USAGE,
+		               str_eq(op->name, "shrink") ? "--count N or --nodes A,B is needed"
+		                                          : "--count N is needed");
 	if (str_to_int(count, &n) != 0 || n < 1)
 		return err_set(err, CLI_USAGE, "--count is a number from 1, not '%s'", count);
 	json_set_int(body, "count", n);

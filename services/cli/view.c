@@ -368,8 +368,8 @@ void view_apply(struct view *v, int64_t id, const char *type, const struct json 
 		const char *type;
 		void (*fn)(struct view *, const struct json *, struct view_change *);
 	} handlers[] = {
-		{ "cluster", on_cluster }, { "job", on_job },   { "plan", on_plan },
-		{ "task", on_task },       { "node", on_node }, { "lease", on_lease },
+		{ "cluster", on_cluster },   { "job", on_job },   { "plan", on_plan },
+		{ "task", on_task },         { "node", on_node }, { "lease", on_lease },
 		{ "template", on_template },
 	};
 	if (change)

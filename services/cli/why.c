@@ -86,8 +86,7 @@ int cluster_services(struct cli *c, const struct args *a)
 int time_parse(const char *s, int64_t *ret_ms)
 {
 	static const char *const formats[] = { "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M",
-		                               "%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M",
-		                               "%Y-%m-%d" };
+		                               "%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%d" };
 	for (size_t i = 0; i < LOOM_COUNT(formats); i++) {
 		struct tm tm = { 0 };
 		const char *end = strptime(s, formats[i], &tm);
@@ -107,8 +106,8 @@ static int new_end(const struct args *a, int64_t present, int64_t *ret)
 	if (!until == !by)
 		return cli_fail(CLI_USAGE, "give --until TIME or --by DURATION");
 	if (until && time_parse(until, ret) != 0)
-		return cli_fail(CLI_USAGE,
-		                "--until is a time such as 2030-01-31T18:00Z, not '%s'", until);
+		return cli_fail(CLI_USAGE, "--until is a time such as 2030-01-31T18:00Z, not '%s'",
+		                until);
 	if (until)
 		return CLI_OK;
 	if (clock_parse_ms(by, &ms) != 0 || ms <= 0)
