@@ -237,6 +237,84 @@ def test_unknown_cluster_is_explained(ui_url, new_browser):
     window.until(lambda: window.text("h1") == "There is no such cluster", "the explanation")
 
 
+def open_change(page, operation):
+    page.wait("#change-menu").click()
+    page.wait(f".menu-item[data-change={operation}]").click()
+    page.wait("#change-apply")
+
+
+def set_value(page, css, value):
+    page.script("const e = document.querySelector(arguments[0]); e.value = arguments[1];"
+                "e.dispatchEvent(new Event('input', { bubbles: true }))", css, value)
+
+
+def enabled(page, css):
+    return page.script("return !document.querySelector(arguments[0]).disabled", css)
+
+
+def test_changes_are_shown_before_they_are_done(made):
+    page = made.page
+    open_change(page, "expand")
+    page.until(lambda: "1 machine added" in page.text("#change-plan"), "the plan")
+    set_value(page, "#change-count", "0")
+    page.until(lambda: "whole number" in (page.text("#change-problem") or ""), "the refusal")
+    assert not enabled(page, "#change-apply")
+    page.press(ESCAPE)
+    page.until(lambda: page.count("dialog") == 0, "the dialog to close")
+    open_change(page, "shrink")
+    set_value(page, "#change-count", str(SIZE))
+    page.wait("#change-problem[data-tone=warn]")
+    assert not enabled(page, "#change-apply")
+    page.press(ESCAPE)
+    assert page.text("#status") == "active"
+
+
+def test_the_menu_works_by_keyboard_on_a_phone(made, ui_url, new_browser):
+    phone = new_browser(width=360, height=740)
+    phone.open(f"{ui_url}/#/clusters/{made.id}")
+    phone.wait("#change-menu")
+    phone.script("document.getElementById('change-menu').focus()")
+    phone.press("\ue007")
+    phone.wait(".menu-item")
+    assert_fits(phone)
+    phone.press(ESCAPE)
+    assert phone.script("return document.activeElement.id") == "change-menu"
+    phone.press("\ue007", TAB, "\ue007")
+    phone.wait("#change-config")
+    assert_fits(phone)
+
+
+@pytest.mark.timeout(SLOW)
+def test_configure_pause_and_resume(made, stack):
+    page = made.page
+    open_change(page, "configure")
+    config = page.script("return document.getElementById('change-config').value")
+    page.until(lambda: page.text("#change-plan") is not None, "the plan")
+    set_value(page, "#change-config", config[:-1])
+    page.until(lambda: (page.text("#change-problem") or "").startswith("Not valid yet"), "the notice")
+    assert not enabled(page, "#change-apply")
+    set_value(page, "#change-config", config.replace("Hello from Loom", "<b>changed</b>"))
+    page.until(lambda: "/web/message" in (page.text("#change-plan") or ""), "the difference")
+    assert "<b>changed</b>" in page.text("#change-plan")
+    stack.pause("provisioner")
+    try:
+        page.until(lambda: enabled(page, "#change-apply"), "Apply")
+        page.find("#change-apply")[0].click()
+        page.wait("#status[data-status=pending]")
+        assert page.count("#change-menu") == 1 and not page.find("#change-menu")[0].visible
+        page.wait("#why")
+        assert len(page.text("#why")) > len("Why? ")
+        page.wait("#pause-job").click()
+        page.wait("#resume-job")
+        assert page.text("#doing").endswith("paused")
+    finally:
+        stack.resume("provisioner")
+    page.find("#resume-job")[0].click()
+    page.wait("#status[data-status=active]", 60)
+    assert page.count("#why[hidden]") == 1
+    assert page.text("#doing") == "Configure done"
+
+
 @pytest.mark.timeout(SLOW)
 def test_delete_asks_first_and_is_live(made):
     page = made.page
@@ -251,7 +329,7 @@ def test_delete_asks_first_and_is_live(made):
     page.until(lambda: page.texts("#nodes .node .node-head .pill") == ["deleted"] * SIZE,
                "all nodes deleted")
     made.lister.until(lambda: made.lister.count(row(made)) == 0, "the list to drop the cluster")
-    assert page.count(".tab") == 2
+    assert page.count(".tab") == 3
     page.find(".tab")[0].click()
     assert page.count(".step[data-state=complete]") > SIZE
     assert page.failed_requests() == [line for line in page.failed_requests() if " 400 " in line]

@@ -198,6 +198,19 @@ test("the feed tells the story in order and forgets the oldest lines first", () 
   equal([long.feed.length, long.feedCut, long.feed[399].seq], [400, 205, 605]);
 });
 
+test("leases and templates are told and change nothing", () => {
+  const s = from(["cluster", { status: "active" }], ["lease", { expireTime: 1896112800000 }],
+    ["lease", { expireTime: 1896112800000, warning: true }],
+    ["lease", { expireTime: 1896112800000, expired: true }],
+    ["template", { template: "web", version: 2 }]);
+
+  equal(s.status, "active");
+  equal(s.feed.map((line) => `${line.subject} ${line.text}`.replace(/ [^ ]*2030.*/, "")
+    .replace(/ (Jan|31).*/, "")), ["cluster is active", "lease ends",
+    "lease is nearly over: it ends", "lease is over since",
+    "cluster follows version 2 of template web"]);
+});
+
 test("an unknown type, or one without data, is harmless", () => {
   const s = from(["something", { x: 1 }], ["cluster", undefined]);
 

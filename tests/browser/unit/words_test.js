@@ -2,6 +2,7 @@
 
 import { refusalText } from "../web/js/api.js";
 import { age, count, duration, plainLog, shortHost, ticking } from "../web/js/format.js";
+import { isEmptyPlan, planSummary } from "../web/js/planview.js";
 import { parse } from "../web/js/router.js";
 import { equal, test } from "./harness.js";
 
@@ -23,6 +24,15 @@ test("logs lose colours, cursor moves and overwritten lines, and keep their text
   equal(plainLog("10%\r50%\r"), "50%");
   equal(plainLog("a\u0000b\tc <b>&amp;</b>"), "ab\tc <b>&amp;</b>");
   equal(plainLog("\u001b]0;title\u0007x"), "x");
+});
+
+test("plans of changes", () => {
+  const nothing = { nodes: { added: [], removed: [], changed: [] }, config: [], tasks: [] };
+  const some = { nodes: { added: [{}, {}], removed: [{}] }, config: [{}], tasks: [{}, {}] };
+
+  equal([nothing, {}, some, { tasks: [{}] }].map(isEmptyPlan), [true, true, false, false]);
+  equal([nothing, some].map(planSummary), ["Nothing would change.",
+    "2 machines added, 1 machine removed, 1 setting changed, 2 steps"]);
 });
 
 test("routes", () => {

@@ -93,6 +93,32 @@ export async function planCluster(request, signal) {
   return response.json();
 }
 
+// What an operation on a cluster would change, and the token that makes it exactly that.
+export async function planChange(id, change, signal) {
+  const response = await call("POST", `${one(id)}/plan`, change, signal);
+
+  return response.json();
+}
+
+const APPLY = {
+  configure: ["PUT", "config"],
+  restart: ["POST", "services/restart"],
+  expand: ["POST", "expand"],
+  shrink: ["POST", "shrink"],
+};
+
+export function applyChange(id, { operation, ...change }, token) {
+  const [method, path] = APPLY[operation];
+
+  return call(method, `${one(id)}/${path}`, { ...change, token });
+}
+
+// verb: pause, resume or abort.
+export const controlJob = (id, verb) => call("POST", `${one(id)}/${verb}`);
+export const getConfig = (id, signal) => getJson(`${one(id)}/config`, signal);
+export const getServices = (id, signal) => getJson(`${one(id)}/services`, signal);
+export const getWhy = (id, signal) => getJson(`${one(id)}/why`, signal);
+
 // The response of a task's log; its body goes on until that attempt has ended.
 export function followLog(taskId, attempt, signal) {
   const query = new URLSearchParams({ follow: "1" });

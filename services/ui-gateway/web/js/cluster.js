@@ -13,7 +13,7 @@ import { currentJob, initial, nodesOf, plannedJobs, reduce, tasksByNode } from "
 import { openStream } from "./stream.js";
 import { openTaskLog } from "./tasklog.js";
 
-const TYPES = ["cluster", "job", "plan", "task", "node"];
+const TYPES = ["cluster", "job", "plan", "task", "node", "lease", "template"];
 const GATHER = 40;
 const TICK = 1000;
 const RETRY = 3000;
@@ -153,6 +153,7 @@ function makePage(root, { cluster, serverTime }) {
     destroy() {
       clearInterval(ticker);
       clearTimeout(gather);
+      head.destroy();
     },
   };
 }

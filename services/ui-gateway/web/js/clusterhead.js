@@ -1,15 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 // The head of a cluster's page: name, status, facts, overall progress, messages.
 
+import { actionBar } from "./actions.js";
 import { bar, h, icon, setText } from "./dom.js";
 import { actionDoing, actionName, count, moment, statusTone, ticking } from "./format.js";
 import { askRemoval } from "./removal.js";
 import { progressOf, startOf } from "./store.js";
+import { whyLine } from "./why.js";
 
 export function clusterHead(cluster, now) {
   const status = h("span", { class: "pill big", id: "status", role: "status" });
   const remove = h("button", { class: "button", type: "button", id: "delete-cluster" },
     icon("trash"), "Delete");
+  const actions = actionBar(cluster);
+  const why = whyLine(cluster.id);
   const message = h("p", { class: "callout", id: "message", hidden: true });
   const doing = h("span", { class: "doing", id: "doing" });
   const elapsed = h("span", { class: "num muted", id: "elapsed" });
@@ -26,7 +30,9 @@ export function clusterHead(cluster, now) {
     h("a", { class: "back", href: "#/" }, icon("back"), "All clusters"),
     h("div", { class: "page-head" },
       h("div", { class: "title-line" }, h("h1", { tabindex: "-1", text: cluster.name }), status),
-      remove),
+      h("div", { class: "actions" }, actions.el, remove)),
+    actions.problem,
+    why.el,
     cluster.description ? h("p", { class: "muted", text: cluster.description }) : null,
     h("dl", { class: "facts" }, ...facts(cluster),
       h("div", {}, h("dt", { text: "Nodes" }), nodes)),
@@ -42,6 +48,8 @@ export function clusterHead(cluster, now) {
     showStatus(state.status || cluster.status);
     showMessage();
     showProgress();
+    actions.update(state);
+    why.update(state);
     setText(nodes, state.nodes.size > 0 ? String(state.nodes.size) : "–");
     tick();
   }
@@ -81,7 +89,7 @@ export function clusterHead(cluster, now) {
     setText(elapsed, from ? ticking((job.ended || now()) - from) : "");
   }
 
-  return { el, update, tick };
+  return { el, update, tick, destroy: why.destroy };
 }
 
 function doingText(job) {

@@ -2,7 +2,7 @@
 // The form that creates a cluster. It previews the layout as one types; the server decides.
 
 import { createCluster, listTemplates, planCluster } from "./api.js";
-import { h } from "./dom.js";
+import { field, h } from "./dom.js";
 import { count } from "./format.js";
 import { openModal } from "./modal.js";
 import { clusterHref, go } from "./router.js";
@@ -36,14 +36,6 @@ function noTemplates() {
     h("p", { class: "muted" }, "Add one by ", h("code", { text: "POST /v2/clustertemplates" }),
       ". ", h("code", { text: "make run" }), " loads a default catalog."),
   ];
-}
-
-function field(label, input, hint) {
-  const hintEl = h("p", { class: "hint", id: `${input.id}-hint` }, hint || "");
-
-  input.setAttribute("aria-describedby", hintEl.id);
-  return { hint: hintEl, el: h("div", { class: "field" },
-    h("label", { for: input.id, text: label }), input, hintEl) };
 }
 
 function fillForm(body, dialog, templates, signal) {

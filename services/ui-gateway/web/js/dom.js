@@ -79,6 +79,15 @@ export function keyed(parent, views, items, keyOf, create) {
   }
 }
 
+// A labelled form field: {el, hint}; input has an id.
+export function field(label, input, hint) {
+  const hintEl = h("p", { class: "hint", id: `${input.id}-hint` }, hint || "");
+
+  input.setAttribute("aria-describedby", hintEl.id);
+  return { hint: hintEl, el: h("div", { class: "field" },
+    h("label", { for: input.id, text: label }), input, hintEl) };
+}
+
 // A progress bar: {el, set(done, total, tone)}; total 0 = not known yet.
 export function bar(label) {
   const fill = h("div", { class: "bar-fill" });

@@ -66,6 +66,9 @@ const ACTIONS = {
   start_services: ["Start", "starting services"],
   restart_services: ["Restart", "restarting services"],
   add_services: ["Add services", "adding services"],
+  remove_services: ["Remove services", "removing services"],
+  expand_cluster: ["Add machines", "adding machines"],
+  shrink_cluster: ["Remove machines", "removing machines"],
 };
 
 function actionWords(action) {

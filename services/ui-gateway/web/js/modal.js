@@ -29,10 +29,10 @@ export function openModal({ title, cls = "", onClose }, ...content) {
 }
 
 // Asks before something that cannot be undone. act() is awaited; its error's text is shown.
-export function confirmModal({ title, text, verb, act }) {
+export function confirmModal({ title, text, verb, keep = "Keep it", act }) {
   const problem = h("p", { class: "callout", role: "alert", "data-tone": "bad", hidden: true });
   const yes = h("button", { class: "button danger", type: "submit", text: verb });
-  const no = h("button", { class: "button", type: "button", text: "Keep it", autofocus: true,
+  const no = h("button", { class: "button", type: "button", text: keep, autofocus: true,
     onclick: () => dialog.close() });
   const form = h("form", { method: "dialog", class: "modal-body", onsubmit: submit },
     h("p", { text }), problem, h("div", { class: "modal-foot" }, no, yes));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Events as sentences for the feed. Pure; called with the state as it was before the event.
 
-import { actionDoing, actionName, count, duration, shortHost } from "./format.js";
+import { actionDoing, actionName, count, duration, moment, shortHost } from "./format.js";
 
 // Answers {tone, subject, text, taskId} or null when the event deserves no line.
 export function describe(state, type, data) {
@@ -16,6 +16,11 @@ export function describe(state, type, data) {
     return taskLine(state, data);
   case "node":
     return nodeLine(data);
+  case "lease":
+    return leaseLine(data);
+  case "template":
+    return { tone: "", subject: "cluster",
+      text: `follows version ${data.version} of template ${data.template}` };
   default:
     return null;
   }
@@ -98,6 +103,16 @@ function nodeLine(data) {
     return null;
   return { tone: "", subject: shortHost(data.hostname) || `node ${data.nodenum ?? ""}`,
     text: `has address ${address}` };
+}
+
+function leaseLine(data) {
+  const end = data.expireTime ? moment(data.expireTime) : "";
+
+  if (data.expired)
+    return { tone: "warn", subject: "lease", text: `is over since ${end}` };
+  if (data.warning)
+    return { tone: "warn", subject: "lease", text: `is nearly over: it ends ${end}` };
+  return { tone: "", subject: "lease", text: end ? `ends ${end}` : "never ends" };
 }
 
 function join(text, message) {

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+// The plan of a change, as a person reads it before it is done.
+
+import { h } from "./dom.js";
+import { count, shortHost } from "./format.js";
+
+const LINES = 40;
+
+// Would this plan do nothing at all?
+export function isEmptyPlan(plan) {
+  const nodes = plan.nodes || {};
+
+  return [nodes.added, nodes.removed, nodes.changed, plan.config, plan.tasks]
+    .every((list) => !list || list.length === 0);
+}
+
+// One line of words: "1 machine added, 7 steps".
+export function planSummary(plan) {
+  const nodes = plan.nodes || {};
+  const parts = [[nodes.added, "machine added", "machines added"],
+    [nodes.removed, "machine removed", "machines removed"],
+    [nodes.changed, "machine changed", "machines changed"],
+    [plan.config, "setting changed", "settings changed"],
+    [plan.tasks, "step", "steps"]]
+    .filter(([list]) => list && list.length > 0)
+    .map(([list, one, many]) => count(list.length, one, many));
+
+  return parts.length > 0 ? parts.join(", ") : "Nothing would change.";
+}
+
+export function planView(plan) {
+  const nodes = plan.nodes || {};
+
+  return h("div", { class: "plan" },
+    h("p", { class: "plan-summary", text: planSummary(plan) }),
+    group("Added", nodes.added, (node) => machine(node, node.services)),
+    group("Removed", nodes.removed, (node) => machine(node, node.services)),
+    group("Changed", nodes.changed, (node) => machine(node,
+      [...signed("+", node.servicesAdded), ...signed("−", node.servicesRemoved)])),
+    group("Settings", plan.config, difference),
+    group("Services started", plan.started, (name) => h("li", { text: name })));
+}
+
+function group(title, list, line) {
+  if (!list || list.length === 0)
+    return null;
+  return h("div", {}, h("p", { class: "preview-title", text: title }),
+    h("ul", {}, ...list.slice(0, LINES).map(line),
+      list.length > LINES ? h("li", { class: "muted", text: `and ${list.length - LINES} more` })
+        : null));
+}
+
+function machine(node, tags) {
+  const name = shortHost(node.hostname) || `node ${node.nodenum}`;
+
+  return h("li", {}, h("span", { class: "num", text: name }),
+    h("span", { class: "tags" },
+      ...(tags || []).map((name) => h("span", { class: "tag", text: name }))));
+}
+
+function signed(sign, names) {
+  return (names || []).map((name) => `${sign}${name}`);
+}
+
+function difference({ path, from, to }) {
+  const words = (value) => (value === undefined ? "(none)" : JSON.stringify(value));
+
+  return h("li", { class: "difference" }, h("code", { text: path }),
+    h("span", { text: `${words(from)} → ${words(to)}` }));
+}
