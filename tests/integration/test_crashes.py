@@ -1,0 +1,419 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every operation, while the scheduler breaks at its transactions, ends as if nothing had been.
+
+Failpoints of common/db cut the scheduler's connection, or end the scheduler, before, in or after a
+commit. The journeys below take clusters through all operations; each is made once undisturbed and
+once under each failpoint, and what is there in the end, in the database and at the simulated
+provider, must be the same.
+"""
+
+import collections
+import itertools
+import os
+import signal
+import subprocess
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from stacklib import process
+from support import Stack, wait_for
+from support.lab import CATALOG, Lab, make_tenants, service, template
+from support.stack import ENVIRONMENT
+
+PATIENCE = 40
+FULL = ("install", "configure", "start", "stop", "remove")
+SETTINGS = ("scheduler.task_lease_ms=1s", "scheduler.job_lease_ms=1s", "scheduler.poll_ms=100ms",
+            "scheduler.retry_base_ms=10ms", "scheduler.retry_cap_ms=50ms", "scheduler.task_tries=9",
+            "scheduler.db_connections=4", "scheduler.zk_session=2s")
+
+FARM = {
+    **{kind: CATALOG[kind] for kind in ("providers", "hardwaretypes", "imagetypes")},
+    "services": [
+        service("base", actions=("install",)),
+        service("app", uses=("store",), install=("base",), actions=FULL),
+        service("store", install=("base",), actions=FULL),
+        service("cron", install=("base",), actions=FULL)],
+    "clustertemplates": [
+        template("farm", ["base", "app", "store"],
+                 defaults={"config": {"app": {"port": "80"}, "store": {"size": "1"}}},
+                 constraints={"layout": {"mustcoexist": [], "cantcoexist": [["app", "store"]]},
+                              "services": {"store": {"quantities": {"min": 1, "max": 1}},
+                                           "cron": {"quantities": {"min": 1, "max": 1}}},
+                              "size": {"min": 2, "max": 6}})],
+}
+AFTER = {"INSTALL": "installed", "CONFIGURE": None, "INITIALIZE": None, "START": "running",
+         "STOP": "stopped", "REMOVE": "gone"}
+
+
+class Provider:
+    """A worker's script: machines and the state of their services, as a provider would keep them.
+
+    Every step may come again (its result was lost with a scheduler), and is applied again.
+    """
+
+    def __init__(self):
+        self.machines = {}
+        self.lock = threading.Lock()
+        self.gates = []
+        self.failing = []
+
+    def __call__(self, run):
+        for gate in list(self.gates):
+            gate(run)
+        with self.lock:
+            for number, check in enumerate(self.failing):
+                if check(run):
+                    del self.failing[number]
+                    return {"status": 1, "stderr": "not this time"}
+            self.apply(run)
+        return None
+
+    def apply(self, run):
+        """Do it."""
+        if run.name == "CREATE":
+            self.machines.setdefault(run.node, {})
+        elif run.name == "DELETE":
+            self.machines.pop(run.node, None)
+        elif run.service:
+            self.machines[run.node][run.service] = AFTER[run.name] or self.machines[run.node][run.service]
+
+
+class Hold:
+    """Keeps the tasks of one kind until it is opened; attempts that come again too."""
+
+    def __init__(self, provider, name, service=None):
+        self.provider = provider
+        self.kind = (name, service)
+        self.reached = threading.Event()
+        self.opened = threading.Event()
+
+    def __enter__(self):
+        self.provider.gates.append(self)
+        return self
+
+    def __exit__(self, *_):
+        self.opened.set()
+        self.provider.gates.remove(self)
+
+    def __call__(self, run):
+        if self.kind in ((run.name, None), (run.name, run.service)):
+            self.reached.set()
+            run.wait(self.opened, PATIENCE)
+
+    def wait(self):
+        """Until one is held."""
+        assert self.reached.wait(PATIENCE), f"no task {self.kind}"
+
+
+class Journey:
+    """One cluster of one tenant, asked for operation after operation."""
+
+    def __init__(self, lab):
+        self.lab = lab
+        self.provider = Provider()
+        self.worker = lab.worker(self.provider, slots=4, beat=0.3, wait=2)
+        self.ends = []
+        self.cluster = None
+
+    # ---- asking
+
+    def until(self, call, good=(200,)):
+        """Ask again while no scheduler answers."""
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            answer = call()
+            if answer.status not in (0, 503):
+                break
+            assert time.monotonic() < deadline, answer
+            time.sleep(0.05)
+        assert answer.status in good, answer
+        return answer
+
+    def post(self, rest, body=None):
+        """An operation."""
+        return self.until(lambda: self.lab.user.post(f"/v2/clusters/{self.cluster}/{rest}", body))
+
+    def create(self, size=3):
+        """Begin to create it."""
+        body = {"name": "farm", "clusterTemplate": "farm", "numMachines": size}
+        self.cluster = self.until(lambda: self.lab.user.post("/v2/clusters", body)).json["id"]
+
+    def delete(self):
+        """Begin to delete it."""
+        self.until(lambda: self.lab.user.delete(f"/v2/clusters/{self.cluster}"))
+
+    def abort(self):
+        """Abort the job that runs now; heard or not, it is asked for until that job has ended."""
+        job = self.lab.user.cluster(self.cluster)["latestJobId"]
+        deadline = time.monotonic() + PATIENCE
+        while self.lab.user.post(f"/v2/clusters/{self.cluster}/abort").status != 200:
+            now = self.lab.user.cluster(self.cluster)
+            if now["latestJobId"] != job or now["status"] != "pending":
+                return
+            assert time.monotonic() < deadline, "no scheduler aborted it"
+
+    def status(self):
+        """The cluster's status."""
+        return self.lab.user.cluster_status(self.cluster)
+
+    # ---- looking
+
+    def ended(self, status):
+        """Wait for the end of what was asked, and keep what is there then."""
+        wait_for(lambda: self.status() == status, PATIENCE, f"{self.cluster} to be {status}")
+        self.ends.append(self.look(status))
+
+    def look(self, status):
+        """What is there, without what differs from run to run."""
+        cluster = self.lab.user.cluster(self.cluster)
+        nodes = {node["id"]: node["properties"] for node in cluster["nodes"]}
+        numbers = {name: properties["nodenum"] for name, properties in nodes.items()}
+        return {
+            "status": status, "services": sorted(cluster["services"]),
+            "nodes": {properties["nodenum"]: properties["services"]
+                      for properties in nodes.values()},
+            "machines": {numbers.get(name, name): dict(services)
+                         for name, services in self.provider.machines.items()},
+        }
+
+    def check(self):
+        """The rules that hold whatever happened, once the worker has heard of all its results."""
+        self.worker.stop(PATIENCE)
+        story = self.lab.story(self.cluster).check_ended()
+        handed = collections.Counter((run.id, run.attempt) for run in self.worker.runs)
+        assert all(count == 1 for count in handed.values()), handed.most_common(3)
+        for task in story.tasks.values():
+            counted = [run for run in self.worker.runs if run.id == task.id and run.answer == 200]
+            if task.state == "complete":
+                assert [run for run in counted if run.attempt == task.attempts[-1]], (task, counted)
+        number = int(self.cluster)
+        rows = self.lab.stack.sql(
+            f"SELECT (SELECT COUNT(*) FROM task WHERE cluster_id={number} AND state NOT IN"
+            f" ('complete','failed','dropped')), (SELECT COUNT(*) FROM job WHERE cluster_id={number}"
+            f" AND phase<>'end'), (SELECT COUNT(*)-MAX(seq) FROM event WHERE cluster_id={number}),"
+            f" (SELECT event_seq FROM cluster WHERE id={number})")
+        assert rows == [["0", "0", "0", str(len(story.events))]], rows
+        return story
+
+
+# ---- the journeys --------------------------------------------------------------------------------
+
+
+def services(way):
+    """Configure both ways, add, remove, stop, start, restart, delete."""
+    way.create()
+    way.ended("active")
+    config = {"app": {"port": "8080"}, "store": {"size": "1"}}
+    for restart in (True, False):
+        config["app"]["port"] += "1"
+        way.until(lambda: way.lab.user.put(f"/v2/clusters/{way.cluster}/config",
+                                           {"config": config, "restart": restart}))
+        way.ended("active")
+    way.post("services", {"services": ["cron"]})
+    way.ended("active")
+    way.post("services/app/stop")
+    way.ended("active")
+    way.post("services/start")
+    way.ended("active")
+    way.post("services/store/restart")
+    way.ended("active")
+    way.until(lambda: way.lab.user.delete(f"/v2/clusters/{way.cluster}/services/cron"))
+    way.ended("active")
+    way.delete()
+    way.ended("terminated")
+
+
+def size(way):
+    """Expand, shrink, delete."""
+    way.create()
+    way.ended("active")
+    way.post("expand", {"count": 2})
+    way.ended("active")
+    way.post("shrink", {"count": 3})
+    way.ended("active")
+    way.post("expand", {"count": 1})
+    way.ended("active")
+    way.delete()
+    way.ended("terminated")
+
+
+def paused(way):
+    """A create and a restart that are paused and go on."""
+    with Hold(way.provider, "CONFIRM") as held:
+        way.create()
+        held.wait()
+        way.post("pause")
+    wait_for(lambda: all(run.answer for run in way.worker.runs if not run.lost.is_set()), PATIENCE)
+    assert way.status() == "pending"
+    way.post("resume")
+    way.ended("active")
+    with Hold(way.provider, "STOP") as held:
+        way.post("services/restart")
+        held.wait()
+        way.post("pause")
+        way.post("resume")
+    way.ended("active")
+    way.delete()
+    way.ended("terminated")
+
+
+def aborted_create(way):
+    """What an aborted create has made goes again."""
+    with Hold(way.provider, "INSTALL") as held:
+        way.create()
+        held.wait()
+        way.abort()
+    way.ended("terminated")
+
+
+def aborted_restart(way):
+    """An aborted restart leaves a cluster that can be repaired, and deleted half-stopped."""
+    way.create(2)
+    way.ended("active")
+    with Hold(way.provider, "STOP", "store") as held:
+        way.post("services/store/restart")
+        held.wait()
+        way.abort()
+    wait_for(lambda: way.status() == "inconsistent", PATIENCE)
+    way.post("services/start")
+    way.ended("active")
+    with Hold(way.provider, "STOP", "store") as held:
+        way.post("services/store/restart")
+        held.wait()
+        way.abort()
+    wait_for(lambda: way.status() == "inconsistent", PATIENCE)
+    way.delete()
+    way.ended("terminated")
+
+
+def failing(way):
+    """Steps that fail are tried again; a machine that fails is made anew."""
+    way.provider.failing += [lambda run: run.name == "CONFIRM", lambda run: run.name == "CREATE",
+                             lambda run: (run.name, run.service) == ("INSTALL", "app")]
+    way.create()
+    way.ended("active")
+    way.provider.failing += [lambda run: run.name == "STOP", lambda run: run.name == "DELETE"]
+    way.post("services/app/restart")
+    way.ended("active")
+    way.delete()
+    way.ended("terminated")
+
+
+JOURNEYS = (services, size, paused, aborted_create, aborted_restart, failing)
+
+
+# ---- the broken part -----------------------------------------------------------------------------
+
+
+class Part:
+    """A part of the stack, run by the test so that each life of it can have failpoints."""
+
+    def __init__(self, stack, name, fail):
+        self.stack = stack
+        self.name = name
+        self.fail = fail  # an iterator over LOOM_DB_FAIL of each life
+        self.deaths = 0
+        self.child = None
+        self.ending = threading.Event()
+        self.thread = threading.Thread(target=self._live, daemon=True)
+
+    def _spawn(self):
+        fail = next(self.fail)
+        env = {**ENVIRONMENT, **process.clean_env(self.stack.dir)}
+        env.update({"LOOM_DB_FAIL": fail} if fail else {})
+        with open(self.stack.dir / "log" / f"{self.name}.log", "ab") as log:
+            self.child = subprocess.Popen(
+                [self.stack.bin / f"loom-{self.name}", "--config", self.stack.dir / f"etc/loom-{self.name}.conf"],
+                env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.stack.dir)
+
+    def _live(self):
+        while not self.ending.is_set():
+            self._spawn()
+            code = self.child.wait()
+            if not self.ending.is_set():
+                assert code == -signal.SIGKILL, f"{self.name} ended with {code}"
+                self.deaths += 1
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        alive = self.thread.is_alive()
+        self.ending.set()
+        wait_for(lambda: self.child)
+        self.child.terminate()
+        self.thread.join(20)
+        assert alive and not self.thread.is_alive(), f"{self.name} failed, or does not end"
+
+
+@pytest.fixture(scope="module")
+def site():
+    """A stack, and an endless supply of tenants."""
+    with Stack("crashes", SETTINGS) as stack:
+        stack.up("mariadb", "zookeeper", "api", "scheduler")
+        yield stack, make_tenants(stack)
+
+
+def travel(site, fail, name="scheduler"):
+    """All journeys at once with a part of these failpoints: their ends by name, and its deaths."""
+    stack, tenants = site
+    labs = [Lab(stack, *next(tenants)).load(FARM) for _ in JOURNEYS]
+    stack.stop(name)
+    with Part(stack, name, iter(fail)) as part, ThreadPoolExecutor(len(labs)) as pool:
+        ways = [Journey(lab) for lab in labs]
+        running = [pool.submit(journey, way) for journey, way in zip(JOURNEYS, ways)]
+        for job in running:
+            job.result()
+        for way in ways:
+            way.check()
+    for lab in labs:
+        lab.close()
+    stack.start(name)
+    return {journey.__name__: way.ends for journey, way in zip(JOURNEYS, ways)}, part.deaths
+
+
+@pytest.fixture(scope="module")
+def undisturbed(site):
+    """How the journeys end when nothing happens."""
+    ends, deaths = travel(site, itertools.repeat(None))
+    assert not deaths
+    for name, steps in ends.items():
+        assert steps[-1]["status"] == "terminated" and not steps[-1]["machines"], name
+    return ends
+
+
+def same(ends, wanted):
+    """Step by step, so that a difference is readable."""
+    for name, steps in wanted.items():
+        for number, step in enumerate(steps):
+            assert ends[name][number] == step, f"{name}, step {number}"
+        assert len(ends[name]) == len(steps)
+
+
+@pytest.mark.parametrize("fail", ["before_commit:/2,after_commit:/1", "during_commit:/2"])
+def test_connection_cut(site, undisturbed, fail):
+    """What is cut before or in its commit is run again as the next run: /2 cuts each one once."""
+    ends, deaths = travel(site, itertools.repeat(fail))
+    assert not deaths
+    same(ends, undisturbed)
+
+
+def test_api_connection_cut(site, undisturbed):
+    """What users and workers ask for through an API whose commits go unheard is done once."""
+    ends, deaths = travel(site, itertools.repeat("during_commit:/2"), "api")
+    assert not deaths
+    same(ends, undisturbed)
+
+
+def test_scheduler_killed(site, undisturbed):
+    """Each life ends elsewhere than the one before."""
+    points = itertools.cycle(("before", "during", "after"))
+    numbers = itertools.cycle((31, 8, 64, 17, 87, 3, 40))
+    lives = (f"exit_{point}_commit:{number}" for point, number in zip(points, numbers))
+    ends, deaths = travel(site, lives)
+    assert deaths >= 6
+    same(ends, undisturbed)
