@@ -34,7 +34,7 @@ DEFAULTS = {
         "zookeeper_client": "55181", "zookeeper_peer": "55188", "zookeeper_election": "55189",
         "db": "55306", "db_group": "4567", "db_ist": "4568", "db_sst": "4444", "galera_check": "9200",
         "sqlproxy": "55306", "sqlproxy_admin": "6032", "haproxy_admin": "8404",
-        "sqlproxy_stats": "8405",
+        "sqlproxy_stats": "8405", "sqlproxy_relay": "55307", "sqlproxy_relay_check": "8406",
     },
     "paths": {
         "bin": "/usr/local/bin", "share": "/usr/local/share/loom",
@@ -93,7 +93,7 @@ def values_for(inventory, host):
     hosts = []
     for index, (name, own) in enumerate(inventory["hosts"].items()):
         hosts.append({"name": name, "index": str(index + 1), "address": own["address"],
-                      "priority": str(250 - 10 * index),
+                      "priority": str(250 - 200 * index // (len(inventory["hosts"]) - 1)),
                       "weight": str(1000000 // 1000 ** index), "first": "yes" if index == 0 else ""})
     own = inventory["hosts"][host]
     me = next(entry for entry in hosts if entry["name"] == host)
@@ -105,6 +105,7 @@ def values_for(inventory, host):
             "hosts": hosts, "peers": [entry for entry in hosts if entry is not me],
             "provisioners": provisioners, "db_password": _read(paths["db_password_file"]),
             "db_group": ",".join(f"{entry['address']}:{inventory['ports']['db_group']}" for entry in hosts),
+            "addresses": " ".join(entry["address"] for entry in hosts),
             "kinds": [{"suffix": "", "check": "/readyz"}, {"suffix": "_any", "check": "/livez"}],
             "servers": str(len(hosts)),
             "zk_quorum": ",".join(f"{entry['address']}:{inventory['ports']['zookeeper_client']}" for entry in hosts)}
