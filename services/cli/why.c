@@ -121,7 +121,7 @@ static int new_end(const struct args *a, int64_t present, int64_t *ret)
 int cluster_extend(struct cli *c, const struct args *a)
 {
 	LOOM_CLEANUP(json_free) struct json *v = NULL, *body = json_new_obj();
-	int64_t end;
+	int64_t end = 0;
 	int code = cli_get_cluster(c, a->positional[0], &v);
 	if (!code)
 		code = new_end(a, json_get_int(v, "expireTime", 0), &end);

@@ -296,9 +296,11 @@ def test_configure_pause_and_resume(made, stack):
     set_value(page, "#change-config", config.replace("Hello from Loom", "<b>changed</b>"))
     page.until(lambda: "/web/message" in (page.text("#change-plan") or ""), "the difference")
     assert "<b>changed</b>" in page.text("#change-plan")
+    page.find("#change-restart")[0].click()
+    page.until(lambda: enabled(page, "#change-apply") and "started" not in page.text("#change-plan"),
+               "the plan without restarts")
     stack.pause("provisioner")
     try:
-        page.until(lambda: enabled(page, "#change-apply"), "Apply")
         page.find("#change-apply")[0].click()
         page.wait("#status[data-status=pending]")
         assert page.count("#change-menu") == 1 and not page.find("#change-menu")[0].visible
