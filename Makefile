@@ -147,7 +147,7 @@ $(foreach t,$(notdir $(INTEGRATION_TESTS)),$(eval $(call test_rule,integration,$
 
 # ---- running ----------------------------------------------------------------------------------
 
-.PHONY: run stop status test unit lint format headers bench install uninstall clean help FORCE
+.PHONY: run stop status test test-dc unit lint format headers bench install uninstall clean help FORCE
 FORCE:
 
 run: ## install what is missing, build, start a private stack, make a cluster and prove it
@@ -161,6 +161,10 @@ status: ## what of the private stack runs
 
 test: ## all tests, on real servers
 	@tests/run
+
+test-dc: all ## a datacenter of three machines, each kind of part broken once, and how long it took
+	@scripts/bootstrap test dc
+	@cd tests && LOOM_DC_BIN='$(abspath $(BUILD))/bin' /usr/bin/python3 -m pytest -m dc -s integration/test_dc.py
 
 unit: ## the unit tests only
 	@tests/run unit
@@ -196,6 +200,7 @@ install: all ## install programs, plugins, catalog and web files under PREFIX
 	$(if $(BINS),$(INSTALL) -m 755 $(BINS) '$(DESTDIR)$(BINDIR)')
 	scripts/install-tree services/provisioner/plugins '$(DESTDIR)$(DATADIR)/plugins'
 	scripts/install-tree deploy/catalog '$(DESTDIR)$(DATADIR)/catalog'
+	scripts/install-tree deploy '$(DESTDIR)$(DATADIR)/deploy'
 	scripts/install-tree services/ui-gateway/web '$(DESTDIR)$(DATADIR)/web'
 
 uninstall: ## remove what `make install` put there

@@ -113,8 +113,7 @@ class Part:
     def _argv_zookeeper(self):
         text = (self.etc / "zookeeper/java.env").read_text(encoding="utf-8")
         env = dict(re.findall(r"^(\w+)=(.*)$", text, re.M))
-        options = [word.replace("'", "") for word in env["JVM_OPTIONS"].split()]
-        return ["java", *options, "-XX:TieredStopAtLevel=1", "-cp", env["CLASSPATH"],
+        return ["java", *env["JVM_OPTIONS"].split(), "-XX:TieredStopAtLevel=1", "-cp", env["CLASSPATH"],
                 "org.apache.zookeeper.server.quorum.QuorumPeerMain", f"{self.etc}/zookeeper/zoo.cfg"]
 
     def _as_mysql(self):
