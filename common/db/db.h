@@ -83,6 +83,37 @@ void db_result_free(struct db_result *r);
 /* First column of the only row; *ret untouched when there is no row (*found says, may be NULL). */
 LOOM_MUST_CHECK int db_select_int(struct db *db, int64_t *ret, bool *found, const char *sql,
                                   const char *types, ...);
+/* The same with values in an array, of any number. */
+struct db_value {
+	char type; /* i, s or n */
+	int64_t i;
+	const char *s; /* borrowed */
+};
+static inline struct db_value db_i(int64_t i)
+{
+	return (struct db_value){ 'i', i, NULL };
+}
+static inline struct db_value db_s(const char *s)
+{
+	return (struct db_value){ 's', 0, s };
+}
+
+/*
+ * One statement for many rows: head, then `row` once per row with sep in between, then tail. values
+ * holds per_row values for each row. Long lists are done in several statements, and their lengths
+ * are few, so that each is prepared once.
+ */
+struct db_many {
+	const char *head, *row, *sep, *tail;
+	size_t per_row;
+};
+LOOM_MUST_CHECK int db_exec_many(struct db *db, const struct db_many *m,
+                                 const struct db_value *values, size_t rows);
+/* All rows found, in one result; in the statement's order only up to DB_MANY rows asked for. A row
+ * may be asked for twice by one statement: no DISTINCT is lost, but COUNT(*) would lie. */
+#define DB_MANY 64
+LOOM_MUST_CHECK int db_select_many(struct db *db, struct db_result **ret, const struct db_many *m,
+                                   const struct db_value *values, size_t rows);
 /* The database's clock, epoch ms. Constant within one statement; ask once per transaction. */
 LOOM_MUST_CHECK int db_now(struct db *db, int64_t *ret_ms);
 /* A text that is not a statement of a transaction: DDL of migrations. */

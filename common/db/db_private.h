@@ -68,6 +68,12 @@ void db_cut(struct db *db); /* failpoints: shuts the socket down under the libra
 
 /* db_stmt.c */
 void db_stmt_forget_all(struct db *db);
+LOOM_MUST_CHECK int db_exec_values(struct db *db, const char *sql, const struct db_value *v,
+                                   size_t n);
+/* Adds the rows found to r, which all calls fill with the same columns. */
+LOOM_MUST_CHECK int db_select_values(struct db *db, struct db_result *r, const char *sql,
+                                     const struct db_value *v, size_t n);
+struct db_result *db_result_new(void);
 
 /* db_pool.c */
 const struct db_config *db_pool_config(const struct db_pool *p);

@@ -92,17 +92,23 @@ struct params {
 	unsigned long lens[DB_PARAM_MAX];
 };
 
-static void bind_bytes(struct params *p, size_t i, enum enum_field_types type, const void *data,
-                       size_t len)
+/* The library only reads parameters. */
+static void *as_buffer(const void *data)
 {
 	union {
 		const void *in;
 		void *out;
-	} view = { .in = data }; /* the library only reads parameters */
+	} view = { .in = data };
 
+	return view.out;
+}
+
+static void bind_bytes(struct params *p, size_t i, enum enum_field_types type, const void *data,
+                       size_t len)
+{
 	p->lens[i] = len;
 	p->bind[i].buffer_type = data ? type : MYSQL_TYPE_NULL;
-	p->bind[i].buffer = view.out;
+	p->bind[i].buffer = as_buffer(data);
 	p->bind[i].buffer_length = len;
 	p->bind[i].length = &p->lens[i];
 }
@@ -140,17 +146,16 @@ static size_t bind_all(struct params *p, const char *types, va_list ap)
 	return n;
 }
 
-static int execute(struct db *db, MYSQL_STMT **ret, const char *sql, const char *types, va_list ap)
+static int execute_bound(struct db *db, MYSQL_STMT **ret, const char *sql, MYSQL_BIND *bind,
+                         size_t n)
 {
-	struct params params;
-	size_t n = bind_all(&params, types, ap);
 	int r;
 	struct db_stmt *s = prepare(db, sql, &r);
 
 	if (!s)
 		return r;
 	loom_assert(mysql_stmt_param_count(s->stmt) == n);
-	if (n && mysql_stmt_bind_param(s->stmt, params.bind))
+	if (n && mysql_stmt_bind_param(s->stmt, bind))
 		return fail_stmt(db, s->stmt, sql);
 	if (mysql_stmt_execute(s->stmt)) {
 		r = fail_stmt(db, s->stmt, sql);
@@ -164,6 +169,40 @@ static int execute(struct db *db, MYSQL_STMT **ret, const char *sql, const char 
 	return 0;
 }
 
+static int execute(struct db *db, MYSQL_STMT **ret, const char *sql, const char *types, va_list ap)
+{
+	struct params params;
+	size_t n = bind_all(&params, types, ap);
+
+	return execute_bound(db, ret, sql, params.bind, n);
+}
+
+static int execute_values(struct db *db, MYSQL_STMT **ret, const char *sql,
+                          const struct db_value *v, size_t n)
+{
+	MYSQL_BIND *bind = loom_calloc(n + 1, sizeof(*bind));
+
+	for (size_t i = 0; i < n; i++) {
+		bool text = v[i].type == 's' && v[i].s;
+
+		bind[i].buffer_type = v[i].type == 'i' ? MYSQL_TYPE_LONGLONG
+		                      : text           ? MYSQL_TYPE_STRING
+		                                       : MYSQL_TYPE_NULL;
+		bind[i].buffer = text ? as_buffer(v[i].s) : as_buffer(&v[i].i);
+		bind[i].buffer_length = text ? strlen(v[i].s) : 0;
+	}
+	int r = execute_bound(db, ret, sql, bind, n);
+	loom_free(bind);
+	return r;
+}
+
+static void note_affected(struct db *db, MYSQL_STMT *stmt)
+{
+	db->affected = (int64_t)mysql_stmt_affected_rows(stmt);
+	if (mysql_stmt_field_count(stmt))
+		(void)mysql_stmt_free_result(stmt);
+}
+
 int db_exec(struct db *db, const char *sql, const char *types, ...)
 {
 	MYSQL_STMT *stmt = NULL;
@@ -172,12 +211,19 @@ int db_exec(struct db *db, const char *sql, const char *types, ...)
 	va_start(ap, types);
 	int r = execute(db, &stmt, sql, types, ap);
 	va_end(ap);
-	if (r)
-		return r;
-	db->affected = (int64_t)mysql_stmt_affected_rows(stmt);
-	if (mysql_stmt_field_count(stmt))
-		(void)mysql_stmt_free_result(stmt);
-	return 0;
+	if (!r)
+		note_affected(db, stmt);
+	return r;
+}
+
+int db_exec_values(struct db *db, const char *sql, const struct db_value *v, size_t n)
+{
+	MYSQL_STMT *stmt = NULL;
+	int r = execute_values(db, &stmt, sql, v, n);
+
+	if (!r)
+		note_affected(db, stmt);
+	return r;
 }
 
 /* ---- results --------------------------------------------------------------------------------- */
@@ -370,6 +416,24 @@ int db_select(struct db *db, struct db_result **ret, const char *sql, const char
 	va_start(ap, types);
 	int r = select_va(db, ret, sql, types, ap);
 	va_end(ap);
+	return r;
+}
+
+struct db_result *db_result_new(void)
+{
+	return loom_calloc(1, sizeof(struct db_result));
+}
+
+int db_select_values(struct db *db, struct db_result *result, const char *sql,
+                     const struct db_value *v, size_t n)
+{
+	MYSQL_STMT *stmt = NULL;
+	int r = execute_values(db, &stmt, sql, v, n);
+
+	if (!r && read_result(result, stmt))
+		r = fail_stmt(db, stmt, sql);
+	if (stmt)
+		(void)mysql_stmt_free_result(stmt);
 	return r;
 }
 

@@ -3,6 +3,8 @@
 
 #include "common/model/row.h"
 
+#include <stdio.h>
+
 void cluster_free(struct cluster *c)
 {
 	if (!c)
@@ -19,36 +21,41 @@ void cluster_free(struct cluster *c)
 	json_free(c->provider);
 	json_free(c->config);
 	json_free(c->service_docs);
+	for (size_t i = 0; i < c->n_unsaved; i++)
+		loom_free(c->unsaved[i].data);
+	loom_free(c->unsaved);
 	loom_free(c);
 }
 
 #define SMALL                                                                                    \
 	"id, tenant_id, owner_id, name, description, message, status, create_time, expire_time," \
-	" num_nodes, asked_nodes, latest_job, next_job, event_seq, brief, services, last_node"
+	" num_nodes, asked_nodes, latest_job, next_job, event_seq, brief, services, last_node,"  \
+	" CAST(UNIX_TIMESTAMP(SYSDATE(3)) * 1000 AS SIGNED)"
 
-static int row_to_cluster(const struct db_result *r, struct cluster **ret)
+static int row_to_cluster(const struct db_result *r, size_t i, struct cluster **ret)
 {
-	if (!db_rows(r))
+	if (i >= db_rows(r))
 		return CLUSTER_E_NONE;
 	LOOM_CLEANUP(cluster_free) struct cluster *c = loom_calloc(1, sizeof(*c));
-	c->id = db_int(r, 0, 0);
-	c->tenant_id = loom_strdup(db_str(r, 0, 1));
-	c->owner_id = loom_strdup(db_str(r, 0, 2));
-	c->name = loom_strdup(db_str(r, 0, 3));
-	c->description = loom_strdup(db_str(r, 0, 4));
-	c->message = loom_strdup(db_str(r, 0, 5));
-	if (!cluster_status_parse(db_str(r, 0, 6), &c->status))
+	c->id = db_int(r, i, 0);
+	c->tenant_id = loom_strdup(db_str(r, i, 1));
+	c->owner_id = loom_strdup(db_str(r, i, 2));
+	c->name = loom_strdup(db_str(r, i, 3));
+	c->description = loom_strdup(db_str(r, i, 4));
+	c->message = loom_strdup(db_str(r, i, 5));
+	if (!cluster_status_parse(db_str(r, i, 6), &c->status))
 		return DB_E_FATAL;
-	c->create_time = db_int(r, 0, 7);
-	c->expire_time = db_int(r, 0, 8);
-	c->num_nodes = db_int(r, 0, 9);
-	c->asked_nodes = db_int(r, 0, 10);
-	c->latest_job = db_int(r, 0, 11);
-	c->next_job = db_int(r, 0, 12);
-	c->event_seq = db_int(r, 0, 13);
-	c->brief = row_json(r, 0, 14);
-	c->services = row_json(r, 0, 15);
-	c->last_node = db_int(r, 0, 16);
+	c->create_time = db_int(r, i, 7);
+	c->expire_time = db_int(r, i, 8);
+	c->num_nodes = db_int(r, i, 9);
+	c->asked_nodes = db_int(r, i, 10);
+	c->latest_job = db_int(r, i, 11);
+	c->next_job = db_int(r, i, 12);
+	c->event_seq = db_int(r, i, 13);
+	c->brief = row_json(r, i, 14);
+	c->services = row_json(r, i, 15);
+	c->last_node = db_int(r, i, 16);
+	c->now = db_int(r, i, 17);
 	*ret = loom_take(c);
 	return 0;
 }
@@ -57,14 +64,37 @@ int cluster_lock(struct db *db, int64_t id, struct cluster **ret)
 {
 	LOOM_CLEANUP(db_result_free) struct db_result *r = NULL;
 	int rc = db_select(db, &r, "SELECT " SMALL " FROM cluster WHERE id=? FOR UPDATE", "i", id);
-	return rc ? rc : row_to_cluster(r, ret);
+	return rc ? rc : row_to_cluster(r, 0, ret);
+}
+
+int clusters_lock_free(struct db *db, const int64_t *ids, size_t n, struct cluster ***ret,
+                       size_t *ret_n)
+{
+	static const struct db_many many = { "SELECT " SMALL
+		                             " FROM cluster FORCE INDEX (PRIMARY) WHERE id IN (",
+		                             "?", ",", ") ORDER BY id FOR UPDATE SKIP LOCKED", 1 };
+	LOOM_CLEANUP(db_result_free) struct db_result *r = NULL;
+	struct db_value *values = loom_calloc(n + 1, sizeof(*values));
+	for (size_t i = 0; i < n; i++)
+		values[i] = db_i(ids[i]);
+	int rc = db_select_many(db, &r, &many, values, n);
+	loom_free(values);
+	if (rc)
+		return rc;
+	*ret = loom_calloc(db_rows(r) + 1, sizeof(struct cluster *));
+	*ret_n = 0;
+	for (size_t i = 0; !rc && i < db_rows(r); i++) {
+		rc = row_to_cluster(r, i, &(*ret)[i]);
+		*ret_n += !rc;
+	}
+	return rc;
 }
 
 int cluster_get(struct db *db, int64_t id, struct cluster **ret)
 {
 	LOOM_CLEANUP(db_result_free) struct db_result *r = NULL;
 	int rc = db_select(db, &r, "SELECT " SMALL " FROM cluster WHERE id=?", "i", id);
-	return rc ? rc : row_to_cluster(r, ret);
+	return rc ? rc : row_to_cluster(r, 0, ret);
 }
 
 int cluster_load_docs(struct db *db, struct cluster *c)
@@ -87,15 +117,72 @@ int cluster_load_docs(struct db *db, struct cluster *c)
 	return 0;
 }
 
-int cluster_save(struct db *db, const struct cluster *c)
+static void forget_unsaved(struct cluster *c)
+{
+	for (size_t i = 0; i < c->n_unsaved; i++)
+		loom_free(c->unsaved[i].data);
+	c->n_unsaved = 0;
+}
+
+static int save_events(struct db *db, struct cluster **v, size_t n)
+{
+	static const struct db_many many = {
+		"INSERT INTO event (cluster_id, seq, type, data) VALUES ", "(?,?,?,?)", ",", "", 4
+	};
+	size_t rows = 0, k = 0;
+	for (size_t i = 0; i < n; i++)
+		rows += v[i]->n_unsaved;
+	struct db_value *values = loom_calloc(rows + 1, 4 * sizeof(*values));
+	for (size_t i = 0; i < n; i++) {
+		const struct cluster *c = v[i];
+		for (size_t e = 0; e < c->n_unsaved; e++) {
+			values[k++] = db_i(c->id);
+			values[k++] = db_i(c->event_seq - (int64_t)(c->n_unsaved - 1 - e));
+			values[k++] = db_s(c->unsaved[e].type);
+			values[k++] = db_s(c->unsaved[e].data);
+		}
+	}
+	int rc = db_exec_many(db, &many, values, rows);
+	loom_free(values);
+	for (size_t i = 0; !rc && i < n; i++)
+		forget_unsaved(v[i]);
+	return rc;
+}
+
+int cluster_save(struct db *db, struct cluster *c)
 {
 	LOOM_CLEANUP_STR char *services = json_text(c->services);
-	return db_exec(db,
-	               "UPDATE cluster SET status=?, message=?, expire_time=?, num_nodes=?,"
-	               " latest_job=?, next_job=?, event_seq=?, services=?, last_node=? WHERE id=?",
-	               "ssiiiiisii", cluster_status_name(c->status), c->message, c->expire_time,
-	               c->num_nodes, c->latest_job, c->next_job, c->event_seq, services,
-	               c->last_node, c->id);
+	int rc = save_events(db, &c, 1);
+	return rc ? rc
+	          : db_exec(db,
+	                    "UPDATE cluster SET status=?, message=?, expire_time=?, num_nodes=?,"
+	                    " latest_job=?, next_job=?, event_seq=?, services=?, last_node=?"
+	                    " WHERE id=?",
+	                    "ssiiiiisii", cluster_status_name(c->status), c->message,
+	                    c->expire_time, c->num_nodes, c->latest_job, c->next_job, c->event_seq,
+	                    services, c->last_node, c->id);
+}
+
+int clusters_save_events(struct db *db, struct cluster **v, size_t n)
+{
+	/* The rows are there and locked: none is ever inserted. */
+	static const struct db_many many = {
+		"INSERT INTO cluster (id, tenant_id, owner_id, name, status, create_time, asked_nodes,"
+		" latest_job, next_job, brief, services, request, template, provider, config,"
+		" event_seq) VALUES ",
+		"(?,'','','','',0,0,0,0,'','','','','','',?)", ",",
+		" ON DUPLICATE KEY UPDATE event_seq=VALUES(event_seq)", 2
+	};
+	struct db_value *values = loom_calloc(n + 1, 2 * sizeof(*values));
+	int rc = save_events(db, v, n);
+	for (size_t i = 0; i < n; i++) {
+		values[2 * i] = db_i(v[i]->id);
+		values[2 * i + 1] = db_i(v[i]->event_seq);
+	}
+	if (!rc)
+		rc = db_exec_many(db, &many, values, n);
+	loom_free(values);
+	return rc;
 }
 
 int cluster_save_service_docs(struct db *db, const struct cluster *c, const struct json *docs)
@@ -129,13 +216,19 @@ int cluster_set_status(struct db *db, struct cluster *c, enum cluster_status to,
 	return cluster_event(db, c, "cluster", json_set_str(data, "message", message), now);
 }
 
-int cluster_event(struct db *db, struct cluster *c, const char *type, struct json *data,
+int cluster_event(struct db *db LOOM_UNUSED, struct cluster *c, const char *type, struct json *data,
                   int64_t now)
 {
 	LOOM_CLEANUP(json_free) struct json *owned = json_set_int(data, "time", now);
-	LOOM_CLEANUP_STR char *text = json_text(owned);
-	return db_exec(db, "INSERT INTO event (cluster_id, seq, type, data) VALUES (?,?,?,?)",
-	               "iiss", c->id, ++c->event_seq, type, text);
+	if (c->n_unsaved == c->max_unsaved) {
+		c->max_unsaved = c->max_unsaved ? c->max_unsaved * 2 : 8;
+		c->unsaved = loom_realloc(c->unsaved, c->max_unsaved * sizeof(*c->unsaved));
+	}
+	struct unsaved *e = &c->unsaved[c->n_unsaved++];
+	snprintf(e->type, sizeof(e->type), "%s", type);
+	e->data = json_text(owned);
+	c->event_seq++;
+	return 0;
 }
 
 int cluster_events(struct db *db, int64_t id, int64_t after, int limit,

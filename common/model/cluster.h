@@ -24,8 +24,15 @@ struct cluster {
 	int64_t latest_job, next_job, event_seq;
 	struct json *brief;    /* {"provider":{..},"clusterTemplate":{..}}: common fields only */
 	struct json *services; /* names */
+	int64_t now;           /* the database's clock when the row was read, after its lock */
 	/* Loaded by cluster_load_docs(): */
 	struct json *request, *template, *provider, *config, *service_docs;
+	/* Appended and not yet written: the last n of event_seq. */
+	struct unsaved {
+		char type[16];
+		char *data;
+	} * unsaved;
+	size_t n_unsaved, max_unsaved;
 };
 
 void cluster_free(struct cluster *c);
@@ -35,8 +42,16 @@ LOOM_MUST_CHECK int cluster_lock(struct db *db, int64_t id, struct cluster **ret
 LOOM_MUST_CHECK int cluster_get(struct db *db, int64_t id, struct cluster **ret);
 LOOM_MUST_CHECK int cluster_load_docs(struct db *db, struct cluster *c);
 
-/* Writes status, message, num_nodes, services, times and the counters of a locked row. */
-LOOM_MUST_CHECK int cluster_save(struct db *db, const struct cluster *c);
+/* Locks several at once, never waiting: those that somebody else holds are left out, as are those
+ * that are not there. By id. */
+LOOM_MUST_CHECK int clusters_lock_free(struct db *db, const int64_t *ids, size_t n,
+                                       struct cluster ***ret, size_t *ret_n);
+
+/* Writes status, message, num_nodes, services, times and the counters of a locked row, and the
+ * events that were appended. */
+LOOM_MUST_CHECK int cluster_save(struct db *db, struct cluster *c);
+/* Only the events of locked rows, and their counters. */
+LOOM_MUST_CHECK int clusters_save_events(struct db *db, struct cluster **v, size_t n);
 /* The definitions of its services as they were when it was solved: name -> document. */
 LOOM_MUST_CHECK int cluster_save_service_docs(struct db *db, const struct cluster *c,
                                               const struct json *docs);
@@ -49,7 +64,8 @@ LOOM_MUST_CHECK int cluster_save_config(struct db *db, const struct cluster *c,
 LOOM_MUST_CHECK int cluster_set_status(struct db *db, struct cluster *c, enum cluster_status to,
                                        const char *message, int64_t now);
 
-/* Appends event number ++event_seq of a locked cluster; data is taken and gets "time". */
+/* Appends event number ++event_seq of a locked cluster; data is taken and gets "time". It is
+ * written by cluster_save(). */
 LOOM_MUST_CHECK int cluster_event(struct db *db, struct cluster *c, const char *type,
                                   struct json *data, int64_t now);
 

@@ -15,7 +15,8 @@ int engine_begin(struct db *db, int64_t cluster, struct change *ch)
 	engine_fini(ch);
 	ch->ready = ch->jobs = ch->callbacks = 0;
 	int rc = cluster_lock(db, cluster, &ch->c);
-	return rc ? rc : db_now(db, &ch->now);
+	ch->now = rc ? 0 : ch->c->now;
+	return rc;
 }
 
 int engine_commit(struct db *db, struct change *ch)

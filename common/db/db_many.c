@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Statements for many rows. Their texts depend on how many rows there are, so the numbers are taken
+ * from a short list: what is written is split, what is read asks for its last row again. Worker
+ * threads, blocking.
+ */
+#include "common/base/buf.h"
+#include "common/db/db_private.h"
+
+#include <string.h>
+
+#define MAX_TEXT (1u << 20)
+
+static const size_t lengths[] = { 1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, DB_MANY };
+
+static size_t at_most(size_t n)
+{
+	size_t best = 1;
+
+	for (size_t i = 0; i < LOOM_COUNT(lengths) && lengths[i] <= n; i++)
+		best = lengths[i];
+	return best;
+}
+
+static size_t at_least(size_t n)
+{
+	size_t i = 0;
+
+	while (i + 1 < LOOM_COUNT(lengths) && lengths[i] < n)
+		i++;
+	return lengths[i];
+}
+
+static char *text_of(const struct db_many *m, size_t rows)
+{
+	struct buf b = BUF_INIT(MAX_TEXT);
+
+	buf_adds(&b, m->head);
+	for (size_t i = 0; i < rows; i++) {
+		if (i)
+			buf_adds(&b, m->sep);
+		buf_adds(&b, m->row);
+	}
+	buf_adds(&b, m->tail);
+	loom_assert(!b.full);
+	return buf_take(&b);
+}
+
+int db_exec_many(struct db *db, const struct db_many *m, const struct db_value *values, size_t rows)
+{
+	int64_t affected = 0;
+
+	for (size_t done = 0; done < rows;) {
+		size_t n = at_most(rows - done);
+		LOOM_CLEANUP_STR char *sql = text_of(m, n);
+		int r = db_exec_values(db, sql, values + done * m->per_row, n * m->per_row);
+
+		if (r)
+			return r;
+		affected += db->affected;
+		done += n;
+	}
+	db->affected = affected;
+	return 0;
+}
+
+/* The rows from `done` on, the last one as often as it takes. */
+static int select_some(struct db *db, struct db_result *result, const struct db_many *m,
+                       const struct db_value *values, size_t rows)
+{
+	size_t n = at_least(rows), size = m->per_row * sizeof(*values);
+	struct db_value *all = loom_malloc(n * size);
+
+	memcpy(all, values, rows * size);
+	for (size_t i = rows; i < n; i++)
+		memcpy(all + i * m->per_row, values + (rows - 1) * m->per_row, size);
+	LOOM_CLEANUP_STR char *sql = text_of(m, n);
+	int r = db_select_values(db, result, sql, all, n * m->per_row);
+	loom_free(all);
+	return r;
+}
+
+int db_select_many(struct db *db, struct db_result **ret, const struct db_many *m,
+                   const struct db_value *values, size_t rows)
+{
+	LOOM_CLEANUP(db_result_free) struct db_result *result = db_result_new();
+
+	for (size_t done = 0; done < rows; done += DB_MANY) {
+		size_t n = rows - done < DB_MANY ? rows - done : DB_MANY;
+		int r = select_some(db, result, m, values + done * m->per_row, n);
+
+		if (r)
+			return r;
+	}
+	*ret = loom_take(result);
+	return 0;
+}
