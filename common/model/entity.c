@@ -87,7 +87,7 @@ int entity_list(struct db *db, const char *tenant, enum entity_kind k, struct js
 }
 
 int entity_put(struct db *db, const char *tenant, enum entity_kind k, const char *name,
-               const struct json *doc, bool only_new)
+               const struct json *doc, bool only_new, int64_t *written)
 {
 	int64_t top = 0;
 	int rc = db_select_int(db, &top, NULL,
@@ -96,13 +96,23 @@ int entity_put(struct db *db, const char *tenant, enum entity_kind k, const char
 	                       "sss", tenant, kinds[k].collection, name);
 	if (rc)
 		return rc;
+	LOOM_CLEANUP_STR char *text = json_text(doc);
+	if (*written && top == *written) {
+		int64_t same = 0;
+		rc = db_select_int(db, &same, NULL,
+		                   "SELECT COUNT(*) FROM entity WHERE tenant_id=? AND kind=? AND"
+		                   " name=? AND version=? AND doc=?",
+		                   "sssis", tenant, kinds[k].collection, name, top, text);
+		if (rc || same)
+			return rc;
+	}
 	if (only_new && top)
 		return ENTITY_E_EXISTS;
-	LOOM_CLEANUP_STR char *text = json_text(doc);
 	rc = db_exec(db,
 	             "INSERT INTO entity (tenant_id, kind, name, version, doc, create_time)"
 	             " VALUES (?,?,?,?,?,CAST(UNIX_TIMESTAMP(NOW(3))*1000 AS SIGNED))",
 	             "sssis", tenant, kinds[k].collection, name, top + 1, text);
+	*written = rc ? 0 : top + 1;
 	/* Two writers of a new name: the loser starts again and sees the winner's version. */
 	return rc == DB_E_DUP ? DB_E_RETRY : rc;
 }
@@ -161,8 +171,9 @@ int entity_import(struct db *db, const char *tenant, const struct json *all)
 		const struct json *list = json_get(all, kinds[k].collection);
 		for (size_t i = 0; !rc && i < json_len(list); i++) {
 			const struct json *doc = json_at(list, i);
+			int64_t written = 0;
 			rc = entity_put(db, tenant, (enum entity_kind)k, json_get_str(doc, "name"),
-			                doc, false);
+			                doc, false, &written);
 		}
 	}
 	return rc;

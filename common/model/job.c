@@ -112,6 +112,16 @@ int job_cancelled(struct db *db, int64_t cluster, int64_t num, bool *ret)
 	return rc;
 }
 
+int job_asked(struct db *db, const struct cluster *c, const char *ask, bool *ret)
+{
+	struct job j = { 0 };
+	bool found = false;
+	int rc = ask ? job_get(db, c->id, c->latest_job, &j, &found) : 0;
+	*ret = !rc && found && str_eq(json_get_str(j.params, "ask"), ask);
+	job_fini(&j);
+	return rc;
+}
+
 int job_set_status(struct db *db, struct cluster *c, struct job *j, enum job_status to,
                    const char *message, int64_t now)
 {

@@ -19,8 +19,7 @@ struct cluster_call {
 	struct nodes *nodes;
 	struct tasks *tasks;
 	struct db_result *failures;
-	int64_t job; /* the one this call has submitted */
-	bool submitted;
+	char ask[33]; /* tells the job this call submits from others */
 };
 
 static void call_fini(struct cluster_call *k)
@@ -178,23 +177,27 @@ static int delete_tx(struct db *db, void *arg)
 	int rc = visible_get(db, &k->who, k->id, true, &k->c);
 	if (!rc)
 		rc = db_now(db, &now);
+	bool mine = false;
+	if (!rc)
+		rc = job_asked(db, k->c, k->ask, &mine);
 	if (rc)
 		return rc;
 	loom_assert(k->c);
 	if (k->c->status == CLUSTER_TERMINATED)
 		return DELETE_DONE;
 	/* A commit whose answer was lost: the job this very call submitted. */
-	if (k->submitted && k->c->latest_job == k->job)
+	if (mine)
 		return 0;
 	if (k->c->status == CLUSTER_PENDING)
 		return DELETE_PENDING;
 	LOOM_CLEANUP(json_free)
 	struct json *params =
 		json_set_str(json_new_obj(), "was", cluster_status_name(k->c->status));
+	json_set_str(params, "ask", k->ask);
+	int64_t job;
 	rc = cluster_set_status(db, k->c, CLUSTER_PENDING, NULL, now);
 	if (!rc)
-		rc = job_add(db, k->c, "cluster_delete", params, now, &k->job);
-	k->submitted = true;
+		rc = job_add(db, k->c, "cluster_delete", params, now, &job);
 	return rc ? rc : cluster_save(db, k->c);
 }
 
@@ -215,6 +218,7 @@ void clusters_delete(struct http_req *req, void *ctx)
 		http_reply_text(req, 400, "the body, if any, must be a JSON object");
 		return;
 	}
+	id_random_hex(k.ask, 16);
 	int rc = db_tx(k.a->db, delete_tx, &k);
 	char job[ID_MAX] = "";
 	if (k.c)

@@ -48,8 +48,8 @@ struct operation {
 	/* how it ended */
 	int status;
 	char *message;
-	int64_t seq, job;
-	bool submitted;
+	int64_t seq;
+	bool synced; /* as far as an earlier run of the transaction knows */
 };
 
 static void operation_free(struct operation *o)
@@ -89,6 +89,13 @@ static int sync_template(struct db *db, const struct operation *o, struct cluste
 	return rc;
 }
 
+static bool is_synced(const struct operation *o, const struct cluster *c)
+{
+	const struct json *has = json_get(c->brief, "clusterTemplate");
+	return json_get_int(has, "version", -1) ==
+	       json_get_int(json_get(o->params, "template"), "version", 0);
+}
+
 /* The new configuration is the cluster's at once; the old one tells the scheduler what differs. */
 static int take_config(struct db *db, struct operation *o, struct cluster *c)
 {
@@ -114,8 +121,10 @@ static int submit_tx(struct db *db, void *arg)
 	if (rc)
 		return rc == CLUSTER_E_NONE ? end(o, 404, "the cluster is gone") : rc;
 	/* A commit whose answer was lost: the job that this very call submitted. */
-	if (o->submitted && c->latest_job == o->job)
-		return 0;
+	bool mine = false;
+	rc = job_asked(db, c, json_get_str(o->params, "ask"), &mine);
+	if (rc || mine || (o->synced && is_synced(o, c)))
+		return rc;
 	const char *operation = json_get_str(o->params, "operation");
 	if (!may_start(operation, c->status))
 		return end(o, 409,
@@ -124,14 +133,15 @@ static int submit_tx(struct db *db, void *arg)
 		return end(o, 409, "something changed since this was planned; plan it again");
 	if (str_eq(operation, "sync")) {
 		rc = sync_template(db, o, c, now);
+		o->synced = true;
 	} else {
+		int64_t job;
 		json_set_str(o->params, "was", cluster_status_name(c->status));
 		rc = take_config(db, o, c);
 		if (!rc)
 			rc = cluster_set_status(db, c, CLUSTER_PENDING, NULL, now);
 		if (!rc)
-			rc = job_add(db, c, o->action, o->params, now, &o->job);
-		o->submitted = true;
+			rc = job_add(db, c, o->action, o->params, now, &job);
 	}
 	o->seq = c->event_seq;
 	o->status = 200;
@@ -141,6 +151,9 @@ static int submit_tx(struct db *db, void *arg)
 static void submit_work(void *arg)
 {
 	struct operation *o = arg;
+	char ask[33];
+	id_random_hex(ask, 16);
+	json_set_str(o->params, "ask", ask);
 	int rc = db_tx(o->a->db, submit_tx, o);
 	if (rc >= DB_E_DUP || rc < 0)
 		end(o, 503, "the database is away; try again");
