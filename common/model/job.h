@@ -32,7 +32,8 @@ LOOM_MUST_CHECK int job_save_params(struct db *db, const struct job *j);
 LOOM_MUST_CHECK int job_cancel(struct db *db, struct job *j, const char *then_action);
 LOOM_MUST_CHECK int job_cancelled(struct db *db, int64_t cluster, int64_t num, bool *ret);
 /* Is the cluster's newest job the one added with this text as "ask" in its params? So a transaction
- * whose commit went unheard knows its own job from another's of the same number. ask may be NULL. */
+ * whose commit went unheard knows its own job from another's of the same number. ask may be NULL.
+ */
 LOOM_MUST_CHECK int job_asked(struct db *db, const struct cluster *c, const char *ask, bool *ret);
 LOOM_MUST_CHECK int job_lock(struct db *db, int64_t cluster, int64_t num, struct job *ret,
                              bool *found);
