@@ -24,7 +24,7 @@ KINDS = ("zookeeper", "db", "sqlproxy", "haproxy", "keepalived", "scheduler", "a
 HELPERS = ("dbcheck",)
 BINARY = {"api": "loom-api", "scheduler": "loom-scheduler", "ui": "loom-ui-gateway",
           "provisioner": "loom-provisioner"}
-DRAIN_SECONDS = 0.2
+DRAIN_SECONDS = 0.1
 STOP_SECONDS = {"provisioner": 40, "db": 60}
 CHECK_PORT, DB_PORT, SQL_PORT, HAPROXY_PORT = 9200, 55306, 55306, 8404
 HTTP_PORT = {"api": 55054, "ui": 8100, "scheduler": 55057, "provisioner": 55070}

@@ -174,9 +174,10 @@ def down(state, options):
 
 
 def purge(state):
-    """Delete the stack's data; the cache (a base system for machines) is not data."""
+    """Delete the stack's data; the cache (a base system for machines) is not data, and the
+    datacenter of scripts/dc is not this stack's."""
     for path in state.directory.iterdir():
-        if path.name in ("cache", ".lock"):
+        if path.name in ("cache", "dc", ".lock"):
             continue
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)

@@ -228,11 +228,13 @@ def strays(directory):
     """Pids of living processes of the stack in directory, whoever started them."""
     mark = f"{MARK}={directory}"
     work = f"LOOM_WORK_DIR={directory}/"
+    others = f"{work}dc/"  # the datacenter of scripts/dc is below the stack of `make run`
     found = []
     for entry in os.listdir("/proc"):
         if not entry.isdigit() or int(entry) == os.getpid():
             continue
-        if any(item == mark or item.startswith(work) for item in environ_of(int(entry))):
+        if any(item == mark or item.startswith(work) and not item.startswith(others)
+               for item in environ_of(int(entry))):
             if start_time(int(entry)) is not None:
                 found.append(int(entry))
     return found

@@ -122,8 +122,8 @@ class Load:
         while not self.ending.wait(self.interval):
             count += 1
             began = time.time()
-            answer = api.post("/v2/clusters", {"name": f"c{number}-{count}", "clusterTemplate": "workers",
-                                               "numMachines": 1})
+            answer = retried(lambda count=count: api.post("/v2/clusters", {
+                "name": f"c{number}-{count}", "clusterTemplate": "workers", "numMachines": 1}))
             with self.lock:
                 if answer.ok:
                     self.accepted.append((began, time.time(), answer.json["id"]))
@@ -154,6 +154,16 @@ class Load:
         self.ending.set()
         for thread in self.threads:
             thread.join()
+
+
+def retried(request):
+    """A request whose connection was refused was not made: it is safe to make it again."""
+    deadline = time.monotonic() + 2
+    while True:
+        answer = request()
+        if answer.status or "refused" not in answer.reason() or time.monotonic() > deadline:
+            return answer
+        time.sleep(0.05)
 
 
 def longest_gap(times, start, end):
@@ -299,18 +309,18 @@ def judge(dc, load, name, bound, at, end):
 
 
 def check_machines(dc, load):
-    """Every accepted cluster has its machine, which was made once."""
+    """Every accepted cluster has its machines, and each was made once."""
+    api, nodes = dc.api(), []
+    for _, _, cluster in load.accepted:
+        wait(lambda cluster=cluster: status_of(api, cluster) in SETTLED, 60, f"the end of {cluster}")
+        nodes += [node["id"] for node in api.get(f"/v2/clusters/{cluster}").json["nodes"]]
     made = {}
     for line in (dc.dir / "simulated/journal").read_text().splitlines():
         _, node, _, _, effect = line.split()
         if effect == "create":
             made[node] = made.get(node, 0) + 1
-    assert not [node for node, times in made.items() if times != 1]
-    api = dc.api()
-    for _, _, cluster in load.accepted:
-        wait(lambda cluster=cluster: status_of(api, cluster) in SETTLED, 60, f"the end of {cluster}")
-        nodes = api.get(f"/v2/clusters/{cluster}").json["nodes"]
-        assert [node["id"] for node in nodes if node["id"] not in made] == []
+    assert [node for node, times in made.items() if times != 1] == []
+    assert [node for node in nodes if node not in made] == []
 
 
 def within(row, *figures):
@@ -333,6 +343,18 @@ def test_kill_haproxy(dc, report):
     host = dc.role("virtual_address")
     row = measure(dc, report, "kill haproxy of the virtual address", 2, lambda: dc("kill", host, "haproxy"))
     within(row, "create", "read")
+    assert dc.role("virtual_address") != host
+
+
+def test_pause_haproxy(dc, report):
+    """The HAProxy that serves the virtual address hangs: keepalived asks it, twice.
+
+    Requests that were accepted before are not moved; their clients wait for their own time-out, 6 s.
+    """
+    host = dc.role("virtual_address")
+    row = measure(dc, report, "pause haproxy of the virtual address", 8, lambda: dc("pause", host, "haproxy"),
+                  lambda: dc("resume", host, "haproxy"))
+    within(row, "create")
     assert dc.role("virtual_address") != host
 
 
@@ -429,6 +451,16 @@ def test_lose_database_quorum(dc, report):
     within(row, "create")
 
 
+def test_kill_all_databases(dc, report):
+    """All three nodes die at once: the most advanced one begins, the others join, by themselves."""
+    def strike():
+        for name in "abc":
+            dc("kill", name, "db")
+
+    row = measure(dc, report, "kill all three databases", 15, strike, watch=25)
+    within(row, "create")
+
+
 def test_crash_machine(dc, report):
     """The machine with the virtual address loses its power."""
     host = dc.role("virtual_address")
@@ -462,6 +494,14 @@ def test_cut_one_link(dc, report):
     within(row, "create", "work")
 
 
+def test_lossy_machine(dc, report):
+    """A machine loses a tenth of its packets."""
+    host = dc.role("database_writer")
+    row = measure(dc, report, f"lose 10 % of the writer's packets ({host})", 6, lambda: dc("lossy", host, 10),
+                  lambda: dc("heal"), watch=14)
+    within(row, "create")
+
+
 def test_rolling_restart(dc, report):
     """Every part is restarted, one after another, under load."""
     def strike():
@@ -475,3 +515,51 @@ def test_rolling_restart(dc, report):
     assert row["lost"] == 0
     assert row["refused"] == 0
     within(row, "create")
+
+
+def test_down_and_up(dc):
+    """Everything stops and starts again: all clusters are there, nothing was left behind."""
+    before = {entry["id"] for entry in dc.api().get("/v2/clusters").json}
+    dc("down")
+    names = subprocess.run(["ip", "-o", "link"], stdout=subprocess.PIPE, text=True, check=True).stdout
+    prefix = json.loads((dc.dir / "dc.json").read_text())["prefix"]
+    assert prefix not in names
+    assert prefix not in subprocess.run(["ip", "netns"], stdout=subprocess.PIPE, text=True, check=True).stdout
+    assert not processes_of(dc)
+    dc.up()
+    assert {entry["id"] for entry in dc.api().get("/v2/clusters").json} == before
+
+
+def processes_of(dc):
+    """Pids of processes that have the datacenter's folder in their environment or command line."""
+    found = []
+    for entry in os.listdir("/proc"):
+        if entry.isdigit() and int(entry) != os.getpid():
+            try:
+                text = b"".join(pathlib.Path(f"/proc/{entry}/{name}").read_bytes()
+                                for name in ("environ", "cmdline"))
+            except OSError:
+                continue
+            if str(dc.dir).encode() in text:
+                found.append(int(entry))
+    return found
+
+
+def test_scale(dc):
+    """More and fewer provisioners; fewer APIs."""
+    dc("scale", "provisioner", 5, "--wait")
+    dc("scale", "api", 2, "--wait")
+    found = dc.status()
+    assert [sum(name.startswith("provisioner") for name in found["hosts"][host]["parts"]) for host in "abc"] == [2, 2, 1]
+    assert ["api" in found["hosts"][host]["parts"] for host in "abc"] == [True, True, False]
+    assert dc.api().get("/v2/clusters").ok
+    dc("scale", "provisioner", 3, "--wait")
+    dc("scale", "api", 3, "--wait")
+    assert dc.ready()
+
+
+def test_exec_inside_a_host(dc):
+    """A client within a host uses its own machine's proxies."""
+    out = dc("exec", "b", "curl", "-s", "-H", "X-Loom-UserID: admin", "-H", "X-Loom-TenantID: superadmin",
+             "http://127.0.0.1:55054/v2/clusters")
+    assert isinstance(json.loads(out), list)
