@@ -86,9 +86,10 @@ int entity_list(struct db *db, const char *tenant, enum entity_kind k, struct js
 	return 0;
 }
 
-int entity_put(struct db *db, const char *tenant, enum entity_kind k, const char *name,
-               const struct json *doc, bool only_new, int64_t *written)
+int entity_put(struct db *db, const char *tenant, enum entity_kind k, const struct json *doc,
+               bool only_new, int64_t *written)
 {
+	const char *name = json_get_str(doc, "name");
 	int64_t top = 0;
 	int rc = db_select_int(db, &top, NULL,
 	                       "SELECT version FROM entity WHERE tenant_id=? AND kind=? AND name=?"
@@ -172,8 +173,7 @@ int entity_import(struct db *db, const char *tenant, const struct json *all)
 		for (size_t i = 0; !rc && i < json_len(list); i++) {
 			const struct json *doc = json_at(list, i);
 			int64_t written = 0;
-			rc = entity_put(db, tenant, (enum entity_kind)k, json_get_str(doc, "name"),
-			                doc, false, &written);
+			rc = entity_put(db, tenant, (enum entity_kind)k, doc, false, &written);
 		}
 	}
 	return rc;

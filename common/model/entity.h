@@ -39,11 +39,11 @@ LOOM_MUST_CHECK int entity_get(struct db *db, const char *tenant, enum entity_ki
 /* Array of the latest version of each, by name. */
 LOOM_MUST_CHECK int entity_list(struct db *db, const char *tenant, enum entity_kind k,
                                 struct json **ret);
-/* only_new refuses an existing name with ENTITY_E_EXISTS. *written, 0 at first, keeps the version
- * from run to run of a transaction, so that one whose commit went unheard is not done twice. */
+/* The name is the document's. only_new refuses an existing one with ENTITY_E_EXISTS. *written, 0 at
+ * first, keeps the version from run to run of a transaction, so that one whose commit went unheard
+ * is not done twice. */
 LOOM_MUST_CHECK int entity_put(struct db *db, const char *tenant, enum entity_kind k,
-                               const char *name, const struct json *doc, bool only_new,
-                               int64_t *written);
+                               const struct json *doc, bool only_new, int64_t *written);
 /* version 0 deletes all. Nothing there is fine. */
 LOOM_MUST_CHECK int entity_delete(struct db *db, const char *tenant, enum entity_kind k,
                                   const char *name, int64_t version);

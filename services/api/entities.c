@@ -56,7 +56,7 @@ static int get_read(struct db *db, void *arg)
 static int put_tx(struct db *db, void *arg)
 {
 	struct entity_call *e = arg;
-	return entity_put(db, e->tenant, e->kind, e->name, e->doc, e->only_new, &e->written);
+	return entity_put(db, e->tenant, e->kind, e->doc, e->only_new, &e->written);
 }
 
 static int delete_tx(struct db *db, void *arg)

@@ -23,8 +23,8 @@ struct change {
 	const struct engine_policy *policy;
 	struct cluster *c;
 	int64_t now;
-	int ready; /* tasks that became ready */
-	int jobs;  /* jobs that want planning */
+	int ready;     /* tasks that became ready */
+	int jobs;      /* jobs that want planning */
 	int callbacks; /* messages for targets */
 };
 
