@@ -66,6 +66,11 @@ class Datacenter:
         """A host that is none of these."""
         return next(host for host in "abc" if host not in hosts)
 
+    def start_without_waiting(self, host, part):
+        """Start a part that may not become ready soon."""
+        return subprocess.Popen([str(ROOT / "scripts/dc"), "--dir", str(self.dir), "start", host, part],
+                                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
     def whole(self, seconds=90):
         """Wait until all is ready again; the seconds it took."""
         began = time.monotonic()
@@ -441,8 +446,7 @@ def test_lose_database_quorum(dc, report):
         load_seen["answer"] = (answer.status, answer.headers.get("Retry-After") if answer.status else None)
         load_seen["took"] = time.time() - began - 8
         for name in gone:
-            subprocess.Popen([str(ROOT / "scripts/dc"), "--dir", str(dc.dir), "start", name, "db"],
-                             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            dc.start_without_waiting(name, "db")
         load_seen["back"] = time.time()
 
     row = measure(dc, report, "lose two of three databases, then back", 30, strike, watch=35,
@@ -563,3 +567,71 @@ def test_exec_inside_a_host(dc):
     out = dc("exec", "b", "curl", "-s", "-H", "X-Loom-UserID: admin", "-H", "X-Loom-TenantID: superadmin",
              "http://127.0.0.1:55054/v2/clusters")
     assert isinstance(json.loads(out), list)
+
+
+def mariadb(dc, host, program, *words, **options):
+    """A client program on a host's database node."""
+    return subprocess.run([program, "--no-defaults", f"--socket={dc.dir}/{host}/db/run/mysqld.sock", *words],
+                          check=True, **options)
+
+
+def test_backup_and_restore(dc):
+    """A dump restored into a fresh datacenter gives back every cluster."""
+    writer = dc.role("database_writer")
+    for number in range(3):
+        answer = dc.api().post("/v2/clusters", {"name": f"kept{number}", "clusterTemplate": "workers",
+                                                "numMachines": 2})
+        assert answer.ok, answer
+        wait(lambda answer=answer: status_of(dc.api(), answer.json["id"]) == "active", 30, "a cluster")
+    before = {entry["id"]: entry["status"] for entry in dc.api().get("/v2/clusters").json}
+    dump = mariadb(dc, dc.other(writer), "mariadb-dump", "--single-transaction", "--routines", "loom",
+                   stdout=subprocess.PIPE).stdout
+    key = (dc.dir / "secrets/cluster.key").read_text()
+    dc("down", "--quick", "--purge")
+    (dc.dir / "secrets").mkdir(mode=0o700)
+    (dc.dir / "secrets/cluster.key").write_text(key)
+    dc.up()
+    for part in ("api", "scheduler"):
+        for host in "abc":
+            dc("stop", host, part)
+    mariadb(dc, dc.role("database_writer"), "mariadb", "loom", input=dump)
+    for part in ("api", "scheduler"):
+        for host in "abc":
+            dc("start", host, part)
+    dc.whole()
+    assert {entry["id"]: entry["status"] for entry in dc.api().get("/v2/clusters").json} == before
+
+
+def url_of(dc, host):
+    """Where a host's galera-check answers."""
+    return f"http://{dc.status()['hosts'][host]['address']}:9200"
+
+
+def test_lost_node_after_full_stop(dc):
+    """All databases were down and one does not come back: the operator begins with the others."""
+    for host in "abc":
+        dc("kill", host, "db", "--hold")
+    for host in "ab":
+        dc.start_without_waiting(host, "db")
+    time.sleep(3)
+    assert not dc.status()["roles"]["database_writer"]
+    notes = {host: json.loads(dc("exec", host, "curl", "-s", url_of(dc, host) + "/state"))["start"]
+             for host in "ab"}
+    best = max(notes, key=lambda host: notes[host]["seqno"])
+    dc("kill", best, "db", "--hold")
+    alone = subprocess.Popen(
+        [str(ROOT / "scripts/dc"), "--dir", str(dc.dir), "exec", best, "setpriv", "--reuid", "mysql", "--regid",
+         "mysql", "--init-groups", "--", str(ROOT / "deploy/mariadb/galera-start"),
+         str(dc.dir / best / "etc/mariadb/galera-check.conf"), "--alone"],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        wait(lambda: dc("exec", best, "curl", "-s", url_of(dc, best) + "/writer") == "yes\n", 30, "a writer")
+        other = "b" if best == "a" else "a"
+        wait(lambda: dc.status()["hosts"][other]["parts"]["db"]["ready"], 60, "the second node")
+    finally:
+        alone.terminate()
+        alone.wait(30)
+    dc("start", best, "db")
+    dc("start", "c", "db")
+    dc.whole()
+    assert dc.api().get("/v2/clusters").ok
