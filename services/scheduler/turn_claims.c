@@ -189,9 +189,9 @@ static const struct sight *view_of(struct views *vs, const struct cluster *c)
 	return vs->v[vs->n++].sight;
 }
 
-static void refuse(struct unit *u, struct task *t, bool may_wait, char *why)
+static void refuse(struct unit *u, struct task *t, bool may_wait, const char *why)
 {
-	u->refusals[u->n_refusals++] = (struct refusal){ t, may_wait, why };
+	u->refusals[u->n_refusals++] = (struct refusal){ t, may_wait, loom_strdup(why) };
 }
 
 static int set_running(struct unit *u, struct task *t, const struct take *take)
@@ -224,14 +224,15 @@ static int begin_with(struct unit *u, const struct choice *ch, const struct sigh
 	if (reason && ch->again)
 		return 0;
 	if (reason) {
-		refuse(u, ch->t, reason == MACRO_E_INCOMPLETE,
-		       loom_asprintf("the configuration cannot be expanded: %s", err.msg));
+		LOOM_CLEANUP_STR char *why =
+			loom_asprintf("the configuration cannot be expanded: %s", err.msg);
+		refuse(u, ch->t, reason == MACRO_E_INCOMPLETE, why);
 		return 0;
 	}
 	size_t size = sight_size(s, docs, ch->t, config);
 	if (size > MAX_DOCUMENT) {
 		json_free(config);
-		refuse(u, ch->t, false, loom_strdup("what it has to be told is larger than 8 MiB"));
+		refuse(u, ch->t, false, "what it has to be told is larger than 8 MiB");
 		return 0;
 	}
 	int rc = ch->again ? 0 : set_running(u, ch->t, to->take);
