@@ -109,8 +109,8 @@ struct db_many {
 };
 LOOM_MUST_CHECK int db_exec_many(struct db *db, const struct db_many *m,
                                  const struct db_value *values, size_t rows);
-/* All rows found, in one result; in the statement's order only up to DB_MANY rows asked for. A row
- * may be asked for twice by one statement: no DISTINCT is lost, but COUNT(*) would lie. */
+/* All rows found, in one result; ordered as the statement says among every DB_MANY asked for. The
+ * last row is asked for several times over: fit for IN and OR, not for joins with it. */
 #define DB_MANY 64
 LOOM_MUST_CHECK int db_select_many(struct db *db, struct db_result **ret, const struct db_many *m,
                                    const struct db_value *values, size_t rows);

@@ -14,29 +14,32 @@ void job_fini(struct job *j)
 	j->params = NULL;
 }
 
-#define COLUMNS \
-	"action, status, phase, epoch, tasks_total, tasks_done, create_time, message, params, then_action"
+#define COLUMNS                                                                                \
+	"action, status, phase, epoch, tasks_total, tasks_done, create_time, message, params," \
+	" then_action, cluster_id, num"
 
-static int row_to_job(const struct db_result *r, int64_t cluster, int64_t num, struct job *ret,
-                      bool *found)
+static int read_job(const struct db_result *r, size_t i, struct job *ret)
+{
+	*ret = (struct job){ .cluster_id = db_int(r, i, 10), .num = db_int(r, i, 11) };
+	snprintf(ret->action, sizeof(ret->action), "%s", db_str(r, i, 0));
+	if (!job_status_parse(db_str(r, i, 1), &ret->status))
+		return DB_E_FATAL;
+	snprintf(ret->phase, sizeof(ret->phase), "%s", db_str(r, i, 2));
+	ret->epoch = db_int(r, i, 3);
+	ret->tasks_total = db_int(r, i, 4);
+	ret->tasks_done = db_int(r, i, 5);
+	ret->create_time = db_int(r, i, 6);
+	ret->message = loom_strdup(db_str(r, i, 7));
+	ret->params = row_json(r, i, 8);
+	if (!db_is_null(r, i, 9))
+		snprintf(ret->then_action, sizeof(ret->then_action), "%s", db_str(r, i, 9));
+	return 0;
+}
+
+static int row_to_job(const struct db_result *r, struct job *ret, bool *found)
 {
 	*found = db_rows(r) > 0;
-	if (!*found)
-		return 0;
-	*ret = (struct job){ .cluster_id = cluster, .num = num };
-	snprintf(ret->action, sizeof(ret->action), "%s", db_str(r, 0, 0));
-	if (!job_status_parse(db_str(r, 0, 1), &ret->status))
-		return DB_E_FATAL;
-	snprintf(ret->phase, sizeof(ret->phase), "%s", db_str(r, 0, 2));
-	ret->epoch = db_int(r, 0, 3);
-	ret->tasks_total = db_int(r, 0, 4);
-	ret->tasks_done = db_int(r, 0, 5);
-	ret->create_time = db_int(r, 0, 6);
-	ret->message = loom_strdup(db_str(r, 0, 7));
-	ret->params = row_json(r, 0, 8);
-	if (!db_is_null(r, 0, 9))
-		snprintf(ret->then_action, sizeof(ret->then_action), "%s", db_str(r, 0, 9));
-	return 0;
+	return *found ? read_job(r, 0, ret) : 0;
 }
 
 int job_lock(struct db *db, int64_t cluster, int64_t num, struct job *ret, bool *found)
@@ -45,7 +48,7 @@ int job_lock(struct db *db, int64_t cluster, int64_t num, struct job *ret, bool 
 	int rc = db_select(db, &r,
 	                   "SELECT " COLUMNS " FROM job WHERE cluster_id=? AND num=? FOR UPDATE",
 	                   "ii", cluster, num);
-	return rc ? rc : row_to_job(r, cluster, num, ret, found);
+	return rc ? rc : row_to_job(r, ret, found);
 }
 
 int job_get(struct db *db, int64_t cluster, int64_t num, struct job *ret, bool *found)
@@ -53,10 +56,10 @@ int job_get(struct db *db, int64_t cluster, int64_t num, struct job *ret, bool *
 	LOOM_CLEANUP(db_result_free) struct db_result *r = NULL;
 	int rc = db_select(db, &r, "SELECT " COLUMNS " FROM job WHERE cluster_id=? AND num=?", "ii",
 	                   cluster, num);
-	return rc ? rc : row_to_job(r, cluster, num, ret, found);
+	return rc ? rc : row_to_job(r, ret, found);
 }
 
-static int job_event(struct db *db, struct cluster *c, const struct job *j, int64_t now)
+int job_event(struct db *db, struct cluster *c, const struct job *j, int64_t now)
 {
 	char id[ID_MAX];
 	id_job(id, j->cluster_id, j->num);
@@ -149,6 +152,48 @@ int job_save_progress(struct db *db, struct cluster *c, const struct job *j, int
 	                 "UPDATE job SET tasks_total=?, tasks_done=? WHERE cluster_id=? AND num=?",
 	                 "iiii", j->tasks_total, j->tasks_done, j->cluster_id, j->num);
 	return rc ? rc : job_event(db, c, j, now);
+}
+
+int jobs_get(struct db *db, const struct task_ref *refs, size_t n, struct job **ret, size_t *ret_n)
+{
+	static const struct db_many many = { "SELECT DISTINCT " COLUMNS " FROM job WHERE ",
+		                             "(cluster_id=? AND num=?)", " OR ", "", 2 };
+	LOOM_CLEANUP(db_result_free) struct db_result *r = NULL;
+	struct db_value *v = loom_calloc(n + 1, 2 * sizeof(*v));
+	for (size_t i = 0; i < n; i++) {
+		v[2 * i] = db_i(refs[i].cluster);
+		v[2 * i + 1] = db_i(refs[i].job);
+	}
+	int rc = db_select_many(db, &r, &many, v, n);
+	loom_free(v);
+	*ret_n = 0;
+	*ret = loom_calloc((rc ? 0 : db_rows(r)) + 1, sizeof(**ret));
+	for (size_t i = 0; !rc && i < db_rows(r); i++)
+		rc = read_job(r, i, &(*ret)[(*ret_n)++]);
+	return rc;
+}
+
+int jobs_save_progress(struct db *db, struct job *const *v, size_t n)
+{
+	/* The rows are there and their clusters locked: none is ever inserted. */
+	static const struct db_many many = {
+		"INSERT INTO job (cluster_id, num, tenant_id, action, status, phase, lease_until,"
+		" create_time, tasks_total, tasks_done) VALUES ",
+		"(?,?,'','','','',0,0,?,?)", ",",
+		" ON DUPLICATE KEY UPDATE tasks_total=VALUES(tasks_total),"
+		" tasks_done=VALUES(tasks_done)",
+		4
+	};
+	struct db_value *values = loom_calloc(n + 1, 4 * sizeof(*values));
+	for (size_t i = 0; i < n; i++) {
+		values[4 * i] = db_i(v[i]->cluster_id);
+		values[4 * i + 1] = db_i(v[i]->num);
+		values[4 * i + 2] = db_i(v[i]->tasks_total);
+		values[4 * i + 3] = db_i(v[i]->tasks_done);
+	}
+	int rc = db_exec_many(db, &many, values, n);
+	loom_free(values);
+	return rc;
 }
 
 struct claim {

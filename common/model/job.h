@@ -46,6 +46,13 @@ LOOM_MUST_CHECK int job_set_status(struct db *db, struct cluster *c, struct job 
 LOOM_MUST_CHECK int job_save_progress(struct db *db, struct cluster *c, const struct job *j,
                                       int64_t now);
 
+/* Jobs of locked clusters (ref.task is not used), in no order; *ret and each of it owned. */
+LOOM_MUST_CHECK int jobs_get(struct db *db, const struct task_ref *refs, size_t n, struct job **ret,
+                             size_t *ret_n);
+/* The counters of jobs read in this transaction; appends no events. */
+LOOM_MUST_CHECK int jobs_save_progress(struct db *db, struct job *const *v, size_t n);
+LOOM_MUST_CHECK int job_event(struct db *db, struct cluster *c, const struct job *j, int64_t now);
+
 /* Claims the oldest job in phase plan whose lease is over, for owner, with a new epoch. Its own
  * transaction. *ret_found false when there is none. */
 LOOM_MUST_CHECK int job_claim(struct db_pool *p, const char *owner, int64_t lease_ms,

@@ -5,6 +5,7 @@
 #include "common/model/row.h"
 
 #include <stdio.h>
+#include <string.h>
 
 void node_fini(struct node *n)
 {
@@ -78,13 +79,14 @@ static struct nodes *rows_to_nodes(const struct db_result *r)
 		n->ipaddresses = row_json(r, i, 10);
 		n->results = row_json(r, i, 11);
 		n->states = row_json(r, i, 12);
+		n->cluster_id = db_int(r, i, 13);
 	}
 	return ns;
 }
 
 #define COLUMNS                                                                                     \
 	"id, num, hostname, hardwaretype, imagetype, flavor, image, sshuser, services, automators," \
-	" ipaddresses, results, states"
+	" ipaddresses, results, states, cluster_id"
 
 int nodes_load(struct db *db, int64_t cluster, struct nodes **ret)
 {
@@ -116,6 +118,85 @@ int node_save(struct db *db, const struct node *n)
 	               "UPDATE node SET hostname=?, ipaddresses=?, results=?, states=?, services=?,"
 	               " automators=? WHERE id=?",
 	               "sssssss", n->hostname, ips, results, states, services, automators, n->id);
+}
+
+int nodes_get(struct db *db, const struct strs *ids, struct nodes **ret)
+{
+	static const struct db_many many = { "SELECT " COLUMNS " FROM node WHERE id IN (", "?", ",",
+		                             ")", 1 };
+	LOOM_CLEANUP(db_result_free) struct db_result *r = NULL;
+	struct db_value *v = loom_calloc(ids->n + 1, sizeof(*v));
+	for (size_t i = 0; i < ids->n; i++)
+		v[i] = db_s(ids->v[i]);
+	int rc = db_select_many(db, &r, &many, v, ids->n);
+	loom_free(v);
+	if (!rc)
+		*ret = rows_to_nodes(r);
+	return rc;
+}
+
+int nodes_of(struct db *db, const int64_t *clusters, size_t n, struct nodes **ret)
+{
+	static const struct db_many many = { "SELECT " COLUMNS " FROM node WHERE cluster_id IN (",
+		                             "?", ",", ") ORDER BY cluster_id, num", 1 };
+	LOOM_CLEANUP(db_result_free) struct db_result *r = NULL;
+	struct db_value *v = loom_calloc(n + 1, sizeof(*v));
+	for (size_t i = 0; i < n; i++)
+		v[i] = db_i(clusters[i]);
+	int rc = db_select_many(db, &r, &many, v, n);
+	loom_free(v);
+	if (!rc)
+		*ret = rows_to_nodes(r);
+	return rc;
+}
+
+#define VALUES 14
+
+int nodes_save(struct db *db, struct node *const *v, size_t n)
+{
+	/* The rows are there and their clusters locked: none is ever inserted. */
+	static const struct db_many many = {
+		"INSERT INTO node (" COLUMNS ") VALUES ", "(?,?,?,?,?,?,?,?,?,?,?,?,?,?)", ",",
+		" ON DUPLICATE KEY UPDATE hostname=VALUES(hostname),"
+		" ipaddresses=VALUES(ipaddresses), results=VALUES(results),"
+		" states=VALUES(states), services=VALUES(services), automators=VALUES(automators)",
+		VALUES
+	};
+	struct db_value *values = loom_calloc(n + 1, VALUES * sizeof(*values));
+	struct strs texts = { 0 };
+	for (size_t i = 0; i < n; i++) {
+		const struct json *const json[] = { v[i]->services, v[i]->automators,
+			                            v[i]->ipaddresses, v[i]->results,
+			                            v[i]->states };
+		for (size_t k = 0; k < LOOM_COUNT(json); k++) {
+			LOOM_CLEANUP_STR char *text = json_text(json[k]);
+			strs_add(&texts, text);
+		}
+	}
+	for (size_t i = 0; i < n; i++) {
+		char **const t = texts.v + 5 * i;
+		const struct db_value row[VALUES] = {
+			db_s(v[i]->id),
+			db_i(v[i]->num),
+			db_s(v[i]->hostname),
+			db_s(v[i]->hardwaretype),
+			db_s(v[i]->imagetype),
+			db_s(v[i]->flavor),
+			db_s(v[i]->image),
+			db_s(v[i]->sshuser),
+			db_s(t[0]),
+			db_s(t[1]),
+			db_s(t[2]),
+			db_s(t[3]),
+			db_s(t[4]),
+			db_i(v[i]->cluster_id),
+		};
+		memcpy(values + VALUES * i, row, sizeof(row));
+	}
+	int rc = db_exec_many(db, &many, values, n);
+	strs_fini(&texts);
+	loom_free(values);
+	return rc;
 }
 
 struct json *node_properties(const struct node *n)

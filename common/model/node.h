@@ -3,12 +3,13 @@
 #ifndef LOOM_MODEL_NODE_H
 #define LOOM_MODEL_NODE_H
 
+#include "common/base/str.h"
 #include "common/db/db.h"
 #include "common/json/json.h"
 
 struct node {
 	char id[37];
-	int64_t num;
+	int64_t num, cluster_id; /* the latter of loaded ones */
 	char *hostname, *hardwaretype, *imagetype, *flavor, *image, *sshuser;
 	struct json *services, *automators; /* arrays of names */
 	struct json *ipaddresses, *results; /* objects */
@@ -28,6 +29,11 @@ LOOM_MUST_CHECK int nodes_insert(struct db *db, int64_t cluster, const struct no
 /* By number. */
 LOOM_MUST_CHECK int nodes_load(struct db *db, int64_t cluster, struct nodes **ret);
 LOOM_MUST_CHECK int node_load(struct db *db, const char *id, struct nodes **ret); /* 0 or 1 */
+/* Many at once: by id, or all of some clusters by cluster and number. */
+LOOM_MUST_CHECK int nodes_get(struct db *db, const struct strs *ids, struct nodes **ret);
+LOOM_MUST_CHECK int nodes_of(struct db *db, const int64_t *clusters, size_t n, struct nodes **ret);
+/* Writes rows that were read in this transaction, the same columns as node_save(). */
+LOOM_MUST_CHECK int nodes_save(struct db *db, struct node *const *v, size_t n);
 /* Writes hostname, ipaddresses, results, states, services and automators. */
 LOOM_MUST_CHECK int node_save(struct db *db, const struct node *n);
 

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "common/model/task.h"
 
-#include "common/base/str.h"
-
 #include <stdio.h>
+#include <string.h>
 
 void tasks_free(struct tasks *ts)
 {
@@ -226,6 +225,135 @@ int task_release(struct db *db, struct cluster *c, const struct task *t, int64_t
 			rc = task_promote(db, c, t->job_num, db_str(r, i, 0), now, promoted);
 	return rc;
 }
+
+/* ---- many at once ---------------------------------------------------------------------------- */
+
+static struct db_value *ref_values(const struct task_ref *refs, size_t n)
+{
+	struct db_value *v = loom_calloc(n + 1, 3 * sizeof(*v));
+	for (size_t i = 0; i < n; i++) {
+		v[3 * i] = db_i(refs[i].cluster);
+		v[3 * i + 1] = db_i(refs[i].job);
+		v[3 * i + 2] = db_i(refs[i].task);
+	}
+	return v;
+}
+
+int tasks_get(struct db *db, const struct task_ref *refs, size_t n, struct tasks **ret)
+{
+	static const struct db_many many = { "SELECT " COLUMNS " FROM task WHERE ",
+		                             "(cluster_id=? AND job_num=? AND num=?)", " OR ", "",
+		                             3 };
+	LOOM_CLEANUP(db_result_free) struct db_result *r = NULL;
+	struct db_value *v = ref_values(refs, n);
+	int rc = db_select_many(db, &r, &many, v, n);
+	loom_free(v);
+	return rc ? rc : rows_to_tasks(r, ret);
+}
+
+int tasks_release(struct db *db, const struct task_ref *done, size_t n, struct strs *nodes)
+{
+#define FROM_DONE "(cluster_id=? AND job_num=? AND from_num=?)"
+	static const struct db_many take = {
+		"UPDATE task t JOIN (SELECT cluster_id, job_num, to_num, COUNT(*) AS n FROM task_edge"
+		" WHERE ",
+		FROM_DONE, " OR ",
+		" GROUP BY cluster_id, job_num, to_num) e ON e.cluster_id=t.cluster_id"
+		" AND e.job_num=t.job_num AND e.to_num=t.num SET t.unmet=t.unmet-e.n",
+		3
+	};
+	static const struct db_many look = {
+		"SELECT DISTINCT t.node_id FROM task_edge e JOIN task t"
+		" ON t.cluster_id=e.cluster_id AND t.job_num=e.job_num AND t.num=e.to_num"
+		" WHERE t.unmet=0 AND t.state='blocked' AND (",
+		"(e.cluster_id=? AND e.job_num=? AND e.from_num=?)", " OR ", ")", 3
+	};
+	LOOM_CLEANUP(db_result_free) struct db_result *r = NULL;
+	struct db_value *v = ref_values(done, n);
+	int rc = db_exec_many(db, &take, v, n);
+	if (!rc)
+		rc = db_select_many(db, &r, &look, v, n);
+	loom_free(v);
+	for (size_t i = 0; !rc && i < db_rows(r); i++)
+		if (!strs_has(nodes, db_str(r, i, 0)))
+			strs_add(nodes, db_str(r, i, 0));
+	return rc;
+}
+
+int tasks_of_nodes(struct db *db, const struct strs *nodes, struct tasks **ret)
+{
+	static const struct db_many many = {
+		"SELECT " COLUMNS
+		" FROM task WHERE unmet=0 AND state IN ('blocked','ready','running')"
+		" AND node_id IN (",
+		"?", ",", ") ORDER BY node_id, num", 1
+	};
+	LOOM_CLEANUP(db_result_free) struct db_result *r = NULL;
+	struct db_value *v = loom_calloc(nodes->n + 1, sizeof(*v));
+	for (size_t i = 0; i < nodes->n; i++)
+		v[i] = db_s(nodes->v[i]);
+	int rc = db_select_many(db, &r, &many, v, nodes->n);
+	loom_free(v);
+	return rc ? rc : rows_to_tasks(r, ret);
+}
+
+#define ROW_VALUES 24
+
+static void row_values(const struct task *t, struct db_value v[ROW_VALUES])
+{
+	const struct db_value all[ROW_VALUES] = {
+		db_i(t->cluster_id),
+		db_i(t->job_num),
+		db_i(t->num),
+		db_s(t->tenant_id),
+		db_s(t->node_id),
+		db_i(t->node_num),
+		db_s(t->name),
+		db_s(t->service),
+		db_i(t->stage),
+		db_s(task_state_name(t->state)),
+		db_i(t->unmet),
+		db_i(t->attempt),
+		db_i(t->done_attempt),
+		db_i(t->failures),
+		db_i(t->losses),
+		db_i(t->not_before),
+		db_i(t->lease_ms),
+		db_i(t->lease_until),
+		db_s(t->provisioner_id),
+		db_s(t->worker_id),
+		db_i(t->submit_time),
+		db_i(t->status_time),
+		db_i(t->status_code),
+		db_s(t->message),
+	};
+	memcpy(v, all, sizeof(all));
+}
+
+int tasks_save(struct db *db, struct task *const *v, size_t n)
+{
+	/* The rows are there: none is ever inserted. */
+	static const struct db_many many = {
+		"INSERT INTO task (" COLUMNS ") VALUES ",
+		"(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)", ",",
+		" ON DUPLICATE KEY UPDATE state=VALUES(state), unmet=VALUES(unmet),"
+		" attempt=VALUES(attempt), done_attempt=VALUES(done_attempt),"
+		" failures=VALUES(failures), losses=VALUES(losses), not_before=VALUES(not_before),"
+		" lease_ms=VALUES(lease_ms), lease_until=VALUES(lease_until),"
+		" provisioner_id=VALUES(provisioner_id), worker_id=VALUES(worker_id),"
+		" submit_time=VALUES(submit_time), status_time=VALUES(status_time),"
+		" status_code=VALUES(status_code), message=VALUES(message)",
+		ROW_VALUES
+	};
+	struct db_value *values = loom_calloc(n + 1, ROW_VALUES * sizeof(*values));
+	for (size_t i = 0; i < n; i++)
+		row_values(v[i], values + i * ROW_VALUES);
+	int rc = db_exec_many(db, &many, values, n);
+	loom_free(values);
+	return rc;
+}
+
+/* ---- waiting, dropping, counting ------------------------------------------------------------- */
 
 int task_postpone(struct db *db, const struct task *t, int64_t until)
 {

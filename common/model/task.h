@@ -9,6 +9,7 @@
 #ifndef LOOM_MODEL_TASK_H
 #define LOOM_MODEL_TASK_H
 
+#include "common/base/str.h"
 #include "common/model/cluster.h"
 
 struct task {
@@ -58,6 +59,18 @@ LOOM_MUST_CHECK int task_release(struct db *db, struct cluster *c, const struct 
 /* Makes the first waiting task of a node ready if the node is free. */
 LOOM_MUST_CHECK int task_promote(struct db *db, struct cluster *c, int64_t job, const char *node,
                                  int64_t now, int *promoted);
+/* Many at once, of any clusters: what one transaction reads and writes for many results. */
+LOOM_MUST_CHECK int tasks_get(struct db *db, const struct task_ref *refs, size_t n,
+                              struct tasks **ret);
+/* Takes complete tasks' edges out of their successors; adds the nodes on which something does not
+ * wait for others any more. */
+LOOM_MUST_CHECK int tasks_release(struct db *db, const struct task_ref *done, size_t n,
+                                  struct strs *nodes);
+/* What is under way on these nodes, or could be: ready, running, or blocked without unmet edges. By
+ * node and number. */
+LOOM_MUST_CHECK int tasks_of_nodes(struct db *db, const struct strs *nodes, struct tasks **ret);
+/* Writes rows that were read in this transaction; appends no events. */
+LOOM_MUST_CHECK int tasks_save(struct db *db, struct task *const *v, size_t n);
 /* Leaves a ready task for later: it needs what other machines of the job have not told yet. */
 LOOM_MUST_CHECK int task_postpone(struct db *db, const struct task *t, int64_t until);
 /* Are machines of the job still to be made? */

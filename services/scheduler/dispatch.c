@@ -1,16 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * dispatch - parked takes meet ready tasks. Loop thread; claims run on workers, one at a time.
+ * dispatch - workers' results and takes, gathered into turns (turn.h). Loop thread; turns run on
+ * workers: the main one, which has all that came while the one before it ran, and beside it a few
+ * of single clusters that the main one found held by somebody else.
  *
- * `epoch` moves whenever tasks may have become ready: at every commit that makes some, at other
- * schedulers' notices, and at the safety net's tick. A parked take is tried once in each epoch; an
- * empty-handed one speaks for all takes of its tenant, so that idle workers cost nothing.
+ * A take that finds nothing is parked. `epoch` moves whenever tasks may have become ready: at
+ * commits that left some for others, at other schedulers' notices, and at the safety net's tick. A
+ * parked take looks for tasks once in each epoch, and one that found nothing speaks for all takes
+ * of its tenant, so that idle workers cost nothing. Every turn may give it tasks all the same.
  */
 #include "services/scheduler/scheduler.h"
 
 #include "common/base/clock.h"
+#include "common/base/log.h"
 #include "common/base/str.h"
-#include "services/scheduler/claim.h"
+#include "services/scheduler/turn.h"
+
+enum { MAX_RESULTS = 64, MAX_ASIDE = 2, AGAIN_MS = 5 };
 
 struct parked {
 	struct parked *next;
@@ -18,54 +24,67 @@ struct parked {
 	struct take take;
 	int64_t until;  /* monotonic ms */
 	uint64_t tried; /* in which epoch; 0: not yet */
+	bool in_turn, withdrawn;
+};
+
+struct result {
+	struct result *next;
+	struct bus_call *call;
+	struct json *body;
+	int64_t cluster;
+	bool alone; /* in a turn with others it was refused */
+};
+
+/* First in, first out. */
+struct results {
+	struct result *first, **end;
+	size_t n;
 };
 
 struct dispatch {
 	struct scheduler *s;
-	struct parked *parked; /* oldest first */
-	struct loop_timer *timer;
+	struct parked *parked;   /* oldest first */
+	struct results queue;    /* for the main turn */
+	struct results aside;    /* for turns of their own */
+	int64_t busy[MAX_ASIDE]; /* clusters of those that run; 0 none */
+	struct documents *documents;
+	struct loop_timer *timer, *again;
 	uint64_t epoch;
-	bool claiming, stopping;
+	bool turning, draining, stopping;
 };
 
-struct claiming {
-	struct scheduler *s;
-	struct parked *p;
-	struct engine_policy policy;
+struct running {
+	struct dispatch *d;
+	struct turn turn;
+	struct result **results; /* as in turn */
+	struct parked **takes;   /* as in turn */
 	uint64_t epoch;
-	struct json *docs;
 	int rc;
+	size_t place; /* in busy */
 };
 
 static void run(struct dispatch *d);
 
-static void parked_free(struct parked *p)
+/* ---- lists ----------------------------------------------------------------------------------- */
+
+static void push(struct results *q, struct result *r)
 {
-	loom_free(p->take.id);
-	loom_free(p->take.tenant);
-	loom_free(p->take.provisioner);
-	loom_free(p->take.worker);
-	loom_free(p);
+	if (!q->first)
+		q->end = &q->first;
+	r->next = NULL;
+	*q->end = r;
+	q->end = &r->next;
+	q->n++;
 }
 
-static void answer(struct parked *p, const struct json *docs)
+static struct result *pop(struct results *q)
 {
-	LOOM_CLEANUP(json_free)
-	struct json *body =
-		json_set(json_new_obj(), "tasks", docs ? json_copy(docs) : json_new_arr());
-	bus_answer(p->call, body);
-	parked_free(p);
-}
-
-static void committed(const struct change *ch, void *arg)
-{
-	wake_changed(arg, ch);
-}
-
-static void claim_work(void *arg)
-{
-	struct claiming *cl = arg;
-	cl->rc = claim_tasks(cl->s->db, &cl->policy, &cl->p->take, &cl->docs, committed, cl->s);
+	struct result *r = q->first;
+	if (r) {
+		q->first = r->next;
+		q->n--;
+	}
+	return r;
 }
 
 static void park(struct dispatch *d, struct parked *p)
@@ -77,50 +96,238 @@ static void park(struct dispatch *d, struct parked *p)
 	*at = p;
 }
 
-static void mark_tried(struct dispatch *d, const struct claiming *cl)
+static void unpark(struct dispatch *d, struct parked *p)
 {
-	cl->p->tried = cl->epoch;
-	for (struct parked *p = d->parked; p; p = p->next)
-		if (p->tried && p->tried < cl->epoch && str_eq(p->take.tenant, cl->p->take.tenant))
-			p->tried = cl->epoch;
+	struct parked **at = &d->parked;
+	while (*at != p)
+		at = &(*at)->next;
+	*at = p->next;
 }
 
-static void claim_done(void *arg)
+/* ---- answers --------------------------------------------------------------------------------- */
+
+/* docs is taken. */
+static void answer_take(struct parked *p, struct json *docs)
 {
-	struct claiming *cl = arg;
-	struct dispatch *d = cl->s->dispatch;
-	d->claiming = false;
-	bool empty = !cl->rc && !json_len(cl->docs);
-	if (empty)
-		mark_tried(d, cl);
-	if (empty && !d->stopping && cl->p->until > clock_mono_ms())
-		park(d, cl->p);
+	LOOM_CLEANUP(json_free)
+	struct json *body = json_set(json_new_obj(), "tasks", docs ? docs : json_new_arr());
+	bus_answer(p->call, body);
+	loom_free(p->take.id);
+	loom_free(p->take.tenant);
+	loom_free(p->take.provisioner);
+	loom_free(p->take.worker);
+	loom_free(p);
+}
+
+static void answer_result(struct result *r, int status)
+{
+	LOOM_CLEANUP(json_free)
+	struct json *body = json_set_int(json_new_obj(), "status", status);
+	bus_answer(r->call, body);
+	json_free(r->body);
+	loom_free(r);
+}
+
+/* ---- turns ----------------------------------------------------------------------------------- */
+
+static struct running *new_running(struct dispatch *d, size_t n_results, size_t n_takes)
+{
+	struct running *r = loom_calloc(1, sizeof(*r));
+	*r = (struct running){ .d = d, .epoch = d->epoch };
+	r->turn = (struct turn){ .db = d->s->db, .policy = scheduler_policy(d->s) };
+	r->turn.results = loom_calloc(n_results + 1, sizeof(*r->turn.results));
+	r->turn.takes = loom_calloc(n_takes + 1, sizeof(*r->turn.takes));
+	r->results = loom_calloc(n_results + 1, sizeof(struct result *));
+	r->takes = loom_calloc(n_takes + 1, sizeof(struct parked *));
+	return r;
+}
+
+static void running_free(struct running *r)
+{
+	turn_fini(&r->turn);
+	loom_free(r->turn.results);
+	loom_free(r->turn.takes);
+	loom_free(r->results);
+	loom_free(r->takes);
+	loom_free(r);
+}
+
+static void add_result(struct running *r, struct result *res)
+{
+	r->results[r->turn.n_results] = res;
+	r->turn.results[r->turn.n_results++].body = res->body;
+}
+
+/* Wakes go out as soon as it is committed. Worker. */
+static void turn_work(void *arg)
+{
+	struct running *r = arg;
+	struct turn *t = &r->turn;
+	r->rc = turn_run(t);
+	if (r->rc == DB_E_FATAL && t->wait && t->n_results == 1) {
+		/* Sent again it would be refused again: the task has failed. */
+		t->unstorable = true;
+		r->rc = turn_run(t);
+	}
+	for (size_t i = 0; !r->rc && i < t->n_touched; i++)
+		if (t->touched[i].ch.c->event_seq != t->touched[i].seq)
+			wake_changed(r->d->s, &t->touched[i].ch);
+}
+
+static void results_done(struct running *r)
+{
+	struct dispatch *d = r->d;
+	bool alone = r->turn.wait && r->turn.n_results == 1;
+	if (r->rc)
+		log_warn("results not applied", LOG_I("results", r->turn.n_results),
+		         LOG_S("reason", db_code_name(r->rc)));
+	for (size_t i = 0; i < r->turn.n_results; i++) {
+		int status = r->turn.results[i].status;
+		if (r->rc && (r->rc != DB_E_FATAL || alone))
+			status = 503;
+		r->results[i]->alone = r->rc == DB_E_FATAL;
+		if (!d->stopping && (r->rc == DB_E_FATAL ? !alone : !status))
+			push(&d->aside, r->results[i]);
+		else
+			answer_result(r->results[i], status ? status : 503);
+	}
+}
+
+/* An empty-handed take that looked speaks for all of its tenant. */
+static void mark_tried(struct dispatch *d, const struct parked *by, uint64_t epoch)
+{
+	for (struct parked *p = d->parked; p; p = p->next)
+		if (p->tried < epoch &&
+		    (p == by || (p->tried && str_eq(p->take.tenant, by->take.tenant))))
+			p->tried = epoch;
+}
+
+static bool takes_done(struct running *r)
+{
+	struct dispatch *d = r->d;
+	bool given = false;
+	for (size_t i = 0; i < r->turn.n_takes; i++) {
+		struct parked *p = r->takes[i];
+		struct json *docs = r->rc ? NULL : loom_take(r->turn.takes[i].docs);
+		p->in_turn = false;
+		if (!docs && r->turn.search && !r->turn.more && !r->rc)
+			mark_tried(d, p, r->epoch);
+		given = given || docs;
+		/* While the database is away, asking again is the worker's. */
+		if (docs || p->withdrawn || d->draining || p->until <= clock_mono_ms() ||
+		    (r->rc && r->turn.search)) {
+			unpark(d, p);
+			answer_take(p, docs);
+		}
+	}
+	return given;
+}
+
+static void main_done(void *arg)
+{
+	struct running *r = arg;
+	struct dispatch *d = r->d;
+	d->turning = false;
+	results_done(r);
+	bool given = takes_done(r);
+	if (r->turn.search && r->turn.more && !given && !r->turn.n_results)
+		loop_timer_arm(d->again, AGAIN_MS);
 	else
-		answer(cl->p, cl->docs);
-	json_free(cl->docs);
-	loom_free(cl);
+		run(d);
+	running_free(r);
+}
+
+static void aside_done(void *arg)
+{
+	struct running *r = arg;
+	struct dispatch *d = r->d;
+	d->busy[r->place] = 0;
+	results_done(r);
+	running_free(r);
 	run(d);
+}
+
+/* All that came meanwhile, and all who wait. */
+static void start_main(struct dispatch *d)
+{
+	size_t n = d->queue.n < MAX_RESULTS ? d->queue.n : MAX_RESULTS, waiting = 0;
+	bool search = false;
+	for (struct parked *p = d->draining ? NULL : d->parked; p; p = p->next, waiting++)
+		search = search || p->tried < d->epoch;
+	if (d->turning || d->stopping || !(n || search))
+		return;
+	struct running *r = new_running(d, n, waiting);
+	r->turn.search = search;
+	r->turn.documents = d->documents;
+	for (struct result *res = d->queue.first; r->turn.n_results < n; res = res->next)
+		add_result(r, res);
+	for (struct parked *p = d->parked; p && waiting; p = p->next) {
+		r->takes[r->turn.n_takes] = p;
+		r->turn.takes[r->turn.n_takes++].take = &p->take;
+	}
+	if (pool_submit(d->s->pool, turn_work, main_done, r)) {
+		running_free(r); /* the queue is full: the next tick tries again */
+		return;
+	}
+	while (n--)
+		pop(&d->queue);
+	for (struct parked *p = d->parked; p && waiting; p = p->next)
+		p->in_turn = true;
+	d->turning = true;
+}
+
+static bool is_busy(const struct dispatch *d, int64_t cluster)
+{
+	for (size_t i = 0; i < MAX_ASIDE; i++)
+		if (d->busy[i] == cluster)
+			return true;
+	return false;
+}
+
+/* Takes the results of one cluster out of a list: one that must be alone, or all others. */
+static void gather(struct results *q, int64_t cluster, bool alone, struct running *r)
+{
+	struct results rest = { 0 };
+	for (struct result *res = pop(q); res; res = pop(q)) {
+		bool room = r->turn.n_results < (alone ? 1 : MAX_RESULTS);
+		if (res->cluster == cluster && res->alone == alone && room)
+			add_result(r, res);
+		else
+			push(&rest, res);
+	}
+	*q = rest;
+}
+
+static void start_aside(struct dispatch *d)
+{
+	for (size_t i = 0; i < MAX_ASIDE && d->aside.n && !d->stopping; i++) {
+		const struct result *next = d->aside.first;
+		while (next && is_busy(d, next->cluster))
+			next = next->next;
+		if (d->busy[i] || !next)
+			continue;
+		struct running *r = new_running(d, MAX_RESULTS, 0);
+		r->turn.wait = true;
+		r->place = i;
+		d->busy[i] = next->cluster;
+		gather(&d->aside, next->cluster, next->alone, r);
+		if (pool_submit(d->s->pool, turn_work, aside_done, r)) {
+			d->busy[i] = 0;
+			for (size_t k = 0; k < r->turn.n_results; k++)
+				push(&d->aside, r->results[k]);
+			running_free(r);
+			return;
+		}
+	}
 }
 
 static void run(struct dispatch *d)
 {
-	struct parked **at = &d->parked;
-	while (*at && (*at)->tried >= d->epoch)
-		at = &(*at)->next;
-	if (!*at || d->claiming || d->stopping)
-		return;
-	struct scheduler *s = d->s;
-	struct claiming *cl = loom_calloc(1, sizeof(*cl));
-	*cl = (struct claiming){
-		.s = s, .p = *at, .epoch = d->epoch, .policy = scheduler_policy(s)
-	};
-	if (pool_submit(s->pool, claim_work, claim_done, cl)) {
-		loom_free(cl); /* the queue is full: the next tick tries again */
-		return;
-	}
-	*at = (*at)->next;
-	d->claiming = true;
+	start_main(d);
+	start_aside(d);
 }
+
+/* ---- what comes ------------------------------------------------------------------------------ */
 
 void dispatch_kick(struct scheduler *s)
 {
@@ -129,6 +336,24 @@ void dispatch_kick(struct scheduler *s)
 		return;
 	d->epoch++;
 	run(d);
+}
+
+static void on_finish(struct bus_call *call, const struct json *body, void *arg)
+{
+	struct scheduler *s = arg;
+	struct dispatch *d = s->dispatch;
+	struct task_ref ref = { 0 };
+	struct result *r = loom_calloc(1, sizeof(*r));
+	*r = (struct result){ .call = call, .body = json_copy(body) };
+	if (id_parse_task(json_get_str(body, "taskId"), &ref)) {
+		answer_result(r, 400);
+	} else if (d->stopping) {
+		answer_result(r, 503);
+	} else {
+		r->cluster = ref.cluster;
+		push(&d->queue, r);
+		run(d);
+	}
 }
 
 static void on_take(struct bus_call *call, const struct json *body, void *arg)
@@ -149,8 +374,8 @@ static void on_take(struct bus_call *call, const struct json *body, void *arg)
 		                                     ? s->cfg.task_lease_ms
 		                                     : s->cfg.task_timeout_ms };
 	p->until = clock_mono_ms() + wait;
-	if (d->stopping || !p->take.tenant || !p->take.provisioner || !p->take.worker) {
-		answer(p, NULL);
+	if (d->draining || !p->take.tenant || !p->take.provisioner || !p->take.worker) {
+		answer_take(p, NULL);
 		return;
 	}
 	park(d, p);
@@ -161,64 +386,87 @@ static void on_untake(const struct json *body, void *arg)
 {
 	struct scheduler *s = arg;
 	const char *id = json_get_str(body, "takeId");
-	for (struct parked **at = &s->dispatch->parked; *at; at = &(*at)->next)
-		if (id && str_eq((*at)->take.id, id)) {
-			struct parked *p = *at;
-			*at = p->next;
-			answer(p, NULL);
-			return;
-		}
+	struct parked *p = s->dispatch->parked;
+	while (p && !(id && str_eq(p->take.id, id)))
+		p = p->next;
+	if (!p)
+		return;
+	p->withdrawn = true;
+	if (!p->in_turn) {
+		unpark(s->dispatch, p);
+		answer_take(p, NULL);
+	}
 }
 
-static void answer_expired(struct dispatch *d)
+static void answer_expired(struct dispatch *d, bool all)
 {
 	int64_t now = clock_mono_ms();
-	struct parked **at = &d->parked;
-	while (*at) {
-		struct parked *p = *at;
-		if (p->until > now) {
-			at = &p->next;
+	for (struct parked *p = d->parked, *next; p; p = next) {
+		next = p->next;
+		if (p->in_turn || (!all && p->until > now))
 			continue;
-		}
-		*at = p->next;
-		answer(p, NULL);
+		unpark(d, p);
+		answer_take(p, NULL);
 	}
 }
 
 static void tick(void *arg)
 {
-	answer_expired(arg);
+	answer_expired(arg, false);
+	run(arg);
 }
+
+static void look_again(void *arg)
+{
+	run(arg);
+}
+
+/* ---- its life -------------------------------------------------------------------------------- */
 
 void dispatch_start(struct scheduler *s)
 {
 	struct dispatch *d = loom_calloc(1, sizeof(*d));
 	d->s = s;
 	d->epoch = 1;
+	d->documents = documents_create();
 	s->dispatch = d;
 	d->timer = loop_timer_create(s->loop, "parked takes", tick, d);
 	loop_timer_every(d->timer, 250);
+	d->again = loop_timer_create(s->loop, "look again", look_again, d);
 	bus_on_request(s->bus, "take", on_take, s);
+	bus_on_request(s->bus, "finish", on_finish, s);
 	bus_on_notice(s->bus, "untake", on_untake, s);
 }
 
 void dispatch_drain(struct scheduler *s)
 {
-	struct dispatch *d = s->dispatch;
-	d->stopping = true;
-	while (d->parked) {
-		struct parked *p = d->parked;
-		d->parked = p->next;
-		answer(p, NULL);
-	}
+	s->dispatch->draining = true;
+	answer_expired(s->dispatch, true);
+}
+
+bool dispatch_idle(const struct scheduler *s)
+{
+	const struct dispatch *d = s->dispatch;
+	bool aside = false;
+	for (size_t i = 0; i < MAX_ASIDE; i++)
+		aside = aside || d->busy[i];
+	return !d->turning && !aside && !d->queue.n && !d->aside.n;
 }
 
 void dispatch_stop(struct scheduler *s)
 {
 	if (!s->dispatch)
 		return;
+	struct dispatch *d = s->dispatch;
+	d->stopping = true;
 	dispatch_drain(s);
-	loop_timer_destroy(s->dispatch->timer);
-	loom_free(s->dispatch);
+	for (struct result *r = pop(&d->queue); r; r = pop(&d->queue))
+		answer_result(r, 503);
+	for (struct result *r = pop(&d->aside); r; r = pop(&d->aside))
+		answer_result(r, 503);
+	loop_timer_destroy(d->timer);
+	loop_timer_destroy(d->again);
+	documents_destroy(d->documents);
+	loom_free(d);
 	s->dispatch = NULL;
 }

@@ -77,15 +77,8 @@ static void merge_results(struct node *n, struct task_result *res)
 	res->message = "its results and the earlier ones of the machine are larger than 1 MiB";
 }
 
-/* The node's stored results take what the plug-in said; a deleted machine's are forgotten. */
-static int apply_to_node(struct db *db, struct change *ch, const struct task *t,
-                         struct task_result *res)
+bool engine_to_node(struct node *n, const struct task *t, struct task_result *res)
 {
-	LOOM_CLEANUP(nodes_free) struct nodes *ns = NULL;
-	int rc = node_load(db, t->node_id, &ns);
-	if (rc || !ns->n)
-		return rc;
-	struct node *n = &ns->v[0];
 	merge_results(n, res);
 	bool ok = res->status == 0;
 	if (ok && json_is(res->ipaddresses, JSON_OBJECT)) {
@@ -101,14 +94,29 @@ static int apply_to_node(struct db *db, struct change *ch, const struct task *t,
 		forget_machine(n);
 	if (ok && *t->service)
 		note_service(n, t);
-	rc = node_save(db, n);
-	if (rc || !(gone || (ok && (res->ipaddresses || res->hostname))))
-		return rc;
+	return gone || (ok && (res->ipaddresses || res->hostname));
+}
+
+int engine_node_event(struct db *db, struct change *ch, const struct node *n)
+{
 	struct json *e = json_set_str(json_new_obj(), "nodeId", n->id);
 	json_set_int(e, "nodenum", n->num);
 	json_set_str(e, "hostname", n->hostname);
 	json_set(e, "ipaddresses", json_copy(n->ipaddresses));
 	return cluster_event(db, ch->c, "node", e, ch->now);
+}
+
+static int apply_to_node(struct db *db, struct change *ch, const struct task *t,
+                         struct task_result *res)
+{
+	LOOM_CLEANUP(nodes_free) struct nodes *ns = NULL;
+	int rc = node_load(db, t->node_id, &ns);
+	if (rc || !ns->n)
+		return rc;
+	struct node *n = &ns->v[0];
+	bool told = engine_to_node(n, t, res);
+	rc = node_save(db, n);
+	return rc || !told ? rc : engine_node_event(db, ch, n);
 }
 
 static enum cluster_status failure_status(const struct job *j, const struct task_counts *n)

@@ -43,6 +43,10 @@ void engine_fini(struct change *ch);
 /* A running task reported (t->state is running). */
 LOOM_MUST_CHECK int engine_finish(struct db *db, struct change *ch, struct task *t,
                                   const struct task_result *res);
+/* The node's stored results take what the plug-in said; a deleted machine's are forgotten. Results
+ * that are too many make it a failure. True: an event tells of the node. */
+bool engine_to_node(struct node *n, const struct task *t, struct task_result *res);
+LOOM_MUST_CHECK int engine_node_event(struct db *db, struct change *ch, const struct node *n);
 /* A running task's worker stopped renewing its lease. */
 LOOM_MUST_CHECK int engine_lost(struct db *db, struct change *ch, struct task *t);
 /* Puts a new job on the cluster, which waits for it from now on. */

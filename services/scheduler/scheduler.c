@@ -81,7 +81,6 @@ int scheduler_start(struct service *service, void *ctx, struct loom_err *err)
 		return rc;
 	s->coord = coord_create(s->loop, &s->cfg.coord);
 	dispatch_start(s);
-	finish_start(s);
 	preview_start(s);
 	control_start(s);
 	operation_plan_start(s);
@@ -96,7 +95,7 @@ int scheduler_start(struct service *service, void *ctx, struct loom_err *err)
 static void when_idle(void *arg)
 {
 	struct scheduler *s = arg;
-	if (!s->planning && !s->sweeping && !pool_backlog(s->pool))
+	if (!s->planning && !s->sweeping && dispatch_idle(s) && !pool_backlog(s->pool))
 		service_drained(s->service);
 }
 

@@ -2,8 +2,8 @@
 /*
  * scheduler - the context of one loom-scheduler, and how its parts reach each other.
  *
- * Parts: planning (jobs in phase plan become task graphs), dispatch (parked takes meet ready
- * tasks), finish (results move the graph), janitor (what nobody reports), preview (a plan without
+ * Parts: planning (jobs in phase plan become task graphs), dispatch (results move the graph, parked
+ * takes meet ready tasks), janitor (what nobody reports), preview (a plan without
  * a cluster). Each change is one transaction; any number of schedulers may run at once.
  */
 #ifndef LOOM_SCHEDULER_H
@@ -81,14 +81,14 @@ void wake_changed(struct scheduler *s, const struct change *ch);
 /* planning.c, loop thread: looks for jobs to plan, soon. */
 void planning_kick(struct scheduler *s);
 
-/* dispatch.c, loop thread. */
+/* dispatch.c, loop thread: takes and results, a turn after the other. */
 void dispatch_start(struct scheduler *s);
-void dispatch_drain(struct scheduler *s); /* answers all parked takes empty-handed */
+void dispatch_drain(struct scheduler *s);      /* answers all parked takes empty-handed */
+bool dispatch_idle(const struct scheduler *s); /* no result waits or is being applied */
 void dispatch_stop(struct scheduler *s);
 void dispatch_kick(struct scheduler *s); /* there may be ready tasks */
 
-/* finish.c, janitor.c, preview.c, control.c, operation_plan.c. */
-void finish_start(struct scheduler *s);
+/* janitor.c, preview.c, control.c, operation_plan.c. */
 void janitor_tick(struct scheduler *s);
 void janitor_stop(struct scheduler *s);
 void preview_start(struct scheduler *s);

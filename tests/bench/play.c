@@ -20,6 +20,8 @@
 #include <string.h>
 #include <sys/resource.h>
 
+#define MAX_TAKE 64 /* what the server allows */
+
 struct play;
 
 struct slot {
@@ -60,7 +62,8 @@ static void take(struct provisioner *p)
 	snprintf(body, sizeof(body),
 	         "{\"provisionerId\":\"%s\",\"workerId\":\"%s.1\",\"tenantId\":\"%s\",\"wait\":20,"
 	         "\"max\":%d,\"lease\":true}",
-	         p->id, p->id, p->play->tenant, p->n_slots - p->busy);
+	         p->id, p->id, p->play->tenant,
+	         p->n_slots - p->busy < MAX_TAKE ? p->n_slots - p->busy : MAX_TAKE);
 	conn_send(p->taker, "POST", "/v2/tasks/take", "", body);
 }
 

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * turn - one transaction that applies the results of many tasks, of any clusters, and hands out
+ * ready tasks to those who wait for them, at once also what these results made ready. Rows are
+ * read, and written, by a few statements however many there are.
+ *
+ * Clusters that somebody else holds are not waited for: their results are left for a turn of their
+ * own, and their tasks for later. So a turn never holds one cluster while it waits for another.
+ *
+ * Runs on a worker, blocking. Only one turn at a time may have takes (they share the documents).
+ */
+#ifndef LOOM_SCHEDULER_TURN_H
+#define LOOM_SCHEDULER_TURN_H
+
+#include "services/scheduler/document.h"
+#include "services/scheduler/engine.h"
+
+struct take {
+	char *id, *tenant, *provisioner, *worker;
+	int64_t max;
+	int64_t lease_ms; /* renewed by heartbeat, or the whole time limit */
+};
+
+struct turn_result {
+	const struct json *body; /* as the worker sent it */
+	int status;              /* HTTP; 0: its cluster was held by somebody else */
+};
+
+struct turn_take {
+	const struct take *take;
+	struct json *docs; /* array of documents, owned; NULL: nothing */
+	size_t size;       /* of them, in bytes */
+};
+
+struct touched {
+	struct change ch;
+	int64_t seq; /* number of the last event before */
+	bool whole;  /* more than events changed */
+};
+
+/* What an earlier run of the transaction handed out, in case that its commit went through. */
+struct handed {
+	size_t take;
+	struct task_ref ref;
+	int64_t attempt;
+};
+
+struct turn {
+	struct db_pool *db;
+	struct engine_policy policy;
+	struct documents *documents; /* NULL when there are no takes */
+	struct turn_result *results;
+	size_t n_results;
+	struct turn_take *takes; /* who has waited longest first */
+	size_t n_takes;
+	bool search;     /* look for ready tasks, too */
+	bool wait;       /* all results are of one cluster, whose lock is waited for */
+	bool unstorable; /* the database refuses what the result says: its task has failed */
+	/* what became of it */
+	bool more; /* takes went without tasks that may be had soon */
+	struct touched *touched;
+	size_t n_touched;
+	/* between runs of the transaction */
+	struct task_ref *candidates;
+	size_t n_candidates;
+	struct handed *handed;
+	size_t n_handed;
+};
+
+LOOM_MUST_CHECK int turn_run(struct turn *t); /* 0 or a DB_E_ code: nothing was done */
+void turn_fini(struct turn *t);               /* but for what was given to it */
+
+#endif

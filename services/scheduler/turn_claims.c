@@ -1,0 +1,322 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Claims. First it is chosen which take gets which task, then all machines of the clusters
+ * concerned are read at once, then each task is begun. A task that cannot be begun because its
+ * configuration cannot be expanded is dealt with after the unit's rows are written.
+ */
+#include "services/scheduler/turn_private.h"
+
+#include "common/base/clock.h"
+#include "common/base/str.h"
+#include "common/model/macro.h"
+
+#define MAX_DOCUMENT (8u << 20) /* bytes of one task's document */
+#define MAX_TOGETHER (4u << 20) /* no further task is given to a take after so much */
+#define MAX_CLAIM_MS 500        /* nor to any after so long: the first one's lease runs */
+#define MAX_SEARCH   128
+#define POSTPONE_MS  1000
+
+/* ---- looking for ready tasks, before the transaction ----------------------------------------- */
+
+static bool has_tenant_before(const struct turn *t, size_t i)
+{
+	for (size_t k = 0; k < i; k++)
+		if (str_eq(t->takes[k].take->tenant, t->takes[i].take->tenant))
+			return true;
+	return false;
+}
+
+/* A few more than wanted: another scheduler may be claiming the same ones. */
+static int64_t wanted_of(const struct turn *t, const char *tenant)
+{
+	int64_t n = 8;
+	for (size_t i = 0; i < t->n_takes; i++)
+		if (str_eq(t->takes[i].take->tenant, tenant))
+			n += t->takes[i].take->max;
+	return n > MAX_SEARCH ? MAX_SEARCH : n;
+}
+
+static int candidates_read(struct db *db, void *arg)
+{
+	struct turn *t = arg;
+	int64_t now;
+	t->n_candidates = 0;
+	int rc = db_now(db, &now);
+	for (size_t i = 0; !rc && i < t->n_takes; i++) {
+		const char *tenant = t->takes[i].take->tenant;
+		struct task_ref *refs = NULL;
+		size_t n = 0;
+		if (has_tenant_before(t, i))
+			continue;
+		rc = tasks_claimable(db, tenant, now, (int)wanted_of(t, tenant), &refs, &n);
+		t->candidates = loom_realloc(t->candidates,
+		                             (t->n_candidates + n + 1) * sizeof(*t->candidates));
+		for (size_t k = 0; !rc && k < n; k++)
+			t->candidates[t->n_candidates++] = refs[k];
+		loom_free(refs);
+	}
+	return rc;
+}
+
+int candidates_find(struct turn *t)
+{
+	return db_read(t->db, candidates_read, t);
+}
+
+/* ---- choosing -------------------------------------------------------------------------------- */
+
+static bool for_take(const struct take *take, const struct task *t)
+{
+	return str_eq(take->tenant, "*") || str_eq(take->tenant, t->tenant_id);
+}
+
+static size_t chosen_for(const struct unit *u, size_t take)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < u->n_choices; i++)
+		n += u->choices[i].take == take;
+	return n;
+}
+
+/* Paused and failed jobs hand nothing out. */
+static bool may_begin(const struct unit *u, const struct item *it)
+{
+	const struct moving *m = unit_job(u, it->t);
+	return !it->chosen && !it->own_way && it->t->state == TASK_READY &&
+	       it->t->not_before <= u->now && m && m->job.status == JOB_RUNNING;
+}
+
+static void choose(struct unit *u, struct item *it)
+{
+	struct turn *t = u->turn;
+	for (size_t i = 0; it && may_begin(u, it) && i < t->n_takes; i++)
+		if (for_take(t->takes[i].take, it->t) &&
+		    (int64_t)chosen_for(u, i) < t->takes[i].take->max) {
+			it->chosen = true;
+			u->choices[u->n_choices++] = (struct choice){ .take = i, .t = it->t };
+		}
+}
+
+/* The commit of an earlier run went through, but its answer was lost. */
+static void choose_again(struct unit *u, const struct handed *h)
+{
+	struct item *it = unit_item(u, &h->ref);
+	const struct take *take = u->turn->takes[h->take].take;
+	if (!it || it->chosen || it->t->state != TASK_RUNNING || it->t->attempt != h->attempt ||
+	    !str_eq(it->t->provisioner_id, take->provisioner) ||
+	    !str_eq(it->t->worker_id, take->worker))
+		return;
+	it->chosen = true;
+	u->choices[u->n_choices++] = (struct choice){ h->take, it->t, true };
+}
+
+static void choose_all(struct unit *u)
+{
+	struct turn *t = u->turn;
+	u->choices = loom_calloc(u->n_items + 1, sizeof(*u->choices));
+	t->more = t->n_candidates >= MAX_SEARCH;
+	for (size_t i = 0; i < t->n_handed; i++)
+		choose_again(u, &t->handed[i]);
+	for (size_t i = 0; i < t->n_candidates; i++) {
+		if (!unit_cluster(u, t->candidates[i].cluster))
+			t->more = true; /* held by somebody else now */
+		choose(u, unit_item(u, &t->candidates[i]));
+	}
+	for (size_t i = 0; i < u->n_born; i++) {
+		const struct task_ref ref = task_ref_of(u->born[i]);
+		choose(u, unit_item(u, &ref));
+	}
+}
+
+/* ---- beginning ------------------------------------------------------------------------------- */
+
+struct views {
+	struct unit *u;
+	struct nodes *nodes; /* of all clusters concerned, by cluster */
+	struct seen {
+		int64_t cluster;
+		struct sight *sight;
+	} * v; /* of jobs that take no machines away */
+	size_t n;
+};
+
+static int load_views(struct unit *u, struct views *vs)
+{
+	int64_t *ids = loom_calloc(u->n_choices + 1, sizeof(*ids));
+	size_t n = 0;
+	for (size_t i = 0; i < u->n_choices; i++) {
+		size_t k = 0;
+		while (k < n && ids[k] != u->choices[i].t->cluster_id)
+			k++;
+		ids[k] = u->choices[i].t->cluster_id;
+		n += k == n;
+	}
+	int rc = nodes_of(u->db, ids, n, &vs->nodes);
+	vs->v = loom_calloc(n + 1, sizeof(*vs->v));
+	loom_free(ids);
+	return rc;
+}
+
+static void views_fini(struct views *vs)
+{
+	for (size_t i = 0; i < vs->n; i++)
+		sight_destroy(vs->v[i].sight);
+	loom_free(vs->v);
+	nodes_free(vs->nodes);
+}
+
+/* The machines of a cluster; those that stay do not count on those that go. */
+static struct sight *look(const struct views *vs, const struct cluster *c,
+                          const struct json *leaving)
+{
+	const struct nodes *all = vs->nodes;
+	struct node *v = loom_calloc(all->n + 1, sizeof(*v));
+	size_t n = 0;
+	for (size_t i = 0; i < all->n; i++)
+		if (all->v[i].cluster_id == c->id && !json_arr_has_str(leaving, all->v[i].id))
+			v[n++] = all->v[i];
+	struct sight *s = sight_create(v, n, c->owner_id);
+	loom_free(v);
+	return s;
+}
+
+static const struct sight *view_of(struct views *vs, const struct cluster *c)
+{
+	for (size_t i = 0; i < vs->n; i++)
+		if (vs->v[i].cluster == c->id)
+			return vs->v[i].sight;
+	vs->v[vs->n] = (struct seen){ c->id, look(vs, c, NULL) };
+	return vs->v[vs->n++].sight;
+}
+
+static void refuse(struct unit *u, struct task *t, bool may_wait, const char *why)
+{
+	u->refusals[u->n_refusals++] = (struct refusal){ t, may_wait, loom_strdup(why) };
+}
+
+static int set_running(struct unit *u, struct task *t, const struct take *take)
+{
+	struct item *it = unit_item(u, &(struct task_ref){ t->cluster_id, t->job_num, t->num });
+	loom_assert(task_may_become(t->state, TASK_RUNNING));
+	t->state = TASK_RUNNING;
+	t->attempt++;
+	t->lease_ms = take->lease_ms;
+	t->lease_until = u->now + t->lease_ms;
+	t->submit_time = u->now;
+	loom_free(t->provisioner_id);
+	loom_free(t->worker_id);
+	loom_free(t->message);
+	t->message = NULL;
+	t->provisioner_id = loom_strdup(take->provisioner);
+	t->worker_id = loom_strdup(take->worker);
+	it->changed = true;
+	return cluster_event(u->db, unit_cluster(u, t->cluster_id)->ch.c, "task",
+	                     task_event_data(t), u->now);
+}
+
+static int begin_with(struct unit *u, const struct choice *ch, const struct sight *s,
+                      const struct docset *docs)
+{
+	struct turn_take *to = &u->turn->takes[ch->take];
+	struct json *config = NULL;
+	struct loom_err err = { 0 };
+	int reason = sight_config(s, docs, ch->t, &config, &err);
+	if (reason && ch->again)
+		return 0;
+	if (reason) {
+		LOOM_CLEANUP_STR char *why =
+			loom_asprintf("the configuration cannot be expanded: %s", err.msg);
+		refuse(u, ch->t, reason == MACRO_E_INCOMPLETE, why);
+		return 0;
+	}
+	size_t size = sight_size(s, docs, ch->t, config);
+	if (size > MAX_DOCUMENT) {
+		json_free(config);
+		refuse(u, ch->t, false, "what it has to be told is larger than 8 MiB");
+		return 0;
+	}
+	int rc = ch->again ? 0 : set_running(u, ch->t, to->take);
+	if (!to->docs)
+		to->docs = json_new_arr();
+	json_push(to->docs, sight_document(s, docs, ch->t, config));
+	to->size += size;
+	u->turn->handed[u->turn->n_handed++] =
+		(struct handed){ ch->take, task_ref_of(ch->t), ch->t->attempt };
+	return rc;
+}
+
+static int begin_one(struct unit *u, struct views *vs, const struct choice *ch)
+{
+	struct cluster *c = unit_cluster(u, ch->t->cluster_id)->ch.c;
+	const struct moving *m = unit_job(u, ch->t);
+	const struct json *leaving = m ? json_get(m->job.params, "leaving") : NULL;
+	struct docset docs;
+	int rc = documents_get(u->turn->documents, u->db, c, ch->t->job_num, &docs);
+	if (rc)
+		return rc;
+	if (!leaving || json_arr_has_str(leaving, ch->t->node_id))
+		return begin_with(u, ch, view_of(vs, c), &docs);
+	LOOM_CLEANUP(sight_destroy) struct sight *s = look(vs, c, leaving);
+	return begin_with(u, ch, s, &docs);
+}
+
+/* What nobody took is for others, or for the next turn. */
+static void count_left(struct unit *u)
+{
+	for (size_t i = 0; i < u->n_born; i++)
+		if (u->born[i]->state == TASK_READY)
+			unit_cluster(u, u->born[i]->cluster_id)->ch.ready++;
+}
+
+int claims_make(struct unit *u)
+{
+	struct turn *t = u->turn;
+	struct views vs = { .u = u };
+	int64_t until = clock_mono_ms() + MAX_CLAIM_MS;
+	choose_all(u);
+	t->n_handed = 0;
+	t->handed = loom_realloc(t->handed, (u->n_choices + 1) * sizeof(*t->handed));
+	u->refusals = loom_calloc(u->n_choices + 1, sizeof(*u->refusals));
+	int rc = u->n_choices ? load_views(u, &vs) : 0;
+	for (size_t i = 0; !rc && i < u->n_choices; i++) {
+		const struct choice *ch = &u->choices[i];
+		if (t->takes[ch->take].size < MAX_TOGETHER && clock_mono_ms() <= until)
+			rc = begin_one(u, &vs, ch);
+		else
+			t->more = true;
+	}
+	views_fini(&vs);
+	count_left(u);
+	return rc;
+}
+
+/* A configuration that needs an address which a machine of this job does not have yet is expanded
+ * later; any other failure is final. */
+static int refuse_one(struct unit *u, const struct refusal *r)
+{
+	struct touched *to = unit_cluster(u, r->t->cluster_id);
+	const struct task_ref ref = task_ref_of(r->t);
+	LOOM_CLEANUP(tasks_free) struct tasks *ts = NULL;
+	bool wait = false;
+	u->turn->more = true; /* its take may have another */
+	int rc = tasks_get(u->db, &ref, 1, &ts);
+	/* A result of this very turn may have dropped it with its job. */
+	if (rc || !ts->n || ts->v[0].state != TASK_READY)
+		return rc;
+	if (r->may_wait)
+		rc = tasks_await_machines(u->db, ref.cluster, ref.job, &wait);
+	if (rc)
+		return rc;
+	if (wait)
+		return task_postpone(u->db, &ts->v[0], u->now + POSTPONE_MS);
+	to->whole = true;
+	return engine_refuse(u->db, &to->ch, &ts->v[0], r->why);
+}
+
+int claims_refuse(struct unit *u)
+{
+	int rc = 0;
+	for (size_t i = 0; !rc && i < u->n_refusals; i++)
+		rc = refuse_one(u, &u->refusals[i]);
+	return rc;
+}

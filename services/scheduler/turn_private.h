@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * turn_private - the unit of work of one run of a turn's transaction: rows as read, changed in
+ * memory, written together. What needs statements of its own (failures, the ends of jobs) is done
+ * after that, by engine.c, on the same locked clusters.
+ */
+#ifndef LOOM_SCHEDULER_TURN_PRIVATE_H
+#define LOOM_SCHEDULER_TURN_PRIVATE_H
+
+#include "services/scheduler/turn.h"
+
+struct item {
+	struct task *t; /* in one of the unit's sets */
+	bool changed;
+	bool own_way; /* a result that needs statements of its own waits for it */
+	bool chosen;  /* for a take */
+};
+
+struct moving {
+	struct job job;
+	bool moved, confirmed; /* a task was completed; a machine told its address */
+};
+
+struct machine {
+	struct node *n;
+	bool changed;
+};
+
+/* A task for a take; again: an earlier run of the transaction gave it. */
+struct choice {
+	size_t take;
+	struct task *t;
+	bool again;
+};
+
+/* A task that cannot be handed out. */
+struct refusal {
+	struct task *t;
+	bool may_wait; /* if machines of its job are still to be made */
+	char *why;
+};
+
+struct unit {
+	struct turn *turn;
+	struct db *db;
+	int64_t now;
+	struct tasks *sets[2]; /* asked for; of the nodes that became free */
+	struct item *items;
+	size_t n_items, max_items;
+	struct moving *jobs;
+	size_t n_jobs;
+	struct nodes *nodes; /* of results */
+	struct machine *machines;
+	size_t n_machines;
+	struct task_ref *done; /* completed here */
+	size_t n_done;
+	struct task **born; /* became ready here */
+	size_t n_born;
+	size_t *own_way; /* indexes of results */
+	size_t n_own_way;
+	struct choice *choices;
+	size_t n_choices;
+	struct refusal *refusals;
+	size_t n_refusals;
+};
+
+struct touched *unit_cluster(const struct unit *u, int64_t id); /* NULL: not locked */
+struct item *unit_item(const struct unit *u, const struct task_ref *ref);
+struct moving *unit_job(const struct unit *u, const struct task *t);
+/* Takes it. Of a known task the newer row counts, unless it was changed here. */
+void unit_add(struct unit *u, struct tasks *set);
+struct task_ref task_ref_of(const struct task *t);
+
+/* turn_results.c */
+LOOM_MUST_CHECK int results_apply(struct unit *u);   /* in memory; machines are written */
+LOOM_MUST_CHECK int results_own_way(struct unit *u); /* after unit's rows are written */
+
+/* turn_claims.c */
+LOOM_MUST_CHECK int candidates_find(struct turn *t);
+LOOM_MUST_CHECK int claims_make(struct unit *u);
+LOOM_MUST_CHECK int claims_refuse(struct unit *u); /* after unit's rows are written */
+
+#endif
