@@ -116,7 +116,57 @@ static const char *const first[] = {
 	NULL,
 };
 
+/* A provider call's task carries its gate: "create:NAME" or "call:NAME" of the provider. */
+static const char *const second[] = {
+	"ALTER TABLE task ADD COLUMN IF NOT EXISTS gate VARCHAR(300) NOT NULL DEFAULT ''",
+	"UPDATE task t JOIN cluster c ON c.id=t.cluster_id"
+	" SET t.gate=CONCAT(IF(t.name='CREATE', 'create:', 'call:'),"
+	" JSON_VALUE(c.brief, '$.provider.name'))"
+	" WHERE t.state IN ('blocked','ready','running') AND t.gate=''"
+	" AND t.name IN ('CREATE','CONFIRM','DELETE')"
+	" AND JSON_VALUE(c.brief, '$.provider.name') IS NOT NULL",
+	/* Lines of waiting tasks, found without reading those of other lines; who uses how much. */
+	"ALTER TABLE task ADD INDEX IF NOT EXISTS shares"
+	" (state, tenant_id, gate, cluster_id, not_before)",
+
+	/* calls: when the last ones of the window were begun, "ms:how many" with commas. Locked by
+	   whoever begins one, so that what is counted stands until it commits. */
+	"CREATE TABLE IF NOT EXISTS provider_limit ("
+	" tenant_id VARCHAR(64) NOT NULL, provider VARCHAR(255) NOT NULL,"
+	" creates INT NOT NULL, calls_max INT NOT NULL, window_ms INT NOT NULL,"
+	" calls MEDIUMTEXT NOT NULL, changes BIGINT NOT NULL DEFAULT 0,"
+	" PRIMARY KEY (tenant_id, provider))" TABLE_END,
+
+	/* Whose tasks a provisioner asks for, as it last did. */
+	"CREATE TABLE IF NOT EXISTS provisioner_tenant ("
+	" provisioner_id VARCHAR(255) NOT NULL, tenant_id VARCHAR(64) NOT NULL,"
+	" seen BIGINT NOT NULL, PRIMARY KEY (provisioner_id, tenant_id))" TABLE_END,
+
+	/* A task that failed at one provisioner and was then done by another. */
+	"CREATE TABLE IF NOT EXISTS provisioner_strike ("
+	" provisioner_id VARCHAR(255) NOT NULL, cluster_id BIGINT NOT NULL,"
+	" job_num INT NOT NULL, task_num INT NOT NULL, failed_time BIGINT NOT NULL,"
+	" time BIGINT NOT NULL, done_by VARCHAR(255) NOT NULL, message TEXT,"
+	" PRIMARY KEY (provisioner_id, cluster_id, job_num, task_num), KEY (time))" TABLE_END,
+
+	/* No row: trusted. Outlives the provisioner's registration. probe_*: the attempt that is
+	   to show whether it is well again; probe_attempt 0: none. */
+	"CREATE TABLE IF NOT EXISTS quarantine ("
+	" provisioner_id VARCHAR(255) NOT NULL PRIMARY KEY, since BIGINT NOT NULL,"
+	" next_probe BIGINT NOT NULL, failed_probes INT NOT NULL DEFAULT 0,"
+	" good_probes INT NOT NULL DEFAULT 0, reason TEXT NOT NULL,"
+	" probe_cluster BIGINT NOT NULL DEFAULT 0, probe_job INT NOT NULL DEFAULT 0,"
+	" probe_task INT NOT NULL DEFAULT 0, probe_attempt INT NOT NULL DEFAULT 0)" TABLE_END,
+
+	"ALTER TABLE task_failure ADD COLUMN IF NOT EXISTS provisioner_id VARCHAR(255)",
+	/* Who paused it, and when. */
+	"ALTER TABLE job ADD COLUMN IF NOT EXISTS held_by VARCHAR(255),"
+	" ADD COLUMN IF NOT EXISTS held_time BIGINT NOT NULL DEFAULT 0",
+	NULL,
+};
+
 const struct db_migration schema_migrations[] = {
 	{ 1, "first tables", first },
+	{ 2, "limits, shares, quarantine", second },
 	{ 0, NULL, NULL },
 };
