@@ -5,6 +5,7 @@
 #   BUILD=DIR   where objects and binaries go (default: build, build-asan, ...)
 #   SAN=asan    address and undefined-behaviour sanitizers; SAN=tsan: threads
 #   WERROR=1    warnings are errors
+#   BREAKABLE=1 promises can be broken on purpose (see common/base/broken.h); SAN=... implies it
 #   PREFIX=DIR  where `make install` puts things (default /usr/local); DESTDIR is honoured
 
 .DEFAULT_GOAL := all
@@ -13,6 +14,7 @@ MAKEFLAGS += --no-builtin-rules
 SHELL := /bin/bash
 
 SAN ?=
+BREAKABLE ?= $(if $(SAN),1)
 BUILD ?= build$(if $(SAN),-$(SAN))
 PREFIX ?= /usr/local
 BINDIR := $(PREFIX)/bin
@@ -59,7 +61,7 @@ else
 $(error SAN=$(SAN) is not known; use SAN=asan or SAN=tsan)
 endif
 
-LOOM_CPPFLAGS := -I. -D_GNU_SOURCE -DTHREADED -DLOOM_DATADIR='"$(DATADIR)"' $(PKG_CFLAGS)
+LOOM_CPPFLAGS := -I. -D_GNU_SOURCE -DTHREADED $(if $(filter 1,$(BREAKABLE)),-DLOOM_BREAKABLE) -DLOOM_DATADIR='"$(DATADIR)"' $(PKG_CFLAGS)
 LOOM_CFLAGS := -std=gnu17 $(OPT) $(WARN) $(HARDEN) $(SANFLAGS) -fPIE -pthread
 LOOM_LDFLAGS := $(SANFLAGS) -pie -pthread -Wl,-z,relro,-z,now -Wl,--as-needed
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "common/model/cluster.h"
 
+#include "common/base/broken.h"
 #include "common/model/row.h"
 
 #include <stdio.h>
@@ -228,6 +229,8 @@ int cluster_event(struct db *db LOOM_UNUSED, struct cluster *c, const char *type
 	snprintf(e->type, sizeof(e->type), "%s", type);
 	e->data = json_text(owned);
 	c->event_seq++;
+	if (broken("events") && c->event_seq % 20 == 0)
+		c->event_seq++;
 	return 0;
 }
 
@@ -351,6 +354,8 @@ static int check_quota(struct db *db, const struct cluster *c)
 	               "s", c->tenant_id);
 	if (rc)
 		return rc;
+	if (broken("quota"))
+		return 0;
 	if (db_int(use, 0, 0) + 1 > db_int(t, 0, 0) ||
 	    db_int(use, 0, 1) + c->asked_nodes > db_int(t, 0, 1))
 		return CLUSTER_E_QUOTA;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "common/model/task.h"
 
+#include "common/base/broken.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -19,19 +21,44 @@ void tasks_free(struct tasks *ts)
 	loom_free(ts);
 }
 
+void task_gate(const char *task, const char *provider, char gate[TASK_GATE_MAX])
+{
+	bool create = str_eq(task, "CREATE");
+	*gate = '\0';
+	if (provider && (create || str_eq(task, "CONFIRM") || str_eq(task, "DELETE")))
+		snprintf(gate, TASK_GATE_MAX, "%s%s", create ? TASK_GATE_CREATE : TASK_GATE_CALL,
+		         provider);
+}
+
+static int provider_of(struct db *db, int64_t cluster, char **ret)
+{
+	LOOM_CLEANUP(db_result_free) struct db_result *r = NULL;
+	int rc = db_select(db, &r,
+	                   "SELECT JSON_VALUE(brief, '$.provider.name') FROM cluster WHERE id=?",
+	                   "i", cluster);
+	*ret = !rc && db_rows(r) ? loom_strdup(db_str(r, 0, 0)) : NULL;
+	return rc;
+}
+
 int tasks_insert(struct db *db, const struct task *v, size_t n, const struct task_edge *edges,
                  size_t n_edges)
 {
+	LOOM_CLEANUP_STR char *provider = NULL;
+	int first = n ? provider_of(db, v[0].cluster_id, &provider) : 0;
+	if (first)
+		return first;
 	for (size_t i = 0; i < n; i++) {
 		const struct task *t = &v[i];
+		char gate[TASK_GATE_MAX];
+		task_gate(t->name, provider, gate);
 		int rc = db_exec(
 			db,
 			"INSERT INTO task (cluster_id, job_num, num, tenant_id, node_id, node_num,"
-			" name, service, stage, state, unmet, not_before)"
-			" VALUES (?,?,?,?,?,?,?,?,?,?,?,?)",
-			"iiississisii", t->cluster_id, t->job_num, t->num, t->tenant_id, t->node_id,
-			t->node_num, t->name, t->service, t->stage, task_state_name(t->state),
-			t->unmet, t->not_before);
+			" name, service, stage, state, unmet, not_before, gate)"
+			" VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)",
+			"iiississisiis", t->cluster_id, t->job_num, t->num, t->tenant_id,
+			t->node_id, t->node_num, t->name, t->service, t->stage,
+			task_state_name(t->state), t->unmet, t->not_before, gate);
 		if (rc)
 			return rc;
 	}
@@ -201,6 +228,23 @@ int task_promote(struct db *db, struct cluster *c, int64_t job, const char *node
 	return task_set_state(db, c, &ts->v[0], TASK_READY, now);
 }
 
+/* For tests: what waits for this task waits for nothing else any more. */
+static int break_edges(struct db *db, int64_t cluster, int64_t job, int64_t from)
+{
+	int rc = db_exec(db,
+	                 "UPDATE task t JOIN task_edge e ON e.cluster_id=t.cluster_id"
+	                 " AND e.job_num=t.job_num AND e.to_num=t.num SET t.unmet=0"
+	                 " WHERE e.cluster_id=? AND e.job_num=? AND e.from_num=?",
+	                 "iii", cluster, job, from);
+	return rc ? rc
+	          : db_exec(db,
+	                    "DELETE e FROM task_edge e JOIN task_edge f"
+	                    " ON f.cluster_id=e.cluster_id AND f.job_num=e.job_num"
+	                    " AND f.to_num=e.to_num"
+	                    " WHERE f.cluster_id=? AND f.job_num=? AND f.from_num=?",
+	                    "iii", cluster, job, from);
+}
+
 int task_release(struct db *db, struct cluster *c, const struct task *t, int64_t now, int *promoted)
 {
 	int rc = db_exec(db,
@@ -208,6 +252,8 @@ int task_release(struct db *db, struct cluster *c, const struct task *t, int64_t
 	                 " AND e.job_num=t.job_num AND e.to_num=t.num SET t.unmet=t.unmet-1"
 	                 " WHERE e.cluster_id=? AND e.job_num=? AND e.from_num=?",
 	                 "iii", t->cluster_id, t->job_num, t->num);
+	if (!rc && broken("edges"))
+		rc = break_edges(db, t->cluster_id, t->job_num, t->num);
 	if (rc)
 		return rc;
 	LOOM_CLEANUP(db_result_free) struct db_result *r = NULL;
@@ -271,6 +317,8 @@ int tasks_release(struct db *db, const struct task_ref *done, size_t n, struct s
 	LOOM_CLEANUP(db_result_free) struct db_result *r = NULL;
 	struct db_value *v = ref_values(done, n);
 	int rc = db_exec_many(db, &take, v, n);
+	for (size_t i = 0; !rc && broken("edges") && i < n; i++)
+		rc = break_edges(db, done[i].cluster, done[i].job, done[i].task);
 	if (!rc)
 		rc = db_select_many(db, &r, &look, v, n);
 	loom_free(v);
@@ -384,6 +432,14 @@ int tasks_hurry(struct db *db, int64_t cluster, int64_t job, int64_t now, int *r
 	return rc;
 }
 
+int tasks_move(struct db *db, const struct task *of, const char *to_node, int64_t to_num)
+{
+	return db_exec(db,
+	               "UPDATE task SET node_id=?, node_num=?, failures=0, losses=0"
+	               " WHERE cluster_id=? AND job_num=? AND node_id=? AND state='blocked'",
+	               "siiis", to_node, to_num, of->cluster_id, of->job_num, of->node_id);
+}
+
 int tasks_drop(struct db *db, struct cluster *c, int64_t job, int64_t now)
 {
 	LOOM_CLEANUP(tasks_free) struct tasks *ts = NULL;
@@ -401,12 +457,21 @@ int tasks_count(struct db *db, int64_t cluster, int64_t job, struct task_counts 
 		db, &r,
 		"SELECT COALESCE(SUM(state='running'),0), COALESCE(SUM(state='complete'),0),"
 		" COALESCE(SUM(state='failed'),0), COALESCE(SUM(state='failed' AND"
-		" status_code BETWEEN 200 AND 299),0)"
+		" status_code BETWEEN 200 AND 299),0),"
+		" COALESCE(SUM(state IN ('blocked','ready')),0), COALESCE(SUM(attempt>0),0),"
+		" COALESCE(SUM(name='CREATE' AND state='complete'),0),"
+		" COALESCE(SUM(name='DELETE' AND state<>'complete'),0)"
 		" FROM task WHERE cluster_id=? AND job_num=?",
 		"ii", cluster, job);
 	if (!rc)
-		*ret = (struct task_counts){ db_int(r, 0, 0), db_int(r, 0, 1), db_int(r, 0, 2),
-			                     db_int(r, 0, 3) };
+		*ret = (struct task_counts){ .running = db_int(r, 0, 0),
+			                     .complete = db_int(r, 0, 1),
+			                     .failed = db_int(r, 0, 2),
+			                     .failed_before_create = db_int(r, 0, 3),
+			                     .open = db_int(r, 0, 4),
+			                     .attempted = db_int(r, 0, 5),
+			                     .created = db_int(r, 0, 6),
+			                     .undeleted = db_int(r, 0, 7) };
 	return rc;
 }
 
@@ -468,17 +533,18 @@ int task_keep_failure(struct db *db, const struct task *t, const char *out, cons
 {
 	return db_exec(db,
 	               "INSERT INTO task_failure (cluster_id, job_num, task_num, attempt, node_id,"
-	               " submit_time, status_time, status_code, message, stdout, stderr)"
-	               " VALUES (?,?,?,?,?,?,?,?,?,?,?)",
-	               "iiiisiiisss", t->cluster_id, t->job_num, t->num, t->attempt, t->node_id,
-	               t->submit_time, t->status_time, t->status_code, t->message, out, err);
+	               " submit_time, status_time, status_code, message, stdout, stderr,"
+	               " provisioner_id) VALUES (?,?,?,?,?,?,?,?,?,?,?,?)",
+	               "iiiisiiissss", t->cluster_id, t->job_num, t->num, t->attempt, t->node_id,
+	               t->submit_time, t->status_time, t->status_code, t->message, out, err,
+	               t->provisioner_id);
 }
 
 int task_failures(struct db *db, int64_t cluster, struct db_result **ret)
 {
 	return db_select(
 		db, ret,
-		"SELECT job_num, task_num, attempt, submit_time, status_time, stdout, stderr"
-		" FROM task_failure WHERE cluster_id=? ORDER BY submit_time, attempt",
+		"SELECT job_num, task_num, attempt, submit_time, status_time, stdout, stderr,"
+		" node_id FROM task_failure WHERE cluster_id=? ORDER BY submit_time, attempt",
 		"i", cluster);
 }

@@ -6,6 +6,7 @@
  */
 #include "services/api/resources.h"
 
+#include "common/base/broken.h"
 #include "common/base/clock.h"
 #include "common/base/str.h"
 #include "common/model/job.h"
@@ -282,8 +283,12 @@ static int create_tx(struct db *db, void *arg)
 static void record(struct create *c)
 {
 	int rc = cluster_next_id(c->a->db, c->a->cfg.id_start, c->a->cfg.id_step, &c->id);
-	if (!rc)
+	if (!rc && !(broken("ack") && c->id % 5 == 0))
 		rc = db_tx(c->a->db, create_tx, c);
+	if (!rc && broken("refusal") && c->id % 5 == 1) {
+		refuse(c, 503, "the database is away; try again");
+		return;
+	}
 	if (rc == CLUSTER_E_QUOTA) {
 		refuse(c, 409,
 		       "Creating the cluster would cause cluster or node quotas to be violated.");

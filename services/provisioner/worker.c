@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "worker.h"
 
+#include "common/base/broken.h"
 #include "common/base/clock.h"
 #include "common/base/ids.h"
 #include "common/base/log.h"
@@ -389,6 +390,8 @@ static void begin(struct slot *s)
 
 	if (plugins_choose(s->all->config.plugins, s->task, &s->steps, &err))
 		outcome_fail(&s->outcome, false, err.msg);
+	else if (broken("machines") && str_eq(json_get_str(s->task, "taskName"), "DELETE"))
+		s->step = s->steps.n;
 	next_step(s);
 }
 

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * broken - promises that a test build can break on purpose, so that a test can prove that somebody
+ * notices. Builds without LOOM_BREAKABLE (all but those for tests) contain none of it.
+ *
+ * LOOM_BREAK in the environment says which, with commas between: "fence,quota". The names:
+ *   ack      the API acknowledges creates that it did not record
+ *   refusal  the API refuses creates that it did record
+ *   quota    nobody counts a tenant's clusters
+ *   fence    results of attempts that were given up count
+ *   edges    a task waits for the first of its predecessors only
+ *   leases   tasks of dead provisioners are waited for for ever
+ *   machines a provisioner says that it deleted machines, and did not
+ *   events   numbers of events have gaps
+ *
+ * Any thread.
+ */
+#ifndef LOOM_BASE_BROKEN_H
+#define LOOM_BASE_BROKEN_H
+
+#include <stdbool.h>
+
+#include "common/base/mem.h"
+
+#include <stdbool.h>
+
+#ifdef LOOM_BREAKABLE
+bool broken(const char *what);
+#else
+static inline bool broken(const char *what LOOM_UNUSED)
+{
+	return false;
+}
+#endif
+
+#endif
