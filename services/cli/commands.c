@@ -66,6 +66,11 @@ static const struct option shrink_options[] = {
 	PLAN_OPTIONS,
 	{ 0 },
 };
+static const struct option retry_options[] = {
+	{ "skip", 0, "TASK,TASK", "ids of tasks to leave out, as in 'cluster show -o json'" },
+	PLAN_OPTIONS,
+	{ 0 },
+};
 static const struct option wait_options[] = {
 	{ "wait", 'w', NULL, "watch until the cluster is at rest" },
 	{ 0 },
@@ -90,6 +95,7 @@ static const struct operation expand = { "expand", "POST", "expand", OPERATION_C
 static const struct operation shrink = { "shrink", "POST", "shrink", OPERATION_COUNT, true };
 static const struct operation sync_template = { "sync", "POST", "clustertemplate/sync",
 	                                        OPERATION_NOTHING, false };
+static const struct operation retry = { "retry", "POST", "retry", OPERATION_SKIP, true };
 
 static const struct collection templates = {
 	"clustertemplates", "NAME|VERSION|PROVIDER|SERVICES|DESCRIPTION",
@@ -151,6 +157,8 @@ const struct command commands[] = {
 	          shrink),
 	OPERATION("sync", "ID|NAME", 1, 1, "Take over the newest version of its template",
 	          operation_options, sync_template),
+	OPERATION("retry", "ID|NAME", 1, 1, "Do again what is left of a failed job", retry_options,
+	          retry),
 	{ "cluster pause", "ID|NAME", 1, 1, "Hold a job back: nothing further is begun", NULL,
 	  cluster_control, "pause" },
 	{ "cluster resume", "ID|NAME", 1, 1, "Go on with a paused job", wait_options,

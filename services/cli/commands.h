@@ -45,7 +45,13 @@ struct operation {
 	const char *name;   /* as POST /v2/clusters/{id}/plan calls it */
 	const char *method; /* DELETE: of the service in the second argument */
 	const char *path;   /* below the cluster's */
-	enum { OPERATION_NOTHING, OPERATION_CONFIG, OPERATION_SERVICES, OPERATION_COUNT } wants;
+	enum {
+		OPERATION_NOTHING,
+		OPERATION_CONFIG,
+		OPERATION_SERVICES,
+		OPERATION_COUNT,
+		OPERATION_SKIP
+	} wants;
 	bool makes_job; /* there is something to wait for */
 };
 

@@ -77,6 +77,17 @@ static int read_count(const struct args *a, struct json *body, struct loom_err *
 	return 0;
 }
 
+static int read_skip(const struct args *a, struct json *body, struct loom_err *err)
+{
+	struct json *tasks = args_has(a, "skip") ? split_names(args_get(a, "skip")) : NULL;
+	if (tasks && !json_len(tasks)) {
+		json_free(tasks);
+		return err_set(err, CLI_USAGE, "--skip names no task");
+	}
+	json_set(body, "skip", tasks);
+	return 0;
+}
+
 int operation_body(const struct args *a, struct json **ret, struct loom_err *err)
 {
 	const struct operation *op = a->command->data;
@@ -89,6 +100,8 @@ int operation_body(const struct args *a, struct json **ret, struct loom_err *err
 		r = read_services(a, body, err);
 	else if (op->wants == OPERATION_COUNT)
 		r = read_count(a, body, err);
+	else if (op->wants == OPERATION_SKIP)
+		r = read_skip(a, body, err);
 	if (!r)
 		*ret = loom_take(body);
 	return r;

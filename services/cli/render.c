@@ -409,6 +409,18 @@ static void where_to_look(const struct view_failure *f, struct buf *out)
 	buf_addf(out, "  log   loom task log %s --attempt %lld\n", f->task, (long long)f->attempt);
 }
 
+/* ": 3 nodes, 1 removed, 5 steps" */
+static void what_was_done(const struct view *v, struct buf *out)
+{
+	size_t removed = view_removed(v), left = v->n_nodes - removed;
+	size_t first = left ? left : removed;
+	buf_addf(out, ": %zu node%s", first, first == 1 ? "" : "s");
+	if (removed && left)
+		buf_addf(out, ", %zu", removed);
+	buf_addf(out, "%s, %zu step%s\n", removed ? " removed" : "", view_done(v),
+	         view_done(v) == 1 ? "" : "s");
+}
+
 void render_end(const struct render *r, const struct view *v, struct buf *out)
 {
 	char span[24];
@@ -416,8 +428,7 @@ void render_end(const struct render *r, const struct view *v, struct buf *out)
 	render_span(span, elapsed(v, v->ended));
 	buf_addf(out, "%s (%s) is %s after %s", r->name, r->id, v->status, span);
 	if (view_succeeded(v)) {
-		buf_addf(out, ": %zu node%s, %zu step%s\n", v->n_nodes, v->n_nodes == 1 ? "" : "s",
-		         view_done(v), view_done(v) == 1 ? "" : "s");
+		what_was_done(v, out);
 		return;
 	}
 	if (*v->message) {

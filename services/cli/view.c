@@ -406,6 +406,16 @@ bool view_succeeded(const struct view *v)
 	return str_eq(v->status, "active") && !str_eq(v->job_status, "failed");
 }
 
+size_t view_removed(const struct view *v)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < v->n_nodes; i++) {
+		const struct view_step *s = v->nodes[i]->now;
+		n += s && s->state == STEP_DONE && str_eq(s->name, "delete");
+	}
+	return n;
+}
+
 size_t view_total(const struct view *v)
 {
 	size_t n = map_count(v->step_by_id);

@@ -78,6 +78,7 @@ void view_apply(struct view *v, int64_t id, const char *type, const struct json 
 
 bool view_at_rest(const struct view *v);   /* neither cluster nor job has work under way */
 bool view_succeeded(const struct view *v); /* at rest as its last job meant it */
+size_t view_removed(const struct view *v); /* nodes that the job deleted */
 size_t view_total(const struct view *v);
 size_t view_done(const struct view *v);
 const char *view_doing(const struct view *v);    /* "creating", "deleting", "" */

@@ -184,7 +184,7 @@ def test_create_watch_show_delete(lab):
     assert (done.returncode, done.stdout) == (64, "") and "--yes" in done.stderr
     done = loom(lab, "cluster", "delete", "shop", "--yes", "--wait")
     assert done.returncode == 0, done.stderr
-    assert re.search(rf"shop \({cluster}\) is terminated after", done.stderr)
+    assert re.search(rf"shop \({cluster}\) is terminated after .* s: 3 nodes removed, 3 steps", done.stderr)
     assert "install" not in done.stderr  # nothing of what happened before
     assert loom(lab, "cluster", "list").stdout == "no clusters\n"
     assert "terminated" in loom(lab, "cluster", "list", "--all").stdout
@@ -219,9 +219,10 @@ def test_config_from_a_file_and_names_that_are_ambiguous(lab, tmp_path):
     assert lab.user.wait_cluster(done.stdout.strip())["config"] == {"b": 2}
 
 
-def test_a_create_that_fails(lab):
+def test_a_create_that_fails_and_is_tried_again(lab):
+    full = [True]
     lab.worker(lambda run: {"status": 7, "retry": False, "message": "no\x1b[2J disk"}
-               if (run.name, run.service) == ("INSTALL", "db") else None)
+               if full[0] and (run.name, run.service) == ("INSTALL", "db") else None)
     cluster = lab.create("shop", "stack", 2)
     done = loom(lab, "cluster", "watch", cluster)
     assert done.returncode == 1
@@ -231,6 +232,14 @@ def test_a_create_that_fails(lab):
     assert "install db on " in done.stderr and "disk" in done.stderr
     assert f"loom task log {failed['taskId']} --attempt {failed['attempt']}" in done.stderr
     assert "\x1b" not in done.stdout + done.stderr
+    full[0] = False
+    done = loom(lab, "cluster", "retry", cluster, "--plan", "--skip", failed["taskId"])
+    assert done.returncode == 0 and "install db" not in done.stdout, done.stderr
+    done = loom(lab, "cluster", "retry", cluster, "--plan")
+    assert done.returncode == 0 and "install db" in done.stdout, done.stderr
+    token = re.search(r"^Token (\S+)$", done.stdout, re.M).group(1)
+    done = loom(lab, "cluster", "retry", cluster, "--token", token, "--wait")
+    assert done.returncode == 0 and f"shop ({cluster}) is active" in done.stderr, done.stderr
 
 
 def test_a_layout_that_fails(lab):

@@ -167,6 +167,24 @@ START_TEST(a_failed_layout_is_no_success)
 }
 END_TEST
 
+START_TEST(says_how_many_nodes_are_left)
+{
+	struct buf b = BUF_INIT(4096);
+	event("plan",
+	      "{\"time\":2000000,\"jobId\":\"j3\",\"action\":\"shrink_cluster\",\"nodes\":["
+	      "{\"nodeId\":\"a\",\"nodenum\":1000},{\"nodeId\":\"b\",\"nodenum\":1001}],\"tasks\":"
+	      "[{\"taskId\":\"t5\",\"taskName\":\"DELETE\",\"nodeId\":\"b\"}]}");
+	task(2000100, "t5", "complete", 1, "");
+	event("job", "{\"time\":2001000,\"jobId\":\"j3\",\"status\":\"complete\"}");
+	event("cluster", "{\"time\":2001000,\"status\":\"active\"}");
+	render_end(&r, &v, &b);
+	ck_assert_str_eq(
+		buf_str(&b),
+		"hello (00000001) is active after 1.0 s: 1 node, 1 removed, 1 step\n");
+	buf_fini(&b);
+}
+END_TEST
+
 START_TEST(retries_add_steps)
 {
 	planned();
@@ -415,6 +433,7 @@ int main(void)
 	tcase_add_test(tc, knows_events_it_has_seen);
 	tcase_add_test(tc, a_new_job_starts_afresh);
 	tcase_add_test(tc, a_failed_layout_is_no_success);
+	tcase_add_test(tc, says_how_many_nodes_are_left);
 	tcase_add_test(tc, retries_add_steps);
 	tcase_add_test(tc, survives_odd_events);
 	tcase_add_test(tc, draws_a_frame);
