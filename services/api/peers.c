@@ -1,14 +1,33 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* peers - the schedulers this API asks and the APIs it tells, as ZooKeeper last named them. */
+/*
+ * peers - the schedulers this API asks and the APIs it tells, as ZooKeeper last named them.
+ *
+ * ZooKeeper needs seconds to miss a scheduler that hangs, or whose link to this machine is broken
+ * (then it never does). So each one is asked for a sign of life twice a second. What was asked of
+ * one that gives none is asked of another; whatever it does all the same is fenced.
+ */
 #include "services/api/api.h"
 
 #include "common/base/clock.h"
+#include "common/base/log.h"
 #include "common/base/str.h"
 
 #include <errno.h>
 
+enum { PING_EVERY_MS = 500, PING_MS = 1000 };
+
+struct mate {
+	struct api *a;
+	char *address;
+	uint64_t ping; /* not yet answered */
+	bool silent, gone;
+};
+
 struct peers {
+	struct mate **mates; /* schedulers */
+	size_t n_mates;
 	struct strs schedulers, apis;
+	struct loop_timer *pings;
 	size_t next;      /* round robin */
 	struct ask *asks; /* not yet ended */
 };
@@ -36,10 +55,106 @@ static void take_members(struct strs *to, const char *self, const struct coord_m
 			strs_add(to, m[i].data);
 }
 
+/* ---- signs of life --------------------------------------------------------------------------- */
+
+/* Asks others what this one was asked and has not answered. */
+static void redirect(struct api *a, const char *address)
+{
+	for (struct ask *k = a->peers->asks; k; k = k->next) {
+		if (!k->request || !str_eq(k->asked, address))
+			continue;
+		bus_cancel(a->bus, k->request);
+		k->request = 0;
+		const char *take = json_get_str(k->body, "takeId");
+		LOOM_CLEANUP(json_free)
+		struct json *body = take ? json_set_str(json_new_obj(), "takeId", take) : NULL;
+		if (body)
+			bus_notify(a->bus, address, "untake", body);
+		loop_timer_arm(k->again, 0);
+	}
+}
+
+static bool others_live(const struct peers *p)
+{
+	for (size_t i = 0; i < p->n_mates; i++)
+		if (!p->mates[i]->silent && !p->mates[i]->gone)
+			return true;
+	return false;
+}
+
+static void pinged(int error, const struct json *body LOOM_UNUSED, void *arg)
+{
+	struct mate *m = arg;
+	struct peers *p = m->a->peers;
+	m->ping = 0;
+	if (error == -ECANCELED)
+		return;
+	bool silent = error && error != -ENOSYS; /* one of an older version answers so */
+	if (silent != m->silent)
+		log_info(silent ? "scheduler gives no sign of life" : "scheduler is back",
+		         LOG_S("address", m->address));
+	m->silent = silent;
+	if (silent && others_live(p))
+		redirect(m->a, m->address);
+}
+
+static void mate_free(struct mate *m)
+{
+	if (m->ping)
+		bus_cancel(m->a->bus, m->ping);
+	loom_free(m->address);
+	loom_free(m);
+}
+
+static bool is_asked(const struct peers *p, const struct mate *m)
+{
+	const struct ask *k = p->asks;
+	while (k && !(k->request && str_eq(k->asked, m->address)))
+		k = k->next;
+	return k;
+}
+
+/* One that leaves in good order answers what it was asked; it is listened to until then. */
+static void forget_mates(struct peers *p, bool all)
+{
+	size_t kept = 0;
+	for (size_t i = 0; i < p->n_mates; i++)
+		if (all || (p->mates[i]->gone && !is_asked(p, p->mates[i])))
+			mate_free(p->mates[i]);
+		else
+			p->mates[kept++] = p->mates[i];
+	p->n_mates = kept;
+}
+
+static void ping_all(void *arg)
+{
+	struct api *a = arg;
+	forget_mates(a->peers, false);
+	for (size_t i = 0; i < a->peers->n_mates; i++) {
+		struct mate *m = a->peers->mates[i];
+		if (!m->ping)
+			m->ping = bus_request(a->bus, m->address, "ping", NULL, PING_MS, pinged, m);
+	}
+}
+
 static void schedulers_changed(const struct coord_member *m, size_t n, void *arg)
 {
 	struct api *a = arg;
-	take_members(&a->peers->schedulers, NULL, m, n);
+	struct peers *p = a->peers;
+	take_members(&p->schedulers, NULL, m, n);
+	for (size_t i = 0; i < p->n_mates; i++)
+		p->mates[i]->gone = !strs_has(&p->schedulers, p->mates[i]->address);
+	p->mates = loom_realloc(p->mates, (p->n_mates + n + 1) * sizeof(struct mate *));
+	for (size_t i = 0; i < p->schedulers.n; i++) {
+		size_t k = 0;
+		while (k < p->n_mates && !str_eq(p->mates[k]->address, p->schedulers.v[i]))
+			k++;
+		if (k < p->n_mates)
+			continue;
+		struct mate *new = loom_calloc(1, sizeof(*new));
+		*new = (struct mate){ .a = a, .address = loom_strdup(p->schedulers.v[i]) };
+		p->mates[p->n_mates++] = new;
+	}
 }
 
 static void apis_changed(const struct coord_member *m, size_t n, void *arg)
@@ -68,7 +183,11 @@ void peers_start(struct api *a)
 	coord_join(a->coord, "api", service_id(a->service), bus_address(a->bus));
 	coord_watch(a->coord, "scheduler", schedulers_changed, a);
 	coord_watch(a->coord, "api", apis_changed, a);
+	a->peers->pings = loop_timer_create(a->loop, "signs of life", ping_all, a);
+	loop_timer_every(a->peers->pings, PING_EVERY_MS);
 }
+
+/* ---- asking ---------------------------------------------------------------------------------- */
 
 static void ask_free(struct ask *k)
 {
@@ -103,6 +222,9 @@ void peers_stop(struct api *a)
 			bus_cancel(a->bus, k->request);
 		ask_end(k, -EHOSTUNREACH, NULL);
 	}
+	loop_timer_destroy(a->peers->pings);
+	forget_mates(a->peers, true);
+	loom_free(a->peers->mates);
 	strs_fini(&a->peers->schedulers);
 	strs_fini(&a->peers->apis);
 	loom_free(a->peers);
@@ -126,6 +248,16 @@ static void ask_again(void *arg)
 	ask_next(arg);
 }
 
+/* In turn, those that live; all of them when none seems to. There is one at least. */
+static const char *whom(struct peers *p)
+{
+	bool any = !others_live(p);
+	const struct mate *m = p->mates[p->next++ % p->n_mates];
+	while (m->gone || (m->silent && !any))
+		m = p->mates[p->next++ % p->n_mates];
+	return m->address;
+}
+
 static void ask_next(struct ask *k)
 {
 	struct peers *p = k->a->peers;
@@ -139,7 +271,7 @@ static void ask_next(struct ask *k)
 		return;
 	}
 	loom_free(k->asked);
-	k->asked = loom_strdup(p->schedulers.v[p->next++ % p->schedulers.n]);
+	k->asked = loom_strdup(whom(p));
 	k->request = bus_request(k->a->bus, k->asked, k->verb, k->body, left, ask_answered, k);
 }
 
@@ -172,6 +304,8 @@ const char *peers_asked(const struct ask *k)
 {
 	return k->request ? k->asked : NULL;
 }
+
+/* ---- telling --------------------------------------------------------------------------------- */
 
 static void notify(struct api *a, const struct strs *to, const char *verb, const struct json *body)
 {

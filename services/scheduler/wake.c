@@ -50,9 +50,16 @@ static void on_ready(const struct json *body LOOM_UNUSED, void *arg)
 	dispatch_kick(arg);
 }
 
+static void on_ping(struct bus_call *call, const struct json *body LOOM_UNUSED,
+                    void *arg LOOM_UNUSED)
+{
+	bus_answer(call, NULL);
+}
+
 void wake_start(struct scheduler *s)
 {
 	s->peers = loom_calloc(1, sizeof(*s->peers));
+	bus_on_request(s->bus, "ping", on_ping, s);
 	bus_on_notice(s->bus, "job", on_job, s);
 	bus_on_notice(s->bus, "ready", on_ready, s);
 	coord_join(s->coord, "scheduler", service_id(s->service), bus_address(s->bus));
