@@ -218,6 +218,37 @@ int node_delete(struct db *db, const char *id)
 	return db_exec(db, "DELETE FROM node WHERE id=?", "s", id);
 }
 
+int nodes_count(struct db *db, int64_t cluster, int64_t *ret)
+{
+	return db_select_int(db, ret, NULL, "SELECT COUNT(*) FROM node WHERE cluster_id=?", "i",
+	                     cluster);
+}
+
+int nodes_deleted(struct db *db, int64_t cluster, int64_t job, int64_t *ret_left)
+{
+	int rc = db_exec(db,
+	                 "DELETE n FROM node n JOIN task t ON t.node_id=n.id"
+	                 " AND t.state='complete' WHERE t.cluster_id=? AND t.job_num=?"
+	                 " AND t.name='DELETE'",
+	                 "ii", cluster, job);
+	return rc ? rc : nodes_count(db, cluster, ret_left);
+}
+
+int nodes_untouched(struct db *db, int64_t cluster, struct strs *ids)
+{
+	LOOM_CLEANUP(db_result_free) struct db_result *r = NULL;
+	/* Only those whose first task is still there to say so. */
+	int rc = db_select(db, &r,
+	                   "SELECT n.id FROM node n WHERE n.cluster_id=? AND EXISTS"
+	                   " (SELECT 1 FROM task t WHERE t.node_id=n.id AND t.name='CREATE'"
+	                   " AND t.attempt=0) AND NOT EXISTS"
+	                   " (SELECT 1 FROM task t WHERE t.node_id=n.id AND t.attempt>0)",
+	                   "i", cluster);
+	for (size_t i = 0; !rc && i < db_rows(r); i++)
+		strs_add(ids, db_str(r, i, 0));
+	return rc;
+}
+
 struct nodes *nodes_copy(const struct nodes *ns)
 {
 	struct nodes *out = loom_calloc(1, sizeof(*out));

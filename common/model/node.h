@@ -38,6 +38,11 @@ LOOM_MUST_CHECK int nodes_save(struct db *db, struct node *const *v, size_t n);
 LOOM_MUST_CHECK int node_save(struct db *db, const struct node *n);
 
 LOOM_MUST_CHECK int node_delete(struct db *db, const char *id);
+LOOM_MUST_CHECK int nodes_count(struct db *db, int64_t cluster, int64_t *ret);
+/* Forgets the machines that a job has deleted; *ret_left: how many there are after that. */
+LOOM_MUST_CHECK int nodes_deleted(struct db *db, int64_t cluster, int64_t job, int64_t *ret_left);
+/* Ids of the machines that are known never to have been begun: no task of theirs was handed out. */
+LOOM_MUST_CHECK int nodes_untouched(struct db *db, int64_t cluster, struct strs *ids);
 struct nodes *nodes_copy(const struct nodes *ns);
 
 /* The ten properties that tasks and details show (REST spec 5.5, 10.1). */

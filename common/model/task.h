@@ -39,6 +39,13 @@ struct task_edge {
 	int64_t from, to;
 };
 
+/* A task that calls its provider has a gate, by which the provider's limits find it: "create:NAME"
+ * or "call:NAME". Others have "". provider NULL: none. */
+#define TASK_GATE_MAX    300
+#define TASK_GATE_CREATE "create:"
+#define TASK_GATE_CALL   "call:"
+void task_gate(const char *task, const char *provider, char gate[TASK_GATE_MAX]);
+
 /* Writes new tasks (state, unmet ... as given) and edges of a job. */
 LOOM_MUST_CHECK int tasks_insert(struct db *db, const struct task *v, size_t n,
                                  const struct task_edge *edges, size_t n_edges);
@@ -78,11 +85,17 @@ LOOM_MUST_CHECK int tasks_await_machines(struct db *db, int64_t cluster, int64_t
 /* Ends what task_postpone() began; adds to *ready. */
 LOOM_MUST_CHECK int tasks_hurry(struct db *db, int64_t cluster, int64_t job, int64_t now,
                                 int *ready);
+/* What waits on one machine waits on another from now on, as if it had never been tried. */
+LOOM_MUST_CHECK int tasks_move(struct db *db, const struct task *of, const char *to_node,
+                               int64_t to_num);
 /* Drops all that is blocked or ready. */
 LOOM_MUST_CHECK int tasks_drop(struct db *db, struct cluster *c, int64_t job, int64_t now);
 
 struct task_counts {
-	int64_t running, complete, failed, failed_before_create; /* the last: status 200-299 */
+	int64_t running, open; /* open: blocked or ready */
+	int64_t complete, failed, failed_before_create; /* the last: status 200-299 */
+	int64_t attempted;                              /* handed out at least once */
+	int64_t created, undeleted; /* CREATEs that are complete, DELETEs that are not */
 };
 LOOM_MUST_CHECK int tasks_count(struct db *db, int64_t cluster, int64_t job,
                                 struct task_counts *ret);
@@ -105,7 +118,7 @@ LOOM_MUST_CHECK int task_renew(struct db *db, const struct task_ref *ref, int64_
 /* Keeps an attempt that did not succeed. */
 LOOM_MUST_CHECK int task_keep_failure(struct db *db, const struct task *t, const char *out,
                                       const char *err);
-/* Columns: job, task, attempt, submit_time, status_time, stdout, stderr; by time. */
+/* Columns: job, task, attempt, submit_time, status_time, stdout, stderr, node_id; by time. */
 LOOM_MUST_CHECK int task_failures(struct db *db, int64_t cluster, struct db_result **ret);
 struct json *task_event_data(const struct task *t);
 

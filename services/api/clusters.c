@@ -3,6 +3,7 @@
 #include "services/api/resources.h"
 
 #include "common/base/str.h"
+#include "services/api/control.h"
 #include "services/api/view.h"
 #include "services/api/visible.h"
 
@@ -132,7 +133,7 @@ void clusters_get(struct http_req *req, void *ctx)
 			f[i] = (struct failure){ db_int(k.failures, i, 0), db_int(k.failures, i, 1),
 				                 db_int(k.failures, i, 2), db_int(k.failures, i, 3),
 				                 db_int(k.failures, i, 4), db_str(k.failures, i, 5),
-				                 db_str(k.failures, i, 6) };
+				                 db_str(k.failures, i, 6), db_str(k.failures, i, 7) };
 		struct view v = { k.c, &k.latest, k.nodes, k.tasks, f, n };
 		LOOM_CLEANUP(json_free) struct json *o = view_details(&v);
 		http_reply_json(req, 200, o);
@@ -167,7 +168,7 @@ void clusters_services(struct http_req *req, void *ctx)
 	call_fini(&k);
 }
 
-enum { DELETE_DONE = 100, DELETE_PENDING };
+enum { DELETE_DONE = 100, DELETE_BUSY };
 
 static int delete_tx(struct db *db, void *arg)
 {
@@ -189,7 +190,7 @@ static int delete_tx(struct db *db, void *arg)
 	if (mine)
 		return 0;
 	if (k->c->status == CLUSTER_PENDING)
-		return DELETE_PENDING;
+		return DELETE_BUSY;
 	LOOM_CLEANUP(json_free)
 	struct json *params =
 		json_set_str(json_new_obj(), "was", cluster_status_name(k->c->status));
@@ -220,12 +221,10 @@ void clusters_delete(struct http_req *req, void *ctx)
 	}
 	id_random_hex(k.ask, 16);
 	int rc = db_tx(k.a->db, delete_tx, &k);
-	char job[ID_MAX] = "";
-	if (k.c)
-		id_job(job, k.id, k.c->latest_job);
-	if (rc == DELETE_PENDING)
-		http_reply_text(req, 409, "Job %s is still underway for cluster %08lld", job,
-		                (long long)k.id);
+	/* The first release refused this (409). Whoever asks for a deletion wants the machines gone,
+	 * so what is under way is ended first. */
+	if (rc == DELETE_BUSY)
+		control_send(req, k.a, &k.who, k.id, k.c->latest_job, "delete");
 	else if (rc && rc != DELETE_DONE)
 		visible_refuse(req, rc, k.id);
 	else

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* control - pause, resume and abort of the job a cluster waits for; a scheduler does it. */
-#include "services/api/resources.h"
+#include "services/api/control.h"
 
 #include "common/base/str.h"
+#include "services/api/resources.h"
 #include "services/api/visible.h"
 
 #include <string.h>
@@ -45,6 +46,18 @@ static void ask(struct http_req *req, void *arg)
 	loom_free(k);
 }
 
+void control_send(struct http_req *req, struct api *a, const struct identity *who, int64_t cluster,
+                  int64_t job, const char *verb)
+{
+	struct control *k = loom_calloc(1, sizeof(*k));
+	*k = (struct control){ .a = a, .who = *who, .id = cluster, .job = job };
+	k->body = json_set_int(json_new_obj(), "cluster", cluster);
+	json_set_int(k->body, "job", job);
+	json_set_str(k->body, "verb", verb);
+	json_set_str(k->body, "user", who->user);
+	http_defer(req, ask, k);
+}
+
 /* The verb is the last part of the path. */
 void clusters_control(struct http_req *req, void *ctx)
 {
@@ -56,12 +69,5 @@ void clusters_control(struct http_req *req, void *ctx)
 		visible_refuse(req, rc, k.id);
 		return;
 	}
-	const char *verb = strrchr(http_path(req), '/') + 1;
-	k.body = json_set_int(json_new_obj(), "cluster", k.id);
-	json_set_int(k.body, "job", k.job);
-	json_set_str(k.body, "verb", verb);
-	json_set_str(k.body, "user", k.who.user);
-	struct control *held = loom_malloc(sizeof(*held));
-	*held = k;
-	http_defer(req, ask, held);
+	control_send(req, k.a, &k.who, k.id, k.job, strrchr(http_path(req), '/') + 1);
 }

@@ -53,7 +53,7 @@ static bool check_strings(struct create *c)
 {
 	static const char *const strings[] = { "name",     "description",  "clusterTemplate",
 		                               "provider", "hardwaretype", "imagetype",
-		                               "dnsSuffix" };
+		                               "dnsSuffix", "onFailure" };
 	for (size_t i = 0; i < LOOM_COUNT(strings); i++) {
 		const struct json *v = json_get(c->request, strings[i]);
 		if (v && !json_is(v, JSON_NULL) && !json_str(v))
@@ -66,6 +66,9 @@ static bool check_strings(struct create *c)
 	for (size_t i = 0; i < json_len(services); i++)
 		if (!json_str(json_at(services, i)))
 			return refuse(c, 400, "services[%zu] must be a string", i);
+	const char *failure = json_get_str(c->request, "onFailure");
+	if (failure && !str_eq(failure, "keep") && !str_eq(failure, "rollback"))
+		return refuse(c, 400, "onFailure must be keep or rollback, not '%.32s'", failure);
 	const struct json *config = json_get(c->request, "config");
 	if (config && !json_is(config, JSON_OBJECT) && !json_is(config, JSON_NULL))
 		return refuse(c, 400, "config must be an object");

@@ -129,7 +129,7 @@ static int submit_tx(struct db *db, void *arg)
 	if (!may_start(operation, c->status))
 		return end(o, 409,
 		           "Cluster is not in a state where service actions can be performed.");
-	if (o->token && c->event_seq != o->revision)
+	if (o->token && c->latest_job != o->revision)
 		return end(o, 409, "something changed since this was planned; plan it again");
 	if (str_eq(operation, "sync")) {
 		rc = sync_template(db, o, c, now);

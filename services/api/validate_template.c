@@ -211,7 +211,8 @@ static void administration(struct check *c, const struct json *in, struct json *
 {
 	const struct json *a = check_member(c, in, "", "administration", JSON_OBJECT);
 	const struct json *l = check_member(c, a, "administration.", "leaseduration", JSON_OBJECT);
-	if (a && !l && !json_get(a, "callbacks") && !json_get(a, "retries"))
+	if (a && !l && !json_get(a, "callbacks") && !json_get(a, "retries") &&
+	    !json_get(a, "replacements"))
 		check_refuse(c, "administration.leaseduration is missing");
 	int64_t initial = lease(c, l, "initial"), max = lease(c, l, "max"),
 		step = lease(c, l, "step");
@@ -231,6 +232,10 @@ static void administration(struct check *c, const struct json *in, struct json *
 		json_set(o, "retries", again);
 	else
 		json_free(again);
+	/* How many machines of a job others may take the place of. */
+	if (json_get(a, "replacements"))
+		json_set_int(o, "replacements",
+		             check_whole(c, a, "administration.", "replacements", 0, 0));
 	json_set(out, "administration", o);
 }
 

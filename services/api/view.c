@@ -76,7 +76,10 @@ static struct json *actions(const struct view *v, const struct node *n)
 	}
 	for (size_t i = 0; i < v->n_failures; i++) {
 		const struct task *t = task_of(v->tasks, &v->failures[i]);
-		if (t && str_eq(t->node_id, n->id))
+		const char *where = t && v->failures[i].node ? v->failures[i].node
+		                    : t                      ? t->node_id
+		                                             : NULL;
+		if (str_eq(where, n->id))
 			list[k++] =
 				(struct action){ t, &v->failures[i], v->failures[i].submit_time };
 	}

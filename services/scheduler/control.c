@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* control - pause, resume and abort: asked for by a user through an API, done under the row lock.
- */
+/* control - pause, resume, abort, and the deletion of a cluster that is busy: asked for by a user
+ * through an API, done under the row lock. */
 #include "services/scheduler/scheduler.h"
 
 #include "common/base/str.h"
@@ -35,23 +35,38 @@ static int resume_job(struct db *db, struct control *k, struct job *j, const cha
 	                      k->ch.now);
 }
 
+/* Whatever is under way is ended, and the deletion follows. Asked for again, it does no harm. */
+static int delete_cluster(struct db *db, struct control *k, struct job *j, const char *user)
+{
+	if (str_eq(j->then_action, "cluster_delete") ||
+	    (str_eq(j->action, "cluster_delete") && !job_ended(j->status)))
+		return 0;
+	k->changed = true;
+	if (job_ended(j->status))
+		return engine_follow(db, &k->ch, j, "cluster_delete");
+	LOOM_CLEANUP_STR char *why = loom_asprintf("Deleted by user %s.", user);
+	return engine_abort(db, &k->ch, j, why,
+	                    str_eq(j->action, "solve_layout") ? NULL : "cluster_delete");
+}
+
 /* A create that is aborted takes back what it has made. */
 static int abort_job(struct db *db, struct control *k, struct job *j, const char *user)
 {
 	if (job_ended(j->status))
 		return 0;
 	LOOM_CLEANUP_STR char *why = loom_asprintf("Aborted by user %s.", user);
-	bool delete =
-		str_eq(j->action, "cluster_create") || json_get_bool(k->body, "delete", false);
 	k->changed = true;
 	return engine_abort(db, &k->ch, j, why,
-	                    delete &&!str_eq(j->action, "solve_layout") ? "cluster_delete" : NULL);
+	                    str_eq(j->action, "cluster_create") ? "cluster_delete" : NULL);
 }
 
 static const struct {
 	const char *verb;
 	int (*fn)(struct db *db, struct control *k, struct job *j, const char *user);
-} verbs[] = { { "pause", pause_job }, { "resume", resume_job }, { "abort", abort_job } };
+} verbs[] = { { "pause", pause_job },
+	      { "resume", resume_job },
+	      { "abort", abort_job },
+	      { "delete", delete_cluster } };
 
 /* An abort whose answer was lost, by the database or on the way to the API, is asked for again; it
  * must not hit the job that came after the aborted one. */
@@ -63,6 +78,17 @@ static int aborted_before(struct db *db, const struct control *k, bool *ret)
 	return job_cancelled(db, k->ch.c->id, json_get_int(k->body, "job", 0), ret);
 }
 
+/* What was to be ended has ended by itself meanwhile: only a deletion has still to be done. */
+static int at_rest(struct db *db, struct control *k)
+{
+	if (!str_eq(json_get_str(k->body, "verb"), "delete") ||
+	    k->ch.c->status == CLUSTER_TERMINATED)
+		return 0;
+	k->changed = true;
+	int rc = engine_submit(db, &k->ch, "cluster_delete", NULL);
+	return rc ? rc : engine_commit(db, &k->ch);
+}
+
 static int control_tx(struct db *db, void *arg)
 {
 	struct control *k = arg;
@@ -70,7 +96,7 @@ static int control_tx(struct db *db, void *arg)
 	k->ch.policy = &policy;
 	int rc = engine_begin(db, json_get_int(k->body, "cluster", 0), &k->ch);
 	if (rc || k->ch.c->status != CLUSTER_PENDING)
-		return rc;
+		return rc ? rc : at_rest(db, k);
 	struct job j = { 0 };
 	bool found, done;
 	rc = aborted_before(db, k, &done);

@@ -1,13 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "services/scheduler/engine.h"
+#include "services/scheduler/engine_private.h"
 
 #include "common/base/clock.h"
 #include "common/base/str.h"
-#include "services/scheduler/operation.h"
-#include "services/scheduler/outbox.h"
 #include "services/scheduler/retry_policy.h"
 
-#include <stdio.h>
 #include <string.h>
 
 int engine_begin(struct db *db, int64_t cluster, struct change *ch)
@@ -119,39 +116,10 @@ static int apply_to_node(struct db *db, struct change *ch, const struct task *t,
 	return rc || !told ? rc : engine_node_event(db, ch, n);
 }
 
-static enum cluster_status failure_status(const struct job *j, const struct task_counts *n)
+int engine_follow(struct db *db, struct change *ch, struct job *j, const char *then_action)
 {
-	enum plan_action a;
-	enum cluster_status st = CLUSTER_INCONSISTENT, was;
-	if (!plan_action_parse(j->action, &a))
-		return st;
-	/* Every failure said that it made nothing, and nothing was made: there is no cluster. */
-	if (a == PLAN_CREATE && !n->complete && n->failed && n->failed == n->failed_before_create)
-		return CLUSTER_TERMINATED;
-	/* Nothing was done at all: the cluster is what it was. */
-	if (!n->complete && !n->failed &&
-	    cluster_status_parse(json_get_str(j->params, "was"), &was))
-		return was;
-	if (!cluster_status_parse(plan_failure_status(a), &st))
-		st = CLUSTER_INCONSISTENT;
-	return st;
-}
-
-/* A failed job ends its cluster's wait once the last running task has reported. */
-static int settle_failed(struct db *db, struct change *ch, const struct job *j)
-{
-	struct task_counts n;
-	int rc = tasks_count(db, j->cluster_id, j->num, &n);
-	if (rc || n.running || ch->c->status != CLUSTER_PENDING || ch->c->latest_job != j->num)
-		return rc;
-	int64_t next;
-	if (*j->then_action) {
-		ch->jobs++;
-		rc = job_add(db, ch->c, j->then_action, NULL, ch->now, &next);
-	} else {
-		rc = cluster_set_status(db, ch->c, failure_status(j, &n), j->message, ch->now);
-	}
-	return rc ? rc : outbox_add(db, ch, j, CALLBACK_FAILURE);
+	int rc = job_cancel(db, j, then_action);
+	return rc ? rc : engine_settle(db, ch, j);
 }
 
 int engine_submit(struct db *db, struct change *ch, const char *action, const struct json *params)
@@ -172,29 +140,7 @@ int engine_abort(struct db *db, struct change *ch, struct job *j, const char *wh
 		rc = job_set_status(db, ch->c, j, JOB_FAILED, why, ch->now);
 	if (!rc)
 		rc = tasks_drop(db, ch->c, j->num, ch->now);
-	return rc ? rc : settle_failed(db, ch, j);
-}
-
-static int fail_job(struct db *db, struct change *ch, struct job *j, const struct task *t)
-{
-	LOOM_CLEANUP_STR char *why = loom_asprintf(
-		"%s%s%s on node %lld failed: %s", t->name, *t->service ? " of " : "", t->service,
-		(long long)t->node_num, t->message && *t->message ? t->message : "no reason given");
-	int rc = job_set_status(db, ch->c, j, JOB_FAILED, why, ch->now);
-	return rc ? rc : tasks_drop(db, ch->c, j->num, ch->now);
-}
-
-static int complete_job(struct db *db, struct change *ch, struct job *j)
-{
-	enum plan_action a;
-	bool gone = plan_action_parse(j->action, &a) && a == PLAN_DELETE;
-	int rc = operation_complete(db, ch, j);
-	if (!rc)
-		rc = job_set_status(db, ch->c, j, JOB_COMPLETE, NULL, ch->now);
-	if (!rc)
-		rc = cluster_set_status(db, ch->c, gone ? CLUSTER_TERMINATED : CLUSTER_ACTIVE, NULL,
-		                        ch->now);
-	return rc ? rc : outbox_add(db, ch, j, CALLBACK_SUCCESS);
+	return rc ? rc : engine_settle(db, ch, j);
 }
 
 static int succeed(struct db *db, struct change *ch, struct job *j, struct task *t)
@@ -205,7 +151,7 @@ static int succeed(struct db *db, struct change *ch, struct job *j, struct task 
 	j->tasks_done++;
 	if (job_ended(j->status)) {
 		rc = job_save_progress(db, ch->c, j, ch->now);
-		return rc ? rc : settle_failed(db, ch, j);
+		return rc ? rc : engine_settle(db, ch, j);
 	}
 	rc = task_release(db, ch->c, t, ch->now, &ch->ready);
 	/* What waits for addresses that were not known looks again. */
@@ -213,77 +159,11 @@ static int succeed(struct db *db, struct change *ch, struct job *j, struct task 
 		rc = tasks_hurry(db, t->cluster_id, t->job_num, ch->now, &ch->ready);
 	if (rc)
 		return rc;
+	if (engine_has_kept(j))
+		return engine_end_kept(db, ch, j);
 	if (j->tasks_done == j->tasks_total)
-		return complete_job(db, ch, j);
+		return engine_complete_job(db, ch, j);
 	return job_save_progress(db, ch->c, j, ch->now);
-}
-
-static void new_task(struct task *nt, const struct task *t, int64_t num, enum plan_step step)
-{
-	static char no_service[1];
-	*nt = (struct task){ .cluster_id = t->cluster_id,
-		             .job_num = t->job_num,
-		             .num = num,
-		             .tenant_id = t->tenant_id,
-		             .node_num = t->node_num,
-		             .service = no_service,
-		             .stage = t->stage,
-		             .state = TASK_BLOCKED };
-	snprintf(nt->node_id, sizeof(nt->node_id), "%s", t->node_id);
-	snprintf(nt->name, sizeof(nt->name), "%s", plan_step_name(step));
-}
-
-static struct json *added_tasks_event(const struct job *j, const struct task *added,
-                                      const int64_t *after)
-{
-	char id[ID_MAX];
-	id_job(id, j->cluster_id, j->num);
-	struct json *e = json_set_str(json_new_obj(), "jobId", id);
-	json_set_str(e, "action", j->action);
-	json_set(e, "nodes", json_new_arr());
-	struct json *tasks = json_new_arr();
-	for (int i = 0; i < 2; i++) {
-		const struct task *t = &added[i];
-		id_task(id, t->cluster_id, t->job_num, t->num);
-		struct json *o = json_set_str(json_new_obj(), "taskId", id);
-		json_set_str(o, "taskName", t->name);
-		json_set_str(o, "nodeId", t->node_id);
-		json_set_int(o, "nodenum", t->node_num);
-		json_set_str(o, "service", "");
-		json_set_int(o, "stage", t->stage);
-		struct json *a = json_new_arr();
-		if (after[i]) {
-			id_task(id, t->cluster_id, t->job_num, after[i]);
-			json_push(a, json_new_str(id));
-		}
-		json_push(tasks, json_set(o, "after", a));
-	}
-	return json_set(e, "tasks", tasks);
-}
-
-/* Undoes a failed step first: DELETE, then CREATE, then the step again, as new tasks before it. */
-static int roll_back(struct db *db, struct change *ch, struct job *j, struct task *t,
-                     enum plan_step undo, enum plan_step again)
-{
-	struct task added[2];
-	int64_t first = j->tasks_total + 1, second = j->tasks_total + 2;
-	new_task(&added[0], t, first, undo);
-	new_task(&added[1], t, second, again);
-	added[0].not_before = t->not_before;
-	added[1].unmet = 1;
-	const struct task_edge edges[] = { { first, second }, { second, t->num } };
-	int rc = tasks_insert(db, added, 2, edges, 2);
-	if (rc)
-		return rc;
-	t->unmet = 1;
-	j->tasks_total += 2;
-	const int64_t after[] = { 0, first };
-	rc = cluster_event(db, ch->c, "plan", added_tasks_event(j, added, after), ch->now);
-	if (!rc)
-		rc = task_set_state(db, ch->c, t, TASK_BLOCKED, ch->now);
-	if (!rc)
-		rc = task_promote(db, ch->c, j->num, t->node_id, ch->now, &ch->ready);
-	return rc ? rc : job_save_progress(db, ch->c, j, ch->now);
 }
 
 static int try_again(struct db *db, struct change *ch, struct job *j, struct task *t,
@@ -294,7 +174,7 @@ static int try_again(struct db *db, struct change *ch, struct job *j, struct tas
 	t->not_before =
 		ch->now + clock_backoff_ms((unsigned)tried, pol->retry_base_ms, pol->retry_cap_ms);
 	if (plan_step_parse(t->name, &step) && plan_rollback(step, &undo, &again))
-		return roll_back(db, ch, j, t, undo, again);
+		return engine_roll_back(db, ch, j, t);
 	ch->ready++;
 	return task_set_state(db, ch->c, t, TASK_READY, ch->now);
 }
@@ -302,9 +182,23 @@ static int try_again(struct db *db, struct change *ch, struct job *j, struct tas
 static int give_up(struct db *db, struct change *ch, struct job *j, struct task *t)
 {
 	int rc = task_set_state(db, ch->c, t, TASK_FAILED, ch->now);
-	if (!rc && !job_ended(j->status))
-		rc = fail_job(db, ch, j, t);
-	return rc ? rc : settle_failed(db, ch, j);
+	if (rc)
+		return rc;
+	if (!job_ended(j->status) && str_eq(j->action, plan_action_name(PLAN_DELETE)))
+		return engine_kept(db, ch, j, t);
+	if (!job_ended(j->status))
+		rc = engine_fail_job(db, ch, j, t);
+	return rc ? rc : engine_settle(db, ch, j);
+}
+
+/* Another machine may do better. */
+static int used_up(struct db *db, struct change *ch, struct job *j, struct task *t)
+{
+	int rc = cluster_load_docs(db, ch->c);
+	if (rc)
+		return rc;
+	return engine_may_replace(ch->policy, ch->c, j, t) ? engine_replace(db, ch, j, t)
+	                                                   : give_up(db, ch, j, t);
 }
 
 static void set_message(struct task *t, const char *message)
@@ -323,8 +217,9 @@ static int failed_once(struct db *db, struct change *ch, struct job *j, struct t
 	if (rc)
 		return rc;
 	const struct engine_policy pol = retry_policy(ch->policy, ch->c, t);
-	bool again = !res->never_again && t->failures < pol.tries && !job_ended(j->status);
-	return again ? try_again(db, ch, j, t, &pol) : give_up(db, ch, j, t);
+	if (res->never_again || job_ended(j->status))
+		return give_up(db, ch, j, t);
+	return t->failures < pol.tries ? try_again(db, ch, j, t, &pol) : used_up(db, ch, j, t);
 }
 
 int engine_finish(struct db *db, struct change *ch, struct task *t, const struct task_result *told)
@@ -363,8 +258,10 @@ int engine_lost(struct db *db, struct change *ch, struct task *t)
 	set_message(t, "its worker stopped renewing its lease");
 	if (!rc)
 		rc = task_keep_failure(db, t, NULL, NULL);
-	if (!rc && (job_ended(j.status) || t->losses >= ch->policy->losses)) {
+	if (!rc && job_ended(j.status)) {
 		rc = give_up(db, ch, &j, t);
+	} else if (!rc && t->losses >= ch->policy->losses) {
+		rc = used_up(db, ch, &j, t);
 	} else if (!rc) {
 		t->not_before = ch->now;
 		ch->ready++;
@@ -392,5 +289,5 @@ int engine_refuse(struct db *db, struct change *ch, struct task *t, const char *
 
 int engine_empty_job(struct db *db, struct change *ch, struct job *j)
 {
-	return complete_job(db, ch, j);
+	return engine_complete_job(db, ch, j);
 }

@@ -16,6 +16,7 @@ struct engine_policy {
 	int64_t tries;  /* results that may fail before a task is given up */
 	int64_t losses; /* workers that may vanish before a task is given up */
 	int64_t retry_base_ms, retry_cap_ms;
+	int64_t replacements; /* machines of one job that others may take the place of */
 	const struct callback_config *callbacks; /* the operator's target; NULL: none */
 };
 
@@ -56,6 +57,10 @@ LOOM_MUST_CHECK int engine_submit(struct db *db, struct change *ch, const char *
  * it has, then_action follows (NULL: the cluster is left as it is). */
 LOOM_MUST_CHECK int engine_abort(struct db *db, struct change *ch, struct job *j, const char *why,
                                  const char *then_action);
+/* What follows a job that has failed, but whose last task still runs: then_action, and the task is
+ * asked to stop. */
+LOOM_MUST_CHECK int engine_follow(struct db *db, struct change *ch, struct job *j,
+                                  const char *then_action);
 /* A job that was planned to have no task at all is complete. */
 LOOM_MUST_CHECK int engine_empty_job(struct db *db, struct change *ch, struct job *j);
 /* A ready task cannot even be handed out. */

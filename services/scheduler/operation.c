@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "services/scheduler/operation.h"
 
+#include "common/base/map.h"
 #include "common/base/str.h"
 #include "common/json/jsondiff.h"
 #include "common/model/entity.h"
@@ -54,6 +55,8 @@ void operation_fini(struct operation *lc)
 	blueprint_fini(&lc->b);
 	json_free(lc->restarted);
 	json_free(lc->carried);
+	json_free(lc->back);
+	json_free(lc->notes);
 	*lc = (struct operation){ 0 };
 }
 
@@ -72,6 +75,7 @@ struct present {
 	struct task_edge *edges;
 	size_t n_edges;
 	struct json *hardware, *images, *services;
+	struct strs untouched; /* ids of machines on which nothing was ever begun */
 };
 
 static void present_fini(struct present *p)
@@ -80,6 +84,7 @@ static void present_fini(struct present *p)
 	json_free(p->hardware);
 	json_free(p->images);
 	json_free(p->services);
+	strs_fini(&p->untouched);
 	job_fini(&p->failed);
 	tasks_free(p->tasks);
 	loom_free(p->edges);
@@ -106,6 +111,8 @@ static int present_read(struct db *db, void *arg)
 	struct present *p = arg;
 	present_fini(p);
 	int rc = nodes_load(db, p->c->id, &p->nodes);
+	if (!rc)
+		rc = nodes_untouched(db, p->c->id, &p->untouched);
 	if (!rc && str_eq(json_get_str(p->params, "operation"), "retry"))
 		return failed_read(db, p);
 	if (!rc)
@@ -347,6 +354,21 @@ int operation_make(struct db_pool *p, const struct cluster *c, const struct json
 	return rc;
 }
 
+/* Where nothing was ever begun, there is nothing to delete, and nobody is needed to do it. */
+static int delete_begun(struct blueprint *b, const struct strs *untouched, const struct json *docs,
+                        struct loom_err *err)
+{
+	LOOM_CLEANUP(strs_fini) struct strs begun = { 0 };
+	LOOM_CLEANUP(map_destroy) struct map *not = map_create(NULL);
+	for (size_t i = 0; i < untouched->n; i++)
+		map_set(not, untouched->v[i], b);
+	for (size_t i = 0; i < b->nodes->n; i++)
+		if (!map_get(not, b->nodes->v[i].id))
+			strs_add(&begun, b->nodes->v[i].id);
+	struct blueprint_scope scope = { .nodes = &begun };
+	return blueprint_plan(b, PLAN_DELETE, docs, &scope, err);
+}
+
 int operation_delete(struct db_pool *p, const struct cluster *c, struct operation *lc,
                      struct loom_err *err)
 {
@@ -355,7 +377,7 @@ int operation_delete(struct db_pool *p, const struct cluster *c, struct operatio
 	if (!rc) {
 		lc->action = PLAN_DELETE;
 		lc->b.nodes = loom_take(now.nodes);
-		rc = blueprint_plan(&lc->b, PLAN_DELETE, c->service_docs, NULL, err);
+		rc = delete_begun(&lc->b, &now.untouched, c->service_docs, err);
 	}
 	present_fini(&now);
 	return rc;
@@ -403,100 +425,4 @@ struct json *operation_preview(const struct operation *lc, const struct cluster 
 	if (template)
 		json_set(o, "template", json_diff(c->template, template));
 	return json_set(o, "tasks", lc->b.plan ? blueprint_tasks(&lc->b) : json_new_arr());
-}
-
-static int apply_services(struct db *db, struct change *ch, const struct operation *lc)
-{
-	const struct target *t = lc->target;
-	int rc = 0;
-	for (size_t i = 0; !rc && i < t->n_changed; i++)
-		if (t->changed[i].added.n)
-			rc = node_save(db, &lc->b.nodes->v[t->changed[i].node]);
-	if (!rc && t->n_added) {
-		struct nodes added = { &lc->b.nodes->v[lc->before->n], t->n_added };
-		rc = nodes_insert(db, ch->c->id, &added);
-		ch->c->num_nodes += (int64_t)t->n_added;
-		ch->c->last_node = added.v[added.n - 1].num;
-	}
-	return rc ? rc : cluster_save_service_docs(db, ch->c, lc->b.service_docs);
-}
-
-/* A retried job completes as the failed one would have. */
-static int carry_on(struct db *db, struct job *j, const struct json *from)
-{
-	static const char *const keys[] = { "leaving", "services" };
-	if (!j->params)
-		j->params = json_new_obj();
-	for (size_t i = 0; i < LOOM_COUNT(keys); i++)
-		if (json_get(from, keys[i]))
-			json_set(j->params, keys[i], json_copy(json_get(from, keys[i])));
-	return job_save_params(db, j);
-}
-
-int operation_apply(struct db *db, struct change *ch, struct job *j, const struct operation *lc)
-{
-	if (lc->carried)
-		return carry_on(db, j, lc->carried);
-	if (!lc->target)
-		return 0;
-	int rc = apply_services(db, ch, lc);
-	if (rc)
-		return rc;
-	struct json *gone = json_new_arr();
-	for (size_t i = 0; i < lc->target->n_removed; i++)
-		json_push(gone, json_new_str(lc->b.nodes->v[lc->target->removed[i]].id));
-	if (!j->params)
-		j->params = json_new_obj();
-	json_set(j->params, "leaving", gone);
-	/* Services that come are the cluster's from now on; those that go until they are gone. */
-	struct strs after = { 0 };
-	names_of(ch->c->services, &after);
-	for (size_t i = 0; i < lc->target->services.n; i++)
-		if (!strs_has(&after, lc->target->services.v[i]))
-			strs_add(&after, lc->target->services.v[i]);
-	strs_sort(&after);
-	json_free(ch->c->services);
-	ch->c->services = blueprint_names(&after);
-	strs_fini(&after);
-	return job_save_params(db, j);
-}
-
-static struct json *without(const struct json *names, const struct json *gone)
-{
-	struct json *out = json_new_arr();
-	for (size_t i = 0; i < json_len(names); i++)
-		if (!json_arr_has_str(gone, json_str(json_at(names, i))))
-			json_push(out, json_copy(json_at(names, i)));
-	return out;
-}
-
-static int services_gone(struct db *db, struct change *ch, const struct json *gone)
-{
-	LOOM_CLEANUP(nodes_free) struct nodes *ns = NULL;
-	int rc = nodes_load(db, ch->c->id, &ns);
-	for (size_t i = 0; !rc && i < ns->n; i++) {
-		struct json *left = without(ns->v[i].services, gone);
-		json_free(ns->v[i].services);
-		ns->v[i].services = left;
-		for (size_t k = 0; k < json_len(gone); k++)
-			json_del(ns->v[i].states, json_str(json_at(gone, k)));
-		rc = node_save(db, &ns->v[i]);
-	}
-	struct json *left = without(ch->c->services, gone);
-	json_free(ch->c->services);
-	ch->c->services = left;
-	return rc;
-}
-
-int operation_complete(struct db *db, struct change *ch, const struct job *j)
-{
-	const struct json *leaving = json_get(j->params, "leaving");
-	int rc = 0;
-	for (size_t i = 0; !rc && i < json_len(leaving); i++) {
-		rc = node_delete(db, json_str(json_at(leaving, i)));
-		ch->c->num_nodes--;
-	}
-	if (!rc && str_eq(j->action, plan_action_name(PLAN_REMOVE_SERVICES)))
-		rc = services_gone(db, ch, json_get(j->params, "services"));
-	return rc;
 }

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * operation - what an operation on an existing cluster comes to: machines and services that come
-and
+ * operation - what an operation on an existing cluster comes to: machines and services that come and
  * go (target.h), and the tasks (planner.h). Made outside any transaction; shown as a plan with a
  * hash, or committed by planning.c. Worker threads.
  *
@@ -9,7 +8,7 @@ and
  * "nodes": [numbers], "grow": [..], "template": {..}}; "hash": only that very plan will do;
  * "before": the configuration that `config` has replaced. For "retry": "job": the failed job's
 number,
- * "skip": ids of its tasks that are left out.
+ * "skip": ids of its tasks that are left out. For "rollback": "job": the number of the failed one.
  */
 #ifndef LOOM_SCHEDULER_OPERATION_H
 #define LOOM_SCHEDULER_OPERATION_H
@@ -25,6 +24,8 @@ struct operation {
 	struct blueprint b;      /* its nodes: the present ones, then the added */
 	struct json *restarted;  /* names of services that the plan starts */
 	struct json *carried;    /* params of the failed job that is retried, else NULL */
+	struct json *back;       /* of a roll back: what its job's params take over, else NULL */
+	struct json *notes;      /* of a roll back: what will not be as it was; sentences */
 	char hash[33];           /* of all that a user is shown of it */
 };
 
@@ -49,5 +50,8 @@ LOOM_MUST_CHECK int operation_apply(struct db *db, struct change *ch, struct job
                                     const struct operation *lc);
 /* In the transaction that completes the job: what was to go is gone. */
 LOOM_MUST_CHECK int operation_complete(struct db *db, struct change *ch, const struct job *j);
+/* In the transaction that ends a job of which nothing was done at all: what it wrote when it was
+ * asked for, or when it started, is taken back. */
+LOOM_MUST_CHECK int operation_undo(struct db *db, struct change *ch, const struct job *j);
 
 #endif

@@ -39,7 +39,8 @@ static void operation_plan_work(void *arg)
 	if (!rc) {
 		json_set_str(k->answer, "action", plan_action_name(lc.action));
 		json_set_str(k->answer, "hash", lc.hash);
-		json_set_int(k->answer, "revision", k->c->event_seq);
+		/* Whatever changes a plan comes with a job; a warning about the lease does not. */
+		json_set_int(k->answer, "revision", k->c->latest_job);
 		json_set(k->answer, "plan", operation_preview(&lc, k->c, params));
 	} else {
 		json_set_str(k->answer, "message",

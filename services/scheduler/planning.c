@@ -107,7 +107,9 @@ static int commit_failed(struct db *db, struct planning *pl, struct job *j)
 	enum cluster_status st = CLUSTER_INCONSISTENT;
 	if (!cluster_status_parse(json_get_str(j->params, "was"), &st))
 		(void)cluster_status_parse(plan_failure_status(pl->action), &st);
-	int rc = job_set_status(db, pl->ch.c, j, JOB_FAILED, why, pl->ch.now);
+	int rc = operation_undo(db, &pl->ch, j);
+	if (!rc)
+		rc = job_set_status(db, pl->ch.c, j, JOB_FAILED, why, pl->ch.now);
 	if (!rc)
 		rc = cluster_set_status(db, pl->ch.c, st, why, pl->ch.now);
 	return rc ? rc : outbox_add(db, &pl->ch, j, CALLBACK_FAILURE);

@@ -23,6 +23,8 @@ const struct config_key scheduler_config_keys[] = {
 	KEY(task_timeout_ms, CFG_DURATION, "1800s", 1000, 86400000,
 	    "time limit of a task whose worker does not renew"),
 	KEY(task_tries, CFG_INT, "3", 1, 100, "failures before a task is given up"),
+	KEY(node_replacements, CFG_INT, "2", 0, 10000,
+	    "machines of one job that others may take the place of when they cannot be made"),
 	KEY(retry_base_ms, CFG_DURATION, "500ms", 1, 600000,
 	    "first wait before a task is tried again"),
 	KEY(retry_cap_ms, CFG_DURATION, "30s", 1, 3600000, "longest such wait"),
@@ -39,6 +41,7 @@ struct engine_policy scheduler_policy(const struct scheduler *s)
 {
 	return (struct engine_policy){ .tries = s->cfg.task_tries,
 		                       .losses = 3 * s->cfg.task_tries,
+		                       .replacements = s->cfg.node_replacements,
 		                       .retry_base_ms = s->cfg.retry_base_ms,
 		                       .retry_cap_ms = s->cfg.retry_cap_ms,
 		                       .callbacks = &s->callback_cfg };

@@ -25,7 +25,7 @@ struct scheduler_config {
 	int64_t job_lease_ms;    /* a claimed job is another's after this */
 	int64_t task_lease_ms;   /* of workers that renew by heartbeat */
 	int64_t task_timeout_ms; /* of workers that do not */
-	int64_t task_tries;
+	int64_t task_tries, node_replacements;
 	int64_t retry_base_ms, retry_cap_ms;
 	int64_t provisioner_timeout_ms;
 	int64_t lease_warning_ms; /* so long before a cluster's end */
