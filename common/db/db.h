@@ -34,6 +34,7 @@ enum {
 	DB_E_DOUBT,      /* commit's answer lost and the deadline passed */
 	DB_E_AWAY,       /* no database within the deadline; nothing was done */
 	DB_E_FATAL,      /* wrong SQL, missing table: a defect, logged once here */
+	DB_E_TOO_OLD,    /* the schema has gone beyond this program (see struct db_migration) */
 };
 
 struct db_config {
@@ -121,16 +122,30 @@ LOOM_MUST_CHECK int db_script(struct db *db, const char *sql);
 const char *db_error(const struct db *db); /* of the last failure */
 const char *db_code_name(int code);
 
-/* Numbered migrations, applied once even when several services start together. */
+/*
+ * Numbered migrations, applied once even when several services start together or die in the middle.
+ *
+ * Services of two versions work on one database while machines are upgraded one by one, so a
+ * migration leaves what is there as it is: it adds tables, and columns with defaults. What older
+ * services cannot live with (a column that goes) names the oldest schema version they must know.
+ * That is announced first: older services stop using the database within a second, and start no
+ * more, with a message that says why; only then is it applied.
+ */
 struct db_migration {
 	int version; /* 1, 2, 3 ... without gaps; ends with 0 */
 	const char *name;
 	const char *const *statements; /* NULL-terminated; each safe to run again */
+	int oldest;                    /* schema version that services must know beside it; 0 any */
 };
 /* Waits for the database up to deadline_ms. 0 or a DB_E_ code with err filled. A schema newer than
- * the table is accepted (a newer version runs beside this one). */
+ * the table is accepted unless it says otherwise: DB_E_TOO_OLD. From then on each use of the pool
+ * makes sure of that, once a second. */
 LOOM_MUST_CHECK int db_migrate(struct db_pool *p, const struct db_migration *m, int64_t deadline_ms,
                                struct loom_err *err);
+/* Called once, on the thread that found out, when the schema has gone beyond this program. Set
+ * before the pool is used by others. why is borrowed. */
+typedef void (*db_too_old_fn)(const char *why, void *arg);
+void db_pool_on_too_old(struct db_pool *p, db_too_old_fn fn, void *arg);
 
 /* Failpoints for tests: LOOM_DB_FAIL="before_commit:1" closes the server connection at that point
  * of the n-th transaction run (read when the pool is made): before_commit, during_commit (commit

@@ -83,6 +83,8 @@ const char *db_code_name(int code)
 		return "database away";
 	case DB_E_FATAL:
 		return "database refused the statement";
+	case DB_E_TOO_OLD:
+		return "database is newer than this program";
 	default:
 		return "refused";
 	}

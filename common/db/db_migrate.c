@@ -3,7 +3,9 @@
  * Migrations. DDL commits implicitly, so the starter that migrates holds a row lock in a
  * transaction on one connection while it works on another; the rest wait for that row. It dies
  * with its starter. Should the lock be lost in between, everything is looked at again: each
- * statement is safe to run again. Start-up thread, blocking.
+ * statement is safe to run again. (With Galera it is lost when one statement takes longer than
+ * idle_transaction_timeout; the next starter then runs the same statement after this one, to no
+ * effect.) Start-up thread, blocking.
  */
 #include "common/db/db.h"
 
@@ -12,17 +14,21 @@
 #include "common/db/db_private.h"
 
 #include <inttypes.h>
+#include <mysqld_error.h>
 #include <stdio.h>
 
-enum { STATEMENT_MS = 600000 }; /* changing a big table takes its time */
+enum {
+	STATEMENT_MS = 600000, /* changing a big table takes its time */
+	ANNOUNCE_MS = 3000,    /* older programs look once a second, and end what they are doing */
+};
 
 struct migration_run {
 	struct db_pool *pool;
 	const struct db_migration *list;
 	int64_t deadline;
-	struct db *work; /* runs the statements */
-	struct db *lock; /* holds the row lock */
-	char why[512];   /* last failure */
+	struct db *work;      /* runs the statements */
+	struct db *lock;      /* holds the row lock */
+	char why[DB_WHY_MAX]; /* last failure */
 };
 
 static void remember(struct migration_run *m, const struct db *db)
@@ -40,12 +46,15 @@ static int ensure_tables(struct db *db)
 		"CREATE TABLE IF NOT EXISTS schema_migrations (version INT NOT NULL PRIMARY KEY,"
 		" name VARCHAR(255) NOT NULL, applied_at BIGINT NOT NULL) ENGINE=InnoDB"
 		" DEFAULT CHARSET=utf8mb4",
+		"ALTER TABLE schema_migrations ADD COLUMN IF NOT EXISTS oldest INT NOT NULL"
+		" DEFAULT 0",
 		"INSERT IGNORE INTO schema_lock (id) VALUES (1)",
 	};
 	int64_t n = 0;
 	int r = db_select_int(db, &n, NULL,
-	                      "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema ="
-	                      " DATABASE() AND table_name IN ('schema_lock', 'schema_migrations')",
+	                      "SELECT COUNT(*) FROM information_schema.columns WHERE table_schema ="
+	                      " DATABASE() AND ((table_name = 'schema_lock' AND column_name = 'id')"
+	                      " OR (table_name = 'schema_migrations' AND column_name = 'oldest'))",
 	                      "");
 
 	if (!r && n == 2)
@@ -62,7 +71,8 @@ static int next_migration(struct db *db, const struct db_migration *list,
                           const struct db_migration **ret)
 {
 	LOOM_CLEANUP(db_result_free) struct db_result *done = NULL;
-	int r = db_select(db, &done, "SELECT version FROM schema_migrations", "");
+	int r = db_select(db, &done, "SELECT version FROM schema_migrations WHERE applied_at > 0",
+	                  "");
 
 	if (r)
 		return r;
@@ -75,6 +85,34 @@ static int next_migration(struct db *db, const struct db_migration *list,
 			break;
 	}
 	return 0;
+}
+
+static int newest(const struct db_migration *list)
+{
+	int version = 0;
+
+	for (; list->version; list++)
+		version = list->version;
+	return version;
+}
+
+int db_schema_look(struct db *db, int version, char why[DB_WHY_MAX])
+{
+	LOOM_CLEANUP(db_result_free) struct db_result *found = NULL;
+	int r = db_select(db, &found,
+	                  "SELECT version, name, oldest FROM schema_migrations WHERE oldest > ?"
+	                  " ORDER BY oldest DESC, version LIMIT 1",
+	                  "i", (int64_t)version);
+
+	*why = '\0';
+	if (!r && db_rows(found))
+		(void)snprintf(why, DB_WHY_MAX,
+		               "the database has schema %" PRId64
+		               " (%s), which services must know up to %" PRId64
+		               " at least; this one knows it up to %d: install a newer Loom here",
+		               db_int(found, 0, 0), db_str(found, 0, 1), db_int(found, 0, 2),
+		               version);
+	return r;
 }
 
 static int take_lock(struct db *db)
@@ -95,10 +133,31 @@ static int still_locked(struct db *db)
 	return db_select_int(db, &id, NULL, "SELECT id FROM schema_lock WHERE id = 1", "");
 }
 
+/* Older programs are told, and given the time to end. On a fresh database there are none. */
+static int announce(struct migration_run *m, const struct db_migration *one)
+{
+	int64_t applied = 0;
+	int r = db_select_int(m->work, &applied, NULL,
+	                      "SELECT COUNT(*) FROM schema_migrations WHERE applied_at > 0", "");
+
+	if (!r)
+		r = db_exec(
+			m->work,
+			"INSERT IGNORE INTO schema_migrations (version, name, applied_at, oldest)"
+			" VALUES (?, ?, 0, ?)",
+			"isi", (int64_t)one->version, one->name, (int64_t)one->oldest);
+	if (r || !applied)
+		return r;
+	log_warn("database migration begins: services of older schemas end now",
+	         LOG_I("version", one->version), LOG_S("name", one->name),
+	         LOG_I("oldest", one->oldest));
+	return db_pool_pause(m->pool, ANNOUNCE_MS, INT64_MAX) ? 0 : DB_E_RETRY;
+}
+
 static int apply(struct migration_run *m, const struct db_migration *one)
 {
 	int64_t start = clock_mono_ms(), now = 0;
-	int r = 0;
+	int r = one->oldest ? announce(m, one) : 0;
 
 	for (size_t i = 0; !r && one->statements[i]; i++) {
 		r = still_locked(m->lock);
@@ -112,9 +171,10 @@ static int apply(struct migration_run *m, const struct db_migration *one)
 		r = db_now(m->work, &now);
 	if (!r)
 		r = db_exec(m->work,
-		            "INSERT INTO schema_migrations (version, name, applied_at)"
-		            " VALUES (?, ?, ?) ON DUPLICATE KEY UPDATE applied_at = applied_at",
-		            "isi", (int64_t)one->version, one->name, now);
+		            "INSERT INTO schema_migrations (version, name, applied_at, oldest)"
+		            " VALUES (?, ?, ?, ?) ON DUPLICATE KEY UPDATE"
+		            " applied_at = IF(applied_at > 0, applied_at, VALUES(applied_at))",
+		            "isii", (int64_t)one->version, one->name, now, (int64_t)one->oldest);
 	if (r)
 		remember(m, m->work);
 	else
@@ -129,6 +189,10 @@ static int migrate_connected(struct migration_run *m)
 	int r = ensure_tables(m->work);
 
 	if (!r)
+		r = db_schema_look(m->work, newest(m->list), m->why);
+	if (!r && *m->why)
+		return DB_E_TOO_OLD;
+	if (!r)
 		r = next_migration(m->work, m->list, &next);
 	if (r) {
 		remember(m, m->work);
@@ -139,6 +203,8 @@ static int migrate_connected(struct migration_run *m)
 	r = take_lock(m->lock);
 	if (r) {
 		remember(m, m->lock);
+		if (m->lock->code == ER_LOCK_WAIT_TIMEOUT)
+			(void)snprintf(m->why, sizeof(m->why), "another service migrates it");
 		return r;
 	}
 	while (!(r = next_migration(m->work, m->list, &next)) && next->version) {
@@ -184,8 +250,14 @@ int db_migrate(struct db_pool *p, const struct db_migration *m, int64_t deadline
 	for (unsigned tries = 0;; tries++) {
 		int r = migrate_once(&run);
 
-		if (!r)
+		if (!r) {
+			db_pool_watch_schema(p, newest(m));
 			return 0;
+		}
+		if (r == DB_E_TOO_OLD) {
+			(void)err_set(err, 500, "%s", run.why);
+			return r;
+		}
 		if (r != DB_E_RETRY) {
 			(void)err_set(err, 500, "database schema cannot be migrated: %s", run.why);
 			return r;
@@ -194,7 +266,7 @@ int db_migrate(struct db_pool *p, const struct db_migration *m, int64_t deadline
 			log_info("waiting for the database", LOG_S("error", run.why));
 		said = true;
 		if (!db_pool_pause(p, clock_backoff_ms(tries, 50, 500), run.deadline)) {
-			(void)err_set(err, 503, "database is away: %s", run.why);
+			(void)err_set(err, 503, "database cannot be used: %s", run.why);
 			return DB_E_AWAY;
 		}
 	}

@@ -14,6 +14,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -63,7 +64,14 @@ struct db_pool {
 	_Atomic uint64_t runs;
 	struct failpoint fails[8];
 	size_t n_fails;
+	_Atomic int schema;     /* version that this program knows; 0: not watched */
+	_Atomic int64_t looked; /* at the schema, last; monotonic ms */
+	_Atomic bool too_old;   /* for the schema */
+	db_too_old_fn on_too_old;
+	void *too_old_arg;
 };
+
+enum { LOOK_MS = 1000 };
 
 /* ---- making and ending ----------------------------------------------------------------------- */
 
@@ -322,6 +330,46 @@ static void die_if(const struct failpoint *f)
 		(void)raise(SIGKILL);
 }
 
+/* ---- the schema may go beyond this program --------------------------------------------------- */
+
+void db_pool_on_too_old(struct db_pool *p, db_too_old_fn fn, void *arg)
+{
+	p->on_too_old = fn;
+	p->too_old_arg = arg;
+}
+
+void db_pool_watch_schema(struct db_pool *p, int version)
+{
+	atomic_store(&p->looked, clock_mono_ms());
+	atomic_store(&p->schema, version);
+}
+
+/* Once a second, on whichever connection is just about to be used. */
+static int look_at_schema(struct db_pool *p, struct db *db)
+{
+	int64_t now = clock_mono_ms(), last = atomic_load(&p->looked);
+	char why[DB_WHY_MAX];
+
+	if (atomic_load(&p->too_old))
+		return DB_E_TOO_OLD;
+	if (!atomic_load(&p->schema) || now - last < LOOK_MS ||
+	    !atomic_compare_exchange_strong(&p->looked, &last, now))
+		return 0;
+	int r = db_schema_look(db, atomic_load(&p->schema), why);
+	if (r) {
+		atomic_store(&p->looked, last);
+		return r;
+	}
+	if (!*why)
+		return 0;
+	if (!atomic_exchange(&p->too_old, true)) {
+		log_error("database not used any more", LOG_S("reason", why));
+		if (p->on_too_old)
+			p->on_too_old(why, p->too_old_arg);
+	}
+	return DB_E_TOO_OLD;
+}
+
 struct job {
 	db_tx_fn fn;
 	void *arg;
@@ -378,7 +426,11 @@ static int run_once(struct db_pool *p, struct job *j, int64_t deadline)
 	j->silent = false;
 	if (r)
 		return r;
-	if (j->transaction) {
+	r = look_at_schema(p, db);
+	if (r) {
+		if (r == DB_E_RETRY && db->dead)
+			db->broken = true;
+	} else if (j->transaction) {
 		r = run_transaction(p, db, j);
 	} else {
 		r = j->fn(db, j->arg);

@@ -75,7 +75,13 @@ LOOM_MUST_CHECK int db_select_values(struct db *db, struct db_result *r, const c
                                      const struct db_value *v, size_t n);
 struct db_result *db_result_new(void);
 
+/* db_migrate.c: whether the schema has gone beyond a program that knows it up to `version`; then
+ * why says so, else it is empty. */
+#define DB_WHY_MAX 512
+LOOM_MUST_CHECK int db_schema_look(struct db *db, int version, char why[DB_WHY_MAX]);
+
 /* db_pool.c */
+void db_pool_watch_schema(struct db_pool *p, int version); /* from now on, as db_migrate() says */
 const struct db_config *db_pool_config(const struct db_pool *p);
 /* Sleeps; false when that would pass the deadline or the pool stops. */
 bool db_pool_pause(struct db_pool *p, int64_t ms, int64_t deadline);

@@ -166,7 +166,7 @@ static const char *const second[] = {
 };
 
 const struct db_migration schema_migrations[] = {
-	{ 1, "first tables", first },
-	{ 2, "limits, shares, quarantine", second },
-	{ 0, NULL, NULL },
+	{ 1, "first tables", first, 0 },
+	{ 2, "limits, shares, quarantine", second, 0 },
+	{ 0, NULL, NULL, 0 },
 };

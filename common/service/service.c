@@ -28,7 +28,7 @@ struct service {
 	struct loop_timer *drain_timer, *watchdog;
 	char *id;
 	atomic_bool started, draining; /* readiness asks from a worker */
-	bool drained;
+	bool drained, failed;
 };
 
 static struct service *running; /* for the route handlers; set for the time of service_run() */
@@ -150,6 +150,17 @@ static void on_drain_timeout(void *arg)
 	service_drained(s);
 }
 
+static void begin_drain(struct service *s)
+{
+	s->draining = true;
+	tell("STOPPING=1");
+	loop_timer_arm(s->drain_timer, s->def->drain_ms ? s->def->drain_ms : DRAIN_MS);
+	if (s->def->drain)
+		s->def->drain(s, s->def->ctx);
+	else
+		service_drained(s);
+}
+
 static void on_term(void *arg)
 {
 	struct service *s = arg;
@@ -158,13 +169,30 @@ static void on_term(void *arg)
 		_exit(SECOND_SIGNAL_EXIT);
 	}
 	log_info("draining");
-	s->draining = true;
-	tell("STOPPING=1");
-	loop_timer_arm(s->drain_timer, s->def->drain_ms ? s->def->drain_ms : DRAIN_MS);
-	if (s->def->drain)
-		s->def->drain(s, s->def->ctx);
-	else
-		service_drained(s);
+	begin_drain(s);
+}
+
+struct failure {
+	struct service *s;
+	char *why;
+};
+
+static void on_failure(void *arg)
+{
+	struct failure *f = arg;
+	log_error("cannot go on", LOG_S("reason", f->why));
+	f->s->failed = true;
+	if (!f->s->draining)
+		begin_drain(f->s);
+	loom_free(f->why);
+	loom_free(f);
+}
+
+void service_fail(struct service *s, const char *why)
+{
+	struct failure *f = loom_malloc(sizeof(*f));
+	*f = (struct failure){ s, loom_strdup(why) };
+	loop_post(s->loop, on_failure, f);
 }
 
 static void on_watchdog(void *arg)
@@ -220,6 +248,7 @@ static int run(struct service *s)
 		code = EXIT_FAILURE;
 	} else {
 		run_started(s);
+		code = s->failed ? EXIT_FAILURE : EXIT_SUCCESS;
 	}
 	if (s->def->stop)
 		s->def->stop(s, s->def->ctx);

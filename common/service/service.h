@@ -41,6 +41,8 @@ int service_run(const struct service_def *def, int argc, char **argv);
 struct loop *service_loop(struct service *s);
 const char *service_id(struct service *s); /* "<host>-<pid>-<random>", new at each start */
 void service_drained(struct service *s);   /* loop thread */
+/* It cannot go on: says why, drains, exits 1. Any thread. */
+void service_fail(struct service *s, const char *why);
 bool service_draining(const struct service *s);
 
 /* Rows for a server's route table: GET /livez (loop alive), /readyz, /metrics. The handlers find

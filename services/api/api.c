@@ -84,6 +84,11 @@ static int listen_on(struct api *a, struct http_server **srv, const struct http_
 	return rc ? err_set(err, 500, "cannot listen on %s: %s", addr, strerror(-rc)) : 0;
 }
 
+static void too_old(const char *why, void *arg)
+{
+	service_fail(arg, why);
+}
+
 int api_start(struct service *service, void *ctx, struct loom_err *err)
 {
 	struct api *a = ctx;
@@ -93,6 +98,8 @@ int api_start(struct service *service, void *ctx, struct loom_err *err)
 	if (a->cfg.db.deadline_ms > DEADLINE_MS)
 		a->cfg.db.deadline_ms = DEADLINE_MS;
 	int rc = db_pool_create(&a->cfg.db, &a->db, err);
+	if (!rc)
+		db_pool_on_too_old(a->db, too_old, service);
 	if (!rc)
 		rc = db_migrate(a->db, schema_migrations, 60000, err);
 	if (!rc)

@@ -65,6 +65,11 @@ static int start_admin(struct scheduler *s, struct loom_err *err)
 	          : 0;
 }
 
+static void too_old(const char *why, void *arg)
+{
+	service_fail(arg, why);
+}
+
 int scheduler_start(struct service *service, void *ctx, struct loom_err *err)
 {
 	struct scheduler *s = ctx;
@@ -72,6 +77,8 @@ int scheduler_start(struct service *service, void *ctx, struct loom_err *err)
 	s->loop = service_loop(service);
 	s->pool = pool_create(s->loop, (unsigned)s->cfg.threads, 4096);
 	int rc = db_pool_create(&s->cfg.db, &s->db, err);
+	if (!rc)
+		db_pool_on_too_old(s->db, too_old, service);
 	if (!rc)
 		rc = db_migrate(s->db, schema_migrations, 60000, err);
 	if (!rc)
