@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "common/model/entity.h"
 
+#include "common/model/limit.h"
+
 static const struct {
 	const char *collection, *label;
 } kinds[ENTITY_KINDS_] = {
@@ -114,12 +116,13 @@ int entity_put(struct db *db, const char *tenant, enum entity_kind k, const stru
 	             " VALUES (?,?,?,?,?,CAST(UNIX_TIMESTAMP(NOW(3))*1000 AS SIGNED))",
 	             "sssis", tenant, kinds[k].collection, name, top + 1, text);
 	*written = rc ? 0 : top + 1;
+	if (!rc && k == ENTITY_PROVIDER)
+		rc = limit_set(db, tenant, name, doc);
 	/* Two writers of a new name: the loser starts again and sees the winner's version. */
 	return rc == DB_E_DUP ? DB_E_RETRY : rc;
 }
-
-int entity_delete(struct db *db, const char *tenant, enum entity_kind k, const char *name,
-                  int64_t version)
+static int delete_versions(struct db *db, const char *tenant, enum entity_kind k, const char *name,
+                           int64_t version)
 {
 	if (version)
 		return db_exec(
@@ -128,6 +131,17 @@ int entity_delete(struct db *db, const char *tenant, enum entity_kind k, const c
 			"sssi", tenant, kinds[k].collection, name, version);
 	return db_exec(db, "DELETE FROM entity WHERE tenant_id=? AND kind=? AND name=?", "sss",
 	               tenant, kinds[k].collection, name);
+}
+
+int entity_delete(struct db *db, const char *tenant, enum entity_kind k, const char *name,
+                  int64_t version)
+{
+	LOOM_CLEANUP(json_free) struct json *left = NULL;
+	int rc = delete_versions(db, tenant, k, name, version);
+	if (rc || k != ENTITY_PROVIDER)
+		return rc;
+	rc = entity_get(db, tenant, k, name, 0, &left);
+	return rc && rc != ENTITY_E_NONE ? rc : limit_set(db, tenant, name, left);
 }
 
 #define TENANT_KINDS                                                               \
@@ -168,6 +182,8 @@ int entity_import(struct db *db, const char *tenant, const struct json *all)
 	if (!rc)
 		rc = db_exec(db, "DELETE FROM entity WHERE tenant_id=? AND kind IN " TENANT_KINDS,
 		             "s", tenant);
+	if (!rc)
+		rc = limits_suspend(db, tenant);
 	for (int k = 0; !rc && k < ENTITY_TENANT_KINDS; k++) {
 		const struct json *list = json_get(all, kinds[k].collection);
 		for (size_t i = 0; !rc && i < json_len(list); i++) {
@@ -176,5 +192,5 @@ int entity_import(struct db *db, const char *tenant, const struct json *all)
 			rc = entity_put(db, tenant, (enum entity_kind)k, doc, false, &written);
 		}
 	}
-	return rc;
+	return rc ? rc : limits_drop_suspended(db, tenant);
 }

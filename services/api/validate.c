@@ -2,6 +2,7 @@
 #include "services/api/validate.h"
 
 #include "common/base/str.h"
+#include "common/model/limit.h"
 #include "services/api/validate_check.h"
 
 #include <string.h>
@@ -23,11 +24,33 @@ static struct json *base(struct check *c, const struct json *in)
 	return out;
 }
 
+/* What may be asked of the provider at once; kept as given. */
+static void limits(struct check *c, const struct json *in, struct json *out)
+{
+	const struct json *l = check_member(c, in, "", "limits", JSON_OBJECT);
+	int64_t creates, calls, window;
+	for (size_t i = 0; i < json_len(l); i++)
+		if (!str_eq(json_key_at(l, i), "concurrentCreates") &&
+		    !str_eq(json_key_at(l, i), "callsPerSecond"))
+			check_refuse(
+				c, "limits.%s is not a limit: concurrentCreates or callsPerSecond",
+				json_key_at(l, i));
+	check_whole(c, l, "limits.", "concurrentCreates", 1, 1);
+	if (l && !limit_parse(l, &creates, &calls, &window))
+		check_refuse(c,
+		             "limits.callsPerSecond must be a whole number from 1 to %d, or a"
+		             " fraction from 0.001 below 1",
+		             LIMIT_MAX_CALLS);
+	if (json_len(l))
+		json_set(out, "limits", json_copy(l));
+}
+
 static void provider(struct check *c, const struct json *in, struct json *out)
 {
 	json_set_str(out, "providertype", check_text(c, in, "", "providertype", true));
 	const struct json *p = check_member(c, in, "", "provisioner", JSON_OBJECT);
 	json_set(out, "provisioner", p ? json_copy(p) : json_new_obj());
+	limits(c, in, out);
 }
 
 /* As long as a machine's row holds them. */

@@ -48,7 +48,9 @@ struct dispatch {
 	struct results aside;    /* for turns of their own */
 	int64_t busy[MAX_ASIDE]; /* clusters of those that run; 0 none */
 	struct documents *documents;
-	struct loop_timer *timer, *again;
+	struct outlook *outlook;
+	struct loop_timer *timer, *again, *due;
+	int64_t due_at; /* monotonic ms; 0 not armed */
 	uint64_t epoch;
 	bool turning, draining, stopping;
 };
@@ -134,7 +136,9 @@ static struct running *new_running(struct dispatch *d, size_t n_results, size_t 
 {
 	struct running *r = loom_calloc(1, sizeof(*r));
 	*r = (struct running){ .d = d, .epoch = d->epoch };
-	r->turn = (struct turn){ .db = d->s->db, .policy = scheduler_policy(d->s) };
+	r->turn = (struct turn){ .db = d->s->db,
+		                 .policy = scheduler_policy(d->s),
+		                 .outlook = d->outlook };
 	r->turn.results = loom_calloc(n_results + 1, sizeof(*r->turn.results));
 	r->turn.takes = loom_calloc(n_takes + 1, sizeof(*r->turn.takes));
 	r->results = loom_calloc(n_results + 1, sizeof(struct result *));
@@ -223,6 +227,16 @@ static bool takes_done(struct running *r)
 	return given;
 }
 
+/* Something that waits for a time only is looked for then. */
+static void look_in(struct dispatch *d, int64_t ms)
+{
+	int64_t at = clock_mono_ms() + ms;
+	if (ms < 0 || !d->parked || (d->due_at && d->due_at <= at))
+		return;
+	d->due_at = at;
+	loop_timer_arm(d->due, ms);
+}
+
 static void main_done(void *arg)
 {
 	struct running *r = arg;
@@ -230,6 +244,7 @@ static void main_done(void *arg)
 	d->turning = false;
 	results_done(r);
 	bool given = takes_done(r);
+	look_in(d, r->rc ? -1 : r->turn.look_ms);
 	if (r->turn.search && r->turn.more && !given && !r->turn.n_results)
 		loop_timer_arm(d->again, AGAIN_MS);
 	else
@@ -421,6 +436,14 @@ static void look_again(void *arg)
 	run(arg);
 }
 
+static void is_due(void *arg)
+{
+	struct dispatch *d = arg;
+	d->due_at = 0;
+	d->epoch++;
+	run(d);
+}
+
 /* ---- its life -------------------------------------------------------------------------------- */
 
 void dispatch_start(struct scheduler *s)
@@ -429,10 +452,12 @@ void dispatch_start(struct scheduler *s)
 	d->s = s;
 	d->epoch = 1;
 	d->documents = documents_create();
+	d->outlook = outlook_create();
 	s->dispatch = d;
 	d->timer = loop_timer_create(s->loop, "parked takes", tick, d);
 	loop_timer_every(d->timer, 250);
 	d->again = loop_timer_create(s->loop, "look again", look_again, d);
+	d->due = loop_timer_create(s->loop, "due", is_due, d);
 	bus_on_request(s->bus, "take", on_take, s);
 	bus_on_request(s->bus, "finish", on_finish, s);
 	bus_on_notice(s->bus, "untake", on_untake, s);
@@ -466,7 +491,9 @@ void dispatch_stop(struct scheduler *s)
 		answer_result(r, 503);
 	loop_timer_destroy(d->timer);
 	loop_timer_destroy(d->again);
+	loop_timer_destroy(d->due);
 	documents_destroy(d->documents);
+	outlook_destroy(d->outlook);
 	loom_free(d);
 	s->dispatch = NULL;
 }

@@ -71,7 +71,6 @@ static void forget_touched(struct turn *t)
 static void begin(struct turn *t)
 {
 	forget_touched(t);
-	t->more = false;
 	for (size_t i = 0; i < t->n_results; i++)
 		t->results[i].status = 417;
 	for (size_t i = 0; i < t->n_takes; i++) {
@@ -263,6 +262,7 @@ static void unit_fini(struct unit *u)
 		job_fini(&u->jobs[i].job);
 	for (size_t i = 0; i < u->n_refusals; i++)
 		loom_free(u->refusals[i].why);
+	limits_hold_fini(&u->limits);
 	tasks_free(u->sets[0]);
 	tasks_free(u->sets[1]);
 	nodes_free(u->nodes);
@@ -289,6 +289,8 @@ static int turn_tx(struct db *db, void *arg)
 
 int turn_run(struct turn *t)
 {
+	t->more = false;
+	t->look_ms = -1;
 	int rc = t->search ? candidates_find(t) : 0;
 	if (!rc && (t->n_results || t->n_candidates))
 		rc = db_tx(t->db, turn_tx, t);

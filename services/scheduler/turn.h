@@ -12,8 +12,14 @@
 #ifndef LOOM_SCHEDULER_TURN_H
 #define LOOM_SCHEDULER_TURN_H
 
+#include "common/base/str.h"
+#include "common/model/limit.h"
+#include "common/model/queue.h"
 #include "services/scheduler/document.h"
 #include "services/scheduler/engine.h"
+#include "services/scheduler/shares.h"
+
+#include <stdatomic.h>
 
 struct take {
 	char *id, *tenant, *provisioner, *worker;
@@ -26,8 +32,20 @@ struct turn_result {
 	int status;              /* HTTP; 0: its cluster was held by somebody else */
 };
 
+/* What searches found out, for the turns after them; of one turn with takes at a time. */
+struct outlook {
+	struct shares *shares;
+	struct limits *limits;  /* NULL: there are none */
+	struct strs crowded;    /* tenants that have more ready than one look takes in */
+	struct queue_line page; /* where the next look at a crowd of tenants begins */
+	_Atomic bool limited;   /* any thread: there are limits */
+};
+struct outlook *outlook_create(void);
+void outlook_destroy(struct outlook *o);
+
 struct turn_take {
 	const struct take *take;
+	bool barred;       /* it gets nothing */
 	struct json *docs; /* array of documents, owned; NULL: nothing */
 	size_t size;       /* of them, in bytes */
 };
@@ -49,6 +67,7 @@ struct turn {
 	struct db_pool *db;
 	struct engine_policy policy;
 	struct documents *documents; /* NULL when there are no takes */
+	struct outlook *outlook;
 	struct turn_result *results;
 	size_t n_results;
 	struct turn_take *takes; /* who has waited longest first */
@@ -57,7 +76,8 @@ struct turn {
 	bool wait;       /* all results are of one cluster, whose lock is waited for */
 	bool unstorable; /* the database refuses what the result says: its task has failed */
 	/* what became of it */
-	bool more; /* takes went without tasks that may be had soon */
+	bool more;       /* takes went without tasks that may be had soon */
+	int64_t look_ms; /* takes went without tasks that may begin so long from now; -1 none */
 	struct touched *touched;
 	size_t n_touched;
 	/* between runs of the transaction */

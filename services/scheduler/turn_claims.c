@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Claims. First it is chosen which take gets which task, then all machines of the clusters
+ * Claims. First it is chosen which take gets which task: the shares say in which order, limits
+ * what has to wait. Then all machines of the clusters
  * concerned are read at once, then each task is begun. A task that cannot be begun because its
  * configuration cannot be expanded is dealt with after the unit's rows are written.
  */
@@ -13,55 +14,7 @@
 #define MAX_DOCUMENT (8u << 20) /* bytes of one task's document */
 #define MAX_TOGETHER (4u << 20) /* no further task is given to a take after so much */
 #define MAX_CLAIM_MS 500        /* nor to any after so long: the first one's lease runs */
-#define MAX_SEARCH   128
 #define POSTPONE_MS  1000
-
-/* ---- looking for ready tasks, before the transaction ----------------------------------------- */
-
-static bool has_tenant_before(const struct turn *t, size_t i)
-{
-	for (size_t k = 0; k < i; k++)
-		if (str_eq(t->takes[k].take->tenant, t->takes[i].take->tenant))
-			return true;
-	return false;
-}
-
-/* A few more than wanted: another scheduler may be claiming the same ones. */
-static int64_t wanted_of(const struct turn *t, const char *tenant)
-{
-	int64_t n = 8;
-	for (size_t i = 0; i < t->n_takes; i++)
-		if (str_eq(t->takes[i].take->tenant, tenant))
-			n += t->takes[i].take->max;
-	return n > MAX_SEARCH ? MAX_SEARCH : n;
-}
-
-static int candidates_read(struct db *db, void *arg)
-{
-	struct turn *t = arg;
-	int64_t now;
-	t->n_candidates = 0;
-	int rc = db_now(db, &now);
-	for (size_t i = 0; !rc && i < t->n_takes; i++) {
-		const char *tenant = t->takes[i].take->tenant;
-		struct task_ref *refs = NULL;
-		size_t n = 0;
-		if (has_tenant_before(t, i))
-			continue;
-		rc = tasks_claimable(db, tenant, now, (int)wanted_of(t, tenant), &refs, &n);
-		t->candidates = loom_realloc(t->candidates,
-		                             (t->n_candidates + n + 1) * sizeof(*t->candidates));
-		for (size_t k = 0; !rc && k < n; k++)
-			t->candidates[t->n_candidates++] = refs[k];
-		loom_free(refs);
-	}
-	return rc;
-}
-
-int candidates_find(struct turn *t)
-{
-	return db_read(t->db, candidates_read, t);
-}
 
 /* ---- choosing -------------------------------------------------------------------------------- */
 
@@ -86,15 +39,28 @@ static bool may_begin(const struct unit *u, const struct item *it)
 	       it->t->not_before <= u->now && m && m->job.status == JOB_RUNNING;
 }
 
+static const char *gate_of(const struct unit *u, const struct task *t, char gate[TASK_GATE_MAX])
+{
+	const struct cluster *c = unit_cluster(u, t->cluster_id)->ch.c;
+	task_gate(t->name, json_get_str(json_get(c->brief, "provider"), "name"), gate);
+	return gate;
+}
+
 static void choose(struct unit *u, struct item *it)
 {
 	struct turn *t = u->turn;
-	for (size_t i = 0; it && may_begin(u, it) && i < t->n_takes; i++)
-		if (for_take(t->takes[i].take, it->t) &&
-		    (int64_t)chosen_for(u, i) < t->takes[i].take->max) {
-			it->chosen = true;
-			u->choices[u->n_choices++] = (struct choice){ .take = i, .t = it->t };
-		}
+	char gate[TASK_GATE_MAX];
+	for (size_t i = 0; i < t->n_takes; i++) {
+		if (t->takes[i].barred || !for_take(t->takes[i].take, it->t) ||
+		    (int64_t)chosen_for(u, i) >= t->takes[i].take->max)
+			continue;
+		if (!limits_allow(&u->limits, it->t->tenant_id, gate_of(u, it->t, gate)))
+			return;
+		it->chosen = true;
+		u->choices[u->n_choices++] = (struct choice){ .take = i, .t = it->t };
+		shares_given(t->outlook->shares, it->t->tenant_id, it->t->cluster_id);
+		return;
+	}
 }
 
 /* The commit of an earlier run went through, but its answer was lost. */
@@ -110,22 +76,69 @@ static void choose_again(struct unit *u, const struct handed *h)
 	u->choices[u->n_choices++] = (struct choice){ h->take, it->t, true };
 }
 
-static void choose_all(struct unit *u)
+/* What was found ready, and what this very turn made ready. */
+static struct share_offer *offers(struct unit *u, size_t *ret_n)
 {
 	struct turn *t = u->turn;
+	struct share_offer *v = loom_calloc(t->n_candidates + u->n_born + 1, sizeof(*v));
+	size_t n = 0;
+	for (size_t i = 0; i < t->n_candidates + u->n_born; i++) {
+		const struct task_ref ref = i < t->n_candidates
+		                                    ? t->candidates[i]
+		                                    : task_ref_of(u->born[i - t->n_candidates]);
+		struct item *it = unit_item(u, &ref);
+		if (!unit_cluster(u, ref.cluster))
+			t->more = true; /* held by somebody else now */
+		if (it && may_begin(u, it))
+			v[n++] = (struct share_offer){ it->t->tenant_id, ref.cluster,
+				                       it->t->not_before, (size_t)(it - u->items) };
+	}
+	shares_order(t->outlook->shares, v, n);
+	*ret_n = n;
+	return v;
+}
+
+/* Locks the limits that these tasks need. */
+static int hold_limits(struct unit *u, const struct share_offer *v, size_t n)
+{
+	struct limits_hold *h = &u->limits;
+	h->known = u->turn->outlook->limits;
+	h->now = u->now;
+	if (!h->known)
+		return 0;
+	struct limits_need *needs = loom_calloc(n + 1, sizeof(*needs));
+	char(*gates)[TASK_GATE_MAX] = loom_calloc(n + 1, sizeof(*gates));
+	for (size_t i = 0; i < n; i++)
+		needs[i] = (struct limits_need){ v[i].tenant,
+			                         gate_of(u, u->items[v[i].index].t, gates[i]) };
+	int rc = limits_hold(u->db, h, needs, n);
+	for (size_t i = 0; i < u->n_items; i++) {
+		const struct task *t = u->items[i].t;
+		if (u->items[i].changed && t->state == TASK_COMPLETE)
+			limits_ended(h, t->tenant_id, gate_of(u, t, gates[n]));
+	}
+	loom_free(gates);
+	loom_free(needs);
+	return rc;
+}
+
+static int choose_all(struct unit *u)
+{
+	struct turn *t = u->turn;
+	size_t n = 0;
 	u->choices = loom_calloc(u->n_items + 1, sizeof(*u->choices));
-	t->more = t->n_candidates >= MAX_SEARCH;
 	for (size_t i = 0; i < t->n_handed; i++)
 		choose_again(u, &t->handed[i]);
-	for (size_t i = 0; i < t->n_candidates; i++) {
-		if (!unit_cluster(u, t->candidates[i].cluster))
-			t->more = true; /* held by somebody else now */
-		choose(u, unit_item(u, &t->candidates[i]));
-	}
-	for (size_t i = 0; i < u->n_born; i++) {
-		const struct task_ref ref = task_ref_of(u->born[i]);
-		choose(u, unit_item(u, &ref));
-	}
+	if (!t->n_takes)
+		return 0;
+	struct share_offer *v = offers(u, &n);
+	int rc = hold_limits(u, v, n);
+	for (size_t i = 0; !rc && i < n; i++)
+		choose(u, &u->items[v[i].index]);
+	loom_free(v);
+	t->more = t->more || u->limits.busy;
+	turn_look_at(t, u->limits.next_at, u->now);
+	return rc;
 }
 
 /* ---- beginning ------------------------------------------------------------------------------- */
@@ -260,12 +273,25 @@ static int begin_one(struct unit *u, struct views *vs, const struct choice *ch)
 	return begin_with(u, ch, s, &docs);
 }
 
+/* Where there are limits, the end of a CREATE may let another begin, at any scheduler. */
+static bool frees(const struct unit *u, const struct task *t)
+{
+	return u->turn->outlook && atomic_load(&u->turn->outlook->limited) &&
+	       str_eq(t->name, "CREATE");
+}
+
 /* What nobody took is for others, or for the next turn. */
 static void count_left(struct unit *u)
 {
 	for (size_t i = 0; i < u->n_born; i++)
 		if (u->born[i]->state == TASK_READY)
 			unit_cluster(u, u->born[i]->cluster_id)->ch.ready++;
+	for (size_t i = 0; i < u->n_items; i++) {
+		const struct item *it = &u->items[i];
+		bool ended = it->own_way || (it->changed && it->t->state == TASK_COMPLETE);
+		if (ended && frees(u, it->t))
+			unit_cluster(u, it->t->cluster_id)->ch.ready++;
+	}
 }
 
 int claims_make(struct unit *u)
@@ -273,11 +299,14 @@ int claims_make(struct unit *u)
 	struct turn *t = u->turn;
 	struct views vs = { .u = u };
 	int64_t until = clock_mono_ms() + MAX_CLAIM_MS;
-	choose_all(u);
+	int rc = choose_all(u);
+	if (rc)
+		return rc;
 	t->n_handed = 0;
 	t->handed = loom_realloc(t->handed, (u->n_choices + 1) * sizeof(*t->handed));
 	u->refusals = loom_calloc(u->n_choices + 1, sizeof(*u->refusals));
-	int rc = u->n_choices ? load_views(u, &vs) : 0;
+	if (u->n_choices)
+		rc = load_views(u, &vs);
 	for (size_t i = 0; !rc && i < u->n_choices; i++) {
 		const struct choice *ch = &u->choices[i];
 		if (t->takes[ch->take].size < MAX_TOGETHER && clock_mono_ms() <= until)
@@ -287,7 +316,7 @@ int claims_make(struct unit *u)
 	}
 	views_fini(&vs);
 	count_left(u);
-	return rc;
+	return rc ? rc : limits_save(u->db, &u->limits);
 }
 
 /* A configuration that needs an address which a machine of this job does not have yet is expanded

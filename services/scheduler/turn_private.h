@@ -7,6 +7,7 @@
 #ifndef LOOM_SCHEDULER_TURN_PRIVATE_H
 #define LOOM_SCHEDULER_TURN_PRIVATE_H
 
+#include "services/scheduler/limits.h"
 #include "services/scheduler/turn.h"
 
 struct item {
@@ -62,6 +63,7 @@ struct unit {
 	size_t n_choices;
 	struct refusal *refusals;
 	size_t n_refusals;
+	struct limits_hold limits;
 };
 
 struct touched *unit_cluster(const struct unit *u, int64_t id); /* NULL: not locked */
@@ -75,8 +77,12 @@ struct task_ref task_ref_of(const struct task *t);
 LOOM_MUST_CHECK int results_apply(struct unit *u);   /* in memory; machines are written */
 LOOM_MUST_CHECK int results_own_way(struct unit *u); /* after unit's rows are written */
 
-/* turn_claims.c */
+/* turn_search.c */
 LOOM_MUST_CHECK int candidates_find(struct turn *t);
+/* Something may begin at this time. */
+void turn_look_at(struct turn *t, int64_t at, int64_t now);
+
+/* turn_claims.c */
 LOOM_MUST_CHECK int claims_make(struct unit *u);
 LOOM_MUST_CHECK int claims_refuse(struct unit *u); /* after unit's rows are written */
 

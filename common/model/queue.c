@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "common/model/queue.h"
+
+#include "common/base/str.h"
+
+#include <stdio.h>
+
+void queued_fini(struct queued_list *l)
+{
+	loom_free(l->v);
+	*l = (struct queued_list){ 0 };
+}
+
+void queue_lines_fini(struct queue_lines *l)
+{
+	loom_free(l->v);
+	*l = (struct queue_lines){ 0 };
+}
+
+int queue_state(struct db *db, struct queue_state *ret)
+{
+	LOOM_CLEANUP(db_result_free) struct db_result *r = NULL;
+	int rc = db_select(db, &r,
+	                   "SELECT CAST(UNIX_TIMESTAMP(NOW(3))*1000 AS SIGNED),"
+	                   " (SELECT COUNT(*) FROM provider_limit),"
+	                   " (SELECT COUNT(*) FROM quarantine)",
+	                   "");
+	if (!rc)
+		*ret = (struct queue_state){ db_int(r, 0, 0), db_int(r, 0, 1), db_int(r, 0, 2) };
+	return rc;
+}
+
+#define TASKS                                                                                \
+	"SELECT t.cluster_id, t.job_num, t.num, t.tenant_id, t.gate, t.not_before, j.status" \
+	" FROM task t FORCE INDEX (shares) STRAIGHT_JOIN job j"                              \
+	" ON j.cluster_id=t.cluster_id AND j.num=t.job_num WHERE t.state='ready'"
+
+static bool same_ref(const struct task_ref *a, const struct task_ref *b)
+{
+	return a->cluster == b->cluster && a->job == b->job && a->task == b->task;
+}
+
+/* The last row asked for may have been asked for again: then its tasks are there already. */
+static void add_tasks(const struct db_result *r, struct queued_list *to)
+{
+	size_t before = to->n;
+	to->v = loom_realloc(to->v, (to->n + db_rows(r) + 1) * sizeof(*to->v));
+	for (size_t i = 0; i < db_rows(r); i++) {
+		struct queued *q = &to->v[to->n];
+		*q = (struct queued){ .ref = { db_int(r, i, 0), db_int(r, i, 1), db_int(r, i, 2) },
+			              .not_before = db_int(r, i, 5),
+			              .held = !str_eq(db_str(r, i, 6), "running") };
+		snprintf(q->tenant, sizeof(q->tenant), "%s", db_str(r, i, 3));
+		snprintf(q->gate, sizeof(q->gate), "%s", db_str(r, i, 4));
+		bool there = false;
+		for (size_t k = to->n;
+		     !there && k > before && to->v[k - 1].ref.cluster == q->ref.cluster; k--)
+			there = same_ref(&to->v[k - 1].ref, &q->ref);
+		to->n += !there;
+	}
+}
+
+int queue_some(struct db *db, const char *tenant, int64_t max, struct queued_list *ret)
+{
+	LOOM_CLEANUP(db_result_free) struct db_result *r = NULL;
+	int rc = str_eq(tenant, "*")
+	                 ? db_select(db, &r, TASKS " LIMIT ?", "i", max)
+	                 : db_select(db, &r, TASKS " AND t.tenant_id=? LIMIT ?", "si", tenant, max);
+	if (!rc)
+		add_tasks(r, ret);
+	return rc;
+}
+
+static void add_lines(const struct db_result *r, struct queue_lines *to)
+{
+	to->v = loom_realloc(to->v, (to->n + db_rows(r) + 1) * sizeof(*to->v));
+	for (size_t i = 0; i < db_rows(r); i++) {
+		struct queue_line *l = &to->v[to->n];
+		*l = (struct queue_line){ .cluster = db_int(r, i, 2) };
+		snprintf(l->tenant, sizeof(l->tenant), "%s", db_str(r, i, 0));
+		snprintf(l->gate, sizeof(l->gate), "%s", db_str(r, i, 1));
+		bool there = false;
+		for (size_t k = to->n; !there && k; k--) {
+			const struct queue_line *o = &to->v[k - 1];
+			if (!str_eq(o->tenant, l->tenant) || !str_eq(o->gate, l->gate))
+				break;
+			there = o->cluster == l->cluster;
+		}
+		to->n += !there;
+	}
+}
+
+int queue_gates(struct db *db, const char *tenant, const struct queue_line *after, int64_t max,
+                struct queue_lines *ret)
+{
+	LOOM_CLEANUP(db_result_free) struct db_result *r = NULL;
+	int rc = !str_eq(tenant, "*") ? db_select(db, &r,
+	                                          "SELECT DISTINCT tenant_id, gate, 0 FROM task"
+	                                          " WHERE state='ready' AND tenant_id=? AND gate>?"
+	                                          " ORDER BY gate LIMIT ?",
+	                                          "ssi", tenant, after ? after->gate : "", max)
+	                              : db_select(db, &r,
+	                                          "SELECT DISTINCT tenant_id, gate, 0 FROM task"
+	                                          " WHERE state='ready' AND tenant_id>?"
+	                                          " ORDER BY tenant_id, gate LIMIT ?",
+	                                          "si", after ? after->tenant : "", max);
+	if (!rc)
+		add_lines(r, ret);
+	return rc;
+}
+
+int queue_clusters(struct db *db, const struct queue_line *after, size_t n, int64_t each,
+                   struct queue_lines *ret)
+{
+	static const struct db_many many = {
+		"",
+		"(SELECT DISTINCT tenant_id, gate, cluster_id FROM task"
+		" WHERE state='ready' AND tenant_id=? AND gate=?"
+		" AND cluster_id>? ORDER BY cluster_id LIMIT ?)",
+		" UNION ALL ", "", 4
+	};
+	LOOM_CLEANUP(db_result_free) struct db_result *r = NULL;
+	struct db_value *v = loom_calloc(n + 1, 4 * sizeof(*v));
+	for (size_t i = 0; i < n; i++) {
+		v[4 * i] = db_s(after[i].tenant);
+		v[4 * i + 1] = db_s(after[i].gate);
+		v[4 * i + 2] = db_i(after[i].cluster);
+		v[4 * i + 3] = db_i(each);
+	}
+	int rc = db_select_many(db, &r, &many, v, n);
+	loom_free(v);
+	if (!rc)
+		add_lines(r, ret);
+	return rc;
+}
+
+int queue_heads(struct db *db, const struct queue_line *lines, size_t n, int64_t each,
+                struct queued_list *ret)
+{
+	static const struct db_many many = { "",
+		                             "(" TASKS " AND t.tenant_id=? AND t.gate=?"
+		                             " AND t.cluster_id=? ORDER BY t.not_before LIMIT ?)",
+		                             " UNION ALL ", "", 4 };
+	LOOM_CLEANUP(db_result_free) struct db_result *r = NULL;
+	struct db_value *v = loom_calloc(n + 1, 4 * sizeof(*v));
+	for (size_t i = 0; i < n; i++) {
+		v[4 * i] = db_s(lines[i].tenant);
+		v[4 * i + 1] = db_s(lines[i].gate);
+		v[4 * i + 2] = db_i(lines[i].cluster);
+		v[4 * i + 3] = db_i(each);
+	}
+	int rc = db_select_many(db, &r, &many, v, n);
+	loom_free(v);
+	if (!rc)
+		add_tasks(r, ret);
+	return rc;
+}
+
+int queue_in_use(struct db *db, struct queue_use **ret, size_t *ret_n)
+{
+	LOOM_CLEANUP(db_result_free) struct db_result *r = NULL;
+	int rc = db_select(db, &r,
+	                   "SELECT tenant_id, cluster_id, COUNT(*) FROM task FORCE INDEX (shares)"
+	                   " WHERE state='running' GROUP BY tenant_id, cluster_id",
+	                   "");
+	if (rc)
+		return rc;
+	*ret_n = db_rows(r);
+	*ret = loom_calloc(*ret_n + 1, sizeof(**ret));
+	for (size_t i = 0; i < *ret_n; i++) {
+		(*ret)[i] = (struct queue_use){ .cluster = db_int(r, i, 1),
+			                        .running = db_int(r, i, 2) };
+		snprintf((*ret)[i].tenant, sizeof((*ret)[i].tenant), "%s", db_str(r, i, 0));
+	}
+	return 0;
+}

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * queue - the ready tasks, in lines: one for each tenant, gate and cluster. All of it reads without
+ * a lock, by index: what is found may be gone when it is claimed. Inside db_read() or db_tx().
+ */
+#ifndef LOOM_MODEL_QUEUE_H
+#define LOOM_MODEL_QUEUE_H
+
+#include "common/model/task.h"
+
+struct queued {
+	struct task_ref ref;
+	char tenant[65], gate[TASK_GATE_MAX];
+	int64_t not_before;
+	bool held; /* its job is paused */
+};
+
+struct queued_list {
+	struct queued *v; /* owned */
+	size_t n;
+};
+void queued_fini(struct queued_list *l);
+
+/* Where to look: cluster 0 means before the first. */
+struct queue_line {
+	char tenant[65], gate[TASK_GATE_MAX];
+	int64_t cluster;
+};
+
+struct queue_lines {
+	struct queue_line *v; /* owned */
+	size_t n;
+};
+void queue_lines_fini(struct queue_lines *l);
+
+struct queue_state {
+	int64_t now;                 /* the database's clock */
+	int64_t limits, quarantined; /* how many rows there are of each */
+};
+LOOM_MUST_CHECK int queue_state(struct db *db, struct queue_state *ret);
+
+/* Ready tasks of a tenant ("*": of any), in no order, also those for later; fewer than max are all.
+ * Appends. */
+LOOM_MUST_CHECK int queue_some(struct db *db, const char *tenant, int64_t max,
+                               struct queued_list *ret);
+/* Tenants and gates that have ready tasks, in order, after this one (NULL: from the start). */
+LOOM_MUST_CHECK int queue_gates(struct db *db, const char *tenant, const struct queue_line *after,
+                                int64_t max, struct queue_lines *ret);
+/* Up to `each` clusters that have ready tasks after each of these places, in order. */
+LOOM_MUST_CHECK int queue_clusters(struct db *db, const struct queue_line *after, size_t n,
+                                   int64_t each, struct queue_lines *ret);
+/* Up to `each` tasks of each line, those that may begin first. Appends. */
+LOOM_MUST_CHECK int queue_heads(struct db *db, const struct queue_line *lines, size_t n,
+                                int64_t each, struct queued_list *ret);
+
+/* Who has how many tasks running; returns owned. */
+struct queue_use {
+	char tenant[65];
+	int64_t cluster, running;
+};
+LOOM_MUST_CHECK int queue_in_use(struct db *db, struct queue_use **ret, size_t *ret_n);
+
+#endif

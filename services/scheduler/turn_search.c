@@ -1,0 +1,319 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The search for ready tasks, before a turn's transaction and without a lock. While little is
+ * ready all of it is read and looked at. When more is ready than one look takes in, it goes by
+ * lines (tenant, gate, cluster): the first few of each of some lines, and of the lines after those
+ * next time. Lines whose provider's limit allows nothing now are not read at all. Out of what was
+ * found the shares choose.
+ */
+#include "services/scheduler/turn_private.h"
+
+#include "common/base/clock.h"
+#include "common/base/str.h"
+#include "common/model/queue.h"
+
+#include <string.h>
+
+#define MAX_LOOK  128 /* tasks */
+#define MAX_GATES 256
+#define MAX_LINES 64
+#define MAX_EACH  16 /* clusters of one tenant and gate, while there are others */
+#define MAX_PAGES 8
+#define SPARE     8   /* found beyond what is wanted: another may be claiming the same */
+#define USE_MS    100 /* age of what is known of running tasks */
+
+struct search {
+	struct db *db;
+	struct turn *t;
+	struct outlook *o;
+	int64_t now, look_at; /* when what waits for a time may begin; 0 never */
+	struct queued_list found;
+};
+
+struct outlook *outlook_create(void)
+{
+	struct outlook *o = loom_calloc(1, sizeof(*o));
+	o->shares = shares_create();
+	return o;
+}
+
+void outlook_destroy(struct outlook *o)
+{
+	if (!o)
+		return;
+	shares_destroy(o->shares);
+	limits_free(o->limits);
+	strs_fini(&o->crowded);
+	loom_free(o);
+}
+
+void turn_look_at(struct turn *t, int64_t at, int64_t now)
+{
+	if (at && (t->look_ms < 0 || at - now < t->look_ms))
+		t->look_ms = at > now ? at - now : 0;
+}
+
+static int64_t room_of(const struct turn *t, const char *tenant)
+{
+	int64_t n = 0;
+	for (size_t i = 0; i < t->n_takes; i++)
+		if (!t->takes[i].barred && (!tenant || str_eq(t->takes[i].take->tenant, tenant)))
+			n += t->takes[i].take->max;
+	return n;
+}
+
+static int64_t wanted(int64_t room)
+{
+	return room + SPARE < MAX_LOOK ? room + SPARE : MAX_LOOK;
+}
+
+/* How many of a gate may begin, as far as a look without lock can tell. */
+static int64_t gate_room(struct search *s, const char *tenant, const char *gate)
+{
+	const struct limit *l =
+		s->o->limits && *gate ? limits_of_gate(s->o->limits, tenant, gate) : NULL;
+	int64_t at = 0, room = MAX_LOOK;
+	if (l)
+		room = limit_room(l, str_starts(gate, TASK_GATE_CREATE), s->now, &at);
+	turn_look_at(s->t, at, s->now);
+	return room;
+}
+
+/* Of what was found since `from`, what may begin now. */
+static void sift(struct search *s, size_t from)
+{
+	size_t kept = from;
+	for (size_t i = from; i < s->found.n; i++) {
+		const struct queued q = s->found.v[i];
+		if (q.held)
+			continue;
+		if (q.not_before > s->now)
+			turn_look_at(s->t, q.not_before, s->now);
+		else if (gate_room(s, q.tenant, q.gate) > 0)
+			s->found.v[kept++] = q;
+	}
+	s->found.n = kept;
+}
+
+/* ---- by lines -------------------------------------------------------------------------------- */
+
+/* One page of tenants with their gates; the next one begins after it. A tenant whose gates do not
+ * all fit is left for the next. */
+static int read_gates(struct search *s, const char *tenant, struct queue_lines *gates)
+{
+	struct queue_line *place = &s->o->page;
+	bool all = str_eq(tenant, "*");
+	int rc = queue_gates(s->db, tenant, all && *place->tenant ? place : NULL, MAX_GATES, gates);
+	if (rc || !all)
+		return rc;
+	if (*place->tenant)
+		s->t->more = true; /* those before were not looked at */
+	*place = (struct queue_line){ 0 };
+	if (gates->n < MAX_GATES)
+		return 0;
+	s->t->more = true;
+	size_t n = gates->n;
+	while (n > 1 && str_eq(gates->v[n - 1].tenant, gates->v[gates->n - 1].tenant))
+		n--;
+	if (n > 1)
+		gates->n = n;
+	*place = gates->v[gates->n - 1];
+	return 0;
+}
+
+static void keep_open(struct search *s, struct queue_lines *gates)
+{
+	size_t kept = 0;
+	for (size_t i = 0; i < gates->n; i++)
+		if (gate_room(s, gates->v[i].tenant, gates->v[i].gate) > 0) {
+			gates->v[kept] = gates->v[i];
+			gates->v[kept].cluster = shares_place(s->o->shares, &gates->v[i]);
+			kept++;
+		}
+	gates->n = kept;
+}
+
+/* Where each gate's next look begins. */
+static void note_places(struct search *s, const struct queue_lines *gates,
+                        const struct queue_lines *lines, int64_t each)
+{
+	for (size_t i = 0, k = 0; i < gates->n; i++) {
+		const struct queue_line *g = &gates->v[i];
+		int64_t n = 0, last = 0;
+		for (; k < lines->n && str_eq(lines->v[k].tenant, g->tenant) &&
+		       str_eq(lines->v[k].gate, g->gate);
+		     k++, n++)
+			last = lines->v[k].cluster;
+		if (n == each || g->cluster)
+			s->t->more = true;
+		shares_set_place(s->o->shares, g, n == each ? last : 0);
+	}
+}
+
+static int read_page(struct search *s, const char *tenant)
+{
+	struct queue_lines gates = { 0 }, lines = { 0 };
+	size_t from = s->found.n;
+	int rc = read_gates(s, tenant, &gates);
+	if (!rc)
+		keep_open(s, &gates);
+	int64_t each = gates.n > 1 ? MAX_EACH : MAX_LINES;
+	if (gates.n * (size_t)each > MAX_LINES)
+		each = gates.n < MAX_LINES ? (int64_t)(MAX_LINES / gates.n) : 1;
+	if (!rc && gates.n)
+		rc = queue_clusters(s->db, gates.v, gates.n, each, &lines);
+	if (!rc)
+		note_places(s, &gates, &lines, each);
+	int64_t want = wanted(room_of(s->t, tenant)), heads = 2;
+	if (lines.n && 2 * want / (int64_t)lines.n > heads)
+		heads = 2 * want / (int64_t)lines.n;
+	if (!rc && lines.n)
+		rc = queue_heads(s->db, lines.v, lines.n, heads < want ? heads : want, &s->found);
+	if (!rc)
+		sift(s, from);
+	queue_lines_fini(&gates);
+	queue_lines_fini(&lines);
+	return rc;
+}
+
+static int read_lines(struct search *s, const char *tenant)
+{
+	size_t from = s->found.n;
+	bool more = s->t->more;
+	int rc = 0;
+	for (int page = 0; !rc && s->found.n == from && page < MAX_PAGES; page++) {
+		s->t->more = false;
+		rc = read_page(s, tenant);
+		if (!s->t->more)
+			break;
+	}
+	s->t->more = s->t->more || more || s->found.n - from >= MAX_LOOK;
+	return rc;
+}
+
+/* ---- the search ------------------------------------------------------------------------------ */
+
+static void set_crowded(struct outlook *o, const char *tenant, bool crowded)
+{
+	struct strs now = { 0 };
+	for (size_t i = 0; i < o->crowded.n; i++)
+		if (!str_eq(o->crowded.v[i], tenant))
+			strs_add(&now, o->crowded.v[i]);
+	if (crowded)
+		strs_add(&now, tenant);
+	strs_fini(&o->crowded);
+	o->crowded = now;
+}
+
+/* Where there was a crowd the last time it is not counted again. */
+static int search_tenant(struct search *s, const char *tenant)
+{
+	size_t from = s->found.n;
+	bool crowded = strs_has(&s->o->crowded, tenant);
+	int rc = 0;
+	if (!crowded) {
+		rc = queue_some(s->db, tenant, MAX_LOOK, &s->found);
+		crowded = s->found.n - from >= MAX_LOOK;
+		if (crowded)
+			s->found.n = from;
+		else if (!rc)
+			sift(s, from);
+		if (rc || !crowded)
+			return rc;
+		set_crowded(s->o, tenant, true);
+	}
+	rc = read_lines(s, tenant);
+	if (s->found.n - from < MAX_LOOK / 2)
+		set_crowded(s->o, tenant, false);
+	return rc;
+}
+
+static bool has_tenant_before(const struct turn *t, size_t i)
+{
+	for (size_t k = 0; k < i; k++)
+		if (!t->takes[k].barred &&
+		    str_eq(t->takes[k].take->tenant, t->takes[i].take->tenant))
+			return true;
+	return false;
+}
+
+static int read_in_use(struct search *s)
+{
+	int64_t mono = clock_mono_ms();
+	struct queue_use *use = NULL;
+	size_t n = 0;
+	if (!shares_stale(s->o->shares, mono, USE_MS))
+		return 0;
+	int rc = queue_in_use(s->db, &use, &n);
+	if (!rc)
+		shares_use(s->o->shares, use, n, mono);
+	loom_free(use);
+	return rc;
+}
+
+/* As many as are wanted, and of each gate no more than may begin. */
+static void choose_found(struct search *s)
+{
+	struct turn *t = s->t;
+	struct share_offer *v = loom_calloc(s->found.n + 1, sizeof(*v));
+	size_t max = (size_t)wanted(room_of(t, NULL));
+	for (size_t i = 0; i < s->found.n; i++)
+		v[i] = (struct share_offer){ s->found.v[i].tenant, s->found.v[i].ref.cluster,
+			                     s->found.v[i].not_before, i };
+	shares_order(s->o->shares, v, s->found.n);
+	t->candidates = loom_realloc(t->candidates, (s->found.n + 1) * sizeof(*t->candidates));
+	for (size_t i = 0; i < s->found.n; i++) {
+		const struct queued *q = &s->found.v[v[i].index];
+		if (t->n_candidates == max) {
+			t->more = true;
+			break;
+		}
+		int64_t begun = 0;
+		for (size_t k = 0; *q->gate && k < i; k++) {
+			const struct queued *o = &s->found.v[v[k].index];
+			begun += str_eq(o->gate, q->gate) && str_eq(o->tenant, q->tenant);
+		}
+		if (!*q->gate || begun < gate_room(s, q->tenant, q->gate))
+			t->candidates[t->n_candidates++] = q->ref;
+	}
+	loom_free(v);
+}
+
+static int read_rules(struct search *s)
+{
+	struct queue_state st;
+	int rc = queue_state(s->db, &st);
+	if (rc)
+		return rc;
+	s->now = st.now;
+	limits_free(s->o->limits);
+	s->o->limits = NULL;
+	if (st.limits)
+		rc = limits_load(s->db, NULL, &s->o->limits);
+	atomic_store(&s->o->limited, s->o->limits != NULL);
+	return rc;
+}
+
+static int search_read(struct db *db, void *arg)
+{
+	struct turn *t = arg;
+	struct search s = { .db = db, .t = t, .o = t->outlook };
+	t->n_candidates = 0;
+	t->more = false;
+	t->look_ms = -1;
+	int rc = read_rules(&s);
+	for (size_t i = 0; !rc && i < t->n_takes; i++)
+		if (!t->takes[i].barred && !has_tenant_before(t, i))
+			rc = search_tenant(&s, t->takes[i].take->tenant);
+	if (!rc && (int64_t)s.found.n > room_of(t, NULL))
+		rc = read_in_use(&s);
+	if (!rc)
+		choose_found(&s);
+	queued_fini(&s.found);
+	return rc;
+}
+
+int candidates_find(struct turn *t)
+{
+	return db_read(t->db, search_read, t);
+}
