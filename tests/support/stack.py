@@ -57,6 +57,7 @@ class Stack:
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix=f"{name}-", dir=base_dir()))
         self.dir.chmod(0o755)
         self.info = {"ports": {}}
+        self._database = None  # how to reach it: environment variables
 
     # ---- commands
 
@@ -82,6 +83,7 @@ class Stack:
     def refresh(self):
         """Read ports and addresses again."""
         self.info = json.loads((self.dir / "stack.json").read_text(encoding="utf-8"))
+        self._database = None
 
     def start(self, *parts, settings=()):
         """Start parts: those that were stopped or killed, or further ones such as api2."""
@@ -170,7 +172,7 @@ class Stack:
 
     def sql(self, statement, database=None):
         """Rows of a statement on the stack's database, as lists of text (NULL is 'NULL')."""
-        env = self.env
+        env = self._database = self._database or self.env
         done = subprocess.run(
             ["mariadb", "--no-defaults", "-h127.0.0.1", f"-P{env['LOOM_TEST_DB_PORT']}",
              f"-u{env['LOOM_TEST_DB_USER']}", "-N", "-B", "-e", statement,

@@ -21,6 +21,7 @@ class Task:
         self.node = data["nodeId"]
         self.nodenum = data["nodenum"]
         self.after = set(data["after"])
+        self.first = True  # of the job's plan, not added when a step failed
         self.stage = data["stage"]
         self.state = None
         self.attempts = []  # numbers of attempts, as they began
@@ -40,6 +41,7 @@ class Story:
         self.jobs = {}    # id -> last data
         self.nodes = {}   # id -> last data
         self.leases = []
+        self.replaced = []
         self.statuses = []
         self._running = {}
         assert [event.id for event in events] == list(range(1, len(events) + 1)), events
@@ -51,13 +53,14 @@ class Story:
     def _cluster(self, _number, data):
         self.statuses.append(data["status"])
 
-    def _lease(self, _number, data):
-        assert data["expireTime"] > 0
+    def _template(self, _number, data):
+        assert data["version"] > 0
 
     def _node(self, _number, data):
         self.nodes[data["nodeId"]] = data
 
     def _lease(self, _number, data):
+        assert data["expireTime"] > 0
         self.leases.append(data)
 
     def _job(self, _number, data):
@@ -67,12 +70,27 @@ class Story:
         assert before["stepstotal"] <= data["stepstotal"], data
         self.jobs[data["jobId"]] = data
 
+    def _replace(self, _number, data):
+        old, new = self.nodes[data["nodeId"]], data["by"]
+        assert new["nodeId"] not in self.nodes and new["services"] == old["services"], data
+        assert new["nodenum"] > max(node["nodenum"] for node in self.nodes.values()), data
+        self.nodes[new["nodeId"]] = new
+        waiting = [task for task in self.tasks.values() if task.node == data["nodeId"] and
+                   task.job == data["jobId"] and task.state in (None, "blocked", "retry")]
+        assert sorted(task.id for task in waiting) == sorted(data["moved"]), data
+        for task in waiting:
+            task.node, task.nodenum = new["nodeId"], new["nodenum"]
+            task.state = "blocked"
+        self.replaced.append(data)
+
     def _plan(self, _number, data):
         for node in data["nodes"]:
             self.nodes.setdefault(node["nodeId"], node)
+        again = any(task.job == data["jobId"] for task in self.tasks.values())
         for task in data["tasks"]:
             assert task["taskId"] not in self.tasks, f"planned twice: {task}"
             self.tasks[task["taskId"]] = Task(task)
+            self.tasks[task["taskId"]].first = not again
 
     def _task(self, number, data):
         task = self.tasks[data["taskId"]]

@@ -7,8 +7,10 @@
 # delete, bootstrap) or the service's fields (all others); see plugin.json.
 #
 # The record, under the provider's state_dir:
-#   machines/<nodeId>   one file per machine that exists
+#   machines/<nodeId>   one file per machine that exists; in it, what was done there: ACTION SERVICE
 #   journal             one line per effect: TIME NODEID TASKID ATTEMPT create|delete
+#   faults/ACTION       obeyed while it is there: "CODE [TIMES]", the exit code and how many attempts
+#                       of a task get it (empty = all), or "hang"
 
 action=${1:-}
 node=${LOOM_NODE_ID:-} task=${LOOM_TASK_ID:-} attempt=${LOOM_ATTEMPT:-1}
@@ -18,9 +20,6 @@ create | confirm | delete | bootstrap) block=provisioner ;;
 install | configure | initialize | start | stop | remove) block=fields ;;
 *) echo "usage: simulated.sh ACTION" >&2; exit 100 ;;
 esac
-
-# The one flat object that holds the settings, found without a JSON parser.
-settings=$(grep -z -o -m 1 "\"$block\"[[:space:]]*:[[:space:]]*{[^}]*}" | tr -d '\0\n')
 
 # field NAME DEFAULT: sets $value.
 field() {
@@ -37,6 +36,26 @@ field() {
 	esac
 	[ -n "$value" ] || value=$2
 }
+
+# The flat objects that hold the settings, found without a JSON parser.
+provisioner='' fields='' service=''
+set -f
+IFS='
+'
+for part in $(tr '\0\n' '  ' | grep -o \
+	-e '"provisioner"[[:space:]]*:[[:space:]]*{[^}]*}' \
+	-e '"fields"[[:space:]]*:[[:space:]]*{[^}]*}' \
+	-e '"service"[[:space:]]*:[[:space:]]*{[[:space:]]*"name"[[:space:]]*:[[:space:]]*"[^"]*"'); do
+	case $part in
+	'"provisioner"'*) provisioner=$part ;;
+	'"fields"'*) fields=$part ;;
+	*) service=${part%\"}; service=${service##*\"} ;;
+	esac
+done
+unset IFS
+settings=$provisioner
+field state_dir ""; state_dir=$value
+[ "$block" = provisioner ] || settings=$fields
 
 # chance N: sets $value to 0..N-1, the same for the same task and attempt.
 chance() {
@@ -68,7 +87,17 @@ wait_as_told() {
 	[ "$delay" -eq 0 ] || sleep "$((delay / 1000)).$(printf '%03d' $((delay % 1000)))"
 }
 
+fail_as_ordered() {
+	[ -f "$state_dir/faults/$action" ] || return 0
+	read -r code times <"$state_dir/faults/$action" || return 0
+	[ -z "$times" ] || [ "$attempt" -le "$times" ] || return 0
+	echo "$action fails as ordered (attempt $attempt): $code"
+	[ "$code" = hang ] || exit "$code"
+	exec sleep 86400
+}
+
 fail_as_told() {
+	[ -z "$state_dir" ] || fail_as_ordered
 	field hang_actions ""
 	if listed "$value"; then
 		echo "$action hangs as told"
@@ -98,7 +127,6 @@ if [ "$block" = provisioner ] && [ "$action" != bootstrap ]; then
 	case $node in
 	"" | *[!A-Za-z0-9._-]* | .*) echo "unusable node id '$node'" >&2; exit 100 ;;
 	esac
-	field state_dir ""; state_dir=$value
 	case $state_dir in
 	/*) ;;
 	*) echo "the provider field 'state_dir' must be an absolute path" >&2; exit 100 ;;
@@ -141,6 +169,7 @@ delete)
 	;;
 *)
 	fail_as_told
+	[ ! -f "$state_dir/machines/$node" ] || echo "$action $service" >>"$state_dir/machines/$node"
 	echo "$action done"
 	answer '{"result":{}}'
 	;;

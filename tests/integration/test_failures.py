@@ -1,0 +1,349 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every step of every operation fails: once, for good, until the tries are over, or it hangs and is
+aborted. The job says so, nothing is left at the provider, retry finishes it, and delete always ends.
+
+The provisioner and its simulated provider are the real ones. Each operation has a cluster of its own
+with a provider of its own, whose faults a test orders by files; all operations go on at once.
+"""
+
+import pathlib
+import shutil
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from support import Stack, wait_for
+from support.api import Api
+from support.lab import service, template
+from support.machines import compare, simulated
+from support.stack import base_dir
+from support.story import Story
+
+FULL = ("install", "configure", "initialize", "start", "stop", "remove")
+PATIENCE = 60
+TRIES = 2
+AT_ONCE = 14
+SETTINGS = ("scheduler.retry_base_ms=10ms", "scheduler.retry_cap_ms=20ms", f"scheduler.task_tries={TRIES}",
+            "scheduler.poll_ms=200ms", "scheduler.lease_retry_ms=200ms", "provisioner.capacity=12")
+
+MODES = ("once", "never", "forever", "hang")
+ORDERS = {"once": "1 1", "never": "100", "forever": "1", "hang": "hang"}
+
+CREATE = ("CREATE", "CONFIRM", "BOOTSTRAP", "INSTALL", "CONFIGURE", "INITIALIZE", "START")
+
+
+def documents(states):
+    """One app, which uses stores on machines of their own; a provider for each case."""
+    services = [service("store", actions=FULL), service("app", uses=("store",), actions=FULL),
+                service("cron", actions=FULL)]
+    for entry in services:
+        for action in entry["provisioner"]["actions"].values():
+            action.update(type="simulated", fields={})
+    return {
+        "providers": [{"name": name, "providertype": "simulated", "provisioner": {"state_dir": str(path)}}
+                      for name, path in states.items()],
+        "hardwaretypes": [{"name": "small", "providermap": {name: {"flavor": "small"} for name in states}}],
+        "imagetypes": [{"name": "deb", "providermap": {name: {"image": "none"} for name in states}}],
+        "services": services,
+        "clustertemplates": [template(
+            "shop", ["app", "store"], defaults={"provider": min(states), "config": {"app": {"n": "1"}}},
+            constraints={"layout": {"mustcoexist": [], "cantcoexist": [["app", "store"]]},
+                         "services": {"app": {"quantities": {"min": 1, "max": 1}},
+                                      "cron": {"quantities": {"min": 1, "max": 1}}}})],
+    }
+
+
+class Way:
+    """A cluster at a provider of its own."""
+
+    def __init__(self, site, name):
+        self.site, self.name = site, name
+        self.user = site.user
+        self.state = site.states[name]
+        self.changes = 0
+        self.id = None
+
+    # ---- asking
+
+    def ask(self, method, rest, body=None):
+        """A request that is accepted."""
+        answer = self.user.request(method, f"/v2/clusters/{self.id}{rest}", body)
+        assert answer.status == 200, (self, method, rest, answer)
+
+    def create(self):
+        """Begin to create it."""
+        self.id = self.user.create_cluster(self.name, "shop", 2, provider=self.name)
+
+    def status(self):
+        """The cluster's status once it is at rest."""
+        return wait_for(lambda: (lambda now: now != "pending" and now)(self.user.cluster_status(self.id)),
+                        PATIENCE, f"{self} to rest")
+
+    def ended(self, *statuses):
+        """The cluster ends like this, and the provider has what the database says."""
+        status = self.status()
+        assert status in statuses, (self, status, self.why())
+        found = self.site.compare(self)
+        assert not found, (self, found)
+
+    def why(self):
+        """The text of /why."""
+        return self.user.get(f"/v2/clusters/{self.id}/why").json
+
+    def order(self, step, mode):
+        """A fault from now on."""
+        path = self.state / "faults" / step.lower()
+        path.with_suffix(".new").write_text(ORDERS[mode] + "\n", encoding="ascii")
+        path.with_suffix(".new").rename(path)
+
+    def mend(self):
+        """No faults any more."""
+        for path in (self.state / "faults").iterdir():
+            path.unlink()
+
+    # ---- looking
+
+    def story(self):
+        """All that happened so far."""
+        last = self.user.cluster(self.id)["lastEvent"]
+        with self.user.events(self.id) as stream:
+            stream.wait(lambda event: event.id == last, what=f"event {last}")
+            return Story(stream.seen[:last])
+
+    def newest(self):
+        """(job, its tasks) of the newest job."""
+        story = self.story()
+        job = story.jobs[max(story.jobs)]
+        return job, [task for task in story.tasks.values() if task.job == job["jobId"]]
+
+    def hang(self, step):
+        """Abort the job once the step hangs."""
+        job = self.user.cluster(self.id)["latestJobId"] if self.id else None
+        def hangs():
+            return any(task.name == step and task.state == "running" for task in self.newest()[1])
+        wait_for(hangs, PATIENCE, f"{self} to hang at {step} of {job}")
+        self.ask("POST", "/abort")
+
+    def failed_by(self, step, mode):
+        """The newest job failed by this step, with so many tries, and says so."""
+        job, tasks = self.newest()
+        assert job["status"] == "failed", (self, job)
+        failed = [task for task in tasks if task.state == "failed"]
+        why = self.why()["reason"]
+        if mode == "hang":
+            assert "Aborted by user admin" in job["message"] and "borted" in why, (self, job, why)
+            assert {task.name for task in failed} <= {step}, (self, failed)
+            return
+        assert failed and {task.name for task in failed} == {step}, (self, failed)
+        assert step in job["message"] and "on node" in job["message"], (self, job)
+        assert step in why, (self, why)
+        most = max(len(task.attempts) for task in failed)
+        assert most == (TRIES if mode == "forever" else 1), (self, failed)
+
+    def __repr__(self):
+        return f"<{self.name} {self.id}>"
+
+
+class Site:
+    """The stack, a tenant, and a state folder per case."""
+
+    def __init__(self, stack, folder, names):
+        self.stack = stack
+        self.states = {name: folder / name for name in names}
+        for path in self.states.values():
+            (path / "faults").mkdir(parents=True)
+        stack.sql("INSERT INTO tenant (id, name) VALUES ('failures', 'failures')")
+        self.user = Api(stack.api.url, "admin", "failures")
+        for kind, entries in documents(self.states).items():
+            for entry in entries:
+                answer = self.user.post(f"/v2/{kind}", entry)
+                assert answer.status == 200, answer
+
+    def compare(self, way):
+        """This cluster's machines, at its provider and in the database."""
+        return compare(self.stack, simulated(way.state), "failures", cluster=way.id)
+
+
+# ---- operations ----------------------------------------------------------------------------------
+
+
+class Operation:
+    """What is asked for, what must be so before, what takes it back, and the steps it has."""
+
+    def __init__(self, steps, ask, before=None, after=None, plan=None):
+        self.steps, self.ask, self.before, self.after, self.plan = steps, ask, before, after, plan
+
+
+def changed(way):
+    """Another configuration each time."""
+    way.changes += 1
+    return {"app": {"n": str(way.changes)}, "store": {"n": str(way.changes)}}
+
+
+def settled(way, method, rest, body=None):
+    """An operation that must work."""
+    way.ask(method, rest, body)
+    way.ended("active")
+
+
+def youngest(way):
+    """The number of the machine that came last."""
+    return max(node["properties"]["nodenum"] for node in way.user.cluster(way.id)["nodes"])
+
+
+def grow(way):
+    """One more."""
+    settled(way, "POST", "/expand", {"count": 1})
+
+
+def shrink(way):
+    """The newest machine goes."""
+    settled(way, "POST", "/shrink", {"nodes": [youngest(way)]})
+
+
+OPERATIONS = {
+    "configure": Operation(
+        ("BOOTSTRAP", "CONFIGURE"),
+        lambda way: way.ask("PUT", "/config", {"config": changed(way), "restart": False})),
+    "reconfigure": Operation(
+        ("BOOTSTRAP", "STOP", "CONFIGURE", "START"), lambda way: way.ask("PUT", "/config", {"config": changed(way)})),
+    "restart": Operation(("STOP", "START"), lambda way: way.ask("POST", "/services/store/restart")),
+    "stop": Operation(("STOP",), lambda way: way.ask("POST", "/services/stop"),
+                      after=lambda way: settled(way, "POST", "/services/start")),
+    "start": Operation(("START",), lambda way: way.ask("POST", "/services/start"),
+                       before=lambda way: settled(way, "POST", "/services/stop")),
+    "add": Operation(("BOOTSTRAP", "INSTALL", "CONFIGURE", "INITIALIZE", "START"),
+                     lambda way: way.ask("POST", "/services", {"services": ["cron"]}),
+                     after=lambda way: settled(way, "DELETE", "/services/cron")),
+    "remove": Operation(("STOP", "REMOVE"), lambda way: way.ask("DELETE", "/services/cron"),
+                        before=lambda way: settled(way, "POST", "/services", {"services": ["cron"]})),
+    "expand": Operation((*CREATE, "STOP"), lambda way: way.ask("POST", "/expand", {"count": 1}), after=shrink),
+    "shrink": Operation(("CONFIGURE", "STOP", "START", "DELETE"),
+                        lambda way: way.ask("POST", "/shrink", {"nodes": [youngest(way)]}), before=grow),
+}
+
+
+def change(way, operation):
+    """All faults of an operation on an active cluster, one after the other."""
+    way.create()
+    way.ended("active")
+    planned = set()
+    for step in operation.steps:
+        for mode in MODES if step in operation.steps[:1] else MODES[:3]:
+            if operation.before:
+                operation.before(way)
+            way.order(step, mode)
+            operation.ask(way)
+            if mode == "hang":
+                way.hang(step)
+            way.ended("active" if mode == "once" else "inconsistent")
+            planned |= {task.name for task in way.newest()[1] if task.first}
+            if mode != "once":
+                way.failed_by(step, mode)
+            else:
+                again = [task for task in way.newest()[1] if task.name == step]
+                assert max(len(task.attempts) for task in again) == 2, (way, again)
+            way.mend()
+            if mode != "once":
+                settled(way, "POST", "/retry")
+            if operation.after:
+                operation.after(way)
+    assert planned == set(operation.steps), (way, planned)
+
+
+def delete(way):
+    """It always ends."""
+    way.ask("DELETE", "")
+    way.ended("terminated")
+    assert not simulated(way.state), way
+    way.story().check_ended()
+
+
+def created(way, step, mode):
+    """A create that fails there; then it is retried, or deleted at once."""
+    way.order(step, mode)
+    way.create()
+    if mode == "hang":
+        way.hang(step)
+        way.ended("terminated")
+        assert not simulated(way.state), way
+        return
+    way.ended("active" if mode == "once" else "incomplete")
+    if mode == "once":
+        task = next(task for task in way.newest()[1] if task.name == step)
+        assert len(task.attempts) == 2, task
+    else:
+        way.failed_by(step, mode)
+    if mode == "never":
+        way.mend()
+        settled(way, "POST", "/retry")
+    delete(way)
+
+
+def deleted(way, mode):
+    """What the provider would not give up is named, and goes the next time."""
+    way.create()
+    way.ended("active")
+    way.order("DELETE", mode)
+    way.ask("DELETE", "")
+    if mode == "hang":
+        way.hang("DELETE")
+    way.ended("terminated" if mode == "once" else "incomplete")
+    if mode != "once":
+        way.failed_by("DELETE", mode)
+        way.mend()
+        delete(way)
+    assert not simulated(way.state), way
+
+
+def expired(way, mode):
+    """The end of a lease is tried again by itself."""
+    way.create()
+    way.ended("active")
+    way.order("DELETE", mode)
+    born = way.user.cluster(way.id)["createTime"]
+    way.ask("POST", "", {"expireTime": born + 1})
+    if mode == "hang":
+        wait_for(lambda: any(task.name == "DELETE" for task in way.story().tasks.values()), PATIENCE)
+        way.hang("DELETE")
+    if mode != "once":
+        wait_for(lambda: any(job["action"] == "cluster_delete" and job["status"] == "failed"
+                             for job in way.story().jobs.values()), PATIENCE, "a delete that fails")
+    way.mend()
+    wait_for(lambda: way.user.cluster_status(way.id) == "terminated", PATIENCE, f"the end of {way}")
+    assert not simulated(way.state), way
+
+
+def cases():
+    """Name -> function of a Way."""
+    found = {name: lambda way, entry=entry: change(way, entry) or delete(way)
+             for name, entry in OPERATIONS.items()}
+    for mode in MODES:
+        for step in CREATE if mode != "hang" else ("CREATE", "START"):
+            found[f"create-{step.lower()}-{mode}"] = lambda way, s=step, m=mode: created(way, s, m)
+        found[f"delete-{mode}"] = lambda way, m=mode: deleted(way, m)
+        found[f"expire-{mode}"] = lambda way, m=mode: expired(way, m)
+    return found
+
+
+CASES = cases()
+
+
+@pytest.fixture(scope="module")
+def running():
+    """All cases at once; their futures by name. The first ones are the longest."""
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="failures-", dir=base_dir()))
+    try:
+        with Stack("failures", SETTINGS) as stack:
+            stack.up("mariadb", "zookeeper", "api", "scheduler", "provisioner")
+            site = Site(stack, folder, CASES)
+            with ThreadPoolExecutor(AT_ONCE) as pool:
+                yield {name: pool.submit(run, Way(site, name)) for name, run in CASES.items()}
+    finally:
+        shutil.rmtree(folder)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_step_that_fails(running, case):
+    running[case].result()
