@@ -130,10 +130,12 @@ void clusters_get(struct http_req *req, void *ctx)
 		size_t n = db_rows(k.failures);
 		struct failure *f = loom_calloc(n + 1, sizeof(*f));
 		for (size_t i = 0; i < n; i++)
-			f[i] = (struct failure){ db_int(k.failures, i, 0), db_int(k.failures, i, 1),
-				                 db_int(k.failures, i, 2), db_int(k.failures, i, 3),
-				                 db_int(k.failures, i, 4), db_str(k.failures, i, 5),
-				                 db_str(k.failures, i, 6), db_str(k.failures, i, 7) };
+			f[i] = (struct failure){
+				db_int(k.failures, i, 0), db_int(k.failures, i, 1),
+				db_int(k.failures, i, 2), db_int(k.failures, i, 3),
+				db_int(k.failures, i, 4), db_str(k.failures, i, 5),
+				db_str(k.failures, i, 6), db_str(k.failures, i, 7)
+			};
 		struct view v = { k.c, &k.latest, k.nodes, k.tasks, f, n };
 		LOOM_CLEANUP(json_free) struct json *o = view_details(&v);
 		http_reply_json(req, 200, o);
@@ -221,8 +223,8 @@ void clusters_delete(struct http_req *req, void *ctx)
 	}
 	id_random_hex(k.ask, 16);
 	int rc = db_tx(k.a->db, delete_tx, &k);
-	/* The first release refused this (409). Whoever asks for a deletion wants the machines gone,
-	 * so what is under way is ended first. */
+	/* The first release refused this (409). Whoever asks for a deletion wants the machines
+	 * gone, so what is under way is ended first. */
 	if (rc == DELETE_BUSY)
 		control_send(req, k.a, &k.who, k.id, k.c->latest_job, "delete");
 	else if (rc && rc != DELETE_DONE)

@@ -51,8 +51,8 @@ static bool refuse(struct create *c, int status, const char *fmt, ...)
 
 static bool check_strings(struct create *c)
 {
-	static const char *const strings[] = { "name",     "description",  "clusterTemplate",
-		                               "provider", "hardwaretype", "imagetype",
+	static const char *const strings[] = { "name",      "description",  "clusterTemplate",
+		                               "provider",  "hardwaretype", "imagetype",
 		                               "dnsSuffix", "onFailure" };
 	for (size_t i = 0; i < LOOM_COUNT(strings); i++) {
 		const struct json *v = json_get(c->request, strings[i]);

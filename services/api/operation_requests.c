@@ -24,6 +24,7 @@ static const struct {
 	{ "shrink", WANT_COUNT },
 	{ "sync", WANT_NOTHING },
 	{ "retry", WANT_NOTHING },
+	{ "rollback", WANT_NOTHING },
 };
 
 static const char *wrong_names(const struct json *arr)
@@ -115,7 +116,8 @@ static void begin(struct http_req *req, void *ctx, const char *operation, const 
 	const char *no =
 		known ? wrong(want, params)
 		      : "operation is missing, or none of configure, add_services, "
-			"remove_services, start, stop, restart, expand, shrink, sync, retry";
+			"remove_services, start, stop, restart, expand, shrink, sync, retry, "
+			"rollback";
 	if (!no) {
 		operation_start(req, ctx, &who, params, plan_only);
 		return;
@@ -148,7 +150,8 @@ void clusters_remove_service(struct http_req *req, void *ctx)
 	begin(req, ctx, "remove_services", http_param(req, "service"), false);
 }
 
-/* ".../services/start", ".../services/{service}/start", ".../expand", ".../shrink", ".../retry". */
+/* ".../services/start", ".../services/{service}/start", ".../expand", ".../shrink", ".../retry",
+ * ".../rollback". */
 void clusters_named_operation(struct http_req *req, void *ctx)
 {
 	begin(req, ctx, strrchr(http_path(req), '/') + 1, http_param(req, "service"), false);

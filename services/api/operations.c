@@ -33,6 +33,7 @@ static const struct {
 	{ "shrink", BIT(CLUSTER_ACTIVE) | BIT(CLUSTER_INCONSISTENT) },
 	{ "sync", BIT(CLUSTER_ACTIVE) },
 	{ "retry", BIT(CLUSTER_INCOMPLETE) | BIT(CLUSTER_INCONSISTENT) },
+	{ "rollback", BIT(CLUSTER_INCOMPLETE) | BIT(CLUSTER_INCONSISTENT) },
 };
 
 struct operation {
@@ -278,7 +279,7 @@ static bool look_at(struct operation *o)
 	} else if (!may_start(operation, l.c->status)) {
 		end(o, 409, "Cluster is not in a state where service actions can be performed.");
 		refuse(o);
-	} else if (str_eq(operation, "retry")) {
+	} else if (str_eq(operation, "retry") || str_eq(operation, "rollback")) {
 		json_set_int(o->params, "job", l.c->latest_job);
 	} else if (l.template) {
 		json_set(o->params, "template", loom_take(l.template));

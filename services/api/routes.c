@@ -71,6 +71,7 @@ const struct http_route external_routes[] = {
 	{ "POST", "/v2/clusters/{id}/expand", POOL, clusters_named_operation },
 	{ "POST", "/v2/clusters/{id}/shrink", POOL, clusters_named_operation },
 	{ "POST", "/v2/clusters/{id}/retry", POOL, clusters_named_operation },
+	{ "POST", "/v2/clusters/{id}/rollback", POOL, clusters_named_operation },
 	{ "POST", "/v2/clusters/{id}/clustertemplate/sync", POOL, clusters_sync_template },
 	{ "GET", "/v2/clusters/{id}/why", POOL, clusters_why },
 	{ "GET", "/v2/clusters/{id}/plans", POOL, plans_list },

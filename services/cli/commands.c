@@ -19,6 +19,8 @@ static const struct option create_options[] = {
 	LAYOUT_OPTIONS,
 	{ "lease", 0, "TIME", "end of its life after 12h, 7d ...; 0: never; else the template's" },
 	{ "description", 0, "TEXT", "a line for people" },
+	{ "on-failure", 0, "keep|rollback",
+	  "what becomes of its machines when it cannot be finished, else keep" },
 	{ "wait", 'w', NULL, "watch until it is active" },
 	{ 0 },
 };
@@ -95,6 +97,8 @@ static const struct operation expand = { "expand", "POST", "expand", OPERATION_C
 static const struct operation shrink = { "shrink", "POST", "shrink", OPERATION_COUNT, true };
 static const struct operation sync_template = { "sync", "POST", "clustertemplate/sync",
 	                                        OPERATION_NOTHING, false };
+static const struct operation rollback = { "rollback", "POST", "rollback", OPERATION_NOTHING,
+	                                   true };
 static const struct operation retry = { "retry", "POST", "retry", OPERATION_SKIP, true };
 
 static const struct collection templates = {
@@ -159,6 +163,8 @@ const struct command commands[] = {
 	          operation_options, sync_template),
 	OPERATION("retry", "ID|NAME", 1, 1, "Do again what is left of a failed job", retry_options,
 	          retry),
+	OPERATION("rollback", "ID|NAME", 1, 1, "Take back what a failed or aborted job has done",
+	          operation_options, rollback),
 	{ "cluster pause", "ID|NAME", 1, 1, "Hold a job back: nothing further is begun", NULL,
 	  cluster_control, "pause" },
 	{ "cluster resume", "ID|NAME", 1, 1, "Go on with a paused job", wait_options,

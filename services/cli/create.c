@@ -117,6 +117,7 @@ int create_body(const struct args *a, const char *name, struct json **ret, struc
 	json_set_str(body, "hardwaretype", args_get(a, "hardware"));
 	json_set_str(body, "imagetype", args_get(a, "image"));
 	json_set_str(body, "dnsSuffix", args_get(a, "dns-suffix"));
+	json_set_str(body, "onFailure", args_get(a, "on-failure"));
 	if (!r)
 		*ret = loom_take(body);
 	return r;

@@ -117,6 +117,14 @@ char *operation_path(const struct operation *op, const char *id, const struct ar
 
 /* ---- showing --------------------------------------------------------------------------------- */
 
+/* What a roll back cannot bring back. */
+static void add_notes(const struct json *plan, struct buf *b)
+{
+	const struct json *notes = json_get(plan, "notes");
+	for (size_t i = 0; i < json_len(notes); i++)
+		buf_addf(b, "  note: %s\n", json_str(json_at(notes, i)));
+}
+
 static void print_short(const struct json *plan, const struct json *cluster)
 {
 	__attribute__((cleanup(buf_fini_p))) struct buf b = BUF_INIT(PLAN_MAX);
@@ -124,6 +132,7 @@ static void print_short(const struct json *plan, const struct json *cluster)
 	buf_addf(&b, "%s %s (%s): %s\n", json_get_str(plan, "operation"),
 	         json_get_str(cluster, "name"), json_get_str(cluster, "id"), summary);
 	change_write(plan, SHORT_MAX, &b);
+	add_notes(plan, &b);
 	fputs(buf_str(&b), stdout);
 }
 
@@ -136,6 +145,7 @@ static void print_whole(const struct json *plan, const struct json *cluster)
 	buf_addf(&b, "%s %s (%s) would be: %s\n", json_get_str(plan, "operation"),
 	         json_get_str(cluster, "name"), json_get_str(cluster, "id"), summary);
 	change_write(plan, CHANGE_ALL, &b);
+	add_notes(plan, &b);
 	fputs(buf_str(&b), stdout);
 	if (json_len(json_get(plan, "started")))
 		printf("\nServices started: %s\n", started);

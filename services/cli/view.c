@@ -244,6 +244,28 @@ static void on_node(struct view *v, const struct json *data, struct view_change 
 	say(c, n->hostname, loom_asprintf("address %s", address));
 }
 
+/* Another machine takes the place of one that could not be made, and its steps. */
+static void on_replace(struct view *v, const struct json *data, struct view_change *c)
+{
+	struct view_node *old = node_of(v, data), *new = node_of(v, json_get(data, "by"));
+	const struct json *moved = json_get(data, "moved");
+	for (size_t i = 0; new &&i < json_len(moved); i++) {
+		struct view_step *s = map_get(v->step_by_id, json_str(json_at(moved, i)));
+		if (!s || s->node == new)
+			continue;
+		if (s->node && s->node->now == s)
+			s->node->now = NULL;
+		if (s->node)
+			s->node->total--;
+		s->node = new;
+		new->total++;
+	}
+	const char *why = json_get_str(data, "message");
+	if (old && new)
+		say(c, old->hostname,
+		    loom_asprintf("replaced by %s: %s", new->hostname, why ? why : ""));
+}
+
 static void on_lease(struct view *v LOOM_UNUSED, const struct json *data, struct view_change *c)
 {
 	char end[32];
@@ -368,9 +390,9 @@ void view_apply(struct view *v, int64_t id, const char *type, const struct json 
 		const char *type;
 		void (*fn)(struct view *, const struct json *, struct view_change *);
 	} handlers[] = {
-		{ "cluster", on_cluster },   { "job", on_job },   { "plan", on_plan },
-		{ "task", on_task },         { "node", on_node }, { "lease", on_lease },
-		{ "template", on_template },
+		{ "cluster", on_cluster },   { "job", on_job },         { "plan", on_plan },
+		{ "task", on_task },         { "node", on_node },       { "lease", on_lease },
+		{ "template", on_template }, { "replace", on_replace },
 	};
 	if (change)
 		*change = (struct view_change){ .took = -1 };

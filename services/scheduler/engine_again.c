@@ -36,23 +36,13 @@ static void add_step(struct added *a, const struct job *j, const struct task *t,
 	snprintf(nt->name, sizeof(nt->name), "%s", plan_step_name(step));
 }
 
-static struct json *machine(const struct node *n)
-{
-	struct json *o = json_set_str(json_new_obj(), "nodeId", n->id);
-	json_set_int(o, "nodenum", n->num);
-	json_set_str(o, "hostname", n->hostname);
-	json_set_str(o, "hardwaretype", n->hardwaretype);
-	json_set_str(o, "imagetype", n->imagetype);
-	return json_set(o, "services", json_copy(n->services));
-}
-
-static struct json *plan_event(const struct job *j, const struct added *a, const struct node *new)
+static struct json *plan_event(const struct job *j, const struct added *a)
 {
 	char id[ID_MAX];
 	id_job(id, j->cluster_id, j->num);
 	struct json *e = json_set_str(json_new_obj(), "jobId", id);
 	json_set_str(e, "action", j->action);
-	json_set(e, "nodes", new ? json_push(json_new_arr(), machine(new)) : json_new_arr());
+	json_set(e, "nodes", json_new_arr());
 	struct json *tasks = json_new_arr();
 	for (size_t i = 0; i < a->n; i++) {
 		const struct task *t = &a->v[i];
@@ -73,19 +63,18 @@ static struct json *plan_event(const struct job *j, const struct added *a, const
 	return json_set(e, "tasks", tasks);
 }
 
-/* The added steps one after the other, then t, which waits for nothing else. new: a machine that
- * they make; may be NULL. */
+/* The added steps one after the other, then t, which waits for nothing else. */
 static int insert(struct db *db, struct change *ch, struct job *j, struct task *t,
-                  const struct added *a, const struct node *new)
+                  const struct added *a)
 {
 	struct task_edge edges[MOST_ADDED];
 	for (size_t i = 0; i < a->n; i++)
-		edges[i] = (struct task_edge){ a->v[i].num,
-			                       i + 1 < a->n ? a->v[i + 1].num : t->num };
+		edges[i] =
+			(struct task_edge){ a->v[i].num, i + 1 < a->n ? a->v[i + 1].num : t->num };
 	int rc = tasks_insert(db, a->v, a->n, edges, a->n);
 	t->unmet = 1;
 	j->tasks_total += (int64_t)a->n;
-	return rc ? rc : cluster_event(db, ch->c, "plan", plan_event(j, a, new), ch->now);
+	return rc ? rc : cluster_event(db, ch->c, "plan", plan_event(j, a), ch->now);
 }
 
 int engine_roll_back(struct db *db, struct change *ch, struct job *j, struct task *t)
@@ -97,7 +86,7 @@ int engine_roll_back(struct db *db, struct change *ch, struct job *j, struct tas
 	add_step(&a, j, t, undo);
 	add_step(&a, j, t, again);
 	a.v[0].not_before = t->not_before;
-	int rc = insert(db, ch, j, t, &a, NULL);
+	int rc = insert(db, ch, j, t, &a);
 	if (!rc)
 		rc = task_set_state(db, ch->c, t, TASK_BLOCKED, ch->now);
 	if (!rc)
@@ -105,7 +94,8 @@ int engine_roll_back(struct db *db, struct change *ch, struct job *j, struct tas
 	return rc ? rc : job_save_progress(db, ch->c, j, ch->now);
 }
 
-/* ---- another machine --------------------------------------------------------------------------- */
+/* ---- another machine ---------------------------------------------------------------------------
+ */
 
 bool engine_may_replace(const struct engine_policy *p, const struct cluster *c, const struct job *j,
                         const struct task *t)
@@ -152,6 +142,16 @@ static int note(struct db *db, struct job *j, const char *old, const char *new)
 	return job_save_params(db, j);
 }
 
+static struct json *machine(const struct node *n)
+{
+	struct json *o = json_set_str(json_new_obj(), "nodeId", n->id);
+	json_set_int(o, "nodenum", n->num);
+	json_set_str(o, "hostname", n->hostname);
+	json_set_str(o, "hardwaretype", n->hardwaretype);
+	json_set_str(o, "imagetype", n->imagetype);
+	return json_set(o, "services", json_copy(n->services));
+}
+
 /* Which machine is replaced by which, why, and which tasks are done there instead. */
 static int tell(struct db *db, struct change *ch, const struct task *t, const struct node *old,
                 const struct node *new)
@@ -180,7 +180,7 @@ static int tell(struct db *db, struct change *ch, const struct task *t, const st
 
 /* The old machine is deleted first, then the new one made as far as t, which is done there. */
 static int insert_steps(struct db *db, struct change *ch, struct job *j, struct task *t,
-                        const struct node *old, const struct node *new)
+                        const struct node *old)
 {
 	struct added a = { 0 };
 	enum plan_step step;
@@ -192,7 +192,7 @@ static int insert_steps(struct db *db, struct change *ch, struct job *j, struct 
 	a.v[0].not_before = ch->now;
 	for (int s = STEP_CREATE; s < (int)step && a.n < MOST_ADDED; s++)
 		add_step(&a, j, t, (enum plan_step)s);
-	return insert(db, ch, j, t, &a, new);
+	return insert(db, ch, j, t, &a);
 }
 
 int engine_replace(struct db *db, struct change *ch, struct job *j, struct task *t)
@@ -220,7 +220,7 @@ int engine_replace(struct db *db, struct change *ch, struct job *j, struct task 
 	t->node_num = fresh->v[0].num;
 	t->failures = t->losses = 0;
 	if (!rc)
-		rc = insert_steps(db, ch, j, t, old, &fresh->v[0]);
+		rc = insert_steps(db, ch, j, t, old);
 	if (!rc)
 		rc = task_promote(db, ch->c, j->num, old->id, ch->now, &ch->ready);
 	return rc ? rc : job_save_progress(db, ch->c, j, ch->now);

@@ -92,7 +92,8 @@ int engine_complete_job(struct db *db, struct change *ch, struct job *j)
 	return rc ? rc : outbox_add(db, ch, j, CALLBACK_SUCCESS);
 }
 
-/* ---- what a provider does not give up ---------------------------------------------------------- */
+/* ---- what a provider does not give up ----------------------------------------------------------
+ */
 
 bool engine_has_kept(const struct job *j)
 {

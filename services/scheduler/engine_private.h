@@ -6,7 +6,8 @@
 #include "services/scheduler/engine.h"
 #include "services/scheduler/planner.h"
 
-/* ---- engine_end.c: what the end of a job is for its cluster ------------------------------------ */
+/* ---- engine_end.c: what the end of a job is for its cluster ------------------------------------
+ */
 
 /* t was given up: nothing more of its job is handed out. A create that is to be rolled back is. */
 LOOM_MUST_CHECK int engine_fail_job(struct db *db, struct change *ch, struct job *j,
@@ -23,7 +24,8 @@ LOOM_MUST_CHECK int engine_kept(struct db *db, struct change *ch, struct job *j,
 bool engine_has_kept(const struct job *j);
 LOOM_MUST_CHECK int engine_end_kept(struct db *db, struct change *ch, struct job *j);
 
-/* ---- engine_again.c: what comes before a step that is tried again ------------------------------- */
+/* ---- engine_again.c: what comes before a step that is tried again -------------------------------
+ */
 
 /* Undoes a failed step first: DELETE, then CREATE, then the step again, as new tasks before it. */
 LOOM_MUST_CHECK int engine_roll_back(struct db *db, struct change *ch, struct job *j,

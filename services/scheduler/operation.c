@@ -6,6 +6,7 @@
 #include "common/json/jsondiff.h"
 #include "common/model/entity.h"
 #include "services/scheduler/retry.h"
+#include "services/scheduler/rollback.h"
 
 #include <sodium.h>
 #include <stdio.h>
@@ -70,7 +71,8 @@ struct present {
 	const struct cluster *c;
 	const struct json *params;
 	struct nodes *nodes;
-	struct job failed; /* for a retry: the job, its tasks and edges */
+	struct job failed; /* for a retry or roll back: the job, its tasks and edges */
+	struct job first;  /* for a roll back: what the failed job retried; else num 0 */
 	struct tasks *tasks;
 	struct task_edge *edges;
 	size_t n_edges;
@@ -86,6 +88,8 @@ static void present_fini(struct present *p)
 	json_free(p->services);
 	strs_fini(&p->untouched);
 	job_fini(&p->failed);
+	job_fini(&p->first);
+	p->failed = p->first = (struct job){ 0 };
 	tasks_free(p->tasks);
 	loom_free(p->edges);
 	p->tasks = NULL;
@@ -106,6 +110,51 @@ static int failed_read(struct db *db, struct present *p)
 	return rc;
 }
 
+static bool is_operation(const struct json *params, const char *name)
+{
+	return str_eq(json_get_str(params, "operation"), name);
+}
+
+/* Both are taken: one list, b's behind a's. */
+static struct tasks *tasks_before(struct tasks *a, struct tasks *b)
+{
+	if (!b)
+		return a;
+	a->v = loom_realloc(a->v, (a->n + b->n + 1) * sizeof(*a->v));
+	memcpy(a->v + a->n, b->v, b->n * sizeof(*b->v));
+	a->n += b->n;
+	b->n = 0;
+	tasks_free(b);
+	return a;
+}
+
+/* A job that was a retry did what it did on top of the job before it. */
+static int first_read(struct db *db, struct present *p)
+{
+	int64_t num = json_get_int(p->params, "job", 0);
+	bool found = true;
+	int rc = job_get(db, p->c->id, num, &p->failed, &found);
+	const struct job *j = &p->failed;
+	while (!rc && found && is_operation(j->params, "retry")) {
+		struct job before = { 0 };
+		struct tasks *ts = NULL;
+		rc = job_get(db, p->c->id, json_get_int(j->params, "job", 0), &before, &found);
+		if (!rc && found)
+			rc = tasks_load(db, p->c->id, before.num, &ts);
+		if (ts)
+			p->tasks = tasks_before(ts, p->tasks);
+		job_fini(&p->first);
+		p->first = before;
+		j = &p->first;
+	}
+	struct tasks *own = NULL;
+	if (!rc && p->failed.num)
+		rc = tasks_load(db, p->c->id, p->failed.num, &own);
+	if (own)
+		p->tasks = p->tasks ? tasks_before(p->tasks, own) : own;
+	return rc;
+}
+
 static int present_read(struct db *db, void *arg)
 {
 	struct present *p = arg;
@@ -113,8 +162,10 @@ static int present_read(struct db *db, void *arg)
 	int rc = nodes_load(db, p->c->id, &p->nodes);
 	if (!rc)
 		rc = nodes_untouched(db, p->c->id, &p->untouched);
-	if (!rc && str_eq(json_get_str(p->params, "operation"), "retry"))
+	if (!rc && is_operation(p->params, "retry"))
 		return failed_read(db, p);
+	if (!rc && is_operation(p->params, "rollback"))
+		return first_read(db, p);
 	if (!rc)
 		rc = entity_list(db, p->c->tenant_id, ENTITY_HARDWARETYPE, &p->hardware);
 	if (!rc)
@@ -312,11 +363,59 @@ static int make_retry(const struct cluster *c, const struct present *p, const st
 	return 0;
 }
 
+/* The configuration of before, and what follows from it. */
+static int back_to_config(struct operation *lc, const struct cluster *c, const struct json *was,
+                          struct loom_err *err)
+{
+	if (!was)
+		return err_set(err, 409, "the configuration of before is not known any more");
+	lc->back = json_set(json_new_obj(), "config", json_copy(was));
+	lc->notes = json_new_arr();
+	return plan_tasks(lc, c, lc->back, err);
+}
+
+static int make_rollback(const struct cluster *c, const struct present *p,
+                         const struct json *params, struct operation *lc, struct loom_err *err)
+{
+	const struct job *first = p->first.num ? &p->first : &p->failed;
+	if (!p->failed.num || p->failed.status != JOB_FAILED ||
+	    !plan_action_parse(p->failed.action, &lc->action))
+		return err_set(err, 409, "the last job has not failed: there is nothing to undo");
+	if (is_operation(first->params, "rollback"))
+		return err_set(err, 409, "the last job was itself a roll back: retry it");
+	lc->before = nodes_copy(p->nodes);
+	lc->b.nodes = nodes_copy(p->nodes);
+	lc->b.service_docs = c->service_docs ? json_copy(c->service_docs) : json_new_obj();
+	struct rollback_input in = { .failed = lc->action,
+		                     .tasks = p->tasks,
+		                     .params = p->failed.params,
+		                     .nodes = lc->b.nodes,
+		                     .untouched = &p->untouched,
+		                     .service_docs = lc->b.service_docs };
+	struct rollback r = { .action = lc->action };
+	int rc = lc->action == PLAN_CONFIGURE || lc->action == PLAN_CONFIGURE_WITH_RESTART
+	                 ? back_to_config(lc, c, json_get(first->params, "before"), err)
+	                 : rollback_plan(&in, &r, err);
+	if (rc)
+		return rc;
+	lc->action = r.action;
+	if (r.plan) {
+		lc->b.plan = loom_take(r.plan);
+		lc->back = loom_take(r.back);
+		lc->notes = loom_take(r.notes);
+	}
+	collect_started(lc);
+	hash_it(lc, c, params);
+	return 0;
+}
+
 static int make(const struct cluster *c, const struct present *p, const struct json *params,
                 struct operation *lc, struct loom_err *err)
 {
-	if (str_eq(json_get_str(params, "operation"), "retry"))
+	if (is_operation(params, "retry"))
 		return make_retry(c, p, params, lc, err);
+	if (is_operation(params, "rollback"))
+		return make_rollback(c, p, params, lc, err);
 	int op = operation_index(json_get_str(params, "operation"));
 	if (op < 0 || !operation_action(operations[op].operation,
 	                                json_get_bool(params, "restart", true), &lc->action))
@@ -389,6 +488,38 @@ static struct json *node_brief(const struct node *n)
 	return json_set_str(o, "hostname", n->hostname);
 }
 
+/* What a roll back makes anew, what it takes away, and which services come off which machines. */
+static void add_back(const struct operation *lc, struct json *added, struct json *removed,
+                     struct json *changed)
+{
+	LOOM_CLEANUP(map_destroy) struct map *seen = map_create(NULL);
+	const struct json *gone = json_get(lc->back, "services");
+	for (size_t i = 0; lc->back && i < lc->b.plan->n; i++) {
+		const struct node *n = &lc->b.nodes->v[lc->b.plan->tasks[i].node];
+		if (lc->b.plan->tasks[i].step == STEP_CREATE)
+			json_push(added,
+			          json_set(node_brief(n), "services", json_copy(n->services)));
+	}
+	for (size_t i = 0; lc->back && lc->action == PLAN_DELETE && i < lc->before->n; i++)
+		json_push(removed, node_brief(&lc->before->v[i]));
+	for (size_t i = 0; i < json_len(json_get(lc->back, "leaving")); i++)
+		map_set(seen, json_str(json_at(json_get(lc->back, "leaving"), i)), added);
+	for (size_t i = 0; lc->back && i < lc->before->n; i++) {
+		const struct node *n = &lc->before->v[i];
+		struct json *off = json_new_arr();
+		for (size_t k = 0; k < json_len(gone); k++)
+			if (json_arr_has_str(n->services, json_str(json_at(gone, k))))
+				json_push(off, json_copy(json_at(gone, k)));
+		if (map_get(seen, n->id))
+			json_push(removed, node_brief(n));
+		else if (json_len(off))
+			json_push(changed,
+			          json_set(json_set(node_brief(n), "servicesAdded", json_new_arr()),
+			                   "servicesRemoved", json_copy(off)));
+		json_free(off);
+	}
+}
+
 static struct json *nodes_preview(const struct operation *lc)
 {
 	const struct target *t = lc->target;
@@ -408,6 +539,7 @@ static struct json *nodes_preview(const struct operation *lc)
 		json_push(changed,
 		          json_set(o, "servicesRemoved", blueprint_names(&t->changed[i].removed)));
 	}
+	add_back(lc, added, removed, changed);
 	struct json *o = json_set(json_new_obj(), "added", added);
 	return json_set(json_set(o, "removed", removed), "changed", changed);
 }
@@ -419,10 +551,12 @@ struct json *operation_preview(const struct operation *lc, const struct cluster 
 		json_set_str(json_new_obj(), "operation", json_get_str(params, "operation"));
 	json_set(o, "nodes", nodes_preview(lc));
 	json_set(o, "started", json_copy(lc->restarted));
-	const struct json *config = json_get(params, "config"),
+	const struct json *config = json_get(lc->back ? lc->back : params, "config"),
 			  *template = json_get(params, "template");
 	json_set(o, "config", config ? json_diff(old_config(c, params), config) : json_new_arr());
 	if (template)
 		json_set(o, "template", json_diff(c->template, template));
+	if (lc->notes)
+		json_set(o, "notes", json_copy(lc->notes));
 	return json_set(o, "tasks", lc->b.plan ? blueprint_tasks(&lc->b) : json_new_arr());
 }

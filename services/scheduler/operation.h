@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * operation - what an operation on an existing cluster comes to: machines and services that come and
+ * operation - what an operation on an existing cluster comes to: machines and services that come
+and
  * go (target.h), and the tasks (planner.h). Made outside any transaction; shown as a plan with a
  * hash, or committed by planning.c. Worker threads.
  *

@@ -30,7 +30,8 @@ static int apply_services(struct db *db, struct change *ch, const struct operati
 /* A retried job completes as the failed one would have. */
 static int carry_on(struct db *db, struct job *j, const struct json *from)
 {
-	static const char *const keys[] = { "leaving", "services", "added", "placed", "replacements" };
+	static const char *const keys[] = { "leaving", "services", "added", "placed",
+		                            "replacements" };
 	if (!j->params)
 		j->params = json_new_obj();
 	for (size_t i = 0; i < LOOM_COUNT(keys); i++)
@@ -68,7 +69,8 @@ static int apply_rollback(struct db *db, struct change *ch, struct job *j,
 	if (!j->params)
 		j->params = json_new_obj();
 	for (size_t i = 0; i < json_len(lc->back); i++)
-		json_set(j->params, json_key_at(lc->back, i), json_copy(json_value_at(lc->back, i)));
+		json_set(j->params, json_key_at(lc->back, i),
+		         json_copy(json_value_at(lc->back, i)));
 	int rc = back ? cluster_load_docs(db, ch->c) : 0;
 	if (!rc && back) {
 		json_set(j->params, "before", json_copy(ch->c->config));

@@ -146,7 +146,8 @@ static int commit_tx(struct db *db, void *arg)
 /* An operation on the cluster as it is; only the plan that the user agreed to, if there was one. */
 static int make_change(struct planning *pl)
 {
-	int rc = pl->action == PLAN_DELETE
+	bool back = str_eq(json_get_str(pl->job.params, "operation"), "rollback");
+	int rc = pl->action == PLAN_DELETE && !back
 	                 ? operation_delete(pl->s->db, pl->c, &pl->lc, &pl->err)
 	                 : operation_make(pl->s->db, pl->c, pl->job.params, &pl->lc, &pl->err);
 	const char *agreed = json_get_str(pl->job.params, "hash");

@@ -13,7 +13,7 @@ import { currentJob, initial, nodesOf, plannedJobs, reduce, tasksByNode } from "
 import { openStream } from "./stream.js";
 import { openTaskLog } from "./tasklog.js";
 
-const TYPES = ["cluster", "job", "plan", "task", "node", "lease", "template"];
+const TYPES = ["cluster", "job", "plan", "task", "node", "replace", "lease", "template"];
 const GATHER = 40;
 const TICK = 1000;
 const RETRY = 3000;

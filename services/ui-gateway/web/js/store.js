@@ -42,7 +42,7 @@ export function reduce(old, events) {
 }
 
 const HANDLERS = { cluster: onCluster, job: onJob, plan: onPlan, task: onTask, node: onNode,
-  lease: onlyTold, template: onlyTold };
+  replace: onReplace, lease: onlyTold, template: onlyTold };
 
 function apply(state, type, data, seq) {
   const handler = HANDLERS[type];
@@ -125,6 +125,20 @@ function patchNode(state, id, data) {
 
 function onNode(state, data) {
   patchNode(state, data.nodeId, data);
+}
+
+// Another machine takes the place of one that could not be made, and its tasks.
+function onReplace(state, data) {
+  const by = data.by || {};
+
+  patchNode(state, by.nodeId, by);
+  for (const id of data.moved || []) {
+    const task = state.tasks.get(id);
+
+    if (task)
+      state.tasks.set(id, { ...task, nodeId: by.nodeId });
+  }
+  patchJob(state, data.jobId, (job) => ({ nodes: [...new Set([...job.nodes, by.nodeId])] }));
 }
 
 function newTask(state, id, jobId) {

@@ -16,6 +16,9 @@ export function describe(state, type, data) {
     return taskLine(state, data);
   case "node":
     return nodeLine(data);
+  case "replace":
+    return { tone: "warn", subject: shortHost(data.hostname),
+      text: join(`is replaced by ${shortHost((data.by || {}).hostname)}`, data.message) };
   case "lease":
     return leaseLine(data);
   case "template":
