@@ -36,10 +36,11 @@ def template(name, services, provider):
             "administration": {"leaseduration": {"initial": 0, "max": 0, "step": 0}}}
 
 
-def documents(site, delay_ms=150, failing=4):
+def documents(site, delay_ms=150, failing=4, slower=0):
     """(kind, document) of everything, in the order of their dependencies.
 
-    failing: percentage of attempts that fail for reasons of their own.
+    failing: percentage of attempts that fail for reasons of their own; slower: milliseconds that
+    the steps of services take longer.
     """
     found = [("providers", {"name": "sim", "description": "", "providertype": "simulated", "provisioner": {
         "state_dir": str(site.simulated), "delay_ms": str(delay_ms), "jitter_ms": str(delay_ms),
@@ -52,7 +53,7 @@ def documents(site, delay_ms=150, failing=4):
         linux["sandbox"] = {"image": "debian12", "sshuser": "root"}
     found.append(("hardwaretypes", {"name": "small", "description": "", "providermap": small}))
     found.append(("imagetypes", {"name": "linux", "description": "", "providermap": linux}))
-    found += [("services", service(name, requires, delay, failing))
+    found += [("services", service(name, requires, delay + slower, failing))
               for name, (requires, delay) in SERVICES.items()]
     found += [("clustertemplates", template(name, **more)) for name, more in TEMPLATES.items()
               if site.sandbox or more["provider"] != "sandbox"]

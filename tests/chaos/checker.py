@@ -164,6 +164,7 @@ def reads(case):
 def machines(case):
     """The machines that exist are those of the clusters that exist."""
     there = case.evidence["machines"]
+    present = {node["id"] for node in case.evidence["nodes"]}
     for node, provider in there.items():
         cluster = case.clusters.get(case.owner.get(node))
         if not cluster:
@@ -171,6 +172,9 @@ def machines(case):
         elif cluster["status"] == "terminated":
             yield Violation(2, "left over", cluster["id"],
                             f"the cluster is deleted, its machine {node} of {provider} is not")
+        elif cluster["status"] == "active" and node not in present:
+            yield Violation(2, "left over", cluster["id"],
+                            f"the machine {node} of {provider} was replaced or taken away, and is there")
     for node in case.evidence["nodes"]:
         cluster = case.clusters.get(node["cluster"])
         if cluster and cluster["status"] == "active" and node["id"] not in there:
@@ -277,6 +281,9 @@ class Story:
             return
         if step.state is None and state not in ("ready", "dropped"):
             step.state = "blocked"
+        # Tasks move to another machine when theirs is replaced.
+        if step.state != "running":
+            step.node = data["nodeId"]
         if state not in STEPS.get(step.state, ()):
             yield self.wrong("illegal step", f"{step.id} ({step.name}) was {step.state} and became {state} "
                              f"at event {number}", data)

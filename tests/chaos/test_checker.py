@@ -180,6 +180,15 @@ def left_over(records, evidence):
     evidence["journal"].pop()
 
 
+def replaced_and_there(records, evidence):
+    """A machine that was replaced by another is there."""
+    plan = json.loads(evidence["events"]["00000001"][2][2])
+    plan["nodes"].append({"nodeId": "old", "nodenum": 2})
+    evidence["events"]["00000001"][2][2] = json.dumps(plan)
+    evidence["machines"]["old"] = "sim"
+    evidence["journal"].append((T0 + 11, "old", "00000001-002-001", 1, "create"))
+
+
 def no_owner(records, evidence):
     """A machine that no cluster has."""
     evidence["machines"]["stray"] = "sandbox"
@@ -309,7 +318,7 @@ BREACHES = {
     failed_without_reason: (1, "no reason"), untruthful_reason: (1, "no reason"),
     gone_unasked: (1, "no reason"), lost_delete: (1, "lost delete"), not_found: (1, "not found"),
     split_database: (1, "replicas differ"),
-    left_over: (2, "left over"), no_owner: (2, "no owner"), no_machine: (2, "no machine"),
+    left_over: (2, "left over"), replaced_and_there: (2, "left over"), no_owner: (2, "no owner"), no_machine: (2, "no machine"),
     made_twice: (2, "made twice"), made_after_delete: (2, "left over"),
     stale_attempt: (3, "stale result"), stale_result: (3, "stale result"), foreign_result: (3, "stale result"),
     planned_twice: (3, "planned twice"), unmet_edge: (3, "edge"), restarted_job: (3, "revived"),

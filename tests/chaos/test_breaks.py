@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The proof that a chaos run can fail: a Loom that is broken on purpose is caught.
+
+One stack, a short load, provisioners that hang now and then. Whole, nothing is found; with each
+promise broken (common/base/broken.h), that breach is.
+"""
+
+import os
+import random
+import time
+
+import pytest
+
+from chaos import catalog, checker, clients, evidence
+from chaos.history import History
+from chaos.sites import StackSite
+from support import Stack
+
+SETTINGS = ("scheduler.task_lease_ms=2s", "scheduler.retry_base_ms=50ms", "scheduler.retry_cap_ms=300ms",
+            "scheduler.poll_ms=250ms")
+LOOM = ("api", "scheduler", "provisioner", "provisioner2")
+BREAKS = {
+    "": set(),
+    "fence": {(3, "stale result")},
+    "leases": {(4, "stuck task"), (4, "stuck cluster"), (4, "stuck job")},
+    # None of these needs a fault to be seen, and none hides another.
+    "ack,refusal,machines,edges,quota,events": {
+        (1, "lost create"), (1, "refused but there"), (2, "left over"), (3, "edge"), (4, "quota"), (5, "gap")},
+}
+
+
+@pytest.fixture(scope="module")
+def site():
+    """Servers, and Loom in lives of its own."""
+    with Stack("chaos", SETTINGS) as stack:
+        stack.up("mariadb", "zookeeper", *LOOM)
+        made = StackSite(stack)
+        catalog.load(made, delay_ms=100, failing=0, slower=700)
+        yield made
+
+
+def fresh(site, broken):
+    """Loom starts again, with an empty database's worth of clusters, and this promise broken."""
+    site.stack.stop(*reversed(LOOM))
+    for table in evidence.TABLES:
+        if table != "tenant":
+            site.sql(f"DELETE FROM `{table}`")
+    site.sql("DELETE FROM counter WHERE name='cluster'")
+    for path in (site.simulated / "machines").glob("*"):
+        path.unlink()
+    for path in [site.simulated / "journal", *(site.stack.dir / "log").glob("provisioner*.log")]:
+        path.unlink(missing_ok=True)
+    os.environ["LOOM_BREAK"] = broken
+    try:
+        site.stack.start(*LOOM)
+    finally:
+        del os.environ["LOOM_BREAK"]
+
+
+def disturb(site, rng, until):
+    """Provisioners hang for a little longer than their tasks' leases; in the end one dies."""
+    while time.monotonic() < until:
+        which = rng.choice(LOOM[2:])
+        site.stack.pause(which)
+        time.sleep(2.4)
+        site.stack.resume(which)
+        time.sleep(0.6)
+    site.stack.restart(LOOM[2])
+
+
+def run(site, seed, seconds):
+    """(records, evidence) of a load that was disturbed."""
+    history = History()
+    load = clients.Load(site, history, seed).start()
+    disturb(site, random.Random(seed), time.monotonic() + seconds)
+    load.stop()
+    deadline = time.monotonic() + 8
+    while evidence.under_way(site) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    load.let_watchers_end({row[0]: int(row[1]) for row in site.sql(
+        "SELECT LPAD(id, 8, '0'), event_seq FROM cluster")}, 3)
+    return history.records, evidence.gather(site)
+
+
+@pytest.mark.parametrize("broken", BREAKS, ids=lambda name: name or "whole")
+def test_a_broken_loom_is_caught(site, broken):
+    """Each broken promise is found, and none is in a whole Loom."""
+    fresh(site, broken)
+    found = checker.check(*run(site, 1, 5))
+    kinds = {(violation.promise, violation.kind) for violation in found}
+    text = "\n".join(map(str, found[:20]))
+    if broken:
+        assert BREAKS[broken] <= kinds, text
+    else:
+        assert not found, text
