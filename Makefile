@@ -134,6 +134,19 @@ $(BUILD)/bin/$(call binary_name,$(1)): $(call service_objs,$(1)) $(LIB)
 endef
 $(foreach s,$(SERVICES),$(eval $(call service_rule,$(s))))
 
+# The same services with one more version of the schema, to test upgrades with.
+NEXT := $(BUILD)/next/bin
+NEXT_OBJ := $(call objects,tests/upgrade/schema_next.c)
+define next_rule
+$(NEXT)/$(call binary_name,$(1)): $(call service_objs,$(1)) $(NEXT_OBJ) $(LIB)
+	@mkdir -p $$(@D)
+	@echo "  LINK  $$@"
+	@$$(LINK) -o $$@ $(NEXT_OBJ) $(call service_objs,$(1)) $(LIB) $$(PKG_LIBS) $$(LDLIBS)
+endef
+$(foreach s,$(SERVICES),$(eval $(call next_rule,$(s))))
+.PHONY: next
+next: $(foreach s,$(SERVICES),$(NEXT)/$(call binary_name,$(s)))
+
 # test_rule KIND,NAME
 define test_rule
 $(BUILD)/tests/$(1)/$(2): $(BUILD)/obj/tests/$(1)/$(2).o $(SUPPORT_OBJS) \
@@ -164,9 +177,9 @@ status: ## what of the private stack runs
 test: ## all tests, on real servers
 	@tests/run
 
-test-dc: all ## a datacenter of three machines, each kind of part broken once, and how long it took
+test-dc: all next ## a datacenter of three machines, each kind of part broken once, and how long it took
 	@scripts/bootstrap test dc
-	@cd tests && LOOM_DC_BIN='$(abspath $(BUILD))/bin' /usr/bin/python3 -m pytest -m dc -s integration/test_dc.py
+	@cd tests && LOOM_DC_BIN='$(abspath $(BUILD))/bin' LOOM_DC_NEXT='$(abspath $(NEXT))' /usr/bin/python3 -m pytest -m dc -s integration/test_dc.py
 
 unit: ## the unit tests only
 	@tests/run unit

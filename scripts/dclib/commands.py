@@ -37,9 +37,15 @@ def check_programs(state):
         lacking.append("galera-4")
     if lacking:
         raise DcError(f"missing: {', '.join(lacking)}; run scripts/bootstrap dc")
+    for host in HOSTS:
+        check_binaries(state.bin_of(host))
+
+
+def check_binaries(folder):
+    """All of Loom's programs must be there."""
     for binary in parts.BINARY.values():
-        if not os.access(f"{state.bin}/{binary}", os.X_OK):
-            raise DcError(f"{state.bin}/{binary} is not there; run make")
+        if not os.access(f"{folder}/{binary}", os.X_OK):
+            raise DcError(f"{folder}/{binary} is not there; run make")
 
 
 def configure(state):
@@ -149,7 +155,7 @@ def up(state, options):
     state.choose()
     changes = {}
     if options.bin:
-        changes["bin"] = str(options.bin.absolute())
+        changes.update(bin=str(options.bin.absolute()), bins={})
     for text in options.set:
         key, _, value = text.partition("=")
         changes["settings"] = {**state.settings, **changes.get("settings", {}), key: value}
@@ -401,6 +407,18 @@ def heal(state, _options):
     for host in HOSTS:
         network.apply(state, host)
     say("  all links are whole")
+
+
+def use(state, options):
+    """use HOST DIR: the host's services run from this folder, each from its next start on."""
+    state.lock()
+    host = the_host(options.words)
+    if len(options.words) != 2:
+        raise DcError("use HOST DIR")
+    folder = os.path.abspath(options.words[1])
+    check_binaries(folder)
+    state.save(bins={**state.bins, host: folder})
+    say(f"  {host}: {folder}")
 
 
 def scale(state, options):

@@ -17,7 +17,7 @@ import time
 from stacklib import process
 
 from . import ROOT, DcError, network
-from .state import HOSTS
+from .state import HOSTS, State
 
 KINDS = ("zookeeper", "db", "sqlproxy", "haproxy", "keepalived", "scheduler", "api", "ui", "provisioner")
 # Beside a database node; no part of its own for the person at the terminal.
@@ -108,7 +108,8 @@ class Part:
 
     def _argv_loom(self):
         name = {"ui": "ui-gateway", "provisioner": f"provisioner-{self.number}"}.get(self.kind, self.kind)
-        return [f"{self.state.bin}/{BINARY[self.kind]}", "--config", f"{self.etc}/loom/{name}.conf"]
+        now = State(self.state.directory)  # as `dc use` left it
+        return [f"{now.bin_of(self.host)}/{BINARY[self.kind]}", "--config", f"{self.etc}/loom/{name}.conf"]
 
     def _argv_zookeeper(self):
         text = (self.etc / "zookeeper/java.env").read_text(encoding="utf-8")

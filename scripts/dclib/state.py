@@ -30,7 +30,7 @@ class State:
         self.directory = pathlib.Path(directory)
         self.file = self.directory / "dc.json"
         self.lock_file = None
-        self.data = {"bin": str(ROOT / "build/bin"), "scale": dict(SCALE), "isolated": [], "cut": [],
+        self.data = {"bin": str(ROOT / "build/bin"), "bins": {}, "scale": dict(SCALE), "isolated": [], "cut": [],
                      "lossy": {}, "crashed": [], "accounts": False, "settings": {}}
         self.load()
 
@@ -117,6 +117,10 @@ class State:
         return f"{self.prefix}-{host}"
 
     # ---- what runs where
+
+    def bin_of(self, host):
+        """Folder of the programs that a host starts."""
+        return self.bins.get(host, self.bin)
 
     def provisioners(self, host):
         """How many provisioners a host runs: they are dealt out in turn."""
