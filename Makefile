@@ -162,7 +162,7 @@ $(foreach t,$(notdir $(INTEGRATION_TESTS)),$(eval $(call test_rule,integration,$
 
 # ---- running ----------------------------------------------------------------------------------
 
-.PHONY: run stop status test test-dc unit lint format headers bench install uninstall clean help FORCE
+.PHONY: run stop status test test-dc chaos unit lint format headers bench install uninstall clean help FORCE
 FORCE:
 
 run: ## install what is missing, build, start a private stack, make a cluster and prove it
@@ -180,6 +180,10 @@ test: ## all tests, on real servers
 test-dc: all next ## a datacenter of three machines, each kind of part broken once, and how long it took
 	@scripts/bootstrap test dc
 	@cd tests && LOOM_DC_BIN='$(abspath $(BUILD))/bin' LOOM_DC_NEXT='$(abspath $(NEXT))' /usr/bin/python3 -m pytest -m dc -s integration/test_dc.py
+
+chaos: all ## random faults in a datacenter under load; SEED=7 MINUTES=60 FAULTS=kill-api,cut-link
+	@scripts/bootstrap test dc
+	@SEED='$(SEED)' MINUTES='$(MINUTES)' FAULTS='$(FAULTS)' tests/chaos/run.py --bin '$(abspath $(BUILD))/bin'
 
 unit: ## the unit tests only
 	@tests/run unit

@@ -130,6 +130,18 @@ class User:
             self.step()
 
 
+class Prober(User):
+    """Creates at a steady pace, so that every second without one is seen; its oldest ones go."""
+
+    def step(self):
+        """One create, and maybe the end of an older one, wherever that has got to."""
+        self.create()
+        if len(self.mine) > self.keep:
+            cluster = next(iter(self.mine))
+            del self.mine[cluster]
+            self.delete(cluster)
+
+
 class Reader:
     """Safe requests over new connections, again and again: is anybody there?"""
 
@@ -234,7 +246,8 @@ class Load:
         self.lock = threading.Lock()
         self.random = random.Random(f"{seed}/watchers")
         pairs = [("solo", 1), ("solo", 1), ("solo", 1), ("solo", 2), ("pair", 2), ("pair", 3)]
-        users = [User(self, f"user{number}", "big", pairs, 0.45 / scale, 6) for number in (1, 2, 3)]
+        users = [User(self, f"user{number}", "big", pairs, 0.6 / scale, 6) for number in (1, 2)]
+        users += [Prober(self, f"prober{number}", "big", [("solo", 1)], 0.6 / scale, 5) for number in (1, 2)]
         # Two who together always ask for more than their tenant may have.
         users += [User(self, f"greedy{number}", "small", [("solo", 1), ("solo", 3)], 0.9 / scale, 5)
                   for number in (1, 2)]

@@ -92,7 +92,7 @@ class Measured:
         bad = [op for op in self.reads if op.kind != "ok" and start - 0.5 <= op.began <= end]
         lost = [op for op in bad if not never_sent(op.get("why", ""))]
         return {"step": record["step"], "faults": record["names"], "what": record["what"], "at": start,
-                "end": end, "bound": record["bound"], "recovery": round(max(create, work), 2),
+                "end": end, "mended": record.get("mended", end), "bound": record["bound"], "recovery": round(max(create, work), 2),
                 "create": round(create, 2), "work": round(work, 2), "whole": healed.get("whole"),
                 "failed_reads": len(lost), "unconnected": len(bad) - len(lost),
                 "idempotent": all(FAULTS[name].idempotent for name in record["names"])}

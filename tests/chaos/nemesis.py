@@ -221,8 +221,7 @@ class Nemesis:
         """Every part, one after another."""
         for host in HOSTS:
             for part in PARTS:
-                self.dc("stop", host, part)
-                self.dc("start", host, part)
+                self.dc.restart(host, part)
         what.append("stop and start each part of each machine")
 
     def run_all(self, steps):

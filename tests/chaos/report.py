@@ -39,7 +39,7 @@ def markdown(rows):
 
 # ---- the picture -------------------------------------------------------------------------------------
 
-LEFT, RIGHT, PANEL, GAP, TOP = 60, 20, 170, 34, 46
+LEFT, RIGHT, PANEL, GAP, TOP = 60, 20, 150, 34, 56
 COLORS = {"create": "#1b6ac9", "read": "#2a9d5c", "work": "#8a5cc2", "failed": "#d1342f", "band": "#f3c64b"}
 
 
@@ -68,13 +68,13 @@ class Picture:
     def bands(self, steps, began, height):
         """The faults."""
         for step in steps:
-            start, end = self.x(step["at"] - began), self.x(step["end"] - began)
+            start, end = self.x(step["at"] - began), self.x(step["mended"] - began)
             title = html.escape(f"{step['step']}: {' + '.join(step['faults'])} ({'; '.join(step['what'])}): "
                                 f"recovery {step['recovery']} s, bound {step['bound']} s")
-            self.add("rect", f"<title>{title}</title>", x=f"{start:.1f}", y=TOP, width=f"{max(1, end - start):.1f}",
-                     height=height, fill=COLORS["band"], fill_opacity=0.35)
+            self.add("rect", f"<title>{title}</title>", x=f"{start:.1f}", y=TOP, width=f"{max(2, end - start):.1f}",
+                     height=height, fill=COLORS["band"], fill_opacity=0.4)
             if len(steps) <= 60:
-                self.label(start + 2, TOP - 4, step["step"], 9)
+                self.label(start, TOP - 18, step["step"], 9)
 
     def panel(self, number, title, series, logarithmic=False):
         """Lines over one scale; series: (name, color, values or None)."""
@@ -96,10 +96,10 @@ class Picture:
             self.add("line", x1=LEFT, x2=self.width - RIGHT, y1=f"{y(mark):.1f}", y2=f"{y(mark):.1f}", stroke="#e4e4e4")
             self.label(LEFT - 4, y(mark) + 4, f"{mark:.4g}", 10, "end")
         self.label(LEFT, top - 5, title, 12, font_weight="bold")
-        at = LEFT + 190
+        at = LEFT + 250
         for name, color, values in series:
             self.label(at, top - 5, name, 11, color=color)
-            at += 12 + 7 * len(name)
+            at += 20 + 7 * len(name)
             line, points = [], []
             for second, value in enumerate([*values, None]):
                 if value is None:
@@ -124,14 +124,15 @@ def picture(measured, title):
     """A timeline of throughput and latency with the faults marked, as SVG."""
     began, rows = timeline(measured)
     drawn = Picture(len(rows))
-    height = TOP + 2 * (PANEL + GAP) + 10
+    height = TOP + 3 * (PANEL + GAP) + 10
     drawn.bands(measured.steps, began, height - TOP - 24)
-    drawn.panel(0, "answered per second", [
-        ("creates", COLORS["create"], [len(row["creates"]) for row in rows]),
-        ("reads", COLORS["read"], [len(row["reads"]) for row in rows]),
-        ("task steps", COLORS["work"], [row["work"] for row in rows]),
+    drawn.panel(0, "requests per second", [
+        ("creates answered", COLORS["create"], [len(row["creates"]) for row in rows]),
+        ("reads answered", COLORS["read"], [len(row["reads"]) for row in rows]),
         ("failed requests", COLORS["failed"], [row["failed"] for row in rows])])
-    drawn.panel(1, "latency, ms (slowest of each second)", [
+    drawn.panel(1, "work per second", [
+        ("tasks begun or done", COLORS["work"], [row["work"] for row in rows])])
+    drawn.panel(2, "latency, ms (slowest of each second)", [
         ("creates", COLORS["create"], [percentile(row["creates"], 1) if row["creates"] else None for row in rows]),
         ("reads", COLORS["read"], [percentile(row["reads"], 1) if row["reads"] else None for row in rows])],
         logarithmic=True)

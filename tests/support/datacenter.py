@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 import time
 
-from dclib import survey
+from dclib import supervisor, survey
 from dclib.state import State
 
 from .api import Api
@@ -59,6 +59,13 @@ class Datacenter:
         for path in (self.dir / "cache", self.dir):
             if path.is_dir() and not any(path.iterdir()):
                 path.rmdir()
+
+    def restart(self, host, part, seconds=60):
+        """`dc stop` and `dc start` of one part, without starting either."""
+        state = State(self.dir)
+        supervisor.call(state, host, "stop", part)
+        supervisor.call(state, host, "start", part)
+        wait(lambda: supervisor.call(state, host, "look", part)["ready"], seconds, f"{host} {part}", 0.05)
 
     # ---- what it is
 

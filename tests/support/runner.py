@@ -26,7 +26,8 @@ from support import ROOT, SERVERS, Stack, StackFailed  # noqa: E402 (the path co
 from support.stack import ENVIRONMENT, SANDBOX, build_dir, root_cache  # noqa: E402
 from stacklib import process  # noqa: E402
 
-KINDS = ("unit", "integration", "browser")
+KINDS = ("unit", "integration", "browser", "chaos")
+ALONE = ("test_chaos.py",)  # after all others: it wants the machine for itself
 JOBS = 2
 BUILD_SECONDS = 400
 PROGRAM_SECONDS = 120
@@ -292,13 +293,17 @@ class Runner:
 
     def python(self, folders):
         """All test_*.py, shared out to JOBS pytest processes by the size of the files."""
-        files = sorted((path for folder in folders for path in (ROOT / "tests" / folder).rglob("test_*.py")),
+        found = [path for folder in folders for path in (ROOT / "tests" / folder).rglob("test_*.py")]
+        files = sorted((path for path in found if path.name not in ALONE),
                        key=lambda path: -path.stat().st_size)
         shares = [[] for _ in range(JOBS)]
         for path in files:
             min(shares, key=lambda share: sum(p.stat().st_size for p in share)).append(path)
         jobs = [(sorted(map(str, share)), str(number)) for number, share in enumerate(shares, 1) if share]
         self.parallel(jobs, lambda job: self.pytest(*job))
+        for path in found:
+            if path.name in ALONE:
+                self.pytest([str(path)], path.stem)
 
     # ---- sweeping
 
@@ -340,7 +345,7 @@ class Runner:
         """Everything that was asked for."""
         kinds = self.options.kinds or KINDS
         self.root_thread = None
-        if "integration" in kinds or "browser" in kinds:
+        if set(kinds) - {"unit"}:
             self.make_root()
         if not self.build():
             return
@@ -361,7 +366,7 @@ class Runner:
 def arguments():
     """The command line."""
     parser = argparse.ArgumentParser(prog="tests/run", description="Run Loom's tests.")
-    parser.add_argument("kinds", nargs="*", metavar="unit|integration|browser",
+    parser.add_argument("kinds", nargs="*", metavar="unit|integration|browser|chaos",
                         help="which tests (default: all)")
     words = sys.argv[1:]
     split = words.index("--") if "--" in words else len(words)

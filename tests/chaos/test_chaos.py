@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A short chaos run: a datacenter under load, every kind of fault at least once, nothing lost."""
+
+import os
+
+import pytest
+
+from chaos import run
+from support.stack import build_dir
+
+SEED = int(os.environ.get("SEED") or 1)
+MINUTES = 3
+FAR = 10.0  # seconds over its bound that a recovery may be on a machine that does other things, too
+
+pytestmark = [pytest.mark.chaos, pytest.mark.timeout(460)]
+
+
+def test_chaos(tmp_path):
+    """Every promise is kept, whatever breaks, and Loom comes back."""
+    result = run.run(SEED, MINUTES, folder=tmp_path, bin_dir=build_dir() / "bin")
+    result.show()
+    kept = build_dir().parent / "var-test" / "chaos"
+    kept.mkdir(parents=True, exist_ok=True)
+    result.save(kept)
+    assert result.good, "\n".join([*map(str, result.violations[:20]), *result.problems])
+    late = [step for step in result.measured.steps if step["recovery"] > step["bound"] + FAR]
+    assert not late, late
