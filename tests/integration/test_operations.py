@@ -260,7 +260,7 @@ def test_services_and_templates_say_how_often_a_step_is_tried(lab):
     stubborn["provisioner"]["actions"]["install"]["retry"] = {"tries": 5, "base": "10ms", "cap": "20ms"}
     lab.load({"services": [stubborn], "clustertemplates": [
         template("stubborn", ["stubborn"], administration={
-            "leaseduration": {"initial": 0}, "retries": {"create": {"tries": 1}}})]})
+            "leaseduration": {"initial": 0}, "replacements": 0, "retries": {"create": {"tries": 1}}})]})
     failures = [4]
 
     def script(run):

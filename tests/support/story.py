@@ -57,7 +57,7 @@ class Story:
         assert data["version"] > 0
 
     def _node(self, _number, data):
-        self.nodes[data["nodeId"]] = data
+        self.nodes[data["nodeId"]] = {**self.nodes.get(data["nodeId"], {}), **data}
 
     def _lease(self, _number, data):
         assert data["expireTime"] > 0
