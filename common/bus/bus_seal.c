@@ -9,15 +9,13 @@
  */
 #include "common/bus/bus.h"
 
+#include "common/base/seal.h"
 #include "common/base/str.h"
 #include "common/bus/bus_private.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <nanomsg/nn.h>
 #include <string.h>
-#include <unistd.h>
 
 enum { VERSION = 1, NONCE = crypto_secretbox_NONCEBYTES, MAC = crypto_secretbox_MACBYTES };
 
@@ -27,23 +25,7 @@ static const char *const kinds[] = {
 
 int bus_key_read(const char *path, struct bus_key *ret, struct loom_err *err)
 {
-	char text[2 * sizeof(ret->bytes) + 16];
-	size_t len = 0;
-
-	if (sodium_init() < 0)
-		return err_set(err, 500, "libsodium cannot be initialised");
-	LOOM_CLEANUP_FD int fd = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text));
-	if (n < 0)
-		return err_set(err, 500, "cluster_key_file %s: %s", path, strerror(errno));
-	while (n > 0 && (text[n - 1] == '\n' || text[n - 1] == '\r' || text[n - 1] == ' '))
-		n--;
-	int r = sodium_hex2bin(ret->bytes, sizeof(ret->bytes), text, (size_t)n, NULL, &len, NULL);
-	sodium_memzero(text, sizeof(text));
-	if (r || len != sizeof(ret->bytes) || n != 2 * (ssize_t)sizeof(ret->bytes))
-		return err_set(err, 500, "cluster_key_file %s does not hold %zu hex digits", path,
-		               2 * sizeof(ret->bytes));
-	return 0;
+	return seal_file_read(path, ret->bytes, err);
 }
 
 /* ---- encoding -------------------------------------------------------------------------------- */

@@ -3,6 +3,7 @@
 
 #include "common/base/ids.h"
 #include "common/base/str.h"
+#include "common/model/callback_target.h"
 #include "common/model/row.h"
 
 #include <sodium.h>
@@ -54,15 +55,27 @@ static void target_key(const struct callback *c, char out[2 * KEY_BYTES + 1])
 	sodium_bin2hex(out, 2 * KEY_BYTES + 1, hash, sizeof(hash));
 }
 
-int callback_of_template(struct db *db, int64_t cluster, struct json **ret)
+int callback_of_cluster(struct db *db, int64_t cluster, const char *tenant, struct json **ret)
 {
 	LOOM_CLEANUP(db_result_free) struct db_result *r = NULL;
+	LOOM_CLEANUP(json_free) struct json *own = NULL;
 	int rc = db_select(db, &r,
 	                   "SELECT JSON_EXTRACT(template, '$.administration.callbacks')"
 	                   " FROM cluster WHERE id=?",
 	                   "i", cluster);
-	*ret = !rc && db_rows(r) ? row_json(r, 0, 0) : NULL;
-	return rc;
+	if (!rc)
+		rc = callback_target_list(db, tenant, NULL, &own);
+	if (rc)
+		return rc;
+	struct json *list = db_rows(r) ? row_json(r, 0, 0) : NULL;
+	if (!json_is(list, JSON_ARRAY)) {
+		json_free(list);
+		list = json_new_arr();
+	}
+	for (size_t i = 0; i < json_len(own); i++)
+		json_push(list, json_copy(json_at(own, i)));
+	*ret = list;
+	return 0;
 }
 
 int callback_insert(struct db *db, const struct callback *c)
@@ -82,6 +95,8 @@ int callback_insert(struct db *db, const struct callback *c)
 struct claim {
 	int64_t lease_ms;
 	struct callback *c;
+	int64_t until; /* what an earlier run of the transaction set: its commit may have gone
+	                  through */
 	bool found;
 };
 
@@ -109,27 +124,42 @@ static int row_to_callback(const struct db_result *r, struct callback *c)
 	return callback_kind_parse(db_str(r, 0, 5), &c->kind) ? 0 : DB_E_FATAL;
 }
 
+static int claimed_before(struct db *db, struct claim *cl)
+{
+	int64_t one;
+	if (!cl->found)
+		return 0;
+	return db_select_int(db, &one, &cl->found,
+	                     "SELECT 1 FROM callback WHERE id=? AND attempts=? AND not_before=?"
+	                     " AND state='waiting' FOR UPDATE",
+	                     "iii", cl->c->id, cl->c->attempts, cl->until);
+}
+
 static int claim_tx(struct db *db, void *arg)
 {
 	struct claim *cl = arg;
+	int rc = claimed_before(db, cl);
+	if (rc || cl->found)
+		return rc;
 	callback_fini(cl->c);
-	cl->found = false;
 	LOOM_CLEANUP(db_result_free) struct db_result *r = NULL;
-	int rc = db_select(db, &r,
-	                   "SELECT id, delivery, tenant_id, cluster_id, job_num, kind, url, secret,"
-	                   " as_then, create_time, attempts FROM callback c"
-	                   " WHERE state='waiting' AND not_before<=" NOW " AND NOT EXISTS"
-	                   " (SELECT 1 FROM callback e WHERE e.cluster_id=c.cluster_id"
-	                   " AND e.target=c.target AND e.state='waiting' AND e.id<c.id)"
-	                   " ORDER BY not_before, id LIMIT 1 FOR UPDATE SKIP LOCKED",
-	                   "");
+	rc = db_select(
+		db, &r,
+		"SELECT id, delivery, tenant_id, cluster_id, job_num, kind, url, secret,"
+		" as_then, create_time, attempts, " NOW " FROM callback c"
+		" WHERE state='waiting' AND not_before<=" NOW " AND NOT EXISTS"
+		" (SELECT 1 FROM callback e WHERE e.cluster_id=c.cluster_id AND e.target=c.target"
+		" AND e.state='waiting' AND e.id<c.id)"
+		" ORDER BY not_before, id LIMIT 1 FOR UPDATE SKIP LOCKED",
+		"");
 	if (rc || !db_rows(r))
 		return rc;
 	rc = row_to_callback(r, cl->c);
 	cl->found = !rc;
+	cl->until = db_int(r, 0, 11) + cl->lease_ms;
 	return rc ? rc
-	          : db_exec(db, "UPDATE callback SET attempts=?, not_before=" NOW "+? WHERE id=?",
-	                    "iii", cl->c->attempts, cl->lease_ms, cl->c->id);
+	          : db_exec(db, "UPDATE callback SET attempts=?, not_before=? WHERE id=?", "iii",
+	                    cl->c->attempts, cl->until, cl->c->id);
 }
 
 int callback_claim(struct db_pool *p, int64_t lease_ms, struct callback *ret, bool *ret_found)
@@ -137,7 +167,9 @@ int callback_claim(struct db_pool *p, int64_t lease_ms, struct callback *ret, bo
 	struct claim cl = { .lease_ms = lease_ms, .c = ret };
 	*ret = (struct callback){ 0 };
 	int rc = db_read(p, any_read, &cl);
-	if (!rc && cl.found)
+	bool any = cl.found;
+	cl.found = false;
+	if (!rc && any)
 		rc = db_tx(p, claim_tx, &cl);
 	*ret_found = !rc && cl.found;
 	return rc;
@@ -183,7 +215,8 @@ static struct json *listed(const struct db_result *r, size_t i, bool all)
 	json_set_str(o, "jobId", db_int(r, i, 4) ? id : NULL);
 	json_set_str(o, "event", db_str(r, i, 5));
 	bool global = str_eq(db_str(r, i, 7), "global");
-	json_set_str(o, "target", global ? "global" : "template");
+	const char *tenants = str_starts(db_str(r, i, 7), "tenant:") ? db_str(r, i, 7) : NULL;
+	json_set_str(o, "target", global ? "global" : tenants ? tenants : "template");
 	json_set_str(o, "url", all || !global ? db_str(r, i, 6) : NULL);
 	json_set_str(o, "state", db_str(r, i, 8));
 	json_set_int(o, "attempts", db_int(r, i, 9));

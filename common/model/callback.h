@@ -34,14 +34,16 @@ struct callback {
 	int64_t cluster_id, job_num /* 0: none */, create_time;
 	enum callback_kind kind;
 	char *tenant_id, *url;
-	char *secret;         /* how it is signed: "" not, "global", "ref:NAME" */
+	char *secret;         /* how it is signed: "" not, "global", "ref:NAME", "tenant:NAME" */
 	struct json *as_then; /* what may be otherwise by now: {"clusterStatus":.., "job":{..}} */
 	int64_t attempts;     /* counts claims and is the fence */
 };
 void callback_fini(struct callback *c);
 
-/* The targets that a cluster's template names; NULL for none. */
-LOOM_MUST_CHECK int callback_of_template(struct db *db, int64_t cluster, struct json **ret);
+/* The targets that a cluster's template names, then those of its tenant (callback_target.h).
+ * *ret owned. */
+LOOM_MUST_CHECK int callback_of_cluster(struct db *db, int64_t cluster, const char *tenant,
+                                        struct json **ret);
 /* In the transaction that changes the state, the cluster locked. id, attempts are not read. */
 LOOM_MUST_CHECK int callback_insert(struct db *db, const struct callback *c);
 

@@ -128,6 +128,12 @@ static const char *const second[] = {
 	/* Lines of waiting tasks, found without reading those of other lines; who uses how much. */
 	"ALTER TABLE task ADD INDEX IF NOT EXISTS shares"
 	" (state, tenant_id, gate, cluster_id, not_before)",
+	/* Whose lines there are: jobs that hand out tasks. */
+	"ALTER TABLE job ADD COLUMN IF NOT EXISTS provider VARCHAR(255) NOT NULL DEFAULT '',"
+	" ADD INDEX IF NOT EXISTS handing (phase, status, tenant_id, provider, cluster_id)",
+	"UPDATE job j JOIN cluster c ON c.id=j.cluster_id"
+	" SET j.provider=COALESCE(JSON_VALUE(c.brief, '$.provider.name'), '')"
+	" WHERE j.phase='run' AND j.provider=''",
 
 	/* calls: when the last ones of the window were begun, "ms:how many" with commas. Locked by
 	   whoever begins one, so that what is counted stands until it commits. */
@@ -162,6 +168,10 @@ static const char *const second[] = {
 	/* Who paused it, and when. */
 	"ALTER TABLE job ADD COLUMN IF NOT EXISTS held_by VARCHAR(255),"
 	" ADD COLUMN IF NOT EXISTS held_time BIGINT NOT NULL DEFAULT 0",
+	/* Whom a tenant wants to be told of its clusters; the secret is sealed, '' for none. */
+	"CREATE TABLE IF NOT EXISTS callback_target ("
+	" tenant_id VARCHAR(64) NOT NULL, name VARCHAR(64) NOT NULL, doc MEDIUMTEXT NOT NULL,"
+	" secret VARCHAR(1000) NOT NULL, PRIMARY KEY (tenant_id, name))" TABLE_END,
 	NULL,
 };
 

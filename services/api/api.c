@@ -2,6 +2,7 @@
 #include "services/api/api.h"
 
 #include "common/base/log.h"
+#include "common/model/callback_target.h"
 #include "common/model/schema.h"
 #include "services/api/away.h"
 
@@ -103,6 +104,8 @@ int api_start(struct service *service, void *ctx, struct loom_err *err)
 	if (!rc)
 		rc = db_migrate(a->db, schema_migrations, 60000, err);
 	if (!rc)
+		rc = seal_key_init(a->cfg.bus.key_file, CALLBACK_TARGET_USE, &a->callback_key, err);
+	if (!rc)
 		rc = bus_create(a->loop, &a->cfg.bus, &a->bus, err);
 	if (rc)
 		return rc;
@@ -155,6 +158,7 @@ void api_stop(struct service *service LOOM_UNUSED, void *ctx)
 	http_server_destroy(a->external);
 	http_server_destroy(a->internal);
 	db_pool_destroy(a->db);
+	seal_key_fini(&a->callback_key);
 }
 
 bool api_ready(struct service *service LOOM_UNUSED, void *ctx, struct loom_err *err)

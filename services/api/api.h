@@ -7,6 +7,7 @@
 #ifndef LOOM_API_H
 #define LOOM_API_H
 
+#include "common/base/seal.h"
 #include "common/bus/bus.h"
 #include "common/coord/coord.h"
 #include "common/db/db.h"
@@ -44,6 +45,7 @@ struct api {
 	struct watchers *watchers;
 	struct takes *takes; /* held long polls */
 	struct loop_timer *draining;
+	struct seal_key callback_key; /* seals the secrets of tenants' callback targets */
 };
 
 extern const struct config_key api_config_keys[];
@@ -73,6 +75,8 @@ void peers_cancel(struct ask *k);
 const char *peers_asked(const struct ask *k); /* address asked last, NULL when none yet */
 /* What follows a commit, from any thread: schedulers look for jobs, watchers for events. */
 void peers_committed(struct api *a, int64_t cluster, const char *tenant_id, int64_t seq, bool job);
+/* What may be handed out is not what it was: schedulers look again. Any thread. */
+void peers_ready(struct api *a);
 void peers_log_grew(struct api *a, const char *task_id); /* any thread */
 
 /* tasks.c: answers all held long polls empty-handed. Loop thread. */

@@ -33,6 +33,11 @@ void callbacks_list(struct http_req *req, void *ctx);
 void callbacks_replay(struct http_req *req, void *ctx);
 void callbacks_delete(struct http_req *req, void *ctx);
 
+/* callback_targets.c */
+void callback_targets_get(struct http_req *req, void *ctx);
+void callback_targets_put(struct http_req *req, void *ctx);
+void callback_targets_delete(struct http_req *req, void *ctx);
+
 /* lease.c */
 void clusters_lease(struct http_req *req, void *ctx);
 

@@ -77,6 +77,19 @@ static const struct option wait_options[] = {
 	{ "wait", 'w', NULL, "watch until the cluster is at rest" },
 	{ 0 },
 };
+static const struct option callback_options[] = {
+	{ "dead", 0, NULL, "only those that are not tried any more" },
+	{ 0 },
+};
+static const struct option target_options[] = {
+	{ "url", 0, "URL", "where messages go (needed)" },
+	{ "events", 0, "A,B", "of start success failure lease_warning lease_expired (needed)" },
+	{ "triggers", 0, "A,B", "only of these operations, as cluster_create; else of all" },
+	{ "veto", 0, NULL, "ask it before a job starts; it may refuse" },
+	{ "secret-file", 0, "FILE", "sign with what FILE holds (-: stdin); else as before" },
+	{ "no-secret", 0, NULL, "do not sign any more" },
+	{ 0 },
+};
 static const struct option extend_options[] = {
 	{ "until", 0, "TIME", "the end: 2030-01-31T18:00Z, in UTC" },
 	{ "by", 0, "DURATION", "from its present end: 2h, 7d" },
@@ -113,6 +126,8 @@ static const struct collection services = {
 };
 static const struct collection hardware = { "hardwaretypes", "NAME|VERSION|DESCRIPTION",
 	                                    "name|version|description" };
+static const struct collection callback_targets = { "callbacktargets", "NAME|URL|EVENTS|TRIGGERS",
+	                                            "name|url|events|triggers" };
 static const struct collection images = { "imagetypes", "NAME|VERSION|DESCRIPTION",
 	                                  "name|version|description" };
 
@@ -179,5 +194,16 @@ const struct command commands[] = {
 	COLLECTION("service", "services", &services),
 	COLLECTION("hardware", "hardware types", &hardware),
 	COLLECTION("image", "image types", &images),
+	COLLECTION("callback-target", "targets that are told of all clusters of the tenant",
+	           &callback_targets),
+	{ "callback-target set", "NAME", 1, 1, "Tell a target of all clusters of the tenant",
+	  target_options, callback_target_set, NULL },
+	{ "callback-target delete", "NAME", 1, 1, "Tell a target nothing any more", NULL,
+	  callback_target_delete, NULL },
+	{ "callback list", "", 0, 0, "List what targets have not been told yet", callback_options,
+	  callback_list, NULL },
+	{ "callback replay", "ID", 1, 1, "Tell a target again, from its first try", NULL,
+	  callback_change, "POST" },
+	{ "callback delete", "ID", 1, 1, "Do not tell it", NULL, callback_change, "DELETE" },
 	{ 0 },
 };

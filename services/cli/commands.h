@@ -28,6 +28,10 @@ int cluster_control(struct cli *c, const struct args *a);
 int cluster_services(struct cli *c, const struct args *a);
 int cluster_why(struct cli *c, const struct args *a);
 int cluster_extend(struct cli *c, const struct args *a);
+int callback_list(struct cli *c, const struct args *a);
+int callback_change(struct cli *c, const struct args *a);
+int callback_target_set(struct cli *c, const struct args *a);
+int callback_target_delete(struct cli *c, const struct args *a);
 int status_show(struct cli *c, const struct args *a);
 int task_log(struct cli *c, const struct args *a);
 
@@ -39,6 +43,9 @@ LOOM_MUST_CHECK int create_body(const struct args *a, const char *name, struct j
 /* The JSON object that an option has in place or in a file (@FILE), *ret untouched without it. */
 LOOM_MUST_CHECK int json_option(const struct args *a, const char *option, struct json **ret,
                                 struct loom_err *err);
+
+/* A file's text, "-" is stdin. 0, or a negative errno. */
+LOOM_MUST_CHECK int cli_read_file(const char *path, struct buf *out);
 
 /* What can be done to a cluster that exists. */
 struct operation {

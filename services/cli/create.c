@@ -19,7 +19,7 @@ static int read_stream(FILE *f, struct buf *out)
 	return ferror(f) ? -EIO : out->full ? -EFBIG : 0;
 }
 
-static int read_file(const char *path, struct buf *out)
+int cli_read_file(const char *path, struct buf *out)
 {
 	if (str_eq(path, "-"))
 		return read_stream(stdin, out);
@@ -39,7 +39,7 @@ int json_option(const struct args *a, const char *option, struct json **ret, str
 	__attribute__((cleanup(buf_fini_p))) struct buf b = BUF_INIT(FILE_MAX);
 	int r = 0;
 	if (*value == '@')
-		r = read_file(value + 1, &b);
+		r = cli_read_file(value + 1, &b);
 	else
 		buf_adds(&b, value);
 	if (r)

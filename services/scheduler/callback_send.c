@@ -139,20 +139,28 @@ static ssize_t read_secret(struct callback_post *p, const char *path, char buf[M
 	return n > 0 ? n : -1;
 }
 
+static void add_signature(const struct callback_post *p, const char *key, size_t len,
+                          struct strs *headers)
+{
+	LOOM_CLEANUP_STR char *mac = callback_sign(key, len, p->body, strlen(p->body));
+	strs_addf(headers, "X-Loom-Signature: %s", mac);
+}
+
 static bool add_headers(struct callback_post *p, struct strs *headers)
 {
 	LOOM_CLEANUP_STR char *path = secret_path(p);
 	strs_addf(headers, "X-Loom-Event: %s", callback_kind_name(p->kind));
 	strs_addf(headers, "X-Loom-Delivery: %s", p->delivery);
+	if (!path && !str_blank(p->own))
+		add_signature(p, p->own, strlen(p->own), headers);
 	if (!path)
 		return true;
 	char key[MAX_SECRET];
 	ssize_t n = read_secret(p, path, key);
 	if (n < 0)
 		return false;
-	LOOM_CLEANUP_STR char *mac = callback_sign(key, (size_t)n, p->body, strlen(p->body));
+	add_signature(p, key, (size_t)n, headers);
 	sodium_memzero(key, sizeof(key));
-	strs_addf(headers, "X-Loom-Signature: %s", mac);
 	return true;
 }
 

@@ -30,6 +30,7 @@ char *callback_sign(const void *key, size_t key_len, const char *body, size_t le
 struct callback_post {
 	const struct callback_config *cfg;
 	const char *tenant_id, *url, *secret, *delivery, *body;
+	const char *own; /* of "tenant:NAME": what it is signed with; NULL or empty: not */
 	enum callback_kind kind;
 	int64_t timeout_ms;
 	/* out */

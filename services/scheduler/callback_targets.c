@@ -74,6 +74,13 @@ static bool triggers(const char *list, const char *action)
 	       (str_eq(action, "solve_layout") && has_word(list, "cluster_create"));
 }
 
+static bool wanted(const struct json *target, const char *action)
+{
+	const struct json *list = json_get(target, "triggers");
+	return !json_len(list) || !action || json_arr_has_str(list, action) ||
+	       (str_eq(action, "solve_layout") && json_arr_has_str(list, "cluster_create"));
+}
+
 static struct json *target(const char *url, const char *secret, bool veto)
 {
 	struct json *o = json_set_str(json_new_obj(), "url", url);
@@ -81,7 +88,7 @@ static struct json *target(const char *url, const char *secret, bool veto)
 	return json_set_bool(o, "veto", veto);
 }
 
-struct json *callback_targets(const struct callback_config *cfg, const struct json *of_template,
+struct json *callback_targets(const struct callback_config *cfg, const struct json *of_cluster,
                               enum callback_kind k, const char *action)
 {
 	struct json *out = json_new_arr();
@@ -90,11 +97,14 @@ struct json *callback_targets(const struct callback_config *cfg, const struct js
 	if (cfg && !str_blank(cfg->callback_url) && has_word(cfg->callback_events, event) &&
 	    triggers(cfg->callback_triggers, action))
 		json_push(out, target(cfg->callback_url, "global", start && cfg->callback_veto));
-	for (size_t i = 0; i < json_len(of_template); i++) {
-		const struct json *t = json_at(of_template, i);
+	for (size_t i = 0; i < json_len(of_cluster); i++) {
+		const struct json *t = json_at(of_cluster, i);
 		const char *url = json_get_str(t, "url"), *ref = json_get_str(t, "secretRef");
-		LOOM_CLEANUP_STR char *secret = ref ? loom_asprintf("ref:%s", ref) : NULL;
-		if (url && json_arr_has_str(json_get(t, "events"), event))
+		const char *name = json_get_str(t, "name"); /* of a tenant's */
+		LOOM_CLEANUP_STR char *secret = ref    ? loom_asprintf("ref:%s", ref)
+		                                : name ? loom_asprintf("tenant:%s", name)
+		                                       : NULL;
+		if (url && json_arr_has_str(json_get(t, "events"), event) && wanted(t, action))
 			json_push(out, target(url, secret ? secret : "",
 			                      start && json_get_bool(t, "veto", false)));
 	}

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * callback_targets - who is to be told what: the operator's target (configuration) and those of the
- * cluster's template (`administration.callbacks`). Pure.
+ * cluster's template (`administration.callbacks`) and tenant. Pure.
  */
 #ifndef LOOM_SCHEDULER_CALLBACK_TARGETS_H
 #define LOOM_SCHEDULER_CALLBACK_TARGETS_H
@@ -22,9 +22,9 @@ extern const struct config_key callback_config_keys[];
 /* 0, or positive with err: a word that is no event or no address. */
 LOOM_MUST_CHECK int callback_config_check(const struct callback_config *cfg, struct loom_err *err);
 
-/* [{"url":..,"secret":"" | "global" | "ref:NAME","veto":bool}] that want this event; cfg and
- * of_template may be NULL; action NULL: of no job. */
-struct json *callback_targets(const struct callback_config *cfg, const struct json *of_template,
+/* [{"url":..,"secret":"" | "global" | "ref:NAME" | "tenant:NAME","veto":bool}] that want this
+ * event; cfg and of_cluster may be NULL; action NULL: of no job. */
+struct json *callback_targets(const struct callback_config *cfg, const struct json *of_cluster,
                               enum callback_kind k, const char *action);
 
 #endif

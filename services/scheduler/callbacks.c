@@ -5,9 +5,13 @@
 #include "common/base/log.h"
 #include "common/base/metrics.h"
 #include "common/base/str.h"
+#include "common/model/callback_target.h"
 #include "services/scheduler/callback_send.h"
 
+#include <sodium.h>
 #include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #define LEASE_MARGIN_MS 5000
@@ -34,7 +38,54 @@ struct callbacks {
 	int64_t running; /* of its threads, telling; one is left for asking */
 	bool again;
 	atomic_bool stopping;
+	struct seal_key key; /* of the secrets of tenants' targets */
 };
+
+/* ---- what tenants sign with ------------------------------------------------------------------ */
+
+struct own {
+	const char *tenant, *name;
+	char *sealed;
+};
+
+static int own_read(struct db *db, void *arg)
+{
+	struct own *o = arg;
+	loom_free(o->sealed);
+	o->sealed = NULL;
+	return callback_target_secret(db, o->tenant, o->name, &o->sealed);
+}
+
+/* What p is signed with, if by a tenant's target; *ret owned. A DB_E_ code, or p refused for good.
+ */
+static int own_secret(struct scheduler *s, struct callback_post *p, char **ret)
+{
+	struct own o = { .tenant = p->tenant_id, .name = p->secret + strlen("tenant:") };
+	if (!str_starts(p->secret, "tenant:"))
+		return 0;
+	int rc = db_read(s->db, own_read, &o);
+	if (!rc && *o.sealed) {
+		LOOM_CLEANUP_STR char *owner = callback_target_owner(o.tenant, o.name);
+		p->own = *ret = seal_open(&s->callbacks->key, owner, o.sealed);
+	}
+	const char *why = rc == CALLBACK_TARGET_E_NONE ? "its target does not exist any more"
+	                  : !rc && *o.sealed && !*ret
+	                          ? "its secret cannot be opened with this cluster's key"
+	                          : NULL;
+	if (why) {
+		p->never = true;
+		snprintf(p->reason, sizeof(p->reason), "%s", why);
+	}
+	loom_free(o.sealed);
+	return why ? 0 : rc;
+}
+
+static void wipe(char *secret)
+{
+	if (secret)
+		sodium_memzero(secret, strlen(secret));
+	loom_free(secret);
+}
 
 /* ---- telling ----------------------------------------------------------------------------------
  */
@@ -119,7 +170,12 @@ static int tell(struct telling *t)
 		                   .body = body,
 		                   .kind = t->cb.kind,
 		                   .timeout_ms = s->callback_cfg.callback_timeout_ms };
-	bool ok = callback_post(&p);
+	char *own = NULL;
+	rc = own_secret(s, &p, &own);
+	bool ok = !rc && !p.never && callback_post(&p);
+	wipe(own);
+	if (rc)
+		return rc;
 	if (ok)
 		metric_add(&metrics[M_DELIVERED], 1);
 	else
@@ -237,7 +293,13 @@ static char *ask_one(struct asking *a, const struct json *target, int64_t until)
 			                   .timeout_ms = left > 1 ? left : 1 };
 		if (p.timeout_ms > cfg->callback_timeout_ms)
 			p.timeout_ms = cfg->callback_timeout_ms;
-		bool ok = callback_post(&p);
+		char *own = NULL;
+		/* Not asked without its signature, but again a little later. */
+		int rc = own_secret(a->s, &p, &own);
+		if (rc)
+			snprintf(p.reason, sizeof(p.reason), "the database is away");
+		bool ok = !rc && !p.never && callback_post(&p);
+		wipe(own);
 		bool again = !ok && !p.never && (!p.status || p.status >= 500);
 		char *why = ok ? NULL : verdict(&p);
 		callback_post_fini(&p);
@@ -279,23 +341,46 @@ static void ask_work(void *arg)
 	ask_end(a, rc, why);
 }
 
-static struct json *may_veto(const struct scheduler *s, const struct callbacks_start *st)
+struct whom {
+	const struct cluster *c;
+	struct json *list;
+};
+
+static int whom_read(struct db *db, void *arg)
 {
-	const struct json *own = json_path(st->c->template, "administration/callbacks");
+	struct whom *w = arg;
+	json_free(w->list);
+	w->list = NULL;
+	return callback_of_cluster(db, w->c->id, w->c->tenant_id, &w->list);
+}
+
+static int may_veto(const struct scheduler *s, const struct callbacks_start *st, struct json **ret)
+{
+	struct whom w = { .c = st->c };
+	int rc = db_read(s->db, whom_read, &w);
+	if (rc)
+		return rc;
 	struct json *list =
-		callback_targets(&s->callback_cfg, own, CALLBACK_START, st->job->action);
+		callback_targets(&s->callback_cfg, w.list, CALLBACK_START, st->job->action);
 	struct json *out = json_new_arr();
 	for (size_t i = 0; i < json_len(list); i++)
 		if (json_get_bool(json_at(list, i), "veto", false))
 			json_push(out, json_copy(json_at(list, i)));
 	json_free(list);
-	return out;
+	json_free(w.list);
+	*ret = out;
+	return 0;
 }
 
 bool callbacks_ask(struct scheduler *s, const struct callbacks_start *st, callbacks_then then,
                    void *arg)
 {
-	struct json *targets = may_veto(s, st);
+	struct json *targets = NULL;
+	int rc = may_veto(s, st, &targets);
+	if (rc) {
+		then(arg, rc, NULL);
+		return true;
+	}
 	if (!json_len(targets)) {
 		json_free(targets);
 		return false;
@@ -335,6 +420,11 @@ int callbacks_start(struct scheduler *s, struct loom_err *err)
 	if (rc)
 		return rc;
 	struct callbacks *k = loom_calloc(1, sizeof(*k));
+	rc = seal_key_init(s->cfg.bus.key_file, CALLBACK_TARGET_USE, &k->key, err);
+	if (rc) {
+		loom_free(k);
+		return rc;
+	}
 	k->s = s;
 	k->pool = pool_create(s->loop, (unsigned)s->callback_cfg.callback_threads, 1024);
 	s->callbacks = k;
@@ -356,5 +446,6 @@ void callbacks_stop(struct scheduler *s)
 	pool_destroy(k->pool);
 	loop_flush(s->loop);
 	s->callbacks = NULL;
+	seal_key_fini(&k->key);
 	loom_free(k);
 }

@@ -28,7 +28,8 @@ struct callbacks_start {
 };
 /* Worker threads. Is there anybody who may veto? Then they are asked on another thread, and then()
  * is called there: why NULL when nobody objects, else the reason for the user; DB_E_ code in rc
- * when the claim was lost. then() owns arg. False: nobody, then() is not called. */
+ * when the claim was lost. then() owns arg. When it cannot be known, then() is
+ * called at once with the DB_E_ code. False: nobody, then() is not called. */
 typedef void (*callbacks_then)(void *arg, int rc, const char *why);
 bool callbacks_ask(struct scheduler *s, const struct callbacks_start *st, callbacks_then then,
                    void *arg);

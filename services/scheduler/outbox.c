@@ -16,7 +16,7 @@ int outbox_add(struct db *db, struct change *ch, const struct job *j, enum callb
 {
 	struct cluster *c = ch->c;
 	LOOM_CLEANUP(json_free) struct json *own = NULL, *list = NULL;
-	int rc = callback_of_template(db, c->id, &own);
+	int rc = callback_of_cluster(db, c->id, c->tenant_id, &own);
 	if (rc)
 		return rc;
 	list = callback_targets(ch->policy->callbacks, own, kind, j ? j->action : NULL);

@@ -380,6 +380,76 @@ def test_one_of_two_schedulers_killed_at_any_time(home):
         assert len({call.delivery for call in calls}) == 2
 
 
+# ---- targets of a tenant
+
+
+def own(home, name="ours", **more):
+    """A target of the whole tenant; the answer to it."""
+    document = {"url": home.receiver.url(home.name), "events": EVENTS, **more}
+    return home.admin.put(f"/v2/callbacktargets/{name}", document)
+
+
+def test_a_tenant_names_targets_whose_secrets_nobody_sees(home, calling):
+    assert own(home, secret="of the tenant", events=["success", "failure"], triggers=["cluster_create"]).status == 200
+    assert own(home, "plain", url=home.receiver.url(f"{home.name}-plain"), events=["success"]).status == 200
+    home.worker()
+    cluster = home.create()
+    home.user.wait_cluster(cluster)
+    home.user.delete_cluster(cluster)
+    calls = home.receiver.wait(f"{home.name}-plain", cluster=cluster, count=2)
+    assert told(calls) == [CREATED[1], DELETED[1]]
+    assert not any(call.headers["X-Loom-Signature"] for call in calls)
+    (call,) = home.receiver.wait(home.name, cluster=cluster, count=1)
+    assert told([call]) == [CREATED[1]] and call.signed_with("of the tenant")
+    # shown, but for the secret; another tenant sees nothing of it
+    shown = home.admin.get("/v2/callbacktargets").json
+    assert [(entry["name"], entry["signed"]) for entry in shown] == [("ours", True), ("plain", False)]
+    assert "of the tenant" not in home.admin.get("/v2/callbacktargets/ours").text
+    assert "of the tenant" not in str(calling.sql("SELECT * FROM callback_target"))
+    other = Lab(calling, *next(calling.tenants))
+    assert other.admin.get("/v2/callbacktargets").json == []
+    assert other.admin.get("/v2/callbacktargets/ours").status == 404
+    assert home.user.get("/v2/callbacktargets").status in (403, 405)
+    # changed without the secret it keeps that, and an empty one takes it away
+    assert own(home, events=["lease_warning"]).status == 200
+    assert home.admin.get("/v2/callbacktargets/ours").json["signed"] is True
+    assert own(home, secret="").status == 200
+    assert home.admin.get("/v2/callbacktargets/ours").json["signed"] is False
+    assert home.admin.delete("/v2/callbacktargets/ours").status == 200
+    assert home.admin.delete("/v2/callbacktargets/ours").status == 200
+
+
+def test_a_tenants_target_may_veto_and_is_subject_to_the_allow_list(home):
+    assert own(home, events=["start"], veto=True, secret="ours").status == 200
+    home.receiver.rules[home.name] = lambda call: (409, {"veto": "not today"})
+    cluster = home.create()
+    details = home.user.wait_cluster(cluster, "terminated", 20)
+    assert "not today" in details["message"]
+    (asked,) = home.receiver.wait(home.name, cluster=cluster, count=1)
+    assert asked.signed_with("ours")
+    assert own(home, events=["failure"], url="http://169.254.169.254/latest").status == 200
+    home.user.wait_cluster(home.create("loose", "loose", 1), "terminated", 20)
+    wait_for(lambda: stored(home, "dead"))
+    (dead,) = stored(home, "dead")
+    assert dead["target"] == "tenant:ours" and "link-local" in dead["message"] and dead["attempts"] == 1
+    # one that is taken away is not told what waits for it
+    assert own(home, events=["failure"]).status == 200
+    home.receiver.rules[home.name] = lambda call: 500
+    home.user.wait_cluster(home.create("loose", "loose", 1), "terminated", 20)
+    assert home.admin.delete("/v2/callbacktargets/ours").status == 200
+    wait_for(lambda: len(stored(home, "dead")) == 2)
+
+
+@pytest.mark.parametrize("change, said", [
+    ({"url": "ftp://x"}, "url must be"), ({"url": "http://me:pw@x/"}, "url must be"),
+    ({"events": []}, "events"), ({"events": ["birth"]}, "events[0]"),
+    ({"events": ["success"], "veto": True}, "veto is for the event start"),
+    ({"secret": "x" * 300}, "secret must be at most"), ({"name": ".x", "events": ["start"]}, "name of a target")])
+def test_targets_are_checked(home, change, said):
+    answer = own(home, **change)
+    assert answer.status == 400 and said in answer.text
+
+
 # ---- vetoes
 
 

@@ -555,6 +555,7 @@ def test_failed_confirm_rolls_back_and_the_cluster_becomes_active(lab):
 
 
 def test_confirm_that_never_succeeds_is_rolled_back_twice_then_fails(lab):
+    lab.change("clustertemplates", "one", administration={"replacements": 0, "leaseduration": {"initial": 0}})
     worker = lab.worker(lambda run: {"status": 1} if run.name == "CONFIRM" else None)
     cluster = lab.create()
     lab.user.wait_cluster(cluster, "incomplete", 20)

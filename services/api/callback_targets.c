@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* callback_targets - whom a tenant wants to be told of all its clusters; for its administrators.
+ * What the messages are signed with is taken, but never shown. */
+#include "common/model/callback_target.h"
+
+#include "common/base/str.h"
+#include "common/model/callback.h"
+#include "common/net/http_client.h"
+#include "services/api/auth.h"
+#include "services/api/resources.h"
+#include "services/api/validate_check.h"
+
+#include <string.h>
+
+struct target_call {
+	struct identity who;
+	const char *name;
+	struct json *list;
+	struct json *doc;
+	char *sealed; /* NULL: the secret stays */
+};
+
+static bool begin(struct http_req *req, struct api *a, struct target_call *k)
+{
+	if (!auth(a, req, ROLE_ADMIN, &k->who))
+		return false;
+	k->name = http_param(req, "name");
+	if (!k->name ||
+	    (str_is_name(k->name) && strlen(k->name) <= CALLBACK_TARGET_NAME && *k->name != '.'))
+		return true;
+	http_reply_text(req, 400,
+	                "the name of a target has at most %d characters of A-Z a-z 0-9 _ . -",
+	                CALLBACK_TARGET_NAME);
+	return false;
+}
+
+static int list_read(struct db *db, void *arg)
+{
+	struct target_call *k = arg;
+	json_free(k->list);
+	k->list = NULL;
+	return callback_target_list(db, k->who.tenant_id, k->name, &k->list);
+}
+
+void callback_targets_get(struct http_req *req, void *ctx)
+{
+	struct api *a = ctx;
+	struct target_call k = { 0 };
+	if (!begin(req, a, &k))
+		return;
+	int rc = db_read(a->db, list_read, &k);
+	if (rc)
+		api_reply_db(req, rc);
+	else if (!k.name)
+		http_reply_json(req, 200, k.list);
+	else if (json_len(k.list))
+		http_reply_json(req, 200, json_at(k.list, 0));
+	else
+		http_reply_text(req, 404, "callback target %s does not exist", k.name);
+	json_free(k.list);
+}
+
+/* ---- writing -----------------------------------------------------------------------------------
+ */
+
+static void check_url(struct check *c, const struct json *in, struct json *out)
+{
+	const char *url = check_text(c, in, "", "url", true);
+	LOOM_CLEANUP_STR char *host = url ? http_url_host(url) : NULL;
+	if (url && (!host || strlen(url) > CALLBACK_MAX_URL))
+		check_refuse(c,
+		             "url must be an http:// or https:// URL of at most %d characters, "
+		             "without a user or password",
+		             CALLBACK_MAX_URL);
+	json_set_str(out, "url", url);
+}
+
+static void check_events(struct check *c, const struct json *in, struct json *out)
+{
+	struct json *events = check_names(c, in, "", "events", true);
+	bool start = false, veto = json_get_bool(in, "veto", false);
+	if (!json_len(events))
+		check_refuse(c, "events is empty");
+	for (size_t i = 0; i < json_len(events); i++) {
+		enum callback_kind k;
+		if (callback_kind_parse(json_str(json_at(events, i)), &k))
+			start = start || k == CALLBACK_START;
+		else
+			check_refuse(c,
+			             "events[%zu] must be start, success, failure, lease_warning "
+			             "or lease_expired",
+			             i);
+	}
+	if (veto && !start)
+		check_refuse(c, "veto is for the event start, which is not among its events");
+	json_set(out, "events", events);
+	json_set(out, "triggers", check_names(c, in, "", "triggers", false));
+	json_set_bool(out, "veto", veto);
+}
+
+static void check_secret(struct check *c, const struct json *in, struct target_call *k,
+                         const struct seal_key *key)
+{
+	const char *secret = check_text(c, in, "", "secret", false);
+	if (secret && strlen(secret) > CALLBACK_MAX_SECRET)
+		check_refuse(c, "secret must be at most %d bytes", CALLBACK_MAX_SECRET);
+	if (secret && *secret && !key->known)
+		check_refuse(c, "this server has no cluster_key_file, and keeps no secrets");
+	if (!secret)
+		return;
+	LOOM_CLEANUP_STR char *owner = callback_target_owner(k->who.tenant_id, k->name);
+	k->sealed = *secret ? seal_text(key, owner, secret) : loom_strdup("");
+}
+
+/* 0, or positive with err: what is wrong. */
+static int check_target(const struct json *in, struct target_call *k, const struct seal_key *key,
+                        struct loom_err *err)
+{
+	struct check c = { .err = err };
+	if (!json_is(in, JSON_OBJECT))
+		return err_set(err, 400, "the body must be a JSON object with url and events");
+	k->doc = json_set_str(json_new_obj(), "name", k->name);
+	check_url(&c, in, k->doc);
+	check_events(&c, in, k->doc);
+	check_secret(&c, in, k, key);
+	return c.refused;
+}
+
+static int put_tx(struct db *db, void *arg)
+{
+	const struct target_call *k = arg;
+	return callback_target_put(db, k->who.tenant_id, k->doc, k->sealed);
+}
+
+void callback_targets_put(struct http_req *req, void *ctx)
+{
+	struct api *a = ctx;
+	struct target_call k = { 0 };
+	struct loom_err err = { 0 };
+	LOOM_CLEANUP(json_free) struct json *in = NULL;
+	if (!begin(req, a, &k) || http_body_json(req, &in, NULL))
+		return;
+	int rc = check_target(in, &k, &a->callback_key, &err);
+	if (rc)
+		http_reply_text(req, 400, "%s", err.msg);
+	else if ((rc = db_tx(a->db, put_tx, &k)) == CALLBACK_TARGET_E_MANY)
+		http_reply_text(req, 409, "a tenant has at most %d callback targets",
+		                CALLBACK_TARGETS_MAX);
+	else if (rc)
+		api_reply_db(req, rc);
+	else
+		http_reply_empty(req, 200);
+	json_free(k.doc);
+	loom_free(k.sealed);
+}
+
+static int delete_tx(struct db *db, void *arg)
+{
+	const struct target_call *k = arg;
+	return callback_target_delete(db, k->who.tenant_id, k->name);
+}
+
+void callback_targets_delete(struct http_req *req, void *ctx)
+{
+	struct api *a = ctx;
+	struct target_call k = { 0 };
+	if (!begin(req, a, &k))
+		return;
+	int rc = db_tx(a->db, delete_tx, &k);
+	if (rc)
+		api_reply_db(req, rc);
+	else
+		http_reply_empty(req, 200);
+}
