@@ -95,8 +95,7 @@ int callback_insert(struct db *db, const struct callback *c)
 struct claim {
 	int64_t lease_ms;
 	struct callback *c;
-	int64_t until; /* what an earlier run of the transaction set: its commit may have gone
-	                  through */
+	int64_t until; /* set by an earlier run, whose commit may have gone through */
 	bool found;
 };
 
