@@ -3,8 +3,8 @@
 
 Failpoints of common/db cut the scheduler's connection, or end the scheduler, before, in or after a
 commit. The journeys below take clusters through all operations; each is made once undisturbed and
-once under each failpoint, and what is there in the end, in the database and at the simulated
-provider, must be the same.
+once under each failpoint, and what is there in the end, in the database, at the simulated provider
+and at the target of callbacks, must be the same.
 """
 
 import collections
@@ -21,13 +21,29 @@ import pytest
 from stacklib import process
 from support import Stack, wait_for
 from support.lab import CATALOG, Lab, make_tenants, service, template
+from support.machines import compare
+from support.receiver import Receiver
 from support.stack import ENVIRONMENT
 
 PATIENCE = 40
 FULL = ("install", "configure", "start", "stop", "remove")
 SETTINGS = ("scheduler.task_lease_ms=1s", "scheduler.job_lease_ms=1s", "scheduler.poll_ms=100ms",
             "scheduler.retry_base_ms=10ms", "scheduler.retry_cap_ms=50ms", "scheduler.task_tries=9",
-            "scheduler.db_connections=4", "scheduler.zk_session=2s")
+            "scheduler.db_connections=4", "scheduler.zk_session=2s", "scheduler.lease_retry_ms=100ms",
+            "scheduler.callback_allow=127.0.0.1", "scheduler.callback_base_ms=10ms",
+            "scheduler.callback_cap_ms=50ms", "scheduler.callback_tries=1000",
+            "scheduler.callback_timeout_ms=1s")
+
+
+def farm(name, most):
+    """A template: one store, and applications that use it, on machines of their own."""
+    return template(name, ["base", "app", "store"],
+                    defaults={"config": {"app": {"port": "80"}, "store": {"size": "1"}}},
+                    constraints={"layout": {"mustcoexist": [], "cantcoexist": [["app", "store"]]},
+                                 "services": {"store": {"quantities": {"min": 1, "max": 1}},
+                                              "cron": {"quantities": {"min": 1, "max": 1}}},
+                                 "size": {"min": 2, "max": most}})
+
 
 FARM = {
     **{kind: CATALOG[kind] for kind in ("providers", "hardwaretypes", "imagetypes")},
@@ -36,13 +52,7 @@ FARM = {
         service("app", uses=("store",), install=("base",), actions=FULL),
         service("store", install=("base",), actions=FULL),
         service("cron", install=("base",), actions=FULL)],
-    "clustertemplates": [
-        template("farm", ["base", "app", "store"],
-                 defaults={"config": {"app": {"port": "80"}, "store": {"size": "1"}}},
-                 constraints={"layout": {"mustcoexist": [], "cantcoexist": [["app", "store"]]},
-                              "services": {"store": {"quantities": {"min": 1, "max": 1}},
-                                           "cron": {"quantities": {"min": 1, "max": 1}}},
-                              "size": {"min": 2, "max": 6}})],
+    "clustertemplates": [farm("farm", 6), farm("plot", 3)],
 }
 AFTER = {"INSTALL": "installed", "CONFIGURE": None, "INITIALIZE": None, "START": "running",
          "STOP": "stopped", "REMOVE": "gone"}
@@ -58,7 +68,8 @@ class Provider:
         self.machines = {}
         self.lock = threading.Lock()
         self.gates = []
-        self.failing = []
+        self.failing = []  # once each
+        self.broken = []   # for good, as long as they are here
 
     def __call__(self, run):
         for gate in list(self.gates):
@@ -68,6 +79,8 @@ class Provider:
                 if check(run):
                     del self.failing[number]
                     return {"status": 1, "stderr": "not this time"}
+            if any(check(run) for check in self.broken):
+                return {"status": 1, "stderr": "never", "retry": False}
             self.apply(run)
         return None
 
@@ -108,11 +121,26 @@ class Hold:
         assert self.reached.wait(PATIENCE), f"no task {self.kind}"
 
 
+class Broken:
+    """Steps of one kind fail for good as long as this lasts."""
+
+    def __init__(self, provider, name, service=None):
+        self.provider = provider
+        self.check = lambda run: run.name == name and service in (None, run.service)
+
+    def __enter__(self):
+        self.provider.broken.append(self.check)
+
+    def __exit__(self, *_):
+        self.provider.broken.remove(self.check)
+
+
 class Journey:
     """One cluster of one tenant, asked for operation after operation."""
 
-    def __init__(self, lab):
+    def __init__(self, lab, receiver):
         self.lab = lab
+        self.receiver = receiver
         self.provider = Provider()
         self.worker = lab.worker(self.provider, slots=4, beat=0.3, wait=2)
         self.ends = []
@@ -136,9 +164,9 @@ class Journey:
         """An operation."""
         return self.until(lambda: self.lab.user.post(f"/v2/clusters/{self.cluster}/{rest}", body))
 
-    def create(self, size=3):
+    def create(self, size=3, name="farm"):
         """Begin to create it."""
-        body = {"name": "farm", "clusterTemplate": "farm", "numMachines": size}
+        body = {"name": name, "clusterTemplate": name, "numMachines": size}
         self.cluster = self.until(lambda: self.lab.user.post("/v2/clusters", body)).json["id"]
 
     def delete(self):
@@ -161,10 +189,13 @@ class Journey:
 
     # ---- looking
 
-    def ended(self, status):
-        """Wait for the end of what was asked, and keep what is there then."""
+    def ended(self, status, raced=False):
+        """Wait for the end of what was asked, and keep what is there then. Raced: how far other
+        machines got until one failed differs from run to run."""
         wait_for(lambda: self.status() == status, PATIENCE, f"{self.cluster} to be {status}")
-        self.ends.append(self.look(status))
+        found = compare(self.lab.stack, self.provider.machines, self.lab.name)
+        assert not found, (self.cluster, status, found)
+        self.ends.append(status if raced else self.look(status))
 
     def look(self, status):
         """What is there, without what differs from run to run."""
@@ -173,6 +204,7 @@ class Journey:
         numbers = {name: properties["nodenum"] for name, properties in nodes.items()}
         return {
             "status": status, "services": sorted(cluster["services"]),
+            "template": cluster["clusterTemplate"]["version"],
             "nodes": {properties["nodenum"]: properties["services"]
                       for properties in nodes.values()},
             "machines": {numbers.get(name, name): dict(services)
@@ -196,7 +228,24 @@ class Journey:
             f" AND phase<>'end'), (SELECT COUNT(*)-MAX(seq) FROM event WHERE cluster_id={number}),"
             f" (SELECT event_seq FROM cluster WHERE id={number})")
         assert rows == [["0", "0", "0", str(len(story.events))]], rows
+        self.ends.append({"told": self.told(), "expired": sum("expired" in data for data in story.leases)})
         return story
+
+    def told(self):
+        """(event, operation, status of the cluster) of all callbacks, without those that came again."""
+        left = []
+
+        def none_left():
+            nonlocal left
+            left = self.until(lambda: self.lab.admin.get("/v2/callbacks")).json
+            return not left
+
+        try:
+            wait_for(none_left, PATIENCE, "all callbacks to be told")
+        except AssertionError:
+            raise AssertionError(f"not told: {left}") from None
+        calls = {call.delivery: call for call in reversed(self.receiver.of("all", cluster=self.cluster))}
+        return [(call.event, call.action, call.json["cluster"]["status"]) for call in reversed(calls.values())]
 
 
 # ---- the journeys --------------------------------------------------------------------------------
@@ -302,7 +351,68 @@ def failing(way):
     way.ended("terminated")
 
 
-JOURNEYS = (services, size, paused, aborted_create, aborted_restart, failing)
+def retried(way):
+    """A create that fails twice is retried to its end; of a restart a step is skipped."""
+    with Broken(way.provider, "INSTALL", "app"):
+        way.create()
+        way.ended("incomplete", raced=True)
+    with Broken(way.provider, "START", "store"):
+        way.post("retry")
+        way.ended("incomplete", raced=True)
+    way.post("retry")
+    way.ended("active")
+    with Broken(way.provider, "STOP", "app"):
+        way.post("services/store/restart")
+        way.ended("inconsistent")
+        story = way.lab.story(way.cluster)
+        skip = [task.id for task in story.tasks.values() if task.job == max(story.jobs) and
+                (task.name, task.service) == ("STOP", "app")]
+        way.post("retry", {"skip": skip})
+        way.ended("active")
+    way.delete()
+    way.ended("terminated")
+
+
+def undeletable(way):
+    """A delete that fails is asked for again."""
+    way.create(2)
+    way.ended("active")
+    with Broken(way.provider, "DELETE"):
+        way.delete()
+        way.ended("incomplete")
+    way.delete()
+    way.ended("terminated")
+
+
+def synced(way):
+    """A newer template counts for what comes after it."""
+    way.create(3, "plot")
+    way.ended("active")
+    way.until(lambda: way.lab.admin.put("/v2/clustertemplates/plot", farm("plot", 4)))
+    refused = way.until(lambda: way.lab.user.post(f"/v2/clusters/{way.cluster}/expand", {"count": 1}), (400,))
+    assert "3" in refused.text
+    way.post("clustertemplate/sync")
+    way.ended("active")
+    way.post("expand", {"count": 1})
+    way.ended("active")
+    way.delete()
+    way.ended("terminated")
+
+
+def leased(way):
+    """The lease ends, though the machines are not given up at first."""
+    way.create(2)
+    way.ended("active")
+    with Broken(way.provider, "DELETE"):
+        end = way.lab.user.cluster(way.cluster)["createTime"] + 1
+        way.until(lambda: way.lab.user.post(f"/v2/clusters/{way.cluster}", {"expireTime": end}), (200, 400))
+        wait_for(lambda: any(job["status"] == "failed" for job in way.lab.story(way.cluster).jobs.values()),
+                 PATIENCE, "a delete that fails")
+    way.ended("terminated")
+
+
+JOURNEYS = (services, size, paused, aborted_create, aborted_restart, failing, retried, undeletable, synced,
+            leased)
 
 
 # ---- the broken part -----------------------------------------------------------------------------
@@ -353,10 +463,12 @@ class Part:
 
 @pytest.fixture(scope="module")
 def site():
-    """A stack, and an endless supply of tenants."""
-    with Stack("crashes", SETTINGS) as stack:
+    """A stack, an endless supply of tenants, and a target of all callbacks."""
+    receiver = Receiver()
+    with Stack("crashes", (*SETTINGS, f"scheduler.callback_url={receiver.url('all')}")) as stack:
         stack.up("mariadb", "zookeeper", "api", "scheduler")
-        yield stack, make_tenants(stack)
+        yield stack, make_tenants(stack), receiver
+    receiver.close()
 
 
 def counted(stack, name):
@@ -368,21 +480,23 @@ def counted(stack, name):
 
 def travel(site, fail, name="scheduler"):
     """All journeys at once with a part of these failpoints: their ends by name, its deaths, its cuts."""
-    stack, tenants = site
+    stack, tenants, receiver = site
     labs = [Lab(stack, *next(tenants)) for _ in JOURNEYS]
     stack.stop(name)
-    with Part(stack, name, iter(fail)) as part, ThreadPoolExecutor(len(labs)) as pool:
-        wait_for(lambda: labs[0].admin.get("/v2/providers").status == 200)
-        ways = [Journey(lab.load(FARM)) for lab in labs]
-        running = [pool.submit(journey, way) for journey, way in zip(JOURNEYS, ways)]
-        for job in running:
-            job.result()
-        for way in ways:
-            way.check()
-        cuts = counted(stack, name) if not part.deaths else 0
-    for lab in labs:
-        lab.close()
-    stack.start(name)
+    try:
+        with Part(stack, name, iter(fail)) as part, ThreadPoolExecutor(len(labs)) as pool:
+            wait_for(lambda: labs[0].admin.get("/v2/providers").status == 200)
+            ways = [Journey(lab.load(FARM), receiver) for lab in labs]
+            running = [pool.submit(journey, way) for journey, way in zip(JOURNEYS, ways)]
+            for job in running:
+                job.result()
+            for way in ways:
+                way.check()
+            cuts = counted(stack, name) if not part.deaths else 0
+    finally:
+        for lab in labs:
+            lab.close()
+        stack.start(name)
     return {journey.__name__: way.ends for journey, way in zip(JOURNEYS, ways)}, part.deaths, cuts
 
 
@@ -392,7 +506,9 @@ def undisturbed(site):
     ends, deaths, _ = travel(site, itertools.repeat(None))
     assert not deaths
     for name, steps in ends.items():
-        assert steps[-1]["status"] == "terminated" and not steps[-1]["machines"], name
+        assert steps[-2]["status"] == "terminated" and not steps[-2]["machines"], name
+        assert steps[-1]["told"][-1][::2] == ("success", "terminated"), name
+        assert steps[-1]["expired"] == (name == "leased")
     return ends
 
 
