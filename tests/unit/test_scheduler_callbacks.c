@@ -24,6 +24,11 @@ static struct json *parse(const char *text)
 	"[{'url':'http://t1','events':['start','failure'],'veto':true}," \
 	"{'url':'http://t2','events':['success','lease_warning'],'secretRef':'s'}]"
 
+#define TENANT                                                                            \
+	"[{'name':'all','url':'http://o1','events':['start'],'triggers':[],'veto':true}," \
+	"{'name':'some','url':'http://o2','events':['start','lease_warning'],"            \
+	"'triggers':['cluster_create'],'veto':false}]"
+
 static const struct {
 	const char *url, *events, *actions;
 	bool veto;
@@ -59,6 +64,17 @@ static const struct {
 	{ "http://g", "success", "", false, TEMPLATE, CALLBACK_SUCCESS, "x",
 	  "[{'url':'http://g','secret':'global','veto':false},"
 	  "{'url':'http://t2','secret':'ref:s','veto':false}]" },
+	/* tenants, with operations of their own */
+	{ "", "", "a", false, TENANT, CALLBACK_START, "cluster_create",
+	  "[{'url':'http://o1','secret':'tenant:all','veto':true},"
+	  "{'url':'http://o2','secret':'tenant:some','veto':false}]" },
+	{ "", "", "", false, TENANT, CALLBACK_START, "solve_layout",
+	  "[{'url':'http://o1','secret':'tenant:all','veto':true},"
+	  "{'url':'http://o2','secret':'tenant:some','veto':false}]" },
+	{ "", "", "", false, TENANT, CALLBACK_START, "cluster_delete",
+	  "[{'url':'http://o1','secret':'tenant:all','veto':true}]" },
+	{ "", "", "", false, TENANT, CALLBACK_LEASE_WARNING, NULL,
+	  "[{'url':'http://o2','secret':'tenant:some','veto':false}]" },
 };
 
 START_TEST(finds_targets)
