@@ -172,6 +172,12 @@ static const char *const second[] = {
 	"CREATE TABLE IF NOT EXISTS callback_target ("
 	" tenant_id VARCHAR(64) NOT NULL, name VARCHAR(64) NOT NULL, doc MEDIUMTEXT NOT NULL,"
 	" secret VARCHAR(1000) NOT NULL, PRIMARY KEY (tenant_id, name))" TABLE_END,
+
+	/* Clients' names for their requests, so that none is carried out twice. */
+	"CREATE TABLE IF NOT EXISTS request_key ("
+	" tenant_id VARCHAR(64) NOT NULL, user VARCHAR(255) NOT NULL, name VARCHAR(255) NOT NULL,"
+	" hash CHAR(64) NOT NULL, cluster_id BIGINT NOT NULL, create_time BIGINT NOT NULL,"
+	" PRIMARY KEY (tenant_id, user, name), KEY (create_time))" TABLE_END,
 	NULL,
 };
 

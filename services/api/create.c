@@ -3,6 +3,9 @@
  * create - takes a request for a new cluster: checked against what can be checked at once, then
  * recorded (cluster and its first job, in one transaction), or planned without being recorded.
  * Order of checks as in REST spec 5.3.
+ *
+ * A client that names its request (header Idempotency-Key) may send it again when the answer was
+ * lost: it gets the answer of the first one.
  */
 #include "services/api/resources.h"
 
@@ -10,6 +13,7 @@
 #include "common/base/clock.h"
 #include "common/base/str.h"
 #include "common/model/job.h"
+#include "common/model/request_key.h"
 #include "services/api/auth.h"
 #include "services/api/providerfields.h"
 #include "services/api/templates.h"
@@ -25,6 +29,8 @@ struct create {
 	const char *missing_name;
 	struct loom_err err; /* why the template cannot be resolved */
 	int64_t lease_ms, id, seq;
+	struct request_key key;
+	bool repeated, differs; /* the key was used before; for another request */
 };
 
 static void create_fini(struct create *c)
@@ -133,6 +139,58 @@ static int find_template(struct db *db, struct create *c)
 	return rc ? rc : templates_resolve(db, c->who.tenant_id, stored, &c->template, &c->err);
 }
 
+static int key_read(struct db *db, void *arg)
+{
+	struct create *c = arg;
+	int64_t id;
+	bool same;
+	int rc = request_key_find(db, &c->key, &id, &same);
+	c->repeated = !rc && id;
+	c->differs = c->repeated && !same;
+	if (c->repeated)
+		c->id = id;
+	return rc;
+}
+
+static void reply_id(struct create *c)
+{
+	char id[ID_MAX];
+	id_cluster(id, c->id);
+	LOOM_CLEANUP(json_free) struct json *answer = json_set_str(json_new_obj(), "id", id);
+	http_reply_json(c->req, 200, answer);
+}
+
+static void reply_repeated(struct create *c)
+{
+	if (c->differs)
+		refuse(c, 422, "this Idempotency-Key was used for another request");
+	else
+		reply_id(c);
+}
+
+/* True when the request is to be carried out; false when answered. Comes before all checks of what
+ * is asked for: what they say may have changed since. */
+static bool is_first(struct create *c)
+{
+	size_t len;
+	const char *body = http_body(c->req, &len), *key = http_header(c->req, "Idempotency-Key");
+	if (!key)
+		return true;
+	if (!request_key_ok(key))
+		return refuse(c, 400, "Idempotency-Key must be 1 to %d printable characters",
+		              REQUEST_KEY_MAX);
+	c->key = (struct request_key){ .tenant_id = c->who.tenant_id,
+		                       .user = c->who.user,
+		                       .key = key };
+	request_key_hash(body, len, c->key.hash);
+	int rc = db_read(c->a->db, key_read, c);
+	if (rc)
+		api_reply_db(c->req, rc);
+	else if (c->repeated)
+		reply_repeated(c);
+	return !rc && !c->repeated;
+}
+
 static int documents_read(struct db *db, void *arg)
 {
 	struct create *c = arg;
@@ -209,7 +267,7 @@ static bool check_fields(struct create *c)
 static bool prepare(struct create *c)
 {
 	if (!auth(c->a, c->req, ROLE_USER, &c->who) || api_body_json(c->req, &c->request) ||
-	    !check_body(c))
+	    (!c->problem && !is_first(c)) || !check_body(c))
 		return false;
 	int rc = db_read(c->a->db, documents_read, c);
 	if (rc == ENTITY_E_NONE)
@@ -265,8 +323,12 @@ static int create_tx(struct db *db, void *arg)
 		c->seq = there->event_seq;
 		return 0;
 	}
+	if (rc == CLUSTER_E_NONE)
+		rc = c->key.key ? key_read(db, c) : 0;
+	if (rc || c->repeated)
+		return rc;
 	int64_t now;
-	rc = rc == CLUSTER_E_NONE ? db_now(db, &now) : rc;
+	rc = db_now(db, &now);
 	if (rc)
 		return rc;
 	LOOM_CLEANUP(cluster_free) struct cluster *k = new_cluster(c, now);
@@ -279,6 +341,8 @@ static int create_tx(struct db *db, void *arg)
 	int64_t job;
 	if (!rc)
 		rc = job_add(db, k, "solve_layout", NULL, now, &job);
+	if (!rc && c->key.key)
+		rc = request_key_add(db, &c->key, k->id, now);
 	c->seq = k->event_seq;
 	return rc ? rc : cluster_save(db, k);
 }
@@ -301,10 +365,11 @@ static void record(struct create *c)
 		api_reply_db(c->req, rc);
 		return;
 	}
-	char id[ID_MAX];
-	id_cluster(id, c->id);
-	LOOM_CLEANUP(json_free) struct json *answer = json_set_str(json_new_obj(), "id", id);
-	http_reply_json(c->req, 200, answer);
+	if (c->repeated) {
+		reply_repeated(c);
+		return;
+	}
+	reply_id(c);
 	peers_committed(c->a, c->id, c->who.tenant_id, c->seq, true);
 }
 

@@ -9,7 +9,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#define BUSY_MS    10000 /* how long a GET is asked again */
+#define BUSY_MS    10000 /* how long what may be repeated is asked again */
+#define GONE_MS    1500  /* the same when nobody answers: an address moves in less */
+#define LOST_MS    6000  /* the same for what would have to be asked about otherwise */
 #define REASON_MAX 4000
 #define TIMEOUT_MS 60000
 
@@ -120,36 +122,54 @@ static int judge(const struct http_call *call, char **ret_text)
 	return CLI_OK;
 }
 
-static bool may_ask_again(const struct http_call *call, int64_t until)
+/* r: of the call; began: of the first try. */
+static bool may_ask_again(const struct cli *c, const struct http_call *call, int r, int64_t began)
 {
-	return call->status == 503 && str_eq(call->method, "GET") && clock_mono_ms() < until;
+	int64_t took = clock_mono_ms() - began;
+	if (!str_eq(call->method, "GET") && !c->key)
+		return false;
+	if (r)
+		return took < (c->key ? LOST_MS : GONE_MS);
+	return (call->status == 503 || call->status == 502 || call->status == 504) &&
+	       took < BUSY_MS;
+}
+
+static int64_t pause_of(const struct http_call *call, int r)
+{
+	int64_t wait = !r && call->retry_after_ms > 0 ? call->retry_after_ms : r ? 200 : 500;
+	return wait > 2000 ? 2000 : wait;
 }
 
 int cli_request(struct cli *c, const char *method, const char *path, const struct json *body,
                 char **ret_text)
 {
-	int64_t until = clock_mono_ms() + BUSY_MS;
+	int64_t began = clock_mono_ms();
 	LOOM_CLEANUP_STR char *url = loom_asprintf("%s%s", c->url, path);
 	LOOM_CLEANUP_STR char *text = body ? json_text(body) : NULL;
+	__attribute__((cleanup(strs_fini_p))) struct strs headers = { 0 };
+	for (size_t i = 0; i < c->headers.n; i++)
+		strs_add(&headers, c->headers.v[i]);
+	if (c->key)
+		strs_addf(&headers, "Idempotency-Key: %s", c->key);
 	for (;;) {
 		struct loom_err err = { 0 };
 		struct http_call call = { .method = method,
 			                  .url = url,
-			                  .headers = &c->headers,
+			                  .headers = &headers,
 			                  .body = text,
 			                  .body_len = text ? strlen(text) : 0,
 			                  .timeout_ms = TIMEOUT_MS };
 		int r = http_call(c->conn, &call, &err);
 		c->status = r ? 0 : call.status;
-		bool again = !r && may_ask_again(&call, until);
-		int64_t wait = call.retry_after_ms > 0 ? call.retry_after_ms : 500;
+		bool again = may_ask_again(c, &call, r, began);
+		int64_t wait = pause_of(&call, r);
 		int code = again ? CLI_OK
 		           : r   ? cli_unreachable(c, err.msg)
 		                 : judge(&call, ret_text);
 		http_call_fini(&call);
 		if (!again)
 			return code;
-		usleep((useconds_t)(wait > 2000 ? 2000 : wait) * 1000);
+		usleep((useconds_t)wait * 1000);
 	}
 }
 

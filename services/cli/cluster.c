@@ -5,6 +5,7 @@
 #include "services/cli/watch.h"
 
 #include "common/base/clock.h"
+#include "common/base/ids.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -19,7 +20,11 @@ int cluster_create(struct cli *c, const struct args *a)
 	struct loom_err err = { 0 };
 	if (create_body(a, a->positional[0], &body, &err) != 0)
 		return cli_fail(CLI_USAGE, "%s", err.msg);
+	char key[33];
+	id_random_hex(key, 16);
+	c->key = key; /* sent again when the answer is lost, it makes no second cluster */
 	int code = cli_request_json(c, "POST", "/v2/clusters", body, &answer);
+	c->key = NULL;
 	if (code)
 		return code;
 	const char *id = json_get_str(answer, "id");

@@ -13,6 +13,7 @@
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/model/provisioner.h"
+#include "common/model/request_key.h"
 #include "services/scheduler/expiry.h"
 
 #define AWAY_MS 1000
@@ -65,7 +66,8 @@ static int silent_tx(struct db *db, void *arg)
 {
 	struct sweep *w = arg;
 	int64_t removed;
-	return provisioners_expire(db, w->s->cfg.provisioner_timeout_ms, &removed);
+	int rc = provisioners_expire(db, w->s->cfg.provisioner_timeout_ms, &removed);
+	return rc ? rc : request_keys_expire(db);
 }
 
 static void sweep_work(void *arg)

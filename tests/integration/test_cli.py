@@ -111,6 +111,30 @@ def test_unreachable_says_where_and_what_to_check(empty_lab):
         assert "http://127.0.0.1:1" in done.stderr and "LOOM_URL" in done.stderr
 
 
+class LosesAnswers(Relay):
+    """The first two connections are cut when the answer comes."""
+
+    lost = 0
+
+    def _pump(self, a, b):
+        if self.lost < 2:
+            b.sendall(a.recv(65536))
+            assert b.recv(1)
+            self.lost += 1
+        else:
+            super()._pump(a, b)
+
+
+def test_create_whose_answer_is_lost_is_done_once(lab):
+    relay = LosesAnswers("127.0.0.1", lab.stack.ports["api.external"])
+    try:
+        done = loom(lab, "cluster", "create", "demo", "--template", "one", "--size", "1", url=relay.url)
+    finally:
+        relay.close()
+    assert (done.returncode, relay.lost) == (0, 2), done
+    assert [entry["id"] for entry in lab.user.get("/v2/clusters").json] == [done.stdout.strip()]
+
+
 def test_refusals_are_told_in_the_servers_words(lab):
     for words, reason in (
             (("cluster", "create", "x", "-t", "nothing", "-n", "1"), "nothing"),

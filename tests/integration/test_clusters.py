@@ -216,6 +216,34 @@ def test_create_bad_bodies(lab, body):
     assert answer.status == 400 and answer.headers["Content-Type"] == "application/problem+json"
 
 
+def post_named(client, key, body):
+    """A create that has a name."""
+    return client.post("/v2/clusters", body, headers={"Idempotency-Key": key})
+
+
+def test_named_create_is_carried_out_once(lab):
+    """Sent again it has the answer of the first one, whatever has changed since."""
+    first = post_named(lab.user, "order-17", DEMO)
+    assert first.status == 200, first
+    with concurrent.futures.ThreadPoolExecutor(8) as threads:
+        answers = list(threads.map(lambda n: post_named(lab.user, "at once", DEMO), range(16)))
+    assert [answer.status for answer in answers] == [200] * 16
+    assert len({answer.json["id"] for answer in answers}) == 1
+    other = post_named(lab.admin, "order-17", DEMO)
+    assert len({first.json["id"], answers[0].json["id"], other.json["id"]}) == 3
+    answer = post_named(lab.user, "order-17", {**DEMO, "name": "different"})
+    assert answer.status == 422 and "Idempotency-Key" in answer.text
+    lab.set_quota(clusters=3)
+    assert post_named(lab.user, "new", DEMO).status == 409
+    assert post_named(lab.user, "order-17", DEMO).json == first.json
+    # what was refused was not carried out, and may be asked for again
+    lab.set_quota(clusters=4)
+    assert post_named(lab.user, "new", DEMO).status == 200
+    assert len(lab.user.get("/v2/clusters").json) == 3
+    for key in ("x" * 256, "\u00e4", "a\tb"):
+        assert post_named(lab.user, key, DEMO).status == 400
+
+
 def test_create_accepts(lab):
     """What clients send that is odd but fine."""
     for more in ({"numMachines": "3"}, {"initialLeaseDuration": -1}, {"initialLeaseDuration": "2592000000"},

@@ -15,8 +15,8 @@ export function url(path) {
   return `${BASE}${path}`;
 }
 
-async function call(method, path, body, signal) {
-  const init = { method, headers: { Accept: "application/json, application/problem+json" },
+async function call(method, path, body, signal, more = {}) {
+  const init = { method, headers: { Accept: "application/json, application/problem+json", ...more },
     cache: "no-store", signal };
   let response;
 
@@ -81,10 +81,24 @@ export async function getCluster(id, signal) {
   return { cluster: await response.json(), serverTime: Number.isNaN(date) ? 0 : date };
 }
 
-export async function createCluster(request) {
-  const response = await call("POST", "/clusters", request);
+const TRIES = 6;
+const PAUSE_MS = 500;
 
-  return (await response.json()).id;
+// A create has a name, so that it can be sent again when its answer is lost: it is carried out once.
+export async function createCluster(request) {
+  const key = Array.from(crypto.getRandomValues(new Uint32Array(4)), (n) => n.toString(16)).join("-");
+
+  for (let tries = 1; ; tries++) {
+    try {
+      const response = await call("POST", "/clusters", request, undefined, { "Idempotency-Key": key });
+
+      return (await response.json()).id;
+    } catch (error) {
+      if (tries === TRIES || ![0, 502, 503, 504].includes(error.status))
+        throw error;
+      await new Promise((wake) => setTimeout(wake, PAUSE_MS));
+    }
+  }
 }
 
 export async function planCluster(request, signal) {
