@@ -70,6 +70,7 @@ class Provider:
         self.gates = []
         self.failing = []  # once each
         self.broken = []   # for good, as long as they are here
+        self.weak = None   # at each try
 
     def __call__(self, run):
         for gate in list(self.gates):
@@ -81,6 +82,8 @@ class Provider:
                     return {"status": 1, "stderr": "not this time"}
             if any(check(run) for check in self.broken):
                 return {"status": 1, "stderr": "never", "retry": False}
+            if self.weak and self.weak(run):
+                return {"status": 1, "stderr": "not at all"}
             self.apply(run)
         return None
 
@@ -164,9 +167,9 @@ class Journey:
         """An operation."""
         return self.until(lambda: self.lab.user.post(f"/v2/clusters/{self.cluster}/{rest}", body))
 
-    def create(self, size=3, name="farm"):
+    def create(self, size=3, name="farm", **more):
         """Begin to create it."""
-        body = {"name": name, "clusterTemplate": name, "numMachines": size}
+        body = {"name": name, "clusterTemplate": name, "numMachines": size, **more}
         self.cluster = self.until(lambda: self.lab.user.post("/v2/clusters", body)).json["id"]
 
     def delete(self):
@@ -411,8 +414,32 @@ def leased(way):
     way.ended("terminated")
 
 
+def undone(way):
+    """A machine is replaced, an expand rolled back, a restart ended by a deletion."""
+    way.provider.weak = lambda run: (run.name, run.nodenum) == ("BOOTSTRAP", 1001)
+    way.create()
+    way.ended("active")
+    with Broken(way.provider, "START", "app"):
+        way.post("expand", {"count": 2})
+        way.ended("inconsistent", raced=True)
+    way.post("rollback")
+    way.ended("active")
+    with Hold(way.provider, "STOP", "app") as held:
+        way.post("services/store/restart")
+        held.wait()
+        way.delete()
+    way.ended("terminated")
+
+
+def taken_back(way):
+    """A create that cannot finish takes itself back."""
+    with Broken(way.provider, "START", "store"):
+        way.create(onFailure="rollback")
+        way.ended("terminated")
+
+
 JOURNEYS = (services, size, paused, aborted_create, aborted_restart, failing, retried, undeletable, synced,
-            leased)
+            leased, undone, taken_back)
 
 
 # ---- the broken part -----------------------------------------------------------------------------
