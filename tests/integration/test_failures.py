@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every step of every operation fails: once, for good, until the tries are over, or it hangs and is
-aborted. The job says so, nothing is left at the provider, retry finishes it, and delete always ends.
+aborted. The job says so, the provider has the machines that the database has, retry finishes it, roll
+back takes it back, and delete always ends.
 
 The provisioner and its simulated provider are the real ones. Each operation has a cluster of its own
 with a provider of its own, whose faults a test orders by files; all operations go on at once.
@@ -46,12 +47,17 @@ def documents(states):
         "hardwaretypes": [{"name": "small", "providermap": {name: {"flavor": "small"} for name in states}}],
         "imagetypes": [{"name": "deb", "providermap": {name: {"image": "none"} for name in states}}],
         "services": services,
-        "clustertemplates": [template(
-            "shop", ["app", "store"], defaults={"provider": min(states), "config": {"app": {"n": "1"}}},
-            constraints={"layout": {"mustcoexist": [], "cantcoexist": [["app", "store"]]},
-                         "services": {"app": {"quantities": {"min": 1, "max": 1}},
-                                      "cron": {"quantities": {"min": 1, "max": 1}}}})],
+        "clustertemplates": [shop("shop", 0, min(states)), shop("spare", 1, min(states))],
     }
+
+
+def shop(name, replacements, provider):
+    """A template with so many machines to spare."""
+    return template(name, ["app", "store"], defaults={"provider": provider, "config": {"app": {"n": "1"}}},
+                    administration={"leaseduration": {"initial": 0}, "replacements": replacements},
+                    constraints={"layout": {"mustcoexist": [], "cantcoexist": [["app", "store"]]},
+                                 "services": {"app": {"quantities": {"min": 1, "max": 1}},
+                                              "cron": {"quantities": {"min": 1, "max": 1}}}})
 
 
 class Way:
@@ -71,9 +77,9 @@ class Way:
         answer = self.user.request(method, f"/v2/clusters/{self.id}{rest}", body)
         assert answer.status == 200, (self, method, rest, answer)
 
-    def create(self):
+    def create(self, name="shop", **more):
         """Begin to create it."""
-        self.id = self.user.create_cluster(self.name, "shop", 2, provider=self.name)
+        self.id = self.user.create_cluster(self.name, name, 2, provider=self.name, **more)
 
     def status(self):
         """The cluster's status once it is at rest."""
@@ -117,12 +123,22 @@ class Way:
         job = story.jobs[max(story.jobs)]
         return job, [task for task in story.tasks.values() if task.job == job["jobId"]]
 
+    @property
+    def hostnames(self):
+        """Name by node number."""
+        told = (node["properties"] for node in self.user.cluster(self.id)["nodes"])
+        return {properties["nodenum"]: properties["hostname"] for properties in told}
+
+    def shape(self):
+        """What a roll back must bring back."""
+        cluster = self.user.cluster(self.id)
+        return (cluster["config"], sorted(cluster["services"]),
+                {node["id"]: sorted(node["properties"]["services"]) for node in cluster["nodes"]})
+
     def hang(self, step):
         """Abort the job once the step hangs."""
-        job = self.user.cluster(self.id)["latestJobId"] if self.id else None
-        def hangs():
-            return any(task.name == step and task.state == "running" for task in self.newest()[1])
-        wait_for(hangs, PATIENCE, f"{self} to hang at {step} of {job}")
+        wait_for(lambda: any(task.name == step and task.state == "running" for task in self.newest()[1]),
+                 PATIENCE, f"{self} to hang at {step}")
         self.ask("POST", "/abort")
 
     def failed_by(self, step, mode):
@@ -136,8 +152,11 @@ class Way:
             assert {task.name for task in failed} <= {step}, (self, failed)
             return
         assert failed and {task.name for task in failed} == {step}, (self, failed)
-        assert step in job["message"] and "on node" in job["message"], (self, job)
-        assert step in why, (self, why)
+        if job["action"] == "cluster_delete":
+            assert all(self.hostnames[task.nodenum] in job["message"] for task in failed), (self, job)
+        else:
+            assert step in job["message"] and "on node" in job["message"], (self, job)
+        assert job["message"] in why, (self, why)
         most = max(len(task.attempts) for task in failed)
         assert most == (TRIES if mode == "forever" else 1), (self, failed)
 
@@ -169,10 +188,10 @@ class Site:
 
 
 class Operation:
-    """What is asked for, what must be so before, what takes it back, and the steps it has."""
+    """Its steps, how it is asked for, and what makes sure that it has something to do."""
 
-    def __init__(self, steps, ask, before=None, after=None, plan=None):
-        self.steps, self.ask, self.before, self.after, self.plan = steps, ask, before, after, plan
+    def __init__(self, steps, ask, before=None):
+        self.steps, self.ask, self.before = steps, ask, before or (lambda way: None)
 
 
 def changed(way):
@@ -187,19 +206,25 @@ def settled(way, method, rest, body=None):
     way.ended("active")
 
 
-def youngest(way):
-    """The number of the machine that came last."""
-    return max(node["properties"]["nodenum"] for node in way.user.cluster(way.id)["nodes"])
+def numbers(way):
+    """The machines' numbers."""
+    return sorted(node["properties"]["nodenum"] for node in way.user.cluster(way.id)["nodes"])
 
 
-def grow(way):
-    """One more."""
-    settled(way, "POST", "/expand", {"count": 1})
+def with_cron(way, wanted=True):
+    """A third service, or not."""
+    if ("cron" in way.user.cluster(way.id)["services"]) != wanted:
+        settled(way, *(("POST", "/services", {"services": ["cron"]}) if wanted else
+                       ("DELETE", "/services/cron")))
 
 
-def shrink(way):
-    """The newest machine goes."""
-    settled(way, "POST", "/shrink", {"nodes": [youngest(way)]})
+def machines(way, wanted):
+    """So many."""
+    have = numbers(way)
+    if len(have) < wanted:
+        settled(way, "POST", "/expand", {"count": wanted - len(have)})
+    elif len(have) > wanted:
+        settled(way, "POST", "/shrink", {"nodes": have[wanted:]})
 
 
 OPERATIONS = {
@@ -207,20 +232,22 @@ OPERATIONS = {
         ("BOOTSTRAP", "CONFIGURE"),
         lambda way: way.ask("PUT", "/config", {"config": changed(way), "restart": False})),
     "reconfigure": Operation(
-        ("BOOTSTRAP", "STOP", "CONFIGURE", "START"), lambda way: way.ask("PUT", "/config", {"config": changed(way)})),
+        ("BOOTSTRAP", "STOP", "CONFIGURE", "START"),
+        lambda way: way.ask("PUT", "/config", {"config": changed(way)})),
     "restart": Operation(("STOP", "START"), lambda way: way.ask("POST", "/services/store/restart")),
     "stop": Operation(("STOP",), lambda way: way.ask("POST", "/services/stop"),
-                      after=lambda way: settled(way, "POST", "/services/start")),
+                      lambda way: settled(way, "POST", "/services/start")),
     "start": Operation(("START",), lambda way: way.ask("POST", "/services/start"),
-                       before=lambda way: settled(way, "POST", "/services/stop")),
+                       lambda way: settled(way, "POST", "/services/stop")),
     "add": Operation(("BOOTSTRAP", "INSTALL", "CONFIGURE", "INITIALIZE", "START"),
                      lambda way: way.ask("POST", "/services", {"services": ["cron"]}),
-                     after=lambda way: settled(way, "DELETE", "/services/cron")),
-    "remove": Operation(("STOP", "REMOVE"), lambda way: way.ask("DELETE", "/services/cron"),
-                        before=lambda way: settled(way, "POST", "/services", {"services": ["cron"]})),
-    "expand": Operation((*CREATE, "STOP"), lambda way: way.ask("POST", "/expand", {"count": 1}), after=shrink),
+                     lambda way: with_cron(way, False)),
+    "remove": Operation(("STOP", "REMOVE"), lambda way: way.ask("DELETE", "/services/cron"), with_cron),
+    "expand": Operation((*CREATE, "STOP"), lambda way: way.ask("POST", "/expand", {"count": 1}),
+                        lambda way: machines(way, 2)),
     "shrink": Operation(("CONFIGURE", "STOP", "START", "DELETE"),
-                        lambda way: way.ask("POST", "/shrink", {"nodes": [youngest(way)]}), before=grow),
+                        lambda way: way.ask("POST", "/shrink", {"nodes": numbers(way)[-1:]}),
+                        lambda way: machines(way, 3)),
 }
 
 
@@ -231,24 +258,25 @@ def change(way, operation):
     planned = set()
     for step in operation.steps:
         for mode in MODES if step in operation.steps[:1] else MODES[:3]:
-            if operation.before:
-                operation.before(way)
+            operation.before(way)
+            before = way.shape()
             way.order(step, mode)
             operation.ask(way)
             if mode == "hang":
                 way.hang(step)
             way.ended("active" if mode == "once" else "inconsistent")
-            planned |= {task.name for task in way.newest()[1] if task.first}
-            if mode != "once":
-                way.failed_by(step, mode)
+            job, tasks = way.newest()
+            planned |= {task.name for task in tasks if task.first}
+            if mode == "once":
+                assert max(len(task.attempts) for task in tasks if task.name == step) == 2, (way, tasks)
             else:
-                again = [task for task in way.newest()[1] if task.name == step]
-                assert max(len(task.attempts) for task in again) == 2, (way, again)
+                way.failed_by(step, mode)
             way.mend()
-            if mode != "once":
+            if mode in ("never", "hang"):
                 settled(way, "POST", "/retry")
-            if operation.after:
-                operation.after(way)
+            if mode == "forever":
+                settled(way, "POST", "/rollback")
+                assert way.shape() == before, (way, step, job)
     assert planned == set(operation.steps), (way, planned)
 
 
@@ -279,6 +307,28 @@ def created(way, step, mode):
         way.mend()
         settled(way, "POST", "/retry")
     delete(way)
+
+
+def replaced(way, step):
+    """A machine that cannot be made is given up for another, which cannot be made either."""
+    way.order(step, "forever")
+    way.create("spare")
+    way.ended("incomplete")
+    way.failed_by(step, "forever")
+    assert len(way.story().replaced) == 1
+    way.mend()
+    settled(way, "POST", "/retry")
+    assert len(simulated(way.state)) == 2
+    delete(way)
+
+
+def rolled_back(way, step):
+    """A create that takes itself back."""
+    way.order(step, "never")
+    way.create(onFailure="rollback")
+    way.ended("terminated")
+    assert not simulated(way.state), way
+    assert step in way.user.cluster(way.id)["message"], way
 
 
 def deleted(way, mode):
@@ -322,6 +372,10 @@ def cases():
     for mode in MODES:
         for step in CREATE if mode != "hang" else ("CREATE", "START"):
             found[f"create-{step.lower()}-{mode}"] = lambda way, s=step, m=mode: created(way, s, m)
+        for step in CREATE[:3] if mode == "forever" else ():
+            found[f"replace-{step.lower()}"] = lambda way, s=step: replaced(way, s)
+        for step in ("CREATE", "INSTALL") if mode == "never" else ():
+            found[f"rollback-{step.lower()}"] = lambda way, s=step: rolled_back(way, s)
         found[f"delete-{mode}"] = lambda way, m=mode: deleted(way, m)
         found[f"expire-{mode}"] = lambda way, m=mode: expired(way, m)
     return found
