@@ -224,9 +224,11 @@ int cluster_show(struct cli *c, const struct args *a)
 static bool agreed(const struct json *cluster)
 {
 	char line[16] = "";
-	fprintf(stderr, "Delete %s (%s, %s) and its %zu machines? [y/N] ",
+	bool busy = str_eq(json_get_str(cluster, "status"), "pending");
+	fprintf(stderr, "Delete %s (%s, %s) and its %zu machines%s? [y/N] ",
 	        json_get_str(cluster, "name"), json_get_str(cluster, "id"),
-	        json_get_str(cluster, "status"), json_len(json_get(cluster, "nodes")));
+	        json_get_str(cluster, "status"), json_len(json_get(cluster, "nodes")),
+	        busy ? ", ending what is under way there" : "");
 	return fgets(line, sizeof(line), stdin) && (line[0] == 'y' || line[0] == 'Y');
 }
 

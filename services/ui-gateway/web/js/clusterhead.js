@@ -24,7 +24,8 @@ export function clusterHead(cluster, now) {
   let job = null;
 
   remove.addEventListener("click", () =>
-    askRemoval({ id: cluster.id, name: cluster.name, nodes: state ? state.nodes.size : 0 }));
+    askRemoval({ id: cluster.id, name: cluster.name, nodes: state ? state.nodes.size : 0,
+      busy: state && state.status === "pending" }));
 
   const el = h("section", { class: "cluster-head" },
     h("a", { class: "back", href: "#/" }, icon("back"), "All clusters"),
@@ -59,8 +60,10 @@ export function clusterHead(cluster, now) {
     status.dataset.tone = statusTone(word);
     status.dataset.status = word;
     remove.hidden = word === "terminated";
-    remove.disabled = word === "pending";
-    remove.title = word === "pending" ? "Busy: wait until the work is done" : "";
+    const deleting = word === "pending" && job && job.action === "cluster_delete";
+
+    remove.disabled = Boolean(deleting);
+    remove.title = deleting ? "It is being deleted" : "";
     document.title = `${cluster.name} · ${word} · Loom`;
   }
 

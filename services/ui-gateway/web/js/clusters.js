@@ -169,7 +169,8 @@ function clusterRow(first) {
   let cluster = first;
 
   remove.addEventListener("click", () =>
-    askRemoval({ id: cluster.id, name: cluster.name, nodes: cluster.numNodes }));
+    askRemoval({ id: cluster.id, name: cluster.name, nodes: cluster.numNodes,
+      busy: cluster.status === "pending" }));
 
   function tick() {
     setText(born, age(Date.now() - cluster.createTime));
@@ -178,6 +179,7 @@ function clusterRow(first) {
   function update(next) {
     const p = next.progress || { stepstotal: 0, stepscompleted: 0 };
     const busy = next.status === "pending";
+    const deleting = busy && p.action === "cluster_delete";
     const failed = p.actionstatus === "failed";
     const tone = busy ? "run" : statusTone(next.status);
 
@@ -191,9 +193,9 @@ function clusterRow(first) {
     setText(nodes, next.numNodes > 0 ? String(next.numNodes) : "–");
     born.title = new Date(next.createTime).toLocaleString();
     remove.hidden = next.status === "terminated";
-    remove.disabled = busy;
+    remove.disabled = deleting;
     remove.setAttribute("aria-label", `Delete ${next.name}`);
-    remove.title = busy ? "Busy: wait until the work is done" : "Delete";
+    remove.title = deleting ? "It is being deleted" : "Delete";
     el.dataset.status = next.status;
     tick();
   }

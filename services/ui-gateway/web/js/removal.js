@@ -6,14 +6,15 @@ import { announce } from "./dom.js";
 import { count } from "./format.js";
 import { confirmModal } from "./modal.js";
 
-export function askRemoval({ id, name, nodes }) {
+export function askRemoval({ id, name, nodes, busy }) {
   const lost = nodes > 0
     ? `Its ${count(nodes, "machine")} will be destroyed, with everything on them.`
     : "It has no machines yet.";
+  const first = busy ? " What is under way there is ended first." : "";
 
   confirmModal({
     title: `Delete ${name}?`,
-    text: `${lost} This cannot be undone.`,
+    text: `${lost}${first} This cannot be undone.`,
     verb: "Delete cluster",
     act: async () => {
       await deleteCluster(id);
