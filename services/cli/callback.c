@@ -80,9 +80,9 @@ static int add_secret(const struct args *a, struct json *body)
 int callback_target_set(struct cli *c, const struct args *a)
 {
 	LOOM_CLEANUP(json_free) struct json *body = json_new_obj();
-	if (!args_has(a, "url") || !args_has(a, "events"))
-		return cli_fail(CLI_USAGE, "--url URL and --events A,B are needed");
-	json_set_str(body, "url", args_get(a, "url"));
+	if (!args_has(a, "events"))
+		return cli_fail(CLI_USAGE, "--events A,B is needed: what the target is told of");
+	json_set_str(body, "url", a->positional[1]);
 	json_set(body, "events", split_names(args_get(a, "events")));
 	json_set(body, "triggers", split_names(args_get(a, "triggers")));
 	json_set_bool(body, "veto", args_has(a, "veto"));

@@ -82,7 +82,6 @@ static const struct option callback_options[] = {
 	{ 0 },
 };
 static const struct option target_options[] = {
-	{ "url", 0, "URL", "where messages go (needed)" },
 	{ "events", 0, "A,B", "of start success failure lease_warning lease_expired (needed)" },
 	{ "triggers", 0, "A,B", "only of these operations, as cluster_create; else of all" },
 	{ "veto", 0, NULL, "ask it before a job starts; it may refuse" },
@@ -196,7 +195,7 @@ const struct command commands[] = {
 	COLLECTION("image", "image types", &images),
 	COLLECTION("callback-target", "targets that are told of all clusters of the tenant",
 	           &callback_targets),
-	{ "callback-target set", "NAME", 1, 1, "Tell a target of all clusters of the tenant",
+	{ "callback-target set", "NAME URL", 2, 2, "Tell a target of all clusters of the tenant",
 	  target_options, callback_target_set, NULL },
 	{ "callback-target delete", "NAME", 1, 1, "Tell a target nothing any more", NULL,
 	  callback_target_delete, NULL },

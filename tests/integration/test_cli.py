@@ -266,6 +266,43 @@ def test_a_create_that_fails_and_is_tried_again(lab):
     assert done.returncode == 0 and f"shop ({cluster}) is active" in done.stderr, done.stderr
 
 
+def test_roll_back_is_shown_first(farm):
+    farm.workers[0].script = lambda run: {"status": 7, "retry": False} if (
+        (run.name, run.nodenum) == ("START", 1002)) else None
+    done = loom(farm, "cluster", "expand", "farm", "--count", "1", "--wait")
+    assert done.returncode == 1 and "is inconsistent" in done.stderr
+    shown = loom(farm, "cluster", "rollback", "farm", "--plan")
+    assert shown.returncode == 0, shown.stderr
+    assert re.search(r"^  remove +1002 ", shown.stdout, re.M) and "    delete" in shown.stdout
+    token = re.search(r"^Token (\S+)$", shown.stdout, re.M)[1]
+    did(farm, "rollback", "farm", "--token", token)
+    assert len(farm.user.cluster(farm.farm)["nodes"]) == 2
+    # what a shrink deleted comes back as a new machine, which is said
+    farm.workers[0].script = lambda run: {"status": 7} if run.name == "DELETE" else None
+    assert loom(farm, "cluster", "shrink", "farm", "--count", "1", "--wait").returncode == 1
+    farm.workers[0].script = None
+    assert re.search(r"^  note: machine \S+ was deleted: a new one", did(farm, "rollback", "farm"), re.M)
+    done = loom(farm, "cluster", "create", "bad", "-t", "farm", "-n", "1", "--on-failure", "burn")
+    assert done.returncode == 1 and "onFailure" in done.stderr
+
+
+def test_targets_of_callbacks(lab, tmp_path):
+    secret = tmp_path / "secret"
+    secret.write_text("s3cret\n", encoding="ascii")
+    words = ("callback-target", "set", "ours", "http://hooks.example/x", "--events", "start,failure")
+    assert loom(lab, *words, user="admin").returncode == 0
+    assert loom(lab, *words, "--secret-file", str(secret), "--triggers", "cluster_create", user="admin").returncode == 0
+    listed = loom(lab, "callback-target", "list", user="admin").stdout
+    assert re.search(r"^ours +http://hooks.example/x +start,failure +cluster_create$", listed, re.M)
+    shown = json.loads(loom(lab, "callback-target", "show", "ours", "-o", "json", user="admin").stdout)
+    assert shown["signed"] is True and "s3cret" not in str(shown)
+    assert loom(lab, "callback-target", "set", "ours", "http://x", user="admin").returncode == 64
+    assert loom(lab, "callback-target", "delete", "ours", user="admin").returncode == 0
+    assert loom(lab, "callback-target", "show", "ours", user="admin").returncode == 1
+    assert loom(lab, "callback", "list", "--dead", user="admin").returncode == 0
+    assert loom(lab, "callback", "replay", "987654321", user="admin").returncode == 1
+
+
 def test_a_layout_that_fails(lab):
     cluster = lab.create("never", "apart", 2)
     done = loom(lab, "cluster", "watch", cluster)

@@ -86,6 +86,33 @@ static void check_frame(int64_t now, const char *want)
 	buf_fini(&b);
 }
 
+START_TEST(follows_a_replacement)
+{
+	planned();
+	task(1001000, "t1", "running", 1, "");
+	task(1002000, "t1", "retry", 1, ",\"message\":\"no\"");
+	event("replace", "{\"time\":1002000,\"jobId\":\"j2\",\"nodeId\":\"a\",\"nodenum\":1000,"
+	                 "\"hostname\":\"hello1-1000.local\",\"message\":\"no\",\"by\":{\"nodeId\":"
+	                 "\"c\",\"nodenum\":1002,\"hostname\":\"hello1-1002.local\"},"
+	                 "\"moved\":[\"t1\",\"t3\",\"nonsense\",5]}");
+	event("plan",
+	      "{\"time\":1002000,\"jobId\":\"j2\",\"action\":\"cluster_create\",\"nodes\":[],"
+	      "\"tasks\":[{\"taskId\":\"t5\",\"taskName\":\"DELETE\",\"nodeId\":\"a\","
+	      "\"service\":\"\"}]}");
+	ck_assert_uint_eq(v.n_nodes, 3);
+	ck_assert_str_eq(v.nodes[2]->id, "c");
+	ck_assert_uint_eq(v.nodes[0]->total, 1);
+	ck_assert_uint_eq(v.nodes[2]->total, 2);
+	task(1003000, "t1", "running", 2, "");
+	ck_assert_str_eq(v.nodes[2]->now->id, "t1");
+	ck_assert_ptr_null(v.nodes[0]->now);
+	ck_assert_ptr_nonnull(strstr(buf_str(&lines), "replaced by hello1-1002"));
+	ck_assert_ptr_nonnull(strstr(buf_str(&lines), "1 steps more"));
+	event("replace", "{\"time\":1003000}");
+	ck_assert_uint_eq(v.n_nodes, 3);
+}
+END_TEST
+
 START_TEST(follows_a_create)
 {
 	planned();
@@ -178,9 +205,8 @@ START_TEST(says_how_many_nodes_are_left)
 	event("job", "{\"time\":2001000,\"jobId\":\"j3\",\"status\":\"complete\"}");
 	event("cluster", "{\"time\":2001000,\"status\":\"active\"}");
 	render_end(&r, &v, &b);
-	ck_assert_str_eq(
-		buf_str(&b),
-		"hello (00000001) is active after 1.0 s: 1 node, 1 removed, 1 step\n");
+	ck_assert_str_eq(buf_str(&b),
+	                 "hello (00000001) is active after 1.0 s: 1 node, 1 removed, 1 step\n");
 	buf_fini(&b);
 }
 END_TEST
@@ -430,6 +456,7 @@ int main(void)
 	TCase *tc = tcase_create("view");
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, follows_a_create);
+	tcase_add_test(tc, follows_a_replacement);
 	tcase_add_test(tc, knows_events_it_has_seen);
 	tcase_add_test(tc, a_new_job_starts_afresh);
 	tcase_add_test(tc, a_failed_layout_is_no_success);
