@@ -5,6 +5,7 @@ Each has a random generator of its own, seeded by the run's seed and its name, a
 did to the history.
 """
 
+import ctypes
 import http.client
 import random
 import socket
@@ -13,6 +14,7 @@ import time
 
 from .history import crc
 
+CLONE_NEWNET = 0x40000000
 GONE = ("terminated",)
 ENDED = ("active", "incomplete", "inconsistent", "terminated")
 UNHEARD = (500, 502, 504)  # an answer that does not say whether it was done
@@ -57,7 +59,12 @@ class Pacer:
 
 
 class User:
-    """One client that makes requests and remembers its own clusters."""
+    """One client that makes requests and remembers its own clusters.
+
+    It gives each create a name, and sends it again when it was not acknowledged.
+    """
+
+    named = True
 
     def __init__(self, load, name, tenant, mix, interval, keep):
         self.load, self.name, self.tenant, self.mix = load, name, tenant, mix
@@ -67,14 +74,25 @@ class User:
         self.mine = {}  # id -> last known status
         self.count = 0
 
-    def request(self, what, send, **about):
-        """One request with its two records; the answer."""
+    AGAIN = 6  # seconds in which a request with a name of its own is sent again and again
+
+    def request(self, what, send, repeat=False, **about):
+        """One request with its two records; the answer. repeat: it is safe to send it again."""
         history = self.load.history
         number = history.invoke(self.name, what, **about)
         began = time.monotonic()
-        answer = send()
-        more = {"status": answer.status, "ms": round((time.monotonic() - began) * 1000, 1)}
+        answer, tries = send(), 1
         kind = verdict(answer)
+        while repeat and kind != "ok" and answer.status != 409 and time.monotonic() < began + self.AGAIN:
+            time.sleep(0.1)
+            unsure = kind == "info"
+            answer, tries = send(), tries + 1
+            kind = verdict(answer)
+            # A later refusal says nothing about an earlier attempt that nobody heard of.
+            kind = "info" if kind == "fail" and unsure else kind
+        more = {"status": answer.status, "ms": round((time.monotonic() - began) * 1000, 1)}
+        if tries > 1:
+            more["tries"] = tries
         if kind == "ok" and what == "create":
             more["id"] = answer.json["id"]
         if kind != "ok":
@@ -88,8 +106,9 @@ class User:
         template, size = self.random.choice(self.mix)
         name = f"{self.name}-{self.count}"
         body = {"name": name, "clusterTemplate": template, "numMachines": size}
-        answer = self.request("create", lambda: self.api.post("/v2/clusters", body), name=name, size=size,
-                              tenant=self.tenant, template=template)
+        headers = {"Idempotency-Key": f"{self.load.seed}/{name}"} if self.named else {}
+        answer = self.request("create", lambda: self.api.post("/v2/clusters", body, headers=headers), self.named,
+                              name=name, size=size, tenant=self.tenant, template=template, named=self.named)
         if answer.ok:
             self.mine[answer.json["id"]] = "pending"
             self.load.created(self, answer.json["id"])
@@ -131,7 +150,12 @@ class User:
 
 
 class Prober(User):
-    """Creates at a steady pace, so that every second without one is seen; its oldest ones go."""
+    """Creates at a steady pace, so that every second without one is seen; its oldest ones go.
+
+    What it asks for it asks once.
+    """
+
+    named = False
 
     def step(self):
         """One create, and maybe the end of an older one, wherever that has got to."""
@@ -159,6 +183,26 @@ class Reader:
             more = {} if answer.ok else {"why": answer.reason()[:160]}
             history.add(self.name, "ok" if answer.ok else "fail", op=number, status=answer.status,
                         ms=round((time.monotonic() - began) * 1000, 1), **more)
+
+
+class Insider(User):
+    """Somebody on a machine that is cut off, who talks to that machine's own HAProxy."""
+
+    named = False
+
+    def __init__(self, load, name, netns):
+        super().__init__(load, name, "big", [("solo", 1)], 0.3, 0)
+        self.api.url = "http://127.0.0.1:55054"
+        self.netns = netns
+        self.ending = threading.Event()
+
+    def run(self):
+        """Creates, until told to stop. The thread leaves its network for good."""
+        with open(self.netns, "rb") as file:
+            if ctypes.CDLL(None, use_errno=True).setns(file.fileno(), CLONE_NEWNET):
+                raise OSError(ctypes.get_errno(), "setns")
+        while not self.ending.wait(self.interval):
+            self.create()
 
 
 class Watcher:
@@ -243,6 +287,7 @@ class Load:
         self.watchers = []
         self.watchers_end = threading.Event()
         self.latest = None
+        self.insiders = 0
         self.lock = threading.Lock()
         self.random = random.Random(f"{seed}/watchers")
         pairs = [("solo", 1), ("solo", 1), ("solo", 1), ("solo", 2), ("pair", 2), ("pair", 3)]
@@ -256,6 +301,13 @@ class Load:
         self.clients = users + [Reader(self, "reader", site.api("admin", "big"))]
         if site.browser:
             self.clients.append(Reader(self, "browser", site.browser()))
+
+    def insider(self, netns):
+        """Somebody on a machine; end it with .ending.set()."""
+        self.insiders += 1
+        made = Insider(self, f"insider{self.insiders}", netns)
+        self.pacer.start(made.run)
+        return made
 
     def start(self):
         """All begin."""

@@ -54,9 +54,23 @@ def database(site):
             "id": task, "cluster": cluster_id(), "job": "job_num", "num": "num", "node": "node_id",
             "name": "name", "service": "service", "state": "state", "attempt": "attempt",
             "done_attempt": "done_attempt"}, "task"),
-        "edges": rows(site, {"cluster": cluster_id(), "job": "job_num", "from": "from_num", "to": "to_num"},
-                      "task_edge"),
+        "edges": list(plain(rows(site, {"cluster": cluster_id(), "job": "job_num", "from": "from_num",
+                                        "to": "to_num"}, "task_edge"))),
         "events": events}
+
+
+def plain(edges):
+    """Edges between tasks only: negative numbers are groups, which all their members lead to."""
+    members = {}
+    for edge in edges:
+        if edge["to"] < 0:
+            members.setdefault((edge["cluster"], edge["job"], edge["to"]), []).append(edge["from"])
+    for edge in edges:
+        if edge["from"] < 0:
+            for task in members.get((edge["cluster"], edge["job"], edge["from"]), ()):
+                yield {**edge, "from": task}
+        elif edge["to"] > 0:
+            yield edge
 
 
 def simulated(folder):

@@ -62,7 +62,8 @@ class Measured:
 
     def __init__(self, records, evidence):
         events = task_events(evidence)
-        self.creates = [op for op in operations(records, "create") if op["template"] != "machine"]
+        self.creates = [op for op in operations(records, "create")
+                        if op["template"] != "machine" and not op.invoke["p"].startswith("insider")]
         self.reads = [op for what in ("get", "list") for op in operations(records, what)
                       if op.invoke["p"] in ("reader", "browser")]
         self.accepted = sorted(op.ended for op in self.creates if op.kind == "ok")
@@ -91,10 +92,13 @@ class Measured:
         work = max(self.progress(FAULTS[name].progress, start, end) for name in record["names"])
         bad = [op for op in self.reads if op.kind != "ok" and start - 0.5 <= op.began <= end]
         lost = [op for op in bad if not never_sent(op.get("why", ""))]
+        refused = [op for op in self.creates if op.kind != "ok" and op["status"] != 409
+                   and start <= op.began <= end and not never_sent(op.get("why", ""))]
         return {"step": record["step"], "faults": record["names"], "what": record["what"], "at": start,
                 "end": end, "mended": record.get("mended", end), "bound": record["bound"], "recovery": round(max(create, work), 2),
                 "create": round(create, 2), "work": round(work, 2), "whole": healed.get("whole"),
                 "failed_reads": len(lost), "unconnected": len(bad) - len(lost),
+                "failed_creates": len(refused),
                 "idempotent": all(FAULTS[name].idempotent for name in record["names"])}
 
 
@@ -125,7 +129,9 @@ def table(steps, violations, most_pairs=12):
         rows.append({
             "fault": name, "times": len(group), "bound": bounds.pop() if len(bounds) == 1 else None,
             "p50": percentile(recoveries, 0.5), "max": max(recoveries),
-            "over": sum(step["recovery"] > step["bound"] for step in group),
+            "over": sum(step["recovery"] > step["bound"] or step["idempotent"] and step["failed_reads"] > 0
+                        for step in group),
+            "failed_creates": sum(step["failed_creates"] for step in group),
             "failed_reads": sum(step["failed_reads"] for step in group),
             "whole_max": max([step["whole"] for step in group if step["whole"] is not None], default=None),
             "violations": sum(violations_in(step, violations) for step in group)})

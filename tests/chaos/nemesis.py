@@ -12,7 +12,6 @@ Every fault adds two records to the history:
 
 import dataclasses
 import random
-import threading
 import time
 
 from support.datacenter import HOSTS, wait
@@ -148,20 +147,21 @@ class Nemesis:
 
     WHOLE = 90  # seconds that all may take to be ready again after a fault was mended
 
-    def __init__(self, dc, history, say=print):
-        self.dc, self.history, self.say = dc, history, say
+    def __init__(self, dc, load, history, say=print):
+        self.dc, self.load, self.history, self.say = dc, load, history, say
         self.problems = []
+        self.insiders = []
 
-    def place(self, fault_, chance, taken):
-        """(host, another one) for a fault; taken: hosts of a fault before it that hurt a quorum."""
+    def place(self, fault_, chance, gone):
+        """(host, another one) for a fault; gone: machines that a fault before it took away."""
         roles = self.dc.status()["roles"]
         role = fault_.on.removeprefix("other ")
         host = HOSTS[chance % 3]
         if role in roles:
             holder = (roles[role] + [host])[0]
             host = holder if role == fault_.on else [one for one in HOSTS if one != holder][chance % 2]
-        elif taken and fault_.hurts:
-            host = taken[0]
+        if host in gone:
+            host = [one for one in HOSTS if one not in gone][chance % 2]
         return host, [one for one in HOSTS if one != host][chance // 3 % 2]
 
     def run(self, command, host, other):
@@ -179,11 +179,12 @@ class Nemesis:
         faults = [FAULTS[name] for name, _ in step.faults]
         record = self.history.add("nemesis", "fault", step=step.number, names=[one.name for one in faults],
                                   bound=sum(one.bound for one in faults), what=[])
-        began, places = time.monotonic(), []
+        began, places, self.insiders = time.monotonic(), [], []
         for number, one in enumerate(faults):
             if number:
                 time.sleep(step.apart)
-            host, other = self.place(one, step.faults[number][1], [place[0] for place in places])
+            gone = [place[0] for earlier, place in zip(faults, places) if "host" in earlier.hurts]
+            host, other = self.place(one, step.faults[number][1], gone)
             places.append((host, other))
             self.strike(one, host, other, record["what"])
         self.mend(faults, places, began)
@@ -197,6 +198,8 @@ class Nemesis:
             self.say(f"  not whole: {error}")
             self.dc("up", check=False)
         record["until"] = time.time()
+        for insider in self.insiders:
+            insider.ending.set()
         self.say(f"  step {step.number}: {step}: {'; '.join(record['what'])}; whole again after {healed['whole']} s")
 
     def strike(self, one, host, other, what):
@@ -205,6 +208,8 @@ class Nemesis:
             self.rolling_restart(what)
         for command in one.strike:
             what.append(self.run(command, host, other))
+        if one.name == "cut-machine":
+            self.insiders.append(self.load.insider(self.dc.netns(host)))
 
     def mend(self, faults, places, began):
         """Each after its time; the history says when the last was."""
@@ -225,13 +230,6 @@ class Nemesis:
         what.append("stop and start each part of each machine")
 
     def run_all(self, steps):
-        """The whole schedule, in a thread of its own so that an interrupt ends it between steps."""
+        """The whole schedule."""
         for step in steps:
             self.step(step)
-
-
-def in_thread(nemesis, steps):
-    """Start a nemesis; the thread."""
-    thread = threading.Thread(target=nemesis.run_all, args=[steps], daemon=True)
-    thread.start()
-    return thread

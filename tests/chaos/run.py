@@ -110,7 +110,7 @@ def act(dc, folder, seed, steps, scale):
     catalog.load(site)
     told = history.History(folder / "history.jsonl")
     load = clients.Load(site, told, seed, scale).start()
-    bad = nemesis.Nemesis(dc, told, say)
+    bad = nemesis.Nemesis(dc, load, told, say)
     try:
         wait(lambda: load.accepted() >= WARM, 60, "a load")
         bad.run_all(steps)

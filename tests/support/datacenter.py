@@ -77,6 +77,10 @@ class Datacenter:
         """What `dc status --json` tells, without starting it."""
         return survey.survey(State(self.dir))
 
+    def netns(self, host):
+        """A host's network namespace."""
+        return f"/run/netns/{State(self.dir).netns(host)}"
+
     def ready(self, found=None):
         """Whether every part is ready and every role is held once."""
         found = found or self.status()
