@@ -11,10 +11,10 @@ void queued_fini(struct queued_list *l)
 	*l = (struct queued_list){ 0 };
 }
 
-void queue_lines_fini(struct queue_lines *l)
+void queue_jobs_fini(struct queue_jobs *l)
 {
 	loom_free(l->v);
-	*l = (struct queue_lines){ 0 };
+	*l = (struct queue_jobs){ 0 };
 }
 
 int queue_state(struct db *db, struct queue_state *ret)
@@ -71,66 +71,78 @@ int queue_some(struct db *db, const char *tenant, int64_t max, struct queued_lis
 	return rc;
 }
 
-static void add_lines(const struct db_result *r, struct queue_lines *to)
+/* The last place asked for may have been asked for again. */
+static void add_jobs(const struct db_result *r, struct queue_jobs *to)
 {
+	size_t before = to->n;
 	to->v = loom_realloc(to->v, (to->n + db_rows(r) + 1) * sizeof(*to->v));
 	for (size_t i = 0; i < db_rows(r); i++) {
-		struct queue_line *l = &to->v[to->n];
-		*l = (struct queue_line){ .cluster = db_int(r, i, 2) };
-		snprintf(l->tenant, sizeof(l->tenant), "%s", db_str(r, i, 0));
-		snprintf(l->gate, sizeof(l->gate), "%s", db_str(r, i, 1));
+		struct queue_job *j = &to->v[to->n];
+		*j = (struct queue_job){ .cluster = db_int(r, i, 2),
+			                 .free = db_int(r, i, 3) != 0,
+			                 .call = db_int(r, i, 4) != 0,
+			                 .create = db_int(r, i, 5) != 0 };
+		snprintf(j->tenant, sizeof(j->tenant), "%s", db_str(r, i, 0));
+		snprintf(j->provider, sizeof(j->provider), "%s", db_str(r, i, 1));
 		bool there = false;
-		for (size_t k = to->n; !there && k; k--) {
-			const struct queue_line *o = &to->v[k - 1];
-			if (!str_eq(o->tenant, l->tenant) || !str_eq(o->gate, l->gate))
-				break;
-			there = o->cluster == l->cluster;
-		}
+		for (size_t k = before; j->cluster && !there && k < to->n; k++)
+			there = to->v[k].cluster == j->cluster;
 		to->n += !there;
 	}
 }
 
-int queue_gates(struct db *db, const char *tenant, const struct queue_line *after, int64_t max,
-                struct queue_lines *ret)
+int queue_groups(struct db *db, struct queue_jobs *ret)
 {
 	LOOM_CLEANUP(db_result_free) struct db_result *r = NULL;
-	int rc = !str_eq(tenant, "*") ? db_select(db, &r,
-	                                          "SELECT DISTINCT tenant_id, gate, 0 FROM task"
-	                                          " WHERE state='ready' AND tenant_id=? AND gate>?"
-	                                          " ORDER BY gate LIMIT ?",
-	                                          "ssi", tenant, after ? after->gate : "", max)
-	                              : db_select(db, &r,
-	                                          "SELECT DISTINCT tenant_id, gate, 0 FROM task"
-	                                          " WHERE state='ready' AND tenant_id>?"
-	                                          " ORDER BY tenant_id, gate LIMIT ?",
-	                                          "si", after ? after->tenant : "", max);
+	int rc = db_select(db, &r,
+	                   "SELECT tenant_id, provider, 0, 0, 0, 0 FROM job FORCE INDEX (handing)"
+	                   " WHERE phase='run' AND status='running' GROUP BY tenant_id, provider",
+	                   "");
 	if (!rc)
-		add_lines(r, ret);
+		add_jobs(r, ret);
 	return rc;
 }
 
-int queue_clusters(struct db *db, const struct queue_line *after, size_t n, int64_t each,
-                   struct queue_lines *ret)
+#define HAS(gate)                                                                        \
+	"COALESCE((SELECT 1 FROM task t FORCE INDEX (shares) WHERE t.state='ready'"      \
+	" AND t.tenant_id=j.tenant_id AND t.gate=" gate " AND t.cluster_id=j.cluster_id" \
+	" LIMIT 1), 0)"
+#define JOBS                                                                 \
+	"SELECT j.tenant_id, j.provider, j.cluster_id, " HAS("''") ", " HAS( \
+		"CONCAT('" TASK_GATE_CALL                                    \
+		"', j.provider)") ", " HAS("CONCAT('" TASK_GATE_CREATE       \
+	                                   "', j.provider)") " FROM job j FORCE INDEX (handing) WHERE j.phase='run' AND j.status='running'"
+
+int queue_jobs_all(struct db *db, const char *tenant, int64_t max, struct queue_jobs *ret)
 {
-	static const struct db_many many = {
-		"",
-		"(SELECT DISTINCT tenant_id, gate, cluster_id FROM task"
-		" WHERE state='ready' AND tenant_id=? AND gate=?"
-		" AND cluster_id>? ORDER BY cluster_id LIMIT ?)",
-		" UNION ALL ", "", 4
-	};
+	LOOM_CLEANUP(db_result_free) struct db_result *r = NULL;
+	int rc = str_eq(tenant, "*")
+	                 ? db_select(db, &r, JOBS " LIMIT ?", "i", max)
+	                 : db_select(db, &r, JOBS " AND j.tenant_id=? LIMIT ?", "si", tenant, max);
+	if (!rc)
+		add_jobs(r, ret);
+	return rc;
+}
+
+int queue_jobs_after(struct db *db, const struct queue_job *after, size_t n, int64_t each,
+                     struct queue_jobs *ret)
+{
+	static const struct db_many many = { "",
+		                             "(" JOBS " AND j.tenant_id=? AND j.provider=?"
+		                             " AND j.cluster_id>? ORDER BY j.cluster_id LIMIT ?)",
+		                             " UNION ALL ", "", 4 };
 	LOOM_CLEANUP(db_result_free) struct db_result *r = NULL;
 	struct db_value *v = loom_calloc(n + 1, 4 * sizeof(*v));
 	for (size_t i = 0; i < n; i++) {
 		v[4 * i] = db_s(after[i].tenant);
-		v[4 * i + 1] = db_s(after[i].gate);
+		v[4 * i + 1] = db_s(after[i].provider);
 		v[4 * i + 2] = db_i(after[i].cluster);
 		v[4 * i + 3] = db_i(each);
 	}
 	int rc = db_select_many(db, &r, &many, v, n);
 	loom_free(v);
 	if (!rc)
-		add_lines(r, ret);
+		add_jobs(r, ret);
 	return rc;
 }
 

@@ -21,17 +21,24 @@ struct queued_list {
 };
 void queued_fini(struct queued_list *l);
 
-/* Where to look: cluster 0 means before the first. */
-struct queue_line {
-	char tenant[65], gate[TASK_GATE_MAX];
+/* A cluster whose job hands out tasks, and which of its lines have some. */
+struct queue_job {
+	char tenant[65], provider[256];
 	int64_t cluster;
+	bool free, call, create; /* tasks without a gate, and of its two gates */
 };
 
-struct queue_lines {
-	struct queue_line *v; /* owned */
+struct queue_jobs {
+	struct queue_job *v; /* owned */
 	size_t n;
 };
-void queue_lines_fini(struct queue_lines *l);
+void queue_jobs_fini(struct queue_jobs *l);
+
+struct queue_line {
+	const char *tenant; /* borrowed */
+	char gate[TASK_GATE_MAX];
+	int64_t cluster;
+};
 
 struct queue_state {
 	int64_t now;                 /* the database's clock */
@@ -43,12 +50,14 @@ LOOM_MUST_CHECK int queue_state(struct db *db, struct queue_state *ret);
  * Appends. */
 LOOM_MUST_CHECK int queue_some(struct db *db, const char *tenant, int64_t max,
                                struct queued_list *ret);
-/* Tenants and gates that have ready tasks, in order, after this one (NULL: from the start). */
-LOOM_MUST_CHECK int queue_gates(struct db *db, const char *tenant, const struct queue_line *after,
-                                int64_t max, struct queue_lines *ret);
-/* Up to `each` clusters that have ready tasks after each of these places, in order. */
-LOOM_MUST_CHECK int queue_clusters(struct db *db, const struct queue_line *after, size_t n,
-                                   int64_t each, struct queue_lines *ret);
+/* Tenants and providers that have such jobs; their clusters are 0, and nothing is said of lines. */
+LOOM_MUST_CHECK int queue_groups(struct db *db, struct queue_jobs *ret);
+/* Up to `each` jobs of each tenant and provider, in order, after this cluster. Appends. */
+LOOM_MUST_CHECK int queue_jobs_after(struct db *db, const struct queue_job *after, size_t n,
+                                     int64_t each, struct queue_jobs *ret);
+/* All of a tenant ("*": of all tenants) that has at most `max`, else that many. Appends. */
+LOOM_MUST_CHECK int queue_jobs_all(struct db *db, const char *tenant, int64_t max,
+                                   struct queue_jobs *ret);
 /* Up to `each` tasks of each line, those that may begin first. Appends. */
 LOOM_MUST_CHECK int queue_heads(struct db *db, const struct queue_line *lines, size_t n,
                                 int64_t each, struct queued_list *ret);

@@ -45,6 +45,10 @@ int tasks_insert(struct db *db, const struct task *v, size_t n, const struct tas
 {
 	LOOM_CLEANUP_STR char *provider = NULL;
 	int first = n ? provider_of(db, v[0].cluster_id, &provider) : 0;
+	/* The same in both, so that lines and their tasks agree whoever added the job. */
+	if (!first && provider)
+		first = db_exec(db, "UPDATE job SET provider=? WHERE cluster_id=? AND num=?", "sii",
+		                provider, v[0].cluster_id, v[0].job_num);
 	if (first)
 		return first;
 	for (size_t i = 0; i < n; i++) {

@@ -92,7 +92,7 @@ LOOM_MUST_CHECK int tasks_move(struct db *db, const struct task *of, const char 
 LOOM_MUST_CHECK int tasks_drop(struct db *db, struct cluster *c, int64_t job, int64_t now);
 
 struct task_counts {
-	int64_t running, open; /* open: blocked or ready */
+	int64_t running, open;                          /* open: blocked or ready */
 	int64_t complete, failed, failed_before_create; /* the last: status 200-299 */
 	int64_t attempted;                              /* handed out at least once */
 	int64_t created, undeleted; /* CREATEs that are complete, DELETEs that are not */

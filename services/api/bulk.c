@@ -94,6 +94,8 @@ void bulk_import(struct http_req *req, void *ctx)
 	}
 	b.all = all;
 	int rc = db_tx(a->db, import_tx, &b);
+	if (!rc)
+		peers_ready(a); /* providers' limits may be others */
 	if (rc)
 		api_reply_db(req, rc);
 	else

@@ -130,6 +130,8 @@ static void write(struct http_req *req, struct api *a, struct entity_call *e)
 	e->name = name;
 	e->doc = doc;
 	int rc = db_tx(a->db, put_tx, e);
+	if (!rc && e->kind == ENTITY_PROVIDER)
+		peers_ready(a); /* its limits may be others */
 	if (!rc)
 		http_reply_empty(req, 200);
 	else if (rc == ENTITY_E_EXISTS)
@@ -175,6 +177,8 @@ void entities_delete(struct http_req *req, void *ctx)
 	if (!begin(req, a, role, &who, &e))
 		return;
 	int rc = db_tx(a->db, delete_tx, &e);
+	if (!rc && e.kind == ENTITY_PROVIDER)
+		peers_ready(a);
 	if (rc)
 		api_reply_db(req, rc);
 	else

@@ -316,7 +316,7 @@ static void notify(struct api *a, const struct strs *to, const char *verb, const
 struct notice {
 	struct api *a;
 	int64_t cluster, seq;
-	bool job;
+	bool job, ready;
 	char *tenant_id, *task;
 };
 
@@ -327,7 +327,9 @@ static void send_notice(void *arg)
 	LOOM_CLEANUP(json_free) struct json *body = json_new_obj();
 	if (a->peers && n->job)
 		notify(a, &a->peers->schedulers, "job", body);
-	if (a->peers && n->task) {
+	if (a->peers && n->ready) {
+		notify(a, &a->peers->schedulers, "ready", body);
+	} else if (a->peers && n->task) {
 		json_set_str(body, "task", n->task);
 		notify(a, &a->peers->apis, "log", body);
 		watchers_log(a, n->task);
@@ -358,5 +360,12 @@ void peers_log_grew(struct api *a, const char *task_id)
 {
 	struct notice *n = loom_calloc(1, sizeof(*n));
 	*n = (struct notice){ .a = a, .task = loom_strdup(task_id) };
+	loop_post(a->loop, send_notice, n);
+}
+
+void peers_ready(struct api *a)
+{
+	struct notice *n = loom_calloc(1, sizeof(*n));
+	*n = (struct notice){ .a = a, .ready = true };
 	loop_post(a->loop, send_notice, n);
 }

@@ -17,7 +17,7 @@ struct standing {
 };
 
 struct shares {
-	struct map *tenants, *clusters, *lines;
+	struct map *tenants, *clusters, *places;
 	uint64_t services;
 	int64_t read_at;
 	bool read;
@@ -28,7 +28,7 @@ struct shares *shares_create(void)
 	struct shares *s = loom_calloc(1, sizeof(*s));
 	s->tenants = map_create(loom_free);
 	s->clusters = map_create(loom_free);
-	s->lines = map_create(loom_free);
+	s->places = map_create(loom_free);
 	return s;
 }
 
@@ -38,7 +38,7 @@ void shares_destroy(struct shares *s)
 		return;
 	map_destroy(s->tenants);
 	map_destroy(s->clusters);
-	map_destroy(s->lines);
+	map_destroy(s->places);
 	loom_free(s);
 }
 
@@ -181,22 +181,22 @@ void shares_order(const struct shares *s, struct share_offer *v, size_t n)
 
 /* ---- places ---------------------------------------------------------------------------------- */
 
-static char *line_key(const struct queue_line *l)
+static char *group_key(const struct queue_job *l)
 {
-	return loom_asprintf("%s %s", l->tenant, l->gate);
+	return loom_asprintf("%s %s", l->tenant, l->provider);
 }
 
-int64_t shares_place(const struct shares *s, const struct queue_line *line)
+int64_t shares_place(const struct shares *s, const struct queue_job *group)
 {
-	LOOM_CLEANUP_STR char *key = line_key(line);
-	return look(s->lines, key).place;
+	LOOM_CLEANUP_STR char *key = group_key(group);
+	return look(s->places, key).place;
 }
 
-void shares_set_place(struct shares *s, const struct queue_line *line, int64_t cluster)
+void shares_set_place(struct shares *s, const struct queue_job *group, int64_t cluster)
 {
-	LOOM_CLEANUP_STR char *key = line_key(line);
+	LOOM_CLEANUP_STR char *key = group_key(group);
 	if (cluster)
-		of(&s->lines, key)->place = cluster;
+		of(&s->places, key)->place = cluster;
 	else
-		map_del(s->lines, key);
+		map_del(s->places, key);
 }

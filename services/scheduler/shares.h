@@ -32,8 +32,9 @@ void shares_use(struct shares *s, const struct queue_use *v, size_t n, int64_t n
 void shares_order(const struct shares *s, struct share_offer *v, size_t n);
 void shares_given(struct shares *s, const char *tenant, int64_t cluster);
 
-/* How far a search has come in a line of clusters that is longer than one look at it. */
-int64_t shares_place(const struct shares *s, const struct queue_line *line);
-void shares_set_place(struct shares *s, const struct queue_line *line, int64_t cluster);
+/* How far a search has come in a tenant's clusters at a provider, which are more than one look
+ * takes in: the last one looked at, 0 none. */
+int64_t shares_place(const struct shares *s, const struct queue_job *group);
+void shares_set_place(struct shares *s, const struct queue_job *group, int64_t cluster);
 
 #endif

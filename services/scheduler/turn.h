@@ -35,10 +35,9 @@ struct turn_result {
 /* What searches found out, for the turns after them; of one turn with takes at a time. */
 struct outlook {
 	struct shares *shares;
-	struct limits *limits;  /* NULL: there are none */
-	struct strs crowded;    /* tenants that have more ready than one look takes in */
-	struct queue_line page; /* where the next look at a crowd of tenants begins */
-	_Atomic bool limited;   /* any thread: there are limits */
+	struct limits *limits; /* NULL: there are none */
+	struct strs crowded;   /* tenants that have more ready than one look takes in */
+	_Atomic bool limited;  /* any thread: there are limits */
 };
 struct outlook *outlook_create(void);
 void outlook_destroy(struct outlook *o);

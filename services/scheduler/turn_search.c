@@ -2,9 +2,10 @@
 /*
  * The search for ready tasks, before a turn's transaction and without a lock. While little is
  * ready all of it is read and looked at. When more is ready than one look takes in, it goes by
- * lines (tenant, gate, cluster): the first few of each of some lines, and of the lines after those
- * next time. Lines whose provider's limit allows nothing now are not read at all. Out of what was
- * found the shares choose.
+ * lines: of each cluster whose job hands out tasks those without a gate, and those of its two
+ * gates. Which lines have tasks is one look into the index for each. The first few of each of some
+ * lines are read, and those of others next time. Lines whose provider's limit allows nothing now
+ * are not read at all. Out of what was found the shares choose.
  */
 #include "services/scheduler/turn_private.h"
 
@@ -15,9 +16,8 @@
 #include <string.h>
 
 #define MAX_LOOK  128 /* tasks */
-#define MAX_GATES 256
-#define MAX_LINES 64
-#define MAX_EACH  16 /* clusters of one tenant and gate, while there are others */
+#define MAX_JOBS  256 /* looked into at once */
+#define MAX_LINES 48  /* read at once */
 #define MAX_PAGES 8
 #define SPARE     8   /* found beyond what is wanted: another may be claiming the same */
 #define USE_MS    100 /* age of what is known of running tasks */
@@ -97,82 +97,114 @@ static void sift(struct search *s, size_t from)
 
 /* ---- by lines -------------------------------------------------------------------------------- */
 
-/* One page of tenants with their gates; the next one begins after it. A tenant whose gates do not
- * all fit is left for the next. */
-static int read_gates(struct search *s, const char *tenant, struct queue_lines *gates)
+struct lines {
+	struct queue_line *v;
+	size_t n;
+};
+
+static void add_line(struct search *s, struct lines *to, const struct queue_job *j,
+                     const char *task)
 {
-	struct queue_line *place = &s->o->page;
-	bool all = str_eq(tenant, "*");
-	int rc = queue_gates(s->db, tenant, all && *place->tenant ? place : NULL, MAX_GATES, gates);
-	if (rc || !all)
-		return rc;
-	if (*place->tenant)
-		s->t->more = true; /* those before were not looked at */
-	*place = (struct queue_line){ 0 };
-	if (gates->n < MAX_GATES)
-		return 0;
+	struct queue_line *l = &to->v[to->n];
+	l->tenant = j->tenant;
+	l->cluster = j->cluster;
+	task_gate(task, j->provider, l->gate);
+	to->n += gate_room(s, l->tenant, l->gate) > 0;
+}
+
+/* Those that have tasks which may begin; if they are too many, those that the shares prefer. */
+static struct lines lines_of(struct search *s, const struct queue_jobs *jobs)
+{
+	struct lines all = { loom_calloc(3 * jobs->n + 1, sizeof(*all.v)), 0 };
+	for (size_t i = 0; i < jobs->n; i++) {
+		const struct queue_job *j = &jobs->v[i];
+		if (j->free)
+			add_line(s, &all, j, "");
+		if (j->call)
+			add_line(s, &all, j, "CONFIRM");
+		if (j->create)
+			add_line(s, &all, j, "CREATE");
+	}
+	if (all.n <= MAX_LINES)
+		return all;
+	struct lines best = { loom_calloc(MAX_LINES, sizeof(*best.v)), MAX_LINES };
+	struct share_offer *v = loom_calloc(all.n, sizeof(*v));
+	for (size_t i = 0; i < all.n; i++)
+		v[i] = (struct share_offer){ all.v[i].tenant, all.v[i].cluster, 0, i };
+	shares_order(s->o->shares, v, all.n);
+	for (size_t i = 0; i < MAX_LINES; i++)
+		best.v[i] = all.v[v[i].index];
 	s->t->more = true;
-	size_t n = gates->n;
-	while (n > 1 && str_eq(gates->v[n - 1].tenant, gates->v[gates->n - 1].tenant))
-		n--;
-	if (n > 1)
-		gates->n = n;
-	*place = gates->v[gates->n - 1];
-	return 0;
+	loom_free(v);
+	loom_free(all.v);
+	return best;
 }
 
-static void keep_open(struct search *s, struct queue_lines *gates)
+/* Where each group's next look begins. */
+static void note_places(struct search *s, const struct queue_jobs *groups,
+                        const struct queue_jobs *jobs, int64_t each)
 {
-	size_t kept = 0;
-	for (size_t i = 0; i < gates->n; i++)
-		if (gate_room(s, gates->v[i].tenant, gates->v[i].gate) > 0) {
-			gates->v[kept] = gates->v[i];
-			gates->v[kept].cluster = shares_place(s->o->shares, &gates->v[i]);
-			kept++;
-		}
-	gates->n = kept;
-}
-
-/* Where each gate's next look begins. */
-static void note_places(struct search *s, const struct queue_lines *gates,
-                        const struct queue_lines *lines, int64_t each)
-{
-	for (size_t i = 0, k = 0; i < gates->n; i++) {
-		const struct queue_line *g = &gates->v[i];
+	for (size_t i = 0; i < groups->n; i++) {
+		const struct queue_job *g = &groups->v[i];
 		int64_t n = 0, last = 0;
-		for (; k < lines->n && str_eq(lines->v[k].tenant, g->tenant) &&
-		       str_eq(lines->v[k].gate, g->gate);
-		     k++, n++)
-			last = lines->v[k].cluster;
+		for (size_t k = 0; k < jobs->n; k++) {
+			const struct queue_job *j = &jobs->v[k];
+			if (!str_eq(j->tenant, g->tenant) || !str_eq(j->provider, g->provider))
+				continue;
+			n++;
+			last = j->cluster;
+		}
 		if (n == each || g->cluster)
 			s->t->more = true;
 		shares_set_place(s->o->shares, g, n == each ? last : 0);
 	}
 }
 
+/* More jobs than one look takes in: some of each tenant and provider. */
+static int read_some_jobs(struct search *s, const char *tenant, struct queue_jobs *jobs)
+{
+	struct queue_jobs groups = { 0 };
+	int rc = queue_groups(s->db, &groups);
+	size_t n = 0;
+	for (size_t i = 0; i < groups.n; i++)
+		if (str_eq(tenant, "*") || str_eq(tenant, groups.v[i].tenant)) {
+			groups.v[n] = groups.v[i];
+			groups.v[n].cluster = shares_place(s->o->shares, &groups.v[n]);
+			n++;
+		}
+	groups.n = n;
+	int64_t each = n && n < MAX_JOBS ? (int64_t)(MAX_JOBS / n) : 1;
+	if (!rc && n)
+		rc = queue_jobs_after(s->db, groups.v, n, each, jobs);
+	if (!rc)
+		note_places(s, &groups, jobs, each);
+	queue_jobs_fini(&groups);
+	return rc;
+}
+
 static int read_page(struct search *s, const char *tenant)
 {
-	struct queue_lines gates = { 0 }, lines = { 0 };
+	struct queue_jobs jobs = { 0 };
 	size_t from = s->found.n;
-	int rc = read_gates(s, tenant, &gates);
-	if (!rc)
-		keep_open(s, &gates);
-	int64_t each = gates.n > 1 ? MAX_EACH : MAX_LINES;
-	if (gates.n * (size_t)each > MAX_LINES)
-		each = gates.n < MAX_LINES ? (int64_t)(MAX_LINES / gates.n) : 1;
-	if (!rc && gates.n)
-		rc = queue_clusters(s->db, gates.v, gates.n, each, &lines);
-	if (!rc)
-		note_places(s, &gates, &lines, each);
+	int rc = queue_jobs_all(s->db, tenant, MAX_JOBS, &jobs);
+	if (!rc && jobs.n >= MAX_JOBS) {
+		jobs.n = 0;
+		rc = read_some_jobs(s, tenant, &jobs);
+	}
+	if (rc) {
+		queue_jobs_fini(&jobs);
+		return rc;
+	}
+	struct lines lines = lines_of(s, &jobs);
 	int64_t want = wanted(room_of(s->t, tenant)), heads = 2;
 	if (lines.n && 2 * want / (int64_t)lines.n > heads)
 		heads = 2 * want / (int64_t)lines.n;
-	if (!rc && lines.n)
+	if (lines.n)
 		rc = queue_heads(s->db, lines.v, lines.n, heads < want ? heads : want, &s->found);
 	if (!rc)
 		sift(s, from);
-	queue_lines_fini(&gates);
-	queue_lines_fini(&lines);
+	loom_free(lines.v);
+	queue_jobs_fini(&jobs);
 	return rc;
 }
 
@@ -187,7 +219,7 @@ static int read_lines(struct search *s, const char *tenant)
 		if (!s->t->more)
 			break;
 	}
-	s->t->more = s->t->more || more || s->found.n - from >= MAX_LOOK;
+	s->t->more = s->t->more || more || s->found.n > from;
 	return rc;
 }
 
@@ -223,7 +255,7 @@ static int search_tenant(struct search *s, const char *tenant)
 		set_crowded(s->o, tenant, true);
 	}
 	rc = read_lines(s, tenant);
-	if (s->found.n - from < MAX_LOOK / 2)
+	if (!rc && s->found.n - from < MAX_LOOK / 8)
 		set_crowded(s->o, tenant, false);
 	return rc;
 }

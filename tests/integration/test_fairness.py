@@ -1,0 +1,285 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who gets the workers: providers' limits, shares of tenants and clusters. Two schedulers and two
+APIs on one database, whose safety nets are too slow to help."""
+
+import threading
+import time
+
+import pytest
+
+from support import Stack, wait_for
+from support.api import Api
+from support.lab import CATALOG, Lab, make_tenants
+
+BOTH = ("scheduler", "scheduler2")
+SETTINGS = [f"{part}.{key}" for part in BOTH for key in ("poll_ms=20s", "task_lease_ms=2s", "retry_base_ms=50ms")]
+SETTINGS += ["api.poll_ms=20s", "api2.poll_ms=20s"]
+CALLS = ("CREATE", "CONFIRM", "DELETE")
+
+
+@pytest.fixture(scope="module")
+def pair():
+    """Two of each on one database."""
+    with Stack("fairness", SETTINGS) as made:
+        made.up("mariadb", "zookeeper", "api", "scheduler", "api2", "scheduler2")
+        yield made
+
+
+@pytest.fixture(scope="module")
+def tenants(pair):
+    """Tenants of that stack."""
+    return make_tenants(pair)
+
+
+@pytest.fixture
+def labs(pair, tenants):
+    """Makes tenants with a catalog."""
+    made = []
+
+    def make():
+        made.append(Lab(pair, *next(tenants)).load())
+        return made[-1]
+    yield make
+    for one in made:
+        one.close()
+
+
+@pytest.fixture
+def lab(labs):
+    """One tenant."""
+    return labs()
+
+
+def limit(lab, **limits):
+    """The provider's limits from now on."""
+    lab.change("providers", "lab", limits=limits)
+
+
+class Counter:
+    """A script that counts how many of its tasks run at once, each for so long."""
+
+    def __init__(self, name, seconds):
+        self.name = name
+        self.seconds = seconds
+        self.lock = threading.Lock()
+        self.now = self.most = self.all = 0
+
+    def __call__(self, run):
+        if run.name != self.name:
+            return
+        with self.lock:
+            self.now += 1
+            self.all += 1
+            self.most = max(self.most, self.now)
+        run.pause(self.seconds)
+        with self.lock:
+            self.now -= 1
+
+
+def most_in_a_second(runs):
+    """How many of these runs began within any second, by the database's clock."""
+    return max(sum(1 for other in runs if 0 <= other - run < 1000) for run in runs)
+
+
+def begun(lab, names=CALLS):
+    """When tasks of these names were handed out, in database time, each attempt."""
+    return sorted(event.data["time"] for cluster in lab.user.get("/v2/clusters").json
+                  for event in lab.story(cluster["id"]).events
+                  if event.type == "task" and event.data["state"] == "running" and event.data["taskName"] in names)
+
+
+# ---- limits
+
+
+@pytest.mark.parametrize("limits, words", [
+    ({"concurrentCreates": 0}, "limits.concurrentCreates must be from 1"),
+    ({"concurrentCreates": "many"}, "limits.concurrentCreates must be a whole number"),
+    ({"callsPerSecond": -3}, "limits.callsPerSecond must be a whole number from 1 to 1000, or a fraction"),
+    ({"callsPerSecond": 1.5}, "limits.callsPerSecond"),
+    ({"callsPerHour": 3}, "limits.callsPerHour is not a limit"),
+    (7, "limits must be"),
+])
+def test_wrong_limits_are_refused(lab, limits, words):
+    document = {**CATALOG["providers"][0], "limits": limits}
+    answer = lab.admin.put("/v2/providers/lab", document)
+    assert answer.status == 400 and words in answer.text
+    assert "limits" not in lab.admin.get("/v2/providers/lab").json
+
+
+def test_limits_are_stored_exported_and_imported(lab):
+    def rows():
+        return lab.stack.sql("SELECT provider, creates, calls_max, window_ms FROM provider_limit"
+                             f" WHERE tenant_id='{lab.tenant}' ORDER BY provider")
+    limits = {"concurrentCreates": 3, "callsPerSecond": 0.5}
+    limit(lab, **limits)
+    assert lab.admin.get("/v2/providers/lab").json["limits"] == limits
+    assert rows() == [["lab", "3", "1", "2000"]]
+    whole = lab.admin.get("/v2/export").json
+    limit(lab)
+    assert "limits" not in lab.admin.get("/v2/providers/lab").json and not rows()
+    # a version that is deleted gives way to the one before
+    assert lab.admin.delete("/v2/providers/lab/3").status == 200
+    assert rows() == [["lab", "3", "1", "2000"]]
+    for provider in whole["providers"]:
+        if provider["name"] == "bare":
+            provider["limits"] = {"callsPerSecond": 9}
+    assert lab.admin.post("/v2/import", whole).status == 200
+    assert rows() == [["bare", "0", "9", "1000"], ["lab", "3", "1", "2000"]]
+    assert lab.admin.delete("/v2/providers/lab").status == 200
+    assert rows() == [["bare", "0", "9", "1000"]]
+
+
+def test_creates_at_once_over_two_schedulers(lab):
+    """Three may be made at once; what waits begins as soon as one is made, whoever heard of that."""
+    limit(lab, concurrentCreates=3)
+    creates = Counter("CREATE", 0.1)
+    for url in lab.urls() * 2:
+        lab.worker(creates, slots=10, urls=[url])
+    clusters = [lab.create(f"c{number}", "one", 8) for number in range(3)]
+    began = time.monotonic()
+    for cluster in clusters:
+        lab.active(cluster, 19)
+    assert (creates.all, creates.most) == (24, 3)
+    assert time.monotonic() - began < 15  # 24 of a tenth of a second by threes, and what follows
+
+
+def test_other_work_goes_on_while_creates_wait(labs):
+    """A limit reached holds back its provider's calls only."""
+    first, second = labs(), labs()
+    limit(first, concurrentCreates=1)
+    gate, ours = threading.Event(), "held"
+    worker = first.worker(lambda run: run.wait(gate) if run.name == "CREATE" and ours in run.config["hostname"]
+                          else None, tenant="*", slots=6)
+    held = first.create("held", "one", 150)  # more than one look at the queue takes in
+    wait_for(lambda: worker.of("CREATE"))
+    other = second.create("other", "stack", 3)
+    second.user.wait_cluster(other, "active", 15)
+    assert len([run for run in worker.of("CREATE") if run.task["clusterId"] == held]) == 1
+    gate.set()
+    wait_for(lambda: len(worker.of("CREATE")) > 20)
+    limit(first)  # at once for all that waits
+    first.user.wait_cluster(held, "active", 60)
+
+
+def test_calls_in_a_second(lab):
+    """Ten a second, in any second; and no slower than that."""
+    limit(lab, callsPerSecond=10)
+    for url in lab.urls():
+        lab.worker(slots=10, urls=[url])
+    began = time.monotonic()
+    cluster = lab.create("paced", "one", 16)  # 32 calls to make them
+    lab.active(cluster, 19)
+    times = begun(lab)
+    assert len(times) == 32 and most_in_a_second(times) == 10
+    assert 2.9 < time.monotonic() - began < 15
+    lab.user.delete_cluster(cluster, 19)
+    times = begun(lab)
+    assert len(times) == 48 and most_in_a_second(times) == 10
+
+
+def test_limits_hold_when_all_die(lab):
+    """Schedulers and workers are killed while creates run: never more than two, and all is made."""
+    limit(lab, concurrentCreates=2, callsPerSecond=40)
+    stop, most = threading.Event(), []
+
+    def watch():
+        while not stop.is_set():
+            most.append(int(lab.stack.sql("SELECT COUNT(*) FROM task WHERE state='running' AND name='CREATE'"
+                                          f" AND tenant_id='{lab.tenant}'")[0][0]))
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        worker = lab.worker(lambda run: run.pause(0.05), slots=6)
+        cluster = lab.create("tough", "one", 20)
+        wait_for(lambda: len(worker.of("CREATE")) > 3)
+        lab.stack.kill("scheduler")
+        wait_for(lambda: len(worker.of("CREATE")) > 6)
+        worker.kill()  # what it had begun counts until its leases are over
+        lab.stack.kill("scheduler2")
+        lab.stack.start(*BOTH, settings=[f"{part}.poll_ms=250ms" for part in BOTH])
+        lab.worker(lambda run: run.pause(0.05), slots=6)
+        lab.active(cluster, 40)
+    finally:
+        stop.set()
+        watcher.join()
+    assert max(most) == 2
+    assert most_in_a_second(begun(lab)) <= 40
+
+
+# ---- shares
+
+
+def reads(stack, statement):
+    """Rows and index entries that the database touches for a statement."""
+    rows = stack.sql(f"{statement}; SHOW SESSION STATUS LIKE 'Handler_read%'")
+    return sum(int(row[1]) for row in rows if row[0].startswith("Handler_read"))
+
+
+def alone(lab, worker):
+    """How long a cluster of three machines takes."""
+    began = time.monotonic()
+    cluster = lab.create("small", "stack", 3)
+    lab.user.wait_cluster(cluster, "active", 60)
+    took = time.monotonic() - began
+    assert len([run for run in worker.runs if run.task["clusterId"] == cluster]) == 22
+    lab.user.delete_cluster(cluster)
+    return took
+
+
+def test_a_job_of_a_thousand_machines_starves_nobody(labs):
+    """Another tenant's small cluster, and a small one of the same tenant, take about as long as alone."""
+    big, other = labs(), labs()
+    worker = big.worker(lambda run: run.pause(0.03), tenant="*", slots=8)
+    before = alone(other, worker)
+    large = big.create("large", "one", 1000)
+    wait_for(lambda: len(worker.runs) > 100, 30)
+    beside = alone(other, worker)
+    same = alone(big, worker)
+    begun_of_large = len([run for run in worker.runs if run.task["clusterId"] == large])
+    assert begun_of_large < 1000, "it was no load any more"
+    # of eight slots it gets what it can use; alone it would have used six
+    assert beside < 2 * before + 1, (before, beside)
+    assert same < 2 * before + 1, (before, same)
+    # and the large one was not stopped by them
+    wait_for(lambda: len([run for run in worker.runs if run.task["clusterId"] == large]) > begun_of_large + 20)
+    assert big.user.post(f"/v2/clusters/{large}/abort").status == 200
+
+
+def test_tenants_share_evenly(labs):
+    """Three tenants with more than enough to do, one with ten times the clusters: a third each."""
+    three = [labs() for _ in range(3)]
+    for lab, number in zip(three, (10, 1, 1)):
+        for index in range(number):
+            lab.create(f"c{index}", "one", 30)
+    wait_for(lambda: all(lab.user.get("/v2/clusters").json[0]["numNodes"] for lab in three))
+    worker = three[0].worker(lambda run: run.pause(0.02), tenant="*", slots=9, start=False)
+    worker.start()
+    wait_for(lambda: len(worker.runs) > 330, 60)
+    theirs = [{cluster["id"] for cluster in lab.user.get("/v2/clusters").json} for lab in three]
+    given = [run.task["clusterId"] for run in worker.runs[30:330]]
+    counts = [sum(cluster in ids for cluster in given) for ids in theirs]
+    assert all(80 <= count <= 120 for count in counts), counts
+    # and of the first one's third each of its ten clusters had something
+    assert all(given.count(cluster) >= 5 for cluster in theirs[0])
+    for lab in three:
+        for cluster in lab.user.get("/v2/clusters").json:
+            lab.user.post(f"/v2/clusters/{cluster['id']}/abort")
+
+
+def test_a_search_reads_no_more_than_it_takes(labs):
+    """With fifty thousand tasks waiting, of which none may begin, a look costs a few index entries."""
+    lab = labs()
+    cluster = lab.create("seed", "one", 1)
+    wait_for(lambda: lab.user.cluster(cluster)["nodes"])
+    number = int(cluster)
+    columns = "cluster_id, job_num, num, tenant_id, node_id, node_num, name, service, stage, state, unmet, gate"
+    lab.stack.sql(f"INSERT INTO task ({columns}) SELECT {number}, 2, 1000+seq, '{lab.tenant}', 'x', 1, 'CREATE', '',"
+                  f" 0, 'ready', 0, 'create:lab' FROM seq_1_to_50000")
+    try:
+        has = ("COALESCE((SELECT 1 FROM task t FORCE INDEX (shares) WHERE t.state='ready' AND t.tenant_id=j.tenant_id"
+               " AND t.gate={} AND t.cluster_id=j.cluster_id LIMIT 1), 0)")
+        jobs = ("SELECT j.cluster_id, " + has.format("''") + ", " + has.format("CONCAT('create:', j.provider)") +
+                " FROM job j FORCE INDEX (handing) WHERE j.phase='run' AND j.status='running' LIMIT 256")
+        assert reads(lab.stack, jobs) < 1000
+    finally:
+        lab.stack.sql(f"DELETE FROM task WHERE cluster_id={number} AND num>1000")

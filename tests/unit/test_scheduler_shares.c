@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "services/scheduler/shares.h"
+
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* One word per task, in order of age: tenant, cluster (a digit). "A1 A1 B2" */
+static const struct {
+	const char *running; /* what runs already: "A1*5" is five of them */
+	const char *served;  /* who was served before, in order: "A1 B2" */
+	const char *ready, *want;
+} cases[] = {
+	{ "", "", "A1 A1 A1", "A1 A1 A1" },
+	/* the oldest first, then in turn */
+	{ "", "", "A1 A1 A1 B2 B2", "A1 B2 A1 B2 A1" },
+	{ "", "", "A1 A1 A1 A1 B2 C3", "A1 B2 C3 A1 A1 A1" },
+	/* who has less running goes first until it has as much */
+	{ "A1*3", "", "A1 A1 B2 B2 B2 B2", "B2 B2 B2 A1 B2 A1" },
+	{ "A1*64", "", "A1 A1 A1 B2 B2 B2", "B2 B2 B2 A1 A1 A1" },
+	{ "B2*2", "", "A1 A1 A1 B2", "A1 A1 A1 B2" },
+	/* within a tenant a small cluster is not behind a large one */
+	{ "", "", "A1 A1 A1 A1 A2", "A1 A2 A1 A1 A1" },
+	{ "A1*9", "", "A1 A1 A2 A2 A2", "A2 A2 A2 A1 A1" },
+	/* a tenant does not get more for having more clusters */
+	{ "", "", "A1 A2 A3 A4 B5 B5", "A1 B5 A2 B5 A3 A4" },
+	{ "A1*4 A2*4 B5*4", "", "A1 A2 B5", "B5 A1 A2" },
+	/* among equals who has waited longest for a turn */
+	{ "", "A1 B2", "A1 B2", "A1 B2" },
+	{ "", "B2 A1", "A1 B2", "B2 A1" },
+	{ "", "A1", "A1 B2", "B2 A1" },
+	{ "", "A1", "A1 A3", "A3 A1" },
+	/* what was given counts as running until the next look */
+	{ "B2*2", "A1 A1 A1", "A1 B2", "B2 A1" },
+};
+
+struct word {
+	char tenant[2];
+	int64_t cluster, times;
+};
+
+static size_t words(const char *text, struct word *out)
+{
+	size_t n = 0;
+	for (const char *p = text; *p; p += strcspn(p, " "), p += strspn(p, " ")) {
+		out[n] = (struct word){ { p[0], 0 }, p[1] - '0', 1 };
+		if (p[2] == '*')
+			out[n].times = strtol(p + 3, NULL, 10);
+		n++;
+	}
+	return n;
+}
+
+static void serve(struct shares *s, const char *text)
+{
+	struct word w[16];
+	size_t n = words(text, w);
+	for (size_t i = 0; i < n; i++)
+		shares_given(s, w[i].tenant, w[i].cluster);
+}
+
+static void use(struct shares *s, const char *text)
+{
+	struct word w[16];
+	struct queue_use u[16] = { 0 };
+	size_t n = words(text, w);
+	for (size_t i = 0; i < n; i++) {
+		u[i].cluster = w[i].cluster;
+		u[i].running = w[i].times;
+		strcpy(u[i].tenant, w[i].tenant);
+	}
+	shares_use(s, u, n, 0);
+}
+
+START_TEST(order)
+{
+	struct shares *s = shares_create();
+	struct word w[16];
+	struct share_offer v[16];
+	char got[64] = "";
+	size_t n = words(cases[_i].ready, w), at = 0;
+	/* Served first, and what runs read after that or before it. */
+	bool given_later = strstr(cases[_i].running, "B2*2") && *cases[_i].served;
+	if (!given_later)
+		serve(s, cases[_i].served);
+	use(s, cases[_i].running);
+	if (given_later)
+		serve(s, cases[_i].served);
+	for (size_t i = 0; i < n; i++)
+		v[i] = (struct share_offer){ w[i].tenant, w[i].cluster, (int64_t)(100 + i), i };
+	shares_order(s, v, n);
+	for (size_t i = 0; i < n; i++)
+		at += (size_t)snprintf(got + at, sizeof(got) - at, "%s%s%lld", i ? " " : "",
+		                       v[i].tenant, (long long)v[i].cluster);
+	ck_assert_str_eq(got, cases[_i].want);
+	shares_destroy(s);
+}
+END_TEST
+
+/* One worker, tasks of no length: whatever is given, nobody waits for more than the others' turns.
+ */
+START_TEST(nobody_starves)
+{
+	struct shares *s = shares_create();
+	struct share_offer v[101];
+	size_t left = 3;
+	for (int step = 0; step < 8; step++) {
+		size_t n = 0;
+		for (size_t i = 0; i < 100; i++)
+			v[n++] = (struct share_offer){ "A", 1, (int64_t)i, i };
+		if (left)
+			v[n++] = (struct share_offer){ "B", 2, 1000, 100 };
+		shares_order(s, v, n);
+		left -= v[0].index == 100;
+		shares_given(s, v[0].tenant, v[0].cluster);
+		shares_use(s, NULL, 0, step);
+	}
+	ck_assert_uint_eq(left, 0);
+	shares_destroy(s);
+}
+END_TEST
+
+START_TEST(staleness_and_places)
+{
+	struct shares *s = shares_create();
+	struct queue_job l = { .tenant = "A", .provider = "x" }, o = { .tenant = "A" };
+	ck_assert(shares_stale(s, 5, 100));
+	shares_use(s, NULL, 0, 5);
+	ck_assert(!shares_stale(s, 104, 100));
+	ck_assert(shares_stale(s, 105, 100));
+	shares_set_place(s, &l, 77);
+	ck_assert_int_eq(shares_place(s, &l), 77);
+	ck_assert_int_eq(shares_place(s, &o), 0);
+	shares_set_place(s, &l, 0);
+	ck_assert_int_eq(shares_place(s, &l), 0);
+	shares_destroy(s);
+}
+END_TEST
+
+/* What is remembered is bounded. */
+START_TEST(forgets)
+{
+	struct shares *s = shares_create();
+	for (int64_t i = 1; i < 20000; i++)
+		shares_given(s, "A", i);
+	struct share_offer v[2] = { { "A", 19999, 1, 0 }, { "A", 1, 2, 1 } };
+	shares_order(s, v, 2);
+	ck_assert_uint_eq(v[0].index, 1);
+	shares_destroy(s);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("shares");
+	TCase *t = tcase_create("shares");
+	tcase_add_loop_test(t, order, 0, (int)LOOM_COUNT(cases));
+	tcase_add_test(t, nobody_starves);
+	tcase_add_test(t, staleness_and_places);
+	tcase_add_test(t, forgets);
+	suite_add_tcase(s, t);
+	SRunner *r = srunner_create(s);
+	srunner_run_all(r, CK_NORMAL);
+	int failed = srunner_ntests_failed(r);
+	srunner_free(r);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
