@@ -74,7 +74,7 @@ class User:
         self.mine = {}  # id -> last known status
         self.count = 0
 
-    AGAIN = 6  # seconds in which a request with a name of its own is sent again and again
+    AGAIN = 15  # seconds in which a request with a name of its own is sent again and again
 
     def request(self, what, send, repeat=False, **about):
         """One request with its two records; the answer. repeat: it is safe to send it again."""

@@ -12,7 +12,8 @@ SEED = int(os.environ.get("SEED") or 1)
 MINUTES = 3
 FAR = 10.0  # seconds over its bound that a recovery may be on a machine that does other things, too
 
-pytestmark = [pytest.mark.chaos, pytest.mark.timeout(460)]
+pytestmark = [pytest.mark.chaos, pytest.mark.timeout(460),
+              pytest.mark.skipif(os.geteuid() != 0, reason="network namespaces need root")]
 
 
 def test_chaos(tmp_path):
