@@ -8,7 +8,7 @@
 /* ---- adding, by trying it all --------------------------------------------------------------- */
 
 struct trial {
-	struct cluster c;
+	struct farm c;
 	int order[SERVICES], n;
 	unsigned on;
 };
@@ -131,7 +131,7 @@ static bool before(const struct rules *r, int a, int b)
 	return r->min[a] != r->min[b] ? r->min[a] > r->min[b] : a < b;
 }
 
-static bool brute_add(struct cluster *c, unsigned named)
+static bool brute_add(struct farm *c, unsigned named)
 {
 	struct trial t = { .c = *c, .on = present(c) };
 
@@ -155,7 +155,7 @@ static bool brute_add(struct cluster *c, unsigned named)
 
 /* ---- removing ------------------------------------------------------------------------------- */
 
-static bool brute_remove(struct cluster *c, unsigned named)
+static bool brute_remove(struct farm *c, unsigned named)
 {
 	const unsigned on = present(c);
 
@@ -169,7 +169,7 @@ static bool brute_remove(struct cluster *c, unsigned named)
 /* ---- growing, by trying it all -------------------------------------------------------------- */
 
 struct growth {
-	const struct cluster *c;
+	const struct farm *c;
 	struct machine kinds[KINDS];
 	int n, v[KINDS];
 	unsigned constrained;
@@ -246,7 +246,7 @@ static bool enumerate(struct growth *g, int i, int left)
 }
 
 /* Those that must be where s is. */
-static unsigned tied_to(const struct cluster *c, int s)
+static unsigned tied_to(const struct farm *c, int s)
 {
 	const unsigned on = present(c);
 	unsigned set = 1u << s;
@@ -274,7 +274,7 @@ static int room_for(const struct growth *g, int s)
 	return placeable ? room : 0;
 }
 
-static bool brute_expand(struct cluster *c, int count, unsigned grow)
+static bool brute_expand(struct farm *c, int count, unsigned grow)
 {
 	struct growth g = { .c = c };
 	const unsigned on = present(c);
@@ -309,14 +309,14 @@ static bool brute_expand(struct cluster *c, int count, unsigned grow)
 
 /* ---- shrinking, by trying it all ------------------------------------------------------------ */
 
-static bool may_go(const struct cluster *c, unsigned gone)
+static bool may_go(const struct farm *c, unsigned gone)
 {
-	const struct cluster rest = without(c, gone);
+	const struct farm rest = without(c, gone);
 
 	return rest.n && present(&rest) == present(c) && is_valid(&rest, &c->rules, present(c));
 }
 
-static bool brute_shrink(const struct cluster *c, int count, unsigned *ret)
+static bool brute_shrink(const struct farm *c, int count, unsigned *ret)
 {
 	int best = UNLIMITED;
 

@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* property_run - plans carried out task by task, by a machine that knows what must not happen. */
+/*
+ * property_run - plans carried out task by task, by a machine that knows what must not happen; some
+ * of them fail half way and are retried.
+ */
 #ifndef LOOM_TESTS_PROPERTY_RUN_H
 #define LOOM_TESTS_PROPERTY_RUN_H
 
 #include "property_world.h"
+#include "services/scheduler/retry.h"
 
 /* ---- dependencies, once more ---------------------------------------------------------------- */
 
@@ -22,7 +26,7 @@ static void close_over(unsigned *all)
 	}
 }
 
-static struct needs find_needs(const struct cluster *c, unsigned on)
+static struct needs find_needs(const struct farm *c, unsigned on)
 {
 	struct needs d = { 0 };
 
@@ -46,7 +50,7 @@ static struct needs find_needs(const struct cluster *c, unsigned on)
 }
 
 /* The nearest that s depends on which have a start action. */
-static unsigned nearest(const struct cluster *c, const struct needs *d, int s)
+static unsigned nearest(const struct farm *c, const struct needs *d, int s)
 {
 	unsigned found = 0;
 
@@ -61,8 +65,8 @@ static unsigned nearest(const struct cluster *c, const struct needs *d, int s)
 
 struct planned {
 	enum plan_action action;
-	struct cluster c; /* all machines and services, also those that come or go */
-	unsigned moved;   /* machines that come or go, or get services */
+	struct farm c;  /* all machines and services, also those that come or go */
+	unsigned moved; /* machines that come or go, or get services */
 	unsigned services, changed;
 	bool all_services, all_changed, all_nodes;
 	struct plan *plan;
@@ -90,6 +94,7 @@ static void make_plan(struct planned *p)
 		.planned_nodes = p->all_nodes ? NULL : &moved,
 		.changed_services = p->all_changed ? NULL : &changed,
 		.states = (const struct json *const *)states,
+		.groups = pick(2),
 	};
 
 	strs_of(p->services, &services);
@@ -166,7 +171,7 @@ static bool is_refresh(const struct run *r, int node, int s)
 
 static void check_start(const struct run *r, int node, int s)
 {
-	const struct cluster *c = &r->p->c;
+	const struct farm *c = &r->p->c;
 	const unsigned parents = nearest(c, &r->needs, s);
 	const bool refresh = is_refresh(r, node, s);
 
@@ -216,7 +221,7 @@ static void check_configure(const struct run *r, int node, int s)
 
 static void check_delete(const struct run *r, int node)
 {
-	const struct cluster *c = &r->p->c;
+	const struct farm *c = &r->p->c;
 
 	check_that(r->is_there[node] && is_moved(r, node), "node %d", c->nodes[node].num);
 	if (r->p->action != PLAN_SHRINK)
@@ -286,20 +291,128 @@ static void take_step(struct run *r, const struct plan_task *t)
 		r->done[t->step][node] |= 1u << s;
 }
 
-static bool is_ready(const struct plan_task *t, const bool *done)
+static bool all_of(const int *nums, size_t n, const bool *done)
 {
-	for (size_t k = 0; k < t->n_after; k++) {
-		if (!done[t->after[k] - 1])
+	for (size_t k = 0; k < n; k++) {
+		if (!done[nums[k] - 1])
 			return false;
 	}
-	return !done[t->num - 1];
+	return true;
 }
 
-/* Takes the tasks one by one in a random order that keeps `after`. */
+static bool is_ready(const struct plan *p, const struct plan_task *t, const bool *done)
+{
+	for (size_t k = 0; k < t->n_after_groups; k++) {
+		const struct plan_group *g = &p->groups[t->after_groups[k]];
+
+		if (!all_of(g->tasks, g->n_tasks, done))
+			return false;
+	}
+	return !done[t->num - 1] && all_of(t->after, t->n_after, done);
+}
+
+static void check_stages(const struct plan *p)
+{
+	for (size_t i = 0; i < p->n; i++) {
+		const struct plan_task *t = &p->tasks[i];
+
+		for (size_t k = 0; k < t->n_after; k++)
+			check_that(p->tasks[t->after[k] - 1].stage < t->stage, "stages");
+		for (size_t k = 0; k < t->n_after_groups; k++) {
+			const struct plan_group *g = &p->groups[t->after_groups[k]];
+
+			for (size_t m = 0; m < g->n_tasks; m++)
+				check_that(p->tasks[g->tasks[m] - 1].stage < t->stage, "stages");
+		}
+	}
+}
+
+/* Takes so many tasks one by one in a random order that keeps what they wait for. */
+static void advance(struct run *r, const struct plan *p, size_t count, bool *done)
+{
+	while (count--) {
+		const size_t start = (size_t)pick((int)p->n);
+		size_t i = 0;
+
+		while (i < p->n && !is_ready(p, &p->tasks[(start + i) % p->n], done))
+			i++;
+		check_that(i < p->n, "a circle");
+		i = (start + i) % p->n;
+		take_step(r, &p->tasks[i]);
+		done[i] = true;
+	}
+}
+
+/* As the database keeps them: by `to`. */
+static struct task_edge *edges_of(const struct plan *p, size_t *ret_n)
+{
+	struct task_edge *edges = loom_calloc(p->n * p->n + 1, sizeof(*edges));
+	bool *before = loom_calloc(p->n + 1, sizeof(*before));
+	size_t n = 0;
+
+	for (size_t i = 0; i < p->n; i++) {
+		const struct plan_task *t = &p->tasks[i];
+
+		memset(before, 0, p->n + 1);
+		for (size_t k = 0; k < t->n_after; k++)
+			before[t->after[k]] = true;
+		for (size_t k = 0; k < t->n_after_groups; k++) {
+			const struct plan_group *g = &p->groups[t->after_groups[k]];
+
+			for (size_t m = 0; m < g->n_tasks; m++)
+				before[g->tasks[m]] = true;
+		}
+		for (size_t from = 1; from <= p->n; from++) {
+			if (before[from])
+				edges[n++] = (struct task_edge){ (int64_t)from, t->num };
+		}
+	}
+	loom_free(before);
+	*ret_n = n;
+	return edges;
+}
+
+/* What is left of a plan of which these tasks are done, for the same machines. */
+static struct plan *left_of(const struct planned *p, const bool *done)
+{
+	const struct plan *plan = p->plan;
+	struct node nodes[NODES] = { 0 };
+	const struct nodes all = { nodes, (size_t)p->c.n };
+	struct tasks tasks = { loom_calloc(plan->n + 1, sizeof(*tasks.v)), plan->n };
+	struct retry_input in = { .tasks = &tasks, .nodes = &all };
+	struct task_edge *edges = edges_of(plan, &in.n_edges);
+	struct plan *left = NULL;
+	struct loom_err err = { 0 };
+
+	in.edges = edges;
+	for (int i = 0; i < p->c.n; i++)
+		snprintf(nodes[i].id, sizeof(nodes[i].id), "n%d", p->c.nodes[i].num);
+	for (size_t i = 0; i < plan->n; i++) {
+		const struct plan_task *t = &plan->tasks[i];
+
+		tasks.v[i] = (struct task){ .cluster_id = 1,
+			                    .job_num = 2,
+			                    .num = t->num,
+			                    .stage = t->stage,
+			                    .service = t->service,
+			                    .state = done[i]   ? TASK_COMPLETE
+			                             : pick(2) ? TASK_DROPPED
+			                                       : TASK_FAILED };
+		snprintf(tasks.v[i].name, sizeof(tasks.v[i].name), "%s", t->name);
+		snprintf(tasks.v[i].node_id, sizeof(tasks.v[i].node_id), "%s", nodes[t->node].id);
+	}
+	check_that(!retry_plan(&in, &left, &err), "%s", err.msg);
+	loom_free(tasks.v);
+	loom_free(edges);
+	return left;
+}
+
+/* Sometimes it fails, once or again, and what is left is retried. */
 static void carry_out(struct run *r, struct planned *p)
 {
 	const size_t n = p->plan->n;
 	bool *done = loom_calloc(n + 1, sizeof(*done));
+	size_t count = pick(3) ? n : (size_t)pick((int)n + 1);
 
 	*r = (struct run){ .p = p, .needs = find_needs(&p->c, present(&p->c)) };
 	memcpy(r->now, p->c.states, sizeof(r->now));
@@ -311,19 +424,18 @@ static void carry_out(struct run *r, struct planned *p)
 
 		if (*t->service)
 			r->has[t->step][t->node] |= 1u << (t->service[0] - 'a');
-		for (size_t k = 0; k < t->n_after; k++)
-			check_that(p->plan->tasks[t->after[k] - 1].stage < t->stage, "stages");
 	}
-	for (size_t left = n; left; left--) {
-		const size_t start = (size_t)pick((int)n);
-		size_t i = 0;
+	check_stages(p->plan);
+	advance(r, p->plan, count, done);
+	if (count < n) {
+		struct plan *left = left_of(p, done);
+		bool *then = loom_calloc(n + 1, sizeof(*then));
 
-		while (i < n && !is_ready(&p->plan->tasks[(start + i) % n], done))
-			i++;
-		check_that(i < n, "a circle");
-		i = (start + i) % n;
-		take_step(r, &p->plan->tasks[i]);
-		done[i] = true;
+		check_that(left->n == n - count, "%zu tasks are left, not %zu", left->n, n - count);
+		check_stages(left);
+		advance(r, left, left->n, then);
+		plan_free(left);
+		loom_free(then);
 	}
 	loom_free(done);
 }
@@ -385,7 +497,8 @@ static void check_left(struct run *r)
 	const struct planned *p = r->p;
 
 	for (int i = 0; i < p->c.n; i++) {
-		const bool gone = p->action == PLAN_SHRINK && is_moved(r, i);
+		const bool gone =
+			(p->action == PLAN_SHRINK || p->action == PLAN_DELETE) && is_moved(r, i);
 
 		check_that(r->is_there[i] != gone, "node %d", p->c.nodes[i].num);
 		for (int s = 0; s < SERVICES && !gone; s++) {
@@ -463,7 +576,7 @@ static void show(const struct planned *p)
 }
 
 /* Plans, carries out, checks; c becomes what is left (of the machines that it has). */
-static void run_plan(struct planned *p, struct cluster *c)
+static void run_plan(struct planned *p, struct farm *c)
 {
 	struct run r;
 

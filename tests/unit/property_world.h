@@ -63,7 +63,8 @@ struct machine {
 
 enum state { NONE, INSTALLED, RUNNING, STOPPED };
 
-struct cluster {
+/* A cluster. */
+struct farm {
 	struct rules rules;
 	struct nature natures[SERVICES];
 	int hardware, images;
@@ -80,7 +81,7 @@ static unsigned pick_set(void)
 	return set | (pick(8) ? 0 : STRANGER);
 }
 
-static struct rules make_rules(const struct cluster *c)
+static struct rules make_rules(const struct farm *c)
 {
 	struct rules r = { .n_must = pick(3) ? 0 : 1 + pick(2),
 		           .n_cant = pick(4) ? pick(SETS) : 0 };
@@ -103,7 +104,7 @@ static struct rules make_rules(const struct cluster *c)
 }
 
 /* Services depend on those before them only: there are no circles. */
-static void make_natures(struct cluster *c)
+static void make_natures(struct farm *c)
 {
 	static const enum plan_step steps[] = { STEP_INSTALL,   STEP_REMOVE, STEP_INITIALIZE,
 		                                STEP_CONFIGURE, STEP_START,  STEP_STOP };
@@ -219,7 +220,7 @@ static struct json *service_of(const struct nature *n, int s)
 	                "provisioner", json_set(json_new_obj(), "actions", actions));
 }
 
-static struct json *services_of(const struct cluster *c)
+static struct json *services_of(const struct farm *c)
 {
 	struct json *list = json_new_arr();
 
@@ -265,7 +266,7 @@ static unsigned set_of(const struct strs *names)
 
 /* ---- the rules, once more ------------------------------------------------------------------- */
 
-static unsigned present(const struct cluster *c)
+static unsigned present(const struct farm *c)
 {
 	unsigned on = 0;
 
@@ -274,7 +275,7 @@ static unsigned present(const struct cluster *c)
 	return on;
 }
 
-static int count_of(const struct cluster *c, int s)
+static int count_of(const struct farm *c, int s)
 {
 	int n = 0;
 
@@ -310,7 +311,7 @@ static bool fits(const struct rules *r, unsigned set, int hw, int img)
 	return true;
 }
 
-static bool is_valid(const struct cluster *c, const struct rules *r, unsigned on)
+static bool is_valid(const struct farm *c, const struct rules *r, unsigned on)
 {
 	for (int i = 0; i < c->n; i++) {
 		const struct machine *m = &c->nodes[i];
@@ -328,7 +329,7 @@ static bool is_valid(const struct cluster *c, const struct rules *r, unsigned on
 }
 
 /* Do these services have what they require, and no conflict? */
-static bool agree(const struct cluster *c, unsigned on)
+static bool agree(const struct farm *c, unsigned on)
 {
 	unsigned names = 0;
 
@@ -344,9 +345,9 @@ static bool agree(const struct cluster *c, unsigned on)
 	return true;
 }
 
-static struct cluster without(const struct cluster *c, unsigned gone)
+static struct farm without(const struct farm *c, unsigned gone)
 {
-	struct cluster rest = *c;
+	struct farm rest = *c;
 
 	rest.n = 0;
 	for (int i = 0; i < c->n; i++) {
@@ -358,7 +359,7 @@ static struct cluster without(const struct cluster *c, unsigned gone)
 	return rest;
 }
 
-static int index_of(const struct cluster *c, int num)
+static int index_of(const struct farm *c, int num)
 {
 	for (int i = 0; i < c->n; i++) {
 		if (c->nodes[i].num == num)
@@ -369,9 +370,9 @@ static int index_of(const struct cluster *c, int num)
 
 /* ---- clusters ------------------------------------------------------------------------------- */
 
-static bool make_cluster(struct cluster *c)
+static bool make_cluster(struct farm *c)
 {
-	*c = (struct cluster){ .hardware = 1 + pick(3), .images = 1 + pick(2), .n = 1 + pick(4) };
+	*c = (struct farm){ .hardware = 1 + pick(3), .images = 1 + pick(2), .n = 1 + pick(4) };
 	c->rules = make_rules(c);
 	c->last = 999 + c->n;
 	make_natures(c);

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Random templates, clusters and operations. Every target is compared with a plain enumeration
- * written straight from the rules; every plan is carried out, in random order, by a machine that
- * knows what must not happen; and what it leaves must be the target.
+ * Random templates, clusters and operations. Every layout keeps the rules; every target is compared
+ * with a plain enumeration written straight from the rules; every plan is carried out, in random
+ * order, by a machine that knows what must not happen, some by way of a retry; and what it leaves
+ * must be the target.
  *
  * LOOM_SEED=N looks at one seed and shows its plans.
  */
 #include "property_brute.h"
 #include "property_run.h"
+#include "services/scheduler/solver.h"
 #include "services/scheduler/target.h"
 
 /* ---- asking --------------------------------------------------------------------------------- */
@@ -21,7 +23,7 @@ struct asked {
 	struct target_input in;
 };
 
-static void ask(struct asked *a, const struct cluster *c, enum target_operation operation,
+static void ask(struct asked *a, const struct farm *c, enum target_operation operation,
                 const struct rules *rules, unsigned named)
 {
 	memset(a, 0, sizeof(*a));
@@ -72,10 +74,10 @@ static void asked_fini(struct asked *a)
 }
 
 /* What the target makes of the cluster. */
-static struct cluster apply(const struct cluster *from, const struct target_input *in,
-                            const struct target *t)
+static struct farm apply(const struct farm *from, const struct target_input *in,
+                         const struct target *t)
 {
-	struct cluster c = *from;
+	struct farm c = *from;
 	unsigned gone = 0;
 
 	for (size_t i = 0; i < t->n_changed; i++) {
@@ -100,7 +102,7 @@ static struct cluster apply(const struct cluster *from, const struct target_inpu
 	return c;
 }
 
-static void check_same(const struct cluster *got, const struct cluster *want)
+static void check_same(const struct farm *got, const struct farm *want)
 {
 	check_that(got->n == want->n, "%d nodes, not %d", got->n, want->n);
 	for (int i = 0; i < got->n; i++) {
@@ -115,8 +117,8 @@ static void check_same(const struct cluster *got, const struct cluster *want)
 
 /* ---- operations ----------------------------------------------------------------------------- */
 
-static void plan_change(const struct cluster *old, struct cluster *new,
-                        enum target_operation operation, unsigned named)
+static void plan_change(const struct farm *old, struct farm *new, enum target_operation operation,
+                        unsigned named)
 {
 	static const enum plan_action actions[] = {
 		[TARGET_ADD_SERVICES] = PLAN_ADD_SERVICES,
@@ -141,12 +143,12 @@ static void plan_change(const struct cluster *old, struct cluster *new,
 }
 
 /* Asks for a target, compares it with the enumeration, plans it, carries it out. */
-static void change(struct cluster *c, enum target_operation operation, int *ret_done)
+static void change(struct farm *c, enum target_operation operation, int *ret_done)
 {
-	const struct cluster old = *c;
+	const struct farm old = *c;
 	struct rules rules = operation == TARGET_SYNC ? make_rules(c) : c->rules;
 	unsigned named = (unsigned)(pick(1 << SERVICES) & pick(1 << SERVICES));
-	struct cluster want = *c;
+	struct farm want = *c;
 	struct target *t = NULL;
 	struct loom_err err = { 0 };
 	unsigned gone = 0;
@@ -203,7 +205,7 @@ static void change(struct cluster *c, enum target_operation operation, int *ret_
 }
 
 /* The same machines may also be named. */
-static void shrink_named(const struct cluster *c)
+static void shrink_named(const struct farm *c)
 {
 	const unsigned gone = (unsigned)pick(1 << c->n);
 	struct target *t = NULL;
@@ -221,8 +223,8 @@ static void shrink_named(const struct cluster *c)
 	r = target_find(&a.in, &t, &err);
 	check_that(r == (gone && may_go(c, gone) ? 0 : 400), "%d, %s", r, err.msg);
 	if (!r) {
-		const struct cluster got = apply(c, &a.in, t);
-		const struct cluster want = without(c, gone);
+		const struct farm got = apply(c, &a.in, t);
+		const struct farm want = without(c, gone);
 
 		check_same(&got, &want);
 	}
@@ -230,7 +232,7 @@ static void shrink_named(const struct cluster *c)
 	asked_fini(&a);
 }
 
-static void operate(struct cluster *c)
+static void operate(struct farm *c)
 {
 	static const enum plan_action actions[] = { PLAN_START, PLAN_STOP, PLAN_RESTART,
 		                                    PLAN_CONFIGURE, PLAN_CONFIGURE_WITH_RESTART };
@@ -245,7 +247,7 @@ static void operate(struct cluster *c)
 	run_plan(&p, c);
 }
 
-static void create(struct cluster *c)
+static void create(struct farm *c)
 {
 	struct planned p = { .action = PLAN_CREATE, .c = *c, .all_services = true };
 
@@ -254,8 +256,72 @@ static void create(struct cluster *c)
 	run_plan(&p, c);
 }
 
+/* All machines go, whatever is on them. */
+static void destroy(struct farm *c)
+{
+	struct planned p = { .action = PLAN_DELETE, .c = *c, .all_services = true };
+	struct farm none = { .n = 0 };
+
+	p.moved = (1u << c->n) - 1;
+	p.all_nodes = p.all_changed = true;
+	run_plan(&p, &none);
+}
+
+/* A new cluster of the same services under the same rules, as the solver lays it out; false when
+ * it finds that there is none. */
+static bool lay_out(const struct farm *like, struct farm *ret)
+{
+	struct strs names = { 0 };
+	struct layout *l = NULL;
+	struct loom_err err = { 0 };
+	struct asked a;
+	int r;
+
+	ask(&a, like, TARGET_EXPAND, &like->rules, 0);
+	strs_of(present(like), &names);
+	struct json *request = json_set_int(json_new_obj(), "numMachines", like->n);
+	struct json *list = json_new_arr();
+
+	for (size_t i = 0; i < names.n; i++)
+		json_push(list, json_new_str(names.v[i]));
+	json_set(request, "services", list);
+	r = solve(
+		&(struct solve_input){
+			.request = request,
+			.template = a.template,
+			.provider = a.provider,
+			.hardwaretypes = a.hardware,
+			.imagetypes = a.images,
+			.services = a.services,
+			.cluster_id = 1,
+			.cluster_name = "c",
+		},
+		&l, &err);
+	check_that(!r == !!l && (!r || *err.msg), "%d", r);
+	*ret = *like;
+	ret->n = 0;
+	memset(ret->states, 0, sizeof(ret->states));
+	for (size_t i = 0; l && i < l->n_nodes; i++) {
+		const struct layout_node *n = &l->nodes[i];
+
+		check_that(n->nodenum == LAYOUT_FIRST_NODENUM + (int)i, "node %d", n->nodenum);
+		ret->nodes[ret->n++] =
+			(struct machine){ n->nodenum, atoi(n->hardwaretype + 1),
+			                  atoi(n->imagetype + 1), set_of(&n->services) };
+	}
+	if (l) {
+		check_that(ret->n == like->n && present(ret) == present(like), "%d nodes", ret->n);
+		check_that(is_valid(ret, &ret->rules, present(ret)), "the rules");
+	}
+	layout_free(l);
+	json_free(request);
+	strs_fini(&names);
+	asked_fini(&a);
+	return !r;
+}
+
 /* Some services stop by themselves. */
-static void disturb(struct cluster *c)
+static void disturb(struct farm *c)
 {
 	for (int i = 0; i < c->n; i++) {
 		for (int s = 0; s < SERVICES; s++) {
@@ -265,9 +331,10 @@ static void disturb(struct cluster *c)
 	}
 }
 
-static bool run_seed(long seed, int *ret_done)
+static bool run_seed(long seed, int *ret_done, int *ret_solved)
 {
-	struct cluster c;
+	struct farm c;
+	struct farm fresh;
 
 	seed_shown = seed;
 	random_state = (uint64_t)seed;
@@ -284,6 +351,12 @@ static bool run_seed(long seed, int *ret_done)
 			operate(&c);
 		shrink_named(&c);
 	}
+	if (lay_out(&c, &fresh)) {
+		create(&fresh);
+		destroy(&fresh);
+		++*ret_solved;
+	}
+	destroy(&c);
 	return true;
 }
 
@@ -295,17 +368,19 @@ START_TEST(properties)
 	const char *only = getenv("LOOM_SEED");
 	int done[TARGET_OPERATIONS_] = { 0 };
 	int clusters = 0;
+	int solved = 0;
 
 	if (only && _i)
 		return;
 	if (only) {
-		(void)run_seed(atol(only), done);
+		(void)run_seed(atol(only), done, &solved);
 		return;
 	}
 	for (long seed = 1; seed <= SEEDS; seed++)
-		clusters += run_seed(_i * SEEDS + seed, done);
+		clusters += run_seed(_i * SEEDS + seed, done, &solved);
 	/* it was not all refused */
 	ck_assert_int_gt(clusters, SEEDS / 4);
+	ck_assert_int_gt(solved, SEEDS / 8);
 	for (int i = 0; i < TARGET_OPERATIONS_; i++)
 		ck_assert_msg(done[i] > 5, "operation %d: %d", i, done[i]);
 }
