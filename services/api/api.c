@@ -5,6 +5,7 @@
 #include "common/model/callback_target.h"
 #include "common/model/schema.h"
 #include "services/api/away.h"
+#include "services/api/known.h"
 
 #include <string.h>
 
@@ -96,6 +97,7 @@ int api_start(struct service *service, void *ctx, struct loom_err *err)
 	a->service = service;
 	a->loop = service_loop(service);
 	a->pool = pool_create(a->loop, (unsigned)a->cfg.threads, 4096);
+	a->known = known_create();
 	if (a->cfg.db.deadline_ms > DEADLINE_MS)
 		a->cfg.db.deadline_ms = DEADLINE_MS;
 	int rc = db_pool_create(&a->cfg.db, &a->db, err);
@@ -159,6 +161,7 @@ void api_stop(struct service *service LOOM_UNUSED, void *ctx)
 	http_server_destroy(a->internal);
 	db_pool_destroy(a->db);
 	seal_key_fini(&a->callback_key);
+	known_destroy(a->known);
 }
 
 bool api_ready(struct service *service LOOM_UNUSED, void *ctx, struct loom_err *err)

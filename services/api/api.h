@@ -27,6 +27,7 @@ struct api_config {
 };
 
 struct away;
+struct known;
 struct watchers;
 struct peers;
 struct takes;
@@ -41,6 +42,7 @@ struct api {
 	struct coord *coord;
 	struct http_server *external, *internal;
 	struct away *away;
+	struct known *known;
 	struct peers *peers;
 	struct watchers *watchers;
 	struct takes *takes; /* held long polls */

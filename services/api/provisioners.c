@@ -7,6 +7,7 @@
 #include "common/model/provisioner.h"
 #include "common/model/task.h"
 #include "services/api/api.h"
+#include "services/api/known.h"
 
 #include <string.h>
 
@@ -70,6 +71,7 @@ void provisioners_delete(struct http_req *req, void *ctx)
 {
 	struct provisioner_call k = { .a = ctx, .id = http_param(req, "id") };
 	int rc = db_tx(k.a->db, delete_tx, &k);
+	known_forget(k.a->known, k.id);
 	if (rc)
 		api_reply_db(req, rc);
 	else

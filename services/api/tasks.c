@@ -8,8 +8,8 @@
 #include "common/base/clock.h"
 #include "common/base/ids.h"
 #include "common/base/str.h"
-#include "common/model/provisioner.h"
 #include "services/api/api.h"
+#include "services/api/known.h"
 
 #include <string.h>
 
@@ -34,14 +34,7 @@ struct takes {
 struct worker_call {
 	struct api *a;
 	struct json *body;
-	bool known;
 };
-
-static int known_read(struct db *db, void *arg)
-{
-	struct worker_call *k = arg;
-	return provisioner_known(db, json_get_str(k->body, "provisionerId"), &k->known);
-}
 
 /* Parses and checks what both calls need; false when answered. */
 static bool begin(struct http_req *req, struct worker_call *k)
@@ -57,13 +50,14 @@ static bool begin(struct http_req *req, struct worker_call *k)
 			return false;
 		}
 	}
-	int rc = db_read(k->a->db, known_read, k);
+	const char *id = json_get_str(k->body, "provisionerId");
+	bool known;
+	int rc = known_ask(k->a->known, k->a->db, id, &known);
 	if (rc)
 		api_reply_db(req, rc);
-	else if (!k->known)
-		http_reply_text(req, 403, "provisioner %s is not registered",
-		                json_get_str(k->body, "provisionerId"));
-	return !rc && k->known;
+	else if (!known)
+		http_reply_text(req, 403, "provisioner %s is not registered", id);
+	return !rc && known;
 }
 
 static void take_unlink(struct takes *t)
