@@ -5,18 +5,51 @@
 #include "common/model/row.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 void job_fini(struct job *j)
 {
 	loom_free(j->message);
+	loom_free(j->waits);
 	json_free(j->params);
 	j->message = NULL;
 	j->params = NULL;
+	j->waits = NULL;
+	j->n_waits = 0;
+}
+
+static void read_waits(struct job *j, const char *text)
+{
+	char *end = NULL;
+	size_t most = 0;
+	for (const char *at = text; at && *at; at = end) {
+		int64_t n = strtoll(at, &end, 10);
+		if (end == at)
+			break;
+		if (j->n_waits == most) {
+			most = most ? 2 * most : 32;
+			j->waits = loom_realloc(j->waits, most * sizeof(*j->waits));
+		}
+		j->waits[j->n_waits++] = n;
+	}
+}
+
+/* Owned; NULL when there are no groups. */
+static char *waits_text(const struct job *j)
+{
+	struct buf b = BUF_INIT(1u << 22);
+	for (size_t i = 0; i < j->n_waits; i++)
+		buf_addf(&b, i ? " %lld" : "%lld", (long long)j->waits[i]);
+	loom_assert(!b.full);
+	if (j->n_waits)
+		return buf_take(&b);
+	buf_fini(&b);
+	return NULL;
 }
 
 #define COLUMNS                                                                                \
 	"action, status, phase, epoch, tasks_total, tasks_done, create_time, message, params," \
-	" then_action, cluster_id, num"
+	" then_action, cluster_id, num, waits"
 
 static int read_job(const struct db_result *r, size_t i, struct job *ret)
 {
@@ -33,6 +66,7 @@ static int read_job(const struct db_result *r, size_t i, struct job *ret)
 	ret->params = row_json(r, i, 8);
 	if (!db_is_null(r, i, 9))
 		snprintf(ret->then_action, sizeof(ret->then_action), "%s", db_str(r, i, 9));
+	read_waits(ret, db_str(r, i, 12));
 	return 0;
 }
 
@@ -154,6 +188,13 @@ int job_save_progress(struct db *db, struct cluster *c, const struct job *j, int
 	return rc ? rc : job_event(db, c, j, now);
 }
 
+int job_save_waits(struct db *db, const struct job *j)
+{
+	LOOM_CLEANUP_STR char *waits = waits_text(j);
+	return db_exec(db, "UPDATE job SET waits=? WHERE cluster_id=? AND num=?", "sii", waits,
+	               j->cluster_id, j->num);
+}
+
 int jobs_get(struct db *db, const struct task_ref *refs, size_t n, struct job **ret, size_t *ret_n)
 {
 	static const struct db_many many = { "SELECT DISTINCT " COLUMNS " FROM job WHERE ",
@@ -178,20 +219,26 @@ int jobs_save_progress(struct db *db, struct job *const *v, size_t n)
 	/* The rows are there and their clusters locked: none is ever inserted. */
 	static const struct db_many many = {
 		"INSERT INTO job (cluster_id, num, tenant_id, action, status, phase, lease_until,"
-		" create_time, tasks_total, tasks_done) VALUES ",
-		"(?,?,'','','','',0,0,?,?)", ",",
+		" create_time, tasks_total, tasks_done, waits) VALUES ",
+		"(?,?,'','','','',0,0,?,?,?)", ",",
 		" ON DUPLICATE KEY UPDATE tasks_total=VALUES(tasks_total),"
-		" tasks_done=VALUES(tasks_done)",
-		4
+		" tasks_done=VALUES(tasks_done), waits=VALUES(waits)",
+		5
 	};
-	struct db_value *values = loom_calloc(n + 1, 4 * sizeof(*values));
+	struct db_value *values = loom_calloc(n + 1, 5 * sizeof(*values));
+	char **waits = loom_calloc(n + 1, sizeof(char *));
 	for (size_t i = 0; i < n; i++) {
-		values[4 * i] = db_i(v[i]->cluster_id);
-		values[4 * i + 1] = db_i(v[i]->num);
-		values[4 * i + 2] = db_i(v[i]->tasks_total);
-		values[4 * i + 3] = db_i(v[i]->tasks_done);
+		waits[i] = waits_text(v[i]);
+		values[5 * i] = db_i(v[i]->cluster_id);
+		values[5 * i + 1] = db_i(v[i]->num);
+		values[5 * i + 2] = db_i(v[i]->tasks_total);
+		values[5 * i + 3] = db_i(v[i]->tasks_done);
+		values[5 * i + 4] = db_s(waits[i]);
 	}
 	int rc = db_exec_many(db, &many, values, n);
+	for (size_t i = 0; i < n; i++)
+		loom_free(waits[i]);
+	loom_free(waits);
 	loom_free(values);
 	return rc;
 }

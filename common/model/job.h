@@ -18,6 +18,8 @@ struct job {
 	char *message;
 	struct json *params;  /* what was asked; NULL when nothing */
 	char then_action[40]; /* submitted when this one has failed; "" for none */
+	int64_t *waits;       /* of group g (task.h) how many are not complete: waits[g - 1] */
+	size_t n_waits;
 };
 
 void job_fini(struct job *j);
@@ -45,6 +47,8 @@ LOOM_MUST_CHECK int job_set_status(struct db *db, struct cluster *c, struct job 
                                    enum job_status to, const char *message, int64_t now);
 LOOM_MUST_CHECK int job_save_progress(struct db *db, struct cluster *c, const struct job *j,
                                       int64_t now);
+
+LOOM_MUST_CHECK int job_save_waits(struct db *db, const struct job *j);
 
 /* Jobs of locked clusters (ref.task is not used), in no order; *ret and each of it owned. */
 LOOM_MUST_CHECK int jobs_get(struct db *db, const struct task_ref *refs, size_t n, struct job **ret,

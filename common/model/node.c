@@ -40,23 +40,35 @@ const struct node *nodes_find(const struct nodes *ns, const char *id)
 	return NULL;
 }
 
+#define NEW_VALUES 11
+
 int nodes_insert(struct db *db, int64_t cluster, const struct nodes *ns)
 {
+	static const struct db_many many = {
+		"INSERT INTO node (id, cluster_id, num, hostname, hardwaretype, imagetype, flavor,"
+		" image, sshuser, services, automators, ipaddresses, results, states) VALUES ",
+		"(?,?,?,?,?,?,?,?,?,?,?,'{}','{}','{}')", ",", "", NEW_VALUES
+	};
+	struct db_value *values = loom_calloc(ns->n + 1, NEW_VALUES * sizeof(*values));
+	char **texts = loom_calloc(ns->n + 1, 2 * sizeof(char *));
 	for (size_t i = 0; i < ns->n; i++) {
 		const struct node *n = &ns->v[i];
-		LOOM_CLEANUP_STR char *services = json_text(n->services);
-		LOOM_CLEANUP_STR char *automators = json_text(n->automators);
-		int rc = db_exec(
-			db,
-			"INSERT INTO node (id, cluster_id, num, hostname, hardwaretype,"
-			" imagetype, flavor, image, sshuser, services, automators, ipaddresses,"
-			" results, states) VALUES (?,?,?,?,?,?,?,?,?,?,?,'{}','{}','{}')",
-			"siissssssss", n->id, cluster, n->num, n->hostname, n->hardwaretype,
-			n->imagetype, n->flavor, n->image, n->sshuser, services, automators);
-		if (rc)
-			return rc;
+		texts[2 * i] = json_text(n->services);
+		texts[2 * i + 1] = json_text(n->automators);
+		const struct db_value row[NEW_VALUES] = {
+			db_s(n->id),        db_i(cluster),          db_i(n->num),
+			db_s(n->hostname),  db_s(n->hardwaretype),  db_s(n->imagetype),
+			db_s(n->flavor),    db_s(n->image),         db_s(n->sshuser),
+			db_s(texts[2 * i]), db_s(texts[2 * i + 1]),
+		};
+		memcpy(values + i * NEW_VALUES, row, sizeof(row));
 	}
-	return 0;
+	int rc = db_exec_many(db, &many, values, ns->n);
+	for (size_t i = 0; i < 2 * ns->n; i++)
+		loom_free(texts[i]);
+	loom_free(texts);
+	loom_free(values);
+	return rc;
 }
 
 static struct nodes *rows_to_nodes(const struct db_result *r)

@@ -74,6 +74,8 @@ static const char *const first[] = {
 	" KEY claim (state, not_before, tenant_id), KEY lease (state, lease_until),"
 	" KEY by_node (node_id, state))" TABLE_END,
 
+	/* Numbers below 0 are groups: from their members to them, and from them to those who wait
+	   for all members. */
 	"CREATE TABLE IF NOT EXISTS task_edge ("
 	" cluster_id BIGINT NOT NULL, job_num INT NOT NULL, from_num INT NOT NULL,"
 	" to_num INT NOT NULL, PRIMARY KEY (cluster_id, job_num, from_num, to_num),"
@@ -178,6 +180,9 @@ static const char *const second[] = {
 	" tenant_id VARCHAR(64) NOT NULL, user VARCHAR(255) NOT NULL, name VARCHAR(255) NOT NULL,"
 	" hash CHAR(64) NOT NULL, cluster_id BIGINT NOT NULL, create_time BIGINT NOT NULL,"
 	" PRIMARY KEY (tenant_id, user, name), KEY (create_time))" TABLE_END,
+
+	/* Of each group of tasks (task_edge) how many are not complete, with spaces. */
+	"ALTER TABLE job ADD COLUMN IF NOT EXISTS waits MEDIUMTEXT",
 	NULL,
 };
 

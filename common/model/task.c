@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "common/model/task.h"
 
-#include "common/base/broken.h"
-
 #include <stdio.h>
 #include <string.h>
 
@@ -28,53 +26,6 @@ void task_gate(const char *task, const char *provider, char gate[TASK_GATE_MAX])
 	if (provider && (create || str_eq(task, "CONFIRM") || str_eq(task, "DELETE")))
 		snprintf(gate, TASK_GATE_MAX, "%s%s", create ? TASK_GATE_CREATE : TASK_GATE_CALL,
 		         provider);
-}
-
-static int provider_of(struct db *db, int64_t cluster, char **ret)
-{
-	LOOM_CLEANUP(db_result_free) struct db_result *r = NULL;
-	int rc = db_select(db, &r,
-	                   "SELECT JSON_VALUE(brief, '$.provider.name') FROM cluster WHERE id=?",
-	                   "i", cluster);
-	*ret = !rc && db_rows(r) ? loom_strdup(db_str(r, 0, 0)) : NULL;
-	return rc;
-}
-
-int tasks_insert(struct db *db, const struct task *v, size_t n, const struct task_edge *edges,
-                 size_t n_edges)
-{
-	LOOM_CLEANUP_STR char *provider = NULL;
-	int first = n ? provider_of(db, v[0].cluster_id, &provider) : 0;
-	/* The same in both, so that lines and their tasks agree whoever added the job. */
-	if (!first && provider)
-		first = db_exec(db, "UPDATE job SET provider=? WHERE cluster_id=? AND num=?", "sii",
-		                provider, v[0].cluster_id, v[0].job_num);
-	if (first)
-		return first;
-	for (size_t i = 0; i < n; i++) {
-		const struct task *t = &v[i];
-		char gate[TASK_GATE_MAX];
-		task_gate(t->name, provider, gate);
-		int rc = db_exec(
-			db,
-			"INSERT INTO task (cluster_id, job_num, num, tenant_id, node_id, node_num,"
-			" name, service, stage, state, unmet, not_before, gate)"
-			" VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)",
-			"iiississisiis", t->cluster_id, t->job_num, t->num, t->tenant_id,
-			t->node_id, t->node_num, t->name, t->service, t->stage,
-			task_state_name(t->state), t->unmet, t->not_before, gate);
-		if (rc)
-			return rc;
-	}
-	for (size_t i = 0; n && i < n_edges; i++) {
-		int rc = db_exec(db,
-		                 "INSERT INTO task_edge (cluster_id, job_num, from_num, to_num)"
-		                 " VALUES (?,?,?,?)",
-		                 "iiii", v[0].cluster_id, v[0].job_num, edges[i].from, edges[i].to);
-		if (rc)
-			return rc;
-	}
-	return 0;
 }
 
 #define COLUMNS                                                                                \
@@ -143,22 +94,6 @@ int task_get(struct db *db, const struct task_ref *ref, struct tasks **ret)
 		db, &r, "SELECT " COLUMNS " FROM task WHERE cluster_id=? AND job_num=? AND num=?",
 		"iii", ref->cluster, ref->job, ref->task);
 	return rc ? rc : rows_to_tasks(r, ret);
-}
-
-int task_edges(struct db *db, int64_t cluster, int64_t job, struct task_edge **ret, size_t *ret_n)
-{
-	LOOM_CLEANUP(db_result_free) struct db_result *r = NULL;
-	int rc = db_select(db, &r,
-	                   "SELECT from_num, to_num FROM task_edge WHERE cluster_id=? AND job_num=?"
-	                   " ORDER BY to_num, from_num",
-	                   "ii", cluster, job);
-	if (rc)
-		return rc;
-	*ret_n = db_rows(r);
-	*ret = loom_calloc(*ret_n + 1, sizeof(**ret));
-	for (size_t i = 0; i < *ret_n; i++)
-		(*ret)[i] = (struct task_edge){ db_int(r, i, 0), db_int(r, i, 1) };
-	return 0;
 }
 
 struct json *task_event_data(const struct task *t)
@@ -232,50 +167,6 @@ int task_promote(struct db *db, struct cluster *c, int64_t job, const char *node
 	return task_set_state(db, c, &ts->v[0], TASK_READY, now);
 }
 
-/* For tests: what waits for this task waits for nothing else any more. */
-static int break_edges(struct db *db, int64_t cluster, int64_t job, int64_t from)
-{
-	int rc = db_exec(db,
-	                 "UPDATE task t JOIN task_edge e ON e.cluster_id=t.cluster_id"
-	                 " AND e.job_num=t.job_num AND e.to_num=t.num SET t.unmet=0"
-	                 " WHERE e.cluster_id=? AND e.job_num=? AND e.from_num=?",
-	                 "iii", cluster, job, from);
-	return rc ? rc
-	          : db_exec(db,
-	                    "DELETE e FROM task_edge e JOIN task_edge f"
-	                    " ON f.cluster_id=e.cluster_id AND f.job_num=e.job_num"
-	                    " AND f.to_num=e.to_num"
-	                    " WHERE f.cluster_id=? AND f.job_num=? AND f.from_num=?",
-	                    "iii", cluster, job, from);
-}
-
-int task_release(struct db *db, struct cluster *c, const struct task *t, int64_t now, int *promoted)
-{
-	int rc = db_exec(db,
-	                 "UPDATE task t JOIN task_edge e ON e.cluster_id=t.cluster_id"
-	                 " AND e.job_num=t.job_num AND e.to_num=t.num SET t.unmet=t.unmet-1"
-	                 " WHERE e.cluster_id=? AND e.job_num=? AND e.from_num=?",
-	                 "iii", t->cluster_id, t->job_num, t->num);
-	if (!rc && broken("edges"))
-		rc = break_edges(db, t->cluster_id, t->job_num, t->num);
-	if (rc)
-		return rc;
-	LOOM_CLEANUP(db_result_free) struct db_result *r = NULL;
-	rc = db_select(db, &r,
-	               "SELECT DISTINCT t.node_id, t.node_num FROM task_edge e JOIN task t"
-	               " ON t.cluster_id=e.cluster_id AND t.job_num=e.job_num AND t.num=e.to_num"
-	               " WHERE e.cluster_id=? AND e.job_num=? AND e.from_num=? AND t.unmet=0"
-	               " AND t.state='blocked' ORDER BY t.node_num",
-	               "iii", t->cluster_id, t->job_num, t->num);
-	if (rc)
-		return rc;
-	rc = task_promote(db, c, t->job_num, t->node_id, now, promoted);
-	for (size_t i = 0; !rc && i < db_rows(r); i++)
-		if (!str_eq(db_str(r, i, 0), t->node_id))
-			rc = task_promote(db, c, t->job_num, db_str(r, i, 0), now, promoted);
-	return rc;
-}
-
 /* ---- many at once ---------------------------------------------------------------------------- */
 
 static struct db_value *ref_values(const struct task_ref *refs, size_t n)
@@ -299,37 +190,6 @@ int tasks_get(struct db *db, const struct task_ref *refs, size_t n, struct tasks
 	int rc = db_select_many(db, &r, &many, v, n);
 	loom_free(v);
 	return rc ? rc : rows_to_tasks(r, ret);
-}
-
-int tasks_release(struct db *db, const struct task_ref *done, size_t n, struct strs *nodes)
-{
-#define FROM_DONE "(cluster_id=? AND job_num=? AND from_num=?)"
-	static const struct db_many take = {
-		"UPDATE task t JOIN (SELECT cluster_id, job_num, to_num, COUNT(*) AS n FROM task_edge"
-		" WHERE ",
-		FROM_DONE, " OR ",
-		" GROUP BY cluster_id, job_num, to_num) e ON e.cluster_id=t.cluster_id"
-		" AND e.job_num=t.job_num AND e.to_num=t.num SET t.unmet=t.unmet-e.n",
-		3
-	};
-	static const struct db_many look = {
-		"SELECT DISTINCT t.node_id FROM task_edge e JOIN task t"
-		" ON t.cluster_id=e.cluster_id AND t.job_num=e.job_num AND t.num=e.to_num"
-		" WHERE t.unmet=0 AND t.state='blocked' AND (",
-		"(e.cluster_id=? AND e.job_num=? AND e.from_num=?)", " OR ", ")", 3
-	};
-	LOOM_CLEANUP(db_result_free) struct db_result *r = NULL;
-	struct db_value *v = ref_values(done, n);
-	int rc = db_exec_many(db, &take, v, n);
-	for (size_t i = 0; !rc && broken("edges") && i < n; i++)
-		rc = break_edges(db, done[i].cluster, done[i].job, done[i].task);
-	if (!rc)
-		rc = db_select_many(db, &r, &look, v, n);
-	loom_free(v);
-	for (size_t i = 0; !rc && i < db_rows(r); i++)
-		if (!strs_has(nodes, db_str(r, i, 0)))
-			strs_add(nodes, db_str(r, i, 0));
-	return rc;
 }
 
 int tasks_of_nodes(struct db *db, const struct strs *nodes, struct tasks **ret)

@@ -10,7 +10,7 @@
 #define LOOM_MODEL_TASK_H
 
 #include "common/base/str.h"
-#include "common/model/cluster.h"
+#include "common/model/job.h"
 
 struct task {
 	int64_t cluster_id, job_num, num;
@@ -35,6 +35,11 @@ struct tasks {
 
 void tasks_free(struct tasks *ts);
 
+/*
+ * Who must be complete before whom. A number -g, below 0, is group g: edges lead to it from its
+ * members, and from it to those who wait for all of them. A group is taken out of those when its
+ * last member is complete; struct job counts the members.
+ */
 struct task_edge {
 	int64_t from, to;
 };
@@ -53,26 +58,32 @@ LOOM_MUST_CHECK int tasks_insert(struct db *db, const struct task *v, size_t n,
 LOOM_MUST_CHECK int tasks_load(struct db *db, int64_t cluster, int64_t job, struct tasks **ret);
 LOOM_MUST_CHECK int task_lock(struct db *db, const struct task_ref *ref, struct tasks **ret);
 LOOM_MUST_CHECK int task_get(struct db *db, const struct task_ref *ref, struct tasks **ret);
+/* By `to`, then `from`; returns owned. A group stands for an edge from each of its members ... */
 LOOM_MUST_CHECK int task_edges(struct db *db, int64_t cluster, int64_t job, struct task_edge **ret,
-                               size_t *ret_n); /* returns owned */
+                               size_t *ret_n);
+/* ... or as it is. */
+LOOM_MUST_CHECK int task_edges_stored(struct db *db, int64_t cluster, int64_t job,
+                                      struct task_edge **ret, size_t *ret_n);
 
 /* The only way to change a state: asserts the step, writes the row, appends the event. */
 LOOM_MUST_CHECK int task_set_state(struct db *db, struct cluster *c, struct task *t,
                                    enum task_state to, int64_t now);
 
 /* Takes a complete task's edges out of its successors, then promotes what may run now. */
-LOOM_MUST_CHECK int task_release(struct db *db, struct cluster *c, const struct task *t,
-                                 int64_t now, int *promoted);
+LOOM_MUST_CHECK int task_release(struct db *db, struct cluster *c, struct job *j,
+                                 const struct task *t, int64_t now, int *promoted);
+/* Another member of a group (below 0) is complete: was it the last? */
+bool task_group_done(struct job *j, int64_t group);
+/* Takes a group, ref->task below 0, out of those that wait for it; adds the nodes on which
+ * something does not wait for others any more. */
+LOOM_MUST_CHECK int task_release_group(struct db *db, const struct task_ref *group,
+                                       struct strs *nodes);
 /* Makes the first waiting task of a node ready if the node is free. */
 LOOM_MUST_CHECK int task_promote(struct db *db, struct cluster *c, int64_t job, const char *node,
                                  int64_t now, int *promoted);
 /* Many at once, of any clusters: what one transaction reads and writes for many results. */
 LOOM_MUST_CHECK int tasks_get(struct db *db, const struct task_ref *refs, size_t n,
                               struct tasks **ret);
-/* Takes complete tasks' edges out of their successors; adds the nodes on which something does not
- * wait for others any more. */
-LOOM_MUST_CHECK int tasks_release(struct db *db, const struct task_ref *done, size_t n,
-                                  struct strs *nodes);
 /* What is under way on these nodes, or could be: ready, running, or blocked without unmet edges. By
  * node and number. */
 LOOM_MUST_CHECK int tasks_of_nodes(struct db *db, const struct strs *nodes, struct tasks **ret);

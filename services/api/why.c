@@ -39,32 +39,47 @@ static char *ready_words(const struct why_input *in, const struct task *t)
 
 static const struct task *numbered(const struct tasks *ts, int64_t num)
 {
+	if (num >= 1 && num <= (int64_t)ts->n && ts->v[num - 1].num == num)
+		return &ts->v[num - 1];
 	for (size_t i = 0; i < ts->n; i++)
 		if (ts->v[i].num == num)
 			return &ts->v[i];
 	return NULL;
 }
 
+struct waits_on {
+	struct strs named;
+	size_t more;
+};
+
+/* Those that an edge comes from and that are not complete: a task, or the members of a group. */
+static void add_waits(const struct why_input *in, int64_t from_num, struct waits_on *on)
+{
+	for (size_t i = 0; from_num < 0 && i < in->n_edges; i++)
+		if (in->edges[i].to == from_num)
+			add_waits(in, in->edges[i].from, on);
+	const struct task *from = from_num > 0 ? numbered(in->tasks, from_num) : NULL;
+	if (!from || from->state == TASK_COMPLETE)
+		return;
+	LOOM_CLEANUP_STR char *words = task_words(from);
+	if (on->named.n < MAX_WAITS_ON)
+		strs_add(&on->named, words);
+	else
+		on->more++;
+}
+
 static char *blocked_words(const struct why_input *in, const struct task *t)
 {
-	LOOM_CLEANUP(strs_fini) struct strs on = { 0 };
-	size_t more = 0;
-	for (size_t i = 0; i < in->n_edges; i++) {
-		const struct task *from =
-			in->edges[i].to == t->num ? numbered(in->tasks, in->edges[i].from) : NULL;
-		if (!from || from->state == TASK_COMPLETE)
-			continue;
-		LOOM_CLEANUP_STR char *words = task_words(from);
-		if (on.n < MAX_WAITS_ON)
-			strs_add(&on, words);
-		else
-			more++;
-	}
-	if (!on.n)
-		return loom_strdup("waits for another task of its node");
-	LOOM_CLEANUP_STR char *list = strs_join(&on, ", ");
-	return more ? loom_asprintf("waits for %s and %zu more", list, more)
-	            : loom_asprintf("waits for %s", list);
+	struct waits_on on = { 0 };
+	for (size_t i = 0; i < in->n_edges; i++)
+		if (in->edges[i].to == t->num)
+			add_waits(in, in->edges[i].from, &on);
+	LOOM_CLEANUP_STR char *list = strs_join(&on.named, ", ");
+	char *words = !on.named.n ? loom_strdup("waits for another task of its node")
+	              : on.more   ? loom_asprintf("waits for %s and %zu more", list, on.more)
+	                          : loom_asprintf("waits for %s", list);
+	strs_fini(&on.named);
+	return words;
 }
 
 static char *words(const struct why_input *in, const struct task *t)
@@ -172,7 +187,7 @@ static int why_read(struct db *db, void *arg)
 	if (!rc)
 		rc = tasks_load(db, k->id, k->c->latest_job, &k->tasks);
 	if (!rc)
-		rc = task_edges(db, k->id, k->c->latest_job, &k->edges, &k->in.n_edges);
+		rc = task_edges_stored(db, k->id, k->c->latest_job, &k->edges, &k->in.n_edges);
 	if (!rc)
 		rc = provisioners_load(db, &k->in.provisioners, &k->in.capacity, &k->in.running);
 	return rc ? rc : db_now(db, &k->in.now);

@@ -11,7 +11,7 @@ struct why_input {
 	const struct cluster *c;
 	const struct job *latest;
 	const struct tasks *tasks; /* of the latest job */
-	const struct task_edge *edges;
+	const struct task_edge *edges; /* as stored: with groups */
 	size_t n_edges;
 	int64_t provisioners, capacity; /* registered, and their slots */
 	int64_t running;                /* tasks running anywhere */

@@ -6,6 +6,8 @@
 #include "services/scheduler/solver.h"
 
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 void blueprint_fini(struct blueprint *b)
 {
@@ -69,7 +71,8 @@ int blueprint_plan(struct blueprint *b, enum plan_action action, const struct js
 		                 .planned_services = scope ? scope->services : NULL,
 		                 .planned_nodes = scope ? scope->nodes : NULL,
 		                 .changed_services = scope ? scope->changed : NULL,
-		                 .states = states };
+		                 .states = states,
+		                 .groups = action == PLAN_CREATE };
 	int rc = plan_make(&in, &b->plan, err);
 	for (size_t i = 0; i < b->nodes->n; i++)
 		strs_fini(&services[i]);
@@ -150,9 +153,41 @@ static void fill_task(struct task *t, const struct plan_task *pt, const struct n
 		            .service = pt->service,
 		            .stage = pt->stage,
 		            .state = TASK_BLOCKED,
-		            .unmet = (int64_t)pt->n_after };
+		            .unmet = (int64_t)(pt->n_after + pt->n_after_groups) };
 	snprintf(t->node_id, sizeof(t->node_id), "%s", n->id);
 	snprintf(t->name, sizeof(t->name), "%s", pt->name);
+}
+
+/* Room for all edges. */
+static struct task_edge *new_edges(const struct plan *p)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < p->n; i++)
+		n += p->tasks[i].n_after + p->tasks[i].n_after_groups;
+	for (size_t g = 0; g < p->n_groups; g++)
+		n += p->groups[g].n_tasks;
+	return loom_calloc(n + 1, sizeof(struct task_edge));
+}
+
+static void add_edges(struct blueprint_rows *rows, const struct plan_task *t)
+{
+	for (size_t k = 0; k < t->n_after; k++)
+		rows->edges[rows->n_edges++] = (struct task_edge){ t->after[k], t->num };
+	for (size_t k = 0; k < t->n_after_groups; k++)
+		rows->edges[rows->n_edges++] =
+			(struct task_edge){ -(t->after_groups[k] + 1), t->num };
+}
+
+static void add_groups(struct blueprint_rows *rows, const struct plan *p)
+{
+	rows->waits = loom_calloc(p->n_groups + 1, sizeof(*rows->waits));
+	for (int g = 0; g < (int)p->n_groups; g++) {
+		const struct plan_group *group = &p->groups[g];
+		rows->waits[rows->n_waits++] = (int64_t)group->n_tasks;
+		for (size_t k = 0; k < group->n_tasks; k++)
+			rows->edges[rows->n_edges++] =
+				(struct task_edge){ group->tasks[k], -(g + 1) };
+	}
 }
 
 void blueprint_rows(const struct blueprint *b, const struct cluster *c, int64_t job, int64_t now,
@@ -160,25 +195,22 @@ void blueprint_rows(const struct blueprint *b, const struct cluster *c, int64_t 
 {
 	const struct plan *p = b->plan;
 	bool *busy = loom_calloc(b->nodes->n + 1, sizeof(*busy));
-	size_t n_edges = 0;
-	for (size_t i = 0; i < p->n; i++)
-		n_edges += p->tasks[i].n_after;
 	*ret = (struct blueprint_rows){ .tasks = loom_calloc(p->n + 1, sizeof(*ret->tasks)),
 		                        .n = p->n,
-		                        .edges = loom_calloc(n_edges + 1, sizeof(*ret->edges)) };
+		                        .edges = new_edges(p) };
 	for (size_t i = 0; i < p->n; i++) {
 		const struct plan_task *pt = &p->tasks[i];
 		struct task *t = &ret->tasks[i];
 		fill_task(t, pt, &b->nodes->v[pt->node], c);
 		t->job_num = job;
-		if (!pt->n_after && !busy[pt->node]) {
+		if (!t->unmet && !busy[pt->node]) {
 			busy[pt->node] = true;
 			t->state = TASK_READY;
 			t->not_before = now;
 		}
-		for (size_t k = 0; k < pt->n_after; k++)
-			ret->edges[ret->n_edges++] = (struct task_edge){ pt->after[k], pt->num };
+		add_edges(ret, pt);
 	}
+	add_groups(ret, p);
 	loom_free(busy);
 }
 
@@ -186,6 +218,82 @@ void blueprint_rows_fini(struct blueprint_rows *r)
 {
 	loom_free(r->tasks);
 	loom_free(r->edges);
+	loom_free(r->waits);
+}
+
+/* ---- as documents ---------------------------------------------------------------------------- */
+
+#define MOST_EDGES 20000 /* in a document; above, groups stay groups */
+
+static bool is_small(const struct plan *p)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < p->n && n <= MOST_EDGES; i++)
+		for (size_t k = 0; k < p->tasks[i].n_after_groups; k++)
+			n += p->groups[p->tasks[i].after_groups[k]].n_tasks;
+	return n <= MOST_EDGES;
+}
+
+/* A task's or a preview's id of a number. */
+struct naming {
+	int64_t cluster, job; /* 0: of a preview */
+};
+
+static struct json *name_of(const struct naming *nm, int num)
+{
+	char id[ID_MAX];
+	if (!nm->cluster)
+		return json_new_int(num - 1);
+	id_task(id, nm->cluster, nm->job, num);
+	return json_new_str(id);
+}
+
+static int by_number(const void *a, const void *b)
+{
+	return *(const int *)a - *(const int *)b;
+}
+
+/* "after": the tasks that come before; in large plans those of groups are left to "afterGroups". */
+static void set_after(struct json *o, const struct plan *p, const struct plan_task *t, bool small,
+                      const struct naming *nm)
+{
+	size_t n = t->n_after;
+	for (size_t k = 0; small && k < t->n_after_groups; k++)
+		n += p->groups[t->after_groups[k]].n_tasks;
+	int *nums = loom_calloc(n + 1, sizeof(*nums));
+	for (n = 0; n < t->n_after; n++)
+		nums[n] = t->after[n];
+	for (size_t k = 0; small && k < t->n_after_groups; k++) {
+		const struct plan_group *g = &p->groups[t->after_groups[k]];
+		memcpy(nums + n, g->tasks, g->n_tasks * sizeof(*nums));
+		n += g->n_tasks;
+	}
+	qsort(nums, n, sizeof(*nums), by_number);
+	struct json *after = json_new_arr();
+	for (size_t k = 0; k < n; k++)
+		if (!k || nums[k - 1] != nums[k])
+			json_push(after, name_of(nm, nums[k]));
+	loom_free(nums);
+	json_set(o, "after", after);
+	if (small || !t->n_after_groups)
+		return;
+	struct json *groups = json_new_arr();
+	for (size_t k = 0; k < t->n_after_groups; k++)
+		json_push(groups, json_new_int(t->after_groups[k]));
+	json_set(o, "afterGroups", groups);
+}
+
+/* Lists of tasks that "afterGroups" means by their places. */
+static struct json *groups_json(const struct plan *p, const struct naming *nm)
+{
+	struct json *groups = json_new_arr();
+	for (size_t g = 0; g < p->n_groups; g++) {
+		struct json *tasks = json_new_arr();
+		for (size_t k = 0; k < p->groups[g].n_tasks; k++)
+			json_push(tasks, name_of(nm, p->groups[g].tasks[k]));
+		json_push(groups, tasks);
+	}
+	return groups;
 }
 
 static struct json *node_json(const struct node *n, bool with_id)
@@ -207,6 +315,8 @@ struct json *blueprint_event(const struct blueprint *b, int64_t cluster, int64_t
 	id_job(id, cluster, job);
 	struct json *e = json_set_str(json_new_obj(), "jobId", id);
 	json_set_str(e, "action", action);
+	const struct naming nm = { cluster, job };
+	const bool small = is_small(b->plan);
 	struct json *nodes = json_new_arr(), *tasks = json_new_arr();
 	for (size_t i = 0; i < b->nodes->n; i++)
 		json_push(nodes, node_json(&b->nodes->v[i], true));
@@ -220,18 +330,18 @@ struct json *blueprint_event(const struct blueprint *b, int64_t cluster, int64_t
 		json_set_int(o, "nodenum", n->num);
 		json_set_str(o, "service", pt->service);
 		json_set_int(o, "stage", pt->stage);
-		struct json *after = json_new_arr();
-		for (size_t k = 0; k < pt->n_after; k++) {
-			id_task(id, cluster, job, pt->after[k]);
-			json_push(after, json_new_str(id));
-		}
-		json_push(tasks, json_set(o, "after", after));
+		set_after(o, b->plan, pt, small, &nm);
+		json_push(tasks, o);
 	}
+	if (!small)
+		json_set(e, "groups", groups_json(b->plan, &nm));
 	return json_set(json_set(e, "nodes", nodes), "tasks", tasks);
 }
 
 struct json *blueprint_tasks(const struct blueprint *b)
 {
+	const struct naming nm = { 0 };
+	const bool small = is_small(b->plan);
 	struct json *tasks = json_new_arr();
 	for (size_t i = 0; i < b->plan->n; i++) {
 		const struct plan_task *pt = &b->plan->tasks[i];
@@ -239,10 +349,8 @@ struct json *blueprint_tasks(const struct blueprint *b)
 		json_set_str(o, "taskName", pt->name);
 		json_set_int(o, "nodenum", b->nodes->v[pt->node].num);
 		json_set_str(o, "service", pt->service);
-		struct json *after = json_new_arr();
-		for (size_t k = 0; k < pt->n_after; k++)
-			json_push(after, json_new_int(pt->after[k] - 1));
-		json_push(tasks, json_set(o, "after", after));
+		set_after(o, b->plan, pt, small, &nm);
+		json_push(tasks, o);
 	}
 	return tasks;
 }
@@ -260,5 +368,7 @@ struct json *blueprint_preview(const struct blueprint *b)
 	for (size_t i = 0; i < b->nodes->n; i++)
 		json_push(nodes, node_json(&b->nodes->v[i], false));
 	struct json *out = json_set(json_new_obj(), "layout", layout);
+	if (!is_small(b->plan))
+		json_set(out, "groups", groups_json(b->plan, &(struct naming){ 0 }));
 	return json_set(json_set(out, "nodes", nodes), "tasks", blueprint_tasks(b));
 }

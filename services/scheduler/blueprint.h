@@ -44,6 +44,8 @@ struct blueprint_rows {
 	size_t n;
 	struct task_edge *edges;
 	size_t n_edges;
+	int64_t *waits; /* of the job (job.h) */
+	size_t n_waits;
 };
 /* The tasks as rows of a job; the first task of each node that waits for nothing is ready. */
 void blueprint_rows(const struct blueprint *b, const struct cluster *c, int64_t job, int64_t now,

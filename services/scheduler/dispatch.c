@@ -48,6 +48,7 @@ struct dispatch {
 	struct results aside;    /* for turns of their own */
 	int64_t busy[MAX_ASIDE]; /* clusters of those that run; 0 none */
 	struct documents *documents;
+	struct successors *successors;
 	struct outlook *outlook;
 	struct loop_timer *timer, *again, *due;
 	int64_t due_at; /* monotonic ms; 0 not armed */
@@ -274,6 +275,7 @@ static void start_main(struct dispatch *d)
 	struct running *r = new_running(d, n, waiting);
 	r->turn.search = search;
 	r->turn.documents = d->documents;
+	r->turn.successors = d->successors;
 	for (struct result *res = d->queue.first; r->turn.n_results < n; res = res->next)
 		add_result(r, res);
 	for (struct parked *p = d->parked; p && waiting; p = p->next) {
@@ -452,6 +454,7 @@ void dispatch_start(struct scheduler *s)
 	d->s = s;
 	d->epoch = 1;
 	d->documents = documents_create();
+	d->successors = successors_create();
 	d->outlook = outlook_create();
 	s->dispatch = d;
 	d->timer = loop_timer_create(s->loop, "parked takes", tick, d);
@@ -493,6 +496,7 @@ void dispatch_stop(struct scheduler *s)
 	loop_timer_destroy(d->again);
 	loop_timer_destroy(d->due);
 	documents_destroy(d->documents);
+	successors_destroy(d->successors);
 	outlook_destroy(d->outlook);
 	loom_free(d);
 	s->dispatch = NULL;

@@ -9,7 +9,7 @@
 
 /* ---- the cache ------------------------------------------------------------------------------- */
 
-enum { KEPT = 128 };
+enum { KEPT = 512 };
 #define KEPT_BYTES (4u << 20) /* of all configurations together, as text */
 
 struct kept {

@@ -96,7 +96,7 @@ struct plan_input {
 	 * started; what does not run is not stopped. */
 	const struct json *const *states;
 	/* Leave "every node having service s has done step x" as a group instead of an edge from
-	 * each of these tasks: the size of the plan is then linear. */
+	 * each of these tasks, where those would be many: the size of the plan is then linear. */
 	bool groups;
 };
 
@@ -124,7 +124,7 @@ struct plan {
 	struct plan_task *tasks;
 	size_t n;
 	int stages;
-	struct plan_group *groups; /* only with plan_input.groups */
+	struct plan_group *groups; /* some only with plan_input.groups */
 	size_t n_groups;
 };
 

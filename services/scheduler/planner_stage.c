@@ -258,6 +258,13 @@ static int compare_ints(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
+/* The groups of the graph as the plan has them. */
+struct numbered {
+	int **numbers; /* group -> numbers of its tasks, ascending */
+	int *place;    /* group -> index in the plan, or NOTHING: edges instead */
+	size_t n_kept;
+};
+
 /* group -> numbers of its tasks, ascending; num: of each task of the graph */
 static int **number_groups(const struct graph *g, const int *num)
 {
@@ -274,41 +281,78 @@ static int **number_groups(const struct graph *g, const int *num)
 	return numbers;
 }
 
+/* group -> its place in the plan, NOTHING: an edge from each of its tasks. Owned. A few edges are
+ * simpler than a group. */
+static int *keep_groups(const struct graph *g, size_t *ret_n)
+{
+	int *place = loom_calloc(g->n_groups + 1, sizeof(*place));
+	size_t *waiting = loom_calloc(g->n_groups + 1, sizeof(*waiting));
+
+	for (size_t t = 0; t < g->n; t++) {
+		const struct graph_waits *w =
+			g->tasks[t].waits == NOTHING ? NULL : &g->waits[g->tasks[t].waits];
+
+		for (size_t i = 0; w && i < w->n; i++)
+			waiting[w->groups[i]]++;
+	}
+	*ret_n = 0;
+	for (size_t k = 0; k < g->n_groups; k++) {
+		const size_t m = g->groups[k].n;
+		const bool kept = g->in->groups && m * waiting[k] > 2 * (m + waiting[k]);
+
+		place[k] = kept ? (int)(*ret_n)++ : NOTHING;
+	}
+	loom_free(waiting);
+	return place;
+}
+
+/* Puts a number into its place in an ascending list that has room for it. */
+static void put_in_order(struct plan_task *out, int number)
+{
+	size_t at = 0;
+
+	while (at < out->n_after && out->after[at] < number)
+		at++;
+	memmove(out->after + at + 1, out->after + at, (out->n_after - at) * sizeof(*out->after));
+	out->after[at] = number;
+	out->n_after++;
+}
+
 static void fill_after(const struct graph *g, const struct graph_task *task, const int *num,
-                       int *const *numbers, struct plan_task *out)
+                       const struct numbered *nd, struct plan_task *out)
 {
 	static const struct graph_waits none = { 0 };
 	const struct graph_waits *w = task->waits == NOTHING ? &none : &g->waits[task->waits];
 	size_t n = task->before != NOTHING;
-	size_t at = 0;
 
-	for (size_t i = 0; i < w->n && !g->in->groups; i++)
-		n += g->groups[w->groups[i]].n;
+	for (size_t i = 0; i < w->n; i++) {
+		if (nd->place[w->groups[i]] == NOTHING)
+			n += g->groups[w->groups[i]].n;
+		else
+			out->n_after_groups++;
+	}
 	out->after = loom_calloc(n + 1, sizeof(*out->after));
-	for (size_t i = 0; i < w->n && !g->in->groups; i++) {
+	if (out->n_after_groups)
+		out->after_groups = loom_calloc(out->n_after_groups, sizeof(*out->after_groups));
+	out->n_after_groups = 0;
+	for (size_t i = 0; i < w->n; i++) {
 		const int k = w->groups[i];
 
-		memcpy(out->after + out->n_after, numbers[k], g->groups[k].n * sizeof(*out->after));
+		if (nd->place[k] != NOTHING) {
+			out->after_groups[out->n_after_groups++] = nd->place[k];
+			continue;
+		}
+		memcpy(out->after + out->n_after, nd->numbers[k],
+		       g->groups[k].n * sizeof(*out->after));
 		out->n_after += g->groups[k].n;
 	}
 	if (w->n > 1 && out->n_after)
 		qsort(out->after, out->n_after, sizeof(*out->after), compare_ints);
-	if (task->before != NOTHING) {
-		const int b = num[task->before];
-
-		while (at < out->n_after && out->after[at] < b)
-			at++;
-		memmove(out->after + at + 1, out->after + at,
-		        (out->n_after - at) * sizeof(*out->after));
-		out->after[at] = b;
-		out->n_after++;
-	}
-	if (w->n && g->in->groups) {
-		out->after_groups = loom_calloc(w->n, sizeof(*out->after_groups));
-		memcpy(out->after_groups, w->groups, w->n * sizeof(*out->after_groups));
-		out->n_after_groups = w->n;
-		qsort(out->after_groups, w->n, sizeof(*out->after_groups), compare_ints);
-	}
+	if (out->n_after_groups > 1)
+		qsort(out->after_groups, out->n_after_groups, sizeof(*out->after_groups),
+		      compare_ints);
+	if (task->before != NOTHING)
+		put_in_order(out, num[task->before]);
 }
 
 static const char *name_of(const struct graph *g, int service)
@@ -316,16 +360,18 @@ static const char *name_of(const struct graph *g, int service)
 	return service == NOTHING ? "" : g->names.v[service];
 }
 
-static void fill_groups(const struct graph *g, int **numbers, struct plan *p)
+static void fill_groups(const struct graph *g, struct numbered *nd, struct plan *p)
 {
-	p->groups = loom_calloc(g->n_groups + 1, sizeof(*p->groups));
-	for (; p->n_groups < g->n_groups; p->n_groups++) {
-		const struct graph_group *gr = &g->groups[p->n_groups];
+	p->groups = loom_calloc(nd->n_kept + 1, sizeof(*p->groups));
+	for (size_t k = 0; k < g->n_groups; k++) {
+		const struct graph_group *gr = &g->groups[k];
 
-		p->groups[p->n_groups] = (struct plan_group){
+		if (nd->place[k] == NOTHING)
+			continue;
+		p->groups[p->n_groups++] = (struct plan_group){
 			.step = gr->step,
 			.service = loom_strdup(name_of(g, gr->service)),
-			.tasks = loom_take(numbers[p->n_groups]),
+			.tasks = loom_take(nd->numbers[k]),
 			.n_tasks = gr->n,
 		};
 	}
@@ -336,11 +382,12 @@ static struct plan *make_plan(const struct graph *g)
 	struct plan *p = loom_calloc(1, sizeof(*p));
 	struct placed *all = place_tasks(g, &p->stages);
 	int *num = loom_calloc(g->n + 1, sizeof(*num));
-	int **numbers;
+	struct numbered nd = { .place = NULL };
 
 	for (size_t i = 0; i < g->n; i++)
 		num[all[i].task] = (int)i + 1;
-	numbers = number_groups(g, num);
+	nd.numbers = number_groups(g, num);
+	nd.place = keep_groups(g, &nd.n_kept);
 	p->tasks = loom_calloc(g->n + 1, sizeof(*p->tasks));
 	for (; p->n < g->n; p->n++) {
 		const struct graph_task *task = &g->tasks[all[p->n].task];
@@ -353,13 +400,13 @@ static struct plan *make_plan(const struct graph *g)
 			.name = plan_step_name(task->step),
 			.service = loom_strdup(name_of(g, task->service)),
 		};
-		fill_after(g, task, num, numbers, &p->tasks[p->n]);
+		fill_after(g, task, num, &nd, &p->tasks[p->n]);
 	}
-	if (g->in->groups)
-		fill_groups(g, numbers, p);
+	fill_groups(g, &nd, p);
 	for (size_t k = 0; k < g->n_groups; k++)
-		loom_free(numbers[k]);
-	loom_free(numbers);
+		loom_free(nd.numbers[k]);
+	loom_free(nd.numbers);
+	loom_free(nd.place);
 	loom_free(num);
 	loom_free(all);
 	return p;

@@ -44,7 +44,11 @@ static int start_job(struct db *db, struct planning *pl, struct job *j)
 	j->tasks_total = (int64_t)pl->lc.b.plan->n;
 	struct blueprint_rows rows;
 	blueprint_rows(&pl->lc.b, ch->c, j->num, ch->now, &rows);
+	j->waits = loom_take(rows.waits);
+	j->n_waits = rows.n_waits;
 	int rc = tasks_insert(db, rows.tasks, rows.n, rows.edges, rows.n_edges);
+	if (!rc && j->n_waits)
+		rc = job_save_waits(db, j);
 	if (!rc)
 		rc = cluster_event(db, ch->c, "plan",
 		                   blueprint_event(&pl->lc.b, j->cluster_id, j->num, j->action),

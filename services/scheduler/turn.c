@@ -43,9 +43,8 @@ struct moving *unit_job(const struct unit *u, const struct task *t)
 
 void unit_add(struct unit *u, struct tasks *set)
 {
-	struct tasks **place = u->sets[0] ? &u->sets[1] : &u->sets[0];
-	loom_assert(!*place);
-	*place = set;
+	loom_assert(u->n_sets < LOOM_COUNT(u->sets));
+	u->sets[u->n_sets++] = set;
 	u->items = loom_realloc(u->items, (u->n_items + set->n + 1) * sizeof(*u->items));
 	for (size_t i = 0; i < set->n; i++) {
 		const struct task_ref ref = task_ref_of(&set->v[i]);
@@ -263,8 +262,10 @@ static void unit_fini(struct unit *u)
 	for (size_t i = 0; i < u->n_refusals; i++)
 		loom_free(u->refusals[i].why);
 	limits_hold_fini(&u->limits);
-	tasks_free(u->sets[0]);
-	tasks_free(u->sets[1]);
+	for (size_t i = 0; i < u->n_sets; i++)
+		tasks_free(u->sets[i]);
+	if (!u->turn->successors)
+		successors_destroy(u->successors);
 	nodes_free(u->nodes);
 	void *const all[] = { u->items, u->jobs,    u->machines, u->done,
 		              u->born,  u->own_way, u->choices,  u->refusals };
@@ -278,9 +279,11 @@ static int turn_tx(struct db *db, void *arg)
 	                            u) = { load,          results_apply,   claims_make,
 		                           write_rows,    results_own_way, claims_refuse,
 		                           write_clusters };
-	struct unit u = { .turn = arg, .db = db };
+	struct turn *t = arg;
+	struct unit u = { .turn = t, .db = db };
+	u.successors = t->successors ? t->successors : successors_create();
 	int rc = 0;
-	begin(arg);
+	begin(t);
 	for (size_t i = 0; !rc && i < LOOM_COUNT(steps); i++)
 		rc = steps[i](&u);
 	unit_fini(&u);

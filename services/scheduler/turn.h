@@ -18,6 +18,7 @@
 #include "services/scheduler/document.h"
 #include "services/scheduler/engine.h"
 #include "services/scheduler/shares.h"
+#include "services/scheduler/successors.h"
 
 #include <stdatomic.h>
 
@@ -65,7 +66,8 @@ struct handed {
 struct turn {
 	struct db_pool *db;
 	struct engine_policy policy;
-	struct documents *documents; /* NULL when there are no takes */
+	struct documents *documents;   /* NULL when there are no takes */
+	struct successors *successors; /* NULL: nothing is kept for later turns */
 	struct outlook *outlook;
 	struct turn_result *results;
 	size_t n_results;

@@ -45,7 +45,9 @@ struct unit {
 	struct turn *turn;
 	struct db *db;
 	int64_t now;
-	struct tasks *sets[2]; /* asked for; of the nodes that became free */
+	struct successors *successors; /* the turn's, or for this unit only */
+	struct tasks *sets[3]; /* asked for; waiting for those; of the nodes that became free */
+	size_t n_sets;
 	struct item *items;
 	size_t n_items, max_items;
 	struct moving *jobs;

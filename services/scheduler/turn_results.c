@@ -190,6 +190,89 @@ static struct item *next_of_node(const struct unit *u, const char *node)
 	return first;
 }
 
+/* Of a group with more who wait for it than this, the database takes it out of them. */
+#define MANY_WAIT 64
+
+struct waiting {
+	struct task_ref *v; /* once per edge that is met now */
+	size_t n, most;
+};
+
+static void add_waiting(struct waiting *w, const struct job *j, const int64_t *nums, size_t n)
+{
+	if (w->n + n > w->most) {
+		w->most = 2 * (w->n + n);
+		w->v = loom_realloc(w->v, w->most * sizeof(*w->v));
+	}
+	for (size_t i = 0; i < n; i++)
+		if (nums[i] > 0)
+			w->v[w->n++] = (struct task_ref){ j->cluster_id, j->num, nums[i] };
+}
+
+/* Those who wait for a group whose last member is complete. */
+static int meet_group(struct unit *u, const struct job *j, int64_t group, struct waiting *w,
+                      struct strs *nodes)
+{
+	const struct task_ref ref = { j->cluster_id, j->num, group };
+	const int64_t *nums;
+	size_t n;
+	int rc = successors_get(u->successors, u->db, j, group, &nums, &n);
+	if (rc)
+		return rc;
+	if (n > MANY_WAIT)
+		return task_release_group(u->db, &ref, nodes);
+	add_waiting(w, j, nums, n);
+	return 0;
+}
+
+/* Those who wait for a task. */
+static int meet(struct unit *u, const struct task_ref *done, struct waiting *w, struct strs *nodes)
+{
+	const struct task key = { .cluster_id = done->cluster, .job_num = done->job };
+	struct job *j = &unit_job(u, &key)->job;
+	const int64_t *nums;
+	size_t n, n_groups = 0;
+	int rc = successors_get(u->successors, u->db, j, done->task, &nums, &n);
+	if (rc)
+		return rc;
+	add_waiting(w, j, nums, n);
+	int64_t *groups = loom_calloc(n + 1, sizeof(*groups));
+	for (size_t i = 0; i < n; i++)
+		if (nums[i] < 0)
+			groups[n_groups++] = nums[i];
+	for (size_t i = 0; !rc && i < n_groups; i++)
+		if (task_group_done(j, groups[i]))
+			rc = meet_group(u, j, groups[i], w, nodes);
+	loom_free(groups);
+	return rc;
+}
+
+/* Takes what is complete out of those who wait for it; adds the nodes of those that wait for
+ * nothing else. */
+static int meet_all(struct unit *u, struct strs *nodes)
+{
+	struct waiting w = { 0 };
+	struct tasks *set = NULL;
+	int rc = 0;
+	for (size_t i = 0; !rc && i < u->n_done; i++)
+		rc = meet(u, &u->done[i], &w, nodes);
+	if (!rc)
+		rc = tasks_get(u->db, w.v, w.n, &set);
+	if (!rc)
+		unit_add(u, set);
+	for (size_t i = 0; !rc && i < w.n; i++) {
+		struct item *it = unit_item(u, &w.v[i]);
+		if (!it || it->t->unmet <= 0)
+			continue;
+		it->t->unmet = broken("edges") ? 0 : it->t->unmet - 1;
+		it->changed = true;
+		if (!it->t->unmet && !strs_has(nodes, it->t->node_id))
+			strs_add(nodes, it->t->node_id);
+	}
+	loom_free(w.v);
+	return rc;
+}
+
 static int release(struct unit *u)
 {
 	struct strs nodes = { 0 };
@@ -197,7 +280,7 @@ static int release(struct unit *u)
 	for (size_t i = 0; i < u->n_items; i++)
 		if (u->items[i].changed && !strs_has(&nodes, u->items[i].t->node_id))
 			strs_add(&nodes, u->items[i].t->node_id);
-	int rc = tasks_release(u->db, u->done, u->n_done, &nodes);
+	int rc = meet_all(u, &nodes);
 	if (!rc)
 		rc = tasks_of_nodes(u->db, &nodes, &set);
 	if (!rc) {

@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * New tasks of a job, the edges between them, and what a complete task takes out of those that wait
+ * for it.
+ */
+#include "common/model/task.h"
+
+#include "common/base/broken.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- new tasks ------------------------------------------------------------------------------- */
+
+/* Those that call their provider. */
+static const char *const gated[] = { "CREATE", "CONFIRM", "DELETE" };
+#define STEP_GATES LOOM_COUNT(gated)
+
+static const char *gate_of(const char *task, char gates[STEP_GATES][TASK_GATE_MAX])
+{
+	for (size_t g = 0; g < STEP_GATES; g++)
+		if (str_eq(task, gated[g]))
+			return gates[g];
+	return "";
+}
+
+static int provider_of(struct db *db, int64_t cluster, char **ret)
+{
+	LOOM_CLEANUP(db_result_free) struct db_result *r = NULL;
+	int rc = db_select(db, &r,
+	                   "SELECT JSON_VALUE(brief, '$.provider.name') FROM cluster WHERE id=?",
+	                   "i", cluster);
+	*ret = !rc && db_rows(r) ? loom_strdup(db_str(r, 0, 0)) : NULL;
+	return rc;
+}
+
+#define NEW_VALUES 13
+
+static int insert_tasks(struct db *db, const struct task *v, size_t n, const char *provider)
+{
+	static const struct db_many many = {
+		"INSERT INTO task (cluster_id, job_num, num, tenant_id, node_id, node_num, name,"
+		" service, stage, state, unmet, not_before, gate) VALUES ",
+		"(?,?,?,?,?,?,?,?,?,?,?,?,?)", ",", "", NEW_VALUES
+	};
+	struct db_value *values = loom_calloc(DB_MANY, NEW_VALUES * sizeof(*values));
+	char gates[STEP_GATES][TASK_GATE_MAX];
+	int rc = 0;
+	for (size_t g = 0; g < STEP_GATES; g++)
+		task_gate(gated[g], provider, gates[g]);
+	for (size_t i = 0, k = 0; !rc && i < n; i++) {
+		const struct task *t = &v[i];
+		const struct db_value row[NEW_VALUES] = {
+			db_i(t->cluster_id),
+			db_i(t->job_num),
+			db_i(t->num),
+			db_s(t->tenant_id),
+			db_s(t->node_id),
+			db_i(t->node_num),
+			db_s(t->name),
+			db_s(t->service),
+			db_i(t->stage),
+			db_s(task_state_name(t->state)),
+			db_i(t->unmet),
+			db_i(t->not_before),
+			db_s(gate_of(t->name, gates)),
+		};
+		memcpy(values + k++ * NEW_VALUES, row, sizeof(row));
+		if (k == DB_MANY || i + 1 == n) {
+			rc = db_exec_many(db, &many, values, k);
+			k = 0;
+		}
+	}
+	loom_free(values);
+	return rc;
+}
+
+static int insert_edges(struct db *db, int64_t cluster, int64_t job, const struct task_edge *v,
+                        size_t n)
+{
+	static const struct db_many many = {
+		"INSERT INTO task_edge (cluster_id, job_num, from_num, to_num) VALUES ",
+		"(?,?,?,?)", ",", "", 4
+	};
+	struct db_value values[DB_MANY * 4];
+	int rc = 0;
+	for (size_t i = 0, k = 0; !rc && i < n; i++) {
+		values[k++] = db_i(cluster);
+		values[k++] = db_i(job);
+		values[k++] = db_i(v[i].from);
+		values[k++] = db_i(v[i].to);
+		if (k == DB_MANY * 4 || i + 1 == n) {
+			rc = db_exec_many(db, &many, values, k / 4);
+			k = 0;
+		}
+	}
+	return rc;
+}
+
+int tasks_insert(struct db *db, const struct task *v, size_t n, const struct task_edge *edges,
+                 size_t n_edges)
+{
+	LOOM_CLEANUP_STR char *provider = NULL;
+	int rc = n ? provider_of(db, v[0].cluster_id, &provider) : 0;
+	/* The same in both, so that lines and their tasks agree whoever added the job. */
+	if (!rc && provider)
+		rc = db_exec(db, "UPDATE job SET provider=? WHERE cluster_id=? AND num=?", "sii",
+		             provider, v[0].cluster_id, v[0].job_num);
+	if (!rc)
+		rc = insert_tasks(db, v, n, provider);
+	return rc || !n ? rc : insert_edges(db, v[0].cluster_id, v[0].job_num, edges, n_edges);
+}
+
+/* ---- edges ----------------------------------------------------------------------------------- */
+
+int task_edges_stored(struct db *db, int64_t cluster, int64_t job, struct task_edge **ret,
+                      size_t *ret_n)
+{
+	LOOM_CLEANUP(db_result_free) struct db_result *r = NULL;
+	int rc = db_select(db, &r,
+	                   "SELECT from_num, to_num FROM task_edge WHERE cluster_id=? AND job_num=?"
+	                   " ORDER BY to_num, from_num",
+	                   "ii", cluster, job);
+	if (rc)
+		return rc;
+	*ret_n = db_rows(r);
+	*ret = loom_calloc(*ret_n + 1, sizeof(**ret));
+	for (size_t i = 0; i < *ret_n; i++)
+		(*ret)[i] = (struct task_edge){ db_int(r, i, 0), db_int(r, i, 1) };
+	return 0;
+}
+
+static int by_to(const void *a, const void *b)
+{
+	const struct task_edge *x = a, *y = b;
+	return x->to != y->to ? (x->to > y->to) - (x->to < y->to)
+	                      : (x->from > y->from) - (x->from < y->from);
+}
+
+/* The edges, by `to`, that lead to this number. */
+static const struct task_edge *edges_to(const struct task_edge *v, size_t n, int64_t to,
+                                        size_t *ret_n)
+{
+	size_t lo = 0, hi = n;
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+		if (v[mid].to < to)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	for (*ret_n = 0; lo + *ret_n < n && v[lo + *ret_n].to == to;)
+		++*ret_n;
+	return v + lo;
+}
+
+int task_edges(struct db *db, int64_t cluster, int64_t job, struct task_edge **ret, size_t *ret_n)
+{
+	struct task_edge *stored = NULL, *all = NULL;
+	size_t n = 0, k = 0, most = 0;
+	int rc = task_edges_stored(db, cluster, job, &stored, &n);
+	for (size_t i = 0; !rc && i < n; i++) {
+		size_t members = 1;
+		const struct task_edge *from = &stored[i];
+		if (stored[i].to < 0)
+			continue;
+		if (stored[i].from < 0)
+			from = edges_to(stored, n, stored[i].from, &members);
+		if (k + members > most) {
+			most = 2 * (k + members);
+			all = loom_realloc(all, most * sizeof(*all));
+		}
+		for (size_t m = 0; m < members; m++)
+			all[k++] = (struct task_edge){ from[m].from, stored[i].to };
+	}
+	loom_free(stored);
+	if (rc)
+		return rc;
+	if (k)
+		qsort(all, k, sizeof(*all), by_to);
+	*ret = all ? all : loom_calloc(1, sizeof(*all));
+	*ret_n = k;
+	return 0;
+}
+
+/* ---- what a complete task releases ----------------------------------------------------------- */
+
+/* Takes the edges of a task, or of a group (number below 0), out of those they lead to. */
+static int release_from(struct db *db, const struct task_ref *from, struct strs *nodes)
+{
+	/* Broken, for tests: what waits for it waits for nothing else any more. */
+	const char *less = broken("edges") ? "0" : "GREATEST(t.unmet-1, 0)";
+	LOOM_CLEANUP_STR char *sql =
+		loom_asprintf("UPDATE task t JOIN task_edge e ON e.cluster_id=t.cluster_id"
+	                      " AND e.job_num=t.job_num AND e.to_num=t.num SET t.unmet=%s"
+	                      " WHERE e.cluster_id=? AND e.job_num=? AND e.from_num=?",
+	                      less);
+	int rc = db_exec(db, sql, "iii", from->cluster, from->job, from->task);
+	if (rc)
+		return rc;
+	LOOM_CLEANUP(db_result_free) struct db_result *r = NULL;
+	rc = db_select(db, &r,
+	               "SELECT DISTINCT t.node_id, t.node_num FROM task_edge e JOIN task t"
+	               " ON t.cluster_id=e.cluster_id AND t.job_num=e.job_num AND t.num=e.to_num"
+	               " WHERE e.cluster_id=? AND e.job_num=? AND e.from_num=? AND t.unmet=0"
+	               " AND t.state='blocked' ORDER BY t.node_num",
+	               "iii", from->cluster, from->job, from->task);
+	for (size_t i = 0; !rc && i < db_rows(r); i++)
+		if (!strs_has(nodes, db_str(r, i, 0)))
+			strs_add(nodes, db_str(r, i, 0));
+	return rc;
+}
+
+bool task_group_done(struct job *j, int64_t group)
+{
+	loom_assert(group < 0);
+	size_t i = (size_t)-group - 1;
+	if (i >= j->n_waits || j->waits[i] <= 0)
+		return false;
+	j->waits[i] = broken("edges") ? 0 : j->waits[i] - 1;
+	return j->waits[i] == 0;
+}
+
+static int release_groups(struct db *db, struct job *j, const struct task *t, struct strs *nodes)
+{
+	LOOM_CLEANUP(db_result_free) struct db_result *r = NULL;
+	int rc = db_select(db, &r,
+	                   "SELECT to_num FROM task_edge WHERE cluster_id=? AND job_num=?"
+	                   " AND from_num=? AND to_num<0",
+	                   "iii", t->cluster_id, t->job_num, t->num);
+	for (size_t i = 0; !rc && i < db_rows(r); i++) {
+		const struct task_ref group = { t->cluster_id, t->job_num, db_int(r, i, 0) };
+		if (task_group_done(j, group.task))
+			rc = release_from(db, &group, nodes);
+	}
+	return rc || !db_rows(r) ? rc : job_save_waits(db, j);
+}
+
+int task_release(struct db *db, struct cluster *c, struct job *j, const struct task *t, int64_t now,
+                 int *promoted)
+{
+	const struct task_ref from = { t->cluster_id, t->job_num, t->num };
+	LOOM_CLEANUP(strs_fini) struct strs nodes = { 0 };
+	int rc = release_from(db, &from, &nodes);
+	if (!rc)
+		rc = release_groups(db, j, t, &nodes);
+	if (!rc)
+		rc = task_promote(db, c, t->job_num, t->node_id, now, promoted);
+	for (size_t i = 0; !rc && i < nodes.n; i++)
+		if (!str_eq(nodes.v[i], t->node_id))
+			rc = task_promote(db, c, t->job_num, nodes.v[i], now, promoted);
+	return rc;
+}
+
+int task_release_group(struct db *db, const struct task_ref *group, struct strs *nodes)
+{
+	return release_from(db, group, nodes);
+}
