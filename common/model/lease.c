@@ -48,8 +48,10 @@ int lease_due(struct db *db, const struct lease_window *w, struct lease_due **re
 	LOOM_CLEANUP(db_result_free) struct db_result *r = NULL;
 	int rc = db_select(
 		db, &r,
-		"SELECT id, expire_time, lease_warned, " NOW " FROM cluster"
-		" WHERE status IN ('active','incomplete','inconsistent')"
+		"SELECT id, expire_time, lease_warned, " NOW " FROM cluster c"
+		" WHERE c.status IN ('active','incomplete','inconsistent','pending')"
+		" AND (c.status<>'pending' OR EXISTS (SELECT 1 FROM job j WHERE j.cluster_id=c.id"
+		" AND j.num=c.latest_job AND j.status='paused'))"
 		" AND expire_time>0 AND expire_time<=" NOW "+? AND ((expire_time<=" NOW "+?"
 		" AND expiry_retry<=" NOW ") OR (expire_time>" NOW " AND expire_time<=" NOW "+?"
 		" AND lease_warned<>expire_time)) ORDER BY expire_time LIMIT ?",

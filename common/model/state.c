@@ -37,7 +37,9 @@ static const unsigned job_next[JOB_STATUSES_] = {
 	[JOB_NOT_SUBMITTED] =
 		BIT(JOB_RUNNING) | BIT(JOB_COMPLETE) | BIT(JOB_FAILED) | BIT(JOB_PAUSED),
 	[JOB_RUNNING] = BIT(JOB_COMPLETE) | BIT(JOB_FAILED) | BIT(JOB_PAUSED),
-	[JOB_PAUSED] = BIT(JOB_RUNNING) | BIT(JOB_NOT_SUBMITTED) | BIT(JOB_FAILED),
+	/* Complete: its last task ran on while it was paused. */
+	[JOB_PAUSED] =
+		BIT(JOB_RUNNING) | BIT(JOB_NOT_SUBMITTED) | BIT(JOB_COMPLETE) | BIT(JOB_FAILED),
 };
 
 static const unsigned task_next[TASK_STATES_] = {

@@ -3,6 +3,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/log.h"
+#include "common/base/str.h"
 #include "common/model/lease.h"
 #include "services/scheduler/outbox.h"
 
@@ -52,7 +53,27 @@ static int warn(struct db *db, struct expiring_one *o, struct lease_marks *m)
 	return rc ? rc : outbox_add(db, &o->ch, NULL, CALLBACK_LEASE_WARNING);
 }
 
-static int expire(struct db *db, struct expiring_one *o, struct lease_marks *m)
+/* What is paused rests, too: its job ends with the lease. *ret_moves: it is at work. */
+static int look_at_job(struct db *db, struct expiring_one *o, struct job *j, bool *ret_moves)
+{
+	const struct cluster *c = o->ch.c;
+	bool found = false;
+	int rc = c->status == CLUSTER_PENDING ? job_lock(db, c->id, c->latest_job, j, &found) : 0;
+	*ret_moves = c->status == CLUSTER_PENDING && (!found || j->status != JOB_PAUSED);
+	return rc;
+}
+
+static int delete_it(struct db *db, struct expiring_one *o, struct job *j)
+{
+	LOOM_CLEANUP(json_free)
+	struct json *params = json_set_bool(json_new_obj(), "leaseExpired", true);
+	if (o->ch.c->status != CLUSTER_PENDING)
+		return engine_submit(db, &o->ch, "cluster_delete", params);
+	return engine_abort(db, &o->ch, j, "The lease has ended.",
+	                    str_eq(j->action, "solve_layout") ? NULL : "cluster_delete");
+}
+
+static int expire(struct db *db, struct expiring_one *o, struct lease_marks *m, struct job *j)
 {
 	struct cluster *c = o->ch.c;
 	int64_t wait = o->s->cfg.lease_retry_ms;
@@ -65,10 +86,8 @@ static int expire(struct db *db, struct expiring_one *o, struct lease_marks *m)
 	if (!rc && first)
 		rc = cluster_event(db, c, "lease", lease_event(c->expire_time, "expired"),
 		                   o->ch.now);
-	LOOM_CLEANUP(json_free)
-	struct json *params = json_set_bool(json_new_obj(), "leaseExpired", true);
 	if (!rc)
-		rc = engine_submit(db, &o->ch, "cluster_delete", params);
+		rc = delete_it(db, o, j);
 	return rc || !first ? rc : outbox_add(db, &o->ch, NULL, CALLBACK_LEASE_EXPIRED);
 }
 
@@ -84,13 +103,19 @@ static int one_tx(struct db *db, void *arg)
 	if (rc)
 		return rc == CLUSTER_E_NONE ? 0 : rc;
 	const struct cluster *c = o->ch.c;
-	if (!c->expire_time || c->status == CLUSTER_PENDING || c->status == CLUSTER_TERMINATED)
-		return 0;
+	struct job j = { 0 };
+	bool moves = false;
+	rc = look_at_job(db, o, &j, &moves);
+	if (rc || moves || !c->expire_time || c->status == CLUSTER_TERMINATED) {
+		job_fini(&j);
+		return rc;
+	}
 	if (c->expire_time <= o->ch.now && m.retry_at <= o->ch.now)
-		rc = expire(db, o, &m);
+		rc = expire(db, o, &m, &j);
 	else if (c->expire_time > o->ch.now && m.warned != c->expire_time &&
 	         c->expire_time - o->ch.now <= o->s->cfg.lease_warning_ms)
 		rc = warn(db, o, &m);
+	job_fini(&j);
 	return rc || !o->done ? rc : engine_commit(db, &o->ch);
 }
 

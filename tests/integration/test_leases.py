@@ -197,6 +197,19 @@ def test_one_at_work_ends_when_it_rests(home):
     assert home.story(cluster).statuses[:3] == ["pending", "active", "pending"]
 
 
+def test_a_paused_one_ends_with_its_lease(home):
+    gate = Gate("BOOTSTRAP")
+    worker = home.worker(gate)
+    cluster = home.create("demo", "one", initialLeaseDuration=1500)
+    gate.wait()
+    assert home.user.post(f"/v2/clusters/{cluster}/pause").status == 200
+    gate.opened.set()
+    details = home.user.wait_cluster(cluster, "terminated")
+    assert "lease has ended" in details["message"] and len(worker.of("DELETE")) == 1
+    assert 0 <= deleted_at(home, cluster) - details["expireTime"] <= 1500
+    home.story(cluster).check_ended()
+
+
 def test_a_deletion_that_fails_is_tried_again_with_growing_waits(home):
     failing = {"left": 3}
 

@@ -188,6 +188,24 @@ def test_pending_refuses_and_abort_leaves_it_operable(farm):
     farm.active(farm.farm)
 
 
+@pytest.mark.parametrize("fails", [False, True])
+def test_the_last_task_ends_a_paused_job(farm, fails):
+    """Nothing is left that could be held back."""
+    assert farm.user.post(path(farm, "services/store/stop")).status == 200
+    farm.active(farm.farm)
+    gate = Gate("START", service="store", then=lambda run: {"status": 1, "retry": False} if fails else {})
+    farm.workers[0].script = gate
+    before = len(farm.workers[0].of("START", "app"))
+    assert farm.user.post(path(farm, "services/store/start")).status == 200
+    gate.wait()
+    assert farm.user.post(path(farm, "pause")).status == 200
+    assert farm.user.cluster(farm.farm)["progress"]["actionstatus"] == "paused"
+    gate.open()
+    wait_for(lambda: farm.user.cluster_status(farm.farm) == ("inconsistent" if fails else "active"))
+    assert len(farm.workers[0].of("START", "app")) == before
+    farm.story(farm.farm).check_ended()
+
+
 def test_sync_takes_the_newest_template_if_it_fits(farm):
     newer = template("farm", ["base", "app", "store"], description="newer",
                      constraints={"layout": {"mustcoexist": [], "cantcoexist": []},

@@ -61,7 +61,7 @@ static const char *const jobs[] = {
 	"running: complete failed paused",
 	"complete:",
 	"failed:",
-	"paused: not_submitted running failed",
+	"paused: not_submitted running complete failed",
 };
 
 static const char *const tasks[] = {
