@@ -17,7 +17,7 @@ import pytest
 from support import Stack, wait_for
 from support.api import Api
 from support.lab import service, template
-from support.machines import compare, simulated
+from support.machines import compare, database_services, simulated, simulated_services
 from support.stack import base_dir
 from support.story import Story
 
@@ -27,6 +27,8 @@ TRIES = 2
 AT_ONCE = 14
 SETTINGS = ("scheduler.retry_base_ms=10ms", "scheduler.retry_cap_ms=20ms", f"scheduler.task_tries={TRIES}",
             "scheduler.poll_ms=200ms", "scheduler.lease_retry_ms=200ms", "provisioner.capacity=12")
+
+pytestmark = pytest.mark.timeout(300)  # for the first: the others go on meanwhile
 
 MODES = ("once", "never", "forever", "hang")
 ORDERS = {"once": "1 1", "never": "100", "forever": "1", "hang": "hang"}
@@ -132,7 +134,7 @@ class Way:
     def shape(self):
         """What a roll back must bring back."""
         cluster = self.user.cluster(self.id)
-        return (cluster["config"], sorted(cluster["services"]),
+        return (cluster["config"], sorted(cluster["services"]), simulated_services(self.state),
                 {node["id"]: sorted(node["properties"]["services"]) for node in cluster["nodes"]})
 
     def hang(self, step):
@@ -180,8 +182,11 @@ class Site:
                 assert answer.status == 200, answer
 
     def compare(self, way):
-        """This cluster's machines, at its provider and in the database."""
-        return compare(self.stack, simulated(way.state), "failures", cluster=way.id)
+        """This cluster's machines and services, at its provider and in the database."""
+        found = compare(self.stack, simulated(way.state), "failures", cluster=way.id)
+        known = database_services(self.stack, way.id)
+        return found + [(node, services, known.get(node)) for node, services in
+                        simulated_services(way.state).items() if services != known.get(node)]
 
 
 # ---- operations ----------------------------------------------------------------------------------

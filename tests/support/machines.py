@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The providers' own lists of machines, compared with what the database says there is."""
 
+import json
 import pathlib
 
 # Nodes of clusters that are not terminated: id, status, and the newest step that made or unmade
@@ -38,3 +39,26 @@ def simulated(state_dir):
     """Ids of the simulated provider's machines."""
     folder = pathlib.Path(state_dir) / "machines"
     return [path.name for path in folder.iterdir()] if folder.is_dir() else []
+
+
+AFTER = {"install": "installed", "start": "running", "stop": "stopped"}
+
+
+def simulated_services(state_dir):
+    """{node id: {service: "installed", "running" or "stopped"}} by what the simulated provider did."""
+    found = {}
+    for node in simulated(state_dir):
+        found[node] = {}
+        for line in (pathlib.Path(state_dir) / "machines" / node).read_text(encoding="utf-8").splitlines():
+            action, _, service = line.partition(" ")
+            if action == "remove":
+                found[node].pop(service, None)
+            elif action in AFTER:
+                found[node][service] = AFTER[action]
+    return found
+
+
+def database_services(stack, cluster):
+    """The same as the database has it."""
+    rows = stack.sql(f"SELECT id, states FROM node WHERE cluster_id={int(cluster)}")
+    return {node: json.loads(states) for node, states in rows}
