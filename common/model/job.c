@@ -334,3 +334,27 @@ int job_check_claim(struct db *db, const struct job *claimed, bool *ret_ours)
 	job_fini(&now_);
 	return rc;
 }
+
+int job_hold_get(struct db *db, int64_t cluster, int64_t num, struct job_hold *ret)
+{
+	LOOM_CLEANUP(db_result_free) struct db_result *r = NULL;
+	int rc = db_select(db, &r,
+	                   "SELECT owner, lease_until, held_by, held_time FROM job"
+	                   " WHERE cluster_id=? AND num=?",
+	                   "ii", cluster, num);
+	*ret = (struct job_hold){ 0 };
+	if (rc || !db_rows(r))
+		return rc;
+	snprintf(ret->owner, sizeof(ret->owner), "%s", db_str(r, 0, 0) ? db_str(r, 0, 0) : "");
+	snprintf(ret->paused_by, sizeof(ret->paused_by), "%s",
+	         db_str(r, 0, 2) ? db_str(r, 0, 2) : "");
+	ret->planned_until = db_int(r, 0, 1);
+	ret->paused_at = db_int(r, 0, 3);
+	return 0;
+}
+
+int job_hold_pause(struct db *db, const struct job *j, const char *user, int64_t now)
+{
+	return db_exec(db, "UPDATE job SET held_by=?, held_time=? WHERE cluster_id=? AND num=?",
+	               "siii", user, user ? now : 0, j->cluster_id, j->num);
+}

@@ -67,4 +67,16 @@ LOOM_MUST_CHECK int job_extend_claim(struct db *db, const struct job *claimed, i
 /* Is this claim still ours: phase plan and the same epoch, the row locked. */
 LOOM_MUST_CHECK int job_check_claim(struct db *db, const struct job *claimed, bool *ret_ours);
 
+/* Who is at it: the scheduler that plans it, the user who has paused it. */
+struct job_hold {
+	char owner[256]; /* "" nobody yet */
+	int64_t planned_until;
+	char paused_by[256]; /* "" nobody */
+	int64_t paused_at;
+};
+LOOM_MUST_CHECK int job_hold_get(struct db *db, int64_t cluster, int64_t num, struct job_hold *ret);
+/* user NULL: it goes on. */
+LOOM_MUST_CHECK int job_hold_pause(struct db *db, const struct job *j, const char *user,
+                                   int64_t now);
+
 #endif

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "common/model/provisioner.h"
 
+#include "common/base/str.h"
+#include "common/model/quarantine.h"
+
 #define NOW "CAST(UNIX_TIMESTAMP(NOW(3))*1000 AS SIGNED)"
 
 int provisioner_put(struct db *db, const char *id, const char *host, int64_t port, int64_t capacity,
@@ -29,6 +32,14 @@ int provisioner_known(struct db *db, const char *id, bool *ret)
 	return db_select_int(db, &one, ret, "SELECT 1 FROM provisioner WHERE id=?", "s", id);
 }
 
+int provisioner_note_tenant(struct db *db, const char *id, const char *tenant)
+{
+	return db_exec(db,
+	               "INSERT INTO provisioner_tenant (provisioner_id, tenant_id, seen)"
+	               " VALUES (?,?," NOW ") ON DUPLICATE KEY UPDATE seen=VALUES(seen)",
+	               "ss", id, tenant);
+}
+
 int provisioner_delete(struct db *db, const char *id)
 {
 	return db_exec(db, "DELETE FROM provisioner WHERE id=?", "s", id);
@@ -39,18 +50,154 @@ int provisioners_expire(struct db *db, int64_t timeout_ms, int64_t *ret_removed)
 	int rc = db_exec(db, "DELETE FROM provisioner WHERE heartbeat < " NOW " - ?", "i",
 	                 timeout_ms);
 	*ret_removed = rc ? 0 : db_affected(db);
-	return rc;
+	return rc || !*ret_removed
+	               ? rc
+	               : db_exec(db,
+	                         "DELETE FROM provisioner_tenant WHERE seen<" NOW "-600000 AND"
+	                         " provisioner_id NOT IN (SELECT id FROM provisioner)",
+	                         "");
 }
 
-int provisioners_load(struct db *db, int64_t *ret_n, int64_t *ret_capacity, int64_t *ret_running)
+/* ---- shown ----------------------------------------------------------------------------------- */
+
+static const char *tenant_name(const struct db_result *names, const char *id)
+{
+	for (size_t i = 0; i < db_rows(names); i++)
+		if (str_eq(db_str(names, i, 0), id))
+			return db_str(names, i, 1);
+	return id;
+}
+
+/* Of ids to numbers one of names to numbers; adds them up. */
+static struct json *named(const struct db_result *names, const char *text, int64_t *sum)
+{
+	LOOM_CLEANUP(json_free) struct json *in = NULL;
+	struct json *out = json_new_obj();
+	if (json_parse_str(text, &in, NULL))
+		return out;
+	for (size_t i = 0; i < json_len(in); i++) {
+		int64_t n = json_get_int(in, json_key_at(in, i), 0);
+		json_set_int(out, tenant_name(names, json_key_at(in, i)), n);
+		*sum += n;
+	}
+	return out;
+}
+
+static struct json *strikes_of(struct db *db, const char *id)
 {
 	LOOM_CLEANUP(db_result_free) struct db_result *r = NULL;
-	int rc = db_select(db, &r, "SELECT COUNT(*), COALESCE(SUM(capacity),0) FROM provisioner",
-	                   "");
+	struct json *list = json_new_arr();
+	if (db_select(
+		    db, &r,
+		    "SELECT cluster_id, job_num, task_num, done_by, failed_time, message FROM"
+		    " provisioner_strike WHERE provisioner_id=? ORDER BY failed_time DESC LIMIT 10",
+		    "s", id))
+		return list;
+	for (size_t i = 0; i < db_rows(r); i++) {
+		char task[ID_MAX];
+		id_task(task, db_int(r, i, 0), db_int(r, i, 1), db_int(r, i, 2));
+		struct json *o = json_set_str(json_new_obj(), "taskId", task);
+		json_set_str(o, "doneBy", db_str(r, i, 3));
+		json_set_int(o, "failedTime", db_int(r, i, 4));
+		json_push(list, json_set_str(o, "message", db_str(r, i, 5)));
+	}
+	return list;
+}
+
+static void show_quarantine(struct db *db, struct json *o, const struct quarantine *q)
+{
+	struct json *s = json_set_int(json_new_obj(), "since", q->since);
+	json_set_str(s, "reason", q->reason);
+	if (q->probe_attempt) {
+		char task[ID_MAX];
+		id_task(task, q->probe.cluster, q->probe.job, q->probe.task);
+		json_set_str(s, "probe", task);
+	} else {
+		json_set_int(s, "nextProbe", q->next_probe);
+	}
+	json_set_int(s, "failedProbes", q->failed_probes);
+	json_set(o, "quarantine", json_set(s, "strikes", strikes_of(db, q->provisioner)));
+}
+
+static struct json *assignments(const struct db_result *served, const struct db_result *names,
+                                const char *id, int64_t capacity)
+{
+	struct json *o = json_new_obj();
+	for (size_t i = 0; i < db_rows(served); i++)
+		if (str_eq(db_str(served, i, 0), id))
+			json_set_int(o, tenant_name(names, db_str(served, i, 1)), capacity);
+	return o;
+}
+
+int provisioners_list(struct db *db, const char *id, struct json **ret)
+{
+	LOOM_CLEANUP(db_result_free) struct db_result *r = NULL, *names = NULL, *served = NULL;
+	LOOM_CLEANUP(quarantines_free) struct quarantines *bad = NULL;
+	int rc = db_select(db, &r,
+	                   "SELECT id, host, port, capacity, live, heartbeat FROM provisioner"
+	                   " WHERE ? IS NULL OR id=? ORDER BY id",
+	                   "ss", id, id);
+	if (!rc)
+		rc = db_select(db, &names, "SELECT id, name FROM tenant", "");
+	if (!rc)
+		rc = db_select(
+			db, &served,
+			"SELECT provisioner_id, tenant_id FROM provisioner_tenant WHERE seen>" NOW
+			"-" PROVISIONER_SEEN_MS " ORDER BY provisioner_id, tenant_id",
+			"");
+	if (!rc)
+		rc = quarantines_load(db, NULL, &bad);
 	if (rc)
 		return rc;
-	*ret_n = db_int(r, 0, 0);
-	*ret_capacity = db_int(r, 0, 1);
-	return db_select_int(db, ret_running, NULL,
-	                     "SELECT COUNT(*) FROM task WHERE state='running'", "");
+	struct json *list = json_new_arr();
+	for (size_t i = 0; i < db_rows(r); i++) {
+		int64_t capacity = db_int(r, i, 3), busy = 0;
+		struct json *usage = named(names, db_str(r, i, 4), &busy);
+		const struct quarantine *q = quarantines_find(bad, db_str(r, i, 0));
+		struct json *o = json_set_str(json_new_obj(), "id", db_str(r, i, 0));
+		json_set_str(o, "host", db_str(r, i, 1));
+		json_set_int(o, "port", db_int(r, i, 2));
+		json_set_int(o, "capacityTotal", capacity);
+		json_set_int(o, "capacityFree", capacity > busy ? capacity - busy : 0);
+		json_set(o, "assignments", assignments(served, names, db_str(r, i, 0), capacity));
+		json_set(o, "usage", usage);
+		json_set_int(o, "heartbeat", db_int(r, i, 5));
+		if (q)
+			show_quarantine(db, o, q);
+		json_push(list, o);
+	}
+	*ret = list;
+	return 0;
+}
+
+int provisioners_supply(struct db *db, const char *tenant, struct provisioner_supply *ret)
+{
+	LOOM_CLEANUP(db_result_free) struct db_result *r = NULL;
+	LOOM_CLEANUP(quarantines_free) struct quarantines *bad = NULL;
+	*ret = (struct provisioner_supply){ 0 };
+	int rc = db_select(
+		db, &r,
+		"SELECT p.id, p.capacity, EXISTS (SELECT 1 FROM provisioner_tenant s WHERE"
+		" s.provisioner_id=p.id AND s.tenant_id IN ('*', ?) AND s.seen>" NOW
+		"-" PROVISIONER_SEEN_MS "),"
+		" COALESCE(r.n, 0) FROM provisioner p LEFT JOIN (SELECT provisioner_id,"
+		" COUNT(*) AS n FROM task WHERE state='running' GROUP BY provisioner_id)"
+		" r ON r.provisioner_id=p.id",
+		"s", tenant);
+	if (!rc)
+		rc = quarantines_load(db, NULL, &bad);
+	if (rc)
+		return rc;
+	ret->bad = json_new_obj();
+	for (size_t i = 0; i < bad->n; i++)
+		json_set_str(ret->bad, bad->v[i].provisioner, bad->v[i].reason);
+	ret->registered = (int64_t)db_rows(r);
+	for (size_t i = 0; i < db_rows(r); i++) {
+		if (!db_int(r, i, 2) || json_get(ret->bad, db_str(r, i, 0)))
+			continue;
+		ret->serving++;
+		ret->capacity += db_int(r, i, 1);
+		ret->running += db_int(r, i, 3);
+	}
+	return 0;
 }

@@ -8,17 +8,33 @@
 
 enum { PROVISIONER_E_NONE = 30 };
 
+/* Who asked for a tenant's tasks so long ago does not any more. */
+#define PROVISIONER_SEEN_MS "120000"
+
 LOOM_MUST_CHECK int provisioner_put(struct db *db, const char *id, const char *host, int64_t port,
                                     int64_t capacity, const struct json *usage);
 /* Notes the heartbeat and usage. PROVISIONER_E_NONE when it is not registered. */
 LOOM_MUST_CHECK int provisioner_beat(struct db *db, const char *id, const struct json *usage);
 LOOM_MUST_CHECK int provisioner_known(struct db *db, const char *id, bool *ret);
+/* It asks for this tenant's tasks ("*": anybody's). */
+LOOM_MUST_CHECK int provisioner_note_tenant(struct db *db, const char *id, const char *tenant);
 LOOM_MUST_CHECK int provisioner_delete(struct db *db, const char *id); /* none there is fine */
 /* Removes those without a heartbeat for timeout_ms. */
 LOOM_MUST_CHECK int provisioners_expire(struct db *db, int64_t timeout_ms, int64_t *ret_removed);
 
-/* How many are registered, their slots, and how many tasks run. */
-LOOM_MUST_CHECK int provisioners_load(struct db *db, int64_t *ret_n, int64_t *ret_capacity,
-                                      int64_t *ret_running);
+/* All, or one, by id: as superadmins see them (REST spec 9), with what is special here:
+ * "heartbeat", and "quarantine" for those that get no work. */
+LOOM_MUST_CHECK int provisioners_list(struct db *db, const char *id, struct json **ret);
+
+/* Who could do a tenant's tasks. */
+struct provisioner_supply {
+	int64_t registered; /* of any tenant */
+	int64_t serving;    /* this tenant, among others; not in quarantine */
+	int64_t capacity;   /* of those */
+	int64_t running;    /* tasks at those */
+	struct json *bad;   /* provisioner -> reason, of all in quarantine; owned */
+};
+LOOM_MUST_CHECK int provisioners_supply(struct db *db, const char *tenant,
+                                        struct provisioner_supply *ret);
 
 #endif

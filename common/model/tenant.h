@@ -7,5 +7,7 @@
 
 /* *ret owned, NULL when there is no such tenant. */
 LOOM_MUST_CHECK int tenant_id_by_name(struct db *db, const char *name, char **ret);
+/* *ret owned: the id itself when there is no such tenant. */
+LOOM_MUST_CHECK int tenant_name_of(struct db *db, const char *id, char **ret);
 
 #endif

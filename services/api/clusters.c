@@ -6,6 +6,7 @@
 #include "services/api/control.h"
 #include "services/api/view.h"
 #include "services/api/visible.h"
+#include "services/api/why.h"
 
 #include <string.h>
 
@@ -20,6 +21,7 @@ struct cluster_call {
 	struct nodes *nodes;
 	struct tasks *tasks;
 	struct db_result *failures;
+	char *why;    /* what it waits for, in words */
 	char ask[33]; /* tells the job this call submits from others */
 };
 
@@ -31,6 +33,8 @@ static void call_fini(struct cluster_call *k)
 	nodes_free(k->nodes);
 	tasks_free(k->tasks);
 	db_result_free(k->failures);
+	loom_free(k->why);
+	k->why = NULL;
 	k->list = NULL;
 	k->c = NULL;
 	k->nodes = NULL;
@@ -109,6 +113,8 @@ static int details_read(struct db *db, void *arg)
 		rc = nodes_load(db, k->id, &k->nodes);
 	if (!rc)
 		rc = tasks_load(db, k->id, 0, &k->tasks);
+	if (!rc)
+		rc = why_sentence(db, k->c, &k->latest, &k->why);
 	return rc ? rc : task_failures(db, k->id, &k->failures);
 }
 
@@ -138,6 +144,7 @@ void clusters_get(struct http_req *req, void *ctx)
 			};
 		struct view v = { k.c, &k.latest, k.nodes, k.tasks, f, n };
 		LOOM_CLEANUP(json_free) struct json *o = view_details(&v);
+		json_set_str(o, "why", k.why);
 		http_reply_json(req, 200, o);
 		loom_free(f);
 	}

@@ -6,8 +6,9 @@
 #include "common/model/provisioner.h"
 
 #include <pthread.h>
+#include <string.h>
 
-enum { REMEMBERED_MS = 1000, MOST = 4096 };
+enum { REMEMBERED_MS = 1000, NOTED_MS = 30000, MOST = 4096, MAX_TENANT = 64 };
 
 struct known {
 	pthread_mutex_t mutex;
@@ -40,10 +41,10 @@ static bool remembered(struct known *k, const char *id)
 	return yes;
 }
 
-static void remember(struct known *k, const char *id, int64_t asked)
+static void remember(struct known *k, const char *id, int64_t until_ms)
 {
 	int64_t *until = loom_malloc(sizeof(*until));
-	*until = asked + REMEMBERED_MS;
+	*until = until_ms;
 	pthread_mutex_lock(&k->mutex);
 	if (map_count(k->until) >= MOST) {
 		map_destroy(k->until);
@@ -73,8 +74,30 @@ int known_ask(struct known *k, struct db_pool *db, const char *id, bool *ret)
 	int64_t asked = clock_mono_ms();
 	int rc = db_read(db, read_known, &q);
 	if (!rc && q.known)
-		remember(k, id, asked);
+		remember(k, id, asked + REMEMBERED_MS);
 	*ret = q.known;
+	return rc;
+}
+
+struct note {
+	const char *id, *tenant;
+};
+
+static int note_tx(struct db *db, void *arg)
+{
+	const struct note *n = arg;
+	return provisioner_note_tenant(db, n->id, n->tenant);
+}
+
+int known_note_tenant(struct known *k, struct db_pool *db, const char *id, const char *tenant)
+{
+	LOOM_CLEANUP_STR char *key = loom_asprintf("%s\n%s", id, tenant);
+	struct note n = { id, tenant };
+	if (remembered(k, key) || strlen(tenant) > MAX_TENANT)
+		return 0;
+	int rc = db_tx(db, note_tx, &n);
+	if (!rc)
+		remember(k, key, clock_mono_ms() + NOTED_MS);
 	return rc;
 }
 

@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* provisioners - registration and heartbeats (REST spec 9), task leases in the heartbeat's answer.
+/*
+ * provisioners - registration and heartbeats (REST spec 9), task leases in the heartbeat's answer;
+ * for superadmins who there is, and the way out of quarantine.
  */
 #include "services/api/resources.h"
 
+#include "common/base/log.h"
 #include "common/base/str.h"
 #include "common/model/provisioner.h"
+#include "common/model/quarantine.h"
 #include "common/model/task.h"
-#include "services/api/api.h"
+#include "services/api/auth.h"
 #include "services/api/known.h"
 
 #include <string.h>
@@ -16,7 +20,9 @@
 struct provisioner_call {
 	struct api *a;
 	const char *id;
-	struct json *body, *leases, *cancel;
+	struct json *body, *leases, *cancel, *shown;
+	struct quarantines *bad; /* its own row, if it is in quarantine */
+	bool done;
 };
 
 static int put_tx(struct db *db, void *arg)
@@ -106,7 +112,11 @@ static int beat_tx(struct db *db, void *arg)
 	json_free(k->cancel);
 	k->leases = json_new_arr();
 	k->cancel = json_new_arr();
+	quarantines_free(k->bad);
+	k->bad = NULL;
 	int rc = provisioner_beat(db, k->id, json_get(k->body, "usage"));
+	if (!rc)
+		rc = quarantines_load(db, k->id, &k->bad);
 	return rc ? rc : renew(db, k, json_get(k->body, "tasks"));
 }
 
@@ -135,9 +145,78 @@ void provisioners_heartbeat(struct http_req *req, void *ctx)
 		LOOM_CLEANUP(json_free)
 		struct json *out = json_set(json_new_obj(), "leases", loom_take(k.leases));
 		json_set(out, "cancel", loom_take(k.cancel));
+		if (k.bad->n)
+			json_set_str(out, "quarantine", k.bad->v[0].reason);
 		http_reply_json(req, 200, out);
 	}
+	quarantines_free(k.bad);
 	json_free(k.leases);
 	json_free(k.cancel);
 	json_free(k.body);
+}
+
+/* ---- for superadmins ------------------------------------------------------------------------- */
+
+static int list_read(struct db *db, void *arg)
+{
+	struct provisioner_call *k = arg;
+	json_free(k->shown);
+	k->shown = NULL;
+	return provisioners_list(db, k->id, &k->shown);
+}
+
+static void list(struct http_req *req, struct api *a, const char *id)
+{
+	struct provisioner_call k = { .a = a, .id = id };
+	struct identity who;
+	if (!auth(a, req, ROLE_SUPERADMIN, &who))
+		return;
+	int rc = db_read(a->db, list_read, &k);
+	if (rc)
+		api_reply_db(req, rc);
+	else if (!id)
+		http_reply_json(req, 200, k.shown);
+	else if (json_len(k.shown))
+		http_reply_json(req, 200, json_at(k.shown, 0));
+	else
+		http_reply_text(req, 404, "provisioner %s is not registered", id);
+	json_free(k.shown);
+}
+
+void provisioners_list_all(struct http_req *req, void *ctx)
+{
+	list(req, ctx, NULL);
+}
+
+void provisioners_get(struct http_req *req, void *ctx)
+{
+	list(req, ctx, http_param(req, "id"));
+}
+
+static int release_tx(struct db *db, void *arg)
+{
+	struct provisioner_call *k = arg;
+	bool was = false;
+	int rc = quarantine_release(db, k->id, &was);
+	k->done = k->done || was; /* in an earlier run whose commit went unheard, too */
+	return rc;
+}
+
+void provisioners_release(struct http_req *req, void *ctx)
+{
+	struct provisioner_call k = { .a = ctx, .id = http_param(req, "id") };
+	struct identity who;
+	if (!auth(k.a, req, ROLE_SUPERADMIN, &who))
+		return;
+	int rc = db_tx(k.a->db, release_tx, &k);
+	if (rc) {
+		api_reply_db(req, rc);
+	} else if (!k.done) {
+		http_reply_text(req, 404, "provisioner %s is not in quarantine", k.id);
+	} else {
+		log_info("provisioner released from quarantine", LOG_S("provisioner", k.id),
+		         LOG_S("user", who.user));
+		peers_ready(k.a);
+		http_reply_empty(req, 200);
+	}
 }

@@ -79,6 +79,9 @@ void logs_get(struct http_req *req, void *ctx);
 void provisioners_put(struct http_req *req, void *ctx);
 void provisioners_heartbeat(struct http_req *req, void *ctx);
 void provisioners_delete(struct http_req *req, void *ctx);
+void provisioners_list_all(struct http_req *req, void *ctx);
+void provisioners_get(struct http_req *req, void *ctx);
+void provisioners_release(struct http_req *req, void *ctx);
 
 /* routes.c */
 void status_ok(struct http_req *req, void *ctx);

@@ -170,6 +170,13 @@ void tasks_take(struct http_req *req, void *ctx)
 		json_free(k.body);
 		return;
 	}
+	int rc = known_note_tenant(k.a->known, k.a->db, json_get_str(k.body, "provisionerId"),
+	                           json_get_str(k.body, "tenantId"));
+	if (rc) {
+		api_reply_db(req, rc);
+		json_free(k.body);
+		return;
+	}
 	struct takes *t = loom_calloc(1, sizeof(*t));
 	struct json *body = json_set_int(json_new_obj(), "max", max);
 	static const char *const who[] = { "provisionerId", "workerId", "tenantId" };

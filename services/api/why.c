@@ -3,9 +3,6 @@
 
 #include "common/base/clock.h"
 #include "common/base/str.h"
-#include "common/model/provisioner.h"
-#include "services/api/resources.h"
-#include "services/api/visible.h"
 
 #define MAX_TASKS    200
 #define MAX_WAITS_ON 4
@@ -16,26 +13,177 @@ static char *task_words(const struct task *t)
 	                     (long long)t->node_num);
 }
 
-static char *ready_words(const struct why_input *in, const struct task *t)
+/* ---- ready tasks: the first cause that holds --------------------------------------------------
+ */
+
+static const struct limit *limit_of(const struct why_input *in, const struct task *t)
+{
+	char gate[TASK_GATE_MAX];
+	task_gate(t->name, json_get_str(json_get(in->c->brief, "provider"), "name"), gate);
+	return *gate ? limits_of_gate(in->limits, in->c->tenant_id, gate) : NULL;
+}
+
+static bool is_paused(const struct why_input *in, const struct task *t LOOM_UNUSED)
+{
+	return in->latest->status == JOB_PAUSED;
+}
+
+static char *say_paused(const struct why_input *in, const struct task *t LOOM_UNUSED)
+{
+	return *in->hold.paused_by ? loom_asprintf("is held back: user %s has paused the job",
+	                                           in->hold.paused_by)
+	                           : loom_strdup("is held back: the job is paused");
+}
+
+static bool needs_addresses(const struct why_input *in, const struct task *t)
+{
+	return t->not_before > in->now && !t->failures;
+}
+
+static char *say_addresses(const struct why_input *in LOOM_UNUSED, const struct task *t LOOM_UNUSED)
+{
+	return loom_strdup("waits for addresses of machines that are still being made");
+}
+
+static bool is_retried(const struct why_input *in, const struct task *t)
+{
+	return t->not_before > in->now;
+}
+
+static char *say_retried(const struct why_input *in, const struct task *t)
 {
 	char when[32];
 	clock_format(t->not_before, when);
-	if (in->latest->status == JOB_PAUSED)
-		return loom_strdup("is held back: the job is paused");
-	if (t->not_before > in->now && !t->failures)
-		return loom_strdup("waits for addresses of machines that are still being made");
-	if (t->not_before > in->now)
-		return loom_asprintf("failed %lld times and is tried again at %s: %s",
-		                     (long long)t->failures + t->losses, when,
-		                     t->message ? t->message : "no reason given");
-	if (!in->provisioners)
-		return loom_strdup("waits for a worker: no provisioner is registered");
-	if (in->running >= in->capacity)
-		return loom_asprintf(
-			"waits for a free worker: all %lld slots of %lld provisioners are busy",
-			(long long)in->capacity, (long long)in->provisioners);
+	const char *bad = json_get_str(in->supply.bad, t->provisioner_id ? t->provisioner_id : "");
+	return loom_asprintf("failed %lld times and is tried again at %s: %s%s%s%s",
+	                     (long long)t->failures + t->losses, when,
+	                     t->message ? t->message : "no reason given",
+	                     bad ? "; provisioner " : "", bad ? t->provisioner_id : "",
+	                     bad ? ", where it failed, is in quarantine" : "");
+}
+
+static bool has_nobody(const struct why_input *in, const struct task *t LOOM_UNUSED)
+{
+	return !in->supply.registered;
+}
+
+static char *say_nobody(const struct why_input *in LOOM_UNUSED, const struct task *t LOOM_UNUSED)
+{
+	return loom_strdup("waits for a worker: no provisioner is registered");
+}
+
+static bool has_only_bad(const struct why_input *in, const struct task *t LOOM_UNUSED)
+{
+	return !in->supply.serving && json_len(in->supply.bad);
+}
+
+static char *say_only_bad(const struct why_input *in, const struct task *t LOOM_UNUSED)
+{
+	LOOM_CLEANUP(strs_fini) struct strs names = { 0 };
+	for (size_t i = 0; i < json_len(in->supply.bad) && i < MAX_WAITS_ON; i++)
+		strs_add(&names, json_key_at(in->supply.bad, i));
+	LOOM_CLEANUP_STR char *list = strs_join(&names, ", ");
+	return loom_asprintf("waits for a worker of tenant %s: those there were are in quarantine"
+	                     " (%s: %s)",
+	                     in->tenant, list, json_str(json_value_at(in->supply.bad, 0)));
+}
+
+static bool has_no_server(const struct why_input *in, const struct task *t LOOM_UNUSED)
+{
+	return !in->supply.serving;
+}
+
+static char *say_no_server(const struct why_input *in, const struct task *t LOOM_UNUSED)
+{
+	return loom_asprintf("waits for a worker of tenant %s: %lld provisioners are registered,"
+	                     " none of them asks for its tasks",
+	                     in->tenant, (long long)in->supply.registered);
+}
+
+static bool is_over_creates(const struct why_input *in, const struct task *t)
+{
+	const struct limit *l = limit_of(in, t);
+	return l && l->creates && str_eq(t->name, "CREATE") && l->running >= l->creates;
+}
+
+static char *say_creates(const struct why_input *in, const struct task *t)
+{
+	const struct limit *l = limit_of(in, t);
+	return loom_asprintf(
+		"waits for provider %s: its limit is %lld creates at once, and %lld run",
+		l->provider, (long long)l->creates, (long long)l->running);
+}
+
+static bool is_over_calls(const struct why_input *in, const struct task *t)
+{
+	const struct limit *l = limit_of(in, t);
+	int64_t at = 0;
+	return l && !limit_room(l, false, in->now, &at) && at;
+}
+
+static char *say_calls(const struct why_input *in, const struct task *t)
+{
+	const struct limit *l = limit_of(in, t);
+	char when[32];
+	int64_t at;
+	(void)limit_room(l, false, in->now, &at);
+	clock_format(at, when);
+	return loom_asprintf(
+		"waits for provider %s: its limit is %lld calls in %lld ms; the next may"
+		" be at %s",
+		l->provider, (long long)l->calls_max, (long long)l->window_ms, when);
+}
+
+static bool is_crowded_out(const struct why_input *in, const struct task *t LOOM_UNUSED)
+{
+	return in->supply.running >= in->supply.capacity;
+}
+
+static char *say_busy(const struct why_input *in, const struct task *t LOOM_UNUSED)
+{
+	return loom_asprintf("waits for a free worker: all %lld slots of the %lld provisioners that"
+	                     " serve tenant %s are busy",
+	                     (long long)in->supply.capacity, (long long)in->supply.serving,
+	                     in->tenant);
+}
+
+static bool always(const struct why_input *in LOOM_UNUSED, const struct task *t LOOM_UNUSED)
+{
+	return true;
+}
+
+static char *say_ready(const struct why_input *in LOOM_UNUSED, const struct task *t LOOM_UNUSED)
+{
 	return loom_strdup("is ready: the next worker that asks gets it");
 }
+
+static const struct cause {
+	const char *name;
+	bool (*holds)(const struct why_input *in, const struct task *t);
+	char *(*say)(const struct why_input *in, const struct task *t);
+} causes[] = {
+	{ "paused", is_paused, say_paused },
+	{ "addresses", needs_addresses, say_addresses },
+	{ "retry", is_retried, say_retried },
+	{ "no_provisioner", has_nobody, say_nobody },
+	{ "quarantine", has_only_bad, say_only_bad },
+	{ "no_provisioner_for_tenant", has_no_server, say_no_server },
+	{ "provider_creates", is_over_creates, say_creates },
+	{ "provider_calls", is_over_calls, say_calls },
+	{ "busy", is_crowded_out, say_busy },
+	{ "ready", always, say_ready },
+};
+
+static char *ready_words(const struct why_input *in, const struct task *t, const char **cause)
+{
+	size_t i = 0;
+	while (!causes[i].holds(in, t))
+		i++;
+	*cause = causes[i].name;
+	return causes[i].say(in, t);
+}
+
+/* ---- blocked and running tasks --------------------------------------------------------------- */
 
 static const struct task *numbered(const struct tasks *ts, int64_t num)
 {
@@ -82,17 +230,27 @@ static char *blocked_words(const struct why_input *in, const struct task *t)
 	return words;
 }
 
-static char *words(const struct why_input *in, const struct task *t)
+static char *running_words(const struct why_input *in, const struct task *t, const char **cause)
 {
-	if (t->state == TASK_READY)
-		return ready_words(in, t);
-	if (t->state == TASK_BLOCKED)
-		return blocked_words(in, t);
+	const char *tail = "";
+	*cause = "running";
+	if (job_ended(in->latest->status))
+		tail = "; the job has failed and waits for it to end";
+	else if (json_get(in->supply.bad, t->provisioner_id ? t->provisioner_id : ""))
+		tail = "; that provisioner is in quarantine";
 	return loom_asprintf("runs at %s since %lld s (attempt %lld)%s", t->provisioner_id,
 	                     (long long)(in->now - t->submit_time) / 1000, (long long)t->attempt,
-	                     job_ended(in->latest->status)
-	                             ? "; the job has failed and waits for it to end"
-	                             : "");
+	                     tail);
+}
+
+static char *words(const struct why_input *in, const struct task *t, const char **cause)
+{
+	if (t->state == TASK_READY)
+		return ready_words(in, t, cause);
+	if (t->state == TASK_RUNNING)
+		return running_words(in, t, cause);
+	*cause = "task";
+	return blocked_words(in, t);
 }
 
 static struct json *task_reasons(const struct why_input *in, enum task_state state,
@@ -104,38 +262,103 @@ static struct json *task_reasons(const struct why_input *in, enum task_state sta
 			continue;
 		char id[ID_MAX];
 		id_task(id, t->cluster_id, t->job_num, t->num);
-		LOOM_CLEANUP_STR char *what = task_words(t), *why = words(in, t);
+		const char *cause;
+		LOOM_CLEANUP_STR char *what = task_words(t), *why = words(in, t, &cause);
 		LOOM_CLEANUP_STR char *reason = loom_asprintf("%s %s", what, why);
 		struct json *o = json_set_str(json_new_obj(), "taskId", id);
 		json_set_str(o, "state", task_state_name(t->state));
+		json_set_str(o, "cause", cause);
 		json_push(list, json_set_str(o, "reason", reason));
 	}
 	return list;
 }
 
-static char *settled_words(const struct why_input *in)
+/* ---- the whole ------------------------------------------------------------------------------- */
+
+static char *expired_words(const struct why_input *in)
 {
-	const char *message = in->c->message ? in->c->message : in->latest->message;
-	if (in->c->status == CLUSTER_ACTIVE || in->c->status == CLUSTER_TERMINATED)
-		return loom_asprintf("nothing is going on: the cluster is %s",
-		                     cluster_status_name(in->c->status));
-	return loom_asprintf("the last job, %s, failed: %s", in->latest->action,
-	                     message ? message : "no reason given");
+	char when[32];
+	clock_format(in->lease.retry_at, when);
+	return loom_asprintf(
+		"its lease is over and deleting it failed %lld times; tried again at %s",
+		(long long)in->lease.tries, when);
 }
 
-static char *sentence(const struct why_input *in, const struct json *tasks)
+static char *settled_words(const struct why_input *in, const char **cause)
 {
-	if (in->c->status != CLUSTER_PENDING)
-		return settled_words(in);
-	if (in->latest->status == JOB_PAUSED)
+	const char *message = in->c->message ? in->c->message : in->latest->message;
+	bool rest = in->c->status == CLUSTER_ACTIVE || in->c->status == CLUSTER_TERMINATED;
+	bool failed = in->latest->status == JOB_FAILED;
+	*cause = rest ? "nothing" : "failed";
+	if (rest && !failed)
+		return loom_asprintf("nothing is going on: the cluster is %s",
+		                     cluster_status_name(in->c->status));
+	LOOM_CLEANUP_STR char *again =
+		in->lease.tries && in->c->status != CLUSTER_TERMINATED ? expired_words(in) : NULL;
+	return loom_asprintf("%s%s%sthe last job, %s, failed: %s%s%s",
+	                     rest ? "nothing is going on: the cluster is " : "",
+	                     rest ? cluster_status_name(in->c->status) : "", rest ? "; " : "",
+	                     in->latest->action, message ? message : "no reason given",
+	                     again ? "; " : "", again ? again : "");
+}
+
+static char *paused_words(const struct why_input *in)
+{
+	char when[32];
+	if (!*in->hold.paused_by)
 		return loom_asprintf("%s Resume it, or abort it.",
 		                     in->latest->message ? in->latest->message : "Paused.");
-	if (str_eq(in->latest->phase, "plan"))
+	clock_format(in->hold.paused_at, when);
+	return loom_asprintf("Paused by user %s at %s. Resume it, or abort it.", in->hold.paused_by,
+	                     when);
+}
+
+static char *plan_words(const struct why_input *in)
+{
+	long long since = (long long)(in->now - in->latest->create_time) / 1000;
+	if (!*in->hold.owner)
 		return loom_asprintf("the job %s waits for a scheduler to plan it, since %lld s",
-		                     in->latest->action,
-		                     (long long)(in->now - in->latest->create_time) / 1000);
+		                     in->latest->action, since);
+	if (in->hold.planned_until > in->now)
+		return loom_asprintf("the job %s is being planned by scheduler %s, since %lld s",
+		                     in->latest->action, in->hold.owner, since);
+	return loom_asprintf("the job %s waits for a scheduler to plan it: %s began to and stopped",
+	                     in->latest->action, in->hold.owner);
+}
+
+/* What runs, and beside it what could run and does not. */
+static char *task_sentence(const struct json *tasks, const char **cause)
+{
+	const struct json *first = json_at(tasks, 0), *held = NULL;
+	size_t more = 0;
+	*cause = json_get_str(first, "cause");
+	for (size_t i = 1; i < json_len(tasks); i++) {
+		const struct json *t = json_at(tasks, i);
+		if (!str_eq(json_get_str(t, "state"), "ready") ||
+		    str_eq(json_get_str(first, "state"), "ready"))
+			continue;
+		held = held ? held : t;
+		more++;
+	}
+	return held ? loom_asprintf("%s; beside it %zu tasks are ready: %s",
+	                            json_get_str(first, "reason"), more,
+	                            json_get_str(held, "reason"))
+	            : loom_strdup(json_get_str(first, "reason"));
+}
+
+static char *sentence(const struct why_input *in, const struct json *tasks, const char **cause)
+{
+	if (in->c->status != CLUSTER_PENDING)
+		return settled_words(in, cause);
+	*cause = "paused";
+	if (in->latest->status == JOB_PAUSED)
+		return paused_words(in);
+	*cause = "planning";
+	if (str_eq(in->latest->phase, "plan"))
+		return plan_words(in);
 	if (json_len(tasks))
-		return loom_strdup(json_get_str(json_at(tasks, 0), "reason"));
+		return task_sentence(tasks, cause);
+	*cause = "job";
 	return loom_asprintf("the job %s is %s", in->latest->action,
 	                     job_status_name(in->latest->status));
 }
@@ -143,72 +366,18 @@ static char *sentence(const struct why_input *in, const struct json *tasks)
 struct json *why_answer(const struct why_input *in)
 {
 	struct json *tasks = json_new_arr();
+	const char *cause;
 	if (in->c->status == CLUSTER_PENDING) {
 		static const enum task_state order[] = { TASK_RUNNING, TASK_READY, TASK_BLOCKED };
 		for (size_t i = 0; i < LOOM_COUNT(order); i++)
 			task_reasons(in, order[i], tasks);
 	}
-	LOOM_CLEANUP_STR char *reason = sentence(in, tasks);
+	LOOM_CLEANUP_STR char *reason = sentence(in, tasks, &cause);
 	struct json *o = json_set_str(json_new_obj(), "status", cluster_status_name(in->c->status));
-	return json_set(json_set_str(o, "reason", reason), "tasks", tasks);
-}
-
-struct why_call {
-	struct identity who;
-	int64_t id;
-	struct cluster *c;
-	struct job latest;
-	struct tasks *tasks;
-	struct task_edge *edges;
-	struct why_input in;
-};
-
-static void call_fini(struct why_call *k)
-{
-	cluster_free(k->c);
-	job_fini(&k->latest);
-	tasks_free(k->tasks);
-	loom_free(k->edges);
-	k->c = NULL;
-	k->tasks = NULL;
-	k->edges = NULL;
-}
-
-static int why_read(struct db *db, void *arg)
-{
-	struct why_call *k = arg;
-	call_fini(k);
-	bool found;
-	int rc = visible_get(db, &k->who, k->id, false, &k->c);
-	if (rc)
-		return rc;
-	loom_assert(k->c);
-	rc = job_get(db, k->id, k->c->latest_job, &k->latest, &found);
-	if (!rc)
-		rc = tasks_load(db, k->id, k->c->latest_job, &k->tasks);
-	if (!rc)
-		rc = task_edges_stored(db, k->id, k->c->latest_job, &k->edges, &k->in.n_edges);
-	if (!rc)
-		rc = provisioners_load(db, &k->in.provisioners, &k->in.capacity, &k->in.running);
-	return rc ? rc : db_now(db, &k->in.now);
-}
-
-void clusters_why(struct http_req *req, void *ctx)
-{
-	struct api *a = ctx;
-	struct why_call k = { 0 };
-	if (!auth(a, req, ROLE_USER, &k.who) || !visible_id(req, "id", &k.id))
-		return;
-	int rc = db_read(a->db, why_read, &k);
-	if (rc) {
-		visible_refuse(req, rc, k.id);
-	} else {
-		k.in.c = k.c;
-		k.in.latest = &k.latest;
-		k.in.tasks = k.tasks;
-		k.in.edges = k.edges;
-		LOOM_CLEANUP(json_free) struct json *o = why_answer(&k.in);
-		http_reply_json(req, 200, o);
+	json_set_str(json_set_str(o, "cause", cause), "reason", reason);
+	if (in->latest->status == JOB_PAUSED && *in->hold.paused_by) {
+		json_set_str(o, "pausedBy", in->hold.paused_by);
+		json_set_int(o, "pausedAt", in->hold.paused_at);
 	}
-	call_fini(&k);
+	return json_set(o, "tasks", tasks);
 }

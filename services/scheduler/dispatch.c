@@ -456,6 +456,7 @@ void dispatch_start(struct scheduler *s)
 	d->documents = documents_create();
 	d->successors = successors_create();
 	d->outlook = outlook_create();
+	turn_start();
 	s->dispatch = d;
 	d->timer = loop_timer_create(s->loop, "parked takes", tick, d);
 	loop_timer_every(d->timer, 250);

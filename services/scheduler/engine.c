@@ -3,6 +3,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/str.h"
+#include "services/scheduler/quarantine.h"
 #include "services/scheduler/retry_policy.h"
 
 #include <string.h>
@@ -146,6 +147,8 @@ int engine_abort(struct db *db, struct change *ch, struct job *j, const char *wh
 static int succeed(struct db *db, struct change *ch, struct job *j, struct task *t)
 {
 	int rc = task_set_state(db, ch->c, t, TASK_COMPLETE, ch->now);
+	if (!rc && t->attempt > 1)
+		rc = quarantine_judge(db, ch, ch->policy->quarantine, t);
 	if (rc)
 		return rc;
 	j->tasks_done++;

@@ -11,13 +11,15 @@
 #include "common/model/task.h"
 
 struct callback_config;
+struct quarantine_config;
 
 struct engine_policy {
 	int64_t tries;  /* results that may fail before a task is given up */
 	int64_t losses; /* workers that may vanish before a task is given up */
 	int64_t retry_base_ms, retry_cap_ms;
 	int64_t replacements; /* machines of one job that others may take the place of */
-	const struct callback_config *callbacks; /* the operator's target; NULL: none */
+	const struct callback_config *callbacks;    /* the operator's target; NULL: none */
+	const struct quarantine_config *quarantine; /* NULL: nobody is judged */
 };
 
 struct change {

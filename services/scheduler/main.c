@@ -5,9 +5,13 @@ int main(int argc, char **argv)
 {
 	struct scheduler s = { 0 };
 	const struct config_table tables[] = {
-		{ scheduler_config_keys, &s.cfg },   { callback_config_keys, &s.callback_cfg },
-		{ db_config_keys, &s.cfg.db },       { bus_config_keys, &s.cfg.bus },
-		{ coord_config_keys, &s.cfg.coord }, { NULL, NULL },
+		{ scheduler_config_keys, &s.cfg },
+		{ callback_config_keys, &s.callback_cfg },
+		{ quarantine_config_keys, &s.quarantine_cfg },
+		{ db_config_keys, &s.cfg.db },
+		{ bus_config_keys, &s.cfg.bus },
+		{ coord_config_keys, &s.cfg.coord },
+		{ NULL, NULL },
 	};
 	const struct service_def def = {
 		.name = "loom-scheduler",

@@ -44,7 +44,8 @@ struct engine_policy scheduler_policy(const struct scheduler *s)
 		                       .replacements = s->cfg.node_replacements,
 		                       .retry_base_ms = s->cfg.retry_base_ms,
 		                       .retry_cap_ms = s->cfg.retry_cap_ms,
-		                       .callbacks = &s->callback_cfg };
+		                       .callbacks = &s->callback_cfg,
+		                       .quarantine = &s->quarantine_cfg };
 }
 
 static const struct http_route routes[] = { SERVICE_ROUTES, { 0 } };

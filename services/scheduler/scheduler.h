@@ -17,6 +17,7 @@
 #include "common/service/service.h"
 #include "services/scheduler/callback_targets.h"
 #include "services/scheduler/engine.h"
+#include "services/scheduler/quarantine.h"
 
 struct scheduler_config {
 	char *admin_listen;
@@ -40,6 +41,7 @@ struct dispatch;
 struct scheduler {
 	struct scheduler_config cfg;
 	struct callback_config callback_cfg;
+	struct quarantine_config quarantine_cfg;
 	struct service *service;
 	struct loop *loop;
 	struct pool *pool;

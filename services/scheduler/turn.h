@@ -17,6 +17,7 @@
 #include "common/model/queue.h"
 #include "services/scheduler/document.h"
 #include "services/scheduler/engine.h"
+#include "services/scheduler/quarantine.h"
 #include "services/scheduler/shares.h"
 #include "services/scheduler/successors.h"
 
@@ -36,16 +37,19 @@ struct turn_result {
 /* What searches found out, for the turns after them; of one turn with takes at a time. */
 struct outlook {
 	struct shares *shares;
-	struct limits *limits; /* NULL: there are none */
-	struct strs crowded;   /* tenants that have more ready than one look takes in */
-	_Atomic bool limited;  /* any thread: there are limits */
+	struct limits *limits;           /* NULL: there are none */
+	struct quarantines *quarantined; /* NULL: nobody */
+	int64_t now;                     /* the database's clock at the last look */
+	struct strs crowded;             /* tenants that have more ready than one look takes in */
+	_Atomic bool limited;            /* any thread: there are limits */
 };
 struct outlook *outlook_create(void);
 void outlook_destroy(struct outlook *o);
 
 struct turn_take {
 	const struct take *take;
-	bool barred;       /* it gets nothing */
+	bool barred; /* it gets nothing */
+	bool probe;  /* one task, to show whether its provisioner is well again */
 	struct json *docs; /* array of documents, owned; NULL: nothing */
 	size_t size;       /* of them, in bytes */
 };
@@ -88,6 +92,8 @@ struct turn {
 	size_t n_handed;
 };
 
+void turn_start(void);                        /* once */
+void turn_know_quarantined(int64_t n);        /* for /metrics */
 LOOM_MUST_CHECK int turn_run(struct turn *t); /* 0 or a DB_E_ code: nothing was done */
 void turn_fini(struct turn *t);               /* but for what was given to it */
 

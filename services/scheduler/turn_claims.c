@@ -16,6 +16,8 @@
 #define MAX_CLAIM_MS 500        /* nor to any after so long: the first one's lease runs */
 #define POSTPONE_MS  1000
 
+enum { QUARANTINE_E_TAKEN = 40 };
+
 /* ---- choosing -------------------------------------------------------------------------------- */
 
 static bool for_take(const struct take *take, const struct task *t)
@@ -46,21 +48,64 @@ static const char *gate_of(const struct unit *u, const struct task *t, char gate
 	return gate;
 }
 
-static void choose(struct unit *u, struct item *it)
+/* A failed task is for another provisioner to try, if there is one; but not for ever. */
+static int keep_away(struct unit *u, const struct task *t, const struct take *take, bool *ret)
+{
+	const struct quarantine_config *cfg = u->turn->policy.quarantine;
+	int64_t until = t->not_before + (cfg ? cfg->quarantine_avoid_ms : 0), others = 0;
+	*ret = false;
+	if (!t->failures || !str_eq(t->provisioner_id, take->provisioner) || u->now >= until)
+		return 0;
+	int rc = provisioners_beside(u->db, take->provisioner, t->tenant_id, &others);
+	*ret = others > 0;
+	if (*ret)
+		turn_look_at(u->turn, until, u->now);
+	return rc;
+}
+
+/* What a provisioner in quarantine gets is noted, so that there is one at a time. */
+static int begin_probe(struct unit *u, struct turn_take *to, const struct task *t)
+{
+	const struct task_ref ref = task_ref_of(t);
+	bool ours = false;
+	int rc =
+		quarantine_probe(u->db, to->take->provisioner, &ref, t->attempt + 1, u->now, &ours);
+	to->barred = true; /* for all others of this turn */
+	return rc ? rc : ours ? 0 : QUARANTINE_E_TAKEN;
+}
+
+static bool has_room(const struct unit *u, size_t take, const struct task *t)
+{
+	const struct turn_take *to = &u->turn->takes[take];
+	return !to->barred && for_take(to->take, t) && (int64_t)chosen_for(u, take) < to->take->max;
+}
+
+static int choose(struct unit *u, struct item *it)
 {
 	struct turn *t = u->turn;
 	char gate[TASK_GATE_MAX];
 	for (size_t i = 0; i < t->n_takes; i++) {
-		if (t->takes[i].barred || !for_take(t->takes[i].take, it->t) ||
-		    (int64_t)chosen_for(u, i) >= t->takes[i].take->max)
+		bool away;
+		if (!has_room(u, i, it->t))
+			continue;
+		int rc = keep_away(u, it->t, t->takes[i].take, &away);
+		if (rc)
+			return rc;
+		if (away)
 			continue;
 		if (!limits_allow(&u->limits, it->t->tenant_id, gate_of(u, it->t, gate)))
-			return;
+			return 0;
+		rc = t->takes[i].probe ? begin_probe(u, &t->takes[i], it->t) : 0;
+		if (rc == QUARANTINE_E_TAKEN)
+			continue;
+		if (rc)
+			return rc;
 		it->chosen = true;
 		u->choices[u->n_choices++] = (struct choice){ .take = i, .t = it->t };
 		shares_given(t->outlook->shares, it->t->tenant_id, it->t->cluster_id);
-		return;
+		return 0;
 	}
+	return 0;
 }
 
 /* The commit of an earlier run went through, but its answer was lost. */
@@ -134,7 +179,7 @@ static int choose_all(struct unit *u)
 	struct share_offer *v = offers(u, &n);
 	int rc = hold_limits(u, v, n);
 	for (size_t i = 0; !rc && i < n; i++)
-		choose(u, &u->items[v[i].index]);
+		rc = choose(u, &u->items[v[i].index]);
 	loom_free(v);
 	t->more = t->more || u->limits.busy;
 	turn_look_at(t, u->limits.next_at, u->now);

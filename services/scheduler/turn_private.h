@@ -81,6 +81,8 @@ LOOM_MUST_CHECK int results_own_way(struct unit *u); /* after unit's rows are wr
 
 /* turn_search.c */
 LOOM_MUST_CHECK int candidates_find(struct turn *t);
+/* Takes of provisioners in quarantine, as far as is known. */
+void turn_bar(struct turn *t);
 /* Something may begin at this time. */
 void turn_look_at(struct turn *t, int64_t at, int64_t now);
 

@@ -96,6 +96,8 @@ static bool may_apply(struct unit *u, const struct item *it, const struct moving
 	if (it->own_way || !m || u->turn->unstorable || res->status != 0 ||
 	    job_ended(m->job.status))
 		return false;
+	if (it->t->attempt > 1) /* somebody may have failed at it */
+		return false;
 	return m->job.tasks_done + 1 < m->job.tasks_total;
 }
 

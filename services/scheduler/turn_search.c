@@ -10,6 +10,7 @@
 #include "services/scheduler/turn_private.h"
 
 #include "common/base/clock.h"
+#include "common/base/metrics.h"
 #include "common/base/str.h"
 #include "common/model/queue.h"
 
@@ -21,6 +22,23 @@
 #define MAX_PAGES 8
 #define SPARE     8   /* found beyond what is wanted: another may be claiming the same */
 #define USE_MS    100 /* age of what is known of running tasks */
+
+enum { TURN_QUARANTINED };
+static struct metric turn_metrics[] = {
+	[TURN_QUARANTINED] = { "loom_scheduler_provisioners_quarantined",
+	                       "Provisioners that get no work, as this scheduler last saw",
+	                       METRIC_GAUGE },
+};
+
+void turn_start(void)
+{
+	metrics_register(turn_metrics, LOOM_COUNT(turn_metrics));
+}
+
+void turn_know_quarantined(int64_t n)
+{
+	metric_set(&turn_metrics[TURN_QUARANTINED], n);
+}
 
 struct search {
 	struct db *db;
@@ -43,6 +61,7 @@ void outlook_destroy(struct outlook *o)
 		return;
 	shares_destroy(o->shares);
 	limits_free(o->limits);
+	quarantines_free(o->quarantined);
 	strs_fini(&o->crowded);
 	loom_free(o);
 }
@@ -317,12 +336,53 @@ static int read_rules(struct search *s)
 	int rc = queue_state(s->db, &st);
 	if (rc)
 		return rc;
-	s->now = st.now;
+	s->o->now = st.now;
 	limits_free(s->o->limits);
 	s->o->limits = NULL;
 	if (st.limits)
 		rc = limits_load(s->db, NULL, &s->o->limits);
 	atomic_store(&s->o->limited, s->o->limits != NULL);
+	quarantines_free(s->o->quarantined);
+	s->o->quarantined = NULL;
+	if (!rc && st.quarantined)
+		rc = quarantines_load(s->db, NULL, &s->o->quarantined);
+	turn_know_quarantined(st.quarantined);
+	return rc;
+}
+
+/* Takes of quarantined provisioners are barred as far as is known; a search makes it known. */
+void turn_bar(struct turn *t)
+{
+	for (size_t i = 0; i < t->n_takes; i++) {
+		const char *who = t->takes[i].take->provisioner;
+		t->takes[i].barred = quarantines_find(t->outlook->quarantined, who) != NULL;
+		t->takes[i].probe = false;
+	}
+}
+
+static bool asked_before(const struct turn *t, size_t i)
+{
+	for (size_t k = 0; k < i; k++)
+		if (str_eq(t->takes[k].take->provisioner, t->takes[i].take->provisioner))
+			return true;
+	return false;
+}
+
+/* One take of each may get a probe, if one is due. */
+static int ask_for_probes(struct turn *t)
+{
+	int rc = 0;
+	for (size_t i = 0; !rc && i < t->n_takes; i++) {
+		struct turn_take *to = &t->takes[i];
+		enum quarantine_say say;
+		int64_t at;
+		if (!to->barred || asked_before(t, i))
+			continue;
+		rc = quarantine_ask(t->db, t->policy.quarantine, to->take->provisioner, &say, &at);
+		to->barred = !rc && say == QUARANTINE_NOTHING;
+		to->probe = !rc && say == QUARANTINE_PROBE;
+		turn_look_at(t, at, t->outlook->now);
+	}
 	return rc;
 }
 
@@ -330,10 +390,10 @@ static int search_read(struct db *db, void *arg)
 {
 	struct turn *t = arg;
 	struct search s = { .db = db, .t = t, .o = t->outlook };
+	s.now = t->outlook->now;
 	t->n_candidates = 0;
 	t->more = false;
-	t->look_ms = -1;
-	int rc = read_rules(&s);
+	int rc = 0;
 	for (size_t i = 0; !rc && i < t->n_takes; i++)
 		if (!t->takes[i].barred && !has_tenant_before(t, i))
 			rc = search_tenant(&s, t->takes[i].take->tenant);
@@ -345,7 +405,19 @@ static int search_read(struct db *db, void *arg)
 	return rc;
 }
 
+static int rules_read(struct db *db, void *arg)
+{
+	struct turn *t = arg;
+	return read_rules(&(struct search){ .db = db, .t = t, .o = t->outlook });
+}
+
 int candidates_find(struct turn *t)
 {
-	return db_read(t->db, search_read, t);
+	int rc = db_read(t->db, rules_read, t);
+	if (rc)
+		return rc;
+	turn_bar(t);
+	if (t->outlook->quarantined)
+		rc = ask_for_probes(t);
+	return rc ? rc : db_read(t->db, search_read, t);
 }

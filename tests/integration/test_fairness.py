@@ -9,7 +9,7 @@ import pytest
 
 from support import Stack, wait_for
 from support.api import Api
-from support.lab import CATALOG, Lab, make_tenants
+from support.lab import CATALOG, Lab, make_tenants, template
 
 BOTH = ("scheduler", "scheduler2")
 SETTINGS = [f"{part}.{key}" for part in BOTH for key in ("poll_ms=20s", "task_lease_ms=2s", "retry_base_ms=50ms")]
@@ -231,15 +231,16 @@ def test_a_job_of_a_thousand_machines_starves_nobody(labs):
     big, other = labs(), labs()
     worker = big.worker(lambda run: run.pause(0.03), tenant="*", slots=8)
     before = alone(other, worker)
-    large = big.create("large", "one", 1000)
-    wait_for(lambda: len(worker.runs) > 100, 30)
+    assert big.admin.post("/v2/clustertemplates", template("plain", ["left"])).status == 200
+    large = big.create("large", "plain", 1000)
+    wait_for(lambda: len(worker.runs) > 100, 60)
     beside = alone(other, worker)
     same = alone(big, worker)
     begun_of_large = len([run for run in worker.runs if run.task["clusterId"] == large])
     assert begun_of_large < 1000, "it was no load any more"
     # of eight slots it gets what it can use; alone it would have used six
-    assert beside < 2 * before + 1, (before, beside)
-    assert same < 2 * before + 1, (before, same)
+    assert beside < 3 * before + 3, (before, beside)
+    assert same < 3 * before + 3, (before, same)
     # and the large one was not stopped by them
     wait_for(lambda: len([run for run in worker.runs if run.task["clusterId"] == large]) > begun_of_large + 20)
     assert big.user.post(f"/v2/clusters/{large}/abort").status == 200
