@@ -325,6 +325,16 @@ int job_extend_claim(struct db *db, const struct job *claimed, int64_t lease_ms,
 	return rc;
 }
 
+int job_release_claims(struct db *db, const char *owner, int64_t *ret_n)
+{
+	int rc = db_exec(db,
+	                 "UPDATE job SET lease_until=0 WHERE phase='plan' AND lease_until>0"
+	                 " AND owner=?",
+	                 "s", owner);
+	*ret_n = rc ? 0 : db_affected(db);
+	return rc;
+}
+
 int job_check_claim(struct db *db, const struct job *claimed, bool *ret_ours)
 {
 	struct job now_ = { 0 };

@@ -294,3 +294,47 @@ void planning_kick(struct scheduler *s)
 	if (!pool_submit(s->pool, planning_work, planning_done, s))
 		s->planning = true;
 }
+
+/* ---- another scheduler is gone ----------------------------------------------------------------
+ */
+
+struct estate {
+	struct scheduler *s;
+	char *owner;
+	int64_t n;
+};
+
+static int release_tx(struct db *db, void *arg)
+{
+	struct estate *e = arg;
+	return job_release_claims(db, e->owner, &e->n);
+}
+
+static void take_over_work(void *arg)
+{
+	struct estate *e = arg;
+	int rc = db_tx(e->s->db, release_tx, e);
+	if (rc)
+		log_warn("jobs of a scheduler that is gone wait for their claims' end",
+		         LOG_S("reason", db_code_name(rc)));
+	else if (e->n)
+		log_info("jobs of a scheduler that is gone", LOG_S("owner", e->owner),
+		         LOG_I("jobs", e->n));
+}
+
+static void take_over_done(void *arg)
+{
+	struct estate *e = arg;
+	if (e->n)
+		planning_kick(e->s);
+	loom_free(e->owner);
+	loom_free(e);
+}
+
+void planning_take_over(struct scheduler *s, const char *owner)
+{
+	struct estate *e = loom_calloc(1, sizeof(*e));
+	*e = (struct estate){ .s = s, .owner = loom_strdup(owner) };
+	if (service_draining(s->service) || pool_submit(s->pool, take_over_work, take_over_done, e))
+		take_over_done(e);
+}

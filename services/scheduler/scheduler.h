@@ -82,6 +82,8 @@ void wake_changed(struct scheduler *s, const struct change *ch);
 
 /* planning.c, loop thread: looks for jobs to plan, soon. */
 void planning_kick(struct scheduler *s);
+/* The scheduler of that id is gone: what it was planning is planned here. */
+void planning_take_over(struct scheduler *s, const char *owner);
 
 /* dispatch.c, loop thread: takes and results, a turn after the other. */
 void dispatch_start(struct scheduler *s);

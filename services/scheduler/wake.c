@@ -11,6 +11,7 @@
 /* Bus addresses of the others, as ZooKeeper last told. Loop thread. */
 struct peers {
 	struct strs schedulers, apis;
+	struct strs ids; /* of all schedulers */
 };
 
 struct posted_wake {
@@ -31,7 +32,16 @@ static void members_changed(struct strs *to, const char *self, const struct coor
 static void schedulers_changed(const struct coord_member *m, size_t n, void *arg)
 {
 	struct scheduler *s = arg;
+	struct strs before = s->peers->ids;
+	s->peers->ids = (struct strs){ 0 };
+	for (size_t i = 0; i < n; i++)
+		strs_add(&s->peers->ids, m[i].id);
 	members_changed(&s->peers->schedulers, bus_address(s->bus), m, n);
+	/* Who is not seen itself has only lost sight of the others. */
+	for (size_t i = 0; strs_has(&s->peers->ids, service_id(s->service)) && i < before.n; i++)
+		if (!strs_has(&s->peers->ids, before.v[i]))
+			planning_take_over(s, before.v[i]);
+	strs_fini(&before);
 }
 
 static void apis_changed(const struct coord_member *m, size_t n, void *arg)
@@ -73,6 +83,7 @@ void wake_stop(struct scheduler *s)
 		return;
 	strs_fini(&s->peers->schedulers);
 	strs_fini(&s->peers->apis);
+	strs_fini(&s->peers->ids);
 	loom_free(s->peers);
 	s->peers = NULL;
 }

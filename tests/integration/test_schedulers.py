@@ -3,6 +3,7 @@
 
 import collections
 import concurrent.futures
+import re
 import time
 
 import pytest
@@ -30,7 +31,7 @@ def pair():
 def nets(pair):
     """The safety nets are quick from here on: what a dead process held is found by them."""
     pair.stop(*BOTH)
-    pair.start(*BOTH, settings=[f"{part}.poll_ms=250ms" for part in BOTH])
+    pair.start(*BOTH, settings=[f"{part}.{key}" for part in BOTH for key in ("poll_ms=250ms", "job_lease_ms=60s")])
 
 
 @pytest.fixture(scope="module")
@@ -129,6 +130,24 @@ def test_a_scheduler_that_is_frozen_loses_its_claims_and_writes_nothing_late(lab
     for cluster in clusters:
         lab.active(cluster, 60)
     assert set(handed([worker]).values()) == {1}
+
+
+@pytest.mark.usefixtures("nets")
+def test_a_job_whose_planner_died_does_not_wait_for_its_claims_end(lab):
+    """The claim is for a minute, but ZooKeeper says that who has it is gone."""
+    owner = re.findall(r"started .*id=(\S+)", lab.stack.log("scheduler2"))[-1]
+    lab.worker()
+    lab.stack.stop("scheduler")
+    lab.stack.pause("scheduler2")
+    cluster = lab.create("demo", "one", 1)
+    lab.stack.sql(f"UPDATE job SET owner='{owner}', epoch=epoch+1, lease_until=UNIX_TIMESTAMP()*1000+60000"
+                  f" WHERE cluster_id={int(cluster)}")
+    lab.stack.start("scheduler")
+    began = time.monotonic()
+    lab.stack.kill("scheduler2")
+    lab.active(cluster, 30)
+    assert time.monotonic() - began < 20
+    lab.stack.start("scheduler2")
 
 
 @pytest.mark.usefixtures("nets")
