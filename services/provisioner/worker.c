@@ -52,6 +52,7 @@ struct slot {
 struct workers {
 	struct workers_config config;
 	struct slot *slots;
+	size_t n; /* twice the capacity: while results are on their way, others run */
 };
 
 static void next_step(struct slot *s);
@@ -63,14 +64,17 @@ static size_t count_states(const struct workers *w, enum slot_state from, enum s
 {
 	size_t n = 0;
 
-	for (size_t i = 0; i < w->config.capacity; i++)
+	for (size_t i = 0; i < w->n; i++)
 		n += w->slots[i].state >= from && w->slots[i].state <= to;
 	return n;
 }
 
 size_t workers_free(const struct workers *w)
 {
-	return count_states(w, SLOT_FREE, SLOT_FREE);
+	size_t n = count_states(w, SLOT_FREE, SLOT_FREE), running = workers_running(w);
+	size_t may_run = w->config.capacity > running ? w->config.capacity - running : 0;
+
+	return n < may_run ? n : may_run;
 }
 
 size_t workers_running(const struct workers *w)
@@ -103,8 +107,9 @@ struct workers *workers_create(const struct workers_config *config)
 	struct workers *w = loom_calloc(1, sizeof(*w));
 
 	w->config = *config;
-	w->slots = loom_calloc(config->capacity, sizeof(*w->slots));
-	for (size_t i = 0; i < config->capacity; i++)
+	w->n = 2 * config->capacity;
+	w->slots = loom_calloc(w->n, sizeof(*w->slots));
+	for (size_t i = 0; i < w->n; i++)
 		w->slots[i].all = w;
 	return w;
 }
@@ -146,7 +151,7 @@ void workers_destroy(struct workers *w)
 {
 	if (!w)
 		return;
-	for (size_t i = 0; i < w->config.capacity; i++)
+	for (size_t i = 0; i < w->n; i++)
 		if (w->slots[i].state != SLOT_FREE)
 			clear_slot(&w->slots[i]);
 	loom_free(w->slots);
@@ -349,7 +354,7 @@ static void next_step(struct slot *s)
 
 static struct slot *free_slot(const struct workers *w)
 {
-	for (size_t i = 0; i < w->config.capacity; i++)
+	for (size_t i = 0; i < w->n; i++)
 		if (w->slots[i].state == SLOT_FREE)
 			return &w->slots[i];
 	return NULL;
@@ -430,7 +435,7 @@ struct json *workers_tasks(const struct workers *w)
 {
 	struct json *list = json_new_arr();
 
-	for (size_t i = 0; i < w->config.capacity; i++) {
+	for (size_t i = 0; i < w->n; i++) {
 		const struct slot *s = &w->slots[i];
 		if (!needs_lease(s))
 			continue;
@@ -444,7 +449,7 @@ struct json *workers_usage(const struct workers *w)
 {
 	struct json *usage = json_new_obj();
 
-	for (size_t i = 0; i < w->config.capacity; i++) {
+	for (size_t i = 0; i < w->n; i++) {
 		const char *tenant = w->slots[i].tenant;
 		if (needs_lease(&w->slots[i]))
 			(void)json_set_int(usage, tenant, json_get_int(usage, tenant, 0) + 1);
@@ -466,14 +471,14 @@ static void lose(struct slot *s, const char *why)
 
 void workers_lost(struct workers *w, const char *task, int64_t attempt, const char *why)
 {
-	for (size_t i = 0; i < w->config.capacity; i++)
+	for (size_t i = 0; i < w->n; i++)
 		if (str_eq(w->slots[i].id, task) && w->slots[i].attempt == attempt)
 			lose(&w->slots[i], why);
 }
 
 void workers_cancel(struct workers *w, const char *task, int64_t attempt)
 {
-	for (size_t i = 0; i < w->config.capacity; i++) {
+	for (size_t i = 0; i < w->n; i++) {
 		struct slot *s = &w->slots[i];
 		if (!str_eq(s->id, task) || s->attempt != attempt || s->state != SLOT_RUNNING ||
 		    s->lost || s->cancelled)
@@ -487,6 +492,6 @@ void workers_cancel(struct workers *w, const char *task, int64_t attempt)
 
 void workers_lost_all(struct workers *w, const char *why)
 {
-	for (size_t i = 0; i < w->config.capacity; i++)
+	for (size_t i = 0; i < w->n; i++)
 		lose(&w->slots[i], why);
 }

@@ -3,7 +3,9 @@
  * worker - the slots: each runs one task from taking to the server's answer.  Loop thread only.
  *
  * A slot's task runs its plugins one after the other, is saved and reported, and leaves the slot
- * when the server has answered. A task that is no longer ours (its lease was lost, or the server
+ * when the server has answered. As soon as its plugins have ended another task may run, so that a
+ * result and the take of the next task are on their way together; there are spare slots for that. A
+ * task that is no longer ours (its lease was lost, or the server
  * cancelled it) has its process group stopped and its result dropped.
  */
 #ifndef LOOM_PROVISIONER_WORKER_H
@@ -32,7 +34,7 @@ struct workers *workers_create(const struct workers_config *config); /* borrows 
 /* Kills what runs; what was not delivered stays in the spool. */
 void workers_destroy(struct workers *w);
 
-size_t workers_free(const struct workers *w);    /* slots without a task */
+size_t workers_free(const struct workers *w);    /* how many more tasks may run */
 size_t workers_running(const struct workers *w); /* tasks whose plugins run */
 size_t workers_busy(const struct workers *w);    /* tasks not yet answered for, those included */
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * play - provisioners without plug-ins. Each has slots and one long poll that asks for as many
- * tasks as it has free slots; a task occupies its slot for as long as the options say and is then
- * finished over the slot's own connection.
+ * play - provisioners without plug-ins. As the real one does, each has one long poll that asks for
+ * as many tasks as more may run; a task runs for as long as the options say, then its result is
+ * posted over a connection of its own, while the next may run already.
  *
  * internal=PORT  provisioners=4 slots=16  tenant=ID ("*")  name=PREFIX
  * ms=0 spread=0   a task takes ms, give or take spread
@@ -28,7 +28,7 @@ struct slot {
 	struct provisioner *p;
 	struct conn *conn;
 	struct timer *timer;
-	bool busy, confirm;
+	bool busy, running, confirm;
 	char task[ID_MAX];
 	int64_t attempt, sent;
 };
@@ -40,7 +40,7 @@ struct provisioner {
 	struct timer *beat, *again;
 	bool taking;
 	struct slot *slots;
-	int n_slots, busy;
+	int n_slots, busy, running; /* of twice as many slots n_slots may run */
 };
 
 struct play {
@@ -56,14 +56,16 @@ struct play {
 static void take(struct provisioner *p)
 {
 	char body[512];
-	if (p->taking || p->busy == p->n_slots)
+	int max = p->n_slots - p->running;
+	if (max > 2 * p->n_slots - p->busy)
+		max = 2 * p->n_slots - p->busy;
+	if (p->taking || !max)
 		return;
 	p->taking = true;
 	snprintf(body, sizeof(body),
 	         "{\"provisionerId\":\"%s\",\"workerId\":\"%s.1\",\"tenantId\":\"%s\",\"wait\":20,"
 	         "\"max\":%d,\"lease\":true}",
-	         p->id, p->id, p->play->tenant,
-	         p->n_slots - p->busy < MAX_TAKE ? p->n_slots - p->busy : MAX_TAKE);
+	         p->id, p->id, p->play->tenant, max < MAX_TAKE ? max : MAX_TAKE);
 	conn_send(p->taker, "POST", "/v2/tasks/take", "", body);
 }
 
@@ -87,6 +89,9 @@ static void finish(void *arg)
 		s->p->id, s->p->id, s->p->play->tenant, s->task, (long long)s->attempt, more);
 	s->sent = clock_mono_us();
 	conn_send(s->conn, "POST", "/v2/tasks/finish", "", body);
+	s->p->running -= s->running;
+	s->running = false;
+	take(s->p);
 }
 
 static void finished(void *arg, int status, const char *text, size_t len LOOM_UNUSED)
@@ -114,7 +119,7 @@ static void finished(void *arg, int status, const char *text, size_t len LOOM_UN
 
 static struct slot *free_slot(struct provisioner *p)
 {
-	for (int i = 0; i < p->n_slots; i++)
+	for (int i = 0; i < 2 * p->n_slots; i++)
 		if (!p->slots[i].busy)
 			return &p->slots[i];
 	return NULL;
@@ -129,8 +134,9 @@ static void begin(struct provisioner *p, const char *task, const char *end, int6
 	snprintf(s->task, sizeof(s->task), "%.*s", (int)strcspn(task, "\""), task);
 	s->attempt = strtoll(attempt + 10, NULL, 10);
 	s->confirm = memmem(task, (size_t)(end - task), "\"taskName\":\"CONFIRM\"", 20);
-	s->busy = true;
+	s->busy = s->running = true;
 	p->busy++;
+	p->running++;
 	if (g->keep)
 		buf_addf(&g->log, "%s %lld %lld\n", s->task, (long long)s->attempt,
 		         (long long)wall);
@@ -150,11 +156,11 @@ static void taken(void *arg, int status, const char *text, size_t len)
 	int64_t wall = wall_us();
 	if (!p->taking)
 		return;
-	p->taking = false;
 	p->play->takes++;
 	if (status == 204) {
 		p->play->empty++;
 	} else if (status != 200) {
+		p->taking = false;
 		p->play->lost++;
 		timer_at(p->again, clock_mono_us() + 100000);
 		return;
@@ -165,6 +171,7 @@ static void taken(void *arg, int status, const char *text, size_t len)
 		begin(p, id, next ? next : end, wall);
 		at = next;
 	}
+	p->taking = false;
 	take(p);
 }
 
@@ -179,7 +186,7 @@ static void beat(void *arg)
 	LOOM_CLEANUP(buf_fini) struct buf b = BUF_INIT(1u << 20);
 	buf_adds(&b, "{\"usage\":{},\"tasks\":[");
 	const char *comma = "";
-	for (int i = 0; i < p->n_slots; i++)
+	for (int i = 0; i < 2 * p->n_slots; i++)
 		if (p->slots[i].busy) {
 			buf_addf(&b, "%s{\"taskId\":\"%s\",\"attempt\":%lld}", comma,
 			         p->slots[i].task, (long long)p->slots[i].attempt);
@@ -208,14 +215,14 @@ static void start(struct play *g, struct provisioner *p, const struct options *o
 	int port = (int)option_int(o, "internal", 0);
 	p->play = g;
 	p->n_slots = (int)option_int(o, "slots", 16);
-	p->slots = loom_calloc((size_t)p->n_slots, sizeof(*p->slots));
+	p->slots = loom_calloc(2 * (size_t)p->n_slots, sizeof(*p->slots));
 	snprintf(p->id, sizeof(p->id), "%s-%d", option(o, "name", "bench"), number);
 	snprintf(p->path, sizeof(p->path), "/v2/provisioners/%s", p->id);
 	p->taker = conn_create(g->hub, port, taken, p);
 	p->beater = conn_create(g->hub, port, beaten, p);
 	p->beat = timer_create_on(g->hub, beat, p);
 	p->again = timer_create_on(g->hub, take_again, p);
-	for (int i = 0; i < p->n_slots; i++)
+	for (int i = 0; i < 2 * p->n_slots; i++)
 		p->slots[i] =
 			(struct slot){ .p = p,
 			               .conn = conn_create(g->hub, port, finished, &p->slots[i]),
