@@ -12,6 +12,8 @@ compared with what was promised. Not part of the default selection: run it by `m
 import json
 import os
 import pathlib
+import secrets
+import socket
 import subprocess
 import tempfile
 import threading
@@ -103,10 +105,12 @@ def wait(check, seconds, what):
 
 
 class Load:
-    """Clients of the datacenter, until stop()."""
+    """Clients of the datacenter, until stop(). One of those that create names its requests, and so
+    may send them again."""
 
     def __init__(self, dc, creators=3, interval=0.6):
         self.dc = dc
+        self.token = secrets.token_hex(4)
         self.interval = interval
         self.journal = dc.dir / "simulated/journal"
         self.lock = threading.Lock()
@@ -127,8 +131,10 @@ class Load:
         while not self.ending.wait(self.interval):
             count += 1
             began = time.time()
-            answer = retried(lambda count=count: api.post("/v2/clusters", {
-                "name": f"c{number}-{count}", "clusterTemplate": "workers", "numMachines": 1}))
+            name = f"c{self.token}-{number}-{count}"
+            headers = {"Idempotency-Key": name} if number == 0 else {}
+            answer = retried(lambda name=name, headers=headers: api.post("/v2/clusters", {
+                "name": name, "clusterTemplate": "workers", "numMachines": 1}, headers=headers), bool(headers))
             with self.lock:
                 if answer.ok:
                     self.accepted.append((began, time.time(), answer.json["id"]))
@@ -161,12 +167,14 @@ class Load:
             thread.join()
 
 
-def retried(request):
-    """A request whose connection was refused was not made: it is safe to make it again."""
-    deadline = time.monotonic() + 2
+def retried(request, named):
+    """A request whose connection was refused was not made: it is safe to make it again. One that has
+    a name is safe to make again whatever became of it."""
+    deadline = time.monotonic() + (8 if named else 2)
     while True:
         answer = request()
-        if answer.status or "refused" not in answer.reason() or time.monotonic() > deadline:
+        unmade = not answer.status and (named or "refused" in answer.reason())
+        if not (unmade or (named and answer.status in (502, 503, 504))) or time.monotonic() > deadline:
             return answer
         time.sleep(0.05)
 
@@ -317,8 +325,11 @@ def judge(dc, load, name, bound, at, end):
 
 
 def check_machines(dc, load):
-    """Every accepted cluster has its machines, and each was made once."""
+    """Every accepted cluster has its machines, and each was made once. What had a name is there once."""
     api, nodes = dc.api(), []
+    names = [entry["name"] for entry in api.get("/v2/clusters").json
+             if entry["name"].startswith(f"c{load.token}-0-")]
+    assert len(names) == len(set(names))
     for _, _, cluster in load.accepted:
         wait(lambda cluster=cluster: status_of(api, cluster) in SETTLED, 60, f"the end of {cluster}")
         nodes += [node["id"] for node in api.get(f"/v2/clusters/{cluster}").json["nodes"]]
@@ -678,6 +689,44 @@ def test_scale(dc):
     dc("scale", "provisioner", 3, "--wait")
     dc("scale", "api", 3, "--wait")
     assert dc.ready()
+
+
+def test_a_demoted_writer_loses_its_connections(dc):
+    """A client that sits on the writer when another one takes over is cut off at once."""
+    host = dc.role("database_writer")
+    password = (dc.dir / "secrets/db.password").read_text().strip()
+    sitting = subprocess.Popen(
+        [str(ROOT / "scripts/dc"), "--dir", str(dc.dir), "exec", dc.other(host), "mariadb", "--no-defaults",
+         "--host=127.0.0.1", "--port=55306", "--user=loom", f"--password={password}", "-N", "-B", "-e",
+         "SELECT @@hostname; SELECT SLEEP(30)", "loom"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        wait(lambda: sql(dc, "SELECT COUNT(*) FROM information_schema.processlist"
+                             " WHERE info LIKE 'SELECT SLEEP%'") == "1", 10, "a client")
+        began = time.monotonic()
+        dc("exec", host, "setpriv", "--reuid", "mysql", "--regid", "mysql", "--init-groups", "--",
+           ROOT / "deploy/mariadb/galera-check", dc.dir / host / "etc/mariadb/galera-check.conf", "release")
+        said = sitting.communicate(timeout=10)[1]
+        assert time.monotonic() - began < 5 and "Lost connection" in said, said
+    finally:
+        sitting.kill()
+        sitting.wait()
+    assert dc.role("database_writer") != host
+
+
+@pytest.mark.parametrize("port", [55054, 55055, 8100])
+@pytest.mark.parametrize("head", [
+    "GET / HTTP/1.1\r\nHost: a\r\nHost: b", "GET / HTTP/1.1", "GET / HTTP/1.1\r\nHost : a",
+    "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2",
+    "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: -1", "GET / HTTP/1.1\r\nHost: a\r\n folded: x",
+    "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked, x\r\nContent-Length: 3",
+    "GET / HTTP/1.1\r\nHost: a\r\nX: a\0b", "G@T / HTTP/1.1\r\nHost: a",
+    "GET / HTTP/9.9\r\nHost: a"])
+def test_malformed_requests_stop_at_haproxy(dc, port, head):
+    """Nothing that two servers might read differently is passed on."""
+    with socket.create_connection((dc.env["LOOM_URL"].split("/")[2].split(":")[0], port), timeout=5) as sock:
+        sock.sendall(head.encode() + b"\r\n\r\n")
+        data = sock.recv(65536)
+    assert data.split(b" ", 2)[1:2] == [b"400"], data
 
 
 def test_exec_inside_a_host(dc):

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The files in deploy/, filled from the example inventory, are accepted by the programs they are for."""
+
+import pathlib
+import shutil
+import subprocess
+
+import pytest
+
+from support import ROOT
+from support.stack import build_dir
+
+HOSTS = "abc"
+
+
+@pytest.fixture(scope="module")
+def rendered(tmp_path_factory):
+    """All three hosts' files, with paths that exist here."""
+    folder = tmp_path_factory.mktemp("deploy")
+    inventory = folder / "inventory"
+    inventory.write_text((ROOT / "deploy/inventory.example").read_text() +
+                         f"\n[paths]\nbin = {build_dir()}/bin\ndeploy = {ROOT}/deploy\nshare = {ROOT}\n"
+                         f"web = {ROOT}/services/ui-gateway/web\nplugins = {ROOT}/services/provisioner/plugins\n"
+                         f"db_password_file = {folder}/password\ncluster_key_file = {folder}/key\n")
+    (folder / "password").write_text("secret\n")
+    (folder / "key").write_text("0" * 64 + "\n")
+    for host in HOSTS:
+        run(ROOT / "scripts/dc", "render", "--inventory", inventory, "--host", host, "--out", folder / host)
+    return folder
+
+
+def run(*words):
+    """A program that must be content; what it says."""
+    done = subprocess.run(list(map(str, words)), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                          check=False)
+    assert done.returncode == 0, f"{' '.join(map(str, words))}:\n{done.stdout}"
+    return done.stdout
+
+
+def needs(program):
+    """The program's path; skips without it."""
+    found = shutil.which(program, path="/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
+    if not found:
+        pytest.skip(f"{program} is not installed")
+    return found
+
+
+def test_loom_services(rendered):
+    for host in HOSTS:
+        for path in sorted((rendered / host / "loom").glob("*.conf")):
+            program = "loom-" + path.stem.partition("-1")[0]
+            run(build_dir() / "bin" / program, "--config", path, "--check-config")
+
+
+def test_haproxy(rendered):
+    for host in HOSTS:
+        for name in ("haproxy", "sqlproxy"):
+            said = run(needs("haproxy"), "-c", "-f", rendered / host / f"haproxy/{name}.cfg")
+            assert "WARNING" not in said and "ALERT" not in said, said
+
+
+def test_keepalived(rendered):
+    for host in HOSTS:
+        run(needs("keepalived"), "-t", "-f", rendered / host / "keepalived/keepalived.conf")
+
+
+def test_systemd_units(rendered):
+    """`systemd-analyze verify` finds nothing; the services are shut in."""
+    analyze = needs("systemd-analyze")
+    units = rendered / "a/systemd"
+    shutil.copy(units / "loom-provisioner@.service", units / "loom-provisioner@1.service")
+    for dropin in units.glob("*.service.d"):
+        whole = pathlib.Path("/lib/systemd/system") / dropin.stem
+        if whole.exists():
+            shutil.copy(whole, units)
+    said = run(analyze, "verify", "--man=no", *sorted(path for path in units.glob("*.service") if "@." not in path.name))
+    assert not said.strip(), said
+    for name, worst in (("loom-api", 2), ("loom-scheduler", 2), ("loom-ui-gateway", 2), ("loom-galera-check", 2),
+                        ("loom-zookeeper", 4), ("loom-sqlproxy", 5)):
+        run(analyze, "security", "--offline=yes", f"--threshold={worst * 10}", units / f"{name}.service")
+    for name in ("loom-api", "loom-scheduler", "loom-ui-gateway", "loom-provisioner@1"):
+        text = (units / f"{name}.service").read_text()
+        for line in ("Type=notify", "WatchdogSec=", "Restart=always", "TimeoutStopSec="):
+            assert line in text, (name, line)
+
+
+def test_nothing_is_left_unfilled(rendered):
+    for path in rendered.glob("?/**/*"):
+        if path.is_file():
+            text = path.read_text()
+            assert "@{" not in text and "\n%" not in text, path
