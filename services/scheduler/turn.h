@@ -42,14 +42,17 @@ struct outlook {
 	int64_t now;                     /* the database's clock at the last look */
 	struct strs crowded;             /* tenants that have more ready than one look takes in */
 	_Atomic bool limited;            /* any thread: there are limits */
+	struct task_ref spare[128];      /* ready tasks that were found but not wanted */
+	size_t n_spare;
+	int64_t spare_at; /* monotonic ms */
 };
 struct outlook *outlook_create(void);
 void outlook_destroy(struct outlook *o);
 
 struct turn_take {
 	const struct take *take;
-	bool barred; /* it gets nothing */
-	bool probe;  /* one task, to show whether its provisioner is well again */
+	bool barred;       /* it gets nothing */
+	bool probe;        /* one task, to show whether its provisioner is well again */
 	struct json *docs; /* array of documents, owned; NULL: nothing */
 	size_t size;       /* of them, in bytes */
 };

@@ -302,6 +302,45 @@ static int read_in_use(struct search *s)
 	return rc;
 }
 
+/* ---- what was found beyond what was wanted -----------------------------------------------------
+ */
+
+#define SPARE_MS    40
+#define SPARE_LEAST 16
+
+/* Of a crowd, for the turns that follow soon; in the order in which they are to be served. */
+static void keep_spare(struct outlook *o, struct task_ref ref)
+{
+	if (o->n_spare < LOOM_COUNT(o->spare))
+		o->spare[o->n_spare++] = ref;
+}
+
+/* Enough for workers of any tenant, found a moment ago? Limits are not known of these. */
+static bool use_spare(struct search *s)
+{
+	struct turn *t = s->t;
+	struct outlook *o = s->o;
+	size_t max = (size_t)wanted(room_of(t, NULL));
+	bool any = true;
+	for (size_t i = 0; i < t->n_takes; i++)
+		any = any && (t->takes[i].barred || str_eq(t->takes[i].take->tenant, "*"));
+	if (!any || o->limits || o->n_spare < SPARE_LEAST ||
+	    clock_mono_ms() - o->spare_at > SPARE_MS) {
+		o->n_spare = 0;
+		o->spare_at = clock_mono_ms();
+		return false;
+	}
+	if (max > o->n_spare)
+		max = o->n_spare;
+	t->candidates = loom_realloc(t->candidates, (max + 1) * sizeof(*t->candidates));
+	memcpy(t->candidates, o->spare, max * sizeof(*t->candidates));
+	t->n_candidates = max;
+	o->n_spare -= max;
+	memmove(o->spare, o->spare + max, o->n_spare * sizeof(*o->spare));
+	t->more = true;
+	return true;
+}
+
 /* As many as are wanted, and of each gate no more than may begin. */
 static void choose_found(struct search *s)
 {
@@ -317,7 +356,8 @@ static void choose_found(struct search *s)
 		const struct queued *q = &s->found.v[v[i].index];
 		if (t->n_candidates == max) {
 			t->more = true;
-			break;
+			keep_spare(s->o, q->ref);
+			continue;
 		}
 		int64_t begun = 0;
 		for (size_t k = 0; *q->gate && k < i; k++) {
@@ -393,6 +433,8 @@ static int search_read(struct db *db, void *arg)
 	s.now = t->outlook->now;
 	t->n_candidates = 0;
 	t->more = false;
+	if (use_spare(&s))
+		return 0;
 	int rc = 0;
 	for (size_t i = 0; !rc && i < t->n_takes; i++)
 		if (!t->takes[i].barred && !has_tenant_before(t, i))
