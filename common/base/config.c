@@ -299,6 +299,8 @@ void config_help(const struct config_table *tables, FILE *f)
 				(void)fprintf(f, " (required)");
 			else if (k->def && *k->def)
 				(void)fprintf(f, " (default %s)", k->def);
+			if (k->flags & CFG_RELOAD)
+				(void)fprintf(f, " (reloadable)");
 			(void)fputc('\n', f);
 		}
 	}
@@ -315,6 +317,89 @@ void config_fini(const struct config_table *tables)
 			text = field(t, k);
 			loom_free(*text);
 			*text = NULL;
+		}
+	}
+}
+
+/* ---- a configuration beside the one in force ------------------------------------------------- */
+
+static size_t count_tables(const struct config_table *t)
+{
+	size_t n = 0;
+
+	while (t[n].keys)
+		n++;
+	return n;
+}
+
+/* Room for every field that a table has rows for. */
+static size_t base_size(const struct config_key *keys)
+{
+	size_t size = 0;
+
+	for (const struct config_key *k = keys; k->name; k++) {
+		if (k->offset >= size)
+			size = k->offset + sizeof(int64_t);
+	}
+	return size;
+}
+
+static void copy_number(const struct config_table *to, const struct config_table *from,
+                        const struct config_key *k)
+{
+	if (k->type == CFG_BOOL)
+		*(bool *)field(to, k) = *(bool *)field(from, k);
+	else if (k->type != CFG_STR)
+		*(int64_t *)field(to, k) = *(int64_t *)field(from, k);
+}
+
+struct config_table *config_twin(const struct config_table *tables)
+{
+	struct config_table *twin = loom_calloc(count_tables(tables) + 1, sizeof(*twin));
+
+	for (size_t i = 0; tables[i].keys; i++) {
+		twin[i] = (struct config_table){ tables[i].keys,
+			                         loom_calloc(1, base_size(tables[i].keys)) };
+		for (const struct config_key *k = tables[i].keys; k->name; k++)
+			copy_number(&twin[i], &tables[i], k);
+	}
+	return twin;
+}
+
+void config_twin_free(struct config_table *twin)
+{
+	config_fini(twin);
+	for (struct config_table *t = twin; t->keys; t++)
+		loom_free(t->base);
+	loom_free(twin);
+}
+
+static void adopt(const struct config_table *to, const struct config_table *from,
+                  const struct config_key *k)
+{
+	if (k->type == CFG_STR) {
+		char **have = field(to, k), **want = field(from, k);
+		char *old = *have;
+
+		*have = *want;
+		*want = old;
+	}
+	copy_number(to, from, k);
+}
+
+void config_adopt(const struct config_table *tables, const struct config_table *twin,
+                  void (*told)(const char *key, bool taken))
+{
+	for (size_t i = 0; tables[i].keys; i++) {
+		for (const struct config_key *k = tables[i].keys; k->name; k++) {
+			LOOM_CLEANUP_STR char *have = value_text(&tables[i], k);
+			LOOM_CLEANUP_STR char *want = value_text(&twin[i], k);
+
+			if (str_eq(have, want))
+				continue;
+			if (k->flags & CFG_RELOAD)
+				adopt(&tables[i], &twin[i], k);
+			told(k->name, k->flags & CFG_RELOAD);
 		}
 	}
 }

@@ -24,7 +24,8 @@ enum config_type {
 	CFG_BOOL,     /* bool: true/false/yes/no/1/0 */
 };
 
-enum { CFG_SECRET = 1, CFG_REQUIRED = 2 };
+/* CFG_RELOAD: may change while the service runs; read on the loop's thread only. */
+enum { CFG_SECRET = 1, CFG_REQUIRED = 2, CFG_RELOAD = 4 };
 
 struct config_key {
 	const char *name; /* file key "db_host"; environment LOOM_DB_HOST; flag --db-host */
@@ -53,5 +54,14 @@ LOOM_MUST_CHECK int config_check(const struct config_table *tables, struct loom_
 void config_print(const struct config_table *tables, FILE *f); /* file format, secrets masked */
 void config_help(const struct config_table *tables, FILE *f);
 void config_fini(const struct config_table *tables); /* frees the strings */
+
+/* Tables of the same keys with structs of their own, to load a configuration into beside the one in
+ * force. config_twin_free() frees their strings, too. */
+struct config_table *config_twin(const struct config_table *tables);
+void config_twin_free(struct config_table *twin);
+/* Takes over what differs in the twin and may change while the service runs. told hears of each key
+ * that differs; taken is false when it needs a restart. */
+void config_adopt(const struct config_table *tables, const struct config_table *twin,
+                  void (*told)(const char *key, bool taken));
 
 #endif

@@ -33,6 +33,11 @@ struct line {
 void log_setup(const char *service, enum log_level min, bool json)
 {
 	(void)snprintf(state.service, sizeof(state.service), "%s", service);
+	log_change(min, json);
+}
+
+void log_change(enum log_level min, bool json)
+{
 	atomic_store(&state.level, (int)min);
 	atomic_store(&state.json, json);
 }

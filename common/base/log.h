@@ -29,6 +29,7 @@ static inline const char *log_str_or_empty(const char *s)
 #define LOG_I(k, v) ((struct log_field){ .key = (k), .num = (int64_t)(v) })
 
 void log_setup(const char *service, enum log_level min, bool json);
+void log_change(enum log_level min, bool json); /* any time, any thread */
 bool log_level_parse(const char *s, enum log_level *ret);
 void log_set_fd(int fd); /* default 2; tests capture here */
 bool log_on(enum log_level lv);

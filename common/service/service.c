@@ -23,6 +23,9 @@ enum { DRAIN_MS = 10000, SECOND_SIGNAL_EXIT = 1, METRICS_MAX = 1 << 20 };
 
 struct service {
 	const struct service_def *def;
+	const struct config_table *tables;
+	int argc;
+	char **argv;
 	struct loop *loop;
 	struct log_settings log;
 	struct loop_timer *drain_timer, *watchdog;
@@ -172,6 +175,41 @@ static void on_term(void *arg)
 	begin_drain(s);
 }
 
+static void told(const char *key, bool taken)
+{
+	if (taken)
+		log_info("configuration changed", LOG_S("key", key));
+	else
+		log_warn("configuration changed, but not in force until a restart",
+		         LOG_S("key", key));
+}
+
+/* As they are set; `shown` and above is shown even so. */
+static void use_log_settings(struct service *s, enum log_level shown)
+{
+	enum log_level level = LOG_LV_INFO;
+	bool json = false;
+	int r = service_log_settings(&s->log, &level, &json, NULL);
+	loom_assert(r == 0); /* checked with the rest */
+	log_change(level < shown ? level : shown, json);
+}
+
+static void on_hup(void *arg)
+{
+	struct service *s = arg;
+	struct loom_err err = { 0 };
+	struct config_table *twin = config_twin(s->tables);
+	use_log_settings(s, LOG_LV_INFO); /* who asks for it wants to hear of it */
+	log_info("reading the configuration again");
+	if (service_args_again(s->def, twin, s->argc, s->argv, &err))
+		log_error("configuration not read: the old one stays in force",
+		          LOG_S("reason", err.msg));
+	else
+		config_adopt(s->tables, twin, told);
+	use_log_settings(s, LOG_LV_ERROR);
+	config_twin_free(twin);
+}
+
 struct failure {
 	struct service *s;
 	char *why;
@@ -213,12 +251,13 @@ static char *make_id(void)
 static void set_up(struct service *s)
 {
 	struct sigaction ignore = { .sa_handler = SIG_IGN };
-	sigaction(SIGHUP, &ignore, NULL); /* a closed terminal does not stop a service */
+	sigaction(SIGHUP, &ignore, NULL); /* until it is read below: it never stops a service */
 	s->id = make_id();
 	s->loop = loop_create();
 	s->drain_timer = loop_timer_create(s->loop, "service drain", on_drain_timeout, s);
 	loop_on_signal(s->loop, SIGTERM, on_term, s);
 	loop_on_signal(s->loop, SIGINT, on_term, s);
+	loop_on_signal(s->loop, SIGHUP, on_hup, s);
 	metrics_register(process_metrics, M_PROCESS);
 	metric_set(&process_metrics[M_BUILD], 1);
 	metric_set(&process_metrics[M_START], clock_wall_ms() / 1000);
@@ -273,19 +312,17 @@ static size_t count_tables(const struct config_table *t)
 
 int service_run(const struct service_def *def, int argc, char **argv)
 {
-	struct service s = { .def = def };
+	struct service s = { .def = def, .argc = argc, .argv = argv };
 	size_t n = count_tables(def->tables);
 	struct config_table *tables = loom_calloc(n + 2, sizeof(*tables));
 	if (n)
 		memcpy(tables, def->tables, n * sizeof(*tables));
 	tables[n] = (struct config_table){ service_log_keys, &s.log };
+	s.tables = tables;
 	int code = service_args(def, tables, argc, argv);
 	if (code < 0) {
-		enum log_level level = LOG_LV_INFO;
-		bool json = false;
-		int r = service_log_settings(&s.log, &level, &json, NULL);
-		loom_assert(r == 0); /* checked with the rest */
-		log_setup(def->name, level, json);
+		log_setup(def->name, LOG_LV_INFO, false);
+		use_log_settings(&s, LOG_LV_ERROR);
 		code = run(&s);
 	}
 	config_fini(tables);

@@ -12,9 +12,9 @@
 enum { GO_ON = -1, MAX_FLAG = 64 };
 
 const struct config_key service_log_keys[] = {
-	{ "log_level", CFG_STR, offsetof(struct log_settings, level), "info", 0, 0, 0,
+	{ "log_level", CFG_STR, offsetof(struct log_settings, level), "info", 0, 0, CFG_RELOAD,
 	  "debug, info, warn or error" },
-	{ "log_format", CFG_STR, offsetof(struct log_settings, format), "logfmt", 0, 0, 0,
+	{ "log_format", CFG_STR, offsetof(struct log_settings, format), "logfmt", 0, 0, CFG_RELOAD,
 	  "logfmt or json" },
 	{ 0 },
 };
@@ -58,7 +58,8 @@ static int help(const struct service_def *def, const struct config_table *tables
 	       "  --help           this text\n"
 	       "  --version        versions of the program and its libraries\n\n"
 	       "Each key is also an environment variable (LOOM_ and the key in upper case) and a\n"
-	       "flag (-- and the key, '-' for '_'). Flags win over environment over file.\n\n",
+	       "flag (-- and the key, '-' for '_'). Flags win over environment over file.\n"
+	       "SIGHUP reads them again; what may change while it runs is marked.\n\n",
 	       def->name, def->summary, def->name);
 	config_help(tables, stdout);
 	return EXIT_SUCCESS;
@@ -181,6 +182,26 @@ static int check_log_settings(const struct config_table *tables, struct loom_err
 	return 0;
 }
 
+static int load(const struct config_table *tables, const struct args *a, struct loom_err *err)
+{
+	int r = config_defaults(tables, err);
+	if (!r && a->config)
+		r = config_load_file(tables, a->config, err);
+	return r ? r : config_load_env(tables, err);
+}
+
+int service_args_again(const struct service_def *def, const struct config_table *twin, int argc,
+                       char **argv, struct loom_err *err)
+{
+	struct args a = { 0 };
+	int r = first_pass(def, twin, argc, argv, &a) != GO_ON ? 1 : load(twin, &a, err);
+	if (!r && second_pass(def, twin, argc, argv) != GO_ON)
+		r = err_set(err, 0, "the command line is not right");
+	if (!r)
+		r = config_check(twin, err);
+	return r ? r : check_log_settings(twin, err);
+}
+
 int service_args(const struct service_def *def, const struct config_table *tables, int argc,
                  char **argv)
 {
@@ -189,8 +210,7 @@ int service_args(const struct service_def *def, const struct config_table *table
 	int r = first_pass(def, tables, argc, argv, &a);
 	if (r != GO_ON)
 		return r;
-	if (config_defaults(tables, &err) ||
-	    (a.config && config_load_file(tables, a.config, &err)) || config_load_env(tables, &err))
+	if (load(tables, &a, &err))
 		return config_error(def, &err);
 	r = second_pass(def, tables, argc, argv);
 	if (r != GO_ON)

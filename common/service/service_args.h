@@ -17,6 +17,12 @@ struct log_settings {
 int service_args(const struct service_def *def, const struct config_table *tables, int argc,
                  char **argv);
 
+/* The same file, environment and flags once more, into a twin of the tables. 0, or positive with
+ * err filled. */
+LOOM_MUST_CHECK int service_args_again(const struct service_def *def,
+                                       const struct config_table *twin, int argc, char **argv,
+                                       struct loom_err *err);
+
 extern const struct config_key service_log_keys[];
 /* 0, or positive with err filled. */
 int service_log_settings(const struct log_settings *s, enum log_level *ret_level, bool *ret_json,

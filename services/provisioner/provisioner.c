@@ -58,7 +58,7 @@ const struct config_key provisioner_keys[] = {
 	KEY(CFG_STR, provisioner_id, "", 0, 0, 0,
 	    "name of this provisioner; empty: host, process and a random number"),
 	KEY(CFG_STR, tenant, "*", 0, 0, 0, "id of the tenant to work for; * is all"),
-	KEY(CFG_DURATION, drain_timeout, "60s", 0, 86400000, 0,
+	KEY(CFG_DURATION, drain_timeout, "60s", 0, 86400000, CFG_RELOAD,
 	    "how long running tasks may go on after SIGTERM"),
 	{ 0 },
 };

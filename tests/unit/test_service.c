@@ -34,7 +34,8 @@ static const struct config_key keys[] = {
 	  "where to listen" },
 	{ "a_secret", CFG_STR, offsetof(struct settings, secret), "", 0, 0, CFG_SECRET, "hush" },
 	{ "count", CFG_INT, offsetof(struct settings, count), "3", 1, 10, 0, "how many" },
-	{ "wait", CFG_DURATION, offsetof(struct settings, wait), "5s", 0, 60000, 0, "how long" },
+	{ "wait", CFG_DURATION, offsetof(struct settings, wait), "5s", 0, 60000, CFG_RELOAD,
+	  "how long" },
 	{ "refuse_start", CFG_BOOL, offsetof(struct settings, refuse_start), "no", 0, 0, 0, "" },
 	{ "unready", CFG_BOOL, offsetof(struct settings, unready), "no", 0, 0, 0, "" },
 	{ "slow_drain", CFG_BOOL, offsetof(struct settings, slow_drain), "no", 0, 0, 0, "" },
@@ -54,8 +55,15 @@ static void quit(struct http_req *req, void *ctx)
 	service_drained(self);
 }
 
+static void waits(struct http_req *req, void *ctx)
+{
+	(void)ctx;
+	http_reply_text(req, 200, "%d %d", (int)settings.wait, (int)settings.count);
+}
+
 static const struct http_route routes[] = {
 	SERVICE_ROUTES,
+	{ "GET", "/waits", HTTP_ON_LOOP, waits },
 	{ "POST", "/quit", HTTP_ON_LOOP, quit },
 	{ 0 },
 };
@@ -168,11 +176,16 @@ static void read_until(int fd, char *to, size_t size, const char *text)
 	}
 }
 
-static void up(struct child *c, const char *const *args)
+static void up_quiet(struct child *c, const char *const *args)
 {
 	child_start(c, args);
 	read_until(c->out, c->text, sizeof(c->text), "\n");
 	ck_assert_int_eq(sscanf(c->text, "port %d", &c->port), 1); /* NOLINT(cert-err34-c) */
+}
+
+static void up(struct child *c, const char *const *args)
+{
+	up_quiet(c, args);
 	read_until(c->err, c->log, sizeof(c->log), "msg=started");
 }
 
@@ -366,6 +379,43 @@ START_TEST(second_signal_exits_at_once)
 }
 END_TEST
 
+static void put(const char *path, const char *text)
+{
+	FILE *f = fopen(path, "we");
+	ck_assert_ptr_nonnull(f);
+	(void)fputs(text, f);
+	(void)fclose(f);
+}
+
+START_TEST(reads_its_configuration_again)
+{
+	char path[] = "/tmp/loom-test-XXXXXX", a[32768];
+	struct child c;
+	close(mkstemp(path));
+	put(path, "wait = 5s\nlog_level = warn\n");
+	up_quiet(&c, args("--config", path, "--count=4"));
+	kill(c.pid, SIGHUP);
+	put(path, "wait = 6s\ncount = 5\nlisten = 127.0.0.1:1\nlog_level = info\n");
+	kill(c.pid, SIGHUP);
+	read_until(c.err, c.log, sizeof(c.log), "not in force until a restart\" key=listen");
+	ck_assert_int_eq(ask(&c, "GET", "/waits", a, sizeof(a)), 200);
+	ck_assert_str_eq(a, "6000 4"); /* the flag still wins */
+	put(path, "wait = 7s\ncolour = red\n");
+	kill(c.pid, SIGHUP);
+	read_until(c.err, c.log, sizeof(c.log), "unknown key");
+	ck_assert_int_eq(ask(&c, "GET", "/waits", a, sizeof(a)), 200);
+	ck_assert_str_eq(a, "6000 4");
+	unlink(path);
+	kill(c.pid, SIGHUP);
+	read_until(c.err, c.log, sizeof(c.log), "No such file");
+	kill(c.pid, SIGTERM);
+	ck_assert_int_eq(child_end(&c), 0);
+	has(c.log, "\"configuration changed\" key=wait");
+	has(c.log, "\"configuration changed\" key=log_level");
+	lacks(c.log, "key=count");
+}
+END_TEST
+
 START_TEST(json_log)
 {
 	struct child c;
@@ -445,6 +495,7 @@ int main(void)
 	tcase_add_test(t, draining_is_seen_and_ends);
 	tcase_add_test(t, drain_is_bounded);
 	tcase_add_test(t, second_signal_exits_at_once);
+	tcase_add_test(t, reads_its_configuration_again);
 	tcase_add_test(t, json_log);
 	tcase_add_test(t, tells_the_service_manager);
 	suite_add_tcase(s, t);
