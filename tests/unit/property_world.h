@@ -24,7 +24,7 @@ static long seed_shown;
 static int pick(int n)
 {
 	random_state = random_state * 6364136223846793005u + 1442695040888963407u;
-	return (int)((random_state >> 33) % (unsigned)n);
+	return n > 0 ? (int)((random_state >> 33) % (unsigned)n) : 0;
 }
 
 #define check_that(x, ...)                                                 \
