@@ -148,26 +148,48 @@ int provisioners_beside(struct db *db, const char *provisioner, const char *tena
 	                     "sis", provisioner, (int64_t)ALIVE_MS, tenant);
 }
 
+/* What everybody did since then. A lease never ends before its task does. */
+static int compare(struct db *db, const char *provisioner, struct strike_record *ret)
+{
+	LOOM_CLEANUP(db_result_free) struct db_result *r = NULL;
+	int rc =
+		db_select(db, &r,
+	                  "SELECT COALESCE(SUM(provisioner_id=?),0), COALESCE(SUM(provisioner_id<>?"
+	                  " AND attempt=1),0) FROM (SELECT provisioner_id, status_time, attempt"
+	                  " FROM task WHERE state='complete' AND lease_until>=?"
+	                  " ORDER BY lease_until DESC LIMIT " SAMPLE ") s WHERE status_time>=?",
+	                  "ssii", provisioner, provisioner, ret->first_failed, ret->first_failed);
+	if (!rc) {
+		ret->done = db_int(r, 0, 0);
+		ret->fresh = db_int(r, 0, 1);
+	}
+	if (!rc)
+		rc = db_select_int(db, &ret->failures, NULL,
+		                   "SELECT COUNT(*) FROM task_failure WHERE provisioner_id=?"
+		                   " AND status_time>=?",
+		                   "si", provisioner, ret->first_failed);
+	return rc ? rc
+	          : db_select_int(db, &ret->theirs, NULL,
+	                          "SELECT COUNT(*) FROM provisioner p JOIN task_failure f"
+	                          " ON f.provisioner_id=p.id AND f.status_time>=? WHERE p.id<>?"
+	                          " AND NOT EXISTS (SELECT 1 FROM quarantine q WHERE"
+	                          " q.provisioner_id=p.id)",
+	                          "is", ret->first_failed, provisioner);
+}
+
 int strikes_look(struct db *db, const char *provisioner, const char *tenant, int64_t since,
                  struct strike_record *ret)
 {
 	LOOM_CLEANUP(db_result_free) struct db_result *r = NULL;
 	int rc = db_select(db, &r,
-	                   "SELECT COUNT(*), COALESCE(MIN(failed_time),0), (SELECT COUNT(*) FROM"
-	                   " provisioner_strike WHERE time>=? AND provisioner_id<>?), MAX(message)"
+	                   "SELECT COUNT(*), COALESCE(MIN(failed_time),0), MAX(message)"
 	                   " FROM provisioner_strike WHERE provisioner_id=? AND time>=?",
-	                   "issi", since, provisioner, provisioner, since);
+	                   "si", provisioner, since);
 	if (rc)
 		return rc;
 	*ret = (struct strike_record){ .strikes = db_int(r, 0, 0),
 		                       .first_failed = db_int(r, 0, 1),
-		                       .theirs = db_int(r, 0, 2),
-		                       .last = loom_strdup(db_str(r, 0, 3)) };
-	/* A lease never ends before its task does. */
-	rc = db_select_int(db, &ret->done, NULL,
-	                   "SELECT COUNT(*) FROM (SELECT provisioner_id, status_time FROM task"
-	                   " WHERE state='complete' AND lease_until>=? ORDER BY lease_until DESC"
-	                   " LIMIT " SAMPLE ") s WHERE provisioner_id=? AND status_time>=?",
-	                   "isi", ret->first_failed, provisioner, ret->first_failed);
+		                       .last = loom_strdup(db_str(r, 0, 2)) };
+	rc = compare(db, provisioner, ret);
 	return rc ? rc : provisioners_beside(db, provisioner, tenant, &ret->others);
 }

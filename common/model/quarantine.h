@@ -48,10 +48,13 @@ LOOM_MUST_CHECK int strikes_add(struct db *db, const struct task *t, int64_t now
 /* What is known of a provisioner since that time. */
 struct strike_record {
 	int64_t strikes, first_failed;
-	int64_t done;   /* by itself since its first failure, as far as a sample shows */
-	int64_t others; /* provisioners that are well and serve this tenant */
-	int64_t theirs; /* strikes of all others */
-	char *last;     /* what it last failed with; owned */
+	/* since that first failure: */
+	int64_t failures; /* of its attempts */
+	int64_t done;     /* by itself, as far as a sample shows */
+	int64_t fresh;    /* done by others at their first attempt, in that sample */
+	int64_t others;   /* provisioners that are well and serve this tenant */
+	int64_t theirs;   /* failures of all others that are not in quarantine */
+	char *last;       /* what it last failed with; owned */
 };
 LOOM_MUST_CHECK int strikes_look(struct db *db, const char *provisioner, const char *tenant,
                                  int64_t since, struct strike_record *ret);

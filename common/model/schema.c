@@ -166,7 +166,8 @@ static const char *const second[] = {
 	" probe_cluster BIGINT NOT NULL DEFAULT 0, probe_job INT NOT NULL DEFAULT 0,"
 	" probe_task INT NOT NULL DEFAULT 0, probe_attempt INT NOT NULL DEFAULT 0)" TABLE_END,
 
-	"ALTER TABLE task_failure ADD COLUMN IF NOT EXISTS provisioner_id VARCHAR(255)",
+	"ALTER TABLE task_failure ADD COLUMN IF NOT EXISTS provisioner_id VARCHAR(255),"
+	" ADD INDEX IF NOT EXISTS by_provisioner (provisioner_id, status_time)",
 	/* Who paused it, and when. */
 	"ALTER TABLE job ADD COLUMN IF NOT EXISTS held_by VARCHAR(255),"
 	" ADD COLUMN IF NOT EXISTS held_time BIGINT NOT NULL DEFAULT 0",

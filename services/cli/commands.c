@@ -127,6 +127,10 @@ static const struct collection hardware = { "hardwaretypes", "NAME|VERSION|DESCR
 	                                    "name|version|description" };
 static const struct collection callback_targets = { "callbacktargets", "NAME|URL|EVENTS|TRIGGERS",
 	                                            "name|url|events|triggers" };
+static const struct collection provisioners = {
+	"provisioners", "ID|HOST|SLOTS|FREE|IN QUARANTINE BECAUSE",
+	"id|host|capacityTotal|capacityFree|quarantine/reason"
+};
 static const struct collection images = { "imagetypes", "NAME|VERSION|DESCRIPTION",
 	                                  "name|version|description" };
 
@@ -193,6 +197,9 @@ const struct command commands[] = {
 	COLLECTION("service", "services", &services),
 	COLLECTION("hardware", "hardware types", &hardware),
 	COLLECTION("image", "image types", &images),
+	COLLECTION("provisioner", "provisioners, and which of them get no work", &provisioners),
+	{ "provisioner release", "ID", 1, 1, "Trust a provisioner in quarantine again", NULL,
+	  provisioner_release, NULL },
 	COLLECTION("callback-target", "targets that are told of all clusters of the tenant",
 	           &callback_targets),
 	{ "callback-target set", "NAME URL", 2, 2, "Tell a target of all clusters of the tenant",

@@ -259,3 +259,17 @@ int cluster_control(struct cli *c, const struct args *a)
 	code = cli_get_cluster(c, id, &after);
 	return code || !str_eq(json_get_str(after, "status"), "pending") ? code : CLI_FAILED;
 }
+
+int provisioner_release(struct cli *c, const struct args *a)
+{
+	const char *id = a->positional[0];
+	LOOM_CLEANUP_STR char *path = loom_asprintf("/v2/provisioners/%s/release", id);
+	int code = cli_request(c, "POST", path, NULL, NULL);
+	if (code)
+		return code;
+	if (c->json)
+		printf("{\"id\":\"%s\"}\n", id);
+	else
+		printf("provisioner %s is trusted again\n", id);
+	return CLI_OK;
+}

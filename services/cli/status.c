@@ -81,6 +81,23 @@ static struct json *count_clusters(struct cli *c)
 	return counts;
 }
 
+/* Only superadmins may see them. */
+static struct json *count_provisioners(struct cli *c)
+{
+	LOOM_CLEANUP(json_free) struct json *list = NULL;
+	int64_t n = count(c, "/v2/provisioners", &list);
+	if (n < 0)
+		return NULL;
+	struct json *bad = json_new_obj();
+	for (size_t i = 0; i < json_len(list); i++) {
+		const struct json *q = json_get(json_at(list, i), "quarantine");
+		const char *id = json_get_str(json_at(list, i), "id");
+		if (q && id)
+			json_set_str(bad, id, json_get_str(q, "reason"));
+	}
+	return json_set(json_set_int(json_new_obj(), "registered", n), "quarantined", bad);
+}
+
 static struct json *survey(struct cli *c, bool *ret_ready)
 {
 	struct json *v = json_set_str(json_new_obj(), "url", c->url);
@@ -96,6 +113,7 @@ static struct json *survey(struct cli *c, bool *ret_ready)
 		json_set_str(v, "unreachable", why);
 	}
 	json_set(v, "clusters", count_clusters(c));
+	json_set(v, "provisioners", count_provisioners(c));
 	for (size_t i = 0; i < LOOM_COUNT(counted); i++) {
 		int64_t n = count(c, counted[i].path, NULL);
 		if (n >= 0)
@@ -126,6 +144,13 @@ static void print_survey(const struct json *v)
 		}
 		puts(first ? "none" : "");
 	}
+	const struct json *workers = json_get(v, "provisioners");
+	const struct json *bad = json_get(workers, "quarantined");
+	if (workers)
+		printf("%-12s %s\n", "provisioners", json_get_str(workers, "registered"));
+	for (size_t i = 0; i < json_len(bad); i++)
+		printf("%-12s %s: %s\n", "quarantined", json_key_at(bad, i),
+		       json_str(json_value_at(bad, i)));
 	for (size_t i = 0; i < LOOM_COUNT(counted); i++)
 		if (json_get(v, counted[i].name))
 			printf("%-12s %s\n", counted[i].name, json_get_str(v, counted[i].name));

@@ -36,7 +36,8 @@ struct agent {
 	enum standing standing;
 	atomic_bool registered;
 	bool no_more; /* tasks */
-	char *path;   /* "/v2/provisioners/<id>" */
+	bool quarantined;
+	char *path; /* "/v2/provisioners/<id>" */
 	size_t next_type;
 	struct wire_call *setup, *beat, *take;
 	struct loop_timer *setup_timer, *beat_timer, *take_timer;
@@ -232,6 +233,20 @@ static void read_leases(struct agent *a, const struct json *answer)
 	}
 }
 
+/* Said once when it begins and once when it ends. */
+static void read_quarantine(struct agent *a, const struct json *answer)
+{
+	const char *why = json_get_str(answer, "quarantine");
+
+	if (why && !a->quarantined)
+		log_warn("in quarantine: the server gives this provisioner no work",
+		         LOG_S("reason", why));
+	else if (!why && a->quarantined)
+		log_info("out of quarantine");
+	a->quarantined = why != NULL;
+	metric_set(&stats[STAT_QUARANTINED], a->quarantined);
+}
+
 static void on_beat(const struct wire_answer *answer, void *arg)
 {
 	struct agent *a = arg;
@@ -254,8 +269,10 @@ static void on_beat(const struct wire_answer *answer, void *arg)
 	if (a->beat_tries)
 		log_info("heartbeats are answered again", LOG_I("missed", a->beat_tries));
 	a->beat_tries = 0;
-	if (answer->len && json_parse(answer->body, answer->len, 0, &body, NULL) == 0)
+	if (answer->len && json_parse(answer->body, answer->len, 0, &body, NULL) == 0) {
 		read_leases(a, body);
+		read_quarantine(a, body);
+	}
 }
 
 static void send_beat(void *arg)

@@ -29,4 +29,7 @@ struct metric stats[STATS_] = {
 	[STAT_LOG_DROPPED] = { .name = "loom_provisioner_log_dropped_bytes_total",
 	                       .help = "Bytes of task logs that could not be sent in time",
 	                       .kind = METRIC_COUNTER },
+	[STAT_QUARANTINED] = { .name = "loom_provisioner_quarantined",
+	                       .help = "1 while the server gives this provisioner no work",
+	                       .kind = METRIC_GAUGE },
 };

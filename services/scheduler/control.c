@@ -19,7 +19,8 @@ static int pause_job(struct db *db, struct control *k, struct job *j, const char
 		return 0;
 	LOOM_CLEANUP_STR char *why = loom_asprintf("Paused by user %s.", user);
 	k->changed = true;
-	return job_set_status(db, k->ch.c, j, JOB_PAUSED, why, k->ch.now);
+	int rc = job_hold_pause(db, j, user, k->ch.now);
+	return rc ? rc : job_set_status(db, k->ch.c, j, JOB_PAUSED, why, k->ch.now);
 }
 
 static int resume_job(struct db *db, struct control *k, struct job *j, const char *user)
@@ -31,8 +32,10 @@ static int resume_job(struct db *db, struct control *k, struct job *j, const cha
 	k->ch.ready += planned;
 	k->ch.jobs += !planned;
 	k->changed = true;
-	return job_set_status(db, k->ch.c, j, planned ? JOB_RUNNING : JOB_NOT_SUBMITTED, why,
-	                      k->ch.now);
+	int rc = job_hold_pause(db, j, NULL, k->ch.now);
+	return rc ? rc
+	          : job_set_status(db, k->ch.c, j, planned ? JOB_RUNNING : JOB_NOT_SUBMITTED, why,
+	                           k->ch.now);
 }
 
 /* Whatever is under way is ended, and the deletion follows. Asked for again, it does no harm. */

@@ -15,6 +15,7 @@
 #include "common/model/provisioner.h"
 #include "common/model/request_key.h"
 #include "services/scheduler/expiry.h"
+#include "services/scheduler/turn.h"
 
 #define AWAY_MS 1000
 
@@ -37,9 +38,12 @@ static int expired_read(struct db *db, void *arg)
 	struct sweep *w = arg;
 	loom_free(w->refs);
 	w->refs = NULL;
-	int64_t now;
-	int rc = db_now(db, &now);
-	return rc ? rc : tasks_expired(db, now, 64, &w->refs, &w->n);
+	struct queue_state st;
+	int rc = queue_state(db, &st);
+	if (rc)
+		return rc;
+	turn_know_quarantined(st.quarantined);
+	return tasks_expired(db, st.now, 64, &w->refs, &w->n);
 }
 
 static int expire_tx(struct db *db, void *arg)
@@ -129,8 +133,10 @@ void janitor_tick(struct scheduler *s)
 {
 	if (s->sweeping || service_draining(s->service))
 		return;
-	if (coord_connected(s->coord) && !coord_is_leader(s->coord, "janitor"))
+	if (coord_connected(s->coord) && !coord_is_leader(s->coord, "janitor")) {
+		turn_know_quarantined(0); /* one of all schedulers says it */
 		return;
+	}
 	struct sweep *w = loom_calloc(1, sizeof(*w));
 	w->s = s;
 	w->next_ms = -1;

@@ -31,11 +31,14 @@ bool quarantine_is_bad(const struct strike_record *r, int64_t strikes)
 {
 	if (!strikes || r->strikes < strikes || r->others < 1)
 		return false;
+	/* Perhaps what is new fails wherever it is tried first. */
+	if (r->fresh < strikes)
+		return false;
 	/* It does some work well: now and then something fails everywhere. */
 	if (2 * r->done > r->strikes)
 		return false;
 	/* The others fare alike, one with the other. */
-	return 2 * r->theirs <= r->strikes * r->others;
+	return 2 * r->theirs <= r->failures * r->others;
 }
 
 int64_t quarantine_wait_ms(const struct quarantine_config *cfg, int64_t failed_probes)

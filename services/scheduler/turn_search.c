@@ -26,7 +26,7 @@
 enum { TURN_QUARANTINED };
 static struct metric turn_metrics[] = {
 	[TURN_QUARANTINED] = { "loom_scheduler_provisioners_quarantined",
-	                       "Provisioners that get no work, as this scheduler last saw",
+	                       "Provisioners that get no work, at the scheduler that sweeps",
 	                       METRIC_GAUGE },
 };
 
@@ -386,7 +386,6 @@ static int read_rules(struct search *s)
 	s->o->quarantined = NULL;
 	if (!rc && st.quarantined)
 		rc = quarantines_load(s->db, NULL, &s->o->quarantined);
-	turn_know_quarantined(st.quarantined);
 	return rc;
 }
 

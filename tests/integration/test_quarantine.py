@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Provisioners whose tasks fail where others' succeed get no work, until they are well again."""
+
+import threading
+
+import pytest
+
+from support import Stack, wait_for
+from support.lab import Lab, make_tenants
+
+SETTINGS = ["scheduler.retry_base_ms=20ms", "scheduler.retry_cap_ms=100ms", "scheduler.poll_ms=250ms",
+            "scheduler.quarantine_probe_ms=1s", "scheduler.quarantine_avoid_ms=3s", "scheduler.task_tries=6"]
+
+
+@pytest.fixture(scope="module")
+def core():
+    """One of each, with a scheduler that probes soon."""
+    with Stack("quarantine", SETTINGS) as made:
+        made.up("mariadb", "zookeeper", "api", "scheduler")
+        yield made
+
+
+@pytest.fixture(scope="module")
+def tenants(core):
+    """Tenants of that stack."""
+    return make_tenants(core)
+
+
+@pytest.fixture
+def lab(core, tenants):
+    """A tenant with a catalog."""
+    made = Lab(core, *next(tenants)).load()
+    yield made
+    made.close()
+    for provisioner in core.api.get("/v2/provisioners").json:
+        core.internal.delete(f"/v2/provisioners/{provisioner['id']}")
+
+
+class Broken:
+    """A script whose machine is broken until somebody mends it."""
+
+    def __init__(self):
+        self.mended = threading.Event()
+
+    def __call__(self, run):
+        run.pause(0.02)
+        return None if self.mended.is_set() else {"status": 1, "stderr": "no space left on device", "stdout": ""}
+
+
+def shown(lab, worker):
+    """What GET /v2/provisioners/{id} says."""
+    answer = lab.stack.api.get(f"/v2/provisioners/{worker.name}")
+    assert answer.status == 200, answer
+    return answer.json
+
+
+def quarantined(lab, worker):
+    """Its quarantine, or None."""
+    return shown(lab, worker).get("quarantine")
+
+
+def make_bad(lab):
+    """A good and a bad worker; clusters are made until the bad one is found out."""
+    script = Broken()
+    good = lab.worker(lambda run: run.pause(0.02), slots=2)
+    bad = lab.worker(script, slots=2)
+    for number in range(20):
+        if quarantined(lab, bad):
+            break
+        lab.active(lab.create(f"c{number}", "one", 3))
+    assert quarantined(lab, bad), bad.runs
+    assert not quarantined(lab, good)
+    return good, bad, script
+
+
+def gauge(stack):
+    """The scheduler's count."""
+    text = stack.client("scheduler.admin", user=None).get("/metrics").text
+    return next(int(line.split()[1]) for line in text.splitlines()
+                if line.startswith("loom_scheduler_provisioners_quarantined "))
+
+
+def test_a_bad_provisioner_is_found_out_probed_and_released(lab):
+    good, bad, script = make_bad(lab)
+    state = quarantined(lab, bad)
+    assert "failed there and were done by others" in state["reason"] and "no space left" in state["reason"]
+    assert len(state["strikes"]) >= 3
+    assert all(strike["doneBy"] == good.name and "no space" in strike["message"] for strike in state["strikes"])
+    assert 'msg="provisioner quarantined"' in lab.stack.log("scheduler")
+    wait_for(lambda: gauge(lab.stack) == 1)
+    status, answer = bad.call("POST", f"/v2/provisioners/{bad.name}/heartbeat", {"usage": {}, "tasks": []})
+    assert status == 200 and b"no space left" in answer
+    # work goes on without it; it gets single probes, which fail, ever more seldom
+    before = len(bad.runs)
+    lab.active(lab.create("without", "one", 6))
+    wait_for(lambda: lab.active(lab.create("more", "one", 2)) and quarantined(lab, bad)["failedProbes"] >= 2, 20)
+    assert 1 <= len(bad.runs) - before <= 4
+    first, second = state["nextProbe"], quarantined(lab, bad).get("nextProbe")
+    assert second is None or second > first
+    # mended, its probes go well, and it is trusted again
+    script.mended.set()
+    wait_for(lambda: lab.active(lab.create("again", "one", 3)) and not quarantined(lab, bad), 40)
+    assert "its probes went well" in lab.stack.log("scheduler")
+    wait_for(lambda: gauge(lab.stack) == 0)
+    before = len(bad.runs)
+    lab.active(lab.create("both", "one", 6))
+    assert len(bad.runs) > before + 3
+
+
+def test_an_operator_releases_it(lab):
+    _, bad, script = make_bad(lab)
+    path = f"/v2/provisioners/{bad.name}/release"
+    assert lab.admin.post(path).status == 403 and lab.user.post(path).status == 403
+    script.mended.set()
+    assert lab.stack.api.post(path).status == 200
+    assert lab.stack.api.post(path).status == 404
+    assert not quarantined(lab, bad)
+    before = len(bad.runs)
+    lab.active(lab.create("both", "one", 6))
+    assert len(bad.runs) > before + 3
+    assert lab.admin.get("/v2/provisioners").status == 403
+    entry = shown(lab, bad)
+    assert entry["assignments"] == {lab.name: 2} and entry["capacityTotal"] == 2
+
+
+def test_a_bad_service_is_nobodys_fault(lab):
+    """It fails at both; and one that fails at first wherever it is tried."""
+    def script(run):
+        if run.service == "web" and run.name == "INSTALL":
+            return {"status": 1, "stderr": "no such package"}
+        return {"status": 1, "stderr": "try again"} if run.attempt == 1 else None
+    workers = [lab.worker(script, slots=3) for _ in range(2)]
+    for number in range(3):
+        cluster = lab.create(f"c{number}", "one", 2)
+        wait_for(lambda: lab.user.cluster_status(cluster) not in ("pending",), 40)
+    assert not any(quarantined(lab, worker) for worker in workers)
+
+
+def test_alone_nobody_is_judged(lab):
+    """The only one for its tenant gets all its work whatever it does; another tenant's is no comparison."""
+    script = Broken()
+    bad = lab.worker(script, slots=2)
+    lab.worker(tenant="id-of-t199")
+    clusters = [lab.create(f"c{number}", "one", 2) for number in range(2)]
+    wait_for(lambda: len(bad.runs) >= 12)
+    script.mended.set()
+    for cluster in clusters:
+        wait_for(lambda: lab.user.cluster_status(cluster) != "pending", 30)
+    assert not quarantined(lab, bad)
+
+
+def test_why_names_the_quarantine(lab):
+    good, bad, _ = make_bad(lab)
+    good.kill()
+    lab.stack.internal.delete(f"/v2/provisioners/{good.name}")
+    lab.stack.sql(f"UPDATE quarantine SET next_probe=next_probe+600000 WHERE provisioner_id='{bad.name}'")
+    cluster = lab.create("stuck", "one", 1)
+    why = wait_for(lambda: (lambda one: one if one["cause"] == "quarantine" else None)(
+        lab.user.get(f"/v2/clusters/{cluster}/why").json))
+    assert bad.name in why["reason"] and lab.name in why["reason"] and "no space left" in why["reason"]
+    assert lab.user.cluster(cluster)["why"] == why["reason"]
+    lab.stack.api.post(f"/v2/provisioners/{bad.name}/release")
+    wait_for(lambda: lab.user.cluster_status(cluster) != "pending", 30)
