@@ -336,12 +336,13 @@ int cluster_next_id(struct db_pool *p, int64_t start, int64_t step, int64_t *ret
 	return rc;
 }
 
-static int check_quota(struct db *db, const struct cluster *c)
+int cluster_quota(struct db *db, const char *tenant, int64_t clusters, int64_t nodes,
+                  struct quota *ret)
 {
 	LOOM_CLEANUP(db_result_free) struct db_result *t = NULL;
 	int rc = db_select(db, &t,
 	                   "SELECT max_clusters, max_nodes FROM tenant WHERE id=? FOR UPDATE", "s",
-	                   c->tenant_id);
+	                   tenant);
 	if (rc)
 		return rc;
 	if (!db_rows(t))
@@ -349,22 +350,35 @@ static int check_quota(struct db *db, const struct cluster *c)
 	LOOM_CLEANUP(db_result_free) struct db_result *use = NULL;
 	/* A cluster not yet solved counts with what it asked for. */
 	rc = db_select(db, &use,
-	               "SELECT COUNT(*), COALESCE(SUM(GREATEST(num_nodes, asked_nodes)), 0)"
+	               "SELECT COUNT(*), COALESCE(SUM(IF(num_nodes>0, num_nodes, asked_nodes)), 0)"
 	               " FROM cluster WHERE tenant_id=? AND status<>'terminated'",
-	               "s", c->tenant_id);
+	               "s", tenant);
 	if (rc)
 		return rc;
+	*ret = (struct quota){ .max_clusters = db_int(t, 0, 0),
+		               .max_nodes = db_int(t, 0, 1),
+		               .clusters = db_int(use, 0, 0),
+		               .nodes = db_int(use, 0, 1) };
 	if (broken("quota"))
 		return 0;
-	if (db_int(use, 0, 0) + 1 > db_int(t, 0, 0) ||
-	    db_int(use, 0, 1) + c->asked_nodes > db_int(t, 0, 1))
-		return CLUSTER_E_QUOTA;
-	return 0;
+	bool over = (clusters && ret->clusters + clusters > ret->max_clusters) ||
+	            (nodes && ret->nodes + nodes > ret->max_nodes);
+	return over ? CLUSTER_E_QUOTA : 0;
+}
+
+char *quota_words(const struct quota *q, int64_t clusters, int64_t nodes)
+{
+	if (clusters && q->clusters + clusters > q->max_clusters)
+		return loom_asprintf("the tenant may have %lld clusters and has %lld",
+		                     (long long)q->max_clusters, (long long)q->clusters);
+	return loom_asprintf("the tenant may have %lld nodes and has %lld; %lld more are asked for",
+	                     (long long)q->max_nodes, (long long)q->nodes, (long long)nodes);
 }
 
 int cluster_insert(struct db *db, const struct cluster *c)
 {
-	int rc = check_quota(db, c);
+	struct quota q;
+	int rc = cluster_quota(db, c->tenant_id, 1, c->asked_nodes, &q);
 	if (rc)
 		return rc;
 	LOOM_CLEANUP_STR char *brief = json_text(c->brief);

@@ -313,6 +313,17 @@ static struct cluster *new_cluster(const struct create *c, int64_t now)
 	return k;
 }
 
+static int explain_quota(struct db *db, struct create *c, const struct cluster *k)
+{
+	struct quota q = { 0 };
+	int rc = cluster_quota(db, k->tenant_id, 1, k->asked_nodes, &q);
+	if (rc == CLUSTER_E_QUOTA) {
+		LOOM_CLEANUP_STR char *why = quota_words(&q, 1, k->asked_nodes);
+		rc = err_set(&c->err, CLUSTER_E_QUOTA, "%s", why);
+	}
+	return rc;
+}
+
 /* The id makes it safe to run twice: a commit whose answer was lost is found by it. */
 static int create_tx(struct db *db, void *arg)
 {
@@ -333,6 +344,8 @@ static int create_tx(struct db *db, void *arg)
 		return rc;
 	LOOM_CLEANUP(cluster_free) struct cluster *k = new_cluster(c, now);
 	rc = cluster_insert(db, k);
+	if (rc == CLUSTER_E_QUOTA)
+		return explain_quota(db, c, k);
 	struct json *e = json_set_str(json_new_obj(), "status", cluster_status_name(k->status));
 	if (rc)
 		json_free(e);
@@ -358,7 +371,9 @@ static void record(struct create *c)
 	}
 	if (rc == CLUSTER_E_QUOTA) {
 		refuse(c, 409,
-		       "Creating the cluster would cause cluster or node quotas to be violated.");
+		       "Creating the cluster would cause cluster or node quotas to be violated."
+		       " Now %s.",
+		       c->err.msg);
 		return;
 	}
 	if (rc) {

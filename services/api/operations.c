@@ -110,6 +110,22 @@ static int take_config(struct db *db, struct operation *o, struct cluster *c)
 	return cluster_save_config(db, c, config);
 }
 
+/* What is asked for now; the scheduler counts again when the nodes come to be. */
+static int check_quota(struct db *db, struct operation *o, const struct cluster *c)
+{
+	int64_t nodes = str_eq(json_get_str(o->params, "operation"), "expand")
+	                        ? json_get_int(o->params, "count", 0)
+	                        : 0;
+	struct quota q;
+	int rc = nodes > 0 ? cluster_quota(db, c->tenant_id, 0, nodes, &q) : 0;
+	if (rc != CLUSTER_E_QUOTA)
+		return rc;
+	LOOM_CLEANUP_STR char *why = quota_words(&q, 0, nodes);
+	LOOM_CLEANUP_STR char *message = loom_asprintf(
+		"Expanding the cluster would cause node quotas to be violated: %s.", why);
+	return end(o, 409, message);
+}
+
 /* The row is locked: nothing else starts on this cluster meanwhile. */
 static int submit_tx(struct db *db, void *arg)
 {
@@ -132,6 +148,9 @@ static int submit_tx(struct db *db, void *arg)
 		           "Cluster is not in a state where service actions can be performed.");
 	if (o->token && c->latest_job != o->revision)
 		return end(o, 409, "something changed since this was planned; plan it again");
+	rc = check_quota(db, o, c);
+	if (rc)
+		return rc;
 	if (str_eq(operation, "sync")) {
 		rc = sync_template(db, o, c, now);
 		o->synced = true;

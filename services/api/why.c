@@ -340,9 +340,8 @@ static char *task_sentence(const struct json *tasks, const char **cause)
 		held = held ? held : t;
 		more++;
 	}
-	return held ? loom_asprintf("%s; beside it %zu tasks are ready: %s",
-	                            json_get_str(first, "reason"), more,
-	                            json_get_str(held, "reason"))
+	return held ? loom_asprintf("%s; %zu more %s ready: %s", json_get_str(first, "reason"),
+	                            more, more == 1 ? "is" : "are", json_get_str(held, "reason"))
 	            : loom_strdup(json_get_str(first, "reason"));
 }
 

@@ -14,7 +14,8 @@ static void names_of(const struct json *arr, struct strs *ret)
 static int apply_services(struct db *db, struct change *ch, const struct operation *lc)
 {
 	const struct target *t = lc->target;
-	int rc = 0;
+	struct quota q;
+	int rc = t->n_added ? cluster_quota(db, ch->c->tenant_id, 0, (int64_t)t->n_added, &q) : 0;
 	for (size_t i = 0; !rc && i < t->n_changed; i++)
 		if (t->changed[i].added.n)
 			rc = node_save(db, &lc->b.nodes->v[t->changed[i].node]);

@@ -192,6 +192,11 @@ static int make(struct planning *pl)
 static int commit(struct planning *pl)
 {
 	int rc = db_tx(pl->s->db, commit_tx, pl);
+	if (rc == CLUSTER_E_QUOTA && !pl->failed) {
+		pl->failed = err_set(&pl->err, 409,
+		                     "it would have more nodes than the tenant's quota allows");
+		return db_tx(pl->s->db, commit_tx, pl);
+	}
 	if (rc != DB_E_FATAL || pl->failed)
 		return rc;
 	/* Planned again it would be refused again: the job has failed. */
