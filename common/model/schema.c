@@ -182,6 +182,10 @@ static const char *const second[] = {
 	" hash CHAR(64) NOT NULL, cluster_id BIGINT NOT NULL, create_time BIGINT NOT NULL,"
 	" PRIMARY KEY (tenant_id, user, name), KEY (create_time))" TABLE_END,
 
+	/* What counts towards a tenant's quota, read from the index alone. */
+	"ALTER TABLE cluster ADD INDEX IF NOT EXISTS quota"
+	" (tenant_id, status, num_nodes, asked_nodes)",
+
 	/* Of each group of tasks (task_edge) how many are not complete, with spaces. */
 	"ALTER TABLE job ADD COLUMN IF NOT EXISTS waits MEDIUMTEXT",
 	NULL,

@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every statement that Loom sends finds its rows by an index, however full the database is.
+
+Clusters are carried out and changed among many others while the server writes down what it is asked;
+then it is asked to explain each of these statements.
+"""
+
+import collections
+import json
+import os
+import re
+import subprocess
+import time
+
+import pytest
+
+from support import Stack
+from support.lab import Lab, make_tenants
+from support.worker import success
+
+FLEET = 400     # clusters of eight tenants, each with all that a real one left
+FIRST = 1000000
+MOST_ROWS = 300  # looked at for one table of one statement; the tables have thousands
+COPIED = ("cluster", "job", "node", "task", "task_edge", "event")
+
+# Tables that are small however many clusters there are.
+SMALL = {"tenant", "counter", "provider_limit", "quarantine", "provisioner", "provisioner_tenant", "provisioner_strike",
+         "callback_target", "schema_migrations", "schema_lock", "entity", "e", "callback", "request_key"}
+
+class Root:
+    """The server's own account, over its socket."""
+
+    def __init__(self, stack):
+        self.socket = stack.env["LOOM_TEST_DB_SOCKET"]
+        self.database = stack.env["LOOM_TEST_DB_NAME"]
+
+    def run(self, statement):
+        """Rows as dictionaries, by name of column."""
+        done = subprocess.run(
+            ["mariadb", "--no-defaults", f"-S{self.socket}", "-uroot", "-B", "--raw", self.database],
+            input=statement, env={"PATH": os.environ["PATH"]}, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, f"{statement[:2000]}\n{done.stderr}"
+        lines = [line.split("\t") for line in done.stdout.splitlines()]
+        return [dict(zip(lines[0], line)) for line in lines[1:]]
+
+    def texts(self, statement):
+        """The only column, as JSON texts."""
+        return [json.loads(next(iter(row.values()))) for row in self.run(statement)]
+
+
+@pytest.fixture(scope="module")
+def full():
+    """A lab on a database with many clusters; and its server's account."""
+    with Stack("explain") as stack:
+        stack.up("mariadb", "zookeeper", "api", "scheduler")
+        lab = Lab(stack, *next(make_tenants(stack))).load()
+        lab.worker(slowly, slots=8)
+        cluster = int(lab.create("pattern", "stack", 5))
+        lab.active(f"{cluster:08d}")
+        copy_cluster(stack, cluster)
+        yield lab, Root(stack)
+        lab.close()
+
+
+def slowly(run):
+    """Long enough for a heartbeat now and then."""
+    if run.name == "CONFIRM":
+        run.pause(0.6)
+    return success(run)
+
+
+def copy_cluster(stack, cluster):
+    """Rows of a cluster once for each of the fleet."""
+    columns = collections.defaultdict(list)
+    for table, column in stack.sql("SELECT table_name, column_name FROM information_schema.columns"
+                                   " WHERE table_schema=DATABASE() ORDER BY table_name, ordinal_position"):
+        columns[table].append(column)
+    changed = {("cluster", "id"): f"{FIRST}+s.seq", ("cluster", "name"): "CONCAT('fleet-', s.seq)",
+               ("cluster", "tenant_id"): "IF(s.seq % 8, CONCAT('other-', s.seq % 8), t.tenant_id)",
+               ("node", "id"): "CONCAT(LPAD(HEX(s.seq), 8, '0'), SUBSTR(t.id, 9))",
+               ("task", "node_id"): "CONCAT(LPAD(HEX(s.seq), 8, '0'), SUBSTR(t.node_id, 9))"}
+    for table in COPIED:
+        values = [changed.get((table, column), f"{FIRST}+s.seq" if column == "cluster_id" else f"t.{column}")
+                  for column in columns[table]]
+        key = "id" if table == "cluster" else "cluster_id"
+        stack.sql(f"INSERT INTO {table} ({','.join(columns[table])}) SELECT {','.join(values)} FROM {table} t"
+                  f" JOIN seq_1_to_{FLEET} s WHERE t.{key}={cluster}")
+    # some of it is under way, for workers of others
+    some = f"BETWEEN {FIRST} AND {FIRST + 40}"
+    stack.sql(f"UPDATE task SET state='ready', tenant_id='superadmin' WHERE cluster_id {some} AND num=1;"
+              f"UPDATE task SET state='running', lease_until=9999999999999 WHERE cluster_id {some} AND num=2;"
+              f"UPDATE job SET status='running', phase='run', tenant_id='superadmin' WHERE cluster_id {some} AND num=2;"
+              f"UPDATE cluster SET status='pending' WHERE id {some}")
+    stack.sql("ANALYZE TABLE " + ",".join(COPIED))
+
+
+def life(lab):
+    """What happens to clusters, and who asks about them."""
+    for _ in range(3):  # the server shows no values of a connection's first use of a statement
+        one = lab.create("seen", "stack", 5)
+        lab.active(one)
+    lab.user.get("/v2/clusters")
+    lab.user.get("/v2/clusters?status=pending")
+    for path in ("", "/status", "/why", "/plans", "/services", "/config"):
+        answer = lab.user.get(f"/v2/clusters/{one}{path}")
+        assert answer.status == 200, f"{path}: {answer}"
+    answer = lab.user.post(f"/v2/clusters/{one}/services/restart", {})
+    assert answer.status == 200, answer
+    lab.active(one)
+    assert lab.user.delete(f"/v2/clusters/{one}").status == 200
+    lab.user.wait_cluster(one, "terminated")
+    time.sleep(1.5)  # what is looked after once a second
+
+
+def asked(root, of):
+    """One example, with its values, of each statement that was sent meanwhile."""
+    root.run("TRUNCATE mysql.general_log; SET GLOBAL log_output='TABLE'; SET GLOBAL general_log=ON")
+    try:
+        of()
+    finally:
+        root.run("SET GLOBAL general_log=OFF")
+    found = {}
+    for text in root.texts("SELECT JSON_QUOTE(CONVERT(argument USING utf8mb4)) FROM mysql.general_log"
+                           " WHERE command_type IN ('Execute', 'Query') AND user_host LIKE 'loom%'"):
+        text = text.strip()
+        bare = re.sub(r"'(?:[^'\\]|\\.|'')*'", "''", text)
+        if not re.match(r"\(?(SELECT|UPDATE|DELETE)\b", text) or "?" in bare:
+            continue
+        shape = re.sub(r"''|\b\d+\b", "?", bare)
+        shape = re.sub(r"\((?:\?,? ?)+\)", "(?)", shape)
+        shape = re.sub(r"(\([^()]*\))(?: OR \1)+", r"\1", shape)
+        if "UNION ALL" in shape:
+            shape = shape[:120]
+        found[shape] = text
+    return found
+
+
+def complaints(plan, text):
+    """What is wrong with how a statement's tables are read."""
+    wrong = []
+    for row in plan:
+        table, key = row["table"], row["key"]
+        if table in ("NULL", "DUAL") or table in SMALL or table.startswith("<") or row["type"] in ("NULL", "const"):
+            continue
+        rows = int(row["rows"]) if row["rows"].isdigit() else 0
+        if key == "NULL" or row["type"] == "ALL":
+            wrong.append(f"{table} without an index, {rows} rows")
+        elif "GREATEST(num_nodes" in text and "Using index" not in row["Extra"]:
+            wrong.append(f"{table} by {key}: the quota is not counted in the index alone")
+        elif rows > MOST_ROWS:
+            wrong.append(f"{table} by {key}: {rows} rows")
+    return wrong
+
+
+def test_every_statement_finds_its_rows_by_an_index(full):
+    """With thousands of rows that have nothing to do with it, each statement looks at a few."""
+    lab, root = full
+    statements = asked(root, lambda: life(lab))
+    hot = ("FROM cluster FORCE INDEX", "FROM task WHERE (cluster_id=", "FROM task WHERE unmet=0", "FROM job WHERE",
+           "FROM node WHERE", "FROM task_edge", "SET lease_until=", "FROM event WHERE", "phase='plan'", "GREATEST(num_nodes")
+    for part in hot:
+        assert any(part in text for text in statements.values()), f"nobody asked {part}; {len(statements)} were asked"
+    wrong = []
+    for shape, text in statements.items():
+        bad = complaints(root.run(f"EXPLAIN {text}"), text)
+        wrong += [f"{line}\n    {shape[:300]}" for line in bad]
+    assert not wrong, "\n".join(wrong)
