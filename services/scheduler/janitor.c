@@ -17,7 +17,8 @@
 #include "services/scheduler/expiry.h"
 #include "services/scheduler/turn.h"
 
-#define AWAY_MS 1000
+#define AWAY_MS        1000
+#define MOST_SILENT_MS 15000
 
 struct sweep {
 	struct scheduler *s;
@@ -74,6 +75,13 @@ static int silent_tx(struct db *db, void *arg)
 	return rc ? rc : request_keys_expire(db);
 }
 
+/* Often enough for the time after which a provisioner counts as silent. */
+static int64_t silent_every_ms(const struct scheduler *s)
+{
+	int64_t ms = s->cfg.provisioner_timeout_ms / 8;
+	return ms < MOST_SILENT_MS ? ms : MOST_SILENT_MS;
+}
+
 static void sweep_work(void *arg)
 {
 	struct sweep *w = arg;
@@ -99,8 +107,10 @@ static void sweep_work(void *arg)
 	}
 	if (!rc)
 		rc = expiry_sweep(s, &w->next_ms);
-	if (!rc)
+	if (!rc && clock_mono_ms() >= s->silent_at) {
 		rc = db_tx(s->db, silent_tx, w);
+		s->silent_at = clock_mono_ms() + silent_every_ms(s);
+	}
 	if (rc)
 		log_warn("sweep not finished", LOG_S("reason", db_code_name(rc)));
 }

@@ -15,7 +15,7 @@
 const struct config_key scheduler_config_keys[] = {
 	KEY(admin_listen, CFG_STR, "127.0.0.1:55057", 0, 0, "address of /livez, /readyz, /metrics"),
 	KEY(threads, CFG_INT, "8", 2, 256, "worker threads for the database"),
-	KEY(poll_ms, CFG_DURATION, "1s", 50, 60000, "safety net behind the wake-ups"),
+	KEY(poll_ms, CFG_DURATION, "2s", 50, 60000, "safety net behind the wake-ups"),
 	KEY(job_lease_ms, CFG_DURATION, "10s", 500, 600000,
 	    "a job being planned is free after this"),
 	KEY(task_lease_ms, CFG_DURATION, "8s", 500, 600000,

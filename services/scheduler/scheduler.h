@@ -53,6 +53,7 @@ struct scheduler {
 	struct loop_timer *poll, *lease_ends;
 	bool planning, planning_again; /* a planning run is on a worker; one more is wanted */
 	bool sweeping;                 /* the janitor is on a worker */
+	int64_t silent_at;  /* when silent provisioners are looked for again; a sweep's */
 	int64_t away_until; /* monotonic ms when the database was last seen away; 0 never */
 	struct peers *peers;
 	struct callbacks *callbacks;
