@@ -28,7 +28,7 @@ int seal_file_read(const char *path, unsigned char ret[SEAL_KEY], struct loom_er
 		n--;
 	int r = sodium_hex2bin(ret, SEAL_KEY, text, (size_t)n, NULL, &len, NULL);
 	sodium_memzero(text, sizeof(text));
-	if (r || len != SEAL_KEY || n != 2 * SEAL_KEY)
+	if (r || len != SEAL_KEY || (size_t)n != 2 * len)
 		return err_set(err, 500, "cluster_key_file %s does not hold %d hex digits", path,
 		               2 * SEAL_KEY);
 	return 0;

@@ -20,8 +20,8 @@ struct lease_due {
 struct lease_window {
 	int64_t ahead_ms, warning_ms, limit;
 };
-/* Clusters at rest, or paused, whose time has come or comes within ahead_ms, and those to be warned because it
- * comes within warning_ms; by time, at most limit. *ret returned owned. */
+/* Clusters at rest, or paused, whose time has come or comes within ahead_ms, and those to be warned
+ * because it comes within warning_ms; by time, at most limit. *ret returned owned. */
 LOOM_MUST_CHECK int lease_due(struct db *db, const struct lease_window *w, struct lease_due **ret,
                               size_t *ret_n, int64_t *ret_now);
 
