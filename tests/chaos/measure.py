@@ -110,7 +110,7 @@ def violations_in(step, violations):
 def percentile(values, share):
     """A value that this share of them does not exceed."""
     ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, int(len(ordered) * share))] if ordered else 0.0
+    return ordered[int((len(ordered) - 1) * share)] if ordered else 0.0
 
 
 def table(steps, violations, most_pairs=12):
