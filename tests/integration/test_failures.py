@@ -295,6 +295,30 @@ def change(way, operation):
     delete(way)
 
 
+def again(way, name, step, undo):
+    """The retry fails, too, and so does the roll back, whose retry brings all back."""
+    operation = OPERATIONS[name]
+    way.create()
+    way.ended("active")
+    operation.before(way)
+    before = way.shape()
+    way.order(step, "never")
+    operation.ask(way)
+    for retry in ("/retry", "/rollback"):
+        way.ended("inconsistent")
+        way.failed_by(step, "never")
+        if retry == "/rollback":
+            way.mend()
+            way.order(undo, "never")
+        way.ask("POST", retry)
+    way.ended("inconsistent")
+    way.failed_by(undo, "never")
+    way.mend()
+    settled(way, "POST", "/retry")
+    assert way.shape() == before, way
+    delete(way)
+
+
 def delete(way):
     """It always ends."""
     way.ask("DELETE", "")
@@ -386,9 +410,16 @@ def expired(way, mode):
     assert not simulated(way.state), way
 
 
+AGAIN = {"reconfigure": ("CONFIGURE", "CONFIGURE"), "restart": ("START", "START"), "stop": ("STOP", "START"),
+         "add": ("START", "REMOVE"), "remove": ("REMOVE", "INSTALL"), "expand": ("START", "DELETE"),
+         "shrink": ("DELETE", "CREATE")}
+
+
 def cases():
     """Name -> function of a Way."""
     found = {name: lambda way, entry=entry: change(way, entry) for name, entry in OPERATIONS.items()}
+    for name, steps in AGAIN.items():
+        found[f"again-{name}"] = lambda way, n=name, s=steps: again(way, n, *s)
     found["create-once"] = created_at_last
     for step in CREATE:
         for mode in ("never", "forever"):
