@@ -50,6 +50,9 @@ LOOM_MUST_CHECK int engine_finish(struct db *db, struct change *ch, struct task 
  * that are too many make it a failure. True: an event tells of the node. */
 bool engine_to_node(struct node *n, const struct task *t, struct task_result *res);
 LOOM_MUST_CHECK int engine_node_event(struct db *db, struct change *ch, const struct node *n);
+/* Did the provider keep machines that this job was to delete? Then it cannot complete, and ends
+ * when nothing is left to be done. */
+bool engine_has_kept(const struct job *j);
 /* A running task's worker stopped renewing its lease. */
 LOOM_MUST_CHECK int engine_lost(struct db *db, struct change *ch, struct task *t);
 /* Puts a new job on the cluster, which waits for it from now on. */

@@ -20,8 +20,6 @@ LOOM_MUST_CHECK int engine_complete_job(struct db *db, struct change *ch, struct
  * the machine of t is noted, and the job ended if that was its last. */
 LOOM_MUST_CHECK int engine_kept(struct db *db, struct change *ch, struct job *j,
                                 const struct task *t);
-/* Were machines kept? Then the job cannot complete, and ends when nothing is left to be done. */
-bool engine_has_kept(const struct job *j);
 LOOM_MUST_CHECK int engine_end_kept(struct db *db, struct change *ch, struct job *j);
 
 /* ---- engine_again.c: what comes before a step that is tried again -------------------------------

@@ -98,6 +98,8 @@ static bool may_apply(struct unit *u, const struct item *it, const struct moving
 		return false;
 	if (it->t->attempt > 1) /* somebody may have failed at it */
 		return false;
+	if (engine_has_kept(&m->job)) /* it may be the last, though not all are complete */
+		return false;
 	return m->job.tasks_done + 1 < m->job.tasks_total;
 }
 
