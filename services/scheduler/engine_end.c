@@ -78,6 +78,17 @@ int engine_fail_job(struct db *db, struct change *ch, struct job *j, const struc
 	return rc ? rc : tasks_drop(db, ch->c, j->num, ch->now);
 }
 
+/* What was rolled back is what it was before, which need not be well. */
+static enum cluster_status complete_status(const struct job *j, bool gone)
+{
+	enum cluster_status to;
+	if (gone)
+		return CLUSTER_TERMINATED;
+	bool told = cluster_status_parse(json_get_str(j->params, "to"), &to);
+	return told && (to == CLUSTER_INCOMPLETE || to == CLUSTER_INCONSISTENT) ? to
+	                                                                        : CLUSTER_ACTIVE;
+}
+
 int engine_complete_job(struct db *db, struct change *ch, struct job *j)
 {
 	enum plan_action a;
@@ -87,8 +98,8 @@ int engine_complete_job(struct db *db, struct change *ch, struct job *j)
 	if (!rc)
 		rc = job_set_status(db, ch->c, j, JOB_COMPLETE, NULL, ch->now);
 	if (!rc)
-		rc = cluster_set_status(db, ch->c, gone ? CLUSTER_TERMINATED : CLUSTER_ACTIVE,
-		                        gone ? because : NULL, ch->now);
+		rc = cluster_set_status(db, ch->c, complete_status(j, gone), gone ? because : NULL,
+		                        ch->now);
 	return rc ? rc : outbox_add(db, ch, j, CALLBACK_SUCCESS);
 }
 

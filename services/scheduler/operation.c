@@ -404,6 +404,7 @@ static int make_rollback(const struct cluster *c, const struct present *p,
 		lc->back = loom_take(r.back);
 		lc->notes = loom_take(r.notes);
 	}
+	json_set_str(lc->back, "to", json_get_str(first->params, "was"));
 	collect_started(lc);
 	hash_it(lc, c, params);
 	return 0;

@@ -25,7 +25,8 @@ struct operation {
 	struct blueprint b;      /* its nodes: the present ones, then the added */
 	struct json *restarted;  /* names of services that the plan starts */
 	struct json *carried;    /* params of the failed job that is retried, else NULL */
-	struct json *back;       /* of a roll back: what its job's params take over, else NULL */
+	struct json *back;       /* of a roll back: what its job's params take over, else NULL;
+	                          * "to": the cluster's status once it is done */
 	struct json *notes;      /* of a roll back: what will not be as it was; sentences */
 	char hash[33];           /* of all that a user is shown of it */
 };

@@ -31,8 +31,7 @@ static int apply_services(struct db *db, struct change *ch, const struct operati
 /* A retried job completes as the failed one would have. */
 static int carry_on(struct db *db, struct job *j, const struct json *from)
 {
-	static const char *const keys[] = { "leaving", "services", "added", "placed",
-		                            "replacements" };
+	static const char *const keys[] = { "leaving", "services", "added", "placed", "to" };
 	if (!j->params)
 		j->params = json_new_obj();
 	for (size_t i = 0; i < LOOM_COUNT(keys); i++)

@@ -293,6 +293,24 @@ def test_a_configuration_is_rolled_back(cloud):
     assert len([one for one in cloud.running if one[1] == "app"]) == 2
 
 
+def test_what_was_not_well_before_is_not_well_after(cloud):
+    lab = farm(cloud)
+    cloud.faults["STOP", "app", None] = NEVER
+    assert lab.user.post(path(lab, "/services/app/restart")).status == 200
+    rests(lab, "inconsistent")
+    cloud.faults = {("CONFIGURE", "store", None): NEVER}
+    old = lab.user.get(path(lab, "/config")).json
+    assert lab.user.put(path(lab, "/config"), {"config": {}, "restart": False}).status == 200
+    wait_for(lambda: lab.user.get(path(lab, "/status")).json["actionstatus"] == "failed")
+    rests(lab, "inconsistent")
+    cloud.faults.clear()
+    undo(lab)
+    wait_for(lambda: lab.user.get(path(lab, "/status")).json["actionstatus"] == "complete")
+    assert lab.user.cluster_status(lab.farm) == "inconsistent"
+    assert lab.user.get(path(lab, "/config")).json == old
+    lab.story(lab.farm).check_ended()
+
+
 @pytest.mark.parametrize("verb, fails", [("stop", "STOP"), ("restart", "START"), ("start", "START")])
 def test_what_ran_runs_again(cloud, verb, fails):
     lab = farm(cloud)

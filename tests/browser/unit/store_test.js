@@ -235,3 +235,17 @@ test("a large history is reduced at once", () => {
   equal(progressOf(s, currentJob(s)), { total: 5000, done: 5000 });
   ok(performance.now() - began < 2000, "under two seconds");
 });
+
+test("another machine takes the place and the tasks of one that could not be made", () => {
+  const s = from(...START, state(1, 0, "running"), state(1, 0, "retry", { message: "no" }),
+    ["replace", { jobId: CREATE, ...node(0), message: "no", by: node(2),
+      moved: [`${CREATE}-1`, `${CREATE}-3`, "nonsense"] }],
+    ["plan", { jobId: CREATE, action: "cluster_create", nodes: [], tasks: [
+      { ...step(4, 0, "DELETE"), taskId: `${CREATE}-4` }] }]);
+  const job = currentJob(s);
+
+  equal(nodesOf(s, job).map((n) => n.num), [1000, 1001, 1002]);
+  equal(tasksByNode(s, job).get("n2").map((t) => t.name), ["create", "install"]);
+  equal(tasksByNode(s, job).get("n0").map((t) => t.name), ["delete"]);
+  ok(s.feed.some((line) => line.text.includes("is replaced by hello12-1002")));
+});
