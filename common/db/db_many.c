@@ -11,7 +11,8 @@
 
 #define MAX_TEXT (1u << 20)
 
-static const size_t lengths[] = { 1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, DB_MANY };
+static const size_t lengths[] = { 1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12,
+	                          13, 14, 15, 16, 20, 24, 28, 32, 40, 48, 56, DB_MANY };
 
 static size_t at_most(size_t n)
 {

@@ -13,7 +13,7 @@
 
 #include <mysql.h>
 
-#define DB_STMT_CACHE 128 /* prepared statements kept per connection */
+#define DB_STMT_CACHE 256 /* prepared statements kept per connection */
 #define DB_PARAM_MAX  64
 
 struct db_stmt {

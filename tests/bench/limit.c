@@ -7,12 +7,17 @@
  *
  * host=H port=N user=U password_file=F name=DB (an empty schema)
  * connections=8 seconds=4 together=1 (tasks in one transaction, each of another cluster)
+ * many=1: as in a turn of the scheduler, with its own statements that write many rows each: one
+ * transaction finishes the task of each cluster and begins the next one.
  */
 #include "bench.h"
 
 #include "common/base/clock.h"
+#include "common/base/str.h"
 #include "common/db/db.h"
+#include "common/model/node.h"
 #include "common/model/schema.h"
+#include "common/model/task.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -26,7 +31,7 @@ static const char data[] =
 
 struct limit {
 	struct db_pool *db;
-	int64_t together, until;
+	int64_t together, until, many;
 };
 
 struct lane {
@@ -115,9 +120,132 @@ static int finish_tx(struct db *db, void *arg)
 	return rc;
 }
 
+/* ---- many rows at once ----------------------------------------------------------------------- */
+
+struct rows {
+	struct lane *w;
+	struct tasks **tasks; /* of each cluster, by number */
+	struct nodes *nodes;
+	struct cluster *clusters;
+	struct job *jobs;
+};
+
+static int load_rows(struct db *db, void *arg)
+{
+	struct rows *r = arg;
+	int64_t n = r->w->l->together, first = r->w->first;
+	int64_t *ids = loom_calloc((size_t)n + 1, sizeof(*ids));
+	r->tasks = loom_calloc((size_t)n + 1, sizeof(struct tasks *));
+	r->clusters = loom_calloc((size_t)n + 1, sizeof(*r->clusters));
+	r->jobs = loom_calloc((size_t)n + 1, sizeof(*r->jobs));
+	int rc = 0;
+	for (int64_t i = 0; !rc && i < n; i++) {
+		ids[i] = first + i;
+		r->clusters[i] = (struct cluster){ .id = first + i };
+		r->jobs[i] = (struct job){ .cluster_id = first + i, .num = 2 };
+		rc = tasks_load(db, first + i, 2, &r->tasks[i]);
+	}
+	if (!rc)
+		rc = nodes_of(db, ids, (size_t)n, &r->nodes);
+	loom_free(ids);
+	return rc;
+}
+
+static void rows_fini(struct rows *r)
+{
+	for (int64_t i = 0; r->tasks && i < r->w->l->together; i++)
+		tasks_free(r->tasks[i]);
+	nodes_free(r->nodes);
+	loom_free(r->tasks);
+	loom_free(r->clusters);
+	loom_free(r->jobs);
+}
+
+static void set_row(struct task *t, enum task_state state, int64_t step, int64_t at)
+{
+	t->state = state;
+	t->attempt = step;
+	t->lease_until = t->submit_time = t->status_time = t->not_before = at;
+	if (!t->provisioner_id) {
+		t->provisioner_id = loom_strdup("bench-1");
+		t->worker_id = loom_strdup("bench-1.1");
+	}
+}
+
+static void set_cluster(struct rows *r, int64_t i, struct task **tasks)
+{
+	struct lane *w = r->w;
+	struct cluster *c = &r->clusters[i];
+	struct unsaved *events = c->unsaved;
+	tasks[0] = &r->tasks[i]->v[task_of(w->step) - 1];
+	tasks[1] = &r->tasks[i]->v[task_of(w->step + 1) - 1];
+	set_row(tasks[0], TASK_COMPLETE, w->step, w->at);
+	set_row(tasks[1], TASK_RUNNING, w->step, w->at);
+	r->jobs[i].tasks_total = 1000000000;
+	r->jobs[i].tasks_done = w->step;
+	json_set_int(r->nodes->v[i].results, "step", w->step);
+	if (!events)
+		events = loom_calloc(4, sizeof(*events));
+	for (int k = 0; k < 4; k++) {
+		snprintf(events[k].type, sizeof(events[k].type), "task");
+		events[k].data = loom_strdup(data);
+	}
+	c->unsaved = events;
+	c->n_unsaved = c->max_unsaved = 4;
+	c->event_seq = w->seq + 4;
+}
+
+static int many_tx(struct db *db, void *arg)
+{
+	struct rows *r = arg;
+	size_t n = (size_t)r->w->l->together;
+	struct task **tasks = loom_calloc(2 * n + 1, sizeof(struct task *));
+	struct job **jobs = loom_calloc(n + 1, sizeof(struct job *));
+	struct node **nodes = loom_calloc(n + 1, sizeof(struct node *));
+	struct cluster **clusters = loom_calloc(n + 1, sizeof(struct cluster *));
+	for (size_t i = 0; i < n; i++) {
+		set_cluster(r, (int64_t)i, &tasks[2 * i]);
+		jobs[i] = &r->jobs[i];
+		nodes[i] = &r->nodes->v[i];
+		clusters[i] = &r->clusters[i];
+	}
+	int rc = nodes_save(db, nodes, n);
+	if (!rc)
+		rc = tasks_save(db, tasks, 2 * n);
+	if (!rc)
+		rc = jobs_save_progress(db, jobs, n);
+	if (!rc)
+		rc = clusters_save_events(db, clusters, n);
+	loom_free(tasks);
+	loom_free(jobs);
+	loom_free(nodes);
+	loom_free(clusters);
+	return rc;
+}
+
+static void run_many(struct lane *w)
+{
+	struct rows r = { .w = w };
+	w->failed = db_read(w->l->db, load_rows, &r);
+	while (!w->failed && clock_mono_ms() < w->l->until) {
+		w->at = clock_wall_ms();
+		w->failed = db_tx(w->l->db, many_tx, &r);
+		w->seq += 4;
+		w->step++;
+		w->done += w->l->together;
+	}
+	for (int64_t i = 0; r.clusters && i < w->l->together; i++)
+		loom_free(r.clusters[i].unsaved);
+	rows_fini(&r);
+}
+
 static void *run(void *arg)
 {
 	struct lane *w = arg;
+	if (w->l->many) {
+		run_many(w);
+		return NULL;
+	}
 	while (!w->failed && clock_mono_ms() < w->l->until) {
 		w->at = clock_wall_ms();
 		w->failed = db_tx(w->l->db, take_tx, w);
@@ -204,7 +332,8 @@ int limit_main(const struct options *o)
 		                 .connect_ms = 1000,
 		                 .statement_ms = 30000,
 		                 .deadline_ms = 30000 };
-	struct limit l = { .together = option_int(o, "together", 1) };
+	struct limit l = { .together = option_int(o, "together", 1),
+		           .many = option_int(o, "many", 0) };
 	struct loom_err err = { 0 };
 	struct filling f = { lanes * l.together };
 	int rc = db_pool_create(&cfg, &l.db, &err);
