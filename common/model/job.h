@@ -64,8 +64,8 @@ LOOM_MUST_CHECK int job_claim(struct db_pool *p, const char *owner, int64_t leas
 /* The claim lasts lease_ms from now on; *ret_ours false when another has claimed it. */
 LOOM_MUST_CHECK int job_extend_claim(struct db *db, const struct job *claimed, int64_t lease_ms,
                                      bool *ret_ours);
-/* The owner is gone: what it had claimed may be claimed at once. Should it live after all, the epoch
- * stops it. */
+/* The owner is gone: what it had claimed may be claimed at once. Should it live after all, the
+ * epoch stops it. */
 LOOM_MUST_CHECK int job_release_claims(struct db *db, const char *owner, int64_t *ret_n);
 /* Is this claim still ours: phase plan and the same epoch, the row locked. */
 LOOM_MUST_CHECK int job_check_claim(struct db *db, const struct job *claimed, bool *ret_ours);

@@ -125,22 +125,26 @@ void limit_note(struct limit *l, int64_t now, int64_t n)
 	"SELECT COUNT(*) FROM task t FORCE INDEX (shares) WHERE t.state='running' AND " \
 	"t.tenant_id=l.tenant_id AND t.gate=CONCAT('" TASK_GATE_CREATE "', l.provider)"
 
+/* A row that was asked for more than once is there once. */
 static struct limits *rows_to_limits(const struct db_result *r)
 {
 	struct limits *ls = loom_calloc(1, sizeof(*ls));
 	ls->v = loom_calloc(db_rows(r) + 1, sizeof(*ls->v));
 	for (size_t i = 0; i < db_rows(r); i++) {
-		struct limit *l = &ls->v[ls->n];
+		bool there = false;
+		for (size_t k = 0; k < ls->n; k++)
+			there = there || (str_eq(ls->v[k].tenant, db_str(r, i, 0)) &&
+			                  str_eq(ls->v[k].provider, db_str(r, i, 1)));
+		if (there)
+			continue;
+		struct limit *l = &ls->v[ls->n++];
 		snprintf(l->tenant, sizeof(l->tenant), "%s", db_str(r, i, 0));
 		snprintf(l->provider, sizeof(l->provider), "%s", db_str(r, i, 1));
-		if (limits_find(ls, l->tenant, l->provider))
-			continue;
 		l->creates = db_int(r, i, 2);
 		l->calls_max = db_int(r, i, 3);
 		l->window_ms = db_int(r, i, 4);
 		l->calls = loom_strdup(db_str(r, i, 5));
 		l->running = db_int(r, i, 6);
-		ls->n++;
 	}
 	return ls;
 }

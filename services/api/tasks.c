@@ -86,7 +86,8 @@ static void take_answered(int error, const struct json *body, void *arg)
 	const struct json *tasks = json_get(body, "tasks");
 	if (json_len(tasks)) {
 		LOOM_CLEANUP_STR char *list = json_text(t->many ? tasks : json_at(tasks, 0));
-		LOOM_CLEANUP_STR char *text = loom_asprintf(t->many ? "{\"tasks\":%s}" : "%s", list);
+		LOOM_CLEANUP_STR char *text =
+			loom_asprintf(t->many ? "{\"tasks\":%s}" : "%s", list);
 		/* The original's workers get JSON as text. */
 		http_reply(t->req, 200, t->many ? "application/json" : "text/plain; charset=utf-8",
 		           text, strlen(text));

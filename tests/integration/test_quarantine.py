@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Provisioners whose tasks fail where others' succeed get no work, until they are well again."""
 
+import re
+import subprocess
 import threading
 
 import pytest
 
 from support import Stack, wait_for
 from support.lab import Lab, make_tenants
+from support.worker import Gate, Worker
 
 SETTINGS = ["scheduler.retry_base_ms=20ms", "scheduler.retry_cap_ms=100ms", "scheduler.poll_ms=250ms",
             "scheduler.quarantine_probe_ms=1s", "scheduler.quarantine_avoid_ms=3s", "scheduler.task_tries=6"]
@@ -147,6 +150,56 @@ def test_alone_nobody_is_judged(lab):
     for cluster in clusters:
         wait_for(lambda: lab.user.cluster_status(cluster) != "pending", 30)
     assert not quarantined(lab, bad)
+
+
+def loom(lab, *words, tenant="superadmin"):
+    """(exit code, output) of the command line client."""
+    done = subprocess.run([str(lab.stack.bin / "loom"), *words], capture_output=True, text=True, check=False,
+                          env={"PATH": "/usr/bin:/bin", "LOOM_URL": lab.stack.api.url, "LOOM_USER": "admin",
+                               "LOOM_TENANT": tenant})
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_the_command_line_shows_and_releases_it(lab):
+    _, bad, _ = make_bad(lab)
+    code, text = loom(lab, "provisioner", "list")
+    assert code == 0 and re.search(rf"{bad.name} .*no space left", text)
+    code, text = loom(lab, "status")
+    assert code == 0 and re.search(rf"quarantined +{bad.name}: 3 tasks failed there", text)
+    assert "quarantined" not in loom(lab, "status", tenant=lab.name)[1]
+    code, text = loom(lab, "provisioner", "release", bad.name)
+    assert code == 0 and "is trusted again" in text
+    assert not quarantined(lab, bad)
+    code, text = loom(lab, "provisioner", "release", bad.name)
+    assert code != 0 and "is not in quarantine" in text
+    assert loom(lab, "provisioner", "list", tenant=lab.name)[0] != 0
+
+
+def test_why_names_tenants_and_who_has_paused(lab):
+    """Causes that need no quarantine: each in its turn, as the cluster goes on."""
+    def why():
+        return lab.user.get(f"/v2/clusters/{cluster}/why").json
+
+    def until(cause):
+        return wait_for(lambda: why() if why()["cause"] == cause else None, what=cause)
+    cluster = lab.create("asked", "one", 1)
+    assert "no provisioner is registered" in until("no_provisioner")["reason"]
+    with Worker(lab.urls(), tenant="id-of-t198"):
+        text = until("no_provisioner_for_tenant")["reason"]
+        assert f"of tenant {lab.name}" in text and "1 provisioners are registered" in text
+    assert lab.admin.post(f"/v2/clusters/{cluster}/pause").status == 200
+    said = until("paused")
+    assert said["pausedBy"] == "admin" and "Paused by user admin. Since 2" in said["reason"]
+    assert said["pausedAt"] and {task["cause"] for task in said["tasks"]} <= {"paused", "task"}
+    assert lab.user.cluster(cluster)["why"] == said["reason"]
+    assert lab.user.post(f"/v2/clusters/{cluster}/resume").status == 200
+    gate = Gate("CREATE")
+    lab.worker(gate, slots=1)
+    gate.wait()
+    assert "runs at" in until("running")["reason"] and "pausedBy" not in why()
+    gate.open()
+    lab.active(cluster)
+    assert why()["cause"] == "nothing"
 
 
 def test_why_names_the_quarantine(lab):

@@ -220,7 +220,7 @@ static const struct {
 	{ CLUSTER_INCONSISTENT, JOB_FAILED, "end", "", 0, 2, "it broke", "failed",
 	  "its lease is over and deleting it failed 2 times; tried again at 2026-" },
 	{ CLUSTER_PENDING, JOB_PAUSED, "run", "", 0, 0, NULL, "paused",
-	  "Paused by user eve at 2026-" },
+	  "Paused by user eve. Since 2026-" },
 	{ CLUSTER_PENDING, JOB_NOT_SUBMITTED, "plan", "", 0, 0, NULL, "planning",
 	  "waits for a scheduler to plan it, since 9 s" },
 	{ CLUSTER_PENDING, JOB_NOT_SUBMITTED, "plan", "s1", NOW + 5, 0, NULL, "planning",

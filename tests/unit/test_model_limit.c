@@ -115,7 +115,8 @@ END_TEST
 
 START_TEST(gates)
 {
-	struct limit v[] = { { .tenant = "A", .provider = "x:y" }, { .tenant = "B", .provider = "z" } };
+	struct limit v[] = { { .tenant = "A", .provider = "x:y" },
+		             { .tenant = "B", .provider = "z" } };
 	struct limits ls = { v, 2 };
 	char gate[TASK_GATE_MAX];
 	task_gate("CREATE", "x:y", gate);
