@@ -37,6 +37,23 @@ static int load_read(struct db *db, void *arg)
 	return rc ? rc : cluster_load_docs(db, pl->c);
 }
 
+/* Those that wait for nothing are ready from now on: as late as can be before the commit. */
+static int insert_tasks(struct db *db, struct planning *pl, struct blueprint_rows *rows)
+{
+	struct change *ch = &pl->ch;
+	int64_t now;
+	int rc = db_now(db, &now);
+	for (size_t i = 0; !rc && i < rows->n; i++) {
+		struct task *t = &rows->tasks[i];
+		if (t->state != TASK_READY)
+			continue;
+		t->not_before = now;
+		ch->ready++;
+		rc = cluster_event(db, ch->c, "task", task_event_data(t), now);
+	}
+	return rc ? rc : tasks_insert(db, rows->tasks, rows->n, rows->edges, rows->n_edges);
+}
+
 /* Writes tasks of a job and starts it; one without tasks is complete at once. */
 static int start_job(struct db *db, struct planning *pl, struct job *j)
 {
@@ -46,9 +63,7 @@ static int start_job(struct db *db, struct planning *pl, struct job *j)
 	blueprint_rows(&pl->lc.b, ch->c, j->num, ch->now, &rows);
 	j->waits = loom_take(rows.waits);
 	j->n_waits = rows.n_waits;
-	int rc = tasks_insert(db, rows.tasks, rows.n, rows.edges, rows.n_edges);
-	if (!rc && j->n_waits)
-		rc = job_save_waits(db, j);
+	int rc = j->n_waits ? job_save_waits(db, j) : 0;
 	if (!rc)
 		rc = cluster_event(db, ch->c, "plan",
 		                   blueprint_event(&pl->lc.b, j->cluster_id, j->num, j->action),
@@ -57,12 +72,8 @@ static int start_job(struct db *db, struct planning *pl, struct job *j)
 		rc = job_set_status(db, ch->c, j, JOB_RUNNING, NULL, ch->now);
 	if (!rc)
 		rc = outbox_add(db, ch, j, CALLBACK_START);
-	for (size_t i = 0; !rc && i < rows.n; i++)
-		if (rows.tasks[i].state == TASK_READY) {
-			rc = cluster_event(db, ch->c, "task", task_event_data(&rows.tasks[i]),
-			                   ch->now);
-			ch->ready++;
-		}
+	if (!rc)
+		rc = insert_tasks(db, pl, &rows);
 	blueprint_rows_fini(&rows);
 	return !rc && !pl->lc.b.plan->n ? engine_empty_job(db, ch, j) : rc;
 }
