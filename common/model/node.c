@@ -246,6 +246,22 @@ int nodes_deleted(struct db *db, int64_t cluster, int64_t job, int64_t *ret_left
 	return rc ? rc : nodes_count(db, cluster, ret_left);
 }
 
+int nodes_absent(struct db *db, int64_t cluster, struct strs *hostnames)
+{
+	LOOM_CLEANUP(db_result_free) struct db_result *r = NULL;
+	int rc = db_select(db, &r,
+	                   "SELECT n.hostname FROM node n WHERE n.cluster_id=? AND COALESCE("
+	                   "(SELECT t.name FROM task t WHERE t.node_id=n.id AND t.state='complete'"
+	                   " AND t.name IN ('CREATE','DELETE')"
+	                   " ORDER BY t.job_num DESC, t.num DESC LIMIT 1),"
+	                   "(SELECT 'NONE' FROM task t WHERE t.node_id=n.id AND t.name='CREATE'"
+	                   " LIMIT 1), 'CREATE')<>'CREATE' ORDER BY n.num",
+	                   "i", cluster);
+	for (size_t i = 0; !rc && i < db_rows(r); i++)
+		strs_add(hostnames, db_str(r, i, 0));
+	return rc;
+}
+
 int nodes_untouched(struct db *db, int64_t cluster, struct strs *ids)
 {
 	LOOM_CLEANUP(db_result_free) struct db_result *r = NULL;

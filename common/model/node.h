@@ -41,6 +41,8 @@ LOOM_MUST_CHECK int node_delete(struct db *db, const char *id);
 LOOM_MUST_CHECK int nodes_count(struct db *db, int64_t cluster, int64_t *ret);
 /* Forgets the machines that a job has deleted; *ret_left: how many there are after that. */
 LOOM_MUST_CHECK int nodes_deleted(struct db *db, int64_t cluster, int64_t job, int64_t *ret_left);
+/* Host names of the machines that are known not to be there: never made, or deleted since. */
+LOOM_MUST_CHECK int nodes_absent(struct db *db, int64_t cluster, struct strs *hostnames);
 /* Ids of the machines that are known never to have been begun: no task of theirs was handed out. */
 LOOM_MUST_CHECK int nodes_untouched(struct db *db, int64_t cluster, struct strs *ids);
 struct nodes *nodes_copy(const struct nodes *ns);

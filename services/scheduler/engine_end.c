@@ -89,17 +89,39 @@ static enum cluster_status complete_status(const struct job *j, bool gone)
 	                                                                        : CLUSTER_ACTIVE;
 }
 
+/* A cluster that was not well is only then well when all its machines are there; *ret_why owned. */
+static int check_machines(struct db *db, const struct change *ch, const struct job *j,
+                          enum cluster_status *st, char **ret_why)
+{
+	LOOM_CLEANUP(strs_fini) struct strs absent = { 0 };
+	enum cluster_status was = CLUSTER_ACTIVE;
+	(void)cluster_status_parse(json_get_str(j->params, "was"), &was);
+	if (*st != CLUSTER_ACTIVE || (was != CLUSTER_INCOMPLETE && was != CLUSTER_INCONSISTENT))
+		return 0;
+	int rc = nodes_absent(db, ch->c->id, &absent);
+	if (rc || !absent.n)
+		return rc;
+	LOOM_CLEANUP_STR char *names = strs_join(&absent, ", ");
+	*st = CLUSTER_INCONSISTENT;
+	*ret_why = loom_asprintf("Without a machine: %s. A shrink takes %s out of the cluster.",
+	                         names, absent.n == 1 ? "it" : "them");
+	return 0;
+}
+
 int engine_complete_job(struct db *db, struct change *ch, struct job *j)
 {
 	enum plan_action a;
 	bool gone = plan_action_parse(j->action, &a) && a == PLAN_DELETE;
 	const char *because = json_get_str(j->params, "because");
+	LOOM_CLEANUP_STR char *why = NULL;
+	enum cluster_status st = complete_status(j, gone);
 	int rc = operation_complete(db, ch, j);
+	if (!rc)
+		rc = check_machines(db, ch, j, &st, &why);
 	if (!rc)
 		rc = job_set_status(db, ch->c, j, JOB_COMPLETE, NULL, ch->now);
 	if (!rc)
-		rc = cluster_set_status(db, ch->c, complete_status(j, gone), gone ? because : NULL,
-		                        ch->now);
+		rc = cluster_set_status(db, ch->c, st, gone ? because : why, ch->now);
 	return rc ? rc : outbox_add(db, ch, j, CALLBACK_SUCCESS);
 }
 

@@ -311,6 +311,27 @@ def test_what_was_not_well_before_is_not_well_after(cloud):
     lab.story(lab.farm).check_ended()
 
 
+def test_a_cluster_without_one_of_its_machines_is_not_active(cloud):
+    """What a failed shrink deleted is not there, whatever else goes well after it."""
+    lab = farm(cloud)
+    cloud.faults["DELETE", "", 1000] = NEVER
+    cloud.gate = Gate("DELETE", node=1000)
+    assert lab.user.post(path(lab, "/expand"), {"count": 1}).status == 200
+    lab.active(lab.farm)
+    assert lab.user.post(path(lab, "/shrink"), {"nodes": [1000, 1003]}).status == 200
+    cloud.gate.wait()
+    wait_for(lambda: any(run.answer for run in lab.workers[0].of("DELETE") if run.nodenum == 1003))
+    cloud.gate.open()
+    rests(lab, "inconsistent")
+    assert lab.user.put(path(lab, "/config"), {"config": {"store": {"size": "9"}}, "restart": False}).status == 200
+    wait_for(lambda: lab.user.get(path(lab, "/status")).json["actionstatus"] == "complete")
+    details = lab.user.cluster(lab.farm)
+    assert details["status"] == "inconsistent" and "-1003.local" in details["message"]
+    assert lab.user.post(path(lab, "/shrink"), {"nodes": [1003]}).status == 200
+    lab.active(lab.farm)
+    agree(cloud)
+
+
 @pytest.mark.parametrize("verb, fails", [("stop", "STOP"), ("restart", "START"), ("start", "START")])
 def test_what_ran_runs_again(cloud, verb, fails):
     lab = farm(cloud)

@@ -57,7 +57,7 @@ class Whim:
         with self.lock:
             dice, pause = self.random.random(), self.random.uniform(0, 0.03)
         run.pause(pause)
-        if run.name == "CREATE" and dice > 0.02:
+        if run.name == "CREATE" and (self.calm or dice > 0.02):
             self.machines.add(run.node)
         if not self.calm and dice < 0.05:
             return {"status": 201 if run.name == "CREATE" and dice < 0.02 else 1, "retry": False, "stderr": "never"}
