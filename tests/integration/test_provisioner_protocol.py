@@ -527,6 +527,20 @@ def test_a_cancelled_task_is_stopped_and_says_so(server, make):
     assert "aborted" in finish["message"]
 
 
+def test_a_quarantine_is_said_once_when_it_begins_and_ends(server, make):
+    prov = make()
+    prov.plugin("providers", "p", "exit 0")
+    prov.start().ready()
+    answer = {"leases": [], "cancel": [], "quarantine": "3 tasks failed there"}
+    server.rule(lambda method, path, body: (200, dict(answer), {}) if path.endswith("/heartbeat") else None)
+    for gauge in (1, 0):
+        wait_for(lambda value=gauge: f"loom_provisioner_quarantined {value}" in prov.get("/metrics")[1], 8, "the gauge")
+        server.wait("POST", ".*/heartbeat", len(server.seen("POST", ".*/heartbeat")) + 1)
+        answer.pop("quarantine", None)
+    assert prov.logs().count("in quarantine: the server gives this provisioner no work") == 1
+    assert "3 tasks failed there" in prov.logs() and prov.logs().count("out of quarantine") == 1
+
+
 def test_word_about_another_attempt_stops_nothing(server, make):
     prov = make()
     prov.plugin("providers", "p", 'while [ ! -e "$LOOM_WORK_DIR/go" ]; do sleep 0.02; done')
