@@ -309,8 +309,8 @@ static char *paused_words(const struct why_input *in)
 		return loom_asprintf("%s Resume it, or abort it.",
 		                     in->latest->message ? in->latest->message : "Paused.");
 	clock_format(in->hold.paused_at, when);
-	return loom_asprintf("Paused by user %s. Since %s: resume it, or abort it.", in->hold.paused_by,
-	                     when);
+	return loom_asprintf("Paused by user %s. Since %s: resume it, or abort it.",
+	                     in->hold.paused_by, when);
 }
 
 static char *plan_words(const struct why_input *in)
