@@ -220,15 +220,15 @@ def reads(stack):
     return sum(int(row[1]) for row in stack.sql("SHOW GLOBAL STATUS LIKE 'Handler_read%'"))
 
 
-def alone(lab, worker):
-    """How long a cluster of three machines takes."""
-    began = time.monotonic()
+def small_one(lab, worker):
+    """Makes a cluster of three machines; answers how many tasks of others were handed out until it was there."""
+    before = len(worker.runs)
     cluster = lab.create("small", "stack", 3)
-    lab.user.wait_cluster(cluster, "active", 60)
-    took = time.monotonic() - began
-    assert len([run for run in worker.runs if run.task["clusterId"] == cluster]) == 22
+    lab.user.wait_cluster(cluster, "active", 100)
+    begun = [run.task["clusterId"] for run in worker.runs[before:]]
+    assert begun.count(cluster) == 22
     lab.user.delete_cluster(cluster)
-    return took
+    return len(begun) - 22
 
 
 def test_tenants_share_evenly(labs):
@@ -277,20 +277,18 @@ def test_a_search_reads_no_more_than_it_takes(lab):
 
 
 def test_a_job_of_a_thousand_machines_starves_nobody(labs):
-    """Another tenant's small cluster, and a small one of the same tenant, take about as long as alone."""
+    """Another tenant's small cluster, and a small one of the same tenant, get their share beside it: of the
+    thousand CREATEs that were ready before only some are begun until the small one is there."""
     big, other = labs(), labs()
     worker = big.worker(lambda run: run.pause(0.03), tenant="*", slots=8)
-    before = alone(other, worker)
     assert big.admin.post("/v2/clustertemplates", template("plain", ["left"])).status == 200
     large = big.create("large", "plain", 1000)
-    wait_for(lambda: len(worker.runs) > 100, 60)
-    beside = alone(other, worker)
-    same = alone(big, worker)
+    wait_for(lambda: len(worker.runs) > 50, 60)
+    beside, same = small_one(other, worker), small_one(big, worker)
     begun_of_large = len([run for run in worker.runs if run.task["clusterId"] == large])
     assert begun_of_large < 1000, "it was no load any more"
-    # of eight slots it gets what it can use; alone it would have used six
-    assert beside < 3 * before + 3, (before, beside)
-    assert same < 3 * before + 3, (before, same)
+    # eight slots, some nine steps one after the other: alone it would have used six
+    assert beside < 300 and same < 300, (beside, same)
     # and the large one was not stopped by them
     wait_for(lambda: len([run for run in worker.runs if run.task["clusterId"] == large]) > begun_of_large + 20)
     assert big.user.post(f"/v2/clusters/{large}/abort").status == 200
