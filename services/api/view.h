@@ -11,7 +11,7 @@
 struct failure {
 	int64_t job, task, attempt, submit_time, status_time;
 	const char *stdout_, *stderr_; /* NULL where none; borrowed */
-	const char *node; /* where, if not where the task is now; NULL: there */
+	const char *node;              /* where, if not where the task is now; NULL: there */
 };
 
 struct view {
