@@ -48,7 +48,8 @@ class Scenario:
         self.lab.user.delete_cluster(self.other)
 
     def answers_503(self):
-        """Every kind of call says so, soon, and when to come back."""
+        """Every kind of call says so, soon, and when to come back. A take may be told that there is
+        nothing, as was true when the database was last asked."""
         api, internal = self.lab.user, self.stack.internal
         create = {"name": "x", "clusterTemplate": "one", "numMachines": 1}
         result = {**self.worker.who, "taskId": f"{self.held}-002-001", "status": 0}
@@ -56,15 +57,17 @@ class Scenario:
                  lambda: api.post("/v2/clusters", create), lambda: api.post("/v2/clusters/plan", create),
                  lambda: api.delete(f"/v2/clusters/{self.held}"), lambda: api.get("/v2/services"),
                  lambda: self.lab.admin.put("/v2/imagetypes/x", {"name": "x", "providermap": {}}),
-                 lambda: internal.post("/v2/tasks/take", self.worker.who),
                  lambda: internal.post("/v2/tasks/finish", result),
                  lambda: internal.post(f"/v2/provisioners/{self.worker.name}/heartbeat", {"usage": {}}),
-                 lambda: api.get("/readyz")]
+                 lambda: api.get("/readyz"),
+                 lambda: internal.post("/v2/tasks/take", self.worker.who)]
         with concurrent.futures.ThreadPoolExecutor(len(calls)) as threads:
             began = time.monotonic()
             answers = list(threads.map(lambda call: call(), calls))
             took = time.monotonic() - began
-        assert [answer.status for answer in answers] == [503] * len(calls), answers
+        if answers[-1].status == 204:
+            answers.pop()
+        assert [answer.status for answer in answers] == [503] * len(answers), answers
         assert all(int(answer.headers["Retry-After"]) >= 1 for answer in answers), \
             [answer.headers.items() for answer in answers]
         assert took < 9, took
