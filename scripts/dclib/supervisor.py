@@ -2,7 +2,7 @@
 """One host's process manager: what systemd does on a real machine, as far as it matters here.
 
 It starts the host's parts, each in a process group of its own, with output to log/PART.log, and
-starts a part that died again after a second (Restart=always, RestartSec=1 in deploy/systemd). A
+starts a part that died again after a second, a proxy sooner (Restart=always, RestartSec= in deploy/systemd). A
 part that was stopped stays stopped until it is started or the host boots. There is no watchdog: a
 part that was paused stays paused, as it would on a machine that was suspended as a whole.
 
@@ -24,7 +24,7 @@ from stacklib import process
 from . import DcError, parts
 from .state import State
 
-RESTART = 1.0
+RESTART = {"haproxy": 0.2, "sqlproxy": 0.2}  # any other part: 1 s
 PROBE = 0.05
 LOG_LIMIT = 64 * 1024 * 1024
 
@@ -60,7 +60,7 @@ class Runner:
                 self._watch()
             with self.lock:
                 if self.wanted:
-                    self.lock.wait(RESTART)
+                    self.lock.wait(RESTART.get(self.part.kind, 1.0))
 
     def _spawn(self):
         self.part.before()

@@ -13,6 +13,7 @@ import json
 import os
 import pathlib
 import secrets
+import shutil
 import socket
 import subprocess
 import tempfile
@@ -767,6 +768,22 @@ def test_backup_and_restore(dc):
             dc("start", host, part)
     dc.whole()
     assert {entry["id"]: entry["status"] for entry in dc.api().get("/v2/clusters").json} == before
+
+
+def test_replace_a_machine(dc):
+    """A machine is lost with its disks; an empty one of the same name and address takes its place."""
+    host = dc.role("database_writer")
+    before = {entry["id"] for entry in dc.api().get("/v2/clusters").json}
+    dc("crash", host)
+    for name in ("db", "zookeeper", "work", "run", "log"):
+        shutil.rmtree(dc.dir / host / name)
+        (dc.dir / host / name).mkdir()
+    wait(lambda: dc.api().get("/v2/clusters").ok, 20, "the other two")
+    dc("boot", host, "--wait")
+    dc.whole()
+    assert {entry["id"] for entry in dc.api().get("/v2/clusters").json} == before
+    assert int(mariadb(dc, host, "mariadb", "-N", "-B", "-e", "SELECT COUNT(*) FROM cluster", "loom",
+                       stdout=subprocess.PIPE, text=True).stdout) == len(before)
 
 
 def url_of(dc, host):
