@@ -41,8 +41,8 @@ int cli_fail(int code, const char *fmt, ...) LOOM_PRINTF(2, 3);
 
 /* One request; path begins with '/', body may be NULL.  An answer of status 2xx is CLI_OK with
  * *ret_text owned by the caller (NULL: not wanted); anything else has been told on stderr, and the
- * exit code comes back.  What may be repeated (a GET, or a request with a key) is asked again for a while when
- * the server is busy, or does not answer. */
+ * exit code comes back.  What may be repeated (a GET, or a request with a key) is asked again for a
+ * while when the server is busy, or does not answer. */
 LOOM_MUST_CHECK int cli_request(struct cli *c, const char *method, const char *path,
                                 const struct json *body, char **ret_text);
 /* The same for an answer in JSON. */
