@@ -89,7 +89,7 @@ static int insert_edges(struct db *db, int64_t cluster, int64_t job, const struc
 		values[k++] = db_i(job);
 		values[k++] = db_i(v[i].from);
 		values[k++] = db_i(v[i].to);
-		if (k == DB_MANY * 4 || i + 1 == n) {
+		if (k == LOOM_COUNT(values) || i + 1 == n) {
 			rc = db_exec_many(db, &many, values, k / 4);
 			k = 0;
 		}
