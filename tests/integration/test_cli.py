@@ -431,7 +431,7 @@ def test_pause_why_resume_abort(farm):
     assert busy.returncode == 1 and f"loom cluster why {farm.farm}" in busy.stderr
     assert loom(farm, "cluster", "pause", "farm").returncode == 0
     why = loom(farm, "cluster", "why", "farm").stdout
-    assert why.startswith("pending: Paused by user ann at ") and re.search(r"^STEP +STATE +REASON$", why, re.M)
+    assert why.startswith("pending: Paused by user ann. Since ") and re.search(r"^STEP +STATE +REASON$", why, re.M)
     assert "START of app on node 1000 waits for STOP of app on node 1000" in why
     assert loom(farm, "cluster", "resume", "farm").returncode == 0
     assert json.loads(loom(farm, "cluster", "why", "farm", "-o", "json").stdout)["status"] == "pending"
