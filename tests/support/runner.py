@@ -31,7 +31,7 @@ ALONE = ("test_chaos.py",)  # after all others: it wants the machine for itself
 JOBS = 2
 BUILD_SECONDS = 400
 PROGRAM_SECONDS = 120
-PYTEST_SECONDS = 480
+PYTEST_SECONDS = 1200
 
 
 class Interrupted(Exception):
