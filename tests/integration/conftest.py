@@ -26,7 +26,7 @@ def core():
 
 @pytest.fixture(scope="session")
 def tenants(core):
-    """An endless supply of tenants' names and ids."""
+    """Names and ids of tenants that nobody used yet."""
     return make_tenants(core)
 
 
