@@ -28,7 +28,7 @@ struct service {
 	char **argv;
 	struct loop *loop;
 	struct log_settings log;
-	struct loop_timer *drain_timer, *watchdog;
+	struct loop_timer *drain_timer, *delay_timer, *watchdog;
 	char *id;
 	atomic_bool started, draining; /* readiness asks from a worker */
 	bool drained, failed;
@@ -153,15 +153,25 @@ static void on_drain_timeout(void *arg)
 	service_drained(s);
 }
 
-static void begin_drain(struct service *s)
+static void drain_now(void *arg)
 {
-	s->draining = true;
-	tell("STOPPING=1");
+	struct service *s = arg;
 	loop_timer_arm(s->drain_timer, s->def->drain_ms ? s->def->drain_ms : DRAIN_MS);
 	if (s->def->drain)
 		s->def->drain(s, s->def->ctx);
 	else
 		service_drained(s);
+}
+
+static void begin_drain(struct service *s)
+{
+	s->draining = true;
+	tell("STOPPING=1");
+	/* Until the load balancer has seen it, work comes and is done as before. */
+	if (s->log.drain_delay_ms)
+		loop_timer_arm(s->delay_timer, s->log.drain_delay_ms);
+	else
+		drain_now(s);
 }
 
 static void on_term(void *arg)
@@ -255,6 +265,7 @@ static void set_up(struct service *s)
 	s->id = make_id();
 	s->loop = loop_create();
 	s->drain_timer = loop_timer_create(s->loop, "service drain", on_drain_timeout, s);
+	s->delay_timer = loop_timer_create(s->loop, "service drain delay", drain_now, s);
 	loop_on_signal(s->loop, SIGTERM, on_term, s);
 	loop_on_signal(s->loop, SIGINT, on_term, s);
 	loop_on_signal(s->loop, SIGHUP, on_hup, s);
@@ -293,6 +304,7 @@ static int run(struct service *s)
 		s->def->stop(s, s->def->ctx);
 	loop_timer_destroy(s->watchdog);
 	loop_timer_destroy(s->drain_timer);
+	loop_timer_destroy(s->delay_timer);
 	loop_destroy(s->loop);
 	running = NULL;
 	if (!code)

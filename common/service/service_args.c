@@ -16,6 +16,8 @@ const struct config_key service_log_keys[] = {
 	  "debug, info, warn or error" },
 	{ "log_format", CFG_STR, offsetof(struct log_settings, format), "logfmt", 0, 0, CFG_RELOAD,
 	  "logfmt or json" },
+	{ "drain_delay", CFG_DURATION, offsetof(struct log_settings, drain_delay_ms), "0", 0, 60000,
+	  0, "between saying no at /readyz and refusing connections: the load balancer's time" },
 	{ 0 },
 };
 

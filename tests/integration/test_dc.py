@@ -583,10 +583,11 @@ def replace_programs(dc, host, folder, kills=0):
     for part in SERVICES:
         dc("stop", host, part)
     dc("use", host, folder)
-    starts = [dc.start_without_waiting(host, part) for part in SERVICES]
-    for number in range(kills):
-        time.sleep(0.4)
-        dc("kill", host, ("api", "scheduler")[number % 2])
+    starts = [dc.start_without_waiting(host, "scheduler")]
+    for _ in range(kills):
+        time.sleep(0.6)
+        dc("kill", host, "scheduler")
+    starts += [dc.start_without_waiting(host, part) for part in SERVICES if part != "scheduler"]
     for start in starts:
         assert start.wait(60) == 0
 
