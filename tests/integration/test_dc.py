@@ -92,6 +92,7 @@ class Datacenter:
             self("down", "--quick")
         else:
             self("down", "--quick", "--purge")
+            shutil.rmtree(self.dir)
 
 
 def wait(check, seconds, what):
