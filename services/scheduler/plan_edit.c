@@ -43,6 +43,7 @@ void plan_prune(struct plan *p, const bool *keep)
 	struct plan_task *kept = loom_calloc(p->n + 1, sizeof(*kept));
 	size_t n = 0;
 	int stages = 0;
+	loom_assert(!p->n_groups);
 	for (size_t i = 0; i < p->n; i++)
 		if (keep[i])
 			pr.number[i] = (int)++n;

@@ -332,7 +332,8 @@ static void fill_after(const struct graph *g, const struct graph_task *task, con
 			out->n_after_groups++;
 	}
 	out->after = loom_calloc(n + 1, sizeof(*out->after));
-	out->after_groups = loom_calloc(out->n_after_groups + 1, sizeof(*out->after_groups));
+	if (out->n_after_groups)
+		out->after_groups = loom_calloc(out->n_after_groups, sizeof(*out->after_groups));
 	out->n_after_groups = 0;
 	for (size_t i = 0; i < w->n; i++) {
 		const int k = w->groups[i];
