@@ -246,35 +246,37 @@ int nodes_deleted(struct db *db, int64_t cluster, int64_t job, int64_t *ret_left
 	return rc ? rc : nodes_count(db, cluster, ret_left);
 }
 
-int nodes_absent(struct db *db, int64_t cluster, struct strs *hostnames)
+/* The only column of what is found in a cluster, added to ret. */
+static int add_column(struct db *db, const char *sql, int64_t cluster, struct strs *ret)
 {
 	LOOM_CLEANUP(db_result_free) struct db_result *r = NULL;
-	int rc = db_select(db, &r,
-	                   "SELECT n.hostname FROM node n WHERE n.cluster_id=? AND COALESCE("
-	                   "(SELECT t.name FROM task t WHERE t.node_id=n.id AND t.state='complete'"
-	                   " AND t.name IN ('CREATE','DELETE')"
-	                   " ORDER BY t.job_num DESC, t.num DESC LIMIT 1),"
-	                   "(SELECT 'NONE' FROM task t WHERE t.node_id=n.id AND t.name='CREATE'"
-	                   " LIMIT 1), 'CREATE')<>'CREATE' ORDER BY n.num",
-	                   "i", cluster);
+	int rc = db_select(db, &r, sql, "i", cluster);
 	for (size_t i = 0; !rc && i < db_rows(r); i++)
-		strs_add(hostnames, db_str(r, i, 0));
+		strs_add(ret, db_str(r, i, 0));
 	return rc;
+}
+
+int nodes_absent(struct db *db, int64_t cluster, struct strs *hostnames)
+{
+	return add_column(db,
+	                  "SELECT n.hostname FROM node n WHERE n.cluster_id=? AND COALESCE("
+	                  "(SELECT t.name FROM task t WHERE t.node_id=n.id AND t.state='complete'"
+	                  " AND t.name IN ('CREATE','DELETE')"
+	                  " ORDER BY t.job_num DESC, t.num DESC LIMIT 1),"
+	                  "(SELECT 'NONE' FROM task t WHERE t.node_id=n.id AND t.name='CREATE'"
+	                  " LIMIT 1), 'CREATE')<>'CREATE' ORDER BY n.num",
+	                  cluster, hostnames);
 }
 
 int nodes_untouched(struct db *db, int64_t cluster, struct strs *ids)
 {
-	LOOM_CLEANUP(db_result_free) struct db_result *r = NULL;
 	/* Only those whose first task is still there to say so. */
-	int rc = db_select(db, &r,
-	                   "SELECT n.id FROM node n WHERE n.cluster_id=? AND EXISTS"
-	                   " (SELECT 1 FROM task t WHERE t.node_id=n.id AND t.name='CREATE'"
-	                   " AND t.attempt=0) AND NOT EXISTS"
-	                   " (SELECT 1 FROM task t WHERE t.node_id=n.id AND t.attempt>0)",
-	                   "i", cluster);
-	for (size_t i = 0; !rc && i < db_rows(r); i++)
-		strs_add(ids, db_str(r, i, 0));
-	return rc;
+	return add_column(db,
+	                  "SELECT n.id FROM node n WHERE n.cluster_id=? AND EXISTS"
+	                  " (SELECT 1 FROM task t WHERE t.node_id=n.id AND t.name='CREATE'"
+	                  " AND t.attempt=0) AND NOT EXISTS"
+	                  " (SELECT 1 FROM task t WHERE t.node_id=n.id AND t.attempt>0)",
+	                  cluster, ids);
 }
 
 struct nodes *nodes_copy(const struct nodes *ns)

@@ -124,21 +124,30 @@ int queue_jobs_all(struct db *db, const char *tenant, int64_t max, struct queue_
 	return rc;
 }
 
+enum { AFTER_VALUES = 4 };
+
+/* One of several selects in one statement: where it looks, and how many rows it answers. */
+static void after_values(struct db_value v[AFTER_VALUES], const char *tenant, const char *name,
+                         int64_t cluster, int64_t each)
+{
+	v[0] = db_s(tenant);
+	v[1] = db_s(name);
+	v[2] = db_i(cluster);
+	v[3] = db_i(each);
+}
+
 int queue_jobs_after(struct db *db, const struct queue_job *after, size_t n, int64_t each,
                      struct queue_jobs *ret)
 {
 	static const struct db_many many = { "",
 		                             "(" JOBS " AND j.tenant_id=? AND j.provider=?"
 		                             " AND j.cluster_id>? ORDER BY j.cluster_id LIMIT ?)",
-		                             " UNION ALL ", "", 4 };
+		                             " UNION ALL ", "", AFTER_VALUES };
 	LOOM_CLEANUP(db_result_free) struct db_result *r = NULL;
-	struct db_value *v = loom_calloc(n + 1, 4 * sizeof(*v));
-	for (size_t i = 0; i < n; i++) {
-		v[4 * i] = db_s(after[i].tenant);
-		v[4 * i + 1] = db_s(after[i].provider);
-		v[4 * i + 2] = db_i(after[i].cluster);
-		v[4 * i + 3] = db_i(each);
-	}
+	struct db_value *v = loom_calloc(n + 1, AFTER_VALUES * sizeof(*v));
+	for (size_t i = 0; i < n; i++)
+		after_values(v + AFTER_VALUES * i, after[i].tenant, after[i].provider,
+		             after[i].cluster, each);
 	int rc = db_select_many(db, &r, &many, v, n);
 	loom_free(v);
 	if (!rc)
@@ -152,15 +161,12 @@ int queue_heads(struct db *db, const struct queue_line *lines, size_t n, int64_t
 	static const struct db_many many = { "",
 		                             "(" TASKS " AND t.tenant_id=? AND t.gate=?"
 		                             " AND t.cluster_id=? ORDER BY t.not_before LIMIT ?)",
-		                             " UNION ALL ", "", 4 };
+		                             " UNION ALL ", "", AFTER_VALUES };
 	LOOM_CLEANUP(db_result_free) struct db_result *r = NULL;
-	struct db_value *v = loom_calloc(n + 1, 4 * sizeof(*v));
-	for (size_t i = 0; i < n; i++) {
-		v[4 * i] = db_s(lines[i].tenant);
-		v[4 * i + 1] = db_s(lines[i].gate);
-		v[4 * i + 2] = db_i(lines[i].cluster);
-		v[4 * i + 3] = db_i(each);
-	}
+	struct db_value *v = loom_calloc(n + 1, AFTER_VALUES * sizeof(*v));
+	for (size_t i = 0; i < n; i++)
+		after_values(v + AFTER_VALUES * i, lines[i].tenant, lines[i].gate, lines[i].cluster,
+		             each);
 	int rc = db_select_many(db, &r, &many, v, n);
 	loom_free(v);
 	if (!rc)
