@@ -10,11 +10,10 @@ import json
 import os
 import re
 import subprocess
-import time
 
 import pytest
 
-from support import Stack
+from support import Stack, wait_for
 from support.lab import Lab, make_tenants
 from support.worker import success
 
@@ -26,6 +25,7 @@ COPIED = ("cluster", "job", "node", "task", "task_edge", "event")
 # Tables that are small however many clusters there are.
 SMALL = {"tenant", "counter", "provider_limit", "quarantine", "provisioner", "provisioner_tenant", "provisioner_strike",
          "callback_target", "schema_migrations", "schema_lock", "entity", "e", "callback", "request_key"}
+
 
 class Root:
     """The server's own account, over its socket."""
@@ -108,7 +108,12 @@ def life(lab):
     lab.active(one)
     assert lab.user.delete(f"/v2/clusters/{one}").status == 200
     lab.user.wait_cluster(one, "terminated")
-    time.sleep(1.5)  # what is looked after once a second
+
+
+def swept(root):
+    """Whether what is looked after now and then was: plans, leases of tasks, leases of clusters."""
+    return all(root.run("SELECT 1 FROM mysql.general_log WHERE command_type='Execute' AND argument LIKE"
+                        f" '%{part}%' LIMIT 1") for part in ("phase=%plan%lease_until<=", "lease_until<%LIMIT", "expiry_retry<="))
 
 
 def asked(stack, root, of):
@@ -117,6 +122,7 @@ def asked(stack, root, of):
     stack.restart("api", "scheduler")  # the log has no values either of statements prepared before
     try:
         of()
+        wait_for(lambda: swept(root), what="the sweeps")
     finally:
         root.run("SET GLOBAL general_log=OFF")
     found = {}
