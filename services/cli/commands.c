@@ -197,7 +197,7 @@ const struct command commands[] = {
 	COLLECTION("service", "services", &services),
 	COLLECTION("hardware", "hardware types", &hardware),
 	COLLECTION("image", "image types", &images),
-	COLLECTION("provisioner", "provisioners, and which of them get no work", &provisioners),
+	COLLECTION("provisioner", "provisioners and what is held against them", &provisioners),
 	{ "provisioner release", "ID", 1, 1, "Trust a provisioner in quarantine again", NULL,
 	  provisioner_release, NULL },
 	COLLECTION("callback-target", "targets that are told of all clusters of the tenant",
