@@ -15,6 +15,7 @@
 #include <event2/event.h>
 #include <nanomsg/nn.h>
 #include <nanomsg/pipeline.h>
+#include <nanomsg/tcp.h>
 
 enum { QUEUE_MAX = 4096, TICK_MS = 100 };
 
@@ -108,7 +109,7 @@ static void on_writable(evutil_socket_t fd, short what, void *arg)
 
 static bool peer_connect(struct bus_peer *p)
 {
-	int reconnect = 50, reconnect_max = 1000, fd = -1;
+	int reconnect = 50, reconnect_max = 1000, at_once = 1, fd = -1;
 	size_t n = sizeof(fd);
 
 	p->sock = nn_socket(AF_SP, NN_PUSH);
@@ -118,6 +119,8 @@ static bool peer_connect(struct bus_peer *p)
 	                    sizeof(reconnect));
 	(void)nn_setsockopt(p->sock, NN_SOL_SOCKET, NN_RECONNECT_IVL_MAX, &reconnect_max,
 	                    sizeof(reconnect_max));
+	/* Messages go one way: a held-back one would wait for the peer's delayed acknowledgement. */
+	(void)nn_setsockopt(p->sock, NN_TCP, NN_TCP_NODELAY, &at_once, sizeof(at_once));
 	if (nn_connect(p->sock, p->address) < 0 ||
 	    nn_getsockopt(p->sock, NN_SOL_SOCKET, NN_SNDFD, &fd, &n) < 0)
 		return false;
