@@ -336,17 +336,39 @@ int cluster_next_id(struct db_pool *p, int64_t start, int64_t step, int64_t *ret
 	return rc;
 }
 
+#define NO_LIMIT 2147483647 /* the column's default */
+
+static int limits_of(struct db *db, const char *tenant, const char *lock, struct quota *ret)
+{
+	LOOM_CLEANUP_STR char *sql =
+		loom_asprintf("SELECT max_clusters, max_nodes FROM tenant WHERE id=?%s", lock);
+	LOOM_CLEANUP(db_result_free) struct db_result *r = NULL;
+	int rc = db_select(db, &r, sql, "s", tenant);
+	if (rc)
+		return rc;
+	if (!db_rows(r))
+		return CLUSTER_E_NONE;
+	*ret = (struct quota){ .max_clusters = db_int(r, 0, 0), .max_nodes = db_int(r, 0, 1) };
+	return 0;
+}
+
+static bool unlimited(const struct quota *q)
+{
+	return q->max_clusters == NO_LIMIT && q->max_nodes == NO_LIMIT;
+}
+
 int cluster_quota(struct db *db, const char *tenant, int64_t clusters, int64_t nodes,
                   struct quota *ret)
 {
-	LOOM_CLEANUP(db_result_free) struct db_result *t = NULL;
-	int rc = db_select(db, &t,
-	                   "SELECT max_clusters, max_nodes FROM tenant WHERE id=? FOR UPDATE", "s",
-	                   tenant);
+	int rc = limits_of(db, tenant, "", ret);
+	/* Who may have any number is not counted, and their requests do not wait for each other. */
+	if (!rc && unlimited(ret))
+		rc = limits_of(db, tenant, " LOCK IN SHARE MODE", ret);
+	if (rc || unlimited(ret))
+		return rc;
+	rc = limits_of(db, tenant, " FOR UPDATE", ret);
 	if (rc)
 		return rc;
-	if (!db_rows(t))
-		return CLUSTER_E_NONE;
 	LOOM_CLEANUP(db_result_free) struct db_result *use = NULL;
 	/* A cluster not yet solved counts with what it asked for. */
 	rc = db_select(db, &use,
@@ -355,10 +377,8 @@ int cluster_quota(struct db *db, const char *tenant, int64_t clusters, int64_t n
 	               "s", tenant);
 	if (rc)
 		return rc;
-	*ret = (struct quota){ .max_clusters = db_int(t, 0, 0),
-		               .max_nodes = db_int(t, 0, 1),
-		               .clusters = db_int(use, 0, 0),
-		               .nodes = db_int(use, 0, 1) };
+	ret->clusters = db_int(use, 0, 0);
+	ret->nodes = db_int(use, 0, 1);
 	if (broken("quota"))
 		return 0;
 	bool over = (clusters && ret->clusters + clusters > ret->max_clusters) ||
