@@ -191,8 +191,17 @@ static const char *const second[] = {
 	NULL,
 };
 
+/* Each of a task's steps writes to all of its indexes: one that nothing reads any more goes, and that
+   of a machine's tasks leads to those alone that wait for nothing. */
+static const char *const third[] = {
+	"ALTER TABLE task DROP INDEX IF EXISTS claim, DROP INDEX IF EXISTS by_node,"
+	" ADD INDEX IF NOT EXISTS on_node (node_id, state, unmet)",
+	NULL,
+};
+
 const struct db_migration schema_migrations[] = {
 	{ 1, "first tables", first, 0 },
 	{ 2, "limits, shares, quarantine", second, 0 },
+	{ 3, "indexes of tasks", third, 0 },
 	{ 0, NULL, NULL, 0 },
 };

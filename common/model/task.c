@@ -209,20 +209,14 @@ int tasks_of_nodes(struct db *db, const struct strs *nodes, struct tasks **ret)
 	return rc ? rc : rows_to_tasks(r, ret);
 }
 
-#define ROW_VALUES 24
+#define SAVED_VALUES 18
 
-static void row_values(const struct task *t, struct db_value v[ROW_VALUES])
+static void saved_values(const struct task *t, struct db_value v[SAVED_VALUES])
 {
-	const struct db_value all[ROW_VALUES] = {
+	const struct db_value all[SAVED_VALUES] = {
 		db_i(t->cluster_id),
 		db_i(t->job_num),
 		db_i(t->num),
-		db_s(t->tenant_id),
-		db_s(t->node_id),
-		db_i(t->node_num),
-		db_s(t->name),
-		db_s(t->service),
-		db_i(t->stage),
 		db_s(task_state_name(t->state)),
 		db_i(t->unmet),
 		db_i(t->attempt),
@@ -246,8 +240,11 @@ int tasks_save(struct db *db, struct task *const *v, size_t n)
 {
 	/* The rows are there: none is ever inserted. */
 	static const struct db_many many = {
-		"INSERT INTO task (" COLUMNS ") VALUES ",
-		"(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)", ",",
+		"INSERT INTO task (tenant_id, node_id, node_num, name, service, stage, cluster_id,"
+		" job_num, num, state, unmet, attempt, done_attempt, failures, losses, not_before,"
+		" lease_ms, lease_until, provisioner_id, worker_id, submit_time, status_time,"
+		" status_code, message) VALUES ",
+		"('','',0,'','',0,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)", ",",
 		" ON DUPLICATE KEY UPDATE state=VALUES(state), unmet=VALUES(unmet),"
 		" attempt=VALUES(attempt), done_attempt=VALUES(done_attempt),"
 		" failures=VALUES(failures), losses=VALUES(losses), not_before=VALUES(not_before),"
@@ -255,11 +252,11 @@ int tasks_save(struct db *db, struct task *const *v, size_t n)
 		" provisioner_id=VALUES(provisioner_id), worker_id=VALUES(worker_id),"
 		" submit_time=VALUES(submit_time), status_time=VALUES(status_time),"
 		" status_code=VALUES(status_code), message=VALUES(message)",
-		ROW_VALUES
+		SAVED_VALUES
 	};
-	struct db_value *values = loom_calloc(n + 1, ROW_VALUES * sizeof(*values));
+	struct db_value *values = loom_calloc(n + 1, SAVED_VALUES * sizeof(*values));
 	for (size_t i = 0; i < n; i++)
-		row_values(v[i], values + i * ROW_VALUES);
+		saved_values(v[i], values + i * SAVED_VALUES);
 	int rc = db_exec_many(db, &many, values, n);
 	loom_free(values);
 	return rc;
@@ -285,12 +282,14 @@ int tasks_await_machines(struct db *db, int64_t cluster, int64_t job, bool *ret)
 	                     "ii", cluster, job);
 }
 
-int tasks_hurry(struct db *db, int64_t cluster, int64_t job, int64_t now, int *ready)
+int tasks_hurry(struct db *db, const struct task *of, int64_t now, int *ready)
 {
+	/* The line in which what needs addresses waits: not the provider calls. */
 	int rc = db_exec(db,
-	                 "UPDATE task SET not_before=? WHERE cluster_id=? AND job_num=?"
-	                 " AND state='ready' AND not_before>? AND failures=0",
-	                 "iiii", now, cluster, job, now);
+	                 "UPDATE task FORCE INDEX (shares) SET not_before=? WHERE state='ready'"
+	                 " AND tenant_id=? AND gate='' AND cluster_id=? AND not_before>?"
+	                 " AND job_num=? AND failures=0",
+	                 "isiii", now, of->tenant_id, of->cluster_id, now, of->job_num);
 	if (!rc)
 		*ready += (int)db_affected(db);
 	return rc;
@@ -346,24 +345,6 @@ static int refs(const struct db_result *r, struct task_ref **ret, size_t *ret_n)
 	for (size_t i = 0; i < *ret_n; i++)
 		(*ret)[i] = (struct task_ref){ db_int(r, i, 0), db_int(r, i, 1), db_int(r, i, 2) };
 	return 0;
-}
-
-/* Paused jobs hand nothing out. */
-#define CLAIMABLE                                                                                   \
-	"SELECT t.cluster_id, t.job_num, t.num FROM task t JOIN job j ON j.cluster_id=t.cluster_id" \
-	" AND j.num=t.job_num WHERE t.state='ready' AND t.not_before<=? AND j.status='running'"
-
-int tasks_claimable(struct db *db, const char *tenant, int64_t now, int limit,
-                    struct task_ref **ret, size_t *ret_n)
-{
-	LOOM_CLEANUP(db_result_free) struct db_result *r = NULL;
-	int rc = str_eq(tenant, "*")
-	                 ? db_select(db, &r, CLAIMABLE " ORDER BY t.not_before LIMIT ?", "ii", now,
-	                             (int64_t)limit)
-	                 : db_select(db, &r,
-	                             CLAIMABLE " AND t.tenant_id=? ORDER BY t.not_before LIMIT ?",
-	                             "isi", now, tenant, (int64_t)limit);
-	return rc ? rc : refs(r, ret, ret_n);
 }
 
 int tasks_expired(struct db *db, int64_t now, int limit, struct task_ref **ret, size_t *ret_n)

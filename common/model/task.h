@@ -93,9 +93,8 @@ LOOM_MUST_CHECK int tasks_save(struct db *db, struct task *const *v, size_t n);
 LOOM_MUST_CHECK int task_postpone(struct db *db, const struct task *t, int64_t until);
 /* Are machines of the job still to be made? */
 LOOM_MUST_CHECK int tasks_await_machines(struct db *db, int64_t cluster, int64_t job, bool *ret);
-/* Ends what task_postpone() began; adds to *ready. */
-LOOM_MUST_CHECK int tasks_hurry(struct db *db, int64_t cluster, int64_t job, int64_t now,
-                                int *ready);
+/* Ends what task_postpone() began in a task's job; adds to *ready. */
+LOOM_MUST_CHECK int tasks_hurry(struct db *db, const struct task *of, int64_t now, int *ready);
 /* What waits on one machine waits on another from now on, as if it had never been tried. */
 LOOM_MUST_CHECK int tasks_move(struct db *db, const struct task *of, const char *to_node,
                                int64_t to_num);
@@ -111,9 +110,6 @@ struct task_counts {
 LOOM_MUST_CHECK int tasks_count(struct db *db, int64_t cluster, int64_t job,
                                 struct task_counts *ret);
 
-/* References of tasks that could be claimed now, oldest first. tenant "*" is any. No lock. */
-LOOM_MUST_CHECK int tasks_claimable(struct db *db, const char *tenant, int64_t now, int limit,
-                                    struct task_ref **ret, size_t *ret_n);
 /* Running tasks whose lease is over. No lock. */
 LOOM_MUST_CHECK int tasks_expired(struct db *db, int64_t now, int limit, struct task_ref **ret,
                                   size_t *ret_n);

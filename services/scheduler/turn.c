@@ -227,10 +227,10 @@ static int write_rows(struct unit *u)
 	if (!rc)
 		rc = jobs_save_progress(u->db, jobs, k);
 	for (size_t i = 0; !rc && i < u->n_jobs; i++) {
-		const struct job *j = &u->jobs[i].job;
-		if (u->jobs[i].confirmed)
-			rc = tasks_hurry(u->db, j->cluster_id, j->num, u->now,
-			                 &unit_cluster(u, j->cluster_id)->ch.ready);
+		const struct task *by = u->jobs[i].confirmed;
+		if (by)
+			rc = tasks_hurry(u->db, by, u->now,
+			                 &unit_cluster(u, by->cluster_id)->ch.ready);
 	}
 	loom_free(tasks);
 	loom_free(jobs);

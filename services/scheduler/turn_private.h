@@ -19,7 +19,8 @@ struct item {
 
 struct moving {
 	struct job job;
-	bool moved, confirmed; /* a task was completed; a machine told its address */
+	bool moved;                   /* a task was completed */
+	const struct task *confirmed; /* one after which a machine's address is known; or NULL */
 };
 
 struct machine {

@@ -128,7 +128,8 @@ static int complete(struct unit *u, struct item *it, struct moving *m, struct ta
 	it->changed = true;
 	m->job.tasks_done++;
 	m->moved = true;
-	m->confirmed = m->confirmed || str_eq(t->name, plan_step_name(STEP_CONFIRM));
+	if (str_eq(t->name, plan_step_name(STEP_CONFIRM)))
+		m->confirmed = t;
 	u->done[u->n_done++] = task_ref_of(t);
 	return rc ? rc : cluster_event(u->db, ch->c, "task", task_event_data(t), u->now);
 }
