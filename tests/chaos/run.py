@@ -14,6 +14,7 @@ import os
 import pathlib
 import random
 import shutil
+import signal
 import sys
 import time
 
@@ -197,4 +198,6 @@ def main():
 
 
 if __name__ == "__main__":
+    for number in (signal.SIGINT, signal.SIGTERM):  # ended early it takes down what it started
+        signal.signal(number, lambda number, frame: sys.exit(128 + number))
     sys.exit(main())
