@@ -165,7 +165,11 @@ static void apis_changed(const struct coord_member *m, size_t n, void *arg)
 
 static void on_event(const struct json *body, void *arg)
 {
+	const struct json *more = json_get(body, "more");
 	watchers_event(arg, json_get_int(body, "cluster", 0), json_get_str(body, "tenant"));
+	for (size_t i = 0; i < json_len(more); i++)
+		watchers_event(arg, json_get_int(json_at(more, i), "cluster", 0),
+		               json_get_str(json_at(more, i), "tenant"));
 }
 
 static void on_log(const struct json *body, void *arg)

@@ -16,7 +16,7 @@
 #include "common/base/str.h"
 #include "services/scheduler/turn.h"
 
-enum { MAX_RESULTS = 64, MAX_ASIDE = 2, AGAIN_MS = 5 };
+enum { MAX_RESULTS = 64, MAX_ASIDE = 2, AGAIN_MS = 5, SEARCH_MS = 20 };
 
 struct parked {
 	struct parked *next;
@@ -53,6 +53,7 @@ struct dispatch {
 	struct loop_timer *timer, *again, *due;
 	int64_t due_at; /* monotonic ms; 0 not armed */
 	uint64_t epoch;
+	int64_t searched; /* monotonic ms: when the last search began */
 	bool turning, draining, stopping;
 };
 
@@ -163,7 +164,7 @@ static void add_result(struct running *r, struct result *res)
 	r->turn.results[r->turn.n_results++].body = res->body;
 }
 
-/* Wakes go out as soon as it is committed. Worker. */
+/* Worker. */
 static void turn_work(void *arg)
 {
 	struct running *r = arg;
@@ -174,9 +175,18 @@ static void turn_work(void *arg)
 		t->unstorable = true;
 		r->rc = turn_run(t);
 	}
+}
+
+static void wake_others(const struct running *r)
+{
+	const struct turn *t = &r->turn;
+	struct wake *v = loom_calloc(t->n_touched + 1, sizeof(*v));
+	size_t n = 0;
 	for (size_t i = 0; !r->rc && i < t->n_touched; i++)
 		if (t->touched[i].ch.c->event_seq != t->touched[i].seq)
-			wake_changed(r->d->s, &t->touched[i].ch);
+			v[n++] = wake_of(&t->touched[i].ch);
+	wake_now(r->d->s, v, n);
+	loom_free(v);
 }
 
 static void results_done(struct running *r)
@@ -242,9 +252,10 @@ static void main_done(void *arg)
 {
 	struct running *r = arg;
 	struct dispatch *d = r->d;
-	d->turning = false;
 	results_done(r);
 	bool given = takes_done(r);
+	wake_others(r);
+	d->turning = false;
 	look_in(d, r->rc ? -1 : r->turn.look_ms);
 	if (r->turn.search && r->turn.more && !given && !r->turn.n_results)
 		loop_timer_arm(d->again, AGAIN_MS);
@@ -259,8 +270,19 @@ static void aside_done(void *arg)
 	struct dispatch *d = r->d;
 	d->busy[r->place] = 0;
 	results_done(r);
+	wake_others(r);
 	running_free(r);
 	run(d);
+}
+
+/* What so many results make ready fills as many places: when there are no more places than that,
+ * what else is ready has its turn every SEARCH_MS only. */
+static bool refilled(const struct dispatch *d, size_t results)
+{
+	size_t places = 0;
+	for (const struct parked *p = d->parked; p && places <= results; p = p->next)
+		places += (size_t)p->take.max;
+	return places <= results && clock_mono_ms() < d->searched + SEARCH_MS;
 }
 
 /* All that came meanwhile, and all who wait. */
@@ -270,6 +292,7 @@ static void start_main(struct dispatch *d)
 	bool search = false;
 	for (struct parked *p = d->draining ? NULL : d->parked; p; p = p->next, waiting++)
 		search = search || p->tried < d->epoch;
+	search = search && !refilled(d, n);
 	if (d->turning || d->stopping || !(n || search))
 		return;
 	struct running *r = new_running(d, n, waiting);
@@ -282,6 +305,8 @@ static void start_main(struct dispatch *d)
 		r->takes[r->turn.n_takes] = p;
 		r->turn.takes[r->turn.n_takes++].take = &p->take;
 	}
+	if (search)
+		d->searched = clock_mono_ms();
 	if (pool_submit(d->s->pool, turn_work, main_done, r)) {
 		running_free(r); /* the queue is full: the next tick tries again */
 		return;

@@ -67,7 +67,7 @@ bool scheduler_ready(struct service *service, void *ctx, struct loom_err *err);
 
 struct engine_policy scheduler_policy(const struct scheduler *s);
 
-/* wake.c: hints to others, from any thread; what follows a commit. */
+/* wake.c: hints to others; what follows a commit. */
 struct wake {
 	int64_t cluster, seq; /* 0: no new events */
 	char tenant[65];
@@ -77,9 +77,12 @@ struct wake {
 };
 void wake_start(struct scheduler *s);
 void wake_stop(struct scheduler *s);
-void wake_all(struct scheduler *s, const struct wake *w);
+void wake_all(struct scheduler *s, const struct wake *w); /* any thread */
 /* What a committed change calls for. */
-void wake_changed(struct scheduler *s, const struct change *ch);
+struct wake wake_of(const struct change *ch);
+void wake_changed(struct scheduler *s, const struct change *ch); /* any thread */
+/* For all changes of one commit at once. Loop thread. */
+void wake_now(struct scheduler *s, const struct wake *v, size_t n);
 
 /* planning.c, loop thread: looks for jobs to plan, soon. */
 void planning_kick(struct scheduler *s);

@@ -95,26 +95,53 @@ static void notify(struct scheduler *s, const struct strs *to, const char *verb,
 		bus_notify(s->bus, to->v[i], verb, body);
 }
 
-static void send_wakes(void *arg)
+/* One notice for all: {"cluster", "tenant", "seq"} of one change, "more" of the others. */
+static void tell_apis(struct scheduler *s, const struct wake *v, size_t n)
 {
-	struct posted_wake *p = arg;
-	struct scheduler *s = p->s;
-	LOOM_CLEANUP(json_free) struct json *none = json_new_obj();
-	if (s->peers && p->w.seq) {
-		LOOM_CLEANUP(json_free)
-		struct json *e = json_set_int(json_new_obj(), "cluster", p->w.cluster);
-		json_set_str(e, "tenant", p->w.tenant);
-		json_set_int(e, "seq", p->w.seq);
-		notify(s, &s->peers->apis, "event", e);
+	struct json *first = NULL;
+	for (size_t i = 0; i < n; i++) {
+		if (!v[i].seq)
+			continue;
+		struct json *e = json_set_int(json_new_obj(), "cluster", v[i].cluster);
+		json_set_str(e, "tenant", v[i].tenant);
+		json_set_int(e, "seq", v[i].seq);
+		if (first && !json_get(first, "more"))
+			json_set(first, "more", json_new_arr());
+		if (first)
+			json_push(json_get(first, "more"), e);
+		else
+			first = e;
 	}
-	if (s->peers && p->w.ready) {
+	if (first)
+		notify(s, &s->peers->apis, "event", first);
+	json_free(first);
+}
+
+void wake_now(struct scheduler *s, const struct wake *v, size_t n)
+{
+	bool ready = false, job = false, callbacks = false;
+	for (size_t i = 0; i < n; i++) {
+		ready = ready || v[i].ready;
+		job = job || v[i].job;
+		callbacks = callbacks || v[i].callbacks;
+	}
+	if (s->peers)
+		tell_apis(s, v, n);
+	if (s->peers && ready) {
+		LOOM_CLEANUP(json_free) struct json *none = json_new_obj();
 		dispatch_kick(s);
 		notify(s, &s->peers->schedulers, "ready", none);
 	}
-	if (p->w.job)
+	if (job)
 		planning_kick(s); /* the others find it if this one dies */
-	if (p->w.callbacks)
+	if (callbacks)
 		callbacks_kick(s);
+}
+
+static void send_wake(void *arg)
+{
+	struct posted_wake *p = arg;
+	wake_now(p->s, &p->w, 1);
 	loom_free(p);
 }
 
@@ -122,10 +149,10 @@ void wake_all(struct scheduler *s, const struct wake *w)
 {
 	struct posted_wake *p = loom_malloc(sizeof(*p));
 	*p = (struct posted_wake){ .s = s, .w = *w };
-	loop_post(s->loop, send_wakes, p);
+	loop_post(s->loop, send_wake, p);
 }
 
-void wake_changed(struct scheduler *s, const struct change *ch)
+struct wake wake_of(const struct change *ch)
 {
 	struct wake w = { .cluster = ch->c->id,
 		          .seq = ch->c->event_seq,
@@ -133,5 +160,11 @@ void wake_changed(struct scheduler *s, const struct change *ch)
 		          .job = ch->jobs > 0,
 		          .callbacks = ch->callbacks > 0 };
 	snprintf(w.tenant, sizeof(w.tenant), "%s", ch->c->tenant_id);
+	return w;
+}
+
+void wake_changed(struct scheduler *s, const struct change *ch)
+{
+	const struct wake w = wake_of(ch);
 	wake_all(s, &w);
 }
