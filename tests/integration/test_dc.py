@@ -16,94 +16,21 @@ import secrets
 import shutil
 import socket
 import subprocess
-import tempfile
 import threading
 import time
+import urllib.error
+import urllib.request
 
 import pytest
 
+from dclib.parts import CHECK_PORT
 from support import ROOT, Api
-from support.stack import base_dir
+from support.datacenter import Datacenter, wait
 
 pytestmark = [pytest.mark.dc, pytest.mark.timeout(240)]
 
 SETTLED = ("active", "incomplete", "inconsistent", "terminated")
 SLACK = 1.0  # a shared machine is not a quiet one
-
-
-class Datacenter:
-    """scripts/dc on a folder of its own."""
-
-    def __init__(self):
-        self.dir = pathlib.Path(tempfile.mkdtemp(prefix="dc-", dir=base_dir()))
-        self.dir.chmod(0o755)
-        self.bin = os.environ.get("LOOM_DC_BIN") or str(ROOT / "build/bin")
-
-    def __call__(self, *words, check=True):
-        """One command; its output."""
-        done = subprocess.run([str(ROOT / "scripts/dc"), "--dir", str(self.dir), *map(str, words)],
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
-                              timeout=200)
-        assert not check or done.returncode == 0, f"dc {' '.join(map(str, words))}:\n{done.stdout}"
-        return done.stdout
-
-    def up(self):
-        """Start it; a REST client on the virtual address."""
-        print(self("--bin", self.bin, "up"))
-        self.env = json.loads(self("env", "--json"))
-        return self
-
-    def api(self, timeout=10):
-        """A client on the virtual address."""
-        return Api(self.env["LOOM_URL"], timeout=timeout)
-
-    def status(self):
-        """dc status --json."""
-        return json.loads(self("status", "--json", check=False))
-
-    def role(self, name):
-        """The one host that has a role."""
-        return wait(lambda: (self.status()["roles"][name] + [None])[0], 20, name)
-
-    def other(self, *hosts):
-        """A host that is none of these."""
-        return next(host for host in "abc" if host not in hosts)
-
-    def start_without_waiting(self, host, part):
-        """Start a part that may not become ready soon."""
-        return subprocess.Popen([str(ROOT / "scripts/dc"), "--dir", str(self.dir), "start", host, part],
-                                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-
-    def whole(self, seconds=90):
-        """Wait until all is ready again; the seconds it took."""
-        began = time.monotonic()
-        wait(lambda: self("status", check=False) and self.ready(), seconds, "a whole datacenter")
-        return time.monotonic() - began
-
-    def ready(self):
-        """Whether every part is ready and every role is held once."""
-        found = self.status()
-        return (all(part["ready"] for host in found["hosts"].values() for part in host["parts"].values())
-                and all(len(holders) == 1 for holders in found["roles"].values()))
-
-    def close(self):
-        """Leave nothing."""
-        if os.environ.get("LOOM_DC_KEEP"):
-            self("down", "--quick")
-        else:
-            self("down", "--quick", "--purge")
-            shutil.rmtree(self.dir)
-
-
-def wait(check, seconds, what):
-    """Poll; what check() answered."""
-    deadline = time.monotonic() + seconds
-    while True:
-        value = check()
-        if value:
-            return value
-        assert time.monotonic() < deadline, f"{what} not within {seconds} s"
-        time.sleep(0.1)
 
 
 class Load:
@@ -223,7 +150,7 @@ def dc():
     """One datacenter with the simulated provider's catalog."""
     made = Datacenter()
     try:
-        made.up()
+        print(made.up())
         load_catalog(made)
         yield made
     finally:
@@ -447,6 +374,26 @@ def test_database_writer(dc, report, fault):
     assert dc.role("database_writer") != host
 
 
+def test_resumed_writer_takes_no_traffic(dc):
+    """A writer that hung until the others went on without it is not called fit before it knows."""
+    host = dc.role("database_writer")
+    dc.whole()
+    dc("pause", host, "db")
+    try:
+        wait(lambda: dc.role("database_writer") != host, 10, "another writer")
+    finally:
+        dc("resume", host, "db")
+    address, said = dc.status()["hosts"][host]["address"], set()
+    deadline = time.monotonic() + 5  # it hears of its exclusion after 2 to 3 s
+    while time.monotonic() < deadline:
+        try:
+            said.add(urllib.request.urlopen(f"http://{address}:{CHECK_PORT}/writer", timeout=1).status)
+        except urllib.error.HTTPError as error:
+            said.add(error.code)
+    assert said == {503}, said
+    dc.whole()
+
+
 def test_lose_database_quorum(dc, report):
     """Two of three nodes die at once: honest refusals, and full service soon after they are back."""
     host = dc.role("database_writer")
@@ -458,11 +405,11 @@ def test_lose_database_quorum(dc, report):
             dc("kill", name, "db", "--hold")
         load_seen["gone"] = began = time.time()
         time.sleep(8)
-        answer = dc.api(20).post("/v2/clusters", {"name": "x", "clusterTemplate": "workers", "numMachines": 1})
+        answer = dc.api(timeout=20).post("/v2/clusters", {"name": "x", "clusterTemplate": "workers", "numMachines": 1})
         load_seen["answer"] = (answer.status, answer.headers.get("Retry-After") if answer.status else None)
         load_seen["took"] = time.time() - began - 8
         for name in gone:
-            dc.start_without_waiting(name, "db")
+            dc.without_waiting("start", name, "db")
         load_seen["back"] = time.time()
 
     row = measure(dc, report, "two of three databases back after 8 s", 5 + 8, strike, watch=25,
@@ -584,11 +531,11 @@ def replace_programs(dc, host, folder, kills=0):
     for part in SERVICES:
         dc("stop", host, part)
     dc("use", host, folder)
-    starts = [dc.start_without_waiting(host, "scheduler")]
+    starts = [dc.without_waiting("start", host, "scheduler")]
     for _ in range(kills):
         time.sleep(0.6)
         dc("kill", host, "scheduler")
-    starts += [dc.start_without_waiting(host, part) for part in SERVICES if part != "scheduler"]
+    starts += [dc.without_waiting("start", host, part) for part in SERVICES if part != "scheduler"]
     for start in starts:
         assert start.wait(60) == 0
 
@@ -798,7 +745,7 @@ def test_lost_node_after_full_stop(dc):
     for host in "abc":
         dc("kill", host, "db", "--hold")
     for host in "ab":
-        dc.start_without_waiting(host, "db")
+        dc.without_waiting("start", host, "db")
     time.sleep(3)
     assert not dc.status()["roles"]["database_writer"]
     notes = {host: json.loads(dc("exec", host, "curl", "-s", url_of(dc, host) + "/state"))["start"]

@@ -87,6 +87,21 @@ class Datacenter:
         return (all(part["ready"] for host in found["hosts"].values() for part in host["parts"].values())
                 and all(len(holders) == 1 for holders in found["roles"].values()))
 
+    def whole(self, seconds=90):
+        """Wait until all is ready again; the seconds it took."""
+        began = time.monotonic()
+        wait(self.ready, seconds, lambda: f"a whole datacenter ({self.lacking()})")
+        return time.monotonic() - began
+
+    def role(self, name):
+        """The one host that has a role."""
+        return wait(lambda: (self.status()["roles"][name] + [None])[0], 20, name)
+
+    @staticmethod
+    def other(*hosts):
+        """A host that is none of these."""
+        return next(host for host in HOSTS if host not in hosts)
+
     def lacking(self):
         """What is not as it should be, in a few words."""
         found = self.status()
