@@ -150,7 +150,9 @@ void db_pool_on_too_old(struct db_pool *p, db_too_old_fn fn, void *arg);
 /* Failpoints for tests: LOOM_DB_FAIL="before_commit:1" closes the server connection at that point
  * of the n-th transaction run (read when the pool is made): before_commit, during_commit (commit
  * sent, answer dropped), after_commit. "after_commit:/5" means every fifth; commas join several.
- * "exit_before_commit:1" and so on end the process there, as kill -9 does. */
+ * "exit_before_commit:1" and so on end the process there, as kill -9 does. "exit_each:FILE" ends it
+ * once before and once after the commit of each kind of transaction (the same function with as many
+ * statements), FILE being the memory of those that were ended so. */
 
 LOOM_DEFINE_CLEANUP(struct db_result *, db_result_free)
 

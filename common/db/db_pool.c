@@ -8,15 +8,14 @@
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/base/str.h"
+#include "common/db/db_failpoint.h"
 #include "common/db/db_private.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -43,15 +42,6 @@ const struct config_key db_config_keys[] = {
 	{ 0 },
 };
 
-enum fail_point { FAIL_BEFORE_COMMIT, FAIL_DURING_COMMIT, FAIL_AFTER_COMMIT };
-
-struct failpoint {
-	enum fail_point point;
-	bool dies; /* ends the process, not the connection */
-	bool every;
-	uint64_t n;
-};
-
 struct db_pool {
 	struct db_config cfg; /* strings owned */
 	pthread_mutex_t lock;
@@ -62,8 +52,7 @@ struct db_pool {
 	bool stopping;
 	bool away; /* connecting failed last: log changes only */
 	_Atomic uint64_t runs;
-	struct failpoint fails[8];
-	size_t n_fails;
+	struct db_failpoints *fails;
 	_Atomic int schema;     /* version that this program knows; 0: not watched */
 	_Atomic int64_t looked; /* at the schema, last; monotonic ms */
 	_Atomic bool too_old;   /* for the schema */
@@ -74,35 +63,6 @@ struct db_pool {
 enum { LOOK_MS = 1000 };
 
 /* ---- making and ending ----------------------------------------------------------------------- */
-
-static int parse_failpoints(struct db_pool *p, struct loom_err *err)
-{
-	static const char *const names[] = { "before_commit", "during_commit", "after_commit" };
-	static const char dies[] = "exit_";
-	const char *s = getenv("LOOM_DB_FAIL");
-
-	while (s && *s) {
-		struct failpoint f = { .dies = str_starts(s, dies) };
-		s += f.dies ? sizeof(dies) - 1 : 0;
-		size_t len = strcspn(s, ":"), i = 0;
-		char *end;
-
-		while (i < LOOM_COUNT(names) &&
-		       (strlen(names[i]) != len || strncmp(s, names[i], len) != 0))
-			i++;
-		if (i == LOOM_COUNT(names) || !s[len] || p->n_fails == LOOM_COUNT(p->fails))
-			return err_set(err, 500, "LOOM_DB_FAIL is malformed at \"%s\"", s);
-		s += len + 1;
-		f.point = (enum fail_point)i;
-		f.every = *s == '/';
-		f.n = strtoull(s + f.every, &end, 10);
-		if (!f.n || (*end && *end != ','))
-			return err_set(err, 500, "LOOM_DB_FAIL is malformed at \"%s\"", s);
-		p->fails[p->n_fails++] = f;
-		s = *end ? end + 1 : end;
-	}
-	return 0;
-}
 
 static int read_password(struct db_config *cfg, struct loom_err *err)
 {
@@ -149,7 +109,7 @@ int db_pool_create(const struct db_config *cfg, struct db_pool **ret, struct loo
 	(void)pthread_condattr_destroy(&attr);
 	int r = read_password(&p->cfg, err);
 	if (!r)
-		r = parse_failpoints(p, err);
+		r = db_failpoints_read(&p->fails, err);
 	if (r) {
 		db_pool_destroy(p);
 		return r;
@@ -179,6 +139,7 @@ void db_pool_destroy(struct db_pool *p)
 		db_close(db);
 	}
 	loom_assert(p->open == 0);
+	db_failpoints_free(p->fails);
 	loom_free(p->cfg.host);
 	loom_free(p->cfg.socket);
 	loom_free(p->cfg.user);
@@ -311,25 +272,6 @@ static int borrow(struct db_pool *p, int64_t deadline, struct db **ret)
 
 /* ---- transactions ---------------------------------------------------------------------------- */
 
-static const struct failpoint *fails_at(const struct db_pool *p, enum fail_point point,
-                                        uint64_t run)
-{
-	for (size_t i = 0; i < p->n_fails; i++) {
-		const struct failpoint *f = &p->fails[i];
-
-		if (f->point == point && (f->every ? run % f->n == 0 : run == f->n))
-			return f;
-	}
-	return NULL;
-}
-
-/* As kill -9 would: nothing is flushed, nothing said. */
-static void die_if(const struct failpoint *f)
-{
-	if (f && f->dies)
-		(void)raise(SIGKILL);
-}
-
 /* ---- the schema may go beyond this program --------------------------------------------------- */
 
 void db_pool_on_too_old(struct db_pool *p, db_too_old_fn fn, void *arg)
@@ -387,6 +329,22 @@ static void roll_back(struct db *db)
 		db->broken = true;
 }
 
+/* The same work with the same number of statements. */
+static uint64_t kind_of(const struct db *db, const struct job *j)
+{
+	uintptr_t fn = (uintptr_t)j->fn - (uintptr_t)db_tx_deadline; /* in each process the same */
+
+	return (uint64_t)fn << 16 | (db->answered & 0xffff);
+}
+
+/* Whether the connection is to be cut; when the process is to end, it does. */
+static bool breaks(enum db_fail what)
+{
+	if (what == DB_FAIL_END)
+		db_fail_end();
+	return what == DB_FAIL_CUT;
+}
+
 static int run_transaction(struct db_pool *p, struct db *db, struct job *j)
 {
 	uint64_t run = atomic_fetch_add_explicit(&p->runs, 1, memory_order_relaxed) + 1;
@@ -401,20 +359,16 @@ static int run_transaction(struct db_pool *p, struct db *db, struct job *j)
 		roll_back(db);
 		return r;
 	}
-	const struct failpoint *before = fails_at(p, FAIL_BEFORE_COMMIT, run);
-	const struct failpoint *during = fails_at(p, FAIL_DURING_COMMIT, run);
-	const struct failpoint *after = fails_at(p, FAIL_AFTER_COMMIT, run);
-	die_if(before);
-	if (before)
+	uint64_t kind = kind_of(db, j);
+	if (breaks(db_fails_at(p->fails, FAIL_BEFORE_COMMIT, run, kind)))
 		db_cut(db);
-	r = db_commit(db, during != NULL, &j->doubt);
-	die_if(during);
-	if (r) {
+	enum db_fail during = db_fails_at(p->fails, FAIL_DURING_COMMIT, run, kind);
+	r = db_commit(db, during != DB_FAIL_NOT, &j->doubt);
+	(void)breaks(during);
+	if (r)
 		roll_back(db);
-	} else if (after) {
-		die_if(after);
+	else if (breaks(db_fails_at(p->fails, FAIL_AFTER_COMMIT, run, kind)))
 		db_cut(db);
-	}
 	return r;
 }
 

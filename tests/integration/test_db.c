@@ -601,11 +601,48 @@ START_TEST(test_failpoint_ends_the_process)
 }
 END_TEST
 
+/* One life of those that share the memory: 0 when it came through, else the signal. */
+static int live(const char *fail)
+{
+	int status = 0;
+
+	setenv("LOOM_DB_FAIL", fail, 1);
+	pid_t child = fork();
+	if (child == 0)
+		_exit(count_until_dead());
+	ck_assert_int_eq(waitpid(child, &status, 0), child);
+	ck_assert(WIFSIGNALED(status) || WEXITSTATUS(status) == 0);
+	return WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+}
+
+START_TEST(test_failpoint_of_each_kind)
+{
+	char path[] = "/tmp/loom-failpoint-XXXXXX", fail[64];
+	int fd = mkstemp(path);
+
+	ck_assert_int_ge(fd, 0);
+	(void)close(fd);
+	(void)snprintf(fail, sizeof(fail), "exit_each:%s", path);
+	ck_assert_int_eq(live(fail), SIGKILL); /* before the first commit */
+	ck_assert_int_eq(ask(pool, "SELECT n FROM counter WHERE id = 1"), 0);
+	ck_assert_int_eq(live(fail), SIGKILL); /* after it */
+	ck_assert_int_eq(ask(pool, "SELECT n FROM counter WHERE id = 1"), 1);
+	/* What was counted already is another kind: it counts nothing. */
+	ck_assert_int_eq(live(fail), SIGKILL);
+	ck_assert_int_eq(live(fail), SIGKILL);
+	ck_assert_int_eq(live(fail), 0);
+	ck_assert_int_eq(ask(pool, "SELECT n FROM counter WHERE id = 1"), 10);
+	ck_assert_int_eq(ask(pool, "SELECT n - (SELECT COUNT(*) FROM ops) FROM counter"), 0);
+	(void)unlink(path);
+}
+END_TEST
+
 START_TEST(test_failpoint_syntax)
 {
 	static const char *const bad[] = { "x:1",
 		                           "exit_:1",
 		                           "exit_exit_before_commit:1",
+		                           "exit_each",
 		                           "before_commit",
 		                           "before_commit:",
 		                           "after_commit:0",
@@ -870,6 +907,7 @@ static Suite *suite(void)
 	tcase_add_test(tc, test_away);
 	tcase_add_test(tc, test_hung_statement_is_given_up);
 	tcase_add_loop_test(tc, test_failpoint_ends_the_process, 0, LOOM_COUNT(exit_specs));
+	tcase_add_test(tc, test_failpoint_of_each_kind);
 	tcase_add_test(tc, test_failpoint_syntax);
 	tcase_add_test(tc, test_migrations_by_four);
 	tcase_add_test(tc, test_migrations_under_kill);
