@@ -318,6 +318,33 @@ def test_configure_pause_and_resume(made, stack):
 
 
 @pytest.mark.timeout(SLOW)
+def test_what_was_aborted_is_tried_again(made, stack):
+    page = made.page
+    open_change(page, "restart")
+    page.until(lambda: enabled(page, "#change-apply"), "the plan")
+    stack.pause("provisioner")
+    try:
+        page.find("#change-apply")[0].click()
+        page.wait("#abort-job").click()
+        page.wait("dialog .danger").click()
+        page.until(lambda: page.count("dialog") == 0, "the question to close")
+    finally:
+        stack.resume("provisioner")
+    page.wait("#status[data-status=inconsistent]", 30)
+    page.wait("#change-menu").click()
+    assert not enabled(page, ".menu-item[data-change=expand]")
+    page.wait(".menu-item[data-change=rollback]").click()
+    page.until(lambda: "step" in page.text("#change-plan"), "the plan of the way back")
+    page.press(ESCAPE)
+    page.until(lambda: page.count("dialog") == 0, "the dialog to close")
+    open_change(page, "retry")
+    page.until(lambda: enabled(page, "#change-apply") and "step" in page.text("#change-plan"), "the plan")
+    page.find("#change-apply")[0].click()
+    page.wait("#status[data-status=active]", 60)
+    assert page.text("#doing").endswith("done")
+
+
+@pytest.mark.timeout(SLOW)
 def test_delete_asks_first_and_is_live(made):
     page = made.page
     page.find("#delete-cluster")[0].click()

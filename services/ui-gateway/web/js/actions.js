@@ -88,7 +88,7 @@ function changeMenu(cluster) {
   }
 
   function update(status) {
-    el.hidden = status !== "active" && status !== "inconsistent";
+    el.hidden = !CHANGES.some((change) => change.from.includes(status));
     CHANGES.forEach((change, i) => {
       items[i].disabled = !change.from.includes(status);
     });

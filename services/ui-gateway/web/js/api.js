@@ -119,6 +119,8 @@ const APPLY = {
   restart: ["POST", "services/restart"],
   expand: ["POST", "expand"],
   shrink: ["POST", "shrink"],
+  retry: ["POST", "retry"],
+  rollback: ["POST", "rollback"],
 };
 
 export function applyChange(id, { operation, ...change }, token) {

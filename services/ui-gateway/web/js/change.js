@@ -21,7 +21,15 @@ export const CHANGES = [
     fields: () => countFields("Machines to remove") },
   { operation: "restart", title: "Restart services", from: ["active", "inconsistent"],
     fields: serviceFields },
+  { operation: "retry", title: "Try again", from: ["incomplete", "inconsistent"],
+    fields: () => words("What is left of the work that failed is done.") },
+  { operation: "rollback", title: "Take back", from: ["incomplete", "inconsistent"],
+    fields: () => words("What the failed or aborted work has done is undone.") },
 ];
+
+function words(text) {
+  return { els: [h("p", { class: "muted", text })], read: () => ({}) };
+}
 
 async function configFields(cluster, signal) {
   const text = h("textarea", { id: "change-config", rows: "12", spellcheck: "false",
@@ -177,6 +185,6 @@ function fillForm({ body, dialog, cluster, change, fields, signal }) {
   }
 
   body.replaceChildren(form);
-  form.querySelector("textarea, input, select").focus();
+  form.querySelector("textarea, input, select, button").focus();
   plan("");
 }

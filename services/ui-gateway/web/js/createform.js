@@ -46,6 +46,9 @@ function fillForm(body, dialog, templates, signal) {
       h("option", { value: t.name, text: t.label ? `${t.label} (${t.name})` : t.name })));
   const size = h("input", { id: "new-size", name: "numMachines", type: "number", min: "1",
     step: "1", required: true, inputmode: "numeric", value: "3" });
+  const failure = h("select", { id: "new-failure", name: "onFailure" },
+    h("option", { value: "keep", text: "Keep what was made, for another try" }),
+    h("option", { value: "rollback", text: "Delete what was made" }));
   const nameField = field("Name", name, "Letters, digits, dot, dash and underscore");
   const templateField = field("Template", template);
   const sizeField = field("Machines", size);
@@ -53,7 +56,8 @@ function fillForm(body, dialog, templates, signal) {
   const problem = h("p", { class: "callout", role: "alert", "data-tone": "bad", hidden: true });
   const submit = h("button", { class: "button primary", type: "submit", text: "Create cluster" });
   const form = h("form", { class: "form", onsubmit: send },
-    nameField.el, templateField.el, sizeField.el, preview, problem,
+    nameField.el, templateField.el, sizeField.el, preview,
+    field("If it cannot be finished", failure).el, problem,
     h("div", { class: "modal-foot" },
       h("button", { class: "button", type: "button", text: "Cancel",
         onclick: () => dialog.close() }), submit));
@@ -87,7 +91,7 @@ function fillForm(body, dialog, templates, signal) {
     submit.disabled = true;
     problem.hidden = true;
     try {
-      const id = await createCluster(request());
+      const id = await createCluster({ ...request(), onFailure: failure.value });
 
       dialog.close();
       go(clusterHref(id));

@@ -38,7 +38,8 @@ export function planView(plan) {
     group("Changed", nodes.changed, (node) => machine(node,
       [...signed("+", node.servicesAdded), ...signed("−", node.servicesRemoved)])),
     group("Settings", plan.config, difference),
-    group("Services started", plan.started, (name) => h("li", { text: name })));
+    group("Services started", plan.started, (name) => h("li", { text: name })),
+    group("Not as it was", plan.notes, (text) => h("li", { text })));
 }
 
 function group(title, list, line) {
