@@ -7,7 +7,8 @@
  * certification failure (1213), a server that is not primary (1047, 1180) or a lost connection
  * (2006, 2013, 2027), with backoff, until its deadline. If the answer of COMMIT was lost it is "in
  * doubt": functions are idempotent by a natural key, so db_tx() runs them again, and reports
- * DB_E_DOUBT only when the deadline ends in that state.
+ * DB_E_DOUBT only when the deadline ends in that state. Since such a commit may arrive between what
+ * the next run reads and what it writes, a DB_E_DUP then is retried, too.
  *
  * No session state outlives a transaction (a proxy may move sessions): no user variables, no
  * GET_LOCK, no temporary tables. All times are epoch milliseconds of the database's own clock.

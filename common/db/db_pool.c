@@ -404,6 +404,9 @@ static int run_job(struct db_pool *p, struct job *j, int64_t deadline_ms)
 	metric_add(&db_metrics[DB_M_TRANSACTIONS], 1);
 	for (unsigned tries = 0;;) {
 		r = run_once(p, j, deadline);
+		/* The commit in doubt was still on its way: it has arrived by now. */
+		if (r == DB_E_DUP && j->doubt)
+			r = DB_E_RETRY;
 		if (r != DB_E_RETRY)
 			break;
 		if (j->silent)

@@ -413,6 +413,39 @@ START_TEST(test_nothing_lost_or_doubled)
 }
 END_TEST
 
+struct late {
+	int runs;
+};
+
+/* Its second run reads as if the first one's commit had not arrived yet, and then it does. */
+static int count_late(struct db *db, void *arg)
+{
+	struct late *l = arg;
+	bool found = false;
+	int64_t n;
+	int r = ++l->runs == 2 ? 0
+	                       : db_select_int(db, &n, &found, "SELECT 1 FROM ops WHERE op='late'", "");
+
+	if (r || found)
+		return r;
+	r = db_exec(db, "INSERT INTO ops (op) VALUES ('late')", "");
+	return r ? r : db_exec(db, "UPDATE counter SET n = n + 1 WHERE id = 1", "");
+}
+
+START_TEST(test_commit_that_arrives_late)
+{
+	struct late l = { 0 };
+
+	log_set_fd(-1);
+	setenv("LOOM_DB_FAIL", "during_commit:1", 1);
+	struct db_pool *p = make_pool(scratch, 1);
+	ck_assert_int_eq(db_tx(p, count_late, &l), 0);
+	db_pool_destroy(p);
+	ck_assert_int_eq(l.runs, 3);
+	ck_assert_int_eq(ask(pool, "SELECT n FROM counter WHERE id = 1"), 1);
+}
+END_TEST
+
 START_TEST(test_doubt_is_reported)
 {
 	log_set_fd(-1);
@@ -901,6 +934,7 @@ static Suite *suite(void)
 	tcase_add_test(tc, test_session_is_set_up);
 	tcase_add_test(tc, test_deadlock_is_retried);
 	tcase_add_loop_test(tc, test_nothing_lost_or_doubled, 0, LOOM_COUNT(fail_specs));
+	tcase_add_test(tc, test_commit_that_arrives_late);
 	tcase_add_test(tc, test_doubt_is_reported);
 	tcase_add_test(tc, test_killed_in_mid_transaction);
 	tcase_add_test(tc, test_idle_connection_killed);
