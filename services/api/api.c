@@ -35,8 +35,7 @@ void api_reply_db(struct http_req *req, int rc)
 		                   http_id(req));
 	else {
 		away_note();
-		http_reply_problem(req, 503, "the database is away (%s); try again",
-		                   db_code_name(rc));
+		away_reply(req, db_code_name(rc));
 	}
 }
 

@@ -7,7 +7,8 @@
 
 #define PROBE_MS 200
 
-static atomic_bool away; /* one process has one database */
+static atomic_bool away;        /* one process has one database */
+static atomic_bool with_quorum; /* and one coordination */
 
 struct away {
 	struct api *a;
@@ -31,6 +32,7 @@ static void probe_done(void *arg)
 static void probe(void *arg)
 {
 	struct away *w = arg;
+	atomic_store(&with_quorum, coord_connected(w->a->coord));
 	if (atomic_load(&away) && !w->probing)
 		w->probing = !pool_submit(w->a->pool, probe_work, probe_done, w);
 }
@@ -63,10 +65,17 @@ bool away_now(void)
 	return atomic_load(&away);
 }
 
+void away_reply(struct http_req *req, const char *why)
+{
+	if (atomic_load(&with_quorum))
+		http_reply_header(req, "Loom-Leases", "held");
+	http_reply_problem(req, 503, "the database is away (%s); try again", why);
+}
+
 bool away_before(struct http_req *req, void *ctx LOOM_UNUSED)
 {
 	if (!away_now() || !str_starts(http_path(req), "/v2/"))
 		return true;
-	http_reply_problem(req, 503, "the database is away; try again");
+	away_reply(req, "for now");
 	return false;
 }

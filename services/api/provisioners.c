@@ -11,11 +11,13 @@
 #include "common/model/quarantine.h"
 #include "common/model/task.h"
 #include "services/api/auth.h"
+#include "services/api/away.h"
 #include "services/api/known.h"
 
 #include <string.h>
 
 #define MAX_TASKS 1024 /* in one heartbeat */
+#define BEAT_MS   2000 /* the next one comes then */
 
 struct provisioner_call {
 	struct api *a;
@@ -132,11 +134,13 @@ void provisioners_heartbeat(struct http_req *req, void *ctx)
 	                    : tasks && !json_is(tasks, JSON_ARRAY) ? "tasks must be an array"
 	                    : json_len(tasks) > MAX_TASKS          ? "tasks has more than 1024"
 	                                                           : NULL;
-	int rc = wrong ? 0 : db_tx(k.a->db, beat_tx, &k);
+	int rc = wrong ? 0 : db_tx_deadline(k.a->db, beat_tx, &k, BEAT_MS);
 	if (wrong)
 		http_reply_text(req, 400, "%s", wrong);
 	else if (rc == PROVISIONER_E_NONE)
 		http_reply_text(req, 404, "provisioner %s is not registered", k.id);
+	else if (rc == DB_E_AWAY || rc == DB_E_DOUBT) /* too early to refuse all others */
+		away_reply(req, db_code_name(rc));
 	else if (rc)
 		api_reply_db(req, rc);
 	else if (!tasks)

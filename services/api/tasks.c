@@ -27,7 +27,7 @@ struct takes {
 	struct http_req *req;
 	struct ask *ask;
 	struct json *body; /* as sent to the scheduler, without waitMs */
-	int64_t until;     /* monotonic ms */
+	int64_t since, until; /* monotonic ms */
 	bool many;         /* the worker can take several */
 };
 
@@ -85,10 +85,8 @@ static void take_answered(int error, const struct json *body, void *arg)
 	t->ask = NULL;
 	const struct json *tasks = json_get(body, "tasks");
 	if (json_len(tasks)) {
-		LOOM_CLEANUP_STR char *list = json_text(t->many ? tasks : json_at(tasks, 0));
-		LOOM_CLEANUP_STR char *text =
-			loom_asprintf(t->many ? "{\"tasks\":%s}" : "%s", list);
-		/* The original's workers get JSON as text. */
+		/* The original's workers take one and get its JSON as text. */
+		LOOM_CLEANUP_STR char *text = json_text(t->many ? body : json_at(tasks, 0));
 		http_reply(t->req, 200, t->many ? "application/json" : "text/plain; charset=utf-8",
 		           text, strlen(text));
 		take_unlink(t);
@@ -109,6 +107,7 @@ static void take_ask(struct takes *t)
 	struct json *body = json_set_str(json_copy(t->body), "takeId", id);
 	json_set_str(t->body, "takeId", id);
 	json_set_int(body, "waitMs", left > 0 ? left : 0);
+	json_set_int(body, "heldMs", clock_mono_ms() - t->since);
 	t->ask = peers_ask(t->a, "take", body, (left > 0 ? left : 0) + ANSWER_MS, take_answered, t);
 }
 
@@ -186,6 +185,7 @@ void tasks_take(struct http_req *req, void *ctx)
 	*t = (struct takes){ .a = k.a,
 		             .req = req,
 		             .body = body,
+		             .since = clock_mono_ms(),
 		             .until = clock_mono_ms() + wait * 1000,
 		             .many = json_get(k.body, "max") != NULL };
 	json_free(k.body);

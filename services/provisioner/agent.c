@@ -222,9 +222,12 @@ static void read_leases(struct agent *a, const struct json *answer)
 
 	for (size_t i = 0; i < json_len(leases); i++) {
 		const struct json *one = json_at(leases, i);
-		if (!json_get_bool(one, "ok", true))
-			workers_lost(a->workers, json_get_str(one, "taskId"),
-			             json_get_int(one, "attempt", 0), "its lease is gone");
+		const char *task = json_get_str(one, "taskId");
+		int64_t attempt = json_get_int(one, "attempt", 0);
+		if (json_get_bool(one, "ok", true))
+			workers_renewed(a->workers, task, attempt, a->beat_since);
+		else
+			workers_lost(a->workers, task, attempt, "its lease is gone");
 	}
 	for (size_t i = 0; i < json_len(cancel); i++) {
 		const struct json *one = json_at(cancel, i);
@@ -263,6 +266,8 @@ static void on_beat(const struct wire_answer *answer, void *arg)
 		return;
 	}
 	if (!wire_ok(answer)) {
+		if (answer->leases_held)
+			workers_renewed_all(a->workers, a->beat_since);
 		note_failure("heartbeat", a->beat_tries++, answer);
 		return;
 	}
@@ -297,11 +302,11 @@ static void send_beat(void *arg)
 /* ---- taking -----------------------------------------------------------------------------------
  */
 
-static size_t take_one(struct agent *a, const struct json *task)
+static size_t take_one(struct agent *a, const struct json *task, int64_t claimed)
 {
 	struct loom_err err;
 
-	if (workers_start(a->workers, a->take_worker, json_copy(task), &err) == 0)
+	if (workers_start(a->workers, a->take_worker, claimed, json_copy(task), &err) == 0)
 		return 1;
 	log_error("task cannot be run", LOG_S("reason", err.msg));
 	return 0;
@@ -321,10 +326,13 @@ static size_t take_tasks(struct agent *a, const struct wire_answer *answer)
 		return 0;
 	}
 	tasks = json_get(body, "tasks");
+	/* By our clock; only when the server says nothing the way of its answer is not counted. */
+	int64_t held = json_get_int(body, "heldMs", -1);
+	int64_t claimed = held < 0 ? clock_mono_ms() : a->take_since + held;
 	if (!tasks && json_get(body, "taskId")) /* a server without "max" */
-		started += take_one(a, body);
+		started += take_one(a, body, claimed);
 	for (size_t i = 0; i < json_len(tasks); i++)
-		started += take_one(a, json_at(tasks, i));
+		started += take_one(a, json_at(tasks, i), claimed);
 	return started;
 }
 

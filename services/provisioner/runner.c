@@ -207,7 +207,11 @@ int run_start(struct loop *l, const struct run_spec *spec, const struct run_ops 
               struct run **ret)
 {
 	struct spawn_spec child = {
-		.exec = spec->exec, .action = spec->action, .cwd = spec->cwd, .env = spec->env
+		.exec = spec->exec,
+		.action = spec->action,
+		.cwd = spec->cwd,
+		.env = spec->env,
+		.lease_until = spec->lease_until,
 	};
 	struct spawn_pipes pipes;
 	pid_t pid;

@@ -4,7 +4,8 @@
  *
  * The plugin gets its input on stdin; what it prints is handed on as it comes; its result on
  * descriptor 3 is collected up to a bound, and read but thrown away beyond it. At the time limit,
- * or on run_stop(), its process group gets TERM, and KILL after the grace time. When it has ended
+ * or on run_stop(), its process group gets TERM, and KILL after the grace time, or when its lease
+ * ends. When it has ended
  * by itself, what it left running in its group is killed too.
  */
 #ifndef LOOM_PROVISIONER_RUNNER_H
@@ -30,6 +31,7 @@ struct run_spec {
 	size_t input_len;
 	int64_t timeout_ms;
 	int64_t grace_ms; /* between TERM and KILL; 0 = 5000 */
+	const _Atomic int64_t *lease_until; /* as in spawn.h */
 };
 
 struct run_end {

@@ -5,11 +5,15 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <stdatomic.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 enum {
@@ -20,6 +24,9 @@ enum {
 	EXIT_NO_EXEC = 127, /* as shells have it */
 	PARENT_DIED = SIGUSR2,
 };
+
+/* In a guard: of its plugin. */
+static const _Atomic int64_t *lease_until;
 
 /* Pipes from the child's point of view, in the order of the descriptors they become. */
 struct child_ends {
@@ -39,6 +46,26 @@ static void kill_group(int signo)
 {
 	(void)signo;
 	(void)kill(0, SIGKILL);
+}
+
+static int64_t mono_ms(void)
+{
+	struct timespec t;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+/* Looks again when the lease, as it is now, will have ended. setitimer is a bare system call. */
+static void watch_lease(int signo)
+{
+	int64_t left = atomic_load(lease_until) - mono_ms();
+	struct itimerval in = { .it_value = { .tv_sec = left / 1000,
+		                              .tv_usec = left % 1000 * 1000 } };
+
+	if (left <= 0)
+		kill_group(signo);
+	(void)setitimer(ITIMER_REAL, &in, NULL);
 }
 
 static void default_signals(void)
@@ -93,17 +120,19 @@ static bool place_descriptors(struct child_ends *ends)
 	return fcntl(FD_CONTROL, F_SETFD, FD_CLOEXEC) == 0;
 }
 
-/* Its group is its own before it says so; every signal but the kernel's "parent died" is blocked,
- * so that a TERM to the group reaches the plugin and leaves the guard. */
+/* Its group is its own before it says so; every signal but the kernel's "parent died" and its own
+ * alarm is blocked, so that a TERM to the group reaches the plugin and leaves the guard. */
 static bool become_guard(pid_t provisioner)
 {
-	struct sigaction sa = { .sa_handler = kill_group };
+	struct sigaction sa = { .sa_handler = kill_group }, alarm = { .sa_handler = watch_lease };
 	sigset_t mask;
 
 	default_signals();
 	(void)sigaction(PARENT_DIED, &sa, NULL);
+	(void)sigaction(SIGALRM, &alarm, NULL);
 	(void)sigfillset(&mask);
 	(void)sigdelset(&mask, PARENT_DIED);
+	(void)sigdelset(&mask, SIGALRM);
 	(void)sigprocmask(SIG_SETMASK, &mask, NULL);
 	(void)prctl(PR_SET_NAME, "loom-guard");
 	if (setsid() < 0 || prctl(PR_SET_PDEATHSIG, PARENT_DIED) < 0)
@@ -122,6 +151,9 @@ static _Noreturn void be_guard(const struct spawn_spec *spec, pid_t provisioner,
 	plugin = _Fork();
 	if (plugin == 0)
 		be_plugin(spec, guard, argv);
+	lease_until = spec->lease_until;
+	if (lease_until)
+		watch_lease(0);
 	for (int fd = 0; fd <= FD_RESULT; fd++)
 		(void)close(fd);
 	if (plugin > 0) {
@@ -136,6 +168,15 @@ static _Noreturn void be_guard(const struct spawn_spec *spec, pid_t provisioner,
 
 /* ---- in the provisioner -----------------------------------------------------------------------
  */
+
+_Atomic int64_t *spawn_shared(size_t n)
+{
+	void *p = mmap(NULL, (n + 1) * sizeof(int64_t), PROT_READ | PROT_WRITE,
+	               MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	loom_assert(p != MAP_FAILED);
+	return p;
+}
 
 struct pipe_pair {
 	int read, write;

@@ -3,10 +3,11 @@
  * spawn - starts a plugin under a guard.
  *
  * The guard is a forked copy of this process, leader of a session and process group of its own, and
- * parent of the plugin. It does three things that nothing else can do without a race: it kills the
- * whole group when the provisioner dies (even by kill -9, since the kernel tells it); it kills what
- * the plugin left in the group once the plugin has ended; and its pid, which is the group's number,
- * is not given to anyone else before the provisioner has waited for it.
+ * parent of the plugin. It does four things that nothing else can do without a race: it kills the
+ * whole group when the provisioner dies (even by kill -9, since the kernel tells it), and when the
+ * task's lease ends (even when the provisioner hangs); it kills what the plugin left in the group
+ * once the plugin has ended; and its pid, which is the group's number, is not given to anyone else
+ * before the provisioner has waited for it.
  *
  * Must be called on a thread that lives as long as the process (the loop's): the kernel's "parent
  * died" signal is about the thread that forked. The forked code calls async-signal-safe functions
@@ -24,7 +25,13 @@ struct spawn_spec {
 	const char *action; /* its only argument */
 	const char *cwd;
 	char *const *env; /* "NAME=value" ..., NULL */
+	/* Monotonic ms, in memory that the guard shares (see spawn_shared) and that stays until it
+	 * has ended; the caller moves it on as the lease is renewed. NULL: no lease. */
+	const _Atomic int64_t *lease_until;
 };
+
+/* Zeroed memory for n leases; unmapped never, for it is made once in a process. */
+_Atomic int64_t *spawn_shared(size_t n);
 
 /* The provisioner's ends; non-blocking, close-on-exec, owned by the caller. */
 struct spawn_pipes {

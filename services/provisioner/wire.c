@@ -6,6 +6,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 enum {
 	CONNECT_MS = 2000,
@@ -31,6 +32,7 @@ struct wire_call {
 	void *arg;
 	int status;
 	int64_t retry_after_ms;
+	bool leases_held;
 	struct buf body;
 };
 
@@ -69,21 +71,23 @@ static void free_call(struct wire_call *c)
 	loom_free(c);
 }
 
+/* Of "Name: value" the value, when that is its name; NULL otherwise. */
+static const char *value_of(const char *header, const char *name)
+{
+	size_t n = strlen(name);
+
+	if (strncasecmp(header, name, n) != 0 || header[n] != ':')
+		return NULL;
+	return header + n + 1 + strspn(header + n + 1, " \t");
+}
+
 static int64_t retry_after(const char *header)
 {
-	static const char name[] = "retry-after";
-	char line[64];
+	const char *value = value_of(header, "Retry-After");
 	int64_t seconds;
 
-	const char *colon = strchr(header, ':');
-	if (!colon || (size_t)(colon - header) != sizeof(name) - 1)
-		return -1;
-	(void)snprintf(line, sizeof(line), "%.*s", (int)(colon - header), header);
-	if (!str_ieq(line, name))
-		return -1;
-	for (colon++; *colon == ' ' || *colon == '\t'; colon++)
-		;
-	return str_to_int(colon, &seconds) == 0 && seconds >= 0 && seconds <= RETRY_AFTER_MAX_MS
+	return value && str_to_int(value, &seconds) == 0 && seconds >= 0 &&
+	                       seconds <= RETRY_AFTER_MAX_MS
 	               ? seconds * MS
 	               : -1;
 }
@@ -98,6 +102,8 @@ static void on_head(struct http_fetch *f, int status, const struct strs *headers
 		int64_t ms = retry_after(headers->v[i]);
 		if (ms >= 0)
 			c->retry_after_ms = ms;
+		const char *leases = value_of(headers->v[i], "Loom-Leases");
+		c->leases_held = c->leases_held || (leases && str_eq(leases, "held"));
 	}
 }
 
@@ -116,6 +122,7 @@ static void on_done(struct http_fetch *f, const char *error, void *arg)
 		                 .body = buf_str(&c->body),
 		                 .len = c->body.len,
 		                 .retry_after_ms = c->retry_after_ms,
+		                 .leases_held = c->leases_held,
 		                 .error = error };
 
 	(void)f;

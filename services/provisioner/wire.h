@@ -21,6 +21,7 @@ struct wire_answer {
 	const char *body;
 	size_t len;
 	int64_t retry_after_ms; /* -1: not said */
+	bool leases_held;       /* by a server that cannot renew them */
 	const char *error;      /* NULL when there was an answer */
 };
 

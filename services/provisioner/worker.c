@@ -7,11 +7,13 @@
 #include "common/base/log.h"
 #include "files.h"
 #include "result.h"
+#include "spawn.h"
 #include "stats.h"
 #include "tasklog.h"
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -38,6 +40,9 @@ struct slot {
 	const char *tenant;
 	int64_t attempt; /* 0 when the server does not count them */
 	int64_t taken;   /* mono ms */
+	int64_t lease_ms; /* 0: the server does not say */
+	_Atomic int64_t *lease_until; /* mono ms; the guard of the plugin sees it */
+	struct loop_timer *lease;     /* stops the plugin a little earlier */
 	struct plugin_steps steps;
 	size_t step;
 	char *scratch;
@@ -47,6 +52,7 @@ struct slot {
 	struct report_item *item; /* the result, from its saving to the server's answer */
 	bool lost;                /* not ours any more: nothing is reported */
 	bool cancelled;           /* stopped because the server asked for it, which is reported */
+	bool lapsed;              /* stopped because its lease was not renewed, likewise */
 };
 
 struct workers {
@@ -56,6 +62,7 @@ struct workers {
 };
 
 static void next_step(struct slot *s);
+static void lapse(void *arg);
 
 /* ---- slots ------------------------------------------------------------------------------------
  */
@@ -109,8 +116,13 @@ struct workers *workers_create(const struct workers_config *config)
 	w->config = *config;
 	w->n = 2 * config->capacity;
 	w->slots = loom_calloc(w->n, sizeof(*w->slots));
-	for (size_t i = 0; i < w->n; i++)
-		w->slots[i].all = w;
+	_Atomic int64_t *leases = spawn_shared(w->n);
+	for (size_t i = 0; i < w->n; i++) {
+		struct slot *s = &w->slots[i];
+		s->all = w;
+		s->lease_until = &leases[i];
+		s->lease = loop_timer_create(config->loop, "task lease", lapse, s);
+	}
 	return w;
 }
 
@@ -144,16 +156,22 @@ static void clear_slot(struct slot *s)
 	loom_free(s->input);
 	loom_free(s->id);
 	loom_free(s->worker);
-	*s = (struct slot){ .all = s->all, .state = s->state };
+	loop_timer_disarm(s->lease);
+	*s = (struct slot){ .all = s->all,
+		            .state = s->state,
+		            .lease_until = s->lease_until,
+		            .lease = s->lease };
 }
 
 void workers_destroy(struct workers *w)
 {
 	if (!w)
 		return;
-	for (size_t i = 0; i < w->n; i++)
+	for (size_t i = 0; i < w->n; i++) {
 		if (w->slots[i].state != SLOT_FREE)
 			clear_slot(&w->slots[i]);
+		loop_timer_destroy(w->slots[i].lease);
+	}
 	loom_free(w->slots);
 	loom_free(w);
 }
@@ -187,6 +205,8 @@ static struct json *finish_message(const struct slot *s)
 	(void)json_set_str(m, "taskId", s->id);
 	if (s->attempt)
 		(void)json_set_int(m, "attempt", s->attempt);
+	if (s->lapsed)
+		(void)json_set_bool(m, "lost", true);
 	outcome_write(&s->outcome, m);
 	return m;
 }
@@ -215,12 +235,17 @@ static void report_outcome(struct slot *s)
 		release(s);
 		return;
 	}
+	/* What ended well just before it was stopped has ended well. */
+	s->lapsed = s->lapsed && (s->outcome.failed || s->step < s->steps.n);
 	if (s->cancelled)
 		outcome_fail(&s->outcome, true, "stopped: its job was aborted");
+	else if (s->lapsed)
+		outcome_fail(&s->outcome, false, "stopped: its lease was not renewed in time");
 	log_end(s);
 	if (s->outcome.failed)
 		tasklog_note(s->log, s->outcome.message);
 	drop_scratch(s);
+	loop_timer_disarm(s->lease);
 	set_state(s, SLOT_REPORTING);
 	finish = finish_message(s);
 	(void)report_save(w->config.report, s->id, s->attempt, finish, on_report, s);
@@ -248,6 +273,42 @@ static void on_report(struct report_item *item, enum report_event event, void *a
 	tasklog_close(s->log, LOG_AFTER_FINISH_MS, on_flushed, s);
 }
 
+/* ---- leases -----------------------------------------------------------------------------------
+ */
+
+/* How long it may be worked on without a renewal; ms. */
+static int64_t lease_left(const struct slot *s)
+{
+	return s->lease_ms ? atomic_load(s->lease_until) - clock_mono_ms() : INT64_MAX;
+}
+
+/* The guard kills at once a little before the server takes the lease for ended; the plugin is asked
+ * to stop a little before that. */
+static void extend(struct slot *s, int64_t since)
+{
+	int64_t until = since + s->lease_ms - s->lease_ms / 32;
+
+	if (!s->lease_ms || until <= atomic_load(s->lease_until))
+		return;
+	atomic_store(s->lease_until, until);
+	if (s->state == SLOT_RUNNING)
+		loop_timer_arm(s->lease, lease_left(s) - s->lease_ms / 8);
+}
+
+static void lapse(void *arg)
+{
+	struct slot *s = arg;
+
+	if (s->state != SLOT_RUNNING || s->lost || s->cancelled || s->lapsed)
+		return;
+	s->lapsed = true;
+	metric_add(&stats[STAT_TASKS_LOST], 1);
+	log_warn("task stopped: its lease was not renewed in time", LOG_S("task", s->id),
+	         LOG_I("attempt", s->attempt));
+	if (s->run)
+		run_stop(s->run);
+}
+
 /* ---- running ----------------------------------------------------------------------------------
  */
 
@@ -264,6 +325,7 @@ static void on_end(const struct run_end *end, void *arg)
 	struct slot *s = arg;
 
 	s->run = NULL;
+	s->lapsed = s->lapsed || lease_left(s) <= 0; /* then the guard may have ended it */
 	outcome_add(&s->outcome, end, s->steps.v[s->step].timeout_ms);
 	s->step++;
 	next_step(s);
@@ -310,7 +372,8 @@ static int start_run(struct slot *s)
 		                 .env = list,
 		                 .input = s->input,
 		                 .input_len = strlen(s->input),
-		                 .timeout_ms = step->timeout_ms };
+		                 .timeout_ms = step->timeout_ms,
+		                 .lease_until = s->lease_ms ? s->lease_until : NULL };
 	int r = run_start(s->all->config.loop, &spec, &run_ops, s, &s->run);
 	loom_free(list);
 	return r;
@@ -333,7 +396,7 @@ static void next_step(struct slot *s)
 {
 	int r;
 
-	if (s->lost || s->cancelled || s->outcome.failed || s->step == s->steps.n) {
+	if (s->lost || s->cancelled || s->lapsed || s->outcome.failed || s->step == s->steps.n) {
 		report_outcome(s);
 		return;
 	}
@@ -381,6 +444,8 @@ static void fill_slot(struct slot *s, const char *worker, struct json *task)
 	s->tenant = own_tenant ? own_tenant : w->config.tenant;
 	s->attempt = json_get_int(task, "attempt", 0);
 	s->taken = clock_mono_ms();
+	s->lease_ms = json_get_int(task, "leaseMs", 0);
+	atomic_store(s->lease_until, 0);
 	outcome_init(&s->outcome);
 	struct tasklog_id id = { .task = s->id,
 		                 .provisioner = w->config.provisioner,
@@ -400,7 +465,8 @@ static void begin(struct slot *s)
 	next_step(s);
 }
 
-int workers_start(struct workers *w, const char *worker, struct json *task, struct loom_err *err)
+int workers_start(struct workers *w, const char *worker, int64_t claimed, struct json *task,
+                  struct loom_err *err)
 {
 	LOOM_CLEANUP(json_free) struct json *owned = task;
 	struct slot *s = free_slot(w);
@@ -419,11 +485,14 @@ int workers_start(struct workers *w, const char *worker, struct json *task, stru
 	log_info("task taken", LOG_S("task", s->id), LOG_I("attempt", s->attempt),
 	         LOG_S("name", json_get_str(s->task, "taskName")),
 	         LOG_S("node", json_get_str(s->task, "nodeId")));
+	extend(s, claimed);
+	if (lease_left(s) <= 0)
+		lapse(s);
 	begin(s);
 	return 0;
 }
 
-/* ---- leases -----------------------------------------------------------------------------------
+/* ---- what the server knows --------------------------------------------------------------------
  */
 
 static bool needs_lease(const struct slot *s)
@@ -455,6 +524,19 @@ struct json *workers_usage(const struct workers *w)
 			(void)json_set_int(usage, tenant, json_get_int(usage, tenant, 0) + 1);
 	}
 	return usage;
+}
+
+void workers_renewed(struct workers *w, const char *task, int64_t attempt, int64_t since)
+{
+	for (size_t i = 0; i < w->n; i++)
+		if (str_eq(w->slots[i].id, task) && w->slots[i].attempt == attempt)
+			extend(&w->slots[i], since);
+}
+
+void workers_renewed_all(struct workers *w, int64_t since)
+{
+	for (size_t i = 0; i < w->n; i++)
+		extend(&w->slots[i], since);
 }
 
 static void lose(struct slot *s, const char *why)

@@ -5,8 +5,13 @@
  * A slot's task runs its plugins one after the other, is saved and reported, and leaves the slot
  * when the server has answered. As soon as its plugins have ended another task may run, so that a
  * result and the take of the next task are on their way together; there are spare slots for that. A
- * task that is no longer ours (its lease was lost, or the server
- * cancelled it) has its process group stopped and its result dropped.
+ * task that is no longer ours (the server says so, or cancelled it) has its process group stopped
+ * and its result dropped.
+ *
+ * A task is worked on only while its lease lasts: it is not begun when it came too late, and its
+ * plugins are stopped, before the server gives it to somebody else, when no renewal was heard of.
+ * It is then reported as lost, so that it is given out again as soon as the server hears of it. The
+ * lease is reckoned on our own clock from when it was asked for, never from when an answer came.
  */
 #ifndef LOOM_PROVISIONER_WORKER_H
 #define LOOM_PROVISIONER_WORKER_H
@@ -40,14 +45,17 @@ size_t workers_busy(const struct workers *w);    /* tasks not yet answered for, 
 
 /* The worker id to take tasks with: "<provisioner>.<lowest free slot>". Returns owned. */
 char *workers_take_id(const struct workers *w);
-/* Runs a task as taken under that id; takes `task`. Positive with err when there is no free slot or
+/* Runs a task as taken under that id, claimed not before `claimed` (monotonic ms); takes `task`. Positive with err when there is no free slot or
  * it is no task that could even be reported. */
-LOOM_MUST_CHECK int workers_start(struct workers *w, const char *worker, struct json *task,
-                                  struct loom_err *err);
+LOOM_MUST_CHECK int workers_start(struct workers *w, const char *worker, int64_t claimed,
+                                  struct json *task, struct loom_err *err);
 
 /* [{"taskId","attempt"}] of the tasks whose lease we need, and {"<tenant>": n} of those. */
 struct json *workers_tasks(const struct workers *w);
 struct json *workers_usage(const struct workers *w);
+/* The server has renewed the lease; asked for at `since` (monotonic ms). */
+void workers_renewed(struct workers *w, const char *task, int64_t attempt, int64_t since);
+void workers_renewed_all(struct workers *w, int64_t since);
 /* The server says that this attempt is no longer ours. */
 void workers_lost(struct workers *w, const char *task, int64_t attempt, const char *why);
 /* Stops a task; that it was stopped is its result. */

@@ -22,6 +22,7 @@ struct parked {
 	struct parked *next;
 	struct bus_call *call;
 	struct take take;
+	int64_t since;  /* monotonic ms; when the API got the take, or later */
 	int64_t until;  /* monotonic ms */
 	uint64_t tried; /* in which epoch; 0: not yet */
 	bool in_turn, withdrawn;
@@ -63,6 +64,7 @@ struct running {
 	struct result **results; /* as in turn */
 	struct parked **takes;   /* as in turn */
 	uint64_t epoch;
+	int64_t began; /* monotonic ms */
 	int rc;
 	size_t place; /* in busy */
 };
@@ -110,11 +112,14 @@ static void unpark(struct dispatch *d, struct parked *p)
 
 /* ---- answers --------------------------------------------------------------------------------- */
 
-/* docs is taken. */
-static void answer_take(struct parked *p, struct json *docs)
+/* docs is taken. What was claimed was claimed after `claimed` (monotonic ms): how long the take was
+ * held until then tells the worker how old its leases are, whatever the answer waits for on its
+ * way. */
+static void answer_take(struct parked *p, struct json *docs, int64_t claimed)
 {
 	LOOM_CLEANUP(json_free)
 	struct json *body = json_set(json_new_obj(), "tasks", docs ? docs : json_new_arr());
+	json_set_int(body, "heldMs", claimed > p->since ? claimed - p->since : 0);
 	bus_answer(p->call, body);
 	loom_free(p->take.id);
 	loom_free(p->take.tenant);
@@ -137,7 +142,7 @@ static void answer_result(struct result *r, int status)
 static struct running *new_running(struct dispatch *d, size_t n_results, size_t n_takes)
 {
 	struct running *r = loom_calloc(1, sizeof(*r));
-	*r = (struct running){ .d = d, .epoch = d->epoch };
+	*r = (struct running){ .d = d, .epoch = d->epoch, .began = clock_mono_ms() };
 	r->turn = (struct turn){ .db = d->s->db,
 		                 .policy = scheduler_policy(d->s),
 		                 .outlook = d->outlook };
@@ -232,7 +237,7 @@ static bool takes_done(struct running *r)
 		if (docs || p->withdrawn || d->draining || p->until <= clock_mono_ms() ||
 		    (r->rc && r->turn.search)) {
 			unpark(d, p);
-			answer_take(p, docs);
+			answer_take(p, docs, r->began);
 		}
 	}
 	return given;
@@ -415,9 +420,10 @@ static void on_take(struct bus_call *call, const struct json *body, void *arg)
 		                 .lease_ms = json_get_bool(body, "lease", false)
 		                                     ? s->cfg.task_lease_ms
 		                                     : s->cfg.task_timeout_ms };
+	p->since = clock_mono_ms() - json_get_int(body, "heldMs", 0);
 	p->until = clock_mono_ms() + wait;
 	if (d->draining || !p->take.tenant || !p->take.provisioner || !p->take.worker) {
-		answer_take(p, NULL);
+		answer_take(p, NULL, 0);
 		return;
 	}
 	park(d, p);
@@ -436,7 +442,7 @@ static void on_untake(const struct json *body, void *arg)
 	p->withdrawn = true;
 	if (!p->in_turn) {
 		unpark(s->dispatch, p);
-		answer_take(p, NULL);
+		answer_take(p, NULL, 0);
 	}
 }
 
@@ -448,7 +454,7 @@ static void answer_expired(struct dispatch *d, bool all)
 		if (p->in_turn || (!all && p->until > now))
 			continue;
 		unpark(d, p);
-		answer_take(p, NULL);
+		answer_take(p, NULL, 0);
 	}
 }
 

@@ -369,6 +369,8 @@ static int finish(struct unit *u, struct turn_result *r)
 		                          .message = "its result could not be stored" };
 	struct touched *to = unit_cluster(u, it->t->cluster_id);
 	to->whole = true;
+	if (json_get_bool(body, "lost", false)) /* the worker was late and knows it */
+		return engine_lost(u->db, &to->ch, it->t);
 	return engine_finish(u->db, &to->ch, it->t, u->turn->unstorable ? &none : &res);
 }
 

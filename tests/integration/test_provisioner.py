@@ -228,6 +228,29 @@ def test_another_provisioner_takes_over(loom, gates):
 
 
 @pytest.mark.timeout(120)
+def test_a_provisioner_that_hangs_has_stopped_when_another_begins(loom, gates):
+    """Its plugins are ended without it, before the lease is another's."""
+    cluster = loom.api.create_cluster("hung", "workers", 1, provider="install-after")
+    task, plugin = list(gates.wait_held(1).items())[0]
+    loom.start("provisioner2", settings=[f"provisioner2.plugin_dir={gates.dir}/plugins",
+                                         "provisioner2.capacity=1"])
+    try:
+        with loom.api.events(cluster) as events:
+            loom.pause("provisioner")
+            events.wait_type("task", 30, taskId=task, state="running", attempt=2)
+            assert not alive(plugin)
+        loom.api.wait_cluster(cluster, "active", 60)
+        loom.resume("provisioner")
+        wait_for(lambda: f'msg="result refused by the server" file={task}.1' in loom.log("provisioner"), 10,
+                 "the late result to be refused")
+        loom.api.delete_cluster(cluster)
+    finally:
+        loom.resume("provisioner")
+        loom.stop("provisioner2")
+    assert not simulated_machines(loom)
+
+
+@pytest.mark.timeout(120)
 def test_drain_finishes_the_running_task(loom, gates):
     """SIGTERM in mid-task: the task is finished and reported by the one that drains."""
     cluster = loom.api.create_cluster("drained", "workers", 1, provider="install-before")

@@ -39,6 +39,7 @@ class Server(http.server.ThreadingHTTPServer):
         self.tasks = []       # to be handed out
         self.rules = []       # functions (method, path, body) -> (status, body, headers) or None
         self.registered = set()
+        self.slow = None      # a rule that may wait
         self.log = {}         # task -> text
         self.takes_open = 0
         self.open = set()     # connections
@@ -77,6 +78,10 @@ class Server(http.server.ThreadingHTTPServer):
         with self.change:
             self.rules.append(rule)
 
+    def late(self, rule):
+        """Likewise, one that takes its time: nothing else waits for it."""
+        self.slow = rule
+
     def seen(self, method, pattern):
         """Bodies of the calls so far."""
         with self.change:
@@ -105,6 +110,9 @@ class Server(http.server.ThreadingHTTPServer):
                 found = rule(method, path, body)
                 if found:
                     return found
+        found = self.slow and self.slow(method, path, body)
+        if found:
+            return found
         if method == "POST" and path == "/v2/tasks/take":
             return self.take(body)
         if method == "POST" and path.endswith("/log"):
@@ -572,6 +580,77 @@ def test_an_absent_server_stops_no_task(server, make):
     assert back.finishes()[0]["status"] == 0
     wait_for(lambda: not prov.spooled(), 5, "an empty spool")
     back.vanish()
+
+
+def beats_answered(server, *answers):
+    """Heartbeats are answered so, the last one for good."""
+    left = list(answers)
+    server.rule(lambda method, path, body: (left.pop(0) if len(left) > 1 else left[0])
+                if path.endswith("/heartbeat") else None)
+
+
+def test_a_lease_that_nobody_renews(server, make):
+    """The plugin is stopped before somebody else may have the task, and the server hears of it."""
+    prov, pid, child = hanging(make, capacity=1)
+    beats_answered(server, (500, None, {}))
+    began = time.monotonic()
+    server.give({**task(1), "leaseMs": 3000})
+    pids = [pid_in(pid), pid_in(child)]
+    wait_for(lambda: not any(map(alive, pids)), 15, "the plugin's end")
+    assert time.monotonic() - began < 3.1
+    finish = server.finishes()[0]
+    assert finish["lost"] is True and finish["status"] != 0 and "retry" not in finish
+    assert "its lease was not renewed in time" in prov.logs()
+    prov.plugin("providers", "p", "exit 0")
+    server.give(task(2))
+    assert server.finishes(2)[1]["status"] == 0
+
+
+def test_a_lease_that_ends_while_the_provisioner_hangs(server, make):
+    prov, pid, child = hanging(make, capacity=1)
+    server.give({**task(1), "leaseMs": 3000})
+    pids = [pid_in(pid), pid_in(child)]
+    prov.signal(signal.SIGSTOP)
+    wait_for(lambda: not any(map(alive, pids)), 15, "the plugin's end")
+    beats_answered(server, (500, None, {}))
+    prov.signal(signal.SIGCONT)
+    assert server.finishes()[0]["lost"] is True
+
+
+def test_leases_that_are_held(server, make):
+    """A server whose database is away renews nothing, but gives the tasks to nobody else."""
+    prov = make()
+    prov.plugin("providers", "p", 'while [ ! -e "$LOOM_WORK_DIR/go" ]; do sleep 0.02; done')
+    prov.start()
+    beats_answered(server, (503, None, {"Loom-Leases": "held"}))
+    server.give({**task(1), "leaseMs": 3000})
+    server.wait("POST", "/v2/tasks/take")
+    server.wait("POST", ".*/heartbeat", len(server.seen("POST", ".*/heartbeat")) + 4)
+    (prov.work / "plugins/providers/p/go").touch()
+    finish = server.finishes()[0]
+    assert finish["status"] == 0 and "lost" not in finish
+
+
+@pytest.mark.parametrize("held, begun", [(0, False), (2500, True), (None, True)])
+def test_a_task_that_came_late(server, make, held, begun):
+    """What was on its way for longer than its lease is not begun; how long the server held it counts not."""
+    prov = make()
+    prov.plugin("providers", "p", 'touch "$LOOM_WORK_DIR/begun"')
+    answer = {"tasks": [{**task(1), "leaseMs": 2000}], **({} if held is None else {"heldMs": held})}
+    taken = []
+
+    def late(method, path, body):
+        if path == "/v2/tasks/take" and not taken:
+            taken.append(body)
+            threading.Event().wait(2.5)
+            return 200, answer, {}
+        return None
+
+    server.late(late)
+    prov.start()
+    finish = server.finishes()[0]
+    assert finish.get("lost", False) is not begun and (finish["status"] == 0) is begun
+    assert (prov.work / "plugins/providers/p/begun").exists() is begun
 
 
 def test_drain_finishes_what_runs(server, make):

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "files.h"
 #include "runner.h"
+#include "spawn.h"
 
 #include "common/base/buf.h"
 #include "common/base/clock.h"
@@ -11,6 +12,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -93,6 +95,8 @@ static char *script(const char *text)
 	return path;
 }
 
+static _Atomic int64_t *lease; /* of what is started; NULL: none */
+
 static struct run *start(const char *text, const char *input, int64_t timeout_ms, struct seen *seen)
 {
 	static char path[] = "PATH=/usr/bin:/bin", one[] = "LOOM_TASK_ID=t1";
@@ -105,7 +109,8 @@ static struct run *start(const char *text, const char *input, int64_t timeout_ms
 		                 .input = input,
 		                 .input_len = strlen(input),
 		                 .timeout_ms = timeout_ms,
-		                 .grace_ms = 200 };
+		                 .grace_ms = 200,
+		                 .lease_until = lease };
 	struct run *run = NULL;
 
 	ck_assert_int_eq(run_start(loop, &spec, &ops, seen, &run), 0);
@@ -381,6 +386,61 @@ START_TEST(a_killed_guard_takes_the_plugin_along)
 }
 END_TEST
 
+START_TEST(the_group_dies_with_its_lease)
+{
+	struct seen seen;
+
+	init_seen(&seen);
+	lease = spawn_shared(1);
+	atomic_store(lease, clock_mono_ms() + 300);
+	run_to_end("trap '' TERM ALRM; sleep 300 & echo $! >child; echo $$ >plugin.pid; wait", "",
+	           20000, &seen);
+	lease = NULL;
+	ck_assert_int_eq(seen.end.signo, SIGKILL);
+	ck_assert(!seen.end.timed_out && !seen.end.stopped);
+	check_dies(pid_in("plugin.pid"));
+	check_dies(pid_in("child"));
+	fini_seen(&seen);
+}
+END_TEST
+
+static void renew(void *arg LOOM_UNUSED)
+{
+	atomic_store(lease, clock_mono_ms() + 300);
+}
+
+START_TEST(a_renewed_lease_ends_nothing)
+{
+	struct seen seen;
+
+	init_seen(&seen);
+	lease = spawn_shared(1);
+	renew(NULL);
+	struct loop_timer *timer = loop_timer_create(loop, "renew", renew, NULL);
+	loop_timer_every(timer, 50);
+	run_to_end("sleep 1; echo well", "", 20000, &seen);
+	loop_timer_destroy(timer);
+	lease = NULL;
+	ck_assert_int_eq(seen.end.exit_code, 0);
+	ck_assert_str_eq(buf_str(&seen.out), "well\n");
+	fini_seen(&seen);
+}
+END_TEST
+
+START_TEST(a_lease_that_has_ended_already)
+{
+	struct seen seen;
+
+	init_seen(&seen);
+	lease = spawn_shared(1);
+	atomic_store(lease, clock_mono_ms() - 1);
+	run_to_end("sleep 300", "", 20000, &seen);
+	lease = NULL;
+	ck_assert_int_eq(seen.end.signo, SIGKILL);
+	fini_seen(&seen);
+}
+END_TEST
+
 START_TEST(destroying_kills_at_once)
 {
 	struct seen seen;
@@ -478,6 +538,9 @@ int main(void)
 	tcase_add_test(tc, a_daemon_elsewhere_holds_up_nothing);
 	tcase_add_test(tc, a_plugin_that_cannot_be_executed);
 	tcase_add_test(tc, a_killed_guard_takes_the_plugin_along);
+	tcase_add_test(tc, the_group_dies_with_its_lease);
+	tcase_add_test(tc, a_renewed_lease_ends_nothing);
+	tcase_add_test(tc, a_lease_that_has_ended_already);
 	tcase_add_test(tc, destroying_kills_at_once);
 	tcase_add_test(tc, the_group_dies_with_the_provisioner);
 	tcase_add_test(tc, many_at_once);
