@@ -26,6 +26,7 @@ import json
 from .history import crc, operations
 
 SETTLED = ("active", "incomplete", "inconsistent", "terminated")
+LATE = 0.2   # seconds after which an effect is later than the end of its attempt
 CLOCK = 1.0  # seconds between what a log line says and when the database was told
 PROMISES = {
     1: "acknowledged creates exist and end well; refused ones left nothing",
@@ -66,6 +67,7 @@ class Case:
             for _, kind, data in events:
                 for node in data["nodes"] if kind == "plan" else ():
                     self.owner[node["nodeId"]] = cluster
+        self.tasks = {task["id"]: task for task in evidence["tasks"]}
         self.to_delete = {op["cluster"] for op in self.deletes if op.kind != "fail"}
 
     def jobs_of(self, cluster):
@@ -77,8 +79,8 @@ def check(records, evidence):
     """All violations, in the order of the promises."""
     case = Case(records, evidence)
     found = []
-    for one in (creates, deletes, reads, machines, made_once, stories, results, ended, quotas, watchers,
-                numbers, replicas):
+    for one in (creates, deletes, reads, machines, made_once, stories, results, late_effects, ended, quotas,
+                watchers, numbers, replicas):
         found += one(case)
     return sorted(found, key=lambda violation: violation.promise)
 
@@ -194,8 +196,14 @@ def made_once(case):
             yield Violation(2, "no owner", "", f"a machine was made for {node}, which no cluster has ({what})",
                             when)
         exists[node] = what if effect == "create" else None
+    unheard = {case.tasks[task]["node"] for task, attempt in case.evidence["taken"]
+               if task in case.tasks and (task, attempt) not in case.evidence["ended"]}
+    for node, provider in case.evidence["machines"].items():
+        if provider == "sim":
+            exists.setdefault(node, None)
     for node, maker in exists.items():
-        if bool(maker) != (node in case.evidence["machines"]):
+        # An attempt that was killed may have had its effect and not written it down.
+        if bool(maker) != (node in case.evidence["machines"]) and node not in unheard:
             yield Violation(2, "record differs", case.owner.get(node, ""),
                             f"by the provider's record the machine {node} {'exists' if maker else 'is gone'}")
 
@@ -344,6 +352,21 @@ def results(case):
                     yield Violation(3, "stale result", cluster,
                                     f"{key[0]} is complete by attempt {key[1]}, which {holder.get(key)} "
                                     f"{'ended only later' if told else 'never ended'}", now)
+
+
+def late_effects(case):
+    """No attempt made or deleted a machine after it had been declared over."""
+    over = {}
+    for events in case.events.values():
+        for _, kind, data in events:
+            if kind == "task" and data["state"] in ("complete", "failed", "retry"):
+                over.setdefault((data["taskId"], data["attempt"]), data["time"] / 1000)
+    for when, node, task, attempt, effect in case.evidence["journal"]:
+        ended_at = over.get((task, attempt))
+        if ended_at is not None and when > ended_at + LATE:
+            yield Violation(3, "late effect", case.owner.get(node, ""),
+                            f"{task} did its {effect} of {node} by attempt {attempt} {when - ended_at:.1f} s after "
+                            "that attempt was over", when)
 
 
 # ---- 4. ends and quotas ------------------------------------------------------------------------------

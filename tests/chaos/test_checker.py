@@ -212,6 +212,16 @@ def made_after_delete(records, evidence):
     evidence["machines"]["node-00000002"] = "sim"
 
 
+def unwritten_effect(records, evidence):
+    """The provider has a machine that was never made."""
+    evidence["journal"].pop(0)
+
+
+def late_effect(records, evidence):
+    """The create of an attempt that had been given up makes a machine while the cluster is still there."""
+    evidence["journal"][0] = (T0 + 15, *evidence["journal"][0][1:])
+
+
 def stale_attempt(records, evidence):
     """The result of the first attempt is applied while the second runs."""
     change_event(evidence, "00000001", find_event(evidence, "00000001", "task", state="complete", attempt=2),
@@ -320,6 +330,7 @@ BREACHES = {
     split_database: (1, "replicas differ"),
     left_over: (2, "left over"), replaced_and_there: (2, "left over"), no_owner: (2, "no owner"), no_machine: (2, "no machine"),
     made_twice: (2, "made twice"), made_after_delete: (2, "left over"),
+    unwritten_effect: (2, "record differs"), late_effect: (3, "late effect"),
     stale_attempt: (3, "stale result"), stale_result: (3, "stale result"), foreign_result: (3, "stale result"),
     planned_twice: (3, "planned twice"), unmet_edge: (3, "edge"), restarted_job: (3, "revived"),
     stuck_cluster: (4, "stuck cluster"), stuck_job: (4, "stuck job"), stuck_task: (4, "stuck task"),
@@ -366,3 +377,19 @@ def test_an_unknown_outcome_may_be_either():
     assert checker.check(records, evidence) == []
     first(records, op=4, kind="fail").update(kind="info")
     assert checker.check(records, evidence) == []
+
+
+def test_what_a_killed_attempt_did_may_be_unwritten():
+    """It deleted the machine and died before it could write that down; the next one found nothing."""
+    records, evidence = good()
+    evidence["journal"].pop()
+    delete = task_id("00000002", 1, job=3)
+    evidence["tasks"].append({"id": delete, "cluster": "00000002", "job": 3, "num": 1, "node": "node-00000002",
+                              "name": "DELETE", "service": "", "attempt": 2, "state": "complete", "done_attempt": 2})
+    evidence["jobs"].append({"cluster": "00000002", "num": 3, "action": "cluster_delete", "message": None,
+                             "status": "complete", "phase": "end", "total": 1, "done": 1})
+    evidence["taken"] = {(delete, 1): [(T0 + 23.2, "p1")], (delete, 2): [(T0 + 23.4, "p2")]}
+    evidence["ended"][(delete, 2)] = [(T0 + 23.5, "p2", "done")]
+    assert checker.check(records, evidence) == []
+    evidence["ended"][(delete, 1)] = [(T0 + 23.3, "p1", "done")]
+    assert [violation.kind for violation in checker.check(records, evidence)] == ["record differs"]
