@@ -117,6 +117,7 @@ performance_schema = OFF
 max_connections = 300
 skip_log_bin
 """
+        own += "".join(f"{key} = {value}\n" for key, value in self.state.settings.get(self.name, {}).items())
         (self.home / "my.cnf").write_text(settings + own, encoding="utf-8")
 
     def _write_init(self, account):

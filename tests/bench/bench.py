@@ -29,6 +29,10 @@ def percentile(values, per_mille):
     return ordered[(len(ordered) - 1) * per_mille // 1000] if ordered else None
 
 
+# What deploy/ gives a database by default, instead of the little that a stack for tests has.
+SIZES = {"innodb_buffer_pool_size": "1G", "innodb_log_file_size": "512M"}
+
+
 def busy_ms():
     """Processor time that anything on this machine has used."""
     fields = pathlib.Path("/proc/stat").read_text(encoding="ascii").split("\n", 1)[0].split()[1:]
@@ -42,9 +46,9 @@ class Bench:
     def __init__(self, build, parts, database=None):
         """database: (host, port, file with the password of account loom) of one that runs already."""
         self.build = build
-        settings = []
+        settings = [f"mariadb.{key}={value}" for key, value in SIZES.items()]
         if database:
-            settings = [f"{part}.{key}={value}" for part in ("api", "scheduler")
+            settings += [f"{part}.{key}={value}" for part in ("api", "scheduler")
                         for key, value in zip(("db_host", "db_port", "db_password_file"), database)]
         self.stack = Stack("bench", settings, bin_dir=build / "bin")
         self.results = {}
