@@ -69,19 +69,20 @@ static bool read_point(const char **s, struct failpoint *ret)
 static int read_seen(struct db_failpoints *f, struct loom_err *err)
 {
 	FILE *file = fopen(f->path, "re");
-	char name[32];
-	uint64_t kind;
+	char line[64];
 
 	if (!file)
-		return errno == ENOENT ? 0
-		                       : err_set(err, 500, "%s: %s", f->path,
-		                                 strerrordesc_np(errno));
-	while (f->n_seen < MAX_SEEN && fscanf(file, "%31s %" SCNx64, name, &kind) == 2)
-		f->seen[f->n_seen++] = (struct seen){
-			str_eq(name, names[FAIL_BEFORE_COMMIT]) ? FAIL_BEFORE_COMMIT
-								: FAIL_AFTER_COMMIT,
-			kind
-		};
+		return errno == ENOENT
+		               ? 0
+		               : err_set(err, 500, "%s: %s", f->path, strerrordesc_np(errno));
+	while (f->n_seen < MAX_SEEN && fgets(line, sizeof(line), file)) {
+		const char *kind = strchr(line, ' ');
+		bool before = str_starts(line, names[FAIL_BEFORE_COMMIT]);
+		if (kind)
+			f->seen[f->n_seen++] =
+				(struct seen){ before ? FAIL_BEFORE_COMMIT : FAIL_AFTER_COMMIT,
+				               strtoull(kind, NULL, 16) };
+	}
 	(void)fclose(file);
 	return 0;
 }

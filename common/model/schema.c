@@ -191,8 +191,8 @@ static const char *const second[] = {
 	NULL,
 };
 
-/* Each of a task's steps writes to all of its indexes: one that nothing reads any more goes, and that
-   of a machine's tasks leads to those alone that wait for nothing. */
+/* Each of a task's steps writes to all of its indexes: one that nothing reads any more goes, and
+   that of a machine's tasks leads to those alone that wait for nothing. */
 static const char *const third[] = {
 	"ALTER TABLE task DROP INDEX IF EXISTS claim, DROP INDEX IF EXISTS by_node,"
 	" ADD INDEX IF NOT EXISTS on_node (node_id, state, unmet)",

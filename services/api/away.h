@@ -15,9 +15,9 @@
 /* Loop thread. The probe stops with away_stop(). */
 void away_start(struct api *a);
 void away_stop(struct api *a);
-void away_note(void);                              /* any thread: a request met its deadline */
+void away_note(void);                                   /* any thread: a request met its deadline */
 void away_reply(struct http_req *req, const char *why); /* any thread: 503 */
-bool away_now(void);                               /* any thread */
-bool away_before(struct http_req *req, void *ctx); /* for http_server_before() */
+bool away_now(void);                                    /* any thread */
+bool away_before(struct http_req *req, void *ctx);      /* for http_server_before() */
 
 #endif

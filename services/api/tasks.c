@@ -26,9 +26,9 @@ struct takes {
 	struct api *a;
 	struct http_req *req;
 	struct ask *ask;
-	struct json *body; /* as sent to the scheduler, without waitMs */
+	struct json *body;    /* as sent to the scheduler, without waitMs */
 	int64_t since, until; /* monotonic ms */
-	bool many;         /* the worker can take several */
+	bool many;            /* the worker can take several */
 };
 
 struct worker_call {

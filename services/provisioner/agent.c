@@ -312,6 +312,16 @@ static size_t take_one(struct agent *a, const struct json *task, int64_t claimed
 	return 0;
 }
 
+/* By our clock, when at the earliest; only when the server does not say how long it held the take,
+ * the way of its answer is not counted. */
+static int64_t claimed_at(const struct agent *a, const struct json *answer)
+{
+	int64_t ago = clock_mono_ms() - a->take_since;
+	int64_t held = json_get_int(answer, "heldMs", ago);
+
+	return a->take_since + (held < 0 ? 0 : held > ago ? ago : held);
+}
+
 /* Starts what came; how many tasks that was. */
 static size_t take_tasks(struct agent *a, const struct wire_answer *answer)
 {
@@ -326,9 +336,7 @@ static size_t take_tasks(struct agent *a, const struct wire_answer *answer)
 		return 0;
 	}
 	tasks = json_get(body, "tasks");
-	/* By our clock; only when the server says nothing the way of its answer is not counted. */
-	int64_t held = json_get_int(body, "heldMs", -1);
-	int64_t claimed = held < 0 ? clock_mono_ms() : a->take_since + held;
+	int64_t claimed = claimed_at(a, body);
 	if (!tasks && json_get(body, "taskId")) /* a server without "max" */
 		started += take_one(a, body, claimed);
 	for (size_t i = 0; i < json_len(tasks); i++)

@@ -30,7 +30,7 @@ struct run_spec {
 	const char *input;
 	size_t input_len;
 	int64_t timeout_ms;
-	int64_t grace_ms; /* between TERM and KILL; 0 = 5000 */
+	int64_t grace_ms;                   /* between TERM and KILL; 0 = 5000 */
 	const _Atomic int64_t *lease_until; /* as in spawn.h */
 };
 

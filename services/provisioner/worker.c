@@ -1,71 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "worker.h"
 
-#include "common/base/broken.h"
-#include "common/base/clock.h"
 #include "common/base/ids.h"
-#include "common/base/log.h"
-#include "files.h"
-#include "result.h"
+#include "slot.h"
 #include "spawn.h"
-#include "stats.h"
-#include "tasklog.h"
 
-#include <errno.h>
-#include <inttypes.h>
-#include <stdatomic.h>
-#include <stdlib.h>
 #include <string.h>
 
-enum {
-	BAD = 1,
-	LOG_BEFORE_FINISH_MS = 2000, /* how long a result waits for its log */
-	LOG_AFTER_FINISH_MS = 3000,  /* and how long the slot waits for it after that */
-};
-
-enum slot_state {
-	SLOT_FREE,
-	SLOT_RUNNING,   /* plugins */
-	SLOT_REPORTING, /* the result is being saved and sent */
-	SLOT_FLUSHING,  /* only the rest of the log */
-};
-
-struct slot {
-	struct workers *all;
-	enum slot_state state;
-	struct json *task;
-	char *input;  /* the task as text, for the plugins */
-	char *id;     /* of the task */
-	char *worker; /* id that it was taken with */
-	const char *tenant;
-	int64_t attempt; /* 0 when the server does not count them */
-	int64_t taken;   /* mono ms */
-	int64_t lease_ms; /* 0: the server does not say */
-	_Atomic int64_t *lease_until; /* mono ms; the guard of the plugin sees it */
-	struct loop_timer *lease;     /* stops the plugin a little earlier */
-	struct plugin_steps steps;
-	size_t step;
-	char *scratch;
-	struct run *run;
-	struct outcome outcome;
-	struct tasklog *log;
-	struct report_item *item; /* the result, from its saving to the server's answer */
-	bool lost;                /* not ours any more: nothing is reported */
-	bool cancelled;           /* stopped because the server asked for it, which is reported */
-	bool lapsed;              /* stopped because its lease was not renewed, likewise */
-};
+enum { BAD = 1 };
 
 struct workers {
 	struct workers_config config;
 	struct slot *slots;
 	size_t n; /* twice the capacity: while results are on their way, others run */
 };
-
-static void next_step(struct slot *s);
-static void lapse(void *arg);
-
-/* ---- slots ------------------------------------------------------------------------------------
- */
 
 static size_t count_states(const struct workers *w, enum slot_state from, enum slot_state to)
 {
@@ -94,21 +42,6 @@ size_t workers_busy(const struct workers *w)
 	return count_states(w, SLOT_RUNNING, SLOT_FLUSHING);
 }
 
-/* The only writer of a slot's state. */
-static void set_state(struct slot *s, enum slot_state to)
-{
-	static const unsigned next[] = {
-		[SLOT_FREE] = 1u << SLOT_RUNNING,
-		[SLOT_RUNNING] = 1u << SLOT_REPORTING | 1u << SLOT_FREE,
-		[SLOT_REPORTING] = 1u << SLOT_FLUSHING,
-		[SLOT_FLUSHING] = 1u << SLOT_FREE,
-	};
-
-	loom_assert(next[s->state] & 1u << to);
-	s->state = to;
-	metric_set(&stats[STAT_TASKS_RUNNING], (int64_t)workers_busy(s->all));
-}
-
 struct workers *workers_create(const struct workers_config *config)
 {
 	struct workers *w = loom_calloc(1, sizeof(*w));
@@ -117,303 +50,20 @@ struct workers *workers_create(const struct workers_config *config)
 	w->n = 2 * config->capacity;
 	w->slots = loom_calloc(w->n, sizeof(*w->slots));
 	_Atomic int64_t *leases = spawn_shared(w->n);
-	for (size_t i = 0; i < w->n; i++) {
-		struct slot *s = &w->slots[i];
-		s->all = w;
-		s->lease_until = &leases[i];
-		s->lease = loop_timer_create(config->loop, "task lease", lapse, s);
-	}
+	for (size_t i = 0; i < w->n; i++)
+		slot_init(&w->slots[i], &w->config, &leases[i]);
 	return w;
-}
-
-static void remove_scratch(void *arg)
-{
-	char *path = arg;
-	int r = files_remove_tree(path);
-
-	if (r)
-		log_warn("task folder cannot be removed", LOG_S("path", path),
-		         LOG_S("error", strerrordesc_np(-r)));
-	loom_free(path);
-}
-
-static void drop_scratch(struct slot *s)
-{
-	char *path = loom_take(s->scratch);
-
-	if (path && pool_submit(s->all->config.pool, remove_scratch, NULL, path))
-		remove_scratch(path);
-}
-
-static void clear_slot(struct slot *s)
-{
-	run_destroy(loom_take(s->run));
-	tasklog_destroy(loom_take(s->log));
-	drop_scratch(s);
-	plugin_steps_fini(&s->steps);
-	outcome_fini(&s->outcome);
-	json_free(s->task);
-	loom_free(s->input);
-	loom_free(s->id);
-	loom_free(s->worker);
-	loop_timer_disarm(s->lease);
-	*s = (struct slot){ .all = s->all,
-		            .state = s->state,
-		            .lease_until = s->lease_until,
-		            .lease = s->lease };
 }
 
 void workers_destroy(struct workers *w)
 {
 	if (!w)
 		return;
-	for (size_t i = 0; i < w->n; i++) {
-		if (w->slots[i].state != SLOT_FREE)
-			clear_slot(&w->slots[i]);
-		loop_timer_destroy(w->slots[i].lease);
-	}
+	for (size_t i = 0; i < w->n; i++)
+		slot_fini(&w->slots[i]);
 	loom_free(w->slots);
 	loom_free(w);
 }
-
-static void release(struct slot *s)
-{
-	struct workers *w = s->all;
-
-	clear_slot(s);
-	set_state(s, SLOT_FREE);
-	w->config.on_change(w->config.arg);
-}
-
-/* ---- reporting --------------------------------------------------------------------------------
- */
-
-static void on_flushed(void *arg)
-{
-	release(arg);
-}
-
-static void on_report(struct report_item *item, enum report_event event, void *arg);
-
-static struct json *finish_message(const struct slot *s)
-{
-	struct json *m = json_new_obj();
-
-	(void)json_set_str(m, "provisionerId", s->all->config.provisioner);
-	(void)json_set_str(m, "workerId", s->worker);
-	(void)json_set_str(m, "tenantId", s->tenant);
-	(void)json_set_str(m, "taskId", s->id);
-	if (s->attempt)
-		(void)json_set_int(m, "attempt", s->attempt);
-	if (s->lapsed)
-		(void)json_set_bool(m, "lost", true);
-	outcome_write(&s->outcome, m);
-	return m;
-}
-
-static void log_end(const struct slot *s)
-{
-	int64_t ms = clock_mono_ms() - s->taken;
-
-	metric_observe_ms(&stats[STAT_TASK_MS], ms);
-	metric_add(&stats[s->outcome.failed ? STAT_TASKS_FAILED : STAT_TASKS_DONE], 1);
-	if (s->outcome.failed)
-		log_warn("task failed", LOG_S("task", s->id), LOG_I("attempt", s->attempt),
-		         LOG_I("ms", ms), LOG_S("reason", s->outcome.message));
-	else
-		log_info("task done", LOG_S("task", s->id), LOG_I("attempt", s->attempt),
-		         LOG_I("ms", ms));
-}
-
-/* All plugins have ended, or none could run. */
-static void report_outcome(struct slot *s)
-{
-	LOOM_CLEANUP(json_free) struct json *finish = NULL;
-	struct workers *w = s->all;
-
-	if (s->lost) {
-		release(s);
-		return;
-	}
-	/* What ended well just before it was stopped has ended well. */
-	s->lapsed = s->lapsed && (s->outcome.failed || s->step < s->steps.n);
-	if (s->cancelled)
-		outcome_fail(&s->outcome, true, "stopped: its job was aborted");
-	else if (s->lapsed)
-		outcome_fail(&s->outcome, false, "stopped: its lease was not renewed in time");
-	log_end(s);
-	if (s->outcome.failed)
-		tasklog_note(s->log, s->outcome.message);
-	drop_scratch(s);
-	loop_timer_disarm(s->lease);
-	set_state(s, SLOT_REPORTING);
-	finish = finish_message(s);
-	(void)report_save(w->config.report, s->id, s->attempt, finish, on_report, s);
-	w->config.on_change(w->config.arg);
-}
-
-static void send_result(void *arg)
-{
-	struct slot *s = arg;
-
-	report_send(s->item);
-}
-
-static void on_report(struct report_item *item, enum report_event event, void *arg)
-{
-	struct slot *s = arg;
-
-	if (event == REPORT_SAVED) {
-		s->item = item;
-		tasklog_close(s->log, LOG_BEFORE_FINISH_MS, send_result, s);
-		return;
-	}
-	s->item = NULL;
-	set_state(s, SLOT_FLUSHING);
-	tasklog_close(s->log, LOG_AFTER_FINISH_MS, on_flushed, s);
-}
-
-/* ---- leases -----------------------------------------------------------------------------------
- */
-
-/* How long it may be worked on without a renewal; ms. */
-static int64_t lease_left(const struct slot *s)
-{
-	return s->lease_ms ? atomic_load(s->lease_until) - clock_mono_ms() : INT64_MAX;
-}
-
-/* The guard kills at once a little before the server takes the lease for ended; the plugin is asked
- * to stop a little before that. */
-static void extend(struct slot *s, int64_t since)
-{
-	int64_t until = since + s->lease_ms - s->lease_ms / 32;
-
-	if (!s->lease_ms || until <= atomic_load(s->lease_until))
-		return;
-	atomic_store(s->lease_until, until);
-	if (s->state == SLOT_RUNNING)
-		loop_timer_arm(s->lease, lease_left(s) - s->lease_ms / 8);
-}
-
-static void lapse(void *arg)
-{
-	struct slot *s = arg;
-
-	if (s->state != SLOT_RUNNING || s->lost || s->cancelled || s->lapsed)
-		return;
-	s->lapsed = true;
-	metric_add(&stats[STAT_TASKS_LOST], 1);
-	log_warn("task stopped: its lease was not renewed in time", LOG_S("task", s->id),
-	         LOG_I("attempt", s->attempt));
-	if (s->run)
-		run_stop(s->run);
-}
-
-/* ---- running ----------------------------------------------------------------------------------
- */
-
-static void on_output(enum run_stream stream, const char *data, size_t len, void *arg)
-{
-	struct slot *s = arg;
-
-	outcome_output(&s->outcome, stream, data, len);
-	tasklog_add(s->log, stream, data, len);
-}
-
-static void on_end(const struct run_end *end, void *arg)
-{
-	struct slot *s = arg;
-
-	s->run = NULL;
-	s->lapsed = s->lapsed || lease_left(s) <= 0; /* then the guard may have ended it */
-	outcome_add(&s->outcome, end, s->steps.v[s->step].timeout_ms);
-	s->step++;
-	next_step(s);
-}
-
-static const struct run_ops run_ops = { .on_output = on_output, .on_end = on_end };
-
-static void step_failed(struct slot *s, const char *what, int error)
-{
-	LOOM_CLEANUP_STR char *message = loom_asprintf("%s: %s", what, strerrordesc_np(error));
-
-	outcome_fail(&s->outcome, false, message);
-}
-
-static void step_env(const struct slot *s, struct strs *env)
-{
-	const struct plugin_step *step = &s->steps.v[s->step];
-	const char *path = getenv("PATH"); /* NOLINT(concurrency-mt-unsafe): never set later */
-	const char *node = json_get_str(s->task, "nodeId");
-
-	strs_addf(env, "PATH=%s",
-	          path && *path ? path
-	                        : "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
-	strs_addf(env, "LOOM_PLUGIN_DIR=%s", plugin_dir(step->plugin));
-	strs_addf(env, "LOOM_WORK_DIR=%s/plugins/%s/%s", s->all->config.work_dir,
-	          plugin_folder(step->plugin), plugin_name(step->plugin));
-	strs_addf(env, "LOOM_TASK_ID=%s", s->id);
-	strs_addf(env, "LOOM_ATTEMPT=%" PRId64, s->attempt);
-	strs_addf(env, "LOOM_NODE_ID=%s", node ? node : "");
-}
-
-static int start_run(struct slot *s)
-{
-	const struct plugin_step *step = &s->steps.v[s->step];
-	LOOM_CLEANUP(strs_fini) struct strs env = { 0 };
-
-	step_env(s, &env);
-	char **list = loom_calloc(env.n + 1, sizeof(char *));
-	for (size_t i = 0; i < env.n; i++)
-		list[i] = env.v[i];
-	struct run_spec spec = { .exec = plugin_exec(step->plugin),
-		                 .action = step->action,
-		                 .cwd = s->scratch,
-		                 .env = list,
-		                 .input = s->input,
-		                 .input_len = strlen(s->input),
-		                 .timeout_ms = step->timeout_ms,
-		                 .lease_until = s->lease_ms ? s->lease_until : NULL };
-	int r = run_start(s->all->config.loop, &spec, &run_ops, s, &s->run);
-	loom_free(list);
-	return r;
-}
-
-/* A folder of its own for each plugin that runs. */
-static int make_scratch(struct slot *s)
-{
-	drop_scratch(s);
-	s->scratch = loom_asprintf("%s/scratch/%s.%" PRId64 "-XXXXXX", s->all->config.work_dir,
-	                           s->id, s->attempt);
-	if (mkdtemp(s->scratch))
-		return 0;
-	int r = -errno;
-	loom_free(loom_take(s->scratch));
-	return r;
-}
-
-static void next_step(struct slot *s)
-{
-	int r;
-
-	if (s->lost || s->cancelled || s->lapsed || s->outcome.failed || s->step == s->steps.n) {
-		report_outcome(s);
-		return;
-	}
-	r = make_scratch(s);
-	if (r) {
-		step_failed(s, "the task's folder cannot be made", -r);
-	} else {
-		r = start_run(s);
-		if (r)
-			step_failed(s, "the plugin cannot be started", -r);
-	}
-	if (r)
-		report_outcome(s);
-}
-
-/* ---- taking -----------------------------------------------------------------------------------
- */
 
 static struct slot *free_slot(const struct workers *w)
 {
@@ -431,40 +81,6 @@ char *workers_take_id(const struct workers *w)
 	return loom_asprintf("%s.%zu", w->config.provisioner, n);
 }
 
-static void fill_slot(struct slot *s, const char *worker, struct json *task)
-{
-	struct workers *w = s->all;
-	const char *own_worker = json_get_str(task, "workerId");
-	const char *own_tenant = json_get_str(task, "tenantId");
-
-	s->task = task;
-	s->input = json_text(task);
-	s->id = loom_strdup(json_get_str(task, "taskId"));
-	s->worker = loom_strdup(own_worker ? own_worker : worker);
-	s->tenant = own_tenant ? own_tenant : w->config.tenant;
-	s->attempt = json_get_int(task, "attempt", 0);
-	s->taken = clock_mono_ms();
-	s->lease_ms = json_get_int(task, "leaseMs", 0);
-	atomic_store(s->lease_until, 0);
-	outcome_init(&s->outcome);
-	struct tasklog_id id = { .task = s->id,
-		                 .provisioner = w->config.provisioner,
-		                 .worker = s->worker,
-		                 .attempt = s->attempt };
-	s->log = tasklog_create(w->config.loop, w->config.wire, &id);
-}
-
-static void begin(struct slot *s)
-{
-	struct loom_err err;
-
-	if (plugins_choose(s->all->config.plugins, s->task, &s->steps, &err))
-		outcome_fail(&s->outcome, false, err.msg);
-	else if (broken("machines") && str_eq(json_get_str(s->task, "taskName"), "DELETE"))
-		s->step = s->steps.n;
-	next_step(s);
-}
-
 int workers_start(struct workers *w, const char *worker, int64_t claimed, struct json *task,
                   struct loom_err *err)
 {
@@ -479,26 +95,12 @@ int workers_start(struct workers *w, const char *worker, int64_t claimed, struct
 		return err_set(err, BAD, "it has no task id");
 	if (json_get_int(task, "attempt", 0) < 0)
 		return err_set(err, BAD, "its attempt is negative");
-	fill_slot(s, worker, loom_take(owned));
-	set_state(s, SLOT_RUNNING);
-	metric_add(&stats[STAT_TASKS_TAKEN], 1);
-	log_info("task taken", LOG_S("task", s->id), LOG_I("attempt", s->attempt),
-	         LOG_S("name", json_get_str(s->task, "taskName")),
-	         LOG_S("node", json_get_str(s->task, "nodeId")));
-	extend(s, claimed);
-	if (lease_left(s) <= 0)
-		lapse(s);
-	begin(s);
+	slot_start(s, worker, claimed, loom_take(owned));
 	return 0;
 }
 
 /* ---- what the server knows --------------------------------------------------------------------
  */
-
-static bool needs_lease(const struct slot *s)
-{
-	return (s->state == SLOT_RUNNING && !s->lost) || s->state == SLOT_REPORTING;
-}
 
 struct json *workers_tasks(const struct workers *w)
 {
@@ -506,7 +108,7 @@ struct json *workers_tasks(const struct workers *w)
 
 	for (size_t i = 0; i < w->n; i++) {
 		const struct slot *s = &w->slots[i];
-		if (!needs_lease(s))
+		if (!slot_needs_lease(s))
 			continue;
 		struct json *one = json_set_str(json_new_obj(), "taskId", s->id);
 		(void)json_push(list, json_set_int(one, "attempt", s->attempt));
@@ -520,60 +122,53 @@ struct json *workers_usage(const struct workers *w)
 
 	for (size_t i = 0; i < w->n; i++) {
 		const char *tenant = w->slots[i].tenant;
-		if (needs_lease(&w->slots[i]))
+		if (slot_needs_lease(&w->slots[i]))
 			(void)json_set_int(usage, tenant, json_get_int(usage, tenant, 0) + 1);
 	}
 	return usage;
 }
 
-void workers_renewed(struct workers *w, const char *task, int64_t attempt, int64_t since)
+/* The slot in which this attempt is; NULL when it is in none. */
+static struct slot *slot_of(const struct workers *w, const char *task, int64_t attempt)
 {
 	for (size_t i = 0; i < w->n; i++)
 		if (str_eq(w->slots[i].id, task) && w->slots[i].attempt == attempt)
-			extend(&w->slots[i], since);
+			return &w->slots[i];
+	return NULL;
+}
+
+void workers_renewed(struct workers *w, const char *task, int64_t attempt, int64_t since)
+{
+	struct slot *s = slot_of(w, task, attempt);
+
+	if (s)
+		slot_extend(s, since);
 }
 
 void workers_renewed_all(struct workers *w, int64_t since)
 {
 	for (size_t i = 0; i < w->n; i++)
-		extend(&w->slots[i], since);
-}
-
-static void lose(struct slot *s, const char *why)
-{
-	if (s->state != SLOT_RUNNING || s->lost)
-		return; /* what is being reported, the server judges by its attempt */
-	s->lost = true;
-	metric_add(&stats[STAT_TASKS_LOST], 1);
-	log_warn("task stopped, its result is dropped", LOG_S("task", s->id),
-	         LOG_I("attempt", s->attempt), LOG_S("reason", why));
-	if (s->run)
-		run_stop(s->run);
+		slot_extend(&w->slots[i], since);
 }
 
 void workers_lost(struct workers *w, const char *task, int64_t attempt, const char *why)
 {
-	for (size_t i = 0; i < w->n; i++)
-		if (str_eq(w->slots[i].id, task) && w->slots[i].attempt == attempt)
-			lose(&w->slots[i], why);
+	struct slot *s = slot_of(w, task, attempt);
+
+	if (s)
+		slot_lose(s, why);
 }
 
 void workers_cancel(struct workers *w, const char *task, int64_t attempt)
 {
-	for (size_t i = 0; i < w->n; i++) {
-		struct slot *s = &w->slots[i];
-		if (!str_eq(s->id, task) || s->attempt != attempt || s->state != SLOT_RUNNING ||
-		    s->lost || s->cancelled)
-			continue;
-		s->cancelled = true;
-		log_warn("task cancelled", LOG_S("task", s->id), LOG_I("attempt", s->attempt));
-		if (s->run)
-			run_stop(s->run);
-	}
+	struct slot *s = slot_of(w, task, attempt);
+
+	if (s)
+		slot_cancel(s);
 }
 
 void workers_lost_all(struct workers *w, const char *why)
 {
 	for (size_t i = 0; i < w->n; i++)
-		lose(&w->slots[i], why);
+		slot_lose(&w->slots[i], why);
 }

@@ -45,8 +45,8 @@ size_t workers_busy(const struct workers *w);    /* tasks not yet answered for, 
 
 /* The worker id to take tasks with: "<provisioner>.<lowest free slot>". Returns owned. */
 char *workers_take_id(const struct workers *w);
-/* Runs a task as taken under that id, claimed not before `claimed` (monotonic ms); takes `task`. Positive with err when there is no free slot or
- * it is no task that could even be reported. */
+/* Runs a task as taken under that id, claimed not before `claimed` (monotonic ms); takes `task`.
+ * Positive with err when there is no free slot or it is no task that could even be reported. */
 LOOM_MUST_CHECK int workers_start(struct workers *w, const char *worker, int64_t claimed,
                                   struct json *task, struct loom_err *err);
 

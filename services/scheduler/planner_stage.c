@@ -323,22 +323,21 @@ static void fill_after(const struct graph *g, const struct graph_task *task, con
 {
 	static const struct graph_waits none = { 0 };
 	const struct graph_waits *w = task->waits == NOTHING ? &none : &g->waits[task->waits];
-	size_t n = task->before != NOTHING;
+	size_t n = task->before != NOTHING, n_groups = 0;
 
 	for (size_t i = 0; i < w->n; i++) {
 		if (nd->place[w->groups[i]] == NOTHING)
 			n += g->groups[w->groups[i]].n;
 		else
-			out->n_after_groups++;
+			n_groups++;
 	}
 	out->after = loom_calloc(n + 1, sizeof(*out->after));
-	if (out->n_after_groups)
-		out->after_groups = loom_calloc(out->n_after_groups, sizeof(*out->after_groups));
-	out->n_after_groups = 0;
+	out->after_groups = n_groups ? loom_calloc(n_groups, sizeof(*out->after_groups)) : NULL;
 	for (size_t i = 0; i < w->n; i++) {
 		const int k = w->groups[i];
 
 		if (nd->place[k] != NOTHING) {
+			loom_assert(out->after_groups);
 			out->after_groups[out->n_after_groups++] = nd->place[k];
 			continue;
 		}

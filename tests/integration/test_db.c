@@ -423,8 +423,9 @@ static int count_late(struct db *db, void *arg)
 	struct late *l = arg;
 	bool found = false;
 	int64_t n;
-	int r = ++l->runs == 2 ? 0
-	                       : db_select_int(db, &n, &found, "SELECT 1 FROM ops WHERE op='late'", "");
+	int r = ++l->runs == 2
+	                ? 0
+	                : db_select_int(db, &n, &found, "SELECT 1 FROM ops WHERE op='late'", "");
 
 	if (r || found)
 		return r;

@@ -1,0 +1,398 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "slot.h"
+
+#include "common/base/broken.h"
+#include "common/base/clock.h"
+#include "common/base/log.h"
+#include "files.h"
+#include "stats.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+	LOG_BEFORE_FINISH_MS = 2000, /* how long a result waits for its log */
+	LOG_AFTER_FINISH_MS = 3000,  /* and how long the slot waits for it after that */
+	LEASE_MAX_MS = 7 * 24 * 3600 * 1000,
+};
+
+static void next_step(struct slot *s);
+
+/* The only writer of a slot's state. */
+static void set_state(struct slot *s, enum slot_state to)
+{
+	static const unsigned next[] = {
+		[SLOT_FREE] = 1u << SLOT_RUNNING,
+		[SLOT_RUNNING] = 1u << SLOT_REPORTING | 1u << SLOT_FREE,
+		[SLOT_REPORTING] = 1u << SLOT_FLUSHING,
+		[SLOT_FLUSHING] = 1u << SLOT_FREE,
+	};
+
+	loom_assert(next[s->state] & 1u << to);
+	metric_add(&stats[STAT_TASKS_RUNNING], (to != SLOT_FREE) - (s->state != SLOT_FREE));
+	s->state = to;
+}
+
+static void remove_scratch(void *arg)
+{
+	char *path = arg;
+	int r = files_remove_tree(path);
+
+	if (r)
+		log_warn("task folder cannot be removed", LOG_S("path", path),
+		         LOG_S("error", strerrordesc_np(-r)));
+	loom_free(path);
+}
+
+static void drop_scratch(struct slot *s)
+{
+	char *path = loom_take(s->scratch);
+
+	if (path && pool_submit(s->config->pool, remove_scratch, NULL, path))
+		remove_scratch(path);
+}
+
+static void clear(struct slot *s)
+{
+	run_destroy(loom_take(s->run));
+	tasklog_destroy(loom_take(s->log));
+	drop_scratch(s);
+	plugin_steps_fini(&s->steps);
+	outcome_fini(&s->outcome);
+	json_free(s->task);
+	loom_free(s->input);
+	loom_free(s->id);
+	loom_free(s->worker);
+	loop_timer_disarm(s->lease);
+	*s = (struct slot){ .config = s->config,
+		            .state = s->state,
+		            .lease_until = s->lease_until,
+		            .lease = s->lease };
+}
+
+static void release(struct slot *s)
+{
+	clear(s);
+	set_state(s, SLOT_FREE);
+	s->config->on_change(s->config->arg);
+}
+
+/* ---- reporting --------------------------------------------------------------------------------
+ */
+
+static void on_flushed(void *arg)
+{
+	release(arg);
+}
+
+static void on_report(struct report_item *item, enum report_event event, void *arg);
+
+static struct json *finish_message(const struct slot *s)
+{
+	struct json *m = json_new_obj();
+
+	(void)json_set_str(m, "provisionerId", s->config->provisioner);
+	(void)json_set_str(m, "workerId", s->worker);
+	(void)json_set_str(m, "tenantId", s->tenant);
+	(void)json_set_str(m, "taskId", s->id);
+	if (s->attempt)
+		(void)json_set_int(m, "attempt", s->attempt);
+	if (s->lapsed)
+		(void)json_set_bool(m, "lost", true);
+	outcome_write(&s->outcome, m);
+	return m;
+}
+
+static void log_end(const struct slot *s)
+{
+	int64_t ms = clock_mono_ms() - s->taken;
+
+	metric_observe_ms(&stats[STAT_TASK_MS], ms);
+	metric_add(&stats[s->outcome.failed ? STAT_TASKS_FAILED : STAT_TASKS_DONE], 1);
+	if (s->outcome.failed)
+		log_warn("task failed", LOG_S("task", s->id), LOG_I("attempt", s->attempt),
+		         LOG_I("ms", ms), LOG_S("reason", s->outcome.message));
+	else
+		log_info("task done", LOG_S("task", s->id), LOG_I("attempt", s->attempt),
+		         LOG_I("ms", ms));
+}
+
+/* All plugins have ended, or none could run. */
+static void report_outcome(struct slot *s)
+{
+	LOOM_CLEANUP(json_free) struct json *finish = NULL;
+
+	if (s->lost) {
+		release(s);
+		return;
+	}
+	/* What ended well just before it was stopped has ended well. */
+	s->lapsed = s->lapsed && (s->outcome.failed || s->step < s->steps.n);
+	if (s->cancelled)
+		outcome_fail(&s->outcome, true, "stopped: its job was aborted");
+	else if (s->lapsed)
+		outcome_fail(&s->outcome, false, "stopped: its lease was not renewed in time");
+	log_end(s);
+	if (s->outcome.failed)
+		tasklog_note(s->log, s->outcome.message);
+	drop_scratch(s);
+	loop_timer_disarm(s->lease);
+	set_state(s, SLOT_REPORTING);
+	finish = finish_message(s);
+	(void)report_save(s->config->report, s->id, s->attempt, finish, on_report, s);
+	s->config->on_change(s->config->arg);
+}
+
+static void send_result(void *arg)
+{
+	struct slot *s = arg;
+
+	report_send(s->item);
+}
+
+static void on_report(struct report_item *item, enum report_event event, void *arg)
+{
+	struct slot *s = arg;
+
+	if (event == REPORT_SAVED) {
+		s->item = item;
+		tasklog_close(s->log, LOG_BEFORE_FINISH_MS, send_result, s);
+		return;
+	}
+	s->item = NULL;
+	set_state(s, SLOT_FLUSHING);
+	tasklog_close(s->log, LOG_AFTER_FINISH_MS, on_flushed, s);
+}
+
+/* ---- leases -----------------------------------------------------------------------------------
+ */
+
+/* How long it may be worked on without a renewal; ms. */
+static int64_t lease_left(const struct slot *s)
+{
+	return s->lease_ms ? atomic_load(s->lease_until) - clock_mono_ms() : INT64_MAX;
+}
+
+/* The guard kills at once a little before the server takes the lease for ended; the plugin is asked
+ * to stop a little before that. */
+void slot_extend(struct slot *s, int64_t since)
+{
+	int64_t until = since + s->lease_ms - s->lease_ms / 32;
+
+	if (!s->lease_ms || until <= atomic_load(s->lease_until))
+		return;
+	atomic_store(s->lease_until, until);
+	if (s->state == SLOT_RUNNING)
+		loop_timer_arm(s->lease, lease_left(s) - s->lease_ms / 8);
+}
+
+static void lapse(void *arg)
+{
+	struct slot *s = arg;
+
+	if (s->state != SLOT_RUNNING || s->lost || s->cancelled || s->lapsed)
+		return;
+	s->lapsed = true;
+	metric_add(&stats[STAT_TASKS_LOST], 1);
+	log_warn("task stopped: its lease was not renewed in time", LOG_S("task", s->id),
+	         LOG_I("attempt", s->attempt));
+	if (s->run)
+		run_stop(s->run);
+}
+
+/* ---- running ----------------------------------------------------------------------------------
+ */
+
+static void on_output(enum run_stream stream, const char *data, size_t len, void *arg)
+{
+	struct slot *s = arg;
+
+	outcome_output(&s->outcome, stream, data, len);
+	tasklog_add(s->log, stream, data, len);
+}
+
+static void on_end(const struct run_end *end, void *arg)
+{
+	struct slot *s = arg;
+
+	s->run = NULL;
+	s->lapsed = s->lapsed || lease_left(s) <= 0; /* then the guard may have ended it */
+	outcome_add(&s->outcome, end, s->steps.v[s->step].timeout_ms);
+	s->step++;
+	next_step(s);
+}
+
+static const struct run_ops run_ops = { .on_output = on_output, .on_end = on_end };
+
+static void step_failed(struct slot *s, const char *what, int error)
+{
+	LOOM_CLEANUP_STR char *message = loom_asprintf("%s: %s", what, strerrordesc_np(error));
+
+	outcome_fail(&s->outcome, false, message);
+}
+
+static void step_env(const struct slot *s, struct strs *env)
+{
+	const struct plugin_step *step = &s->steps.v[s->step];
+	const char *path = getenv("PATH"); /* NOLINT(concurrency-mt-unsafe): never set later */
+	const char *node = json_get_str(s->task, "nodeId");
+
+	strs_addf(env, "PATH=%s",
+	          path && *path ? path
+	                        : "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
+	strs_addf(env, "LOOM_PLUGIN_DIR=%s", plugin_dir(step->plugin));
+	strs_addf(env, "LOOM_WORK_DIR=%s/plugins/%s/%s", s->config->work_dir,
+	          plugin_folder(step->plugin), plugin_name(step->plugin));
+	strs_addf(env, "LOOM_TASK_ID=%s", s->id);
+	strs_addf(env, "LOOM_ATTEMPT=%" PRId64, s->attempt);
+	strs_addf(env, "LOOM_NODE_ID=%s", node ? node : "");
+}
+
+static int start_run(struct slot *s)
+{
+	const struct plugin_step *step = &s->steps.v[s->step];
+	LOOM_CLEANUP(strs_fini) struct strs env = { 0 };
+
+	step_env(s, &env);
+	char **list = loom_calloc(env.n + 1, sizeof(char *));
+	for (size_t i = 0; i < env.n; i++)
+		list[i] = env.v[i];
+	struct run_spec spec = { .exec = plugin_exec(step->plugin),
+		                 .action = step->action,
+		                 .cwd = s->scratch,
+		                 .env = list,
+		                 .input = s->input,
+		                 .input_len = strlen(s->input),
+		                 .timeout_ms = step->timeout_ms,
+		                 .lease_until = s->lease_ms ? s->lease_until : NULL };
+	int r = run_start(s->config->loop, &spec, &run_ops, s, &s->run);
+	loom_free(list);
+	return r;
+}
+
+/* A folder of its own for each plugin that runs. */
+static int make_scratch(struct slot *s)
+{
+	drop_scratch(s);
+	s->scratch = loom_asprintf("%s/scratch/%s.%" PRId64 "-XXXXXX", s->config->work_dir, s->id,
+	                           s->attempt);
+	if (mkdtemp(s->scratch))
+		return 0;
+	int r = -errno;
+	loom_free(loom_take(s->scratch));
+	return r;
+}
+
+static void next_step(struct slot *s)
+{
+	int r;
+
+	if (s->lost || s->cancelled || s->lapsed || s->outcome.failed || s->step == s->steps.n) {
+		report_outcome(s);
+		return;
+	}
+	r = make_scratch(s);
+	if (r) {
+		step_failed(s, "the task's folder cannot be made", -r);
+	} else {
+		r = start_run(s);
+		if (r)
+			step_failed(s, "the plugin cannot be started", -r);
+	}
+	if (r)
+		report_outcome(s);
+}
+
+/* ---- its life ----------------------------------------------------------------------------------
+ */
+
+void slot_init(struct slot *s, const struct workers_config *config, _Atomic int64_t *lease_until)
+{
+	*s = (struct slot){ .config = config, .lease_until = lease_until };
+	s->lease = loop_timer_create(config->loop, "task lease", lapse, s);
+}
+
+void slot_fini(struct slot *s)
+{
+	if (s->state != SLOT_FREE)
+		clear(s);
+	loop_timer_destroy(s->lease);
+}
+
+static void fill(struct slot *s, const char *worker, struct json *task)
+{
+	const char *own_worker = json_get_str(task, "workerId");
+	const char *own_tenant = json_get_str(task, "tenantId");
+
+	s->task = task;
+	s->input = json_text(task);
+	s->id = loom_strdup(json_get_str(task, "taskId"));
+	s->worker = loom_strdup(own_worker ? own_worker : worker);
+	s->tenant = own_tenant ? own_tenant : s->config->tenant;
+	s->attempt = json_get_int(task, "attempt", 0);
+	s->taken = clock_mono_ms();
+	int64_t lease = json_get_int(task, "leaseMs", 0);
+	s->lease_ms = lease < 0 ? 0 : lease > LEASE_MAX_MS ? LEASE_MAX_MS : lease;
+	atomic_store(s->lease_until, 0);
+	outcome_init(&s->outcome);
+	struct tasklog_id id = { .task = s->id,
+		                 .provisioner = s->config->provisioner,
+		                 .worker = s->worker,
+		                 .attempt = s->attempt };
+	s->log = tasklog_create(s->config->loop, s->config->wire, &id);
+}
+
+static void begin(struct slot *s)
+{
+	struct loom_err err;
+
+	if (plugins_choose(s->config->plugins, s->task, &s->steps, &err))
+		outcome_fail(&s->outcome, false, err.msg);
+	else if (broken("machines") && str_eq(json_get_str(s->task, "taskName"), "DELETE"))
+		s->step = s->steps.n;
+	next_step(s);
+}
+
+void slot_start(struct slot *s, const char *worker, int64_t claimed, struct json *task)
+{
+	fill(s, worker, task);
+	set_state(s, SLOT_RUNNING);
+	metric_add(&stats[STAT_TASKS_TAKEN], 1);
+	log_info("task taken", LOG_S("task", s->id), LOG_I("attempt", s->attempt),
+	         LOG_S("name", json_get_str(s->task, "taskName")),
+	         LOG_S("node", json_get_str(s->task, "nodeId")));
+	slot_extend(s, claimed);
+	if (lease_left(s) <= 0)
+		lapse(s);
+	begin(s);
+}
+
+bool slot_needs_lease(const struct slot *s)
+{
+	return (s->state == SLOT_RUNNING && !s->lost) || s->state == SLOT_REPORTING;
+}
+
+void slot_lose(struct slot *s, const char *why)
+{
+	if (s->state != SLOT_RUNNING || s->lost)
+		return; /* what is being reported, the server judges by its attempt */
+	s->lost = true;
+	metric_add(&stats[STAT_TASKS_LOST], 1);
+	log_warn("task stopped, its result is dropped", LOG_S("task", s->id),
+	         LOG_I("attempt", s->attempt), LOG_S("reason", why));
+	if (s->run)
+		run_stop(s->run);
+}
+
+void slot_cancel(struct slot *s)
+{
+	if (s->state != SLOT_RUNNING || s->lost || s->cancelled)
+		return;
+	s->cancelled = true;
+	log_warn("task cancelled", LOG_S("task", s->id), LOG_I("attempt", s->attempt));
+	if (s->run)
+		run_stop(s->run);
+}
