@@ -72,7 +72,7 @@ int blueprint_plan(struct blueprint *b, enum plan_action action, const struct js
 		                 .planned_nodes = scope ? scope->nodes : NULL,
 		                 .changed_services = scope ? scope->changed : NULL,
 		                 .states = states,
-		                 .groups = action == PLAN_CREATE };
+		                 .groups = !(scope && scope->plain) };
 	int rc = plan_make(&in, &b->plan, err);
 	for (size_t i = 0; i < b->nodes->n; i++)
 		strs_fini(&services[i]);

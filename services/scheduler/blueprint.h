@@ -32,6 +32,7 @@ LOOM_MUST_CHECK int blueprint_create(struct db_pool *p, const struct blueprint_a
 /* What of it is planned; NULL: all (planner.h). */
 struct blueprint_scope {
 	const struct strs *services, *nodes, *changed;
+	bool plain; /* edges only, no groups: the plan is going to be edited */
 };
 /* Plans an action on b's nodes; docs and scope (may be NULL) borrowed. 0 or 4xx with err. */
 LOOM_MUST_CHECK int blueprint_plan(struct blueprint *b, enum plan_action action,

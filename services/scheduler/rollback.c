@@ -113,7 +113,9 @@ typedef bool (*wanted)(const struct undoing *u, const struct node *n, const char
 static int plan_with(struct undoing *u, enum plan_action a, const struct blueprint_scope *scope,
                      wanted keep, struct plan **ret)
 {
-	int rc = blueprint_plan(&u->b, a, u->in->service_docs, scope, u->err);
+	struct blueprint_scope plain = scope ? *scope : (struct blueprint_scope){ 0 };
+	plain.plain = true; /* for plan_prune() */
+	int rc = blueprint_plan(&u->b, a, u->in->service_docs, &plain, u->err);
 	if (rc)
 		return rc;
 	struct plan *p = loom_take(u->b.plan);

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A real stack of optimised programs under load: the driver, SQL, and what each process used."""
 
+import contextlib
 import json
 import os
 import pathlib
@@ -45,7 +46,7 @@ class Bench:
 
     def __init__(self, build, parts, database=None):
         """database: (host, port, file with the password of account loom) of one that runs already."""
-        self.build = build
+        self.build, self.parts = build, parts
         settings = [f"mariadb.{key}={value}" for key, value in SIZES.items()]
         if database:
             settings += [f"{part}.{key}={value}" for part in ("api", "scheduler")
@@ -77,6 +78,16 @@ class Bench:
     def close(self):
         """Take it down."""
         self.stack.close()
+
+    @contextlib.contextmanager
+    def twin(self):
+        """Another one like it, on a new database."""
+        other = Bench(self.build, [part for part in self.parts if part not in ("provisioner", "gateway")])
+        other.results = dict(self.results)
+        try:
+            yield other
+        finally:
+            other.close()
 
     # ---- the driver
 

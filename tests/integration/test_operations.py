@@ -321,3 +321,37 @@ def test_machines_that_stay_do_not_count_on_those_that_leave(lab):
     lab.active(lab.farm)
     assert [len(nodes) for nodes, _ in seen] == [3]
     assert seen[0][1] == {"door": {"all": "2"}}
+
+
+def test_operations_of_wide_clusters_wait_for_groups(lab):
+    """Where many wait for many, one edge each instead of one for each pair; what it means is the same."""
+    lab.load({"services": [service("hub", actions=FULL), service("spoke", requires=("hub",), actions=FULL)],
+              "clustertemplates": [template(
+                  "wheel", ["hub", "spoke"],
+                  constraints={"layout": {"mustcoexist": [], "cantcoexist": [["hub", "spoke"]]},
+                               "services": {"hub": {"quantities": {"min": 6, "max": 6}}}})]})
+    failures = []
+    lab.worker(lambda run: fail("START", "hub", failures)(run), slots=8)
+    lab.farm = lab.create("wheel", "wheel", 12)
+    lab.active(lab.farm)
+
+    def pairs(job):
+        """How many edges of groups and between tasks the database has, and how many pairs they stand for."""
+        rows = lab.stack.sql(f"SELECT SUM(from_num<0 OR to_num<0), SUM(from_num>0 AND to_num>0) FROM task_edge"
+                             f" WHERE cluster_id={int(lab.farm)} AND job_num={job}")
+        tasks = [task for task in lab.story(lab.farm).tasks.values() if task.id.startswith(f"{lab.farm}-{job:03d}-")]
+        return int(rows[0][0]), int(rows[0][1]), sum(len(task.after) for task in tasks)
+
+    shown = plan(lab, "restart", services=["hub"])
+    assert shown.status == 200, shown
+    assert sum(len(task["after"]) for task in shown.json["tasks"]) >= 2 * 36
+    failures.append(True)
+    assert lab.user.post(path(lab, "services/hub/restart")).status == 200
+    wait_for(lambda: lab.user.cluster(lab.farm)["status"] == "inconsistent")
+    grouped, plain, meant = pairs(3)
+    assert grouped and grouped + plain < 60 and meant >= 2 * 36, (grouped, plain, meant)
+    failures.clear()
+    assert lab.user.post(path(lab, "retry")).status == 200
+    assert {task[:2] for task in last_job_tasks(lab)} == {("START", "hub"), ("START", "spoke")}
+    assert lab.user.post(path(lab, "services/hub/restart")).status == 200
+    assert len(last_job_tasks(lab)) == 24
