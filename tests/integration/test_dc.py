@@ -490,6 +490,36 @@ def test_cut_off_machine(dc, report):
     assert [cluster for cluster in promised if status_of(dc.api(), cluster) not in (*SETTLED, "pending")] == []
 
 
+def test_the_address_after_its_holder_was_cut_off(dc):
+    """It had the address all the while, so nothing changes for it; the neighbours must hear of it all the same."""
+    dc.whole()
+    first = "a"  # whose priority is the highest, so that the address is its own again after the cut
+    holder = dc.role("virtual_address")
+    if holder != first:
+        dc("stop", holder, "keepalived")
+        dc("start", holder, "keepalived")
+        wait(lambda: dc.status()["roles"]["virtual_address"] == [first], 20, "the address to be there")
+    api = dc.api(timeout=0.5)
+
+    def served():
+        try:
+            return api.get("/livez").status == 200
+        except OSError:
+            return False
+
+    dc("partition", first)
+    wait(lambda: set(dc.status()["roles"]["virtual_address"]) - {first}, 20, "another one to take the address")
+    wait(served, 10, "it to answer")
+    dc("heal")
+    began = last = time.monotonic()
+    while time.monotonic() < began + 10:
+        if not served():
+            last = time.monotonic()
+        time.sleep(0.05)
+    assert last - began < 3, f"not always served until {last - began:.1f} s after the cut"
+    dc.whole()
+
+
 def test_cut_one_link(dc, report):
     """The link between the writer's machine and another one is cut."""
     host = dc.role("database_writer")
