@@ -569,6 +569,7 @@ def test_api_connection_cut(site, undisturbed):
     assert versions == [["1"]]
 
 
+@pytest.mark.timeout(300)
 def test_scheduler_killed(site, undisturbed):
     """Each kind of transaction is the end of a scheduler, once before and once after its commit."""
     ended = site[0].dir / "ended"
