@@ -26,6 +26,12 @@ struct json *blueprint_names(const struct strs *l)
 	return a;
 }
 
+void blueprint_read_names(const struct json *arr, struct strs *ret)
+{
+	for (size_t i = 0; i < json_len(arr); i++)
+		strs_add(ret, json_str(json_at(arr, i)));
+}
+
 void blueprint_add_nodes(struct nodes *ns, const struct layout_node *v, size_t n)
 {
 	ns->v = loom_realloc(ns->v, (ns->n + n + 1) * sizeof(*ns->v));
@@ -56,8 +62,7 @@ int blueprint_plan(struct blueprint *b, enum plan_action action, const struct js
 	const struct json **states = loom_calloc(b->nodes->n + 1, sizeof(*states));
 	for (size_t i = 0; i < b->nodes->n; i++) {
 		const struct node *n = &b->nodes->v[i];
-		for (size_t k = 0; k < json_len(n->services); k++)
-			strs_add(&services[i], json_str(json_at(n->services, k)));
+		blueprint_read_names(n->services, &services[i]);
 		pn[i] = (struct plan_node){ n->id, (int)n->num, &services[i] };
 		states[i] = n->states;
 	}

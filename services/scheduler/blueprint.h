@@ -59,5 +59,6 @@ struct json *blueprint_event(const struct blueprint *b, int64_t cluster, int64_t
 struct json *blueprint_preview(const struct blueprint *b);
 struct json *blueprint_tasks(const struct blueprint *b); /* of a preview; ids count from 0 */
 struct json *blueprint_names(const struct strs *l);
+void blueprint_read_names(const struct json *arr, struct strs *ret); /* adds to it */
 
 #endif

@@ -14,19 +14,10 @@
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/base/str.h"
+#include "services/scheduler/parking.h"
 #include "services/scheduler/turn.h"
 
 enum { MAX_RESULTS = 64, MAX_ASIDE = 2, AGAIN_MS = 5, SEARCH_MS = 20 };
-
-struct parked {
-	struct parked *next;
-	struct bus_call *call;
-	struct take take;
-	int64_t since;  /* monotonic ms; when the API got the take, or later */
-	int64_t until;  /* monotonic ms */
-	uint64_t tried; /* in which epoch; 0: not yet */
-	bool in_turn, withdrawn;
-};
 
 struct result {
 	struct result *next;
@@ -44,7 +35,7 @@ struct results {
 
 struct dispatch {
 	struct scheduler *s;
-	struct parked *parked;   /* oldest first */
+	struct parking parking;
 	struct results queue;    /* for the main turn */
 	struct results aside;    /* for turns of their own */
 	int64_t busy[MAX_ASIDE]; /* clusters of those that run; 0 none */
@@ -93,40 +84,7 @@ static struct result *pop(struct results *q)
 	return r;
 }
 
-static void park(struct dispatch *d, struct parked *p)
-{
-	struct parked **at = &d->parked;
-	while (*at)
-		at = &(*at)->next;
-	p->next = NULL;
-	*at = p;
-}
-
-static void unpark(struct dispatch *d, struct parked *p)
-{
-	struct parked **at = &d->parked;
-	while (*at != p)
-		at = &(*at)->next;
-	*at = p->next;
-}
-
 /* ---- answers --------------------------------------------------------------------------------- */
-
-/* docs is taken. What was claimed was claimed after `claimed` (monotonic ms): how long the take was
- * held until then tells the worker how old its leases are, whatever the answer waits for on its
- * way. */
-static void answer_take(struct parked *p, struct json *docs, int64_t claimed)
-{
-	LOOM_CLEANUP(json_free)
-	struct json *body = json_set(json_new_obj(), "tasks", docs ? docs : json_new_arr());
-	json_set_int(body, "heldMs", claimed > p->since ? claimed - p->since : 0);
-	bus_answer(p->call, body);
-	loom_free(p->take.id);
-	loom_free(p->take.tenant);
-	loom_free(p->take.provisioner);
-	loom_free(p->take.worker);
-	loom_free(p);
-}
 
 static void answer_result(struct result *r, int status)
 {
@@ -213,15 +171,6 @@ static void results_done(struct running *r)
 	}
 }
 
-/* An empty-handed take that looked speaks for all of its tenant. */
-static void mark_tried(struct dispatch *d, const struct parked *by, uint64_t epoch)
-{
-	for (struct parked *p = d->parked; p; p = p->next)
-		if (p->tried < epoch &&
-		    (p == by || (p->tried && str_eq(p->take.tenant, by->take.tenant))))
-			p->tried = epoch;
-}
-
 static bool takes_done(struct running *r)
 {
 	struct dispatch *d = r->d;
@@ -231,14 +180,12 @@ static bool takes_done(struct running *r)
 		struct json *docs = r->rc ? NULL : loom_take(r->turn.takes[i].docs);
 		p->in_turn = false;
 		if (!docs && r->turn.search && !r->turn.more && !r->rc)
-			mark_tried(d, p, r->epoch);
+			parking_tried(&d->parking, p, r->epoch);
 		given = given || docs;
 		/* While the database is away, asking again is the worker's. */
 		if (docs || p->withdrawn || d->draining || p->until <= clock_mono_ms() ||
-		    (r->rc && r->turn.search)) {
-			unpark(d, p);
-			answer_take(p, docs, r->began);
-		}
+		    (r->rc && r->turn.search))
+			parking_answer(&d->parking, p, docs, r->began);
 	}
 	return given;
 }
@@ -247,7 +194,7 @@ static bool takes_done(struct running *r)
 static void look_in(struct dispatch *d, int64_t ms)
 {
 	int64_t at = clock_mono_ms() + ms;
-	if (ms < 0 || !d->parked || (d->due_at && d->due_at <= at))
+	if (ms < 0 || !d->parking.first || (d->due_at && d->due_at <= at))
 		return;
 	d->due_at = at;
 	loop_timer_arm(d->due, ms);
@@ -284,10 +231,8 @@ static void aside_done(void *arg)
  * what else is ready has its turn every SEARCH_MS only. */
 static bool refilled(const struct dispatch *d, size_t results)
 {
-	size_t places = 0;
-	for (const struct parked *p = d->parked; p && places <= results; p = p->next)
-		places += (size_t)p->take.max;
-	return places <= results && clock_mono_ms() < d->searched + SEARCH_MS;
+	return parking_places(&d->parking, results) <= results &&
+	       clock_mono_ms() < d->searched + SEARCH_MS;
 }
 
 /* All that came meanwhile, and all who wait. */
@@ -295,7 +240,7 @@ static void start_main(struct dispatch *d)
 {
 	size_t n = d->queue.n < MAX_RESULTS ? d->queue.n : MAX_RESULTS, waiting = 0;
 	bool search = false;
-	for (struct parked *p = d->draining ? NULL : d->parked; p; p = p->next, waiting++)
+	for (struct parked *p = d->draining ? NULL : d->parking.first; p; p = p->next, waiting++)
 		search = search || p->tried < d->epoch;
 	search = search && !refilled(d, n);
 	if (d->turning || d->stopping || !(n || search))
@@ -306,7 +251,7 @@ static void start_main(struct dispatch *d)
 	r->turn.successors = d->successors;
 	for (struct result *res = d->queue.first; r->turn.n_results < n; res = res->next)
 		add_result(r, res);
-	for (struct parked *p = d->parked; p && waiting; p = p->next) {
+	for (struct parked *p = d->parking.first; p && waiting; p = p->next) {
 		r->takes[r->turn.n_takes] = p;
 		r->turn.takes[r->turn.n_takes++].take = &p->take;
 	}
@@ -318,7 +263,7 @@ static void start_main(struct dispatch *d)
 	}
 	while (n--)
 		pop(&d->queue);
-	for (struct parked *p = d->parked; p && waiting; p = p->next)
+	for (struct parked *p = d->parking.first; p && waiting; p = p->next)
 		p->in_turn = true;
 	d->turning = true;
 }
@@ -407,61 +352,23 @@ static void on_take(struct bus_call *call, const struct json *body, void *arg)
 {
 	struct scheduler *s = arg;
 	struct dispatch *d = s->dispatch;
-	int64_t max = json_get_int(body, "max", 1), wait = json_get_int(body, "waitMs", 0);
-	struct parked *p = loom_calloc(1, sizeof(*p));
-	p->call = call;
-	p->take = (struct take){ .id = loom_strdup(json_get_str(body, "takeId")),
-		                 .tenant = loom_strdup(json_get_str(body, "tenantId")),
-		                 .provisioner = loom_strdup(json_get_str(body, "provisionerId")),
-		                 .worker = loom_strdup(json_get_str(body, "workerId")),
-		                 .max = max < 1    ? 1
-		                        : max > 64 ? 64
-		                                   : max,
-		                 .lease_ms = json_get_bool(body, "lease", false)
-		                                     ? s->cfg.task_lease_ms
-		                                     : s->cfg.task_timeout_ms };
-	p->since = clock_mono_ms() - json_get_int(body, "heldMs", 0);
-	p->until = clock_mono_ms() + wait;
-	if (d->draining || !p->take.tenant || !p->take.provisioner || !p->take.worker) {
-		answer_take(p, NULL, 0);
-		return;
-	}
-	park(d, p);
-	run(d);
+	int64_t lease =
+		json_get_bool(body, "lease", false) ? s->cfg.task_lease_ms : s->cfg.task_timeout_ms;
+	if (parking_take(&d->parking, call, body, lease, d->draining))
+		run(d);
 }
 
 static void on_untake(const struct json *body, void *arg)
 {
 	struct scheduler *s = arg;
-	const char *id = json_get_str(body, "takeId");
-	struct parked *p = s->dispatch->parked;
-	while (p && !(id && str_eq(p->take.id, id)))
-		p = p->next;
-	if (!p)
-		return;
-	p->withdrawn = true;
-	if (!p->in_turn) {
-		unpark(s->dispatch, p);
-		answer_take(p, NULL, 0);
-	}
-}
-
-static void answer_expired(struct dispatch *d, bool all)
-{
-	int64_t now = clock_mono_ms();
-	for (struct parked *p = d->parked, *next; p; p = next) {
-		next = p->next;
-		if (p->in_turn || (!all && p->until > now))
-			continue;
-		unpark(d, p);
-		answer_take(p, NULL, 0);
-	}
+	parking_withdraw(&s->dispatch->parking, json_get_str(body, "takeId"));
 }
 
 static void tick(void *arg)
 {
-	answer_expired(arg, false);
-	run(arg);
+	struct dispatch *d = arg;
+	parking_answer_expired(&d->parking, false);
+	run(d);
 }
 
 static void look_again(void *arg)
@@ -501,7 +408,7 @@ void dispatch_start(struct scheduler *s)
 void dispatch_drain(struct scheduler *s)
 {
 	s->dispatch->draining = true;
-	answer_expired(s->dispatch, true);
+	parking_answer_expired(&s->dispatch->parking, true);
 }
 
 bool dispatch_idle(const struct scheduler *s)

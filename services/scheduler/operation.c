@@ -4,7 +4,7 @@
 #include "common/base/map.h"
 #include "common/base/str.h"
 #include "common/json/jsondiff.h"
-#include "common/model/entity.h"
+#include "services/scheduler/operation_present.h"
 #include "services/scheduler/retry.h"
 #include "services/scheduler/rollback.h"
 
@@ -61,118 +61,6 @@ void operation_fini(struct operation *lc)
 	*lc = (struct operation){ 0 };
 }
 
-static void names_of(const struct json *arr, struct strs *ret)
-{
-	for (size_t i = 0; i < json_len(arr); i++)
-		strs_add(ret, json_str(json_at(arr, i)));
-}
-
-struct present {
-	const struct cluster *c;
-	const struct json *params;
-	struct nodes *nodes;
-	struct job failed; /* for a retry or roll back: the job, its tasks and edges */
-	struct job first;  /* for a roll back: what the failed job retried; else num 0 */
-	struct tasks *tasks;
-	struct task_edge *edges;
-	size_t n_edges;
-	struct json *hardware, *images, *services;
-	struct strs untouched; /* ids of machines on which nothing was ever begun */
-};
-
-static void present_fini(struct present *p)
-{
-	nodes_free(p->nodes);
-	json_free(p->hardware);
-	json_free(p->images);
-	json_free(p->services);
-	strs_fini(&p->untouched);
-	job_fini(&p->failed);
-	job_fini(&p->first);
-	p->failed = p->first = (struct job){ 0 };
-	tasks_free(p->tasks);
-	loom_free(p->edges);
-	p->tasks = NULL;
-	p->edges = NULL;
-	p->nodes = NULL;
-	p->hardware = p->images = p->services = NULL;
-}
-
-static int failed_read(struct db *db, struct present *p)
-{
-	int64_t num = json_get_int(p->params, "job", 0);
-	bool found;
-	int rc = job_get(db, p->c->id, num, &p->failed, &found);
-	if (!rc && found)
-		rc = tasks_load(db, p->c->id, num, &p->tasks);
-	if (!rc && found)
-		rc = task_edges(db, p->c->id, num, &p->edges, &p->n_edges);
-	return rc;
-}
-
-static bool is_operation(const struct json *params, const char *name)
-{
-	return str_eq(json_get_str(params, "operation"), name);
-}
-
-/* Both are taken: one list, b's behind a's. */
-static struct tasks *tasks_before(struct tasks *a, struct tasks *b)
-{
-	if (!b)
-		return a;
-	a->v = loom_realloc(a->v, (a->n + b->n + 1) * sizeof(*a->v));
-	memcpy(a->v + a->n, b->v, b->n * sizeof(*b->v));
-	a->n += b->n;
-	b->n = 0;
-	tasks_free(b);
-	return a;
-}
-
-/* A job that was a retry did what it did on top of the job before it. */
-static int first_read(struct db *db, struct present *p)
-{
-	int64_t num = json_get_int(p->params, "job", 0);
-	bool found = true;
-	int rc = job_get(db, p->c->id, num, &p->failed, &found);
-	const struct job *j = &p->failed;
-	while (!rc && found && is_operation(j->params, "retry")) {
-		struct job before = { 0 };
-		struct tasks *ts = NULL;
-		rc = job_get(db, p->c->id, json_get_int(j->params, "job", 0), &before, &found);
-		if (!rc && found)
-			rc = tasks_load(db, p->c->id, before.num, &ts);
-		if (ts)
-			p->tasks = tasks_before(ts, p->tasks);
-		job_fini(&p->first);
-		p->first = before;
-		j = &p->first;
-	}
-	struct tasks *own = NULL;
-	if (!rc && p->failed.num)
-		rc = tasks_load(db, p->c->id, p->failed.num, &own);
-	if (own)
-		p->tasks = p->tasks ? tasks_before(p->tasks, own) : own;
-	return rc;
-}
-
-static int present_read(struct db *db, void *arg)
-{
-	struct present *p = arg;
-	present_fini(p);
-	int rc = nodes_load(db, p->c->id, &p->nodes);
-	if (!rc)
-		rc = nodes_untouched(db, p->c->id, &p->untouched);
-	if (!rc && is_operation(p->params, "retry"))
-		return failed_read(db, p);
-	if (!rc && is_operation(p->params, "rollback"))
-		return first_read(db, p);
-	if (!rc)
-		rc = entity_list(db, p->c->tenant_id, ENTITY_HARDWARETYPE, &p->hardware);
-	if (!rc)
-		rc = entity_list(db, p->c->tenant_id, ENTITY_IMAGETYPE, &p->images);
-	return rc ? rc : entity_list(db, p->c->tenant_id, ENTITY_SERVICE, &p->services);
-}
-
 struct wanted {
 	const struct cluster *c;
 	const struct present *present;
@@ -188,8 +76,8 @@ static void wanted_init(struct wanted *w, const struct cluster *c, const struct 
                         const struct json *params)
 {
 	*w = (struct wanted){ .c = c, .present = p, .params = params, .n_nodes = p->nodes->n };
-	names_of(json_get(params, "services"), &w->named);
-	names_of(json_get(params, "grow"), &w->grow);
+	blueprint_read_names(json_get(params, "services"), &w->named);
+	blueprint_read_names(json_get(params, "grow"), &w->grow);
 	const struct json *nums = json_get(params, "nodes");
 	w->nodenums = loom_calloc(json_len(nums) + 1, sizeof(*w->nodenums));
 	for (size_t i = 0; i < json_len(nums); i++) {
@@ -204,7 +92,7 @@ static void wanted_init(struct wanted *w, const struct cluster *c, const struct 
 			                            .nodenum = (int)n->num,
 			                            .hardwaretype = n->hardwaretype,
 			                            .imagetype = n->imagetype };
-		names_of(n->services, &w->nodes[i].services);
+		blueprint_read_names(n->services, &w->nodes[i].services);
 	}
 }
 
@@ -274,18 +162,11 @@ static struct json *definitions(const struct operation *lc, const struct cluster
 	return docs;
 }
 
-/* What the new configuration is compared with: once recorded, it is the cluster's already. */
-static const struct json *old_config(const struct cluster *c, const struct json *params)
-{
-	const struct json *before = json_get(params, "before");
-	return before ? before : c->config;
-}
-
 /* Services whose part of the configuration differs; all when a part is no service's. */
 static bool changed_services(const struct cluster *c, const struct json *params, struct strs *ret)
 {
 	const struct json *to = json_get(params, "config");
-	LOOM_CLEANUP(json_free) struct json *diff = json_diff(old_config(c, params), to);
+	LOOM_CLEANUP(json_free) struct json *diff = json_diff(operation_old_config(c, params), to);
 	for (size_t i = 0; i < json_len(diff); i++) {
 		const char *path = json_get_str(json_at(diff, i), "path");
 		size_t n = strcspn(path + 1, "/");
@@ -303,7 +184,7 @@ static int plan_tasks(struct operation *lc, const struct cluster *c, const struc
 {
 	LOOM_CLEANUP(strs_fini) struct strs services = { 0 }, nodes = { 0 }, changed = { 0 };
 	const struct target *t = lc->target;
-	names_of(json_get(params, "services"), &services);
+	blueprint_read_names(json_get(params, "services"), &services);
 	for (size_t i = 0; t && i < t->n_removed; i++)
 		strs_add(&nodes, lc->b.nodes->v[t->removed[i]].id);
 	for (size_t i = 0; t && i < t->n_added; i++)
@@ -381,7 +262,7 @@ static int make_rollback(const struct cluster *c, const struct present *p,
 	if (!p->failed.num || p->failed.status != JOB_FAILED ||
 	    !plan_action_parse(p->failed.action, &lc->action))
 		return err_set(err, 409, "the last job has not failed: there is nothing to undo");
-	if (is_operation(first->params, "rollback"))
+	if (present_is_operation(first->params, "rollback"))
 		return err_set(err, 409, "the last job was itself a roll back: retry it");
 	lc->before = nodes_copy(p->nodes);
 	lc->b.nodes = nodes_copy(p->nodes);
@@ -413,9 +294,9 @@ static int make_rollback(const struct cluster *c, const struct present *p,
 static int make(const struct cluster *c, const struct present *p, const struct json *params,
                 struct operation *lc, struct loom_err *err)
 {
-	if (is_operation(params, "retry"))
+	if (present_is_operation(params, "retry"))
 		return make_retry(c, p, params, lc, err);
-	if (is_operation(params, "rollback"))
+	if (present_is_operation(params, "rollback"))
 		return make_rollback(c, p, params, lc, err);
 	int op = operation_index(json_get_str(params, "operation"));
 	if (op < 0 || !operation_action(operations[op].operation,
@@ -481,83 +362,4 @@ int operation_delete(struct db_pool *p, const struct cluster *c, struct operatio
 	}
 	present_fini(&now);
 	return rc;
-}
-
-static struct json *node_brief(const struct node *n)
-{
-	struct json *o = json_set_int(json_new_obj(), "nodenum", n->num);
-	return json_set_str(o, "hostname", n->hostname);
-}
-
-/* What a roll back makes anew, what it takes away, and which services come off which machines. */
-static void add_back(const struct operation *lc, struct json *added, struct json *removed,
-                     struct json *changed)
-{
-	LOOM_CLEANUP(map_destroy) struct map *seen = map_create(NULL);
-	const struct json *gone = json_get(lc->back, "services");
-	for (size_t i = 0; lc->back && i < lc->b.plan->n; i++) {
-		const struct node *n = &lc->b.nodes->v[lc->b.plan->tasks[i].node];
-		if (lc->b.plan->tasks[i].step == STEP_CREATE)
-			json_push(added,
-			          json_set(node_brief(n), "services", json_copy(n->services)));
-	}
-	for (size_t i = 0; lc->back && lc->action == PLAN_DELETE && i < lc->before->n; i++)
-		json_push(removed, node_brief(&lc->before->v[i]));
-	for (size_t i = 0; i < json_len(json_get(lc->back, "leaving")); i++)
-		map_set(seen, json_str(json_at(json_get(lc->back, "leaving"), i)), added);
-	for (size_t i = 0; lc->back && i < lc->before->n; i++) {
-		const struct node *n = &lc->before->v[i];
-		struct json *off = json_new_arr();
-		for (size_t k = 0; k < json_len(gone); k++)
-			if (json_arr_has_str(n->services, json_str(json_at(gone, k))))
-				json_push(off, json_copy(json_at(gone, k)));
-		if (map_get(seen, n->id))
-			json_push(removed, node_brief(n));
-		else if (json_len(off))
-			json_push(changed,
-			          json_set(json_set(node_brief(n), "servicesAdded", json_new_arr()),
-			                   "servicesRemoved", json_copy(off)));
-		json_free(off);
-	}
-}
-
-static struct json *nodes_preview(const struct operation *lc)
-{
-	const struct target *t = lc->target;
-	struct json *added = json_new_arr(), *removed = json_new_arr(), *changed = json_new_arr();
-	for (size_t i = 0; t && i < t->n_added; i++) {
-		const struct node *n = &lc->b.nodes->v[lc->before->n + i];
-		struct json *o = node_brief(n);
-		json_set_str(o, "hardwaretype", n->hardwaretype);
-		json_set_str(o, "imagetype", n->imagetype);
-		json_push(added, json_set(o, "services", json_copy(n->services)));
-	}
-	for (size_t i = 0; t && i < t->n_removed; i++)
-		json_push(removed, node_brief(&lc->b.nodes->v[t->removed[i]]));
-	for (size_t i = 0; t && i < t->n_changed; i++) {
-		struct json *o = node_brief(&lc->b.nodes->v[t->changed[i].node]);
-		json_set(o, "servicesAdded", blueprint_names(&t->changed[i].added));
-		json_push(changed,
-		          json_set(o, "servicesRemoved", blueprint_names(&t->changed[i].removed)));
-	}
-	add_back(lc, added, removed, changed);
-	struct json *o = json_set(json_new_obj(), "added", added);
-	return json_set(json_set(o, "removed", removed), "changed", changed);
-}
-
-struct json *operation_preview(const struct operation *lc, const struct cluster *c,
-                               const struct json *params)
-{
-	struct json *o =
-		json_set_str(json_new_obj(), "operation", json_get_str(params, "operation"));
-	json_set(o, "nodes", nodes_preview(lc));
-	json_set(o, "started", json_copy(lc->restarted));
-	const struct json *config = json_get(lc->back ? lc->back : params, "config"),
-			  *template = json_get(params, "template");
-	json_set(o, "config", config ? json_diff(old_config(c, params), config) : json_new_arr());
-	if (template)
-		json_set(o, "template", json_diff(c->template, template));
-	if (lc->notes)
-		json_set(o, "notes", json_copy(lc->notes));
-	return json_set(o, "tasks", lc->b.plan ? blueprint_tasks(&lc->b) : json_new_arr());
 }

@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * operation - what an operation on an existing cluster comes to: machines and services that come
-and
- * go (target.h), and the tasks (planner.h). Made outside any transaction; shown as a plan with a
- * hash, or committed by planning.c. Worker threads.
+ * and go (target.h), and the tasks (planner.h). Made outside any transaction; shown as a plan with
+ * a hash, or committed by planning.c. Worker threads.
  *
  * params: {"operation": see the table in operation.c, "services": [..], "config": {..}, "count": n,
  * "nodes": [numbers], "grow": [..], "template": {..}}; "hash": only that very plan will do;
  * "before": the configuration that `config` has replaced. For "retry": "job": the failed job's
-number,
- * "skip": ids of its tasks that are left out. For "rollback": "job": the number of the failed one.
+ * number, "skip": ids of its tasks that are left out. For "rollback": "job": the number of the
+ * failed one.
  */
 #ifndef LOOM_SCHEDULER_OPERATION_H
 #define LOOM_SCHEDULER_OPERATION_H
@@ -45,6 +44,9 @@ bool operation_action(const char *operation, bool restart, enum plan_action *ret
 /* {"operation", "nodes": {added, removed, changed}, "services": {..}, "config": [..], "tasks"}. */
 struct json *operation_preview(const struct operation *lc, const struct cluster *c,
                                const struct json *params);
+
+/* What a new configuration is compared with: once recorded, it is the cluster's already. */
+const struct json *operation_old_config(const struct cluster *c, const struct json *params);
 
 /* In the transaction that starts the job: what comes (services, machines) is written at once, what
  * goes is noted in the job's params. */

@@ -5,12 +5,6 @@
 
 #include "common/base/str.h"
 
-static void names_of(const struct json *arr, struct strs *ret)
-{
-	for (size_t i = 0; i < json_len(arr); i++)
-		strs_add(ret, json_str(json_at(arr, i)));
-}
-
 static int apply_services(struct db *db, struct change *ch, const struct operation *lc)
 {
 	const struct target *t = lc->target;
@@ -93,7 +87,7 @@ int operation_apply(struct db *db, struct change *ch, struct job *j, const struc
 	note_params(j, lc);
 	/* Services that come are the cluster's from now on; those that go until they are gone. */
 	struct strs after = { 0 };
-	names_of(ch->c->services, &after);
+	blueprint_read_names(ch->c->services, &after);
 	for (size_t i = 0; i < lc->target->services.n; i++)
 		if (!strs_has(&after, lc->target->services.v[i]))
 			strs_add(&after, lc->target->services.v[i]);

@@ -263,9 +263,7 @@ static bool was_installed(const struct undoing *u, const struct node *n, const c
 static int undo_add(struct undoing *u, struct rollback *r)
 {
 	LOOM_CLEANUP(strs_fini) struct strs placed = { 0 }, installed = { 0 };
-	const struct json *names = json_get(u->in->params, "placed");
-	for (size_t i = 0; i < json_len(names); i++)
-		strs_add(&placed, json_str(json_at(names, i)));
+	blueprint_read_names(json_get(u->in->params, "placed"), &placed);
 	r->action = PLAN_REMOVE_SERVICES;
 	json_set(r->back, "services", blueprint_names(&placed));
 	services_where(u, was_installed, &installed);

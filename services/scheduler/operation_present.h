@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * operation_present - what an operation is made from: the cluster's machines, the catalog, and for
+ * a retry or roll back what was done before. Worker threads.
+ */
+#ifndef LOOM_SCHEDULER_OPERATION_PRESENT_H
+#define LOOM_SCHEDULER_OPERATION_PRESENT_H
+
+#include "common/base/str.h"
+#include "common/model/cluster.h"
+#include "common/model/job.h"
+#include "common/model/node.h"
+#include "common/model/task.h"
+
+struct present {
+	const struct cluster *c;
+	const struct json *params;
+	struct nodes *nodes;
+	struct job failed; /* for a retry or roll back: the job, its tasks and edges */
+	struct job first;  /* for a roll back: what the failed job retried; else num 0 */
+	struct tasks *tasks;
+	struct task_edge *edges;
+	size_t n_edges;
+	struct json *hardware, *images, *services;
+	struct strs untouched; /* ids of machines on which nothing was ever begun */
+};
+
+/* A db_tx_fn for db_read(); arg: struct present with c and params, which it borrows. */
+LOOM_MUST_CHECK int present_read(struct db *db, void *arg);
+void present_fini(struct present *p);
+/* Whether a job's params are those of this operation. */
+bool present_is_operation(const struct json *params, const char *name);
+
+#endif
