@@ -21,4 +21,10 @@ void target_change(const struct site *s, struct target *t, size_t node, const bo
 LOOM_MUST_CHECK int target_check_present(const struct site *s, const struct strs *names,
                                          struct loom_err *err);
 
+struct fit;
+/* Part of target_add(): 0 when all atoms can be placed, at least as often as they must be; else 400
+ * with the reason, or 422 when it could not be decided. demand, by atom, is left at what must be.
+ */
+LOOM_MUST_CHECK int target_add_possible(struct fit *f, int64_t *demand, struct loom_err *err);
+
 #endif
