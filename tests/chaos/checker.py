@@ -27,6 +27,7 @@ from .history import crc, operations
 
 SETTLED = ("active", "incomplete", "inconsistent", "terminated")
 LATE = 0.2   # seconds after which an effect is later than the end of its attempt
+CREATING = 2  # events that the create itself wrote, with a time from before it waited for its quota
 CLOCK = 1.0  # seconds between what a log line says and when the database was told
 PROMISES = {
     1: "acknowledged creates exist and end well; refused ones left nothing",
@@ -196,8 +197,8 @@ def made_once(case):
             yield Violation(2, "no owner", "", f"a machine was made for {node}, which no cluster has ({what})",
                             when)
         exists[node] = what if effect == "create" else None
-    unheard = {case.tasks[task]["node"] for task, attempt in case.evidence["taken"]
-               if task in case.tasks and (task, attempt) not in case.evidence["ended"]}
+    unheard = {case.tasks[task]["node"] for task, attempt in case.evidence["taken"] if task in case.tasks
+               and not any(how == "done" for _, _, how in case.evidence["ended"].get((task, attempt), ()))}
     for node, provider in case.evidence["machines"].items():
         if provider == "sim":
             exists.setdefault(node, None)
@@ -399,15 +400,16 @@ def ended(case):
 def alive(case):
     """(tenant, from, to, machines, id): when each cluster counted towards its quotas for certain.
 
-    It counts from the commit of its create, which was before the client heard of it (or before its
-    second event), to the commit of its end, which was after that event's time.
+    It counts from the commit of its create, which was before the client heard of it, and before the
+    time of its first event that is of a later transaction; to the commit of its end, which was after
+    that event's time.
     """
     heard = {op["id"]: op.ended for op in case.creates if op.kind == "ok"}
     for cluster in case.evidence["clusters"]:
         events = case.events.get(cluster["id"], [])
         ends = [data["time"] / 1000 for _, kind, data in events
                 if kind == "cluster" and data["status"] == "terminated"]
-        starts = [data["time"] / 1000 for seq, _, data in events if seq > 1][:1]
+        starts = [data["time"] / 1000 for seq, _, data in events if seq > CREATING][:1]
         starts += [heard[cluster["id"]]] if cluster["id"] in heard else []
         if starts:
             yield (cluster["tenant"], min(starts), ends[0] if ends else float("inf"), cluster["asked_nodes"],

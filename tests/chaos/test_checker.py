@@ -391,5 +391,7 @@ def test_what_a_killed_attempt_did_may_be_unwritten():
     evidence["taken"] = {(delete, 1): [(T0 + 23.2, "p1")], (delete, 2): [(T0 + 23.4, "p2")]}
     evidence["ended"][(delete, 2)] = [(T0 + 23.5, "p2", "done")]
     assert checker.check(records, evidence) == []
+    evidence["ended"][(delete, 1)] = [(T0 + 23.3, "p1", "failed")]
+    assert checker.check(records, evidence) == []
     evidence["ended"][(delete, 1)] = [(T0 + 23.3, "p1", "done")]
     assert [violation.kind for violation in checker.check(records, evidence)] == ["record differs"]
