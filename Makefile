@@ -209,8 +209,9 @@ $(BENCH): $(BENCH_OBJS) $(LIB)
 	@echo "  LINK  $@"
 	@$(LINK) -o $@ $(BENCH_OBJS) $(LIB) $(PKG_LIBS) $(LDLIBS)
 
-bench: all $(BENCH) ## measure; FIGURES=claim,create: only these
-	@LOOM_TEST_BUILD='$(BUILD)' tests/bench/run $(if $(FIGURES),--figures '$(FIGURES)')
+bench: all $(BENCH) ## measure; FIGURES=claim,create: only these; NODES=3: on Galera
+	@LOOM_TEST_BUILD='$(BUILD)' tests/bench/run $(if $(FIGURES),--figures '$(FIGURES)') \
+		$(if $(NODES),--nodes '$(NODES)')
 
 # ---- installing -------------------------------------------------------------------------------
 
