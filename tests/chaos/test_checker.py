@@ -395,3 +395,23 @@ def test_what_a_killed_attempt_did_may_be_unwritten():
     assert checker.check(records, evidence) == []
     evidence["ended"][(delete, 1)] = [(T0 + 23.3, "p1", "done")]
     assert [violation.kind for violation in checker.check(records, evidence)] == ["record differs"]
+
+
+def test_a_create_counts_from_its_commit():
+    """It had begun, and waited for its quota, when the cluster before it ended."""
+    records, evidence = good()
+    evidence["tenants"]["t"].update(max_clusters=1, max_nodes=1)
+    events = evidence["events"]["00000001"]
+    events.append([len(events) + 1, "cluster", event(T0 + 20.25, status="terminated")])
+    evidence["clusters"][0].update(status="terminated", event_seq=len(events))
+    evidence["machines"].clear()
+    evidence["journal"].append((T0 + 20.2, "node-00000001", "00000001-003-001", 1, "delete"))
+    records += [{"t": T0 + 20.3, "p": "w1", "kind": "event", "cluster": "00000001", "id": len(events),
+                 "type": "cluster", "crc": crc(events[-1][2])},
+                {"t": T0 + 15, "p": "k", "kind": "invoke", "op": 6, "f": "delete", "cluster": "00000001"},
+                {"t": T0 + 15.1, "p": "k", "kind": "ok", "op": 6, "status": 200}]
+    answer = first(records, op=2, kind="ok")
+    answer["t"] = T0 + 20.4
+    assert checker.check(records, evidence) == []
+    answer["t"] = T0 + 20.21
+    assert [violation.kind for violation in checker.check(records, evidence)] == ["quota"]
