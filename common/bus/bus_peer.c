@@ -119,8 +119,7 @@ static bool peer_connect(struct bus_peer *p)
 	                    sizeof(reconnect));
 	(void)nn_setsockopt(p->sock, NN_SOL_SOCKET, NN_RECONNECT_IVL_MAX, &reconnect_max,
 	                    sizeof(reconnect_max));
-	/* Messages go one way: a held-back one would wait for the peer's delayed acknowledgement.
-	 */
+	/* Messages go one way: one held back would wait for the peer's delayed acknowledgement. */
 	(void)nn_setsockopt(p->sock, NN_TCP, NN_TCP_NODELAY, &at_once, sizeof(at_once));
 	if (nn_connect(p->sock, p->address) < 0 ||
 	    nn_getsockopt(p->sock, NN_SOL_SOCKET, NN_SNDFD, &fd, &n) < 0)

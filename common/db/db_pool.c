@@ -50,7 +50,7 @@ struct db_pool {
 	struct db *idle;
 	int64_t open;
 	bool stopping;
-	bool away; /* connecting failed last: log changes only */
+	bool away; /* connecting failed last */
 	_Atomic uint64_t runs;
 	struct db_failpoints *fails;
 	_Atomic int schema;     /* version that this program knows; 0: not watched */
@@ -443,6 +443,14 @@ int db_read(struct db_pool *p, db_tx_fn fn, void *arg)
 static int select_one(struct db *db, void *arg)
 {
 	return db_select_int(db, arg, NULL, "SELECT 1", "");
+}
+
+bool db_pool_away(struct db_pool *p)
+{
+	(void)pthread_mutex_lock(&p->lock);
+	bool away = p->away;
+	(void)pthread_mutex_unlock(&p->lock);
+	return away;
 }
 
 bool db_pool_ok(struct db_pool *p)

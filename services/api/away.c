@@ -9,6 +9,7 @@
 
 static atomic_bool away;        /* one process has one database */
 static atomic_bool with_quorum; /* and one coordination */
+static struct db_pool *pool;    /* set before the first request */
 
 struct away {
 	struct api *a;
@@ -41,6 +42,7 @@ void away_start(struct api *a)
 {
 	struct away *w = loom_calloc(1, sizeof(*w));
 	w->a = a;
+	pool = a->db;
 	w->timer = loop_timer_create(a->loop, "database probe", probe, w);
 	loop_timer_every(w->timer, PROBE_MS);
 	a->away = w;
@@ -67,15 +69,20 @@ bool away_now(void)
 
 void away_reply(struct http_req *req, const char *why)
 {
-	if (atomic_load(&with_quorum))
+	/* Not when it was only slow, or refused: then others may lose a lease and give the task on.
+	 */
+	if (atomic_load(&with_quorum) && db_pool_away(pool))
 		http_reply_header(req, "Loom-Leases", "held");
-	http_reply_problem(req, 503, "the database is away (%s); try again", why);
+	if (why)
+		http_reply_problem(req, 503, "the database is away (%s); try again", why);
+	else
+		http_reply_problem(req, 503, "the database is away; try again");
 }
 
 bool away_before(struct http_req *req, void *ctx LOOM_UNUSED)
 {
 	if (!away_now() || !str_starts(http_path(req), "/v2/"))
 		return true;
-	away_reply(req, "for now");
+	away_reply(req, NULL);
 	return false;
 }

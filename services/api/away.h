@@ -4,8 +4,8 @@
  * instead of each holding a worker until its deadline. A probe finds out when it is back.
  *
  * While nobody can renew a lease nobody loses one, either (janitor). Provisioners are told so by an
- * API that is with the quorum of the coordination, so that they need not stop all work because the
- * database is away; one that may be cut off does not say it.
+ * API that cannot connect and is with the quorum of the coordination, so that they need not stop
+ * all work because the database is away; one that may be cut off does not say it.
  */
 #ifndef LOOM_API_AWAY_H
 #define LOOM_API_AWAY_H
@@ -16,7 +16,7 @@
 void away_start(struct api *a);
 void away_stop(struct api *a);
 void away_note(void);                                   /* any thread: a request met its deadline */
-void away_reply(struct http_req *req, const char *why); /* any thread: 503 */
+void away_reply(struct http_req *req, const char *why); /* any thread: 503; why may be NULL */
 bool away_now(void);                                    /* any thread */
 bool away_before(struct http_req *req, void *ctx);      /* for http_server_before() */
 

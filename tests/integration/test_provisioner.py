@@ -12,6 +12,7 @@ import pathlib
 import signal
 import subprocess
 import tempfile
+import time
 
 import pytest
 from stacklib import process
@@ -248,6 +249,25 @@ def test_a_provisioner_that_hangs_has_stopped_when_another_begins(loom, gates):
         loom.resume("provisioner")
         loom.stop("provisioner2")
     assert not simulated_machines(loom)
+
+
+@pytest.mark.timeout(120)
+def test_a_plugin_goes_on_while_the_database_is_away(loom, gates):
+    """For longer than its lease; nobody else could have got it."""
+    cluster = loom.api.create_cluster("outage", "workers", 1, provider="install-before")
+    task, plugin = list(gates.wait_held(1).items())[0]
+    loom.stop("mariadb")
+    until = time.monotonic() + 12
+    try:
+        while time.monotonic() < until:
+            assert alive(plugin), f"stopped {until - time.monotonic():.1f} s before the database came back"
+            time.sleep(0.1)
+    finally:
+        loom.start("mariadb")
+    gates.open()
+    loom.api.wait_cluster(cluster, "active", 60)
+    assert attempts(loom, cluster)[task] == 1
+    loom.api.delete_cluster(cluster)
 
 
 @pytest.mark.timeout(120)

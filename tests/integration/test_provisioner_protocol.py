@@ -594,10 +594,10 @@ def test_a_lease_that_nobody_renews(server, make):
     prov, pid, child = hanging(make, capacity=1)
     beats_answered(server, (500, None, {}))
     began = time.monotonic()
-    server.give({**task(1), "leaseMs": 3000})
+    server.give({**task(1), "leaseMs": 6000})
     pids = [pid_in(pid), pid_in(child)]
     wait_for(lambda: not any(map(alive, pids)), 15, "the plugin's end")
-    assert time.monotonic() - began < 3.1
+    assert time.monotonic() - began < 6
     finish = server.finishes()[0]
     assert finish["lost"] is True and finish["status"] != 0 and "retry" not in finish
     assert "its lease was not renewed in time" in prov.logs()

@@ -331,6 +331,21 @@ def test_late_result_of_a_lost_attempt_is_refused(lab):
     assert [action["status"] for action in actions[:2]] == ["failed", "complete"]
 
 
+def test_a_task_that_its_worker_gave_up_is_handed_out_at_once(lab):
+    """A worker that knows that its lease is over says so: no failure, and nobody waits for the lease's end."""
+    late, next_one = by_hand(lab), by_hand(lab)
+    cluster = lab.create()
+    old = take_one(late)
+    assert late.finish(old, status=1, lost=True, attempt=7) == 417  # fenced as any result
+    assert late.finish(old, status=1, lost=True) == 200
+    new = take_one(next_one)  # without a wait
+    assert (new.id, new.attempt) == (old.id, 2)
+    assert late.finish(old, status=1, lost=True) == 417
+    assert next_one.finish(new) == 200
+    task = lab.story(cluster).tasks[old.id]
+    assert (task.state, task.attempts) == ("complete", [1, 2])
+
+
 def test_heartbeat_keeps_a_lease_and_tells_of_lost_ones(lab):
     keeper, other = by_hand(lab), by_hand(lab)
     cluster = lab.create()
