@@ -36,6 +36,7 @@ struct ask {
 	struct ask *prev, *next;
 	struct api *a;
 	char *verb, *asked;
+	int64_t cluster; /* that it is about; 0: anybody is asked */
 	struct json *body;
 	int64_t until; /* monotonic ms */
 	uint64_t request;
@@ -262,6 +263,29 @@ static const char *whom(struct peers *p)
 	return m->address;
 }
 
+static uint64_t weight(const struct mate *m, int64_t cluster)
+{
+	uint64_t h = (uint64_t)cluster * 0x9e3779b97f4a7c15u;
+	for (const char *c = m->address; *c; c++)
+		h = (h ^ (unsigned char)*c) * 0x100000001b3u;
+	h = (h ^ (h >> 30)) * 0xbf58476d1ce4e5b9u; /* splitmix64's last steps */
+	h = (h ^ (h >> 27)) * 0x94d049bb133111ebu;
+	return h ^ (h >> 31);
+}
+
+/* The same for all that is about one cluster, by whichever API: a scheduler remembers the rows that
+ * it wrote last. Highest random weight, so that one that comes or goes changes only its share. */
+static const char *whose(const struct peers *p, int64_t cluster)
+{
+	const struct mate *best = NULL;
+	for (size_t i = 0; i < p->n_mates; i++) {
+		const struct mate *m = p->mates[i];
+		if (!m->gone && !m->silent && (!best || weight(m, cluster) > weight(best, cluster)))
+			best = m;
+	}
+	return best ? best->address : NULL;
+}
+
 static void ask_next(struct ask *k)
 {
 	struct peers *p = k->a->peers;
@@ -275,8 +299,18 @@ static void ask_next(struct ask *k)
 		return;
 	}
 	loom_free(k->asked);
-	k->asked = loom_strdup(whom(p));
+	const char *first = k->cluster ? whose(p, k->cluster) : NULL;
+	k->asked = loom_strdup(first ? first : whom(p));
+	k->cluster = 0; /* if that fails, all others in turn */
 	k->request = bus_request(k->a->bus, k->asked, k->verb, k->body, left, ask_answered, k);
+}
+
+struct ask *peers_ask_about(struct api *a, int64_t cluster, const char *verb, struct json *body,
+                            int64_t timeout_ms, bus_reply_cb cb, void *arg)
+{
+	struct ask *k = peers_ask(a, verb, body, timeout_ms, cb, arg);
+	k->cluster = cluster;
+	return k;
 }
 
 struct ask *peers_ask(struct api *a, const char *verb, struct json *body, int64_t timeout_ms,

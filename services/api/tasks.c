@@ -216,7 +216,10 @@ struct finish {
 static void finish_ask(struct http_req *req, void *arg)
 {
 	struct finish *f = arg;
-	peers_ask(f->a, "finish", f->body, FINISH_MS, finish_answered, req);
+	struct task_ref ref = { 0 };
+	if (id_parse_task(json_get_str(f->body, "taskId"), &ref))
+		ref.cluster = 0; /* the scheduler says so */
+	peers_ask_about(f->a, ref.cluster, "finish", f->body, FINISH_MS, finish_answered, req);
 	loom_free(f);
 }
 
