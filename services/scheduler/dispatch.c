@@ -17,7 +17,7 @@
 #include "services/scheduler/parking.h"
 #include "services/scheduler/turn.h"
 
-enum { MAX_RESULTS = 64, MAX_ASIDE = 2, AGAIN_MS = 5, SEARCH_MS = 20 };
+enum { MAX_RESULTS = 64, MAX_ASIDE = 2, AGAIN_MS = 5, SEARCH_MS = 50 };
 
 struct result {
 	struct result *next;
@@ -152,6 +152,7 @@ static void wake_others(const struct running *r)
 	loom_free(v);
 }
 
+/* Those that have to be tried again go on waiting; what is left in r is to be answered. */
 static void results_done(struct running *r)
 {
 	struct dispatch *d = r->d;
@@ -160,34 +161,48 @@ static void results_done(struct running *r)
 		log_warn("results not applied", LOG_I("results", r->turn.n_results),
 		         LOG_S("reason", db_code_name(r->rc)));
 	for (size_t i = 0; i < r->turn.n_results; i++) {
-		int status = r->turn.results[i].status;
+		int *status = &r->turn.results[i].status;
 		if (r->rc && (r->rc != DB_E_FATAL || alone))
-			status = 503;
+			*status = 503;
 		r->results[i]->alone = r->rc == DB_E_FATAL;
-		if (!d->stopping && (r->rc == DB_E_FATAL ? !alone : !status))
-			push(&d->aside, r->results[i]);
-		else
-			answer_result(r->results[i], status ? status : 503);
+		if (!d->stopping && (r->rc == DB_E_FATAL ? !alone : !*status))
+			push(&d->aside, loom_take(r->results[i]));
 	}
 }
 
+/* As with results. */
 static bool takes_done(struct running *r)
 {
 	struct dispatch *d = r->d;
 	bool given = false;
 	for (size_t i = 0; i < r->turn.n_takes; i++) {
 		struct parked *p = r->takes[i];
-		struct json *docs = r->rc ? NULL : loom_take(r->turn.takes[i].docs);
+		bool has = !r->rc && r->turn.takes[i].docs;
 		p->in_turn = false;
-		if (!docs && r->turn.search && !r->turn.more && !r->rc)
+		if (!has && r->turn.search && !r->turn.more && !r->rc)
 			parking_tried(&d->parking, p, r->epoch);
-		given = given || docs;
+		given = given || has;
 		/* While the database is away, asking again is the worker's. */
-		if (docs || p->withdrawn || d->draining || p->until <= clock_mono_ms() ||
+		if (has || p->withdrawn || d->draining || p->until <= clock_mono_ms() ||
 		    (r->rc && r->turn.search))
-			parking_answer(&d->parking, p, docs, r->began);
+			parking_take_out(&d->parking, p);
+		else
+			r->takes[i] = NULL;
 	}
 	return given;
+}
+
+static void answer_all(struct running *r)
+{
+	for (size_t i = 0; i < r->turn.n_takes; i++)
+		if (r->takes[i])
+			parking_answer(r->takes[i], r->rc ? NULL : loom_take(r->turn.takes[i].docs),
+			               r->began);
+	for (size_t i = 0; i < r->turn.n_results; i++) {
+		int status = r->turn.results[i].status;
+		if (r->results[i])
+			answer_result(r->results[i], status ? status : 503);
+	}
 }
 
 /* Something that waits for a time only is looked for then. */
@@ -206,13 +221,14 @@ static void main_done(void *arg)
 	struct dispatch *d = r->d;
 	results_done(r);
 	bool given = takes_done(r);
-	wake_others(r);
 	d->turning = false;
 	look_in(d, r->rc ? -1 : r->turn.look_ms);
 	if (r->turn.search && r->turn.more && !given && !r->turn.n_results)
 		loop_timer_arm(d->again, AGAIN_MS);
 	else
-		run(d);
+		run(d); /* the next turn is under way while the answers go out */
+	answer_all(r);
+	wake_others(r);
 	running_free(r);
 }
 
@@ -222,9 +238,10 @@ static void aside_done(void *arg)
 	struct dispatch *d = r->d;
 	d->busy[r->place] = 0;
 	results_done(r);
+	run(d);
+	answer_all(r);
 	wake_others(r);
 	running_free(r);
-	run(d);
 }
 
 /* What so many results make ready fills as many places: when there are no more places than that,

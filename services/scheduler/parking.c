@@ -21,7 +21,7 @@ static void put(struct parking *k, struct parked *p)
 	*at = p;
 }
 
-static void take_out(struct parking *k, const struct parked *p)
+void parking_take_out(struct parking *k, const struct parked *p)
 {
 	struct parked **at = &k->first;
 	while (*at != p)
@@ -29,7 +29,7 @@ static void take_out(struct parking *k, const struct parked *p)
 	*at = p->next;
 }
 
-static void answer(struct parked *p, struct json *docs, int64_t claimed)
+void parking_answer(struct parked *p, struct json *docs, int64_t claimed)
 {
 	LOOM_CLEANUP(json_free)
 	struct json *body = json_set(json_new_obj(), "tasks", docs ? docs : json_new_arr());
@@ -42,10 +42,10 @@ static void answer(struct parked *p, struct json *docs, int64_t claimed)
 	loom_free(p);
 }
 
-void parking_answer(struct parking *k, struct parked *p, struct json *docs, int64_t claimed)
+static void answer_nothing(struct parking *k, struct parked *p)
 {
-	take_out(k, p);
-	answer(p, docs, claimed);
+	parking_take_out(k, p);
+	parking_answer(p, NULL, 0);
 }
 
 bool parking_take(struct parking *k, struct bus_call *call, const struct json *body,
@@ -65,7 +65,7 @@ bool parking_take(struct parking *k, struct bus_call *call, const struct json *b
 	p->since = now - span(body, "heldMs");
 	p->until = now + span(body, "waitMs");
 	if (draining || !p->take.tenant || !p->take.provisioner || !p->take.worker) {
-		answer(p, NULL, 0);
+		parking_answer(p, NULL, 0);
 		return false;
 	}
 	put(k, p);
@@ -81,7 +81,7 @@ void parking_withdraw(struct parking *k, const char *id)
 		return;
 	p->withdrawn = true;
 	if (!p->in_turn)
-		parking_answer(k, p, NULL, 0);
+		answer_nothing(k, p);
 }
 
 void parking_answer_expired(struct parking *k, bool all)
@@ -90,7 +90,7 @@ void parking_answer_expired(struct parking *k, bool all)
 	for (struct parked *p = k->first, *next; p; p = next) {
 		next = p->next;
 		if (!p->in_turn && (all || p->until <= now))
-			parking_answer(k, p, NULL, 0);
+			answer_nothing(k, p);
 	}
 }
 

@@ -28,10 +28,11 @@ bool parking_take(struct parking *k, struct bus_call *call, const struct json *b
                   int64_t lease_ms, bool draining);
 /* Its worker has gone: nothing more is handed to it. */
 void parking_withdraw(struct parking *k, const char *id);
-/* Answers and frees it. docs is taken; NULL: nothing. What was claimed was claimed after `claimed`
- * (monotonic ms): how long the take was held until then tells the worker how old its leases are,
- * whatever the answer waits for on its way. */
-void parking_answer(struct parking *k, struct parked *p, struct json *docs, int64_t claimed);
+void parking_take_out(struct parking *k, const struct parked *p);
+/* Answers and frees one that was taken out. docs is taken; NULL: nothing. What was claimed was
+ * claimed after `claimed` (monotonic ms): how long the take was held until then tells the worker
+ * how old its leases are, whatever the answer waits for on its way. */
+void parking_answer(struct parked *p, struct json *docs, int64_t claimed);
 /* Answers those whose time is over, or all, but for those in a turn. */
 void parking_answer_expired(struct parking *k, bool all);
 /* An empty-handed take that looked speaks for all of its tenant. */
