@@ -41,6 +41,7 @@ struct dispatch {
 	int64_t busy[MAX_ASIDE]; /* clusters of those that run; 0 none */
 	struct documents *documents;
 	struct successors *successors;
+	struct book *book;
 	struct outlook *outlook;
 	struct loop_timer *timer, *again, *due;
 	int64_t due_at; /* monotonic ms; 0 not armed */
@@ -266,6 +267,7 @@ static void start_main(struct dispatch *d)
 	r->turn.search = search;
 	r->turn.documents = d->documents;
 	r->turn.successors = d->successors;
+	r->turn.book = d->book;
 	for (struct result *res = d->queue.first; r->turn.n_results < n; res = res->next)
 		add_result(r, res);
 	for (struct parked *p = d->parking.first; p && waiting; p = p->next) {
@@ -410,7 +412,9 @@ void dispatch_start(struct scheduler *s)
 	d->epoch = 1;
 	d->documents = documents_create();
 	d->successors = successors_create();
+	d->book = book_create();
 	d->outlook = outlook_create();
+	book_start();
 	turn_start();
 	s->dispatch = d;
 	d->timer = loop_timer_create(s->loop, "parked takes", tick, d);
@@ -453,6 +457,7 @@ void dispatch_stop(struct scheduler *s)
 	loop_timer_destroy(d->due);
 	documents_destroy(d->documents);
 	successors_destroy(d->successors);
+	book_destroy(d->book);
 	outlook_destroy(d->outlook);
 	loom_free(d);
 	s->dispatch = NULL;

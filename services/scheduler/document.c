@@ -160,17 +160,15 @@ static bool is_fixed(const char *key)
 	return false;
 }
 
-size_t sight_size(const struct sight *s, const struct docset *docs, const struct task *t,
+size_t sight_size(const struct sight *s, const struct docset *docs, const struct node *n,
                   const struct json *config)
 {
-	const struct node *n = nodes_find(&s->nodes, t->node_id);
 	return 1024 + s->size + docs->size + text_size(config) + (n ? text_size(n->results) : 0);
 }
 
 struct json *sight_document(const struct sight *s, const struct docset *docs, const struct task *t,
-                            struct json *config)
+                            const struct node *n, struct json *config)
 {
-	const struct node *n = nodes_find(&s->nodes, t->node_id);
 	struct json *conf = n ? node_properties(n) : json_new_obj();
 	json_set(conf, "cluster", config);
 	json_set(conf, "service", service_action(docs, t));

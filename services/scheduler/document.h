@@ -24,8 +24,8 @@ void documents_destroy(struct documents *d);
 LOOM_MUST_CHECK int documents_get(struct documents *d, struct db *db, struct cluster *c,
                                   int64_t job, struct docset *ret);
 
-/* The machines of a cluster as its tasks see them; created from a part of a list, which is
- * borrowed. */
+/* The machines of a cluster as its tasks see them: hostnames and addresses are borrowed, and must
+ * stay what they are. */
 struct sight;
 struct sight *sight_create(const struct node *v, size_t n, const char *owner);
 void sight_destroy(struct sight *s);
@@ -33,12 +33,12 @@ void sight_destroy(struct sight *s);
  * steps. 0, or a MACRO_E_ code with err. */
 LOOM_MUST_CHECK int sight_config(const struct sight *s, const struct docset *docs,
                                  const struct task *t, struct json **ret, struct loom_err *err);
-/* The document's bytes, or somewhat more. */
-size_t sight_size(const struct sight *s, const struct docset *docs, const struct task *t,
+/* The document's bytes, or somewhat more. n: the task's machine; NULL: there is none. */
+size_t sight_size(const struct sight *s, const struct docset *docs, const struct node *n,
                   const struct json *config);
 /* config is taken. */
 struct json *sight_document(const struct sight *s, const struct docset *docs, const struct task *t,
-                            struct json *config);
+                            const struct node *n, struct json *config);
 
 LOOM_DEFINE_CLEANUP(struct sight *, sight_destroy)
 

@@ -15,6 +15,7 @@
 #include "common/base/str.h"
 #include "common/model/limit.h"
 #include "common/model/queue.h"
+#include "services/scheduler/book.h"
 #include "services/scheduler/document.h"
 #include "services/scheduler/engine.h"
 #include "services/scheduler/quarantine.h"
@@ -59,8 +60,10 @@ struct turn_take {
 
 struct touched {
 	struct change ch;
-	int64_t seq; /* number of the last event before */
-	bool whole;  /* more than events changed */
+	int64_t seq;  /* number of the last event before */
+	bool whole;   /* more than events changed */
+	bool strange; /* rows changed that the page does not know of */
+	struct page *page;
 };
 
 /* What an earlier run of the transaction handed out, in case that its commit went through. */
@@ -75,6 +78,7 @@ struct turn {
 	struct engine_policy policy;
 	struct documents *documents;   /* NULL when there are no takes */
 	struct successors *successors; /* NULL: nothing is kept for later turns */
+	struct book *book;             /* as with successors */
 	struct outlook *outlook;
 	struct turn_result *results;
 	size_t n_results;

@@ -43,7 +43,7 @@ static bool may_begin(const struct unit *u, const struct item *it)
 
 static const char *gate_of(const struct unit *u, const struct task *t, char gate[TASK_GATE_MAX])
 {
-	const struct cluster *c = unit_cluster(u, t->cluster_id)->ch.c;
+	const struct cluster *c = unit_held(u, t->cluster_id)->ch.c;
 	task_gate(t->name, json_get_str(json_get(c->brief, "provider"), "name"), gate);
 	return gate;
 }
@@ -188,63 +188,29 @@ static int choose_all(struct unit *u)
 
 /* ---- beginning ------------------------------------------------------------------------------- */
 
-struct views {
-	struct unit *u;
-	struct nodes *nodes; /* of all clusters concerned, by cluster */
-	struct seen {
-		int64_t cluster;
-		struct sight *sight;
-	} * v; /* of jobs that take no machines away */
-	size_t n;
-};
-
-static int load_views(struct unit *u, struct views *vs)
+/* The machines of all clusters that tasks are chosen of. */
+static int load_machines(struct unit *u)
 {
 	int64_t *ids = loom_calloc(u->n_choices + 1, sizeof(*ids));
-	size_t n = 0;
-	for (size_t i = 0; i < u->n_choices; i++) {
-		size_t k = 0;
-		while (k < n && ids[k] != u->choices[i].t->cluster_id)
-			k++;
-		ids[k] = u->choices[i].t->cluster_id;
-		n += k == n;
-	}
-	int rc = nodes_of(u->db, ids, n, &vs->nodes);
-	vs->v = loom_calloc(n + 1, sizeof(*vs->v));
+	for (size_t i = 0; i < u->n_choices; i++)
+		ids[i] = u->choices[i].t->cluster_id;
+	int rc = rows_load_machines(u, ids, u->n_choices);
 	loom_free(ids);
 	return rc;
 }
 
-static void views_fini(struct views *vs)
-{
-	for (size_t i = 0; i < vs->n; i++)
-		sight_destroy(vs->v[i].sight);
-	loom_free(vs->v);
-	nodes_free(vs->nodes);
-}
-
 /* The machines of a cluster; those that stay do not count on those that go. */
-static struct sight *look(const struct views *vs, const struct cluster *c,
-                          const struct json *leaving)
+static struct sight *look(const struct page *p, const struct cluster *c, const struct json *leaving)
 {
-	const struct nodes *all = vs->nodes;
+	const struct nodes *all = p->nodes;
 	struct node *v = loom_calloc(all->n + 1, sizeof(*v));
 	size_t n = 0;
 	for (size_t i = 0; i < all->n; i++)
-		if (all->v[i].cluster_id == c->id && !json_arr_has_str(leaving, all->v[i].id))
+		if (!json_arr_has_str(leaving, all->v[i].id))
 			v[n++] = all->v[i];
 	struct sight *s = sight_create(v, n, c->owner_id);
 	loom_free(v);
 	return s;
-}
-
-static const struct sight *view_of(struct views *vs, const struct cluster *c)
-{
-	for (size_t i = 0; i < vs->n; i++)
-		if (vs->v[i].cluster == c->id)
-			return vs->v[i].sight;
-	vs->v[vs->n] = (struct seen){ c->id, look(vs, c, NULL) };
-	return vs->v[vs->n++].sight;
 }
 
 static void refuse(struct unit *u, struct task *t, bool may_wait, const char *why)
@@ -268,8 +234,8 @@ static int set_running(struct unit *u, struct task *t, const struct take *take)
 	t->provisioner_id = loom_strdup(take->provisioner);
 	t->worker_id = loom_strdup(take->worker);
 	it->changed = true;
-	return cluster_event(u->db, unit_cluster(u, t->cluster_id)->ch.c, "task",
-	                     task_event_data(t), u->now);
+	return cluster_event(u->db, unit_held(u, t->cluster_id)->ch.c, "task", task_event_data(t),
+	                     u->now);
 }
 
 static int begin_with(struct unit *u, const struct choice *ch, const struct sight *s,
@@ -287,7 +253,8 @@ static int begin_with(struct unit *u, const struct choice *ch, const struct sigh
 		refuse(u, ch->t, reason == MACRO_E_INCOMPLETE, why);
 		return 0;
 	}
-	size_t size = sight_size(s, docs, ch->t, config);
+	const struct node *n = page_node(unit_held(u, ch->t->cluster_id)->page, ch->t);
+	size_t size = sight_size(s, docs, n, config);
 	if (size > MAX_DOCUMENT) {
 		json_free(config);
 		refuse(u, ch->t, false, "what it has to be told is larger than 8 MiB");
@@ -296,26 +263,30 @@ static int begin_with(struct unit *u, const struct choice *ch, const struct sigh
 	int rc = ch->again ? 0 : set_running(u, ch->t, to->take);
 	if (!to->docs)
 		to->docs = json_new_arr();
-	json_push(to->docs, sight_document(s, docs, ch->t, config));
+	json_push(to->docs, sight_document(s, docs, ch->t, n, config));
 	to->size += size;
 	u->turn->handed[u->turn->n_handed++] =
 		(struct handed){ ch->take, task_ref_of(ch->t), ch->t->attempt };
 	return rc;
 }
 
-static int begin_one(struct unit *u, struct views *vs, const struct choice *ch)
+static int begin_one(struct unit *u, const struct choice *ch)
 {
-	struct cluster *c = unit_cluster(u, ch->t->cluster_id)->ch.c;
+	struct cluster *c = unit_held(u, ch->t->cluster_id)->ch.c;
+	struct page *p = unit_held(u, ch->t->cluster_id)->page;
 	const struct moving *m = unit_job(u, ch->t);
 	const struct json *leaving = m ? json_get(m->job.params, "leaving") : NULL;
 	struct docset docs;
 	int rc = documents_get(u->turn->documents, u->db, c, ch->t->job_num, &docs);
 	if (rc)
 		return rc;
-	if (!leaving || json_arr_has_str(leaving, ch->t->node_id))
-		return begin_with(u, ch, view_of(vs, c), &docs);
-	LOOM_CLEANUP(sight_destroy) struct sight *s = look(vs, c, leaving);
-	return begin_with(u, ch, s, &docs);
+	if (leaving && !json_arr_has_str(leaving, ch->t->node_id)) {
+		LOOM_CLEANUP(sight_destroy) struct sight *s = look(p, c, leaving);
+		return begin_with(u, ch, s, &docs);
+	}
+	if (!p->sight)
+		p->sight = look(p, c, NULL);
+	return begin_with(u, ch, p->sight, &docs);
 }
 
 /* Where there are limits, the end of a CREATE may let another begin, at any scheduler. */
@@ -330,19 +301,18 @@ static void count_left(struct unit *u)
 {
 	for (size_t i = 0; i < u->n_born; i++)
 		if (u->born[i]->state == TASK_READY)
-			unit_cluster(u, u->born[i]->cluster_id)->ch.ready++;
+			unit_held(u, u->born[i]->cluster_id)->ch.ready++;
 	for (size_t i = 0; i < u->n_items; i++) {
 		const struct item *it = &u->items[i];
 		bool ended = it->own_way || (it->changed && it->t->state == TASK_COMPLETE);
 		if (ended && frees(u, it->t))
-			unit_cluster(u, it->t->cluster_id)->ch.ready++;
+			unit_held(u, it->t->cluster_id)->ch.ready++;
 	}
 }
 
 int claims_make(struct unit *u)
 {
 	struct turn *t = u->turn;
-	struct views vs = { .u = u };
 	int64_t until = clock_mono_ms() + MAX_CLAIM_MS;
 	int rc = choose_all(u);
 	if (rc)
@@ -351,15 +321,14 @@ int claims_make(struct unit *u)
 	t->handed = loom_realloc(t->handed, (u->n_choices + 1) * sizeof(*t->handed));
 	u->refusals = loom_calloc(u->n_choices + 1, sizeof(*u->refusals));
 	if (u->n_choices)
-		rc = load_views(u, &vs);
+		rc = load_machines(u);
 	for (size_t i = 0; !rc && i < u->n_choices; i++) {
 		const struct choice *ch = &u->choices[i];
 		if (t->takes[ch->take].size < MAX_TOGETHER && clock_mono_ms() <= until)
-			rc = begin_one(u, &vs, ch);
+			rc = begin_one(u, ch);
 		else
 			t->more = true;
 	}
-	views_fini(&vs);
 	count_left(u);
 	return rc ? rc : limits_save(u->db, &u->limits);
 }
@@ -368,7 +337,7 @@ int claims_make(struct unit *u)
  * later; any other failure is final. */
 static int refuse_one(struct unit *u, const struct refusal *r)
 {
-	struct touched *to = unit_cluster(u, r->t->cluster_id);
+	struct touched *to = unit_held(u, r->t->cluster_id);
 	const struct task_ref ref = task_ref_of(r->t);
 	LOOM_CLEANUP(tasks_free) struct tasks *ts = NULL;
 	bool wait = false;
@@ -381,8 +350,10 @@ static int refuse_one(struct unit *u, const struct refusal *r)
 		rc = tasks_await_machines(u->db, ref.cluster, ref.job, &wait);
 	if (rc)
 		return rc;
-	if (wait)
+	if (wait) {
+		to->strange = true;
 		return task_postpone(u->db, &ts->v[0], u->now + POSTPONE_MS);
+	}
 	to->whole = true;
 	return engine_refuse(u->db, &to->ch, &ts->v[0], r->why);
 }

@@ -23,11 +23,6 @@ struct moving {
 	const struct task *confirmed; /* one after which a machine's address is known; or NULL */
 };
 
-struct machine {
-	struct node *n;
-	bool changed;
-};
-
 /* A task for a take; again: an earlier run of the transaction gave it. */
 struct choice {
 	size_t take;
@@ -47,14 +42,15 @@ struct unit {
 	struct db *db;
 	int64_t now;
 	struct successors *successors; /* the turn's, or for this unit only */
-	struct tasks *sets[3]; /* asked for; waiting for those; of the nodes that became free */
+	struct tasks **sets;
 	size_t n_sets;
 	struct item *items;
-	size_t n_items, max_items;
+	size_t n_items;
+	size_t *index; /* of items by task: places + 1, as a hash table */
+	size_t n_index;
 	struct moving *jobs;
 	size_t n_jobs;
-	struct nodes *nodes; /* of results */
-	struct machine *machines;
+	struct node **machines; /* changed here */
 	size_t n_machines;
 	struct task_ref *done; /* completed here */
 	size_t n_done;
@@ -69,16 +65,31 @@ struct unit {
 	struct limits_hold limits;
 };
 
+/* turn_unit.c */
+struct task_ref task_ref_of(const struct task *t);
 struct touched *unit_cluster(const struct unit *u, int64_t id); /* NULL: not locked */
+struct touched *unit_held(const struct unit *u, int64_t id);    /* one that is locked */
 struct item *unit_item(const struct unit *u, const struct task_ref *ref);
 struct moving *unit_job(const struct unit *u, const struct task *t);
 /* Takes it. Of a known task the newer row counts, unless it was changed here. */
 void unit_add(struct unit *u, struct tasks *set);
-struct task_ref task_ref_of(const struct task *t);
+
+/* turn_rows.c */
+/* Locks the clusters that nobody else has, and reads the tasks that the turn is about, and jobs. */
+LOOM_MUST_CHECK int rows_load(struct unit *u);
+/* Reads the machines of these clusters, by number, where their pages do not have them. */
+LOOM_MUST_CHECK int rows_load_machines(struct unit *u, int64_t *clusters, size_t n);
+LOOM_MUST_CHECK int rows_write(struct unit *u); /* tasks and jobs */
+LOOM_MUST_CHECK int rows_write_clusters(struct unit *u);
+/* What is to be written into the book when the transaction is committed. */
+LOOM_MUST_CHECK int rows_to_pages(struct unit *u);
 
 /* turn_results.c */
 LOOM_MUST_CHECK int results_apply(struct unit *u);   /* in memory; machines are written */
 LOOM_MUST_CHECK int results_own_way(struct unit *u); /* after unit's rows are written */
+
+/* turn_release.c: makes ready, in memory, what waited for nothing but what was completed here. */
+LOOM_MUST_CHECK int results_release(struct unit *u);
 
 /* turn_search.c */
 LOOM_MUST_CHECK int candidates_find(struct turn *t);

@@ -63,30 +63,44 @@ static struct item *item_of(const struct unit *u, const struct turn_result *r)
 
 static int load_machines(struct unit *u)
 {
-	struct turn *turn = u->turn;
-	struct strs ids = { 0 };
+	const struct turn *turn = u->turn;
+	int64_t *clusters = loom_calloc(turn->n_results + 1, sizeof(*clusters));
+	size_t n = 0;
 	for (size_t i = 0; i < turn->n_results; i++) {
 		const struct item *it = item_of(u, &turn->results[i]);
-		if (it && about_machine(turn->results[i].body, it->t) &&
-		    !strs_has(&ids, it->t->node_id))
-			strs_add(&ids, it->t->node_id);
+		if (it && about_machine(turn->results[i].body, it->t))
+			clusters[n++] = it->t->cluster_id;
 	}
-	int rc = nodes_get(u->db, &ids, &u->nodes);
-	strs_fini(&ids);
-	if (rc)
-		return rc;
-	u->machines = loom_calloc(u->nodes->n + 1, sizeof(*u->machines));
-	for (size_t i = 0; i < u->nodes->n; i++)
-		u->machines[u->n_machines++] = (struct machine){ .n = &u->nodes->v[i] };
-	return 0;
+	int rc = rows_load_machines(u, clusters, n);
+	loom_free(clusters);
+	u->machines = loom_calloc(n + 1, sizeof(struct node *));
+	return rc;
 }
 
-static struct machine *machine_of(const struct unit *u, const struct task *t)
+static void changes(struct unit *u, struct node *n)
 {
-	for (size_t i = 0; i < u->n_machines; i++)
-		if (str_eq(u->machines[i].n->id, t->node_id))
-			return &u->machines[i];
-	return NULL;
+	size_t i = 0;
+	while (i < u->n_machines && u->machines[i] != n)
+		i++;
+	u->machines[i] = n;
+	u->n_machines += i == u->n_machines;
+}
+
+/* What the result says of its machine. False: it made the task fail. */
+static int tell_machine(struct unit *u, const struct task *t, struct task_result *res)
+{
+	struct touched *to = unit_held(u, t->cluster_id);
+	struct node *n = page_node(to->page, t);
+	if (!n)
+		return 0;
+	bool told = engine_to_node(n, t, res);
+	if (res->status) /* too many results */
+		return 0;
+	changes(u, n);
+	if (!told)
+		return 0;
+	sight_destroy(loom_take(to->page->sight));
+	return engine_node_event(u->db, &to->ch, n);
 }
 
 /* False when it needs statements of its own. */
@@ -103,20 +117,15 @@ static bool may_apply(struct unit *u, const struct item *it, const struct moving
 	return m->job.tasks_done + 1 < m->job.tasks_total;
 }
 
-static int complete(struct unit *u, struct item *it, struct moving *m, struct task_result *res)
+static int complete(struct unit *u, struct item *it, struct moving *m, struct task_result *res,
+                    bool about)
 {
 	struct task *t = it->t;
-	struct change *ch = &unit_cluster(u, t->cluster_id)->ch;
-	struct machine *mc = machine_of(u, t);
-	int rc = 0;
-	if (mc) {
-		bool told = engine_to_node(mc->n, t, res);
-		if (res->status) { /* too many results: a failure */
-			it->own_way = true;
-			return 0;
-		}
-		mc->changed = true;
-		rc = told ? engine_node_event(u->db, ch, mc->n) : 0;
+	struct change *ch = &unit_held(u, t->cluster_id)->ch;
+	int rc = about ? tell_machine(u, t, res) : 0;
+	if (res->status) { /* a failure after all */
+		it->own_way = true;
+		return 0;
 	}
 	loom_assert(task_may_become(t->state, TASK_COMPLETE));
 	t->state = TASK_COMPLETE;
@@ -155,166 +164,9 @@ static int result_one(struct unit *u, size_t i)
 	int rc = 0;
 	it->own_way = !may_apply(u, it, m, &res);
 	if (!it->own_way)
-		rc = complete(u, it, m, &res);
+		rc = complete(u, it, m, &res, about_machine(r->body, it->t));
 	if (it->own_way)
 		u->own_way[u->n_own_way++] = i;
-	return rc;
-}
-
-/* ---- what becomes ready ---------------------------------------------------------------------- */
-
-static int make_ready(struct unit *u, struct item *it)
-{
-	struct task *t = it->t;
-	loom_assert(task_may_become(t->state, TASK_READY));
-	t->state = TASK_READY;
-	/* not_before is the claim order too: the longest ready first. */
-	if (t->not_before < u->now && !t->failures)
-		t->not_before = u->now;
-	it->changed = true;
-	u->born[u->n_born++] = t;
-	return cluster_event(u->db, unit_cluster(u, t->cluster_id)->ch.c, "task",
-	                     task_event_data(t), u->now);
-}
-
-/* The first waiting task of a node whose job moved here, if nothing else is under way there. */
-static struct item *next_of_node(const struct unit *u, const char *node)
-{
-	struct item *first = NULL;
-	for (size_t i = 0; i < u->n_items; i++) {
-		struct item *it = &u->items[i];
-		if (!str_eq(it->t->node_id, node))
-			continue;
-		if (it->t->state == TASK_READY || it->t->state == TASK_RUNNING)
-			return NULL;
-		const struct moving *m = unit_job(u, it->t);
-		if (it->t->state == TASK_BLOCKED && !it->t->unmet && m && m->moved &&
-		    (!first || it->t->num < first->t->num))
-			first = it;
-	}
-	return first;
-}
-
-/* Of a group with more who wait for it than this, the database takes it out of them. */
-#define MANY_WAIT 64
-
-struct waiting {
-	struct task_ref *v; /* once per edge that is met now */
-	size_t n, most;
-};
-
-static void add_waiting(struct waiting *w, const struct job *j, const int64_t *nums, size_t n)
-{
-	if (w->n + n > w->most) {
-		w->most = 2 * (w->n + n);
-		w->v = loom_realloc(w->v, w->most * sizeof(*w->v));
-	}
-	for (size_t i = 0; i < n; i++)
-		if (nums[i] > 0)
-			w->v[w->n++] = (struct task_ref){ j->cluster_id, j->num, nums[i] };
-}
-
-/* Those who wait for a group whose last member is complete. */
-static int meet_group(struct unit *u, const struct job *j, int64_t group, struct waiting *w,
-                      struct strs *nodes)
-{
-	const struct task_ref ref = { j->cluster_id, j->num, group };
-	const int64_t *nums;
-	size_t n;
-	int rc = successors_get(u->successors, u->db, j, group, &nums, &n);
-	if (rc)
-		return rc;
-	if (n > MANY_WAIT)
-		return task_release_group(u->db, &ref, nodes);
-	add_waiting(w, j, nums, n);
-	return 0;
-}
-
-/* Those who wait for a task. */
-static int meet(struct unit *u, const struct task_ref *done, struct waiting *w, struct strs *nodes)
-{
-	const struct task key = { .cluster_id = done->cluster, .job_num = done->job };
-	struct job *j = &unit_job(u, &key)->job;
-	const int64_t *nums;
-	size_t n, n_groups = 0;
-	int rc = successors_get(u->successors, u->db, j, done->task, &nums, &n);
-	if (rc)
-		return rc;
-	add_waiting(w, j, nums, n);
-	int64_t *groups = loom_calloc(n + 1, sizeof(*groups));
-	for (size_t i = 0; i < n; i++)
-		if (nums[i] < 0)
-			groups[n_groups++] = nums[i];
-	for (size_t i = 0; !rc && i < n_groups; i++)
-		if (task_group_done(j, groups[i]))
-			rc = meet_group(u, j, groups[i], w, nodes);
-	loom_free(groups);
-	return rc;
-}
-
-/* Takes what is complete out of those who wait for it; adds the nodes of those that wait for
- * nothing else. */
-static int meet_all(struct unit *u, struct strs *nodes)
-{
-	struct waiting w = { 0 };
-	struct tasks *set = NULL;
-	int rc = 0;
-	for (size_t i = 0; !rc && i < u->n_done; i++)
-		rc = meet(u, &u->done[i], &w, nodes);
-	if (!rc)
-		rc = tasks_get(u->db, w.v, w.n, &set);
-	if (!rc)
-		unit_add(u, set);
-	for (size_t i = 0; !rc && i < w.n; i++) {
-		struct item *it = unit_item(u, &w.v[i]);
-		if (!it || it->t->unmet <= 0)
-			continue;
-		it->t->unmet = broken("edges") ? 0 : it->t->unmet - 1;
-		it->changed = true;
-		if (!it->t->unmet && !strs_has(nodes, it->t->node_id))
-			strs_add(nodes, it->t->node_id);
-	}
-	loom_free(w.v);
-	return rc;
-}
-
-static int release(struct unit *u)
-{
-	struct strs nodes = { 0 };
-	struct tasks *set = NULL;
-	for (size_t i = 0; i < u->n_items; i++)
-		if (u->items[i].changed && !strs_has(&nodes, u->items[i].t->node_id))
-			strs_add(&nodes, u->items[i].t->node_id);
-	int rc = meet_all(u, &nodes);
-	if (!rc)
-		rc = tasks_of_nodes(u->db, &nodes, &set);
-	if (!rc) {
-		unit_add(u, set);
-		u->born = loom_calloc(nodes.n + 1, sizeof(struct task *));
-	}
-	for (size_t i = 0; !rc && i < nodes.n; i++) {
-		struct item *it = next_of_node(u, nodes.v[i]);
-		rc = it ? make_ready(u, it) : 0;
-	}
-	strs_fini(&nodes);
-	for (size_t i = 0; !rc && i < u->n_jobs; i++)
-		if (u->jobs[i].moved) {
-			const struct job *j = &u->jobs[i].job;
-			struct cluster *c = unit_cluster(u, j->cluster_id)->ch.c;
-			rc = job_event(u->db, c, j, u->now);
-		}
-	return rc;
-}
-
-static int write_machines(struct unit *u)
-{
-	struct node **v = loom_calloc(u->n_machines + 1, sizeof(struct node *));
-	size_t n = 0;
-	for (size_t i = 0; i < u->n_machines; i++)
-		if (u->machines[i].changed)
-			v[n++] = u->machines[i].n;
-	int rc = nodes_save(u->db, v, n);
-	loom_free(v);
 	return rc;
 }
 
@@ -327,8 +179,8 @@ int results_apply(struct unit *u)
 	for (size_t i = 0; !rc && i < n; i++)
 		rc = result_one(u, i);
 	if (!rc && u->n_done)
-		rc = release(u);
-	return rc ? rc : write_machines(u);
+		rc = results_release(u);
+	return rc ? rc : nodes_save(u->db, u->machines, u->n_machines);
 }
 
 /* ---- all others ------------------------------------------------------------------------------ */
@@ -367,7 +219,7 @@ static int finish(struct unit *u, struct turn_result *r)
 	const struct task_result none = { .status = -1,
 		                          .never_again = true,
 		                          .message = "its result could not be stored" };
-	struct touched *to = unit_cluster(u, it->t->cluster_id);
+	struct touched *to = unit_held(u, it->t->cluster_id);
 	to->whole = true;
 	if (json_get_bool(body, "lost", false)) /* the worker was late and knows it */
 		return engine_lost(u->db, &to->ch, it->t);

@@ -91,6 +91,23 @@ def test_wakeups_cross_from_one_to_the_other(lab):
     assert set(handed(workers).values()) == {1}
 
 
+def pages(stack, part):
+    """How often a scheduler knew a cluster's rows from its turn before, and how often not."""
+    text = stack.client(f"{part}.admin", user=None).get("/metrics").text
+    return [int(re.search(rf"^loom_scheduler_pages_{what}_total (\d+)$", text, re.M)[1]) for what in ("hit", "missed")]
+
+
+def test_results_of_a_cluster_go_to_one_scheduler_which_knows_its_rows(lab):
+    """Were they spread, each scheduler's turn would make the other's rows out of date."""
+    before = [pages(lab.stack, part) for part in BOTH]
+    for url in lab.urls():
+        lab.worker(slots=4, urls=[url])
+    lab.active(lab.create("demo", "stack", 8))
+    after = [pages(lab.stack, part) for part in BOTH]
+    hit, missed = (sum(new[i] - old[i] for old, new in zip(before, after)) for i in (0, 1))
+    assert hit > missed, (hit, missed)
+
+
 @pytest.mark.usefixtures("nets")
 def test_one_scheduler_killed_under_load(lab):
     worker = lab.worker(lambda run: run.pause(0.02), slots=8)
