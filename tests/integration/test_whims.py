@@ -126,6 +126,7 @@ def test_anything_at_any_time(core, tenants):
             job.result()
     done = collections.Counter(name for whim in whims for name, status in whim.asked if status == 200)
     print(dict(done))
-    assert {"retry", "rollback", "resume"} <= set(done), done
+    # Each of the two takes away what the other needs: one run in thirty has only one of them.
+    assert "resume" in done and done["retry"] + done["rollback"] > 1, done
     for whim in whims:
         whim.lab.close()
