@@ -12,9 +12,19 @@ static void write_escaped(unsigned char c, struct buf *out)
 	const char *found = c ? strchr(plain, c) : NULL;
 
 	if (found)
-		buf_addf(out, "\\%c", letters[found - plain]);
+		buf_add(out, (const char[]){ '\\', letters[found - plain] }, 2);
 	else
 		buf_addf(out, "\\u%04x", c);
+}
+
+/* How many bytes go out as they are, and need no look at UTF-8. */
+static size_t plain_length(const char *s, size_t n)
+{
+	size_t i = 0;
+
+	while (i < n && s[i] >= 0x20 && s[i] < 0x7f && s[i] != '"' && s[i] != '\\')
+		i++;
+	return i;
 }
 
 void json_write_str(const char *s, size_t n, struct buf *out)
@@ -23,6 +33,13 @@ void json_write_str(const char *s, size_t n, struct buf *out)
 
 	buf_addc(out, '"');
 	while (n > 0) {
+		size_t easy = plain_length(s, n);
+		if (easy) {
+			clean += easy;
+			s += easy;
+			n -= easy;
+			continue;
+		}
 		unsigned char c = (unsigned char)*s;
 		size_t len = str_utf8_len(s, n);
 

@@ -221,17 +221,22 @@ int cluster_event(struct db *db LOOM_UNUSED, struct cluster *c, const char *type
                   int64_t now)
 {
 	LOOM_CLEANUP(json_free) struct json *owned = json_set_int(data, "time", now);
+	cluster_event_text(c, type, json_text(owned));
+	return 0;
+}
+
+void cluster_event_text(struct cluster *c, const char *type, char *text)
+{
 	if (c->n_unsaved == c->max_unsaved) {
 		c->max_unsaved = c->max_unsaved ? c->max_unsaved * 2 : 8;
 		c->unsaved = loom_realloc(c->unsaved, c->max_unsaved * sizeof(*c->unsaved));
 	}
 	struct unsaved *e = &c->unsaved[c->n_unsaved++];
 	snprintf(e->type, sizeof(e->type), "%s", type);
-	e->data = json_text(owned);
+	e->data = text;
 	c->event_seq++;
 	if (broken("events") && c->event_seq % 20 == 0)
 		c->event_seq++;
-	return 0;
 }
 
 int cluster_events(struct db *db, int64_t id, int64_t after, int limit,

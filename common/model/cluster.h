@@ -69,6 +69,10 @@ LOOM_MUST_CHECK int cluster_set_status(struct db *db, struct cluster *c, enum cl
 LOOM_MUST_CHECK int cluster_event(struct db *db, struct cluster *c, const char *type,
                                   struct json *data, int64_t now);
 
+#define EVENT_TEXT_MAX (1u << 30)
+/* The same with the whole text of the data, which is taken: for the most frequent ones. */
+void cluster_event_text(struct cluster *c, const char *type, char *text);
+
 struct event {
 	int64_t seq;
 	const char *type, *data;

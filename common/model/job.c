@@ -2,6 +2,7 @@
 #include "common/model/job.h"
 
 #include "common/base/str.h"
+#include "common/json/json_emit.h"
 #include "common/model/row.h"
 
 #include <stdio.h>
@@ -93,16 +94,22 @@ int job_get(struct db *db, int64_t cluster, int64_t num, struct job *ret, bool *
 	return rc ? rc : row_to_job(r, ret, found);
 }
 
-int job_event(struct db *db, struct cluster *c, const struct job *j, int64_t now)
+void job_event(struct cluster *c, const struct job *j, int64_t now)
 {
 	char id[ID_MAX];
+	struct buf b = BUF_INIT(EVENT_TEXT_MAX);
 	id_job(id, j->cluster_id, j->num);
-	struct json *e = json_set_str(json_new_obj(), "jobId", id);
-	json_set_str(e, "action", j->action);
-	json_set_str(e, "status", job_status_name(j->status));
-	json_set_int(e, "stepstotal", j->tasks_total);
-	json_set_int(e, "stepscompleted", j->tasks_done);
-	return cluster_event(db, c, "job", json_set_str(e, "message", j->message), now);
+	buf_addc(&b, '{');
+	json_emit_str(&b, "jobId", id);
+	json_emit_str(&b, "action", j->action);
+	json_emit_str(&b, "status", job_status_name(j->status));
+	json_emit_int(&b, "stepstotal", j->tasks_total);
+	json_emit_int(&b, "stepscompleted", j->tasks_done);
+	json_emit_str(&b, "message", j->message);
+	json_emit_int(&b, "time", now);
+	buf_addc(&b, '}');
+	loom_assert(!b.full);
+	cluster_event_text(c, "job", buf_take(&b));
 }
 
 int job_add(struct db *db, struct cluster *c, const char *action, const struct json *params,
@@ -118,11 +125,11 @@ int job_add(struct db *db, struct cluster *c, const char *action, const struct j
 	                 " lease_until, create_time, params) VALUES (?,?,?,?,?,'plan',?,?,?)",
 	                 "iisssiis", c->id, j.num, c->tenant_id, action, job_status_name(j.status),
 	                 now, now, text);
-	if (!rc)
-		rc = job_event(db, c, &j, now);
-	if (!rc)
-		*ret_num = j.num;
-	return rc;
+	if (rc)
+		return rc;
+	job_event(c, &j, now);
+	*ret_num = j.num;
+	return 0;
 }
 
 int job_save_params(struct db *db, const struct job *j)
@@ -177,7 +184,9 @@ int job_set_status(struct db *db, struct cluster *c, struct job *j, enum job_sta
 	                 " end_time=? WHERE cluster_id=? AND num=?",
 	                 "sssiiiii", job_status_name(to), j->phase, message, j->tasks_total,
 	                 j->tasks_done, job_ended(to) ? now : 0, j->cluster_id, j->num);
-	return rc ? rc : job_event(db, c, j, now);
+	if (!rc)
+		job_event(c, j, now);
+	return rc;
 }
 
 int job_save_progress(struct db *db, struct cluster *c, const struct job *j, int64_t now)
@@ -185,7 +194,9 @@ int job_save_progress(struct db *db, struct cluster *c, const struct job *j, int
 	int rc = db_exec(db,
 	                 "UPDATE job SET tasks_total=?, tasks_done=? WHERE cluster_id=? AND num=?",
 	                 "iiii", j->tasks_total, j->tasks_done, j->cluster_id, j->num);
-	return rc ? rc : job_event(db, c, j, now);
+	if (!rc)
+		job_event(c, j, now);
+	return rc;
 }
 
 int job_save_waits(struct db *db, const struct job *j)

@@ -55,7 +55,7 @@ LOOM_MUST_CHECK int jobs_get(struct db *db, const struct task_ref *refs, size_t 
                              size_t *ret_n);
 /* The counters of jobs read in this transaction; appends no events. */
 LOOM_MUST_CHECK int jobs_save_progress(struct db *db, struct job *const *v, size_t n);
-LOOM_MUST_CHECK int job_event(struct db *db, struct cluster *c, const struct job *j, int64_t now);
+void job_event(struct cluster *c, const struct job *j, int64_t now);
 
 /* Claims the oldest job in phase plan whose lease is over, for owner, with a new epoch. Its own
  * transaction. *ret_found false when there is none. */

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "common/model/task.h"
 
+#include "common/json/json_emit.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -96,27 +98,33 @@ int task_get(struct db *db, const struct task_ref *ref, struct tasks **ret)
 	return rc ? rc : rows_to_tasks(r, ret);
 }
 
-struct json *task_event_data(const struct task *t)
+void task_event(struct cluster *c, const struct task *t, int64_t now)
 {
 	char id[ID_MAX];
-	id_task(id, t->cluster_id, t->job_num, t->num);
-	struct json *e = json_set_str(json_new_obj(), "taskId", id);
-	json_set_str(e, "taskName", t->name);
-	json_set_str(e, "service", t->service);
-	json_set_str(e, "nodeId", t->node_id);
-	json_set_int(e, "nodenum", t->node_num);
+	struct buf b = BUF_INIT(EVENT_TEXT_MAX);
 	/* A task that waits for another try is shown as such, not as a plain wait. */
 	bool again =
 		t->failures + t->losses > 0 && (t->state == TASK_READY || t->state == TASK_BLOCKED);
-	json_set_str(e, "state", again ? "retry" : task_state_name(t->state));
-	json_set_int(e, "attempt", t->attempt);
+	id_task(id, t->cluster_id, t->job_num, t->num);
+	buf_addc(&b, '{');
+	json_emit_str(&b, "taskId", id);
+	json_emit_str(&b, "taskName", t->name);
+	json_emit_str(&b, "service", t->service);
+	json_emit_str(&b, "nodeId", t->node_id);
+	json_emit_int(&b, "nodenum", t->node_num);
+	json_emit_str(&b, "state", again ? "retry" : task_state_name(t->state));
+	json_emit_int(&b, "attempt", t->attempt);
 	if (t->state == TASK_RUNNING)
-		json_set_str(e, "provisionerId", t->provisioner_id);
+		json_emit_str(&b, "provisionerId", t->provisioner_id);
 	if (again || t->state == TASK_FAILED)
-		json_set_int(e, "statusCode", t->status_code);
+		json_emit_int(&b, "statusCode", t->status_code);
 	if (again && t->not_before > t->status_time)
-		json_set_int(e, "retryAt", t->not_before);
-	return json_set_str(e, "message", t->message);
+		json_emit_int(&b, "retryAt", t->not_before);
+	json_emit_str(&b, "message", t->message);
+	json_emit_int(&b, "time", now);
+	buf_addc(&b, '}');
+	loom_assert(!b.full);
+	cluster_event_text(c, "task", buf_take(&b));
 }
 
 int task_set_state(struct db *db, struct cluster *c, struct task *t, enum task_state to,
@@ -134,7 +142,9 @@ int task_set_state(struct db *db, struct cluster *c, struct task *t, enum task_s
 	                 t->lease_until, t->provisioner_id, t->worker_id, t->submit_time,
 	                 t->status_time, t->status_code, t->message, t->cluster_id, t->job_num,
 	                 t->num);
-	return rc ? rc : cluster_event(db, c, "task", task_event_data(t), now);
+	if (!rc)
+		task_event(c, t, now);
+	return rc;
 }
 
 int task_promote(struct db *db, struct cluster *c, int64_t job, const char *node, int64_t now,

@@ -8,6 +8,7 @@
 #include "common/base/clock.h"
 #include "common/base/ids.h"
 #include "common/base/str.h"
+#include "common/json/json_emit.h"
 #include "services/api/api.h"
 #include "services/api/known.h"
 
@@ -18,7 +19,8 @@
 #define FINISH_MS     8000
 #define ANSWER_MS     3000 /* beyond the wait, for a scheduler to answer a take */
 #define MAX_AT_ONCE   64
-#define MAX_ADDRESSES 32 /* of one machine */
+#define MAX_ADDRESSES 32          /* of one machine */
+#define MAX_ANSWER    (32u << 20) /* twice what the bus lets through */
 
 /* One held take. On the loop. */
 struct takes {
@@ -79,16 +81,50 @@ static void take_empty(struct takes *t)
 
 static void take_ask(struct takes *t);
 
+/* A scheduler sends documents as texts, which are passed on as they are; an older one as values. */
+static void add_document(struct buf *b, const struct json *doc)
+{
+	if (json_is(doc, JSON_STRING))
+		buf_add(b, json_str(doc), json_str_len(doc));
+	else
+		json_write(doc, b);
+}
+
+static void add_documents(struct buf *b, const struct json *body)
+{
+	const struct json *tasks = json_get(body, "tasks");
+	buf_addc(b, '{');
+	json_emit_text(b, "tasks", "[");
+	for (size_t i = 0; i < json_len(tasks); i++) {
+		if (i)
+			buf_addc(b, ',');
+		add_document(b, json_at(tasks, i));
+	}
+	buf_addc(b, ']');
+	json_emit_value(b, "heldMs", json_get(body, "heldMs"));
+	buf_addc(b, '}');
+}
+
+/* The original's workers take one and get its JSON as text. */
+static void take_given(const struct takes *t, const struct json *body)
+{
+	const struct json *tasks = json_get(body, "tasks");
+	LOOM_CLEANUP(buf_fini) struct buf b = BUF_INIT(MAX_ANSWER);
+	if (!t->many)
+		add_document(&b, json_at(tasks, 0));
+	else
+		add_documents(&b, body);
+	loom_assert(!b.full);
+	http_reply(t->req, 200, t->many ? "application/json" : "text/plain; charset=utf-8",
+	           buf_str(&b), b.len);
+}
+
 static void take_answered(int error, const struct json *body, void *arg)
 {
 	struct takes *t = arg;
 	t->ask = NULL;
-	const struct json *tasks = json_get(body, "tasks");
-	if (json_len(tasks)) {
-		/* The original's workers take one and get its JSON as text. */
-		LOOM_CLEANUP_STR char *text = json_text(t->many ? body : json_at(tasks, 0));
-		http_reply(t->req, 200, t->many ? "application/json" : "text/plain; charset=utf-8",
-		           text, strlen(text));
+	if (json_len(json_get(body, "tasks"))) {
+		take_given(t, body);
 		take_unlink(t);
 		return;
 	}
@@ -182,6 +218,7 @@ void tasks_take(struct http_req *req, void *ctx)
 	for (size_t i = 0; i < LOOM_COUNT(who); i++)
 		json_set_str(body, who[i], json_get_str(k.body, who[i]));
 	json_set_bool(body, "lease", json_get_bool(k.body, "lease", false));
+	json_set_bool(body, "texts", true);
 	*t = (struct takes){ .a = k.a,
 		             .req = req,
 		             .body = body,

@@ -2,6 +2,7 @@
 #include "services/scheduler/document.h"
 
 #include "common/base/str.h"
+#include "common/json/json_emit.h"
 #include "common/model/expander.h"
 #include "services/scheduler/planner.h"
 
@@ -16,7 +17,9 @@ struct kept {
 	int64_t cluster, job;
 	uint64_t used;
 	size_t size;
-	struct json *provider, *config, *service_docs;
+	char *provider, *config;
+	struct json *macros; /* the configuration, if there are any in it */
+	struct json *service_docs;
 };
 
 struct documents {
@@ -32,8 +35,9 @@ struct documents *documents_create(void)
 
 static void forget(struct documents *d, size_t i)
 {
-	json_free(d->v[i].provider);
-	json_free(d->v[i].config);
+	loom_free(d->v[i].provider);
+	loom_free(d->v[i].config);
+	json_free(d->v[i].macros);
 	json_free(d->v[i].service_docs);
 	d->size -= d->v[i].size;
 	d->v[i] = d->v[--d->n];
@@ -74,10 +78,12 @@ static int load(struct documents *d, struct db *db, struct cluster *c, int64_t j
 	struct kept *k = &d->v[d->n++];
 	*k = (struct kept){ .cluster = c->id,
 		            .job = job,
-		            .provider = loom_take(c->provider),
-		            .config = loom_take(c->config),
+		            .provider = json_text(c->provider),
+		            .config = json_text(c->config),
 		            .service_docs = loom_take(c->service_docs) };
-	k->size = text_size(k->config) + text_size(k->service_docs) + text_size(k->provider);
+	if (strchr(k->config, '%'))
+		k->macros = loom_take(c->config);
+	k->size = strlen(k->config) + text_size(k->service_docs) + strlen(k->provider);
 	d->size += k->size;
 	return 0;
 }
@@ -93,7 +99,7 @@ int documents_get(struct documents *d, struct db *db, struct cluster *c, int64_t
 		return rc;
 	struct kept *k = &d->v[i < d->n ? i : d->n - 1];
 	k->used = ++d->ticks;
-	*ret = (struct docset){ k->provider, k->config, k->service_docs, k->size };
+	*ret = (struct docset){ k->provider, k->config, k->macros, k->service_docs };
 	return 0;
 }
 
@@ -103,7 +109,7 @@ struct sight {
 	struct nodes nodes; /* its array is borrowed */
 	struct expander *expander;
 	struct json *properties; /* of all machines, by id */
-	size_t size;             /* of their text */
+	char *text;              /* of the properties */
 };
 
 struct sight *sight_create(const struct node *v, size_t n, const char *owner)
@@ -116,7 +122,7 @@ struct sight *sight_create(const struct node *v, size_t n, const char *owner)
 	s->properties = json_new_obj();
 	for (size_t i = 0; i < n; i++)
 		json_set(s->properties, v[i].id, node_properties(&v[i]));
-	s->size = text_size(s->properties);
+	s->text = json_text(s->properties);
 	return s;
 }
 
@@ -126,28 +132,22 @@ void sight_destroy(struct sight *s)
 		return;
 	expander_destroy(s->expander);
 	json_free(s->properties);
+	loom_free(s->text);
 	loom_free(s->nodes.v);
 	loom_free(s);
 }
 
-int sight_config(const struct sight *s, const struct docset *docs, const struct task *t,
-                 struct json **ret, struct loom_err *err)
+int sight_config(const struct sight *s, const struct docset *docs, const struct task *t, char **ret,
+                 struct loom_err *err)
 {
-	if (*t->service)
-		return expander_config(s->expander, t->node_id, docs->config, ret, err);
-	*ret = json_copy(docs->config);
-	return 0;
-}
-
-static struct json *service_action(const struct docset *docs, const struct task *t)
-{
-	enum plan_step step;
-	if (!*t->service || !plan_step_parse(t->name, &step))
-		return NULL;
-	const struct json *doc = json_get(docs->service_docs, t->service);
-	const struct json *actions = json_get(json_get(doc, "provisioner"), "actions");
-	struct json *s = json_set_str(json_new_obj(), "name", t->service);
-	return json_set(s, "action", json_copy(json_get(actions, plan_step_action(step))));
+	struct json *expanded = NULL;
+	int rc = 0;
+	if (*t->service && docs->macros)
+		rc = expander_config(s->expander, t->node_id, docs->macros, &expanded, err);
+	if (!rc)
+		*ret = expanded ? json_text(expanded) : loom_strdup(docs->config);
+	json_free(expanded);
+	return rc;
 }
 
 /* Names of the task document that a plug-in's stored results must not replace. */
@@ -160,35 +160,61 @@ static bool is_fixed(const char *key)
 	return false;
 }
 
-size_t sight_size(const struct sight *s, const struct docset *docs, const struct node *n,
-                  const struct json *config)
+static void add_service(struct buf *b, const struct docset *docs, const struct task *t)
 {
-	return 1024 + s->size + docs->size + text_size(config) + (n ? text_size(n->results) : 0);
+	enum plan_step step;
+	if (!*t->service || !plan_step_parse(t->name, &step))
+		return;
+	const struct json *doc = json_get(docs->service_docs, t->service);
+	const struct json *actions = json_get(json_get(doc, "provisioner"), "actions");
+	const struct json *action = json_get(actions, plan_step_action(step));
+	json_emit_text(b, "service", "{");
+	json_emit_str(b, "name", t->service);
+	json_emit_value(b, "action", action);
+	buf_addc(b, '}');
 }
 
-struct json *sight_document(const struct sight *s, const struct docset *docs, const struct task *t,
-                            const struct node *n, struct json *config)
+/* What is known of the machine, and what plug-ins have told of it. */
+static void add_machine(struct buf *b, const struct sight *s, const struct node *n)
 {
-	struct json *conf = n ? node_properties(n) : json_new_obj();
-	json_set(conf, "cluster", config);
-	json_set(conf, "service", service_action(docs, t));
-	json_set(conf, "provider", json_copy(docs->provider));
-	json_set(conf, "nodes", json_copy(s->properties));
-	for (size_t i = 0; n && i < json_len(n->results); i++)
+	const struct json *known = json_get(s->properties, n->id);
+	for (size_t i = 0; i < json_len(known); i++) {
+		const char *key = json_key_at(known, i);
+		if (is_fixed(key) || !json_get(n->results, key))
+			json_emit_value(b, key, json_value_at(known, i));
+	}
+	for (size_t i = 0; i < json_len(n->results); i++)
 		if (!is_fixed(json_key_at(n->results, i)))
-			json_set(conf, json_key_at(n->results, i),
-			         json_copy(json_value_at(n->results, i)));
+			json_emit_value(b, json_key_at(n->results, i),
+			                json_value_at(n->results, i));
+}
+
+char *sight_document(const struct sight *s, const struct docset *docs, const struct task *t,
+                     const struct node *n, const char *config, size_t max)
+{
 	char id[ID_MAX];
-	struct json *d = json_new_obj();
+	struct buf b = BUF_INIT(max);
+	buf_addc(&b, '{');
 	id_task(id, t->cluster_id, t->job_num, t->num);
-	json_set_str(d, "taskId", id);
+	json_emit_str(&b, "taskId", id);
 	id_job(id, t->cluster_id, t->job_num);
-	json_set_str(d, "jobId", id);
+	json_emit_str(&b, "jobId", id);
 	id_cluster(id, t->cluster_id);
-	json_set_str(d, "clusterId", id);
-	json_set_str(d, "taskName", t->name);
-	json_set_str(d, "nodeId", t->node_id);
-	json_set_int(d, "attempt", t->attempt);
-	json_set_int(d, "leaseMs", t->lease_ms);
-	return json_set(d, "config", conf);
+	json_emit_str(&b, "clusterId", id);
+	json_emit_str(&b, "taskName", t->name);
+	json_emit_str(&b, "nodeId", t->node_id);
+	json_emit_int(&b, "attempt", t->attempt);
+	json_emit_int(&b, "leaseMs", t->lease_ms);
+	json_emit_text(&b, "config", "{");
+	if (n)
+		add_machine(&b, s, n);
+	json_emit_text(&b, "cluster", config);
+	add_service(&b, docs, t);
+	json_emit_text(&b, "provider", docs->provider);
+	json_emit_text(&b, "nodes", s->text);
+	buf_adds(&b, "}}");
+	if (!b.full)
+		return buf_take(&b);
+	buf_fini(&b);
+	return NULL;
 }

@@ -13,9 +13,10 @@
 #include "common/model/task.h"
 
 struct documents;
-struct docset { /* borrowed until the next documents_get() */
-	const struct json *provider, *config, *service_docs;
-	size_t size; /* of their texts */
+struct docset {                        /* borrowed until the next documents_get() */
+	const char *provider, *config; /* JSON */
+	const struct json *macros;     /* the configuration, if it has macros; else NULL */
+	const struct json *service_docs;
 };
 
 struct documents *documents_create(void);
@@ -30,15 +31,13 @@ struct sight;
 struct sight *sight_create(const struct node *v, size_t n, const char *owner);
 void sight_destroy(struct sight *s);
 /* The cluster's configuration as the task's node sees it: macros expanded, but for machine-level
- * steps. 0, or a MACRO_E_ code with err. */
+ * steps. 0 and the JSON, owned; or a MACRO_E_ code with err. */
 LOOM_MUST_CHECK int sight_config(const struct sight *s, const struct docset *docs,
-                                 const struct task *t, struct json **ret, struct loom_err *err);
-/* The document's bytes, or somewhat more. n: the task's machine; NULL: there is none. */
-size_t sight_size(const struct sight *s, const struct docset *docs, const struct node *n,
-                  const struct json *config);
-/* config is taken. */
-struct json *sight_document(const struct sight *s, const struct docset *docs, const struct task *t,
-                            const struct node *n, struct json *config);
+                                 const struct task *t, char **ret, struct loom_err *err);
+/* The document as JSON, owned; NULL when it is larger than max bytes. n: the task's machine, NULL
+ * when there is none. t: with the attempt and the lease that it is to be told. */
+char *sight_document(const struct sight *s, const struct docset *docs, const struct task *t,
+                     const struct node *n, const char *config, size_t max);
 
 LOOM_DEFINE_CLEANUP(struct sight *, sight_destroy)
 

@@ -29,10 +29,24 @@ void parking_take_out(struct parking *k, const struct parked *p)
 	*at = p->next;
 }
 
+/* As values instead of texts. */
+static struct json *read_all(struct json *docs)
+{
+	LOOM_CLEANUP(json_free) struct json *texts = docs;
+	struct json *values = json_new_arr();
+	for (size_t i = 0; i < json_len(texts); i++) {
+		struct json *v = NULL;
+		if (!json_parse_str(json_str(json_at(texts, i)), &v, NULL))
+			json_push(values, v);
+	}
+	return values;
+}
+
 void parking_answer(struct parked *p, struct json *docs, int64_t claimed)
 {
+	struct json *tasks = docs && !p->take.texts ? read_all(docs) : docs;
 	LOOM_CLEANUP(json_free)
-	struct json *body = json_set(json_new_obj(), "tasks", docs ? docs : json_new_arr());
+	struct json *body = json_set(json_new_obj(), "tasks", tasks ? tasks : json_new_arr());
 	json_set_int(body, "heldMs", claimed > p->since ? claimed - p->since : 0);
 	bus_answer(p->call, body);
 	loom_free(p->take.id);
@@ -61,7 +75,8 @@ bool parking_take(struct parking *k, struct bus_call *call, const struct json *b
 		                 .max = max < 1      ? 1
 		                        : max > MOST ? MOST
 		                                     : max,
-		                 .lease_ms = lease_ms };
+		                 .lease_ms = lease_ms,
+		                 .texts = json_get_bool(body, "texts", false) };
 	p->since = now - span(body, "heldMs");
 	p->until = now + span(body, "waitMs");
 	if (draining || !p->take.tenant || !p->take.provisioner || !p->take.worker) {

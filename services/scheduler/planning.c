@@ -49,7 +49,7 @@ static int insert_tasks(struct db *db, struct planning *pl, struct blueprint_row
 			continue;
 		t->not_before = now;
 		ch->ready++;
-		rc = cluster_event(db, ch->c, "task", task_event_data(t), now);
+		task_event(ch->c, t, now);
 	}
 	return rc ? rc : tasks_insert(db, rows->tasks, rows->n, rows->edges, rows->n_edges);
 }

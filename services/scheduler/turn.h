@@ -28,6 +28,7 @@ struct take {
 	char *id, *tenant, *provisioner, *worker;
 	int64_t max;
 	int64_t lease_ms; /* renewed by heartbeat, or the whole time limit */
+	bool texts;       /* the API passes documents on as texts; an older one wants values */
 };
 
 struct turn_result {
@@ -54,8 +55,8 @@ struct turn_take {
 	const struct take *take;
 	bool barred;       /* it gets nothing */
 	bool probe;        /* one task, to show whether its provisioner is well again */
-	struct json *docs; /* array of documents, owned; NULL: nothing */
-	size_t size;       /* of them, in bytes */
+	struct json *docs; /* array of documents, each as a text, owned; NULL: nothing */
+	size_t size;       /* of them on their way, in bytes */
 };
 
 struct touched {

@@ -12,7 +12,7 @@
 #include "common/model/macro.h"
 
 #define MAX_DOCUMENT (8u << 20) /* bytes of one task's document */
-#define MAX_TOGETHER (4u << 20) /* no further task is given to a take after so much */
+#define MAX_TOGETHER (3u << 20) /* no further task is given to a take after so much */
 #define MAX_CLAIM_MS 500        /* nor to any after so long: the first one's lease runs */
 #define POSTPONE_MS  1000
 
@@ -218,9 +218,10 @@ static void refuse(struct unit *u, struct task *t, bool may_wait, const char *wh
 	u->refusals[u->n_refusals++] = (struct refusal){ t, may_wait, loom_strdup(why) };
 }
 
-static int set_running(struct unit *u, struct task *t, const struct take *take)
+static void set_running(struct unit *u, struct task *t, const struct take *take)
 {
-	struct item *it = unit_item(u, &(struct task_ref){ t->cluster_id, t->job_num, t->num });
+	const struct task_ref ref = task_ref_of(t);
+	struct item *it = unit_item(u, &ref);
 	loom_assert(task_may_become(t->state, TASK_RUNNING));
 	t->state = TASK_RUNNING;
 	t->attempt++;
@@ -234,40 +235,55 @@ static int set_running(struct unit *u, struct task *t, const struct take *take)
 	t->provisioner_id = loom_strdup(take->provisioner);
 	t->worker_id = loom_strdup(take->worker);
 	it->changed = true;
-	return cluster_event(u->db, unit_held(u, t->cluster_id)->ch.c, "task", task_event_data(t),
-	                     u->now);
+	task_event(unit_held(u, t->cluster_id)->ch.c, t, u->now);
 }
 
-static int begin_with(struct unit *u, const struct choice *ch, const struct sight *s,
-                      const struct docset *docs)
+/* The size of a text in a message. */
+static size_t on_its_way(const char *text)
+{
+	size_t n = 2;
+	for (const char *c = text; *c; c++)
+		n += 1 + (*c == '"' || *c == '\\');
+	return n;
+}
+
+static void give(struct unit *u, const struct choice *ch, const char *text)
 {
 	struct turn_take *to = &u->turn->takes[ch->take];
-	struct json *config = NULL;
+	if (!ch->again)
+		set_running(u, ch->t, to->take);
+	if (!to->docs)
+		to->docs = json_new_arr();
+	json_push(to->docs, json_new_str(text));
+	to->size += on_its_way(text);
+	u->turn->handed[u->turn->n_handed++] =
+		(struct handed){ ch->take, task_ref_of(ch->t), ch->t->attempt };
+}
+
+static void begin_with(struct unit *u, const struct choice *ch, const struct sight *s,
+                       const struct docset *docs)
+{
+	LOOM_CLEANUP_STR char *config = NULL;
 	struct loom_err err = { 0 };
 	int reason = sight_config(s, docs, ch->t, &config, &err);
 	if (reason && ch->again)
-		return 0;
+		return;
 	if (reason) {
 		LOOM_CLEANUP_STR char *why =
 			loom_asprintf("the configuration cannot be expanded: %s", err.msg);
 		refuse(u, ch->t, reason == MACRO_E_INCOMPLETE, why);
-		return 0;
+		return;
 	}
 	const struct node *n = page_node(unit_held(u, ch->t->cluster_id)->page, ch->t);
-	size_t size = sight_size(s, docs, n, config);
-	if (size > MAX_DOCUMENT) {
-		json_free(config);
+	struct task told = *ch->t;
+	told.attempt += !ch->again;
+	if (!ch->again)
+		told.lease_ms = u->turn->takes[ch->take].take->lease_ms;
+	LOOM_CLEANUP_STR char *text = sight_document(s, docs, &told, n, config, MAX_DOCUMENT);
+	if (text && on_its_way(text) <= MAX_TOGETHER + MAX_DOCUMENT)
+		give(u, ch, text);
+	else
 		refuse(u, ch->t, false, "what it has to be told is larger than 8 MiB");
-		return 0;
-	}
-	int rc = ch->again ? 0 : set_running(u, ch->t, to->take);
-	if (!to->docs)
-		to->docs = json_new_arr();
-	json_push(to->docs, sight_document(s, docs, ch->t, n, config));
-	to->size += size;
-	u->turn->handed[u->turn->n_handed++] =
-		(struct handed){ ch->take, task_ref_of(ch->t), ch->t->attempt };
-	return rc;
 }
 
 static int begin_one(struct unit *u, const struct choice *ch)
@@ -282,11 +298,13 @@ static int begin_one(struct unit *u, const struct choice *ch)
 		return rc;
 	if (leaving && !json_arr_has_str(leaving, ch->t->node_id)) {
 		LOOM_CLEANUP(sight_destroy) struct sight *s = look(p, c, leaving);
-		return begin_with(u, ch, s, &docs);
+		begin_with(u, ch, s, &docs);
+		return 0;
 	}
 	if (!p->sight)
 		p->sight = look(p, c, NULL);
-	return begin_with(u, ch, p->sight, &docs);
+	begin_with(u, ch, p->sight, &docs);
+	return 0;
 }
 
 /* Where there are limits, the end of a CREATE may let another begin, at any scheduler. */

@@ -4,7 +4,7 @@
 
 #include "common/base/broken.h"
 
-static int make_ready(struct unit *u, struct item *it)
+static void make_ready(struct unit *u, struct item *it)
 {
 	struct task *t = it->t;
 	loom_assert(task_may_become(t->state, TASK_READY));
@@ -14,8 +14,7 @@ static int make_ready(struct unit *u, struct item *it)
 		t->not_before = u->now;
 	it->changed = true;
 	u->born[u->n_born++] = t;
-	return cluster_event(u->db, unit_held(u, t->cluster_id)->ch.c, "task", task_event_data(t),
-	                     u->now);
+	task_event(unit_held(u, t->cluster_id)->ch.c, t, u->now);
 }
 
 /* The first waiting task of a node whose job moved here, if nothing else is under way there. */
@@ -194,13 +193,14 @@ int results_release(struct unit *u)
 	u->born = loom_calloc(nodes.n + 1, sizeof(struct task *));
 	for (size_t i = 0; !rc && i < nodes.n; i++) {
 		struct item *it = next_of_node(u, nodes.v[i]);
-		rc = it ? make_ready(u, it) : 0;
+		if (it)
+			make_ready(u, it);
 	}
 	for (size_t i = 0; !rc && i < u->n_jobs; i++)
 		if (u->jobs[i].moved) {
 			const struct job *j = &u->jobs[i].job;
 			struct cluster *c = unit_held(u, j->cluster_id)->ch.c;
-			rc = job_event(u->db, c, j, u->now);
+			job_event(c, j, u->now);
 		}
 	return rc;
 }

@@ -140,7 +140,9 @@ static int complete(struct unit *u, struct item *it, struct moving *m, struct ta
 	if (str_eq(t->name, plan_step_name(STEP_CONFIRM)))
 		m->confirmed = t;
 	u->done[u->n_done++] = task_ref_of(t);
-	return rc ? rc : cluster_event(u->db, ch->c, "task", task_event_data(t), u->now);
+	if (!rc)
+		task_event(ch->c, t, u->now);
+	return rc;
 }
 
 static int result_one(struct unit *u, size_t i)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "common/base/str.h"
-#include "common/json/json.h"
+#include "common/json/json_emit.h"
 
 #include <check.h>
 #include <stdio.h>
@@ -455,6 +455,37 @@ START_TEST(writes_clean_strings)
 }
 END_TEST
 
+START_TEST(emits_members)
+{
+	struct buf b = BUF_INIT(1000), small = BUF_INIT(9);
+	struct json *list = parse("[1,\"x\"]");
+
+	buf_addc(&b, '{');
+	json_emit_str(&b, "absent", NULL);
+	json_emit_str(&b, "a \"key\"", "line\nbreak \xff { ");
+	json_emit_text(&b, "inner", "{");
+	json_emit_int(&b, "least", INT64_MIN);
+	buf_addc(&b, '}');
+	json_emit_value(&b, "absent", NULL);
+	json_emit_value(&b, "list", list);
+	json_emit_text(&b, "absent", NULL);
+	json_emit_str(&b, "empty", "");
+	buf_addc(&b, '}');
+	ck_assert_str_eq(buf_str(&b),
+	                 "{\"a \\\"key\\\"\":\"line\\nbreak \xef\xbf\xbd { \","
+	                 "\"inner\":{\"least\":-9223372036854775808},\"list\":[1,\"x\"],"
+	                 "\"empty\":\"\"}");
+	json_free(parse(buf_str(&b)));
+	buf_addc(&small, '{');
+	json_emit_str(&small, "name", "too long");
+	json_emit_int(&small, "n", 1);
+	ck_assert(small.full);
+	json_free(list);
+	buf_fini(&b);
+	buf_fini(&small);
+}
+END_TEST
+
 START_TEST(writing_minds_the_maximum)
 {
 	LOOM_CLEANUP(json_free) struct json *v = parse("[1,2,3,4,5]");
@@ -487,6 +518,7 @@ static Suite *suite(void)
 	tcase_add_test(tc, builds_large_objects);
 	tcase_add_loop_test(tc, writes_clean_strings, 0, LOOM_COUNT(written));
 	tcase_add_test(tc, writing_minds_the_maximum);
+	tcase_add_test(tc, emits_members);
 	suite_add_tcase(s, tc);
 	return s;
 }
