@@ -153,17 +153,17 @@ int task_promote(struct db *db, struct cluster *c, int64_t job, const char *node
 	bool busy;
 	int64_t one;
 	int rc = db_select_int(db, &one, &busy,
-	                       "SELECT 1 FROM task WHERE node_id=? AND state IN ('ready','running')"
-	                       " LIMIT 1",
-	                       "s", node);
+	                       "SELECT 1 FROM task WHERE node_id=? AND job_num=?"
+	                       " AND state IN ('ready','running') LIMIT 1",
+	                       "si", node, job);
 	if (rc || busy)
 		return rc;
 	LOOM_CLEANUP(db_result_free) struct db_result *r = NULL;
 	rc = db_select(db, &r,
 	               "SELECT " COLUMNS
-	               " FROM task WHERE node_id=? AND state='blocked' AND unmet=0"
-	               " AND cluster_id=? AND job_num=? ORDER BY num LIMIT 1",
-	               "sii", node, c->id, job);
+	               " FROM task WHERE node_id=? AND job_num=? AND state='blocked' AND unmet=0"
+	               " ORDER BY num LIMIT 1",
+	               "si", node, job);
 	if (rc || !db_rows(r))
 		return rc;
 	LOOM_CLEANUP(tasks_free) struct tasks *ts = NULL;
@@ -202,19 +202,20 @@ int tasks_get(struct db *db, const struct task_ref *refs, size_t n, struct tasks
 	return rc ? rc : rows_to_tasks(r, ret);
 }
 
-int tasks_of_nodes(struct db *db, const struct strs *nodes, struct tasks **ret)
+int tasks_of_nodes(struct db *db, const struct task_node *nodes, size_t n, struct tasks **ret)
 {
 	static const struct db_many many = {
 		"SELECT " COLUMNS
-		" FROM task WHERE unmet=0 AND state IN ('blocked','ready','running')"
-		" AND node_id IN (",
-		"?", ",", ") ORDER BY node_id, num", 1
+		" FROM task WHERE unmet=0 AND state IN ('blocked','ready','running') AND (",
+		"(node_id=? AND job_num=?)", " OR ", ")", 2
 	};
 	LOOM_CLEANUP(db_result_free) struct db_result *r = NULL;
-	struct db_value *v = loom_calloc(nodes->n + 1, sizeof(*v));
-	for (size_t i = 0; i < nodes->n; i++)
-		v[i] = db_s(nodes->v[i]);
-	int rc = db_select_many(db, &r, &many, v, nodes->n);
+	struct db_value *v = loom_calloc(n + 1, 2 * sizeof(*v));
+	for (size_t i = 0; i < n; i++) {
+		v[2 * i] = db_s(nodes[i].id);
+		v[2 * i + 1] = db_i(nodes[i].job);
+	}
+	int rc = db_select_many(db, &r, &many, v, n);
 	loom_free(v);
 	return rc ? rc : rows_to_tasks(r, ret);
 }

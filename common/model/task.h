@@ -84,9 +84,14 @@ LOOM_MUST_CHECK int task_promote(struct db *db, struct cluster *c, int64_t job, 
 /* Many at once, of any clusters: what one transaction reads and writes for many results. */
 LOOM_MUST_CHECK int tasks_get(struct db *db, const struct task_ref *refs, size_t n,
                               struct tasks **ret);
-/* What is under way on these nodes, or could be: ready, running, or blocked without unmet edges. By
- * node and number. */
-LOOM_MUST_CHECK int tasks_of_nodes(struct db *db, const struct strs *nodes, struct tasks **ret);
+/* What a job has under way on these nodes, or could have: ready, running, or blocked without unmet
+ * edges. */
+struct task_node {
+	int64_t cluster, job;
+	char id[37];
+};
+LOOM_MUST_CHECK int tasks_of_nodes(struct db *db, const struct task_node *nodes, size_t n,
+                                   struct tasks **ret);
 /* Writes rows that were read in this transaction; appends no events. */
 LOOM_MUST_CHECK int tasks_save(struct db *db, struct task *const *v, size_t n);
 /* Leaves a ready task for later: it needs what other machines of the job have not told yet. */

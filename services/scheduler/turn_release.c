@@ -3,6 +3,9 @@
 #include "services/scheduler/turn_private.h"
 
 #include "common/base/broken.h"
+#include "common/base/str.h"
+
+#include <stdio.h>
 
 static void make_ready(struct unit *u, struct item *it)
 {
@@ -17,19 +20,51 @@ static void make_ready(struct unit *u, struct item *it)
 	task_event(unit_held(u, t->cluster_id)->ch.c, t, u->now);
 }
 
-/* The first waiting task of a node whose job moved here, if nothing else is under way there. */
-static struct item *next_of_node(const struct unit *u, const char *node)
+/* Machines on which something may have become ready; each once. */
+struct spots {
+	struct task_node *v;
+	size_t n, most;
+};
+
+static bool same_spot(const struct task_node *a, const struct task_node *b)
+{
+	return a->cluster == b->cluster && a->job == b->job && str_eq(a->id, b->id);
+}
+
+static void add_spot(struct spots *to, int64_t cluster, int64_t job, const char *id)
+{
+	struct task_node new = { .cluster = cluster, .job = job };
+	snprintf(new.id, sizeof(new.id), "%s", id);
+	for (size_t i = 0; i < to->n; i++)
+		if (same_spot(&to->v[i], &new))
+			return;
+	if (to->n == to->most) {
+		to->most = to->most ? 2 * to->most : 64;
+		to->v = loom_realloc(to->v, to->most * sizeof(*to->v));
+	}
+	to->v[to->n++] = new;
+}
+
+static void add_spot_of(struct spots *to, const struct task *t)
+{
+	add_spot(to, t->cluster_id, t->job_num, t->node_id);
+}
+
+/* The first waiting task of a machine whose job moved here, if nothing else is under way there. */
+static struct item *next_of(const struct unit *u, const struct task_node *at)
 {
 	struct item *first = NULL;
 	for (size_t i = 0; i < u->n_items; i++) {
 		struct item *it = &u->items[i];
-		if (!str_eq(it->t->node_id, node))
+		const struct task *t = it->t;
+		if (t->cluster_id != at->cluster || t->job_num != at->job ||
+		    !str_eq(t->node_id, at->id))
 			continue;
-		if (it->t->state == TASK_READY || it->t->state == TASK_RUNNING)
+		if (t->state == TASK_READY || t->state == TASK_RUNNING)
 			return NULL;
-		const struct moving *m = unit_job(u, it->t);
-		if (it->t->state == TASK_BLOCKED && !it->t->unmet && m && m->moved &&
-		    (!first || it->t->num < first->t->num))
+		const struct moving *m = unit_job(u, t);
+		if (t->state == TASK_BLOCKED && !t->unmet && m && m->moved &&
+		    (!first || t->num < first->t->num))
 			first = it;
 	}
 	return first;
@@ -65,19 +100,24 @@ static void meet_known(struct unit *u, const struct job *j, const int64_t *nums,
 	}
 }
 
-/* What is ready to run on these machines is not all known any more. */
-static void sweep_again(const struct unit *u, int64_t cluster, const struct strs *nodes)
+/* In the database, for there are many. What may run on these machines is not all known then. */
+static int meet_many(struct unit *u, const struct job *j, int64_t group, struct spots *spots)
 {
-	struct map *swept = unit_held(u, cluster)->page->swept;
-	for (size_t i = 0; i < nodes->n; i++)
-		(void)map_del(swept, nodes->v[i]);
+	const struct task_ref ref = { j->cluster_id, j->num, group };
+	struct map *swept = unit_held(u, j->cluster_id)->page->swept;
+	LOOM_CLEANUP(strs_fini) struct strs nodes = { 0 };
+	int rc = task_release_group(u->db, &ref, &nodes);
+	for (size_t i = 0; i < nodes.n; i++) {
+		(void)map_del(swept, nodes.v[i]);
+		add_spot(spots, j->cluster_id, j->num, nodes.v[i]);
+	}
+	return rc;
 }
 
 /* Those who wait for a group whose last member is complete. */
 static int meet_group(struct unit *u, const struct job *j, int64_t group, struct waiting *w,
-                      struct strs *nodes)
+                      struct spots *spots)
 {
-	const struct task_ref ref = { j->cluster_id, j->num, group };
 	const int64_t *nums;
 	size_t n;
 	int rc = successors_get(u->successors, u->db, j, group, &nums, &n);
@@ -85,16 +125,14 @@ static int meet_group(struct unit *u, const struct job *j, int64_t group, struct
 		return rc;
 	if (n > MANY_WAIT) {
 		meet_known(u, j, nums, n);
-		rc = task_release_group(u->db, &ref, nodes);
-		sweep_again(u, j->cluster_id, nodes);
-		return rc;
+		return meet_many(u, j, group, spots);
 	}
 	add_waiting(w, j, nums, n);
 	return 0;
 }
 
 /* Those who wait for a task. */
-static int meet(struct unit *u, const struct task_ref *done, struct waiting *w, struct strs *nodes)
+static int meet(struct unit *u, const struct task_ref *done, struct waiting *w, struct spots *spots)
 {
 	const struct task key = { .cluster_id = done->cluster, .job_num = done->job };
 	struct job *j = &unit_job(u, &key)->job;
@@ -110,7 +148,7 @@ static int meet(struct unit *u, const struct task_ref *done, struct waiting *w, 
 			groups[n_groups++] = nums[i];
 	for (size_t i = 0; !rc && i < n_groups; i++)
 		if (task_group_done(j, groups[i]))
-			rc = meet_group(u, j, groups[i], w, nodes);
+			rc = meet_group(u, j, groups[i], w, spots);
 	loom_free(groups);
 	return rc;
 }
@@ -130,14 +168,14 @@ static int load_waiting(struct unit *u, const struct waiting *w)
 	return rc;
 }
 
-/* Takes what is complete out of those who wait for it; adds the nodes of those that wait for
- * nothing else. */
-static int meet_all(struct unit *u, struct strs *nodes)
+/* Takes what is complete out of those who wait for it; adds the machines of those that wait
+ * for nothing else. */
+static int meet_all(struct unit *u, struct spots *spots)
 {
 	struct waiting w = { 0 };
 	int rc = 0;
 	for (size_t i = 0; !rc && i < u->n_done; i++)
-		rc = meet(u, &u->done[i], &w, nodes);
+		rc = meet(u, &u->done[i], &w, spots);
 	if (!rc)
 		rc = load_waiting(u, &w);
 	for (size_t i = 0; !rc && i < w.n; i++) {
@@ -146,56 +184,55 @@ static int meet_all(struct unit *u, struct strs *nodes)
 			continue;
 		it->t->unmet = broken("edges") ? 0 : it->t->unmet - 1;
 		it->changed = true;
-		if (!it->t->unmet && !strs_has(nodes, it->t->node_id))
-			strs_add(nodes, it->t->node_id);
+		if (!it->t->unmet)
+			add_spot_of(spots, it->t);
 	}
 	loom_free(w.v);
 	return rc;
 }
 
-static bool is_swept(const struct unit *u, const char *node)
+static struct map *swept(const struct unit *u, const struct task_node *at)
 {
-	for (size_t i = 0; i < u->turn->n_touched; i++)
-		if (map_get(u->turn->touched[i].page->swept, node))
-			return true;
-	return false;
+	return unit_held(u, at->cluster)->page->swept;
 }
 
 /* What is under way on these machines, or could be. Of machines that were swept before, all of it
  * is known. */
-static int sweep(struct unit *u, const struct strs *nodes)
+static int sweep(struct unit *u, const struct spots *spots)
 {
-	LOOM_CLEANUP(strs_fini) struct strs unknown = { 0 };
+	struct task_node *unknown = loom_calloc(spots->n + 1, sizeof(*unknown));
 	struct tasks *set = NULL;
-	for (size_t i = 0; i < nodes->n; i++)
-		if (!is_swept(u, nodes->v[i]))
-			strs_add(&unknown, nodes->v[i]);
-	int rc = tasks_of_nodes(u->db, &unknown, &set);
-	if (rc)
-		return rc;
-	unit_add(u, set);
-	for (size_t i = 0; i < set->n; i++) {
-		struct map *m = unit_held(u, set->v[i].cluster_id)->page->swept;
-		map_set(m, set->v[i].node_id, m);
+	size_t n = 0;
+	for (size_t i = 0; i < spots->n; i++)
+		if (!map_get(swept(u, &spots->v[i]), spots->v[i].id))
+			unknown[n++] = spots->v[i];
+	int rc = tasks_of_nodes(u->db, unknown, n, &set);
+	for (size_t i = 0; !rc && i < n; i++) {
+		struct map *m = swept(u, &unknown[i]);
+		map_set(m, unknown[i].id, m); /* a set: any value will do */
 	}
-	return 0;
+	if (!rc)
+		unit_add(u, set);
+	loom_free(unknown);
+	return rc;
 }
 
 int results_release(struct unit *u)
 {
-	LOOM_CLEANUP(strs_fini) struct strs nodes = { 0 };
+	struct spots spots = { 0 };
 	for (size_t i = 0; i < u->n_items; i++)
-		if (u->items[i].changed && !strs_has(&nodes, u->items[i].t->node_id))
-			strs_add(&nodes, u->items[i].t->node_id);
-	int rc = meet_all(u, &nodes);
+		if (u->items[i].changed)
+			add_spot_of(&spots, u->items[i].t);
+	int rc = meet_all(u, &spots);
 	if (!rc)
-		rc = sweep(u, &nodes);
-	u->born = loom_calloc(nodes.n + 1, sizeof(struct task *));
-	for (size_t i = 0; !rc && i < nodes.n; i++) {
-		struct item *it = next_of_node(u, nodes.v[i]);
+		rc = sweep(u, &spots);
+	u->born = loom_calloc(spots.n + 1, sizeof(struct task *));
+	for (size_t i = 0; !rc && i < spots.n; i++) {
+		struct item *it = next_of(u, &spots.v[i]);
 		if (it)
 			make_ready(u, it);
 	}
+	loom_free(spots.v);
 	for (size_t i = 0; !rc && i < u->n_jobs; i++)
 		if (u->jobs[i].moved) {
 			const struct job *j = &u->jobs[i].job;
