@@ -3,6 +3,7 @@
 
 #include "common/base/metrics.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -63,6 +64,7 @@ static size_t rows(const struct page *p)
 /* ---- the book -------------------------------------------------------------------------------- */
 
 struct book {
+	pthread_mutex_t lock;
 	struct page *v[KEPT];
 	size_t n, rows;
 	uint64_t ticks;
@@ -75,7 +77,9 @@ void book_start(void)
 
 struct book *book_create(void)
 {
-	return loom_calloc(1, sizeof(struct book));
+	struct book *b = loom_calloc(1, sizeof(*b));
+	(void)pthread_mutex_init(&b->lock, NULL);
+	return b;
 }
 
 static struct page *take_out(struct book *b, size_t i)
@@ -92,6 +96,7 @@ void book_destroy(struct book *b)
 		return;
 	while (b->n)
 		page_free(take_out(b, b->n - 1));
+	(void)pthread_mutex_destroy(&b->lock);
 	loom_free(b);
 }
 
@@ -105,7 +110,9 @@ static struct page *find(struct book *b, int64_t cluster)
 
 struct page *book_take(struct book *b, int64_t cluster, int64_t seq)
 {
+	(void)pthread_mutex_lock(&b->lock);
 	struct page *p = find(b, cluster);
+	(void)pthread_mutex_unlock(&b->lock);
 	bool right = p && p->seq == seq;
 	metric_add(&book_metrics[right ? BOOK_HIT : BOOK_MISSED], 1);
 	if (right)
@@ -128,9 +135,15 @@ static void make_room(struct book *b, size_t more)
 
 void book_put(struct book *b, struct page *p)
 {
-	page_free(find(b, p->cluster));
+	(void)pthread_mutex_lock(&b->lock);
+	struct page *other = find(b, p->cluster);
+	/* Who locked the cluster after us may have been faster here. */
+	struct page *old = other && other->seq > p->seq ? p : other;
+	p = old == p ? other : p;
 	make_room(b, rows(p));
 	p->used = ++b->ticks;
 	b->rows += rows(p);
 	b->v[b->n++] = p;
+	(void)pthread_mutex_unlock(&b->lock);
+	page_free(old);
 }

@@ -8,7 +8,7 @@
  * cluster's row lock. Only leases of tasks are renewed without. Whether a page is right can thus be
  * told when the cluster is locked, whoever else works on it, and at the cost of nothing.
  *
- * One thread at a time.
+ * Any thread; a page is its holder's.
  */
 #ifndef LOOM_SCHEDULER_BOOK_H
 #define LOOM_SCHEDULER_BOOK_H

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * dispatch - workers' results and takes, gathered into turns (turn.h). Loop thread; turns run on
- * workers: the main one, which has all that came while the one before it ran, and beside it a few
- * of single clusters that the main one found held by somebody else.
+ * workers, in lanes: the first one has all that came while the one before it ran. When that is
+ * much, another lane begins with it before the first one is done, for one turn alone cannot keep
+ * the database busy. Only the first lane searches for what else is ready, and only it knows the
+ * limits of providers; where there are any, it is alone. Beside the lanes run a few turns of single
+ * clusters that a lane found held by somebody else.
  *
  * A take that finds nothing is parked. `epoch` moves whenever tasks may have become ready: at
  * commits that left some for others, at other schedulers' notices, and at the safety net's tick. A
@@ -15,39 +18,32 @@
 #include "common/base/log.h"
 #include "common/base/str.h"
 #include "services/scheduler/parking.h"
+#include "services/scheduler/result_queue.h"
 #include "services/scheduler/turn.h"
 
-enum { MAX_RESULTS = 64, MAX_ASIDE = 2, AGAIN_MS = 5, SEARCH_MS = 50 };
+enum { LANES = 2, WORTH_A_LANE = 16 /* results */ };
+enum { MAX_RESULTS = 64, MAX_ASIDE = 2, AGAIN_MS = 5, SEARCH_MS = 50, SOON_MS = 20 };
 
-struct result {
-	struct result *next;
-	struct bus_call *call;
-	struct json *body;
-	int64_t cluster;
-	bool alone; /* in a turn with others it was refused */
-};
-
-/* First in, first out. */
-struct results {
-	struct result *first, **end;
-	size_t n;
+struct lane {
+	struct documents *documents;
+	struct successors *successors;
+	struct outlook *outlook;
+	const struct running *turn; /* NULL: none is under way */
 };
 
 struct dispatch {
 	struct scheduler *s;
 	struct parking parking;
-	struct results queue;    /* for the main turn */
-	struct results aside;    /* for turns of their own */
-	int64_t busy[MAX_ASIDE]; /* clusters of those that run; 0 none */
-	struct documents *documents;
-	struct successors *successors;
+	struct result_queue queue; /* for the lanes */
+	struct result_queue aside; /* for turns of their own */
+	struct lane lanes[LANES];
+	int64_t busy[MAX_ASIDE]; /* clusters of turns aside; 0 none */
 	struct book *book;
-	struct outlook *outlook;
 	struct loop_timer *timer, *again, *due;
 	int64_t due_at; /* monotonic ms; 0 not armed */
 	uint64_t epoch;
 	int64_t searched; /* monotonic ms: when the last search began */
-	bool turning, draining, stopping;
+	bool draining, stopping;
 };
 
 struct running {
@@ -55,59 +51,28 @@ struct running {
 	struct turn turn;
 	struct result **results; /* as in turn */
 	struct parked **takes;   /* as in turn */
+	int64_t *clusters;       /* of the results, as in turn */
 	uint64_t epoch;
 	int64_t began; /* monotonic ms */
 	int rc;
-	size_t place; /* in busy */
+	size_t place; /* in lanes, or in busy */
 };
 
 static void run(struct dispatch *d);
 
-/* ---- lists ----------------------------------------------------------------------------------- */
-
-static void push(struct results *q, struct result *r)
-{
-	if (!q->first)
-		q->end = &q->first;
-	r->next = NULL;
-	*q->end = r;
-	q->end = &r->next;
-	q->n++;
-}
-
-static struct result *pop(struct results *q)
-{
-	struct result *r = q->first;
-	if (r) {
-		q->first = r->next;
-		q->n--;
-	}
-	return r;
-}
-
-/* ---- answers --------------------------------------------------------------------------------- */
-
-static void answer_result(struct result *r, int status)
-{
-	LOOM_CLEANUP(json_free)
-	struct json *body = json_set_int(json_new_obj(), "status", status);
-	bus_answer(r->call, body);
-	json_free(r->body);
-	loom_free(r);
-}
-
 /* ---- turns ----------------------------------------------------------------------------------- */
 
-static struct running *new_running(struct dispatch *d, size_t n_results, size_t n_takes)
+static struct running *new_running(struct dispatch *d, size_t n_takes)
 {
 	struct running *r = loom_calloc(1, sizeof(*r));
 	*r = (struct running){ .d = d, .epoch = d->epoch, .began = clock_mono_ms() };
 	r->turn = (struct turn){ .db = d->s->db,
 		                 .policy = scheduler_policy(d->s),
-		                 .outlook = d->outlook };
-	r->turn.results = loom_calloc(n_results + 1, sizeof(*r->turn.results));
+		                 .outlook = d->lanes[0].outlook };
+	r->turn.results = loom_calloc(MAX_RESULTS, sizeof(*r->turn.results));
 	r->turn.takes = loom_calloc(n_takes + 1, sizeof(*r->turn.takes));
-	r->results = loom_calloc(n_results + 1, sizeof(struct result *));
+	r->results = loom_calloc(MAX_RESULTS, sizeof(struct result *));
+	r->clusters = loom_calloc(MAX_RESULTS, sizeof(*r->clusters));
 	r->takes = loom_calloc(n_takes + 1, sizeof(struct parked *));
 	return r;
 }
@@ -118,14 +83,29 @@ static void running_free(struct running *r)
 	loom_free(r->turn.results);
 	loom_free(r->turn.takes);
 	loom_free(r->results);
+	loom_free(r->clusters);
 	loom_free(r->takes);
 	loom_free(r);
 }
 
-static void add_result(struct running *r, struct result *res)
+/* Takes results out of a queue. */
+static void add_results(struct running *r, struct result_queue *q,
+                        bool (*fits)(const struct result *res, const void *arg), const void *arg,
+                        size_t most)
 {
-	r->results[r->turn.n_results] = res;
-	r->turn.results[r->turn.n_results++].body = res->body;
+	r->turn.n_results = result_queue_take(q, fits, arg, r->results, most);
+	for (size_t i = 0; i < r->turn.n_results; i++) {
+		r->turn.results[i].body = r->results[i]->body;
+		r->clusters[i] = r->results[i]->cluster;
+	}
+}
+
+/* The pool has no room: they wait for the next tick, behind the others. */
+static void give_back(struct running *r, struct result_queue *q)
+{
+	for (size_t i = 0; i < r->turn.n_results; i++)
+		result_queue_push(q, r->results[i]);
+	running_free(r);
 }
 
 /* Worker. */
@@ -153,6 +133,14 @@ static void wake_others(const struct running *r)
 	loom_free(v);
 }
 
+/* What another lane held is likely to be free for the next turn. */
+static void again(struct dispatch *d, struct result *res, int rc)
+{
+	bool lane = !rc && !res->held;
+	res->held = true;
+	result_queue_push(lane ? &d->queue : &d->aside, res);
+}
+
 /* Those that have to be tried again go on waiting; what is left in r is to be answered. */
 static void results_done(struct running *r)
 {
@@ -167,7 +155,7 @@ static void results_done(struct running *r)
 			*status = 503;
 		r->results[i]->alone = r->rc == DB_E_FATAL;
 		if (!d->stopping && (r->rc == DB_E_FATAL ? !alone : !*status))
-			push(&d->aside, loom_take(r->results[i]));
+			again(d, loom_take(r->results[i]), r->rc);
 	}
 }
 
@@ -202,7 +190,7 @@ static void answer_all(struct running *r)
 	for (size_t i = 0; i < r->turn.n_results; i++) {
 		int status = r->turn.results[i].status;
 		if (r->results[i])
-			answer_result(r->results[i], status ? status : 503);
+			result_answer(r->results[i], status ? status : 503);
 	}
 }
 
@@ -216,13 +204,13 @@ static void look_in(struct dispatch *d, int64_t ms)
 	loop_timer_arm(d->due, ms);
 }
 
-static void main_done(void *arg)
+static void lane_done(void *arg)
 {
 	struct running *r = arg;
 	struct dispatch *d = r->d;
 	results_done(r);
 	bool given = takes_done(r);
-	d->turning = false;
+	d->lanes[r->place].turn = NULL;
 	look_in(d, r->rc ? -1 : r->turn.look_ms);
 	if (r->turn.search && r->turn.more && !given && !r->turn.n_results)
 		loop_timer_arm(d->again, AGAIN_MS);
@@ -245,46 +233,102 @@ static void aside_done(void *arg)
 	running_free(r);
 }
 
-/* What so many results make ready fills as many places: when there are no more places than that,
- * what else is ready has its turn every SEARCH_MS only. */
-static bool refilled(const struct dispatch *d, size_t results)
+/* What results make ready fills as many places. The more of those who wait will have enough from
+ * that, the more rarely it is searched for what else is ready. */
+static bool refilled(const struct dispatch *d)
 {
-	return parking_places(&d->parking, results) <= results &&
-	       clock_mono_ms() < d->searched + SEARCH_MS;
+	size_t results = d->queue.n;
+	for (size_t i = 0; i < LANES; i++)
+		results += d->lanes[i].turn ? d->lanes[i].turn->turn.n_results : 0;
+	size_t places = parking_places(&d->parking, 2 * results);
+	int64_t every = places <= results ? SEARCH_MS : places <= 2 * results ? SOON_MS : 0;
+	return clock_mono_ms() < d->searched + every;
 }
 
-/* All that came meanwhile, and all who wait. */
-static void start_main(struct dispatch *d)
+static bool wants_search(const struct dispatch *d)
 {
-	size_t n = d->queue.n < MAX_RESULTS ? d->queue.n : MAX_RESULTS, waiting = 0;
-	bool search = false;
-	for (struct parked *p = d->draining ? NULL : d->parking.first; p; p = p->next, waiting++)
-		search = search || p->tried < d->epoch;
-	search = search && !refilled(d, n);
-	if (d->turning || d->stopping || !(n || search))
-		return;
-	struct running *r = new_running(d, n, waiting);
-	r->turn.search = search;
-	r->turn.documents = d->documents;
-	r->turn.successors = d->successors;
-	r->turn.book = d->book;
-	for (struct result *res = d->queue.first; r->turn.n_results < n; res = res->next)
-		add_result(r, res);
-	for (struct parked *p = d->parking.first; p && waiting; p = p->next) {
+	bool any = false;
+	for (const struct parked *p = d->draining ? NULL : d->parking.first; p; p = p->next)
+		any = any || (!p->in_turn && p->tried < d->epoch);
+	return any && !refilled(d);
+}
+
+struct elsewhere {
+	const struct dispatch *d;
+	size_t lane;
+};
+
+/* No other lane has its cluster. */
+static bool is_free(const struct result *res, const void *arg)
+{
+	const struct elsewhere *e = arg;
+	for (size_t i = 0; i < LANES; i++) {
+		const struct running *r = e->d->lanes[i].turn;
+		for (size_t k = 0; r && i != e->lane && k < r->turn.n_results; k++)
+			if (r->clusters[k] == res->cluster)
+				return false;
+	}
+	return true;
+}
+
+static size_t count_free(const struct dispatch *d, size_t lane)
+{
+	const struct elsewhere e = { d, lane };
+	size_t n = 0;
+	for (const struct result *res = d->queue.first; res; res = res->next)
+		n += is_free(res, &e);
+	return n < MAX_RESULTS ? n : MAX_RESULTS;
+}
+
+/* All who wait; but where a lane may begin beside this one, only as many as its results are likely
+ * to give tasks to. */
+static void add_takes(struct running *r, size_t most)
+{
+	size_t n = r->turn.n_results, places = 0;
+	size_t enough = r->turn.search || n < WORTH_A_LANE ? SIZE_MAX : n + n / 2;
+	for (struct parked *p = r->d->parking.first; p && !r->d->draining; p = p->next) {
+		if (p->in_turn || places >= enough || r->turn.n_takes == most)
+			continue;
+		places += (size_t)p->take.max;
+		p->in_turn = true;
 		r->takes[r->turn.n_takes] = p;
 		r->turn.takes[r->turn.n_takes++].take = &p->take;
 	}
-	if (search)
-		d->searched = clock_mono_ms();
-	if (pool_submit(d->s->pool, turn_work, main_done, r)) {
-		running_free(r); /* the queue is full: the next tick tries again */
+}
+
+static bool may_help(const struct dispatch *d, size_t lane, size_t results)
+{
+	return lane == 0 ||
+	       (results >= WORTH_A_LANE && atomic_load(&d->lanes[0].outlook->unlimited));
+}
+
+static void start_lane(struct dispatch *d, size_t lane)
+{
+	struct lane *l = &d->lanes[lane];
+	if (l->turn || d->stopping)
+		return;
+	size_t n = count_free(d, lane), waiting = parking_count(&d->parking);
+	bool search = lane == 0 && wants_search(d);
+	if (!(n || search) || !may_help(d, lane, n))
+		return;
+	struct running *r = new_running(d, waiting);
+	r->place = lane;
+	r->turn.search = search;
+	r->turn.documents = l->documents;
+	r->turn.successors = l->successors;
+	r->turn.outlook = l->outlook;
+	r->turn.book = d->book;
+	add_results(r, &d->queue, is_free, &(struct elsewhere){ d, lane }, n);
+	add_takes(r, waiting);
+	if (pool_submit(d->s->pool, turn_work, lane_done, r)) {
+		for (size_t i = 0; i < r->turn.n_takes; i++)
+			r->takes[i]->in_turn = false;
+		give_back(r, &d->queue);
 		return;
 	}
-	while (n--)
-		pop(&d->queue);
-	for (struct parked *p = d->parking.first; p && waiting; p = p->next)
-		p->in_turn = true;
-	d->turning = true;
+	l->turn = r;
+	if (search)
+		d->searched = clock_mono_ms();
 }
 
 static bool is_busy(const struct dispatch *d, int64_t cluster)
@@ -295,18 +339,11 @@ static bool is_busy(const struct dispatch *d, int64_t cluster)
 	return false;
 }
 
-/* Takes the results of one cluster out of a list: one that must be alone, or all others. */
-static void gather(struct results *q, int64_t cluster, bool alone, struct running *r)
+/* Of one cluster: one that must be alone, or all others. */
+static bool is_like(const struct result *res, const void *arg)
 {
-	struct results rest = { 0 };
-	for (struct result *res = pop(q); res; res = pop(q)) {
-		bool room = r->turn.n_results < (alone ? 1 : MAX_RESULTS);
-		if (res->cluster == cluster && res->alone == alone && room)
-			add_result(r, res);
-		else
-			push(&rest, res);
-	}
-	*q = rest;
+	const struct result *first = arg;
+	return res->cluster == first->cluster && res->alone == first->alone;
 }
 
 static void start_aside(struct dispatch *d)
@@ -317,24 +354,23 @@ static void start_aside(struct dispatch *d)
 			next = next->next;
 		if (d->busy[i] || !next)
 			continue;
-		struct running *r = new_running(d, MAX_RESULTS, 0);
+		struct running *r = new_running(d, 0);
+		const struct result like = *next;
 		r->turn.wait = true;
 		r->place = i;
-		d->busy[i] = next->cluster;
-		gather(&d->aside, next->cluster, next->alone, r);
+		add_results(r, &d->aside, is_like, &like, like.alone ? 1 : MAX_RESULTS);
 		if (pool_submit(d->s->pool, turn_work, aside_done, r)) {
-			d->busy[i] = 0;
-			for (size_t k = 0; k < r->turn.n_results; k++)
-				push(&d->aside, r->results[k]);
-			running_free(r);
+			give_back(r, &d->aside);
 			return;
 		}
+		d->busy[i] = like.cluster;
 	}
 }
 
 static void run(struct dispatch *d)
 {
-	start_main(d);
+	for (size_t i = 0; i < LANES; i++)
+		start_lane(d, i);
 	start_aside(d);
 }
 
@@ -357,12 +393,12 @@ static void on_finish(struct bus_call *call, const struct json *body, void *arg)
 	struct result *r = loom_calloc(1, sizeof(*r));
 	*r = (struct result){ .call = call, .body = json_copy(body) };
 	if (id_parse_task(json_get_str(body, "taskId"), &ref)) {
-		answer_result(r, 400);
+		result_answer(r, 400);
 	} else if (d->stopping) {
-		answer_result(r, 503);
+		result_answer(r, 503);
 	} else {
 		r->cluster = ref.cluster;
-		push(&d->queue, r);
+		result_queue_push(&d->queue, r);
 		run(d);
 	}
 }
@@ -410,10 +446,11 @@ void dispatch_start(struct scheduler *s)
 	struct dispatch *d = loom_calloc(1, sizeof(*d));
 	d->s = s;
 	d->epoch = 1;
-	d->documents = documents_create();
-	d->successors = successors_create();
+	for (size_t i = 0; i < LANES; i++)
+		d->lanes[i] = (struct lane){ .documents = documents_create(),
+			                     .successors = successors_create(),
+			                     .outlook = outlook_create() };
 	d->book = book_create();
-	d->outlook = outlook_create();
 	book_start();
 	turn_start();
 	s->dispatch = d;
@@ -435,10 +472,12 @@ void dispatch_drain(struct scheduler *s)
 bool dispatch_idle(const struct scheduler *s)
 {
 	const struct dispatch *d = s->dispatch;
-	bool aside = false;
+	bool any = d->queue.n || d->aside.n;
 	for (size_t i = 0; i < MAX_ASIDE; i++)
-		aside = aside || d->busy[i];
-	return !d->turning && !aside && !d->queue.n && !d->aside.n;
+		any = any || d->busy[i];
+	for (size_t i = 0; i < LANES; i++)
+		any = any || d->lanes[i].turn;
+	return !any;
 }
 
 void dispatch_stop(struct scheduler *s)
@@ -448,17 +487,19 @@ void dispatch_stop(struct scheduler *s)
 	struct dispatch *d = s->dispatch;
 	d->stopping = true;
 	dispatch_drain(s);
-	for (struct result *r = pop(&d->queue); r; r = pop(&d->queue))
-		answer_result(r, 503);
-	for (struct result *r = pop(&d->aside); r; r = pop(&d->aside))
-		answer_result(r, 503);
+	for (struct result *r = result_queue_pop(&d->queue); r; r = result_queue_pop(&d->queue))
+		result_answer(r, 503);
+	for (struct result *r = result_queue_pop(&d->aside); r; r = result_queue_pop(&d->aside))
+		result_answer(r, 503);
 	loop_timer_destroy(d->timer);
 	loop_timer_destroy(d->again);
 	loop_timer_destroy(d->due);
-	documents_destroy(d->documents);
-	successors_destroy(d->successors);
+	for (size_t i = 0; i < LANES; i++) {
+		documents_destroy(d->lanes[i].documents);
+		successors_destroy(d->lanes[i].successors);
+		outlook_destroy(d->lanes[i].outlook);
+	}
 	book_destroy(d->book);
-	outlook_destroy(d->outlook);
 	loom_free(d);
 	s->dispatch = NULL;
 }

@@ -29,24 +29,24 @@ void parking_take_out(struct parking *k, const struct parked *p)
 	*at = p->next;
 }
 
-/* As values instead of texts. */
-static struct json *read_all(struct json *docs)
+struct json *parking_tasks(struct json *docs, bool as_texts)
 {
-	LOOM_CLEANUP(json_free) struct json *texts = docs;
+	if (as_texts && docs)
+		return docs;
 	struct json *values = json_new_arr();
-	for (size_t i = 0; i < json_len(texts); i++) {
+	for (size_t i = 0; i < json_len(docs); i++) {
 		struct json *v = NULL;
-		if (!json_parse_str(json_str(json_at(texts, i)), &v, NULL))
+		if (!json_parse_str(json_str(json_at(docs, i)), &v, NULL))
 			json_push(values, v);
 	}
+	json_free(docs);
 	return values;
 }
 
 void parking_answer(struct parked *p, struct json *docs, int64_t claimed)
 {
-	struct json *tasks = docs && !p->take.texts ? read_all(docs) : docs;
 	LOOM_CLEANUP(json_free)
-	struct json *body = json_set(json_new_obj(), "tasks", tasks ? tasks : json_new_arr());
+	struct json *body = json_set(json_new_obj(), "tasks", parking_tasks(docs, p->take.texts));
 	json_set_int(body, "heldMs", claimed > p->since ? claimed - p->since : 0);
 	bus_answer(p->call, body);
 	loom_free(p->take.id);
@@ -123,4 +123,12 @@ size_t parking_places(const struct parking *k, size_t enough)
 	for (const struct parked *p = k->first; p && places <= enough; p = p->next)
 		places += (size_t)p->take.max;
 	return places;
+}
+
+size_t parking_count(const struct parking *k)
+{
+	size_t n = 0;
+	for (const struct parked *p = k->first; p; p = p->next)
+		n += !p->in_turn;
+	return n;
 }

@@ -33,11 +33,15 @@ void parking_take_out(struct parking *k, const struct parked *p);
  * claimed after `claimed` (monotonic ms): how long the take was held until then tells the worker
  * how old its leases are, whatever the answer waits for on its way. */
 void parking_answer(struct parked *p, struct json *docs, int64_t claimed);
+/* What an API gets: the documents as the texts that they are, or, if it is an older one, as values.
+ * docs is taken; NULL: an empty list. */
+struct json *parking_tasks(struct json *docs, bool as_texts);
 /* Answers those whose time is over, or all, but for those in a turn. */
 void parking_answer_expired(struct parking *k, bool all);
 /* An empty-handed take that looked speaks for all of its tenant. */
 void parking_tried(struct parking *k, const struct parked *by, uint64_t epoch);
 /* How many tasks those who wait could take; counted up to a little more than `enough`. */
 size_t parking_places(const struct parking *k, size_t enough);
+size_t parking_count(const struct parking *k); /* of those who are in no turn */
 
 #endif

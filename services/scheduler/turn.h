@@ -7,7 +7,8 @@
  * Clusters that somebody else holds are not waited for: their results are left for a turn of their
  * own, and their tasks for later. So a turn never holds one cluster while it waits for another.
  *
- * Runs on a worker, blocking. Only one turn at a time may have takes (they share the documents).
+ * Runs on a worker, blocking. Turns with takes have documents, successors and outlook of their own;
+ * they share the book.
  */
 #ifndef LOOM_SCHEDULER_TURN_H
 #define LOOM_SCHEDULER_TURN_H
@@ -44,6 +45,7 @@ struct outlook {
 	int64_t now;                     /* the database's clock at the last look */
 	struct strs crowded;             /* tenants that have more ready than one look takes in */
 	_Atomic bool limited;            /* any thread: there are limits */
+	_Atomic bool unlimited;          /* any thread: no limits, and nobody in quarantine */
 	struct task_ref spare[128];      /* ready tasks that were found but not wanted */
 	size_t n_spare;
 	int64_t spare_at; /* monotonic ms */

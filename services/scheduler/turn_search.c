@@ -386,6 +386,7 @@ static int read_rules(struct search *s)
 	s->o->quarantined = NULL;
 	if (!rc && st.quarantined)
 		rc = quarantines_load(s->db, NULL, &s->o->quarantined);
+	atomic_store(&s->o->unlimited, !rc && !st.limits && !st.quarantined);
 	return rc;
 }
 

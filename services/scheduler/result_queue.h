@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * result_queue - workers' results that wait for a turn: first in, first out. Loop thread only.
+ */
+#ifndef LOOM_SCHEDULER_RESULT_QUEUE_H
+#define LOOM_SCHEDULER_RESULT_QUEUE_H
+
+#include "common/bus/bus.h"
+
+struct result {
+	struct result *next;
+	struct bus_call *call;
+	struct json *body;
+	int64_t cluster;
+	bool alone; /* in a turn with others it was refused */
+	bool held;  /* its cluster was somebody else's once */
+};
+
+struct result_queue { /* all zero: empty */
+	struct result *first, **end;
+	size_t n;
+};
+
+void result_queue_push(struct result_queue *q, struct result *r);
+struct result *result_queue_pop(struct result_queue *q); /* NULL: empty */
+/* Moves those that `fits` accepts into v, `most` at the most; returns how many. */
+size_t result_queue_take(struct result_queue *q,
+                         bool (*fits)(const struct result *r, const void *arg), const void *arg,
+                         struct result **v, size_t most);
+/* Answers and frees one. */
+void result_answer(struct result *r, int status);
+
+#endif

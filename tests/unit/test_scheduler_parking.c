@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "services/scheduler/parking.h"
+
+#include <check.h>
+#include <stdlib.h>
+
+static const struct {
+	const char *docs; /* NULL: none */
+	bool as_texts;
+	const char *answer;
+} cases[] = {
+	{ NULL, true, "[]" },
+	{ NULL, false, "[]" },
+	{ "[\"{\\\"taskId\\\":\\\"1\\\"}\",\"{}\"]", true,
+	  "[\"{\\\"taskId\\\":\\\"1\\\"}\",\"{}\"]" },
+	{ "[\"{\\\"taskId\\\":\\\"1\\\"}\",\"{}\"]", false, "[{\"taskId\":\"1\"},{}]" },
+};
+
+START_TEST(documents_go_out_as_the_api_wants_them)
+{
+	struct json *docs = NULL;
+	if (cases[_i].docs)
+		ck_assert_int_eq(json_parse_str(cases[_i].docs, &docs, NULL), 0);
+	struct json *answer = parking_tasks(docs, cases[_i].as_texts);
+	char *text = json_text(answer);
+	ck_assert_str_eq(text, cases[_i].answer);
+	loom_free(text);
+	json_free(answer);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("parking");
+	TCase *t = tcase_create("parking");
+	tcase_add_loop_test(t, documents_go_out_as_the_api_wants_them, 0, (int)LOOM_COUNT(cases));
+	suite_add_tcase(s, t);
+	SRunner *r = srunner_create(s);
+	srunner_run_all(r, CK_NORMAL);
+	int failed = srunner_ntests_failed(r);
+	srunner_free(r);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
