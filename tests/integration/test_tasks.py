@@ -4,6 +4,7 @@
 import collections
 import concurrent.futures
 import json
+import re
 import threading
 import time
 
@@ -46,6 +47,30 @@ def take_one(worker, wait=5):
 
 # ---- taking
 
+
+def beside(stack):
+    """How many turns began while another was under way."""
+    text = stack.client("scheduler.admin", user=None).get("/metrics").text
+    return int(re.search(r"^loom_scheduler_turns_beside_total (\d+)$", text, re.M)[1])
+
+
+def test_many_results_at_once_are_done_side_by_side(lab):
+    """Round after round, the results of all machines come in the same moment."""
+    machines, before = 48, beside(lab.stack)
+    together = threading.Barrier(machines)
+
+    def script(run):
+        if run.name in ("CREATE", "CONFIRM", "BOOTSTRAP"):
+            together.wait(30)
+        return success(run)
+
+    with lab.worker(script, slots=machines) as worker:
+        clusters = [lab.create(f"c{number}", "loose", 4) for number in range(machines // 4)]
+        for cluster in clusters:
+            story = lab.active(cluster)
+            assert all(task.attempts == [1] for task in story.tasks.values())
+        assert {run.answer for run in worker.runs} == {200}
+    assert beside(lab.stack) > before
 
 def test_create_runs_every_task_once_in_the_order_of_its_edges(lab):
     worker = lab.worker(slots=8)
