@@ -45,6 +45,8 @@ static const char *wrong(enum want want, const struct json *p)
 		return names;
 	if (json_get(p, "skip") && !json_is(json_get(p, "skip"), JSON_ARRAY))
 		return "skip must be an array of task ids";
+	if (json_get(p, "tasks") && !json_len(json_get(p, "tasks")))
+		return "tasks must be an array of at least one task id";
 	if (want == WANT_CONFIG && !json_is(json_get(p, "config"), JSON_OBJECT))
 		return "config is missing: an object, the whole new configuration";
 	if (want == WANT_SERVICES && !json_len(json_get(p, "services")))
@@ -72,8 +74,8 @@ static enum want want_of(const char *operation, bool *known)
 /* Only what is known gets through to the scheduler. */
 static struct json *known_fields(const char *operation, const struct json *body)
 {
-	static const char *const fields[] = { "config", "restart", "services", "count",
-		                              "nodes",  "grow",    "skip",     "token" };
+	static const char *const fields[] = { "config", "restart", "services", "count", "nodes",
+		                              "grow",   "skip",    "tasks",    "token" };
 	struct json *p = json_set_str(json_new_obj(), "operation", operation);
 	for (size_t i = 0; i < LOOM_COUNT(fields); i++)
 		if (json_get(body, fields[i]))

@@ -70,6 +70,7 @@ static const struct option shrink_options[] = {
 };
 static const struct option retry_options[] = {
 	{ "skip", 0, "TASK,TASK", "ids of tasks to leave out, as in 'cluster show -o json'" },
+	{ "only", 0, "TASK,TASK", "ids of tasks to do, and what they need; the rest stays failed" },
 	PLAN_OPTIONS,
 	{ 0 },
 };
@@ -111,7 +112,7 @@ static const struct operation sync_template = { "sync", "POST", "clustertemplate
 	                                        OPERATION_NOTHING, false };
 static const struct operation rollback = { "rollback", "POST", "rollback", OPERATION_NOTHING,
 	                                   true };
-static const struct operation retry = { "retry", "POST", "retry", OPERATION_SKIP, true };
+static const struct operation retry = { "retry", "POST", "retry", OPERATION_TASKS, true };
 
 static const struct collection templates = {
 	"clustertemplates", "NAME|VERSION|PROVIDER|SERVICES|DESCRIPTION",

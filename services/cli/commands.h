@@ -58,7 +58,7 @@ struct operation {
 		OPERATION_CONFIG,
 		OPERATION_SERVICES,
 		OPERATION_COUNT,
-		OPERATION_SKIP
+		OPERATION_TASKS
 	} wants;
 	bool makes_job; /* there is something to wait for */
 };

@@ -77,15 +77,22 @@ static int read_count(const struct args *a, struct json *body, struct loom_err *
 	return 0;
 }
 
-static int read_skip(const struct args *a, struct json *body, struct loom_err *err)
+static int read_some_tasks(const struct args *a, const char *option, const char *name,
+                           struct json *body, struct loom_err *err)
 {
-	struct json *tasks = args_has(a, "skip") ? split_names(args_get(a, "skip")) : NULL;
+	struct json *tasks = args_has(a, option) ? split_names(args_get(a, option)) : NULL;
 	if (tasks && !json_len(tasks)) {
 		json_free(tasks);
-		return err_set(err, CLI_USAGE, "--skip names no task");
+		return err_set(err, CLI_USAGE, "--%s names no task", option);
 	}
-	json_set(body, "skip", tasks);
+	json_set(body, name, tasks);
 	return 0;
+}
+
+static int read_tasks(const struct args *a, struct json *body, struct loom_err *err)
+{
+	int r = read_some_tasks(a, "skip", "skip", body, err);
+	return r ? r : read_some_tasks(a, "only", "tasks", body, err);
 }
 
 int operation_body(const struct args *a, struct json **ret, struct loom_err *err)
@@ -100,8 +107,8 @@ int operation_body(const struct args *a, struct json **ret, struct loom_err *err
 		r = read_services(a, body, err);
 	else if (op->wants == OPERATION_COUNT)
 		r = read_count(a, body, err);
-	else if (op->wants == OPERATION_SKIP)
-		r = read_skip(a, body, err);
+	else if (op->wants == OPERATION_TASKS)
+		r = read_tasks(a, body, err);
 	if (!r)
 		*ret = loom_take(body);
 	return r;
@@ -117,10 +124,14 @@ char *operation_path(const struct operation *op, const char *id, const struct ar
 
 /* ---- showing --------------------------------------------------------------------------------- */
 
-/* What a roll back cannot bring back. */
+/* What a roll back cannot bring back, and what a retry does not do. */
 static void add_notes(const struct json *plan, struct buf *b)
 {
 	const struct json *notes = json_get(plan, "notes");
+	int64_t later = json_get_int(plan, "later", 0);
+	if (later)
+		buf_addf(b, "  note: %lld task%s left for another retry\n", (long long)later,
+		         later == 1 ? " is" : "s are");
 	for (size_t i = 0; i < json_len(notes); i++)
 		buf_addf(b, "  note: %s\n", json_str(json_at(notes, i)));
 }

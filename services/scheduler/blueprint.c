@@ -167,7 +167,7 @@ static void fill_task(struct task *t, const struct plan_task *pt, const struct n
 static struct task_edge *new_edges(const struct plan *p)
 {
 	size_t n = 0;
-	for (size_t i = 0; i < p->n; i++)
+	for (size_t i = 0; i < p->n + p->n_later; i++)
 		n += p->tasks[i].n_after + p->tasks[i].n_after_groups;
 	for (size_t g = 0; g < p->n_groups; g++)
 		n += p->groups[g].n_tasks;
@@ -200,15 +200,18 @@ void blueprint_rows(const struct blueprint *b, const struct cluster *c, int64_t 
 {
 	const struct plan *p = b->plan;
 	bool *busy = loom_calloc(b->nodes->n + 1, sizeof(*busy));
-	*ret = (struct blueprint_rows){ .tasks = loom_calloc(p->n + 1, sizeof(*ret->tasks)),
-		                        .n = p->n,
+	size_t n = p->n + p->n_later;
+	*ret = (struct blueprint_rows){ .tasks = loom_calloc(n + 1, sizeof(*ret->tasks)),
+		                        .n = n,
 		                        .edges = new_edges(p) };
-	for (size_t i = 0; i < p->n; i++) {
+	for (size_t i = 0; i < n; i++) {
 		const struct plan_task *pt = &p->tasks[i];
 		struct task *t = &ret->tasks[i];
 		fill_task(t, pt, &b->nodes->v[pt->node], c);
 		t->job_num = job;
-		if (!t->unmet && !busy[pt->node]) {
+		if (i >= p->n) {
+			t->state = TASK_DROPPED;
+		} else if (!t->unmet && !busy[pt->node]) {
 			busy[pt->node] = true;
 			t->state = TASK_READY;
 			t->not_before = now;
@@ -313,6 +316,22 @@ static struct json *node_json(const struct node *n, bool with_id)
 	return json_set(o, "services", json_copy(n->services));
 }
 
+static struct json *task_json(const struct blueprint *b, const struct plan_task *pt, bool small,
+                              const struct naming *nm)
+{
+	char id[ID_MAX];
+	const struct node *n = &b->nodes->v[pt->node];
+	id_task(id, nm->cluster, nm->job, pt->num);
+	struct json *o = json_set_str(json_new_obj(), "taskId", id);
+	json_set_str(o, "taskName", pt->name);
+	json_set_str(o, "nodeId", n->id);
+	json_set_int(o, "nodenum", n->num);
+	json_set_str(o, "service", pt->service);
+	json_set_int(o, "stage", pt->stage);
+	set_after(o, b->plan, pt, small, nm);
+	return o;
+}
+
 struct json *blueprint_event(const struct blueprint *b, int64_t cluster, int64_t job,
                              const char *action)
 {
@@ -325,19 +344,12 @@ struct json *blueprint_event(const struct blueprint *b, int64_t cluster, int64_t
 	struct json *nodes = json_new_arr(), *tasks = json_new_arr();
 	for (size_t i = 0; i < b->nodes->n; i++)
 		json_push(nodes, node_json(&b->nodes->v[i], true));
-	for (size_t i = 0; i < b->plan->n; i++) {
-		const struct plan_task *pt = &b->plan->tasks[i];
-		const struct node *n = &b->nodes->v[pt->node];
-		id_task(id, cluster, job, pt->num);
-		struct json *o = json_set_str(json_new_obj(), "taskId", id);
-		json_set_str(o, "taskName", pt->name);
-		json_set_str(o, "nodeId", n->id);
-		json_set_int(o, "nodenum", n->num);
-		json_set_str(o, "service", pt->service);
-		json_set_int(o, "stage", pt->stage);
-		set_after(o, b->plan, pt, small, &nm);
-		json_push(tasks, o);
-	}
+	for (size_t i = 0; i < b->plan->n; i++)
+		json_push(tasks, task_json(b, &b->plan->tasks[i], small, &nm));
+	if (b->plan->n_later)
+		json_set(e, "later", json_new_arr());
+	for (size_t i = b->plan->n; i < b->plan->n + b->plan->n_later; i++)
+		json_push(json_get(e, "later"), task_json(b, &b->plan->tasks[i], small, &nm));
 	if (!small)
 		json_set(e, "groups", groups_json(b->plan, &nm));
 	return json_set(json_set(e, "nodes", nodes), "tasks", tasks);

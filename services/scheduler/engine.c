@@ -165,7 +165,8 @@ static int succeed(struct db *db, struct change *ch, struct job *j, struct task 
 	if (engine_has_kept(j))
 		return engine_end_kept(db, ch, j);
 	if (j->tasks_done == j->tasks_total)
-		return engine_complete_job(db, ch, j);
+		return engine_has_more(j) ? engine_end_part(db, ch, j)
+		                          : engine_complete_job(db, ch, j);
 	return job_save_progress(db, ch->c, j, ch->now);
 }
 

@@ -125,6 +125,21 @@ int engine_complete_job(struct db *db, struct change *ch, struct job *j)
 	return rc ? rc : outbox_add(db, ch, j, CALLBACK_SUCCESS);
 }
 
+bool engine_has_more(const struct job *j)
+{
+	return json_get_int(j->params, "later", 0) > 0;
+}
+
+int engine_end_part(struct db *db, struct change *ch, struct job *j)
+{
+	int64_t n = json_get_int(j->params, "later", 0);
+	LOOM_CLEANUP_STR char *why =
+		loom_asprintf("What was asked for is done; %lld task%s left for another retry.",
+	                      (long long)n, n == 1 ? " is" : "s are");
+	int rc = job_set_status(db, ch->c, j, JOB_FAILED, why, ch->now);
+	return rc ? rc : engine_settle(db, ch, j);
+}
+
 /* ---- what a provider does not give up ----------------------------------------------------------
  */
 

@@ -15,6 +15,9 @@ LOOM_MUST_CHECK int engine_fail_job(struct db *db, struct change *ch, struct job
 /* A failed job ends its cluster's wait once the last running task has reported. */
 LOOM_MUST_CHECK int engine_settle(struct db *db, struct change *ch, const struct job *j);
 LOOM_MUST_CHECK int engine_complete_job(struct db *db, struct change *ch, struct job *j);
+/* A retry of some tasks only: when they are done, the others are still left of the failed job. */
+bool engine_has_more(const struct job *j);
+LOOM_MUST_CHECK int engine_end_part(struct db *db, struct change *ch, struct job *j);
 
 /* A deletion goes on without a machine that the provider does not give up, and says so at its end:
  * the machine of t is noted, and the job ended if that was its last. */

@@ -230,12 +230,13 @@ static int make_retry(const struct cluster *c, const struct present *p, const st
 	lc->before = nodes_copy(p->nodes);
 	lc->b.nodes = nodes_copy(p->nodes);
 	lc->b.service_docs = c->service_docs ? json_copy(c->service_docs) : json_new_obj();
-	lc->carried = json_copy(p->failed.params);
+	lc->carried = p->failed.params ? json_copy(p->failed.params) : json_new_obj();
 	struct retry_input in = { .tasks = p->tasks,
 		                  .edges = p->edges,
 		                  .n_edges = p->n_edges,
 		                  .nodes = lc->b.nodes,
-		                  .skip = json_get(params, "skip") };
+		                  .skip = json_get(params, "skip"),
+		                  .only = json_get(params, "tasks") };
 	int rc = retry_plan(&in, &lc->b.plan, err);
 	if (rc)
 		return rc;

@@ -7,8 +7,8 @@
  * params: {"operation": see the table in operation.c, "services": [..], "config": {..}, "count": n,
  * "nodes": [numbers], "grow": [..], "template": {..}}; "hash": only that very plan will do;
  * "before": the configuration that `config` has replaced. For "retry": "job": the failed job's
- * number, "skip": ids of its tasks that are left out. For "rollback": "job": the number of the
- * failed one.
+ * number, "skip": ids of its tasks that are left out, "tasks": ids of those that are done with what
+ * they need, the others are left for later. For "rollback": "job": the number of the failed one.
  */
 #ifndef LOOM_SCHEDULER_OPERATION_H
 #define LOOM_SCHEDULER_OPERATION_H

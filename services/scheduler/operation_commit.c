@@ -22,8 +22,8 @@ static int apply_services(struct db *db, struct change *ch, const struct operati
 	return rc ? rc : cluster_save_service_docs(db, ch->c, lc->b.service_docs);
 }
 
-/* A retried job completes as the failed one would have. */
-static int carry_on(struct db *db, struct job *j, const struct json *from)
+/* A retried job completes as the failed one would have; but if it leaves some of it for later. */
+static int carry_on(struct db *db, struct job *j, const struct json *from, const struct plan *p)
 {
 	static const char *const keys[] = { "leaving", "services", "added", "placed", "to" };
 	if (!j->params)
@@ -31,6 +31,8 @@ static int carry_on(struct db *db, struct job *j, const struct json *from)
 	for (size_t i = 0; i < LOOM_COUNT(keys); i++)
 		if (json_get(from, keys[i]))
 			json_set(j->params, keys[i], json_copy(json_get(from, keys[i])));
+	if (p->n_later)
+		json_set_int(j->params, "later", (int64_t)p->n_later);
 	return job_save_params(db, j);
 }
 
@@ -76,7 +78,7 @@ static int apply_rollback(struct db *db, struct change *ch, struct job *j,
 int operation_apply(struct db *db, struct change *ch, struct job *j, const struct operation *lc)
 {
 	if (lc->carried)
-		return carry_on(db, j, lc->carried);
+		return carry_on(db, j, lc->carried, lc->b.plan);
 	if (lc->back)
 		return apply_rollback(db, ch, j, lc);
 	if (!lc->target)

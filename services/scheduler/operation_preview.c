@@ -89,5 +89,7 @@ struct json *operation_preview(const struct operation *lc, const struct cluster 
 		json_set(o, "template", json_diff(c->template, template));
 	if (lc->notes)
 		json_set(o, "notes", json_copy(lc->notes));
+	if (lc->b.plan && lc->b.plan->n_later)
+		json_set_int(o, "later", (int64_t)lc->b.plan->n_later);
 	return json_set(o, "tasks", lc->b.plan ? blueprint_tasks(&lc->b) : json_new_arr());
 }

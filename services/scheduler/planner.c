@@ -136,7 +136,7 @@ void plan_free(struct plan *p)
 {
 	if (!p)
 		return;
-	for (size_t i = 0; i < p->n; i++) {
+	for (size_t i = 0; i < p->n + p->n_later; i++) {
 		loom_free(p->tasks[i].service);
 		loom_free(p->tasks[i].after);
 		loom_free(p->tasks[i].after_groups);

@@ -123,6 +123,7 @@ struct plan_group {
 struct plan {
 	struct plan_task *tasks;
 	size_t n;
+	size_t n_later; /* tasks behind those: they are kept with the job, but not for it to do */
 	int stages;
 	struct plan_group *groups; /* some only with plan_input.groups */
 	size_t n_groups;

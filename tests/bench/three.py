@@ -27,7 +27,7 @@ def three_nodes(bin_dir):
         password = dc.dir / "secrets/db.password"
         us = f"'loom'@'{address.rpartition('.')[0]}.1'"
         dc.sql(f"CREATE USER {us} IDENTIFIED BY '{password.read_text(encoding='ascii').strip()}';"
-               f" GRANT ALL PRIVILEGES ON loom.* TO {us}", writer)
+               f" GRANT ALL PRIVILEGES ON loom.* TO {us}; GRANT ALL PRIVILEGES ON loom_bench.* TO {us}", writer)
         yield address, DEFAULTS["ports"]["db"], password
     finally:
         dc.close()

@@ -259,6 +259,10 @@ def test_a_create_that_fails_and_is_tried_again(lab):
     full[0] = False
     done = loom(lab, "cluster", "retry", cluster, "--plan", "--skip", failed["taskId"])
     assert done.returncode == 0 and "install db" not in done.stdout, done.stderr
+    done = loom(lab, "cluster", "retry", cluster, "--plan", "--only", failed["taskId"])
+    assert done.returncode == 0 and "install db" in done.stdout and "start db" not in done.stdout, done.stderr
+    assert re.search(r"^  note: \d+ tasks are left for another retry", done.stdout, re.M), done.stdout
+    assert loom(lab, "cluster", "retry", cluster, "--only", ",").returncode == 64
     done = loom(lab, "cluster", "retry", cluster, "--plan")
     assert done.returncode == 0 and "install db" in done.stdout, done.stderr
     token = re.search(r"^Token (\S+)$", done.stdout, re.M).group(1)

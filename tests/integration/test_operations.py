@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Everything that can be done to a cluster that exists: asked for as a plan, done, refused."""
 
+import collections
+
 import pytest
 
 from support import wait_for
@@ -273,6 +275,63 @@ def test_a_failed_task_is_skipped(farm):
     assert not [task for task in last_job_tasks(farm) if task[:2] == ("STOP", "app")]
 
 
+def left_of(lab):
+    """Ids of what is left of the last job, by (name, service, number of the machine)."""
+    story = lab.story(lab.farm)
+    last = max(story.jobs)
+    plans = [event.data for event in story.events if event.type == "plan" and event.data["jobId"] == last]
+    later = {(task["taskName"], task["service"], task["nodenum"]): task["taskId"] for task in plans[0].get("later", ())}
+    return later | {(task.name, task.service, task.nodenum): task.id for task in story.tasks.values()
+                    if task.job == last and task.state != "complete"}
+
+
+def test_some_tasks_are_retried_and_the_others_left(lab):
+    lab.load(CATALOG)
+    failures = [True]
+    lab.worker(fail("CONFIGURE", "store", failures))
+    lab.farm = lab.create("farm", "farm", 3)
+    wait_for(lambda: lab.user.cluster(lab.farm)["status"] == "incomplete")
+    first = left_of(lab)
+    for wrong in ([], "x", ["00000001-001-999"]):
+        assert lab.user.post(path(lab, "retry"), {"tasks": wrong}).status == 400
+    chosen = {"tasks": [first["START", "store", 1002]]}
+    shown = plan(lab, "retry", **chosen)
+    # what it waits for is done with it
+    assert tasks_of(shown) == [("CONFIGURE", "store", 1002), ("START", "store", 1002)]
+    assert shown.json["later"] == len(first) - len(tasks_of(shown)) > 0
+    # it may fail again: all is still left
+    assert lab.user.post(path(lab, "retry"), chosen).status == 200
+    wait_for(lambda: lab.user.cluster(lab.farm)["status"] == "incomplete")
+    assert set(left_of(lab)) == set(first)
+    failures.clear()
+    chosen = {"tasks": [left_of(lab)["START", "store", 1002]]}
+    shown = plan(lab, "retry", **chosen)
+    assert lab.user.post(path(lab, "retry"), {"token": shown.json["token"], **chosen}).status == 200
+    wait_for(lambda: lab.user.cluster(lab.farm)["status"] == "incomplete")
+    message = lab.user.cluster(lab.farm)["message"]
+    assert message == f"What was asked for is done; {shown.json['later']} tasks are left for another retry."
+    assert not [run for run in lab.workers[0].runs if (run.name, run.service) == ("START", "app")]
+    assert set(left_of(lab)) == set(first) - set(tasks_of(shown))
+    assert lab.user.post(path(lab, "retry")).status == 200
+    lab.user.wait_cluster(lab.farm)
+    done = collections.Counter((run.name, run.service, run.nodenum) for run in lab.workers[0].runs
+                               if (run.name, run.service) != ("CONFIGURE", "store"))
+    assert set(done.values()) == {1}
+
+
+def test_what_was_left_for_later_is_rolled_back_with_the_rest(lab):
+    lab.load(CATALOG)
+    failures = [True]
+    lab.worker(fail("CONFIGURE", "store", failures))
+    lab.farm = lab.create("farm", "farm", 3)
+    wait_for(lambda: lab.user.cluster(lab.farm)["status"] == "incomplete")
+    failures.clear()
+    assert lab.user.post(path(lab, "retry"), {"tasks": [left_of(lab)["CONFIGURE", "store", 1002]]}).status == 200
+    wait_for(lambda: lab.user.cluster(lab.farm)["status"] == "incomplete")
+    assert lab.user.post(path(lab, "rollback")).status == 200
+    wait_for(lambda: lab.user.cluster(lab.farm)["status"] == "terminated")
+
+
 def test_services_and_templates_say_how_often_a_step_is_tried(lab):
     stubborn = service("stubborn", actions=("install", "start"))
     stubborn["provisioner"]["actions"]["install"]["retry"] = {"tries": 5, "base": "10ms", "cap": "20ms"}
@@ -352,6 +411,7 @@ def test_operations_of_wide_clusters_wait_for_groups(lab):
     assert grouped and grouped + plain < 60 and meant >= 2 * 36, (grouped, plain, meant)
     failures.clear()
     assert lab.user.post(path(lab, "retry")).status == 200
-    assert {task[:2] for task in last_job_tasks(lab)} == {("START", "hub"), ("START", "spoke")}
+    # A hub's start may fail before all others are stopped.
+    assert {task[:2] for task in last_job_tasks(lab)} - {("STOP", "hub")} == {("START", "hub"), ("START", "spoke")}
     assert lab.user.post(path(lab, "services/hub/restart")).status == 200
     assert len(last_job_tasks(lab)) == 24
