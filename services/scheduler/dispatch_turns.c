@@ -7,7 +7,7 @@
 #include "common/base/metrics.h"
 #include "common/base/str.h"
 
-enum { WORTH_A_LANE = 24 /* results */, MAX_RESULTS = 64 };
+enum { WORTH_A_LANE = 16 /* results */, MAX_RESULTS = 64 };
 enum { AGAIN_MS = 5, SEARCH_MS = 50, SOON_MS = 20 };
 
 enum { TURNS, TURNS_BESIDE };
