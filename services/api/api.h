@@ -73,10 +73,8 @@ void peers_stop(struct api *a);
 struct ask;
 struct ask *peers_ask(struct api *a, const char *verb, struct json *body /* taken */,
                       int64_t timeout_ms, bus_reply_cb cb, void *arg);
-/* The same, but all that is about one cluster goes to one scheduler while it lives. */
-struct ask *peers_ask_about(struct api *a, int64_t cluster, const char *verb,
-                            struct json *body /* taken */, int64_t timeout_ms, bus_reply_cb cb,
-                            void *arg);
+/* An ask just made is about a cluster: all those go to one scheduler while it lives. */
+void peers_about(struct ask *k, int64_t cluster);
 void peers_cancel(struct ask *k);
 const char *peers_asked(const struct ask *k); /* address asked last, NULL when none yet */
 /* What follows a commit, from any thread: schedulers look for jobs, watchers for events. */

@@ -305,14 +305,6 @@ static void ask_next(struct ask *k)
 	k->request = bus_request(k->a->bus, k->asked, k->verb, k->body, left, ask_answered, k);
 }
 
-struct ask *peers_ask_about(struct api *a, int64_t cluster, const char *verb, struct json *body,
-                            int64_t timeout_ms, bus_reply_cb cb, void *arg)
-{
-	struct ask *k = peers_ask(a, verb, body, timeout_ms, cb, arg);
-	k->cluster = cluster;
-	return k;
-}
-
 struct ask *peers_ask(struct api *a, const char *verb, struct json *body, int64_t timeout_ms,
                       bus_reply_cb cb, void *arg)
 {
@@ -329,6 +321,11 @@ struct ask *peers_ask(struct api *a, const char *verb, struct json *body, int64_
 	k->again = loop_timer_create(a->loop, "ask again", ask_again, k);
 	loop_timer_arm(k->again, 0);
 	return k;
+}
+
+void peers_about(struct ask *k, int64_t cluster)
+{
+	k->cluster = cluster;
 }
 
 void peers_cancel(struct ask *k)

@@ -254,9 +254,10 @@ static void finish_ask(struct http_req *req, void *arg)
 {
 	struct finish *f = arg;
 	struct task_ref ref = { 0 };
-	if (id_parse_task(json_get_str(f->body, "taskId"), &ref))
-		ref.cluster = 0; /* the scheduler says so */
-	peers_ask_about(f->a, ref.cluster, "finish", f->body, FINISH_MS, finish_answered, req);
+	bool known = !id_parse_task(json_get_str(f->body, "taskId"), &ref);
+	struct ask *k = peers_ask(f->a, "finish", f->body, FINISH_MS, finish_answered, req);
+	if (known)
+		peers_about(k, ref.cluster);
 	loom_free(f);
 }
 
