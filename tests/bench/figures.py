@@ -27,9 +27,11 @@ def drain(bench):
 
 
 def at_limit(bench):
-    """As fast as it goes, for some seconds: as many tasks as a short run before it says."""
+    """As fast as it goes, for some seconds: as many tasks as a short run before it says. The middle one of
+    three, since the machine's speed changes from minute to minute."""
     bench.results["complete"] = completions(bench)
-    return completions(bench)
+    runs = sorted((completions(bench) for _ in range(3)), key=lambda found: found["rate"])
+    return {**runs[1], "rates": [found["rate"] for found in runs]}
 
 
 def completions(bench):
