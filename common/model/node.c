@@ -132,21 +132,6 @@ int node_save(struct db *db, const struct node *n)
 	               "sssssss", n->hostname, ips, results, states, services, automators, n->id);
 }
 
-int nodes_get(struct db *db, const struct strs *ids, struct nodes **ret)
-{
-	static const struct db_many many = { "SELECT " COLUMNS " FROM node WHERE id IN (", "?", ",",
-		                             ")", 1 };
-	LOOM_CLEANUP(db_result_free) struct db_result *r = NULL;
-	struct db_value *v = loom_calloc(ids->n + 1, sizeof(*v));
-	for (size_t i = 0; i < ids->n; i++)
-		v[i] = db_s(ids->v[i]);
-	int rc = db_select_many(db, &r, &many, v, ids->n);
-	loom_free(v);
-	if (!rc)
-		*ret = rows_to_nodes(r);
-	return rc;
-}
-
 int nodes_of(struct db *db, const int64_t *clusters, size_t n, struct nodes **ret)
 {
 	static const struct db_many many = { "SELECT " COLUMNS " FROM node WHERE cluster_id IN (",

@@ -29,8 +29,7 @@ LOOM_MUST_CHECK int nodes_insert(struct db *db, int64_t cluster, const struct no
 /* By number. */
 LOOM_MUST_CHECK int nodes_load(struct db *db, int64_t cluster, struct nodes **ret);
 LOOM_MUST_CHECK int node_load(struct db *db, const char *id, struct nodes **ret); /* 0 or 1 */
-/* Many at once: by id, or all of some clusters by cluster and number. */
-LOOM_MUST_CHECK int nodes_get(struct db *db, const struct strs *ids, struct nodes **ret);
+/* All of some clusters, by cluster and number. */
 LOOM_MUST_CHECK int nodes_of(struct db *db, const int64_t *clusters, size_t n, struct nodes **ret);
 /* Writes rows that were read in this transaction, the same columns as node_save(). */
 LOOM_MUST_CHECK int nodes_save(struct db *db, struct node *const *v, size_t n);

@@ -199,8 +199,9 @@ static const char *const third[] = {
 	NULL,
 };
 
-/* Twice as many of a task's steps change an index as have to: that of a machine's tasks stays what
-   it is. A job has a few dozen tasks on each machine. */
+/* Each step of a task moved its entry in the index of its machine's tasks. It holds only what does
+   not change now; a job has a few dozen tasks on each machine, out of which the open ones are read.
+ */
 static const char *const fourth[] = {
 	"ALTER TABLE task DROP INDEX IF EXISTS on_node,"
 	" ADD INDEX IF NOT EXISTS of_node (node_id, job_num)",

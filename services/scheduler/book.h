@@ -20,10 +20,9 @@
 
 struct page {
 	int64_t cluster, seq; /* the number of its last event */
-	struct tasks *tasks;  /* some of those that are not complete; NULL: none */
-	struct map
-		*swept;   /* ids of machines of which `tasks` has all that tasks_of_nodes() finds */
-	struct job *jobs; /* that have not ended */
+	struct tasks *tasks;  /* blocked, ready or running; some of them; NULL: none */
+	struct map *swept;    /* a set: ids of machines of which tasks_of_nodes() finds no others */
+	struct job *jobs;     /* of those tasks */
 	size_t n_jobs;
 	struct nodes *nodes; /* all, by number; NULL: not known */
 	struct sight *sight; /* of all nodes; NULL: not made yet */

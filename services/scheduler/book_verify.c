@@ -49,6 +49,13 @@ static int verify_tasks(const struct page *p, struct db *db)
 	return 0;
 }
 
+static void same_json(const struct json *a, const struct json *b)
+{
+	LOOM_CLEANUP_STR char *x = json_text(a);
+	LOOM_CLEANUP_STR char *y = json_text(b);
+	loom_assert(str_eq(x, y));
+}
+
 static int verify_jobs(const struct page *p, struct db *db)
 {
 	int rc = 0;
@@ -61,19 +68,13 @@ static int verify_jobs(const struct page *p, struct db *db)
 			break;
 		loom_assert(found && real.status == j->status && str_eq(real.phase, j->phase));
 		loom_assert(real.tasks_done == j->tasks_done && real.tasks_total == j->tasks_total);
+		same_json(real.params, j->params);
 		loom_assert(real.n_waits == j->n_waits);
 		loom_assert(!j->n_waits ||
 		            memcmp(real.waits, j->waits, j->n_waits * sizeof(*j->waits)) == 0);
 		job_fini(&real);
 	}
 	return rc;
-}
-
-static void same_json(const struct json *a, const struct json *b)
-{
-	LOOM_CLEANUP_STR char *x = json_text(a);
-	LOOM_CLEANUP_STR char *y = json_text(b);
-	loom_assert(str_eq(x, y));
 }
 
 static int verify_nodes(const struct page *p, struct db *db)
