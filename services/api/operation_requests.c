@@ -45,7 +45,8 @@ static const char *wrong(enum want want, const struct json *p)
 		return names;
 	if (json_get(p, "skip") && !json_is(json_get(p, "skip"), JSON_ARRAY))
 		return "skip must be an array of task ids";
-	if (json_get(p, "tasks") && !json_len(json_get(p, "tasks")))
+	if (json_get(p, "tasks") &&
+	    (!json_is(json_get(p, "tasks"), JSON_ARRAY) || !json_len(json_get(p, "tasks"))))
 		return "tasks must be an array of at least one task id";
 	if (want == WANT_CONFIG && !json_is(json_get(p, "config"), JSON_OBJECT))
 		return "config is missing: an object, the whole new configuration";

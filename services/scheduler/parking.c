@@ -2,6 +2,7 @@
 #include "services/scheduler/parking.h"
 
 #include "common/base/clock.h"
+#include "common/base/log.h"
 #include "common/base/str.h"
 
 enum { MOST = 64, LONGEST_MS = 3600 * 1000 }; /* tasks for one take; of a wait */
@@ -36,8 +37,12 @@ struct json *parking_tasks(struct json *docs, bool as_texts)
 	struct json *values = json_new_arr();
 	for (size_t i = 0; i < json_len(docs); i++) {
 		struct json *v = NULL;
-		if (!json_parse_str(json_str(json_at(docs, i)), &v, NULL))
+		struct loom_err err;
+		if (!json_parse_str(json_str(json_at(docs, i)), &v, &err))
 			json_push(values, v);
+		else /* its lease brings it back */
+			log_error("a task cannot be told to an older API",
+			          LOG_S("reason", err.msg));
 	}
 	json_free(docs);
 	return values;

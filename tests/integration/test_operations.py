@@ -292,7 +292,7 @@ def test_some_tasks_are_retried_and_the_others_left(lab):
     lab.farm = lab.create("farm", "farm", 3)
     wait_for(lambda: lab.user.cluster(lab.farm)["status"] == "incomplete")
     first = left_of(lab)
-    for wrong in ([], "x", ["00000001-001-999"]):
+    for wrong in ([], "x", {"a": "b"}, ["00000001-001-999"], [first["START", "store", 1002], 7]):
         assert lab.user.post(path(lab, "retry"), {"tasks": wrong}).status == 400
     chosen = {"tasks": [first["START", "store", 1002]]}
     shown = plan(lab, "retry", **chosen)
