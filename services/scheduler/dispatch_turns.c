@@ -268,12 +268,6 @@ static void add_takes(struct running *r, size_t most)
 	}
 }
 
-static bool may_help(const struct dispatch *d, size_t lane, size_t results)
-{
-	return lane == 0 ||
-	       (results >= WORTH_A_LANE && atomic_load(&d->lanes[0].outlook->unlimited));
-}
-
 static void start_lane(struct dispatch *d, size_t lane)
 {
 	struct lane *l = &d->lanes[lane];
@@ -281,7 +275,7 @@ static void start_lane(struct dispatch *d, size_t lane)
 		return;
 	size_t n = count_free(d, lane), waiting = parking_count(&d->parking);
 	bool search = lane == 0 && wants_search(d);
-	if (!(n || search) || !may_help(d, lane, n))
+	if (lane ? n < WORTH_A_LANE : !n && !search)
 		return;
 	struct running *r = new_running(d, waiting);
 	r->place = lane;

@@ -62,9 +62,7 @@ int turn_run(struct turn *t)
 {
 	t->more = false;
 	t->look_ms = -1;
-	if (t->n_takes && !t->search)
-		turn_bar(t);
-	int rc = t->search ? candidates_find(t) : 0;
+	int rc = t->search ? candidates_find(t) : t->n_takes ? turn_know_rules(t) : 0;
 	if (!rc && (t->n_results || t->n_candidates))
 		rc = db_tx(t->db, turn_tx, t);
 	for (size_t i = 0; !rc && i < t->n_touched; i++)

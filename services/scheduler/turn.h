@@ -45,7 +45,7 @@ struct outlook {
 	int64_t now;                     /* the database's clock at the last look */
 	struct strs crowded;             /* tenants that have more ready than one look takes in */
 	_Atomic bool limited;            /* any thread: there are limits */
-	_Atomic bool unlimited;          /* any thread: no limits, and nobody in quarantine */
+	int64_t rules_at;                /* monotonic ms: when limits and quarantines were read */
 	struct task_ref spare[128];      /* ready tasks that were found but not wanted */
 	size_t n_spare;
 	int64_t spare_at; /* monotonic ms */

@@ -93,8 +93,8 @@ LOOM_MUST_CHECK int results_release(struct unit *u);
 
 /* turn_search.c */
 LOOM_MUST_CHECK int candidates_find(struct turn *t);
-/* Takes of provisioners in quarantine, as far as is known. */
-void turn_bar(struct turn *t);
+/* Limits and who gets nothing, for a turn with takes that does not search. */
+LOOM_MUST_CHECK int turn_know_rules(struct turn *t);
 /* Something may begin at this time. */
 void turn_look_at(struct turn *t, int64_t at, int64_t now);
 

@@ -22,6 +22,7 @@
 #define MAX_PAGES 8
 #define SPARE     8   /* found beyond what is wanted: another may be claiming the same */
 #define USE_MS    100 /* age of what is known of running tasks */
+#define RULES_MS  50  /* and of limits and quarantines, where it is not searched */
 
 enum { TURN_QUARANTINED };
 static struct metric turn_metrics[] = {
@@ -377,6 +378,7 @@ static int read_rules(struct search *s)
 	if (rc)
 		return rc;
 	s->o->now = st.now;
+	s->o->rules_at = clock_mono_ms();
 	limits_free(s->o->limits);
 	s->o->limits = NULL;
 	if (st.limits)
@@ -386,12 +388,11 @@ static int read_rules(struct search *s)
 	s->o->quarantined = NULL;
 	if (!rc && st.quarantined)
 		rc = quarantines_load(s->db, NULL, &s->o->quarantined);
-	atomic_store(&s->o->unlimited, !rc && !st.limits && !st.quarantined);
 	return rc;
 }
 
-/* Takes of quarantined provisioners are barred as far as is known; a search makes it known. */
-void turn_bar(struct turn *t)
+/* Takes of quarantined provisioners are barred, as far as is known. */
+static void turn_bar(struct turn *t)
 {
 	for (size_t i = 0; i < t->n_takes; i++) {
 		const char *who = t->takes[i].take->provisioner;
@@ -451,6 +452,15 @@ static int rules_read(struct db *db, void *arg)
 {
 	struct turn *t = arg;
 	return read_rules(&(struct search){ .db = db, .t = t, .o = t->outlook });
+}
+
+int turn_know_rules(struct turn *t)
+{
+	int rc = 0;
+	if (!t->outlook->rules_at || clock_mono_ms() >= t->outlook->rules_at + RULES_MS)
+		rc = db_read(t->db, rules_read, t);
+	turn_bar(t);
+	return rc;
 }
 
 int candidates_find(struct turn *t)

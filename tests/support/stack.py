@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A private Loom for tests: scripts/stack in a folder of its own, on free ports."""
 
+import contextlib
 import json
 import os
 import pathlib
@@ -170,15 +171,29 @@ class Stack:
             texts.append(f"--- {path.name}\n" + "\n".join(tail))
         return "\n".join(texts)
 
+    def _sql_client(self, *options, database=None):
+        """Words and environment of the database's client."""
+        env = self._database = self._database or self.env
+        words = ["mariadb", "--no-defaults", "-h127.0.0.1", f"-P{env['LOOM_TEST_DB_PORT']}",
+                 f"-u{env['LOOM_TEST_DB_USER']}", "-N", "-B", *options,
+                 database or env["LOOM_TEST_DB_NAME"]]
+        return {"args": words, "text": True,
+                "env": {"PATH": process.PATH, "MYSQL_PWD": env["LOOM_TEST_DB_PASSWORD"]}}
+
+    @contextlib.contextmanager
+    def locked(self, rows):
+        """Rows ("FROM ... WHERE ...") are locked until the end of the block."""
+        with subprocess.Popen(**self._sql_client("--unbuffered"), stdin=subprocess.PIPE,
+                              stdout=subprocess.PIPE) as client:
+            client.stdin.write(f"BEGIN; SELECT COUNT(*) {rows} FOR UPDATE;\n")
+            client.stdin.flush()
+            assert int(client.stdout.readline() or 0) > 0, f"nothing to lock: {rows}"
+            yield
+
     def sql(self, statement, database=None):
         """Rows of a statement on the stack's database, as lists of text (NULL is 'NULL')."""
-        env = self._database = self._database or self.env
-        done = subprocess.run(
-            ["mariadb", "--no-defaults", "-h127.0.0.1", f"-P{env['LOOM_TEST_DB_PORT']}",
-             f"-u{env['LOOM_TEST_DB_USER']}", "-N", "-B", "-e", statement,
-             database or env["LOOM_TEST_DB_NAME"]],
-            env={"PATH": process.PATH, "MYSQL_PWD": env["LOOM_TEST_DB_PASSWORD"]},
-            capture_output=True, text=True, check=False)
+        done = subprocess.run(**self._sql_client("-e", statement, database=database),
+                              capture_output=True, check=False)
         if done.returncode != 0:
             raise StackFailed(f"{statement}: {done.stderr.strip()}")
         return [line.split("\t") for line in done.stdout.splitlines()]
