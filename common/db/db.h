@@ -112,6 +112,9 @@ struct db_many {
 };
 LOOM_MUST_CHECK int db_exec_many(struct db *db, const struct db_many *m,
                                  const struct db_value *values, size_t rows);
+/* The same where a row may be written twice, which takes fewer statements. */
+LOOM_MUST_CHECK int db_upsert_many(struct db *db, const struct db_many *m,
+                                   const struct db_value *values, size_t rows);
 /* All rows found, in one result; ordered as the statement says among every DB_MANY asked for. The
  * last row is asked for several times over: fit for IN and OR, not for joins with it. */
 #define DB_MANY 64

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #define MAX_TEXT (1u << 20)
+#define MAX_PAD  7 /* rows: each costs about a tenth of another statement */
 
 static const size_t lengths[] = { 1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12,
 	                          13, 14, 15, 16, 20, 24, 28, 32, 40, 48, 56, DB_MANY };
@@ -47,14 +48,42 @@ static char *text_of(const struct db_many *m, size_t rows)
 	return buf_take(&b);
 }
 
-int db_exec_many(struct db *db, const struct db_many *m, const struct db_value *values, size_t rows)
+/* The values of so many rows, and those of the last one again up to n rows; owned. */
+static struct db_value *padded(const struct db_many *m, const struct db_value *values, size_t rows,
+                               size_t n)
+{
+	size_t size = m->per_row * sizeof(*values);
+	struct db_value *all = loom_malloc(n * size);
+
+	memcpy(all, values, rows * size);
+	for (size_t i = rows; i < n; i++)
+		memcpy(all + i * m->per_row, values + (rows - 1) * m->per_row, size);
+	return all;
+}
+
+static int exec_some(struct db *db, const struct db_many *m, const struct db_value *values,
+                     size_t rows, size_t n)
+{
+	struct db_value *all = n > rows ? padded(m, values, rows, n) : NULL;
+	LOOM_CLEANUP_STR char *sql = text_of(m, n);
+	int r = db_exec_values(db, sql, all ? all : values, n * m->per_row);
+
+	loom_free(all);
+	return r;
+}
+
+/* pad: rows that are written again to save a statement. */
+static int exec_all(struct db *db, const struct db_many *m, const struct db_value *values,
+                    size_t rows, size_t pad)
 {
 	int64_t affected = 0;
 
 	for (size_t done = 0; done < rows;) {
-		size_t n = at_most(rows - done);
-		LOOM_CLEANUP_STR char *sql = text_of(m, n);
-		int r = db_exec_values(db, sql, values + done * m->per_row, n * m->per_row);
+		size_t left = rows - done, n = at_least(left);
+
+		if (n < left || n - left > pad)
+			n = at_most(left);
+		int r = exec_some(db, m, values + done * m->per_row, left < n ? left : n, n);
 
 		if (r)
 			return r;
@@ -65,18 +94,26 @@ int db_exec_many(struct db *db, const struct db_many *m, const struct db_value *
 	return 0;
 }
 
+int db_exec_many(struct db *db, const struct db_many *m, const struct db_value *values, size_t rows)
+{
+	return exec_all(db, m, values, rows, 0);
+}
+
+int db_upsert_many(struct db *db, const struct db_many *m, const struct db_value *values,
+                   size_t rows)
+{
+	return exec_all(db, m, values, rows, MAX_PAD);
+}
+
 /* The rows from `done` on, the last one as often as it takes. */
 static int select_some(struct db *db, struct db_result *result, const struct db_many *m,
                        const struct db_value *values, size_t rows)
 {
-	size_t n = at_least(rows), size = m->per_row * sizeof(*values);
-	struct db_value *all = loom_malloc(n * size);
-
-	memcpy(all, values, rows * size);
-	for (size_t i = rows; i < n; i++)
-		memcpy(all + i * m->per_row, values + (rows - 1) * m->per_row, size);
+	size_t n = at_least(rows);
+	struct db_value *all = padded(m, values, rows, n);
 	LOOM_CLEANUP_STR char *sql = text_of(m, n);
 	int r = db_select_values(db, result, sql, all, n * m->per_row);
+
 	loom_free(all);
 	return r;
 }

@@ -181,7 +181,7 @@ int clusters_save_events(struct db *db, struct cluster **v, size_t n)
 		values[2 * i + 1] = db_i(v[i]->event_seq);
 	}
 	if (!rc)
-		rc = db_exec_many(db, &many, values, n);
+		rc = db_upsert_many(db, &many, values, n);
 	loom_free(values);
 	return rc;
 }

@@ -246,7 +246,7 @@ int jobs_save_progress(struct db *db, struct job *const *v, size_t n)
 		values[5 * i + 3] = db_i(v[i]->tasks_done);
 		values[5 * i + 4] = db_s(waits[i]);
 	}
-	int rc = db_exec_many(db, &many, values, n);
+	int rc = db_upsert_many(db, &many, values, n);
 	for (size_t i = 0; i < n; i++)
 		loom_free(waits[i]);
 	loom_free(waits);

@@ -190,7 +190,7 @@ int nodes_save(struct db *db, struct node *const *v, size_t n)
 		};
 		memcpy(values + VALUES * i, row, sizeof(row));
 	}
-	int rc = db_exec_many(db, &many, values, n);
+	int rc = db_upsert_many(db, &many, values, n);
 	strs_fini(&texts);
 	loom_free(values);
 	return rc;

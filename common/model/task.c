@@ -268,7 +268,7 @@ int tasks_save(struct db *db, struct task *const *v, size_t n)
 	struct db_value *values = loom_calloc(n + 1, SAVED_VALUES * sizeof(*values));
 	for (size_t i = 0; i < n; i++)
 		saved_values(v[i], values + i * SAVED_VALUES);
-	int rc = db_exec_many(db, &many, values, n);
+	int rc = db_upsert_many(db, &many, values, n);
 	loom_free(values);
 	return rc;
 }

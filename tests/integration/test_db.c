@@ -239,6 +239,49 @@ START_TEST(test_statement_cache_is_bounded)
 }
 END_TEST
 
+enum { MOST = 2 * DB_MANY + 9 };
+
+/* Numbers 1 to n, each with `n`; then those from 2 on again, as selected. */
+static int write_many(struct db *db, void *arg)
+{
+	static const struct db_many fresh = { "INSERT INTO counter (id, n) VALUES ", "(?,?)", ",",
+		                              "", 2 };
+	static const struct db_many again = { "INSERT INTO counter (id, n) VALUES ", "(?,?)", ",",
+		                              " ON DUPLICATE KEY UPDATE n=VALUES(n)", 2 };
+	static const struct db_many some = { "SELECT id FROM counter WHERE n=id+1 AND id IN (",
+		                             "?", ",", ")", 1 };
+	LOOM_CLEANUP(db_result_free) struct db_result *found = NULL;
+	int64_t n = *(int64_t *)arg;
+	struct db_value v[2 * MOST], ids[MOST];
+
+	for (int64_t i = 0; i < n; i++) {
+		v[2 * i] = ids[i] = db_i(i + 1);
+		v[2 * i + 1] = db_i(n);
+	}
+	int r = db_exec(db, "DELETE FROM counter", "");
+	if (!r)
+		r = db_exec_many(db, &fresh, v, (size_t)n);
+	for (int64_t i = 0; i < n; i++)
+		v[2 * i + 1] = db_i(i + 2);
+	if (!r)
+		r = db_upsert_many(db, &again, v, (size_t)n);
+	if (!r)
+		r = db_select_many(db, &found, &some, ids, (size_t)n);
+	if (!r)
+		ck_assert_uint_eq(db_rows(found), (size_t)n);
+	return r;
+}
+
+START_TEST(test_many_rows)
+{
+	for (int64_t n = 1; n <= MOST; n++) {
+		ck_assert_int_eq(db_tx(pool, write_many, &n), 0);
+		ck_assert_int_eq(ask(pool, "SELECT COUNT(*) FROM counter WHERE n=id+1"), n);
+		ck_assert_int_eq(ask(pool, "SELECT COUNT(*) FROM counter"), n);
+	}
+}
+END_TEST
+
 static int affected_counts(struct db *db, void *arg)
 {
 	(void)arg;
@@ -930,6 +973,7 @@ static Suite *suite(void)
 	tcase_add_test(tc, test_values);
 	tcase_add_test(tc, test_columns);
 	tcase_add_test(tc, test_statement_cache_is_bounded);
+	tcase_add_test(tc, test_many_rows);
 	tcase_add_test(tc, test_affected_and_refusal_rolls_back);
 	tcase_add_test(tc, test_duplicate_and_fatal);
 	tcase_add_test(tc, test_session_is_set_up);
