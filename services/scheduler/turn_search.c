@@ -22,7 +22,7 @@
 #define MAX_PAGES 8
 #define SPARE     8   /* found beyond what is wanted: another may be claiming the same */
 #define USE_MS    100 /* age of what is known of running tasks */
-#define RULES_MS  50  /* and of limits and quarantines, where it is not searched */
+#define RULES_MS  200 /* and of limits and quarantines, where it is not searched */
 
 enum { TURN_QUARANTINED };
 static struct metric turn_metrics[] = {
