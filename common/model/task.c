@@ -202,6 +202,24 @@ int tasks_get(struct db *db, const struct task_ref *refs, size_t n, struct tasks
 	return rc ? rc : rows_to_tasks(r, ret);
 }
 
+int tasks_open(struct db *db, const struct task_ref *jobs, size_t n, struct tasks **ret)
+{
+	static const struct db_many many = {
+		"SELECT " COLUMNS " FROM task FORCE INDEX (PRIMARY)"
+		" WHERE state IN ('blocked','ready','running') AND (",
+		"(cluster_id=? AND job_num=?)", " OR ", ")", 2
+	};
+	LOOM_CLEANUP(db_result_free) struct db_result *r = NULL;
+	struct db_value *v = loom_calloc(n + 1, 2 * sizeof(*v));
+	for (size_t i = 0; i < n; i++) {
+		v[2 * i] = db_i(jobs[i].cluster);
+		v[2 * i + 1] = db_i(jobs[i].job);
+	}
+	int rc = db_select_many(db, &r, &many, v, n);
+	loom_free(v);
+	return rc ? rc : rows_to_tasks(r, ret);
+}
+
 int tasks_of_nodes(struct db *db, const struct task_node *nodes, size_t n, struct tasks **ret)
 {
 	static const struct db_many many = {

@@ -84,6 +84,9 @@ LOOM_MUST_CHECK int task_promote(struct db *db, struct cluster *c, int64_t job, 
 /* Many at once, of any clusters: what one transaction reads and writes for many results. */
 LOOM_MUST_CHECK int tasks_get(struct db *db, const struct task_ref *refs, size_t n,
                               struct tasks **ret);
+/* All that is open of these jobs: blocked, ready or running. */
+LOOM_MUST_CHECK int tasks_open(struct db *db, const struct task_ref *jobs, size_t n,
+                               struct tasks **ret);
 /* What a job has under way on these nodes, or could have: ready, running, or blocked without unmet
  * edges. */
 struct task_node {

@@ -15,7 +15,7 @@ static struct metric book_metrics[] = {
 	                  "Clusters whose rows had to be read.", METRIC_COUNTER },
 };
 
-enum { KEPT = 512, KEPT_ROWS = 1 << 13 };
+enum { KEPT = 512, KEPT_ROWS = 20000 };
 
 /* ---- pages ----------------------------------------------------------------------------------- */
 

@@ -21,6 +21,7 @@
 struct page {
 	int64_t cluster, seq; /* the number of its last event */
 	struct tasks *tasks;  /* blocked, ready or running; some of them; NULL: none */
+	int64_t all_of;       /* of this job all of them; 0: of none */
 	struct map *swept;    /* a set: ids of machines of which tasks_of_nodes() finds no others */
 	struct job *jobs;     /* of those tasks */
 	size_t n_jobs;

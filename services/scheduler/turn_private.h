@@ -71,6 +71,8 @@ struct touched *unit_cluster(const struct unit *u, int64_t id); /* NULL: not loc
 struct touched *unit_held(const struct unit *u, int64_t id);    /* one that is locked */
 struct item *unit_item(const struct unit *u, const struct task_ref *ref);
 struct moving *unit_job(const struct unit *u, const struct task *t);
+/* Are all open tasks of the job among the items? */
+bool unit_has_all(const struct unit *u, int64_t cluster, int64_t job);
 /* Takes it. Of a known task the newer row counts, unless it was changed here. */
 void unit_add(struct unit *u, struct tasks *set);
 

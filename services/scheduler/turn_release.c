@@ -159,7 +159,7 @@ static int load_waiting(struct unit *u, const struct waiting *w)
 	struct tasks *set = NULL;
 	size_t n = 0;
 	for (size_t i = 0; i < w->n; i++)
-		if (!unit_item(u, &w->v[i]))
+		if (!unit_has_all(u, w->v[i].cluster, w->v[i].job) && !unit_item(u, &w->v[i]))
 			refs[n++] = w->v[i];
 	int rc = tasks_get(u->db, refs, n, &set);
 	if (!rc)
@@ -204,7 +204,8 @@ static int sweep(struct unit *u, const struct spots *spots)
 	struct tasks *set = NULL;
 	size_t n = 0;
 	for (size_t i = 0; i < spots->n; i++)
-		if (!map_get(swept(u, &spots->v[i]), spots->v[i].id))
+		if (!unit_has_all(u, spots->v[i].cluster, spots->v[i].job) &&
+		    !map_get(swept(u, &spots->v[i]), spots->v[i].id))
 			unknown[n++] = spots->v[i];
 	int rc = tasks_of_nodes(u->db, unknown, n, &set);
 	for (size_t i = 0; !rc && i < n; i++) {

@@ -7,6 +7,8 @@
 
 #include <stdlib.h>
 
+enum { SMALL_JOB = 200 /* tasks */, MAX_ROWS = 2000 };
+
 /* ---- what is read ---------------------------------------------------------------------------- */
 
 /* The tasks that the turn is about; those whose ids cannot be read are refused. */
@@ -116,24 +118,51 @@ static void keep_unknown(const struct unit *u, struct task_ref *refs, size_t *n)
 	*n = kept;
 }
 
-static int load_jobs(struct unit *u)
+/* The jobs of these tasks that no page has. */
+static int load_jobs(struct unit *u, const struct task_ref *tasks, size_t n_tasks)
 {
-	struct task_ref *refs = loom_calloc(u->n_items + 1, sizeof(*refs));
+	struct task_ref *refs = loom_calloc(n_tasks + 1, sizeof(*refs));
 	struct job *jobs = NULL;
 	size_t n = 0, got = 0;
-	for (size_t i = 0; i < u->n_items; i++) {
-		const struct task *t = u->items[i].t;
+	for (size_t i = 0; i < n_tasks; i++) {
+		const struct task of = { .cluster_id = tasks[i].cluster, .job_num = tasks[i].job };
 		size_t k = 0;
-		while (k < n && (refs[k].cluster != t->cluster_id || refs[k].job != t->job_num))
+		while (k < n && (refs[k].cluster != of.cluster_id || refs[k].job != of.job_num))
 			k++;
-		if (k == n && !unit_job(u, t))
-			refs[n++] = task_ref_of(t);
+		if (k == n && !unit_job(u, &of))
+			refs[n++] = tasks[i];
 	}
 	int rc = jobs_get(u->db, refs, n, &jobs, &got);
 	u->jobs = loom_realloc(u->jobs, (u->n_jobs + got + 1) * sizeof(*u->jobs));
 	for (size_t i = 0; i < got; i++)
 		u->jobs[u->n_jobs++] = (struct moving){ .job = jobs[i] };
 	loom_free(jobs);
+	loom_free(refs);
+	return rc;
+}
+
+/* Of small jobs all that is open is read at once when the first of it is wanted, so that there is
+ * nothing to be read later. */
+static int load_small(struct unit *u, const struct task_ref *tasks, size_t n_tasks)
+{
+	struct task_ref *refs = loom_calloc(n_tasks + 1, sizeof(*refs));
+	struct tasks *set = NULL;
+	int64_t rows = 0;
+	size_t n = 0;
+	for (size_t i = 0; i < n_tasks; i++) {
+		const struct task of = { .cluster_id = tasks[i].cluster, .job_num = tasks[i].job };
+		const struct moving *m = unit_job(u, &of);
+		struct page *p = unit_held(u, of.cluster_id)->page;
+		if (!m || p->all_of == of.job_num || m->job.tasks_total > SMALL_JOB ||
+		    rows + m->job.tasks_total > MAX_ROWS)
+			continue;
+		rows += m->job.tasks_total;
+		p->all_of = of.job_num;
+		refs[n++] = tasks[i];
+	}
+	int rc = tasks_open(u->db, refs, n, &set);
+	if (!rc)
+		unit_add(u, set);
 	loom_free(refs);
 	return rc;
 }
@@ -148,12 +177,16 @@ int rows_load(struct unit *u)
 		rc = open_pages(u);
 	keep_unknown(u, refs, &n);
 	if (!rc)
+		rc = load_jobs(u, refs, n);
+	if (!rc)
+		rc = load_small(u, refs, n);
+	keep_unknown(u, refs, &n);
+	if (!rc)
 		rc = tasks_get(u->db, refs, n, &set);
+	if (!rc)
+		unit_add(u, set);
 	loom_free(refs);
-	if (rc)
-		return rc;
-	unit_add(u, set);
-	return load_jobs(u);
+	return rc;
 }
 
 /* The machines of one cluster, out of those of several. */
@@ -199,8 +232,30 @@ static int by_ref(const void *a, const void *b)
 	return (d > 0) - (d < 0);
 }
 
-/* What waits for an address may be begun. */
-static int hurry(struct unit *u, const struct task *confirmed)
+/* Does a task wait for what other machines have yet to tell? */
+static bool waits_for_address(const struct unit *u, const struct task *t)
+{
+	char gate[TASK_GATE_MAX];
+	task_gate(t->name, "any", gate); /* provider calls need no addresses */
+	return t->state == TASK_READY && t->not_before > u->now && !t->failures && !*gate;
+}
+
+/* What waits for an address may be begun: in memory where all is known ... */
+static void hurry_known(struct unit *u, const struct task *confirmed)
+{
+	for (size_t i = 0; i < u->n_items; i++) {
+		struct task *t = u->items[i].t;
+		if (t->cluster_id != confirmed->cluster_id || t->job_num != confirmed->job_num ||
+		    !waits_for_address(u, t))
+			continue;
+		t->not_before = u->now;
+		u->items[i].changed = true;
+		unit_held(u, t->cluster_id)->ch.ready++;
+	}
+}
+
+/* ... and otherwise where it is. */
+static int hurry_stored(struct unit *u, const struct task *confirmed)
 {
 	struct touched *to = unit_held(u, confirmed->cluster_id);
 	int n = 0, rc = tasks_hurry(u->db, confirmed, u->now, &n);
@@ -209,11 +264,27 @@ static int hurry(struct unit *u, const struct task *confirmed)
 	return rc;
 }
 
+static int hurry(struct unit *u, bool stored)
+{
+	int rc = 0;
+	for (size_t i = 0; !rc && i < u->n_jobs; i++) {
+		const struct task *by = u->jobs[i].confirmed;
+		if (!by || stored == unit_has_all(u, by->cluster_id, by->job_num))
+			continue;
+		if (stored)
+			rc = hurry_stored(u, by);
+		else
+			hurry_known(u, by);
+	}
+	return rc;
+}
+
 int rows_write(struct unit *u)
 {
 	struct task **tasks = loom_calloc(u->n_items + 1, sizeof(struct task *));
 	struct job **jobs = loom_calloc(u->n_jobs + 1, sizeof(struct job *));
 	size_t n = 0, k = 0;
+	int rc = hurry(u, false);
 	for (size_t i = 0; i < u->n_items; i++)
 		if (u->items[i].changed)
 			tasks[n++] = u->items[i].t;
@@ -222,14 +293,12 @@ int rows_write(struct unit *u)
 			jobs[k++] = &u->jobs[i].job;
 	if (n) /* heartbeats lock tasks in this order, too */
 		qsort(tasks, n, sizeof(struct task *), by_ref);
-	int rc = tasks_save(u->db, tasks, n);
+	if (!rc)
+		rc = tasks_save(u->db, tasks, n);
 	if (!rc)
 		rc = jobs_save_progress(u->db, jobs, k);
-	for (size_t i = 0; !rc && i < u->n_jobs; i++) {
-		const struct task *by = u->jobs[i].confirmed;
-		if (by)
-			rc = hurry(u, by);
-	}
+	if (!rc)
+		rc = hurry(u, true);
 	loom_free(tasks);
 	loom_free(jobs);
 	return rc;

@@ -64,6 +64,11 @@ struct moving *unit_job(const struct unit *u, const struct task *t)
 	return NULL;
 }
 
+bool unit_has_all(const struct unit *u, int64_t cluster, int64_t job)
+{
+	return unit_held(u, cluster)->page->all_of == job;
+}
+
 /* Room for so many items, half of the index being empty. */
 static void reserve(struct unit *u, size_t n)
 {
