@@ -204,11 +204,9 @@ int tasks_get(struct db *db, const struct task_ref *refs, size_t n, struct tasks
 
 int tasks_open(struct db *db, const struct task_ref *jobs, size_t n, struct tasks **ret)
 {
-	static const struct db_many many = {
-		"SELECT " COLUMNS " FROM task FORCE INDEX (PRIMARY)"
-		" WHERE state IN ('blocked','ready','running') AND (",
-		"(cluster_id=? AND job_num=?)", " OR ", ")", 2
-	};
+	static const struct db_many many = { "SELECT " COLUMNS " FROM task FORCE INDEX (PRIMARY)"
+		                             " WHERE state IN ('blocked','ready','running') AND (",
+		                             "(cluster_id=? AND job_num=?)", " OR ", ")", 2 };
 	LOOM_CLEANUP(db_result_free) struct db_result *r = NULL;
 	struct db_value *v = loom_calloc(n + 1, 2 * sizeof(*v));
 	for (size_t i = 0; i < n; i++) {

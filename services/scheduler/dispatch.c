@@ -3,8 +3,8 @@
  * dispatch - workers' results and takes, gathered into turns (turn.h). Loop thread; turns run on
  * workers, in lanes: the first one has all that came while the one before it ran. When that is
  * much, another lane begins with it before the first one is done, for one turn alone cannot keep
- * the database busy. Only the first lane searches for what else is ready. Beside the lanes run a few
- * turns of single clusters that a lane found held by somebody else.
+ * the database busy. Only the first lane searches for what else is ready. Beside the lanes run a
+ * few turns of single clusters that a lane found held by somebody else.
  *
  * A take that finds nothing is parked. `epoch` moves whenever tasks may have become ready: at
  * commits that left some for others, at other schedulers' notices, and at the safety net's tick. A

@@ -248,8 +248,8 @@ static int write_many(struct db *db, void *arg)
 		                              "", 2 };
 	static const struct db_many again = { "INSERT INTO counter (id, n) VALUES ", "(?,?)", ",",
 		                              " ON DUPLICATE KEY UPDATE n=VALUES(n)", 2 };
-	static const struct db_many some = { "SELECT id FROM counter WHERE n=id+1 AND id IN (",
-		                             "?", ",", ")", 1 };
+	static const struct db_many some = { "SELECT id FROM counter WHERE n=id+1 AND id IN (", "?",
+		                             ",", ")", 1 };
 	LOOM_CLEANUP(db_result_free) struct db_result *found = NULL;
 	int64_t n = *(int64_t *)arg;
 	struct db_value v[2 * MOST], ids[MOST];
