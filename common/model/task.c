@@ -309,16 +309,26 @@ int tasks_await_machines(struct db *db, int64_t cluster, int64_t job, bool *ret)
 	                     "ii", cluster, job);
 }
 
-int tasks_hurry(struct db *db, const struct task *of, int64_t now, int *ready)
+int tasks_hurry(struct db *db, const struct task *const *of, size_t n, int64_t now, int *ready)
 {
 	/* The line in which what needs addresses waits: not the provider calls. */
-	int rc = db_exec(db,
-	                 "UPDATE task FORCE INDEX (shares) SET not_before=? WHERE state='ready'"
-	                 " AND tenant_id=? AND gate='' AND cluster_id=? AND not_before>?"
-	                 " AND job_num=? AND failures=0",
-	                 "isiii", now, of->tenant_id, of->cluster_id, now, of->job_num);
+	static const struct db_many many = {
+		"UPDATE task FORCE INDEX (shares)"
+		" SET not_before=CAST(UNIX_TIMESTAMP(NOW(3))*1000 AS SIGNED)"
+		" WHERE state='ready' AND gate='' AND failures=0 AND (",
+		"(tenant_id=? AND cluster_id=? AND not_before>? AND job_num=?)", " OR ", ")", 4
+	};
+	struct db_value *v = loom_calloc(n + 1, 4 * sizeof(*v));
+	for (size_t i = 0; i < n; i++) {
+		v[4 * i] = db_s(of[i]->tenant_id);
+		v[4 * i + 1] = db_i(of[i]->cluster_id);
+		v[4 * i + 2] = db_i(now);
+		v[4 * i + 3] = db_i(of[i]->job_num);
+	}
+	int rc = db_exec_many(db, &many, v, n);
+	loom_free(v);
 	if (!rc)
-		*ready += (int)db_affected(db);
+		*ready += n ? (int)db_affected(db) : 0;
 	return rc;
 }
 

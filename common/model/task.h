@@ -101,8 +101,9 @@ LOOM_MUST_CHECK int tasks_save(struct db *db, struct task *const *v, size_t n);
 LOOM_MUST_CHECK int task_postpone(struct db *db, const struct task *t, int64_t until);
 /* Are machines of the job still to be made? */
 LOOM_MUST_CHECK int tasks_await_machines(struct db *db, int64_t cluster, int64_t job, bool *ret);
-/* Ends what task_postpone() began in a task's job; adds to *ready. */
-LOOM_MUST_CHECK int tasks_hurry(struct db *db, const struct task *of, int64_t now, int *ready);
+/* Ends what task_postpone() began in the jobs of these tasks; adds to *ready. */
+LOOM_MUST_CHECK int tasks_hurry(struct db *db, const struct task *const *of, size_t n, int64_t now,
+                                int *ready);
 /* What waits on one machine waits on another from now on, as if it had never been tried. */
 LOOM_MUST_CHECK int tasks_move(struct db *db, const struct task *of, const char *to_node,
                                int64_t to_num);

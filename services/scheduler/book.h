@@ -5,8 +5,9 @@
  *
  * A page is right for as long as its cluster's last event is the one that it was written with:
  * whoever changes a task, a job or a machine appends an event in the same transaction, under the
- * cluster's row lock. Only leases of tasks are renewed without. Whether a page is right can thus be
- * told when the cluster is locked, whoever else works on it, and at the cost of nothing.
+ * cluster's row lock. Only leases of tasks are renewed without, and ready tasks put off that wait
+ * for an address. Whether a page is right can thus be told when the cluster is locked, whoever else
+ * works on it, and at the cost of nothing.
  *
  * Any thread; a page is its holder's.
  */

@@ -159,7 +159,7 @@ static int succeed(struct db *db, struct change *ch, struct job *j, struct task 
 	rc = task_release(db, ch->c, j, t, ch->now, &ch->ready);
 	/* What waits for addresses that were not known looks again. */
 	if (!rc && str_eq(t->name, plan_step_name(STEP_CONFIRM)))
-		rc = tasks_hurry(db, t, ch->now, &ch->ready);
+		rc = tasks_hurry(db, (const struct task *const[]){ t }, 1, ch->now, &ch->ready);
 	if (rc)
 		return rc;
 	if (engine_has_kept(j))

@@ -232,50 +232,41 @@ static int by_ref(const void *a, const void *b)
 	return (d > 0) - (d < 0);
 }
 
-/* Does a task wait for what other machines have yet to tell? */
-static bool waits_for_address(const struct unit *u, const struct task *t)
+/* May a task of this job wait for the address of a machine? Not where all are known, and none is
+ * ready and not begun. */
+static bool may_wait_for_address(const struct unit *u, const struct job *j)
 {
 	char gate[TASK_GATE_MAX];
-	task_gate(t->name, "any", gate); /* provider calls need no addresses */
-	return t->state == TASK_READY && t->not_before > u->now && !t->failures && !*gate;
-}
-
-/* What waits for an address may be begun: in memory where all is known ... */
-static void hurry_known(struct unit *u, const struct task *confirmed)
-{
+	if (!unit_has_all(u, j->cluster_id, j->num))
+		return true;
 	for (size_t i = 0; i < u->n_items; i++) {
-		struct task *t = u->items[i].t;
-		if (t->cluster_id != confirmed->cluster_id || t->job_num != confirmed->job_num ||
-		    !waits_for_address(u, t))
+		const struct task *t = u->items[i].t;
+		if (t->cluster_id != j->cluster_id || t->job_num != j->num ||
+		    t->state != TASK_READY || t->failures)
 			continue;
-		t->not_before = u->now;
-		u->items[i].changed = true;
-		unit_held(u, t->cluster_id)->ch.ready++;
+		task_gate(t->name, "any", gate); /* provider calls need no addresses */
+		if (!*gate)
+			return true;
 	}
+	return false;
 }
 
-/* ... and otherwise where it is. */
-static int hurry_stored(struct unit *u, const struct task *confirmed)
+/* What waits for addresses that are known now may be begun. */
+static int hurry(struct unit *u)
 {
-	struct touched *to = unit_held(u, confirmed->cluster_id);
-	int n = 0, rc = tasks_hurry(u->db, confirmed, u->now, &n);
-	to->ch.ready += n;
-	to->strange = to->strange || n;
-	return rc;
-}
-
-static int hurry(struct unit *u, bool stored)
-{
-	int rc = 0;
-	for (size_t i = 0; !rc && i < u->n_jobs; i++) {
-		const struct task *by = u->jobs[i].confirmed;
-		if (!by || stored == unit_has_all(u, by->cluster_id, by->job_num))
-			continue;
-		if (stored)
-			rc = hurry_stored(u, by);
-		else
-			hurry_known(u, by);
+	const struct task **by = loom_calloc(u->n_jobs + 1, sizeof(*by));
+	size_t n = 0;
+	int ready = 0;
+	for (size_t i = 0; i < u->n_jobs; i++)
+		if (u->jobs[i].confirmed && may_wait_for_address(u, &u->jobs[i].job))
+			by[n++] = u->jobs[i].confirmed;
+	int rc = tasks_hurry(u->db, by, n, u->now, &ready);
+	for (size_t i = 0; ready && i < n; i++) {
+		struct touched *to = unit_held(u, by[i]->cluster_id);
+		to->ch.ready++;
+		to->strange = true;
 	}
+	loom_free(by);
 	return rc;
 }
 
@@ -284,7 +275,6 @@ int rows_write(struct unit *u)
 	struct task **tasks = loom_calloc(u->n_items + 1, sizeof(struct task *));
 	struct job **jobs = loom_calloc(u->n_jobs + 1, sizeof(struct job *));
 	size_t n = 0, k = 0;
-	int rc = hurry(u, false);
 	for (size_t i = 0; i < u->n_items; i++)
 		if (u->items[i].changed)
 			tasks[n++] = u->items[i].t;
@@ -293,12 +283,11 @@ int rows_write(struct unit *u)
 			jobs[k++] = &u->jobs[i].job;
 	if (n) /* heartbeats lock tasks in this order, too */
 		qsort(tasks, n, sizeof(struct task *), by_ref);
-	if (!rc)
-		rc = tasks_save(u->db, tasks, n);
+	int rc = tasks_save(u->db, tasks, n);
 	if (!rc)
 		rc = jobs_save_progress(u->db, jobs, k);
 	if (!rc)
-		rc = hurry(u, true);
+		rc = hurry(u);
 	loom_free(tasks);
 	loom_free(jobs);
 	return rc;
