@@ -371,24 +371,28 @@ static void choose_found(struct search *s)
 	loom_free(v);
 }
 
+/* What was known stays until all is read, for a limit that is not known does not bind. */
 static int read_rules(struct search *s)
 {
+	LOOM_CLEANUP(limits_free) struct limits *limits = NULL;
+	LOOM_CLEANUP(quarantines_free) struct quarantines *quarantined = NULL;
+	struct outlook *o = s->o;
 	struct queue_state st;
 	int rc = queue_state(s->db, &st);
+	if (!rc && st.limits)
+		rc = limits_load(s->db, NULL, &limits);
+	if (!rc && st.quarantined)
+		rc = quarantines_load(s->db, NULL, &quarantined);
 	if (rc)
 		return rc;
-	s->o->now = st.now;
-	s->o->rules_at = clock_mono_ms();
-	limits_free(s->o->limits);
-	s->o->limits = NULL;
-	if (st.limits)
-		rc = limits_load(s->db, NULL, &s->o->limits);
-	atomic_store(&s->o->limited, s->o->limits != NULL);
-	quarantines_free(s->o->quarantined);
-	s->o->quarantined = NULL;
-	if (!rc && st.quarantined)
-		rc = quarantines_load(s->db, NULL, &s->o->quarantined);
-	return rc;
+	limits_free(o->limits);
+	o->limits = loom_take(limits);
+	quarantines_free(o->quarantined);
+	o->quarantined = loom_take(quarantined);
+	o->now = st.now;
+	o->rules_at = clock_mono_ms();
+	atomic_store(&o->limited, o->limits != NULL);
+	return 0;
 }
 
 /* Takes of quarantined provisioners are barred, as far as is known. */
