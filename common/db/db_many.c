@@ -10,7 +10,7 @@
 #include <string.h>
 
 #define MAX_TEXT (1u << 20)
-#define MAX_PAD  7 /* rows: each costs about a tenth of another statement */
+#define MAX_PAD  7 /* rows written again instead of by another statement */
 
 static const size_t lengths[] = { 1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12,
 	                          13, 14, 15, 16, 20, 24, 28, 32, 40, 48, 56, DB_MANY };

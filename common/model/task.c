@@ -328,7 +328,7 @@ int tasks_hurry(struct db *db, const struct task *const *of, size_t n, int64_t n
 	int rc = db_exec_many(db, &many, v, n);
 	loom_free(v);
 	if (!rc)
-		*ready += n ? (int)db_affected(db) : 0;
+		*ready += (int)db_affected(db);
 	return rc;
 }
 

@@ -7,7 +7,8 @@
 
 #include <stdlib.h>
 
-enum { SMALL_JOB = 200 /* tasks */, MAX_ROWS = 2000 };
+/* Tasks: of a job that is read as a whole; read so by one turn, which holds locks meanwhile. */
+enum { SMALL_JOB = 200, MAX_ROWS = 2000 };
 
 /* ---- what is read ---------------------------------------------------------------------------- */
 

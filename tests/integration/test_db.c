@@ -241,7 +241,7 @@ END_TEST
 
 enum { MOST = 2 * DB_MANY + 9 };
 
-/* Numbers 1 to n, each with `n`; then those from 2 on again, as selected. */
+/* Rows 1 to n are inserted, written again with other values, and selected. */
 static int write_many(struct db *db, void *arg)
 {
 	static const struct db_many fresh = { "INSERT INTO counter (id, n) VALUES ", "(?,?)", ",",
