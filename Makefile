@@ -80,7 +80,7 @@ LIB_OBJS := $(call objects,$(call sources,common))
 # a folder of services/ that has a main.c makes one binary
 SERVICES := $(patsubst services/%/main.c,%,$(wildcard services/*/main.c))
 binary_name = $(if $(filter cli,$(1)),loom,loom-$(1))
-service_objs = $(call objects,$(sort $(wildcard services/$(1)/*.c)))
+service_objs = $(call objects,$(call sources,services/$(1)))
 BINS := $(foreach s,$(SERVICES),$(BUILD)/bin/$(call binary_name,$(s)))
 
 SUPPORT_OBJS := $(call objects,$(wildcard tests/support/*.c))

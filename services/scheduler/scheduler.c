@@ -3,7 +3,7 @@
 
 #include "common/base/log.h"
 #include "common/model/schema.h"
-#include "services/scheduler/callbacks.h"
+#include "services/scheduler/webhook/callbacks.h"
 
 #include <string.h>
 

@@ -15,9 +15,9 @@
 #include "common/net/http_server.h"
 #include "common/net/pool.h"
 #include "common/service/service.h"
-#include "services/scheduler/callback_targets.h"
-#include "services/scheduler/engine.h"
-#include "services/scheduler/quarantine.h"
+#include "services/scheduler/job/engine.h"
+#include "services/scheduler/job/quarantine.h"
+#include "services/scheduler/webhook/callback_targets.h"
 
 struct scheduler_config {
 	char *admin_listen;

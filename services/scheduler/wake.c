@@ -4,7 +4,7 @@
 #include "common/base/ids.h"
 #include "common/base/map.h"
 #include "common/base/str.h"
-#include "services/scheduler/callbacks.h"
+#include "services/scheduler/webhook/callbacks.h"
 
 #include <stdio.h>
 

@@ -9,8 +9,8 @@
 
 #include "common/base/clock.h"
 #include "common/base/str.h"
-#include "services/scheduler/blueprint.h"
-#include "services/scheduler/solver.h"
+#include "services/scheduler/operation/blueprint.h"
+#include "services/scheduler/placement/solver.h"
 
 #include <stdlib.h>
 #include <string.h>

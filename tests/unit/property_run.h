@@ -7,7 +7,7 @@
 #define LOOM_TESTS_PROPERTY_RUN_H
 
 #include "property_world.h"
-#include "services/scheduler/retry.h"
+#include "services/scheduler/plan/retry.h"
 
 /* ---- dependencies, once more ---------------------------------------------------------------- */
 

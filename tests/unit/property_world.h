@@ -4,7 +4,7 @@
 #define LOOM_TESTS_PROPERTY_WORLD_H
 
 #include "common/base/buf.h"
-#include "services/scheduler/planner.h"
+#include "services/scheduler/plan/planner.h"
 
 #include <check.h>
 #include <stdio.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "services/scheduler/book.h"
+#include "services/scheduler/dispatch/book.h"
 
 #include <check.h>
 #include <stdio.h>

@@ -4,7 +4,7 @@
  * subsets, all node layouts, all count vectors in descending lexicographic order.
  */
 #include "common/base/buf.h"
-#include "services/scheduler/solver.h"
+#include "services/scheduler/placement/solver.h"
 
 #include <check.h>
 #include <stdio.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "services/scheduler/callback_policy.h"
+#include "services/scheduler/webhook/callback_policy.h"
 
 #include "common/base/str.h"
 

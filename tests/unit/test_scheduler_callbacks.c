@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Who is told what, and what a message looks like. */
-#include "services/scheduler/callback_send.h"
+#include "services/scheduler/webhook/callback_send.h"
 
 #include "common/base/str.h"
 

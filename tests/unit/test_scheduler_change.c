@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Plans of changes of clusters that exist. JSON is written with ' for ". */
 #include "common/base/buf.h"
-#include "services/scheduler/planner.h"
+#include "services/scheduler/plan/planner.h"
 
 #include <check.h>
 #include <stdlib.h>

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Covering demands with machines, against an exhaustive table; and hard ones, by known answers. */
-#include "services/scheduler/solver_cover.h"
+#include "services/scheduler/placement/solver_cover.h"
 
-#include "services/scheduler/solver_model.h"
-#include "services/scheduler/solver_search.h"
+#include "services/scheduler/placement/solver_model.h"
+#include "services/scheduler/placement/solver_search.h"
 
 #include <check.h>
 #include <stdio.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "services/scheduler/parking.h"
+#include "services/scheduler/dispatch/parking.h"
 
 #include <check.h>
 #include <stdlib.h>

@@ -9,8 +9,8 @@
  */
 #include "property_brute.h"
 #include "property_run.h"
-#include "services/scheduler/solver.h"
-#include "services/scheduler/target.h"
+#include "services/scheduler/placement/solver.h"
+#include "services/scheduler/placement/target.h"
 
 /* ---- asking --------------------------------------------------------------------------------- */
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "services/scheduler/quarantine.h"
+#include "services/scheduler/job/quarantine.h"
 
 #include <check.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "services/scheduler/result_queue.h"
+#include "services/scheduler/dispatch/result_queue.h"
 
 #include <check.h>
 #include <stdlib.h>

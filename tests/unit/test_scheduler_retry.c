@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "services/scheduler/retry.h"
+#include "services/scheduler/plan/retry.h"
 
 #include <check.h>
 #include <stdio.h>

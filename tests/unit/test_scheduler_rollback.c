@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "services/scheduler/rollback.h"
+#include "services/scheduler/plan/rollback.h"
 
 #include "common/base/buf.h"
 #include "common/base/str.h"
-#include "services/scheduler/engine_private.h"
-#include "services/scheduler/plan_edit.h"
+#include "services/scheduler/job/engine_private.h"
+#include "services/scheduler/plan/plan_edit.h"
 
 #include <check.h>
 #include <stdio.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "services/scheduler/shares.h"
+#include "services/scheduler/dispatch/shares.h"
 
 #include <check.h>
 #include <stdio.h>

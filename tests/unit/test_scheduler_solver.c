@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The solver's worked examples, refusals and reasons. JSON is written with ' for ". */
 #include "common/base/buf.h"
-#include "services/scheduler/hostname.h"
-#include "services/scheduler/solver.h"
+#include "services/scheduler/placement/hostname.h"
+#include "services/scheduler/placement/solver.h"
 
 #include <check.h>
 #include <stdlib.h>

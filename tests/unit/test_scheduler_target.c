@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Changes of clusters that exist, as tables. JSON is written with ' for ". */
 #include "common/base/buf.h"
-#include "services/scheduler/target.h"
+#include "services/scheduler/placement/target.h"
 
 #include <check.h>
 #include <stdio.h>

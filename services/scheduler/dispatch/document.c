@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "services/scheduler/dispatch/document.h"
+
+#include "common/base/str.h"
+#include "common/json/json_emit.h"
+#include "common/model/expander.h"
+#include "services/scheduler/plan/planner.h"
+
+#include <string.h>
+
+/* ---- the cache ------------------------------------------------------------------------------- */
+
+enum { KEPT = 512 };
+#define KEPT_BYTES (4u << 20) /* of all configurations together, as text */
+
+struct kept {
+	int64_t cluster, job;
+	uint64_t used;
+	size_t size;
+	char *provider, *config;
+	struct json *macros; /* the configuration, if there are any in it */
+	struct json *service_docs;
+};
+
+struct documents {
+	struct kept v[KEPT];
+	size_t n, size;
+	uint64_t ticks;
+};
+
+struct documents *documents_create(void)
+{
+	return loom_calloc(1, sizeof(struct documents));
+}
+
+static void forget(struct documents *d, size_t i)
+{
+	loom_free(d->v[i].provider);
+	loom_free(d->v[i].config);
+	json_free(d->v[i].macros);
+	json_free(d->v[i].service_docs);
+	d->size -= d->v[i].size;
+	d->v[i] = d->v[--d->n];
+}
+
+void documents_destroy(struct documents *d)
+{
+	if (!d)
+		return;
+	while (d->n)
+		forget(d, d->n - 1);
+	loom_free(d);
+}
+
+static void make_room(struct documents *d)
+{
+	while (d->n == KEPT || (d->n && d->size > KEPT_BYTES)) {
+		size_t oldest = 0;
+		for (size_t i = 1; i < d->n; i++)
+			if (d->v[i].used < d->v[oldest].used)
+				oldest = i;
+		forget(d, oldest);
+	}
+}
+
+static size_t text_size(const struct json *v)
+{
+	LOOM_CLEANUP_STR char *text = json_text(v);
+	return strlen(text);
+}
+
+static int load(struct documents *d, struct db *db, struct cluster *c, int64_t job)
+{
+	int rc = cluster_load_docs(db, c);
+	if (rc)
+		return rc;
+	make_room(d);
+	struct kept *k = &d->v[d->n++];
+	*k = (struct kept){ .cluster = c->id,
+		            .job = job,
+		            .provider = json_text(c->provider),
+		            .config = json_text(c->config),
+		            .service_docs = loom_take(c->service_docs) };
+	if (strchr(k->config, '%'))
+		k->macros = loom_take(c->config);
+	k->size = strlen(k->config) + text_size(k->service_docs) + strlen(k->provider);
+	d->size += k->size;
+	return 0;
+}
+
+int documents_get(struct documents *d, struct db *db, struct cluster *c, int64_t job,
+                  struct docset *ret)
+{
+	size_t i = 0;
+	while (i < d->n && (d->v[i].cluster != c->id || d->v[i].job != job))
+		i++;
+	int rc = i < d->n ? 0 : load(d, db, c, job);
+	if (rc)
+		return rc;
+	struct kept *k = &d->v[i < d->n ? i : d->n - 1];
+	k->used = ++d->ticks;
+	*ret = (struct docset){ k->provider, k->config, k->macros, k->service_docs };
+	return 0;
+}
+
+/* ---- the document ---------------------------------------------------------------------------- */
+
+struct sight {
+	struct nodes nodes; /* its array is borrowed */
+	struct expander *expander;
+	struct json *properties; /* of all machines, by id */
+	char *text;              /* of the properties */
+};
+
+struct sight *sight_create(const struct node *v, size_t n, const char *owner)
+{
+	struct sight *s = loom_calloc(1, sizeof(*s));
+	s->nodes.v = loom_calloc(n + 1, sizeof(*v));
+	memcpy(s->nodes.v, v, n * sizeof(*v));
+	s->nodes.n = n;
+	s->expander = expander_create(&s->nodes, owner);
+	s->properties = json_new_obj();
+	for (size_t i = 0; i < n; i++)
+		json_set(s->properties, v[i].id, node_properties(&v[i]));
+	s->text = json_text(s->properties);
+	return s;
+}
+
+void sight_destroy(struct sight *s)
+{
+	if (!s)
+		return;
+	expander_destroy(s->expander);
+	json_free(s->properties);
+	loom_free(s->text);
+	loom_free(s->nodes.v);
+	loom_free(s);
+}
+
+int sight_config(const struct sight *s, const struct docset *docs, const struct task *t, char **ret,
+                 struct loom_err *err)
+{
+	struct json *expanded = NULL;
+	int rc = 0;
+	if (*t->service && docs->macros)
+		rc = expander_config(s->expander, t->node_id, docs->macros, &expanded, err);
+	if (!rc)
+		*ret = expanded ? json_text(expanded) : loom_strdup(docs->config);
+	json_free(expanded);
+	return rc;
+}
+
+/* Names of the task document that a plug-in's stored results must not replace. */
+static bool is_fixed(const char *key)
+{
+	static const char *const keys[] = { "cluster", "service", "provider", "nodes", "nodenum" };
+	for (size_t i = 0; i < LOOM_COUNT(keys); i++)
+		if (str_eq(keys[i], key))
+			return true;
+	return false;
+}
+
+static void add_service(struct buf *b, const struct docset *docs, const struct task *t)
+{
+	enum plan_step step;
+	if (!*t->service || !plan_step_parse(t->name, &step))
+		return;
+	const struct json *doc = json_get(docs->service_docs, t->service);
+	const struct json *actions = json_get(json_get(doc, "provisioner"), "actions");
+	const struct json *action = json_get(actions, plan_step_action(step));
+	json_emit_text(b, "service", "{");
+	json_emit_str(b, "name", t->service);
+	json_emit_value(b, "action", action);
+	buf_addc(b, '}');
+}
+
+/* What is known of the machine, and what plug-ins have told of it. */
+static void add_machine(struct buf *b, const struct sight *s, const struct node *n)
+{
+	const struct json *known = json_get(s->properties, n->id);
+	for (size_t i = 0; i < json_len(known); i++) {
+		const char *key = json_key_at(known, i);
+		if (is_fixed(key) || !json_get(n->results, key))
+			json_emit_value(b, key, json_value_at(known, i));
+	}
+	for (size_t i = 0; i < json_len(n->results); i++)
+		if (!is_fixed(json_key_at(n->results, i)))
+			json_emit_value(b, json_key_at(n->results, i),
+			                json_value_at(n->results, i));
+}
+
+char *sight_document(const struct sight *s, const struct docset *docs, const struct task *t,
+                     const struct node *n, const char *config, size_t max)
+{
+	char id[ID_MAX];
+	struct buf b = BUF_INIT(max);
+	buf_addc(&b, '{');
+	id_task(id, t->cluster_id, t->job_num, t->num);
+	json_emit_str(&b, "taskId", id);
+	id_job(id, t->cluster_id, t->job_num);
+	json_emit_str(&b, "jobId", id);
+	id_cluster(id, t->cluster_id);
+	json_emit_str(&b, "clusterId", id);
+	json_emit_str(&b, "taskName", t->name);
+	json_emit_str(&b, "nodeId", t->node_id);
+	json_emit_int(&b, "attempt", t->attempt);
+	json_emit_int(&b, "leaseMs", t->lease_ms);
+	json_emit_text(&b, "config", "{");
+	if (n)
+		add_machine(&b, s, n);
+	json_emit_text(&b, "cluster", config);
+	add_service(&b, docs, t);
+	json_emit_text(&b, "provider", docs->provider);
+	json_emit_text(&b, "nodes", s->text);
+	buf_adds(&b, "}}");
+	if (!b.full)
+		return buf_take(&b);
+	buf_fini(&b);
+	return NULL;
+}

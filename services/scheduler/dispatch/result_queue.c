@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "services/scheduler/dispatch/result_queue.h"
+
+void result_queue_push(struct result_queue *q, struct result *r)
+{
+	if (!q->first)
+		q->end = &q->first;
+	r->next = NULL;
+	*q->end = r;
+	q->end = &r->next;
+	q->n++;
+}
+
+struct result *result_queue_pop(struct result_queue *q)
+{
+	struct result *r = q->first;
+	if (r) {
+		q->first = r->next;
+		q->n--;
+	}
+	return r;
+}
+
+size_t result_queue_take(struct result_queue *q,
+                         bool (*fits)(const struct result *r, const void *arg), const void *arg,
+                         struct result **v, size_t most)
+{
+	struct result_queue rest = { 0 };
+	size_t n = 0;
+	for (struct result *r = result_queue_pop(q); r; r = result_queue_pop(q)) {
+		if (n < most && fits(r, arg))
+			v[n++] = r;
+		else
+			result_queue_push(&rest, r);
+	}
+	*q = rest;
+	return n;
+}
+
+void result_answer(struct result *r, int status)
+{
+	LOOM_CLEANUP(json_free)
+	struct json *body = json_set_int(json_new_obj(), "status", status);
+	bus_answer(r->call, body);
+	json_free(r->body);
+	loom_free(r);
+}

@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* turn_release - what becomes ready when the tasks before it are complete. */
+#include "services/scheduler/dispatch/turn_private.h"
+
+#include "common/base/broken.h"
+#include "common/base/str.h"
+
+#include <stdio.h>
+
+static void make_ready(struct unit *u, struct item *it)
+{
+	struct task *t = it->t;
+	loom_assert(task_may_become(t->state, TASK_READY));
+	t->state = TASK_READY;
+	/* not_before is the claim order too: the longest ready first. */
+	if (t->not_before < u->now && !t->failures)
+		t->not_before = u->now;
+	it->changed = true;
+	u->born[u->n_born++] = t;
+	task_event(unit_held(u, t->cluster_id)->ch.c, t, u->now);
+}
+
+/* Machines on which something may have become ready; each once. */
+struct spots {
+	struct task_node *v;
+	size_t n, most;
+};
+
+static bool same_spot(const struct task_node *a, const struct task_node *b)
+{
+	return a->cluster == b->cluster && a->job == b->job && str_eq(a->id, b->id);
+}
+
+static void add_spot(struct spots *to, int64_t cluster, int64_t job, const char *id)
+{
+	struct task_node new = { .cluster = cluster, .job = job };
+	snprintf(new.id, sizeof(new.id), "%s", id);
+	for (size_t i = 0; i < to->n; i++)
+		if (same_spot(&to->v[i], &new))
+			return;
+	if (to->n == to->most) {
+		to->most = to->most ? 2 * to->most : 64;
+		to->v = loom_realloc(to->v, to->most * sizeof(*to->v));
+	}
+	to->v[to->n++] = new;
+}
+
+static void add_spot_of(struct spots *to, const struct task *t)
+{
+	add_spot(to, t->cluster_id, t->job_num, t->node_id);
+}
+
+/* The first waiting task of a machine whose job moved here, if nothing else is under way there. */
+static struct item *next_of(const struct unit *u, const struct task_node *at)
+{
+	struct item *first = NULL;
+	for (size_t i = 0; i < u->n_items; i++) {
+		struct item *it = &u->items[i];
+		const struct task *t = it->t;
+		if (t->cluster_id != at->cluster || t->job_num != at->job ||
+		    !str_eq(t->node_id, at->id))
+			continue;
+		if (t->state == TASK_READY || t->state == TASK_RUNNING)
+			return NULL;
+		const struct moving *m = unit_job(u, t);
+		if (t->state == TASK_BLOCKED && !t->unmet && m && m->moved &&
+		    (!first || t->num < first->t->num))
+			first = it;
+	}
+	return first;
+}
+
+/* Of a group with more who wait for it than this, the database takes it out of them. */
+#define MANY_WAIT 64
+
+struct waiting {
+	struct task_ref *v; /* once per edge that is met now */
+	size_t n, most;
+};
+
+static void add_waiting(struct waiting *w, const struct job *j, const int64_t *nums, size_t n)
+{
+	if (w->n + n > w->most) {
+		w->most = 2 * (w->n + n);
+		w->v = loom_realloc(w->v, w->most * sizeof(*w->v));
+	}
+	for (size_t i = 0; i < n; i++)
+		if (nums[i] > 0)
+			w->v[w->n++] = (struct task_ref){ j->cluster_id, j->num, nums[i] };
+}
+
+/* Rows in memory that the database takes a group out of. */
+static void meet_known(struct unit *u, const struct job *j, const int64_t *nums, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		const struct task_ref ref = { j->cluster_id, j->num, nums[i] };
+		struct item *it = unit_item(u, &ref);
+		if (it && it->t->unmet > 0)
+			it->t->unmet--;
+	}
+}
+
+/* In the database, for there are many. What may run on these machines is not all known then. */
+static int meet_many(struct unit *u, const struct job *j, int64_t group, struct spots *spots)
+{
+	const struct task_ref ref = { j->cluster_id, j->num, group };
+	struct map *swept = unit_held(u, j->cluster_id)->page->swept;
+	LOOM_CLEANUP(strs_fini) struct strs nodes = { 0 };
+	int rc = task_release_group(u->db, &ref, &nodes);
+	for (size_t i = 0; i < nodes.n; i++) {
+		(void)map_del(swept, nodes.v[i]);
+		add_spot(spots, j->cluster_id, j->num, nodes.v[i]);
+	}
+	return rc;
+}
+
+/* Those who wait for a group whose last member is complete. */
+static int meet_group(struct unit *u, const struct job *j, int64_t group, struct waiting *w,
+                      struct spots *spots)
+{
+	const int64_t *nums;
+	size_t n;
+	int rc = successors_get(u->successors, u->db, j, group, &nums, &n);
+	if (rc)
+		return rc;
+	if (n > MANY_WAIT) {
+		meet_known(u, j, nums, n);
+		return meet_many(u, j, group, spots);
+	}
+	add_waiting(w, j, nums, n);
+	return 0;
+}
+
+/* Those who wait for a task. */
+static int meet(struct unit *u, const struct task_ref *done, struct waiting *w, struct spots *spots)
+{
+	const struct task key = { .cluster_id = done->cluster, .job_num = done->job };
+	struct job *j = &unit_job(u, &key)->job;
+	const int64_t *nums;
+	size_t n, n_groups = 0;
+	int rc = successors_get(u->successors, u->db, j, done->task, &nums, &n);
+	if (rc)
+		return rc;
+	add_waiting(w, j, nums, n);
+	int64_t *groups = loom_calloc(n + 1, sizeof(*groups));
+	for (size_t i = 0; i < n; i++)
+		if (nums[i] < 0)
+			groups[n_groups++] = nums[i];
+	for (size_t i = 0; !rc && i < n_groups; i++)
+		if (task_group_done(j, groups[i]))
+			rc = meet_group(u, j, groups[i], w, spots);
+	loom_free(groups);
+	return rc;
+}
+
+static int load_waiting(struct unit *u, const struct waiting *w)
+{
+	struct task_ref *refs = loom_calloc(w->n + 1, sizeof(*refs));
+	struct tasks *set = NULL;
+	size_t n = 0;
+	for (size_t i = 0; i < w->n; i++)
+		if (!unit_has_all(u, w->v[i].cluster, w->v[i].job) && !unit_item(u, &w->v[i]))
+			refs[n++] = w->v[i];
+	int rc = tasks_get(u->db, refs, n, &set);
+	if (!rc)
+		unit_add(u, set);
+	loom_free(refs);
+	return rc;
+}
+
+/* Takes what is complete out of those who wait for it; adds the machines of those that wait
+ * for nothing else. */
+static int meet_all(struct unit *u, struct spots *spots)
+{
+	struct waiting w = { 0 };
+	int rc = 0;
+	for (size_t i = 0; !rc && i < u->n_done; i++)
+		rc = meet(u, &u->done[i], &w, spots);
+	if (!rc)
+		rc = load_waiting(u, &w);
+	for (size_t i = 0; !rc && i < w.n; i++) {
+		struct item *it = unit_item(u, &w.v[i]);
+		if (!it || it->t->unmet <= 0)
+			continue;
+		it->t->unmet = broken("edges") ? 0 : it->t->unmet - 1;
+		it->changed = true;
+		if (!it->t->unmet)
+			add_spot_of(spots, it->t);
+	}
+	loom_free(w.v);
+	return rc;
+}
+
+static struct map *swept(const struct unit *u, const struct task_node *at)
+{
+	return unit_held(u, at->cluster)->page->swept;
+}
+
+/* What is under way on these machines, or could be. Of machines that were swept before, all of it
+ * is known. */
+static int sweep(struct unit *u, const struct spots *spots)
+{
+	struct task_node *unknown = loom_calloc(spots->n + 1, sizeof(*unknown));
+	struct tasks *set = NULL;
+	size_t n = 0;
+	for (size_t i = 0; i < spots->n; i++)
+		if (!unit_has_all(u, spots->v[i].cluster, spots->v[i].job) &&
+		    !map_get(swept(u, &spots->v[i]), spots->v[i].id))
+			unknown[n++] = spots->v[i];
+	int rc = tasks_of_nodes(u->db, unknown, n, &set);
+	for (size_t i = 0; !rc && i < n; i++) {
+		struct map *m = swept(u, &unknown[i]);
+		map_set(m, unknown[i].id, m); /* a set: any value will do */
+	}
+	if (!rc)
+		unit_add(u, set);
+	loom_free(unknown);
+	return rc;
+}
+
+int results_release(struct unit *u)
+{
+	struct spots spots = { 0 };
+	for (size_t i = 0; i < u->n_items; i++)
+		if (u->items[i].changed)
+			add_spot_of(&spots, u->items[i].t);
+	int rc = meet_all(u, &spots);
+	if (!rc)
+		rc = sweep(u, &spots);
+	u->born = loom_calloc(spots.n + 1, sizeof(struct task *));
+	for (size_t i = 0; !rc && i < spots.n; i++) {
+		struct item *it = next_of(u, &spots.v[i]);
+		if (it)
+			make_ready(u, it);
+	}
+	loom_free(spots.v);
+	for (size_t i = 0; !rc && i < u->n_jobs; i++)
+		if (u->jobs[i].moved) {
+			const struct job *j = &u->jobs[i].job;
+			struct cluster *c = unit_held(u, j->cluster_id)->ch.c;
+			job_event(c, j, u->now);
+		}
+	return rc;
+}

@@ -1,0 +1,479 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The search for ready tasks, before a turn's transaction and without a lock. While little is
+ * ready all of it is read and looked at. When more is ready than one look takes in, it goes by
+ * lines: of each cluster whose job hands out tasks those without a gate, and those of its two
+ * gates. Which lines have tasks is one look into the index for each. The first few of each of some
+ * lines are read, and those of others next time. Lines whose provider's limit allows nothing now
+ * are not read at all. Out of what was found the shares choose.
+ */
+#include "services/scheduler/dispatch/turn_private.h"
+
+#include "common/base/clock.h"
+#include "common/base/metrics.h"
+#include "common/base/str.h"
+#include "common/model/queue.h"
+
+#include <string.h>
+
+#define MAX_LOOK  128 /* tasks */
+#define MAX_JOBS  256 /* looked into at once */
+#define MAX_LINES 48  /* read at once */
+#define MAX_PAGES 8
+#define SPARE     8   /* found beyond what is wanted: another may be claiming the same */
+#define USE_MS    100 /* age of what is known of running tasks */
+#define RULES_MS  200 /* and of limits and quarantines, where it is not searched */
+
+enum { TURN_QUARANTINED };
+static struct metric turn_metrics[] = {
+	[TURN_QUARANTINED] = { "loom_scheduler_provisioners_quarantined",
+	                       "Provisioners that get no work, at the scheduler that sweeps",
+	                       METRIC_GAUGE },
+};
+
+void turn_start(void)
+{
+	metrics_register(turn_metrics, LOOM_COUNT(turn_metrics));
+}
+
+void turn_know_quarantined(int64_t n)
+{
+	metric_set(&turn_metrics[TURN_QUARANTINED], n);
+}
+
+struct search {
+	struct db *db;
+	struct turn *t;
+	struct outlook *o;
+	int64_t now, look_at; /* when what waits for a time may begin; 0 never */
+	struct queued_list found;
+};
+
+struct outlook *outlook_create(void)
+{
+	struct outlook *o = loom_calloc(1, sizeof(*o));
+	o->shares = shares_create();
+	return o;
+}
+
+void outlook_destroy(struct outlook *o)
+{
+	if (!o)
+		return;
+	shares_destroy(o->shares);
+	limits_free(o->limits);
+	quarantines_free(o->quarantined);
+	strs_fini(&o->crowded);
+	loom_free(o);
+}
+
+void turn_look_at(struct turn *t, int64_t at, int64_t now)
+{
+	if (at && (t->look_ms < 0 || at - now < t->look_ms))
+		t->look_ms = at > now ? at - now : 0;
+}
+
+static int64_t room_of(const struct turn *t, const char *tenant)
+{
+	int64_t n = 0;
+	for (size_t i = 0; i < t->n_takes; i++)
+		if (!t->takes[i].barred && (!tenant || str_eq(t->takes[i].take->tenant, tenant)))
+			n += t->takes[i].take->max;
+	return n;
+}
+
+static int64_t wanted(int64_t room)
+{
+	return room + SPARE < MAX_LOOK ? room + SPARE : MAX_LOOK;
+}
+
+/* How many of a gate may begin, as far as a look without lock can tell. */
+static int64_t gate_room(struct search *s, const char *tenant, const char *gate)
+{
+	const struct limit *l =
+		s->o->limits && *gate ? limits_of_gate(s->o->limits, tenant, gate) : NULL;
+	int64_t at = 0, room = MAX_LOOK;
+	if (l)
+		room = limit_room(l, str_starts(gate, TASK_GATE_CREATE), s->now, &at);
+	turn_look_at(s->t, at, s->now);
+	return room;
+}
+
+/* Of what was found since `from`, what may begin now. */
+static void sift(struct search *s, size_t from)
+{
+	size_t kept = from;
+	for (size_t i = from; i < s->found.n; i++) {
+		const struct queued q = s->found.v[i];
+		if (q.held)
+			continue;
+		if (q.not_before > s->now)
+			turn_look_at(s->t, q.not_before, s->now);
+		else if (gate_room(s, q.tenant, q.gate) > 0)
+			s->found.v[kept++] = q;
+	}
+	s->found.n = kept;
+}
+
+/* ---- by lines -------------------------------------------------------------------------------- */
+
+struct lines {
+	struct queue_line *v;
+	size_t n;
+};
+
+static void add_line(struct search *s, struct lines *to, const struct queue_job *j,
+                     const char *task)
+{
+	struct queue_line *l = &to->v[to->n];
+	l->tenant = j->tenant;
+	l->cluster = j->cluster;
+	task_gate(task, j->provider, l->gate);
+	to->n += gate_room(s, l->tenant, l->gate) > 0;
+}
+
+/* Those that have tasks which may begin; if they are too many, those that the shares prefer. */
+static struct lines lines_of(struct search *s, const struct queue_jobs *jobs)
+{
+	struct lines all = { loom_calloc(3 * jobs->n + 1, sizeof(*all.v)), 0 };
+	for (size_t i = 0; i < jobs->n; i++) {
+		const struct queue_job *j = &jobs->v[i];
+		if (j->free)
+			add_line(s, &all, j, "");
+		if (j->call)
+			add_line(s, &all, j, "CONFIRM");
+		if (j->create)
+			add_line(s, &all, j, "CREATE");
+	}
+	if (all.n <= MAX_LINES)
+		return all;
+	struct lines best = { loom_calloc(MAX_LINES, sizeof(*best.v)), MAX_LINES };
+	struct share_offer *v = loom_calloc(all.n, sizeof(*v));
+	for (size_t i = 0; i < all.n; i++)
+		v[i] = (struct share_offer){ all.v[i].tenant, all.v[i].cluster, 0, i };
+	shares_order(s->o->shares, v, all.n);
+	for (size_t i = 0; i < MAX_LINES; i++)
+		best.v[i] = all.v[v[i].index];
+	s->t->more = true;
+	loom_free(v);
+	loom_free(all.v);
+	return best;
+}
+
+/* Where each group's next look begins. */
+static void note_places(struct search *s, const struct queue_jobs *groups,
+                        const struct queue_jobs *jobs, int64_t each)
+{
+	for (size_t i = 0; i < groups->n; i++) {
+		const struct queue_job *g = &groups->v[i];
+		int64_t n = 0, last = 0;
+		for (size_t k = 0; k < jobs->n; k++) {
+			const struct queue_job *j = &jobs->v[k];
+			if (!str_eq(j->tenant, g->tenant) || !str_eq(j->provider, g->provider))
+				continue;
+			n++;
+			last = j->cluster;
+		}
+		if (n == each || g->cluster)
+			s->t->more = true;
+		shares_set_place(s->o->shares, g, n == each ? last : 0);
+	}
+}
+
+/* More jobs than one look takes in: some of each tenant and provider. */
+static int read_some_jobs(struct search *s, const char *tenant, struct queue_jobs *jobs)
+{
+	struct queue_jobs groups = { 0 };
+	int rc = queue_groups(s->db, &groups);
+	size_t n = 0;
+	for (size_t i = 0; i < groups.n; i++)
+		if (str_eq(tenant, "*") || str_eq(tenant, groups.v[i].tenant)) {
+			groups.v[n] = groups.v[i];
+			groups.v[n].cluster = shares_place(s->o->shares, &groups.v[n]);
+			n++;
+		}
+	groups.n = n;
+	int64_t each = n && n < MAX_JOBS ? (int64_t)(MAX_JOBS / n) : 1;
+	if (!rc && n)
+		rc = queue_jobs_after(s->db, groups.v, n, each, jobs);
+	if (!rc)
+		note_places(s, &groups, jobs, each);
+	queue_jobs_fini(&groups);
+	return rc;
+}
+
+static int read_page(struct search *s, const char *tenant)
+{
+	struct queue_jobs jobs = { 0 };
+	size_t from = s->found.n;
+	int rc = queue_jobs_all(s->db, tenant, MAX_JOBS, &jobs);
+	if (!rc && jobs.n >= MAX_JOBS) {
+		jobs.n = 0;
+		rc = read_some_jobs(s, tenant, &jobs);
+	}
+	if (rc) {
+		queue_jobs_fini(&jobs);
+		return rc;
+	}
+	struct lines lines = lines_of(s, &jobs);
+	int64_t want = wanted(room_of(s->t, tenant)), heads = 2;
+	if (lines.n && 2 * want / (int64_t)lines.n > heads)
+		heads = 2 * want / (int64_t)lines.n;
+	if (lines.n)
+		rc = queue_heads(s->db, lines.v, lines.n, heads < want ? heads : want, &s->found);
+	if (!rc)
+		sift(s, from);
+	loom_free(lines.v);
+	queue_jobs_fini(&jobs);
+	return rc;
+}
+
+static int read_lines(struct search *s, const char *tenant)
+{
+	size_t from = s->found.n;
+	bool more = s->t->more;
+	int rc = 0;
+	for (int page = 0; !rc && s->found.n == from && page < MAX_PAGES; page++) {
+		s->t->more = false;
+		rc = read_page(s, tenant);
+		if (!s->t->more)
+			break;
+	}
+	s->t->more = s->t->more || more || s->found.n > from;
+	return rc;
+}
+
+/* ---- the search ------------------------------------------------------------------------------ */
+
+static void set_crowded(struct outlook *o, const char *tenant, bool crowded)
+{
+	struct strs now = { 0 };
+	for (size_t i = 0; i < o->crowded.n; i++)
+		if (!str_eq(o->crowded.v[i], tenant))
+			strs_add(&now, o->crowded.v[i]);
+	if (crowded)
+		strs_add(&now, tenant);
+	strs_fini(&o->crowded);
+	o->crowded = now;
+}
+
+/* Where there was a crowd the last time it is not counted again. */
+static int search_tenant(struct search *s, const char *tenant)
+{
+	size_t from = s->found.n;
+	bool crowded = strs_has(&s->o->crowded, tenant);
+	int rc = 0;
+	if (!crowded) {
+		rc = queue_some(s->db, tenant, MAX_LOOK, &s->found);
+		crowded = s->found.n - from >= MAX_LOOK;
+		if (crowded)
+			s->found.n = from;
+		else if (!rc)
+			sift(s, from);
+		if (rc || !crowded)
+			return rc;
+		set_crowded(s->o, tenant, true);
+	}
+	rc = read_lines(s, tenant);
+	if (!rc && s->found.n - from < MAX_LOOK / 8)
+		set_crowded(s->o, tenant, false);
+	return rc;
+}
+
+static bool has_tenant_before(const struct turn *t, size_t i)
+{
+	for (size_t k = 0; k < i; k++)
+		if (!t->takes[k].barred &&
+		    str_eq(t->takes[k].take->tenant, t->takes[i].take->tenant))
+			return true;
+	return false;
+}
+
+static int read_in_use(struct search *s)
+{
+	int64_t mono = clock_mono_ms();
+	struct queue_use *use = NULL;
+	size_t n = 0;
+	if (!shares_stale(s->o->shares, mono, USE_MS))
+		return 0;
+	int rc = queue_in_use(s->db, &use, &n);
+	if (!rc)
+		shares_use(s->o->shares, use, n, mono);
+	loom_free(use);
+	return rc;
+}
+
+/* ---- what was found beyond what was wanted -----------------------------------------------------
+ */
+
+#define SPARE_MS    40
+#define SPARE_LEAST 16
+
+/* Of a crowd, for the turns that follow soon; in the order in which they are to be served. */
+static void keep_spare(struct outlook *o, struct task_ref ref)
+{
+	if (o->n_spare < LOOM_COUNT(o->spare))
+		o->spare[o->n_spare++] = ref;
+}
+
+/* Enough for workers of any tenant, found a moment ago? Limits are not known of these. */
+static bool use_spare(struct search *s)
+{
+	struct turn *t = s->t;
+	struct outlook *o = s->o;
+	size_t max = (size_t)wanted(room_of(t, NULL));
+	bool any = true;
+	for (size_t i = 0; i < t->n_takes; i++)
+		any = any && (t->takes[i].barred || str_eq(t->takes[i].take->tenant, "*"));
+	if (!any || o->limits || o->n_spare < SPARE_LEAST ||
+	    clock_mono_ms() - o->spare_at > SPARE_MS) {
+		o->n_spare = 0;
+		o->spare_at = clock_mono_ms();
+		return false;
+	}
+	if (max > o->n_spare)
+		max = o->n_spare;
+	t->candidates = loom_realloc(t->candidates, (max + 1) * sizeof(*t->candidates));
+	memcpy(t->candidates, o->spare, max * sizeof(*t->candidates));
+	t->n_candidates = max;
+	o->n_spare -= max;
+	memmove(o->spare, o->spare + max, o->n_spare * sizeof(*o->spare));
+	t->more = true;
+	return true;
+}
+
+/* As many as are wanted, and of each gate no more than may begin. */
+static void choose_found(struct search *s)
+{
+	struct turn *t = s->t;
+	struct share_offer *v = loom_calloc(s->found.n + 1, sizeof(*v));
+	size_t max = (size_t)wanted(room_of(t, NULL));
+	for (size_t i = 0; i < s->found.n; i++)
+		v[i] = (struct share_offer){ s->found.v[i].tenant, s->found.v[i].ref.cluster,
+			                     s->found.v[i].not_before, i };
+	shares_order(s->o->shares, v, s->found.n);
+	t->candidates = loom_realloc(t->candidates, (s->found.n + 1) * sizeof(*t->candidates));
+	for (size_t i = 0; i < s->found.n; i++) {
+		const struct queued *q = &s->found.v[v[i].index];
+		if (t->n_candidates == max) {
+			t->more = true;
+			keep_spare(s->o, q->ref);
+			continue;
+		}
+		int64_t begun = 0;
+		for (size_t k = 0; *q->gate && k < i; k++) {
+			const struct queued *o = &s->found.v[v[k].index];
+			begun += str_eq(o->gate, q->gate) && str_eq(o->tenant, q->tenant);
+		}
+		if (!*q->gate || begun < gate_room(s, q->tenant, q->gate))
+			t->candidates[t->n_candidates++] = q->ref;
+	}
+	loom_free(v);
+}
+
+/* What was known stays until all is read, for a limit that is not known does not bind. */
+static int read_rules(struct search *s)
+{
+	LOOM_CLEANUP(limits_free) struct limits *limits = NULL;
+	LOOM_CLEANUP(quarantines_free) struct quarantines *quarantined = NULL;
+	struct outlook *o = s->o;
+	struct queue_state st;
+	int rc = queue_state(s->db, &st);
+	if (!rc && st.limits)
+		rc = limits_load(s->db, NULL, &limits);
+	if (!rc && st.quarantined)
+		rc = quarantines_load(s->db, NULL, &quarantined);
+	if (rc)
+		return rc;
+	limits_free(o->limits);
+	o->limits = loom_take(limits);
+	quarantines_free(o->quarantined);
+	o->quarantined = loom_take(quarantined);
+	o->now = st.now;
+	o->rules_at = clock_mono_ms();
+	atomic_store(&o->limited, o->limits != NULL);
+	return 0;
+}
+
+/* Takes of quarantined provisioners are barred, as far as is known. */
+static void turn_bar(struct turn *t)
+{
+	for (size_t i = 0; i < t->n_takes; i++) {
+		const char *who = t->takes[i].take->provisioner;
+		t->takes[i].barred = quarantines_find(t->outlook->quarantined, who) != NULL;
+		t->takes[i].probe = false;
+	}
+}
+
+static bool asked_before(const struct turn *t, size_t i)
+{
+	for (size_t k = 0; k < i; k++)
+		if (str_eq(t->takes[k].take->provisioner, t->takes[i].take->provisioner))
+			return true;
+	return false;
+}
+
+/* One take of each may get a probe, if one is due. */
+static int ask_for_probes(struct turn *t)
+{
+	int rc = 0;
+	for (size_t i = 0; !rc && i < t->n_takes; i++) {
+		struct turn_take *to = &t->takes[i];
+		enum quarantine_say say;
+		int64_t at;
+		if (!to->barred || asked_before(t, i))
+			continue;
+		rc = quarantine_ask(t->db, t->policy.quarantine, to->take->provisioner, &say, &at);
+		to->barred = !rc && say == QUARANTINE_NOTHING;
+		to->probe = !rc && say == QUARANTINE_PROBE;
+		turn_look_at(t, at, t->outlook->now);
+	}
+	return rc;
+}
+
+static int search_read(struct db *db, void *arg)
+{
+	struct turn *t = arg;
+	struct search s = { .db = db, .t = t, .o = t->outlook };
+	s.now = t->outlook->now;
+	t->n_candidates = 0;
+	t->more = false;
+	if (use_spare(&s))
+		return 0;
+	int rc = 0;
+	for (size_t i = 0; !rc && i < t->n_takes; i++)
+		if (!t->takes[i].barred && !has_tenant_before(t, i))
+			rc = search_tenant(&s, t->takes[i].take->tenant);
+	if (!rc && (int64_t)s.found.n > room_of(t, NULL))
+		rc = read_in_use(&s);
+	if (!rc)
+		choose_found(&s);
+	queued_fini(&s.found);
+	return rc;
+}
+
+static int rules_read(struct db *db, void *arg)
+{
+	struct turn *t = arg;
+	return read_rules(&(struct search){ .db = db, .t = t, .o = t->outlook });
+}
+
+int turn_know_rules(struct turn *t)
+{
+	int rc = 0;
+	if (!t->outlook->rules_at || clock_mono_ms() >= t->outlook->rules_at + RULES_MS)
+		rc = db_read(t->db, rules_read, t);
+	turn_bar(t);
+	return rc;
+}
+
+int candidates_find(struct turn *t)
+{
+	int rc = db_read(t->db, rules_read, t);
+	if (rc)
+		return rc;
+	turn_bar(t);
+	if (t->outlook->quarantined)
+		rc = ask_for_probes(t);
+	return rc ? rc : db_read(t->db, search_read, t);
+}

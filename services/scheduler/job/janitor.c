@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * janitor - what nobody reports: leases that ran out, provisioners that fell silent. Correct on any
+ * number of schedulers at once, since each expiry is checked again under the cluster's lock; the
+ * elected one does it, or everybody while no election can be held.
+ *
+ * While the database is away no worker can renew a lease. So after an outage everybody gets a whole
+ * lease's time to do it before any is declared lost.
+ */
+#include "services/scheduler/scheduler.h"
+
+#include "common/base/broken.h"
+#include "common/base/clock.h"
+#include "common/base/log.h"
+#include "common/model/provisioner.h"
+#include "common/model/request_key.h"
+#include "services/scheduler/dispatch/turn.h"
+#include "services/scheduler/job/expiry.h"
+
+#define AWAY_MS        1000
+#define MOST_SILENT_MS 15000
+
+struct sweep {
+	struct scheduler *s;
+	struct task_ref *refs;
+	size_t n;
+	int64_t next_ms; /* until a lease ends; -1: not before the next sweep */
+};
+
+struct expiry {
+	const struct task_ref *ref;
+	struct engine_policy policy;
+	struct change ch;
+	bool changed;
+};
+
+static int expired_read(struct db *db, void *arg)
+{
+	struct sweep *w = arg;
+	loom_free(w->refs);
+	w->refs = NULL;
+	struct queue_state st;
+	int rc = queue_state(db, &st);
+	if (rc)
+		return rc;
+	turn_know_quarantined(st.quarantined);
+	return tasks_expired(db, st.now, 64, &w->refs, &w->n);
+}
+
+static int expire_tx(struct db *db, void *arg)
+{
+	struct expiry *e = arg;
+	e->changed = false;
+	e->ch.policy = &e->policy;
+	int rc = engine_begin(db, e->ref->cluster, &e->ch);
+	if (rc)
+		return rc == CLUSTER_E_NONE ? 0 : rc;
+	LOOM_CLEANUP(tasks_free) struct tasks *ts = NULL;
+	rc = task_lock(db, e->ref, &ts);
+	if (rc || !ts->n)
+		return rc;
+	struct task *t = &ts->v[0];
+	if (t->state != TASK_RUNNING || t->lease_until >= e->ch.now)
+		return 0;
+	rc = engine_lost(db, &e->ch, t);
+	e->changed = true;
+	return rc ? rc : engine_commit(db, &e->ch);
+}
+
+static int silent_tx(struct db *db, void *arg)
+{
+	struct sweep *w = arg;
+	int64_t removed;
+	int rc = provisioners_expire(db, w->s->cfg.provisioner_timeout_ms, &removed);
+	return rc ? rc : request_keys_expire(db);
+}
+
+/* Often enough for the time after which a provisioner counts as silent. */
+static int64_t silent_every_ms(const struct scheduler *s)
+{
+	int64_t ms = s->cfg.provisioner_timeout_ms / 8;
+	return ms < MOST_SILENT_MS ? ms : MOST_SILENT_MS;
+}
+
+static void sweep_work(void *arg)
+{
+	struct sweep *w = arg;
+	struct scheduler *s = w->s;
+	int64_t asked = clock_mono_ms();
+	int rc = db_read(s->db, expired_read, w);
+	/* An answer that took so long was waited for. */
+	if (rc || clock_mono_ms() - asked > AWAY_MS)
+		s->away_until = clock_mono_ms();
+	bool renewable = !s->away_until || clock_mono_ms() - s->away_until >= s->cfg.task_lease_ms;
+	if (broken("leases"))
+		renewable = false;
+	for (size_t i = 0; !rc && renewable && i < w->n; i++) {
+		struct expiry e = { .ref = &w->refs[i], .policy = scheduler_policy(s) };
+		rc = db_tx(s->db, expire_tx, &e);
+		if (!rc && e.changed) {
+			char id[ID_MAX];
+			id_task(id, e.ref->cluster, e.ref->job, e.ref->task);
+			log_warn("lease ran out", LOG_S("task", id));
+			wake_changed(s, &e.ch);
+		}
+		engine_fini(&e.ch);
+	}
+	if (!rc)
+		rc = expiry_sweep(s, &w->next_ms);
+	if (!rc && clock_mono_ms() >= s->silent_at) {
+		rc = db_tx(s->db, silent_tx, w);
+		s->silent_at = clock_mono_ms() + silent_every_ms(s);
+	}
+	if (rc)
+		log_warn("sweep not finished", LOG_S("reason", db_code_name(rc)));
+}
+
+static void lease_ends(void *arg)
+{
+	janitor_tick(arg);
+}
+
+static void sweep_done(void *arg)
+{
+	struct sweep *w = arg;
+	struct scheduler *s = w->s;
+	s->sweeping = false;
+	if (!s->lease_ends)
+		s->lease_ends = loop_timer_create(s->loop, "lease ends", lease_ends, s);
+	if (w->next_ms >= 0 && !service_draining(s->service))
+		loop_timer_arm(s->lease_ends, w->next_ms);
+	loom_free(w->refs);
+	loom_free(w);
+}
+
+void janitor_stop(struct scheduler *s)
+{
+	loop_timer_destroy(s->lease_ends);
+	s->lease_ends = NULL;
+}
+
+void janitor_tick(struct scheduler *s)
+{
+	if (s->sweeping || service_draining(s->service))
+		return;
+	if (coord_connected(s->coord) && !coord_is_leader(s->coord, "janitor")) {
+		turn_know_quarantined(0); /* one of all schedulers says it */
+		return;
+	}
+	struct sweep *w = loom_calloc(1, sizeof(*w));
+	w->s = s;
+	w->next_ms = -1;
+	if (pool_submit(s->pool, sweep_work, sweep_done, w))
+		loom_free(w);
+	else
+		s->sweeping = true;
+}

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * retry_policy - how often a failed task is tried again, and after what wait: the service's action
+ * (provisioner.actions.<action>.retry), else the template (administration.retries.<action>), else
+ * the scheduler's own. Pure.
+ */
+#ifndef LOOM_SCHEDULER_RETRY_POLICY_H
+#define LOOM_SCHEDULER_RETRY_POLICY_H
+
+#include "services/scheduler/job/engine.h"
+
+/* c has its documents. */
+struct engine_policy retry_policy(const struct engine_policy *own, const struct cluster *c,
+                                  const struct task *t);
+
+#endif

@@ -1,0 +1,391 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "services/scheduler/operation/blueprint.h"
+
+#include "common/base/str.h"
+#include "common/model/entity.h"
+#include "services/scheduler/placement/solver.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void blueprint_fini(struct blueprint *b)
+{
+	layout_free(b->layout);
+	nodes_free(b->nodes);
+	json_free(b->service_docs);
+	plan_free(b->plan);
+	*b = (struct blueprint){ 0 };
+}
+
+struct json *blueprint_names(const struct strs *l)
+{
+	struct json *a = json_new_arr();
+	for (size_t i = 0; i < l->n; i++)
+		json_push(a, json_new_str(l->v[i]));
+	return a;
+}
+
+void blueprint_read_names(const struct json *arr, struct strs *ret)
+{
+	for (size_t i = 0; i < json_len(arr); i++)
+		strs_add(ret, json_str(json_at(arr, i)));
+}
+
+void blueprint_add_nodes(struct nodes *ns, const struct layout_node *v, size_t n)
+{
+	ns->v = loom_realloc(ns->v, (ns->n + n + 1) * sizeof(*ns->v));
+	for (size_t i = 0; i < n; i++) {
+		const struct layout_node *from = &v[i];
+		struct node *to = &ns->v[ns->n++];
+		*to = (struct node){ .num = from->nodenum,
+			             .hostname = loom_strdup(from->hostname),
+			             .hardwaretype = loom_strdup(from->hardwaretype),
+			             .imagetype = loom_strdup(from->imagetype),
+			             .flavor = loom_strdup(from->flavor),
+			             .image = loom_strdup(from->image),
+			             .sshuser = loom_strdup(from->sshuser),
+			             .services = blueprint_names(&from->services),
+			             .automators = blueprint_names(&from->automators),
+			             .ipaddresses = json_new_obj(),
+			             .results = json_new_obj(),
+			             .states = json_new_obj() };
+		id_uuid(to->id);
+	}
+}
+
+int blueprint_plan(struct blueprint *b, enum plan_action action, const struct json *docs,
+                   const struct blueprint_scope *scope, struct loom_err *err)
+{
+	struct plan_node *pn = loom_calloc(b->nodes->n + 1, sizeof(*pn));
+	struct strs *services = loom_calloc(b->nodes->n + 1, sizeof(*services));
+	const struct json **states = loom_calloc(b->nodes->n + 1, sizeof(*states));
+	for (size_t i = 0; i < b->nodes->n; i++) {
+		const struct node *n = &b->nodes->v[i];
+		blueprint_read_names(n->services, &services[i]);
+		pn[i] = (struct plan_node){ n->id, (int)n->num, &services[i] };
+		states[i] = n->states;
+	}
+	LOOM_CLEANUP(json_free) struct json *list = json_new_arr();
+	for (size_t i = 0; i < json_len(docs); i++)
+		json_push(list, json_copy(json_value_at(docs, i)));
+	struct plan_input in = { .action = action,
+		                 .nodes = pn,
+		                 .n_nodes = b->nodes->n,
+		                 .services = list,
+		                 .planned_services = scope ? scope->services : NULL,
+		                 .planned_nodes = scope ? scope->nodes : NULL,
+		                 .changed_services = scope ? scope->changed : NULL,
+		                 .states = states,
+		                 .groups = !(scope && scope->plain) };
+	int rc = plan_make(&in, &b->plan, err);
+	for (size_t i = 0; i < b->nodes->n; i++)
+		strs_fini(&services[i]);
+	loom_free(services);
+	loom_free(states);
+	loom_free(pn);
+	return rc;
+}
+
+struct catalog {
+	const char *tenant;
+	struct json *hardware, *images, *services;
+};
+
+static void catalog_fini(struct catalog *c)
+{
+	json_free(c->hardware);
+	json_free(c->images);
+	json_free(c->services);
+	c->hardware = c->images = c->services = NULL;
+}
+
+static int catalog_read(struct db *db, void *arg)
+{
+	struct catalog *c = arg;
+	catalog_fini(c);
+	int rc = entity_list(db, c->tenant, ENTITY_HARDWARETYPE, &c->hardware);
+	if (!rc)
+		rc = entity_list(db, c->tenant, ENTITY_IMAGETYPE, &c->images);
+	return rc ? rc : entity_list(db, c->tenant, ENTITY_SERVICE, &c->services);
+}
+
+/* The definitions of the services in use, as they are now: later edits do not reach the cluster. */
+static struct json *docs_in_use(const struct json *all, const struct strs *names)
+{
+	struct json *docs = json_new_obj();
+	for (size_t i = 0; i < json_len(all); i++) {
+		const char *name = json_get_str(json_at(all, i), "name");
+		if (strs_has(names, name))
+			json_set(docs, name, json_copy(json_at(all, i)));
+	}
+	return docs;
+}
+
+int blueprint_create(struct db_pool *p, const struct blueprint_ask *ask, struct blueprint *b,
+                     struct loom_err *err)
+{
+	struct catalog cat = { .tenant = ask->tenant_id };
+	int rc = db_read(p, catalog_read, &cat);
+	if (!rc) {
+		struct solve_input in = { .request = ask->request,
+			                  .template = ask->template,
+			                  .provider = ask->provider,
+			                  .hardwaretypes = cat.hardware,
+			                  .imagetypes = cat.images,
+			                  .services = cat.services,
+			                  .cluster_id = ask->cluster_id,
+			                  .cluster_name = ask->cluster_name };
+		rc = solve(&in, &b->layout, err);
+	}
+	if (!rc) {
+		b->nodes = loom_calloc(1, sizeof(*b->nodes));
+		blueprint_add_nodes(b->nodes, b->layout->nodes, b->layout->n_nodes);
+		b->service_docs = docs_in_use(cat.services, &b->layout->services);
+		rc = blueprint_plan(b, PLAN_CREATE, b->service_docs, NULL, err);
+	}
+	catalog_fini(&cat);
+	return rc;
+}
+
+static void fill_task(struct task *t, const struct plan_task *pt, const struct node *n,
+                      const struct cluster *c)
+{
+	*t = (struct task){ .cluster_id = c->id,
+		            .num = pt->num,
+		            .tenant_id = c->tenant_id,
+		            .node_num = n->num,
+		            .service = pt->service,
+		            .stage = pt->stage,
+		            .state = TASK_BLOCKED,
+		            .unmet = (int64_t)(pt->n_after + pt->n_after_groups) };
+	snprintf(t->node_id, sizeof(t->node_id), "%s", n->id);
+	snprintf(t->name, sizeof(t->name), "%s", pt->name);
+}
+
+/* Room for all edges. */
+static struct task_edge *new_edges(const struct plan *p)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < p->n + p->n_later; i++)
+		n += p->tasks[i].n_after + p->tasks[i].n_after_groups;
+	for (size_t g = 0; g < p->n_groups; g++)
+		n += p->groups[g].n_tasks;
+	return loom_calloc(n + 1, sizeof(struct task_edge));
+}
+
+static void add_edges(struct blueprint_rows *rows, const struct plan_task *t)
+{
+	for (size_t k = 0; k < t->n_after; k++)
+		rows->edges[rows->n_edges++] = (struct task_edge){ t->after[k], t->num };
+	for (size_t k = 0; k < t->n_after_groups; k++)
+		rows->edges[rows->n_edges++] =
+			(struct task_edge){ -(t->after_groups[k] + 1), t->num };
+}
+
+static void add_groups(struct blueprint_rows *rows, const struct plan *p)
+{
+	rows->waits = loom_calloc(p->n_groups + 1, sizeof(*rows->waits));
+	for (int g = 0; g < (int)p->n_groups; g++) {
+		const struct plan_group *group = &p->groups[g];
+		rows->waits[rows->n_waits++] = (int64_t)group->n_tasks;
+		for (size_t k = 0; k < group->n_tasks; k++)
+			rows->edges[rows->n_edges++] =
+				(struct task_edge){ group->tasks[k], -(g + 1) };
+	}
+}
+
+void blueprint_rows(const struct blueprint *b, const struct cluster *c, int64_t job, int64_t now,
+                    struct blueprint_rows *ret)
+{
+	const struct plan *p = b->plan;
+	bool *busy = loom_calloc(b->nodes->n + 1, sizeof(*busy));
+	size_t n = p->n + p->n_later;
+	*ret = (struct blueprint_rows){ .tasks = loom_calloc(n + 1, sizeof(*ret->tasks)),
+		                        .n = n,
+		                        .edges = new_edges(p) };
+	for (size_t i = 0; i < n; i++) {
+		const struct plan_task *pt = &p->tasks[i];
+		struct task *t = &ret->tasks[i];
+		fill_task(t, pt, &b->nodes->v[pt->node], c);
+		t->job_num = job;
+		if (i >= p->n) {
+			t->state = TASK_DROPPED;
+		} else if (!t->unmet && !busy[pt->node]) {
+			busy[pt->node] = true;
+			t->state = TASK_READY;
+			t->not_before = now;
+		}
+		add_edges(ret, pt);
+	}
+	add_groups(ret, p);
+	loom_free(busy);
+}
+
+void blueprint_rows_fini(struct blueprint_rows *r)
+{
+	loom_free(r->tasks);
+	loom_free(r->edges);
+	loom_free(r->waits);
+}
+
+/* ---- as documents ---------------------------------------------------------------------------- */
+
+#define MOST_EDGES 20000 /* in a document; above, groups stay groups */
+
+static bool is_small(const struct plan *p)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < p->n && n <= MOST_EDGES; i++)
+		for (size_t k = 0; k < p->tasks[i].n_after_groups; k++)
+			n += p->groups[p->tasks[i].after_groups[k]].n_tasks;
+	return n <= MOST_EDGES;
+}
+
+/* A task's or a preview's id of a number. */
+struct naming {
+	int64_t cluster, job; /* 0: of a preview */
+};
+
+static struct json *name_of(const struct naming *nm, int num)
+{
+	char id[ID_MAX];
+	if (!nm->cluster)
+		return json_new_int(num - 1);
+	id_task(id, nm->cluster, nm->job, num);
+	return json_new_str(id);
+}
+
+static int by_number(const void *a, const void *b)
+{
+	return *(const int *)a - *(const int *)b;
+}
+
+/* "after": the tasks that come before; in large plans those of groups are left to "afterGroups". */
+static void set_after(struct json *o, const struct plan *p, const struct plan_task *t, bool small,
+                      const struct naming *nm)
+{
+	size_t n = t->n_after;
+	for (size_t k = 0; small && k < t->n_after_groups; k++)
+		n += p->groups[t->after_groups[k]].n_tasks;
+	int *nums = loom_calloc(n + 1, sizeof(*nums));
+	for (n = 0; n < t->n_after; n++)
+		nums[n] = t->after[n];
+	for (size_t k = 0; small && k < t->n_after_groups; k++) {
+		const struct plan_group *g = &p->groups[t->after_groups[k]];
+		memcpy(nums + n, g->tasks, g->n_tasks * sizeof(*nums));
+		n += g->n_tasks;
+	}
+	qsort(nums, n, sizeof(*nums), by_number);
+	struct json *after = json_new_arr();
+	for (size_t k = 0; k < n; k++)
+		if (!k || nums[k - 1] != nums[k])
+			json_push(after, name_of(nm, nums[k]));
+	loom_free(nums);
+	json_set(o, "after", after);
+	if (small || !t->n_after_groups)
+		return;
+	struct json *groups = json_new_arr();
+	for (size_t k = 0; k < t->n_after_groups; k++)
+		json_push(groups, json_new_int(t->after_groups[k]));
+	json_set(o, "afterGroups", groups);
+}
+
+/* Lists of tasks that "afterGroups" means by their places. */
+static struct json *groups_json(const struct plan *p, const struct naming *nm)
+{
+	struct json *groups = json_new_arr();
+	for (size_t g = 0; g < p->n_groups; g++) {
+		struct json *tasks = json_new_arr();
+		for (size_t k = 0; k < p->groups[g].n_tasks; k++)
+			json_push(tasks, name_of(nm, p->groups[g].tasks[k]));
+		json_push(groups, tasks);
+	}
+	return groups;
+}
+
+static struct json *node_json(const struct node *n, bool with_id)
+{
+	struct json *o = json_new_obj();
+	if (with_id)
+		json_set_str(o, "nodeId", n->id);
+	json_set_int(o, "nodenum", n->num);
+	json_set_str(o, "hostname", n->hostname);
+	json_set_str(o, "hardwaretype", n->hardwaretype);
+	json_set_str(o, "imagetype", n->imagetype);
+	return json_set(o, "services", json_copy(n->services));
+}
+
+static struct json *task_json(const struct blueprint *b, const struct plan_task *pt, bool small,
+                              const struct naming *nm)
+{
+	char id[ID_MAX];
+	const struct node *n = &b->nodes->v[pt->node];
+	id_task(id, nm->cluster, nm->job, pt->num);
+	struct json *o = json_set_str(json_new_obj(), "taskId", id);
+	json_set_str(o, "taskName", pt->name);
+	json_set_str(o, "nodeId", n->id);
+	json_set_int(o, "nodenum", n->num);
+	json_set_str(o, "service", pt->service);
+	json_set_int(o, "stage", pt->stage);
+	set_after(o, b->plan, pt, small, nm);
+	return o;
+}
+
+struct json *blueprint_event(const struct blueprint *b, int64_t cluster, int64_t job,
+                             const char *action)
+{
+	char id[ID_MAX];
+	id_job(id, cluster, job);
+	struct json *e = json_set_str(json_new_obj(), "jobId", id);
+	json_set_str(e, "action", action);
+	const struct naming nm = { cluster, job };
+	const bool small = is_small(b->plan);
+	struct json *nodes = json_new_arr(), *tasks = json_new_arr();
+	for (size_t i = 0; i < b->nodes->n; i++)
+		json_push(nodes, node_json(&b->nodes->v[i], true));
+	for (size_t i = 0; i < b->plan->n; i++)
+		json_push(tasks, task_json(b, &b->plan->tasks[i], small, &nm));
+	if (b->plan->n_later)
+		json_set(e, "later", json_new_arr());
+	for (size_t i = b->plan->n; i < b->plan->n + b->plan->n_later; i++)
+		json_push(json_get(e, "later"), task_json(b, &b->plan->tasks[i], small, &nm));
+	if (!small)
+		json_set(e, "groups", groups_json(b->plan, &nm));
+	return json_set(json_set(e, "nodes", nodes), "tasks", tasks);
+}
+
+struct json *blueprint_tasks(const struct blueprint *b)
+{
+	const struct naming nm = { 0 };
+	const bool small = is_small(b->plan);
+	struct json *tasks = json_new_arr();
+	for (size_t i = 0; i < b->plan->n; i++) {
+		const struct plan_task *pt = &b->plan->tasks[i];
+		struct json *o = json_set_int(json_new_obj(), "id", pt->num - 1);
+		json_set_str(o, "taskName", pt->name);
+		json_set_int(o, "nodenum", b->nodes->v[pt->node].num);
+		json_set_str(o, "service", pt->service);
+		set_after(o, b->plan, pt, small, &nm);
+		json_push(tasks, o);
+	}
+	return tasks;
+}
+
+struct json *blueprint_preview(const struct blueprint *b)
+{
+	struct json *layout = json_new_arr(), *nodes = json_new_arr();
+	for (size_t i = 0; i < b->layout->n_groups; i++) {
+		const struct layout_group *g = &b->layout->groups[i];
+		struct json *o = json_set_int(json_new_obj(), "count", g->count);
+		json_set_str(o, "hardwaretype", g->hardwaretype);
+		json_set_str(o, "imagetype", g->imagetype);
+		json_push(layout, json_set(o, "services", blueprint_names(&g->services)));
+	}
+	for (size_t i = 0; i < b->nodes->n; i++)
+		json_push(nodes, node_json(&b->nodes->v[i], false));
+	struct json *out = json_set(json_new_obj(), "layout", layout);
+	if (!is_small(b->plan))
+		json_set(out, "groups", groups_json(b->plan, &(struct naming){ 0 }));
+	return json_set(json_set(out, "nodes", nodes), "tasks", blueprint_tasks(b));
+}

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "services/scheduler/operation/operation_present.h"
+
+#include "common/model/entity.h"
+
+#include <string.h>
+
+void present_fini(struct present *p)
+{
+	nodes_free(p->nodes);
+	json_free(p->hardware);
+	json_free(p->images);
+	json_free(p->services);
+	strs_fini(&p->untouched);
+	job_fini(&p->failed);
+	job_fini(&p->first);
+	p->failed = p->first = (struct job){ 0 };
+	tasks_free(p->tasks);
+	loom_free(p->edges);
+	p->tasks = NULL;
+	p->edges = NULL;
+	p->nodes = NULL;
+	p->hardware = p->images = p->services = NULL;
+}
+
+static int failed_read(struct db *db, struct present *p)
+{
+	int64_t num = json_get_int(p->params, "job", 0);
+	bool found;
+	int rc = job_get(db, p->c->id, num, &p->failed, &found);
+	if (!rc && found)
+		rc = tasks_load(db, p->c->id, num, &p->tasks);
+	if (!rc && found)
+		rc = task_edges(db, p->c->id, num, &p->edges, &p->n_edges);
+	return rc;
+}
+
+bool present_is_operation(const struct json *params, const char *name)
+{
+	return str_eq(json_get_str(params, "operation"), name);
+}
+
+/* Both are taken: one list, b's behind a's. */
+static struct tasks *tasks_before(struct tasks *a, struct tasks *b)
+{
+	if (!b)
+		return a;
+	a->v = loom_realloc(a->v, (a->n + b->n + 1) * sizeof(*a->v));
+	memcpy(a->v + a->n, b->v, b->n * sizeof(*b->v));
+	a->n += b->n;
+	b->n = 0;
+	tasks_free(b);
+	return a;
+}
+
+/* A job that was a retry did what it did on top of the job before it. */
+static int first_read(struct db *db, struct present *p)
+{
+	int64_t num = json_get_int(p->params, "job", 0);
+	bool found = true;
+	int rc = job_get(db, p->c->id, num, &p->failed, &found);
+	const struct job *j = &p->failed;
+	while (!rc && found && present_is_operation(j->params, "retry")) {
+		struct job before = { 0 };
+		struct tasks *ts = NULL;
+		rc = job_get(db, p->c->id, json_get_int(j->params, "job", 0), &before, &found);
+		if (!rc && found)
+			rc = tasks_load(db, p->c->id, before.num, &ts);
+		if (ts)
+			p->tasks = tasks_before(ts, p->tasks);
+		job_fini(&p->first);
+		p->first = before;
+		j = &p->first;
+	}
+	struct tasks *own = NULL;
+	if (!rc && p->failed.num)
+		rc = tasks_load(db, p->c->id, p->failed.num, &own);
+	if (own)
+		p->tasks = p->tasks ? tasks_before(p->tasks, own) : own;
+	return rc;
+}
+
+int present_read(struct db *db, void *arg)
+{
+	struct present *p = arg;
+	present_fini(p);
+	int rc = nodes_load(db, p->c->id, &p->nodes);
+	if (!rc)
+		rc = nodes_untouched(db, p->c->id, &p->untouched);
+	if (!rc && present_is_operation(p->params, "retry"))
+		return failed_read(db, p);
+	if (!rc && present_is_operation(p->params, "rollback"))
+		return first_read(db, p);
+	if (!rc)
+		rc = entity_list(db, p->c->tenant_id, ENTITY_HARDWARETYPE, &p->hardware);
+	if (!rc)
+		rc = entity_list(db, p->c->tenant_id, ENTITY_IMAGETYPE, &p->images);
+	return rc ? rc : entity_list(db, p->c->tenant_id, ENTITY_SERVICE, &p->services);
+}

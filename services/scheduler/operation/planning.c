@@ -1,0 +1,356 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * planning - jobs in phase plan become machines and tasks. A job is claimed for a while (owner,
+ * epoch); solving and planning happen outside any transaction; the commit checks the claim, so that
+ * a scheduler that was too slow writes nothing.
+ */
+#include "services/scheduler/scheduler.h"
+
+#include "common/base/log.h"
+#include "common/base/str.h"
+#include "services/scheduler/operation/operation.h"
+#include "services/scheduler/webhook/callbacks.h"
+#include "services/scheduler/webhook/outbox.h"
+
+#include <stdio.h>
+
+struct planning {
+	struct scheduler *s;
+	struct job job;
+	struct cluster *c; /* with documents, as read before the work */
+	enum plan_action action;
+	struct operation lc; /* of a new cluster only its blueprint is used */
+	struct loom_err err; /* set: the job fails for this reason */
+	int failed;
+	bool vetoed; /* that is why */
+	struct engine_policy policy;
+	struct change ch;
+	bool committed;
+};
+
+static int load_read(struct db *db, void *arg)
+{
+	struct planning *pl = arg;
+	cluster_free(pl->c);
+	pl->c = NULL;
+	int rc = cluster_get(db, pl->job.cluster_id, &pl->c);
+	return rc ? rc : cluster_load_docs(db, pl->c);
+}
+
+/* Those that wait for nothing are ready from now on: as late as can be before the commit. */
+static int insert_tasks(struct db *db, struct planning *pl, struct blueprint_rows *rows)
+{
+	struct change *ch = &pl->ch;
+	int64_t now;
+	int rc = db_now(db, &now);
+	for (size_t i = 0; !rc && i < rows->n; i++) {
+		struct task *t = &rows->tasks[i];
+		if (t->state != TASK_READY)
+			continue;
+		t->not_before = now;
+		ch->ready++;
+		task_event(ch->c, t, now);
+	}
+	return rc ? rc : tasks_insert(db, rows->tasks, rows->n, rows->edges, rows->n_edges);
+}
+
+/* Writes tasks of a job and starts it; one without tasks is complete at once. */
+static int start_job(struct db *db, struct planning *pl, struct job *j)
+{
+	struct change *ch = &pl->ch;
+	j->tasks_total = (int64_t)pl->lc.b.plan->n;
+	struct blueprint_rows rows;
+	blueprint_rows(&pl->lc.b, ch->c, j->num, ch->now, &rows);
+	j->waits = loom_take(rows.waits);
+	j->n_waits = rows.n_waits;
+	int rc = j->n_waits ? job_save_waits(db, j) : 0;
+	if (!rc)
+		rc = cluster_event(db, ch->c, "plan",
+		                   blueprint_event(&pl->lc.b, j->cluster_id, j->num, j->action),
+		                   ch->now);
+	if (!rc)
+		rc = job_set_status(db, ch->c, j, JOB_RUNNING, NULL, ch->now);
+	if (!rc)
+		rc = outbox_add(db, ch, j, CALLBACK_START);
+	if (!rc)
+		rc = insert_tasks(db, pl, &rows);
+	blueprint_rows_fini(&rows);
+	return !rc && !pl->lc.b.plan->n ? engine_empty_job(db, ch, j) : rc;
+}
+
+static int commit_solved(struct db *db, struct planning *pl, struct job *solve)
+{
+	struct cluster *c = pl->ch.c;
+	int rc = job_set_status(db, c, solve, JOB_COMPLETE, NULL, pl->ch.now);
+	if (!rc)
+		rc = nodes_insert(db, c->id, pl->lc.b.nodes);
+	if (!rc)
+		rc = cluster_save_service_docs(db, c, pl->lc.b.service_docs);
+	if (rc)
+		return rc;
+	c->num_nodes = (int64_t)pl->lc.b.nodes->n;
+	c->last_node = pl->lc.b.nodes->n ? pl->lc.b.nodes->v[pl->lc.b.nodes->n - 1].num : 0;
+	json_free(c->services);
+	c->services = json_new_arr();
+	for (size_t i = 0; i < pl->lc.b.layout->services.n; i++)
+		json_push(c->services, json_new_str(pl->lc.b.layout->services.v[i]));
+	int64_t num;
+	rc = job_add(db, c, plan_action_name(PLAN_CREATE), NULL, pl->ch.now, &num);
+	struct job create = { 0 };
+	bool found;
+	if (!rc)
+		rc = job_lock(db, c->id, num, &create, &found);
+	if (!rc)
+		rc = start_job(db, pl, &create);
+	job_fini(&create);
+	return rc;
+}
+
+static int commit_changed(struct db *db, struct planning *pl, struct job *j)
+{
+	int rc = operation_apply(db, &pl->ch, j, &pl->lc);
+	return rc ? rc : start_job(db, pl, j);
+}
+
+static int commit_failed(struct db *db, struct planning *pl, struct job *j)
+{
+	LOOM_CLEANUP_STR char *why =
+		pl->action == PLAN_SOLVE_LAYOUT && !pl->vetoed
+			? loom_asprintf("Layout solving failed: %s", pl->err.msg)
+			: loom_strdup(pl->err.msg);
+	/* Nothing was done: the cluster is what it was. */
+	enum cluster_status st = CLUSTER_INCONSISTENT;
+	if (!cluster_status_parse(json_get_str(j->params, "was"), &st))
+		(void)cluster_status_parse(plan_failure_status(pl->action), &st);
+	int rc = operation_undo(db, &pl->ch, j);
+	if (!rc)
+		rc = job_set_status(db, pl->ch.c, j, JOB_FAILED, why, pl->ch.now);
+	if (!rc)
+		rc = cluster_set_status(db, pl->ch.c, st, why, pl->ch.now);
+	return rc ? rc : outbox_add(db, &pl->ch, j, CALLBACK_FAILURE);
+}
+
+static int commit_tx(struct db *db, void *arg)
+{
+	struct planning *pl = arg;
+	pl->committed = false;
+	int rc = engine_begin(db, pl->job.cluster_id, &pl->ch);
+	bool ours, found;
+	if (!rc)
+		rc = job_check_claim(db, &pl->job, &ours);
+	if (rc || !ours)
+		return rc;
+	struct job j = { 0 };
+	rc = job_lock(db, pl->job.cluster_id, pl->job.num, &j, &found);
+	/* Paused meanwhile, it is planned anew when it goes on. */
+	if (!rc && j.status == JOB_PAUSED) {
+		job_fini(&j);
+		return job_extend_claim(db, &pl->job, 0, &ours);
+	}
+	if (!rc && pl->failed)
+		rc = commit_failed(db, pl, &j);
+	else if (!rc && pl->action == PLAN_SOLVE_LAYOUT)
+		rc = commit_solved(db, pl, &j);
+	else if (!rc)
+		rc = commit_changed(db, pl, &j);
+	job_fini(&j);
+	pl->committed = true;
+	return rc ? rc : engine_commit(db, &pl->ch);
+}
+
+/* An operation on the cluster as it is; only the plan that the user agreed to, if there was one. */
+static int make_change(struct planning *pl)
+{
+	bool back = str_eq(json_get_str(pl->job.params, "operation"), "rollback");
+	int rc = pl->action == PLAN_DELETE && !back
+	                 ? operation_delete(pl->s->db, pl->c, &pl->lc, &pl->err)
+	                 : operation_make(pl->s->db, pl->c, pl->job.params, &pl->lc, &pl->err);
+	const char *agreed = json_get_str(pl->job.params, "hash");
+	if (!rc && agreed && !str_eq(agreed, pl->lc.hash))
+		rc = err_set(&pl->err, 409,
+		             "something changed since this was planned; plan it again");
+	return rc;
+}
+
+/* 0, a DB_E_ code (tried again when the claim's lease is over), or pl->failed set. */
+static int make(struct planning *pl)
+{
+	struct scheduler *s = pl->s;
+	int rc = db_read(s->db, load_read, pl);
+	if (rc)
+		return rc;
+	if (!plan_action_parse(pl->job.action, &pl->action)) {
+		pl->failed = err_set(&pl->err, 500, "there is no operation '%s'", pl->job.action);
+		return 0;
+	}
+	struct blueprint_ask ask = { .tenant_id = pl->c->tenant_id,
+		                     .cluster_name = pl->c->name,
+		                     .cluster_id = pl->c->id,
+		                     .request = pl->c->request,
+		                     .template = pl->c->template,
+		                     .provider = pl->c->provider };
+	if (pl->action == PLAN_SOLVE_LAYOUT)
+		rc = blueprint_create(s->db, &ask, &pl->lc.b, &pl->err);
+	else
+		rc = make_change(pl);
+	if (rc > 0 && rc < DB_E_DUP) {
+		pl->failed = rc;
+		return 0;
+	}
+	return rc;
+}
+
+static int commit(struct planning *pl)
+{
+	int rc = db_tx(pl->s->db, commit_tx, pl);
+	if (rc == CLUSTER_E_QUOTA && !pl->failed) {
+		pl->failed = err_set(&pl->err, 409,
+		                     "it would have more nodes than the tenant's quota allows");
+		return db_tx(pl->s->db, commit_tx, pl);
+	}
+	if (rc != DB_E_FATAL || pl->failed)
+		return rc;
+	/* Planned again it would be refused again: the job has failed. */
+	pl->failed = err_set(&pl->err, 500, "the plan could not be stored");
+	return db_tx(pl->s->db, commit_tx, pl);
+}
+
+/* Writes what was planned, or why it cannot be; pl is taken. A worker's thread, or callbacks'. */
+static void finish(struct planning *pl, int rc)
+{
+	char id[ID_MAX];
+	id_job(id, pl->job.cluster_id, pl->job.num);
+	if (!rc)
+		rc = commit(pl);
+	if (rc)
+		log_warn("job not planned", LOG_S("job", id), LOG_S("reason", db_code_name(rc)));
+	else if (!pl->committed)
+		log_warn("job was planned by another, or paused", LOG_S("job", id));
+	else {
+		if (pl->failed)
+			log_info("job refused", LOG_S("job", id), LOG_S("reason", pl->err.msg));
+		else
+			log_info("job planned", LOG_S("job", id), LOG_S("action", pl->job.action),
+			         LOG_I("tasks", (int64_t)pl->lc.b.plan->n));
+		wake_changed(pl->s, &pl->ch);
+	}
+	engine_fini(&pl->ch);
+	operation_fini(&pl->lc);
+	cluster_free(pl->c);
+	job_fini(&pl->job);
+	loom_free(pl);
+}
+
+static void asked(void *arg, int rc, const char *why)
+{
+	struct planning *pl = arg;
+	pl->vetoed = why != NULL;
+	if (why)
+		pl->failed = err_set(&pl->err, 409, "%s", why);
+	finish(pl, rc);
+}
+
+/* Whoever may veto is asked about the job that would run. */
+static bool ask_first(struct planning *pl)
+{
+	struct job shown = pl->job;
+	if (pl->action == PLAN_SOLVE_LAYOUT) {
+		shown.num = pl->c->next_job;
+		snprintf(shown.action, sizeof(shown.action), "%s", plan_action_name(PLAN_CREATE));
+	}
+	shown.tasks_total = (int64_t)pl->lc.b.plan->n;
+	const struct callbacks_start st = { &pl->job, pl->c, pl->lc.b.nodes, &shown };
+	return callbacks_ask(pl->s, &st, asked, pl);
+}
+
+/* Takes what the claimed job owns. */
+static void plan_one(struct scheduler *s, struct job *claimed)
+{
+	struct planning *pl = loom_calloc(1, sizeof(*pl));
+	*pl = (struct planning){ .s = s, .job = *claimed, .policy = scheduler_policy(s) };
+	*claimed = (struct job){ 0 };
+	pl->ch.policy = &pl->policy;
+	int rc = make(pl);
+	if (rc || pl->failed || !ask_first(pl))
+		finish(pl, rc);
+}
+
+static void planning_work(void *arg)
+{
+	struct scheduler *s = arg;
+	bool found = true;
+	while (found) {
+		struct job j;
+		int rc = job_claim(s->db, service_id(s->service), s->cfg.job_lease_ms, &j, &found);
+		if (rc) {
+			log_warn("no job claimed", LOG_S("reason", db_code_name(rc)));
+			return;
+		}
+		if (found)
+			plan_one(s, &j);
+		job_fini(&j);
+	}
+}
+
+static void planning_done(void *arg)
+{
+	struct scheduler *s = arg;
+	s->planning = false;
+	if (s->planning_again)
+		planning_kick(s);
+}
+
+void planning_kick(struct scheduler *s)
+{
+	if (s->planning || service_draining(s->service)) {
+		s->planning_again = s->planning;
+		return;
+	}
+	s->planning_again = false;
+	if (!pool_submit(s->pool, planning_work, planning_done, s))
+		s->planning = true;
+}
+
+/* ---- another scheduler is gone ----------------------------------------------------------------
+ */
+
+struct estate {
+	struct scheduler *s;
+	char *owner;
+	int64_t n;
+};
+
+static int release_tx(struct db *db, void *arg)
+{
+	struct estate *e = arg;
+	return job_release_claims(db, e->owner, &e->n);
+}
+
+static void take_over_work(void *arg)
+{
+	struct estate *e = arg;
+	int rc = db_tx(e->s->db, release_tx, e);
+	if (rc)
+		log_warn("jobs of a scheduler that is gone wait for their claims' end",
+		         LOG_S("reason", db_code_name(rc)));
+	else if (e->n)
+		log_info("jobs of a scheduler that is gone", LOG_S("owner", e->owner),
+		         LOG_I("jobs", e->n));
+}
+
+static void take_over_done(void *arg)
+{
+	struct estate *e = arg;
+	if (e->n)
+		planning_kick(e->s);
+	loom_free(e->owner);
+	loom_free(e);
+}
+
+void planning_take_over(struct scheduler *s, const char *owner)
+{
+	struct estate *e = loom_calloc(1, sizeof(*e));
+	*e = (struct estate){ .s = s, .owner = loom_strdup(owner) };
+	if (service_draining(s->service) || pool_submit(s->pool, take_over_work, take_over_done, e))
+		take_over_done(e);
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "services/scheduler/placement/hostname.h"
+
+#include "common/base/mem.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#define LABEL_MAX 63
+
+static char label_char(char c)
+{
+	if (c >= 'A' && c <= 'Z')
+		return (char)(c - 'A' + 'a');
+	if (c == '_' || c == '.')
+		return '-';
+	return c;
+}
+
+char *hostname_make(const char *cluster_name, int64_t cluster_id, int nodenum,
+                    const char *dns_suffix)
+{
+	char number[32];
+	char label[LABEL_MAX + 1];
+	size_t room;
+	size_t n = 0;
+
+	(void)snprintf(number, sizeof(number), "%" PRId64 "-%d", cluster_id, nodenum);
+	room = LABEL_MAX - strlen(number);
+	cluster_name += strspn(cluster_name, "0123456789");
+	/* a label that begins with a hyphen is not a host name */
+	cluster_name += strspn(cluster_name, "-_.");
+	for (; *cluster_name && n < room; cluster_name++)
+		label[n++] = label_char(*cluster_name);
+	label[n] = '\0';
+	if (dns_suffix && *dns_suffix == '.')
+		dns_suffix++;
+	return loom_asprintf("%s%s.%s", label, number,
+	                     dns_suffix && *dns_suffix ? dns_suffix : "local");
+}

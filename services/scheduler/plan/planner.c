@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "services/scheduler/plan/planner.h"
+
+/* ---- tables (solver spec 2.1) --------------------------------------------------------------- */
+
+#define MOST_STEPS 8
+
+static const struct {
+	const char *name, *failure;
+	enum plan_step steps[MOST_STEPS];
+	size_t n;
+} actions[PLAN_ACTIONS_] = {
+	[PLAN_SOLVE_LAYOUT] = { "solve_layout", "terminated", { 0 }, 0 },
+	[PLAN_CREATE] = { "cluster_create",
+	                  "incomplete",
+	                  { STEP_CREATE, STEP_CONFIRM, STEP_BOOTSTRAP, STEP_INSTALL, STEP_CONFIGURE,
+	                    STEP_INITIALIZE, STEP_START },
+	                  7 },
+	[PLAN_DELETE] = { "cluster_delete", "incomplete", { STEP_DELETE }, 1 },
+	[PLAN_ADD_SERVICES] = { "add_services",
+	                        "inconsistent",
+	                        { STEP_BOOTSTRAP, STEP_INSTALL, STEP_CONFIGURE, STEP_INITIALIZE,
+	                          STEP_START },
+	                        5 },
+	[PLAN_CONFIGURE] = { "cluster_configure",
+	                     "inconsistent",
+	                     { STEP_BOOTSTRAP, STEP_CONFIGURE },
+	                     2 },
+	[PLAN_CONFIGURE_WITH_RESTART] = { "cluster_configure_with_restart",
+	                                  "inconsistent",
+	                                  { STEP_BOOTSTRAP, STEP_STOP, STEP_CONFIGURE, STEP_START },
+	                                  4 },
+	[PLAN_STOP] = { "stop_services", "inconsistent", { STEP_STOP }, 1 },
+	[PLAN_START] = { "start_services", "inconsistent", { STEP_START }, 1 },
+	[PLAN_RESTART] = { "restart_services", "inconsistent", { STEP_STOP, STEP_START }, 2 },
+	[PLAN_REMOVE_SERVICES] = { "remove_services",
+	                           "inconsistent",
+	                           { STEP_STOP, STEP_REMOVE },
+	                           2 },
+	[PLAN_EXPAND] = { "expand_cluster",
+	                  "inconsistent",
+	                  { STEP_CREATE, STEP_CONFIRM, STEP_BOOTSTRAP, STEP_INSTALL, STEP_CONFIGURE,
+	                    STEP_INITIALIZE, STEP_STOP, STEP_START },
+	                  8 },
+	[PLAN_SHRINK] = { "shrink_cluster",
+	                  "inconsistent",
+	                  { STEP_CONFIGURE, STEP_STOP, STEP_START, STEP_DELETE },
+	                  4 },
+};
+
+static const struct {
+	const char *name, *action;
+	bool hardware;
+} steps[STEPS_] = {
+	[STEP_CREATE] = { "CREATE", "create", true },
+	[STEP_CONFIRM] = { "CONFIRM", "confirm", true },
+	[STEP_BOOTSTRAP] = { "BOOTSTRAP", "bootstrap", true },
+	[STEP_INSTALL] = { "INSTALL", "install", false },
+	[STEP_REMOVE] = { "REMOVE", "remove", false },
+	[STEP_INITIALIZE] = { "INITIALIZE", "initialize", false },
+	[STEP_CONFIGURE] = { "CONFIGURE", "configure", false },
+	[STEP_START] = { "START", "start", false },
+	[STEP_STOP] = { "STOP", "stop", false },
+	[STEP_DELETE] = { "DELETE", "delete", true },
+};
+
+const char *plan_action_name(enum plan_action a)
+{
+	loom_assert(a < PLAN_ACTIONS_);
+	return actions[a].name;
+}
+
+bool plan_action_parse(const char *name, enum plan_action *ret)
+{
+	for (int a = 0; a < PLAN_ACTIONS_; a++) {
+		if (str_ieq(name, actions[a].name)) {
+			*ret = (enum plan_action)a;
+			return true;
+		}
+	}
+	return false;
+}
+
+const char *plan_failure_status(enum plan_action a)
+{
+	loom_assert(a < PLAN_ACTIONS_);
+	return actions[a].failure;
+}
+
+const enum plan_step *plan_steps(enum plan_action a, size_t *ret_n)
+{
+	loom_assert(a < PLAN_ACTIONS_);
+	*ret_n = actions[a].n;
+	return actions[a].steps;
+}
+
+const char *plan_step_name(enum plan_step s)
+{
+	loom_assert(s < STEPS_);
+	return steps[s].name;
+}
+
+const char *plan_step_action(enum plan_step s)
+{
+	loom_assert(s < STEPS_);
+	return steps[s].action;
+}
+
+bool plan_step_parse(const char *name, enum plan_step *ret)
+{
+	for (int s = 0; s < STEPS_; s++) {
+		if (str_ieq(name, steps[s].name)) {
+			*ret = (enum plan_step)s;
+			return true;
+		}
+	}
+	return false;
+}
+
+bool plan_step_is_hardware(enum plan_step s)
+{
+	loom_assert(s < STEPS_);
+	return steps[s].hardware;
+}
+
+bool plan_rollback(enum plan_step failed, enum plan_step *ret_undo, enum plan_step *ret_again)
+{
+	if (failed != STEP_CONFIRM)
+		return false;
+	*ret_undo = STEP_DELETE;
+	*ret_again = STEP_CREATE;
+	return true;
+}
+
+void plan_free(struct plan *p)
+{
+	if (!p)
+		return;
+	for (size_t i = 0; i < p->n + p->n_later; i++) {
+		loom_free(p->tasks[i].service);
+		loom_free(p->tasks[i].after);
+		loom_free(p->tasks[i].after_groups);
+	}
+	for (size_t i = 0; i < p->n_groups; i++) {
+		loom_free(p->groups[i].service);
+		loom_free(p->groups[i].tasks);
+	}
+	loom_free(p->tasks);
+	loom_free(p->groups);
+	loom_free(p);
+}

@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "services/scheduler/webhook/callback_send.h"
+
+#include "common/base/str.h"
+#include "common/net/http_client.h"
+#include "services/scheduler/webhook/callback_policy.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define MAX_ANSWER 4096
+#define MAX_SECRET 4096
+
+static struct json *upper(const char *s)
+{
+	LOOM_CLEANUP_STR char *text = loom_strdup(s);
+	for (char *p = text; *p; p++)
+		*p = (char)toupper((unsigned char)*p);
+	return json_new_str(text);
+}
+
+struct json *callback_job(const struct job *j)
+{
+	char id[ID_MAX];
+	id_job(id, j->cluster_id, j->num);
+	struct json *o = json_set_str(json_new_obj(), "jobId", id);
+	id_cluster(id, j->cluster_id);
+	json_set_str(o, "clusterId", id);
+	json_set(o, "clusterAction", upper(j->action));
+	json_set(o, "jobStatus", upper(job_status_name(j->status)));
+	json_set_str(o, "statusMessage", j->message);
+	json_set_int(o, "stepstotal", j->tasks_total);
+	return json_set_int(o, "stepscompleted", j->tasks_done);
+}
+
+static struct json *cluster(const struct callback_message *m)
+{
+	const struct cluster *c = m->c;
+	const char *status = json_get_str(m->as_then, "clusterStatus");
+	char id[ID_MAX];
+	id_cluster(id, c->id);
+	struct json *o = json_set_str(json_new_obj(), "id", id);
+	json_set_str(o, "name", c->name);
+	json_set_str(o, "description", c->description);
+	struct json *account = json_set_str(json_new_obj(), "userId", c->owner_id);
+	json_set(o, "account", json_set_str(account, "tenantId", c->tenant_id));
+	json_set_int(o, "createTime", c->create_time);
+	json_set_int(o, "expireTime", json_get_int(m->as_then, "expireTime", c->expire_time));
+	json_set_str(o, "status", status ? status : cluster_status_name(c->status));
+	json_set_str(o, "message", json_get_str(m->as_then, "clusterMessage"));
+	json_set(o, "provider", json_copy(json_get(c->brief, "provider")));
+	json_set(o, "clusterTemplate", json_copy(json_get(c->brief, "clusterTemplate")));
+	json_set(o, "services", json_copy(c->services));
+	return json_set(o, "config", json_copy(c->config));
+}
+
+char *callback_body(const struct callback_message *m)
+{
+	struct json *nodes = json_new_arr();
+	LOOM_CLEANUP(json_free)
+	struct json *o = json_set_str(json_new_obj(), "event", callback_kind_name(m->kind));
+	json_set_str(o, "delivery", m->delivery);
+	json_set_int(o, "time", m->time);
+	json_set(o, "cluster", cluster(m));
+	json_set(o, "job", json_copy(json_get(m->as_then, "job")));
+	for (size_t i = 0; m->nodes && i < m->nodes->n; i++) {
+		const struct node *n = &m->nodes->v[i];
+		struct json *one = json_set_str(json_new_obj(), "id", n->id);
+		json_push(nodes, json_set(one, "properties", node_properties(n)));
+	}
+	json_set(o, "nodes", nodes);
+	return json_text(o);
+}
+
+char *callback_sign(const void *key, size_t key_len, const char *body, size_t len)
+{
+	crypto_auth_hmacsha256_state st;
+	unsigned char mac[crypto_auth_hmacsha256_BYTES];
+	char hex[2 * sizeof(mac) + 1];
+	crypto_auth_hmacsha256_init(&st, key, key_len);
+	crypto_auth_hmacsha256_update(&st, (const unsigned char *)body, len);
+	crypto_auth_hmacsha256_final(&st, mac);
+	sodium_memzero(&st, sizeof(st));
+	sodium_bin2hex(hex, sizeof(hex), mac, sizeof(mac));
+	return loom_asprintf("sha256=%s", hex);
+}
+
+static bool refuse(struct callback_post *p, const char *fmt, ...) LOOM_PRINTF(2, 3);
+static bool refuse(struct callback_post *p, const char *fmt, ...)
+{
+	va_list ap;
+	va_start(ap, fmt);
+	vsnprintf(p->reason, sizeof(p->reason), fmt, ap);
+	va_end(ap);
+	return false;
+}
+
+/* Owned, NULL: not signed. */
+static char *secret_path(const struct callback_post *p)
+{
+	const char *dir = p->cfg->callback_secrets_dir;
+	if (str_eq(p->secret, "global"))
+		return str_blank(p->cfg->callback_secret_file)
+		               ? NULL
+		               : loom_strdup(p->cfg->callback_secret_file);
+	return str_starts(p->secret, "ref:")
+	               ? loom_asprintf("%s/%s/%s", dir, p->tenant_id, p->secret + strlen("ref:"))
+	               : NULL;
+}
+
+static bool plain(const char *name)
+{
+	return str_is_name(name) && *name != '.';
+}
+
+/* The file's text without the line's end. -1 with the reason set. */
+static ssize_t read_secret(struct callback_post *p, const char *path, char buf[MAX_SECRET])
+{
+	if (str_starts(p->secret, "ref:") &&
+	    (str_blank(p->cfg->callback_secrets_dir) || !plain(p->tenant_id) ||
+	     !plain(p->secret + strlen("ref:")))) {
+		p->never = true;
+		refuse(p, "no secret %s for this tenant", p->secret + strlen("ref:"));
+		return -1;
+	}
+	LOOM_CLEANUP_FD int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : read(fd, buf, MAX_SECRET);
+	if (n < 0)
+		refuse(p, "its secret cannot be read: %s", strerror(errno));
+	while (n > 0 && (buf[n - 1] == '\n' || buf[n - 1] == '\r'))
+		n--;
+	if (n == 0)
+		refuse(p, "its secret is empty");
+	return n > 0 ? n : -1;
+}
+
+static void add_signature(const struct callback_post *p, const char *key, size_t len,
+                          struct strs *headers)
+{
+	LOOM_CLEANUP_STR char *mac = callback_sign(key, len, p->body, strlen(p->body));
+	strs_addf(headers, "X-Loom-Signature: %s", mac);
+}
+
+static bool add_headers(struct callback_post *p, struct strs *headers)
+{
+	LOOM_CLEANUP_STR char *path = secret_path(p);
+	strs_addf(headers, "X-Loom-Event: %s", callback_kind_name(p->kind));
+	strs_addf(headers, "X-Loom-Delivery: %s", p->delivery);
+	if (!path && !str_blank(p->own))
+		add_signature(p, p->own, strlen(p->own), headers);
+	if (!path)
+		return true;
+	char key[MAX_SECRET];
+	ssize_t n = read_secret(p, path, key);
+	if (n < 0)
+		return false;
+	add_signature(p, key, (size_t)n, headers);
+	sodium_memzero(key, sizeof(key));
+	return true;
+}
+
+struct guard {
+	const char *allow, *class; /* class: why the last one was refused */
+	bool listed;
+};
+
+static bool allowed(const struct sockaddr *addr, void *arg)
+{
+	struct guard *g = arg;
+	const char *class = callback_address_class(addr);
+	if (!class || g->listed || callback_address_listed(g->allow, addr))
+		return true;
+	g->class = class;
+	return false;
+}
+
+static bool answered(struct callback_post *p)
+{
+	if (p->status >= 200 && p->status < 300)
+		return true;
+	const char *text = buf_str(&p->answer);
+	return refuse(p, "HTTP %d%s%.200s", p->status, *text ? ": " : "", text);
+}
+
+bool callback_post(struct callback_post *p)
+{
+	LOOM_CLEANUP_STR char *host = http_url_host(p->url);
+	LOOM_CLEANUP(strs_fini) struct strs headers = { 0 };
+	if (!host) {
+		p->never = true;
+		return refuse(p, "not an http:// or https:// URL without a user");
+	}
+	if (!add_headers(p, &headers))
+		return false;
+	struct guard g = { .allow = p->cfg->callback_allow };
+	g.listed = callback_host_listed(g.allow, host);
+	struct http_call call = { .method = "POST",
+		                  .url = p->url,
+		                  .headers = &headers,
+		                  .body = p->body,
+		                  .body_len = strlen(p->body),
+		                  .connect_ms = p->timeout_ms < 3000 ? p->timeout_ms : 3000,
+		                  .timeout_ms = p->timeout_ms,
+		                  .max_answer = MAX_ANSWER,
+		                  .allow = allowed,
+		                  .allow_arg = &g };
+	struct loom_err err = { 0 };
+	int rc = http_call(NULL, &call, &err);
+	p->status = call.status;
+	p->answer = call.answer;
+	p->never = rc == -EACCES;
+	if (rc == -EACCES)
+		return refuse(p, "%s is a %s address, which callback_allow does not list", host,
+		              g.class);
+	/* A longer answer is cut off, but was given. */
+	if (!rc || rc == -EFBIG)
+		return answered(p);
+	/* "POST URL: reason", where the URL may hold what is not for everybody. */
+	size_t skip = strlen("POST : ") + strlen(p->url);
+	return refuse(p, "%.400s", strlen(err.msg) > skip ? err.msg + skip : "no answer");
+}
+
+void callback_post_fini(struct callback_post *p)
+{
+	buf_fini(&p->answer);
+}
