@@ -88,7 +88,7 @@ UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/u
 INTEGRATION_TESTS := $(patsubst tests/integration/%.c,$(BUILD)/tests/integration/%,\
 	$(wildcard tests/integration/test_*.c))
 
-# test_api_x.c is about services/api: it sees that folder's headers and links its objects
+# test_api_x.c is about services/api: it links that folder's objects
 test_service = $(strip $(if $(filter test_api_%,$(1)),api) $(if $(filter test_scheduler_%,$(1)),scheduler) \
 	$(if $(filter test_provisioner_%,$(1)),provisioner) $(if $(filter test_gateway_%,$(1)),ui-gateway) \
 	$(if $(filter test_cli_%,$(1)),cli))
@@ -112,8 +112,7 @@ $(BUILD)/sources: FORCE
 	@mkdir -p $(@D)
 	@[[ -f $@ && "$$(<$@)" == "$(strip $(LIB_OBJS))" ]] || printf '%s\n' "$(strip $(LIB_OBJS))" >$@
 
-$(BUILD)/obj/tests/%.o: EXTRA_CPPFLAGS = $(CHECK_CFLAGS) -Itests/support \
-	$(addprefix -Iservices/,$(call test_service,$(notdir $*)))
+$(BUILD)/obj/tests/%.o: EXTRA_CPPFLAGS = $(CHECK_CFLAGS)
 
 $(BUILD)/obj/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)

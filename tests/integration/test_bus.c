@@ -3,9 +3,9 @@
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/bus/bus_private.h"
+#include "tests/support/unit.h"
 
 #include <arpa/inet.h>
-#include <check.h>
 #include <errno.h>
 #include <event2/event.h>
 #include <nanomsg/nn.h>
@@ -505,11 +505,9 @@ START_TEST(test_bad_configuration)
 }
 END_TEST
 
-static Suite *suite(void)
+static TCase *cases(void)
 {
-	Suite *s = suite_create("bus");
 	TCase *tc = tcase_create("bus");
-
 	tcase_set_timeout(tc, 30);
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, test_request_and_answer);
@@ -524,21 +522,16 @@ static Suite *suite(void)
 	tcase_add_test(tc, test_sizes);
 	tcase_add_test(tc, test_garbage);
 	tcase_add_test(tc, test_bad_configuration);
-	suite_add_tcase(s, tc);
-	return s;
+	return tc;
 }
 
 int main(void)
 {
 	int fd = mkstemp(key_file);
-
 	if (fd < 0)
 		return 1;
 	loom_close(fd);
-	SRunner *runner = srunner_create(suite());
-	srunner_run_all(runner, CK_NORMAL);
-	int failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
+	int rc = UNIT_RUN("bus", cases());
 	(void)unlink(key_file);
-	return failed ? 1 : 0;
+	return rc;
 }

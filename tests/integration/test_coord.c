@@ -6,9 +6,9 @@
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/coord/coord_private.h"
+#include "tests/support/unit.h"
 
 #include <arpa/inet.h>
-#include <check.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <poll.h>
@@ -585,11 +585,9 @@ START_TEST(test_quorum_comes_late)
 }
 END_TEST
 
-static Suite *suite(void)
+static TCase *cases(void)
 {
-	Suite *s = suite_create("coord");
 	TCase *tc = tcase_create("coord");
-
 	tcase_set_timeout(tc, 60);
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, test_join_and_watch);
@@ -603,8 +601,7 @@ static Suite *suite(void)
 	tcase_add_test(tc, test_leadership_regained);
 	tcase_add_loop_test(tc, test_no_quorum, 0, (int)LOOM_COUNT(no_quorums));
 	tcase_add_test(tc, test_quorum_comes_late);
-	suite_add_tcase(s, tc);
-	return s;
+	return tc;
 }
 
 int main(void)
@@ -613,9 +610,5 @@ int main(void)
 		(void)fprintf(stderr, "test_coord: set LOOM_TEST_ZK=127.0.0.1:PORT\n");
 		return 1;
 	}
-	SRunner *runner = srunner_create(suite());
-	srunner_run_all(runner, CK_NORMAL);
-	int failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? 1 : 0;
+	return UNIT_RUN("coord", cases());
 }

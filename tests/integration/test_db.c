@@ -8,8 +8,8 @@
 #include "common/base/str.h"
 #include "common/db/db.h"
 #include "common/db/db_private.h"
+#include "tests/support/unit.h"
 
-#include <check.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -963,11 +963,9 @@ static void on_server(const char *verb)
 	db_pool_destroy(p);
 }
 
-static Suite *suite(void)
+static TCase *cases(void)
 {
-	Suite *s = suite_create("db");
 	TCase *tc = tcase_create("db");
-
 	tcase_set_timeout(tc, 60);
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, test_values);
@@ -993,8 +991,7 @@ static Suite *suite(void)
 	tcase_add_test(tc, test_newer_schema);
 	tcase_add_test(tc, test_migration_is_announced);
 	tcase_add_test(tc, test_migration_that_fails);
-	suite_add_tcase(s, tc);
-	return s;
+	return tc;
 }
 
 int main(void)
@@ -1005,15 +1002,12 @@ int main(void)
 		return 1;
 	}
 	on_server("CREATE");
-	SRunner *runner = srunner_create(suite());
-	srunner_run_all(runner, CK_NORMAL);
-	int failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
+	int rc = UNIT_RUN("db", cases());
 	on_server("DROP");
 	loom_free(server.host);
 	loom_free(server.socket);
 	loom_free(server.user);
 	loom_free(server.password);
 	loom_free(server.name);
-	return failed ? 1 : 0;
+	return rc;
 }

@@ -3,7 +3,7 @@
 #ifndef LOOM_TESTS_PROPERTY_BRUTE_H
 #define LOOM_TESTS_PROPERTY_BRUTE_H
 
-#include "property_world.h"
+#include "tests/unit/property_world.h"
 
 /* ---- adding, by trying it all --------------------------------------------------------------- */
 

@@ -6,8 +6,8 @@
 #ifndef LOOM_TESTS_PROPERTY_RUN_H
 #define LOOM_TESTS_PROPERTY_RUN_H
 
-#include "property_world.h"
 #include "services/scheduler/plan/retry.h"
+#include "tests/unit/property_world.h"
 
 /* ---- dependencies, once more ---------------------------------------------------------------- */
 

@@ -2,22 +2,11 @@
 #include "services/api/providerfields.h"
 
 #include "common/base/str.h"
+#include "tests/support/unit.h"
 
-#include <check.h>
 #include <stdlib.h>
 
 /* Quotes are written ' for reading. */
-static struct json *parse(const char *text)
-{
-	LOOM_CLEANUP_STR char *quoted = loom_strdup(text);
-	struct json *doc = NULL;
-	for (char *p = quoted; *p; p++)
-		if (*p == '\'')
-			*p = '"';
-	ck_assert_msg(!json_parse_str(quoted, &doc, NULL), "%s", text);
-	return doc;
-}
-
 #define OPEN                                                                     \
 	"{'parameters':{'admin':{'fields':{'url':{},'zone':{'override':true}}}," \
 	"'user':{'fields':{'key':{},'pass':{'sensitive':true}}}}}"
@@ -55,10 +44,10 @@ static const struct {
 
 START_TEST(applies)
 {
-	LOOM_CLEANUP(json_free) struct json *type = parse(cases[_i].type);
+	LOOM_CLEANUP(json_free) struct json *type = unit_json(cases[_i].type);
 	LOOM_CLEANUP(json_free)
-	struct json *fields = cases[_i].fields ? parse(cases[_i].fields) : NULL;
-	LOOM_CLEANUP(json_free) struct json *have = parse(cases[_i].have);
+	struct json *fields = cases[_i].fields ? unit_json(cases[_i].fields) : NULL;
+	LOOM_CLEANUP(json_free) struct json *have = unit_json(cases[_i].have);
 	LOOM_CLEANUP(json_free)
 	struct json *provider = json_set(json_new_obj(), "provisioner", json_copy(have));
 	LOOM_CLEANUP(json_free) struct json *missing = NULL;
@@ -66,11 +55,11 @@ START_TEST(applies)
 	int rc = providerfields_apply(type, fields, provider, &missing, &sensitive);
 	ck_assert_int_eq(rc, cases[_i].merged ? 0 : 400);
 	LOOM_CLEANUP(json_free)
-	struct json *want = parse(cases[_i].merged ? cases[_i].merged : cases[_i].have);
+	struct json *want = unit_json(cases[_i].merged ? cases[_i].merged : cases[_i].have);
 	ck_assert(json_equal(json_get(provider, "provisioner"), want));
 	LOOM_CLEANUP_STR char *said = missing ? json_text(missing) : loom_strdup("{}");
 	LOOM_CLEANUP(json_free)
-	struct json *lacks = cases[_i].missing ? parse(cases[_i].missing) : NULL;
+	struct json *lacks = cases[_i].missing ? unit_json(cases[_i].missing) : NULL;
 	ck_assert_msg(!missing == !lacks && (!lacks || json_equal(missing, lacks)), "%s", said);
 	ck_assert_pstr_eq(sensitive, cases[_i].sensitive);
 }
@@ -78,13 +67,7 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("api_providerfields");
 	TCase *c = tcase_create("providerfields");
 	tcase_add_loop_test(c, applies, 0, LOOM_COUNT(cases));
-	suite_add_tcase(s, c);
-	SRunner *r = srunner_create(s);
-	srunner_run_all(r, CK_ENV);
-	int failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return UNIT_RUN("api_providerfields", c);
 }

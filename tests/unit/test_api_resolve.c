@@ -3,8 +3,8 @@
 
 #include "common/base/str.h"
 #include "services/api/validate.h"
+#include "tests/support/unit.h"
 
-#include <check.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -55,13 +55,9 @@ static const struct {
 
 static struct json *document(enum entity_kind k, const char *text)
 {
-	LOOM_CLEANUP_STR char *quoted = loom_strdup(text);
-	LOOM_CLEANUP(json_free) struct json *in = NULL;
+	LOOM_CLEANUP(json_free) struct json *in = unit_json(text);
 	struct json *doc = NULL;
 	struct loom_err err = { 0 };
-	for (char *p = quoted; *p; p++)
-		*p = *p == '\'' ? '"' : *p;
-	ck_assert_msg(!json_parse_str(quoted, &in, &err), "%s: %s", text, err.msg);
 	if (k == ENTITY_KINDS_)
 		return loom_take(in);
 	ck_assert_msg(!validate_entity(k, in, &doc, &err), "%s: %s", text, err.msg);
@@ -268,16 +264,10 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("api_resolve");
 	TCase *c = tcase_create("resolve");
 	tcase_add_loop_test(c, merges_in_order, 0, LOOM_COUNT(merges));
 	tcase_add_loop_test(c, refuses, 0, LOOM_COUNT(refusals));
 	tcase_add_test(c, ends);
 	tcase_add_loop_test(c, says_what_is_missing, 0, LOOM_COUNT(checks));
-	suite_add_tcase(s, c);
-	SRunner *r = srunner_create(s);
-	srunner_run_all(r, CK_ENV);
-	int failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return UNIT_RUN("api_resolve", c);
 }

@@ -2,24 +2,12 @@
 #include "services/api/validate.h"
 
 #include "common/base/str.h"
+#include "tests/support/unit.h"
 
-#include <check.h>
 #include <stdlib.h>
 #include <string.h>
 
 /* Quotes are written ' for reading. */
-static struct json *parse(const char *text)
-{
-	LOOM_CLEANUP_STR char *quoted = loom_strdup(text);
-	struct json *doc = NULL;
-	struct loom_err err = { 0 };
-	for (char *p = quoted; *p; p++)
-		if (*p == '\'')
-			*p = '"';
-	ck_assert_msg(!json_parse_str(quoted, &doc, &err), "%s: %s", text, err.msg);
-	return doc;
-}
-
 #define PROVIDER ENTITY_PROVIDER
 #define HARDWARE ENTITY_HARDWARETYPE
 #define IMAGE    ENTITY_IMAGETYPE
@@ -149,7 +137,7 @@ static const struct {
 
 START_TEST(refusals_name_the_field)
 {
-	LOOM_CLEANUP(json_free) struct json *in = parse(refused[_i].doc);
+	LOOM_CLEANUP(json_free) struct json *in = unit_json(refused[_i].doc);
 	struct json *out = NULL;
 	struct loom_err err = { 0 };
 	ck_assert_msg(validate_entity(refused[_i].kind, in, &out, &err) == 400, "%s was accepted",
@@ -229,8 +217,8 @@ static const struct {
 
 START_TEST(stores_what_is_known_with_defaults)
 {
-	LOOM_CLEANUP(json_free) struct json *in = parse(accepted[_i].doc);
-	LOOM_CLEANUP(json_free) struct json *want = parse(accepted[_i].stored);
+	LOOM_CLEANUP(json_free) struct json *in = unit_json(accepted[_i].doc);
+	LOOM_CLEANUP(json_free) struct json *want = unit_json(accepted[_i].stored);
 	LOOM_CLEANUP(json_free) struct json *out = NULL, *again = NULL;
 	struct loom_err err = { 0 };
 	ck_assert_msg(!validate_entity(accepted[_i].kind, in, &out, &err), "%s: %s",
@@ -284,16 +272,10 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("api_validate");
 	TCase *c = tcase_create("validate");
 	tcase_add_loop_test(c, refusals_name_the_field, 0, LOOM_COUNT(refused));
 	tcase_add_loop_test(c, stores_what_is_known_with_defaults, 0, LOOM_COUNT(accepted));
 	tcase_add_loop_test(c, dns_suffixes, 0, LOOM_COUNT(suffixes));
 	tcase_add_test(c, dns_suffix_lengths);
-	suite_add_tcase(s, c);
-	SRunner *r = srunner_create(s);
-	srunner_run_all(r, CK_ENV);
-	int failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return UNIT_RUN("api_validate", c);
 }

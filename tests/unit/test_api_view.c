@@ -2,8 +2,8 @@
 #include "services/api/view.h"
 
 #include "common/base/str.h"
+#include "tests/support/unit.h"
 
-#include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -211,7 +211,6 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("api_view");
 	TCase *c = tcase_create("view");
 	tcase_add_loop_test(c, plan_shows_stages, 0, LOOM_COUNT(plans));
 	tcase_add_test(c, plan_without_tasks);
@@ -219,10 +218,5 @@ int main(void)
 	tcase_add_test(c, details_show_the_attempts_of_a_node);
 	tcase_add_test(c, details_show_the_node);
 	tcase_add_test(c, details_show_at_most_200_attempts_the_latest);
-	suite_add_tcase(s, c);
-	SRunner *r = srunner_create(s);
-	srunner_run_all(r, CK_ENV);
-	int failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return UNIT_RUN("api_view", c);
 }

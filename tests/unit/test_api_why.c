@@ -2,8 +2,8 @@
 #include "services/api/why.h"
 
 #include "common/base/str.h"
+#include "tests/support/unit.h"
 
-#include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -270,15 +270,9 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("why");
 	TCase *t = tcase_create("why");
 	tcase_add_loop_test(t, each_task, 0, (int)LOOM_COUNT(tasks_));
 	tcase_add_loop_test(t, each_whole, 0, (int)LOOM_COUNT(wholes));
 	tcase_add_test(t, both);
-	suite_add_tcase(s, t);
-	SRunner *r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	int failures = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failures ? EXIT_FAILURE : EXIT_SUCCESS;
+	return UNIT_RUN("why", t);
 }

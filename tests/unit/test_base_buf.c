@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "common/base/buf.h"
 #include "common/base/err.h"
+#include "tests/support/unit.h"
 
-#include <check.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -143,11 +143,7 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("base_buf");
 	TCase *tc = tcase_create("all");
-	SRunner *sr;
-	int failed;
-
 	tcase_add_test(tc, grows_and_stays_terminated);
 	tcase_add_loop_test(tc, maximum_drops_whole_additions, 0, LOOM_COUNT(maximum));
 	tcase_add_test(tc, drains_and_gives_away);
@@ -155,10 +151,5 @@ int main(void)
 	tcase_add_test(tc, closing_keeps_errno);
 	tcase_add_test_raise_signal(tc, assertion_aborts, SIGABRT);
 	tcase_add_test(tc, errors_carry_a_status);
-	suite_add_tcase(s, tc);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return UNIT_RUN("base_buf", tc);
 }

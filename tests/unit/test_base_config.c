@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "common/base/config.h"
 #include "common/base/str.h"
+#include "tests/support/unit.h"
 
-#include <check.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -278,11 +278,7 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("base_config");
 	TCase *tc = tcase_create("all");
-	SRunner *sr;
-	int failed;
-
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, defaults);
 	tcase_add_loop_test(tc, sets_values, 0, LOOM_COUNT(settings));
@@ -294,10 +290,5 @@ int main(void)
 	tcase_add_test(tc, required_keys);
 	tcase_add_test(tc, prints_what_it_can_load);
 	tcase_add_test(tc, helps);
-	suite_add_tcase(s, tc);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return UNIT_RUN("base_config", tc);
 }

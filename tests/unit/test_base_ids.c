@@ -2,8 +2,8 @@
 #include "common/base/clock.h"
 #include "common/base/ids.h"
 #include "common/base/str.h"
+#include "tests/support/unit.h"
 
-#include <check.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -196,11 +196,7 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("base_ids");
 	TCase *tc = tcase_create("all");
-	SRunner *sr;
-	int failed;
-
 	tcase_add_loop_test(tc, parses_durations, 0, LOOM_COUNT(durations));
 	tcase_add_loop_test(tc, formats_times, 0, LOOM_COUNT(times));
 	tcase_add_loop_test(tc, backs_off_within_bounds, 0, LOOM_COUNT(backoffs));
@@ -209,10 +205,5 @@ int main(void)
 	tcase_add_loop_test(tc, reads_ids, 0, LOOM_COUNT(ids));
 	tcase_add_test(tc, makes_uuids);
 	tcase_add_test(tc, makes_random_hex);
-	suite_add_tcase(s, tc);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return UNIT_RUN("base_ids", tc);
 }

@@ -2,8 +2,8 @@
 #include "common/base/log.h"
 #include "common/base/str.h"
 #include "common/json/json.h"
+#include "tests/support/unit.h"
 
-#include <check.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -167,20 +167,11 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("base_log");
 	TCase *tc = tcase_create("all");
-	SRunner *sr;
-	int failed;
-
 	tcase_add_loop_test(tc, escapes_values, 0, LOOM_COUNT(values));
 	tcase_add_test(tc, fixed_keys);
 	tcase_add_test(tc, truncates_cleanly);
 	tcase_add_test(tc, levels);
 	tcase_add_test(tc, one_write_per_line);
-	suite_add_tcase(s, tc);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return UNIT_RUN("base_log", tc);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "common/base/map.h"
 #include "common/base/str.h"
+#include "tests/support/unit.h"
 
-#include <check.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -126,19 +126,10 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("base_map");
 	TCase *tc = tcase_create("all");
-	SRunner *sr;
-	int failed;
-
 	tcase_add_test(tc, sets_gets_deletes);
 	tcase_add_test(tc, keeps_insertion_order);
 	tcase_add_test(tc, frees_values);
 	tcase_add_test(tc, agrees_with_a_model);
-	suite_add_tcase(s, tc);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return UNIT_RUN("base_map", tc);
 }

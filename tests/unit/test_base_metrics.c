@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "common/base/metrics.h"
 #include "common/base/str.h"
+#include "tests/support/unit.h"
 
-#include <check.h>
 #include <pthread.h>
 #include <stdlib.h>
 
@@ -99,17 +99,8 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("base_metrics");
 	TCase *tc = tcase_create("all");
-	SRunner *sr;
-	int failed;
-
 	tcase_add_test(tc, writes_prometheus_text);
 	tcase_add_test(tc, counts_from_threads);
-	suite_add_tcase(s, tc);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return UNIT_RUN("base_metrics", tc);
 }

@@ -2,8 +2,8 @@
 #include "common/base/seal.h"
 
 #include "common/base/str.h"
+#include "tests/support/unit.h"
 
-#include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -70,15 +70,9 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("base_seal");
 	TCase *c = tcase_create("seal");
 	tcase_add_checked_fixture(c, setup, teardown);
 	tcase_add_test(c, opens_only_what_it_sealed_for_the_same_thing);
 	tcase_add_test(c, without_a_key_nothing_is_sealed);
-	suite_add_tcase(s, c);
-	SRunner *r = srunner_create(s);
-	srunner_run_all(r, CK_ENV);
-	int failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return UNIT_RUN("base_seal", c);
 }

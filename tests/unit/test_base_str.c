@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "common/base/str.h"
+#include "tests/support/unit.h"
 
-#include <check.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -147,21 +147,12 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("base_str");
 	TCase *tc = tcase_create("all");
-	SRunner *sr;
-	int failed;
-
 	tcase_add_loop_test(tc, numbers_are_strict, 0, LOOM_COUNT(numbers));
 	tcase_add_loop_test(tc, names_are_plain, 0, LOOM_COUNT(names));
 	tcase_add_test(tc, names_have_a_length);
 	tcase_add_test(tc, comparisons);
 	tcase_add_loop_test(tc, utf8_sequences, 0, LOOM_COUNT(utf8));
 	tcase_add_test(tc, string_lists);
-	suite_add_tcase(s, tc);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return UNIT_RUN("base_str", tc);
 }

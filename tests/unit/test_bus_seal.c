@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The sealed envelope of the bus: round trips, and everything that must not open. */
 #include "common/bus/bus_private.h"
+#include "tests/support/unit.h"
 
-#include <check.h>
 #include <errno.h>
 #include <nanomsg/nn.h>
 #include <stdio.h>
@@ -200,9 +200,7 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("bus_seal");
 	TCase *tc = tcase_create("bus_seal");
-
 	tcase_add_checked_fixture(tc, setup, NULL);
 	tcase_add_test(tc, test_round_trip);
 	tcase_add_test(tc, test_answer_with_error);
@@ -211,10 +209,5 @@ int main(void)
 	tcase_add_loop_test(tc, test_malformed, 0, (int)LOOM_COUNT(malformed));
 	tcase_add_test(tc, test_too_big);
 	tcase_add_test(tc, test_key_file);
-	suite_add_tcase(s, tc);
-	SRunner *runner = srunner_create(s);
-	srunner_run_all(runner, CK_NORMAL);
-	int failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? 1 : 0;
+	return UNIT_RUN("bus_seal", tc);
 }

@@ -3,8 +3,8 @@
 #include "services/cli/change.h"
 #include "services/cli/commands.h"
 #include "services/cli/table.h"
+#include "tests/support/unit.h"
 
-#include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -327,7 +327,6 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("cli_args");
 	TCase *tc = tcase_create("all");
 	tcase_add_loop_test(tc, parses_good_lines, 0, LOOM_COUNT(good));
 	tcase_add_loop_test(tc, refuses_bad_lines, 0, LOOM_COUNT(bad));
@@ -340,10 +339,5 @@ int main(void)
 	tcase_add_loop_test(tc, finds_reasons, 0, LOOM_COUNT(reasons));
 	tcase_add_test(tc, quotes_paths);
 	tcase_add_test(tc, lines_up_tables);
-	suite_add_tcase(s, tc);
-	SRunner *sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	int failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return UNIT_RUN("cli_args", tc);
 }

@@ -3,8 +3,8 @@
 #include "services/cli/render.h"
 #include "services/cli/sse_parse.h"
 #include "services/cli/view.h"
+#include "tests/support/unit.h"
 
-#include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -452,7 +452,6 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("cli_view");
 	TCase *tc = tcase_create("view");
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, follows_a_create);
@@ -470,13 +469,7 @@ int main(void)
 	tcase_add_test(tc, fits_many_nodes_into_few_lines);
 	tcase_add_test(tc, says_events_as_lines);
 	tcase_add_loop_test(tc, writes_spans, 0, LOOM_COUNT(spans));
-	suite_add_tcase(s, tc);
 	TCase *parser = tcase_create("stream");
 	tcase_add_loop_test(parser, parses_streams_however_they_are_cut, 1, 20);
-	suite_add_tcase(s, parser);
-	SRunner *sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	int failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return UNIT_RUN("cli_view", tc, parser);
 }

@@ -2,8 +2,8 @@
 #include "services/ui-gateway/rules.h"
 #include "services/ui-gateway/session.h"
 #include "services/ui-gateway/static.h"
+#include "tests/support/unit.h"
 
-#include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -214,7 +214,6 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("gateway_rules");
 	TCase *tc = tcase_create("pure");
 	tcase_add_loop_test(tc, chooses_headers, 0, LOOM_COUNT(headers));
 	tcase_add_loop_test(tc, makes_urls, 0, LOOM_COUNT(urls));
@@ -222,15 +221,9 @@ int main(void)
 	tcase_add_loop_test(tc, judges_origins, 0, LOOM_COUNT(origins));
 	tcase_add_loop_test(tc, matches_tags, 0, LOOM_COUNT(tags));
 	tcase_add_test(tc, knows_types);
-	suite_add_tcase(s, tc);
 	TCase *files = tcase_create("files");
 	tcase_add_checked_fixture(files, make_dir, remove_dir);
 	tcase_add_test(files, reads_files);
 	tcase_add_test(files, wants_an_index);
-	suite_add_tcase(s, files);
-	SRunner *sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	int failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return UNIT_RUN("gateway_rules", tc, files);
 }

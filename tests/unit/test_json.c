@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "common/base/str.h"
 #include "common/json/json_emit.h"
+#include "tests/support/unit.h"
 
-#include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -499,11 +499,9 @@ START_TEST(writing_minds_the_maximum)
 }
 END_TEST
 
-static Suite *suite(void)
+static TCase *cases(void)
 {
-	Suite *s = suite_create("json");
 	TCase *tc = tcase_create("all");
-
 	tcase_add_loop_test(tc, accepts, 0, LOOM_COUNT(good));
 	tcase_add_loop_test(tc, refuses, 0, LOOM_COUNT(bad));
 	tcase_add_test(tc, refuses_every_cut);
@@ -519,17 +517,10 @@ static Suite *suite(void)
 	tcase_add_loop_test(tc, writes_clean_strings, 0, LOOM_COUNT(written));
 	tcase_add_test(tc, writing_minds_the_maximum);
 	tcase_add_test(tc, emits_members);
-	suite_add_tcase(s, tc);
-	return s;
+	return tc;
 }
 
 int main(void)
 {
-	SRunner *sr = srunner_create(suite());
-	int failed;
-
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return UNIT_RUN("json", cases());
 }

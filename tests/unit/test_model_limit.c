@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "common/base/str.h"
 #include "common/model/limit.h"
+#include "tests/support/unit.h"
 
-#include <check.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -136,16 +136,10 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("limit");
 	TCase *t = tcase_create("limit");
 	tcase_add_loop_test(t, parse, 0, (int)LOOM_COUNT(documents));
 	tcase_add_loop_test(t, room, 0, (int)LOOM_COUNT(rooms));
 	tcase_add_test(t, never_more);
 	tcase_add_test(t, gates);
-	suite_add_tcase(s, t);
-	SRunner *r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	int failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return UNIT_RUN("limit", t);
 }

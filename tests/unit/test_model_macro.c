@@ -2,8 +2,8 @@
 /* Macros: the specification's tables; lists are in order of nodenum. */
 #include "common/base/buf.h"
 #include "common/model/macro.h"
+#include "tests/support/unit.h"
 
-#include <check.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -290,11 +290,7 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("model_macro");
 	TCase *t = tcase_create("macro");
-	SRunner *r;
-	int failed;
-
 	tcase_add_checked_fixture(t, set_up, tear_down);
 	tcase_add_loop_test(t, expands, 0, LOOM_COUNT(values));
 	tcase_add_loop_test(t, reports, 0, LOOM_COUNT(errors));
@@ -302,10 +298,5 @@ int main(void)
 	tcase_add_test(t, errors_show_the_place);
 	tcase_add_test(t, deep_document);
 	tcase_add_test(t, size_is_bounded);
-	suite_add_tcase(s, t);
-	r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return UNIT_RUN("model_macro", t);
 }

@@ -2,8 +2,8 @@
 #include "common/model/state.h"
 
 #include "common/base/mem.h"
+#include "tests/support/unit.h"
 
-#include <check.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -150,7 +150,6 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("model_state");
 	TCase *c = tcase_create("state");
 	tcase_add_test(c, names_round_trip);
 	tcase_add_test(c, any_case_but_nothing_else);
@@ -158,10 +157,5 @@ int main(void)
 	tcase_add_test(c, job_steps);
 	tcase_add_test(c, task_steps);
 	tcase_add_test(c, ended_jobs_stay_ended);
-	suite_add_tcase(s, c);
-	SRunner *r = srunner_create(s);
-	srunner_run_all(r, CK_ENV);
-	int failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return UNIT_RUN("model_state", c);
 }

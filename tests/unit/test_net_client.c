@@ -4,9 +4,9 @@
 #include "common/net/http_server.h"
 
 #include "common/base/log.h"
+#include "tests/support/unit.h"
 
 #include <arpa/inet.h>
-#include <check.h>
 #include <curl/curl.h>
 #include <errno.h>
 #include <event2/event.h>
@@ -549,7 +549,6 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("net_client");
 	TCase *t = tcase_create("blocking");
 	tcase_add_checked_fixture(t, start_thread, stop_thread);
 	tcase_add_test(t, calls);
@@ -558,18 +557,12 @@ int main(void)
 	tcase_add_test(t, addresses_are_asked_about);
 	tcase_add_loop_test(t, hosts_of_urls, 0, LOOM_COUNT(hosts));
 	tcase_add_test(t, streaming_call);
-	suite_add_tcase(s, t);
-	t = tcase_create("loop");
-	tcase_add_checked_fixture(t, start, stop);
-	tcase_add_test(t, fetches);
-	tcase_add_test(t, fetch_sends_its_body);
-	tcase_add_test(t, fetch_paused_and_resumed);
-	tcase_add_test(t, fetch_cancelled);
-	tcase_add_test(t, fetch_that_fails);
-	suite_add_tcase(s, t);
-	SRunner *r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	int failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	TCase *fetch = tcase_create("loop");
+	tcase_add_checked_fixture(fetch, start, stop);
+	tcase_add_test(fetch, fetches);
+	tcase_add_test(fetch, fetch_sends_its_body);
+	tcase_add_test(fetch, fetch_paused_and_resumed);
+	tcase_add_test(fetch, fetch_cancelled);
+	tcase_add_test(fetch, fetch_that_fails);
+	return UNIT_RUN("net_client", t, fetch);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Every row is fed whole, byte by byte, and in two pieces cut at each place. */
 #include "common/net/http_guard.h"
+#include "tests/support/unit.h"
 
-#include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -273,17 +273,11 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("net_guard");
 	TCase *t = tcase_create("table");
 	tcase_add_loop_test(t, cases_one_by_one, 0, sizeof(cases) / sizeof(cases[0]));
 	tcase_add_loop_test(t, chunks_one_by_one, 0, sizeof(chunks) / sizeof(chunks[0]));
 	tcase_add_test(t, nul_bytes);
 	tcase_add_test(t, limits_hold);
 	tcase_add_test(t, says_where_a_request_begins);
-	suite_add_tcase(s, t);
-	SRunner *r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	int failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return UNIT_RUN("net_guard", t);
 }

@@ -4,8 +4,8 @@
 
 #include "common/base/clock.h"
 #include "common/base/log.h"
+#include "tests/support/unit.h"
 
-#include <check.h>
 #include <errno.h>
 #include <event2/event.h>
 #include <fcntl.h>
@@ -257,7 +257,6 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("net_loop");
 	TCase *t = tcase_create("loop");
 	tcase_add_checked_fixture(t, start, stop);
 	tcase_add_test(t, posts_from_threads_in_order);
@@ -267,10 +266,5 @@ int main(void)
 	tcase_add_test(t, signals);
 	tcase_add_test(t, pool_bounds_its_queue);
 	tcase_add_test(t, pool_finishes_what_is_queued);
-	suite_add_tcase(s, t);
-	SRunner *r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	int failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return UNIT_RUN("net_loop", t);
 }

@@ -5,9 +5,9 @@
 
 #include "common/base/clock.h"
 #include "common/base/log.h"
+#include "tests/support/unit.h"
 
 #include <arpa/inet.h>
-#include <check.h>
 #include <errno.h>
 #include <event2/event.h>
 #include <poll.h>
@@ -871,19 +871,17 @@ START_TEST(listening)
 }
 END_TEST
 
-static TCase *add_case(Suite *s, const char *name, void (*setup)(void), void (*teardown)(void))
+static TCase *make_case(const char *name, void (*setup)(void), void (*teardown)(void))
 {
 	TCase *t = tcase_create(name);
 	tcase_set_timeout(t, 20);
 	tcase_add_checked_fixture(t, setup, teardown);
-	suite_add_tcase(s, t);
 	return t;
 }
 
 int main(void)
 {
-	Suite *s = suite_create("net_server");
-	TCase *t = add_case(s, "server", start, stop);
+	TCase *t = make_case("server", start, stop);
 	tcase_add_test(t, answers);
 	tcase_add_test(t, routes_and_uris);
 	tcase_add_test(t, bodies);
@@ -903,16 +901,12 @@ int main(void)
 	tcase_add_loop_test(t, refusals, 0, (int)LOOM_COUNT(refused));
 	tcase_add_loop_test(t, refusals_in_small_pieces, 0, (int)LOOM_COUNT(refused));
 	tcase_add_loop_test(t, refusal_behind_a_good_request, 0, (int)LOOM_COUNT(refused));
-	t = add_case(s, "small", start_small, stop);
-	tcase_add_test(t, limits);
-	tcase_add_test(t, slow_head_is_refused);
-	t = add_case(s, "life", NULL, NULL);
-	tcase_add_test(t, listening);
-	t = add_case(s, "destroy", start, NULL);
-	tcase_add_test(t, destroyed_with_open_requests);
-	SRunner *r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	int failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	TCase *small = make_case("small", start_small, stop);
+	tcase_add_test(small, limits);
+	tcase_add_test(small, slow_head_is_refused);
+	TCase *life = make_case("life", NULL, NULL);
+	tcase_add_test(life, listening);
+	TCase *destroy = make_case("destroy", start, NULL);
+	tcase_add_test(destroy, destroyed_with_open_requests);
+	return UNIT_RUN("net_server", t, small, life, destroy);
 }

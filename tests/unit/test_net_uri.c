@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "common/net/http_router.h"
 #include "common/net/http_uri.h"
+#include "tests/support/unit.h"
 
-#include <check.h>
 #include <errno.h>
 #include <stdlib.h>
 
@@ -124,14 +124,8 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("net_uri");
 	TCase *t = tcase_create("tables");
 	tcase_add_loop_test(t, targets, 0, (int)LOOM_COUNT(uris));
 	tcase_add_loop_test(t, routing, 0, (int)LOOM_COUNT(matches));
-	suite_add_tcase(s, t);
-	SRunner *r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	int failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return UNIT_RUN("net_uri", t);
 }

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "files.h"
-#include "plugins.h"
+#include "services/provisioner/files.h"
+#include "services/provisioner/plugins.h"
 
 #include "common/base/log.h"
 #include "common/base/str.h"
+#include "tests/support/unit.h"
 
-#include <check.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -241,18 +241,11 @@ END_TEST
 
 int main(void)
 {
-	Suite *suite = suite_create("provisioner_plugins");
 	TCase *tc = tcase_create("plugins");
-	SRunner *sr = srunner_create(suite);
-
 	tcase_add_checked_fixture(tc, set_up, tear_down);
 	tcase_add_loop_test(tc, refuses_bad_descriptors, 0, (int)LOOM_COUNT(bad));
 	tcase_add_test(tc, loads_a_good_one);
 	tcase_add_test(tc, a_bad_plugin_spoils_no_other);
 	tcase_add_loop_test(tc, chooses_by_task, 0, (int)LOOM_COUNT(choices));
-	suite_add_tcase(suite, tc);
-	srunner_run_all(sr, CK_ENV);
-	int failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return UNIT_RUN("provisioner_plugins", tc);
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "result.h"
+#include "services/provisioner/result.h"
 
 #include "common/base/str.h"
+#include "tests/support/unit.h"
 
-#include <check.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -222,19 +222,12 @@ END_TEST
 
 int main(void)
 {
-	Suite *suite = suite_create("provisioner_result");
 	TCase *tc = tcase_create("result");
-	SRunner *sr = srunner_create(suite);
-
 	tcase_add_loop_test(tc, checks_answers, 0, (int)LOOM_COUNT(answers));
 	tcase_add_test(tc, deep_nesting_is_refused);
 	tcase_add_loop_test(tc, ends_become_finish_messages, 0, (int)LOOM_COUNT(ends));
 	tcase_add_test(tc, several_plugins_merge);
 	tcase_add_test(tc, many_results_together_are_bounded);
 	tcase_add_test(tc, keeps_the_tail_of_the_output);
-	suite_add_tcase(suite, tc);
-	srunner_run_all(sr, CK_ENV);
-	int failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return UNIT_RUN("provisioner_result", tc);
 }

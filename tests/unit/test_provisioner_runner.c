@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "files.h"
-#include "runner.h"
-#include "spawn.h"
+#include "services/provisioner/files.h"
+#include "services/provisioner/runner.h"
+#include "services/provisioner/spawn.h"
 
 #include "common/base/buf.h"
 #include "common/base/clock.h"
 #include "common/base/str.h"
+#include "tests/support/unit.h"
 
-#include <check.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -520,10 +520,7 @@ END_TEST
 
 int main(void)
 {
-	Suite *suite = suite_create("provisioner_runner");
 	TCase *tc = tcase_create("runner");
-	SRunner *sr = srunner_create(suite);
-
 	tcase_add_checked_fixture(tc, set_up, tear_down);
 	tcase_set_timeout(tc, 30);
 	tcase_add_loop_test(tc, exit_codes, 0, (int)LOOM_COUNT(codes));
@@ -544,9 +541,5 @@ int main(void)
 	tcase_add_test(tc, destroying_kills_at_once);
 	tcase_add_test(tc, the_group_dies_with_the_provisioner);
 	tcase_add_test(tc, many_at_once);
-	suite_add_tcase(suite, tc);
-	srunner_run_all(sr, CK_ENV);
-	int failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return UNIT_RUN("provisioner_runner", tc);
 }

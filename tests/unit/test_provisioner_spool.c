@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "files.h"
-#include "spool.h"
+#include "services/provisioner/files.h"
+#include "services/provisioner/spool.h"
+#include "tests/support/unit.h"
 
-#include <check.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -219,10 +219,7 @@ END_TEST
 
 int main(void)
 {
-	Suite *suite = suite_create("provisioner_spool");
 	TCase *tc = tcase_create("spool");
-	SRunner *sr = srunner_create(suite);
-
 	tcase_add_checked_fixture(tc, set_up, tear_down);
 	tcase_set_timeout(tc, 30);
 	tcase_add_test(tc, keeps_and_gives_back);
@@ -232,9 +229,5 @@ int main(void)
 	tcase_add_test(tc, a_killed_writer_leaves_whole_results);
 	tcase_add_test(tc, trees_are_removed_and_links_not_followed);
 	tcase_add_test(tc, one_holder_of_a_lock);
-	suite_add_tcase(suite, tc);
-	srunner_run_all(sr, CK_ENV);
-	int failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return UNIT_RUN("provisioner_spool", tc);
 }

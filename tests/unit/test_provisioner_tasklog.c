@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "tasklog.h"
+#include "services/provisioner/tasklog.h"
 
 #include "common/base/str.h"
 #include "common/net/http_server.h"
+#include "tests/support/unit.h"
 
-#include <check.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -297,12 +297,8 @@ END_TEST
 
 int main(void)
 {
-	Suite *suite = suite_create("provisioner_tasklog");
 	TCase *pure = tcase_create("clean"), *tc = tcase_create("send");
-	SRunner *sr = srunner_create(suite);
-
 	tcase_add_loop_test(pure, cleans, 0, (int)LOOM_COUNT(cleanings));
-	suite_add_tcase(suite, pure);
 	tcase_add_checked_fixture(tc, set_up, tear_down);
 	tcase_set_timeout(tc, 30);
 	tcase_add_test(tc, joins_lines_of_both_streams);
@@ -314,9 +310,5 @@ int main(void)
 	tcase_add_test(tc, chunks_of_unknown_fate_are_sent_again);
 	tcase_add_test(tc, a_refusal_ends_it);
 	tcase_add_test(tc, bounded_while_the_server_is_away);
-	suite_add_tcase(suite, tc);
-	srunner_run_all(sr, CK_ENV);
-	int failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return UNIT_RUN("provisioner_tasklog", pure, tc);
 }

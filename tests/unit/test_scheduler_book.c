@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "services/scheduler/dispatch/book.h"
+#include "tests/support/unit.h"
 
-#include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -91,16 +91,10 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("book");
 	TCase *t = tcase_create("book");
 	tcase_add_test(t, a_page_is_right_until_another_event);
 	tcase_add_test(t, a_page_replaces_the_one_before);
 	tcase_add_test(t, those_not_used_for_longest_make_room);
 	tcase_add_test(t, a_machine_is_found_by_number_and_id);
-	suite_add_tcase(s, t);
-	SRunner *r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	int failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return UNIT_RUN("book", t);
 }

@@ -5,8 +5,8 @@
  */
 #include "common/base/buf.h"
 #include "services/scheduler/placement/solver.h"
+#include "tests/support/unit.h"
 
-#include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -445,17 +445,8 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("scheduler_brute");
 	TCase *t = tcase_create("brute");
-	SRunner *r;
-	int failed;
-
 	tcase_set_timeout(t, 60);
 	tcase_add_loop_test(t, equals_enumeration, 0, 10);
-	suite_add_tcase(s, t);
-	r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return UNIT_RUN("scheduler_brute", t);
 }

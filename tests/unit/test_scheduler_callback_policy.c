@@ -2,9 +2,9 @@
 #include "services/scheduler/webhook/callback_policy.h"
 
 #include "common/base/str.h"
+#include "tests/support/unit.h"
 
 #include <arpa/inet.h>
-#include <check.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
@@ -175,17 +175,11 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("scheduler_callback_policy");
 	TCase *c = tcase_create("policy");
 	tcase_add_loop_test(c, knows_special_addresses, 0, LOOM_COUNT(classes));
 	tcase_add_test(c, knows_internet_addresses_only);
 	tcase_add_loop_test(c, lists_hosts, 0, LOOM_COUNT(hosts));
 	tcase_add_loop_test(c, lists_addresses, 0, LOOM_COUNT(addresses));
 	tcase_add_loop_test(c, checks_lists, 0, LOOM_COUNT(lists));
-	suite_add_tcase(s, c);
-	SRunner *r = srunner_create(s);
-	srunner_run_all(r, CK_ENV);
-	int failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return UNIT_RUN("scheduler_callback_policy", c);
 }

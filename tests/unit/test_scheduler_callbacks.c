@@ -3,22 +3,11 @@
 #include "services/scheduler/webhook/callback_send.h"
 
 #include "common/base/str.h"
+#include "tests/support/unit.h"
 
-#include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-static struct json *parse(const char *text)
-{
-	LOOM_CLEANUP_STR char *quoted = loom_strdup(text);
-	struct json *v = NULL;
-	struct loom_err err = { 0 };
-	for (char *p = quoted; *p; p++)
-		*p = *p == '\'' ? '"' : *p;
-	ck_assert_msg(!json_parse_str(quoted, &v, &err), "%s: %s", text, err.msg);
-	return v;
-}
 
 #define TEMPLATE                                                         \
 	"[{'url':'http://t1','events':['start','failure'],'veto':true}," \
@@ -88,8 +77,8 @@ START_TEST(finds_targets)
 		                             .callback_triggers = actions,
 		                             .callback_allow = none,
 		                             .callback_veto = targets[_i].veto };
-	LOOM_CLEANUP(json_free) struct json *template = parse(targets[_i].template);
-	LOOM_CLEANUP(json_free) struct json *want = parse(targets[_i].want);
+	LOOM_CLEANUP(json_free) struct json *template = unit_json(targets[_i].template);
+	LOOM_CLEANUP(json_free) struct json *want = unit_json(targets[_i].want);
 	LOOM_CLEANUP(json_free)
 	struct json *got = callback_targets(&cfg, template, targets[_i].kind, targets[_i].action);
 	LOOM_CLEANUP_STR char *text = json_text(got);
@@ -99,7 +88,7 @@ END_TEST
 
 START_TEST(needs_no_configuration)
 {
-	LOOM_CLEANUP(json_free) struct json *template = parse(TEMPLATE);
+	LOOM_CLEANUP(json_free) struct json *template = unit_json(TEMPLATE);
 	LOOM_CLEANUP(json_free)
 	struct json *got = callback_targets(NULL, template, CALLBACK_START, "x");
 	ck_assert_int_eq((int)json_len(got), 1);
@@ -168,11 +157,12 @@ static struct cluster *example(void)
 		               .status = CLUSTER_TERMINATED,
 		               .create_time = 5,
 		               .expire_time = 9,
-		               .brief = parse("{'provider':{'name':'lab'},"
-		                              "'clusterTemplate':{'name':'one','version':2}}"),
-		               .services = parse("['web']"),
-		               .provider = parse("{'name':'lab','provisioner':{'password':'p'}}"),
-		               .config = parse("{'a':1}") };
+		               .brief = unit_json("{'provider':{'name':'lab'},"
+		                                  "'clusterTemplate':{'name':'one','version':2}}"),
+		               .services = unit_json("['web']"),
+		               .provider =
+		                       unit_json("{'name':'lab','provisioner':{'password':'p'}}"),
+		               .config = unit_json("{'a':1}") };
 	return c;
 }
 
@@ -187,8 +177,8 @@ START_TEST(tells_how_it_was)
 		         .tasks_total = 4,
 		         .tasks_done = 3 };
 	LOOM_CLEANUP(json_free)
-	struct json *then = parse("{'clusterStatus':'incomplete','clusterMessage':'why',"
-	                          "'expireTime':8}");
+	struct json *then = unit_json("{'clusterStatus':'incomplete','clusterMessage':'why',"
+	                              "'expireTime':8}");
 	json_set(then, "job", callback_job(&j));
 	const struct callback_message m = {
 		.delivery = "d", .kind = CALLBACK_FAILURE, .time = 6, .c = c, .as_then = then
@@ -196,8 +186,8 @@ START_TEST(tells_how_it_was)
 	LOOM_CLEANUP_STR char *body = callback_body(&m);
 	LOOM_CLEANUP(json_free)
 	struct json *
-		got = parse(body),
-	       *want = parse(
+		got = unit_json(body),
+	       *want = unit_json(
 		       "{'event':'failure','delivery':'d','time':6,"
 		       "'cluster':{'id':'00000007','name':'demo','description':'',"
 		       "'account':{'userId':'ann','tenantId':'t'},'createTime':5,'expireTime':8,"
@@ -248,7 +238,6 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("scheduler_callbacks");
 	TCase *c = tcase_create("callbacks");
 	tcase_add_loop_test(c, finds_targets, 0, LOOM_COUNT(targets));
 	tcase_add_test(c, needs_no_configuration);
@@ -256,10 +245,5 @@ int main(void)
 	tcase_add_loop_test(c, signs, 0, LOOM_COUNT(macs));
 	tcase_add_test(c, tells_how_it_was);
 	tcase_add_test(c, sends_nothing_without_its_secret);
-	suite_add_tcase(s, c);
-	SRunner *r = srunner_create(s);
-	srunner_run_all(r, CK_ENV);
-	int failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return UNIT_RUN("scheduler_callbacks", c);
 }

@@ -2,24 +2,12 @@
 /* Plans of changes of clusters that exist. JSON is written with ' for ". */
 #include "common/base/buf.h"
 #include "services/scheduler/plan/planner.h"
+#include "tests/support/unit.h"
 
-#include <check.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define MOST_NODES 4
-
-static struct json *parse(const char *text)
-{
-	LOOM_CLEANUP_STR char *copy = loom_strdup(text);
-	struct json *v = NULL;
-	struct loom_err err;
-
-	for (char *c = copy; *c; c++)
-		*c = *c == '\'' ? '"' : *c;
-	ck_assert_msg(json_parse_str(copy, &v, &err) == 0, "%s: %s", err.msg, copy);
-	return v;
-}
 
 /* "a b c" to a list */
 static void split(const char *text, struct strs *out)
@@ -110,7 +98,7 @@ static const struct strs *list(const char *text, struct strs *to)
 static void build(struct world *w, const struct setup *s)
 {
 	memset(w, 0, sizeof(*w));
-	w->docs = parse(s->services);
+	w->docs = unit_json(s->services);
 	w->in.action = s->action;
 	w->in.nodes = w->nodes;
 	w->in.services = w->docs;
@@ -528,18 +516,9 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("scheduler_change");
 	TCase *t = tcase_create("change");
-	SRunner *r;
-	int failed;
-
 	tcase_set_timeout(t, 60);
 	tcase_add_loop_test(t, plans, 0, LOOM_COUNT(setups));
 	tcase_add_loop_test(t, groups, 0, LOOM_COUNT(setups));
-	suite_add_tcase(s, t);
-	r = srunner_create(s);
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return UNIT_RUN("scheduler_change", t);
 }

@@ -4,8 +4,8 @@
 
 #include "services/scheduler/placement/solver_model.h"
 #include "services/scheduler/placement/solver_search.h"
+#include "tests/support/unit.h"
 
-#include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -238,21 +238,12 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("scheduler_cover");
 	TCase *t = tcase_create("cover");
-	SRunner *r;
-	int failed;
-
 	tcase_set_timeout(t, 60);
 	tcase_add_loop_test(t, equals_table, 0, 10);
 	tcase_add_loop_test(t, odd_ring, 0, 4);
 	tcase_add_test(t, fano_plane);
 	tcase_add_test(t, trivial_answers);
 	tcase_add_loop_test(t, just_enough_machines, 0, 6);
-	suite_add_tcase(s, t);
-	r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return UNIT_RUN("scheduler_cover", t);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "services/scheduler/dispatch/parking.h"
+#include "tests/support/unit.h"
 
-#include <check.h>
 #include <stdlib.h>
 
 static const struct {
@@ -31,13 +31,7 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("parking");
 	TCase *t = tcase_create("parking");
 	tcase_add_loop_test(t, documents_go_out_as_the_api_wants_them, 0, (int)LOOM_COUNT(cases));
-	suite_add_tcase(s, t);
-	SRunner *r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	int failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return UNIT_RUN("parking", t);
 }

@@ -2,22 +2,10 @@
 /* The planner's worked examples. JSON is written with ' for ". */
 #include "common/base/buf.h"
 #include "services/scheduler/plan/planner.h"
+#include "tests/support/unit.h"
 
-#include <check.h>
 #include <stdlib.h>
 #include <string.h>
-
-static struct json *parse(const char *text)
-{
-	LOOM_CLEANUP_STR char *copy = loom_strdup(text);
-	struct json *v = NULL;
-	struct loom_err err;
-
-	for (char *c = copy; *c; c++)
-		*c = *c == '\'' ? '"' : *c;
-	ck_assert_msg(json_parse_str(copy, &v, &err) == 0, "%s: %s", err.msg, copy);
-	return v;
-}
 
 /* "a b c" to a list */
 static void split(const char *text, struct strs *out)
@@ -69,7 +57,7 @@ static void build(struct world *w, const struct setup *s)
 	static const char *const ids[] = { "n1", "n2", "n3", "n4" };
 
 	memset(w, 0, sizeof(*w));
-	w->docs = parse(s->services);
+	w->docs = unit_json(s->services);
 	w->in.action = s->action;
 	w->in.nodes = w->nodes;
 	w->in.services = w->docs;
@@ -415,7 +403,7 @@ static struct plan *plan_chain(size_t n_nodes, int n_services, bool groups)
 		strs_addf(&names, "s%d", i);
 	}
 	buf_addc(&docs, ']');
-	v = parse(buf_str(&docs));
+	v = unit_json(buf_str(&docs));
 	/* numbered from the last to the first */
 	for (size_t i = 0; i < n_nodes; i++)
 		nodes[i] = (struct plan_node){ "n", (int)(2000 - i), &names };
@@ -552,11 +540,7 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("scheduler_planner");
 	TCase *t = tcase_create("planner");
-	SRunner *r;
-	int failed;
-
 	tcase_set_timeout(t, 60);
 	tcase_add_loop_test(t, worked_examples, 0, LOOM_COUNT(plans));
 	tcase_add_loop_test(t, refusals, 0, LOOM_COUNT(refused));
@@ -565,10 +549,5 @@ int main(void)
 	tcase_add_test(t, groups_equal_edges);
 	tcase_add_test(t, all_to_all_edges);
 	tcase_add_test(t, names);
-	suite_add_tcase(s, t);
-	r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return UNIT_RUN("scheduler_planner", t);
 }

@@ -7,10 +7,11 @@
  *
  * LOOM_SEED=N looks at one seed and shows its plans.
  */
-#include "property_brute.h"
-#include "property_run.h"
 #include "services/scheduler/placement/solver.h"
 #include "services/scheduler/placement/target.h"
+#include "tests/support/unit.h"
+#include "tests/unit/property_brute.h"
+#include "tests/unit/property_run.h"
 
 /* ---- asking --------------------------------------------------------------------------------- */
 
@@ -388,17 +389,8 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("scheduler_property");
 	TCase *t = tcase_create("property");
-	SRunner *r;
-	int failed;
-
 	tcase_set_timeout(t, 120);
 	tcase_add_loop_test(t, properties, 0, BLOCKS);
-	suite_add_tcase(s, t);
-	r = srunner_create(s);
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return UNIT_RUN("scheduler_property", t);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "services/scheduler/job/quarantine.h"
+#include "tests/support/unit.h"
 
-#include <check.h>
 #include <stdlib.h>
 
 static const struct {
@@ -51,14 +51,8 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("quarantine");
 	TCase *t = tcase_create("quarantine");
 	tcase_add_loop_test(t, judged, 0, (int)LOOM_COUNT(cases));
 	tcase_add_test(t, waits);
-	suite_add_tcase(s, t);
-	SRunner *r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	int failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return UNIT_RUN("quarantine", t);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "services/scheduler/dispatch/result_queue.h"
+#include "tests/support/unit.h"
 
-#include <check.h>
 #include <stdlib.h>
 
 static bool is_even(const struct result *r, const void *arg)
@@ -77,15 +77,9 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("result_queue");
 	TCase *t = tcase_create("result_queue");
 	tcase_add_test(t, first_in_first_out);
 	tcase_add_loop_test(t, some_are_taken_out, 0, (int)LOOM_COUNT(takes));
 	tcase_add_test(t, all_are_taken_out);
-	suite_add_tcase(s, t);
-	SRunner *r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	int failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return UNIT_RUN("result_queue", t);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "services/scheduler/plan/retry.h"
+#include "tests/support/unit.h"
 
-#include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -98,13 +98,7 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("scheduler_retry");
 	TCase *c = tcase_create("retry");
 	tcase_add_loop_test(c, plans_what_is_left, 0, (int)LOOM_COUNT(cases));
-	suite_add_tcase(s, c);
-	SRunner *r = srunner_create(s);
-	srunner_run_all(r, CK_ENV);
-	int failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return UNIT_RUN("scheduler_retry", c);
 }

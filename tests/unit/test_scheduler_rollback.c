@@ -5,8 +5,8 @@
 #include "common/base/str.h"
 #include "services/scheduler/job/engine_private.h"
 #include "services/scheduler/plan/plan_edit.h"
+#include "tests/support/unit.h"
 
-#include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -78,16 +78,6 @@ static const struct {
 static const char docs[] = "{" SERVICE("app", "'store'", FULL) "," SERVICE(
 	"store", "", FULL) "," SERVICE("fixed", "", ACTION("install")) "}";
 
-static struct json *parse(const char *text)
-{
-	LOOM_CLEANUP_STR char *s = loom_strdup(text);
-	for (char *p = s; *p; p++)
-		*p = *p == '\'' ? '"' : *p;
-	struct json *v = NULL;
-	ck_assert_int_eq(json_parse_str(s, &v, NULL), 0);
-	return v;
-}
-
 /* All run as the planner knows it. */
 static struct nodes *machines(void)
 {
@@ -105,11 +95,11 @@ static struct nodes *machines(void)
 		struct node *n = &ns->v[i];
 		*n = (struct node){ .num = 1000 + (int64_t)i,
 			            .hostname = loom_asprintf("host-%s", rows[i].id),
-			            .services = parse(rows[i].services),
+			            .services = unit_json(rows[i].services),
 			            .automators = json_new_arr(),
 			            .ipaddresses = json_new_obj(),
 			            .results = json_new_obj(),
-			            .states = parse(rows[i].states) };
+			            .states = unit_json(rows[i].states) };
 		snprintf(n->id, sizeof(n->id), "%s", rows[i].id);
 	}
 	return ns;
@@ -173,8 +163,8 @@ START_TEST(takes_back_what_was_begun)
 {
 	LOOM_CLEANUP(nodes_free) struct nodes *ns = machines();
 	LOOM_CLEANUP(tasks_free) struct tasks *ts = tasks_of(cases[_i].did);
-	LOOM_CLEANUP(json_free) struct json *params = parse(cases[_i].params);
-	LOOM_CLEANUP(json_free) struct json *service_docs = parse(docs);
+	LOOM_CLEANUP(json_free) struct json *params = unit_json(cases[_i].params);
+	LOOM_CLEANUP(json_free) struct json *service_docs = unit_json(docs);
 	struct strs untouched = { 0 };
 	const struct rollback_input in = { .failed = cases[_i].failed,
 		                           .tasks = ts,
@@ -202,7 +192,7 @@ START_TEST(leaves_the_untouched_alone)
 {
 	LOOM_CLEANUP(nodes_free) struct nodes *ns = machines();
 	LOOM_CLEANUP(tasks_free) struct tasks *ts = tasks_of("CREATE@n1=f CREATE@n2=d CREATE@n3=d");
-	LOOM_CLEANUP(json_free) struct json *service_docs = parse(docs);
+	LOOM_CLEANUP(json_free) struct json *service_docs = unit_json(docs);
 	struct strs untouched = { 0 };
 	strs_add(&untouched, "n2");
 	strs_add(&untouched, "n3");
@@ -311,8 +301,8 @@ static const struct {
 
 START_TEST(replaces_only_what_may_be_replaced)
 {
-	LOOM_CLEANUP(json_free) struct json *params = parse(replacing[_i].params);
-	LOOM_CLEANUP(json_free) struct json *template = parse(replacing[_i].template);
+	LOOM_CLEANUP(json_free) struct json *params = unit_json(replacing[_i].params);
+	LOOM_CLEANUP(json_free) struct json *template = unit_json(replacing[_i].template);
 	const struct engine_policy policy = { .replacements = 2 };
 	const struct cluster c = { .template = template };
 	struct job j = { .params = params };
@@ -325,17 +315,11 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("scheduler_rollback");
 	TCase *c = tcase_create("rollback");
 	tcase_add_loop_test(c, takes_back_what_was_begun, 0, LOOM_COUNT(cases));
 	tcase_add_test(c, leaves_the_untouched_alone);
 	tcase_add_loop_test(c, prunes, 0, LOOM_COUNT(prunings));
 	tcase_add_test(c, joins);
 	tcase_add_loop_test(c, replaces_only_what_may_be_replaced, 0, LOOM_COUNT(replacing));
-	suite_add_tcase(s, c);
-	SRunner *r = srunner_create(s);
-	srunner_run_all(r, CK_ENV);
-	int failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return UNIT_RUN("scheduler_rollback", c);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "services/scheduler/dispatch/shares.h"
+#include "tests/support/unit.h"
 
-#include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -153,16 +153,10 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("shares");
 	TCase *t = tcase_create("shares");
 	tcase_add_loop_test(t, order, 0, (int)LOOM_COUNT(cases));
 	tcase_add_test(t, nobody_starves);
 	tcase_add_test(t, staleness_and_places);
 	tcase_add_test(t, forgets);
-	suite_add_tcase(s, t);
-	SRunner *r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	int failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return UNIT_RUN("shares", t);
 }

@@ -3,22 +3,10 @@
 #include "common/base/buf.h"
 #include "services/scheduler/placement/hostname.h"
 #include "services/scheduler/placement/solver.h"
+#include "tests/support/unit.h"
 
-#include <check.h>
 #include <stdlib.h>
 #include <string.h>
-
-static struct json *parse(const char *text)
-{
-	LOOM_CLEANUP_STR char *copy = loom_strdup(text);
-	struct json *v = NULL;
-	struct loom_err err;
-
-	for (char *c = copy; *c; c++)
-		*c = *c == '\'' ? '"' : *c;
-	ck_assert_msg(json_parse_str(copy, &v, &err) == 0, "%s: %s", err.msg, copy);
-	return v;
-}
 
 /* ---- a catalog ------------------------------------------------------------------------------ */
 
@@ -113,12 +101,12 @@ static const char doc_example[] =
 
 static int run(const char *template, const char *request, struct layout **ret, struct loom_err *err)
 {
-	LOOM_CLEANUP(json_free) struct json *t = parse(template);
-	LOOM_CLEANUP(json_free) struct json *q = parse(request);
-	LOOM_CLEANUP(json_free) struct json *p = parse(provider);
-	LOOM_CLEANUP(json_free) struct json *h = parse(hardware);
-	LOOM_CLEANUP(json_free) struct json *i = parse(images);
-	LOOM_CLEANUP(json_free) struct json *s = parse(services);
+	LOOM_CLEANUP(json_free) struct json *t = unit_json(template);
+	LOOM_CLEANUP(json_free) struct json *q = unit_json(request);
+	LOOM_CLEANUP(json_free) struct json *p = unit_json(provider);
+	LOOM_CLEANUP(json_free) struct json *h = unit_json(hardware);
+	LOOM_CLEANUP(json_free) struct json *i = unit_json(images);
+	LOOM_CLEANUP(json_free) struct json *s = unit_json(services);
 	const struct solve_input in = {
 		.request = q,
 		.template = t,
@@ -425,10 +413,10 @@ static int solve_big(const char *template, int n, int machines)
 {
 	LOOM_CLEANUP(buf_fini) struct buf docs = BUF_INIT(100000);
 	LOOM_CLEANUP(buf_fini) struct buf ask = BUF_INIT(100000);
-	LOOM_CLEANUP(json_free) struct json *t = parse(template);
-	LOOM_CLEANUP(json_free) struct json *p = parse(provider);
-	LOOM_CLEANUP(json_free) struct json *h = parse(hardware);
-	LOOM_CLEANUP(json_free) struct json *im = parse(images);
+	LOOM_CLEANUP(json_free) struct json *t = unit_json(template);
+	LOOM_CLEANUP(json_free) struct json *p = unit_json(provider);
+	LOOM_CLEANUP(json_free) struct json *h = unit_json(hardware);
+	LOOM_CLEANUP(json_free) struct json *im = unit_json(images);
 	LOOM_CLEANUP(json_free) struct json *s = NULL;
 	LOOM_CLEANUP(json_free) struct json *q = NULL;
 	LOOM_CLEANUP(layout_free) struct layout *l = NULL;
@@ -444,8 +432,8 @@ static int solve_big(const char *template, int n, int machines)
 	}
 	buf_adds(&ask, "]}");
 	buf_adds(&docs, "]");
-	s = parse(buf_str(&docs));
-	q = parse(buf_str(&ask));
+	s = unit_json(buf_str(&docs));
+	q = unit_json(buf_str(&ask));
 	in = (struct solve_input){ q, t, p, h, im, s, 1, "big" };
 	r = solve(&in, &l, &err);
 	if (!r)
@@ -535,11 +523,7 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("scheduler_solver");
 	TCase *t = tcase_create("solver");
-	SRunner *r;
-	int failed;
-
 	tcase_set_timeout(t, 60);
 	tcase_add_loop_test(t, worked_examples, 0, LOOM_COUNT(cases));
 	tcase_add_test(t, nodes_are_complete);
@@ -547,10 +531,5 @@ int main(void)
 	tcase_add_test(t, forty_services_at_most_one);
 	tcase_add_test(t, thirty_services_apart);
 	tcase_add_loop_test(t, host_names, 0, LOOM_COUNT(hosts));
-	suite_add_tcase(s, t);
-	r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return UNIT_RUN("scheduler_solver", t);
 }

@@ -2,25 +2,13 @@
 /* Changes of clusters that exist, as tables. JSON is written with ' for ". */
 #include "common/base/buf.h"
 #include "services/scheduler/placement/target.h"
+#include "tests/support/unit.h"
 
-#include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define MOST_NODES 12
-
-static struct json *parse(const char *text)
-{
-	LOOM_CLEANUP_STR char *copy = loom_strdup(text);
-	struct json *v = NULL;
-	struct loom_err err;
-
-	for (char *c = copy; *c; c++)
-		*c = *c == '\'' ? '"' : *c;
-	ck_assert_msg(json_parse_str(copy, &v, &err) == 0, "%s: %s", err.msg, copy);
-	return v;
-}
 
 /* Words of text up to the end character are added to out; returns what follows it. */
 static const char *split(const char *text, char end, struct strs *out)
@@ -113,12 +101,12 @@ static void add_nodes(struct world *w, const char *text)
 static void build(struct world *w, const struct row *row)
 {
 	memset(w, 0, sizeof(*w));
-	w->template = parse(row->template);
-	w->provider = parse(provider);
-	w->hardware = parse(hardware);
-	w->images = parse(images);
-	w->services = parse(services);
-	w->request = parse("{'dnsSuffix':'example.org'}");
+	w->template = unit_json(row->template);
+	w->provider = unit_json(provider);
+	w->hardware = unit_json(hardware);
+	w->images = unit_json(images);
+	w->services = unit_json(services);
+	w->request = unit_json("{'dnsSuffix':'example.org'}");
 	w->in = (struct target_input){
 		.operation = row->operation,
 		.nodes = w->nodes,
@@ -467,7 +455,7 @@ START_TEST(frozen_definitions)
 	struct world w;
 
 	build(&w, &row);
-	w.docs = parse("{'b':{'dependencies':{'runtime':{'requires':['a']}}}}");
+	w.docs = unit_json("{'b':{'dependencies':{'runtime':{'requires':['a']}}}}");
 	w.in.service_docs = w.docs;
 	outcome(&w.in, &got);
 	ck_assert_str_eq(buf_str(&got), "b requires a, which would no longer be on the cluster.");
@@ -503,10 +491,10 @@ START_TEST(many_machines)
 	                                                     200) "," MIN_MAX("new3", 150, 300)));
 	struct target_node *nodes = loom_calloc(MANY, sizeof(*nodes));
 	LOOM_CLEANUP(buf_fini) struct buf docs = BUF_INIT(10000);
-	LOOM_CLEANUP(json_free) struct json *t = parse(template);
-	LOOM_CLEANUP(json_free) struct json *p = parse(provider);
-	LOOM_CLEANUP(json_free) struct json *h = parse(hardware);
-	LOOM_CLEANUP(json_free) struct json *i = parse(images);
+	LOOM_CLEANUP(json_free) struct json *t = unit_json(template);
+	LOOM_CLEANUP(json_free) struct json *p = unit_json(provider);
+	LOOM_CLEANUP(json_free) struct json *h = unit_json(hardware);
+	LOOM_CLEANUP(json_free) struct json *i = unit_json(images);
 	LOOM_CLEANUP(json_free) struct json *s = NULL;
 	LOOM_CLEANUP(target_free) struct target *found = NULL;
 	struct strs named = { 0 };
@@ -529,7 +517,7 @@ START_TEST(many_machines)
 		buf_addf(&docs, "%s{'name':'%s%d'}", v ? "," : "[", v < 12 ? "s" : "new",
 		         v < 12 ? v : v - 11);
 	buf_adds(&docs, "]");
-	s = parse(buf_str(&docs));
+	s = unit_json(buf_str(&docs));
 	in.services = s;
 	for (size_t n = 0; n < MANY; n++) {
 		nodes[n] = (struct target_node){ .id = "n",
@@ -564,11 +552,7 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("scheduler_target");
 	TCase *t = tcase_create("target");
-	SRunner *r;
-	int failed;
-
 	tcase_set_timeout(t, 60);
 	tcase_add_loop_test(t, tables, 0, LOOM_COUNT(rows));
 	tcase_add_test(t, new_machine);
@@ -576,10 +560,5 @@ int main(void)
 	tcase_add_test(t, frozen_definitions);
 	tcase_add_test(t, no_machines);
 	tcase_add_loop_test(t, many_machines, 0, 5);
-	suite_add_tcase(s, t);
-	r = srunner_create(s);
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return UNIT_RUN("scheduler_target", t);
 }

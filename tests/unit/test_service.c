@@ -3,8 +3,8 @@
 #include "common/net/http_client.h"
 #include "common/service/sd_notify.h"
 #include "common/service/service.h"
+#include "tests/support/unit.h"
 
-#include <check.h>
 #include <curl/curl.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -483,25 +483,18 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("service");
 	TCase *t = tcase_create("command line");
 	tcase_add_loop_test(t, command_line, 0, (int)LOOM_COUNT(lines));
 	tcase_add_test(t, file_environment_and_flags);
-	suite_add_tcase(s, t);
-	t = tcase_create("life");
-	tcase_set_timeout(t, 30);
-	tcase_add_test(t, starts_answers_and_drains);
-	tcase_add_test(t, not_ready);
-	tcase_add_test(t, draining_is_seen_and_ends);
-	tcase_add_test(t, drain_is_bounded);
-	tcase_add_test(t, second_signal_exits_at_once);
-	tcase_add_test(t, reads_its_configuration_again);
-	tcase_add_test(t, json_log);
-	tcase_add_test(t, tells_the_service_manager);
-	suite_add_tcase(s, t);
-	SRunner *r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	int failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	TCase *life = tcase_create("life");
+	tcase_set_timeout(life, 30);
+	tcase_add_test(life, starts_answers_and_drains);
+	tcase_add_test(life, not_ready);
+	tcase_add_test(life, draining_is_seen_and_ends);
+	tcase_add_test(life, drain_is_bounded);
+	tcase_add_test(life, second_signal_exits_at_once);
+	tcase_add_test(life, reads_its_configuration_again);
+	tcase_add_test(life, json_log);
+	tcase_add_test(life, tells_the_service_manager);
+	return UNIT_RUN("service", t, life);
 }
