@@ -42,7 +42,7 @@ void callback_fini(struct callback *c)
 	loom_free(c->tenant_id);
 	loom_free(c->url);
 	loom_free(c->secret);
-	json_free(c->as_then);
+	json_free(c->snapshot);
 	*c = (struct callback){ 0 };
 }
 
@@ -82,13 +82,13 @@ int callback_insert(struct db *db, const struct callback *c)
 {
 	char key[2 * KEY_BYTES + 1];
 	target_key(c, key);
-	LOOM_CLEANUP_STR char *as_then = json_text(c->as_then);
+	LOOM_CLEANUP_STR char *snapshot = json_text(c->snapshot);
 	return db_exec(db,
 	               "INSERT INTO callback (delivery, tenant_id, cluster_id, job_num, kind,"
 	               " target, url, secret, as_then, state, not_before, create_time)"
 	               " VALUES (?,?,?,?,?,?,?,?,?,'waiting',?,?)",
 	               "ssiisssssii", c->delivery, c->tenant_id, c->cluster_id, c->job_num,
-	               names[c->kind], key, c->url, c->secret, as_then, c->create_time,
+	               names[c->kind], key, c->url, c->secret, snapshot, c->create_time,
 	               c->create_time);
 }
 
@@ -119,7 +119,7 @@ static int row_to_callback(const struct db_result *r, struct callback *c)
 	c->tenant_id = loom_strdup(db_str(r, 0, 2));
 	c->url = loom_strdup(db_str(r, 0, 6));
 	c->secret = loom_strdup(db_str(r, 0, 7));
-	c->as_then = row_json(r, 0, 8);
+	c->snapshot = row_json(r, 0, 8);
 	return callback_kind_parse(db_str(r, 0, 5), &c->kind) ? 0 : DB_E_FATAL;
 }
 

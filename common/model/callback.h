@@ -34,9 +34,9 @@ struct callback {
 	int64_t cluster_id, job_num /* 0: none */, create_time;
 	enum callback_kind kind;
 	char *tenant_id, *url;
-	char *secret;         /* how it is signed: "" not, "global", "ref:NAME", "tenant:NAME" */
-	struct json *as_then; /* what may be otherwise by now: {"clusterStatus":.., "job":{..}} */
-	int64_t attempts;     /* counts claims and is the fence */
+	char *secret;          /* how it is signed: "" not, "global", "ref:NAME", "tenant:NAME" */
+	struct json *snapshot; /* what may be otherwise by now: {"clusterStatus":.., "job":{..}} */
+	int64_t attempts;      /* counts claims and is the fence */
 };
 void callback_fini(struct callback *c);
 

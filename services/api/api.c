@@ -4,8 +4,8 @@
 #include "common/base/log.h"
 #include "common/model/callback_target.h"
 #include "common/model/schema.h"
-#include "services/api/away.h"
-#include "services/api/known.h"
+#include "services/api/db_outage.h"
+#include "services/api/provisioner_cache.h"
 
 #include <string.h>
 
@@ -34,8 +34,8 @@ void api_reply_db(struct http_req *req, int rc)
 		http_reply_problem(req, 500, "an internal error; the server's log has it under %s",
 		                   http_id(req));
 	else {
-		away_note();
-		away_reply(req, db_code_name(rc));
+		db_outage_note();
+		db_outage_reply(req, db_code_name(rc));
 	}
 }
 
@@ -80,7 +80,7 @@ static int listen_on(struct api *a, struct http_server **srv, const struct http_
                      const char *addr, struct loom_err *err)
 {
 	*srv = http_server_create(a->loop, a->pool, routes, a, NULL);
-	http_server_before(*srv, away_before);
+	http_server_before(*srv, db_outage_before);
 	int rc = http_server_listen(*srv, addr);
 	return rc ? err_set(err, 500, "cannot listen on %s: %s", addr, strerror(-rc)) : 0;
 }
@@ -96,7 +96,7 @@ int api_start(struct service *service, void *ctx, struct loom_err *err)
 	a->service = service;
 	a->loop = service_loop(service);
 	a->pool = pool_create(a->loop, (unsigned)a->cfg.threads, 4096);
-	a->known = known_create();
+	a->provisioners = provisioner_cache_create();
 	if (a->cfg.db.deadline_ms > DEADLINE_MS)
 		a->cfg.db.deadline_ms = DEADLINE_MS;
 	int rc = db_pool_create(&a->cfg.db, &a->db, err);
@@ -112,7 +112,7 @@ int api_start(struct service *service, void *ctx, struct loom_err *err)
 		return rc;
 	a->coord = coord_create(a->loop, &a->cfg.coord);
 	peers_start(a);
-	away_start(a);
+	db_outage_start(a);
 	watchers_start(a);
 	rc = listen_on(a, &a->external, external_routes, a->cfg.external_listen, err);
 	return rc ? rc : listen_on(a, &a->internal, internal_routes, a->cfg.internal_listen, err);
@@ -148,7 +148,7 @@ void api_stop(struct service *service LOOM_UNUSED, void *ctx)
 		db_pool_stop(a->db);
 	pool_destroy(a->pool);
 	loop_flush(a->loop);
-	away_stop(a);
+	db_outage_stop(a);
 	takes_drain(a);
 	peers_stop(a);
 	if (a->coord)
@@ -160,7 +160,7 @@ void api_stop(struct service *service LOOM_UNUSED, void *ctx)
 	http_server_destroy(a->internal);
 	db_pool_destroy(a->db);
 	seal_key_fini(&a->callback_key);
-	known_destroy(a->known);
+	provisioner_cache_destroy(a->provisioners);
 }
 
 bool api_ready(struct service *service LOOM_UNUSED, void *ctx, struct loom_err *err)

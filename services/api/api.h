@@ -26,8 +26,8 @@ struct api_config {
 	struct coord_config coord;
 };
 
-struct away;
-struct known;
+struct db_outage;
+struct provisioner_cache;
 struct watchers;
 struct peers;
 struct takes;
@@ -41,8 +41,8 @@ struct api {
 	struct bus *bus;
 	struct coord *coord;
 	struct http_server *external, *internal;
-	struct away *away;
-	struct known *known;
+	struct db_outage *outage;
+	struct provisioner_cache *provisioners;
 	struct peers *peers;
 	struct watchers *watchers;
 	struct takes *takes; /* held long polls */

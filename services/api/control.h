@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* control - what is done to the job that a cluster waits for; a scheduler does it. Worker threads.
+/* rpc_control - what is done to the job that a cluster waits for; a scheduler does it. Worker
+ * threads.
  */
 #ifndef LOOM_API_CONTROL_H
 #define LOOM_API_CONTROL_H

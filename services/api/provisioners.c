@@ -11,8 +11,8 @@
 #include "common/model/quarantine.h"
 #include "common/model/task.h"
 #include "services/api/auth.h"
-#include "services/api/away.h"
-#include "services/api/known.h"
+#include "services/api/db_outage.h"
+#include "services/api/provisioner_cache.h"
 
 #include <string.h>
 
@@ -79,7 +79,7 @@ void provisioners_delete(struct http_req *req, void *ctx)
 {
 	struct provisioner_call k = { .a = ctx, .id = http_param(req, "id") };
 	int rc = db_tx(k.a->db, delete_tx, &k);
-	known_forget(k.a->known, k.id);
+	provisioner_cache_forget(k.a->provisioners, k.id);
 	if (rc)
 		api_reply_db(req, rc);
 	else
@@ -140,7 +140,7 @@ void provisioners_heartbeat(struct http_req *req, void *ctx)
 	else if (rc == PROVISIONER_E_NONE)
 		http_reply_text(req, 404, "provisioner %s is not registered", k.id);
 	else if (rc == DB_E_AWAY || rc == DB_E_DOUBT) /* too early to refuse all others */
-		away_reply(req, db_code_name(rc));
+		db_outage_reply(req, db_code_name(rc));
 	else if (rc)
 		api_reply_db(req, rc);
 	else if (!tasks)

@@ -10,7 +10,7 @@
 #include "common/base/str.h"
 #include "common/json/json_emit.h"
 #include "services/api/api.h"
-#include "services/api/known.h"
+#include "services/api/provisioner_cache.h"
 
 #include <string.h>
 
@@ -54,7 +54,7 @@ static bool begin(struct http_req *req, struct worker_call *k)
 	}
 	const char *id = json_get_str(k->body, "provisionerId");
 	bool known;
-	int rc = known_ask(k->a->known, k->a->db, id, &known);
+	int rc = provisioner_cache_ask(k->a->provisioners, k->a->db, id, &known);
 	if (rc)
 		api_reply_db(req, rc);
 	else if (!known)
@@ -205,8 +205,9 @@ void tasks_take(struct http_req *req, void *ctx)
 		json_free(k.body);
 		return;
 	}
-	int rc = known_note_tenant(k.a->known, k.a->db, json_get_str(k.body, "provisionerId"),
-	                           json_get_str(k.body, "tenantId"));
+	int rc = provisioner_cache_note_tenant(k.a->provisioners, k.a->db,
+	                                       json_get_str(k.body, "provisionerId"),
+	                                       json_get_str(k.body, "tenantId"));
 	if (rc) {
 		api_reply_db(req, rc);
 		json_free(k.body);

@@ -3,7 +3,7 @@
 
 #include "common/base/log.h"
 #include "common/base/str.h"
-#include "services/api/away.h"
+#include "services/api/db_outage.h"
 
 #define HEARTBEAT_MS 10000
 
@@ -69,7 +69,7 @@ void watch_kick(struct watch *w)
 		return;
 	}
 	/* The next turn of the poll finds what is new. */
-	if (away_now())
+	if (db_outage_now())
 		return;
 	if (w->ops->prepare)
 		w->ops->prepare(w, w->polled);

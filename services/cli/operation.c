@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Operations on a cluster that exists: planned first, shown, and done exactly as shown. */
-#include "services/cli/change.h"
 #include "services/cli/commands.h"
+#include "services/cli/plan_diff.h"
 #include "services/cli/watch.h"
 
 #include <stdio.h>
@@ -139,10 +139,10 @@ static void add_notes(const struct json *plan, struct buf *b)
 static void print_short(const struct json *plan, const struct json *cluster)
 {
 	__attribute__((cleanup(buf_fini_p))) struct buf b = BUF_INIT(PLAN_MAX);
-	LOOM_CLEANUP_STR char *summary = change_summary(plan);
+	LOOM_CLEANUP_STR char *summary = plan_diff_summary(plan);
 	buf_addf(&b, "%s %s (%s): %s\n", json_get_str(plan, "operation"),
 	         json_get_str(cluster, "name"), json_get_str(cluster, "id"), summary);
-	change_write(plan, SHORT_MAX, &b);
+	plan_diff_write(plan, SHORT_MAX, &b);
 	add_notes(plan, &b);
 	fputs(buf_str(&b), stdout);
 }
@@ -150,12 +150,12 @@ static void print_short(const struct json *plan, const struct json *cluster)
 static void print_whole(const struct json *plan, const struct json *cluster)
 {
 	__attribute__((cleanup(buf_fini_p))) struct buf b = BUF_INIT(PLAN_MAX);
-	LOOM_CLEANUP(json_free) struct json *nodes = change_nodes(plan, cluster);
-	LOOM_CLEANUP_STR char *summary = change_summary(plan);
+	LOOM_CLEANUP(json_free) struct json *nodes = plan_diff_nodes(plan, cluster);
+	LOOM_CLEANUP_STR char *summary = plan_diff_summary(plan);
 	LOOM_CLEANUP_STR char *started = cell_text(json_get(plan, "started"));
 	buf_addf(&b, "%s %s (%s) would be: %s\n", json_get_str(plan, "operation"),
 	         json_get_str(cluster, "name"), json_get_str(cluster, "id"), summary);
-	change_write(plan, CHANGE_ALL, &b);
+	plan_diff_write(plan, PLAN_DIFF_ALL, &b);
 	add_notes(plan, &b);
 	fputs(buf_str(&b), stdout);
 	if (json_len(json_get(plan, "started")))

@@ -6,7 +6,7 @@ int main(int argc, char **argv)
 	struct scheduler s = { 0 };
 	const struct config_table tables[] = {
 		{ scheduler_config_keys, &s.cfg },
-		{ callback_config_keys, &s.callback_cfg },
+		{ webhook_config_keys, &s.webhook_cfg },
 		{ quarantine_config_keys, &s.quarantine_cfg },
 		{ db_config_keys, &s.cfg.db },
 		{ bus_config_keys, &s.cfg.bus },

@@ -3,7 +3,7 @@
 
 #include "common/base/log.h"
 #include "common/model/schema.h"
-#include "services/scheduler/webhook/callbacks.h"
+#include "services/scheduler/webhook/webhooks.h"
 
 #include <string.h>
 
@@ -44,7 +44,7 @@ struct engine_policy scheduler_policy(const struct scheduler *s)
 		                       .replacements = s->cfg.node_replacements,
 		                       .retry_base_ms = s->cfg.retry_base_ms,
 		                       .retry_cap_ms = s->cfg.retry_cap_ms,
-		                       .callbacks = &s->callback_cfg,
+		                       .callbacks = &s->webhook_cfg,
 		                       .quarantine = &s->quarantine_cfg };
 }
 
@@ -53,7 +53,7 @@ static const struct http_route routes[] = { SERVICE_ROUTES, { 0 } };
 static void tick(void *arg)
 {
 	planning_kick(arg);
-	callbacks_poll(arg);
+	webhooks_poll(arg);
 	dispatch_kick(arg);
 	janitor_tick(arg);
 }
@@ -87,7 +87,7 @@ int scheduler_start(struct service *service, void *ctx, struct loom_err *err)
 	if (!rc)
 		rc = start_admin(s, err);
 	if (!rc)
-		rc = callbacks_start(s, err);
+		rc = webhooks_start(s, err);
 	if (rc)
 		return rc;
 	s->coord = coord_create(s->loop, &s->cfg.coord);
@@ -117,7 +117,7 @@ void scheduler_drain(struct service *service LOOM_UNUSED, void *ctx)
 	coord_destroy(s->coord);
 	s->coord = NULL;
 	dispatch_drain(s);
-	callbacks_drain(s);
+	webhooks_drain(s);
 	loop_timer_destroy(s->poll);
 	s->poll = loop_timer_create(s->loop, "drain", when_idle, s);
 	loop_timer_every(s->poll, 20);
@@ -131,7 +131,7 @@ void scheduler_stop(struct service *service LOOM_UNUSED, void *ctx)
 	if (s->db)
 		db_pool_stop(s->db);
 	pool_destroy(s->pool);
-	callbacks_stop(s);
+	webhooks_stop(s);
 	loop_flush(s->loop);
 	janitor_stop(s);
 	dispatch_stop(s);

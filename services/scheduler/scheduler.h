@@ -17,7 +17,7 @@
 #include "common/service/service.h"
 #include "services/scheduler/job/engine.h"
 #include "services/scheduler/job/quarantine.h"
-#include "services/scheduler/webhook/callback_targets.h"
+#include "services/scheduler/webhook/webhook_targets.h"
 
 struct scheduler_config {
 	char *admin_listen;
@@ -40,7 +40,7 @@ struct dispatch;
 
 struct scheduler {
 	struct scheduler_config cfg;
-	struct callback_config callback_cfg;
+	struct webhook_config webhook_cfg;
 	struct quarantine_config quarantine_cfg;
 	struct service *service;
 	struct loop *loop;
@@ -56,7 +56,7 @@ struct scheduler {
 	int64_t silent_at;  /* when silent provisioners are looked for again; a sweep's */
 	int64_t away_until; /* monotonic ms when the database was last seen away; 0 never */
 	struct peers *peers;
-	struct callbacks *callbacks;
+	struct webhooks *webhooks;
 };
 
 extern const struct config_key scheduler_config_keys[];

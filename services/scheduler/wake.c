@@ -4,7 +4,7 @@
 #include "common/base/ids.h"
 #include "common/base/map.h"
 #include "common/base/str.h"
-#include "services/scheduler/webhook/callbacks.h"
+#include "services/scheduler/webhook/webhooks.h"
 
 #include <stdio.h>
 
@@ -135,7 +135,7 @@ void wake_now(struct scheduler *s, const struct wake *v, size_t n)
 	if (job)
 		planning_kick(s); /* the others find it if this one dies */
 	if (callbacks)
-		callbacks_kick(s);
+		webhooks_kick(s);
 }
 
 static void send_wake(void *arg)

@@ -9,7 +9,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/str.h"
-#include "services/scheduler/operation/blueprint.h"
+#include "services/scheduler/operation/job_draft.h"
 #include "services/scheduler/placement/solver.h"
 
 #include <stdlib.h>
@@ -57,7 +57,7 @@ static int64_t peak_kib(void)
 	return kib;
 }
 
-static int make(const struct solve_input *in, struct blueprint *b, struct json *out)
+static int make(const struct solve_input *in, struct job_draft *b, struct json *out)
 {
 	struct loom_err err = { 0 };
 	int64_t began = clock_mono_us();
@@ -69,8 +69,8 @@ static int make(const struct solve_input *in, struct blueprint *b, struct json *
 		         json_copy(json_at(in->services, i)));
 	if (!rc) {
 		b->nodes = loom_calloc(1, sizeof(*b->nodes));
-		blueprint_add_nodes(b->nodes, b->layout->nodes, b->layout->n_nodes);
-		rc = blueprint_plan(b, PLAN_CREATE, docs, NULL, &err);
+		job_draft_add_nodes(b->nodes, b->layout->nodes, b->layout->n_nodes);
+		rc = job_draft_plan(b, PLAN_CREATE, docs, NULL, &err);
 	}
 	if (rc) {
 		fprintf(stderr, "driver: %d %s\n", rc, err.msg);
@@ -81,7 +81,7 @@ static int make(const struct solve_input *in, struct blueprint *b, struct json *
 	return 0;
 }
 
-static void count(const struct blueprint *b, struct json *out)
+static void count(const struct job_draft *b, struct json *out)
 {
 	int64_t edges = 0;
 	for (size_t i = 0; i < b->plan->n; i++)
@@ -113,7 +113,7 @@ int solve_main(const struct options *o)
 		                  .cluster_id = 1,
 		                  .cluster_name = "bench" };
 	LOOM_CLEANUP(json_free) struct json *out = json_new_obj();
-	struct blueprint b = { 0 };
+	struct job_draft b = { 0 };
 	int64_t before = peak_kib();
 	int rc = make(&in, &b, out);
 	if (!rc) {
@@ -122,6 +122,6 @@ int solve_main(const struct options *o)
 		LOOM_CLEANUP_STR char *text = json_text(out);
 		puts(text);
 	}
-	blueprint_fini(&b);
+	job_draft_fini(&b);
 	return rc;
 }

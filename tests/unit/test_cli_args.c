@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The command line, the body of a create request, tables and reasons. */
-#include "services/cli/change.h"
 #include "services/cli/commands.h"
+#include "services/cli/plan_diff.h"
 #include "services/cli/table.h"
 #include "tests/support/unit.h"
 
@@ -231,7 +231,7 @@ START_TEST(writes_changes)
 	                                "\"hostname\":\"b.local\"}}]}",
 	                                &cluster, NULL),
 	                 0);
-	change_write(plan, 2, &b);
+	plan_diff_write(plan, 2, &b);
 	ck_assert_str_eq(buf_str(&b), "  CHANGE  WHERE       WHAT\n"
 	                              "  add     1003 d      web,base\n"
 	                              "  remove  1000 a      -\n"
@@ -239,15 +239,15 @@ START_TEST(writes_changes)
 	                              "  config  /x          \"80\" -> 81\n"
 	                              "  config  /y          (none) -> []\n"
 	                              "  config  and 1 more  -\n");
-	LOOM_CLEANUP_STR char *summary = change_summary(plan);
+	LOOM_CLEANUP_STR char *summary = plan_diff_summary(plan);
 	ck_assert_str_eq(summary, "1 machine added, 1 machine removed, 1 machine changed, "
 	                          "3 settings changed, 3 steps");
-	LOOM_CLEANUP(json_free) struct json *nodes = change_nodes(plan, cluster);
+	LOOM_CLEANUP(json_free) struct json *nodes = plan_diff_nodes(plan, cluster);
 	LOOM_CLEANUP_STR char *text = json_text(nodes);
 	ck_assert_str_eq(text, "[{\"nodenum\":1001,\"hostname\":\"b.local\"},"
 	                       "{\"nodenum\":1003,\"hostname\":\"d\"}]");
 	buf_reset(&b);
-	change_write(NULL, CHANGE_ALL, &b);
+	plan_diff_write(NULL, PLAN_DIFF_ALL, &b);
 	ck_assert_uint_eq(b.len, 0);
 	buf_fini(&b);
 }

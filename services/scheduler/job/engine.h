@@ -10,7 +10,7 @@
 #include "common/model/node.h"
 #include "common/model/task.h"
 
-struct callback_config;
+struct webhook_config;
 struct quarantine_config;
 
 struct engine_policy {
@@ -18,7 +18,7 @@ struct engine_policy {
 	int64_t losses; /* workers that may vanish before a task is given up */
 	int64_t retry_base_ms, retry_cap_ms;
 	int64_t replacements; /* machines of one job that others may take the place of */
-	const struct callback_config *callbacks;    /* the operator's target; NULL: none */
+	const struct webhook_config *callbacks;     /* the operator's target; NULL: none */
 	const struct quarantine_config *quarantine; /* NULL: nobody is judged */
 };
 

@@ -4,7 +4,7 @@
 #include "common/base/map.h"
 #include "common/base/str.h"
 #include "common/json/jsondiff.h"
-#include "services/scheduler/operation/operation_present.h"
+#include "services/scheduler/operation/operation_input.h"
 #include "services/scheduler/plan/retry.h"
 #include "services/scheduler/plan/rollback.h"
 
@@ -49,21 +49,21 @@ bool operation_action(const char *operation, bool restart, enum plan_action *ret
 	return true;
 }
 
-void operation_fini(struct operation *lc)
+void operation_fini(struct operation *op)
 {
-	target_free(lc->target);
-	nodes_free(lc->before);
-	blueprint_fini(&lc->b);
-	json_free(lc->restarted);
-	json_free(lc->carried);
-	json_free(lc->back);
-	json_free(lc->notes);
-	*lc = (struct operation){ 0 };
+	target_free(op->target);
+	nodes_free(op->before);
+	job_draft_fini(&op->draft);
+	json_free(op->restarted);
+	json_free(op->carried);
+	json_free(op->back);
+	json_free(op->notes);
+	*op = (struct operation){ 0 };
 }
 
 struct wanted {
 	const struct cluster *c;
-	const struct present *present;
+	const struct operation_input *input;
 	const struct json *params;
 	struct strs named, grow;
 	int *nodenums;
@@ -72,12 +72,12 @@ struct wanted {
 	size_t n_nodes;
 };
 
-static void wanted_init(struct wanted *w, const struct cluster *c, const struct present *p,
+static void wanted_init(struct wanted *w, const struct cluster *c, const struct operation_input *p,
                         const struct json *params)
 {
-	*w = (struct wanted){ .c = c, .present = p, .params = params, .n_nodes = p->nodes->n };
-	blueprint_read_names(json_get(params, "services"), &w->named);
-	blueprint_read_names(json_get(params, "grow"), &w->grow);
+	*w = (struct wanted){ .c = c, .input = p, .params = params, .n_nodes = p->nodes->n };
+	job_draft_read_names(json_get(params, "services"), &w->named);
+	job_draft_read_names(json_get(params, "grow"), &w->grow);
 	const struct json *nums = json_get(params, "nodes");
 	w->nodenums = loom_calloc(json_len(nums) + 1, sizeof(*w->nodenums));
 	for (size_t i = 0; i < json_len(nums); i++) {
@@ -92,7 +92,7 @@ static void wanted_init(struct wanted *w, const struct cluster *c, const struct 
 			                            .nodenum = (int)n->num,
 			                            .hardwaretype = n->hardwaretype,
 			                            .imagetype = n->imagetype };
-		blueprint_read_names(n->services, &w->nodes[i].services);
+		job_draft_read_names(n->services, &w->nodes[i].services);
 	}
 }
 
@@ -118,9 +118,9 @@ static int find_target(const struct wanted *w, enum target_operation op, struct 
 		                   .last_nodenum = (int)c->last_node,
 		                   .template = op == TARGET_SYNC && newer ? newer : c->template,
 		                   .provider = c->provider,
-		                   .hardwaretypes = w->present->hardware,
-		                   .imagetypes = w->present->images,
-		                   .services = w->present->services,
+		                   .hardwaretypes = w->input->hardware,
+		                   .imagetypes = w->input->images,
+		                   .services = w->input->services,
 		                   .service_docs = c->service_docs,
 		                   .request = c->request,
 		                   .cluster_id = c->id,
@@ -134,27 +134,27 @@ static int find_target(const struct wanted *w, enum target_operation op, struct 
 }
 
 /* The machines as the planner sees them: services come at once and go at the end. */
-static void place_services(struct operation *lc)
+static void place_services(struct operation *op)
 {
-	const struct target *t = lc->target;
+	const struct target *t = op->target;
 	for (size_t i = 0; t && i < t->n_changed; i++) {
-		struct node *n = &lc->b.nodes->v[t->changed[i].node];
+		struct node *n = &op->draft.nodes->v[t->changed[i].node];
 		if (!t->changed[i].added.n)
 			continue;
 		json_free(n->services);
 		json_free(n->automators);
-		n->services = blueprint_names(&t->changed[i].services);
-		n->automators = blueprint_names(&t->changed[i].automators);
+		n->services = job_draft_names(&t->changed[i].services);
+		n->automators = job_draft_names(&t->changed[i].automators);
 	}
 }
 
 /* Frozen definitions, and for services that are new to the cluster the present ones. */
-static struct json *definitions(const struct operation *lc, const struct cluster *c,
+static struct json *definitions(const struct operation *op, const struct cluster *c,
                                 const struct json *all)
 {
 	struct json *docs = c->service_docs ? json_copy(c->service_docs) : json_new_obj();
-	for (size_t i = 0; lc->target && i < lc->target->services.n; i++) {
-		const char *name = lc->target->services.v[i];
+	for (size_t i = 0; op->target && i < op->target->services.n; i++) {
+		const char *name = op->target->services.v[i];
 		for (size_t k = 0; !json_get(docs, name) && k < json_len(all); k++)
 			if (str_eq(json_get_str(json_at(all, k), "name"), name))
 				json_set(docs, name, json_copy(json_at(all, k)));
@@ -179,165 +179,165 @@ static bool changed_services(const struct cluster *c, const struct json *params,
 	return true;
 }
 
-static int plan_tasks(struct operation *lc, const struct cluster *c, const struct json *params,
+static int plan_tasks(struct operation *op, const struct cluster *c, const struct json *params,
                       struct loom_err *err)
 {
 	LOOM_CLEANUP(strs_fini) struct strs services = { 0 }, nodes = { 0 }, changed = { 0 };
-	const struct target *t = lc->target;
-	blueprint_read_names(json_get(params, "services"), &services);
+	const struct target *t = op->target;
+	job_draft_read_names(json_get(params, "services"), &services);
 	for (size_t i = 0; t && i < t->n_removed; i++)
-		strs_add(&nodes, lc->b.nodes->v[t->removed[i]].id);
+		strs_add(&nodes, op->draft.nodes->v[t->removed[i]].id);
 	for (size_t i = 0; t && i < t->n_added; i++)
-		strs_add(&nodes, lc->b.nodes->v[lc->before->n + i].id);
-	if (lc->action == PLAN_ADD_SERVICES)
+		strs_add(&nodes, op->draft.nodes->v[op->before->n + i].id);
+	if (op->action == PLAN_ADD_SERVICES)
 		for (size_t i = 0; t && i < t->n_changed; i++)
-			strs_add(&nodes, lc->b.nodes->v[t->changed[i].node].id);
+			strs_add(&nodes, op->draft.nodes->v[t->changed[i].node].id);
 	bool configuring =
-		lc->action == PLAN_CONFIGURE || lc->action == PLAN_CONFIGURE_WITH_RESTART;
+		op->action == PLAN_CONFIGURE || op->action == PLAN_CONFIGURE_WITH_RESTART;
 	bool some = configuring && changed_services(c, params, &changed);
-	struct blueprint_scope scope = { .services = services.n ? &services : NULL,
+	struct job_draft_scope scope = { .services = services.n ? &services : NULL,
 		                         .nodes = nodes.n ? &nodes : NULL,
 		                         .changed = some ? &changed : NULL };
-	return blueprint_plan(&lc->b, lc->action, lc->b.service_docs, &scope, err);
+	return job_draft_plan(&op->draft, op->action, op->draft.service_docs, &scope, err);
 }
 
-static void collect_started(struct operation *lc)
+static void collect_started(struct operation *op)
 {
-	lc->restarted = json_new_arr();
-	for (size_t i = 0; lc->b.plan && i < lc->b.plan->n; i++) {
-		const struct plan_task *t = &lc->b.plan->tasks[i];
-		if (t->step == STEP_START && !json_arr_has_str(lc->restarted, t->service))
-			json_push(lc->restarted, json_new_str(t->service));
+	op->restarted = json_new_arr();
+	for (size_t i = 0; op->draft.plan && i < op->draft.plan->n; i++) {
+		const struct plan_task *t = &op->draft.plan->tasks[i];
+		if (t->step == STEP_START && !json_arr_has_str(op->restarted, t->service))
+			json_push(op->restarted, json_new_str(t->service));
 	}
 }
 
-static void hash_it(struct operation *lc, const struct cluster *c, const struct json *params)
+static void hash_it(struct operation *op, const struct cluster *c, const struct json *params)
 {
-	LOOM_CLEANUP(json_free) struct json *shown = operation_preview(lc, c, params);
+	LOOM_CLEANUP(json_free) struct json *shown = operation_preview(op, c, params);
 	LOOM_CLEANUP_STR char *text = json_text(shown);
 	unsigned char sum[16];
 	crypto_generichash(sum, sizeof(sum), (const unsigned char *)text, strlen(text), NULL, 0);
-	sodium_bin2hex(lc->hash, sizeof(lc->hash), sum, sizeof(sum));
+	sodium_bin2hex(op->hash, sizeof(op->hash), sum, sizeof(sum));
 }
 
 /* The failed job's tasks once more, without those that are complete or to be skipped. */
-static int make_retry(const struct cluster *c, const struct present *p, const struct json *params,
-                      struct operation *lc, struct loom_err *err)
+static int make_retry(const struct cluster *c, const struct operation_input *p,
+                      const struct json *params, struct operation *op, struct loom_err *err)
 {
 	if (!p->failed.num || p->failed.status != JOB_FAILED ||
-	    !plan_action_parse(p->failed.action, &lc->action))
+	    !plan_action_parse(p->failed.action, &op->action))
 		return err_set(err, 409, "the last job has not failed: there is nothing to retry");
-	lc->before = nodes_copy(p->nodes);
-	lc->b.nodes = nodes_copy(p->nodes);
-	lc->b.service_docs = c->service_docs ? json_copy(c->service_docs) : json_new_obj();
-	lc->carried = p->failed.params ? json_copy(p->failed.params) : json_new_obj();
+	op->before = nodes_copy(p->nodes);
+	op->draft.nodes = nodes_copy(p->nodes);
+	op->draft.service_docs = c->service_docs ? json_copy(c->service_docs) : json_new_obj();
+	op->carried = p->failed.params ? json_copy(p->failed.params) : json_new_obj();
 	struct retry_input in = { .tasks = p->tasks,
 		                  .edges = p->edges,
 		                  .n_edges = p->n_edges,
-		                  .nodes = lc->b.nodes,
+		                  .nodes = op->draft.nodes,
 		                  .skip = json_get(params, "skip"),
 		                  .only = json_get(params, "tasks") };
-	int rc = retry_plan(&in, &lc->b.plan, err);
+	int rc = retry_plan(&in, &op->draft.plan, err);
 	if (rc)
 		return rc;
-	collect_started(lc);
-	hash_it(lc, c, params);
+	collect_started(op);
+	hash_it(op, c, params);
 	return 0;
 }
 
 /* The configuration of before, and what follows from it. */
-static int back_to_config(struct operation *lc, const struct cluster *c, const struct json *was,
+static int back_to_config(struct operation *op, const struct cluster *c, const struct json *was,
                           struct loom_err *err)
 {
 	if (!was)
 		return err_set(err, 409, "the configuration of before is not known any more");
-	lc->back = json_set(json_new_obj(), "config", json_copy(was));
-	lc->notes = json_new_arr();
-	return plan_tasks(lc, c, lc->back, err);
+	op->back = json_set(json_new_obj(), "config", json_copy(was));
+	op->notes = json_new_arr();
+	return plan_tasks(op, c, op->back, err);
 }
 
-static int make_rollback(const struct cluster *c, const struct present *p,
-                         const struct json *params, struct operation *lc, struct loom_err *err)
+static int make_rollback(const struct cluster *c, const struct operation_input *p,
+                         const struct json *params, struct operation *op, struct loom_err *err)
 {
 	const struct job *first = p->first.num ? &p->first : &p->failed;
 	if (!p->failed.num || p->failed.status != JOB_FAILED ||
-	    !plan_action_parse(p->failed.action, &lc->action))
+	    !plan_action_parse(p->failed.action, &op->action))
 		return err_set(err, 409, "the last job has not failed: there is nothing to undo");
-	if (present_is_operation(first->params, "rollback"))
+	if (operation_is(first->params, "rollback"))
 		return err_set(err, 409, "the last job was itself a roll back: retry it");
-	lc->before = nodes_copy(p->nodes);
-	lc->b.nodes = nodes_copy(p->nodes);
-	lc->b.service_docs = c->service_docs ? json_copy(c->service_docs) : json_new_obj();
-	struct rollback_input in = { .failed = lc->action,
+	op->before = nodes_copy(p->nodes);
+	op->draft.nodes = nodes_copy(p->nodes);
+	op->draft.service_docs = c->service_docs ? json_copy(c->service_docs) : json_new_obj();
+	struct rollback_input in = { .failed = op->action,
 		                     .tasks = p->tasks,
 		                     .params = p->failed.params,
-		                     .nodes = lc->b.nodes,
+		                     .nodes = op->draft.nodes,
 		                     .untouched = &p->untouched,
-		                     .service_docs = lc->b.service_docs };
-	struct rollback r = { .action = lc->action };
-	int rc = lc->action == PLAN_CONFIGURE || lc->action == PLAN_CONFIGURE_WITH_RESTART
-	                 ? back_to_config(lc, c, json_get(first->params, "before"), err)
+		                     .service_docs = op->draft.service_docs };
+	struct rollback r = { .action = op->action };
+	int rc = op->action == PLAN_CONFIGURE || op->action == PLAN_CONFIGURE_WITH_RESTART
+	                 ? back_to_config(op, c, json_get(first->params, "before"), err)
 	                 : rollback_plan(&in, &r, err);
 	if (rc)
 		return rc;
-	lc->action = r.action;
+	op->action = r.action;
 	if (r.plan) {
-		lc->b.plan = loom_take(r.plan);
-		lc->back = loom_take(r.back);
-		lc->notes = loom_take(r.notes);
+		op->draft.plan = loom_take(r.plan);
+		op->back = loom_take(r.back);
+		op->notes = loom_take(r.notes);
 	}
-	json_set_str(lc->back, "to", json_get_str(first->params, "was"));
-	collect_started(lc);
-	hash_it(lc, c, params);
+	json_set_str(op->back, "to", json_get_str(first->params, "was"));
+	collect_started(op);
+	hash_it(op, c, params);
 	return 0;
 }
 
-static int make(const struct cluster *c, const struct present *p, const struct json *params,
-                struct operation *lc, struct loom_err *err)
+static int make(const struct cluster *c, const struct operation_input *p, const struct json *params,
+                struct operation *op, struct loom_err *err)
 {
-	if (present_is_operation(params, "retry"))
-		return make_retry(c, p, params, lc, err);
-	if (present_is_operation(params, "rollback"))
-		return make_rollback(c, p, params, lc, err);
-	int op = operation_index(json_get_str(params, "operation"));
-	if (op < 0 || !operation_action(operations[op].operation,
-	                                json_get_bool(params, "restart", true), &lc->action))
+	if (operation_is(params, "retry"))
+		return make_retry(c, p, params, op, err);
+	if (operation_is(params, "rollback"))
+		return make_rollback(c, p, params, op, err);
+	int at = operation_index(json_get_str(params, "operation"));
+	if (at < 0 || !operation_action(operations[at].operation,
+	                                json_get_bool(params, "restart", true), &op->action))
 		return err_set(err, 400, "operation '%s' is not known",
 		               json_get_str(params, "operation"));
 	struct wanted w;
 	wanted_init(&w, c, p, params);
-	int rc = operations[op].layout ? find_target(&w, operations[op].target, &lc->target, err)
+	int rc = operations[at].layout ? find_target(&w, operations[at].target, &op->target, err)
 	                               : 0;
 	wanted_fini(&w);
 	if (rc)
 		return rc;
-	lc->before = nodes_copy(p->nodes);
-	lc->b.nodes = nodes_copy(p->nodes);
-	if (lc->target)
-		blueprint_add_nodes(lc->b.nodes, lc->target->added, lc->target->n_added);
-	place_services(lc);
-	lc->b.service_docs = definitions(lc, c, p->services);
-	rc = lc->action == PLAN_SOLVE_LAYOUT ? 0 : plan_tasks(lc, c, params, err);
+	op->before = nodes_copy(p->nodes);
+	op->draft.nodes = nodes_copy(p->nodes);
+	if (op->target)
+		job_draft_add_nodes(op->draft.nodes, op->target->added, op->target->n_added);
+	place_services(op);
+	op->draft.service_docs = definitions(op, c, p->services);
+	rc = op->action == PLAN_SOLVE_LAYOUT ? 0 : plan_tasks(op, c, params, err);
 	if (rc)
 		return rc;
-	collect_started(lc);
-	hash_it(lc, c, params);
+	collect_started(op);
+	hash_it(op, c, params);
 	return 0;
 }
 
 int operation_make(struct db_pool *p, const struct cluster *c, const struct json *params,
-                   struct operation *lc, struct loom_err *err)
+                   struct operation *op, struct loom_err *err)
 {
-	struct present now = { .c = c, .params = params };
-	int rc = db_read(p, present_read, &now);
+	struct operation_input now = { .c = c, .params = params };
+	int rc = db_read(p, operation_input_read, &now);
 	if (!rc)
-		rc = make(c, &now, params, lc, err);
-	present_fini(&now);
+		rc = make(c, &now, params, op, err);
+	operation_input_fini(&now);
 	return rc;
 }
 
 /* Where nothing was ever begun, there is nothing to delete, and nobody is needed to do it. */
-static int delete_begun(struct blueprint *b, const struct strs *untouched, const struct json *docs,
+static int delete_begun(struct job_draft *b, const struct strs *untouched, const struct json *docs,
                         struct loom_err *err)
 {
 	LOOM_CLEANUP(strs_fini) struct strs begun = { 0 };
@@ -347,20 +347,20 @@ static int delete_begun(struct blueprint *b, const struct strs *untouched, const
 	for (size_t i = 0; i < b->nodes->n; i++)
 		if (!map_get(not, b->nodes->v[i].id))
 			strs_add(&begun, b->nodes->v[i].id);
-	struct blueprint_scope scope = { .nodes = &begun };
-	return blueprint_plan(b, PLAN_DELETE, docs, &scope, err);
+	struct job_draft_scope scope = { .nodes = &begun };
+	return job_draft_plan(b, PLAN_DELETE, docs, &scope, err);
 }
 
-int operation_delete(struct db_pool *p, const struct cluster *c, struct operation *lc,
+int operation_delete(struct db_pool *p, const struct cluster *c, struct operation *op,
                      struct loom_err *err)
 {
-	struct present now = { .c = c };
-	int rc = db_read(p, present_read, &now);
+	struct operation_input now = { .c = c };
+	int rc = db_read(p, operation_input_read, &now);
 	if (!rc) {
-		lc->action = PLAN_DELETE;
-		lc->b.nodes = loom_take(now.nodes);
-		rc = delete_begun(&lc->b, &now.untouched, c->service_docs, err);
+		op->action = PLAN_DELETE;
+		op->draft.nodes = loom_take(now.nodes);
+		rc = delete_begun(&op->draft, &now.untouched, c->service_docs, err);
 	}
-	present_fini(&now);
+	operation_input_fini(&now);
 	return rc;
 }

@@ -14,14 +14,14 @@
 #define LOOM_SCHEDULER_OPERATION_H
 
 #include "services/scheduler/job/engine.h"
-#include "services/scheduler/operation/blueprint.h"
+#include "services/scheduler/operation/job_draft.h"
 #include "services/scheduler/placement/target.h"
 
 struct operation {
 	enum plan_action action; /* PLAN_SOLVE_LAYOUT for sync, which has no tasks */
 	struct target *target;   /* NULL when the layout stays */
 	struct nodes *before;    /* present machines, by number */
-	struct blueprint b;      /* its nodes: the present ones, then the added */
+	struct job_draft draft;  /* its nodes: the present ones, then the added */
 	struct json *restarted;  /* names of services that the plan starts */
 	struct json *carried;    /* params of the failed job that is retried, else NULL */
 	struct json *back;       /* of a roll back: what its job's params take over, else NULL;
@@ -30,19 +30,19 @@ struct operation {
 	char hash[33];           /* of all that a user is shown of it */
 };
 
-void operation_fini(struct operation *lc);
+void operation_fini(struct operation *op);
 
 /* c has its documents. 0, a DB_E_ code, or 4xx with err: the reason for the user. */
 LOOM_MUST_CHECK int operation_make(struct db_pool *p, const struct cluster *c,
-                                   const struct json *params, struct operation *lc,
+                                   const struct json *params, struct operation *op,
                                    struct loom_err *err);
 /* All machines go, in whatever state they are. */
 LOOM_MUST_CHECK int operation_delete(struct db_pool *p, const struct cluster *c,
-                                     struct operation *lc, struct loom_err *err);
+                                     struct operation *op, struct loom_err *err);
 /* The action of an operation's name; false when there is none of that name. */
 bool operation_action(const char *operation, bool restart, enum plan_action *ret);
 /* {"operation", "nodes": {added, removed, changed}, "services": {..}, "config": [..], "tasks"}. */
-struct json *operation_preview(const struct operation *lc, const struct cluster *c,
+struct json *operation_preview(const struct operation *op, const struct cluster *c,
                                const struct json *params);
 
 /* What a new configuration is compared with: once recorded, it is the cluster's already. */
@@ -51,7 +51,7 @@ const struct json *operation_old_config(const struct cluster *c, const struct js
 /* In the transaction that starts the job: what comes (services, machines) is written at once, what
  * goes is noted in the job's params. */
 LOOM_MUST_CHECK int operation_apply(struct db *db, struct change *ch, struct job *j,
-                                    const struct operation *lc);
+                                    const struct operation *op);
 /* In the transaction that completes the job: what was to go is gone. */
 LOOM_MUST_CHECK int operation_complete(struct db *db, struct change *ch, const struct job *j);
 /* In the transaction that ends a job of which nothing was done at all: what it wrote when it was

@@ -5,21 +5,21 @@
 
 #include "common/base/str.h"
 
-static int apply_services(struct db *db, struct change *ch, const struct operation *lc)
+static int apply_services(struct db *db, struct change *ch, const struct operation *op)
 {
-	const struct target *t = lc->target;
+	const struct target *t = op->target;
 	struct quota q;
 	int rc = t->n_added ? cluster_quota(db, ch->c->tenant_id, 0, (int64_t)t->n_added, &q) : 0;
 	for (size_t i = 0; !rc && i < t->n_changed; i++)
 		if (t->changed[i].added.n)
-			rc = node_save(db, &lc->b.nodes->v[t->changed[i].node]);
+			rc = node_save(db, &op->draft.nodes->v[t->changed[i].node]);
 	if (!rc && t->n_added) {
-		struct nodes added = { &lc->b.nodes->v[lc->before->n], t->n_added };
+		struct nodes added = { &op->draft.nodes->v[op->before->n], t->n_added };
 		rc = nodes_insert(db, ch->c->id, &added);
 		ch->c->num_nodes += (int64_t)t->n_added;
 		ch->c->last_node = added.v[added.n - 1].num;
 	}
-	return rc ? rc : cluster_save_service_docs(db, ch->c, lc->b.service_docs);
+	return rc ? rc : cluster_save_service_docs(db, ch->c, op->draft.service_docs);
 }
 
 /* A retried job completes as the failed one would have; but if it leaves some of it for later. */
@@ -37,15 +37,15 @@ static int carry_on(struct db *db, struct job *j, const struct json *from, const
 }
 
 /* What goes in the end, and what has come: that is taken back when nothing comes of the job. */
-static void note_params(struct job *j, const struct operation *lc)
+static void note_params(struct job *j, const struct operation *op)
 {
-	const struct target *t = lc->target;
+	const struct target *t = op->target;
 	struct json *gone = json_new_arr(), *added = json_new_arr();
 	LOOM_CLEANUP(strs_fini) struct strs placed = { 0 };
 	for (size_t i = 0; i < t->n_removed; i++)
-		json_push(gone, json_new_str(lc->b.nodes->v[t->removed[i]].id));
+		json_push(gone, json_new_str(op->draft.nodes->v[t->removed[i]].id));
 	for (size_t i = 0; i < t->n_added; i++)
-		json_push(added, json_new_str(lc->b.nodes->v[lc->before->n + i].id));
+		json_push(added, json_new_str(op->draft.nodes->v[op->before->n + i].id));
 	for (size_t i = 0; i < t->n_changed; i++)
 		for (size_t k = 0; k < t->changed[i].added.n; k++)
 			if (!strs_has(&placed, t->changed[i].added.v[k]))
@@ -54,19 +54,19 @@ static void note_params(struct job *j, const struct operation *lc)
 		j->params = json_new_obj();
 	json_set(j->params, "leaving", gone);
 	json_set(j->params, "added", added);
-	json_set(j->params, "placed", blueprint_names(&placed));
+	json_set(j->params, "placed", job_draft_names(&placed));
 }
 
 /* The former configuration is the cluster's at once, as a new one would be. */
 static int apply_rollback(struct db *db, struct change *ch, struct job *j,
-                          const struct operation *lc)
+                          const struct operation *op)
 {
-	const struct json *back = json_get(lc->back, "config");
+	const struct json *back = json_get(op->back, "config");
 	if (!j->params)
 		j->params = json_new_obj();
-	for (size_t i = 0; i < json_len(lc->back); i++)
-		json_set(j->params, json_key_at(lc->back, i),
-		         json_copy(json_value_at(lc->back, i)));
+	for (size_t i = 0; i < json_len(op->back); i++)
+		json_set(j->params, json_key_at(op->back, i),
+		         json_copy(json_value_at(op->back, i)));
 	int rc = back ? cluster_load_docs(db, ch->c) : 0;
 	if (!rc && back) {
 		json_set(j->params, "before", json_copy(ch->c->config));
@@ -75,27 +75,27 @@ static int apply_rollback(struct db *db, struct change *ch, struct job *j,
 	return rc ? rc : job_save_params(db, j);
 }
 
-int operation_apply(struct db *db, struct change *ch, struct job *j, const struct operation *lc)
+int operation_apply(struct db *db, struct change *ch, struct job *j, const struct operation *op)
 {
-	if (lc->carried)
-		return carry_on(db, j, lc->carried, lc->b.plan);
-	if (lc->back)
-		return apply_rollback(db, ch, j, lc);
-	if (!lc->target)
+	if (op->carried)
+		return carry_on(db, j, op->carried, op->draft.plan);
+	if (op->back)
+		return apply_rollback(db, ch, j, op);
+	if (!op->target)
 		return 0;
-	int rc = apply_services(db, ch, lc);
+	int rc = apply_services(db, ch, op);
 	if (rc)
 		return rc;
-	note_params(j, lc);
+	note_params(j, op);
 	/* Services that come are the cluster's from now on; those that go until they are gone. */
 	struct strs after = { 0 };
-	blueprint_read_names(ch->c->services, &after);
-	for (size_t i = 0; i < lc->target->services.n; i++)
-		if (!strs_has(&after, lc->target->services.v[i]))
-			strs_add(&after, lc->target->services.v[i]);
+	job_draft_read_names(ch->c->services, &after);
+	for (size_t i = 0; i < op->target->services.n; i++)
+		if (!strs_has(&after, op->target->services.v[i]))
+			strs_add(&after, op->target->services.v[i]);
 	strs_sort(&after);
 	json_free(ch->c->services);
-	ch->c->services = blueprint_names(&after);
+	ch->c->services = job_draft_names(&after);
 	strs_fini(&after);
 	return job_save_params(db, j);
 }

@@ -19,23 +19,23 @@ static struct json *node_brief(const struct node *n)
 }
 
 /* What a roll back makes anew, what it takes away, and which services come off which machines. */
-static void add_back(const struct operation *lc, struct json *added, struct json *removed,
+static void add_back(const struct operation *op, struct json *added, struct json *removed,
                      struct json *changed)
 {
 	LOOM_CLEANUP(map_destroy) struct map *seen = map_create(NULL);
-	const struct json *gone = json_get(lc->back, "services");
-	for (size_t i = 0; lc->back && i < lc->b.plan->n; i++) {
-		const struct node *n = &lc->b.nodes->v[lc->b.plan->tasks[i].node];
-		if (lc->b.plan->tasks[i].step == STEP_CREATE)
+	const struct json *gone = json_get(op->back, "services");
+	for (size_t i = 0; op->back && i < op->draft.plan->n; i++) {
+		const struct node *n = &op->draft.nodes->v[op->draft.plan->tasks[i].node];
+		if (op->draft.plan->tasks[i].step == STEP_CREATE)
 			json_push(added,
 			          json_set(node_brief(n), "services", json_copy(n->services)));
 	}
-	for (size_t i = 0; lc->back && lc->action == PLAN_DELETE && i < lc->before->n; i++)
-		json_push(removed, node_brief(&lc->before->v[i]));
-	for (size_t i = 0; i < json_len(json_get(lc->back, "leaving")); i++)
-		map_set(seen, json_str(json_at(json_get(lc->back, "leaving"), i)), added);
-	for (size_t i = 0; lc->back && i < lc->before->n; i++) {
-		const struct node *n = &lc->before->v[i];
+	for (size_t i = 0; op->back && op->action == PLAN_DELETE && i < op->before->n; i++)
+		json_push(removed, node_brief(&op->before->v[i]));
+	for (size_t i = 0; i < json_len(json_get(op->back, "leaving")); i++)
+		map_set(seen, json_str(json_at(json_get(op->back, "leaving"), i)), added);
+	for (size_t i = 0; op->back && i < op->before->n; i++) {
+		const struct node *n = &op->before->v[i];
 		struct json *off = json_new_arr();
 		for (size_t k = 0; k < json_len(gone); k++)
 			if (json_arr_has_str(n->services, json_str(json_at(gone, k))))
@@ -50,46 +50,46 @@ static void add_back(const struct operation *lc, struct json *added, struct json
 	}
 }
 
-static struct json *nodes_preview(const struct operation *lc)
+static struct json *nodes_preview(const struct operation *op)
 {
-	const struct target *t = lc->target;
+	const struct target *t = op->target;
 	struct json *added = json_new_arr(), *removed = json_new_arr(), *changed = json_new_arr();
 	for (size_t i = 0; t && i < t->n_added; i++) {
-		const struct node *n = &lc->b.nodes->v[lc->before->n + i];
+		const struct node *n = &op->draft.nodes->v[op->before->n + i];
 		struct json *o = node_brief(n);
 		json_set_str(o, "hardwaretype", n->hardwaretype);
 		json_set_str(o, "imagetype", n->imagetype);
 		json_push(added, json_set(o, "services", json_copy(n->services)));
 	}
 	for (size_t i = 0; t && i < t->n_removed; i++)
-		json_push(removed, node_brief(&lc->b.nodes->v[t->removed[i]]));
+		json_push(removed, node_brief(&op->draft.nodes->v[t->removed[i]]));
 	for (size_t i = 0; t && i < t->n_changed; i++) {
-		struct json *o = node_brief(&lc->b.nodes->v[t->changed[i].node]);
-		json_set(o, "servicesAdded", blueprint_names(&t->changed[i].added));
+		struct json *o = node_brief(&op->draft.nodes->v[t->changed[i].node]);
+		json_set(o, "servicesAdded", job_draft_names(&t->changed[i].added));
 		json_push(changed,
-		          json_set(o, "servicesRemoved", blueprint_names(&t->changed[i].removed)));
+		          json_set(o, "servicesRemoved", job_draft_names(&t->changed[i].removed)));
 	}
-	add_back(lc, added, removed, changed);
+	add_back(op, added, removed, changed);
 	struct json *o = json_set(json_new_obj(), "added", added);
 	return json_set(json_set(o, "removed", removed), "changed", changed);
 }
 
-struct json *operation_preview(const struct operation *lc, const struct cluster *c,
+struct json *operation_preview(const struct operation *op, const struct cluster *c,
                                const struct json *params)
 {
 	struct json *o =
 		json_set_str(json_new_obj(), "operation", json_get_str(params, "operation"));
-	json_set(o, "nodes", nodes_preview(lc));
-	json_set(o, "started", json_copy(lc->restarted));
-	const struct json *config = json_get(lc->back ? lc->back : params, "config"),
+	json_set(o, "nodes", nodes_preview(op));
+	json_set(o, "started", json_copy(op->restarted));
+	const struct json *config = json_get(op->back ? op->back : params, "config"),
 			  *template = json_get(params, "template");
 	json_set(o, "config",
 	         config ? json_diff(operation_old_config(c, params), config) : json_new_arr());
 	if (template)
 		json_set(o, "template", json_diff(c->template, template));
-	if (lc->notes)
-		json_set(o, "notes", json_copy(lc->notes));
-	if (lc->b.plan && lc->b.plan->n_later)
-		json_set_int(o, "later", (int64_t)lc->b.plan->n_later);
-	return json_set(o, "tasks", lc->b.plan ? blueprint_tasks(&lc->b) : json_new_arr());
+	if (op->notes)
+		json_set(o, "notes", json_copy(op->notes));
+	if (op->draft.plan && op->draft.plan->n_later)
+		json_set_int(o, "later", (int64_t)op->draft.plan->n_later);
+	return json_set(o, "tasks", op->draft.plan ? job_draft_tasks(&op->draft) : json_new_arr());
 }

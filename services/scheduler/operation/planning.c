@@ -9,8 +9,8 @@
 #include "common/base/log.h"
 #include "common/base/str.h"
 #include "services/scheduler/operation/operation.h"
-#include "services/scheduler/webhook/callbacks.h"
 #include "services/scheduler/webhook/outbox.h"
+#include "services/scheduler/webhook/webhooks.h"
 
 #include <stdio.h>
 
@@ -19,7 +19,7 @@ struct planning {
 	struct job job;
 	struct cluster *c; /* with documents, as read before the work */
 	enum plan_action action;
-	struct operation lc; /* of a new cluster only its blueprint is used */
+	struct operation op; /* of a new cluster only its job_draft is used */
 	struct loom_err err; /* set: the job fails for this reason */
 	int failed;
 	bool vetoed; /* that is why */
@@ -38,7 +38,7 @@ static int load_read(struct db *db, void *arg)
 }
 
 /* Those that wait for nothing are ready from now on: as late as can be before the commit. */
-static int insert_tasks(struct db *db, struct planning *pl, struct blueprint_rows *rows)
+static int insert_tasks(struct db *db, struct planning *pl, struct job_draft_rows *rows)
 {
 	struct change *ch = &pl->ch;
 	int64_t now;
@@ -58,15 +58,15 @@ static int insert_tasks(struct db *db, struct planning *pl, struct blueprint_row
 static int start_job(struct db *db, struct planning *pl, struct job *j)
 {
 	struct change *ch = &pl->ch;
-	j->tasks_total = (int64_t)pl->lc.b.plan->n;
-	struct blueprint_rows rows;
-	blueprint_rows(&pl->lc.b, ch->c, j->num, ch->now, &rows);
+	j->tasks_total = (int64_t)pl->op.draft.plan->n;
+	struct job_draft_rows rows;
+	job_draft_rows(&pl->op.draft, ch->c, j->num, ch->now, &rows);
 	j->waits = loom_take(rows.waits);
 	j->n_waits = rows.n_waits;
 	int rc = j->n_waits ? job_save_waits(db, j) : 0;
 	if (!rc)
 		rc = cluster_event(db, ch->c, "plan",
-		                   blueprint_event(&pl->lc.b, j->cluster_id, j->num, j->action),
+		                   job_draft_event(&pl->op.draft, j->cluster_id, j->num, j->action),
 		                   ch->now);
 	if (!rc)
 		rc = job_set_status(db, ch->c, j, JOB_RUNNING, NULL, ch->now);
@@ -74,8 +74,8 @@ static int start_job(struct db *db, struct planning *pl, struct job *j)
 		rc = outbox_add(db, ch, j, CALLBACK_START);
 	if (!rc)
 		rc = insert_tasks(db, pl, &rows);
-	blueprint_rows_fini(&rows);
-	return !rc && !pl->lc.b.plan->n ? engine_empty_job(db, ch, j) : rc;
+	job_draft_rows_fini(&rows);
+	return !rc && !pl->op.draft.plan->n ? engine_empty_job(db, ch, j) : rc;
 }
 
 static int commit_solved(struct db *db, struct planning *pl, struct job *solve)
@@ -83,17 +83,18 @@ static int commit_solved(struct db *db, struct planning *pl, struct job *solve)
 	struct cluster *c = pl->ch.c;
 	int rc = job_set_status(db, c, solve, JOB_COMPLETE, NULL, pl->ch.now);
 	if (!rc)
-		rc = nodes_insert(db, c->id, pl->lc.b.nodes);
+		rc = nodes_insert(db, c->id, pl->op.draft.nodes);
 	if (!rc)
-		rc = cluster_save_service_docs(db, c, pl->lc.b.service_docs);
+		rc = cluster_save_service_docs(db, c, pl->op.draft.service_docs);
 	if (rc)
 		return rc;
-	c->num_nodes = (int64_t)pl->lc.b.nodes->n;
-	c->last_node = pl->lc.b.nodes->n ? pl->lc.b.nodes->v[pl->lc.b.nodes->n - 1].num : 0;
+	c->num_nodes = (int64_t)pl->op.draft.nodes->n;
+	c->last_node =
+		pl->op.draft.nodes->n ? pl->op.draft.nodes->v[pl->op.draft.nodes->n - 1].num : 0;
 	json_free(c->services);
 	c->services = json_new_arr();
-	for (size_t i = 0; i < pl->lc.b.layout->services.n; i++)
-		json_push(c->services, json_new_str(pl->lc.b.layout->services.v[i]));
+	for (size_t i = 0; i < pl->op.draft.layout->services.n; i++)
+		json_push(c->services, json_new_str(pl->op.draft.layout->services.v[i]));
 	int64_t num;
 	rc = job_add(db, c, plan_action_name(PLAN_CREATE), NULL, pl->ch.now, &num);
 	struct job create = { 0 };
@@ -108,7 +109,7 @@ static int commit_solved(struct db *db, struct planning *pl, struct job *solve)
 
 static int commit_changed(struct db *db, struct planning *pl, struct job *j)
 {
-	int rc = operation_apply(db, &pl->ch, j, &pl->lc);
+	int rc = operation_apply(db, &pl->ch, j, &pl->op);
 	return rc ? rc : start_job(db, pl, j);
 }
 
@@ -163,10 +164,10 @@ static int make_change(struct planning *pl)
 {
 	bool back = str_eq(json_get_str(pl->job.params, "operation"), "rollback");
 	int rc = pl->action == PLAN_DELETE && !back
-	                 ? operation_delete(pl->s->db, pl->c, &pl->lc, &pl->err)
-	                 : operation_make(pl->s->db, pl->c, pl->job.params, &pl->lc, &pl->err);
+	                 ? operation_delete(pl->s->db, pl->c, &pl->op, &pl->err)
+	                 : operation_make(pl->s->db, pl->c, pl->job.params, &pl->op, &pl->err);
 	const char *agreed = json_get_str(pl->job.params, "hash");
-	if (!rc && agreed && !str_eq(agreed, pl->lc.hash))
+	if (!rc && agreed && !str_eq(agreed, pl->op.hash))
 		rc = err_set(&pl->err, 409,
 		             "something changed since this was planned; plan it again");
 	return rc;
@@ -183,14 +184,14 @@ static int make(struct planning *pl)
 		pl->failed = err_set(&pl->err, 500, "there is no operation '%s'", pl->job.action);
 		return 0;
 	}
-	struct blueprint_ask ask = { .tenant_id = pl->c->tenant_id,
+	struct job_draft_ask ask = { .tenant_id = pl->c->tenant_id,
 		                     .cluster_name = pl->c->name,
 		                     .cluster_id = pl->c->id,
 		                     .request = pl->c->request,
 		                     .template = pl->c->template,
 		                     .provider = pl->c->provider };
 	if (pl->action == PLAN_SOLVE_LAYOUT)
-		rc = blueprint_create(s->db, &ask, &pl->lc.b, &pl->err);
+		rc = job_draft_create(s->db, &ask, &pl->op.draft, &pl->err);
 	else
 		rc = make_change(pl);
 	if (rc > 0 && rc < DB_E_DUP) {
@@ -231,11 +232,11 @@ static void finish(struct planning *pl, int rc)
 			log_info("job refused", LOG_S("job", id), LOG_S("reason", pl->err.msg));
 		else
 			log_info("job planned", LOG_S("job", id), LOG_S("action", pl->job.action),
-			         LOG_I("tasks", (int64_t)pl->lc.b.plan->n));
+			         LOG_I("tasks", (int64_t)pl->op.draft.plan->n));
 		wake_changed(pl->s, &pl->ch);
 	}
 	engine_fini(&pl->ch);
-	operation_fini(&pl->lc);
+	operation_fini(&pl->op);
 	cluster_free(pl->c);
 	job_fini(&pl->job);
 	loom_free(pl);
@@ -258,9 +259,9 @@ static bool ask_first(struct planning *pl)
 		shown.num = pl->c->next_job;
 		snprintf(shown.action, sizeof(shown.action), "%s", plan_action_name(PLAN_CREATE));
 	}
-	shown.tasks_total = (int64_t)pl->lc.b.plan->n;
-	const struct callbacks_start st = { &pl->job, pl->c, pl->lc.b.nodes, &shown };
-	return callbacks_ask(pl->s, &st, asked, pl);
+	shown.tasks_total = (int64_t)pl->op.draft.plan->n;
+	const struct admission_review st = { &pl->job, pl->c, pl->op.draft.nodes, &shown };
+	return admission_ask(pl->s, &st, asked, pl);
 }
 
 /* Takes what the claimed job owns. */
@@ -314,7 +315,7 @@ void planning_kick(struct scheduler *s)
 /* ---- another scheduler is gone ----------------------------------------------------------------
  */
 
-struct estate {
+struct takeover {
 	struct scheduler *s;
 	char *owner;
 	int64_t n;
@@ -322,13 +323,13 @@ struct estate {
 
 static int release_tx(struct db *db, void *arg)
 {
-	struct estate *e = arg;
+	struct takeover *e = arg;
 	return job_release_claims(db, e->owner, &e->n);
 }
 
 static void take_over_work(void *arg)
 {
-	struct estate *e = arg;
+	struct takeover *e = arg;
 	int rc = db_tx(e->s->db, release_tx, e);
 	if (rc)
 		log_warn("jobs of a scheduler that is gone wait for their claims' end",
@@ -340,7 +341,7 @@ static void take_over_work(void *arg)
 
 static void take_over_done(void *arg)
 {
-	struct estate *e = arg;
+	struct takeover *e = arg;
 	if (e->n)
 		planning_kick(e->s);
 	loom_free(e->owner);
@@ -349,8 +350,8 @@ static void take_over_done(void *arg)
 
 void planning_take_over(struct scheduler *s, const char *owner)
 {
-	struct estate *e = loom_calloc(1, sizeof(*e));
-	*e = (struct estate){ .s = s, .owner = loom_strdup(owner) };
+	struct takeover *e = loom_calloc(1, sizeof(*e));
+	*e = (struct takeover){ .s = s, .owner = loom_strdup(owner) };
 	if (service_draining(s->service) || pool_submit(s->pool, take_over_work, take_over_done, e))
 		take_over_done(e);
 }

@@ -3,7 +3,7 @@
 
 #include "common/base/map.h"
 #include "common/base/str.h"
-#include "services/scheduler/operation/blueprint.h"
+#include "services/scheduler/operation/job_draft.h"
 #include "services/scheduler/plan/plan_edit.h"
 
 #define BIT(step) (1u << (step))
@@ -20,7 +20,7 @@ struct undoing {
 	struct map *done;   /* "NODE SERVICE" -> struct done */
 	struct map *marked; /* ids of machines that come or go */
 	bool gone;          /* are there machines that have to be made anew? */
-	struct blueprint b; /* its machines' states are what the planner is to believe */
+	struct job_draft b; /* its machines' states are what the planner is to believe */
 	struct loom_err *err;
 };
 
@@ -110,12 +110,12 @@ static void set_states(struct undoing *u, believe state)
 typedef bool (*wanted)(const struct undoing *u, const struct node *n, const char *service,
                        enum plan_step step);
 
-static int plan_with(struct undoing *u, enum plan_action a, const struct blueprint_scope *scope,
+static int plan_with(struct undoing *u, enum plan_action a, const struct job_draft_scope *scope,
                      wanted keep, struct plan **ret)
 {
-	struct blueprint_scope plain = scope ? *scope : (struct blueprint_scope){ 0 };
+	struct job_draft_scope plain = scope ? *scope : (struct job_draft_scope){ 0 };
 	plain.plain = true; /* for plan_prune() */
-	int rc = blueprint_plan(&u->b, a, u->in->service_docs, &plain, u->err);
+	int rc = job_draft_plan(&u->b, a, u->in->service_docs, &plain, u->err);
 	if (rc)
 		return rc;
 	struct plan *p = loom_take(u->b.plan);
@@ -216,7 +216,7 @@ static int start_again(struct undoing *u, struct plan **ret)
 	LOOM_CLEANUP(strs_fini) struct strs services = { 0 };
 	services_where(u, to_start, &services);
 	set_states(u, down_if_to_start);
-	const struct blueprint_scope scope = { .services = &services };
+	const struct job_draft_scope scope = { .services = &services };
 	return plan_with(u, PLAN_START, &scope, any, ret);
 }
 
@@ -225,7 +225,7 @@ static int stop_again(struct undoing *u, struct plan **ret)
 	LOOM_CLEANUP(strs_fini) struct strs services = { 0 };
 	services_where(u, to_stop, &services);
 	set_states(u, running_if_to_stop);
-	const struct blueprint_scope scope = { .services = &services };
+	const struct job_draft_scope scope = { .services = &services };
 	return plan_with(u, PLAN_STOP, &scope, any, ret);
 }
 
@@ -263,9 +263,9 @@ static bool was_installed(const struct undoing *u, const struct node *n, const c
 static int undo_add(struct undoing *u, struct rollback *r)
 {
 	LOOM_CLEANUP(strs_fini) struct strs placed = { 0 }, installed = { 0 };
-	blueprint_read_names(json_get(u->in->params, "placed"), &placed);
+	job_draft_read_names(json_get(u->in->params, "placed"), &placed);
 	r->action = PLAN_REMOVE_SERVICES;
-	json_set(r->back, "services", blueprint_names(&placed));
+	json_set(r->back, "services", job_draft_names(&placed));
 	services_where(u, was_installed, &installed);
 	for (size_t i = 0; i < installed.n; i++)
 		if (strs_has(&placed, installed.v[i]) &&
@@ -275,7 +275,7 @@ static int undo_add(struct undoing *u, struct rollback *r)
 			         "action): what was installed of it stays there",
 			         installed.v[i]);
 	set_states(u, running_if_begun);
-	const struct blueprint_scope scope = { .services = &placed };
+	const struct job_draft_scope scope = { .services = &placed };
 	return plan_with(u, PLAN_REMOVE_SERVICES, &scope, where_installed, &r->plan);
 }
 
@@ -323,7 +323,7 @@ static int undo_remove(struct undoing *u, struct rollback *r)
 	}
 	r->action = PLAN_ADD_SERVICES;
 	set_states(u, as_removed);
-	const struct blueprint_scope scope = { .services = &services };
+	const struct job_draft_scope scope = { .services = &services };
 	return plan_with(u, PLAN_ADD_SERVICES, &scope, where_removed, &r->plan);
 }
 
@@ -359,9 +359,9 @@ static int undo_expand(struct undoing *u, struct rollback *r)
 	LOOM_CLEANUP(strs_fini) struct strs added = { 0 };
 	mark(u, json_get(u->in->params, "added"), &added);
 	r->action = PLAN_SHRINK;
-	json_set(r->back, "leaving", blueprint_names(&added));
+	json_set(r->back, "leaving", job_draft_names(&added));
 	set_states(u, as_before_expand);
-	const struct blueprint_scope scope = { .nodes = &added };
+	const struct job_draft_scope scope = { .nodes = &added };
 	return plan_with(u, PLAN_SHRINK, &scope, of_expand, &r->plan);
 }
 
@@ -402,7 +402,7 @@ static int undo_shrink(struct undoing *u, struct rollback *r)
 	}
 	r->action = PLAN_EXPAND;
 	set_states(u, as_before_shrink);
-	const struct blueprint_scope scope = { .nodes = &leaving };
+	const struct job_draft_scope scope = { .nodes = &leaving };
 	return plan_with(u, PLAN_EXPAND, &scope, of_shrink, &r->plan);
 }
 
@@ -449,7 +449,7 @@ int rollback_plan(const struct rollback_input *in, struct rollback *ret, struct 
 	int rc = undo(&u, &r);
 	map_destroy(u.done);
 	map_destroy(u.marked);
-	blueprint_fini(&u.b);
+	job_draft_fini(&u.b);
 	if (rc)
 		rollback_fini(&r);
 	else

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "services/scheduler/webhook/outbox.h"
 
-#include "services/scheduler/webhook/callback_send.h"
+#include "services/scheduler/webhook/webhook_send.h"
 
-static struct json *as_then(const struct cluster *c, const struct job *j)
+static struct json *snapshot(const struct cluster *c, const struct job *j)
 {
 	struct json *o =
 		json_set_str(json_new_obj(), "clusterStatus", cluster_status_name(c->status));
 	json_set_str(o, "clusterMessage", c->message);
 	json_set_int(o, "expireTime", c->expire_time);
-	return json_set(o, "job", j ? callback_job(j) : NULL);
+	return json_set(o, "job", j ? webhook_job(j) : NULL);
 }
 
 int outbox_add(struct db *db, struct change *ch, const struct job *j, enum callback_kind kind)
@@ -19,7 +19,7 @@ int outbox_add(struct db *db, struct change *ch, const struct job *j, enum callb
 	int rc = callback_of_cluster(db, c->id, c->tenant_id, &own);
 	if (rc)
 		return rc;
-	list = callback_targets(ch->policy->callbacks, own, kind, j ? j->action : NULL);
+	list = webhook_targets(ch->policy->callbacks, own, kind, j ? j->action : NULL);
 	for (size_t i = 0; !rc && i < json_len(list); i++) {
 		const struct json *t = json_at(list, i);
 		if (json_get_bool(t, "veto", false))
@@ -31,7 +31,7 @@ int outbox_add(struct db *db, struct change *ch, const struct job *j, enum callb
 			               .tenant_id = loom_strdup(c->tenant_id),
 			               .url = loom_strdup(json_get_str(t, "url")),
 			               .secret = loom_strdup(json_get_str(t, "secret")),
-			               .as_then = as_then(c, j) };
+			               .snapshot = snapshot(c, j) };
 		id_uuid(cb.delivery);
 		rc = callback_insert(db, &cb);
 		callback_fini(&cb);

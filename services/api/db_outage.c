@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "services/api/away.h"
+#include "services/api/db_outage.h"
 
 #include "common/base/str.h"
 
@@ -11,7 +11,7 @@ static atomic_bool away;        /* one process has one database */
 static atomic_bool with_quorum; /* and one coordination */
 static struct db_pool *pool;    /* set before the first request */
 
-struct away {
+struct db_outage {
 	struct api *a;
 	struct loop_timer *timer;
 	bool probing;
@@ -19,55 +19,55 @@ struct away {
 
 static void probe_work(void *arg)
 {
-	struct away *w = arg;
+	struct db_outage *w = arg;
 	if (db_pool_ok(w->a->db))
 		atomic_store(&away, false);
 }
 
 static void probe_done(void *arg)
 {
-	struct away *w = arg;
+	struct db_outage *w = arg;
 	w->probing = false;
 }
 
 static void probe(void *arg)
 {
-	struct away *w = arg;
+	struct db_outage *w = arg;
 	atomic_store(&with_quorum, coord_connected(w->a->coord));
 	if (atomic_load(&away) && !w->probing)
 		w->probing = !pool_submit(w->a->pool, probe_work, probe_done, w);
 }
 
-void away_start(struct api *a)
+void db_outage_start(struct api *a)
 {
-	struct away *w = loom_calloc(1, sizeof(*w));
+	struct db_outage *w = loom_calloc(1, sizeof(*w));
 	w->a = a;
 	pool = a->db;
 	w->timer = loop_timer_create(a->loop, "database probe", probe, w);
 	loop_timer_every(w->timer, PROBE_MS);
-	a->away = w;
+	a->outage = w;
 }
 
-void away_stop(struct api *a)
+void db_outage_stop(struct api *a)
 {
-	if (!a->away)
+	if (!a->outage)
 		return;
-	loop_timer_destroy(a->away->timer);
-	loom_free(a->away);
-	a->away = NULL;
+	loop_timer_destroy(a->outage->timer);
+	loom_free(a->outage);
+	a->outage = NULL;
 }
 
-void away_note(void)
+void db_outage_note(void)
 {
 	atomic_store(&away, true);
 }
 
-bool away_now(void)
+bool db_outage_now(void)
 {
 	return atomic_load(&away);
 }
 
-void away_reply(struct http_req *req, const char *why)
+void db_outage_reply(struct http_req *req, const char *why)
 {
 	/* Not when it was only slow, or refused: then others may lose a lease and give the task on.
 	 */
@@ -79,10 +79,10 @@ void away_reply(struct http_req *req, const char *why)
 		http_reply_problem(req, 503, "the database is away; try again");
 }
 
-bool away_before(struct http_req *req, void *ctx LOOM_UNUSED)
+bool db_outage_before(struct http_req *req, void *ctx LOOM_UNUSED)
 {
-	if (!away_now() || !str_starts(http_path(req), "/v2/"))
+	if (!db_outage_now() || !str_starts(http_path(req), "/v2/"))
 		return true;
-	away_reply(req, NULL);
+	db_outage_reply(req, NULL);
 	return false;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "services/scheduler/operation/blueprint.h"
+#include "services/scheduler/operation/job_draft.h"
 
 #include "common/base/str.h"
 #include "common/model/entity.h"
@@ -9,16 +9,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-void blueprint_fini(struct blueprint *b)
+void job_draft_fini(struct job_draft *b)
 {
 	layout_free(b->layout);
 	nodes_free(b->nodes);
 	json_free(b->service_docs);
 	plan_free(b->plan);
-	*b = (struct blueprint){ 0 };
+	*b = (struct job_draft){ 0 };
 }
 
-struct json *blueprint_names(const struct strs *l)
+struct json *job_draft_names(const struct strs *l)
 {
 	struct json *a = json_new_arr();
 	for (size_t i = 0; i < l->n; i++)
@@ -26,13 +26,13 @@ struct json *blueprint_names(const struct strs *l)
 	return a;
 }
 
-void blueprint_read_names(const struct json *arr, struct strs *ret)
+void job_draft_read_names(const struct json *arr, struct strs *ret)
 {
 	for (size_t i = 0; i < json_len(arr); i++)
 		strs_add(ret, json_str(json_at(arr, i)));
 }
 
-void blueprint_add_nodes(struct nodes *ns, const struct layout_node *v, size_t n)
+void job_draft_add_nodes(struct nodes *ns, const struct layout_node *v, size_t n)
 {
 	ns->v = loom_realloc(ns->v, (ns->n + n + 1) * sizeof(*ns->v));
 	for (size_t i = 0; i < n; i++) {
@@ -45,8 +45,8 @@ void blueprint_add_nodes(struct nodes *ns, const struct layout_node *v, size_t n
 			             .flavor = loom_strdup(from->flavor),
 			             .image = loom_strdup(from->image),
 			             .sshuser = loom_strdup(from->sshuser),
-			             .services = blueprint_names(&from->services),
-			             .automators = blueprint_names(&from->automators),
+			             .services = job_draft_names(&from->services),
+			             .automators = job_draft_names(&from->automators),
 			             .ipaddresses = json_new_obj(),
 			             .results = json_new_obj(),
 			             .states = json_new_obj() };
@@ -54,15 +54,15 @@ void blueprint_add_nodes(struct nodes *ns, const struct layout_node *v, size_t n
 	}
 }
 
-int blueprint_plan(struct blueprint *b, enum plan_action action, const struct json *docs,
-                   const struct blueprint_scope *scope, struct loom_err *err)
+int job_draft_plan(struct job_draft *b, enum plan_action action, const struct json *docs,
+                   const struct job_draft_scope *scope, struct loom_err *err)
 {
 	struct plan_node *pn = loom_calloc(b->nodes->n + 1, sizeof(*pn));
 	struct strs *services = loom_calloc(b->nodes->n + 1, sizeof(*services));
 	const struct json **states = loom_calloc(b->nodes->n + 1, sizeof(*states));
 	for (size_t i = 0; i < b->nodes->n; i++) {
 		const struct node *n = &b->nodes->v[i];
-		blueprint_read_names(n->services, &services[i]);
+		job_draft_read_names(n->services, &services[i]);
 		pn[i] = (struct plan_node){ n->id, (int)n->num, &services[i] };
 		states[i] = n->states;
 	}
@@ -122,7 +122,7 @@ static struct json *docs_in_use(const struct json *all, const struct strs *names
 	return docs;
 }
 
-int blueprint_create(struct db_pool *p, const struct blueprint_ask *ask, struct blueprint *b,
+int job_draft_create(struct db_pool *p, const struct job_draft_ask *ask, struct job_draft *b,
                      struct loom_err *err)
 {
 	struct catalog cat = { .tenant = ask->tenant_id };
@@ -140,9 +140,9 @@ int blueprint_create(struct db_pool *p, const struct blueprint_ask *ask, struct 
 	}
 	if (!rc) {
 		b->nodes = loom_calloc(1, sizeof(*b->nodes));
-		blueprint_add_nodes(b->nodes, b->layout->nodes, b->layout->n_nodes);
+		job_draft_add_nodes(b->nodes, b->layout->nodes, b->layout->n_nodes);
 		b->service_docs = docs_in_use(cat.services, &b->layout->services);
-		rc = blueprint_plan(b, PLAN_CREATE, b->service_docs, NULL, err);
+		rc = job_draft_plan(b, PLAN_CREATE, b->service_docs, NULL, err);
 	}
 	catalog_fini(&cat);
 	return rc;
@@ -174,7 +174,7 @@ static struct task_edge *new_edges(const struct plan *p)
 	return loom_calloc(n + 1, sizeof(struct task_edge));
 }
 
-static void add_edges(struct blueprint_rows *rows, const struct plan_task *t)
+static void add_edges(struct job_draft_rows *rows, const struct plan_task *t)
 {
 	for (size_t k = 0; k < t->n_after; k++)
 		rows->edges[rows->n_edges++] = (struct task_edge){ t->after[k], t->num };
@@ -183,7 +183,7 @@ static void add_edges(struct blueprint_rows *rows, const struct plan_task *t)
 			(struct task_edge){ -(t->after_groups[k] + 1), t->num };
 }
 
-static void add_groups(struct blueprint_rows *rows, const struct plan *p)
+static void add_groups(struct job_draft_rows *rows, const struct plan *p)
 {
 	rows->waits = loom_calloc(p->n_groups + 1, sizeof(*rows->waits));
 	for (int g = 0; g < (int)p->n_groups; g++) {
@@ -195,13 +195,13 @@ static void add_groups(struct blueprint_rows *rows, const struct plan *p)
 	}
 }
 
-void blueprint_rows(const struct blueprint *b, const struct cluster *c, int64_t job, int64_t now,
-                    struct blueprint_rows *ret)
+void job_draft_rows(const struct job_draft *b, const struct cluster *c, int64_t job, int64_t now,
+                    struct job_draft_rows *ret)
 {
 	const struct plan *p = b->plan;
 	bool *busy = loom_calloc(b->nodes->n + 1, sizeof(*busy));
 	size_t n = p->n + p->n_later;
-	*ret = (struct blueprint_rows){ .tasks = loom_calloc(n + 1, sizeof(*ret->tasks)),
+	*ret = (struct job_draft_rows){ .tasks = loom_calloc(n + 1, sizeof(*ret->tasks)),
 		                        .n = n,
 		                        .edges = new_edges(p) };
 	for (size_t i = 0; i < n; i++) {
@@ -222,7 +222,7 @@ void blueprint_rows(const struct blueprint *b, const struct cluster *c, int64_t 
 	loom_free(busy);
 }
 
-void blueprint_rows_fini(struct blueprint_rows *r)
+void job_draft_rows_fini(struct job_draft_rows *r)
 {
 	loom_free(r->tasks);
 	loom_free(r->edges);
@@ -316,7 +316,7 @@ static struct json *node_json(const struct node *n, bool with_id)
 	return json_set(o, "services", json_copy(n->services));
 }
 
-static struct json *task_json(const struct blueprint *b, const struct plan_task *pt, bool small,
+static struct json *task_json(const struct job_draft *b, const struct plan_task *pt, bool small,
                               const struct naming *nm)
 {
 	char id[ID_MAX];
@@ -332,7 +332,7 @@ static struct json *task_json(const struct blueprint *b, const struct plan_task 
 	return o;
 }
 
-struct json *blueprint_event(const struct blueprint *b, int64_t cluster, int64_t job,
+struct json *job_draft_event(const struct job_draft *b, int64_t cluster, int64_t job,
                              const char *action)
 {
 	char id[ID_MAX];
@@ -355,7 +355,7 @@ struct json *blueprint_event(const struct blueprint *b, int64_t cluster, int64_t
 	return json_set(json_set(e, "nodes", nodes), "tasks", tasks);
 }
 
-struct json *blueprint_tasks(const struct blueprint *b)
+struct json *job_draft_tasks(const struct job_draft *b)
 {
 	const struct naming nm = { 0 };
 	const bool small = is_small(b->plan);
@@ -372,7 +372,7 @@ struct json *blueprint_tasks(const struct blueprint *b)
 	return tasks;
 }
 
-struct json *blueprint_preview(const struct blueprint *b)
+struct json *job_draft_preview(const struct job_draft *b)
 {
 	struct json *layout = json_new_arr(), *nodes = json_new_arr();
 	for (size_t i = 0; i < b->layout->n_groups; i++) {
@@ -380,12 +380,12 @@ struct json *blueprint_preview(const struct blueprint *b)
 		struct json *o = json_set_int(json_new_obj(), "count", g->count);
 		json_set_str(o, "hardwaretype", g->hardwaretype);
 		json_set_str(o, "imagetype", g->imagetype);
-		json_push(layout, json_set(o, "services", blueprint_names(&g->services)));
+		json_push(layout, json_set(o, "services", job_draft_names(&g->services)));
 	}
 	for (size_t i = 0; i < b->nodes->n; i++)
 		json_push(nodes, node_json(&b->nodes->v[i], false));
 	struct json *out = json_set(json_new_obj(), "layout", layout);
 	if (!is_small(b->plan))
 		json_set(out, "groups", groups_json(b->plan, &(struct naming){ 0 }));
-	return json_set(json_set(out, "nodes", nodes), "tasks", blueprint_tasks(b));
+	return json_set(json_set(out, "nodes", nodes), "tasks", job_draft_tasks(b));
 }

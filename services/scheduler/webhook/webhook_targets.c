@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "services/scheduler/webhook/callback_targets.h"
+#include "services/scheduler/webhook/webhook_targets.h"
 
 #include "common/base/str.h"
-#include "services/scheduler/webhook/callback_policy.h"
+#include "services/scheduler/webhook/webhook_policy.h"
 
 #include <string.h>
 
 #define SEPARATORS ", \t"
 
-#define KEY(field, type, def, min, max, doc)                                                 \
-	{                                                                                    \
-#field, type, offsetof(struct callback_config, field), def, min, max, 0, doc \
+#define KEY(field, type, def, min, max, doc)                                                \
+	{                                                                                   \
+#field, type, offsetof(struct webhook_config, field), def, min, max, 0, doc \
 	}
 
-const struct config_key callback_config_keys[] = {
+const struct config_key webhook_config_keys[] = {
 	KEY(callback_url, CFG_STR, "", 0, 0, "told about the jobs and leases of all clusters"),
 	KEY(callback_events, CFG_STR, "start,success,failure,lease_warning,lease_expired", 0, 0,
 	    "the events callback_url is told of"),
@@ -49,10 +49,10 @@ static bool has_word(const char *list, const char *word)
 	return false;
 }
 
-int callback_config_check(const struct callback_config *cfg, struct loom_err *err)
+int webhook_config_check(const struct webhook_config *cfg, struct loom_err *err)
 {
 	LOOM_CLEANUP_STR char *bad = NULL;
-	if (!callback_allow_valid(cfg->callback_allow, &bad))
+	if (!webhook_allow_valid(cfg->callback_allow, &bad))
 		return err_set(
 			err, 0,
 			"callback_allow: '%s' is not a host name, an address, a network or *", bad);
@@ -88,8 +88,8 @@ static struct json *target(const char *url, const char *secret, bool veto)
 	return json_set_bool(o, "veto", veto);
 }
 
-struct json *callback_targets(const struct callback_config *cfg, const struct json *of_cluster,
-                              enum callback_kind k, const char *action)
+struct json *webhook_targets(const struct webhook_config *cfg, const struct json *of_cluster,
+                             enum callback_kind k, const char *action)
 {
 	struct json *out = json_new_arr();
 	const char *event = callback_kind_name(k);

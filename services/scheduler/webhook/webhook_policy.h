@@ -1,25 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * callback_policy - which addresses callbacks may go to. Those of this machine, this link, private
+ * webhook_policy - which addresses callbacks may go to. Those of this machine, this link, private
  * networks, cloud metadata and the like only when an operator has listed them. Pure; any thread.
  */
-#ifndef LOOM_SCHEDULER_CALLBACK_POLICY_H
-#define LOOM_SCHEDULER_CALLBACK_POLICY_H
+#ifndef LOOM_SCHEDULER_WEBHOOK_POLICY_H
+#define LOOM_SCHEDULER_WEBHOOK_POLICY_H
 
 #include <stdbool.h>
 
 struct sockaddr;
 
 /* Why the address is nothing for the public: "loopback", "private" ...; NULL when it is public. */
-const char *callback_address_class(const struct sockaddr *sa);
+const char *webhook_address_class(const struct sockaddr *sa);
 
 /* allow: names ("hooks.lab"), endings ("*.lab"), addresses, networks ("10.1.0.0/16", "fd00::/8"),
  * or
  * "*", separated by commas and blanks. host as in the URL: lower case, without brackets. */
-bool callback_host_listed(const char *allow, const char *host);
-bool callback_address_listed(const char *allow, const struct sockaddr *sa);
+bool webhook_host_listed(const char *allow, const char *host);
+bool webhook_address_listed(const char *allow, const struct sockaddr *sa);
 
 /* Is every word of the list well-formed? *ret_bad owned: the first that is not. */
-bool callback_allow_valid(const char *allow, char **ret_bad);
+bool webhook_allow_valid(const char *allow, char **ret_bad);
 
 #endif

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* preview - answers what a create request would make, without making it. */
+/* rpc_plan_create - answers what a create request would make, without making it. */
 #include "services/scheduler/scheduler.h"
 
-#include "services/scheduler/operation/blueprint.h"
+#include "services/scheduler/operation/job_draft.h"
 
 struct preview {
 	struct scheduler *s;
@@ -14,18 +14,18 @@ static void preview_work(void *arg)
 {
 	struct preview *pv = arg;
 	const struct json *request = json_get(pv->ask, "request");
-	struct blueprint_ask ask = { .tenant_id = json_get_str(pv->ask, "tenantId"),
+	struct job_draft_ask ask = { .tenant_id = json_get_str(pv->ask, "tenantId"),
 		                     .cluster_name = json_get_str(request, "name"),
 		                     .cluster_id = 0,
 		                     .request = request,
 		                     .template = json_get(pv->ask, "template"),
 		                     .provider = json_get(pv->ask, "provider") };
-	struct blueprint b = { 0 };
+	struct job_draft b = { 0 };
 	struct loom_err err = { 0 };
-	int rc = blueprint_create(pv->s->db, &ask, &b, &err);
+	int rc = job_draft_create(pv->s->db, &ask, &b, &err);
 	if (!rc) {
 		json_set_int(pv->answer, "status", 200);
-		json_set(pv->answer, "plan", blueprint_preview(&b));
+		json_set(pv->answer, "plan", job_draft_preview(&b));
 	} else if (rc >= DB_E_DUP) {
 		json_set_int(pv->answer, "status", 503);
 		json_set_str(pv->answer, "message", "the database is away");
@@ -33,7 +33,7 @@ static void preview_work(void *arg)
 		json_set_int(pv->answer, "status", err.status);
 		json_set_str(pv->answer, "message", err.msg);
 	}
-	blueprint_fini(&b);
+	job_draft_fini(&b);
 }
 
 static void preview_done(void *arg)

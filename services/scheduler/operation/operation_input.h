@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * operation_present - what an operation is made from: the cluster's machines, the catalog, and for
+ * operation_input - what an operation is made from: the cluster's machines, the catalog, and for
  * a retry or roll back what was done before. Worker threads.
  */
-#ifndef LOOM_SCHEDULER_OPERATION_PRESENT_H
-#define LOOM_SCHEDULER_OPERATION_PRESENT_H
+#ifndef LOOM_SCHEDULER_OPERATION_INPUT_H
+#define LOOM_SCHEDULER_OPERATION_INPUT_H
 
 #include "common/base/str.h"
 #include "common/model/cluster.h"
@@ -12,7 +12,7 @@
 #include "common/model/node.h"
 #include "common/model/task.h"
 
-struct present {
+struct operation_input {
 	const struct cluster *c;
 	const struct json *params;
 	struct nodes *nodes;
@@ -25,10 +25,10 @@ struct present {
 	struct strs untouched; /* ids of machines on which nothing was ever begun */
 };
 
-/* A db_tx_fn for db_read(); arg: struct present with c and params, which it borrows. */
-LOOM_MUST_CHECK int present_read(struct db *db, void *arg);
-void present_fini(struct present *p);
+/* A db_tx_fn for db_read(); arg: struct operation_input with c and params, which it borrows. */
+LOOM_MUST_CHECK int operation_input_read(struct db *db, void *arg);
+void operation_input_fini(struct operation_input *p);
 /* Whether a job's params are those of this operation. */
-bool present_is_operation(const struct json *params, const char *name);
+bool operation_is(const struct json *params, const char *name);
 
 #endif

@@ -1,30 +1,30 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * callback_targets - who is to be told what: the operator's target (configuration) and those of the
+ * webhook_targets - who is to be told what: the operator's target (configuration) and those of the
  * cluster's template (`administration.callbacks`) and tenant. Pure.
  */
-#ifndef LOOM_SCHEDULER_CALLBACK_TARGETS_H
-#define LOOM_SCHEDULER_CALLBACK_TARGETS_H
+#ifndef LOOM_SCHEDULER_WEBHOOK_TARGETS_H
+#define LOOM_SCHEDULER_WEBHOOK_TARGETS_H
 
 #include "common/base/config.h"
 #include "common/json/json.h"
 #include "common/model/callback.h"
 
-struct callback_config {
+struct webhook_config {
 	char *callback_url, *callback_events, *callback_triggers, *callback_secret_file;
 	char *callback_secrets_dir, *callback_allow;
 	bool callback_veto;
 	int64_t callback_timeout_ms, callback_veto_ms, callback_tries;
 	int64_t callback_base_ms, callback_cap_ms, callback_threads;
 };
-extern const struct config_key callback_config_keys[];
+extern const struct config_key webhook_config_keys[];
 
 /* 0, or positive with err: a word that is no event or no address. */
-LOOM_MUST_CHECK int callback_config_check(const struct callback_config *cfg, struct loom_err *err);
+LOOM_MUST_CHECK int webhook_config_check(const struct webhook_config *cfg, struct loom_err *err);
 
 /* [{"url":..,"secret":"" | "global" | "ref:NAME" | "tenant:NAME","veto":bool}] that want this
  * event; cfg and of_cluster may be NULL; action NULL: of no job. */
-struct json *callback_targets(const struct callback_config *cfg, const struct json *of_cluster,
-                              enum callback_kind k, const char *action);
+struct json *webhook_targets(const struct webhook_config *cfg, const struct json *of_cluster,
+                             enum callback_kind k, const char *action);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* control - pause, resume, abort, and the deletion of a cluster that is busy: asked for by a user
- * through an API, done under the row lock. */
+/* rpc_control - pause, resume, abort, and the deletion of a cluster that is busy: asked for by a
+ * user through an API, done under the row lock. */
 #include "services/scheduler/scheduler.h"
 
 #include "common/base/str.h"

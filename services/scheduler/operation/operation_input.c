@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "services/scheduler/operation/operation_present.h"
+#include "services/scheduler/operation/operation_input.h"
 
 #include "common/model/entity.h"
 
 #include <string.h>
 
-void present_fini(struct present *p)
+void operation_input_fini(struct operation_input *p)
 {
 	nodes_free(p->nodes);
 	json_free(p->hardware);
@@ -23,7 +23,7 @@ void present_fini(struct present *p)
 	p->hardware = p->images = p->services = NULL;
 }
 
-static int failed_read(struct db *db, struct present *p)
+static int failed_read(struct db *db, struct operation_input *p)
 {
 	int64_t num = json_get_int(p->params, "job", 0);
 	bool found;
@@ -35,7 +35,7 @@ static int failed_read(struct db *db, struct present *p)
 	return rc;
 }
 
-bool present_is_operation(const struct json *params, const char *name)
+bool operation_is(const struct json *params, const char *name)
 {
 	return str_eq(json_get_str(params, "operation"), name);
 }
@@ -54,13 +54,13 @@ static struct tasks *tasks_before(struct tasks *a, struct tasks *b)
 }
 
 /* A job that was a retry did what it did on top of the job before it. */
-static int first_read(struct db *db, struct present *p)
+static int first_read(struct db *db, struct operation_input *p)
 {
 	int64_t num = json_get_int(p->params, "job", 0);
 	bool found = true;
 	int rc = job_get(db, p->c->id, num, &p->failed, &found);
 	const struct job *j = &p->failed;
-	while (!rc && found && present_is_operation(j->params, "retry")) {
+	while (!rc && found && operation_is(j->params, "retry")) {
 		struct job before = { 0 };
 		struct tasks *ts = NULL;
 		rc = job_get(db, p->c->id, json_get_int(j->params, "job", 0), &before, &found);
@@ -80,16 +80,16 @@ static int first_read(struct db *db, struct present *p)
 	return rc;
 }
 
-int present_read(struct db *db, void *arg)
+int operation_input_read(struct db *db, void *arg)
 {
-	struct present *p = arg;
-	present_fini(p);
+	struct operation_input *p = arg;
+	operation_input_fini(p);
 	int rc = nodes_load(db, p->c->id, &p->nodes);
 	if (!rc)
 		rc = nodes_untouched(db, p->c->id, &p->untouched);
-	if (!rc && present_is_operation(p->params, "retry"))
+	if (!rc && operation_is(p->params, "retry"))
 		return failed_read(db, p);
-	if (!rc && present_is_operation(p->params, "rollback"))
+	if (!rc && operation_is(p->params, "rollback"))
 		return first_read(db, p);
 	if (!rc)
 		rc = entity_list(db, p->c->tenant_id, ENTITY_HARDWARETYPE, &p->hardware);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "services/scheduler/webhook/callback_policy.h"
+#include "services/scheduler/webhook/webhook_policy.h"
 
 #include "common/base/str.h"
 #include "tests/support/unit.h"
@@ -77,7 +77,7 @@ static const struct {
 
 START_TEST(knows_special_addresses)
 {
-	const char *got = callback_address_class(address(classes[_i].address));
+	const char *got = webhook_address_class(address(classes[_i].address));
 	ck_assert_msg(str_eq(got, classes[_i].what), "%s is %s, not %s", classes[_i].address, got,
 	              classes[_i].what);
 }
@@ -86,8 +86,8 @@ END_TEST
 START_TEST(knows_internet_addresses_only)
 {
 	const struct sockaddr local = { .sa_family = AF_UNIX };
-	ck_assert_str_eq(callback_address_class(&local), "not an internet address");
-	ck_assert(!callback_address_listed("*", &local));
+	ck_assert_str_eq(webhook_address_class(&local), "not an internet address");
+	ck_assert(!webhook_address_listed("*", &local));
 }
 END_TEST
 
@@ -112,7 +112,7 @@ static const struct {
 
 START_TEST(lists_hosts)
 {
-	ck_assert_msg(callback_host_listed(hosts[_i].allow, hosts[_i].host) == hosts[_i].listed,
+	ck_assert_msg(webhook_host_listed(hosts[_i].allow, hosts[_i].host) == hosts[_i].listed,
 	              "%s in '%s'", hosts[_i].host, hosts[_i].allow);
 }
 END_TEST
@@ -143,10 +143,9 @@ static const struct {
 
 START_TEST(lists_addresses)
 {
-	ck_assert_msg(
-		callback_address_listed(addresses[_i].allow, address(addresses[_i].address)) ==
-			addresses[_i].listed,
-		"%s in '%s'", addresses[_i].address, addresses[_i].allow);
+	ck_assert_msg(webhook_address_listed(addresses[_i].allow, address(addresses[_i].address)) ==
+	                      addresses[_i].listed,
+	              "%s in '%s'", addresses[_i].address, addresses[_i].allow);
 }
 END_TEST
 
@@ -168,7 +167,7 @@ static const struct {
 START_TEST(checks_lists)
 {
 	LOOM_CLEANUP_STR char *bad = NULL;
-	ck_assert(callback_allow_valid(lists[_i].allow, &bad) == !lists[_i].bad);
+	ck_assert(webhook_allow_valid(lists[_i].allow, &bad) == !lists[_i].bad);
 	ck_assert_pstr_eq(bad, lists[_i].bad);
 }
 END_TEST

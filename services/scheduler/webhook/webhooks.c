@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "services/scheduler/webhook/callbacks.h"
+#include "services/scheduler/webhook/webhooks.h"
 
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/base/metrics.h"
 #include "common/base/str.h"
 #include "common/model/callback_target.h"
-#include "services/scheduler/webhook/callback_send.h"
+#include "services/scheduler/webhook/webhook_send.h"
 
 #include <sodium.h>
 #include <stdatomic.h>
@@ -32,7 +32,7 @@ static struct metric metrics[M_COUNT] = {
 	               .kind = METRIC_COUNTER },
 };
 
-struct callbacks {
+struct webhooks {
 	struct scheduler *s;
 	struct pool *pool;
 	int64_t running; /* of its threads, telling; one is left for asking */
@@ -58,7 +58,7 @@ static int own_read(struct db *db, void *arg)
 
 /* What p is signed with, if by a tenant's target; *ret owned. A DB_E_ code, or p refused for good.
  */
-static int own_secret(struct scheduler *s, struct callback_post *p, char **ret)
+static int own_secret(struct scheduler *s, struct webhook_post *p, char **ret)
 {
 	struct own o = { .tenant = p->tenant_id, .name = p->secret + strlen("tenant:") };
 	if (!str_starts(p->secret, "tenant:"))
@@ -66,7 +66,7 @@ static int own_secret(struct scheduler *s, struct callback_post *p, char **ret)
 	int rc = db_read(s->db, own_read, &o);
 	if (!rc && *o.sealed) {
 		LOOM_CLEANUP_STR char *owner = callback_target_owner(o.tenant, o.name);
-		p->own = *ret = seal_open(&s->callbacks->key, owner, o.sealed);
+		p->own = *ret = seal_open(&s->webhooks->key, owner, o.sealed);
 	}
 	const char *why = rc == CALLBACK_TARGET_E_NONE ? "its target does not exist any more"
 	                  : !rc && *o.sealed && !*ret
@@ -125,13 +125,13 @@ static int failed_tx(struct db *db, void *arg)
 	struct telling *t = arg;
 	int rc = callback_failed(db, &t->cb, t->status, t->reason, t->retry_ms);
 	if (!rc && t->silent)
-		rc = callback_put_off(db, &t->cb, t->s->callback_cfg.callback_base_ms);
+		rc = callback_put_off(db, &t->cb, t->s->webhook_cfg.callback_base_ms);
 	return rc;
 }
 
-static void note(struct telling *t, const struct callback_post *p)
+static void note(struct telling *t, const struct webhook_post *p)
 {
-	const struct callback_config *cfg = &t->s->callback_cfg;
+	const struct webhook_config *cfg = &t->s->webhook_cfg;
 	bool dead = p->never || t->cb.attempts >= cfg->callback_tries;
 	char id[ID_MAX];
 	id_cluster(id, t->cb.cluster_id);
@@ -155,24 +155,24 @@ static int tell(struct telling *t)
 		return db_tx(s->db, delivered_tx, t); /* nothing is left to tell about */
 	if (rc)
 		return rc;
-	const struct callback_message m = { .delivery = t->cb.delivery,
-		                            .kind = t->cb.kind,
-		                            .time = t->cb.create_time,
-		                            .c = t->c,
-		                            .nodes = t->nodes,
-		                            .as_then = t->cb.as_then };
-	LOOM_CLEANUP_STR char *body = callback_body(&m);
-	struct callback_post p = { .cfg = &s->callback_cfg,
-		                   .tenant_id = t->cb.tenant_id,
-		                   .url = t->cb.url,
-		                   .secret = t->cb.secret,
-		                   .delivery = t->cb.delivery,
-		                   .body = body,
-		                   .kind = t->cb.kind,
-		                   .timeout_ms = s->callback_cfg.callback_timeout_ms };
+	const struct webhook_message m = { .delivery = t->cb.delivery,
+		                           .kind = t->cb.kind,
+		                           .time = t->cb.create_time,
+		                           .c = t->c,
+		                           .nodes = t->nodes,
+		                           .snapshot = t->cb.snapshot };
+	LOOM_CLEANUP_STR char *body = webhook_body(&m);
+	struct webhook_post p = { .cfg = &s->webhook_cfg,
+		                  .tenant_id = t->cb.tenant_id,
+		                  .url = t->cb.url,
+		                  .secret = t->cb.secret,
+		                  .delivery = t->cb.delivery,
+		                  .body = body,
+		                  .kind = t->cb.kind,
+		                  .timeout_ms = s->webhook_cfg.callback_timeout_ms };
 	char *own = NULL;
 	rc = own_secret(s, &p, &own);
-	bool ok = !rc && !p.never && callback_post(&p);
+	bool ok = !rc && !p.never && webhook_post(&p);
 	wipe(own);
 	if (rc)
 		return rc;
@@ -181,22 +181,22 @@ static int tell(struct telling *t)
 	else
 		note(t, &p);
 	rc = db_tx(s->db, ok ? delivered_tx : failed_tx, t);
-	callback_post_fini(&p);
+	webhook_post_fini(&p);
 	return rc;
 }
 
 static void kick(void *arg)
 {
-	callbacks_kick(arg);
+	webhooks_kick(arg);
 }
 
 static void tell_work(void *arg)
 {
 	struct scheduler *s = arg;
-	int64_t lease = s->callback_cfg.callback_timeout_ms + LEASE_MARGIN_MS;
+	int64_t lease = s->webhook_cfg.callback_timeout_ms + LEASE_MARGIN_MS;
 	bool found = true;
 	int rc = 0;
-	while (!rc && found && !atomic_load(&s->callbacks->stopping)) {
+	while (!rc && found && !atomic_load(&s->webhooks->stopping)) {
 		struct telling t = { .s = s };
 		rc = callback_claim(s->db, lease, &t.cb, &found);
 		if (!rc && found) {
@@ -214,34 +214,34 @@ static void tell_work(void *arg)
 static void tell_done(void *arg)
 {
 	struct scheduler *s = arg;
-	struct callbacks *k = s->callbacks;
+	struct webhooks *k = s->webhooks;
 	if (!k)
 		return;
 	k->running--;
 	if (k->again) {
 		k->again = false;
-		callbacks_kick(s);
+		webhooks_kick(s);
 	}
 }
 
-void callbacks_kick(struct scheduler *s)
+void webhooks_kick(struct scheduler *s)
 {
-	struct callbacks *k = s->callbacks;
+	struct webhooks *k = s->webhooks;
 	if (!k || atomic_load(&k->stopping) || service_draining(s->service))
 		return;
-	if (k->running >= s->callback_cfg.callback_threads - 1)
+	if (k->running >= s->webhook_cfg.callback_threads - 1)
 		k->again = true;
 	else if (!pool_submit(k->pool, tell_work, tell_done, s))
 		k->running++;
 }
 
 /* Enough when one does it, or everybody while none can be elected. */
-void callbacks_poll(struct scheduler *s)
+void webhooks_poll(struct scheduler *s)
 {
 	if (service_draining(s->service))
 		return;
 	if (!coord_connected(s->coord) || coord_is_leader(s->coord, "janitor"))
-		callbacks_kick(s);
+		webhooks_kick(s);
 }
 
 /* ---- asking -----------------------------------------------------------------------------------
@@ -252,7 +252,7 @@ struct asking {
 	struct job claimed; /* ids and epoch only */
 	char *tenant_id, *body, *delivery;
 	struct json *targets;
-	callbacks_then then;
+	admission_cb then;
 	void *arg;
 	bool ours;
 };
@@ -260,12 +260,12 @@ struct asking {
 static int extend_tx(struct db *db, void *arg)
 {
 	struct asking *a = arg;
-	int64_t ms = a->s->callback_cfg.callback_veto_ms + a->s->cfg.job_lease_ms;
+	int64_t ms = a->s->webhook_cfg.callback_veto_ms + a->s->cfg.job_lease_ms;
 	return job_extend_claim(db, &a->claimed, ms, &a->ours);
 }
 
 /* The reason owned, NULL when it agrees. */
-static char *verdict(const struct callback_post *p)
+static char *verdict(const struct webhook_post *p)
 {
 	LOOM_CLEANUP(json_free) struct json *said = NULL;
 	if (p->answer.len && json_parse(p->answer.data, p->answer.len, 0, &said, NULL))
@@ -280,17 +280,17 @@ static char *verdict(const struct callback_post *p)
 /* Asks one target until it says something or the time is over. */
 static char *ask_one(struct asking *a, const struct json *target, int64_t until)
 {
-	const struct callback_config *cfg = &a->s->callback_cfg;
+	const struct webhook_config *cfg = &a->s->webhook_cfg;
 	for (unsigned tries = 0;; tries++) {
 		int64_t left = until - clock_mono_ms();
-		struct callback_post p = { .cfg = cfg,
-			                   .tenant_id = a->tenant_id,
-			                   .url = json_get_str(target, "url"),
-			                   .secret = json_get_str(target, "secret"),
-			                   .delivery = a->delivery,
-			                   .body = a->body,
-			                   .kind = CALLBACK_START,
-			                   .timeout_ms = left > 1 ? left : 1 };
+		struct webhook_post p = { .cfg = cfg,
+			                  .tenant_id = a->tenant_id,
+			                  .url = json_get_str(target, "url"),
+			                  .secret = json_get_str(target, "secret"),
+			                  .delivery = a->delivery,
+			                  .body = a->body,
+			                  .kind = CALLBACK_START,
+			                  .timeout_ms = left > 1 ? left : 1 };
 		if (p.timeout_ms > cfg->callback_timeout_ms)
 			p.timeout_ms = cfg->callback_timeout_ms;
 		char *own = NULL;
@@ -298,14 +298,14 @@ static char *ask_one(struct asking *a, const struct json *target, int64_t until)
 		int rc = own_secret(a->s, &p, &own);
 		if (rc)
 			snprintf(p.reason, sizeof(p.reason), "the database is away");
-		bool ok = !rc && !p.never && callback_post(&p);
+		bool ok = !rc && !p.never && webhook_post(&p);
 		wipe(own);
 		bool again = !ok && !p.never && (!p.status || p.status >= 500);
 		char *why = ok ? NULL : verdict(&p);
-		callback_post_fini(&p);
+		webhook_post_fini(&p);
 		int64_t wait = clock_backoff_ms(tries, 100, 1000);
 		if (!again || clock_mono_ms() + wait >= until ||
-		    atomic_load(&a->s->callbacks->stopping))
+		    atomic_load(&a->s->webhooks->stopping))
 			return why;
 		loom_free(why);
 		usleep((useconds_t)wait * 1000);
@@ -326,15 +326,14 @@ static void ask_work(void *arg)
 {
 	struct asking *a = arg;
 	LOOM_CLEANUP_STR char *why = NULL;
-	int rc =
-		atomic_load(&a->s->callbacks->stopping) ? DB_E_AWAY : db_tx(a->s->db, extend_tx, a);
+	int rc = atomic_load(&a->s->webhooks->stopping) ? DB_E_AWAY : db_tx(a->s->db, extend_tx, a);
 	if (!rc && !a->ours)
 		rc = DB_E_RETRY;
-	int64_t until = clock_mono_ms() + a->s->callback_cfg.callback_veto_ms;
+	int64_t until = clock_mono_ms() + a->s->webhook_cfg.callback_veto_ms;
 	for (size_t i = 0; !rc && !why && i < json_len(a->targets); i++)
 		why = ask_one(a, json_at(a->targets, i), until);
 	/* What a scheduler about to stop did not hear to its end is asked again by another. */
-	if (why && atomic_load(&a->s->callbacks->stopping))
+	if (why && atomic_load(&a->s->webhooks->stopping))
 		rc = DB_E_AWAY;
 	if (!rc && why)
 		metric_add(&metrics[M_VETOED], 1);
@@ -354,14 +353,14 @@ static int whom_read(struct db *db, void *arg)
 	return callback_of_cluster(db, w->c->id, w->c->tenant_id, &w->list);
 }
 
-static int may_veto(const struct scheduler *s, const struct callbacks_start *st, struct json **ret)
+static int may_veto(const struct scheduler *s, const struct admission_review *st, struct json **ret)
 {
 	struct whom w = { .c = st->c };
 	int rc = db_read(s->db, whom_read, &w);
 	if (rc)
 		return rc;
 	struct json *list =
-		callback_targets(&s->callback_cfg, w.list, CALLBACK_START, st->job->action);
+		webhook_targets(&s->webhook_cfg, w.list, CALLBACK_START, st->job->action);
 	struct json *out = json_new_arr();
 	for (size_t i = 0; i < json_len(list); i++)
 		if (json_get_bool(json_at(list, i), "veto", false))
@@ -372,7 +371,7 @@ static int may_veto(const struct scheduler *s, const struct callbacks_start *st,
 	return 0;
 }
 
-bool callbacks_ask(struct scheduler *s, const struct callbacks_start *st, callbacks_then then,
+bool admission_ask(struct scheduler *s, const struct admission_review *st, admission_cb then,
                    void *arg)
 {
 	struct json *targets = NULL;
@@ -398,15 +397,15 @@ bool callbacks_ask(struct scheduler *s, const struct callbacks_start *st, callba
 	a->claimed.num = st->claimed->num;
 	a->claimed.epoch = st->claimed->epoch;
 	LOOM_CLEANUP(json_free)
-	struct json *job = json_set(json_new_obj(), "job", callback_job(st->job));
-	const struct callback_message m = { .delivery = a->delivery,
-		                            .kind = CALLBACK_START,
-		                            .time = clock_wall_ms(),
-		                            .c = st->c,
-		                            .nodes = st->nodes,
-		                            .as_then = job };
-	a->body = callback_body(&m);
-	if (pool_submit(s->callbacks->pool, ask_work, NULL, a))
+	struct json *job = json_set(json_new_obj(), "job", webhook_job(st->job));
+	const struct webhook_message m = { .delivery = a->delivery,
+		                           .kind = CALLBACK_START,
+		                           .time = clock_wall_ms(),
+		                           .c = st->c,
+		                           .nodes = st->nodes,
+		                           .snapshot = job };
+	a->body = webhook_body(&m);
+	if (pool_submit(s->webhooks->pool, ask_work, NULL, a))
 		ask_end(a, DB_E_AWAY, NULL); /* too many already: its claim runs out, then again */
 	return true;
 }
@@ -414,38 +413,38 @@ bool callbacks_ask(struct scheduler *s, const struct callbacks_start *st, callba
 /* ---- life -------------------------------------------------------------------------------------
  */
 
-int callbacks_start(struct scheduler *s, struct loom_err *err)
+int webhooks_start(struct scheduler *s, struct loom_err *err)
 {
-	int rc = callback_config_check(&s->callback_cfg, err);
+	int rc = webhook_config_check(&s->webhook_cfg, err);
 	if (rc)
 		return rc;
-	struct callbacks *k = loom_calloc(1, sizeof(*k));
+	struct webhooks *k = loom_calloc(1, sizeof(*k));
 	rc = seal_key_init(s->cfg.bus.key_file, CALLBACK_TARGET_USE, &k->key, err);
 	if (rc) {
 		loom_free(k);
 		return rc;
 	}
 	k->s = s;
-	k->pool = pool_create(s->loop, (unsigned)s->callback_cfg.callback_threads, 1024);
-	s->callbacks = k;
+	k->pool = pool_create(s->loop, (unsigned)s->webhook_cfg.callback_threads, 1024);
+	s->webhooks = k;
 	metrics_register(metrics, M_COUNT);
 	return 0;
 }
 
-void callbacks_drain(struct scheduler *s)
+void webhooks_drain(struct scheduler *s)
 {
-	atomic_store(&s->callbacks->stopping, true);
+	atomic_store(&s->webhooks->stopping, true);
 }
 
-void callbacks_stop(struct scheduler *s)
+void webhooks_stop(struct scheduler *s)
 {
-	struct callbacks *k = s->callbacks;
+	struct webhooks *k = s->webhooks;
 	if (!k)
 		return;
 	atomic_store(&k->stopping, true);
 	pool_destroy(k->pool);
 	loop_flush(s->loop);
-	s->callbacks = NULL;
+	s->webhooks = NULL;
 	seal_key_fini(&k->key);
 	loom_free(k);
 }

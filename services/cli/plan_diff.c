@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "services/cli/change.h"
+#include "services/cli/plan_diff.h"
 
 #include "services/cli/commands.h"
 #include "services/cli/table.h"
@@ -47,7 +47,7 @@ static void add_difference(struct table *t, const char *what, const struct json 
 	table_addf(t, "%s -> %s", old, new);
 }
 
-void change_write(const struct json *plan, size_t max, struct buf *out)
+void plan_diff_write(const struct json *plan, size_t max, struct buf *out)
 {
 	static const struct {
 		const char *path, *word;
@@ -106,7 +106,7 @@ static int64_t next_num(const struct json *tasks, int64_t after)
 	return best;
 }
 
-struct json *change_nodes(const struct json *plan, const struct json *cluster)
+struct json *plan_diff_nodes(const struct json *plan, const struct json *cluster)
 {
 	const struct json *tasks = json_get(plan, "tasks");
 	struct json *out = json_new_arr();
@@ -119,7 +119,7 @@ struct json *change_nodes(const struct json *plan, const struct json *cluster)
 
 /* ---- summary --------------------------------------------------------------------------------- */
 
-char *change_summary(const struct json *plan)
+char *plan_diff_summary(const struct json *plan)
 {
 	static const struct {
 		const char *path, *one, *many;

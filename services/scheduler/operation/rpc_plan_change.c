@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* operation_plan - answers an API what an operation on a cluster would change, with a hash of the
+/* rpc_plan_change - answers an API what an operation on a cluster would change, with a hash of the
  * plan.
  */
 #include "services/scheduler/scheduler.h"
@@ -26,27 +26,27 @@ static void operation_plan_work(void *arg)
 {
 	struct operation_plan *k = arg;
 	const struct json *params = json_get(k->ask, "params");
-	struct operation lc = { 0 };
+	struct operation op = { 0 };
 	struct loom_err err = { 0 };
 	int rc = db_read(k->s->db, load_read, k);
 	if (!rc)
-		rc = operation_make(k->s->db, k->c, params, &lc, &err);
+		rc = operation_make(k->s->db, k->c, params, &op, &err);
 	json_set_int(k->answer, "status",
 	             !rc              ? 200
 	             : rc >= DB_E_DUP ? 503
 	             : err.status     ? err.status
 	                              : 404);
 	if (!rc) {
-		json_set_str(k->answer, "action", plan_action_name(lc.action));
-		json_set_str(k->answer, "hash", lc.hash);
+		json_set_str(k->answer, "action", plan_action_name(op.action));
+		json_set_str(k->answer, "hash", op.hash);
 		/* Whatever changes a plan comes with a job; a warning about the lease does not. */
 		json_set_int(k->answer, "revision", k->c->latest_job);
-		json_set(k->answer, "plan", operation_preview(&lc, k->c, params));
+		json_set(k->answer, "plan", operation_preview(&op, k->c, params));
 	} else {
 		json_set_str(k->answer, "message",
 		             rc >= DB_E_DUP ? "the database is away" : err.msg);
 	}
-	operation_fini(&lc);
+	operation_fini(&op);
 }
 
 static void operation_plan_done(void *arg)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "services/api/known.h"
+#include "services/api/provisioner_cache.h"
 
 #include "common/base/clock.h"
 #include "common/base/map.h"
@@ -10,20 +10,20 @@
 
 enum { REMEMBERED_MS = 1000, NOTED_MS = 30000, MOST = 4096, MAX_TENANT = 64 };
 
-struct known {
+struct provisioner_cache {
 	pthread_mutex_t mutex;
 	struct map *until; /* by id: int64_t, monotonic ms */
 };
 
-struct known *known_create(void)
+struct provisioner_cache *provisioner_cache_create(void)
 {
-	struct known *k = loom_calloc(1, sizeof(*k));
+	struct provisioner_cache *k = loom_calloc(1, sizeof(*k));
 	pthread_mutex_init(&k->mutex, NULL);
 	k->until = map_create(loom_free);
 	return k;
 }
 
-void known_destroy(struct known *k)
+void provisioner_cache_destroy(struct provisioner_cache *k)
 {
 	if (!k)
 		return;
@@ -32,7 +32,7 @@ void known_destroy(struct known *k)
 	loom_free(k);
 }
 
-static bool remembered(struct known *k, const char *id)
+static bool remembered(struct provisioner_cache *k, const char *id)
 {
 	pthread_mutex_lock(&k->mutex);
 	const int64_t *until = map_get(k->until, id);
@@ -41,7 +41,7 @@ static bool remembered(struct known *k, const char *id)
 	return yes;
 }
 
-static void remember(struct known *k, const char *id, int64_t until_ms)
+static void remember(struct provisioner_cache *k, const char *id, int64_t until_ms)
 {
 	int64_t *until = loom_malloc(sizeof(*until));
 	*until = until_ms;
@@ -65,7 +65,8 @@ static int read_known(struct db *db, void *arg)
 	return provisioner_known(db, q->id, &q->known);
 }
 
-int known_ask(struct known *k, struct db_pool *db, const char *id, bool *ret)
+int provisioner_cache_ask(struct provisioner_cache *k, struct db_pool *db, const char *id,
+                          bool *ret)
 {
 	struct question q = { .id = id };
 	*ret = remembered(k, id);
@@ -89,7 +90,8 @@ static int note_tx(struct db *db, void *arg)
 	return provisioner_note_tenant(db, n->id, n->tenant);
 }
 
-int known_note_tenant(struct known *k, struct db_pool *db, const char *id, const char *tenant)
+int provisioner_cache_note_tenant(struct provisioner_cache *k, struct db_pool *db, const char *id,
+                                  const char *tenant)
 {
 	LOOM_CLEANUP_STR char *key = loom_asprintf("%s\n%s", id, tenant);
 	struct note n = { id, tenant };
@@ -101,7 +103,7 @@ int known_note_tenant(struct known *k, struct db_pool *db, const char *id, const
 	return rc;
 }
 
-void known_forget(struct known *k, const char *id)
+void provisioner_cache_forget(struct provisioner_cache *k, const char *id)
 {
 	pthread_mutex_lock(&k->mutex);
 	map_del(k->until, id);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "services/scheduler/webhook/callback_send.h"
+#include "services/scheduler/webhook/webhook_send.h"
 
 #include "common/base/str.h"
 #include "common/net/http_client.h"
-#include "services/scheduler/webhook/callback_policy.h"
+#include "services/scheduler/webhook/webhook_policy.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -24,7 +24,7 @@ static struct json *upper(const char *s)
 	return json_new_str(text);
 }
 
-struct json *callback_job(const struct job *j)
+struct json *webhook_job(const struct job *j)
 {
 	char id[ID_MAX];
 	id_job(id, j->cluster_id, j->num);
@@ -38,10 +38,10 @@ struct json *callback_job(const struct job *j)
 	return json_set_int(o, "stepscompleted", j->tasks_done);
 }
 
-static struct json *cluster(const struct callback_message *m)
+static struct json *cluster(const struct webhook_message *m)
 {
 	const struct cluster *c = m->c;
-	const char *status = json_get_str(m->as_then, "clusterStatus");
+	const char *status = json_get_str(m->snapshot, "clusterStatus");
 	char id[ID_MAX];
 	id_cluster(id, c->id);
 	struct json *o = json_set_str(json_new_obj(), "id", id);
@@ -50,16 +50,16 @@ static struct json *cluster(const struct callback_message *m)
 	struct json *account = json_set_str(json_new_obj(), "userId", c->owner_id);
 	json_set(o, "account", json_set_str(account, "tenantId", c->tenant_id));
 	json_set_int(o, "createTime", c->create_time);
-	json_set_int(o, "expireTime", json_get_int(m->as_then, "expireTime", c->expire_time));
+	json_set_int(o, "expireTime", json_get_int(m->snapshot, "expireTime", c->expire_time));
 	json_set_str(o, "status", status ? status : cluster_status_name(c->status));
-	json_set_str(o, "message", json_get_str(m->as_then, "clusterMessage"));
+	json_set_str(o, "message", json_get_str(m->snapshot, "clusterMessage"));
 	json_set(o, "provider", json_copy(json_get(c->brief, "provider")));
 	json_set(o, "clusterTemplate", json_copy(json_get(c->brief, "clusterTemplate")));
 	json_set(o, "services", json_copy(c->services));
 	return json_set(o, "config", json_copy(c->config));
 }
 
-char *callback_body(const struct callback_message *m)
+char *webhook_body(const struct webhook_message *m)
 {
 	struct json *nodes = json_new_arr();
 	LOOM_CLEANUP(json_free)
@@ -67,7 +67,7 @@ char *callback_body(const struct callback_message *m)
 	json_set_str(o, "delivery", m->delivery);
 	json_set_int(o, "time", m->time);
 	json_set(o, "cluster", cluster(m));
-	json_set(o, "job", json_copy(json_get(m->as_then, "job")));
+	json_set(o, "job", json_copy(json_get(m->snapshot, "job")));
 	for (size_t i = 0; m->nodes && i < m->nodes->n; i++) {
 		const struct node *n = &m->nodes->v[i];
 		struct json *one = json_set_str(json_new_obj(), "id", n->id);
@@ -77,7 +77,7 @@ char *callback_body(const struct callback_message *m)
 	return json_text(o);
 }
 
-char *callback_sign(const void *key, size_t key_len, const char *body, size_t len)
+char *webhook_sign(const void *key, size_t key_len, const char *body, size_t len)
 {
 	crypto_auth_hmacsha256_state st;
 	unsigned char mac[crypto_auth_hmacsha256_BYTES];
@@ -90,8 +90,8 @@ char *callback_sign(const void *key, size_t key_len, const char *body, size_t le
 	return loom_asprintf("sha256=%s", hex);
 }
 
-static bool refuse(struct callback_post *p, const char *fmt, ...) LOOM_PRINTF(2, 3);
-static bool refuse(struct callback_post *p, const char *fmt, ...)
+static bool refuse(struct webhook_post *p, const char *fmt, ...) LOOM_PRINTF(2, 3);
+static bool refuse(struct webhook_post *p, const char *fmt, ...)
 {
 	va_list ap;
 	va_start(ap, fmt);
@@ -101,7 +101,7 @@ static bool refuse(struct callback_post *p, const char *fmt, ...)
 }
 
 /* Owned, NULL: not signed. */
-static char *secret_path(const struct callback_post *p)
+static char *secret_path(const struct webhook_post *p)
 {
 	const char *dir = p->cfg->callback_secrets_dir;
 	if (str_eq(p->secret, "global"))
@@ -119,7 +119,7 @@ static bool plain(const char *name)
 }
 
 /* The file's text without the line's end. -1 with the reason set. */
-static ssize_t read_secret(struct callback_post *p, const char *path, char buf[MAX_SECRET])
+static ssize_t read_secret(struct webhook_post *p, const char *path, char buf[MAX_SECRET])
 {
 	if (str_starts(p->secret, "ref:") &&
 	    (str_blank(p->cfg->callback_secrets_dir) || !plain(p->tenant_id) ||
@@ -139,14 +139,14 @@ static ssize_t read_secret(struct callback_post *p, const char *path, char buf[M
 	return n > 0 ? n : -1;
 }
 
-static void add_signature(const struct callback_post *p, const char *key, size_t len,
+static void add_signature(const struct webhook_post *p, const char *key, size_t len,
                           struct strs *headers)
 {
-	LOOM_CLEANUP_STR char *mac = callback_sign(key, len, p->body, strlen(p->body));
+	LOOM_CLEANUP_STR char *mac = webhook_sign(key, len, p->body, strlen(p->body));
 	strs_addf(headers, "X-Loom-Signature: %s", mac);
 }
 
-static bool add_headers(struct callback_post *p, struct strs *headers)
+static bool add_headers(struct webhook_post *p, struct strs *headers)
 {
 	LOOM_CLEANUP_STR char *path = secret_path(p);
 	strs_addf(headers, "X-Loom-Event: %s", callback_kind_name(p->kind));
@@ -172,14 +172,14 @@ struct guard {
 static bool allowed(const struct sockaddr *addr, void *arg)
 {
 	struct guard *g = arg;
-	const char *class = callback_address_class(addr);
-	if (!class || g->listed || callback_address_listed(g->allow, addr))
+	const char *class = webhook_address_class(addr);
+	if (!class || g->listed || webhook_address_listed(g->allow, addr))
 		return true;
 	g->class = class;
 	return false;
 }
 
-static bool answered(struct callback_post *p)
+static bool answered(struct webhook_post *p)
 {
 	if (p->status >= 200 && p->status < 300)
 		return true;
@@ -187,7 +187,7 @@ static bool answered(struct callback_post *p)
 	return refuse(p, "HTTP %d%s%.200s", p->status, *text ? ": " : "", text);
 }
 
-bool callback_post(struct callback_post *p)
+bool webhook_post(struct webhook_post *p)
 {
 	LOOM_CLEANUP_STR char *host = http_url_host(p->url);
 	LOOM_CLEANUP(strs_fini) struct strs headers = { 0 };
@@ -198,7 +198,7 @@ bool callback_post(struct callback_post *p)
 	if (!add_headers(p, &headers))
 		return false;
 	struct guard g = { .allow = p->cfg->callback_allow };
-	g.listed = callback_host_listed(g.allow, host);
+	g.listed = webhook_host_listed(g.allow, host);
 	struct http_call call = { .method = "POST",
 		                  .url = p->url,
 		                  .headers = &headers,
@@ -225,7 +225,7 @@ bool callback_post(struct callback_post *p)
 	return refuse(p, "%.400s", strlen(err.msg) > skip ? err.msg + skip : "no answer");
 }
 
-void callback_post_fini(struct callback_post *p)
+void webhook_post_fini(struct webhook_post *p)
 {
 	buf_fini(&p->answer);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Who is told what, and what a message looks like. */
-#include "services/scheduler/webhook/callback_send.h"
+#include "services/scheduler/webhook/webhook_send.h"
 
 #include "common/base/str.h"
 #include "tests/support/unit.h"
@@ -72,15 +72,15 @@ START_TEST(finds_targets)
 	snprintf(url, sizeof(url), "%s", targets[_i].url);
 	snprintf(events, sizeof(events), "%s", targets[_i].events);
 	snprintf(actions, sizeof(actions), "%s", targets[_i].actions);
-	const struct callback_config cfg = { .callback_url = url,
-		                             .callback_events = events,
-		                             .callback_triggers = actions,
-		                             .callback_allow = none,
-		                             .callback_veto = targets[_i].veto };
+	const struct webhook_config cfg = { .callback_url = url,
+		                            .callback_events = events,
+		                            .callback_triggers = actions,
+		                            .callback_allow = none,
+		                            .callback_veto = targets[_i].veto };
 	LOOM_CLEANUP(json_free) struct json *template = unit_json(targets[_i].template);
 	LOOM_CLEANUP(json_free) struct json *want = unit_json(targets[_i].want);
 	LOOM_CLEANUP(json_free)
-	struct json *got = callback_targets(&cfg, template, targets[_i].kind, targets[_i].action);
+	struct json *got = webhook_targets(&cfg, template, targets[_i].kind, targets[_i].action);
 	LOOM_CLEANUP_STR char *text = json_text(got);
 	ck_assert_msg(json_equal(got, want), "%s", text);
 }
@@ -90,10 +90,10 @@ START_TEST(needs_no_configuration)
 {
 	LOOM_CLEANUP(json_free) struct json *template = unit_json(TEMPLATE);
 	LOOM_CLEANUP(json_free)
-	struct json *got = callback_targets(NULL, template, CALLBACK_START, "x");
+	struct json *got = webhook_targets(NULL, template, CALLBACK_START, "x");
 	ck_assert_int_eq((int)json_len(got), 1);
 	LOOM_CLEANUP(json_free)
-	struct json *none = callback_targets(NULL, NULL, CALLBACK_START, "x");
+	struct json *none = webhook_targets(NULL, NULL, CALLBACK_START, "x");
 	ck_assert_int_eq((int)json_len(none), 0);
 }
 END_TEST
@@ -114,8 +114,8 @@ START_TEST(checks_the_configuration)
 	struct loom_err err = { 0 };
 	snprintf(events, sizeof(events), "%s", configs[_i].events);
 	snprintf(allow, sizeof(allow), "%s", configs[_i].allow);
-	const struct callback_config cfg = { .callback_events = events, .callback_allow = allow };
-	ck_assert((callback_config_check(&cfg, &err) != 0) == (configs[_i].said != NULL));
+	const struct webhook_config cfg = { .callback_events = events, .callback_allow = allow };
+	ck_assert((webhook_config_check(&cfg, &err) != 0) == (configs[_i].said != NULL));
 	ck_assert_str_eq(err.msg, configs[_i].said ? configs[_i].said : "");
 }
 END_TEST
@@ -141,7 +141,7 @@ START_TEST(signs)
 	if (macs[_i].key)
 		memcpy(key, macs[_i].key, macs[_i].key_len);
 	LOOM_CLEANUP_STR char *mac =
-		callback_sign(key, macs[_i].key_len, macs[_i].text, strlen(macs[_i].text));
+		webhook_sign(key, macs[_i].key_len, macs[_i].text, strlen(macs[_i].text));
 	ck_assert_str_eq(mac, macs[_i].mac);
 }
 END_TEST
@@ -179,11 +179,11 @@ START_TEST(tells_how_it_was)
 	LOOM_CLEANUP(json_free)
 	struct json *then = unit_json("{'clusterStatus':'incomplete','clusterMessage':'why',"
 	                              "'expireTime':8}");
-	json_set(then, "job", callback_job(&j));
-	const struct callback_message m = {
-		.delivery = "d", .kind = CALLBACK_FAILURE, .time = 6, .c = c, .as_then = then
+	json_set(then, "job", webhook_job(&j));
+	const struct webhook_message m = {
+		.delivery = "d", .kind = CALLBACK_FAILURE, .time = 6, .c = c, .snapshot = then
 	};
-	LOOM_CLEANUP_STR char *body = callback_body(&m);
+	LOOM_CLEANUP_STR char *body = webhook_body(&m);
 	LOOM_CLEANUP(json_free)
 	struct json *
 		got = unit_json(body),
@@ -218,20 +218,20 @@ START_TEST(sends_nothing_without_its_secret)
 		  "127.0.0.1 is a loopback address, which callback_allow does not list", true },
 	};
 	for (size_t i = 0; i < LOOM_COUNT(posts); i++) {
-		const struct callback_config cfg = { .callback_secrets_dir = dir,
-			                             .callback_secret_file = none,
-			                             .callback_allow = none };
-		struct callback_post p = { .cfg = &cfg,
-			                   .tenant_id = posts[i].tenant,
-			                   .url = posts[i].url,
-			                   .secret = posts[i].secret,
-			                   .delivery = "d",
-			                   .body = "{}",
-			                   .timeout_ms = 500 };
-		ck_assert(!callback_post(&p));
+		const struct webhook_config cfg = { .callback_secrets_dir = dir,
+			                            .callback_secret_file = none,
+			                            .callback_allow = none };
+		struct webhook_post p = { .cfg = &cfg,
+			                  .tenant_id = posts[i].tenant,
+			                  .url = posts[i].url,
+			                  .secret = posts[i].secret,
+			                  .delivery = "d",
+			                  .body = "{}",
+			                  .timeout_ms = 500 };
+		ck_assert(!webhook_post(&p));
 		ck_assert_str_eq(p.reason, posts[i].said);
 		ck_assert(p.never == posts[i].never && p.status == 0);
-		callback_post_fini(&p);
+		webhook_post_fini(&p);
 	}
 }
 END_TEST

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "services/scheduler/webhook/callback_policy.h"
+#include "services/scheduler/webhook/webhook_policy.h"
 
 #include "common/base/str.h"
 
@@ -132,7 +132,7 @@ static const char *class_of(const struct addr *a)
 	return NULL;
 }
 
-const char *callback_address_class(const struct sockaddr *sa)
+const char *webhook_address_class(const struct sockaddr *sa)
 {
 	struct addr a;
 	return from_sockaddr(sa, &a) ? class_of(&a) : "not an internet address";
@@ -172,12 +172,12 @@ static bool lists_address(const char *word, const void *arg)
 	return str_eq(word, "*") || in_network(arg, word);
 }
 
-bool callback_host_listed(const char *allow, const char *host)
+bool webhook_host_listed(const char *allow, const char *host)
 {
 	return any_word(allow, lists_host, host);
 }
 
-bool callback_address_listed(const char *allow, const struct sockaddr *sa)
+bool webhook_address_listed(const char *allow, const struct sockaddr *sa)
 {
 	struct addr a;
 	return from_sockaddr(sa, &a) && any_word(allow, lists_address, &a);
@@ -206,7 +206,7 @@ static bool keep_bad(const char *word, const void *arg)
 	return true;
 }
 
-bool callback_allow_valid(const char *allow, char **ret_bad)
+bool webhook_allow_valid(const char *allow, char **ret_bad)
 {
 	const struct found f = { ret_bad };
 	*ret_bad = NULL;

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * db_outage - while the database does not answer, requests are refused at once (503, Retry-After)
+ * instead of each holding a worker until its deadline. A probe finds out when it is back.
+ *
+ * While nobody can renew a lease nobody loses one, either (janitor). Provisioners are told so by an
+ * API that cannot connect and is with the quorum of the coordination, so that they need not stop
+ * all work because the database is away; one that may be cut off does not say it.
+ */
+#ifndef LOOM_API_DB_OUTAGE_H
+#define LOOM_API_DB_OUTAGE_H
+
+#include "services/api/api.h"
+
+/* Loop thread. The probe stops with db_outage_stop(). */
+void db_outage_start(struct api *a);
+void db_outage_stop(struct api *a);
+void db_outage_note(void); /* any thread: a request met its deadline */
+void db_outage_reply(struct http_req *req, const char *why); /* any thread: 503; why may be NULL */
+bool db_outage_now(void);                                    /* any thread */
+bool db_outage_before(struct http_req *req, void *ctx);      /* for http_server_before() */
+
+#endif
