@@ -309,7 +309,8 @@ int tasks_await_machines(struct db *db, int64_t cluster, int64_t job, bool *ret)
 	                     "ii", cluster, job);
 }
 
-int tasks_hurry(struct db *db, const struct task *const *of, size_t n, int64_t now, int *ready)
+int tasks_clear_postponed(struct db *db, const struct task *const *of, size_t n, int64_t now,
+                          int *ready)
 {
 	/* The line in which what needs addresses waits: not the provider calls. */
 	static const struct db_many many = {

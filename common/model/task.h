@@ -102,8 +102,8 @@ LOOM_MUST_CHECK int task_postpone(struct db *db, const struct task *t, int64_t u
 /* Are machines of the job still to be made? */
 LOOM_MUST_CHECK int tasks_await_machines(struct db *db, int64_t cluster, int64_t job, bool *ret);
 /* Ends what task_postpone() began in the jobs of these tasks; adds to *ready. */
-LOOM_MUST_CHECK int tasks_hurry(struct db *db, const struct task *const *of, size_t n, int64_t now,
-                                int *ready);
+LOOM_MUST_CHECK int tasks_clear_postponed(struct db *db, const struct task *const *of, size_t n,
+                                          int64_t now, int *ready);
 /* What waits on one machine waits on another from now on, as if it had never been tried. */
 LOOM_MUST_CHECK int tasks_move(struct db *db, const struct task *of, const char *to_node,
                                int64_t to_num);

@@ -37,15 +37,15 @@ const struct config_key scheduler_config_keys[] = {
 	{ 0 },
 };
 
-struct engine_policy scheduler_policy(const struct scheduler *s)
+struct job_policy scheduler_policy(const struct scheduler *s)
 {
-	return (struct engine_policy){ .tries = s->cfg.task_tries,
-		                       .losses = 3 * s->cfg.task_tries,
-		                       .replacements = s->cfg.node_replacements,
-		                       .retry_base_ms = s->cfg.retry_base_ms,
-		                       .retry_cap_ms = s->cfg.retry_cap_ms,
-		                       .callbacks = &s->webhook_cfg,
-		                       .quarantine = &s->quarantine_cfg };
+	return (struct job_policy){ .tries = s->cfg.task_tries,
+		                    .losses = 3 * s->cfg.task_tries,
+		                    .replacements = s->cfg.node_replacements,
+		                    .retry_base_ms = s->cfg.retry_base_ms,
+		                    .retry_cap_ms = s->cfg.retry_cap_ms,
+		                    .callbacks = &s->webhook_cfg,
+		                    .quarantine = &s->quarantine_cfg };
 }
 
 static const struct http_route routes[] = { SERVICE_ROUTES, { 0 } };

@@ -2,9 +2,9 @@
 /*
  * scheduler - the context of one loom-scheduler, and how its parts reach each other.
  *
- * Parts: planning (jobs in phase plan become task graphs), dispatch (results move the graph, parked
- * takes meet ready tasks), janitor (what nobody reports), preview (a plan without
- * a cluster). Each change is one transaction; any number of schedulers may run at once.
+ * Parts: planning (jobs in phase plan become task graphs), dispatch (results move the graph,
+ * waiting takes meet ready tasks), janitor (what nobody reports), preview (a plan without a
+ * cluster). Each change is one transaction; any number of schedulers may run at once.
  */
 #ifndef LOOM_SCHEDULER_H
 #define LOOM_SCHEDULER_H
@@ -15,7 +15,7 @@
 #include "common/net/http_server.h"
 #include "common/net/pool.h"
 #include "common/service/service.h"
-#include "services/scheduler/job/engine.h"
+#include "services/scheduler/job/job_lifecycle.h"
 #include "services/scheduler/job/quarantine.h"
 #include "services/scheduler/webhook/webhook_targets.h"
 
@@ -65,7 +65,7 @@ void scheduler_drain(struct service *service, void *ctx);
 void scheduler_stop(struct service *service, void *ctx);
 bool scheduler_ready(struct service *service, void *ctx, struct loom_err *err);
 
-struct engine_policy scheduler_policy(const struct scheduler *s);
+struct job_policy scheduler_policy(const struct scheduler *s);
 
 /* wake.c: hints to others; what follows a commit. */
 struct wake {
@@ -79,8 +79,8 @@ void wake_start(struct scheduler *s);
 void wake_stop(struct scheduler *s);
 void wake_all(struct scheduler *s, const struct wake *w); /* any thread */
 /* What a committed change calls for. */
-struct wake wake_of(const struct change *ch);
-void wake_changed(struct scheduler *s, const struct change *ch); /* any thread */
+struct wake wake_of(const struct cluster_tx *tx);
+void wake_changed(struct scheduler *s, const struct cluster_tx *tx); /* any thread */
 /* For all changes of one commit at once. Loop thread. */
 void wake_now(struct scheduler *s, const struct wake *v, size_t n);
 
@@ -89,9 +89,9 @@ void planning_kick(struct scheduler *s);
 /* The scheduler of that id is gone: what it was planning is planned here. */
 void planning_take_over(struct scheduler *s, const char *owner);
 
-/* dispatch.c, loop thread: takes and results, a turn after the other. */
+/* dispatch.c, loop thread: takes and results, a batch after the other. */
 void dispatch_start(struct scheduler *s);
-void dispatch_drain(struct scheduler *s);      /* answers all parked takes empty-handed */
+void dispatch_drain(struct scheduler *s);      /* answers all waiting takes empty-handed */
 bool dispatch_idle(const struct scheduler *s); /* no result waits or is being applied */
 void dispatch_stop(struct scheduler *s);
 void dispatch_kick(struct scheduler *s); /* there may be ready tasks */

@@ -152,19 +152,19 @@ void wake_all(struct scheduler *s, const struct wake *w)
 	loop_post(s->loop, send_wake, p);
 }
 
-struct wake wake_of(const struct change *ch)
+struct wake wake_of(const struct cluster_tx *tx)
 {
-	struct wake w = { .cluster = ch->c->id,
-		          .seq = ch->c->event_seq,
-		          .ready = ch->ready > 0,
-		          .job = ch->jobs > 0,
-		          .callbacks = ch->callbacks > 0 };
-	snprintf(w.tenant, sizeof(w.tenant), "%s", ch->c->tenant_id);
+	struct wake w = { .cluster = tx->c->id,
+		          .seq = tx->c->event_seq,
+		          .ready = tx->ready > 0,
+		          .job = tx->jobs > 0,
+		          .callbacks = tx->callbacks > 0 };
+	snprintf(w.tenant, sizeof(w.tenant), "%s", tx->c->tenant_id);
 	return w;
 }
 
-void wake_changed(struct scheduler *s, const struct change *ch)
+void wake_changed(struct scheduler *s, const struct cluster_tx *tx)
 {
-	const struct wake w = wake_of(ch);
+	const struct wake w = wake_of(tx);
 	wake_all(s, &w);
 }

@@ -94,7 +94,7 @@ def test_wakeups_cross_from_one_to_the_other(lab):
 def pages(stack, part):
     """How often a scheduler knew a cluster's rows from its turn before, and how often not."""
     text = stack.client(f"{part}.admin", user=None).get("/metrics").text
-    return [int(re.search(rf"^loom_scheduler_pages_{what}_total (\d+)$", text, re.M)[1]) for what in ("hit", "missed")]
+    return [int(re.search(rf"^loom_scheduler_cluster_cache_{what}_total (\d+)$", text, re.M)[1]) for what in ("hits", "misses")]
 
 
 def test_results_of_a_cluster_go_to_one_scheduler_which_knows_its_rows(lab):

@@ -55,7 +55,7 @@ WAITING = ("SELECT info FROM information_schema.processlist"
 def beside(stack):
     """How many turns began while another was under way."""
     text = stack.client("scheduler.admin", user=None).get("/metrics").text
-    return int(re.search(r"^loom_scheduler_turns_beside_total (\d+)$", text, re.M)[1])
+    return int(re.search(r"^loom_scheduler_concurrent_batches_total (\d+)$", text, re.M)[1])
 
 
 @pytest.mark.parametrize("limits", [{}, {"concurrentCreates": 1000}], ids=["unlimited", "limited"])

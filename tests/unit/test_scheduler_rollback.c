@@ -3,7 +3,7 @@
 
 #include "common/base/buf.h"
 #include "common/base/str.h"
-#include "services/scheduler/job/engine_private.h"
+#include "services/scheduler/job/job_lifecycle_private.h"
 #include "services/scheduler/plan/plan_edit.h"
 #include "tests/support/unit.h"
 
@@ -303,13 +303,13 @@ START_TEST(replaces_only_what_may_be_replaced)
 {
 	LOOM_CLEANUP(json_free) struct json *params = unit_json(replacing[_i].params);
 	LOOM_CLEANUP(json_free) struct json *template = unit_json(replacing[_i].template);
-	const struct engine_policy policy = { .replacements = 2 };
+	const struct job_policy policy = { .replacements = 2 };
 	const struct cluster c = { .template = template };
 	struct job j = { .params = params };
 	struct task t = { 0 };
 	snprintf(j.action, sizeof(j.action), "%s", replacing[_i].job);
 	snprintf(t.name, sizeof(t.name), "%s", replacing[_i].task);
-	ck_assert_int_eq(engine_may_replace(&policy, &c, &j, &t), replacing[_i].want);
+	ck_assert_int_eq(lifecycle_may_replace(&policy, &c, &j, &t), replacing[_i].want);
 }
 END_TEST
 

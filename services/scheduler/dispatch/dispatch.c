@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * dispatch - workers' results and takes, gathered into turns (turn.h). Loop thread; turns run on
- * workers, in lanes: the first one has all that came while the one before it ran. When that is
- * much, another lane begins with it before the first one is done, for one turn alone cannot keep
- * the database busy. Only the first lane searches for what else is ready. Beside the lanes run a
- * few turns of single clusters that a lane found held by somebody else.
+ * dispatch - workers' results and takes, gathered into batches (batch.h). Loop thread; batches run
+ * on workers, in slots: the first one has all that came while the one before it ran. When that is
+ * much, another slot begins with it before the first one is done, for one batch alone cannot keep
+ * the database busy. Only the first slot searches for what else is ready. Beside the slots run a
+ * few batches of single clusters that a slot found held by somebody else.
  *
- * A take that finds nothing is parked. `epoch` moves whenever tasks may have become ready: at
+ * A take that finds nothing waits. `epoch` moves whenever tasks may have become ready: at
  * commits that left some for others, at other schedulers' notices, and at the safety net's tick. A
- * parked take looks for tasks once in each epoch, and one that found nothing speaks for all takes
- * of its tenant, so that idle workers cost nothing. Every turn may give it tasks all the same.
+ * waiting take looks for tasks once in each epoch, and one that found nothing speaks for all takes
+ * of its tenant, so that idle workers cost nothing. Every batch may give it tasks all the same.
  */
 #include "services/scheduler/dispatch/dispatch_private.h"
 
@@ -50,20 +50,20 @@ static void on_take(struct bus_call *call, const struct json *body, void *arg)
 	struct dispatch *d = s->dispatch;
 	int64_t lease =
 		json_get_bool(body, "lease", false) ? s->cfg.task_lease_ms : s->cfg.task_timeout_ms;
-	if (parking_take(&d->parking, call, body, lease, d->draining))
+	if (poll_waiters_add(&d->waiters, call, body, lease, d->draining))
 		dispatch_run(d);
 }
 
-static void on_untake(const struct json *body, void *arg)
+static void on_cancel_take(const struct json *body, void *arg)
 {
 	struct scheduler *s = arg;
-	parking_withdraw(&s->dispatch->parking, json_get_str(body, "takeId"));
+	poll_waiters_cancel(&s->dispatch->waiters, json_get_str(body, "takeId"));
 }
 
 static void tick(void *arg)
 {
 	struct dispatch *d = arg;
-	parking_answer_expired(&d->parking, false);
+	poll_waiters_answer_expired(&d->waiters, false);
 	dispatch_run(d);
 }
 
@@ -87,38 +87,38 @@ void dispatch_start(struct scheduler *s)
 	struct dispatch *d = loom_calloc(1, sizeof(*d));
 	d->s = s;
 	d->epoch = 1;
-	for (size_t i = 0; i < LANES; i++)
-		d->lanes[i] = (struct lane){ .documents = documents_create(),
-			                     .successors = successors_create(),
-			                     .outlook = outlook_create() };
-	d->book = book_create();
-	book_start();
-	turn_start();
-	dispatch_turns_start();
+	for (size_t i = 0; i < SLOTS; i++)
+		d->slots[i] = (struct batch_slot){ .payloads = payload_cache_create(),
+			                           .edges_cache = edges_cache_create(),
+			                           .candidate_cache = candidate_cache_create() };
+	d->cache = cluster_cache_create();
+	cluster_cache_start();
+	batch_metrics_start();
+	dispatch_batches_start();
 	s->dispatch = d;
-	d->timer = loop_timer_create(s->loop, "parked takes", tick, d);
+	d->timer = loop_timer_create(s->loop, "waiting takes", tick, d);
 	loop_timer_every(d->timer, 250);
 	d->again = loop_timer_create(s->loop, "look again", look_again, d);
 	d->due = loop_timer_create(s->loop, "due", is_due, d);
 	bus_on_request(s->bus, "take", on_take, s);
 	bus_on_request(s->bus, "finish", on_finish, s);
-	bus_on_notice(s->bus, "untake", on_untake, s);
+	bus_on_notice(s->bus, "untake", on_cancel_take, s);
 }
 
 void dispatch_drain(struct scheduler *s)
 {
 	s->dispatch->draining = true;
-	parking_answer_expired(&s->dispatch->parking, true);
+	poll_waiters_answer_expired(&s->dispatch->waiters, true);
 }
 
 bool dispatch_idle(const struct scheduler *s)
 {
 	const struct dispatch *d = s->dispatch;
-	bool any = d->queue.n || d->aside.n;
-	for (size_t i = 0; i < MAX_ASIDE; i++)
+	bool any = d->queue.n || d->contended.n;
+	for (size_t i = 0; i < MAX_CONTENDED; i++)
 		any = any || d->busy[i];
-	for (size_t i = 0; i < LANES; i++)
-		any = any || d->lanes[i].turn;
+	for (size_t i = 0; i < SLOTS; i++)
+		any = any || d->slots[i].batch;
 	return !any;
 }
 
@@ -131,17 +131,18 @@ void dispatch_stop(struct scheduler *s)
 	dispatch_drain(s);
 	for (struct result *r = result_queue_pop(&d->queue); r; r = result_queue_pop(&d->queue))
 		result_answer(r, 503);
-	for (struct result *r = result_queue_pop(&d->aside); r; r = result_queue_pop(&d->aside))
+	for (struct result *r = result_queue_pop(&d->contended); r;
+	     r = result_queue_pop(&d->contended))
 		result_answer(r, 503);
 	loop_timer_destroy(d->timer);
 	loop_timer_destroy(d->again);
 	loop_timer_destroy(d->due);
-	for (size_t i = 0; i < LANES; i++) {
-		documents_destroy(d->lanes[i].documents);
-		successors_destroy(d->lanes[i].successors);
-		outlook_destroy(d->lanes[i].outlook);
+	for (size_t i = 0; i < SLOTS; i++) {
+		payload_cache_destroy(d->slots[i].payloads);
+		edges_cache_destroy(d->slots[i].edges_cache);
+		candidate_cache_destroy(d->slots[i].candidate_cache);
 	}
-	book_destroy(d->book);
+	cluster_cache_destroy(d->cache);
 	loom_free(d);
 	s->dispatch = NULL;
 }

@@ -1,34 +1,34 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* dispatch_private - what comes (dispatch.c) and the turns that are made of it (dispatch_turns.c).
- * Loop thread only. */
+/* dispatch_private - what comes (dispatch.c) and the batches that are made of it
+ * (dispatch_batches.c). Loop thread only. */
 #ifndef LOOM_SCHEDULER_DISPATCH_PRIVATE_H
 #define LOOM_SCHEDULER_DISPATCH_PRIVATE_H
 
-#include "services/scheduler/dispatch/book.h"
-#include "services/scheduler/dispatch/parking.h"
+#include "services/scheduler/dispatch/batch.h"
+#include "services/scheduler/dispatch/cluster_cache.h"
+#include "services/scheduler/dispatch/poll_waiters.h"
 #include "services/scheduler/dispatch/result_queue.h"
-#include "services/scheduler/dispatch/turn.h"
 #include "services/scheduler/scheduler.h"
 
-enum { LANES = 2, MAX_ASIDE = 2 };
+enum { SLOTS = 2, MAX_CONTENDED = 2 };
 
-struct running; /* a turn under way (dispatch_turns.c) */
+struct under_way; /* a batch under way (dispatch_batches.c) */
 
-struct lane {
-	struct documents *documents;
-	struct successors *successors;
-	struct outlook *outlook;
-	const struct running *turn; /* NULL: none is under way */
+struct batch_slot {
+	struct payload_cache *payloads;
+	struct edges_cache *edges_cache;
+	struct candidate_cache *candidate_cache;
+	const struct under_way *batch; /* NULL: none is under way */
 };
 
 struct dispatch {
 	struct scheduler *s;
-	struct parking parking;
-	struct result_queue queue; /* for the lanes */
-	struct result_queue aside; /* for turns of their own */
-	struct lane lanes[LANES];
-	int64_t busy[MAX_ASIDE]; /* clusters of turns aside; 0 none */
-	struct book *book;
+	struct poll_waiters waiters;
+	struct result_queue queue;     /* for the slots */
+	struct result_queue contended; /* for batches of their own */
+	struct batch_slot slots[SLOTS];
+	int64_t busy[MAX_CONTENDED]; /* clusters of contended batches; 0 none */
+	struct cluster_cache *cache;
 	struct loop_timer *timer, *again, *due;
 	int64_t due_at; /* monotonic ms; 0 not armed */
 	uint64_t epoch;
@@ -36,8 +36,8 @@ struct dispatch {
 	bool draining, stopping;
 };
 
-void dispatch_turns_start(void); /* once: metrics */
-/* Begins what turns it can. */
+void dispatch_batches_start(void); /* once: metrics */
+/* Begins what batches it can. */
 void dispatch_run(struct dispatch *d);
 
 #endif

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * limits - what a turn may begin of the calls that providers limit. A search knows from a read
+ * limits - what a batch may begin of the calls that providers limit. A search knows from a read
  * without locks what is worth looking at; a claim counts again with the limit's row locked, which
  * it keeps until it commits. Another's lock is not waited for: then its provider's tasks are left
- * for the next turn. Without limits nothing is read or locked. Worker, in a turn.
+ * for the next batch. Without limits nothing is read or locked. Worker, in a batch.
  */
 #ifndef LOOM_SCHEDULER_LIMITS_H
 #define LOOM_SCHEDULER_LIMITS_H
@@ -14,7 +14,7 @@ struct limits_need {
 	const char *tenant, *gate; /* borrowed */
 };
 
-/* One run of a turn's transaction. */
+/* One run of a batch's transaction. */
 struct limits_hold {
 	struct limits *known;  /* borrowed; NULL: none */
 	struct limits *locked; /* owned; of those known that are needed and free */

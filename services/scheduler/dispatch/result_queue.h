@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * result_queue - workers' results that wait for a turn: first in, first out. Loop thread only.
+ * result_queue - workers' results that wait for a batch: first in, first out. Loop thread only.
  */
 #ifndef LOOM_SCHEDULER_RESULT_QUEUE_H
 #define LOOM_SCHEDULER_RESULT_QUEUE_H
@@ -12,7 +12,7 @@ struct result {
 	struct bus_call *call;
 	struct json *body;
 	int64_t cluster;
-	bool alone; /* in a turn with others it was refused */
+	bool alone; /* in a batch with others it was refused */
 	bool held;  /* its cluster was somebody else's once */
 };
 

@@ -20,8 +20,8 @@ struct expiring {
 struct expiring_one {
 	const struct scheduler *s;
 	const struct lease_due *due;
-	struct engine_policy policy;
-	struct change ch;
+	struct job_policy policy;
+	struct cluster_tx tx;
 	enum { NOTHING, WARNED, EXPIRED } done;
 };
 
@@ -43,20 +43,20 @@ static struct json *lease_event(int64_t expire_time, const char *what)
 
 static int warn(struct db *db, struct expiring_one *o, struct lease_marks *m)
 {
-	struct cluster *c = o->ch.c;
+	struct cluster *c = o->tx.c;
 	m->warned = c->expire_time;
 	o->done = WARNED;
 	int rc = lease_mark(db, c->id, m);
 	if (!rc)
 		rc = cluster_event(db, c, "lease", lease_event(c->expire_time, "warning"),
-		                   o->ch.now);
-	return rc ? rc : outbox_add(db, &o->ch, NULL, CALLBACK_LEASE_WARNING);
+		                   o->tx.now);
+	return rc ? rc : outbox_add(db, &o->tx, NULL, CALLBACK_LEASE_WARNING);
 }
 
 /* What is paused rests, too: its job ends with the lease. *ret_moves: it is at work. */
 static int look_at_job(struct db *db, struct expiring_one *o, struct job *j, bool *ret_moves)
 {
-	const struct cluster *c = o->ch.c;
+	const struct cluster *c = o->tx.c;
 	bool found = false;
 	int rc = c->status == CLUSTER_PENDING ? job_lock(db, c->id, c->latest_job, j, &found) : 0;
 	*ret_moves = c->status == CLUSTER_PENDING && (!found || j->status != JOB_PAUSED);
@@ -67,42 +67,42 @@ static int delete_it(struct db *db, struct expiring_one *o, struct job *j)
 {
 	LOOM_CLEANUP(json_free)
 	struct json *params = json_set_bool(json_new_obj(), "leaseExpired", true);
-	if (o->ch.c->status != CLUSTER_PENDING)
-		return engine_submit(db, &o->ch, "cluster_delete", params);
-	return engine_abort(db, &o->ch, j, "The lease has ended.",
-	                    str_eq(j->action, "solve_layout") ? NULL : "cluster_delete");
+	if (o->tx.c->status != CLUSTER_PENDING)
+		return lifecycle_submit(db, &o->tx, "cluster_delete", params);
+	return lifecycle_abort(db, &o->tx, j, "The lease has ended.",
+	                       str_eq(j->action, "solve_layout") ? NULL : "cluster_delete");
 }
 
 static int expire(struct db *db, struct expiring_one *o, struct lease_marks *m, struct job *j)
 {
-	struct cluster *c = o->ch.c;
+	struct cluster *c = o->tx.c;
 	int64_t wait = o->s->cfg.lease_retry_ms;
 	for (int64_t i = 0; i < m->tries && wait < RETRY_CAP_MS; i++)
 		wait *= 2;
 	bool first = !m->tries++;
-	m->retry_at = o->ch.now + (wait < RETRY_CAP_MS ? wait : RETRY_CAP_MS);
+	m->retry_at = o->tx.now + (wait < RETRY_CAP_MS ? wait : RETRY_CAP_MS);
 	o->done = EXPIRED;
 	int rc = lease_mark(db, c->id, m);
 	if (!rc && first)
 		rc = cluster_event(db, c, "lease", lease_event(c->expire_time, "expired"),
-		                   o->ch.now);
+		                   o->tx.now);
 	if (!rc)
 		rc = delete_it(db, o, j);
-	return rc || !first ? rc : outbox_add(db, &o->ch, NULL, CALLBACK_LEASE_EXPIRED);
+	return rc || !first ? rc : outbox_add(db, &o->tx, NULL, CALLBACK_LEASE_EXPIRED);
 }
 
 static int one_tx(struct db *db, void *arg)
 {
 	struct expiring_one *o = arg;
 	o->done = NOTHING;
-	o->ch.policy = &o->policy;
-	int rc = engine_begin(db, o->due->cluster, &o->ch);
+	o->tx.policy = &o->policy;
+	int rc = cluster_tx_begin(db, o->due->cluster, &o->tx);
 	struct lease_marks m = { 0 };
 	if (!rc)
 		rc = lease_marks(db, o->due->cluster, &m);
 	if (rc)
 		return rc == CLUSTER_E_NONE ? 0 : rc;
-	const struct cluster *c = o->ch.c;
+	const struct cluster *c = o->tx.c;
 	struct job j = { 0 };
 	bool moves = false;
 	rc = look_at_job(db, o, &j, &moves);
@@ -110,13 +110,13 @@ static int one_tx(struct db *db, void *arg)
 		job_fini(&j);
 		return rc;
 	}
-	if (c->expire_time <= o->ch.now && m.retry_at <= o->ch.now)
+	if (c->expire_time <= o->tx.now && m.retry_at <= o->tx.now)
 		rc = expire(db, o, &m, &j);
-	else if (c->expire_time > o->ch.now && m.warned != c->expire_time &&
-	         c->expire_time - o->ch.now <= o->s->cfg.lease_warning_ms)
+	else if (c->expire_time > o->tx.now && m.warned != c->expire_time &&
+	         c->expire_time - o->tx.now <= o->s->cfg.lease_warning_ms)
 		rc = warn(db, o, &m);
 	job_fini(&j);
-	return rc || !o->done ? rc : engine_commit(db, &o->ch);
+	return rc || !o->done ? rc : cluster_tx_commit(db, &o->tx);
 }
 
 static int look(struct scheduler *s, const struct lease_due *due)
@@ -128,9 +128,9 @@ static int look(struct scheduler *s, const struct lease_due *due)
 		id_cluster(id, due->cluster);
 		log_info(o.done == EXPIRED ? "cluster expired" : "cluster is about to expire",
 		         LOG_S("cluster", id), LOG_I("expireTime", due->expire_time));
-		wake_changed(s, &o.ch);
+		wake_changed(s, &o.tx);
 	}
-	engine_fini(&o.ch);
+	cluster_tx_fini(&o.tx);
 	return rc;
 }
 

@@ -14,7 +14,7 @@
 #include "common/base/log.h"
 #include "common/model/provisioner.h"
 #include "common/model/request_key.h"
-#include "services/scheduler/dispatch/turn.h"
+#include "services/scheduler/dispatch/batch.h"
 #include "services/scheduler/job/expiry.h"
 
 #define AWAY_MS        1000
@@ -29,8 +29,8 @@ struct sweep {
 
 struct expiry {
 	const struct task_ref *ref;
-	struct engine_policy policy;
-	struct change ch;
+	struct job_policy policy;
+	struct cluster_tx tx;
 	bool changed;
 };
 
@@ -43,7 +43,7 @@ static int expired_read(struct db *db, void *arg)
 	int rc = queue_state(db, &st);
 	if (rc)
 		return rc;
-	turn_know_quarantined(st.quarantined);
+	batch_set_quarantined(st.quarantined);
 	return tasks_expired(db, st.now, 64, &w->refs, &w->n);
 }
 
@@ -51,8 +51,8 @@ static int expire_tx(struct db *db, void *arg)
 {
 	struct expiry *e = arg;
 	e->changed = false;
-	e->ch.policy = &e->policy;
-	int rc = engine_begin(db, e->ref->cluster, &e->ch);
+	e->tx.policy = &e->policy;
+	int rc = cluster_tx_begin(db, e->ref->cluster, &e->tx);
 	if (rc)
 		return rc == CLUSTER_E_NONE ? 0 : rc;
 	LOOM_CLEANUP(tasks_free) struct tasks *ts = NULL;
@@ -60,11 +60,11 @@ static int expire_tx(struct db *db, void *arg)
 	if (rc || !ts->n)
 		return rc;
 	struct task *t = &ts->v[0];
-	if (t->state != TASK_RUNNING || t->lease_until >= e->ch.now)
+	if (t->state != TASK_RUNNING || t->lease_until >= e->tx.now)
 		return 0;
-	rc = engine_lost(db, &e->ch, t);
+	rc = lifecycle_lost(db, &e->tx, t);
 	e->changed = true;
-	return rc ? rc : engine_commit(db, &e->ch);
+	return rc ? rc : cluster_tx_commit(db, &e->tx);
 }
 
 static int silent_tx(struct db *db, void *arg)
@@ -101,9 +101,9 @@ static void sweep_work(void *arg)
 			char id[ID_MAX];
 			id_task(id, e.ref->cluster, e.ref->job, e.ref->task);
 			log_warn("lease ran out", LOG_S("task", id));
-			wake_changed(s, &e.ch);
+			wake_changed(s, &e.tx);
 		}
-		engine_fini(&e.ch);
+		cluster_tx_fini(&e.tx);
 	}
 	if (!rc)
 		rc = expiry_sweep(s, &w->next_ms);
@@ -144,7 +144,7 @@ void janitor_tick(struct scheduler *s)
 	if (s->sweeping || service_draining(s->service))
 		return;
 	if (coord_connected(s->coord) && !coord_is_leader(s->coord, "janitor")) {
-		turn_know_quarantined(0); /* one of all schedulers says it */
+		batch_set_quarantined(0); /* one of all schedulers says it */
 		return;
 	}
 	struct sweep *w = loom_calloc(1, sizeof(*w));

@@ -2,7 +2,7 @@
 #include "services/scheduler/job/quarantine.h"
 
 #include "common/base/log.h"
-#include "services/scheduler/job/engine.h"
+#include "services/scheduler/job/job_lifecycle.h"
 
 #include <stddef.h>
 
@@ -49,36 +49,36 @@ int64_t quarantine_wait_ms(const struct quarantine_config *cfg, int64_t failed_p
 	return wait < cfg->quarantine_cap_ms ? wait : cfg->quarantine_cap_ms;
 }
 
-static int judge_one(struct db *db, struct change *ch, const struct quarantine_config *cfg,
+static int judge_one(struct db *db, struct cluster_tx *tx, const struct quarantine_config *cfg,
                      const struct task *t, const char *provisioner)
 {
 	struct strike_record r = { 0 };
-	int rc = strikes_look(db, provisioner, t->tenant_id, ch->now - cfg->quarantine_window_ms,
+	int rc = strikes_look(db, provisioner, t->tenant_id, tx->now - cfg->quarantine_window_ms,
 	                      &r);
 	if (!rc && quarantine_is_bad(&r, cfg->quarantine_strikes)) {
 		LOOM_CLEANUP_STR char *why = loom_asprintf(
 			"%lld tasks failed there and were done by others (the last: %.200s)",
 			(long long)r.strikes, r.last ? r.last : "no reason given");
-		rc = quarantine_begin(db, provisioner, why, ch->now,
-		                      ch->now + cfg->quarantine_probe_ms);
+		rc = quarantine_begin(db, provisioner, why, tx->now,
+		                      tx->now + cfg->quarantine_probe_ms);
 		if (!rc && db_affected(db) == 1)
 			log_warn("provisioner quarantined", LOG_S("provisioner", provisioner),
 			         LOG_S("reason", why));
-		ch->ready++; /* all look again, and learn it */
+		tx->ready++; /* all look again, and learn it */
 	}
 	loom_free(r.last);
 	return rc;
 }
 
-int quarantine_judge(struct db *db, struct change *ch, const struct quarantine_config *cfg,
+int quarantine_judge(struct db *db, struct cluster_tx *tx, const struct quarantine_config *cfg,
                      const struct task *t)
 {
 	LOOM_CLEANUP(strs_fini) struct strs who = { 0 };
 	if (!cfg || !cfg->quarantine_strikes || !t->provisioner_id)
 		return 0;
-	int rc = strikes_add(db, t, ch->now, ch->now - cfg->quarantine_window_ms, &who);
+	int rc = strikes_add(db, t, tx->now, tx->now - cfg->quarantine_window_ms, &who);
 	for (size_t i = 0; !rc && i < who.n; i++)
-		rc = judge_one(db, ch, cfg, t, who.v[i]);
+		rc = judge_one(db, tx, cfg, t, who.v[i]);
 	return rc;
 }
 

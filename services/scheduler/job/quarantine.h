@@ -15,7 +15,7 @@
 #include "common/base/config.h"
 #include "common/model/quarantine.h"
 
-struct change;
+struct cluster_tx;
 
 struct quarantine_config {
 	int64_t quarantine_strikes; /* so many; 0: nobody is ever judged */
@@ -29,7 +29,7 @@ bool quarantine_is_bad(const struct strike_record *r, int64_t strikes);
 int64_t quarantine_wait_ms(const struct quarantine_config *cfg, int64_t failed_probes);
 
 /* A task is complete that took more than one attempt: who failed at it? In db_tx(). */
-LOOM_MUST_CHECK int quarantine_judge(struct db *db, struct change *ch,
+LOOM_MUST_CHECK int quarantine_judge(struct db *db, struct cluster_tx *tx,
                                      const struct quarantine_config *cfg, const struct task *t);
 
 /* What a quarantined provisioner may have now. */

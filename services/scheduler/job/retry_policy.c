@@ -15,10 +15,10 @@ static const struct json *said(const struct cluster *c, const struct task *t)
 	return retry ? retry : json_get(json_path(c->template, "administration/retries"), action);
 }
 
-struct engine_policy retry_policy(const struct engine_policy *own, const struct cluster *c,
-                                  const struct task *t)
+struct job_policy retry_policy(const struct job_policy *own, const struct cluster *c,
+                               const struct task *t)
 {
-	struct engine_policy p = *own;
+	struct job_policy p = *own;
 	const struct json *retry = said(c, t);
 	p.tries = json_get_int(retry, "tries", p.tries);
 	p.retry_base_ms = json_get_int(retry, "base", p.retry_base_ms);

@@ -7,10 +7,10 @@
 #ifndef LOOM_SCHEDULER_RETRY_POLICY_H
 #define LOOM_SCHEDULER_RETRY_POLICY_H
 
-#include "services/scheduler/job/engine.h"
+#include "services/scheduler/job/job_lifecycle.h"
 
 /* c has its documents. */
-struct engine_policy retry_policy(const struct engine_policy *own, const struct cluster *c,
-                                  const struct task *t);
+struct job_policy retry_policy(const struct job_policy *own, const struct cluster *c,
+                               const struct task *t);
 
 #endif

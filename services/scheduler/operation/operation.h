@@ -13,7 +13,7 @@
 #ifndef LOOM_SCHEDULER_OPERATION_H
 #define LOOM_SCHEDULER_OPERATION_H
 
-#include "services/scheduler/job/engine.h"
+#include "services/scheduler/job/job_lifecycle.h"
 #include "services/scheduler/operation/job_draft.h"
 #include "services/scheduler/placement/target.h"
 
@@ -50,12 +50,12 @@ const struct json *operation_old_config(const struct cluster *c, const struct js
 
 /* In the transaction that starts the job: what comes (services, machines) is written at once, what
  * goes is noted in the job's params. */
-LOOM_MUST_CHECK int operation_apply(struct db *db, struct change *ch, struct job *j,
+LOOM_MUST_CHECK int operation_apply(struct db *db, struct cluster_tx *tx, struct job *j,
                                     const struct operation *op);
 /* In the transaction that completes the job: what was to go is gone. */
-LOOM_MUST_CHECK int operation_complete(struct db *db, struct change *ch, const struct job *j);
+LOOM_MUST_CHECK int operation_complete(struct db *db, struct cluster_tx *tx, const struct job *j);
 /* In the transaction that ends a job of which nothing was done at all: what it wrote when it was
  * asked for, or when it started, is taken back. */
-LOOM_MUST_CHECK int operation_undo(struct db *db, struct change *ch, const struct job *j);
+LOOM_MUST_CHECK int operation_undo(struct db *db, struct cluster_tx *tx, const struct job *j);
 
 #endif

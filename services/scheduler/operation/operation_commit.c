@@ -5,21 +5,21 @@
 
 #include "common/base/str.h"
 
-static int apply_services(struct db *db, struct change *ch, const struct operation *op)
+static int apply_services(struct db *db, struct cluster_tx *tx, const struct operation *op)
 {
 	const struct target *t = op->target;
 	struct quota q;
-	int rc = t->n_added ? cluster_quota(db, ch->c->tenant_id, 0, (int64_t)t->n_added, &q) : 0;
+	int rc = t->n_added ? cluster_quota(db, tx->c->tenant_id, 0, (int64_t)t->n_added, &q) : 0;
 	for (size_t i = 0; !rc && i < t->n_changed; i++)
 		if (t->changed[i].added.n)
 			rc = node_save(db, &op->draft.nodes->v[t->changed[i].node]);
 	if (!rc && t->n_added) {
 		struct nodes added = { &op->draft.nodes->v[op->before->n], t->n_added };
-		rc = nodes_insert(db, ch->c->id, &added);
-		ch->c->num_nodes += (int64_t)t->n_added;
-		ch->c->last_node = added.v[added.n - 1].num;
+		rc = nodes_insert(db, tx->c->id, &added);
+		tx->c->num_nodes += (int64_t)t->n_added;
+		tx->c->last_node = added.v[added.n - 1].num;
 	}
-	return rc ? rc : cluster_save_service_docs(db, ch->c, op->draft.service_docs);
+	return rc ? rc : cluster_save_service_docs(db, tx->c, op->draft.service_docs);
 }
 
 /* A retried job completes as the failed one would have; but if it leaves some of it for later. */
@@ -58,7 +58,7 @@ static void note_params(struct job *j, const struct operation *op)
 }
 
 /* The former configuration is the cluster's at once, as a new one would be. */
-static int apply_rollback(struct db *db, struct change *ch, struct job *j,
+static int apply_rollback(struct db *db, struct cluster_tx *tx, struct job *j,
                           const struct operation *op)
 {
 	const struct json *back = json_get(op->back, "config");
@@ -67,35 +67,35 @@ static int apply_rollback(struct db *db, struct change *ch, struct job *j,
 	for (size_t i = 0; i < json_len(op->back); i++)
 		json_set(j->params, json_key_at(op->back, i),
 		         json_copy(json_value_at(op->back, i)));
-	int rc = back ? cluster_load_docs(db, ch->c) : 0;
+	int rc = back ? cluster_load_docs(db, tx->c) : 0;
 	if (!rc && back) {
-		json_set(j->params, "before", json_copy(ch->c->config));
-		rc = cluster_save_config(db, ch->c, back);
+		json_set(j->params, "before", json_copy(tx->c->config));
+		rc = cluster_save_config(db, tx->c, back);
 	}
 	return rc ? rc : job_save_params(db, j);
 }
 
-int operation_apply(struct db *db, struct change *ch, struct job *j, const struct operation *op)
+int operation_apply(struct db *db, struct cluster_tx *tx, struct job *j, const struct operation *op)
 {
 	if (op->carried)
 		return carry_on(db, j, op->carried, op->draft.plan);
 	if (op->back)
-		return apply_rollback(db, ch, j, op);
+		return apply_rollback(db, tx, j, op);
 	if (!op->target)
 		return 0;
-	int rc = apply_services(db, ch, op);
+	int rc = apply_services(db, tx, op);
 	if (rc)
 		return rc;
 	note_params(j, op);
 	/* Services that come are the cluster's from now on; those that go until they are gone. */
 	struct strs after = { 0 };
-	job_draft_read_names(ch->c->services, &after);
+	job_draft_read_names(tx->c->services, &after);
 	for (size_t i = 0; i < op->target->services.n; i++)
 		if (!strs_has(&after, op->target->services.v[i]))
 			strs_add(&after, op->target->services.v[i]);
 	strs_sort(&after);
-	json_free(ch->c->services);
-	ch->c->services = job_draft_names(&after);
+	json_free(tx->c->services);
+	tx->c->services = job_draft_names(&after);
 	strs_fini(&after);
 	return job_save_params(db, j);
 }
@@ -109,10 +109,10 @@ static struct json *without(const struct json *names, const struct json *gone)
 	return out;
 }
 
-static int services_gone(struct db *db, struct change *ch, const struct json *gone)
+static int services_gone(struct db *db, struct cluster_tx *tx, const struct json *gone)
 {
 	LOOM_CLEANUP(nodes_free) struct nodes *ns = NULL;
-	int rc = nodes_load(db, ch->c->id, &ns);
+	int rc = nodes_load(db, tx->c->id, &ns);
 	for (size_t i = 0; !rc && i < ns->n; i++) {
 		struct json *left = without(ns->v[i].services, gone);
 		json_free(ns->v[i].services);
@@ -121,37 +121,37 @@ static int services_gone(struct db *db, struct change *ch, const struct json *go
 			json_del(ns->v[i].states, json_str(json_at(gone, k)));
 		rc = node_save(db, &ns->v[i]);
 	}
-	struct json *left = without(ch->c->services, gone);
-	json_free(ch->c->services);
-	ch->c->services = left;
+	struct json *left = without(tx->c->services, gone);
+	json_free(tx->c->services);
+	tx->c->services = left;
 	return rc;
 }
 
-static int machines_gone(struct db *db, struct change *ch, const struct json *gone)
+static int machines_gone(struct db *db, struct cluster_tx *tx, const struct json *gone)
 {
 	int rc = 0;
 	for (size_t i = 0; !rc && i < json_len(gone); i++)
 		rc = node_delete(db, json_str(json_at(gone, i)));
-	return rc || !json_len(gone) ? rc : nodes_count(db, ch->c->id, &ch->c->num_nodes);
+	return rc || !json_len(gone) ? rc : nodes_count(db, tx->c->id, &tx->c->num_nodes);
 }
 
-int operation_complete(struct db *db, struct change *ch, const struct job *j)
+int operation_complete(struct db *db, struct cluster_tx *tx, const struct job *j)
 {
-	int rc = machines_gone(db, ch, json_get(j->params, "leaving"));
+	int rc = machines_gone(db, tx, json_get(j->params, "leaving"));
 	if (!rc && str_eq(j->action, plan_action_name(PLAN_REMOVE_SERVICES)))
-		rc = services_gone(db, ch, json_get(j->params, "services"));
+		rc = services_gone(db, tx, json_get(j->params, "services"));
 	return rc;
 }
 
-int operation_undo(struct db *db, struct change *ch, const struct job *j)
+int operation_undo(struct db *db, struct cluster_tx *tx, const struct job *j)
 {
 	const struct json *before = json_get(j->params, "before"),
 			  *placed = json_get(j->params, "placed");
 	/* What a retry carries on was not its own doing. */
 	if (str_eq(json_get_str(j->params, "operation"), "retry"))
 		return 0;
-	int rc = before ? cluster_save_config(db, ch->c, before) : 0;
+	int rc = before ? cluster_save_config(db, tx->c, before) : 0;
 	if (!rc)
-		rc = machines_gone(db, ch, json_get(j->params, "added"));
-	return rc || !json_len(placed) ? rc : services_gone(db, ch, placed);
+		rc = machines_gone(db, tx, json_get(j->params, "added"));
+	return rc || !json_len(placed) ? rc : services_gone(db, tx, placed);
 }

@@ -23,8 +23,8 @@ struct planning {
 	struct loom_err err; /* set: the job fails for this reason */
 	int failed;
 	bool vetoed; /* that is why */
-	struct engine_policy policy;
-	struct change ch;
+	struct job_policy policy;
+	struct cluster_tx tx;
 	bool committed;
 };
 
@@ -40,7 +40,7 @@ static int load_read(struct db *db, void *arg)
 /* Those that wait for nothing are ready from now on: as late as can be before the commit. */
 static int insert_tasks(struct db *db, struct planning *pl, struct job_draft_rows *rows)
 {
-	struct change *ch = &pl->ch;
+	struct cluster_tx *tx = &pl->tx;
 	int64_t now;
 	int rc = db_now(db, &now);
 	for (size_t i = 0; !rc && i < rows->n; i++) {
@@ -48,8 +48,8 @@ static int insert_tasks(struct db *db, struct planning *pl, struct job_draft_row
 		if (t->state != TASK_READY)
 			continue;
 		t->not_before = now;
-		ch->ready++;
-		task_event(ch->c, t, now);
+		tx->ready++;
+		task_event(tx->c, t, now);
 	}
 	return rc ? rc : tasks_insert(db, rows->tasks, rows->n, rows->edges, rows->n_edges);
 }
@@ -57,31 +57,31 @@ static int insert_tasks(struct db *db, struct planning *pl, struct job_draft_row
 /* Writes tasks of a job and starts it; one without tasks is complete at once. */
 static int start_job(struct db *db, struct planning *pl, struct job *j)
 {
-	struct change *ch = &pl->ch;
+	struct cluster_tx *tx = &pl->tx;
 	j->tasks_total = (int64_t)pl->op.draft.plan->n;
 	struct job_draft_rows rows;
-	job_draft_rows(&pl->op.draft, ch->c, j->num, ch->now, &rows);
+	job_draft_rows(&pl->op.draft, tx->c, j->num, tx->now, &rows);
 	j->waits = loom_take(rows.waits);
 	j->n_waits = rows.n_waits;
 	int rc = j->n_waits ? job_save_waits(db, j) : 0;
 	if (!rc)
-		rc = cluster_event(db, ch->c, "plan",
+		rc = cluster_event(db, tx->c, "plan",
 		                   job_draft_event(&pl->op.draft, j->cluster_id, j->num, j->action),
-		                   ch->now);
+		                   tx->now);
 	if (!rc)
-		rc = job_set_status(db, ch->c, j, JOB_RUNNING, NULL, ch->now);
+		rc = job_set_status(db, tx->c, j, JOB_RUNNING, NULL, tx->now);
 	if (!rc)
-		rc = outbox_add(db, ch, j, CALLBACK_START);
+		rc = outbox_add(db, tx, j, CALLBACK_START);
 	if (!rc)
 		rc = insert_tasks(db, pl, &rows);
 	job_draft_rows_fini(&rows);
-	return !rc && !pl->op.draft.plan->n ? engine_empty_job(db, ch, j) : rc;
+	return !rc && !pl->op.draft.plan->n ? lifecycle_complete_job(db, tx, j) : rc;
 }
 
 static int commit_solved(struct db *db, struct planning *pl, struct job *solve)
 {
-	struct cluster *c = pl->ch.c;
-	int rc = job_set_status(db, c, solve, JOB_COMPLETE, NULL, pl->ch.now);
+	struct cluster *c = pl->tx.c;
+	int rc = job_set_status(db, c, solve, JOB_COMPLETE, NULL, pl->tx.now);
 	if (!rc)
 		rc = nodes_insert(db, c->id, pl->op.draft.nodes);
 	if (!rc)
@@ -96,7 +96,7 @@ static int commit_solved(struct db *db, struct planning *pl, struct job *solve)
 	for (size_t i = 0; i < pl->op.draft.layout->services.n; i++)
 		json_push(c->services, json_new_str(pl->op.draft.layout->services.v[i]));
 	int64_t num;
-	rc = job_add(db, c, plan_action_name(PLAN_CREATE), NULL, pl->ch.now, &num);
+	rc = job_add(db, c, plan_action_name(PLAN_CREATE), NULL, pl->tx.now, &num);
 	struct job create = { 0 };
 	bool found;
 	if (!rc)
@@ -109,7 +109,7 @@ static int commit_solved(struct db *db, struct planning *pl, struct job *solve)
 
 static int commit_changed(struct db *db, struct planning *pl, struct job *j)
 {
-	int rc = operation_apply(db, &pl->ch, j, &pl->op);
+	int rc = operation_apply(db, &pl->tx, j, &pl->op);
 	return rc ? rc : start_job(db, pl, j);
 }
 
@@ -123,19 +123,19 @@ static int commit_failed(struct db *db, struct planning *pl, struct job *j)
 	enum cluster_status st = CLUSTER_INCONSISTENT;
 	if (!cluster_status_parse(json_get_str(j->params, "was"), &st))
 		(void)cluster_status_parse(plan_failure_status(pl->action), &st);
-	int rc = operation_undo(db, &pl->ch, j);
+	int rc = operation_undo(db, &pl->tx, j);
 	if (!rc)
-		rc = job_set_status(db, pl->ch.c, j, JOB_FAILED, why, pl->ch.now);
+		rc = job_set_status(db, pl->tx.c, j, JOB_FAILED, why, pl->tx.now);
 	if (!rc)
-		rc = cluster_set_status(db, pl->ch.c, st, why, pl->ch.now);
-	return rc ? rc : outbox_add(db, &pl->ch, j, CALLBACK_FAILURE);
+		rc = cluster_set_status(db, pl->tx.c, st, why, pl->tx.now);
+	return rc ? rc : outbox_add(db, &pl->tx, j, CALLBACK_FAILURE);
 }
 
 static int commit_tx(struct db *db, void *arg)
 {
 	struct planning *pl = arg;
 	pl->committed = false;
-	int rc = engine_begin(db, pl->job.cluster_id, &pl->ch);
+	int rc = cluster_tx_begin(db, pl->job.cluster_id, &pl->tx);
 	bool ours, found;
 	if (!rc)
 		rc = job_check_claim(db, &pl->job, &ours);
@@ -156,7 +156,7 @@ static int commit_tx(struct db *db, void *arg)
 		rc = commit_changed(db, pl, &j);
 	job_fini(&j);
 	pl->committed = true;
-	return rc ? rc : engine_commit(db, &pl->ch);
+	return rc ? rc : cluster_tx_commit(db, &pl->tx);
 }
 
 /* An operation on the cluster as it is; only the plan that the user agreed to, if there was one. */
@@ -233,9 +233,9 @@ static void finish(struct planning *pl, int rc)
 		else
 			log_info("job planned", LOG_S("job", id), LOG_S("action", pl->job.action),
 			         LOG_I("tasks", (int64_t)pl->op.draft.plan->n));
-		wake_changed(pl->s, &pl->ch);
+		wake_changed(pl->s, &pl->tx);
 	}
-	engine_fini(&pl->ch);
+	cluster_tx_fini(&pl->tx);
 	operation_fini(&pl->op);
 	cluster_free(pl->c);
 	job_fini(&pl->job);
@@ -270,7 +270,7 @@ static void plan_one(struct scheduler *s, struct job *claimed)
 	struct planning *pl = loom_calloc(1, sizeof(*pl));
 	*pl = (struct planning){ .s = s, .job = *claimed, .policy = scheduler_policy(s) };
 	*claimed = (struct job){ 0 };
-	pl->ch.policy = &pl->policy;
+	pl->tx.policy = &pl->policy;
 	int rc = make(pl);
 	if (rc || pl->failed || !ask_first(pl))
 		finish(pl, rc);

@@ -9,7 +9,7 @@ struct control {
 	struct scheduler *s;
 	struct bus_call *call;
 	struct json *body, *answer;
-	struct change ch;
+	struct cluster_tx tx;
 	bool changed;
 };
 
@@ -19,8 +19,8 @@ static int pause_job(struct db *db, struct control *k, struct job *j, const char
 		return 0;
 	LOOM_CLEANUP_STR char *why = loom_asprintf("Paused by user %s.", user);
 	k->changed = true;
-	int rc = job_hold_pause(db, j, user, k->ch.now);
-	return rc ? rc : job_set_status(db, k->ch.c, j, JOB_PAUSED, why, k->ch.now);
+	int rc = job_hold_pause(db, j, user, k->tx.now);
+	return rc ? rc : job_set_status(db, k->tx.c, j, JOB_PAUSED, why, k->tx.now);
 }
 
 static int resume_job(struct db *db, struct control *k, struct job *j, const char *user)
@@ -29,13 +29,13 @@ static int resume_job(struct db *db, struct control *k, struct job *j, const cha
 		return 0;
 	LOOM_CLEANUP_STR char *why = loom_asprintf("Resumed by user %s.", user);
 	bool planned = str_eq(j->phase, "run");
-	k->ch.ready += planned;
-	k->ch.jobs += !planned;
+	k->tx.ready += planned;
+	k->tx.jobs += !planned;
 	k->changed = true;
-	int rc = job_hold_pause(db, j, NULL, k->ch.now);
+	int rc = job_hold_pause(db, j, NULL, k->tx.now);
 	return rc ? rc
-	          : job_set_status(db, k->ch.c, j, planned ? JOB_RUNNING : JOB_NOT_SUBMITTED, why,
-	                           k->ch.now);
+	          : job_set_status(db, k->tx.c, j, planned ? JOB_RUNNING : JOB_NOT_SUBMITTED, why,
+	                           k->tx.now);
 }
 
 /* Whatever is under way is ended, and the deletion follows. Asked for again, it does no harm. */
@@ -46,10 +46,10 @@ static int delete_cluster(struct db *db, struct control *k, struct job *j, const
 		return 0;
 	k->changed = true;
 	if (job_ended(j->status))
-		return engine_follow(db, &k->ch, j, "cluster_delete");
+		return lifecycle_follow(db, &k->tx, j, "cluster_delete");
 	LOOM_CLEANUP_STR char *why = loom_asprintf("Deleted by user %s.", user);
-	return engine_abort(db, &k->ch, j, why,
-	                    str_eq(j->action, "solve_layout") ? NULL : "cluster_delete");
+	return lifecycle_abort(db, &k->tx, j, why,
+	                       str_eq(j->action, "solve_layout") ? NULL : "cluster_delete");
 }
 
 /* A create that is aborted takes back what it has made. */
@@ -59,8 +59,8 @@ static int abort_job(struct db *db, struct control *k, struct job *j, const char
 		return 0;
 	LOOM_CLEANUP_STR char *why = loom_asprintf("Aborted by user %s.", user);
 	k->changed = true;
-	return engine_abort(db, &k->ch, j, why,
-	                    str_eq(j->action, "cluster_create") ? "cluster_delete" : NULL);
+	return lifecycle_abort(db, &k->tx, j, why,
+	                       str_eq(j->action, "cluster_create") ? "cluster_delete" : NULL);
 }
 
 static const struct {
@@ -78,27 +78,27 @@ static int aborted_before(struct db *db, const struct control *k, bool *ret)
 	*ret = false;
 	if (!str_eq(json_get_str(k->body, "verb"), "abort"))
 		return 0;
-	return job_cancelled(db, k->ch.c->id, json_get_int(k->body, "job", 0), ret);
+	return job_cancelled(db, k->tx.c->id, json_get_int(k->body, "job", 0), ret);
 }
 
 /* What was to be ended has ended by itself meanwhile: only a deletion has still to be done. */
 static int at_rest(struct db *db, struct control *k)
 {
 	if (!str_eq(json_get_str(k->body, "verb"), "delete") ||
-	    k->ch.c->status == CLUSTER_TERMINATED)
+	    k->tx.c->status == CLUSTER_TERMINATED)
 		return 0;
 	k->changed = true;
-	int rc = engine_submit(db, &k->ch, "cluster_delete", NULL);
-	return rc ? rc : engine_commit(db, &k->ch);
+	int rc = lifecycle_submit(db, &k->tx, "cluster_delete", NULL);
+	return rc ? rc : cluster_tx_commit(db, &k->tx);
 }
 
 static int control_tx(struct db *db, void *arg)
 {
 	struct control *k = arg;
-	struct engine_policy policy = scheduler_policy(k->s);
-	k->ch.policy = &policy;
-	int rc = engine_begin(db, json_get_int(k->body, "cluster", 0), &k->ch);
-	if (rc || k->ch.c->status != CLUSTER_PENDING)
+	struct job_policy policy = scheduler_policy(k->s);
+	k->tx.policy = &policy;
+	int rc = cluster_tx_begin(db, json_get_int(k->body, "cluster", 0), &k->tx);
+	if (rc || k->tx.c->status != CLUSTER_PENDING)
 		return rc ? rc : at_rest(db, k);
 	struct job j = { 0 };
 	bool found, done;
@@ -106,12 +106,12 @@ static int control_tx(struct db *db, void *arg)
 	if (rc || done)
 		return rc;
 	const char *user = json_get_str(k->body, "user"), *verb = json_get_str(k->body, "verb");
-	rc = job_lock(db, k->ch.c->id, k->ch.c->latest_job, &j, &found);
+	rc = job_lock(db, k->tx.c->id, k->tx.c->latest_job, &j, &found);
 	for (size_t i = 0; !rc && found && i < LOOM_COUNT(verbs); i++)
 		if (str_eq(verbs[i].verb, verb))
 			rc = verbs[i].fn(db, k, &j, user ? user : "?");
 	job_fini(&j);
-	return rc ? rc : engine_commit(db, &k->ch);
+	return rc ? rc : cluster_tx_commit(db, &k->tx);
 }
 
 static void control_work(void *arg)
@@ -120,14 +120,14 @@ static void control_work(void *arg)
 	int rc = db_tx(k->s->db, control_tx, k);
 	json_set_int(k->answer, "status", !rc ? 200 : rc == CLUSTER_E_NONE ? 404 : 503);
 	if (!rc && k->changed)
-		wake_changed(k->s, &k->ch);
+		wake_changed(k->s, &k->tx);
 }
 
 static void control_done(void *arg)
 {
 	struct control *k = arg;
 	bus_answer(k->call, k->answer);
-	engine_fini(&k->ch);
+	cluster_tx_fini(&k->tx);
 	json_free(k->body);
 	json_free(k->answer);
 	loom_free(k);

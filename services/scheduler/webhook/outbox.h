@@ -6,12 +6,13 @@
 #ifndef LOOM_SCHEDULER_OUTBOX_H
 #define LOOM_SCHEDULER_OUTBOX_H
 
-#include "services/scheduler/job/engine.h"
+#include "common/model/job.h"
+#include "services/scheduler/job/cluster_tx.h"
 #include "services/scheduler/webhook/webhook_targets.h"
 
 /* After the change's statuses are set; j NULL: of no job. Targets that may veto are not told of a
  * start, they are asked before (admission_ask()). */
-LOOM_MUST_CHECK int outbox_add(struct db *db, struct change *ch, const struct job *j,
+LOOM_MUST_CHECK int outbox_add(struct db *db, struct cluster_tx *tx, const struct job *j,
                                enum callback_kind kind);
 
 #endif

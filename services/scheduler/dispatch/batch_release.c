@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* turn_release - what becomes ready when the tasks before it are complete. */
-#include "services/scheduler/dispatch/turn_private.h"
+/* batch_release - what becomes ready when the tasks before it are complete. */
+#include "services/scheduler/dispatch/batch_private.h"
 
 #include "common/base/broken.h"
 #include "common/base/str.h"
@@ -16,27 +16,27 @@ static void make_ready(struct unit *u, struct item *it)
 	if (t->not_before < u->now && !t->failures)
 		t->not_before = u->now;
 	it->changed = true;
-	u->born[u->n_born++] = t;
-	task_event(unit_held(u, t->cluster_id)->ch.c, t, u->now);
+	u->newly_ready[u->n_newly_ready++] = t;
+	task_event(unit_held(u, t->cluster_id)->tx.c, t, u->now);
 }
 
 /* Machines on which something may have become ready; each once. */
-struct spots {
+struct candidate_nodes {
 	struct task_node *v;
 	size_t n, most;
 };
 
-static bool same_spot(const struct task_node *a, const struct task_node *b)
+static bool same_node(const struct task_node *a, const struct task_node *b)
 {
 	return a->cluster == b->cluster && a->job == b->job && str_eq(a->id, b->id);
 }
 
-static void add_spot(struct spots *to, int64_t cluster, int64_t job, const char *id)
+static void add_candidate(struct candidate_nodes *to, int64_t cluster, int64_t job, const char *id)
 {
 	struct task_node new = { .cluster = cluster, .job = job };
 	snprintf(new.id, sizeof(new.id), "%s", id);
 	for (size_t i = 0; i < to->n; i++)
-		if (same_spot(&to->v[i], &new))
+		if (same_node(&to->v[i], &new))
 			return;
 	if (to->n == to->most) {
 		to->most = to->most ? 2 * to->most : 64;
@@ -45,9 +45,9 @@ static void add_spot(struct spots *to, int64_t cluster, int64_t job, const char 
 	to->v[to->n++] = new;
 }
 
-static void add_spot_of(struct spots *to, const struct task *t)
+static void add_candidate_of(struct candidate_nodes *to, const struct task *t)
 {
-	add_spot(to, t->cluster_id, t->job_num, t->node_id);
+	add_candidate(to, t->cluster_id, t->job_num, t->node_id);
 }
 
 /* The first waiting task of a machine whose job moved here, if nothing else is under way there. */
@@ -62,7 +62,7 @@ static struct item *next_of(const struct unit *u, const struct task_node *at)
 			continue;
 		if (t->state == TASK_READY || t->state == TASK_RUNNING)
 			return NULL;
-		const struct moving *m = unit_job(u, t);
+		const struct job_delta *m = unit_job(u, t);
 		if (t->state == TASK_BLOCKED && !t->unmet && m && m->moved &&
 		    (!first || t->num < first->t->num))
 			first = it;
@@ -90,7 +90,7 @@ static void add_waiting(struct waiting *w, const struct job *j, const int64_t *n
 }
 
 /* Rows in memory that the database takes a group out of. */
-static void meet_known(struct unit *u, const struct job *j, const int64_t *nums, size_t n)
+static void satisfy_known(struct unit *u, const struct job *j, const int64_t *nums, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
 		const struct task_ref ref = { j->cluster_id, j->num, nums[i] };
@@ -101,44 +101,46 @@ static void meet_known(struct unit *u, const struct job *j, const int64_t *nums,
 }
 
 /* In the database, for there are many. What may run on these machines is not all known then. */
-static int meet_many(struct unit *u, const struct job *j, int64_t group, struct spots *spots)
+static int satisfy_many(struct unit *u, const struct job *j, int64_t group,
+                        struct candidate_nodes *candidate_nodes)
 {
 	const struct task_ref ref = { j->cluster_id, j->num, group };
-	struct map *swept = unit_held(u, j->cluster_id)->page->swept;
+	struct map *nodes_loaded = unit_held(u, j->cluster_id)->cached->nodes_loaded;
 	LOOM_CLEANUP(strs_fini) struct strs nodes = { 0 };
 	int rc = task_release_group(u->db, &ref, &nodes);
 	for (size_t i = 0; i < nodes.n; i++) {
-		(void)map_del(swept, nodes.v[i]);
-		add_spot(spots, j->cluster_id, j->num, nodes.v[i]);
+		(void)map_del(nodes_loaded, nodes.v[i]);
+		add_candidate(candidate_nodes, j->cluster_id, j->num, nodes.v[i]);
 	}
 	return rc;
 }
 
 /* Those who wait for a group whose last member is complete. */
-static int meet_group(struct unit *u, const struct job *j, int64_t group, struct waiting *w,
-                      struct spots *spots)
+static int satisfy_group(struct unit *u, const struct job *j, int64_t group, struct waiting *w,
+                         struct candidate_nodes *candidate_nodes)
 {
 	const int64_t *nums;
 	size_t n;
-	int rc = successors_get(u->successors, u->db, j, group, &nums, &n);
+	int rc = edges_cache_get(u->edges_cache, u->db, j, group, &nums, &n);
 	if (rc)
 		return rc;
 	if (n > MANY_WAIT) {
-		meet_known(u, j, nums, n);
-		return meet_many(u, j, group, spots);
+		satisfy_known(u, j, nums, n);
+		return satisfy_many(u, j, group, candidate_nodes);
 	}
 	add_waiting(w, j, nums, n);
 	return 0;
 }
 
 /* Those who wait for a task. */
-static int meet(struct unit *u, const struct task_ref *done, struct waiting *w, struct spots *spots)
+static int satisfy(struct unit *u, const struct task_ref *done, struct waiting *w,
+                   struct candidate_nodes *candidate_nodes)
 {
 	const struct task key = { .cluster_id = done->cluster, .job_num = done->job };
 	struct job *j = &unit_job(u, &key)->job;
 	const int64_t *nums;
 	size_t n, n_groups = 0;
-	int rc = successors_get(u->successors, u->db, j, done->task, &nums, &n);
+	int rc = edges_cache_get(u->edges_cache, u->db, j, done->task, &nums, &n);
 	if (rc)
 		return rc;
 	add_waiting(w, j, nums, n);
@@ -148,7 +150,7 @@ static int meet(struct unit *u, const struct task_ref *done, struct waiting *w, 
 			groups[n_groups++] = nums[i];
 	for (size_t i = 0; !rc && i < n_groups; i++)
 		if (task_group_done(j, groups[i]))
-			rc = meet_group(u, j, groups[i], w, spots);
+			rc = satisfy_group(u, j, groups[i], w, candidate_nodes);
 	loom_free(groups);
 	return rc;
 }
@@ -170,12 +172,12 @@ static int load_waiting(struct unit *u, const struct waiting *w)
 
 /* Takes what is complete out of those who wait for it; adds the machines of those that wait
  * for nothing else. */
-static int meet_all(struct unit *u, struct spots *spots)
+static int satisfy_all(struct unit *u, struct candidate_nodes *candidate_nodes)
 {
 	struct waiting w = { 0 };
 	int rc = 0;
 	for (size_t i = 0; !rc && i < u->n_done; i++)
-		rc = meet(u, &u->done[i], &w, spots);
+		rc = satisfy(u, &u->done[i], &w, candidate_nodes);
 	if (!rc)
 		rc = load_waiting(u, &w);
 	for (size_t i = 0; !rc && i < w.n; i++) {
@@ -185,31 +187,31 @@ static int meet_all(struct unit *u, struct spots *spots)
 		it->t->unmet = broken("edges") ? 0 : it->t->unmet - 1;
 		it->changed = true;
 		if (!it->t->unmet)
-			add_spot_of(spots, it->t);
+			add_candidate_of(candidate_nodes, it->t);
 	}
 	loom_free(w.v);
 	return rc;
 }
 
-static struct map *swept(const struct unit *u, const struct task_node *at)
+static struct map *nodes_loaded(const struct unit *u, const struct task_node *at)
 {
-	return unit_held(u, at->cluster)->page->swept;
+	return unit_held(u, at->cluster)->cached->nodes_loaded;
 }
 
-/* What is under way on these machines, or could be. Of machines that were swept before, all of it
+/* What is under way on these machines, or could be. Of machines that were read before, all of it
  * is known. */
-static int sweep(struct unit *u, const struct spots *spots)
+static int load_candidate_nodes(struct unit *u, const struct candidate_nodes *candidate_nodes)
 {
-	struct task_node *unknown = loom_calloc(spots->n + 1, sizeof(*unknown));
+	struct task_node *unknown = loom_calloc(candidate_nodes->n + 1, sizeof(*unknown));
 	struct tasks *set = NULL;
 	size_t n = 0;
-	for (size_t i = 0; i < spots->n; i++)
-		if (!unit_has_all(u, spots->v[i].cluster, spots->v[i].job) &&
-		    !map_get(swept(u, &spots->v[i]), spots->v[i].id))
-			unknown[n++] = spots->v[i];
+	for (size_t i = 0; i < candidate_nodes->n; i++)
+		if (!unit_has_all(u, candidate_nodes->v[i].cluster, candidate_nodes->v[i].job) &&
+		    !map_get(nodes_loaded(u, &candidate_nodes->v[i]), candidate_nodes->v[i].id))
+			unknown[n++] = candidate_nodes->v[i];
 	int rc = tasks_of_nodes(u->db, unknown, n, &set);
 	for (size_t i = 0; !rc && i < n; i++) {
-		struct map *m = swept(u, &unknown[i]);
+		struct map *m = nodes_loaded(u, &unknown[i]);
 		map_set(m, unknown[i].id, m); /* a set: any value will do */
 	}
 	if (!rc)
@@ -220,24 +222,24 @@ static int sweep(struct unit *u, const struct spots *spots)
 
 int results_release(struct unit *u)
 {
-	struct spots spots = { 0 };
+	struct candidate_nodes candidate_nodes = { 0 };
 	for (size_t i = 0; i < u->n_items; i++)
 		if (u->items[i].changed)
-			add_spot_of(&spots, u->items[i].t);
-	int rc = meet_all(u, &spots);
+			add_candidate_of(&candidate_nodes, u->items[i].t);
+	int rc = satisfy_all(u, &candidate_nodes);
 	if (!rc)
-		rc = sweep(u, &spots);
-	u->born = loom_calloc(spots.n + 1, sizeof(struct task *));
-	for (size_t i = 0; !rc && i < spots.n; i++) {
-		struct item *it = next_of(u, &spots.v[i]);
+		rc = load_candidate_nodes(u, &candidate_nodes);
+	u->newly_ready = loom_calloc(candidate_nodes.n + 1, sizeof(struct task *));
+	for (size_t i = 0; !rc && i < candidate_nodes.n; i++) {
+		struct item *it = next_of(u, &candidate_nodes.v[i]);
 		if (it)
 			make_ready(u, it);
 	}
-	loom_free(spots.v);
+	loom_free(candidate_nodes.v);
 	for (size_t i = 0; !rc && i < u->n_jobs; i++)
 		if (u->jobs[i].moved) {
 			const struct job *j = &u->jobs[i].job;
-			struct cluster *c = unit_held(u, j->cluster_id)->ch.c;
+			struct cluster *c = unit_held(u, j->cluster_id)->tx.c;
 			job_event(c, j, u->now);
 		}
 	return rc;

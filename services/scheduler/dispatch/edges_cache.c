@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "services/scheduler/dispatch/successors.h"
+#include "services/scheduler/dispatch/edges_cache.h"
 
 #include <stdlib.h>
 
@@ -12,26 +12,26 @@ struct graph {
 	size_t n;
 };
 
-struct successors {
+struct edges_cache {
 	struct graph v[KEPT];
 	size_t n, edges;
 	uint64_t ticks;
 	int64_t *found; /* answered last */
 };
 
-struct successors *successors_create(void)
+struct edges_cache *edges_cache_create(void)
 {
-	return loom_calloc(1, sizeof(struct successors));
+	return loom_calloc(1, sizeof(struct edges_cache));
 }
 
-static void forget(struct successors *s, size_t i)
+static void forget(struct edges_cache *s, size_t i)
 {
 	s->edges -= s->v[i].n;
 	loom_free(s->v[i].edges);
 	s->v[i] = s->v[--s->n];
 }
 
-void successors_destroy(struct successors *s)
+void edges_cache_destroy(struct edges_cache *s)
 {
 	if (!s)
 		return;
@@ -41,7 +41,7 @@ void successors_destroy(struct successors *s)
 	loom_free(s);
 }
 
-static void make_room(struct successors *s)
+static void make_room(struct edges_cache *s)
 {
 	while (s->n == KEPT || (s->n && s->edges > KEPT_EDGES)) {
 		size_t oldest = 0;
@@ -59,7 +59,7 @@ static int by_from(const void *a, const void *b)
 	                          : (x->to > y->to) - (x->to < y->to);
 }
 
-static int load(struct successors *s, struct db *db, const struct job *j)
+static int load(struct edges_cache *s, struct db *db, const struct job *j)
 {
 	struct graph g = { .cluster = j->cluster_id, .job = j->num, .tasks = j->tasks_total };
 	int rc = task_edges_stored(db, g.cluster, g.job, &g.edges, &g.n);
@@ -78,7 +78,7 @@ static int load(struct successors *s, struct db *db, const struct job *j)
 	return 0;
 }
 
-static struct graph *find(struct successors *s, const struct job *j)
+static struct graph *find(struct edges_cache *s, const struct job *j)
 {
 	for (size_t i = 0; i < s->n; i++)
 		if (s->v[i].cluster == j->cluster_id && s->v[i].job == j->num &&
@@ -101,8 +101,8 @@ static size_t lower_bound(const struct graph *g, int64_t from)
 	return lo;
 }
 
-int successors_get(struct successors *s, struct db *db, const struct job *j, int64_t from,
-                   const int64_t **ret, size_t *ret_n)
+int edges_cache_get(struct edges_cache *s, struct db *db, const struct job *j, int64_t from,
+                    const int64_t **ret, size_t *ret_n)
 {
 	struct graph *g = find(s, j);
 	int rc = g ? 0 : load(s, db, j);

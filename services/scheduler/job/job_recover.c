@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * engine_again - what comes before a step that is tried again: a machine that did not come up is
+ * job_recover - what comes before a step that is tried again: a machine that did not come up is
  * deleted and made once more, and one that used up its tries is replaced by another.
  */
-#include "services/scheduler/job/engine_private.h"
+#include "services/scheduler/job/job_lifecycle_private.h"
 
 #include "common/base/str.h"
 #include "services/scheduler/placement/hostname.h"
@@ -64,7 +64,7 @@ static struct json *plan_event(const struct job *j, const struct added *a)
 }
 
 /* The added steps one after the other, then t, which waits for nothing else. */
-static int insert(struct db *db, struct change *ch, struct job *j, struct task *t,
+static int insert(struct db *db, struct cluster_tx *tx, struct job *j, struct task *t,
                   const struct added *a)
 {
 	struct task_edge edges[MOST_ADDED];
@@ -74,10 +74,10 @@ static int insert(struct db *db, struct change *ch, struct job *j, struct task *
 	int rc = tasks_insert(db, a->v, a->n, edges, a->n);
 	t->unmet = 1;
 	j->tasks_total += (int64_t)a->n;
-	return rc ? rc : cluster_event(db, ch->c, "plan", plan_event(j, a), ch->now);
+	return rc ? rc : cluster_event(db, tx->c, "plan", plan_event(j, a), tx->now);
 }
 
-int engine_roll_back(struct db *db, struct change *ch, struct job *j, struct task *t)
+int lifecycle_roll_back(struct db *db, struct cluster_tx *tx, struct job *j, struct task *t)
 {
 	enum plan_step step, undo, again;
 	struct added a = { 0 };
@@ -86,19 +86,19 @@ int engine_roll_back(struct db *db, struct change *ch, struct job *j, struct tas
 	add_step(&a, j, t, undo);
 	add_step(&a, j, t, again);
 	a.v[0].not_before = t->not_before;
-	int rc = insert(db, ch, j, t, &a);
+	int rc = insert(db, tx, j, t, &a);
 	if (!rc)
-		rc = task_set_state(db, ch->c, t, TASK_BLOCKED, ch->now);
+		rc = task_set_state(db, tx->c, t, TASK_BLOCKED, tx->now);
 	if (!rc)
-		rc = task_promote(db, ch->c, j->num, t->node_id, ch->now, &ch->ready);
-	return rc ? rc : job_save_progress(db, ch->c, j, ch->now);
+		rc = task_promote(db, tx->c, j->num, t->node_id, tx->now, &tx->ready);
+	return rc ? rc : job_save_progress(db, tx->c, j, tx->now);
 }
 
 /* ---- another machine ---------------------------------------------------------------------------
  */
 
-bool engine_may_replace(const struct engine_policy *p, const struct cluster *c, const struct job *j,
-                        const struct task *t)
+bool lifecycle_may_replace(const struct job_policy *p, const struct cluster *c, const struct job *j,
+                           const struct task *t)
 {
 	enum plan_action a;
 	enum plan_step step;
@@ -153,7 +153,7 @@ static struct json *machine(const struct node *n)
 }
 
 /* Which machine is replaced by which, why, and which tasks are done there instead. */
-static int tell(struct db *db, struct change *ch, const struct task *t, const struct node *old,
+static int tell(struct db *db, struct cluster_tx *tx, const struct task *t, const struct node *old,
                 const struct node *new)
 {
 	LOOM_CLEANUP(tasks_free) struct tasks *all = NULL;
@@ -173,13 +173,13 @@ static int tell(struct db *db, struct change *ch, const struct task *t, const st
 	}
 	json_set(e, "moved", moved);
 	if (!rc)
-		return cluster_event(db, ch->c, "replace", e, ch->now);
+		return cluster_event(db, tx->c, "replace", e, tx->now);
 	json_free(e);
 	return rc;
 }
 
 /* The old machine is deleted first, then the new one made as far as t, which is done there. */
-static int insert_steps(struct db *db, struct change *ch, struct job *j, struct task *t,
+static int insert_steps(struct db *db, struct cluster_tx *tx, struct job *j, struct task *t,
                         const struct node *old)
 {
 	struct added a = { 0 };
@@ -189,13 +189,13 @@ static int insert_steps(struct db *db, struct change *ch, struct job *j, struct 
 	add_step(&a, j, t, STEP_DELETE);
 	snprintf(a.v[0].node_id, sizeof(a.v[0].node_id), "%s", old->id);
 	a.v[0].node_num = old->num;
-	a.v[0].not_before = ch->now;
+	a.v[0].not_before = tx->now;
 	for (int s = STEP_CREATE; s < (int)step && a.n < MOST_ADDED; s++)
 		add_step(&a, j, t, (enum plan_step)s);
-	return insert(db, ch, j, t, &a);
+	return insert(db, tx, j, t, &a);
 }
 
-int engine_replace(struct db *db, struct change *ch, struct job *j, struct task *t)
+int lifecycle_replace(struct db *db, struct cluster_tx *tx, struct job *j, struct task *t)
 {
 	LOOM_CLEANUP(nodes_free) struct nodes *ns = NULL;
 	LOOM_CLEANUP(nodes_free) struct nodes *fresh = NULL;
@@ -204,24 +204,24 @@ int engine_replace(struct db *db, struct change *ch, struct job *j, struct task 
 		return rc ? rc : DB_E_FATAL;
 	const struct node *old = &ns->v[0];
 	fresh = nodes_copy(ns);
-	renew(ch->c, &fresh->v[0]);
-	rc = nodes_insert(db, ch->c->id, fresh);
+	renew(tx->c, &fresh->v[0]);
+	rc = nodes_insert(db, tx->c->id, fresh);
 	if (!rc)
 		rc = note(db, j, old->id, fresh->v[0].id);
 	t->unmet = 1;
-	t->not_before = ch->now;
+	t->not_before = tx->now;
 	if (!rc)
-		rc = task_set_state(db, ch->c, t, TASK_BLOCKED, ch->now);
+		rc = task_set_state(db, tx->c, t, TASK_BLOCKED, tx->now);
 	if (!rc)
-		rc = tell(db, ch, t, old, &fresh->v[0]);
+		rc = tell(db, tx, t, old, &fresh->v[0]);
 	if (!rc)
 		rc = tasks_move(db, t, fresh->v[0].id, fresh->v[0].num);
 	snprintf(t->node_id, sizeof(t->node_id), "%s", fresh->v[0].id);
 	t->node_num = fresh->v[0].num;
 	t->failures = t->losses = 0;
 	if (!rc)
-		rc = insert_steps(db, ch, j, t, old);
+		rc = insert_steps(db, tx, j, t, old);
 	if (!rc)
-		rc = task_promote(db, ch->c, j->num, old->id, ch->now, &ch->ready);
-	return rc ? rc : job_save_progress(db, ch->c, j, ch->now);
+		rc = task_promote(db, tx->c, j->num, old->id, tx->now, &tx->ready);
+	return rc ? rc : job_save_progress(db, tx->c, j, tx->now);
 }

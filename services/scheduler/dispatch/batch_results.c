@@ -3,10 +3,10 @@
  * Results. The attempt is the fence: a stale one is refused (417), the same one again is answered
  * 200 without doing anything, so that a result may be sent until it is heard.
  *
- * A success that ends neither its job nor anything else is applied in memory, as engine.c would do
- * it. All others go their own way, through engine.c.
+ * A success that ends neither its job nor anything else is applied in memory, as job_lifecycle.c
+ * would do it. All others go their own way, through job_lifecycle.c.
  */
-#include "services/scheduler/dispatch/turn_private.h"
+#include "services/scheduler/dispatch/batch_private.h"
 
 #include "common/base/broken.h"
 #include "common/base/str.h"
@@ -43,7 +43,7 @@ static struct task_result told_by(const struct json *body)
 /* ---- successes, in memory -------------------------------------------------------------------- */
 
 /* Does the result change what is known of the machine? */
-static bool about_machine(const struct json *body, const struct task *t)
+static bool about_node(const struct json *body, const struct task *t)
 {
 	enum plan_step step;
 	if (json_len(json_get(body, "result")) || json_get(body, "ipaddresses") ||
@@ -53,7 +53,7 @@ static bool about_machine(const struct json *body, const struct task *t)
 	       step == STEP_START || step == STEP_STOP;
 }
 
-static struct item *item_of(const struct unit *u, const struct turn_result *r)
+static struct item *item_of(const struct unit *u, const struct batch_result *r)
 {
 	struct task_ref ref;
 	if (id_parse_task(json_get_str(r->body, "taskId"), &ref))
@@ -61,70 +61,70 @@ static struct item *item_of(const struct unit *u, const struct turn_result *r)
 	return unit_item(u, &ref);
 }
 
-static int load_machines(struct unit *u)
+static int load_nodes(struct unit *u)
 {
-	const struct turn *turn = u->turn;
-	int64_t *clusters = loom_calloc(turn->n_results + 1, sizeof(*clusters));
+	const struct batch *batch = u->batch;
+	int64_t *clusters = loom_calloc(batch->n_results + 1, sizeof(*clusters));
 	size_t n = 0;
-	for (size_t i = 0; i < turn->n_results; i++) {
-		const struct item *it = item_of(u, &turn->results[i]);
-		if (it && about_machine(turn->results[i].body, it->t))
+	for (size_t i = 0; i < batch->n_results; i++) {
+		const struct item *it = item_of(u, &batch->results[i]);
+		if (it && about_node(batch->results[i].body, it->t))
 			clusters[n++] = it->t->cluster_id;
 	}
-	int rc = rows_load_machines(u, clusters, n);
+	int rc = rows_load_nodes(u, clusters, n);
 	loom_free(clusters);
-	u->machines = loom_calloc(n + 1, sizeof(struct node *));
+	u->nodes = loom_calloc(n + 1, sizeof(struct node *));
 	return rc;
 }
 
 static void changes(struct unit *u, struct node *n)
 {
 	size_t i = 0;
-	while (i < u->n_machines && u->machines[i] != n)
+	while (i < u->n_nodes && u->nodes[i] != n)
 		i++;
-	u->machines[i] = n;
-	u->n_machines += i == u->n_machines;
+	u->nodes[i] = n;
+	u->n_nodes += i == u->n_nodes;
 }
 
 /* What the result says of its machine. False: it made the task fail. */
-static int tell_machine(struct unit *u, const struct task *t, struct task_result *res)
+static int apply_to_node_row(struct unit *u, const struct task *t, struct task_result *res)
 {
-	struct touched *to = unit_held(u, t->cluster_id);
-	struct node *n = page_node(to->page, t);
+	struct batch_cluster *to = unit_held(u, t->cluster_id);
+	struct node *n = cached_cluster_node(to->cached, t);
 	if (!n)
 		return 0;
-	bool told = engine_to_node(n, t, res);
+	bool told = lifecycle_to_node(n, t, res);
 	if (res->status) /* too many results */
 		return 0;
 	changes(u, n);
 	if (!told)
 		return 0;
-	sight_destroy(loom_take(to->page->sight));
-	return engine_node_event(u->db, &to->ch, n);
+	node_view_destroy(loom_take(to->cached->node_view));
+	return lifecycle_node_event(u->db, &to->tx, n);
 }
 
 /* False when it needs statements of its own. */
-static bool may_apply(struct unit *u, const struct item *it, const struct moving *m,
+static bool may_apply(struct unit *u, const struct item *it, const struct job_delta *m,
                       struct task_result *res)
 {
-	if (it->own_way || !m || u->turn->unstorable || res->status != 0 ||
+	if (it->slow_path || !m || u->batch->unstorable || res->status != 0 ||
 	    job_ended(m->job.status))
 		return false;
 	if (it->t->attempt > 1) /* somebody may have failed at it */
 		return false;
-	if (engine_has_kept(&m->job)) /* it may be the last, though not all are complete */
+	if (lifecycle_has_kept(&m->job)) /* it may be the last, though not all are complete */
 		return false;
 	return m->job.tasks_done + 1 < m->job.tasks_total;
 }
 
-static int complete(struct unit *u, struct item *it, struct moving *m, struct task_result *res,
+static int complete(struct unit *u, struct item *it, struct job_delta *m, struct task_result *res,
                     bool about)
 {
 	struct task *t = it->t;
-	struct change *ch = &unit_held(u, t->cluster_id)->ch;
-	int rc = about ? tell_machine(u, t, res) : 0;
+	struct cluster_tx *tx = &unit_held(u, t->cluster_id)->tx;
+	int rc = about ? apply_to_node_row(u, t, res) : 0;
 	if (res->status) { /* a failure after all */
-		it->own_way = true;
+		it->slow_path = true;
 		return 0;
 	}
 	loom_assert(task_may_become(t->state, TASK_COMPLETE));
@@ -141,48 +141,48 @@ static int complete(struct unit *u, struct item *it, struct moving *m, struct ta
 		m->confirmed = t;
 	u->done[u->n_done++] = task_ref_of(t);
 	if (!rc)
-		task_event(ch->c, t, u->now);
+		task_event(tx->c, t, u->now);
 	return rc;
 }
 
 static int result_one(struct unit *u, size_t i)
 {
-	struct turn_result *r = &u->turn->results[i];
+	struct batch_result *r = &u->batch->results[i];
 	struct task_ref ref;
 	if (id_parse_task(json_get_str(r->body, "taskId"), &ref))
 		return 0;
 	struct item *it = unit_item(u, &ref);
 	if (!it) {
-		bool held = !u->turn->wait && !unit_cluster(u, ref.cluster);
+		bool held = !u->batch->wait && !unit_cluster(u, ref.cluster);
 		r->status = held ? 0 : 417;
 		return 0;
 	}
-	r->status = it->own_way ? 0 : fence(r->body, it->t);
+	r->status = it->slow_path ? 0 : fence(r->body, it->t);
 	if (r->status)
 		return 0;
 	r->status = 200;
 	struct task_result res = told_by(r->body);
-	struct moving *m = unit_job(u, it->t);
+	struct job_delta *m = unit_job(u, it->t);
 	int rc = 0;
-	it->own_way = !may_apply(u, it, m, &res);
-	if (!it->own_way)
-		rc = complete(u, it, m, &res, about_machine(r->body, it->t));
-	if (it->own_way)
-		u->own_way[u->n_own_way++] = i;
+	it->slow_path = !may_apply(u, it, m, &res);
+	if (!it->slow_path)
+		rc = complete(u, it, m, &res, about_node(r->body, it->t));
+	if (it->slow_path)
+		u->slow_path[u->n_slow_path++] = i;
 	return rc;
 }
 
 int results_apply(struct unit *u)
 {
-	size_t n = u->turn->n_results;
+	size_t n = u->batch->n_results;
 	u->done = loom_calloc(n + 1, sizeof(*u->done));
-	u->own_way = loom_calloc(n + 1, sizeof(*u->own_way));
-	int rc = n ? load_machines(u) : 0;
+	u->slow_path = loom_calloc(n + 1, sizeof(*u->slow_path));
+	int rc = n ? load_nodes(u) : 0;
 	for (size_t i = 0; !rc && i < n; i++)
 		rc = result_one(u, i);
 	if (!rc && u->n_done)
 		rc = results_release(u);
-	return rc ? rc : nodes_save(u->db, u->machines, u->n_machines);
+	return rc ? rc : nodes_save(u->db, u->nodes, u->n_nodes);
 }
 
 /* ---- all others ------------------------------------------------------------------------------ */
@@ -201,7 +201,7 @@ static char *tail(const char *s)
 	return loom_asprintf("[snipped]%s", from);
 }
 
-static int finish(struct unit *u, struct turn_result *r)
+static int finish(struct unit *u, struct batch_result *r)
 {
 	struct item *it = item_of(u, r);
 	const struct json *body = r->body;
@@ -221,17 +221,17 @@ static int finish(struct unit *u, struct turn_result *r)
 	const struct task_result none = { .status = -1,
 		                          .never_again = true,
 		                          .message = "its result could not be stored" };
-	struct touched *to = unit_held(u, it->t->cluster_id);
-	to->whole = true;
+	struct batch_cluster *to = unit_held(u, it->t->cluster_id);
+	to->save_whole_cluster = true;
 	if (json_get_bool(body, "lost", false)) /* the worker was late and knows it */
-		return engine_lost(u->db, &to->ch, it->t);
-	return engine_finish(u->db, &to->ch, it->t, u->turn->unstorable ? &none : &res);
+		return lifecycle_lost(u->db, &to->tx, it->t);
+	return lifecycle_finish(u->db, &to->tx, it->t, u->batch->unstorable ? &none : &res);
 }
 
-int results_own_way(struct unit *u)
+int results_slow_path(struct unit *u)
 {
 	int rc = 0;
-	for (size_t i = 0; !rc && i < u->n_own_way; i++)
-		rc = finish(u, &u->turn->results[u->own_way[i]]);
+	for (size_t i = 0; !rc && i < u->n_slow_path; i++)
+		rc = finish(u, &u->batch->results[u->slow_path[i]]);
 	return rc;
 }

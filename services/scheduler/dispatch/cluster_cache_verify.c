@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* book_verify - in builds for tests every page that is used is compared with the database. */
-#include "services/scheduler/dispatch/book.h"
+/* cluster_cache_verify - in builds for tests every cached cluster that is used is compared with the
+ * database. */
+#include "services/scheduler/dispatch/cluster_cache.h"
 
 #ifdef LOOM_BREAKABLE
 
@@ -34,7 +35,7 @@ static bool open_task(const struct task *t)
 	return t->state == TASK_BLOCKED || t->state == TASK_READY || t->state == TASK_RUNNING;
 }
 
-static int verify_tasks(const struct page *p, struct db *db)
+static int verify_tasks(const struct cached_cluster *p, struct db *db)
 {
 	LOOM_CLEANUP(tasks_free) struct tasks *real = NULL;
 	int rc = tasks_load(db, p->cluster, 0, &real);
@@ -44,8 +45,8 @@ static int verify_tasks(const struct page *p, struct db *db)
 		same_task(&p->tasks->v[i], find_task(real, &p->tasks->v[i]));
 	for (size_t i = 0; i < real->n; i++) {
 		const struct task *t = &real->v[i];
-		bool swept = !t->unmet && map_get(p->swept, t->node_id);
-		if (open_task(t) && (swept || t->job_num == p->all_of))
+		bool nodes_loaded = !t->unmet && map_get(p->nodes_loaded, t->node_id);
+		if (open_task(t) && (nodes_loaded || t->job_num == p->whole_job))
 			loom_assert(find_task(p->tasks, t));
 	}
 	return 0;
@@ -58,7 +59,7 @@ static void same_json(const struct json *a, const struct json *b)
 	loom_assert(str_eq(x, y));
 }
 
-static int verify_jobs(const struct page *p, struct db *db)
+static int verify_jobs(const struct cached_cluster *p, struct db *db)
 {
 	int rc = 0;
 	for (size_t i = 0; !rc && i < p->n_jobs; i++) {
@@ -79,7 +80,7 @@ static int verify_jobs(const struct page *p, struct db *db)
 	return rc;
 }
 
-static int verify_nodes(const struct page *p, struct db *db)
+static int verify_nodes(const struct cached_cluster *p, struct db *db)
 {
 	LOOM_CLEANUP(nodes_free) struct nodes *real = NULL;
 	int rc = p->nodes ? nodes_load(db, p->cluster, &real) : 0;
@@ -97,7 +98,7 @@ static int verify_nodes(const struct page *p, struct db *db)
 	return 0;
 }
 
-int page_verify(const struct page *p, struct db *db)
+int cached_cluster_verify(const struct cached_cluster *p, struct db *db)
 {
 	int rc = verify_tasks(p, db);
 	if (!rc)

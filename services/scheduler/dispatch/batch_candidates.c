@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The search for ready tasks, before a turn's transaction and without a lock. While little is
+ * The search for ready tasks, before a batch's transaction and without a lock. While little is
  * ready all of it is read and looked at. When more is ready than one look takes in, it goes by
  * lines: of each cluster whose job hands out tasks those without a gate, and those of its two
  * gates. Which lines have tasks is one look into the index for each. The first few of each of some
  * lines are read, and those of others next time. Lines whose provider's limit allows nothing now
- * are not read at all. Out of what was found the shares choose.
+ * are not read at all. Out of what was found the fair queue chooses.
  */
-#include "services/scheduler/dispatch/turn_private.h"
+#include "services/scheduler/dispatch/batch_private.h"
 
 #include "common/base/clock.h"
 #include "common/base/metrics.h"
@@ -19,61 +19,61 @@
 #define MAX_LOOK  128 /* tasks */
 #define MAX_JOBS  256 /* looked into at once */
 #define MAX_LINES 48  /* read at once */
-#define MAX_PAGES 8
-#define SPARE     8   /* found beyond what is wanted: another may be claiming the same */
+#define MAX_PARTS 8
+#define SURPLUS   8   /* found beyond what is wanted: another may be claiming the same */
 #define USE_MS    100 /* age of what is known of running tasks */
 #define RULES_MS  200 /* and of limits and quarantines, where it is not searched */
 
-enum { TURN_QUARANTINED };
-static struct metric turn_metrics[] = {
-	[TURN_QUARANTINED] = { "loom_scheduler_provisioners_quarantined",
-	                       "Provisioners that get no work, at the scheduler that sweeps",
-	                       METRIC_GAUGE },
+enum { BATCH_QUARANTINED };
+static struct metric batch_metrics[] = {
+	[BATCH_QUARANTINED] = { "loom_scheduler_provisioners_quarantined",
+	                        "Provisioners that get no work, at the scheduler that sweeps",
+	                        METRIC_GAUGE },
 };
 
-void turn_start(void)
+void batch_metrics_start(void)
 {
-	metrics_register(turn_metrics, LOOM_COUNT(turn_metrics));
+	metrics_register(batch_metrics, LOOM_COUNT(batch_metrics));
 }
 
-void turn_know_quarantined(int64_t n)
+void batch_set_quarantined(int64_t n)
 {
-	metric_set(&turn_metrics[TURN_QUARANTINED], n);
+	metric_set(&batch_metrics[BATCH_QUARANTINED], n);
 }
 
 struct search {
 	struct db *db;
-	struct turn *t;
-	struct outlook *o;
+	struct batch *t;
+	struct candidate_cache *o;
 	int64_t now, look_at; /* when what waits for a time may begin; 0 never */
 	struct queued_list found;
 };
 
-struct outlook *outlook_create(void)
+struct candidate_cache *candidate_cache_create(void)
 {
-	struct outlook *o = loom_calloc(1, sizeof(*o));
-	o->shares = shares_create();
+	struct candidate_cache *o = loom_calloc(1, sizeof(*o));
+	o->fair = fair_queue_create();
 	return o;
 }
 
-void outlook_destroy(struct outlook *o)
+void candidate_cache_destroy(struct candidate_cache *o)
 {
 	if (!o)
 		return;
-	shares_destroy(o->shares);
+	fair_queue_destroy(o->fair);
 	limits_free(o->limits);
 	quarantines_free(o->quarantined);
-	strs_fini(&o->crowded);
+	strs_fini(&o->over_scan_limit);
 	loom_free(o);
 }
 
-void turn_look_at(struct turn *t, int64_t at, int64_t now)
+void batch_look_at(struct batch *t, int64_t at, int64_t now)
 {
 	if (at && (t->look_ms < 0 || at - now < t->look_ms))
 		t->look_ms = at > now ? at - now : 0;
 }
 
-static int64_t room_of(const struct turn *t, const char *tenant)
+static int64_t room_of(const struct batch *t, const char *tenant)
 {
 	int64_t n = 0;
 	for (size_t i = 0; i < t->n_takes; i++)
@@ -84,7 +84,7 @@ static int64_t room_of(const struct turn *t, const char *tenant)
 
 static int64_t wanted(int64_t room)
 {
-	return room + SPARE < MAX_LOOK ? room + SPARE : MAX_LOOK;
+	return room + SURPLUS < MAX_LOOK ? room + SURPLUS : MAX_LOOK;
 }
 
 /* How many of a gate may begin, as far as a look without lock can tell. */
@@ -95,7 +95,7 @@ static int64_t gate_room(struct search *s, const char *tenant, const char *gate)
 	int64_t at = 0, room = MAX_LOOK;
 	if (l)
 		room = limit_room(l, str_starts(gate, TASK_GATE_CREATE), s->now, &at);
-	turn_look_at(s->t, at, s->now);
+	batch_look_at(s->t, at, s->now);
 	return room;
 }
 
@@ -108,7 +108,7 @@ static void sift(struct search *s, size_t from)
 		if (q.held)
 			continue;
 		if (q.not_before > s->now)
-			turn_look_at(s->t, q.not_before, s->now);
+			batch_look_at(s->t, q.not_before, s->now);
 		else if (gate_room(s, q.tenant, q.gate) > 0)
 			s->found.v[kept++] = q;
 	}
@@ -132,7 +132,8 @@ static void add_line(struct search *s, struct lines *to, const struct queue_job 
 	to->n += gate_room(s, l->tenant, l->gate) > 0;
 }
 
-/* Those that have tasks which may begin; if they are too many, those that the shares prefer. */
+/* Those that have tasks which may begin; if they are too many, those that the fair queue prefers.
+ */
 static struct lines lines_of(struct search *s, const struct queue_jobs *jobs)
 {
 	struct lines all = { loom_calloc(3 * jobs->n + 1, sizeof(*all.v)), 0 };
@@ -148,10 +149,10 @@ static struct lines lines_of(struct search *s, const struct queue_jobs *jobs)
 	if (all.n <= MAX_LINES)
 		return all;
 	struct lines best = { loom_calloc(MAX_LINES, sizeof(*best.v)), MAX_LINES };
-	struct share_offer *v = loom_calloc(all.n, sizeof(*v));
+	struct fair_offer *v = loom_calloc(all.n, sizeof(*v));
 	for (size_t i = 0; i < all.n; i++)
-		v[i] = (struct share_offer){ all.v[i].tenant, all.v[i].cluster, 0, i };
-	shares_order(s->o->shares, v, all.n);
+		v[i] = (struct fair_offer){ all.v[i].tenant, all.v[i].cluster, 0, i };
+	fair_queue_order(s->o->fair, v, all.n);
 	for (size_t i = 0; i < MAX_LINES; i++)
 		best.v[i] = all.v[v[i].index];
 	s->t->more = true;
@@ -161,8 +162,8 @@ static struct lines lines_of(struct search *s, const struct queue_jobs *jobs)
 }
 
 /* Where each group's next look begins. */
-static void note_places(struct search *s, const struct queue_jobs *groups,
-                        const struct queue_jobs *jobs, int64_t each)
+static void note_cursors(struct search *s, const struct queue_jobs *groups,
+                         const struct queue_jobs *jobs, int64_t each)
 {
 	for (size_t i = 0; i < groups->n; i++) {
 		const struct queue_job *g = &groups->v[i];
@@ -176,7 +177,7 @@ static void note_places(struct search *s, const struct queue_jobs *groups,
 		}
 		if (n == each || g->cluster)
 			s->t->more = true;
-		shares_set_place(s->o->shares, g, n == each ? last : 0);
+		fair_queue_set_cursor(s->o->fair, g, n == each ? last : 0);
 	}
 }
 
@@ -189,7 +190,7 @@ static int read_some_jobs(struct search *s, const char *tenant, struct queue_job
 	for (size_t i = 0; i < groups.n; i++)
 		if (str_eq(tenant, "*") || str_eq(tenant, groups.v[i].tenant)) {
 			groups.v[n] = groups.v[i];
-			groups.v[n].cluster = shares_place(s->o->shares, &groups.v[n]);
+			groups.v[n].cluster = fair_queue_cursor(s->o->fair, &groups.v[n]);
 			n++;
 		}
 	groups.n = n;
@@ -197,12 +198,12 @@ static int read_some_jobs(struct search *s, const char *tenant, struct queue_job
 	if (!rc && n)
 		rc = queue_jobs_after(s->db, groups.v, n, each, jobs);
 	if (!rc)
-		note_places(s, &groups, jobs, each);
+		note_cursors(s, &groups, jobs, each);
 	queue_jobs_fini(&groups);
 	return rc;
 }
 
-static int read_page(struct search *s, const char *tenant)
+static int read_part(struct search *s, const char *tenant)
 {
 	struct queue_jobs jobs = { 0 };
 	size_t from = s->found.n;
@@ -233,9 +234,9 @@ static int read_lines(struct search *s, const char *tenant)
 	size_t from = s->found.n;
 	bool more = s->t->more;
 	int rc = 0;
-	for (int page = 0; !rc && s->found.n == from && page < MAX_PAGES; page++) {
+	for (int cached = 0; !rc && s->found.n == from && cached < MAX_PARTS; cached++) {
 		s->t->more = false;
-		rc = read_page(s, tenant);
+		rc = read_part(s, tenant);
 		if (!s->t->more)
 			break;
 	}
@@ -245,42 +246,42 @@ static int read_lines(struct search *s, const char *tenant)
 
 /* ---- the search ------------------------------------------------------------------------------ */
 
-static void set_crowded(struct outlook *o, const char *tenant, bool crowded)
+static void set_over_scan_limit(struct candidate_cache *o, const char *tenant, bool over_scan_limit)
 {
 	struct strs now = { 0 };
-	for (size_t i = 0; i < o->crowded.n; i++)
-		if (!str_eq(o->crowded.v[i], tenant))
-			strs_add(&now, o->crowded.v[i]);
-	if (crowded)
+	for (size_t i = 0; i < o->over_scan_limit.n; i++)
+		if (!str_eq(o->over_scan_limit.v[i], tenant))
+			strs_add(&now, o->over_scan_limit.v[i]);
+	if (over_scan_limit)
 		strs_add(&now, tenant);
-	strs_fini(&o->crowded);
-	o->crowded = now;
+	strs_fini(&o->over_scan_limit);
+	o->over_scan_limit = now;
 }
 
 /* Where there was a crowd the last time it is not counted again. */
 static int search_tenant(struct search *s, const char *tenant)
 {
 	size_t from = s->found.n;
-	bool crowded = strs_has(&s->o->crowded, tenant);
+	bool over_scan_limit = strs_has(&s->o->over_scan_limit, tenant);
 	int rc = 0;
-	if (!crowded) {
+	if (!over_scan_limit) {
 		rc = queue_some(s->db, tenant, MAX_LOOK, &s->found);
-		crowded = s->found.n - from >= MAX_LOOK;
-		if (crowded)
+		over_scan_limit = s->found.n - from >= MAX_LOOK;
+		if (over_scan_limit)
 			s->found.n = from;
 		else if (!rc)
 			sift(s, from);
-		if (rc || !crowded)
+		if (rc || !over_scan_limit)
 			return rc;
-		set_crowded(s->o, tenant, true);
+		set_over_scan_limit(s->o, tenant, true);
 	}
 	rc = read_lines(s, tenant);
 	if (!rc && s->found.n - from < MAX_LOOK / 8)
-		set_crowded(s->o, tenant, false);
+		set_over_scan_limit(s->o, tenant, false);
 	return rc;
 }
 
-static bool has_tenant_before(const struct turn *t, size_t i)
+static bool has_tenant_before(const struct batch *t, size_t i)
 {
 	for (size_t k = 0; k < i; k++)
 		if (!t->takes[k].barred &&
@@ -294,11 +295,11 @@ static int read_in_use(struct search *s)
 	int64_t mono = clock_mono_ms();
 	struct queue_use *use = NULL;
 	size_t n = 0;
-	if (!shares_stale(s->o->shares, mono, USE_MS))
+	if (!fair_queue_stale(s->o->fair, mono, USE_MS))
 		return 0;
 	int rc = queue_in_use(s->db, &use, &n);
 	if (!rc)
-		shares_use(s->o->shares, use, n, mono);
+		fair_queue_use(s->o->fair, use, n, mono);
 	loom_free(use);
 	return rc;
 }
@@ -306,38 +307,38 @@ static int read_in_use(struct search *s)
 /* ---- what was found beyond what was wanted -----------------------------------------------------
  */
 
-#define SPARE_MS    40
-#define SPARE_LEAST 16
+#define SURPLUS_MS    40
+#define SURPLUS_LEAST 16
 
-/* Of a crowd, for the turns that follow soon; in the order in which they are to be served. */
-static void keep_spare(struct outlook *o, struct task_ref ref)
+/* Of a crowd, for the batches that follow soon; in the order in which they are to be served. */
+static void keep_surplus(struct candidate_cache *o, struct task_ref ref)
 {
-	if (o->n_spare < LOOM_COUNT(o->spare))
-		o->spare[o->n_spare++] = ref;
+	if (o->n_surplus < LOOM_COUNT(o->surplus))
+		o->surplus[o->n_surplus++] = ref;
 }
 
 /* Enough for workers of any tenant, found a moment ago? Limits are not known of these. */
-static bool use_spare(struct search *s)
+static bool use_surplus(struct search *s)
 {
-	struct turn *t = s->t;
-	struct outlook *o = s->o;
+	struct batch *t = s->t;
+	struct candidate_cache *o = s->o;
 	size_t max = (size_t)wanted(room_of(t, NULL));
 	bool any = true;
 	for (size_t i = 0; i < t->n_takes; i++)
 		any = any && (t->takes[i].barred || str_eq(t->takes[i].take->tenant, "*"));
-	if (!any || o->limits || o->n_spare < SPARE_LEAST ||
-	    clock_mono_ms() - o->spare_at > SPARE_MS) {
-		o->n_spare = 0;
-		o->spare_at = clock_mono_ms();
+	if (!any || o->limits || o->n_surplus < SURPLUS_LEAST ||
+	    clock_mono_ms() - o->surplus_at > SURPLUS_MS) {
+		o->n_surplus = 0;
+		o->surplus_at = clock_mono_ms();
 		return false;
 	}
-	if (max > o->n_spare)
-		max = o->n_spare;
+	if (max > o->n_surplus)
+		max = o->n_surplus;
 	t->candidates = loom_realloc(t->candidates, (max + 1) * sizeof(*t->candidates));
-	memcpy(t->candidates, o->spare, max * sizeof(*t->candidates));
+	memcpy(t->candidates, o->surplus, max * sizeof(*t->candidates));
 	t->n_candidates = max;
-	o->n_spare -= max;
-	memmove(o->spare, o->spare + max, o->n_spare * sizeof(*o->spare));
+	o->n_surplus -= max;
+	memmove(o->surplus, o->surplus + max, o->n_surplus * sizeof(*o->surplus));
 	t->more = true;
 	return true;
 }
@@ -345,19 +346,19 @@ static bool use_spare(struct search *s)
 /* As many as are wanted, and of each gate no more than may begin. */
 static void choose_found(struct search *s)
 {
-	struct turn *t = s->t;
-	struct share_offer *v = loom_calloc(s->found.n + 1, sizeof(*v));
+	struct batch *t = s->t;
+	struct fair_offer *v = loom_calloc(s->found.n + 1, sizeof(*v));
 	size_t max = (size_t)wanted(room_of(t, NULL));
 	for (size_t i = 0; i < s->found.n; i++)
-		v[i] = (struct share_offer){ s->found.v[i].tenant, s->found.v[i].ref.cluster,
-			                     s->found.v[i].not_before, i };
-	shares_order(s->o->shares, v, s->found.n);
+		v[i] = (struct fair_offer){ s->found.v[i].tenant, s->found.v[i].ref.cluster,
+			                    s->found.v[i].not_before, i };
+	fair_queue_order(s->o->fair, v, s->found.n);
 	t->candidates = loom_realloc(t->candidates, (s->found.n + 1) * sizeof(*t->candidates));
 	for (size_t i = 0; i < s->found.n; i++) {
 		const struct queued *q = &s->found.v[v[i].index];
 		if (t->n_candidates == max) {
 			t->more = true;
-			keep_spare(s->o, q->ref);
+			keep_surplus(s->o, q->ref);
 			continue;
 		}
 		int64_t begun = 0;
@@ -376,7 +377,7 @@ static int read_rules(struct search *s)
 {
 	LOOM_CLEANUP(limits_free) struct limits *limits = NULL;
 	LOOM_CLEANUP(quarantines_free) struct quarantines *quarantined = NULL;
-	struct outlook *o = s->o;
+	struct candidate_cache *o = s->o;
 	struct queue_state st;
 	int rc = queue_state(s->db, &st);
 	if (!rc && st.limits)
@@ -396,16 +397,16 @@ static int read_rules(struct search *s)
 }
 
 /* Takes of quarantined provisioners are barred, as far as is known. */
-static void turn_bar(struct turn *t)
+static void bar_quarantined(struct batch *t)
 {
 	for (size_t i = 0; i < t->n_takes; i++) {
 		const char *who = t->takes[i].take->provisioner;
-		t->takes[i].barred = quarantines_find(t->outlook->quarantined, who) != NULL;
+		t->takes[i].barred = quarantines_find(t->candidate_cache->quarantined, who) != NULL;
 		t->takes[i].probe = false;
 	}
 }
 
-static bool asked_before(const struct turn *t, size_t i)
+static bool asked_before(const struct batch *t, size_t i)
 {
 	for (size_t k = 0; k < i; k++)
 		if (str_eq(t->takes[k].take->provisioner, t->takes[i].take->provisioner))
@@ -414,11 +415,11 @@ static bool asked_before(const struct turn *t, size_t i)
 }
 
 /* One take of each may get a probe, if one is due. */
-static int ask_for_probes(struct turn *t)
+static int ask_for_probes(struct batch *t)
 {
 	int rc = 0;
 	for (size_t i = 0; !rc && i < t->n_takes; i++) {
-		struct turn_take *to = &t->takes[i];
+		struct batch_take *to = &t->takes[i];
 		enum quarantine_say say;
 		int64_t at;
 		if (!to->barred || asked_before(t, i))
@@ -426,19 +427,19 @@ static int ask_for_probes(struct turn *t)
 		rc = quarantine_ask(t->db, t->policy.quarantine, to->take->provisioner, &say, &at);
 		to->barred = !rc && say == QUARANTINE_NOTHING;
 		to->probe = !rc && say == QUARANTINE_PROBE;
-		turn_look_at(t, at, t->outlook->now);
+		batch_look_at(t, at, t->candidate_cache->now);
 	}
 	return rc;
 }
 
 static int search_read(struct db *db, void *arg)
 {
-	struct turn *t = arg;
-	struct search s = { .db = db, .t = t, .o = t->outlook };
-	s.now = t->outlook->now;
+	struct batch *t = arg;
+	struct search s = { .db = db, .t = t, .o = t->candidate_cache };
+	s.now = t->candidate_cache->now;
 	t->n_candidates = 0;
 	t->more = false;
-	if (use_spare(&s))
+	if (use_surplus(&s))
 		return 0;
 	int rc = 0;
 	for (size_t i = 0; !rc && i < t->n_takes; i++)
@@ -454,26 +455,27 @@ static int search_read(struct db *db, void *arg)
 
 static int rules_read(struct db *db, void *arg)
 {
-	struct turn *t = arg;
-	return read_rules(&(struct search){ .db = db, .t = t, .o = t->outlook });
+	struct batch *t = arg;
+	return read_rules(&(struct search){ .db = db, .t = t, .o = t->candidate_cache });
 }
 
-int turn_know_rules(struct turn *t)
+int batch_refresh_rules(struct batch *t)
 {
 	int rc = 0;
-	if (!t->outlook->rules_at || clock_mono_ms() >= t->outlook->rules_at + RULES_MS)
+	if (!t->candidate_cache->rules_at ||
+	    clock_mono_ms() >= t->candidate_cache->rules_at + RULES_MS)
 		rc = db_read(t->db, rules_read, t);
-	turn_bar(t);
+	bar_quarantined(t);
 	return rc;
 }
 
-int candidates_find(struct turn *t)
+int candidates_find(struct batch *t)
 {
 	int rc = db_read(t->db, rules_read, t);
 	if (rc)
 		return rc;
-	turn_bar(t);
-	if (t->outlook->quarantined)
+	bar_quarantined(t);
+	if (t->candidate_cache->quarantined)
 		rc = ask_for_probes(t);
 	return rc ? rc : db_read(t->db, search_read, t);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "services/scheduler/dispatch/shares.h"
+#include "services/scheduler/dispatch/fair_queue.h"
 
 #include "common/base/map.h"
 #include "common/base/str.h"
@@ -10,41 +10,41 @@
 
 #define MAX_KNOWN 8192 /* tenants and clusters remembered; they are forgotten all together */
 
-struct standing {
+struct usage {
 	int64_t running;
 	uint64_t served; /* when last: the number of that service; 0 not that we know */
 	int64_t place;
 };
 
-struct shares {
-	struct map *tenants, *clusters, *places;
+struct fair_queue {
+	struct map *tenants, *clusters, *cursors;
 	uint64_t services;
 	int64_t read_at;
 	bool read;
 };
 
-struct shares *shares_create(void)
+struct fair_queue *fair_queue_create(void)
 {
-	struct shares *s = loom_calloc(1, sizeof(*s));
+	struct fair_queue *s = loom_calloc(1, sizeof(*s));
 	s->tenants = map_create(loom_free);
 	s->clusters = map_create(loom_free);
-	s->places = map_create(loom_free);
+	s->cursors = map_create(loom_free);
 	return s;
 }
 
-void shares_destroy(struct shares *s)
+void fair_queue_destroy(struct fair_queue *s)
 {
 	if (!s)
 		return;
 	map_destroy(s->tenants);
 	map_destroy(s->clusters);
-	map_destroy(s->places);
+	map_destroy(s->cursors);
 	loom_free(s);
 }
 
-static struct standing *of(struct map **m, const char *key)
+static struct usage *of(struct map **m, const char *key)
 {
-	struct standing *st = map_get(*m, key);
+	struct usage *st = map_get(*m, key);
 	if (st)
 		return st;
 	if (map_count(*m) >= MAX_KNOWN) {
@@ -62,7 +62,7 @@ static const char *cluster_key(int64_t cluster, char key[24])
 	return key;
 }
 
-bool shares_stale(const struct shares *s, int64_t now, int64_t max_age_ms)
+bool fair_queue_stale(const struct fair_queue *s, int64_t now, int64_t max_age_ms)
 {
 	return !s->read || now - s->read_at >= max_age_ms;
 }
@@ -72,10 +72,10 @@ static void forget_running(struct map *m)
 	const char *key;
 	void *value;
 	for (size_t it = 0; map_next(m, &it, &key, &value);)
-		((struct standing *)value)->running = 0;
+		((struct usage *)value)->running = 0;
 }
 
-void shares_use(struct shares *s, const struct queue_use *v, size_t n, int64_t now)
+void fair_queue_use(struct fair_queue *s, const struct queue_use *v, size_t n, int64_t now)
 {
 	char key[24];
 	forget_running(s->tenants);
@@ -88,11 +88,11 @@ void shares_use(struct shares *s, const struct queue_use *v, size_t n, int64_t n
 	s->read = true;
 }
 
-void shares_given(struct shares *s, const char *tenant, int64_t cluster)
+void fair_queue_given(struct fair_queue *s, const char *tenant, int64_t cluster)
 {
 	char key[24];
-	struct standing *t = of(&s->tenants, tenant);
-	struct standing *c = of(&s->clusters, cluster_key(cluster, key));
+	struct usage *t = of(&s->tenants, tenant);
+	struct usage *c = of(&s->clusters, cluster_key(cluster, key));
 	t->running++;
 	c->running++;
 	t->served = c->served = ++s->services;
@@ -101,8 +101,8 @@ void shares_given(struct shares *s, const char *tenant, int64_t cluster)
 /* ---- the order ------------------------------------------------------------------------------- */
 
 struct ranked {
-	struct share_offer o;
-	struct standing tenant, cluster;
+	struct fair_offer o;
+	struct usage tenant, cluster;
 	int64_t in_cluster, in_tenant; /* how many would run if all before it in there were given */
 };
 
@@ -146,13 +146,13 @@ static int in_all(const void *a, const void *b)
 	return d ? d : by_age(x, y);
 }
 
-static struct standing look(const struct map *m, const char *key)
+static struct usage look(const struct map *m, const char *key)
 {
-	const struct standing *st = map_get(m, key);
-	return st ? *st : (struct standing){ 0 };
+	const struct usage *st = map_get(m, key);
+	return st ? *st : (struct usage){ 0 };
 }
 
-void shares_order(const struct shares *s, struct share_offer *v, size_t n)
+void fair_queue_order(const struct fair_queue *s, struct fair_offer *v, size_t n)
 {
 	if (n < 2)
 		return;
@@ -186,17 +186,17 @@ static char *group_key(const struct queue_job *l)
 	return loom_asprintf("%s %s", l->tenant, l->provider);
 }
 
-int64_t shares_place(const struct shares *s, const struct queue_job *group)
+int64_t fair_queue_cursor(const struct fair_queue *s, const struct queue_job *group)
 {
 	LOOM_CLEANUP_STR char *key = group_key(group);
-	return look(s->places, key).place;
+	return look(s->cursors, key).place;
 }
 
-void shares_set_place(struct shares *s, const struct queue_job *group, int64_t cluster)
+void fair_queue_set_cursor(struct fair_queue *s, const struct queue_job *group, int64_t cluster)
 {
 	LOOM_CLEANUP_STR char *key = group_key(group);
 	if (cluster)
-		of(&s->places, key)->place = cluster;
+		of(&s->cursors, key)->place = cluster;
 	else
-		map_del(s->places, key);
+		map_del(s->cursors, key);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* engine_end - the ends of jobs: what becomes of the cluster, what follows, what is told. */
-#include "services/scheduler/job/engine_private.h"
+/* job_finish - the ends of jobs: what becomes of the cluster, what follows, what is told. */
+#include "services/scheduler/job/job_lifecycle_private.h"
 
 #include "common/base/str.h"
 #include "services/scheduler/operation/operation.h"
@@ -27,55 +27,56 @@ static enum cluster_status failure_status(const struct job *j, const struct task
 }
 
 /* What follows a failed job knows what it follows. */
-static int follow(struct db *db, struct change *ch, const struct job *j)
+static int follow(struct db *db, struct cluster_tx *tx, const struct job *j)
 {
 	LOOM_CLEANUP(json_free)
 	struct json *params = json_set_str(json_new_obj(), "because", j->message);
 	int64_t next;
-	ch->jobs++;
-	return job_add(db, ch->c, j->then_action, params, ch->now, &next);
+	tx->jobs++;
+	return job_add(db, tx->c, j->then_action, params, tx->now, &next);
 }
 
-static int leave(struct db *db, struct change *ch, const struct job *j, const struct task_counts *n)
+static int leave(struct db *db, struct cluster_tx *tx, const struct job *j,
+                 const struct task_counts *n)
 {
 	int rc = 0;
 	enum plan_action a;
 	if (!n->attempted)
-		rc = operation_undo(db, ch, j);
+		rc = operation_undo(db, tx, j);
 	else if (plan_action_parse(j->action, &a) && a == PLAN_DELETE)
-		rc = nodes_deleted(db, j->cluster_id, j->num, &ch->c->num_nodes);
-	return rc ? rc : cluster_set_status(db, ch->c, failure_status(j, n), j->message, ch->now);
+		rc = nodes_deleted(db, j->cluster_id, j->num, &tx->c->num_nodes);
+	return rc ? rc : cluster_set_status(db, tx->c, failure_status(j, n), j->message, tx->now);
 }
 
-int engine_settle(struct db *db, struct change *ch, const struct job *j)
+int lifecycle_settle(struct db *db, struct cluster_tx *tx, const struct job *j)
 {
 	struct task_counts n;
 	int rc = tasks_count(db, j->cluster_id, j->num, &n);
-	if (rc || n.running || ch->c->status != CLUSTER_PENDING || ch->c->latest_job != j->num)
+	if (rc || n.running || tx->c->status != CLUSTER_PENDING || tx->c->latest_job != j->num)
 		return rc;
-	rc = *j->then_action ? follow(db, ch, j) : leave(db, ch, j, &n);
-	return rc ? rc : outbox_add(db, ch, j, CALLBACK_FAILURE);
+	rc = *j->then_action ? follow(db, tx, j) : leave(db, tx, j, &n);
+	return rc ? rc : outbox_add(db, tx, j, CALLBACK_FAILURE);
 }
 
 /* Of a create that cannot finish: what is to follow. */
-static int then_of_create(struct db *db, struct change *ch, struct job *j)
+static int then_of_create(struct db *db, struct cluster_tx *tx, struct job *j)
 {
-	int rc = cluster_load_docs(db, ch->c);
+	int rc = cluster_load_docs(db, tx->c);
 	if (rc || !str_eq(j->action, plan_action_name(PLAN_CREATE)) ||
-	    !str_eq(json_get_str(ch->c->request, "onFailure"), "rollback"))
+	    !str_eq(json_get_str(tx->c->request, "onFailure"), "rollback"))
 		return rc;
 	return job_cancel(db, j, plan_action_name(PLAN_DELETE));
 }
 
-int engine_fail_job(struct db *db, struct change *ch, struct job *j, const struct task *t)
+int lifecycle_fail_job(struct db *db, struct cluster_tx *tx, struct job *j, const struct task *t)
 {
 	LOOM_CLEANUP_STR char *why = loom_asprintf(
 		"%s%s%s on node %lld failed: %s", t->name, *t->service ? " of " : "", t->service,
 		(long long)t->node_num, t->message && *t->message ? t->message : "no reason given");
-	int rc = then_of_create(db, ch, j);
+	int rc = then_of_create(db, tx, j);
 	if (!rc)
-		rc = job_set_status(db, ch->c, j, JOB_FAILED, why, ch->now);
-	return rc ? rc : tasks_drop(db, ch->c, j->num, ch->now);
+		rc = job_set_status(db, tx->c, j, JOB_FAILED, why, tx->now);
+	return rc ? rc : tasks_drop(db, tx->c, j->num, tx->now);
 }
 
 /* What was rolled back is what it was before, which need not be well. */
@@ -90,7 +91,7 @@ static enum cluster_status complete_status(const struct job *j, bool gone)
 }
 
 /* A cluster that was not well is only then well when all its machines are there; *ret_why owned. */
-static int check_machines(struct db *db, const struct change *ch, const struct job *j,
+static int check_machines(struct db *db, const struct cluster_tx *tx, const struct job *j,
                           enum cluster_status *st, char **ret_why)
 {
 	LOOM_CLEANUP(strs_fini) struct strs absent = { 0 };
@@ -98,7 +99,7 @@ static int check_machines(struct db *db, const struct change *ch, const struct j
 	(void)cluster_status_parse(json_get_str(j->params, "was"), &was);
 	if (*st != CLUSTER_ACTIVE || (was != CLUSTER_INCOMPLETE && was != CLUSTER_INCONSISTENT))
 		return 0;
-	int rc = nodes_absent(db, ch->c->id, &absent);
+	int rc = nodes_absent(db, tx->c->id, &absent);
 	if (rc || !absent.n)
 		return rc;
 	LOOM_CLEANUP_STR char *names = strs_join(&absent, ", ");
@@ -108,42 +109,42 @@ static int check_machines(struct db *db, const struct change *ch, const struct j
 	return 0;
 }
 
-int engine_complete_job(struct db *db, struct change *ch, struct job *j)
+int lifecycle_complete_job(struct db *db, struct cluster_tx *tx, struct job *j)
 {
 	enum plan_action a;
 	bool gone = plan_action_parse(j->action, &a) && a == PLAN_DELETE;
 	const char *because = json_get_str(j->params, "because");
 	LOOM_CLEANUP_STR char *why = NULL;
 	enum cluster_status st = complete_status(j, gone);
-	int rc = operation_complete(db, ch, j);
+	int rc = operation_complete(db, tx, j);
 	if (!rc)
-		rc = check_machines(db, ch, j, &st, &why);
+		rc = check_machines(db, tx, j, &st, &why);
 	if (!rc)
-		rc = job_set_status(db, ch->c, j, JOB_COMPLETE, NULL, ch->now);
+		rc = job_set_status(db, tx->c, j, JOB_COMPLETE, NULL, tx->now);
 	if (!rc)
-		rc = cluster_set_status(db, ch->c, st, gone ? because : why, ch->now);
-	return rc ? rc : outbox_add(db, ch, j, CALLBACK_SUCCESS);
+		rc = cluster_set_status(db, tx->c, st, gone ? because : why, tx->now);
+	return rc ? rc : outbox_add(db, tx, j, CALLBACK_SUCCESS);
 }
 
-bool engine_has_more(const struct job *j)
+bool lifecycle_has_more(const struct job *j)
 {
 	return json_get_int(j->params, "later", 0) > 0;
 }
 
-int engine_end_part(struct db *db, struct change *ch, struct job *j)
+int lifecycle_end_part(struct db *db, struct cluster_tx *tx, struct job *j)
 {
 	int64_t n = json_get_int(j->params, "later", 0);
 	LOOM_CLEANUP_STR char *why =
 		loom_asprintf("What was asked for is done; %lld task%s left for another retry.",
 	                      (long long)n, n == 1 ? " is" : "s are");
-	int rc = job_set_status(db, ch->c, j, JOB_FAILED, why, ch->now);
-	return rc ? rc : engine_settle(db, ch, j);
+	int rc = job_set_status(db, tx->c, j, JOB_FAILED, why, tx->now);
+	return rc ? rc : lifecycle_settle(db, tx, j);
 }
 
 /* ---- what a provider does not give up ----------------------------------------------------------
  */
 
-bool engine_has_kept(const struct job *j)
+bool lifecycle_has_kept(const struct job *j)
 {
 	return json_get(j->params, "kept") != NULL;
 }
@@ -162,18 +163,18 @@ static char *kept_message(const struct json *kept)
 	                     list);
 }
 
-int engine_end_kept(struct db *db, struct change *ch, struct job *j)
+int lifecycle_end_kept(struct db *db, struct cluster_tx *tx, struct job *j)
 {
 	struct task_counts n;
 	int rc = tasks_count(db, j->cluster_id, j->num, &n);
 	if (rc || n.running || n.open)
-		return rc ? rc : job_save_progress(db, ch->c, j, ch->now);
+		return rc ? rc : job_save_progress(db, tx->c, j, tx->now);
 	LOOM_CLEANUP_STR char *why = kept_message(json_get(j->params, "kept"));
-	rc = job_set_status(db, ch->c, j, JOB_FAILED, why, ch->now);
-	return rc ? rc : engine_settle(db, ch, j);
+	rc = job_set_status(db, tx->c, j, JOB_FAILED, why, tx->now);
+	return rc ? rc : lifecycle_settle(db, tx, j);
 }
 
-int engine_kept(struct db *db, struct change *ch, struct job *j, const struct task *t)
+int lifecycle_kept(struct db *db, struct cluster_tx *tx, struct job *j, const struct task *t)
 {
 	LOOM_CLEANUP(nodes_free) struct nodes *ns = NULL;
 	int rc = node_load(db, t->node_id, &ns);
@@ -181,12 +182,12 @@ int engine_kept(struct db *db, struct change *ch, struct job *j, const struct ta
 		return rc;
 	if (!j->params)
 		j->params = json_new_obj();
-	if (!engine_has_kept(j))
+	if (!lifecycle_has_kept(j))
 		json_set(j->params, "kept", json_new_arr());
 	struct json *one = json_set_int(json_new_obj(), "nodenum", t->node_num);
 	json_set_str(one, "hostname", ns->n ? ns->v[0].hostname : t->node_id);
 	json_set_str(one, "reason", str_blank(t->message) ? "no reason given" : t->message);
 	json_push(json_get(j->params, "kept"), one);
 	rc = job_save_params(db, j);
-	return rc ? rc : engine_end_kept(db, ch, j);
+	return rc ? rc : lifecycle_end_kept(db, tx, j);
 }

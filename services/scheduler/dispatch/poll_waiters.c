@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "services/scheduler/dispatch/parking.h"
+#include "services/scheduler/dispatch/poll_waiters.h"
 
 #include "common/base/clock.h"
 #include "common/base/log.h"
@@ -13,45 +13,46 @@ static int64_t span(const struct json *body, const char *name)
 	return ms < 0 ? 0 : ms > LONGEST_MS ? LONGEST_MS : ms;
 }
 
-static void put(struct parking *k, struct parked *p)
+static void put(struct poll_waiters *k, struct waiter *p)
 {
-	struct parked **at = &k->first;
+	struct waiter **at = &k->first;
 	while (*at)
 		at = &(*at)->next;
 	p->next = NULL;
 	*at = p;
 }
 
-void parking_take_out(struct parking *k, const struct parked *p)
+void poll_waiters_remove(struct poll_waiters *k, const struct waiter *p)
 {
-	struct parked **at = &k->first;
+	struct waiter **at = &k->first;
 	while (*at != p)
 		at = &(*at)->next;
 	*at = p->next;
 }
 
-struct json *parking_tasks(struct json *docs, bool as_texts)
+struct json *poll_waiters_tasks(struct json *payloads, bool as_texts)
 {
-	if (as_texts && docs)
-		return docs;
+	if (as_texts && payloads)
+		return payloads;
 	struct json *values = json_new_arr();
-	for (size_t i = 0; i < json_len(docs); i++) {
+	for (size_t i = 0; i < json_len(payloads); i++) {
 		struct json *v = NULL;
 		struct loom_err err;
-		if (!json_parse_str(json_str(json_at(docs, i)), &v, &err))
+		if (!json_parse_str(json_str(json_at(payloads, i)), &v, &err))
 			json_push(values, v);
 		else /* its lease brings it back */
 			log_error("a task cannot be told to an older API",
 			          LOG_S("reason", err.msg));
 	}
-	json_free(docs);
+	json_free(payloads);
 	return values;
 }
 
-void parking_answer(struct parked *p, struct json *docs, int64_t claimed)
+void poll_waiters_answer(struct waiter *p, struct json *payloads, int64_t claimed)
 {
 	LOOM_CLEANUP(json_free)
-	struct json *body = json_set(json_new_obj(), "tasks", parking_tasks(docs, p->take.texts));
+	struct json *body =
+		json_set(json_new_obj(), "tasks", poll_waiters_tasks(payloads, p->take.texts));
 	json_set_int(body, "heldMs", claimed > p->since ? claimed - p->since : 0);
 	bus_answer(p->call, body);
 	loom_free(p->take.id);
@@ -61,17 +62,17 @@ void parking_answer(struct parked *p, struct json *docs, int64_t claimed)
 	loom_free(p);
 }
 
-static void answer_nothing(struct parking *k, struct parked *p)
+static void answer_nothing(struct poll_waiters *k, struct waiter *p)
 {
-	parking_take_out(k, p);
-	parking_answer(p, NULL, 0);
+	poll_waiters_remove(k, p);
+	poll_waiters_answer(p, NULL, 0);
 }
 
-bool parking_take(struct parking *k, struct bus_call *call, const struct json *body,
-                  int64_t lease_ms, bool draining)
+bool poll_waiters_add(struct poll_waiters *k, struct bus_call *call, const struct json *body,
+                      int64_t lease_ms, bool draining)
 {
 	int64_t max = json_get_int(body, "max", 1), now = clock_mono_ms();
-	struct parked *p = loom_calloc(1, sizeof(*p));
+	struct waiter *p = loom_calloc(1, sizeof(*p));
 	p->call = call;
 	p->take = (struct take){ .id = loom_strdup(json_get_str(body, "takeId")),
 		                 .tenant = loom_strdup(json_get_str(body, "tenantId")),
@@ -85,55 +86,55 @@ bool parking_take(struct parking *k, struct bus_call *call, const struct json *b
 	p->since = now - span(body, "heldMs");
 	p->until = now + span(body, "waitMs");
 	if (draining || !p->take.tenant || !p->take.provisioner || !p->take.worker) {
-		parking_answer(p, NULL, 0);
+		poll_waiters_answer(p, NULL, 0);
 		return false;
 	}
 	put(k, p);
 	return true;
 }
 
-void parking_withdraw(struct parking *k, const char *id)
+void poll_waiters_cancel(struct poll_waiters *k, const char *id)
 {
-	struct parked *p = k->first;
+	struct waiter *p = k->first;
 	while (p && !(id && str_eq(p->take.id, id)))
 		p = p->next;
 	if (!p)
 		return;
 	p->withdrawn = true;
-	if (!p->in_turn)
+	if (!p->in_batch)
 		answer_nothing(k, p);
 }
 
-void parking_answer_expired(struct parking *k, bool all)
+void poll_waiters_answer_expired(struct poll_waiters *k, bool all)
 {
 	int64_t now = clock_mono_ms();
-	for (struct parked *p = k->first, *next; p; p = next) {
+	for (struct waiter *p = k->first, *next; p; p = next) {
 		next = p->next;
-		if (!p->in_turn && (all || p->until <= now))
+		if (!p->in_batch && (all || p->until <= now))
 			answer_nothing(k, p);
 	}
 }
 
-void parking_tried(struct parking *k, const struct parked *by, uint64_t epoch)
+void poll_waiters_searched(struct poll_waiters *k, const struct waiter *by, uint64_t epoch)
 {
-	for (struct parked *p = k->first; p; p = p->next)
-		if (p->tried < epoch &&
-		    (p == by || (p->tried && str_eq(p->take.tenant, by->take.tenant))))
-			p->tried = epoch;
+	for (struct waiter *p = k->first; p; p = p->next)
+		if (p->searched < epoch &&
+		    (p == by || (p->searched && str_eq(p->take.tenant, by->take.tenant))))
+			p->searched = epoch;
 }
 
-size_t parking_places(const struct parking *k, size_t enough)
+size_t poll_waiters_places(const struct poll_waiters *k, size_t enough)
 {
-	size_t places = 0;
-	for (const struct parked *p = k->first; p && places <= enough; p = p->next)
-		places += (size_t)p->take.max;
-	return places;
+	size_t cursors = 0;
+	for (const struct waiter *p = k->first; p && cursors <= enough; p = p->next)
+		cursors += (size_t)p->take.max;
+	return cursors;
 }
 
-size_t parking_count(const struct parking *k)
+size_t poll_waiters_count(const struct poll_waiters *k)
 {
 	size_t n = 0;
-	for (const struct parked *p = k->first; p; p = p->next)
-		n += !p->in_turn;
+	for (const struct waiter *p = k->first; p; p = p->next)
+		n += !p->in_batch;
 	return n;
 }

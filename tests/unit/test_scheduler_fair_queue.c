@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "services/scheduler/dispatch/shares.h"
+#include "services/scheduler/dispatch/fair_queue.h"
 #include "tests/support/unit.h"
 
 #include <stdio.h>
@@ -13,7 +13,7 @@ static const struct {
 	const char *ready, *want;
 } cases[] = {
 	{ "", "", "A1 A1 A1", "A1 A1 A1" },
-	/* the oldest first, then in turn */
+	/* the oldest first, then in batch */
 	{ "", "", "A1 A1 A1 B2 B2", "A1 B2 A1 B2 A1" },
 	{ "", "", "A1 A1 A1 A1 B2 C3", "A1 B2 C3 A1 A1 A1" },
 	/* who has less running goes first until it has as much */
@@ -26,7 +26,7 @@ static const struct {
 	/* a tenant does not get more for having more clusters */
 	{ "", "", "A1 A2 A3 A4 B5 B5", "A1 B5 A2 B5 A3 A4" },
 	{ "A1*4 A2*4 B5*4", "", "A1 A2 B5", "B5 A1 A2" },
-	/* among equals who has waited longest for a turn */
+	/* among equals who has waited longest for a batch */
 	{ "", "A1 B2", "A1 B2", "A1 B2" },
 	{ "", "B2 A1", "A1 B2", "B2 A1" },
 	{ "", "A1", "A1 B2", "B2 A1" },
@@ -52,15 +52,15 @@ static size_t words(const char *text, struct word *out)
 	return n;
 }
 
-static void serve(struct shares *s, const char *text)
+static void serve(struct fair_queue *s, const char *text)
 {
 	struct word w[16];
 	size_t n = words(text, w);
 	for (size_t i = 0; i < n; i++)
-		shares_given(s, w[i].tenant, w[i].cluster);
+		fair_queue_given(s, w[i].tenant, w[i].cluster);
 }
 
-static void use(struct shares *s, const char *text)
+static void use(struct fair_queue *s, const char *text)
 {
 	struct word w[16];
 	struct queue_use u[16] = { 0 };
@@ -70,14 +70,14 @@ static void use(struct shares *s, const char *text)
 		u[i].running = w[i].times;
 		strcpy(u[i].tenant, w[i].tenant);
 	}
-	shares_use(s, u, n, 0);
+	fair_queue_use(s, u, n, 0);
 }
 
 START_TEST(order)
 {
-	struct shares *s = shares_create();
+	struct fair_queue *s = fair_queue_create();
 	struct word w[16];
-	struct share_offer v[16];
+	struct fair_offer v[16];
 	char got[64] = "";
 	size_t n = words(cases[_i].ready, w), at = 0;
 	/* Served first, and what runs read after that or before it. */
@@ -88,75 +88,76 @@ START_TEST(order)
 	if (given_later)
 		serve(s, cases[_i].served);
 	for (size_t i = 0; i < n; i++)
-		v[i] = (struct share_offer){ w[i].tenant, w[i].cluster, (int64_t)(100 + i), i };
-	shares_order(s, v, n);
+		v[i] = (struct fair_offer){ w[i].tenant, w[i].cluster, (int64_t)(100 + i), i };
+	fair_queue_order(s, v, n);
 	for (size_t i = 0; i < n; i++)
 		at += (size_t)snprintf(got + at, sizeof(got) - at, "%s%s%lld", i ? " " : "",
 		                       v[i].tenant, (long long)v[i].cluster);
 	ck_assert_str_eq(got, cases[_i].want);
-	shares_destroy(s);
+	fair_queue_destroy(s);
 }
 END_TEST
 
-/* One worker, tasks of no length: whatever is given, nobody waits for more than the others' turns.
+/* One worker, tasks of no length: whatever is given, nobody waits for more than the others'
+ * batches.
  */
 START_TEST(nobody_starves)
 {
-	struct shares *s = shares_create();
-	struct share_offer v[101];
+	struct fair_queue *s = fair_queue_create();
+	struct fair_offer v[101];
 	size_t left = 3;
 	for (int step = 0; step < 8; step++) {
 		size_t n = 0;
 		for (size_t i = 0; i < 100; i++)
-			v[n++] = (struct share_offer){ "A", 1, (int64_t)i, i };
+			v[n++] = (struct fair_offer){ "A", 1, (int64_t)i, i };
 		if (left)
-			v[n++] = (struct share_offer){ "B", 2, 1000, 100 };
-		shares_order(s, v, n);
+			v[n++] = (struct fair_offer){ "B", 2, 1000, 100 };
+		fair_queue_order(s, v, n);
 		left -= v[0].index == 100;
-		shares_given(s, v[0].tenant, v[0].cluster);
-		shares_use(s, NULL, 0, step);
+		fair_queue_given(s, v[0].tenant, v[0].cluster);
+		fair_queue_use(s, NULL, 0, step);
 	}
 	ck_assert_uint_eq(left, 0);
-	shares_destroy(s);
+	fair_queue_destroy(s);
 }
 END_TEST
 
 START_TEST(staleness_and_places)
 {
-	struct shares *s = shares_create();
+	struct fair_queue *s = fair_queue_create();
 	struct queue_job l = { .tenant = "A", .provider = "x" }, o = { .tenant = "A" };
-	ck_assert(shares_stale(s, 5, 100));
-	shares_use(s, NULL, 0, 5);
-	ck_assert(!shares_stale(s, 104, 100));
-	ck_assert(shares_stale(s, 105, 100));
-	shares_set_place(s, &l, 77);
-	ck_assert_int_eq(shares_place(s, &l), 77);
-	ck_assert_int_eq(shares_place(s, &o), 0);
-	shares_set_place(s, &l, 0);
-	ck_assert_int_eq(shares_place(s, &l), 0);
-	shares_destroy(s);
+	ck_assert(fair_queue_stale(s, 5, 100));
+	fair_queue_use(s, NULL, 0, 5);
+	ck_assert(!fair_queue_stale(s, 104, 100));
+	ck_assert(fair_queue_stale(s, 105, 100));
+	fair_queue_set_cursor(s, &l, 77);
+	ck_assert_int_eq(fair_queue_cursor(s, &l), 77);
+	ck_assert_int_eq(fair_queue_cursor(s, &o), 0);
+	fair_queue_set_cursor(s, &l, 0);
+	ck_assert_int_eq(fair_queue_cursor(s, &l), 0);
+	fair_queue_destroy(s);
 }
 END_TEST
 
 /* What is remembered is bounded. */
 START_TEST(forgets)
 {
-	struct shares *s = shares_create();
+	struct fair_queue *s = fair_queue_create();
 	for (int64_t i = 1; i < 20000; i++)
-		shares_given(s, "A", i);
-	struct share_offer v[2] = { { "A", 19999, 1, 0 }, { "A", 1, 2, 1 } };
-	shares_order(s, v, 2);
+		fair_queue_given(s, "A", i);
+	struct fair_offer v[2] = { { "A", 19999, 1, 0 }, { "A", 1, 2, 1 } };
+	fair_queue_order(s, v, 2);
 	ck_assert_uint_eq(v[0].index, 1);
-	shares_destroy(s);
+	fair_queue_destroy(s);
 }
 END_TEST
 
 int main(void)
 {
-	TCase *t = tcase_create("shares");
+	TCase *t = tcase_create("fair_queue");
 	tcase_add_loop_test(t, order, 0, (int)LOOM_COUNT(cases));
 	tcase_add_test(t, nobody_starves);
 	tcase_add_test(t, staleness_and_places);
 	tcase_add_test(t, forgets);
-	return UNIT_RUN("shares", t);
+	return UNIT_RUN("fair_queue", t);
 }

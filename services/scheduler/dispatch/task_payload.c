@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "services/scheduler/dispatch/document.h"
+#include "services/scheduler/dispatch/task_payload.h"
 
 #include "common/base/str.h"
 #include "common/json/json_emit.h"
@@ -22,18 +22,18 @@ struct kept {
 	struct json *service_docs;
 };
 
-struct documents {
+struct payload_cache {
 	struct kept v[KEPT];
 	size_t n, size;
 	uint64_t ticks;
 };
 
-struct documents *documents_create(void)
+struct payload_cache *payload_cache_create(void)
 {
-	return loom_calloc(1, sizeof(struct documents));
+	return loom_calloc(1, sizeof(struct payload_cache));
 }
 
-static void forget(struct documents *d, size_t i)
+static void forget(struct payload_cache *d, size_t i)
 {
 	loom_free(d->v[i].provider);
 	loom_free(d->v[i].config);
@@ -43,7 +43,7 @@ static void forget(struct documents *d, size_t i)
 	d->v[i] = d->v[--d->n];
 }
 
-void documents_destroy(struct documents *d)
+void payload_cache_destroy(struct payload_cache *d)
 {
 	if (!d)
 		return;
@@ -52,7 +52,7 @@ void documents_destroy(struct documents *d)
 	loom_free(d);
 }
 
-static void make_room(struct documents *d)
+static void make_room(struct payload_cache *d)
 {
 	while (d->n == KEPT || (d->n && d->size > KEPT_BYTES)) {
 		size_t oldest = 0;
@@ -69,7 +69,7 @@ static size_t text_size(const struct json *v)
 	return strlen(text);
 }
 
-static int load(struct documents *d, struct db *db, struct cluster *c, int64_t job)
+static int load(struct payload_cache *d, struct db *db, struct cluster *c, int64_t job)
 {
 	int rc = cluster_load_docs(db, c);
 	if (rc)
@@ -88,8 +88,8 @@ static int load(struct documents *d, struct db *db, struct cluster *c, int64_t j
 	return 0;
 }
 
-int documents_get(struct documents *d, struct db *db, struct cluster *c, int64_t job,
-                  struct docset *ret)
+int payload_cache_get(struct payload_cache *d, struct db *db, struct cluster *c, int64_t job,
+                      struct payload_parts *ret)
 {
 	size_t i = 0;
 	while (i < d->n && (d->v[i].cluster != c->id || d->v[i].job != job))
@@ -99,22 +99,22 @@ int documents_get(struct documents *d, struct db *db, struct cluster *c, int64_t
 		return rc;
 	struct kept *k = &d->v[i < d->n ? i : d->n - 1];
 	k->used = ++d->ticks;
-	*ret = (struct docset){ k->provider, k->config, k->macros, k->service_docs };
+	*ret = (struct payload_parts){ k->provider, k->config, k->macros, k->service_docs };
 	return 0;
 }
 
-/* ---- the document ---------------------------------------------------------------------------- */
+/* ---- the payload ---------------------------------------------------------------------------- */
 
-struct sight {
+struct node_view {
 	struct nodes nodes; /* its array is borrowed */
 	struct expander *expander;
 	struct json *properties; /* of all machines, by id */
 	char *text;              /* of the properties */
 };
 
-struct sight *sight_create(const struct node *v, size_t n, const char *owner)
+struct node_view *node_view_create(const struct node *v, size_t n, const char *owner)
 {
-	struct sight *s = loom_calloc(1, sizeof(*s));
+	struct node_view *s = loom_calloc(1, sizeof(*s));
 	s->nodes.v = loom_calloc(n + 1, sizeof(*v));
 	memcpy(s->nodes.v, v, n * sizeof(*v));
 	s->nodes.n = n;
@@ -126,7 +126,7 @@ struct sight *sight_create(const struct node *v, size_t n, const char *owner)
 	return s;
 }
 
-void sight_destroy(struct sight *s)
+void node_view_destroy(struct node_view *s)
 {
 	if (!s)
 		return;
@@ -137,20 +137,20 @@ void sight_destroy(struct sight *s)
 	loom_free(s);
 }
 
-int sight_config(const struct sight *s, const struct docset *docs, const struct task *t, char **ret,
-                 struct loom_err *err)
+int node_view_config(const struct node_view *s, const struct payload_parts *payloads,
+                     const struct task *t, char **ret, struct loom_err *err)
 {
 	struct json *expanded = NULL;
 	int rc = 0;
-	if (*t->service && docs->macros)
-		rc = expander_config(s->expander, t->node_id, docs->macros, &expanded, err);
+	if (*t->service && payloads->macros)
+		rc = expander_config(s->expander, t->node_id, payloads->macros, &expanded, err);
 	if (!rc)
-		*ret = expanded ? json_text(expanded) : loom_strdup(docs->config);
+		*ret = expanded ? json_text(expanded) : loom_strdup(payloads->config);
 	json_free(expanded);
 	return rc;
 }
 
-/* Names of the task document that a plug-in's stored results must not replace. */
+/* Keys of the payload that a plug-in's stored results must not replace. */
 static bool is_fixed(const char *key)
 {
 	static const char *const keys[] = { "cluster", "service", "provider", "nodes", "nodenum" };
@@ -160,12 +160,12 @@ static bool is_fixed(const char *key)
 	return false;
 }
 
-static void add_service(struct buf *b, const struct docset *docs, const struct task *t)
+static void add_service(struct buf *b, const struct payload_parts *payloads, const struct task *t)
 {
 	enum plan_step step;
 	if (!*t->service || !plan_step_parse(t->name, &step))
 		return;
-	const struct json *doc = json_get(docs->service_docs, t->service);
+	const struct json *doc = json_get(payloads->service_docs, t->service);
 	const struct json *actions = json_get(json_get(doc, "provisioner"), "actions");
 	const struct json *action = json_get(actions, plan_step_action(step));
 	json_emit_text(b, "service", "{");
@@ -175,7 +175,7 @@ static void add_service(struct buf *b, const struct docset *docs, const struct t
 }
 
 /* What is known of the machine, and what plug-ins have told of it. */
-static void add_machine(struct buf *b, const struct sight *s, const struct node *n)
+static void add_machine(struct buf *b, const struct node_view *s, const struct node *n)
 {
 	const struct json *known = json_get(s->properties, n->id);
 	for (size_t i = 0; i < json_len(known); i++) {
@@ -189,8 +189,8 @@ static void add_machine(struct buf *b, const struct sight *s, const struct node 
 			                json_value_at(n->results, i));
 }
 
-char *sight_document(const struct sight *s, const struct docset *docs, const struct task *t,
-                     const struct node *n, const char *config, size_t max)
+char *node_view_payload(const struct node_view *s, const struct payload_parts *payloads,
+                        const struct task *t, const struct node *n, const char *config, size_t max)
 {
 	char id[ID_MAX];
 	struct buf b = BUF_INIT(max);
@@ -209,8 +209,8 @@ char *sight_document(const struct sight *s, const struct docset *docs, const str
 	if (n)
 		add_machine(&b, s, n);
 	json_emit_text(&b, "cluster", config);
-	add_service(&b, docs, t);
-	json_emit_text(&b, "provider", docs->provider);
+	add_service(&b, payloads, t);
+	json_emit_text(&b, "provider", payloads->provider);
 	json_emit_text(&b, "nodes", s->text);
 	buf_adds(&b, "}}");
 	if (!b.full)

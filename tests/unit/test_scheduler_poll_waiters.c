@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "services/scheduler/dispatch/parking.h"
+#include "services/scheduler/dispatch/poll_waiters.h"
 #include "tests/support/unit.h"
 
 #include <stdlib.h>
 
 static const struct {
-	const char *docs; /* NULL: none */
+	const char *payloads; /* NULL: none */
 	bool as_texts;
 	const char *answer;
 } cases[] = {
@@ -18,10 +18,10 @@ static const struct {
 
 START_TEST(documents_go_out_as_the_api_wants_them)
 {
-	struct json *docs = NULL;
-	if (cases[_i].docs)
-		ck_assert_int_eq(json_parse_str(cases[_i].docs, &docs, NULL), 0);
-	struct json *answer = parking_tasks(docs, cases[_i].as_texts);
+	struct json *payloads = NULL;
+	if (cases[_i].payloads)
+		ck_assert_int_eq(json_parse_str(cases[_i].payloads, &payloads, NULL), 0);
+	struct json *answer = poll_waiters_tasks(payloads, cases[_i].as_texts);
 	char *text = json_text(answer);
 	ck_assert_str_eq(text, cases[_i].answer);
 	loom_free(text);
@@ -31,7 +31,7 @@ END_TEST
 
 int main(void)
 {
-	TCase *t = tcase_create("parking");
+	TCase *t = tcase_create("poll_waiters");
 	tcase_add_loop_test(t, documents_go_out_as_the_api_wants_them, 0, (int)LOOM_COUNT(cases));
-	return UNIT_RUN("parking", t);
+	return UNIT_RUN("poll_waiters", t);
 }

@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * turn_rows - the rows of a unit of work: read, if no page of the book has them, written, and kept
- * for the next turn.
+ * batch_rows - the rows of a unit of work: read, if the cache does not have them, written, and kept
+ * for the next batch.
  */
-#include "services/scheduler/dispatch/turn_private.h"
+#include "services/scheduler/dispatch/batch_private.h"
 
 #include <stdlib.h>
 
-/* Tasks: of a job that is read as a whole; read so by one turn, which holds locks meanwhile. */
+/* Tasks: of a job that is read as a whole; read so by one batch, which holds locks meanwhile. */
 enum { SMALL_JOB = 200, MAX_ROWS = 2000 };
 
 /* ---- what is read ---------------------------------------------------------------------------- */
 
-/* The tasks that the turn is about; those whose ids cannot be read are refused. */
-static struct task_ref *wanted(struct turn *t, size_t *ret_n)
+/* The tasks that the batch is about; those whose ids cannot be read are refused. */
+static struct task_ref *wanted(struct batch *t, size_t *ret_n)
 {
 	struct task_ref *refs =
 		loom_calloc(t->n_results + t->n_candidates + t->n_handed + 1, sizeof(*refs));
@@ -52,12 +52,12 @@ static size_t clusters_of(const struct task_ref *refs, size_t n, int64_t *ids)
 
 static void touch(struct unit *u, struct cluster *c)
 {
-	struct turn *t = u->turn;
-	struct touched *to = &t->touched[t->n_touched++];
-	*to = (struct touched){ .ch = { .policy = &t->policy, .c = c }, .seq = c->event_seq };
-	to->page = t->book ? book_take(t->book, c->id, c->event_seq) : NULL;
-	if (!to->page)
-		to->page = page_create(c->id);
+	struct batch *t = u->batch;
+	struct batch_cluster *to = &t->batch_cluster[t->n_clusters++];
+	*to = (struct batch_cluster){ .tx = { .policy = &t->policy, .c = c }, .seq = c->event_seq };
+	to->cached = t->cache ? cluster_cache_take(t->cache, c->id, c->event_seq) : NULL;
+	if (!to->cached)
+		to->cached = cached_cluster_create(c->id);
 	if (c->now > u->now)
 		u->now = c->now;
 }
@@ -68,8 +68,8 @@ static int lock_clusters(struct unit *u, const struct task_ref *refs, size_t n)
 	size_t n_ids = clusters_of(refs, n, ids), got = 0;
 	struct cluster **v = NULL, *one = NULL;
 	int rc = 0;
-	u->turn->touched = loom_calloc(n_ids + 1, sizeof(*u->turn->touched));
-	if (u->turn->wait && n_ids) {
+	u->batch->batch_cluster = loom_calloc(n_ids + 1, sizeof(*u->batch->batch_cluster));
+	if (u->batch->wait && n_ids) {
 		rc = cluster_lock(u->db, ids[0], &one);
 		if (!rc)
 			touch(u, one);
@@ -80,26 +80,26 @@ static int lock_clusters(struct unit *u, const struct task_ref *refs, size_t n)
 		for (size_t i = 0; i < got; i++)
 			touch(u, v[i]);
 	}
-	for (size_t i = 0; i < u->turn->n_touched; i++)
-		u->turn->touched[i].ch.now = u->now;
+	for (size_t i = 0; i < u->batch->n_clusters; i++)
+		u->batch->batch_cluster[i].tx.now = u->now;
 	loom_free(v);
 	loom_free(ids);
 	return rc;
 }
 
-/* What the pages say. */
-static int open_pages(struct unit *u)
+/* What the cache says. */
+static int open_cached(struct unit *u)
 {
-	struct turn *t = u->turn;
+	struct batch *t = u->batch;
 	int rc = 0;
 	size_t n = 0;
-	for (size_t i = 0; !rc && i < t->n_touched; i++) {
-		rc = page_verify(t->touched[i].page, u->db);
-		n += t->touched[i].page->n_jobs;
+	for (size_t i = 0; !rc && i < t->n_clusters; i++) {
+		rc = cached_cluster_verify(t->batch_cluster[i].cached, u->db);
+		n += t->batch_cluster[i].cached->n_jobs;
 	}
 	u->jobs = loom_calloc(n + 1, sizeof(*u->jobs));
-	for (size_t i = 0; i < t->n_touched; i++) {
-		struct page *p = t->touched[i].page;
+	for (size_t i = 0; i < t->n_clusters; i++) {
+		struct cached_cluster *p = t->batch_cluster[i].cached;
 		if (p->tasks)
 			unit_add(u, loom_take(p->tasks));
 		for (size_t k = 0; k < p->n_jobs; k++)
@@ -109,7 +109,7 @@ static int open_pages(struct unit *u)
 	return rc;
 }
 
-/* Only those whose clusters are ours and that no page has: *n becomes smaller. */
+/* Only those whose clusters are ours and that are not cached: *n becomes smaller. */
 static void keep_unknown(const struct unit *u, struct task_ref *refs, size_t *n)
 {
 	size_t kept = 0;
@@ -119,7 +119,7 @@ static void keep_unknown(const struct unit *u, struct task_ref *refs, size_t *n)
 	*n = kept;
 }
 
-/* The jobs of these tasks that no page has. */
+/* The jobs of these tasks that are not cached. */
 static int load_jobs(struct unit *u, const struct task_ref *tasks, size_t n_tasks)
 {
 	struct task_ref *refs = loom_calloc(n_tasks + 1, sizeof(*refs));
@@ -136,7 +136,7 @@ static int load_jobs(struct unit *u, const struct task_ref *tasks, size_t n_task
 	int rc = jobs_get(u->db, refs, n, &jobs, &got);
 	u->jobs = loom_realloc(u->jobs, (u->n_jobs + got + 1) * sizeof(*u->jobs));
 	for (size_t i = 0; i < got; i++)
-		u->jobs[u->n_jobs++] = (struct moving){ .job = jobs[i] };
+		u->jobs[u->n_jobs++] = (struct job_delta){ .job = jobs[i] };
 	loom_free(jobs);
 	loom_free(refs);
 	return rc;
@@ -152,13 +152,13 @@ static int load_small(struct unit *u, const struct task_ref *tasks, size_t n_tas
 	size_t n = 0;
 	for (size_t i = 0; i < n_tasks; i++) {
 		const struct task of = { .cluster_id = tasks[i].cluster, .job_num = tasks[i].job };
-		const struct moving *m = unit_job(u, &of);
-		struct page *p = unit_held(u, of.cluster_id)->page;
-		if (!m || p->all_of == of.job_num || m->job.tasks_total > SMALL_JOB ||
+		const struct job_delta *m = unit_job(u, &of);
+		struct cached_cluster *p = unit_held(u, of.cluster_id)->cached;
+		if (!m || p->whole_job == of.job_num || m->job.tasks_total > SMALL_JOB ||
 		    rows + m->job.tasks_total > MAX_ROWS)
 			continue;
 		rows += m->job.tasks_total;
-		p->all_of = of.job_num;
+		p->whole_job = of.job_num;
 		refs[n++] = tasks[i];
 	}
 	int rc = tasks_open(u->db, refs, n, &set);
@@ -171,11 +171,11 @@ static int load_small(struct unit *u, const struct task_ref *tasks, size_t n_tas
 int rows_load(struct unit *u)
 {
 	size_t n;
-	struct task_ref *refs = wanted(u->turn, &n);
+	struct task_ref *refs = wanted(u->batch, &n);
 	struct tasks *set = NULL;
 	int rc = lock_clusters(u, refs, n);
 	if (!rc)
-		rc = open_pages(u);
+		rc = open_cached(u);
 	keep_unknown(u, refs, &n);
 	if (!rc)
 		rc = load_jobs(u, refs, n);
@@ -191,7 +191,7 @@ int rows_load(struct unit *u)
 }
 
 /* The machines of one cluster, out of those of several. */
-static void give_machines(struct page *p, struct nodes *all)
+static void give_nodes(struct cached_cluster *p, struct nodes *all)
 {
 	size_t n = 0;
 	for (size_t i = 0; i < all->n; i++)
@@ -205,7 +205,7 @@ static void give_machines(struct page *p, struct nodes *all)
 		}
 }
 
-int rows_load_machines(struct unit *u, int64_t *clusters, size_t n)
+int rows_load_nodes(struct unit *u, int64_t *clusters, size_t n)
 {
 	size_t missing = 0;
 	struct nodes *all = NULL;
@@ -213,11 +213,11 @@ int rows_load_machines(struct unit *u, int64_t *clusters, size_t n)
 		qsort(clusters, n, sizeof(*clusters), by_number);
 	for (size_t i = 0; i < n; i++)
 		if ((!missing || clusters[missing - 1] != clusters[i]) &&
-		    !unit_held(u, clusters[i])->page->nodes)
+		    !unit_held(u, clusters[i])->cached->nodes)
 			clusters[missing++] = clusters[i];
 	int rc = missing ? nodes_of(u->db, clusters, missing, &all) : 0;
 	for (size_t i = 0; !rc && i < missing; i++)
-		give_machines(unit_held(u, clusters[i])->page, all);
+		give_nodes(unit_held(u, clusters[i])->cached, all);
 	nodes_free(all);
 	return rc;
 }
@@ -253,7 +253,7 @@ static bool may_wait_for_address(const struct unit *u, const struct job *j)
 }
 
 /* What waits for addresses that are known now may be begun. */
-static int hurry(struct unit *u)
+static int clear_postponed(struct unit *u)
 {
 	const struct task **by = loom_calloc(u->n_jobs + 1, sizeof(*by));
 	size_t n = 0;
@@ -261,11 +261,11 @@ static int hurry(struct unit *u)
 	for (size_t i = 0; i < u->n_jobs; i++)
 		if (u->jobs[i].confirmed && may_wait_for_address(u, &u->jobs[i].job))
 			by[n++] = u->jobs[i].confirmed;
-	int rc = tasks_hurry(u->db, by, n, u->now, &ready);
+	int rc = tasks_clear_postponed(u->db, by, n, u->now, &ready);
 	for (size_t i = 0; ready && i < n; i++) {
-		struct touched *to = unit_held(u, by[i]->cluster_id);
-		to->ch.ready++;
-		to->strange = true;
+		struct batch_cluster *to = unit_held(u, by[i]->cluster_id);
+		to->tx.ready++;
+		to->cache_invalid = true;
 	}
 	loom_free(by);
 	return rc;
@@ -288,7 +288,7 @@ int rows_write(struct unit *u)
 	if (!rc)
 		rc = jobs_save_progress(u->db, jobs, k);
 	if (!rc)
-		rc = hurry(u);
+		rc = clear_postponed(u);
 	loom_free(tasks);
 	loom_free(jobs);
 	return rc;
@@ -296,15 +296,15 @@ int rows_write(struct unit *u)
 
 int rows_write_clusters(struct unit *u)
 {
-	struct turn *t = u->turn;
-	struct cluster **v = loom_calloc(t->n_touched + 1, sizeof(struct cluster *));
+	struct batch *t = u->batch;
+	struct cluster **v = loom_calloc(t->n_clusters + 1, sizeof(struct cluster *));
 	size_t n = 0;
 	int rc = 0;
-	for (size_t i = 0; !rc && i < t->n_touched; i++) {
-		if (t->touched[i].whole)
-			rc = engine_commit(u->db, &t->touched[i].ch);
-		else if (t->touched[i].ch.c->event_seq != t->touched[i].seq)
-			v[n++] = t->touched[i].ch.c;
+	for (size_t i = 0; !rc && i < t->n_clusters; i++) {
+		if (t->batch_cluster[i].save_whole_cluster)
+			rc = cluster_tx_commit(u->db, &t->batch_cluster[i].tx);
+		else if (t->batch_cluster[i].tx.c->event_seq != t->batch_cluster[i].seq)
+			v[n++] = t->batch_cluster[i].tx.c;
 	}
 	if (!rc)
 		rc = clusters_save_events(u->db, v, n);
@@ -320,19 +320,19 @@ static bool is_open(const struct task *t)
 }
 
 /* Makes room for the rows that stay open, cluster by cluster. */
-static void empty_page(struct unit *u, const struct touched *of)
+static void empty_cached(struct unit *u, const struct batch_cluster *of)
 {
-	struct page *p = of->page;
+	struct cached_cluster *p = of->cached;
 	size_t n = 0;
 	for (size_t i = 0; i < u->n_items; i++)
 		n += u->items[i].t->cluster_id == p->cluster && is_open(u->items[i].t);
-	p->seq = of->ch.c->event_seq;
+	p->seq = of->tx.c->event_seq;
 	p->tasks = loom_calloc(1, sizeof(*p->tasks));
 	p->tasks->v = loom_calloc(n + 1, sizeof(*p->tasks->v));
 }
 
 /* Takes a cluster's rows out of the unit. */
-static void fill_page(struct unit *u, struct page *p)
+static void fill_cached(struct unit *u, struct cached_cluster *p)
 {
 	for (size_t i = 0; i < u->n_items; i++) {
 		struct task *t = u->items[i].t;
@@ -350,18 +350,18 @@ static void fill_page(struct unit *u, struct page *p)
 		}
 }
 
-int rows_to_pages(struct unit *u)
+int rows_to_cache(struct unit *u)
 {
-	struct turn *t = u->turn;
-	for (size_t i = 0; i < t->n_touched; i++) {
-		struct touched *to = &t->touched[i];
-		if (t->book && !to->whole && !to->strange) {
-			empty_page(u, to);
-			fill_page(u, to->page);
+	struct batch *t = u->batch;
+	for (size_t i = 0; i < t->n_clusters; i++) {
+		struct batch_cluster *to = &t->batch_cluster[i];
+		if (t->cache && !to->save_whole_cluster && !to->cache_invalid) {
+			empty_cached(u, to);
+			fill_cached(u, to->cached);
 			continue;
 		}
-		page_free(to->page);
-		to->page = NULL;
+		cached_cluster_free(to->cached);
+		to->cached = NULL;
 	}
 	return 0;
 }

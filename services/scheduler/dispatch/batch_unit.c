@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* turn_unit - what a unit of work holds, found by number. */
-#include "services/scheduler/dispatch/turn_private.h"
+/* batch_unit - what a unit of work holds, found by number. */
+#include "services/scheduler/dispatch/batch_private.h"
 
 #include "common/base/str.h"
 
@@ -14,17 +14,17 @@ static bool same_ref(const struct task_ref *a, const struct task_ref *b)
 	return a->cluster == b->cluster && a->job == b->job && a->task == b->task;
 }
 
-struct touched *unit_cluster(const struct unit *u, int64_t id)
+struct batch_cluster *unit_cluster(const struct unit *u, int64_t id)
 {
-	for (size_t i = 0; i < u->turn->n_touched; i++)
-		if (u->turn->touched[i].ch.c->id == id)
-			return &u->turn->touched[i];
+	for (size_t i = 0; i < u->batch->n_clusters; i++)
+		if (u->batch->batch_cluster[i].tx.c->id == id)
+			return &u->batch->batch_cluster[i];
 	return NULL;
 }
 
-struct touched *unit_held(const struct unit *u, int64_t id)
+struct batch_cluster *unit_held(const struct unit *u, int64_t id)
 {
-	struct touched *t = unit_cluster(u, id);
+	struct batch_cluster *t = unit_cluster(u, id);
 	loom_assert(t);
 	return t;
 }
@@ -56,7 +56,7 @@ struct item *unit_item(const struct unit *u, const struct task_ref *ref)
 	return place ? &u->items[place - 1] : NULL;
 }
 
-struct moving *unit_job(const struct unit *u, const struct task *t)
+struct job_delta *unit_job(const struct unit *u, const struct task *t)
 {
 	for (size_t i = 0; i < u->n_jobs; i++)
 		if (u->jobs[i].job.cluster_id == t->cluster_id && u->jobs[i].job.num == t->job_num)
@@ -66,7 +66,7 @@ struct moving *unit_job(const struct unit *u, const struct task *t)
 
 bool unit_has_all(const struct unit *u, int64_t cluster, int64_t job)
 {
-	return unit_held(u, cluster)->page->all_of == job;
+	return unit_held(u, cluster)->cached->whole_job == job;
 }
 
 /* Room for so many items, half of the index being empty. */

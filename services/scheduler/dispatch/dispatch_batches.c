@@ -1,0 +1,344 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* dispatch_batches - batches: what goes into one, when it begins, and what becomes of it. */
+#include "services/scheduler/dispatch/dispatch_private.h"
+
+#include "common/base/clock.h"
+#include "common/base/log.h"
+#include "common/base/metrics.h"
+#include "common/base/str.h"
+
+enum { WORTH_A_SLOT = 16 /* results */, MAX_RESULTS = 64 };
+enum { AGAIN_MS = 5, SEARCH_MS = 50, SOON_MS = 20 };
+
+enum { BATCHES, BATCHES_CONCURRENT };
+static struct metric batches_metrics[] = {
+	[BATCHES] = { "loom_scheduler_batches_total", "Batches of the first slot.",
+	              METRIC_COUNTER },
+	[BATCHES_CONCURRENT] = { "loom_scheduler_concurrent_batches_total",
+	                         "Batches beside another one.", METRIC_COUNTER },
+};
+
+void dispatch_batches_start(void)
+{
+	metrics_register(batches_metrics, LOOM_COUNT(batches_metrics));
+}
+
+struct under_way {
+	struct dispatch *d;
+	struct batch batch;
+	struct result **results; /* as in batch */
+	struct waiter **takes;   /* as in batch */
+	int64_t *clusters;       /* of the results, as in batch */
+	uint64_t epoch;
+	int64_t began; /* monotonic ms */
+	int rc;
+	size_t place; /* in slots, or in busy */
+};
+
+static struct under_way *batch_begin(struct dispatch *d, size_t n_takes)
+{
+	struct under_way *r = loom_calloc(1, sizeof(*r));
+	*r = (struct under_way){ .d = d, .epoch = d->epoch, .began = clock_mono_ms() };
+	r->batch = (struct batch){ .db = d->s->db,
+		                   .policy = scheduler_policy(d->s),
+		                   .candidate_cache = d->slots[0].candidate_cache };
+	r->batch.results = loom_calloc(MAX_RESULTS, sizeof(*r->batch.results));
+	r->batch.takes = loom_calloc(n_takes + 1, sizeof(*r->batch.takes));
+	r->results = loom_calloc(MAX_RESULTS, sizeof(struct result *));
+	r->clusters = loom_calloc(MAX_RESULTS, sizeof(*r->clusters));
+	r->takes = loom_calloc(n_takes + 1, sizeof(struct waiter *));
+	return r;
+}
+
+static void batch_end(struct under_way *r)
+{
+	batch_fini(&r->batch);
+	loom_free(r->batch.results);
+	loom_free(r->batch.takes);
+	loom_free(r->results);
+	loom_free(r->clusters);
+	loom_free(r->takes);
+	loom_free(r);
+}
+
+/* Takes results out of a queue. */
+static void add_results(struct under_way *r, struct result_queue *q,
+                        bool (*fits)(const struct result *res, const void *arg), const void *arg,
+                        size_t most)
+{
+	r->batch.n_results = result_queue_take(q, fits, arg, r->results, most);
+	for (size_t i = 0; i < r->batch.n_results; i++) {
+		r->batch.results[i].body = r->results[i]->body;
+		r->clusters[i] = r->results[i]->cluster;
+	}
+}
+
+/* The pool has no room: they wait for the next tick, behind the others. */
+static void give_back(struct under_way *r, struct result_queue *q)
+{
+	for (size_t i = 0; i < r->batch.n_results; i++)
+		result_queue_push(q, r->results[i]);
+	batch_end(r);
+}
+
+/* Worker. */
+static void batch_work(void *arg)
+{
+	struct under_way *r = arg;
+	struct batch *t = &r->batch;
+	r->rc = batch_run(t);
+	if (r->rc == DB_E_FATAL && t->wait && t->n_results == 1) {
+		/* Sent again it would be refused again: the task has failed. */
+		t->unstorable = true;
+		r->rc = batch_run(t);
+	}
+}
+
+static void wake_others(const struct under_way *r)
+{
+	const struct batch *t = &r->batch;
+	struct wake *v = loom_calloc(t->n_clusters + 1, sizeof(*v));
+	size_t n = 0;
+	for (size_t i = 0; !r->rc && i < t->n_clusters; i++)
+		if (t->batch_cluster[i].tx.c->event_seq != t->batch_cluster[i].seq)
+			v[n++] = wake_of(&t->batch_cluster[i].tx);
+	wake_now(r->d->s, v, n);
+	loom_free(v);
+}
+
+/* What another slot held is likely to be free for the next batch. */
+static void again(struct dispatch *d, struct result *res, int rc)
+{
+	bool slot = !rc && !res->held;
+	res->held = true;
+	result_queue_push(slot ? &d->queue : &d->contended, res);
+}
+
+/* Those that have to be tried again go on waiting; what is left in r is to be answered. */
+static void results_done(struct under_way *r)
+{
+	struct dispatch *d = r->d;
+	bool alone = r->batch.wait && r->batch.n_results == 1;
+	if (r->rc)
+		log_warn("results not applied", LOG_I("results", r->batch.n_results),
+		         LOG_S("reason", db_code_name(r->rc)));
+	for (size_t i = 0; i < r->batch.n_results; i++) {
+		int *status = &r->batch.results[i].status;
+		if (r->rc && (r->rc != DB_E_FATAL || alone))
+			*status = 503;
+		r->results[i]->alone = r->rc == DB_E_FATAL;
+		if (!d->stopping && (r->rc == DB_E_FATAL ? !alone : !*status))
+			again(d, loom_take(r->results[i]), r->rc);
+	}
+}
+
+/* As with results. */
+static bool takes_done(struct under_way *r)
+{
+	struct dispatch *d = r->d;
+	bool given = false;
+	for (size_t i = 0; i < r->batch.n_takes; i++) {
+		struct waiter *p = r->takes[i];
+		bool has = !r->rc && r->batch.takes[i].payloads;
+		p->in_batch = false;
+		if (!has && r->batch.search && !r->batch.more && !r->rc)
+			poll_waiters_searched(&d->waiters, p, r->epoch);
+		given = given || has;
+		/* While the database is away, asking again is the worker's. */
+		if (has || p->withdrawn || d->draining || p->until <= clock_mono_ms() ||
+		    (r->rc && r->batch.search))
+			poll_waiters_remove(&d->waiters, p);
+		else
+			r->takes[i] = NULL;
+	}
+	return given;
+}
+
+static void answer_all(struct under_way *r)
+{
+	for (size_t i = 0; i < r->batch.n_takes; i++)
+		if (r->takes[i])
+			poll_waiters_answer(r->takes[i],
+			                    r->rc ? NULL : loom_take(r->batch.takes[i].payloads),
+			                    r->began);
+	for (size_t i = 0; i < r->batch.n_results; i++) {
+		int status = r->batch.results[i].status;
+		if (r->results[i])
+			result_answer(r->results[i], status ? status : 503);
+	}
+}
+
+/* Something that waits for a time only is looked for then. */
+static void look_in(struct dispatch *d, int64_t ms)
+{
+	int64_t at = clock_mono_ms() + ms;
+	if (ms < 0 || !d->waiters.first || (d->due_at && d->due_at <= at))
+		return;
+	d->due_at = at;
+	loop_timer_arm(d->due, ms);
+}
+
+static void slot_done(void *arg)
+{
+	struct under_way *r = arg;
+	struct dispatch *d = r->d;
+	results_done(r);
+	bool given = takes_done(r);
+	d->slots[r->place].batch = NULL;
+	look_in(d, r->rc ? -1 : r->batch.look_ms);
+	if (r->batch.search && r->batch.more && !given && !r->batch.n_results)
+		loop_timer_arm(d->again, AGAIN_MS);
+	else
+		dispatch_run(d); /* the next batch is under way while the answers go out */
+	answer_all(r);
+	wake_others(r);
+	batch_end(r);
+}
+
+static void contended_done(void *arg)
+{
+	struct under_way *r = arg;
+	struct dispatch *d = r->d;
+	d->busy[r->place] = 0;
+	results_done(r);
+	dispatch_run(d);
+	answer_all(r);
+	wake_others(r);
+	batch_end(r);
+}
+
+/* What results make ready fills as many places. The more of those who wait will have enough from
+ * that, the more rarely it is searched for what else is ready. */
+static bool refilled(const struct dispatch *d)
+{
+	size_t results = d->queue.n;
+	for (size_t i = 0; i < SLOTS; i++)
+		results += d->slots[i].batch ? d->slots[i].batch->batch.n_results : 0;
+	size_t cursors = poll_waiters_places(&d->waiters, 2 * results);
+	int64_t every = cursors <= results ? SEARCH_MS : cursors <= 2 * results ? SOON_MS : 0;
+	return clock_mono_ms() < d->searched + every;
+}
+
+static bool wants_search(const struct dispatch *d)
+{
+	bool any = false;
+	for (const struct waiter *p = d->draining ? NULL : d->waiters.first; p; p = p->next)
+		any = any || (!p->in_batch && p->searched < d->epoch);
+	return any && !refilled(d);
+}
+
+struct elsewhere {
+	const struct dispatch *d;
+	size_t slot;
+};
+
+/* No other slot has its cluster. */
+static bool is_free(const struct result *res, const void *arg)
+{
+	const struct elsewhere *e = arg;
+	for (size_t i = 0; i < SLOTS; i++) {
+		const struct under_way *r = e->d->slots[i].batch;
+		for (size_t k = 0; r && i != e->slot && k < r->batch.n_results; k++)
+			if (r->clusters[k] == res->cluster)
+				return false;
+	}
+	return true;
+}
+
+static size_t count_free(const struct dispatch *d, size_t slot)
+{
+	const struct elsewhere e = { d, slot };
+	size_t n = 0;
+	for (const struct result *res = d->queue.first; res; res = res->next)
+		n += is_free(res, &e);
+	return n < MAX_RESULTS ? n : MAX_RESULTS;
+}
+
+/* All who wait; but where a slot may begin beside this one, only as many as its results are likely
+ * to give tasks to. */
+static void add_takes(struct under_way *r, size_t most)
+{
+	size_t n = r->batch.n_results, cursors = 0;
+	size_t enough = r->batch.search || n < WORTH_A_SLOT ? SIZE_MAX : n + n / 2;
+	for (struct waiter *p = r->d->waiters.first; p && !r->d->draining; p = p->next) {
+		if (p->in_batch || cursors >= enough || r->batch.n_takes == most)
+			continue;
+		cursors += (size_t)p->take.max;
+		p->in_batch = true;
+		r->takes[r->batch.n_takes] = p;
+		r->batch.takes[r->batch.n_takes++].take = &p->take;
+	}
+}
+
+static void start_slot(struct dispatch *d, size_t slot)
+{
+	struct batch_slot *l = &d->slots[slot];
+	if (l->batch || d->stopping)
+		return;
+	size_t n = count_free(d, slot), waiting = poll_waiters_count(&d->waiters);
+	bool search = slot == 0 && wants_search(d);
+	if (slot ? n < WORTH_A_SLOT : !n && !search)
+		return;
+	struct under_way *r = batch_begin(d, waiting);
+	r->place = slot;
+	r->batch.search = search;
+	r->batch.payloads = l->payloads;
+	r->batch.edges_cache = l->edges_cache;
+	r->batch.candidate_cache = l->candidate_cache;
+	r->batch.cache = d->cache;
+	add_results(r, &d->queue, is_free, &(struct elsewhere){ d, slot }, n);
+	add_takes(r, waiting);
+	if (pool_submit(d->s->pool, batch_work, slot_done, r)) {
+		for (size_t i = 0; i < r->batch.n_takes; i++)
+			r->takes[i]->in_batch = false;
+		give_back(r, &d->queue);
+		return;
+	}
+	l->batch = r;
+	metric_add(&batches_metrics[slot ? BATCHES_CONCURRENT : BATCHES], 1);
+	if (search)
+		d->searched = clock_mono_ms();
+}
+
+static bool is_busy(const struct dispatch *d, int64_t cluster)
+{
+	for (size_t i = 0; i < MAX_CONTENDED; i++)
+		if (d->busy[i] == cluster)
+			return true;
+	return false;
+}
+
+/* Of one cluster: one that must be alone, or all others. */
+static bool is_like(const struct result *res, const void *arg)
+{
+	const struct result *first = arg;
+	return res->cluster == first->cluster && res->alone == first->alone;
+}
+
+static void start_contended(struct dispatch *d)
+{
+	for (size_t i = 0; i < MAX_CONTENDED && d->contended.n && !d->stopping; i++) {
+		const struct result *next = d->contended.first;
+		while (next && is_busy(d, next->cluster))
+			next = next->next;
+		if (d->busy[i] || !next)
+			continue;
+		struct under_way *r = batch_begin(d, 0);
+		const struct result like = *next;
+		r->batch.wait = true;
+		r->place = i;
+		add_results(r, &d->contended, is_like, &like, like.alone ? 1 : MAX_RESULTS);
+		if (pool_submit(d->s->pool, batch_work, contended_done, r)) {
+			give_back(r, &d->contended);
+			return;
+		}
+		d->busy[i] = like.cluster;
+	}
+}
+
+void dispatch_run(struct dispatch *d)
+{
+	for (size_t i = 0; i < SLOTS; i++)
+		start_slot(d, i);
+	start_contended(d);
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * edges_cache - who waits for whom in jobs under way, kept in memory: a job's edges change only
+ * when tasks are added to it, so they are read once per job and number of tasks.
+ *
+ * One thread at a time.
+ */
+#ifndef LOOM_SCHEDULER_EDGES_CACHE_H
+#define LOOM_SCHEDULER_EDGES_CACHE_H
+
+#include "common/model/task.h"
+
+struct edges_cache;
+
+struct edges_cache *edges_cache_create(void);
+void edges_cache_destroy(struct edges_cache *s);
+
+/* The numbers that the edges of `from` (a task; below 0 a group) lead to, borrowed until the next
+ * call. The job as it is in this transaction. */
+LOOM_MUST_CHECK int edges_cache_get(struct edges_cache *s, struct db *db, const struct job *j,
+                                    int64_t from, const int64_t **ret, size_t *ret_n);
+
+LOOM_DEFINE_CLEANUP(struct edges_cache *, edges_cache_destroy)
+
+#endif

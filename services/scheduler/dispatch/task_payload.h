@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * task_payload - what a worker is told about a task (REST spec 10.1, plus attempt and leaseMs), and
+ * a cache of the parts that no task of a job changes. One worker thread at a time.
+ *
+ * The documents of a cluster (provider, configuration, services) are written only by the
+ * transaction that starts a job, so for the tasks of one job they stay what they are.
+ */
+#ifndef LOOM_SCHEDULER_TASK_PAYLOAD_H
+#define LOOM_SCHEDULER_TASK_PAYLOAD_H
+
+#include "common/model/node.h"
+#include "common/model/task.h"
+
+struct payload_cache;
+struct payload_parts {                 /* borrowed until the next payload_cache_get() */
+	const char *provider, *config; /* JSON */
+	const struct json *macros;     /* the configuration, if it has macros; else NULL */
+	const struct json *service_docs;
+};
+
+struct payload_cache *payload_cache_create(void);
+void payload_cache_destroy(struct payload_cache *d);
+/* The documents of a locked cluster, as the tasks of this job see them. */
+LOOM_MUST_CHECK int payload_cache_get(struct payload_cache *d, struct db *db, struct cluster *c,
+                                      int64_t job, struct payload_parts *ret);
+
+/* The machines of a cluster as its tasks see them: hostnames and addresses are borrowed, and must
+ * stay what they are. */
+struct node_view;
+struct node_view *node_view_create(const struct node *v, size_t n, const char *owner);
+void node_view_destroy(struct node_view *s);
+/* The cluster's configuration as the task's node sees it: macros expanded, but for machine-level
+ * steps. 0 and the JSON, owned; or a MACRO_E_ code with err. */
+LOOM_MUST_CHECK int node_view_config(const struct node_view *s,
+                                     const struct payload_parts *payloads, const struct task *t,
+                                     char **ret, struct loom_err *err);
+/* The payload as JSON, owned; NULL when it is larger than max bytes. n: the task's machine, NULL
+ * when there is none. t: with the attempt and the lease that it is to be told. */
+char *node_view_payload(const struct node_view *s, const struct payload_parts *payloads,
+                        const struct task *t, const struct node *n, const char *config, size_t max);
+
+LOOM_DEFINE_CLEANUP(struct node_view *, node_view_destroy)
+
+#endif
