@@ -10,7 +10,7 @@
 #include "common/base/clock.h"
 #include "common/base/str.h"
 #include "services/scheduler/operation/job_draft.h"
-#include "services/scheduler/placement/solver.h"
+#include "services/scheduler/placement/solve.h"
 
 #include <stdlib.h>
 #include <string.h>

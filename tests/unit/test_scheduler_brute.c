@@ -4,7 +4,7 @@
  * subsets, all node layouts, all count vectors in descending lexicographic order.
  */
 #include "common/base/buf.h"
-#include "services/scheduler/placement/solver.h"
+#include "services/scheduler/placement/solve.h"
 #include "tests/support/unit.h"
 
 #include <stdio.h>

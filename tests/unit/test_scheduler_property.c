@@ -7,8 +7,8 @@
  *
  * LOOM_SEED=N looks at one seed and shows its plans.
  */
-#include "services/scheduler/placement/solver.h"
-#include "services/scheduler/placement/target.h"
+#include "services/scheduler/placement/relayout.h"
+#include "services/scheduler/placement/solve.h"
 #include "tests/support/unit.h"
 #include "tests/unit/property_brute.h"
 #include "tests/unit/property_run.h"
@@ -19,12 +19,12 @@ struct asked {
 	struct json *template, *provider, *hardware, *images, *services;
 	char types[NODES][2][8];
 	char ids[NODES][8];
-	struct target_node nodes[NODES];
+	struct relayout_node nodes[NODES];
 	struct strs named;
-	struct target_input in;
+	struct relayout_input in;
 };
 
-static void ask(struct asked *a, const struct farm *c, enum target_operation operation,
+static void ask(struct asked *a, const struct farm *c, enum relayout_operation operation,
                 const struct rules *rules, unsigned named)
 {
 	memset(a, 0, sizeof(*a));
@@ -34,7 +34,7 @@ static void ask(struct asked *a, const struct farm *c, enum target_operation ope
 	a->images = catalog_of(c->images, "i", "image");
 	a->services = services_of(c);
 	strs_of(named, &a->named);
-	a->in = (struct target_input){
+	a->in = (struct relayout_input){
 		.operation = operation,
 		.nodes = a->nodes,
 		.n_nodes = (size_t)c->n,
@@ -55,7 +55,7 @@ static void ask(struct asked *a, const struct farm *c, enum target_operation ope
 		snprintf(a->types[at][0], 8, "h%d", c->nodes[i].hw);
 		snprintf(a->types[at][1], 8, "i%d", c->nodes[i].img);
 		snprintf(a->ids[at], 8, "n%d", c->nodes[i].num);
-		a->nodes[at] = (struct target_node){
+		a->nodes[at] = (struct relayout_node){
 			a->ids[at], c->nodes[i].num, a->types[at][0], a->types[at][1], { 0 }
 		};
 		strs_of(c->nodes[i].on, &a->nodes[at].services);
@@ -75,14 +75,14 @@ static void asked_fini(struct asked *a)
 }
 
 /* What the target makes of the cluster. */
-static struct farm apply(const struct farm *from, const struct target_input *in,
-                         const struct target *t)
+static struct farm apply(const struct farm *from, const struct relayout_input *in,
+                         const struct relayout *t)
 {
 	struct farm c = *from;
 	unsigned gone = 0;
 
 	for (size_t i = 0; i < t->n_changed; i++) {
-		const struct target_change *ch = &t->changed[i];
+		const struct relayout_change *ch = &t->changed[i];
 		struct machine *m = &c.nodes[index_of(&c, in->nodes[ch->node].nodenum)];
 
 		m->on = (m->on | set_of(&ch->added)) & ~set_of(&ch->removed);
@@ -118,21 +118,21 @@ static void check_same(const struct farm *got, const struct farm *want)
 
 /* ---- operations ----------------------------------------------------------------------------- */
 
-static void plan_change(const struct farm *old, struct farm *new, enum target_operation operation,
+static void plan_change(const struct farm *old, struct farm *new, enum relayout_operation operation,
                         unsigned named)
 {
 	static const enum plan_action actions[] = {
-		[TARGET_ADD_SERVICES] = PLAN_ADD_SERVICES,
-		[TARGET_REMOVE_SERVICES] = PLAN_REMOVE_SERVICES,
-		[TARGET_EXPAND] = PLAN_EXPAND,
-		[TARGET_SHRINK] = PLAN_SHRINK,
+		[RELAYOUT_ADD_SERVICES] = PLAN_ADD_SERVICES,
+		[RELAYOUT_REMOVE_SERVICES] = PLAN_REMOVE_SERVICES,
+		[RELAYOUT_EXPAND] = PLAN_EXPAND,
+		[RELAYOUT_SHRINK] = PLAN_SHRINK,
 	};
-	const bool more = operation == TARGET_ADD_SERVICES || operation == TARGET_EXPAND;
+	const bool more = operation == RELAYOUT_ADD_SERVICES || operation == RELAYOUT_EXPAND;
 	struct planned p = { .action = actions[operation], .services = named };
 
 	p.c = more ? *new : *old;
-	p.all_services = operation == TARGET_EXPAND || operation == TARGET_SHRINK;
-	p.all_nodes = operation == TARGET_REMOVE_SERVICES;
+	p.all_services = operation == RELAYOUT_EXPAND || operation == RELAYOUT_SHRINK;
+	p.all_nodes = operation == RELAYOUT_REMOVE_SERVICES;
 	for (int i = 0; i < p.c.n; i++) {
 		const int before = index_of(old, p.c.nodes[i].num);
 		const int after = index_of(new, p.c.nodes[i].num);
@@ -144,52 +144,52 @@ static void plan_change(const struct farm *old, struct farm *new, enum target_op
 }
 
 /* Asks for a target, compares it with the enumeration, plans it, carries it out. */
-static void change(struct farm *c, enum target_operation operation, int *ret_done)
+static void change(struct farm *c, enum relayout_operation operation, int *ret_done)
 {
 	const struct farm old = *c;
-	struct rules rules = operation == TARGET_SYNC ? make_rules(c) : c->rules;
+	struct rules rules = operation == RELAYOUT_SYNC ? make_rules(c) : c->rules;
 	unsigned named = (unsigned)(pick(1 << SERVICES) & pick(1 << SERVICES));
 	struct farm want = *c;
-	struct target *t = NULL;
+	struct relayout *t = NULL;
 	struct loom_err err = { 0 };
 	unsigned gone = 0;
 	struct asked a;
 	bool possible = false;
 	int r;
 
-	if (operation == TARGET_ADD_SERVICES || operation == TARGET_REMOVE_SERVICES) {
+	if (operation == RELAYOUT_ADD_SERVICES || operation == RELAYOUT_REMOVE_SERVICES) {
 		/* mostly something that makes sense */
 		named |= 1u << pick(SERVICES);
 		if (pick(8))
-			named &= operation == TARGET_ADD_SERVICES ? ~present(c) : present(c);
-	} else if (operation == TARGET_EXPAND) {
+			named &= operation == RELAYOUT_ADD_SERVICES ? ~present(c) : present(c);
+	} else if (operation == RELAYOUT_EXPAND) {
 		named = pick(2) ? 0 : named & (pick(8) ? present(c) : ~0u);
 	}
 	ask(&a, c, operation, &rules, named);
 	a.in.count = 1 + pick(3);
-	if (operation == TARGET_EXPAND && c->n + a.in.count > NODES)
+	if (operation == RELAYOUT_EXPAND && c->n + a.in.count > NODES)
 		a.in.count = NODES - c->n;
 	switch (operation) {
-	case TARGET_ADD_SERVICES:
+	case RELAYOUT_ADD_SERVICES:
 		possible = brute_add(&want, named);
 		break;
-	case TARGET_REMOVE_SERVICES:
+	case RELAYOUT_REMOVE_SERVICES:
 		possible = brute_remove(&want, named);
 		break;
-	case TARGET_EXPAND:
+	case RELAYOUT_EXPAND:
 		possible = a.in.count && brute_expand(&want, (int)a.in.count, named);
 		break;
-	case TARGET_SHRINK:
+	case RELAYOUT_SHRINK:
 		possible = brute_shrink(c, (int)a.in.count, &gone);
 		want = without(c, gone);
 		break;
-	case TARGET_SYNC:
-	case TARGET_OPERATIONS_:
+	case RELAYOUT_SYNC:
+	case RELAYOUT_OPERATIONS_:
 		possible = is_valid(c, &rules, present(c));
 		want.rules = rules;
 		break;
 	}
-	r = target_find(&a.in, &t, &err);
+	r = relayout_find(&a.in, &t, &err);
 	check_that(r == (possible ? 0 : 400), "operation %d: %d, %s", (int)operation, r, err.msg);
 	check_that(!r || *err.msg, "a refusal without a reason");
 	if (!r) {
@@ -197,11 +197,11 @@ static void change(struct farm *c, enum target_operation operation, int *ret_don
 		c->rules = rules;
 		check_same(c, &want);
 		check_that(is_valid(c, &rules, present(c)), "the rules");
-		if (operation != TARGET_SYNC)
+		if (operation != RELAYOUT_SYNC)
 			plan_change(&old, c, operation, named);
 		ret_done[operation]++;
 	}
-	target_free(t);
+	relayout_free(t);
 	asked_fini(&a);
 }
 
@@ -209,19 +209,19 @@ static void change(struct farm *c, enum target_operation operation, int *ret_don
 static void shrink_named(const struct farm *c)
 {
 	const unsigned gone = (unsigned)pick(1 << c->n);
-	struct target *t = NULL;
+	struct relayout *t = NULL;
 	struct loom_err err = { 0 };
 	int nums[NODES];
 	struct asked a;
 	int r;
 
-	ask(&a, c, TARGET_SHRINK, &c->rules, 0);
+	ask(&a, c, RELAYOUT_SHRINK, &c->rules, 0);
 	a.in.nodenums = nums;
 	for (int i = 0; i < c->n; i++) {
 		if (gone & (1u << i))
 			nums[a.in.n_nodenums++] = c->nodes[i].num;
 	}
-	r = target_find(&a.in, &t, &err);
+	r = relayout_find(&a.in, &t, &err);
 	check_that(r == (gone && may_go(c, gone) ? 0 : 400), "%d, %s", r, err.msg);
 	if (!r) {
 		const struct farm got = apply(c, &a.in, t);
@@ -229,7 +229,7 @@ static void shrink_named(const struct farm *c)
 
 		check_same(&got, &want);
 	}
-	target_free(t);
+	relayout_free(t);
 	asked_fini(&a);
 }
 
@@ -278,7 +278,7 @@ static bool lay_out(const struct farm *like, struct farm *ret)
 	struct asked a;
 	int r;
 
-	ask(&a, like, TARGET_EXPAND, &like->rules, 0);
+	ask(&a, like, RELAYOUT_EXPAND, &like->rules, 0);
 	strs_of(present(like), &names);
 	struct json *request = json_set_int(json_new_obj(), "numMachines", like->n);
 	struct json *list = json_new_arr();
@@ -347,7 +347,7 @@ static bool run_seed(long seed, int *ret_done, int *ret_solved)
 		if (!pick(3))
 			disturb(&c);
 		if (pick(3))
-			change(&c, (enum target_operation)pick(TARGET_OPERATIONS_), ret_done);
+			change(&c, (enum relayout_operation)pick(RELAYOUT_OPERATIONS_), ret_done);
 		else
 			operate(&c);
 		shrink_named(&c);
@@ -367,7 +367,7 @@ static bool run_seed(long seed, int *ret_done, int *ret_solved)
 START_TEST(properties)
 {
 	const char *only = getenv("LOOM_SEED");
-	int done[TARGET_OPERATIONS_] = { 0 };
+	int done[RELAYOUT_OPERATIONS_] = { 0 };
 	int clusters = 0;
 	int solved = 0;
 
@@ -382,7 +382,7 @@ START_TEST(properties)
 	/* it was not all refused */
 	ck_assert_int_gt(clusters, SEEDS / 4);
 	ck_assert_int_gt(solved, SEEDS / 8);
-	for (int i = 0; i < TARGET_OPERATIONS_; i++)
+	for (int i = 0; i < RELAYOUT_OPERATIONS_; i++)
 		ck_assert_msg(done[i] > 5, "operation %d: %d", i, done[i]);
 }
 END_TEST

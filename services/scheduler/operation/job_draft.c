@@ -3,7 +3,7 @@
 
 #include "common/base/str.h"
 #include "common/model/entity.h"
-#include "services/scheduler/placement/solver.h"
+#include "services/scheduler/placement/solve.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -12,22 +12,22 @@
 #include <stdio.h>
 #include <string.h>
 
-/* layout: whether the target solver has a say. */
+/* layout: whether placement has a say. */
 static const struct {
 	const char *operation;
 	enum plan_action action;
 	bool layout;
-	enum target_operation target;
+	enum relayout_operation relayout;
 } operations[] = {
 	{ "configure", PLAN_CONFIGURE_WITH_RESTART, false, 0 },
 	{ "start", PLAN_START, false, 0 },
 	{ "stop", PLAN_STOP, false, 0 },
 	{ "restart", PLAN_RESTART, false, 0 },
-	{ "add_services", PLAN_ADD_SERVICES, true, TARGET_ADD_SERVICES },
-	{ "remove_services", PLAN_REMOVE_SERVICES, true, TARGET_REMOVE_SERVICES },
-	{ "expand", PLAN_EXPAND, true, TARGET_EXPAND },
-	{ "shrink", PLAN_SHRINK, true, TARGET_SHRINK },
-	{ "sync", PLAN_SOLVE_LAYOUT, true, TARGET_SYNC },
+	{ "add_services", PLAN_ADD_SERVICES, true, RELAYOUT_ADD_SERVICES },
+	{ "remove_services", PLAN_REMOVE_SERVICES, true, RELAYOUT_REMOVE_SERVICES },
+	{ "expand", PLAN_EXPAND, true, RELAYOUT_EXPAND },
+	{ "shrink", PLAN_SHRINK, true, RELAYOUT_SHRINK },
+	{ "sync", PLAN_SOLVE_LAYOUT, true, RELAYOUT_SYNC },
 };
 
 static int operation_index(const char *name)
@@ -51,7 +51,7 @@ bool operation_action(const char *operation, bool restart, enum plan_action *ret
 
 void operation_fini(struct operation *op)
 {
-	target_free(op->target);
+	relayout_free(op->relayout);
 	nodes_free(op->before);
 	job_draft_fini(&op->draft);
 	json_free(op->restarted);
@@ -68,7 +68,7 @@ struct wanted {
 	struct strs named, grow;
 	int *nodenums;
 	size_t n_nodenums;
-	struct target_node *nodes;
+	struct relayout_node *nodes;
 	size_t n_nodes;
 };
 
@@ -88,10 +88,10 @@ static void wanted_init(struct wanted *w, const struct cluster *c, const struct 
 	w->nodes = loom_calloc(w->n_nodes + 1, sizeof(*w->nodes));
 	for (size_t i = 0; i < w->n_nodes; i++) {
 		const struct node *n = &p->nodes->v[i];
-		w->nodes[i] = (struct target_node){ .id = n->id,
-			                            .nodenum = (int)n->num,
-			                            .hardwaretype = n->hardwaretype,
-			                            .imagetype = n->imagetype };
+		w->nodes[i] = (struct relayout_node){ .id = n->id,
+			                              .nodenum = (int)n->num,
+			                              .hardwaretype = n->hardwaretype,
+			                              .imagetype = n->imagetype };
 		job_draft_read_names(n->services, &w->nodes[i].services);
 	}
 }
@@ -106,37 +106,37 @@ static void wanted_fini(struct wanted *w)
 	strs_fini(&w->grow);
 }
 
-static int find_target(const struct wanted *w, enum target_operation op, struct target **ret,
-                       struct loom_err *err)
+static int find_relayout(const struct wanted *w, enum relayout_operation op, struct relayout **ret,
+                         struct loom_err *err)
 {
 	const struct cluster *c = w->c;
 	const struct json *params = w->params;
 	const struct json *newer = json_get(params, "template");
-	struct target_input in = { .operation = op,
-		                   .nodes = w->nodes,
-		                   .n_nodes = w->n_nodes,
-		                   .last_nodenum = (int)c->last_node,
-		                   .template = op == TARGET_SYNC && newer ? newer : c->template,
-		                   .provider = c->provider,
-		                   .hardwaretypes = w->input->hardware,
-		                   .imagetypes = w->input->images,
-		                   .services = w->input->services,
-		                   .service_docs = c->service_docs,
-		                   .request = c->request,
-		                   .cluster_id = c->id,
-		                   .cluster_name = c->name,
-		                   .named = &w->named,
-		                   .count = json_get_int(params, "count", 0),
-		                   .grow = w->grow.n ? &w->grow : NULL,
-		                   .nodenums = w->nodenums,
-		                   .n_nodenums = w->n_nodenums };
-	return target_find(&in, ret, err);
+	struct relayout_input in = { .operation = op,
+		                     .nodes = w->nodes,
+		                     .n_nodes = w->n_nodes,
+		                     .last_nodenum = (int)c->last_node,
+		                     .template = op == RELAYOUT_SYNC && newer ? newer : c->template,
+		                     .provider = c->provider,
+		                     .hardwaretypes = w->input->hardware,
+		                     .imagetypes = w->input->images,
+		                     .services = w->input->services,
+		                     .service_docs = c->service_docs,
+		                     .request = c->request,
+		                     .cluster_id = c->id,
+		                     .cluster_name = c->name,
+		                     .named = &w->named,
+		                     .count = json_get_int(params, "count", 0),
+		                     .grow = w->grow.n ? &w->grow : NULL,
+		                     .nodenums = w->nodenums,
+		                     .n_nodenums = w->n_nodenums };
+	return relayout_find(&in, ret, err);
 }
 
 /* The machines as the planner sees them: services come at once and go at the end. */
 static void place_services(struct operation *op)
 {
-	const struct target *t = op->target;
+	const struct relayout *t = op->relayout;
 	for (size_t i = 0; t && i < t->n_changed; i++) {
 		struct node *n = &op->draft.nodes->v[t->changed[i].node];
 		if (!t->changed[i].added.n)
@@ -153,8 +153,8 @@ static struct json *definitions(const struct operation *op, const struct cluster
                                 const struct json *all)
 {
 	struct json *docs = c->service_docs ? json_copy(c->service_docs) : json_new_obj();
-	for (size_t i = 0; op->target && i < op->target->services.n; i++) {
-		const char *name = op->target->services.v[i];
+	for (size_t i = 0; op->relayout && i < op->relayout->services.n; i++) {
+		const char *name = op->relayout->services.v[i];
 		for (size_t k = 0; !json_get(docs, name) && k < json_len(all); k++)
 			if (str_eq(json_get_str(json_at(all, k), "name"), name))
 				json_set(docs, name, json_copy(json_at(all, k)));
@@ -183,7 +183,7 @@ static int plan_tasks(struct operation *op, const struct cluster *c, const struc
                       struct loom_err *err)
 {
 	LOOM_CLEANUP(strs_fini) struct strs services = { 0 }, nodes = { 0 }, changed = { 0 };
-	const struct target *t = op->target;
+	const struct relayout *t = op->relayout;
 	job_draft_read_names(json_get(params, "services"), &services);
 	for (size_t i = 0; t && i < t->n_removed; i++)
 		strs_add(&nodes, op->draft.nodes->v[t->removed[i]].id);
@@ -306,15 +306,16 @@ static int make(const struct cluster *c, const struct operation_input *p, const 
 		               json_get_str(params, "operation"));
 	struct wanted w;
 	wanted_init(&w, c, p, params);
-	int rc = operations[at].layout ? find_target(&w, operations[at].target, &op->target, err)
-	                               : 0;
+	int rc = operations[at].layout
+	                 ? find_relayout(&w, operations[at].relayout, &op->relayout, err)
+	                 : 0;
 	wanted_fini(&w);
 	if (rc)
 		return rc;
 	op->before = nodes_copy(p->nodes);
 	op->draft.nodes = nodes_copy(p->nodes);
-	if (op->target)
-		job_draft_add_nodes(op->draft.nodes, op->target->added, op->target->n_added);
+	if (op->relayout)
+		job_draft_add_nodes(op->draft.nodes, op->relayout->added, op->relayout->n_added);
 	place_services(op);
 	op->draft.service_docs = definitions(op, c, p->services);
 	rc = op->action == PLAN_SOLVE_LAYOUT ? 0 : plan_tasks(op, c, params, err);

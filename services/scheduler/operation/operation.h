@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * operation - what an operation on an existing cluster comes to: machines and services that come
- * and go (target.h), and the tasks (planner.h). Made outside any transaction; shown as a plan with
- * a hash, or committed by planning.c. Worker threads.
+ * and go (relayout.h), and the tasks (planner.h). Made outside any transaction; shown as a plan
+ * with a hash, or committed by planning.c. Worker threads.
  *
  * params: {"operation": see the table in operation.c, "services": [..], "config": {..}, "count": n,
  * "nodes": [numbers], "grow": [..], "template": {..}}; "hash": only that very plan will do;
@@ -15,19 +15,19 @@
 
 #include "services/scheduler/job/job_lifecycle.h"
 #include "services/scheduler/operation/job_draft.h"
-#include "services/scheduler/placement/target.h"
+#include "services/scheduler/placement/relayout.h"
 
 struct operation {
-	enum plan_action action; /* PLAN_SOLVE_LAYOUT for sync, which has no tasks */
-	struct target *target;   /* NULL when the layout stays */
-	struct nodes *before;    /* present machines, by number */
-	struct job_draft draft;  /* its nodes: the present ones, then the added */
-	struct json *restarted;  /* names of services that the plan starts */
-	struct json *carried;    /* params of the failed job that is retried, else NULL */
-	struct json *back;       /* of a roll back: what its job's params take over, else NULL;
-	                          * "to": the cluster's status once it is done */
-	struct json *notes;      /* of a roll back: what will not be as it was; sentences */
-	char hash[33];           /* of all that a user is shown of it */
+	enum plan_action action;   /* PLAN_SOLVE_LAYOUT for sync, which has no tasks */
+	struct relayout *relayout; /* NULL when the layout stays */
+	struct nodes *before;      /* present machines, by number */
+	struct job_draft draft;    /* its nodes: the present ones, then the added */
+	struct json *restarted;    /* names of services that the plan starts */
+	struct json *carried;      /* params of the failed job that is retried, else NULL */
+	struct json *back;         /* of a roll back: what its job's params take over, else NULL;
+	                            * "to": the cluster's status once it is done */
+	struct json *notes;        /* of a roll back: what will not be as it was; sentences */
+	char hash[33];             /* of all that a user is shown of it */
 };
 
 void operation_fini(struct operation *op);

@@ -7,7 +7,7 @@
 
 static int apply_services(struct db *db, struct cluster_tx *tx, const struct operation *op)
 {
-	const struct target *t = op->target;
+	const struct relayout *t = op->relayout;
 	struct quota q;
 	int rc = t->n_added ? cluster_quota(db, tx->c->tenant_id, 0, (int64_t)t->n_added, &q) : 0;
 	for (size_t i = 0; !rc && i < t->n_changed; i++)
@@ -39,7 +39,7 @@ static int carry_on(struct db *db, struct job *j, const struct json *from, const
 /* What goes in the end, and what has come: that is taken back when nothing comes of the job. */
 static void note_params(struct job *j, const struct operation *op)
 {
-	const struct target *t = op->target;
+	const struct relayout *t = op->relayout;
 	struct json *gone = json_new_arr(), *added = json_new_arr();
 	LOOM_CLEANUP(strs_fini) struct strs placed = { 0 };
 	for (size_t i = 0; i < t->n_removed; i++)
@@ -81,7 +81,7 @@ int operation_apply(struct db *db, struct cluster_tx *tx, struct job *j, const s
 		return carry_on(db, j, op->carried, op->draft.plan);
 	if (op->back)
 		return apply_rollback(db, tx, j, op);
-	if (!op->target)
+	if (!op->relayout)
 		return 0;
 	int rc = apply_services(db, tx, op);
 	if (rc)
@@ -90,9 +90,9 @@ int operation_apply(struct db *db, struct cluster_tx *tx, struct job *j, const s
 	/* Services that come are the cluster's from now on; those that go until they are gone. */
 	struct strs after = { 0 };
 	job_draft_read_names(tx->c->services, &after);
-	for (size_t i = 0; i < op->target->services.n; i++)
-		if (!strs_has(&after, op->target->services.v[i]))
-			strs_add(&after, op->target->services.v[i]);
+	for (size_t i = 0; i < op->relayout->services.n; i++)
+		if (!strs_has(&after, op->relayout->services.v[i]))
+			strs_add(&after, op->relayout->services.v[i]);
 	strs_sort(&after);
 	json_free(tx->c->services);
 	tx->c->services = job_draft_names(&after);

@@ -52,7 +52,7 @@ static void add_back(const struct operation *op, struct json *added, struct json
 
 static struct json *nodes_preview(const struct operation *op)
 {
-	const struct target *t = op->target;
+	const struct relayout *t = op->relayout;
 	struct json *added = json_new_arr(), *removed = json_new_arr(), *changed = json_new_arr();
 	for (size_t i = 0; t && i < t->n_added; i++) {
 		const struct node *n = &op->draft.nodes->v[op->before->n + i];

@@ -4,7 +4,7 @@
 #include "common/base/map.h"
 #include "common/base/str.h"
 #include "services/scheduler/operation/job_draft.h"
-#include "services/scheduler/plan/plan_edit.h"
+#include "services/scheduler/plan/plan_graph.h"
 
 #define BIT(step) (1u << (step))
 

@@ -1,0 +1,351 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "services/scheduler/placement/search.h"
+
+#include "services/scheduler/placement/reason.h"
+#include "services/scheduler/placement/set_cover.h"
+
+#include <string.h>
+
+#define UNREACHABLE (MODEL_ATOMS + 1)
+
+struct search {
+	const struct model *m;
+	struct set_cover *cover;
+	/* What is left to place. */
+	int64_t machines;
+	int64_t need[MODEL_ATOMS]; /* at least */
+	int64_t room[MODEL_ATOMS]; /* at most */
+	/* The kinds looked at now: those with this many services, hardware and image. */
+	int size;
+	size_t hardware, image;
+	int weight[MODEL_ATOMS];
+	/* fewest[i][w]: how few of the atoms from i on have w services together */
+	unsigned char *fewest;
+	int total_weight;
+	bool undecided;
+	struct search_result found;
+	size_t cap;
+};
+
+static int weight_of(const struct search *s, uint64_t set)
+{
+	int w = 0;
+
+	for (; set; set &= set - 1)
+		w += s->weight[__builtin_ctzll(set)];
+	return w;
+}
+
+static int64_t room_left(const struct search *s)
+{
+	int64_t sum = 0;
+
+	for (int i = 0; i < s->m->n; i++)
+		sum += s->room[i];
+	return sum;
+}
+
+/* How many atoms the next machine may have if no other is to stay empty. */
+static int64_t atoms_allowed(const struct search *s)
+{
+	return s->m->everywhere.n ? MODEL_ATOMS : 1 + room_left(s) - s->machines;
+}
+
+/* ---- taking machines of one kind ------------------------------------------------------------ */
+
+static enum set_cover_answer leaves_solution(struct search *s, uint64_t set, int64_t count)
+{
+	int64_t need[MODEL_ATOMS];
+
+	for (int i = 0; i < s->m->n; i++) {
+		need[i] = s->need[i] - (set & atom_bit(i) ? count : 0);
+		need[i] = need[i] > 0 ? need[i] : 0;
+	}
+	return set_cover_within(s->cover, need, s->machines - count);
+}
+
+/* How many the maxima and the other machines allow, the minima aside. */
+static int64_t most_of(const struct search *s, uint64_t set)
+{
+	const int atoms = __builtin_popcountll(set);
+	int64_t most = s->machines;
+
+	for (int i = 0; i < s->m->n; i++) {
+		if (set & atom_bit(i) && s->room[i] < most)
+			most = s->room[i];
+	}
+	if (!s->m->everywhere.n && atoms > 1) {
+		const int64_t rest = (room_left(s) - s->machines) / (atoms - 1);
+
+		most = rest < most ? rest : most;
+	}
+	return most;
+}
+
+/* The largest count that leaves a solution; if one count does, so does every smaller one. */
+static int64_t count_of(struct search *s, uint64_t set)
+{
+	int64_t good = 0;
+	int64_t bad = most_of(s, set) + 1;
+	int64_t try = 1;
+
+	while (good + 1 < bad) {
+		const enum set_cover_answer a = leaves_solution(s, set, try);
+
+		if (a == SET_COVER_UNKNOWN) {
+			s->undecided = true;
+			return 0;
+		}
+		if (a == SET_COVER_YES)
+			good = try;
+		else
+			bad = try;
+		/* first one, then all, then halves */
+		try = good == 1 && try == 1 ? bad - 1 : good + (bad - good) / 2;
+	}
+	return good;
+}
+
+static void take(struct search *s, uint64_t set)
+{
+	const int64_t count = count_of(s, set);
+
+	if (!count)
+		return;
+	if (s->found.n == s->cap) {
+		s->cap = s->cap ? 2 * s->cap : 16;
+		s->found.kinds = loom_realloc(s->found.kinds, s->cap * sizeof(*s->found.kinds));
+	}
+	s->found.kinds[s->found.n++] = (struct search_kind){
+		.atoms = set,
+		.hardware = (int)s->hardware,
+		.image = (int)s->image,
+		.count = count,
+	};
+	s->machines -= count;
+	for (int i = 0; i < s->m->n; i++) {
+		if (set & atom_bit(i)) {
+			s->room[i] -= count;
+			s->need[i] = s->need[i] > count ? s->need[i] - count : 0;
+		}
+	}
+}
+
+/* ---- walking the kinds in order ------------------------------------------------------------- */
+
+/* The largest permitted sets that contain what is chosen so far. */
+struct within {
+	const uint64_t *sets;
+	size_t n;
+};
+
+static bool is_over(const struct search *s)
+{
+	return s->undecided || !s->machines;
+}
+
+/* Can a set between low and high still have its best hardware and image at the current indexes? */
+static bool is_best_here(const struct search *s, uint64_t high)
+{
+	for (size_t i = 0; i < s->hardware; i++) {
+		if (!(high & ~s->m->hardware.v[i].fits))
+			return false;
+	}
+	for (size_t i = 0; i < s->image; i++) {
+		if (!(high & ~s->m->images.v[i].fits))
+			return false;
+	}
+	return true;
+}
+
+/* Atoms from i on that may still be chosen: with room, and accepted here. */
+static uint64_t choices_from(const struct search *s, int i)
+{
+	uint64_t set = s->m->hardware.v[s->hardware].fits & s->m->images.v[s->image].fits;
+
+	set &= i < MODEL_ATOMS ? ~(atom_bit(i) - 1) : 0;
+	for (int k = i; k < s->m->n; k++)
+		set &= s->room[k] > 0 ? ~(uint64_t)0 : ~atom_bit(k);
+	return set & model_all(s->m);
+}
+
+/* Has something that was chosen run out since? */
+static bool is_spent(const struct search *s, uint64_t set)
+{
+	for (; set; set &= set - 1) {
+		if (s->room[__builtin_ctzll(set)] <= 0)
+			return true;
+	}
+	return false;
+}
+
+/* Can chosen (weighing w) be completed to a set of the asked size by atoms from i on? */
+static bool is_hopeless(struct search *s, int i, uint64_t chosen, int w)
+{
+	const int fewest = s->fewest[i * (s->total_weight + 1) + s->size - w];
+	const uint64_t high = chosen | choices_from(s, i);
+
+	return fewest == UNREACHABLE || __builtin_popcountll(chosen) + fewest > atoms_allowed(s) ||
+	       !is_best_here(s, high) ||
+	       set_cover_surely_not(s->cover, s->need, high, s->machines - 1);
+}
+
+/* The sets of in that contain `must` and can complete chosen to the asked size. */
+static size_t narrow(const struct search *s, const struct within *in, uint64_t must, uint64_t high,
+                     uint64_t *out)
+{
+	size_t n = 0;
+
+	for (size_t k = 0; k < in->n; k++) {
+		if (!(must & ~in->sets[k]) && weight_of(s, in->sets[k] & high) >= s->size)
+			out[n++] = in->sets[k];
+	}
+	return n;
+}
+
+/*
+ * All permitted sets that contain chosen (of atoms before i), of the asked size, by names: a set
+ * with atom i comes before one without it.
+ */
+static void walk(struct search *s, int i, uint64_t chosen, int w, const struct within *in)
+{
+	struct within next;
+	uint64_t *sets;
+
+	if (w == s->size) {
+		if (is_best_here(s, chosen))
+			take(s, chosen);
+		return;
+	}
+	if (!set_cover_spend(s->cover, (int64_t)(in->n + 1) * 40)) {
+		s->undecided = true;
+		return;
+	}
+	if (i == s->m->n || is_hopeless(s, i, chosen, w))
+		return;
+	sets = loom_malloc((in->n + 1) * sizeof(*sets));
+	if (choices_from(s, i) & atom_bit(i) && w + s->weight[i] <= s->size) {
+		const uint64_t with = chosen | atom_bit(i);
+
+		next.n = narrow(s, in, with, with | choices_from(s, i + 1), sets);
+		next.sets = sets;
+		if (next.n)
+			walk(s, i + 1, with, w + s->weight[i], &next);
+	}
+	if (!is_over(s) && !is_spent(s, chosen)) {
+		next.n = narrow(s, in, chosen, chosen | choices_from(s, i + 1), sets);
+		next.sets = sets;
+		if (next.n)
+			walk(s, i + 1, chosen, w, &next);
+	}
+	loom_free(sets);
+}
+
+static void walk_types(struct search *s)
+{
+	const struct within all = { s->m->largest, s->m->n_largest };
+
+	for (s->hardware = 0; s->hardware < s->m->hardware.n; s->hardware++) {
+		for (s->image = 0; s->image < s->m->images.n && !is_over(s); s->image++)
+			walk(s, 0, 0, 0, &all);
+	}
+}
+
+/* ---- start ---------------------------------------------------------------------------------- */
+
+static void fill_fewest(struct search *s)
+{
+	const int n = s->m->n;
+	const int w1 = s->total_weight + 1;
+	const size_t size = (size_t)(n + 1) * (size_t)w1;
+
+	s->fewest = loom_malloc(size);
+	memset(s->fewest, UNREACHABLE, size);
+	s->fewest[(size_t)n * (size_t)w1] = 0;
+	for (int i = n - 1; i >= 0; i--) {
+		for (int w = 0; w < w1; w++) {
+			const int without = s->fewest[(i + 1) * w1 + w];
+			const int with = w < s->weight[i]
+			                         ? UNREACHABLE
+			                         : s->fewest[(i + 1) * w1 + w - s->weight[i]];
+
+			s->fewest[i * w1 + w] =
+				(unsigned char)(with < without ? with + 1 : without);
+		}
+	}
+}
+
+static int check_solvable(struct search *s, struct loom_err *err)
+{
+	if (atoms_allowed(s) < 1)
+		return reason_too_many_machines(s->m, err);
+	switch (set_cover_within(s->cover, s->need, s->machines)) {
+	case SET_COVER_NO:
+		return reason_too_few_machines(s->m, s->cover, err);
+	case SET_COVER_UNKNOWN:
+		s->undecided = true;
+		break;
+	case SET_COVER_YES:
+		break;
+	}
+	return 0;
+}
+
+static int search_all(struct search *s, struct loom_err *err)
+{
+	int largest = 0;
+	int r = check_solvable(s, err);
+
+	if (r)
+		return r;
+	for (size_t k = 0; k < s->m->n_largest; k++) {
+		const int w = weight_of(s, s->m->largest[k]);
+
+		largest = w > largest ? w : largest;
+	}
+	for (s->size = largest; s->size > 0 && !is_over(s); s->size--)
+		walk_types(s);
+	s->hardware = 0;
+	s->image = 0;
+	if (!is_over(s) && s->m->everywhere.n)
+		take(s, 0);
+	if (s->undecided || s->machines) {
+		return err_set(
+			err, 422,
+			"the constraints are too intertwined to find the preferred layout of %lld "
+			"machines within the work limit; fewer cantcoexist sets or fewer services "
+			"with constraints help",
+			(long long)s->m->machines);
+	}
+	return 0;
+}
+
+int search_counts(const struct model *m, struct search_result *ret, struct loom_err *err)
+{
+	LOOM_CLEANUP(set_cover_destroy)
+	struct set_cover *cover = set_cover_create(m->largest, m->n_largest, m->n);
+	struct search s = { .m = m, .cover = cover, .machines = m->machines };
+	int r;
+
+	for (int i = 0; i < m->n; i++) {
+		s.need[i] = m->atoms[i].min;
+		s.room[i] = m->atoms[i].max;
+		s.weight[i] = (int)m->atoms[i].services.n;
+		s.total_weight += s.weight[i];
+	}
+	fill_fewest(&s);
+	r = search_all(&s, err);
+	loom_free(s.fewest);
+	if (r) {
+		search_result_fini(&s.found);
+		return r;
+	}
+	*ret = s.found;
+	return 0;
+}
+
+void search_result_fini(struct search_result *r)
+{
+	loom_free(r->kinds);
+	*r = (struct search_result){ 0 };
+}

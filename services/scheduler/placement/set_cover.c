@@ -1,0 +1,453 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "services/scheduler/placement/set_cover.h"
+
+#include "services/scheduler/placement/lp.h"
+#include "services/scheduler/placement/model.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define WORK_LIMIT 800000000 /* about a second */
+#define SCALE      (1 << 24) /* prices are kept as integers */
+#define PRICES     24
+#define THIN_OUT   512 /* sets up to which contained ones are dropped */
+
+/*
+ * Any prices >= 0 prove a bound: if no set's atoms cost more than `dearest` together, m machines
+ * cover demands worth at most m * dearest.
+ */
+struct price {
+	int64_t of[MODEL_ATOMS];
+	int64_t dearest;
+};
+
+struct set_cover {
+	const uint64_t *sets;
+	size_t n_sets;
+	int n;
+	int64_t work;
+	struct price prices[PRICES];
+	size_t n_prices, next_price;
+	struct lp lp;
+};
+
+/* One question: demands that are not zero, packed, and the sets cut down to them. */
+struct question {
+	struct set_cover *c;
+	int p;
+	int atom[MODEL_ATOMS];
+	uint64_t *sets;
+	size_t n_sets;
+	double *x;
+};
+
+struct set_cover *set_cover_create(const uint64_t *sets, size_t n_sets, int n)
+{
+	struct set_cover *c = loom_calloc(1, sizeof(*c));
+
+	*c = (struct set_cover){ .sets = sets, .n_sets = n_sets, .n = n, .work = WORK_LIMIT };
+	return c;
+}
+
+void set_cover_destroy(struct set_cover *c)
+{
+	if (!c)
+		return;
+	lp_fini(&c->lp);
+	loom_free(c);
+}
+
+bool set_cover_spend(struct set_cover *c, int64_t n)
+{
+	c->work -= n;
+	return c->work > 0;
+}
+
+bool set_cover_surely_not(const struct set_cover *c, const int64_t *demand, uint64_t spare,
+                          int64_t limit)
+{
+	for (size_t k = 0; k < c->n_prices; k++) {
+		const struct price *pr = &c->prices[k];
+		int64_t worth = 0;
+
+		for (int i = 0; i < c->n; i++) {
+			const int64_t left = demand[i] - (int64_t)((spare >> i) & 1);
+
+			worth += left > 0 ? left * pr->of[i] : 0;
+		}
+		if (worth > limit * pr->dearest)
+			return true;
+	}
+	return false;
+}
+
+/* ---- packing -------------------------------------------------------------------------------- */
+
+static int compare_down(const void *a, const void *b)
+{
+	const uint64_t x = *(const uint64_t *)a;
+	const uint64_t y = *(const uint64_t *)b;
+	const int sx = __builtin_popcountll(x);
+	const int sy = __builtin_popcountll(y);
+
+	return sx != sy ? sy - sx : (x > y) - (x < y);
+}
+
+/* Drops doubles and, when there are few enough, sets that another one contains. */
+static void thin_out(struct question *q)
+{
+	size_t out = 0;
+
+	qsort(q->sets, q->n_sets, sizeof(*q->sets), compare_down);
+	for (size_t i = 0; i < q->n_sets; i++) {
+		const size_t first = q->n_sets <= THIN_OUT ? 0 : out ? out - 1 : 0;
+		bool contained = !q->sets[i];
+
+		for (size_t j = first; j < out && !contained; j++) {
+			contained = q->n_sets <= THIN_OUT ? !(q->sets[i] & ~q->sets[j])
+			                                  : q->sets[i] == q->sets[j];
+		}
+		if (!contained)
+			q->sets[out++] = q->sets[i];
+	}
+	q->n_sets = out;
+}
+
+static void pack(struct question *q, struct set_cover *c, const int64_t *demand, int64_t *packed)
+{
+	*q = (struct question){ .c = c, .n_sets = c->n_sets };
+	for (int i = 0; i < c->n; i++) {
+		if (demand[i] > 0) {
+			packed[q->p] = demand[i];
+			q->atom[q->p++] = i;
+		}
+	}
+	q->sets = loom_calloc(c->n_sets + 1, sizeof(*q->sets));
+	q->x = loom_calloc(c->n_sets + 1, sizeof(*q->x));
+	for (size_t k = 0; k < c->n_sets; k++) {
+		for (int j = 0; j < q->p; j++)
+			q->sets[k] |= ((c->sets[k] >> q->atom[j]) & 1) << j;
+	}
+	c->work -= (int64_t)c->n_sets * (q->p + 8);
+	thin_out(q);
+}
+
+/* ---- bounds --------------------------------------------------------------------------------- */
+
+static int64_t value_of(uint64_t set, const int64_t *value, int p)
+{
+	int64_t sum = 0;
+
+	for (int j = 0; j < p; j++)
+		sum += (set >> j) & 1 ? value[j] : 0;
+	return sum;
+}
+
+/* The set that covers most of what is left; 0 when none covers any. */
+static uint64_t most_useful(const struct question *q, const uint64_t *sets, size_t n,
+                            const int64_t *d)
+{
+	int64_t best = 0;
+	uint64_t pick = 0;
+
+	for (size_t k = 0; k < n; k++) {
+		const int64_t v = value_of(sets[k], d, q->p);
+
+		if (v > best) {
+			best = v;
+			pick = sets[k];
+		}
+	}
+	q->c->work -= (int64_t)n * q->p;
+	return pick;
+}
+
+/* Uses a set until it has covered one of its demands. Returns how often. */
+static int64_t use_up(const struct question *q, uint64_t set, int64_t *d)
+{
+	int64_t times = INT64_MAX;
+
+	for (int j = 0; j < q->p; j++) {
+		if ((set >> j) & 1 && d[j] > 0 && d[j] < times)
+			times = d[j];
+	}
+	for (int j = 0; j < q->p; j++) {
+		if ((set >> j) & 1 && d[j] > 0)
+			d[j] -= times;
+	}
+	return times;
+}
+
+/* Machines that a simple cover needs, INT64_MAX if it finds none within limit. d is used up. */
+static int64_t greedy(struct question *q, const uint64_t *sets, size_t n, int64_t *d, int64_t limit)
+{
+	int64_t used = 0;
+
+	while (used <= limit) {
+		const uint64_t pick = most_useful(q, sets, n, d);
+
+		if (!pick)
+			break;
+		used += use_up(q, pick, d);
+	}
+	for (int j = 0; j < q->p; j++) {
+		if (d[j] > 0)
+			return INT64_MAX;
+	}
+	return used;
+}
+
+/* The bound that the prices y prove, in integers. */
+static int64_t proven(const uint64_t *sets, size_t n, const int64_t *d, int p, const double *y,
+                      struct price *ret)
+{
+	int64_t worth = 0;
+
+	*ret = (struct price){ .dearest = 1 };
+	for (int j = 0; j < p; j++) {
+		ret->of[j] = y[j] < 2 ? (int64_t)(y[j] * SCALE + 0.5) : 2 * (int64_t)SCALE;
+		worth += ret->of[j] * d[j];
+	}
+	for (size_t k = 0; k < n; k++) {
+		const int64_t v = value_of(sets[k], ret->of, p);
+
+		ret->dearest = v > ret->dearest ? v : ret->dearest;
+	}
+	return (worth + ret->dearest - 1) / ret->dearest;
+}
+
+/* Keeps prices that hold for all sets, for set_cover_surely_not(). */
+static void remember(struct question *q, const struct price *packed)
+{
+	struct set_cover *c = q->c;
+	struct price *pr = &c->prices[c->next_price];
+
+	*pr = (struct price){ .dearest = packed->dearest };
+	for (int j = 0; j < q->p; j++)
+		pr->of[q->atom[j]] = packed->of[j];
+	c->next_price = (c->next_price + 1) % PRICES;
+	c->n_prices += c->n_prices < PRICES;
+}
+
+/* The linear solution rounded down and completed greedily. */
+static int64_t rounded(struct question *q, const uint64_t *sets, size_t n, const double *x,
+                       const int64_t *d, int64_t limit)
+{
+	int64_t left[MODEL_ATOMS];
+	int64_t used = 0;
+	int64_t more;
+
+	memcpy(left, d, (size_t)q->p * sizeof(*left));
+	for (size_t k = 0; k < n; k++) {
+		const int64_t times = (int64_t)(x[k] + 1e-6);
+
+		for (int j = 0; j < q->p && times; j++)
+			left[j] -= (sets[k] >> j) & 1 ? times : 0;
+		used += times;
+	}
+	if (used > limit)
+		return INT64_MAX;
+	for (int j = 0; j < q->p; j++)
+		left[j] = left[j] > 0 ? left[j] : 0;
+	more = greedy(q, sets, n, left, limit - used);
+	return more == INT64_MAX ? more : used + more;
+}
+
+/* ---- branching ------------------------------------------------------------------------------ */
+
+/* A refusal by prices says more than one by trying: see branch_all(). */
+enum verdict { NO_BY_PRICES, NO_BY_SEARCH, YES, UNKNOWN };
+
+/* proof is filled for NO_BY_PRICES. */
+static enum verdict decide(struct question *q, uint64_t *sets, size_t n, const int64_t *d,
+                           int64_t limit, struct price *proof);
+
+/* The set whose use is farthest from a whole number; if all are whole, the most used. */
+static size_t choose_set(const double *x, size_t n)
+{
+	size_t best = 0;
+	double far = -1;
+
+	for (size_t k = 0; k < n; k++) {
+		const double frac = x[k] - (double)(int64_t)x[k];
+		const double off = frac < 0.5 ? frac : 1 - frac;
+		const double score = off > 1e-6 ? 1 + off : x[k] * 1e-9;
+
+		if (score > far) {
+			far = score;
+			best = k;
+		}
+	}
+	return best;
+}
+
+/* One try of branch(), and what its refusal says about other numbers of uses. */
+struct branching {
+	struct question *q;
+	uint64_t *sets; /* n, and behind them the one that is used a given number of times */
+	size_t n;
+	const int64_t *d;
+	int64_t limit;
+	bool up, down; /* may more uses, or fewer, still be worth trying? */
+};
+
+/*
+ * The prices of a refusal for `times` uses of a set, which leave that set out, also bound the cost
+ * of t uses: dearest * t + sum over j of price[j] * max(0, d[j] - t * [j in the set]). This is
+ * convex in t, so where it does not fall it refuses all the rest in that direction.
+ */
+static void conclude(struct branching *b, int64_t times, const struct price *proof)
+{
+	const uint64_t set = b->sets[b->n];
+	int64_t saved_above = 0;
+	int64_t saved_below = 0;
+
+	for (int j = 0; j < b->q->p; j++) {
+		if (!((set >> j) & 1))
+			continue;
+		saved_above += b->d[j] > times ? proof->of[j] : 0;
+		saved_below += b->d[j] >= times ? proof->of[j] : 0;
+	}
+	b->up = b->up && saved_above > proof->dearest;
+	b->down = b->down && saved_below < proof->dearest;
+}
+
+static enum verdict branch(struct branching *b, int64_t times)
+{
+	int64_t left[MODEL_ATOMS];
+	struct price proof;
+	enum verdict v;
+
+	for (int j = 0; j < b->q->p; j++) {
+		left[j] = b->d[j] - ((b->sets[b->n] >> j) & 1 ? times : 0);
+		left[j] = left[j] > 0 ? left[j] : 0;
+	}
+	v = decide(b->q, b->sets, b->n, left, b->limit - times, &proof);
+	if (v == NO_BY_PRICES)
+		conclude(b, times, &proof);
+	return v;
+}
+
+/* Tries every number of uses of the last set, from the linear solution's outwards. */
+static enum verdict branch_all(struct branching *b, double x)
+{
+	const int64_t start = x < (double)b->limit ? (int64_t)x : b->limit;
+
+	b->up = b->down = true;
+	for (int64_t step = 0; b->up || b->down; step++) {
+		const int64_t high = start + 1 + step;
+		const int64_t low = start - step;
+		enum verdict v = NO_BY_SEARCH;
+
+		b->down = b->down && low >= 0;
+		if (b->down)
+			v = branch(b, low);
+		if (v >= YES)
+			return v;
+		b->up = b->up && high <= b->limit;
+		if (b->up)
+			v = branch(b, high);
+		if (v >= YES)
+			return v;
+	}
+	return NO_BY_SEARCH;
+}
+
+/*
+ * Plain answers: too few machines for one demand, a demand no set has, or a machine for each. The
+ * prices that prove the refusals are on that one demand; if no set has it, they are as high as need
+ * be.
+ */
+static bool is_plain(const struct question *q, const struct lp_problem *problem, int64_t limit,
+                     enum verdict *ret, struct price *proof)
+{
+	const int64_t *d = problem->demand;
+	uint64_t reach = 0;
+	int64_t sum = 0;
+
+	for (size_t k = 0; k < problem->n; k++)
+		reach |= problem->sets[k];
+	for (int j = 0; j < q->p; j++) {
+		const bool none = d[j] > 0 && !((reach >> j) & 1);
+
+		sum += d[j];
+		if (d[j] > limit || none) {
+			*ret = NO_BY_PRICES;
+			*proof = (struct price){ .dearest = 1 };
+			proof->of[j] = none ? limit + 1 : 1;
+			return true;
+		}
+	}
+	*ret = YES;
+	return sum <= limit;
+}
+
+/* What is neither plain nor settled by the bounds: tries the uses of one set. */
+static enum verdict search(struct question *q, uint64_t *sets, size_t n, const int64_t *d,
+                           int64_t limit)
+{
+	struct branching b = { .q = q, .sets = sets, .n = n - 1, .d = d, .limit = limit };
+	const size_t k = choose_set(q->x, n);
+	const uint64_t set = sets[k];
+	enum verdict v;
+
+	sets[k] = sets[n - 1];
+	sets[n - 1] = set;
+	v = branch_all(&b, q->x[k]);
+	sets[n - 1] = sets[k];
+	sets[k] = set;
+	return v;
+}
+
+static enum verdict decide(struct question *q, uint64_t *sets, size_t n, const int64_t *d,
+                           int64_t limit, struct price *proof)
+{
+	const struct lp_problem problem = { sets, n, d, q->p };
+	double y[MODEL_ATOMS];
+	int64_t left[MODEL_ATOMS];
+	enum verdict v;
+
+	if (is_plain(q, &problem, limit, &v, proof))
+		return v;
+	if (q->c->work < 0)
+		return UNKNOWN;
+	memcpy(left, d, (size_t)q->p * sizeof(*left));
+	if (greedy(q, sets, n, left, limit) <= limit)
+		return YES;
+	q->c->work -= lp_cover(&q->c->lp, &problem, y, q->x);
+	if (proven(sets, n, d, q->p, y, proof) > limit)
+		return NO_BY_PRICES;
+	if (rounded(q, sets, n, q->x, d, limit) <= limit)
+		return YES;
+	return search(q, sets, n, d, limit);
+}
+
+enum set_cover_answer set_cover_within(struct set_cover *c, const int64_t *demand, int64_t limit)
+{
+	int64_t packed[MODEL_ATOMS];
+	struct price proof;
+	enum verdict v;
+	struct question q;
+	int64_t sum = 0;
+
+	if (limit < 0)
+		return SET_COVER_NO;
+	for (int i = 0; i < c->n; i++) {
+		sum += demand[i];
+		if (demand[i] > limit)
+			return SET_COVER_NO;
+	}
+	if (sum <= limit)
+		return SET_COVER_YES;
+	if (set_cover_surely_not(c, demand, 0, limit))
+		return SET_COVER_NO;
+	pack(&q, c, demand, packed);
+	v = decide(&q, q.sets, q.n_sets, packed, limit, &proof);
+	if (v == NO_BY_PRICES)
+		remember(&q, &proof);
+	loom_free(q.sets);
+	loom_free(q.x);
+	if (v == UNKNOWN)
+		return SET_COVER_UNKNOWN;
+	return v == YES ? SET_COVER_YES : SET_COVER_NO;
+}

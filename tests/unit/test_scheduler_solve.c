@@ -1,0 +1,535 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The solver's worked examples, refusals and reasons. JSON is written with ' for ". */
+#include "common/base/buf.h"
+#include "services/scheduler/placement/hostname.h"
+#include "services/scheduler/placement/solve.h"
+#include "tests/support/unit.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- a catalog ------------------------------------------------------------------------------ */
+
+static const char provider[] = "{'name':'joyent'}";
+
+static const char hardware[] =
+	"[{'name':'small','providermap':{'joyent':{'flavor':'Small 2GB'}}},"
+	"{'name':'medium','providermap':{'joyent':{'flavor':'Medium 4GB'}}},"
+	"{'name':'large-mem','providermap':{'joyent':{'flavor':'Large 32GB'}}},"
+	"{'name':'large-cpu','providermap':{'joyent':{'flavor':'Large 16GB'}}},"
+	"{'name':'huge','providermap':{'joyent':{}}},"
+	"{'name':'alien','providermap':{'other':{'flavor':'x'}}}]";
+
+static const char images[] =
+	"[{'name':'ubuntu12','providermap':{'joyent':{'image':'hash-ubuntu','sshuser':'ubuntu'}}},"
+	"{'name':'centos6','providermap':{'joyent':{'image':'hash-centos'}}}]";
+
+#define SERVICE(name, deps) "{'name':'" name "','dependencies':{" deps "}}"
+#define RUNTIME(list)       "'runtime':{'requires':[" list "]}"
+
+static const char services[] =
+	"[" SERVICE("namenode", "'provides':[]") "," SERVICE("datanode", RUNTIME("'namenode'")) "," SERVICE(
+		"resourcemanager", RUNTIME("'datanode'")) "," SERVICE("nodemanager",
+                                                                      RUNTIME("'resourcemanager'")) "," SERVICE("hbasemaster", RUNTIME("'datanode'")) "," SERVICE("regionserver", RUNTIME("'hbasemaster'")) "," SERVICE("zookeeper", "") "," SERVICE("reactor", RUNTIME("'zookeeper','regionserver','nodemanager'")) "," SERVICE("mysql", "") "," SERVICE("httpd", "") "," SERVICE("hosts", "") "," SERVICE("firewall",
+                                                                                                                                                                                                                                                                                                                                                                                                            "") "," SERVICE("myapp-1",
+                                                                                                                                                                                                                                                                                                                                                                                                                            "'provides':['myapp'],'conflicts':['myapp-2']") "," SERVICE("myapp-2",
+                                                                                                                                                                                                                                                                                                                                                                                                                                                                                        "'provides':['myapp'],'conflicts':['myapp-1']") "," SERVICE("needs-myapp", "'install':{'requires':['myapp']}") "," SERVICE("uses-mysql",
+                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                   "'install':{'uses':['mysql']},'runtime':{'uses':['httpd']}") ","
+																																																																																		"{'name':'old','dependson':['zookeeper']},"
+																																																																																		"{'name':'web','provisioner':{'actions':{'install':{'type':'shell'},'start':{'type':'chef'},"
+																																																																																		"'stop':{'type':'chef'}}}},{'name':'db'},{'name':'a'},{'name':'b'},{'name':'c'},{'name':'d'},"
+																																																																																		"{'name':'s1'},{'name':'s2'},{'name':'s3'}]";
+
+/* ---- templates ------------------------------------------------------------------------------ */
+
+static const char reactor_m[] =
+	"{'name':'reactor-m','defaults':{'services':['namenode','datanode','resourcemanager',"
+	"'nodemanager','hbasemaster','regionserver','zookeeper','reactor']},"
+	"'compatibility':{'services':['namenode','datanode','resourcemanager','nodemanager',"
+	"'hbasemaster','regionserver','zookeeper','reactor','hosts','old','needs-myapp','myapp-1',"
+	"'myapp-2','uses-mysql']},"
+	"'constraints':{'layout':{'mustcoexist':[['datanode','nodemanager','regionserver'],"
+	"['namenode','resourcemanager','hbasemaster']],"
+	"'cantcoexist':[['datanode','namenode'],['datanode','zookeeper'],['namenode','zookeeper'],"
+	"['datanode','reactor'],['namenode','reactor']]},"
+	"'services':{"
+	"'namenode':{'hardwaretypes':['large-mem'],'imagetypes':['centos6','ubuntu12'],"
+	"'quantities':{'min':1,'max':1}},"
+	"'datanode':{'hardwaretypes':['medium','large-cpu'],'imagetypes':['centos6','ubuntu12'],"
+	"'quantities':{'min':1,'max':50}},"
+	"'zookeeper':{'hardwaretypes':['small','medium'],'imagetypes':['centos6'],"
+	"'quantities':{'min':1,'max':5}},"
+	"'reactor':{'hardwaretypes':['medium','large'],'quantities':{'min':1,'max':5}}}}}";
+
+static const char simple[] =
+	"{'name':'simple','defaults':{'services':['namenode','datanode'],'hardwaretype':'medium',"
+	"'imagetype':'ubuntu12'},'compatibility':{'hardwaretypes':['small','medium','large-mem'],"
+	"'imagetypes':['centos6','ubuntu12']}}";
+
+static const char hadoop[] =
+	"{'name':'hadoop','compatibility':{'hardwaretypes':['medium'],'imagetypes':['ubuntu12']},"
+	"'constraints':{'services':{'namenode':{'quantities':{'min':1,'max':1}},"
+	"'resourcemanager':{'quantities':{'min':1,'max':1}},"
+	"'zookeeper':{'quantities':{'min':1,'max':1}},'hbasemaster':{'quantities':{'max':1}},"
+	"'reactor':{'quantities':{'max':1}}},"
+	"'layout':{'mustcoexist':[['datanode','nodemanager','regionserver']],"
+	"'cantcoexist':[['namenode','secondarynamenode'],['resourcemanager','nodemanager'],"
+	"['namenode','datanode'],['datanode','mysql-server'],['datanode','reactor'],"
+	"['hbasemaster','regionserver']]}}}";
+
+/* Two hundred machines, as the last of the original's own examples; its names, shortened. */
+static const char reactor2[] =
+	"{'name':'reactor2','compatibility':{'hardwaretypes':['small','medium','large-mem']},"
+	"'constraints':{'services':{'namenode':{'quantities':{'min':1,'max':1}},"
+	"'resourcemanager':{'quantities':{'min':1,'max':1}},"
+	"'zookeeper':{'quantities':{'min':1,'max':1}},"
+	"'hbasemaster':{'quantities':{'min':0,'max':1}},'reactor':{'quantities':{'max':1}}},"
+	"'layout':{'mustcoexist':[['datanode','nodemanager','regionserver']],"
+	"'cantcoexist':[['namenode','secondarynamenode'],['resourcemanager','nodemanager'],"
+	"['namenode','datanode'],['datanode','mysql'],['hbasemaster','regionserver']]}}}";
+
+static const char doc_example[] =
+	"{'name':'doc','constraints':{'layout':{'mustcoexist':[['s1','s3']],"
+	"'cantcoexist':[['s1','s2'],['s2','s3']]},"
+	"'services':{'s1':{'hardwaretypes':['large-cpu'],'quantities':{'max':1}},"
+	"'s2':{'imagetypes':['centos6'],'quantities':{'min':1}}}}}";
+
+#define TEMPLATE(constraints) "{'name':'T','constraints':{" constraints "}}"
+#define AT_MOST(s, n)         "'" s "':{'quantities':{'max':" #n "}}"
+
+/* ---- solving -------------------------------------------------------------------------------- */
+
+static int run(const char *template, const char *request, struct layout **ret, struct loom_err *err)
+{
+	LOOM_CLEANUP(json_free) struct json *t = unit_json(template);
+	LOOM_CLEANUP(json_free) struct json *q = unit_json(request);
+	LOOM_CLEANUP(json_free) struct json *p = unit_json(provider);
+	LOOM_CLEANUP(json_free) struct json *h = unit_json(hardware);
+	LOOM_CLEANUP(json_free) struct json *i = unit_json(images);
+	LOOM_CLEANUP(json_free) struct json *s = unit_json(services);
+	const struct solve_input in = {
+		.request = q,
+		.template = t,
+		.provider = p,
+		.hardwaretypes = h,
+		.imagetypes = i,
+		.services = s,
+		.cluster_id = 42,
+		.cluster_name = "demo",
+	};
+
+	/* another provider by name, for the refusals */
+	if (json_get_str(q, "provider"))
+		json_set_str(p, "name", json_get_str(q, "provider"));
+	return solve(&in, ret, err);
+}
+
+/* "1 large-mem centos6 a,b; 2 ..." or the reason */
+static void outcome(const char *template, const char *request, struct buf *out)
+{
+	LOOM_CLEANUP(layout_free) struct layout *l = NULL;
+	struct loom_err err = { 0 };
+	int r = run(template, request, &l, &err);
+
+	if (r) {
+		ck_assert_int_eq(r, err.status);
+		ck_assert_int_eq(r, 400);
+		buf_adds(out, err.msg);
+		return;
+	}
+	for (size_t k = 0; k < l->n_groups; k++) {
+		LOOM_CLEANUP_STR char *names = strs_join(&l->groups[k].services, ",");
+
+		buf_addf(out, "%s%d %s %s %s", k ? "; " : "", l->groups[k].count,
+		         l->groups[k].hardwaretype, l->groups[k].imagetype, names);
+	}
+}
+
+static const struct {
+	const char *template, *request, *want;
+} cases[] = {
+	/* the original's own */
+	{ reactor_m, "{'numMachines':5}",
+	  "3 large-cpu centos6 datanode,nodemanager,regionserver; "
+	  "1 large-mem centos6 hbasemaster,namenode,resourcemanager; 1 medium centos6 reactor,zookeeper" },
+	{ reactor_m, "{'numMachines':'56'}",
+	  "50 large-cpu centos6 datanode,nodemanager,regionserver; "
+	  "1 large-mem centos6 hbasemaster,namenode,resourcemanager; 5 medium centos6 reactor,zookeeper" },
+	{ reactor_m, "{'numMachines':5,'services':['namenode','datanode','mysql','httpd']}",
+	  "httpd,mysql are incompatible with the cluster" },
+	{ reactor_m, "{'numMachines':5,'services':['reactor','datanode']}",
+	  "datanode requires namenode, which is not on the cluster or in the list of services to add.\n"
+	  "reactor requires zookeeper, which is not on the cluster or in the list of services to add.\n"
+	  "reactor requires regionserver, which is not on the cluster or in the list of services to "
+	  "add.\n"
+	  "reactor requires nodemanager, which is not on the cluster or in the list of services to "
+	  "add." },
+	{ reactor_m, "{'numMachines':5,'provider':'rackspace'}",
+	  "no hardware types are available to use with template reactor-m and provider rackspace" },
+	{ reactor_m, "{'numMachines':5,'imagetype':'debian'}",
+	  "no image types are available to use with template reactor-m and provider joyent "
+	  "(asked for: debian)" },
+	{ reactor_m, "{'numMachines':5,'hardwaretype':'huge'}",
+	  "no hardware types are available to use with template reactor-m and provider joyent "
+	  "(asked for: huge)" },
+	{ reactor_m, "{'numMachines':2,'services':['myapp-1','myapp-2']}",
+	  "myapp-1 conflicts with myapp-2.\nmyapp-2 conflicts with myapp-1." },
+	{ reactor_m, "{'numMachines':2,'services':['needs-myapp','myapp-2']}",
+	  "2 large-cpu centos6 myapp-2,needs-myapp" },
+	{ reactor_m, "{'numMachines':2,'services':['uses-mysql']}",
+	  "2 large-cpu centos6 uses-mysql" },
+	{ reactor_m, "{'numMachines':2,'services':['old']}",
+	  "old requires zookeeper, which is not on the cluster or in the list of services to add." },
+	{ simple, "{'numMachines':5}", "5 medium ubuntu12 datanode,namenode" },
+	{ simple, "{'numMachines':5,'hardwaretype':'','imagetype':''}",
+	  "5 medium ubuntu12 datanode,namenode" },
+	{ simple, "{'numMachines':5,'hardwaretype':'large-mem'}",
+	  "5 large-mem ubuntu12 datanode,namenode" },
+	{ simple, "{'numMachines':5,'hardwaretype':'small','imagetype':'centos6'}",
+	  "5 small centos6 datanode,namenode" },
+	{ simple, "{'numMachines':5,'hardwaretype':'large-cpu'}",
+	  "no hardware types are available to use with template simple and provider joyent "
+	  "(asked for: large-cpu)" },
+	{ simple, "{'numMachines':5,'services':['fakeservice']}",
+	  "service fakeservice does not exist" },
+	{ hadoop,
+	  "{'numMachines':3,'services':['firewall','hosts','namenode','datanode','nodemanager',"
+	  "'resourcemanager']}",
+	  "2 medium ubuntu12 datanode,firewall,hosts,nodemanager; "
+	  "1 medium ubuntu12 firewall,hosts,namenode,resourcemanager" },
+	{ reactor2,
+	  "{'numMachines':200,'services':['hosts','firewall','namenode','datanode','resourcemanager',"
+	  "'nodemanager','hbasemaster','regionserver','zookeeper','reactor']}",
+	  "1 large-mem centos6 datanode,firewall,hosts,nodemanager,reactor,regionserver,zookeeper; "
+	  "198 large-mem centos6 datanode,firewall,hosts,nodemanager,regionserver; "
+	  "1 large-mem centos6 firewall,hbasemaster,hosts,namenode,resourcemanager" },
+	{ doc_example, "{'numMachines':5,'services':['s1','s2','s3']}",
+	  "1 large-cpu centos6 s1,s3; 4 large-cpu centos6 s2" },
+	/* where the original gives up too early */
+	{ TEMPLATE("'services':{" AT_MOST("a", 1) "," AT_MOST("b", 1) "}"),
+	  "{'numMachines':2,'services':['a','b']}",
+	  "1 large-cpu centos6 a; 1 large-cpu centos6 b" },
+	{ reactor_m, "{'numMachines':57}",
+	  "50 large-cpu centos6 datanode,nodemanager,regionserver; "
+	  "1 large-mem centos6 hbasemaster,namenode,resourcemanager; 4 medium centos6 reactor,zookeeper; "
+	  "1 medium centos6 reactor; 1 medium centos6 zookeeper" },
+	{ reactor_m, "{'numMachines':61}",
+	  "50 large-cpu centos6 datanode,nodemanager,regionserver; "
+	  "1 large-mem centos6 hbasemaster,namenode,resourcemanager; 5 medium centos6 reactor; "
+	  "5 medium centos6 zookeeper" },
+	/* where it leaves a service out */
+	{ TEMPLATE("'layout':{'cantcoexist':[['a','b']]}"),
+	  "{'numMachines':3,'services':['a','b']}",
+	  "2 large-cpu centos6 a; 1 large-cpu centos6 b" },
+	{ TEMPLATE("'services':{'a':{'quantities':{'min':0}},'b':{'quantities':{'min':2}}},"
+	           "'layout':{'cantcoexist':[['a','b']]}"),
+	  "{'numMachines':4,'services':['a','b']}",
+	  "2 large-cpu centos6 a; 2 large-cpu centos6 b" },
+	/* a machine may have only the services without constraints */
+	{ TEMPLATE("'services':{" AT_MOST("a", 1) "}"),
+	  "{'numMachines':3,'services':['a','hosts']}",
+	  "1 large-cpu centos6 a,hosts; 2 large-cpu centos6 hosts" },
+	{ TEMPLATE("'services':{" AT_MOST("web", 2) ",'db':{'quantities':{'min':1,'max':1}}},"
+	                                            "'layout':{'cantcoexist':[['web','db']]}"),
+	  "{'numMachines':3,'services':['web','db']}",
+	  "1 large-cpu centos6 db; 2 large-cpu centos6 web" },
+	/* reasons */
+	{ reactor_m, "{'numMachines':62}",
+	  "62 machines are asked for, but services datanode+nodemanager+regionserver (max 50), "
+	  "hbasemaster+namenode+resourcemanager (max 1), reactor (max 5) and zookeeper (max 5) can fill "
+	  "at most 61 nodes" },
+	{ reactor_m, "{'numMachines':2}",
+	  "services datanode+nodemanager+regionserver (min 1), hbasemaster+namenode+resourcemanager "
+	  "(min 1) and zookeeper (min 1) need at least 3 nodes together, but 2 machines are asked for: "
+	  "datanode and namenode may not share a node (cantcoexist); "
+	  "datanode and zookeeper may not share a node (cantcoexist); "
+	  "namenode and zookeeper may not share a node (cantcoexist); "
+	  "datanode and hbasemaster have no common hardware type; "
+	  "hbasemaster and zookeeper have no common hardware type" },
+	{ TEMPLATE("'services':{" AT_MOST("web", 1) "," AT_MOST("db", 1) "}"),
+	  "{'numMachines':3,'services':['web','db']}",
+	  "3 machines are asked for, but services db (max 1) and web (max 1) can fill at most 2 nodes" },
+	{ TEMPLATE("'services':{" AT_MOST("web", 1) "}"), "{'numMachines':3,'services':['web']}",
+	  "3 machines are asked for, but service web (max 1) can fill at most 1 nodes" },
+	{ TEMPLATE("'services':{" AT_MOST("web", 0) "}"),
+	  "{'numMachines':3,'services':['web','db']}",
+	  "service web is asked for but limited to at most 0 nodes" },
+	{ TEMPLATE("'services':{'web':{'quantities':{'min':3,'max':2}}}"),
+	  "{'numMachines':3,'services':['web','db']}",
+	  "service web needs at least 3 nodes but may be on at most 2" },
+	{ TEMPLATE("'services':{'web':{'quantities':{'min':3}}," AT_MOST(
+		  "db", 2) "},'layout':{'mustcoexist':[['web','db']]}"),
+	  "{'numMachines':3,'services':['web','db']}",
+	  "service web needs at least 3 nodes, but service db, which must be on the same nodes "
+	  "(mustcoexist), may be on at most 2" },
+	{ TEMPLATE("'services':{'web':{'quantities':{'min':4}}}"),
+	  "{'numMachines':3,'services':['web','db']}",
+	  "service web needs at least 4 nodes, but 3 machines are asked for" },
+	{ TEMPLATE("'services':{'web':{'hardwaretypes':['gpu'],'quantities':{}}}"),
+	  "{'numMachines':3,'services':['web','db']}",
+	  "service web accepts none of the hardware types that are available here: large-cpu, "
+	  "large-mem, medium, small" },
+	{ TEMPLATE("'services':{'web':{'imagetypes':['centos6']},'db':{'imagetypes':['ubuntu12']}},"
+	           "'layout':{'mustcoexist':[['web','db']]}"),
+	  "{'numMachines':3,'services':['web','db']}",
+	  "services db and web must be on the same nodes (mustcoexist) but accept no common image type "
+	  "of those available here: centos6, ubuntu12" },
+	{ TEMPLATE("'layout':{'mustcoexist':[['a','b'],['b','c']],'cantcoexist':[['a','c']]}"),
+	  "{'numMachines':3,'services':['a','b','c']}",
+	  "services a, b and c must be on the same nodes (mustcoexist), which a cantcoexist set "
+	  "forbids" },
+	{ TEMPLATE("'layout':{'cantcoexist':[['a']]}"), "{'numMachines':3,'services':['a','b']}",
+	  "service a may not be on any node: a cantcoexist set names it alone" },
+	{ TEMPLATE("'layout':{'cantcoexist':[[]]},'services':{'a':{}}"),
+	  "{'numMachines':3,'services':['a','b']}",
+	  "service a may not be on any node: the template has an empty cantcoexist set, which forbids "
+	  "every set of services" },
+	{ TEMPLATE("'services':{'a':{'quantities':{'min':2}},'b':{'quantities':{'min':2}}},"
+	           "'layout':{'cantcoexist':[['a','b']]}"),
+	  "{'numMachines':3,'services':['a','b','c']}",
+	  "services a (min 2) and b (min 2) need at least 4 nodes together, but 3 machines are asked "
+	  "for: a and b may not share a node (cantcoexist)" },
+	{ TEMPLATE(""), "{'numMachines':3}",
+	  "no services: the request names none and template T has no default" },
+	{ TEMPLATE(""), "{'numMachines':0,'services':['a']}",
+	  "cluster size must be greater than 0" },
+	/* odd input */
+	{ "{'name':'T','defaults':{'services':[{'name':'b','config':{}},'a','a']}}",
+	  "{'numMachines':1,'services':[]}", "1 large-cpu centos6 a,b" },
+	{ TEMPLATE(
+		  "'layout':{'mustcoexist':[['a','stranger'],[]],'cantcoexist':[['a','stranger']]}"),
+	  "{'numMachines':1,'services':['a','b']}", "1 large-cpu centos6 a,b" },
+};
+
+START_TEST(worked_examples)
+{
+	LOOM_CLEANUP(buf_fini) struct buf got = BUF_INIT(4096);
+
+	outcome(cases[_i].template, cases[_i].request, &got);
+	ck_assert_str_eq(buf_str(&got), cases[_i].want);
+}
+END_TEST
+
+START_TEST(nodes_are_complete)
+{
+	LOOM_CLEANUP(layout_free) struct layout *l = NULL;
+	struct loom_err err = { 0 };
+
+	ck_assert_int_eq(run(TEMPLATE("'services':{" AT_MOST("db", 1) "}"),
+	                     "{'numMachines':3,'services':['web','db'],'imagetype':'ubuntu12',"
+	                     "'dnsSuffix':'.example.org'}",
+	                     &l, &err),
+	                 0);
+	ck_assert_uint_eq(l->n_nodes, 3);
+	ck_assert_uint_eq(l->n_groups, 2);
+	ck_assert_uint_eq(l->services.n, 2);
+	for (size_t i = 0; i < 3; i++) {
+		const struct layout_node *n = &l->nodes[i];
+		LOOM_CLEANUP_STR char *host = loom_asprintf("demo42-%zu.example.org", 1000 + i);
+
+		ck_assert_int_eq(n->nodenum, 1000 + (int)i);
+		ck_assert_str_eq(n->hostname, host);
+		ck_assert_str_eq(n->hardwaretype, "large-cpu");
+		ck_assert_str_eq(n->flavor, "Large 16GB");
+		ck_assert_str_eq(n->imagetype, "ubuntu12");
+		ck_assert_str_eq(n->image, "hash-ubuntu");
+		ck_assert_str_eq(n->sshuser, "ubuntu");
+		ck_assert_uint_eq(n->services.n, i ? 1 : 2);
+		ck_assert_uint_eq(n->automators.n, 2);
+		ck_assert_str_eq(n->automators.v[0], "chef");
+		ck_assert_str_eq(n->automators.v[1], "shell");
+	}
+	layout_free(l);
+	l = NULL;
+	ck_assert_int_eq(run(TEMPLATE(""), "{'numMachines':1,'services':['db']}", &l, &err), 0);
+	ck_assert_str_eq(l->nodes[0].sshuser, "root");
+	ck_assert_str_eq(l->nodes[0].hostname, "demo42-1000.local");
+	ck_assert_uint_eq(l->nodes[0].automators.n, 0);
+}
+END_TEST
+
+/* ---- many services -------------------------------------------------------------------------- */
+
+static uint64_t random_state;
+
+static int pick(int n)
+{
+	random_state = random_state * 6364136223846793005u + 1442695040888963407u;
+	return (int)((random_state >> 33) % (unsigned)n);
+}
+
+/* A template in which each of n services has numbers, with some random sets that cannot coexist. */
+static void add_template(struct buf *b, int n, int sets, int of, int most)
+{
+	buf_adds(b, "{'name':'big','constraints':{'layout':{'cantcoexist':[");
+	for (int i = 0; i < sets; i++) {
+		buf_addf(b, "%s[", i ? "," : "");
+		for (int k = 0; k < of; k++)
+			buf_addf(b, "%s'x%d'", k ? "," : "",
+			         (i * 7 + k * (1 + pick(3)) + pick(2)) % n);
+		buf_adds(b, "]");
+	}
+	buf_adds(b, "]},'services':{");
+	for (int i = 0; i < n; i++) {
+		const int min = pick(most);
+
+		buf_addf(b, "%s'x%d':{'quantities':{'min':%d,'max':%d}}", i ? "," : "", i, min,
+		         min + 1 + pick(200));
+	}
+	buf_adds(b, "}}}");
+}
+
+/* Checks a layout against the numbers, the long way. */
+static void check_layout(const struct json *template, const struct layout *l, size_t machines)
+{
+	const struct json *limits = json_path(template, "constraints/services");
+	const struct json *cant = json_path(template, "constraints/layout/cantcoexist");
+
+	ck_assert_uint_eq(l->n_nodes, machines);
+	for (size_t s = 0; s < l->services.n; s++) {
+		const char *name = l->services.v[s];
+		const struct json *q = json_get(json_get(limits, name), "quantities");
+		int64_t n = 0;
+
+		for (size_t i = 0; i < l->n_groups; i++)
+			n += strs_has(&l->groups[i].services, name) ? l->groups[i].count : 0;
+		ck_assert_int_ge(n, 1);
+		ck_assert_int_ge(n, json_get_int(q, "min", 0));
+		ck_assert_int_le(n, json_get_int(q, "max", INT32_MAX));
+	}
+	for (size_t i = 0; i < l->n_groups; i++) {
+		for (size_t k = 0; k < json_len(cant); k++) {
+			const struct json *set = json_at(cant, k);
+			bool all = true;
+
+			for (size_t j = 0; j < json_len(set); j++)
+				all &= strs_has(&l->groups[i].services, json_str(json_at(set, j)));
+			ck_assert(!all);
+		}
+	}
+}
+
+static int solve_big(const char *template, int n, int machines)
+{
+	LOOM_CLEANUP(buf_fini) struct buf docs = BUF_INIT(100000);
+	LOOM_CLEANUP(buf_fini) struct buf ask = BUF_INIT(100000);
+	LOOM_CLEANUP(json_free) struct json *t = unit_json(template);
+	LOOM_CLEANUP(json_free) struct json *p = unit_json(provider);
+	LOOM_CLEANUP(json_free) struct json *h = unit_json(hardware);
+	LOOM_CLEANUP(json_free) struct json *im = unit_json(images);
+	LOOM_CLEANUP(json_free) struct json *s = NULL;
+	LOOM_CLEANUP(json_free) struct json *q = NULL;
+	LOOM_CLEANUP(layout_free) struct layout *l = NULL;
+	struct loom_err err = { 0 };
+	struct solve_input in;
+	int r;
+
+	buf_addf(&ask, "{'numMachines':%d,'services':[", machines);
+	buf_adds(&docs, "[");
+	for (int i = 0; i < n; i++) {
+		buf_addf(&ask, "%s'x%d'", i ? "," : "", i);
+		buf_addf(&docs, "%s{'name':'x%d'}", i ? "," : "", i);
+	}
+	buf_adds(&ask, "]}");
+	buf_adds(&docs, "]");
+	s = unit_json(buf_str(&docs));
+	q = unit_json(buf_str(&ask));
+	in = (struct solve_input){ q, t, p, h, im, s, 1, "big" };
+	r = solve(&in, &l, &err);
+	if (!r)
+		check_layout(t, l, (size_t)machines);
+	else
+		ck_assert_int_eq(r, 400); /* never 422: too hard */
+	return r;
+}
+
+/* Twelve services with constraints on five hundred nodes: loose, and close to what is possible. */
+START_TEST(twelve_services_500_nodes)
+{
+	int solved = 0;
+
+	random_state = (uint64_t)_i + 5;
+	for (int k = 0; k < 20; k++) {
+		LOOM_CLEANUP(buf_fini) struct buf t = BUF_INIT(100000);
+
+		add_template(&t, 12, 4 + pick(30), 2 + pick(3), 1 + pick(100));
+		solved += solve_big(buf_str(&t), 12, 500) == 0;
+	}
+	ck_assert_int_gt(solved, 3);
+}
+END_TEST
+
+START_TEST(forty_services_at_most_one)
+{
+	LOOM_CLEANUP(buf_fini) struct buf t = BUF_INIT(100000);
+
+	buf_adds(&t, "{'name':'big','constraints':{'services':{");
+	for (int i = 0; i < 40; i++)
+		buf_addf(&t, "%s'x%d':{'quantities':{'max':1}}", i ? "," : "", i);
+	buf_adds(&t, "}}}");
+	for (int machines = 1; machines <= 40; machines++)
+		ck_assert_int_eq(solve_big(buf_str(&t), 40, machines), 0);
+	ck_assert_int_eq(solve_big(buf_str(&t), 40, 41), 400);
+}
+END_TEST
+
+/* Thirty services, no two of which may share a machine. */
+START_TEST(thirty_services_apart)
+{
+	LOOM_CLEANUP(buf_fini) struct buf t = BUF_INIT(100000);
+	const char *sep = "";
+
+	buf_adds(&t, "{'name':'big','constraints':{'layout':{'cantcoexist':[");
+	for (int i = 0; i < 30; i++) {
+		for (int k = i + 1; k < 30; k++) {
+			buf_addf(&t, "%s['x%d','x%d']", sep, i, k);
+			sep = ",";
+		}
+	}
+	buf_adds(&t, "]}}}");
+	ck_assert_int_eq(solve_big(buf_str(&t), 30, 29), 400);
+	ck_assert_int_eq(solve_big(buf_str(&t), 30, 30), 0);
+	ck_assert_int_eq(solve_big(buf_str(&t), 30, 10000), 0);
+}
+END_TEST
+
+/* ---- host names ----------------------------------------------------------------------------- */
+
+static const struct {
+	const char *cluster;
+	int64_t id;
+	int nodenum;
+	const char *suffix, *want;
+} hosts[] = {
+	{ "123i.am-a_clusTer", 1, 1002, NULL, "i-am-a-cluster1-1002.local" },
+	{ "web", 42, 1000, "", "web42-1000.local" },
+	{ "web", 42, 1000, "example.com", "web42-1000.example.com" },
+	{ "web", 42, 1000, ".example.com", "web42-1000.example.com" },
+	{ "2024", 7, 1000, NULL, "7-1000.local" },
+	{ "1-two", 7, 1000, NULL, "two7-1000.local" },
+	{ "aaaaaaaaaabbbbbbbbbbccccccccccddddddddddeeeeeeeeeeffffffffffgggggggggg", 12345678, 1000,
+	  NULL, "aaaaaaaaaabbbbbbbbbbccccccccccddddddddddeeeeeeeeee12345678-1000.local" },
+};
+
+START_TEST(host_names)
+{
+	LOOM_CLEANUP_STR char *got =
+		hostname_make(hosts[_i].cluster, hosts[_i].id, hosts[_i].nodenum, hosts[_i].suffix);
+
+	ck_assert_str_eq(got, hosts[_i].want);
+	ck_assert_uint_le(strcspn(got, "."), 63);
+}
+END_TEST
+
+int main(void)
+{
+	TCase *t = tcase_create("solver");
+	tcase_set_timeout(t, 60);
+	tcase_add_loop_test(t, worked_examples, 0, LOOM_COUNT(cases));
+	tcase_add_test(t, nodes_are_complete);
+	tcase_add_loop_test(t, twelve_services_500_nodes, 0, 10);
+	tcase_add_test(t, forty_services_at_most_one);
+	tcase_add_test(t, thirty_services_apart);
+	tcase_add_loop_test(t, host_names, 0, LOOM_COUNT(hosts));
+	return UNIT_RUN("scheduler_solver", t);
+}
