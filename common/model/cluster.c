@@ -362,6 +362,16 @@ static bool unlimited(const struct quota *q)
 	return q->max_clusters == NO_LIMIT && q->max_nodes == NO_LIMIT;
 }
 
+static bool too_many_clusters(const struct quota *q)
+{
+	return q->more_clusters && q->clusters + q->more_clusters > q->max_clusters;
+}
+
+static bool too_many_nodes(const struct quota *q)
+{
+	return q->more_nodes && q->nodes + q->more_nodes > q->max_nodes;
+}
+
 int cluster_quota(struct db *db, const char *tenant, int64_t clusters, int64_t nodes,
                   struct quota *ret)
 {
@@ -384,26 +394,27 @@ int cluster_quota(struct db *db, const char *tenant, int64_t clusters, int64_t n
 		return rc;
 	ret->clusters = db_int(use, 0, 0);
 	ret->nodes = db_int(use, 0, 1);
-	if (broken("quota"))
+	ret->more_clusters = clusters;
+	ret->more_nodes = nodes;
+	if (broken("quota") || (!too_many_clusters(ret) && !too_many_nodes(ret)))
 		return 0;
-	bool over = (clusters && ret->clusters + clusters > ret->max_clusters) ||
-	            (nodes && ret->nodes + nodes > ret->max_nodes);
-	return over ? CLUSTER_E_QUOTA : 0;
+	hold_at("quota_refused");
+	return CLUSTER_E_QUOTA;
 }
 
-char *quota_words(const struct quota *q, int64_t clusters, int64_t nodes)
+char *quota_words(const struct quota *q)
 {
-	if (clusters && q->clusters + clusters > q->max_clusters)
+	if (too_many_clusters(q))
 		return loom_asprintf("the tenant may have %lld clusters and has %lld",
 		                     (long long)q->max_clusters, (long long)q->clusters);
 	return loom_asprintf("the tenant may have %lld nodes and has %lld; %lld more are asked for",
-	                     (long long)q->max_nodes, (long long)q->nodes, (long long)nodes);
+	                     (long long)q->max_nodes, (long long)q->nodes,
+	                     (long long)q->more_nodes);
 }
 
-int cluster_insert(struct db *db, const struct cluster *c)
+int cluster_insert(struct db *db, const struct cluster *c, struct quota *ret)
 {
-	struct quota q;
-	int rc = cluster_quota(db, c->tenant_id, 1, c->asked_nodes, &q);
+	int rc = cluster_quota(db, c->tenant_id, 1, c->asked_nodes, ret);
 	if (rc)
 		return rc;
 	LOOM_CLEANUP_STR char *brief = json_text(c->brief);
