@@ -53,8 +53,8 @@ static int row_to_cluster(const struct db_result *r, size_t i, struct cluster **
 	c->latest_job = db_int(r, i, 11);
 	c->next_job = db_int(r, i, 12);
 	c->event_seq = db_int(r, i, 13);
-	c->brief = row_json(r, i, 14);
-	c->services = row_json(r, i, 15);
+	c->brief = row_json_at(r, i, 14);
+	c->services = row_json_at(r, i, 15);
 	c->last_node = db_int(r, i, 16);
 	c->now = db_int(r, i, 17);
 	*ret = loom_take(c);
@@ -113,7 +113,7 @@ int cluster_load_docs(struct db *db, struct cluster *c)
 		               &c->service_docs };
 	for (unsigned i = 0; i < LOOM_COUNT(to); i++) {
 		json_free(*to[i]);
-		*to[i] = row_json(r, 0, i);
+		*to[i] = row_json_at(r, 0, i);
 	}
 	return 0;
 }
@@ -267,10 +267,10 @@ static struct json *summary(const struct db_result *r, size_t i)
 	json_set_int(s, "expireTime", db_int(r, i, 5));
 	json_set_int(s, "numNodes", db_int(r, i, 6));
 	json_set_str(s, "status", db_str(r, i, 7));
-	LOOM_CLEANUP(json_free) struct json *brief = row_json(r, i, 8);
+	LOOM_CLEANUP(json_free) struct json *brief = row_json_at(r, i, 8);
 	json_set(s, "provider", json_copy(json_get(brief, "provider")));
 	json_set(s, "clusterTemplate", json_copy(json_get(brief, "clusterTemplate")));
-	json_set(s, "services", row_json(r, i, 9));
+	json_set(s, "services", row_json_at(r, i, 9));
 	if (!db_is_null(r, i, 10)) {
 		struct json *p = json_set_str(json_new_obj(), "action", db_str(r, i, 10));
 		json_set_str(p, "actionstatus", db_str(r, i, 11));
