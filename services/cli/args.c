@@ -87,11 +87,13 @@ static const struct option *find_any(const struct command *commands, const char 
 	return o;
 }
 
-static int give(struct args *a, const struct option *o, const char *value, struct loom_err *err)
+static int give(struct args *a, const struct option *o, const char *value, char letter,
+                struct loom_err *err)
 {
 	if (a->n_given == ARGS_MAX_OPTIONS)
 		return err_set(err, CLI_USAGE, "too many options");
 	a->given[a->n_given].option = o;
+	a->given[a->n_given].letter = letter;
 	a->given[a->n_given++].value = value;
 	a->help |= str_eq(o->name, "help");
 	a->version |= str_eq(o->name, "version");
@@ -108,30 +110,44 @@ static int take_option(struct args *a, const struct command *commands, char **ar
 	const char *name = word + (word[1] == '-' ? 2 : 1);
 	size_t n = strcspn(name, "=");
 	const char *value = name[n] ? name + n + 1 : NULL;
-	bool letter = name == word + 1;
-	const struct option *o = letter && n != 1 ? NULL : find_any(commands, name, n);
-	if (!o || (!letter && n == 1))
+	bool short_form = name == word + 1;
+	char letter = '\0';
+	if (short_form)
+		letter = *name;
+	const struct option *o = short_form && n != 1 ? NULL : find_any(commands, name, n);
+	if (!o || (!short_form && n == 1))
 		return err_set(err, CLI_USAGE, "there is no option '%.*s'",
 		               (int)(name - word + (long)n), word);
 	if (!o->arg)
 		return value ? err_set(err, CLI_USAGE, "--%s takes no value", o->name)
-		             : give(a, o, "", err);
+		             : give(a, o, "", letter, err);
 	if (!value)
 		value = argv[*i + 1] ? argv[++*i] : NULL;
 	if (!value)
 		return err_set(err, CLI_USAGE, "--%s wants a value: --%s %s", o->name, o->name,
 		               o->arg);
-	return give(a, o, value, err);
+	return give(a, o, value, letter, err);
 }
 
-static int check_options(struct args *a, struct loom_err *err)
+/* Each option as the command itself knows it: one letter stands for different names in different
+ * commands, and the row found before the command was known may have been another command's. */
+static int own_options(struct args *a, struct loom_err *err)
 {
 	for (size_t i = 0; i < a->n_given; i++) {
 		const char *name = a->given[i].option->name;
-		if (!find_option(args_common, name, strlen(name)) &&
-		    !find_option(a->command->options, name, strlen(name)))
+		char letter = a->given[i].letter;
+		const char *key = letter ? &letter : name;
+		size_t n = letter ? 1 : strlen(name);
+		const struct option *o = find_option(args_common, key, n);
+		if (!o)
+			o = find_option(a->command->options, key, n);
+		if (!o && letter)
+			return err_set(err, CLI_USAGE, "loom %s has no option -%c",
+			               a->command->words, letter);
+		if (!o)
 			return err_set(err, CLI_USAGE, "loom %s has no option --%s",
 			               a->command->words, name);
+		a->given[i].option = o;
 	}
 	return 0;
 }
@@ -160,7 +176,7 @@ static int take_words(struct args *a, const struct command *commands, const stru
 	if (a->n < a->command->min)
 		return err_set(err, CLI_USAGE, "loom %s wants %s", a->command->words,
 		               a->command->args);
-	return check_options(a, err);
+	return own_options(a, err);
 }
 
 int args_parse(struct args *a, const struct command *commands, int argc, char **argv,

@@ -41,6 +41,7 @@ struct args {
 	struct {
 		const struct option *option;
 		const char *value; /* "" for a flag */
+		char letter;       /* as which it was given; 0: by name */
 	} given[ARGS_MAX_OPTIONS];
 	size_t n_given;
 	bool help, version;

@@ -50,6 +50,25 @@ static const struct {
 	{ "cluster resume shop --wait", "cluster resume", 1 },
 };
 
+/* Each letter is the command's own, whatever it stands for in another command. */
+START_TEST(letters_are_the_commands_own)
+{
+	for (const struct command *c = commands; c->words; c++)
+		for (const struct option *o = c->options; o && o->name; o++) {
+			char line[128];
+			int n = snprintf(line, sizeof(line), "%s", c->words);
+			for (size_t i = 0; i < c->min; i++)
+				n += snprintf(line + n, sizeof(line) - (size_t)n, " a");
+			snprintf(line + n, sizeof(line) - (size_t)n, " -%c%s", o->letter,
+			         o->arg ? " 1" : "");
+			if (!o->letter)
+				continue;
+			ck_assert_msg(!parse(line), "%s: %s", line, err.msg);
+			ck_assert_msg(args_has(&a, o->name), "%s: not --%s", line, o->name);
+		}
+}
+END_TEST
+
 START_TEST(parses_good_lines)
 {
 	int r = parse(good[_i].line);
@@ -328,6 +347,7 @@ END_TEST
 int main(void)
 {
 	TCase *tc = tcase_create("all");
+	tcase_add_test(tc, letters_are_the_commands_own);
 	tcase_add_loop_test(tc, parses_good_lines, 0, LOOM_COUNT(good));
 	tcase_add_loop_test(tc, refuses_bad_lines, 0, LOOM_COUNT(bad));
 	tcase_add_test(tc, keeps_the_last_value);
