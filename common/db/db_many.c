@@ -7,7 +7,6 @@
 #include "common/base/buf.h"
 #include "common/db/db_private.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #define MAX_TEXT (1u << 20)
@@ -73,57 +72,37 @@ static int exec_some(struct db *db, const struct db_many *m, const struct db_val
 	return r;
 }
 
-/* How many of the last statement's rows were new, of which the server tells in words; -1 unknown.
- */
-static int64_t inserted(struct db *db)
-{
-	const char *info = mysql_info(db->mysql);
-	long long records, duplicates;
-
-	return info && sscanf(info, "Records: %lld Duplicates: %lld", &records, &duplicates) == 2
-	               ? records - duplicates
-	               : -1;
-}
-
-/* pad: rows that are written again to save a statement; least: rows of the shortest one. */
+/* pad: rows that are written again to save a statement. */
 static int exec_all(struct db *db, const struct db_many *m, const struct db_value *values,
-                    size_t rows, size_t pad, size_t least)
+                    size_t rows, size_t pad)
 {
-	int64_t affected = 0, fresh = 0;
+	int64_t affected = 0;
 
 	for (size_t done = 0; done < rows;) {
-		size_t left = rows - done, n = at_least(left < least ? least : left);
+		size_t left = rows - done, n = at_least(left);
 
 		if (n < left || n - left > pad)
 			n = at_most(left);
-		int rc = exec_some(db, m, values + done * m->per_row, left < n ? left : n, n);
-		if (rc)
-			return rc;
-		int64_t some = inserted(db);
-		fresh = some < 0 || fresh < 0 ? -1 : fresh + some;
+		int r = exec_some(db, m, values + done * m->per_row, left < n ? left : n, n);
+
+		if (r)
+			return r;
 		affected += db->affected;
 		done += n;
 	}
 	db->affected = affected;
-	db->inserted = fresh;
 	return 0;
 }
 
 int db_exec_many(struct db *db, const struct db_many *m, const struct db_value *values, size_t rows)
 {
-	return exec_all(db, m, values, rows, 0, 1);
+	return exec_all(db, m, values, rows, 0);
 }
 
 int db_upsert_many(struct db *db, const struct db_many *m, const struct db_value *values,
                    size_t rows)
 {
-	/* Of a statement with one row alone the server does not tell what it came to. */
-	return exec_all(db, m, values, rows, MAX_PAD, 2);
-}
-
-int64_t db_inserted(const struct db *db)
-{
-	return db->inserted;
+	return exec_all(db, m, values, rows, MAX_PAD);
 }
 
 /* The rows from `done` on, the last one as often as it takes. */

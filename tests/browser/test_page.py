@@ -17,12 +17,12 @@ SLOW = 300
 ESCAPE = "\ue00c"
 TAB = "\ue004"
 
-STEPS = ("return [...document.querySelectorAll('.step')]"
+TASKS = ("return [...document.querySelectorAll('.task')]"
          ".map((e) => [e.dataset.task, e.dataset.state])")
 NODES = ("return [...document.querySelectorAll('#nodes .node')].map((e) =>"
          " [e.querySelector('.node-name').textContent,"
          "  e.querySelector('.node-address').textContent,"
-         "  e.querySelectorAll('.step[data-state=complete]').length])")
+         "  e.querySelectorAll('.task[data-state=complete]').length])")
 
 
 class Made:
@@ -84,9 +84,9 @@ def test_form_previews_the_layout(made):
     page = made.page
     open_form(page)
     fill_form(page, NAME, SIZE)
-    page.until(lambda: page.count(".preview li") > 0, "the layout's preview")
-    counts = page.texts(".preview-count")
-    assert sum(int(text.split()[0]) for text in counts) == SIZE
+    # each key typed asks anew: the preview of the last one counts
+    page.until(lambda: sum(int(text.split()[0]) for text in page.texts(".preview-count")) == SIZE,
+               "the preview of the wanted size")
     page.press(ESCAPE)
 
 
@@ -99,9 +99,11 @@ def test_cluster_becomes_active_live(made):
     page.until(lambda: "#/clusters/" in page.url, "the new cluster's page")
     made.id = page.url.rsplit("/", 1)[1]
     assert page.until(lambda: page.text("h1") == NAME, "the cluster's name")
+    page.until(lambda: page.script("return document.activeElement.textContent") == NAME,
+               "the focus on the new page's heading")
     page.wait("#status[data-status=pending]")
     page.until(lambda: page.count("#nodes .node") == SIZE, "the nodes", 60)
-    page.until(lambda: page.count(".step[data-state=running]") > 0, "a running step", 60)
+    page.until(lambda: page.count(".task[data-state=running]") > 0, "a running task", 60)
     made.lister.until(lambda: made.lister.text(f"{row(made)} .pill") == "pending",
                       "the list to show the new cluster")
     page.until(lambda: page.count("#status[data-status=active]") == 1, "active", SLOW)
@@ -112,8 +114,8 @@ def test_cluster_becomes_active_live(made):
 def test_nodes_and_steps_are_done(made):
     page = made.page
     page.until(lambda: page.text("#doing") == "Create done", "the end of the create")
-    steps = page.script(STEPS)
-    assert steps and all(state == "complete" for _, state in steps), steps
+    tasks = page.script(TASKS)
+    assert tasks and all(state == "complete" for _, state in tasks), tasks
     for name, address, done in page.script(NODES):
         assert name and address.count(".") == 3 and done >= 3, (name, address, done)
     bar = page.find(".overall .bar")[0]
@@ -139,7 +141,7 @@ def test_nothing_was_polled(made):
 
 def test_a_step_shows_its_log(made):
     page = made.page
-    button = next(b for b in page.find(".step") if b.text.startswith("install"))
+    button = next(b for b in page.find(".task") if b.text.startswith("install"))
     button.click()
     page.wait("dialog.sheet")
     page.until(lambda: page.text(".log-note") == "End of the log", "the log's end")
@@ -148,7 +150,7 @@ def test_a_step_shows_its_log(made):
     page.press(ESCAPE)
     page.until(lambda: page.count("dialog") == 0, "the log to close")
     focused = page.script("return document.activeElement.dataset.task")
-    assert focused == button.attribute("data-task"), "focus did not return to the step"
+    assert focused == button.attribute("data-task"), "focus did not return to the task"
 
 
 def test_a_late_window_tells_the_same_story(made, ui_url, new_browser):
@@ -173,7 +175,7 @@ def test_phone(made, ui_url, new_browser, width, height, dark):
     phone.wait("#status[data-status=active]")
     phone.until(lambda: phone.script(NODES) == made.page.script(NODES), "the same nodes")
     assert_fits(phone)
-    phone.find(".step")[0].click()
+    phone.find(".task")[0].click()
     phone.wait("dialog.sheet")
     assert_fits(phone)
 
@@ -255,7 +257,7 @@ def enabled(page, css):
 def test_changes_are_shown_before_they_are_done(made):
     page = made.page
     open_change(page, "expand")
-    page.until(lambda: "1 machine added" in page.text("#change-plan"), "the plan")
+    page.until(lambda: "1 node added" in page.text("#change-plan"), "the plan")
     set_value(page, "#change-count", "0")
     page.until(lambda: "whole number" in (page.text("#change-problem") or ""), "the refusal")
     assert not enabled(page, "#change-apply")
@@ -334,11 +336,11 @@ def test_what_was_aborted_is_tried_again(made, stack):
     page.wait("#change-menu").click()
     assert not enabled(page, ".menu-item[data-change=expand]")
     page.wait(".menu-item[data-change=rollback]").click()
-    page.until(lambda: "step" in page.text("#change-plan"), "the plan of the way back")
+    page.until(lambda: "task" in page.text("#change-plan"), "the plan of the way back")
     page.press(ESCAPE)
     page.until(lambda: page.count("dialog") == 0, "the dialog to close")
     open_change(page, "retry")
-    page.until(lambda: enabled(page, "#change-apply") and "step" in page.text("#change-plan"), "the plan")
+    page.until(lambda: enabled(page, "#change-apply") and "task" in page.text("#change-plan"), "the plan")
     page.find("#change-apply")[0].click()
     page.wait("#status[data-status=active]", 60)
     assert page.text("#doing").endswith("done")
@@ -361,5 +363,5 @@ def test_delete_asks_first_and_is_live(made):
     made.lister.until(lambda: made.lister.count(row(made)) == 0, "the list to drop the cluster")
     assert page.count(".tab") == jobs + 1
     page.find(".tab")[0].click()
-    assert page.count(".step[data-state=complete]") > SIZE
+    assert page.count(".task[data-state=complete]") > SIZE
     assert page.failed_requests() == [line for line in page.failed_requests() if " 400 " in line]

@@ -19,7 +19,7 @@ def results(chromedriver):
     try:
         with Browser(chromedriver) as browser:
             browser.open(f"{site.url}/unit/index.html")
-            found = browser.until(lambda: browser.script("return window.results || null"),
+            found = browser.until(lambda: browser.script("return window.outcomes || null"),
                                   "the unit tests to run")
             assert browser.script_errors() == []
             yield {result["name"]: result["error"] for result in found}

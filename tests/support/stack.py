@@ -67,7 +67,7 @@ class Stack:
         argv = [str(ROOT / "scripts/stack"), "--dir", str(self.dir), *words]
         done = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                               errors="replace", timeout=timeout, check=False,
-                              env={**ENVIRONMENT, **os.environ, "LOOM_HOLD": str(self.dir / "hold")})
+                              env={**ENVIRONMENT, **os.environ})
         if check and done.returncode != 0:
             raise StackFailed(f"{' '.join(words)}: exit code {done.returncode}\n{done.stdout}")
         return done.stdout
@@ -189,19 +189,6 @@ class Stack:
             client.stdin.flush()
             assert int(client.stdout.readline() or 0) > 0, f"nothing to lock: {rows}"
             yield
-
-    @contextlib.contextmanager
-    def held(self, where):
-        """Services are held where the code says hold_at(where), until the end of the block; gives a
-        function that is true once one is there."""
-        hold, there = (self.dir / "hold" / name for name in (where, f"{where}.held"))
-        hold.parent.mkdir(exist_ok=True)
-        hold.touch()
-        try:
-            yield there.exists
-        finally:
-            hold.unlink()
-            there.unlink(missing_ok=True)
 
     def sql(self, statement, database=None):
         """Rows of a statement on the stack's database, as lists of text (NULL is 'NULL')."""

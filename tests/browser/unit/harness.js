@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Just enough to state facts about pure functions: test(name, fn), equal(got, wanted), ok(value).
+// Just enough to state facts: test(name, fn), equal(got, wanted), ok(value). fn may answer a promise.
 
 const tests = [];
 
@@ -30,14 +30,19 @@ function plain(value) {
   return value;
 }
 
-// Answers [{name, error}], error null for a test that held.
-export function run() {
-  return tests.map(({ name, fn }) => {
+// Answers [{name, error}], error null for a test that held. One after another.
+export async function run() {
+  const results = [];
+
+  for (const { name, fn } of tests) {
+    let error = null;
+
     try {
-      fn();
-      return { name, error: null };
-    } catch (error) {
-      return { name, error: String(error && error.stack ? error.stack : error) };
+      await fn();
+    } catch (thrown) {
+      error = String(thrown && thrown.stack ? thrown.stack : thrown);
     }
-  });
+    results.push({ name, error });
+  }
+  return results;
 }

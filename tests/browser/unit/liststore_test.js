@@ -12,7 +12,7 @@ test("the list is newest first and hides terminated clusters until asked", () =>
 
   equal(select(s, {}).map((c) => c.id), ["2", "1"]);
   equal(select(s, { terminated: true }).map((c) => c.id), ["2", "3", "1"]);
-  equal(totals(s), { clusters: 2, terminated: 1, machines: 6, pending: 0 });
+  equal(totals(s), { clusters: 2, terminated: 1, nodes: 6, pending: 0 });
 });
 
 test("a summary that came while the list was read is newer than the list", () => {

@@ -136,7 +136,7 @@ test("a node event brings the address and keeps the rest", () => {
   equal(s.nodes.get("n0").hardware, "small");
 });
 
-test("complete means all steps are done, whatever was retried", () => {
+test("complete means all tasks are done, whatever was retried", () => {
   const s = from(...START, state(1, 0, "failed"), ["job", { jobId: CREATE,
     action: "cluster_create", status: "complete", stepstotal: 3, stepscompleted: 3 }],
   ["cluster", { status: "active" }]);
@@ -156,7 +156,7 @@ test("a failed layout is the job to show, with its message", () => {
   equal(plannedJobs(s), []);
 });
 
-test("a later job is shown when it has steps; the earlier one can be chosen", () => {
+test("a later job is shown when it has tasks; the earlier one can be chosen", () => {
   const s = from(...START, ["plan", { jobId: DELETE, action: "CLUSTER_DELETE", nodes: [node(0)],
     tasks: [{ taskId: `${DELETE}-1`, taskName: "DELETE", nodeId: "n0", nodenum: 1000, service: "",
       stage: 0, after: [] }] }]);
@@ -189,7 +189,7 @@ test("the feed tells the story in order and forgets the oldest lines first", () 
   const many = [];
 
   equal(s.feed.map((line) => `${line.subject} ${line.text}`), ["cluster is pending",
-    "layout started", "layout done", "plan creating: 3 steps on 2 nodes", "create started",
+    "layout started", "layout done", "plan creating: 3 tasks on 2 nodes", "create started",
     "hello12-1000 create started", "hello12-1000 create done in 1.0 s"]);
   for (let i = 0; i < 300; i++)
     many.push(state(1, 0, "running"), state(1, 0, "retry"));
@@ -236,7 +236,7 @@ test("a large history is reduced at once", () => {
   ok(performance.now() - began < 2000, "under two seconds");
 });
 
-test("another machine takes the place and the tasks of one that could not be made", () => {
+test("another node takes the place and the tasks of one that could not be made", () => {
   const s = from(...START, state(1, 0, "running"), state(1, 0, "retry", { message: "no" }),
     ["replace", { jobId: CREATE, ...node(0), message: "no", by: node(2),
       moved: [`${CREATE}-1`, `${CREATE}-3`, "nonsense"] }],

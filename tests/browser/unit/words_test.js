@@ -32,7 +32,7 @@ test("plans of changes", () => {
 
   equal([nothing, {}, some, { tasks: [{}] }].map(isEmptyPlan), [true, true, false, false]);
   equal([nothing, some].map(planSummary), ["Nothing would change.",
-    "2 machines added, 1 machine removed, 1 setting changed, 2 steps"]);
+    "2 nodes added, 1 node removed, 1 setting changed, 2 tasks"]);
 });
 
 test("routes", () => {

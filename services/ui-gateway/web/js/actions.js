@@ -40,8 +40,8 @@ export function actionBar(cluster) {
 
     confirmModal({
       title: `Abort ${job ? actionName(job.action).toLowerCase() : "the work"}?`,
-      text: create ? "The machines made so far will be deleted."
-        : "Steps that run now are ended; the cluster stays as it is at that moment.",
+      text: create ? "The nodes made so far will be deleted."
+        : "Tasks that run now are ended; the cluster stays as it is at that moment.",
       verb: "Abort",
       keep: "Go on",
       act: () => controlJob(cluster.id, "abort"),

@@ -4,7 +4,7 @@
 
 import { getCluster, url } from "./api.js";
 import { clusterHead } from "./clusterhead.js";
-import { announce, h, keyed } from "./dom.js";
+import { announce, gathered, growing, h, keyed } from "./dom.js";
 import { feedView } from "./feed.js";
 import { actionName } from "./format.js";
 import { setLink } from "./linkstate.js";
@@ -15,6 +15,8 @@ import { openTaskLog } from "./tasklog.js";
 
 const TYPES = ["cluster", "job", "plan", "task", "node", "replace", "lease", "template"];
 const GATHER = 40;
+const SLICE = 1000; // events applied without a pause: some 10 ms
+const NODES = 24;
 const TICK = 1000;
 const RETRY = 3000;
 const CLOCK_ERROR = 1500;
@@ -28,9 +30,12 @@ export function clusterView(root, { id }) {
   async function load() {
     try {
       const answer = await getCluster(id, stop.signal);
+      const focused = root.contains(document.activeElement);
 
       root.replaceChildren();
       page = makePage(root, answer);
+      if (focused)
+        root.querySelector("h1").focus({ preventScroll: true });
       close = openStream(url(`/clusters/${id}/events`), { types: TYPES, cursor: page.cursor,
         onEvent: page.received, onState: setLink });
     } catch (error) {
@@ -74,7 +79,7 @@ function makePage(root, { cluster, serverTime }) {
   const offset = Math.abs(skew) > CLOCK_ERROR ? skew : 0;
   const now = () => Date.now() - offset;
   const cards = new Map();
-  const head = clusterHead(cluster, now);
+  const head = clusterHead(cluster, now, openLog);
   const jobs = jobTabs((job) => {
     chosen = job;
     render();
@@ -82,30 +87,32 @@ function makePage(root, { cluster, serverTime }) {
   const nodes = h("ul", { class: "nodes", id: "nodes", "aria-label": "Nodes" });
   const waiting = h("p", { class: "muted pad", id: "no-nodes" });
   const feed = feedView(openLog);
+  const more = growing(NODES, () => render());
+  const drawing = gathered(GATHER, flush);
   const ticker = setInterval(tick, TICK);
   let state = initial();
   let queue = [];
-  let gather = 0;
   let chosen = null;
   let log = null;
 
   root.append(head.el, h("div", { class: "columns" },
     h("section", { "aria-labelledby": "nodes-title" },
       h("div", { class: "section-head" }, h("h2", { id: "nodes-title", text: "Nodes" }), jobs.el),
-      waiting, nodes), feed.el));
+      waiting, nodes, more.el), feed.el));
 
-  // A burst of events (the history, at first) is applied and drawn at once.
+  // A burst of events is applied and drawn at once; a long history (at first) in slices, so that
+  // the page answers meanwhile.
   function received(event) {
     queue.push(event);
-    gather = gather || setTimeout(flush, GATHER);
+    drawing.ask();
   }
 
   function flush() {
     const before = state;
 
-    gather = 0;
-    state = reduce(state, queue);
-    queue = [];
+    state = reduce(state, queue.splice(0, SLICE));
+    if (queue.length > 0)
+      drawing.ask();
     if (before.status && before.status !== state.status)
       announce(`${cluster.name} is ${state.status}`);
     render();
@@ -124,7 +131,7 @@ function makePage(root, { cluster, serverTime }) {
     jobs.update(plannedJobs(state), job);
     waiting.textContent = noNodesText(state);
     waiting.hidden = items.length > 0;
-    keyed(nodes, cards, items, (item) => item.node.id, (item) => nodeCard(item.node, openLog, now));
+    keyed(nodes, cards, more.cut(items), (item) => item.node.id, (item) => nodeCard(item.node, openLog, now));
     feed.update(state);
   }
 
@@ -152,7 +159,8 @@ function makePage(root, { cluster, serverTime }) {
     cursor: () => (queue.length > 0 ? queue[queue.length - 1].seq : state.seq),
     destroy() {
       clearInterval(ticker);
-      clearTimeout(gather);
+      drawing.stop();
+      more.destroy();
       head.destroy();
     },
   };
@@ -160,7 +168,7 @@ function makePage(root, { cluster, serverTime }) {
 
 function noNodesText(state) {
   if (state.status === "terminated")
-    return "This cluster has no machines.";
+    return "This cluster has no nodes.";
   return state.seq > 0 ? "Working out the layout. The nodes appear here in a moment."
     : "Reading what has happened so far.";
 }

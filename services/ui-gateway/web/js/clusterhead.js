@@ -5,19 +5,23 @@ import { actionBar } from "./actions.js";
 import { bar, h, icon, setText } from "./dom.js";
 import { actionDoing, actionName, count, moment, statusTone, ticking } from "./format.js";
 import { askRemoval } from "./removal.js";
-import { progressOf, startOf } from "./store.js";
+import { failedTask, progressOf, startOf } from "./store.js";
 import { whyLine } from "./why.js";
 
-export function clusterHead(cluster, now) {
+// openLog(taskId) shows the log of the task that the job failed with.
+export function clusterHead(cluster, now, openLog) {
   const status = h("span", { class: "pill big", id: "status", role: "status" });
   const remove = h("button", { class: "button", type: "button", id: "delete-cluster" },
     icon("trash"), "Delete");
   const actions = actionBar(cluster);
   const why = whyLine(cluster.id);
-  const message = h("p", { class: "callout", id: "message", hidden: true });
+  const text = h("span", { id: "message" });
+  const showLog = h("button", { class: "button small", type: "button", id: "failed-log",
+    text: "Open log", hidden: true, onclick: () => openLog(failedTask(state, state.jobs[state.jobs.length - 1]).id) });
+  const message = h("p", { class: "callout", hidden: true }, text, " ", showLog);
   const doing = h("span", { class: "doing", id: "doing" });
   const elapsed = h("span", { class: "num muted", id: "elapsed" });
-  const steps = h("span", { class: "num muted", id: "steps" });
+  const tasks = h("span", { class: "num muted", id: "tasks" });
   const progress = bar("Overall progress");
   const nodes = h("dd", { class: "num" });
   let state = null;
@@ -40,7 +44,7 @@ export function clusterHead(cluster, now) {
     message,
     h("div", { class: "card overall" },
       h("div", { class: "overall-line" }, doing, h("span", { class: "grow" }),
-        h("span", { class: "figures" }, steps, elapsed)),
+        h("span", { class: "figures" }, tasks, elapsed)),
       progress.el));
 
   function update(nextState, nextJob) {
@@ -69,12 +73,13 @@ export function clusterHead(cluster, now) {
 
   function showMessage() {
     const last = state.jobs[state.jobs.length - 1];
-    const text = state.message || (last && last.message) || "";
+    const words = state.message || (last && last.message) || "";
     const failed = last && last.status === "failed";
 
-    setText(message, text);
-    message.hidden = !text;
+    setText(text, words);
+    message.hidden = !words;
     message.dataset.tone = failed ? "bad" : "";
+    showLog.hidden = !failed || !failedTask(state, last);
   }
 
   function showProgress() {
@@ -83,7 +88,7 @@ export function clusterHead(cluster, now) {
 
     progress.set(done, total, tone);
     setText(doing, job ? doingText(job) : state.seq > 0 ? "Waiting to start" : "\u00a0");
-    setText(steps, total > 0 ? `${done} of ${count(total, "step")}` : "");
+    setText(tasks, total > 0 ? `${done} of ${count(total, "task")}` : "");
   }
 
   function tick() {

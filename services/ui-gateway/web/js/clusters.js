@@ -3,7 +3,7 @@
 
 import { listClusters, url } from "./api.js";
 import { openCreateForm } from "./createform.js";
-import { announce, bar, h, icon, keyed, setText } from "./dom.js";
+import { announce, bar, gathered, growing, h, icon, keyed, setText } from "./dom.js";
 import { actionDoing, age, count, statusTone } from "./format.js";
 import { setLink } from "./linkstate.js";
 import { initial, merge, replaceAll, select, totals } from "./liststore.js";
@@ -12,15 +12,20 @@ import { clusterHref } from "./router.js";
 import { openStream } from "./stream.js";
 
 const FILTER_FROM = 6;
+const GATHER = 50;
+const ROWS = 60;
 const TICK = 5000;
 const RETRY = 3000;
 
 export function clustersView(root) {
-  const ui = build(root);
+  const more = growing(ROWS, () => render());
+  const ui = build(root, more.el);
   const rows = new Map();
+  const drawing = gathered(GATHER, flush);
   let reading = new AbortController();
   let state = initial();
-  let early = [];
+  let arrived = new Map(); // id -> the newest summary since the list was last drawn
+  let early = new Map(); // the same since the reading under way began
   let retry = 0;
 
   // Each opening of the stream starts a fresh reading; one that is still under way is given up.
@@ -30,16 +35,16 @@ export function clustersView(root) {
     clearTimeout(retry);
     reading.abort();
     reading = mine;
-    early = [];
+    early = new Map();
     try {
-      state = replaceAll(state, await listClusters(mine.signal), early);
+      state = replaceAll(state, await listClusters(mine.signal), early.values());
     } catch (error) {
       if (!mine.signal.aborted)
         loadFailed(error);
       return;
     }
     ui.problem.hidden = true;
-    early = [];
+    arrived = new Map();
     render();
   }
 
@@ -51,13 +56,23 @@ export function clustersView(root) {
   }
 
   function received(event) {
-    const summary = event.data;
-    const old = state.byId.get(summary.id);
+    arrived.set(event.data.id, event.data);
+    early.set(event.data.id, event.data);
+    drawing.ask();
+  }
 
-    early.push(summary);
-    if (old && old.status !== summary.status)
-      announce(`${summary.name} is ${summary.status}`);
-    state = merge(state, [summary]);
+  // A fleet at work sends more events than a page can be drawn for.
+  function flush() {
+    const news = [...arrived.values()];
+    const changed = news.filter((c) => state.byId.has(c.id)
+      && state.byId.get(c.id).status !== c.status);
+
+    arrived = new Map();
+    if (changed.length === 1)
+      announce(`${changed[0].name} is ${changed[0].status}`);
+    else if (changed.length > 1)
+      announce(`${changed.length} clusters have changed`);
+    state = merge(state, news);
     if (state.loaded)
       render();
   }
@@ -78,7 +93,7 @@ export function clustersView(root) {
     ui.nothing.hidden = list.length > 0 || !ui.empty.hidden;
     ui.create.hidden = !ui.empty.hidden;
     ui.table.hidden = list.length === 0;
-    keyed(ui.list, rows, list, (c) => c.id, clusterRow);
+    keyed(ui.list, rows, more.cut(list), (c) => c.id, clusterRow);
   }
 
   ui.search.addEventListener("input", render);
@@ -91,6 +106,8 @@ export function clustersView(root) {
   return {
     destroy() {
       close();
+      drawing.stop();
+      more.destroy();
       clearInterval(ticker);
       clearTimeout(retry);
       reading.abort();
@@ -100,14 +117,14 @@ export function clustersView(root) {
 }
 
 function totalsText(sum) {
-  const parts = [count(sum.clusters, "cluster"), count(sum.machines, "machine")];
+  const parts = [count(sum.clusters, "cluster"), count(sum.nodes, "node")];
 
   if (sum.pending > 0)
     parts.push(`${sum.pending} at work`);
   return parts.join(" · ");
 }
 
-function build(root) {
+function build(root, more) {
   const ui = {
     totals: h("p", { class: "muted num", id: "totals" }),
     create: h("button", { class: "button primary", type: "button", id: "new-cluster",
@@ -130,7 +147,7 @@ function build(root) {
   ui.table = h("section", { class: "card table", hidden: true },
     h("div", { class: "row row-head", "aria-hidden": "true" },
       ...["Cluster", "Status", "Progress", "Template", "Nodes", "Age", ""]
-        .map((text) => h("span", { text }))), ui.list);
+        .map((text) => h("span", { text }))), ui.list, more);
   root.append(
     h("div", { class: "page-head" },
       h("div", {}, h("h1", { tabindex: "-1", text: "Clusters" }), ui.totals), ui.create),
@@ -145,7 +162,7 @@ function emptyState() {
     icon("layers", "empty-mark"),
     h("h2", { text: "No clusters yet" }),
     h("p", { class: "muted", text: "Choose a template and a size. Loom works out the layout, makes "
-      + "the machines, installs the services and shows you every step as it happens." }),
+      + "the nodes, installs the services and shows you every task as it happens." }),
     h("button", { class: "button primary", type: "button", onclick: openCreateForm },
       icon("plus"), "Create your first cluster"),
     h("p", { class: "muted small" }, "From a terminal: ", h("code", { text: sample })));
@@ -161,12 +178,12 @@ function clusterRow(first) {
   const id = h("span", { class: "muted mono small", text: first.id });
   const status = h("span", { class: "pill" });
   const progress = bar("Progress");
-  const steps = h("span", { class: "muted num small steps-text" });
+  const tasks = h("span", { class: "muted num small tasks-text" });
   const template = h("span", { class: "clip" });
   const nodes = h("span", { class: "num" });
   const born = h("span", { class: "num muted" });
   const remove = h("button", { class: "icon-button quiet", type: "button" }, icon("trash"));
-  let cluster = first;
+  let cluster = null;
 
   remove.addEventListener("click", () =>
     askRemoval({ id: cluster.id, name: cluster.name, nodes: cluster.numNodes,
@@ -177,6 +194,8 @@ function clusterRow(first) {
   }
 
   function update(next) {
+    if (next === cluster)
+      return;
     const p = next.progress || { stepstotal: 0, stepscompleted: 0 };
     const busy = next.status === "pending";
     const deleting = busy && p.action === "cluster_delete";
@@ -188,7 +207,7 @@ function clusterRow(first) {
     setText(status, next.status);
     status.dataset.tone = statusTone(next.status);
     progress.set(p.stepscompleted, p.stepstotal, failed ? "bad" : tone);
-    setText(steps, stepsText(p, busy));
+    setText(tasks, tasksText(p, busy));
     setText(template, next.clusterTemplate ? next.clusterTemplate.name : "");
     setText(nodes, next.numNodes > 0 ? String(next.numNodes) : "–");
     born.title = new Date(next.createTime).toLocaleString();
@@ -203,7 +222,7 @@ function clusterRow(first) {
   const el = h("li", { class: "row", data: { id: first.id } },
     h("div", { class: "cell c-name" }, link, id),
     cell("c-status", "Status", status),
-    cell("c-progress", "Progress", progress.el, steps),
+    cell("c-progress", "Progress", progress.el, tasks),
     cell("c-template", "Template", template),
     cell("c-nodes", "Nodes", nodes),
     cell("c-age", "Age", born),
@@ -212,7 +231,7 @@ function clusterRow(first) {
   return { el, update, tick };
 }
 
-function stepsText(p, busy) {
+function tasksText(p, busy) {
   const figures = p.stepstotal > 0 ? `${p.stepscompleted} of ${p.stepstotal}` : "";
 
   if (!busy)

@@ -51,7 +51,7 @@ function fillForm(body, dialog, templates, signal) {
     h("option", { value: "rollback", text: "Delete what was made" }));
   const nameField = field("Name", name, "Letters, digits, dot, dash and underscore");
   const templateField = field("Template", template);
-  const sizeField = field("Machines", size);
+  const sizeField = field("Nodes", size);
   const preview = h("div", { class: "preview", "aria-live": "polite", hidden: true });
   const problem = h("p", { class: "callout", role: "alert", "data-tone": "bad", hidden: true });
   const submit = h("button", { class: "button primary", type: "submit", text: "Create cluster" });
@@ -158,5 +158,5 @@ function layoutLine(group) {
     h("span", { class: "tags" },
       ...group.services.map((name) => h("span", { class: "tag", text: name }))),
     h("span", { class: "muted preview-type", text: group.hardwaretype,
-      title: count(group.count, "machine") }));
+      title: count(group.count, "node") }));
 }

@@ -53,7 +53,15 @@ export function setAttr(el, name, value) {
 // Makes parent's children match items, keeping the elements of items that stay (focus and scroll
 // survive). views is a Map the caller owns: key -> {el, update(item)}.
 export function keyed(parent, views, items, keyOf, create) {
-  const seen = new Set();
+  const wanted = new Set(items.map(keyOf));
+
+  // Those that leave go first: else every element behind them would be taken for moved.
+  for (const [key, view] of views) {
+    if (wanted.has(key))
+      continue;
+    view.el.remove();
+    views.delete(key);
+  }
   let at = parent.firstChild;
 
   for (const item of items) {
@@ -64,19 +72,58 @@ export function keyed(parent, views, items, keyOf, create) {
       view = create(item);
       views.set(key, view);
     }
-    seen.add(key);
     view.update(item);
     if (view.el === at)
       at = at.nextSibling;
     else
       parent.insertBefore(view.el, at);
   }
-  for (const [key, view] of views) {
-    if (seen.has(key))
-      continue;
-    view.el.remove();
-    views.delete(key);
+}
+
+// The first part of a long list, which grows as its end comes into sight: a page of thousands of
+// elements is slow to build and to lay out. cut(items) answers what to show; place el behind the
+// list; onGrow is called when there is more to show.
+export function growing(by, onGrow) {
+  const el = h("button", { class: "button small more", type: "button", hidden: true,
+    onclick: grow });
+  const sight = new IntersectionObserver((entries) => {
+    if (entries.some((entry) => entry.isIntersecting))
+      grow();
+  }, { rootMargin: "600px" });
+  let size = by;
+
+  function grow() {
+    size += by;
+    onGrow();
   }
+
+  function cut(items) {
+    const left = items.length - size;
+
+    el.hidden = left <= 0;
+    setText(el, `Show ${Math.min(left, by)} of ${left} more`);
+    sight.disconnect();
+    if (left > 0)
+      sight.observe(el); // observed anew, it tells again while it is still in sight
+    return left > 0 ? items.slice(0, size) : items;
+  }
+
+  return { el, cut, destroy: () => sight.disconnect() };
+}
+
+// Calls work once per `ms`, however often it is asked for: a busy stream is drawn in gathers.
+export function gathered(ms, work) {
+  let timer = 0;
+
+  return {
+    ask() {
+      timer = timer || setTimeout(() => {
+        timer = 0;
+        work();
+      }, ms);
+    },
+    stop: () => clearTimeout(timer),
+  };
 }
 
 // A labelled form field: {el, hint}; input has an id.
@@ -100,7 +147,7 @@ export function bar(label) {
     el.dataset.tone = tone;
     el.dataset.unknown = String(total === 0 && tone === "run");
     setAttr(el, "aria-valuenow", String(percent));
-    setAttr(el, "aria-valuetext", total > 0 ? `${done} of ${total} steps` : "not started");
+    setAttr(el, "aria-valuetext", total > 0 ? `${done} of ${total} tasks` : "not started");
     fill.style.setProperty("width", `${percent}%`);
   }
   return { el, set };

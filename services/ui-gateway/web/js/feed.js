@@ -41,7 +41,7 @@ function feedLine(line, openLog) {
   const text = [h("span", { class: "feed-subject", text: line.subject }), " ",
     h("span", { class: "feed-text", text: line.text })];
   const body = line.taskId
-    ? h("button", { class: "feed-body", type: "button", title: "Open the step's log",
+    ? h("button", { class: "feed-body", type: "button", title: "Open the task's log",
       onclick: () => openLog(line.taskId) }, ...text)
     : h("span", { class: "feed-body" }, ...text);
   const el = h("li", { data: { tone: line.tone } },

@@ -91,7 +91,7 @@ export function statusTone(status) {
   return { active: "ok", pending: "run", incomplete: "bad", inconsistent: "warn" }[status] || "off";
 }
 
-const STEP_WORDS = {
+const TASK_WORDS = {
   pending: "waiting",
   ready: "ready to start",
   running: "running",
@@ -101,8 +101,8 @@ const STEP_WORDS = {
   dropped: "not needed",
 };
 
-export function stepWord(state) {
-  return STEP_WORDS[state] || state;
+export function taskWord(state) {
+  return TASK_WORDS[state] || state;
 }
 
 // Takes terminal escapes and other control characters out of a log and honours carriage returns,

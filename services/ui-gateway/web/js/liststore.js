@@ -48,7 +48,7 @@ export function totals(state) {
   return {
     clusters: alive.length,
     terminated: all.length - alive.length,
-    machines: alive.reduce((sum, c) => sum + (c.numNodes || 0), 0),
+    nodes: alive.reduce((sum, c) => sum + (c.numNodes || 0), 0),
     pending: alive.filter((c) => c.status === "pending").length,
   };
 }

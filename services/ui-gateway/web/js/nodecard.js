@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// One node: who it is, and its steps as rows of small buttons, a row for the machine itself and one
-// for each service. A step opens its log.
+// One node: who it is, and its tasks as rows of small buttons, a row for the node itself and one
+// for each service. A task opens its log.
 
-import { bar, h, icon, keyed, setAttr, setIcon, setText } from "./dom.js";
-import { duration, shortHost, stepWord, ticking } from "./format.js";
+import { bar, h, icon, keyed, setIcon, setText } from "./dom.js";
+import { duration, shortHost, taskWord, ticking } from "./format.js";
 import { nodeState } from "./store.js";
 
 const CARD_WORDS = {
@@ -16,16 +16,15 @@ const CARD_WORDS = {
   done: "done",
 };
 
-// openLog(taskId) is called for a step that is clicked; now() is the server's clock.
+// openLog(taskId) is called for a task that is clicked; now() is the server's clock.
 export function nodeCard(first, openLog, now) {
   const rows = new Map();
-  const steps = new Map();
   const name = h("h3", { class: "node-name" });
   const where = h("p", { class: "muted small node-where" });
   const address = h("code", { class: "node-address" });
   const types = h("span");
   const status = h("span", { class: "pill" });
-  const progress = bar("Steps of this node");
+  const progress = bar("Tasks of this node");
   const lines = h("div", { class: "lines" });
   const el = h("li", { class: "node card", data: { id: first.id } },
     h("div", { class: "node-head" }, icon("machine", "icon node-icon"),
@@ -45,7 +44,7 @@ export function nodeCard(first, openLog, now) {
     setText(types, [node.hardware, node.image].filter(Boolean).join(" · "));
     showState(tasks, job);
     keyed(lines, rows, groups(tasks), (group) => group.service, (group) =>
-      serviceRow(group, steps, openLog, now));
+      serviceRow(group, openLog, now));
   }
 
   function showState(tasks, job) {
@@ -61,8 +60,7 @@ export function nodeCard(first, openLog, now) {
   }
 
   function tick() {
-    for (const step of steps.values())
-      step.tick();
+    rows.forEach((row) => row.tick());
   }
 
   return { el, update, tick };
@@ -83,30 +81,26 @@ function groups(tasks) {
   return [...byService.values()].sort((a, b) => (a.service ? 1 : 0) - (b.service ? 1 : 0));
 }
 
-function serviceRow(first, steps, openLog, now) {
+function serviceRow(first, openLog, now) {
   const own = new Map();
-  const list = h("ol", { class: "steps" });
+  const list = h("ol", { class: "tasks" });
   const el = h("div", { class: "line" },
     h("span", { class: first.service ? "line-name" : "line-name muted",
-      text: first.service || "machine" }), list);
+      text: first.service || "node" }), list);
 
   function update(group) {
-    keyed(list, own, group.tasks, (task) => task.id, (task) => {
-      const view = stepButton(task, openLog, now);
-
-      steps.set(task.id, view);
-      return view;
-    });
+    keyed(list, own, group.tasks, (task) => task.id, (task) => taskButton(task, openLog, now));
   }
-  return { el, update };
+  return { el, update, tick: () => own.forEach((task) => task.tick()) };
 }
 
-function stepButton(first, openLog, now) {
+function taskButton(first, openLog, now) {
   const mark = icon("pending");
   const name = h("span", { text: first.name });
-  const time = h("span", { class: "step-time num" });
-  const button = h("button", { class: "step", type: "button", data: { task: first.id },
-    onclick: () => openLog(first.id) }, mark, name, time);
+  const time = h("span", { class: "task-time num" });
+  const state = h("span", { class: "sr-only" });
+  const button = h("button", { class: "task", type: "button", data: { task: first.id },
+    onclick: () => openLog(first.id) }, mark, name, state, time);
   let task = null;
 
   function update(next) {
@@ -115,20 +109,19 @@ function stepButton(first, openLog, now) {
     task = next;
     setIcon(mark, task.state);
     button.dataset.state = task.state;
-    button.title = task.message ? `${stepWord(task.state)}: ${task.message}` : stepWord(task.state);
-    setAttr(button, "aria-label",
-      [task.service, task.name, stepWord(task.state), "open log"].filter(Boolean).join(", "));
+    button.title = task.message ? `${taskWord(task.state)}: ${task.message}` : taskWord(task.state);
+    setText(state, `, ${[task.service, taskWord(task.state)].filter(Boolean).join(", ")}, open log `);
     setText(name, task.attempt > 1 ? `${task.name} ×${task.attempt}` : task.name);
     tick();
   }
 
   function tick() {
-    setText(time, task ? stepTime(task, now()) : "");
+    setText(time, task ? taskTime(task, now()) : "");
   }
   return { el: h("li", {}, button), update, tick };
 }
 
-function stepTime(task, now) {
+function taskTime(task, now) {
   if (task.state === "running" && task.started)
     return ticking(now - task.started);
   if (task.state === "retry" && task.retryAt > now)

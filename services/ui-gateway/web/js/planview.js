@@ -14,14 +14,14 @@ export function isEmptyPlan(plan) {
     .every((list) => !list || list.length === 0);
 }
 
-// One line of words: "1 machine added, 7 steps".
+// One line of words: "1 node added, 7 tasks".
 export function planSummary(plan) {
   const nodes = plan.nodes || {};
-  const parts = [[nodes.added, "machine added", "machines added"],
-    [nodes.removed, "machine removed", "machines removed"],
-    [nodes.changed, "machine changed", "machines changed"],
+  const parts = [[nodes.added, "node added", "nodes added"],
+    [nodes.removed, "node removed", "nodes removed"],
+    [nodes.changed, "node changed", "nodes changed"],
     [plan.config, "setting changed", "settings changed"],
-    [plan.tasks, "step", "steps"]]
+    [plan.tasks, "task", "tasks"]]
     .filter(([list]) => list && list.length > 0)
     .map(([list, one, many]) => count(list.length, one, many));
 
@@ -33,9 +33,9 @@ export function planView(plan) {
 
   return h("div", { class: "plan" },
     h("p", { class: "plan-summary", text: planSummary(plan) }),
-    group("Added", nodes.added, (node) => machine(node, node.services)),
-    group("Removed", nodes.removed, (node) => machine(node, node.services)),
-    group("Changed", nodes.changed, (node) => machine(node,
+    group("Added", nodes.added, (node) => nodeItem(node, node.services)),
+    group("Removed", nodes.removed, (node) => nodeItem(node, node.services)),
+    group("Changed", nodes.changed, (node) => nodeItem(node,
       [...signed("+", node.servicesAdded), ...signed("−", node.servicesRemoved)])),
     group("Settings", plan.config, difference),
     group("Services started", plan.started, (name) => h("li", { text: name })),
@@ -51,7 +51,7 @@ function group(title, list, line) {
         : null));
 }
 
-function machine(node, tags) {
+function nodeItem(node, tags) {
   const name = shortHost(node.hostname) || `node ${node.nodenum}`;
 
   return h("li", {}, h("span", { class: "num", text: name }),

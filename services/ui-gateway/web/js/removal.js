@@ -8,8 +8,8 @@ import { confirmModal } from "./modal.js";
 
 export function askRemoval({ id, name, nodes, busy }) {
   const lost = nodes > 0
-    ? `Its ${count(nodes, "machine")} will be destroyed, with everything on them.`
-    : "It has no machines yet.";
+    ? `Its ${count(nodes, "node")} will be destroyed, with everything on them.`
+    : "It has no nodes yet.";
   const first = busy ? " What is under way there is ended first." : "";
 
   confirmModal({

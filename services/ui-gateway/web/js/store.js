@@ -127,7 +127,7 @@ function onNode(state, data) {
   patchNode(state, data.nodeId, data);
 }
 
-// Another machine takes the place of one that could not be made, and its tasks.
+// Another node takes the place of one that could not be made, and its tasks.
 function onReplace(state, data) {
   const by = data.by || {};
 
@@ -188,7 +188,7 @@ function lower(text) {
 
 // ---- what views ask ----
 
-// The job to show when nobody chose one: the newest that has steps, else the newest.
+// The job to show when nobody chose one: the newest that has tasks, else the newest.
 export function currentJob(state) {
   const planned = state.jobs.filter((job) => job.nodes.length > 0);
   const newest = state.jobs[state.jobs.length - 1] || null;
@@ -198,7 +198,7 @@ export function currentJob(state) {
   return planned[planned.length - 1] || newest;
 }
 
-// Jobs a person may want to look at: those with steps, in order.
+// Jobs a person may want to look at: those with tasks, in order.
 export function plannedJobs(state) {
   return state.jobs.filter((job) => job.nodes.length > 0);
 }
@@ -242,6 +242,16 @@ export function progressOf(state, job) {
   total = Math.max(total, job.total);
   done = Math.max(done, job.done);
   return { total, done: job.status === "complete" ? total : done };
+}
+
+// The task that a failed job failed with: the last one that failed for good. Null when none did.
+export function failedTask(state, job) {
+  let found = null;
+
+  for (const task of state.tasks.values())
+    if (job && task.jobId === job.id && task.state === "failed" && (!found || task.ended >= found.ended))
+      found = task;
+  return found;
 }
 
 // What a node is doing in this job: failed, running, retry, ready, waiting, stopped or done.

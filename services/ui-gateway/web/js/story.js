@@ -65,14 +65,14 @@ function planLine(data) {
   if (tasks === 0)
     return null;
   if (nodes === 0)
-    return { tone: "warn", subject: "plan", text: `${count(tasks, "step")} added` };
+    return { tone: "warn", subject: "plan", text: `${count(tasks, "task")} added` };
   return { tone: "", subject: "plan",
-    text: `${what}: ${count(tasks, "step")} on ${count(nodes, "node")}` };
+    text: `${what}: ${count(tasks, "task")} on ${count(nodes, "node")}` };
 }
 
 function taskLine(state, data) {
   const task = state.tasks.get(data.taskId);
-  const name = (data.taskName || (task && task.name) || "step").toLowerCase();
+  const name = (data.taskName || (task && task.name) || "task").toLowerCase();
   const node = state.nodes.get(data.nodeId);
   const line = {
     subject: shortHost(data.hostname || (node && node.hostname)) || `node ${data.nodenum ?? ""}`,

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // One event stream that stays open. The browser reconnects by itself (and sends Last-Event-ID) when
 // a connection breaks; it gives up for good when it gets an error status instead of a stream, and
-// it cannot know that a computer has slept. This covers both.
+// it cannot know that a computer has slept. This covers both. A page that nobody sees holds no
+// stream: a browser has six connections for a site, and the seventh tab would hang for ever.
 
 const FIRST_WAIT = 500;
 const LONGEST_WAIT = 10000;
-const SLEPT = 30000;
+const UNSEEN = 5000;
 
 // types: event names to hear. cursor(): number of the last event seen, or 0. onState: "connecting",
 // "live" or "reconnecting". onOpen: called on each (re)connection. Answers a function that closes.
@@ -13,8 +14,8 @@ export function openStream(address, { types, cursor, onEvent, onState, onOpen })
   let source = null;
   let timer = 0;
   let wait = FIRST_WAIT;
+  let unseen = 0;
   let closed = false;
-  let hiddenSince = 0;
 
   function connect() {
     const after = cursor ? cursor() : 0;
@@ -37,7 +38,7 @@ export function openStream(address, { types, cursor, onEvent, onState, onOpen })
   }
 
   function failed() {
-    if (closed)
+    if (closed || !source)
       return;
     onState("reconnecting");
     if (source.readyState !== EventSource.CLOSED)
@@ -58,15 +59,21 @@ export function openStream(address, { types, cursor, onEvent, onState, onOpen })
   }
 
   function again() {
-    if (!closed && source.readyState !== EventSource.OPEN)
+    if (!closed && source && source.readyState !== EventSource.OPEN)
       connect();
   }
 
-  function visibility() {
-    const slept = hiddenSince && Date.now() - hiddenSince > SLEPT;
+  function rest() {
+    clearTimeout(timer);
+    source.close();
+    source = null;
+  }
 
-    hiddenSince = document.hidden ? Date.now() : 0;
-    if (!document.hidden && slept && !closed)
+  function visibility() {
+    clearTimeout(unseen);
+    if (document.hidden && source)
+      unseen = setTimeout(rest, UNSEEN);
+    else if (!document.hidden && !source)
       connect();
   }
 
@@ -74,10 +81,13 @@ export function openStream(address, { types, cursor, onEvent, onState, onOpen })
   document.addEventListener("visibilitychange", visibility);
   onState("connecting");
   connect();
+  visibility();
   return function close() {
     closed = true;
     clearTimeout(timer);
-    source.close();
+    clearTimeout(unseen);
+    if (source)
+      source.close();
     removeEventListener("online", again);
     document.removeEventListener("visibilitychange", visibility);
   };

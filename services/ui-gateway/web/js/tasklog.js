@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// The log of one step, streamed while the step runs.
+// The log of one task, streamed while the task runs.
 
 import { followLog } from "./api.js";
 import { h, setText } from "./dom.js";
-import { duration, plainLog, shortHost, stepWord, ticking } from "./format.js";
+import { duration, plainLog, shortHost, taskWord, ticking } from "./format.js";
 import { openModal } from "./modal.js";
 
 const KEEP = 1000000;
@@ -37,7 +37,7 @@ export function openTaskLog({ getTask, getNode, now, onClose }) {
 
     pill.dataset.tone = { running: "run", complete: "ok", failed: "bad", retry: "warn" }[task.state]
       || "off";
-    setText(pill, stepWord(task.state));
+    setText(pill, taskWord(task.state));
     setText(message, task.message);
     message.hidden = !task.message;
     message.dataset.tone = pill.dataset.tone;
@@ -97,7 +97,7 @@ function makeReader(pre, note, signal, getTask) {
 
   function show(attempt) {
     if (!STARTED.has(getTask().state) && attempt === 0) {
-      setText(note, "This step has not started. Its log appears here when it does.");
+      setText(note, "This task has not started. Its log appears here when it does.");
       return;
     }
     if (attempt === shown)
@@ -118,14 +118,14 @@ function makeReader(pre, note, signal, getTask) {
         AbortSignal.any([signal, mine.signal]));
 
       await pour(response.body, pre, () => setText(note, "Following the log"));
-      setText(note, pre.textContent ? "End of the log" : "This step wrote nothing to its log.");
+      setText(note, pre.textContent ? "End of the log" : "This task wrote nothing to its log.");
     } catch (error) {
       if (!signal.aborted && !mine.signal.aborted)
         broken(error, attempt);
     }
   }
 
-  // A step may be so young that its log does not exist yet, and connections break: try again while
+  // A task may be so young that its log does not exist yet, and connections break: try again while
   // there is something to wait for.
   function broken(error, attempt) {
     const waiting = ["ready", "running"].includes(getTask().state) || error.status !== 404;
@@ -135,18 +135,22 @@ function makeReader(pre, note, signal, getTask) {
     if (waiting)
       timer = setTimeout(read, AGAIN, attempt);
     else
-      setText(note, "This step left no log.");
+      setText(note, "This task left no log.");
   }
 
   signal.addEventListener("abort", () => clearTimeout(timer));
   return { show };
 }
 
+// What came is not touched again, so that a long log costs no more than its new lines and what a
+// reader has selected stays selected. Only the line that is not ended yet is written anew.
 async function pour(body, pre, onData) {
   const reader = body.pipeThrough(new TextDecoderStream()).getReader();
-  let raw = "";
+  const open = document.createTextNode("");
+  let rest = "";
+  let length = 0;
 
-  pre.textContent = "";
+  pre.replaceChildren(open);
   for (;;) {
     const { value, done } = await reader.read();
     const atEnd = pre.scrollHeight - pre.scrollTop - pre.clientHeight < NEAR_END;
@@ -154,9 +158,25 @@ async function pour(body, pre, onData) {
     if (done)
       return;
     onData();
-    raw = (raw + value).slice(-KEEP);
-    pre.textContent = plainLog(raw);
+    const text = rest + value;
+    const ended = text.lastIndexOf("\n") + 1;
+    const lines = plainLog(text.slice(0, ended));
+
+    rest = text.slice(ended).slice(-KEEP);
+    if (lines)
+      open.before(lines);
+    open.data = plainLog(rest);
+    for (length += lines.length; length > KEEP; )
+      length -= dropFirst(pre);
     if (atEnd)
       pre.scrollTop = pre.scrollHeight;
   }
+}
+
+// The oldest piece of a log that has become too long; answers how long it was.
+function dropFirst(pre) {
+  const { length } = pre.firstChild.data;
+
+  pre.firstChild.remove();
+  return length;
 }
