@@ -3,7 +3,7 @@
 # Every entry point of Loom. `make help` lists them.
 #
 #   BUILD=DIR   where objects and binaries go (default: build, build-asan, ...)
-#   SAN=asan    address and undefined-behaviour sanitizers; SAN=tsan: threads
+#   SAN=asan    address and undefined-behaviour sanitizers; SAN=tsan: threads; SAN=fuzz: libFuzzer
 #   WERROR=1    warnings are errors
 #   BREAKABLE=1 promises can be broken on purpose (see common/base/broken.h); SAN=... implies it
 #   PREFIX=DIR  where `make install` puts things (default /usr/local); DESTDIR is honoured
@@ -45,7 +45,10 @@ ifeq ($(WERROR),1)
 WARN += -Werror
 endif
 
-HARDEN := -fno-common -fstack-protector-strong -fstack-clash-protection -ftrivial-auto-var-init=zero
+HARDEN := -fno-common -fstack-protector-strong -fstack-clash-protection
+ifeq ($(findstring clang,$(CC)),)
+HARDEN += -ftrivial-auto-var-init=zero
+endif
 ifeq ($(SAN),)
 OPT := -O2 -g
 HARDEN += -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3
@@ -57,8 +60,11 @@ SANFLAGS := -fsanitize=address,undefined -fno-sanitize-recover=all
 else ifeq ($(SAN),tsan)
 OPT := -O1 -g -fno-omit-frame-pointer
 SANFLAGS := -fsanitize=thread
+else ifeq ($(SAN),fuzz)
+OPT := -O1 -g -fno-omit-frame-pointer
+SANFLAGS := -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
 else
-$(error SAN=$(SAN) is not known; use SAN=asan or SAN=tsan)
+$(error SAN=$(SAN) is not known; use SAN=asan, SAN=tsan or SAN=fuzz)
 endif
 
 LOOM_CPPFLAGS := -I. -D_GNU_SOURCE -DTHREADED $(if $(filter 1,$(BREAKABLE)),-DLOOM_BREAKABLE) -DLOOM_DATADIR='"$(DATADIR)"' $(PKG_CFLAGS)
@@ -88,16 +94,20 @@ UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/u
 INTEGRATION_TESTS := $(patsubst tests/integration/%.c,$(BUILD)/tests/integration/%,\
 	$(wildcard tests/integration/test_*.c))
 
-# test_api_x.c is about services/api: it links that folder's objects
-test_service = $(strip $(if $(filter test_api_%,$(1)),api) $(if $(filter test_scheduler_%,$(1)),scheduler) \
-	$(if $(filter test_provisioner_%,$(1)),provisioner) $(if $(filter test_gateway_%,$(1)),ui-gateway) \
-	$(if $(filter test_cli_%,$(1)),cli))
+# tests/fuzz/x/fuzz_x.c with the folder tests/fuzz/x/corpus is a fuzz target
+FUZZ_TARGETS := $(patsubst tests/fuzz/%,%,$(patsubst %/,%,$(dir $(wildcard tests/fuzz/*/fuzz_*.c))))
+FUZZ_TESTS := $(FUZZ_TARGETS:%=$(BUILD)/tests/fuzz/fuzz_%)
+
+# test_api_x.c and fuzz_api_x.c are about services/api: they link that folder's objects
+test_service = $(strip $(foreach s,api scheduler provisioner gateway cli,\
+	$(if $(filter test_$(s)_% fuzz_$(s)_%,$(1)),$(s:gateway=ui-gateway))))
 test_extra = $(if $(1),$(filter-out %/main.o,$(call service_objs,$(1))))
 
-.PHONY: all lib test-binaries
+.PHONY: all lib test-binaries fuzz-binaries
 all: $(LIB) $(BINS) ## build the library and every program (the default)
 lib: $(LIB)
-test-binaries: $(UNIT_TESTS) $(INTEGRATION_TESTS)
+test-binaries: $(UNIT_TESTS) $(INTEGRATION_TESTS) $(FUZZ_TESTS)
+fuzz-binaries: $(FUZZ_TESTS)
 
 # ---- rules ------------------------------------------------------------------------------------
 
@@ -157,11 +167,22 @@ endef
 $(foreach t,$(notdir $(UNIT_TESTS)),$(eval $(call test_rule,unit,$(t))))
 $(foreach t,$(notdir $(INTEGRATION_TESTS)),$(eval $(call test_rule,integration,$(t))))
 
+# libFuzzer brings its own main; elsewhere replay.c runs the corpus.
+FUZZ_MAIN := $(if $(filter fuzz,$(SAN)),,$(call objects,tests/fuzz/replay.c))
+define fuzz_rule
+$(BUILD)/tests/fuzz/fuzz_$(1): $(BUILD)/obj/tests/fuzz/$(1)/fuzz_$(1).o $(FUZZ_MAIN) \
+		$(call test_extra,$(call test_service,fuzz_$(1))) $(LIB)
+	@mkdir -p $$(@D)
+	@echo "  LINK  $$@"
+	@$$(LINK) $(if $(filter fuzz,$(SAN)),-fsanitize=fuzzer) -o $$@ $$(filter %.o,$$^) $(LIB) $$(PKG_LIBS) $$(LDLIBS)
+endef
+$(foreach t,$(FUZZ_TARGETS),$(eval $(call fuzz_rule,$(t))))
+
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
 
 # ---- running ----------------------------------------------------------------------------------
 
-.PHONY: run stop status test test-dc chaos unit lint format headers bench install uninstall clean help FORCE
+.PHONY: run stop status check test test-dc chaos fuzz unit lint format headers bench install uninstall clean help FORCE
 FORCE:
 
 run: ## install what is missing, build, start a private stack, make a cluster and prove it
@@ -173,6 +194,9 @@ stop: ## stop that stack and clean up after it (PURGE=1: delete its data too)
 status: ## what of the private stack runs
 	@scripts/status
 
+check: ## the everyday tests: unit, fuzz corpora, C integration and the core in Python
+	@tests/run check
+
 test: ## all tests, on real servers
 	@tests/run
 
@@ -183,6 +207,10 @@ test-dc: all next ## a datacenter of three machines, each kind of part broken on
 chaos: all ## random faults in a datacenter under load; SEED=7 MINUTES=60 FAULTS=kill-api,cut-link
 	@scripts/bootstrap test dc
 	@SEED='$(SEED)' MINUTES='$(MINUTES)' FAULTS='$(FAULTS)' tests/chaos/run.py --bin '$(abspath $(BUILD))/bin'
+
+fuzz: ## fuzz every parser of foreign bytes for a while, with libFuzzer; SECONDS=60 TARGETS=json,uri
+	@scripts/bootstrap fuzz
+	@+tests/fuzz/run '$(or $(filter-out 0,$(SECONDS)),60)' '$(or $(TARGETS),$(FUZZ_TARGETS))'
 
 unit: ## the unit tests only
 	@tests/run unit

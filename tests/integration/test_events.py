@@ -127,6 +127,11 @@ def test_numbers_have_no_gap_across_restarts_of_the_api(lab, core):
     Story(seen).check_ended()
 
 
+def unanswered(stack):
+    """How many requests the API has not answered yet, streams and held ones included."""
+    return stack.metric("api.internal", "loom_http_requests_in_progress")
+
+
 def test_stopping_the_api_ends_streams_and_held_takes_at_once(lab, core):
     worker = lab.worker(start=False)
     worker.register()
@@ -134,8 +139,9 @@ def test_stopping_the_api_ends_streams_and_held_takes_at_once(lab, core):
     answers = []
     thread = threading.Thread(target=lambda: answers.append(worker.take(wait=30, tenantId="nobody")))
     with lab.user.events(cluster) as stream:
+        quiet = unanswered(core)
         thread.start()
-        time.sleep(0.3)  # the take is on its way; nothing tells when it is held
+        wait_for(lambda: unanswered(core) > quiet)
         began = time.monotonic()
         core.stop("api")
         took = time.monotonic() - began

@@ -78,9 +78,7 @@ def make_bad(lab):
 
 def gauge(stack):
     """The scheduler's count."""
-    text = stack.client("scheduler.admin", user=None).get("/metrics").text
-    return next(int(line.split()[1]) for line in text.splitlines()
-                if line.startswith("loom_scheduler_provisioners_quarantined "))
+    return stack.metric("scheduler.admin", "loom_scheduler_provisioners_quarantined")
 
 
 def test_a_bad_provisioner_is_found_out_probed_and_released(lab):

@@ -93,8 +93,7 @@ def test_wakeups_cross_from_one_to_the_other(lab):
 
 def pages(stack, part):
     """How often a scheduler knew a cluster's rows from its turn before, and how often not."""
-    text = stack.client(f"{part}.admin", user=None).get("/metrics").text
-    return [int(re.search(rf"^loom_scheduler_cluster_cache_{what}_total (\d+)$", text, re.M)[1]) for what in ("hits", "misses")]
+    return [stack.metric(f"{part}.admin", f"loom_scheduler_cluster_cache_{what}_total") for what in ("hits", "misses")]
 
 
 def test_results_of_a_cluster_go_to_one_scheduler_which_knows_its_rows(lab):
@@ -143,7 +142,11 @@ def test_a_scheduler_that_is_frozen_loses_its_claims_and_writes_nothing_late(lab
     clusters = create_many(lab, 4)
     wait_for(lambda: len(worker.runs) > 10)
     lab.stack.pause("scheduler")
-    time.sleep(3)  # longer than a task's lease and ZooKeeper's patience with the frozen one
+    begun = len(worker.runs)
+    frozen = lab.stack.sql("SELECT UNIX_TIMESTAMP(NOW(3)) * 1000")[0][0]
+    wait_for(lambda: len(worker.runs) > begun + 10 and not lab.stack.sql(
+        f"SELECT num FROM task WHERE state='running' AND lease_until < {frozen} + 2000 LIMIT 1"), 20,
+        "the leases from before to end")
     lab.stack.resume("scheduler")
     for cluster in clusters:
         lab.active(cluster, 60)

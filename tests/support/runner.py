@@ -6,6 +6,7 @@ build that fails, a process left behind are failures with a name. The last line 
 """
 
 import argparse
+import json
 import os
 import pathlib
 import queue
@@ -26,9 +27,18 @@ from support import ROOT, SERVERS, Stack, StackFailed  # noqa: E402 (the path co
 from support.stack import ENVIRONMENT, SANDBOX, build_dir, root_cache  # noqa: E402
 from stacklib import process  # noqa: E402
 
-KINDS = ("unit", "integration", "browser", "chaos")
+KINDS = ("unit", "fuzz", "integration", "browser", "chaos")
+# `tests/run check`: all in C, and of Python what the API and the scheduler decide.
+CHECK = ("test_clusters.py", "test_entities.py", "test_events.py", "test_operations.py", "test_tasks.py",
+         "test_templates.py", "test_checker.py")
 ALONE = ("test_chaos.py",)  # after all others: it wants the machine for itself
-JOBS = 2
+JOBS = os.cpu_count() or 2  # programs that compute
+PYTEST_JOBS = 3 * JOBS // 2  # tests on servers wait for half of their time
+# Seconds that each file took, so that all processes end together: what was measured here last, else
+# what is committed (`cp var-test/durations.json tests/` renews it), else a guess by size.
+MEASURED = ROOT / "var-test" / "durations.json"
+COMMITTED = ROOT / "tests" / "durations.json"
+BYTES_A_SECOND = 600
 BUILD_SECONDS = 400
 PROGRAM_SECONDS = 120
 PYTEST_SECONDS = 1200
@@ -77,6 +87,10 @@ class Runner:
             os.environ.setdefault(name, value)
         self.began = time.monotonic()
         self.finishing = False
+        self.durations = {}
+        for table in (COMMITTED, MEASURED):
+            if table.exists():
+                self.durations.update(json.loads(table.read_text(encoding="ascii")))
 
     # ---- processes
 
@@ -129,8 +143,8 @@ class Runner:
         except ProcessLookupError:
             pass
 
-    def parallel(self, jobs, work):
-        """Call work(job) for all jobs, JOBS at a time; an exception in one is a failure of it."""
+    def parallel(self, jobs, work, at_once=JOBS):
+        """Call work(job) for all jobs, so many at once; an exception in one is a failure of it."""
         waiting = queue.SimpleQueue()
         for job in jobs:
             waiting.put(job)
@@ -146,7 +160,7 @@ class Runner:
                 except Exception as error:
                     self.fail(str(job), f"the test driver failed: {error!r}")
 
-        threads = [threading.Thread(target=worker, daemon=True) for _ in range(JOBS)]
+        threads = [threading.Thread(target=worker, daemon=True) for _ in range(at_once)]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -202,6 +216,21 @@ class Runner:
             self.fail("build", f"make ended with {code}", log, 60)
         return code == 0
 
+    # ---- durations
+
+    def expected(self, path):
+        """How many seconds a file will take."""
+        name = str(path.relative_to(ROOT / "tests"))
+        return self.durations.get(name, path.stat().st_size / BYTES_A_SECOND)
+
+    def remember(self, seconds):
+        """Keep what whole files took for the next run."""
+        if self.options.pytest:
+            return  # a selection of tests says nothing of the files
+        with self.lock:
+            self.durations.update({name: round(value, 1) for name, value in seconds.items()})
+            MEASURED.write_text(json.dumps(self.durations, indent=1, sort_keys=True) + "\n", encoding="ascii")
+
     # ---- C tests
 
     def check_program(self, program, env=None):
@@ -220,7 +249,9 @@ class Runner:
         elif code != 0 and not failures:
             failures.append(f"{name}: all its tests passed, but it ended with {code}")
         self.results.add(passed, failures)
-        self.say(f"{name}: {passed} passed, {len(failures)} failed, {time.monotonic() - began:.1f} s")
+        took = time.monotonic() - began
+        self.remember({f"{program.parent.name}/{name}.c": took})
+        self.say(f"{name}: {passed} passed, {len(failures)} failed, {took:.1f} s")
         if failures:
             for line in failures:
                 self.say(f"FAILED {line}")
@@ -228,8 +259,23 @@ class Runner:
 
     def unit(self):
         """The unit tests."""
-        programs = sorted((ROOT / "tests/unit").glob("test_*.c"))
+        programs = sorted((ROOT / "tests/unit").glob("test_*.c"), key=lambda path: -self.expected(path))
         self.parallel([build_dir() / "tests/unit" / path.stem for path in programs], self.check_program)
+
+    def fuzz(self):
+        """Every fuzz target on its corpus, and on each input of it cut short at each byte."""
+        def replay(folder):
+            log = self.dir / f"fuzz-{folder.name}.log"
+            began = time.monotonic()
+            code = self.run([str(build_dir() / f"tests/fuzz/fuzz_{folder.name}"), str(folder / "corpus")],
+                            PROGRAM_SECONDS, log)
+            if code != 0:
+                self.fail(f"fuzz_{folder.name}", f"ended with {code}; the last input named is the one", log)
+                return
+            self.results.add(1)
+            self.say(f"fuzz_{folder.name}: {time.monotonic() - began:.1f} s")
+
+        self.parallel(sorted(path.parent for path in (ROOT / "tests/fuzz").glob("*/fuzz_*.c")), replay)
 
     def integration_programs(self):
         """The C tests that want servers: each gets a database and a ZooKeeper path of its own."""
@@ -274,9 +320,11 @@ class Runner:
 
     def count(self, tree):
         """Count a JUnit file; a test that passed but whose fixtures failed counts as failed."""
-        outcome = {}
+        outcome, seconds = {}, {}
         for case in tree.iter("testcase"):
             key = f"{case.get('classname')}::{case.get('name')}"
+            name = case.get("classname").replace(".", "/") + ".py"
+            seconds[name] = seconds.get(name, 0) + float(case.get("time"))
             word = "passed"
             for child in case:
                 if child.tag in ("failure", "error"):
@@ -286,21 +334,20 @@ class Runner:
                     word = "skipped"
             if outcome.get(key, "passed") == "passed":
                 outcome[key] = word
+        self.remember(seconds)
         self.results.add(sum(word == "passed" for word in outcome.values()),
                          [f"{key}: {word[8:][:200]}" for key, word in outcome.items()
                           if word.startswith("failed")],
                          sum(word == "skipped" for word in outcome.values()))
 
-    def python(self, folders):
-        """All test_*.py, shared out to JOBS pytest processes by the size of the files."""
-        found = [path for folder in folders for path in (ROOT / "tests" / folder).rglob("test_*.py")]
-        files = sorted((path for path in found if path.name not in ALONE),
-                       key=lambda path: -path.stat().st_size)
-        shares = [[] for _ in range(JOBS)]
-        for path in files:
-            min(shares, key=lambda share: sum(p.stat().st_size for p in share)).append(path)
+    def python(self, found):
+        """These test_*.py, shared out to pytest processes so that all take as long."""
+        cost = {path: self.expected(path) for path in found if path.name not in ALONE}
+        shares = [[] for _ in range(PYTEST_JOBS)]
+        for path in sorted(cost, key=lambda path: -cost[path]):
+            min(shares, key=lambda share: sum(cost[p] for p in share)).append(path)
         jobs = [(sorted(map(str, share)), str(number)) for number, share in enumerate(shares, 1) if share]
-        self.parallel(jobs, lambda job: self.pytest(*job))
+        self.parallel(jobs, lambda job: self.pytest(*job), PYTEST_JOBS)
         for path in found:
             if path.name in ALONE:
                 self.pytest([str(path)], path.stem)
@@ -344,13 +391,18 @@ class Runner:
     def all(self):
         """Everything that was asked for."""
         kinds = self.options.kinds or KINDS
+        check = "check" in kinds
+        if check:
+            kinds = ("unit", "fuzz", "integration")
         self.root_thread = None
-        if set(kinds) - {"unit"}:
+        if set(kinds) - {"unit", "fuzz"} and not check:
             self.make_root()
         if not self.build():
             return
         if "unit" in kinds:
             self.unit()
+        if "fuzz" in kinds:
+            self.fuzz()
         if "integration" in kinds:
             try:
                 self.integration_programs()
@@ -358,24 +410,26 @@ class Runner:
                 self.fail("servers for the C integration tests", str(error))
         if self.root_thread:
             self.root_thread.join()
-        folders = [kind for kind in kinds if kind != "unit"]
-        if folders:
-            self.python(folders)
+        folders = KINDS[2:] if check else [kind for kind in kinds if kind in KINDS[2:]]
+        found = [path for folder in folders for path in (ROOT / "tests" / folder).rglob("test_*.py")
+                 if not check or path.name in CHECK]
+        if found:
+            self.python(found)
 
 
 def arguments():
     """The command line."""
     parser = argparse.ArgumentParser(prog="tests/run", description="Run Loom's tests.")
-    parser.add_argument("kinds", nargs="*", metavar="unit|integration|browser|chaos",
-                        help="which tests (default: all)")
+    parser.add_argument("kinds", nargs="*", metavar="check|unit|fuzz|integration|browser|chaos",
+                        help="which tests (default: all; check: those of every day)")
     words = sys.argv[1:]
     split = words.index("--") if "--" in words else len(words)
     options = parser.parse_args(words[:split])
     options.pytest = words[split + 1:]
     options.interrupted = False
     for kind in options.kinds:
-        if kind not in KINDS:
-            parser.error(f"'{kind}' is none of {', '.join(KINDS)}")
+        if kind not in ("check", *KINDS):
+            parser.error(f"'{kind}' is none of check, {', '.join(KINDS)}")
     return options
 
 

@@ -1,19 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * libFuzzer target: the guard's verdict does not depend on how the bytes arrive, it stays within
- * its limits, and what it accepts has no bare line ends or control characters in its heads.
- *
- *	clang -g -O1 -fsanitize=fuzzer,address,undefined -std=gnu17 -D_GNU_SOURCE -I. \
- *		-o fuzz_http_guard tests/fuzz/http_guard/fuzz_http_guard.c \
- *		common/net/http_guard.c common/base/mem.c
- *	./fuzz_http_guard DIR tests/fuzz/http_guard/corpus      (new findings go to DIR)
- */
+/* The HTTP guard: its verdict does not depend on how the bytes arrive, it stays within its limits,
+ * and what it accepts has no bare line ends or control characters in its heads. */
+#include "tests/fuzz/fuzz.h"
+
 #include "common/base/mem.h"
 #include "common/net/http_guard.h"
 
 #include <string.h>
-
-int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size);
 
 static const struct http_guard_limits limits = { .max_head = 256,
 	                                         .max_headers = 6,

@@ -1,19 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * libFuzzer target: what the parser accepts is written back, read again and must be equal; what it
- * refuses has a reason with a place inside the text.
- *
- *	clang -g -O1 -fsanitize=fuzzer,address,undefined -std=gnu17 -D_GNU_SOURCE -I. -o fuzz_json \
- *		tests/fuzz/json/fuzz_json.c common/base/[a-z]*.c common/json/[a-z]*.c -lyajl
- *	./fuzz_json DIR tests/fuzz/json/corpus      (new findings go to DIR)
- */
+/* JSON: what is accepted is written back, read again and must be equal; what is refused has a
+ * reason with a place inside the text. */
+#include "tests/fuzz/fuzz.h"
+
 #include "common/base/str.h"
 #include "common/json/json.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size);
 
 /* "line L, column C: reason" */
 static void check_reason(const char *msg, size_t size)

@@ -189,12 +189,12 @@ def refused(address, port):
 @pytest.fixture
 def site(stack):
     """A tenant of its own: (stack, its user)."""
-    stack.sql("INSERT INTO tenant (id, name) VALUES ('journey', 'journey')")
+    stack.sql("INSERT INTO tenant (id, name) VALUES ('whole', 'whole')")
     scripts = stack.dir / "provisioner/plugins/automators/shell/scripts"
     scripts.mkdir(parents=True, exist_ok=True)
     shutil.copy(ROOT / "tests/support/echo_service.sh", scripts)
     stack.make_root()
-    admin = Api(stack.api.url, "admin", "journey")
+    admin = Api(stack.api.url, "admin", "whole")
     for kind, documents in catalog(stack).items():
         for document in documents:
             answer = admin.post(f"/v2/{kind}", document)
@@ -393,7 +393,7 @@ def test_every_operation_on_real_machines(site):
                  pause_and_resume, abort_and_retry):
         part(world)
         gone += world.machines.values()
-        assert not compare(stack, sandbox(stack), "journey"), part.__name__
+        assert not compare(stack, sandbox(stack), "whole"), part.__name__
         if part is create:
             gone += expire(brief) + aborted_create(stack, user)
     world.user.delete_cluster(world.id, PATIENCE)
@@ -402,4 +402,4 @@ def test_every_operation_on_real_machines(site):
             last = user.cluster(cluster)["lastEvent"]
             stream.wait(lambda event, number=last: event.id == number, what="the last event")
             assert Story(stream.seen[:last]).check_ended().status == "terminated"
-    assert not sandbox(stack) and not compare(stack, sandbox(stack), "journey") and not traces(stack, gone)
+    assert not sandbox(stack) and not compare(stack, sandbox(stack), "whole") and not traces(stack, gone)

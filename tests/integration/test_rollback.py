@@ -110,7 +110,7 @@ def agree(cloud):
     assert ids == cloud.machines
 
 
-def undo(lab, **more):
+def roll_back(lab, **more):
     """Plan a roll back, do just that, wait; answers the plan."""
     shown = lab.user.post(path(lab, "/plan"), {"operation": "rollback"})
     assert shown.status == 200, shown
@@ -222,7 +222,7 @@ def test_a_create_is_rolled_back(cloud):
     cloud.faults["START", "store", None] = NEVER
     lab = farm(cloud, wait=False)
     rests(lab, "incomplete")
-    shown = undo(lab)
+    shown = roll_back(lab)
     assert {step[0] for step in steps(shown)} == {"DELETE"} and len(shown["nodes"]["removed"]) == 3
     rests(lab, "terminated")
     assert cloud.machines == set()
@@ -234,7 +234,7 @@ def test_an_expand_is_rolled_back(cloud):
     cloud.faults["START", "app", 1004] = NEVER
     assert lab.user.post(path(lab, "/expand"), {"count": 2}).status == 200
     rests(lab, "inconsistent")
-    shown = undo(lab)
+    shown = roll_back(lab)
     assert [node["nodenum"] for node in shown["nodes"]["removed"]] == [1003, 1004]
     lab.active(lab.farm)
     assert newest(lab) == steps(shown) and ("DELETE", "", 1003) in steps(shown)
@@ -250,7 +250,7 @@ def test_added_services_are_rolled_back(cloud):
     cloud.faults["START", "cron", None] = NEVER
     assert lab.user.post(path(lab, "/services"), {"services": ["cron"]}).status == 200
     rests(lab, "inconsistent")
-    shown = undo(lab)
+    shown = roll_back(lab)
     assert [step[:2] for step in steps(shown)] == [("REMOVE", "cron"), ("STOP", "cron")]
     assert [node["servicesRemoved"] for node in shown["nodes"]["changed"]] == [["cron"]]
     lab.active(lab.farm)
@@ -270,7 +270,7 @@ def test_removed_services_are_rolled_back(cloud):
     cloud.gate.open()
     rests(lab, "inconsistent")
     cloud.gate = None
-    shown = undo(lab)
+    shown = roll_back(lab)
     assert "installed anew" in shown["notes"][0] and "app" in shown["notes"][0]
     assert ("INSTALL", "app", other) in steps(shown) and ("START", "app", 1001) in steps(shown)
     lab.active(lab.farm)
@@ -284,7 +284,7 @@ def test_a_configuration_is_rolled_back(cloud):
     assert lab.user.put(path(lab, "/config"), {"config": {"app": {"port": "81"}}}).status == 200
     rests(lab, "inconsistent")
     cloud.faults.clear()
-    shown = undo(lab)
+    shown = roll_back(lab)
     assert {"path": "/app/port", "from": "81", "to": "80"} in shown["config"]
     lab.active(lab.farm)
     assert lab.user.get(path(lab, "/config")).json == old
@@ -304,7 +304,7 @@ def test_what_was_not_well_before_is_not_well_after(cloud):
     wait_for(lambda: lab.user.get(path(lab, "/status")).json["actionstatus"] == "failed")
     rests(lab, "inconsistent")
     cloud.faults.clear()
-    undo(lab)
+    roll_back(lab)
     wait_for(lambda: lab.user.get(path(lab, "/status")).json["actionstatus"] == "complete")
     assert lab.user.cluster_status(lab.farm) == "inconsistent"
     assert lab.user.get(path(lab, "/config")).json == old
@@ -343,7 +343,7 @@ def test_what_ran_runs_again(cloud, verb, fails):
     assert lab.user.post(path(lab, f"/services/{verb}")).status == 200
     rests(lab, "inconsistent")
     cloud.faults.clear()
-    shown = undo(lab)
+    shown = roll_back(lab)
     want = "STOP" if verb == "start" else "START"
     assert {step[0] for step in steps(shown)} == {want}, shown
     lab.active(lab.farm)
@@ -364,7 +364,7 @@ def test_a_shrink_is_rolled_back_with_a_new_machine_for_the_deleted(cloud):
     cloud.gate.open()
     rests(lab, "inconsistent")
     cloud.gate = None
-    shown = undo(lab)
+    shown = roll_back(lab)
     assert any("-1001.local was deleted: a new one" in note for note in shown["notes"]), shown["notes"]
     assert ("CREATE", "", 1001) in steps(shown) and ("CREATE", "", 1000) not in steps(shown)
     lab.active(lab.farm)
@@ -382,7 +382,7 @@ def test_a_roll_back_that_fails_is_retried(cloud):
     assert lab.user.post(path(lab, "/retry")).status == 200
     wait_for(lambda: len(lab.workers[0].of("START", "app")) >= 4 and
              lab.user.cluster_status(lab.farm) == "inconsistent", 20)
-    undo(lab)
+    roll_back(lab)
     rests(lab, "inconsistent")
     refused = lab.user.post(path(lab, "/rollback"))
     assert refused.status == 409 and "retry" in refused.text
