@@ -5,6 +5,9 @@ The bridge has the datacenter's prefix as its name, a host's namespace and its p
 are called PREFIX-HOST, and PREFIX-out names the namespace that scripts/dc itself runs in. A host
 that is cut off keeps its carrier: its port on the bridge stops forwarding, as a switch's would.
 There is no route to anywhere else, so that a look-up in the DNS fails at once instead of hanging.
+
+Where bridged frames pass the host's firewall (br_netfilter, which Docker turns on, with a policy of
+DROP for what is forwarded), one rule lets those of this bridge through. It goes with the bridge.
 """
 
 import os
@@ -43,6 +46,15 @@ def exists(state):
     return os.path.exists(f"/sys/class/net/{state.prefix}/bridge")
 
 
+def _firewall(state, action):
+    """Add (-I) or take away (-D) the rule for frames between hosts; the command's exit code."""
+    rule = ["-i", state.prefix, "-o", state.prefix, "-m", "comment", "--comment", f"loom-{state.prefix}",
+            "-j", "ACCEPT"]
+    return subprocess.run(["iptables", "-w", "10", action, "FORWARD", *rule], stdin=subprocess.DEVNULL,
+                          stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False,
+                          env={"PATH": process.PATH}).returncode
+
+
 def create(state):
     """Make what is missing."""
     length = state.subnet.rpartition("/")[2]
@@ -52,6 +64,8 @@ def create(state):
         file.write("1\n")
     run(["ip", "address", "replace", f"{state.outside}/{length}", "dev", state.prefix])
     run(["ip", "link", "set", state.prefix, "up"])
+    if _firewall(state, "-C") != 0 and _firewall(state, "-I") != 0:
+        raise DcError("iptables cannot let the datacenter's own bridge through; is it installed, and is this root?")
     if not os.path.exists(f"/run/netns/{state.prefix}-out"):
         run(["ip", "netns", "attach", f"{state.prefix}-out", str(os.getpid())])
     for host in HOSTS:
@@ -130,5 +144,7 @@ def remove(state):
             run(["ip", "link", "delete", name], check=False)
         if os.path.lexists(f"/run/netns/{name}"):
             run(["ip", "netns", "delete", name], check=False)
+    while _firewall(state, "-D") == 0:
+        pass
     if exists(state):
         run(["ip", "link", "delete", state.prefix], check=False)
