@@ -2,8 +2,12 @@
 #include "common/base/broken.h"
 
 #ifdef LOOM_BREAKABLE
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+
+enum { HOLD_POLL_US = 5000, HOLD_POLLS = 6000 };
 
 bool broken(const char *what)
 {
@@ -16,5 +20,18 @@ bool broken(const char *what)
 		s += n + (s[n] == ',');
 	}
 	return false;
+}
+
+void hold_at(const char *where)
+{
+	const char *dir = getenv("LOOM_HOLD"); /* NOLINT(concurrency-mt-unsafe): never set later */
+	if (!dir)
+		return;
+	LOOM_CLEANUP_STR char *path = loom_asprintf("%s/%s", dir, where);
+	LOOM_CLEANUP_STR char *held = loom_asprintf("%s.held", path);
+	for (int i = 0; i < HOLD_POLLS && access(path, F_OK) == 0; i++) {
+		LOOM_CLEANUP_FD int fd = i ? -1 : open(held, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+		(void)usleep(HOLD_POLL_US);
+	}
 }
 #endif

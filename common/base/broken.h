@@ -13,12 +13,13 @@
  *   machines a provisioner says that it deleted machines, and did not
  *   events   numbers of events have gaps
  *
+ * A test can also hold a service at a place of its code, to do meanwhile what happens there only
+ * once in a million: see hold_at().
+ *
  * Any thread.
  */
 #ifndef LOOM_BASE_BROKEN_H
 #define LOOM_BASE_BROKEN_H
-
-#include <stdbool.h>
 
 #include "common/base/mem.h"
 
@@ -26,10 +27,16 @@
 
 #ifdef LOOM_BREAKABLE
 bool broken(const char *what);
+/* While the folder that LOOM_HOLD names has a file of this name, whoever comes here waits (for at
+ * most 30 s), and makes a file `where`.held so that the test knows. */
+void hold_at(const char *where);
 #else
 static inline bool broken(const char *what LOOM_UNUSED)
 {
 	return false;
+}
+static inline void hold_at(const char *where LOOM_UNUSED)
+{
 }
 #endif
 

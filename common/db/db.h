@@ -110,11 +110,17 @@ struct db_many {
 	const char *head, *row, *sep, *tail;
 	size_t per_row;
 };
+/* One statement with its values in an array. */
+LOOM_MUST_CHECK int db_exec_values(struct db *db, const char *sql, const struct db_value *v,
+                                   size_t n);
 LOOM_MUST_CHECK int db_exec_many(struct db *db, const struct db_many *m,
                                  const struct db_value *values, size_t rows);
 /* The same where a row may be written twice, which takes fewer statements. */
 LOOM_MUST_CHECK int db_upsert_many(struct db *db, const struct db_many *m,
                                    const struct db_value *values, size_t rows);
+/* How many rows the last db_upsert_many() of INSERT ... ON DUPLICATE KEY UPDATE inserted because
+ * they were not there; -1 when the server did not say. */
+int64_t db_inserted(const struct db *db);
 /* All rows found, in one result; ordered as the statement says among every DB_MANY asked for. The
  * last row is asked for several times over: fit for IN and OR, not for joins with it. */
 #define DB_MANY 64

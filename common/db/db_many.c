@@ -7,6 +7,7 @@
 #include "common/base/buf.h"
 #include "common/db/db_private.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #define MAX_TEXT (1u << 20)
@@ -72,37 +73,57 @@ static int exec_some(struct db *db, const struct db_many *m, const struct db_val
 	return r;
 }
 
-/* pad: rows that are written again to save a statement. */
-static int exec_all(struct db *db, const struct db_many *m, const struct db_value *values,
-                    size_t rows, size_t pad)
+/* How many of the last statement's rows were new, of which the server tells in words; -1 unknown.
+ */
+static int64_t inserted(struct db *db)
 {
-	int64_t affected = 0;
+	const char *info = mysql_info(db->mysql);
+	long long records, duplicates;
+
+	return info && sscanf(info, "Records: %lld Duplicates: %lld", &records, &duplicates) == 2
+	               ? records - duplicates
+	               : -1;
+}
+
+/* pad: rows that are written again to save a statement; least: rows of the shortest one. */
+static int exec_all(struct db *db, const struct db_many *m, const struct db_value *values,
+                    size_t rows, size_t pad, size_t least)
+{
+	int64_t affected = 0, fresh = 0;
 
 	for (size_t done = 0; done < rows;) {
-		size_t left = rows - done, n = at_least(left);
+		size_t left = rows - done, n = at_least(left < least ? least : left);
 
 		if (n < left || n - left > pad)
 			n = at_most(left);
-		int r = exec_some(db, m, values + done * m->per_row, left < n ? left : n, n);
-
-		if (r)
-			return r;
+		int rc = exec_some(db, m, values + done * m->per_row, left < n ? left : n, n);
+		if (rc)
+			return rc;
+		int64_t some = inserted(db);
+		fresh = some < 0 || fresh < 0 ? -1 : fresh + some;
 		affected += db->affected;
 		done += n;
 	}
 	db->affected = affected;
+	db->inserted = fresh;
 	return 0;
 }
 
 int db_exec_many(struct db *db, const struct db_many *m, const struct db_value *values, size_t rows)
 {
-	return exec_all(db, m, values, rows, 0);
+	return exec_all(db, m, values, rows, 0, 1);
 }
 
 int db_upsert_many(struct db *db, const struct db_many *m, const struct db_value *values,
                    size_t rows)
 {
-	return exec_all(db, m, values, rows, MAX_PAD);
+	/* Of a statement with one row alone the server does not tell what it came to. */
+	return exec_all(db, m, values, rows, MAX_PAD, 2);
+}
+
+int64_t db_inserted(const struct db *db)
+{
+	return db->inserted;
 }
 
 /* The rows from `done` on, the last one as often as it takes. */

@@ -29,7 +29,7 @@ struct db {
 	struct db_stmt cache[DB_STMT_CACHE];
 	size_t cached;
 	uint64_t ticks;
-	int64_t affected;
+	int64_t affected, inserted;
 	uint64_t answered; /* statements the server answered since the connection was borrowed */
 	bool reused;       /* not fresh from connecting when borrowed */
 	bool broken;       /* must not go back to the pool */
@@ -68,8 +68,6 @@ void db_cut(struct db *db); /* failpoints: shuts the socket down under the libra
 
 /* db_stmt.c */
 void db_stmt_forget_all(struct db *db);
-LOOM_MUST_CHECK int db_exec_values(struct db *db, const char *sql, const struct db_value *v,
-                                   size_t n);
 /* Adds the rows found to r, which all calls fill with the same columns. */
 LOOM_MUST_CHECK int db_select_values(struct db *db, struct db_result *r, const char *sql,
                                      const struct db_value *v, size_t n);

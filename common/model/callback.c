@@ -67,7 +67,7 @@ int callback_of_cluster(struct db *db, int64_t cluster, const char *tenant, stru
 		rc = callback_target_list(db, tenant, NULL, &own);
 	if (rc)
 		return rc;
-	struct json *list = db_rows(r) ? row_json(r, 0, 0) : NULL;
+	struct json *list = db_rows(r) ? row_json_at(r, 0, 0) : NULL;
 	if (!json_is(list, JSON_ARRAY)) {
 		json_free(list);
 		list = json_new_arr();
@@ -119,7 +119,7 @@ static int row_to_callback(const struct db_result *r, struct callback *c)
 	c->tenant_id = loom_strdup(db_str(r, 0, 2));
 	c->url = loom_strdup(db_str(r, 0, 6));
 	c->secret = loom_strdup(db_str(r, 0, 7));
-	c->snapshot = row_json(r, 0, 8);
+	c->snapshot = row_json_at(r, 0, 8);
 	return callback_kind_parse(db_str(r, 0, 5), &c->kind) ? 0 : DB_E_FATAL;
 }
 

@@ -18,7 +18,7 @@ int callback_target_list(struct db *db, const char *tenant, const char *name, st
 	                   "sss", tenant, name, name);
 	*ret = json_new_arr();
 	for (size_t i = 0; !rc && i < db_rows(r); i++) {
-		struct json *doc = row_json(r, i, 0);
+		struct json *doc = row_json_at(r, i, 0);
 		json_push(*ret, json_set_bool(doc, "signed", db_int(r, i, 1)));
 	}
 	return rc;

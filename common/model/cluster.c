@@ -53,8 +53,8 @@ static int row_to_cluster(const struct db_result *r, size_t i, struct cluster **
 	c->latest_job = db_int(r, i, 11);
 	c->next_job = db_int(r, i, 12);
 	c->event_seq = db_int(r, i, 13);
-	c->brief = row_json(r, i, 14);
-	c->services = row_json(r, i, 15);
+	c->brief = row_json_at(r, i, 14);
+	c->services = row_json_at(r, i, 15);
 	c->last_node = db_int(r, i, 16);
 	c->now = db_int(r, i, 17);
 	*ret = loom_take(c);
@@ -113,7 +113,7 @@ int cluster_load_docs(struct db *db, struct cluster *c)
 		               &c->service_docs };
 	for (unsigned i = 0; i < LOOM_COUNT(to); i++) {
 		json_free(*to[i]);
-		*to[i] = row_json(r, 0, i);
+		*to[i] = row_json_at(r, 0, i);
 	}
 	return 0;
 }
@@ -267,10 +267,10 @@ static struct json *summary(const struct db_result *r, size_t i)
 	json_set_int(s, "expireTime", db_int(r, i, 5));
 	json_set_int(s, "numNodes", db_int(r, i, 6));
 	json_set_str(s, "status", db_str(r, i, 7));
-	LOOM_CLEANUP(json_free) struct json *brief = row_json(r, i, 8);
+	LOOM_CLEANUP(json_free) struct json *brief = row_json_at(r, i, 8);
 	json_set(s, "provider", json_copy(json_get(brief, "provider")));
 	json_set(s, "clusterTemplate", json_copy(json_get(brief, "clusterTemplate")));
-	json_set(s, "services", row_json(r, i, 9));
+	json_set(s, "services", row_json_at(r, i, 9));
 	if (!db_is_null(r, i, 10)) {
 		struct json *p = json_set_str(json_new_obj(), "action", db_str(r, i, 10));
 		json_set_str(p, "actionstatus", db_str(r, i, 11));
@@ -362,6 +362,16 @@ static bool unlimited(const struct quota *q)
 	return q->max_clusters == NO_LIMIT && q->max_nodes == NO_LIMIT;
 }
 
+static bool too_many_clusters(const struct quota *q)
+{
+	return q->more_clusters && q->clusters + q->more_clusters > q->max_clusters;
+}
+
+static bool too_many_nodes(const struct quota *q)
+{
+	return q->more_nodes && q->nodes + q->more_nodes > q->max_nodes;
+}
+
 int cluster_quota(struct db *db, const char *tenant, int64_t clusters, int64_t nodes,
                   struct quota *ret)
 {
@@ -384,26 +394,27 @@ int cluster_quota(struct db *db, const char *tenant, int64_t clusters, int64_t n
 		return rc;
 	ret->clusters = db_int(use, 0, 0);
 	ret->nodes = db_int(use, 0, 1);
-	if (broken("quota"))
+	ret->more_clusters = clusters;
+	ret->more_nodes = nodes;
+	if (broken("quota") || (!too_many_clusters(ret) && !too_many_nodes(ret)))
 		return 0;
-	bool over = (clusters && ret->clusters + clusters > ret->max_clusters) ||
-	            (nodes && ret->nodes + nodes > ret->max_nodes);
-	return over ? CLUSTER_E_QUOTA : 0;
+	hold_at("quota_refused");
+	return CLUSTER_E_QUOTA;
 }
 
-char *quota_words(const struct quota *q, int64_t clusters, int64_t nodes)
+char *quota_words(const struct quota *q)
 {
-	if (clusters && q->clusters + clusters > q->max_clusters)
+	if (too_many_clusters(q))
 		return loom_asprintf("the tenant may have %lld clusters and has %lld",
 		                     (long long)q->max_clusters, (long long)q->clusters);
 	return loom_asprintf("the tenant may have %lld nodes and has %lld; %lld more are asked for",
-	                     (long long)q->max_nodes, (long long)q->nodes, (long long)nodes);
+	                     (long long)q->max_nodes, (long long)q->nodes,
+	                     (long long)q->more_nodes);
 }
 
-int cluster_insert(struct db *db, const struct cluster *c)
+int cluster_insert(struct db *db, const struct cluster *c, struct quota *ret)
 {
-	struct quota q;
-	int rc = cluster_quota(db, c->tenant_id, 1, c->asked_nodes, &q);
+	int rc = cluster_quota(db, c->tenant_id, 1, c->asked_nodes, ret);
 	if (rc)
 		return rc;
 	LOOM_CLEANUP_STR char *brief = json_text(c->brief);

@@ -95,19 +95,23 @@ LOOM_MUST_CHECK int cluster_summaries(struct db *db, const struct cluster_filter
 LOOM_MUST_CHECK int cluster_next_id(struct db_pool *p, int64_t start, int64_t step, int64_t *ret);
 
 /* Inserts a new cluster (all fields and documents set), pending, with no event yet. The tenant's
- * row is locked and its quota checked: CLUSTER_E_QUOTA. DB_E_DUP when the id exists. */
-LOOM_MUST_CHECK int cluster_insert(struct db *db, const struct cluster *c);
+ * row is locked and its quota checked: CLUSTER_E_QUOTA, with *ret as for cluster_quota. DB_E_DUP
+ * when the id exists. */
+struct quota;
+LOOM_MUST_CHECK int cluster_insert(struct db *db, const struct cluster *c, struct quota *ret);
 
-/* What a tenant may have and has. */
+/* What a tenant may have, has, and is to have in addition. */
 struct quota {
-	int64_t max_clusters, max_nodes, clusters, nodes;
+	int64_t max_clusters, max_nodes, clusters, nodes, more_clusters, more_nodes;
 };
 /* May it have so many more? Its row is locked until the transaction ends, so that what is counted
- * stands; never wait for a cluster's row after this. 0 or CLUSTER_E_QUOTA with *ret filled. */
+ * grows by this transaction only; never wait for a cluster's row after this. 0 or CLUSTER_E_QUOTA,
+ * with *ret as it was counted. Counted again it may fit: a cluster ends without the tenant's row.
+ * So a refusal is worded from *ret. */
 LOOM_MUST_CHECK int cluster_quota(struct db *db, const char *tenant, int64_t clusters,
                                   int64_t nodes, struct quota *ret);
 /* Returns owned: why not. */
-char *quota_words(const struct quota *q, int64_t clusters, int64_t nodes);
+char *quota_words(const struct quota *q);
 
 LOOM_DEFINE_CLEANUP(struct cluster *, cluster_free)
 

@@ -64,7 +64,7 @@ static int read_job(const struct db_result *r, size_t i, struct job *ret)
 	ret->tasks_done = db_int(r, i, 5);
 	ret->create_time = db_int(r, i, 6);
 	ret->message = loom_strdup(db_str(r, i, 7));
-	ret->params = row_json(r, i, 8);
+	ret->params = row_json_at(r, i, 8);
 	if (!db_is_null(r, i, 9))
 		snprintf(ret->then_action, sizeof(ret->then_action), "%s", db_str(r, i, 9));
 	read_waits(ret, db_str(r, i, 12));

@@ -86,11 +86,11 @@ static struct nodes *rows_to_nodes(const struct db_result *r)
 		n->flavor = loom_strdup(db_str(r, i, 5));
 		n->image = loom_strdup(db_str(r, i, 6));
 		n->sshuser = loom_strdup(db_str(r, i, 7));
-		n->services = row_json(r, i, 8);
-		n->automators = row_json(r, i, 9);
-		n->ipaddresses = row_json(r, i, 10);
-		n->results = row_json(r, i, 11);
-		n->states = row_json(r, i, 12);
+		n->services = row_json_at(r, i, 8);
+		n->automators = row_json_at(r, i, 9);
+		n->ipaddresses = row_json_at(r, i, 10);
+		n->results = row_json_at(r, i, 11);
+		n->states = row_json_at(r, i, 12);
 		n->cluster_id = db_int(r, i, 13);
 	}
 	return ns;

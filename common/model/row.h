@@ -1,19 +1,110 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* row - reading columns that hold JSON. */
+/*
+ * row - the columns of a table, listed once: loading, saving and inserting a struct come from it.
+ *
+ * A module lists the columns as a macro, in the order in which they are read; each has the name of
+ * the member that holds it:
+ *
+ *	#define PET_ROW(X, SEP)                 \
+ *		X(id, row_int, ROW_KEY) SEP     \
+ *		X(name, row_str, ROW_NEW) SEP   \
+ *		X(age, row_int, ROW_NEW | ROW_SAVE)
+ *
+ * From it come the text of a SELECT, ROW_NAMES(PET_ROW), and the table:
+ *
+ *	#define PET_COLUMN(col, type, flags) ROW_COLUMN(struct pet, col, type, flags),
+ *	static const struct row_column columns[] = { PET_ROW(PET_COLUMN, ) };
+ *	const struct row_table pet_table = ROW_TABLE("pet", struct pet, columns);
+ *
+ * Inside db_tx() or db_read(). Functions return 0 or a DB_E_ code.
+ */
 #ifndef LOOM_MODEL_ROW_H
 #define LOOM_MODEL_ROW_H
 
 #include "common/db/db.h"
 #include "common/json/json.h"
 
+#include <stddef.h>
+
+/* How a member is read from a column and written to it. */
+struct row_type {
+	char member; /* what ROW_MEMBER() says of a member of this type */
+	/* false: the text is none that the type knows. at: the member; size: of it. */
+	bool (*read)(void *at, size_t size, const struct db_result *r, size_t row, unsigned col);
+	/* The value; *text is set to what must be freed after use. */
+	struct db_value (*write)(const void *at, char **text);
+	void (*fini)(void *at);                   /* NULL: nothing is owned */
+	void (*copy)(void *to, const void *from); /* deep; NULL: as it lies there */
+};
+
+extern const struct row_type row_int;    /* int64_t; NULL reads as 0 */
+extern const struct row_type row_str;    /* char *, owned; NULL is NULL */
+extern const struct row_type row_chars;  /* char[n], NULL reads as "" */
+extern const struct row_type row_json;   /* struct json *, owned; NULL is NULL */
+extern const struct row_type row_object; /* the same, but NULL is written as {} */
+
+enum {
+	ROW_KEY = 1,    /* which row it is; written by an insert */
+	ROW_NEW = 2,    /* has no default: written by an insert */
+	ROW_SAVE = 4,   /* written by a save */
+	ROW_OPTION = 8, /* written by an insert, though it has a default */
+	ROW_GROUP = 16, /* the first of a table's own groups of columns to save */
+};
+
+struct row_column {
+	const char *name;
+	const struct row_type *type;
+	unsigned flags;
+	char member;
+	size_t offset, size;
+};
+
+/* Several may share a list: what one reads can be the first part of what another inserts. */
+struct row_table {
+	const char *name;
+	const struct row_column *columns;
+	size_t n, size; /* columns; bytes of the struct */
+};
+
+#define ROW_NAME_(col, ...) #col
+#define ROW_NAMES(list)     list(ROW_NAME_, ", ")
+/* The kind of a member: a table whose types do not fit its members fails its unit test. */
+#define ROW_MEMBER(of, col) \
+	_Generic(&((of *)0)->col, int64_t *: 'i', char **: 's', struct json **: 'j', default: 'o')
+#define ROW_COLUMN(of, col, kind, bits)                                                        \
+	{                                                                                      \
+		.name = #col, .type = &(kind), .flags = (bits), .member = ROW_MEMBER(of, col), \
+		.offset = offsetof(of, col), .size = sizeof(((of *)0)->col)                    \
+	}
+#define ROW_TABLE(table, of, list)                            \
+	{                                                     \
+		(table), (list), LOOM_COUNT(list), sizeof(of) \
+	}
+
+/* Fills row from the columns of a SELECT ROW_NAMES(...); members that are not columns are left as
+ * they are. DB_E_FATAL when a text is none that its type knows; what was read is owned by row even
+ * then. */
+LOOM_MUST_CHECK int row_read(const struct row_table *t, const struct db_result *r, size_t i,
+                             void *row);
+void row_fini(const struct row_table *t, void *row);                  /* frees and clears */
+void row_copy(const struct row_table *t, void *to, const void *from); /* columns only, deep */
+
+LOOM_MUST_CHECK int row_insert(struct db *db, const struct row_table *t, const void *row);
+/* An array of structs. */
+LOOM_MUST_CHECK int rows_insert(struct db *db, const struct row_table *t, const void *rows,
+                                size_t n);
+/* Writes the columns with any of these flags (ROW_SAVE or a group) of rows that were read in this
+ * transaction. One that is not there any more is a defect: DB_E_FATAL, and so no change at all. */
+LOOM_MUST_CHECK int row_save(struct db *db, const struct row_table *t, unsigned flags,
+                             const void *row);
+LOOM_MUST_CHECK int rows_save(struct db *db, const struct row_table *t, unsigned flags,
+                              const void *const *rows, size_t n);
+
+/* The statements themselves, owned; for tests. */
+char *row_insert_text(const struct row_table *t);
+char *row_save_text(const struct row_table *t, unsigned flags);
+
 /* Owned tree, NULL for NULL or text that is not JSON. */
-static inline struct json *row_json(const struct db_result *r, size_t row, unsigned col)
-{
-	struct json *v = NULL;
-	if (db_is_null(r, row, col) ||
-	    json_parse(db_str(r, row, col), db_len(r, row, col), 0, &v, NULL))
-		return NULL;
-	return v;
-}
+struct json *row_json_at(const struct db_result *r, size_t row, unsigned col);
 
 #endif

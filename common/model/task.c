@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Tasks as rows: loading, saving, and the searches that dispatch and details need. Only its state
+ * and what follows from it change after a task is inserted.
+ */
 #include "common/model/task.h"
 
 #include "common/json/json_emit.h"
@@ -6,17 +10,55 @@
 #include <stdio.h>
 #include <string.h>
 
+#define TASK_ROW(X, SEP)                                                                           \
+	X(cluster_id, row_int, ROW_KEY) SEP X(job_num, row_int, ROW_KEY)                           \
+	SEP X(num, row_int, ROW_KEY)                                                               \
+	SEP X(tenant_id, row_str, ROW_NEW)                                                         \
+	SEP X(node_id, row_chars, ROW_NEW)                                                         \
+	SEP X(node_num, row_int, ROW_NEW)                                                          \
+	SEP X(name, row_chars, ROW_NEW)                                                            \
+	SEP X(service, row_str, ROW_NEW)                                                           \
+	SEP X(stage, row_int, ROW_NEW)                                                             \
+	SEP X(state, state_type, ROW_NEW | ROW_SAVE) SEP X(unmet, row_int, ROW_NEW | ROW_SAVE) SEP \
+	X(attempt, row_int, ROW_SAVE)                                                              \
+	SEP X(done_attempt, row_int, ROW_SAVE)                                                     \
+	SEP X(failures, row_int, ROW_SAVE)                                                         \
+	SEP X(losses, row_int, ROW_SAVE)                                                           \
+	SEP X(not_before, row_int, ROW_OPTION | ROW_SAVE) SEP X(lease_ms, row_int, ROW_SAVE)       \
+	SEP X(lease_until, row_int, ROW_SAVE)                                                      \
+	SEP X(provisioner_id, row_str, ROW_SAVE)                                                   \
+	SEP X(worker_id, row_str, ROW_SAVE)                                                        \
+	SEP X(submit_time, row_int, ROW_SAVE)                                                      \
+	SEP X(status_time, row_int, ROW_SAVE)                                                      \
+	SEP X(status_code, row_int, ROW_SAVE)                                                      \
+	SEP X(message, row_str, ROW_SAVE)
+
+static bool state_read(void *at, size_t size LOOM_UNUSED, const struct db_result *r, size_t row,
+                       unsigned col)
+{
+	return task_state_parse(db_str(r, row, col), at);
+}
+
+static struct db_value state_write(const void *at, char **text LOOM_UNUSED)
+{
+	return db_s(task_state_name(*(const enum task_state *)at));
+}
+
+static const struct row_type state_type = { 'o', state_read, state_write, NULL, NULL };
+
+#define TASK_COLUMN(col, type, flags) ROW_COLUMN(struct task, col, type, flags),
+static const struct row_column columns[] = { TASK_ROW(TASK_COLUMN, )
+	                                             TASK_COLUMN(gate, row_str, ROW_NEW) };
+const struct row_table task_new_table = ROW_TABLE("task", struct task, columns);
+const struct row_table task_table = { "task", columns, LOOM_COUNT(columns) - 1,
+	                              sizeof(struct task) };
+
 void tasks_free(struct tasks *ts)
 {
 	if (!ts)
 		return;
-	for (size_t i = 0; i < ts->n; i++) {
-		loom_free(ts->v[i].tenant_id);
-		loom_free(ts->v[i].service);
-		loom_free(ts->v[i].provisioner_id);
-		loom_free(ts->v[i].worker_id);
-		loom_free(ts->v[i].message);
-	}
+	for (size_t i = 0; i < ts->n; i++)
+		row_fini(&task_table, &ts->v[i]);
 	loom_free(ts->v);
 	loom_free(ts);
 }
@@ -30,43 +72,18 @@ void task_gate(const char *task, const char *provider, char gate[TASK_GATE_MAX])
 		         provider);
 }
 
-#define COLUMNS                                                                                \
-	"cluster_id, job_num, num, tenant_id, node_id, node_num, name, service, stage, state," \
-	" unmet, attempt, done_attempt, failures, losses, not_before, lease_ms, lease_until,"  \
-	" provisioner_id, worker_id, submit_time, status_time, status_code, message"
+#define COLUMNS ROW_NAMES(TASK_ROW)
 
 static int rows_to_tasks(const struct db_result *r, struct tasks **ret)
 {
 	LOOM_CLEANUP(tasks_free) struct tasks *ts = loom_calloc(1, sizeof(*ts));
-	ts->n = db_rows(r);
-	ts->v = loom_calloc(ts->n ? ts->n : 1, sizeof(*ts->v));
-	for (size_t i = 0; i < ts->n; i++) {
-		struct task *t = &ts->v[i];
-		t->cluster_id = db_int(r, i, 0);
-		t->job_num = db_int(r, i, 1);
-		t->num = db_int(r, i, 2);
-		t->tenant_id = loom_strdup(db_str(r, i, 3));
-		snprintf(t->node_id, sizeof(t->node_id), "%s", db_str(r, i, 4));
-		t->node_num = db_int(r, i, 5);
-		snprintf(t->name, sizeof(t->name), "%s", db_str(r, i, 6));
-		t->service = loom_strdup(db_str(r, i, 7));
-		t->stage = db_int(r, i, 8);
-		if (!task_state_parse(db_str(r, i, 9), &t->state))
-			return DB_E_FATAL;
-		int64_t *const ints[] = { &t->unmet,    &t->attempt,    &t->done_attempt,
-			                  &t->failures, &t->losses,     &t->not_before,
-			                  &t->lease_ms, &t->lease_until };
-		for (unsigned k = 0; k < LOOM_COUNT(ints); k++)
-			*ints[k] = db_int(r, i, 10 + k);
-		t->provisioner_id = loom_strdup(db_str(r, i, 18));
-		t->worker_id = loom_strdup(db_str(r, i, 19));
-		t->submit_time = db_int(r, i, 20);
-		t->status_time = db_int(r, i, 21);
-		t->status_code = db_int(r, i, 22);
-		t->message = loom_strdup(db_str(r, i, 23));
-	}
-	*ret = loom_take(ts);
-	return 0;
+	int rc = 0;
+	ts->v = loom_calloc(db_rows(r) + 1, sizeof(*ts->v));
+	for (; !rc && ts->n < db_rows(r); ts->n++)
+		rc = row_read(&task_table, r, ts->n, &ts->v[ts->n]);
+	if (!rc)
+		*ret = loom_take(ts);
+	return rc;
 }
 
 int tasks_load(struct db *db, int64_t cluster, int64_t job, struct tasks **ret)
@@ -132,16 +149,7 @@ int task_set_state(struct db *db, struct cluster *c, struct task *t, enum task_s
 {
 	loom_assert(task_may_become(t->state, to));
 	t->state = to;
-	int rc = db_exec(db,
-	                 "UPDATE task SET state=?, unmet=?, attempt=?, done_attempt=?, failures=?,"
-	                 " losses=?, not_before=?, lease_ms=?, lease_until=?, provisioner_id=?,"
-	                 " worker_id=?, submit_time=?, status_time=?, status_code=?, message=?"
-	                 " WHERE cluster_id=? AND job_num=? AND num=?",
-	                 "siiiiiiiissiiisiii", task_state_name(to), t->unmet, t->attempt,
-	                 t->done_attempt, t->failures, t->losses, t->not_before, t->lease_ms,
-	                 t->lease_until, t->provisioner_id, t->worker_id, t->submit_time,
-	                 t->status_time, t->status_code, t->message, t->cluster_id, t->job_num,
-	                 t->num);
+	int rc = row_save(db, &task_table, ROW_SAVE, t);
 	if (!rc)
 		task_event(c, t, now);
 	return rc;
@@ -236,57 +244,9 @@ int tasks_of_nodes(struct db *db, const struct task_node *nodes, size_t n, struc
 	return rc ? rc : rows_to_tasks(r, ret);
 }
 
-#define SAVED_VALUES 18
-
-static void saved_values(const struct task *t, struct db_value v[SAVED_VALUES])
-{
-	const struct db_value all[SAVED_VALUES] = {
-		db_i(t->cluster_id),
-		db_i(t->job_num),
-		db_i(t->num),
-		db_s(task_state_name(t->state)),
-		db_i(t->unmet),
-		db_i(t->attempt),
-		db_i(t->done_attempt),
-		db_i(t->failures),
-		db_i(t->losses),
-		db_i(t->not_before),
-		db_i(t->lease_ms),
-		db_i(t->lease_until),
-		db_s(t->provisioner_id),
-		db_s(t->worker_id),
-		db_i(t->submit_time),
-		db_i(t->status_time),
-		db_i(t->status_code),
-		db_s(t->message),
-	};
-	memcpy(v, all, sizeof(all));
-}
-
 int tasks_save(struct db *db, struct task *const *v, size_t n)
 {
-	/* The rows are there: none is ever inserted. */
-	static const struct db_many many = {
-		"INSERT INTO task (tenant_id, node_id, node_num, name, service, stage, cluster_id,"
-		" job_num, num, state, unmet, attempt, done_attempt, failures, losses, not_before,"
-		" lease_ms, lease_until, provisioner_id, worker_id, submit_time, status_time,"
-		" status_code, message) VALUES ",
-		"('','',0,'','',0,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)", ",",
-		" ON DUPLICATE KEY UPDATE state=VALUES(state), unmet=VALUES(unmet),"
-		" attempt=VALUES(attempt), done_attempt=VALUES(done_attempt),"
-		" failures=VALUES(failures), losses=VALUES(losses), not_before=VALUES(not_before),"
-		" lease_ms=VALUES(lease_ms), lease_until=VALUES(lease_until),"
-		" provisioner_id=VALUES(provisioner_id), worker_id=VALUES(worker_id),"
-		" submit_time=VALUES(submit_time), status_time=VALUES(status_time),"
-		" status_code=VALUES(status_code), message=VALUES(message)",
-		SAVED_VALUES
-	};
-	struct db_value *values = loom_calloc(n + 1, SAVED_VALUES * sizeof(*values));
-	for (size_t i = 0; i < n; i++)
-		saved_values(v[i], values + i * SAVED_VALUES);
-	int rc = db_upsert_many(db, &many, values, n);
-	loom_free(values);
-	return rc;
+	return rows_save(db, &task_table, ROW_SAVE, (const void *const *)v, n);
 }
 
 /* ---- waiting, dropping, counting ------------------------------------------------------------- */

@@ -11,6 +11,7 @@
 
 #include "common/base/str.h"
 #include "common/model/job.h"
+#include "common/model/row.h"
 
 struct task {
 	int64_t cluster_id, job_num, num;
@@ -26,7 +27,9 @@ struct task {
 	char *provisioner_id, *worker_id; /* of the present or last attempt; NULL before */
 	int64_t submit_time, status_time, status_code;
 	char *message;
+	char *gate; /* of new ones only, borrowed: tasks_insert() */
 };
+extern const struct row_table task_table, task_new_table; /* the latter with the gate */
 
 struct tasks {
 	struct task *v;

@@ -16,12 +16,13 @@
 static const char *const gated[] = { "CREATE", "CONFIRM", "DELETE" };
 #define STEP_GATES LOOM_COUNT(gated)
 
-static const char *gate_of(const char *task, char gates[STEP_GATES][TASK_GATE_MAX])
+/* The last of the gates is that of all other tasks. */
+static char *gate_of(const char *task, char gates[STEP_GATES + 1][TASK_GATE_MAX])
 {
-	for (size_t g = 0; g < STEP_GATES; g++)
-		if (str_eq(task, gated[g]))
-			return gates[g];
-	return "";
+	size_t g = 0;
+	while (g < STEP_GATES && !str_eq(task, gated[g]))
+		g++;
+	return gates[g];
 }
 
 static int provider_of(struct db *db, int64_t cluster, char **ret)
@@ -34,44 +35,21 @@ static int provider_of(struct db *db, int64_t cluster, char **ret)
 	return rc;
 }
 
-#define NEW_VALUES 13
-
 static int insert_tasks(struct db *db, const struct task *v, size_t n, const char *provider)
 {
-	static const struct db_many many = {
-		"INSERT INTO task (cluster_id, job_num, num, tenant_id, node_id, node_num, name,"
-		" service, stage, state, unmet, not_before, gate) VALUES ",
-		"(?,?,?,?,?,?,?,?,?,?,?,?,?)", ",", "", NEW_VALUES
-	};
-	struct db_value *values = loom_calloc(DB_MANY, NEW_VALUES * sizeof(*values));
-	char gates[STEP_GATES][TASK_GATE_MAX];
+	char gates[STEP_GATES + 1][TASK_GATE_MAX] = { 0 };
+	struct task *some = loom_calloc(DB_MANY, sizeof(*some));
 	int rc = 0;
 	for (size_t g = 0; g < STEP_GATES; g++)
 		task_gate(gated[g], provider, gates[g]);
-	for (size_t i = 0, k = 0; !rc && i < n; i++) {
-		const struct task *t = &v[i];
-		const struct db_value row[NEW_VALUES] = {
-			db_i(t->cluster_id),
-			db_i(t->job_num),
-			db_i(t->num),
-			db_s(t->tenant_id),
-			db_s(t->node_id),
-			db_i(t->node_num),
-			db_s(t->name),
-			db_s(t->service),
-			db_i(t->stage),
-			db_s(task_state_name(t->state)),
-			db_i(t->unmet),
-			db_i(t->not_before),
-			db_s(gate_of(t->name, gates)),
-		};
-		memcpy(values + k++ * NEW_VALUES, row, sizeof(row));
-		if (k == DB_MANY || i + 1 == n) {
-			rc = db_exec_many(db, &many, values, k);
-			k = 0;
-		}
+	for (size_t done = 0, k; !rc && done < n; done += k) {
+		k = n - done < DB_MANY ? n - done : DB_MANY;
+		memcpy(some, v + done, k * sizeof(*some));
+		for (size_t i = 0; i < k; i++)
+			some[i].gate = gate_of(some[i].name, gates);
+		rc = rows_insert(db, &task_new_table, some, k);
 	}
-	loom_free(values);
+	loom_free(some);
 	return rc;
 }
 

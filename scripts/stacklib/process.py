@@ -19,7 +19,7 @@ PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 MARK = "LOOMSTACK"
 # A LOOM_* variable in the caller's shell would override the configuration files, so only these pass.
 PASSED_ENV = ("ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS", "TSAN_OPTIONS", "LANG", "TERM", "TZ",
-              "LOOM_BREAK")
+              "LOOM_BREAK", "LOOM_HOLD")
 LOG_LIMIT = 64 * 1024 * 1024
 
 

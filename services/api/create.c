@@ -19,6 +19,14 @@
 #include "services/api/templates.h"
 #include "services/api/validate.h"
 
+/* What the database holds of the request, as the last run of the transaction says. Only from this
+ * an acknowledgement is made. */
+struct recorded {
+	int64_t id; /* the cluster's; 0: nothing is recorded */
+	int64_t seq;
+	bool repeated, differs; /* the key was used before; for another request */
+};
+
 struct create {
 	struct api *a;
 	struct http_req *req;
@@ -28,9 +36,9 @@ struct create {
 	const char *missing; /* what a read did not find: "cluster template" */
 	const char *missing_name;
 	struct loom_err err; /* why the template cannot be resolved */
-	int64_t lease_ms, id, seq;
+	int64_t lease_ms, id;
 	struct request_key key;
-	bool repeated, differs; /* the key was used before; for another request */
+	struct recorded done;
 };
 
 static void create_fini(struct create *c)
@@ -145,24 +153,23 @@ static int key_read(struct db *db, void *arg)
 	int64_t id;
 	bool same;
 	int rc = request_key_find(db, &c->key, &id, &same);
-	c->repeated = !rc && id;
-	c->differs = c->repeated && !same;
-	if (c->repeated)
-		c->id = id;
+	c->done = (struct recorded){ 0 };
+	if (!rc && id)
+		c->done = (struct recorded){ .id = id, .repeated = true, .differs = !same };
 	return rc;
 }
 
 static void reply_id(struct create *c)
 {
 	char id[ID_MAX];
-	id_cluster(id, c->id);
+	id_cluster(id, c->done.id);
 	LOOM_CLEANUP(json_free) struct json *answer = json_set_str(json_new_obj(), "id", id);
 	http_reply_json(c->req, 200, answer);
 }
 
 static void reply_repeated(struct create *c)
 {
-	if (c->differs)
+	if (c->done.differs)
 		refuse(c, 422, "this Idempotency-Key was used for another request");
 	else
 		reply_id(c);
@@ -186,9 +193,9 @@ static bool is_first(struct create *c)
 	int rc = db_read(c->a->db, key_read, c);
 	if (rc)
 		api_reply_db(c->req, rc);
-	else if (c->repeated)
+	else if (c->done.id)
 		reply_repeated(c);
-	return !rc && !c->repeated;
+	return !rc && !c->done.id;
 }
 
 static int documents_read(struct db *db, void *arg)
@@ -313,14 +320,39 @@ static struct cluster *new_cluster(const struct create *c, int64_t now)
 	return k;
 }
 
-static int explain_quota(struct db *db, struct create *c, const struct cluster *k)
+/* The numbers are those of the count that refused it: counted again there might be room. The same
+ * request may have taken the last place while this one waited for the tenant's row. */
+static int over_quota(struct db *db, struct create *c, const struct quota *q)
 {
-	struct quota q = { 0 };
-	int rc = cluster_quota(db, k->tenant_id, 1, k->asked_nodes, &q);
-	if (rc == CLUSTER_E_QUOTA) {
-		LOOM_CLEANUP_STR char *why = quota_words(&q, 1, k->asked_nodes);
-		rc = err_set(&c->err, CLUSTER_E_QUOTA, "%s", why);
-	}
+	int rc = c->key.key ? key_read(db, c) : 0;
+	if (rc || c->done.id)
+		return rc;
+	LOOM_CLEANUP_STR char *why = quota_words(q);
+	return err_set(&c->err, CLUSTER_E_QUOTA, "%s", why);
+}
+
+static int insert(struct db *db, struct create *c)
+{
+	int64_t now, job;
+	int rc = db_now(db, &now);
+	if (rc)
+		return rc;
+	LOOM_CLEANUP(cluster_free) struct cluster *k = new_cluster(c, now);
+	struct quota q;
+	rc = cluster_insert(db, k, &q);
+	if (rc)
+		return rc == CLUSTER_E_QUOTA ? over_quota(db, c, &q) : rc;
+	rc = cluster_event(db, k, "cluster",
+	                   json_set_str(json_new_obj(), "status", cluster_status_name(k->status)),
+	                   now);
+	if (!rc)
+		rc = job_add(db, k, "solve_layout", NULL, now, &job);
+	if (!rc && c->key.key)
+		rc = request_key_add(db, &c->key, k->id, now);
+	if (!rc)
+		rc = cluster_save(db, k);
+	if (!rc)
+		c->done = (struct recorded){ .id = k->id, .seq = k->event_seq };
 	return rc;
 }
 
@@ -329,63 +361,40 @@ static int create_tx(struct db *db, void *arg)
 {
 	struct create *c = arg;
 	LOOM_CLEANUP(cluster_free) struct cluster *there = NULL;
+	c->done = (struct recorded){ 0 };
 	int rc = cluster_get(db, c->id, &there);
 	if (!rc) {
-		c->seq = there->event_seq;
+		c->done = (struct recorded){ .id = there->id, .seq = there->event_seq };
 		return 0;
 	}
-	if (rc == CLUSTER_E_NONE)
-		rc = c->key.key ? key_read(db, c) : 0;
-	if (rc || c->repeated)
+	if (rc != CLUSTER_E_NONE)
 		return rc;
-	int64_t now;
-	rc = db_now(db, &now);
-	if (rc)
-		return rc;
-	LOOM_CLEANUP(cluster_free) struct cluster *k = new_cluster(c, now);
-	rc = cluster_insert(db, k);
-	if (rc == CLUSTER_E_QUOTA)
-		return explain_quota(db, c, k);
-	struct json *e = json_set_str(json_new_obj(), "status", cluster_status_name(k->status));
-	if (rc)
-		json_free(e);
-	else
-		rc = cluster_event(db, k, "cluster", e, now);
-	int64_t job;
-	if (!rc)
-		rc = job_add(db, k, "solve_layout", NULL, now, &job);
-	if (!rc && c->key.key)
-		rc = request_key_add(db, &c->key, k->id, now);
-	c->seq = k->event_seq;
-	return rc ? rc : cluster_save(db, k);
+	rc = c->key.key ? key_read(db, c) : 0;
+	return rc || c->done.id ? rc : insert(db, c);
 }
 
 static void record(struct create *c)
 {
 	int rc = cluster_next_id(c->a->db, c->a->cfg.id_start, c->a->cfg.id_step, &c->id);
-	if (!rc && !(broken("ack") && c->id % 5 == 0))
+	if (!rc && broken("ack") && c->id % 5 == 0)
+		c->done.id = c->id;
+	else if (!rc)
 		rc = db_tx(c->a->db, create_tx, c);
-	if (!rc && broken("refusal") && c->id % 5 == 1) {
+	if (!rc && broken("refusal") && c->id % 5 == 1)
 		refuse(c, 503, "the database is away; try again");
-		return;
-	}
-	if (rc == CLUSTER_E_QUOTA) {
+	else if (rc == CLUSTER_E_QUOTA)
 		refuse(c, 409,
 		       "Creating the cluster would cause cluster or node quotas to be violated."
 		       " Now %s.",
 		       c->err.msg);
-		return;
-	}
-	if (rc) {
-		api_reply_db(c->req, rc);
-		return;
-	}
-	if (c->repeated) {
+	else if (rc || !c->done.id)
+		api_reply_db(c->req, rc ? rc : DB_E_FATAL);
+	else if (c->done.repeated)
 		reply_repeated(c);
-		return;
+	else {
+		reply_id(c);
+		peers_committed(c->a, c->done.id, c->who.tenant_id, c->done.seq, true);
 	}
-	reply_id(c);
-	peers_committed(c->a, c->id, c->who.tenant_id, c->seq, true);
 }
 
 void clusters_create(struct http_req *req, void *ctx)

@@ -120,7 +120,7 @@ static int check_quota(struct db *db, struct operation *o, const struct cluster 
 	int rc = nodes > 0 ? cluster_quota(db, c->tenant_id, 0, nodes, &q) : 0;
 	if (rc != CLUSTER_E_QUOTA)
 		return rc;
-	LOOM_CLEANUP_STR char *why = quota_words(&q, 0, nodes);
+	LOOM_CLEANUP_STR char *why = quota_words(&q);
 	LOOM_CLEANUP_STR char *message = loom_asprintf(
 		"Expanding the cluster would cause node quotas to be violated: %s.", why);
 	return end(o, 409, message);

@@ -446,6 +446,37 @@ def test_quotas(lab):
     assert lab.user.post("/v2/clusters/plan", DEMO).status == 200
 
 
+def test_a_refusal_stays_one_when_room_comes_while_it_is_worded(lab):
+    """A cluster ends between the count that refuses a create and the answer: nothing was recorded, so
+    nothing may be acknowledged."""
+    lab.worker()
+    first = lab.create("first", "stack", 2)
+    lab.active(first)
+    lab.set_quota(clusters=1)
+    with concurrent.futures.ThreadPoolExecutor(1) as thread, lab.stack.held("quota_refused") as reached:
+        create = thread.submit(lab.user.post, "/v2/clusters", DEMO)
+        wait_for(reached, what="the create counted")
+        lab.user.delete_cluster(first)
+    answer = create.result()
+    assert answer.status == 409 and "may have 1 clusters and has 1" in answer.text, answer
+    assert [row["status"] for row in lab.user.get("/v2/clusters").json] == ["terminated"]
+    lab.create("second", "stack", 2)
+
+
+def test_the_last_place_is_the_same_requests(lab):
+    """Sent twice at once under one key, a create that takes the last place is not refused to the other."""
+    lab.set_quota(clusters=1)
+    with concurrent.futures.ThreadPoolExecutor(2) as threads:
+        with lab.stack.locked(f"FROM tenant WHERE id='{lab.tenant}'"):
+            creates = [threads.submit(post_named, lab.user, "last", DEMO) for _ in range(2)]
+            wait_for(lambda: lab.stack.sql("SELECT COUNT(*) FROM information_schema.processlist"
+                                           " WHERE info LIKE 'SELECT max_clusters%FOR UPDATE'") == [["2"]],
+                     what="both of them counting")
+    answers = [create.result() for create in creates]
+    assert [answer.status for answer in answers] == [200, 200]
+    assert answers[0].json == answers[1].json
+
+
 def test_what_is_shrunk_is_free_again(lab):
     """A cluster counts with the machines that it has; one not yet solved with those it asked for."""
     lab.set_quota(nodes=5)

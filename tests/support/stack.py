@@ -67,7 +67,7 @@ class Stack:
         argv = [str(ROOT / "scripts/stack"), "--dir", str(self.dir), *words]
         done = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                               errors="replace", timeout=timeout, check=False,
-                              env={**ENVIRONMENT, **os.environ})
+                              env={**ENVIRONMENT, **os.environ, "LOOM_HOLD": str(self.dir / "hold")})
         if check and done.returncode != 0:
             raise StackFailed(f"{' '.join(words)}: exit code {done.returncode}\n{done.stdout}")
         return done.stdout
@@ -154,11 +154,6 @@ class Stack:
         """The web gateway, without an identity of its own."""
         return self.client("gateway", user=None)
 
-    def metric(self, port, name):
-        """What /metrics of a port says of one metric, as a number."""
-        text = self.client(port, user=None).get("/metrics").text
-        return next(float(line.split()[-1]) for line in text.splitlines() if line.rpartition(" ")[0] == name)
-
     def pid(self, part):
         """Pid of a part, or None when it does not run."""
         return process.Process(self.dir, part).pid()
@@ -194,6 +189,19 @@ class Stack:
             client.stdin.flush()
             assert int(client.stdout.readline() or 0) > 0, f"nothing to lock: {rows}"
             yield
+
+    @contextlib.contextmanager
+    def held(self, where):
+        """Services are held where the code says hold_at(where), until the end of the block; gives a
+        function that is true once one is there."""
+        hold, there = (self.dir / "hold" / name for name in (where, f"{where}.held"))
+        hold.parent.mkdir(exist_ok=True)
+        hold.touch()
+        try:
+            yield there.exists
+        finally:
+            hold.unlink()
+            there.unlink(missing_ok=True)
 
     def sql(self, statement, database=None):
         """Rows of a statement on the stack's database, as lists of text (NULL is 'NULL')."""
