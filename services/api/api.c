@@ -114,7 +114,9 @@ int api_start(struct service *service, void *ctx, struct loom_err *err)
 	peers_start(a);
 	db_outage_start(a);
 	watchers_start(a);
-	rc = listen_on(a, &a->external, external_routes, a->cfg.external_listen, err);
+	a->routes = api_routes_create();
+	rc = listen_on(a, &a->external, api_routes_external(a->routes), a->cfg.external_listen,
+	               err);
 	return rc ? rc : listen_on(a, &a->internal, internal_routes, a->cfg.internal_listen, err);
 }
 
@@ -158,6 +160,7 @@ void api_stop(struct service *service LOOM_UNUSED, void *ctx)
 	loop_flush(a->loop);
 	http_server_destroy(a->external);
 	http_server_destroy(a->internal);
+	api_routes_destroy(a->routes);
 	db_pool_destroy(a->db);
 	seal_key_fini(&a->callback_key);
 	provisioner_cache_destroy(a->provisioners);

@@ -31,6 +31,7 @@ struct provisioner_cache;
 struct watchers;
 struct peers;
 struct takes;
+struct api_routes;
 
 struct api {
 	struct api_config cfg;
@@ -40,6 +41,7 @@ struct api {
 	struct db_pool *db;
 	struct bus *bus;
 	struct coord *coord;
+	struct api_routes *routes;
 	struct http_server *external, *internal;
 	struct db_outage *outage;
 	struct provisioner_cache *provisioners;
@@ -51,7 +53,11 @@ struct api {
 };
 
 extern const struct config_key api_config_keys[];
-extern const struct http_route external_routes[], internal_routes[];
+/* routes.c: a path for each row of common/operation, too. */
+extern const struct http_route internal_routes[];
+struct api_routes *api_routes_create(void);
+void api_routes_destroy(struct api_routes *r);                            /* after the server */
+const struct http_route *api_routes_external(const struct api_routes *r); /* borrowed */
 int api_start(struct service *service, void *ctx, struct loom_err *err);
 void api_drain(struct service *service, void *ctx);
 void api_stop(struct service *service, void *ctx);

@@ -1,88 +1,139 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* operation_requests - reads the bodies of operations on clusters (REST spec 5.7) and names them.
- */
+/* operation_requests - reads requests for operations on clusters, and checks their fields, by the
+ * rows of common/operation. */
 #include "services/api/resources.h"
 
 #include "common/base/str.h"
+#include "common/operation/operation.h"
 #include "services/api/operations.h"
 
 #include <string.h>
 
-enum want { WANT_NOTHING, WANT_CONFIG, WANT_SERVICES, WANT_COUNT };
+#define MAX_COUNT 1000000
 
-static const struct {
-	const char *operation;
-	enum want want;
-} kinds[] = {
-	{ "configure", WANT_CONFIG },
-	{ "add_services", WANT_SERVICES },
-	{ "remove_services", WANT_SERVICES },
-	{ "start", WANT_NOTHING },
-	{ "stop", WANT_NOTHING },
-	{ "restart", WANT_NOTHING },
-	{ "expand", WANT_COUNT },
-	{ "shrink", WANT_COUNT },
-	{ "sync", WANT_NOTHING },
-	{ "retry", WANT_NOTHING },
-	{ "rollback", WANT_NOTHING },
-};
+/* ---- fields ---------------------------------------------------------------------------------- */
 
-static const char *wrong_names(const struct json *arr)
+static bool is_config(const struct json *v)
 {
-	if (arr && !json_is(arr, JSON_ARRAY))
-		return "services must be an array of names";
-	for (size_t i = 0; i < json_len(arr); i++)
-		if (!json_is(json_at(arr, i), JSON_STRING))
-			return "services must be an array of names";
-	return NULL;
+	return json_is(v, JSON_OBJECT);
 }
 
-static const char *wrong(enum want want, const struct json *p)
+static bool is_flag(const struct json *v)
+{
+	bool yes;
+	return json_bool(v, &yes);
+}
+
+static bool are_names(const struct json *v)
+{
+	bool ok = json_is(v, JSON_ARRAY);
+	for (size_t i = 0; ok && i < json_len(v); i++)
+		ok = json_is(json_at(v, i), JSON_STRING);
+	return ok;
+}
+
+static bool is_count(const struct json *v)
 {
 	int64_t n;
-	const char *names = wrong_names(json_get(p, "services"));
-	if (names)
-		return names;
-	if (json_get(p, "skip") && !json_is(json_get(p, "skip"), JSON_ARRAY))
-		return "skip must be an array of task ids";
-	if (json_get(p, "tasks") &&
-	    (!json_is(json_get(p, "tasks"), JSON_ARRAY) || !json_len(json_get(p, "tasks"))))
-		return "tasks must be an array of at least one task id";
-	if (want == WANT_CONFIG && !json_is(json_get(p, "config"), JSON_OBJECT))
-		return "config is missing: an object, the whole new configuration";
-	if (want == WANT_SERVICES && !json_len(json_get(p, "services")))
-		return "services is missing: an array of at least one name";
-	if (want != WANT_COUNT)
-		return NULL;
-	if (json_is(json_get(p, "nodes"), JSON_ARRAY) && json_len(json_get(p, "nodes")))
-		return NULL;
-	if (!json_int(json_get(p, "count"), &n) || n < 1 || n > 1000000)
-		return "count is missing: how many machines, from 1";
+	return json_int(v, &n) && n >= 1 && n <= MAX_COUNT;
+}
+
+static bool are_numbers(const struct json *v)
+{
+	int64_t n;
+	bool ok = json_is(v, JSON_ARRAY);
+	for (size_t i = 0; ok && i < json_len(v); i++)
+		ok = json_int(json_at(v, i), &n);
+	return ok;
+}
+
+static bool are_ids(const struct json *v)
+{
+	return json_is(v, JSON_ARRAY);
+}
+
+static bool is_some(const struct json *v)
+{
+	return json_is(v, JSON_ARRAY) && json_len(v);
+}
+
+static const struct {
+	const char *name;
+	bool (*ok)(const struct json *v);
+	const char *must; /* what it is */
+} fields[] = {
+	{ "config", is_config, "config must be an object, the whole new configuration" },
+	{ "restart", is_flag, "restart must be true or false" },
+	{ "services", are_names, "services must be an array of names" },
+	{ "count", is_count, "count must be a number of nodes, 1 to 1000000" },
+	{ "nodes", are_numbers, "nodes must be an array of numbers of nodes" },
+	{ "grow", are_names, "grow must be an array of names of services" },
+	{ "skip", are_ids, "skip must be an array of task ids" },
+	{ "tasks", is_some, "tasks must be an array of at least one task id" },
+};
+
+static const char *wrong_field(const struct json *params)
+{
+	for (size_t i = 0; i < LOOM_COUNT(fields); i++) {
+		const struct json *v = json_get(params, fields[i].name);
+		if (v && !fields[i].ok(v))
+			return fields[i].must;
+	}
 	return NULL;
 }
 
-static enum want want_of(const char *operation, bool *known)
+static bool is_given(const struct json *v)
 {
-	*known = false;
-	for (size_t i = 0; i < LOOM_COUNT(kinds); i++)
-		if (str_eq(kinds[i].operation, operation)) {
-			*known = true;
-			return kinds[i].want;
-		}
-	return WANT_NOTHING;
+	return v && (!json_is(v, JSON_ARRAY) || json_len(v));
 }
 
-/* Only what is known gets through to the scheduler. */
-static struct json *known_fields(const char *operation, const struct json *body)
+/* What is wrong with the fields of an operation, owned; NULL: nothing. */
+static char *wrong(const struct operation_kind *kind, const struct json *params)
 {
-	static const char *const fields[] = { "config", "restart", "services", "count", "nodes",
-		                              "grow",   "skip",    "tasks",    "token" };
-	struct json *p = json_set_str(json_new_obj(), "operation", operation);
-	for (size_t i = 0; i < LOOM_COUNT(fields); i++)
-		if (json_get(body, fields[i]))
-			json_set(p, fields[i], json_copy(json_get(body, fields[i])));
+	const char *must = wrong_field(params);
+	if (must)
+		return loom_strdup(must);
+	bool given = !*kind->needs;
+	LOOM_CLEANUP(strs_fini) struct strs musts = { 0 };
+	for (size_t i = 0; i < LOOM_COUNT(fields); i++) {
+		if (!operation_has_word(kind->needs, "|", fields[i].name))
+			continue;
+		given = given || is_given(json_get(params, fields[i].name));
+		strs_add(&musts, fields[i].must);
+	}
+	LOOM_CLEANUP_STR char *all = strs_join(&musts, ", or ");
+	return given ? NULL : loom_asprintf("%s is missing: %s", kind->needs, all);
+}
+
+/* Only what the operation reads gets through to the scheduler. */
+static struct json *read_fields(const struct operation_kind *kind, const struct json *body)
+{
+	struct json *p = json_set_str(json_new_obj(), "operation", kind->name);
+	for (size_t i = 0; i < LOOM_COUNT(fields); i++) {
+		const struct json *v = json_get(body, fields[i].name);
+		if (v && !json_is(v, JSON_NULL) && operation_kind_takes(kind, fields[i].name))
+			json_set(p, fields[i].name, json_copy(v));
+	}
+	if (json_get(body, "token"))
+		json_set(p, "token", json_copy(json_get(body, "token")));
 	return p;
 }
+
+/* What the path names, as ".../services/{service}/start", is the only element of its field. */
+static void read_parameters(struct http_req *req, struct json *params)
+{
+	for (const struct operation_parameter *p = operation_parameters; p->name; p++) {
+		const char *text = http_param(req, p->name);
+		int64_t n;
+		if (!text)
+			continue;
+		bool number = p->number && !str_to_int(text, &n);
+		json_set(params, p->field,
+		         json_push(json_new_arr(), number ? json_new_int(n) : json_new_str(text)));
+	}
+}
+
+/* ---- requests -------------------------------------------------------------------------------- */
 
 /* An empty body is an empty object. false when answered. */
 static bool body_of(struct http_req *req, struct json **ret)
@@ -102,65 +153,116 @@ static bool body_of(struct http_req *req, struct json **ret)
 	return false;
 }
 
-static void begin(struct http_req *req, void *ctx, const char *operation, const char *service,
+/* "configure, add_services, ...": all that can be asked of a cluster; owned. */
+static char *all_names(void)
+{
+	LOOM_CLEANUP(strs_fini) struct strs names = { 0 };
+	for (const struct operation_kind *k = operation_kinds; k->name; k++)
+		if (k->method)
+			strs_add(&names, k->name);
+	return strs_join(&names, ", ");
+}
+
+static const struct operation_kind *kind_named(const struct json *body, char **ret_why)
+{
+	const struct operation_kind *kind = operation_kind_find(json_get_str(body, "operation"));
+	if (kind && kind->method)
+		return kind;
+	LOOM_CLEANUP_STR char *names = all_names();
+	*ret_why = loom_asprintf("operation is missing, or none of %s", names);
+	return NULL;
+}
+
+/* kind NULL: the body names it. */
+static void begin(struct http_req *req, struct api *a, const struct operation_kind *kind,
                   bool plan_only)
 {
-	LOOM_CLEANUP(json_free) struct json *body = NULL;
+	LOOM_CLEANUP(json_free) struct json *body = NULL, *params = NULL;
+	LOOM_CLEANUP_STR char *why = NULL;
 	struct identity who;
-	if (!auth(ctx, req, ROLE_USER, &who) || !body_of(req, &body))
+	if (!auth(a, req, ROLE_USER, &who) || !body_of(req, &body))
 		return;
-	if (!operation)
-		operation = json_get_str(body, "operation");
-	bool known;
-	enum want want = want_of(operation, &known);
-	struct json *params = known_fields(operation ? operation : "", body);
-	if (service)
-		json_set(params, "services", json_push(json_new_arr(), json_new_str(service)));
-	const char *no =
-		known ? wrong(want, params)
-		      : "operation is missing, or none of configure, add_services, "
-			"remove_services, start, stop, restart, expand, shrink, sync, retry, "
-			"rollback";
-	if (!no) {
-		operation_start(req, ctx, &who, params, plan_only);
-		return;
+	if (!kind)
+		kind = kind_named(body, &why);
+	if (kind) {
+		params = read_fields(kind, body);
+		read_parameters(req, params);
+		why = wrong(kind, params);
 	}
-	json_free(params);
-	if (plan_only)
-		http_reply_problem(req, 400, "%s", no);
+	if (!why)
+		operation_start(req, a, &who, loom_take(params), plan_only);
+	else if (plan_only)
+		http_reply_problem(req, 400, "%s", why);
 	else
-		http_reply_text(req, 400, "%s", no);
+		http_reply_text(req, 400, "%s", why);
 }
 
-void clusters_change_plan(struct http_req *req, void *ctx)
+void operations_plan(struct http_req *req, void *ctx)
 {
 	http_want_problem(req);
-	begin(req, ctx, NULL, NULL, true);
+	begin(req, ctx, NULL, true);
 }
 
-void clusters_configure(struct http_req *req, void *ctx)
+/* The path behind "/v2/clusters/{id}/" says which one it is. */
+void operations_start(struct http_req *req, void *ctx)
 {
-	begin(req, ctx, "configure", NULL, false);
+	const char *path = http_path(req) + strlen("/v2/clusters/");
+	const struct operation_kind *kind =
+		operation_kind_at(http_method(req), strchr(path, '/') + 1);
+	loom_assert(kind);
+	begin(req, ctx, kind, false);
 }
 
-void clusters_add_services(struct http_req *req, void *ctx)
+/* ---- what there is --------------------------------------------------------------------------- */
+
+static struct json *words_of(const char *list, const char *separators)
 {
-	begin(req, ctx, "add_services", NULL, false);
+	struct json *out = json_new_arr();
+	for (const char *p = list; *p;) {
+		size_t n = strcspn(p, separators);
+		LOOM_CLEANUP_STR char *word = loom_strndup(p, n);
+		json_push(out, json_new_str(word));
+		p += n + (p[n] != '\0');
+	}
+	return out;
 }
 
-void clusters_remove_service(struct http_req *req, void *ctx)
+static struct json *kind_json(const struct operation_kind *k)
 {
-	begin(req, ctx, "remove_services", http_param(req, "service"), false);
+	struct json *o = json_set_str(json_new_obj(), "name", k->name);
+	struct json *actions = words_of(k->action, " ");
+	if (k->plain_action)
+		json_push(actions, json_new_str(k->plain_action));
+	json_set(o, "actions", actions);
+	json_set(o, "from", words_of(k->from, " "));
+	json_set(o, "needs", words_of(k->needs, "|"));
+	json_set(o, "fields", words_of(k->takes, " "));
+	if (k->method) {
+		json_set_str(o, "method", k->method);
+		json_set_str(o, "path", k->path);
+		json_set_str(o, "help", k->help);
+	}
+	json_set_str(o, "title", k->title);
+	json_set_str(o, "doing", k->doing);
+	return json_set_str(o, "done", k->done);
 }
 
-/* ".../services/start", ".../services/{service}/start", ".../expand", ".../shrink", ".../retry",
- * ".../rollback". */
-void clusters_named_operation(struct http_req *req, void *ctx)
+void operations_list(struct http_req *req, void *ctx)
 {
-	begin(req, ctx, strrchr(http_path(req), '/') + 1, http_param(req, "service"), false);
+	struct identity who;
+	if (!auth(ctx, req, ROLE_USER, &who))
+		return;
+	LOOM_CLEANUP(json_free) struct json *list = json_new_arr();
+	for (const struct operation_kind *k = operation_kinds; k->name; k++)
+		json_push(list, kind_json(k));
+	http_reply_json(req, 200, list);
 }
 
-void clusters_sync_template(struct http_req *req, void *ctx)
+struct json *operations_possible(const char *status)
 {
-	begin(req, ctx, "sync", NULL, false);
+	struct json *out = json_new_arr();
+	for (const struct operation_kind *k = operation_kinds; k->name; k++)
+		if (operation_kind_allowed(k, status))
+			json_push(out, json_new_str(k->name));
+	return out;
 }

@@ -10,6 +10,7 @@
 #include "common/base/str.h"
 #include "common/model/entity.h"
 #include "common/model/job.h"
+#include "common/operation/operation.h"
 #include "services/api/resources.h"
 #include "services/api/templates.h"
 #include "services/api/visible.h"
@@ -17,33 +18,16 @@
 #include <stdio.h>
 
 #define CHANGE_MS 15000
-#define BIT(s)    (1u << (s))
-
-static const struct {
-	const char *name;
-	unsigned from; /* statuses it may be asked in */
-} allowed[] = {
-	{ "configure", BIT(CLUSTER_ACTIVE) | BIT(CLUSTER_INCONSISTENT) },
-	{ "start", BIT(CLUSTER_ACTIVE) | BIT(CLUSTER_INCONSISTENT) },
-	{ "stop", BIT(CLUSTER_ACTIVE) | BIT(CLUSTER_INCONSISTENT) },
-	{ "restart", BIT(CLUSTER_ACTIVE) | BIT(CLUSTER_INCONSISTENT) },
-	{ "add_services", BIT(CLUSTER_ACTIVE) },
-	{ "remove_services", BIT(CLUSTER_ACTIVE) },
-	{ "expand", BIT(CLUSTER_ACTIVE) },
-	{ "shrink", BIT(CLUSTER_ACTIVE) | BIT(CLUSTER_INCONSISTENT) },
-	{ "sync", BIT(CLUSTER_ACTIVE) },
-	{ "retry", BIT(CLUSTER_INCOMPLETE) | BIT(CLUSTER_INCONSISTENT) },
-	{ "rollback", BIT(CLUSTER_INCOMPLETE) | BIT(CLUSTER_INCONSISTENT) },
-};
 
 struct operation {
 	struct api *a;
+	const struct operation_kind *kind;
 	struct http_req *req;
 	struct identity who;
 	int64_t id, revision;
 	bool plan_only;
 	char *token;         /* given by the user; NULL: none */
-	struct json *params; /* as for the scheduler: see its change.h */
+	struct json *params; /* as for the scheduler: see its operation.h */
 	char action[40];
 	char hash[33];
 	/* how it ended */
@@ -67,14 +51,6 @@ static int end(struct operation *o, int status, const char *message)
 	loom_free(o->message);
 	o->message = loom_strdup(message);
 	return status;
-}
-
-static bool may_start(const char *operation, enum cluster_status st)
-{
-	for (size_t i = 0; i < LOOM_COUNT(allowed); i++)
-		if (str_eq(allowed[i].name, operation))
-			return allowed[i].from & BIT(st);
-	return false;
 }
 
 static int sync_template(struct db *db, const struct operation *o, struct cluster *c, int64_t now)
@@ -113,9 +89,7 @@ static int take_config(struct db *db, struct operation *o, struct cluster *c)
 /* What is asked for now; the scheduler counts again when the nodes come to be. */
 static int check_quota(struct db *db, struct operation *o, const struct cluster *c)
 {
-	int64_t nodes = str_eq(json_get_str(o->params, "operation"), "expand")
-	                        ? json_get_int(o->params, "count", 0)
-	                        : 0;
+	int64_t nodes = str_eq(o->kind->name, "expand") ? json_get_int(o->params, "count", 0) : 0;
 	struct quota q;
 	int rc = nodes > 0 ? cluster_quota(db, c->tenant_id, 0, nodes, &q) : 0;
 	if (rc != CLUSTER_E_QUOTA)
@@ -142,8 +116,7 @@ static int submit_tx(struct db *db, void *arg)
 	rc = job_asked(db, c, json_get_str(o->params, "ask"), &mine);
 	if (rc || mine || (o->synced && is_synced(o, c)))
 		return rc;
-	const char *operation = json_get_str(o->params, "operation");
-	if (!may_start(operation, c->status))
+	if (!operation_kind_allowed(o->kind, cluster_status_name(c->status)))
 		return end(o, 409,
 		           "Cluster is not in a state where service actions can be performed.");
 	if (o->token && c->latest_job != o->revision)
@@ -151,7 +124,7 @@ static int submit_tx(struct db *db, void *arg)
 	rc = check_quota(db, o, c);
 	if (rc)
 		return rc;
-	if (str_eq(operation, "sync")) {
+	if (!o->kind->makes_job) {
 		rc = sync_template(db, o, c, now);
 		o->synced = true;
 	} else {
@@ -265,7 +238,7 @@ static int look_read(struct db *db, void *arg)
 	l->c = NULL;
 	l->template = NULL;
 	int rc = visible_get(db, &l->o->who, l->o->id, false, &l->c);
-	if (rc || !str_eq(json_get_str(l->o->params, "operation"), "sync"))
+	if (rc || !str_eq(l->o->kind->name, "sync"))
 		return rc;
 	const char *name = json_get_str(json_get(l->c->brief, "clusterTemplate"), "name");
 	struct loom_err err;
@@ -284,21 +257,18 @@ static bool look_at(struct operation *o)
 	struct look l = { .o = o };
 	int rc = db_read(o->a->db, look_read, &l);
 	const char *service = json_str(json_at(json_get(o->params, "services"), 0));
-	const char *operation = json_get_str(o->params, "operation");
-	bool one = str_eq(operation, "start") || str_eq(operation, "stop") ||
-	           str_eq(operation, "restart");
 	if (rc == CLUSTER_E_NONE || rc >= DB_E_DUP)
 		visible_refuse(o->req, rc, o->id);
 	else if (rc)
 		refuse(o);
-	else if (one && service && !json_arr_has_str(l.c->services, service)) {
+	else if (o->kind->one_path && service && !json_arr_has_str(l.c->services, service)) {
 		end(o, 404, "");
 		http_reply_text(o->req, 404, "service %s is not on cluster %08lld", service,
 		                (long long)o->id);
-	} else if (!may_start(operation, l.c->status)) {
+	} else if (!operation_kind_allowed(o->kind, cluster_status_name(l.c->status))) {
 		end(o, 409, "Cluster is not in a state where service actions can be performed.");
 		refuse(o);
-	} else if (str_eq(operation, "retry") || str_eq(operation, "rollback")) {
+	} else if (!*o->kind->action) { /* of the job that failed */
 		json_set_int(o->params, "job", l.c->latest_job);
 	} else if (l.template) {
 		json_set(o->params, "template", loom_take(l.template));
@@ -314,7 +284,12 @@ void operation_start(struct http_req *req, struct api *a, const struct identity 
 {
 	struct operation *o = loom_calloc(1, sizeof(*o));
 	*o = (struct operation){
-		.a = a, .req = req, .who = *who, .plan_only = plan_only, .params = params
+		.a = a,
+		.kind = operation_kind_find(json_get_str(params, "operation")),
+		.req = req,
+		.who = *who,
+		.plan_only = plan_only,
+		.params = params,
 	};
 	o->token = loom_strdup(json_get_str(params, "token"));
 	json_del(params, "token");

@@ -11,4 +11,7 @@
 void operation_start(struct http_req *req, struct api *a, const struct identity *who,
                      struct json *params, bool plan_only);
 
+/* Names of the operations that may be asked for while a cluster has this status. Owned. */
+struct json *operations_possible(const char *status);
+
 #endif

@@ -49,12 +49,9 @@ void bulk_import(struct http_req *req, void *ctx);
 void resolve_post(struct http_req *req, void *ctx);
 
 /* operation_requests.c */
-void clusters_change_plan(struct http_req *req, void *ctx);
-void clusters_configure(struct http_req *req, void *ctx);
-void clusters_add_services(struct http_req *req, void *ctx);
-void clusters_remove_service(struct http_req *req, void *ctx);
-void clusters_named_operation(struct http_req *req, void *ctx);
-void clusters_sync_template(struct http_req *req, void *ctx);
+void operations_list(struct http_req *req, void *ctx);
+void operations_plan(struct http_req *req, void *ctx);
+void operations_start(struct http_req *req, void *ctx);
 
 /* why.c */
 void clusters_why(struct http_req *req, void *ctx);

@@ -3,6 +3,9 @@
 #include "services/api/api.h"
 #include "services/api/resources.h"
 
+#include "common/base/str.h"
+#include "common/operation/operation.h"
+
 #define POOL HTTP_ON_POOL
 
 #define ENTITY(path)                                                                               \
@@ -28,7 +31,7 @@ void status_ok(struct http_req *req, void *ctx LOOM_UNUSED)
 	http_reply_text(req, 200, "OK\n");
 }
 
-const struct http_route external_routes[] = {
+static const struct http_route routes[] = {
 	SERVICE_ROUTES,
 	{ "GET", "/status", HTTP_ON_LOOP, status_ok },
 	ENTITY("providers"),
@@ -52,6 +55,7 @@ const struct http_route external_routes[] = {
 	{ "POST", "/v2/resolve", POOL, resolve_post },
 	{ "GET", "/v2/export", POOL, bulk_export },
 	{ "POST", "/v2/import", POOL, bulk_import },
+	{ "GET", "/v2/operations", POOL, operations_list },
 	{ "GET", "/v2/clusters", POOL, clusters_list },
 	{ "POST", "/v2/clusters", POOL, clusters_create },
 	{ "POST", "/v2/clusters/plan", POOL, clusters_plan },
@@ -65,21 +69,7 @@ const struct http_route external_routes[] = {
 	{ "POST", "/v2/clusters/{id}/pause", POOL, clusters_control },
 	{ "POST", "/v2/clusters/{id}/resume", POOL, clusters_control },
 	{ "POST", "/v2/clusters/{id}/abort", POOL, clusters_control },
-	{ "POST", "/v2/clusters/{id}/plan", POOL, clusters_change_plan },
-	{ "PUT", "/v2/clusters/{id}/config", POOL, clusters_configure },
-	{ "POST", "/v2/clusters/{id}/services", POOL, clusters_add_services },
-	{ "POST", "/v2/clusters/{id}/services/start", POOL, clusters_named_operation },
-	{ "POST", "/v2/clusters/{id}/services/stop", POOL, clusters_named_operation },
-	{ "POST", "/v2/clusters/{id}/services/restart", POOL, clusters_named_operation },
-	{ "POST", "/v2/clusters/{id}/services/{service}/start", POOL, clusters_named_operation },
-	{ "POST", "/v2/clusters/{id}/services/{service}/stop", POOL, clusters_named_operation },
-	{ "POST", "/v2/clusters/{id}/services/{service}/restart", POOL, clusters_named_operation },
-	{ "DELETE", "/v2/clusters/{id}/services/{service}", POOL, clusters_remove_service },
-	{ "POST", "/v2/clusters/{id}/expand", POOL, clusters_named_operation },
-	{ "POST", "/v2/clusters/{id}/shrink", POOL, clusters_named_operation },
-	{ "POST", "/v2/clusters/{id}/retry", POOL, clusters_named_operation },
-	{ "POST", "/v2/clusters/{id}/rollback", POOL, clusters_named_operation },
-	{ "POST", "/v2/clusters/{id}/clustertemplate/sync", POOL, clusters_sync_template },
+	{ "POST", "/v2/clusters/{id}/plan", POOL, operations_plan },
 	{ "GET", "/v2/clusters/{id}/why", POOL, clusters_why },
 	{ "GET", "/v2/clusters/{id}/plans", POOL, plans_list },
 	{ "GET", "/v2/clusters/{id}/plans/{job}", POOL, plans_get },
@@ -87,6 +77,52 @@ const struct http_route external_routes[] = {
 	{ "GET", "/v2/tasks/{id}/log", POOL, logs_get },
 	{ 0 },
 };
+
+/* ---- with those of the operations ------------------------------------------------------------ */
+
+struct api_routes {
+	struct http_route *v;
+	struct strs patterns; /* of the operations */
+};
+
+static void add_operation(struct api_routes *r, size_t *n, const char *method, const char *path)
+{
+	if (!path)
+		return;
+	strs_addf(&r->patterns, "/v2/clusters/{id}/%s", path);
+	r->v[(*n)++] = (struct http_route){ method, r->patterns.v[r->patterns.n - 1], POOL,
+		                            operations_start };
+}
+
+struct api_routes *api_routes_create(void)
+{
+	struct api_routes *r = loom_calloc(1, sizeof(*r));
+	size_t kinds = 0, n = 0;
+	while (operation_kinds[kinds].name)
+		kinds++;
+	r->v = loom_calloc(LOOM_COUNT(routes) + 2 * kinds, sizeof(*r->v));
+	for (; routes[n].method; n++)
+		r->v[n] = routes[n];
+	for (const struct operation_kind *k = operation_kinds; k->name; k++) {
+		add_operation(r, &n, k->method, k->path);
+		add_operation(r, &n, k->method, k->one_path);
+	}
+	return r;
+}
+
+void api_routes_destroy(struct api_routes *r)
+{
+	if (!r)
+		return;
+	strs_fini(&r->patterns);
+	loom_free(r->v);
+	loom_free(r);
+}
+
+const struct http_route *api_routes_external(const struct api_routes *r)
+{
+	return r->v;
+}
 
 const struct http_route internal_routes[] = {
 	SERVICE_ROUTES,

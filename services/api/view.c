@@ -3,6 +3,7 @@
 
 #include "common/base/str.h"
 #include "common/model/expander.h"
+#include "services/api/operations.h"
 
 #include <ctype.h>
 #include <stdlib.h>
@@ -138,6 +139,7 @@ struct json *view_details(const struct view *v)
 	id_job(id, c->id, v->latest->num);
 	json_set_str(o, "latestJobId", id);
 	json_set_str(o, "status", cluster_status_name(c->status));
+	json_set(o, "operations", operations_possible(cluster_status_name(c->status)));
 	json_set(o, "config", json_copy(c->config));
 	json_set(o, "links", expander_links(e, NULL, json_get(c->template, "links")));
 	json_set(o, "progress", progress(v->latest));

@@ -1,18 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* commands - the rows of all commands; those of operations on a cluster come from the table that
+ * the API has them from, too. */
 #include "services/cli/commands.h"
+
+#include "common/operation/operation.h"
+
+#include <string.h>
 
 #define LAYOUT_OPTIONS                                                                          \
 	{ "template", 't', "T", "cluster template (needed)" },                                  \
-		{ "size", 'n', "N", "number of machines (needed)" },                            \
-		{ "provider", 0, "P", "provider of the machines, else the template's" },        \
+		{ "size", 'n', "N", "number of nodes (needed)" },                               \
+		{ "provider", 0, "P", "provider of the nodes, else the template's" },           \
 		{ "services", 0, "A,B", "services, else the template's" },                      \
-		{ "hardware", 0, "H", "hardware type of all machines, else the template's" },   \
-		{ "image", 0, "I", "image type of all machines, else the template's" },         \
+		{ "hardware", 0, "H", "hardware type of all nodes, else the template's" },      \
+		{ "image", 0, "I", "image type of all nodes, else the template's" },            \
 		{ "config", 0, "JSON|@FILE",                                                    \
 		  "configuration, instead of the template's (@-: stdin)" },                     \
 		{ "provider-fields", 0, "JSON|@FILE", "what the provider asks its users for" }, \
 	{                                                                                       \
-		"dns-suffix", 0, "NAME", "domain of the machines' names"                        \
+		"dns-suffix", 0, "NAME", "domain of the nodes' names"                           \
 	}
 
 static const struct option create_options[] = {
@@ -20,7 +26,7 @@ static const struct option create_options[] = {
 	{ "lease", 0, "TIME", "end of its life after 12h, 7d ...; 0: never; else the template's" },
 	{ "description", 0, "TEXT", "a line for people" },
 	{ "on-failure", 0, "keep|rollback",
-	  "what becomes of its machines when it cannot be finished, else keep" },
+	  "what becomes of its nodes when it cannot be finished, else keep" },
 	{ "wait", 'w', NULL, "watch until it is active" },
 	{ 0 },
 };
@@ -43,37 +49,6 @@ static const struct option log_options[] = {
 	{ 0 },
 };
 
-#define PLAN_OPTIONS                                                                              \
-	{ "plan", 0, NULL, "only show what would be done" },                                      \
-		{ "token", 0, "T", "do exactly what --plan showed with this token, or nothing" }, \
-	{                                                                                         \
-		"wait", 'w', NULL, "watch until it is done"                                       \
-	}
-
-static const struct option operation_options[] = { PLAN_OPTIONS, { 0 } };
-static const struct option configure_options[] = {
-	{ "config", 0, "JSON|@FILE", "the whole new configuration (@-: stdin; needed)" },
-	{ "no-restart", 0, NULL, "configure only: leave running services as they are" },
-	PLAN_OPTIONS,
-	{ 0 },
-};
-static const struct option expand_options[] = {
-	{ "count", 'n', "N", "how many machines to add (needed)" },
-	PLAN_OPTIONS,
-	{ 0 },
-};
-static const struct option shrink_options[] = {
-	{ "count", 'n', "N", "how many machines to remove" },
-	{ "nodes", 0, "1002,1003", "which machines to remove" },
-	PLAN_OPTIONS,
-	{ 0 },
-};
-static const struct option retry_options[] = {
-	{ "skip", 0, "TASK,TASK", "ids of tasks to leave out, as in 'cluster show -o json'" },
-	{ "only", 0, "TASK,TASK", "ids of tasks to do, and what they need; the rest stays failed" },
-	PLAN_OPTIONS,
-	{ 0 },
-};
 static const struct option wait_options[] = {
 	{ "wait", 'w', NULL, "watch until the cluster is at rest" },
 	{ 0 },
@@ -96,24 +71,6 @@ static const struct option extend_options[] = {
 	{ 0 },
 };
 
-static const struct operation configure = { "configure", "PUT", "config", OPERATION_CONFIG, true };
-static const struct operation add_services = { "add_services", "POST", "services",
-	                                       OPERATION_SERVICES, true };
-static const struct operation remove_service = { "remove_services", "DELETE", "services",
-	                                         OPERATION_SERVICES, true };
-static const struct operation start = { "start", "POST", "services/start", OPERATION_SERVICES,
-	                                true };
-static const struct operation stop = { "stop", "POST", "services/stop", OPERATION_SERVICES, true };
-static const struct operation restart = { "restart", "POST", "services/restart", OPERATION_SERVICES,
-	                                  true };
-static const struct operation expand = { "expand", "POST", "expand", OPERATION_COUNT, true };
-static const struct operation shrink = { "shrink", "POST", "shrink", OPERATION_COUNT, true };
-static const struct operation sync_template = { "sync", "POST", "clustertemplate/sync",
-	                                        OPERATION_NOTHING, false };
-static const struct operation rollback = { "rollback", "POST", "rollback", OPERATION_NOTHING,
-	                                   true };
-static const struct operation retry = { "retry", "POST", "retry", OPERATION_TASKS, true };
-
 static const struct collection templates = {
 	"clustertemplates", "NAME|VERSION|PROVIDER|SERVICES|DESCRIPTION",
 	"name|version|defaults/provider|defaults/services|description"
@@ -135,27 +92,22 @@ static const struct collection provisioners = {
 static const struct collection images = { "imagetypes", "NAME|VERSION|DESCRIPTION",
 	                                  "name|version|description" };
 
-#define OPERATION(word, args, min, max, what, options, op)                               \
-	{                                                                                \
-		"cluster " word, args, min, max, what, options, cluster_operation, &(op) \
-	}
-
 #define COLLECTION(word, what, data)                                                             \
 	{ word " list", "", 0, 0, "List the " what, NULL, collection_list, data },               \
 	{                                                                                        \
 		word " show", "NAME", 1, 1, "Show one of the " what, NULL, collection_show, data \
 	}
 
-const struct command commands[] = {
+static const struct command before[] = {
 	{ "status", "", 0, 0, "Show whether Loom is up, and what it has", NULL, status_show, NULL },
 	{ "cluster create", "NAME", 1, 1, "Create a cluster and print its id", create_options,
 	  cluster_create, NULL },
 	{ "cluster list", "", 0, 0, "List the clusters", list_options, cluster_list, NULL },
-	{ "cluster show", "ID|NAME", 1, 1, "Show a cluster and its machines", NULL, cluster_show,
+	{ "cluster show", "ID|NAME", 1, 1, "Show a cluster and its nodes", NULL, cluster_show,
 	  NULL },
 	{ "cluster watch", "ID|NAME", 1, 1, "Watch what happens to a cluster until it is at rest",
 	  NULL, cluster_watch, NULL },
-	{ "cluster delete", "ID|NAME", 1, 1, "Delete a cluster and its machines", delete_options,
+	{ "cluster delete", "ID|NAME", 1, 1, "Delete a cluster and its nodes", delete_options,
 	  cluster_delete, NULL },
 	{ "cluster plan", "[NAME]", 0, 1, "Show what a create would make, without making it",
 	  plan_options, cluster_plan, NULL },
@@ -163,54 +115,104 @@ const struct command commands[] = {
 	  NULL },
 	{ "cluster services", "ID|NAME", 1, 1, "List the services of a cluster", NULL,
 	  cluster_services, NULL },
-	OPERATION("add-services", "ID|NAME A,B", 2, 2, "Add services to a cluster",
-	          operation_options, add_services),
-	OPERATION("remove-service", "ID|NAME SERVICE", 2, 2, "Remove a service from a cluster",
-	          operation_options, remove_service),
-	OPERATION("start", "ID|NAME [SERVICE]", 1, 2, "Start a service, or all, and what it needs",
-	          operation_options, start),
-	OPERATION("stop", "ID|NAME [SERVICE]", 1, 2, "Stop a service, or all, and what needs it",
-	          operation_options, stop),
-	OPERATION("restart", "ID|NAME [SERVICE]", 1, 2, "Restart a service, or all",
-	          operation_options, restart),
-	OPERATION("configure", "ID|NAME", 1, 1, "Give a cluster a new configuration",
-	          configure_options, configure),
-	OPERATION("expand", "ID|NAME", 1, 1, "Add machines to a cluster", expand_options, expand),
-	OPERATION("shrink", "ID|NAME", 1, 1, "Remove machines from a cluster", shrink_options,
-	          shrink),
-	OPERATION("sync", "ID|NAME", 1, 1, "Take over the newest version of its template",
-	          operation_options, sync_template),
-	OPERATION("retry", "ID|NAME", 1, 1, "Do again what is left of a failed job", retry_options,
-	          retry),
-	OPERATION("rollback", "ID|NAME", 1, 1, "Take back what a failed or aborted job has done",
-	          operation_options, rollback),
+};
+
+/* The operations on a cluster stand here. */
+
+static const struct command after[] = {
 	{ "cluster pause", "ID|NAME", 1, 1, "Hold a job back: nothing further is begun", NULL,
 	  cluster_control, "pause" },
 	{ "cluster resume", "ID|NAME", 1, 1, "Go on with a paused job", wait_options,
 	  cluster_control, "resume" },
 	{ "cluster abort", "ID|NAME", 1, 1, "End a job; an aborted create is taken back",
 	  wait_options, cluster_control, "abort" },
-	{ "cluster extend", "ID|NAME", 1, 1, "Move the end of a cluster's lease", extend_options,
+	{ "cluster extend", "ID|NAME", 1, 1, "Move the end of a cluster's life", extend_options,
 	  cluster_extend, NULL },
-	{ "task log", "TASKID", 1, 1, "Print what a step wrote", log_options, task_log, NULL },
+	{ "task log", "TASKID", 1, 1, "Print what a task wrote", log_options, task_log, NULL },
 	COLLECTION("template", "cluster templates", &templates),
 	COLLECTION("provider", "providers", &providers),
 	COLLECTION("service", "services", &services),
 	COLLECTION("hardware", "hardware types", &hardware),
 	COLLECTION("image", "image types", &images),
-	COLLECTION("provisioner", "provisioners and what is held against them", &provisioners),
+	COLLECTION("provisioner", "provisioners and their quarantine", &provisioners),
 	{ "provisioner release", "ID", 1, 1, "Trust a provisioner in quarantine again", NULL,
 	  provisioner_release, NULL },
-	COLLECTION("callback-target", "targets that are told of all clusters of the tenant",
-	           &callback_targets),
-	{ "callback-target set", "NAME URL", 2, 2, "Tell a target of all clusters of the tenant",
+	COLLECTION("callback-target", "callback targets of the tenant", &callback_targets),
+	{ "callback-target set", "NAME URL", 2, 2, "Add or change a callback target of the tenant",
 	  target_options, callback_target_set, NULL },
-	{ "callback-target delete", "NAME", 1, 1, "Tell a target nothing any more", NULL,
+	{ "callback-target delete", "NAME", 1, 1, "Remove a callback target", NULL,
 	  callback_target_delete, NULL },
-	{ "callback list", "", 0, 0, "List what targets have not been told yet", callback_options,
+	{ "callback list", "", 0, 0, "List callbacks that are not delivered yet", callback_options,
 	  callback_list, NULL },
-	{ "callback replay", "ID", 1, 1, "Tell a target again, from its first try", NULL,
+	{ "callback replay", "ID", 1, 1, "Deliver a callback again, from its first try", NULL,
 	  callback_change, "POST" },
-	{ "callback delete", "ID", 1, 1, "Do not tell it", NULL, callback_change, "DELETE" },
-	{ 0 },
+	{ "callback delete", "ID", 1, 1, "Discard a pending callback", NULL, callback_change,
+	  "DELETE" },
 };
+
+/* ---- operations ------------------------------------------------------------------------------ */
+
+static const struct option plan_only[] = {
+	{ "plan", 0, NULL, "only show what would be done" },
+	{ "token", 0, "T", "do exactly what --plan showed with this token, or nothing" },
+	{ "wait", 'w', NULL, "watch until it is done" },
+};
+
+#define MAX_OPERATION_OPTIONS 12 /* with the last, which ends them */
+
+/* Those of the fields that it reads, but for the one that its argument stands for. */
+static void add_options(const struct operation_kind *k, struct option *to)
+{
+	size_t n = 0;
+	bool argument = strchr(k->arguments, ' ') != NULL;
+	for (const struct operation_option *f = operation_options; f->field; f++)
+		if (operation_kind_takes(k, f->field) &&
+		    !(argument && str_starts(k->takes, f->field)))
+			to[n++] = f->option;
+	for (size_t i = 0; i < LOOM_COUNT(plan_only); i++)
+		to[n++] = plan_only[i];
+	loom_assert(n < MAX_OPERATION_OPTIONS);
+}
+
+/* A cluster, and what the second argument stands for, if there is one: in brackets it may be left
+ * out. */
+static struct command operation_command(const struct operation_kind *k,
+                                        const struct option *options)
+{
+	const char *second = strchr(k->arguments, ' ');
+	return (struct command){ .words = k->command,
+		                 .args = k->arguments,
+		                 .min = second && second[1] != '[' ? 2 : 1,
+		                 .max = second ? 2 : 1,
+		                 .summary = k->help,
+		                 .options = options,
+		                 .run = cluster_operation,
+		                 .data = k };
+}
+
+void commands_init(struct commands *c)
+{
+	size_t kinds = 0, n = 0;
+	while (operation_kinds[kinds].name)
+		kinds++;
+	c->v = loom_calloc(LOOM_COUNT(before) + kinds + LOOM_COUNT(after) + 1, sizeof(*c->v));
+	c->options = loom_calloc(kinds * MAX_OPERATION_OPTIONS, sizeof(*c->options));
+	for (size_t i = 0; i < LOOM_COUNT(before); i++)
+		c->v[n++] = before[i];
+	for (size_t i = 0; i < kinds; i++) {
+		struct option *options = c->options + i * MAX_OPERATION_OPTIONS;
+		if (!operation_kinds[i].command)
+			continue;
+		add_options(&operation_kinds[i], options);
+		c->v[n++] = operation_command(&operation_kinds[i], options);
+	}
+	for (size_t i = 0; i < LOOM_COUNT(after); i++)
+		c->v[n++] = after[i];
+}
+
+void commands_fini(struct commands *c)
+{
+	loom_free(c->v);
+	loom_free(c->options);
+	*c = (struct commands){ 0 };
+}

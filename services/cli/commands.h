@@ -5,7 +5,13 @@
 
 #include "services/cli/cli.h"
 
-extern const struct command commands[];
+/* All of them, the last one without words. */
+struct commands {
+	struct command *v;
+	struct option *options; /* of the operations */
+};
+void commands_init(struct commands *c);
+void commands_fini(struct commands *c);
 
 /* A collection of the administration that is listed and shown alike. */
 struct collection {
@@ -48,32 +54,25 @@ LOOM_MUST_CHECK int json_option(const struct args *a, const char *option, struct
 /* A file's text, "-" is stdin. 0, or a negative errno. */
 LOOM_MUST_CHECK int cli_read_file(const char *path, struct buf *out);
 
-/* What can be done to a cluster that exists. */
-struct operation {
-	const char *name;   /* as POST /v2/clusters/{id}/plan calls it */
-	const char *method; /* DELETE: of the service in the second argument */
-	const char *path;   /* below the cluster's */
-	enum {
-		OPERATION_NOTHING,
-		OPERATION_CONFIG,
-		OPERATION_SERVICES,
-		OPERATION_COUNT,
-		OPERATION_TASKS
-	} wants;
-	bool makes_job; /* there is something to wait for */
+/* The option that fills a field of an operation's request. */
+struct operation_option {
+	const char *field;
+	struct option option;
 };
+extern const struct operation_option operation_options[]; /* ends with a NULL field */
 
 /* The body of an operation's plan out of arguments and options; CLI_OK, or CLI_USAGE with err
  * filled. */
 LOOM_MUST_CHECK int operation_body(const struct args *a, struct json **ret, struct loom_err *err);
-/* Where it is asked for. Returns owned. */
-char *operation_path(const struct operation *op, const char *id, const struct args *a);
+/* Where what the body says is asked for, below the cluster's path. Returns owned. */
+struct operation_kind;
+char *operation_path(const struct operation_kind *k, const char *id, const struct json *body);
 
 /* "a,b" as an array of names; NULL for NULL. Returns owned. */
 struct json *split_names(const char *list);
 /* A time of UTC, with or without its Z, or ms since 1970. CLI_OK or CLI_USAGE. */
 LOOM_MUST_CHECK int time_parse(const char *s, int64_t *ret_ms);
-/* Each machine's steps, with what of other machines they wait for. */
+/* Each node's tasks, with what of other nodes they wait for. */
 void plan_print_steps(const struct json *nodes, const struct json *tasks);
 
 /* A value for a table's cell: text, numbers, lists with commas, "-" for nothing. Returns owned. */

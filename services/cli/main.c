@@ -26,12 +26,10 @@ static int run(const struct args *a)
 	return code;
 }
 
-int main(int argc, char **argv)
+static int serve(const struct command *commands, int argc, char **argv)
 {
 	struct args a;
 	struct loom_err err = { 0 };
-	signal(SIGPIPE, SIG_IGN); /* NOLINT(cert-err33-c): cannot fail for it */
-	setlocale(LC_CTYPE, "");  /* NOLINT(cert-err33-c): no such locale is "C" */
 	int code = args_parse(&a, commands, argc, argv, &err);
 	if (code)
 		return wrong_usage(&a, err.msg);
@@ -45,5 +43,16 @@ int main(int argc, char **argv)
 		args_help(commands, stdout);
 	else
 		code = run(&a);
+	return code;
+}
+
+int main(int argc, char **argv)
+{
+	struct commands all;
+	signal(SIGPIPE, SIG_IGN); /* NOLINT(cert-err33-c): cannot fail for it */
+	setlocale(LC_CTYPE, "");  /* NOLINT(cert-err33-c): no such locale is "C" */
+	commands_init(&all);
+	int code = serve(all.v, argc, argv);
+	commands_fini(&all);
 	return code;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Operations on a cluster that exists: planned first, shown, and done exactly as shown. */
+#include "common/operation/operation.h"
 #include "services/cli/commands.h"
 #include "services/cli/plan_diff.h"
 #include "services/cli/watch.h"
@@ -12,114 +13,184 @@
 
 /* ---- what is asked for ----------------------------------------------------------------------- */
 
-static int read_config(const struct args *a, struct json *body, struct loom_err *err)
+const struct operation_option operation_options[] = {
+	{ "config",
+	  { "config", 0, "JSON|@FILE", "the whole new configuration (@-: stdin; needed)" } },
+	{ "restart",
+	  { "no-restart", 0, NULL, "configure only: leave running services as they are" } },
+	{ "services", { "services", 0, "A,B", "which services" } },
+	{ "count", { "count", 'n', "N", "how many nodes" } },
+	{ "nodes", { "nodes", 0, "A,B", "which nodes, by their numbers, as 1002,1003" } },
+	{ "grow", { "grow", 0, "A,B", "services of which there must be new instances" } },
+	{ "skip",
+	  { "skip", 0, "TASK,TASK", "ids of tasks to leave out, as in 'cluster show -o json'" } },
+	{ "tasks",
+	  { "only", 0, "TASK,TASK",
+	    "ids of tasks to do, and what they need; the rest stays failed" } },
+	{ 0 },
+};
+
+/* A field as an option or an argument says it. */
+struct given {
+	const struct args *a;
+	const char *where, *text; /* "--nodes", "1002,1003"; text NULL: not given */
+	const char *what;         /* "node" */
+};
+
+static int read_config(const struct given *g, struct json **ret, struct loom_err *err)
 {
-	struct json *config = NULL;
-	if (!args_has(a, "config"))
-		return err_set(err, CLI_USAGE,
-		               "--config JSON|@FILE is needed: the whole new configuration");
-	int r = json_option(a, "config", &config, err);
-	json_set(body, "config", config);
-	if (args_has(a, "no-restart"))
-		json_set_bool(body, "restart", false);
-	return r;
+	return json_option(g->a, "config", ret, err);
 }
 
-static int read_services(const struct args *a, struct json *body, struct loom_err *err)
+static int read_no(const struct given *g LOOM_UNUSED, struct json **ret,
+                   struct loom_err *err LOOM_UNUSED)
 {
-	struct json *names = a->n > 1 ? split_names(a->positional[1]) : NULL;
-	if (names && !json_len(names)) {
-		json_free(names);
-		return err_set(err, CLI_USAGE, "'%s' names no service", a->positional[1]);
-	}
-	const struct operation *op = a->command->data;
-	if (str_eq(op->method, "DELETE") && json_len(names) > 1) {
-		json_free(names);
-		return err_set(err, CLI_USAGE, "loom %s takes one service at a time",
-		               a->command->words);
-	}
-	json_set(body, "services", names);
+	*ret = json_new_bool(false);
 	return 0;
 }
 
-static int read_nodes(const char *list, struct json *body, struct loom_err *err)
+static int read_words(const struct given *g, struct json **ret, struct loom_err *err)
 {
-	LOOM_CLEANUP(json_free) struct json *words = split_names(list);
-	struct json *nodes = json_new_arr();
-	json_set(body, "nodes", nodes);
-	for (size_t i = 0; i < json_len(words); i++) {
-		int64_t n;
-		if (!json_int(json_at(words, i), &n))
-			return err_set(err, CLI_USAGE,
-			               "--nodes takes numbers of machines, not '%s'",
-			               json_str(json_at(words, i)));
-		json_push(nodes, json_new_int(n));
+	struct json *words = split_names(g->text);
+	if (!json_len(words)) {
+		json_free(words);
+		return err_set(err, CLI_USAGE, "%s '%s' names no %s", g->where, g->text, g->what);
 	}
-	return json_len(nodes) ? 0 : err_set(err, CLI_USAGE, "--nodes names no machine");
+	*ret = words;
+	return 0;
 }
 
-static int read_count(const struct args *a, struct json *body, struct loom_err *err)
+static int read_numbers(const struct given *g, struct json **ret, struct loom_err *err)
+{
+	LOOM_CLEANUP(json_free) struct json *words = NULL;
+	LOOM_CLEANUP(json_free) struct json *numbers = json_new_arr();
+	int rc = read_words(g, &words, err);
+	for (size_t i = 0; !rc && i < json_len(words); i++) {
+		int64_t n;
+		if (str_to_int(json_str(json_at(words, i)), &n))
+			rc = err_set(err, CLI_USAGE, "%s takes numbers of nodes, not '%s'",
+			             g->where, json_str(json_at(words, i)));
+		else
+			json_push(numbers, json_new_int(n));
+	}
+	if (!rc)
+		*ret = loom_take(numbers);
+	return rc;
+}
+
+static int read_count(const struct given *g, struct json **ret, struct loom_err *err)
 {
 	int64_t n;
-	const char *count = args_get(a, "count"), *nodes = args_get(a, "nodes");
-	const struct operation *op = a->command->data;
-	if (count && nodes)
-		return err_set(err, CLI_USAGE, "give --count or --nodes, not both");
-	if (nodes)
-		return read_nodes(nodes, body, err);
-	if (!count)
-		return err_set(err, CLI_USAGE,
-		               str_eq(op->name, "shrink") ? "--count N or --nodes A,B is needed"
-		                                          : "--count N is needed");
-	if (str_to_int(count, &n) != 0 || n < 1)
-		return err_set(err, CLI_USAGE, "--count is a number from 1, not '%s'", count);
-	json_set_int(body, "count", n);
+	if (str_to_int(g->text, &n) != 0 || n < 1)
+		return err_set(err, CLI_USAGE, "%s is a number from 1, not '%s'", g->where,
+		               g->text);
+	*ret = json_new_int(n);
 	return 0;
 }
 
-static int read_some_tasks(const struct args *a, const char *option, const char *name,
-                           struct json *body, struct loom_err *err)
+static const struct {
+	const char *field, *what;
+	int (*read)(const struct given *g, struct json **ret, struct loom_err *err);
+} readers[] = {
+	{ "config", "configuration", read_config },
+	{ "restart", "", read_no },
+	{ "services", "service", read_words },
+	{ "count", "", read_count },
+	{ "nodes", "node", read_numbers },
+	{ "grow", "service", read_words },
+	{ "skip", "task", read_words },
+	{ "tasks", "task", read_words },
+};
+
+static const struct option *option_of(const char *field)
 {
-	struct json *tasks = args_has(a, option) ? split_names(args_get(a, option)) : NULL;
-	if (tasks && !json_len(tasks)) {
-		json_free(tasks);
-		return err_set(err, CLI_USAGE, "--%s names no task", option);
+	const struct operation_option *o = operation_options;
+	while (!str_eq(o->field, field))
+		o++;
+	return &o->option;
+}
+
+/* The first field that the operation reads may be an argument; the others are options. */
+static struct given find_given(const struct args *a, const struct operation_kind *k, size_t reader,
+                               char *where, size_t size)
+{
+	const char *field = readers[reader].field;
+	struct given g = { .a = a, .where = where, .what = readers[reader].what };
+	if (strchr(k->arguments, ' ') && str_starts(k->takes, field)) {
+		snprintf(where, size, "%s", a->command->words);
+		g.text = a->n > 1 ? a->positional[1] : NULL;
+	} else {
+		snprintf(where, size, "--%s", option_of(field)->name);
+		g.text = args_get(a, option_of(field)->name);
 	}
-	json_set(body, name, tasks);
-	return 0;
+	return g;
 }
 
-static int read_tasks(const struct args *a, struct json *body, struct loom_err *err)
+/* One of the fields that an operation needs is there, and no other one. */
+static int check_needs(const struct operation_kind *k, const struct json *body,
+                       struct loom_err *err)
 {
-	int r = read_some_tasks(a, "skip", "skip", body, err);
-	return r ? r : read_some_tasks(a, "only", "tasks", body, err);
+	LOOM_CLEANUP(strs_fini) struct strs options = { 0 };
+	size_t given = 0;
+	for (size_t i = 0; i < LOOM_COUNT(readers); i++) {
+		const struct option *o = option_of(readers[i].field);
+		if (!operation_has_word(k->needs, "|", readers[i].field))
+			continue;
+		given += json_get(body, readers[i].field) != NULL;
+		strs_addf(&options, "--%s %s", o->name, o->arg ? o->arg : "");
+	}
+	LOOM_CLEANUP_STR char *all = strs_join(&options, " or ");
+	if (!given && options.n)
+		return err_set(err, CLI_USAGE, "%s is needed", all);
+	return given > 1 ? err_set(err, CLI_USAGE, "give %s, not both", all) : 0;
+}
+
+/* A path that names one service or node stands for no more than one. */
+static int check_path(const struct operation_kind *k, const struct json *body, struct loom_err *err)
+{
+	const struct operation_parameter *p = operation_parameter_in(k->path);
+	return p && json_len(json_get(body, p->field)) > 1
+	               ? err_set(err, CLI_USAGE, "loom %s takes one %s at a time", k->command,
+	                         p->name)
+	               : 0;
 }
 
 int operation_body(const struct args *a, struct json **ret, struct loom_err *err)
 {
-	const struct operation *op = a->command->data;
+	const struct operation_kind *k = a->command->data;
 	LOOM_CLEANUP(json_free)
-	struct json *body = json_set_str(json_new_obj(), "operation", op->name);
-	int r = 0;
-	if (op->wants == OPERATION_CONFIG)
-		r = read_config(a, body, err);
-	else if (op->wants == OPERATION_SERVICES)
-		r = read_services(a, body, err);
-	else if (op->wants == OPERATION_COUNT)
-		r = read_count(a, body, err);
-	else if (op->wants == OPERATION_TASKS)
-		r = read_tasks(a, body, err);
-	if (!r)
+	struct json *body = json_set_str(json_new_obj(), "operation", k->name);
+	char where[64];
+	int rc = 0;
+	for (size_t i = 0; !rc && i < LOOM_COUNT(readers); i++) {
+		struct json *v = NULL;
+		if (!operation_kind_takes(k, readers[i].field))
+			continue;
+		const struct given g = find_given(a, k, i, where, sizeof(where));
+		if (g.text)
+			rc = readers[i].read(&g, &v, err);
+		json_set(body, readers[i].field, v);
+	}
+	if (!rc)
+		rc = check_needs(k, body, err);
+	if (!rc)
+		rc = check_path(k, body, err);
+	if (!rc)
 		*ret = loom_take(body);
-	return r;
+	return rc;
 }
 
-char *operation_path(const struct operation *op, const char *id, const struct args *a)
+char *operation_path(const struct operation_kind *k, const char *id, const struct json *body)
 {
-	if (!str_eq(op->method, "DELETE"))
-		return loom_asprintf("/v2/clusters/%s/%s", id, op->path);
-	LOOM_CLEANUP_STR char *service = cli_quote(a->positional[1]);
-	return loom_asprintf("/v2/clusters/%s/%s/%s", id, op->path, service);
+	const struct operation_parameter *p = operation_parameter_in(k->path);
+	if (!p)
+		return loom_asprintf("/v2/clusters/%s/%s", id, k->path);
+	const struct json *one = json_at(json_get(body, p->field), 0);
+	LOOM_CLEANUP_STR char *text =
+		p->number ? json_text(one) : loom_strdup(json_str(one) ? json_str(one) : "");
+	LOOM_CLEANUP_STR char *quoted = cli_quote(text);
+	return loom_asprintf("/v2/clusters/%s/%.*s%s%s", id, (int)strcspn(k->path, "{"), k->path,
+	                     quoted, strchr(k->path, '}') + 1);
 }
 
 /* ---- showing --------------------------------------------------------------------------------- */
@@ -180,11 +251,11 @@ static int make_plan(struct cli *c, const char *id, const struct json *body, str
 static int apply(struct cli *c, const struct args *a, const char *id, struct json *body,
                  const char *token)
 {
-	const struct operation *op = a->command->data;
-	LOOM_CLEANUP_STR char *path = operation_path(op, id, a);
+	const struct operation_kind *k = a->command->data;
+	LOOM_CLEANUP_STR char *path = operation_path(k, id, body);
 	json_del(body, "operation");
 	json_set_str(body, "token", token);
-	int code = cli_request(c, op->method, path, body, NULL);
+	int code = cli_request(c, k->method, path, body, NULL);
 	if (code && c->status == 409)
 		fputs("      Nothing was done, because that plan does not hold any more.\n"
 		      "      --plan shows what would be done now.\n",
@@ -194,10 +265,10 @@ static int apply(struct cli *c, const struct args *a, const char *id, struct jso
 
 static int follow(struct cli *c, const struct args *a, const struct json *cluster)
 {
-	const struct operation *op = a->command->data;
+	const struct operation_kind *k = a->command->data;
 	fflush(stdout);
 	c->json = false; /* what follows is for people */
-	if (!args_has(a, "wait") || !op->makes_job)
+	if (!args_has(a, "wait") || !k->makes_job)
 		return CLI_OK;
 	return watch_cluster(c, json_get_str(cluster, "id"), json_get_int(cluster, "lastEvent", 0),
 	                     stderr);

@@ -11,7 +11,7 @@
 
 /* ---- lines ----------------------------------------------------------------------------------- */
 
-static void add_machine(struct table *t, const char *what, const struct json *node)
+static void add_node(struct table *t, const char *what, const struct json *node)
 {
 	LOOM_CLEANUP_STR char *services = cell_text(json_get(node, "services"));
 	table_add(t, what);
@@ -53,10 +53,8 @@ void plan_diff_write(const struct json *plan, size_t max, struct buf *out)
 		const char *path, *word;
 		void (*add)(struct table *t, const char *what, const struct json *v);
 	} kinds[] = {
-		{ "nodes/added", "add", add_machine },
-		{ "nodes/removed", "remove", add_machine },
-		{ "nodes/changed", "change", add_changed },
-		{ "config", "config", add_difference },
+		{ "nodes/added", "add", add_node },         { "nodes/removed", "remove", add_node },
+		{ "nodes/changed", "change", add_changed }, { "config", "config", add_difference },
 		{ "template", "template", add_difference },
 	};
 	struct table t;
@@ -77,7 +75,7 @@ void plan_diff_write(const struct json *plan, size_t max, struct buf *out)
 	table_fini(&t);
 }
 
-/* ---- machines -------------------------------------------------------------------------------- */
+/* ---- nodes -------------------------------------------------------------------------------- */
 
 static const char *host_of(const struct json *plan, const struct json *cluster, int64_t num)
 {
@@ -94,7 +92,7 @@ static const char *host_of(const struct json *plan, const struct json *cluster, 
 	return NULL;
 }
 
-/* The smallest number of a machine with steps above `after`, or -1. */
+/* The smallest number of a node with tasks above `after`, or -1. */
 static int64_t next_num(const struct json *tasks, int64_t after)
 {
 	int64_t best = -1;
@@ -124,9 +122,9 @@ char *plan_diff_summary(const struct json *plan)
 	static const struct {
 		const char *path, *one, *many;
 	} counts[] = {
-		{ "nodes/added", "machine added", "machines added" },
-		{ "nodes/removed", "machine removed", "machines removed" },
-		{ "nodes/changed", "machine changed", "machines changed" },
+		{ "nodes/added", "node added", "nodes added" },
+		{ "nodes/removed", "node removed", "nodes removed" },
+		{ "nodes/changed", "node changed", "nodes changed" },
 		{ "config", "setting changed", "settings changed" },
 		{ "template", "difference in the template", "differences in the template" },
 	};
@@ -136,10 +134,10 @@ char *plan_diff_summary(const struct json *plan)
 		if (n)
 			buf_addf(&b, "%zu %s, ", n, n == 1 ? counts[i].one : counts[i].many);
 	}
-	size_t steps = json_len(json_get(plan, "tasks"));
-	if (steps)
-		buf_addf(&b, "%zu %s", steps, steps == 1 ? "step" : "steps");
+	size_t tasks = json_len(json_get(plan, "tasks"));
+	if (tasks)
+		buf_addf(&b, "%zu %s", tasks, tasks == 1 ? "task" : "tasks");
 	else
-		buf_adds(&b, "no steps");
+		buf_adds(&b, "no tasks");
 	return buf_take(&b);
 }

@@ -8,14 +8,14 @@
 
 #define PLAN_DIFF_ALL ((size_t)-1)
 
-/* One line for each machine and setting that changes, at most max of a kind; nothing for none. */
+/* One line for each node and setting that changes, at most max of a kind; nothing for none. */
 void plan_diff_write(const struct json *plan, size_t max, struct buf *out);
 
-/* The machines that have steps in this plan, as {"nodenum", "hostname"}, by number; cluster says
+/* The nodes that have tasks in this plan, as {"nodenum", "hostname"}, by number; cluster says
  * the names of those that exist.  Returns owned. */
 struct json *plan_diff_nodes(const struct json *plan, const struct json *cluster);
 
-/* "2 machines added, 1 removed, 14 steps". Returns owned. */
+/* "2 nodes added, 1 node removed, 14 tasks". Returns owned. */
 char *plan_diff_summary(const struct json *plan);
 
 #endif

@@ -2,6 +2,7 @@
 #include "services/cli/view.h"
 
 #include "common/base/clock.h"
+#include "common/operation/operation.h"
 
 #include <ctype.h>
 #include <stdlib.h>
@@ -225,10 +226,10 @@ static void on_plan(struct view *v, const struct json *data, struct view_change 
 	sort_nodes(v);
 	if (json_len(tasks) && json_len(nodes))
 		say(c, v->action,
-		    loom_asprintf("planned: %zu steps on %zu nodes", json_len(tasks),
+		    loom_asprintf("planned: %zu tasks on %zu nodes", json_len(tasks),
 		                  json_len(nodes)));
 	else if (json_len(tasks))
-		say(c, v->action, loom_asprintf("%zu steps more", json_len(tasks)));
+		say(c, v->action, loom_asprintf("%zu tasks more", json_len(tasks)));
 }
 
 static void on_node(struct view *v, const struct json *data, struct view_change *c)
@@ -244,7 +245,7 @@ static void on_node(struct view *v, const struct json *data, struct view_change 
 	say(c, n->hostname, loom_asprintf("address %s", address));
 }
 
-/* Another machine takes the place of one that could not be made, and its steps. */
+/* Another node takes the place of one that could not be made, and its tasks. */
 static void on_replace(struct view *v, const struct json *data, struct view_change *c)
 {
 	struct view_node *old = node_of(v, data), *new = node_of(v, json_get(data, "by"));
@@ -457,24 +458,8 @@ size_t view_done(const struct view *v)
 
 const char *view_doing(const struct view *v)
 {
-	static const char *const words[][2] = {
-		{ "solve_layout", "solving the layout" },
-		{ "cluster_create", "creating" },
-		{ "cluster_delete", "deleting" },
-		{ "cluster_configure", "configuring" },
-		{ "cluster_configure_with_restart", "configuring" },
-		{ "stop_services", "stopping services" },
-		{ "start_services", "starting services" },
-		{ "restart_services", "restarting services" },
-		{ "add_services", "adding services" },
-		{ "remove_services", "removing services" },
-		{ "expand_cluster", "adding machines" },
-		{ "shrink_cluster", "removing machines" },
-	};
-	for (size_t i = 0; i < LOOM_COUNT(words); i++)
-		if (str_eq(v->action, words[i][0]))
-			return words[i][1];
-	return v->action;
+	const struct operation_kind *k = operation_kind_of_action(v->action);
+	return k ? k->doing : v->action;
 }
 
 char *view_step_name(const struct view_step *s)

@@ -374,7 +374,7 @@ def did(lab, *words):
 def test_operations_show_what_they_do_and_do_it(farm):
     shown = loom(farm, "cluster", "expand", "farm", "--count", "1", "--plan")
     assert shown.returncode == 0, shown.stderr
-    assert re.search(rf"^expand farm \({farm.farm}\) would be: 1 machine added, \d+ steps$", shown.stdout, re.M)
+    assert re.search(rf"^expand farm \({farm.farm}\) would be: 1 node added, \d+ tasks$", shown.stdout, re.M)
     assert re.search(r"^  add +1002 \S+ +app,base$", shown.stdout, re.M)
     assert "    install app" in shown.stdout
     token = re.search(r"^Token (\S+)$", shown.stdout, re.M)[1]
@@ -386,7 +386,7 @@ def test_operations_show_what_they_do_and_do_it(farm):
     assert "(409)" in stale.stderr and "Nothing was done" in stale.stderr
 
     assert re.search(r"^  remove +1001 ", did(farm, "shrink", "farm", "--nodes", "1001"), re.M)
-    assert "1 machine changed" in did(farm, "add-services", "farm", "cron")
+    assert "1 node changed" in did(farm, "add-services", "farm", "cron")
     listed = loom(farm, "cluster", "services", "farm").stdout.splitlines()
     assert [line.split()[:2] for line in listed[1:]] == [["app", "2"], ["base", "2"], ["cron", "1"]]
     assert re.search(r"^  change +\d+ \S+ +-cron$", did(farm, "remove-service", "farm", "cron"), re.M)
@@ -400,8 +400,8 @@ def test_configure_and_restart(farm):
     plan = json.loads(loom(farm, "cluster", *words, "--no-restart", "--plan", "-o", "json").stdout)
     assert (plan["id"], plan["config"]) == (farm.farm, [])
     assert {task["taskName"] for task in plan["tasks"]} <= {"CONFIGURE"}
-    assert did(farm, "stop", "farm", "app").startswith(f"stop farm ({farm.farm}): 2 steps\n")
-    assert did(farm, "start", farm.farm).startswith(f"start farm ({farm.farm}): 2 steps\n")
+    assert did(farm, "stop", "farm", "app").startswith(f"stop farm ({farm.farm}): 2 tasks\n")
+    assert did(farm, "start", farm.farm).startswith(f"start farm ({farm.farm}): 2 tasks\n")
     done = loom(farm, "cluster", "restart", "farm", "-o", "json", "--wait")
     assert done.returncode == 0 and len(json.loads(done.stdout)["tasks"]) == 4
     refused = loom(farm, "cluster", "restart", "farm", "cron")

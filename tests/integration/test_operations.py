@@ -225,6 +225,35 @@ def test_sync_takes_the_newest_template_if_it_fits(farm):
     assert farm.user.cluster(farm.farm)["clusterTemplate"]["version"] == 2
 
 
+ANYTHING = {"config": {}, "services": ["cron"], "count": 1, "nodes": [1000]}
+
+
+def test_the_table_of_operations_is_served_and_holds(farm):
+    table = farm.user.get("/v2/operations").json
+    askable = {kind["name"]: kind for kind in table if "path" in kind}
+    assert {"configure", "expand", "shrink", "retry"} <= set(askable)
+    assert all(kind["title"] and kind["doing"] and kind["done"] for kind in table)
+    assert [kind["name"] for kind in table if not kind["actions"]] == ["retry", "rollback"]  # the failed job's
+    possible = farm.user.cluster(farm.farm)["operations"]
+    assert possible == [name for name, kind in askable.items() if "active" in kind["from"]]
+    for name, kind in askable.items():
+        fields = {field: ANYTHING[field] for field in kind["needs"][:1]}
+        if name in possible and kind["needs"]:
+            missing = plan(farm, name)
+            assert missing.status == 400 and " or ".join(kind["needs"]).split()[0] in missing.text, missing
+        if name not in possible:
+            assert plan(farm, name, **fields).status == 409, name
+    unknown = plan(farm, "explode")
+    assert unknown.status == 400 and all(name in unknown.text for name in askable), unknown
+
+
+@pytest.mark.parametrize("field, value", [
+    ("count", 0), ("count", "two"), ("count", [1]), ("nodes", [1000, "x"]), ("nodes", {"a": 1}), ("count", 2 ** 70)])
+def test_a_field_of_another_kind_is_refused_by_name(farm, field, value):
+    answer = plan(farm, "shrink", **{field: value})
+    assert answer.status == 400 and field in answer.text, answer
+
+
 def test_others_do_not_see_it(farm):
     other = farm.user.as_user("eve", farm.name)
     for method, rest, body in (("put", "config", {"config": {}}), ("post", "services/start", None),

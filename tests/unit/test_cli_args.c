@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+static struct commands commands;
 static struct args a;
 static struct loom_err err;
 static char words[256];
@@ -27,7 +28,7 @@ static int parse(const char *line)
 	}
 	argv[argc] = NULL;
 	memset(&err, 0, sizeof(err));
-	return args_parse(&a, commands, argc, argv, &err);
+	return args_parse(&a, commands.v, argc, argv, &err);
 }
 
 static const struct {
@@ -53,7 +54,7 @@ static const struct {
 /* Each letter is the command's own, whatever it stands for in another command. */
 START_TEST(letters_are_the_commands_own)
 {
-	for (const struct command *c = commands; c->words; c++)
+	for (const struct command *c = commands.v; c->words; c++)
 		for (const struct option *o = c->options; o && o->name; o++) {
 			char line[128];
 			int n = snprintf(line, sizeof(line), "%s", c->words);
@@ -125,11 +126,11 @@ START_TEST(helps_with_every_command)
 	char *text = NULL;
 	size_t n;
 	FILE *f = open_memstream(&text, &n);
-	args_help(commands, f);
-	for (const struct command *c = commands; c->words; c++)
+	args_help(commands.v, f);
+	for (const struct command *c = commands.v; c->words; c++)
 		args_help_command(c, f);
 	ck_assert_int_eq(fclose(f), 0);
-	for (const struct command *c = commands; c->words; c++) {
+	for (const struct command *c = commands.v; c->words; c++) {
 		ck_assert_ptr_nonnull(strstr(text, c->words));
 		for (const struct option *o = c->options; o && o->name; o++)
 			ck_assert_ptr_nonnull(strstr(text, o->name));
@@ -225,7 +226,7 @@ START_TEST(makes_operations)
 	}
 	ck_assert_msg(r == 0, "%s", err.msg);
 	LOOM_CLEANUP_STR char *text = json_text(body);
-	LOOM_CLEANUP_STR char *path = operation_path(a.command->data, "00000007", &a);
+	LOOM_CLEANUP_STR char *path = operation_path(a.command->data, "00000007", body);
 	ck_assert_int_eq(json_parse_str(operations[_i].want, &want, NULL), 0);
 	ck_assert_msg(json_equal(body, want), "%s", text);
 	ck_assert_str_eq(path + strlen("/v2/clusters/00000007/"), operations[_i].path);
@@ -259,8 +260,8 @@ START_TEST(writes_changes)
 	                              "  config  /y          (none) -> []\n"
 	                              "  config  and 1 more  -\n");
 	LOOM_CLEANUP_STR char *summary = plan_diff_summary(plan);
-	ck_assert_str_eq(summary, "1 machine added, 1 machine removed, 1 machine changed, "
-	                          "3 settings changed, 3 steps");
+	ck_assert_str_eq(summary, "1 node added, 1 node removed, 1 node changed, "
+	                          "3 settings changed, 3 tasks");
 	LOOM_CLEANUP(json_free) struct json *nodes = plan_diff_nodes(plan, cluster);
 	LOOM_CLEANUP_STR char *text = json_text(nodes);
 	ck_assert_str_eq(text, "[{\"nodenum\":1001,\"hostname\":\"b.local\"},"
@@ -346,6 +347,7 @@ END_TEST
 
 int main(void)
 {
+	commands_init(&commands);
 	TCase *tc = tcase_create("all");
 	tcase_add_test(tc, letters_are_the_commands_own);
 	tcase_add_loop_test(tc, parses_good_lines, 0, LOOM_COUNT(good));
@@ -359,5 +361,7 @@ int main(void)
 	tcase_add_loop_test(tc, finds_reasons, 0, LOOM_COUNT(reasons));
 	tcase_add_test(tc, quotes_paths);
 	tcase_add_test(tc, lines_up_tables);
-	return UNIT_RUN("cli_args", tc);
+	int rc = UNIT_RUN("cli_args", tc);
+	commands_fini(&commands);
+	return rc;
 }

@@ -107,7 +107,7 @@ START_TEST(follows_a_replacement)
 	ck_assert_str_eq(v.nodes[2]->now->id, "t1");
 	ck_assert_ptr_null(v.nodes[0]->now);
 	ck_assert_ptr_nonnull(strstr(buf_str(&lines), "replaced by hello1-1002"));
-	ck_assert_ptr_nonnull(strstr(buf_str(&lines), "1 steps more"));
+	ck_assert_ptr_nonnull(strstr(buf_str(&lines), "1 tasks more"));
 	event("replace", "{\"time\":1003000}");
 	ck_assert_uint_eq(v.n_nodes, 3);
 }
@@ -296,7 +296,7 @@ START_TEST(tells_of_pauses_leases_and_templates)
 	ck_assert_msg(strstr(text, "lease nearly over") != NULL, "%s", text);
 	ck_assert_msg(strstr(text, "lease over since") != NULL, "%s", text);
 	ck_assert_msg(strstr(text, "follows version 2 of template web") != NULL, "%s", text);
-	ck_assert_str_eq(view_doing(&v), "adding machines");
+	ck_assert_str_eq(view_doing(&v), "adding nodes");
 	buf_reset(&lines);
 	render_frame(&r, &v, 1001000, &lines);
 	ck_assert_msg(strstr(buf_str(&lines), "  paused  ") != NULL, "%s", buf_str(&lines));
@@ -393,7 +393,7 @@ START_TEST(says_events_as_lines)
 		"00:16:40  cluster         pending\n"
 		"00:16:40  solve_layout    complete\n"
 		"00:16:40  cluster_create  running\n"
-		"00:16:40  cluster_create  planned: 4 steps on 2 nodes\n"
+		"00:16:40  cluster_create  planned: 4 tasks on 2 nodes\n"
 		"00:16:41  hello1-1000     create: running\n"
 		"00:16:43  hello1-1000     create: failed, to be tried again: no route  2.5 s\n"
 		"00:16:44  hello1-1000     create: running, attempt 2\n"

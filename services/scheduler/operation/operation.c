@@ -4,6 +4,7 @@
 #include "common/base/map.h"
 #include "common/base/str.h"
 #include "common/json/jsondiff.h"
+#include "common/operation/operation.h"
 #include "services/scheduler/operation/operation_input.h"
 #include "services/scheduler/plan/retry.h"
 #include "services/scheduler/plan/rollback.h"
@@ -12,41 +13,23 @@
 #include <stdio.h>
 #include <string.h>
 
-/* layout: whether placement has a say. */
+/* The actions of which placement has a say. */
 static const struct {
-	const char *operation;
 	enum plan_action action;
-	bool layout;
 	enum relayout_operation relayout;
-} operations[] = {
-	{ "configure", PLAN_CONFIGURE_WITH_RESTART, false, 0 },
-	{ "start", PLAN_START, false, 0 },
-	{ "stop", PLAN_STOP, false, 0 },
-	{ "restart", PLAN_RESTART, false, 0 },
-	{ "add_services", PLAN_ADD_SERVICES, true, RELAYOUT_ADD_SERVICES },
-	{ "remove_services", PLAN_REMOVE_SERVICES, true, RELAYOUT_REMOVE_SERVICES },
-	{ "expand", PLAN_EXPAND, true, RELAYOUT_EXPAND },
-	{ "shrink", PLAN_SHRINK, true, RELAYOUT_SHRINK },
-	{ "sync", PLAN_SOLVE_LAYOUT, true, RELAYOUT_SYNC },
+} layouts[] = {
+	{ PLAN_ADD_SERVICES, RELAYOUT_ADD_SERVICES },
+	{ PLAN_REMOVE_SERVICES, RELAYOUT_REMOVE_SERVICES },
+	{ PLAN_EXPAND, RELAYOUT_EXPAND },
+	{ PLAN_SHRINK, RELAYOUT_SHRINK },
+	{ PLAN_SOLVE_LAYOUT, RELAYOUT_SYNC },
 };
-
-static int operation_index(const char *name)
-{
-	for (size_t i = 0; i < LOOM_COUNT(operations); i++)
-		if (str_eq(operations[i].operation, name))
-			return (int)i;
-	return -1;
-}
 
 bool operation_action(const char *operation, bool restart, enum plan_action *ret)
 {
-	int i = operation_index(operation);
-	if (i < 0)
-		return false;
-	*ret = operations[i].action;
-	if (*ret == PLAN_CONFIGURE_WITH_RESTART && !restart)
-		*ret = PLAN_CONFIGURE;
-	return true;
+	const struct operation_kind *k = operation_kind_find(operation);
+	return k &&
+	       plan_action_parse(k->plain_action && !restart ? k->plain_action : k->action, ret);
 }
 
 void operation_fini(struct operation *op)
@@ -299,16 +282,16 @@ static int make(const struct cluster *c, const struct operation_input *p, const 
 		return make_retry(c, p, params, op, err);
 	if (operation_is(params, "rollback"))
 		return make_rollback(c, p, params, op, err);
-	int at = operation_index(json_get_str(params, "operation"));
-	if (at < 0 || !operation_action(operations[at].operation,
-	                                json_get_bool(params, "restart", true), &op->action))
+	if (!operation_action(json_get_str(params, "operation"),
+	                      json_get_bool(params, "restart", true), &op->action))
 		return err_set(err, 400, "operation '%s' is not known",
 		               json_get_str(params, "operation"));
 	struct wanted w;
 	wanted_init(&w, c, p, params);
-	int rc = operations[at].layout
-	                 ? find_relayout(&w, operations[at].relayout, &op->relayout, err)
-	                 : 0;
+	int rc = 0;
+	for (size_t i = 0; !rc && i < LOOM_COUNT(layouts); i++)
+		if (layouts[i].action == op->action)
+			rc = find_relayout(&w, layouts[i].relayout, &op->relayout, err);
 	wanted_fini(&w);
 	if (rc)
 		return rc;

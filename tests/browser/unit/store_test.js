@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import { setOperations } from "../web/js/operations.js";
 import { currentJob, initial, nodeState, nodesOf, plannedJobs, progressOf, reduce, startOf,
   tasksByNode } from "../web/js/store.js";
 import { equal, ok, test } from "./harness.js";
@@ -185,6 +186,9 @@ test("what a node is doing", () => {
 });
 
 test("the feed tells the story in order and forgets the oldest lines first", () => {
+  setOperations([{ actions: ["solve_layout"], title: "Layout", doing: "laying out" },
+    { name: "create", actions: ["cluster_create"], title: "Create",
+    doing: "creating" }]);
   const s = from(...START, state(1, 0, "running"), state(1, 0, "complete"));
   const many = [];
 
@@ -196,6 +200,7 @@ test("the feed tells the story in order and forgets the oldest lines first", () 
   const long = from(...START, ...many);
 
   equal([long.feed.length, long.feedCut, long.feed[399].seq], [400, 205, 605]);
+  setOperations([]);
 });
 
 test("leases and templates are told and change nothing", () => {

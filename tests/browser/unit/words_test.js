@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import { refusalText } from "../web/js/api.js";
-import { age, count, duration, plainLog, shortHost, ticking } from "../web/js/format.js";
+import { actionDoing, actionName, age, count, duration, plainLog, shortHost, ticking } from "../web/js/format.js";
+import { askable, isPossible, pathOf, setOperations } from "../web/js/operations.js";
 import { isEmptyPlan, planSummary } from "../web/js/planview.js";
 import { parse } from "../web/js/router.js";
 import { equal, test } from "./harness.js";
@@ -33,6 +34,29 @@ test("plans of changes", () => {
   equal([nothing, {}, some, { tasks: [{}] }].map(isEmptyPlan), [true, true, false, false]);
   equal([nothing, some].map(planSummary), ["Nothing would change.",
     "2 nodes added, 1 node removed, 1 setting changed, 2 tasks"]);
+});
+
+test("operations have the words and places that the API gives them", () => {
+  const kinds = [
+    { name: "create", actions: ["cluster_create"], from: [], needs: [], fields: [],
+      title: "Create", doing: "creating" },
+    { name: "stop", actions: ["stop_services"], from: ["active"], needs: [], fields: ["services"],
+      method: "POST", path: "services/stop", title: "Stop services", doing: "stopping services" },
+    { name: "drop", actions: ["drop"], from: ["active", "odd"], needs: ["services"],
+      fields: ["services"], method: "DELETE", path: "services/{service}/x", title: "Drop" },
+  ];
+
+  equal([actionName("STOP_SERVICES"), actionDoing("cluster_create"), actionDoing("no_such"),
+    actionName("")], ["stop services", "cluster create", "no such", "Work"]);
+  setOperations(kinds);
+  equal([actionName("STOP_SERVICES"), actionDoing("cluster_create"), actionDoing("no_such")],
+    ["Stop services", "creating", "no such"]);
+  equal(askable().map(({ name }) => name), ["stop", "drop"]);
+  equal(kinds.map((kind) => isPossible(kind, "odd")), [false, false, true]);
+  equal([pathOf(kinds[1], {}), pathOf(kinds[2], { services: ["a/b"] })],
+    ["services/stop", "services/a%2Fb/x"]);
+  setOperations(null);
+  equal(askable(), []);
 });
 
 test("routes", () => {

@@ -3,10 +3,11 @@
 // of changes while it is at rest.
 
 import { controlJob } from "./api.js";
-import { CHANGES, openChange } from "./change.js";
+import { changes, openChange } from "./change.js";
 import { announce, h, icon } from "./dom.js";
 import { actionName } from "./format.js";
 import { confirmModal } from "./modal.js";
+import { isPossible } from "./operations.js";
 
 export function actionBar(cluster) {
   const problem = h("p", { class: "callout", id: "action-problem", role: "alert",
@@ -76,21 +77,22 @@ function button(text, id, act) {
 // A native disclosure: Enter and Space open it, Tab walks through it, Escape closes it.
 function changeMenu(cluster) {
   const summary = h("summary", { class: "button", id: "change-menu" }, "Change", icon("down"));
-  const items = CHANGES.map((change) => h("button", { class: "menu-item", type: "button",
-    data: { change: change.operation }, onclick: () => choose(change) }, change.title));
+  const kinds = changes();
+  const items = kinds.map((kind) => h("button", { class: "menu-item", type: "button",
+    data: { change: kind.name }, onclick: () => choose(kind) }, kind.title));
   const el = h("details", { class: "menu", hidden: true }, summary,
     h("div", { class: "menu-list" }, ...items));
 
-  function choose(change) {
+  function choose(kind) {
     el.open = false;
     summary.focus();
-    openChange(cluster, change);
+    openChange(cluster, kind);
   }
 
   function update(status) {
-    el.hidden = !CHANGES.some((change) => change.from.includes(status));
-    CHANGES.forEach((change, i) => {
-      items[i].disabled = !change.from.includes(status);
+    el.hidden = !kinds.some((kind) => isPossible(kind, status));
+    kinds.forEach((kind, i) => {
+      items[i].disabled = !isPossible(kind, status);
     });
     if (el.hidden)
       el.open = false;

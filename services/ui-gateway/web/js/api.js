@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The REST calls this page makes. Identity is the gateway's business: nothing is sent from here.
 
+import { pathOf, setOperations } from "./operations.js";
+
 const BASE = "api/v2";
 
 // A refusal or a failure, with a text a person can act on.
@@ -73,6 +75,17 @@ export const listClusters = (signal) => getJson("/clusters", signal);
 export const listTemplates = (signal) => getJson("/clustertemplates", signal);
 export const deleteCluster = (id) => call("DELETE", one(id));
 
+let known = null;
+
+// Reads the table of operations, once.
+export function loadOperations() {
+  known = known || getJson("/operations").then(setOperations).catch((error) => {
+    known = null;
+    throw error;
+  });
+  return known;
+}
+
 // Answers {cluster, serverTime}: serverTime lets the page count seconds by the server's clock.
 export async function getCluster(id, signal) {
   const response = await call("GET", one(id), undefined, signal);
@@ -114,23 +127,14 @@ export async function planChange(id, change, signal) {
   return response.json();
 }
 
-const APPLY = {
-  configure: ["PUT", "config"],
-  restart: ["POST", "services/restart"],
-  expand: ["POST", "expand"],
-  shrink: ["POST", "shrink"],
-  retry: ["POST", "retry"],
-  rollback: ["POST", "rollback"],
-};
-
-export function applyChange(id, { operation, ...change }, token) {
-  const [method, path] = APPLY[operation];
-
-  return call(method, `${one(id)}/${path}`, { ...change, token });
+// kind: the operation's row. Does what the token stands for, or nothing.
+export function applyChange(id, kind, fields, token) {
+  return call(kind.method, `${one(id)}/${pathOf(kind, fields)}`, { ...fields, token });
 }
 
 // verb: pause, resume or abort.
 export const controlJob = (id, verb) => call("POST", `${one(id)}/${verb}`);
+export const listServices = (signal) => getJson("/services", signal);
 export const getConfig = (id, signal) => getJson(`${one(id)}/config`, signal);
 export const getServices = (id, signal) => getJson(`${one(id)}/services`, signal);
 export const getWhy = (id, signal) => getJson(`${one(id)}/why`, signal);

@@ -2,33 +2,37 @@
 // The dialog of a change to a cluster: what is asked for, what that would change, and Apply, which
 // does exactly what is shown or nothing.
 
-import { applyChange, getConfig, getServices, planChange } from "./api.js";
+import { applyChange, getConfig, getServices, listServices, planChange } from "./api.js";
 import { announce, field, h } from "./dom.js";
 import { openModal } from "./modal.js";
+import { askable } from "./operations.js";
 import { isEmptyPlan, planView } from "./planview.js";
 
 const PLAN_WAIT = 300;
 const REFUSALS = [400, 404, 409, 422];
 
-// operation; in which statuses; fields(cluster, signal) answers {els, read()}: read() answers the
-// rest of the request, or throws an Error for the user.
-export const CHANGES = [
-  { operation: "configure", title: "Configure", from: ["active", "inconsistent"],
-    fields: configFields },
-  { operation: "expand", title: "Add machines", from: ["active"],
-    fields: () => countFields("Machines to add") },
-  { operation: "shrink", title: "Remove machines", from: ["active", "inconsistent"],
-    fields: () => countFields("Machines to remove") },
-  { operation: "restart", title: "Restart services", from: ["active", "inconsistent"],
-    fields: serviceFields },
-  { operation: "retry", title: "Try again", from: ["incomplete", "inconsistent"],
-    fields: () => words("What is left of the work that failed is done.") },
-  { operation: "rollback", title: "Take back", from: ["incomplete", "inconsistent"],
-    fields: () => words("What the failed or aborted work has done is undone.") },
-];
+// What a form for a field of an operation is made of: form(cluster, signal, kind) answers
+// {els, read()}, where read() answers fields of the request, or throws an Error for the user.
+const FORMS = {
+  config: configFields,
+  count: countFields,
+  services: serviceFields,
+};
+const NO_FORM = () => ({ els: [], read: () => ({}) });
 
-function words(text) {
-  return { els: [h("p", { class: "muted", text })], read: () => ({}) };
+// The form for what an operation needs, or else for what it can be narrowed down to; NULL when this
+// page has none for what it needs.
+function formOf(kind) {
+  const needed = kind.needs.find((field) => FORMS[field]);
+
+  if (kind.needs.length > 0)
+    return needed ? FORMS[needed] : null;
+  return FORMS[kind.fields[0]] || NO_FORM;
+}
+
+// The operations that this page has a form for.
+export function changes() {
+  return askable().filter(formOf);
 }
 
 async function configFields(cluster, signal) {
@@ -59,11 +63,11 @@ function readObject(text) {
   }
 }
 
-function countFields(label) {
+function countFields() {
   const count = h("input", { id: "change-count", type: "number", min: "1", step: "1",
     required: true, inputmode: "numeric", value: "1" });
 
-  return { els: [field(label, count).el], read: () => {
+  return { els: [field("How many nodes", count).el], read: () => {
     const n = Number(count.value);
 
     if (!Number.isInteger(n) || n < 1)
@@ -72,23 +76,33 @@ function countFields(label) {
   } };
 }
 
-async function serviceFields(cluster, signal) {
-  const names = await getServices(cluster.id, signal);
-  const select = h("select", { id: "change-service" }, h("option", { value: "", text: "All" }),
-    ...names.map((name) => h("option", { value: name, text: name })));
+// All of the cluster's services or one of them; of those that are to be added, one that it has not.
+async function serviceFields(cluster, signal, kind) {
+  const present = await getServices(cluster.id, signal);
+  const adds = kind.name === "add_services";
+  const names = adds
+    ? (await listServices(signal)).map(({ name }) => name).filter((name) => !present.includes(name))
+    : present;
+  const select = h("select", { id: "change-service" },
+    kind.needs.length > 0 ? null : h("option", { value: "", text: "All" }),
+    ...[...new Set(names)].map((name) => h("option", { value: name, text: name })));
 
-  return { els: [field("Services", select, "With those that depend on them").el],
-    read: () => (select.value ? { services: [select.value] } : {}) };
+  return { els: [field("Services", select, adds ? "" : "With those that depend on them").el],
+    read: () => {
+      if (kind.needs.length > 0 && !select.value)
+        throw new Error("There is no service to choose.");
+      return select.value ? { services: [select.value] } : {};
+    } };
 }
 
-export function openChange(cluster, change) {
+export function openChange(cluster, kind) {
   const stop = new AbortController();
   const body = h("div", { class: "modal-body" }, h("p", { class: "muted", text: "One moment" }));
-  const dialog = openModal({ title: `${change.title}: ${cluster.name}`, cls: "wide",
+  const dialog = openModal({ title: `${kind.title}: ${cluster.name}`, cls: "wide",
     onClose: () => stop.abort() }, body);
 
-  Promise.resolve(change.fields(cluster, stop.signal)).then(
-    (fields) => fillForm({ body, dialog, cluster, change, fields, signal: stop.signal }),
+  Promise.resolve(formOf(kind)(cluster, stop.signal, kind)).then(
+    (fields) => fillForm({ body, dialog, cluster, kind, fields, signal: stop.signal }),
     (error) => {
       if (error.name !== "AbortError")
         body.replaceChildren(h("p", { class: "callout", role: "alert", "data-tone": "bad",
@@ -96,7 +110,7 @@ export function openChange(cluster, change) {
     });
 }
 
-function fillForm({ body, dialog, cluster, change, fields, signal }) {
+function fillForm({ body, dialog, cluster, kind, fields, signal }) {
   const shown = h("div", { class: "preview", id: "change-plan", "aria-live": "polite",
     hidden: true });
   const problem = h("p", { class: "callout", id: "change-problem", role: "alert",
@@ -104,13 +118,13 @@ function fillForm({ body, dialog, cluster, change, fields, signal }) {
   const apply = h("button", { class: "button primary", type: "submit", id: "change-apply",
     text: "Apply", disabled: true });
   const form = h("form", { class: "form", novalidate: true, oninput: typed, onsubmit: send },
-    ...fields.els, problem, shown,
+    h("p", { class: "muted", text: `${kind.help}.` }), ...fields.els, problem, shown,
     h("div", { class: "modal-foot" },
       h("button", { class: "button", type: "button", text: "Cancel",
         onclick: () => dialog.close() }), apply));
   let timer = 0;
   let running = new AbortController();
-  let planned = null; /* {request, token} that Apply stands for */
+  let planned = null; /* {asked, token} that Apply stands for */
 
   function forget() {
     clearTimeout(timer);
@@ -132,24 +146,24 @@ function fillForm({ body, dialog, cluster, change, fields, signal }) {
   }
 
   async function plan(note) {
-    let request;
+    let asked;
 
     forget();
     running = new AbortController();
     const mine = AbortSignal.any([running.signal, signal]);
 
     try {
-      request = { operation: change.operation, ...fields.read() };
+      asked = fields.read();
     } catch (error) {
       shown.hidden = true;
       say(error.message, "warn");
       return;
     }
     try {
-      const answer = await planChange(cluster.id, request, mine);
+      const answer = await planChange(cluster.id, { operation: kind.name, ...asked }, mine);
 
       show(answer, note);
-      planned = { request, token: answer.token };
+      planned = { asked, token: answer.token };
       apply.disabled = isEmptyPlan(answer);
     } catch (error) {
       if (error.name === "AbortError")
@@ -172,8 +186,8 @@ function fillForm({ body, dialog, cluster, change, fields, signal }) {
       return;
     apply.disabled = true;
     try {
-      await applyChange(cluster.id, planned.request, planned.token);
-      announce(`${change.title}: begun`);
+      await applyChange(cluster.id, kind, planned.asked, planned.token);
+      announce(`${kind.title}: begun`);
       dialog.close();
     } catch (error) {
       if (error.status === 409)

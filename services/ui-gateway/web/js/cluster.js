@@ -2,7 +2,7 @@
 // The page of one cluster. Who it is comes from one GET; everything that moves comes from its
 // event stream, from the first event on.
 
-import { getCluster, url } from "./api.js";
+import { getCluster, loadOperations, url } from "./api.js";
 import { clusterHead } from "./clusterhead.js";
 import { announce, gathered, growing, h, keyed } from "./dom.js";
 import { feedView } from "./feed.js";
@@ -29,7 +29,7 @@ export function clusterView(root, { id }) {
 
   async function load() {
     try {
-      const answer = await getCluster(id, stop.signal);
+      const [answer] = await Promise.all([getCluster(id, stop.signal), loadOperations()]);
       const focused = root.contains(document.activeElement);
 
       root.replaceChildren();

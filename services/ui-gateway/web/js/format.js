@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Words and figures: pure functions, no DOM.
 
+import { actionWords } from "./operations.js";
+
 // A length of time in ms, as short as is useful: 0.4 s, 12 s, 3 m 05 s, 2 h 10 m, 4 d.
 export function duration(ms) {
   const s = Math.max(0, ms) / 1000;
@@ -56,34 +58,12 @@ export function shortHost(hostname) {
   return String(hostname || "").split(".")[0];
 }
 
-const ACTIONS = {
-  solve_layout: ["Layout", "working out the layout"],
-  cluster_create: ["Create", "creating"],
-  cluster_delete: ["Delete", "deleting"],
-  cluster_configure: ["Configure", "configuring"],
-  cluster_configure_with_restart: ["Configure", "configuring"],
-  stop_services: ["Stop", "stopping services"],
-  start_services: ["Start", "starting services"],
-  restart_services: ["Restart", "restarting services"],
-  add_services: ["Add services", "adding services"],
-  remove_services: ["Remove services", "removing services"],
-  expand_cluster: ["Add machines", "adding machines"],
-  shrink_cluster: ["Remove machines", "removing machines"],
-};
-
-function actionWords(action) {
-  const key = String(action || "").toLowerCase();
-  const words = key.replaceAll("_", " ");
-
-  return ACTIONS[key] || [words || "Work", words || "working"];
-}
-
 export function actionName(action) {
-  return actionWords(action)[0];
+  return actionWords(action).title;
 }
 
 export function actionDoing(action) {
-  return actionWords(action)[1];
+  return actionWords(action).doing;
 }
 
 // cluster status -> tone of pills and bars

@@ -3,6 +3,7 @@
 
 import { clustersView } from "./clusters.js";
 import { clusterView } from "./cluster.js";
+import { loadOperations } from "./api.js";
 import { h } from "./dom.js";
 import * as router from "./router.js";
 
@@ -21,4 +22,6 @@ document.getElementById("skip").addEventListener("click", (event) => {
   event.preventDefault();
   main.focus();
 });
+// The words of the list of clusters can wait for it; the page of one cluster reads it again.
+loadOperations().catch(() => {});
 router.start(main, { clusters: clustersView, cluster: clusterView, unknown: unknownView });

@@ -10,7 +10,7 @@ const LINES = 40;
 export function isEmptyPlan(plan) {
   const nodes = plan.nodes || {};
 
-  return [nodes.added, nodes.removed, nodes.changed, plan.config, plan.tasks]
+  return [nodes.added, nodes.removed, nodes.changed, plan.config, plan.template, plan.tasks]
     .every((list) => !list || list.length === 0);
 }
 
@@ -21,6 +21,7 @@ export function planSummary(plan) {
     [nodes.removed, "node removed", "nodes removed"],
     [nodes.changed, "node changed", "nodes changed"],
     [plan.config, "setting changed", "settings changed"],
+    [plan.template, "difference in the template", "differences in the template"],
     [plan.tasks, "task", "tasks"]]
     .filter(([list]) => list && list.length > 0)
     .map(([list, one, many]) => count(list.length, one, many));
@@ -38,6 +39,7 @@ export function planView(plan) {
     group("Changed", nodes.changed, (node) => nodeItem(node,
       [...signed("+", node.servicesAdded), ...signed("−", node.servicesRemoved)])),
     group("Settings", plan.config, difference),
+    group("Template", plan.template, difference),
     group("Services started", plan.started, (name) => h("li", { text: name })),
     group("Not as it was", plan.notes, (text) => h("li", { text })));
 }
