@@ -154,6 +154,11 @@ class Stack:
         """The web gateway, without an identity of its own."""
         return self.client("gateway", user=None)
 
+    def metric(self, port, name):
+        """What /metrics of a port says of one metric, as a number."""
+        text = self.client(port, user=None).get("/metrics").text
+        return next(float(line.split()[-1]) for line in text.splitlines() if line.rpartition(" ")[0] == name)
+
     def pid(self, part):
         """Pid of a part, or None when it does not run."""
         return process.Process(self.dir, part).pid()
