@@ -172,6 +172,7 @@ struct growth {
 	const struct farm *c;
 	struct machine kinds[KINDS];
 	int n, v[KINDS];
+	unsigned on; /* services of the cluster */
 	unsigned constrained;
 	int least[SERVICES], most[SERVICES];
 };
@@ -192,7 +193,7 @@ static bool add_kind(struct growth *g, unsigned set)
 static void find_kinds(struct growth *g)
 {
 	const struct rules *r = &g->c->rules;
-	const unsigned on = present(g->c);
+	const unsigned on = g->on;
 	unsigned everywhere;
 
 	for (int s = 0; s < SERVICES; s++)
@@ -274,10 +275,20 @@ static int room_for(const struct growth *g, int s)
 	return placeable ? room : 0;
 }
 
+static void take_kinds(const struct growth *g, struct farm *c)
+{
+	for (int i = 0; i < g->n; i++) {
+		for (int k = 0; k < g->v[i]; k++) {
+			c->nodes[c->n] = g->kinds[i];
+			c->nodes[c->n++].num = ++c->last;
+		}
+	}
+}
+
 static bool brute_expand(struct farm *c, int count, unsigned grow)
 {
-	struct growth g = { .c = c };
 	const unsigned on = present(c);
+	struct growth g = { .c = c, .on = on };
 
 	if (grow & ~on || !is_valid(c, &c->rules, on))
 		return false;
@@ -296,15 +307,30 @@ static bool brute_expand(struct farm *c, int count, unsigned grow)
 		memset(g.v, 0, sizeof(g.v));
 		if (!enumerate(&g, 0, count))
 			continue;
-		for (int i = 0; i < g.n; i++) {
-			for (int k = 0; k < g.v[i]; k++) {
-				c->nodes[c->n] = g.kinds[i];
-				c->nodes[c->n++].num = ++c->last;
-			}
-		}
+		take_kinds(&g, c);
 		return true;
 	}
 	return false;
+}
+
+/* A new cluster of these services: c has no nodes. */
+static bool brute_create(struct farm *c, int count, unsigned on)
+{
+	struct growth g = { .c = c, .on = on };
+
+	if (!agree(c, on))
+		return false;
+	find_kinds(&g);
+	for (int s = 0; s < SERVICES; s++) {
+		g.least[s] = c->rules.min[s] > 1 ? c->rules.min[s] : 1;
+		g.most[s] = c->rules.max[s];
+		if (!(on & g.constrained & (1u << s)))
+			g.least[s] = 0;
+	}
+	if (!enumerate(&g, 0, count))
+		return false;
+	take_kinds(&g, c);
+	return true;
 }
 
 /* ---- shrinking, by trying it all ------------------------------------------------------------ */

@@ -91,8 +91,8 @@ static struct farm apply(const struct farm *from, const struct relayout_input *i
 	for (size_t i = 0; i < t->n_removed; i++)
 		gone |= 1u << index_of(&c, in->nodes[t->removed[i]].nodenum);
 	c = without(&c, gone);
-	for (size_t i = 0; i < t->n_added; i++) {
-		const struct layout_node *n = &t->added[i];
+	for (size_t i = 0; i < t->added.n_nodes; i++) {
+		const struct layout_node *n = &t->added.nodes[i];
 
 		memset(c.states[c.n], 0, sizeof(c.states[0]));
 		c.nodes[c.n++] = (struct machine){ n->nodenum, atoi(n->hardwaretype + 1),
@@ -184,6 +184,7 @@ static void change(struct farm *c, enum relayout_operation operation, int *ret_d
 		want = without(c, gone);
 		break;
 	case RELAYOUT_SYNC:
+	case RELAYOUT_CREATE:
 	case RELAYOUT_OPERATIONS_:
 		possible = is_valid(c, &rules, present(c));
 		want.rules = rules;
@@ -268,16 +269,46 @@ static void destroy(struct farm *c)
 	run_plan(&p, &none);
 }
 
-/* A new cluster of the same services under the same rules, as the solver lays it out; false when
- * it finds that there is none. */
-static bool lay_out(const struct farm *like, struct farm *ret)
+/* Expands a cluster without nodes. */
+static void check_expansion(const struct farm *none, const struct farm *want, unsigned services,
+                            int count, bool possible)
 {
-	struct strs names = { 0 };
-	struct layout *l = NULL;
+	LOOM_CLEANUP(relayout_free) struct relayout *t = NULL;
 	struct loom_err err = { 0 };
 	struct asked a;
 	int r;
 
+	ask(&a, none, RELAYOUT_CREATE, &none->rules, services);
+	a.in.grow = NULL;
+	a.in.count = count;
+	r = relayout_find(&a.in, &t, &err);
+	check_that(r == (possible ? 0 : 400), "%d, %s", r, err.msg);
+	if (!r) {
+		const struct farm got = apply(none, &a.in, t);
+
+		check_same(&got, want);
+	}
+	asked_fini(&a);
+}
+
+/* A new cluster of the same services under the same rules: as solve() lays it out, as an expansion
+ * from no nodes and as the enumeration has it, which are all the same; false when there is none. */
+static bool lay_out(const struct farm *like, struct farm *ret)
+{
+	struct farm none = *like;
+	struct farm want;
+	struct strs names = { 0 };
+	struct layout *l = NULL;
+	struct loom_err err = { 0 };
+	struct asked a;
+	bool possible;
+	int r;
+
+	none.n = 0;
+	none.last = LAYOUT_FIRST_NODENUM - 1;
+	want = none;
+	possible = brute_create(&want, like->n, present(like));
+	check_expansion(&none, &want, present(like), like->n, possible);
 	ask(&a, like, RELAYOUT_EXPAND, &like->rules, 0);
 	strs_of(present(like), &names);
 	struct json *request = json_set_int(json_new_obj(), "numMachines", like->n);
@@ -298,9 +329,8 @@ static bool lay_out(const struct farm *like, struct farm *ret)
 			.cluster_name = "c",
 		},
 		&l, &err);
-	check_that(!r == !!l && (!r || *err.msg), "%d", r);
-	*ret = *like;
-	ret->n = 0;
+	check_that(r == (possible ? 0 : 400) && !r == !!l && (!r || *err.msg), "%d", r);
+	*ret = none;
 	memset(ret->states, 0, sizeof(ret->states));
 	for (size_t i = 0; l && i < l->n_nodes; i++) {
 		const struct layout_node *n = &l->nodes[i];
@@ -311,6 +341,7 @@ static bool lay_out(const struct farm *like, struct farm *ret)
 			                  atoi(n->imagetype + 1), set_of(&n->services) };
 	}
 	if (l) {
+		check_same(ret, &want);
 		check_that(ret->n == like->n && present(ret) == present(like), "%d nodes", ret->n);
 		check_that(is_valid(ret, &ret->rules, present(ret)), "the rules");
 	}
@@ -347,7 +378,7 @@ static bool run_seed(long seed, int *ret_done, int *ret_solved)
 		if (!pick(3))
 			disturb(&c);
 		if (pick(3))
-			change(&c, (enum relayout_operation)pick(RELAYOUT_OPERATIONS_), ret_done);
+			change(&c, (enum relayout_operation)pick(RELAYOUT_CREATE), ret_done);
 		else
 			operate(&c);
 		shrink_named(&c);
@@ -367,7 +398,7 @@ static bool run_seed(long seed, int *ret_done, int *ret_solved)
 START_TEST(properties)
 {
 	const char *only = getenv("LOOM_SEED");
-	int done[RELAYOUT_OPERATIONS_] = { 0 };
+	int done[RELAYOUT_CREATE] = { 0 };
 	int clusters = 0;
 	int solved = 0;
 
@@ -382,7 +413,7 @@ START_TEST(properties)
 	/* it was not all refused */
 	ck_assert_int_gt(clusters, SEEDS / 4);
 	ck_assert_int_gt(solved, SEEDS / 8);
-	for (int i = 0; i < RELAYOUT_OPERATIONS_; i++)
+	for (int i = 0; i < RELAYOUT_CREATE; i++)
 		ck_assert_msg(done[i] > 5, "operation %d: %d", i, done[i]);
 }
 END_TEST

@@ -168,8 +168,8 @@ static void outcome(const struct relayout_input *in, struct buf *b)
 		buf_addf(b, "%s%d%s%s%s%s", b->len ? "; " : "", in->nodes[c->node].nodenum,
 		         *plus ? " +" : "", plus, *minus ? " -" : "", minus);
 	}
-	for (size_t i = 0; i < t->n_added; i++) {
-		const struct layout_node *n = &t->added[i];
+	for (size_t i = 0; i < t->added.n_nodes; i++) {
+		const struct layout_node *n = &t->added.nodes[i];
 		LOOM_CLEANUP_STR char *list = strs_join(&n->services, ",");
 
 		buf_addf(b, "%s+%d %s %s %s", b->len ? "; " : "", n->nodenum, n->hardwaretype,
@@ -189,12 +189,12 @@ static void outcome(const struct relayout_input *in, struct buf *b)
 #define MWW    "1000 small i1 m/1001 small i1 w/1002 small i1 w"
 
 static const struct row rows[] = {
-	{ "on all machines", ADD, PLAIN, MWW, "a", 0, NULL, "1000 +a; 1001 +a; 1002 +a" },
+	{ "on all nodes", ADD, PLAIN, MWW, "a", 0, NULL, "1000 +a; 1001 +a; 1002 +a" },
 	{ "several", ADD, PLAIN, "1000 small i1 m", "b a", 0, NULL, "1000 +a,b" },
 	{ "at most one: the kind with the preferred name, then the lowest number", ADD,
 	  TEMPLATE(LIMITS(AT_MOST("a", 1))), "1002 small i1 w/1001 small i1 w/1000 small i1 x", "a",
 	  0, NULL, "1001 +a" },
-	{ "machines with more services first", ADD, TEMPLATE(LIMITS(AT_MOST("a", 1))),
+	{ "nodes with more services first", ADD, TEMPLATE(LIMITS(AT_MOST("a", 1))),
 	  "1000 large i1 m/1001 small i2 w x/1002 small i1 w x", "a", 0, NULL, "1002 +a" },
 	{ "hardware before names", ADD, TEMPLATE(LIMITS(AT_MOST("a", 1))),
 	  "1000 small i1 m/1001 large i1 w", "a", 0, NULL, "1001 +a" },
@@ -202,11 +202,11 @@ static const struct row rows[] = {
 	  TEMPLATE(LIMITS(AT_MOST("a", 1) "," ON("b", "large"))), MWW, "a b", 0, NULL,
 	  "service b cannot be placed: at least 1 node is needed, but of the 3 nodes of the cluster 0 "
 	  "can take it: b does not accept hardware type small" },
-	{ "a leaves its preferred machine to b", ADD,
+	{ "a leaves its preferred node to b", ADD,
 	  TEMPLATE(CANT("['a','b'],['b','w']") "," LIMITS(AT_MOST("a", 1) "," AT_LEAST("b", 1))),
 	  MWW, "a b", 0, NULL, "1000 +b; 1001 +a" },
-	{ "a is on fewer machines so that b has one", ADD, TEMPLATE(CANT("['a','b']")), MWW, "a b",
-	  0, NULL, "1000 +a; 1001 +a; 1002 +b" },
+	{ "a is on fewer nodes so that b has one", ADD, TEMPLATE(CANT("['a','b']")), MWW, "a b", 0,
+	  NULL, "1000 +a; 1001 +a; 1002 +b" },
 	{ "as many as b leaves", ADD,
 	  TEMPLATE(CANT("['a','b']") "," LIMITS(AT_LEAST("a", 0) "," AT_LEAST("b", 2))), MWW, "a b",
 	  0, NULL, "1000 +b; 1001 +b; 1002 +a" },
@@ -221,7 +221,7 @@ static const struct row rows[] = {
 	{ "ties two present services that are apart", ADD, TEMPLATE(MUST("['a','w'],['a','m']")),
 	  MWW, "a", 0, NULL,
 	  "services a and w must be on the same nodes (mustcoexist), but node 1000 has only a" },
-	{ "tied to more machines than allowed", ADD,
+	{ "tied to more nodes than allowed", ADD,
 	  TEMPLATE(MUST("['a','w']") "," LIMITS(AT_MOST("a", 1))), MWW, "a", 0, NULL,
 	  "service a may be on at most 1 node, but would be on 2" },
 	{ "already there", ADD, PLAIN, MWW, "a w", 0, NULL, "service w is already on the cluster" },
@@ -236,13 +236,13 @@ static const struct row rows[] = {
 	{ "a provided name will do", ADD, PLAIN, "1000 small i1 db", "app", 0, NULL, "1000 +app" },
 	{ "conflict", ADD, PLAIN, "1000 small i1 x", "pg", 0, NULL,
 	  "pg conflicts with x.\nx conflicts with pg." },
-	{ "more machines than there are", ADD, TEMPLATE(LIMITS(AT_LEAST("a", 4))), MWW, "a", 0,
-	  NULL, "service a needs at least 4 nodes, but the cluster has 3" },
-	{ "no machine takes it", ADD, TEMPLATE(CANT("['a','m'],['a','w']")), MWW, "a", 0, NULL,
+	{ "more nodes than there are", ADD, TEMPLATE(LIMITS(AT_LEAST("a", 4))), MWW, "a", 0, NULL,
+	  "service a needs at least 4 nodes, but the cluster has 3" },
+	{ "no node takes it", ADD, TEMPLATE(CANT("['a','m'],['a','w']")), MWW, "a", 0, NULL,
 	  "service a cannot be placed: at least 1 node is needed, but of the 3 nodes of the cluster 0 "
 	  "can take it: a and m may not share a node (cantcoexist); a and w may not share a node "
 	  "(cantcoexist)" },
-	{ "too few machines take it", ADD, TEMPLATE(CANT("['a','w']") "," LIMITS(AT_LEAST("a", 2))),
+	{ "too few nodes take it", ADD, TEMPLATE(CANT("['a','w']") "," LIMITS(AT_LEAST("a", 2))),
 	  MWW, "a", 0, NULL,
 	  "service a cannot be placed: at least 2 nodes are needed, but of the 3 nodes of the cluster 1 "
 	  "can take it: a and w may not share a node (cantcoexist)" },
@@ -257,7 +257,7 @@ static const struct row rows[] = {
 	{ "an empty cant-coexist set", ADD, TEMPLATE(CANT("[]")), MWW, "a", 0, NULL,
 	  "template T has an empty cantcoexist set, which forbids every set of services" },
 	/* removing */
-	{ "from all machines", REMOVE, PLAIN, MWW, "w", 0, NULL, "1001 -w; 1002 -w" },
+	{ "from all nodes", REMOVE, PLAIN, MWW, "w", 0, NULL, "1001 -w; 1002 -w" },
 	{ "not on the cluster", REMOVE, PLAIN, MWW, "a", 0, NULL,
 	  "service a is not on the cluster" },
 	{ "nothing named", REMOVE, PLAIN, MWW, NULL, 0, NULL,
@@ -294,32 +294,41 @@ static const struct row rows[] = {
 	  "1000 small i1 m a/1001 small i1 w", "w m", 5, NULL,
 	  "+1002 large i1 a,m; +1003 large i1 a,m; +1004 large i1 a,m; +1005 large i1 w; "
 	  "+1006 large i1 w" },
-	{ "two that are apart on one machine", EXPAND, TEMPLATE(CANT("['m','w']")), MWW, "w m", 1,
+	{ "two that are apart on one node", EXPAND, TEMPLATE(CANT("['m','w']")), MWW, "w m", 1,
 	  NULL,
-	  "services m (min 1) and w (min 1) need at least 2 nodes together, but 1 machines are asked "
-	  "for: m and w may not share a node (cantcoexist)" },
+	  "services m (1 more) and w (1 more) need at least 2 new nodes together, but 1 is asked for: "
+	  "m and w may not share a node (cantcoexist)" },
 	{ "a named one at its maximum", EXPAND, TEMPLATE(LIMITS(AT_MOST("m", 1))), MWW, "m", 1,
 	  NULL, "service m is on 1 node and may be on at most 1" },
 	{ "a named one that is not there", EXPAND, PLAIN, MWW, "a", 1, NULL,
 	  "service a is not on the cluster" },
 	{ "no service for so many", EXPAND, TEMPLATE(LIMITS(AT_MOST("m", 1) "," AT_MOST("w", 3))),
 	  MWW, NULL, 2, NULL,
-	  "at most 1 node can be added: there would be no service for more: m (on 1 of at most 1), w "
-	  "(on 2 of at most 3)" },
-	{ "no type of machine for it", EXPAND,
+	  "at most 1 node can be added: there would be no service for more: services m (on 1 of at "
+	  "most 1) and w (on 2 of at most 3)" },
+	{ "no type of node for it", EXPAND,
 	  TEMPLATE(LIMITS("'m':{'hardwaretypes':['tiny'],'quantities':{'max':9}}")),
 	  "1000 tiny i1 m", NULL, 1, NULL,
-	  "at most 0 nodes can be added: there would be no service for more: m (accepted by no type of "
-	  "machine that is available)" },
+	  "at most 0 nodes can be added: there would be no service for more: service m (accepted by no "
+	  "type of node that is available)" },
 	{ "too large for the template", EXPAND, TEMPLATE("'size':{'min':1,'max':4}"), MWW, NULL, 2,
 	  NULL, "template T asks for at least 1 and at most 4 nodes; there would be 5" },
 	{ "by nothing", EXPAND, PLAIN, MWW, NULL, 0, NULL,
 	  "the number of nodes to add must be greater than 0" },
-	{ "a present machine breaks a rule", EXPAND, TEMPLATE(CANT("['m','w']")),
-	  "1000 small i1 m w", NULL, 1, NULL,
+	{ "a present node breaks a rule", EXPAND, TEMPLATE(CANT("['m','w']")), "1000 small i1 m w",
+	  NULL, 1, NULL,
 	  "services m and w may not share a node (cantcoexist), but are on node 1000" },
 	{ "on the hardware that a service asks for", EXPAND, TEMPLATE(LIMITS(ON("m", "small"))),
 	  MWW, NULL, 1, NULL, "+1003 small i1 m,w" },
+	{ "a minimum that the cluster does not have yet", EXPAND,
+	  TEMPLATE(CANT("['m','w']") "," LIMITS(AT_LEAST("w", 4) "," AT_LEAST("m", 1))), MWW, NULL,
+	  3, NULL, "+1003 large i1 m; +1004 large i1 w; +1005 large i1 w" },
+	{ "more than so many can give", EXPAND, TEMPLATE(LIMITS(AT_LEAST("w", 5))), MWW, NULL, 1,
+	  NULL, "service w is on 2 nodes and needs at least 5, but only 1 is to be added" },
+	{ "a minimum above the maximum", EXPAND, TEMPLATE(LIMITS(MIN_MAX("w", 5, 3))), MWW, NULL, 4,
+	  NULL, "service w needs at least 5 nodes but may be on at most 3" },
+	{ "more nodes than any cluster has", EXPAND, PLAIN, MWW, NULL, INT64_MAX, NULL,
+	  "a cluster has at most 1000000 nodes" },
 	/* shrinking */
 	{ "the fewest services, then the highest number", SHRINK, PLAIN,
 	  "1000 small i1 m w/1001 small i1 w/1002 small i1 w/1003 small i1 m w", NULL, 1, NULL,
@@ -334,12 +343,11 @@ static const struct row rows[] = {
 	{ "a minimum", SHRINK, TEMPLATE(LIMITS(AT_LEAST("w", 2))), MWW, NULL, 1, NULL,
 	  "at most 0 of the 3 nodes can be removed, not 1: service m is on 1 and needs at least 1, "
 	  "service w is on 2 and needs at least 2" },
-	{ "a dearer machine where the cheap one is needed", SHRINK,
-	  TEMPLATE(LIMITS(AT_LEAST("w", 3))),
+	{ "a dearer node where the cheap one is needed", SHRINK, TEMPLATE(LIMITS(AT_LEAST("w", 3))),
 	  "1000 small i1 m a/1001 small i1 m a/1002 small i1 w/1003 small i1 w/1004 small i1 w",
 	  NULL, 1, NULL, "-1001" },
-	{ "a machine without services", SHRINK, PLAIN, "1000 small i1/1001 small i1 w", NULL, 1,
-	  NULL, "-1000" },
+	{ "a node without services", SHRINK, PLAIN, "1000 small i1/1001 small i1 w", NULL, 1, NULL,
+	  "-1000" },
 	{ "just this one", SHRINK, PLAIN, MWW, NULL, 0, "1001", "-1001" },
 	{ "just these", SHRINK, PLAIN, MWW "/1003 small i1 m w", NULL, 2, "1001 1000 1001",
 	  "-1000; -1001" },
@@ -347,7 +355,7 @@ static const struct row rows[] = {
 	  "service m would be on no node; remove the service first" },
 	{ "this one is needed for a minimum", SHRINK, TEMPLATE(LIMITS(AT_LEAST("w", 2))), MWW, NULL,
 	  0, "1002", "service w needs at least 2 nodes, but would be on 1" },
-	{ "no such machine", SHRINK, PLAIN, MWW, NULL, 0, "1009",
+	{ "no such node", SHRINK, PLAIN, MWW, NULL, 0, "1009",
 	  "the cluster has no node with the number 1009" },
 	{ "numbers that do not agree", SHRINK, PLAIN, MWW, NULL, 2, "1001",
 	  "1 nodes are named, but 2 are to be removed" },
@@ -401,7 +409,7 @@ END_TEST
 
 /* ---- details -------------------------------------------------------------------------------- */
 
-START_TEST(new_machine)
+START_TEST(new_node)
 {
 	static const struct row row = {
 		"", EXPAND, PLAIN, "1000 small i1 chef", NULL, 1, NULL, ""
@@ -415,20 +423,20 @@ START_TEST(new_machine)
 	json_set_str(w.request, "hardwaretype", "small");
 	json_set_str(w.request, "imagetype", "i1");
 	ck_assert_msg(!relayout_find(&w.in, &t, &err), "%s", err.msg);
-	ck_assert_uint_eq(t->n_added, 1);
-	ck_assert_int_eq(t->added[0].nodenum, 1042);
-	ck_assert_str_eq(t->added[0].hostname, "demo7-1042.example.org");
-	ck_assert_str_eq(t->added[0].flavor, "S");
-	ck_assert_str_eq(t->added[0].image, "one");
-	ck_assert_str_eq(t->added[0].sshuser, "me");
-	ck_assert_uint_eq(t->added[0].automators.n, 2);
-	ck_assert_uint_eq(t->n_groups, 1);
-	ck_assert_int_eq(t->groups[0].count, 1);
+	ck_assert_uint_eq(t->added.n_nodes, 1);
+	ck_assert_int_eq(t->added.nodes[0].nodenum, 1042);
+	ck_assert_str_eq(t->added.nodes[0].hostname, "demo7-1042.example.org");
+	ck_assert_str_eq(t->added.nodes[0].flavor, "S");
+	ck_assert_str_eq(t->added.nodes[0].image, "one");
+	ck_assert_str_eq(t->added.nodes[0].sshuser, "me");
+	ck_assert_uint_eq(t->added.nodes[0].automators.n, 2);
+	ck_assert_uint_eq(t->added.n_groups, 1);
+	ck_assert_int_eq(t->added.groups[0].count, 1);
 	tear_down(&w);
 }
 END_TEST
 
-START_TEST(changed_machine)
+START_TEST(changed_node)
 {
 	static const struct row row = { "", ADD, PLAIN, "1000 small i1 w", "chef", 0, NULL, "" };
 	LOOM_CLEANUP(relayout_free) struct relayout *t = NULL;
@@ -463,7 +471,7 @@ START_TEST(frozen_definitions)
 }
 END_TEST
 
-START_TEST(no_machines)
+START_TEST(no_nodes)
 {
 	static const struct row row = { "", SYNC, PLAIN, "", NULL, 0, NULL, "" };
 	LOOM_CLEANUP(buf_fini) struct buf got = BUF_INIT(1000);
@@ -481,7 +489,7 @@ END_TEST
 #define MANY 500
 
 /* Machines with pseudo-random sets of twelve services, of which some have minima. */
-START_TEST(many_machines)
+START_TEST(many_nodes)
 {
 	static const enum relayout_operation operations[] = { ADD, REMOVE, EXPAND, SHRINK, SHRINK };
 	static const char template[] = TEMPLATE(
@@ -542,7 +550,7 @@ START_TEST(many_machines)
 	if (operations[_i] == SHRINK)
 		ck_assert_uint_eq(found->n_removed, (size_t)in.count);
 	if (operations[_i] == EXPAND)
-		ck_assert_uint_eq(found->n_added, (size_t)in.count);
+		ck_assert_uint_eq(found->added.n_nodes, (size_t)in.count);
 	for (size_t n = 0; n < MANY; n++)
 		strs_fini(&nodes[n].services);
 	loom_free(nodes);
@@ -552,13 +560,13 @@ END_TEST
 
 int main(void)
 {
-	TCase *t = tcase_create("target");
+	TCase *t = tcase_create("relayout");
 	tcase_set_timeout(t, 60);
 	tcase_add_loop_test(t, tables, 0, LOOM_COUNT(rows));
-	tcase_add_test(t, new_machine);
-	tcase_add_test(t, changed_machine);
+	tcase_add_test(t, new_node);
+	tcase_add_test(t, changed_node);
 	tcase_add_test(t, frozen_definitions);
-	tcase_add_test(t, no_machines);
-	tcase_add_loop_test(t, many_machines, 0, 5);
-	return UNIT_RUN("scheduler_target", t);
+	tcase_add_test(t, no_nodes);
+	tcase_add_loop_test(t, many_nodes, 0, 5);
+	return UNIT_RUN("scheduler_relayout", t);
 }

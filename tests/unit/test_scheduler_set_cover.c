@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Covering demands with machines, against an exhaustive table; and hard ones, by known answers. */
+/* Covering demands with nodes, against an exhaustive table; and hard ones, by known answers. */
 #include "services/scheduler/placement/set_cover.h"
 
 #include "services/scheduler/placement/model.h"
@@ -86,7 +86,7 @@ START_TEST(equals_table)
 			reach |= sets[i];
 		}
 		for (int i = 0; i < n; i++)
-			sets[0] |= reach & atom_bit(i) ? 0 : atom_bit(i);
+			sets[0] |= reach & group_bit(i) ? 0 : group_bit(i);
 		check_all(sets, n_sets, n, n > 5 ? 3 : 4);
 	}
 }
@@ -102,7 +102,7 @@ START_TEST(odd_ring)
 	int64_t d[11];
 
 	for (int i = 0; i < n; i++)
-		sets[i] = atom_bit(i) | atom_bit((i + 1) % n);
+		sets[i] = group_bit(i) | group_bit((i + 1) % n);
 	c = set_cover_create(sets, (size_t)n, n);
 	for (int64_t each = 1; each < 300; each += 37) {
 		const int64_t least = (n * each + 1) / 2;
@@ -150,52 +150,50 @@ START_TEST(trivial_answers)
 }
 END_TEST
 
-/* ---- the search, where every machine counts ------------------------------------------------ */
+/* ---- the search, where every node counts ------------------------------------------------ */
 
 /* A model of n services of which random sets of `of` may not be together. */
 static void make_model(struct model *m, int n, int sets, int of)
 {
 	*m = (struct model){ .n = n, .n_cant = (size_t)sets };
 	for (int i = 0; i < n; i++) {
-		strs_addf(&m->atoms[i].services, "s%02d", i);
-		m->atoms[i].min = 1 + pick(100);
-		m->atoms[i].max = pick(2) ? INT32_MAX : m->atoms[i].min + pick(200);
-		m->atoms[i].min_by = m->atoms[i].max_by = m->atoms[i].services.v[0];
+		strs_addf(&m->groups[i].of.services, "s%02d", i);
+		m->groups[i].need = 1 + pick(100);
+		m->groups[i].room = pick(2) ? INT32_MAX : m->groups[i].need + pick(200);
 	}
 	m->cant = loom_calloc((size_t)sets, sizeof(*m->cant));
-	m->cant_by = loom_calloc((size_t)sets, sizeof(*m->cant_by));
 	for (int i = 0; i < sets; i++) {
 		while (__builtin_popcountll(m->cant[i]) < of)
-			m->cant[i] |= atom_bit(pick(n));
+			m->cant[i] |= group_bit(pick(n));
 	}
 	m->hardware.v = loom_calloc(2, sizeof(*m->hardware.v));
 	m->hardware.n = 2;
-	m->hardware.v[0] = (struct model_type){ "a", (uint64_t)pick(1 << n) };
-	m->hardware.v[1] = (struct model_type){ "b", ~(uint64_t)0 };
+	m->hardware.v[0] = (struct model_type){ "a", (uint64_t)pick(1 << n), NULL };
+	m->hardware.v[1] = (struct model_type){ "b", ~(uint64_t)0, NULL };
 	m->images.v = loom_calloc(1, sizeof(*m->images.v));
 	m->images.n = 1;
-	m->images.v[0] = (struct model_type){ "i", ~(uint64_t)0 };
+	m->images.v[0] = (struct model_type){ "i", ~(uint64_t)0, NULL };
 	ck_assert(model_find_largest(m));
 }
 
-static int64_t least_machines(const struct model *m)
+static int64_t least_nodes(const struct model *m)
 {
 	LOOM_CLEANUP(set_cover_destroy)
 	struct set_cover *c = set_cover_create(m->largest, m->n_largest, m->n);
-	int64_t need[MODEL_ATOMS];
-	int64_t machines = 1;
+	int64_t need[MODEL_GROUPS_MAX];
+	int64_t nodes = 1;
 	enum set_cover_answer a;
 
 	for (int i = 0; i < m->n; i++)
-		need[i] = m->atoms[i].min;
-	while ((a = set_cover_within(c, need, machines)) == SET_COVER_NO)
-		machines++;
+		need[i] = m->groups[i].need;
+	while ((a = set_cover_within(c, need, nodes)) == SET_COVER_NO)
+		nodes++;
 	ck_assert_int_eq(a, SET_COVER_YES);
-	return machines;
+	return nodes;
 }
 
-/* With just enough machines, a wrong answer to "is the rest solvable" leaves some unplaced. */
-START_TEST(just_enough_machines)
+/* With just enough nodes, a wrong answer to "is the rest solvable" leaves some unplaced. */
+START_TEST(just_enough_nodes)
 {
 	static const struct {
 		int n, sets, of, cases;
@@ -210,26 +208,26 @@ START_TEST(just_enough_machines)
 	for (int k = 0; k < rows[_i].cases; k++) {
 		struct search_result found = { 0 };
 		struct loom_err err = { 0 };
-		int64_t count[MODEL_ATOMS] = { 0 };
-		int64_t machines = 0;
+		int64_t count[MODEL_GROUPS_MAX] = { 0 };
+		int64_t nodes = 0;
 		struct model m;
 
 		random_state = rows[_i].seed + (uint64_t)k;
 		make_model(&m, n, rows[_i].sets, rows[_i].of);
-		m.machines = least_machines(&m) + k % 2;
+		m.nodes = least_nodes(&m) + k % 2;
 		ck_assert_msg(search_counts(&m, &found, &err) == 0, "%d: %s", k, err.msg);
 		for (size_t g = 0; g < found.n; g++) {
-			ck_assert(model_permits(&m, found.kinds[g].atoms));
-			machines += found.kinds[g].count;
+			ck_assert(model_permits(&m, found.kinds[g].groups));
+			nodes += found.kinds[g].count;
 			for (int i = 0; i < n; i++) {
-				if (found.kinds[g].atoms & atom_bit(i))
+				if (found.kinds[g].groups & group_bit(i))
 					count[i] += found.kinds[g].count;
 			}
 		}
-		ck_assert_int_eq(machines, m.machines);
+		ck_assert_int_eq(nodes, m.nodes);
 		for (int i = 0; i < n; i++) {
-			ck_assert_int_ge(count[i], m.atoms[i].min);
-			ck_assert_int_le(count[i], m.atoms[i].max);
+			ck_assert_int_ge(count[i], m.groups[i].need);
+			ck_assert_int_le(count[i], m.groups[i].room);
 		}
 		search_result_fini(&found);
 		model_fini(&m);
@@ -239,12 +237,12 @@ END_TEST
 
 int main(void)
 {
-	TCase *t = tcase_create("cover");
+	TCase *t = tcase_create("set_cover");
 	tcase_set_timeout(t, 60);
 	tcase_add_loop_test(t, equals_table, 0, 10);
 	tcase_add_loop_test(t, odd_ring, 0, 4);
 	tcase_add_test(t, fano_plane);
 	tcase_add_test(t, trivial_answers);
-	tcase_add_loop_test(t, just_enough_machines, 0, 6);
-	return UNIT_RUN("scheduler_cover", t);
+	tcase_add_loop_test(t, just_enough_nodes, 0, 6);
+	return UNIT_RUN("scheduler_set_cover", t);
 }

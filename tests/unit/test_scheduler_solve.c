@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The solver's worked examples, refusals and reasons. JSON is written with ' for ". */
+/* Worked examples of new clusters, refusals and reasons. JSON is written with ' for ". */
 #include "common/base/buf.h"
 #include "services/scheduler/placement/hostname.h"
 #include "services/scheduler/placement/solve.h"
@@ -27,18 +27,30 @@ static const char images[] =
 #define SERVICE(name, deps) "{'name':'" name "','dependencies':{" deps "}}"
 #define RUNTIME(list)       "'runtime':{'requires':[" list "]}"
 
+/* clang-format off */
 static const char services[] =
-	"[" SERVICE("namenode", "'provides':[]") "," SERVICE("datanode", RUNTIME("'namenode'")) "," SERVICE(
-		"resourcemanager", RUNTIME("'datanode'")) "," SERVICE("nodemanager",
-                                                                      RUNTIME("'resourcemanager'")) "," SERVICE("hbasemaster", RUNTIME("'datanode'")) "," SERVICE("regionserver", RUNTIME("'hbasemaster'")) "," SERVICE("zookeeper", "") "," SERVICE("reactor", RUNTIME("'zookeeper','regionserver','nodemanager'")) "," SERVICE("mysql", "") "," SERVICE("httpd", "") "," SERVICE("hosts", "") "," SERVICE("firewall",
-                                                                                                                                                                                                                                                                                                                                                                                                            "") "," SERVICE("myapp-1",
-                                                                                                                                                                                                                                                                                                                                                                                                                            "'provides':['myapp'],'conflicts':['myapp-2']") "," SERVICE("myapp-2",
-                                                                                                                                                                                                                                                                                                                                                                                                                                                                                        "'provides':['myapp'],'conflicts':['myapp-1']") "," SERVICE("needs-myapp", "'install':{'requires':['myapp']}") "," SERVICE("uses-mysql",
-                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                   "'install':{'uses':['mysql']},'runtime':{'uses':['httpd']}") ","
-																																																																																		"{'name':'old','dependson':['zookeeper']},"
-																																																																																		"{'name':'web','provisioner':{'actions':{'install':{'type':'shell'},'start':{'type':'chef'},"
-																																																																																		"'stop':{'type':'chef'}}}},{'name':'db'},{'name':'a'},{'name':'b'},{'name':'c'},{'name':'d'},"
-																																																																																		"{'name':'s1'},{'name':'s2'},{'name':'s3'}]";
+	"["
+	SERVICE("namenode", "'provides':[]") ","
+	SERVICE("datanode", RUNTIME("'namenode'")) ","
+	SERVICE("resourcemanager", RUNTIME("'datanode'")) ","
+	SERVICE("nodemanager", RUNTIME("'resourcemanager'")) ","
+	SERVICE("hbasemaster", RUNTIME("'datanode'")) ","
+	SERVICE("regionserver", RUNTIME("'hbasemaster'")) ","
+	SERVICE("zookeeper", "") ","
+	SERVICE("reactor", RUNTIME("'zookeeper','regionserver','nodemanager'")) ","
+	SERVICE("mysql", "") ","
+	SERVICE("httpd", "") ","
+	SERVICE("hosts", "") ","
+	SERVICE("firewall", "") ","
+	SERVICE("myapp-1", "'provides':['myapp'],'conflicts':['myapp-2']") ","
+	SERVICE("myapp-2", "'provides':['myapp'],'conflicts':['myapp-1']") ","
+	SERVICE("needs-myapp", "'install':{'requires':['myapp']}") ","
+	SERVICE("uses-mysql", "'install':{'uses':['mysql']},'runtime':{'uses':['httpd']}") ","
+	"{'name':'old','dependson':['zookeeper']},"
+	"{'name':'web','provisioner':{'actions':{'install':{'type':'shell'},'start':{'type':'chef'},"
+	"'stop':{'type':'chef'}}}},{'name':'db'},{'name':'a'},{'name':'b'},{'name':'c'},{'name':'d'},"
+	"{'name':'s1'},{'name':'s2'},{'name':'s3'}]";
+/* clang-format on */
 
 /* ---- templates ------------------------------------------------------------------------------ */
 
@@ -77,7 +89,7 @@ static const char hadoop[] =
 	"['namenode','datanode'],['datanode','mysql-server'],['datanode','reactor'],"
 	"['hbasemaster','regionserver']]}}}";
 
-/* Two hundred machines, as the last of the original's own examples; its names, shortened. */
+/* Two hundred nodes, as the last of the original's own examples; its names, shortened. */
 static const char reactor2[] =
 	"{'name':'reactor2','compatibility':{'hardwaretypes':['small','medium','large-mem']},"
 	"'constraints':{'services':{'namenode':{'quantities':{'min':1,'max':1}},"
@@ -225,7 +237,7 @@ static const struct {
 	           "'layout':{'cantcoexist':[['a','b']]}"),
 	  "{'numMachines':4,'services':['a','b']}",
 	  "2 large-cpu centos6 a; 2 large-cpu centos6 b" },
-	/* a machine may have only the services without constraints */
+	/* a node may have only the services without constraints */
 	{ TEMPLATE("'services':{" AT_MOST("a", 1) "}"),
 	  "{'numMachines':3,'services':['a','hosts']}",
 	  "1 large-cpu centos6 a,hosts; 2 large-cpu centos6 hosts" },
@@ -235,12 +247,12 @@ static const struct {
 	  "1 large-cpu centos6 db; 2 large-cpu centos6 web" },
 	/* reasons */
 	{ reactor_m, "{'numMachines':62}",
-	  "62 machines are asked for, but services datanode+nodemanager+regionserver (max 50), "
+	  "62 nodes are asked for, but services datanode+nodemanager+regionserver (max 50), "
 	  "hbasemaster+namenode+resourcemanager (max 1), reactor (max 5) and zookeeper (max 5) can fill "
 	  "at most 61 nodes" },
 	{ reactor_m, "{'numMachines':2}",
 	  "services datanode+nodemanager+regionserver (min 1), hbasemaster+namenode+resourcemanager "
-	  "(min 1) and zookeeper (min 1) need at least 3 nodes together, but 2 machines are asked for: "
+	  "(min 1) and zookeeper (min 1) need at least 3 nodes together, but 2 are asked for: "
 	  "datanode and namenode may not share a node (cantcoexist); "
 	  "datanode and zookeeper may not share a node (cantcoexist); "
 	  "namenode and zookeeper may not share a node (cantcoexist); "
@@ -248,9 +260,9 @@ static const struct {
 	  "hbasemaster and zookeeper have no common hardware type" },
 	{ TEMPLATE("'services':{" AT_MOST("web", 1) "," AT_MOST("db", 1) "}"),
 	  "{'numMachines':3,'services':['web','db']}",
-	  "3 machines are asked for, but services db (max 1) and web (max 1) can fill at most 2 nodes" },
+	  "3 nodes are asked for, but services db (max 1) and web (max 1) can fill at most 2 nodes" },
 	{ TEMPLATE("'services':{" AT_MOST("web", 1) "}"), "{'numMachines':3,'services':['web']}",
-	  "3 machines are asked for, but service web (max 1) can fill at most 1 nodes" },
+	  "3 nodes are asked for, but service web (max 1) can fill at most 1 node" },
 	{ TEMPLATE("'services':{" AT_MOST("web", 0) "}"),
 	  "{'numMachines':3,'services':['web','db']}",
 	  "service web is asked for but limited to at most 0 nodes" },
@@ -264,7 +276,7 @@ static const struct {
 	  "(mustcoexist), may be on at most 2" },
 	{ TEMPLATE("'services':{'web':{'quantities':{'min':4}}}"),
 	  "{'numMachines':3,'services':['web','db']}",
-	  "service web needs at least 4 nodes, but 3 machines are asked for" },
+	  "service web needs at least 4 nodes, but 3 are asked for" },
 	{ TEMPLATE("'services':{'web':{'hardwaretypes':['gpu'],'quantities':{}}}"),
 	  "{'numMachines':3,'services':['web','db']}",
 	  "service web accepts none of the hardware types that are available here: large-cpu, "
@@ -287,7 +299,7 @@ static const struct {
 	{ TEMPLATE("'services':{'a':{'quantities':{'min':2}},'b':{'quantities':{'min':2}}},"
 	           "'layout':{'cantcoexist':[['a','b']]}"),
 	  "{'numMachines':3,'services':['a','b','c']}",
-	  "services a (min 2) and b (min 2) need at least 4 nodes together, but 3 machines are asked "
+	  "services a (min 2) and b (min 2) need at least 4 nodes together, but 3 are asked "
 	  "for: a and b may not share a node (cantcoexist)" },
 	{ TEMPLATE(""), "{'numMachines':3}",
 	  "no services: the request names none and template T has no default" },
@@ -380,12 +392,12 @@ static void add_template(struct buf *b, int n, int sets, int of, int most)
 }
 
 /* Checks a layout against the numbers, the long way. */
-static void check_layout(const struct json *template, const struct layout *l, size_t machines)
+static void check_layout(const struct json *template, const struct layout *l, size_t nodes)
 {
 	const struct json *limits = json_path(template, "constraints/services");
 	const struct json *cant = json_path(template, "constraints/layout/cantcoexist");
 
-	ck_assert_uint_eq(l->n_nodes, machines);
+	ck_assert_uint_eq(l->n_nodes, nodes);
 	for (size_t s = 0; s < l->services.n; s++) {
 		const char *name = l->services.v[s];
 		const struct json *q = json_get(json_get(limits, name), "quantities");
@@ -409,7 +421,7 @@ static void check_layout(const struct json *template, const struct layout *l, si
 	}
 }
 
-static int solve_big(const char *template, int n, int machines)
+static int solve_big(const char *template, int n, int nodes)
 {
 	LOOM_CLEANUP(buf_fini) struct buf docs = BUF_INIT(100000);
 	LOOM_CLEANUP(buf_fini) struct buf ask = BUF_INIT(100000);
@@ -424,7 +436,7 @@ static int solve_big(const char *template, int n, int machines)
 	struct solve_input in;
 	int r;
 
-	buf_addf(&ask, "{'numMachines':%d,'services':[", machines);
+	buf_addf(&ask, "{'numMachines':%d,'services':[", nodes);
 	buf_adds(&docs, "[");
 	for (int i = 0; i < n; i++) {
 		buf_addf(&ask, "%s'x%d'", i ? "," : "", i);
@@ -437,7 +449,7 @@ static int solve_big(const char *template, int n, int machines)
 	in = (struct solve_input){ q, t, p, h, im, s, 1, "big" };
 	r = solve(&in, &l, &err);
 	if (!r)
-		check_layout(t, l, (size_t)machines);
+		check_layout(t, l, (size_t)nodes);
 	else
 		ck_assert_int_eq(r, 400); /* never 422: too hard */
 	return r;
@@ -467,13 +479,13 @@ START_TEST(forty_services_at_most_one)
 	for (int i = 0; i < 40; i++)
 		buf_addf(&t, "%s'x%d':{'quantities':{'max':1}}", i ? "," : "", i);
 	buf_adds(&t, "}}}");
-	for (int machines = 1; machines <= 40; machines++)
-		ck_assert_int_eq(solve_big(buf_str(&t), 40, machines), 0);
+	for (int nodes = 1; nodes <= 40; nodes++)
+		ck_assert_int_eq(solve_big(buf_str(&t), 40, nodes), 0);
 	ck_assert_int_eq(solve_big(buf_str(&t), 40, 41), 400);
 }
 END_TEST
 
-/* Thirty services, no two of which may share a machine. */
+/* Thirty services, no two of which may share a node. */
 START_TEST(thirty_services_apart)
 {
 	LOOM_CLEANUP(buf_fini) struct buf t = BUF_INIT(100000);
@@ -523,7 +535,7 @@ END_TEST
 
 int main(void)
 {
-	TCase *t = tcase_create("solver");
+	TCase *t = tcase_create("solve");
 	tcase_set_timeout(t, 60);
 	tcase_add_loop_test(t, worked_examples, 0, LOOM_COUNT(cases));
 	tcase_add_test(t, nodes_are_complete);
@@ -531,5 +543,5 @@ int main(void)
 	tcase_add_test(t, forty_services_at_most_one);
 	tcase_add_test(t, thirty_services_apart);
 	tcase_add_loop_test(t, host_names, 0, LOOM_COUNT(hosts));
-	return UNIT_RUN("scheduler_solver", t);
+	return UNIT_RUN("scheduler_solve", t);
 }

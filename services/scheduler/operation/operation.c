@@ -170,7 +170,7 @@ static int plan_tasks(struct operation *op, const struct cluster *c, const struc
 	job_draft_read_names(json_get(params, "services"), &services);
 	for (size_t i = 0; t && i < t->n_removed; i++)
 		strs_add(&nodes, op->draft.nodes->v[t->removed[i]].id);
-	for (size_t i = 0; t && i < t->n_added; i++)
+	for (size_t i = 0; t && i < t->added.n_nodes; i++)
 		strs_add(&nodes, op->draft.nodes->v[op->before->n + i].id);
 	if (op->action == PLAN_ADD_SERVICES)
 		for (size_t i = 0; t && i < t->n_changed; i++)
@@ -298,7 +298,8 @@ static int make(const struct cluster *c, const struct operation_input *p, const 
 	op->before = nodes_copy(p->nodes);
 	op->draft.nodes = nodes_copy(p->nodes);
 	if (op->relayout)
-		job_draft_add_nodes(op->draft.nodes, op->relayout->added, op->relayout->n_added);
+		job_draft_add_nodes(op->draft.nodes, op->relayout->added.nodes,
+		                    op->relayout->added.n_nodes);
 	place_services(op);
 	op->draft.service_docs = definitions(op, c, p->services);
 	rc = op->action == PLAN_SOLVE_LAYOUT ? 0 : plan_tasks(op, c, params, err);

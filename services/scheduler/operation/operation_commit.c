@@ -9,14 +9,16 @@ static int apply_services(struct db *db, struct cluster_tx *tx, const struct ope
 {
 	const struct relayout *t = op->relayout;
 	struct quota q;
-	int rc = t->n_added ? cluster_quota(db, tx->c->tenant_id, 0, (int64_t)t->n_added, &q) : 0;
+	int rc = t->added.n_nodes
+	                 ? cluster_quota(db, tx->c->tenant_id, 0, (int64_t)t->added.n_nodes, &q)
+	                 : 0;
 	for (size_t i = 0; !rc && i < t->n_changed; i++)
 		if (t->changed[i].added.n)
 			rc = node_save(db, &op->draft.nodes->v[t->changed[i].node]);
-	if (!rc && t->n_added) {
-		struct nodes added = { &op->draft.nodes->v[op->before->n], t->n_added };
+	if (!rc && t->added.n_nodes) {
+		struct nodes added = { &op->draft.nodes->v[op->before->n], t->added.n_nodes };
 		rc = nodes_insert(db, tx->c->id, &added);
-		tx->c->num_nodes += (int64_t)t->n_added;
+		tx->c->num_nodes += (int64_t)t->added.n_nodes;
 		tx->c->last_node = added.v[added.n - 1].num;
 	}
 	return rc ? rc : cluster_save_service_docs(db, tx->c, op->draft.service_docs);
@@ -44,7 +46,7 @@ static void note_params(struct job *j, const struct operation *op)
 	LOOM_CLEANUP(strs_fini) struct strs placed = { 0 };
 	for (size_t i = 0; i < t->n_removed; i++)
 		json_push(gone, json_new_str(op->draft.nodes->v[t->removed[i]].id));
-	for (size_t i = 0; i < t->n_added; i++)
+	for (size_t i = 0; i < t->added.n_nodes; i++)
 		json_push(added, json_new_str(op->draft.nodes->v[op->before->n + i].id));
 	for (size_t i = 0; i < t->n_changed; i++)
 		for (size_t k = 0; k < t->changed[i].added.n; k++)

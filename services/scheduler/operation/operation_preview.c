@@ -54,7 +54,7 @@ static struct json *nodes_preview(const struct operation *op)
 {
 	const struct relayout *t = op->relayout;
 	struct json *added = json_new_arr(), *removed = json_new_arr(), *changed = json_new_arr();
-	for (size_t i = 0; t && i < t->n_added; i++) {
+	for (size_t i = 0; t && i < t->added.n_nodes; i++) {
 		const struct node *n = &op->draft.nodes->v[op->before->n + i];
 		struct json *o = node_brief(n);
 		json_set_str(o, "hardwaretype", n->hardwaretype);

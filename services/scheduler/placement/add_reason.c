@@ -1,129 +1,114 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* add_reason - whether services can be added at all, and in words why not. */
+/*
+ * Says whether services can be added at all, and in words why not.
+ * Apart from add.c, for it asks with demands of its own which of them cannot hold together.
+ */
 #include "services/scheduler/placement/feasible.h"
+#include "services/scheduler/placement/reason.h"
 #include "services/scheduler/placement/relayout_private.h"
 
 #include <inttypes.h>
 
-static void add_names(struct buf *b, const struct fit_atom *at)
+static int refuse_numbers(const struct coexist_group *g, int64_t nodes, struct loom_err *err)
 {
-	buf_adds(b, at->names.n > 1 ? "services " : "service ");
-	site_list(b, &at->names);
-	if (at->names.n > 1)
-		buf_adds(b, ", which must be on the same nodes (mustcoexist),");
-}
-
-static int refuse_numbers(const struct fit_atom *at, int64_t machines, struct loom_err *err)
-{
-	if (at->max < 1) {
+	if (g->max < 1) {
 		return err_set(err, 400, "service %s may be on at most %" PRId64 " nodes",
-		               at->max_by, at->max);
+		               g->max_by, g->max);
 	}
-	if (at->min > at->max) {
+	if (g->min > g->max) {
 		return err_set(err, 400,
 		               "service %s needs at least %" PRId64
 		               " nodes, but service %s, which must be on the same nodes "
 		               "(mustcoexist), may be on at most %" PRId64,
-		               at->min_by, at->min, at->max_by, at->max);
+		               g->min_by, g->min, g->max_by, g->max);
 	}
 	return err_set(err, 400,
 	               "service %s needs at least %" PRId64 " nodes, but the cluster has %" PRId64,
-	               at->min_by, at->min, machines);
+	               g->min_by, g->min, nodes);
 }
 
-/* Why an atom may not be on the machines of a group. */
-static void add_obstacle(const struct fit *f, size_t group, size_t atom, struct strs *ret)
+/* Why a group may not be on the nodes of a kind. */
+static void add_obstacle(const struct feasible *f, size_t kind, size_t group, struct strs *ret)
 {
-	const struct site *s = f->s;
-	const struct fit_group *g = &f->groups[group];
-	const struct fit_atom *at = &f->atoms[atom];
-	struct buf b = BUF_INIT(SITE_TEXT);
-
-	for (size_t v = 0; v < s->n_services && !b.len; v++) {
-		const struct site_service *sv = &s->services[v];
-
-		if (!at->has[v])
-			continue;
-		if (!site_accepts(sv->hardware, g->kind->hardware))
+	LOOM_CLEANUP(buf_fini) struct buf b = BUF_INIT(REASON_LIST);
+	const struct rules *r = &f->s->rules;
+	const struct feasible_kind *k = &f->kinds[kind];
+	const bool *has = f->groups[group].has;
+	for (size_t v = 0; v < r->n_services && !b.len; v++) {
+		const struct rules_service *sv = &r->services[v];
+		if (has[v] && !rules_accepts(sv->hardware, k->from->hardware)) {
 			buf_addf(&b, "%s does not accept hardware type %s", sv->name,
-			         g->kind->hardware);
-		else if (!site_accepts(sv->images, g->kind->image))
-			buf_addf(&b, "%s does not accept image type %s", sv->name, g->kind->image);
+			         k->from->hardware);
+		} else if (has[v] && !rules_accepts(sv->images, k->from->image)) {
+			buf_addf(&b, "%s does not accept image type %s", sv->name, k->from->image);
+		}
 	}
-	for (size_t i = 0; i < s->n_cant && !b.len; i++) {
-		if (!site_contains(&s->cant[i], g->has, at->has))
+	for (size_t i = 0; i < r->n_cant && !b.len; i++) {
+		if (!rules_contains(&r->cant[i], k->has, has))
 			continue;
-		site_list_set(&b, s, &s->cant[i]);
-		buf_adds(&b, s->cant[i].n > 1 ? " may not share a node (cantcoexist)"
+		reason_add_set(&b, r, &r->cant[i]);
+		buf_adds(&b, r->cant[i].n > 1 ? " may not share a node (cantcoexist)"
 		                              : " may not be on any node (cantcoexist)");
 	}
 	if (b.len && !strs_has(ret, buf_str(&b)))
 		strs_add(ret, buf_str(&b));
-	buf_fini(&b);
 }
 
-static int refuse_place(const struct fit *f, size_t atom, struct loom_err *err)
+static int refuse_place(const struct feasible *f, size_t group, struct loom_err *err)
 {
-	const struct fit_atom *at = &f->atoms[atom];
-	struct strs why = { 0 };
-	struct buf who = BUF_INIT(SITE_TEXT);
+	LOOM_CLEANUP(strs_fini) struct strs why = { 0 };
+	LOOM_CLEANUP(buf_fini) struct buf who = BUF_INIT(REASON_LIST);
 	LOOM_CLEANUP_STR char *text = NULL;
-
-	for (size_t g = 0; g < f->n_groups; g++)
-		add_obstacle(f, g, atom, &why);
+	const struct coexist_group *g = &f->groups[group].of;
+	const bool many = g->services.n > 1;
+	for (size_t k = 0; k < f->n_kinds; k++)
+		add_obstacle(f, k, group, &why);
 	text = strs_join(&why, "; ");
-	add_names(&who, at);
-	err_set(err, 400,
-	        "%s cannot be placed: at least %" PRId64 " %s needed, but of the %zu nodes of the "
-	        "cluster %" PRId64 " can take %s: %s",
-	        buf_str(&who), at->min, at->min == 1 ? "node is" : "nodes are", f->s->in->n_nodes,
-	        fit_capacity(f, atom), at->names.n > 1 ? "them" : "it", text);
-	buf_fini(&who);
-	strs_fini(&why);
-	return 400;
+	reason_add_list(&who, &g->services);
+	return err_set(err, 400,
+	               "service%s %s%s cannot be placed: at least %" PRId64
+	               " %s needed, but of the %zu nodes of the cluster %" PRId64
+	               " can take %s: %s",
+	               many ? "s" : "", buf_str(&who),
+	               many ? ", which must be on the same nodes (mustcoexist)," : "", g->min,
+	               g->min == 1 ? "node is" : "nodes are", f->s->in->n_nodes,
+	               feasible_capacity(f, group), many ? "them" : "it", text);
 }
 
-/* Cant-coexist sets that name two of the atoms with a demand. */
-static void add_forbidden(const struct fit *f, const int64_t *demand, struct strs *ret)
+/* Cant-coexist sets that name two of the groups with a demand. */
+static void add_forbidden(const struct feasible *f, const int64_t *demand, struct strs *ret)
 {
-	const struct site *s = f->s;
-
-	for (size_t i = 0; i < s->n_cant; i++) {
-		struct buf b = BUF_INIT(SITE_TEXT);
+	const struct rules *r = &f->s->rules;
+	for (size_t i = 0; i < r->n_cant; i++) {
+		LOOM_CLEANUP(buf_fini) struct buf b = BUF_INIT(REASON_LIST);
 		size_t n = 0;
-
-		for (size_t k = 0; k < f->n_atoms; k++) {
+		for (size_t k = 0; k < f->n_groups; k++) {
 			bool named = false;
-
-			for (size_t j = 0; j < s->cant[i].n; j++)
-				named |= f->atoms[k].has[s->cant[i].v[j]];
+			for (size_t j = 0; j < r->cant[i].n; j++)
+				named |= f->groups[k].has[r->cant[i].v[j]];
 			n += named && demand[k] > 0;
 		}
-		site_list_set(&b, s, &s->cant[i]);
+		reason_add_set(&b, r, &r->cant[i]);
 		if (n > 1)
 			strs_add(ret, buf_str(&b));
-		buf_fini(&b);
 	}
 }
 
 /* Names only those that are needed for the refusal. */
-static int refuse_together(const struct fit *f, int64_t *demand, struct loom_err *err)
+static int refuse_together(const struct feasible *f, int64_t *demand, struct loom_err *err)
 {
-	struct buf who = BUF_INIT(SITE_TEXT);
-	struct strs sets = { 0 };
+	LOOM_CLEANUP(buf_fini) struct buf who = BUF_INIT(REASON_LIST);
+	LOOM_CLEANUP(strs_fini) struct strs sets = { 0 };
 	LOOM_CLEANUP_STR char *text = NULL;
 	const char *sep = "";
-
-	for (size_t i = 0; i < f->n_atoms; i++) {
+	for (size_t i = 0; i < f->n_groups; i++) {
 		const int64_t asked = demand[i];
-
 		demand[i] = 0;
-		if (fit_all(f, demand, NULL) != SET_COVER_NO)
+		if (feasible_all(f, demand, NULL) != SET_COVER_NO)
 			demand[i] = asked;
 	}
-	for (size_t i = 0; i < f->n_atoms; i++) {
-		LOOM_CLEANUP_STR char *names = strs_join(&f->atoms[i].names, "+");
-
+	for (size_t i = 0; i < f->n_groups; i++) {
+		LOOM_CLEANUP_STR char *names = strs_join(&f->groups[i].of.services, "+");
 		if (!demand[i])
 			continue;
 		buf_addf(&who, "%s%s (min %" PRId64 ")", sep, names, demand[i]);
@@ -131,29 +116,24 @@ static int refuse_together(const struct fit *f, int64_t *demand, struct loom_err
 	}
 	add_forbidden(f, demand, &sets);
 	text = strs_join(&sets, "; ");
-	err_set(err, 400,
-	        "services %s cannot all be placed on the %zu nodes of the cluster: may not share a "
-	        "node (cantcoexist): %s",
-	        buf_str(&who), f->s->in->n_nodes, text);
-	buf_fini(&who);
-	strs_fini(&sets);
-	return 400;
+	return err_set(err, 400,
+	               "services %s cannot all be placed on the %zu nodes of the cluster: may not "
+	               "share a node (cantcoexist): %s",
+	               buf_str(&who), f->s->in->n_nodes, text);
 }
 
-int relayout_add_possible(struct fit *f, int64_t *demand, struct loom_err *err)
+int relayout_add_possible(struct feasible *f, int64_t *demand, struct loom_err *err)
 {
-	const int64_t machines = (int64_t)f->s->in->n_nodes;
-
-	for (size_t i = 0; i < f->n_atoms; i++) {
-		const struct fit_atom *at = &f->atoms[i];
-
-		demand[i] = at->min;
-		if (at->max < 1 || at->min > at->max || at->min > machines)
-			return refuse_numbers(at, machines, err);
-		if (fit_capacity(f, i) < at->min)
+	const int64_t nodes = (int64_t)f->s->in->n_nodes;
+	for (size_t i = 0; i < f->n_groups; i++) {
+		const struct coexist_group *g = &f->groups[i].of;
+		demand[i] = g->min;
+		if (g->max < 1 || g->min > g->max || g->min > nodes)
+			return refuse_numbers(g, nodes, err);
+		if (feasible_capacity(f, i) < g->min)
 			return refuse_place(f, i, err);
 	}
-	switch (fit_all(f, demand, NULL)) {
+	switch (feasible_all(f, demand, NULL)) {
 	case SET_COVER_NO:
 		return refuse_together(f, demand, err);
 	case SET_COVER_UNKNOWN:

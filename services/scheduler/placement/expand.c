@@ -1,285 +1,256 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * New machines beside those that are there. To the solver, it is a cluster of just the new ones, in
- * which each service needs what its minimum still lacks and may have what its maximum leaves.
+ * Adds nodes to a cluster; a new cluster is one that has none so far.
+ * To the search there are just the new nodes: each service needs on them what its minimum still
+ * lacks and may have what its maximum leaves.
  */
+#include "services/scheduler/placement/hostname.h"
+#include "services/scheduler/placement/model.h"
 #include "services/scheduler/placement/reason.h"
 #include "services/scheduler/placement/relayout_private.h"
-#include "services/scheduler/placement/rules.h"
 #include "services/scheduler/placement/search.h"
+#include "services/scheduler/placement/service_doc.h"
 
 #include <inttypes.h>
 
-struct expand {
-	const struct site *s;
-	struct solve_facts facts;
-	int64_t have[MODEL_ATOMS];
-	int64_t need[MODEL_ATOMS], room[MODEL_ATOMS]; /* on the new machines */
-	uint64_t grow;                                /* atoms that must have new instances */
-};
+#define NODES_MAX 1000000
 
-/* ---- what the solver is asked --------------------------------------------------------------- */
+/* ---- what is asked -------------------------------------------------------------------------- */
 
-static struct json *make_request(const struct site *s)
+static int check_number(const struct placement_state *s, bool create, struct loom_err *err)
 {
-	struct json *q = s->in->request ? json_copy(s->in->request) : json_new_obj();
-	struct json *list = json_new_arr();
-
-	for (size_t i = 0; i < s->n_services; i++)
-		json_push(list, json_new_str(s->services[i].name));
-	json_set(q, "services", list);
-	return json_set_int(q, "numMachines", s->in->count);
-}
-
-/* The definitions as the cluster knows them. */
-static struct json *make_docs(const struct site *s)
-{
-	struct json *list = json_new_arr();
-
-	for (size_t i = 0; i < s->n_services; i++) {
-		struct json *doc = json_copy(s->services[i].doc);
-
-		if (doc)
-			json_push(list, json_set_str(doc, "name", s->services[i].name));
-	}
-	return list;
-}
-
-/* ---- what is left of the limits ------------------------------------------------------------- */
-
-static void find_grown(struct expand *e)
-{
-	const struct model *m = &e->facts.model;
-	const struct strs *grow = e->s->in->grow;
-
-	for (size_t k = 0; grow && k < grow->n; k++) {
-		for (int i = 0; i < m->n; i++) {
-			if (strs_has(&m->atoms[i].services, grow->v[k]))
-				e->grow |= atom_bit(i);
-		}
-	}
-}
-
-static int check_grown(const struct expand *e, struct loom_err *err)
-{
-	const struct model *m = &e->facts.model;
-
-	for (int i = 0; i < m->n; i++) {
-		const struct model_atom *a = &m->atoms[i];
-
-		if (!(e->grow & atom_bit(i)) || e->room[i] > 0)
-			continue;
-		if (a->max > e->have[i]) {
-			return err_set(
-				err, 400,
-				"service %s cannot be on a new node: no type of machine that "
-				"is available accepts it",
-				a->services.v[0]);
-		}
+	const struct relayout_input *in = s->in;
+	if (in->count < 1) {
 		return err_set(err, 400,
-		               "service %s is on %" PRId64 " %s and may be on at most %" PRId64,
-		               a->max_by, e->have[i], site_nodes_word(e->have[i]), a->max);
+		               create ? "cluster size must be greater than 0"
+		                      : "the number of nodes to add must be greater than 0");
 	}
-	return 0;
+	if (in->count > NODES_MAX - (int64_t)in->n_nodes)
+		return err_set(err, 400, "a cluster has at most %d nodes", NODES_MAX);
+	return rules_check_size(&s->rules, (int64_t)in->n_nodes + in->count, err);
 }
 
-static void read_room(struct expand *e)
+/* New nodes do not mend what is wrong with the present ones. */
+static int check_present(const struct placement_state *s, struct loom_err *err)
 {
-	const struct model *m = &e->facts.model;
-
-	for (int i = 0; i < m->n; i++) {
-		const struct model_atom *a = &m->atoms[i];
-		const size_t service = site_find(e->s, a->services.v[0]);
-
-		e->have[i] = site_count(e->s->kinds, e->s->n_kinds, service);
-		e->need[i] = a->min > e->have[i] ? a->min - e->have[i] : 0;
-		e->room[i] = a->max > e->have[i] ? a->max - e->have[i] : 0;
+	bool *on = placement_present(s);
+	const struct placement now = { s->kinds, s->n_kinds, on };
+	int rc = placement_check_nodes(s, &now, err);
+	for (size_t i = 0; i < s->rules.n_services && !rc; i++) {
+		const struct rules_service *sv = &s->rules.services[i];
+		const int64_t count = placement_count(s->kinds, s->n_kinds, i);
+		if (count > sv->max) {
+			rc = err_set(err, 400,
+			             "service %s is on %" PRId64
+			             " nodes but may be on at most %" PRId64,
+			             sv->name, count, sv->max);
+		}
 	}
-	/* what no type of machine that is available accepts */
-	for (int i = 0; i < m->n; i++) {
-		if (!model_permits(m, atom_bit(i)))
-			e->room[i] = 0;
+	loom_free(on);
+	return rc;
+}
+
+static int check_asked(const struct placement_state *s, struct loom_err *err)
+{
+	const struct rules *r = &s->rules;
+	const bool create = s->in->operation == RELAYOUT_CREATE;
+	int rc = check_number(s, create, err);
+	if (!rc && !r->n_services && create) {
+		rc = err_set(err, 400,
+		             "no services: the request names none and template %s has no default",
+		             r->template);
+	} else if (!rc && !r->n_services) {
+		rc = err_set(err, 400, "the cluster has no services");
 	}
-	find_grown(e);
+	if (!create) {
+		rc = rc ? rc : relayout_check_present(s, s->in->grow, err);
+		rc = rc ? rc : check_present(s, err);
+	}
+	rc = rc ? rc : rules_check_compatible(r, NULL, err);
+	rc = rc ? rc : rules_check_defined(r, NULL, err);
+	rc = rc ? rc : rules_check_required(r, NULL, NULL, err);
+	return rc ? rc : rules_check_conflicts(r, NULL, err);
 }
 
 /* ---- finding -------------------------------------------------------------------------------- */
 
-static void add_room(struct buf *b, const struct expand *e)
+struct expand {
+	struct model m;
+	int64_t need[MODEL_GROUPS_MAX]; /* what the minima ask for */
+	uint64_t grow;                  /* groups that must have new instances */
+};
+
+/* What no available type of node accepts has no room; it does not grow. */
+static int read_room(struct expand *e, const struct strs *grow, struct loom_err *err)
 {
-	const struct model *m = &e->facts.model;
-
-	for (int i = 0; i < m->n; i++) {
-		const struct model_atom *a = &m->atoms[i];
-		LOOM_CLEANUP_STR char *names = strs_join(&a->services, "+");
-
-		buf_addf(b, "%s%s ", i ? ", " : "", names);
-		if (e->room[i] || a->max <= e->have[i])
-			buf_addf(b, "(on %" PRId64 " of at most %" PRId64 ")", e->have[i], a->max);
-		else
-			buf_adds(b, "(accepted by no type of machine that is available)");
+	for (int i = 0; i < e->m.n; i++) {
+		struct model_group *g = &e->m.groups[i];
+		bool grows = false;
+		e->need[i] = g->need;
+		if (!model_permits(&e->m, group_bit(i)))
+			g->room = 0;
+		for (size_t k = 0; grow && k < grow->n && !grows; k++)
+			grows = strs_has(&g->of.services, grow->v[k]);
+		if (!grows)
+			continue;
+		e->grow |= group_bit(i);
+		if (!g->room && g->of.max > g->have) {
+			return err_set(
+				err, 400,
+				"service %s cannot be on a new node: no type of node that is "
+				"available accepts it",
+				g->of.services.v[0]);
+		}
+		if (!g->room) {
+			return err_set(err, 400,
+			               "service %s is on %" PRId64
+			               " %s and may be on at most %" PRId64,
+			               g->of.max_by, REASON_NODES(g->have), g->of.max);
+		}
 	}
+	return 0;
 }
 
-/* A machine without services is not made: can each new one have one? */
-static int check_room(struct expand *e, struct loom_err *err)
+/* Those that are to grow get `by` new instances, or as many as they may. */
+static int search(struct expand *e, int64_t by, struct search_result *ret, struct loom_err *err)
 {
-	const struct model *m = &e->facts.model;
-	struct buf who = BUF_INIT(SITE_TEXT);
-	int64_t sum = 0;
-
-	for (int i = 0; i < m->n; i++)
-		sum += e->room[i];
-	if (m->everywhere.n || sum >= m->machines)
-		return 0;
-	add_room(&who, e);
-	err_set(err, 400,
-	        "at most %" PRId64 " %s can be added: there would be no service for more: %s", sum,
-	        site_nodes_word(sum), buf_str(&who));
-	buf_fini(&who);
-	return 400;
-}
-
-static int search(struct expand *e, int64_t grow, struct search_result *ret, struct loom_err *err)
-{
-	struct model *m = &e->facts.model;
-
-	for (int i = 0; i < m->n; i++) {
-		const int64_t wish = grow < e->room[i] ? grow : e->room[i];
-
-		m->atoms[i].min = e->need[i];
-		m->atoms[i].max = e->room[i];
-		if (e->grow & atom_bit(i) && wish > e->need[i])
-			m->atoms[i].min = wish;
+	for (int i = 0; i < e->m.n; i++) {
+		struct model_group *g = &e->m.groups[i];
+		const int64_t wish = by < g->room ? by : g->room;
+		g->need = e->grow & group_bit(i) && wish > e->need[i] ? wish : e->need[i];
 	}
-	return search_counts(m, ret, err);
+	return search_counts(&e->m, ret, err);
 }
 
 /* The most that all services which are to grow can grow by. */
 static int search_most(struct expand *e, struct search_result *ret, struct loom_err *err)
 {
 	int64_t good = 1;
-	int64_t bad = e->facts.model.machines + 1;
-	int r = search(e, good, ret, err);
-
-	while (!r && e->grow && good + 1 < bad) {
+	int64_t bad = e->m.nodes + 1;
+	int rc = search(e, good, ret, err);
+	while (!rc && e->grow && good + 1 < bad) {
 		const int64_t middle = good + (bad - good) / 2;
 		struct search_result better = { 0 };
-
-		r = search(e, middle, &better, err);
-		if (r == 400) {
+		rc = search(e, middle, &better, err);
+		if (rc == 400) {
 			bad = middle;
-			r = 0;
-		} else if (!r) {
+			rc = 0;
+		} else if (!rc) {
 			search_result_fini(ret);
 			*ret = better;
 			good = middle;
 		}
 	}
-	if (r)
+	if (rc)
 		search_result_fini(ret);
-	return r;
+	return rc;
 }
 
-static int find(struct expand *e, struct search_result *ret, struct loom_err *err)
+static int find(struct expand *e, const struct placement_state *s, struct search_result *ret,
+                struct loom_err *err)
 {
-	struct model *m = &e->facts.model;
-	int r;
-
-	if (!model_find_largest(m)) {
-		return err_set(err, 422,
-		               "the cantcoexist sets of template %s allow too many different kinds "
-		               "of nodes to choose from (more than %d)",
-		               e->facts.template, MODEL_SETS_MAX);
+	int rc = model_read(&e->m, s, s->in->count, err);
+	rc = rc ? rc : reason_check_groups(&e->m, err);
+	rc = rc ? rc : read_room(e, s->in->grow, err);
+	if (!rc && !model_find_largest(&e->m)) {
+		rc = err_set(
+			err, 422,
+			"the cantcoexist sets of template %s allow too many different kinds of "
+			"nodes to choose from (more than %d)",
+			s->rules.template, MODEL_SETS_MAX);
 	}
-	read_room(e);
-	r = check_grown(e, err);
-	r = r ? r : check_room(e, err);
-	return r ? r : search_most(e, ret, err);
+	return rc ? rc : search_most(e, ret, err);
 }
 
 /* ---- the result ----------------------------------------------------------------------------- */
 
-static int next_nodenum(const struct relayout_input *in)
+static void copy_strs(struct strs *to, const struct strs *from)
+{
+	for (size_t i = 0; i < from->n; i++)
+		strs_add(to, from->v[i]);
+}
+
+static void fill_group(const struct model *m, const struct search_kind *kind,
+                       struct layout_group *g)
+{
+	g->count = (int)kind->count;
+	g->hardwaretype = loom_strdup(m->hardware.v[kind->hardware].name);
+	g->imagetype = loom_strdup(m->images.v[kind->image].name);
+	copy_strs(&g->services, &m->everywhere);
+	for (int i = 0; i < m->n; i++) {
+		if (kind->groups & group_bit(i))
+			copy_strs(&g->services, &m->groups[i].of.services);
+	}
+	strs_sort(&g->services);
+}
+
+static const char *dns_suffix(const struct relayout_input *in)
+{
+	const char *asked = json_get_str(in->request, "dnsSuffix");
+	return asked && *asked ? asked
+	                       : json_get_str(json_get(in->template, "defaults"), "dnsSuffix");
+}
+
+static void fill_node(const struct model *m, const struct search_kind *kind,
+                      const struct layout_group *g, const struct strs *automators,
+                      struct layout_node *n)
+{
+	const struct relayout_input *in = m->rules->in;
+	const struct json *image = m->images.v[kind->image].entry;
+	const char *user = json_get_str(image, "sshuser");
+	n->hostname = hostname_make(in->cluster_name ? in->cluster_name : "", in->cluster_id,
+	                            n->nodenum, dns_suffix(in));
+	n->hardwaretype = loom_strdup(g->hardwaretype);
+	n->imagetype = loom_strdup(g->imagetype);
+	n->flavor = loom_strdup(json_get_str(m->hardware.v[kind->hardware].entry, "flavor"));
+	n->image = loom_strdup(json_get_str(image, "image"));
+	n->sshuser = loom_strdup(user && *user ? user : "root");
+	copy_strs(&n->services, &g->services);
+	copy_strs(&n->automators, automators);
+}
+
+static int last_nodenum(const struct relayout_input *in)
 {
 	int last = in->last_nodenum > LAYOUT_FIRST_NODENUM - 1 ? in->last_nodenum
 	                                                       : LAYOUT_FIRST_NODENUM - 1;
-
 	for (size_t i = 0; i < in->n_nodes; i++)
 		last = in->nodes[i].nodenum > last ? in->nodes[i].nodenum : last;
-	return last + 1;
+	return last;
 }
 
-static void take_layout(struct layout *l, struct relayout *t)
+static void fill_layout(const struct model *m, const struct search_result *found, struct layout *l)
 {
-	t->added = loom_take(l->nodes);
-	t->n_added = l->n_nodes;
-	t->groups = loom_take(l->groups);
-	t->n_groups = l->n_groups;
-	t->services = l->services;
-	l->services = (struct strs){ 0 };
-	l->n_nodes = 0;
-	l->n_groups = 0;
-}
-
-/* The maxima of services that are on too many machines already are not the solver's matter. */
-static int check_present(const struct site *s, struct loom_err *err)
-{
-	bool *on = relayout_present(s);
-	const struct site_layout now = { s->kinds, s->n_kinds, on };
-	int r = site_check_nodes(s, &now, err);
-
-	for (size_t i = 0; i < s->n_services && !r; i++) {
-		const int64_t count = site_count(s->kinds, s->n_kinds, i);
-
-		if (count > s->services[i].max) {
-			r = err_set(err, 400,
-			            "service %s is on %" PRId64
-			            " nodes but may be on at most %" PRId64,
-			            s->services[i].name, count, s->services[i].max);
+	int nodenum = last_nodenum(m->rules->in);
+	l->groups = loom_calloc(found->n, sizeof(*l->groups));
+	l->nodes = loom_calloc((size_t)m->nodes, sizeof(*l->nodes));
+	for (; l->n_groups < found->n; l->n_groups++) {
+		const struct search_kind *kind = &found->kinds[l->n_groups];
+		struct layout_group *g = &l->groups[l->n_groups];
+		LOOM_CLEANUP(strs_fini) struct strs automators = { 0 };
+		fill_group(m, kind, g);
+		for (size_t i = 0; i < g->services.n; i++) {
+			const size_t v = rules_find(m->rules, g->services.v[i]);
+			service_doc_add_automators(m->rules->services[v].doc, &automators);
+		}
+		strs_sort(&automators);
+		for (int k = 0; k < g->count; k++) {
+			l->nodes[l->n_nodes].nodenum = ++nodenum;
+			fill_node(m, kind, g, &automators, &l->nodes[l->n_nodes++]);
 		}
 	}
-	loom_free(on);
-	return r;
 }
 
-int relayout_expand(const struct site *s, struct relayout *t, struct loom_err *err)
+int relayout_expand(const struct placement_state *s, struct relayout *t, struct loom_err *err)
 {
-	LOOM_CLEANUP(json_free) struct json *request = make_request(s);
-	LOOM_CLEANUP(json_free) struct json *docs = make_docs(s);
-	const struct relayout_input *in = s->in;
-	const struct solve_input ask = {
-		.request = request,
-		.template = in->template,
-		.provider = in->provider,
-		.hardwaretypes = in->hardwaretypes,
-		.imagetypes = in->imagetypes,
-		.services = docs,
-		.cluster_id = in->cluster_id,
-		.cluster_name = in->cluster_name,
-	};
-	struct expand e = { .s = s };
+	struct expand e = { .grow = 0 };
 	struct search_result found = { 0 };
-	int r;
-
-	if (in->count < 1)
-		return err_set(err, 400, "the number of nodes to add must be greater than 0");
-	if (!s->n_services)
-		return err_set(err, 400, "the cluster has no services");
-	r = relayout_check_present(s, in->grow, err);
-	r = r ? r : site_check_size(s, (int64_t)in->n_nodes + in->count, err);
-	r = r ? r : check_present(s, err);
-	if (r)
-		return r;
-	r = facts_read(&e.facts, &ask, err);
-	r = r ? r : find(&e, &found, err);
-	if (!r) {
-		LOOM_CLEANUP(layout_free)
-		struct layout *l = solve_layout(&e.facts, &found, next_nodenum(in));
-
-		take_layout(l, t);
-		search_result_fini(&found);
+	int rc = check_asked(s, err);
+	rc = rc ? rc : find(&e, s, &found, err);
+	if (!rc) {
+		fill_layout(&e.m, &found, &t->added);
+		relayout_note_services(s, t, NULL);
 	}
-	facts_fini(&e.facts);
-	return r;
+	search_result_fini(&found);
+	model_fini(&e.m);
+	return rc;
 }

@@ -1,117 +1,116 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Decides whether services that are to be added can all be placed.
+ * Asked again for every choice that add.c makes, so nodes to which the same is permitted count as
+ * one class, and what needs no search gets none.
+ */
 #include "services/scheduler/placement/feasible.h"
 
 #include "services/scheduler/placement/model.h"
 
 #include <string.h>
 
-/* ---- one atom ------------------------------------------------------------------------------- */
+/* ---- one group ------------------------------------------------------------------------------ */
 
-bool fit_accepts(const struct fit *f, size_t group, size_t atom)
+bool feasible_accepts(const struct feasible *f, size_t kind, size_t group)
 {
-	const struct fit_group *g = &f->groups[group];
-	const struct fit_atom *a = &f->atoms[atom];
-
-	for (size_t v = 0; v < f->s->n_services; v++) {
-		if (a->has[v] && (!site_accepts(f->s->services[v].hardware, g->kind->hardware) ||
-		                  !site_accepts(f->s->services[v].images, g->kind->image)))
+	const struct rules *r = &f->s->rules;
+	const struct feasible_kind *k = &f->kinds[kind];
+	const bool *has = f->groups[group].has;
+	for (size_t v = 0; v < r->n_services; v++) {
+		if (has[v] && (!rules_accepts(r->services[v].hardware, k->from->hardware) ||
+		               !rules_accepts(r->services[v].images, k->from->image)))
 			return false;
 	}
-	for (size_t i = 0; i < f->s->n_cant; i++) {
-		if (site_contains(&f->s->cant[i], g->has, a->has))
+	for (size_t i = 0; i < r->n_cant; i++) {
+		if (rules_contains(&r->cant[i], k->has, has))
 			return false;
 	}
 	return true;
 }
 
-int64_t fit_capacity(const struct fit *f, size_t atom)
+int64_t feasible_capacity(const struct feasible *f, size_t group)
 {
 	int64_t n = 0;
-
-	for (size_t g = 0; g < f->n_groups; g++) {
-		if (!f->groups[g].barred && fit_accepts(f, g, atom))
-			n += (int64_t)f->groups[g].n;
+	for (size_t k = 0; k < f->n_kinds; k++) {
+		if (!f->kinds[k].barred && feasible_accepts(f, k, group))
+			n += (int64_t)f->kinds[k].n;
 	}
 	return n;
 }
 
-static bool names_atom(const struct site_set *set, const struct fit_atom *a)
+static bool names_group(const struct rules_set *set, const struct feasible_group *g)
 {
 	for (size_t i = 0; i < set->n; i++) {
-		if (a->has[set->v[i]])
+		if (g->has[set->v[i]])
 			return true;
 	}
 	return false;
 }
 
-bool fit_matters(const struct fit *f, size_t atom)
+bool feasible_matters(const struct feasible *f, size_t group)
 {
-	for (size_t i = 0; i < f->s->n_cant; i++) {
-		if (!names_atom(&f->s->cant[i], &f->atoms[atom]))
+	const struct rules *r = &f->s->rules;
+	for (size_t i = 0; i < r->n_cant; i++) {
+		if (!names_group(&r->cant[i], &f->groups[group]))
 			continue;
-		for (size_t k = 0; k < f->n_atoms; k++) {
-			if (k != atom && !f->atoms[k].placed &&
-			    names_atom(&f->s->cant[i], &f->atoms[k]))
+		for (size_t k = 0; k < f->n_groups; k++) {
+			if (k != group && !f->groups[k].placed &&
+			    names_group(&r->cant[i], &f->groups[k]))
 				return true;
 		}
 	}
 	return false;
 }
 
-/* ---- all atoms ------------------------------------------------------------------------------ */
+/* ---- all groups ----------------------------------------------------------------------------- */
 
-/* Machines to which the same is permitted. */
+/* Nodes to which the same is permitted. Groups are bits, in the order of the question. */
 struct class
 {
 	uint64_t accepts;
-	uint64_t *cant; /* sets of atoms they may not all have */
+	uint64_t *cant; /* sets of groups they may not all have */
 	size_t n_cant;
-	int64_t machines;
+	int64_t nodes;
 };
 
 struct question {
-	const struct fit *f;
-	size_t atoms[MODEL_ATOMS]; /* those with a demand */
-	int64_t demand[MODEL_ATOMS];
+	const struct feasible *f;
+	size_t groups[MODEL_GROUPS_MAX]; /* those with a demand */
+	int64_t demand[MODEL_GROUPS_MAX];
 	int n;
-	bool placing; /* the first atom is the one that is being placed */
+	bool placing; /* the first group is the one that is being placed */
 	struct class *classes;
 	size_t n_classes;
 };
 
-static bool has_service(const struct fit_group *g, const struct fit_atom *more, size_t service)
-{
-	return g->has[service] || (more && more->has[service]);
-}
-
-/* The atoms that a cant-coexist set forbids together on machines like these; 0: it does not. */
-static uint64_t reduce(const struct question *q, const struct fit_group *g,
-                       const struct fit_atom *more, const struct site_set *set)
+/* The groups that a cant-coexist set forbids together where `has` and `more` are; 0: it does not.
+ */
+static uint64_t forbids(const struct question *q, const bool *has, const bool *more,
+                        const struct rules_set *set)
 {
 	uint64_t mask = 0;
-
 	for (size_t i = 0; i < set->n; i++) {
 		int at = 0;
-
-		if (has_service(g, more, set->v[i]))
+		if (has[set->v[i]] || (more && more[set->v[i]]))
 			continue;
-		while (at < q->n && !q->f->atoms[q->atoms[at]].has[set->v[i]])
+		while (at < q->n && !q->f->groups[q->groups[at]].has[set->v[i]])
 			at++;
 		if (at == q->n)
 			return 0;
-		mask |= atom_bit(at);
+		mask |= group_bit(at);
 	}
 	return mask;
 }
 
+/* Takes c. */
 static void add_class(struct question *q, const struct class *c)
 {
 	for (size_t i = 0; i < q->n_classes; i++) {
 		struct class *k = &q->classes[i];
-
 		if (k->accepts == c->accepts && k->n_cant == c->n_cant &&
 		    !memcmp(k->cant, c->cant, c->n_cant * sizeof(*c->cant))) {
-			k->machines += c->machines;
+			k->nodes += c->nodes;
 			loom_free(c->cant);
 			return;
 		}
@@ -119,26 +118,23 @@ static void add_class(struct question *q, const struct class *c)
 	q->classes[q->n_classes++] = *c;
 }
 
-/* machines of a group, as if they had the atom `more`, too (SIZE_MAX: none). */
-static void classify(struct question *q, size_t group, size_t more, int64_t machines)
+/* Nodes of a kind, as if they had the group `more`, too (SIZE_MAX: none). */
+static void classify(struct question *q, size_t kind, size_t more, int64_t nodes)
 {
-	const struct fit *f = q->f;
-	const struct fit_group *g = &f->groups[group];
-	const struct fit_atom *extra = more == SIZE_MAX ? NULL : &f->atoms[more];
-	struct class c = { .machines = machines };
-
-	if (!machines)
+	const struct feasible *f = q->f;
+	const struct feasible_kind *k = &f->kinds[kind];
+	const bool *extra = more == SIZE_MAX ? NULL : f->groups[more].has;
+	struct class c = { .nodes = nodes };
+	if (!nodes)
 		return;
-	c.cant = loom_calloc(f->s->n_cant + 1, sizeof(*c.cant));
+	c.cant = loom_calloc(f->s->rules.n_cant + 1, sizeof(*c.cant));
 	for (int i = 0; i < q->n; i++) {
-		const bool barred = q->atoms[i] == more || (g->barred && q->placing && i == 0);
-
-		if (!barred && fit_accepts(f, group, q->atoms[i]))
-			c.accepts |= atom_bit(i);
+		const bool barred = q->groups[i] == more || (k->barred && q->placing && i == 0);
+		if (!barred && feasible_accepts(f, kind, q->groups[i]))
+			c.accepts |= group_bit(i);
 	}
-	for (size_t i = 0; i < f->s->n_cant; i++) {
-		const uint64_t mask = reduce(q, g, extra, &f->s->cant[i]);
-
+	for (size_t i = 0; i < f->s->rules.n_cant; i++) {
+		const uint64_t mask = forbids(q, k->has, extra, &f->s->rules.cant[i]);
 		if (!(mask & (mask - 1)))
 			c.accepts &= ~mask;
 		else if (!(mask & ~c.accepts))
@@ -150,8 +146,8 @@ static void classify(struct question *q, size_t group, size_t more, int64_t mach
 /* The largest sets that a class may have, each marked as one of this class. */
 static bool add_sets(const struct class *c, int n, uint64_t mark, uint64_t **sets, size_t *n_sets)
 {
-	struct model_type hardware = { "", c->accepts };
-	struct model_type image = { "", ~(uint64_t)0 };
+	struct model_type hardware = { "", c->accepts, NULL };
+	struct model_type image = { "", ~(uint64_t)0, NULL };
 	struct model m = {
 		.n = n,
 		.cant = c->cant,
@@ -160,7 +156,6 @@ static bool add_sets(const struct class *c, int n, uint64_t mark, uint64_t **set
 		.images = { &image, 1 },
 	};
 	const bool found = model_find_largest(&m);
-
 	if (found) {
 		*sets = loom_realloc(*sets, (*n_sets + m.n_largest) * sizeof(**sets));
 		for (size_t i = 0; i < m.n_largest; i++)
@@ -170,40 +165,37 @@ static bool add_sets(const struct class *c, int n, uint64_t mark, uint64_t **set
 	return found;
 }
 
-static enum set_cover_answer decide(struct question *q)
+static enum set_cover_answer decide(const struct question *q)
 {
 	LOOM_CLEANUP(set_cover_destroy) struct set_cover *cover = NULL;
-	int64_t demand[MODEL_ATOMS];
-	int64_t machines = 0;
+	int64_t demand[MODEL_GROUPS_MAX];
+	int64_t nodes = 0;
 	uint64_t *sets = NULL;
 	size_t n_sets = 0;
-	bool known = (size_t)q->n + q->n_classes <= MODEL_ATOMS;
+	bool known = (size_t)q->n + q->n_classes <= MODEL_GROUPS_MAX;
 	enum set_cover_answer a = SET_COVER_UNKNOWN;
-
 	memcpy(demand, q->demand, sizeof(demand));
 	for (size_t i = 0; i < q->n_classes && known; i++) {
 		const int mark = q->n + (int)i;
-
-		demand[mark] = q->classes[i].machines;
-		machines += q->classes[i].machines;
-		known = add_sets(&q->classes[i], q->n, atom_bit(mark), &sets, &n_sets);
+		demand[mark] = q->classes[i].nodes;
+		nodes += q->classes[i].nodes;
+		known = add_sets(&q->classes[i], q->n, group_bit(mark), &sets, &n_sets);
 	}
 	if (known) {
 		cover = set_cover_create(sets, n_sets, q->n + (int)q->n_classes);
-		a = set_cover_within(cover, demand, machines);
+		a = set_cover_within(cover, demand, nodes);
 	}
 	loom_free(sets);
 	return a;
 }
 
-/* Can each demand be met by itself? */
+/* Is there a demand that cannot even be met by itself? */
 static bool is_plain_no(const struct question *q)
 {
 	for (int i = 0; i < q->n; i++) {
 		int64_t sum = 0;
-
 		for (size_t k = 0; k < q->n_classes; k++)
-			sum += q->classes[k].accepts & atom_bit(i) ? q->classes[k].machines : 0;
+			sum += q->classes[k].accepts & group_bit(i) ? q->classes[k].nodes : 0;
 		if (sum < q->demand[i])
 			return true;
 	}
@@ -219,29 +211,34 @@ static bool is_independent(const struct question *q)
 	return true;
 }
 
-enum set_cover_answer fit_all(const struct fit *f, const int64_t *demand, const struct fit_try *try)
+static void read_question(struct question *q, const int64_t *demand,
+                          const struct feasible_trial *trial)
+{
+	const struct feasible *f = q->f;
+	q->placing = trial && demand[trial->group] > 0;
+	if (q->placing)
+		q->groups[q->n++] = trial->group;
+	for (size_t i = 0; i < f->n_groups && q->n < MODEL_GROUPS_MAX; i++) {
+		if (demand[i] > 0 && !(trial && i == trial->group))
+			q->groups[q->n++] = i;
+	}
+	for (int i = 0; i < q->n; i++)
+		q->demand[i] = demand[q->groups[i]];
+	q->classes = loom_calloc(f->n_kinds + 2, sizeof(*q->classes));
+	for (size_t k = 0; k < f->n_kinds; k++) {
+		const int64_t taken = trial && trial->kind == k ? trial->n : 0;
+		classify(q, k, SIZE_MAX, (int64_t)f->kinds[k].n - taken);
+		if (taken)
+			classify(q, k, trial->group, taken);
+	}
+}
+
+enum set_cover_answer feasible_all(const struct feasible *f, const int64_t *demand,
+                                   const struct feasible_trial *trial)
 {
 	struct question q = { .f = f };
 	enum set_cover_answer a;
-
-	q.placing = try && demand[try->atom] > 0;
-	if (q.placing)
-		q.atoms[q.n++] = try->atom;
-	for (size_t i = 0; i < f->n_atoms && q.n < MODEL_ATOMS; i++) {
-		if (demand[i] > 0 && !(try && i == try->atom))
-			q.atoms[q.n++] = i;
-	}
-	for (int i = 0; i < q.n; i++)
-		q.demand[i] = demand[q.atoms[i]];
-	q.classes = loom_calloc(f->n_groups + 2, sizeof(*q.classes));
-	for (size_t g = 0; g < f->n_groups; g++) {
-		const int64_t n = (int64_t)f->groups[g].n;
-		const int64_t taken = try && try->group == g ? try->n : 0;
-
-		classify(&q, g, SIZE_MAX, n - taken);
-		if (taken)
-			classify(&q, g, try->atom, taken);
-	}
+	read_question(&q, demand, trial);
 	if (is_plain_no(&q))
 		a = SET_COVER_NO;
 	else
@@ -252,16 +249,16 @@ enum set_cover_answer fit_all(const struct fit *f, const int64_t *demand, const 
 	return a;
 }
 
-void fit_fini(struct fit *f)
+void feasible_fini(struct feasible *f)
 {
-	for (size_t i = 0; i < f->n_atoms; i++) {
-		loom_free(f->atoms[i].has);
-		strs_fini(&f->atoms[i].names);
-	}
 	for (size_t i = 0; i < f->n_groups; i++) {
 		loom_free(f->groups[i].has);
-		loom_free(f->groups[i].nodes);
+		strs_fini(&f->groups[i].of.services);
 	}
-	loom_free(f->atoms);
+	for (size_t i = 0; i < f->n_kinds; i++) {
+		loom_free(f->kinds[i].has);
+		loom_free(f->kinds[i].nodes);
+	}
 	loom_free(f->groups);
+	loom_free(f->kinds);
 }

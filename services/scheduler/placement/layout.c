@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Frees layouts.
+ * They are made in expand.c and outlive it: the scheduler plans and stores them.
+ */
 #include "services/scheduler/placement/layout.h"
 
-void layout_node_fini(struct layout_node *n)
+static void node_fini(struct layout_node *n)
 {
 	loom_free(n->hostname);
 	loom_free(n->hardwaretype);
@@ -13,23 +17,29 @@ void layout_node_fini(struct layout_node *n)
 	strs_fini(&n->automators);
 }
 
-void layout_group_fini(struct layout_group *g)
+static void group_fini(struct layout_group *g)
 {
 	loom_free(g->hardwaretype);
 	loom_free(g->imagetype);
 	strs_fini(&g->services);
 }
 
+void layout_fini(struct layout *l)
+{
+	for (size_t i = 0; i < l->n_groups; i++)
+		group_fini(&l->groups[i]);
+	for (size_t i = 0; i < l->n_nodes; i++)
+		node_fini(&l->nodes[i]);
+	loom_free(l->groups);
+	loom_free(l->nodes);
+	strs_fini(&l->services);
+	*l = (struct layout){ 0 };
+}
+
 void layout_free(struct layout *l)
 {
 	if (!l)
 		return;
-	for (size_t i = 0; i < l->n_groups; i++)
-		layout_group_fini(&l->groups[i]);
-	for (size_t i = 0; i < l->n_nodes; i++)
-		layout_node_fini(&l->nodes[i]);
-	loom_free(l->groups);
-	loom_free(l->nodes);
-	strs_fini(&l->services);
+	layout_fini(l);
 	loom_free(l);
 }

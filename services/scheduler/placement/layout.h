@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* layout - a solved cluster: how many machines of which kind, and each machine.  Any thread. */
+/* layout - new nodes: how many of which kind, and each of them. Any thread. */
 #ifndef LOOM_SCHEDULER_LAYOUT_H
 #define LOOM_SCHEDULER_LAYOUT_H
 
@@ -29,10 +29,8 @@ struct layout {
 	struct strs services; /* of the cluster; sorted */
 };
 
+void layout_fini(struct layout *l); /* what it holds; it is empty after */
 void layout_free(struct layout *l); /* NULL is fine */
-/* What a node, or a group, holds. */
-void layout_node_fini(struct layout_node *n);
-void layout_group_fini(struct layout_group *g);
 
 LOOM_DEFINE_CLEANUP(struct layout *, layout_free)
 

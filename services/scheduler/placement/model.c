@@ -1,25 +1,165 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Makes the model of a cluster's new nodes from the rules and finds the largest sets it permits.
+ * These sets are all that the search needs to know: whatever else is permitted is part of one.
+ */
 #include "services/scheduler/placement/model.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 /* Steps that finding the largest sets may take. */
 #define LARGEST_WORK 50000000
 
+/* ---- hardware and image types --------------------------------------------------------------- */
+
+struct type_field {
+	const char *what;       /* in messages */
+	const char *field;      /* of a create request and the template's defaults */
+	const char *compatible; /* list in the template's compatibility */
+	const char *key;        /* what the provider must offer */
+};
+
+static const struct type_field hardware_field = { "hardware", "hardwaretype", "hardwaretypes",
+	                                          "flavor" };
+static const struct type_field image_field = { "image", "imagetype", "imagetypes", "image" };
+
+static int compare_types(const void *a, const void *b)
+{
+	return strcmp(((const struct model_type *)a)->name, ((const struct model_type *)b)->name);
+}
+
+/* What the request asks for, or else the template; NULL: any. */
+static const char *wanted_type(const struct relayout_input *in, const char *field)
+{
+	const char *name = json_get_str(in->request, field);
+	if (!name || !*name)
+		name = json_get_str(json_get(in->template, "defaults"), field);
+	return name && *name ? name : NULL;
+}
+
+static int read_types(const struct rules *r, const struct type_field *f, const struct json *types,
+                      struct model_types *ret, struct loom_err *err)
+{
+	const struct json *compatible = json_get(r->in->template, "compatibility");
+	const struct json *allowed = json_get(compatible, f->compatible);
+	const char *provider = json_get_str(r->in->provider, "name");
+	const char *wanted = wanted_type(r->in, f->field);
+	ret->v = loom_calloc(json_len(types) + 1, sizeof(*ret->v));
+	for (size_t i = 0; i < json_len(types); i++) {
+		const char *name = json_get_str(json_at(types, i), "name");
+		const struct json *offers = json_get(json_at(types, i), "providermap");
+		const struct json *entry = json_get(offers, provider);
+		if (name && (!wanted || !strcmp(name, wanted)) && json_get_str(entry, f->key) &&
+		    rules_accepts(allowed, name))
+			ret->v[ret->n++] = (struct model_type){ name, ~(uint64_t)0, entry };
+	}
+	if (!ret->n) {
+		return err_set(err, 400,
+		               "no %s types are available to use with template %s and provider %s"
+		               "%s%s%s",
+		               f->what, r->template, provider && *provider ? provider : "?",
+		               wanted ? " (asked for: " : "", wanted ? wanted : "",
+		               wanted ? ")" : "");
+	}
+	qsort(ret->v, ret->n, sizeof(*ret->v), compare_types);
+	return 0;
+}
+
+/* ---- groups --------------------------------------------------------------------------------- */
+
+static void restrict_fits(struct model_types *types, const struct json *accepted, uint64_t bit)
+{
+	for (size_t i = 0; i < types->n; i++) {
+		if (!rules_accepts(accepted, types->v[i].name))
+			types->v[i].fits &= ~bit;
+	}
+}
+
+static void read_cant(struct model *m, const struct rules *r, const int *group_of)
+{
+	m->cant_empty = r->cant_empty;
+	m->n_cant = r->n_cant;
+	m->cant = loom_calloc(r->n_cant + 1, sizeof(*m->cant));
+	for (size_t i = 0; i < r->n_cant; i++) {
+		for (size_t k = 0; k < r->cant[i].n; k++)
+			m->cant[i] |= group_bit(group_of[r->cant[i].v[k]]);
+	}
+}
+
+/* Puts each service into its group, or everywhere. group_of: by service; all are -1. */
+static int read_groups(struct model *m, const struct rules *r, int *group_of, struct loom_err *err)
+{
+	size_t *root = rules_coexist(r, NULL);
+	int rc = 0;
+	for (size_t i = 0; i < r->n_services && !rc; i++) {
+		const struct rules_service *sv = &r->services[i];
+		if (!sv->constrained) {
+			strs_add(&m->everywhere, sv->name);
+			continue;
+		}
+		if (group_of[root[i]] < 0 && m->n == MODEL_GROUPS_MAX) {
+			rc = err_set(err, 400,
+			             "more than %d services or groups of services have constraints",
+			             MODEL_GROUPS_MAX);
+			break;
+		}
+		if (group_of[root[i]] < 0)
+			group_of[root[i]] = m->n++;
+		group_of[i] = group_of[root[i]];
+		coexist_group_add(&m->groups[group_of[i]].of, sv);
+		restrict_fits(&m->hardware, sv->hardware, group_bit(group_of[i]));
+		restrict_fits(&m->images, sv->images, group_bit(group_of[i]));
+	}
+	loom_free(root);
+	return rc;
+}
+
+/* What the present nodes leave of the limits. */
+static void read_numbers(struct model *m, const struct placement_state *s)
+{
+	for (int i = 0; i < m->n; i++) {
+		struct model_group *g = &m->groups[i];
+		const size_t service = rules_find(&s->rules, g->of.services.v[0]);
+		g->have = placement_count(s->kinds, s->n_kinds, service);
+		g->need = g->of.min > g->have ? g->of.min - g->have : 0;
+		g->room = g->of.max > g->have ? g->of.max - g->have : 0;
+	}
+}
+
+int model_read(struct model *m, const struct placement_state *s, int64_t count,
+               struct loom_err *err)
+{
+	const struct rules *r = &s->rules;
+	int *group_of = loom_malloc((r->n_services + 1) * sizeof(*group_of));
+	int rc;
+	*m = (struct model){ .rules = r, .nodes = count, .fresh = !s->n_kinds };
+	for (size_t i = 0; i < r->n_services; i++)
+		group_of[i] = -1;
+	rc = read_types(r, &hardware_field, s->in->hardwaretypes, &m->hardware, err);
+	rc = rc ? rc : read_types(r, &image_field, s->in->imagetypes, &m->images, err);
+	rc = rc ? rc : read_groups(m, r, group_of, err);
+	if (!rc) {
+		read_cant(m, r, group_of);
+		read_numbers(m, s);
+	}
+	loom_free(group_of);
+	return rc;
+}
+
 void model_fini(struct model *m)
 {
 	for (int i = 0; i < m->n; i++)
-		strs_fini(&m->atoms[i].services);
+		strs_fini(&m->groups[i].of.services);
 	strs_fini(&m->everywhere);
-	for (size_t i = 0; i < m->n_cant; i++)
-		strs_fini(&m->cant_by[i]);
 	loom_free(m->cant);
-	loom_free(m->cant_by);
 	loom_free(m->hardware.v);
 	loom_free(m->images.v);
 	loom_free(m->largest);
 	*m = (struct model){ 0 };
 }
+
+/* ---- what is permitted ---------------------------------------------------------------------- */
 
 int model_best(const struct model_types *t, uint64_t set)
 {
@@ -53,7 +193,7 @@ struct finder {
 static bool is_largest(const struct model *m, uint64_t set)
 {
 	for (int i = 0; i < m->n; i++) {
-		if (!(set & atom_bit(i)) && model_permits(m, set | atom_bit(i)))
+		if (!(set & group_bit(i)) && model_permits(m, set | group_bit(i)))
 			return false;
 	}
 	return true;
@@ -78,7 +218,7 @@ static void keep(struct finder *f, uint64_t set)
 
 /*
  * All largest permitted subsets of set that contain kept. Takes a violated cant-coexist set and
- * leaves out one of its atoms in each branch, keeping those left out before, so that no two
+ * leaves out one of its groups in each branch, keeping those left out before, so that no two
  * branches find the same set.
  */
 static void find(struct finder *f, uint64_t set, uint64_t kept)
@@ -100,10 +240,10 @@ static void find(struct finder *f, uint64_t set, uint64_t kept)
 		return;
 	}
 	for (int i = 0; i < m->n; i++) {
-		if (!(broken & atom_bit(i)) || (kept & atom_bit(i)))
+		if (!(broken & group_bit(i)) || (kept & group_bit(i)))
 			continue;
-		find(f, set & ~atom_bit(i), kept);
-		kept |= atom_bit(i);
+		find(f, set & ~group_bit(i), kept);
+		kept |= group_bit(i);
 	}
 }
 

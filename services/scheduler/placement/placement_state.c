@@ -1,251 +1,208 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Sorts the nodes of a cluster into kinds and checks them against the rules of a template.
+ * By kind, because clusters have many nodes but few different ones.
+ */
 #include "services/scheduler/placement/placement_state.h"
 
-#include "services/scheduler/plan/depend.h"
+#include "services/scheduler/placement/reason.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define UNLIMITED INT32_MAX
-
-/* ---- services ------------------------------------------------------------------------------- */
-
-static int compare_services(const void *a, const void *b)
-{
-	return strcmp(((const struct site_service *)a)->name,
-	              ((const struct site_service *)b)->name);
-}
-
-size_t site_find(const struct site *s, const char *name)
-{
-	const struct site_service key = { .name = name };
-	const struct site_service *found;
-
-	if (!name || !s->n_services)
-		return SIZE_MAX;
-	found = bsearch(&key, s->services, s->n_services, sizeof(key), compare_services);
-	return found ? (size_t)(found - s->services) : SIZE_MAX;
-}
-
-static void add_service(struct site *s, struct map *seen, const char *name, bool present)
-{
-	if (map_get(seen, name))
-		return;
-	map_set(seen, name, s);
-	s->services = loom_realloc(s->services, (s->n_services + 1) * sizeof(*s->services));
-	s->services[s->n_services++] = (struct site_service){ .name = name, .present = present };
-}
-
-static void read_limits(struct site *s, struct site_service *sv)
-{
-	const struct json *all = json_path(s->in->template, "constraints/services");
-	const struct json *limit = json_get(all, sv->name);
-	const struct json *q = json_get(limit, "quantities");
-
-	sv->limited = limit != NULL;
-	sv->hardware = json_get(limit, "hardwaretypes");
-	sv->images = json_get(limit, "imagetypes");
-	sv->min = json_get_int(q, "min", 0);
-	sv->max = json_get_int(q, "max", UNLIMITED);
-	sv->max = sv->max > UNLIMITED ? UNLIMITED : sv->max;
-}
-
-static void read_services(struct site *s, const struct strs *named)
-{
-	LOOM_CLEANUP(map_destroy) struct map *seen = map_create(NULL);
-	const struct relayout_input *in = s->in;
-
-	for (size_t i = 0; i < in->n_nodes; i++) {
-		for (size_t k = 0; k < in->nodes[i].services.n; k++)
-			add_service(s, seen, in->nodes[i].services.v[k], true);
-	}
-	for (size_t k = 0; named && k < named->n; k++)
-		add_service(s, seen, named->v[k], false);
-	if (s->n_services)
-		qsort(s->services, s->n_services, sizeof(*s->services), compare_services);
-	for (size_t i = 0; i < s->n_services; i++) {
-		struct site_service *sv = &s->services[i];
-
-		sv->doc = sv->present ? json_get(in->service_docs, sv->name) : NULL;
-		if (!sv->doc)
-			sv->doc = map_get(s->docs, sv->name);
-		read_limits(s, sv);
-	}
-}
-
-/* ---- sets ----------------------------------------------------------------------------------- */
-
-static int compare_sizes(const void *a, const void *b)
-{
-	const size_t x = *(const size_t *)a;
-	const size_t y = *(const size_t *)b;
-
-	return (x > y) - (x < y);
-}
-
-static void add_to_set(struct site_set *set, size_t service)
-{
-	for (size_t i = 0; i < set->n; i++) {
-		if (set->v[i] == service)
-			return;
-	}
-	set->v[set->n++] = service;
-}
-
-/* whole: only sets all of whose services are here. */
-static struct site_set *read_sets(const struct site *s, const struct json *sets, bool whole,
-                                  size_t *ret_n)
-{
-	struct site_set *ret = loom_calloc(json_len(sets) + 1, sizeof(*ret));
-
-	*ret_n = 0;
-	for (size_t i = 0; i < json_len(sets); i++) {
-		const struct json *set = json_at(sets, i);
-		struct site_set *to = &ret[*ret_n];
-		bool all = true;
-
-		to->v = loom_calloc(json_len(set) + 1, sizeof(*to->v));
-		for (size_t k = 0; k < json_len(set); k++) {
-			const size_t found = site_find(s, json_str(json_at(set, k)));
-
-			if (found == SIZE_MAX)
-				all = false;
-			else
-				add_to_set(to, found);
-		}
-		qsort(to->v, to->n, sizeof(*to->v), compare_sizes);
-		if (to->n && (all || !whole)) {
-			(*ret_n)++;
-		} else {
-			loom_free(to->v);
-			*to = (struct site_set){ 0 };
-		}
-	}
-	return ret;
-}
-
-static void read_layout(struct site *s)
-{
-	const struct json *layout = json_path(s->in->template, "constraints/layout");
-	const struct json *cant = json_get(layout, "cantcoexist");
-
-	s->must = read_sets(s, json_get(layout, "mustcoexist"), false, &s->n_must);
-	s->cant = read_sets(s, cant, true, &s->n_cant);
-	for (size_t i = 0; i < json_len(cant); i++)
-		s->cant_empty |= !json_len(json_at(cant, i));
-}
-
 /* ---- kinds ---------------------------------------------------------------------------------- */
 
-struct machine {
+struct sorted_node {
 	const char *hardware, *image;
 	bool *has;
 	size_t n_services, node;
 	int nodenum;
 };
 
-static int compare_machines(const void *a, const void *b)
+/* Of two nodes of the same hardware and image, the one that has the first service by name comes
+ * first. */
+static int compare_kinds(const struct sorted_node *x, const struct sorted_node *y)
 {
-	const struct machine *x = a;
-	const struct machine *y = b;
 	int c = strcmp(x->hardware, y->hardware);
-
 	c = c ? c : strcmp(x->image, y->image);
-	c = c ? c : -memcmp(x->has, y->has, x->n_services);
+	return c ? c : -memcmp(x->has, y->has, x->n_services);
+}
+
+static int compare_nodes(const void *a, const void *b)
+{
+	const struct sorted_node *x = a;
+	const struct sorted_node *y = b;
+	const int c = compare_kinds(x, y);
 	return c ? c : (x->nodenum > y->nodenum) - (x->nodenum < y->nodenum);
 }
 
-static bool is_alike(const struct machine *x, const struct machine *y)
-{
-	return !strcmp(x->hardware, y->hardware) && !strcmp(x->image, y->image) &&
-	       !memcmp(x->has, y->has, x->n_services);
-}
-
-static void read_kinds(struct site *s)
+static struct sorted_node *sort_nodes(const struct placement_state *s)
 {
 	const struct relayout_input *in = s->in;
-	struct machine *all = loom_calloc(in->n_nodes + 1, sizeof(*all));
-
+	struct sorted_node *all = loom_calloc(in->n_nodes + 1, sizeof(*all));
 	for (size_t i = 0; i < in->n_nodes; i++) {
 		const struct relayout_node *n = &in->nodes[i];
-
-		all[i] = (struct machine){
+		all[i] = (struct sorted_node){
 			.hardware = n->hardwaretype ? n->hardwaretype : "",
 			.image = n->imagetype ? n->imagetype : "",
-			.has = loom_calloc(s->n_services + 1, sizeof(bool)),
-			.n_services = s->n_services,
+			.has = loom_calloc(s->rules.n_services + 1, sizeof(bool)),
+			.n_services = s->rules.n_services,
 			.node = i,
 			.nodenum = n->nodenum,
 		};
 		for (size_t k = 0; k < n->services.n; k++)
-			all[i].has[site_find(s, n->services.v[k])] = true;
+			all[i].has[rules_find(&s->rules, n->services.v[k])] = true;
 	}
-	qsort(all, in->n_nodes, sizeof(*all), compare_machines);
+	qsort(all, in->n_nodes, sizeof(*all), compare_nodes);
+	return all;
+}
+
+void placement_read(struct placement_state *s, const struct relayout_input *in,
+                    const struct strs *named)
+{
+	struct sorted_node *all;
+	*s = (struct placement_state){ .in = in };
+	rules_read(&s->rules, in, named);
+	all = sort_nodes(s);
 	s->kinds = loom_calloc(in->n_nodes + 1, sizeof(*s->kinds));
 	for (size_t i = 0, end; i < in->n_nodes; i = end) {
-		struct site_kind *k = &s->kinds[s->n_kinds++];
-
-		for (end = i + 1; end < in->n_nodes && is_alike(&all[i], &all[end]);)
-			end++;
-		*k = (struct site_kind){ .hardware = all[i].hardware, .image = all[i].image };
-		k->has = loom_calloc(s->n_services + 1, sizeof(bool));
-		memcpy(k->has, all[i].has, s->n_services * sizeof(bool));
+		struct node_kind *k = &s->kinds[s->n_kinds++];
+		*k = (struct node_kind){ all[i].hardware, all[i].image, all[i].has, NULL, 0 };
+		for (end = i + 1; end < in->n_nodes && !compare_kinds(&all[i], &all[end]); end++)
+			loom_free(all[end].has);
 		k->nodes = loom_calloc(end - i, sizeof(*k->nodes));
 		for (; k->n < end - i; k->n++)
 			k->nodes[k->n] = all[i + k->n].node;
 	}
-	for (size_t i = 0; i < in->n_nodes; i++)
-		loom_free(all[i].has);
 	loom_free(all);
 }
 
-int64_t site_count(const struct site_kind *kinds, size_t n, size_t service)
+void placement_fini(struct placement_state *s)
+{
+	for (size_t i = 0; i < s->n_kinds; i++) {
+		loom_free(s->kinds[i].has);
+		loom_free(s->kinds[i].nodes);
+	}
+	loom_free(s->kinds);
+	rules_fini(&s->rules);
+	*s = (struct placement_state){ 0 };
+}
+
+int64_t placement_count(const struct node_kind *kinds, size_t n, size_t service)
 {
 	int64_t count = 0;
-
 	for (size_t i = 0; i < n; i++)
 		count += kinds[i].has[service] ? (int64_t)kinds[i].n : 0;
 	return count;
 }
 
-/* ---- all of it ------------------------------------------------------------------------------ */
-
-void site_read(struct site *s, const struct relayout_input *in, const struct strs *named)
+bool *placement_present(const struct placement_state *s)
 {
-	const char *name = json_get_str(in->template, "name");
-
-	*s = (struct site){
-		.in = in,
-		.template = name && *name ? name : "?",
-		.docs = service_map(in->services),
-	};
-	read_services(s, named);
-	read_layout(s);
-	read_kinds(s);
+	bool *on = loom_calloc(s->rules.n_services + 1, sizeof(*on));
+	for (size_t i = 0; i < s->rules.n_services; i++)
+		on[i] = s->rules.services[i].present;
+	return on;
 }
 
-void site_kinds_fini(struct site_kind *kinds, size_t n)
+/* ---- each node ------------------------------------------------------------------------------ */
+
+/* Of the nodes of a kind, the one that messages name. */
+static int first_nodenum(const struct placement_state *s, const struct node_kind *k)
 {
-	for (size_t i = 0; i < n; i++) {
-		loom_free(kinds[i].has);
-		loom_free(kinds[i].nodes);
+	return s->in->nodes[k->nodes[0]].nodenum;
+}
+
+static int check_types(const struct placement_state *s, const struct node_kind *k,
+                       struct loom_err *err)
+{
+	for (size_t i = 0; i < s->rules.n_services; i++) {
+		const struct rules_service *sv = &s->rules.services[i];
+		const bool hardware = rules_accepts(sv->hardware, k->hardware);
+		if (!k->has[i] || (hardware && rules_accepts(sv->images, k->image)))
+			continue;
+		return err_set(err, 400,
+		               "service %s does not accept the %s type %s of node %d, which has it",
+		               sv->name, hardware ? "image" : "hardware",
+		               hardware ? k->image : k->hardware, first_nodenum(s, k));
 	}
-	loom_free(kinds);
+	return 0;
 }
 
-static void sets_fini(struct site_set *sets, size_t n)
+static int check_must(const struct placement_state *s, const struct node_kind *k, const bool *on,
+                      struct loom_err *err)
 {
-	for (size_t i = 0; i < n; i++)
-		loom_free(sets[i].v);
-	loom_free(sets);
+	const struct rules *r = &s->rules;
+	for (size_t i = 0; i < r->n_must; i++) {
+		const struct rules_service *has = NULL;
+		const struct rules_service *lacks = NULL;
+		for (size_t j = r->must[i].n; j-- > 0;) {
+			const size_t v = r->must[i].v[j];
+			if (k->has[v])
+				has = &r->services[v];
+			else if (on[v])
+				lacks = &r->services[v];
+		}
+		if (has && lacks) {
+			return err_set(
+				err, 400,
+				"services %s and %s must be on the same nodes (mustcoexist), but "
+				"node %d has only %s",
+				has->name, lacks->name, first_nodenum(s, k), has->name);
+		}
+	}
+	return 0;
 }
 
-void site_fini(struct site *s)
+static int check_cant(const struct placement_state *s, const struct node_kind *k,
+                      struct loom_err *err)
 {
-	site_kinds_fini(s->kinds, s->n_kinds);
-	sets_fini(s->must, s->n_must);
-	sets_fini(s->cant, s->n_cant);
-	loom_free(s->services);
-	map_destroy(s->docs);
-	*s = (struct site){ 0 };
+	for (size_t i = 0; i < s->rules.n_cant; i++) {
+		LOOM_CLEANUP(buf_fini) struct buf who = BUF_INIT(REASON_LIST);
+		if (!rules_contains(&s->rules.cant[i], k->has, NULL))
+			continue;
+		reason_add_set(&who, &s->rules, &s->rules.cant[i]);
+		return err_set(err, 400,
+		               "services %s may not share a node (cantcoexist), but are on node %d",
+		               buf_str(&who), first_nodenum(s, k));
+	}
+	return 0;
+}
+
+int placement_check_nodes(const struct placement_state *s, const struct placement *p,
+                          struct loom_err *err)
+{
+	int rc = 0;
+	if (s->rules.cant_empty && s->rules.n_services) {
+		return err_set(
+			err, 400,
+			"template %s has an empty cantcoexist set, which forbids every set of "
+			"services",
+			s->rules.template);
+	}
+	for (size_t i = 0; i < p->n_kinds && !rc; i++) {
+		if (!p->kinds[i].n)
+			continue;
+		rc = check_types(s, &p->kinds[i], err);
+		rc = rc ? rc : check_must(s, &p->kinds[i], p->on, err);
+		rc = rc ? rc : check_cant(s, &p->kinds[i], err);
+	}
+	return rc;
+}
+
+/* ---- numbers -------------------------------------------------------------------------------- */
+
+int placement_check_counts(const struct placement_state *s, const struct placement *p,
+                           struct loom_err *err)
+{
+	for (size_t i = 0; i < s->rules.n_services; i++) {
+		const struct rules_service *sv = &s->rules.services[i];
+		const int64_t count = placement_count(p->kinds, p->n_kinds, i);
+		if (!p->on[i] || (count >= sv->min && count <= sv->max))
+			continue;
+		return err_set(err, 400, "service %s %s %" PRId64 " %s, but would be on %" PRId64,
+		               sv->name, count < sv->min ? "needs at least" : "may be on at most",
+		               REASON_NODES(count < sv->min ? sv->min : sv->max), count);
+	}
+	return 0;
 }

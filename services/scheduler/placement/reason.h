@@ -1,21 +1,32 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* reason - why a model has no solution, in words.  Any thread. */
+/* reason - why new nodes cannot be had, in words; and the words that all refusals share. Any
+ * thread. */
 #ifndef LOOM_SCHEDULER_REASON_H
 #define LOOM_SCHEDULER_REASON_H
 
+#include "common/base/buf.h"
 #include "common/base/err.h"
 #include "services/scheduler/placement/model.h"
 #include "services/scheduler/placement/set_cover.h"
 
-/* 0 when each atom by itself fits on some machine and its numbers agree with each other and with
- * the number of machines; else 400 with err filled. */
-LOOM_MUST_CHECK int reason_check_atoms(const struct model *m, struct loom_err *err);
+#define REASON_LIST 700 /* bytes of a list inside a reason */
+
+/* Two arguments, for "%" PRId64 " %s": "1 node", "2 nodes". */
+#define REASON_NODES(n) (n), (n) == 1 ? "node" : "nodes"
+
+/* "a", "a and b", "a, b and c" */
+void reason_add_list(struct buf *b, const struct strs *names);
+void reason_add_set(struct buf *b, const struct rules *r, const struct rules_set *set);
+
+/* 0 when each group of which new nodes are needed fits on some node by itself, and its numbers
+ * agree with each other and with the number of nodes; else 400 with err filled. */
+LOOM_MUST_CHECK int reason_check_groups(const struct model *m, struct loom_err *err);
 
 /* These return 400 with err filled. */
 
-/* The maxima do not let every machine have a service. */
-int reason_too_many_machines(const struct model *m, struct loom_err *err);
-/* The minima need more machines than there are; c answers for m's largest sets. */
-int reason_too_few_machines(const struct model *m, struct set_cover *c, struct loom_err *err);
+/* The maxima do not let every new node have a service. */
+int reason_too_many_nodes(const struct model *m, struct loom_err *err);
+/* The minima need more new nodes than are asked for; c answers for m's largest sets. */
+int reason_too_few_nodes(const struct model *m, struct set_cover *c, struct loom_err *err);
 
 #endif

@@ -1,22 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * relayout - what an operation makes of a cluster that exists: which machines come or go and which
- * services each machine gains or loses. The planner turns the difference into tasks.
+ * relayout - what an operation makes of a cluster: which nodes come or go and which services each
+ * node gains or loses. The planner turns the difference into tasks.
  *
- *   add services     No machine is added or moved. The services are placed one after the other in
- *                    the order of the first releases (limited ones first: smallest maximum, largest
- *                    minimum, name; then the others by name), each on as many machines as possible,
- *                    preferring machines with more services. The search is complete: no answer
- *                    means that there is none. Among equal machines the lowest number is taken.
- *   remove services  All machines lose them. Refused when a service that stays requires one.
- *   expand           The new machines are the first count vector, in the solver's order, that keeps
- *                    every constraint together with the present machines. They get the services
+ *   add services     No node is added or moved. The services are placed one after the other in the
+ *                    order of the first releases (limited ones first: smallest maximum, largest
+ *                    minimum, name; then the others by name), each on as many nodes as possible,
+ *                    preferring nodes with more services. The search is complete: no answer means
+ *                    that there is none. Among equal nodes the lowest number is taken.
+ *   remove services  All nodes lose them. Refused when a service that stays requires one.
+ *   expand           The new nodes are the first count vector, in the order of search.h, that keeps
+ *                    every constraint together with the present nodes. They get the services
  *                    without constraints, too. Services named in `grow` get as many instances on
- *                    the new machines as all of them can have alike, at least one.
- *   shrink           Every service keeps max(1, its minimum) machines. Among the choices that do,
- *                    one that loses the fewest instances of services in all; of those, the one
- *                    that takes the machines with the highest numbers.
- *   sync             Nothing changes: says whether the present machines obey the given template.
+ *                    the new nodes as all of them can have alike, at least one.
+ *   shrink           Every service keeps max(1, its minimum) nodes. Among the choices that do, one
+ *                    that loses the fewest instances of services in all; of those, the one that
+ *                    takes the nodes with the highest numbers.
+ *   sync             Nothing changes: says whether the present nodes obey the given template.
+ *   create           Expands from no nodes: each service gets max(1, its minimum) nodes at least.
+ *                    solve.h is its front.
  *
  * Pure: no I/O, no clock, no shared state; any thread. The same input gives the same output.
  */
@@ -36,10 +38,11 @@ enum relayout_operation {
 	RELAYOUT_EXPAND,
 	RELAYOUT_SHRINK,
 	RELAYOUT_SYNC,
+	RELAYOUT_CREATE,
 	RELAYOUT_OPERATIONS_
 };
 
-/* A machine of the cluster. Everything is borrowed. */
+/* A node of the cluster. Everything is borrowed. */
 struct relayout_node {
 	const char *id;
 	int nodenum;
@@ -50,7 +53,7 @@ struct relayout_node {
 /* All is borrowed, and only read. */
 struct relayout_input {
 	enum relayout_operation operation;
-	const struct relayout_node *nodes; /* in any order */
+	const struct relayout_node *nodes; /* in any order; none for create */
 	size_t n_nodes;
 	int last_nodenum; /* highest number ever used; 0: the highest of nodes */
 
@@ -64,14 +67,14 @@ struct relayout_input {
 	int64_t cluster_id;
 	const char *cluster_name;
 
-	const struct strs *named; /* services to add or to remove */
-	int64_t count;            /* machines to add or to remove */
+	const struct strs *named; /* services to add or to remove; create: all */
+	int64_t count;            /* nodes to add or to remove; create: all */
 	const struct strs *grow;  /* expand: services that must have new instances; NULL: any */
-	const int *nodenums;      /* shrink: just these machines; then count is 0 or n_nodenums */
+	const int *nodenums;      /* shrink: just these nodes; then count is 0 or n_nodenums */
 	size_t n_nodenums;
 };
 
-/* A present machine that stays and whose services change. */
+/* A present node that stays and whose services change. */
 struct relayout_change {
 	size_t node;                /* index into relayout_input.nodes */
 	struct strs added, removed; /* sorted */
@@ -80,11 +83,8 @@ struct relayout_change {
 };
 
 struct relayout {
-	struct layout_node *added; /* by nodenum */
-	size_t n_added;
-	struct layout_group *groups; /* the added machines by kind, in order of preference */
-	size_t n_groups;
-	size_t *removed; /* indexes into relayout_input.nodes, by nodenum */
+	struct layout added; /* the nodes that come; its services are not filled */
+	size_t *removed;     /* indexes into relayout_input.nodes, by nodenum */
 	size_t n_removed;
 	struct relayout_change *changed; /* by nodenum */
 	size_t n_changed;

@@ -1,20 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Searches for the cheapest way to take nodes away.
+ * Exact, by branch and bound: a wrong choice here would cost an operator the wrong node.
+ */
 #include "services/scheduler/placement/removal_search.h"
 
 #include <string.h>
 
 struct search {
-	struct pick *p;
+	struct removal_search *p;
 	int64_t best; /* cost to stay below */
 	bool any, found, over;
 	int64_t *now, *ret;  /* by kind */
-	int64_t *drawn_from; /* by limit: machines whose tightest limit this is */
+	int64_t *drawn_from; /* by limit: nodes whose tightest limit this is */
 };
 
 /* How many of a kind the limits let go. */
-static int64_t most_of(const struct pick *p, size_t kind)
+static int64_t most_of(const struct removal_search *p, size_t kind)
 {
-	const struct pick_kind *k = &p->kinds[kind];
+	const struct removal_kind *k = &p->kinds[kind];
 	int64_t most = k->have;
 
 	for (size_t i = 0; i < k->n_draws; i++) {
@@ -24,7 +28,7 @@ static int64_t most_of(const struct pick *p, size_t kind)
 	return most;
 }
 
-static size_t tightest(const struct pick *p, const struct pick_kind *k)
+static size_t tightest(const struct removal_search *p, const struct removal_kind *k)
 {
 	size_t best = SIZE_MAX;
 
@@ -39,13 +43,13 @@ static size_t tightest(const struct pick *p, const struct pick_kind *k)
  * Can kinds from i on give `want` at a cost below the best? Never says no when they can: it counts
  * each kind against its tightest limit only, for which taking the cheapest first is best.
  */
-static bool is_hopeful(struct search *s, size_t i, int64_t want, int64_t cost)
+static bool may_succeed(struct search *s, size_t i, int64_t want, int64_t cost)
 {
-	struct pick *p = s->p;
+	struct removal_search *p = s->p;
 
 	memset(s->drawn_from, 0, p->n_limits * sizeof(*s->drawn_from));
 	for (; i < p->n && want; i++) {
-		const struct pick_kind *k = &p->kinds[i];
+		const struct removal_kind *k = &p->kinds[i];
 		const size_t limit = tightest(p, k);
 		int64_t count = most_of(p, i);
 
@@ -63,9 +67,9 @@ static bool is_hopeful(struct search *s, size_t i, int64_t want, int64_t cost)
 	return !want && cost < s->best;
 }
 
-static void draw(struct pick *p, size_t kind, int64_t n)
+static void draw(struct removal_search *p, size_t kind, int64_t n)
 {
-	const struct pick_kind *k = &p->kinds[kind];
+	const struct removal_kind *k = &p->kinds[kind];
 
 	for (size_t i = 0; i < k->n_draws; i++)
 		p->left[k->draws[i]] -= n;
@@ -74,7 +78,7 @@ static void draw(struct pick *p, size_t kind, int64_t n)
 
 static void dive(struct search *s, size_t i, int64_t want, int64_t cost)
 {
-	struct pick *p = s->p;
+	struct removal_search *p = s->p;
 	int64_t most;
 
 	if (!want) {
@@ -85,7 +89,7 @@ static void dive(struct search *s, size_t i, int64_t want, int64_t cost)
 		return;
 	}
 	s->over = s->over || p->work < 0;
-	if (i == p->n || s->over || !is_hopeful(s, i, want, cost))
+	if (i == p->n || s->over || !may_succeed(s, i, want, cost))
 		return;
 	most = most_of(p, i);
 	most = most < want ? most : want;
@@ -96,13 +100,13 @@ static void dive(struct search *s, size_t i, int64_t want, int64_t cost)
 		s->now[i] = 0;
 		draw(p, i, -n);
 		/* a better way may have been found since */
-		if (n && s->found && !is_hopeful(s, i, want, cost))
+		if (n && s->found && !may_succeed(s, i, want, cost))
 			break;
 	}
 }
 
-enum pick_answer pick_find(struct pick *p, int64_t want, int64_t max_cost, bool any, int64_t *ret,
-                           int64_t *ret_cost)
+enum removal_answer removal_find(struct removal_search *p, int64_t want, int64_t max_cost, bool any,
+                                 int64_t *ret, int64_t *ret_cost)
 {
 	struct search s = {
 		.p = p,
@@ -122,11 +126,11 @@ enum pick_answer pick_find(struct pick *p, int64_t want, int64_t max_cost, bool 
 	loom_free(s.ret);
 	loom_free(s.drawn_from);
 	if (s.found)
-		return PICK_YES;
-	return s.over ? PICK_UNKNOWN : PICK_NO;
+		return REMOVAL_YES;
+	return s.over ? REMOVAL_UNKNOWN : REMOVAL_NO;
 }
 
-bool pick_take(struct pick *p, size_t kind)
+bool removal_take(struct removal_search *p, size_t kind)
 {
 	if (most_of(p, kind) < 1)
 		return false;
@@ -134,12 +138,12 @@ bool pick_take(struct pick *p, size_t kind)
 	return true;
 }
 
-void pick_untake(struct pick *p, size_t kind)
+void removal_put_back(struct removal_search *p, size_t kind)
 {
 	draw(p, kind, -1);
 }
 
-void pick_fini(struct pick *p)
+void removal_search_fini(struct removal_search *p)
 {
 	for (size_t i = 0; i < p->n; i++)
 		loom_free(p->kinds[i].draws);

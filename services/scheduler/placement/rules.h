@@ -1,28 +1,88 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* rules - from documents to a model, with the checks that come before solving.  Any thread.
+/*
+ * rules - what a template demands of the services of a cluster, read once for every operation;
+ * and the checks that need to know no nodes.
+ *
+ * Any thread; strings and documents are borrowed from the relayout_input.
  */
 #ifndef LOOM_SCHEDULER_RULES_H
 #define LOOM_SCHEDULER_RULES_H
 
-#include "common/base/map.h"
-#include "services/scheduler/placement/model.h"
-#include "services/scheduler/placement/solve.h"
+#include "services/scheduler/placement/relayout.h"
 
-struct solve_facts {
-	const struct solve_input *in;
-	const char *template, *provider; /* names */
-	struct strs services;            /* of the cluster: sorted, no doubles */
-	struct map *definitions;         /* of services, by name */
-	struct model model;
+#include <stdbool.h>
+
+#define RULES_UNLIMITED INT32_MAX /* no maximum */
+
+struct rules_service {
+	const char *name;
+	const struct json *doc;               /* NULL: no definition */
+	const struct json *hardware, *images; /* accepted types; empty: all */
+	int64_t min, max;                     /* nodes; min may be 0 */
+	bool limited;                         /* the template has an entry for it */
+	bool constrained;                     /* it has one, or a set names it */
+	bool present;                         /* on a node now */
 };
 
-/* 0, or 400 with err (solver spec 1.2, checks 9 to 14). Call facts_fini() in any case. */
-LOOM_MUST_CHECK int facts_read(struct solve_facts *f, const struct solve_input *in,
-                               struct loom_err *err);
-void facts_fini(struct solve_facts *f);
+/* A must-coexist or cant-coexist set: services by index, ascending. */
+struct rules_set {
+	size_t *v;
+	size_t n;
+};
 
-/* A type's entry for the provider, as {"flavor": ".."}; NULL if there is none. */
-const struct json *facts_type_entry(const struct solve_facts *f, const struct json *types,
-                                    const char *name);
+struct rules {
+	const struct relayout_input *in;
+	const char *template;           /* name, for messages */
+	struct rules_service *services; /* by name: those on the cluster, and those asked for */
+	size_t n_services;
+	struct rules_set *must; /* without services that are not here */
+	size_t n_must;
+	struct rules_set *cant; /* only sets all of whose services are here */
+	size_t n_cant;
+	bool cant_empty; /* an empty cant-coexist set forbids every set of services */
+};
+
+/* named: services that need not be on the cluster, or NULL. Call rules_fini() in any case. */
+void rules_read(struct rules *r, const struct relayout_input *in, const struct strs *named);
+void rules_fini(struct rules *r);
+
+/* Index of a service, or SIZE_MAX. */
+size_t rules_find(const struct rules *r, const char *name);
+bool rules_accepts(const struct json *accepted, const char *type);
+/* Is all of the set in has, or in `more` (NULL: nothing). Flags by service. */
+bool rules_contains(const struct rules_set *set, const bool *has, const bool *more);
+
+/* ---- services that share nodes -------------------------------------------------------------- */
+
+/*
+ * Services that must-coexist sets tie together, directly or through others: all or none of them is
+ * on a node, so they count as one and the tightest of their limits holds for all.
+ */
+struct coexist_group {
+	struct strs services;        /* sorted, owned */
+	int64_t min, max;            /* nodes: min >= 1 */
+	const char *min_by, *max_by; /* the service that asks for it */
+};
+
+void coexist_group_add(struct coexist_group *g, const struct rules_service *sv);
+/* By service: the group it is in, as the index of one of its services. Only sets that name one of
+ * `which` (flags; NULL: all) tie services together. Returned owned. */
+size_t *rules_coexist(const struct rules *r, const bool *which);
+
+/* ---- checks: 0, or 400 with err ------------------------------------------------------------- */
+
+/* These take flags by service, NULL: all. Is the template made for them; are they defined; does one
+ * conflict with another? */
+LOOM_MUST_CHECK int rules_check_compatible(const struct rules *r, const bool *which,
+                                           struct loom_err *err);
+LOOM_MUST_CHECK int rules_check_defined(const struct rules *r, const bool *which,
+                                        struct loom_err *err);
+LOOM_MUST_CHECK int rules_check_conflicts(const struct rules *r, const bool *on,
+                                          struct loom_err *err);
+/* Do all have what they require? With `before` only what was there then can be missed. */
+LOOM_MUST_CHECK int rules_check_required(const struct rules *r, const bool *before, const bool *on,
+                                         struct loom_err *err);
+/* Does the template allow so many nodes? */
+LOOM_MUST_CHECK int rules_check_size(const struct rules *r, int64_t nodes, struct loom_err *err);
 
 #endif

@@ -6,20 +6,20 @@
 
 #include <string.h>
 
-#define UNREACHABLE (MODEL_ATOMS + 1)
+#define UNREACHABLE (MODEL_GROUPS_MAX + 1)
 
 struct search {
 	const struct model *m;
 	struct set_cover *cover;
 	/* What is left to place. */
-	int64_t machines;
-	int64_t need[MODEL_ATOMS]; /* at least */
-	int64_t room[MODEL_ATOMS]; /* at most */
+	int64_t nodes;
+	int64_t need[MODEL_GROUPS_MAX]; /* at least */
+	int64_t room[MODEL_GROUPS_MAX]; /* at most */
 	/* The kinds looked at now: those with this many services, hardware and image. */
 	int size;
 	size_t hardware, image;
-	int weight[MODEL_ATOMS];
-	/* fewest[i][w]: how few of the atoms from i on have w services together */
+	int weight[MODEL_GROUPS_MAX];
+	/* fewest[i][w]: how few of the groups from i on have w services together */
 	unsigned char *fewest;
 	int total_weight;
 	bool undecided;
@@ -45,37 +45,37 @@ static int64_t room_left(const struct search *s)
 	return sum;
 }
 
-/* How many atoms the next machine may have if no other is to stay empty. */
-static int64_t atoms_allowed(const struct search *s)
+/* How many groups the next node may have if no other is to stay empty. */
+static int64_t groups_allowed(const struct search *s)
 {
-	return s->m->everywhere.n ? MODEL_ATOMS : 1 + room_left(s) - s->machines;
+	return s->m->everywhere.n ? MODEL_GROUPS_MAX : 1 + room_left(s) - s->nodes;
 }
 
-/* ---- taking machines of one kind ------------------------------------------------------------ */
+/* ---- taking nodes of one kind ------------------------------------------------------------ */
 
 static enum set_cover_answer leaves_solution(struct search *s, uint64_t set, int64_t count)
 {
-	int64_t need[MODEL_ATOMS];
+	int64_t need[MODEL_GROUPS_MAX];
 
 	for (int i = 0; i < s->m->n; i++) {
-		need[i] = s->need[i] - (set & atom_bit(i) ? count : 0);
+		need[i] = s->need[i] - (set & group_bit(i) ? count : 0);
 		need[i] = need[i] > 0 ? need[i] : 0;
 	}
-	return set_cover_within(s->cover, need, s->machines - count);
+	return set_cover_within(s->cover, need, s->nodes - count);
 }
 
-/* How many the maxima and the other machines allow, the minima aside. */
+/* How many the maxima and the other nodes allow, the minima aside. */
 static int64_t most_of(const struct search *s, uint64_t set)
 {
-	const int atoms = __builtin_popcountll(set);
-	int64_t most = s->machines;
+	const int groups = __builtin_popcountll(set);
+	int64_t most = s->nodes;
 
 	for (int i = 0; i < s->m->n; i++) {
-		if (set & atom_bit(i) && s->room[i] < most)
+		if (set & group_bit(i) && s->room[i] < most)
 			most = s->room[i];
 	}
-	if (!s->m->everywhere.n && atoms > 1) {
-		const int64_t rest = (room_left(s) - s->machines) / (atoms - 1);
+	if (!s->m->everywhere.n && groups > 1) {
+		const int64_t rest = (room_left(s) - s->nodes) / (groups - 1);
 
 		most = rest < most ? rest : most;
 	}
@@ -117,14 +117,14 @@ static void take(struct search *s, uint64_t set)
 		s->found.kinds = loom_realloc(s->found.kinds, s->cap * sizeof(*s->found.kinds));
 	}
 	s->found.kinds[s->found.n++] = (struct search_kind){
-		.atoms = set,
+		.groups = set,
 		.hardware = (int)s->hardware,
 		.image = (int)s->image,
 		.count = count,
 	};
-	s->machines -= count;
+	s->nodes -= count;
 	for (int i = 0; i < s->m->n; i++) {
-		if (set & atom_bit(i)) {
+		if (set & group_bit(i)) {
 			s->room[i] -= count;
 			s->need[i] = s->need[i] > count ? s->need[i] - count : 0;
 		}
@@ -141,7 +141,7 @@ struct within {
 
 static bool is_over(const struct search *s)
 {
-	return s->undecided || !s->machines;
+	return s->undecided || !s->nodes;
 }
 
 /* Can a set between low and high still have its best hardware and image at the current indexes? */
@@ -163,9 +163,9 @@ static uint64_t choices_from(const struct search *s, int i)
 {
 	uint64_t set = s->m->hardware.v[s->hardware].fits & s->m->images.v[s->image].fits;
 
-	set &= i < MODEL_ATOMS ? ~(atom_bit(i) - 1) : 0;
+	set &= i < MODEL_GROUPS_MAX ? ~(group_bit(i) - 1) : 0;
 	for (int k = i; k < s->m->n; k++)
-		set &= s->room[k] > 0 ? ~(uint64_t)0 : ~atom_bit(k);
+		set &= s->room[k] > 0 ? ~(uint64_t)0 : ~group_bit(k);
 	return set & model_all(s->m);
 }
 
@@ -179,15 +179,15 @@ static bool is_spent(const struct search *s, uint64_t set)
 	return false;
 }
 
-/* Can chosen (weighing w) be completed to a set of the asked size by atoms from i on? */
+/* Can chosen (weighing w) be completed to a set of the asked size by groups from i on? */
 static bool is_hopeless(struct search *s, int i, uint64_t chosen, int w)
 {
 	const int fewest = s->fewest[i * (s->total_weight + 1) + s->size - w];
 	const uint64_t high = chosen | choices_from(s, i);
 
-	return fewest == UNREACHABLE || __builtin_popcountll(chosen) + fewest > atoms_allowed(s) ||
+	return fewest == UNREACHABLE || __builtin_popcountll(chosen) + fewest > groups_allowed(s) ||
 	       !is_best_here(s, high) ||
-	       set_cover_surely_not(s->cover, s->need, high, s->machines - 1);
+	       set_cover_surely_not(s->cover, s->need, high, s->nodes - 1);
 }
 
 /* The sets of in that contain `must` and can complete chosen to the asked size. */
@@ -204,8 +204,8 @@ static size_t narrow(const struct search *s, const struct within *in, uint64_t m
 }
 
 /*
- * All permitted sets that contain chosen (of atoms before i), of the asked size, by names: a set
- * with atom i comes before one without it.
+ * All permitted sets that contain chosen (of groups before i), of the asked size, by names: a set
+ * with group i comes before one without it.
  */
 static void walk(struct search *s, int i, uint64_t chosen, int w, const struct within *in)
 {
@@ -224,8 +224,8 @@ static void walk(struct search *s, int i, uint64_t chosen, int w, const struct w
 	if (i == s->m->n || is_hopeless(s, i, chosen, w))
 		return;
 	sets = loom_malloc((in->n + 1) * sizeof(*sets));
-	if (choices_from(s, i) & atom_bit(i) && w + s->weight[i] <= s->size) {
-		const uint64_t with = chosen | atom_bit(i);
+	if (choices_from(s, i) & group_bit(i) && w + s->weight[i] <= s->size) {
+		const uint64_t with = chosen | group_bit(i);
 
 		next.n = narrow(s, in, with, with | choices_from(s, i + 1), sets);
 		next.sets = sets;
@@ -277,11 +277,11 @@ static void fill_fewest(struct search *s)
 
 static int check_solvable(struct search *s, struct loom_err *err)
 {
-	if (atoms_allowed(s) < 1)
-		return reason_too_many_machines(s->m, err);
-	switch (set_cover_within(s->cover, s->need, s->machines)) {
+	if (groups_allowed(s) < 1)
+		return reason_too_many_nodes(s->m, err);
+	switch (set_cover_within(s->cover, s->need, s->nodes)) {
 	case SET_COVER_NO:
-		return reason_too_few_machines(s->m, s->cover, err);
+		return reason_too_few_nodes(s->m, s->cover, err);
 	case SET_COVER_UNKNOWN:
 		s->undecided = true;
 		break;
@@ -294,10 +294,10 @@ static int check_solvable(struct search *s, struct loom_err *err)
 static int search_all(struct search *s, struct loom_err *err)
 {
 	int largest = 0;
-	int r = check_solvable(s, err);
+	int rc = check_solvable(s, err);
 
-	if (r)
-		return r;
+	if (rc)
+		return rc;
 	for (size_t k = 0; k < s->m->n_largest; k++) {
 		const int w = weight_of(s, s->m->largest[k]);
 
@@ -309,13 +309,13 @@ static int search_all(struct search *s, struct loom_err *err)
 	s->image = 0;
 	if (!is_over(s) && s->m->everywhere.n)
 		take(s, 0);
-	if (s->undecided || s->machines) {
+	if (s->undecided || s->nodes) {
 		return err_set(
 			err, 422,
-			"the constraints are too intertwined to find the preferred layout of %lld "
-			"machines within the work limit; fewer cantcoexist sets or fewer services "
+			"the constraints are too intertwined to find the preferred layout of %lld nodes "
+			"within the work limit; fewer cantcoexist sets or fewer services "
 			"with constraints help",
-			(long long)s->m->machines);
+			(long long)s->m->nodes);
 	}
 	return 0;
 }
@@ -324,21 +324,21 @@ int search_counts(const struct model *m, struct search_result *ret, struct loom_
 {
 	LOOM_CLEANUP(set_cover_destroy)
 	struct set_cover *cover = set_cover_create(m->largest, m->n_largest, m->n);
-	struct search s = { .m = m, .cover = cover, .machines = m->machines };
-	int r;
+	struct search s = { .m = m, .cover = cover, .nodes = m->nodes };
+	int rc;
 
 	for (int i = 0; i < m->n; i++) {
-		s.need[i] = m->atoms[i].min;
-		s.room[i] = m->atoms[i].max;
-		s.weight[i] = (int)m->atoms[i].services.n;
+		s.need[i] = m->groups[i].need;
+		s.room[i] = m->groups[i].room;
+		s.weight[i] = (int)m->groups[i].of.services.n;
 		s.total_weight += s.weight[i];
 	}
 	fill_fewest(&s);
-	r = search_all(&s, err);
+	rc = search_all(&s, err);
 	loom_free(s.fewest);
-	if (r) {
+	if (rc) {
 		search_result_fini(&s.found);
-		return r;
+		return rc;
 	}
 	*ret = s.found;
 	return 0;

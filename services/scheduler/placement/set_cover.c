@@ -13,11 +13,11 @@
 #define THIN_OUT   512 /* sets up to which contained ones are dropped */
 
 /*
- * Any prices >= 0 prove a bound: if no set's atoms cost more than `dearest` together, m machines
+ * Any prices >= 0 prove a bound: if no set's groups cost more than `dearest` together, m nodes
  * cover demands worth at most m * dearest.
  */
 struct price {
-	int64_t of[MODEL_ATOMS];
+	int64_t of[MODEL_GROUPS_MAX];
 	int64_t dearest;
 };
 
@@ -35,7 +35,7 @@ struct set_cover {
 struct question {
 	struct set_cover *c;
 	int p;
-	int atom[MODEL_ATOMS];
+	int group[MODEL_GROUPS_MAX];
 	uint64_t *sets;
 	size_t n_sets;
 	double *x;
@@ -119,14 +119,14 @@ static void pack(struct question *q, struct set_cover *c, const int64_t *demand,
 	for (int i = 0; i < c->n; i++) {
 		if (demand[i] > 0) {
 			packed[q->p] = demand[i];
-			q->atom[q->p++] = i;
+			q->group[q->p++] = i;
 		}
 	}
 	q->sets = loom_calloc(c->n_sets + 1, sizeof(*q->sets));
 	q->x = loom_calloc(c->n_sets + 1, sizeof(*q->x));
 	for (size_t k = 0; k < c->n_sets; k++) {
 		for (int j = 0; j < q->p; j++)
-			q->sets[k] |= ((c->sets[k] >> q->atom[j]) & 1) << j;
+			q->sets[k] |= ((c->sets[k] >> q->group[j]) & 1) << j;
 	}
 	c->work -= (int64_t)c->n_sets * (q->p + 8);
 	thin_out(q);
@@ -178,7 +178,7 @@ static int64_t use_up(const struct question *q, uint64_t set, int64_t *d)
 	return times;
 }
 
-/* Machines that a simple cover needs, INT64_MAX if it finds none within limit. d is used up. */
+/* Nodes that a simple cover needs, INT64_MAX if it finds none within limit. d is used up. */
 static int64_t greedy(struct question *q, const uint64_t *sets, size_t n, int64_t *d, int64_t limit)
 {
 	int64_t used = 0;
@@ -224,7 +224,7 @@ static void remember(struct question *q, const struct price *packed)
 
 	*pr = (struct price){ .dearest = packed->dearest };
 	for (int j = 0; j < q->p; j++)
-		pr->of[q->atom[j]] = packed->of[j];
+		pr->of[q->group[j]] = packed->of[j];
 	c->next_price = (c->next_price + 1) % PRICES;
 	c->n_prices += c->n_prices < PRICES;
 }
@@ -233,7 +233,7 @@ static void remember(struct question *q, const struct price *packed)
 static int64_t rounded(struct question *q, const uint64_t *sets, size_t n, const double *x,
                        const int64_t *d, int64_t limit)
 {
-	int64_t left[MODEL_ATOMS];
+	int64_t left[MODEL_GROUPS_MAX];
 	int64_t used = 0;
 	int64_t more;
 
@@ -314,7 +314,7 @@ static void conclude(struct branching *b, int64_t times, const struct price *pro
 
 static enum verdict branch(struct branching *b, int64_t times)
 {
-	int64_t left[MODEL_ATOMS];
+	int64_t left[MODEL_GROUPS_MAX];
 	struct price proof;
 	enum verdict v;
 
@@ -354,7 +354,7 @@ static enum verdict branch_all(struct branching *b, double x)
 }
 
 /*
- * Plain answers: too few machines for one demand, a demand no set has, or a machine for each. The
+ * Plain answers: too few nodes for one demand, a demand no set has, or a node for each. The
  * prices that prove the refusals are on that one demand; if no set has it, they are as high as need
  * be.
  */
@@ -403,8 +403,8 @@ static enum verdict decide(struct question *q, uint64_t *sets, size_t n, const i
                            int64_t limit, struct price *proof)
 {
 	const struct lp_problem problem = { sets, n, d, q->p };
-	double y[MODEL_ATOMS];
-	int64_t left[MODEL_ATOMS];
+	double y[MODEL_GROUPS_MAX];
+	int64_t left[MODEL_GROUPS_MAX];
 	enum verdict v;
 
 	if (is_plain(q, &problem, limit, &v, proof))
@@ -424,7 +424,7 @@ static enum verdict decide(struct question *q, uint64_t *sets, size_t n, const i
 
 enum set_cover_answer set_cover_within(struct set_cover *c, const int64_t *demand, int64_t limit)
 {
-	int64_t packed[MODEL_ATOMS];
+	int64_t packed[MODEL_GROUPS_MAX];
 	struct price proof;
 	enum verdict v;
 	struct question q;

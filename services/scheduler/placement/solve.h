@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * solve - finds the layout of a new cluster: which services share a machine, on which hardware
- * and image, and how many machines of each kind.
+ * solve - finds the layout of a new cluster: which services share a node, on which hardware and
+ * image, and how many nodes of each kind.
  *
- * The answer is the first count vector, in the order of search.h, that has the asked number
- * of machines, keeps every constraint of the template and puts every service on at least one
- * machine. The search is complete: no answer means that there is none, and the reason names the
- * constraints that cannot hold together.
+ * It is what relayout.h makes of a cluster without nodes. The search is complete: no answer means
+ * that there is none, and the reason names the constraints that cannot hold together.
  *
  * Pure: no I/O, no clock, no shared state; any thread. The same input gives the same output.
  */
@@ -34,12 +32,5 @@ struct solve_input {
 /* 0 with *ret owned; else err->status (400 the request cannot be met, 422 too intertwined to decide
  * within the work limit) with a reason in err->msg; *ret is untouched then. */
 LOOM_MUST_CHECK int solve(const struct solve_input *in, struct layout **ret, struct loom_err *err);
-
-struct solve_facts;
-struct search_result;
-
-/* The machines that a search found, numbered from first_nodenum. Returned owned. */
-struct layout *solve_layout(const struct solve_facts *f, const struct search_result *found,
-                            int first_nodenum);
 
 #endif

@@ -5,59 +5,6 @@
 
 #include <string.h>
 
-/* ---- definitions ---------------------------------------------------------------------------- */
-
-struct map *service_map(const struct json *definitions)
-{
-	struct map *m = map_create(NULL);
-
-	for (size_t i = 0; i < json_len(definitions); i++) {
-		const char *name = json_get_str(json_at(definitions, i), "name");
-
-		if (name)
-			map_set(m, name, json_at(definitions, i));
-	}
-	return m;
-}
-
-static void add_all(const struct json *list, struct strs *out)
-{
-	for (size_t i = 0; i < json_len(list); i++) {
-		const char *name = json_str(json_at(list, i));
-
-		if (name && !strs_has(out, name))
-			strs_add(out, name);
-	}
-}
-
-void service_add_names(const struct json *definition, const char *phase, const char *kind,
-                       struct strs *out)
-{
-	const struct json *deps = json_get(definition, "dependencies");
-
-	add_all(json_get(json_get(deps, phase), kind), out);
-	/* how definitions of the first releases say runtime.requires */
-	if (!strcmp(phase, "runtime") && !strcmp(kind, "requires"))
-		add_all(json_get(definition, "dependson"), out);
-}
-
-void service_add_automators(const struct json *definition, struct strs *out)
-{
-	const struct json *actions = json_path(definition, "provisioner/actions");
-
-	for (size_t i = 0; i < json_len(actions); i++) {
-		const char *type = json_get_str(json_value_at(actions, i), "type");
-
-		if (type && !strs_has(out, type))
-			strs_add(out, type);
-	}
-}
-
-bool service_has_action(const struct json *definition, const char *action)
-{
-	return json_is(json_get(json_path(definition, "provisioner/actions"), action), JSON_OBJECT);
-}
-
 /* ---- relations ------------------------------------------------------------------------------ */
 
 /* Lists of indexes, one per service. */
@@ -144,8 +91,8 @@ static void read_edges(struct depend *d, const struct map *index, const char *ph
 	for (size_t i = 0; i < d->n; i++) {
 		struct strs needs = { 0 };
 
-		service_add_names(d->docs[i], phase, "requires", &needs);
-		service_add_names(d->docs[i], phase, "uses", &needs);
+		service_doc_add_needs(d->docs[i], phase, "requires", &needs);
+		service_doc_add_needs(d->docs[i], phase, "uses", &needs);
 		for (size_t k = 0; k < needs.n; k++) {
 			const struct indexes *p = map_get(index, needs.v[k]);
 
@@ -260,7 +207,7 @@ struct depend *depend_create(const struct strs *names, const struct map *docs)
 	for (int rel = 0; rel < DEPEND_RELATIONS_; rel++) {
 		d->acts[rel] = loom_calloc(d->n + 1, sizeof(*d->acts[rel]));
 		for (size_t i = 0; i < d->n; i++)
-			d->acts[rel][i] = service_has_action(d->docs[i], relation_action[rel]);
+			d->acts[rel][i] = service_doc_has_action(d->docs[i], relation_action[rel]);
 	}
 	index = index_names(d);
 	read_edges(d, index, "install", &d->edges[DEPEND_INSTALL]);
@@ -293,7 +240,7 @@ const bool *depend_acts(const struct depend *d, enum depend_relation rel)
 
 bool depend_has_action(const struct depend *d, size_t service, const char *action)
 {
-	return service_has_action(d->docs[service], action);
+	return service_doc_has_action(d->docs[service], action);
 }
 
 /* ---- reachability --------------------------------------------------------------------------- */

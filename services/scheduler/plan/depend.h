@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * depend - reading service definitions, and which steps of which services must wait for which.
+ * depend - which steps of which services must wait for which.
  *
  * Any thread; a struct depend may be read by several at once.
  */
@@ -10,18 +10,9 @@
 #include "common/base/err.h"
 #include "common/base/map.h"
 #include "common/base/str.h"
-#include "common/json/json.h"
+#include "services/scheduler/placement/service_doc.h"
 
 #include <stdbool.h>
-
-/* Name -> definition, borrowed from an array of definitions. Destroy the map, not the values. */
-struct map *service_map(const struct json *definitions);
-/* Names in dependencies.PHASE.KIND (install/runtime, requires/uses), added without doubles. */
-void service_add_names(const struct json *definition, const char *phase, const char *kind,
-                       struct strs *out);
-/* Types of the automators of its actions, added without doubles. */
-void service_add_automators(const struct json *definition, struct strs *out);
-bool service_has_action(const struct json *definition, const char *action);
 
 /* A relation between the services of a cluster, by index. */
 enum depend_relation {
@@ -36,8 +27,9 @@ enum depend_relation {
 struct depend;
 
 /*
- * names: the services on the cluster, without doubles, kept by reference; docs: by service_map(),
- * only used here. A dependency on a provided name is one on all that provide it, but not on itself.
+ * names: the services on the cluster, without doubles, kept by reference; docs: by
+ * service_doc_map(), only used here. A dependency on a provided name is one on all that provide it,
+ * but not on itself.
  */
 struct depend *depend_create(const struct strs *names, const struct map *docs);
 void depend_destroy(struct depend *d);

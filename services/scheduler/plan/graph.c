@@ -219,7 +219,7 @@ static int check_defined(const struct graph *g, const struct map *docs, struct l
 
 int graph_build(struct graph *g, const struct plan_input *in, struct loom_err *err)
 {
-	LOOM_CLEANUP(map_destroy) struct map *docs = service_map(in->services);
+	LOOM_CLEANUP(map_destroy) struct map *docs = service_doc_map(in->services);
 	LOOM_CLEANUP(map_destroy) struct map *index = NULL;
 	int r;
 
