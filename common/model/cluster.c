@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Clusters as rows, the events they number, what lists show of them, and the quota that a new one
+ * must keep to.
+ */
 #include "common/model/cluster.h"
 
 #include "common/base/broken.h"
@@ -6,72 +10,105 @@
 
 #include <stdio.h>
 
+static bool status_read(void *at, size_t size LOOM_UNUSED, const struct db_result *r, size_t row,
+                        unsigned col)
+{
+	return cluster_status_parse(db_str(r, row, col), at);
+}
+
+static struct db_value status_write(const void *at, char **text LOOM_UNUSED)
+{
+	return db_s(cluster_status_name(*(const enum cluster_status *)at));
+}
+
+static const struct row_type status_type = { 'o', status_read, status_write, NULL, NULL };
+
+/* Groups that are saved by themselves. */
+enum {
+	EVENTS = ROW_GROUP,
+	TEMPLATE = ROW_GROUP << 1,
+	CONFIG = ROW_GROUP << 2,
+	SERVICE_DOCS = ROW_GROUP << 3
+};
+
+/* What each transaction reads ... */
+#define CLUSTER_ROW(X, SEP)                                                                    \
+	X(id, row_int, ROW_KEY)                                                                \
+	SEP X(tenant_id, row_str, ROW_NEW)                                                     \
+	SEP X(owner_id, row_str, ROW_NEW)                                                      \
+	SEP X(name, row_str, ROW_NEW)                                                          \
+	SEP X(description, row_str, ROW_OPTION)                                                \
+	SEP X(message, row_str, ROW_SAVE)                                                      \
+	SEP X(status, status_type, ROW_NEW | ROW_SAVE) SEP X(create_time, row_int, ROW_NEW)    \
+	SEP X(expire_time, row_int, ROW_OPTION | ROW_SAVE) SEP X(num_nodes, row_int, ROW_SAVE) \
+	SEP X(asked_nodes, row_int, ROW_NEW)                                                   \
+	SEP X(last_node, row_int, ROW_SAVE)                                                    \
+	SEP X(latest_job, row_int, ROW_NEW | ROW_SAVE) SEP X(next_job, row_int,                \
+	                                                     ROW_NEW | ROW_SAVE) SEP           \
+	X(event_seq, row_int, ROW_OPTION | ROW_SAVE | EVENTS) SEP                              \
+	X(brief, row_json, ROW_NEW | TEMPLATE) SEP                                             \
+	X(services, row_json, ROW_NEW | ROW_SAVE)
+
+/* ... and documents, which may be large. */
+#define CLUSTER_DOCS(X, SEP)                                                             \
+	X(request, row_json, ROW_NEW)                                                    \
+	SEP X(template, row_json, ROW_NEW | TEMPLATE) SEP X(provider, row_json, ROW_NEW) \
+	SEP X(config, row_json, ROW_NEW | CONFIG) SEP X(service_docs, row_json, SERVICE_DOCS)
+
+#define CLUSTER_COLUMN(col, type, flags) ROW_COLUMN(struct cluster, col, type, flags),
+#define ONE(...)                         +1
+enum { SMALL = 0 CLUSTER_ROW(ONE, ), DOCS = 0 CLUSTER_DOCS(ONE, ) };
+
+static const struct row_column columns[] = { CLUSTER_ROW(CLUSTER_COLUMN, )
+	                                             CLUSTER_DOCS(CLUSTER_COLUMN, ) };
+const struct row_table cluster_table = ROW_TABLE("cluster", struct cluster, columns);
+static const struct row_table small = { "cluster", columns, SMALL, sizeof(struct cluster) };
+static const struct row_table docs = { "cluster", columns + SMALL, DOCS, sizeof(struct cluster) };
+
+static void forget_unsaved(struct cluster *c)
+{
+	for (size_t i = 0; i < c->n_unsaved; i++)
+		loom_free(c->unsaved[i].data);
+	c->n_unsaved = 0;
+}
+
 void cluster_free(struct cluster *c)
 {
 	if (!c)
 		return;
-	loom_free(c->tenant_id);
-	loom_free(c->owner_id);
-	loom_free(c->name);
-	loom_free(c->description);
-	loom_free(c->message);
-	json_free(c->brief);
-	json_free(c->services);
-	json_free(c->request);
-	json_free(c->template);
-	json_free(c->provider);
-	json_free(c->config);
-	json_free(c->service_docs);
-	for (size_t i = 0; i < c->n_unsaved; i++)
-		loom_free(c->unsaved[i].data);
+	row_fini(&cluster_table, c);
+	forget_unsaved(c);
 	loom_free(c->unsaved);
 	loom_free(c);
 }
 
-#define SMALL                                                                                    \
-	"id, tenant_id, owner_id, name, description, message, status, create_time, expire_time," \
-	" num_nodes, asked_nodes, latest_job, next_job, event_seq, brief, services, last_node,"  \
-	" CAST(UNIX_TIMESTAMP(SYSDATE(3)) * 1000 AS SIGNED)"
+/* The clock last: when the row was read, after its lock. */
+#define COLUMNS ROW_NAMES(CLUSTER_ROW) ", CAST(UNIX_TIMESTAMP(SYSDATE(3)) * 1000 AS SIGNED)"
 
 static int row_to_cluster(const struct db_result *r, size_t i, struct cluster **ret)
 {
 	if (i >= db_rows(r))
 		return CLUSTER_E_NONE;
 	LOOM_CLEANUP(cluster_free) struct cluster *c = loom_calloc(1, sizeof(*c));
-	c->id = db_int(r, i, 0);
-	c->tenant_id = loom_strdup(db_str(r, i, 1));
-	c->owner_id = loom_strdup(db_str(r, i, 2));
-	c->name = loom_strdup(db_str(r, i, 3));
-	c->description = loom_strdup(db_str(r, i, 4));
-	c->message = loom_strdup(db_str(r, i, 5));
-	if (!cluster_status_parse(db_str(r, i, 6), &c->status))
-		return DB_E_FATAL;
-	c->create_time = db_int(r, i, 7);
-	c->expire_time = db_int(r, i, 8);
-	c->num_nodes = db_int(r, i, 9);
-	c->asked_nodes = db_int(r, i, 10);
-	c->latest_job = db_int(r, i, 11);
-	c->next_job = db_int(r, i, 12);
-	c->event_seq = db_int(r, i, 13);
-	c->brief = row_json_at(r, i, 14);
-	c->services = row_json_at(r, i, 15);
-	c->last_node = db_int(r, i, 16);
-	c->now = db_int(r, i, 17);
-	*ret = loom_take(c);
-	return 0;
+	int rc = row_read(&small, r, i, c);
+	c->now = db_int(r, i, SMALL);
+	if (!rc)
+		*ret = loom_take(c);
+	return rc;
 }
 
 int cluster_lock(struct db *db, int64_t id, struct cluster **ret)
 {
 	LOOM_CLEANUP(db_result_free) struct db_result *r = NULL;
-	int rc = db_select(db, &r, "SELECT " SMALL " FROM cluster WHERE id=? FOR UPDATE", "i", id);
+	int rc =
+		db_select(db, &r, "SELECT " COLUMNS " FROM cluster WHERE id=? FOR UPDATE", "i", id);
 	return rc ? rc : row_to_cluster(r, 0, ret);
 }
 
 int clusters_lock_free(struct db *db, const int64_t *ids, size_t n, struct cluster ***ret,
                        size_t *ret_n)
 {
-	static const struct db_many many = { "SELECT " SMALL
+	static const struct db_many many = { "SELECT " COLUMNS
 		                             " FROM cluster FORCE INDEX (PRIMARY) WHERE id IN (",
 		                             "?", ",", ") ORDER BY id FOR UPDATE SKIP LOCKED", 1 };
 	LOOM_CLEANUP(db_result_free) struct db_result *r = NULL;
@@ -94,35 +131,21 @@ int clusters_lock_free(struct db *db, const int64_t *ids, size_t n, struct clust
 int cluster_get(struct db *db, int64_t id, struct cluster **ret)
 {
 	LOOM_CLEANUP(db_result_free) struct db_result *r = NULL;
-	int rc = db_select(db, &r, "SELECT " SMALL " FROM cluster WHERE id=?", "i", id);
+	int rc = db_select(db, &r, "SELECT " COLUMNS " FROM cluster WHERE id=?", "i", id);
 	return rc ? rc : row_to_cluster(r, 0, ret);
 }
 
 int cluster_load_docs(struct db *db, struct cluster *c)
 {
 	LOOM_CLEANUP(db_result_free) struct db_result *r = NULL;
-	int rc = db_select(db, &r,
-	                   "SELECT request, template, provider, config, service_docs"
-	                   " FROM cluster WHERE id=?",
+	int rc = db_select(db, &r, "SELECT " ROW_NAMES(CLUSTER_DOCS) " FROM cluster WHERE id=?",
 	                   "i", c->id);
 	if (rc)
 		return rc;
 	if (!db_rows(r))
 		return CLUSTER_E_NONE;
-	struct json **to[] = { &c->request, &c->template, &c->provider, &c->config,
-		               &c->service_docs };
-	for (unsigned i = 0; i < LOOM_COUNT(to); i++) {
-		json_free(*to[i]);
-		*to[i] = row_json_at(r, 0, i);
-	}
-	return 0;
-}
-
-static void forget_unsaved(struct cluster *c)
-{
-	for (size_t i = 0; i < c->n_unsaved; i++)
-		loom_free(c->unsaved[i].data);
-	c->n_unsaved = 0;
+	row_fini(&docs, c);
+	return row_read(&docs, r, 0, c);
 }
 
 static int save_events(struct db *db, struct cluster **v, size_t n)
@@ -152,58 +175,38 @@ static int save_events(struct db *db, struct cluster **v, size_t n)
 
 int cluster_save(struct db *db, struct cluster *c)
 {
-	LOOM_CLEANUP_STR char *services = json_text(c->services);
 	int rc = save_events(db, &c, 1);
-	return rc ? rc
-	          : db_exec(db,
-	                    "UPDATE cluster SET status=?, message=?, expire_time=?, num_nodes=?,"
-	                    " latest_job=?, next_job=?, event_seq=?, services=?, last_node=?"
-	                    " WHERE id=?",
-	                    "ssiiiiisii", cluster_status_name(c->status), c->message,
-	                    c->expire_time, c->num_nodes, c->latest_job, c->next_job, c->event_seq,
-	                    services, c->last_node, c->id);
+	return rc ? rc : row_save(db, &cluster_table, ROW_SAVE, c);
 }
 
 int clusters_save_events(struct db *db, struct cluster **v, size_t n)
 {
-	/* The rows are there and locked: none is ever inserted. */
-	static const struct db_many many = {
-		"INSERT INTO cluster (id, tenant_id, owner_id, name, status, create_time, asked_nodes,"
-		" latest_job, next_job, brief, services, request, template, provider, config,"
-		" event_seq) VALUES ",
-		"(?,'','','','',0,0,0,0,'','','','','','',?)", ",",
-		" ON DUPLICATE KEY UPDATE event_seq=VALUES(event_seq)", 2
-	};
-	struct db_value *values = loom_calloc(n + 1, 2 * sizeof(*values));
 	int rc = save_events(db, v, n);
-	for (size_t i = 0; i < n; i++) {
-		values[2 * i] = db_i(v[i]->id);
-		values[2 * i + 1] = db_i(v[i]->event_seq);
-	}
-	if (!rc)
-		rc = db_upsert_many(db, &many, values, n);
-	loom_free(values);
-	return rc;
+	return rc ? rc : rows_save(db, &cluster_table, EVENTS, (const void *const *)v, n);
 }
 
-int cluster_save_service_docs(struct db *db, const struct cluster *c, const struct json *docs)
+static int save_doc(struct db *db, struct cluster *c, unsigned group, struct json **member,
+                    const struct json *doc)
 {
-	LOOM_CLEANUP_STR char *text = json_text(docs);
-	return db_exec(db, "UPDATE cluster SET service_docs=? WHERE id=?", "si", text, c->id);
+	struct json *copy = json_copy(doc);
+	json_free(*member);
+	*member = copy;
+	return row_save(db, &cluster_table, group, c);
 }
 
-int cluster_save_template(struct db *db, const struct cluster *c, const struct json *template)
+int cluster_save_service_docs(struct db *db, struct cluster *c, const struct json *doc)
 {
-	LOOM_CLEANUP_STR char *text = json_text(template);
-	LOOM_CLEANUP_STR char *brief = json_text(c->brief);
-	return db_exec(db, "UPDATE cluster SET template=?, brief=? WHERE id=?", "ssi", text, brief,
-	               c->id);
+	return save_doc(db, c, SERVICE_DOCS, &c->service_docs, doc);
 }
 
-int cluster_save_config(struct db *db, const struct cluster *c, const struct json *config)
+int cluster_save_template(struct db *db, struct cluster *c, const struct json *template)
 {
-	LOOM_CLEANUP_STR char *text = json_text(config);
-	return db_exec(db, "UPDATE cluster SET config=? WHERE id=?", "si", text, c->id);
+	return save_doc(db, c, TEMPLATE, &c->template, template);
+}
+
+int cluster_save_config(struct db *db, struct cluster *c, const struct json *config)
+{
+	return save_doc(db, c, CONFIG, &c->config, config);
 }
 
 int cluster_set_status(struct db *db, struct cluster *c, enum cluster_status to,
@@ -417,20 +420,5 @@ int cluster_insert(struct db *db, const struct cluster *c, struct quota *ret)
 	int rc = cluster_quota(db, c->tenant_id, 1, c->asked_nodes, ret);
 	if (rc)
 		return rc;
-	LOOM_CLEANUP_STR char *brief = json_text(c->brief);
-	LOOM_CLEANUP_STR char *services = json_text(c->services);
-	LOOM_CLEANUP_STR char *request = json_text(c->request);
-	LOOM_CLEANUP_STR char *template = json_text(c->template);
-	LOOM_CLEANUP_STR char *provider = json_text(c->provider);
-	LOOM_CLEANUP_STR char *config = json_text(c->config);
-	return db_exec(
-		db,
-		"INSERT INTO cluster (id, tenant_id, owner_id, name, description, status,"
-		" create_time, expire_time, asked_nodes, latest_job, next_job, event_seq, brief,"
-		" services, request, template, provider, config)"
-		" VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
-		"isssssiiiiiissssss", c->id, c->tenant_id, c->owner_id, c->name, c->description,
-		cluster_status_name(c->status), c->create_time, c->expire_time, c->asked_nodes,
-		c->latest_job, c->next_job, c->event_seq, brief, services, request, template,
-		provider, config);
+	return row_insert(db, &cluster_table, c);
 }

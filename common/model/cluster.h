@@ -11,6 +11,7 @@
 #include "common/base/ids.h"
 #include "common/db/db.h"
 #include "common/json/json.h"
+#include "common/model/row.h"
 #include "common/model/state.h"
 
 enum { CLUSTER_E_NONE = 20, CLUSTER_E_QUOTA };
@@ -35,6 +36,8 @@ struct cluster {
 	size_t n_unsaved, max_unsaved;
 };
 
+extern const struct row_table cluster_table; /* with the documents */
+
 void cluster_free(struct cluster *c);
 
 /* Small columns only. CLUSTER_E_NONE when there is none. */
@@ -53,12 +56,12 @@ LOOM_MUST_CHECK int cluster_save(struct db *db, struct cluster *c);
 /* Only the events of locked rows, and their counters. */
 LOOM_MUST_CHECK int clusters_save_events(struct db *db, struct cluster **v, size_t n);
 /* The definitions of its services as they were when it was solved: name -> document. */
-LOOM_MUST_CHECK int cluster_save_service_docs(struct db *db, const struct cluster *c,
+LOOM_MUST_CHECK int cluster_save_service_docs(struct db *db, struct cluster *c,
                                               const struct json *docs);
 /* Replaces the template's copy; the brief (c->brief) is written with it. */
-LOOM_MUST_CHECK int cluster_save_template(struct db *db, const struct cluster *c,
+LOOM_MUST_CHECK int cluster_save_template(struct db *db, struct cluster *c,
                                           const struct json *template);
-LOOM_MUST_CHECK int cluster_save_config(struct db *db, const struct cluster *c,
+LOOM_MUST_CHECK int cluster_save_config(struct db *db, struct cluster *c,
                                         const struct json *config);
 /* The only way to change a status; asserts that the step is allowed; appends the event. */
 LOOM_MUST_CHECK int cluster_set_status(struct db *db, struct cluster *c, enum cluster_status to,

@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Jobs as rows, and the claim by which one scheduler at a time plans a job: owner, epoch and a time
+ * until which it holds.
+ */
 #include "common/model/job.h"
 
 #include "common/base/str.h"
@@ -7,17 +11,6 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-
-void job_fini(struct job *j)
-{
-	loom_free(j->message);
-	loom_free(j->waits);
-	json_free(j->params);
-	j->message = NULL;
-	j->params = NULL;
-	j->waits = NULL;
-	j->n_waits = 0;
-}
 
 static void read_waits(struct job *j, const char *text)
 {
@@ -48,27 +41,93 @@ static char *waits_text(const struct job *j)
 	return NULL;
 }
 
-#define COLUMNS                                                                                \
-	"action, status, phase, epoch, tasks_total, tasks_done, create_time, message, params," \
-	" then_action, cluster_id, num, waits"
+static struct job *job_of(void *waits)
+{
+	return (struct job *)(void *)((char *)waits - offsetof(struct job, waits));
+}
+
+static bool waits_read(void *at, size_t size LOOM_UNUSED, const struct db_result *r, size_t row,
+                       unsigned col)
+{
+	read_waits(job_of(at), db_str(r, row, col));
+	return true;
+}
+
+static struct db_value waits_write(const void *at, char **text)
+{
+	const char *job = (const char *)at - offsetof(struct job, waits);
+	*text = waits_text((const struct job *)(const void *)job);
+	return db_s(*text);
+}
+
+static void waits_fini(void *at)
+{
+	struct job *j = job_of(at);
+	loom_free(j->waits);
+	j->n_waits = 0;
+}
+
+static void waits_copy(void *to, const void *from)
+{
+	const char *job = (const char *)from - offsetof(struct job, waits);
+	const struct job *j = (const struct job *)(const void *)job;
+	struct job *copy = job_of(to);
+	copy->n_waits = j->n_waits;
+	copy->waits = loom_calloc(j->n_waits + 1, sizeof(*j->waits));
+	for (size_t i = 0; i < j->n_waits; i++)
+		copy->waits[i] = j->waits[i];
+}
+
+static bool status_read(void *at, size_t size LOOM_UNUSED, const struct db_result *r, size_t row,
+                        unsigned col)
+{
+	return job_status_parse(db_str(r, row, col), at);
+}
+
+static struct db_value status_write(const void *at, char **text LOOM_UNUSED)
+{
+	return db_s(job_status_name(*(const enum job_status *)at));
+}
+
+static const struct row_type waits_type = { 'o', waits_read, waits_write, waits_fini, waits_copy };
+static const struct row_type status_type = { 'o', status_read, status_write, NULL, NULL };
+
+/* Groups of columns that are saved by themselves. */
+enum { PROGRESS = ROW_GROUP, WAITS = ROW_GROUP << 1, PARAMS = ROW_GROUP << 2 };
+
+#define JOB_ROW(X, SEP)                                                                            \
+	X(cluster_id, row_int, ROW_KEY)                                                            \
+	SEP X(num, row_int, ROW_KEY)                                                               \
+	SEP X(action, row_chars, ROW_NEW)                                                          \
+	SEP X(status, status_type, ROW_NEW | ROW_SAVE) SEP X(phase, row_chars, ROW_NEW | ROW_SAVE) \
+		SEP                                                                                \
+		X(epoch, row_int, 0) SEP                                                           \
+		X(tasks_total, row_int, ROW_SAVE | PROGRESS) SEP                                   \
+		X(tasks_done, row_int, ROW_SAVE | PROGRESS) SEP                                    \
+		X(create_time, row_int, ROW_NEW)                                                   \
+	SEP X(end_time, row_int, ROW_SAVE)                                                         \
+	SEP X(message, row_str, ROW_SAVE)                                                          \
+	SEP X(params, row_json, ROW_OPTION | PARAMS) SEP X(then_action, row_chars, 0) SEP X(       \
+		waits, waits_type, WAITS)
+
+#define JOB_COLUMN(col, type, flags) ROW_COLUMN(struct job, col, type, flags),
+static const struct row_column columns[] = { JOB_ROW(JOB_COLUMN, ) JOB_COLUMN(
+	tenant_id, row_str, ROW_NEW) JOB_COLUMN(lease_until, row_int, ROW_NEW) };
+const struct row_table job_table = ROW_TABLE("job", struct job, columns);
+static const struct row_table loaded = { "job", columns, LOOM_COUNT(columns) - 2,
+	                                 sizeof(struct job) };
+
+#define COLUMNS ROW_NAMES(JOB_ROW)
+
+void job_fini(struct job *j)
+{
+	row_fini(&loaded, j);
+}
 
 static int read_job(const struct db_result *r, size_t i, struct job *ret)
 {
-	*ret = (struct job){ .cluster_id = db_int(r, i, 10), .num = db_int(r, i, 11) };
-	snprintf(ret->action, sizeof(ret->action), "%s", db_str(r, i, 0));
-	if (!job_status_parse(db_str(r, i, 1), &ret->status))
-		return DB_E_FATAL;
-	snprintf(ret->phase, sizeof(ret->phase), "%s", db_str(r, i, 2));
-	ret->epoch = db_int(r, i, 3);
-	ret->tasks_total = db_int(r, i, 4);
-	ret->tasks_done = db_int(r, i, 5);
-	ret->create_time = db_int(r, i, 6);
-	ret->message = loom_strdup(db_str(r, i, 7));
-	ret->params = row_json_at(r, i, 8);
-	if (!db_is_null(r, i, 9))
-		snprintf(ret->then_action, sizeof(ret->then_action), "%s", db_str(r, i, 9));
-	read_waits(ret, db_str(r, i, 12));
-	return 0;
+	*ret = (struct job){ 0 };
+	return row_read(&loaded, r, i, ret);
 }
 
 static int row_to_job(const struct db_result *r, struct job *ret, bool *found)
@@ -115,28 +174,28 @@ void job_event(struct cluster *c, const struct job *j, int64_t now)
 int job_add(struct db *db, struct cluster *c, const char *action, const struct json *params,
             int64_t now, int64_t *ret_num)
 {
-	struct job j = { .cluster_id = c->id, .num = c->next_job++, .status = JOB_NOT_SUBMITTED };
+	struct job j = { .cluster_id = c->id,
+		         .num = c->next_job++,
+		         .status = JOB_NOT_SUBMITTED,
+		         .phase = "plan",
+		         .create_time = now,
+		         .params = json_copy(params),
+		         .tenant_id = c->tenant_id,
+		         .lease_until = now };
 	snprintf(j.action, sizeof(j.action), "%s", action);
 	c->latest_job = j.num;
-	LOOM_CLEANUP_STR char *text = params ? json_text(params) : NULL;
-	/* lease_until is the claim order: the oldest first, free at once. */
-	int rc = db_exec(db,
-	                 "INSERT INTO job (cluster_id, num, tenant_id, action, status, phase,"
-	                 " lease_until, create_time, params) VALUES (?,?,?,?,?,'plan',?,?,?)",
-	                 "iisssiis", c->id, j.num, c->tenant_id, action, job_status_name(j.status),
-	                 now, now, text);
-	if (rc)
-		return rc;
-	job_event(c, &j, now);
-	*ret_num = j.num;
-	return 0;
+	int rc = row_insert(db, &job_table, &j);
+	if (!rc) {
+		job_event(c, &j, now);
+		*ret_num = j.num;
+	}
+	job_fini(&j);
+	return rc;
 }
 
 int job_save_params(struct db *db, const struct job *j)
 {
-	LOOM_CLEANUP_STR char *text = j->params ? json_text(j->params) : NULL;
-	return db_exec(db, "UPDATE job SET params=? WHERE cluster_id=? AND num=?", "sii", text,
-	               j->cluster_id, j->num);
+	return row_save(db, &job_table, PARAMS, j);
 }
 
 int job_cancel(struct db *db, struct job *j, const char *then_action)
@@ -179,11 +238,8 @@ int job_set_status(struct db *db, struct cluster *c, struct job *j, enum job_sta
 		snprintf(j->phase, sizeof(j->phase), "run");
 	else if (to == JOB_NOT_SUBMITTED)
 		snprintf(j->phase, sizeof(j->phase), "plan");
-	int rc = db_exec(db,
-	                 "UPDATE job SET status=?, phase=?, message=?, tasks_total=?, tasks_done=?,"
-	                 " end_time=? WHERE cluster_id=? AND num=?",
-	                 "sssiiiii", job_status_name(to), j->phase, message, j->tasks_total,
-	                 j->tasks_done, job_ended(to) ? now : 0, j->cluster_id, j->num);
+	j->end_time = job_ended(to) ? now : 0;
+	int rc = row_save(db, &job_table, ROW_SAVE, j);
 	if (!rc)
 		job_event(c, j, now);
 	return rc;
@@ -191,9 +247,7 @@ int job_set_status(struct db *db, struct cluster *c, struct job *j, enum job_sta
 
 int job_save_progress(struct db *db, struct cluster *c, const struct job *j, int64_t now)
 {
-	int rc = db_exec(db,
-	                 "UPDATE job SET tasks_total=?, tasks_done=? WHERE cluster_id=? AND num=?",
-	                 "iiii", j->tasks_total, j->tasks_done, j->cluster_id, j->num);
+	int rc = row_save(db, &job_table, PROGRESS, j);
 	if (!rc)
 		job_event(c, j, now);
 	return rc;
@@ -201,9 +255,7 @@ int job_save_progress(struct db *db, struct cluster *c, const struct job *j, int
 
 int job_save_waits(struct db *db, const struct job *j)
 {
-	LOOM_CLEANUP_STR char *waits = waits_text(j);
-	return db_exec(db, "UPDATE job SET waits=? WHERE cluster_id=? AND num=?", "sii", waits,
-	               j->cluster_id, j->num);
+	return row_save(db, &job_table, WAITS, j);
 }
 
 int jobs_get(struct db *db, const struct task_ref *refs, size_t n, struct job **ret, size_t *ret_n)
@@ -227,31 +279,7 @@ int jobs_get(struct db *db, const struct task_ref *refs, size_t n, struct job **
 
 int jobs_save_progress(struct db *db, struct job *const *v, size_t n)
 {
-	/* The rows are there and their clusters locked: none is ever inserted. */
-	static const struct db_many many = {
-		"INSERT INTO job (cluster_id, num, tenant_id, action, status, phase, lease_until,"
-		" create_time, tasks_total, tasks_done, waits) VALUES ",
-		"(?,?,'','','','',0,0,?,?,?)", ",",
-		" ON DUPLICATE KEY UPDATE tasks_total=VALUES(tasks_total),"
-		" tasks_done=VALUES(tasks_done), waits=VALUES(waits)",
-		5
-	};
-	struct db_value *values = loom_calloc(n + 1, 5 * sizeof(*values));
-	char **waits = loom_calloc(n + 1, sizeof(char *));
-	for (size_t i = 0; i < n; i++) {
-		waits[i] = waits_text(v[i]);
-		values[5 * i] = db_i(v[i]->cluster_id);
-		values[5 * i + 1] = db_i(v[i]->num);
-		values[5 * i + 2] = db_i(v[i]->tasks_total);
-		values[5 * i + 3] = db_i(v[i]->tasks_done);
-		values[5 * i + 4] = db_s(waits[i]);
-	}
-	int rc = db_upsert_many(db, &many, values, n);
-	for (size_t i = 0; i < n; i++)
-		loom_free(waits[i]);
-	loom_free(waits);
-	loom_free(values);
-	return rc;
+	return rows_save(db, &job_table, PROGRESS | WAITS, (const void *const *)v, n);
 }
 
 struct claim {

@@ -20,7 +20,12 @@ struct job {
 	char then_action[40]; /* submitted when this one has failed; "" for none */
 	int64_t *waits;       /* of group g (task.h) how many are not complete: waits[g - 1] */
 	size_t n_waits;
+	int64_t end_time; /* 0: it has not ended */
+	/* Of new ones, borrowed; and when its planning may be claimed, the earliest first. */
+	char *tenant_id;
+	int64_t lease_until;
 };
+extern const struct row_table job_table;
 
 void job_fini(struct job *j);
 

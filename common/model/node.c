@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Nodes as rows, which of them exist or ever did, and the properties that tasks and details show.
+ */
 #include "common/model/node.h"
 
 #include "common/base/str.h"
@@ -7,19 +10,28 @@
 #include <stdio.h>
 #include <string.h>
 
+#define NODE_ROW(X, SEP)                                                                   \
+	X(id, row_chars, ROW_KEY)                                                          \
+	SEP X(cluster_id, row_int, ROW_NEW)                                                \
+	SEP X(num, row_int, ROW_NEW)                                                       \
+	SEP X(hostname, row_str, ROW_NEW | ROW_SAVE) SEP X(hardwaretype, row_str, ROW_NEW) \
+	SEP X(imagetype, row_str, ROW_NEW)                                                 \
+	SEP X(flavor, row_str, ROW_NEW)                                                    \
+	SEP X(image, row_str, ROW_NEW)                                                     \
+	SEP X(sshuser, row_str, ROW_NEW)                                                   \
+	SEP X(services, row_json, ROW_NEW | ROW_SAVE) SEP X(automators, row_json,          \
+	                                                    ROW_NEW | ROW_SAVE) SEP        \
+	X(ipaddresses, row_object, ROW_NEW | ROW_SAVE) SEP                                 \
+	X(results, row_object, ROW_NEW | ROW_SAVE) SEP                                     \
+	X(states, row_object, ROW_NEW | ROW_SAVE)
+
+#define NODE_COLUMN(col, type, flags) ROW_COLUMN(struct node, col, type, flags),
+static const struct row_column columns[] = { NODE_ROW(NODE_COLUMN, ) };
+const struct row_table node_table = ROW_TABLE("node", struct node, columns);
+
 void node_fini(struct node *n)
 {
-	loom_free(n->hostname);
-	loom_free(n->hardwaretype);
-	loom_free(n->imagetype);
-	loom_free(n->flavor);
-	loom_free(n->image);
-	loom_free(n->sshuser);
-	json_free(n->services);
-	json_free(n->automators);
-	json_free(n->ipaddresses);
-	json_free(n->results);
-	json_free(n->states);
+	row_fini(&node_table, n);
 }
 
 void nodes_free(struct nodes *ns)
@@ -40,96 +52,45 @@ const struct node *nodes_find(const struct nodes *ns, const char *id)
 	return NULL;
 }
 
-#define NEW_VALUES 11
-
-int nodes_insert(struct db *db, int64_t cluster, const struct nodes *ns)
+int nodes_insert(struct db *db, int64_t cluster, struct nodes *ns)
 {
-	static const struct db_many many = {
-		"INSERT INTO node (id, cluster_id, num, hostname, hardwaretype, imagetype, flavor,"
-		" image, sshuser, services, automators, ipaddresses, results, states) VALUES ",
-		"(?,?,?,?,?,?,?,?,?,?,?,'{}','{}','{}')", ",", "", NEW_VALUES
-	};
-	struct db_value *values = loom_calloc(ns->n + 1, NEW_VALUES * sizeof(*values));
-	char **texts = loom_calloc(ns->n + 1, 2 * sizeof(char *));
-	for (size_t i = 0; i < ns->n; i++) {
-		const struct node *n = &ns->v[i];
-		texts[2 * i] = json_text(n->services);
-		texts[2 * i + 1] = json_text(n->automators);
-		const struct db_value row[NEW_VALUES] = {
-			db_s(n->id),        db_i(cluster),          db_i(n->num),
-			db_s(n->hostname),  db_s(n->hardwaretype),  db_s(n->imagetype),
-			db_s(n->flavor),    db_s(n->image),         db_s(n->sshuser),
-			db_s(texts[2 * i]), db_s(texts[2 * i + 1]),
-		};
-		memcpy(values + i * NEW_VALUES, row, sizeof(row));
-	}
-	int rc = db_exec_many(db, &many, values, ns->n);
-	for (size_t i = 0; i < 2 * ns->n; i++)
-		loom_free(texts[i]);
-	loom_free(texts);
-	loom_free(values);
+	for (size_t i = 0; i < ns->n; i++)
+		ns->v[i].cluster_id = cluster;
+	return rows_insert(db, &node_table, ns->v, ns->n);
+}
+
+#define COLUMNS ROW_NAMES(NODE_ROW)
+
+static int rows_to_nodes(const struct db_result *r, struct nodes **ret)
+{
+	LOOM_CLEANUP(nodes_free) struct nodes *ns = loom_calloc(1, sizeof(*ns));
+	int rc = 0;
+	ns->v = loom_calloc(db_rows(r) + 1, sizeof(*ns->v));
+	for (; !rc && ns->n < db_rows(r); ns->n++)
+		rc = row_read(&node_table, r, ns->n, &ns->v[ns->n]);
+	if (!rc)
+		*ret = loom_take(ns);
 	return rc;
 }
-
-static struct nodes *rows_to_nodes(const struct db_result *r)
-{
-	struct nodes *ns = loom_calloc(1, sizeof(*ns));
-	ns->n = db_rows(r);
-	ns->v = loom_calloc(ns->n ? ns->n : 1, sizeof(*ns->v));
-	for (size_t i = 0; i < ns->n; i++) {
-		struct node *n = &ns->v[i];
-		snprintf(n->id, sizeof(n->id), "%s", db_str(r, i, 0));
-		n->num = db_int(r, i, 1);
-		n->hostname = loom_strdup(db_str(r, i, 2));
-		n->hardwaretype = loom_strdup(db_str(r, i, 3));
-		n->imagetype = loom_strdup(db_str(r, i, 4));
-		n->flavor = loom_strdup(db_str(r, i, 5));
-		n->image = loom_strdup(db_str(r, i, 6));
-		n->sshuser = loom_strdup(db_str(r, i, 7));
-		n->services = row_json_at(r, i, 8);
-		n->automators = row_json_at(r, i, 9);
-		n->ipaddresses = row_json_at(r, i, 10);
-		n->results = row_json_at(r, i, 11);
-		n->states = row_json_at(r, i, 12);
-		n->cluster_id = db_int(r, i, 13);
-	}
-	return ns;
-}
-
-#define COLUMNS                                                                                     \
-	"id, num, hostname, hardwaretype, imagetype, flavor, image, sshuser, services, automators," \
-	" ipaddresses, results, states, cluster_id"
 
 int nodes_load(struct db *db, int64_t cluster, struct nodes **ret)
 {
 	LOOM_CLEANUP(db_result_free) struct db_result *r = NULL;
 	int rc = db_select(db, &r, "SELECT " COLUMNS " FROM node WHERE cluster_id=? ORDER BY num",
 	                   "i", cluster);
-	if (!rc)
-		*ret = rows_to_nodes(r);
-	return rc;
+	return rc ? rc : rows_to_nodes(r, ret);
 }
 
 int node_load(struct db *db, const char *id, struct nodes **ret)
 {
 	LOOM_CLEANUP(db_result_free) struct db_result *r = NULL;
 	int rc = db_select(db, &r, "SELECT " COLUMNS " FROM node WHERE id=?", "s", id);
-	if (!rc)
-		*ret = rows_to_nodes(r);
-	return rc;
+	return rc ? rc : rows_to_nodes(r, ret);
 }
 
 int node_save(struct db *db, const struct node *n)
 {
-	LOOM_CLEANUP_STR char *ips = json_text(n->ipaddresses);
-	LOOM_CLEANUP_STR char *results = json_text(n->results);
-	LOOM_CLEANUP_STR char *states = json_text(n->states);
-	LOOM_CLEANUP_STR char *services = json_text(n->services);
-	LOOM_CLEANUP_STR char *automators = json_text(n->automators);
-	return db_exec(db,
-	               "UPDATE node SET hostname=?, ipaddresses=?, results=?, states=?, services=?,"
-	               " automators=? WHERE id=?",
-	               "sssssss", n->hostname, ips, results, states, services, automators, n->id);
+	return row_save(db, &node_table, ROW_SAVE, n);
 }
 
 int nodes_of(struct db *db, const int64_t *clusters, size_t n, struct nodes **ret)
@@ -142,58 +103,12 @@ int nodes_of(struct db *db, const int64_t *clusters, size_t n, struct nodes **re
 		v[i] = db_i(clusters[i]);
 	int rc = db_select_many(db, &r, &many, v, n);
 	loom_free(v);
-	if (!rc)
-		*ret = rows_to_nodes(r);
-	return rc;
+	return rc ? rc : rows_to_nodes(r, ret);
 }
-
-#define VALUES 14
 
 int nodes_save(struct db *db, struct node *const *v, size_t n)
 {
-	/* The rows are there and their clusters locked: none is ever inserted. */
-	static const struct db_many many = {
-		"INSERT INTO node (" COLUMNS ") VALUES ", "(?,?,?,?,?,?,?,?,?,?,?,?,?,?)", ",",
-		" ON DUPLICATE KEY UPDATE hostname=VALUES(hostname),"
-		" ipaddresses=VALUES(ipaddresses), results=VALUES(results),"
-		" states=VALUES(states), services=VALUES(services), automators=VALUES(automators)",
-		VALUES
-	};
-	struct db_value *values = loom_calloc(n + 1, VALUES * sizeof(*values));
-	struct strs texts = { 0 };
-	for (size_t i = 0; i < n; i++) {
-		const struct json *const json[] = { v[i]->services, v[i]->automators,
-			                            v[i]->ipaddresses, v[i]->results,
-			                            v[i]->states };
-		for (size_t k = 0; k < LOOM_COUNT(json); k++) {
-			LOOM_CLEANUP_STR char *text = json_text(json[k]);
-			strs_add(&texts, text);
-		}
-	}
-	for (size_t i = 0; i < n; i++) {
-		char **const t = texts.v + 5 * i;
-		const struct db_value row[VALUES] = {
-			db_s(v[i]->id),
-			db_i(v[i]->num),
-			db_s(v[i]->hostname),
-			db_s(v[i]->hardwaretype),
-			db_s(v[i]->imagetype),
-			db_s(v[i]->flavor),
-			db_s(v[i]->image),
-			db_s(v[i]->sshuser),
-			db_s(t[0]),
-			db_s(t[1]),
-			db_s(t[2]),
-			db_s(t[3]),
-			db_s(t[4]),
-			db_i(v[i]->cluster_id),
-		};
-		memcpy(values + VALUES * i, row, sizeof(row));
-	}
-	int rc = db_upsert_many(db, &many, values, n);
-	strs_fini(&texts);
-	loom_free(values);
-	return rc;
+	return rows_save(db, &node_table, ROW_SAVE, (const void *const *)v, n);
 }
 
 struct json *node_properties(const struct node *n)
@@ -269,21 +184,7 @@ struct nodes *nodes_copy(const struct nodes *ns)
 	struct nodes *out = loom_calloc(1, sizeof(*out));
 	out->n = ns->n;
 	out->v = loom_calloc(ns->n + 1, sizeof(*out->v));
-	for (size_t i = 0; i < ns->n; i++) {
-		const struct node *from = &ns->v[i];
-		struct node *to = &out->v[i];
-		*to = *from;
-		to->hostname = loom_strdup(from->hostname);
-		to->hardwaretype = loom_strdup(from->hardwaretype);
-		to->imagetype = loom_strdup(from->imagetype);
-		to->flavor = loom_strdup(from->flavor);
-		to->image = loom_strdup(from->image);
-		to->sshuser = loom_strdup(from->sshuser);
-		to->services = json_copy(from->services);
-		to->automators = json_copy(from->automators);
-		to->ipaddresses = json_copy(from->ipaddresses);
-		to->results = json_copy(from->results);
-		to->states = json_copy(from->states);
-	}
+	for (size_t i = 0; i < ns->n; i++)
+		row_copy(&node_table, &out->v[i], &ns->v[i]);
 	return out;
 }

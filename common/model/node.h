@@ -6,15 +6,17 @@
 #include "common/base/str.h"
 #include "common/db/db.h"
 #include "common/json/json.h"
+#include "common/model/row.h"
 
 struct node {
 	char id[37];
-	int64_t num, cluster_id; /* the latter of loaded ones */
+	int64_t num, cluster_id; /* nodes_insert() sets the latter */
 	char *hostname, *hardwaretype, *imagetype, *flavor, *image, *sshuser;
 	struct json *services, *automators; /* arrays of names */
 	struct json *ipaddresses, *results; /* objects */
 	struct json *states; /* object: service -> "installed", "running", "stopped" */
 };
+extern const struct row_table node_table;
 
 struct nodes {
 	struct node *v;
@@ -25,7 +27,7 @@ void node_fini(struct node *n);
 void nodes_free(struct nodes *ns);
 const struct node *nodes_find(const struct nodes *ns, const char *id); /* NULL if none */
 
-LOOM_MUST_CHECK int nodes_insert(struct db *db, int64_t cluster, const struct nodes *ns);
+LOOM_MUST_CHECK int nodes_insert(struct db *db, int64_t cluster, struct nodes *ns);
 /* By number. */
 LOOM_MUST_CHECK int nodes_load(struct db *db, int64_t cluster, struct nodes **ret);
 LOOM_MUST_CHECK int node_load(struct db *db, const char *id, struct nodes **ret); /* 0 or 1 */

@@ -5,6 +5,7 @@
  * _NAME: a database that may be filled.
  */
 #include "common/base/str.h"
+#include "common/model/node.h"
 #include "common/model/schema.h"
 #include "common/model/task.h"
 #include "tests/support/unit.h"
@@ -212,6 +213,236 @@ START_TEST(unknown_words_are_refused)
 }
 END_TEST
 
+/* ---- clusters, jobs, nodes ------------------------------------------------------------------- */
+
+static int insert_cluster(struct db *db, void *arg LOOM_UNUSED)
+{
+	struct cluster *c = loom_calloc(1, sizeof(*c));
+	int64_t job = 0;
+	c->id = CLUSTER;
+	c->tenant_id = loom_strdup("superadmin");
+	c->owner_id = loom_strdup("me");
+	c->name = loom_strdup("c");
+	c->create_time = 5;
+	c->asked_nodes = 2;
+	c->next_job = 1;
+	c->brief = unit_json("{'provider':{'name':'p'}}");
+	c->services = json_new_arr();
+	c->request = unit_json("{'a':1}");
+	c->template = unit_json("{'name':'t1'}");
+	c->provider = unit_json("{'name':'p'}");
+	c->config = unit_json("{}");
+	int rc = db_exec(db, "DELETE FROM cluster", "");
+	if (!rc)
+		rc = db_exec(db, "DELETE FROM job", "");
+	if (!rc)
+		rc = db_exec(db, "DELETE FROM node", "");
+	if (!rc)
+		rc = db_exec(db, "DELETE FROM event", "");
+	if (!rc)
+		rc = cluster_insert(db, c, &(struct quota){ 0 });
+	if (!rc)
+		rc = job_add(db, c, "cluster_create", NULL, 6, &job);
+	if (!rc)
+		rc = cluster_save(db, c);
+	ck_assert_int_eq(job, 1);
+	cluster_free(c);
+	return rc;
+}
+
+static int change_cluster(struct db *db, void *arg LOOM_UNUSED)
+{
+	LOOM_CLEANUP(cluster_free) struct cluster *c = NULL;
+	LOOM_CLEANUP(json_free) struct json *docs = unit_json("{'web':{'name':'web'}}");
+	LOOM_CLEANUP(json_free) struct json *template = unit_json("{'name':'t2'}");
+	LOOM_CLEANUP(json_free) struct json *config = unit_json("{'port':80}");
+	int rc = cluster_lock(db, CLUSTER, &c);
+	if (rc)
+		return rc;
+	ck_assert_int_eq(c->event_seq, 1);
+	ck_assert_int_eq(c->latest_job, 1);
+	ck_assert_int_gt(c->now, 1000000);
+	ck_assert_ptr_null(c->description);
+	c->expire_time = 77;
+	c->num_nodes = 3;
+	c->last_node = 1002;
+	json_push(c->services, json_new_str("web"));
+	json_set(c->brief, "clusterTemplate", unit_json("{'name':'t2'}"));
+	rc = cluster_set_status(db, c, CLUSTER_ACTIVE, "well", 8);
+	if (!rc)
+		rc = cluster_save(db, c);
+	if (!rc)
+		rc = cluster_save_service_docs(db, c, docs);
+	if (!rc)
+		rc = cluster_save_template(db, c, template);
+	return rc ? rc : cluster_save_config(db, c, config);
+}
+
+static int look_at_cluster(struct db *db, void *arg LOOM_UNUSED)
+{
+	LOOM_CLEANUP(cluster_free) struct cluster *c = NULL;
+	int rc = cluster_get(db, CLUSTER, &c);
+	if (!rc)
+		rc = cluster_load_docs(db, c);
+	if (rc)
+		return rc;
+	ck_assert_str_eq(c->tenant_id, "superadmin");
+	ck_assert_str_eq(c->owner_id, "me");
+	ck_assert_str_eq(c->message, "well");
+	ck_assert_int_eq((int)c->status, (int)CLUSTER_ACTIVE);
+	ck_assert_int_eq(c->create_time, 5);
+	ck_assert_int_eq(c->expire_time, 77);
+	ck_assert_int_eq(c->num_nodes, 3);
+	ck_assert_int_eq(c->asked_nodes, 2);
+	ck_assert_int_eq(c->last_node, 1002);
+	ck_assert_int_eq(c->next_job, 2);
+	ck_assert_int_eq(c->event_seq, 2);
+	LOOM_CLEANUP_STR char *all = loom_asprintf(
+		"%s %s %s %s %s %s", json_str(json_at(c->services, 0)),
+		json_str(json_path(c->brief, "clusterTemplate/name")),
+		json_str(json_path(c->request, "a")), json_str(json_path(c->template, "name")),
+		json_str(json_path(c->service_docs, "web/name")),
+		json_str(json_path(c->config, "port")));
+	ck_assert_str_eq(all, "web t2 1 t2 web 80");
+	return 0;
+}
+
+static int change_job(struct db *db, void *arg LOOM_UNUSED)
+{
+	LOOM_CLEANUP(cluster_free) struct cluster *c = NULL;
+	struct job j = { 0 };
+	bool found = false;
+	int rc = cluster_lock(db, CLUSTER, &c);
+	if (!rc)
+		rc = job_lock(db, CLUSTER, 1, &j, &found);
+	if (rc)
+		return rc;
+	ck_assert(found && !j.params && !j.end_time);
+	ck_assert_str_eq(j.phase, "plan");
+	ck_assert_str_eq(j.action, "cluster_create");
+	j.params = unit_json("{'was':'active'}");
+	j.waits = loom_calloc(2, sizeof(*j.waits));
+	j.waits[0] = 4;
+	j.waits[1] = 5;
+	j.n_waits = 2;
+	j.tasks_total = 9;
+	struct job *const each[] = { &j };
+	rc = job_save_params(db, &j);
+	if (!rc)
+		rc = jobs_save_progress(db, each, 1);
+	j.tasks_done = 7;
+	if (!rc)
+		rc = job_set_status(db, c, &j, JOB_RUNNING, NULL, 10);
+	if (!rc)
+		rc = job_set_status(db, c, &j, JOB_FAILED, "broken", 11);
+	job_fini(&j);
+	return rc ? rc : cluster_save(db, c);
+}
+
+static int look_at_job(struct db *db, void *arg LOOM_UNUSED)
+{
+	struct job j = { 0 };
+	bool found = false;
+	int rc = job_get(db, CLUSTER, 1, &j, &found);
+	if (rc)
+		return rc;
+	ck_assert(found);
+	ck_assert_str_eq(j.phase, "end");
+	ck_assert_str_eq(j.message, "broken");
+	ck_assert_str_eq(json_get_str(j.params, "was"), "active");
+	ck_assert_uint_eq(j.n_waits, 2);
+	ck_assert_int_eq(j.waits[1], 5);
+	ck_assert_int_eq(j.tasks_total, 9);
+	ck_assert_int_eq(j.tasks_done, 7);
+	ck_assert_int_eq(j.end_time, 11);
+	ck_assert_int_eq(j.create_time, 6);
+	job_fini(&j);
+	return 0;
+}
+
+START_TEST(clusters_and_jobs)
+{
+	in_tx(insert_cluster);
+	in_tx(change_cluster);
+	in_tx(look_at_cluster);
+	in_tx(change_job);
+	in_tx(look_at_job);
+}
+END_TEST
+
+static struct node new_node(const char *id, int64_t num)
+{
+	struct node n = { .num = num };
+	char **const texts[] = { &n.hostname, &n.hardwaretype, &n.imagetype,
+		                 &n.flavor,   &n.image,        &n.sshuser };
+	for (size_t i = 0; i < LOOM_COUNT(texts); i++)
+		*texts[i] = loom_asprintf("%s-%zu", id, i);
+	snprintf(n.id, sizeof(n.id), "%s", id);
+	n.services = unit_json("['web']");
+	n.automators = unit_json("['shell']");
+	return n;
+}
+
+static int insert_nodes(struct db *db, void *arg LOOM_UNUSED)
+{
+	struct nodes *ns = loom_calloc(1, sizeof(*ns));
+	ns->v = loom_calloc(2, sizeof(*ns->v));
+	ns->v[0] = new_node("a", 1001);
+	ns->v[1] = new_node("b", 1002);
+	ns->n = 2;
+	int rc = nodes_insert(db, CLUSTER, ns);
+	nodes_free(ns);
+	return rc;
+}
+
+static int change_nodes(struct db *db, void *arg)
+{
+	LOOM_CLEANUP(nodes_free) struct nodes *ns = NULL;
+	int rc = nodes_load(db, CLUSTER, &ns);
+	if (rc)
+		return rc;
+	ck_assert_uint_eq(ns->n, 2);
+	struct node *const each[] = { &ns->v[0], &ns->v[1] };
+	json_set_str(ns->v[1].ipaddresses, "access_v4", "10.0.0.1");
+	loom_free(ns->v[1].hardwaretype);
+	ns->v[1].hardwaretype = loom_strdup("a save leaves this");
+	json_push(ns->v[1].services, json_new_str("db"));
+	rc = arg ? node_delete(db, "b") : 0;
+	return rc ? rc : nodes_save(db, each, 2);
+}
+
+static int look_at_nodes(struct db *db, void *arg LOOM_UNUSED)
+{
+	LOOM_CLEANUP(nodes_free) struct nodes *ns = NULL;
+	int rc = node_load(db, "b", &ns);
+	if (rc)
+		return rc;
+	ck_assert_uint_eq(ns->n, 1);
+	LOOM_CLEANUP(nodes_free) struct nodes *copy = nodes_copy(ns);
+	const struct node *n = &copy->v[0];
+	ck_assert_int_eq(n->cluster_id, CLUSTER);
+	ck_assert_int_eq(n->num, 1002);
+	ck_assert_str_eq(n->hostname, "b-0");
+	ck_assert_str_eq(n->hardwaretype, "b-1");
+	ck_assert_str_eq(n->sshuser, "b-5");
+	ck_assert_str_eq(json_get_str(n->ipaddresses, "access_v4"), "10.0.0.1");
+	ck_assert(json_is(n->states, JSON_OBJECT) && !json_len(n->states));
+	ck_assert_uint_eq(json_len(n->services), 2);
+	return 0;
+}
+
+START_TEST(nodes)
+{
+	int gone_too = 1;
+	in_tx(insert_cluster);
+	in_tx(insert_nodes);
+	in_tx(change_nodes);
+	in_tx(look_at_nodes);
+	ck_assert_int_eq(db_tx(pool, change_nodes, &gone_too), DB_E_FATAL);
+	in_tx(look_at_nodes);
+}
+END_TEST
+
 int main(void)
 {
 	if (!getenv("LOOM_TEST_DB_HOST") && !getenv("LOOM_TEST_DB_SOCKET")) {
@@ -225,5 +456,7 @@ int main(void)
 	tcase_add_test(t, what_is_saved_comes_back);
 	tcase_add_loop_test(t, what_is_gone_is_not_written, 0, LOOM_COUNT(gone));
 	tcase_add_test(t, unknown_words_are_refused);
+	tcase_add_test(t, clusters_and_jobs);
+	tcase_add_test(t, nodes);
 	return UNIT_RUN("model", t);
 }

@@ -4,6 +4,7 @@
  * structs. What a server makes of them is tested with one (integration/test_model.c).
  */
 #include "common/base/str.h"
+#include "common/model/node.h"
 #include "common/model/task.h"
 #include "tests/support/unit.h"
 
@@ -67,7 +68,8 @@ START_TEST(copies_are_deep)
 }
 END_TEST
 
-static const struct row_table *const tables[] = { &pets, &task_table, &task_new_table };
+static const struct row_table *const tables[] = { &pets,       &task_table, &task_new_table,
+	                                          &node_table, &job_table,  &cluster_table };
 
 START_TEST(lists_suit_their_structs)
 {
