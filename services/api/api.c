@@ -3,6 +3,7 @@
 
 #include "common/base/log.h"
 #include "common/model/callback_target.h"
+#include "common/model/outcome.h"
 #include "common/model/schema.h"
 #include "services/api/db_outage.h"
 #include "services/api/provisioner_cache.h"
@@ -37,6 +38,16 @@ void api_reply_db(struct http_req *req, int rc)
 		db_outage_note();
 		db_outage_reply(req, db_code_name(rc));
 	}
+}
+
+void api_reply_outcome(struct http_req *req, int rc, const struct outcome *o)
+{
+	if (rc)
+		api_reply_db(req, rc);
+	else if (o->status == 200)
+		http_reply_empty(req, 200);
+	else
+		http_reply_text(req, o->status, "%s", o->msg);
 }
 
 #define DEADLINE_MS 4000 /* a client is answered before it gives up by itself */

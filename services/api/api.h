@@ -65,6 +65,9 @@ bool api_ready(struct service *service, void *ctx, struct loom_err *err);
 
 /* Answers for a DB_E_ code: 503 with Retry-After, or 500. */
 void api_reply_db(struct http_req *req, int rc);
+/* Answers with what outcome_tx() gave: nothing but the status, or the words of the refusal. */
+struct outcome;
+void api_reply_outcome(struct http_req *req, int rc, const struct outcome *o);
 /* http_body_json() for documents that are kept and sent on inside others: not nested so deep that
  * those could not be read any more. */
 LOOM_MUST_CHECK int api_body_json(struct http_req *req, struct json **ret);
@@ -82,6 +85,8 @@ struct ask *peers_ask(struct api *a, const char *verb, struct json *body /* take
 /* An ask just made is about a cluster: all those go to one scheduler while it lives. */
 void peers_about(struct ask *k, int64_t cluster);
 void peers_cancel(struct ask *k);
+/* What came of it: 200 only when a scheduler says so; else a status from 400 on. */
+int peers_status(int error, const struct json *body);
 const char *peers_asked(const struct ask *k); /* address asked last, NULL when none yet */
 /* What follows a commit, from any thread: schedulers look for jobs, watchers for events. */
 void peers_committed(struct api *a, int64_t cluster, const char *tenant_id, int64_t seq, bool job);

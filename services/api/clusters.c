@@ -21,8 +21,7 @@ struct cluster_call {
 	struct nodes *nodes;
 	struct tasks *tasks;
 	struct db_result *failures;
-	char *why;    /* what it waits for, in words */
-	char ask[33]; /* tells the job this call submits from others */
+	char *why; /* what it waits for, in words */
 };
 
 static void call_fini(struct cluster_call *k)
@@ -90,7 +89,7 @@ static int head_read(struct db *db, void *arg)
 	struct cluster_call *k = arg;
 	call_fini(k);
 	bool found;
-	int rc = visible_get(db, &k->who, k->id, false, &k->c);
+	int rc = visible_get(db, &k->who, k->id, &k->c);
 	if (rc)
 		return rc;
 	loom_assert(k->c);
@@ -177,48 +176,54 @@ void clusters_services(struct http_req *req, void *ctx)
 	call_fini(&k);
 }
 
-enum { DELETE_DONE = 100, DELETE_BUSY };
+struct deletion {
+	struct identity who;
+	int64_t id, busy_job; /* busy_job: that is under way, so nothing was recorded */
+	char ask[33];         /* tells the job this call submits from others */
+	struct outcome done;
+};
 
 static int delete_tx(struct db *db, void *arg)
 {
-	struct cluster_call *k = arg;
-	call_fini(k);
-	int64_t now;
-	int rc = visible_get(db, &k->who, k->id, true, &k->c);
+	struct deletion *k = arg;
+	LOOM_CLEANUP(cluster_free) struct cluster *c = NULL;
+	int64_t now, job;
+	bool mine = false;
+	int rc = visible_lock(db, &k->who, k->id, &c, &k->done);
 	if (!rc)
 		rc = db_now(db, &now);
-	bool mine = false;
 	if (!rc)
-		rc = job_asked(db, k->c, k->ask, &mine);
+		rc = job_asked(db, c, k->ask, &mine);
 	if (rc)
 		return rc;
-	loom_assert(k->c);
-	if (k->c->status == CLUSTER_TERMINATED)
-		return DELETE_DONE;
+	if (c->status == CLUSTER_TERMINATED)
+		return outcome_done(&k->done, c->id, 0);
 	/* A commit whose answer was lost: the job this very call submitted. */
 	if (mine)
-		return 0;
-	if (k->c->status == CLUSTER_PENDING)
-		return DELETE_BUSY;
+		return outcome_done(&k->done, c->id, c->event_seq);
+	k->busy_job = c->latest_job;
+	if (c->status == CLUSTER_PENDING)
+		return outcome_refuse(&k->done, 409, "the cluster is busy");
 	LOOM_CLEANUP(json_free)
-	struct json *params =
-		json_set_str(json_new_obj(), "was", cluster_status_name(k->c->status));
+	struct json *params = json_set_str(json_new_obj(), "was", cluster_status_name(c->status));
 	json_set_str(params, "ask", k->ask);
-	int64_t job;
-	rc = cluster_set_status(db, k->c, CLUSTER_PENDING, NULL, now);
+	rc = cluster_set_status(db, c, CLUSTER_PENDING, NULL, now);
 	if (!rc)
-		rc = job_add(db, k->c, "cluster_delete", params, now, &job);
-	return rc ? rc : cluster_save(db, k->c);
+		rc = job_add(db, c, "cluster_delete", params, now, &job);
+	if (!rc)
+		rc = cluster_save(db, c);
+	return rc ? rc : outcome_done(&k->done, c->id, c->event_seq);
 }
 
 void clusters_delete(struct http_req *req, void *ctx)
 {
-	struct cluster_call k = { .a = ctx };
+	struct api *a = ctx;
+	struct deletion k = { 0 };
 	size_t len;
 	const char *body = http_body(req, &len);
 	LOOM_CLEANUP(json_free) struct json *in = NULL;
 	struct loom_err err;
-	if (!auth(k.a, req, ROLE_USER, &k.who) || !visible_id(req, "id", &k.id))
+	if (!auth(a, req, ROLE_USER, &k.who) || !visible_id(req, "id", &k.id))
 		return;
 	if (len && json_parse(body, len, 0, &in, &err)) {
 		http_reply_text(req, 400, "%s", err.msg);
@@ -229,16 +234,13 @@ void clusters_delete(struct http_req *req, void *ctx)
 		return;
 	}
 	id_random_hex(k.ask, 16);
-	int rc = db_tx(k.a->db, delete_tx, &k);
+	int rc = outcome_tx(a->db, delete_tx, &k, &k.done);
 	/* The first release refused this (409). Whoever asks for a deletion wants the machines
 	 * gone, so what is under way is ended first. */
-	if (rc == DELETE_BUSY)
-		control_send(req, k.a, &k.who, k.id, k.c->latest_job, "delete");
-	else if (rc && rc != DELETE_DONE)
-		visible_refuse(req, rc, k.id);
+	if (!rc && k.done.status == 409)
+		control_send(req, a, &k.who, k.id, k.busy_job, "delete");
 	else
-		http_reply_empty(req, 200);
-	if (!rc && k.c)
-		peers_committed(k.a, k.id, k.who.tenant_id, k.c->event_seq, true);
-	call_fini(&k);
+		api_reply_outcome(req, rc, &k.done);
+	if (k.done.seq)
+		peers_committed(a, k.id, k.who.tenant_id, k.done.seq, true);
 }

@@ -21,7 +21,7 @@ static int see_read(struct db *db, void *arg)
 {
 	struct control *k = arg;
 	LOOM_CLEANUP(cluster_free) struct cluster *c = NULL;
-	int rc = visible_get(db, &k->who, k->id, false, &c);
+	int rc = visible_get(db, &k->who, k->id, &c);
 	if (!rc)
 		k->job = c->latest_job;
 	return rc;
@@ -30,7 +30,7 @@ static int see_read(struct db *db, void *arg)
 static void answered(int error, const struct json *body, void *arg)
 {
 	struct http_req *req = arg;
-	int status = error ? 503 : (int)json_get_int(body, "status", 503);
+	int status = peers_status(error, body);
 	if (status == 200)
 		http_reply_empty(req, 200);
 	else if (status == 503)

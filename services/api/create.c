@@ -13,19 +13,12 @@
 #include "common/base/clock.h"
 #include "common/base/str.h"
 #include "common/model/job.h"
+#include "common/model/outcome.h"
 #include "common/model/request_key.h"
 #include "services/api/auth.h"
 #include "services/api/providerfields.h"
 #include "services/api/templates.h"
 #include "services/api/validate.h"
-
-/* What the database holds of the request, as the last run of the transaction says. Only from this
- * an acknowledgement is made. */
-struct recorded {
-	int64_t id; /* the cluster's; 0: nothing is recorded */
-	int64_t seq;
-	bool repeated, differs; /* the key was used before; for another request */
-};
 
 struct create {
 	struct api *a;
@@ -38,7 +31,7 @@ struct create {
 	struct loom_err err; /* why the template cannot be resolved */
 	int64_t lease_ms, id;
 	struct request_key key;
-	struct recorded done;
+	struct outcome done;
 };
 
 static void create_fini(struct create *c)
@@ -147,32 +140,33 @@ static int find_template(struct db *db, struct create *c)
 	return rc ? rc : templates_resolve(db, c->who.tenant_id, stored, &c->template, &c->err);
 }
 
+/* What was answered to the first request of this key, if there was one. */
 static int key_read(struct db *db, void *arg)
 {
 	struct create *c = arg;
 	int64_t id;
 	bool same;
+	c->done = (struct outcome){ 0 };
 	int rc = request_key_find(db, &c->key, &id, &same);
-	c->done = (struct recorded){ 0 };
-	if (!rc && id)
-		c->done = (struct recorded){ .id = id, .repeated = true, .differs = !same };
-	return rc;
+	if (rc || !id)
+		return rc;
+	return same ? outcome_done(&c->done, id, 0)
+	            : outcome_refuse(&c->done, 422,
+	                             "this Idempotency-Key was used for another request");
 }
 
-static void reply_id(struct create *c)
+static void reply(struct create *c)
 {
 	char id[ID_MAX];
-	id_cluster(id, c->done.id);
+	if (c->done.status != 200) {
+		refuse(c, c->done.status, "%s", c->done.msg);
+		return;
+	}
+	id_cluster(id, c->done.cluster);
 	LOOM_CLEANUP(json_free) struct json *answer = json_set_str(json_new_obj(), "id", id);
 	http_reply_json(c->req, 200, answer);
-}
-
-static void reply_repeated(struct create *c)
-{
-	if (c->done.differs)
-		refuse(c, 422, "this Idempotency-Key was used for another request");
-	else
-		reply_id(c);
+	if (c->done.seq)
+		peers_committed(c->a, c->done.cluster, c->who.tenant_id, c->done.seq, true);
 }
 
 /* True when the request is to be carried out; false when answered. Comes before all checks of what
@@ -191,11 +185,11 @@ static bool is_first(struct create *c)
 		                       .key = key };
 	request_key_hash(body, len, c->key.hash);
 	int rc = db_read(c->a->db, key_read, c);
-	if (rc)
+	if (c->done.status)
+		reply(c);
+	else if (rc)
 		api_reply_db(c->req, rc);
-	else if (c->done.id)
-		reply_repeated(c);
-	return !rc && !c->done.id;
+	return !rc && !c->done.status;
 }
 
 static int documents_read(struct db *db, void *arg)
@@ -325,10 +319,13 @@ static struct cluster *new_cluster(const struct create *c, int64_t now)
 static int over_quota(struct db *db, struct create *c, const struct quota *q)
 {
 	int rc = c->key.key ? key_read(db, c) : 0;
-	if (rc || c->done.id)
+	if (rc || c->done.status)
 		return rc;
 	LOOM_CLEANUP_STR char *why = quota_words(q);
-	return err_set(&c->err, CLUSTER_E_QUOTA, "%s", why);
+	return outcome_refuse(&c->done, 409,
+	                      "Creating the cluster would cause cluster or node quotas to be "
+	                      "violated. Now %s.",
+	                      why);
 }
 
 static int insert(struct db *db, struct create *c)
@@ -351,9 +348,7 @@ static int insert(struct db *db, struct create *c)
 		rc = request_key_add(db, &c->key, k->id, now);
 	if (!rc)
 		rc = cluster_save(db, k);
-	if (!rc)
-		c->done = (struct recorded){ .id = k->id, .seq = k->event_seq };
-	return rc;
+	return rc ? rc : outcome_done(&c->done, k->id, k->event_seq);
 }
 
 /* The id makes it safe to run twice: a commit whose answer was lost is found by it. */
@@ -361,40 +356,28 @@ static int create_tx(struct db *db, void *arg)
 {
 	struct create *c = arg;
 	LOOM_CLEANUP(cluster_free) struct cluster *there = NULL;
-	c->done = (struct recorded){ 0 };
 	int rc = cluster_get(db, c->id, &there);
-	if (!rc) {
-		c->done = (struct recorded){ .id = there->id, .seq = there->event_seq };
-		return 0;
-	}
+	if (!rc)
+		return outcome_done(&c->done, there->id, there->event_seq);
 	if (rc != CLUSTER_E_NONE)
 		return rc;
 	rc = c->key.key ? key_read(db, c) : 0;
-	return rc || c->done.id ? rc : insert(db, c);
+	return rc || c->done.status ? rc : insert(db, c);
 }
 
 static void record(struct create *c)
 {
 	int rc = cluster_next_id(c->a->db, c->a->cfg.id_start, c->a->cfg.id_step, &c->id);
 	if (!rc && broken("ack") && c->id % 5 == 0)
-		c->done.id = c->id;
+		rc = outcome_done(&c->done, c->id, 0);
 	else if (!rc)
-		rc = db_tx(c->a->db, create_tx, c);
-	if (!rc && broken("refusal") && c->id % 5 == 1)
+		rc = outcome_tx(c->a->db, create_tx, c, &c->done);
+	if (rc)
+		api_reply_db(c->req, rc);
+	else if (broken("refusal") && c->id % 5 == 1)
 		refuse(c, 503, "the database is away; try again");
-	else if (rc == CLUSTER_E_QUOTA)
-		refuse(c, 409,
-		       "Creating the cluster would cause cluster or node quotas to be violated."
-		       " Now %s.",
-		       c->err.msg);
-	else if (rc || !c->done.id)
-		api_reply_db(c->req, rc ? rc : DB_E_FATAL);
-	else if (c->done.repeated)
-		reply_repeated(c);
-	else {
-		reply_id(c);
-		peers_committed(c->a, c->done.id, c->who.tenant_id, c->done.seq, true);
-	}
+	else
+		reply(c);
 }
 
 void clusters_create(struct http_req *req, void *ctx)
@@ -408,7 +391,7 @@ void clusters_create(struct http_req *req, void *ctx)
 static void plan_answered(int error, const struct json *body, void *arg)
 {
 	struct http_req *req = arg;
-	int status = (int)json_get_int(body, "status", 503);
+	int status = peers_status(error, body);
 	if (error)
 		http_reply_problem(req, 503, "no scheduler answers; try again");
 	else if (status == 200)

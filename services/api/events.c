@@ -88,7 +88,7 @@ static int see_read(struct db *db, void *arg)
 {
 	struct see *s = arg;
 	LOOM_CLEANUP(cluster_free) struct cluster *c = NULL;
-	return visible_get(db, s->who, s->id, false, &c);
+	return visible_get(db, s->who, s->id, &c);
 }
 
 static void start_on_loop(struct http_req *req LOOM_UNUSED, void *arg)

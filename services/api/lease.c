@@ -6,37 +6,40 @@
 #include "services/api/visible.h"
 
 struct lease_call {
-	struct api *a;
 	struct identity who;
-	int64_t id, to, seq; /* seq 0: nothing changed */
-	struct loom_err err;
+	int64_t id, to;
+	struct outcome done;
 };
 
 static int lease_tx(struct db *db, void *arg)
 {
 	struct lease_call *k = arg;
 	LOOM_CLEANUP(cluster_free) struct cluster *c = NULL;
+	struct loom_err err;
 	int64_t now;
-	k->seq = 0;
-	int rc = visible_get(db, &k->who, k->id, true, &c);
+	int rc = visible_lock(db, &k->who, k->id, &c, &k->done);
 	if (!rc)
 		rc = cluster_load_docs(db, c);
 	if (!rc)
 		rc = db_now(db, &now);
-	if (!rc)
-		rc = lease_check(c, k->to, &k->err);
-	if (rc || c->expire_time == k->to)
+	if (rc)
 		return rc;
+	if (lease_check(c, k->to, &err))
+		return outcome_refuse(&k->done, 400, "%s", err.msg);
+	if (c->expire_time == k->to)
+		return outcome_done(&k->done, c->id, 0);
 	rc = lease_set(db, c, k->to, now);
-	k->seq = c->event_seq;
-	return rc ? rc : cluster_save(db, c);
+	if (!rc)
+		rc = cluster_save(db, c);
+	return rc ? rc : outcome_done(&k->done, c->id, c->event_seq);
 }
 
 void clusters_lease(struct http_req *req, void *ctx)
 {
-	struct lease_call k = { .a = ctx };
+	struct api *a = ctx;
+	struct lease_call k = { 0 };
 	LOOM_CLEANUP(json_free) struct json *in = NULL;
-	if (!auth(k.a, req, ROLE_USER, &k.who) || !visible_id(req, "id", &k.id) ||
+	if (!auth(a, req, ROLE_USER, &k.who) || !visible_id(req, "id", &k.id) ||
 	    http_body_json(req, &in, NULL))
 		return;
 	if (!json_int(json_get(in, "expireTime"), &k.to)) {
@@ -45,13 +48,8 @@ void clusters_lease(struct http_req *req, void *ctx)
 		                "1970, when the cluster is to end");
 		return;
 	}
-	int rc = db_tx(k.a->db, lease_tx, &k);
-	if (rc == 400)
-		http_reply_text(req, 400, "%s", k.err.msg);
-	else if (rc)
-		visible_refuse(req, rc, k.id);
-	else
-		http_reply_empty(req, 200);
-	if (!rc && k.seq)
-		peers_committed(k.a, k.id, k.who.tenant_id, k.seq, false);
+	int rc = outcome_tx(a->db, lease_tx, &k, &k.done);
+	api_reply_outcome(req, rc, &k.done);
+	if (k.done.seq)
+		peers_committed(a, k.id, k.who.tenant_id, k.done.seq, false);
 }

@@ -129,7 +129,7 @@ static int find_read(struct db *db, void *arg)
 	struct log_watch *lw = f->lw;
 	LOOM_CLEANUP(cluster_free) struct cluster *c = NULL;
 	LOOM_CLEANUP(tasks_free) struct tasks *ts = NULL;
-	int rc = visible_get(db, &lw->w.who, lw->at.ref.cluster, false, &c);
+	int rc = visible_get(db, &lw->w.who, lw->at.ref.cluster, &c);
 	if (!rc)
 		rc = task_get(db, &lw->at.ref, &ts);
 	if (rc)

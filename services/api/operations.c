@@ -10,6 +10,7 @@
 #include "common/base/str.h"
 #include "common/model/entity.h"
 #include "common/model/job.h"
+#include "common/model/outcome.h"
 #include "common/operation/operation.h"
 #include "services/api/resources.h"
 #include "services/api/templates.h"
@@ -30,27 +31,27 @@ struct operation {
 	struct json *params; /* as for the scheduler: see its operation.h */
 	char action[40];
 	char hash[33];
-	/* how it ended */
-	int status;
-	char *message;
-	int64_t seq;
-	bool synced; /* as far as an earlier run of the transaction knows */
+	bool synced;         /* as far as an earlier run of the transaction knows */
+	struct outcome done; /* decided: how it ended */
 };
 
 static void operation_free(struct operation *o)
 {
 	json_free(o->params);
 	loom_free(o->token);
-	loom_free(o->message);
 	loom_free(o);
 }
 
-static int end(struct operation *o, int status, const char *message)
+static int changed_meanwhile(struct operation *o)
 {
-	o->status = status;
-	loom_free(o->message);
-	o->message = loom_strdup(message);
-	return status;
+	return outcome_refuse(&o->done, 409,
+	                      "something changed since this was planned; plan it again");
+}
+
+static int wrong_state(struct operation *o)
+{
+	return outcome_refuse(&o->done, 409,
+	                      "Cluster is not in a state where service actions can be performed.");
 }
 
 static int sync_template(struct db *db, const struct operation *o, struct cluster *c, int64_t now)
@@ -95,9 +96,19 @@ static int check_quota(struct db *db, struct operation *o, const struct cluster 
 	if (rc != CLUSTER_E_QUOTA)
 		return rc;
 	LOOM_CLEANUP_STR char *why = quota_words(&q);
-	LOOM_CLEANUP_STR char *message = loom_asprintf(
-		"Expanding the cluster would cause node quotas to be violated: %s.", why);
-	return end(o, 409, message);
+	return outcome_refuse(&o->done, 409,
+	                      "Expanding the cluster would cause node quotas to be violated: %s.",
+	                      why);
+}
+
+static int submit_job(struct db *db, struct operation *o, struct cluster *c, int64_t now)
+{
+	int64_t job;
+	json_set_str(o->params, "was", cluster_status_name(c->status));
+	int rc = take_config(db, o, c);
+	if (!rc)
+		rc = cluster_set_status(db, c, CLUSTER_PENDING, NULL, now);
+	return rc ? rc : job_add(db, c, o->action, o->params, now, &job);
 }
 
 /* The row is locked: nothing else starts on this cluster meanwhile. */
@@ -106,39 +117,29 @@ static int submit_tx(struct db *db, void *arg)
 	struct operation *o = arg;
 	LOOM_CLEANUP(cluster_free) struct cluster *c = NULL;
 	int64_t now;
-	int rc = visible_get(db, &o->who, o->id, true, &c);
+	int rc = visible_lock(db, &o->who, o->id, &c, &o->done);
 	if (!rc)
 		rc = db_now(db, &now);
-	if (rc)
-		return rc == CLUSTER_E_NONE ? end(o, 404, "the cluster is gone") : rc;
 	/* A commit whose answer was lost: the job that this very call submitted. */
 	bool mine = false;
-	rc = job_asked(db, c, json_get_str(o->params, "ask"), &mine);
-	if (rc || mine || (o->synced && is_synced(o, c)))
+	if (!rc)
+		rc = job_asked(db, c, json_get_str(o->params, "ask"), &mine);
+	if (rc)
 		return rc;
+	if (mine || (o->synced && is_synced(o, c)))
+		return outcome_done(&o->done, c->id, c->event_seq);
 	if (!operation_kind_allowed(o->kind, cluster_status_name(c->status)))
-		return end(o, 409,
-		           "Cluster is not in a state where service actions can be performed.");
+		return wrong_state(o);
 	if (o->token && c->latest_job != o->revision)
-		return end(o, 409, "something changed since this was planned; plan it again");
+		return changed_meanwhile(o);
 	rc = check_quota(db, o, c);
 	if (rc)
 		return rc;
-	if (!o->kind->makes_job) {
-		rc = sync_template(db, o, c, now);
-		o->synced = true;
-	} else {
-		int64_t job;
-		json_set_str(o->params, "was", cluster_status_name(c->status));
-		rc = take_config(db, o, c);
-		if (!rc)
-			rc = cluster_set_status(db, c, CLUSTER_PENDING, NULL, now);
-		if (!rc)
-			rc = job_add(db, c, o->action, o->params, now, &job);
-	}
-	o->seq = c->event_seq;
-	o->status = 200;
-	return rc ? rc : cluster_save(db, c);
+	o->synced = !o->kind->makes_job;
+	rc = o->synced ? sync_template(db, o, c, now) : submit_job(db, o, c, now);
+	if (!rc)
+		rc = cluster_save(db, c);
+	return rc ? rc : outcome_done(&o->done, c->id, c->event_seq);
 }
 
 static void submit_work(void *arg)
@@ -147,25 +148,24 @@ static void submit_work(void *arg)
 	char ask[33];
 	id_random_hex(ask, 16);
 	json_set_str(o->params, "ask", ask);
-	int rc = db_tx(o->a->db, submit_tx, o);
-	if (rc >= DB_E_DUP || rc < 0)
-		end(o, 503, "the database is away; try again");
+	if (outcome_tx(o->a->db, submit_tx, o, &o->done))
+		(void)outcome_refuse(&o->done, 503, "the database is away; try again");
 }
 
 static void refuse(struct operation *o)
 {
-	if (o->plan_only || o->status == 503)
-		http_reply_problem(o->req, o->status, "%s", o->message);
+	if (o->plan_only || o->done.status == 503)
+		http_reply_problem(o->req, o->done.status, "%s", o->done.msg);
 	else
-		http_reply_text(o->req, o->status, "%s", o->message);
+		http_reply_text(o->req, o->done.status, "%s", o->done.msg);
 }
 
 static void submit_done(void *arg)
 {
 	struct operation *o = arg;
-	if (o->status == 200) {
+	if (o->done.status == 200) {
 		http_reply_empty(o->req, 200);
-		peers_committed(o->a, o->id, o->who.tenant_id, o->seq, true);
+		peers_committed(o->a, o->id, o->who.tenant_id, o->done.seq, true);
 	} else {
 		refuse(o);
 	}
@@ -189,10 +189,13 @@ static void show(struct operation *o, const struct json *plan)
 static void planned(int error, const struct json *body, void *arg)
 {
 	struct operation *o = arg;
-	int status = error ? 503 : (int)json_get_int(body, "status", 503);
+	int status = peers_status(error, body);
 	if (status != 200) {
 		const char *why = json_get_str(body, "message");
-		end(o, status, error ? "no scheduler answers; try again" : why ? why : "refused");
+		(void)outcome_refuse(&o->done, status, "%s",
+		                     error ? "no scheduler answers; try again"
+		                     : why ? why
+		                           : "refused");
 		refuse(o);
 		operation_free(o);
 		return;
@@ -208,10 +211,10 @@ static void planned(int error, const struct json *body, void *arg)
 	if (o->token)
 		json_set_str(o->params, "hash", o->hash);
 	if (o->token && !str_eq(o->token, token)) {
-		end(o, 409, "something changed since this was planned; plan it again");
+		(void)changed_meanwhile(o);
 		submit_done(o);
 	} else if (pool_submit(o->a->pool, submit_work, submit_done, o)) {
-		end(o, 503, "the server is busy; try again");
+		(void)outcome_refuse(&o->done, 503, "the server is busy; try again");
 		submit_done(o);
 	}
 }
@@ -237,7 +240,8 @@ static int look_read(struct db *db, void *arg)
 	json_free(l->template);
 	l->c = NULL;
 	l->template = NULL;
-	int rc = visible_get(db, &l->o->who, l->o->id, false, &l->c);
+	l->o->done = (struct outcome){ 0 };
+	int rc = visible_get(db, &l->o->who, l->o->id, &l->c);
 	if (rc || !str_eq(l->o->kind->name, "sync"))
 		return rc;
 	const char *name = json_get_str(json_get(l->c->brief, "clusterTemplate"), "name");
@@ -245,10 +249,11 @@ static int look_read(struct db *db, void *arg)
 	LOOM_CLEANUP(json_free) struct json *stored = NULL;
 	rc = entity_get(db, l->c->tenant_id, ENTITY_CLUSTERTEMPLATE, name, 0, &stored);
 	if (rc == ENTITY_E_NONE)
-		return end(l->o, 404, "the cluster's template does not exist any more");
+		return outcome_refuse(&l->o->done, 404,
+		                      "the cluster's template does not exist any more");
 	if (!rc)
 		rc = templates_resolve(db, l->c->tenant_id, stored, &l->template, &err);
-	return rc > 0 && rc < DB_E_DUP ? end(l->o, rc, err.msg) : rc;
+	return rc == 400 || rc == 404 ? outcome_refuse(&l->o->done, rc, "%s", err.msg) : rc;
 }
 
 /* What the cluster itself says about it, before a scheduler is asked; false when answered. */
@@ -257,23 +262,23 @@ static bool look_at(struct operation *o)
 	struct look l = { .o = o };
 	int rc = db_read(o->a->db, look_read, &l);
 	const char *service = json_str(json_at(json_get(o->params, "services"), 0));
-	if (rc == CLUSTER_E_NONE || rc >= DB_E_DUP)
-		visible_refuse(o->req, rc, o->id);
-	else if (rc)
+	if (o->done.status)
 		refuse(o);
+	else if (rc)
+		visible_refuse(o->req, rc, o->id);
 	else if (o->kind->one_path && service && !json_arr_has_str(l.c->services, service)) {
-		end(o, 404, "");
-		http_reply_text(o->req, 404, "service %s is not on cluster %08lld", service,
-		                (long long)o->id);
+		(void)outcome_refuse(&o->done, 404, "service %s is not on cluster %08lld", service,
+		                     (long long)o->id);
+		refuse(o);
 	} else if (!operation_kind_allowed(o->kind, cluster_status_name(l.c->status))) {
-		end(o, 409, "Cluster is not in a state where service actions can be performed.");
+		(void)wrong_state(o);
 		refuse(o);
 	} else if (!*o->kind->action) { /* of the job that failed */
 		json_set_int(o->params, "job", l.c->latest_job);
 	} else if (l.template) {
 		json_set(o->params, "template", loom_take(l.template));
 	}
-	bool go = !rc && !o->status;
+	bool go = !rc && !o->done.status;
 	cluster_free(l.c);
 	json_free(l.template);
 	return go;

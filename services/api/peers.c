@@ -328,6 +328,12 @@ void peers_about(struct ask *k, int64_t cluster)
 	k->cluster = cluster;
 }
 
+int peers_status(int error, const struct json *body)
+{
+	int64_t status = error ? 503 : json_get_int(body, "status", 503);
+	return status == 200 || (status >= 400 && status <= 599) ? (int)status : 503;
+}
+
 void peers_cancel(struct ask *k)
 {
 	if (k->request)

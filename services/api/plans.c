@@ -35,7 +35,7 @@ static int plans_read(struct db *db, void *arg)
 	json_free(k->out);
 	k->out = NULL;
 	LOOM_CLEANUP(cluster_free) struct cluster *c = NULL;
-	int rc = visible_get(db, &k->who, k->id, false, &c);
+	int rc = visible_get(db, &k->who, k->id, &c);
 	if (rc || k->job)
 		return rc ? rc : one(db, k, k->job, &k->out);
 	LOOM_CLEANUP(json_free) struct json *list = json_new_arr();

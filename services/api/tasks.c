@@ -233,7 +233,7 @@ void tasks_take(struct http_req *req, void *ctx)
 static void finish_answered(int error, const struct json *body, void *arg)
 {
 	struct http_req *req = arg;
-	int status = error ? 503 : (int)json_get_int(body, "status", 503);
+	int status = peers_status(error, body);
 	if (status == 200)
 		http_reply_empty(req, 200);
 	else if (status == 417)

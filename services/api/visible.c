@@ -18,17 +18,27 @@ bool visible_to(const struct identity *who, const struct cluster *c)
 	       (who->role >= ROLE_ADMIN || str_eq(who->user, c->owner_id));
 }
 
-int visible_get(struct db *db, const struct identity *who, int64_t id, bool lock,
-                struct cluster **ret)
+int visible_get(struct db *db, const struct identity *who, int64_t id, struct cluster **ret)
 {
 	LOOM_CLEANUP(cluster_free) struct cluster *c = NULL;
-	int rc = lock ? cluster_lock(db, id, &c) : cluster_get(db, id, &c);
+	int rc = cluster_get(db, id, &c);
 	if (rc)
 		return rc;
 	if (!visible_to(who, c))
 		return CLUSTER_E_NONE;
 	*ret = loom_take(c);
 	return 0;
+}
+
+int visible_lock(struct db *db, const struct identity *who, int64_t id, struct cluster **ret,
+                 struct outcome *o)
+{
+	LOOM_CLEANUP(cluster_free) struct cluster *c = NULL;
+	int rc = cluster_lock(db, id, &c);
+	if (rc == CLUSTER_E_NONE || (!rc && !visible_to(who, c)))
+		return outcome_refuse(o, 404, "cluster %08lld not found", (long long)id);
+	*ret = rc ? NULL : loom_take(c);
+	return rc;
 }
 
 void visible_refuse(struct http_req *req, int rc, int64_t id)

@@ -79,7 +79,7 @@ static int why_read(struct db *db, void *arg)
 	bool found;
 	json_free(k->answer);
 	k->answer = NULL;
-	int rc = visible_get(db, &k->who, k->id, false, &c);
+	int rc = visible_get(db, &k->who, k->id, &c);
 	if (!rc)
 		rc = job_get(db, k->id, c->latest_job, &latest, &found);
 	if (!rc)

@@ -49,9 +49,9 @@ struct json *operation_preview(const struct operation *op, const struct cluster 
 const struct json *operation_old_config(const struct cluster *c, const struct json *params);
 
 /* In the transaction that starts the job: what comes (services, machines) is written at once, what
- * goes is noted in the job's params. */
+ * goes is noted in the job's params. CLUSTER_E_QUOTA with err: more nodes than may be. */
 LOOM_MUST_CHECK int operation_apply(struct db *db, struct cluster_tx *tx, struct job *j,
-                                    const struct operation *op);
+                                    const struct operation *op, struct loom_err *err);
 /* In the transaction that completes the job: what was to go is gone. */
 LOOM_MUST_CHECK int operation_complete(struct db *db, struct cluster_tx *tx, const struct job *j);
 /* In the transaction that ends a job of which nothing was done at all: what it wrote when it was

@@ -5,13 +5,21 @@
 
 #include "common/base/str.h"
 
-static int apply_services(struct db *db, struct cluster_tx *tx, const struct operation *op)
+static int check_quota(struct db *db, const struct cluster *c, size_t n_added, struct loom_err *err)
+{
+	struct quota q;
+	int rc = n_added ? cluster_quota(db, c->tenant_id, 0, (int64_t)n_added, &q) : 0;
+	if (rc != CLUSTER_E_QUOTA)
+		return rc;
+	LOOM_CLEANUP_STR char *why = quota_words(&q);
+	return err_set(err, CLUSTER_E_QUOTA, "%s", why);
+}
+
+static int apply_services(struct db *db, struct cluster_tx *tx, const struct operation *op,
+                          struct loom_err *err)
 {
 	const struct relayout *t = op->relayout;
-	struct quota q;
-	int rc = t->added.n_nodes
-	                 ? cluster_quota(db, tx->c->tenant_id, 0, (int64_t)t->added.n_nodes, &q)
-	                 : 0;
+	int rc = check_quota(db, tx->c, t->added.n_nodes, err);
 	for (size_t i = 0; !rc && i < t->n_changed; i++)
 		if (t->changed[i].added.n)
 			rc = node_save(db, &op->draft.nodes->v[t->changed[i].node]);
@@ -77,7 +85,8 @@ static int apply_rollback(struct db *db, struct cluster_tx *tx, struct job *j,
 	return rc ? rc : job_save_params(db, j);
 }
 
-int operation_apply(struct db *db, struct cluster_tx *tx, struct job *j, const struct operation *op)
+int operation_apply(struct db *db, struct cluster_tx *tx, struct job *j, const struct operation *op,
+                    struct loom_err *err)
 {
 	if (op->carried)
 		return carry_on(db, j, op->carried, op->draft.plan);
@@ -85,7 +94,7 @@ int operation_apply(struct db *db, struct cluster_tx *tx, struct job *j, const s
 		return apply_rollback(db, tx, j, op);
 	if (!op->relayout)
 		return 0;
-	int rc = apply_services(db, tx, op);
+	int rc = apply_services(db, tx, op, err);
 	if (rc)
 		return rc;
 	note_params(j, op);

@@ -109,7 +109,7 @@ static int commit_solved(struct db *db, struct planning *pl, struct job *solve)
 
 static int commit_changed(struct db *db, struct planning *pl, struct job *j)
 {
-	int rc = operation_apply(db, &pl->tx, j, &pl->op);
+	int rc = operation_apply(db, &pl->tx, j, &pl->op, &pl->err);
 	return rc ? rc : start_job(db, pl, j);
 }
 
@@ -205,8 +205,7 @@ static int commit(struct planning *pl)
 {
 	int rc = db_tx(pl->s->db, commit_tx, pl);
 	if (rc == CLUSTER_E_QUOTA && !pl->failed) {
-		pl->failed = err_set(&pl->err, 409,
-		                     "it would have more nodes than the tenant's quota allows");
+		pl->failed = 409;
 		return db_tx(pl->s->db, commit_tx, pl);
 	}
 	if (rc != DB_E_FATAL || pl->failed)

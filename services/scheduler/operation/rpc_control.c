@@ -4,6 +4,7 @@
 #include "services/scheduler/scheduler.h"
 
 #include "common/base/str.h"
+#include "common/model/outcome.h"
 
 struct control {
 	struct scheduler *s;
@@ -11,6 +12,7 @@ struct control {
 	struct json *body, *answer;
 	struct cluster_tx tx;
 	bool changed;
+	struct outcome done;
 };
 
 static int pause_job(struct db *db, struct control *k, struct job *j, const char *user)
@@ -88,38 +90,51 @@ static int at_rest(struct db *db, struct control *k)
 	    k->tx.c->status == CLUSTER_TERMINATED)
 		return 0;
 	k->changed = true;
-	int rc = lifecycle_submit(db, &k->tx, "cluster_delete", NULL);
-	return rc ? rc : cluster_tx_commit(db, &k->tx);
+	return lifecycle_submit(db, &k->tx, "cluster_delete", NULL);
 }
 
+static int under_way(struct db *db, struct control *k)
+{
+	const char *user = json_get_str(k->body, "user"), *verb = json_get_str(k->body, "verb");
+	struct job j = { 0 };
+	bool found = false, done;
+	int rc = aborted_before(db, k, &done);
+	if (rc || done)
+		return rc;
+	size_t i = 0;
+	while (i < LOOM_COUNT(verbs) && !str_eq(verbs[i].verb, verb))
+		i++;
+	if (i == LOOM_COUNT(verbs))
+		return outcome_refuse(&k->done, 400, "'%.32s' is nothing to be done to a job",
+		                      verb ? verb : "");
+	rc = job_lock(db, k->tx.c->id, k->tx.c->latest_job, &j, &found);
+	if (!rc)
+		rc = found ? verbs[i].fn(db, k, &j, user ? user : "?") : DB_E_FATAL;
+	job_fini(&j);
+	return rc;
+}
+
+/* Where there is nothing to do, that is done. */
 static int control_tx(struct db *db, void *arg)
 {
 	struct control *k = arg;
 	struct job_policy policy = scheduler_policy(k->s);
 	k->tx.policy = &policy;
 	int rc = cluster_tx_begin(db, json_get_int(k->body, "cluster", 0), &k->tx);
-	if (rc || k->tx.c->status != CLUSTER_PENDING)
-		return rc ? rc : at_rest(db, k);
-	struct job j = { 0 };
-	bool found, done;
-	rc = aborted_before(db, k, &done);
-	if (rc || done)
-		return rc;
-	const char *user = json_get_str(k->body, "user"), *verb = json_get_str(k->body, "verb");
-	rc = job_lock(db, k->tx.c->id, k->tx.c->latest_job, &j, &found);
-	for (size_t i = 0; !rc && found && i < LOOM_COUNT(verbs); i++)
-		if (str_eq(verbs[i].verb, verb))
-			rc = verbs[i].fn(db, k, &j, user ? user : "?");
-	job_fini(&j);
-	return rc ? rc : cluster_tx_commit(db, &k->tx);
+	if (rc)
+		return rc == CLUSTER_E_NONE ? outcome_refuse(&k->done, 404, "no such cluster") : rc;
+	rc = k->tx.c->status == CLUSTER_PENDING ? under_way(db, k) : at_rest(db, k);
+	if (!rc)
+		rc = cluster_tx_commit(db, &k->tx);
+	return rc ? rc : outcome_done(&k->done, k->tx.c->id, k->tx.c->event_seq);
 }
 
 static void control_work(void *arg)
 {
 	struct control *k = arg;
-	int rc = db_tx(k->s->db, control_tx, k);
-	json_set_int(k->answer, "status", !rc ? 200 : rc == CLUSTER_E_NONE ? 404 : 503);
-	if (!rc && k->changed)
+	int rc = outcome_tx(k->s->db, control_tx, k, &k->done);
+	json_set_int(k->answer, "status", rc ? 503 : k->done.status);
+	if (k->changed && k->done.status == 200)
 		wake_changed(k->s, &k->tx);
 }
 
