@@ -281,6 +281,14 @@ bool json_arr_has_str(const struct json *arr, const char *s)
 	return false;
 }
 
+void json_read_strs(const struct json *arr, struct strs *ret)
+{
+	for (size_t i = 0; json_is(arr, JSON_ARRAY) && i < arr->n; i++) {
+		if (json_str(arr->v[i]))
+			strs_add(ret, json_str(arr->v[i]));
+	}
+}
+
 /* ---- building -------------------------------------------------------------------------------- */
 
 struct json *json_new_null(void)
@@ -367,6 +375,14 @@ struct json *json_new_strn(const char *s, size_t n)
 struct json *json_new_arr(void)
 {
 	return new_value(JSON_ARRAY);
+}
+
+struct json *json_new_strs(const struct strs *l)
+{
+	struct json *arr = json_new_arr();
+	for (size_t i = 0; i < l->n; i++)
+		json_push(arr, json_new_str(l->v[i]));
+	return arr;
 }
 
 struct json *json_new_obj(void)

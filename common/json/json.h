@@ -12,6 +12,7 @@
 
 #include "common/base/buf.h"
 #include "common/base/err.h"
+#include "common/base/str.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -51,6 +52,8 @@ struct json *json_path(const struct json *v, const char *path); /* "config/web/p
 const char *json_key_at(const struct json *obj, size_t i);
 struct json *json_value_at(const struct json *obj, size_t i);
 bool json_arr_has_str(const struct json *arr, const char *s);
+void json_read_strs(const struct json *arr,
+                    struct strs *ret); /* adds the strings among arr's values */
 
 /* Building: every value given is taken. Setting NULL as value does nothing (absent is omitted). */
 struct json *json_new_null(void);
@@ -60,6 +63,7 @@ struct json *json_new_number(const char *text); /* must be a JSON number */
 struct json *json_new_str(const char *s);       /* NULL gives NULL */
 struct json *json_new_strn(const char *s, size_t n);
 struct json *json_new_arr(void);
+struct json *json_new_strs(const struct strs *l); /* an array */
 struct json *json_new_obj(void);
 struct json *json_push(struct json *arr, struct json *v); /* returns arr */
 struct json *json_set(struct json *obj, const char *key,

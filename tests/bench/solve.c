@@ -70,7 +70,7 @@ static int make(const struct solve_input *in, struct job_draft *b, struct json *
 	if (!rc) {
 		b->nodes = loom_calloc(1, sizeof(*b->nodes));
 		job_draft_add_nodes(b->nodes, b->layout->nodes, b->layout->n_nodes);
-		rc = job_draft_plan(b, PLAN_CREATE, docs, NULL, &err);
+		rc = plan_nodes(b->nodes, PLAN_CREATE, docs, NULL, &b->plan, &err);
 	}
 	if (rc) {
 		fprintf(stderr, "driver: %d %s\n", rc, err.msg);

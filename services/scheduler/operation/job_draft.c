@@ -18,20 +18,6 @@ void job_draft_fini(struct job_draft *b)
 	*b = (struct job_draft){ 0 };
 }
 
-struct json *job_draft_names(const struct strs *l)
-{
-	struct json *a = json_new_arr();
-	for (size_t i = 0; i < l->n; i++)
-		json_push(a, json_new_str(l->v[i]));
-	return a;
-}
-
-void job_draft_read_names(const struct json *arr, struct strs *ret)
-{
-	for (size_t i = 0; i < json_len(arr); i++)
-		strs_add(ret, json_str(json_at(arr, i)));
-}
-
 void job_draft_add_nodes(struct nodes *ns, const struct layout_node *v, size_t n)
 {
 	ns->v = loom_realloc(ns->v, (ns->n + n + 1) * sizeof(*ns->v));
@@ -45,46 +31,13 @@ void job_draft_add_nodes(struct nodes *ns, const struct layout_node *v, size_t n
 			             .flavor = loom_strdup(from->flavor),
 			             .image = loom_strdup(from->image),
 			             .sshuser = loom_strdup(from->sshuser),
-			             .services = job_draft_names(&from->services),
-			             .automators = job_draft_names(&from->automators),
+			             .services = json_new_strs(&from->services),
+			             .automators = json_new_strs(&from->automators),
 			             .ipaddresses = json_new_obj(),
 			             .results = json_new_obj(),
 			             .states = json_new_obj() };
 		id_uuid(to->id);
 	}
-}
-
-int job_draft_plan(struct job_draft *b, enum plan_action action, const struct json *docs,
-                   const struct job_draft_scope *scope, struct loom_err *err)
-{
-	struct plan_node *pn = loom_calloc(b->nodes->n + 1, sizeof(*pn));
-	struct strs *services = loom_calloc(b->nodes->n + 1, sizeof(*services));
-	const struct json **states = loom_calloc(b->nodes->n + 1, sizeof(*states));
-	for (size_t i = 0; i < b->nodes->n; i++) {
-		const struct node *n = &b->nodes->v[i];
-		job_draft_read_names(n->services, &services[i]);
-		pn[i] = (struct plan_node){ n->id, (int)n->num, &services[i] };
-		states[i] = n->states;
-	}
-	LOOM_CLEANUP(json_free) struct json *list = json_new_arr();
-	for (size_t i = 0; i < json_len(docs); i++)
-		json_push(list, json_copy(json_value_at(docs, i)));
-	struct plan_input in = { .action = action,
-		                 .nodes = pn,
-		                 .n_nodes = b->nodes->n,
-		                 .services = list,
-		                 .planned_services = scope ? scope->services : NULL,
-		                 .planned_nodes = scope ? scope->nodes : NULL,
-		                 .changed_services = scope ? scope->changed : NULL,
-		                 .states = states,
-		                 .groups = !(scope && scope->plain) };
-	int rc = plan_make(&in, &b->plan, err);
-	for (size_t i = 0; i < b->nodes->n; i++)
-		strs_fini(&services[i]);
-	loom_free(services);
-	loom_free(states);
-	loom_free(pn);
-	return rc;
 }
 
 struct catalog {
@@ -142,7 +95,7 @@ int job_draft_create(struct db_pool *p, const struct job_draft_ask *ask, struct 
 		b->nodes = loom_calloc(1, sizeof(*b->nodes));
 		job_draft_add_nodes(b->nodes, b->layout->nodes, b->layout->n_nodes);
 		b->service_docs = docs_in_use(cat.services, &b->layout->services);
-		rc = job_draft_plan(b, PLAN_CREATE, b->service_docs, NULL, err);
+		rc = plan_nodes(b->nodes, PLAN_CREATE, b->service_docs, NULL, &b->plan, err);
 	}
 	catalog_fini(&cat);
 	return rc;
@@ -380,7 +333,7 @@ struct json *job_draft_preview(const struct job_draft *b)
 		struct json *o = json_set_int(json_new_obj(), "count", g->count);
 		json_set_str(o, "hardwaretype", g->hardwaretype);
 		json_set_str(o, "imagetype", g->imagetype);
-		json_push(layout, json_set(o, "services", job_draft_names(&g->services)));
+		json_push(layout, json_set(o, "services", json_new_strs(&g->services)));
 	}
 	for (size_t i = 0; i < b->nodes->n; i++)
 		json_push(nodes, node_json(&b->nodes->v[i], false));

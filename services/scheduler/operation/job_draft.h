@@ -9,7 +9,7 @@
 #include "common/model/node.h"
 #include "common/model/task.h"
 #include "services/scheduler/placement/layout.h"
-#include "services/scheduler/plan/planner.h"
+#include "services/scheduler/plan/plan_nodes.h"
 
 struct job_draft {
 	struct layout *layout; /* NULL when the machines were there already */
@@ -29,15 +29,6 @@ void job_draft_fini(struct job_draft *b);
 /* Solves and plans a new cluster. 0, a DB_E_ code, or 4xx with err: the reason for the user. */
 LOOM_MUST_CHECK int job_draft_create(struct db_pool *p, const struct job_draft_ask *ask,
                                      struct job_draft *b, struct loom_err *err);
-/* What of it is planned; NULL: all (planner.h). */
-struct job_draft_scope {
-	const struct strs *services, *nodes, *changed;
-	bool plain; /* edges only, no groups: the plan is going to be edited */
-};
-/* Plans an action on b's nodes; docs and scope (may be NULL) borrowed. 0 or 4xx with err. */
-LOOM_MUST_CHECK int job_draft_plan(struct job_draft *b, enum plan_action action,
-                                   const struct json *docs, const struct job_draft_scope *scope,
-                                   struct loom_err *err);
 void job_draft_add_nodes(struct nodes *ns, const struct layout_node *v, size_t n);
 
 struct job_draft_rows {
@@ -58,7 +49,5 @@ struct json *job_draft_event(const struct job_draft *b, int64_t cluster, int64_t
                              const char *action);
 struct json *job_draft_preview(const struct job_draft *b);
 struct json *job_draft_tasks(const struct job_draft *b); /* of a preview; ids count from 0 */
-struct json *job_draft_names(const struct strs *l);
-void job_draft_read_names(const struct json *arr, struct strs *ret); /* adds to it */
 
 #endif

@@ -59,8 +59,8 @@ static void wanted_init(struct wanted *w, const struct cluster *c, const struct 
                         const struct json *params)
 {
 	*w = (struct wanted){ .c = c, .input = p, .params = params, .n_nodes = p->nodes->n };
-	job_draft_read_names(json_get(params, "services"), &w->named);
-	job_draft_read_names(json_get(params, "grow"), &w->grow);
+	json_read_strs(json_get(params, "services"), &w->named);
+	json_read_strs(json_get(params, "grow"), &w->grow);
 	const struct json *nums = json_get(params, "nodes");
 	w->nodenums = loom_calloc(json_len(nums) + 1, sizeof(*w->nodenums));
 	for (size_t i = 0; i < json_len(nums); i++) {
@@ -75,7 +75,7 @@ static void wanted_init(struct wanted *w, const struct cluster *c, const struct 
 			                              .nodenum = (int)n->num,
 			                              .hardwaretype = n->hardwaretype,
 			                              .imagetype = n->imagetype };
-		job_draft_read_names(n->services, &w->nodes[i].services);
+		json_read_strs(n->services, &w->nodes[i].services);
 	}
 }
 
@@ -126,8 +126,8 @@ static void place_services(struct operation *op)
 			continue;
 		json_free(n->services);
 		json_free(n->automators);
-		n->services = job_draft_names(&t->changed[i].services);
-		n->automators = job_draft_names(&t->changed[i].automators);
+		n->services = json_new_strs(&t->changed[i].services);
+		n->automators = json_new_strs(&t->changed[i].automators);
 	}
 }
 
@@ -167,7 +167,7 @@ static int plan_tasks(struct operation *op, const struct cluster *c, const struc
 {
 	LOOM_CLEANUP(strs_fini) struct strs services = { 0 }, nodes = { 0 }, changed = { 0 };
 	const struct relayout *t = op->relayout;
-	job_draft_read_names(json_get(params, "services"), &services);
+	json_read_strs(json_get(params, "services"), &services);
 	for (size_t i = 0; t && i < t->n_removed; i++)
 		strs_add(&nodes, op->draft.nodes->v[t->removed[i]].id);
 	for (size_t i = 0; t && i < t->added.n_nodes; i++)
@@ -178,10 +178,11 @@ static int plan_tasks(struct operation *op, const struct cluster *c, const struc
 	bool configuring =
 		op->action == PLAN_CONFIGURE || op->action == PLAN_CONFIGURE_WITH_RESTART;
 	bool some = configuring && changed_services(c, params, &changed);
-	struct job_draft_scope scope = { .services = services.n ? &services : NULL,
-		                         .nodes = nodes.n ? &nodes : NULL,
-		                         .changed = some ? &changed : NULL };
-	return job_draft_plan(&op->draft, op->action, op->draft.service_docs, &scope, err);
+	struct plan_scope scope = { .services = services.n ? &services : NULL,
+		                    .nodes = nodes.n ? &nodes : NULL,
+		                    .changed = some ? &changed : NULL };
+	return plan_nodes(op->draft.nodes, op->action, op->draft.service_docs, &scope,
+	                  &op->draft.plan, err);
 }
 
 static void collect_started(struct operation *op)
@@ -332,8 +333,8 @@ static int delete_begun(struct job_draft *b, const struct strs *untouched, const
 	for (size_t i = 0; i < b->nodes->n; i++)
 		if (!map_get(not, b->nodes->v[i].id))
 			strs_add(&begun, b->nodes->v[i].id);
-	struct job_draft_scope scope = { .nodes = &begun };
-	return job_draft_plan(b, PLAN_DELETE, docs, &scope, err);
+	struct plan_scope scope = { .nodes = &begun };
+	return plan_nodes(b->nodes, PLAN_DELETE, docs, &scope, &b->plan, err);
 }
 
 int operation_delete(struct db_pool *p, const struct cluster *c, struct operation *op,

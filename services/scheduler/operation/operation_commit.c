@@ -64,7 +64,7 @@ static void note_params(struct job *j, const struct operation *op)
 		j->params = json_new_obj();
 	json_set(j->params, "leaving", gone);
 	json_set(j->params, "added", added);
-	json_set(j->params, "placed", job_draft_names(&placed));
+	json_set(j->params, "placed", json_new_strs(&placed));
 }
 
 /* The former configuration is the cluster's at once, as a new one would be. */
@@ -100,13 +100,13 @@ int operation_apply(struct db *db, struct cluster_tx *tx, struct job *j, const s
 	note_params(j, op);
 	/* Services that come are the cluster's from now on; those that go until they are gone. */
 	struct strs after = { 0 };
-	job_draft_read_names(tx->c->services, &after);
+	json_read_strs(tx->c->services, &after);
 	for (size_t i = 0; i < op->relayout->services.n; i++)
 		if (!strs_has(&after, op->relayout->services.v[i]))
 			strs_add(&after, op->relayout->services.v[i]);
 	strs_sort(&after);
 	json_free(tx->c->services);
-	tx->c->services = job_draft_names(&after);
+	tx->c->services = json_new_strs(&after);
 	strs_fini(&after);
 	return job_save_params(db, j);
 }

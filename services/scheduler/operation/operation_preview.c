@@ -65,9 +65,9 @@ static struct json *nodes_preview(const struct operation *op)
 		json_push(removed, node_brief(&op->draft.nodes->v[t->removed[i]]));
 	for (size_t i = 0; t && i < t->n_changed; i++) {
 		struct json *o = node_brief(&op->draft.nodes->v[t->changed[i].node]);
-		json_set(o, "servicesAdded", job_draft_names(&t->changed[i].added));
+		json_set(o, "servicesAdded", json_new_strs(&t->changed[i].added));
 		json_push(changed,
-		          json_set(o, "servicesRemoved", job_draft_names(&t->changed[i].removed)));
+		          json_set(o, "servicesRemoved", json_new_strs(&t->changed[i].removed)));
 	}
 	add_back(op, added, removed, changed);
 	struct json *o = json_set(json_new_obj(), "added", added);

@@ -3,8 +3,8 @@
 
 #include "common/base/map.h"
 #include "common/base/str.h"
-#include "services/scheduler/operation/job_draft.h"
 #include "services/scheduler/plan/plan_graph.h"
+#include "services/scheduler/plan/plan_nodes.h"
 
 #define BIT(step) (1u << (step))
 
@@ -17,10 +17,10 @@ struct done {
 
 struct undoing {
 	const struct rollback_input *in;
-	struct map *done;   /* "NODE SERVICE" -> struct done */
-	struct map *marked; /* ids of machines that come or go */
-	bool gone;          /* are there machines that have to be made anew? */
-	struct job_draft b; /* its machines' states are what the planner is to believe */
+	struct map *done;    /* "NODE SERVICE" -> struct done */
+	struct map *marked;  /* ids of machines that come or go */
+	bool gone;           /* are there machines that have to be made anew? */
+	struct nodes *nodes; /* their states are what the planner is to believe */
 	struct loom_err *err;
 };
 
@@ -93,8 +93,8 @@ typedef const char *(*believe)(const struct undoing *u, const struct node *n, co
 
 static void set_states(struct undoing *u, believe state)
 {
-	for (size_t i = 0; i < u->b.nodes->n; i++) {
-		struct node *n = &u->b.nodes->v[i];
+	for (size_t i = 0; i < u->nodes->n; i++) {
+		struct node *n = &u->nodes->v[i];
 		struct json *states = json_new_obj();
 		for (size_t k = 0; k < json_len(n->services); k++) {
 			const char *service = json_str(json_at(n->services, k));
@@ -110,19 +110,19 @@ static void set_states(struct undoing *u, believe state)
 typedef bool (*wanted)(const struct undoing *u, const struct node *n, const char *service,
                        enum plan_step step);
 
-static int plan_with(struct undoing *u, enum plan_action a, const struct job_draft_scope *scope,
+static int plan_with(struct undoing *u, enum plan_action a, const struct plan_scope *scope,
                      wanted keep, struct plan **ret)
 {
-	struct job_draft_scope plain = scope ? *scope : (struct job_draft_scope){ 0 };
+	struct plan_scope plain = scope ? *scope : (struct plan_scope){ 0 };
 	plain.plain = true; /* for plan_prune() */
-	int rc = job_draft_plan(&u->b, a, u->in->service_docs, &plain, u->err);
+	struct plan *p = NULL;
+	int rc = plan_nodes(u->nodes, a, u->in->service_docs, &plain, &p, u->err);
 	if (rc)
 		return rc;
-	struct plan *p = loom_take(u->b.plan);
 	bool *kept = loom_calloc(p->n + 1, sizeof(*kept));
 	for (size_t i = 0; i < p->n; i++) {
 		const struct plan_task *t = &p->tasks[i];
-		kept[i] = keep(u, &u->b.nodes->v[t->node], t->service, t->step);
+		kept[i] = keep(u, &u->nodes->v[t->node], t->service, t->step);
 	}
 	plan_prune(p, kept);
 	loom_free(kept);
@@ -216,7 +216,7 @@ static int start_again(struct undoing *u, struct plan **ret)
 	LOOM_CLEANUP(strs_fini) struct strs services = { 0 };
 	services_where(u, to_start, &services);
 	set_states(u, down_if_to_start);
-	const struct job_draft_scope scope = { .services = &services };
+	const struct plan_scope scope = { .services = &services };
 	return plan_with(u, PLAN_START, &scope, any, ret);
 }
 
@@ -225,7 +225,7 @@ static int stop_again(struct undoing *u, struct plan **ret)
 	LOOM_CLEANUP(strs_fini) struct strs services = { 0 };
 	services_where(u, to_stop, &services);
 	set_states(u, running_if_to_stop);
-	const struct job_draft_scope scope = { .services = &services };
+	const struct plan_scope scope = { .services = &services };
 	return plan_with(u, PLAN_STOP, &scope, any, ret);
 }
 
@@ -263,9 +263,9 @@ static bool was_installed(const struct undoing *u, const struct node *n, const c
 static int undo_add(struct undoing *u, struct rollback *r)
 {
 	LOOM_CLEANUP(strs_fini) struct strs placed = { 0 }, installed = { 0 };
-	job_draft_read_names(json_get(u->in->params, "placed"), &placed);
+	json_read_strs(json_get(u->in->params, "placed"), &placed);
 	r->action = PLAN_REMOVE_SERVICES;
-	json_set(r->back, "services", job_draft_names(&placed));
+	json_set(r->back, "services", json_new_strs(&placed));
 	services_where(u, was_installed, &installed);
 	for (size_t i = 0; i < installed.n; i++)
 		if (strs_has(&placed, installed.v[i]) &&
@@ -275,7 +275,7 @@ static int undo_add(struct undoing *u, struct rollback *r)
 			         "action): what was installed of it stays there",
 			         installed.v[i]);
 	set_states(u, running_if_begun);
-	const struct job_draft_scope scope = { .services = &placed };
+	const struct plan_scope scope = { .services = &placed };
 	return plan_with(u, PLAN_REMOVE_SERVICES, &scope, where_installed, &r->plan);
 }
 
@@ -323,7 +323,7 @@ static int undo_remove(struct undoing *u, struct rollback *r)
 	}
 	r->action = PLAN_ADD_SERVICES;
 	set_states(u, as_removed);
-	const struct job_draft_scope scope = { .services = &services };
+	const struct plan_scope scope = { .services = &services };
 	return plan_with(u, PLAN_ADD_SERVICES, &scope, where_removed, &r->plan);
 }
 
@@ -359,9 +359,9 @@ static int undo_expand(struct undoing *u, struct rollback *r)
 	LOOM_CLEANUP(strs_fini) struct strs added = { 0 };
 	mark(u, json_get(u->in->params, "added"), &added);
 	r->action = PLAN_SHRINK;
-	json_set(r->back, "leaving", job_draft_names(&added));
+	json_set(r->back, "leaving", json_new_strs(&added));
 	set_states(u, as_before_expand);
-	const struct job_draft_scope scope = { .nodes = &added };
+	const struct plan_scope scope = { .nodes = &added };
 	return plan_with(u, PLAN_SHRINK, &scope, of_expand, &r->plan);
 }
 
@@ -402,7 +402,7 @@ static int undo_shrink(struct undoing *u, struct rollback *r)
 	}
 	r->action = PLAN_EXPAND;
 	set_states(u, as_before_shrink);
-	const struct job_draft_scope scope = { .nodes = &leaving };
+	const struct plan_scope scope = { .nodes = &leaving };
 	return plan_with(u, PLAN_EXPAND, &scope, of_shrink, &r->plan);
 }
 
@@ -442,14 +442,14 @@ int rollback_plan(const struct rollback_input *in, struct rollback *ret, struct 
 	struct undoing u = { .in = in,
 		             .done = map_create(loom_free),
 		             .marked = map_create(NULL),
-		             .b = { .nodes = nodes_copy(in->nodes) },
+		             .nodes = nodes_copy(in->nodes),
 		             .err = err };
 	for (size_t i = 0; i < in->tasks->n; i++)
 		note_task(&u, &in->tasks->v[i]);
 	int rc = undo(&u, &r);
 	map_destroy(u.done);
 	map_destroy(u.marked);
-	job_draft_fini(&u.b);
+	nodes_free(u.nodes);
 	if (rc)
 		rollback_fini(&r);
 	else
