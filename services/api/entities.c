@@ -4,6 +4,7 @@
 
 #include "common/base/str.h"
 #include "services/api/auth.h"
+#include "services/api/references.h"
 #include "services/api/validate.h"
 
 #include <string.h>
@@ -15,7 +16,17 @@ struct entity_call {
 	bool only_new;
 	int64_t written;  /* version */
 	struct json *doc; /* to write, or as read */
+	/* What the transaction found, for the answer. */
+	struct strs
+		missing; /* names in the document that nothing has: "service nope (defaults...)" */
+	struct loom_err err; /* why it is refused */
+	struct db *db;       /* while it runs */
+	struct json *types;  /* likewise: automator types by name */
+	int rc;
 };
+
+/* More of them are not worth a header's length. */
+#define MAX_WARNED 5
 
 /* "/v2/providers/x" and "/v2/plugins/providertypes/x". */
 static enum entity_kind kind_of(const struct http_req *req)
@@ -53,16 +64,117 @@ static int get_read(struct db *db, void *arg)
 	return entity_get(db, e->tenant, e->kind, e->name, e->version, &e->doc);
 }
 
+static const char *home_of(enum entity_kind k, const char *tenant)
+{
+	return is_plugin_type(k) ? TENANT_SUPERADMIN : tenant;
+}
+
+/* A name that nothing has is no fault: the original's loader puts templates before the services
+ * they name. But it may be a slip, so the answer says it. */
+static void look_for(enum entity_kind to, const char *name, const char *path, void *arg)
+{
+	struct entity_call *e = arg;
+	LOOM_CLEANUP(json_free) struct json *doc = NULL;
+	if (e->rc || e->missing.n > MAX_WARNED)
+		return;
+	int rc = entity_get(e->db, home_of(to, e->tenant), to, name, 0, &doc);
+	if (rc == ENTITY_E_NONE)
+		strs_addf(&e->missing, "%s %.64s (%.128s)", entity_label(to), name, path);
+	else
+		e->rc = rc;
+}
+
+static void add_type(enum entity_kind to, const char *name, const char *path LOOM_UNUSED, void *arg)
+{
+	struct entity_call *e = arg;
+	struct json *doc = NULL;
+	if (e->rc || to != ENTITY_AUTOMATORTYPE || json_get(e->types, name))
+		return;
+	int rc = entity_get(e->db, TENANT_SUPERADMIN, to, name, 0, &doc);
+	if (!rc)
+		json_set(e->types, name, doc);
+	else if (rc != ENTITY_E_NONE)
+		e->rc = rc;
+}
+
+/* The fields of a service's actions beside what the types of its plugins know. */
+static int check_fields(struct entity_call *e)
+{
+	LOOM_CLEANUP(json_free) struct json *types = json_new_obj();
+	e->types = types;
+	references_each(e->kind, e->doc, add_type, e);
+	int rc = e->rc ? e->rc : references_check_fields(e->doc, types, &e->err);
+	e->types = NULL;
+	return rc;
+}
+
 static int put_tx(struct db *db, void *arg)
 {
 	struct entity_call *e = arg;
-	return entity_put(db, e->tenant, e->kind, e->doc, e->only_new, &e->written);
+	strs_fini(&e->missing);
+	e->missing = (struct strs){ 0 };
+	e->db = db;
+	e->rc = 0;
+	int rc = e->kind == ENTITY_SERVICE ? check_fields(e) : 0;
+	if (!rc) {
+		references_each(e->kind, e->doc, look_for, e);
+		rc = e->rc;
+	}
+	return rc ? rc : entity_put(db, e->tenant, e->kind, e->doc, e->only_new, &e->written);
+}
+
+struct user_search {
+	const struct entity_call *e;
+	enum entity_kind kind; /* of the document looked at */
+	const char *name;      /* its name */
+	char *found;           /* who uses it, and where; owned */
+};
+
+static void is_user(enum entity_kind to, const char *name, const char *path, void *arg)
+{
+	struct user_search *u = arg;
+	bool itself = u->kind == u->e->kind && str_eq(u->name, u->e->name);
+	if (!u->found && !itself && to == u->e->kind && str_eq(name, u->e->name))
+		u->found = loom_asprintf("%s %.64s (%.128s)", entity_label(u->kind), u->name, path);
+}
+
+/* ENTITY_E_USED with err when a document of the tenant's still names what was deleted. The types of
+ * plugins are everybody's, and come back with the next provisioner: they are not looked at. */
+static int check_unused(struct db *db, struct entity_call *e)
+{
+	struct user_search u = { .e = e };
+	for (int k = 0; k < ENTITY_TENANT_KINDS && !u.found; k++) {
+		LOOM_CLEANUP(json_free) struct json *all = NULL;
+		u.kind = (enum entity_kind)k;
+		if (!references_kind(u.kind, e->kind))
+			continue;
+		int rc = entity_list(db, e->tenant, u.kind, &all);
+		if (rc)
+			return rc;
+		for (size_t i = 0; i < json_len(all) && !u.found; i++) {
+			u.name = json_get_str(json_at(all, i), "name");
+			references_each(u.kind, json_at(all, i), is_user, &u);
+		}
+	}
+	if (!u.found)
+		return 0;
+	LOOM_CLEANUP_STR char *found = u.found;
+	return err_set(&e->err, ENTITY_E_USED, "%s %s is used by %s; change or delete that first",
+	               entity_label(e->kind), e->name, found);
 }
 
 static int delete_tx(struct db *db, void *arg)
 {
 	struct entity_call *e = arg;
-	return entity_delete(db, e->tenant, e->kind, e->name, e->version);
+	LOOM_CLEANUP(json_free) struct json *before = NULL, *after = NULL;
+	int rc = entity_get(db, e->tenant, e->kind, e->name, 0, &before);
+	bool was = !rc;
+	if (!rc || rc == ENTITY_E_NONE)
+		rc = entity_delete(db, e->tenant, e->kind, e->name, e->version);
+	if (rc || !was || is_plugin_type(e->kind))
+		return rc;
+	rc = entity_get(db, e->tenant, e->kind, e->name, 0, &after);
+	return rc == ENTITY_E_NONE ? check_unused(db, e) : rc;
 }
 
 /* Who, which kind, name and version; false when answered. */
@@ -110,6 +222,20 @@ void entities_get(struct http_req *req, void *ctx)
 		reply_read(req, db_read(a->db, get_read, &e), &e);
 }
 
+/* A Warning header (RFC 7234 5.5): clients that do not know it lose nothing. The names are foreign
+ * text, which a header cannot carry as it is. */
+static void reply_written(struct http_req *req, const struct entity_call *e)
+{
+	LOOM_CLEANUP_STR char *names = strs_join(&e->missing, ", ");
+	for (char *at = names; *at; at++)
+		if (*at < ' ' || *at > '~' || *at == '"' || *at == '\\')
+			*at = '?';
+	LOOM_CLEANUP_STR char *text = loom_asprintf("299 loom \"does not exist: %s\"", names);
+	if (e->missing.n)
+		http_reply_header(req, "Warning", text);
+	http_reply_empty(req, 200);
+}
+
 /* Reads and checks the body; name NULL takes it from the body. */
 static void write(struct http_req *req, struct api *a, struct entity_call *e)
 {
@@ -133,12 +259,15 @@ static void write(struct http_req *req, struct api *a, struct entity_call *e)
 	if (!rc && e->kind == ENTITY_PROVIDER)
 		peers_ready(a); /* its limits may be others */
 	if (!rc)
-		http_reply_empty(req, 200);
+		reply_written(req, e);
+	else if (rc == 400)
+		http_reply_text(req, 400, "%s", e->err.msg);
 	else if (rc == ENTITY_E_EXISTS)
 		http_reply_text(req, 409, "%s %s exists already; PUT writes a new version",
 		                entity_label(e->kind), name);
 	else
 		api_reply_db(req, rc);
+	strs_fini(&e->missing);
 }
 
 void entities_post(struct http_req *req, void *ctx)
@@ -179,7 +308,9 @@ void entities_delete(struct http_req *req, void *ctx)
 	int rc = db_tx(a->db, delete_tx, &e);
 	if (!rc && e.kind == ENTITY_PROVIDER)
 		peers_ready(a);
-	if (rc)
+	if (rc == ENTITY_E_USED)
+		http_reply_text(req, 409, "%s", e.err.msg);
+	else if (rc)
 		api_reply_db(req, rc);
 	else
 		http_reply_empty(req, 200);

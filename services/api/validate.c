@@ -7,6 +7,29 @@
 
 #include <string.h>
 
+/* The fields of each kind of document, for what is misspelt. */
+#define COMMON   "name", "label", "description", "icon", "version"
+#define TEMPLATE COMMON, "defaults", "compatibility", "constraints", "administration", "links"
+
+static const char *const top_fields[ENTITY_KINDS_][16] = {
+	[ENTITY_PROVIDER] = { COMMON, "providertype", "provisioner", "limits" },
+	[ENTITY_HARDWARETYPE] = { COMMON, "providermap" },
+	[ENTITY_IMAGETYPE] = { COMMON, "providermap" },
+	[ENTITY_SERVICE] = { COMMON, "dependencies", "provisioner", "links" },
+	[ENTITY_CLUSTERTEMPLATE] = { TEMPLATE, "extends", "includes" },
+	[ENTITY_PARTIALTEMPLATE] = { TEMPLATE, "immutable" },
+	[ENTITY_PROVIDERTYPE] = { COMMON, "parameters", "resourceTypes" },
+	[ENTITY_AUTOMATORTYPE] = { COMMON, "parameters", "resourceTypes" },
+};
+
+static void check_top(struct check *c, const struct json *in, enum entity_kind k)
+{
+	size_t n = 0;
+	while (n < LOOM_COUNT(top_fields[k]) && top_fields[k][n])
+		n++;
+	check_fields(c, in, "", top_fields[k], n);
+}
+
 static struct json *base(struct check *c, const struct json *in)
 {
 	struct json *out = json_new_obj();
@@ -92,7 +115,9 @@ static void providermap(struct check *c, const struct json *in, struct json *out
 static struct json *depends(struct check *c, const struct json *deps, const char *when)
 {
 	LOOM_CLEANUP_STR char *path = loom_asprintf("dependencies.%s.", when);
+	static const char *const known[] = { "requires", "uses" };
 	const struct json *d = check_member(c, deps, "dependencies.", when, JSON_OBJECT);
+	check_fields(c, d, path, known, LOOM_COUNT(known));
 	struct json *out =
 		json_set(json_new_obj(), "requires", check_names(c, d, path, "requires", false));
 	return json_set(out, "uses", check_names(c, d, path, "uses", false));
@@ -100,7 +125,9 @@ static struct json *depends(struct check *c, const struct json *deps, const char
 
 static struct json *action(struct check *c, const char *name, const struct json *in)
 {
+	static const char *const known[] = { "type", "fields", "retry" };
 	LOOM_CLEANUP_STR char *path = loom_asprintf("provisioner.actions.%s.", name);
+	check_fields(c, in, path, known, LOOM_COUNT(known));
 	struct json *out =
 		json_set_str(json_new_obj(), "type", check_text(c, in, path, "type", true));
 	const struct json *fields = check_member(c, in, path, "fields", JSON_OBJECT);
@@ -121,7 +148,10 @@ static void service(struct check *c, const struct json *in, struct json *out)
 {
 	static const char *const known[] = { "install",   "remove", "initialize",
 		                             "configure", "start",  "stop" };
+	static const char *const parts[] = { "provides", "conflicts", "install", "runtime" };
+	static const char *const provisioner[] = { "actions" };
 	const struct json *deps = check_member(c, in, "", "dependencies", JSON_OBJECT);
+	check_fields(c, deps, "dependencies.", parts, LOOM_COUNT(parts));
 	struct json *d = json_new_obj();
 	json_set(d, "provides", check_names(c, deps, "dependencies.", "provides", deps != NULL));
 	json_set(d, "conflicts", check_names(c, deps, "dependencies.", "conflicts", deps != NULL));
@@ -129,6 +159,7 @@ static void service(struct check *c, const struct json *in, struct json *out)
 	json_set(d, "runtime", depends(c, deps, "runtime"));
 	json_set(out, "dependencies", d);
 	const struct json *p = check_member(c, in, "", "provisioner", JSON_OBJECT);
+	check_fields(c, p, "provisioner.", provisioner, LOOM_COUNT(provisioner));
 	const struct json *actions = check_member(c, p, "provisioner.", "actions", JSON_OBJECT);
 	if (p && !actions)
 		check_refuse(c, "provisioner.actions is missing");
@@ -248,6 +279,7 @@ int validate_entity(enum entity_kind k, const struct json *in, struct json **ret
 	struct check c = { .err = err };
 	if (!json_is(in, JSON_OBJECT))
 		return err_set(err, 400, "the body must be a JSON object: a %s", entity_label(k));
+	check_top(&c, in, k);
 	LOOM_CLEANUP(json_free) struct json *out = base(&c, in);
 	if (!c.refused)
 		kinds[k](&c, in, out);

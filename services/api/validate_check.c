@@ -2,6 +2,7 @@
 #include "services/api/validate_check.h"
 
 #include "common/base/clock.h"
+#include "common/base/near.h"
 #include "common/base/str.h"
 
 void check_refuse(struct check *c, const char *fmt, ...)
@@ -13,6 +14,17 @@ void check_refuse(struct check *c, const char *fmt, ...)
 	LOOM_CLEANUP_STR char *msg = loom_vasprintf(fmt, ap);
 	va_end(ap);
 	c->refused = err_set(c->err, 400, "%s", msg);
+}
+
+void check_fields(struct check *c, const struct json *in, const char *path,
+                  const char *const *fields, size_t n)
+{
+	for (size_t i = 0; json_is(in, JSON_OBJECT) && i < json_len(in); i++) {
+		const char *meant = near_which(json_key_at(in, i), fields, n);
+		if (meant)
+			check_refuse(c, "%s%.64s is not a field; did you mean %s?", path,
+			             json_key_at(in, i), meant);
+	}
 }
 
 /* The member, when it is there and of the type; refused when it is there and is not. */

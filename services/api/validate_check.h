@@ -16,6 +16,10 @@ struct check {
 };
 
 void check_refuse(struct check *c, const char *fmt, ...) LOOM_PRINTF(2, 3);
+/* Refuses a key that is no field and looks like a misspelt one; others are left out of the
+ * document, as the original does. */
+void check_fields(struct check *c, const struct json *in, const char *path,
+                  const char *const *fields, size_t n);
 /* The member, when it is there and of the type; refused when it is there and is not. */
 const struct json *check_member(struct check *c, const struct json *in, const char *path,
                                 const char *key, enum json_type type);

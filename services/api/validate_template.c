@@ -37,7 +37,10 @@ static void default_services(struct check *c, const struct json *in, struct json
 
 static void defaults(struct check *c, const struct json *in, struct json *out)
 {
+	static const char *const known[] = { "services",     "config",    "provider",
+		                             "hardwaretype", "imagetype", "dnsSuffix" };
 	const struct json *d = check_member(c, in, "", "defaults", JSON_OBJECT);
+	check_fields(c, d, "defaults.", known, LOOM_COUNT(known));
 	const struct json *conf = check_member(c, d, "defaults.", "config", JSON_OBJECT);
 	struct json *o = json_new_obj(), *config = conf ? json_copy(conf) : json_new_obj();
 	default_services(c, d, o, config);
@@ -86,9 +89,14 @@ static struct json *min_max(struct check *c, const struct json *in, const char *
 
 static void constraints(struct check *c, const struct json *in, struct json *out)
 {
+	static const char *const known[] = { "layout", "services", "size" };
+	static const char *const sets_[] = { "mustcoexist", "cantcoexist" };
+	static const char *const of_service[] = { "quantities", "hardwaretypes", "imagetypes" };
 	const struct json *v = check_member(c, in, "", "constraints", JSON_OBJECT);
+	check_fields(c, v, "constraints.", known, LOOM_COUNT(known));
 	const struct json *layout = check_member(c, v, "constraints.", "layout", JSON_OBJECT);
 	const struct json *services = check_member(c, v, "constraints.", "services", JSON_OBJECT);
+	check_fields(c, layout, "constraints.layout.", sets_, LOOM_COUNT(sets_));
 	struct json *o = json_new_obj(), *l = json_new_obj(), *s = json_new_obj();
 	json_set(l, "mustcoexist", sets(c, layout, "mustcoexist"));
 	json_set(l, "cantcoexist", sets(c, layout, "cantcoexist"));
@@ -97,6 +105,7 @@ static void constraints(struct check *c, const struct json *in, struct json *out
 			loom_asprintf("constraints.services.%s.", json_key_at(services, i));
 		LOOM_CLEANUP_STR char *qpath = loom_asprintf("%squantities.", path);
 		const struct json *from = json_value_at(services, i);
+		check_fields(c, from, path, of_service, LOOM_COUNT(of_service));
 		const struct json *q = check_member(c, from, path, "quantities", JSON_OBJECT);
 		if (!q)
 			check_refuse(c, "%squantities is missing: {\"min\":..,\"max\":..}", path);
@@ -209,7 +218,10 @@ static struct json *retries(struct check *c, const struct json *a)
 
 static void administration(struct check *c, const struct json *in, struct json *out)
 {
+	static const char *const known[] = { "leaseduration", "callbacks", "retries",
+		                             "replacements" };
 	const struct json *a = check_member(c, in, "", "administration", JSON_OBJECT);
+	check_fields(c, a, "administration.", known, LOOM_COUNT(known));
 	const struct json *l = check_member(c, a, "administration.", "leaseduration", JSON_OBJECT);
 	if (a && !l && !json_get(a, "callbacks") && !json_get(a, "retries") &&
 	    !json_get(a, "replacements"))
@@ -245,6 +257,7 @@ static void template(struct check *c, const struct json *in, struct json *out)
 	const struct json *compat = check_member(c, in, "", "compatibility", JSON_OBJECT);
 	struct json *o = json_new_obj();
 	static const char *const lists[] = { "hardwaretypes", "imagetypes", "services" };
+	check_fields(c, compat, "compatibility.", lists, LOOM_COUNT(lists));
 	for (size_t i = 0; i < LOOM_COUNT(lists); i++)
 		json_set(o, lists[i], check_names(c, compat, "compatibility.", lists[i], false));
 	json_set(out, "compatibility", o);

@@ -277,6 +277,53 @@ def test_unknown_paths_and_methods(admin, core):
     assert core.api.post("/v2/tasks/take", {}).status == 404
 
 
+# ---- what names what
+
+
+def test_what_is_named_is_not_deleted(admin, empty_lab):
+    empty_lab.load()
+    uses = {"services/web": "cluster template", "providers/lab": "hardware type small",
+            "hardwaretypes/small": "cluster template", "imagetypes/deb": "cluster template"}
+    for path, user in uses.items():
+        answer = admin.delete(f"/v2/{path}")
+        assert answer.status == 409 and user in answer.text, (path, answer)
+        assert admin.get(f"/v2/{path}").status == 200
+    # a version of several is not the document; the last user gone, it may go
+    lone = {"name": "lone", "providermap": {}}
+    for _ in range(2):
+        assert admin.put("/v2/imagetypes/lone", lone).status == 200
+    template = {"name": "user", "defaults": {"services": [], "imagetype": "lone"}}
+    assert admin.put("/v2/clustertemplates/user", template).status == 200
+    assert admin.delete("/v2/imagetypes/lone/2").status == 200
+    assert admin.delete("/v2/imagetypes/lone/1").status == 409
+    assert admin.delete("/v2/clustertemplates/user").status == 200
+    assert admin.delete("/v2/imagetypes/lone").status == 200
+    assert admin.delete("/v2/imagetypes/lone").status == 200
+
+
+def test_a_name_that_nothing_has_is_said(admin):
+    template = {"name": "t", "defaults": {"services": ["nope\r\nX-Injected: 1"], "provider": "none"}}
+    answer = admin.put("/v2/clustertemplates/t", template)
+    assert answer.status == 200
+    warning = answer.headers["Warning"]
+    assert "service nope??X-Injected: 1 (defaults.services[0])" in warning and "provider none" in warning
+    assert admin.put("/v2/clustertemplates/t", {"name": "t"}).headers.get("Warning") is None
+
+
+def test_misspelt_keys_are_refused(admin, core):
+    kind = {"name": "fieldtest", "parameters": {"admin": {"fields": {
+        "script": {"label": "Script", "type": "text"}}, "required": []}}}
+    assert core.internal.put("/v2/plugins/automatortypes/fieldtest", kind).status == 200
+    start = {"type": "fieldtest", "fields": {"script": "x"}}
+    service = {"name": "s", "provisioner": {"actions": {"start": start}}}
+    assert admin.put("/v2/services/s", service).status == 200
+    start["fields"] = {"skript": "x"}
+    answer = admin.put("/v2/services/s", service)
+    assert answer.status == 400 and "did you mean script?" in answer.text, answer
+    answer = admin.put("/v2/services/s", {"name": "s", "provisionr": {}})
+    assert answer.status == 400 and "did you mean provisioner?" in answer.text, answer
+
+
 # ---- at once
 
 
