@@ -215,7 +215,7 @@ fuzz: ## fuzz every parser of foreign bytes for a while, with libFuzzer; SECONDS
 unit: ## the unit tests only
 	@tests/run unit
 
-lint: ## format, static analysis, dependency law, headers, shell scripts
+lint: ## format, style, types, static analysis, dependency law, headers, shell scripts
 	@scripts/lint
 
 format: ## rewrite the C sources with clang-format

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Promises that tests break on purpose: reads LOOM_BREAK once and says which are named there. */
 #include "common/base/broken.h"
 
 #ifdef LOOM_BREAKABLE

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* A growable byte buffer with a maximum, so that no input makes a process grow without end. */
 #include "common/base/buf.h"
 
 #include <stdint.h>
@@ -27,7 +28,6 @@ void buf_reset(struct buf *b)
 static bool buf_reserve(struct buf *b, size_t n)
 {
 	size_t need, cap;
-
 	if (b->full)
 		return false;
 	if (n > b->max || b->len > b->max - n || b->max == SIZE_MAX) {
@@ -71,7 +71,6 @@ void buf_addf(struct buf *b, const char *fmt, ...)
 {
 	va_list ap;
 	int n;
-
 	if (b->full)
 		return;
 	va_start(ap, fmt);
@@ -105,7 +104,6 @@ const char *buf_str(const struct buf *b)
 char *buf_take(struct buf *b)
 {
 	char *data = b->data ? b->data : loom_strdup("");
-
 	b->data = NULL;
 	b->len = b->cap = 0;
 	b->full = false;

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Clocks, durations as text, and growing waits with jitter. */
 #include "common/base/clock.h"
 
 #include "common/base/str.h"
@@ -12,7 +13,6 @@
 static int64_t read_us(clockid_t id)
 {
 	struct timespec ts;
-
 	loom_assert(clock_gettime(id, &ts) == 0);
 	return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
 }
@@ -44,8 +44,7 @@ int clock_parse_ms(const char *s, int64_t *ret_ms)
 	char digits[24];
 	size_t n = s ? strspn(s, "0123456789") : 0;
 	int64_t value;
-	int r;
-
+	int rc;
 	if (n == 0)
 		return -EINVAL;
 	for (size_t i = 0; i < LOOM_COUNT(units); i++) {
@@ -55,9 +54,9 @@ int clock_parse_ms(const char *s, int64_t *ret_ms)
 			return -ERANGE;
 		memcpy(digits, s, n);
 		digits[n] = '\0';
-		r = str_to_int(digits, &value);
-		if (r)
-			return r;
+		rc = str_to_int(digits, &value);
+		if (rc)
+			return rc;
 		if (value > INT64_MAX / units[i].ms)
 			return -ERANGE;
 		*ret_ms = value * units[i].ms;
@@ -72,7 +71,6 @@ void clock_format(int64_t wall_ms, char out[32])
 	time_t seconds = (time_t)(wall_ms / 1000);
 	struct tm tm;
 	size_t n;
-
 	if (ms < 0) {
 		ms += 1000;
 		seconds--;
@@ -89,7 +87,6 @@ int64_t clock_backoff_ms(unsigned attempt, int64_t base_ms, int64_t cap_ms)
 {
 	int64_t top = base_ms;
 	uint64_t random = 0;
-
 	loom_assert(base_ms >= 0 && cap_ms >= 0);
 	for (unsigned i = 0; i < attempt && top < cap_ms; i++)
 		top = top > INT64_MAX / 2 ? INT64_MAX : top * 2;

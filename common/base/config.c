@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Reads configuration by tables of keys: defaults, file, environment and flags, in this order. */
 #include "common/base/config.h"
 
 #include "common/base/clock.h"
@@ -63,13 +64,12 @@ static char *store_number(const struct config_key *k, const char *value, int64_t
 {
 	bool duration = k->type == CFG_DURATION, bounded = k->min || k->max;
 	int64_t n;
-	int r = duration ? clock_parse_ms(value, &n) : str_to_int(value, &n);
-
-	if (r == -EINVAL)
+	int rc = duration ? clock_parse_ms(value, &n) : str_to_int(value, &n);
+	if (rc == -EINVAL)
 		return loom_asprintf(duration ? "\"%s\" is not a duration (250ms, 5s, 3m, 2h, 7d)"
 		                              : "\"%s\" is not a whole number",
 		                     value);
-	if (r || (bounded && (n < k->min || n > k->max))) {
+	if (rc || (bounded && (n < k->min || n > k->max))) {
 		int64_t min = bounded ? k->min : (duration ? 0 : INT64_MIN);
 		int64_t max = bounded ? k->max : INT64_MAX;
 		LOOM_CLEANUP_STR char *low =
@@ -87,7 +87,6 @@ static char *store_number(const struct config_key *k, const char *value, int64_t
 static char *store(const struct config_table *t, const struct config_key *k, const char *value)
 {
 	char **text;
-
 	switch (k->type) {
 	case CFG_INT:
 	case CFG_DURATION:
@@ -112,7 +111,6 @@ int config_defaults(const struct config_table *tables, struct loom_err *err)
 	for (const struct config_table *t = tables; t->keys; t++) {
 		for (const struct config_key *k = t->keys; k->name; k++) {
 			LOOM_CLEANUP_STR char *wrong = NULL;
-
 			if (!k->def && k->type != CFG_STR)
 				continue; /* stays as the struct was initialised */
 			wrong = store(t, k, k->def ? k->def : "");
@@ -129,7 +127,6 @@ int config_set(const struct config_table *tables, const char *key, const char *v
 	const struct config_table *t;
 	const struct config_key *k = find_key(tables, key, &t);
 	LOOM_CLEANUP_STR char *wrong = NULL;
-
 	if (!k)
 		return err_set(err, 0, "unknown key \"%s\"", key);
 	wrong = store(t, k, value);
@@ -144,7 +141,6 @@ int config_set(const struct config_table *tables, const char *key, const char *v
 static char *trim(char *s)
 {
 	size_t n;
-
 	s += strspn(s, " \t\r\n");
 	n = strlen(s);
 	while (n > 0 && strchr(" \t\r\n", s[n - 1]))
@@ -157,7 +153,6 @@ static int load_line(const struct config_table *tables, char *line, size_t len,
                      struct loom_err *err)
 {
 	char *key, *equals;
-
 	if (strlen(line) != len)
 		return err_set(err, 0, "a NUL character");
 	key = trim(line);
@@ -178,22 +173,21 @@ int config_load_file(const struct config_table *tables, const char *path, struct
 	char *line = NULL;
 	size_t cap = 0;
 	ssize_t n;
-	int r = 0;
-
+	int rc = 0;
 	if (!f)
 		return err_set(err, 0, "%s: %s", path, strerror(errno));
 	errno = 0;
-	while (!r && (n = getline(&line, &cap, f)) >= 0) {
+	while (!rc && (n = getline(&line, &cap, f)) >= 0) {
 		number++;
-		r = load_line(tables, line, (size_t)n, &why);
-		if (r)
-			r = err_set(err, 0, "%s:%u: %s", path, number, why.msg);
+		rc = load_line(tables, line, (size_t)n, &why);
+		if (rc)
+			rc = err_set(err, 0, "%s:%u: %s", path, number, why.msg);
 	}
-	if (!r && ferror(f))
-		r = err_set(err, 0, "%s: %s", path, strerror(errno));
+	if (!rc && ferror(f))
+		rc = err_set(err, 0, "%s: %s", path, strerror(errno));
 	free(line);
 	(void)fclose(f);
-	return r;
+	return rc;
 }
 
 /* ---- environment ----------------------------------------------------------------------------- */
@@ -201,7 +195,6 @@ int config_load_file(const struct config_table *tables, const char *path, struct
 static char *env_name(const char *key)
 {
 	char *name = loom_asprintf("LOOM_%s", key);
-
 	for (char *p = name; *p; p++)
 		*p = (char)toupper((unsigned char)*p);
 	return name;
@@ -214,7 +207,6 @@ int config_load_env(const struct config_table *tables, struct loom_err *err)
 			LOOM_CLEANUP_STR char *name = env_name(k->name);
 			LOOM_CLEANUP_STR char *wrong = NULL;
 			const char *value = getenv(name);
-
 			if (value)
 				wrong = store(t, k, value);
 			if (wrong)
@@ -243,7 +235,6 @@ int config_check(const struct config_table *tables, struct loom_err *err)
 static char *value_text(const struct config_table *t, const struct config_key *k)
 {
 	const char *s;
-
 	switch (k->type) {
 	case CFG_INT:
 		return loom_asprintf("%" PRId64, *(int64_t *)field(t, k));
@@ -264,7 +255,6 @@ void config_print(const struct config_table *tables, FILE *f)
 		for (const struct config_key *k = t->keys; k->name; k++) {
 			LOOM_CLEANUP_STR char *text = value_text(t, k);
 			bool masked = (k->flags & CFG_SECRET) && *text;
-
 			(void)fprintf(f, "%s =%s%s\n", k->name, *text ? " " : "",
 			              masked ? MASK : text);
 		}
@@ -293,7 +283,6 @@ void config_help(const struct config_table *tables, FILE *f)
 	for (const struct config_table *t = tables; t->keys; t++) {
 		for (const struct config_key *k = t->keys; k->name; k++) {
 			LOOM_CLEANUP_STR char *flag = flag_text(k);
-
 			(void)fprintf(f, "  %-30s %s", flag, k->doc ? k->doc : "");
 			if (k->flags & CFG_REQUIRED)
 				(void)fprintf(f, " (required)");
@@ -311,7 +300,6 @@ void config_fini(const struct config_table *tables)
 	for (const struct config_table *t = tables; t->keys; t++) {
 		for (const struct config_key *k = t->keys; k->name; k++) {
 			char **text;
-
 			if (k->type != CFG_STR)
 				continue;
 			text = field(t, k);
@@ -326,7 +314,6 @@ void config_fini(const struct config_table *tables)
 static size_t count_tables(const struct config_table *t)
 {
 	size_t n = 0;
-
 	while (t[n].keys)
 		n++;
 	return n;
@@ -336,7 +323,6 @@ static size_t count_tables(const struct config_table *t)
 static size_t base_size(const struct config_key *keys)
 {
 	size_t size = 0;
-
 	for (const struct config_key *k = keys; k->name; k++) {
 		if (k->offset >= size)
 			size = k->offset + sizeof(int64_t);
@@ -356,7 +342,6 @@ static void copy_number(const struct config_table *to, const struct config_table
 struct config_table *config_twin(const struct config_table *tables)
 {
 	struct config_table *twin = loom_calloc(count_tables(tables) + 1, sizeof(*twin));
-
 	for (size_t i = 0; tables[i].keys; i++) {
 		twin[i] = (struct config_table){ tables[i].keys,
 			                         loom_calloc(1, base_size(tables[i].keys)) };
@@ -380,7 +365,6 @@ static void adopt(const struct config_table *to, const struct config_table *from
 	if (k->type == CFG_STR) {
 		char **have = field(to, k), **want = field(from, k);
 		char *old = *have;
-
 		*have = *want;
 		*want = old;
 	}
@@ -394,7 +378,6 @@ void config_adopt(const struct config_table *tables, const struct config_table *
 		for (const struct config_key *k = tables[i].keys; k->name; k++) {
 			LOOM_CLEANUP_STR char *have = value_text(&tables[i], k);
 			LOOM_CLEANUP_STR char *want = value_text(&twin[i], k);
-
 			if (str_eq(have, want))
 				continue;
 			if (k->flags & CFG_RELOAD)

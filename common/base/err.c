@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Fills the sentence and status that a refusal carries. */
 #include "common/base/err.h"
 
 #include <stdio.h>
@@ -8,7 +9,6 @@ int err_set(struct loom_err *err, int status, const char *fmt, ...)
 {
 	char text[sizeof(err->msg)];
 	va_list ap;
-
 	if (err) {
 		va_start(ap, fmt);
 		(void)vsnprintf(text, sizeof(text), fmt, ap);

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Writes and reads the identifiers of clusters, jobs, tasks and nodes. */
 #include "common/base/ids.h"
 
 #include "common/base/str.h"
@@ -28,13 +29,11 @@ void id_task(char out[ID_MAX], int64_t cluster, int64_t job, int64_t task)
 static int parse_numbers(const char *s, int64_t *ret, unsigned n)
 {
 	char part[ID_MAX];
-
 	if (!s)
 		return -EINVAL;
 	for (unsigned i = 0; i < n; i++) {
 		size_t len = strcspn(s, "-");
 		uint64_t value;
-
 		if (len >= sizeof(part))
 			return -EINVAL;
 		memcpy(part, s, len);
@@ -53,7 +52,6 @@ static int parse_numbers(const char *s, int64_t *ret, unsigned n)
 int id_parse_cluster(const char *s, int64_t *ret)
 {
 	int64_t n[1];
-
 	if (parse_numbers(s, n, 1))
 		return -EINVAL;
 	*ret = n[0];
@@ -63,7 +61,6 @@ int id_parse_cluster(const char *s, int64_t *ret)
 int id_parse_job(const char *s, struct task_ref *ret)
 {
 	int64_t n[2];
-
 	if (parse_numbers(s, n, 2))
 		return -EINVAL;
 	*ret = (struct task_ref){ .cluster = n[0], .job = n[1] };
@@ -73,7 +70,6 @@ int id_parse_job(const char *s, struct task_ref *ret)
 int id_parse_task(const char *s, struct task_ref *ret)
 {
 	int64_t n[3];
-
 	if (parse_numbers(s, n, 3))
 		return -EINVAL;
 	*ret = (struct task_ref){ .cluster = n[0], .job = n[1], .task = n[2] };
@@ -84,10 +80,8 @@ void id_random_hex(char *out, size_t bytes)
 {
 	static const char hex[] = "0123456789abcdef";
 	unsigned char random[32];
-
 	while (bytes > 0) {
 		size_t n = bytes < sizeof(random) ? bytes : sizeof(random);
-
 		loom_assert(getrandom(random, n, 0) == (ssize_t)n);
 		for (size_t i = 0; i < n; i++) {
 			*out++ = hex[random[i] >> 4];
@@ -104,7 +98,6 @@ void id_uuid(char out[37])
 	char hex[33];
 	const char *p = hex;
 	char *q = out;
-
 	id_random_hex(hex, 16);
 	hex[12] = '4';
 	hex[16] = "89ab"[(unsigned char)hex[16] & 3];

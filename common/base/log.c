@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Writes one line for each event, as logfmt or JSON, in a single write(). */
 #include "common/base/log.h"
 
 #include "common/base/clock.h"
@@ -82,7 +83,6 @@ static bool line_put_char(struct line *l, const char *s, size_t n)
 	unsigned char c = (unsigned char)*s;
 	const char *found = c ? strchr(plain, c) : NULL;
 	char esc[8];
-
 	if (found) {
 		(void)snprintf(esc, sizeof(esc), "\\%c", letters[found - plain]);
 	} else if (n == 0) {
@@ -104,7 +104,6 @@ static bool needs_quotes(const char *s)
 		return true;
 	for (size_t left = strlen(s), n; left; s += n, left -= n) {
 		unsigned char c = (unsigned char)*s;
-
 		n = str_utf8_len(s, left);
 		if (n == 0 || c <= ' ' || c == '=' || c == '"' || c == '\\' || c == 0x7f ||
 		    (n == 2 && c == 0xc2 && (unsigned char)s[1] < 0xa0))
@@ -116,12 +115,10 @@ static bool needs_quotes(const char *s)
 static void line_string(struct line *l, const char *s)
 {
 	bool quoted = l->json || needs_quotes(s);
-
 	if (quoted)
 		(void)line_put(l, "\"", 1);
 	for (size_t left = strlen(s); left;) {
 		size_t n = str_utf8_len(s, left);
-
 		if (!(quoted ? line_put_char(l, s, n) : line_put(l, s, n)))
 			break;
 		s += n ? n : 1;
@@ -136,7 +133,6 @@ static bool line_key(struct line *l, const char *key)
 {
 	char text[128];
 	int n;
-
 	if (l->cut)
 		return false;
 	n = snprintf(text, sizeof(text),
@@ -160,7 +156,6 @@ static void line_field_int(struct line *l, const char *key, int64_t value)
 	char text[24];
 	size_t before = l->len;
 	bool first = l->first;
-
 	(void)snprintf(text, sizeof(text), "%" PRId64, value);
 	if (line_key(l, key) && !line_put(l, text, strlen(text))) {
 		l->len = before;
@@ -207,7 +202,6 @@ void log_write(enum log_level lv, const char *msg, const struct log_field *field
 	int saved = errno;
 	int n = log_render(line, sizeof(line) - 1, lv, msg, fields);
 	ssize_t r;
-
 	line[n++] = '\n';
 	do {
 		r = write(atomic_load(&state.fd), line, (size_t)n);

@@ -84,7 +84,6 @@ static uint64_t hash_string(const char *s)
 struct map *map_create(void (*free_value)(void *))
 {
 	struct map *m = loom_calloc(1, sizeof(*m));
-
 	(void)pthread_once(&hash_once, make_hash_key);
 	m->free_value = free_value;
 	return m;
@@ -110,12 +109,10 @@ void map_destroy(struct map *m)
 static struct entry *find(const struct map *m, const char *key, uint64_t hash)
 {
 	size_t mask = m->cap * 2 - 1;
-
 	if (m->cap == 0)
 		return NULL;
 	for (size_t i = hash & mask; m->slots[i]; i = (i + 1) & mask) {
 		struct entry *e = &m->entries[m->slots[i] - 1];
-
 		if (e->key && e->hash == hash && strcmp(e->key, key) == 0)
 			return e;
 	}
@@ -126,7 +123,6 @@ static void slot_put(struct map *m, size_t index)
 {
 	size_t mask = m->cap * 2 - 1;
 	size_t i = m->entries[index].hash & mask;
-
 	while (m->slots[i])
 		i = (i + 1) & mask;
 	m->slots[i] = (uint32_t)(index + 1);
@@ -136,7 +132,6 @@ static void slot_put(struct map *m, size_t index)
 static void rebuild(struct map *m)
 {
 	size_t n = 0;
-
 	if (m->cap == 0)
 		m->cap = MAP_MIN;
 	else if (m->live > m->cap / 2)
@@ -158,10 +153,8 @@ void map_set(struct map *m, const char *key, void *value)
 {
 	uint64_t hash = hash_string(key);
 	struct entry *e = find(m, key, hash);
-
 	if (e) {
 		void *old = e->value;
-
 		e->value = value;
 		if (m->free_value && old != value)
 			m->free_value(old);
@@ -179,7 +172,6 @@ void map_set(struct map *m, const char *key, void *value)
 void *map_get(const struct map *m, const char *key)
 {
 	struct entry *e = m->live ? find(m, key, hash_string(key)) : NULL;
-
 	return e ? e->value : NULL;
 }
 
@@ -188,7 +180,6 @@ bool map_del(struct map *m, const char *key)
 	struct entry *e = m->live ? find(m, key, hash_string(key)) : NULL;
 	char *old_key;
 	void *old;
-
 	if (!e)
 		return false;
 	old_key = e->key;
@@ -210,7 +201,6 @@ bool map_next(const struct map *m, size_t *it, const char **ret_key, void **ret_
 {
 	while (*it < m->used) {
 		const struct entry *e = &m->entries[(*it)++];
-
 		if (!e->key)
 			continue;
 		if (ret_key)

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Allocation that does not fail: a process without memory ends and is started again. */
 #include "common/base/mem.h"
 
 #include <errno.h>
@@ -17,7 +18,6 @@ static _Noreturn void out_of_memory(size_t n)
 void *loom_malloc(size_t n)
 {
 	void *p = malloc(n ? n : 1);
-
 	if (!p)
 		out_of_memory(n);
 	return p;
@@ -26,7 +26,6 @@ void *loom_malloc(size_t n)
 void *loom_calloc(size_t n, size_t size)
 {
 	void *p = calloc(n ? n : 1, size ? size : 1);
-
 	if (!p)
 		out_of_memory(size && n > SIZE_MAX / size ? SIZE_MAX : n * size);
 	return p;
@@ -35,7 +34,6 @@ void *loom_calloc(size_t n, size_t size)
 void *loom_realloc(void *p, size_t n)
 {
 	void *q = realloc(p, n ? n : 1);
-
 	if (!q)
 		out_of_memory(n);
 	return q;
@@ -49,7 +47,6 @@ char *loom_strdup(const char *s)
 char *loom_strndup(const char *s, size_t n)
 {
 	char *p;
-
 	if (!s)
 		return NULL;
 	n = strnlen(s, n);
@@ -62,7 +59,6 @@ char *loom_strndup(const char *s, size_t n)
 char *loom_vasprintf(const char *fmt, va_list ap)
 {
 	char *s = NULL;
-
 	if (vasprintf(&s, fmt, ap) < 0)
 		out_of_memory(strlen(fmt));
 	return s;
@@ -72,7 +68,6 @@ char *loom_asprintf(const char *fmt, ...)
 {
 	va_list ap;
 	char *s;
-
 	va_start(ap, fmt);
 	s = loom_vasprintf(fmt, ap);
 	va_end(ap);
@@ -87,7 +82,6 @@ void loom_free(void *p)
 void loom_close(int fd)
 {
 	int saved = errno;
-
 	if (fd >= 0)
 		(void)close(fd);
 	errno = saved;

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Counts without locks, and writes what was counted in the format of Prometheus. */
 #include "common/base/metrics.h"
 
 #include "common/base/str.h"
@@ -49,7 +50,6 @@ void metric_set(struct metric *m, int64_t v)
 void metric_observe_ms(struct metric *m, int64_t ms)
 {
 	size_t i = 0;
-
 	if (ms < 0)
 		ms = 0;
 	while (i < LOOM_COUNT(bounds_ms) && ms > bounds_ms[i])
@@ -77,7 +77,6 @@ static struct split split_name(const struct metric *m)
 		s.labels[len - 1] = '\0';
 	if (m->kind == METRIC_HISTOGRAM_MS && !str_ends(s.family, "_seconds")) {
 		char *old = s.family;
-
 		if (str_ends(old, "_ms"))
 			old[strlen(old) - 3] = '\0';
 		s.family = loom_asprintf("%s_seconds", old);
@@ -113,7 +112,6 @@ static void write_labels(const char *labels, struct buf *out)
 static void write_histogram(const struct metric *m, const struct split *s, struct buf *out)
 {
 	int64_t count = 0, sum;
-
 	for (size_t i = 0; i < METRIC_BUCKETS; i++) {
 		count += atomic_load_explicit(&m->buckets[i], memory_order_relaxed);
 		buf_addf(out, "%s_bucket{%s%sle=\"%s\"} %" PRId64 "\n", s->family, s->labels,
@@ -141,10 +139,8 @@ static void write_row(const struct metric *m, const struct split *s, struct buf 
 static void write_table(const struct metric *rows, size_t n, struct buf *out)
 {
 	char *last = NULL;
-
 	for (size_t i = 0; i < n; i++) {
 		struct split s = split_name(&rows[i]);
-
 		if (!str_eq(s.family, last))
 			write_head(&rows[i], s.family, out);
 		write_row(&rows[i], &s, out);

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Keeps secrets readable only with the cluster key, and bound to the place they belong to. */
 #include "common/base/seal.h"
 
 #include "common/base/str.h"
@@ -17,7 +18,6 @@ int seal_file_read(const char *path, unsigned char ret[SEAL_KEY], struct loom_er
 {
 	char text[2 * SEAL_KEY + 16];
 	size_t len = 0;
-
 	if (sodium_init() < 0)
 		return err_set(err, 500, "libsodium cannot be initialised");
 	LOOM_CLEANUP_FD int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -26,9 +26,9 @@ int seal_file_read(const char *path, unsigned char ret[SEAL_KEY], struct loom_er
 		return err_set(err, 500, "cluster_key_file %s: %s", path, strerror(errno));
 	while (n > 0 && (text[n - 1] == '\n' || text[n - 1] == '\r' || text[n - 1] == ' '))
 		n--;
-	int r = sodium_hex2bin(ret, SEAL_KEY, text, (size_t)n, NULL, &len, NULL);
+	int rc = sodium_hex2bin(ret, SEAL_KEY, text, (size_t)n, NULL, &len, NULL);
 	sodium_memzero(text, sizeof(text));
-	if (r || len != SEAL_KEY || (size_t)n != 2 * len)
+	if (rc || len != SEAL_KEY || (size_t)n != 2 * len)
 		return err_set(err, 500, "cluster_key_file %s does not hold %d hex digits", path,
 		               2 * SEAL_KEY);
 	return 0;
@@ -40,9 +40,9 @@ int seal_key_init(const char *path, const char *use, struct seal_key *ret, struc
 	*ret = (struct seal_key){ 0 };
 	if (str_blank(path))
 		return 0;
-	int r = seal_file_read(path, root, err);
-	if (r)
-		return r;
+	int rc = seal_file_read(path, root, err);
+	if (rc)
+		return rc;
 	crypto_generichash(ret->bytes, sizeof(ret->bytes), (const unsigned char *)use, strlen(use),
 	                   root, sizeof(root));
 	sodium_memzero(root, sizeof(root));

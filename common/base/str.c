@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Strings, numbers, names, UTF-8 and lists of strings. */
 #include "common/base/str.h"
 
 #include "common/base/buf.h"
@@ -25,7 +26,6 @@ bool str_ieq(const char *a, const char *b)
 	for (; *a && *b; a++, b++) {
 		int x = *a >= 'A' && *a <= 'Z' ? *a + 32 : *a;
 		int y = *b >= 'A' && *b <= 'Z' ? *b + 32 : *b;
-
 		if (x != y)
 			return false;
 	}
@@ -40,7 +40,6 @@ bool str_starts(const char *s, const char *prefix)
 bool str_ends(const char *s, const char *suffix)
 {
 	size_t n, m;
-
 	if (!s || !suffix)
 		return false;
 	n = strlen(s);
@@ -56,7 +55,6 @@ bool str_blank(const char *s)
 int str_to_uint(const char *s, uint64_t *ret)
 {
 	uint64_t n = 0;
-
 	if (!s || !*s)
 		return -EINVAL;
 	for (const char *p = s; *p; p++) {
@@ -65,7 +63,6 @@ int str_to_uint(const char *s, uint64_t *ret)
 	}
 	for (; *s; s++) {
 		uint64_t digit = (uint64_t)(*s - '0');
-
 		if (n > (UINT64_MAX - digit) / 10)
 			return -ERANGE;
 		n = n * 10 + digit;
@@ -78,10 +75,9 @@ int str_to_int(const char *s, int64_t *ret)
 {
 	bool negative = s && *s == '-';
 	uint64_t n;
-	int r = str_to_uint(negative ? s + 1 : s, &n);
-
-	if (r)
-		return r;
+	int rc = str_to_uint(negative ? s + 1 : s, &n);
+	if (rc)
+		return rc;
 	if (n > (uint64_t)INT64_MAX + (negative ? 1 : 0))
 		return -ERANGE;
 	if (!negative)
@@ -94,7 +90,6 @@ int str_to_int(const char *s, int64_t *ret)
 bool str_is_name(const char *s)
 {
 	size_t n = 0;
-
 	if (!s)
 		return false;
 	for (; s[n]; n++) {
@@ -113,7 +108,6 @@ size_t str_utf8_len(const char *s, size_t n)
 	const unsigned char *p = (const unsigned char *)s;
 	unsigned char low = 0x80, high = 0xbf;
 	size_t len;
-
 	if (n == 0)
 		return 0;
 	if (p[0] < 0x80)
@@ -158,7 +152,6 @@ void strs_add(struct strs *l, const char *s)
 void strs_addf(struct strs *l, const char *fmt, ...)
 {
 	va_list ap;
-
 	va_start(ap, fmt);
 	strs_add_owned(l, loom_vasprintf(fmt, ap));
 	va_end(ap);
@@ -195,7 +188,6 @@ void strs_fini(struct strs *l)
 char *strs_join(const struct strs *l, const char *sep)
 {
 	struct buf b = BUF_INIT(SIZE_MAX / 2);
-
 	for (size_t i = 0; i < l->n; i++) {
 		if (i)
 			buf_adds(&b, sep);

@@ -37,7 +37,6 @@ struct coord *coord_create(struct loop *l, const struct coord_config *cfg)
 	struct coord *c = loom_calloc(1, sizeof(*c));
 	const char *root = cfg->root + strspn(cfg->root, "/");
 	size_t n = strlen(root);
-
 	while (n && root[n - 1] == '/')
 		n--;
 	c->loop = l;
@@ -80,7 +79,6 @@ int64_t coord_lapse_time(const struct coord *c)
 void coord_ensure(struct coord *c, const char *dir)
 {
 	LOOM_CLEANUP_STR char *path = loom_strdup(dir);
-
 	for (char *slash = strchr(path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
 		*slash = '\0';
 		coord_create_node(c, path, "", 0, NULL, NULL);

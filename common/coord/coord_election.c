@@ -58,7 +58,6 @@ static void idle(struct coord *c, struct coord_election *e, bool once_more)
 static const char *sequence_of(const char *node)
 {
 	size_t n = strlen(node);
-
 	if (n < SEQUENCE + SESSION + 3 || node[n - SEQUENCE - 1] != '-' ||
 	    strspn(node + n - SEQUENCE, "0123456789") != SEQUENCE ||
 	    node[n - SEQUENCE - SESSION - 2] != '-')
@@ -69,7 +68,6 @@ static const char *sequence_of(const char *node)
 static bool is_of_id(const char *node, const char *id)
 {
 	size_t n = strlen(id);
-
 	return strlen(node) == n + SESSION + SEQUENCE + 2 && strncmp(node, id, n) == 0;
 }
 
@@ -95,19 +93,17 @@ static void find_own(struct coord *c, struct coord_election *e, const struct str
                      const char *prefix, const char **ret_own, const char **ret_before)
 {
 	const char *own = NULL, *before = NULL;
-
-	for (size_t i = 0; i < names->n; i++)
+	for (size_t i = 0; i < names->n; i++) {
 		if (sequence_of(names->v[i]) && str_starts(names->v[i], prefix) &&
 		    (!own || strcmp(sequence_of(names->v[i]), sequence_of(own)) < 0))
 			own = names->v[i];
+	}
 	for (size_t i = 0; i < names->n; i++) {
 		const char *node = names->v[i], *seq = sequence_of(node);
-
 		if (!seq || node == own)
 			continue;
 		if (is_of_id(node, e->id)) {
 			LOOM_CLEANUP_STR char *path = loom_asprintf("%s/%s", e->dir, node);
-
 			coord_delete(c, path, NULL, NULL);
 		}
 		if (own && strcmp(seq, sequence_of(own)) < 0 &&
@@ -122,7 +118,6 @@ static void listed(struct coord *c, struct coord_op *op)
 {
 	struct coord_election *e = op->target;
 	const char *own, *before;
-
 	if (op->rc == ZNONODE)
 		c->has_dirs = false;
 	if (op->rc != ZOK || !c->connected) {
@@ -136,7 +131,6 @@ static void listed(struct coord *c, struct coord_op *op)
 	set_path(&e->before, e->dir, before);
 	if (!own) {
 		LOOM_CLEANUP_STR char *path = loom_asprintf("%s/%s", e->dir, prefix);
-
 		coord_create_node(c, path, "", ZOO_EPHEMERAL_SEQUENTIAL, created, e);
 		set_leader(c, e, false);
 		return;
@@ -163,7 +157,6 @@ static void run(struct coord *c, struct coord_election *e)
 void coord_elect(struct coord *c, const char *name, const char *id, coord_leader_cb cb, void *arg)
 {
 	struct coord_election *e = loom_calloc(1, sizeof(*e));
-
 	loom_assert(!strchr(name, '/') && !strchr(id, '/'));
 	e->name = loom_strdup(name);
 	e->id = loom_strdup(id);
@@ -180,9 +173,10 @@ void coord_elect(struct coord *c, const char *name, const char *id, coord_leader
 
 bool coord_is_leader(const struct coord *c, const char *name)
 {
-	for (const struct coord_election *e = c->elections; e; e = e->next)
+	for (const struct coord_election *e = c->elections; e; e = e->next) {
 		if (str_eq(e->name, name))
 			return e->leader && clock_mono_ms() < coord_lapse_time(c);
+	}
 	return false;
 }
 
@@ -200,9 +194,10 @@ void coord_elections_refresh(struct coord *c)
 
 void coord_elections_changed(struct coord *c, const char *path)
 {
-	for (struct coord_election *e = c->elections; e; e = e->next)
+	for (struct coord_election *e = c->elections; e; e = e->next) {
 		if (str_eq(e->own, path) || str_eq(e->before, path))
 			run(c, e);
+	}
 }
 
 void coord_elections_depose(struct coord *c)
@@ -224,7 +219,6 @@ void coord_elections_free(struct coord *c)
 {
 	while (c->elections) {
 		struct coord_election *e = c->elections;
-
 		c->elections = e->next;
 		if (e->leader)
 			metric_add(&coord_metrics[COORD_M_LEADING], -1);

@@ -51,7 +51,6 @@ static void join_idle(struct coord *c, struct coord_join *j, bool check)
 static void join_changed(struct coord *c, struct coord_op *op)
 {
 	struct coord_join *j = op->target;
-
 	if (op->rc == ZNONODE)
 		c->has_dirs = false;
 	if (op->rc != ZOK && op->rc != ZNODEEXISTS)
@@ -62,7 +61,6 @@ static void join_changed(struct coord *c, struct coord_op *op)
 static void join_seen(struct coord *c, struct coord_op *op)
 {
 	struct coord_join *j = op->target;
-
 	if (op->rc == ZNONODE && c->connected) {
 		coord_create_node(c, j->path, j->data, ZOO_EPHEMERAL, join_changed, j);
 	} else if (op->rc == ZOK && op->stat.ephemeralOwner != c->client_id && c->connected) {
@@ -90,7 +88,6 @@ static void join_check(struct coord *c, struct coord_join *j)
 void coord_join(struct coord *c, const char *role, const char *id, const char *data)
 {
 	struct coord_join *j = loom_calloc(1, sizeof(*j));
-
 	loom_assert(!strchr(role, '/') && !strchr(id, '/'));
 	j->dir = loom_asprintf("%s/members/%s", c->root, role);
 	j->path = loom_asprintf("%s/%s", j->dir, id);
@@ -124,9 +121,10 @@ static bool list_equal(const struct list *a, const struct list *b)
 {
 	if (a->n != b->n)
 		return false;
-	for (size_t i = 0; i < a->n; i++)
+	for (size_t i = 0; i < a->n; i++) {
 		if (!str_eq(a->v[i].id, b->v[i].id) || !str_eq(a->v[i].data, b->v[i].data))
 			return false;
+	}
 	return true;
 }
 
@@ -134,13 +132,11 @@ static bool list_equal(const struct list *a, const struct list *b)
 static void list_drop_gone(struct list *l)
 {
 	size_t n = 0;
-
 	for (size_t i = 0; i < l->n; i++) {
 		if (l->v[i].data) {
 			l->v[n++] = l->v[i];
 		} else {
 			struct list gone = { .v = loom_malloc(sizeof(*l->v)), .n = 1 };
-
 			gone.v[0] = l->v[i];
 			list_free(&gone);
 		}
@@ -151,7 +147,6 @@ static void list_drop_gone(struct list *l)
 static void watch_complete(struct coord *c, struct coord_watching *w)
 {
 	bool again = w->again;
-
 	w->busy = w->again = false;
 	if (w->failed) {
 		list_free(&w->reading);
@@ -173,7 +168,6 @@ static void watch_complete(struct coord *c, struct coord_watching *w)
 static void watch_got(struct coord *c, struct coord_op *op)
 {
 	struct coord_watching *w = op->target;
-
 	if (op->rc == ZOK)
 		w->reading.v[op->index].data = loom_take(op->data);
 	else if (op->rc != ZNONODE)
@@ -185,7 +179,6 @@ static void watch_got(struct coord *c, struct coord_op *op)
 static void watch_listed(struct coord *c, struct coord_op *op)
 {
 	struct coord_watching *w = op->target;
-
 	if (op->rc == ZNONODE)
 		c->has_dirs = false;
 	if (op->rc != ZOK || !c->connected) {
@@ -200,7 +193,6 @@ static void watch_listed(struct coord *c, struct coord_op *op)
 		w->reading.v[i].id = loom_strdup(op->names.v[i]);
 	for (size_t i = 0; i < op->names.n; i++) {
 		LOOM_CLEANUP_STR char *path = loom_asprintf("%s/%s", w->dir, op->names.v[i]);
-
 		coord_get(c, path, watch_got, w, i);
 	}
 	if (op->names.n == 0)
@@ -223,7 +215,6 @@ static void watch_read(struct coord *c, struct coord_watching *w)
 void coord_watch(struct coord *c, const char *role, coord_members_cb cb, void *arg)
 {
 	struct coord_watching *w = loom_calloc(1, sizeof(*w));
-
 	loom_assert(!strchr(role, '/'));
 	w->dir = loom_asprintf("%s/members/%s", c->root, role);
 	w->cb = cb;
@@ -256,12 +247,14 @@ void coord_members_refresh(struct coord *c)
 
 void coord_members_changed(struct coord *c, const char *path)
 {
-	for (struct coord_join *j = c->joins; j; j = j->next)
+	for (struct coord_join *j = c->joins; j; j = j->next) {
 		if (str_eq(j->path, path))
 			join_check(c, j);
-	for (struct coord_watching *w = c->watches; w; w = w->next)
+	}
+	for (struct coord_watching *w = c->watches; w; w = w->next) {
 		if (str_eq(w->dir, path))
 			watch_read(c, w);
+	}
 }
 
 void coord_members_reset(struct coord *c)
@@ -278,7 +271,6 @@ void coord_members_free(struct coord *c)
 {
 	while (c->joins) {
 		struct coord_join *j = c->joins;
-
 		c->joins = j->next;
 		loom_free(j->dir);
 		loom_free(j->path);
@@ -287,7 +279,6 @@ void coord_members_free(struct coord *c)
 	}
 	while (c->watches) {
 		struct coord_watching *w = c->watches;
-
 		c->watches = w->next;
 		list_free(&w->reading);
 		list_free(&w->current);

@@ -74,7 +74,6 @@ static bool rc_is_contact(int rc)
 static void note_contact(struct coord *c, int64_t sent)
 {
 	int64_t now = clock_mono_ms();
-
 	if (sent <= c->last_contact)
 		return;
 	c->last_contact = sent;
@@ -90,7 +89,6 @@ static void note_contact(struct coord *c, int64_t sent)
 static void on_lapse(void *arg)
 {
 	struct coord *c = arg;
-
 	c->lapsed = true;
 	coord_elections_depose(c);
 }
@@ -104,7 +102,6 @@ static void beat_done(struct coord *c, struct coord_op *op)
 static void on_beat(void *arg)
 {
 	struct coord *c = arg;
-
 	if (!c->connected || c->beating)
 		return;
 	c->beating = true;
@@ -114,7 +111,6 @@ static void on_beat(void *arg)
 static void on_retry(void *arg)
 {
 	struct coord *c = arg;
-
 	c->retrying = false;
 	if (c->connected)
 		coord_refresh(c);
@@ -137,7 +133,6 @@ static void reopen(void *arg)
 static void on_connected(struct coord *c)
 {
 	const clientid_t *id = zoo_client_id(c->session->zh);
-
 	if (id && id->client_id != c->client_id) {
 		c->client_id = id->client_id;
 		c->has_dirs = false;
@@ -175,7 +170,6 @@ static void take_event(void *arg)
 {
 	struct event_message *m = arg;
 	struct coord *c = m->session->coord;
-
 	if (c && m->type == ZOO_SESSION_EVENT)
 		on_session_state(c, m->state);
 	else if (c && c->connected && m->path)
@@ -190,7 +184,6 @@ static void on_event(zhandle_t *zh, int type, int state, const char *path, void 
 {
 	struct coord_session *s = ctx;
 	struct event_message *m = loom_calloc(1, sizeof(*m));
-
 	(void)zh;
 	atomic_fetch_add(&s->refs, 1);
 	*m = (struct event_message){
@@ -209,7 +202,6 @@ static void zk_once(void)
 void coord_zk_open(struct coord *c)
 {
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
-
 	(void)pthread_once(&once, zk_once);
 	if (!c->reopen) {
 		c->reopen = loop_timer_create(c->loop, "coord reopen", reopen, c);
@@ -255,7 +247,6 @@ static void op_unlink(struct coord *c, struct coord_op *op)
 void coord_zk_close(struct coord *c)
 {
 	struct coord_session *s = c->session;
-
 	if (!s)
 		return;
 	c->session = NULL;
@@ -263,7 +254,6 @@ void coord_zk_close(struct coord *c)
 	(void)zookeeper_close(s->zh); /* joins the library's threads */
 	while (c->ops) {
 		struct coord_op *op = c->ops;
-
 		op_unlink(c, op);
 		op->coord = NULL;
 		if (!op->posted)
@@ -282,7 +272,6 @@ static void take_op(void *arg)
 {
 	struct coord_op *op = arg;
 	struct coord *c = op->coord;
-
 	if (c) {
 		op_unlink(c, op);
 		if (rc_is_contact(op->rc))
@@ -326,7 +315,6 @@ static void string_done(int rc, const char *value, const void *data)
 static void stat_done(int rc, const struct Stat *stat, const void *data)
 {
 	struct coord_op *op = op_of(data);
-
 	if (rc == ZOK && stat)
 		op->stat = *stat;
 	op_end(op, rc);
@@ -335,7 +323,6 @@ static void stat_done(int rc, const struct Stat *stat, const void *data)
 static void data_done(int rc, const char *value, int len, const struct Stat *stat, const void *data)
 {
 	struct coord_op *op = op_of(data);
-
 	if (rc == ZOK && stat)
 		op->stat = *stat;
 	if (rc == ZOK)
@@ -346,7 +333,6 @@ static void data_done(int rc, const char *value, int len, const struct Stat *sta
 static void strings_done(int rc, const struct String_vector *v, const void *data)
 {
 	struct coord_op *op = op_of(data);
-
 	for (int32_t i = 0; rc == ZOK && v && i < v->count; i++)
 		strs_add(&op->names, v->data[i]);
 	op_end(op, rc);
@@ -355,7 +341,6 @@ static void strings_done(int rc, const struct String_vector *v, const void *data
 static struct coord_op *op_start(struct coord *c, coord_op_fn done, void *target, size_t index)
 {
 	struct coord_op *op = loom_calloc(1, sizeof(*op));
-
 	*op = (struct coord_op){ .coord = c,
 		                 .loop = c->loop,
 		                 .done = done,
@@ -384,21 +369,18 @@ static void op_started(struct coord_op *op, int rc)
 void coord_exists(struct coord *c, const char *path, bool watch, coord_op_fn done, void *target)
 {
 	struct coord_op *op = op_start(c, done, target, 0);
-
 	op_started(op, zoo_aexists(handle(c), path, watch, stat_done, op));
 }
 
 void coord_get(struct coord *c, const char *path, coord_op_fn done, void *target, size_t index)
 {
 	struct coord_op *op = op_start(c, done, target, index);
-
 	op_started(op, zoo_aget(handle(c), path, 0, data_done, op));
 }
 
 void coord_children(struct coord *c, const char *path, bool watch, coord_op_fn done, void *target)
 {
 	struct coord_op *op = op_start(c, done, target, 0);
-
 	op_started(op, zoo_aget_children(handle(c), path, watch, strings_done, op));
 }
 
@@ -406,7 +388,6 @@ void coord_create_node(struct coord *c, const char *path, const char *data, int 
                        coord_op_fn done, void *target)
 {
 	struct coord_op *op = op_start(c, done, target, 0);
-
 	op_started(op, zoo_acreate(handle(c), path, data, (int)strlen(data), &ZOO_OPEN_ACL_UNSAFE,
 	                           mode, string_done, op));
 }
@@ -414,13 +395,11 @@ void coord_create_node(struct coord *c, const char *path, const char *data, int 
 void coord_delete(struct coord *c, const char *path, coord_op_fn done, void *target)
 {
 	struct coord_op *op = op_start(c, done, target, 0);
-
 	op_started(op, zoo_adelete(handle(c), path, -1, void_done, op));
 }
 
 void coord_sync(struct coord *c, const char *path)
 {
 	struct coord_op *op = op_start(c, NULL, NULL, 0);
-
 	op_started(op, zoo_async(handle(c), path, string_done, op));
 }

@@ -64,7 +64,6 @@ static void library_init_once(void)
 void db_library_init(void)
 {
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
-
 	(void)pthread_once(&once, library_init_once);
 }
 
@@ -180,17 +179,16 @@ static int set_up(struct db *db, int64_t statement_ms)
 {
 	char sql[160];
 	unsigned wait = seconds(statement_ms);
-
 	/* A lock wait must end at the server before the client gives the connection up. */
 	wait = wait > 2 ? wait - 1 : 1;
 	(void)snprintf(sql, sizeof(sql),
 	               "SET SESSION sql_mode='STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION',"
 	               " SESSION innodb_lock_wait_timeout=%u",
 	               wait);
-	int r = db_command(db, sql);
-	if (!r)
-		r = db_command(db, "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED");
-	return r;
+	int rc = db_command(db, sql);
+	if (!rc)
+		rc = db_command(db, "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED");
+	return rc;
 }
 
 int db_connect(const struct db_config *cfg, int64_t statement_ms, struct db **ret)
@@ -200,7 +198,6 @@ int db_connect(const struct db_config *cfg, int64_t statement_ms, struct db **re
 	my_bool off = 0;
 	unsigned no_infile = 0, tcp = MYSQL_PROTOCOL_TCP;
 	const char *socket = str_blank(cfg->socket) ? NULL : cfg->socket;
-
 	*ret = db;
 	db_library_init();
 	db->mysql = mysql_init(NULL);
@@ -241,7 +238,6 @@ void db_close(struct db *db)
 bool db_alive(struct db *db)
 {
 	struct pollfd pfd = { .fd = mysql_get_socket(db->mysql), .events = POLLIN | POLLRDHUP };
-
 	/* Nothing is outstanding on an idle connection: whatever can be read is its end. */
 	return pfd.fd >= 0 && poll(&pfd, 1, 0) == 0;
 }
@@ -263,7 +259,6 @@ int db_command(struct db *db, const char *sql)
 	metric_add(&db_metrics[DB_M_STATEMENTS], 1);
 	if (mysql_field_count(db->mysql)) {
 		MYSQL_RES *res = mysql_store_result(db->mysql);
-
 		if (!res)
 			return db_fail(db, mysql_errno(db->mysql), mysql_error(db->mysql), sql);
 		mysql_free_result(res);
@@ -279,7 +274,6 @@ int db_script(struct db *db, const char *sql)
 int db_commit(struct db *db, bool drop_answer, bool *doubt)
 {
 	static const char commit[] = "COMMIT";
-
 	if (drop_answer) {
 		(void)mysql_send_query(db->mysql, commit, sizeof(commit) - 1);
 		db_cut(db);

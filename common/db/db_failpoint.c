@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Failpoints of tests: cuts connections and ends processes before, during or after a commit. */
 #include "common/db/db_failpoint.h"
 
 #include "common/base/mem.h"
@@ -70,7 +71,6 @@ static int read_seen(struct db_failpoints *f, struct loom_err *err)
 {
 	FILE *file = fopen(f->path, "re");
 	char line[64];
-
 	if (!file)
 		return errno == ENOENT
 		               ? 0
@@ -90,7 +90,6 @@ static int read_seen(struct db_failpoints *f, struct loom_err *err)
 int db_failpoints_read(struct db_failpoints **ret, struct loom_err *err)
 {
 	const char *s = getenv("LOOM_DB_FAIL"); /* NOLINT(concurrency-mt-unsafe): never set later */
-
 	*ret = NULL;
 	if (!s || !*s)
 		return 0;
@@ -100,9 +99,10 @@ int db_failpoints_read(struct db_failpoints **ret, struct loom_err *err)
 		f->path = loom_strdup(s + sizeof(each) - 1);
 		return read_seen(f, err);
 	}
-	while (*s)
+	while (*s) {
 		if (f->n == MAX_POINTS || !read_point(&s, &f->v[f->n++]))
 			return err_set(err, 500, "LOOM_DB_FAIL is malformed at \"%s\"", s);
+	}
 	return 0;
 }
 
@@ -121,7 +121,6 @@ void db_failpoints_free(struct db_failpoints *f)
 static bool first_time(struct db_failpoints *f, enum db_fail_point point, uint64_t kind)
 {
 	bool first = false;
-
 	(void)pthread_mutex_lock(&f->lock);
 	size_t i = 0;
 	while (i < f->n_seen && (f->seen[i].point != point || f->seen[i].kind != kind))
@@ -148,7 +147,6 @@ enum db_fail db_fails_at(struct db_failpoints *f, enum db_fail_point point, uint
 		                                                                 : DB_FAIL_NOT;
 	for (size_t i = 0; i < f->n; i++) {
 		const struct failpoint *p = &f->v[i];
-
 		if (p->point == point && (p->every ? run % p->n == 0 : run == p->n))
 			return p->dies ? DB_FAIL_END : DB_FAIL_CUT;
 	}

@@ -19,7 +19,6 @@ static const size_t lengths[] = { 1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12
 static size_t at_most(size_t n)
 {
 	size_t best = 1;
-
 	for (size_t i = 0; i < LOOM_COUNT(lengths) && lengths[i] <= n; i++)
 		best = lengths[i];
 	return best;
@@ -28,7 +27,6 @@ static size_t at_most(size_t n)
 static size_t at_least(size_t n)
 {
 	size_t i = 0;
-
 	while (i + 1 < LOOM_COUNT(lengths) && lengths[i] < n)
 		i++;
 	return lengths[i];
@@ -37,7 +35,6 @@ static size_t at_least(size_t n)
 static char *text_of(const struct db_many *m, size_t rows)
 {
 	struct buf b = BUF_INIT(MAX_TEXT);
-
 	buf_adds(&b, m->head);
 	for (size_t i = 0; i < rows; i++) {
 		if (i)
@@ -55,7 +52,6 @@ static struct db_value *padded(const struct db_many *m, const struct db_value *v
 {
 	size_t size = m->per_row * sizeof(*values);
 	struct db_value *all = loom_malloc(n * size);
-
 	memcpy(all, values, rows * size);
 	for (size_t i = rows; i < n; i++)
 		memcpy(all + i * m->per_row, values + (rows - 1) * m->per_row, size);
@@ -67,10 +63,9 @@ static int exec_some(struct db *db, const struct db_many *m, const struct db_val
 {
 	struct db_value *all = n > rows ? padded(m, values, rows, n) : NULL;
 	LOOM_CLEANUP_STR char *sql = text_of(m, n);
-	int r = db_exec_values(db, sql, all ? all : values, n * m->per_row);
-
+	int rc = db_exec_values(db, sql, all ? all : values, n * m->per_row);
 	loom_free(all);
-	return r;
+	return rc;
 }
 
 /* How many of the last statement's rows were new, of which the server tells in words; -1 unknown.
@@ -79,7 +74,6 @@ static int64_t inserted(struct db *db)
 {
 	const char *info = mysql_info(db->mysql);
 	long long records, duplicates;
-
 	return info && sscanf(info, "Records: %lld Duplicates: %lld", &records, &duplicates) == 2
 	               ? records - duplicates
 	               : -1;
@@ -90,10 +84,8 @@ static int exec_all(struct db *db, const struct db_many *m, const struct db_valu
                     size_t rows, size_t pad, size_t least)
 {
 	int64_t affected = 0, fresh = 0;
-
 	for (size_t done = 0; done < rows;) {
 		size_t left = rows - done, n = at_least(left < least ? least : left);
-
 		if (n < left || n - left > pad)
 			n = at_most(left);
 		int rc = exec_some(db, m, values + done * m->per_row, left < n ? left : n, n);
@@ -133,10 +125,9 @@ static int select_some(struct db *db, struct db_result *result, const struct db_
 	size_t n = at_least(rows);
 	struct db_value *all = padded(m, values, rows, n);
 	LOOM_CLEANUP_STR char *sql = text_of(m, n);
-	int r = db_select_values(db, result, sql, all, n * m->per_row);
-
+	int rc = db_select_values(db, result, sql, all, n * m->per_row);
 	loom_free(all);
-	return r;
+	return rc;
 }
 
 int db_select_many(struct db *db, struct db_result **ret, const struct db_many *m,
@@ -146,10 +137,9 @@ int db_select_many(struct db *db, struct db_result **ret, const struct db_many *
 
 	for (size_t done = 0; done < rows; done += DB_MANY) {
 		size_t n = rows - done < DB_MANY ? rows - done : DB_MANY;
-		int r = select_some(db, result, m, values + done * m->per_row, n);
-
-		if (r)
-			return r;
+		int rc = select_some(db, result, m, values + done * m->per_row, n);
+		if (rc)
+			return rc;
 	}
 	*ret = loom_take(result);
 	return 0;

@@ -51,19 +51,20 @@ static int ensure_tables(struct db *db)
 		"INSERT IGNORE INTO schema_lock (id) VALUES (1)",
 	};
 	int64_t n = 0;
-	int r = db_select_int(db, &n, NULL,
+	int rc =
+		db_select_int(db, &n, NULL,
 	                      "SELECT COUNT(*) FROM information_schema.columns WHERE table_schema ="
 	                      " DATABASE() AND ((table_name = 'schema_lock' AND column_name = 'id')"
 	                      " OR (table_name = 'schema_migrations' AND column_name = 'oldest'))",
 	                      "");
 
-	if (!r && n == 2)
-		r = db_select_int(db, &n, NULL, "SELECT COUNT(*) + 2 FROM schema_lock", "");
-	if (r || n == 3)
-		return r;
-	for (size_t i = 0; !r && i < LOOM_COUNT(make); i++)
-		r = db_script(db, make[i]);
-	return r;
+	if (!rc && n == 2)
+		rc = db_select_int(db, &n, NULL, "SELECT COUNT(*) + 2 FROM schema_lock", "");
+	if (rc || n == 3)
+		return rc;
+	for (size_t i = 0; !rc && i < LOOM_COUNT(make); i++)
+		rc = db_script(db, make[i]);
+	return rc;
 }
 
 /* The first migration that is not applied yet; its version 0 when all are. */
@@ -71,14 +72,13 @@ static int next_migration(struct db *db, const struct db_migration *list,
                           const struct db_migration **ret)
 {
 	LOOM_CLEANUP(db_result_free) struct db_result *done = NULL;
-	int r = db_select(db, &done, "SELECT version FROM schema_migrations WHERE applied_at > 0",
-	                  "");
+	int rc = db_select(db, &done, "SELECT version FROM schema_migrations WHERE applied_at > 0",
+	                   "");
 
-	if (r)
-		return r;
+	if (rc)
+		return rc;
 	for (*ret = list; (*ret)->version; (*ret)++) {
 		size_t i = 0;
-
 		while (i < db_rows(done) && db_int(done, i, 0) != (*ret)->version)
 			i++;
 		if (i == db_rows(done))
@@ -90,7 +90,6 @@ static int next_migration(struct db *db, const struct db_migration *list,
 static int newest(const struct db_migration *list)
 {
 	int version = 0;
-
 	for (; list->version; list++)
 		version = list->version;
 	return version;
@@ -99,37 +98,35 @@ static int newest(const struct db_migration *list)
 int db_schema_look(struct db *db, int version, char why[DB_WHY_MAX])
 {
 	LOOM_CLEANUP(db_result_free) struct db_result *found = NULL;
-	int r = db_select(db, &found,
-	                  "SELECT version, name, oldest FROM schema_migrations WHERE oldest > ?"
-	                  " ORDER BY oldest DESC, version LIMIT 1",
-	                  "i", (int64_t)version);
+	int rc = db_select(db, &found,
+	                   "SELECT version, name, oldest FROM schema_migrations WHERE oldest > ?"
+	                   " ORDER BY oldest DESC, version LIMIT 1",
+	                   "i", (int64_t)version);
 
 	*why = '\0';
-	if (!r && db_rows(found))
+	if (!rc && db_rows(found))
 		(void)snprintf(why, DB_WHY_MAX,
 		               "the database has schema %" PRId64
 		               " (%s), which services must know up to %" PRId64
 		               " at least; this one knows it up to %d: install a newer Loom here",
 		               db_int(found, 0, 0), db_str(found, 0, 1), db_int(found, 0, 2),
 		               version);
-	return r;
+	return rc;
 }
 
 static int take_lock(struct db *db)
 {
 	int64_t id;
-	int r = db_command(db, "START TRANSACTION");
-
-	if (!r)
-		r = db_select_int(db, &id, NULL,
-		                  "SELECT id FROM schema_lock WHERE id = 1 FOR UPDATE", "");
-	return r;
+	int rc = db_command(db, "START TRANSACTION");
+	if (!rc)
+		rc = db_select_int(db, &id, NULL,
+		                   "SELECT id FROM schema_lock WHERE id = 1 FOR UPDATE", "");
+	return rc;
 }
 
 static int still_locked(struct db *db)
 {
 	int64_t id;
-
 	return db_select_int(db, &id, NULL, "SELECT id FROM schema_lock WHERE id = 1", "");
 }
 
@@ -137,17 +134,17 @@ static int still_locked(struct db *db)
 static int announce(struct migration_run *m, const struct db_migration *one)
 {
 	int64_t applied = 0;
-	int r = db_select_int(m->work, &applied, NULL,
-	                      "SELECT COUNT(*) FROM schema_migrations WHERE applied_at > 0", "");
+	int rc = db_select_int(m->work, &applied, NULL,
+	                       "SELECT COUNT(*) FROM schema_migrations WHERE applied_at > 0", "");
 
-	if (!r)
-		r = db_exec(
+	if (!rc)
+		rc = db_exec(
 			m->work,
 			"INSERT IGNORE INTO schema_migrations (version, name, applied_at, oldest)"
 			" VALUES (?, ?, 0, ?)",
 			"isi", (int64_t)one->version, one->name, (int64_t)one->oldest);
-	if (r || !applied)
-		return r;
+	if (rc || !applied)
+		return rc;
 	log_warn("database migration begins: services of older schemas end now",
 	         LOG_I("version", one->version), LOG_S("name", one->name),
 	         LOG_I("oldest", one->oldest));
@@ -157,84 +154,81 @@ static int announce(struct migration_run *m, const struct db_migration *one)
 static int apply(struct migration_run *m, const struct db_migration *one)
 {
 	int64_t start = clock_mono_ms(), now = 0;
-	int r = one->oldest ? announce(m, one) : 0;
-
-	for (size_t i = 0; !r && one->statements[i]; i++) {
-		r = still_locked(m->lock);
-		if (r) {
+	int rc = one->oldest ? announce(m, one) : 0;
+	for (size_t i = 0; !rc && one->statements[i]; i++) {
+		rc = still_locked(m->lock);
+		if (rc) {
 			remember(m, m->lock);
-			return r;
+			return rc;
 		}
-		r = db_script(m->work, one->statements[i]);
+		rc = db_script(m->work, one->statements[i]);
 	}
-	if (!r)
-		r = db_now(m->work, &now);
-	if (!r)
-		r = db_exec(m->work,
-		            "INSERT INTO schema_migrations (version, name, applied_at, oldest)"
-		            " VALUES (?, ?, ?, ?) ON DUPLICATE KEY UPDATE"
-		            " applied_at = IF(applied_at > 0, applied_at, VALUES(applied_at))",
-		            "isii", (int64_t)one->version, one->name, now, (int64_t)one->oldest);
-	if (r)
+	if (!rc)
+		rc = db_now(m->work, &now);
+	if (!rc)
+		rc = db_exec(m->work,
+		             "INSERT INTO schema_migrations (version, name, applied_at, oldest)"
+		             " VALUES (?, ?, ?, ?) ON DUPLICATE KEY UPDATE"
+		             " applied_at = IF(applied_at > 0, applied_at, VALUES(applied_at))",
+		             "isii", (int64_t)one->version, one->name, now, (int64_t)one->oldest);
+	if (rc)
 		remember(m, m->work);
 	else
 		log_info("database migration applied", LOG_I("version", one->version),
 		         LOG_S("name", one->name), LOG_I("ms", clock_mono_ms() - start));
-	return r;
+	return rc;
 }
 
 static int migrate_connected(struct migration_run *m)
 {
 	const struct db_migration *next;
-	int r = ensure_tables(m->work);
-
-	if (!r)
-		r = db_schema_look(m->work, newest(m->list), m->why);
-	if (!r && *m->why)
+	int rc = ensure_tables(m->work);
+	if (!rc)
+		rc = db_schema_look(m->work, newest(m->list), m->why);
+	if (!rc && *m->why)
 		return DB_E_TOO_OLD;
-	if (!r)
-		r = next_migration(m->work, m->list, &next);
-	if (r) {
+	if (!rc)
+		rc = next_migration(m->work, m->list, &next);
+	if (rc) {
 		remember(m, m->work);
-		return r;
+		return rc;
 	}
 	if (!next->version)
 		return 0;
-	r = take_lock(m->lock);
-	if (r) {
+	rc = take_lock(m->lock);
+	if (rc) {
 		remember(m, m->lock);
 		if (m->lock->code == ER_LOCK_WAIT_TIMEOUT)
 			(void)snprintf(m->why, sizeof(m->why), "another service migrates it");
-		return r;
+		return rc;
 	}
-	while (!(r = next_migration(m->work, m->list, &next)) && next->version) {
-		r = apply(m, next);
-		if (r)
-			return r;
+	while (!(rc = next_migration(m->work, m->list, &next)) && next->version) {
+		rc = apply(m, next);
+		if (rc)
+			return rc;
 	}
-	if (r)
+	if (rc)
 		remember(m, m->work);
-	return r;
+	return rc;
 }
 
 /* One attempt on two connections of its own. */
 static int migrate_once(struct migration_run *m)
 {
 	const struct db_config *cfg = db_pool_config(m->pool);
-	int r = db_connect(cfg, STATEMENT_MS, &m->work);
-
-	if (r) {
+	int rc = db_connect(cfg, STATEMENT_MS, &m->work);
+	if (rc) {
 		remember(m, m->work);
 	} else {
-		r = db_connect(cfg, cfg->statement_ms, &m->lock);
-		if (r)
+		rc = db_connect(cfg, cfg->statement_ms, &m->lock);
+		if (rc)
 			remember(m, m->lock);
 		else
-			r = migrate_connected(m);
+			rc = migrate_connected(m);
 		db_close(m->lock);
 	}
 	db_close(m->work);
-	return r;
+	return rc;
 }
 
 int db_migrate(struct db_pool *p, const struct db_migration *m, int64_t deadline_ms,
@@ -248,19 +242,18 @@ int db_migrate(struct db_pool *p, const struct db_migration *m, int64_t deadline
 	for (int i = 0; m[i].version; i++)
 		loom_assert(m[i].version == i + 1);
 	for (unsigned tries = 0;; tries++) {
-		int r = migrate_once(&run);
-
-		if (!r) {
+		int rc = migrate_once(&run);
+		if (!rc) {
 			db_pool_watch_schema(p, newest(m));
 			return 0;
 		}
-		if (r == DB_E_TOO_OLD) {
+		if (rc == DB_E_TOO_OLD) {
 			(void)err_set(err, 500, "%s", run.why);
-			return r;
+			return rc;
 		}
-		if (r != DB_E_RETRY) {
+		if (rc != DB_E_RETRY) {
 			(void)err_set(err, 500, "database schema cannot be migrated: %s", run.why);
-			return r;
+			return rc;
 		}
 		if (!said)
 			log_info("waiting for the database", LOG_S("error", run.why));

@@ -67,7 +67,6 @@ enum { LOOK_MS = 1000 };
 static int read_password(struct db_config *cfg, struct loom_err *err)
 {
 	char text[512];
-
 	if (str_blank(cfg->password_file))
 		return 0;
 	LOOM_CLEANUP_FD int fd = open(cfg->password_file, O_RDONLY | O_CLOEXEC);
@@ -98,7 +97,6 @@ int db_pool_create(const struct db_config *cfg, struct db_pool **ret, struct loo
 {
 	struct db_pool *p = loom_calloc(1, sizeof(*p));
 	pthread_condattr_t attr;
-
 	db_library_init();
 	copy_config(&p->cfg, cfg);
 	(void)pthread_mutex_init(&p->lock, NULL);
@@ -107,12 +105,12 @@ int db_pool_create(const struct db_config *cfg, struct db_pool **ret, struct loo
 	(void)pthread_cond_init(&p->freed, &attr);
 	(void)pthread_cond_init(&p->halted, &attr);
 	(void)pthread_condattr_destroy(&attr);
-	int r = read_password(&p->cfg, err);
-	if (!r)
-		r = db_failpoints_read(&p->fails, err);
-	if (r) {
+	int rc = read_password(&p->cfg, err);
+	if (!rc)
+		rc = db_failpoints_read(&p->fails, err);
+	if (rc) {
 		db_pool_destroy(p);
-		return r;
+		return rc;
 	}
 	*ret = p;
 	return 0;
@@ -133,7 +131,6 @@ void db_pool_destroy(struct db_pool *p)
 		return;
 	while (p->idle) {
 		struct db *db = p->idle;
-
 		p->idle = db->next;
 		p->open--;
 		db_close(db);
@@ -169,7 +166,6 @@ static struct timespec timespec_of(int64_t mono_ms)
 static bool wait_on(struct db_pool *p, pthread_cond_t *cond, int64_t until_ms)
 {
 	struct timespec ts = timespec_of(until_ms);
-
 	return !p->stopping && pthread_cond_timedwait(cond, &p->lock, &ts) != ETIMEDOUT &&
 	       !p->stopping;
 }
@@ -177,7 +173,6 @@ static bool wait_on(struct db_pool *p, pthread_cond_t *cond, int64_t until_ms)
 bool db_pool_pause(struct db_pool *p, int64_t ms, int64_t deadline)
 {
 	int64_t until = clock_mono_ms() + ms;
-
 	if (until >= deadline)
 		return false;
 	(void)pthread_mutex_lock(&p->lock);
@@ -226,13 +221,12 @@ static void note_away(struct db_pool *p, bool away, const char *error)
 static int connect_one(struct db_pool *p, struct db **ret)
 {
 	struct db *db;
-	int r = db_connect(&p->cfg, p->cfg.statement_ms, &db);
-
-	note_away(p, r != 0, db_error(db));
-	if (r) {
+	int rc = db_connect(&p->cfg, p->cfg.statement_ms, &db);
+	note_away(p, rc != 0, db_error(db));
+	if (rc) {
 		db_close(db);
 		count_closed(p);
-		return r;
+		return rc;
 	}
 	*ret = db;
 	return 0;
@@ -244,7 +238,6 @@ static int borrow(struct db_pool *p, int64_t deadline, struct db **ret)
 	(void)pthread_mutex_lock(&p->lock);
 	while (!p->stopping) {
 		struct db *db = p->idle;
-
 		if (db) {
 			p->idle = db->next;
 			(void)pthread_mutex_unlock(&p->lock);
@@ -291,16 +284,15 @@ static int look_at_schema(struct db_pool *p, struct db *db)
 {
 	int64_t now = clock_mono_ms(), last = atomic_load(&p->looked);
 	char why[DB_WHY_MAX];
-
 	if (atomic_load(&p->too_old))
 		return DB_E_TOO_OLD;
 	if (!atomic_load(&p->schema) || now - last < LOOK_MS ||
 	    !atomic_compare_exchange_strong(&p->looked, &last, now))
 		return 0;
-	int r = db_schema_look(db, atomic_load(&p->schema), why);
-	if (r) {
+	int rc = db_schema_look(db, atomic_load(&p->schema), why);
+	if (rc) {
 		atomic_store(&p->looked, last);
-		return r;
+		return rc;
 	}
 	if (!*why)
 		return 0;
@@ -333,7 +325,6 @@ static void roll_back(struct db *db)
 static uint64_t kind_of(const struct db *db, const struct job *j)
 {
 	uintptr_t fn = (uintptr_t)j->fn - (uintptr_t)db_tx_deadline; /* in each process the same */
-
 	return (uint64_t)fn << 16 | (db->answered & 0xffff);
 }
 
@@ -348,83 +339,79 @@ static bool breaks(enum db_fail what)
 static int run_transaction(struct db_pool *p, struct db *db, struct job *j)
 {
 	uint64_t run = atomic_fetch_add_explicit(&p->runs, 1, memory_order_relaxed) + 1;
-	int r = db_command(db, "START TRANSACTION");
-
-	if (r)
-		return r;
-	r = j->fn(db, j->arg);
+	int rc = db_command(db, "START TRANSACTION");
+	if (rc)
+		return rc;
+	rc = j->fn(db, j->arg);
 	if (db->dead)
-		r = DB_E_RETRY;
-	if (r) {
+		rc = DB_E_RETRY;
+	if (rc) {
 		roll_back(db);
-		return r;
+		return rc;
 	}
 	uint64_t kind = kind_of(db, j);
 	if (breaks(db_fails_at(p->fails, FAIL_BEFORE_COMMIT, run, kind)))
 		db_cut(db);
 	enum db_fail during = db_fails_at(p->fails, FAIL_DURING_COMMIT, run, kind);
-	r = db_commit(db, during != DB_FAIL_NOT, &j->doubt);
+	rc = db_commit(db, during != DB_FAIL_NOT, &j->doubt);
 	(void)breaks(during);
-	if (r)
+	if (rc)
 		roll_back(db);
 	else if (breaks(db_fails_at(p->fails, FAIL_AFTER_COMMIT, run, kind)))
 		db_cut(db);
-	return r;
+	return rc;
 }
 
 static int run_once(struct db_pool *p, struct job *j, int64_t deadline)
 {
 	struct db *db = NULL;
-	int r = borrow(p, deadline, &db);
-
+	int rc = borrow(p, deadline, &db);
 	j->silent = false;
-	if (r)
-		return r;
-	r = look_at_schema(p, db);
-	if (r) {
-		if (r == DB_E_RETRY && db->dead)
+	if (rc)
+		return rc;
+	rc = look_at_schema(p, db);
+	if (rc) {
+		if (rc == DB_E_RETRY && db->dead)
 			db->broken = true;
 	} else if (j->transaction) {
-		r = run_transaction(p, db, j);
+		rc = run_transaction(p, db, j);
 	} else {
-		r = j->fn(db, j->arg);
+		rc = j->fn(db, j->arg);
 		if (db->dead)
-			r = DB_E_RETRY;
+			rc = DB_E_RETRY;
 	}
-	j->silent = r == DB_E_RETRY && db->broken && db->reused && db->answered == 0;
+	j->silent = rc == DB_E_RETRY && db->broken && db->reused && db->answered == 0;
 	give_back(p, db);
-	return r;
+	return rc;
 }
 
 static int run_job(struct db_pool *p, struct job *j, int64_t deadline_ms)
 {
 	int64_t start = clock_mono_ms(), deadline = start + deadline_ms;
-	int r;
-
+	int rc;
 	metric_add(&db_metrics[DB_M_TRANSACTIONS], 1);
 	for (unsigned tries = 0;;) {
-		r = run_once(p, j, deadline);
+		rc = run_once(p, j, deadline);
 		/* The commit in doubt was still on its way: it has arrived by now. */
-		if (r == DB_E_DUP && j->doubt)
-			r = DB_E_RETRY;
-		if (r != DB_E_RETRY)
+		if (rc == DB_E_DUP && j->doubt)
+			rc = DB_E_RETRY;
+		if (rc != DB_E_RETRY)
 			break;
 		if (j->silent)
 			continue;
 		metric_add(&db_metrics[DB_M_RETRIES], 1);
 		if (!db_pool_pause(p, clock_backoff_ms(tries++, 5, 500), deadline)) {
-			r = DB_E_AWAY;
+			rc = DB_E_AWAY;
 			break;
 		}
 	}
 	metric_observe_ms(&db_metrics[DB_M_TRANSACTION_MS], clock_mono_ms() - start);
-	return r == DB_E_AWAY && j->doubt ? DB_E_DOUBT : r;
+	return rc == DB_E_AWAY && j->doubt ? DB_E_DOUBT : rc;
 }
 
 int db_tx_deadline(struct db_pool *p, db_tx_fn fn, void *arg, int64_t deadline_ms)
 {
 	struct job j = { .fn = fn, .arg = arg, .transaction = true };
-
 	return run_job(p, &j, deadline_ms);
 }
 
@@ -436,7 +423,6 @@ int db_tx(struct db_pool *p, db_tx_fn fn, void *arg)
 int db_read(struct db_pool *p, db_tx_fn fn, void *arg)
 {
 	struct job j = { .fn = fn, .arg = arg };
-
 	return run_job(p, &j, p->cfg.deadline_ms);
 }
 
@@ -457,7 +443,6 @@ bool db_pool_ok(struct db_pool *p)
 {
 	int64_t one = 0;
 	struct job j = { .fn = select_one, .arg = &one };
-
 	if (run_job(p, &j, p->cfg.connect_ms) == 0)
 		return one == 1;
 	/* All connections at work for so long is load, not absence. */

@@ -19,7 +19,6 @@
 static uint32_t hash_text(const char *s)
 {
 	uint32_t h = 2166136261u;
-
 	for (; *s; s++)
 		h = (h ^ (unsigned char)*s) * 16777619u;
 	return h;
@@ -41,10 +40,10 @@ void db_stmt_forget_all(struct db *db)
 static size_t least_used(const struct db *db)
 {
 	size_t least = 0;
-
-	for (size_t i = 1; i < db->cached; i++)
+	for (size_t i = 1; i < db->cached; i++) {
 		if (db->cache[i].used < db->cache[least].used)
 			least = i;
+	}
 	return least;
 }
 
@@ -58,7 +57,6 @@ static int fail_stmt(struct db *db, MYSQL_STMT *stmt, const char *sql)
 static struct db_stmt *prepare(struct db *db, const char *sql, int *ret_r)
 {
 	uint32_t hash = hash_text(sql);
-
 	*ret_r = DB_E_RETRY;
 	if (db->dead || db->broken)
 		return NULL;
@@ -116,12 +114,10 @@ static void bind_bytes(struct params *p, size_t i, enum enum_field_types type, c
 static size_t bind_all(struct params *p, const char *types, va_list ap)
 {
 	size_t n = types ? strlen(types) : 0;
-
 	loom_assert(n <= DB_PARAM_MAX);
 	memset(p->bind, 0, sizeof(p->bind[0]) * n);
 	for (size_t i = 0; i < n; i++) {
 		const void *data;
-
 		switch (types[i]) {
 		case 'i':
 			p->ints[i] = va_arg(ap, int64_t);
@@ -149,19 +145,18 @@ static size_t bind_all(struct params *p, const char *types, va_list ap)
 static int execute_bound(struct db *db, MYSQL_STMT **ret, const char *sql, MYSQL_BIND *bind,
                          size_t n)
 {
-	int r;
-	struct db_stmt *s = prepare(db, sql, &r);
-
+	int rc;
+	struct db_stmt *s = prepare(db, sql, &rc);
 	if (!s)
-		return r;
+		return rc;
 	loom_assert(mysql_stmt_param_count(s->stmt) == n);
 	if (n && mysql_stmt_bind_param(s->stmt, bind))
 		return fail_stmt(db, s->stmt, sql);
 	if (mysql_stmt_execute(s->stmt)) {
-		r = fail_stmt(db, s->stmt, sql);
+		rc = fail_stmt(db, s->stmt, sql);
 		if (db->code == ER_NEED_REPREPARE || db->code == ER_UNKNOWN_STMT_HANDLER)
 			forget(db, (size_t)(s - db->cache));
-		return r;
+		return rc;
 	}
 	db->answered++;
 	metric_add(&db_metrics[DB_M_STATEMENTS], 1);
@@ -173,7 +168,6 @@ static int execute(struct db *db, MYSQL_STMT **ret, const char *sql, const char 
 {
 	struct params params;
 	size_t n = bind_all(&params, types, ap);
-
 	return execute_bound(db, ret, sql, params.bind, n);
 }
 
@@ -181,19 +175,17 @@ static int execute_values(struct db *db, MYSQL_STMT **ret, const char *sql,
                           const struct db_value *v, size_t n)
 {
 	MYSQL_BIND *bind = loom_calloc(n + 1, sizeof(*bind));
-
 	for (size_t i = 0; i < n; i++) {
 		bool text = v[i].type == 's' && v[i].s;
-
 		bind[i].buffer_type = v[i].type == 'i' ? MYSQL_TYPE_LONGLONG
 		                      : text           ? MYSQL_TYPE_STRING
 		                                       : MYSQL_TYPE_NULL;
 		bind[i].buffer = text ? as_buffer(v[i].s) : as_buffer(&v[i].i);
 		bind[i].buffer_length = text ? strlen(v[i].s) : 0;
 	}
-	int r = execute_bound(db, ret, sql, bind, n);
+	int rc = execute_bound(db, ret, sql, bind, n);
 	loom_free(bind);
-	return r;
+	return rc;
 }
 
 static void note_affected(struct db *db, MYSQL_STMT *stmt)
@@ -207,23 +199,21 @@ int db_exec(struct db *db, const char *sql, const char *types, ...)
 {
 	MYSQL_STMT *stmt = NULL;
 	va_list ap;
-
 	va_start(ap, types);
-	int r = execute(db, &stmt, sql, types, ap);
+	int rc = execute(db, &stmt, sql, types, ap);
 	va_end(ap);
-	if (!r)
+	if (!rc)
 		note_affected(db, stmt);
-	return r;
+	return rc;
 }
 
 int db_exec_values(struct db *db, const char *sql, const struct db_value *v, size_t n)
 {
 	MYSQL_STMT *stmt = NULL;
-	int r = execute_values(db, &stmt, sql, v, n);
-
-	if (!r)
+	int rc = execute_values(db, &stmt, sql, v, n);
+	if (!rc)
 		note_affected(db, stmt);
-	return r;
+	return rc;
 }
 
 /* ---- results --------------------------------------------------------------------------------- */
@@ -251,10 +241,8 @@ enum { CHUNK = 16384, SHORT_TEXT = 64 };
 static char *room(struct db_result *r, size_t n)
 {
 	struct chunk *c = r->chunks;
-
 	if (!c || c->size - c->used < n) {
 		size_t size = n > CHUNK ? n : CHUNK;
-
 		c = loom_malloc(sizeof(*c) + size);
 		c->used = 0;
 		c->size = size;
@@ -271,7 +259,6 @@ void db_result_free(struct db_result *r)
 		return;
 	while (r->chunks) {
 		struct chunk *c = r->chunks;
-
 		r->chunks = c->next;
 		loom_free(c);
 	}
@@ -322,7 +309,6 @@ static int take_cell(struct db_result *r, MYSQL_STMT *stmt, struct column *c, un
 {
 	char digits[24];
 	const char *from = c->text;
-
 	if (c->null) {
 		*cell = (struct cell){ 0 };
 		return 0;
@@ -354,15 +340,15 @@ static int take_cell(struct db_result *r, MYSQL_STMT *stmt, struct column *c, un
 static int read_rows(struct db_result *r, MYSQL_STMT *stmt, struct column *cols)
 {
 	int f;
-
 	while ((f = mysql_stmt_fetch(stmt)) == 0 || f == MYSQL_DATA_TRUNCATED) {
 		if (r->rows == r->cap) {
 			r->cap = r->cap ? r->cap * 2 : 8;
 			r->cells = loom_realloc(r->cells, r->cap * r->cols * sizeof(*r->cells));
 		}
-		for (unsigned i = 0; i < r->cols; i++)
+		for (unsigned i = 0; i < r->cols; i++) {
 			if (take_cell(r, stmt, &cols[i], i, &r->cells[r->rows * r->cols + i]))
 				return -1;
+		}
 		r->rows++;
 	}
 	return f == MYSQL_NO_DATA ? 0 : -1;
@@ -372,7 +358,6 @@ static int read_result(struct db_result *r, MYSQL_STMT *stmt)
 {
 	MYSQL_RES *meta;
 	int rc = -1;
-
 	if (mysql_stmt_store_result(stmt))
 		return -1;
 	meta = mysql_stmt_result_metadata(stmt);
@@ -395,16 +380,16 @@ static int select_va(struct db *db, struct db_result **ret, const char *sql, con
 {
 	LOOM_CLEANUP(db_result_free) struct db_result *result = NULL;
 	MYSQL_STMT *stmt = NULL;
-	int r = execute(db, &stmt, sql, types, ap);
+	int rc = execute(db, &stmt, sql, types, ap);
 
-	if (r)
-		return r;
+	if (rc)
+		return rc;
 	result = loom_calloc(1, sizeof(*result));
 	if (read_result(result, stmt))
-		r = fail_stmt(db, stmt, sql);
+		rc = fail_stmt(db, stmt, sql);
 	(void)mysql_stmt_free_result(stmt);
-	if (r)
-		return r;
+	if (rc)
+		return rc;
 	*ret = loom_take(result);
 	return 0;
 }
@@ -412,11 +397,10 @@ static int select_va(struct db *db, struct db_result **ret, const char *sql, con
 int db_select(struct db *db, struct db_result **ret, const char *sql, const char *types, ...)
 {
 	va_list ap;
-
 	va_start(ap, types);
-	int r = select_va(db, ret, sql, types, ap);
+	int rc = select_va(db, ret, sql, types, ap);
 	va_end(ap);
-	return r;
+	return rc;
 }
 
 struct db_result *db_result_new(void)
@@ -428,13 +412,12 @@ int db_select_values(struct db *db, struct db_result *result, const char *sql,
                      const struct db_value *v, size_t n)
 {
 	MYSQL_STMT *stmt = NULL;
-	int r = execute_values(db, &stmt, sql, v, n);
-
-	if (!r && read_result(result, stmt))
-		r = fail_stmt(db, stmt, sql);
+	int rc = execute_values(db, &stmt, sql, v, n);
+	if (!rc && read_result(result, stmt))
+		rc = fail_stmt(db, stmt, sql);
 	if (stmt)
 		(void)mysql_stmt_free_result(stmt);
-	return r;
+	return rc;
 }
 
 static const struct cell *cell_at(const struct db_result *r, size_t row, unsigned col)
@@ -466,7 +449,6 @@ size_t db_len(const struct db_result *r, size_t row, unsigned col)
 int64_t db_int(const struct db_result *r, size_t row, unsigned col)
 {
 	const char *text = cell_at(r, row, col)->text;
-
 	return text ? strtoll(text, NULL, 10) : 0;
 }
 
@@ -476,10 +458,10 @@ int db_select_int(struct db *db, int64_t *ret, bool *found, const char *sql, con
 	va_list ap;
 
 	va_start(ap, types);
-	int r = select_va(db, &result, sql, types, ap);
+	int rc = select_va(db, &result, sql, types, ap);
 	va_end(ap);
-	if (r)
-		return r;
+	if (rc)
+		return rc;
 	if (found)
 		*found = db_rows(result) > 0;
 	if (db_rows(result) > 0)

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* The tree: making, reading, changing and comparing values. */
 #include "common/json/json_tree.h"
 
 #include "common/base/str.h"
@@ -13,7 +14,6 @@
 static struct json *new_value(enum json_type t)
 {
 	struct json *v = loom_calloc(1, sizeof(*v));
-
 	v->type = t;
 	return v;
 }
@@ -48,7 +48,6 @@ void json_free(struct json *v)
 struct json *json_copy(const struct json *v)
 {
 	struct json *c;
-
 	if (!v)
 		return NULL;
 	c = new_value(v->type);
@@ -85,7 +84,6 @@ static bool equal_objects(const struct json *a, const struct json *b)
 {
 	for (size_t i = 0; i < a->n; i++) {
 		const struct json *other = json_get(b, a->keys[i]);
-
 		if (!other || !json_equal(a->v[i], other))
 			return false;
 	}
@@ -153,7 +151,6 @@ const char *json_str(const struct json *v)
 size_t json_str_len(const struct json *v)
 {
 	const char *s = json_str(v);
-
 	if (has_text(v))
 		return v->len;
 	return s ? strlen(s) : 0;
@@ -162,7 +159,6 @@ size_t json_str_len(const struct json *v)
 bool json_int(const struct json *v, int64_t *ret)
 {
 	double d;
-
 	if (!has_text(v) || strlen(v->text) != v->len)
 		return false;
 	if (str_to_int(v->text, ret) == 0)
@@ -179,7 +175,6 @@ bool json_int(const struct json *v, int64_t *ret)
 bool json_bool(const struct json *v, bool *ret)
 {
 	const char *s = json_str(v);
-
 	if (!v || v->type == JSON_NUMBER || (!str_eq(s, "true") && !str_eq(s, "false")))
 		return false;
 	*ret = *s == 't';
@@ -200,7 +195,6 @@ struct json *json_at(const struct json *arr, size_t i)
 static size_t member_position(const struct json *obj, const char *key)
 {
 	size_t i = 0;
-
 	while (i < obj->n && strcmp(obj->keys[i], key) != 0)
 		i++;
 	return i;
@@ -209,7 +203,6 @@ static size_t member_position(const struct json *obj, const char *key)
 struct json *json_get(const struct json *obj, const char *key)
 {
 	size_t i;
-
 	if (!json_is(obj, JSON_OBJECT))
 		return NULL;
 	if (obj->index)
@@ -238,7 +231,6 @@ bool json_get_bool(const struct json *obj, const char *key, bool def)
 static struct json *path_step(const struct json *v, const char *step)
 {
 	uint64_t i;
-
 	if (json_is(v, JSON_OBJECT))
 		return json_get(v, step);
 	return str_to_uint(step, &i) == 0 ? json_at(v, i) : NULL;
@@ -247,11 +239,9 @@ static struct json *path_step(const struct json *v, const char *step)
 struct json *json_path(const struct json *v, const char *path)
 {
 	struct json *at = NULL;
-
 	for (bool more = true; more;) {
 		size_t n = strcspn(path, "/");
 		LOOM_CLEANUP_STR char *step = loom_strndup(path, n);
-
 		at = path_step(v, step);
 		if (!at)
 			return NULL;
@@ -299,7 +289,6 @@ struct json *json_new_null(void)
 struct json *json_new_bool(bool b)
 {
 	struct json *v = new_value(JSON_BOOL);
-
 	v->boolean = b;
 	return v;
 }
@@ -307,7 +296,6 @@ struct json *json_new_bool(bool b)
 static struct json *new_text(enum json_type t, const char *s, size_t n)
 {
 	struct json *v = new_value(t);
-
 	v->text = loom_malloc(n + 1);
 	if (n)
 		memcpy(v->text, s, n);
@@ -319,7 +307,6 @@ static struct json *new_text(enum json_type t, const char *s, size_t n)
 struct json *json_new_int(int64_t n)
 {
 	struct json *v = new_value(JSON_NUMBER);
-
 	v->text = loom_asprintf("%" PRId64, n);
 	v->len = strlen(v->text);
 	return v;
@@ -333,7 +320,6 @@ static const char *skip_digits(const char *s)
 static bool is_number(const char *s)
 {
 	const char *p;
-
 	if (*s == '-')
 		s++;
 	p = *s == '0' ? s + 1 : skip_digits(s);
@@ -428,7 +414,6 @@ struct json *json_set(struct json *obj, const char *key, struct json *v)
 {
 	struct json *old;
 	size_t i;
-
 	loom_assert(json_is(obj, JSON_OBJECT) && v != obj);
 	if (!v)
 		return obj;
@@ -466,7 +451,6 @@ void json_del(struct json *obj, const char *key)
 {
 	size_t i, tail;
 	char *old_key;
-
 	if (!json_get(obj, key))
 		return;
 	i = member_position(obj, key);

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Writes large answers piece by piece, without a tree for the whole. */
 #include "common/json/json_emit.h"
 
 #include <inttypes.h>

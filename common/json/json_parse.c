@@ -32,7 +32,6 @@ static void fail_at(struct parser *p, size_t offset, const char *fmt, ...)
 	LOOM_CLEANUP_STR char *reason = NULL;
 	size_t line = 1, column = 1;
 	va_list ap;
-
 	for (size_t i = 0; i < offset && i < p->len; i++) {
 		if (p->text[i] == '\n') {
 			line++;
@@ -52,10 +51,8 @@ static void fail_at(struct parser *p, size_t offset, const char *fmt, ...)
 static size_t string_start(const struct parser *p, size_t end)
 {
 	size_t i = end - 1;
-
 	while (i > 0) {
 		size_t slashes = 0;
-
 		i--;
 		if (p->text[i] != '"')
 			continue;
@@ -87,17 +84,14 @@ static size_t token_start(const struct parser *p, size_t end)
 static size_t offset_now(const struct parser *p)
 {
 	size_t n = yajl_get_bytes_consumed(p->yajl);
-
 	return n < p->len && !p->finishing ? n : p->len;
 }
 
 static unsigned hex4(const char *s)
 {
 	unsigned n = 0;
-
 	for (int i = 0; i < 4; i++) {
 		char c = s[i];
-
 		n = n * 16 + (unsigned)(c <= '9' ? c - '0' : (c | 0x20) - 'a' + 10);
 	}
 	return n;
@@ -108,7 +102,6 @@ static bool check_escapes(struct parser *p, size_t start, size_t end, bool is_ke
 {
 	for (size_t i = start + 1; i + 1 < end; i++) {
 		unsigned unit;
-
 		if (p->text[i] != '\\')
 			continue;
 		i++;
@@ -138,7 +131,6 @@ static bool check_string(struct parser *p, const unsigned char *s, bool is_key)
 {
 	uintptr_t at = (uintptr_t)s, text = (uintptr_t)p->text;
 	size_t end = offset_now(p);
-
 	if (at >= text && at < text + p->len)
 		return true;
 	return check_escapes(p, string_start(p, end), end, is_key);
@@ -147,7 +139,6 @@ static bool check_string(struct parser *p, const unsigned char *s, bool is_key)
 static int add_value(struct parser *p, struct json *v)
 {
 	struct json *parent = p->depth ? p->stack[p->depth - 1] : NULL;
-
 	p->after = offset_now(p);
 	if (!parent)
 		p->root = v;
@@ -171,7 +162,6 @@ static int on_boolean(void *ctx, int value)
 static int on_number(void *ctx, const char *s, size_t n)
 {
 	struct json *v = json_new_strn(s, n);
-
 	v->type = JSON_NUMBER;
 	return add_value(ctx, v);
 }
@@ -186,7 +176,6 @@ static int on_string(void *ctx, const unsigned char *s, size_t n)
 static int on_key(void *ctx, const unsigned char *s, size_t n)
 {
 	struct parser *p = ctx;
-
 	if (!check_string(p, s, true))
 		return 0;
 	p->key = loom_strndup((const char *)s, n);
@@ -222,7 +211,6 @@ static int on_start_array(void *ctx)
 static int on_end(void *ctx)
 {
 	struct parser *p = ctx;
-
 	p->depth--;
 	p->after = offset_now(p);
 	return 1;
@@ -269,7 +257,6 @@ static const struct {
 static size_t next_token(const struct parser *p)
 {
 	size_t i = p->after;
-
 	while (i < p->len && p->text[i] && strchr(" \t\r\n", p->text[i]))
 		i++;
 	return i;
@@ -296,7 +283,6 @@ static void fail_yajl(struct parser *p)
 	const char *text = raw ? (const char *)raw : "";
 	const char *reason = "not JSON";
 	enum place place = AT_BYTE;
-
 	for (size_t i = 0; i < LOOM_COUNT(reasons); i++) {
 		if (strstr(text, reasons[i].part)) {
 			reason = reasons[i].reason;
@@ -361,7 +347,6 @@ int json_parse(const char *text, size_t len, size_t max_bytes, struct json **ret
                struct loom_err *err)
 {
 	struct parser p = { .text = text, .len = len, .err = err };
-
 	if (max_bytes == 0)
 		max_bytes = JSON_MAX_BYTES;
 	if (len > max_bytes)

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Writes a tree as text; bytes that are no UTF-8 are replaced, so that all output can be read. */
 #include "common/base/str.h"
 #include "common/json/json_tree.h"
 
@@ -10,7 +11,6 @@ static void write_escaped(unsigned char c, struct buf *out)
 {
 	static const char plain[] = "\"\\\n\r\t\b\f", letters[] = "\"\\nrtbf";
 	const char *found = c ? strchr(plain, c) : NULL;
-
 	if (found)
 		buf_add(out, (const char[]){ '\\', letters[found - plain] }, 2);
 	else
@@ -21,7 +21,6 @@ static void write_escaped(unsigned char c, struct buf *out)
 static size_t plain_length(const char *s, size_t n)
 {
 	size_t i = 0;
-
 	while (i < n && s[i] >= 0x20 && s[i] < 0x7f && s[i] != '"' && s[i] != '\\')
 		i++;
 	return i;
@@ -30,7 +29,6 @@ static size_t plain_length(const char *s, size_t n)
 void json_write_str(const char *s, size_t n, struct buf *out)
 {
 	size_t clean = 0; /* bytes before s that go out as they are */
-
 	buf_addc(out, '"');
 	while (n > 0) {
 		size_t easy = plain_length(s, n);
@@ -65,7 +63,6 @@ void json_write_str(const char *s, size_t n, struct buf *out)
 static void write_elements(const struct json *v, struct buf *out)
 {
 	bool object = v->type == JSON_OBJECT;
-
 	buf_addc(out, object ? '{' : '[');
 	for (size_t i = 0; i < v->n; i++) {
 		if (i)
@@ -104,7 +101,6 @@ void json_write(const struct json *v, struct buf *out)
 char *json_text(const struct json *v)
 {
 	struct buf b = BUF_INIT(TEXT_MAX);
-
 	json_write(v, &b);
 	loom_assert(!b.full);
 	return buf_take(&b);

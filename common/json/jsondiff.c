@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* What differs between two documents, path by path, for people to read. */
 #include "common/json/jsondiff.h"
 
 static void compare(const char *path, const struct json *from, const struct json *to,
@@ -19,9 +20,10 @@ static void compare(const char *path, const struct json *from, const struct json
 		for (size_t i = 0; i < json_len(from); i++)
 			member(path, json_key_at(from, i), json_value_at(from, i),
 			       json_get(to, json_key_at(from, i)), out);
-		for (size_t i = 0; i < json_len(to); i++)
+		for (size_t i = 0; i < json_len(to); i++) {
 			if (!json_get(from, json_key_at(to, i)))
 				member(path, json_key_at(to, i), NULL, json_value_at(to, i), out);
+		}
 		return;
 	}
 	if ((from && to) ? json_equal(from, to) : from == to)

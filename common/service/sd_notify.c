@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Tells the service manager that the service is ready, stopping or alive. */
 #include "common/service/sd_notify.h"
 
 #include "common/base/str.h"

@@ -38,10 +38,10 @@ static struct service *running; /* for the route handlers; set for the time of s
 
 static void tell(const char *text)
 {
-	int r = sd_notify_send(text);
-	if (r)
+	int rc = sd_notify_send(text);
+	if (rc)
 		log_warn("service manager not told", LOG_S("text", text),
-		         LOG_S("error", strerrordesc_np(-r)));
+		         LOG_S("error", strerrordesc_np(-rc)));
 }
 
 /* ---- metrics --------------------------------------------------------------------------------- */
@@ -199,8 +199,8 @@ static void use_log_settings(struct service *s, enum log_level shown)
 {
 	enum log_level level = LOG_LV_INFO;
 	bool json = false;
-	int r = service_log_settings(&s->log, &level, &json, NULL);
-	loom_assert(r == 0); /* checked with the rest */
+	int rc = service_log_settings(&s->log, &level, &json, NULL);
+	loom_assert(rc == 0); /* checked with the rest */
 	log_change(level < shown ? level : shown, json);
 }
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Reads the command line of a service, and answers --help and its siblings. */
 #include "common/service/service_args.h"
 
 #include "common/base/str.h"
@@ -162,46 +163,47 @@ static int first_pass(const struct service_def *def, const struct config_table *
 static int second_pass(const struct service_def *def, const struct config_table *tables, int argc,
                        char **argv)
 {
-	int r = GO_ON;
-	for (int i = 1; i < argc && r == GO_ON; i++) {
+	int rc = GO_ON;
+	for (int i = 1; i < argc && rc == GO_ON; i++) {
 		if (str_eq(argv[i], "--check-config") || str_eq(argv[i], "--print-config"))
 			continue;
 		if (str_eq(argv[i], "--config"))
 			i++;
 		else if (!str_starts(argv[i], "--config="))
-			r = set_flag(def, tables, argc, argv, &i);
+			rc = set_flag(def, tables, argc, argv, &i);
 	}
-	return r;
+	return rc;
 }
 
 static int check_log_settings(const struct config_table *tables, struct loom_err *err)
 {
 	enum log_level level;
 	bool json;
-	for (const struct config_table *t = tables; t->keys; t++)
+	for (const struct config_table *t = tables; t->keys; t++) {
 		if (t->keys == service_log_keys)
 			return service_log_settings(t->base, &level, &json, err);
+	}
 	return 0;
 }
 
 static int load(const struct config_table *tables, const struct args *a, struct loom_err *err)
 {
-	int r = config_defaults(tables, err);
-	if (!r && a->config)
-		r = config_load_file(tables, a->config, err);
-	return r ? r : config_load_env(tables, err);
+	int rc = config_defaults(tables, err);
+	if (!rc && a->config)
+		rc = config_load_file(tables, a->config, err);
+	return rc ? rc : config_load_env(tables, err);
 }
 
 int service_args_again(const struct service_def *def, const struct config_table *twin, int argc,
                        char **argv, struct loom_err *err)
 {
 	struct args a = { 0 };
-	int r = first_pass(def, twin, argc, argv, &a) != GO_ON ? 1 : load(twin, &a, err);
-	if (!r && second_pass(def, twin, argc, argv) != GO_ON)
-		r = err_set(err, 0, "the command line is not right");
-	if (!r)
-		r = config_check(twin, err);
-	return r ? r : check_log_settings(twin, err);
+	int rc = first_pass(def, twin, argc, argv, &a) != GO_ON ? 1 : load(twin, &a, err);
+	if (!rc && second_pass(def, twin, argc, argv) != GO_ON)
+		rc = err_set(err, 0, "the command line is not right");
+	if (!rc)
+		rc = config_check(twin, err);
+	return rc ? rc : check_log_settings(twin, err);
 }
 
 int service_args(const struct service_def *def, const struct config_table *tables, int argc,
@@ -209,14 +211,14 @@ int service_args(const struct service_def *def, const struct config_table *table
 {
 	struct args a = { 0 };
 	struct loom_err err = { 0 };
-	int r = first_pass(def, tables, argc, argv, &a);
-	if (r != GO_ON)
-		return r;
+	int rc = first_pass(def, tables, argc, argv, &a);
+	if (rc != GO_ON)
+		return rc;
 	if (load(tables, &a, &err))
 		return config_error(def, &err);
-	r = second_pass(def, tables, argc, argv);
-	if (r != GO_ON)
-		return r;
+	rc = second_pass(def, tables, argc, argv);
+	if (rc != GO_ON)
+		return rc;
 	if (config_check(tables, &err) || check_log_settings(tables, &err))
 		return config_error(def, &err);
 	if (a.print)

@@ -23,9 +23,9 @@ FORWARDING, DISABLED = "3", "0"
 
 def run(argv, check=True, stdin=None):
     """Run a command; its output."""
-    done = subprocess.run(argv, input=stdin, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                          errors="replace", env={"PATH": process.PATH}, check=False,
-                          **({} if stdin is not None else {"stdin": subprocess.DEVNULL}))
+    done = subprocess.run(argv, stdin=subprocess.DEVNULL if stdin is None else None, input=stdin,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
+                          env={"PATH": process.PATH}, check=False)
     if check and done.returncode != 0:
         raise DcError(f"{' '.join(argv)}: exit code {done.returncode}: {done.stdout.strip()}")
     return done.stdout

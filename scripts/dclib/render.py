@@ -20,7 +20,7 @@ from . import ROOT, DcError
 DEPLOY = ROOT / "deploy"
 PLACE = re.compile(r"@\{([A-Za-z_][\w.]*)\}")
 
-DEFAULTS = {
+DEFAULTS: dict[str, dict[str, str | None]] = {
     "datacenter": {
         "name": "dc1", "virtual_address": None, "virtual_router_id": "61", "prefix_length": "24",
         "interface": "eth0", "haproxy_threads": "", "user": "loom", "db_buffer_pool": "1G",
@@ -74,7 +74,7 @@ def read_inventory(path):
 
 def _complete(path, section, kind, parser):
     """One section's values over the defaults; paths may be set per host, too."""
-    values = dict(DEFAULTS[kind])
+    values: dict[str, str | None] = dict(DEFAULTS[kind])
     known = {*values, *DEFAULTS["paths"]} if kind == "host" else set(values)
     for key, value in parser.items(section) if parser.has_section(section) else ():
         if key not in known:

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Finds the command in the table and reads its arguments and options. */
 #include "services/cli/args.h"
 
 #include "services/cli/cli.h"
@@ -38,17 +39,19 @@ static bool is_command(const struct command *c, const struct strs *words)
 	size_t n = count_words(c->words);
 	if (n > words->n)
 		return false;
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++) {
 		if (!has_word(c->words, i, words->v[i]))
 			return false;
+	}
 	return true;
 }
 
 static bool is_group(const struct command *commands, const char *word)
 {
-	for (; commands->words; commands++)
+	for (; commands->words; commands++) {
 		if (count_words(commands->words) > 1 && has_word(commands->words, 0, word))
 			return true;
+	}
 	return false;
 }
 
@@ -71,10 +74,11 @@ static int no_command(const struct command *commands, const struct strs *words,
 
 static const struct option *find_option(const struct option *o, const char *name, size_t n)
 {
-	for (; o && o->name; o++)
+	for (; o && o->name; o++) {
 		if ((strlen(o->name) == n && strncmp(o->name, name, n) == 0) ||
 		    (n == 1 && o->letter && o->letter == *name))
 			return o;
+	}
 	return NULL;
 }
 
@@ -157,9 +161,10 @@ static int own_options(struct args *a, struct loom_err *err)
 static int take_words(struct args *a, const struct command *commands, const struct strs *words,
                       char **plain, struct loom_err *err)
 {
-	for (const struct command *c = commands; c->words; c++)
+	for (const struct command *c = commands; c->words; c++) {
 		if (is_command(c, words))
 			a->command = c;
+	}
 	if (!a->command)
 		return a->help || a->version ? 0 : no_command(commands, words, err);
 	size_t skip = count_words(a->command->words);
@@ -185,29 +190,30 @@ int args_parse(struct args *a, const struct command *commands, int argc, char **
 	__attribute__((cleanup(strs_fini_p))) struct strs words = { 0 };
 	char **plain = loom_calloc((size_t)argc + 1, sizeof(*plain)); /* argv's own */
 	bool options = true;
-	int r = 0;
+	int rc = 0;
 	memset(a, 0, sizeof(*a));
-	for (int i = 1; i < argc && !r; i++) {
+	for (int i = 1; i < argc && !rc; i++) {
 		if (options && str_eq(argv[i], "--")) {
 			options = false;
 		} else if (options && argv[i][0] == '-' && argv[i][1]) {
-			r = take_option(a, commands, argv, &i, err);
+			rc = take_option(a, commands, argv, &i, err);
 		} else {
 			plain[words.n] = argv[i];
 			strs_add(&words, argv[i]);
 		}
 	}
-	if (!r)
-		r = take_words(a, commands, &words, plain, err);
+	if (!rc)
+		rc = take_words(a, commands, &words, plain, err);
 	loom_free(plain);
-	return r;
+	return rc;
 }
 
 const char *args_get(const struct args *a, const char *option)
 {
-	for (size_t i = a->n_given; i; i--)
+	for (size_t i = a->n_given; i; i--) {
 		if (str_eq(a->given[i - 1].option->name, option))
 			return a->given[i - 1].value;
+	}
 	return NULL;
 }
 

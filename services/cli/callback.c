@@ -63,9 +63,9 @@ static int add_secret(const struct args *a, struct json *body)
 	if (!file)
 		return 0;
 	__attribute__((cleanup(buf_fini_p))) struct buf b = BUF_INIT(SECRET_MAX);
-	int r = cli_read_file(file, &b);
-	if (r)
-		return cli_fail(CLI_USAGE, "--secret-file: %s: %s", file, strerrordesc_np(-r));
+	int rc = cli_read_file(file, &b);
+	if (rc)
+		return cli_fail(CLI_USAGE, "--secret-file: %s: %s", file, strerrordesc_np(-rc));
 	const char *text = buf_str(&b);
 	size_t n = b.len;
 	while (n && (text[n - 1] == '\n' || text[n - 1] == '\r'))

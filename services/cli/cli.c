@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* What commands share: requests, refusals in words, exit codes. */
 #include "services/cli/cli.h"
 
 #include "common/base/clock.h"
@@ -123,12 +124,12 @@ static int judge(const struct http_call *call, char **ret_text)
 }
 
 /* r: of the call; began: of the first try. */
-static bool may_ask_again(const struct cli *c, const struct http_call *call, int r, int64_t began)
+static bool may_ask_again(const struct cli *c, const struct http_call *call, int rc, int64_t began)
 {
 	int64_t took = clock_mono_ms() - began;
 	if (!str_eq(call->method, "GET") && !c->key)
 		return false;
-	if (r)
+	if (rc)
 		return took < (c->key ? LOST_MS : GONE_MS);
 	return (call->status == 503 || call->status == 502 || call->status == 504) &&
 	       took < BUSY_MS;
@@ -159,12 +160,12 @@ int cli_request(struct cli *c, const char *method, const char *path, const struc
 			                  .body = text,
 			                  .body_len = text ? strlen(text) : 0,
 			                  .timeout_ms = TIMEOUT_MS };
-		int r = http_call(c->conn, &call, &err);
-		c->status = r ? 0 : call.status;
-		bool again = may_ask_again(c, &call, r, began);
-		int64_t wait = pause_of(&call, r);
+		int rc = http_call(c->conn, &call, &err);
+		c->status = rc ? 0 : call.status;
+		bool again = may_ask_again(c, &call, rc, began);
+		int64_t wait = pause_of(&call, rc);
 		int code = again ? CLI_OK
-		           : r   ? cli_unreachable(c, err.msg)
+		           : rc  ? cli_unreachable(c, err.msg)
 		                 : judge(&call, ret_text);
 		http_call_fini(&call);
 		if (!again)

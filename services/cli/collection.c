@@ -12,9 +12,10 @@ char *cell_text(const struct json *v)
 	if (!json_is(v, JSON_ARRAY))
 		return loom_strdup(json_str(v) ? json_str(v) : "-");
 	__attribute__((cleanup(strs_fini_p))) struct strs parts = { 0 };
-	for (size_t i = 0; i < json_len(v); i++)
+	for (size_t i = 0; i < json_len(v); i++) {
 		if (json_str(json_at(v, i)))
 			strs_add(&parts, json_str(json_at(v, i)));
+	}
 	return parts.n ? strs_join(&parts, ",") : loom_strdup("-");
 }
 

@@ -165,10 +165,11 @@ static void add_options(const struct operation_kind *k, struct option *to)
 {
 	size_t n = 0;
 	bool argument = strchr(k->arguments, ' ') != NULL;
-	for (const struct operation_option *f = operation_options; f->field; f++)
+	for (const struct operation_option *f = operation_options; f->field; f++) {
 		if (operation_kind_takes(k, f->field) &&
 		    !(argument && str_starts(k->takes, f->field)))
 			to[n++] = f->option;
+	}
 	for (size_t i = 0; i < LOOM_COUNT(plan_only); i++)
 		to[n++] = plan_only[i];
 	loom_assert(n < MAX_OPERATION_OPTIONS);

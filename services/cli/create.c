@@ -26,9 +26,9 @@ int cli_read_file(const char *path, struct buf *out)
 	FILE *f = fopen(path, "re");
 	if (!f)
 		return -errno;
-	int r = read_stream(f, out);
+	int rc = read_stream(f, out);
 	(void)fclose(f);
-	return r;
+	return rc;
 }
 
 int json_option(const struct args *a, const char *option, struct json **ret, struct loom_err *err)
@@ -37,14 +37,14 @@ int json_option(const struct args *a, const char *option, struct json **ret, str
 	if (!value)
 		return 0;
 	__attribute__((cleanup(buf_fini_p))) struct buf b = BUF_INIT(FILE_MAX);
-	int r = 0;
+	int rc = 0;
 	if (*value == '@')
-		r = cli_read_file(value + 1, &b);
+		rc = cli_read_file(value + 1, &b);
 	else
 		buf_adds(&b, value);
-	if (r)
+	if (rc)
 		return err_set(err, CLI_USAGE, "--%s: %s: %s", option, value + 1,
-		               strerrordesc_np(-r));
+		               strerrordesc_np(-rc));
 	LOOM_CLEANUP(json_free) struct json *v = NULL;
 	struct loom_err why = { 0 };
 	if (json_parse(buf_str(&b), b.len, 0, &v, &why) != 0)
@@ -103,14 +103,14 @@ int create_body(const struct args *a, const char *name, struct json **ret, struc
 	json_set_str(body, "name", name);
 	json_set_str(body, "description", args_get(a, "description"));
 	json_set_str(body, "clusterTemplate", args_get(a, "template"));
-	int r = set_size(body, args_get(a, "size"), err);
-	if (!r)
-		r = set_lease(body, args_get(a, "lease"), err);
-	if (!r)
-		r = json_option(a, "config", &config, err);
+	int rc = set_size(body, args_get(a, "size"), err);
+	if (!rc)
+		rc = set_lease(body, args_get(a, "lease"), err);
+	if (!rc)
+		rc = json_option(a, "config", &config, err);
 	json_set(body, "config", config);
-	if (!r)
-		r = json_option(a, "provider-fields", &fields, err);
+	if (!rc)
+		rc = json_option(a, "provider-fields", &fields, err);
 	json_set(body, "providerFields", fields);
 	json_set_str(body, "provider", args_get(a, "provider"));
 	json_set(body, "services", split_names(args_get(a, "services")));
@@ -118,7 +118,7 @@ int create_body(const struct args *a, const char *name, struct json **ret, struc
 	json_set_str(body, "imagetype", args_get(a, "image"));
 	json_set_str(body, "dnsSuffix", args_get(a, "dns-suffix"));
 	json_set_str(body, "onFailure", args_get(a, "on-failure"));
-	if (!r)
+	if (!rc)
 		*ret = loom_take(body);
-	return r;
+	return rc;
 }

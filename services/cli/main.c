@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* The command line of Loom. */
 #include "services/cli/commands.h"
 
 #include "common/service/service.h" /* LOOM_VERSION */

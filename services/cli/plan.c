@@ -54,9 +54,10 @@ static const struct json *task_with(const struct json *tasks, int64_t id)
 	const struct json *t = id >= 0 ? json_at(tasks, (size_t)id) : NULL;
 	if (t && json_get_int(t, "id", -1) == id)
 		return t;
-	for (size_t i = 0; i < json_len(tasks); i++)
+	for (size_t i = 0; i < json_len(tasks); i++) {
 		if (json_get_int(json_at(tasks, i), "id", -1) == id)
 			return json_at(tasks, i);
+	}
 	return NULL;
 }
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Shows what a change would do before it is done, and asks. */
 #include "services/cli/plan_diff.h"
 
 #include "services/cli/commands.h"
@@ -86,9 +87,10 @@ static const char *host_of(const struct json *plan, const struct json *cluster, 
 		if (json_get_int(p, "nodenum", -1) == num)
 			return json_get_str(p, "hostname");
 	}
-	for (size_t i = 0; i < json_len(added); i++)
+	for (size_t i = 0; i < json_len(added); i++) {
 		if (json_get_int(json_at(added, i), "nodenum", -1) == num)
 			return json_get_str(json_at(added, i), "hostname");
+	}
 	return NULL;
 }
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Draws the view of a cluster that is being watched. */
 #include "services/cli/render.h"
 
 #include "services/cli/table.h"

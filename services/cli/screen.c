@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Writes to a terminal in place, or line by line where there is none. */
 #include "services/cli/screen.h"
 
 #include "common/base/buf.h"

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Takes an event stream apart into frames, however its bytes are cut. */
 #include "services/cli/sse_parse.h"
 
 #include "common/base/str.h"

@@ -151,9 +151,10 @@ static void print_survey(const struct json *v)
 	for (size_t i = 0; i < json_len(bad); i++)
 		printf("%-12s %s: %s\n", "quarantined", json_key_at(bad, i),
 		       json_str(json_value_at(bad, i)));
-	for (size_t i = 0; i < LOOM_COUNT(counted); i++)
+	for (size_t i = 0; i < LOOM_COUNT(counted); i++) {
 		if (json_get(v, counted[i].name))
 			printf("%-12s %s\n", counted[i].name, json_get_str(v, counted[i].name));
+	}
 }
 
 int status_show(struct cli *c, const struct args *a)

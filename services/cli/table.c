@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Aligns columns of text of any width. */
 #include "services/cli/table.h"
 
 #include <stdio.h>

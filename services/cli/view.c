@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Keeps what is known of a watched cluster: a pure reducer over its events. */
 #include "services/cli/view.h"
 
 #include "common/base/clock.h"
@@ -292,9 +293,10 @@ static enum step_state state_named(const char *name)
 		[STEP_RETRY] = "retry",     [STEP_DONE] = "complete", [STEP_FAILED] = "failed",
 		[STEP_DROPPED] = "dropped",
 	};
-	for (size_t i = 0; i < LOOM_COUNT(names); i++)
+	for (size_t i = 0; i < LOOM_COUNT(names); i++) {
 		if (str_eq(name, names[i]))
 			return (enum step_state)i;
+	}
 	return STEP_WAITING;
 }
 
@@ -403,9 +405,10 @@ void view_apply(struct view *v, int64_t id, const char *type, const struct json 
 	v->time = json_get_int(data, "time", v->time);
 	if (!v->started)
 		v->started = v->time;
-	for (size_t i = 0; i < LOOM_COUNT(handlers); i++)
+	for (size_t i = 0; i < LOOM_COUNT(handlers); i++) {
 		if (str_eq(type, handlers[i].type))
 			handlers[i].fn(v, data, change);
+	}
 	if (change)
 		change->time = v->time;
 }
@@ -469,8 +472,9 @@ char *view_step_name(const struct view_step *s)
 
 const struct view_failure *view_last_failure(const struct view *v)
 {
-	for (size_t i = v->n_failures; i; i--)
+	for (size_t i = v->n_failures; i; i--) {
 		if (v->failures[i - 1].last)
 			return &v->failures[i - 1];
+	}
 	return v->n_failures ? &v->failures[v->n_failures - 1] : NULL;
 }

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Follows a cluster until it is at rest, over as many connections as that takes. */
 #include "services/cli/watch.h"
 
 #include "services/cli/commands.h"

@@ -73,9 +73,10 @@ int cluster_services(struct cli *c, const struct args *a)
 	}
 	struct table t;
 	table_init(&t, "SERVICE|MACHINES|NODES");
-	for (size_t i = 0; i < json_len(services); i++)
+	for (size_t i = 0; i < json_len(services); i++) {
 		if (json_str(json_at(services, i)))
 			add_service(&t, json_get(v, "nodes"), json_str(json_at(services, i)));
+	}
 	table_print(&t, "");
 	table_fini(&t);
 	return CLI_OK;

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Registers, heartbeats and takes tasks, and never gives up. */
 #include "agent.h"
 
 #include "common/base/clock.h"
@@ -55,7 +56,6 @@ static void send_take(void *arg);
 struct agent *agent_create(const struct agent_config *config)
 {
 	struct agent *a = loom_calloc(1, sizeof(*a));
-
 	a->config = *config;
 	a->path = loom_asprintf("/v2/provisioners/%s", config->id);
 	a->setup_timer = loop_timer_create(config->loop, "register", step_setup, a);
@@ -106,7 +106,6 @@ bool agent_registered(const struct agent *a)
 static void note_failure(const char *what, unsigned tries, const struct wire_answer *answer)
 {
 	char why[160];
-
 	metric_add(&stats[STAT_CALLS_FAILED], 1);
 	if (tries == 0)
 		log_warn("server does not answer as it should; trying on", LOG_S("call", what),
@@ -119,7 +118,6 @@ static void note_failure(const char *what, unsigned tries, const struct wire_ans
 static void on_provisioner_put(const struct wire_answer *answer, void *arg)
 {
 	struct agent *a = arg;
-
 	a->setup = NULL;
 	if (wire_ok(answer)) {
 		loop_timer_arm(a->beat_timer, HEARTBEAT_MS);
@@ -151,7 +149,6 @@ static void on_type_put(const struct wire_answer *answer, void *arg)
 	struct agent *a = arg;
 	struct plugin_type type;
 	char why[160];
-
 	a->setup = NULL;
 	if (wire_transient(answer)) {
 		note_failure("register types", a->setup_tries, answer);
@@ -170,7 +167,6 @@ static void on_type_put(const struct wire_answer *answer, void *arg)
 static void put_next_type(struct agent *a)
 {
 	struct plugin_type type;
-
 	if (!plugins_type_at(a->config.plugins, a->next_type, &type)) {
 		set_standing(a, REGISTERED);
 		return;
@@ -188,7 +184,6 @@ static void put_next_type(struct agent *a)
 static void step_setup(void *arg)
 {
 	struct agent *a = arg;
-
 	if (a->setup)
 		return;
 	if (a->standing == UNKNOWN)
@@ -219,7 +214,6 @@ static void read_leases(struct agent *a, const struct json *answer)
 {
 	const struct json *leases = json_get(answer, "leases");
 	const struct json *cancel = json_get(answer, "cancel");
-
 	for (size_t i = 0; i < json_len(leases); i++) {
 		const struct json *one = json_at(leases, i);
 		const char *task = json_get_str(one, "taskId");
@@ -240,7 +234,6 @@ static void read_leases(struct agent *a, const struct json *answer)
 static void read_quarantine(struct agent *a, const struct json *answer)
 {
 	const char *why = json_get_str(answer, "quarantine");
-
 	if (why && !a->quarantined)
 		log_warn("in quarantine: the server gives this provisioner no work",
 		         LOG_S("reason", why));
@@ -305,7 +298,6 @@ static void send_beat(void *arg)
 static size_t take_one(struct agent *a, const struct json *task, int64_t claimed)
 {
 	struct loom_err err;
-
 	if (workers_start(a->workers, a->take_worker, claimed, json_copy(task), &err) == 0)
 		return 1;
 	log_error("task cannot be run", LOG_S("reason", err.msg));
@@ -318,7 +310,6 @@ static int64_t claimed_at(const struct agent *a, const struct json *answer)
 {
 	int64_t ago = clock_mono_ms() - a->take_since;
 	int64_t held = json_get_int(answer, "heldMs", ago);
-
 	return a->take_since + (held < 0 ? 0 : held > ago ? ago : held);
 }
 
@@ -326,7 +317,6 @@ static int64_t claimed_at(const struct agent *a, const struct json *answer)
 static size_t take_tasks(struct agent *a, const struct wire_answer *answer)
 {
 	size_t started = 0;
-
 	LOOM_CLEANUP(json_free) struct json *body = NULL;
 	struct loom_err err;
 	const struct json *tasks;
@@ -348,7 +338,6 @@ static size_t take_tasks(struct agent *a, const struct wire_answer *answer)
 static int64_t pause_after_take(struct agent *a, const struct wire_answer *answer, size_t started)
 {
 	int64_t held = clock_mono_ms() - a->take_since;
-
 	if (!wire_ok(answer)) {
 		note_failure("take", a->take_tries, answer);
 		return wire_pause_ms(answer, a->take_tries++, BACKOFF_CAP_MS);
@@ -361,7 +350,6 @@ static void on_take(const struct wire_answer *answer, void *arg)
 {
 	struct agent *a = arg;
 	size_t started = 0;
-
 	a->take = NULL;
 	if (answer->status == FORBIDDEN)
 		agent_unregistered(a);
@@ -417,7 +405,6 @@ static void on_left(const struct wire_answer *answer, void *arg)
 {
 	struct agent *a = arg;
 	char why[160];
-
 	a->setup = NULL;
 	if (!wire_ok(answer))
 		log_warn("could not deregister", LOG_S("reason", wire_reason(answer, why)));

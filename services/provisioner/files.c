@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Writes files whole and durably, and removes folders. */
 #include "files.h"
 
 #include "common/base/clock.h"
@@ -27,17 +28,16 @@ int files_make_dir(const char *path)
 {
 	LOOM_CLEANUP_STR char *part = loom_strdup(path);
 	struct stat st;
-
 	for (char *p = part + 1; *part && (p = strchr(p, '/')); p++) {
 		*p = '\0';
-		int r = make_one(part);
+		int rc = make_one(part);
 		*p = '/';
-		if (r)
-			return r;
+		if (rc)
+			return rc;
 	}
-	int r = make_one(part);
-	if (r)
-		return r;
+	int rc = make_one(part);
+	if (rc)
+		return rc;
 	if (stat(path, &st) < 0)
 		return -errno;
 	return S_ISDIR(st.st_mode) ? 0 : -ENOTDIR;
@@ -53,11 +53,10 @@ static int remove_entry(const char *path, const struct stat *st, int type, struc
 
 int files_remove_tree(const char *path)
 {
-	int r = nftw(path, remove_entry, TREE_FDS, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
-
-	if (r < 0)
+	int rc = nftw(path, remove_entry, TREE_FDS, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
+	if (rc < 0)
 		return errno == ENOENT ? 0 : -errno;
-	return -r;
+	return -rc;
 }
 
 int files_empty_dir(const char *path)
@@ -65,16 +64,17 @@ int files_empty_dir(const char *path)
 	DIR *dir = opendir(path);
 	struct dirent *entry;
 	int result = 0;
-
 	if (!dir)
 		return -errno;
 	while ((entry = readdir(dir))) { /* NOLINT(concurrency-mt-unsafe): own stream */
-		if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, ".."))
-			continue;
-		LOOM_CLEANUP_STR char *full = loom_asprintf("%s/%s", path, entry->d_name);
-		int r = files_remove_tree(full);
-		if (r && !result)
-			result = r;
+		{
+			if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, ".."))
+				continue;
+			LOOM_CLEANUP_STR char *full = loom_asprintf("%s/%s", path, entry->d_name);
+			int rc = files_remove_tree(full);
+			if (rc && !result)
+				result = rc;
+		}
 	}
 	(void)closedir(dir);
 	return result;
@@ -83,7 +83,6 @@ int files_empty_dir(const char *path)
 static int wait_for_lock(int fd, int wait_ms)
 {
 	int64_t until = clock_mono_ms() + wait_ms;
-
 	while (flock(fd, LOCK_EX | LOCK_NB) < 0) {
 		if (errno != EWOULDBLOCK && errno != EINTR)
 			return -errno;
@@ -97,13 +96,12 @@ static int wait_for_lock(int fd, int wait_ms)
 int files_lock(const char *path, int wait_ms, int *ret_fd)
 {
 	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-
 	if (fd < 0)
 		return -errno;
-	int r = wait_for_lock(fd, wait_ms);
-	if (r)
+	int rc = wait_for_lock(fd, wait_ms);
+	if (rc)
 		loom_close(fd);
 	else
 		*ret_fd = fd;
-	return r;
+	return rc;
 }

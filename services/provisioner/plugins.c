@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Finds plugins, checks their descriptions, and says which of them do a task. */
 #include "plugins.h"
 
 #include "common/base/log.h"
@@ -86,7 +87,6 @@ static int read_descriptor(const char *dir, struct json **ret, struct loom_err *
 	LOOM_CLEANUP_FD int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	struct stat st;
 	size_t have = 0;
-
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return err_set(err, BAD, "%s: %s", path, strerrordesc_np(errno));
 	if (!S_ISREG(st.st_mode) || st.st_size > DESCRIPTOR_MAX)
@@ -109,7 +109,6 @@ static int check_exec(struct plugin *p, struct loom_err *err)
 {
 	const char *exec = json_get_str(p->descriptor, "exec");
 	struct stat st;
-
 	if (!exec || !*exec || strchr(exec, '/') || *exec == '.')
 		return err_set(err, BAD, "\"exec\" must name a file of the plugin's folder");
 	p->exec = loom_asprintf("%s/%s", p->dir, exec);
@@ -120,16 +119,16 @@ static int check_exec(struct plugin *p, struct loom_err *err)
 
 static bool known_action(const char *name)
 {
-	for (size_t i = 0; i < LOOM_COUNT(actions); i++)
+	for (size_t i = 0; i < LOOM_COUNT(actions); i++) {
 		if (str_eq(actions[i], name))
 			return true;
+	}
 	return false;
 }
 
 static int check_actions(const struct plugin *p, struct loom_err *err)
 {
 	const struct json *map = json_get(p->descriptor, "actions");
-
 	if (!json_is(map, JSON_OBJECT) || !json_len(map))
 		return err_set(err, BAD, "\"actions\" must be an object with at least one action");
 	for (size_t i = 0; i < json_len(map); i++) {
@@ -149,7 +148,6 @@ static int check_actions(const struct plugin *p, struct loom_err *err)
 static int check_type(const struct plugin *p, const char *type, struct loom_err *err)
 {
 	struct json *body = type ? json_get(p->descriptor, type) : NULL;
-
 	if (!type || !str_is_name(type))
 		return err_set(err, BAD, "\"%s\" must list names", plugin_kind_path(p->kind));
 	if (!json_is(body, JSON_OBJECT))
@@ -164,14 +162,13 @@ static int check_type(const struct plugin *p, const char *type, struct loom_err 
 static int check_types(const struct plugin *p, struct loom_err *err)
 {
 	const struct json *types = json_get(p->descriptor, plugin_kind_path(p->kind));
-
 	if (!json_is(types, JSON_ARRAY) || !json_len(types))
 		return err_set(err, BAD, "\"%s\" must list at least one type",
 		               plugin_kind_path(p->kind));
 	for (size_t i = 0; i < json_len(types); i++) {
-		int r = check_type(p, json_str(json_at(types, i)), err);
-		if (r)
-			return r;
+		int rc = check_type(p, json_str(json_at(types, i)), err);
+		if (rc)
+			return rc;
 	}
 	return 0;
 }
@@ -180,21 +177,21 @@ int plugin_load(const char *dir, enum plugin_kind kind, struct plugin **ret, str
 {
 	LOOM_CLEANUP(plugin_free) struct plugin *p = loom_calloc(1, sizeof(*p));
 	const char *name;
-	int r;
+	int rc;
 
 	p->kind = kind;
 	p->dir = loom_strdup(dir);
-	r = read_descriptor(dir, &p->descriptor, err);
-	if (r)
-		return r;
+	rc = read_descriptor(dir, &p->descriptor, err);
+	if (rc)
+		return rc;
 	if (!json_is(p->descriptor, JSON_OBJECT))
 		return err_set(err, BAD, "plugin.json must hold an object");
 	name = json_get_str(p->descriptor, "name");
 	if (!name || !str_is_name(name) || *name == '.')
 		return err_set(err, BAD, "\"name\" must be a name (letters, digits, _ . -)");
 	p->name = loom_strdup(name);
-	if ((r = check_exec(p, err)) || (r = check_actions(p, err)) || (r = check_types(p, err)))
-		return r;
+	if ((rc = check_exec(p, err)) || (rc = check_actions(p, err)) || (rc = check_types(p, err)))
+		return rc;
 	*ret = loom_take(p);
 	return 0;
 }
@@ -210,19 +207,20 @@ static const struct json *types_of(const struct plugin *p)
 static const struct plugin *find_type(const struct plugins *p, enum plugin_kind kind,
                                       const char *type)
 {
-	for (size_t i = 0; i < p->n; i++)
+	for (size_t i = 0; i < p->n; i++) {
 		if (p->v[i]->kind == kind && json_arr_has_str(types_of(p->v[i]), type))
 			return p->v[i];
+	}
 	return NULL;
 }
 
 static int check_clash(const struct plugins *all, const struct plugin *p, struct loom_err *err)
 {
 	const struct json *types = types_of(p);
-
-	for (size_t i = 0; i < all->n; i++)
+	for (size_t i = 0; i < all->n; i++) {
 		if (str_eq(all->v[i]->name, p->name) && all->v[i]->kind == p->kind)
 			return err_set(err, BAD, "another plugin is named %s", p->name);
+	}
 	for (size_t i = 0; i < json_len(types); i++) {
 		const char *type = json_str(json_at(types, i));
 		const struct plugin *other = find_type(all, p->kind, type);
@@ -255,9 +253,10 @@ static void load_kind(struct plugins *all, const char *dir, enum plugin_kind kin
 
 	if (!d)
 		return;
-	while ((entry = readdir(d))) /* NOLINT(concurrency-mt-unsafe): own stream */
+	while ((entry = readdir(d))) /* NOLINT(concurrency-mt-unsafe): own stream */ {
 		if (entry->d_name[0] != '.')
 			strs_add(&names, entry->d_name);
+	}
 	(void)closedir(d);
 	strs_sort(&names);
 	for (size_t i = 0; i < names.n; i++) {
@@ -347,7 +346,6 @@ static int add_step(const struct plugins *p, size_t choice, const char *type,
 	const char *what = choices[choice].kind == PLUGIN_PROVIDER ? "provider" : "automator";
 	const struct plugin *plugin;
 	struct json *action;
-
 	if (!type)
 		return err_set(err, BAD, "the task names no %s type (%s)", what,
 		               choices[choice].type_path ? choices[choice].type_path
@@ -375,15 +373,14 @@ static int add_steps(const struct plugins *p, const struct json *task, size_t ch
                      struct plugin_steps *steps, struct loom_err *err)
 {
 	const struct json *automators;
-	int r = 0;
-
+	int rc = 0;
 	if (choices[choice].type_path)
 		return add_step(p, choice, json_str(json_path(task, choices[choice].type_path)),
 		                steps, err);
 	automators = json_path(task, "config/automators");
-	for (size_t i = 0; !r && i < json_len(automators); i++)
-		r = add_step(p, choice, json_str(json_at(automators, i)), steps, err);
-	return r;
+	for (size_t i = 0; !rc && i < json_len(automators); i++)
+		rc = add_step(p, choice, json_str(json_at(automators, i)), steps, err);
+	return rc;
 }
 
 int plugins_choose(const struct plugins *p, const struct json *task, struct plugin_steps *ret,
@@ -391,16 +388,15 @@ int plugins_choose(const struct plugins *p, const struct json *task, struct plug
 {
 	const char *name = json_get_str(task, "taskName");
 	struct plugin_steps steps = { 0 };
-
 	for (size_t i = 0; i < LOOM_COUNT(choices); i++) {
 		if (!str_ieq(choices[i].task, name))
 			continue;
-		int r = add_steps(p, task, i, &steps, err);
-		if (r)
+		int rc = add_steps(p, task, i, &steps, err);
+		if (rc)
 			plugin_steps_fini(&steps);
 		else
 			*ret = steps;
-		return r;
+		return rc;
 	}
 	return err_set(err, BAD, "there is no task \"%s\"", name ? name : "");
 }

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Puts the parts of a provisioner together, and takes them apart when it drains. */
 #include "provisioner.h"
 
 #include "agent.h"
@@ -68,7 +69,6 @@ static const struct http_route routes[] = { SERVICE_ROUTES, { 0 } };
 struct provisioner *provisioner_create(const struct provisioner_settings *settings)
 {
 	struct provisioner *p = loom_calloc(1, sizeof(*p));
-
 	p->settings = settings;
 	p->lock = -1;
 	return p;
@@ -91,57 +91,53 @@ void provisioner_destroy(struct provisioner *p)
 static int make_folder(const struct provisioner *p, const char *name, struct loom_err *err)
 {
 	LOOM_CLEANUP_STR char *path = loom_asprintf("%s/%s", p->work_dir, name);
-	int r = files_make_dir(path);
-
-	return r ? err_set(err, BAD, "%s: %s", path, strerrordesc_np(-r)) : 0;
+	int rc = files_make_dir(path);
+	return rc ? err_set(err, BAD, "%s: %s", path, strerrordesc_np(-rc)) : 0;
 }
 
 static int make_plugin_folders(const struct provisioner *p, struct loom_err *err)
 {
-	int r = 0;
-
-	for (size_t i = 0; !r && i < plugins_count(p->plugins); i++) {
+	int rc = 0;
+	for (size_t i = 0; !rc && i < plugins_count(p->plugins); i++) {
 		const struct plugin *plugin = plugins_at(p->plugins, i);
 		LOOM_CLEANUP_STR char *name =
 			loom_asprintf("plugins/%s/%s", plugin_folder(plugin), plugin_name(plugin));
-		r = make_folder(p, name, err);
+		rc = make_folder(p, name, err);
 	}
-	return r;
+	return rc;
 }
 
 /* One process per work_dir: two would remove each other's task folders. */
 static int prepare_work_dir(struct provisioner *p, struct loom_err *err)
 {
 	const char *dir = p->settings->work_dir;
-	int r = files_make_dir(dir);
-	char *absolute = r ? NULL : realpath(dir, NULL);
-
+	int rc = files_make_dir(dir);
+	char *absolute = rc ? NULL : realpath(dir, NULL);
 	if (!absolute)
-		return err_set(err, BAD, "work_dir %s: %s", dir, strerrordesc_np(r ? -r : errno));
+		return err_set(err, BAD, "work_dir %s: %s", dir, strerrordesc_np(rc ? -rc : errno));
 	p->work_dir = loom_strdup(absolute);
 	free(absolute); /* NOLINT: realpath's own memory */
 	LOOM_CLEANUP_STR char *lock = loom_asprintf("%s/lock", p->work_dir);
-	r = files_lock(lock, LOCK_WAIT_MS, &p->lock);
-	if (r == -EWOULDBLOCK)
+	rc = files_lock(lock, LOCK_WAIT_MS, &p->lock);
+	if (rc == -EWOULDBLOCK)
 		return err_set(err, BAD, "another provisioner uses work_dir %s", dir);
-	if (r)
-		return err_set(err, BAD, "%s: %s", lock, strerrordesc_np(-r));
+	if (rc)
+		return err_set(err, BAD, "%s: %s", lock, strerrordesc_np(-rc));
 	LOOM_CLEANUP_STR char *scratch = loom_asprintf("%s/scratch", p->work_dir);
-	if ((r = make_folder(p, "scratch", err)) || (r = make_plugin_folders(p, err)))
-		return r;
-	r = files_empty_dir(scratch);
-	if (r)
+	if ((rc = make_folder(p, "scratch", err)) || (rc = make_plugin_folders(p, err)))
+		return rc;
+	rc = files_empty_dir(scratch);
+	if (rc)
 		log_warn("old task folders cannot be removed", LOG_S("path", scratch),
-		         LOG_S("error", strerrordesc_np(-r)));
+		         LOG_S("error", strerrordesc_np(-rc)));
 	LOOM_CLEANUP_STR char *spool = loom_asprintf("%s/spool", p->work_dir);
-	r = spool_open(spool, &p->spool);
-	return r ? err_set(err, BAD, "%s: %s", spool, strerrordesc_np(-r)) : 0;
+	rc = spool_open(spool, &p->spool);
+	return rc ? err_set(err, BAD, "%s: %s", spool, strerrordesc_np(-rc)) : 0;
 }
 
 static int check_settings(struct provisioner *p, struct loom_err *err)
 {
 	const char *id = p->settings->provisioner_id;
-
 	for (const struct config_key *key = provisioner_keys; key->name; key++) {
 		const char *const *value = (const void *)((const char *)p->settings + key->offset);
 		if (key->type == CFG_STR && *key->def && str_blank(*value))
@@ -162,12 +158,11 @@ static int start_admin(struct provisioner *p, struct loom_err *err)
 	const char *listen = p->settings->admin_listen;
 	const char *colon = strrchr(listen, ':');
 	char name[HOST_MAX] = "localhost";
-	int r;
-
+	int rc;
 	p->admin = http_server_create(service_loop(p->service), p->pool, routes, p, NULL);
-	r = http_server_listen(p->admin, listen);
-	if (r)
-		return err_set(err, BAD, "admin_listen %s: %s", listen, strerrordesc_np(-r));
+	rc = http_server_listen(p->admin, listen);
+	if (rc)
+		return err_set(err, BAD, "admin_listen %s: %s", listen, strerrordesc_np(-rc));
 	p->host = loom_strndup(listen, colon ? (size_t)(colon - listen) : strlen(listen));
 	if (!*p->host || str_eq(p->host, "0.0.0.0") || str_eq(p->host, "[::]") ||
 	    str_eq(p->host, "*")) {
@@ -183,7 +178,6 @@ static void maybe_leave(struct provisioner *p);
 static void on_slots(void *arg)
 {
 	struct provisioner *p = arg;
-
 	if (p->draining)
 		maybe_leave(p);
 	else
@@ -193,7 +187,6 @@ static void on_slots(void *arg)
 static void on_unregistered(void *arg)
 {
 	struct provisioner *p = arg;
-
 	agent_unregistered(p->agent);
 }
 
@@ -203,7 +196,6 @@ static void leave(void *arg);
 static void make_parts(struct provisioner *p)
 {
 	struct loop *l = service_loop(p->service);
-
 	p->wire = wire_create(l, p->settings->server_uri);
 	p->report = report_create(&(struct report_config){ .loop = l,
 	                                                   .pool = p->pool,
@@ -239,22 +231,21 @@ static void make_parts(struct provisioner *p)
 int provisioner_start(struct service *s, void *ctx, struct loom_err *err)
 {
 	struct provisioner *p = *(struct provisioner **)ctx;
-	int r;
-
+	int rc;
 	p->service = s;
 	metrics_register(stats, STATS_);
-	if ((r = check_settings(p, err)) ||
-	    (r = plugins_load(p->settings->plugin_dir, &p->plugins, err)) ||
-	    (r = prepare_work_dir(p, err)))
-		return r;
+	if ((rc = check_settings(p, err)) ||
+	    (rc = plugins_load(p->settings->plugin_dir, &p->plugins, err)) ||
+	    (rc = prepare_work_dir(p, err)))
+		return rc;
 	p->pool = pool_create(service_loop(s), POOL_THREADS, POOL_QUEUE);
-	r = start_admin(p, err);
-	if (r)
-		return r;
+	rc = start_admin(p, err);
+	if (rc)
+		return rc;
 	make_parts(p);
-	r = report_resend(p->report);
-	if (r)
-		return err_set(err, BAD, "spool: %s", strerrordesc_np(-r));
+	rc = report_resend(p->report);
+	if (rc)
+		return err_set(err, BAD, "spool: %s", strerrordesc_np(-rc));
 	agent_start(p->agent, p->workers);
 	log_info("connecting", LOG_S("id", p->id), LOG_S("server", p->settings->server_uri),
 	         LOG_I("capacity", p->settings->capacity),
@@ -265,7 +256,6 @@ int provisioner_start(struct service *s, void *ctx, struct loom_err *err)
 bool provisioner_ready(struct service *s, void *ctx, struct loom_err *err)
 {
 	struct provisioner *p = *(struct provisioner **)ctx;
-
 	(void)s;
 	if (agent_registered(p->agent))
 		return true;
@@ -279,14 +269,12 @@ bool provisioner_ready(struct service *s, void *ctx, struct loom_err *err)
 static void on_left(void *arg)
 {
 	struct provisioner *p = arg;
-
 	service_drained(p->service);
 }
 
 static void leave(void *arg)
 {
 	struct provisioner *p = arg;
-
 	if (p->leaving)
 		return;
 	p->leaving = true;
@@ -310,7 +298,6 @@ static void maybe_leave(struct provisioner *p)
 static void on_drain_timeout(void *arg)
 {
 	struct provisioner *p = arg;
-
 	p->leave_armed = true;
 	loop_timer_arm(p->leave_timer, KILL_WAIT_MS);
 	workers_lost_all(p->workers, "the provisioner ends");
@@ -319,7 +306,6 @@ static void on_drain_timeout(void *arg)
 void provisioner_drain(struct service *s, void *ctx)
 {
 	struct provisioner *p = *(struct provisioner **)ctx;
-
 	(void)s;
 	log_info("no more tasks are taken", LOG_I("open", workers_busy(p->workers)));
 	p->draining = true;
@@ -332,7 +318,6 @@ void provisioner_drain(struct service *s, void *ctx)
 void provisioner_stop(struct service *s, void *ctx)
 {
 	struct provisioner *p = *(struct provisioner **)ctx;
-
 	(void)s;
 	loop_timer_destroy(p->drain_timer);
 	loop_timer_destroy(p->leave_timer);

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Brings results to the server: durable before they are sent, sent until they are answered. */
 #include "report.h"
 
 #include "common/base/log.h"
@@ -62,7 +63,6 @@ static void in_background(struct report_item *item, loop_fn work, loop_fn done)
 static struct report_item *new_item(struct report *r, char *name, char *body)
 {
 	struct report_item *item = loom_calloc(1, sizeof(*item));
-
 	item->report = r;
 	item->name = name;
 	item->body = body;
@@ -111,7 +111,6 @@ static bool back_from_pool(struct report_item *item)
 struct report *report_create(const struct report_config *config)
 {
 	struct report *r = loom_calloc(1, sizeof(*r));
-
 	r->config = *config;
 	r->next_left = loop_timer_create(config->loop, "report-left", send_next_left, r);
 	return r;
@@ -134,14 +133,12 @@ void report_destroy(struct report *r)
 static void delete_work(void *arg)
 {
 	struct report_item *item = arg;
-
 	item->disk = spool_del(item->report->config.spool, item->name);
 }
 
 static void delete_done(void *arg)
 {
 	struct report_item *item = arg;
-
 	if (!back_from_pool(item))
 		return;
 	if (item->disk)
@@ -164,7 +161,6 @@ static void try_again(struct report_item *item, const struct wire_answer *a)
 {
 	char why[160];
 	int64_t pause = wire_pause_ms(a, item->tries, BACKOFF_CAP_MS);
-
 	metric_add(&stats[STAT_CALLS_FAILED], 1);
 	if (item->tries++ == 0)
 		log_warn("result not delivered yet; it is kept", LOG_S("file", item->name),
@@ -184,7 +180,6 @@ static void on_answer(const struct wire_answer *a, void *arg)
 	struct report_item *item = arg;
 	struct report *r = item->report;
 	char why[160];
-
 	item->call = NULL;
 	if (wire_ok(a)) {
 		if (item->left_over || item->tries)
@@ -204,7 +199,6 @@ static void on_answer(const struct wire_answer *a, void *arg)
 static void post(void *arg)
 {
 	struct report_item *item = arg;
-
 	item->call = wire_start(item->report->config.wire,
 	                        &(struct wire_request){ .method = "POST",
 	                                                .path = "/v2/tasks/finish",
@@ -219,7 +213,6 @@ static void post(void *arg)
 static void save_work(void *arg)
 {
 	struct report_item *item = arg;
-
 	item->disk =
 		spool_put(item->report->config.spool, item->name, item->body, strlen(item->body));
 }
@@ -227,7 +220,6 @@ static void save_work(void *arg)
 static void save_done(void *arg)
 {
 	struct report_item *item = arg;
-
 	if (!back_from_pool(item))
 		return;
 	if (item->disk)
@@ -240,7 +232,6 @@ struct report_item *report_save(struct report *r, const char *task, int64_t atte
                                 const struct json *finish, report_fn fn, void *arg)
 {
 	struct report_item *item = new_item(r, spool_name(task, attempt), json_text(finish));
-
 	item->fn = fn;
 	item->arg = arg;
 	in_background(item, save_work, save_done);
@@ -278,7 +269,6 @@ static void read_work(void *arg)
 static void read_done(void *arg)
 {
 	struct report_item *item = arg;
-
 	if (!back_from_pool(item))
 		return;
 	if (!item->disk) {
@@ -295,7 +285,6 @@ static void send_next_left(void *arg)
 {
 	struct report *r = arg;
 	struct report_item *item;
-
 	if (r->left_at == r->left.n)
 		return;
 	item = new_item(r, loom_strdup(r->left.v[r->left_at++]), NULL);
@@ -306,7 +295,6 @@ static void send_next_left(void *arg)
 int report_resend(struct report *r)
 {
 	int error = spool_list(r->config.spool, &r->left);
-
 	if (error)
 		return error;
 	if (r->left.n)

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Checks a plugin's answer field by field, and makes the finish message of it. */
 #include "result.h"
 
 #include "common/base/str.h"
@@ -53,8 +54,7 @@ static int check_answer(const struct json *v, struct loom_err *err)
 {
 	const struct json *result = json_get(v, "result");
 	int64_t status;
-	int r;
-
+	int rc;
 	if (!json_is(v, JSON_OBJECT))
 		return err_set(err, BAD, "it is not a JSON object");
 	if (!json_is(result, JSON_NULL) && !json_is(result, JSON_OBJECT))
@@ -62,10 +62,10 @@ static int check_answer(const struct json *v, struct loom_err *err)
 	if (!json_is(json_get(v, "status"), JSON_NULL) &&
 	    (!json_int(json_get(v, "status"), &status) || status < 0 || status > STATUS_MAX))
 		return err_set(err, BAD, "\"status\" is not a number from 0 to %d", STATUS_MAX);
-	if ((r = check_addresses(json_get(v, "ipaddresses"), err)) ||
-	    (r = check_text(json_get(v, "hostname"), "hostname", TEXT_MAX, err)) ||
-	    (r = check_text(json_get(v, "message"), "message", RUN_RESULT_MAX, err)))
-		return r;
+	if ((rc = check_addresses(json_get(v, "ipaddresses"), err)) ||
+	    (rc = check_text(json_get(v, "hostname"), "hostname", TEXT_MAX, err)) ||
+	    (rc = check_text(json_get(v, "message"), "message", RUN_RESULT_MAX, err)))
+		return rc;
 	return 0;
 }
 
@@ -80,12 +80,12 @@ int result_parse(const char *text, size_t len, struct json **ret, struct loom_er
 		*ret = json_new_obj();
 		return 0;
 	}
-	int r = json_parse(text, len, RUN_RESULT_MAX, &v, err);
-	if (!r)
-		r = check_answer(v, err);
-	if (!r)
+	int rc = json_parse(text, len, RUN_RESULT_MAX, &v, err);
+	if (!rc)
+		rc = check_answer(v, err);
+	if (!rc)
 		*ret = loom_take(v);
-	return r;
+	return rc;
 }
 
 /* ---- adding up --------------------------------------------------------------------------------
@@ -112,7 +112,6 @@ void outcome_fini(struct outcome *o)
 void outcome_output(struct outcome *o, enum run_stream stream, const char *data, size_t len)
 {
 	struct buf *b = &o->tail[stream];
-
 	if (len > RESULT_TAIL) {
 		data += len - RESULT_TAIL;
 		len = RESULT_TAIL;
@@ -145,7 +144,6 @@ static int merge_answer(struct outcome *o, const struct json *answer, struct loo
 {
 	const char *hostname = json_get_str(answer, "hostname");
 	const char *message = json_get_str(answer, "message");
-
 	merge_object(&o->result, json_get(answer, "result"));
 	if (json_is(json_get(answer, "ipaddresses"), JSON_OBJECT)) {
 		json_free(o->addresses);
@@ -222,7 +220,6 @@ static void write_tail(const struct buf *tail, const char *key, struct json *fin
 {
 	const char *text = buf_str(tail);
 	size_t skip = 0;
-
 	/* Start at a character's first byte. */
 	while (skip < tail->len && skip < 4 && ((unsigned char)text[skip] & 0xC0) == 0x80)
 		skip++;

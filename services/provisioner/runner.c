@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Runs one plugin process: input, output, result, time limit, end. */
 #include "runner.h"
 
 #include "common/base/buf.h"
@@ -56,7 +57,6 @@ static void free_run(struct run *r)
 static void take_result(struct run *r, const char *data, size_t len)
 {
 	size_t room = RUN_RESULT_MAX - r->result.len;
-
 	if (len > room)
 		r->too_large = true;
 	buf_add(&r->result, data, len < room ? len : room);
@@ -75,7 +75,6 @@ static bool read_some(struct run *r, enum channel ch)
 {
 	char data[READ_BYTES];
 	ssize_t n = read(r->fd[ch], data, sizeof(data));
-
 	if (n > 0) {
 		take_data(r, ch, data, (size_t)n);
 		return true;
@@ -90,7 +89,6 @@ static bool read_some(struct run *r, enum channel ch)
 static void send_input(struct run *r)
 {
 	ssize_t n = write(r->fd[CH_IN], r->input + r->input_sent, r->input_len - r->input_sent);
-
 	if (n > 0)
 		r->input_sent += (size_t)n;
 	/* A plugin need not read its input: a broken pipe is no error. */
@@ -103,7 +101,6 @@ static int final_status(struct run *r)
 {
 	int status, guard = 0;
 	ssize_t n;
-
 	do
 		n = read(r->fd[CH_CONTROL], &status, sizeof(status));
 	while (n < 0 && errno == EINTR);
@@ -119,11 +116,12 @@ static void finish_run(struct run *r)
 {
 	int status = final_status(r);
 	struct run_end end = { .exit_code = -1, .timed_out = r->timed_out, .stopped = r->stopped };
-
-	for (int ch = CH_OUT; ch <= CH_RESULT; ch++)
-		for (int i = 0; i < DRAIN_READS && r->fd[ch] >= 0; i++)
+	for (int ch = CH_OUT; ch <= CH_RESULT; ch++) {
+		for (int i = 0; i < DRAIN_READS && r->fd[ch] >= 0; i++) {
 			if (!read_some(r, (enum channel)ch))
 				break;
+		}
+	}
 	if (WIFEXITED(status))
 		end.exit_code = WEXITSTATUS(status);
 	else
@@ -185,7 +183,6 @@ static void end_group(struct run *r)
 static void on_limit(void *arg)
 {
 	struct run *r = arg;
-
 	if (!r->term_sent)
 		r->timed_out = true;
 	end_group(r);

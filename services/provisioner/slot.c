@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* One task at a provisioner, from its start to the server's answer: the only writer of a slot. */
 #include "slot.h"
 
 #include "common/base/broken.h"
@@ -39,18 +40,16 @@ static void set_state(struct slot *s, enum slot_state to)
 static void remove_scratch(void *arg)
 {
 	char *path = arg;
-	int r = files_remove_tree(path);
-
-	if (r)
+	int rc = files_remove_tree(path);
+	if (rc)
 		log_warn("task folder cannot be removed", LOG_S("path", path),
-		         LOG_S("error", strerrordesc_np(-r)));
+		         LOG_S("error", strerrordesc_np(-rc)));
 	loom_free(path);
 }
 
 static void drop_scratch(struct slot *s)
 {
 	char *path = loom_take(s->scratch);
-
 	if (path && pool_submit(s->config->pool, remove_scratch, NULL, path))
 		remove_scratch(path);
 }
@@ -93,7 +92,6 @@ static void on_report(struct report_item *item, enum report_event event, void *a
 static struct json *finish_message(const struct slot *s)
 {
 	struct json *m = json_new_obj();
-
 	(void)json_set_str(m, "provisionerId", s->config->provisioner);
 	(void)json_set_str(m, "workerId", s->worker);
 	(void)json_set_str(m, "tenantId", s->tenant);
@@ -109,7 +107,6 @@ static struct json *finish_message(const struct slot *s)
 static void log_end(const struct slot *s)
 {
 	int64_t ms = clock_mono_ms() - s->taken;
-
 	metric_observe_ms(&stats[STAT_TASK_MS], ms);
 	metric_add(&stats[s->outcome.failed ? STAT_TASKS_FAILED : STAT_TASKS_DONE], 1);
 	if (s->outcome.failed)
@@ -149,14 +146,12 @@ static void report_outcome(struct slot *s)
 static void send_result(void *arg)
 {
 	struct slot *s = arg;
-
 	report_send(s->item);
 }
 
 static void on_report(struct report_item *item, enum report_event event, void *arg)
 {
 	struct slot *s = arg;
-
 	if (event == REPORT_SAVED) {
 		s->item = item;
 		tasklog_close(s->log, LOG_BEFORE_FINISH_MS, send_result, s);
@@ -181,7 +176,6 @@ static int64_t lease_left(const struct slot *s)
 void slot_extend(struct slot *s, int64_t since)
 {
 	int64_t until = since + s->lease_ms - s->lease_ms / 32;
-
 	if (!s->lease_ms || until <= atomic_load(s->lease_until))
 		return;
 	atomic_store(s->lease_until, until);
@@ -192,7 +186,6 @@ void slot_extend(struct slot *s, int64_t since)
 static void lapse(void *arg)
 {
 	struct slot *s = arg;
-
 	if (s->state != SLOT_RUNNING || s->lost || s->cancelled || s->lapsed)
 		return;
 	s->lapsed = true;
@@ -209,7 +202,6 @@ static void lapse(void *arg)
 static void on_output(enum run_stream stream, const char *data, size_t len, void *arg)
 {
 	struct slot *s = arg;
-
 	outcome_output(&s->outcome, stream, data, len);
 	tasklog_add(s->log, stream, data, len);
 }
@@ -217,7 +209,6 @@ static void on_output(enum run_stream stream, const char *data, size_t len, void
 static void on_end(const struct run_end *end, void *arg)
 {
 	struct slot *s = arg;
-
 	s->run = NULL;
 	s->lapsed = s->lapsed || lease_left(s) <= 0; /* then the guard may have ended it */
 	outcome_add(&s->outcome, end, s->steps.v[s->step].timeout_ms);
@@ -230,7 +221,6 @@ static const struct run_ops run_ops = { .on_output = on_output, .on_end = on_end
 static void step_failed(struct slot *s, const char *what, int error)
 {
 	LOOM_CLEANUP_STR char *message = loom_asprintf("%s: %s", what, strerrordesc_np(error));
-
 	outcome_fail(&s->outcome, false, message);
 }
 
@@ -239,7 +229,6 @@ static void step_env(const struct slot *s, struct strs *env)
 	const struct plugin_step *step = &s->steps.v[s->step];
 	const char *path = getenv("PATH"); /* NOLINT(concurrency-mt-unsafe): never set later */
 	const char *node = json_get_str(s->task, "nodeId");
-
 	strs_addf(env, "PATH=%s",
 	          path && *path ? path
 	                        : "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
@@ -268,9 +257,9 @@ static int start_run(struct slot *s)
 		                 .input_len = strlen(s->input),
 		                 .timeout_ms = step->timeout_ms,
 		                 .lease_until = s->lease_ms ? s->lease_until : NULL };
-	int r = run_start(s->config->loop, &spec, &run_ops, s, &s->run);
+	int rc = run_start(s->config->loop, &spec, &run_ops, s, &s->run);
 	loom_free(list);
-	return r;
+	return rc;
 }
 
 /* A folder of its own for each plugin that runs. */
@@ -281,28 +270,27 @@ static int make_scratch(struct slot *s)
 	                           s->attempt);
 	if (mkdtemp(s->scratch))
 		return 0;
-	int r = -errno;
+	int rc = -errno;
 	loom_free(loom_take(s->scratch));
-	return r;
+	return rc;
 }
 
 static void next_step(struct slot *s)
 {
-	int r;
-
+	int rc;
 	if (s->lost || s->cancelled || s->lapsed || s->outcome.failed || s->step == s->steps.n) {
 		report_outcome(s);
 		return;
 	}
-	r = make_scratch(s);
-	if (r) {
-		step_failed(s, "the task's folder cannot be made", -r);
+	rc = make_scratch(s);
+	if (rc) {
+		step_failed(s, "the task's folder cannot be made", -rc);
 	} else {
-		r = start_run(s);
-		if (r)
-			step_failed(s, "the plugin cannot be started", -r);
+		rc = start_run(s);
+		if (rc)
+			step_failed(s, "the plugin cannot be started", -rc);
 	}
-	if (r)
+	if (rc)
 		report_outcome(s);
 }
 
@@ -326,7 +314,6 @@ static void fill(struct slot *s, const char *worker, struct json *task)
 {
 	const char *own_worker = json_get_str(task, "workerId");
 	const char *own_tenant = json_get_str(task, "tenantId");
-
 	s->task = task;
 	s->input = json_text(task);
 	s->id = loom_strdup(json_get_str(task, "taskId"));
@@ -348,7 +335,6 @@ static void fill(struct slot *s, const char *worker, struct json *task)
 static void begin(struct slot *s)
 {
 	struct loom_err err;
-
 	if (plugins_choose(s->config->plugins, s->task, &s->steps, &err))
 		outcome_fail(&s->outcome, false, err.msg);
 	else if (broken("machines") && str_eq(json_get_str(s->task, "taskName"), "DELETE"))

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Starts a plugin below a guard that ends it when nobody else can. */
 #include "spawn.h"
 
 #include <errno.h>
@@ -51,7 +52,6 @@ static void kill_group(int signo)
 static int64_t mono_ms(void)
 {
 	struct timespec t;
-
 	(void)clock_gettime(CLOCK_MONOTONIC, &t);
 	return t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
@@ -71,7 +71,6 @@ static void watch_lease(int signo)
 static void default_signals(void)
 {
 	struct sigaction sa = { .sa_handler = SIG_DFL };
-
 	for (int i = 1; i < NSIG; i++)
 		(void)sigaction(i, &sa, NULL);
 }
@@ -79,7 +78,6 @@ static void default_signals(void)
 static void limit(void)
 {
 	struct rlimit core = { 0, 0 }, files;
-
 	(void)setrlimit(RLIMIT_CORE, &core);
 	if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur > MAX_OPEN) {
 		files.rlim_cur = MAX_OPEN;
@@ -91,7 +89,6 @@ static void limit(void)
 static _Noreturn void be_plugin(const struct spawn_spec *spec, pid_t guard, char **argv)
 {
 	sigset_t none;
-
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() != guard)
 		_exit(EXIT_NO_EXEC);
@@ -110,12 +107,14 @@ static _Noreturn void be_plugin(const struct spawn_spec *spec, pid_t guard, char
 
 static bool place_descriptors(struct child_ends *ends)
 {
-	for (int i = 0; i <= FD_CONTROL; i++)
+	for (int i = 0; i <= FD_CONTROL; i++) {
 		if ((ends->fd[i] = fcntl(ends->fd[i], F_DUPFD, FD_ABOVE)) < 0)
 			return false;
-	for (int i = 0; i <= FD_CONTROL; i++)
+	}
+	for (int i = 0; i <= FD_CONTROL; i++) {
 		if (dup2(ends->fd[i], i) < 0)
 			return false;
+	}
 	(void)close_range(FD_CONTROL + 1, ~0U, 0);
 	return fcntl(FD_CONTROL, F_SETFD, FD_CLOEXEC) == 0;
 }
@@ -126,7 +125,6 @@ static bool become_guard(pid_t provisioner)
 {
 	struct sigaction sa = { .sa_handler = kill_group }, alarm = { .sa_handler = watch_lease };
 	sigset_t mask;
-
 	default_signals();
 	(void)sigaction(PARENT_DIED, &sa, NULL);
 	(void)sigaction(SIGALRM, &alarm, NULL);
@@ -145,7 +143,6 @@ static _Noreturn void be_guard(const struct spawn_spec *spec, pid_t provisioner,
 {
 	int status = 0;
 	pid_t guard = getpid(), plugin;
-
 	if (!become_guard(provisioner) || !place_descriptors(ends) || write(FD_CONTROL, "", 1) != 1)
 		_exit(EXIT_NO_EXEC);
 	plugin = _Fork();
@@ -197,9 +194,9 @@ static int open_pairs(struct pipe_pair *pairs)
 	for (int i = 0; i <= FD_CONTROL; i++) {
 		int fd[2];
 		if (pipe2(fd, O_CLOEXEC) < 0) {
-			int r = -errno;
+			int rc = -errno;
 			close_pairs(pairs);
-			return r;
+			return rc;
 		}
 		pairs[i] = (struct pipe_pair){ fd[0], fd[1] };
 	}
@@ -212,7 +209,6 @@ static pid_t fork_guard(const struct spawn_spec *spec, struct child_ends *ends)
 	char *argv[] = { loom_strdup(spec->exec), loom_strdup(spec->action), NULL };
 	pid_t provisioner = getpid();
 	sigset_t all, before;
-
 	(void)sigfillset(&all);
 	(void)pthread_sigmask(SIG_SETMASK, &all, &before);
 	pid_t pid = fork();
@@ -230,7 +226,6 @@ static int await_guard(int control)
 {
 	char ready;
 	ssize_t n;
-
 	do
 		n = read(control, &ready, 1);
 	while (n < 0 && errno == EINTR);
@@ -240,7 +235,6 @@ static int await_guard(int control)
 static void hand_over(struct pipe_pair *pairs, struct spawn_pipes *ret)
 {
 	int mine[FD_CONTROL + 1];
-
 	for (int i = 0; i <= FD_CONTROL; i++) {
 		mine[i] = i == STDIN_FILENO ? pairs[i].write : pairs[i].read;
 		loom_close(i == STDIN_FILENO ? pairs[i].read : pairs[i].write);
@@ -257,10 +251,9 @@ int spawn_guarded(const struct spawn_spec *spec, pid_t *ret_pid, struct spawn_pi
 {
 	struct pipe_pair pairs[FD_CONTROL + 1];
 	struct child_ends ends;
-	int r = open_pairs(pairs);
-
-	if (r)
-		return r;
+	int rc = open_pairs(pairs);
+	if (rc)
+		return rc;
 	for (int i = 0; i <= FD_CONTROL; i++)
 		ends.fd[i] = i == STDIN_FILENO ? pairs[i].read : pairs[i].write;
 	pid_t pid = fork_guard(spec, &ends);
@@ -270,12 +263,12 @@ int spawn_guarded(const struct spawn_spec *spec, pid_t *ret_pid, struct spawn_pi
 	}
 	loom_close(pairs[FD_CONTROL].write);
 	pairs[FD_CONTROL].write = -1;
-	r = await_guard(pairs[FD_CONTROL].read);
-	if (r) {
+	rc = await_guard(pairs[FD_CONTROL].read);
+	if (rc) {
 		(void)kill(pid, SIGKILL);
 		(void)waitpid(pid, NULL, 0);
 		close_pairs(pairs);
-		return r;
+		return rc;
 	}
 	hand_over(pairs, ret);
 	*ret_pid = pid;

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Keeps undelivered results on disk, in order, each whole or not there. */
 #include "spool.h"
 
 #include "files.h"
@@ -37,17 +38,16 @@ static int each_name(struct spool *s, int (*fn)(struct spool *, const char *, vo
 	int fd = openat(s->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
 	struct dirent *entry;
-	int r = 0;
-
+	int rc = 0;
 	if (!dir) {
-		r = -errno;
+		rc = -errno;
 		loom_close(fd);
-		return r;
+		return rc;
 	}
-	while (!r && (entry = readdir(dir))) /* NOLINT(concurrency-mt-unsafe): own stream */
-		r = fn(s, entry->d_name, arg);
+	while (!rc && (entry = readdir(dir))) /* NOLINT(concurrency-mt-unsafe): own stream */
+		rc = fn(s, entry->d_name, arg);
 	(void)closedir(dir);
-	return r;
+	return rc;
 }
 
 static int remove_partial(struct spool *s, const char *name, void *arg)
@@ -59,18 +59,18 @@ static int remove_partial(struct spool *s, const char *name, void *arg)
 int spool_open(const char *dir, struct spool **ret)
 {
 	LOOM_CLEANUP(spool_close) struct spool *s = loom_calloc(1, sizeof(*s));
-	int r;
+	int rc;
 
 	s->dir = -1;
-	r = files_make_dir(dir);
-	if (r)
-		return r;
+	rc = files_make_dir(dir);
+	if (rc)
+		return rc;
 	s->dir = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (s->dir < 0)
 		return -errno;
-	r = each_name(s, remove_partial, NULL);
-	if (r)
-		return r;
+	rc = each_name(s, remove_partial, NULL);
+	if (rc)
+		return rc;
 	*ret = loom_take(s);
 	return 0;
 }
@@ -104,24 +104,23 @@ static int write_synced(struct spool *s, const char *name, const char *data, siz
 
 	if (fd < 0)
 		return -errno;
-	int r = write_all(fd, data, len);
-	if (r)
-		return r;
+	int rc = write_all(fd, data, len);
+	if (rc)
+		return rc;
 	return fsync(fd) < 0 ? -errno : 0;
 }
 
 int spool_put(struct spool *s, const char *name, const char *data, size_t len)
 {
 	LOOM_CLEANUP_STR char *temp = loom_asprintf("%s" TEMP_SUFFIX, name);
-
 	if (len > SPOOL_MAX_BYTES)
 		return -EFBIG;
-	int r = write_synced(s, temp, data, len);
-	if (!r && renameat(s->dir, temp, s->dir, name) < 0)
-		r = -errno;
-	if (r) {
+	int rc = write_synced(s, temp, data, len);
+	if (!rc && renameat(s->dir, temp, s->dir, name) < 0)
+		rc = -errno;
+	if (rc) {
 		(void)spool_del(s, temp);
-		return r;
+		return rc;
 	}
 	return fsync(s->dir) < 0 ? -errno : 0;
 }
@@ -131,7 +130,6 @@ int spool_get(struct spool *s, const char *name, char **ret, size_t *ret_len)
 	LOOM_CLEANUP_FD int fd = openat(s->dir, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	struct stat st;
 	size_t have = 0;
-
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return -errno;
 	if (!S_ISREG(st.st_mode))
@@ -164,7 +162,6 @@ int spool_del(struct spool *s, const char *name)
 int spool_set_aside(struct spool *s, const char *name)
 {
 	LOOM_CLEANUP_STR char *aside = loom_asprintf("%s.bad", name);
-
 	return renameat(s->dir, name, s->dir, aside) < 0 ? -errno : 0;
 }
 
@@ -177,7 +174,6 @@ static int add_result(struct spool *s, const char *name, void *arg)
 {
 	struct listing *l = arg;
 	struct stat st;
-
 	if (!str_ends(name, SUFFIX))
 		return 0;
 	if (fstatat(s->dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(st.st_mode))
@@ -193,7 +189,6 @@ static int add_result(struct spool *s, const char *name, void *arg)
 static int by_age(const void *a, const void *b)
 {
 	const struct aged *x = a, *y = b;
-
 	if (x->written.tv_sec != y->written.tv_sec)
 		return x->written.tv_sec < y->written.tv_sec ? -1 : 1;
 	if (x->written.tv_nsec != y->written.tv_nsec)
@@ -204,15 +199,14 @@ static int by_age(const void *a, const void *b)
 int spool_list(struct spool *s, struct strs *ret)
 {
 	struct listing l = { 0 };
-	int r = each_name(s, add_result, &l);
-
+	int rc = each_name(s, add_result, &l);
 	if (l.n > 1)
 		qsort(l.v, l.n, sizeof(*l.v), by_age);
 	for (size_t i = 0; i < l.n; i++) {
-		if (!r)
+		if (!rc)
 			strs_add(ret, l.v[i].name);
 		loom_free(l.v[i].name);
 	}
 	loom_free(l.v);
-	return r;
+	return rc;
 }

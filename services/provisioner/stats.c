@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* The provisioner's metrics. */
 #include "stats.h"
 
 struct metric stats[STATS_] = {

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Sends a task's output to the server: in order, bounded, each byte once. */
 #include "tasklog.h"
 
 #include "common/base/log.h"
@@ -43,7 +44,6 @@ static void send_chunk(struct tasklog *t);
 struct tasklog *tasklog_create(struct loop *l, struct wire *w, const struct tasklog_id *id)
 {
 	struct tasklog *t = loom_calloc(1, sizeof(*t));
-
 	t->wire = w;
 	t->path = loom_asprintf("/v2/tasks/%s/log", id->task);
 	t->provisioner = loom_strdup(id->provisioner);
@@ -121,7 +121,6 @@ void tasklog_add(struct tasklog *t, enum run_stream stream, const char *data, si
 {
 	struct buf *line = &t->line[stream];
 	const char *end = memrchr(data, '\n', len);
-
 	if (t->refused || t->closed || len == 0)
 		return;
 	if (end || line->len + len > LINE_MAX_) {
@@ -143,7 +142,6 @@ void tasklog_add(struct tasklog *t, enum run_stream stream, const char *data, si
 void tasklog_note(struct tasklog *t, const char *text)
 {
 	LOOM_CLEANUP_STR char *line = loom_asprintf("[%s]\n", text);
-
 	if (t->refused || t->closed)
 		return;
 	queue_lines(t);
@@ -184,7 +182,6 @@ static int char_length(const unsigned char *p, size_t len)
 {
 	unsigned char low = 0, high = 0;
 	int need = char_need(p[0], &low, &high);
-
 	for (int i = 1; i < need; i++) {
 		if ((size_t)i >= len)
 			return -1;
@@ -200,7 +197,6 @@ size_t tasklog_clean(const char *data, size_t len, size_t max, bool more, struct
 {
 	static const char replacement[] = "\xEF\xBF\xBD";
 	size_t used = 0;
-
 	if (len > max) {
 		len = max;
 		more = true;
@@ -225,7 +221,6 @@ size_t tasklog_clean(const char *data, size_t len, size_t max, bool more, struct
 static void finish_close(struct tasklog *t)
 {
 	loop_fn done = t->done;
-
 	if (!done)
 		return;
 	t->done = NULL;
@@ -258,7 +253,6 @@ static void on_answer(const struct wire_answer *a, void *arg)
 {
 	struct tasklog *t = arg;
 	char why[160];
-
 	t->call = NULL;
 	if (wire_ok(a)) {
 		chunk_done(t);
@@ -276,7 +270,6 @@ static void make_chunk(struct tasklog *t)
 {
 	struct buf text = BUF_INIT((size_t)4 * TASKLOG_CHUNK);
 	size_t used;
-
 	if (t->dropped) {
 		buf_addf(&text, "[%zu bytes of the log were dropped here]\n", t->dropped);
 		metric_add(&stats[STAT_LOG_DROPPED], (int64_t)t->dropped);

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* JSON calls to the server's internal port that never block the loop. */
 #include "wire.h"
 
 #include "common/base/clock.h"
@@ -40,7 +41,6 @@ struct wire *wire_create(struct loop *l, const char *server)
 {
 	struct wire *w = loom_calloc(1, sizeof(*w));
 	size_t n = strlen(server);
-
 	while (n > 0 && server[n - 1] == '/')
 		n--;
 	w->server = loom_strndup(server, n);
@@ -75,7 +75,6 @@ static void free_call(struct wire_call *c)
 static const char *value_of(const char *header, const char *name)
 {
 	size_t n = strlen(name);
-
 	if (strncasecmp(header, name, n) != 0 || header[n] != ':')
 		return NULL;
 	return header + n + 1 + strspn(header + n + 1, " \t");
@@ -85,7 +84,6 @@ static int64_t retry_after(const char *header)
 {
 	const char *value = value_of(header, "Retry-After");
 	int64_t seconds;
-
 	return value && str_to_int(value, &seconds) == 0 && seconds >= 0 &&
 	                       seconds <= RETRY_AFTER_MAX_MS
 	               ? seconds * MS
@@ -95,7 +93,6 @@ static int64_t retry_after(const char *header)
 static void on_head(struct http_fetch *f, int status, const struct strs *headers, void *arg)
 {
 	struct wire_call *c = arg;
-
 	(void)f;
 	c->status = status;
 	for (size_t i = 0; headers && i < headers->n; i++) {
@@ -110,7 +107,6 @@ static void on_head(struct http_fetch *f, int status, const struct strs *headers
 static void on_data(struct http_fetch *f, const char *data, size_t len, void *arg)
 {
 	struct wire_call *c = arg;
-
 	(void)f;
 	buf_add(&c->body, data, len);
 }

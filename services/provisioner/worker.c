@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Which task runs in which slot, and what ends it before its lease does. */
 #include "worker.h"
 
 #include "common/base/ids.h"
@@ -18,7 +19,6 @@ struct workers {
 static size_t count_states(const struct workers *w, enum slot_state from, enum slot_state to)
 {
 	size_t n = 0;
-
 	for (size_t i = 0; i < w->n; i++)
 		n += w->slots[i].state >= from && w->slots[i].state <= to;
 	return n;
@@ -28,7 +28,6 @@ size_t workers_free(const struct workers *w)
 {
 	size_t n = count_states(w, SLOT_FREE, SLOT_FREE), running = workers_running(w);
 	size_t may_run = w->config.capacity > running ? w->config.capacity - running : 0;
-
 	return n < may_run ? n : may_run;
 }
 
@@ -45,7 +44,6 @@ size_t workers_busy(const struct workers *w)
 struct workers *workers_create(const struct workers_config *config)
 {
 	struct workers *w = loom_calloc(1, sizeof(*w));
-
 	w->config = *config;
 	w->n = 2 * config->capacity;
 	w->slots = loom_calloc(w->n, sizeof(*w->slots));
@@ -67,9 +65,10 @@ void workers_destroy(struct workers *w)
 
 static struct slot *free_slot(const struct workers *w)
 {
-	for (size_t i = 0; i < w->n; i++)
+	for (size_t i = 0; i < w->n; i++) {
 		if (w->slots[i].state == SLOT_FREE)
 			return &w->slots[i];
+	}
 	return NULL;
 }
 
@@ -77,7 +76,6 @@ char *workers_take_id(const struct workers *w)
 {
 	const struct slot *s = free_slot(w);
 	size_t n = s ? (size_t)(s - w->slots) : 0;
-
 	return loom_asprintf("%s.%zu", w->config.provisioner, n);
 }
 
@@ -105,7 +103,6 @@ int workers_start(struct workers *w, const char *worker, int64_t claimed, struct
 struct json *workers_tasks(const struct workers *w)
 {
 	struct json *list = json_new_arr();
-
 	for (size_t i = 0; i < w->n; i++) {
 		const struct slot *s = &w->slots[i];
 		if (!slot_needs_lease(s))
@@ -119,7 +116,6 @@ struct json *workers_tasks(const struct workers *w)
 struct json *workers_usage(const struct workers *w)
 {
 	struct json *usage = json_new_obj();
-
 	for (size_t i = 0; i < w->n; i++) {
 		const char *tenant = w->slots[i].tenant;
 		if (slot_needs_lease(&w->slots[i]))
@@ -131,16 +127,16 @@ struct json *workers_usage(const struct workers *w)
 /* The slot in which this attempt is; NULL when it is in none. */
 static struct slot *slot_of(const struct workers *w, const char *task, int64_t attempt)
 {
-	for (size_t i = 0; i < w->n; i++)
+	for (size_t i = 0; i < w->n; i++) {
 		if (str_eq(w->slots[i].id, task) && w->slots[i].attempt == attempt)
 			return &w->slots[i];
+	}
 	return NULL;
 }
 
 void workers_renewed(struct workers *w, const char *task, int64_t attempt, int64_t since)
 {
 	struct slot *s = slot_of(w, task, attempt);
-
 	if (s)
 		slot_extend(s, since);
 }
@@ -154,7 +150,6 @@ void workers_renewed_all(struct workers *w, int64_t since)
 void workers_lost(struct workers *w, const char *task, int64_t attempt, const char *why)
 {
 	struct slot *s = slot_of(w, task, attempt);
-
 	if (s)
 		slot_lose(s, why);
 }
@@ -162,7 +157,6 @@ void workers_lost(struct workers *w, const char *task, int64_t attempt, const ch
 void workers_cancel(struct workers *w, const char *task, int64_t attempt)
 {
 	struct slot *s = slot_of(w, task, attempt);
-
 	if (s)
 		slot_cancel(s);
 }

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Puts the gateway together: files of the page, and the way to the API. */
 #include "services/ui-gateway/gateway.h"
 
 #include "common/base/log.h"
@@ -82,19 +83,19 @@ int gateway_start(struct service *service, void *ctx, struct loom_err *err)
 	g->loop = service_loop(service);
 	if (sodium_init() < 0)
 		return err_set(err, 0, "libsodium does not start");
-	int r = site_load(g->cfg.web_dir, &g->site, err);
-	if (r)
-		return r;
+	int rc = site_load(g->cfg.web_dir, &g->site, err);
+	if (rc)
+		return rc;
 	g->sessions = (struct sessions){ g->cfg.default_user, g->cfg.default_tenant };
 	g->pool = pool_create(g->loop, THREADS, MAX_QUEUE);
 	g->client = http_client_create(g->loop);
 	g->proxy = proxy_create(g->loop, g->client, g->cfg.api_uri, &g->sessions);
 	g->server = http_server_create(g->loop, g->pool, routes, g, NULL);
 	http_server_before(g->server, add_policy);
-	r = http_server_listen(g->server, g->cfg.listen);
-	if (r)
+	rc = http_server_listen(g->server, g->cfg.listen);
+	if (rc)
 		return err_set(err, 0, "cannot listen on %s: %s", g->cfg.listen,
-		               strerrordesc_np(-r));
+		               strerrordesc_np(-rc));
 	log_info("serving", LOG_S("listen", g->cfg.listen),
 	         LOG_I("port", http_server_port(g->server)), LOG_S("api", g->cfg.api_uri),
 	         LOG_I("files", site_count(g->site)));
@@ -142,9 +143,9 @@ bool gateway_ready(struct service *service, void *ctx, struct loom_err *err)
 		.method = "GET", .url = url, .connect_ms = READY_MS, .timeout_ms = READY_MS
 	};
 	struct loom_err why = { 0 };
-	int r = http_call(NULL, &call, &why);
-	bool ok = !r && call.status == 200;
-	if (r)
+	int rc = http_call(NULL, &call, &why);
+	bool ok = !rc && call.status == 200;
+	if (rc)
 		err_set(err, 503, "loom-api: %s", why.msg);
 	else if (!ok)
 		err_set(err, 503, "loom-api: %s answers %d", url, call.status);

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* The web gateway. */
 #include "gateway.h"
 
 int main(int argc, char **argv)

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Passes requests of the page on to the API, bodies and streams included. */
 #include "services/ui-gateway/proxy.h"
 
 #include "services/ui-gateway/rules.h"
@@ -225,9 +226,10 @@ static void add_forwarded_for(struct strs *out, const struct http_req *req)
 static void make_headers(struct strs *out, const struct proxy *p, const struct http_req *req)
 {
 	const char *name, *value, *connection = http_header(req, "Connection");
-	for (size_t i = 0; http_header_at(req, i, &name, &value); i++)
+	for (size_t i = 0; http_header_at(req, i, &name, &value); i++) {
 		if (*value && rules_pass_request(name, connection))
 			strs_addf(out, "%s: %s", name, value);
+	}
 	struct identity who = session_of(p->sessions, req);
 	strs_addf(out, "X-Loom-UserID: %s", who.user);
 	strs_addf(out, "X-Loom-TenantID: %s", who.tenant);

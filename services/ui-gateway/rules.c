@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* What the gateway decides about a request: headers, origins, addresses. Pure. */
 #include "services/ui-gateway/rules.h"
 
 #include "common/base/buf.h"
@@ -47,9 +48,10 @@ static bool fits(const char *name, const char *row)
 
 static bool listed(const char *name, const char *const *rows)
 {
-	for (; *rows; rows++)
+	for (; *rows; rows++) {
 		if (fits(name, *rows))
 			return true;
+	}
 	return false;
 }
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Who a request of the page is made as. */
 #include "session.h"
 
 #include "common/base/str.h"

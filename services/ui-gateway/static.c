@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Serves the files of the page, with tags so that they are fetched once. */
 #include "static.h"
 
 #include "common/base/map.h"
@@ -49,9 +50,10 @@ const char *site_type(const char *name)
 		{ ".webmanifest", "application/manifest+json" },
 		{ ".txt", "text/plain; charset=utf-8" },
 	};
-	for (size_t i = 0; i < LOOM_COUNT(types); i++)
+	for (size_t i = 0; i < LOOM_COUNT(types); i++) {
 		if (str_ends(name, types[i].ext))
 			return types[i].type;
+	}
 	return NULL;
 }
 
@@ -97,9 +99,9 @@ static int add_file(struct site *s, int dir, const char *name, const char *path,
 	if ((size_t)st.st_size > MAX_FILE)
 		return err_set(err, 0, "%s: larger than %zu bytes", path, MAX_FILE);
 	char *data = NULL;
-	int r = read_all(fd, (size_t)st.st_size, &data);
-	if (r)
-		return err_set(err, 0, "%s: %s", path, strerrordesc_np(-r));
+	int rc = read_all(fd, (size_t)st.st_size, &data);
+	if (rc)
+		return err_set(err, 0, "%s: %s", path, strerrordesc_np(-rc));
 	struct site_file *f = loom_calloc(1, sizeof(*f));
 	f->type = type;
 	f->data = data;
@@ -133,18 +135,19 @@ static int add_dir(struct site *s, int fd, const char *path, int depth, struct l
 {
 	DIR *dir = depth > MAX_DEPTH ? NULL : fdopendir(fd);
 	if (!dir) {
-		int r = err_set(err, 0, "%s: %s", path,
-		                depth > MAX_DEPTH ? "too deep" : strerrordesc_np(errno));
+		int rc = err_set(err, 0, "%s: %s", path,
+		                 depth > MAX_DEPTH ? "too deep" : strerrordesc_np(errno));
 		loom_close(fd);
-		return r;
+		return rc;
 	}
-	int r = 0;
+	int rc = 0;
 	const struct dirent *e;
-	while (!r && (e = readdir(dir))) /* NOLINT(concurrency-mt-unsafe) */
+	while (!rc && (e = readdir(dir))) /* NOLINT(concurrency-mt-unsafe) */ {
 		if (e->d_name[0] != '.')
-			r = add_entry(s, dirfd(dir), path, e->d_name, depth, err);
+			rc = add_entry(s, dirfd(dir), path, e->d_name, depth, err);
+	}
 	closedir(dir);
-	return r;
+	return rc;
 }
 
 int site_load(const char *dir, struct site **ret, struct loom_err *err)
@@ -154,9 +157,9 @@ int site_load(const char *dir, struct site **ret, struct loom_err *err)
 	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
 		return err_set(err, 0, "web_dir %s: %s", dir, strerrordesc_np(errno));
-	int r = add_dir(s, fd, "", 0, err);
-	if (r)
-		return r;
+	int rc = add_dir(s, fd, "", 0, err);
+	if (rc)
+		return rc;
 	if (!map_get(s->files, "/index.html"))
 		return err_set(err, 0, "web_dir %s: there is no index.html in it", dir);
 	*ret = loom_take(s);

@@ -14,9 +14,9 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(ROOT / "tests"))
 
-from support import Stack  # noqa: E402 (the path comes first)
-
 import catalog  # noqa: E402
+
+from support import Stack  # noqa: E402 (the path comes first)
 
 COUNTERS = ("Questions", "Com_select", "Com_insert", "Com_update", "Com_commit", "Handler_commit",
             "Innodb_data_fsyncs", "Innodb_row_lock_waits", "Innodb_row_lock_time", "Innodb_deadlocks")

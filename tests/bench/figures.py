@@ -6,8 +6,9 @@ import json
 import statistics
 import time
 
-from bench import percentile
 from critical import ideal_seconds
+
+from bench import percentile
 
 WORKERS = {"provisioners": 4, "slots": 16}
 LOAD_MACHINES, LOAD_TASKS = 5, 16  # of one cluster of template load; tasks of each machine

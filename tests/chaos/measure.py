@@ -95,7 +95,8 @@ class Measured:
         refused = [op for op in self.creates if op.kind != "ok" and op["status"] != 409
                    and start <= op.began <= end and not never_sent(op.get("why", ""))]
         return {"step": record["step"], "faults": record["names"], "what": record["what"], "at": start,
-                "end": end, "mended": record.get("mended", end), "bound": record["bound"], "recovery": round(max(create, work), 2),
+                "end": end, "mended": record.get("mended", end), "bound": record["bound"],
+                "recovery": round(max(create, work), 2),
                 "create": round(create, 2), "work": round(work, 2), "whole": healed.get("whole"),
                 "failed_reads": len(lost), "unconnected": len(bad) - len(lost),
                 "failed_creates": len(refused),

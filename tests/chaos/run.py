@@ -189,7 +189,8 @@ def main():
         parser.error(f"no such fault: {', '.join(unknown)}; there are {', '.join(nemesis.FAULTS)}")
     if options.check:
         before = json.loads((options.check / "report.json").read_text(encoding="utf-8"))
-        result = Result(*read_again(options.check), before["problems"], before["seed"], before["minutes"], faults)
+        records, found = read_again(options.check)
+        result = Result(records, found, before["problems"], before["seed"], before["minutes"], faults)
         result.save(options.check)
     else:
         result = run(options.seed, options.minutes, faults, options.out, bin_dir=options.bin)

@@ -12,9 +12,9 @@ import subprocess
 import termios
 import threading
 
-from browser.relay import Relay
 import pytest
 
+from browser.relay import Relay
 from support import wait_for
 from support.lab import service, template
 from support.stack import ENVIRONMENT, build_dir

@@ -9,7 +9,6 @@ and at the target of callbacks, must be the same.
 
 import collections
 import itertools
-import os
 import signal
 import subprocess
 import threading

@@ -161,7 +161,7 @@ def test_bodies(admin):
                  b'{"name":"\xff"}', '{"name":"y","providertype":"t","provisioner":{"a":1,"a":2}}'):
         assert admin.post("/v2/providers", body).status == 400, body
     deep = "[" * 60 + "]" * 60
-    answer = admin.post("/v2/providers", '{"name":"y","providertype":"t","provisioner":{"a":%s}}' % deep)
+    answer = admin.post("/v2/providers", '{"name":"y","providertype":"t","provisioner":{"a":' + deep + "}}")
     assert answer.status == 400 and "deep" in answer.text
     large = {"name": "y", "providertype": "t", "provisioner": {"a": "x" * (5 << 20)}}
     assert admin.post("/v2/providers", large).status in (0, 413)

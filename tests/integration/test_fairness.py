@@ -8,7 +8,6 @@ import time
 import pytest
 
 from support import Stack, wait_for
-from support.api import Api
 from support.lab import CATALOG, Lab, make_tenants, template
 
 BOTH = ("scheduler", "scheduler2")

@@ -15,6 +15,7 @@ import tempfile
 import time
 
 import pytest
+
 from stacklib import process
 from support import ROOT, Stack, wait_for
 from support.stack import base_dir

@@ -20,6 +20,7 @@ import urllib.error
 import urllib.request
 
 import pytest
+
 from support import wait_for
 from support.stack import ENVIRONMENT, SANITIZER, base_dir, build_dir
 

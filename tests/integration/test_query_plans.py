@@ -128,9 +128,9 @@ def asked(stack, root, of):
     finally:
         root.run("SET GLOBAL general_log=OFF")
     found = {}
-    for text in root.texts("SELECT JSON_QUOTE(CONVERT(argument USING utf8mb4)) FROM mysql.general_log"
+    for line in root.texts("SELECT JSON_QUOTE(CONVERT(argument USING utf8mb4)) FROM mysql.general_log"
                            " WHERE command_type IN ('Execute', 'Query') AND user_host LIKE 'loom%'"):
-        text = text.strip()
+        text = line.strip()
         bare = re.sub(r"'(?:[^'\\]|\\.|'')*'", "''", text)
         if not re.match(r"\(?(SELECT|UPDATE|DELETE)\b", text) or "information_schema" in text:
             continue
@@ -167,7 +167,8 @@ def test_every_statement_finds_its_rows_by_an_index(full):
     """With thousands of rows that have nothing to do with it, each statement looks at a few."""
     lab, root = full
     statements = asked(lab.stack, root, lambda: life(lab))
-    hot = ("FROM cluster FORCE INDEX", "FROM task FORCE INDEX (PRIMARY) WHERE", "FROM task WHERE (cluster_id=", "FROM task WHERE unmet=0", "FROM job WHERE",
+    hot = ("FROM cluster FORCE INDEX", "FROM task FORCE INDEX (PRIMARY) WHERE", "FROM task WHERE (cluster_id=",
+           "FROM task WHERE unmet=0", "FROM job WHERE",
            "FROM node WHERE", "FROM task_edge", "SET lease_until=", "FROM event WHERE", "phase='plan'", "SUM(IF(num_nodes")
     for part in hot:
         assert any(part in text for text in statements.values()), f"nobody asked {part}; {len(statements)} were asked"

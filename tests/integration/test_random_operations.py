@@ -12,9 +12,10 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+from test_rollback import CATALOG
+
 from support import wait_for
 from support.lab import Lab
-from test_rollback import CATALOG
 
 CLUSTERS = 6
 REQUESTS = 90  # of each cluster's user

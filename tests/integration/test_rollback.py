@@ -149,7 +149,7 @@ def test_a_machine_that_cannot_be_made_is_replaced(cloud, step):
     broken = [run for run in lab.workers[0].runs if run.name == step and run.nodenum == 1001]
     assert len(broken) == 3
     # those that stay were configured without the one that went
-    hosts = [set(node["nodenum"] for node in run.config["nodes"].values())
+    hosts = [{node["nodenum"] for node in run.config["nodes"].values()}
              for run in lab.workers[0].of("CONFIGURE") if run.nodenum == 1003]
     assert hosts and all(1001 not in seen for seen in hosts)
     assert lab.user.cluster(lab.farm)["nodes"][2]["properties"]["hostname"] == told["by"]["hostname"]

@@ -7,6 +7,7 @@ import socket
 import subprocess
 
 import pytest
+
 from support import ROOT
 from support.stack import ENVIRONMENT, build_dir
 

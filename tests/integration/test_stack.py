@@ -11,6 +11,7 @@ import sys
 import tempfile
 
 import pytest
+
 from stacklib import ports, process
 from support import ROOT, SERVERS, Stack, StackFailed, wait_for
 

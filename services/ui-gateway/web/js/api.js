@@ -18,6 +18,7 @@ export function url(path) {
 }
 
 async function call(method, path, body, signal, more = {}) {
+  /** @type {RequestInit & { headers: Record<string, string> }} */
   const init = { method, headers: { Accept: "application/json, application/problem+json", ...more },
     cache: "no-store", signal };
   let response;

@@ -3,7 +3,7 @@
 // does exactly what is shown or nothing.
 
 import { applyChange, getConfig, getServices, listServices, planChange } from "./api.js";
-import { announce, field, h } from "./dom.js";
+import { announce, anySignal, field, h } from "./dom.js";
 import { openModal } from "./modal.js";
 import { askable } from "./operations.js";
 import { isEmptyPlan, planView } from "./planview.js";
@@ -150,7 +150,7 @@ function fillForm({ body, dialog, cluster, kind, fields, signal }) {
 
     forget();
     running = new AbortController();
-    const mine = AbortSignal.any([running.signal, signal]);
+    const mine = anySignal(running.signal, signal);
 
     try {
       asked = fields.read();

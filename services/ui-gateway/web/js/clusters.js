@@ -37,7 +37,7 @@ export function clustersView(root) {
     reading = mine;
     early = new Map();
     try {
-      state = replaceAll(state, await listClusters(mine.signal), early.values());
+      state = replaceAll(state, await listClusters(mine.signal), [...early.values()]);
     } catch (error) {
       if (!mine.signal.aborted)
         loadFailed(error);

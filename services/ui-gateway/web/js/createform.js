@@ -2,7 +2,7 @@
 // The form that creates a cluster. It previews the layout as one types; the server decides.
 
 import { createCluster, listTemplates, planCluster } from "./api.js";
-import { field, h } from "./dom.js";
+import { anySignal, field, h } from "./dom.js";
 import { count } from "./format.js";
 import { openModal } from "./modal.js";
 import { clusterHref, go } from "./router.js";
@@ -131,7 +131,7 @@ function makePreviewer(el, request, formSignal) {
       return;
     }
     try {
-      const plan = await planCluster(wanted, AbortSignal.any([running.signal, formSignal]));
+      const plan = await planCluster(wanted, anySignal(running.signal, formSignal));
 
       el.replaceChildren(h("p", { class: "preview-title", text: "Layout" }),
         h("ul", {}, ...plan.layout.map(layoutLine)));

@@ -157,3 +157,8 @@ export function bar(label) {
 export function announce(text) {
   document.getElementById("announcer").textContent = text;
 }
+
+// A signal that is aborted with the first of these.
+export function anySignal(...signals) {
+  return /** @type {any} */ (AbortSignal).any(signals);
+}

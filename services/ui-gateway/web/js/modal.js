@@ -4,7 +4,7 @@
 import { h, icon } from "./dom.js";
 
 // Opens a dialog; it removes itself when closed. Answers the element.
-export function openModal({ title, cls = "", onClose }, ...content) {
+export function openModal({ title, cls = "", onClose = null }, ...content) {
   const heading = h("h2", { id: "modal-title", text: title });
   const close = h("button", { class: "icon-button", type: "button", "aria-label": "Close",
     onclick: () => dialog.close() }, icon("close"));

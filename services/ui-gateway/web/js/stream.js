@@ -10,7 +10,7 @@ const UNSEEN = 5000;
 
 // types: event names to hear. cursor(): number of the last event seen, or 0. onState: "connecting",
 // "live" or "reconnecting". onOpen: called on each (re)connection. Answers a function that closes.
-export function openStream(address, { types, cursor, onEvent, onState, onOpen }) {
+export function openStream(address, { types, cursor = null, onEvent, onState, onOpen = null }) {
   let source = null;
   let timer = 0;
   let wait = FIRST_WAIT;

@@ -2,7 +2,7 @@
 // The log of one task, streamed while the task runs.
 
 import { followLog } from "./api.js";
-import { h, setText } from "./dom.js";
+import { anySignal, h, setText } from "./dom.js";
 import { duration, plainLog, shortHost, taskWord, ticking } from "./format.js";
 import { openModal } from "./modal.js";
 
@@ -115,7 +115,7 @@ function makeReader(pre, note, signal, getTask) {
     setText(note, "Reading the log");
     try {
       const response = await followLog(getTask().id, attempt,
-        AbortSignal.any([signal, mine.signal]));
+        anySignal(signal, mine.signal));
 
       await pour(response.body, pre, () => setText(note, "Following the log"));
       setText(note, pre.textContent ? "End of the log" : "This task wrote nothing to its log.");

@@ -12,8 +12,9 @@ import signal
 import socket
 
 import kernel
-from common import Failure, held_descriptors, read_file, write_file
 from network import netns_path
+
+from common import Failure, held_descriptors, read_file, write_file
 
 ENVIRONMENT = {
     "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",

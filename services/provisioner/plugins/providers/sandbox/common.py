@@ -36,9 +36,9 @@ def run(argv, check=True, stdin=None, env=None):
     take the lock while a command it started is still at work.
     """
     try:
-        done = subprocess.run(argv, input=stdin, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                              text=True, errors="replace", pass_fds=_held, env=env,
-                              **({} if stdin is not None else {"stdin": subprocess.DEVNULL}))
+        done = subprocess.run(argv, stdin=subprocess.DEVNULL if stdin is None else None, input=stdin,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                              errors="replace", pass_fds=_held, env=env, check=False)
     except FileNotFoundError:
         if check:
             raise GiveUp(f"the command '{argv[0]}' is not installed on this host") from None

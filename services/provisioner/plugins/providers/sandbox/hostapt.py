@@ -65,8 +65,7 @@ def sources(mirror):
     """Package sources for a node: (release, mirror, components, keyring, sources.list text)."""
     release = codename()
     if mirror:
-        text = f"deb {mirror} {release} main\n"
-        return release, mirror, ["main"], "", text
+        return release, mirror, ["main"], "", f"deb {mirror} {release} main\n"
     entries = list(_stanzas(release)) + list(_lines(release))
     base = next((e for e in entries if release in e["suites"]), None)
     if base is None:

@@ -21,6 +21,7 @@ import uuid
 import hostapt
 import kernel
 import network
+
 from common import Failure, GiveUp, locked, log, read_file, remove_tree, run, write_file
 
 LOCK_WAIT = 120

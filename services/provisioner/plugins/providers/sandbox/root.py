@@ -16,8 +16,8 @@ import sys
 import time
 
 import hostapt
-from common import (Failure, GiveUp, held_descriptors, locked, log, read_file, remove_tree, run,
-                    tool, write_file)
+
+from common import Failure, GiveUp, held_descriptors, locked, log, read_file, remove_tree, run, tool, write_file
 
 PACKAGES = ["openssh-server", "python3", "iproute2", "ca-certificates", "sudo", "procps"]
 RECIPE = 1
@@ -157,7 +157,7 @@ def _debootstrap(temp, release, uri, components, keyring, pairs, progress):
     with subprocess.Popen(_isolated(argv), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT, text=True, errors="replace", env=env,
                           pass_fds=held_descriptors()) as child:
-        for line in child.stdout:
+        for line in child.stdout or ():
             tail = (tail + [line.rstrip()])[-15:]
             progress.line(line)
     if child.returncode != 0:

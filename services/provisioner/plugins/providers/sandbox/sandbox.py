@@ -23,7 +23,8 @@ import machine as machines
 import network
 import root as base_root
 from boot import boot
-from common import (GIVE_UP, Failure, GiveUp, die, locked, log, remove_tree, run, write_file)
+
+from common import GIVE_UP, Failure, GiveUp, die, locked, log, remove_tree, run, write_file
 
 DEFAULTS = {"state_dir": "", "bridge": "loom0", "subnet": "10.61.0.0/16", "mirror": "",
             "root_dir": ""}
