@@ -25,10 +25,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define MAX_HEADERS   100
 #define MAX_LINGERING 256
 #define LINGER_MS     2000
 #define LINGER_BYTES  (1u << 20)
+#define REFUSAL_MAX   4096
+#define HEAD_KEPT     4096 /* bytes of room kept from one head to the next */
 
 /* ---- lingering: lets the peer read a refusal before the kernel resets the connection ----------
  */
@@ -96,16 +97,20 @@ static void linger_start(struct http_server *s, int fd)
 
 static void send_refusal(struct server_conn *c)
 {
-	char text[512];
-	int n = snprintf(text, sizeof(text),
-	                 "HTTP/1.1 %d %s\r\nContent-Type: text/plain; charset=utf-8\r\n"
-	                 "Content-Length: %zu\r\n%sConnection: close\r\n\r\n%s\n",
-	                 c->refused, http_reason(c->refused), strlen(c->reason) + 1,
-	                 c->refused == 503 ? "Retry-After: 1\r\n" : "", c->reason);
-	loom_assert(n > 0 && (size_t)n < sizeof(text));
+	LOOM_CLEANUP(buf_fini) struct buf text = BUF_INIT(REFUSAL_MAX);
+	buf_addf(&text,
+	         "HTTP/1.1 %d %s\r\nContent-Type: text/plain; charset=utf-8\r\n"
+	         "X-Content-Type-Options: nosniff\r\nContent-Length: %zu\r\n",
+	         c->refused, http_reason(c->refused), strlen(c->reason) + 1);
+	if (c->refused == 503)
+		buf_adds(&text, "Retry-After: 1\r\n");
+	if (c->refused == 405 && c->allow)
+		buf_addf(&text, "Allow: %s\r\n", c->allow);
+	buf_addf(&text, "Connection: close\r\n\r\n%s\n", c->reason);
+	loom_assert(!text.full);
 	/* A fresh socket buffer has room for this; when it has not, the peer does not read anyway.
 	 */
-	if (send(c->fd, text, (size_t)n, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+	if (send(c->fd, text.data, text.len, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
 		log_debug("refusal not sent", LOG_S("error", strerrordesc_np(errno)));
 }
 
@@ -124,7 +129,7 @@ static void conn_refuse(struct server_conn *c)
 		linger_start(s, fd);
 }
 
-static void mark_refused(struct server_conn *c, int status, const char *reason)
+void conn_refuse_later(struct server_conn *c, int status, const char *reason)
 {
 	if (!c->refused) {
 		c->refused = status;
@@ -146,6 +151,42 @@ static void cut_input(struct server_conn *c, struct evbuffer *in, size_t keep)
 	evbuffer_free(kept);
 }
 
+static void judge_head(struct server_conn *c)
+{
+	loom_assert(!c->head.full); /* the guard's limit comes first */
+	int status = admit_head(c, c->head.data);
+	if (status)
+		http_guard_refuse(&c->guard, status, c->why);
+	c->part_since_ms = clock_mono_ms();
+	c->body_got = 0;
+	if (http_guard_in_body(&c->guard))
+		admit_read_ahead(c);
+	if (c->head.cap > HEAD_KEPT)
+		buf_fini(&c->head);
+	else
+		buf_reset(&c->head);
+}
+
+/* Shows the guard some bytes and keeps those of a head. */
+static void guard_bytes(struct server_conn *c, char *bytes, size_t len)
+{
+	enum http_guard_stop stop = HTTP_GUARD_ALL;
+	while ((len || stop == HTTP_GUARD_HEAD) && !c->guard.status) {
+		bool head = http_guard_before_head(&c->guard);
+		size_t n = http_guard_next(&c->guard, bytes, len, &stop);
+		if (head && !c->guard.status)
+			buf_add(&c->head, bytes, n);
+		else
+			c->body_got += n;
+		if (stop == HTTP_GUARD_HEAD)
+			judge_head(c);
+		if (stop == HTTP_GUARD_EXTENSION) /* evhttp knows of none, but skips spaces */
+			memset(bytes, ' ', n);
+		bytes += n;
+		len -= n;
+	}
+}
+
 /* Shows the guard the last `added` bytes; false if libevent did not give them all. */
 static bool feed_guard(struct server_conn *c, struct evbuffer *in, size_t added)
 {
@@ -158,7 +199,7 @@ static bool feed_guard(struct server_conn *c, struct evbuffer *in, size_t added)
 		size_t step = 0;
 		for (int i = 0; i < n && i < (int)LOOM_COUNT(v) && step < added; i++) {
 			size_t take = v[i].iov_len < added - step ? v[i].iov_len : added - step;
-			http_guard_feed(&c->guard, v[i].iov_base, take);
+			guard_bytes(c, v[i].iov_base, take);
 			step += take;
 		}
 		added -= step;
@@ -168,27 +209,45 @@ static bool feed_guard(struct server_conn *c, struct evbuffer *in, size_t added)
 	return true;
 }
 
+/* Of a body in chunks, evhttp has moved what came before into a buffer of its own. */
+static void note_held(struct server_conn *c, const struct evbuffer *in)
+{
+	size_t moved = c->guard.chunked ? (size_t)c->body_got : 0;
+	admit_holds(c, evbuffer_get_length(in) + moved);
+}
+
 static void on_input(struct evbuffer *in, const struct evbuffer_cb_info *info, void *arg)
 {
 	struct server_conn *c = arg;
 	size_t len = evbuffer_get_length(in), added = info->n_added;
-	if (c->muted || !added || added > len)
+	if (c->muted || (!c->evcon && !added))
+		return;
+	loom_assert(c->evcon); /* nothing is read before the adoption */
+	note_held(c, in);
+	if (!added || added > len)
 		return;
 	if (c->refused) {
 		cut_input(c, in, len - added);
 		return;
 	}
 	c->received += added;
-	if (!http_guard_in_head(&c->guard))
-		c->head_since_ms = clock_mono_ms();
+	if (http_guard_before_head(&c->guard) && !http_guard_in_head(&c->guard)) {
+		c->part_since_ms = clock_mono_ms();
+		if (c->queued)
+			admit_waits(c);
+	}
 	if (!feed_guard(c, in, added) && !c->guard.status)
 		http_guard_refuse(&c->guard, 500, "input lost");
+	note_held(c, in);
+	if (!c->guard.status && !admit_memory(c))
+		http_guard_refuse(&c->guard, 503, "too many requests at once");
 	if (!c->guard.status)
 		return;
 	/* What belongs to requests that the guard has let through whole stays for evhttp. */
 	uint64_t first = c->received - len;
 	cut_input(c, in, c->guard.start > first ? (size_t)(c->guard.start - first) : 0);
-	mark_refused(c, c->guard.status, c->guard.reason);
+	note_held(c, in);
+	conn_refuse_later(c, c->guard.status, c->guard.reason);
 }
 
 /* ---- life ------------------------------------------------------------------------------------ */
@@ -198,11 +257,13 @@ static void conn_free(struct server_conn *c)
 	struct http_server *s = c->server;
 	if (c->evcon) {
 		s->by_fd[c->fd] = NULL;
-		s->conns--;
-		metric_add(&http_server_metrics[M_CONNS], -1);
+		admit_gone(c);
 	}
 	evbuffer_remove_cb_entry(bufferevent_get_input(c->bev), c->watch);
 	event_free(c->kick);
+	buf_fini(&c->head);
+	loom_free(c->why);
+	loom_free(c->allow);
 	loom_free(c);
 }
 
@@ -292,10 +353,7 @@ static bool adopt(struct server_conn *c)
 	if (setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)) != 0)
 		log_debug("no TCP_NODELAY", LOG_S("error", strerrordesc_np(errno)));
 	remember(s, c);
-	s->conns++;
-	metric_add(&http_server_metrics[M_CONNS], 1);
-	if (s->conns > s->limits.max_conns)
-		mark_refused(c, 503, "too many connections");
+	admit_connection(c);
 	return true;
 }
 
@@ -317,17 +375,15 @@ void conn_kick(struct server_conn *c)
 	event_active(c->kick, 0, 0);
 }
 
-void conns_sweep(void *server)
+void conn_give_way(struct server_conn *c)
 {
-	struct http_server *s = server;
-	int64_t oldest = clock_mono_ms() - (int64_t)s->limits.head_s * 1000;
-	for (size_t i = 0; i < s->by_fd_size; i++) {
-		struct server_conn *c = s->by_fd[i];
-		/* While another request is answered, nothing is read: the peer is not to blame. */
-		if (c && c->guard.complete <= c->done && http_guard_in_head(&c->guard) &&
-		    c->head_since_ms < oldest)
-			mark_refused(c, 408, "request head took too long");
+	if (!http_guard_in_head(&c->guard) && !http_guard_in_body(&c->guard)) {
+		conn_close(c);
+		return;
 	}
+	c->refused = 503;
+	c->reason = "others wait for the place that this request takes up";
+	conn_refuse(c);
 }
 
 void conn_request_done(struct evhttp_request *ev, void *arg)
@@ -335,7 +391,9 @@ void conn_request_done(struct evhttp_request *ev, void *arg)
 	(void)ev;
 	struct server_conn *c = arg;
 	c->done++;
-	c->head_since_ms = clock_mono_ms();
+	c->part_since_ms = clock_mono_ms();
+	c->body_got = 0; /* the next one's, which was not read meanwhile */
+	admit_waits(c);
 	if (c->refused)
 		conn_kick(c);
 }
@@ -358,14 +416,14 @@ static struct bufferevent *on_new_connection(struct event_base *base, void *arg)
 		return NULL;
 	struct server_conn *c = loom_calloc(1, sizeof(*c));
 	struct http_guard_limits limits = { .max_head = s->limits.max_head,
-		                            .max_headers = MAX_HEADERS,
+		                            .max_headers = HTTP_HEADERS_MAX,
 		                            .max_body = s->limits.max_body };
 	c->server = s;
 	c->bev = bev;
 	c->fd = -1;
+	c->head = BUF_INIT(s->limits.max_head + 1);
 	http_guard_init(&c->guard, &limits);
-	/* evhttp waits for a whole body in this buffer; beyond that, the peer has to wait. */
-	bufferevent_setwatermark(bev, EV_READ, 0, s->limits.max_head + s->limits.max_body + 65536);
+	admit_read_ahead(c);
 	c->watch = evbuffer_add_cb(bufferevent_get_input(bev), on_input, c);
 	c->kick = event_new(base, -1, 0, on_kick, c);
 	loom_assert(c->watch && c->kick);

@@ -9,6 +9,8 @@
 
 enum state {
 	S_METHOD,
+	S_SCHEME,
+	S_AUTHORITY,
 	S_TARGET,
 	S_VERSION,
 	S_VERSION_LF,
@@ -17,8 +19,11 @@ enum state {
 	S_VALUE,
 	S_VALUE_LF,
 	S_HEAD_LF,
+	S_END, /* of a request without a body */
 	S_BODY,
 	S_SIZE,
+	S_EXTENSION_SPACE,
+	S_EXTENSION,
 	S_SIZE_LF,
 	S_CHUNK,
 	S_CHUNK_CR,
@@ -31,6 +36,7 @@ enum field { F_OTHER, F_HOST, F_LENGTH, F_CODING, F_EXPECT };
 
 #define CHUNK_DIGITS  8
 #define LENGTH_DIGITS 18
+#define EXTENSIONS    1024 /* bytes, of one request */
 
 int http_guard_refuse(struct http_guard *g, int status, const char *reason)
 {
@@ -82,9 +88,9 @@ static void begin(struct http_guard *g)
 {
 	g->state = S_METHOD;
 	g->start = g->fed;
-	g->head = g->headers = 0;
-	g->v11 = g->host = g->length = g->chunked = false;
-	g->left = g->body = 0;
+	g->head = g->headers = g->extension = 0;
+	g->v11 = g->host = g->has_length = g->chunked = false;
+	g->left = g->body = g->length = 0;
 	g->word_len = g->value_len = 0;
 }
 
@@ -109,7 +115,7 @@ static int on_method(struct http_guard *g, unsigned char c)
 		return http_guard_refuse(g, 400, "malformed request line");
 	for (size_t i = 0; i < LOOM_COUNT(known); i++) {
 		if (word_is(g, known[i])) {
-			g->state = S_TARGET;
+			g->state = S_SCHEME;
 			g->word_len = 0;
 			return 0;
 		}
@@ -117,14 +123,48 @@ static int on_method(struct http_guard *g, unsigned char c)
 	return http_guard_refuse(g, 501, "method not implemented");
 }
 
-static int on_target(struct http_guard *g, unsigned char c)
+/* What a target begins with: '/', or the scheme of an absolute one. */
+static int on_scheme(struct http_guard *g, unsigned char c)
 {
-	if (!g->word_len) {
-		if (c != '/')
-			return http_guard_refuse(g, 400, "the request target must be a path");
+	static const char *const schemes[] = { "http://", "https://" };
+	if (!g->word_len && c == '/') {
+		g->state = S_TARGET;
+		return 0;
+	}
+	word_add(g, c);
+	for (size_t i = 0; i < LOOM_COUNT(schemes); i++) {
+		if (word_is_name(g, schemes[i])) {
+			g->state = S_AUTHORITY;
+			g->word_len = 0;
+			return 0;
+		}
+		if (g->word_len < strlen(schemes[i]) &&
+		    strncasecmp(g->word, schemes[i], g->word_len) == 0)
+			return 0;
+	}
+	return http_guard_refuse(g, 400, "the request target must be a path");
+}
+
+static bool is_host_char(unsigned char c)
+{
+	return is_alnum(c) || (c && strchr("-._~:[]%", c));
+}
+
+static int on_authority(struct http_guard *g, unsigned char c)
+{
+	if (is_host_char(c)) {
 		word_add(g, c);
 		return 0;
 	}
+	if (!g->word_len || (c != '/' && c != '?' && c != ' '))
+		return http_guard_refuse(g, 400, "malformed host in the request target");
+	g->state = c == ' ' ? S_VERSION : S_TARGET;
+	g->word_len = 0;
+	return 0;
+}
+
+static int on_target(struct http_guard *g, unsigned char c)
+{
 	if (c == ' ') {
 		g->state = S_VERSION;
 		g->word_len = 0;
@@ -231,18 +271,16 @@ static int check_host(struct http_guard *g)
 		return http_guard_refuse(g, 400, "more than one Host");
 	if (!g->value_len || g->value_len >= sizeof(g->value))
 		return http_guard_refuse(g, 400, "malformed Host");
-	for (size_t i = 0; i < g->value_len; i++) {
-		unsigned char c = (unsigned char)g->value[i];
-		if (!is_alnum(c) && !strchr("-._~:[]%", c))
+	for (size_t i = 0; i < g->value_len; i++)
+		if (!is_host_char((unsigned char)g->value[i]))
 			return http_guard_refuse(g, 400, "malformed Host");
-	}
 	g->host = true;
 	return 0;
 }
 
 static int check_length(struct http_guard *g)
 {
-	if (g->length)
+	if (g->has_length)
 		return http_guard_refuse(g, 400, "more than one Content-Length");
 	if (!g->value_len || g->value_len > LENGTH_DIGITS)
 		return http_guard_refuse(g, 400, "malformed Content-Length");
@@ -253,7 +291,8 @@ static int check_length(struct http_guard *g)
 	}
 	if (g->left > g->limits.max_body)
 		return http_guard_refuse(g, 413, "request body too large");
-	g->length = true;
+	g->length = g->left;
+	g->has_length = true;
 	return 0;
 }
 
@@ -303,7 +342,7 @@ static int on_head_end(struct http_guard *g)
 {
 	if (g->v11 && !g->host)
 		return http_guard_refuse(g, 400, "no Host");
-	if (g->chunked && g->length)
+	if (g->chunked && g->has_length)
 		return http_guard_refuse(g, 400, "both Transfer-Encoding and Content-Length");
 	if (g->chunked && !g->v11)
 		return http_guard_refuse(g, 400, "Transfer-Encoding needs HTTP/1.1");
@@ -313,9 +352,7 @@ static int on_head_end(struct http_guard *g)
 		g->left = 0;
 		return 0;
 	}
-	if (!g->left)
-		return finish(g);
-	g->state = S_BODY;
+	g->state = g->left ? S_BODY : S_END;
 	return 0;
 }
 
@@ -330,6 +367,23 @@ static int hex_value(unsigned char c)
 	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
 }
 
+/* Does a byte of an extension come next? */
+static bool is_extension(const struct http_guard *g, unsigned char c)
+{
+	if (g->state == S_SIZE)
+		return g->digits && (c == ' ' || c == '\t' || c == ';');
+	return (g->state == S_EXTENSION_SPACE || g->state == S_EXTENSION) && c != '\r';
+}
+
+static int on_size_end(struct http_guard *g)
+{
+	g->body += g->left;
+	if (g->body > g->limits.max_body)
+		return http_guard_refuse(g, 413, "request body too large");
+	g->state = S_SIZE_LF;
+	return 0;
+}
+
 static int on_size(struct http_guard *g, unsigned char c)
 {
 	int v = hex_value(c);
@@ -339,12 +393,28 @@ static int on_size(struct http_guard *g, unsigned char c)
 		g->left = g->left * 16 + (unsigned)v;
 		return 0;
 	}
+	if (is_extension(g, c)) {
+		g->state = c == ';' ? S_EXTENSION : S_EXTENSION_SPACE;
+		return 0;
+	}
 	if (c != '\r' || !g->digits)
 		return http_guard_refuse(g, 400, "malformed chunk size");
-	g->body += g->left;
-	if (g->body > g->limits.max_body)
-		return http_guard_refuse(g, 413, "request body too large");
-	g->state = S_SIZE_LF;
+	return on_size_end(g);
+}
+
+/* RFC 9112 7.1.1: to be ignored, and not without an end. */
+static int on_extension(struct http_guard *g, unsigned char c)
+{
+	if (++g->extension > EXTENSIONS)
+		return http_guard_refuse(g, 400, "chunk extensions too long");
+	if (g->state == S_EXTENSION_SPACE && c != ' ' && c != '\t' && c != ';')
+		return http_guard_refuse(g, 400, "malformed chunk size");
+	if (c == ';')
+		g->state = S_EXTENSION;
+	if (c == '\r')
+		return on_size_end(g);
+	if ((c < ' ' && c != '\t') || c >= 0x7f)
+		return http_guard_refuse(g, 400, "illegal character in a chunk extension");
 	return 0;
 }
 
@@ -378,6 +448,10 @@ static int step(struct http_guard *g, unsigned char c)
 	switch ((enum state)g->state) {
 	case S_METHOD:
 		return on_method(g, c);
+	case S_SCHEME:
+		return on_scheme(g, c);
+	case S_AUTHORITY:
+		return on_authority(g, c);
 	case S_TARGET:
 		return on_target(g, c);
 	case S_VERSION:
@@ -393,11 +467,16 @@ static int step(struct http_guard *g, unsigned char c)
 		return on_value(g, c);
 	case S_HEAD_LF:
 		return expect_lf(g, c, S_LINE) ? g->status : on_head_end(g);
+	case S_END: /* http_guard_next() goes on from here */
+		break;
 	case S_BODY:
 	case S_CHUNK:
 		return on_body(g, c);
 	case S_SIZE:
 		return on_size(g, c);
+	case S_EXTENSION_SPACE:
+	case S_EXTENSION:
+		return on_extension(g, c);
 	case S_SIZE_LF:
 		return expect_lf(g, c, g->left ? S_CHUNK : S_LAST_CR);
 	case S_CHUNK_CR:
@@ -432,24 +511,66 @@ void http_guard_init(struct http_guard *g, const struct http_guard_limits *limit
 	begin(g);
 }
 
-int http_guard_feed(struct http_guard *g, const void *data, size_t len)
+bool http_guard_before_head(const struct http_guard *g)
 {
-	const unsigned char *p = data;
-	while (len && !g->status) {
-		/* All but the last byte of a body or chunk in one go; it takes the normal way. */
-		if ((g->state == S_BODY || g->state == S_CHUNK) && g->left > 1) {
-			size_t n = g->left - 1 < len ? (size_t)(g->left - 1) : len;
-			g->left -= n;
-			g->fed += n;
-			p += n;
-			len -= n;
+	return g->state <= S_HEAD_LF;
+}
+
+bool http_guard_in_body(const struct http_guard *g)
+{
+	return g->state > S_END;
+}
+
+/* All but the last byte of a body or chunk in one go; that one takes the normal way. */
+static size_t skip_body(struct http_guard *g, size_t len)
+{
+	if ((g->state != S_BODY && g->state != S_CHUNK) || g->left <= 1)
+		return 0;
+	size_t n = g->left - 1 < len ? (size_t)(g->left - 1) : len;
+	g->left -= n;
+	g->fed += n;
+	return n;
+}
+
+size_t http_guard_next(struct http_guard *g, const void *data, size_t len,
+                       enum http_guard_stop *ret_stop)
+{
+	const unsigned char *p = data, *end = p + len;
+	uint64_t complete = g->complete;
+	bool extension = len && is_extension(g, *p), head = http_guard_before_head(g);
+	*ret_stop = HTTP_GUARD_ALL;
+	if (g->state == S_END && !g->status)
+		(void)finish(g);
+	while (p < end && !g->status && g->complete == complete &&
+	       is_extension(g, *p) == extension && http_guard_before_head(g) == head) {
+		size_t skipped = skip_body(g, (size_t)(end - p));
+		p += skipped;
+		if (skipped)
 			continue;
-		}
 		g->fed++;
 		if (count_head(g) || step(g, *p))
 			g->fed--;
 		p++;
-		len--;
+	}
+	if (g->status)
+		return len;
+	if (g->complete != complete)
+		*ret_stop = HTTP_GUARD_REQUEST;
+	else if (head && !http_guard_before_head(g))
+		*ret_stop = HTTP_GUARD_HEAD;
+	else if (extension && p != data)
+		*ret_stop = HTTP_GUARD_EXTENSION;
+	return (size_t)(p - (const unsigned char *)data);
+}
+
+int http_guard_feed(struct http_guard *g, const void *data, size_t len)
+{
+	const unsigned char *p = data;
+	enum http_guard_stop stop = HTTP_GUARD_ALL;
+	while ((len || stop == HTTP_GUARD_HEAD) && !g->status) {
+		size_t n = http_guard_next(g, p, len, &stop);
+		p += n;
+		len -= n;
 	}
 	return g->status;
 }

@@ -9,13 +9,19 @@
 #ifndef LOOM_NET_HTTP_INTERNAL_H
 #define LOOM_NET_HTTP_INTERNAL_H
 
+#include "common/base/buf.h"
+#include "common/base/map.h"
 #include "common/base/metrics.h"
 #include "common/net/http_guard.h"
 #include "common/net/http_router.h"
 #include "common/net/http_server.h"
 #include "common/net/http_uri.h"
 
+#include <netinet/in.h>
+#include <sys/queue.h>
+
 struct bufferevent;
+struct http_peer;
 struct evbuffer_cb_entry;
 struct event;
 struct evhttp;
@@ -34,14 +40,25 @@ struct server_conn {
 	struct event *kick;
 	struct http_guard guard;
 	uint64_t received;     /* bytes, ever */
-	int64_t head_since_ms; /* while a head is being read */
+	int64_t part_since_ms; /* when the head or body that is being read began */
+	uint64_t body_got;     /* bytes of that body */
 	uint64_t seen, done;   /* requests dispatched; of those, answered to the end */
 	struct http_req *req;  /* being answered */
+	struct buf head;       /* the one being read */
 	int refused;           /* status to refuse the connection with, 0: fine */
 	const char *reason;
-	bool kill;  /* at once, whatever is under way */
-	bool muted; /* our own changes to the input buffer */
+	char *why, *allow; /* owned: a reason, the Allow header that goes with it; NULL: none */
+	bool kill;         /* at once, whatever is under way */
+	bool muted;        /* our own changes to the input buffer */
 	int fd;
+
+	/* http_admit.c */
+	TAILQ_ENTRY(server_conn) place; /* among those that wait for their peer, */
+	bool queued;                    /* if it is one */
+	bool reserve;                   /* for a health route only */
+	struct http_peer *peer;
+	char peer_name[INET6_ADDRSTRLEN];
+	size_t held; /* bytes of requests not dispatched */
 };
 
 struct http_server {
@@ -52,6 +69,7 @@ struct http_server {
 	void *ctx;
 	struct http_limits limits;
 	bool (*before)(struct http_req *, void *ctx);
+	http_check check;
 	struct evhttp *http;
 	struct evhttp_bound_socket *bound;
 	struct loop_timer *accept_again, *sweep;
@@ -61,8 +79,11 @@ struct http_server {
 	unsigned conns, lingering, busy;
 	struct server_conn *unadopted;
 	struct lingerer *lingers;
-	bool stopping; /* accepts no more; answers close their connection */
-	bool closed;   /* destroyed, but requests are still out */
+	TAILQ_HEAD(, server_conn) waiting; /* for their peer, the longest first */
+	struct map *peers;                 /* address to struct http_peer */
+	size_t held;                       /* bytes of requests not answered */
+	bool stopping;                     /* accepts no more; answers close their connection */
+	bool closed;                       /* destroyed, but requests are still out */
 };
 
 enum req_state { REQ_OPEN, REQ_ANSWERED };
@@ -75,7 +96,7 @@ struct http_req {
 	struct loop_timer *late_close;
 	enum req_state state; /* of whoever has the request in hand */
 	bool streaming;       /* loop only */
-	bool problem, waited, v10, head;
+	bool problem, waited, head, close;
 	int64_t started_us;
 
 	char *method, *target, *body, *peer;
@@ -109,6 +130,8 @@ enum {
 	M_LATENCY,
 	M_CONNS,
 	M_BUSY,
+	M_HELD,
+	M_DISPLACED,
 	M_COUNT,
 };
 extern struct metric http_server_metrics[M_COUNT];
@@ -119,8 +142,24 @@ struct server_conn *conn_of(struct http_server *s, struct evhttp_request *ev);
 void conn_request_done(struct evhttp_request *ev, void *arg); /* evhttp's completion callback */
 void conn_kick(struct server_conn *c);
 void conn_close(struct server_conn *c); /* at once; c is gone */
-void conns_sweep(void *server);         /* refuses heads that take too long */
-void conns_drop(struct http_server *s); /* what evhttp_free() leaves */
+/* Refuses (reason is a literal) when the requests ahead have been answered. */
+void conn_refuse_later(struct server_conn *c, int status, const char *reason);
+void conn_give_way(struct server_conn *c); /* closes one that waits for its peer; c is gone */
+void conns_drop(struct http_server *s);    /* what evhttp_free() leaves */
+
+/* http_admit.c */
+struct http_limits admit_limits(const struct http_limits *given); /* with all defaults */
+void admit_connection(struct server_conn *c);                     /* a new one */
+void admit_gone(struct server_conn *c);
+void admit_waits(struct server_conn *c); /* for its peer, from now on */
+void admit_busy(struct server_conn *c);  /* it is we who answer now */
+void admit_holds(struct server_conn *c, size_t bytes);
+void admit_body(struct http_server *s, int64_t bytes); /* of requests dispatched: more or less */
+bool admit_memory(struct server_conn *c);              /* false: no room for what c holds */
+void admit_read_ahead(struct server_conn *c);          /* sets how much */
+/* Judges a head (changed in place): 0, or the status to refuse with, c->why and c->allow set. */
+int admit_head(struct server_conn *c, char *text);
+void admit_sweep(void *server); /* refuses heads and bodies that take too long */
 
 /* http_request.c: NULL when the target or a header cannot be taken, with status and reason. */
 struct http_req *req_create(struct server_conn *c, struct evhttp_request *ev,

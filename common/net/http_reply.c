@@ -9,6 +9,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/log.h"
+#include "common/base/text.h"
 
 #include <event2/buffer.h>
 #include <event2/event.h>
@@ -50,6 +51,7 @@ const char *http_reason(int status)
 		{ 415, "Unsupported Media Type" },
 		{ 416, "Range Not Satisfiable" },
 		{ 417, "Expectation Failed" },
+		{ 421, "Misdirected Request" },
 		{ 422, "Unprocessable Content" },
 		{ 428, "Precondition Required" },
 		{ 429, "Too Many Requests" },
@@ -95,7 +97,7 @@ void reply_add_headers(struct http_req *r)
 		reply_header_default(r, "Content-Type", r->type);
 	reply_header_default(r, "X-Content-Type-Options", "nosniff");
 	reply_header_default(r, "X-Request-ID", r->id);
-	bool close = r->server->stopping || r->v10;
+	bool close = r->server->stopping || r->close;
 	reply_header_default(r, "Connection", close ? "close" : "keep-alive");
 	for (size_t i = 0; i < r->out_names.n; i++)
 		if (evhttp_add_header(out, r->out_names.v[i], r->out_values.v[i]) != 0)
@@ -202,6 +204,7 @@ void http_reply_empty(struct http_req *req, int status)
 
 static void reply_text(struct http_req *req, int status, char *text)
 {
+	text = text_utf8(text); /* formats cut texts by bytes */
 	reply_owned(req, status, "text/plain; charset=utf-8", text, strlen(text));
 }
 

@@ -74,12 +74,17 @@ struct http_req *req_create(struct server_conn *c, struct evhttp_request *ev,
 	r->ev = ev;
 	r->started_us = clock_mono_us();
 	r->method = loom_strdup(method_name(evhttp_request_get_command(ev)));
-	r->target = loom_strdup(evhttp_request_get_uri(ev));
-	r->v10 = ev->major == 1 && ev->minor == 0;
+	const char *target = evhttp_request_get_uri(ev);
+	r->target = loom_strdup(http_target_path(target, NULL, NULL));
+	/* evhttp takes an absolute target for a proxy's and closes behind it. */
+	r->close = (ev->major == 1 && ev->minor == 0) || *target != '/' || c->reserve;
 	r->head = evhttp_request_get_command(ev) == EVHTTP_REQ_HEAD;
 	r->peer = loom_asprintf("%s:%u", address ? address : "?", port);
 	copy_headers(r, ev);
+	if (r->close) /* or evhttp adds a Connection header of its own */
+		(void)evhttp_remove_header(evhttp_request_get_input_headers(ev), "Connection");
 	copy_body(r, ev);
+	admit_body(c->server, (int64_t)r->body_len);
 	choose_id(r);
 	*ret_reason = NULL;
 	if (http_uri_parse(&r->uri, r->target, ret_reason) != 0 && !r->uri.path)
@@ -125,6 +130,7 @@ void req_free(struct http_req *r)
 	strs_fini(&r->values);
 	strs_fini(&r->out_names);
 	strs_fini(&r->out_values);
+	admit_body(s, -(int64_t)r->body_len);
 	loom_free(r);
 	s->busy--;
 	metric_add(&http_server_metrics[M_BUSY], -1);

@@ -68,12 +68,18 @@ static void drop_params(struct http_match *m)
 	m->names = m->values = (struct strs){ 0 };
 }
 
+/* What can be got can be asked about; a row of its own for HEAD comes before. */
+static bool answers(const struct http_route *r, const char *method)
+{
+	return str_eq(r->method, method) || (str_eq(method, "HEAD") && str_eq(r->method, "GET"));
+}
+
 void http_router_match(const struct http_route *routes, const char *method,
                        const struct strs *segments, struct http_match *ret)
 {
 	memset(ret, 0, sizeof(*ret));
 	for (const struct http_route *r = routes; r->method; r++) {
-		bool right = str_eq(r->method, method);
+		bool right = answers(r, method);
 		if (!right && strs_has(&ret->allow, r->method))
 			continue;
 		bool fit = fits(r->pattern, segments, ret);
@@ -85,6 +91,8 @@ void http_router_match(const struct http_route *routes, const char *method,
 		if (fit)
 			strs_add(&ret->allow, r->method);
 	}
+	if (strs_has(&ret->allow, "GET") && !strs_has(&ret->allow, "HEAD"))
+		strs_add(&ret->allow, "HEAD");
 }
 
 void http_match_fini(struct http_match *m)

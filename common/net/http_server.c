@@ -29,6 +29,10 @@ struct metric http_server_metrics[M_COUNT] = {
 	                "Time to an answer, long polls and streams left out", METRIC_HISTOGRAM_MS },
 	[M_CONNS] = { "loom_http_connections", "Open connections", METRIC_GAUGE },
 	[M_BUSY] = { "loom_http_requests_in_progress", "Requests not yet answered", METRIC_GAUGE },
+	[M_HELD] = { "loom_http_request_bytes", "Bytes of requests not yet answered",
+	             METRIC_GAUGE },
+	[M_DISPLACED] = { "loom_http_displaced_total",
+	                  "Waiting connections closed to make room for others", METRIC_COUNTER },
 };
 
 static _Thread_local struct http_server *servers; /* of the loop that runs in this thread */
@@ -57,7 +61,7 @@ static void dispatch(struct http_req *r)
 	}
 	if (s->before && !s->before(r, s->ctx))
 		return;
-	if (route->run == HTTP_ON_POOL)
+	if (route->run & HTTP_ON_POOL)
 		reply_run_on_pool(r);
 	else
 		route->fn(r, s->ctx);
@@ -77,6 +81,8 @@ static void on_request(struct evhttp_request *ev, void *arg)
 	}
 	const char *bad;
 	c->req = req_create(c, ev, &bad);
+	admit_busy(c);
+	admit_read_ahead(c);
 	if (bad)
 		http_reply_text(c->req, 400, "%s", bad);
 	else
@@ -182,17 +188,7 @@ int http_server_listen(struct http_server *s, const char *addr)
 
 static void set_limits(struct http_server *s, const struct http_limits *limits)
 {
-	s->limits = limits ? *limits : (struct http_limits){ 0 };
-	if (!s->limits.max_head)
-		s->limits.max_head = 32u << 10;
-	if (!s->limits.max_body)
-		s->limits.max_body = 4u << 20;
-	if (!s->limits.max_conns)
-		s->limits.max_conns = 4096;
-	if (!s->limits.idle_s)
-		s->limits.idle_s = 75;
-	if (!s->limits.head_s)
-		s->limits.head_s = 30;
+	s->limits = admit_limits(limits);
 	evhttp_set_max_headers_size(s->http, (ev_ssize_t)(s->limits.max_head + SLACK));
 	evhttp_set_max_body_size(s->http, (ev_ssize_t)(s->limits.max_body + SLACK));
 	evhttp_set_timeout(s->http, s->limits.idle_s);
@@ -211,13 +207,15 @@ struct http_server *http_server_create(struct loop *l, struct pool *pool,
                                        const struct http_limits *limits)
 {
 	for (const struct http_route *r = routes; r->method; r++)
-		loom_assert(r->run == HTTP_ON_LOOP || pool);
+		loom_assert(!(r->run & HTTP_ON_POOL) || pool);
 	register_metrics();
 	struct http_server *s = loom_calloc(1, sizeof(*s));
 	s->loop = l;
 	s->pool = pool;
 	s->routes = routes;
 	s->ctx = ctx;
+	TAILQ_INIT(&s->waiting);
+	s->peers = map_create(loom_free);
 	s->http = evhttp_new(loop_base(l));
 	loom_assert(s->http);
 	set_limits(s, limits);
@@ -228,7 +226,7 @@ struct http_server *http_server_create(struct loop *l, struct pool *pool,
 	evhttp_set_gencb(s->http, on_request, s);
 	conn_setup(s);
 	s->accept_again = loop_timer_create(l, "http accept", accept_again, s);
-	s->sweep = loop_timer_create(l, "http sweep", conns_sweep, s);
+	s->sweep = loop_timer_create(l, "http sweep", admit_sweep, s);
 	loop_timer_every(s->sweep, SWEEP_MS);
 	s->next = servers;
 	servers = s;
@@ -238,6 +236,11 @@ struct http_server *http_server_create(struct loop *l, struct pool *pool,
 void http_server_before(struct http_server *s, bool (*before)(struct http_req *, void *ctx))
 {
 	s->before = before;
+}
+
+void http_server_check(struct http_server *s, http_check check)
+{
+	s->check = check;
 }
 
 int http_server_port(const struct http_server *s)
@@ -261,6 +264,7 @@ unsigned http_server_busy(const struct http_server *s)
 void server_free(struct http_server *s)
 {
 	loom_free(s->by_fd);
+	map_destroy(s->peers);
 	loom_free(s);
 }
 

@@ -5,7 +5,11 @@
  * The validator watches the same bytes that evhttp parses and refuses (400, connection closed) what
  * two parsers could read differently: a malformed, doubled, signed or spaced Content-Length or
  * Transfer-Encoding, odd chunk sizes, a missing or doubled Host, an illegal header name, bare LF,
- * and anything over the limits.
+ * and anything over the limits.  A head is judged before its body is taken: an unknown route, a
+ * foreign host name, too long a body and what the service's own check refuses are answered at once.
+ * Time and memory that a peer may take are limited too (struct http_limits).
+ *
+ * HEAD is answered as GET is, without the body.
  *
  * A handler runs on the loop (HTTP_ON_LOOP: must not block; may keep the request and answer later,
  * or stream) or on a worker (HTTP_ON_POOL: plain sequential code; answers before it returns, or
@@ -16,30 +20,56 @@
 #ifndef LOOM_NET_HTTP_SERVER_H
 #define LOOM_NET_HTTP_SERVER_H
 
+#include "common/base/config.h"
 #include "common/json/json.h"
+#include "common/net/http_head.h"
 #include "common/net/pool.h"
 
 struct http_server;
 struct http_req;
 
-enum http_run { HTTP_ON_LOOP, HTTP_ON_POOL };
+enum http_run {
+	HTTP_ON_LOOP = 0,
+	HTTP_ON_POOL = 1,
+	HTTP_HEALTH = 2, /* says how the service is: answered on the reserve, and to any Host */
+	HTTP_SMALL = 4,  /* its body has at most HTTP_SMALL_BODY bytes */
+};
+#define HTTP_SMALL_BODY ((size_t)64 << 10)
 
 typedef void (*http_handler)(struct http_req *req, void *ctx);
 
 struct http_route {
 	const char *method;  /* "GET" */
 	const char *pattern; /* "/v2/clusters/{id}"; a trailing "/{rest*}" takes all that follows */
-	enum http_run run;
+	int run;             /* enum http_run, one or more */
 	http_handler fn;
 };
 
 struct http_limits {
-	size_t max_head;    /* request line and headers, bytes; 0 = 32 KiB */
-	size_t max_body;    /* bytes; 0 = 4 MiB */
-	unsigned max_conns; /* 0 = 4096; more are answered 503 and closed */
-	int idle_s;         /* 0 = 75; no byte for so long closes the connection */
-	int head_s;         /* 0 = 30; a request head that takes longer is refused (408) */
+	size_t max_head;   /* request line and headers, bytes; 0 = 32 KiB */
+	size_t max_body;   /* bytes; 0 = 4 MiB */
+	size_t max_bodies; /* bytes of all requests not yet answered; 0 = 64 MiB */
+	unsigned
+		max_conns; /* 0 = 4096; a newcomer takes the place of one that waits, or gets 503 */
+	unsigned peer_conns; /* of one address (IPv6: one /64); 0 = three quarters of max_conns */
+	unsigned reserve;    /* 0 = 64; beyond max_conns, for health routes only */
+	int idle_s;          /* 0 = 75; no byte for so long closes the connection */
+	int head_s;          /* 0 = 30; a request head that takes longer is refused (408) */
+	int body_s;          /* 0 = 120; the same for a body, */
+	int body_grace_s;    /* 0 = 5; which may begin slowly, but then must come at */
+	int body_rate;       /* 0 = 1024; bytes per second at least */
+	const char *names;   /* the Host header must be an address, this machine's name or one of
+	                      * these (421), see http_head.h; NULL: any will do */
 };
+
+/* What of it is configured. */
+struct http_config {
+	int64_t connections, peer_connections, request_mib;
+	char *host_names;
+};
+extern const struct config_key http_config_keys[];
+/* host_names is borrowed. */
+struct http_limits http_config_limits(const struct http_config *cfg);
 
 /* routes ends with a NULL method and is kept by reference. before (may be NULL) runs on the loop
  * for each request ahead of its handler; returning false means that it has answered. */
@@ -47,6 +77,11 @@ struct http_server *http_server_create(struct loop *l, struct pool *pool,
                                        const struct http_route *routes, void *ctx,
                                        const struct http_limits *limits);
 void http_server_before(struct http_server *s, bool (*before)(struct http_req *, void *ctx));
+/* Runs on the loop when a head has come whose route exists, before any of its body is taken: 0, or
+ * a status with err filled; the connection is closed then. */
+typedef int (*http_check)(const struct http_head *head, const struct http_route *route, void *ctx,
+                          struct loom_err *err);
+void http_server_check(struct http_server *s, http_check check);
 /* "127.0.0.1:55054"; port 0 takes a free one. 0 or -errno. */
 LOOM_MUST_CHECK int http_server_listen(struct http_server *s, const char *addr);
 int http_server_port(const struct http_server *s);

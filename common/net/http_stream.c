@@ -63,6 +63,21 @@ bool http_gone(const struct http_req *req)
 	return !req->ev;
 }
 
+/* HEAD: nothing follows. To the handler it looks as if the peer had gone. */
+static void answer_head(struct http_req *r)
+{
+	struct evhttp_request *ev = r->ev;
+	r->conn->req = NULL;
+	r->conn = NULL;
+	r->ev = NULL;
+	if (r->closed)
+		event_free(r->closed);
+	r->closed = NULL;
+	evhttp_send_reply(ev, r->status, http_reason(r->status), NULL);
+	if (r->on_close)
+		http_on_close(r, r->on_close, r->close_arg);
+}
+
 void http_stream_start(struct http_req *req, int status, const char *type)
 {
 	loom_assert(req->state == REQ_OPEN && !req->streaming);
@@ -72,6 +87,10 @@ void http_stream_start(struct http_req *req, int status, const char *type)
 	if (!req->ev)
 		return;
 	reply_add_headers(req);
+	if (req->head) {
+		answer_head(req);
+		return;
+	}
 	evhttp_send_reply_start(req->ev, status, http_reason(status));
 	watch_close(req);
 }

@@ -7,6 +7,7 @@
 #include "common/base/log.h"
 #include "common/base/metrics.h"
 #include "common/base/str.h"
+#include "common/service/memory.h"
 #include "common/service/sd_notify.h"
 #include "common/service/service_args.h"
 
@@ -28,7 +29,8 @@ struct service {
 	char **argv;
 	struct loop *loop;
 	struct log_settings log;
-	struct loop_timer *drain_timer, *delay_timer, *watchdog;
+	struct loop_timer *drain_timer, *delay_timer, *watchdog, *memory_timer;
+	struct memory_watch memory;
 	char *id;
 	atomic_bool started, draining; /* readiness asks from a worker */
 	bool drained, failed;
@@ -55,25 +57,6 @@ static struct metric process_metrics[M_PROCESS] = {
 	[M_MEMORY] = { "loom_process_resident_memory_bytes", "Memory in use", METRIC_GAUGE },
 	[M_FDS] = { "loom_process_open_fds", "Open file descriptors", METRIC_GAUGE },
 };
-
-static void measure_memory(void)
-{
-	long pages = 0;
-	FILE *f = fopen("/proc/self/statm", "re");
-	if (!f)
-		return;
-	char line[128];
-	int64_t n;
-	if (fgets(line, sizeof(line), f)) {
-		char *save = NULL;
-		strtok_r(line, " ", &save);
-		const char *resident = strtok_r(NULL, " ", &save);
-		if (resident && str_to_int(resident, &n) == 0)
-			pages = (long)n;
-	}
-	(void)fclose(f);
-	metric_set(&process_metrics[M_MEMORY], (int64_t)pages * sysconf(_SC_PAGESIZE));
-}
 
 static void measure_fds(void)
 {
@@ -114,7 +97,7 @@ void service_metrics(struct http_req *req, void *ctx)
 {
 	(void)ctx;
 	__attribute__((cleanup(buf_fini_p))) struct buf b = BUF_INIT(METRICS_MAX);
-	measure_memory();
+	metric_set(&process_metrics[M_MEMORY], memory_resident());
 	measure_fds();
 	metrics_write(&b);
 	http_reply(req, 200, "text/plain; version=0.0.4; charset=utf-8", buf_str(&b), b.len);
@@ -249,6 +232,11 @@ static void on_watchdog(void *arg)
 	tell("WATCHDOG=1");
 }
 
+static void on_memory(void *arg)
+{
+	memory_give_back(arg);
+}
+
 static char *make_id(void)
 {
 	char host[65] = "", random[9];
@@ -266,6 +254,8 @@ static void set_up(struct service *s)
 	s->loop = loop_create();
 	s->drain_timer = loop_timer_create(s->loop, "service drain", on_drain_timeout, s);
 	s->delay_timer = loop_timer_create(s->loop, "service drain delay", drain_now, s);
+	s->memory_timer = loop_timer_create(s->loop, "memory", on_memory, &s->memory);
+	loop_timer_every(s->memory_timer, MEMORY_LOOK_MS);
 	loop_on_signal(s->loop, SIGTERM, on_term, s);
 	loop_on_signal(s->loop, SIGINT, on_term, s);
 	loop_on_signal(s->loop, SIGHUP, on_hup, s);
@@ -303,6 +293,7 @@ static int run(struct service *s)
 	if (s->def->stop)
 		s->def->stop(s, s->def->ctx);
 	loop_timer_destroy(s->watchdog);
+	loop_timer_destroy(s->memory_timer);
 	loop_timer_destroy(s->drain_timer);
 	loop_timer_destroy(s->delay_timer);
 	loop_destroy(s->loop);

@@ -52,11 +52,11 @@ bool service_draining(const struct service *s);
 void service_livez(struct http_req *req, void *ctx);
 void service_readyz(struct http_req *req, void *ctx);
 void service_metrics(struct http_req *req, void *ctx);
-#define SERVICE_ROUTES                                              \
-	{ "GET", "/livez", HTTP_ON_LOOP, service_livez },           \
-		{ "GET", "/readyz", HTTP_ON_POOL, service_readyz }, \
-	{                                                           \
-		"GET", "/metrics", HTTP_ON_LOOP, service_metrics    \
+#define SERVICE_ROUTES                                                            \
+	{ "GET", "/livez", HTTP_ON_LOOP | HTTP_HEALTH, service_livez },           \
+		{ "GET", "/readyz", HTTP_ON_POOL | HTTP_HEALTH, service_readyz }, \
+	{                                                                         \
+		"GET", "/metrics", HTTP_ON_LOOP | HTTP_HEALTH, service_metrics    \
 	}
 
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "services/api/api.h"
+#include "services/api/auth.h"
 
 #include "common/base/log.h"
 #include "common/model/callback_target.h"
@@ -90,7 +91,8 @@ bool api_text_ok(const struct json *text, size_t max)
 static int listen_on(struct api *a, struct http_server **srv, const struct http_route *routes,
                      const char *addr, struct loom_err *err)
 {
-	*srv = http_server_create(a->loop, a->pool, routes, a, NULL);
+	const struct http_limits limits = http_config_limits(&a->cfg.http);
+	*srv = http_server_create(a->loop, a->pool, routes, a, &limits);
 	http_server_before(*srv, db_outage_before);
 	int rc = http_server_listen(*srv, addr);
 	return rc ? err_set(err, 500, "cannot listen on %s: %s", addr, strerror(-rc)) : 0;
@@ -128,7 +130,10 @@ int api_start(struct service *service, void *ctx, struct loom_err *err)
 	a->routes = api_routes_create();
 	rc = listen_on(a, &a->external, api_routes_external(a->routes), a->cfg.external_listen,
 	               err);
-	return rc ? rc : listen_on(a, &a->internal, internal_routes, a->cfg.internal_listen, err);
+	if (rc)
+		return rc;
+	http_server_check(a->external, auth_head);
+	return listen_on(a, &a->internal, internal_routes, a->cfg.internal_listen, err);
 }
 
 static void when_idle(void *arg)

@@ -21,6 +21,7 @@ struct api_config {
 	int64_t id_start, id_step; /* so that datacenters share one id space */
 	int64_t max_cluster_size;
 	int64_t poll_ms; /* the safety net behind notices */
+	struct http_config http;
 	struct db_config db;
 	struct bus_config bus;
 	struct coord_config coord;

@@ -8,10 +8,51 @@
 #include <stdio.h>
 #include <string.h>
 
+/* Who asks, and where: each in our header or in the original's. */
+static const struct {
+	const char *ours, *originals, *what;
+} said[] = {
+	{ "X-Loom-UserID", "Coopr-UserID", "who you are" },
+	{ "X-Loom-TenantID", "Coopr-TenantID", "which tenant you work in" },
+};
+
 static const char *either(struct http_req *req, const char *ours, const char *originals)
 {
 	const char *v = http_header(req, ours);
 	return v ? v : http_header(req, originals);
+}
+
+static int said_once(const struct http_head *head, size_t i, struct loom_err *err)
+{
+	const char *found = NULL, *value = NULL;
+	for (size_t k = 0; k < head->n; k++) {
+		const char *name = head->headers[k].name;
+		if (!str_ieq(name, said[i].ours) && !str_ieq(name, said[i].originals))
+			continue;
+		/* Behind a proxy that adds its own, the client's would come first. */
+		if (found && (str_ieq(found, name) || !str_eq(value, head->headers[k].value)))
+			return err_set(err, 400, "headers %s and %s: %s must be said once", found,
+			               name, said[i].what);
+		found = name;
+		value = head->headers[k].value;
+	}
+	return 0;
+}
+
+int auth_head(const struct http_head *head, const struct http_route *route, void *ctx LOOM_UNUSED,
+              struct loom_err *err)
+{
+	for (size_t i = 0; i < LOOM_COUNT(said); i++) {
+		int rc = said_once(head, i, err);
+		if (rc)
+			return rc;
+	}
+	for (size_t i = 0; i < LOOM_COUNT(said) && !(route->run & HTTP_HEALTH); i++)
+		if (str_blank(http_head_value(head, said[i].ours)) &&
+		    str_blank(http_head_value(head, said[i].originals)))
+			return err_set(err, 401, "header %s is missing: it says %s", said[i].ours,
+			               said[i].what);
+	return 0;
 }
 
 struct lookup {
@@ -44,8 +85,8 @@ static bool is_utf8(const char *s)
 
 bool auth(struct api *a, struct http_req *req, enum role needed, struct identity *who)
 {
-	const char *user = either(req, "X-Loom-UserID", "Coopr-UserID");
-	const char *tenant = either(req, "X-Loom-TenantID", "Coopr-TenantID");
+	const char *user = either(req, said[0].ours, said[0].originals);
+	const char *tenant = either(req, said[1].ours, said[1].originals);
 	if (str_blank(user))
 		return refuse(req, 401, "header X-Loom-UserID is missing: it says who you are");
 	if (str_blank(tenant))

@@ -19,4 +19,9 @@ struct identity {
  * (role too low) or 503. */
 bool auth(struct api *a, struct http_req *req, enum role needed, struct identity *who);
 
+/* The same as far as a request's head says it, for http_server_check(): 401 before a body is taken
+ * when it does not say who asks, 400 when it says it in two ways. */
+int auth_head(const struct http_head *head, const struct http_route *route, void *ctx,
+              struct loom_err *err);
+
 #endif

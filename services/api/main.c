@@ -5,11 +5,9 @@ int main(int argc, char **argv)
 {
 	struct api a = { 0 };
 	const struct config_table tables[] = {
-		{ api_config_keys, &a.cfg },
-		{ db_config_keys, &a.cfg.db },
-		{ bus_config_keys, &a.cfg.bus },
-		{ coord_config_keys, &a.cfg.coord },
-		{ NULL, NULL },
+		{ api_config_keys, &a.cfg },         { http_config_keys, &a.cfg.http },
+		{ db_config_keys, &a.cfg.db },       { bus_config_keys, &a.cfg.bus },
+		{ coord_config_keys, &a.cfg.coord }, { NULL, NULL },
 	};
 	const struct service_def def = {
 		.name = "loom-api",

@@ -33,7 +33,7 @@ void status_ok(struct http_req *req, void *ctx LOOM_UNUSED)
 
 static const struct http_route routes[] = {
 	SERVICE_ROUTES,
-	{ "GET", "/status", HTTP_ON_LOOP, status_ok },
+	{ "GET", "/status", HTTP_ON_LOOP | HTTP_HEALTH, status_ok },
 	ENTITY("providers"),
 	ENTITY("hardwaretypes"),
 	ENTITY("imagetypes"),
@@ -126,12 +126,12 @@ const struct http_route *api_routes_external(const struct api_routes *r)
 
 const struct http_route internal_routes[] = {
 	SERVICE_ROUTES,
-	{ "POST", "/v2/tasks/take", POOL, tasks_take },
+	{ "POST", "/v2/tasks/take", POOL | HTTP_SMALL, tasks_take },
 	{ "POST", "/v2/tasks/finish", POOL, tasks_finish },
 	{ "POST", "/v2/tasks/{id}/log", POOL, logs_post },
 	{ "PUT", "/v2/provisioners/{id}", POOL, provisioners_put },
 	{ "DELETE", "/v2/provisioners/{id}", POOL, provisioners_delete },
-	{ "POST", "/v2/provisioners/{id}/heartbeat", POOL, provisioners_heartbeat },
+	{ "POST", "/v2/provisioners/{id}/heartbeat", POOL | HTTP_SMALL, provisioners_heartbeat },
 	{ "PUT", "/v2/plugins/providertypes/{name}", POOL, plugin_types_put },
 	{ "PUT", "/v2/plugins/automatortypes/{name}", POOL, plugin_types_put },
 	{ 0 },

@@ -90,7 +90,8 @@ int gateway_start(struct service *service, void *ctx, struct loom_err *err)
 	g->pool = pool_create(g->loop, THREADS, MAX_QUEUE);
 	g->client = http_client_create(g->loop);
 	g->proxy = proxy_create(g->loop, g->client, g->cfg.api_uri, &g->sessions);
-	g->server = http_server_create(g->loop, g->pool, routes, g, NULL);
+	const struct http_limits limits = http_config_limits(&g->cfg.http);
+	g->server = http_server_create(g->loop, g->pool, routes, g, &limits);
 	http_server_before(g->server, add_policy);
 	rc = http_server_listen(g->server, g->cfg.listen);
 	if (rc)

@@ -20,6 +20,7 @@ struct gateway_config {
 	char *web_dir;
 	char *default_user;
 	char *default_tenant;
+	struct http_config http;
 };
 
 struct gateway {

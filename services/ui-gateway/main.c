@@ -7,6 +7,7 @@ int main(int argc, char **argv)
 	struct gateway g = { 0 };
 	const struct config_table tables[] = {
 		{ gateway_config_keys, &g.cfg },
+		{ http_config_keys, &g.cfg.http },
 		{ NULL, NULL },
 	};
 	const struct service_def def = {

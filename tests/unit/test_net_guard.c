@@ -62,7 +62,18 @@ static const struct {
 	{ "GET / HTTP/1.99999999999\r\n", 505, 0 },
 	{ "GET / HTTP/1.11111111111111111111111111111111111111111111111\r\n", 505, 0 },
 	{ "GET / HTTP/01.1\r\n", 505, 0 },
-	{ "GET http://a/ HTTP/1.1\r\n", 400, 0 },
+	{ "GET http://a/ HTTP/1.1\r\n" H "\r\n", 0, 1 },
+	{ "GET HTTPS://a.b:8/c?d HTTP/1.1\r\n" H "\r\n", 0, 1 },
+	{ "GET http://[::1]:8080 HTTP/1.1\r\n" H "\r\n", 0, 1 },
+	{ "GET http://a?b HTTP/1.0\r\n\r\n", 0, 1 },
+	{ "GET http:///x HTTP/1.1\r\n", 400, 0 },
+	{ "GET http://u@a/ HTTP/1.1\r\n", 400, 0 },
+	{ "GET http:/a HTTP/1.1\r\n", 400, 0 },
+	{ "GET ftp://a/ HTTP/1.1\r\n", 400, 0 },
+	{ "GET httpx://a/ HTTP/1.1\r\n", 400, 0 },
+	{ "GET http://a\\b/ HTTP/1.1\r\n", 400, 0 },
+	{ "GET http://a/#b HTTP/1.1\r\n", 400, 0 },
+	{ "GET http://a/\x01 HTTP/1.1\r\n", 400, 0 },
 	{ "OPTIONS * HTTP/1.1\r\n", 400, 0 },
 	{ "CONNECT a:80 HTTP/1.1\r\n", 501, 0 },
 	{ "TRACE / HTTP/1.1\r\n", 501, 0 },
@@ -145,7 +156,15 @@ static const struct {
 	{ "-5\r\n", 400 },
 	{ " 5\r\n", 400 },
 	{ "5 \r\n", 400 },
-	{ "5;a=b\r\n", 400 },
+	{ "5;a=b\r\n", 0 },
+	{ "5 ; a=\"b;c\" ;d\r\n", 0 },
+	{ "5\t;\r\nabcde\r\n1;x=y\r\nf\r\n", 0 },
+	{ "5 a\r\n", 400 },
+	{ ";a\r\n", 400 },
+	{ "5;a\n", 400 },
+	{ "5;a\rb", 400 },
+	{ "5;a\x01\r\n", 400 },
+	{ "5;\xc3\xa4\r\n", 400 },
 	{ "5\n", 400 },
 	{ "5\rX", 400 },
 	{ "\r\n", 400 },
@@ -256,6 +275,51 @@ START_TEST(limits_hold)
 }
 END_TEST
 
+START_TEST(says_what_has_ended)
+{
+	static const char text[] = "POST / HTTP/1.1\r\n" H "Transfer-Encoding: chunked\r\n\r\n"
+				   "1;ab=c\r\nx\r\n0;d\r\n\r\nGET / HTTP/1.1\r\n" H "\r\n";
+	static const struct {
+		enum http_guard_stop stop;
+		const char *taken;
+	} steps[] = {
+		{ HTTP_GUARD_HEAD, "POST / HTTP/1.1\r\n" H "Transfer-Encoding: chunked\r\n\r\n" },
+		{ HTTP_GUARD_ALL, "1" },
+		{ HTTP_GUARD_EXTENSION, ";ab=c" },
+		{ HTTP_GUARD_ALL, "\r\nx\r\n0" },
+		{ HTTP_GUARD_EXTENSION, ";d" },
+		{ HTTP_GUARD_REQUEST, "\r\n\r\n" },
+		{ HTTP_GUARD_HEAD, "GET / HTTP/1.1\r\n" H "\r\n" },
+		{ HTTP_GUARD_REQUEST, "" },
+		{ HTTP_GUARD_ALL, "" },
+	};
+	struct http_guard g;
+	const char *at = text;
+	http_guard_init(&g, &limits);
+	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+		enum http_guard_stop stop;
+		size_t n = http_guard_next(&g, at, strlen(at), &stop);
+		ck_assert_msg(stop == steps[i].stop && n == strlen(steps[i].taken) &&
+		                      memcmp(at, steps[i].taken, n) == 0,
+		              "step %zu: %d, \"%.*s\"", i, (int)stop, (int)n, at);
+		at += n;
+	}
+	ck_assert_uint_eq(g.complete, 2);
+}
+END_TEST
+
+START_TEST(extensions_have_an_end)
+{
+	char text[4096], x[2048];
+	memset(x, 'x', sizeof(x));
+	int n = snprintf(text, sizeof(text),
+	                 "POST / HTTP/1.1\r\n" H "Transfer-Encoding: chunked\r\n\r\n"
+	                 "1;%.900s\r\na\r\n1;%.200s\r\n",
+	                 x, x);
+	check_one(text, (size_t)n, 400, 0);
+}
+END_TEST
+
 START_TEST(says_where_a_request_begins)
 {
 	struct http_guard g;
@@ -279,5 +343,7 @@ int main(void)
 	tcase_add_test(t, nul_bytes);
 	tcase_add_test(t, limits_hold);
 	tcase_add_test(t, says_where_a_request_begins);
+	tcase_add_test(t, says_what_has_ended);
+	tcase_add_test(t, extensions_have_an_end);
 	return UNIT_RUN("net_guard", t);
 }

@@ -26,7 +26,7 @@ static struct loop *loop;
 static struct pool *pool;
 static struct http_server *server;
 static pthread_t thread;
-static atomic_int secret, closes, echoes;
+static atomic_int secret, closes, echoes, holds;
 static struct http_req *held; /* loop */
 static pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
 static atomic_int at_gate;
@@ -99,6 +99,7 @@ static void hold(struct http_req *req, void *ctx)
 {
 	(void)ctx;
 	held = req;
+	holds++;
 	http_on_close(req, on_gone, NULL);
 }
 
@@ -235,6 +236,8 @@ static const struct http_route routes[] = {
 	{ "DELETE", "/hello", HTTP_ON_LOOP, hello },
 	{ "GET", "/secret", HTTP_ON_LOOP, count_secret },
 	{ "POST", "/echo", HTTP_ON_POOL, echo },
+	{ "POST", "/small", HTTP_ON_POOL | HTTP_SMALL, echo },
+	{ "GET", "/health", HTTP_ON_LOOP | HTTP_HEALTH, hello },
 	{ "PUT", "/echo", HTTP_ON_POOL, echo },
 	{ "DELETE", "/echo", HTTP_ON_POOL, echo },
 	{ "GET", "/items/special", HTTP_ON_LOOP, hello },
@@ -264,6 +267,14 @@ static void *run_loop(void *arg)
 	return NULL;
 }
 
+static int refuse_some(const struct http_head *head, const struct http_route *route, void *ctx,
+                       struct loom_err *err)
+{
+	(void)ctx;
+	ck_assert_ptr_nonnull(route);
+	return http_head_value(head, "x-refuse") ? err_set(err, 401, "who are you?") : 0;
+}
+
 static void start_with(const struct http_limits *limits)
 {
 	log_setup("test", LOG_LV_ERROR, false);
@@ -271,6 +282,7 @@ static void start_with(const struct http_limits *limits)
 	pool = pool_create(loop, 2, 4);
 	server = http_server_create(loop, pool, routes, NULL, limits);
 	http_server_before(server, before);
+	http_server_check(server, refuse_some);
 	ck_assert_int_eq(http_server_listen(server, "127.0.0.1:0"), 0);
 	ck_assert_int_gt(http_server_port(server), 0);
 	ck_assert_int_eq(pthread_create(&thread, NULL, run_loop, NULL), 0);
@@ -283,10 +295,25 @@ static void start(void)
 
 static void start_small(void)
 {
-	static const struct http_limits small = {
-		.max_head = 1024, .max_body = 2048, .max_conns = 3, .idle_s = 1, .head_s = 1
-	};
+	static const struct http_limits small = { .max_head = 1024,
+		                                  .max_body = 2048,
+		                                  .max_conns = 3,
+		                                  .reserve = 2,
+		                                  .idle_s = 1,
+		                                  .head_s = 1,
+		                                  .body_s = 3,
+		                                  .body_grace_s = 1,
+		                                  .body_rate = 100 };
 	start_with(&small);
+}
+
+static void start_crowded(void)
+{
+	static const struct http_limits few = { .max_conns = 64,
+		                                .peer_conns = 32,
+		                                .max_bodies = 256 << 10,
+		                                .names = "loom.example, a" };
+	start_with(&few);
 }
 
 static void end_held(void *arg)
@@ -441,12 +468,10 @@ START_TEST(routes_and_uris)
 
 	a = once("PATCH /hello HTTP/1.1\r\n" H "Connection: close\r\n\r\n");
 	has(a, "405 Method Not Allowed");
-	has(a, "Allow: GET, POST, DELETE\r\n");
+	has(a, "Allow: GET, POST, DELETE, HEAD\r\n");
 	has(a, "\r\n\r\n/hello");
 	has(once("OPTIONS /hello HTTP/1.1\r\n" H "Connection: close\r\n\r\n"), "405 ");
-	a = once("HEAD /hello HTTP/1.1\r\n" H "Connection: close\r\n\r\n");
-	has(a, "405 ");
-	ck_assert_str_eq(strstr(a, "\r\n\r\n"), "\r\n\r\n");
+	has(once("HEAD /echo HTTP/1.1\r\n" H "Connection: close\r\n\r\n"), "405 ");
 
 	static const char *const bad[] = { "/items/%",   "/items/%4",    "/items/%zz",
 		                           "/%00",       "/files/..",    "/files/%2e%2E",
@@ -593,7 +618,30 @@ static const struct {
 	{ "GET /secret HTTP/1.1\r\n" H "A: x\r\n y\r\n\r\n", "400 " },
 	{ "GET /secret HTTP/1.99999999999\r\n" H "\r\n", "505 " },
 	{ "BREW /secret HTTP/1.1\r\n" H "\r\n", "501 " },
-	{ "GET http://a/secret HTTP/1.1\r\n" H "\r\n", "400 " },
+	{ "GET ftp://a/secret HTTP/1.1\r\n" H "\r\n", "400 " },
+	{ "GET http://u@a/secret HTTP/1.1\r\n" H "\r\n", "400 " },
+	{ "POST /hello HTTP/1.1\r\n" H "Transfer-Encoding: chunked\r\n\r\n0 x\r\n\r\n"
+	  "GET /secret HTTP/1.1\r\n" H "\r\n",
+	  "400 " },
+	/* judged by its head: what follows is not looked at */
+	{ "POST /nowhere HTTP/1.1\r\n" H "Content-Length: 37\r\n\r\nGET /secret HTTP/1.1\r\n" H
+	  "\r\n",
+	  "404 " },
+	{ "PUT /hello HTTP/1.1\r\n" H "Transfer-Encoding: chunked\r\n\r\n"
+	  "0\r\n\r\nGET /secret HTTP/1.1\r\n" H "\r\n",
+	  "405 " },
+	{ "POST /files/../x HTTP/1.1\r\n" H "Content-Length: 1\r\n\r\nxGET /secret HTTP/1.1\r\n" H
+	  "\r\n",
+	  "400 " },
+	{ "POST /small HTTP/1.1\r\n" H "Content-Length: 65537\r\n\r\nGET /secret HTTP/1.1\r\n" H
+	  "\r\n",
+	  "413 " },
+	{ "POST /small HTTP/1.1\r\n" H "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
+	  "GET /secret HTTP/1.1\r\n" H "\r\n",
+	  "411 " },
+	{ "POST /hello HTTP/1.1\r\n" H "X-Refuse: 1\r\nContent-Length: 37\r\n\r\n"
+	  "GET /secret HTTP/1.1\r\n" H "\r\n",
+	  "401 " },
 	{ "POST /hello HTTP/1.1\r\n" H "Expect: wonders\r\n\r\nGET /secret HTTP/1.1\r\n" H "\r\n",
 	  "417 " },
 	{ "POST /hello HTTP/1.1\r\n" H "Content-Length: 99999999999\r\n\r\n"
@@ -680,21 +728,49 @@ START_TEST(limits)
 	int fd[3];
 	for (int i = 0; i < 3; i++) {
 		fd[i] = dial();
-		put(fd[i], "GET /hello HTTP/1.1\r\n" H "\r\n");
-		until(fd[i], "hello", 1);
+		put(fd[i], "GET /hold HTTP/1.1\r\n" H "\r\n");
+		wait_for(&holds, i + 1);
 	}
 	const char *a = get("/hello");
 	has(a, "503 Service Unavailable");
 	has(a, "Retry-After: 1");
+	a = get("/health"); /* on the reserve */
+	has(a, "200 OK");
+	has(a, "Connection: close");
+	int waits[2] = { dial(), dial() }; /* they are the reserve, and give way */
+	has(get("/health"), "200 OK");
+	all(waits[0]);
+	close(waits[1]);
 	close(fd[0]);
-	for (;;) { /* the server learns of the close in its own time */
-		a = get("/hello");
-		if (strstr(a, "200 OK"))
-			break;
-		has(a, "503 ");
+	wait_for(&closes, 1);
+	has(get("/hello"), "200 OK");
+	close(fd[1]);
+	close(fd[2]);
+	wait_for(&closes, 3);
+	all(dial()); /* idle for a second */
+}
+END_TEST
+
+START_TEST(slow_body_is_refused)
+{
+	struct pollfd p = { .events = POLLIN };
+	for (int chunked = 0; chunked < 2; chunked++) {
+		int fd = p.fd = dial();
+		put(fd, chunked ? "POST /echo HTTP/1.1\r\n" H "Transfer-Encoding: chunked\r\n\r\n"
+		                  "5dc\r\n"
+		                : "POST /echo HTTP/1.1\r\n" H "Content-Length: 1500\r\n\r\n");
+		while (poll(&p, 1, 50) == 0) /* 20 bytes a second, never idle */
+			if (send(fd, "x", 1, MSG_NOSIGNAL) != 1)
+				break;
+		has(all(fd), "408 Request Timeout");
+		fd = p.fd = dial(); /* fast enough, but without end */
+		put(fd, "POST /echo HTTP/1.1\r\n" H "Content-Length: 2000\r\n\r\n");
+		while (poll(&p, 1, 50) == 0)
+			if (send(fd, "xxxxxxxxxx", 10, MSG_NOSIGNAL) != 10)
+				break;
+		has(all(fd), "408 Request Timeout");
 	}
-	all(fd[1]); /* idle for a second */
-	all(fd[2]);
+	ck_assert_int_eq(echoes, 0);
 }
 END_TEST
 
@@ -707,6 +783,131 @@ START_TEST(slow_head_is_refused)
 		if (send(fd, "x", 1, MSG_NOSIGNAL) != 1)
 			break;
 	has(all(fd), "408 Request Timeout");
+}
+END_TEST
+
+/* ---- crowds ---------------------------------------------------------------------------------- */
+
+START_TEST(dawdlers_give_way)
+{
+	static const char *const unfinished[] = { "", "GET /hel",
+		                                  "POST /echo HTTP/1.1\r\n" H
+		                                  "Content-Length: 9\r\n\r\nx" };
+	enum { MANY = 200 };
+	int fd[MANY];
+	for (int i = 0; i < MANY; i++) {
+		fd[i] = dial();
+		put(fd[i], unfinished[i % 3]);
+	}
+	for (int i = 0; i < 100; i++)
+		has(get("/hello"), "200 OK");
+	int mine = dial(); /* one that works is not taken for one that dawdles */
+	for (int i = 0; i < 100; i++) {
+		put(mine, "GET /hello HTTP/1.1\r\n" H "\r\n");
+		until(mine, "hello GET", 1);
+		int fresh = dial();
+		put(fresh, unfinished[i % 3]);
+		close(fresh);
+	}
+	close(mine);
+	for (int i = 0; i < MANY; i++)
+		close(fd[i]);
+}
+END_TEST
+
+START_TEST(bodies_are_bounded_together)
+{
+	static char some[16 << 10];
+	enum { MANY = 40 };
+	int fd[MANY];
+	memset(some, 'x', sizeof(some));
+	some[sizeof(some) - 1] = '\0';
+	for (int i = 0; i < MANY; i++) { /* 640 KiB, of 256 */
+		fd[i] = dial();
+		put(fd[i], "POST /echo HTTP/1.1\r\n" H "Content-Length: 40000\r\n\r\n");
+		(void)send(fd[i], some, sizeof(some) - 1, MSG_NOSIGNAL);
+	}
+	char text[256];
+	snprintf(text, sizeof(text),
+	         "POST /echo HTTP/1.1\r\n" H "Connection: close\r\nContent-Length: 10000\r\n\r\n");
+	for (int i = 0; i < 20; i++) {
+		int mine = dial();
+		put(mine, text);
+		ck_assert_int_eq(send(mine, some, 10000, MSG_NOSIGNAL), 10000);
+		has(all(mine), "200 OK");
+	}
+	int closed = 0;
+	for (int i = 0; i < MANY; i++) {
+		struct pollfd p = { .fd = fd[i], .events = POLLIN };
+		closed += poll(&p, 1, 0) == 1;
+		close(fd[i]);
+	}
+	ck_assert_int_ge(closed, MANY / 2);
+	ck_assert_int_eq(echoes, 20);
+}
+END_TEST
+
+START_TEST(hosts_by_name)
+{
+	static const struct {
+		const char *request, *status;
+	} rows[] = {
+		{ "GET /hello HTTP/1.1\r\nHost: 127.0.0.1\r\n", "200 " },
+		{ "GET /hello HTTP/1.1\r\nHost: [::1]:80\r\n", "200 " },
+		{ "GET /hello HTTP/1.1\r\nHost: LocalHost:8100\r\n", "200 " },
+		{ "GET /hello HTTP/1.1\r\nHost: Loom.Example.:55054\r\n", "200 " },
+		{ "GET /hello HTTP/1.1\r\nHost: evil.example\r\n", "421 " },
+		{ "GET /hello HTTP/1.1\r\nHost: loom.example.evil\r\n", "421 " },
+		{ "GET /hello HTTP/1.1\r\nHost: 127.0.0.1.evil.example:80\r\n", "421 " },
+		{ "GET http://evil.example/hello HTTP/1.1\r\nHost: 127.0.0.1\r\n", "421 " },
+		{ "GET http://loom.example/hello HTTP/1.1\r\nHost: evil.example\r\n", "200 " },
+		{ "GET /health HTTP/1.1\r\nHost: evil.example\r\n", "200 " },
+		{ "GET /nowhere HTTP/1.1\r\nHost: evil.example\r\n", "421 " },
+		{ "GET /hello HTTP/1.0\r\n", "200 " },
+	};
+	char text[256];
+	for (size_t i = 0; i < LOOM_COUNT(rows); i++) {
+		snprintf(text, sizeof(text), "%sConnection: close\r\n\r\n", rows[i].request);
+		const char *a = once(text);
+		ck_assert_msg(strncmp(a + 9, rows[i].status, 4) == 0, "%s%s", text, a);
+	}
+}
+END_TEST
+
+START_TEST(forms_that_must_be_understood)
+{
+	const char *a = once("HEAD /hello HTTP/1.1\r\n" H "Connection: close\r\n\r\n");
+	has(a, "200 OK");
+	has(a, "Content-Length: 10\r\n");
+	ck_assert_str_eq(strstr(a, "\r\n\r\n"), "\r\n\r\n");
+	int fd = dial();
+	put(fd, "HEAD /endless HTTP/1.1\r\n" H "\r\n"); /* a stream has a head, too */
+	has(until(fd, "\r\n\r\n", 1), "text/event-stream");
+	wait_for(&closes, 1);
+	put(fd, "HEAD /items/7 HTTP/1.1\r\n" H "\r\nGET /hello HTTP/1.1\r\n" H "\r\n");
+	a = until(fd, "hello GET", 1);
+	ck_assert_int_eq(count(a, "200 OK"), 2);
+	lacks(a, "id=7");
+	close(fd);
+
+	a = once("GET http://b:1/items/x?q=1 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+	has(a, "id=x q=1 h=- path=/items/x raw=/items/x?q=1");
+	has(once("GET HTTP://b HTTP/1.1\r\n" H "\r\n"), "404 ");
+	has(once("GET http://b?q HTTP/1.1\r\n" H "\r\n"), "404 ");
+
+	static const char chunked[] = "POST /echo HTTP/1.1\r\n" H
+				      "Connection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
+				      "3;a=b\r\nabc\r\n2 ; x=\"y;z\" ;\r\nde\r\n0;last\r\n\r\n";
+	has(once(chunked), "\r\n\r\nabcde");
+	int one = 1;
+	fd = dial();
+	setsockopt(fd, IPPROTO_TCP, 1 /* TCP_NODELAY */, &one, sizeof(one));
+	for (const char *p = chunked; *p; p++)
+		ck_assert_int_eq(send(fd, p, 1, MSG_NOSIGNAL), 1);
+	has(all(fd), "\r\n\r\nabcde");
+
+	a = once("GET /hello HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
+	ck_assert_int_eq(count(a, "Connection:"), 1);
 }
 END_TEST
 
@@ -888,6 +1089,7 @@ int main(void)
 	tcase_add_test(t, big_body);
 	tcase_add_test(t, json_bodies);
 	tcase_add_test(t, keep_alive_and_pipelining);
+	tcase_add_test(t, forms_that_must_be_understood);
 	tcase_add_test(t, half_closed_client_gets_its_answer);
 	tcase_add_test(t, workers_busy);
 	tcase_add_test(t, deferred_and_silent);
@@ -904,9 +1106,14 @@ int main(void)
 	TCase *small = make_case("small", start_small, stop);
 	tcase_add_test(small, limits);
 	tcase_add_test(small, slow_head_is_refused);
+	tcase_add_test(small, slow_body_is_refused);
+	TCase *crowd = make_case("crowd", start_crowded, stop);
+	tcase_add_test(crowd, dawdlers_give_way);
+	tcase_add_test(crowd, bodies_are_bounded_together);
+	tcase_add_test(crowd, hosts_by_name);
 	TCase *life = make_case("life", NULL, NULL);
 	tcase_add_test(life, listening);
 	TCase *destroy = make_case("destroy", start, NULL);
 	tcase_add_test(destroy, destroyed_with_open_requests);
-	return UNIT_RUN("net_server", t, small, life, destroy);
+	return UNIT_RUN("net_server", t, small, crowd, life, destroy);
 }
