@@ -14,7 +14,7 @@
 #include <nanomsg/pipeline.h>
 #include <pthread.h>
 
-enum { BUCKETS = 1024, DRAIN_MAX = 256 };
+enum { BUCKETS = 1024, DRAIN_MAX = 256, DRAIN_BYTES = 512 << 10 };
 
 const struct config_key bus_config_keys[] = {
 	{ "bus_listen", CFG_STR, offsetof(struct bus_config, listen), "tcp://127.0.0.1:0", 0, 0, 0,
@@ -39,14 +39,22 @@ struct metric bus_metrics[BUS_M_COUNT] = {
 	[BUS_M_UNSEALED] = COUNTER("loom_bus_unsealed_total",
 	                           "Messages dropped: not sealed with the cluster key."),
 	[BUS_M_MALFORMED] = COUNTER("loom_bus_malformed_total", "Messages dropped: malformed."),
-	[BUS_M_STALE] = COUNTER("loom_bus_stale_total",
-	                        "Messages dropped: their time is over 60 s off this clock."),
+	[BUS_M_ASTRAY] =
+		COUNTER("loom_bus_astray_total", "Messages dropped: made for another process."),
+	[BUS_M_STALE] =
+		COUNTER("loom_bus_stale_total", "Messages dropped: they name no challenge of now."),
+	[BUS_M_REPLAYED] =
+		COUNTER("loom_bus_replayed_total", "Messages dropped: they have come before."),
 	[BUS_M_REQUESTS] = COUNTER("loom_bus_requests_total", "Requests made."),
 	[BUS_M_TIMEOUTS] = COUNTER("loom_bus_timeouts_total", "Requests not answered in time."),
 	[BUS_M_UNREACHABLE] =
 		COUNTER("loom_bus_unreachable_total", "Requests whose peer was away or died."),
+	[BUS_M_RESETS] = COUNTER("loom_bus_resets_total",
+	                         "Connections made anew because the peer was silent."),
 	[BUS_M_PENDING] = GAUGE("loom_bus_pending", "Requests awaiting an answer."),
 	[BUS_M_PEERS] = GAUGE("loom_bus_peers", "Peers with a socket."),
+	[BUS_M_SKEW] = GAUGE("loom_bus_clock_skew_milliseconds",
+	                     "Difference of wall clocks to the peer heard last."),
 	[BUS_M_REQUEST_MS] = { .name = "loom_bus_request_milliseconds",
 	                       .help = "Time from request to answer.",
 	                       .kind = METRIC_HISTOGRAM_MS },
@@ -81,6 +89,9 @@ struct handler {
 struct bus {
 	struct loop *loop;
 	struct bus_key key;
+	struct bus_fresh *fresh;
+	struct bus_pieces *pieces;
+	struct loop_timer *turn;
 	int inbox;
 	struct event *readable;
 	char address[BUS_ADDRESS_MAX];
@@ -97,7 +108,6 @@ struct bus {
 static struct pending **pending_at(struct bus *b, uint64_t id)
 {
 	struct pending **at = &b->pending[id % BUCKETS];
-
 	while (*at && (*at)->id != id)
 		at = &(*at)->next;
 	return at;
@@ -107,7 +117,6 @@ static struct pending **pending_at(struct bus *b, uint64_t id)
 static struct pending *pending_take(struct pending **at)
 {
 	struct pending *p = *at;
-
 	*at = p->next;
 	loop_timer_destroy(p->timer);
 	if (p->peer)
@@ -119,7 +128,6 @@ static struct pending *pending_take(struct pending **at)
 static void pending_end(struct pending **at, int error, const struct json *body)
 {
 	struct pending *p = pending_take(at);
-
 	if (error == -ETIMEDOUT)
 		metric_add(&bus_metrics[BUS_M_TIMEOUTS], 1);
 	else if (error == -EHOSTUNREACH)
@@ -133,7 +141,6 @@ static void pending_end(struct pending **at, int error, const struct json *body)
 static void on_pending_timer(void *arg)
 {
 	const struct pending *p = arg;
-
 	pending_end(pending_at(p->bus, p->id), p->error, NULL);
 }
 
@@ -141,20 +148,17 @@ static void on_pending_timer(void *arg)
 static void on_unsent(uint64_t request, void *arg)
 {
 	struct pending **at = pending_at(arg, request);
-
 	if (*at)
 		pending_end(at, -EHOSTUNREACH, NULL);
 }
 
-static void on_lost(const struct bus_peer *peer, void *arg)
+static void on_lost(const struct bus_peer *peer, int64_t until, void *arg)
 {
 	struct bus *b = arg;
-
 	for (size_t i = 0; i < BUCKETS; i++) {
 		struct pending **at = &b->pending[i];
-
 		while (*at) {
-			if ((*at)->peer != peer) {
+			if ((*at)->peer != peer || (*at)->start > until) {
 				at = &(*at)->next;
 				continue;
 			}
@@ -164,51 +168,56 @@ static void on_lost(const struct bus_peer *peer, void *arg)
 	}
 }
 
+/* The body as it is sent; 0 or -EMSGSIZE. */
+static int write_body(struct bus_letter *l, const struct json *body)
+{
+	if (!body)
+		return 0;
+	LOOM_CLEANUP(buf_fini) struct buf text = BUF_INIT(BUS_BODY_MAX);
+	json_write(body, &text);
+	if (text.full)
+		return -EMSGSIZE;
+	l->len = text.len;
+	l->text = buf_take(&text);
+	return 0;
+}
+
 /* NOLINTNEXTLINE(readability-function-size): the one call with this many things to say */
 uint64_t bus_request(struct bus *b, const char *peer, const char *verb, const struct json *body,
                      int64_t timeout_ms, bus_reply_cb cb, void *arg)
 {
-	struct bus_message m = { .kind = BUS_REQUEST,
-		                 .verb = verb,
-		                 .from = b->address,
-		                 .at = clock_wall_ms(),
-		                 .wait = timeout_ms,
-		                 .body = body };
-	void *msg = NULL;
-	size_t len;
-
+	struct bus_letter l = { .kind = BUS_REQUEST, .verb = verb, .wait = timeout_ms };
 	if (b->closing)
 		return 0;
-	m.id = b->next_id++;
+	l.id = b->next_id++;
 	struct pending *p = loom_calloc(1, sizeof(*p));
 	*p = (struct pending){ .bus = b,
-		               .id = m.id,
+		               .id = l.id,
 		               .start = clock_mono_ms(),
 		               .error = -ETIMEDOUT,
 		               .cb = cb,
 		               .arg = arg };
-	struct pending **at = pending_at(b, m.id);
+	struct pending **at = pending_at(b, l.id);
 	*at = p;
 	p->timer = loop_timer_create(b->loop, "bus request", on_pending_timer, p);
 	metric_add(&bus_metrics[BUS_M_REQUESTS], 1);
 	metric_add(&bus_metrics[BUS_M_PENDING], 1);
-	int r = bus_seal(&b->key, &m, &msg, &len);
-	if (!r) {
-		p->peer = bus_peers_send(b->peers, peer, msg, m.id);
-		r = p->peer ? 0 : -EHOSTUNREACH;
+	int rc = write_body(&l, body);
+	if (!rc) {
+		p->peer = bus_peers_send(b->peers, peer, &l);
+		rc = p->peer ? 0 : -EHOSTUNREACH;
 	}
-	if (r)
-		p->error = r;
+	if (rc)
+		p->error = rc;
 	else
 		bus_peer_hold(p->peer);
-	loop_timer_arm(p->timer, r ? 0 : timeout_ms);
-	return m.id;
+	loop_timer_arm(p->timer, rc ? 0 : timeout_ms);
+	return l.id;
 }
 
 void bus_cancel(struct bus *b, uint64_t id)
 {
 	struct pending **at = pending_at(b, id);
-
 	if (!*at)
 		return;
 	struct pending *p = pending_take(at);
@@ -219,18 +228,11 @@ void bus_cancel(struct bus *b, uint64_t id)
 
 void bus_notify(struct bus *b, const char *peer, const char *verb, const struct json *body)
 {
-	struct bus_message m = { .kind = BUS_NOTICE,
-		                 .verb = verb,
-		                 .from = b->address,
-		                 .at = clock_wall_ms(),
-		                 .body = body };
-	void *msg;
-	size_t len;
-
-	if (bus_seal(&b->key, &m, &msg, &len))
+	struct bus_letter l = { .kind = BUS_NOTICE, .verb = verb, .id = b->next_id++ };
+	if (write_body(&l, body))
 		log_warn("notice too big for the bus", LOG_S("verb", verb));
 	else
-		(void)bus_peers_send(b->peers, peer, msg, 0);
+		(void)bus_peers_send(b->peers, peer, &l);
 }
 
 /* ---- requests to answer ---------------------------------------------------------------------- */
@@ -252,23 +254,11 @@ static void call_free(struct bus_call *call)
 static void send_answer(struct bus *b, const char *to, uint64_t id, int error,
                         const struct json *body)
 {
-	struct bus_message m = { .kind = BUS_ANSWER,
-		                 .id = id,
-		                 .from = b->address,
-		                 .at = clock_wall_ms(),
-		                 .error = error,
-		                 .body = body };
-	void *msg = NULL;
-	size_t len;
-	int r = bus_seal(&b->key, &m, &msg, &len);
-
-	if (r) {
-		m.error = r;
-		m.body = NULL;
-		r = bus_seal(&b->key, &m, &msg, &len);
-	}
-	if (!r)
-		(void)bus_peers_send(b->peers, to, msg, 0);
+	struct bus_letter l = { .kind = BUS_ANSWER, .id = id, .error = error };
+	int rc = write_body(&l, body);
+	if (rc)
+		l.error = rc;
+	(void)bus_peers_send(b->peers, to, &l);
 }
 
 void bus_answer(struct bus_call *call, const struct json *body)
@@ -288,10 +278,9 @@ int64_t bus_call_timeout(const struct bus_call *call)
 	return call->wait;
 }
 
-static void on_request(struct bus *b, const struct bus_message *m)
+static void on_request(struct bus *b, const struct bus_message *m, const struct json *body)
 {
 	const struct handler *h = map_get(b->requests, m->verb);
-
 	if (!h) {
 		send_answer(b, m->from, m->id, -ENOSYS, NULL);
 		return;
@@ -305,13 +294,12 @@ static void on_request(struct bus *b, const struct bus_message *m)
 	if (call->next)
 		call->next->prev = call;
 	b->calls = call;
-	h->request(call, m->body, h->arg);
+	h->request(call, body, h->arg);
 }
 
 static void set_handler(struct map *map, const char *verb, struct handler h)
 {
 	struct handler *copy = loom_malloc(sizeof(*copy));
-
 	*copy = h;
 	map_set(map, verb, copy);
 }
@@ -340,53 +328,76 @@ static int known_error(int error)
 	}
 }
 
+static void on_whole(const struct bus_message *m, struct json *doc, void *arg)
+{
+	struct bus *b = arg;
+	const struct handler *h;
+	struct pending **at;
+	if (m->size && !doc) {
+		metric_add(&bus_metrics[BUS_M_MALFORMED], 1);
+		return;
+	}
+	switch (m->kind) {
+	case BUS_REQUEST:
+		on_request(b, m, doc);
+		break;
+	case BUS_ANSWER:
+		at = pending_at(b, m->id);
+		if (*at)
+			pending_end(at, known_error(m->error), m->error ? NULL : doc);
+		break;
+	case BUS_NOTICE:
+		h = map_get(b->notices, m->verb);
+		if (h)
+			h->notice(doc, h->arg);
+		break;
+	case BUS_HELLO:
+	case BUS_WELCOME:
+		break;
+	}
+	json_free(doc);
+}
+
 static void dispatch(struct bus *b, const void *data, size_t len)
 {
 	struct bus_message m = { 0 };
-	enum bus_metric refused = bus_open(&b->key, data, len, clock_wall_ms(), &m);
-	const struct handler *h;
-	struct pending **at;
-
+	enum bus_metric refused = bus_open(&b->key, data, len, &m);
+	if (!refused)
+		refused = bus_fresh_check(b->fresh, &m, b->address);
 	metric_add(&bus_metrics[refused ? refused : BUS_M_RECEIVED], 1);
-	if (refused) {
+	if (refused)
 		log_debug("bus message dropped", LOG_S("why", bus_metrics[refused].name),
-		          LOG_I("bytes", len));
-		return;
-	}
-	switch (m.kind) {
-	case BUS_REQUEST:
-		on_request(b, &m);
-		break;
-	case BUS_ANSWER:
-		at = pending_at(b, m.id);
-		if (*at)
-			pending_end(at, known_error(m.error), m.error ? NULL : m.body);
-		break;
-	case BUS_NOTICE:
-		h = map_get(b->notices, m.verb);
-		if (h)
-			h->notice(m.body, h->arg);
-		break;
-	}
-	json_free(m.doc);
+		          LOG_I("bytes", len), LOG_S("from", m.from));
+	if (!refused || refused == BUS_M_STALE)
+		bus_peers_heard(b->peers, &m);
+	if (!refused)
+		bus_pieces_add(b->pieces, &m);
+	bus_message_fini(&m);
 }
 
 /* Bounded per turn: the descriptor stays readable while messages are left. */
 static void on_readable(evutil_socket_t fd, short what, void *arg)
 {
 	struct bus *b = arg;
-
+	int bytes = 0;
 	(void)fd;
 	(void)what;
-	for (int i = 0; i < DRAIN_MAX; i++) {
+	for (int i = 0; i < DRAIN_MAX && bytes < DRAIN_BYTES; i++) {
 		void *data = NULL;
 		int n = nn_recv(b->inbox, &data, NN_MSG, NN_DONTWAIT);
-
 		if (n < 0)
 			break;
 		dispatch(b, data, (size_t)n);
 		(void)nn_freemsg(data);
+		bytes += n;
 	}
+}
+
+static void on_turn(void *arg)
+{
+	struct bus *b = arg;
+	bus_fresh_turn(b->fresh);
+	bus_pieces_sweep(b->pieces);
 }
 
 /* ---- making and ending ----------------------------------------------------------------------- */
@@ -395,15 +406,14 @@ static int open_inbox(struct bus *b, const char *listen, struct loom_err *err)
 {
 	int max = BUS_MESSAGE_MAX, fd = -1;
 	size_t n = sizeof(fd);
-
 	b->inbox = nn_socket(AF_SP, NN_PULL);
 	if (b->inbox < 0 ||
 	    nn_setsockopt(b->inbox, NN_SOL_SOCKET, NN_RCVMAXSIZE, &max, sizeof(max)) < 0 ||
 	    nn_getsockopt(b->inbox, NN_SOL_SOCKET, NN_RCVFD, &fd, &n) < 0)
 		return err_set(err, 500, "bus: %s", nn_strerror(nn_errno()));
-	int r = bus_bind(b->inbox, listen, b->address, err);
-	if (r)
-		return r;
+	int rc = bus_bind(b->inbox, listen, b->address, err);
+	if (rc)
+		return rc;
 	b->readable = event_new(loop_base(b->loop), fd, EV_READ | EV_PERSIST, on_readable, b);
 	loom_assert(b->readable);
 	(void)event_add(b->readable, NULL);
@@ -412,27 +422,31 @@ static int open_inbox(struct bus *b, const char *listen, struct loom_err *err)
 
 static void register_metrics(void)
 {
-	metrics_register(bus_metrics, BUS_M_COUNT);
+	metrics_register(bus_metrics + 1, BUS_M_COUNT - 1);
 }
 
 int bus_create(struct loop *l, const struct bus_config *cfg, struct bus **ret, struct loom_err *err)
 {
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	struct bus *b = loom_calloc(1, sizeof(*b));
-
 	(void)pthread_once(&once, register_metrics);
 	b->loop = l;
 	b->inbox = -1;
 	b->requests = map_create(loom_free);
 	b->notices = map_create(loom_free);
-	b->peers = bus_peers_create(l, on_unsent, on_lost, b);
-	int r = bus_key_read(cfg->key_file, &b->key, err);
-	if (!r)
-		r = open_inbox(b, cfg->listen, err);
-	if (r) {
+	int rc = bus_key_read(cfg->key_file, &b->key, err); /* makes libsodium ready, too */
+	if (!rc)
+		rc = open_inbox(b, cfg->listen, err);
+	if (rc) {
 		bus_destroy(b);
-		return r;
+		return rc;
 	}
+	b->fresh = bus_fresh_create();
+	b->pieces = bus_pieces_create(l, on_whole, b);
+	const struct bus_peers_of of = { &b->key, b->fresh, b->address, on_unsent, on_lost, b };
+	b->peers = bus_peers_create(l, &of);
+	b->turn = loop_timer_create(l, "bus challenge", on_turn, b);
+	loop_timer_every(b->turn, BUS_CHALLENGE_MS);
 	randombytes_buf(&b->next_id, sizeof(b->next_id));
 	b->next_id >>= 1; /* not 0 soon, and not those of an earlier life */
 	*ret = b;
@@ -444,6 +458,7 @@ void bus_destroy(struct bus *b)
 	if (!b)
 		return;
 	b->closing = true;
+	bus_pieces_destroy(b->pieces);
 	for (size_t i = 0; i < BUCKETS; i++)
 		while (b->pending[i])
 			pending_end(&b->pending[i], -ECANCELED, NULL);
@@ -453,7 +468,10 @@ void bus_destroy(struct bus *b)
 		event_free(b->readable);
 	if (b->inbox >= 0)
 		(void)nn_close(b->inbox);
-	bus_peers_destroy(b->peers);
+	if (b->peers)
+		bus_peers_destroy(b->peers);
+	loop_timer_destroy(b->turn);
+	bus_fresh_destroy(b->fresh);
 	map_destroy(b->requests);
 	map_destroy(b->notices);
 	sodium_memzero(&b->key, sizeof(b->key));

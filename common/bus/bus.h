@@ -3,11 +3,17 @@
  * bus - messages between services over nanomsg: requests with answers, and notices without.
  *
  * Each process binds one inbox (PULL) and pushes to its peers' inboxes. Every message is sealed
- * with the cluster key (libsodium crypto_secretbox), carries version, verb, id, sender's address
- * and a time; what does not open, is too old (60 s) or too big (16 MiB) is dropped and counted.
+ * (libsodium crypto_secretbox) with a key derived from the cluster's, names its recipient and the
+ * recipient's challenge of this minute, and has a number; what does not open, was made for another
+ * process, is old or has come before is dropped and counted. No wall clock is believed, so clocks
+ * may differ. A body has up to 16 MiB; large ones travel in pieces and are parsed off the loop, and
+ * a stranger cannot make us keep more than one piece.
+ *
  * Delivery is a hint: a lost message costs time, never work. A request ends at once when its peer
  * cannot be reached or has no handler for the verb, within half a second when the peer dies, and
  * after its timeout at the latest. Messages to a peer that is being connected to wait up to 200 ms.
+ * A peer that owes answers and gives no sign of life for a second gets a new connection; when it is
+ * heard again, what it was asked before and does not answer at once ends as unreachable.
  * Loop thread only; callbacks and handlers are never run from inside a call of this module, but for
  * bus_destroy().
  */

@@ -22,14 +22,13 @@ static int parse_listen(const char *listen, struct sockaddr_in *ret, struct loom
 	const char *colon = strrchr(listen, ':');
 	struct addrinfo *found;
 	int64_t port;
-
 	if (!str_starts(listen, "tcp://") || colon < listen + 7 || str_to_int(colon + 1, &port) ||
 	    port < 0 || port > 65535)
 		return err_set(err, 500, "bus_listen %s is not tcp://HOST:PORT", listen);
 	LOOM_CLEANUP_STR char *host = loom_strndup(listen + 6, (size_t)(colon - listen - 6));
-	int r = getaddrinfo(host, NULL, &hints, &found);
-	if (r)
-		return err_set(err, 500, "bus_listen %s: %s", listen, gai_strerror(r));
+	int rc = getaddrinfo(host, NULL, &hints, &found);
+	if (rc)
+		return err_set(err, 500, "bus_listen %s: %s", listen, gai_strerror(rc));
 	memcpy(ret, found->ai_addr, sizeof(*ret));
 	freeaddrinfo(found);
 	ret->sin_port = htons((uint16_t)port);
@@ -44,7 +43,6 @@ static in_port_t free_port(struct sockaddr_in addr)
 {
 	socklen_t len = sizeof(addr);
 	LOOM_CLEANUP_FD int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
 	addr.sin_port = 0;
 	if (fd < 0 || bind(fd, (struct sockaddr *)&addr, len) ||
 	    getsockname(fd, (struct sockaddr *)&addr, &len))
@@ -56,11 +54,10 @@ int bus_bind(int sock, const char *listen, char address[BUS_ADDRESS_MAX], struct
 {
 	struct sockaddr_in addr = { 0 };
 	char host[INET_ADDRSTRLEN];
-	int r = parse_listen(listen, &addr, err);
-	bool pick = !r && !addr.sin_port;
-
-	if (r)
-		return r;
+	int rc = parse_listen(listen, &addr, err);
+	bool pick = !rc && !addr.sin_port;
+	if (rc)
+		return rc;
 	(void)inet_ntop(AF_INET, &addr.sin_addr, host, sizeof(host));
 	for (int i = 0; i < (pick ? BIND_TRIES : 1); i++) {
 		if (pick)
