@@ -3,8 +3,10 @@
 #include "common/coord/coord.h"
 
 #include "common/base/log.h"
+#include "common/base/seal.h"
 #include "common/coord/coord_private.h"
 
+#include <sodium.h>
 #include <string.h>
 
 const struct config_key coord_config_keys[] = {
@@ -32,14 +34,32 @@ struct metric coord_metrics[COORD_M_COUNT] = {
 	                      .kind = METRIC_GAUGE },
 };
 
-struct coord *coord_create(struct loop *l, const struct coord_config *cfg)
+static int read_secret(const char *key_file, char **ret, struct loom_err *err)
 {
+	struct seal_key key;
+	char hex[2 * SEAL_KEY + 1];
+	int rc = key_file ? seal_key_init(key_file, "zookeeper", &key, err) : 0;
+	if (rc || !key_file || !key.known)
+		return rc;
+	(void)sodium_bin2hex(hex, sizeof(hex), key.bytes, sizeof(key.bytes));
+	*ret = loom_asprintf("loom:%s", hex);
+	sodium_memzero(hex, sizeof(hex));
+	seal_key_fini(&key);
+	return 0;
+}
+
+struct coord *coord_create(struct loop *l, const struct coord_config *cfg, struct loom_err *err)
+{
+	char *secret = NULL;
+	if (read_secret(cfg->key_file, &secret, err))
+		return NULL;
 	struct coord *c = loom_calloc(1, sizeof(*c));
 	const char *root = cfg->root + strspn(cfg->root, "/");
 	size_t n = strlen(root);
 	while (n && root[n - 1] == '/')
 		n--;
 	c->loop = l;
+	c->secret = secret;
 	c->quorum = loom_strdup(cfg->quorum);
 	/* "loom", "/loom" and "/loom/" are the same; "" is the top itself */
 	c->root = loom_asprintf("%s%.*s", n ? "/" : "", (int)n, root);
@@ -60,6 +80,9 @@ void coord_destroy(struct coord *c)
 	loop_timer_destroy(c->lapse);
 	coord_members_free(c);
 	coord_elections_free(c);
+	if (c->secret)
+		sodium_memzero(c->secret, strlen(c->secret));
+	loom_free(c->secret);
 	loom_free(c->quorum);
 	loom_free(c->root);
 	loom_free(c);
@@ -81,10 +104,10 @@ void coord_ensure(struct coord *c, const char *dir)
 	LOOM_CLEANUP_STR char *path = loom_strdup(dir);
 	for (char *slash = strchr(path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
 		*slash = '\0';
-		coord_create_node(c, path, "", 0, NULL, NULL);
+		coord_make_dir(c, path);
 		*slash = '/';
 	}
-	coord_create_node(c, path, "", 0, NULL, NULL);
+	coord_make_dir(c, path);
 }
 
 void coord_refresh(struct coord *c)

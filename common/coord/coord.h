@@ -7,6 +7,10 @@
  * counts as deposed on its own monotonic clock before the server would expire it: two thirds of the
  * session timeout after it sent the last request that was answered.
  *
+ * With a key, what is made can only be changed by who has it (digest authentication with a secret
+ * derived from the cluster's key); anybody may read it, for it holds only addresses. Nodes that an
+ * older version left open are closed.
+ *
  * Roles, ids and names are path components (no '/'); an id is new at each start of a process.
  * Callbacks are never run from inside a call of this module, and must not call coord_destroy().
  */
@@ -19,9 +23,10 @@
 struct coord;
 
 struct coord_config {
-	char *quorum;       /* host:port,host:port... */
-	char *root;         /* "/loom" */
-	int64_t session_ms; /* asked for; the quorum has the last word */
+	char *quorum;         /* host:port,host:port... */
+	char *root;           /* "/loom" */
+	int64_t session_ms;   /* asked for; the quorum has the last word */
+	const char *key_file; /* the cluster's, borrowed; not a key of its own. NULL: open to all */
 };
 extern const struct config_key coord_config_keys[]; /* zk_quorum zk_root zk_session */
 
@@ -33,8 +38,8 @@ struct coord_member {
 typedef void (*coord_members_cb)(const struct coord_member *m, size_t n, void *arg);
 typedef void (*coord_leader_cb)(bool leader, void *arg);
 
-/* Never fails for an absent quorum: keeps trying. */
-struct coord *coord_create(struct loop *l, const struct coord_config *cfg);
+/* Never fails for an absent quorum: keeps trying. NULL with err filled: the key cannot be read. */
+struct coord *coord_create(struct loop *l, const struct coord_config *cfg, struct loom_err *err);
 /* Closes the session (ephemeral nodes go at once), frees all; no callback follows. */
 void coord_destroy(struct coord *c);
 bool coord_connected(const struct coord *c);

@@ -33,6 +33,7 @@ struct coord_election;
 struct coord {
 	struct loop *loop;
 	char *quorum, *root;
+	char *secret; /* "loom:..." as ZooKeeper's digest scheme has it; NULL: none */
 	int64_t asked_ms;
 	/* the session (coord_zk.c) */
 	struct coord_session *session;
@@ -82,6 +83,8 @@ void coord_get(struct coord *c, const char *path, coord_op_fn done, void *target
 void coord_children(struct coord *c, const char *path, bool watch, coord_op_fn done, void *target);
 void coord_create_node(struct coord *c, const char *path, const char *data, int mode,
                        coord_op_fn done, void *target);
+/* A persistent node; one that is there is closed to others, if there is a secret. */
+void coord_make_dir(struct coord *c, const char *path);
 void coord_delete(struct coord *c, const char *path, coord_op_fn done, void *target);
 void coord_sync(struct coord *c, const char *path); /* the next read is fresh */
 

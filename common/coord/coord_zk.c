@@ -222,6 +222,9 @@ void coord_zk_open(struct coord *c)
 		return;
 	}
 	c->session = s;
+	if (c->secret &&
+	    zoo_add_auth(s->zh, "digest", c->secret, (int)strlen(c->secret), NULL, NULL) != ZOK)
+		log_warn("ZooKeeper is not told who we are");
 }
 
 /* ---- operations ------------------------------------------------------------------------------ */
@@ -384,12 +387,51 @@ void coord_children(struct coord *c, const char *path, bool watch, coord_op_fn d
 	op_started(op, zoo_aget_children(handle(c), path, watch, strings_done, op));
 }
 
+/* Changed by us only, read by all. entries is room for it. */
+static struct ACL_vector acl(const struct coord *c, struct ACL entries[2])
+{
+	if (!c->secret)
+		return ZOO_OPEN_ACL_UNSAFE;
+	entries[0] = (struct ACL){ ZOO_PERM_ALL, ZOO_AUTH_IDS };
+	entries[1] = (struct ACL){ ZOO_PERM_READ, ZOO_ANYONE_ID_UNSAFE };
+	return (struct ACL_vector){ 2, entries };
+}
+
+static void closed(struct coord *c LOOM_UNUSED, struct coord_op *op)
+{
+	if (op->rc == ZNOAUTH)
+		log_warn("a node in ZooKeeper belongs to somebody with another key",
+		         LOG_S("path", op->data));
+}
+
+static void dir_made(struct coord *c, struct coord_op *op)
+{
+	if (op->rc != ZNODEEXISTS || !c->secret || !c->session)
+		return;
+	struct ACL entries[2];
+	struct ACL_vector ours = acl(c, entries);
+	struct coord_op *close_it = op_start(c, closed, NULL, 0);
+	close_it->data = loom_strdup(op->data);
+	op_started(close_it, zoo_aset_acl(handle(c), op->data, -1, &ours, void_done, close_it));
+}
+
+void coord_make_dir(struct coord *c, const char *path)
+{
+	struct coord_op *op = op_start(c, dir_made, NULL, 0);
+	struct ACL entries[2];
+	const struct ACL_vector ours = acl(c, entries);
+	op->data = loom_strdup(path);
+	op_started(op, zoo_acreate(handle(c), path, "", 0, &ours, 0, string_done, op));
+}
+
 void coord_create_node(struct coord *c, const char *path, const char *data, int mode,
                        coord_op_fn done, void *target)
 {
 	struct coord_op *op = op_start(c, done, target, 0);
-	op_started(op, zoo_acreate(handle(c), path, data, (int)strlen(data), &ZOO_OPEN_ACL_UNSAFE,
-	                           mode, string_done, op));
+	struct ACL entries[2];
+	const struct ACL_vector ours = acl(c, entries);
+	op_started(op, zoo_acreate(handle(c), path, data, (int)strlen(data), &ours, mode,
+	                           string_done, op));
 }
 
 void coord_delete(struct coord *c, const char *path, coord_op_fn done, void *target)

@@ -123,7 +123,10 @@ int api_start(struct service *service, void *ctx, struct loom_err *err)
 		rc = bus_create(a->loop, &a->cfg.bus, &a->bus, err);
 	if (rc)
 		return rc;
-	a->coord = coord_create(a->loop, &a->cfg.coord);
+	a->cfg.coord.key_file = a->cfg.bus.key_file;
+	a->coord = coord_create(a->loop, &a->cfg.coord, err);
+	if (!a->coord)
+		return 1;
 	peers_start(a);
 	db_outage_start(a);
 	watchers_start(a);

@@ -90,7 +90,10 @@ int scheduler_start(struct service *service, void *ctx, struct loom_err *err)
 		rc = webhooks_start(s, err);
 	if (rc)
 		return rc;
-	s->coord = coord_create(s->loop, &s->cfg.coord);
+	s->cfg.coord.key_file = s->cfg.bus.key_file;
+	s->coord = coord_create(s->loop, &s->cfg.coord, err);
+	if (!s->coord)
+		return 1;
 	dispatch_start(s);
 	preview_start(s);
 	control_start(s);

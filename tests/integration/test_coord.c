@@ -212,12 +212,17 @@ static void run_for(int64_t ms)
 		}                                                                              \
 	} while (0)
 
+static const char *key_file; /* NULL: everything is open */
+
 static struct coord *make(const char *quorum, int64_t session_ms)
 {
 	struct coord_config cfg = { .quorum = loom_strdup(quorum),
 		                    .root = loom_strdup(root),
-		                    .session_ms = session_ms };
-	struct coord *c = coord_create(loop, &cfg);
+		                    .session_ms = session_ms,
+		                    .key_file = key_file };
+	struct loom_err err = { 0 };
+	struct coord *c = coord_create(loop, &cfg, &err);
+	ck_assert_msg(c, "%s", err.msg);
 
 	loom_free(cfg.quorum);
 	loom_free(cfg.root);
@@ -455,6 +460,76 @@ START_TEST(test_stale_and_deleted_nodes)
 }
 END_TEST
 
+static char keys[2][32] = { "/tmp/test_coord_key_XXXXXX", "/tmp/test_coord_key_XXXXXX" };
+
+static void write_keys(void)
+{
+	for (int i = 0; i < 2; i++) {
+		int fd = mkstemp(keys[i]);
+		ck_assert_int_ge(fd, 0);
+		for (int k = 0; k < 32; k++)
+			ck_assert_int_eq(dprintf(fd, "%02x", 0x40 + i), 2);
+		ck_assert_int_eq(close(fd), 0);
+	}
+}
+
+static void expect_closed(zhandle_t *zh, const char *path)
+{
+	LOOM_CLEANUP_STR char *below = loom_asprintf("%s/fake", path);
+	char data[64];
+	int len = sizeof(data);
+	ck_assert_int_eq(zoo_get(zh, path, 0, data, &len, NULL), ZOK); /* to be read by all */
+	ck_assert_int_eq(zoo_set(zh, path, "x", 1, -1), ZNOAUTH);
+	ck_assert_int_eq(zoo_create(zh, below, "tcp://127.0.0.1:1", 17, &ZOO_OPEN_ACL_UNSAFE,
+	                            ZOO_EPHEMERAL, NULL, 0),
+	                 ZNOAUTH);
+	ck_assert_int_eq(zoo_set_acl(zh, path, -1, &ZOO_OPEN_ACL_UNSAFE), ZNOAUTH);
+}
+
+START_TEST(test_strangers_change_nothing)
+{
+	struct view seen = { 0 };
+	struct post p = { 0 };
+	struct coord *open = direct(); /* as an older version leaves things */
+	coord_watch(open, "api", on_members, &seen);
+	WAIT(seen.calls == 1);
+	coord_destroy(open);
+	write_keys();
+	key_file = keys[0];
+	struct coord *a = direct(), *b = direct();
+	seen = (struct view){ 0 };
+	coord_join(a, "api", "a", "address");
+	coord_watch(b, "api", on_members, &seen);
+	coord_elect(a, "boss", "a", on_leader, &p);
+	WAIT(p.leader && !strcmp(seen.text, "a=address"));
+	zhandle_t *zh = outsider();
+	LOOM_CLEANUP_STR char *member = loom_asprintf("%s/members/api/a", root);
+	LOOM_CLEANUP_STR char *role = loom_asprintf("%s/members/api", root);
+	LOOM_CLEANUP_STR char *boss = first_child(zh, "/election/boss");
+	expect_closed(zh, root);
+	expect_closed(zh, role);
+	ck_assert_int_eq(zoo_set(zh, member, "x", 1, -1), ZNOAUTH);
+	ck_assert_int_eq(zoo_delete(zh, member, -1), ZNOAUTH);
+	ck_assert_int_eq(zoo_delete(zh, boss, -1), ZNOAUTH);
+	(void)zookeeper_close(zh);
+	key_file = keys[1]; /* somebody with a key of another cluster */
+	struct view strange = { 0 };
+	struct coord *c = direct();
+	coord_join(c, "api", "c", "fake");
+	coord_watch(c, "api", on_members, &strange);
+	WAIT(strange.calls > 0);
+	run_for(1500);
+	ck_assert_str_eq(seen.text, "a=address");
+	coord_destroy(c);
+	coord_destroy(a);
+	WAIT(!strcmp(seen.text, ""));
+	coord_destroy(b);
+	key_file = NULL;
+	(void)unlink(keys[0]);
+	(void)unlink(keys[1]);
+}
+END_TEST
+
 /* ---- elections ------------------------------------------------------------------------------- */
 
 START_TEST(test_election_moves_on)
@@ -595,6 +670,7 @@ static TCase *cases(void)
 	tcase_add_test(tc, test_expiry);
 	tcase_add_test(tc, test_answers_to_creates_lost);
 	tcase_add_test(tc, test_stale_and_deleted_nodes);
+	tcase_add_test(tc, test_strangers_change_nothing);
 	tcase_add_test(tc, test_election_moves_on);
 	tcase_add_loop_test(tc, test_leader_cut_off, 0, 2);
 	tcase_add_test(tc, test_leader_survives_short_loss);

@@ -89,6 +89,7 @@ bool poll_waiters_add(struct poll_waiters *k, struct bus_call *call, const struc
 		poll_waiters_answer(p, NULL, 0);
 		return false;
 	}
+	poll_waiters_cancel(k, p->take.id); /* asked again: nobody hears the first one's answer */
 	put(k, p);
 	return true;
 }
