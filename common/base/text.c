@@ -61,20 +61,42 @@ static bool is_unseen(uint32_t c)
 	return false;
 }
 
-char *text_shown(const char *s, size_t n, bool lines)
+static void spell(struct buf *out, uint32_t c, enum text_form form)
+{
+	if (form == TEXT_JSON && c > 0xffff)
+		buf_addf(out, "\\u%04x\\u%04x", 0xd800 + ((c - 0x10000) >> 10),
+		         0xdc00 + ((c - 0x10000) & 0x3ff));
+	else if (form == TEXT_JSON || c > 0xff)
+		buf_addf(out, "\\u%04x", c);
+	else
+		buf_addf(out, "\\x%02x", c);
+}
+
+char *text_shown(const char *s, size_t n, enum text_form form)
 {
 	struct buf out = BUF_INIT(8 * n + 1);
 	for (size_t at = 0; at < n;) {
 		size_t len = str_utf8_len(s + at, n - at);
 		uint32_t c = len ? decode(s + at, len) : (unsigned char)s[at];
 		bool plain = len && c >= ' ' && (c < 0x7f || c > 0x9f) && !is_unseen(c);
-		if (plain || c == '\t' || (lines && c == '\n'))
+		if (plain || c == '\t' || (form != TEXT_LINE && c == '\n'))
 			buf_add(&out, s + at, len);
-		else if (c <= 0xff)
-			buf_addf(&out, "\\x%02x", c);
 		else
-			buf_addf(&out, "\\u%04x", c);
+			spell(&out, c, form);
 		at += len ? len : 1;
 	}
 	return buf_take(&out);
+}
+
+size_t text_whole(const char *s, size_t n)
+{
+	for (size_t back = 1; back <= 3 && back <= n; back++) {
+		unsigned char c = (unsigned char)s[n - back];
+		size_t want = c >= 0xf0 ? 4 : c >= 0xe0 ? 3 : c >= 0xc0 ? 2 : 1;
+		if (want > back)
+			return n - back;
+		if (c < 0x80 || c >= 0xc0)
+			break;
+	}
+	return n;
 }

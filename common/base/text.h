@@ -7,7 +7,6 @@
 
 #include "common/base/mem.h"
 
-#include <stdbool.h>
 #include <stddef.h>
 
 /* Valid UTF-8: what is not (a text cut in mid character, say) becomes U+FFFD. Takes and returns
@@ -17,8 +16,13 @@ char *text_utf8(char *text);
 /*
  * For a person's terminal: n bytes with every character that would change what the terminal does
  * rather than be seen spelled out: controls and bytes that are no UTF-8 as \x1b, invisible and
- * direction-changing characters as \u202e. Tabs stay, and newlines if `lines`. Returns owned.
+ * direction-changing characters as \u202e. Tabs stay, and newlines too but in a line. Of JSON, the
+ * meaning stays. Returns owned.
  */
-char *text_shown(const char *s, size_t n, bool lines);
+enum text_form { TEXT_LINE, TEXT_LINES, TEXT_JSON };
+char *text_shown(const char *s, size_t n, enum text_form form);
+
+/* How many of the n bytes are whole characters: all but those of one that is cut off at the end. */
+size_t text_whole(const char *s, size_t n);
 
 #endif

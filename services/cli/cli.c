@@ -4,6 +4,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/ids.h"
+#include "common/base/text.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -50,9 +51,9 @@ int cli_fail(int code, const char *fmt, ...)
 {
 	va_list ap;
 	va_start(ap, fmt);
-	fputs("loom: ", stderr);
-	vfprintf(stderr, fmt, ap);
-	fputc('\n', stderr);
+	LOOM_CLEANUP_STR char *text = loom_vasprintf(fmt, ap);
+	LOOM_CLEANUP_STR char *shown = text_shown(text, strlen(text), TEXT_LINES);
+	fprintf(stderr, "loom: %s\n", shown);
 	va_end(ap);
 	return code;
 }
@@ -185,6 +186,8 @@ int cli_request_json(struct cli *c, const char *method, const char *path, const 
 	if (json_parse_str(text, ret, &err) != 0)
 		return cli_fail(CLI_FAILED, "%s%s does not answer like Loom: %s", c->url, path,
 		                err.msg);
+	if (!c->json)
+		cli_show_safely(ret);
 	return CLI_OK;
 }
 
@@ -263,5 +266,36 @@ char *cli_quote(const char *s)
 void cli_print_json(const struct json *v)
 {
 	LOOM_CLEANUP_STR char *text = json_text(v);
-	puts(text);
+	LOOM_CLEANUP_STR char *shown = text_shown(text, strlen(text), TEXT_JSON);
+	puts(shown);
+}
+
+static struct json *shown(const struct json *v)
+{
+	if (json_is(v, JSON_STRING)) {
+		LOOM_CLEANUP_STR char *text = text_shown(json_str(v), json_str_len(v), TEXT_LINES);
+		return json_new_str(text);
+	}
+	if (json_is(v, JSON_ARRAY)) {
+		struct json *list = json_new_arr();
+		for (size_t i = 0; i < json_len(v); i++)
+			json_push(list, shown(json_at(v, i)));
+		return list;
+	}
+	if (!json_is(v, JSON_OBJECT))
+		return json_copy(v);
+	struct json *object = json_new_obj();
+	for (size_t i = 0; i < json_len(v); i++) {
+		const char *key = json_key_at(v, i);
+		LOOM_CLEANUP_STR char *text = text_shown(key, strlen(key), TEXT_LINE);
+		json_set(object, text, shown(json_value_at(v, i)));
+	}
+	return object;
+}
+
+void cli_show_safely(struct json **v)
+{
+	struct json *safe = shown(*v);
+	json_free(*v);
+	*v = safe;
 }

@@ -66,6 +66,10 @@ LOOM_MUST_CHECK int cli_get_cluster(struct cli *c, const char *id_or_name, struc
 /* s with everything but unreserved characters as %XX. Returns owned. */
 char *cli_quote(const char *s);
 
+/* Safe for a terminal, like all that is printed: what would steer one is escaped. */
 void cli_print_json(const struct json *v);
+/* The same for a document whose texts are printed one by one; cli_request_json() does it, unless
+ * the output is JSON. */
+void cli_show_safely(struct json **v);
 
 #endif

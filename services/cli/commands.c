@@ -46,6 +46,7 @@ static const struct option log_options[] = {
 	{ "follow", 'f', NULL, "go on until the attempt has ended" },
 	{ "attempt", 0, "N", "which attempt, else the last" },
 	{ "tail", 0, "BYTES", "only the end of what there is" },
+	{ "raw", 0, NULL, "the bytes as they are, else control characters are spelled out" },
 	{ 0 },
 };
 

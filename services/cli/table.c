@@ -2,6 +2,8 @@
 /* Aligns columns of text of any width. */
 #include "services/cli/table.h"
 
+#include "common/base/text.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -27,8 +29,9 @@ void table_add(struct table *t, const char *cell)
 {
 	struct buf b = BUF_INIT(TABLE_MAX);
 	for (const char *s = cell && *cell ? cell : "-"; *s; s++)
-		buf_addc(&b, (char)((unsigned char)*s < ' ' || *s == 0x7f ? ' ' : *s));
-	strs_add(&t->cells, buf_str(&b));
+		buf_addc(&b, (char)(*s == '\n' || *s == '\t' ? ' ' : *s));
+	LOOM_CLEANUP_STR char *shown = text_shown(buf_str(&b), b.len, TEXT_LINE);
+	strs_add(&t->cells, shown);
 	buf_fini(&b);
 }
 

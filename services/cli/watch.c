@@ -8,6 +8,7 @@
 #include "services/cli/sse_parse.h"
 
 #include "common/base/clock.h"
+#include "common/base/text.h"
 
 #include <signal.h>
 #include <string.h>
@@ -86,7 +87,8 @@ static void print_event(struct watch *w, const struct sse_frame *f)
 	buf_addf(&b, "{\"id\":%lld,\"event\":", (long long)f->id);
 	json_write_str(f->event, strlen(f->event), &b);
 	buf_addf(&b, ",\"data\":%s}\n", f->data);
-	print(w, buf_str(&b));
+	LOOM_CLEANUP_STR char *shown = text_shown(buf_str(&b), b.len, TEXT_JSON);
+	print(w, shown);
 	buf_fini(&b);
 }
 
@@ -116,6 +118,7 @@ static void on_frame(const struct sse_frame *f, void *arg)
 	bool seen = f->id >= 0 && f->id <= w->view.seq;
 	if (seen || w->code >= 0 || json_parse(f->data, f->data_len, 0, &data, NULL) != 0)
 		return;
+	cli_show_safely(&data); /* what is printed as JSON is f's own text */
 	struct view_change change;
 	view_apply(&w->view, f->id, f->event, data, &change);
 	set_clock(w);

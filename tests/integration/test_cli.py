@@ -307,6 +307,21 @@ def test_targets_of_callbacks(lab, tmp_path):
     assert loom(lab, "callback", "replay", "987654321", user="admin").returncode == 1
 
 
+HOSTILE = "\x1b]0;pwned\x07\x1b[31mred\x9b31m\u202egnp.exe"
+
+
+def test_foreign_text_does_not_steer_the_terminal(lab):
+    cluster = lab.create("steer", size=1, description=HOSTILE)
+    for words in (("cluster", "show", "steer"), ("cluster", "list"), ("cluster", "show", "steer", "-o", "json"),
+                  ("cluster", "show", HOSTILE)):
+        done = loom(lab, *words)
+        assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202e]", done.stdout + done.stderr), done
+    assert "\\x1b]0;pwned\\x07\\x1b[31mred\\x9b31m\\u202egnp.exe" in loom(lab, "cluster", "show", "steer").stdout
+    told = json.loads(loom(lab, "cluster", "show", "steer", "-o", "json").stdout)
+    assert told["description"] == HOSTILE
+    assert cluster
+
+
 def test_a_layout_that_fails(lab):
     cluster = lab.create("never", "apart", 2)
     done = loom(lab, "cluster", "watch", cluster)

@@ -52,15 +52,39 @@ static const struct {
 
 START_TEST(escapes_are_shown)
 {
-	LOOM_CLEANUP_STR char *got = text_shown(shown[_i].in, strlen(shown[_i].in), false);
+	LOOM_CLEANUP_STR char *got = text_shown(shown[_i].in, strlen(shown[_i].in), TEXT_LINE);
 	ck_assert_str_eq(got, shown[_i].out);
 }
 END_TEST
 
 START_TEST(lines_stay_if_wanted)
 {
-	LOOM_CLEANUP_STR char *got = text_shown("a\nb\0c", 5, true);
+	LOOM_CLEANUP_STR char *got = text_shown("a\nb\0c", 5, TEXT_LINES);
 	ck_assert_str_eq(got, "a\nb\\x00c");
+	static const char json[] = "{\"a\":\"\xc2\x9b\xe2\x80\xae\xf3\xa0\x81\x81\"}\n";
+	LOOM_CLEANUP_STR char *same = text_shown(json, strlen(json), TEXT_JSON);
+	ck_assert_str_eq(same, "{\"a\":\"\\u009b\\u202e\\udb40\\udc41\"}\n");
+}
+END_TEST
+
+START_TEST(characters_are_not_cut)
+{
+	static const struct {
+		const char *in;
+		size_t whole;
+	} rows[] = {
+		{ "", 0 },
+		{ "abc", 3 },
+		{ "a\xc3", 1 },
+		{ "a\xc3\xa4", 3 },
+		{ "a\xe6\xbc", 1 },
+		{ "\xf0\x9f\x98", 0 },
+		{ "a\xbc\xbc", 3 },
+		{ "\xf0\x9f\x98\x80", 4 },
+		{ "\xbc\xbc\xbc\xbc", 4 },
+	};
+	for (size_t i = 0; i < LOOM_COUNT(rows); i++)
+		ck_assert_uint_eq(text_whole(rows[i].in, strlen(rows[i].in)), rows[i].whole);
 }
 END_TEST
 
@@ -70,5 +94,6 @@ int main(void)
 	tcase_add_loop_test(t, utf8_is_repaired, 0, (int)LOOM_COUNT(repaired));
 	tcase_add_loop_test(t, escapes_are_shown, 0, (int)LOOM_COUNT(shown));
 	tcase_add_test(t, lines_stay_if_wanted);
+	tcase_add_test(t, characters_are_not_cut);
 	return UNIT_RUN("base_text", t);
 }
