@@ -78,6 +78,8 @@ struct bus_call {
 	uint64_t id;
 	int64_t wait;
 	char *from;
+	bus_reply_cb answer; /* NULL: it goes to `from` */
+	void *arg;
 };
 
 struct handler {
@@ -263,19 +265,35 @@ static void send_answer(struct bus *b, const char *to, uint64_t id, int error,
 
 void bus_answer(struct bus_call *call, const struct json *body)
 {
-	if (call->bus)
+	if (call->answer)
+		call->answer(0, body, call->arg);
+	else if (call->bus)
 		send_answer(call->bus, call->from, call->id, 0, body);
 	call_free(call);
 }
 
 void bus_drop(struct bus_call *call)
 {
+	if (call->answer)
+		call->answer(-ECANCELED, NULL, call->arg);
 	call_free(call);
 }
 
 int64_t bus_call_timeout(const struct bus_call *call)
 {
 	return call->wait;
+}
+
+static struct bus_call *call_new(struct bus *b, int64_t wait)
+{
+	struct bus_call *call = loom_calloc(1, sizeof(*call));
+	call->bus = b;
+	call->wait = wait;
+	call->next = b->calls;
+	if (call->next)
+		call->next->prev = call;
+	b->calls = call;
+	return call;
 }
 
 static void on_request(struct bus *b, const struct bus_message *m, const struct json *body)
@@ -285,15 +303,23 @@ static void on_request(struct bus *b, const struct bus_message *m, const struct 
 		send_answer(b, m->from, m->id, -ENOSYS, NULL);
 		return;
 	}
-	struct bus_call *call = loom_calloc(1, sizeof(*call));
-	call->bus = b;
+	struct bus_call *call = call_new(b, m->wait);
 	call->id = m->id;
-	call->wait = m->wait;
 	call->from = loom_strdup(m->from);
-	call->next = b->calls;
-	if (call->next)
-		call->next->prev = call;
-	b->calls = call;
+	h->request(call, body, h->arg);
+}
+
+void bus_deliver(struct bus *b, const char *verb, const struct json *body, int64_t wait_ms,
+                 bus_reply_cb answer, void *arg)
+{
+	const struct handler *h = map_get(b->requests, verb);
+	if (!h) {
+		answer(-ENOSYS, NULL, arg);
+		return;
+	}
+	struct bus_call *call = call_new(b, wait_ms);
+	call->answer = answer;
+	call->arg = arg;
 	h->request(call, body, h->arg);
 }
 
@@ -462,8 +488,12 @@ void bus_destroy(struct bus *b)
 	for (size_t i = 0; i < BUCKETS; i++)
 		while (b->pending[i])
 			pending_end(&b->pending[i], -ECANCELED, NULL);
-	for (struct bus_call *call = b->calls; call; call = call->next)
+	for (struct bus_call *call = b->calls; call; call = call->next) {
 		call->bus = NULL;
+		if (call->answer)
+			call->answer(-ECANCELED, NULL, call->arg);
+		call->answer = NULL;
+	}
 	if (b->readable)
 		event_free(b->readable);
 	if (b->inbox >= 0)

@@ -50,10 +50,15 @@ int64_t bus_call_timeout(
 typedef void (*bus_notice_handler)(const struct json *body, void *arg);
 void bus_on_notice(struct bus *b, const char *verb, bus_notice_handler fn, void *arg);
 
+/* A request that came by another way than the bus: handled as those are. answer is called once, with
+ * -ENOSYS when there is no such verb, -ECANCELED when the bus is destroyed; maybe at once. */
+typedef void (*bus_reply_cb)(int error, const struct json *body, void *arg);
+void bus_deliver(struct bus *b, const char *verb, const struct json *body, int64_t wait_ms,
+                 bus_reply_cb answer, void *arg);
+
 /* error 0 with a body (borrowed), or none with -EHOSTUNREACH, -ETIMEDOUT, -EMSGSIZE (body or answer
  * over 16 MiB), -ENOSYS (no such verb there) or -ECANCELED (bus destroyed). Called once. Returns an
  * id for bus_cancel() (no callback follows then). bodies may be NULL. */
-typedef void (*bus_reply_cb)(int error, const struct json *body, void *arg);
 uint64_t bus_request(struct bus *b, const char *peer, const char *verb, const struct json *body,
                      int64_t timeout_ms, bus_reply_cb cb, void *arg);
 void bus_cancel(struct bus *b, uint64_t id);

@@ -397,6 +397,12 @@ static struct ACL_vector acl(const struct coord *c, struct ACL entries[2])
 	return (struct ACL_vector){ 2, entries };
 }
 
+/* What is above our root may be shared with others. */
+static bool is_ours(const struct coord *c, const char *path)
+{
+	return c->root[0] && str_starts(path, c->root);
+}
+
 static void closed(struct coord *c LOOM_UNUSED, struct coord_op *op)
 {
 	if (op->rc == ZNOAUTH)
@@ -406,7 +412,7 @@ static void closed(struct coord *c LOOM_UNUSED, struct coord_op *op)
 
 static void dir_made(struct coord *c, struct coord_op *op)
 {
-	if (op->rc != ZNODEEXISTS || !c->secret || !c->session)
+	if (op->rc != ZNODEEXISTS || !c->secret || !c->session || !is_ours(c, op->data))
 		return;
 	struct ACL entries[2];
 	struct ACL_vector ours = acl(c, entries);
@@ -421,7 +427,9 @@ void coord_make_dir(struct coord *c, const char *path)
 	struct ACL entries[2];
 	const struct ACL_vector ours = acl(c, entries);
 	op->data = loom_strdup(path);
-	op_started(op, zoo_acreate(handle(c), path, "", 0, &ours, 0, string_done, op));
+	op_started(op, zoo_acreate(handle(c), path, "", 0,
+	                           is_ours(c, path) ? &ours : &ZOO_OPEN_ACL_UNSAFE, 0, string_done,
+	                           op));
 }
 
 void coord_create_node(struct coord *c, const char *path, const char *data, int mode,

@@ -208,10 +208,20 @@ static const char *const fourth[] = {
 	NULL,
 };
 
+/* Requests to schedulers while the bus carries none. owner '': nobody's yet. */
+static const char *const fifth[] = {
+	"CREATE TABLE IF NOT EXISTS mail ("
+	" id CHAR(32) NOT NULL PRIMARY KEY, verb VARCHAR(32) NOT NULL, body MEDIUMTEXT NOT NULL,"
+	" owner VARCHAR(255) NOT NULL, answer MEDIUMTEXT, wait_until BIGINT NOT NULL,"
+	" KEY unclaimed (owner, id), KEY expiry (wait_until))" TABLE_END,
+	NULL,
+};
+
 const struct db_migration schema_migrations[] = {
 	{ 1, "first tables", first, 0 },
 	{ 2, "limits, shares, quarantine", second, 0 },
 	{ 3, "indexes of tasks", third, 0 },
 	{ 4, "index of a machine's tasks", fourth, 0 },
+	{ 5, "requests by way of the database", fifth, 0 },
 	{ 0, NULL, NULL, 0 },
 };

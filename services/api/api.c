@@ -4,6 +4,7 @@
 
 #include "common/base/log.h"
 #include "common/model/callback_target.h"
+#include "common/model/mail.h"
 #include "common/model/outcome.h"
 #include "common/model/schema.h"
 #include "services/api/db_outage.h"
@@ -120,6 +121,8 @@ int api_start(struct service *service, void *ctx, struct loom_err *err)
 	if (!rc)
 		rc = seal_key_init(a->cfg.bus.key_file, CALLBACK_TARGET_USE, &a->callback_key, err);
 	if (!rc)
+		rc = seal_key_init(a->cfg.bus.key_file, MAIL_USE, &a->mail_key, err);
+	if (!rc)
 		rc = bus_create(a->loop, &a->cfg.bus, &a->bus, err);
 	if (rc)
 		return rc;
@@ -168,6 +171,7 @@ void api_stop(struct service *service LOOM_UNUSED, void *ctx)
 	if (a->db)
 		db_pool_stop(a->db);
 	pool_destroy(a->pool);
+	a->pool = NULL;
 	loop_flush(a->loop);
 	db_outage_stop(a);
 	takes_drain(a);
@@ -182,6 +186,7 @@ void api_stop(struct service *service LOOM_UNUSED, void *ctx)
 	api_routes_destroy(a->routes);
 	db_pool_destroy(a->db);
 	seal_key_fini(&a->callback_key);
+	seal_key_fini(&a->mail_key);
 	provisioner_cache_destroy(a->provisioners);
 }
 

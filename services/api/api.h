@@ -50,6 +50,7 @@ struct api {
 	struct watchers *watchers;
 	struct takes *takes; /* held long polls */
 	struct loop_timer *draining;
+	struct seal_key mail_key;     /* seals what is asked by way of the database */
 	struct seal_key callback_key; /* seals the secrets of tenants' callback targets */
 };
 

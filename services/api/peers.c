@@ -4,17 +4,20 @@
  *
  * ZooKeeper needs seconds to miss a scheduler that hangs, or whose link to this machine is broken
  * (then it never does). So each one is asked for a sign of life twice a second. What was asked of
- * one that gives none is asked of another; whatever it does all the same is fenced.
+ * one that gives none is asked of another; whatever it does all the same is fenced.  When none can
+ * be heard, they are asked by way of the database: it takes seconds, but work goes on.
  */
 #include "services/api/api.h"
+#include "services/api/mail.h"
 
 #include "common/base/clock.h"
 #include "common/base/log.h"
+#include "common/base/metrics.h"
 #include "common/base/str.h"
 
 #include <errno.h>
 
-enum { PING_EVERY_MS = 500, PING_MS = 1000 };
+enum { PING_EVERY_MS = 500, PING_MS = 1000, UNHEARD_MS = 1500, CALM_MS = 60000 };
 
 struct mate {
 	struct api *a;
@@ -28,6 +31,7 @@ struct peers {
 	size_t n_mates;
 	struct strs schedulers, apis;
 	struct loop_timer *pings;
+	int64_t warned;   /* that nobody is heard */
 	size_t next;      /* round robin */
 	struct ask *asks; /* not yet ended */
 };
@@ -40,9 +44,18 @@ struct ask {
 	struct json *body;
 	int64_t until; /* monotonic ms */
 	uint64_t request;
+	int64_t since;       /* monotonic ms, when it began to find nobody; 0: it has not */
+	struct letter *mail; /* it is asked by way of the database */
 	struct loop_timer *again;
 	bus_reply_cb cb;
 	void *arg;
+};
+
+enum { M_MAIL, M_COUNT };
+static struct metric metrics[M_COUNT] = {
+	[M_MAIL] = { "loom_api_mail_total",
+	             "Requests to schedulers by way of the database, for want of the bus",
+	             METRIC_COUNTER },
 };
 
 static void ask_next(struct ask *k);
@@ -95,6 +108,8 @@ static void pinged(int error, const struct json *body LOOM_UNUSED, void *arg)
 		log_info(silent ? "scheduler gives no sign of life" : "scheduler is back",
 		         LOG_S("address", m->address));
 	m->silent = silent;
+	if (!silent)
+		p->warned = 0;
 	if (silent && others_live(p))
 		redirect(m->a, m->address);
 }
@@ -182,6 +197,7 @@ static void on_log(const struct json *body, void *arg)
 
 void peers_start(struct api *a)
 {
+	metrics_register(metrics, M_COUNT);
 	a->peers = loom_calloc(1, sizeof(*a->peers));
 	bus_on_notice(a->bus, "event", on_event, a);
 	bus_on_notice(a->bus, "log", on_log, a);
@@ -202,6 +218,8 @@ static void ask_free(struct ask *k)
 		k->a->peers->asks = k->next;
 	if (k->next)
 		k->next->prev = k->prev;
+	if (k->mail)
+		mail_cancel(k->mail);
 	loop_timer_destroy(k->again);
 	json_free(k->body);
 	loom_free(k->verb);
@@ -286,6 +304,42 @@ static const char *whose(const struct peers *p, int64_t cluster)
 	return best ? best->address : NULL;
 }
 
+static void mail_answered(int error, const struct json *body, void *arg)
+{
+	struct ask *k = arg;
+	ask_end(k, error, body);
+}
+
+static void ask_by_mail(struct ask *k, int64_t left)
+{
+	struct peers *p = k->a->peers;
+	int64_t now = clock_mono_ms();
+	metric_add(&metrics[M_MAIL], 1);
+	if (!p->warned || now - p->warned > CALM_MS)
+		log_warn("no scheduler can be heard: asking by way of the database",
+		         LOG_I("schedulers", p->schedulers.n));
+	p->warned = now;
+	k->mail = mail_send(k->a, k->verb, k->body, left, mail_answered, k);
+	loop_timer_arm(k->again, left);
+}
+
+/* True when nobody has been heard for a while, or it will be looked at again. */
+static bool finds_nobody(struct ask *k, int64_t left)
+{
+	int64_t now = clock_mono_ms();
+	if (others_live(k->a->peers)) {
+		k->since = 0;
+		return false;
+	}
+	if (!k->since)
+		k->since = now;
+	if (now - k->since >= UNHEARD_MS || k->a->peers->warned)
+		ask_by_mail(k, left);
+	else if (!k->a->peers->schedulers.n)
+		loop_timer_arm(k->again, left < 200 ? left : 200);
+	return k->mail || !k->a->peers->schedulers.n;
+}
+
 static void ask_next(struct ask *k)
 {
 	struct peers *p = k->a->peers;
@@ -294,10 +348,10 @@ static void ask_next(struct ask *k)
 		ask_end(k, -EHOSTUNREACH, NULL);
 		return;
 	}
-	if (!p->schedulers.n) {
-		loop_timer_arm(k->again, left < 200 ? left : 200);
+	if (k->mail)
+		loop_timer_arm(k->again, left);
+	if (k->mail || finds_nobody(k, left))
 		return;
-	}
 	loom_free(k->asked);
 	const char *first = k->cluster ? whose(p, k->cluster) : NULL;
 	k->asked = loom_strdup(first ? first : whom(p));

@@ -56,6 +56,7 @@ static void tick(void *arg)
 	webhooks_poll(arg);
 	dispatch_kick(arg);
 	janitor_tick(arg);
+	mail_look(arg);
 }
 
 static int start_admin(struct scheduler *s, struct loom_err *err)
@@ -88,6 +89,8 @@ int scheduler_start(struct service *service, void *ctx, struct loom_err *err)
 		rc = start_admin(s, err);
 	if (!rc)
 		rc = webhooks_start(s, err);
+	if (!rc)
+		rc = mail_start(s, err);
 	if (rc)
 		return rc;
 	s->cfg.coord.key_file = s->cfg.bus.key_file;
@@ -134,6 +137,7 @@ void scheduler_stop(struct service *service LOOM_UNUSED, void *ctx)
 	if (s->db)
 		db_pool_stop(s->db);
 	pool_destroy(s->pool);
+	s->pool = NULL;
 	webhooks_stop(s);
 	loop_flush(s->loop);
 	janitor_stop(s);
@@ -143,6 +147,7 @@ void scheduler_stop(struct service *service LOOM_UNUSED, void *ctx)
 		coord_destroy(s->coord);
 	if (s->bus)
 		bus_destroy(s->bus);
+	mail_stop(s);
 	loop_flush(s->loop);
 	http_server_destroy(s->admin);
 	db_pool_destroy(s->db);

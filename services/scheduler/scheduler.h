@@ -37,6 +37,7 @@ struct scheduler_config {
 };
 
 struct dispatch;
+struct postman;
 
 struct scheduler {
 	struct scheduler_config cfg;
@@ -56,6 +57,7 @@ struct scheduler {
 	int64_t silent_at;  /* when silent provisioners are looked for again; a sweep's */
 	int64_t away_until; /* monotonic ms when the database was last seen away; 0 never */
 	struct peers *peers;
+	struct postman *postman;
 	struct webhooks *webhooks;
 };
 
@@ -83,6 +85,11 @@ struct wake wake_of(const struct cluster_tx *tx);
 void wake_changed(struct scheduler *s, const struct cluster_tx *tx); /* any thread */
 /* For all changes of one commit at once. Loop thread. */
 void wake_now(struct scheduler *s, const struct wake *v, size_t n);
+
+/* mail.c, loop thread: what APIs ask by way of the database. */
+int mail_start(struct scheduler *s, struct loom_err *err);
+void mail_look(struct scheduler *s);
+void mail_stop(struct scheduler *s); /* after the bus is gone */
 
 /* planning.c, loop thread: looks for jobs to plan, soon. */
 void planning_kick(struct scheduler *s);

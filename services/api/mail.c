@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The slow way to a scheduler: a row is posted, looked at until it has an answer, and dropped. */
+#include "services/api/mail.h"
+
+#include "common/base/ids.h"
+#include "common/base/log.h"
+#include "common/model/mail.h"
+
+#include <stdio.h>
+
+#define LOOK_MS 300
+
+struct letter {
+	struct api *a;
+	struct mail mail;
+	struct seal_key *key;
+	bus_reply_cb cb; /* NULL: nobody waits any more */
+	void *arg;
+	struct loop_timer *look;
+	bool posted, working, dropped;
+	int rc;
+	char *answer;
+};
+
+static void letter_free(struct letter *l)
+{
+	loop_timer_destroy(l->look);
+	loom_free(l->mail.body);
+	loom_free(l->answer);
+	loom_free(l);
+}
+
+static int work_tx(struct db *db, void *arg)
+{
+	struct letter *l = arg;
+	loom_free(l->answer);
+	l->answer = NULL;
+	if (l->dropped)
+		return mail_drop(db, l->mail.id);
+	return l->posted ? mail_answer(db, l->key, l->mail.id, &l->answer)
+	                 : mail_post(db, l->key, &l->mail);
+}
+
+static void work(void *arg)
+{
+	struct letter *l = arg;
+	l->rc = db_tx(l->a->db, work_tx, l);
+}
+
+static void next(struct letter *l);
+
+static void worked(void *arg)
+{
+	struct letter *l = arg;
+	LOOM_CLEANUP(json_free) struct json *body = NULL;
+	l->working = false;
+	if (l->dropped) {
+		letter_free(l);
+		return;
+	}
+	l->posted = l->posted || !l->rc;
+	if (l->cb && l->answer && !json_parse_str(l->answer, &body, NULL)) {
+		bus_reply_cb cb = l->cb;
+		l->cb = NULL;
+		l->working = true; /* whoever is told cancels it, and it must outlive that */
+		cb(0, body, l->arg);
+		l->working = false;
+	}
+	if (l->cb)
+		loop_timer_arm(l->look, LOOK_MS);
+	else
+		next(l);
+}
+
+static void next(struct letter *l)
+{
+	if (l->working)
+		return;
+	l->dropped = !l->cb;
+	if (l->dropped && (!l->posted || !l->a->pool)) { /* its time ends by itself */
+		letter_free(l);
+		return;
+	}
+	l->working = l->a->pool && pool_submit(l->a->pool, work, worked, l) == 0;
+	if (!l->working)
+		loop_timer_arm(l->look, LOOK_MS);
+}
+
+static void look(void *arg)
+{
+	next(arg);
+}
+
+struct letter *mail_send(struct api *a, const char *verb, const struct json *body, int64_t wait_ms,
+                         bus_reply_cb cb, void *arg)
+{
+	struct letter *l = loom_calloc(1, sizeof(*l));
+	*l = (struct letter){ .a = a, .key = &a->mail_key, .cb = cb, .arg = arg };
+	id_random_hex(l->mail.id, (MAIL_ID_MAX - 1) / 2);
+	snprintf(l->mail.verb, sizeof(l->mail.verb), "%s", verb);
+	l->mail.wait_ms = wait_ms;
+	l->mail.body = json_text(body);
+	l->look = loop_timer_create(a->loop, "mail", look, l);
+	next(l);
+	return l;
+}
+
+void mail_cancel(struct letter *l)
+{
+	l->cb = NULL;
+	next(l);
+}

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* mail - asks a scheduler by way of the database (common/model/mail.h), while the bus carries
+ * nothing. Loop thread. */
+#ifndef LOOM_API_MAIL_H
+#define LOOM_API_MAIL_H
+
+#include "services/api/api.h"
+
+struct letter;
+
+/* cb once, with an answer; not at all when none comes. Returns a handle for mail_cancel(). */
+struct letter *mail_send(struct api *a, const char *verb, const struct json *body, int64_t wait_ms,
+                         bus_reply_cb cb, void *arg);
+void mail_cancel(struct letter *l);
+
+#endif
