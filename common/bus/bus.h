@@ -50,8 +50,8 @@ int64_t bus_call_timeout(
 typedef void (*bus_notice_handler)(const struct json *body, void *arg);
 void bus_on_notice(struct bus *b, const char *verb, bus_notice_handler fn, void *arg);
 
-/* A request that came by another way than the bus: handled as those are. answer is called once, with
- * -ENOSYS when there is no such verb, -ECANCELED when the bus is destroyed; maybe at once. */
+/* A request that came by another way than the bus: handled as those are. answer is called once,
+ * with -ENOSYS when there is no such verb, -ECANCELED when the bus is destroyed; maybe at once. */
 typedef void (*bus_reply_cb)(int error, const struct json *body, void *arg);
 void bus_deliver(struct bus *b, const char *verb, const struct json *body, int64_t wait_ms,
                  bus_reply_cb answer, void *arg);

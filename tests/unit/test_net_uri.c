@@ -97,10 +97,10 @@ static const struct {
 	{ "GET", "/a/1/b", -1, "" },
 	{ "GET", "/A", -1, "" },
 	{ "GET", "/a/1/c/2", -1, "" },
-	{ "PUT", "/a", -1, "GET,POST" },
-	{ "PUT", "/a/special", -1, "GET,DELETE" },
-	{ "get", "/a/1", -1, "GET,DELETE" },
-	{ "POST", "/files/x", -1, "GET" },
+	{ "PUT", "/a", -1, "GET,POST,HEAD" },
+	{ "PUT", "/a/special", -1, "GET,DELETE,HEAD" },
+	{ "get", "/a/1", -1, "GET,DELETE,HEAD" },
+	{ "POST", "/files/x", -1, "GET,HEAD" },
 };
 
 START_TEST(routing)
