@@ -209,23 +209,20 @@ int cluster_save_config(struct db *db, struct cluster *c, const struct json *con
 	return save_doc(db, c, CONFIG, &c->config, config);
 }
 
-int cluster_set_status(struct db *db, struct cluster *c, enum cluster_status to,
-                       const char *message, int64_t now)
+void cluster_transition(struct cluster *c, enum cluster_status to, const char *message, int64_t now)
 {
 	loom_assert(cluster_may_become(c->status, to));
 	c->status = to;
 	loom_free(c->message);
 	c->message = loom_strdup(message);
 	struct json *data = json_set_str(json_new_obj(), "status", cluster_status_name(to));
-	return cluster_event(db, c, "cluster", json_set_str(data, "message", message), now);
+	cluster_event(c, "cluster", json_set_str(data, "message", message), now);
 }
 
-int cluster_event(struct db *db LOOM_UNUSED, struct cluster *c, const char *type, struct json *data,
-                  int64_t now)
+void cluster_event(struct cluster *c, const char *type, struct json *data, int64_t now)
 {
 	LOOM_CLEANUP(json_free) struct json *owned = json_set_int(data, "time", now);
 	cluster_event_text(c, type, json_text(owned));
-	return 0;
 }
 
 void cluster_event_text(struct cluster *c, const char *type, char *text)

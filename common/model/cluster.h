@@ -64,13 +64,12 @@ LOOM_MUST_CHECK int cluster_save_template(struct db *db, struct cluster *c,
 LOOM_MUST_CHECK int cluster_save_config(struct db *db, struct cluster *c,
                                         const struct json *config);
 /* The only way to change a status; asserts that the step is allowed; appends the event. */
-LOOM_MUST_CHECK int cluster_set_status(struct db *db, struct cluster *c, enum cluster_status to,
-                                       const char *message, int64_t now);
+void cluster_transition(struct cluster *c, enum cluster_status to, const char *message,
+                        int64_t now);
 
 /* Appends event number ++event_seq of a locked cluster; data is taken and gets "time". It is
  * written by cluster_save(). */
-LOOM_MUST_CHECK int cluster_event(struct db *db, struct cluster *c, const char *type,
-                                  struct json *data, int64_t now);
+void cluster_event(struct cluster *c, const char *type, struct json *data, int64_t now);
 
 #define EVENT_TEXT_MAX (1u << 30)
 /* The same with the whole text of the data, which is taken: for the most frequent ones. */

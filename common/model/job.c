@@ -107,8 +107,9 @@ enum { PROGRESS = ROW_GROUP, WAITS = ROW_GROUP << 1, PARAMS = ROW_GROUP << 2 };
 		X(create_time, row_int, ROW_NEW)                                                   \
 	SEP X(end_time, row_int, ROW_SAVE)                                                         \
 	SEP X(message, row_str, ROW_SAVE)                                                          \
-	SEP X(params, row_json, ROW_OPTION | PARAMS) SEP X(then_action, row_chars, 0) SEP X(       \
-		waits, waits_type, WAITS)
+	SEP X(params, row_json, ROW_OPTION | PARAMS) SEP X(then_action, row_chars, ROW_SAVE)       \
+	SEP X(cancel, row_int, ROW_SAVE)                                                           \
+	SEP X(waits, waits_type, WAITS)
 
 #define JOB_COLUMN(col, type, flags) ROW_COLUMN(struct job, col, type, flags),
 static const struct row_column columns[] = { JOB_ROW(JOB_COLUMN, ) JOB_COLUMN(
@@ -171,24 +172,35 @@ void job_event(struct cluster *c, const struct job *j, int64_t now)
 	cluster_event_text(c, "job", buf_take(&b));
 }
 
+void job_new(struct cluster *c, const char *action, const struct json *params, int64_t now,
+             struct job *ret)
+{
+	*ret = (struct job){ .cluster_id = c->id,
+		             .num = c->next_job++,
+		             .status = JOB_NOT_SUBMITTED,
+		             .create_time = now,
+		             .params = params ? json_copy(params) : NULL };
+	snprintf(ret->action, sizeof(ret->action), "%s", action);
+	snprintf(ret->phase, sizeof(ret->phase), "plan");
+	c->latest_job = ret->num;
+	job_event(c, ret, now);
+}
+
+int job_insert(struct db *db, const struct cluster *c, const struct job *j)
+{
+	struct job row = *j;
+	row.tenant_id = c->tenant_id;
+	row.lease_until = j->create_time; /* the claim order: the oldest first, free at once */
+	return row_insert(db, &job_table, &row);
+}
+
 int job_add(struct db *db, struct cluster *c, const char *action, const struct json *params,
             int64_t now, int64_t *ret_num)
 {
-	struct job j = { .cluster_id = c->id,
-		         .num = c->next_job++,
-		         .status = JOB_NOT_SUBMITTED,
-		         .phase = "plan",
-		         .create_time = now,
-		         .params = json_copy(params),
-		         .tenant_id = c->tenant_id,
-		         .lease_until = now };
-	snprintf(j.action, sizeof(j.action), "%s", action);
-	c->latest_job = j.num;
-	int rc = row_insert(db, &job_table, &j);
-	if (!rc) {
-		job_event(c, &j, now);
-		*ret_num = j.num;
-	}
+	struct job j;
+	job_new(c, action, params, now, &j);
+	int rc = job_insert(db, c, &j);
+	*ret_num = j.num;
 	job_fini(&j);
 	return rc;
 }
@@ -198,11 +210,10 @@ int job_save_params(struct db *db, const struct job *j)
 	return row_save(db, &job_table, PARAMS, j);
 }
 
-int job_cancel(struct db *db, struct job *j, const char *then_action)
+void job_set_cancelled(struct job *j, const char *then_action)
 {
+	j->cancel = 1;
 	snprintf(j->then_action, sizeof(j->then_action), "%s", then_action ? then_action : "");
-	return db_exec(db, "UPDATE job SET cancel=TRUE, then_action=? WHERE cluster_id=? AND num=?",
-	               "sii", then_action, j->cluster_id, j->num);
 }
 
 int job_cancelled(struct db *db, int64_t cluster, int64_t num, bool *ret)
@@ -225,37 +236,27 @@ int job_asked(struct db *db, const struct cluster *c, const char *ask, bool *ret
 	return rc;
 }
 
-int job_set_status(struct db *db, struct cluster *c, struct job *j, enum job_status to,
-                   const char *message, int64_t now)
+void job_transition(struct cluster *c, struct job *j, enum job_status to, const char *message,
+                    int64_t now)
 {
+	char *copy = loom_strdup(message);
 	loom_assert(job_may_become(j->status, to));
 	j->status = to;
 	loom_free(j->message);
-	j->message = loom_strdup(message);
+	j->message = copy;
+	j->end_time = job_ended(to) ? now : 0;
 	if (job_ended(to))
 		snprintf(j->phase, sizeof(j->phase), "end");
 	else if (to == JOB_RUNNING)
 		snprintf(j->phase, sizeof(j->phase), "run");
 	else if (to == JOB_NOT_SUBMITTED)
 		snprintf(j->phase, sizeof(j->phase), "plan");
-	j->end_time = job_ended(to) ? now : 0;
-	int rc = row_save(db, &job_table, ROW_SAVE, j);
-	if (!rc)
-		job_event(c, j, now);
-	return rc;
+	job_event(c, j, now);
 }
 
-int job_save_progress(struct db *db, struct cluster *c, const struct job *j, int64_t now)
+int job_save(struct db *db, const struct job *j)
 {
-	int rc = row_save(db, &job_table, PROGRESS, j);
-	if (!rc)
-		job_event(c, j, now);
-	return rc;
-}
-
-int job_save_waits(struct db *db, const struct job *j)
-{
-	return row_save(db, &job_table, WAITS, j);
+	return row_save(db, &job_table, ROW_SAVE | PARAMS | WAITS, j);
 }
 
 int jobs_get(struct db *db, const struct task_ref *refs, size_t n, struct job **ret, size_t *ret_n)

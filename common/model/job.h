@@ -18,6 +18,7 @@ struct job {
 	char *message;
 	struct json *params;  /* what was asked; NULL when nothing */
 	char then_action[40]; /* submitted when this one has failed; "" for none */
+	int64_t cancel;       /* 1: workers are asked to stop its running tasks */
 	int64_t *waits;       /* of group g (task.h) how many are not complete: waits[g - 1] */
 	size_t n_waits;
 	int64_t end_time; /* 0: it has not ended */
@@ -33,10 +34,14 @@ void job_fini(struct job *j);
  * be NULL. The cluster is saved by the caller. */
 LOOM_MUST_CHECK int job_add(struct db *db, struct cluster *c, const char *action,
                             const struct json *params, int64_t now, int64_t *ret_num);
+/* The two parts of it: the job as it will be, with its event; its row. */
+void job_new(struct cluster *c, const char *action, const struct json *params, int64_t now,
+             struct job *ret);
+LOOM_MUST_CHECK int job_insert(struct db *db, const struct cluster *c, const struct job *j);
 LOOM_MUST_CHECK int job_save_params(struct db *db, const struct job *j);
 /* Asks workers to stop its running tasks; then_action is submitted when they have (NULL: nothing).
- */
-LOOM_MUST_CHECK int job_cancel(struct db *db, struct job *j, const char *then_action);
+ * In memory. */
+void job_set_cancelled(struct job *j, const char *then_action);
 LOOM_MUST_CHECK int job_cancelled(struct db *db, int64_t cluster, int64_t num, bool *ret);
 /* Is the cluster's newest job the one added with this text as "ask" in its params? So a transaction
  * whose commit went unheard knows its own job from another's of the same number. ask may be NULL.
@@ -46,14 +51,12 @@ LOOM_MUST_CHECK int job_lock(struct db *db, int64_t cluster, int64_t num, struct
                              bool *found);
 LOOM_MUST_CHECK int job_get(struct db *db, int64_t cluster, int64_t num, struct job *ret,
                             bool *found);
-/* The only way to change a status: asserts the step, writes phase and counters, appends the event.
- */
-LOOM_MUST_CHECK int job_set_status(struct db *db, struct cluster *c, struct job *j,
-                                   enum job_status to, const char *message, int64_t now);
-LOOM_MUST_CHECK int job_save_progress(struct db *db, struct cluster *c, const struct job *j,
-                                      int64_t now);
-
-LOOM_MUST_CHECK int job_save_waits(struct db *db, const struct job *j);
+/* The only way to change a status: asserts that the step is allowed; sets the phase; appends the
+ * event. The row is written by job_save(). */
+void job_transition(struct cluster *c, struct job *j, enum job_status to, const char *message,
+                    int64_t now);
+/* All that changes of a job. */
+LOOM_MUST_CHECK int job_save(struct db *db, const struct job *j);
 
 /* Jobs of locked clusters (ref.task is not used), in no order; *ret and each of it owned. */
 LOOM_MUST_CHECK int jobs_get(struct db *db, const struct task_ref *refs, size_t n, struct job **ret,

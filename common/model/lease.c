@@ -35,10 +35,8 @@ int lease_set(struct db *db, struct cluster *c, int64_t to, int64_t now)
 	c->expire_time = to;
 	int rc = db_exec(db, "UPDATE cluster SET expiry_tries=0, expiry_retry=0 WHERE id=?", "i",
 	                 c->id);
-	struct json *e = json_set_int(json_new_obj(), "expireTime", to);
 	if (!rc)
-		return cluster_event(db, c, "lease", e, now);
-	json_free(e);
+		cluster_event(c, "lease", json_set_int(json_new_obj(), "expireTime", to), now);
 	return rc;
 }
 

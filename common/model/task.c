@@ -10,13 +10,13 @@
 #include <stdio.h>
 #include <string.h>
 
+#define PLACE ROW_GROUP /* the node */
 #define TASK_ROW(X, SEP)                                                                           \
 	X(cluster_id, row_int, ROW_KEY) SEP X(job_num, row_int, ROW_KEY)                           \
 	SEP X(num, row_int, ROW_KEY)                                                               \
 	SEP X(tenant_id, row_str, ROW_NEW)                                                         \
-	SEP X(node_id, row_chars, ROW_NEW)                                                         \
-	SEP X(node_num, row_int, ROW_NEW)                                                          \
-	SEP X(name, row_chars, ROW_NEW)                                                            \
+	SEP X(node_id, row_chars, ROW_NEW | PLACE) SEP X(node_num, row_int, ROW_NEW | PLACE) SEP   \
+	X(name, row_chars, ROW_NEW)                                                                \
 	SEP X(service, row_str, ROW_NEW)                                                           \
 	SEP X(stage, row_int, ROW_NEW)                                                             \
 	SEP X(state, state_type, ROW_NEW | ROW_SAVE) SEP X(unmet, row_int, ROW_NEW | ROW_SAVE) SEP \
@@ -144,45 +144,11 @@ void task_event(struct cluster *c, const struct task *t, int64_t now)
 	cluster_event_text(c, "task", buf_take(&b));
 }
 
-int task_set_state(struct db *db, struct cluster *c, struct task *t, enum task_state to,
-                   int64_t now)
+void task_transition(struct cluster *c, struct task *t, enum task_state to, int64_t now)
 {
 	loom_assert(task_may_become(t->state, to));
 	t->state = to;
-	int rc = row_save(db, &task_table, ROW_SAVE, t);
-	if (!rc)
-		task_event(c, t, now);
-	return rc;
-}
-
-int task_promote(struct db *db, struct cluster *c, int64_t job, const char *node, int64_t now,
-                 int *promoted)
-{
-	bool busy;
-	int64_t one;
-	int rc = db_select_int(db, &one, &busy,
-	                       "SELECT 1 FROM task WHERE node_id=? AND job_num=?"
-	                       " AND state IN ('ready','running') LIMIT 1",
-	                       "si", node, job);
-	if (rc || busy)
-		return rc;
-	LOOM_CLEANUP(db_result_free) struct db_result *r = NULL;
-	rc = db_select(db, &r,
-	               "SELECT " COLUMNS
-	               " FROM task WHERE node_id=? AND job_num=? AND state='blocked' AND unmet=0"
-	               " ORDER BY num LIMIT 1",
-	               "si", node, job);
-	if (rc || !db_rows(r))
-		return rc;
-	LOOM_CLEANUP(tasks_free) struct tasks *ts = NULL;
-	rc = rows_to_tasks(r, &ts);
-	if (rc)
-		return rc;
-	/* not_before is the claim order too: the longest ready first. */
-	if (ts->v[0].not_before < now && !ts->v[0].failures)
-		ts->v[0].not_before = now;
-	++*promoted;
-	return task_set_state(db, c, &ts->v[0], TASK_READY, now);
+	task_event(c, t, now);
 }
 
 /* ---- many at once ---------------------------------------------------------------------------- */
@@ -251,15 +217,12 @@ int tasks_save(struct db *db, struct task *const *v, size_t n)
 
 /* ---- waiting, dropping, counting ------------------------------------------------------------- */
 
-int task_postpone(struct db *db, const struct task *t, int64_t until)
+int tasks_place(struct db *db, struct task *const *v, size_t n)
 {
-	return db_exec(db,
-	               "UPDATE task SET not_before=? WHERE cluster_id=? AND job_num=? AND num=?"
-	               " AND state='ready'",
-	               "iiii", until, t->cluster_id, t->job_num, t->num);
+	return rows_save(db, &task_table, PLACE, (const void *const *)v, n);
 }
 
-int tasks_await_machines(struct db *db, int64_t cluster, int64_t job, bool *ret)
+int tasks_await_nodes(struct db *db, int64_t cluster, int64_t job, bool *ret)
 {
 	int64_t one;
 	return db_select_int(db, &one, ret,
@@ -290,24 +253,6 @@ int tasks_clear_postponed(struct db *db, const struct task *const *of, size_t n,
 	loom_free(v);
 	if (!rc)
 		*ready += (int)db_affected(db);
-	return rc;
-}
-
-int tasks_move(struct db *db, const struct task *of, const char *to_node, int64_t to_num)
-{
-	return db_exec(db,
-	               "UPDATE task SET node_id=?, node_num=?, failures=0, losses=0"
-	               " WHERE cluster_id=? AND job_num=? AND node_id=? AND state='blocked'",
-	               "siiis", to_node, to_num, of->cluster_id, of->job_num, of->node_id);
-}
-
-int tasks_drop(struct db *db, struct cluster *c, int64_t job, int64_t now)
-{
-	LOOM_CLEANUP(tasks_free) struct tasks *ts = NULL;
-	int rc = tasks_load(db, c->id, job, &ts);
-	for (size_t i = 0; !rc && i < ts->n; i++)
-		if (ts->v[i].state == TASK_BLOCKED || ts->v[i].state == TASK_READY)
-			rc = task_set_state(db, c, &ts->v[i], TASK_DROPPED, now);
 	return rc;
 }
 

@@ -68,22 +68,12 @@ LOOM_MUST_CHECK int task_edges(struct db *db, int64_t cluster, int64_t job, stru
 LOOM_MUST_CHECK int task_edges_stored(struct db *db, int64_t cluster, int64_t job,
                                       struct task_edge **ret, size_t *ret_n);
 
-/* The only way to change a state: asserts the step, writes the row, appends the event. */
-LOOM_MUST_CHECK int task_set_state(struct db *db, struct cluster *c, struct task *t,
-                                   enum task_state to, int64_t now);
+/* The only way to change a state: asserts that the step is allowed; appends the event. The row is
+ * written by tasks_save(). */
+void task_transition(struct cluster *c, struct task *t, enum task_state to, int64_t now);
 
-/* Takes a complete task's edges out of its successors, then promotes what may run now. */
-LOOM_MUST_CHECK int task_release(struct db *db, struct cluster *c, struct job *j,
-                                 const struct task *t, int64_t now, int *promoted);
 /* Another member of a group (below 0) is complete: was it the last? */
 bool task_group_done(struct job *j, int64_t group);
-/* Takes a group, ref->task below 0, out of those that wait for it; adds the nodes on which
- * something does not wait for others any more. */
-LOOM_MUST_CHECK int task_release_group(struct db *db, const struct task_ref *group,
-                                       struct strs *nodes);
-/* Makes the first waiting task of a node ready if the node is free. */
-LOOM_MUST_CHECK int task_promote(struct db *db, struct cluster *c, int64_t job, const char *node,
-                                 int64_t now, int *promoted);
 /* Many at once, of any clusters: what one transaction reads and writes for many results. */
 LOOM_MUST_CHECK int tasks_get(struct db *db, const struct task_ref *refs, size_t n,
                               struct tasks **ret);
@@ -100,19 +90,14 @@ LOOM_MUST_CHECK int tasks_of_nodes(struct db *db, const struct task_node *nodes,
                                    struct tasks **ret);
 /* Writes rows that were read in this transaction; appends no events. */
 LOOM_MUST_CHECK int tasks_save(struct db *db, struct task *const *v, size_t n);
-/* Leaves a ready task for later: it needs what other machines of the job have not told yet. */
-LOOM_MUST_CHECK int task_postpone(struct db *db, const struct task *t, int64_t until);
-/* Are machines of the job still to be made? */
-LOOM_MUST_CHECK int tasks_await_machines(struct db *db, int64_t cluster, int64_t job, bool *ret);
-/* Ends what task_postpone() began in the jobs of these tasks; adds to *ready. */
+/* Writes node_id and node_num of rows that have moved to another node. */
+LOOM_MUST_CHECK int tasks_place(struct db *db, struct task *const *v, size_t n);
+/* Are nodes of the job still to be made? */
+LOOM_MUST_CHECK int tasks_await_nodes(struct db *db, int64_t cluster, int64_t job, bool *ret);
+/* Ready tasks of the jobs of these that were put off, for they need what other nodes had not told
+ * yet, may begin now; adds to *ready. */
 LOOM_MUST_CHECK int tasks_clear_postponed(struct db *db, const struct task *const *of, size_t n,
                                           int64_t now, int *ready);
-/* What waits on one machine waits on another from now on, as if it had never been tried. */
-LOOM_MUST_CHECK int tasks_move(struct db *db, const struct task *of, const char *to_node,
-                               int64_t to_num);
-/* Drops all that is blocked or ready. */
-LOOM_MUST_CHECK int tasks_drop(struct db *db, struct cluster *c, int64_t job, int64_t now);
-
 struct task_counts {
 	int64_t running, open;                          /* open: blocked or ready */
 	int64_t complete, failed, failed_before_create; /* the last: status 200-299 */

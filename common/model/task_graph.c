@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * New tasks of a job, the edges between them, and what a complete task takes out of those that wait
- * for it.
+ * New tasks of a job, the edges between them, and groups of tasks that others wait for.
  */
 #include "common/model/task.h"
 
@@ -161,33 +160,7 @@ int task_edges(struct db *db, int64_t cluster, int64_t job, struct task_edge **r
 	return 0;
 }
 
-/* ---- what a complete task releases ----------------------------------------------------------- */
-
-/* Takes the edges of a task, or of a group (number below 0), out of those they lead to. */
-static int release_from(struct db *db, const struct task_ref *from, struct strs *nodes)
-{
-	/* Broken, for tests: what waits for it waits for nothing else any more. */
-	const char *less = broken("edges") ? "0" : "GREATEST(t.unmet-1, 0)";
-	LOOM_CLEANUP_STR char *sql =
-		loom_asprintf("UPDATE task t JOIN task_edge e ON e.cluster_id=t.cluster_id"
-	                      " AND e.job_num=t.job_num AND e.to_num=t.num SET t.unmet=%s"
-	                      " WHERE e.cluster_id=? AND e.job_num=? AND e.from_num=?",
-	                      less);
-	int rc = db_exec(db, sql, "iii", from->cluster, from->job, from->task);
-	if (rc)
-		return rc;
-	LOOM_CLEANUP(db_result_free) struct db_result *r = NULL;
-	rc = db_select(db, &r,
-	               "SELECT DISTINCT t.node_id, t.node_num FROM task_edge e JOIN task t"
-	               " ON t.cluster_id=e.cluster_id AND t.job_num=e.job_num AND t.num=e.to_num"
-	               " WHERE e.cluster_id=? AND e.job_num=? AND e.from_num=? AND t.unmet=0"
-	               " AND t.state='blocked' ORDER BY t.node_num",
-	               "iii", from->cluster, from->job, from->task);
-	for (size_t i = 0; !rc && i < db_rows(r); i++)
-		if (!strs_has(nodes, db_str(r, i, 0)))
-			strs_add(nodes, db_str(r, i, 0));
-	return rc;
-}
+/* ---- groups ---------------------------------------------------------------------------------- */
 
 bool task_group_done(struct job *j, int64_t group)
 {
@@ -197,40 +170,4 @@ bool task_group_done(struct job *j, int64_t group)
 		return false;
 	j->waits[i] = broken("edges") ? 0 : j->waits[i] - 1;
 	return j->waits[i] == 0;
-}
-
-static int release_groups(struct db *db, struct job *j, const struct task *t, struct strs *nodes)
-{
-	LOOM_CLEANUP(db_result_free) struct db_result *r = NULL;
-	int rc = db_select(db, &r,
-	                   "SELECT to_num FROM task_edge WHERE cluster_id=? AND job_num=?"
-	                   " AND from_num=? AND to_num<0",
-	                   "iii", t->cluster_id, t->job_num, t->num);
-	for (size_t i = 0; !rc && i < db_rows(r); i++) {
-		const struct task_ref group = { t->cluster_id, t->job_num, db_int(r, i, 0) };
-		if (task_group_done(j, group.task))
-			rc = release_from(db, &group, nodes);
-	}
-	return rc || !db_rows(r) ? rc : job_save_waits(db, j);
-}
-
-int task_release(struct db *db, struct cluster *c, struct job *j, const struct task *t, int64_t now,
-                 int *promoted)
-{
-	const struct task_ref from = { t->cluster_id, t->job_num, t->num };
-	LOOM_CLEANUP(strs_fini) struct strs nodes = { 0 };
-	int rc = release_from(db, &from, &nodes);
-	if (!rc)
-		rc = release_groups(db, j, t, &nodes);
-	if (!rc)
-		rc = task_promote(db, c, t->job_num, t->node_id, now, promoted);
-	for (size_t i = 0; !rc && i < nodes.n; i++)
-		if (!str_eq(nodes.v[i], t->node_id))
-			rc = task_promote(db, c, t->job_num, nodes.v[i], now, promoted);
-	return rc;
-}
-
-int task_release_group(struct db *db, const struct task_ref *group, struct strs *nodes)
-{
-	return release_from(db, group, nodes);
 }

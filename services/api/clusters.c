@@ -207,9 +207,8 @@ static int delete_tx(struct db *db, void *arg)
 	LOOM_CLEANUP(json_free)
 	struct json *params = json_set_str(json_new_obj(), "was", cluster_status_name(c->status));
 	json_set_str(params, "ask", k->ask);
-	rc = cluster_set_status(db, c, CLUSTER_PENDING, NULL, now);
-	if (!rc)
-		rc = job_add(db, c, "cluster_delete", params, now, &job);
+	cluster_transition(c, CLUSTER_PENDING, NULL, now);
+	rc = job_add(db, c, "cluster_delete", params, now, &job);
 	if (!rc)
 		rc = cluster_save(db, c);
 	return rc ? rc : outcome_done(&k->done, c->id, c->event_seq);

@@ -339,11 +339,9 @@ static int insert(struct db *db, struct create *c)
 	rc = cluster_insert(db, k, &q);
 	if (rc)
 		return rc == CLUSTER_E_QUOTA ? over_quota(db, c, &q) : rc;
-	rc = cluster_event(db, k, "cluster",
-	                   json_set_str(json_new_obj(), "status", cluster_status_name(k->status)),
-	                   now);
-	if (!rc)
-		rc = job_add(db, k, "solve_layout", NULL, now, &job);
+	cluster_event(k, "cluster",
+	              json_set_str(json_new_obj(), "status", cluster_status_name(k->status)), now);
+	rc = job_add(db, k, "solve_layout", NULL, now, &job);
 	if (!rc && c->key.key)
 		rc = request_key_add(db, &c->key, k->id, now);
 	if (!rc)

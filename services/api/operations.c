@@ -61,9 +61,7 @@ static int sync_template(struct db *db, const struct operation *o, struct cluste
 	int rc = cluster_save_template(db, c, t);
 	struct json *e = json_set_str(json_new_obj(), "template", json_get_str(t, "name"));
 	json_set_int(e, "version", json_get_int(t, "version", 0));
-	if (!rc)
-		return cluster_event(db, c, "template", e, now);
-	json_free(e);
+	cluster_event(c, "template", e, now);
 	return rc;
 }
 
@@ -106,8 +104,7 @@ static int submit_job(struct db *db, struct operation *o, struct cluster *c, int
 	int64_t job;
 	json_set_str(o->params, "was", cluster_status_name(c->status));
 	int rc = take_config(db, o, c);
-	if (!rc)
-		rc = cluster_set_status(db, c, CLUSTER_PENDING, NULL, now);
+	cluster_transition(c, CLUSTER_PENDING, NULL, now);
 	return rc ? rc : job_add(db, c, o->action, o->params, now, &job);
 }
 

@@ -3,6 +3,8 @@
 
 #include "common/base/log.h"
 #include "common/model/schema.h"
+#include "services/scheduler/operation/operation.h"
+#include "services/scheduler/webhook/outbox.h"
 #include "services/scheduler/webhook/webhooks.h"
 
 #include <string.h>
@@ -37,6 +39,10 @@ const struct config_key scheduler_config_keys[] = {
 	{ 0 },
 };
 
+static const struct job_effects effects = { .completed = operation_complete,
+	                                    .undone = operation_undo,
+	                                    .announce = outbox_add };
+
 struct job_policy scheduler_policy(const struct scheduler *s)
 {
 	return (struct job_policy){ .tries = s->cfg.task_tries,
@@ -45,7 +51,8 @@ struct job_policy scheduler_policy(const struct scheduler *s)
 		                    .retry_base_ms = s->cfg.retry_base_ms,
 		                    .retry_cap_ms = s->cfg.retry_cap_ms,
 		                    .callbacks = &s->webhook_cfg,
-		                    .quarantine = &s->quarantine_cfg };
+		                    .quarantine = &s->quarantine_cfg,
+		                    .effects = &effects };
 }
 
 static const struct http_route routes[] = { SERVICE_ROUTES, { 0 } };

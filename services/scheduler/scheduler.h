@@ -15,7 +15,7 @@
 #include "common/net/http_server.h"
 #include "common/net/pool.h"
 #include "common/service/service.h"
-#include "services/scheduler/job/job_lifecycle.h"
+#include "services/scheduler/job/cluster_tx.h"
 #include "services/scheduler/job/quarantine.h"
 #include "services/scheduler/webhook/webhook_targets.h"
 

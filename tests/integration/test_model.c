@@ -268,9 +268,8 @@ static int change_cluster(struct db *db, void *arg LOOM_UNUSED)
 	c->last_node = 1002;
 	json_push(c->services, json_new_str("web"));
 	json_set(c->brief, "clusterTemplate", unit_json("{'name':'t2'}"));
-	rc = cluster_set_status(db, c, CLUSTER_ACTIVE, "well", 8);
-	if (!rc)
-		rc = cluster_save(db, c);
+	cluster_transition(c, CLUSTER_ACTIVE, "well", 8);
+	rc = cluster_save(db, c);
 	if (!rc)
 		rc = cluster_save_service_docs(db, c, docs);
 	if (!rc)
@@ -331,10 +330,11 @@ static int change_job(struct db *db, void *arg LOOM_UNUSED)
 	if (!rc)
 		rc = jobs_save_progress(db, each, 1);
 	j.tasks_done = 7;
+	job_set_cancelled(&j, "cluster_delete");
+	job_transition(c, &j, JOB_RUNNING, NULL, 10);
+	job_transition(c, &j, JOB_FAILED, "broken", 11);
 	if (!rc)
-		rc = job_set_status(db, c, &j, JOB_RUNNING, NULL, 10);
-	if (!rc)
-		rc = job_set_status(db, c, &j, JOB_FAILED, "broken", 11);
+		rc = job_save(db, &j);
 	job_fini(&j);
 	return rc ? rc : cluster_save(db, c);
 }
@@ -354,6 +354,8 @@ static int look_at_job(struct db *db, void *arg LOOM_UNUSED)
 	ck_assert_int_eq(j.waits[1], 5);
 	ck_assert_int_eq(j.tasks_total, 9);
 	ck_assert_int_eq(j.tasks_done, 7);
+	ck_assert_int_eq(j.cancel, 1);
+	ck_assert_str_eq(j.then_action, "cluster_delete");
 	ck_assert_int_eq(j.end_time, 11);
 	ck_assert_int_eq(j.create_time, 6);
 	job_fini(&j);

@@ -3,7 +3,7 @@
 
 #include "common/base/buf.h"
 #include "common/base/str.h"
-#include "services/scheduler/job/job_lifecycle_private.h"
+#include "services/scheduler/job/job_lifecycle.h"
 #include "services/scheduler/plan/plan_graph.h"
 #include "tests/support/unit.h"
 

@@ -1,81 +1,67 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* batch - the steps of one transaction over results and claims. */
 #include "services/scheduler/dispatch/batch_private.h"
 
-static void forget_clusters(struct batch *t)
+static void forget_unit(struct batch *b)
 {
-	for (size_t i = 0; i < t->n_clusters; i++) {
-		cluster_tx_fini(&t->batch_cluster[i].tx);
-		cached_cluster_free(t->batch_cluster[i].cached);
-	}
-	loom_free(t->batch_cluster);
-	t->batch_cluster = NULL;
-	t->n_clusters = 0;
+	for (size_t i = 0; b->cached && i < b->unit.max_clusters; i++)
+		cached_cluster_free(b->cached[i]);
+	loom_free(b->cached);
+	b->cached = NULL;
+	unit_fini(&b->unit);
 }
 
-static void begin(struct batch *t)
+/* The transaction may run again. */
+static void begin(struct batch *b)
 {
-	forget_clusters(t);
-	for (size_t i = 0; i < t->n_results; i++)
-		t->results[i].status = 417;
-	for (size_t i = 0; i < t->n_takes; i++) {
-		json_free(t->takes[i].payloads);
-		t->takes[i].payloads = NULL;
-		t->takes[i].size = 0;
+	forget_unit(b);
+	for (size_t i = 0; i < b->n_results; i++)
+		b->results[i].status = 417;
+	for (size_t i = 0; i < b->n_takes; i++) {
+		json_free(b->takes[i].payloads);
+		b->takes[i].payloads = NULL;
+		b->takes[i].size = 0;
 	}
-}
-
-static void unit_fini(struct unit *u)
-{
-	for (size_t i = 0; i < u->n_jobs; i++)
-		job_fini(&u->jobs[i].job);
-	for (size_t i = 0; i < u->n_refusals; i++)
-		loom_free(u->refusals[i].why);
-	limits_hold_fini(&u->limits);
-	for (size_t i = 0; i < u->n_sets; i++)
-		tasks_free(u->sets[i]);
-	if (!u->batch->edges_cache)
-		edges_cache_destroy(u->edges_cache);
-	void *const all[] = { u->sets, u->items,       u->index,     u->jobs,    u->nodes,
-		              u->done, u->newly_ready, u->slow_path, u->choices, u->refusals };
-	for (size_t i = 0; i < LOOM_COUNT(all); i++)
-		loom_free(all[i]);
 }
 
 static int batch_tx(struct db *db, void *arg)
 {
-	static int (*const steps[])(struct unit * u) = { rows_load,           results_apply,
-		                                         claims_make,         rows_write,
-		                                         results_slow_path,   claims_refuse,
-		                                         rows_write_clusters, rows_to_cache };
-	struct batch *t = arg;
-	struct unit u = { .batch = t, .db = db };
-	u.edges_cache = t->edges_cache ? t->edges_cache : edges_cache_create();
-	int rc = 0;
-	begin(t);
-	for (size_t i = 0; !rc && i < LOOM_COUNT(steps); i++)
-		rc = steps[i](&u);
-	unit_fini(&u);
+	struct batch *b = arg;
+	begin(b);
+	int rc = batch_load(b, db);
+	if (!rc)
+		rc = batch_apply_results(b);
+	if (!rc)
+		rc = unit_release(&b->unit);
+	if (!rc)
+		rc = batch_claim(b);
+	if (!rc)
+		rc = unit_commit(&b->unit);
+	if (!rc)
+		rc = batch_write_clusters(b);
+	if (!rc)
+		batch_keep_rows(b);
 	return rc;
 }
 
-int batch_run(struct batch *t)
+int batch_run(struct batch *b)
 {
-	t->more = false;
-	t->look_ms = -1;
-	int rc = t->search ? candidates_find(t) : t->n_takes ? batch_refresh_rules(t) : 0;
-	if (!rc && (t->n_results || t->n_candidates))
-		rc = db_tx(t->db, batch_tx, t);
-	for (size_t i = 0; !rc && i < t->n_clusters; i++)
-		if (t->batch_cluster[i].cached)
-			cluster_cache_put(t->cache, loom_take(t->batch_cluster[i].cached));
+	b->more = false;
+	b->look_ms = -1;
+	int rc = b->search ? candidates_find(b) : b->n_takes ? batch_refresh_rules(b) : 0;
+	if (!rc && (b->n_results || b->n_candidates))
+		rc = db_tx(b->db, batch_tx, b);
+	for (size_t i = 0; !rc && b->cache && i < b->unit.n_clusters; i++)
+		if (b->cached[i])
+			cluster_cache_put(b->cache, loom_take(b->cached[i]));
 	return rc;
 }
 
-void batch_fini(struct batch *t)
+void batch_fini(struct batch *b)
 {
-	forget_clusters(t);
-	for (size_t i = 0; i < t->n_takes; i++)
-		json_free(t->takes[i].payloads);
-	loom_free(t->candidates);
-	loom_free(t->handed);
+	forget_unit(b);
+	for (size_t i = 0; i < b->n_takes; i++)
+		json_free(b->takes[i].payloads);
+	loom_free(b->candidates);
+	loom_free(b->handed);
 }

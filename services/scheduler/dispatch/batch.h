@@ -17,7 +17,6 @@
 #include "common/model/limit.h"
 #include "common/model/queue.h"
 #include "services/scheduler/dispatch/cluster_cache.h"
-#include "services/scheduler/dispatch/edges_cache.h"
 #include "services/scheduler/dispatch/fair_queue.h"
 #include "services/scheduler/dispatch/task_payload.h"
 #include "services/scheduler/job/job_lifecycle.h"
@@ -61,14 +60,6 @@ struct batch_take {
 	size_t size;           /* of them on their way, in bytes */
 };
 
-struct batch_cluster {
-	struct cluster_tx tx;
-	int64_t seq;             /* number of the last event before */
-	bool save_whole_cluster; /* more than events changed */
-	bool cache_invalid;      /* rows changed that the cache does not know of */
-	struct cached_cluster *cached;
-};
-
 /* What an earlier run of the transaction handed out, in case that its commit went through. */
 struct handed {
 	size_t take;
@@ -93,8 +84,8 @@ struct batch {
 	/* what became of it */
 	bool more;       /* takes went without tasks that may be had soon */
 	int64_t look_ms; /* takes went without tasks that may begin so long from now; -1 none */
-	struct batch_cluster *batch_cluster;
-	size_t n_clusters;
+	struct unit unit;
+	struct cached_cluster **cached; /* as in unit.clusters */
 	/* between runs of the transaction */
 	struct task_ref *candidates;
 	size_t n_candidates;
@@ -102,8 +93,6 @@ struct batch {
 	size_t n_handed;
 };
 
-void batch_metrics_start(void);                 /* once */
-void batch_set_quarantined(int64_t n);          /* for /metrics */
 LOOM_MUST_CHECK int batch_run(struct batch *t); /* 0 or a DB_E_ code: nothing was done */
 void batch_fini(struct batch *t);               /* but for what was given to it */
 

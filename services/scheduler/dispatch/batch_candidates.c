@@ -10,7 +10,6 @@
 #include "services/scheduler/dispatch/batch_private.h"
 
 #include "common/base/clock.h"
-#include "common/base/metrics.h"
 #include "common/base/str.h"
 #include "common/model/queue.h"
 
@@ -23,23 +22,6 @@
 #define SURPLUS   8   /* found beyond what is wanted: another may be claiming the same */
 #define USE_MS    100 /* age of what is known of running tasks */
 #define RULES_MS  200 /* and of limits and quarantines, where it is not searched */
-
-enum { BATCH_QUARANTINED };
-static struct metric batch_metrics[] = {
-	[BATCH_QUARANTINED] = { "loom_scheduler_provisioners_quarantined",
-	                        "Provisioners that get no work, at the scheduler that sweeps",
-	                        METRIC_GAUGE },
-};
-
-void batch_metrics_start(void)
-{
-	metrics_register(batch_metrics, LOOM_COUNT(batch_metrics));
-}
-
-void batch_set_quarantined(int64_t n)
-{
-	metric_set(&batch_metrics[BATCH_QUARANTINED], n);
-}
 
 struct search {
 	struct db *db;

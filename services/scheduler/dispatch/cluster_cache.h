@@ -14,28 +14,17 @@
 #ifndef LOOM_SCHEDULER_CLUSTER_CACHE_H
 #define LOOM_SCHEDULER_CLUSTER_CACHE_H
 
-#include "common/base/map.h"
-#include "common/model/node.h"
-#include "common/model/task.h"
 #include "services/scheduler/dispatch/task_payload.h"
+#include "services/scheduler/job/unit.h"
 
 struct cached_cluster {
-	int64_t cluster, seq; /* the number of its last event */
-	struct tasks *tasks;  /* blocked, ready or running; some of them; NULL: none */
-	int64_t whole_job;    /* of this job all of them; 0: of none */
-	struct map *
-		nodes_loaded; /* a set: ids of machines of which tasks_of_nodes() finds no others */
-	struct job *jobs;     /* of those tasks */
-	size_t n_jobs;
-	struct nodes *nodes;         /* all, by number; NULL: not known */
-	struct node_view *node_view; /* of all nodes; NULL: not made yet */
-	uint64_t used;
+	struct cluster_rows rows;
+	struct node_view *view; /* of all nodes; NULL: not made yet */
+	int64_t view_version;   /* of rows.nodes_version */
 };
 
-struct cached_cluster *cached_cluster_create(int64_t cluster);
+struct cached_cluster *cached_cluster_create(void);
 void cached_cluster_free(struct cached_cluster *p); /* NULL ok */
-/* The machine of a task; NULL when there is none. */
-struct node *cached_cluster_node(const struct cached_cluster *p, const struct task *t);
 
 struct cluster_cache;
 void cluster_cache_start(void); /* once: its metrics */
@@ -44,13 +33,15 @@ void cluster_cache_destroy(struct cluster_cache *b); /* NULL ok */
 /* Takes the rows of a locked cluster out: owned, and right. NULL when there is none that is. */
 struct cached_cluster *cluster_cache_take(struct cluster_cache *b, int64_t cluster, int64_t seq);
 void cluster_cache_put(struct cluster_cache *b, struct cached_cluster *p); /* takes it */
+/* How many clusters it holds, with so many rows. */
+size_t cluster_cache_count(struct cluster_cache *b, size_t *ret_rows);
 
 /* In builds for tests: asserts that cached rows say what the database says. */
 #ifdef LOOM_BREAKABLE
-LOOM_MUST_CHECK int cached_cluster_verify(const struct cached_cluster *p, struct db *db);
+LOOM_MUST_CHECK int cluster_rows_verify(const struct cluster_rows *p, struct db *db);
 #else
-static inline int cached_cluster_verify(const struct cached_cluster *p LOOM_UNUSED,
-                                        struct db *db LOOM_UNUSED)
+static inline int cluster_rows_verify(const struct cluster_rows *p LOOM_UNUSED,
+                                      struct db *db LOOM_UNUSED)
 {
 	return 0;
 }

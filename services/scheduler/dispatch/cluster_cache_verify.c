@@ -35,7 +35,7 @@ static bool open_task(const struct task *t)
 	return t->state == TASK_BLOCKED || t->state == TASK_READY || t->state == TASK_RUNNING;
 }
 
-static int verify_tasks(const struct cached_cluster *p, struct db *db)
+static int verify_tasks(const struct cluster_rows *p, struct db *db)
 {
 	LOOM_CLEANUP(tasks_free) struct tasks *real = NULL;
 	int rc = tasks_load(db, p->cluster, 0, &real);
@@ -59,7 +59,7 @@ static void same_json(const struct json *a, const struct json *b)
 	loom_assert(str_eq(x, y));
 }
 
-static int verify_jobs(const struct cached_cluster *p, struct db *db)
+static int verify_jobs(const struct cluster_rows *p, struct db *db)
 {
 	int rc = 0;
 	for (size_t i = 0; !rc && i < p->n_jobs; i++) {
@@ -80,7 +80,7 @@ static int verify_jobs(const struct cached_cluster *p, struct db *db)
 	return rc;
 }
 
-static int verify_nodes(const struct cached_cluster *p, struct db *db)
+static int verify_nodes(const struct cluster_rows *p, struct db *db)
 {
 	LOOM_CLEANUP(nodes_free) struct nodes *real = NULL;
 	int rc = p->nodes ? nodes_load(db, p->cluster, &real) : 0;
@@ -98,7 +98,7 @@ static int verify_nodes(const struct cached_cluster *p, struct db *db)
 	return 0;
 }
 
-int cached_cluster_verify(const struct cached_cluster *p, struct db *db)
+int cluster_rows_verify(const struct cluster_rows *p, struct db *db)
 {
 	int rc = verify_tasks(p, db);
 	if (!rc)

@@ -93,7 +93,7 @@ void dispatch_start(struct scheduler *s)
 			                           .candidate_cache = candidate_cache_create() };
 	d->cache = cluster_cache_create();
 	cluster_cache_start();
-	batch_metrics_start();
+	quarantine_start();
 	dispatch_batches_start();
 	s->dispatch = d;
 	d->timer = loop_timer_create(s->loop, "waiting takes", tick, d);

@@ -96,12 +96,12 @@ static void batch_work(void *arg)
 
 static void wake_others(const struct under_way *r)
 {
-	const struct batch *t = &r->batch;
-	struct wake *v = loom_calloc(t->n_clusters + 1, sizeof(*v));
+	const struct unit *u = &r->batch.unit;
+	struct wake *v = loom_calloc(u->n_clusters + 1, sizeof(*v));
 	size_t n = 0;
-	for (size_t i = 0; !r->rc && i < t->n_clusters; i++)
-		if (t->batch_cluster[i].tx.c->event_seq != t->batch_cluster[i].seq)
-			v[n++] = wake_of(&t->batch_cluster[i].tx);
+	for (size_t i = 0; !r->rc && i < u->n_clusters; i++)
+		if (u->clusters[i].tx.c->event_seq != u->clusters[i].seq)
+			v[n++] = wake_of(&u->clusters[i].tx);
 	wake_now(r->d->s, v, n);
 	loom_free(v);
 }

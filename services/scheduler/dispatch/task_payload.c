@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "services/scheduler/dispatch/task_payload.h"
 
+#include "common/base/lru.h"
 #include "common/base/str.h"
 #include "common/json/json_emit.h"
 #include "common/model/expander.h"
@@ -10,57 +11,42 @@
 
 /* ---- the cache ------------------------------------------------------------------------------- */
 
-enum { KEPT = 512 };
-#define KEPT_BYTES (4u << 20) /* of all configurations together, as text */
+/* As many jobs as clusters' rows are kept of; as text, of all configurations together. */
+enum { MAX_JOBS = 512, MAX_BYTES = 4 << 20 };
 
 struct kept {
-	int64_t cluster, job;
-	uint64_t used;
-	size_t size;
 	char *provider, *config;
 	struct json *macros; /* the configuration, if there are any in it */
 	struct json *service_docs;
 };
 
 struct payload_cache {
-	struct kept v[KEPT];
-	size_t n, size;
-	uint64_t ticks;
+	struct lru *jobs;
 };
+
+static void kept_free(void *arg)
+{
+	struct kept *k = arg;
+	loom_free(k->provider);
+	loom_free(k->config);
+	json_free(k->macros);
+	json_free(k->service_docs);
+	loom_free(k);
+}
 
 struct payload_cache *payload_cache_create(void)
 {
-	return loom_calloc(1, sizeof(struct payload_cache));
-}
-
-static void forget(struct payload_cache *d, size_t i)
-{
-	loom_free(d->v[i].provider);
-	loom_free(d->v[i].config);
-	json_free(d->v[i].macros);
-	json_free(d->v[i].service_docs);
-	d->size -= d->v[i].size;
-	d->v[i] = d->v[--d->n];
+	struct payload_cache *d = loom_calloc(1, sizeof(*d));
+	d->jobs = lru_create(MAX_JOBS, MAX_BYTES, kept_free);
+	return d;
 }
 
 void payload_cache_destroy(struct payload_cache *d)
 {
 	if (!d)
 		return;
-	while (d->n)
-		forget(d, d->n - 1);
+	lru_destroy(d->jobs);
 	loom_free(d);
-}
-
-static void make_room(struct payload_cache *d)
-{
-	while (d->n == KEPT || (d->n && d->size > KEPT_BYTES)) {
-		size_t oldest = 0;
-		for (size_t i = 1; i < d->n; i++)
-			if (d->v[i].used < d->v[oldest].used)
-				oldest = i;
-		forget(d, oldest);
-	}
 }
 
 static size_t text_size(const struct json *v)
@@ -74,31 +60,26 @@ static int load(struct payload_cache *d, struct db *db, struct cluster *c, int64
 	int rc = cluster_load_docs(db, c);
 	if (rc)
 		return rc;
-	make_room(d);
-	struct kept *k = &d->v[d->n++];
-	*k = (struct kept){ .cluster = c->id,
-		            .job = job,
-		            .provider = json_text(c->provider),
+	struct kept *k = loom_malloc(sizeof(*k));
+	*k = (struct kept){ .provider = json_text(c->provider),
 		            .config = json_text(c->config),
 		            .service_docs = loom_take(c->service_docs) };
 	if (strchr(k->config, '%'))
 		k->macros = loom_take(c->config);
-	k->size = strlen(k->config) + text_size(k->service_docs) + strlen(k->provider);
-	d->size += k->size;
+	lru_put(d->jobs, c->id, job, k,
+	        strlen(k->config) + text_size(k->service_docs) + strlen(k->provider));
 	return 0;
 }
 
 int payload_cache_get(struct payload_cache *d, struct db *db, struct cluster *c, int64_t job,
                       struct payload_parts *ret)
 {
-	size_t i = 0;
-	while (i < d->n && (d->v[i].cluster != c->id || d->v[i].job != job))
-		i++;
-	int rc = i < d->n ? 0 : load(d, db, c, job);
+	const struct kept *k = lru_get(d->jobs, c->id, job);
+	int rc = k ? 0 : load(d, db, c, job);
 	if (rc)
 		return rc;
-	struct kept *k = &d->v[i < d->n ? i : d->n - 1];
-	k->used = ++d->ticks;
+	k = lru_get(d->jobs, c->id, job);
+	loom_assert(k);
 	*ret = (struct payload_parts){ k->provider, k->config, k->macros, k->service_docs };
 	return 0;
 }

@@ -5,7 +5,7 @@
 #include "common/base/log.h"
 #include "common/base/str.h"
 #include "common/model/lease.h"
-#include "services/scheduler/webhook/outbox.h"
+#include "services/scheduler/job/job_lifecycle.h"
 
 #define AT_ONCE      64
 #define RETRY_CAP_MS 3600000
@@ -23,6 +23,7 @@ struct expiring_one {
 	struct job_policy policy;
 	struct cluster_tx tx;
 	enum { NOTHING, WARNED, EXPIRED } done;
+	bool first; /* it expired now */
 };
 
 static int due_read(struct db *db, void *arg)
@@ -41,82 +42,90 @@ static struct json *lease_event(int64_t expire_time, const char *what)
 	return json_set_bool(e, what, true);
 }
 
-static int warn(struct db *db, struct expiring_one *o, struct lease_marks *m)
+static int warn(struct unit *u, struct unit_cluster *uc, struct expiring_one *o,
+                struct lease_marks *m)
 {
-	struct cluster *c = o->tx.c;
+	struct cluster *c = uc->tx.c;
 	m->warned = c->expire_time;
 	o->done = WARNED;
-	int rc = lease_mark(db, c->id, m);
-	if (!rc)
-		rc = cluster_event(db, c, "lease", lease_event(c->expire_time, "warning"),
-		                   o->tx.now);
-	return rc ? rc : outbox_add(db, &o->tx, NULL, CALLBACK_LEASE_WARNING);
+	cluster_event(c, "lease", lease_event(c->expire_time, "warning"), u->now);
+	return lease_mark(u->db, c->id, m);
 }
 
 /* What is paused rests, too: its job ends with the lease. *ret_moves: it is at work. */
-static int look_at_job(struct db *db, struct expiring_one *o, struct job *j, bool *ret_moves)
+static int look_at_job(struct unit *u, const struct cluster *c, struct unit_job **ret,
+                       bool *ret_moves)
 {
-	const struct cluster *c = o->tx.c;
-	bool found = false;
-	int rc = c->status == CLUSTER_PENDING ? job_lock(db, c->id, c->latest_job, j, &found) : 0;
-	*ret_moves = c->status == CLUSTER_PENDING && (!found || j->status != JOB_PAUSED);
+	*ret = NULL;
+	int rc = c->status == CLUSTER_PENDING ? unit_get_job(u, c->id, c->latest_job, ret) : 0;
+	*ret_moves = c->status == CLUSTER_PENDING && (!*ret || (*ret)->job.status != JOB_PAUSED);
 	return rc;
 }
 
-static int delete_it(struct db *db, struct expiring_one *o, struct job *j)
+static int delete_it(struct unit *u, struct unit_cluster *uc, struct unit_job *j)
 {
 	LOOM_CLEANUP(json_free)
 	struct json *params = json_set_bool(json_new_obj(), "leaseExpired", true);
-	if (o->tx.c->status != CLUSTER_PENDING)
-		return lifecycle_submit(db, &o->tx, "cluster_delete", params);
-	return lifecycle_abort(db, &o->tx, j, "The lease has ended.",
-	                       str_eq(j->action, "solve_layout") ? NULL : "cluster_delete");
+	if (j)
+		return lifecycle_abort(u, j, "The lease has ended.",
+		                       str_eq(j->job.action, "solve_layout") ? NULL
+		                                                             : "cluster_delete");
+	lifecycle_submit(u, uc, "cluster_delete", params);
+	return 0;
 }
 
-static int expire(struct db *db, struct expiring_one *o, struct lease_marks *m, struct job *j)
+static int expire(struct unit *u, struct unit_cluster *uc, struct expiring_one *o,
+                  struct lease_marks *m, struct unit_job *j)
 {
-	struct cluster *c = o->tx.c;
+	struct cluster *c = uc->tx.c;
 	int64_t wait = o->s->cfg.lease_retry_ms;
 	for (int64_t i = 0; i < m->tries && wait < RETRY_CAP_MS; i++)
 		wait *= 2;
-	bool first = !m->tries++;
-	m->retry_at = o->tx.now + (wait < RETRY_CAP_MS ? wait : RETRY_CAP_MS);
+	o->first = !m->tries++;
+	m->retry_at = u->now + (wait < RETRY_CAP_MS ? wait : RETRY_CAP_MS);
 	o->done = EXPIRED;
-	int rc = lease_mark(db, c->id, m);
-	if (!rc && first)
-		rc = cluster_event(db, c, "lease", lease_event(c->expire_time, "expired"),
-		                   o->tx.now);
+	int rc = lease_mark(u->db, c->id, m);
+	if (o->first)
+		cluster_event(c, "lease", lease_event(c->expire_time, "expired"), u->now);
+	return rc ? rc : delete_it(u, uc, j);
+}
+
+static int expire_or_warn(struct unit *u, struct unit_cluster *uc, void *arg)
+{
+	struct expiring_one *o = arg;
+	const struct cluster *c = uc->tx.c;
+	struct lease_marks m = { 0 };
+	struct unit_job *j = NULL;
+	bool moves = false;
+	int rc = lease_marks(u->db, c->id, &m);
 	if (!rc)
-		rc = delete_it(db, o, j);
-	return rc || !first ? rc : outbox_add(db, &o->tx, NULL, CALLBACK_LEASE_EXPIRED);
+		rc = look_at_job(u, c, &j, &moves);
+	if (rc || moves || !c->expire_time || c->status == CLUSTER_TERMINATED)
+		return rc;
+	if (c->expire_time <= u->now && m.retry_at <= u->now)
+		return expire(u, uc, o, &m, j);
+	if (c->expire_time > u->now && m.warned != c->expire_time &&
+	    c->expire_time - u->now <= o->s->cfg.lease_warning_ms)
+		return warn(u, uc, o, &m);
+	return 0;
+}
+
+static int announce(struct db *db, struct expiring_one *o, enum callback_kind kind)
+{
+	return o->policy.effects->announce(db, &o->tx, NULL, kind);
 }
 
 static int one_tx(struct db *db, void *arg)
 {
 	struct expiring_one *o = arg;
 	o->done = NOTHING;
-	o->tx.policy = &o->policy;
-	int rc = cluster_tx_begin(db, o->due->cluster, &o->tx);
-	struct lease_marks m = { 0 };
-	if (!rc)
-		rc = lease_marks(db, o->due->cluster, &m);
-	if (rc)
-		return rc == CLUSTER_E_NONE ? 0 : rc;
-	const struct cluster *c = o->tx.c;
-	struct job j = { 0 };
-	bool moves = false;
-	rc = look_at_job(db, o, &j, &moves);
-	if (rc || moves || !c->expire_time || c->status == CLUSTER_TERMINATED) {
-		job_fini(&j);
-		return rc;
-	}
-	if (c->expire_time <= o->tx.now && m.retry_at <= o->tx.now)
-		rc = expire(db, o, &m, &j);
-	else if (c->expire_time > o->tx.now && m.warned != c->expire_time &&
-	         c->expire_time - o->tx.now <= o->s->cfg.lease_warning_ms)
-		rc = warn(db, o, &m);
-	job_fini(&j);
-	return rc || !o->done ? rc : cluster_tx_commit(db, &o->tx);
+	o->first = false;
+	int rc = unit_run_one(db, &o->policy, o->due->cluster, &o->tx, expire_or_warn, o);
+	if (!rc && o->done == WARNED)
+		rc = announce(db, o, CALLBACK_LEASE_WARNING);
+	if (!rc && o->first)
+		rc = announce(db, o, CALLBACK_LEASE_EXPIRED);
+	return rc == CLUSTER_E_NONE ? 0 : rc;
 }
 
 static int look(struct scheduler *s, const struct lease_due *due)

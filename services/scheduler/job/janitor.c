@@ -13,9 +13,10 @@
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/model/provisioner.h"
+#include "common/model/queue.h"
 #include "common/model/request_key.h"
-#include "services/scheduler/dispatch/batch.h"
 #include "services/scheduler/job/expiry.h"
+#include "services/scheduler/job/job_lifecycle.h"
 
 #define AWAY_MS        1000
 #define MOST_SILENT_MS 15000
@@ -28,10 +29,11 @@ struct sweep {
 };
 
 struct expiry {
+	const struct sweep *w;
 	const struct task_ref *ref;
 	struct job_policy policy;
 	struct cluster_tx tx;
-	bool changed;
+	struct strs lost; /* ids of tasks */
 };
 
 static int expired_read(struct db *db, void *arg)
@@ -43,28 +45,62 @@ static int expired_read(struct db *db, void *arg)
 	int rc = queue_state(db, &st);
 	if (rc)
 		return rc;
-	batch_set_quarantined(st.quarantined);
+	quarantine_count(st.quarantined);
 	return tasks_expired(db, st.now, 64, &w->refs, &w->n);
+}
+
+/* Looked at again: a heartbeat may have come meanwhile, or the result. */
+static int expire_one(struct unit *u, struct expiry *e, const struct task_ref *ref)
+{
+	struct tasks *set = NULL;
+	int rc = task_lock(u->db, ref, &set);
+	if (rc)
+		return rc;
+	unit_add_tasks(u, set);
+	struct task *t = unit_task(u, ref);
+	if (!t || t->state != TASK_RUNNING || t->lease_until >= u->now)
+		return 0;
+	char id[ID_MAX];
+	id_task(id, ref->cluster, ref->job, ref->task);
+	strs_add(&e->lost, id);
+	rc = unit_load_jobs(u, ref, 1);
+	return rc ? rc : lifecycle_lost(u, t);
+}
+
+static int expire(struct unit *u, struct unit_cluster *uc, void *arg)
+{
+	struct expiry *e = arg;
+	int rc = 0;
+	strs_fini(&e->lost);
+	for (size_t i = 0; !rc && i < e->w->n; i++)
+		if (e->w->refs[i].cluster == uc->tx.c->id)
+			rc = expire_one(u, e, &e->w->refs[i]);
+	return rc;
 }
 
 static int expire_tx(struct db *db, void *arg)
 {
 	struct expiry *e = arg;
-	e->changed = false;
-	e->tx.policy = &e->policy;
-	int rc = cluster_tx_begin(db, e->ref->cluster, &e->tx);
-	if (rc)
-		return rc == CLUSTER_E_NONE ? 0 : rc;
-	LOOM_CLEANUP(tasks_free) struct tasks *ts = NULL;
-	rc = task_lock(db, e->ref, &ts);
-	if (rc || !ts->n)
-		return rc;
-	struct task *t = &ts->v[0];
-	if (t->state != TASK_RUNNING || t->lease_until >= e->tx.now)
-		return 0;
-	rc = lifecycle_lost(db, &e->tx, t);
-	e->changed = true;
-	return rc ? rc : cluster_tx_commit(db, &e->tx);
+	int rc = unit_run_one(db, &e->policy, e->ref->cluster, &e->tx, expire, e);
+	return rc == CLUSTER_E_NONE ? 0 : rc;
+}
+
+/* All of one cluster, at its first one in the list. */
+static int expire_cluster(struct sweep *w, size_t i)
+{
+	struct scheduler *s = w->s;
+	for (size_t k = 0; k < i; k++)
+		if (w->refs[k].cluster == w->refs[i].cluster)
+			return 0;
+	struct expiry e = { .w = w, .ref = &w->refs[i], .policy = scheduler_policy(s) };
+	int rc = db_tx(s->db, expire_tx, &e);
+	for (size_t k = 0; !rc && k < e.lost.n; k++)
+		log_warn("lease ran out", LOG_S("task", e.lost.v[k]));
+	if (!rc && e.lost.n)
+		wake_changed(s, &e.tx);
+	cluster_tx_fini(&e.tx);
+	strs_fini(&e.lost);
+	return rc;
 }
 
 static int silent_tx(struct db *db, void *arg)
@@ -94,17 +130,8 @@ static void sweep_work(void *arg)
 	bool renewable = !s->away_until || clock_mono_ms() - s->away_until >= s->cfg.task_lease_ms;
 	if (broken("leases"))
 		renewable = false;
-	for (size_t i = 0; !rc && renewable && i < w->n; i++) {
-		struct expiry e = { .ref = &w->refs[i], .policy = scheduler_policy(s) };
-		rc = db_tx(s->db, expire_tx, &e);
-		if (!rc && e.changed) {
-			char id[ID_MAX];
-			id_task(id, e.ref->cluster, e.ref->job, e.ref->task);
-			log_warn("lease ran out", LOG_S("task", id));
-			wake_changed(s, &e.tx);
-		}
-		cluster_tx_fini(&e.tx);
-	}
+	for (size_t i = 0; !rc && renewable && i < w->n; i++)
+		rc = expire_cluster(w, i);
 	if (!rc)
 		rc = expiry_sweep(s, &w->next_ms);
 	if (!rc && clock_mono_ms() >= s->silent_at) {
@@ -144,7 +171,7 @@ void janitor_tick(struct scheduler *s)
 	if (s->sweeping || service_draining(s->service))
 		return;
 	if (coord_connected(s->coord) && !coord_is_leader(s->coord, "janitor")) {
-		batch_set_quarantined(0); /* one of all schedulers says it */
+		quarantine_count(0); /* one of all schedulers says it */
 		return;
 	}
 	struct sweep *w = loom_calloc(1, sizeof(*w));

@@ -1,12 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* job_finish - the ends of jobs: what becomes of the cluster, what follows, what is told. */
-#include "services/scheduler/job/job_lifecycle_private.h"
+/* job_finish - the ends of jobs: when one is over, what becomes of the cluster, what follows. */
+#include "services/scheduler/job/job_lifecycle.h"
 
 #include "common/base/str.h"
-#include "services/scheduler/operation/operation.h"
-#include "services/scheduler/webhook/outbox.h"
+#include "services/scheduler/plan/planner.h"
 
-#define MAX_NAMED 100 /* machines that a message names */
+#define MAX_NAMED 100 /* nodes that a message names */
+
+static struct unit_cluster *cluster_of(const struct unit *u, const struct unit_job *j)
+{
+	return unit_held(u, j->job.cluster_id);
+}
+
+static int announce(struct unit *u, const struct unit_job *j, enum callback_kind kind)
+{
+	return u->policy->effects->announce(u->db, &cluster_of(u, j)->tx, &j->job, kind);
+}
+
+/* ---- jobs that failed ------------------------------------------------------------------------ */
 
 static enum cluster_status failure_status(const struct job *j, const struct task_counts *n)
 {
@@ -26,58 +37,73 @@ static enum cluster_status failure_status(const struct job *j, const struct task
 	return st;
 }
 
-/* What follows a failed job knows what it follows. */
-static int follow(struct db *db, struct cluster_tx *tx, const struct job *j)
+/* The follow-up job records why it was submitted. */
+static void follow(struct unit *u, const struct unit_job *j)
 {
 	LOOM_CLEANUP(json_free)
-	struct json *params = json_set_str(json_new_obj(), "because", j->message);
-	int64_t next;
-	tx->jobs++;
-	return job_add(db, tx->c, j->then_action, params, tx->now, &next);
+	struct json *params = json_set_str(json_new_obj(), "because", j->job.message);
+	(void)unit_new_job(u, cluster_of(u, j), j->job.then_action, params);
 }
 
-static int leave(struct db *db, struct cluster_tx *tx, const struct job *j,
-                 const struct task_counts *n)
+static int leave(struct unit *u, const struct unit_job *j, const struct task_counts *n)
 {
+	struct unit_cluster *uc = cluster_of(u, j);
 	int rc = 0;
 	enum plan_action a;
 	if (!n->attempted)
-		rc = operation_undo(db, tx, j);
-	else if (plan_action_parse(j->action, &a) && a == PLAN_DELETE)
-		rc = nodes_deleted(db, j->cluster_id, j->num, &tx->c->num_nodes);
-	return rc ? rc : cluster_set_status(db, tx->c, failure_status(j, n), j->message, tx->now);
+		rc = u->policy->effects->undone(u->db, &uc->tx, &j->job);
+	else if (plan_action_parse(j->job.action, &a) && a == PLAN_DELETE)
+		rc = u->store->forget_deleted(u, &j->job, &uc->tx.c->num_nodes);
+	if (!rc)
+		unit_move_cluster(u, uc, failure_status(&j->job, n), j->job.message);
+	return rc;
 }
 
-int lifecycle_settle(struct db *db, struct cluster_tx *tx, const struct job *j)
+/* A failed job ends its cluster's wait once the last running task has reported. */
+static int settle(struct unit *u, struct unit_job *j)
 {
+	const struct cluster *c = cluster_of(u, j)->tx.c;
 	struct task_counts n;
-	int rc = tasks_count(db, j->cluster_id, j->num, &n);
-	if (rc || n.running || tx->c->status != CLUSTER_PENDING || tx->c->latest_job != j->num)
+	int rc = u->store->counts(u, &j->job, &n);
+	if (rc || n.running || c->status != CLUSTER_PENDING || c->latest_job != j->job.num)
 		return rc;
-	rc = *j->then_action ? follow(db, tx, j) : leave(db, tx, j, &n);
-	return rc ? rc : outbox_add(db, tx, j, CALLBACK_FAILURE);
+	if (*j->job.then_action)
+		follow(u, j);
+	else
+		rc = leave(u, j, &n);
+	return rc ? rc : announce(u, j, CALLBACK_FAILURE);
+}
+
+static int fail(struct unit *u, struct unit_job *j, const char *why)
+{
+	unit_move_job(u, j, JOB_FAILED, why);
+	return settle(u, j);
 }
 
 /* Of a create that cannot finish: what is to follow. */
-static int then_of_create(struct db *db, struct cluster_tx *tx, struct job *j)
+static int then_of_create(struct unit *u, struct unit_job *j)
 {
-	int rc = cluster_load_docs(db, tx->c);
-	if (rc || !str_eq(j->action, plan_action_name(PLAN_CREATE)) ||
-	    !str_eq(json_get_str(tx->c->request, "onFailure"), "rollback"))
-		return rc;
-	return job_cancel(db, j, plan_action_name(PLAN_DELETE));
+	struct cluster *c = cluster_of(u, j)->tx.c;
+	int rc = u->store->documents(u, c);
+	if (!rc && str_eq(j->job.action, plan_action_name(PLAN_CREATE)) &&
+	    str_eq(json_get_str(c->request, "onFailure"), "rollback"))
+		lifecycle_follow(j, plan_action_name(PLAN_DELETE));
+	return rc;
 }
 
-int lifecycle_fail_job(struct db *db, struct cluster_tx *tx, struct job *j, const struct task *t)
+int lifecycle_fail_job(struct unit *u, struct unit_job *j, const struct task *t)
 {
 	LOOM_CLEANUP_STR char *why = loom_asprintf(
 		"%s%s%s on node %lld failed: %s", t->name, *t->service ? " of " : "", t->service,
 		(long long)t->node_num, t->message && *t->message ? t->message : "no reason given");
-	int rc = then_of_create(db, tx, j);
-	if (!rc)
-		rc = job_set_status(db, tx->c, j, JOB_FAILED, why, tx->now);
-	return rc ? rc : tasks_drop(db, tx->c, j->num, tx->now);
+	int rc = then_of_create(u, j);
+	if (rc)
+		return rc;
+	unit_move_job(u, j, JOB_FAILED, why);
+	return unit_drop_open(u, j);
 }
+
+/* ---- jobs that are complete ------------------------------------------------------------------ */
 
 /* What was rolled back is what it was before, which need not be well. */
 static enum cluster_status complete_status(const struct job *j, bool gone)
@@ -90,16 +116,16 @@ static enum cluster_status complete_status(const struct job *j, bool gone)
 	                                                                        : CLUSTER_ACTIVE;
 }
 
-/* A cluster that was not well is only then well when all its machines are there; *ret_why owned. */
-static int check_machines(struct db *db, const struct cluster_tx *tx, const struct job *j,
-                          enum cluster_status *st, char **ret_why)
+/* A cluster that was not well is only then well when all its nodes are there; *ret_why owned. */
+static int check_nodes(struct unit *u, const struct unit_job *j, enum cluster_status *st,
+                       char **ret_why)
 {
 	LOOM_CLEANUP(strs_fini) struct strs absent = { 0 };
 	enum cluster_status was = CLUSTER_ACTIVE;
-	(void)cluster_status_parse(json_get_str(j->params, "was"), &was);
+	(void)cluster_status_parse(json_get_str(j->job.params, "was"), &was);
 	if (*st != CLUSTER_ACTIVE || (was != CLUSTER_INCOMPLETE && was != CLUSTER_INCONSISTENT))
 		return 0;
-	int rc = nodes_absent(db, tx->c->id, &absent);
+	int rc = u->store->absent(u, cluster_of(u, j)->tx.c, &absent);
 	if (rc || !absent.n)
 		return rc;
 	LOOM_CLEANUP_STR char *names = strs_join(&absent, ", ");
@@ -109,45 +135,35 @@ static int check_machines(struct db *db, const struct cluster_tx *tx, const stru
 	return 0;
 }
 
-int lifecycle_complete_job(struct db *db, struct cluster_tx *tx, struct job *j)
+static int complete(struct unit *u, struct unit_job *j)
 {
 	enum plan_action a;
-	bool gone = plan_action_parse(j->action, &a) && a == PLAN_DELETE;
-	const char *because = json_get_str(j->params, "because");
+	struct unit_cluster *uc = cluster_of(u, j);
+	bool gone = plan_action_parse(j->job.action, &a) && a == PLAN_DELETE;
+	const char *because = json_get_str(j->job.params, "because");
 	LOOM_CLEANUP_STR char *why = NULL;
-	enum cluster_status st = complete_status(j, gone);
-	int rc = operation_complete(db, tx, j);
+	enum cluster_status st = complete_status(&j->job, gone);
+	int rc = u->policy->effects->completed(u->db, &uc->tx, &j->job);
 	if (!rc)
-		rc = check_machines(db, tx, j, &st, &why);
-	if (!rc)
-		rc = job_set_status(db, tx->c, j, JOB_COMPLETE, NULL, tx->now);
-	if (!rc)
-		rc = cluster_set_status(db, tx->c, st, gone ? because : why, tx->now);
-	return rc ? rc : outbox_add(db, tx, j, CALLBACK_SUCCESS);
+		rc = check_nodes(u, j, &st, &why);
+	if (rc)
+		return rc;
+	unit_move_job(u, j, JOB_COMPLETE, NULL);
+	unit_move_cluster(u, uc, st, gone ? because : why);
+	return announce(u, j, CALLBACK_SUCCESS);
 }
 
-bool lifecycle_has_more(const struct job *j)
+/* A retry of some tasks only: they are done, and the others are still left of the failed job. */
+static int end_part(struct unit *u, struct unit_job *j, int64_t later)
 {
-	return json_get_int(j->params, "later", 0) > 0;
-}
-
-int lifecycle_end_part(struct db *db, struct cluster_tx *tx, struct job *j)
-{
-	int64_t n = json_get_int(j->params, "later", 0);
 	LOOM_CLEANUP_STR char *why =
 		loom_asprintf("What was asked for is done; %lld task%s left for another retry.",
-	                      (long long)n, n == 1 ? " is" : "s are");
-	int rc = job_set_status(db, tx->c, j, JOB_FAILED, why, tx->now);
-	return rc ? rc : lifecycle_settle(db, tx, j);
+	                      (long long)later, later == 1 ? " is" : "s are");
+	return fail(u, j, why);
 }
 
 /* ---- what a provider does not give up ----------------------------------------------------------
  */
-
-bool lifecycle_has_kept(const struct job *j)
-{
-	return json_get(j->params, "kept") != NULL;
-}
 
 static char *kept_message(const struct json *kept)
 {
@@ -163,31 +179,61 @@ static char *kept_message(const struct json *kept)
 	                     list);
 }
 
-int lifecycle_end_kept(struct db *db, struct cluster_tx *tx, struct job *j)
+/* It cannot complete, and ends when nothing is left to be done. */
+static int end_kept(struct unit *u, struct unit_job *j)
 {
 	struct task_counts n;
-	int rc = tasks_count(db, j->cluster_id, j->num, &n);
+	int rc = u->store->counts(u, &j->job, &n);
 	if (rc || n.running || n.open)
-		return rc ? rc : job_save_progress(db, tx->c, j, tx->now);
-	LOOM_CLEANUP_STR char *why = kept_message(json_get(j->params, "kept"));
-	rc = job_set_status(db, tx->c, j, JOB_FAILED, why, tx->now);
-	return rc ? rc : lifecycle_settle(db, tx, j);
+		return rc;
+	LOOM_CLEANUP_STR char *why = kept_message(json_get(j->job.params, "kept"));
+	return fail(u, j, why);
 }
 
-int lifecycle_kept(struct db *db, struct cluster_tx *tx, struct job *j, const struct task *t)
+int lifecycle_kept(struct unit *u, struct unit_job *j, const struct task *t)
 {
-	LOOM_CLEANUP(nodes_free) struct nodes *ns = NULL;
-	int rc = node_load(db, t->node_id, &ns);
+	int64_t cluster = t->cluster_id;
+	int rc = unit_load_nodes(u, &cluster, 1);
 	if (rc)
 		return rc;
-	if (!j->params)
-		j->params = json_new_obj();
-	if (!lifecycle_has_kept(j))
-		json_set(j->params, "kept", json_new_arr());
+	const struct node *n = unit_node(u, t);
+	if (!j->job.params)
+		j->job.params = json_new_obj();
+	if (!json_get(j->job.params, "kept"))
+		json_set(j->job.params, "kept", json_new_arr());
 	struct json *one = json_set_int(json_new_obj(), "nodenum", t->node_num);
-	json_set_str(one, "hostname", ns->n ? ns->v[0].hostname : t->node_id);
+	json_set_str(one, "hostname", n ? n->hostname : t->node_id);
 	json_set_str(one, "reason", str_blank(t->message) ? "no reason given" : t->message);
-	json_push(json_get(j->params, "kept"), one);
-	rc = job_save_params(db, j);
-	return rc ? rc : lifecycle_end_kept(db, tx, j);
+	json_push(json_get(j->job.params, "kept"), one);
+	j->changed = j->progressed = true;
+	j->told = false;
+	return 0;
+}
+
+/* ---- is it over? ------------------------------------------------------------------------------
+ */
+
+static int check_end(struct unit *u, struct unit_job *j)
+{
+	if (job_ended(j->job.status))
+		return settle(u, j);
+	if (json_get(j->job.params, "kept"))
+		return end_kept(u, j);
+	if (j->job.tasks_done < j->job.tasks_total)
+		return 0;
+	int64_t later = json_get_int(j->job.params, "later", 0);
+	return later > 0 ? end_part(u, j, later) : complete(u, j);
+}
+
+int unit_finish(struct unit *u)
+{
+	int rc = 0;
+	for (size_t i = 0; !rc && i < u->n_jobs; i++) {
+		struct unit_job *j = u->jobs[i];
+		if (j->check_end)
+			rc = check_end(u, j);
+		if (!rc && j->progressed && !j->told)
+			job_event(cluster_of(u, j)->tx.c, &j->job, u->now);
+	}
+	return rc;
 }

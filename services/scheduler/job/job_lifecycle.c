@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "services/scheduler/job/job_lifecycle_private.h"
+/* job_lifecycle - what the end of an attempt means: done, tried again, given up. */
+#include "services/scheduler/job/job_lifecycle.h"
 
 #include "common/base/clock.h"
 #include "common/base/str.h"
-#include "services/scheduler/job/quarantine.h"
 #include "services/scheduler/job/retry_policy.h"
+#include "services/scheduler/plan/planner.h"
 
 #include <string.h>
 
-#define MAX_RESULTS (1u << 20) /* bytes stored of one machine */
+#define MAX_RESULTS (1u << 20) /* bytes stored of one node */
 
-static void forget_machine(struct node *n)
+/* ---- what a result says of its node ---------------------------------------------------------- */
+
+static void forget_node(struct node *n)
 {
 	struct json **all[] = { &n->results, &n->ipaddresses, &n->states };
 	for (size_t i = 0; i < LOOM_COUNT(all); i++) {
@@ -55,7 +58,8 @@ static void merge_results(struct node *n, struct task_result *res)
 	res->message = "its results and the earlier ones of the machine are larger than 1 MiB";
 }
 
-bool lifecycle_to_node(struct node *n, const struct task *t, struct task_result *res)
+/* True: an event tells of the node. */
+static bool update_node(struct node *n, const struct task *t, struct task_result *res)
 {
 	merge_results(n, res);
 	bool ok = res->status == 0;
@@ -69,207 +73,204 @@ bool lifecycle_to_node(struct node *n, const struct task *t, struct task_result 
 	}
 	bool gone = ok && str_eq(t->name, plan_step_name(STEP_DELETE));
 	if (gone)
-		forget_machine(n);
+		forget_node(n);
 	if (ok && *t->service)
 		note_service(n, t);
 	return gone || (ok && (res->ipaddresses || res->hostname));
 }
 
-int lifecycle_node_event(struct db *db, struct cluster_tx *tx, const struct node *n)
+static void node_event(struct unit *u, const struct node *n)
 {
+	struct cluster *c = unit_held(u, n->cluster_id)->tx.c;
 	struct json *e = json_set_str(json_new_obj(), "nodeId", n->id);
 	json_set_int(e, "nodenum", n->num);
 	json_set_str(e, "hostname", n->hostname);
 	json_set(e, "ipaddresses", json_copy(n->ipaddresses));
-	return cluster_event(db, tx->c, "node", e, tx->now);
+	cluster_event(c, "node", e, u->now);
 }
 
-static int apply_to_node(struct db *db, struct cluster_tx *tx, const struct task *t,
-                         struct task_result *res)
+bool lifecycle_about_node(const struct task *t, const struct task_result *res)
 {
-	LOOM_CLEANUP(nodes_free) struct nodes *ns = NULL;
-	int rc = node_load(db, t->node_id, &ns);
-	if (rc || !ns->n)
+	enum plan_step step;
+	if (json_len(res->result) || res->ipaddresses || res->hostname ||
+	    !plan_step_parse(t->name, &step))
+		return true;
+	return step == STEP_DELETE || step == STEP_INSTALL || step == STEP_REMOVE ||
+	       step == STEP_START || step == STEP_STOP;
+}
+
+static int apply_to_node(struct unit *u, const struct task *t, struct task_result *res)
+{
+	int64_t cluster = t->cluster_id;
+	int rc = unit_load_nodes(u, &cluster, 1);
+	struct node *n = rc ? NULL : unit_node(u, t);
+	if (!n)
 		return rc;
-	struct node *n = &ns->v[0];
-	bool told = lifecycle_to_node(n, t, res);
-	rc = node_save(db, n);
-	return rc || !told ? rc : lifecycle_node_event(db, tx, n);
-}
-
-int lifecycle_follow(struct db *db, struct cluster_tx *tx, struct job *j, const char *then_action)
-{
-	int rc = job_cancel(db, j, then_action);
-	return rc ? rc : lifecycle_settle(db, tx, j);
-}
-
-int lifecycle_submit(struct db *db, struct cluster_tx *tx, const char *action,
-                     const struct json *params)
-{
-	LOOM_CLEANUP(json_free) struct json *p = params ? json_copy(params) : json_new_obj();
-	json_set_str(p, "was", cluster_status_name(tx->c->status));
-	int64_t num;
-	int rc = cluster_set_status(db, tx->c, CLUSTER_PENDING, NULL, tx->now);
-	tx->jobs++;
-	return rc ? rc : job_add(db, tx->c, action, p, tx->now, &num);
-}
-
-int lifecycle_abort(struct db *db, struct cluster_tx *tx, struct job *j, const char *why,
-                    const char *then_action)
-{
-	int rc = job_cancel(db, j, then_action);
-	if (!rc)
-		rc = job_set_status(db, tx->c, j, JOB_FAILED, why, tx->now);
-	if (!rc)
-		rc = tasks_drop(db, tx->c, j->num, tx->now);
-	return rc ? rc : lifecycle_settle(db, tx, j);
-}
-
-static int succeed(struct db *db, struct cluster_tx *tx, struct job *j, struct task *t)
-{
-	int rc = task_set_state(db, tx->c, t, TASK_COMPLETE, tx->now);
-	if (!rc && t->attempt > 1)
-		rc = quarantine_judge(db, tx, tx->policy->quarantine, t);
-	if (rc)
-		return rc;
-	j->tasks_done++;
-	if (job_ended(j->status)) {
-		rc = job_save_progress(db, tx->c, j, tx->now);
-		return rc ? rc : lifecycle_settle(db, tx, j);
+	if (update_node(n, t, res)) {
+		unit_held(u, cluster)->rows.nodes_version++;
+		node_event(u, n);
 	}
-	rc = task_release(db, tx->c, j, t, tx->now, &tx->ready);
-	/* What waits for addresses that were not known looks again. */
-	if (!rc && str_eq(t->name, plan_step_name(STEP_CONFIRM)))
-		rc = tasks_clear_postponed(db, (const struct task *const[]){ t }, 1, tx->now,
-		                           &tx->ready);
-	if (rc)
-		return rc;
-	if (lifecycle_has_kept(j))
-		return lifecycle_end_kept(db, tx, j);
-	if (j->tasks_done == j->tasks_total)
-		return lifecycle_has_more(j) ? lifecycle_end_part(db, tx, j)
-		                             : lifecycle_complete_job(db, tx, j);
-	return job_save_progress(db, tx->c, j, tx->now);
+	unit_node_changed(u, n);
+	return 0;
 }
 
-static int try_again(struct db *db, struct cluster_tx *tx, struct job *j, struct task *t,
+/* ---- the end of an attempt ------------------------------------------------------------------- */
+
+static void set_text(char **to, const char *text)
+{
+	char *copy = loom_strdup(text);
+	loom_free(*to);
+	*to = copy;
+}
+
+static void note_result(struct unit *u, struct task *t, int64_t status, const char *message)
+{
+	t->status_time = u->now;
+	t->status_code = status;
+	set_text(&t->message, message);
+	unit_task_changed(u, t);
+}
+
+void lifecycle_claim(struct unit *u, struct task *t, const char *provisioner, const char *worker,
+                     int64_t lease_ms)
+{
+	t->attempt++;
+	t->lease_ms = lease_ms;
+	t->lease_until = u->now + lease_ms;
+	t->submit_time = u->now;
+	set_text(&t->message, NULL);
+	set_text(&t->provisioner_id, provisioner);
+	set_text(&t->worker_id, worker);
+	unit_move_task(u, t, TASK_RUNNING);
+}
+
+static void succeed(struct unit *u, struct unit_job *j, struct task *t)
+{
+	unit_move_task(u, t, TASK_COMPLETE);
+	if (t->attempt > 1)
+		unit_judge(u, t);
+	j->job.tasks_done++;
+	j->progressed = j->check_end = true;
+	j->told = false;
+	unit_done(u, t);
+	unit_freed(u, t, t->node_id);
+	/* What waits for addresses that were not known looks again. */
+	if (str_eq(t->name, plan_step_name(STEP_CONFIRM)))
+		j->confirmed = t;
+}
+
+static int give_up(struct unit *u, struct unit_job *j, struct task *t)
+{
+	unit_move_task(u, t, TASK_FAILED);
+	j->check_end = true;
+	if (job_ended(j->job.status))
+		return 0;
+	return str_eq(j->job.action, plan_action_name(PLAN_DELETE)) ? lifecycle_kept(u, j, t)
+	                                                            : lifecycle_fail_job(u, j, t);
+}
+
+/* Another node may do better. */
+static int used_up(struct unit *u, struct unit_job *j, struct task *t)
+{
+	struct cluster *c = unit_held(u, t->cluster_id)->tx.c;
+	int rc = u->store->documents(u, c);
+	if (rc)
+		return rc;
+	return lifecycle_may_replace(u->policy, c, &j->job, t) ? lifecycle_replace(u, j, t)
+	                                                       : give_up(u, j, t);
+}
+
+static int try_again(struct unit *u, struct unit_job *j, struct task *t,
                      const struct job_policy *pol)
 {
 	enum plan_step step, undo, again;
 	int64_t tried = t->failures ? t->failures - 1 : 0;
 	t->not_before =
-		tx->now + clock_backoff_ms((unsigned)tried, pol->retry_base_ms, pol->retry_cap_ms);
+		u->now + clock_backoff_ms((unsigned)tried, pol->retry_base_ms, pol->retry_cap_ms);
 	if (plan_step_parse(t->name, &step) && plan_rollback(step, &undo, &again))
-		return lifecycle_roll_back(db, tx, j, t);
-	tx->ready++;
-	return task_set_state(db, tx->c, t, TASK_READY, tx->now);
+		return lifecycle_roll_back(u, j, t);
+	unit_move_task(u, t, TASK_READY);
+	return 0;
 }
 
-static int give_up(struct db *db, struct cluster_tx *tx, struct job *j, struct task *t)
-{
-	int rc = task_set_state(db, tx->c, t, TASK_FAILED, tx->now);
-	if (rc)
-		return rc;
-	if (!job_ended(j->status) && str_eq(j->action, plan_action_name(PLAN_DELETE)))
-		return lifecycle_kept(db, tx, j, t);
-	if (!job_ended(j->status))
-		rc = lifecycle_fail_job(db, tx, j, t);
-	return rc ? rc : lifecycle_settle(db, tx, j);
-}
-
-/* Another machine may do better. */
-static int used_up(struct db *db, struct cluster_tx *tx, struct job *j, struct task *t)
-{
-	int rc = cluster_load_docs(db, tx->c);
-	if (rc)
-		return rc;
-	return lifecycle_may_replace(tx->policy, tx->c, j, t) ? lifecycle_replace(db, tx, j, t)
-	                                                      : give_up(db, tx, j, t);
-}
-
-static void set_message(struct task *t, const char *message)
-{
-	loom_free(t->message);
-	t->message = loom_strdup(message);
-}
-
-static int failed_once(struct db *db, struct cluster_tx *tx, struct job *j, struct task *t,
+static int failed_once(struct unit *u, struct unit_job *j, struct task *t,
                        const struct task_result *res)
 {
 	t->failures++;
-	int rc = task_keep_failure(db, t, res->out, res->err);
-	if (!rc)
-		rc = cluster_load_docs(db, tx->c);
+	unit_keep_failure(u, t, res->out, res->err);
+	struct cluster *c = unit_held(u, t->cluster_id)->tx.c;
+	int rc = u->store->documents(u, c);
 	if (rc)
 		return rc;
-	const struct job_policy pol = retry_policy(tx->policy, tx->c, t);
-	if (res->never_again || job_ended(j->status))
-		return give_up(db, tx, j, t);
-	return t->failures < pol.tries ? try_again(db, tx, j, t, &pol) : used_up(db, tx, j, t);
+	const struct job_policy pol = retry_policy(u->policy, c, t);
+	if (res->never_again || job_ended(j->job.status))
+		return give_up(u, j, t);
+	return t->failures < pol.tries ? try_again(u, j, t, &pol) : used_up(u, j, t);
 }
 
-int lifecycle_finish(struct db *db, struct cluster_tx *tx, struct task *t,
-                     const struct task_result *told)
+int lifecycle_finish(struct unit *u, struct task *t, const struct task_result *told)
 {
-	struct task_result copy = *told, *res = &copy;
-	struct job j = { 0 };
-	bool found;
-	int rc = job_lock(db, t->cluster_id, t->job_num, &j, &found);
-	if (!rc && !found)
-		rc = DB_E_FATAL;
-	if (!rc)
-		rc = apply_to_node(db, tx, t, res);
+	struct task_result res = *told;
+	struct unit_job *j = unit_job_of(u, t);
+	if (!j)
+		return DB_E_FATAL;
+	int rc = lifecycle_about_node(t, &res) ? apply_to_node(u, t, &res) : 0;
+	if (rc)
+		return rc;
 	t->done_attempt = t->attempt;
-	t->status_time = tx->now;
-	t->status_code = res->status;
-	set_message(t, res->status ? res->message : NULL);
-	if (!rc && res->status == 0)
-		rc = succeed(db, tx, &j, t);
-	else if (!rc) {
-		rc = failed_once(db, tx, &j, t, res);
-	}
-	job_fini(&j);
-	return rc;
+	note_result(u, t, res.status, res.status ? res.message : NULL);
+	if (res.status)
+		return failed_once(u, j, t, &res);
+	succeed(u, j, t);
+	return 0;
 }
 
-int lifecycle_lost(struct db *db, struct cluster_tx *tx, struct task *t)
+int lifecycle_lost(struct unit *u, struct task *t)
 {
-	struct job j = { 0 };
-	bool found;
-	int rc = job_lock(db, t->cluster_id, t->job_num, &j, &found);
-	if (!rc && !found)
-		rc = DB_E_FATAL;
+	struct unit_job *j = unit_job_of(u, t);
+	if (!j)
+		return DB_E_FATAL;
 	t->losses++;
-	t->status_time = tx->now;
-	t->status_code = -1;
-	set_message(t, "its worker stopped renewing its lease");
-	if (!rc)
-		rc = task_keep_failure(db, t, NULL, NULL);
-	if (!rc && job_ended(j.status)) {
-		rc = give_up(db, tx, &j, t);
-	} else if (!rc && t->losses >= tx->policy->losses) {
-		rc = used_up(db, tx, &j, t);
-	} else if (!rc) {
-		t->not_before = tx->now;
-		tx->ready++;
-		rc = task_set_state(db, tx->c, t, TASK_READY, tx->now);
-	}
-	job_fini(&j);
-	return rc;
+	note_result(u, t, -1, "its worker stopped renewing its lease");
+	unit_keep_failure(u, t, NULL, NULL);
+	if (job_ended(j->job.status))
+		return give_up(u, j, t);
+	if (t->losses >= u->policy->losses)
+		return used_up(u, j, t);
+	t->not_before = u->now;
+	unit_move_task(u, t, TASK_READY);
+	return 0;
 }
 
-int lifecycle_refuse(struct db *db, struct cluster_tx *tx, struct task *t, const char *message)
+int lifecycle_refuse(struct unit *u, struct task *t, const char *message)
 {
-	struct job j = { 0 };
-	bool found;
-	int rc = job_lock(db, t->cluster_id, t->job_num, &j, &found);
-	if (!rc && !found)
-		rc = DB_E_FATAL;
-	t->status_time = tx->now;
-	t->status_code = -1;
-	set_message(t, message);
-	if (!rc)
-		rc = give_up(db, tx, &j, t);
-	job_fini(&j);
-	return rc;
+	struct unit_job *j = unit_job_of(u, t);
+	if (!j)
+		return DB_E_FATAL;
+	note_result(u, t, -1, message);
+	return give_up(u, j, t);
+}
+
+/* ---- a user's word --------------------------------------------------------------------------- */
+
+void lifecycle_submit(struct unit *u, struct unit_cluster *uc, const char *action,
+                      const struct json *params)
+{
+	LOOM_CLEANUP(json_free) struct json *p = params ? json_copy(params) : json_new_obj();
+	json_set_str(p, "was", cluster_status_name(uc->tx.c->status));
+	unit_move_cluster(u, uc, CLUSTER_PENDING, NULL);
+	(void)unit_new_job(u, uc, action, p);
+}
+
+void lifecycle_follow(struct unit_job *j, const char *then_action)
+{
+	job_set_cancelled(&j->job, then_action);
+	j->changed = j->check_end = true;
+}
+
+int lifecycle_abort(struct unit *u, struct unit_job *j, const char *why, const char *then_action)
+{
+	lifecycle_follow(j, then_action);
+	unit_move_job(u, j, JOB_FAILED, why);
+	return unit_drop_open(u, j);
 }

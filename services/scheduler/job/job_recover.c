@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * job_recover - what comes before a step that is tried again: a machine that did not come up is
+ * job_recover - what comes before a step that is tried again: a node that did not come up is
  * deleted and made once more, and one that used up its tries is replaced by another.
  */
-#include "services/scheduler/job/job_lifecycle_private.h"
+#include "services/scheduler/job/job_lifecycle.h"
 
 #include "common/base/str.h"
 #include "services/scheduler/placement/hostname.h"
+#include "services/scheduler/plan/planner.h"
 
 #include <stdio.h>
 
@@ -17,7 +18,7 @@ struct added {
 	size_t n;
 };
 
-/* A step of a machine, put before t. */
+/* A step of a node, put before t. */
 static void add_step(struct added *a, const struct job *j, const struct task *t,
                      enum plan_step step)
 {
@@ -64,37 +65,29 @@ static struct json *plan_event(const struct job *j, const struct added *a)
 }
 
 /* The added steps one after the other, then t, which waits for nothing else. */
-static int insert(struct db *db, struct cluster_tx *tx, struct job *j, struct task *t,
-                  const struct added *a)
+static void insert(struct unit *u, struct unit_job *j, struct task *t, const struct added *a)
 {
-	struct task_edge edges[MOST_ADDED];
-	for (size_t i = 0; i < a->n; i++)
-		edges[i] =
-			(struct task_edge){ a->v[i].num, i + 1 < a->n ? a->v[i + 1].num : t->num };
-	int rc = tasks_insert(db, a->v, a->n, edges, a->n);
-	t->unmet = 1;
-	j->tasks_total += (int64_t)a->n;
-	return rc ? rc : cluster_event(db, tx->c, "plan", plan_event(j, a), tx->now);
+	unit_insert_tasks(u, j, a->v, a->n, t);
+	cluster_event(unit_held(u, t->cluster_id)->tx.c, "plan", plan_event(&j->job, a), u->now);
 }
 
-int lifecycle_roll_back(struct db *db, struct cluster_tx *tx, struct job *j, struct task *t)
+int lifecycle_roll_back(struct unit *u, struct unit_job *j, struct task *t)
 {
 	enum plan_step step, undo, again;
 	struct added a = { 0 };
 	if (!plan_step_parse(t->name, &step) || !plan_rollback(step, &undo, &again))
 		return DB_E_FATAL;
-	add_step(&a, j, t, undo);
-	add_step(&a, j, t, again);
+	add_step(&a, &j->job, t, undo);
+	add_step(&a, &j->job, t, again);
 	a.v[0].not_before = t->not_before;
-	int rc = insert(db, tx, j, t, &a);
-	if (!rc)
-		rc = task_set_state(db, tx->c, t, TASK_BLOCKED, tx->now);
-	if (!rc)
-		rc = task_promote(db, tx->c, j->num, t->node_id, tx->now, &tx->ready);
-	return rc ? rc : job_save_progress(db, tx->c, j, tx->now);
+	t->unmet = 1;
+	insert(u, j, t, &a);
+	unit_move_task(u, t, TASK_BLOCKED);
+	unit_freed(u, t, t->node_id);
+	return 0;
 }
 
-/* ---- another machine ---------------------------------------------------------------------------
+/* ---- another node ------------------------------------------------------------------------------
  */
 
 bool lifecycle_may_replace(const struct job_policy *p, const struct cluster *c, const struct job *j,
@@ -127,10 +120,10 @@ static void renew(struct cluster *c, struct node *n)
 	}
 }
 
-/* The old machine goes with the job, as those that a shrink takes; both are what the job has added.
- */
-static int note(struct db *db, struct job *j, const char *old, const char *new)
+/* The old node goes with the job, as those that a shrink takes; both are what the job has added. */
+static void note(struct unit_job *uj, const char *old, const char *new)
 {
+	struct job *j = &uj->job;
 	if (!j->params)
 		j->params = json_new_obj();
 	json_set_int(j->params, "replacements", json_get_int(j->params, "replacements", 0) + 1);
@@ -139,10 +132,10 @@ static int note(struct db *db, struct job *j, const char *old, const char *new)
 	json_push(json_get(j->params, "leaving"), json_new_str(old));
 	if (json_get(j->params, "added"))
 		json_push(json_get(j->params, "added"), json_new_str(new));
-	return job_save_params(db, j);
+	uj->changed = true;
 }
 
-static struct json *machine(const struct node *n)
+static struct json *described(const struct node *n)
 {
 	struct json *o = json_set_str(json_new_obj(), "nodeId", n->id);
 	json_set_int(o, "nodenum", n->num);
@@ -152,76 +145,82 @@ static struct json *machine(const struct node *n)
 	return json_set(o, "services", json_copy(n->services));
 }
 
-/* Which machine is replaced by which, why, and which tasks are done there instead. */
-static int tell(struct db *db, struct cluster_tx *tx, const struct task *t, const struct node *old,
-                const struct node *new)
+/* What waits on the old node waits on the new one from now on, as if it had never been tried; the
+ * ids of what does. */
+static struct json *move_waiting(struct unit *u, const struct task *of, const struct node *old,
+                                 const struct node *new)
 {
-	LOOM_CLEANUP(tasks_free) struct tasks *all = NULL;
-	int rc = tasks_load(db, t->cluster_id, t->job_num, &all);
 	char id[ID_MAX];
-	id_job(id, t->cluster_id, t->job_num);
-	struct json *e = json_set_str(machine(old), "jobId", id);
-	json_set_str(e, "message", t->message);
-	json_set(e, "by", machine(new));
 	struct json *moved = json_new_arr();
-	for (size_t i = 0; !rc && i < all->n; i++) {
-		const struct task *m = &all->v[i];
-		if (m->state != TASK_BLOCKED || !str_eq(m->node_id, old->id))
+	for (size_t i = 0; i < u->n_items; i++) {
+		struct unit_task *it = &u->items[i];
+		struct task *t = it->t;
+		if (t->cluster_id != of->cluster_id || t->job_num != of->job_num ||
+		    t->state != TASK_BLOCKED || !str_eq(t->node_id, old->id))
 			continue;
-		id_task(id, m->cluster_id, m->job_num, m->num);
+		snprintf(t->node_id, sizeof(t->node_id), "%s", new->id);
+		t->node_num = new->num;
+		t->failures = t->losses = 0;
+		it->changed = it->placed = true;
+		id_task(id, t->cluster_id, t->job_num, t->num);
 		json_push(moved, json_new_str(id));
 	}
-	json_set(e, "moved", moved);
-	if (!rc)
-		return cluster_event(db, tx->c, "replace", e, tx->now);
-	json_free(e);
-	return rc;
+	return moved;
 }
 
-/* The old machine is deleted first, then the new one made as far as t, which is done there. */
-static int insert_steps(struct db *db, struct cluster_tx *tx, struct job *j, struct task *t,
-                        const struct node *old)
+/* The old node is deleted first, then the new one made as far as t, which is done there. */
+static int insert_steps(struct unit *u, struct unit_job *j, struct task *t, const struct node *old)
 {
 	struct added a = { 0 };
 	enum plan_step step;
 	if (!plan_step_parse(t->name, &step))
 		return DB_E_FATAL;
-	add_step(&a, j, t, STEP_DELETE);
+	add_step(&a, &j->job, t, STEP_DELETE);
 	snprintf(a.v[0].node_id, sizeof(a.v[0].node_id), "%s", old->id);
 	a.v[0].node_num = old->num;
-	a.v[0].not_before = tx->now;
+	a.v[0].not_before = u->now;
 	for (int s = STEP_CREATE; s < (int)step && a.n < MOST_ADDED; s++)
-		add_step(&a, j, t, (enum plan_step)s);
-	return insert(db, tx, j, t, &a);
+		add_step(&a, &j->job, t, (enum plan_step)s);
+	insert(u, j, t, &a);
+	return 0;
 }
 
-int lifecycle_replace(struct db *db, struct cluster_tx *tx, struct job *j, struct task *t)
+static struct node *copy_of(const struct node *n)
 {
-	LOOM_CLEANUP(nodes_free) struct nodes *ns = NULL;
-	LOOM_CLEANUP(nodes_free) struct nodes *fresh = NULL;
-	int rc = node_load(db, t->node_id, &ns);
-	if (rc || !ns->n)
+	struct node one = *n;
+	struct nodes *copy = nodes_copy(&(struct nodes){ &one, 1 });
+	struct node *v = copy->v;
+	loom_free(copy);
+	return v;
+}
+
+int lifecycle_replace(struct unit *u, struct unit_job *j, struct task *t)
+{
+	int64_t cluster = t->cluster_id;
+	struct cluster *c = unit_held(u, cluster)->tx.c;
+	int rc = unit_load_nodes(u, &cluster, 1);
+	if (!rc)
+		rc = unit_load_open(u, &j->job);
+	const struct node *at = rc ? NULL : unit_node(u, t);
+	if (!at)
 		return rc ? rc : DB_E_FATAL;
-	const struct node *old = &ns->v[0];
-	fresh = nodes_copy(ns);
-	renew(tx->c, &fresh->v[0]);
-	rc = nodes_insert(db, tx->c->id, fresh);
-	if (!rc)
-		rc = note(db, j, old->id, fresh->v[0].id);
+	struct node *old = copy_of(at), *new = copy_of(at);
+	renew(c, new);
+	unit_add_node(u, cluster, new);
+	note(j, old->id, new->id);
 	t->unmet = 1;
-	t->not_before = tx->now;
-	if (!rc)
-		rc = task_set_state(db, tx->c, t, TASK_BLOCKED, tx->now);
-	if (!rc)
-		rc = tell(db, tx, t, old, &fresh->v[0]);
-	if (!rc)
-		rc = tasks_move(db, t, fresh->v[0].id, fresh->v[0].num);
-	snprintf(t->node_id, sizeof(t->node_id), "%s", fresh->v[0].id);
-	t->node_num = fresh->v[0].num;
-	t->failures = t->losses = 0;
-	if (!rc)
-		rc = insert_steps(db, tx, j, t, old);
-	if (!rc)
-		rc = task_promote(db, tx->c, j->num, old->id, tx->now, &tx->ready);
-	return rc ? rc : job_save_progress(db, tx->c, j, tx->now);
+	t->not_before = u->now;
+	unit_move_task(u, t, TASK_BLOCKED);
+	char id[ID_MAX];
+	id_job(id, t->cluster_id, t->job_num);
+	struct json *e = json_set_str(described(old), "jobId", id);
+	json_set_str(e, "message", t->message);
+	json_set(e, "by", described(new));
+	cluster_event(c, "replace", json_set(e, "moved", move_waiting(u, t, old, new)), u->now);
+	rc = insert_steps(u, j, t, old);
+	unit_freed(u, t, old->id);
+	loom_free(new); /* what it owns is the unit's */
+	node_fini(old);
+	loom_free(old);
+	return rc;
 }

@@ -2,11 +2,29 @@
 #include "services/scheduler/job/quarantine.h"
 
 #include "common/base/log.h"
+#include "common/base/metrics.h"
 #include "services/scheduler/job/job_lifecycle.h"
 
 #include <stddef.h>
 
 #define GOOD_PROBES 2
+
+enum { QUARANTINED };
+static struct metric metrics[] = {
+	[QUARANTINED] = { "loom_scheduler_provisioners_quarantined",
+	                  "Provisioners that get no work, at the scheduler that sweeps",
+	                  METRIC_GAUGE },
+};
+
+void quarantine_start(void)
+{
+	metrics_register(metrics, LOOM_COUNT(metrics));
+}
+
+void quarantine_count(int64_t n)
+{
+	metric_set(&metrics[QUARANTINED], n);
+}
 
 #define KEY(field, type, def, min, max, doc)                                                   \
 	{                                                                                      \

@@ -23,6 +23,9 @@ struct quarantine_config {
 };
 extern const struct config_key quarantine_config_keys[];
 
+void quarantine_start(void);      /* once: its metric */
+void quarantine_count(int64_t n); /* how many there are, for the metric */
+
 /* Pure. */
 bool quarantine_is_bad(const struct strike_record *r, int64_t strikes);
 /* The wait for the next probe after so many failed ones. Pure. */

@@ -7,7 +7,8 @@
 #ifndef LOOM_SCHEDULER_RETRY_POLICY_H
 #define LOOM_SCHEDULER_RETRY_POLICY_H
 
-#include "services/scheduler/job/job_lifecycle.h"
+#include "common/model/task.h"
+#include "services/scheduler/job/cluster_tx.h"
 
 /* c has its documents. */
 struct job_policy retry_policy(const struct job_policy *own, const struct cluster *c,

@@ -162,11 +162,11 @@ void job_draft_rows(const struct job_draft *b, const struct cluster *c, int64_t 
 		struct task *t = &ret->tasks[i];
 		fill_task(t, pt, &b->nodes->v[pt->node], c);
 		t->job_num = job;
-		if (i >= p->n) {
-			t->state = TASK_DROPPED;
-		} else if (!t->unmet && !busy[pt->node]) {
+		bool free = i < p->n && !t->unmet && !busy[pt->node];
+		/* The state that it begins in. */
+		t->state = i >= p->n ? TASK_DROPPED : free ? TASK_READY : TASK_BLOCKED;
+		if (free) {
 			busy[pt->node] = true;
-			t->state = TASK_READY;
 			t->not_before = now;
 		}
 		add_edges(ret, pt);

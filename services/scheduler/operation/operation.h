@@ -13,7 +13,7 @@
 #ifndef LOOM_SCHEDULER_OPERATION_H
 #define LOOM_SCHEDULER_OPERATION_H
 
-#include "services/scheduler/job/job_lifecycle.h"
+#include "services/scheduler/job/cluster_tx.h"
 #include "services/scheduler/operation/job_draft.h"
 #include "services/scheduler/placement/relayout.h"
 

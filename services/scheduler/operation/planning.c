@@ -8,6 +8,7 @@
 
 #include "common/base/log.h"
 #include "common/base/str.h"
+#include "services/scheduler/job/job_lifecycle.h"
 #include "services/scheduler/operation/operation.h"
 #include "services/scheduler/webhook/outbox.h"
 #include "services/scheduler/webhook/webhooks.h"
@@ -38,11 +39,10 @@ static int load_read(struct db *db, void *arg)
 }
 
 /* Those that wait for nothing are ready from now on: as late as can be before the commit. */
-static int insert_tasks(struct db *db, struct planning *pl, struct job_draft_rows *rows)
+static int insert_tasks(struct unit *u, struct cluster_tx *tx, struct job_draft_rows *rows)
 {
-	struct cluster_tx *tx = &pl->tx;
 	int64_t now;
-	int rc = db_now(db, &now);
+	int rc = db_now(u->db, &now);
 	for (size_t i = 0; !rc && i < rows->n; i++) {
 		struct task *t = &rows->tasks[i];
 		if (t->state != TASK_READY)
@@ -51,112 +51,104 @@ static int insert_tasks(struct db *db, struct planning *pl, struct job_draft_row
 		tx->ready++;
 		task_event(tx->c, t, now);
 	}
-	return rc ? rc : tasks_insert(db, rows->tasks, rows->n, rows->edges, rows->n_edges);
+	return rc ? rc : tasks_insert(u->db, rows->tasks, rows->n, rows->edges, rows->n_edges);
 }
 
 /* Writes tasks of a job and starts it; one without tasks is complete at once. */
-static int start_job(struct db *db, struct planning *pl, struct job *j)
+static int start_job(struct unit *u, struct planning *pl, struct unit_job *uj)
 {
-	struct cluster_tx *tx = &pl->tx;
-	j->tasks_total = (int64_t)pl->op.draft.plan->n;
+	struct cluster_tx *tx = &u->clusters[0].tx;
+	struct job *j = &uj->job;
 	struct job_draft_rows rows;
-	job_draft_rows(&pl->op.draft, tx->c, j->num, tx->now, &rows);
+	j->tasks_total = (int64_t)pl->op.draft.plan->n;
+	job_draft_rows(&pl->op.draft, tx->c, j->num, u->now, &rows);
 	j->waits = loom_take(rows.waits);
 	j->n_waits = rows.n_waits;
-	int rc = j->n_waits ? job_save_waits(db, j) : 0;
+	cluster_event(tx->c, "plan",
+	              job_draft_event(&pl->op.draft, j->cluster_id, j->num, j->action), u->now);
+	unit_move_job(u, uj, JOB_RUNNING, NULL);
+	int rc = outbox_add(u->db, tx, j, CALLBACK_START);
 	if (!rc)
-		rc = cluster_event(db, tx->c, "plan",
-		                   job_draft_event(&pl->op.draft, j->cluster_id, j->num, j->action),
-		                   tx->now);
-	if (!rc)
-		rc = job_set_status(db, tx->c, j, JOB_RUNNING, NULL, tx->now);
-	if (!rc)
-		rc = outbox_add(db, tx, j, CALLBACK_START);
-	if (!rc)
-		rc = insert_tasks(db, pl, &rows);
+		rc = insert_tasks(u, tx, &rows);
 	job_draft_rows_fini(&rows);
-	return !rc && !pl->op.draft.plan->n ? lifecycle_complete_job(db, tx, j) : rc;
-}
-
-static int commit_solved(struct db *db, struct planning *pl, struct job *solve)
-{
-	struct cluster *c = pl->tx.c;
-	int rc = job_set_status(db, c, solve, JOB_COMPLETE, NULL, pl->tx.now);
-	if (!rc)
-		rc = nodes_insert(db, c->id, pl->op.draft.nodes);
-	if (!rc)
-		rc = cluster_save_service_docs(db, c, pl->op.draft.service_docs);
-	if (rc)
-		return rc;
-	c->num_nodes = (int64_t)pl->op.draft.nodes->n;
-	c->last_node =
-		pl->op.draft.nodes->n ? pl->op.draft.nodes->v[pl->op.draft.nodes->n - 1].num : 0;
-	json_free(c->services);
-	c->services = json_new_arr();
-	for (size_t i = 0; i < pl->op.draft.layout->services.n; i++)
-		json_push(c->services, json_new_str(pl->op.draft.layout->services.v[i]));
-	int64_t num;
-	rc = job_add(db, c, plan_action_name(PLAN_CREATE), NULL, pl->tx.now, &num);
-	struct job create = { 0 };
-	bool found;
-	if (!rc)
-		rc = job_lock(db, c->id, num, &create, &found);
-	if (!rc)
-		rc = start_job(db, pl, &create);
-	job_fini(&create);
+	uj->check_end = !j->tasks_total;
 	return rc;
 }
 
-static int commit_changed(struct db *db, struct planning *pl, struct job *j)
+static int commit_solved(struct unit *u, struct planning *pl, struct unit_job *solve)
 {
-	int rc = operation_apply(db, &pl->tx, j, &pl->op, &pl->err);
-	return rc ? rc : start_job(db, pl, j);
+	struct cluster *c = u->clusters[0].tx.c;
+	const struct job_draft *draft = &pl->op.draft;
+	unit_move_job(u, solve, JOB_COMPLETE, NULL);
+	int rc = nodes_insert(u->db, c->id, draft->nodes);
+	if (!rc)
+		rc = cluster_save_service_docs(u->db, c, draft->service_docs);
+	if (rc)
+		return rc;
+	c->num_nodes = (int64_t)draft->nodes->n;
+	c->last_node = draft->nodes->n ? draft->nodes->v[draft->nodes->n - 1].num : 0;
+	json_free(c->services);
+	c->services = json_new_arr();
+	for (size_t i = 0; i < draft->layout->services.n; i++)
+		json_push(c->services, json_new_str(draft->layout->services.v[i]));
+	int64_t num;
+	struct unit_job *create = NULL;
+	rc = job_add(u->db, c, plan_action_name(PLAN_CREATE), NULL, u->now, &num);
+	if (!rc)
+		rc = unit_get_job(u, c->id, num, &create);
+	return rc ? rc : start_job(u, pl, create);
 }
 
-static int commit_failed(struct db *db, struct planning *pl, struct job *j)
+static int commit_changed(struct unit *u, struct planning *pl, struct unit_job *j)
 {
+	int rc = operation_apply(u->db, &u->clusters[0].tx, &j->job, &pl->op, &pl->err);
+	return rc ? rc : start_job(u, pl, j);
+}
+
+static int commit_failed(struct unit *u, struct planning *pl, struct unit_job *j)
+{
+	struct unit_cluster *uc = &u->clusters[0];
 	LOOM_CLEANUP_STR char *why =
 		pl->action == PLAN_SOLVE_LAYOUT && !pl->vetoed
 			? loom_asprintf("Layout solving failed: %s", pl->err.msg)
 			: loom_strdup(pl->err.msg);
 	/* Nothing was done: the cluster is what it was. */
 	enum cluster_status st = CLUSTER_INCONSISTENT;
-	if (!cluster_status_parse(json_get_str(j->params, "was"), &st))
+	if (!cluster_status_parse(json_get_str(j->job.params, "was"), &st))
 		(void)cluster_status_parse(plan_failure_status(pl->action), &st);
-	int rc = operation_undo(db, &pl->tx, j);
-	if (!rc)
-		rc = job_set_status(db, pl->tx.c, j, JOB_FAILED, why, pl->tx.now);
-	if (!rc)
-		rc = cluster_set_status(db, pl->tx.c, st, why, pl->tx.now);
-	return rc ? rc : outbox_add(db, &pl->tx, j, CALLBACK_FAILURE);
+	int rc = operation_undo(u->db, &uc->tx, &j->job);
+	if (rc)
+		return rc;
+	unit_move_job(u, j, JOB_FAILED, why);
+	unit_move_cluster(u, uc, st, why);
+	return outbox_add(u->db, &uc->tx, &j->job, CALLBACK_FAILURE);
+}
+
+static int commit_plan(struct unit *u, struct unit_cluster *uc, void *arg)
+{
+	struct planning *pl = arg;
+	struct unit_job *j = NULL;
+	bool ours;
+	int rc = job_check_claim(u->db, &pl->job, &ours);
+	if (rc || !ours)
+		return rc;
+	rc = unit_get_job(u, pl->job.cluster_id, pl->job.num, &j);
+	if (rc || !j)
+		return rc ? rc : DB_E_FATAL;
+	/* Paused meanwhile, it is planned anew when it goes on. */
+	if (j->job.status == JOB_PAUSED)
+		return job_extend_claim(u->db, &pl->job, 0, &ours);
+	pl->committed = uc->save_row = true;
+	if (pl->failed)
+		return commit_failed(u, pl, j);
+	return pl->action == PLAN_SOLVE_LAYOUT ? commit_solved(u, pl, j) : commit_changed(u, pl, j);
 }
 
 static int commit_tx(struct db *db, void *arg)
 {
 	struct planning *pl = arg;
 	pl->committed = false;
-	int rc = cluster_tx_begin(db, pl->job.cluster_id, &pl->tx);
-	bool ours, found;
-	if (!rc)
-		rc = job_check_claim(db, &pl->job, &ours);
-	if (rc || !ours)
-		return rc;
-	struct job j = { 0 };
-	rc = job_lock(db, pl->job.cluster_id, pl->job.num, &j, &found);
-	/* Paused meanwhile, it is planned anew when it goes on. */
-	if (!rc && j.status == JOB_PAUSED) {
-		job_fini(&j);
-		return job_extend_claim(db, &pl->job, 0, &ours);
-	}
-	if (!rc && pl->failed)
-		rc = commit_failed(db, pl, &j);
-	else if (!rc && pl->action == PLAN_SOLVE_LAYOUT)
-		rc = commit_solved(db, pl, &j);
-	else if (!rc)
-		rc = commit_changed(db, pl, &j);
-	job_fini(&j);
-	pl->committed = true;
-	return rc ? rc : cluster_tx_commit(db, &pl->tx);
+	return unit_run_one(db, &pl->policy, pl->job.cluster_id, &pl->tx, commit_plan, pl);
 }
 
 /* An operation on the cluster as it is; only the plan that the user agreed to, if there was one. */
@@ -269,7 +261,6 @@ static void plan_one(struct scheduler *s, struct job *claimed)
 	struct planning *pl = loom_calloc(1, sizeof(*pl));
 	*pl = (struct planning){ .s = s, .job = *claimed, .policy = scheduler_policy(s) };
 	*claimed = (struct job){ 0 };
-	pl->tx.policy = &pl->policy;
 	int rc = make(pl);
 	if (rc || pl->failed || !ask_first(pl))
 		finish(pl, rc);

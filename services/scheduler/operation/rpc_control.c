@@ -5,6 +5,7 @@
 
 #include "common/base/str.h"
 #include "common/model/outcome.h"
+#include "services/scheduler/job/job_lifecycle.h"
 
 struct control {
 	struct scheduler *s;
@@ -15,59 +16,61 @@ struct control {
 	struct outcome done;
 };
 
-static int pause_job(struct db *db, struct control *k, struct job *j, const char *user)
+static int pause_job(struct unit *u, struct control *k, struct unit_job *j, const char *user)
 {
-	if (job_ended(j->status) || j->status == JOB_PAUSED)
+	if (job_ended(j->job.status) || j->job.status == JOB_PAUSED)
 		return 0;
 	LOOM_CLEANUP_STR char *why = loom_asprintf("Paused by user %s.", user);
 	k->changed = true;
-	int rc = job_hold_pause(db, j, user, k->tx.now);
-	return rc ? rc : job_set_status(db, k->tx.c, j, JOB_PAUSED, why, k->tx.now);
+	unit_move_job(u, j, JOB_PAUSED, why);
+	return job_hold_pause(u->db, &j->job, user, u->now);
 }
 
-static int resume_job(struct db *db, struct control *k, struct job *j, const char *user)
+static int resume_job(struct unit *u, struct control *k, struct unit_job *j, const char *user)
 {
-	if (j->status != JOB_PAUSED)
+	if (j->job.status != JOB_PAUSED)
 		return 0;
 	LOOM_CLEANUP_STR char *why = loom_asprintf("Resumed by user %s.", user);
-	bool planned = str_eq(j->phase, "run");
-	k->tx.ready += planned;
-	k->tx.jobs += !planned;
+	struct unit_cluster *uc = unit_held(u, j->job.cluster_id);
+	bool planned = str_eq(j->job.phase, "run");
+	uc->tx.ready += planned;
+	uc->tx.jobs += !planned;
 	k->changed = true;
-	int rc = job_hold_pause(db, j, NULL, k->tx.now);
-	return rc ? rc
-	          : job_set_status(db, k->tx.c, j, planned ? JOB_RUNNING : JOB_NOT_SUBMITTED, why,
-	                           k->tx.now);
+	unit_move_job(u, j, planned ? JOB_RUNNING : JOB_NOT_SUBMITTED, why);
+	return job_hold_pause(u->db, &j->job, NULL, u->now);
 }
 
 /* Whatever is under way is ended, and the deletion follows. Asked for again, it does no harm. */
-static int delete_cluster(struct db *db, struct control *k, struct job *j, const char *user)
+static int delete_cluster(struct unit *u, struct control *k, struct unit_job *j, const char *user)
 {
-	if (str_eq(j->then_action, "cluster_delete") ||
-	    (str_eq(j->action, "cluster_delete") && !job_ended(j->status)))
+	const struct job *job = &j->job;
+	if (str_eq(job->then_action, "cluster_delete") ||
+	    (str_eq(job->action, "cluster_delete") && !job_ended(job->status)))
 		return 0;
 	k->changed = true;
-	if (job_ended(j->status))
-		return lifecycle_follow(db, &k->tx, j, "cluster_delete");
+	if (job_ended(job->status)) {
+		lifecycle_follow(j, "cluster_delete");
+		return 0;
+	}
 	LOOM_CLEANUP_STR char *why = loom_asprintf("Deleted by user %s.", user);
-	return lifecycle_abort(db, &k->tx, j, why,
-	                       str_eq(j->action, "solve_layout") ? NULL : "cluster_delete");
+	return lifecycle_abort(u, j, why,
+	                       str_eq(job->action, "solve_layout") ? NULL : "cluster_delete");
 }
 
 /* A create that is aborted takes back what it has made. */
-static int abort_job(struct db *db, struct control *k, struct job *j, const char *user)
+static int abort_job(struct unit *u, struct control *k, struct unit_job *j, const char *user)
 {
-	if (job_ended(j->status))
+	if (job_ended(j->job.status))
 		return 0;
 	LOOM_CLEANUP_STR char *why = loom_asprintf("Aborted by user %s.", user);
 	k->changed = true;
-	return lifecycle_abort(db, &k->tx, j, why,
-	                       str_eq(j->action, "cluster_create") ? "cluster_delete" : NULL);
+	return lifecycle_abort(u, j, why,
+	                       str_eq(j->job.action, "cluster_create") ? "cluster_delete" : NULL);
 }
 
 static const struct {
 	const char *verb;
-	int (*fn)(struct db *db, struct control *k, struct job *j, const char *user);
+	int (*fn)(struct unit *u, struct control *k, struct unit_job *j, const char *user);
 } verbs[] = { { "pause", pause_job },
 	      { "resume", resume_job },
 	      { "abort", abort_job },
@@ -75,30 +78,30 @@ static const struct {
 
 /* An abort whose answer was lost, by the database or on the way to the API, is asked for again; it
  * must not hit the job that came after the aborted one. */
-static int aborted_before(struct db *db, const struct control *k, bool *ret)
+static int aborted_before(struct unit *u, const struct control *k, bool *ret)
 {
 	*ret = false;
 	if (!str_eq(json_get_str(k->body, "verb"), "abort"))
 		return 0;
-	return job_cancelled(db, k->tx.c->id, json_get_int(k->body, "job", 0), ret);
+	return job_cancelled(u->db, u->clusters[0].tx.c->id, json_get_int(k->body, "job", 0), ret);
 }
 
 /* What was to be ended has ended by itself meanwhile: only a deletion has still to be done. */
-static int at_rest(struct db *db, struct control *k)
+static void at_rest(struct unit *u, struct unit_cluster *uc, struct control *k)
 {
 	if (!str_eq(json_get_str(k->body, "verb"), "delete") ||
-	    k->tx.c->status == CLUSTER_TERMINATED)
-		return 0;
+	    uc->tx.c->status == CLUSTER_TERMINATED)
+		return;
 	k->changed = true;
-	return lifecycle_submit(db, &k->tx, "cluster_delete", NULL);
+	lifecycle_submit(u, uc, "cluster_delete", NULL);
 }
 
-static int under_way(struct db *db, struct control *k)
+static int under_way(struct unit *u, const struct cluster *c, struct control *k)
 {
 	const char *user = json_get_str(k->body, "user"), *verb = json_get_str(k->body, "verb");
-	struct job j = { 0 };
-	bool found = false, done;
-	int rc = aborted_before(db, k, &done);
+	struct unit_job *j = NULL;
+	bool done;
+	int rc = aborted_before(u, k, &done);
 	if (rc || done)
 		return rc;
 	size_t i = 0;
@@ -107,25 +110,31 @@ static int under_way(struct db *db, struct control *k)
 	if (i == LOOM_COUNT(verbs))
 		return outcome_refuse(&k->done, 400, "'%.32s' is nothing to be done to a job",
 		                      verb ? verb : "");
-	rc = job_lock(db, k->tx.c->id, k->tx.c->latest_job, &j, &found);
-	if (!rc)
-		rc = found ? verbs[i].fn(db, k, &j, user ? user : "?") : DB_E_FATAL;
-	job_fini(&j);
-	return rc;
+	rc = unit_get_job(u, c->id, c->latest_job, &j);
+	if (rc || !j)
+		return rc ? rc : DB_E_FATAL;
+	return verbs[i].fn(u, k, j, user ? user : "?");
 }
 
 /* Where there is nothing to do, that is done. */
+static int control_cluster(struct unit *u, struct unit_cluster *uc, void *arg)
+{
+	struct control *k = arg;
+	if (uc->tx.c->status == CLUSTER_PENDING)
+		return under_way(u, uc->tx.c, k);
+	at_rest(u, uc, k);
+	return 0;
+}
+
 static int control_tx(struct db *db, void *arg)
 {
 	struct control *k = arg;
 	struct job_policy policy = scheduler_policy(k->s);
-	k->tx.policy = &policy;
-	int rc = cluster_tx_begin(db, json_get_int(k->body, "cluster", 0), &k->tx);
-	if (rc)
-		return rc == CLUSTER_E_NONE ? outcome_refuse(&k->done, 404, "no such cluster") : rc;
-	rc = k->tx.c->status == CLUSTER_PENDING ? under_way(db, k) : at_rest(db, k);
-	if (!rc)
-		rc = cluster_tx_commit(db, &k->tx);
+	k->changed = false;
+	int rc = unit_run_one(db, &policy, json_get_int(k->body, "cluster", 0), &k->tx,
+	                      control_cluster, k);
+	if (rc == CLUSTER_E_NONE)
+		return outcome_refuse(&k->done, 404, "no such cluster");
 	return rc ? rc : outcome_done(&k->done, k->tx.c->id, k->tx.c->event_seq);
 }
 

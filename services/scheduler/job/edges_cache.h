@@ -12,13 +12,17 @@
 
 struct edges_cache;
 
+/* Reads a job's edges as they are stored; *ret is owned by the caller. */
+typedef int edges_load(void *arg, const struct job *j, struct task_edge **ret, size_t *ret_n);
+
 struct edges_cache *edges_cache_create(void);
 void edges_cache_destroy(struct edges_cache *s);
 
 /* The numbers that the edges of `from` (a task; below 0 a group) lead to, borrowed until the next
- * call. The job as it is in this transaction. */
-LOOM_MUST_CHECK int edges_cache_get(struct edges_cache *s, struct db *db, const struct job *j,
-                                    int64_t from, const int64_t **ret, size_t *ret_n);
+ * call. tasks: how many the job has in the database. */
+LOOM_MUST_CHECK int edges_cache_get(struct edges_cache *s, const struct job *j, int64_t tasks,
+                                    int64_t from, const int64_t **ret, size_t *ret_n,
+                                    edges_load *load, void *arg);
 
 LOOM_DEFINE_CLEANUP(struct edges_cache *, edges_cache_destroy)
 

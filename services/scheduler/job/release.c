@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* release - what becomes ready: tasks that waited for nothing but those that are complete now, on
+ * nodes on which nothing else is under way. */
+#include "services/scheduler/job/unit.h"
+
+#include "common/base/broken.h"
+#include "common/base/str.h"
+
+struct waiting {
+	struct task_ref *v; /* once per edge that is satisfied now */
+	size_t n, most;
+};
+
+static void add_waiting(struct waiting *w, const struct job *j, const int64_t *nums, size_t n)
+{
+	if (w->n + n > w->most) {
+		w->most = 2 * (w->n + n);
+		w->v = loom_realloc(w->v, w->most * sizeof(*w->v));
+	}
+	for (size_t i = 0; i < n; i++)
+		if (nums[i] > 0)
+			w->v[w->n++] = (struct task_ref){ j->cluster_id, j->num, nums[i] };
+}
+
+static int edges_from(struct unit *u, const struct unit_job *j, int64_t from, const int64_t **ret,
+                      size_t *ret_n)
+{
+	return edges_cache_get(u->edges, &j->job, j->stored_total, from, ret, ret_n,
+	                       u->store->edges, u);
+}
+
+/* Those who wait for a task, and for the groups of which it was the last. */
+static int add_successors(struct unit *u, struct unit_job *j, int64_t task, struct waiting *w)
+{
+	const int64_t *nums;
+	size_t n, n_groups = 0;
+	int rc = edges_from(u, j, task, &nums, &n);
+	if (rc)
+		return rc;
+	add_waiting(w, &j->job, nums, n);
+	int64_t *groups = loom_calloc(n + 1, sizeof(*groups));
+	for (size_t i = 0; i < n; i++)
+		if (nums[i] < 0 && task_group_done(&j->job, nums[i]))
+			groups[n_groups++] = nums[i];
+	for (size_t i = 0; !rc && i < n_groups; i++) {
+		rc = edges_from(u, j, groups[i], &nums, &n);
+		if (!rc)
+			add_waiting(w, &j->job, nums, n);
+	}
+	loom_free(groups);
+	return rc;
+}
+
+static int load_waiting(struct unit *u, const struct waiting *w)
+{
+	struct task_ref *refs = loom_calloc(w->n + 1, sizeof(*refs));
+	size_t n = 0;
+	for (size_t i = 0; i < w->n; i++)
+		if (!unit_has_all(u, &unit_job(u, w->v[i].cluster, w->v[i].job)->job) &&
+		    !unit_item(u, &w->v[i]))
+			refs[n++] = w->v[i];
+	int rc = unit_load_tasks(u, refs, n);
+	loom_free(refs);
+	return rc;
+}
+
+/* Takes what is complete out of those who wait for it. */
+static int satisfy_edges(struct unit *u)
+{
+	struct waiting w = { 0 };
+	int rc = 0;
+	for (size_t i = 0; !rc && i < u->n_done; i++) {
+		struct unit_job *j = unit_job(u, u->done[i].cluster, u->done[i].job);
+		if (!job_ended(j->job.status))
+			rc = add_successors(u, j, u->done[i].task, &w);
+	}
+	u->n_done = 0;
+	if (!rc)
+		rc = load_waiting(u, &w);
+	for (size_t i = 0; !rc && i < w.n; i++) {
+		struct task *t = unit_task(u, &w.v[i]);
+		if (!t || t->unmet <= 0)
+			continue;
+		t->unmet = broken("edges") ? 0 : t->unmet - 1;
+		unit_task_changed(u, t);
+		if (!t->unmet)
+			unit_freed(u, t, t->node_id);
+	}
+	loom_free(w.v);
+	return rc;
+}
+
+/* What is under way on these nodes, or could be. */
+static int load_freed(struct unit *u)
+{
+	struct task_node *unknown = loom_calloc(u->n_freed + 1, sizeof(*unknown));
+	struct tasks *set = NULL;
+	size_t n = 0;
+	for (size_t i = 0; i < u->n_freed; i++) {
+		const struct task_node *at = &u->freed[i];
+		struct map *loaded = unit_held(u, at->cluster)->rows.nodes_loaded;
+		if (unit_has_all(u, &unit_job(u, at->cluster, at->job)->job) ||
+		    map_get(loaded, at->id))
+			continue;
+		unknown[n++] = *at;
+	}
+	int rc = n ? u->store->tasks_of_nodes(u, unknown, n, &set) : 0;
+	for (size_t i = 0; !rc && i < n; i++) {
+		struct map *loaded = unit_held(u, unknown[i].cluster)->rows.nodes_loaded;
+		map_set(loaded, unknown[i].id, loaded); /* a set: any value will do */
+	}
+	if (!rc && set)
+		unit_add_tasks(u, set);
+	loom_free(unknown);
+	return rc;
+}
+
+/* The first waiting task of a node, if nothing else of its job is under way there. */
+static struct task *next_of(const struct unit *u, const struct task_node *at)
+{
+	struct task *first = NULL;
+	for (size_t i = 0; i < u->n_items; i++) {
+		struct task *t = u->items[i].t;
+		if (t->cluster_id != at->cluster || t->job_num != at->job ||
+		    !str_eq(t->node_id, at->id))
+			continue;
+		if (t->state == TASK_READY || t->state == TASK_RUNNING)
+			return NULL;
+		if (t->state == TASK_BLOCKED && !t->unmet && (!first || t->num < first->num))
+			first = t;
+	}
+	return first;
+}
+
+int unit_release(struct unit *u)
+{
+	int rc = satisfy_edges(u);
+	if (!rc)
+		rc = load_freed(u);
+	for (size_t i = 0; !rc && i < u->n_freed; i++) {
+		const struct task_node *at = &u->freed[i];
+		struct task *t = next_of(u, at);
+		if (!t || job_ended(unit_job(u, at->cluster, at->job)->job.status))
+			continue;
+		/* not_before is the claim order too: the longest ready first. */
+		if (t->not_before < u->now && !t->failures)
+			t->not_before = u->now;
+		unit_move_task(u, t, TASK_READY);
+	}
+	u->n_freed = 0;
+	return rc;
+}

@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* unit_sql - the rows of a unit of work in the database: many are read and written by each
+ * statement. */
+#include "services/scheduler/job/quarantine.h"
+#include "services/scheduler/job/unit.h"
+
+#include <stdlib.h>
+
+static int sql_tasks(struct unit *u, const struct task_ref *refs, size_t n, struct tasks **ret)
+{
+	return tasks_get(u->db, refs, n, ret);
+}
+
+static int sql_open_tasks(struct unit *u, const struct task_ref *jobs, size_t n, struct tasks **ret)
+{
+	return tasks_open(u->db, jobs, n, ret);
+}
+
+static int sql_tasks_of_nodes(struct unit *u, const struct task_node *at, size_t n,
+                              struct tasks **ret)
+{
+	return tasks_of_nodes(u->db, at, n, ret);
+}
+
+static int sql_edges(void *arg, const struct job *j, struct task_edge **ret, size_t *ret_n)
+{
+	const struct unit *u = arg;
+	return task_edges_stored(u->db, j->cluster_id, j->num, ret, ret_n);
+}
+
+static int sql_jobs(struct unit *u, const struct task_ref *refs, size_t n, struct job **ret,
+                    size_t *ret_n)
+{
+	return jobs_get(u->db, refs, n, ret, ret_n);
+}
+
+static int sql_nodes(struct unit *u, const int64_t *clusters, size_t n, struct nodes **ret)
+{
+	return nodes_of(u->db, clusters, n, ret);
+}
+
+static int sql_documents(struct unit *u, struct cluster *c)
+{
+	return cluster_load_docs(u->db, c);
+}
+
+static int sql_awaits_nodes(struct unit *u, const struct job *j, bool *ret)
+{
+	return tasks_await_nodes(u->db, j->cluster_id, j->num, ret);
+}
+
+static int sql_counts(struct unit *u, const struct job *j, struct task_counts *ret)
+{
+	return tasks_count(u->db, j->cluster_id, j->num, ret);
+}
+
+static int sql_absent(struct unit *u, const struct cluster *c, struct strs *hostnames)
+{
+	return nodes_absent(u->db, c->id, hostnames);
+}
+
+static int sql_forget_deleted(struct unit *u, const struct job *j, int64_t *ret_left)
+{
+	return nodes_deleted(u->db, j->cluster_id, j->num, ret_left);
+}
+
+/* ---- writing --------------------------------------------------------------------------------- */
+
+static int write_nodes(struct unit *u)
+{
+	struct node **changed = loom_calloc(u->n_nodes + 1, sizeof(struct node *));
+	size_t n = 0;
+	int rc = 0;
+	for (size_t i = 0; !rc && i < u->n_nodes; i++) {
+		struct node *at = unit_node_at(u, &u->nodes[i]);
+		if (u->nodes[i].fresh)
+			rc = nodes_insert(u->db, u->nodes[i].cluster, &(struct nodes){ at, 1 });
+		else
+			changed[n++] = at;
+	}
+	if (!rc)
+		rc = nodes_save(u->db, changed, n);
+	loom_free(changed);
+	return rc;
+}
+
+/* The new tasks of one job, with their edges. */
+static int insert_tasks(struct unit *u, const struct unit_job *j)
+{
+	struct task *v = loom_calloc(u->n_items + 1, sizeof(*v));
+	struct task_edge *edges = loom_calloc(u->n_new_edges + 1, sizeof(*edges));
+	size_t n = 0, n_edges = 0;
+	for (size_t i = 0; i < u->n_items; i++)
+		if (u->items[i].fresh && u->items[i].t->cluster_id == j->job.cluster_id &&
+		    u->items[i].t->job_num == j->job.num)
+			v[n++] = *u->items[i].t;
+	for (size_t i = 0; i < u->n_new_edges; i++)
+		if (u->new_edges[i].cluster == j->job.cluster_id &&
+		    u->new_edges[i].job == j->job.num)
+			edges[n_edges++] = u->new_edges[i].edge;
+	int rc = tasks_insert(u->db, v, n, edges, n_edges);
+	loom_free(v);
+	loom_free(edges);
+	return rc;
+}
+
+static int by_ref(const void *a, const void *b)
+{
+	const struct task *x = *(struct task *const *)a, *y = *(struct task *const *)b;
+	int64_t d = x->cluster_id != y->cluster_id ? x->cluster_id - y->cluster_id
+	            : x->job_num != y->job_num     ? x->job_num - y->job_num
+	                                           : x->num - y->num;
+	return (d > 0) - (d < 0);
+}
+
+static int save_tasks(struct unit *u)
+{
+	struct task **changed = loom_calloc(u->n_items + 1, sizeof(struct task *));
+	struct task **placed = loom_calloc(u->n_items + 1, sizeof(struct task *));
+	size_t n = 0, n_placed = 0;
+	for (size_t i = 0; i < u->n_items; i++) {
+		if (u->items[i].changed)
+			changed[n++] = u->items[i].t;
+		if (u->items[i].placed)
+			placed[n_placed++] = u->items[i].t;
+	}
+	if (n) /* heartbeats lock tasks in this order, too */
+		qsort(changed, n, sizeof(struct task *), by_ref);
+	int rc = tasks_save(u->db, changed, n);
+	if (!rc)
+		rc = tasks_place(u->db, placed, n_placed);
+	loom_free(changed);
+	loom_free(placed);
+	return rc;
+}
+
+static int write_evidence(struct unit *u)
+{
+	int rc = 0;
+	for (size_t i = 0; !rc && i < u->n_failures; i++) {
+		const struct unit_failure *f = &u->failures[i];
+		rc = task_keep_failure(u->db, &f->t, f->out, f->err);
+	}
+	for (size_t i = 0; !rc && i < u->n_judged; i++)
+		rc = quarantine_judge(u->db, &unit_held(u, u->judged[i]->cluster_id)->tx,
+		                      u->policy->quarantine, u->judged[i]);
+	return rc;
+}
+
+/* May a task of this job wait for the address of a node? Not where all are known, and none is
+ * ready and not begun. */
+static bool may_wait_for_address(const struct unit *u, const struct job *j)
+{
+	char gate[TASK_GATE_MAX];
+	if (!unit_has_all(u, j))
+		return true;
+	for (size_t i = 0; i < u->n_items; i++) {
+		const struct task *t = u->items[i].t;
+		if (t->cluster_id != j->cluster_id || t->job_num != j->num ||
+		    t->state != TASK_READY || t->failures)
+			continue;
+		task_gate(t->name, "any", gate); /* provider calls need no addresses */
+		if (!*gate)
+			return true;
+	}
+	return false;
+}
+
+/* What waits for addresses that are known now may be begun. By the database, for another scheduler
+ * may have put it off, without an event. */
+static int clear_postponed(struct unit *u)
+{
+	const struct task **by = loom_calloc(u->n_jobs + 1, sizeof(*by));
+	size_t n = 0;
+	int ready = 0;
+	for (size_t i = 0; i < u->n_jobs; i++)
+		if (u->jobs[i]->confirmed && !job_ended(u->jobs[i]->job.status) &&
+		    may_wait_for_address(u, &u->jobs[i]->job))
+			by[n++] = u->jobs[i]->confirmed;
+	int rc = tasks_clear_postponed(u->db, by, n, u->now, &ready);
+	for (size_t i = 0; ready && i < n; i++) {
+		struct unit_cluster *uc = unit_held(u, by[i]->cluster_id);
+		uc->tx.ready++;
+		uc->uncacheable = true;
+	}
+	loom_free(by);
+	return rc;
+}
+
+static int sql_write_tasks(struct unit *u)
+{
+	int rc = write_nodes(u);
+	for (size_t i = 0; !rc && u->n_new_edges && i < u->n_jobs; i++)
+		rc = insert_tasks(u, u->jobs[i]);
+	if (!rc)
+		rc = save_tasks(u);
+	if (!rc)
+		rc = write_evidence(u);
+	return rc ? rc : clear_postponed(u);
+}
+
+static int sql_write_jobs(struct unit *u)
+{
+	struct job **progressed = loom_calloc(u->n_jobs + 1, sizeof(struct job *));
+	size_t n = 0;
+	int rc = 0;
+	for (size_t i = 0; !rc && i < u->n_jobs; i++) {
+		struct unit_job *j = u->jobs[i];
+		if (j->fresh)
+			rc = job_insert(u->db, unit_held(u, j->job.cluster_id)->tx.c, &j->job);
+		else if (j->changed)
+			rc = job_save(u->db, &j->job);
+		else if (j->progressed)
+			progressed[n++] = &j->job;
+	}
+	if (!rc)
+		rc = jobs_save_progress(u->db, progressed, n);
+	loom_free(progressed);
+	return rc;
+}
+
+const struct unit_store unit_sql = {
+	.tasks = sql_tasks,
+	.open_tasks = sql_open_tasks,
+	.tasks_of_nodes = sql_tasks_of_nodes,
+	.edges = sql_edges,
+	.jobs = sql_jobs,
+	.nodes = sql_nodes,
+	.documents = sql_documents,
+	.awaits_nodes = sql_awaits_nodes,
+	.counts = sql_counts,
+	.absent = sql_absent,
+	.forget_deleted = sql_forget_deleted,
+	.write_tasks = sql_write_tasks,
+	.write_jobs = sql_write_jobs,
+};
