@@ -285,7 +285,7 @@ def test_roll_back_is_shown_first(farm):
     farm.workers[0].script = lambda run: {"status": 7} if run.name == "DELETE" else None
     assert loom(farm, "cluster", "shrink", "farm", "--count", "1", "--wait").returncode == 1
     farm.workers[0].script = None
-    assert re.search(r"^  note: machine \S+ was deleted: a new one", did(farm, "rollback", "farm"), re.M)
+    assert re.search(r"^  note: node \S+ was deleted: a new one", did(farm, "rollback", "farm"), re.M)
     done = loom(farm, "cluster", "create", "bad", "-t", "farm", "-n", "1", "--on-failure", "burn")
     assert done.returncode == 1 and "onFailure" in done.stderr
 

@@ -17,7 +17,6 @@ static int compare_masks(unsigned a, unsigned b)
 {
 	for (int s = 0; a != b; s++) {
 		const unsigned bit = 1u << s;
-
 		if ((a & bit) != (b & bit))
 			return a & bit ? -1 : 1;
 	}
@@ -30,7 +29,6 @@ static int compare_machines(const void *x, const void *y)
 	const struct machine *b = y;
 	const int na = __builtin_popcount(a->on);
 	const int nb = __builtin_popcount(b->on);
-
 	if (na != nb)
 		return nb - na;
 	if (a->hw != b->hw)
@@ -51,12 +49,10 @@ static struct spots find_spots(const struct trial *t, int s, unsigned on)
 {
 	const struct rules *r = &t->c.rules;
 	struct spots p = { .n = 0 };
-
 	for (int i = 0; i < t->c.n; i++) {
 		const struct machine *m = &t->c.nodes[i];
 		const unsigned set = m->on | 1u << s;
 		bool found = false;
-
 		if (!sets_allow(r, set, on) || !fits(r, set, m->hw, m->img))
 			continue;
 		for (int k = 0; k < p.n && !found; k++)
@@ -77,13 +73,11 @@ static bool spread(struct trial *t, int at, const struct spots *p, int k, int le
 {
 	const unsigned bit = 1u << t->order[at];
 	int most;
-
 	if (k == p->n)
 		return !left && is_valid(&t->c, &t->c.rules, on) && place_from(t, at + 1);
 	most = __builtin_popcount(p->nodes[k]);
 	for (int n = left < most ? left : most; n >= 0; n--) {
 		int given = 0;
-
 		for (int i = 0; i < t->c.n; i++) {
 			if (p->nodes[k] & (1u << i) && given < n) {
 				t->c.nodes[i].on |= bit;
@@ -105,7 +99,6 @@ static bool place_from(struct trial *t, int at)
 	unsigned on = t->on;
 	int most = 0;
 	int s;
-
 	if (at == t->n)
 		return true;
 	s = t->order[at];
@@ -134,12 +127,10 @@ static bool before(const struct rules *r, int a, int b)
 static bool brute_add(struct farm *c, unsigned named)
 {
 	struct trial t = { .c = *c, .on = present(c) };
-
 	if (!named || named & t.on || !agree(c, t.on | named))
 		return false;
 	for (int s = 0; s < SERVICES; s++) {
 		int at = t.n;
-
 		if (!(named & (1u << s)))
 			continue;
 		for (; at && before(&c->rules, s, t.order[at - 1]); at--)
@@ -158,7 +149,6 @@ static bool brute_add(struct farm *c, unsigned named)
 static bool brute_remove(struct farm *c, unsigned named)
 {
 	const unsigned on = present(c);
-
 	if (!named || named & ~on || !(on & ~named) || !agree(c, on & ~named))
 		return false;
 	for (int i = 0; i < c->n; i++)
@@ -195,7 +185,6 @@ static void find_kinds(struct growth *g)
 	const struct rules *r = &g->c->rules;
 	const unsigned on = g->on;
 	unsigned everywhere;
-
 	for (int s = 0; s < SERVICES; s++)
 		g->constrained |= r->limited[s] ? 1u << s : 0;
 	for (int i = 0; i < r->n_must; i++)
@@ -216,7 +205,6 @@ static void find_kinds(struct growth *g)
 static int grown_by(const struct growth *g, int s)
 {
 	int n = 0;
-
 	for (int i = 0; i < g->n; i++)
 		n += g->kinds[i].on & (1u << s) ? g->v[i] : 0;
 	return n;
@@ -233,7 +221,6 @@ static bool enumerate(struct growth *g, int i, int left)
 	}
 	for (int n = left; n >= 0; n--) {
 		bool fine = true;
-
 		g->v[i] = n;
 		for (int s = 0; s < SERVICES && n; s++) {
 			fine = fine && (!(g->kinds[i].on & g->constrained & (1u << s)) ||
@@ -251,7 +238,6 @@ static unsigned tied_to(const struct farm *c, int s)
 {
 	const unsigned on = present(c);
 	unsigned set = 1u << s;
-
 	for (int again = 0; again < SERVICES; again++) {
 		for (int i = 0; i < c->rules.n_must; i++)
 			set |= c->rules.must[i] & set ? c->rules.must[i] & on : 0;
@@ -265,7 +251,6 @@ static int room_for(const struct growth *g, int s)
 	const unsigned tied = tied_to(g->c, s);
 	int room = UNLIMITED;
 	bool placeable = false;
-
 	for (int k = 0; k < SERVICES; k++) {
 		if (tied & (1u << k) && g->c->rules.max[k] - count_of(g->c, k) < room)
 			room = g->c->rules.max[k] - count_of(g->c, k);
@@ -289,7 +274,6 @@ static bool brute_expand(struct farm *c, int count, unsigned grow)
 {
 	const unsigned on = present(c);
 	struct growth g = { .c = c, .on = on };
-
 	if (grow & ~on || !is_valid(c, &c->rules, on))
 		return false;
 	find_kinds(&g);
@@ -301,7 +285,6 @@ static bool brute_expand(struct farm *c, int count, unsigned grow)
 	for (int t = grow ? count : 0; t >= (grow ? 1 : 0); t--) {
 		for (int s = 0; s < SERVICES; s++) {
 			const int room = room_for(&g, s);
-
 			g.least[s] = !(grow & g.constrained & (1u << s)) ? 0 : t < room ? t : room;
 		}
 		memset(g.v, 0, sizeof(g.v));
@@ -317,7 +300,6 @@ static bool brute_expand(struct farm *c, int count, unsigned grow)
 static bool brute_create(struct farm *c, int count, unsigned on)
 {
 	struct growth g = { .c = c, .on = on };
-
 	if (!agree(c, on))
 		return false;
 	find_kinds(&g);
@@ -338,17 +320,14 @@ static bool brute_create(struct farm *c, int count, unsigned on)
 static bool may_go(const struct farm *c, unsigned gone)
 {
 	const struct farm rest = without(c, gone);
-
 	return rest.n && present(&rest) == present(c) && is_valid(&rest, &c->rules, present(c));
 }
 
 static bool brute_shrink(const struct farm *c, int count, unsigned *ret)
 {
 	int best = UNLIMITED;
-
 	for (unsigned gone = 1; gone < 1u << c->n; gone++) {
 		int cost = 0;
-
 		for (int i = 0; i < c->n; i++)
 			cost += gone & (1u << i) ? __builtin_popcount(c->nodes[i].on) : 0;
 		/* of equally cheap ones the last is the one with the highest numbers */

@@ -29,10 +29,8 @@ static void close_over(unsigned *all)
 static struct needs find_needs(const struct farm *c, unsigned on)
 {
 	struct needs d = { 0 };
-
 	for (int s = 0; s < SERVICES; s++) {
 		const struct nature *n = &c->natures[s];
-
 		if (!(on & (1u << s)))
 			continue;
 		d.direct[s] = n->runtime_requires | n->runtime_uses;
@@ -53,7 +51,6 @@ static struct needs find_needs(const struct farm *c, unsigned on)
 static unsigned nearest(const struct farm *c, const struct needs *d, int s)
 {
 	unsigned found = 0;
-
 	for (int k = 0; k < SERVICES; k++) {
 		if (d->direct[s] & (1u << k))
 			found |= c->natures[k].acts[STEP_START] ? 1u << k : nearest(c, d, k);
@@ -96,7 +93,6 @@ static void make_plan(struct planned *p)
 		.states = (const struct json *const *)states,
 		.groups = pick(2),
 	};
-
 	strs_of(p->services, &services);
 	strs_of(p->changed, &changed);
 	for (int i = 0; i < p->c.n; i++) {
@@ -106,7 +102,6 @@ static void make_plan(struct planned *p)
 		states[i] = json_new_obj();
 		for (int s = 0; s < SERVICES; s++) {
 			const char name[] = { (char)('a' + s), '\0' };
-
 			json_set_str(states[i], name, state_names[p->c.states[i][s]]);
 		}
 		if (p->moved & (1u << i))
@@ -154,7 +149,6 @@ static bool all_done(const struct run *r, enum plan_step step, unsigned services
 static unsigned users_of(const unsigned *needs, int s)
 {
 	unsigned users = 0;
-
 	for (int k = 0; k < SERVICES; k++)
 		users |= needs[k] & (1u << s) ? 1u << k : 0;
 	return users;
@@ -164,7 +158,6 @@ static unsigned users_of(const unsigned *needs, int s)
 static bool is_refresh(const struct run *r, int node, int s)
 {
 	const enum plan_action a = r->p->action;
-
 	return (a == PLAN_EXPAND || a == PLAN_SHRINK) && !is_moved(r, node) &&
 	       r->has[STEP_STOP][node] & (1u << s);
 }
@@ -174,11 +167,9 @@ static void check_start(const struct run *r, int node, int s)
 	const struct farm *c = &r->p->c;
 	const unsigned parents = nearest(c, &r->needs, s);
 	const bool refresh = is_refresh(r, node, s);
-
 	check_that(r->now[node][s] != RUNNING, "%c runs on %d", 'a' + s, c->nodes[node].num);
 	for (int i = 0; i < c->n; i++) {
 		const unsigned wants = parents & c->nodes[i].on;
-
 		for (int k = 0; k < SERVICES; k++) {
 			/* what was down before is not the matter of a refresh */
 			if (!(wants & (1u << k)) || (refresh && c->states[i][k] != RUNNING))
@@ -194,7 +185,6 @@ static void check_start(const struct run *r, int node, int s)
 static void check_stop(const struct run *r, int node, int s)
 {
 	const bool resize = r->p->action == PLAN_EXPAND || r->p->action == PLAN_SHRINK;
-
 	check_that(r->now[node][s] == RUNNING, "%c does not run on %d", 'a' + s,
 	           r->p->c.nodes[node].num);
 	check_that(
@@ -206,7 +196,6 @@ static void check_configure(const struct run *r, int node, int s)
 {
 	const enum plan_action a = r->p->action;
 	const unsigned needs = r->needs.all[s];
-
 	if (r->p->c.natures[s].acts[STEP_INSTALL])
 		check_that(r->now[node][s] != NONE, "%c is not installed", 'a' + s);
 	if (is_moved(r, node))
@@ -222,13 +211,11 @@ static void check_configure(const struct run *r, int node, int s)
 static void check_delete(const struct run *r, int node)
 {
 	const struct farm *c = &r->p->c;
-
 	check_that(r->is_there[node] && is_moved(r, node), "node %d", c->nodes[node].num);
 	if (r->p->action != PLAN_SHRINK)
 		return;
 	for (int s = 0; s < SERVICES; s++) {
 		const unsigned users = users_of(r->needs.all, s);
-
 		if (!(c->nodes[node].on & (1u << s)))
 			continue;
 		check_that(r->now[node][s] != RUNNING || !c->natures[s].acts[STEP_STOP],
@@ -244,7 +231,6 @@ static void take_step(struct run *r, const struct plan_task *t)
 	const int s = *t->service ? t->service[0] - 'a' : -1;
 	const int node = t->node;
 	enum state *now = s < 0 ? NULL : &r->now[node][s];
-
 	check_that((t->step == STEP_CREATE) != r->is_there[node], "%s on node %d", t->name,
 	           r->p->c.nodes[node].num);
 	switch (t->step) {
@@ -304,7 +290,6 @@ static bool is_ready(const struct plan *p, const struct plan_task *t, const bool
 {
 	for (size_t k = 0; k < t->n_after_groups; k++) {
 		const struct plan_group *g = &p->groups[t->after_groups[k]];
-
 		if (!all_of(g->tasks, g->n_tasks, done))
 			return false;
 	}
@@ -315,12 +300,10 @@ static void check_stages(const struct plan *p)
 {
 	for (size_t i = 0; i < p->n; i++) {
 		const struct plan_task *t = &p->tasks[i];
-
 		for (size_t k = 0; k < t->n_after; k++)
 			check_that(p->tasks[t->after[k] - 1].stage < t->stage, "stages");
 		for (size_t k = 0; k < t->n_after_groups; k++) {
 			const struct plan_group *g = &p->groups[t->after_groups[k]];
-
 			for (size_t m = 0; m < g->n_tasks; m++)
 				check_that(p->tasks[g->tasks[m] - 1].stage < t->stage, "stages");
 		}
@@ -333,7 +316,6 @@ static void advance(struct run *r, const struct plan *p, size_t count, bool *don
 	while (count--) {
 		const size_t start = (size_t)pick((int)p->n);
 		size_t i = 0;
-
 		while (i < p->n && !is_ready(p, &p->tasks[(start + i) % p->n], done))
 			i++;
 		check_that(i < p->n, "a circle");
@@ -349,16 +331,13 @@ static struct task_edge *edges_of(const struct plan *p, size_t *ret_n)
 	struct task_edge *edges = loom_calloc(p->n * p->n + 1, sizeof(*edges));
 	bool *before = loom_calloc(p->n + 1, sizeof(*before));
 	size_t n = 0;
-
 	for (size_t i = 0; i < p->n; i++) {
 		const struct plan_task *t = &p->tasks[i];
-
 		memset(before, 0, p->n + 1);
 		for (size_t k = 0; k < t->n_after; k++)
 			before[t->after[k]] = true;
 		for (size_t k = 0; k < t->n_after_groups; k++) {
 			const struct plan_group *g = &p->groups[t->after_groups[k]];
-
 			for (size_t m = 0; m < g->n_tasks; m++)
 				before[g->tasks[m]] = true;
 		}
@@ -383,13 +362,11 @@ static struct plan *left_of(const struct planned *p, const bool *done)
 	struct task_edge *edges = edges_of(plan, &in.n_edges);
 	struct plan *left = NULL;
 	struct loom_err err = { 0 };
-
 	in.edges = edges;
 	for (int i = 0; i < p->c.n; i++)
 		snprintf(nodes[i].id, sizeof(nodes[i].id), "n%d", p->c.nodes[i].num);
 	for (size_t i = 0; i < plan->n; i++) {
 		const struct plan_task *t = &plan->tasks[i];
-
 		tasks.v[i] = (struct task){ .cluster_id = 1,
 			                    .job_num = 2,
 			                    .num = t->num,
@@ -413,7 +390,6 @@ static void carry_out(struct run *r, struct planned *p)
 	const size_t n = p->plan->n;
 	bool *done = loom_calloc(n + 1, sizeof(*done));
 	size_t count = pick(3) ? n : (size_t)pick((int)n + 1);
-
 	*r = (struct run){ .p = p, .needs = find_needs(&p->c, present(&p->c)) };
 	memcpy(r->now, p->c.states, sizeof(r->now));
 	for (int i = 0; i < p->c.n; i++)
@@ -421,7 +397,6 @@ static void carry_out(struct run *r, struct planned *p)
 			!((p->action == PLAN_EXPAND || p->action == PLAN_CREATE) && is_moved(r, i));
 	for (size_t i = 0; i < n; i++) {
 		const struct plan_task *t = &p->plan->tasks[i];
-
 		if (*t->service)
 			r->has[t->step][t->node] |= 1u << (t->service[0] - 'a');
 	}
@@ -430,7 +405,6 @@ static void carry_out(struct run *r, struct planned *p)
 	if (count < n) {
 		struct plan *left = left_of(p, done);
 		bool *then = loom_calloc(n + 1, sizeof(*then));
-
 		check_that(left->n == n - count, "%zu tasks are left, not %zu", left->n, n - count);
 		check_stages(left);
 		advance(r, left, left->n, then);
@@ -451,7 +425,6 @@ static enum state wanted(const struct run *r, int node, int s)
 	const enum state was = p->c.states[node][s];
 	unsigned core = p->all_services ? present(&p->c) : p->services;
 	bool in = false;
-
 	if (p->action == PLAN_CONFIGURE_WITH_RESTART)
 		core &= p->all_changed ? core : p->changed;
 	in = core & (1u << s) || core & r->needs.all[s];
@@ -486,7 +459,6 @@ static enum state wanted(const struct run *r, int node, int s)
 static bool was_needed(const struct run *r, int s)
 {
 	unsigned started = 0;
-
 	for (int i = 0; i < r->p->c.n; i++)
 		started |= r->has[STEP_START][i] | r->has[STEP_INITIALIZE][i];
 	return started & users_of(r->needs.all, s);
@@ -495,15 +467,12 @@ static bool was_needed(const struct run *r, int s)
 static void check_left(struct run *r)
 {
 	const struct planned *p = r->p;
-
 	for (int i = 0; i < p->c.n; i++) {
 		const bool gone =
 			(p->action == PLAN_SHRINK || p->action == PLAN_DELETE) && is_moved(r, i);
-
 		check_that(r->is_there[i] != gone, "node %d", p->c.nodes[i].num);
 		for (int s = 0; s < SERVICES && !gone; s++) {
 			enum state want = wanted(r, i, s);
-
 			if (!(p->c.nodes[i].on & (1u << s)))
 				continue;
 			/* without an action for it, there is no task */
@@ -526,14 +495,12 @@ static void check_configured(const struct run *r)
 	const struct planned *p = r->p;
 	const unsigned core = p->all_services ? present(&p->c) : p->services;
 	unsigned moved = 0;
-
 	for (int i = 0; i < p->c.n; i++)
 		moved |= is_moved(r, i) ? p->c.nodes[i].on : 0;
 	for (int i = 0; i < p->c.n; i++) {
 		for (int s = 0; s < SERVICES; s++) {
 			const bool fresh = p->c.states[i][s] == NONE;
 			bool want = false;
-
 			if (p->action == PLAN_EXPAND || p->action == PLAN_SHRINK)
 				want = is_moved(r, i) ? p->action == PLAN_EXPAND
 				                      : (r->needs.all[s] & moved) != 0;
@@ -566,7 +533,6 @@ static void show(const struct planned *p)
 	}
 	for (size_t i = 0; i < p->plan->n; i++) {
 		const struct plan_task *t = &p->plan->tasks[i];
-
 		fprintf(stderr, "  %d %s %s @%d after", t->num, t->name, t->service,
 		        p->c.nodes[t->node].num);
 		for (size_t k = 0; k < t->n_after; k++)
@@ -579,7 +545,6 @@ static void show(const struct planned *p)
 static void run_plan(struct planned *p, struct farm *c)
 {
 	struct run r;
-
 	make_plan(p);
 	if (getenv("LOOM_SEED"))
 		show(p);
@@ -589,7 +554,6 @@ static void run_plan(struct planned *p, struct farm *c)
 	plan_free(p->plan);
 	for (int i = 0; i < c->n; i++) {
 		const int at = index_of(&p->c, c->nodes[i].num);
-
 		memcpy(c->states[i], r.now[at], sizeof(c->states[0]));
 	}
 }

@@ -76,7 +76,6 @@ struct farm {
 static unsigned pick_set(void)
 {
 	unsigned set = (unsigned)pick(1 << SERVICES) & (unsigned)pick(1 << SERVICES);
-
 	set |= 1u << pick(SERVICES);
 	return set | (pick(8) ? 0 : STRANGER);
 }
@@ -85,7 +84,6 @@ static struct rules make_rules(const struct farm *c)
 {
 	struct rules r = { .n_must = pick(3) ? 0 : 1 + pick(2),
 		           .n_cant = pick(4) ? pick(SETS) : 0 };
-
 	for (int i = 0; i < r.n_must; i++)
 		r.must[i] = pick_set();
 	for (int i = 0; i < r.n_cant; i++)
@@ -108,11 +106,9 @@ static void make_natures(struct farm *c)
 {
 	static const enum plan_step steps[] = { STEP_INSTALL,   STEP_REMOVE, STEP_INITIALIZE,
 		                                STEP_CONFIGURE, STEP_START,  STEP_STOP };
-
 	for (int s = 0; s < SERVICES; s++) {
 		struct nature *n = &c->natures[s];
 		const int below = 1 << s;
-
 		n->runtime_requires = (unsigned)(pick(below) & pick(below) & pick(below));
 		n->runtime_uses = (unsigned)(pick(below) & pick(below));
 		n->install_requires = (unsigned)(pick(below) & pick(below) & pick(below));
@@ -132,10 +128,8 @@ static void make_natures(struct farm *c)
 static struct json *names_of(unsigned set, char first)
 {
 	struct json *list = json_new_arr();
-
 	for (int s = 0; s < 8; s++) {
 		const char name[] = { (char)(first + s), '\0' };
-
 		if (set & (1u << s))
 			json_push(list, json_new_str(name));
 	}
@@ -145,10 +139,8 @@ static struct json *names_of(unsigned set, char first)
 static struct json *types_of(unsigned set, const char *prefix)
 {
 	struct json *list = json_new_arr();
-
 	for (int t = 0; t < 8; t++) {
 		LOOM_CLEANUP_STR char *name = loom_asprintf("%s%d", prefix, t);
-
 		if (set & (1u << t))
 			json_push(list, json_new_str(name));
 	}
@@ -158,7 +150,6 @@ static struct json *types_of(unsigned set, const char *prefix)
 static struct json *sets_of(const unsigned *sets, int n)
 {
 	struct json *list = json_new_arr();
-
 	for (int i = 0; i < n; i++)
 		json_push(list, names_of(sets[i], 'a'));
 	return list;
@@ -168,7 +159,6 @@ static struct json *limit_of(const struct rules *r, int s)
 {
 	struct json *q = json_set_int(json_new_obj(), "min", r->min[s]);
 	struct json *limit = json_set(json_new_obj(), "quantities", q);
-
 	json_set_int(q, "max", r->max[s]);
 	json_set(limit, "hardwaretypes", types_of(r->hw[s], "h"));
 	return json_set(limit, "imagetypes", types_of(r->img[s], "i"));
@@ -179,11 +169,9 @@ static struct json *template_of(const struct rules *r)
 	struct json *limits = json_new_obj();
 	struct json *layout = json_set(json_new_obj(), "mustcoexist", sets_of(r->must, r->n_must));
 	struct json *all = json_set(json_new_obj(), "layout", layout);
-
 	json_set(layout, "cantcoexist", sets_of(r->cant, r->n_cant));
 	for (int s = 0; s < SERVICES; s++) {
 		const char name[] = { (char)('a' + s), '\0' };
-
 		if (r->limited[s])
 			json_set(limits, name, limit_of(r, s));
 	}
@@ -199,7 +187,6 @@ static struct json *service_of(const struct nature *n, int s)
 	struct json *install = json_new_obj();
 	struct json *deps = json_new_obj();
 	struct json *requires = names_of(n->runtime_requires, 'a');
-
 	for (int step = 0; step < STEPS_; step++) {
 		if (n->acts[step]) {
 			json_set(actions, plan_step_action((enum plan_step)step),
@@ -223,7 +210,6 @@ static struct json *service_of(const struct nature *n, int s)
 static struct json *services_of(const struct farm *c)
 {
 	struct json *list = json_new_arr();
-
 	for (int s = 0; s < SERVICES; s++)
 		json_push(list, service_of(&c->natures[s], s));
 	return list;
@@ -233,12 +219,10 @@ static struct json *services_of(const struct farm *c)
 static struct json *catalog_of(int n, const char *prefix, const char *key)
 {
 	struct json *list = json_new_arr();
-
 	for (int t = 0; t < n; t++) {
 		LOOM_CLEANUP_STR char *name = loom_asprintf("%s%d", prefix, t);
 		struct json *entry = json_set_str(json_new_obj(), key, name);
 		struct json *map = json_set(json_new_obj(), "prov", entry);
-
 		json_push(list,
 		          json_set(json_set_str(json_new_obj(), "name", name), "providermap", map));
 	}
@@ -249,7 +233,6 @@ static void strs_of(unsigned set, struct strs *out)
 {
 	for (int s = 0; s < SERVICES; s++) {
 		const char name[] = { (char)('a' + s), '\0' };
-
 		if (set & (1u << s))
 			strs_add(out, name);
 	}
@@ -258,7 +241,6 @@ static void strs_of(unsigned set, struct strs *out)
 static unsigned set_of(const struct strs *names)
 {
 	unsigned set = 0;
-
 	for (size_t i = 0; i < names->n; i++)
 		set |= 1u << (names->v[i][0] - 'a');
 	return set;
@@ -269,7 +251,6 @@ static unsigned set_of(const struct strs *names)
 static unsigned present(const struct farm *c)
 {
 	unsigned on = 0;
-
 	for (int i = 0; i < c->n; i++)
 		on |= c->nodes[i].on;
 	return on;
@@ -278,7 +259,6 @@ static unsigned present(const struct farm *c)
 static int count_of(const struct farm *c, int s)
 {
 	int n = 0;
-
 	for (int i = 0; i < c->n; i++)
 		n += (c->nodes[i].on >> s) & 1;
 	return n;
@@ -292,7 +272,6 @@ static bool sets_allow(const struct rules *r, unsigned set, unsigned on)
 	}
 	for (int i = 0; i < r->n_must; i++) {
 		const unsigned must = r->must[i] & on;
-
 		if ((set & must) && (must & ~set))
 			return false;
 	}
@@ -315,13 +294,11 @@ static bool is_valid(const struct farm *c, const struct rules *r, unsigned on)
 {
 	for (int i = 0; i < c->n; i++) {
 		const struct machine *m = &c->nodes[i];
-
 		if (!sets_allow(r, m->on, on) || !fits(r, m->on, m->hw, m->img))
 			return false;
 	}
 	for (int s = 0; s < SERVICES; s++) {
 		const int n = count_of(c, s);
-
 		if (on & (1u << s) && r->limited[s] && (n < r->min[s] || n > r->max[s]))
 			return false;
 	}
@@ -332,12 +309,10 @@ static bool is_valid(const struct farm *c, const struct rules *r, unsigned on)
 static bool agree(const struct farm *c, unsigned on)
 {
 	unsigned names = 0;
-
 	for (int s = 0; s < SERVICES; s++)
 		names |= on & (1u << s) ? c->natures[s].provides : 0;
 	for (int s = 0; s < SERVICES; s++) {
 		const struct nature *n = &c->natures[s];
-
 		if (on & (1u << s) && ((n->runtime_requires | n->install_requires) & ~on ||
 		                       n->needs & ~names || n->conflicts & on))
 			return false;
@@ -348,7 +323,6 @@ static bool agree(const struct farm *c, unsigned on)
 static struct farm without(const struct farm *c, unsigned gone)
 {
 	struct farm rest = *c;
-
 	rest.n = 0;
 	for (int i = 0; i < c->n; i++) {
 		if (gone & (1u << i))
@@ -379,7 +353,6 @@ static bool make_cluster(struct farm *c)
 	for (int tries = 0; tries < 60; tries++) {
 		const unsigned from = (unsigned)pick(1 << SERVICES);
 		unsigned same = from;
-
 		for (int i = 0; i < c->n; i++) {
 			same = pick(2) ? same
 			               : from & (unsigned)(pick(1 << SERVICES) |

@@ -40,7 +40,6 @@ static int pick(int n)
 static unsigned pick_set(int n)
 {
 	unsigned set = (unsigned)pick(1 << n) & (unsigned)pick(1 << n);
-
 	set |= 1u << pick(n);
 	return set | (pick(6) ? 0 : STRANGER);
 }
@@ -48,7 +47,6 @@ static unsigned pick_set(int n)
 static struct problem make_problem(void)
 {
 	struct problem p = { .services = 1 + pick(MOST_SERVICES), .hardware = 1 + pick(3) };
-
 	p.images = 1 + pick(2);
 	p.machines = 1 + pick(p.services > 4 ? 4 : p.services > 3 ? 5 : 7);
 	p.n_must = pick(3) ? 0 : 1 + pick(2);
@@ -92,14 +90,12 @@ static bool set_allowed(const struct brute *b, unsigned set)
 {
 	const struct problem *p = b->p;
 	const unsigned all = (1u << p->services) - 1;
-
 	for (int i = 0; i < p->n_cant; i++) {
 		if (!(p->cant[i] & ~set))
 			return false;
 	}
 	for (int i = 0; i < p->n_must; i++) {
 		const unsigned must = p->must[i] & all;
-
 		if ((set & must) && (must & ~set))
 			return false;
 	}
@@ -122,7 +118,6 @@ static int compare_names(unsigned a, unsigned b)
 {
 	for (int s = 0; a != b; s++) {
 		const unsigned bit = 1u << s;
-
 		if ((a & bit) != (b & bit))
 			return a & bit ? -1 : 1;
 	}
@@ -135,7 +130,6 @@ static int compare_kinds(const void *x, const void *y)
 	const struct kind *b = y;
 	const int na = __builtin_popcount(a->set);
 	const int nb = __builtin_popcount(b->set);
-
 	if (na != nb)
 		return nb - na;
 	if (a->hw != b->hw)
@@ -160,7 +154,6 @@ static void make_kinds(struct brute *b)
 	const struct problem *p = b->p;
 	const unsigned all = (1u << p->services) - 1;
 	unsigned free_set;
-
 	for (int s = 0; s < p->services; s++)
 		b->constrained |= p->limited[s] ? 1u << s : 0;
 	for (int i = 0; i < p->n_must; i++)
@@ -180,7 +173,6 @@ static void make_kinds(struct brute *b)
 static int count_of(const struct brute *b, int s)
 {
 	int n = 0;
-
 	for (int i = 0; i < b->n; i++)
 		n += b->kinds[i].set & (1u << s) ? b->v[i] : 0;
 	return n;
@@ -190,11 +182,9 @@ static int count_of(const struct brute *b, int s)
 static int room_for(const struct brute *b, int i)
 {
 	int room = UNLIMITED;
-
 	for (int s = 0; s < b->p->services; s++) {
 		if (b->kinds[i].set & b->constrained & (1u << s)) {
 			const int left = b->p->max[s] - count_of(b, s);
-
 			room = left < room ? left : room;
 		}
 	}
@@ -204,7 +194,6 @@ static int room_for(const struct brute *b, int i)
 static bool enumerate(struct brute *b, int i, int left)
 {
 	int most;
-
 	if (i == b->n) {
 		for (int s = 0; s < b->p->services && !left; s++) {
 			if (b->constrained & (1u << s) && count_of(b, s) < b->min[s])
@@ -225,11 +214,9 @@ static bool enumerate(struct brute *b, int i, int left)
 static bool greedy_reaches(struct brute *b)
 {
 	int left = b->p->machines;
-
 	memset(b->v, 0, sizeof(b->v));
 	for (int i = 0; i < b->n; i++) {
 		const int most = room_for(b, i);
-
 		b->v[i] = left < most ? left : most;
 		left -= b->v[i];
 	}
@@ -256,7 +243,6 @@ static void brute_text(const struct brute *b, struct buf *out)
 static void add_set(struct buf *b, unsigned set, const char *prefix)
 {
 	const char *sep = "";
-
 	buf_addc(b, '[');
 	for (int s = 0; s < 8; s++) {
 		if (!(set & (1u << s)))
@@ -284,7 +270,6 @@ static struct json *take_json(struct buf *b)
 {
 	struct json *v = NULL;
 	struct loom_err err;
-
 	ck_assert_msg(json_parse(b->data, b->len, 0, &v, &err) == 0, "%s: %s", err.msg, b->data);
 	buf_fini(b);
 	return v;
@@ -294,7 +279,6 @@ static struct json *template_of(const struct problem *p)
 {
 	struct buf b = BUF_INIT(10000);
 	const char *sep = "";
-
 	buf_adds(&b, "{\"name\":\"t\",\"constraints\":{\"layout\":{");
 	add_sets(&b, "mustcoexist", p->must, p->n_must);
 	buf_addc(&b, ',');
@@ -320,7 +304,6 @@ static struct json *template_of(const struct problem *p)
 static struct json *types_of(const char *prefix, int n, const char *key)
 {
 	struct buf b = BUF_INIT(10000);
-
 	buf_addc(&b, '[');
 	for (int i = n; i-- > 0;) {
 		buf_addf(&b, "{\"name\":\"%s%d\",\"providermap\":{\"p\":{\"%s\":\"x\"}}}%s", prefix,
@@ -333,7 +316,6 @@ static struct json *types_of(const char *prefix, int n, const char *key)
 static struct json *services_of(const struct problem *p, bool names)
 {
 	struct buf b = BUF_INIT(10000);
-
 	buf_addc(&b, '[');
 	for (int s = 0; s < p->services; s++)
 		buf_addf(&b, names ? "%s\"%c\"" : "%s{\"name\":\"%c\"}", s ? "," : "", 'a' + s);
@@ -362,7 +344,6 @@ static void solver_text(const struct problem *p, struct buf *out)
 		.cluster_name = "c",
 	};
 	int r;
-
 	json_set_str(provider, "name", "p");
 	json_set_int(request, "numMachines", p->machines);
 	json_set(request, "services", services_of(p, true));
@@ -370,7 +351,6 @@ static void solver_text(const struct problem *p, struct buf *out)
 	ck_assert_msg(r == 0 || (r == 400 && err.msg[0]), "%d %s", r, err.msg);
 	for (size_t i = 0; l && i < l->n_groups; i++) {
 		LOOM_CLEANUP_STR char *names = strs_join(&l->groups[i].services, "");
-
 		buf_addf(out, "%d %s %s %s\n", l->groups[i].count, l->groups[i].hardwaretype,
 		         l->groups[i].imagetype, names);
 	}
@@ -382,7 +362,6 @@ static void show(const struct problem *p)
 {
 	LOOM_CLEANUP(json_free) struct json *template = template_of(p);
 	LOOM_CLEANUP_STR char *text = json_text(template);
-
 	printf("%d machines, %d services, %d hardware, %d images: %s\n", p->machines, p->services,
 	       p->hardware, p->images, text);
 }
@@ -396,13 +375,11 @@ static void compare(const struct problem *p)
 	LOOM_CLEANUP(buf_fini) struct buf old = BUF_INIT(10000);
 	struct brute b = { .p = p };
 	bool found;
-
 	make_kinds(&b);
 	/* the first releases' search, which may leave services out */
 	memcpy(b.min, p->min, sizeof(b.min));
 	if (greedy_reaches(&b) && enumerate(&b, 0, p->machines)) {
 		bool all = true;
-
 		for (int s = 0; s < p->services; s++)
 			all &= count_of(&b, s) > 0;
 		if (all)
@@ -433,7 +410,6 @@ START_TEST(equals_enumeration)
 	solved = agreed = 0;
 	for (int k = 0; k < 1000; k++) {
 		const struct problem p = make_problem();
-
 		compare(&p);
 	}
 	/* the cases are worth something */

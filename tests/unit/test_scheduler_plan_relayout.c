@@ -14,10 +14,8 @@ static void split(const char *text, struct strs *out)
 {
 	while (*text) {
 		const size_t n = strcspn(text, " ");
-
 		if (n) {
 			LOOM_CLEANUP_STR char *word = loom_strndup(text, n);
-
 			strs_add(out, word);
 		}
 		text += n + (text[n] == ' ');
@@ -68,7 +66,6 @@ static void add_node(struct world *w, const char *text)
 	static const char *const ids[MOST_NODES] = { "n1", "n2", "n3", "n4" };
 	const size_t i = w->in.n_nodes++;
 	struct strs words = { 0 };
-
 	split(text, &words);
 	w->states[i] = json_new_obj();
 	for (size_t k = 0; k < words.n; k++) {
@@ -79,7 +76,6 @@ static void add_node(struct world *w, const char *text)
 		                    : mark == '.' ? "installed"
 		                                  : NULL;
 		LOOM_CLEANUP_STR char *name = loom_strndup(words.v[k], state ? last : last + 1);
-
 		strs_add(&w->on[i], name);
 		json_set_str(w->states[i], name, state);
 	}
@@ -143,10 +139,8 @@ static void show_edges(const struct plan_input *in, const struct plan *p, struct
 {
 	for (size_t i = 0; i < p->n; i++) {
 		const struct plan_task *t = &p->tasks[i];
-
 		for (size_t k = 0; k < t->n_after; k++) {
 			const struct plan_task *f = &p->tasks[t->after[k] - 1];
-
 			if (f->node == t->node && (!*f->service || str_eq(f->service, t->service)))
 				continue;
 			buf_adds(b, b->len ? "\n" : "");
@@ -450,10 +444,8 @@ static const struct setup setups[] = {
 static void check_plan(const struct plan *p)
 {
 	int stage = 0;
-
 	for (size_t i = 0; i < p->n; i++) {
 		const struct plan_task *t = &p->tasks[i];
-
 		ck_assert_int_eq(t->num, (int)i + 1);
 		ck_assert(t->stage == stage || t->stage == stage + 1);
 		stage = t->stage;
@@ -474,7 +466,6 @@ START_TEST(plans)
 	const struct setup *s = &setups[_i];
 	struct loom_err err = { 0 };
 	struct world w;
-
 	build(&w, s);
 	ck_assert_msg(plan_make(&w.in, &p, &err) == 0, "%s: %s", s->name, err.msg);
 	check_plan(p);
@@ -494,7 +485,6 @@ START_TEST(groups)
 	LOOM_CLEANUP(plan_free) struct plan *a = NULL;
 	LOOM_CLEANUP(plan_free) struct plan *b = NULL;
 	struct world w;
-
 	build(&w, &setups[_i]);
 	ck_assert_int_eq(plan_make(&w.in, &a, NULL), 0);
 	w.in.groups = true;
@@ -502,7 +492,6 @@ START_TEST(groups)
 	ck_assert_uint_eq(a->n, b->n);
 	for (size_t i = 0; i < a->n; i++) {
 		size_t n = b->tasks[i].n_after;
-
 		for (size_t k = 0; k < b->tasks[i].n_after_groups; k++)
 			n += b->groups[b->tasks[i].after_groups[k]].n_tasks;
 		ck_assert_uint_eq(n, a->tasks[i].n_after);

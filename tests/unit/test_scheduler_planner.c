@@ -12,10 +12,8 @@ static void split(const char *text, struct strs *out)
 {
 	while (*text) {
 		const size_t n = strcspn(text, " ");
-
 		if (n) {
 			LOOM_CLEANUP_STR char *word = loom_strndup(text, n);
-
 			strs_add(out, word);
 		}
 		text += n + (text[n] == ' ');
@@ -55,7 +53,6 @@ struct world {
 static void build(struct world *w, const struct setup *s)
 {
 	static const char *const ids[] = { "n1", "n2", "n3", "n4" };
-
 	memset(w, 0, sizeof(*w));
 	w->docs = unit_json(s->services);
 	w->in.action = s->action;
@@ -90,7 +87,6 @@ static void show_stages(const struct plan_input *in, const struct plan *p, struc
 {
 	for (size_t i = 0; i < p->n; i++) {
 		const struct plan_task *t = &p->tasks[i];
-
 		if (i)
 			buf_adds(b, p->tasks[i - 1].stage == t->stage ? ", " : "\n");
 		buf_addf(b, "%s%s%s@%d", t->name, *t->service ? " " : "", t->service,
@@ -103,10 +99,8 @@ static void show_edges(const struct plan_input *in, const struct plan *p, struct
 {
 	for (size_t i = 0; i < p->n; i++) {
 		const struct plan_task *t = &p->tasks[i];
-
 		for (size_t k = 0; k < t->n_after; k++) {
 			const struct plan_task *f = &p->tasks[t->after[k] - 1];
-
 			if (f->node == t->node && (!*f->service || str_eq(f->service, t->service)))
 				continue;
 			buf_addf(b, "%s%s %s@%d > %s %s@%d", b->len ? "\n" : "", f->name,
@@ -119,7 +113,6 @@ static void show_edges(const struct plan_input *in, const struct plan *p, struct
 static size_t count_edges(const struct plan *p)
 {
 	size_t n = 0;
-
 	for (size_t i = 0; i < p->n; i++)
 		n += p->tasks[i].n_after;
 	return n;
@@ -129,10 +122,8 @@ static size_t count_edges(const struct plan *p)
 static void check_plan(const struct plan *p)
 {
 	int stage = 0;
-
 	for (size_t i = 0; i < p->n; i++) {
 		const struct plan_task *t = &p->tasks[i];
-
 		ck_assert_int_eq(t->num, (int)i + 1);
 		ck_assert(t->stage == stage || t->stage == stage + 1);
 		stage = t->stage;
@@ -306,7 +297,6 @@ START_TEST(worked_examples)
 	LOOM_CLEANUP(buf_fini) struct buf cross = BUF_INIT(10000);
 	struct loom_err err = { 0 };
 	struct world w;
-
 	build(&w, &plans[_i].setup);
 	ck_assert_msg(plan_make(&w.in, &p, &err) == 0, "%s", err.msg);
 	check_plan(p);
@@ -351,7 +341,6 @@ START_TEST(refusals)
 	struct plan *p = NULL;
 	struct loom_err err = { 0 };
 	struct world w;
-
 	build(&w, &refused[_i].setup);
 	ck_assert_int_eq(plan_make(&w.in, &p, &err), 400);
 	ck_assert_ptr_null(p);
@@ -372,7 +361,6 @@ START_TEST(harmless_circle)
 		                 NULL };
 	LOOM_CLEANUP(plan_free) struct plan *p = NULL;
 	struct world w;
-
 	build(&w, &s);
 	ck_assert_int_eq(plan_make(&w.in, &p, NULL), 0);
 	check_plan(p);
@@ -391,7 +379,6 @@ static struct plan *plan_chain(size_t n_nodes, int n_services, bool groups)
 	struct strs names = { 0 };
 	struct plan *p = NULL;
 	struct plan_input in = { .action = PLAN_CREATE, .nodes = nodes, .n_nodes = n_nodes };
-
 	buf_addc(&docs, '[');
 	for (int i = 0; i < n_services; i++) {
 		buf_addf(&docs,
@@ -422,7 +409,6 @@ static struct plan *plan_chain(size_t n_nodes, int n_services, bool groups)
 START_TEST(groups_are_linear)
 {
 	LOOM_CLEANUP(plan_free) struct plan *p = plan_chain(1000, 10, true);
-
 	ck_assert_uint_eq(p->n, 1000 * (3 + 4 * 10));
 	ck_assert_uint_eq(count_edges(p), p->n - 1000);
 	ck_assert_uint_eq(p->n_groups, 9);
@@ -431,7 +417,6 @@ START_TEST(groups_are_linear)
 		ck_assert_int_eq(p->groups[i].step, STEP_START);
 		for (size_t k = 0; k < 1000; k++) {
 			const struct plan_task *t = &p->tasks[p->groups[i].tasks[k] - 1];
-
 			ck_assert_int_eq(t->step, STEP_START);
 			ck_assert_str_eq(t->service, p->groups[i].service);
 		}
@@ -444,7 +429,6 @@ START_TEST(groups_equal_edges)
 {
 	LOOM_CLEANUP(plan_free) struct plan *a = plan_chain(20, 4, false);
 	LOOM_CLEANUP(plan_free) struct plan *b = plan_chain(20, 4, true);
-
 	ck_assert_uint_eq(a->n, b->n);
 	ck_assert_int_eq(a->stages, b->stages);
 	ck_assert_uint_eq(a->n_groups, 0);
@@ -453,16 +437,13 @@ START_TEST(groups_equal_edges)
 		const struct plan_task *x = &a->tasks[i];
 		const struct plan_task *y = &b->tasks[i];
 		size_t n = y->n_after;
-
 		ck_assert(x->step == y->step && x->node == y->node && x->stage == y->stage);
 		ck_assert_str_eq(x->service, y->service);
 		for (size_t k = 0; k < y->n_after_groups; k++) {
 			const struct plan_group *g = &b->groups[y->after_groups[k]];
-
 			n += g->n_tasks;
 			for (size_t j = 0; j < g->n_tasks; j++) {
 				bool found = false;
-
 				for (size_t m = 0; m < x->n_after; m++)
 					found |= x->after[m] == g->tasks[j];
 				ck_assert(found);
@@ -476,7 +457,6 @@ END_TEST
 START_TEST(all_to_all_edges)
 {
 	LOOM_CLEANUP(plan_free) struct plan *p = plan_chain(500, 2, false);
-
 	ck_assert_uint_eq(p->n, 500 * (3 + 4 * 2));
 	/* the chains; then INITIALIZE and START of s1 each after START of s0 on every node */
 	ck_assert_uint_eq(count_edges(p), p->n - 500 + 2 * 500 * 500);
@@ -514,7 +494,6 @@ START_TEST(names)
 	ck_assert_uint_eq(LOOM_COUNT(rows), PLAN_ACTIONS_);
 	for (size_t i = 0; i < LOOM_COUNT(rows); i++) {
 		size_t n;
-
 		ck_assert_str_eq(plan_action_name(rows[i].action), rows[i].name);
 		ck_assert_str_eq(plan_failure_status(rows[i].action), rows[i].failure);
 		(void)plan_steps(rows[i].action, &n);

@@ -51,7 +51,6 @@ static void ask(struct asked *a, const struct farm *c, enum relayout_operation o
 	for (int i = 0; i < c->n; i++) {
 		/* in any order */
 		const int at = c->n - 1 - i;
-
 		snprintf(a->types[at][0], 8, "h%d", c->nodes[i].hw);
 		snprintf(a->types[at][1], 8, "i%d", c->nodes[i].img);
 		snprintf(a->ids[at], 8, "n%d", c->nodes[i].num);
@@ -80,11 +79,9 @@ static struct farm apply(const struct farm *from, const struct relayout_input *i
 {
 	struct farm c = *from;
 	unsigned gone = 0;
-
 	for (size_t i = 0; i < t->n_changed; i++) {
 		const struct relayout_change *ch = &t->changed[i];
 		struct machine *m = &c.nodes[index_of(&c, in->nodes[ch->node].nodenum)];
-
 		m->on = (m->on | set_of(&ch->added)) & ~set_of(&ch->removed);
 		check_that(m->on == set_of(&ch->services), "node %d", m->num);
 	}
@@ -93,7 +90,6 @@ static struct farm apply(const struct farm *from, const struct relayout_input *i
 	c = without(&c, gone);
 	for (size_t i = 0; i < t->added.n_nodes; i++) {
 		const struct layout_node *n = &t->added.nodes[i];
-
 		memset(c.states[c.n], 0, sizeof(c.states[0]));
 		c.nodes[c.n++] = (struct machine){ n->nodenum, atoi(n->hardwaretype + 1),
 			                           atoi(n->imagetype + 1), set_of(&n->services) };
@@ -109,7 +105,6 @@ static void check_same(const struct farm *got, const struct farm *want)
 	for (int i = 0; i < got->n; i++) {
 		const struct machine *a = &got->nodes[i];
 		const struct machine *b = &want->nodes[i];
-
 		check_that(a->num == b->num && a->hw == b->hw && a->img == b->img && a->on == b->on,
 		           "node %d h%d i%d %x, not %d h%d i%d %x", a->num, a->hw, a->img, a->on,
 		           b->num, b->hw, b->img, b->on);
@@ -129,14 +124,12 @@ static void plan_change(const struct farm *old, struct farm *new, enum relayout_
 	};
 	const bool more = operation == RELAYOUT_ADD_SERVICES || operation == RELAYOUT_EXPAND;
 	struct planned p = { .action = actions[operation], .services = named };
-
 	p.c = more ? *new : *old;
 	p.all_services = operation == RELAYOUT_EXPAND || operation == RELAYOUT_SHRINK;
 	p.all_nodes = operation == RELAYOUT_REMOVE_SERVICES;
 	for (int i = 0; i < p.c.n; i++) {
 		const int before = index_of(old, p.c.nodes[i].num);
 		const int after = index_of(new, p.c.nodes[i].num);
-
 		if (before < 0 || after < 0 || old->nodes[before].on != new->nodes[after].on)
 			p.moved |= 1u << i;
 	}
@@ -156,7 +149,6 @@ static void change(struct farm *c, enum relayout_operation operation, int *ret_d
 	struct asked a;
 	bool possible = false;
 	int r;
-
 	if (operation == RELAYOUT_ADD_SERVICES || operation == RELAYOUT_REMOVE_SERVICES) {
 		/* mostly something that makes sense */
 		named |= 1u << pick(SERVICES);
@@ -215,7 +207,6 @@ static void shrink_named(const struct farm *c)
 	int nums[NODES];
 	struct asked a;
 	int r;
-
 	ask(&a, c, RELAYOUT_SHRINK, &c->rules, 0);
 	a.in.nodenums = nums;
 	for (int i = 0; i < c->n; i++) {
@@ -227,7 +218,6 @@ static void shrink_named(const struct farm *c)
 	if (!r) {
 		const struct farm got = apply(c, &a.in, t);
 		const struct farm want = without(c, gone);
-
 		check_same(&got, &want);
 	}
 	relayout_free(t);
@@ -239,7 +229,6 @@ static void operate(struct farm *c)
 	static const enum plan_action actions[] = { PLAN_START, PLAN_STOP, PLAN_RESTART,
 		                                    PLAN_CONFIGURE, PLAN_CONFIGURE_WITH_RESTART };
 	struct planned p = { .action = actions[pick(5)], .c = *c, .all_nodes = true };
-
 	p.all_services = pick(2);
 	p.all_changed = pick(2);
 	p.services = (unsigned)pick(1 << SERVICES) & present(c);
@@ -252,7 +241,6 @@ static void operate(struct farm *c)
 static void create(struct farm *c)
 {
 	struct planned p = { .action = PLAN_CREATE, .c = *c, .all_services = true };
-
 	p.moved = (1u << c->n) - 1;
 	p.all_nodes = p.all_changed = true;
 	run_plan(&p, c);
@@ -263,7 +251,6 @@ static void destroy(struct farm *c)
 {
 	struct planned p = { .action = PLAN_DELETE, .c = *c, .all_services = true };
 	struct farm none = { .n = 0 };
-
 	p.moved = (1u << c->n) - 1;
 	p.all_nodes = p.all_changed = true;
 	run_plan(&p, &none);
@@ -277,7 +264,6 @@ static void check_expansion(const struct farm *none, const struct farm *want, un
 	struct loom_err err = { 0 };
 	struct asked a;
 	int r;
-
 	ask(&a, none, RELAYOUT_CREATE, &none->rules, services);
 	a.in.grow = NULL;
 	a.in.count = count;
@@ -285,7 +271,6 @@ static void check_expansion(const struct farm *none, const struct farm *want, un
 	check_that(r == (possible ? 0 : 400), "%d, %s", r, err.msg);
 	if (!r) {
 		const struct farm got = apply(none, &a.in, t);
-
 		check_same(&got, want);
 	}
 	asked_fini(&a);
@@ -303,7 +288,6 @@ static bool lay_out(const struct farm *like, struct farm *ret)
 	struct asked a;
 	bool possible;
 	int r;
-
 	none.n = 0;
 	none.last = LAYOUT_FIRST_NODENUM - 1;
 	want = none;
@@ -334,7 +318,6 @@ static bool lay_out(const struct farm *like, struct farm *ret)
 	memset(ret->states, 0, sizeof(ret->states));
 	for (size_t i = 0; l && i < l->n_nodes; i++) {
 		const struct layout_node *n = &l->nodes[i];
-
 		check_that(n->nodenum == LAYOUT_FIRST_NODENUM + (int)i, "node %d", n->nodenum);
 		ret->nodes[ret->n++] =
 			(struct machine){ n->nodenum, atoi(n->hardwaretype + 1),
@@ -367,7 +350,6 @@ static bool run_seed(long seed, int *ret_done, int *ret_solved)
 {
 	struct farm c;
 	struct farm fresh;
-
 	seed_shown = seed;
 	random_state = (uint64_t)seed;
 	(void)pick(2);
@@ -401,7 +383,6 @@ START_TEST(properties)
 	int done[RELAYOUT_CREATE] = { 0 };
 	int clusters = 0;
 	int solved = 0;
-
 	if (only && _i)
 		return;
 	if (only) {

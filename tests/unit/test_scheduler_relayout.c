@@ -16,10 +16,8 @@ static const char *split(const char *text, char end, struct strs *out)
 	while (*text && *text != end) {
 		const char stop[] = { ' ', end, '\0' };
 		const size_t n = strcspn(text, stop);
-
 		if (n) {
 			LOOM_CLEANUP_STR char *word = loom_strndup(text, n);
-
 			strs_add(out, word);
 		}
 		text += n + (text[n] == ' ');
@@ -85,7 +83,6 @@ static void add_nodes(struct world *w, const char *text)
 	while (*text) {
 		const size_t i = w->in.n_nodes++;
 		struct strs *words = &w->words[i];
-
 		text = split(text, '/', words);
 		snprintf(w->ids[i], sizeof(w->ids[i]), "n%zu", i);
 		w->nodes[i] = (struct relayout_node){
@@ -154,7 +151,6 @@ static void outcome(const struct relayout_input *in, struct buf *b)
 	LOOM_CLEANUP(relayout_free) struct relayout *t = NULL;
 	struct loom_err err = { 0 };
 	const int r = relayout_find(in, &t, &err);
-
 	if (r) {
 		ck_assert_int_eq(r, err.status);
 		buf_adds(b, err.msg);
@@ -164,14 +160,12 @@ static void outcome(const struct relayout_input *in, struct buf *b)
 		const struct relayout_change *c = &t->changed[i];
 		LOOM_CLEANUP_STR char *plus = strs_join(&c->added, ",");
 		LOOM_CLEANUP_STR char *minus = strs_join(&c->removed, ",");
-
 		buf_addf(b, "%s%d%s%s%s%s", b->len ? "; " : "", in->nodes[c->node].nodenum,
 		         *plus ? " +" : "", plus, *minus ? " -" : "", minus);
 	}
 	for (size_t i = 0; i < t->added.n_nodes; i++) {
 		const struct layout_node *n = &t->added.nodes[i];
 		LOOM_CLEANUP_STR char *list = strs_join(&n->services, ",");
-
 		buf_addf(b, "%s+%d %s %s %s", b->len ? "; " : "", n->nodenum, n->hardwaretype,
 		         n->imagetype, list);
 	}
@@ -398,7 +392,6 @@ START_TEST(tables)
 {
 	LOOM_CLEANUP(buf_fini) struct buf got = BUF_INIT(10000);
 	struct world w;
-
 	build(&w, &rows[_i]);
 	outcome(&w.in, &got);
 	ck_assert_msg(str_eq(buf_str(&got), rows[_i].want), "%s:\n got: %s\nwant: %s",
@@ -417,7 +410,6 @@ START_TEST(new_node)
 	LOOM_CLEANUP(relayout_free) struct relayout *t = NULL;
 	struct loom_err err = { 0 };
 	struct world w;
-
 	build(&w, &row);
 	w.in.last_nodenum = 1041;
 	json_set_str(w.request, "hardwaretype", "small");
@@ -442,7 +434,6 @@ START_TEST(changed_node)
 	LOOM_CLEANUP(relayout_free) struct relayout *t = NULL;
 	struct loom_err err = { 0 };
 	struct world w;
-
 	build(&w, &row);
 	ck_assert_msg(!relayout_find(&w.in, &t, &err), "%s", err.msg);
 	ck_assert_uint_eq(t->n_changed, 1);
@@ -461,7 +452,6 @@ START_TEST(frozen_definitions)
 	static const struct row row = { "", REMOVE, PLAIN, "1000 small i1 a b", "a", 0, NULL, "" };
 	LOOM_CLEANUP(buf_fini) struct buf got = BUF_INIT(10000);
 	struct world w;
-
 	build(&w, &row);
 	w.docs = unit_json("{'b':{'dependencies':{'runtime':{'requires':['a']}}}}");
 	w.in.service_docs = w.docs;
@@ -476,7 +466,6 @@ START_TEST(no_nodes)
 	static const struct row row = { "", SYNC, PLAIN, "", NULL, 0, NULL, "" };
 	LOOM_CLEANUP(buf_fini) struct buf got = BUF_INIT(1000);
 	struct world w;
-
 	build(&w, &row);
 	outcome(&w.in, &got);
 	ck_assert_str_eq(buf_str(&got), "the cluster has no nodes");
@@ -520,7 +509,6 @@ START_TEST(many_nodes)
 		.named = &named,
 		.count = _i == 4 ? 300 : 100,
 	};
-
 	for (int v = 0; v < 15; v++)
 		buf_addf(&docs, "%s{'name':'%s%d'}", v ? "," : "[", v < 12 ? "s" : "new",
 		         v < 12 ? v : v - 11);

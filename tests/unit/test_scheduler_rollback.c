@@ -256,10 +256,10 @@ static char *graph_of(const struct plan *p)
 START_TEST(prunes)
 {
 	LOOM_CLEANUP(plan_free) struct plan *p = chain();
-	bool keep[5];
+	enum plan_fate fate[5];
 	for (int i = 0; i < 5; i++)
-		keep[i] = prunings[_i].keep[i] == '+';
-	plan_prune(p, keep);
+		fate[i] = prunings[_i].keep[i] == '+' ? FATE_KEEP : FATE_SKIP;
+	plan_sift(p, fate);
 	LOOM_CLEANUP_STR char *got = graph_of(p);
 	ck_assert_str_eq(got, prunings[_i].want);
 }
@@ -269,8 +269,8 @@ START_TEST(joins)
 {
 	LOOM_CLEANUP(plan_free) struct plan *p = chain();
 	struct plan *other = chain();
-	const bool keep[5] = { true, true };
-	plan_prune(other, keep);
+	const enum plan_fate fate[5] = { FATE_KEEP, FATE_KEEP };
+	plan_sift(other, fate);
 	plan_join(p, other);
 	plan_join(p, NULL);
 	LOOM_CLEANUP_STR char *got = graph_of(p);

@@ -25,7 +25,6 @@ static int *least_table(const uint64_t *sets, int n_sets, int n, int top)
 {
 	int size = 1;
 	int *least;
-
 	for (int i = 0; i < n; i++)
 		size *= top + 1;
 	least = loom_calloc((size_t)size, sizeof(*least));
@@ -34,10 +33,8 @@ static int *least_table(const uint64_t *sets, int n_sets, int n, int top)
 		for (int k = 0; k < n_sets; k++) {
 			int rest = 0;
 			int unit = 1;
-
 			for (int i = 0, c = code; i < n; i++, c /= top + 1, unit *= top + 1) {
 				const int d = c % (top + 1);
-
 				rest += unit * (d && sets[k] >> i & 1 ? d - 1 : d);
 			}
 			if (rest != code && least[rest] + 1 < least[code])
@@ -53,13 +50,11 @@ static void check_all(const uint64_t *sets, int n_sets, int n, int top)
 	struct set_cover *c = set_cover_create(sets, (size_t)n_sets, n);
 	int *least = least_table(sets, n_sets, n, top);
 	int size = 1;
-
 	for (int i = 0; i < n; i++)
 		size *= top + 1;
 	for (int k = 0; k < 300; k++) {
 		const int code = pick(size);
 		int64_t d[MOST];
-
 		for (int i = 0, x = code; i < n; i++, x /= top + 1)
 			d[i] = x % (top + 1);
 		if (least[code] >= 1 << 20)
@@ -80,7 +75,6 @@ START_TEST(equals_table)
 		uint64_t sets[12];
 		int n_sets = 2 + pick(10);
 		uint64_t reach = 0;
-
 		for (int i = 0; i < n_sets; i++) {
 			sets[i] = (uint64_t)(1 + pick((1 << n) - 1));
 			reach |= sets[i];
@@ -100,13 +94,11 @@ START_TEST(odd_ring)
 	LOOM_CLEANUP(set_cover_destroy) struct set_cover *c = NULL;
 	uint64_t sets[11];
 	int64_t d[11];
-
 	for (int i = 0; i < n; i++)
 		sets[i] = group_bit(i) | group_bit((i + 1) % n);
 	c = set_cover_create(sets, (size_t)n, n);
 	for (int64_t each = 1; each < 300; each += 37) {
 		const int64_t least = (n * each + 1) / 2;
-
 		for (int i = 0; i < n; i++)
 			d[i] = each;
 		ck_assert_int_eq(set_cover_within(c, d, least), SET_COVER_YES);
@@ -126,7 +118,6 @@ START_TEST(fano_plane)
 
 	for (size_t k = 0; k < LOOM_COUNT(rows); k++) {
 		int64_t d[7];
-
 		for (int i = 0; i < 7; i++)
 			d[i] = rows[k].each;
 		ck_assert_int_eq(set_cover_within(c, d, rows[k].least), SET_COVER_YES);
@@ -139,7 +130,6 @@ START_TEST(trivial_answers)
 {
 	static const uint64_t sets[] = { 3 };
 	LOOM_CLEANUP(set_cover_destroy) struct set_cover *c = set_cover_create(sets, 1, 2);
-
 	ck_assert_int_eq(set_cover_within(c, (int64_t[]){ 0, 0 }, 0), SET_COVER_YES);
 	ck_assert_int_eq(set_cover_within(c, (int64_t[]){ 0, 0 }, -1), SET_COVER_NO);
 	ck_assert_int_eq(set_cover_within(c, (int64_t[]){ 1, 0 }, 0), SET_COVER_NO);
@@ -183,7 +173,6 @@ static int64_t least_nodes(const struct model *m)
 	int64_t need[MODEL_GROUPS_MAX];
 	int64_t nodes = 1;
 	enum set_cover_answer a;
-
 	for (int i = 0; i < m->n; i++)
 		need[i] = m->groups[i].need;
 	while ((a = set_cover_within(c, need, nodes)) == SET_COVER_NO)
@@ -211,7 +200,6 @@ START_TEST(just_enough_nodes)
 		int64_t count[MODEL_GROUPS_MAX] = { 0 };
 		int64_t nodes = 0;
 		struct model m;
-
 		random_state = rows[_i].seed + (uint64_t)k;
 		make_model(&m, n, rows[_i].sets, rows[_i].of);
 		m.nodes = least_nodes(&m) + k % 2;

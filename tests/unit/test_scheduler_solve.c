@@ -129,7 +129,6 @@ static int run(const char *template, const char *request, struct layout **ret, s
 		.cluster_id = 42,
 		.cluster_name = "demo",
 	};
-
 	/* another provider by name, for the refusals */
 	if (json_get_str(q, "provider"))
 		json_set_str(p, "name", json_get_str(q, "provider"));
@@ -142,7 +141,6 @@ static void outcome(const char *template, const char *request, struct buf *out)
 	LOOM_CLEANUP(layout_free) struct layout *l = NULL;
 	struct loom_err err = { 0 };
 	int r = run(template, request, &l, &err);
-
 	if (r) {
 		ck_assert_int_eq(r, err.status);
 		ck_assert_int_eq(r, 400);
@@ -151,7 +149,6 @@ static void outcome(const char *template, const char *request, struct buf *out)
 	}
 	for (size_t k = 0; k < l->n_groups; k++) {
 		LOOM_CLEANUP_STR char *names = strs_join(&l->groups[k].services, ",");
-
 		buf_addf(out, "%s%d %s %s %s", k ? "; " : "", l->groups[k].count,
 		         l->groups[k].hardwaretype, l->groups[k].imagetype, names);
 	}
@@ -316,7 +313,6 @@ static const struct {
 START_TEST(worked_examples)
 {
 	LOOM_CLEANUP(buf_fini) struct buf got = BUF_INIT(4096);
-
 	outcome(cases[_i].template, cases[_i].request, &got);
 	ck_assert_str_eq(buf_str(&got), cases[_i].want);
 }
@@ -326,7 +322,6 @@ START_TEST(nodes_are_complete)
 {
 	LOOM_CLEANUP(layout_free) struct layout *l = NULL;
 	struct loom_err err = { 0 };
-
 	ck_assert_int_eq(run(TEMPLATE("'services':{" AT_MOST("db", 1) "}"),
 	                     "{'numMachines':3,'services':['web','db'],'imagetype':'ubuntu12',"
 	                     "'dnsSuffix':'.example.org'}",
@@ -338,7 +333,6 @@ START_TEST(nodes_are_complete)
 	for (size_t i = 0; i < 3; i++) {
 		const struct layout_node *n = &l->nodes[i];
 		LOOM_CLEANUP_STR char *host = loom_asprintf("demo42-%zu.example.org", 1000 + i);
-
 		ck_assert_int_eq(n->nodenum, 1000 + (int)i);
 		ck_assert_str_eq(n->hostname, host);
 		ck_assert_str_eq(n->hardwaretype, "large-cpu");
@@ -384,7 +378,6 @@ static void add_template(struct buf *b, int n, int sets, int of, int most)
 	buf_adds(b, "]},'services':{");
 	for (int i = 0; i < n; i++) {
 		const int min = pick(most);
-
 		buf_addf(b, "%s'x%d':{'quantities':{'min':%d,'max':%d}}", i ? "," : "", i, min,
 		         min + 1 + pick(200));
 	}
@@ -396,13 +389,11 @@ static void check_layout(const struct json *template, const struct layout *l, si
 {
 	const struct json *limits = json_path(template, "constraints/services");
 	const struct json *cant = json_path(template, "constraints/layout/cantcoexist");
-
 	ck_assert_uint_eq(l->n_nodes, nodes);
 	for (size_t s = 0; s < l->services.n; s++) {
 		const char *name = l->services.v[s];
 		const struct json *q = json_get(json_get(limits, name), "quantities");
 		int64_t n = 0;
-
 		for (size_t i = 0; i < l->n_groups; i++)
 			n += strs_has(&l->groups[i].services, name) ? l->groups[i].count : 0;
 		ck_assert_int_ge(n, 1);
@@ -413,7 +404,6 @@ static void check_layout(const struct json *template, const struct layout *l, si
 		for (size_t k = 0; k < json_len(cant); k++) {
 			const struct json *set = json_at(cant, k);
 			bool all = true;
-
 			for (size_t j = 0; j < json_len(set); j++)
 				all &= strs_has(&l->groups[i].services, json_str(json_at(set, j)));
 			ck_assert(!all);
@@ -435,7 +425,6 @@ static int solve_big(const char *template, int n, int nodes)
 	struct loom_err err = { 0 };
 	struct solve_input in;
 	int r;
-
 	buf_addf(&ask, "{'numMachines':%d,'services':[", nodes);
 	buf_adds(&docs, "[");
 	for (int i = 0; i < n; i++) {
@@ -459,11 +448,9 @@ static int solve_big(const char *template, int n, int nodes)
 START_TEST(twelve_services_500_nodes)
 {
 	int solved = 0;
-
 	random_state = (uint64_t)_i + 5;
 	for (int k = 0; k < 20; k++) {
 		LOOM_CLEANUP(buf_fini) struct buf t = BUF_INIT(100000);
-
 		add_template(&t, 12, 4 + pick(30), 2 + pick(3), 1 + pick(100));
 		solved += solve_big(buf_str(&t), 12, 500) == 0;
 	}
@@ -474,7 +461,6 @@ END_TEST
 START_TEST(forty_services_at_most_one)
 {
 	LOOM_CLEANUP(buf_fini) struct buf t = BUF_INIT(100000);
-
 	buf_adds(&t, "{'name':'big','constraints':{'services':{");
 	for (int i = 0; i < 40; i++)
 		buf_addf(&t, "%s'x%d':{'quantities':{'max':1}}", i ? "," : "", i);
@@ -490,7 +476,6 @@ START_TEST(thirty_services_apart)
 {
 	LOOM_CLEANUP(buf_fini) struct buf t = BUF_INIT(100000);
 	const char *sep = "";
-
 	buf_adds(&t, "{'name':'big','constraints':{'layout':{'cantcoexist':[");
 	for (int i = 0; i < 30; i++) {
 		for (int k = i + 1; k < 30; k++) {
@@ -527,7 +512,6 @@ START_TEST(host_names)
 {
 	LOOM_CLEANUP_STR char *got =
 		hostname_make(hosts[_i].cluster, hosts[_i].id, hosts[_i].nodenum, hosts[_i].suffix);
-
 	ck_assert_str_eq(got, hosts[_i].want);
 	ck_assert_uint_le(strcspn(got, "."), 63);
 }

@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Makes host names from cluster names that may hold anything.
+ * They stay what the first releases made of the same names, for tenants' scripts know them.
+ */
 #include "services/scheduler/placement/hostname.h"
 
 #include "common/base/mem.h"
@@ -25,7 +29,6 @@ char *hostname_make(const char *cluster_name, int64_t cluster_id, int nodenum,
 	char label[LABEL_MAX + 1];
 	size_t room;
 	size_t n = 0;
-
 	(void)snprintf(number, sizeof(number), "%" PRId64 "-%d", cluster_id, nodenum);
 	room = LABEL_MAX - strlen(number);
 	cluster_name += strspn(cluster_name, "0123456789");

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* hostname - the names machines get (solver spec 3.10).  Any thread. */
+/* hostname - the names that nodes get. Any thread. */
 #ifndef LOOM_SCHEDULER_HOSTNAME_H
 #define LOOM_SCHEDULER_HOSTNAME_H
 

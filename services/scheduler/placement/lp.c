@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Primal simplex on a condensed tableau. Row i is the slack of set i, column j the price of demand
+ * Primal simplex on a condensed tableau. Our own, because the same input must give the same output
+ * on every machine and with every version of a library.
+ *
+ * Row i is the slack of set i, column j the price of demand
  * j; the start (all prices 0) is feasible. Variables are numbered: price j is j, slack i is p + i.
  *
  * All limits are 1, so at the start every row is a tie and plain simplex would stand still for
@@ -29,7 +32,6 @@ static void reserve(struct lp *lp, size_t n, size_t p)
 {
 	const size_t cells = (n + 1) * (p + 2);
 	const size_t vars = n + p + 2;
-
 	if (lp->cells < cells) {
 		lp->cell = loom_realloc(lp->cell, cells * sizeof(*lp->cell));
 		lp->cells = cells;
@@ -46,7 +48,6 @@ static void fill(struct lp *lp, const struct lp_problem *problem)
 	const size_t n = problem->n;
 	const size_t p = (size_t)problem->p;
 	const size_t w = p + 2;
-
 	for (size_t i = 0; i < n; i++) {
 		for (size_t j = 0; j < p; j++)
 			lp->cell[i * w + j] = (double)((problem->sets[i] >> j) & 1);
@@ -67,7 +68,6 @@ static int choose_col(const struct lp *lp, size_t n, size_t p, int careful)
 {
 	const double *obj = lp->cell + n * (p + 2);
 	int best = -1;
-
 	for (size_t j = 0; j < p; j++) {
 		if (obj[j] >= -EPS)
 			continue;
@@ -82,11 +82,9 @@ static int choose_row(const struct lp *lp, size_t n, size_t p, int col)
 	const size_t w = p + 2;
 	double least = INFINITY;
 	int best = -1;
-
 	for (size_t i = 0; i < n; i++) {
 		const double a = lp->cell[i * w + (size_t)col];
 		double ratio;
-
 		if (a <= EPS)
 			continue;
 		ratio = lp->cell[i * w + p] / a;
@@ -104,14 +102,12 @@ static void pivot(struct lp *lp, size_t n, size_t p, size_t r, size_t c)
 	double *row = lp->cell + r * w;
 	const double inv = 1 / row[c];
 	const int var = lp->row_var[r];
-
 	for (size_t j = 0; j < w; j++)
 		row[j] *= inv;
 	row[c] = inv;
 	for (size_t i = 0; i <= n; i++) {
 		double *other = lp->cell + i * w;
 		const double f = other[c];
-
 		if (i == r || (f < 1e-12 && f > -1e-12))
 			continue;
 		for (size_t j = 0; j < w; j++)
@@ -138,13 +134,11 @@ int64_t lp_cover(struct lp *lp, const struct lp_problem *problem, double *y, dou
 	const size_t w = cols + 2;
 	const int patience = 40 + 4 * p;
 	int64_t work = (int64_t)((n + 1) * w);
-
 	reserve(lp, n, cols);
 	fill(lp, problem);
 	for (int step = 0; step < 4 * patience; step++) {
 		const int c = choose_col(lp, n, cols, step > patience);
 		const int r = c < 0 ? -1 : choose_row(lp, n, cols, c);
-
 		if (r < 0)
 			break;
 		pivot(lp, n, cols, (size_t)r, (size_t)c);

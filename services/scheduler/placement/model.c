@@ -202,7 +202,6 @@ static bool is_largest(const struct model *m, uint64_t set)
 static void keep(struct finder *f, uint64_t set)
 {
 	struct model *m = f->m;
-
 	if (!is_largest(m, set))
 		return;
 	if (m->n_largest == MODEL_SETS_MAX) {
@@ -225,7 +224,6 @@ static void find(struct finder *f, uint64_t set, uint64_t kept)
 {
 	const struct model *m = f->m;
 	uint64_t broken = 0;
-
 	f->work -= (long)m->n_cant + 1;
 	if (f->work < 0)
 		f->too_many = true;
@@ -251,7 +249,6 @@ static int compare_sets(const void *a, const void *b)
 {
 	const uint64_t x = *(const uint64_t *)a;
 	const uint64_t y = *(const uint64_t *)b;
-
 	return (x > y) - (x < y);
 }
 
@@ -269,7 +266,6 @@ bool model_find_largest(struct model *m)
 {
 	struct finder f = { .m = m, .work = LARGEST_WORK };
 	size_t out = 0;
-
 	if (m->cant_empty)
 		return true;
 	for (size_t h = 0; h < m->hardware.n; h++) {

@@ -20,7 +20,6 @@ static int64_t most_of(const struct removal_search *p, size_t kind)
 {
 	const struct removal_kind *k = &p->kinds[kind];
 	int64_t most = k->have;
-
 	for (size_t i = 0; i < k->n_draws; i++) {
 		if (p->left[k->draws[i]] < most)
 			most = p->left[k->draws[i]];
@@ -31,7 +30,6 @@ static int64_t most_of(const struct removal_search *p, size_t kind)
 static size_t tightest(const struct removal_search *p, const struct removal_kind *k)
 {
 	size_t best = SIZE_MAX;
-
 	for (size_t i = 0; i < k->n_draws; i++) {
 		if (best == SIZE_MAX || p->left[k->draws[i]] < p->left[best])
 			best = k->draws[i];
@@ -46,17 +44,14 @@ static size_t tightest(const struct removal_search *p, const struct removal_kind
 static bool may_succeed(struct search *s, size_t i, int64_t want, int64_t cost)
 {
 	struct removal_search *p = s->p;
-
 	memset(s->drawn_from, 0, p->n_limits * sizeof(*s->drawn_from));
 	for (; i < p->n && want; i++) {
 		const struct removal_kind *k = &p->kinds[i];
 		const size_t limit = tightest(p, k);
 		int64_t count = most_of(p, i);
-
 		p->work -= 2 * (int64_t)k->n_draws + 1;
 		if (limit != SIZE_MAX) {
 			const int64_t room = p->left[limit] - s->drawn_from[limit];
-
 			count = count < room ? count : room;
 			s->drawn_from[limit] += count < want ? count : want;
 		}
@@ -70,7 +65,6 @@ static bool may_succeed(struct search *s, size_t i, int64_t want, int64_t cost)
 static void draw(struct removal_search *p, size_t kind, int64_t n)
 {
 	const struct removal_kind *k = &p->kinds[kind];
-
 	for (size_t i = 0; i < k->n_draws; i++)
 		p->left[k->draws[i]] -= n;
 	p->kinds[kind].have -= n;
@@ -80,7 +74,6 @@ static void dive(struct search *s, size_t i, int64_t want, int64_t cost)
 {
 	struct removal_search *p = s->p;
 	int64_t most;
-
 	if (!want) {
 		s->best = cost;
 		s->found = true;
@@ -116,7 +109,6 @@ enum removal_answer removal_find(struct removal_search *p, int64_t want, int64_t
 		.ret = loom_calloc(p->n + 1, sizeof(*s.ret)),
 		.drawn_from = loom_calloc(p->n_limits + 1, sizeof(*s.drawn_from)),
 	};
-
 	dive(&s, 0, want, 0);
 	if (s.found) {
 		memcpy(ret, s.ret, p->n * sizeof(*ret));

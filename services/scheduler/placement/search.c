@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Walks the kinds of nodes in order of preference and takes as many of each as possible.
+ * Bounds keep it from looking at most kinds; search.h says why the result is still the first one.
+ */
 #include "services/scheduler/placement/search.h"
 
 #include "services/scheduler/placement/reason.h"
@@ -30,7 +34,6 @@ struct search {
 static int weight_of(const struct search *s, uint64_t set)
 {
 	int w = 0;
-
 	for (; set; set &= set - 1)
 		w += s->weight[__builtin_ctzll(set)];
 	return w;
@@ -39,7 +42,6 @@ static int weight_of(const struct search *s, uint64_t set)
 static int64_t room_left(const struct search *s)
 {
 	int64_t sum = 0;
-
 	for (int i = 0; i < s->m->n; i++)
 		sum += s->room[i];
 	return sum;
@@ -51,12 +53,11 @@ static int64_t groups_allowed(const struct search *s)
 	return s->m->everywhere.n ? MODEL_GROUPS_MAX : 1 + room_left(s) - s->nodes;
 }
 
-/* ---- taking nodes of one kind ------------------------------------------------------------ */
+/* ---- taking nodes of one kind --------------------------------------------------------------- */
 
 static enum set_cover_answer leaves_solution(struct search *s, uint64_t set, int64_t count)
 {
 	int64_t need[MODEL_GROUPS_MAX];
-
 	for (int i = 0; i < s->m->n; i++) {
 		need[i] = s->need[i] - (set & group_bit(i) ? count : 0);
 		need[i] = need[i] > 0 ? need[i] : 0;
@@ -69,14 +70,12 @@ static int64_t most_of(const struct search *s, uint64_t set)
 {
 	const int groups = __builtin_popcountll(set);
 	int64_t most = s->nodes;
-
 	for (int i = 0; i < s->m->n; i++) {
 		if (set & group_bit(i) && s->room[i] < most)
 			most = s->room[i];
 	}
 	if (!s->m->everywhere.n && groups > 1) {
 		const int64_t rest = (room_left(s) - s->nodes) / (groups - 1);
-
 		most = rest < most ? rest : most;
 	}
 	return most;
@@ -88,10 +87,8 @@ static int64_t count_of(struct search *s, uint64_t set)
 	int64_t good = 0;
 	int64_t bad = most_of(s, set) + 1;
 	int64_t try = 1;
-
 	while (good + 1 < bad) {
 		const enum set_cover_answer a = leaves_solution(s, set, try);
-
 		if (a == SET_COVER_UNKNOWN) {
 			s->undecided = true;
 			return 0;
@@ -109,7 +106,6 @@ static int64_t count_of(struct search *s, uint64_t set)
 static void take(struct search *s, uint64_t set)
 {
 	const int64_t count = count_of(s, set);
-
 	if (!count)
 		return;
 	if (s->found.n == s->cap) {
@@ -162,7 +158,6 @@ static bool is_best_here(const struct search *s, uint64_t high)
 static uint64_t choices_from(const struct search *s, int i)
 {
 	uint64_t set = s->m->hardware.v[s->hardware].fits & s->m->images.v[s->image].fits;
-
 	set &= i < MODEL_GROUPS_MAX ? ~(group_bit(i) - 1) : 0;
 	for (int k = i; k < s->m->n; k++)
 		set &= s->room[k] > 0 ? ~(uint64_t)0 : ~group_bit(k);
@@ -184,7 +179,6 @@ static bool is_hopeless(struct search *s, int i, uint64_t chosen, int w)
 {
 	const int fewest = s->fewest[i * (s->total_weight + 1) + s->size - w];
 	const uint64_t high = chosen | choices_from(s, i);
-
 	return fewest == UNREACHABLE || __builtin_popcountll(chosen) + fewest > groups_allowed(s) ||
 	       !is_best_here(s, high) ||
 	       set_cover_surely_not(s->cover, s->need, high, s->nodes - 1);
@@ -195,7 +189,6 @@ static size_t narrow(const struct search *s, const struct within *in, uint64_t m
                      uint64_t *out)
 {
 	size_t n = 0;
-
 	for (size_t k = 0; k < in->n; k++) {
 		if (!(must & ~in->sets[k]) && weight_of(s, in->sets[k] & high) >= s->size)
 			out[n++] = in->sets[k];
@@ -211,7 +204,6 @@ static void walk(struct search *s, int i, uint64_t chosen, int w, const struct w
 {
 	struct within next;
 	uint64_t *sets;
-
 	if (w == s->size) {
 		if (is_best_here(s, chosen))
 			take(s, chosen);
@@ -226,7 +218,6 @@ static void walk(struct search *s, int i, uint64_t chosen, int w, const struct w
 	sets = loom_malloc((in->n + 1) * sizeof(*sets));
 	if (choices_from(s, i) & group_bit(i) && w + s->weight[i] <= s->size) {
 		const uint64_t with = chosen | group_bit(i);
-
 		next.n = narrow(s, in, with, with | choices_from(s, i + 1), sets);
 		next.sets = sets;
 		if (next.n)
@@ -244,7 +235,6 @@ static void walk(struct search *s, int i, uint64_t chosen, int w, const struct w
 static void walk_types(struct search *s)
 {
 	const struct within all = { s->m->largest, s->m->n_largest };
-
 	for (s->hardware = 0; s->hardware < s->m->hardware.n; s->hardware++) {
 		for (s->image = 0; s->image < s->m->images.n && !is_over(s); s->image++)
 			walk(s, 0, 0, 0, &all);
@@ -258,7 +248,6 @@ static void fill_fewest(struct search *s)
 	const int n = s->m->n;
 	const int w1 = s->total_weight + 1;
 	const size_t size = (size_t)(n + 1) * (size_t)w1;
-
 	s->fewest = loom_malloc(size);
 	memset(s->fewest, UNREACHABLE, size);
 	s->fewest[(size_t)n * (size_t)w1] = 0;
@@ -268,7 +257,6 @@ static void fill_fewest(struct search *s)
 			const int with = w < s->weight[i]
 			                         ? UNREACHABLE
 			                         : s->fewest[(i + 1) * w1 + w - s->weight[i]];
-
 			s->fewest[i * w1 + w] =
 				(unsigned char)(with < without ? with + 1 : without);
 		}
@@ -295,12 +283,10 @@ static int search_all(struct search *s, struct loom_err *err)
 {
 	int largest = 0;
 	int rc = check_solvable(s, err);
-
 	if (rc)
 		return rc;
 	for (size_t k = 0; k < s->m->n_largest; k++) {
 		const int w = weight_of(s, s->m->largest[k]);
-
 		largest = w > largest ? w : largest;
 	}
 	for (s->size = largest; s->size > 0 && !is_over(s); s->size--)
@@ -326,7 +312,6 @@ int search_counts(const struct model *m, struct search_result *ret, struct loom_
 	struct set_cover *cover = set_cover_create(m->largest, m->n_largest, m->n);
 	struct search s = { .m = m, .cover = cover, .nodes = m->nodes };
 	int rc;
-
 	for (int i = 0; i < m->n; i++) {
 		s.need[i] = m->groups[i].need;
 		s.room[i] = m->groups[i].room;

@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Decides exactly whether a number of nodes can cover a demand.
+ * Linear programming only guides it: every "no" is proven in integers, every "yes" by a cover.
+ */
 #include "services/scheduler/placement/set_cover.h"
 
 #include "services/scheduler/placement/lp.h"
@@ -44,7 +48,6 @@ struct question {
 struct set_cover *set_cover_create(const uint64_t *sets, size_t n_sets, int n)
 {
 	struct set_cover *c = loom_calloc(1, sizeof(*c));
-
 	*c = (struct set_cover){ .sets = sets, .n_sets = n_sets, .n = n, .work = WORK_LIMIT };
 	return c;
 }
@@ -69,10 +72,8 @@ bool set_cover_surely_not(const struct set_cover *c, const int64_t *demand, uint
 	for (size_t k = 0; k < c->n_prices; k++) {
 		const struct price *pr = &c->prices[k];
 		int64_t worth = 0;
-
 		for (int i = 0; i < c->n; i++) {
 			const int64_t left = demand[i] - (int64_t)((spare >> i) & 1);
-
 			worth += left > 0 ? left * pr->of[i] : 0;
 		}
 		if (worth > limit * pr->dearest)
@@ -89,7 +90,6 @@ static int compare_down(const void *a, const void *b)
 	const uint64_t y = *(const uint64_t *)b;
 	const int sx = __builtin_popcountll(x);
 	const int sy = __builtin_popcountll(y);
-
 	return sx != sy ? sy - sx : (x > y) - (x < y);
 }
 
@@ -97,12 +97,10 @@ static int compare_down(const void *a, const void *b)
 static void thin_out(struct question *q)
 {
 	size_t out = 0;
-
 	qsort(q->sets, q->n_sets, sizeof(*q->sets), compare_down);
 	for (size_t i = 0; i < q->n_sets; i++) {
 		const size_t first = q->n_sets <= THIN_OUT ? 0 : out ? out - 1 : 0;
 		bool contained = !q->sets[i];
-
 		for (size_t j = first; j < out && !contained; j++) {
 			contained = q->n_sets <= THIN_OUT ? !(q->sets[i] & ~q->sets[j])
 			                                  : q->sets[i] == q->sets[j];
@@ -137,7 +135,6 @@ static void pack(struct question *q, struct set_cover *c, const int64_t *demand,
 static int64_t value_of(uint64_t set, const int64_t *value, int p)
 {
 	int64_t sum = 0;
-
 	for (int j = 0; j < p; j++)
 		sum += (set >> j) & 1 ? value[j] : 0;
 	return sum;
@@ -149,10 +146,8 @@ static uint64_t most_useful(const struct question *q, const uint64_t *sets, size
 {
 	int64_t best = 0;
 	uint64_t pick = 0;
-
 	for (size_t k = 0; k < n; k++) {
 		const int64_t v = value_of(sets[k], d, q->p);
-
 		if (v > best) {
 			best = v;
 			pick = sets[k];
@@ -166,7 +161,6 @@ static uint64_t most_useful(const struct question *q, const uint64_t *sets, size
 static int64_t use_up(const struct question *q, uint64_t set, int64_t *d)
 {
 	int64_t times = INT64_MAX;
-
 	for (int j = 0; j < q->p; j++) {
 		if ((set >> j) & 1 && d[j] > 0 && d[j] < times)
 			times = d[j];
@@ -182,10 +176,8 @@ static int64_t use_up(const struct question *q, uint64_t set, int64_t *d)
 static int64_t greedy(struct question *q, const uint64_t *sets, size_t n, int64_t *d, int64_t limit)
 {
 	int64_t used = 0;
-
 	while (used <= limit) {
 		const uint64_t pick = most_useful(q, sets, n, d);
-
 		if (!pick)
 			break;
 		used += use_up(q, pick, d);
@@ -202,7 +194,6 @@ static int64_t proven(const uint64_t *sets, size_t n, const int64_t *d, int p, c
                       struct price *ret)
 {
 	int64_t worth = 0;
-
 	*ret = (struct price){ .dearest = 1 };
 	for (int j = 0; j < p; j++) {
 		ret->of[j] = y[j] < 2 ? (int64_t)(y[j] * SCALE + 0.5) : 2 * (int64_t)SCALE;
@@ -210,7 +201,6 @@ static int64_t proven(const uint64_t *sets, size_t n, const int64_t *d, int p, c
 	}
 	for (size_t k = 0; k < n; k++) {
 		const int64_t v = value_of(sets[k], ret->of, p);
-
 		ret->dearest = v > ret->dearest ? v : ret->dearest;
 	}
 	return (worth + ret->dearest - 1) / ret->dearest;
@@ -221,7 +211,6 @@ static void remember(struct question *q, const struct price *packed)
 {
 	struct set_cover *c = q->c;
 	struct price *pr = &c->prices[c->next_price];
-
 	*pr = (struct price){ .dearest = packed->dearest };
 	for (int j = 0; j < q->p; j++)
 		pr->of[q->group[j]] = packed->of[j];
@@ -236,11 +225,9 @@ static int64_t rounded(struct question *q, const uint64_t *sets, size_t n, const
 	int64_t left[MODEL_GROUPS_MAX];
 	int64_t used = 0;
 	int64_t more;
-
 	memcpy(left, d, (size_t)q->p * sizeof(*left));
 	for (size_t k = 0; k < n; k++) {
 		const int64_t times = (int64_t)(x[k] + 1e-6);
-
 		for (int j = 0; j < q->p && times; j++)
 			left[j] -= (sets[k] >> j) & 1 ? times : 0;
 		used += times;
@@ -267,12 +254,10 @@ static size_t choose_set(const double *x, size_t n)
 {
 	size_t best = 0;
 	double far = -1;
-
 	for (size_t k = 0; k < n; k++) {
 		const double frac = x[k] - (double)(int64_t)x[k];
 		const double off = frac < 0.5 ? frac : 1 - frac;
 		const double score = off > 1e-6 ? 1 + off : x[k] * 1e-9;
-
 		if (score > far) {
 			far = score;
 			best = k;
@@ -301,7 +286,6 @@ static void conclude(struct branching *b, int64_t times, const struct price *pro
 	const uint64_t set = b->sets[b->n];
 	int64_t saved_above = 0;
 	int64_t saved_below = 0;
-
 	for (int j = 0; j < b->q->p; j++) {
 		if (!((set >> j) & 1))
 			continue;
@@ -317,7 +301,6 @@ static enum verdict branch(struct branching *b, int64_t times)
 	int64_t left[MODEL_GROUPS_MAX];
 	struct price proof;
 	enum verdict v;
-
 	for (int j = 0; j < b->q->p; j++) {
 		left[j] = b->d[j] - ((b->sets[b->n] >> j) & 1 ? times : 0);
 		left[j] = left[j] > 0 ? left[j] : 0;
@@ -332,13 +315,11 @@ static enum verdict branch(struct branching *b, int64_t times)
 static enum verdict branch_all(struct branching *b, double x)
 {
 	const int64_t start = x < (double)b->limit ? (int64_t)x : b->limit;
-
 	b->up = b->down = true;
 	for (int64_t step = 0; b->up || b->down; step++) {
 		const int64_t high = start + 1 + step;
 		const int64_t low = start - step;
 		enum verdict v = NO_BY_SEARCH;
-
 		b->down = b->down && low >= 0;
 		if (b->down)
 			v = branch(b, low);
@@ -364,12 +345,10 @@ static bool is_plain(const struct question *q, const struct lp_problem *problem,
 	const int64_t *d = problem->demand;
 	uint64_t reach = 0;
 	int64_t sum = 0;
-
 	for (size_t k = 0; k < problem->n; k++)
 		reach |= problem->sets[k];
 	for (int j = 0; j < q->p; j++) {
 		const bool none = d[j] > 0 && !((reach >> j) & 1);
-
 		sum += d[j];
 		if (d[j] > limit || none) {
 			*ret = NO_BY_PRICES;
@@ -390,7 +369,6 @@ static enum verdict search(struct question *q, uint64_t *sets, size_t n, const i
 	const size_t k = choose_set(q->x, n);
 	const uint64_t set = sets[k];
 	enum verdict v;
-
 	sets[k] = sets[n - 1];
 	sets[n - 1] = set;
 	v = branch_all(&b, q->x[k]);
@@ -406,7 +384,6 @@ static enum verdict decide(struct question *q, uint64_t *sets, size_t n, const i
 	double y[MODEL_GROUPS_MAX];
 	int64_t left[MODEL_GROUPS_MAX];
 	enum verdict v;
-
 	if (is_plain(q, &problem, limit, &v, proof))
 		return v;
 	if (q->c->work < 0)
@@ -429,7 +406,6 @@ enum set_cover_answer set_cover_within(struct set_cover *c, const int64_t *deman
 	enum verdict v;
 	struct question q;
 	int64_t sum = 0;
-
 	if (limit < 0)
 		return SET_COVER_NO;
 	for (int i = 0; i < c->n; i++) {

@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Reads the dependencies of services into graphs and answers who must wait for whom.
+ * Services without the action in question are passed through: order must hold across them, too.
+ */
 #include "services/scheduler/plan/depend.h"
 
 #include "common/base/buf.h"
@@ -52,7 +56,6 @@ static void indexes_add(struct indexes *p, size_t i)
 static void index_add(struct map *index, const char *name, size_t i)
 {
 	struct indexes *p = map_get(index, name);
-
 	if (!p) {
 		p = loom_calloc(1, sizeof(*p));
 		map_set(index, name, p);
@@ -64,13 +67,10 @@ static void index_add(struct map *index, const char *name, size_t i)
 static struct map *index_names(const struct depend *d)
 {
 	struct map *index = map_create(indexes_free);
-
 	for (size_t i = 0; i < d->n; i++) {
 		const struct json *list = json_path(d->docs[i], "dependencies/provides");
-
 		for (size_t k = 0; k < json_len(list); k++) {
 			const char *name = json_str(json_at(list, k));
-
 			if (name && strcmp(name, d->names->v[i]) != 0)
 				index_add(index, name, i);
 		}
@@ -86,16 +86,13 @@ static void read_edges(struct depend *d, const struct map *index, const char *ph
                        struct edges *e)
 {
 	struct indexes all = { .v = loom_calloc(1, sizeof(*all.v)), .cap = 1 };
-
 	e->first = loom_calloc(d->n + 1, sizeof(*e->first));
 	for (size_t i = 0; i < d->n; i++) {
 		struct strs needs = { 0 };
-
 		service_doc_add_needs(d->docs[i], phase, "requires", &needs);
 		service_doc_add_needs(d->docs[i], phase, "uses", &needs);
 		for (size_t k = 0; k < needs.n; k++) {
 			const struct indexes *p = map_get(index, needs.v[k]);
-
 			for (size_t j = 0; p && j < p->n; j++) {
 				if (p->v[j] != i)
 					indexes_add(&all, p->v[j]);
@@ -125,11 +122,9 @@ static void reverse_edges(size_t n, const struct edges *from, struct edges *to)
 static void mark_reach(const struct edges *e, size_t from, bool *mark, size_t *stack)
 {
 	size_t top = 0;
-
 	stack[top++] = from;
 	while (top) {
 		const size_t i = stack[--top];
-
 		for (size_t k = e->first[i]; k < e->first[i + 1]; k++) {
 			if (mark[e->v[k]])
 				continue;
@@ -145,7 +140,6 @@ static bool *mark_all(size_t n, const struct edges *e)
 {
 	size_t *stack = loom_calloc(n + 1, sizeof(*stack));
 	bool *reach = loom_calloc(n * n + 1, sizeof(*reach));
-
 	for (size_t i = 0; i < n; i++)
 		mark_reach(e, i, reach + i * n, stack);
 	loom_free(stack);
@@ -161,7 +155,6 @@ static void edges_fini(struct edges *e)
 static size_t add_edges(const struct edges *from, size_t i, size_t *v)
 {
 	const size_t n = from->first[i + 1] - from->first[i];
-
 	if (n)
 		memcpy(v, from->v + from->first[i], n * sizeof(*v));
 	return n;
@@ -173,7 +166,6 @@ static void join_edges(size_t n, const struct edges *a, const struct edges *b, s
 	bool *reach;
 	size_t out = 0;
 	size_t from = 0;
-
 	to->v = loom_calloc(a->first[n] + b->first[n] + 1, sizeof(*to->v));
 	to->first = loom_calloc(n + 1, sizeof(*to->first));
 	for (size_t i = 0; i < n; i++) {
@@ -183,7 +175,6 @@ static void join_edges(size_t n, const struct edges *a, const struct edges *b, s
 	reach = mark_all(n, to);
 	for (size_t i = 0; i < n; i++) {
 		const size_t end = to->first[i + 1];
-
 		for (; from < end; from++) {
 			if (!reach[to->v[from] * n + i])
 				to->v[out++] = to->v[from];
@@ -198,7 +189,6 @@ struct depend *depend_create(const struct strs *names, const struct map *docs)
 	struct depend *d = loom_calloc(1, sizeof(*d));
 	struct edges both = { 0 };
 	struct map *index;
-
 	d->names = names;
 	d->n = names->n;
 	d->docs = loom_calloc(d->n + 1, sizeof(*d->docs));
@@ -269,15 +259,12 @@ static struct depend_list nearest(const struct depend *d, enum depend_relation r
 	size_t *found = loom_calloc(d->n + 1, sizeof(*found));
 	size_t top = 0;
 	size_t n = 0;
-
 	seen[service] = true;
 	stack[top++] = service;
 	while (top) {
 		const size_t i = stack[--top];
-
 		for (size_t k = e->first[i]; k < e->first[i + 1]; k++) {
 			const size_t next = e->v[k];
-
 			if (seen[next])
 				continue;
 			seen[next] = true;
@@ -301,10 +288,8 @@ struct depend_list depend_nearest(struct depend *d, enum depend_relation rel, si
 	struct depend_list found = nearest(d, rel, service, acts);
 	size_t *kept = loom_calloc(found.n + 1, sizeof(*kept));
 	size_t n = 0;
-
 	for (size_t i = 0; i < found.n; i++) {
 		bool implied = false;
-
 		for (size_t k = 0; k < found.n && !implied && !all; k++) {
 			implied = k != i && reach_from(d, rel, found.v[k])[found.v[i]] &&
 			          !reach_from(d, rel, found.v[i])[found.v[k]];
@@ -330,7 +315,6 @@ static int refuse(const struct circle *c, size_t from, struct loom_err *err)
 {
 	struct buf b = BUF_INIT(800);
 	size_t i = 0;
-
 	while (c->path[i] != from)
 		i++;
 	for (; i < c->depth; i++)
@@ -346,36 +330,34 @@ static int refuse(const struct circle *c, size_t from, struct loom_err *err)
 static int visit(struct circle *c, size_t i, struct loom_err *err)
 {
 	struct depend_list l;
-	int r = 0;
-
+	int rc = 0;
 	c->state[i] = 1;
 	c->path[c->depth++] = i;
 	l = nearest(c->d, c->rel, i, c->d->acts[c->rel]);
-	for (size_t k = 0; k < l.n && !r; k++) {
+	for (size_t k = 0; k < l.n && !rc; k++) {
 		if (c->state[l.v[k]] == 1)
-			r = refuse(c, l.v[k], err);
+			rc = refuse(c, l.v[k], err);
 		else if (!c->state[l.v[k]])
-			r = visit(c, l.v[k], err);
+			rc = visit(c, l.v[k], err);
 	}
 	loom_free(l.v);
 	c->depth--;
 	c->state[i] = 2;
-	return r;
+	return rc;
 }
 
 int depend_check(struct depend *d, enum depend_relation rel, const bool *start,
                  struct loom_err *err)
 {
 	struct circle c = { .d = d, .rel = rel };
-	int r = 0;
-
+	int rc = 0;
 	c.state = loom_calloc(d->n + 1, sizeof(*c.state));
 	c.path = loom_calloc(d->n + 1, sizeof(*c.path));
-	for (size_t i = 0; i < d->n && !r; i++) {
+	for (size_t i = 0; i < d->n && !rc; i++) {
 		if (start[i] && !c.state[i])
-			r = visit(&c, i, err);
+			rc = visit(&c, i, err);
 	}
 	loom_free(c.state);
 	loom_free(c.path);
-	return r;
+	return rc;
 }

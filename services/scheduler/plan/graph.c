@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Lays out the nodes, services and places for tasks that the passes of the planner fill.
+ * Everything is by index from here on: names are looked up once.
+ */
 #include "services/scheduler/plan/graph.h"
 
 #include <stdlib.h>
@@ -10,7 +14,6 @@
 static int index_of(const struct graph *g, const struct map *index, const char *name)
 {
 	char *const *place = map_get(index, name);
-
 	return place ? (int)(place - g->names.v) : NOTHING;
 }
 
@@ -23,10 +26,8 @@ static int compare_names(const void *a, const void *b)
 static struct map *name_services(struct graph *g)
 {
 	struct map *index = map_create(NULL);
-
 	for (size_t i = 0; i < g->in->n_nodes; i++) {
 		const struct strs *list = g->in->nodes[i].services;
-
 		for (size_t k = 0; list && k < list->n; k++) {
 			if (!map_get(index, list->v[k])) {
 				map_set(index, list->v[k], g);
@@ -45,14 +46,12 @@ static int compare_ints(const void *a, const void *b)
 {
 	const int x = *(const int *)a;
 	const int y = *(const int *)b;
-
 	return (x > y) - (x < y);
 }
 
 static void place_services(struct graph *g, const struct map *index)
 {
 	int *count = loom_calloc(g->names.n + 1, sizeof(*count));
-
 	g->on_node = loom_calloc(g->in->n_nodes + 1, sizeof(*g->on_node));
 	g->nodes_with = loom_calloc(g->names.n + 1, sizeof(*g->nodes_with));
 	for (size_t i = 0; i < g->in->n_nodes; i++) {
@@ -60,7 +59,6 @@ static void place_services(struct graph *g, const struct map *index)
 		const size_t n = list ? list->n : 0;
 		int *on = loom_calloc(n + 1, sizeof(*on));
 		size_t out = 0;
-
 		for (size_t k = 0; k < n; k++)
 			on[k] = index_of(g, index, list->v[k]);
 		qsort(on, n, sizeof(*on), compare_ints);
@@ -91,7 +89,6 @@ static int compare_nodes(const void *a, const void *b, void *arg)
 	const struct plan_node *nodes = ((const struct graph *)arg)->in->nodes;
 	const int x = *(const int *)a;
 	const int y = *(const int *)b;
-
 	if (nodes[x].nodenum != nodes[y].nodenum)
 		return nodes[x].nodenum < nodes[y].nodenum ? -1 : 1;
 	return (x > y) - (x < y);
@@ -101,7 +98,6 @@ static void rank_nodes(struct graph *g)
 {
 	const size_t n = g->in->n_nodes;
 	int *order = loom_calloc(n + 1, sizeof(*order));
-
 	g->rank = loom_calloc(n + 1, sizeof(*g->rank));
 	for (size_t i = 0; i < n; i++)
 		order[i] = (int)i;
@@ -116,7 +112,6 @@ static void rank_nodes(struct graph *g)
 static int *slot_of(const struct graph *g, int node, int service, enum plan_step step)
 {
 	size_t place = 0;
-
 	if (service != NOTHING) {
 		while (g->on_node[node][place] != service)
 			place++;
@@ -128,11 +123,9 @@ static int *slot_of(const struct graph *g, int node, int service, enum plan_step
 static void make_slots(struct graph *g)
 {
 	const size_t n = g->in->n_nodes;
-
 	g->slot_base = loom_calloc(n + 1, sizeof(*g->slot_base));
 	for (size_t i = 0; i < n; i++) {
 		size_t places = 1;
-
 		for (const int *s = g->on_node[i]; *s != NOTHING; s++)
 			places++;
 		g->slot_base[i + 1] = g->slot_base[i] + places * STEPS_;
@@ -149,7 +142,6 @@ int graph_find_task(const struct graph *g, int node, int service, enum plan_step
 int graph_make_task(struct graph *g, int node, int service, enum plan_step step)
 {
 	int *slot = slot_of(g, node, service, step);
-
 	if (*slot != NOTHING)
 		return *slot;
 	if (g->n == g->cap) {
@@ -189,7 +181,6 @@ enum graph_state graph_state_of(const struct graph *g, int node, int service)
 {
 	const struct json *states = g->in->states ? g->in->states[node] : NULL;
 	const char *state = json_get_str(states, g->names.v[service]);
-
 	if (str_eq(state, "running"))
 		return GRAPH_RUNNING;
 	return str_eq(state, "installed") || str_eq(state, "stopped") ? GRAPH_DOWN : GRAPH_UNKNOWN;
@@ -205,7 +196,6 @@ static int check_defined(const struct graph *g, const struct map *docs, struct l
 	size_t n;
 	const enum plan_step *list = plan_steps(g->in->action, &n);
 	bool any = false;
-
 	for (size_t i = 0; i < n; i++)
 		any |= !plan_step_is_hardware(list[i]);
 	for (size_t s = 0; any && s < g->names.n; s++) {
@@ -221,8 +211,7 @@ int graph_build(struct graph *g, const struct plan_input *in, struct loom_err *e
 {
 	LOOM_CLEANUP(map_destroy) struct map *docs = service_doc_map(in->services);
 	LOOM_CLEANUP(map_destroy) struct map *index = NULL;
-	int r;
-
+	int rc;
 	*g = (struct graph){ .in = in };
 	index = name_services(g);
 	place_services(g, index);
@@ -231,14 +220,14 @@ int graph_build(struct graph *g, const struct plan_input *in, struct loom_err *e
 	read_actions(g);
 	graph_choose(g, index);
 	make_slots(g);
-	r = check_defined(g, docs, err);
-	if (!r)
-		r = graph_check_circles(g, err);
-	if (!r) {
+	rc = check_defined(g, docs, err);
+	if (!rc)
+		rc = graph_check_circles(g, err);
+	if (!rc) {
 		graph_walk(g);
 		graph_wait(g);
 	}
-	return r;
+	return rc;
 }
 
 void graph_fini(struct graph *g)

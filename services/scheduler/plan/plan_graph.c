@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Cuts tasks out of plans and joins plans.
+ * What a retry and a rollback leave of a plan must still be one, so both are numbered here.
+ */
 #include "services/scheduler/plan/plan_graph.h"
 
 #include <stdlib.h>
 
-struct pruning {
-	struct plan *p;
-	const bool *keep;
-	int *number; /* new number of those kept, by index */
+struct sifting {
+	const struct plan *p;
+	const enum plan_fate *fate;
+	int *number; /* by index: the new one */
 	int *seen;   /* by index: for which task it was met last */
 };
 
@@ -15,63 +19,76 @@ static int by_number(const void *a, const void *b)
 	return *(const int *)a - *(const int *)b;
 }
 
-/* Adds to list what the task at `from` waits for, seen through those left out. Tasks come after
- * those they wait for, so the depth is that of the plan. */
-static void collect(struct pruning *pr, size_t from, int for_task, struct plan_task *to)
+/* Adds to `to` what the task at `from` waits for, seen through those that are skipped. Tasks come
+ * after those they wait for, so the depth is that of the plan. */
+static void collect(struct sifting *s, size_t from, int for_task, struct plan_task *to)
 {
-	const struct plan_task *t = &pr->p->tasks[from];
+	const struct plan_task *t = &s->p->tasks[from];
 	for (size_t k = 0; k < t->n_after; k++) {
 		const size_t i = (size_t)t->after[k] - 1;
-		if (pr->seen[i] == for_task)
+		if (s->seen[i] == for_task)
 			continue;
-		pr->seen[i] = for_task;
-		if (!pr->keep[i]) {
-			collect(pr, i, for_task, to);
-			continue;
+		s->seen[i] = for_task;
+		if (s->fate[i] == FATE_SKIP) {
+			collect(s, i, for_task, to);
+		} else if (s->fate[i] != FATE_DONE) {
+			to->after = loom_realloc(to->after, (to->n_after + 1) * sizeof(*to->after));
+			to->after[to->n_after++] = s->number[i];
 		}
-		to->after = loom_realloc(to->after, (to->n_after + 1) * sizeof(*to->after));
-		to->after[to->n_after++] = pr->number[i];
 	}
 }
 
-void plan_prune(struct plan *p, const bool *keep)
+/* Those of a fate are numbered from `last` on; returns the last number. */
+static int number_all(struct sifting *s, enum plan_fate fate, int last)
 {
-	struct pruning pr = { .p = p,
-		              .keep = keep,
-		              .number = loom_calloc(p->n + 1, sizeof(int)),
-		              .seen = loom_calloc(p->n + 1, sizeof(int)) };
-	struct plan_task *kept = loom_calloc(p->n + 1, sizeof(*kept));
-	size_t n = 0;
+	for (size_t i = 0; i < s->p->n; i++) {
+		if (s->fate[i] == fate)
+			s->number[i] = ++last;
+	}
+	return last;
+}
+
+static void move_task(struct sifting *s, size_t i, struct plan_task *to)
+{
+	struct plan_task *from = &s->p->tasks[i];
+	*to = *from;
+	to->num = s->number[i];
+	to->after = NULL;
+	to->n_after = 0;
+	from->service = NULL;
+	collect(s, i, (int)i + 1, to);
+	if (to->n_after)
+		qsort(to->after, to->n_after, sizeof(*to->after), by_number);
+}
+
+void plan_sift(struct plan *p, const enum plan_fate *fate)
+{
+	struct sifting s = { .p = p,
+		             .fate = fate,
+		             .number = loom_calloc(p->n + 1, sizeof(*s.number)),
+		             .seen = loom_calloc(p->n + 1, sizeof(*s.seen)) };
+	const int kept = number_all(&s, FATE_KEEP, 0);
+	const int all = number_all(&s, FATE_LATER, kept);
+	struct plan_task *tasks = loom_calloc((size_t)all + 1, sizeof(*tasks));
 	int stages = 0;
-	loom_assert(!p->n_groups);
-	for (size_t i = 0; i < p->n; i++)
-		if (keep[i])
-			pr.number[i] = (int)++n;
-	n = 0;
+	loom_assert(!p->n_groups && !p->n_later);
 	for (size_t i = 0; i < p->n; i++) {
-		if (!keep[i])
+		if (!s.number[i])
 			continue;
-		struct plan_task *to = &kept[n++];
-		*to = p->tasks[i];
-		to->num = (int)n;
-		to->service = loom_strdup(p->tasks[i].service);
-		to->after = NULL;
-		to->n_after = 0;
-		collect(&pr, i, (int)i + 1, to);
-		if (to->n_after)
-			qsort(to->after, to->n_after, sizeof(*to->after), by_number);
-		if (to->stage >= stages)
-			stages = to->stage + 1;
+		move_task(&s, i, &tasks[s.number[i] - 1]);
+		if (p->tasks[i].stage >= stages)
+			stages = p->tasks[i].stage + 1;
 	}
 	for (size_t i = 0; i < p->n; i++) {
 		loom_free(p->tasks[i].service);
 		loom_free(p->tasks[i].after);
 	}
 	loom_free(p->tasks);
-	loom_free(pr.number);
-	loom_free(pr.seen);
-	p->tasks = kept;
-	p->n = n;
+	loom_free(s.number);
+	loom_free(s.seen);
+	p->tasks = tasks;
+	p->n = (size_t)kept;
+	p->n_later = (size_t)(all - kept);
 	p->stages = stages;
 }
 

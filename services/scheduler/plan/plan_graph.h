@@ -5,9 +5,15 @@
 
 #include "services/scheduler/plan/planner.h"
 
-/* Leaves out the tasks of a plan without groups for which keep[index] is false; what waited for
- * them waits for what they waited for. The others are numbered anew. */
-void plan_prune(struct plan *p, const bool *keep);
+enum plan_fate {
+	FATE_DONE,  /* left out: nothing waits for it any more */
+	FATE_SKIP,  /* left out: what waited for it waits for what it waited for */
+	FATE_KEEP,  /* numbered anew */
+	FATE_LATER, /* numbered behind those that are kept (plan.n_later) */
+};
+
+/* Sorts the tasks of a plan without groups by their fates, which are given by index. */
+void plan_sift(struct plan *p, const enum plan_fate *fate);
 /* Adds the tasks of b, which is taken (NULL: none): the two wait for nothing of each other. */
 void plan_join(struct plan *a, struct plan *b);
 

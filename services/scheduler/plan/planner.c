@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The actions, their steps and what these are called.
+ * All that is known of an action or a step by itself is in these two tables.
+ */
 #include "services/scheduler/plan/planner.h"
 
-/* ---- tables (solver spec 2.1) --------------------------------------------------------------- */
+/* ---- tables --------------------------------------------------------------------------------- */
 
 #define MOST_STEPS 8
 

@@ -6,7 +6,7 @@
  * follow the order of steps on a node and the services' dependencies between nodes (depend.h).
  * Expanding and shrinking touch the nodes that stay, too: services there which have a configure
  * action and depend at run time on one that gained or lost an instance are configured again and, if
- * they run, restarted: after the new instances have started, or before the machines go.
+ * they run, restarted: after the new instances have started, or before the nodes go.
  *
  * Stages are for display: stage = longest way from the start, split so that no node has two tasks
  * in one stage. A runner need not wait for a stage, only for a task's `after` and for its node to

@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Plans the way back from a failed or aborted job.
+ * What was begun counts as done, for its outcome is not known; what is undone twice does no harm.
+ */
 #include "services/scheduler/plan/rollback.h"
 
 #include "common/base/map.h"
@@ -8,26 +12,25 @@
 
 #define BIT(step) (1u << (step))
 
-/* What was done to one service of one machine, or to a machine (service ""). */
+/* What was done to one service of one node, or to a node (service ""). */
 struct done {
 	unsigned begun, complete; /* bits of steps */
 	int first, last;          /* of STOP and START, begun; -1: none */
 	bool last_complete;
 };
 
-struct undoing {
+struct rolling_back {
 	const struct rollback_input *in;
 	struct map *done;    /* "NODE SERVICE" -> struct done */
-	struct map *marked;  /* ids of machines that come or go */
-	bool gone;           /* are there machines that have to be made anew? */
-	struct nodes *nodes; /* their states are what the planner is to believe */
+	struct map *marked;  /* ids of nodes that come or go */
+	bool gone;           /* are there nodes that have to be made anew? */
+	struct nodes *nodes; /* with the states that the planner is to assume */
 	struct loom_err *err;
 };
 
-/* ---- what was done -----------------------------------------------------------------------------
- */
+/* ---- what was done -------------------------------------------------------------------------- */
 
-static void note_task(struct undoing *u, const struct task *t)
+static void note_task(struct rolling_back *u, const struct task *t)
 {
 	LOOM_CLEANUP_STR char *key = loom_asprintf("%s %s", t->node_id, t->service);
 	struct done *d = map_get(u->done, key);
@@ -50,7 +53,7 @@ static void note_task(struct undoing *u, const struct task *t)
 	d->last_complete = t->state == TASK_COMPLETE;
 }
 
-static const struct done *done_to(const struct undoing *u, const struct node *n,
+static const struct done *done_to(const struct rolling_back *u, const struct node *n,
                                   const char *service)
 {
 	static const struct done nothing = { .first = -1, .last = -1 };
@@ -59,39 +62,39 @@ static const struct done *done_to(const struct undoing *u, const struct node *n,
 	return d ? d : &nothing;
 }
 
-static bool begun(const struct undoing *u, const struct node *n, const char *service,
+static bool begun(const struct rolling_back *u, const struct node *n, const char *service,
                   enum plan_step step)
 {
 	return done_to(u, n, service)->begun & BIT(step);
 }
 
-/* It ran before, and does not surely run now. */
-static bool to_start(const struct undoing *u, const struct node *n, const char *service)
+/* It ran before, and is not known to run now. */
+static bool to_start(const struct rolling_back *u, const struct node *n, const char *service)
 {
 	const struct done *d = done_to(u, n, service);
 	return d->first == STEP_STOP && !(d->last == STEP_START && d->last_complete);
 }
 
-/* It did not run before, and is not surely stopped now. */
-static bool to_stop(const struct undoing *u, const struct node *n, const char *service)
+/* It did not run before, and is not known to be stopped now. */
+static bool to_stop(const struct rolling_back *u, const struct node *n, const char *service)
 {
 	const struct done *d = done_to(u, n, service);
 	return d->first == STEP_START && !(d->last == STEP_STOP && d->last_complete);
 }
 
-static bool was_stopped(const struct undoing *u, const struct node *n, const char *service)
+static bool was_stopped(const struct rolling_back *u, const struct node *n, const char *service)
 {
 	const struct done *d = done_to(u, n, service);
 	return d->last == STEP_STOP && d->last_complete;
 }
 
-/* ---- planning with what is to be believed ------------------------------------------------------
- */
+/* ---- planning with assumed states ----------------------------------------------------------- */
 
-/* state: of a service of a machine, NULL when it is not there yet. */
-typedef const char *(*believe)(const struct undoing *u, const struct node *n, const char *service);
+/* state: of a service of a node, NULL when it is not there yet. */
+typedef const char *(*assumed)(const struct rolling_back *u, const struct node *n,
+                               const char *service);
 
-static void set_states(struct undoing *u, believe state)
+static void set_states(struct rolling_back *u, assumed state)
 {
 	for (size_t i = 0; i < u->nodes->n; i++) {
 		struct node *n = &u->nodes->v[i];
@@ -107,37 +110,38 @@ static void set_states(struct undoing *u, believe state)
 	}
 }
 
-typedef bool (*wanted)(const struct undoing *u, const struct node *n, const char *service,
-                       enum plan_step step);
+typedef bool (*selects)(const struct rolling_back *u, const struct node *n, const char *service,
+                        enum plan_step step);
 
-static int plan_with(struct undoing *u, enum plan_action a, const struct plan_scope *scope,
-                     wanted keep, struct plan **ret)
+static int plan_with(struct rolling_back *u, enum plan_action a, const struct plan_scope *scope,
+                     selects keep, struct plan **ret)
 {
 	struct plan_scope plain = scope ? *scope : (struct plan_scope){ 0 };
-	plain.plain = true; /* for plan_prune() */
+	plain.plain = true; /* for plan_sift() */
 	struct plan *p = NULL;
 	int rc = plan_nodes(u->nodes, a, u->in->service_docs, &plain, &p, u->err);
 	if (rc)
 		return rc;
-	bool *kept = loom_calloc(p->n + 1, sizeof(*kept));
+	enum plan_fate *fate = loom_calloc(p->n + 1, sizeof(*fate));
 	for (size_t i = 0; i < p->n; i++) {
 		const struct plan_task *t = &p->tasks[i];
-		kept[i] = keep(u, &u->nodes->v[t->node], t->service, t->step);
+		const struct node *n = &u->nodes->v[t->node];
+		fate[i] = keep(u, n, t->service, t->step) ? FATE_KEEP : FATE_SKIP;
 	}
-	plan_prune(p, kept);
-	loom_free(kept);
+	plan_sift(p, fate);
+	loom_free(fate);
 	*ret = p;
 	return 0;
 }
 
-static bool any(const struct undoing *u LOOM_UNUSED, const struct node *n LOOM_UNUSED,
+static bool any(const struct rolling_back *u LOOM_UNUSED, const struct node *n LOOM_UNUSED,
                 const char *service LOOM_UNUSED, enum plan_step step LOOM_UNUSED)
 {
 	return true;
 }
 
-static void services_where(const struct undoing *u,
-                           bool (*is)(const struct undoing *u, const struct node *n,
+static void services_where(const struct rolling_back *u,
+                           bool (*is)(const struct rolling_back *u, const struct node *n,
                                       const char *service),
                            struct strs *ret)
 {
@@ -151,7 +155,7 @@ static void services_where(const struct undoing *u,
 	}
 }
 
-static void mark(struct undoing *u, const struct json *ids, struct strs *ret)
+static void mark(struct rolling_back *u, const struct json *ids, struct strs *ret)
 {
 	for (size_t i = 0; i < json_len(ids); i++) {
 		const char *id = json_str(json_at(ids, i));
@@ -162,7 +166,7 @@ static void mark(struct undoing *u, const struct json *ids, struct strs *ret)
 	}
 }
 
-static bool is_marked(const struct undoing *u, const struct node *n)
+static bool is_marked(const struct rolling_back *u, const struct node *n)
 {
 	return map_get(u->marked, n->id) != NULL;
 }
@@ -177,41 +181,41 @@ static void add_note(struct rollback *r, const char *fmt, ...)
 	json_push(r->notes, json_new_str(text));
 }
 
-static bool has_action(const struct undoing *u, const char *service, enum plan_step step)
+static bool has_action(const struct rolling_back *u, const char *service, enum plan_step step)
 {
 	const struct json *doc = json_get(u->in->service_docs, service);
 	return json_get(json_path(doc, "provisioner/actions"), plan_step_action(step)) != NULL;
 }
 
-/* ---- create ------------------------------------------------------------------------------------
- */
+/* ---- create --------------------------------------------------------------------------------- */
 
-static bool touched(const struct undoing *u, const struct node *n, const char *service LOOM_UNUSED,
-                    enum plan_step step LOOM_UNUSED)
+static bool touched(const struct rolling_back *u, const struct node *n,
+                    const char *service LOOM_UNUSED, enum plan_step step LOOM_UNUSED)
 {
 	return !strs_has(u->in->untouched, n->id);
 }
 
-static int undo_create(struct undoing *u, struct rollback *r)
+static int undo_create(struct rolling_back *u, struct rollback *r)
 {
 	r->action = PLAN_DELETE;
 	return plan_with(u, PLAN_DELETE, NULL, touched, &r->plan);
 }
 
-/* ---- start, stop, restart ----------------------------------------------------------------------
- */
+/* ---- start, stop, restart ------------------------------------------------------------------- */
 
-static const char *down_if_to_start(const struct undoing *u, const struct node *n, const char *s)
+static const char *down_if_to_start(const struct rolling_back *u, const struct node *n,
+                                    const char *s)
 {
 	return to_start(u, n, s) ? "stopped" : "running";
 }
 
-static const char *running_if_to_stop(const struct undoing *u, const struct node *n, const char *s)
+static const char *running_if_to_stop(const struct rolling_back *u, const struct node *n,
+                                      const char *s)
 {
 	return to_stop(u, n, s) ? "running" : "stopped";
 }
 
-static int start_again(struct undoing *u, struct plan **ret)
+static int start_again(struct rolling_back *u, struct plan **ret)
 {
 	LOOM_CLEANUP(strs_fini) struct strs services = { 0 };
 	services_where(u, to_start, &services);
@@ -220,7 +224,7 @@ static int start_again(struct undoing *u, struct plan **ret)
 	return plan_with(u, PLAN_START, &scope, any, ret);
 }
 
-static int stop_again(struct undoing *u, struct plan **ret)
+static int stop_again(struct rolling_back *u, struct plan **ret)
 {
 	LOOM_CLEANUP(strs_fini) struct strs services = { 0 };
 	services_where(u, to_stop, &services);
@@ -229,7 +233,7 @@ static int stop_again(struct undoing *u, struct plan **ret)
 	return plan_with(u, PLAN_STOP, &scope, any, ret);
 }
 
-static int undo_running(struct undoing *u, struct rollback *r)
+static int undo_running(struct rolling_back *u, struct rollback *r)
 {
 	LOOM_CLEANUP(plan_free) struct plan *stop = NULL;
 	r->action = u->in->failed == PLAN_START ? PLAN_STOP : PLAN_START;
@@ -241,26 +245,26 @@ static int undo_running(struct undoing *u, struct rollback *r)
 	return rc;
 }
 
-/* ---- add services ------------------------------------------------------------------------------
- */
+/* ---- add services --------------------------------------------------------------------------- */
 
-static const char *running_if_begun(const struct undoing *u, const struct node *n, const char *s)
+static const char *running_if_begun(const struct rolling_back *u, const struct node *n,
+                                    const char *s)
 {
 	return begun(u, n, s, STEP_START) ? "running" : "stopped";
 }
 
-static bool where_installed(const struct undoing *u, const struct node *n, const char *service,
+static bool where_installed(const struct rolling_back *u, const struct node *n, const char *service,
                             enum plan_step step)
 {
 	return begun(u, n, service, step == STEP_STOP ? STEP_START : STEP_INSTALL);
 }
 
-static bool was_installed(const struct undoing *u, const struct node *n, const char *service)
+static bool was_installed(const struct rolling_back *u, const struct node *n, const char *service)
 {
 	return begun(u, n, service, STEP_INSTALL);
 }
 
-static int undo_add(struct undoing *u, struct rollback *r)
+static int undo_add(struct rolling_back *u, struct rollback *r)
 {
 	LOOM_CLEANUP(strs_fini) struct strs placed = { 0 }, installed = { 0 };
 	json_read_strs(json_get(u->in->params, "placed"), &placed);
@@ -271,7 +275,7 @@ static int undo_add(struct undoing *u, struct rollback *r)
 		if (strs_has(&placed, installed.v[i]) &&
 		    !has_action(u, installed.v[i], STEP_REMOVE))
 			add_note(r,
-			         "service %s cannot be removed from its machines (it has no remove "
+			         "service %s cannot be removed from its nodes (it has no remove "
 			         "action): what was installed of it stays there",
 			         installed.v[i]);
 	set_states(u, running_if_begun);
@@ -279,15 +283,14 @@ static int undo_add(struct undoing *u, struct rollback *r)
 	return plan_with(u, PLAN_REMOVE_SERVICES, &scope, where_installed, &r->plan);
 }
 
-/* ---- remove services ---------------------------------------------------------------------------
- */
+/* ---- remove services ------------------------------------------------------------------------ */
 
-static const char *as_removed(const struct undoing *u, const struct node *n, const char *s)
+static const char *as_removed(const struct rolling_back *u, const struct node *n, const char *s)
 {
 	return begun(u, n, s, STEP_REMOVE) ? NULL : to_start(u, n, s) ? "stopped" : "running";
 }
 
-static bool where_removed(const struct undoing *u, const struct node *n, const char *service,
+static bool where_removed(const struct rolling_back *u, const struct node *n, const char *service,
                           enum plan_step step)
 {
 	if (step == STEP_BOOTSTRAP) {
@@ -303,12 +306,12 @@ static bool where_removed(const struct undoing *u, const struct node *n, const c
 	return step != STEP_START || ran || !has_action(u, service, STEP_STOP);
 }
 
-static bool was_removed(const struct undoing *u, const struct node *n, const char *service)
+static bool was_removed(const struct rolling_back *u, const struct node *n, const char *service)
 {
 	return begun(u, n, service, STEP_REMOVE);
 }
 
-static int undo_remove(struct undoing *u, struct rollback *r)
+static int undo_remove(struct rolling_back *u, struct rollback *r)
 {
 	LOOM_CLEANUP(strs_fini) struct strs services = { 0 }, removed = { 0 };
 	services_where(u, was_removed, &removed);
@@ -327,12 +330,11 @@ static int undo_remove(struct undoing *u, struct rollback *r)
 	return plan_with(u, PLAN_ADD_SERVICES, &scope, where_removed, &r->plan);
 }
 
-/* ---- expand, shrink ----------------------------------------------------------------------------
- */
+/* ---- expand, shrink ------------------------------------------------------------------------- */
 
-/* A machine that stays is told again of those that come or go if it was told of them. */
-static bool told_again(const struct undoing *u, const struct node *n, const char *service,
-                       enum plan_step step)
+/* Reconfigure a remaining node if it was already configured for the added or removed ones. */
+static bool reconfigured(const struct rolling_back *u, const struct node *n, const char *service,
+                         enum plan_step step)
 {
 	if (step == STEP_STOP && was_stopped(u, n, service))
 		return false;
@@ -340,7 +342,8 @@ static bool told_again(const struct undoing *u, const struct node *n, const char
 	       (step == STEP_START && to_start(u, n, service));
 }
 
-static const char *as_before_expand(const struct undoing *u, const struct node *n, const char *s)
+static const char *as_before_expand(const struct rolling_back *u, const struct node *n,
+                                    const char *s)
 {
 	if (is_marked(u, n))
 		return begun(u, n, s, STEP_START) ? "running" : "stopped";
@@ -348,13 +351,13 @@ static const char *as_before_expand(const struct undoing *u, const struct node *
 	return to_start(u, n, s) ? "running" : now;
 }
 
-static bool of_expand(const struct undoing *u, const struct node *n, const char *service,
+static bool of_expand(const struct rolling_back *u, const struct node *n, const char *service,
                       enum plan_step step)
 {
-	return is_marked(u, n) ? touched(u, n, service, step) : told_again(u, n, service, step);
+	return is_marked(u, n) ? touched(u, n, service, step) : reconfigured(u, n, service, step);
 }
 
-static int undo_expand(struct undoing *u, struct rollback *r)
+static int undo_expand(struct rolling_back *u, struct rollback *r)
 {
 	LOOM_CLEANUP(strs_fini) struct strs added = { 0 };
 	mark(u, json_get(u->in->params, "added"), &added);
@@ -365,12 +368,13 @@ static int undo_expand(struct undoing *u, struct rollback *r)
 	return plan_with(u, PLAN_SHRINK, &scope, of_expand, &r->plan);
 }
 
-static bool is_gone(const struct undoing *u, const struct node *n)
+static bool is_gone(const struct rolling_back *u, const struct node *n)
 {
 	return begun(u, n, "", STEP_DELETE);
 }
 
-static const char *as_before_shrink(const struct undoing *u, const struct node *n, const char *s)
+static const char *as_before_shrink(const struct rolling_back *u, const struct node *n,
+                                    const char *s)
 {
 	if (is_marked(u, n))
 		return is_gone(u, n) ? NULL : to_start(u, n, s) ? "stopped" : "running";
@@ -378,15 +382,15 @@ static const char *as_before_shrink(const struct undoing *u, const struct node *
 	return to_start(u, n, s) ? "running" : now;
 }
 
-static bool of_shrink(const struct undoing *u, const struct node *n, const char *service,
+static bool of_shrink(const struct rolling_back *u, const struct node *n, const char *service,
                       enum plan_step step)
 {
 	if (!is_marked(u, n))
-		return told_again(u, n, service, step);
+		return reconfigured(u, n, service, step);
 	return is_gone(u, n) || (step == STEP_START && to_start(u, n, service));
 }
 
-static int undo_shrink(struct undoing *u, struct rollback *r)
+static int undo_shrink(struct rolling_back *u, struct rollback *r)
 {
 	LOOM_CLEANUP(strs_fini) struct strs leaving = { 0 };
 	mark(u, json_get(u->in->params, "leaving"), &leaving);
@@ -396,7 +400,7 @@ static int undo_shrink(struct undoing *u, struct rollback *r)
 			continue;
 		u->gone = true;
 		add_note(r,
-		         "machine %s was deleted: a new one takes its name and number, "
+		         "node %s was deleted: a new one takes its name and number, "
 		         "without what the old one kept",
 		         n->hostname);
 	}
@@ -406,10 +410,9 @@ static int undo_shrink(struct undoing *u, struct rollback *r)
 	return plan_with(u, PLAN_EXPAND, &scope, of_shrink, &r->plan);
 }
 
-/* ---- all of it ---------------------------------------------------------------------------------
- */
+/* ---- all of it ------------------------------------------------------------------------------ */
 
-static int undo(struct undoing *u, struct rollback *r)
+static int undo(struct rolling_back *u, struct rollback *r)
 {
 	switch ((int)u->in->failed) {
 	case PLAN_CREATE:
@@ -439,11 +442,11 @@ static int undo(struct undoing *u, struct rollback *r)
 int rollback_plan(const struct rollback_input *in, struct rollback *ret, struct loom_err *err)
 {
 	struct rollback r = { .back = json_new_obj(), .notes = json_new_arr() };
-	struct undoing u = { .in = in,
-		             .done = map_create(loom_free),
-		             .marked = map_create(NULL),
-		             .nodes = nodes_copy(in->nodes),
-		             .err = err };
+	struct rolling_back u = { .in = in,
+		                  .done = map_create(loom_free),
+		                  .marked = map_create(NULL),
+		                  .nodes = nodes_copy(in->nodes),
+		                  .err = err };
 	for (size_t i = 0; i < in->tasks->n; i++)
 		note_task(&u, &in->tasks->v[i]);
 	int rc = undo(&u, &r);

@@ -3,14 +3,14 @@
  * rollback - what takes a failed or aborted job back: its tasks that were begun say what was done,
  * and so what the cluster was before.
  *
- *   create            its machines are deleted
- *   expand            the machines it added are deleted; what was told of them is told again
+ *   create            its nodes are deleted
+ *   expand            the nodes it added are deleted; nodes that know of them are reconfigured
  *   add services      what was begun of them is stopped and removed
  *   remove services   what was removed is installed anew, what was stopped is started
  *   configure         the former configuration is put back (operation.c)
  *   start, stop,      what ran before runs again, what did not run is stopped
  *   restart
- *   shrink            what was stopped is started; a machine whose deletion was begun is made anew
+ *   shrink            what was stopped is started; a node whose deletion was begun is made anew
  *
  * Pure; any thread.
  */
@@ -27,7 +27,7 @@ struct rollback_input {
 	const struct tasks *tasks; /* of the failed job, after those of the jobs that it retried */
 	const struct json *params; /* of the failed job: "leaving", "added", "placed", "services" */
 	const struct nodes *nodes; /* plan_task.node is an index into them */
-	const struct strs *untouched; /* ids of machines on which nothing was ever begun */
+	const struct strs *untouched; /* ids of nodes on which nothing was ever begun */
 	const struct json *service_docs;
 };
 

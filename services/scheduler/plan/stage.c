@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* From the graph to the plan: levels, stages, numbers, edges. */
+/*
+ * Turns the graph into a plan: levels, stages, numbers, edges.
+ * Linear in tasks and waits, as groups stand for all the edges between two sets of tasks.
+ */
 #include "services/scheduler/plan/graph.h"
 
 #include <stdlib.h>
@@ -21,7 +24,6 @@ static struct lists list_tasks(const struct graph *g, size_t keys,
 		.v = loom_calloc(g->n + 1, sizeof(*l.v)),
 		.first = loom_calloc(keys + 2, sizeof(*l.first)),
 	};
-
 	for (size_t t = 0; t < g->n; t++) {
 		if (key(&g->tasks[t]) != NOTHING)
 			l.first[key(&g->tasks[t]) + 2]++;
@@ -75,10 +77,8 @@ static void arrive(struct levels *l, int task, int level)
 static void group_done(struct levels *l, int group, int level)
 {
 	const struct lists *w = &l->waits_on;
-
 	for (size_t i = w->first[group]; i < w->first[group + 1]; i++) {
 		const int waits = w->v[i];
-
 		for (size_t k = l->waiting.first[waits]; k < l->waiting.first[waits + 1]; k++)
 			arrive(l, l->waiting.v[k], level);
 	}
@@ -88,7 +88,6 @@ static struct lists list_waits(const struct graph *g)
 {
 	struct lists l = { .first = loom_calloc(g->n_groups + 2, sizeof(*l.first)) };
 	size_t total = 0;
-
 	for (size_t w = 0; w < g->n_waits; w++) {
 		total += g->waits[w].n;
 		for (size_t i = 0; i < g->waits[w].n; i++)
@@ -108,7 +107,6 @@ static struct lists list_groups(const struct graph *g)
 {
 	struct lists l = { .first = loom_calloc(g->n + 2, sizeof(*l.first)) };
 	size_t total = 0;
-
 	for (size_t k = 0; k < g->n_groups; k++) {
 		total += g->groups[k].n;
 		for (size_t i = 0; i < g->groups[k].n; i++)
@@ -138,12 +136,10 @@ static int *find_levels(const struct graph *g)
 		.waits_on = list_waits(g),
 		.groups_of = list_groups(g),
 	};
-
 	for (size_t k = 0; k < g->n_groups; k++)
 		l.left[k] = g->groups[k].n;
 	for (size_t t = 0; t < g->n; t++) {
 		const struct graph_task *task = &g->tasks[t];
-
 		l.open[t] = (task->before != NOTHING) +
 		            (task->waits != NOTHING ? (int)g->waits[task->waits].n : 0);
 		if (!l.open[t])
@@ -152,7 +148,6 @@ static int *find_levels(const struct graph *g)
 	/* the last task of a group to come off the queue has the group's highest level */
 	for (size_t i = 0; i < l.n_next; i++) {
 		const int t = l.next[i];
-
 		for (size_t k = l.after.first[t]; k < l.after.first[t + 1]; k++)
 			arrive(&l, l.after.v[k], l.level[t] + 1);
 		for (size_t k = l.groups_of.first[t]; k < l.groups_of.first[t + 1]; k++) {
@@ -181,7 +176,6 @@ static int compare_by_node(const void *a, const void *b)
 {
 	const struct placed *x = a;
 	const struct placed *y = b;
-
 	if (x->level != y->level)
 		return x->level < y->level ? -1 : 1;
 	if (x->rank != y->rank)
@@ -195,7 +189,6 @@ static int compare_by_stage(const void *a, const void *b)
 {
 	const struct placed *x = a;
 	const struct placed *y = b;
-
 	if (x->stage != y->stage)
 		return x->stage < y->stage ? -1 : 1;
 	return (x->rank > y->rank) - (x->rank < y->rank);
@@ -205,7 +198,6 @@ static int order_of(enum plan_action action, enum plan_step step)
 {
 	size_t n;
 	const enum plan_step *list = plan_steps(action, &n);
-
 	for (size_t i = 0; i < n; i++) {
 		if (list[i] == step)
 			return (int)i;
@@ -224,7 +216,6 @@ static struct placed *place_tasks(const struct graph *g, int *ret_stages)
 
 	for (size_t t = 0; t < g->n; t++) {
 		const struct graph_task *task = &g->tasks[t];
-
 		all[t] = (struct placed){
 			.task = (int)t,
 			.level = level[t],
@@ -236,7 +227,6 @@ static struct placed *place_tasks(const struct graph *g, int *ret_stages)
 	qsort(all, g->n, sizeof(*all), compare_by_node);
 	for (size_t i = 0; i < g->n; i++) {
 		const bool new_level = i && all[i].level != all[i - 1].level;
-
 		nth = i && !new_level && all[i].rank == all[i - 1].rank ? nth + 1 : 0;
 		base += new_level ? most : 0;
 		most = new_level || nth + 1 > most ? nth + 1 : most;
@@ -254,7 +244,6 @@ static int compare_ints(const void *a, const void *b)
 {
 	const int x = *(const int *)a;
 	const int y = *(const int *)b;
-
 	return (x > y) - (x < y);
 }
 
@@ -269,10 +258,8 @@ struct numbered {
 static int **number_groups(const struct graph *g, const int *num)
 {
 	int **numbers = loom_calloc(g->n_groups + 1, sizeof(*numbers));
-
 	for (size_t k = 0; k < g->n_groups; k++) {
 		const struct graph_group *gr = &g->groups[k];
-
 		numbers[k] = loom_calloc(gr->n + 1, sizeof(**numbers));
 		for (size_t i = 0; i < gr->n; i++)
 			numbers[k][i] = num[gr->tasks[i]];
@@ -287,11 +274,9 @@ static int *keep_groups(const struct graph *g, size_t *ret_n)
 {
 	int *place = loom_calloc(g->n_groups + 1, sizeof(*place));
 	size_t *waiting = loom_calloc(g->n_groups + 1, sizeof(*waiting));
-
 	for (size_t t = 0; t < g->n; t++) {
 		const struct graph_waits *w =
 			g->tasks[t].waits == NOTHING ? NULL : &g->waits[g->tasks[t].waits];
-
 		for (size_t i = 0; w && i < w->n; i++)
 			waiting[w->groups[i]]++;
 	}
@@ -299,7 +284,6 @@ static int *keep_groups(const struct graph *g, size_t *ret_n)
 	for (size_t k = 0; k < g->n_groups; k++) {
 		const size_t m = g->groups[k].n;
 		const bool kept = g->in->groups && m * waiting[k] > 2 * (m + waiting[k]);
-
 		place[k] = kept ? (int)(*ret_n)++ : NOTHING;
 	}
 	loom_free(waiting);
@@ -310,7 +294,6 @@ static int *keep_groups(const struct graph *g, size_t *ret_n)
 static void put_in_order(struct plan_task *out, int number)
 {
 	size_t at = 0;
-
 	while (at < out->n_after && out->after[at] < number)
 		at++;
 	memmove(out->after + at + 1, out->after + at, (out->n_after - at) * sizeof(*out->after));
@@ -324,7 +307,6 @@ static void fill_after(const struct graph *g, const struct graph_task *task, con
 	static const struct graph_waits none = { 0 };
 	const struct graph_waits *w = task->waits == NOTHING ? &none : &g->waits[task->waits];
 	size_t n = task->before != NOTHING, n_groups = 0;
-
 	for (size_t i = 0; i < w->n; i++) {
 		if (nd->place[w->groups[i]] == NOTHING)
 			n += g->groups[w->groups[i]].n;
@@ -335,7 +317,6 @@ static void fill_after(const struct graph *g, const struct graph_task *task, con
 	out->after_groups = n_groups ? loom_calloc(n_groups, sizeof(*out->after_groups)) : NULL;
 	for (size_t i = 0; i < w->n; i++) {
 		const int k = w->groups[i];
-
 		if (nd->place[k] != NOTHING) {
 			loom_assert(out->after_groups);
 			out->after_groups[out->n_after_groups++] = nd->place[k];
@@ -364,7 +345,6 @@ static void fill_groups(const struct graph *g, struct numbered *nd, struct plan 
 	p->groups = loom_calloc(nd->n_kept + 1, sizeof(*p->groups));
 	for (size_t k = 0; k < g->n_groups; k++) {
 		const struct graph_group *gr = &g->groups[k];
-
 		if (nd->place[k] == NOTHING)
 			continue;
 		p->groups[p->n_groups++] = (struct plan_group){
@@ -382,7 +362,6 @@ static struct plan *make_plan(const struct graph *g)
 	struct placed *all = place_tasks(g, &p->stages);
 	int *num = loom_calloc(g->n + 1, sizeof(*num));
 	struct numbered nd = { .place = NULL };
-
 	for (size_t i = 0; i < g->n; i++)
 		num[all[i].task] = (int)i + 1;
 	nd.numbers = number_groups(g, num);
@@ -390,7 +369,6 @@ static struct plan *make_plan(const struct graph *g)
 	p->tasks = loom_calloc(g->n + 1, sizeof(*p->tasks));
 	for (; p->n < g->n; p->n++) {
 		const struct graph_task *task = &g->tasks[all[p->n].task];
-
 		p->tasks[p->n] = (struct plan_task){
 			.num = (int)p->n + 1,
 			.node = task->node,
@@ -414,10 +392,9 @@ static struct plan *make_plan(const struct graph *g)
 int plan_make(const struct plan_input *in, struct plan **ret, struct loom_err *err)
 {
 	struct graph g;
-	int r = graph_build(&g, in, err);
-
-	if (!r)
+	int rc = graph_build(&g, in, err);
+	if (!rc)
 		*ret = make_plan(&g);
 	graph_fini(&g);
-	return r;
+	return rc;
 }

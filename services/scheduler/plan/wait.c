@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What each task waits for. */
+/*
+ * Decides what each task waits for.
+ * Only the nearest dependencies count: what these wait for themselves need not be waited for again.
+ */
 #include "services/scheduler/plan/graph.h"
 
 #include <string.h>
@@ -24,7 +27,6 @@ static bool is_in(const struct graph *g, int task, enum graph_scope scope)
 {
 	const bool planned = g->planned_node[g->tasks[task].node];
 	const bool pulled = g->tasks[task].pulled;
-
 	switch (scope) {
 	case SCOPE_PLANNED:
 		return planned;
@@ -50,13 +52,11 @@ static size_t place_of(const struct graph *g, int service, enum plan_step step,
 static void find_present(struct graph *g)
 {
 	const size_t n = (size_t)SCOPES_ * g->names.n * STEPS_;
-
 	g->present = loom_calloc(n + 1, sizeof(*g->present));
 	g->group_of = loom_malloc((n + 1) * sizeof(*g->group_of));
 	memset(g->group_of, 0xff, (n + 1) * sizeof(*g->group_of)); /* NOTHING */
 	for (size_t t = 0; t < g->n; t++) {
 		const struct graph_task *task = &g->tasks[t];
-
 		for (int scope = 0; scope < SCOPES_ && task->service != NOTHING; scope++) {
 			if (is_in(g, (int)t, (enum graph_scope)scope))
 				g->present[place_of(g, task->service, task->step,
@@ -89,7 +89,6 @@ static int add_group(struct graph *g, enum plan_step step, int service, int *tas
 static size_t count_nodes(const int *nodes)
 {
 	size_t n = 0;
-
 	while (nodes[n] != NOTHING)
 		n++;
 	return n;
@@ -102,13 +101,11 @@ static int group_at(struct graph *g, int service, enum plan_step step, enum grap
 	const int *nodes = g->nodes_with[service];
 	size_t n = 0;
 	int *tasks;
-
 	if (!g->present[at] || g->group_of[at] != NOTHING)
 		return g->group_of[at];
 	tasks = loom_calloc(count_nodes(nodes) + 1, sizeof(*tasks));
 	for (; *nodes != NOTHING; nodes++) {
 		const int t = graph_find_task(g, *nodes, service, step);
-
 		if (t != NOTHING && is_in(g, t, scope))
 			tasks[n++] = t;
 	}
@@ -150,7 +147,6 @@ static void wait_in_order(struct graph *g, int service, enum plan_step step, enu
 	for (size_t o = 0; o < LOOM_COUNT(orders); o++) {
 		struct depend_list l;
 		bool *acts;
-
 		if (orders[o].to != step)
 			continue;
 		acts = loom_calloc(g->names.n + 1, sizeof(*acts));
@@ -168,7 +164,6 @@ static void wait_in_order(struct graph *g, int service, enum plan_step step, enu
 static enum plan_step last_step(const struct graph *g, int service)
 {
 	static const enum plan_step list[] = { STEP_START, STEP_INITIALIZE, STEP_CONFIGURE };
-
 	for (size_t i = 0; i < LOOM_COUNT(list); i++) {
 		if (graph_has_action(g, service, list[i]))
 			return list[i];
@@ -205,10 +200,8 @@ static bool is_implied_down(struct graph *g, int service, size_t by)
 static void wait_for_moved(struct graph *g, int service, struct graph_waits *w)
 {
 	const bool expands = g->in->action == PLAN_EXPAND;
-
 	for (size_t k = 0; k < g->names.n; k++) {
 		const enum plan_step step = expands ? last_step(g, (int)k) : STEP_STOP;
-
 		if (!g->core[k] || !depend_runtime(g->depend, (size_t)service, k) ||
 		    (expands ? is_implied(g, service, k) : is_implied_down(g, service, k)))
 			continue;
@@ -221,7 +214,6 @@ static void wait_for_users(struct graph *g, int service, struct graph_waits *w)
 {
 	for (size_t k = 0; k < g->names.n; k++) {
 		bool implied = false;
-
 		if (!is_present(g, k, STEP_START, SCOPE_NEEDED) ||
 		    !depend_runtime(g->depend, k, (size_t)service))
 			continue;
@@ -259,7 +251,6 @@ static void wait_on_way(struct graph *g, int service, enum plan_step step, enum 
 		[WAY_GOING] = SCOPE_PLANNED,
 		[WAY_REFRESHED] = SCOPE_OTHER,
 	};
-
 	wait_in_order(g, service, step, scope[way], w);
 	if (way != WAY_REFRESHED)
 		return;
@@ -281,7 +272,6 @@ static void wait_services(struct graph *g)
 		struct graph_waits w = { 0 };
 		enum way way;
 		size_t at;
-
 		if (t->service == NOTHING)
 			continue;
 		way = way_of(g, t);
@@ -299,7 +289,7 @@ static void wait_services(struct graph *g)
 	loom_free(known);
 }
 
-/* ---- machines that go ----------------------------------------------------------------------- */
+/* ---- nodes that go -------------------------------------------------------------------------- */
 
 /* The last step of a service on each of the nodes that stay. */
 static int last_refreshed(struct graph *g, int service)
@@ -308,10 +298,8 @@ static int last_refreshed(struct graph *g, int service)
 	const int *nodes = g->nodes_with[service];
 	int *tasks = loom_calloc(count_nodes(nodes) + 1, sizeof(*tasks));
 	size_t n = 0;
-
 	for (; *nodes != NOTHING; nodes++) {
 		int t = NOTHING;
-
 		for (size_t i = 0; i < LOOM_COUNT(list) && t == NOTHING; i++)
 			t = graph_find_task(g, *nodes, service, list[i]);
 		if (t != NOTHING)
@@ -324,10 +312,8 @@ static int stops_of_node(struct graph *g, int node)
 {
 	int *tasks = loom_calloc(g->names.n + 1, sizeof(*tasks));
 	size_t n = 0;
-
 	for (const int *s = g->on_node[node]; *s != NOTHING; s++) {
 		const int t = graph_find_task(g, node, *s, STEP_STOP);
-
 		if (t != NOTHING)
 			tasks[n++] = t;
 	}
@@ -344,17 +330,15 @@ static bool needs_node(struct graph *g, size_t service, int node)
 	return false;
 }
 
-/* A machine goes when its services are stopped and those that used them know it. */
-static void wait_machines(struct graph *g)
+/* A node goes when its services are stopped and those that used them know it. */
+static void wait_nodes(struct graph *g)
 {
 	int *last = loom_calloc(g->names.n + 1, sizeof(*last));
-
 	for (size_t s = 0; s < g->names.n; s++)
 		last[s] = g->planned[s] ? last_refreshed(g, (int)s) : NOTHING;
 	for (size_t i = 0; i < g->in->n_nodes; i++) {
 		const int t = graph_find_task(g, (int)i, NOTHING, STEP_DELETE);
 		struct graph_waits w = { 0 };
-
 		if (t == NOTHING)
 			continue;
 		add_wait(&w, stops_of_node(g, (int)i));
@@ -372,7 +356,7 @@ void graph_wait(struct graph *g)
 	find_present(g);
 	wait_services(g);
 	if (g->in->action == PLAN_SHRINK)
-		wait_machines(g);
+		wait_nodes(g);
 }
 
 /* ---- circles -------------------------------------------------------------------------------- */
@@ -383,11 +367,9 @@ int graph_check_circles(struct graph *g, struct loom_err *err)
 	size_t n;
 	const enum plan_step *list = plan_steps(g->in->action, &n);
 	bool *start = loom_calloc(g->names.n + 1, sizeof(*start));
-	int r = 0;
-
-	for (size_t o = 0; o < LOOM_COUNT(orders) && !r; o++) {
+	int rc = 0;
+	for (size_t o = 0; o < LOOM_COUNT(orders) && !rc; o++) {
 		bool taken = false;
-
 		for (size_t i = 0; i < n && orders[o].checked; i++)
 			taken |= list[i] == orders[o].to;
 		for (size_t s = 0; s < g->names.n; s++) {
@@ -395,8 +377,8 @@ int graph_check_circles(struct graph *g, struct loom_err *err)
 			           graph_has_action(g, (int)s, orders[o].to);
 		}
 		if (taken)
-			r = depend_check(g->depend, orders[o].rel, start, err);
+			rc = depend_check(g->depend, orders[o].rel, start, err);
 	}
 	loom_free(start);
-	return r;
+	return rc;
 }

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which tasks an operation has. */
+/*
+ * Decides which tasks an operation has.
+ * What is in the wanted state already gets no task: a plan has only what needs doing.
+ */
 #include "services/scheduler/plan/graph.h"
 
 /* How services on nodes that stay get to know that others came or went. */
@@ -14,7 +17,6 @@ static void mark(const struct graph *g, const struct map *index, const struct st
 		ret[s] = !list;
 	for (size_t k = 0; list && k < list->n; k++) {
 		char *const *place = map_get(index, list->v[k]);
-
 		if (place)
 			ret[place - g->names.v] = true;
 	}
@@ -26,7 +28,6 @@ static void expand(struct graph *g)
 	const enum plan_action a = g->in->action;
 	const bool up = a == PLAN_START;
 	const bool down = a == PLAN_STOP || a == PLAN_RESTART || a == PLAN_CONFIGURE_WITH_RESTART;
-
 	for (size_t s = 0; s < g->names.n; s++) {
 		g->planned[s] = g->core[s];
 		for (size_t k = 0; k < g->names.n && !g->planned[s]; k++) {
@@ -64,7 +65,6 @@ void graph_choose(struct graph *g, const struct map *index)
 		in->action == PLAN_CONFIGURE || in->action == PLAN_CONFIGURE_WITH_RESTART;
 	LOOM_CLEANUP(map_destroy) struct map *ids = map_create(NULL);
 	bool *changed = loom_calloc(g->names.n + 1, sizeof(*changed));
-
 	g->planned = loom_calloc(g->names.n + 1, sizeof(*g->planned));
 	g->core = loom_calloc(g->names.n + 1, sizeof(*g->core));
 	g->planned_node = loom_calloc(in->n_nodes + 1, sizeof(*g->planned_node));
@@ -93,11 +93,9 @@ static void walk(struct graph *g, int node, int service, const enum plan_step *l
 	bool stops = false;
 	bool missed_stop = false;
 	int before = NOTHING;
-
 	for (size_t i = 0; i < n; i++) {
 		const bool hardware = plan_step_is_hardware(list[i]);
 		int t;
-
 		if (!hardware && (service == NOTHING || !graph_has_action(g, service, list[i])))
 			continue;
 		if (list[i] == STEP_STOP && state == GRAPH_DOWN) {
@@ -121,7 +119,6 @@ static void walk(struct graph *g, int node, int service, const enum plan_step *l
 static bool may_pull(const struct graph *g, int node, int service, enum plan_step step)
 {
 	const enum graph_state state = graph_state_of(g, node, service);
-
 	if (step == STEP_STOP)
 		return state != GRAPH_DOWN;
 	if (g->in->action == PLAN_EXPAND)
@@ -134,11 +131,9 @@ static void pull_for(struct graph *g, int service, enum plan_step step, enum dep
 	/* one that runs does not stand for what it needs itself */
 	struct depend_list l = depend_nearest(g->depend, rel, (size_t)service,
 	                                      depend_acts(g->depend, rel), g->in->states != NULL);
-
 	for (size_t k = 0; k < l.n; k++) {
 		for (const int *node = g->nodes_with[l.v[k]]; *node != NOTHING; node++) {
 			const int other = (int)l.v[k];
-
 			if (graph_find_task(g, *node, other, step) != NOTHING ||
 			    !may_pull(g, *node, other, step))
 				continue;
@@ -158,13 +153,11 @@ static void pull_all(struct graph *g)
 	bool *started = loom_calloc(g->names.n + 1, sizeof(*started));
 	bool *stopped = loom_calloc(g->names.n + 1, sizeof(*stopped));
 	const bool stops = g->in->action == PLAN_STOP;
-
 	/* the list grows on the way */
 	for (size_t t = 0; t < g->n; t++) {
 		const struct graph_task *task = &g->tasks[t];
 		const int s = task->service;
 		const bool starts = task->step == STEP_START || task->step == STEP_INITIALIZE;
-
 		if (s == NOTHING || (task->pulled && !g->in->states))
 			continue;
 		if (starts && !started[s]) {
@@ -184,11 +177,10 @@ static void pull_all(struct graph *g)
 
 static void walk_asked(struct graph *g)
 {
-	/* a machine without services is made and deleted, too */
+	/* a node without services is made and deleted, too */
 	const bool bare = g->in->action == PLAN_CREATE || g->in->action == PLAN_DELETE;
 	size_t n;
 	const enum plan_step *list = plan_steps(g->in->action, &n);
-
 	for (size_t i = 0; i < g->in->n_nodes; i++) {
 		if (!g->planned_node[i])
 			continue;
@@ -205,13 +197,12 @@ static void walk_asked(struct graph *g)
 		pull_all(g);
 }
 
-/* New machines, or the last of those that leave. */
+/* New nodes, or the last of those that leave. */
 static void walk_moved(struct graph *g, enum plan_action as)
 {
 	static const enum plan_step drain[] = { STEP_STOP };
 	size_t n;
 	const enum plan_step *list = plan_steps(as, &n);
-
 	for (size_t i = 0; i < g->in->n_nodes; i++) {
 		if (!g->planned_node[i])
 			continue;
@@ -233,7 +224,6 @@ static void walk_refreshed(struct graph *g)
 			                      graph_has_action(g, *s, STEP_STOP) &&
 			                      graph_has_action(g, *s, STEP_START);
 			int pulled;
-
 			if (!g->planned[*s])
 				continue;
 			pulled = graph_find_task(g, (int)i, *s, STEP_START);
