@@ -282,7 +282,7 @@ def test_unknown_paths_and_methods(admin, core):
 
 def test_what_is_named_is_not_deleted(admin, empty_lab):
     empty_lab.load()
-    uses = {"services/web": "cluster template", "providers/lab": "hardware type small",
+    uses = {"services/web": "cluster template", "providers/lab": "hardware type",
             "hardwaretypes/small": "cluster template", "imagetypes/deb": "cluster template"}
     for path, user in uses.items():
         answer = admin.delete(f"/v2/{path}")

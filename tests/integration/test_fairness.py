@@ -124,8 +124,10 @@ def test_limits_are_stored_exported_and_imported(lab):
             provider["limits"] = {"callsPerSecond": 9}
     assert lab.admin.post("/v2/import", whole).status == 200
     assert rows() == [["bare", "0", "9", "1000"], ["lab", "3", "1", "2000"]]
-    assert lab.admin.delete("/v2/providers/lab").status == 200
-    assert rows() == [["bare", "0", "9", "1000"]]
+    spare = {**CATALOG["providers"][0], "name": "spare", "limits": {"concurrentCreates": 1}}
+    assert lab.admin.put("/v2/providers/spare", spare).status == 200 and len(rows()) == 3
+    assert lab.admin.delete("/v2/providers/spare").status == 200
+    assert rows() == [["bare", "0", "9", "1000"], ["lab", "3", "1", "2000"]]
 
 
 def test_creates_at_once_over_two_schedulers(lab):
