@@ -17,8 +17,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define JSON_MAX_DEPTH 64
-#define JSON_MAX_BYTES (16u << 20)
+#define JSON_MAX_DEPTH  64
+#define JSON_MAX_BYTES  (16u << 20)
+#define JSON_MAX_VALUES 100000 /* of a stranger's text: each takes up to 50 times its bytes */
 
 enum json_type { JSON_NULL, JSON_BOOL, JSON_NUMBER, JSON_STRING, JSON_ARRAY, JSON_OBJECT };
 
@@ -27,6 +28,9 @@ struct json;
 /* 0, or 400 with err "line 3, column 7: ..."; err may be NULL. max_bytes 0 means JSON_MAX_BYTES. */
 LOOM_MUST_CHECK int json_parse(const char *text, size_t len, size_t max_bytes, struct json **ret,
                                struct loom_err *err);
+/* The same of a text that a stranger sent: refused with more than JSON_MAX_VALUES values. */
+LOOM_MUST_CHECK int json_parse_few(const char *text, size_t len, size_t max_bytes,
+                                   struct json **ret, struct loom_err *err);
 LOOM_MUST_CHECK int json_parse_str(const char *text, struct json **ret, struct loom_err *err);
 void json_free(struct json *v);
 struct json *json_copy(const struct json *v);                /* NULL gives NULL */

@@ -18,6 +18,7 @@ struct parser {
 	struct json *root;
 	struct json *stack[JSON_MAX_DEPTH];
 	unsigned depth;
+	size_t room;  /* for so many more values */
 	char *key;    /* owned, waits for its value */
 	size_t after; /* where the last whole value ended */
 	struct loom_err *err;
@@ -140,6 +141,12 @@ static int add_value(struct parser *p, struct json *v)
 {
 	struct json *parent = p->depth ? p->stack[p->depth - 1] : NULL;
 	p->after = offset_now(p);
+	if (!p->room) {
+		fail_at(p, p->after, "more than %d values", JSON_MAX_VALUES);
+		json_free(v);
+		return 0;
+	}
+	p->room--;
 	if (!parent)
 		p->root = v;
 	else if (json_is(parent, JSON_ARRAY))
@@ -193,7 +200,8 @@ static int open_value(struct parser *p, struct json *v)
 		json_free(v);
 		return 0;
 	}
-	(void)add_value(p, v);
+	if (!add_value(p, v))
+		return 0;
 	p->stack[p->depth++] = v;
 	return 1;
 }
@@ -343,10 +351,10 @@ static void run(struct parser *p)
 	yajl_free(p->yajl);
 }
 
-int json_parse(const char *text, size_t len, size_t max_bytes, struct json **ret,
-               struct loom_err *err)
+static int parse(const char *text, size_t len, size_t max_bytes, size_t max_values,
+                 struct json **ret, struct loom_err *err)
 {
-	struct parser p = { .text = text, .len = len, .err = err };
+	struct parser p = { .text = text, .len = len, .room = max_values, .err = err };
 	if (max_bytes == 0)
 		max_bytes = JSON_MAX_BYTES;
 	if (len > max_bytes)
@@ -360,6 +368,18 @@ int json_parse(const char *text, size_t len, size_t max_bytes, struct json **ret
 	}
 	*ret = p.root;
 	return 0;
+}
+
+int json_parse(const char *text, size_t len, size_t max_bytes, struct json **ret,
+               struct loom_err *err)
+{
+	return parse(text, len, max_bytes, SIZE_MAX, ret, err);
+}
+
+int json_parse_few(const char *text, size_t len, size_t max_bytes, struct json **ret,
+                   struct loom_err *err)
+{
+	return parse(text, len, max_bytes, JSON_MAX_VALUES, ret, err);
 }
 
 int json_parse_str(const char *text, struct json **ret, struct loom_err *err)

@@ -296,8 +296,8 @@ static int expand_text(struct expansion *x, const char *s, size_t len, struct bu
 		i = at + (n ? n : 1);
 	}
 	x->bytes += out->len;
-	if (out->full || x->bytes > JSON_MAX_BYTES) {
-		err_set(x->err, 400, "the expanded text is larger than %u bytes", JSON_MAX_BYTES);
+	if (out->full || x->bytes > MACRO_MAX_BYTES) {
+		err_set(x->err, 400, "the expanded text is larger than %u bytes", MACRO_MAX_BYTES);
 		return complain(x, MACRO_E_SYNTAX, s, len);
 	}
 	return 0;
@@ -311,7 +311,7 @@ static int expand_string(struct expansion *x, const struct json *v, struct json 
 {
 	const char *s = json_str(v);
 	const size_t len = json_str_len(v);
-	struct buf out = BUF_INIT(JSON_MAX_BYTES);
+	struct buf out = BUF_INIT(MACRO_MAX_BYTES);
 	int r;
 
 	if (!memchr(s, '%', len)) {
@@ -407,7 +407,7 @@ int macro_expand_str(const struct macro *m, size_t self, const char *text, char 
 {
 	struct loom_err own;
 	struct expansion x = { .m = m, .self = self, .err = err ? err : &own };
-	struct buf out = BUF_INIT(JSON_MAX_BYTES);
+	struct buf out = BUF_INIT(MACRO_MAX_BYTES);
 	int r = expand_text(&x, text, strlen(text), &out);
 
 	if (!r)

@@ -19,6 +19,8 @@
 #include "common/base/str.h"
 #include "common/json/json.h"
 
+#define MACRO_MAX_BYTES (1u << 20) /* that the texts of one configuration may come to */
+
 struct macro_node {
 	const char *id;
 	int nodenum;

@@ -258,7 +258,7 @@ void http_want_problem(struct http_req *req)
 int http_body_json(struct http_req *req, struct json **ret, struct loom_err *err)
 {
 	struct loom_err e = { 0 };
-	int r = json_parse(req->body, req->body_len, req->server->limits.max_body, ret, &e);
+	int r = json_parse_few(req->body, req->body_len, req->server->limits.max_body, ret, &e);
 	if (!r)
 		return 0;
 	if (err)

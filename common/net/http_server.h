@@ -104,8 +104,9 @@ struct loop *http_loop(const struct http_req *req);
 void http_set_data(struct http_req *req, void *data, void (*free_data)(void *)); /* e.g. identity */
 void *http_data(const struct http_req *req);
 
-/* Parses the body as JSON: 0, or has answered 400 and returns 400, with err (may be NULL) filled.
- * The answer is text/plain, or a problem document after http_want_problem(). */
+/* Parses the body as JSON of at most JSON_MAX_VALUES values: 0, or has answered 400 and returns
+ * 400, with err (may be NULL) filled. The answer is text/plain, or a problem document after
+ * http_want_problem(). */
 void http_want_problem(struct http_req *req);
 LOOM_MUST_CHECK int http_body_json(struct http_req *req, struct json **ret, struct loom_err *err);
 

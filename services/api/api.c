@@ -52,8 +52,9 @@ void api_reply_outcome(struct http_req *req, int rc, const struct outcome *o)
 		http_reply_text(req, o->status, "%s", o->msg);
 }
 
-#define DEADLINE_MS 4000 /* a client is answered before it gives up by itself */
-#define MAX_DEPTH   48   /* of a document; what it is sent in may add a few levels up to 64 */
+#define DEADLINE_MS 4000       /* a client is answered before it gives up by itself */
+#define MAX_REQUEST (1u << 20) /* bytes of a document; what comes in greater pieces says so */
+#define MAX_DEPTH   48         /* of a document; what it is sent in may add a few levels up to 64 */
 
 static bool deeper(const struct json *v, int levels)
 {
@@ -70,6 +71,13 @@ static bool deeper(const struct json *v, int levels)
 
 int api_body_json(struct http_req *req, struct json **ret)
 {
+	size_t len;
+	(void)http_body(req, &len);
+	if (len > MAX_REQUEST) {
+		http_reply_problem(req, 413, "the request has %zu bytes; at most %u are allowed",
+		                   len, MAX_REQUEST);
+		return 413;
+	}
 	int rc = http_body_json(req, ret, NULL);
 	if (rc || !deeper(*ret, MAX_DEPTH))
 		return rc;

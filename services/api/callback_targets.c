@@ -138,7 +138,7 @@ void callback_targets_put(struct http_req *req, void *ctx)
 	struct target_call k = { 0 };
 	struct loom_err err = { 0 };
 	LOOM_CLEANUP(json_free) struct json *in = NULL;
-	if (!begin(req, a, &k) || http_body_json(req, &in, NULL))
+	if (!begin(req, a, &k) || api_body_json(req, &in))
 		return;
 	int rc = check_target(in, &k, &a->callback_key, &err);
 	if (rc)

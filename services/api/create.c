@@ -241,6 +241,17 @@ static bool check_lease(struct create *c)
 	return true;
 }
 
+/* The one that the cluster gets: its own, or what the template and its ancestors come to. */
+static bool check_config(struct create *c)
+{
+	const struct json *own = json_get(c->request, "config");
+	const struct json *config =
+		own && !json_is(own, JSON_NULL) ? own : json_path(c->template, "defaults/config");
+	int rc =
+		validate_config_size(config, config == own ? "config" : "defaults.config", &c->err);
+	return rc ? refuse(c, rc, "%s", c->err.msg) : true;
+}
+
 static bool check_fields(struct create *c)
 {
 	const struct json *fields = json_get(c->request, "providerFields");
@@ -279,7 +290,7 @@ static bool prepare(struct create *c)
 		api_reply_db(c->req, rc);
 		return false;
 	}
-	return check_size(c) && check_lease(c) && check_fields(c);
+	return check_size(c) && check_lease(c) && check_config(c) && check_fields(c);
 }
 
 static struct cluster *new_cluster(const struct create *c, int64_t now)

@@ -6,6 +6,7 @@
 #include "common/base/str.h"
 #include "common/operation/operation.h"
 #include "services/api/operations.h"
+#include "services/api/validate.h"
 
 #include <string.h>
 
@@ -91,8 +92,11 @@ static bool is_given(const struct json *v)
 static char *wrong(const struct operation_kind *kind, const struct json *params)
 {
 	const char *must = wrong_field(params);
+	struct loom_err err;
 	if (must)
 		return loom_strdup(must);
+	if (validate_config_size(json_get(params, "config"), "config", &err))
+		return loom_strdup(err.msg);
 	bool given = !*kind->needs;
 	LOOM_CLEANUP(strs_fini) struct strs musts = { 0 };
 	for (size_t i = 0; i < LOOM_COUNT(fields); i++) {
@@ -140,11 +144,10 @@ static bool body_of(struct http_req *req, struct json **ret)
 {
 	size_t len;
 	http_body(req, &len);
-	struct loom_err err;
 	*ret = NULL;
 	if (!len)
 		*ret = json_new_obj();
-	else if (http_body_json(req, ret, &err))
+	else if (api_body_json(req, ret))
 		return false;
 	if (json_is(*ret, JSON_OBJECT))
 		return true;

@@ -16,8 +16,9 @@
 
 #include <string.h>
 
-#define MAX_TASKS 1024 /* in one heartbeat */
-#define BEAT_MS   2000 /* the next one comes then */
+#define MAX_TASKS 1024  /* in one heartbeat */
+#define MAX_USAGE 16384 /* bytes of it as JSON */
+#define BEAT_MS   2000  /* the next one comes then */
 
 struct provisioner_call {
 	struct api *a;
@@ -35,6 +36,12 @@ static int put_tx(struct db *db, void *arg)
 		json_get_int(k->body, "capacityTotal", 0), json_get(k->body, "usage"));
 }
 
+static size_t usage_size(const struct provisioner_call *k)
+{
+	LOOM_CLEANUP_STR char *text = json_text(json_get(k->body, "usage"));
+	return strlen(text);
+}
+
 static const char *wrong_registration(const struct provisioner_call *k)
 {
 	int64_t port, capacity;
@@ -44,6 +51,8 @@ static const char *wrong_registration(const struct provisioner_call *k)
 		return "id is longer than 255 characters";
 	if (str_blank(json_get_str(k->body, "host")) || strlen(json_get_str(k->body, "host")) > 255)
 		return "host is missing, or longer than 255 characters";
+	if (usage_size(k) > MAX_USAGE)
+		return "usage is larger than 16384 bytes";
 	if (!json_int(json_get(k->body, "port"), &port) || port < 0 || port > 65535)
 		return "port is missing or not a port number";
 	if (!json_int(json_get(k->body, "capacityTotal"), &capacity) || capacity < 1 ||
@@ -131,6 +140,7 @@ void provisioners_heartbeat(struct http_req *req, void *ctx)
 	const struct json *tasks = json_get(k.body, "tasks");
 	const char *wrong = !json_is(json_get(k.body, "usage"), JSON_OBJECT)
 	                            ? "usage is missing: an object"
+	                    : usage_size(&k) > MAX_USAGE ? "usage is larger than 16384 bytes"
 	                    : tasks && !json_is(tasks, JSON_ARRAY) ? "tasks must be an array"
 	                    : json_len(tasks) > MAX_TASKS          ? "tasks has more than 1024"
 	                                                           : NULL;

@@ -44,7 +44,7 @@ void resolve_post(struct http_req *req, void *ctx)
 	struct api *a = ctx;
 	struct resolve_call k = { 0 };
 	LOOM_CLEANUP(json_free) struct json *in = NULL;
-	if (!auth(a, req, ROLE_USER, &k.who) || http_body_json(req, &in, NULL))
+	if (!auth(a, req, ROLE_USER, &k.who) || api_body_json(req, &in))
 		return;
 	int rc = validate_entity(ENTITY_CLUSTERTEMPLATE, in, &k.leaf, &k.err);
 	if (!rc)

@@ -273,6 +273,31 @@ static void (*const kinds[ENTITY_KINDS_])(struct check *c, const struct json *in
 	[ENTITY_AUTOMATORTYPE] = plugin_type,
 };
 
+static size_t size_of(const struct json *v)
+{
+	LOOM_CLEANUP_STR char *text = json_text(v);
+	return strlen(text);
+}
+
+int validate_config_size(const struct json *config, const char *where, struct loom_err *err)
+{
+	size_t n = config ? size_of(config) : 0;
+	return n <= VALIDATE_CONFIG_MAX
+	               ? 0
+	               : err_set(err, 400, "%s has %zu bytes as JSON; at most %u are allowed",
+	                         where, n, VALIDATE_CONFIG_MAX);
+}
+
+static int document_size(enum entity_kind k, const struct json *doc, struct loom_err *err)
+{
+	size_t n = size_of(doc);
+	int rc = validate_config_size(json_path(doc, "defaults/config"), "defaults.config", err);
+	if (rc || n <= VALIDATE_DOCUMENT_MAX)
+		return rc;
+	return err_set(err, 400, "the %s has %zu bytes as JSON; at most %u are allowed",
+	               entity_label(k), n, VALIDATE_DOCUMENT_MAX);
+}
+
 int validate_entity(enum entity_kind k, const struct json *in, struct json **ret,
                     struct loom_err *err)
 {
@@ -283,8 +308,8 @@ int validate_entity(enum entity_kind k, const struct json *in, struct json **ret
 	LOOM_CLEANUP(json_free) struct json *out = base(&c, in);
 	if (!c.refused)
 		kinds[k](&c, in, out);
-	if (c.refused)
-		return c.refused;
-	*ret = loom_take(out);
-	return 0;
+	int rc = c.refused ? c.refused : document_size(k, out, err);
+	if (!rc)
+		*ret = loom_take(out);
+	return rc;
 }

@@ -13,6 +13,15 @@
 LOOM_MUST_CHECK int validate_entity(enum entity_kind k, const struct json *in, struct json **ret,
                                     struct loom_err *err);
 
+/* Bytes as JSON. What is in them goes out with each task of each node, so it costs many times that.
+ */
+#define VALIDATE_CONFIG_MAX   (256u << 10)
+#define VALIDATE_DOCUMENT_MAX (512u << 10)
+
+/* 0, or 400 with err when the configuration (NULL: none) is too large; where names it. */
+LOOM_MUST_CHECK int validate_config_size(const struct json *config, const char *where,
+                                         struct loom_err *err);
+
 #define VALIDATE_LEASE_MAX (1LL << 52) /* ms that a lease may have */
 
 /* A DNS suffix: at most 191 characters, labels of letters, digits and '-', last one alphanumeric.

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from support import wait_for
-from support.lab import Lab
+from support.lab import Lab, template
 from support.worker import Gate
 
 DEMO = {"name": "demo", "clusterTemplate": "stack", "numMachines": 3}
@@ -257,6 +257,29 @@ def test_create_accepts(lab):
     names = [node["properties"]["hostname"] for entry in lab.user.get("/v2/clusters").json
              for node in lab.user.cluster(entry["id"])["nodes"]]
     assert len(set(names)) == 30 and all(len(name.split(".")[0]) <= 63 for name in names)
+
+
+def test_configurations_are_small(lab):
+    """They go out with every task of every node, so their size is limited wherever one is given."""
+    fits, large = {"a": "x" * (250 << 10)}, {"a": "x" * (256 << 10)}
+    for answer in (lab.user.post("/v2/clusters", {**DEMO, "config": large}),
+                   lab.user.post("/v2/clusters/plan", {**DEMO, "config": large}),
+                   lab.admin.post("/v2/clustertemplates", template("heavy", ["web"], defaults={"config": large}))):
+        assert answer.status == 400 and "config has" in answer.text and "at most 262144" in answer.text, answer
+    # two that fit alone, but not together
+    for name, key, more in (("base", "a", {}), ("leaf", "b", {"extends": {"name": "base"}})):
+        document = template(name, ["web", "base"], defaults={"config": {key: "x" * (200 << 10)}}, **more)
+        assert lab.admin.post("/v2/clustertemplates", document).status == 200
+    answer = lab.user.post("/v2/clusters", {**DEMO, "clusterTemplate": "leaf", "numMachines": 1})
+    assert answer.status == 400 and "defaults.config has" in answer.text
+    lab.worker()
+    cluster = lab.create("demo", "stack", 2, config=fits)
+    lab.active(cluster)
+    url = f"/v2/clusters/{cluster}"
+    answer = lab.user.put(f"{url}/config", {"config": large})
+    assert answer.status == 400 and "at most 262144" in answer.text
+    assert lab.user.put(f"{url}/config", {"config": {"a": "y" * (250 << 10)}}).status == 200
+    lab.active(cluster)
 
 
 def test_leases(lab):

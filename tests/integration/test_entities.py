@@ -165,10 +165,19 @@ def test_bodies(admin):
     assert answer.status == 400 and "deep" in answer.text
     large = {"name": "y", "providertype": "t", "provisioner": {"a": "x" * (5 << 20)}}
     assert admin.post("/v2/providers", large).status in (0, 413)
-    large["provisioner"]["a"] = "x" * (3 << 20)
+    large["provisioner"]["a"] = "x" * (1 << 20)
+    answer = admin.post("/v2/providers", large)
+    assert answer.status == 413 and "1048576" in answer.text
+    large["provisioner"]["a"] = "x" * (512 << 10)
+    answer = admin.post("/v2/providers", large)
+    assert answer.status == 400 and "at most 524288" in answer.text
+    large["provisioner"]["a"] = "x" * (300 << 10)
     large["description"] = "y" * 200000
     assert admin.post("/v2/providers", large).status == 200
     assert admin.get("/v2/providers/y").json["provisioner"] == large["provisioner"]
+    many = [[]] * 100000
+    answer = admin.post("/v2/providers", {"name": "z", "providertype": "t", "provisioner": {"a": many}})
+    assert answer.status == 400 and "more than 100000 values" in answer.text
 
 
 def test_chunked_body(admin):

@@ -446,8 +446,8 @@ def test_results_grow_only_so_far(lab):
 
 
 def test_large_documents_are_not_handed_out_all_together(lab):
-    """16 tasks of 1 MB each: more than one message between the services may hold."""
-    config = {"big": "x" * 1000000}
+    """18 tasks of 250 kB each: more than one message between the services may hold."""
+    config = {"big": "x" * 250000}
     with lab.worker(slots=64, lease=False) as worker:
         clusters = [lab.create(f"big{number}", "one", 6, config=config) for number in range(3)]
         for cluster in clusters:

@@ -149,6 +149,31 @@ START_TEST(refuses_every_cut)
 }
 END_TEST
 
+/* "[0,0,...]" of n values; what a stranger sends has a limit, what we wrote ourselves has none. */
+static int parse_many(size_t n, bool few, struct loom_err *err)
+{
+	LOOM_CLEANUP(json_free) struct json *v = NULL;
+	LOOM_CLEANUP_STR char *text = loom_malloc(2 * n);
+	for (size_t i = 1; i < n; i++) {
+		text[2 * i - 1] = '0';
+		text[2 * i] = ',';
+	}
+	text[0] = '[';
+	text[2 * (n - 1)] = ']';
+	return few ? json_parse_few(text, 2 * n - 1, 0, &v, err)
+	           : json_parse(text, 2 * n - 1, 0, &v, err);
+}
+
+START_TEST(number_of_values)
+{
+	struct loom_err err = { 0 };
+	ck_assert_int_eq(parse_many(JSON_MAX_VALUES, true, &err), 0);
+	ck_assert_int_eq(parse_many(JSON_MAX_VALUES + 1, true, &err), 400);
+	ck_assert_msg(strstr(err.msg, "more than 100000 values") != NULL, "%s", err.msg);
+	ck_assert_int_eq(parse_many(JSON_MAX_VALUES + 1, false, &err), 0);
+}
+END_TEST
+
 static int parse_nested(unsigned depth, char open, char close, struct loom_err *err)
 {
 	char *text = loom_malloc(depth * 6 + 2), *p = text;
@@ -502,6 +527,7 @@ END_TEST
 static TCase *cases(void)
 {
 	TCase *tc = tcase_create("all");
+	tcase_add_test(tc, number_of_values);
 	tcase_add_loop_test(tc, accepts, 0, LOOM_COUNT(good));
 	tcase_add_loop_test(tc, refuses, 0, LOOM_COUNT(bad));
 	tcase_add_test(tc, refuses_every_cut);
