@@ -30,6 +30,7 @@ struct api_config {
 struct db_outage;
 struct provisioner_cache;
 struct watchers;
+struct feed;
 struct peers;
 struct takes;
 struct api_routes;
@@ -48,6 +49,7 @@ struct api {
 	struct provisioner_cache *provisioners;
 	struct peers *peers;
 	struct watchers *watchers;
+	struct feed *feeds;  /* of those who watch a whole tenant */
 	struct takes *takes; /* held long polls */
 	struct loop_timer *draining;
 	struct seal_key mail_key;     /* seals what is asked by way of the database */

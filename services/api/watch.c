@@ -4,6 +4,7 @@
 #include "common/base/log.h"
 #include "common/base/str.h"
 #include "services/api/db_outage.h"
+#include "services/api/feed.h"
 
 #define HEARTBEAT_MS 10000
 
@@ -24,7 +25,7 @@ static void unlink_watch(struct watch *w)
 }
 
 /* Ends the answer; the memory goes once no worker reads for it. */
-static void end(struct watch *w)
+void watch_end(struct watch *w)
 {
 	if (w->req) {
 		http_stream_end(w->req);
@@ -53,7 +54,7 @@ static void read_done(void *arg)
 	}
 	/* The database being away is waited out: the next poll reads again. */
 	if (!w->rc && !w->ops->write(w)) {
-		end(w);
+		watch_end(w);
 		return;
 	}
 	bool again = !w->rc && (w->again || w->more);
@@ -64,24 +65,15 @@ static void read_done(void *arg)
 
 void watch_kick(struct watch *w)
 {
-	if (w->reading) {
+	if (w->reading)
 		w->again = true;
-		return;
-	}
-	/* The next turn of the poll finds what is new. */
-	if (db_outage_now())
-		return;
-	if (w->ops->prepare)
-		w->ops->prepare(w, w->polled);
-	if (!pool_submit(w->a->pool, read_work, read_done, w)) {
-		w->reading = true;
-		w->polled = false;
-	}
+	else if (w->ops->read && !db_outage_now()) /* else the next poll finds what is new */
+		w->reading = !pool_submit(w->a->pool, read_work, read_done, w);
 }
 
 static void closed(struct http_req *req LOOM_UNUSED, void *arg)
 {
-	end(arg);
+	watch_end(arg);
 }
 
 void watch_start(struct watch *w, const char *type)
@@ -103,36 +95,25 @@ void watch_start(struct watch *w, const char *type)
 
 void watchers_event(struct api *a, int64_t cluster, const char *tenant_id)
 {
-	struct watch *next;
-	for (struct watch *w = a->watchers ? a->watchers->first : NULL; w; w = next) {
-		next = w->next;
-		if (w->cluster ? w->cluster != cluster : !str_eq(w->who.tenant_id, tenant_id))
-			continue;
-		if (w->ops->news)
-			w->ops->news(w, cluster);
-		watch_kick(w);
-	}
+	for (struct watch *w = a->watchers ? a->watchers->first : NULL; w; w = w->next)
+		if (w->cluster == cluster)
+			watch_kick(w);
+	feeds_event(a, cluster, tenant_id);
 }
 
 void watchers_log(struct api *a, const char *task_id)
 {
-	struct watch *next;
-	for (struct watch *w = a->watchers ? a->watchers->first : NULL; w; w = next) {
-		next = w->next;
+	for (struct watch *w = a->watchers ? a->watchers->first : NULL; w; w = w->next)
 		if (str_eq(w->task, task_id))
 			watch_kick(w);
-	}
 }
 
 static void poll_all(void *arg)
 {
 	struct watchers *ws = arg;
-	struct watch *next;
-	for (struct watch *w = ws->first; w; w = next) {
-		next = w->next;
-		w->polled = true;
+	for (struct watch *w = ws->first; w; w = w->next)
 		watch_kick(w);
-	}
+	feeds_poll(ws->a);
 }
 
 static void beat_all(void *arg)
@@ -142,7 +123,7 @@ static void beat_all(void *arg)
 	for (struct watch *w = ws->first; w; w = next) {
 		next = w->next;
 		if (w->sse && sse_comment(w->req, "hb") < 0)
-			end(w);
+			watch_end(w);
 	}
 }
 
@@ -163,7 +144,7 @@ void watchers_stop(struct api *a)
 	if (!ws)
 		return;
 	while (ws->first)
-		end(ws->first);
+		watch_end(ws->first);
 	loop_timer_destroy(ws->poll);
 	loop_timer_destroy(ws->beat);
 	loom_free(ws);

@@ -11,12 +11,8 @@
 struct watch;
 
 struct watch_ops {
-	/* Loop, right before each read; polled says that no notice may have come. NULL: nothing. */
-	void (*prepare)(struct watch *w, bool polled);
-	/* Loop: a cluster of the tenant has news, for watches of the whole tenant. NULL: nothing.
-	 */
-	void (*news)(struct watch *w, int64_t cluster);
-	/* Worker: gets what is new. Returns a DB_E_ code; *more asks for another round at once. */
+	/* Worker: gets what is new. Returns a DB_E_ code; *more asks for another round at once.
+	 * NULL: somebody else reads and writes for it (feed.c). */
 	int (*read)(struct watch *w, struct db_pool *p, bool *more);
 	/* Loop: writes it; false ends the stream. */
 	bool (*write)(struct watch *w);
@@ -31,9 +27,9 @@ struct watch {
 	struct http_req *req;
 	struct identity who;
 	bool sse;        /* gets heartbeats */
-	int64_t cluster; /* kicked by its events; 0: by those of all clusters of the tenant */
+	int64_t cluster; /* kicked by its events; 0: by none */
 	char task[64];   /* kicked by this log; "" otherwise */
-	bool reading, again, polled, gone, more;
+	bool reading, again, gone, more;
 	int rc;
 };
 
@@ -42,5 +38,6 @@ struct watch {
 /* On the loop: starts the stream; w is owned by the list from here on. */
 void watch_start(struct watch *w, const char *type);
 void watch_kick(struct watch *w);
+void watch_end(struct watch *w); /* w is gone, at the latest when its reading is done */
 
 #endif

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Event streams and task logs: complete, in order, and resumed after whatever happened."""
 
+import contextlib
 import threading
 import time
 
@@ -185,6 +186,27 @@ def test_summary_stream_begins_with_what_changes_next(lab):
         new = lab.create("new")
         stream.wait_type("summary", id=new, status="active", timeout=20)
         assert {event.data["id"] for event in stream.seen} == {new}
+
+
+def selects(stack):
+    """How many rows were asked for until now, by anybody."""
+    return int(stack.sql("SHOW GLOBAL STATUS LIKE 'Com_select'")[0][1])
+
+
+def test_many_watchers_of_a_tenant_cost_what_one_costs(lab, core):
+    """Summaries are read once for all who may see the same."""
+    lab.worker()
+    asked = []
+    for number in (1, 60):
+        with contextlib.ExitStack() as stack:
+            streams = [stack.enter_context(Events(lab.user, "/v2/clusters/events")) for _ in range(number)]
+            before = selects(core)
+            cluster = lab.create("demo", "stack", 4)
+            for stream in streams:
+                stream.wait_type("summary", id=cluster, status="active", timeout=60)
+            asked.append(selects(core) - before)
+        assert {stream.seen[-1].text for stream in streams} == {streams[0].seen[-1].text}
+    assert asked[1] < 1.5 * asked[0] + 60, asked
 
 
 # ---- logs

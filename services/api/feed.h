@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * feed - what the clusters of a tenant come to, read once and given to all who watch them. There is
+ * one for the tenant and one for each of its users who may only see their own clusters. Loop
+ * thread.
+ */
+#ifndef LOOM_API_FEED_H
+#define LOOM_API_FEED_H
+
+#include "services/api/auth.h"
+
+/* Starts the stream: a `summary` for each cluster that changes from now on. */
+void feed_start(struct http_req *req, struct api *a, const struct identity *who);
+/* A notice: the cluster has news. */
+void feeds_event(struct api *a, int64_t cluster, const char *tenant_id);
+/* A notice may have been lost: looks at all that is under way. */
+void feeds_poll(struct api *a);
+
+#endif
