@@ -204,9 +204,9 @@ test-dc: all next ## a datacenter of three machines, each kind of part broken on
 	@scripts/bootstrap test dc
 	@cd tests && LOOM_DC_BIN='$(abspath $(BUILD))/bin' LOOM_DC_NEXT='$(abspath $(NEXT))' /usr/bin/python3 -m pytest -m dc -s integration/test_dc.py
 
-chaos: all ## random faults in a datacenter under load; SEED=7 MINUTES=60 FAULTS=kill-api,cut-link
+chaos: all ## random faults in a datacenter under load; SEED=7 MINUTES=60 FAULTS=kill-api,cut-link LOAD=4 (busy processes)
 	@scripts/bootstrap test dc
-	@SEED='$(SEED)' MINUTES='$(MINUTES)' FAULTS='$(FAULTS)' tests/chaos/run.py --bin '$(abspath $(BUILD))/bin'
+	@SEED='$(SEED)' MINUTES='$(MINUTES)' FAULTS='$(FAULTS)' LOAD='$(LOAD)' tests/chaos/run.py --bin '$(abspath $(BUILD))/bin'
 
 fuzz: ## fuzz every parser of foreign bytes for a while, with libFuzzer; SECONDS=60 TARGETS=json,uri
 	@scripts/bootstrap fuzz

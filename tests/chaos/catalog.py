@@ -60,6 +60,24 @@ def documents(site, delay_ms=150, failing=4, slower=0):
     return found
 
 
+EVENTS = ("start", "success", "failure")
+
+
+def listen(site, receiver, history):
+    """Every tenant has the receiver told of its jobs; it writes down what it hears."""
+    def heard(call):
+        history.add("receiver", "callback", cluster=call.cluster, job=call.json["job"]["jobId"], event=call.event,
+                    delivery=call.delivery)
+        return 200
+
+    receiver.rules["jobs"] = heard
+    history.add("receiver", "listening")
+    for tenant in TENANTS:
+        answer = site.api("admin", tenant).put("/v2/callbacktargets/chaos",
+                                               {"url": receiver.url("jobs"), "events": EVENTS})
+        assert answer.ok, f"callback target: {answer.reason()}"
+
+
 def load(site, **options):
     """Make the tenants and store everything for each."""
     rows = ",".join(f"('{name}','{name}',{clusters},{nodes})" for name, (clusters, nodes) in TENANTS.items())

@@ -35,6 +35,7 @@ PROMISES = {
     3: "no effect of stale attempts or deposed owners; edges were respected",
     4: "every job ended, nothing is stuck, quotas were kept",
     5: "watchers saw every event once and in order",
+    6: "targets were told of every job at least once, and of a cluster's jobs in order",
 }
 
 
@@ -81,7 +82,7 @@ def check(records, evidence):
     case = Case(records, evidence)
     found = []
     for one in (creates, deletes, reads, machines, made_once, stories, results, late_effects, ended, quotas,
-                watchers, numbers, replicas):
+                watchers, numbers, callbacks, replicas):
         found += one(case)
     return sorted(found, key=lambda violation: violation.promise)
 
@@ -471,6 +472,48 @@ def numbers(case):
             lacking = sorted(set(range(1, cluster["event_seq"] + 1)) - set(have))
             yield Violation(5, "gap", cluster["id"], f"the database lacks the events {lacking[:5]} of "
                             f"{cluster['event_seq']}" if lacking else "the database has too many events")
+
+
+# ---- 6. callbacks ------------------------------------------------------------------------------------
+
+
+def owed(case):
+    """cluster -> {(job's number, what of it)}: the callbacks that its jobs owe. Solving owes none."""
+    found = {}
+    for cluster, events in case.events.items():
+        begun = {int(data["jobId"].rpartition("-")[2]) for _, kind, data in events if kind == "plan"}
+        found[cluster] = {(job, "start") for job in begun}
+        for job in case.jobs_of(cluster):
+            if job["num"] in begun and job["status"] in ("complete", "failed"):
+                found[cluster].add((job["num"], "success" if job["status"] == "complete" else "failure"))
+    return found
+
+
+def callbacks(case):
+    """What a receiver was told first of each job is all that it had to be told, in order."""
+    if not any(record["kind"] == "listening" for record in case.records):
+        return
+    told = {}
+    for record in sorted((record for record in case.records if record["kind"] == "callback"),
+                         key=lambda record: record["t"]):
+        told.setdefault(record["cluster"], {}).setdefault(
+            (int(record["job"].rpartition("-")[2]), record["event"]), record["t"])
+    for cluster, wanted in owed(case).items():
+        heard = told.pop(cluster, {})
+        for job, what in sorted(wanted - set(heard)):
+            yield Violation(6, "untold", cluster, f"nobody was told of the {what} of job {job}")
+        numbers_ = {job["num"] for job in case.jobs_of(cluster)}
+        last = (0, False)
+        for (job, what), when in heard.items():
+            if job not in numbers_ or what == "start" and (job, what) not in wanted:
+                yield Violation(6, "told of nothing", cluster, f"a target was told of the {what} of job {job}, which "
+                                "has none", when)
+            if (job, what != "start") < last:
+                yield Violation(6, "out of order", cluster, f"a target was told of the {what} of job {job} after "
+                                f"{'the end' if last[1] else 'the start'} of job {last[0]}", when)
+            last = max(last, (job, what != "start"))
+    for cluster in told:
+        yield Violation(6, "told of nothing", cluster, "a target was told of a cluster that is not there")
 
 
 # ---- the database itself -----------------------------------------------------------------------------

@@ -12,7 +12,8 @@ from support.stack import SANDBOX
 TABLES = ("tenant", "cluster", "job", "node", "task", "task_edge", "task_failure", "event")
 PENDING = ("SELECT COUNT(*) FROM cluster WHERE status='pending'",
            "SELECT COUNT(*) FROM job WHERE status NOT IN ('complete','failed')",
-           "SELECT COUNT(*) FROM task WHERE state NOT IN ('complete','failed','dropped')")
+           "SELECT COUNT(*) FROM task WHERE state NOT IN ('complete','failed','dropped')",
+           "SELECT COUNT(*) FROM callback WHERE state='waiting'")
 NOTE = re.compile(r'^ts=(\S+) .*?msg="task (taken|done|failed)" task=(\S+) attempt=(\d+)')
 
 

@@ -6,6 +6,9 @@ Records have t (epoch seconds), p (who) and kind:
     ok | fail | info            its end: done; certainly not done; nobody knows. status, ms, why
     event                       a watcher was told: cluster, id, type, crc (of the data)
     fault | healed              the nemesis: see nemesis.py
+    listening                   a receiver of callbacks waits for those of all jobs
+    callback                    it was told: cluster, job, event, delivery
+    noise                       how busy the machine was: see noise.py
 """
 
 import itertools

@@ -13,7 +13,9 @@ import json
 from .clients import never_sent
 from .history import operations
 from .nemesis import FAULTS
+from .noise import stretch
 
+BUSY = 2.0  # stretch
 LOST = "stopped renewing its lease"
 
 
@@ -57,6 +59,19 @@ def reruns(events):
             lost[task] = running.pop(task)
 
 
+def is_missed(step):
+    """Whether a bound was missed by more than the noise of the machine explains.
+
+    All takes as much longer as the probe did. A safe request that failed where none may is excused by
+    a machine that is so busy that clients give up by themselves.
+    """
+    busy = step["stretch"]
+    if busy is None:
+        return False
+    failed = step["idempotent"] and step["failed_reads"] > 0 and busy < BUSY
+    return failed or step["recovery"] > step["bound"] * busy
+
+
 class Measured:
     """All figures of a run."""
 
@@ -70,9 +85,12 @@ class Measured:
         self.work = [when for when, data in events if data["state"] in ("running", "complete")]
         self.waits = list(waits(events, evidence))
         self.reruns = list(reruns(events))
+        self.noise = [(record["t"], record["worked"], record["waited"]) for record in records
+                      if record["kind"] == "noise"]
         healed = {record["step"]: record for record in records if record["kind"] == "healed"}
         self.steps = [self.measure(record, healed.get(record["step"], {})) for record in records
                       if record["kind"] == "fault"]
+        self.missed = [step for step in self.steps if is_missed(step)]
 
     def progress(self, how, start, end):
         """The longest time without it."""
@@ -99,7 +117,7 @@ class Measured:
                 "recovery": round(max(create, work), 2),
                 "create": round(create, 2), "work": round(work, 2), "whole": healed.get("whole"),
                 "failed_reads": len(lost), "unconnected": len(bad) - len(lost),
-                "failed_creates": len(refused),
+                "failed_creates": len(refused), "stretch": stretch(self.noise, start, end),
                 "idempotent": all(FAULTS[name].idempotent for name in record["names"])}
 
 
@@ -134,6 +152,8 @@ def table(steps, violations, most_pairs=12):
                         for step in group),
             "failed_creates": sum(step["failed_creates"] for step in group),
             "failed_reads": sum(step["failed_reads"] for step in group),
+            "missed": sum(map(is_missed, group)),
+            "stretch": max([step["stretch"] for step in group if step["stretch"] is not None], default=None),
             "whole_max": max([step["whole"] for step in group if step["whole"] is not None], default=None),
             "violations": sum(violations_in(step, violations) for step in group)})
     return rows

@@ -6,7 +6,7 @@ import math
 
 from .measure import percentile, timeline
 
-COLUMNS = (("fault", 44), ("times", 6), ("bound", 8), ("p50", 8), ("max", 8), ("over", 6), ("creates", 9), ("reads", 7),
+COLUMNS = (("fault", 44), ("times", 6), ("bound", 8), ("p50", 8), ("max", 8), ("over", 6), ("missed", 8), ("busy", 7), ("creates", 9), ("reads", 7),
            ("whole", 7), ("violations", 11))
 
 
@@ -18,11 +18,13 @@ def text(rows):
     lines = ["".join(f"{name:<{width}}" if name == "fault" else f"{name:>{width}}" for name, width in COLUMNS)]
     for row in rows:
         cells = (row["fault"], row["times"], seconds(row["bound"]), seconds(row["p50"]), seconds(row["max"]),
-                 row["over"], row["failed_creates"], row["failed_reads"], seconds(row["whole_max"]), row["violations"])
+                 row["over"], row["missed"], "-" if row["stretch"] is None else f"{row['stretch']:.1f}x",
+                 row["failed_creates"], row["failed_reads"], seconds(row["whole_max"]), row["violations"])
         lines.append("".join(f"{str(cell):<{width}}" if name == "fault" else f"{str(cell):>{width}}"
                              for cell, (name, width) in zip(cells, COLUMNS)))
     lines.append("p50, max: time without an acknowledged create or without work; over: times over the bound, or "
-                 "with a failed\nsafe request where none may be; creates, reads: requests that failed (but for "
+                 "with a failed\nsafe request where none may be; missed: those of them that the machine's noise does "
+                 "not explain; busy: what all\ntook longer by, at most; creates, reads: requests that failed (but for "
                  "refused connections and quotas);\nwhole: until every part was ready again, at most")
     return "\n".join(lines)
 

@@ -3,9 +3,11 @@
 
 import subprocess
 
+from dclib.state import State
 from stacklib import process
 from support import Api
 from support.datacenter import HOSTS, wait
+from support.receiver import Receiver
 from support.stack import root_cache
 
 
@@ -27,6 +29,10 @@ class DatacenterSite:
     def browser(self):
         """A client of the UI gateways."""
         return Api(self.dc.env["LOOM_UI_URL"] + "/api", timeout=10)
+
+    def receiver(self):
+        """Who takes the callbacks, outside of the three machines."""
+        return Receiver(host=State(self.dc.dir).outside)
 
     def sql(self, statement):
         """Rows from the database's writer."""
@@ -70,6 +76,10 @@ class StackSite:
     def api(self, user, tenant, timeout=10):
         """A client of the only API."""
         return Api(self.stack.api.url, user, tenant, timeout)
+
+    def receiver(self):
+        """Who takes the callbacks."""
+        return Receiver()
 
     def sql(self, statement):
         """Rows from the only database."""

@@ -18,7 +18,7 @@ from chaos.sites import StackSite
 from support import Stack
 
 SETTINGS = ("scheduler.task_lease_ms=2s", "scheduler.retry_base_ms=50ms", "scheduler.retry_cap_ms=300ms",
-            "scheduler.poll_ms=250ms")
+            "scheduler.poll_ms=250ms", "scheduler.callback_allow=127.0.0.1")
 LOOM = ("api", "scheduler", "provisioner", "provisioner2")
 BREAKS = {
     "": set(),
@@ -37,7 +37,9 @@ def site():
         stack.up("mariadb", "zookeeper", *LOOM)
         made = StackSite(stack)
         catalog.load(made, delay_ms=100, failing=0, slower=700)
+        made.told = made.receiver()
         yield made
+        made.told.close()
 
 
 def fresh(site, broken):
@@ -46,6 +48,7 @@ def fresh(site, broken):
     for table in evidence.TABLES:
         if table != "tenant":
             site.sql(f"DELETE FROM `{table}`")
+    site.sql("DELETE FROM callback")
     site.sql("DELETE FROM counter WHERE name='cluster'")
     for path in (site.simulated / "machines").glob("*"):
         path.unlink()
@@ -84,6 +87,7 @@ def haunt(site, ending):
 def run(site, seed, seconds, patience):
     """(records, evidence) of a load that was disturbed; patience: seconds for the rest of the work."""
     history = History()
+    catalog.listen(site, site.told, history)
     load = clients.Load(site, history, seed).start()
     ending = threading.Event()
     ghost = threading.Thread(target=haunt, args=[site, ending], daemon=True)

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from chaos import checker
+from chaos import checker, measure, noise
 from chaos.history import crc
 
 T0 = 1000.0
@@ -52,7 +52,7 @@ def made(cluster, start):
 
 def good():
     """(records, evidence) of a run without a fault: 00000001 is active, 00000002 was deleted."""
-    records, evidence = [], {
+    records, evidence = [{"t": T0, "p": "receiver", "kind": "listening"}], {
         "tenants": {"t": {"max_clusters": 2, "max_nodes": 2}}, "clusters": [], "jobs": [], "nodes": [],
         "tasks": [], "edges": [], "events": {}, "machines": {"node-00000001": "sim"}, "journal": [],
         "taken": {}, "ended": {}, "replicas": {"cluster": {"a": 1, "b": 1, "c": 1}}}
@@ -82,6 +82,9 @@ def good():
             {"t": start, "p": "k", "kind": "invoke", "op": number, "f": "create", "name": f"c{number}",
              "tenant": "t", "size": 1},
             {"t": start + 0.05, "p": "k", "kind": "ok", "op": number, "id": cluster, "status": 200}]
+        records += [{"t": start + when, "p": "receiver", "kind": "callback", "cluster": cluster,
+                     "job": f"{cluster}-002", "event": what, "delivery": f"{cluster}-{what}"}
+                    for when, what in ((0.4, "start"), (1.9, "success"), (2.9, "start"))]
         records += [{"t": start + seq, "p": f"w{number}", "kind": "event", "cluster": cluster, "id": seq,
                      "type": kind, "crc": crc(text)} for seq, kind, text in events]
     evidence["journal"].append((T0 + 23.5, "node-00000002", "00000002-003-001", 1, "delete"))
@@ -322,6 +325,28 @@ def split_database(records, evidence):
     evidence["replicas"]["cluster"]["b"] = 2
 
 
+def told_nothing(records, evidence):
+    """A target does not hear how a job ended."""
+    records.remove(first(records, kind="callback", cluster="00000001", event="success"))
+
+
+def told_backwards(records, evidence):
+    """It hears of the end before the start."""
+    for record in records:
+        if record["kind"] == "callback" and record["cluster"] == "00000001" and record["event"] == "start":
+            record["t"] += 2
+
+
+def told_of_another(records, evidence):
+    """It hears of a job that nobody has."""
+    first(records, kind="callback", cluster="00000002", event="success")["job"] = "00000002-009"
+
+
+def told_of_nobody(records, evidence):
+    """It hears of a cluster that is not there."""
+    first(records, kind="callback")["cluster"] = "00000077"
+
+
 BREACHES = {
     lost_create: (1, "lost create"), another_name: (1, "another cluster"), another_size: (1, "another cluster"),
     refused_but_there: (1, "refused but there"), created_twice: (1, "created twice"),
@@ -337,6 +362,8 @@ BREACHES = {
     wrong_sum: (4, "wrong sum"), quota_of_clusters: (4, "quota"), quota_of_machines: (4, "quota"),
     watchers_gap: (5, "gap"), watchers_repetition: (5, "repetition"), watchers_lie: (5, "false event"),
     watcher_forgotten: (5, "not told"), events_gap: (5, "gap"),
+    told_nothing: (6, "untold"), told_backwards: (6, "out of order"), told_of_another: (6, "told of nothing"),
+    told_of_nobody: (6, "told of nothing"),
 }
 
 
@@ -361,9 +388,34 @@ def test_every_kind_is_proven():
     assert {promise for promise, _ in BREACHES.values()} == set(checker.PROMISES)
 
 
+def test_without_a_receiver_nobody_is_told():
+    """The records of a run without one are judged, too."""
+    records, evidence = good()
+    assert checker.check([record for record in records if record["p"] != "receiver"], evidence) == []
+
+
+@pytest.mark.parametrize("recovery, failed_reads, busy, missed", [
+    (0.9, 0, 1.0, False), (1.1, 0, 1.0, True), (1.9, 0, 2.0, False), (2.1, 0, 2.0, True),
+    (0.5, 1, 1.0, True), (0.5, 1, 3.0, False), (9.0, 1, None, False)])
+def test_a_bound_is_missed_beyond_the_noise(recovery, failed_reads, busy, missed):
+    """A bound holds on an idle machine; on a busy one all takes longer, and what was not measured is not judged."""
+    step = {"bound": 1, "recovery": recovery, "idempotent": True, "failed_reads": failed_reads, "stretch": busy}
+    assert measure.is_missed(step) is missed
+
+
+def test_the_stretch_of_a_time():
+    """What a probe waited for a processor beside what it worked, in that time."""
+    samples = [(0.0, 1.0, 0.0), (1.0, 1.1, 0.0), (2.0, 1.2, 0.3), (3.0, 1.3, 0.3)]
+    assert noise.stretch(samples, 0.2, 0.9) == pytest.approx(1.0)
+    assert noise.stretch(samples, 1.2, 1.9) == pytest.approx(4.0)
+    assert noise.stretch(samples, 0.0, 3.0) == pytest.approx(2.0)
+    assert noise.stretch([], 0, 1) is None
+
+
 def test_a_failure_with_its_reason_is_fine():
     """A cluster may end badly when it says truly why."""
     records, evidence = good()
+    first(records, kind="callback", event="success")["event"] = "failure"
     evidence["clusters"][0]["status"] = "incomplete"
     evidence["jobs"][0].update(status="failed", message="START failed", done=2)
     evidence["tasks"][2].update(state="failed")

@@ -57,7 +57,8 @@ class Receiver:
     """Answers POST /NAME as rules[NAME](call) says: a status, or (status, body, headers), or 0: the
     connection is closed without an answer. Names without a rule answer 200."""
 
-    def __init__(self, port=0):
+    def __init__(self, port=0, host="127.0.0.1"):
+        self.host = host
         self.calls = []
         self.rules = {}
         self._changed = threading.Condition()
@@ -103,14 +104,14 @@ class Receiver:
             def handle_error(self, *_):
                 """Silence."""
 
-        self._server = Server(("127.0.0.1", port), Handler)
+        self._server = Server((host, port), Handler)
         self.port = self._server.server_address[1]
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
         self._thread.start()
 
     def url(self, name):
         """Address of one target."""
-        return f"http://127.0.0.1:{self.port}/{name}"
+        return f"http://{self.host}:{self.port}/{name}"
 
     def of(self, name, event=None, cluster=None, answered=False):
         """The calls so far to one target."""
