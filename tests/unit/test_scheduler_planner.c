@@ -424,6 +424,31 @@ START_TEST(groups_are_linear)
 }
 END_TEST
 
+/* What a plan holds grows with its tasks, whether these are many nodes or a long chain of services:
+ * each task waits for the one before it and, where services depend on each other, for one group. */
+START_TEST(plans_are_linear)
+{
+	static const struct {
+		size_t nodes;
+		int services;
+	} rows[] = { { 625, 4 }, { 5, 200 }, { 50, 200 } };
+	const size_t nodes = rows[_i].nodes;
+	const size_t services = (size_t)rows[_i].services;
+	LOOM_CLEANUP(plan_free) struct plan *p = plan_chain(nodes, rows[_i].services, true);
+	size_t waits = 0;
+	size_t members = 0;
+	ck_assert_uint_eq(p->n, nodes * (3 + 4 * services));
+	ck_assert_uint_eq(count_edges(p), p->n - nodes);
+	for (size_t i = 0; i < p->n; i++)
+		waits += p->tasks[i].n_after_groups;
+	ck_assert_uint_eq(waits, 2 * nodes * (services - 1));
+	ck_assert_uint_eq(p->n_groups, services - 1);
+	for (size_t i = 0; i < p->n_groups; i++)
+		members += p->groups[i].n_tasks;
+	ck_assert_uint_eq(members, nodes * (services - 1));
+}
+END_TEST
+
 /* Groups say the same as edges. */
 START_TEST(groups_equal_edges)
 {
@@ -525,6 +550,7 @@ int main(void)
 	tcase_add_loop_test(t, refusals, 0, LOOM_COUNT(refused));
 	tcase_add_loop_test(t, harmless_circle, 0, 3);
 	tcase_add_test(t, groups_are_linear);
+	tcase_add_loop_test(t, plans_are_linear, 0, 3);
 	tcase_add_test(t, groups_equal_edges);
 	tcase_add_test(t, all_to_all_edges);
 	tcase_add_test(t, names);

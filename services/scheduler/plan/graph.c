@@ -109,15 +109,22 @@ static void rank_nodes(struct graph *g)
 
 /* ---- tasks ---------------------------------------------------------------------------------- */
 
+/* A node's slots: one row of steps for itself, then one for each of its services, by index. */
 static int *slot_of(const struct graph *g, int node, int service, enum plan_step step)
 {
-	size_t place = 0;
-	if (service != NOTHING) {
-		while (g->on_node[node][place] != service)
-			place++;
-		place++;
+	const int *on = g->on_node[node];
+	size_t low = 0;
+	size_t high = (g->slot_base[node + 1] - g->slot_base[node]) / STEPS_ - 1;
+	if (service == NOTHING)
+		return &g->slots[g->slot_base[node] + step];
+	while (on[low] != service) {
+		const size_t middle = low + (high - low) / 2;
+		if (on[middle] <= service)
+			low = middle;
+		else
+			high = middle;
 	}
-	return &g->slots[g->slot_base[node] + place * STEPS_ + step];
+	return &g->slots[g->slot_base[node] + (low + 1) * STEPS_ + step];
 }
 
 static void make_slots(struct graph *g)
