@@ -55,9 +55,10 @@ static bool is_unseen(uint32_t c)
 		{ 0x200b, 0x200f }, { 0x2028, 0x202e }, { 0x2060, 0x206f },
 		{ 0xfeff, 0xfeff }, { 0xfff9, 0xfffb }, { 0xe0000, 0xe007f },
 	};
-	for (size_t i = 0; i < LOOM_COUNT(ranges); i++)
+	for (size_t i = 0; i < LOOM_COUNT(ranges); i++) {
 		if (c >= ranges[i].from && c <= ranges[i].to)
 			return true;
+	}
 	return false;
 }
 

@@ -12,7 +12,6 @@
 #include <event2/event.h>
 #include <nanomsg/nn.h>
 #include <nanomsg/pipeline.h>
-#include <pthread.h>
 
 enum { BUCKETS = 1024, DRAIN_MAX = 256, DRAIN_BYTES = 512 << 10 };
 
@@ -22,42 +21,6 @@ const struct config_key bus_config_keys[] = {
 	{ "cluster_key_file", CFG_STR, offsetof(struct bus_config, key_file), "", 0, 0,
 	  CFG_REQUIRED, "file with the key that seals messages between services (64 hex digits)" },
 	{ 0 },
-};
-
-#define COUNTER(n, h)                                            \
-	{                                                        \
-		.name = (n), .help = (h), .kind = METRIC_COUNTER \
-	}
-#define GAUGE(n, h)                                            \
-	{                                                      \
-		.name = (n), .help = (h), .kind = METRIC_GAUGE \
-	}
-
-struct metric bus_metrics[BUS_M_COUNT] = {
-	[BUS_M_SENT] = COUNTER("loom_bus_sent_total", "Messages sent to other services."),
-	[BUS_M_RECEIVED] = COUNTER("loom_bus_received_total", "Messages received and understood."),
-	[BUS_M_UNSEALED] = COUNTER("loom_bus_unsealed_total",
-	                           "Messages dropped: not sealed with the cluster key."),
-	[BUS_M_MALFORMED] = COUNTER("loom_bus_malformed_total", "Messages dropped: malformed."),
-	[BUS_M_ASTRAY] =
-		COUNTER("loom_bus_astray_total", "Messages dropped: made for another process."),
-	[BUS_M_STALE] =
-		COUNTER("loom_bus_stale_total", "Messages dropped: they name no challenge of now."),
-	[BUS_M_REPLAYED] =
-		COUNTER("loom_bus_replayed_total", "Messages dropped: they have come before."),
-	[BUS_M_REQUESTS] = COUNTER("loom_bus_requests_total", "Requests made."),
-	[BUS_M_TIMEOUTS] = COUNTER("loom_bus_timeouts_total", "Requests not answered in time."),
-	[BUS_M_UNREACHABLE] =
-		COUNTER("loom_bus_unreachable_total", "Requests whose peer was away or died."),
-	[BUS_M_RESETS] = COUNTER("loom_bus_resets_total",
-	                         "Connections made anew because the peer was silent."),
-	[BUS_M_PENDING] = GAUGE("loom_bus_pending", "Requests awaiting an answer."),
-	[BUS_M_PEERS] = GAUGE("loom_bus_peers", "Peers with a socket."),
-	[BUS_M_SKEW] = GAUGE("loom_bus_clock_skew_milliseconds",
-	                     "Difference of wall clocks to the peer heard last."),
-	[BUS_M_REQUEST_MS] = { .name = "loom_bus_request_milliseconds",
-	                       .help = "Time from request to answer.",
-	                       .kind = METRIC_HISTOGRAM_MS },
 };
 
 struct pending {
@@ -446,16 +409,10 @@ static int open_inbox(struct bus *b, const char *listen, struct loom_err *err)
 	return 0;
 }
 
-static void register_metrics(void)
-{
-	metrics_register(bus_metrics + 1, BUS_M_COUNT - 1);
-}
-
 int bus_create(struct loop *l, const struct bus_config *cfg, struct bus **ret, struct loom_err *err)
 {
-	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	struct bus *b = loom_calloc(1, sizeof(*b));
-	(void)pthread_once(&once, register_metrics);
+	bus_metrics_start();
 	b->loop = l;
 	b->inbox = -1;
 	b->requests = map_create(loom_free);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Where a process listens on the bus: its address, a free port. Start-up, loop thread. */
+/* Sockets: where a process listens on the bus, its address, a free port; and how it connects. */
 #include "common/bus/bus.h"
 
 #include "common/base/str.h"
@@ -7,6 +7,8 @@
 
 #include <arpa/inet.h>
 #include <nanomsg/nn.h>
+#include <nanomsg/pipeline.h>
+#include <nanomsg/tcp.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <stdio.h>
@@ -68,4 +70,20 @@ int bus_bind(int sock, const char *listen, char address[BUS_ADDRESS_MAX], struct
 			return 0;
 	}
 	return err_set(err, 500, "bus_listen %s: %s", listen, nn_strerror(nn_errno()));
+}
+
+bool bus_connect(const char *address, int *sock, int *ret_fd)
+{
+	int reconnect = 50, reconnect_max = 1000, at_once = 1;
+	size_t n = sizeof(*ret_fd);
+	*sock = nn_socket(AF_SP, NN_PUSH);
+	if (*sock < 0)
+		return false;
+	(void)nn_setsockopt(*sock, NN_SOL_SOCKET, NN_RECONNECT_IVL, &reconnect, sizeof(reconnect));
+	(void)nn_setsockopt(*sock, NN_SOL_SOCKET, NN_RECONNECT_IVL_MAX, &reconnect_max,
+	                    sizeof(reconnect_max));
+	/* Messages go one way: one held back would wait for the peer's delayed acknowledgement. */
+	(void)nn_setsockopt(*sock, NN_TCP, NN_TCP_NODELAY, &at_once, sizeof(at_once));
+	return nn_connect(*sock, address) >= 0 &&
+	       nn_getsockopt(*sock, NN_SOL_SOCKET, NN_SNDFD, ret_fd, &n) >= 0;
 }

@@ -15,12 +15,9 @@
 
 #include <event2/event.h>
 #include <nanomsg/nn.h>
-#include <nanomsg/pipeline.h>
-#include <nanomsg/tcp.h>
-#include <stdlib.h>
 #include <string.h>
 
-enum { QUEUE_MAX = 4096, TICK_MS = 100, BURST = 64, CALM_MS = 60000, GIVEN_UP_MS = 10000 };
+enum { QUEUE_MAX = 4096, TICK_MS = 100, BURST = 64, GIVEN_UP_MS = 10000 };
 enum { DUE_HELLO = 1, DUE_WELCOME = 2 };
 
 /* A message, or a piece of one, that has yet to go out. */
@@ -80,22 +77,10 @@ static void close_sock(int *sock)
 
 static bool peer_connect(struct bus_peer *p)
 {
-	int reconnect = 50, reconnect_max = 1000, at_once = 1, fd = -1;
-	size_t n = sizeof(fd);
+	int fd;
 	p->opened = p->connected = clock_mono_ms();
-	p->sock = nn_socket(AF_SP, NN_PUSH);
-	if (p->sock < 0)
+	if (!bus_connect(p->address, &p->sock, &fd))
 		return false;
-	(void)nn_setsockopt(p->sock, NN_SOL_SOCKET, NN_RECONNECT_IVL, &reconnect,
-	                    sizeof(reconnect));
-	(void)nn_setsockopt(p->sock, NN_SOL_SOCKET, NN_RECONNECT_IVL_MAX, &reconnect_max,
-	                    sizeof(reconnect_max));
-	/* Messages go one way: one held back would wait for the peer's delayed acknowledgement. */
-	(void)nn_setsockopt(p->sock, NN_TCP, NN_TCP_NODELAY, &at_once, sizeof(at_once));
-	if (nn_connect(p->sock, p->address) < 0 ||
-	    nn_getsockopt(p->sock, NN_SOL_SOCKET, NN_SNDFD, &fd, &n) < 0)
-		return false;
-	/* nanomsg's descriptor reads as readable when a message can be sent. */
 	p->writable =
 		event_new(loop_base(p->peers->loop), fd, EV_READ | EV_PERSIST, on_writable, p);
 	loom_assert(p->writable);
@@ -366,17 +351,6 @@ void bus_peer_release(struct bus_peer *peer)
 	peer->used = clock_mono_ms();
 }
 
-static void look_at_clock(struct bus_peer *p, const struct bus_message *m, int64_t now)
-{
-	int64_t skew = m->at - clock_wall_ms();
-	metric_set(&bus_metrics[BUS_M_SKEW], llabs(skew));
-	if (llabs(skew) < BUS_SKEW_MS || (p->warned && now - p->warned < CALM_MS))
-		return;
-	p->warned = now;
-	log_warn("clocks differ; nothing depends on it but what people read",
-	         LOG_S("peer", p->address), LOG_I("ahead_ms", skew));
-}
-
 /* What came after a silence, or a new start: what was under way may be lost. */
 static void back_again(struct bus_peer *p, int64_t now)
 {
@@ -397,7 +371,7 @@ void bus_peers_heard(struct bus_peers *ps, const struct bus_message *m)
 	if (m->fresh) {
 		memcpy(p->word, m->mine, sizeof(p->word));
 		p->known = p->heard = now;
-		look_at_clock(p, m, now);
+		bus_look_at_clock(m, &p->warned);
 		if (p->silent || (p->life && p->life != m->life))
 			back_again(p, now);
 		p->life = m->life;

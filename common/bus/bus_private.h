@@ -49,6 +49,7 @@ enum bus_metric {
 	BUS_M_COUNT
 };
 extern struct metric bus_metrics[BUS_M_COUNT];
+void bus_metrics_start(void);
 
 /* ---- bus_seal.c: the envelope -------------------------------------------------------------- */
 
@@ -89,6 +90,9 @@ LOOM_MUST_CHECK enum bus_metric bus_open(const struct bus_key *key, const void *
                                          struct bus_message *m);
 void bus_message_fini(struct bus_message *m);
 
+/* bus_metrics.c: notes how far the sender's clock is off, and warns (monotonic ms in *warned). */
+void bus_look_at_clock(const struct bus_message *m, int64_t *warned);
+
 /* ---- bus_fresh.c: what is new and meant for us ---------------------------------------------- */
 
 struct bus_fresh;
@@ -118,6 +122,9 @@ void bus_pieces_sweep(struct bus_pieces *ps); /* forgets what has not become who
 
 #define BUS_ADDRESS_MAX 64
 
+/* A PUSH socket for an address, and the descriptor that reads as readable when a message can be
+ * sent; false: none can be had (*sock may be open). */
+LOOM_MUST_CHECK bool bus_connect(const char *address, int *sock, int *ret_fd);
 /* Binds and fills in the address that peers use. 0, or positive with err filled. */
 LOOM_MUST_CHECK int bus_bind(int sock, const char *listen, char address[BUS_ADDRESS_MAX],
                              struct loom_err *err);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One state per place in the grammar, one small function per state, one byte at a time. */
-#include "common/net/http_guard.h"
+#include "common/net/http_guard_private.h"
 
 #include "common/base/mem.h"
 
@@ -32,32 +32,14 @@ enum state {
 	S_LAST_LF,
 };
 
-enum field { F_OTHER, F_HOST, F_LENGTH, F_CODING, F_EXPECT };
-
-#define CHUNK_DIGITS  8
-#define LENGTH_DIGITS 18
-#define EXTENSIONS    1024 /* bytes, of one request */
+#define CHUNK_DIGITS 8
+#define EXTENSIONS   1024 /* bytes, of one request */
 
 int http_guard_refuse(struct http_guard *g, int status, const char *reason)
 {
 	g->status = status;
 	g->reason = reason;
 	return status;
-}
-
-static bool is_digit(unsigned char c)
-{
-	return c >= '0' && c <= '9';
-}
-
-static bool is_alnum(unsigned char c)
-{
-	return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-}
-
-static bool is_token(unsigned char c) /* RFC 9110 tchar */
-{
-	return is_alnum(c) || (c && strchr("!#$%&'*+-.^_`|~", c));
 }
 
 static void word_add(struct http_guard *g, unsigned char c)
@@ -72,16 +54,6 @@ static void word_add(struct http_guard *g, unsigned char c)
 static bool word_is(struct http_guard *g, const char *s)
 {
 	return g->word_len == strlen(s) && memcmp(g->word, s, g->word_len) == 0;
-}
-
-static bool word_is_name(struct http_guard *g, const char *s)
-{
-	return g->word_len == strlen(s) && strncasecmp(g->word, s, g->word_len) == 0;
-}
-
-static bool value_is(struct http_guard *g, const char *s)
-{
-	return g->value_len == strlen(s) && strncasecmp(g->value, s, g->value_len) == 0;
 }
 
 static void begin(struct http_guard *g)
@@ -107,7 +79,7 @@ static int on_method(struct http_guard *g, unsigned char c)
 {
 	static const char *const known[] = { "GET",    "HEAD",    "POST", "PUT",
 		                             "DELETE", "OPTIONS", "PATCH" };
-	if (is_token(c)) {
+	if (guard_is_token(c)) {
 		word_add(g, c);
 		return 0;
 	}
@@ -133,7 +105,7 @@ static int on_scheme(struct http_guard *g, unsigned char c)
 	}
 	word_add(g, c);
 	for (size_t i = 0; i < LOOM_COUNT(schemes); i++) {
-		if (word_is_name(g, schemes[i])) {
+		if (guard_word_is(g, schemes[i])) {
 			g->state = S_AUTHORITY;
 			g->word_len = 0;
 			return 0;
@@ -145,14 +117,9 @@ static int on_scheme(struct http_guard *g, unsigned char c)
 	return http_guard_refuse(g, 400, "the request target must be a path");
 }
 
-static bool is_host_char(unsigned char c)
-{
-	return is_alnum(c) || (c && strchr("-._~:[]%", c));
-}
-
 static int on_authority(struct http_guard *g, unsigned char c)
 {
-	if (is_host_char(c)) {
+	if (guard_is_host_char(c)) {
 		word_add(g, c);
 		return 0;
 	}
@@ -180,7 +147,7 @@ static bool word_is_version(const struct http_guard *g)
 	if (g->word_len < 6 || memcmp(g->word, "HTTP/", 5) != 0)
 		return false;
 	for (size_t i = 5; i < g->word_len && i < sizeof(g->word) - 1; i++)
-		if (!is_digit((unsigned char)g->word[i]) && g->word[i] != '.')
+		if (!guard_is_digit((unsigned char)g->word[i]) && g->word[i] != '.')
 			return false;
 	return true;
 }
@@ -224,7 +191,7 @@ static int on_line(struct http_guard *g, unsigned char c)
 		return http_guard_refuse(g, 400, "line ended by a bare line feed");
 	if (c == ' ' || c == '\t')
 		return http_guard_refuse(g, 400, "folded header line");
-	if (!is_token(c))
+	if (!guard_is_token(c))
 		return http_guard_refuse(g, 400, "illegal header name");
 	if (++g->headers > g->limits.max_headers)
 		return http_guard_refuse(g, 431, "too many headers");
@@ -234,22 +201,9 @@ static int on_line(struct http_guard *g, unsigned char c)
 	return 0;
 }
 
-static enum field field_of(struct http_guard *g)
-{
-	if (word_is_name(g, "Host"))
-		return F_HOST;
-	if (word_is_name(g, "Content-Length"))
-		return F_LENGTH;
-	if (word_is_name(g, "Transfer-Encoding"))
-		return F_CODING;
-	if (word_is_name(g, "Expect"))
-		return F_EXPECT;
-	return F_OTHER;
-}
-
 static int on_name(struct http_guard *g, unsigned char c)
 {
-	if (is_token(c)) {
+	if (guard_is_token(c)) {
 		word_add(g, c);
 		return 0;
 	}
@@ -259,64 +213,9 @@ static int on_name(struct http_guard *g, unsigned char c)
 		return http_guard_refuse(g, 400, "header line without a colon");
 	if (c != ':')
 		return http_guard_refuse(g, 400, "illegal header name");
-	g->field = (int)field_of(g);
+	g->field = (int)guard_field(g);
 	g->value_len = 0;
 	g->state = S_VALUE;
-	return 0;
-}
-
-static int check_host(struct http_guard *g)
-{
-	if (g->host)
-		return http_guard_refuse(g, 400, "more than one Host");
-	if (!g->value_len || g->value_len >= sizeof(g->value))
-		return http_guard_refuse(g, 400, "malformed Host");
-	for (size_t i = 0; i < g->value_len; i++)
-		if (!is_host_char((unsigned char)g->value[i]))
-			return http_guard_refuse(g, 400, "malformed Host");
-	g->host = true;
-	return 0;
-}
-
-static int check_length(struct http_guard *g)
-{
-	if (g->has_length)
-		return http_guard_refuse(g, 400, "more than one Content-Length");
-	if (!g->value_len || g->value_len > LENGTH_DIGITS)
-		return http_guard_refuse(g, 400, "malformed Content-Length");
-	for (size_t i = 0; i < g->value_len; i++) {
-		if (!is_digit((unsigned char)g->value[i]))
-			return http_guard_refuse(g, 400, "malformed Content-Length");
-		g->left = g->left * 10 + (uint64_t)(g->value[i] - '0');
-	}
-	if (g->left > g->limits.max_body)
-		return http_guard_refuse(g, 413, "request body too large");
-	g->length = g->left;
-	g->has_length = true;
-	return 0;
-}
-
-static int check_value(struct http_guard *g)
-{
-	switch ((enum field)g->field) {
-	case F_HOST:
-		return check_host(g);
-	case F_LENGTH:
-		return check_length(g);
-	case F_CODING:
-		if (g->chunked)
-			return http_guard_refuse(g, 400, "more than one Transfer-Encoding");
-		if (!value_is(g, "chunked"))
-			return http_guard_refuse(g, 400, "Transfer-Encoding must be chunked");
-		g->chunked = true;
-		return 0;
-	case F_EXPECT:
-		return value_is(g, "100-continue")
-		               ? 0
-		               : http_guard_refuse(g, 417, "unknown expectation");
-	case F_OTHER:
-		break;
-	}
 	return 0;
 }
 
@@ -324,13 +223,13 @@ static int on_value(struct http_guard *g, unsigned char c)
 {
 	if (c == '\r') {
 		g->state = S_VALUE_LF;
-		return check_value(g);
+		return guard_check_value(g);
 	}
 	if (c == '\n')
 		return http_guard_refuse(g, 400, "line ended by a bare line feed");
 	if ((c < ' ' && c != '\t') || c == 0x7f)
 		return http_guard_refuse(g, 400, "control character in a header value");
-	if (g->field == F_OTHER || (c == ' ' && !g->value_len))
+	if (g->field == GUARD_OTHER || (c == ' ' && !g->value_len))
 		return 0;
 	/* Kept as it is: a value we look at must be right to the byte, trailing space included. */
 	if (g->value_len < sizeof(g->value))
@@ -360,7 +259,7 @@ static int on_head_end(struct http_guard *g)
 
 static int hex_value(unsigned char c)
 {
-	if (is_digit(c))
+	if (guard_is_digit(c))
 		return c - '0';
 	if (c >= 'a' && c <= 'f')
 		return c - 'a' + 10;

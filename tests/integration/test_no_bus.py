@@ -20,10 +20,16 @@ def stack():
         yield made
 
 
+@pytest.fixture(scope="module")
+def tenants(stack):
+    """Tenants of that stack."""
+    return make_tenants(stack)
+
+
 @pytest.fixture
-def lab(stack):
+def lab(stack, tenants):
     """A tenant with a catalog."""
-    made = Lab(stack, *next(make_tenants(stack))).load()
+    made = Lab(stack, *next(tenants)).load()
     yield made
     made.close()
 
