@@ -4,6 +4,7 @@
 
 #include "common/base/buf.h"
 
+#include <arpa/inet.h>
 #include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -85,6 +86,12 @@ int str_to_int(const char *s, int64_t *ret)
 	else
 		*ret = n > INT64_MAX ? INT64_MIN : -(int64_t)n;
 	return 0;
+}
+
+bool str_is_address(const char *s)
+{
+	unsigned char scrap[sizeof(struct in6_addr)];
+	return s && (inet_pton(AF_INET, s, scrap) == 1 || inet_pton(AF_INET6, s, scrap) == 1);
 }
 
 bool str_is_name(const char *s)

@@ -21,6 +21,8 @@ LOOM_MUST_CHECK int str_to_uint(const char *s, uint64_t *ret);
 /* A name of an entity, cluster or tenant: 1-255 characters of [A-Za-z0-9_.-] (REST spec 1.6). */
 bool str_is_name(const char *s);
 
+bool str_is_address(const char *s); /* IPv4 or IPv6, as inet_pton() reads them */
+
 /* Length of the UTF-8 sequence that s (n bytes) begins with, 1 to 4; 0 when n is 0 or when it is
  * not valid (overlong, surrogate, past U+10FFFF, cut off). */
 size_t str_utf8_len(const char *s, size_t n);

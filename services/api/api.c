@@ -3,6 +3,7 @@
 #include "services/api/auth.h"
 
 #include "common/base/log.h"
+#include "common/base/str.h"
 #include "common/model/callback_target.h"
 #include "common/model/mail.h"
 #include "common/model/outcome.h"
@@ -69,6 +70,31 @@ static bool deeper(const struct json *v, int levels)
 	return false;
 }
 
+static bool has_nul(const struct json *v)
+{
+	if (json_is(v, JSON_STRING))
+		return strlen(json_str(v)) != json_str_len(v);
+	for (size_t i = 0; i < json_len(v); i++)
+		if (has_nul(json_is(v, JSON_ARRAY) ? json_at(v, i) : json_value_at(v, i)))
+			return true;
+	return false;
+}
+
+/* The member whose text would be cut off at a NUL. Some are kept as they are, and may hold any. */
+static const char *nul_member(const struct json *doc)
+{
+	static const char *const any[] = { "config", "result", "stdout", "stderr", "data" };
+	for (size_t i = 0; json_is(doc, JSON_OBJECT) && i < json_len(doc); i++) {
+		const char *name = json_key_at(doc, i);
+		size_t k = 0;
+		while (k < LOOM_COUNT(any) && !str_eq(name, any[k]))
+			k++;
+		if (k == LOOM_COUNT(any) && has_nul(json_value_at(doc, i)))
+			return name;
+	}
+	return NULL;
+}
+
 int api_body_json(struct http_req *req, struct json **ret)
 {
 	size_t len;
@@ -79,11 +105,19 @@ int api_body_json(struct http_req *req, struct json **ret)
 		return 413;
 	}
 	int rc = http_body_json(req, ret, NULL);
-	if (rc || !deeper(*ret, MAX_DEPTH))
+	if (rc)
 		return rc;
+	bool deep = deeper(*ret, MAX_DEPTH);
+	const char *nul = deep ? NULL : nul_member(*ret);
+	if (!deep && !nul)
+		return 0;
+	if (deep)
+		http_reply_problem(req, 400, "the document is nested deeper than %d levels",
+		                   MAX_DEPTH);
+	else
+		http_reply_problem(req, 400, "a text in %s holds a NUL character (\\u0000)", nul);
 	json_free(*ret);
 	*ret = NULL;
-	http_reply_problem(req, 400, "the document is nested deeper than %d levels", MAX_DEPTH);
 	return 400;
 }
 

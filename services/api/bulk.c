@@ -86,7 +86,7 @@ void bulk_import(struct http_req *req, void *ctx)
 	struct bulk_call b = { 0 };
 	struct loom_err err;
 	LOOM_CLEANUP(json_free) struct json *in = NULL, *all = json_new_obj();
-	if (!auth(a, req, ROLE_ADMIN, &b.who) || http_body_json(req, &in, NULL))
+	if (!auth(a, req, ROLE_ADMIN, &b.who) || api_body_json(req, &in))
 		return;
 	if (check_all(in, all, &err)) {
 		http_reply_text(req, 400, "%s", err.msg);

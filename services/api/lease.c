@@ -40,7 +40,7 @@ void clusters_lease(struct http_req *req, void *ctx)
 	struct lease_call k = { 0 };
 	LOOM_CLEANUP(json_free) struct json *in = NULL;
 	if (!auth(a, req, ROLE_USER, &k.who) || !visible_id(req, "id", &k.id) ||
-	    http_body_json(req, &in, NULL))
+	    api_body_json(req, &in))
 		return;
 	if (!json_int(json_get(in, "expireTime"), &k.to)) {
 		http_reply_text(req, 400,

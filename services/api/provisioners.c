@@ -64,8 +64,7 @@ static const char *wrong_registration(const struct provisioner_call *k)
 void provisioners_put(struct http_req *req, void *ctx)
 {
 	struct provisioner_call k = { .a = ctx, .id = http_param(req, "id") };
-	struct loom_err err;
-	if (http_body_json(req, &k.body, &err))
+	if (api_body_json(req, &k.body))
 		return;
 	const char *wrong = wrong_registration(&k);
 	int rc = wrong ? 0 : db_tx(k.a->db, put_tx, &k);
@@ -134,8 +133,7 @@ static int beat_tx(struct db *db, void *arg)
 void provisioners_heartbeat(struct http_req *req, void *ctx)
 {
 	struct provisioner_call k = { .a = ctx, .id = http_param(req, "id") };
-	struct loom_err err;
-	if (http_body_json(req, &k.body, &err))
+	if (api_body_json(req, &k.body))
 		return;
 	const struct json *tasks = json_get(k.body, "tasks");
 	const char *wrong = !json_is(json_get(k.body, "usage"), JSON_OBJECT)

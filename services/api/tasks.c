@@ -274,9 +274,9 @@ static const char *wrong_addresses(const struct json *ips)
 	if (ips && (!json_is(ips, JSON_OBJECT) || json_len(ips) > MAX_ADDRESSES))
 		return "ipaddresses must be an object of a few strings";
 	for (size_t i = 0; i < json_len(ips); i++)
-		if (!json_is(json_value_at(ips, i), JSON_STRING) ||
-		    !api_text_ok(json_value_at(ips, i), 255) || strlen(json_key_at(ips, i)) > 255)
-			return "ipaddresses must be an object of strings of at most 255 characters";
+		if (!api_text_ok(json_value_at(ips, i), 255) || strlen(json_key_at(ips, i)) > 255 ||
+		    !str_is_address(json_str(json_value_at(ips, i))))
+			return "ipaddresses must be an object of IP addresses";
 	return NULL;
 }
 

@@ -46,6 +46,10 @@ static int check_addresses(const struct json *v, struct loom_err *err)
 		const struct json *one = json_value_at(v, i);
 		if (!json_is(one, JSON_STRING) || check_text(one, "", TEXT_MAX, NULL))
 			return err_set(err, BAD, "an address in \"ipaddresses\" is not a string");
+		if (!str_is_address(json_str(one)))
+			return err_set(err, BAD,
+			               "\"%.64s\" in \"ipaddresses\" is not an IP address",
+			               json_str(one));
 	}
 	return 0;
 }

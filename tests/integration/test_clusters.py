@@ -556,3 +556,18 @@ def test_expands_at_once_with_creates_never_exceed(lab):
         assert details["status"] == "active"
         if answer == 200 and len(details["nodes"]) == 2:  # it lost the race behind the API
             assert "the tenant may have 17 nodes and has 1" in details["why"]
+
+
+NUL_BODIES = [
+    ("post", "/v2/clusters", {"name": "a\0b", "clusterTemplate": "one", "numMachines": 1}),
+    ("post", "/v2/clusters", {"name": "ab", "clusterTemplate": "one\0two", "numMachines": 1}),
+    ("post", "/v2/clusters", {"name": "ab", "clusterTemplate": "one", "numMachines": 1, "services": ["base\0x"]}),
+    ("post", "/v2/services", {"name": "nul\0x"}),
+    ("put", "/v2/services/nul", {"name": "nul\0x"}),
+]
+
+
+@pytest.mark.parametrize("method, path, body", NUL_BODIES)
+def test_nothing_is_cut_off_at_a_nul(lab, method, path, body):
+    answer = getattr(lab.admin, method)(path, body)
+    assert answer.status == 400 and "NUL" in answer.text, answer

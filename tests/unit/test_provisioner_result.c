@@ -26,6 +26,10 @@ static const struct {
 	{ "{\"result\":\"x\"}", "\"result\"" },
 	{ "{\"ipaddresses\":[]}", "\"ipaddresses\"" },
 	{ "{\"ipaddresses\":{\"access_v4\":5}}", "\"ipaddresses\"" },
+	{ "{\"ipaddresses\":{\"access_v4\":\"\"}}", "not an IP address" },
+	{ "{\"ipaddresses\":{\"access_v4\":\"n/a\"}}", "\"n/a\" in" },
+	{ "{\"ipaddresses\":{\"access_v4\":\"10.9.0.1 evil.example\"}}", "not an IP address" },
+	{ "{\"ipaddresses\":{\"access_v4\":\"10.9.0.1\\n\"}}", "not an IP address" },
 	{ "{\"ipaddresses\":{\"access_v4\":\"1\\u0000\"}}", "\"ipaddresses\"" },
 	{ "{\"hostname\":{}}", "\"hostname\"" },
 	{ "{\"hostname\":\"a\\u0000b\"}", "\"hostname\"" },
@@ -164,13 +168,13 @@ START_TEST(several_plugins_merge)
 	LOOM_CLEANUP(json_free) struct json *finish = json_new_obj();
 
 	outcome_init(&o);
-	add(&o, "{\"result\":{\"a\":1,\"b\":{\"x\":1}},\"ipaddresses\":{\"access_v4\":\"1\"}}");
+	add(&o, "{\"result\":{\"a\":1,\"b\":{\"x\":1}},\"ipaddresses\":{\"access_v4\":\"::1\"}}");
 	add(&o, "{}");
-	add(&o, "{\"result\":{\"b\":{\"y\":2},\"c\":3},\"ipaddresses\":{\"bind_v4\":\"2\"}}");
+	add(&o, "{\"result\":{\"b\":{\"y\":2},\"c\":3},\"ipaddresses\":{\"bind_v4\":\"::2\"}}");
 	outcome_write(&o, finish);
 	LOOM_CLEANUP_STR char *text = json_text(finish);
 	check_finish(text, "{\"status\":0,\"result\":{\"a\":1,\"b\":{\"y\":2},\"c\":3},"
-	                   "\"ipaddresses\":{\"bind_v4\":\"2\"}}");
+	                   "\"ipaddresses\":{\"bind_v4\":\"::2\"}}");
 }
 END_TEST
 
