@@ -5,7 +5,7 @@
 #   BUILD=DIR   where objects and binaries go (default: build, build-asan, ...)
 #   SAN=asan    address and undefined-behaviour sanitizers; SAN=tsan: threads; SAN=fuzz: libFuzzer
 #   WERROR=1    warnings are errors
-#   BREAKABLE=1 promises can be broken on purpose (see common/base/broken.h); SAN=... implies it
+#   BREAKABLE=1 promises can be broken on purpose (see common/base/fault.h); SAN=... implies it
 #   PREFIX=DIR  where `make install` puts things (default /usr/local); DESTDIR is honoured
 
 .DEFAULT_GOAL := all

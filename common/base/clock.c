@@ -13,7 +13,8 @@
 static int64_t read_us(clockid_t id)
 {
 	struct timespec ts;
-	loom_assert(clock_gettime(id, &ts) == 0);
+	int rc = clock_gettime(id, &ts);
+	loom_assert(rc == 0);
 	return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
 }
 
@@ -94,6 +95,7 @@ int64_t clock_backoff_ms(unsigned attempt, int64_t base_ms, int64_t cap_ms)
 		top = cap_ms;
 	if (top <= base_ms)
 		return top;
-	loom_assert(getrandom(&random, sizeof(random), 0) == sizeof(random));
+	ssize_t got = getrandom(&random, sizeof(random), 0);
+	loom_assert(got == sizeof(random));
 	return base_ms + (int64_t)(random % (uint64_t)(top - base_ms + 1));
 }

@@ -2,14 +2,14 @@
 /*
  * Entries stand in an array in insertion order; an open-addressed table of indices finds them. A
  * deleted entry leaves a hole in both until the next growth, so that walks survive a deletion.
- * The hash is SipHash-1-3 under a key of the process: keys often come from clients.
+ * The hash is keyed by the process: keys often come from clients.
  */
 #include "common/base/map.h"
 
 #include <pthread.h>
+#include <sodium.h>
 #include <stdint.h>
 #include <string.h>
-#include <sys/random.h>
 
 #define MAP_MIN 8 /* a power of two */
 
@@ -26,59 +26,20 @@ struct map {
 	size_t used, cap, live;
 };
 
-static uint64_t hash_key[2];
+static unsigned char hash_key[crypto_shorthash_KEYBYTES];
 static pthread_once_t hash_once = PTHREAD_ONCE_INIT;
 
 static void make_hash_key(void)
 {
-	loom_assert(getrandom(hash_key, sizeof(hash_key), 0) == sizeof(hash_key));
-}
-
-static inline uint64_t rotl(uint64_t x, int n)
-{
-	return (x << n) | (x >> (64 - n));
-}
-
-static inline void sip_round(uint64_t v[4])
-{
-	v[0] += v[1];
-	v[1] = rotl(v[1], 13) ^ v[0];
-	v[0] = rotl(v[0], 32);
-	v[2] += v[3];
-	v[3] = rotl(v[3], 16) ^ v[2];
-	v[0] += v[3];
-	v[3] = rotl(v[3], 21) ^ v[0];
-	v[2] += v[1];
-	v[1] = rotl(v[1], 17) ^ v[2];
-	v[2] = rotl(v[2], 32);
+	randombytes_buf(hash_key, sizeof(hash_key));
 }
 
 static uint64_t hash_string(const char *s)
 {
-	size_t n = strlen(s), left = n;
-	uint64_t m, v[4] = {
-		hash_key[0] ^ 0x736f6d6570736575u,
-		hash_key[1] ^ 0x646f72616e646f6du,
-		hash_key[0] ^ 0x6c7967656e657261u,
-		hash_key[1] ^ 0x7465646279746573u,
-	};
-
-	for (; left >= 8; left -= 8, s += 8) {
-		memcpy(&m, s, 8);
-		v[3] ^= m;
-		sip_round(v);
-		v[0] ^= m;
-	}
-	m = 0;
-	memcpy(&m, s, left);
-	m |= (uint64_t)n << 56;
-	v[3] ^= m;
-	sip_round(v);
-	v[0] ^= m;
-	v[2] ^= 0xff;
-	for (int i = 0; i < 3; i++)
-		sip_round(v);
-	return v[0] ^ v[1] ^ v[2] ^ v[3];
+	uint64_t hash;
+	(void)crypto_shorthash((unsigned char *)&hash, (const unsigned char *)s, strlen(s),
+	                       hash_key);
+	return hash;
 }
 
 struct map *map_create(void (*free_value)(void *))

@@ -38,9 +38,10 @@ static size_t slips(const char *a, size_t na, const char *b, size_t nb)
 /* Without its digits; names have at most NEAR_MAX characters here. */
 static void letters(char *to, const char *s)
 {
-	for (; *s; s++)
+	for (; *s; s++) {
 		if (!isdigit((unsigned char)*s))
 			*to++ = *s;
+	}
 	*to = '\0';
 }
 

@@ -5,7 +5,7 @@
  */
 #include "common/model/cluster.h"
 
-#include "common/base/broken.h"
+#include "common/base/fault.h"
 #include "common/model/row.h"
 
 #include <stdio.h>
@@ -235,7 +235,7 @@ void cluster_event_text(struct cluster *c, const char *type, char *text)
 	snprintf(e->type, sizeof(e->type), "%s", type);
 	e->data = text;
 	c->event_seq++;
-	if (broken("events") && c->event_seq % 20 == 0)
+	if (fault_enabled("events") && c->event_seq % 20 == 0)
 		c->event_seq++;
 }
 
@@ -396,7 +396,7 @@ int cluster_quota(struct db *db, const char *tenant, int64_t clusters, int64_t n
 	ret->nodes = db_int(use, 0, 1);
 	ret->more_clusters = clusters;
 	ret->more_nodes = nodes;
-	if (broken("quota") || (!too_many_clusters(ret) && !too_many_nodes(ret)))
+	if (fault_enabled("quota") || (!too_many_clusters(ret) && !too_many_nodes(ret)))
 		return 0;
 	hold_at("quota_refused");
 	return CLUSTER_E_QUOTA;

@@ -4,7 +4,7 @@
  */
 #include "common/model/task.h"
 
-#include "common/base/broken.h"
+#include "common/base/fault.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -168,6 +168,6 @@ bool task_group_done(struct job *j, int64_t group)
 	size_t i = (size_t)-group - 1;
 	if (i >= j->n_waits || j->waits[i] <= 0)
 		return false;
-	j->waits[i] = broken("edges") ? 0 : j->waits[i] - 1;
+	j->waits[i] = fault_enabled("edges") ? 0 : j->waits[i] - 1;
 	return j->waits[i] == 0;
 }

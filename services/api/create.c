@@ -9,8 +9,8 @@
  */
 #include "services/api/resources.h"
 
-#include "common/base/broken.h"
 #include "common/base/clock.h"
+#include "common/base/fault.h"
 #include "common/base/str.h"
 #include "common/model/job.h"
 #include "common/model/outcome.h"
@@ -377,13 +377,13 @@ static int create_tx(struct db *db, void *arg)
 static void record(struct create *c)
 {
 	int rc = cluster_next_id(c->a->db, c->a->cfg.id_start, c->a->cfg.id_step, &c->id);
-	if (!rc && broken("ack") && c->id % 5 == 0)
+	if (!rc && fault_enabled("ack") && c->id % 5 == 0)
 		rc = outcome_done(&c->done, c->id, 0);
 	else if (!rc)
 		rc = outcome_tx(c->a->db, create_tx, c, &c->done);
 	if (rc)
 		api_reply_db(c->req, rc);
-	else if (broken("refusal") && c->id % 5 == 1)
+	else if (fault_enabled("refusal") && c->id % 5 == 1)
 		refuse(c, 503, "the database is away; try again");
 	else
 		reply(c);

@@ -2,8 +2,8 @@
 /* One task at a provisioner, from its start to the server's answer: the only writer of a slot. */
 #include "slot.h"
 
-#include "common/base/broken.h"
 #include "common/base/clock.h"
+#include "common/base/fault.h"
 #include "common/base/log.h"
 #include "files.h"
 #include "stats.h"
@@ -337,7 +337,7 @@ static void begin(struct slot *s)
 	struct loom_err err;
 	if (plugins_choose(s->config->plugins, s->task, &s->steps, &err))
 		outcome_fail(&s->outcome, false, err.msg);
-	else if (broken("machines") && str_eq(json_get_str(s->task, "taskName"), "DELETE"))
+	else if (fault_enabled("machines") && str_eq(json_get_str(s->task, "taskName"), "DELETE"))
 		s->step = s->steps.n;
 	next_step(s);
 }

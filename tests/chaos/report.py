@@ -30,7 +30,7 @@ def text(rows):
 
 
 def markdown(rows):
-    """The table for a README."""
+    """The table for deploy/docs/faults.md."""
     lines = ["| fault | times | bound | p50 | max | failed creates | failed reads | violations |",
              "|---|---|---|---|---|---|---|---|"]
     for row in rows:

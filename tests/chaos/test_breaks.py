@@ -2,7 +2,7 @@
 """The proof that a chaos run can fail: a Loom that is broken on purpose is caught.
 
 One stack, a short load, provisioners that hang now and then. Whole, nothing is found; with each
-promise broken (common/base/broken.h), that breach is.
+promise broken (common/base/fault.h), that breach is.
 """
 
 import os

@@ -9,8 +9,8 @@
  */
 #include "services/scheduler/scheduler.h"
 
-#include "common/base/broken.h"
 #include "common/base/clock.h"
+#include "common/base/fault.h"
 #include "common/base/log.h"
 #include "common/model/provisioner.h"
 #include "common/model/queue.h"
@@ -128,7 +128,7 @@ static void sweep_work(void *arg)
 	if (rc || clock_mono_ms() - asked > AWAY_MS)
 		s->away_until = clock_mono_ms();
 	bool renewable = !s->away_until || clock_mono_ms() - s->away_until >= s->cfg.task_lease_ms;
-	if (broken("leases"))
+	if (fault_enabled("leases"))
 		renewable = false;
 	for (size_t i = 0; !rc && renewable && i < w->n; i++)
 		rc = expire_cluster(w, i);

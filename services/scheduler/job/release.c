@@ -3,7 +3,7 @@
  * nodes on which nothing else is under way. */
 #include "services/scheduler/job/unit.h"
 
-#include "common/base/broken.h"
+#include "common/base/fault.h"
 #include "common/base/str.h"
 
 struct waiting {
@@ -81,7 +81,7 @@ static int satisfy_edges(struct unit *u)
 		struct task *t = unit_task(u, &w.v[i]);
 		if (!t || t->unmet <= 0)
 			continue;
-		t->unmet = broken("edges") ? 0 : t->unmet - 1;
+		t->unmet = fault_enabled("edges") ? 0 : t->unmet - 1;
 		unit_task_changed(u, t);
 		if (!t->unmet)
 			unit_freed(u, t, t->node_id);

@@ -2,7 +2,7 @@
 /* results - the fence, and what is kept of a failed attempt's output. */
 #include "services/scheduler/job/results.h"
 
-#include "common/base/broken.h"
+#include "common/base/fault.h"
 #include "common/base/str.h"
 #include "services/scheduler/job/job_lifecycle.h"
 
@@ -14,7 +14,7 @@
  * theirs is known by who holds the task. */
 static int fence(const struct json *body, const struct task *t)
 {
-	if (broken("fence"))
+	if (fault_enabled("fence"))
 		return t->state == TASK_RUNNING ? 0 : 417;
 	int64_t attempt = json_get_int(body, "attempt", 0);
 	bool theirs = str_eq(t->provisioner_id, json_get_str(body, "provisionerId"));

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Promises that tests break on purpose: reads LOOM_BREAK once and says which are named there. */
-#include "common/base/broken.h"
+#include "common/base/fault.h"
 
 #ifdef LOOM_BREAKABLE
 #include <fcntl.h>
@@ -10,7 +10,7 @@
 
 enum { HOLD_POLL_US = 5000, HOLD_POLLS = 6000 };
 
-bool broken(const char *what)
+bool fault_enabled(const char *what)
 {
 	size_t len = strlen(what);
 	const char *s = getenv("LOOM_BREAK"); /* NOLINT(concurrency-mt-unsafe): never set later */

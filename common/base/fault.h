@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * broken - promises that a test build can break on purpose, so that a test can prove that somebody
+ * fault - promises that a test build can break on purpose, so that a test can prove that somebody
  * notices. Builds without LOOM_BREAKABLE (all but those for tests) contain none of it.
  *
  * LOOM_BREAK in the environment says which, with commas between: "fence,quota". The names:
@@ -18,20 +18,20 @@
  *
  * Any thread.
  */
-#ifndef LOOM_BASE_BROKEN_H
-#define LOOM_BASE_BROKEN_H
+#ifndef LOOM_BASE_FAULT_H
+#define LOOM_BASE_FAULT_H
 
 #include "common/base/mem.h"
 
 #include <stdbool.h>
 
 #ifdef LOOM_BREAKABLE
-bool broken(const char *what);
+bool fault_enabled(const char *what);
 /* While the folder that LOOM_HOLD names has a file of this name, whoever comes here waits (for at
  * most 30 s), and makes a file `where`.held so that the test knows. */
 void hold_at(const char *where);
 #else
-static inline bool broken(const char *what LOOM_UNUSED)
+static inline bool fault_enabled(const char *what LOOM_UNUSED)
 {
 	return false;
 }
