@@ -3,6 +3,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/str.h"
+#include "common/model/hold.h"
 
 #define MAX_TASKS    200
 #define MAX_WAITS_ON 4
@@ -157,21 +158,37 @@ static char *say_ready(const struct why_input *in LOOM_UNUSED, const struct task
 	return loom_strdup("is ready: the next worker that asks gets it");
 }
 
+/* The dispatcher keeps it from where it failed, for a while and while there are others. */
+static bool is_avoided(const struct why_input *in, const struct task *t)
+{
+	return t->failures && t->provisioner_id && in->now < t->not_before + HOLD_AVOID_MS &&
+	       in->supply.serving > 1;
+}
+
+static char *say_avoided(const struct why_input *in LOOM_UNUSED, const struct task *t)
+{
+	char when[32];
+	clock_format(t->not_before + HOLD_AVOID_MS, when);
+	return loom_asprintf("failed at provisioner %s, and is kept for others until %s: %s",
+	                     t->provisioner_id, when, t->message ? t->message : "no reason given");
+}
+
 static const struct cause {
-	const char *name;
+	enum hold hold;
 	bool (*holds)(const struct why_input *in, const struct task *t);
 	char *(*say)(const struct why_input *in, const struct task *t);
 } causes[] = {
-	{ "paused", is_paused, say_paused },
-	{ "addresses", needs_addresses, say_addresses },
-	{ "retry", is_retried, say_retried },
-	{ "no_provisioner", has_nobody, say_nobody },
-	{ "quarantine", has_only_bad, say_only_bad },
-	{ "no_provisioner_for_tenant", has_no_server, say_no_server },
-	{ "provider_creates", is_over_creates, say_creates },
-	{ "provider_calls", is_over_calls, say_calls },
-	{ "busy", is_crowded_out, say_busy },
-	{ "ready", always, say_ready },
+	{ HOLD_PAUSED, is_paused, say_paused },
+	{ HOLD_ADDRESSES, needs_addresses, say_addresses },
+	{ HOLD_RETRY, is_retried, say_retried },
+	{ HOLD_NO_PROVISIONER, has_nobody, say_nobody },
+	{ HOLD_QUARANTINE, has_only_bad, say_only_bad },
+	{ HOLD_NO_PROVISIONER_FOR_TENANT, has_no_server, say_no_server },
+	{ HOLD_PROVIDER_CREATES, is_over_creates, say_creates },
+	{ HOLD_PROVIDER_CALLS, is_over_calls, say_calls },
+	{ HOLD_AVOIDED, is_avoided, say_avoided },
+	{ HOLD_BUSY, is_crowded_out, say_busy },
+	{ HOLD_NOT, always, say_ready },
 };
 
 static char *ready_words(const struct why_input *in, const struct task *t, const char **cause)
@@ -179,7 +196,7 @@ static char *ready_words(const struct why_input *in, const struct task *t, const
 	size_t i = 0;
 	while (!causes[i].holds(in, t))
 		i++;
-	*cause = causes[i].name;
+	*cause = hold_name(causes[i].hold);
 	return causes[i].say(in, t);
 }
 

@@ -15,7 +15,8 @@
 	}
 
 const struct config_key scheduler_config_keys[] = {
-	KEY(admin_listen, CFG_STR, "127.0.0.1:55057", 0, 0, "address of /livez, /readyz, /metrics"),
+	KEY(admin_listen, CFG_STR, "127.0.0.1:55057", 0, 0,
+	    "address of /livez, /readyz, /metrics, /show"),
 	KEY(threads, CFG_INT, "8", 2, 256, "worker threads for the database"),
 	KEY(poll_ms, CFG_DURATION, "2s", 50, 60000, "safety net behind the wake-ups"),
 	KEY(job_lease_ms, CFG_DURATION, "10s", 500, 600000,
@@ -55,7 +56,12 @@ struct job_policy scheduler_policy(const struct scheduler *s)
 		                    .effects = &effects };
 }
 
-static const struct http_route routes[] = { SERVICE_ROUTES, { 0 } };
+static const struct http_route routes[] = {
+	SERVICE_ROUTES,
+	{ "GET", "/show", HTTP_ON_LOOP, dispatch_show },
+	{ "GET", "/show/{what}", HTTP_ON_LOOP, dispatch_show },
+	{ 0 },
+};
 
 static void tick(void *arg)
 {

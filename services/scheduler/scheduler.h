@@ -102,6 +102,7 @@ void dispatch_drain(struct scheduler *s);      /* answers all waiting takes empt
 bool dispatch_idle(const struct scheduler *s); /* no result waits or is being applied */
 void dispatch_stop(struct scheduler *s);
 void dispatch_kick(struct scheduler *s); /* there may be ready tasks */
+void dispatch_show(struct http_req *req, void *ctx);
 
 /* janitor.c, preview.c, control.c, operation_plan.c. */
 void janitor_tick(struct scheduler *s);

@@ -2,6 +2,23 @@
 /* batch - the steps of one transaction over results and claims. */
 #include "services/scheduler/dispatch/batch_private.h"
 
+#include "common/base/log.h"
+
+void batch_decided(const struct batch *b, const struct task_ref *ref, const struct take *by,
+                   enum hold why)
+{
+	char id[ID_MAX];
+	if (!log_on(LOG_LV_DEBUG))
+		return;
+	id_task(id, ref->cluster, ref->job, ref->task);
+	if (by)
+		log_debug("task taken", LOG_S("task", id), LOG_S("provisioner", by->provisioner),
+		          LOG_S("worker", by->worker));
+	else
+		log_debug("task held", LOG_S("task", id), LOG_S("hold", hold_name(why)),
+		          LOG_S("reason", hold_words(why)), LOG_I("takes", b->n_takes));
+}
+
 static void forget_unit(struct batch *b)
 {
 	for (size_t i = 0; b->cached && i < b->unit.max_clusters; i++)

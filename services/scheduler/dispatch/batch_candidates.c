@@ -69,8 +69,8 @@ static int64_t wanted(int64_t room)
 	return room + SURPLUS < MAX_LOOK ? room + SURPLUS : MAX_LOOK;
 }
 
-/* How many of a gate may begin, as far as a look without lock can tell. */
-static int64_t gate_room(struct search *s, const char *tenant, const char *gate)
+/* How many of a gate may begin, as far as a look without lock can tell; *why: what holds others. */
+static int64_t gate_room(struct search *s, const char *tenant, const char *gate, enum hold *why)
 {
 	const struct limit *l =
 		s->o->limits && *gate ? limits_of_gate(s->o->limits, tenant, gate) : NULL;
@@ -78,6 +78,7 @@ static int64_t gate_room(struct search *s, const char *tenant, const char *gate)
 	if (l)
 		room = limit_room(l, str_starts(gate, TASK_GATE_CREATE), s->now, &at);
 	batch_look_at(s->t, at, s->now);
+	*why = at ? HOLD_PROVIDER_CALLS : HOLD_PROVIDER_CREATES;
 	return room;
 }
 
@@ -87,12 +88,15 @@ static void sift(struct search *s, size_t from)
 	size_t kept = from;
 	for (size_t i = from; i < s->found.n; i++) {
 		const struct queued q = s->found.v[i];
-		if (q.held)
-			continue;
-		if (q.not_before > s->now)
+		enum hold why = HOLD_PAUSED;
+		if (!q.held && q.not_before > s->now) {
 			batch_look_at(s->t, q.not_before, s->now);
-		else if (gate_room(s, q.tenant, q.gate) > 0)
+			why = HOLD_LATER;
+		} else if (!q.held && gate_room(s, q.tenant, q.gate, &why) > 0) {
 			s->found.v[kept++] = q;
+			continue;
+		}
+		batch_decided(s->t, &q.ref, NULL, why);
 	}
 	s->found.n = kept;
 }
@@ -111,7 +115,8 @@ static void add_line(struct search *s, struct lines *to, const struct queue_job 
 	l->tenant = j->tenant;
 	l->cluster = j->cluster;
 	task_gate(task, j->provider, l->gate);
-	to->n += gate_room(s, l->tenant, l->gate) > 0;
+	enum hold why;
+	to->n += gate_room(s, l->tenant, l->gate, &why) > 0;
 }
 
 /* Those that have tasks which may begin; if they are too many, those that the fair queue prefers.
@@ -348,8 +353,11 @@ static void choose_found(struct search *s)
 			const struct queued *o = &s->found.v[v[k].index];
 			begun += str_eq(o->gate, q->gate) && str_eq(o->tenant, q->tenant);
 		}
-		if (!*q->gate || begun < gate_room(s, q->tenant, q->gate))
+		enum hold why = HOLD_NOT;
+		if (!*q->gate || begun < gate_room(s, q->tenant, q->gate, &why))
 			t->candidates[t->n_candidates++] = q->ref;
+		else
+			batch_decided(t, &q->ref, NULL, why);
 	}
 	loom_free(v);
 }

@@ -8,6 +8,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/str.h"
+#include "common/model/hold.h"
 #include "common/model/macro.h"
 #include "services/scheduler/plan/planner.h"
 
@@ -48,12 +49,25 @@ static size_t chosen_for(const struct claims *k, size_t take)
 	return n;
 }
 
-/* Paused and failed jobs hand nothing out. */
-static bool may_begin(const struct claims *k, const struct unit_task *it)
+static void held_back(const struct claims *k, const struct task *t, enum hold why)
 {
-	const struct unit_job *m = unit_job_of(k->u, it->t);
-	return !it->chosen && it->t->state == TASK_READY && it->t->not_before <= k->u->now && m &&
-	       m->job.status == JOB_RUNNING;
+	const struct task_ref ref = task_ref_of(t);
+	batch_decided(k->b, &ref, NULL, why);
+}
+
+/* What holds a ready task before anybody is asked. */
+static enum hold held(const struct claims *k, const struct unit_task *it)
+{
+	if (it->t->not_before > k->u->now)
+		return it->t->failures ? HOLD_RETRY : HOLD_ADDRESSES;
+	return unit_job_of(k->u, it->t)->job.status == JOB_PAUSED ? HOLD_PAUSED : HOLD_NOT;
+}
+
+/* Failed jobs hand nothing out. */
+static bool is_offered(const struct claims *k, const struct unit_task *it)
+{
+	const struct unit_job *j = unit_job_of(k->u, it->t);
+	return !it->chosen && it->t->state == TASK_READY && j && !job_ended(j->job.status);
 }
 
 static const char *gate_of(const struct claims *k, const struct task *t, char gate[TASK_GATE_MAX])
@@ -89,37 +103,62 @@ static int begin_probe(struct claims *k, struct batch_take *to, const struct tas
 	return rc ? rc : ours ? 0 : QUARANTINE_E_TAKEN;
 }
 
-static bool has_room(const struct claims *k, size_t take, const struct task *t)
+static bool has_room(const struct claims *k, size_t take)
 {
-	const struct batch_take *to = &k->b->takes[take];
-	return !to->barred && for_take(to->take, t) && (int64_t)chosen_for(k, take) < to->take->max;
+	return (int64_t)chosen_for(k, take) < k->b->takes[take].take->max;
+}
+
+/* Gives a task to a take, if nothing holds it; else *why is what does. A take that cannot have it
+ * leaves it to the next one. */
+static int offer(struct claims *k, struct unit_task *it, size_t take, enum hold *why)
+{
+	struct batch_take *to = &k->b->takes[take];
+	char gate[TASK_GATE_MAX];
+	bool away;
+	*why = to->barred ? HOLD_QUARANTINE : !has_room(k, take) ? HOLD_BUSY : HOLD_NOT;
+	if (*why)
+		return 0;
+	int rc = keep_away(k, it->t, to->take, &away);
+	if (rc || away) {
+		*why = HOLD_AVOIDED;
+		return rc;
+	}
+	*why = limits_allow(&k->limits, it->t->tenant_id, gate_of(k, it->t, gate));
+	if (*why || !to->probe)
+		return 0;
+	rc = begin_probe(k, to, it->t);
+	*why = rc == QUARANTINE_E_TAKEN ? HOLD_QUARANTINE : HOLD_NOT;
+	return *why ? 0 : rc;
+}
+
+/* These hold it from whoever asks. */
+static bool holds_from_all(enum hold why)
+{
+	return why == HOLD_PROVIDER_CREATES || why == HOLD_PROVIDER_CALLS || why == HOLD_CONTENDED;
 }
 
 static int choose(struct claims *k, struct unit_task *it)
 {
 	struct batch *b = k->b;
-	char gate[TASK_GATE_MAX];
+	enum hold why = HOLD_BUSY, one;
 	for (size_t i = 0; i < b->n_takes; i++) {
-		bool away;
-		if (!has_room(k, i, it->t))
+		if (!for_take(b->takes[i].take, it->t))
 			continue;
-		int rc = keep_away(k, it->t, b->takes[i].take, &away);
+		int rc = offer(k, it, i, &one);
 		if (rc)
 			return rc;
-		if (away)
-			continue;
-		if (!limits_allow(&k->limits, it->t->tenant_id, gate_of(k, it->t, gate)))
+		if (!one) {
+			it->chosen = true;
+			k->v[k->n++] = (struct choice){ .take = i, .t = it->t };
+			fair_queue_given(b->candidate_cache->fair, it->t->tenant_id,
+			                 it->t->cluster_id);
 			return 0;
-		rc = b->takes[i].probe ? begin_probe(k, &b->takes[i], it->t) : 0;
-		if (rc == QUARANTINE_E_TAKEN)
-			continue;
-		if (rc)
-			return rc;
-		it->chosen = true;
-		k->v[k->n++] = (struct choice){ .take = i, .t = it->t };
-		fair_queue_given(b->candidate_cache->fair, it->t->tenant_id, it->t->cluster_id);
-		return 0;
+		}
+		why = why == HOLD_BUSY ? one : why;
+		if (holds_from_all(one))
+			break;
 	}
+	held_back(k, it->t, why);
 	return 0;
 }
 
@@ -147,9 +186,16 @@ static struct fair_offer *offers(struct claims *k, size_t *ret_n)
 			i < b->n_candidates ? b->candidates[i]
 					    : task_ref_of(k->u->newly_ready[i - b->n_candidates]);
 		struct unit_task *it = unit_item(k->u, &ref);
-		if (!unit_cluster(k->u, ref.cluster))
-			b->more = true; /* held by somebody else now */
-		if (it && may_begin(k, it))
+		if (!unit_cluster(k->u, ref.cluster)) {
+			b->more = true;
+			batch_decided(b, &ref, NULL, HOLD_CONTENDED);
+		}
+		if (!it || !is_offered(k, it))
+			continue;
+		enum hold why = held(k, it);
+		if (why)
+			held_back(k, it->t, why);
+		else
 			v[n++] = (struct fair_offer){ it->t->tenant_id, ref.cluster,
 				                      it->t->not_before,
 				                      (size_t)(it - k->u->items) };
@@ -272,6 +318,7 @@ static int refuse(struct claims *k, struct task *t, bool may_wait, const char *w
 		return rc ? rc : lifecycle_refuse(k->u, t, why);
 	t->not_before = k->u->now + POSTPONE_MS;
 	unit_task_changed(k->u, t);
+	held_back(k, t, HOLD_ADDRESSES);
 	return 0;
 }
 
@@ -290,6 +337,8 @@ static void give(struct claims *k, const struct choice *ch, const char *text)
 	if (!ch->again)
 		lifecycle_claim(k->u, ch->t, to->take->provisioner, to->take->worker,
 		                to->take->lease_ms);
+	const struct task_ref ref = task_ref_of(ch->t);
+	batch_decided(k->b, &ref, to->take, HOLD_NOT);
 	if (!to->payloads)
 		to->payloads = json_new_arr();
 	json_push(to->payloads, json_new_str(text));

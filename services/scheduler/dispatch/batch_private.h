@@ -25,6 +25,11 @@ LOOM_MUST_CHECK int batch_refresh_rules(struct batch *b);
 /* Something may begin at this time. */
 void batch_look_at(struct batch *b, int64_t at, int64_t now);
 
+/* Says at debug level what was decided about a ready task: `by` has taken it; NULL: what holds it.
+ */
+void batch_decided(const struct batch *b, const struct task_ref *ref, const struct take *by,
+                   enum hold why);
+
 /* batch_claims.c: hands out what is ready, after the release of what was done. */
 LOOM_MUST_CHECK int batch_claim(struct batch *b);
 

@@ -300,6 +300,28 @@ static void start_slot(struct dispatch *d, size_t slot)
 		d->searched = clock_mono_ms();
 }
 
+struct json *dispatch_batches_show(const struct dispatch *d)
+{
+	struct json *list = json_new_arr();
+	for (size_t i = 0; i < SLOTS; i++) {
+		const struct under_way *r = d->slots[i].batch;
+		struct json *o = r ? json_set_int(json_new_obj(), "slot", (int64_t)i) : NULL;
+		if (!r)
+			continue;
+		json_set_int(o, "results", (int64_t)r->batch.n_results);
+		json_set_int(o, "takes", (int64_t)r->batch.n_takes);
+		json_set_bool(o, "search", r->batch.search);
+		json_push(list, json_set_int(o, "runsMs", clock_mono_ms() - r->began));
+	}
+	for (size_t i = 0; i < MAX_CONTENDED; i++) {
+		char id[ID_MAX];
+		id_cluster(id, d->busy[i]);
+		if (d->busy[i])
+			json_push(list, json_set_str(json_new_obj(), "waitsForCluster", id));
+	}
+	return list;
+}
+
 static bool is_busy(const struct dispatch *d, int64_t cluster)
 {
 	for (size_t i = 0; i < MAX_CONTENDED; i++)

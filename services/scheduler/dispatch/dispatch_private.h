@@ -36,7 +36,8 @@ struct dispatch {
 	bool draining, stopping;
 };
 
-void dispatch_batches_start(void); /* once: metrics */
+void dispatch_batches_start(void);                            /* once: metrics */
+struct json *dispatch_batches_show(const struct dispatch *d); /* those under way; owned */
 /* Begins what batches it can. */
 void dispatch_run(struct dispatch *d);
 

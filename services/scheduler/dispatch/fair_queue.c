@@ -3,7 +3,9 @@
 
 #include "common/base/map.h"
 #include "common/base/str.h"
+#include "common/json/json.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +23,7 @@ struct fair_queue {
 	uint64_t services;
 	int64_t read_at;
 	bool read;
+	pthread_mutex_t lock; /* of the maps' changes */
 };
 
 struct fair_queue *fair_queue_create(void)
@@ -29,6 +32,7 @@ struct fair_queue *fair_queue_create(void)
 	s->tenants = map_create(loom_free);
 	s->clusters = map_create(loom_free);
 	s->cursors = map_create(loom_free);
+	(void)pthread_mutex_init(&s->lock, NULL);
 	return s;
 }
 
@@ -39,6 +43,7 @@ void fair_queue_destroy(struct fair_queue *s)
 	map_destroy(s->tenants);
 	map_destroy(s->clusters);
 	map_destroy(s->cursors);
+	(void)pthread_mutex_destroy(&s->lock);
 	loom_free(s);
 }
 
@@ -78,12 +83,14 @@ static void forget_running(struct map *m)
 void fair_queue_use(struct fair_queue *s, const struct queue_use *v, size_t n, int64_t now)
 {
 	char key[24];
+	(void)pthread_mutex_lock(&s->lock);
 	forget_running(s->tenants);
 	forget_running(s->clusters);
 	for (size_t i = 0; i < n; i++) {
 		of(&s->tenants, v[i].tenant)->running += v[i].running;
 		of(&s->clusters, cluster_key(v[i].cluster, key))->running += v[i].running;
 	}
+	(void)pthread_mutex_unlock(&s->lock);
 	s->read_at = now;
 	s->read = true;
 }
@@ -91,11 +98,31 @@ void fair_queue_use(struct fair_queue *s, const struct queue_use *v, size_t n, i
 void fair_queue_given(struct fair_queue *s, const char *tenant, int64_t cluster)
 {
 	char key[24];
+	(void)pthread_mutex_lock(&s->lock);
 	struct usage *t = of(&s->tenants, tenant);
 	struct usage *c = of(&s->clusters, cluster_key(cluster, key));
 	t->running++;
 	c->running++;
 	t->served = c->served = ++s->services;
+	(void)pthread_mutex_unlock(&s->lock);
+}
+
+struct json *fair_queue_show(struct fair_queue *s, size_t most)
+{
+	struct json *list = json_new_arr();
+	const char *key;
+	void *value;
+	(void)pthread_mutex_lock(&s->lock);
+	for (size_t it = 0; json_len(list) < most && map_next(s->tenants, &it, &key, &value);) {
+		const struct usage *u = value;
+		struct json *o = json_set_str(json_new_obj(), "tenant", key);
+		json_set_int(o, "running", u->running);
+		json_push(list, json_set_int(o, "served", (int64_t)u->served));
+	}
+	struct json *all = json_set(json_new_obj(), "tenants", list);
+	json_set_int(all, "clusters", (int64_t)map_count(s->clusters));
+	(void)pthread_mutex_unlock(&s->lock);
+	return all;
 }
 
 /* ---- the order ------------------------------------------------------------------------------- */

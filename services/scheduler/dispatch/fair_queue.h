@@ -8,7 +8,8 @@
  *
  * What runs is the database's word, read now and then; in between the tasks given are added. It is
  * a hint: two schedulers that know little of each other are fair each by itself. Pure but for its
- * memory; one thread at a time.
+ * memory; one thread at a time, but for
+ * fair_queue_show().
  */
 #ifndef LOOM_SCHEDULER_FAIR_QUEUE_H
 #define LOOM_SCHEDULER_FAIR_QUEUE_H
@@ -31,6 +32,9 @@ bool fair_queue_stale(const struct fair_queue *s, int64_t now, int64_t max_age_m
 void fair_queue_use(struct fair_queue *s, const struct queue_use *v, size_t n, int64_t now);
 /* Sorts them: who is to be served first. */
 void fair_queue_order(const struct fair_queue *s, struct fair_offer *v, size_t n);
+/* {"tenants": [{"tenant", "running", "served"}], "clusters": n}: what it goes by; up to `most`
+ * tenants. Any thread. Returns owned. */
+struct json *fair_queue_show(struct fair_queue *s, size_t most);
 void fair_queue_given(struct fair_queue *s, const char *tenant, int64_t cluster);
 
 /* How far a search has come in a tenant's clusters at a provider, which are more than one look

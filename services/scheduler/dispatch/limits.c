@@ -38,25 +38,25 @@ int limits_hold(struct db *db, struct limits_hold *h, const struct limits_need *
 	return rc;
 }
 
-bool limits_allow(struct limits_hold *h, const char *tenant, const char *gate)
+enum hold limits_allow(struct limits_hold *h, const char *tenant, const char *gate)
 {
 	if (!known(h, tenant, gate))
-		return true;
+		return HOLD_NOT;
 	struct limit *l = h->locked ? limits_of_gate(h->locked, tenant, gate) : NULL;
 	if (!l) {
 		h->busy = true;
-		return false;
+		return HOLD_CONTENDED;
 	}
 	int64_t at;
 	if (limit_room(l, creates(gate), h->now, &at) < 1) {
 		if (at && (!h->next_at || at < h->next_at))
 			h->next_at = at;
-		return false;
+		return at ? HOLD_PROVIDER_CALLS : HOLD_PROVIDER_CREATES;
 	}
 	limit_note(l, h->now, 1);
 	l->running += creates(gate);
 	h->begun[l - h->locked->v]++;
-	return true;
+	return HOLD_NOT;
 }
 
 void limits_ended(struct limits_hold *h, const char *tenant, const char *gate)

@@ -8,6 +8,7 @@
 #ifndef LOOM_SCHEDULER_LIMITS_H
 #define LOOM_SCHEDULER_LIMITS_H
 
+#include "common/model/hold.h"
 #include "common/model/limit.h"
 
 struct limits_need {
@@ -28,8 +29,8 @@ void limits_hold_fini(struct limits_hold *h);
 /* Of these gates ("" counts for nothing) of these tenants those that are limited are needed. */
 LOOM_MUST_CHECK int limits_hold(struct db *db, struct limits_hold *h,
                                 const struct limits_need *needs, size_t n);
-/* May one more begin? Then it is counted. */
-bool limits_allow(struct limits_hold *h, const char *tenant, const char *gate);
+/* May one more begin? Then it is counted, and HOLD_NOT; else what holds it. */
+enum hold limits_allow(struct limits_hold *h, const char *tenant, const char *gate);
 /* One ended in this very transaction: the database counts it as running until it is written. */
 void limits_ended(struct limits_hold *h, const char *tenant, const char *gate);
 LOOM_MUST_CHECK int limits_save(struct db *db, const struct limits_hold *h);

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* dispatch_show - what the dispatcher holds now, for operators: GET /show and /show/{what} at the
+ * admin port. Loop thread. */
+#include "services/scheduler/dispatch/dispatch_private.h"
+
+#include "common/base/clock.h"
+#include "common/base/str.h"
+
+#define MOST_SHOWN 1000 /* of one list: an answer stays small */
+
+static struct json *show_waiters(const struct dispatch *d)
+{
+	struct json *list = json_new_arr();
+	int64_t now = clock_mono_ms();
+	for (const struct waiter *p = d->waiters.first; p && json_len(list) < MOST_SHOWN;
+	     p = p->next) {
+		struct json *o = json_set_str(json_new_obj(), "tenant", p->take.tenant);
+		json_set_str(o, "provisioner", p->take.provisioner);
+		json_set_str(o, "worker", p->take.worker);
+		json_set_int(o, "max", p->take.max);
+		json_set_int(o, "waitedMs", now - p->since);
+		json_set_int(o, "leftMs", p->until > now ? p->until - now : 0);
+		json_set_bool(o, "searched", p->searched >= d->epoch);
+		json_push(list, json_set_bool(o, "inBatch", p->in_batch));
+	}
+	return list;
+}
+
+static struct json *queue_of(const struct result_queue *q)
+{
+	struct json *list = json_new_arr();
+	char id[ID_MAX];
+	for (const struct result *r = q->first; r && json_len(list) < MOST_SHOWN; r = r->next) {
+		id_cluster(id, r->cluster);
+		struct json *o = json_set_str(json_new_obj(), "cluster", id);
+		json_set_str(o, "task", json_get_str(r->body, "taskId"));
+		json_push(list, json_set_bool(o, "alone", r->alone));
+	}
+	return list;
+}
+
+static struct json *show_queues(const struct dispatch *d)
+{
+	struct json *o = json_set(json_new_obj(), "results", queue_of(&d->queue));
+	return json_set(o, "contended", queue_of(&d->contended));
+}
+
+static struct json *show_cache(const struct dispatch *d)
+{
+	size_t rows, n = cluster_cache_count(d->cache, &rows);
+	struct json *o = json_set_int(json_new_obj(), "clusters", (int64_t)n);
+	return json_set_int(o, "rows", (int64_t)rows);
+}
+
+static struct json *show_shares(const struct dispatch *d)
+{
+	return fair_queue_show(d->slots[0].candidate_cache->fair, MOST_SHOWN);
+}
+
+static struct json *show_state(const struct dispatch *d)
+{
+	struct json *o = json_set_int(json_new_obj(), "epoch", (int64_t)d->epoch);
+	json_set_int(o, "searchedMs", d->searched ? clock_mono_ms() - d->searched : -1);
+	return json_set_bool(o, "draining", d->draining);
+}
+
+static const struct {
+	const char *what;
+	struct json *(*show)(const struct dispatch *d);
+} shown[] = {
+	{ "state", show_state },
+	{ "waiters", show_waiters },
+	{ "batches", dispatch_batches_show },
+	{ "queues", show_queues },
+	{ "cache", show_cache },
+	{ "shares", show_shares },
+};
+
+void dispatch_show(struct http_req *req, void *ctx)
+{
+	const struct scheduler *s = ctx;
+	const char *what = http_param(req, "what");
+	LOOM_CLEANUP(json_free) struct json *all = json_new_obj();
+	LOOM_CLEANUP(strs_fini) struct strs names = { 0 };
+	for (size_t i = 0; s->dispatch && i < LOOM_COUNT(shown); i++) {
+		strs_add(&names, shown[i].what);
+		if (!what || str_eq(what, shown[i].what))
+			json_set(all, shown[i].what, shown[i].show(s->dispatch));
+	}
+	if (json_len(all)) {
+		http_reply_json(req, 200, all);
+		return;
+	}
+	LOOM_CLEANUP_STR char *list = strs_join(&names, ", ");
+	http_reply_problem(req, 404, "there is nothing of that name to show; there are: %s", list);
+}
