@@ -442,9 +442,10 @@ void bus_destroy(struct bus *b)
 		return;
 	b->closing = true;
 	bus_pieces_destroy(b->pieces);
-	for (size_t i = 0; i < BUCKETS; i++)
+	for (size_t i = 0; i < BUCKETS; i++) {
 		while (b->pending[i])
 			pending_end(&b->pending[i], -ECANCELED, NULL);
+	}
 	for (struct bus_call *call = b->calls; call; call = call->next) {
 		call->bus = NULL;
 		if (call->answer)

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* The outbox of callbacks: written with the change they tell of, sent in order. */
 #include "common/model/callback.h"
 
 #include "common/base/ids.h"
@@ -29,11 +30,12 @@ const char *callback_kind_name(enum callback_kind k)
 
 bool callback_kind_parse(const char *name, enum callback_kind *ret)
 {
-	for (int k = 0; k < CALLBACK_KINDS_; k++)
+	for (int k = 0; k < CALLBACK_KINDS_; k++) {
 		if (str_ieq(names[k], name)) {
 			*ret = (enum callback_kind)k;
 			return true;
 		}
+	}
 	return false;
 }
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* A tenant's targets of callbacks, secrets sealed. */
 #include "common/model/callback_target.h"
 
 #include "common/base/str.h"

@@ -286,9 +286,10 @@ int cluster_summaries(struct db *db, const struct cluster_filter *f, struct json
 	LOOM_CLEANUP(db_result_free) struct db_result *r = NULL;
 	/* One status is left to the index; several are sorted out below. */
 	const char *only = NULL;
-	for (int st = 0; st < CLUSTER_STATUSES_; st++)
+	for (int st = 0; st < CLUSTER_STATUSES_; st++) {
 		if (f->statuses == 1u << st)
 			only = cluster_status_name((enum cluster_status)st);
+	}
 	int rc = db_select(
 		db, &r,
 		"SELECT c.id, c.name, c.description, c.owner_id, c.create_time,"

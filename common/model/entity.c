@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Documents of tenants in versions: nothing is overwritten. */
 #include "common/model/entity.h"
 
 #include "common/model/limit.h"
@@ -30,9 +31,10 @@ struct json *entity_brief(const struct json *doc)
 {
 	static const char *const common[] = { "name", "label", "description", "icon", "version" };
 	struct json *o = json_new_obj();
-	for (size_t i = 0; i < LOOM_COUNT(common); i++)
+	for (size_t i = 0; i < LOOM_COUNT(common); i++) {
 		if (json_get(doc, common[i]))
 			json_set(o, common[i], json_copy(json_get(doc, common[i])));
+	}
 	return o;
 }
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Expands links and configuration of one cluster, with its nodes indexed once. */
 #include "common/model/expander.h"
 
 struct expander {

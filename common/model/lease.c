@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* How long a cluster may live: what its template and its owner say. */
 #include "common/model/lease.h"
 
 #define NOW "CAST(UNIX_TIMESTAMP(NOW(3))*1000 AS SIGNED)"

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Providers' limits, kept for all schedulers together in one row each. */
 #include "common/model/limit.h"
 
 #include "common/base/buf.h"
@@ -22,9 +23,10 @@ void limits_free(struct limits *l)
 
 struct limit *limits_find(const struct limits *l, const char *tenant, const char *provider)
 {
-	for (size_t i = 0; l && i < l->n; i++)
+	for (size_t i = 0; l && i < l->n; i++) {
 		if (str_eq(l->v[i].tenant, tenant) && str_eq(l->v[i].provider, provider))
 			return &l->v[i];
+	}
 	return NULL;
 }
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Expands macros in the strings of a document. */
 #include "common/model/macro.h"
 
 #include "common/base/map.h"
@@ -33,7 +34,6 @@ static void members_free(void *p)
 static void add_member(struct macro *m, const char *service, size_t node)
 {
 	struct members *l = map_get(m->services, service);
-
 	if (!l) {
 		l = loom_calloc(1, sizeof(*l));
 		map_set(m->services, service, l);
@@ -52,7 +52,6 @@ static int compare_nodes(const void *a, const void *b, void *arg)
 	const struct macro *m = arg;
 	const size_t x = *(const size_t *)a;
 	const size_t y = *(const size_t *)b;
-
 	if (m->nodes[x].nodenum != m->nodes[y].nodenum)
 		return m->nodes[x].nodenum < m->nodes[y].nodenum ? -1 : 1;
 	return (x > y) - (x < y);
@@ -62,7 +61,6 @@ struct macro *macro_create(const struct macro_node *nodes, size_t n, const char 
 {
 	struct macro *m = loom_calloc(1, sizeof(*m));
 	size_t *order = loom_calloc(n + 1, sizeof(*order));
-
 	*m = (struct macro){
 		.nodes = nodes,
 		.n = n,
@@ -74,7 +72,6 @@ struct macro *macro_create(const struct macro_node *nodes, size_t n, const char 
 	qsort_r(order, n, sizeof(*order), compare_nodes, m);
 	for (size_t i = 0; i < n; i++) {
 		const struct strs *list = nodes[order[i]].services;
-
 		for (size_t k = 0; list && k < list->n; k++)
 			add_member(m, list->v[k], order[i]);
 	}
@@ -134,7 +131,6 @@ static int append_node(const struct expansion *x, const struct macro_expr *e, si
 	const struct macro_node *n = &x->m->nodes[node];
 	const bool host = e->kind == MACRO_HOST_SERVICE || e->kind == MACRO_HOST_SELF;
 	const char *value = host ? n->hostname : json_get_str(n->ipaddresses, e->ip_type);
-
 	if (!value || !*value)
 		return incomplete(x, n, host ? "hostname" : "ip");
 	append_mapped(out, e->map_format, value);
@@ -145,7 +141,6 @@ static int append_list(const struct expansion *x, const struct macro_expr *e,
                        const struct members *l, struct buf *out)
 {
 	const char *separator = e->separator ? e->separator : ",";
-
 	if (!l)
 		return NO_VALUE;
 	if (e->indexed && e->index >= (int64_t)l->n) {
@@ -157,13 +152,12 @@ static int append_list(const struct expansion *x, const struct macro_expr *e,
 	if (e->indexed)
 		return append_node(x, e, l->v[e->index], out);
 	for (size_t i = 0; i < l->n; i++) {
-		int r;
-
+		int rc;
 		if (i)
 			buf_adds(out, separator);
-		r = append_node(x, e, l->v[i], out);
-		if (r)
-			return r;
+		rc = append_node(x, e, l->v[i], out);
+		if (rc)
+			return rc;
 	}
 	return 0;
 }
@@ -172,7 +166,6 @@ static int append_instance(const struct expansion *x, const struct macro_expr *e
                            const struct members *l, struct buf *out)
 {
 	char number[24];
-
 	for (size_t i = 0; l && i < l->n; i++) {
 		if (l->v[i] == x->self) {
 			(void)snprintf(number, sizeof(number), "%zu", i + 1);
@@ -188,7 +181,6 @@ static int append_value(const struct expansion *x, const struct macro_expr *e, s
 	const struct members *l = e->service ? map_get(x->m->services, e->service) : NULL;
 	const bool self = x->self != MACRO_NO_SELF;
 	char number[24];
-
 	switch (e->kind) {
 	case MACRO_OWNER:
 		if (!x->m->owner)
@@ -234,7 +226,6 @@ static int complain(struct expansion *x, int code, const char *s, size_t len)
 {
 	const int shown = len < 80 ? (int)len : 80;
 	LOOM_CLEANUP_STR char *msg = loom_strdup(x->err->msg);
-
 	err_set(x->err, x->err->status, "%.200s%s%s in \"%.*s%s\"%s", buf_str(&x->place),
 	        x->place.len ? ": " : "", msg, shown, s, shown < (int)len ? "..." : "",
 	        code == MACRO_E_SYNTAX ? " (a plain percent sign is written %%)" : "");
@@ -248,49 +239,46 @@ static int expand_macro(struct expansion *x, const char *s, size_t len, struct b
 	const size_t start = out->len;
 	struct macro_expr e;
 	size_t n = 0;
-	int r = macro_parse(s + 1, len - 1, &e, &n, x->err) ? MACRO_E_SYNTAX : 0;
-
+	int rc = macro_parse(s + 1, len - 1, &e, &n, x->err) ? MACRO_E_SYNTAX : 0;
 	*ret_len = 0;
-	if (!r && (n + 1 == len || s[n + 1] != '%')) {
+	if (!rc && (n + 1 == len || s[n + 1] != '%')) {
 		err_set(x->err, 400, "Extra characters after macro at position %zu", n);
-		r = MACRO_E_SYNTAX;
+		rc = MACRO_E_SYNTAX;
 	}
-	if (r) {
-		r = has_partner(s, len, 0) ? complain(x, r, s, len) : 0;
+	if (rc) {
+		rc = has_partner(s, len, 0) ? complain(x, rc, s, len) : 0;
 	} else {
 		*ret_len = n + 2;
-		r = x->m ? append_value(x, &e, out) : 0;
-		if (r > 0) {
-			r = complain(x, r, s, n + 2);
-		} else if (r == NO_VALUE) {
+		rc = x->m ? append_value(x, &e, out) : 0;
+		if (rc > 0) {
+			rc = complain(x, rc, s, n + 2);
+		} else if (rc == NO_VALUE) {
 			out->len = start;
 			buf_add(out, s, n + 2);
-			r = 0;
+			rc = 0;
 		}
 	}
 	macro_expr_fini(&e);
-	return r;
+	return rc;
 }
 
 static int expand_text(struct expansion *x, const char *s, size_t len, struct buf *out)
 {
 	size_t i = 0;
-
 	while (i < len) {
 		const char *percent = memchr(s + i, '%', len - i);
 		const size_t at = percent ? (size_t)(percent - s) : len;
 		size_t n = 0;
-		int r = 0;
-
+		int rc = 0;
 		buf_add(out, s + i, at - i);
 		if (at == len)
 			break;
 		if (at + 1 < len && s[at + 1] == '%')
 			n = 2;
 		else
-			r = expand_macro(x, s + at, len - at, out, &n);
-		if (r)
-			return r;
+			rc = expand_macro(x, s + at, len - at, out, &n);
+		if (rc)
+			return rc;
 		if (n <= 2) /* %% or a percent sign by itself */
 			buf_addc(out, '%');
 		i = at + (n ? n : 1);
@@ -312,35 +300,32 @@ static int expand_string(struct expansion *x, const struct json *v, struct json 
 	const char *s = json_str(v);
 	const size_t len = json_str_len(v);
 	struct buf out = BUF_INIT(MACRO_MAX_BYTES);
-	int r;
-
+	int rc;
 	if (!memchr(s, '%', len)) {
 		*ret = json_copy(v);
 		return 0;
 	}
-	r = expand_text(x, s, len, &out);
-	if (!r)
+	rc = expand_text(x, s, len, &out);
+	if (!rc)
 		*ret = json_new_strn(buf_str(&out), out.len);
 	buf_fini(&out);
-	return r;
+	return rc;
 }
 
 static int expand_members(struct expansion *x, const struct json *v, struct json *out)
 {
 	const bool object = json_is(v, JSON_OBJECT);
-
 	for (size_t i = 0; i < json_len(v); i++) {
 		const size_t mark = x->place.len;
 		struct json *element = NULL;
-		int r;
-
+		int rc;
 		if (object)
 			buf_addf(&x->place, "%s%s", mark ? "." : "", json_key_at(v, i));
 		else
 			buf_addf(&x->place, "[%zu]", i);
-		r = expand_value(x, object ? json_value_at(v, i) : json_at(v, i), &element);
-		if (r)
-			return r;
+		rc = expand_value(x, object ? json_value_at(v, i) : json_at(v, i), &element);
+		if (rc)
+			return rc;
 		if (object)
 			json_set(out, json_key_at(v, i), element);
 		else
@@ -356,7 +341,7 @@ static int expand_members(struct expansion *x, const struct json *v, struct json
 static int expand_value(struct expansion *x, const struct json *v, struct json **ret)
 {
 	LOOM_CLEANUP(json_free) struct json *out = NULL;
-	int r;
+	int rc;
 
 	if (json_is(v, JSON_STRING))
 		return expand_string(x, v, ret);
@@ -365,30 +350,28 @@ static int expand_value(struct expansion *x, const struct json *v, struct json *
 		return 0;
 	}
 	out = json_is(v, JSON_OBJECT) ? json_new_obj() : json_new_arr();
-	r = expand_members(x, v, out);
-	if (!r)
+	rc = expand_members(x, v, out);
+	if (!rc)
 		*ret = loom_take(out);
-	return r;
+	return rc;
 }
 
 static int expand_document(struct expansion *x, const struct json *config, struct json **ret)
 {
 	struct loom_err own;
-	int r;
-
+	int rc;
 	if (!x->err)
 		x->err = &own;
 	x->place = BUF_INIT(200);
-	r = expand_value(x, config, ret);
+	rc = expand_value(x, config, ret);
 	buf_fini(&x->place);
-	return r;
+	return rc;
 }
 
 int macro_expand(const struct macro *m, size_t self, const struct json *config, struct json **ret,
                  struct loom_err *err)
 {
 	struct expansion x = { .m = m, .self = self, .err = err };
-
 	return expand_document(&x, config, ret);
 }
 
@@ -396,10 +379,9 @@ int macro_check(const struct json *config, struct loom_err *err)
 {
 	struct expansion x = { .self = MACRO_NO_SELF, .err = err };
 	struct json *unused = NULL;
-	int r = expand_document(&x, config, &unused);
-
+	int rc = expand_document(&x, config, &unused);
 	json_free(unused);
-	return r;
+	return rc;
 }
 
 int macro_expand_str(const struct macro *m, size_t self, const char *text, char **ret,
@@ -408,11 +390,10 @@ int macro_expand_str(const struct macro *m, size_t self, const char *text, char 
 	struct loom_err own;
 	struct expansion x = { .m = m, .self = self, .err = err ? err : &own };
 	struct buf out = BUF_INIT(MACRO_MAX_BYTES);
-	int r = expand_text(&x, text, strlen(text), &out);
-
-	if (!r)
+	int rc = expand_text(&x, text, strlen(text), &out);
+	if (!rc)
 		*ret = buf_take(&out);
 	buf_fini(&out);
 	buf_fini(&x.place);
-	return r;
+	return rc;
 }

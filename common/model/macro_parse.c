@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Reads one macro: name, index, map and join. */
 #include "common/model/macro_parse.h"
 
 #include "common/base/str.h"
@@ -26,7 +27,6 @@ void macro_expr_fini(struct macro_expr *e)
 static bool skip(struct parser *p, const char *word)
 {
 	const size_t n = strlen(word);
-
 	if (p->len - p->pos < n || memcmp(p->text + p->pos, word, n) != 0)
 		return false;
 	p->pos += n;
@@ -69,7 +69,6 @@ static int set_ip(struct parser *p, const char *name, const char *rest)
 {
 	const char *dot = strchr(rest, '.');
 	const char *after = dot ? dot + 1 : NULL;
-
 	p->e->kind = MACRO_IP_SELF;
 	if (!strcmp(rest, "self")) {
 		p->e->ip_type = loom_strdup(DEFAULT_IP_TYPE);
@@ -125,7 +124,6 @@ static int parse_index(struct parser *p)
 {
 	const size_t start = p->pos;
 	int64_t index = 0;
-
 	while (p->pos < p->len && p->text[p->pos] >= '0' && p->text[p->pos] <= '9') {
 		index = index < INT32_MAX ? index * 10 + (p->text[p->pos] - '0') : index;
 		p->pos++;
@@ -146,19 +144,18 @@ static int parse_basic(struct parser *p)
 {
 	const size_t start = p->pos;
 	LOOM_CLEANUP_STR char *name = NULL;
-	int r;
-
+	int rc;
 	while (p->pos < p->len && is_name_char(p->text[p->pos]))
 		p->pos++;
 	if (p->pos == start)
 		return err_set(p->err, 400, "A macro name must be present at position %zu.", start);
 	name = loom_strndup(p->text + start, p->pos - start);
-	r = set_name(p, name);
-	if (!r && p->pos < p->len && p->text[p->pos] == '[') {
+	rc = set_name(p, name);
+	if (!rc && p->pos < p->len && p->text[p->pos] == '[') {
 		p->pos++;
-		r = parse_index(p);
+		rc = parse_index(p);
 	}
-	return r;
+	return rc;
 }
 
 static int parse_literal(struct parser *p, char **ret)
@@ -167,7 +164,6 @@ static int parse_literal(struct parser *p, char **ret)
 	char quote;
 	size_t n = 0;
 	char *s;
-
 	if (p->pos == p->len || (p->text[p->pos] != '\'' && p->text[p->pos] != '"'))
 		return err_set(p->err, 400, "Expected ' or \" at position %zu", p->pos);
 	quote = p->text[p->pos++];
@@ -189,11 +185,10 @@ static int parse_literal(struct parser *p, char **ret)
 /* What is in the brackets of map(..) or join(..): an inner part and a literal. */
 static int parse_call(struct parser *p, int (*inner)(struct parser *p), char **ret)
 {
-	int r = inner(p);
-
-	r = r ? r : expect(p, ',');
-	r = r ? r : parse_literal(p, ret);
-	return r ? r : expect(p, ')');
+	int rc = inner(p);
+	rc = rc ? rc : expect(p, ',');
+	rc = rc ? rc : parse_literal(p, ret);
+	return rc ? rc : expect(p, ')');
 }
 
 static int parse_inner(struct parser *p)
@@ -205,11 +200,10 @@ int macro_parse(const char *text, size_t len, struct macro_expr *e, size_t *ret_
                 struct loom_err *err)
 {
 	struct parser p = { .text = text, .len = len, .e = e, .err = err };
-	int r;
-
+	int rc;
 	*e = (struct macro_expr){ 0 };
-	r = skip(&p, "join(") ? parse_call(&p, parse_inner, &e->separator) : parse_inner(&p);
-	if (!r)
+	rc = skip(&p, "join(") ? parse_call(&p, parse_inner, &e->separator) : parse_inner(&p);
+	if (!rc)
 		*ret_len = p.pos;
-	return r;
+	return rc;
 }

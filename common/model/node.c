@@ -46,9 +46,10 @@ void nodes_free(struct nodes *ns)
 
 const struct node *nodes_find(const struct nodes *ns, const char *id)
 {
-	for (size_t i = 0; i < ns->n; i++)
+	for (size_t i = 0; i < ns->n; i++) {
 		if (str_eq(ns->v[i].id, id))
 			return &ns->v[i];
+	}
 	return NULL;
 }
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Provisioners that are registered, and when each was last heard of. */
 #include "common/model/provisioner.h"
 
 #include "common/base/str.h"
@@ -62,9 +63,10 @@ int provisioners_expire(struct db *db, int64_t timeout_ms, int64_t *ret_removed)
 
 static const char *tenant_name(const struct db_result *names, const char *id)
 {
-	for (size_t i = 0; i < db_rows(names); i++)
+	for (size_t i = 0; i < db_rows(names); i++) {
 		if (str_eq(db_str(names, i, 0), id))
 			return db_str(names, i, 1);
+	}
 	return id;
 }
 
@@ -123,9 +125,10 @@ static struct json *assignments(const struct db_result *served, const struct db_
                                 const char *id, int64_t capacity)
 {
 	struct json *o = json_new_obj();
-	for (size_t i = 0; i < db_rows(served); i++)
+	for (size_t i = 0; i < db_rows(served); i++) {
 		if (str_eq(db_str(served, i, 0), id))
 			json_set_int(o, tenant_name(names, db_str(served, i, 1)), capacity);
+	}
 	return o;
 }
 

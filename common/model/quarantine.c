@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* What is held against provisioners, and which are in quarantine. */
 #include "common/model/quarantine.h"
 
 #include "common/model/provisioner.h"
@@ -21,9 +22,10 @@ void quarantines_free(struct quarantines *q)
 
 const struct quarantine *quarantines_find(const struct quarantines *q, const char *provisioner)
 {
-	for (size_t i = 0; q && i < q->n; i++)
+	for (size_t i = 0; q && i < q->n; i++) {
 		if (str_eq(q->v[i].provisioner, provisioner))
 			return &q->v[i];
+	}
 	return NULL;
 }
 

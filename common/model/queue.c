@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Which tasks are ready, by tenant and cluster. */
 #include "common/model/queue.h"
 
 #include "common/base/str.h"

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Requests that may be sent again: the key, and what it was first used for. */
 #include "common/model/request_key.h"
 
 #include "common/base/str.h"
@@ -9,17 +10,16 @@
 bool request_key_ok(const char *key)
 {
 	size_t n = strlen(key);
-
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++) {
 		if (key[i] < ' ' || key[i] > '~')
 			return false;
+	}
 	return n > 0 && n <= REQUEST_KEY_MAX;
 }
 
 void request_key_hash(const void *body, size_t len, char hash[65])
 {
 	unsigned char sum[32];
-
 	crypto_generichash(sum, sizeof(sum), body, len, NULL, 0);
 	sodium_bin2hex(hash, 65, sum, sizeof(sum));
 }
@@ -49,7 +49,6 @@ int request_keys_expire(struct db *db)
 {
 	int64_t now;
 	int rc = db_now(db, &now);
-
 	return rc ? rc
 	          : db_exec(db, "DELETE FROM request_key WHERE create_time<? LIMIT 1000", "i",
 	                    now - REQUEST_KEY_KEPT_MS);

@@ -194,12 +194,13 @@ static void text_begin(struct text *x, const struct row_table *t, unsigned given
 static void text_update(struct text *x, const struct row_table *t, unsigned flags)
 {
 	const char *sep = " ON DUPLICATE KEY UPDATE ";
-	for (size_t k = 0; k < t->n; k++)
+	for (size_t k = 0; k < t->n; k++) {
 		if (t->columns[k].flags & flags) {
 			buf_addf(&x->tail, "%s%s=VALUES(%s)", sep, t->columns[k].name,
 			         t->columns[k].name);
 			sep = ",";
 		}
+	}
 }
 
 static void text_save(struct text *x, const struct row_table *t, unsigned flags)

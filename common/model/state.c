@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* The states of clusters, jobs and tasks, and what may follow what. */
 #include "common/model/state.h"
 
 #include "common/base/str.h"
@@ -51,11 +52,12 @@ static const unsigned task_next[TASK_STATES_] = {
 
 static bool parse(const char *const *names, int n, const char *name, int *ret)
 {
-	for (int i = 0; i < n; i++)
+	for (int i = 0; i < n; i++) {
 		if (str_ieq(names[i], name)) {
 			*ret = i;
 			return true;
 		}
+	}
 	return false;
 }
 

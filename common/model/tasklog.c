@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Logs of attempts in pieces, each byte once. */
 #include "common/model/tasklog.h"
 
 int tasklog_add(struct db *db, const struct tasklog_at *at, const struct tasklog_piece *piece,

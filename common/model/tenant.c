@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Tenants and their quotas. */
 #include "common/model/tenant.h"
 
 int tenant_id_by_name(struct db *db, const char *name, char **ret)

@@ -160,9 +160,10 @@ void admit_holds(struct server_conn *c, size_t bytes)
 
 bool admit_memory(struct server_conn *c)
 {
-	while (c->server->held > c->server->limits.max_bodies)
+	while (c->server->held > c->server->limits.max_bodies) {
 		if (!displace(c, true))
 			return c->held < WORTH; /* a small request is not what fills it */
+	}
 	return true;
 }
 

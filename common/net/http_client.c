@@ -64,20 +64,20 @@ static size_t on_data(char *data, size_t size, size_t n, void *arg)
 static int failed(struct transfer *t, CURLcode code, const char *detail, struct loom_err *err)
 {
 	struct http_call *call = t->call;
-	int r = curl_errno(t->h, code);
+	int rc = curl_errno(t->h, code);
 	if (t->refused && code == CURLE_COULDNT_CONNECT) {
-		r = -EACCES;
+		rc = -EACCES;
 		detail = "its address is refused";
 	} else if (code == CURLE_WRITE_ERROR && t->stopped) {
-		r = -ECANCELED;
+		rc = -ECANCELED;
 		detail = "ended by the caller";
 	} else if (code == CURLE_WRITE_ERROR && call->answer.full) {
-		r = -EFBIG;
+		rc = -EFBIG;
 		detail = "the answer is too large";
 	}
 	err_set(err, 0, "%s %s: %s", call->method, call->url,
 	        *detail ? detail : curl_easy_strerror(code));
-	return r;
+	return rc;
 }
 
 static curl_socket_t open_socket(void *arg, curlsocktype purpose LOOM_UNUSED,
@@ -117,11 +117,11 @@ static int perform(struct http_conn *c, struct http_call *call, struct loom_err 
 	CURLcode code = curl_easy_perform(c->h);
 	if (curl_easy_getinfo(c->h, CURLINFO_RESPONSE_CODE, &status) == CURLE_OK)
 		call->status = (int)status;
-	int r = code == CURLE_OK ? 0 : failed(&t, code, detail, err);
+	int rc = code == CURLE_OK ? 0 : failed(&t, code, detail, err);
 	curl_easy_setopt(c->h, CURLOPT_ERRORBUFFER, NULL);
 	curl_easy_setopt(c->h, CURLOPT_HTTPHEADER, NULL);
 	curl_slist_free_all(headers);
-	return r;
+	return rc;
 }
 
 int http_call(struct http_conn *c, struct http_call *call, struct loom_err *err)

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* What the two HTTP clients share: a curl handle prepared, and its failures in words. */
 #include "common/net/http_curl.h"
 
 #include <errno.h>

@@ -146,9 +146,10 @@ static bool word_is_version(const struct http_guard *g)
 {
 	if (g->word_len < 6 || memcmp(g->word, "HTTP/", 5) != 0)
 		return false;
-	for (size_t i = 5; i < g->word_len && i < sizeof(g->word) - 1; i++)
+	for (size_t i = 5; i < g->word_len && i < sizeof(g->word) - 1; i++) {
 		if (!guard_is_digit((unsigned char)g->word[i]) && g->word[i] != '.')
 			return false;
+	}
 	return true;
 }
 

@@ -56,9 +56,10 @@ static int check_host(struct http_guard *g)
 		return http_guard_refuse(g, 400, "more than one Host");
 	if (!g->value_len || g->value_len >= sizeof(g->value))
 		return http_guard_refuse(g, 400, "malformed Host");
-	for (size_t i = 0; i < g->value_len; i++)
+	for (size_t i = 0; i < g->value_len; i++) {
 		if (!guard_is_host_char((unsigned char)g->value[i]))
 			return http_guard_refuse(g, 400, "malformed Host");
+	}
 	g->host = true;
 	return 0;
 }

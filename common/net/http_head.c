@@ -70,9 +70,10 @@ void http_head_parse(struct http_head *h, char *text)
 
 const char *http_head_value(const struct http_head *h, const char *name)
 {
-	for (size_t i = 0; i < h->n; i++)
+	for (size_t i = 0; i < h->n; i++) {
 		if (str_ieq(h->headers[i].name, name))
 			return h->headers[i].value;
+	}
 	return NULL;
 }
 

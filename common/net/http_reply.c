@@ -64,9 +64,10 @@ const char *http_reason(int status)
 		{ 505, "HTTP Version Not Supported" },
 		{ 507, "Insufficient Storage" },
 	};
-	for (size_t i = 0; i < LOOM_COUNT(reasons); i++)
+	for (size_t i = 0; i < LOOM_COUNT(reasons); i++) {
 		if (reasons[i].status == status)
 			return reasons[i].text;
+	}
 	return status < 200   ? "Informational"
 	       : status < 300 ? "Success"
 	       : status < 400 ? "Redirection"
@@ -78,9 +79,10 @@ const char *http_reason(int status)
 
 static bool has_out_header(const struct http_req *r, const char *name)
 {
-	for (size_t i = 0; i < r->out_names.n; i++)
+	for (size_t i = 0; i < r->out_names.n; i++) {
 		if (str_ieq(r->out_names.v[i], name))
 			return true;
+	}
 	return false;
 }
 
@@ -99,10 +101,11 @@ void reply_add_headers(struct http_req *r)
 	reply_header_default(r, "X-Request-ID", r->id);
 	bool close = r->server->stopping || r->close;
 	reply_header_default(r, "Connection", close ? "close" : "keep-alive");
-	for (size_t i = 0; i < r->out_names.n; i++)
+	for (size_t i = 0; i < r->out_names.n; i++) {
 		if (evhttp_add_header(out, r->out_names.v[i], r->out_values.v[i]) != 0)
 			log_warn("illegal answer header dropped",
 			         LOG_S("header", r->out_names.v[i]));
+	}
 }
 
 void reply_count(struct http_req *r, int status)
@@ -258,8 +261,8 @@ void http_want_problem(struct http_req *req)
 int http_body_json(struct http_req *req, struct json **ret, struct loom_err *err)
 {
 	struct loom_err e = { 0 };
-	int r = json_parse_few(req->body, req->body_len, req->server->limits.max_body, ret, &e);
-	if (!r)
+	int rc = json_parse_few(req->body, req->body_len, req->server->limits.max_body, ret, &e);
+	if (!rc)
 		return 0;
 	if (err)
 		*err = e;

@@ -23,9 +23,10 @@ static const char *method_name(enum evhttp_cmd_type type)
 		{ EVHTTP_REQ_DELETE, "DELETE" }, { EVHTTP_REQ_OPTIONS, "OPTIONS" },
 		{ EVHTTP_REQ_PATCH, "PATCH" },
 	};
-	for (size_t i = 0; i < LOOM_COUNT(names); i++)
+	for (size_t i = 0; i < LOOM_COUNT(names); i++) {
 		if (names[i].type == type)
 			return names[i].name;
+	}
 	return "";
 }
 
@@ -143,9 +144,10 @@ void req_free(struct http_req *r)
 static const char *find(const struct strs *names, const struct strs *values, const char *name,
                         bool (*equal)(const char *, const char *))
 {
-	for (size_t i = 0; i < names->n; i++)
+	for (size_t i = 0; i < names->n; i++) {
 		if (equal(names->v[i], name))
 			return values->v[i];
+	}
 	return NULL;
 }
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Finds the route of a request: paths with {variables}, by method. */
 #include "common/net/http_router.h"
 
 #include <string.h>

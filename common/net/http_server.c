@@ -104,8 +104,8 @@ static int resolve(const char *addr, struct addrinfo **ret)
 	LOOM_CLEANUP_STR char *host = loom_strndup(addr, n);
 	struct addrinfo hints = { .ai_flags = AI_PASSIVE | AI_NUMERICSERV,
 		                  .ai_socktype = SOCK_STREAM };
-	int r = getaddrinfo(n ? host : NULL, colon + 1, &hints, ret);
-	return r == 0 ? 0 : r == EAI_SYSTEM ? -errno : -EADDRNOTAVAIL;
+	int rc = getaddrinfo(n ? host : NULL, colon + 1, &hints, ret);
+	return rc == 0 ? 0 : rc == EAI_SYSTEM ? -errno : -EADDRNOTAVAIL;
 }
 
 static int open_listener(const struct addrinfo *ai, int *ret_fd)
@@ -116,9 +116,9 @@ static int open_listener(const struct addrinfo *ai, int *ret_fd)
 		return -errno;
 	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) != 0 ||
 	    bind(fd, ai->ai_addr, ai->ai_addrlen) != 0 || listen(fd, 512) != 0) {
-		int r = -errno;
+		int rc = -errno;
 		loom_close(fd);
-		return r;
+		return rc;
 	}
 	*ret_fd = fd;
 	return 0;
@@ -163,17 +163,17 @@ int http_server_listen(struct http_server *s, const char *addr)
 	if (s->bound)
 		return -EALREADY;
 	struct addrinfo *list = NULL;
-	int fd = -1, r = resolve(addr, &list);
-	if (r)
-		return r;
+	int fd = -1, rc = resolve(addr, &list);
+	if (rc)
+		return rc;
 	for (struct addrinfo *ai = list; ai; ai = ai->ai_next) {
-		r = open_listener(ai, &fd);
-		if (!r)
+		rc = open_listener(ai, &fd);
+		if (!rc)
 			break;
 	}
 	freeaddrinfo(list);
-	if (r)
-		return r;
+	if (rc)
+		return rc;
 	s->bound = evhttp_accept_socket_with_handle(s->http, fd);
 	if (!s->bound) {
 		loom_close(fd);

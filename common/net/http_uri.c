@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Takes a request target apart, and refuses what could be read in two ways. */
 #include "common/net/http_uri.h"
 
 #include <errno.h>
@@ -66,9 +67,9 @@ static int parse_path(struct http_uri *u, const char *s, size_t n, const char **
 	while (n) {
 		const char *slash = memchr(s, '/', n);
 		size_t len = slash ? (size_t)(slash - s) : n;
-		int r = len ? add_segment(u, s, len, ret_reason) : 0;
-		if (r)
-			return r;
+		int rc = len ? add_segment(u, s, len, ret_reason) : 0;
+		if (rc)
+			return rc;
 		size_t skip = slash ? len + 1 : len;
 		s += skip;
 		n -= skip;
@@ -98,9 +99,9 @@ static int parse_query(struct http_uri *u, const char *s, const char **ret_reaso
 {
 	while (*s) {
 		size_t n = strcspn(s, "&");
-		int r = n ? add_pair(u, s, n, ret_reason) : 0;
-		if (r)
-			return r;
+		int rc = n ? add_pair(u, s, n, ret_reason) : 0;
+		if (rc)
+			return rc;
 		s += n;
 		s += *s == '&';
 	}
@@ -111,10 +112,10 @@ int http_uri_parse(struct http_uri *u, const char *target, const char **ret_reas
 {
 	memset(u, 0, sizeof(*u));
 	size_t n = strcspn(target, "?");
-	int r = parse_path(u, target, n, ret_reason);
-	if (!r && target[n] == '?')
-		r = parse_query(u, target + n + 1, ret_reason);
-	return r;
+	int rc = parse_path(u, target, n, ret_reason);
+	if (!rc && target[n] == '?')
+		rc = parse_query(u, target + n + 1, ret_reason);
+	return rc;
 }
 
 void http_uri_fini(struct http_uri *u)

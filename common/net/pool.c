@@ -57,8 +57,8 @@ static void start_threads(struct pool *p)
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
 	for (unsigned i = 0; i < p->threads; i++) {
-		int r = pthread_create(&p->thread[i], NULL, worker, p);
-		loom_assert(r == 0);
+		int rc = pthread_create(&p->thread[i], NULL, worker, p);
+		loom_assert(rc == 0);
 		char name[16];
 		snprintf(name, sizeof(name), "worker-%u", i % 1000);
 		pthread_setname_np(p->thread[i], name);
@@ -83,19 +83,19 @@ struct pool *pool_create(struct loop *l, unsigned threads, size_t max_queue)
 
 int pool_submit(struct pool *p, loop_fn work, loop_fn done, void *arg)
 {
-	int r = 0;
+	int rc = 0;
 	pthread_mutex_lock(&p->lock);
 	if (p->stopping) {
-		r = -ESHUTDOWN;
+		rc = -ESHUTDOWN;
 	} else if (p->count == p->max) {
-		r = -EAGAIN;
+		rc = -EAGAIN;
 	} else {
 		p->ring[(p->first + p->count++) % p->max] =
 			(struct job){ .work = work, .done = done, .arg = arg };
 		pthread_cond_signal(&p->more);
 	}
 	pthread_mutex_unlock(&p->lock);
-	return r;
+	return rc;
 }
 
 size_t pool_backlog(struct pool *p)

@@ -87,17 +87,19 @@ const struct operation_parameter operation_parameters[] = {
 
 const struct operation_kind *operation_kind_find(const char *name)
 {
-	for (const struct operation_kind *k = operation_kinds; k->name; k++)
+	for (const struct operation_kind *k = operation_kinds; k->name; k++) {
 		if (str_eq(k->name, name))
 			return k;
+	}
 	return NULL;
 }
 
 const struct operation_kind *operation_kind_of_action(const char *action)
 {
-	for (const struct operation_kind *k = operation_kinds; k->name && !str_blank(action); k++)
+	for (const struct operation_kind *k = operation_kinds; k->name && !str_blank(action); k++) {
 		if (str_ieq(k->action, action) || str_ieq(k->plain_action, action))
 			return k;
+	}
 	return NULL;
 }
 
@@ -119,9 +121,10 @@ static bool fits(const char *pattern, const char *path)
 
 const struct operation_kind *operation_kind_at(const char *method, const char *path)
 {
-	for (const struct operation_kind *k = operation_kinds; k->name; k++)
+	for (const struct operation_kind *k = operation_kinds; k->name; k++) {
 		if (str_eq(k->method, method) && (fits(k->path, path) || fits(k->one_path, path)))
 			return k;
+	}
 	return NULL;
 }
 
@@ -150,9 +153,10 @@ bool operation_kind_takes(const struct operation_kind *k, const char *field)
 const struct operation_parameter *operation_parameter_in(const char *path)
 {
 	const char *open = path ? strchr(path, '{') : NULL;
-	for (const struct operation_parameter *p = operation_parameters; open && p->name; p++)
+	for (const struct operation_parameter *p = operation_parameters; open && p->name; p++) {
 		if (strncmp(open + 1, p->name, strlen(p->name)) == 0 &&
 		    open[1 + strlen(p->name)] == '}')
 			return p;
+	}
 	return NULL;
 }

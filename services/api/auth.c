@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Who asks, in which tenant, in which role. */
 #include "services/api/auth.h"
 
 #include "common/base/str.h"
@@ -47,11 +48,12 @@ int auth_head(const struct http_head *head, const struct http_route *route, void
 		if (rc)
 			return rc;
 	}
-	for (size_t i = 0; i < LOOM_COUNT(said) && !(route->run & HTTP_HEALTH); i++)
+	for (size_t i = 0; i < LOOM_COUNT(said) && !(route->run & HTTP_HEALTH); i++) {
 		if (str_blank(http_head_value(head, said[i].ours)) &&
 		    str_blank(http_head_value(head, said[i].originals)))
 			return err_set(err, 401, "header %s is missing: it says %s", said[i].ours,
 			               said[i].what);
+	}
 	return 0;
 }
 

@@ -70,9 +70,10 @@ static bool check_strings(struct create *c)
 	const struct json *services = json_get(c->request, "services");
 	if (services && !json_is(services, JSON_ARRAY) && !json_is(services, JSON_NULL))
 		return refuse(c, 400, "services must be an array of names");
-	for (size_t i = 0; i < json_len(services); i++)
+	for (size_t i = 0; i < json_len(services); i++) {
 		if (!json_str(json_at(services, i)))
 			return refuse(c, 400, "services[%zu] must be a string", i);
+	}
 	const char *failure = json_get_str(c->request, "onFailure");
 	if (failure && !str_eq(failure, "keep") && !str_eq(failure, "rollback"))
 		return refuse(c, 400, "onFailure must be keep or rollback, not '%.32s'", failure);

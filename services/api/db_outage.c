@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Notices that the database is away, so that requests are refused at once and not one by one. */
 #include "services/api/db_outage.h"
 
 #include "common/base/str.h"

@@ -227,9 +227,10 @@ void entities_get(struct http_req *req, void *ctx)
 static void reply_written(struct http_req *req, const struct entity_call *e)
 {
 	LOOM_CLEANUP_STR char *names = strs_join(&e->missing, ", ");
-	for (char *at = names; *at; at++)
+	for (char *at = names; *at; at++) {
 		if (*at < ' ' || *at > '~' || *at == '"' || *at == '\\')
 			*at = '?';
+	}
 	LOOM_CLEANUP_STR char *text = loom_asprintf("299 loom \"does not exist: %s\"", names);
 	if (e->missing.n)
 		http_reply_header(req, "Warning", text);

@@ -113,9 +113,10 @@ static int summaries_read(struct db *db, void *arg)
 	void *value;
 	for (size_t it = 0; map_next(f->asked, &it, &id, &value);)
 		strs_add(&ids, id);
-	for (size_t i = 0; !rc && i < ids.n; i++)
+	for (size_t i = 0; !rc && i < ids.n; i++) {
 		if (!id_parse_cluster(ids.v[i], &filter.id))
 			rc = read_into(db, f, &filter);
+	}
 	return rc;
 }
 
@@ -158,9 +159,10 @@ static void note_news(struct feed *f, const struct map *ids, const char *with)
 {
 	const char *id;
 	void *text;
-	for (size_t it = 0; map_next(ids, &it, &id, &text);)
+	for (size_t it = 0; map_next(ids, &it, &id, &text);) {
 		if (!with || strstr(text, with))
 			map_set(f->news, id, &somewhere);
+	}
 }
 
 static void feed_kick(struct feed *f, bool poll);
@@ -205,11 +207,12 @@ void feeds_event(struct api *a, int64_t cluster, const char *tenant_id)
 {
 	char id[ID_MAX];
 	id_cluster(id, cluster);
-	for (struct feed *f = a->feeds; f; f = f->next)
+	for (struct feed *f = a->feeds; f; f = f->next) {
 		if (str_eq(f->who.tenant_id, tenant_id)) {
 			map_set(f->news, id, &somewhere);
 			feed_kick(f, false);
 		}
+	}
 }
 
 void feeds_poll(struct api *a)

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* The REST face of Loom. */
 #include "services/api/api.h"
 
 int main(int argc, char **argv)

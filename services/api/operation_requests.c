@@ -160,9 +160,10 @@ static bool body_of(struct http_req *req, struct json **ret)
 static char *all_names(void)
 {
 	LOOM_CLEANUP(strs_fini) struct strs names = { 0 };
-	for (const struct operation_kind *k = operation_kinds; k->name; k++)
+	for (const struct operation_kind *k = operation_kinds; k->name; k++) {
 		if (k->method)
 			strs_add(&names, k->name);
+	}
 	return strs_join(&names, ", ");
 }
 
@@ -264,8 +265,9 @@ void operations_list(struct http_req *req, void *ctx)
 struct json *operations_possible(const char *status)
 {
 	struct json *out = json_new_arr();
-	for (const struct operation_kind *k = operation_kinds; k->name; k++)
+	for (const struct operation_kind *k = operation_kinds; k->name; k++) {
 		if (operation_kind_allowed(k, status))
 			json_push(out, json_new_str(k->name));
+	}
 	return out;
 }

@@ -64,9 +64,10 @@ static void take_members(struct strs *to, const char *self, const struct coord_m
 {
 	strs_fini(to);
 	*to = (struct strs){ 0 };
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++) {
 		if (!str_eq(m[i].data, self))
 			strs_add(to, m[i].data);
+	}
 }
 
 /* ---- signs of life --------------------------------------------------------------------------- */
@@ -90,9 +91,10 @@ static void redirect(struct api *a, const char *address)
 
 static bool others_live(const struct peers *p)
 {
-	for (size_t i = 0; i < p->n_mates; i++)
+	for (size_t i = 0; i < p->n_mates; i++) {
 		if (!p->mates[i]->silent && !p->mates[i]->gone)
 			return true;
+	}
 	return false;
 }
 
@@ -134,11 +136,12 @@ static bool is_asked(const struct peers *p, const struct mate *m)
 static void forget_mates(struct peers *p, bool all)
 {
 	size_t kept = 0;
-	for (size_t i = 0; i < p->n_mates; i++)
+	for (size_t i = 0; i < p->n_mates; i++) {
 		if (all || (p->mates[i]->gone && !is_asked(p, p->mates[i])))
 			mate_free(p->mates[i]);
 		else
 			p->mates[kept++] = p->mates[i];
+	}
 	p->n_mates = kept;
 }
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* What a user may add to a provider's settings, and what is missing. */
 #include "services/api/providerfields.h"
 
 #include "common/base/str.h"

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Which provisioners are registered, remembered for a moment. */
 #include "services/api/provisioner_cache.h"
 
 #include "common/base/clock.h"

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Merges a template with what it extends and includes. */
 #include "services/api/resolve.h"
 
 #include "common/base/str.h"
@@ -59,9 +60,10 @@ static void unite(struct json *to, const struct json *from)
 
 static bool within(const struct json *a, const struct json *b)
 {
-	for (size_t i = 0; i < json_len(a); i++)
+	for (size_t i = 0; i < json_len(a); i++) {
 		if (!json_arr_has_str(b, json_str(json_at(a, i))))
 			return false;
+	}
 	return true;
 }
 
@@ -107,9 +109,10 @@ static int merge_common(struct merge *m, const struct json *doc, enum entity_kin
 	const struct json *from = json_get(doc, "defaults");
 	struct json *to = json_get(m->out, "defaults");
 	unite(json_get(to, "services"), json_get(from, "services"));
-	for (size_t i = 0; i < LOOM_COUNT(words); i++)
+	for (size_t i = 0; i < LOOM_COUNT(words); i++) {
 		if (!str_blank(json_get_str(from, words[i])))
 			json_set_str(to, words[i], json_get_str(from, words[i]));
+	}
 	for (size_t i = 0; i < LOOM_COUNT(lists); i++)
 		unite(json_get(json_get(m->out, "compatibility"), lists[i]),
 		      json_get(json_get(doc, "compatibility"), lists[i]));
@@ -179,9 +182,10 @@ static int merge_template(struct merge *m, const struct json *doc)
 static int circle(const struct merge *m, const struct strs *names, const char *again)
 {
 	LOOM_CLEANUP(strs_fini) struct strs ring = { 0 };
-	for (size_t i = 0; i < names->n; i++)
+	for (size_t i = 0; i < names->n; i++) {
 		if (ring.n || str_eq(names->v[i], again))
 			strs_add(&ring, names->v[i]);
+	}
 	strs_add(&ring, again);
 	LOOM_CLEANUP_STR char *text = strs_join(&ring, " -> ");
 	return err_set(m->err, 400, "extends forms a circle: %.900s", text);

@@ -64,11 +64,12 @@ static bool begin(struct http_req *req, struct worker_call *k)
 
 static void take_unlink(struct takes *t)
 {
-	for (struct takes **at = &t->a->takes; *at; at = &(*at)->next)
+	for (struct takes **at = &t->a->takes; *at; at = &(*at)->next) {
 		if (*at == t) {
 			*at = t->next;
 			break;
 		}
+	}
 	json_free(t->body);
 	loom_free(t);
 }
@@ -273,10 +274,11 @@ static const char *wrong_addresses(const struct json *ips)
 {
 	if (ips && (!json_is(ips, JSON_OBJECT) || json_len(ips) > MAX_ADDRESSES))
 		return "ipaddresses must be an object of a few strings";
-	for (size_t i = 0; i < json_len(ips); i++)
+	for (size_t i = 0; i < json_len(ips); i++) {
 		if (!api_text_ok(json_value_at(ips, i), 255) || strlen(json_key_at(ips, i)) > 255 ||
 		    !str_is_address(json_str(json_value_at(ips, i))))
 			return "ipaddresses must be an object of IP addresses";
+	}
 	return NULL;
 }
 
@@ -298,9 +300,10 @@ static const char *wrong_result(const struct json *body)
 	if (retry && !json_bool(retry, &yes))
 		return "retry must be true or false";
 	static const char *const texts[] = { "message", "stdout", "stderr" };
-	for (size_t i = 0; i < LOOM_COUNT(texts); i++)
+	for (size_t i = 0; i < LOOM_COUNT(texts); i++) {
 		if (given(body, texts[i]) && !json_str(json_get(body, texts[i])))
 			return "message, stdout and stderr must be strings";
+	}
 	const struct json *host = given(body, "hostname");
 	if (host && (!json_is(host, JSON_STRING) || !api_text_ok(host, 255)))
 		return "hostname must be a string of at most 255 characters";

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Reads a template with all that it extends and includes. */
 #include "services/api/templates.h"
 
 #include "services/api/auth.h"

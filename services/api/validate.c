@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Checks documents of tenants field by field, and fills in defaults. */
 #include "services/api/validate.h"
 
 #include "common/base/str.h"
@@ -52,12 +53,13 @@ static void limits(struct check *c, const struct json *in, struct json *out)
 {
 	const struct json *l = check_member(c, in, "", "limits", JSON_OBJECT);
 	int64_t creates, calls, window;
-	for (size_t i = 0; i < json_len(l); i++)
+	for (size_t i = 0; i < json_len(l); i++) {
 		if (!str_eq(json_key_at(l, i), "concurrentCreates") &&
 		    !str_eq(json_key_at(l, i), "callsPerSecond"))
 			check_refuse(
 				c, "limits.%s is not a limit: concurrentCreates or callsPerSecond",
 				json_key_at(l, i));
+	}
 	check_whole(c, l, "limits.", "concurrentCreates", 1, 1);
 	if (l && !limit_parse(l, &creates, &calls, &window))
 		check_refuse(c,
@@ -252,10 +254,11 @@ static void resource_types(struct check *c, const struct json *in, struct json *
 static void plugin_type(struct check *c, const struct json *in, struct json *out)
 {
 	const struct json *p = check_member(c, in, "", "parameters", JSON_OBJECT);
-	for (size_t i = 0; i < json_len(p); i++)
+	for (size_t i = 0; i < json_len(p); i++) {
 		if (!str_eq(json_key_at(p, i), "admin") && !str_eq(json_key_at(p, i), "user"))
 			check_refuse(c, "parameters.%s is neither admin nor user",
 			             json_key_at(p, i));
+	}
 	struct json *o = json_set(json_new_obj(), "admin", parameters_of(c, p, "admin"));
 	json_set(out, "parameters", json_set(o, "user", parameters_of(c, p, "user")));
 	resource_types(c, in, out);

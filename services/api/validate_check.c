@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* The checks that documents of all kinds share, with the path to what is wrong. */
 #include "services/api/validate_check.h"
 
 #include "common/base/clock.h"

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* What users are shown of a cluster, as JSON. */
 #include "services/api/view.h"
 
 #include "common/base/str.h"
@@ -59,9 +60,10 @@ static struct json *action_json(const struct action *a)
 
 static const struct task *task_of(const struct tasks *ts, const struct failure *f)
 {
-	for (size_t i = 0; i < ts->n; i++)
+	for (size_t i = 0; i < ts->n; i++) {
 		if (ts->v[i].job_num == f->job && ts->v[i].num == f->task)
 			return &ts->v[i];
+	}
 	return NULL;
 }
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Which clusters somebody may see; what cannot be seen is not there. */
 #include "services/api/visible.h"
 
 #include "common/base/str.h"

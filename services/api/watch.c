@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Streams that wait for something new: read on a worker, written on the loop. */
 #include "services/api/watch.h"
 
 #include "common/base/log.h"
@@ -16,12 +17,14 @@ struct watchers {
 
 static void unlink_watch(struct watch *w)
 {
-	if (w->a->watchers)
-		for (struct watch **at = &w->a->watchers->first; *at; at = &(*at)->next)
+	if (w->a->watchers) {
+		for (struct watch **at = &w->a->watchers->first; *at; at = &(*at)->next) {
 			if (*at == w) {
 				*at = w->next;
 				break;
 			}
+		}
+	}
 }
 
 /* Ends the answer; the memory goes once no worker reads for it. */
@@ -95,17 +98,19 @@ void watch_start(struct watch *w, const char *type)
 
 void watchers_event(struct api *a, int64_t cluster, const char *tenant_id)
 {
-	for (struct watch *w = a->watchers ? a->watchers->first : NULL; w; w = w->next)
+	for (struct watch *w = a->watchers ? a->watchers->first : NULL; w; w = w->next) {
 		if (w->cluster == cluster)
 			watch_kick(w);
+	}
 	feeds_event(a, cluster, tenant_id);
 }
 
 void watchers_log(struct api *a, const char *task_id)
 {
-	for (struct watch *w = a->watchers ? a->watchers->first : NULL; w; w = w->next)
+	for (struct watch *w = a->watchers ? a->watchers->first : NULL; w; w = w->next) {
 		if (str_eq(w->task, task_id))
 			watch_kick(w);
+	}
 }
 
 static void poll_all(void *arg)

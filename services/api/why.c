@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Says in words what a cluster waits for. Pure; why_read.c reads. */
 #include "services/api/why.h"
 
 #include "common/base/clock.h"
@@ -206,9 +207,10 @@ static const struct task *numbered(const struct tasks *ts, int64_t num)
 {
 	if (num >= 1 && num <= (int64_t)ts->n && ts->v[num - 1].num == num)
 		return &ts->v[num - 1];
-	for (size_t i = 0; i < ts->n; i++)
+	for (size_t i = 0; i < ts->n; i++) {
 		if (ts->v[i].num == num)
 			return &ts->v[i];
+	}
 	return NULL;
 }
 
@@ -220,9 +222,10 @@ struct waits_on {
 /* Those that an edge comes from and that are not complete: a task, or the members of a group. */
 static void add_waits(const struct why_input *in, int64_t from_num, struct waits_on *on)
 {
-	for (size_t i = 0; from_num < 0 && i < in->n_edges; i++)
+	for (size_t i = 0; from_num < 0 && i < in->n_edges; i++) {
 		if (in->edges[i].to == from_num)
 			add_waits(in, in->edges[i].from, on);
+	}
 	const struct task *from = from_num > 0 ? numbered(in->tasks, from_num) : NULL;
 	if (!from || from->state == TASK_COMPLETE)
 		return;
@@ -236,9 +239,10 @@ static void add_waits(const struct why_input *in, int64_t from_num, struct waits
 static char *blocked_words(const struct why_input *in, const struct task *t)
 {
 	struct waits_on on = { 0 };
-	for (size_t i = 0; i < in->n_edges; i++)
+	for (size_t i = 0; i < in->n_edges; i++) {
 		if (in->edges[i].to == t->num)
 			add_waits(in, in->edges[i].from, &on);
+	}
 	LOOM_CLEANUP_STR char *list = strs_join(&on.named, ", ");
 	char *words = !on.named.n ? loom_strdup("waits for another task of its node")
 	              : on.more   ? loom_asprintf("waits for %s and %zu more", list, on.more)

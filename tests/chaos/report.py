@@ -6,7 +6,8 @@ import math
 
 from .measure import percentile, timeline
 
-COLUMNS = (("fault", 44), ("times", 6), ("bound", 8), ("p50", 8), ("max", 8), ("over", 6), ("missed", 8), ("busy", 7), ("creates", 9), ("reads", 7),
+COLUMNS = (("fault", 44), ("times", 6), ("bound", 8), ("p50", 8), ("max", 8), ("over", 6),
+           ("missed", 8), ("busy", 7), ("creates", 9), ("reads", 7),
            ("whole", 7), ("violations", 11))
 
 

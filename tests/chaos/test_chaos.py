@@ -13,7 +13,7 @@ from support.stack import build_dir
 
 SEED = int(os.environ.get("SEED") or 1)
 MINUTES = float(os.environ.get("MINUTES") or 0)
-FAULTS = ["kill-writer", "crash-machine", "cut-link", "kill-scheduler-leader", "kill-zookeeper-leader", "pause-provisioner"]
+FAULTS = ("kill-writer", "crash-machine", "cut-link", "kill-scheduler-leader", "kill-zookeeper-leader", "pause-provisioner")
 
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(300 + 90 * MINUTES),
               pytest.mark.skipif(os.geteuid() != 0, reason="network namespaces need root")]
@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.chaos, pytest.mark.timeout(300 + 90 * MINUTES),
 
 def test_chaos(tmp_path):
     """Every promise is kept, whatever breaks, and Loom comes back."""
-    asked = run.Asked(SEED, MINUTES or 1, None if MINUTES else FAULTS)
+    asked = run.Asked(SEED, MINUTES or 1, () if MINUTES else FAULTS)
     result = run.run(asked, folder=tmp_path, bin_dir=build_dir() / "bin")
     result.show()
     kept = build_dir().parent / "var-test" / "chaos"

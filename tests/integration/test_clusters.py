@@ -283,10 +283,10 @@ def test_configurations_are_small(lab):
 
 
 def test_leases(lab):
-    for template, asked, lease in (("stack", None, 2592000000), ("stack", -1, 2592000000), ("stack", 5000, 5000),
-                                   ("one", None, 0), ("one", 0, 0), ("one", 7000, 7000)):
+    for source, asked, lease in (("stack", None, 2592000000), ("stack", -1, 2592000000), ("stack", 5000, 5000),
+                                 ("one", None, 0), ("one", 0, 0), ("one", 7000, 7000)):
         more = {} if asked is None else {"initialLeaseDuration": asked}
-        cluster = lab.create("demo", template, 2, **more)
+        cluster = lab.create("demo", source, 2, **more)
         details = lab.user.cluster(cluster)
         assert details["expireTime"] == (details["createTime"] + lease if lease else 0)
     assert lab.user.post("/v2/clusters", {"name": "x", "clusterTemplate": "one", "numMachines": 1,

@@ -138,10 +138,10 @@ int64_t lp_cover(struct lp *lp, const struct lp_problem *problem, double *y, dou
 	fill(lp, problem);
 	for (int step = 0; step < 4 * patience; step++) {
 		const int c = choose_col(lp, n, cols, step > patience);
-		const int r = c < 0 ? -1 : choose_row(lp, n, cols, c);
-		if (r < 0)
+		const int rc = c < 0 ? -1 : choose_row(lp, n, cols, c);
+		if (rc < 0)
 			break;
-		pivot(lp, n, cols, (size_t)r, (size_t)c);
+		pivot(lp, n, cols, (size_t)rc, (size_t)c);
 		work += (int64_t)((n + 1) * w);
 	}
 	for (size_t j = 0; j < cols; j++)

@@ -55,8 +55,7 @@ struct relayout_input {
 	enum relayout_operation operation;
 	const struct relayout_node *nodes; /* in any order; none for create */
 	size_t n_nodes;
-	int last_nodenum; /* highest number ever used; 0: the highest of nodes */
-
+	int last_nodenum;            /* highest number ever used; 0: the highest of nodes */
 	const struct json *template; /* of the cluster; for sync the new one */
 	const struct json *provider;
 	const struct json *hardwaretypes; /* arrays: the tenant's latest documents */
