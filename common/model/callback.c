@@ -95,7 +95,7 @@ int callback_insert(struct db *db, const struct callback *c)
 }
 
 struct claim {
-	int64_t lease_ms;
+	int64_t lease_ms, share;
 	struct callback *c;
 	int64_t until; /* set by an earlier run, whose commit may have gone through */
 	bool found;
@@ -136,6 +136,15 @@ static int claimed_before(struct db *db, struct claim *cl)
 	                     "iii", cl->c->id, cl->c->attempts, cl->until);
 }
 
+/* Two who claim at once would not see what the other one takes. */
+static int one_at_a_time(struct db *db)
+{
+	int64_t n;
+	return db_select_int(db, &n, NULL,
+	                     "SELECT value FROM counter WHERE name='callback claims' FOR UPDATE",
+	                     "");
+}
+
 static int claim_tx(struct db *db, void *arg)
 {
 	struct claim *cl = arg;
@@ -144,28 +153,40 @@ static int claim_tx(struct db *db, void *arg)
 		return rc;
 	callback_fini(cl->c);
 	LOOM_CLEANUP(db_result_free) struct db_result *r = NULL;
-	rc = db_select(
-		db, &r,
-		"SELECT id, delivery, tenant_id, cluster_id, job_num, kind, url, secret,"
-		" as_then, create_time, attempts, " NOW " FROM callback c"
-		" WHERE state='waiting' AND not_before<=" NOW " AND NOT EXISTS"
-		" (SELECT 1 FROM callback e WHERE e.cluster_id=c.cluster_id AND e.target=c.target"
-		" AND e.state='waiting' AND e.id<c.id)"
-		" ORDER BY not_before, id LIMIT 1 FOR UPDATE SKIP LOCKED",
-		"");
+	rc = one_at_a_time(db);
+	if (!rc)
+		rc = db_select(
+			db, &r,
+			"SELECT c.id, c.delivery, c.tenant_id, c.cluster_id, c.job_num, c.kind,"
+			" c.url, c.secret, c.as_then, c.create_time, c.attempts, " NOW
+			" FROM callback c"
+			" LEFT JOIN (SELECT DISTINCT target FROM callback WHERE busy_until>" NOW
+			") b ON b.target=c.target"
+			" LEFT JOIN (SELECT tenant_id, COUNT(*) AS n FROM callback"
+			" WHERE busy_until>" NOW " GROUP BY tenant_id) q"
+			" ON q.tenant_id=c.tenant_id"
+			" WHERE c.state='waiting' AND c.not_before<=" NOW
+			" AND b.target IS NULL AND COALESCE(q.n, 0)<? AND NOT EXISTS"
+			" (SELECT 1 FROM callback e WHERE e.cluster_id=c.cluster_id"
+			" AND e.target=c.target AND e.state='waiting' AND e.id<c.id)"
+			" ORDER BY c.not_before, c.id LIMIT 1 FOR UPDATE SKIP LOCKED",
+			"i", cl->share);
 	if (rc || !db_rows(r))
 		return rc;
 	rc = row_to_callback(r, cl->c);
 	cl->found = !rc;
 	cl->until = db_int(r, 0, 11) + cl->lease_ms;
 	return rc ? rc
-	          : db_exec(db, "UPDATE callback SET attempts=?, not_before=? WHERE id=?", "iii",
-	                    cl->c->attempts, cl->until, cl->c->id);
+	          : db_exec(db,
+	                    "UPDATE callback SET attempts=?, not_before=?, busy_until=?"
+	                    " WHERE id=?",
+	                    "iiii", cl->c->attempts, cl->until, cl->until, cl->c->id);
 }
 
-int callback_claim(struct db_pool *p, int64_t lease_ms, struct callback *ret, bool *ret_found)
+int callback_claim(struct db_pool *p, int64_t lease_ms, int64_t share, struct callback *ret,
+                   bool *ret_found)
 {
-	struct claim cl = { .lease_ms = lease_ms, .c = ret };
+	struct claim cl = { .lease_ms = lease_ms, .share = share, .c = ret };
 	*ret = (struct callback){ 0 };
 	int rc = db_read(p, any_read, &cl);
 	bool any = cl.found;
@@ -186,7 +207,8 @@ int callback_failed(struct db *db, const struct callback *c, int64_t status, con
                     int64_t retry_ms)
 {
 	return db_exec(db,
-	               "UPDATE callback SET state=?, not_before=" NOW "+?, last_time=" NOW
+	               "UPDATE callback SET state=?, busy_until=0, not_before=" NOW
+	               "+?, last_time=" NOW
 	               ", last_status=?, last_error=? WHERE id=? AND attempts=? AND"
 	               " state='waiting'",
 	               "siisii", retry_ms < 0 ? "dead" : "waiting", retry_ms < 0 ? 0 : retry_ms,

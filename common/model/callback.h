@@ -47,9 +47,11 @@ LOOM_MUST_CHECK int callback_of_cluster(struct db *db, int64_t cluster, const ch
 /* In the transaction that changes the state, the cluster locked. id, attempts are not read. */
 LOOM_MUST_CHECK int callback_insert(struct db *db, const struct callback *c);
 
-/* The oldest one that is due and has none before it, for lease_ms; its own transactions. */
-LOOM_MUST_CHECK int callback_claim(struct db_pool *p, int64_t lease_ms, struct callback *ret,
-                                   bool *ret_found);
+/* The oldest one that is due and has none before it, for lease_ms; its own transactions. Each
+ * target is told one thing at a time, and at most `share` of a tenant's targets at once, so that
+ * those who do not answer hold up only themselves. */
+LOOM_MUST_CHECK int callback_claim(struct db_pool *p, int64_t lease_ms, int64_t share,
+                                   struct callback *ret, bool *ret_found);
 /* The end of a claim; nothing when another has claimed it since. */
 LOOM_MUST_CHECK int callback_delivered(struct db *db, const struct callback *c);
 /* Tried again in retry_ms, dead when that is negative. status: of the answer, 0 none. */

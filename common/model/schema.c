@@ -217,11 +217,21 @@ static const char *const fifth[] = {
 	NULL,
 };
 
+/* Until when a callback is being told, at the latest. Few are at a time, so an index of those; who
+   claims one locks the counter's row, so that what is counted stands. */
+static const char *const sixth[] = {
+	"ALTER TABLE callback ADD COLUMN IF NOT EXISTS busy_until BIGINT NOT NULL DEFAULT 0,"
+	" ADD INDEX IF NOT EXISTS busy (busy_until, tenant_id, target)",
+	"INSERT IGNORE INTO counter (name, value) VALUES ('callback claims', 0)",
+	NULL,
+};
+
 const struct db_migration schema_migrations[] = {
 	{ 1, "first tables", first, 0 },
 	{ 2, "limits, shares, quarantine", second, 0 },
 	{ 3, "indexes of tasks", third, 0 },
 	{ 4, "index of a machine's tasks", fourth, 0 },
 	{ 5, "requests by way of the database", fifth, 0 },
+	{ 6, "callbacks under way", sixth, 0 },
 	{ 0, NULL, NULL, 0 },
 };

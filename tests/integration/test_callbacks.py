@@ -335,6 +335,54 @@ def test_a_silent_target_holds_up_nobody_else(home):
     nothing_left(home)
 
 
+def test_a_tenant_whose_targets_hang_holds_up_only_itself(home, calling):
+    """Twelve targets that do not answer take no more than their tenant's share of what is told at once."""
+    other = Lab(calling, *next(calling.tenants)).load()
+    other.receiver = home.receiver
+    held = threading.Event()
+    names = [f"{home.name}-{number}" for number in range(12)]
+    for name in names:
+        home.receiver.rules[name] = lambda call: held.wait(20) and 200 or 200
+        assert own(home, name, url=home.receiver.url(name), events=["start", "success"]).status == 200
+    try:
+        home.worker()
+        home.user.wait_cluster(home.create())
+        wait_for(lambda: len([name for name in names if home.receiver.of(name)]) >= 7, what="its share, hanging")
+        for number in range(3):
+            began = time.monotonic()
+            target(other, "start", "success")
+            cluster = other.create(f"c{number}", "called")
+            other.worker()
+            other.user.wait_cluster(cluster)
+            assert told(other.receiver.wait(other.name, cluster=cluster, count=2, timeout=10)) == CREATED
+            assert time.monotonic() - began < 6
+    finally:
+        held.set()
+        other.close()
+    home.receiver.rules.clear()
+    nothing_left(home)
+
+
+def test_a_target_is_told_one_thing_at_a_time(home):
+    """Of however many clusters; and the next one as soon as it has answered."""
+    under_way, most = [], []
+
+    def slow(call):
+        under_way.append(call)
+        most.append(len(under_way))
+        time.sleep(0.1)
+        under_way.remove(call)
+        return 200
+
+    home.receiver.rules[target(home, "start", "success")] = slow
+    home.worker(slots=8)
+    clusters = [home.create(f"c{number}", "called") for number in range(6)]
+    for cluster in clusters:
+        home.user.wait_cluster(cluster)
+        assert told(home.receiver.wait(home.name, cluster=cluster, count=2)) == CREATED
+    assert set(most) == {1}
+
+
 # ---- crashes
 
 

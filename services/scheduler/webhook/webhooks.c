@@ -194,11 +194,12 @@ static void tell_work(void *arg)
 {
 	struct scheduler *s = arg;
 	int64_t lease = s->webhook_cfg.callback_timeout_ms + LEASE_MARGIN_MS;
+	int64_t share = s->webhook_cfg.callback_threads / 2; /* of one tenant, at most */
 	bool found = true;
 	int rc = 0;
 	while (!rc && found && !atomic_load(&s->webhooks->stopping)) {
 		struct telling t = { .s = s };
-		rc = callback_claim(s->db, lease, &t.cb, &found);
+		rc = callback_claim(s->db, lease, share, &t.cb, &found);
 		if (!rc && found) {
 			loop_post(s->loop, kick, s); /* there may be more, for other threads */
 			rc = tell(&t);
