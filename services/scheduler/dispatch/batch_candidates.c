@@ -15,13 +15,19 @@
 
 #include <string.h>
 
-#define MAX_LOOK  128 /* tasks */
-#define MAX_JOBS  256 /* looked into at once */
-#define MAX_LINES 48  /* read at once */
+/* One take asks for at most 64 tasks (poll_waiters.c): a look finds enough for two of them. */
+#define MAX_LOOK 128
+/* Bounds of one look where more is ready: jobs looked into, lines read by one statement, and parts
+ * of all jobs gone through until something is found. Chosen so that a look stays a few statements;
+ * the share of each is not measured. What one look leaves out the next one begins with. */
+#define MAX_JOBS  256
+#define MAX_LINES 48
 #define MAX_PARTS 8
-#define SURPLUS   8   /* found beyond what is wanted: another may be claiming the same */
-#define USE_MS    100 /* age of what is known of running tasks */
-#define RULES_MS  200 /* and of limits and quarantines, where it is not searched */
+#define SURPLUS   8 /* found beyond what is wanted: another may be claiming the same */
+/* What is known of running tasks is a hint of fairness, corrected by what is given meanwhile. A
+ * changed limit or quarantine counts after RULES_MS at the latest. */
+#define USE_MS   100
+#define RULES_MS 200
 
 struct search {
 	struct db *db;
@@ -294,6 +300,8 @@ static int read_in_use(struct search *s)
 /* ---- what was found beyond what was wanted -----------------------------------------------------
  */
 
+/* So long what was found is likely to be ready still; so many are worth a batch without a search.
+ * Both within the time after which it is searched anyhow (SEARCH_MS in dispatch_batches.c). */
 #define SURPLUS_MS    40
 #define SURPLUS_LEAST 16
 

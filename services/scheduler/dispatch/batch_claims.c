@@ -14,8 +14,8 @@
 
 #define MAX_PAYLOAD  (8u << 20) /* bytes of one payload */
 #define MAX_TOGETHER (3u << 20) /* no further task is given to a take after so much */
-#define MAX_CLAIM_MS 500        /* nor to any after so long: the first one's lease runs */
-#define POSTPONE_MS  1000
+#define MAX_CLAIM_MS 500  /* nor to any after so long: the first one's lease, 8 s, runs already */
+#define POSTPONE_MS  1000 /* a safety net: an address that becomes known ends it at once */
 
 enum { QUARANTINE_E_TAKEN = 40 };
 

@@ -7,8 +7,16 @@
 #include "common/base/metrics.h"
 #include "common/base/str.h"
 
-enum { WORTH_A_SLOT = 16 /* results */, MAX_RESULTS = 64 };
-enum { AGAIN_MS = 5, SEARCH_MS = 50, SOON_MS = 20 };
+/* Results that are worth a batch beside another one. Measured: 16 gave 3,335 to 3,852 completions a
+ * second on one database, 24 gave 2,860 to 3,365; on three nodes they were alike. */
+enum { WORTH_A_SLOT = 16 };
+/* As many as one statement writes: more would only hold locks for longer. */
+enum { MAX_RESULTS = DB_MANY };
+/* A search in every batch was a fifth of the database's time. While results alone fill the places
+ * of those who wait it comes every SEARCH_MS, while they may, every SOON_MS: what else is ready
+ * waits no longer than that. AGAIN_MS: tasks were held by another transaction, and such a one is
+ * over after a few milliseconds. */
+enum { SEARCH_MS = 50, SOON_MS = 20, AGAIN_MS = 5 };
 
 enum { BATCHES, BATCHES_CONCURRENT };
 static struct metric batches_metrics[] = {

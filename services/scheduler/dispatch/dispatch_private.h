@@ -10,6 +10,8 @@
 #include "services/scheduler/dispatch/result_queue.h"
 #include "services/scheduler/scheduler.h"
 
+/* One computes while the other waits for the database. Contended batches wait for a lock most of
+ * the time, each on a thread of the pool, which has eight by default. */
 enum { SLOTS = 2, MAX_CONTENDED = 2 };
 
 struct under_way; /* a batch under way (dispatch_batches.c) */

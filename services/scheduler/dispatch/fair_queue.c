@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* fair_queue - who is next: ranks within clusters, tenants and all. */
 #include "services/scheduler/dispatch/fair_queue.h"
 
 #include "common/base/map.h"
@@ -10,7 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MAX_KNOWN 8192 /* tenants and clusters remembered; they are forgotten all together */
+/* Tenants and clusters remembered; they are forgotten all together, which costs no more than one
+ * round in which all are equal. */
+#define MAX_KNOWN 8192
 
 struct usage {
 	int64_t running;

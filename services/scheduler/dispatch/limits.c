@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* limits - which provider calls may begin, counted with their limits locked. */
 #include "services/scheduler/dispatch/limits.h"
 
 #include "common/base/str.h"

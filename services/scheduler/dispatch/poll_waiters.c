@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* poll_waiters - the list of takes that wait, and their answers. */
 #include "services/scheduler/dispatch/poll_waiters.h"
 
 #include "common/base/clock.h"

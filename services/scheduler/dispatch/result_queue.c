@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* result_queue - results in the order in which they came. */
 #include "services/scheduler/dispatch/result_queue.h"
 
 void result_queue_push(struct result_queue *q, struct result *r)

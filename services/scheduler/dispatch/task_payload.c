@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* task_payload - the JSON that a worker gets of a task, and a cache of its parts. */
 #include "services/scheduler/dispatch/task_payload.h"
 
 #include "common/base/lru.h"

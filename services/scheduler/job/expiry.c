@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* expiry - looks for clusters whose end has come, and deletes or warns about each. */
 #include "services/scheduler/job/expiry.h"
 
 #include "common/base/clock.h"

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* quarantine - who is judged bad, and how the probes of such a one go. */
 #include "services/scheduler/job/quarantine.h"
 
 #include "common/base/log.h"

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* retry_policy - what the service, the template and the operator say of tries. */
 #include "services/scheduler/job/retry_policy.h"
 
 #include "services/scheduler/plan/planner.h"
