@@ -64,17 +64,20 @@ static struct job *job_at(struct world *w, int64_t num)
 	return NULL;
 }
 
-/* Rows as a statement would answer them. */
-static int answer(struct world *w, bool (*fits)(const struct task *t, const void *arg),
-                  const void *arg, struct tasks **ret)
+/* Rows as a statement would answer them: each that fits one of n keys of this size. */
+static void answer(const struct world *w, bool (*fits)(const struct task *t, const void *key),
+                   const void *keys, size_t n, size_t size, struct tasks **ret)
 {
 	struct tasks *ts = loom_calloc(1, sizeof(*ts));
 	ts->v = loom_calloc(w->n_tasks + 1, sizeof(*ts->v));
-	for (size_t i = 0; i < w->n_tasks; i++)
-		if (fits(&w->tasks[i], arg))
+	for (size_t i = 0; i < w->n_tasks; i++) {
+		bool any = false;
+		for (size_t k = 0; !any && k < n; k++)
+			any = fits(&w->tasks[i], (const char *)keys + k * size);
+		if (any)
 			row_copy(&task_table, &ts->v[ts->n++], &w->tasks[i]);
+	}
 	*ret = ts;
-	return 0;
 }
 
 static bool is_open(const struct task *t)
@@ -100,27 +103,21 @@ static bool of_node(const struct task *t, const void *arg)
 	return is_open(t) && !t->unmet && t->job_num == n->job && str_eq(t->node_id, n->id);
 }
 
-#define EACH(name, type, fits)                                                        \
-	static int name(struct unit *u, const type *v, size_t n, struct tasks **ret)  \
-	{                                                                             \
-		*ret = NULL;                                                          \
-		for (size_t i = 0; i < n; i++) {                                      \
-			struct tasks *some;                                           \
-			ck_assert_int_eq(answer(world_of(u), fits, &v[i], &some), 0); \
-			if (*ret)                                                     \
-				unit_add_tasks(u, *ret);                              \
-			*ret = some;                                                  \
-		}                                                                     \
-		return 0;                                                             \
+#define ANSWER(name, type, fits)                                                    \
+	static int name(struct db *db, const type *v, size_t n, struct tasks **ret) \
+	{                                                                           \
+		answer((const struct world *)db, fits, v, n, sizeof(*v), ret);      \
+		return 0;                                                           \
 	}
-EACH(world_tasks, struct task_ref, has_ref)
-EACH(world_open, struct task_ref, open_of_job)
-EACH(world_of_nodes, struct task_node, of_node)
+ANSWER(world_tasks, struct task_ref, has_ref)
+ANSWER(world_open, struct task_ref, open_of_job)
+ANSWER(world_of_nodes, struct task_node, of_node)
 
-static int world_edges(void *arg, const struct job *j, struct task_edge **ret, size_t *ret_n)
+static int world_edges(struct db *db, int64_t cluster LOOM_UNUSED, int64_t job,
+                       struct task_edge **ret, size_t *ret_n)
 {
-	const struct world *w = world_of(arg);
-	ck_assert_int_eq(j->num, w->jobs[0].num); /* only the first job has a graph */
+	const struct world *w = (const struct world *)db;
+	ck_assert_int_eq(job, w->jobs[0].num); /* only the first job has a graph */
 	*ret = loom_calloc(w->n_edges + 1, sizeof(**ret));
 	memcpy(*ret, w->edges, w->n_edges * sizeof(**ret));
 	*ret_n = w->n_edges;
@@ -138,45 +135,47 @@ static struct job job_copy(const struct job *from)
 	return j;
 }
 
-static int world_jobs(struct unit *u, const struct task_ref *refs, size_t n, struct job **ret,
+static int world_jobs(struct db *db, const struct task_ref *refs, size_t n, struct job **ret,
                       size_t *ret_n)
 {
 	*ret = loom_calloc(n + 1, sizeof(**ret));
 	*ret_n = 0;
 	for (size_t i = 0; i < n; i++)
-		if (job_at(world_of(u), refs[i].job))
-			(*ret)[(*ret_n)++] = job_copy(job_at(world_of(u), refs[i].job));
+		if (job_at(((struct world *)db), refs[i].job))
+			(*ret)[(*ret_n)++] = job_copy(job_at(((struct world *)db), refs[i].job));
 	return 0;
 }
 
-static int world_nodes(struct unit *u, const int64_t *clusters LOOM_UNUSED, size_t n LOOM_UNUSED,
+static int world_nodes(struct db *db, const int64_t *clusters LOOM_UNUSED, size_t n LOOM_UNUSED,
                        struct nodes **ret)
 {
-	struct world *w = world_of(u);
+	struct world *w = ((struct world *)db);
 	const struct nodes all = { w->nodes, w->n_nodes };
 	*ret = nodes_copy(&all);
 	return 0;
 }
 
-static int world_documents(struct unit *u, struct cluster *c)
+static int world_documents(struct db *db, struct cluster *c)
 {
 	json_free(c->request);
-	c->request = unit_json(world_of(u)->request);
+	c->request = unit_json(((struct world *)db)->request);
 	return 0;
 }
 
-static int world_awaits(struct unit *u LOOM_UNUSED, const struct job *j LOOM_UNUSED, bool *ret)
+static int world_awaits(struct db *db LOOM_UNUSED, int64_t cluster LOOM_UNUSED,
+                        int64_t job LOOM_UNUSED, bool *ret)
 {
 	*ret = false;
 	return 0;
 }
 
-static int world_counts(struct unit *u, const struct job *j, struct task_counts *ret)
+static int world_counts(struct db *db, int64_t cluster LOOM_UNUSED, int64_t job,
+                        struct task_counts *ret)
 {
 	*ret = (struct task_counts){ 0 };
-	for (size_t i = 0; i < world_of(u)->n_tasks; i++) {
-		const struct task *t = &world_of(u)->tasks[i];
-		if (t->job_num != j->num)
+	for (size_t i = 0; i < ((struct world *)db)->n_tasks; i++) {
+		const struct task *t = &((struct world *)db)->tasks[i];
+		if (t->job_num != job)
 			continue;
 		ret->running += t->state == TASK_RUNNING;
 		ret->open += t->state == TASK_BLOCKED || t->state == TASK_READY;
@@ -189,13 +188,14 @@ static int world_counts(struct unit *u, const struct job *j, struct task_counts 
 	return 0;
 }
 
-static int world_absent(struct unit *u LOOM_UNUSED, const struct cluster *c LOOM_UNUSED,
+static int world_absent(struct db *db LOOM_UNUSED, int64_t cluster LOOM_UNUSED,
                         struct strs *hostnames LOOM_UNUSED)
 {
 	return 0;
 }
 
-static int world_forget(struct unit *u LOOM_UNUSED, const struct job *j LOOM_UNUSED, int64_t *ret)
+static int world_forget(struct db *db LOOM_UNUSED, int64_t cluster LOOM_UNUSED,
+                        int64_t job LOOM_UNUSED, int64_t *ret)
 {
 	*ret = 0;
 	return 0;

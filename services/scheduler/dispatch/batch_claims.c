@@ -304,7 +304,9 @@ static int awaits_nodes(struct unit *u, const struct task *t, bool *ret)
 		       o->state <= TASK_RUNNING && plan_step_parse(o->name, &step) &&
 		       (step == STEP_CREATE || step == STEP_CONFIRM);
 	}
-	return *ret || unit_has_all(u, j) ? 0 : u->store->awaits_nodes(u, j, ret);
+	return *ret || unit_has_all(u, j)
+	               ? 0
+	               : u->store->awaits_nodes(u->db, j->cluster_id, j->num, ret);
 }
 
 /* A configuration that needs an address which a node of this job does not have yet is expanded

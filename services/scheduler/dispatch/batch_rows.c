@@ -116,7 +116,7 @@ static int load_small(struct unit *u, const struct task_ref *tasks, size_t n_tas
 		of->whole_job = j->job.num;
 		refs[n++] = tasks[i];
 	}
-	int rc = n ? u->store->open_tasks(u, refs, n, &set) : 0;
+	int rc = n ? u->store->open_tasks(u->db, refs, n, &set) : 0;
 	if (!rc && set)
 		unit_add_tasks(u, set);
 	loom_free(refs);

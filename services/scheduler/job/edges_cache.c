@@ -65,12 +65,12 @@ static size_t lower_bound(const struct graph *g, int64_t from)
 }
 
 int edges_cache_get(struct edges_cache *s, const struct job *j, int64_t tasks, int64_t from,
-                    const int64_t **ret, size_t *ret_n, edges_load *load, void *arg)
+                    const int64_t **ret, size_t *ret_n, edges_load *load, struct db *db)
 {
 	struct graph *g = lru_get(s->graphs, j->cluster_id, j->num);
 	if (!g || g->tasks != tasks) {
 		struct graph new = { .tasks = tasks };
-		int rc = load(arg, j, &new.edges, &new.n);
+		int rc = load(db, j->cluster_id, j->num, &new.edges, &new.n);
 		if (rc)
 			return rc;
 		if (new.n)

@@ -13,7 +13,8 @@
 struct edges_cache;
 
 /* Reads a job's edges as they are stored; *ret is owned by the caller. */
-typedef int edges_load(void *arg, const struct job *j, struct task_edge **ret, size_t *ret_n);
+typedef int edges_load(struct db *db, int64_t cluster, int64_t job, struct task_edge **ret,
+                       size_t *ret_n);
 
 struct edges_cache *edges_cache_create(void);
 void edges_cache_destroy(struct edges_cache *s);
@@ -22,7 +23,7 @@ void edges_cache_destroy(struct edges_cache *s);
  * call. tasks: how many the job has in the database. */
 LOOM_MUST_CHECK int edges_cache_get(struct edges_cache *s, const struct job *j, int64_t tasks,
                                     int64_t from, const int64_t **ret, size_t *ret_n,
-                                    edges_load *load, void *arg);
+                                    edges_load *load, struct db *db);
 
 LOOM_DEFINE_CLEANUP(struct edges_cache *, edges_cache_destroy)
 

@@ -53,7 +53,8 @@ static int leave(struct unit *u, const struct unit_job *j, const struct task_cou
 	if (!n->attempted)
 		rc = u->policy->effects->undone(u->db, &uc->tx, &j->job);
 	else if (plan_action_parse(j->job.action, &a) && a == PLAN_DELETE)
-		rc = u->store->forget_deleted(u, &j->job, &uc->tx.c->num_nodes);
+		rc = u->store->forget_deleted(u->db, j->job.cluster_id, j->job.num,
+		                              &uc->tx.c->num_nodes);
 	if (!rc)
 		unit_move_cluster(u, uc, failure_status(&j->job, n), j->job.message);
 	return rc;
@@ -64,7 +65,7 @@ static int settle(struct unit *u, struct unit_job *j)
 {
 	const struct cluster *c = cluster_of(u, j)->tx.c;
 	struct task_counts n;
-	int rc = u->store->counts(u, &j->job, &n);
+	int rc = u->store->counts(u->db, j->job.cluster_id, j->job.num, &n);
 	if (rc || n.running || c->status != CLUSTER_PENDING || c->latest_job != j->job.num)
 		return rc;
 	if (*j->job.then_action)
@@ -84,7 +85,7 @@ static int fail(struct unit *u, struct unit_job *j, const char *why)
 static int then_of_create(struct unit *u, struct unit_job *j)
 {
 	struct cluster *c = cluster_of(u, j)->tx.c;
-	int rc = u->store->documents(u, c);
+	int rc = u->store->documents(u->db, c);
 	if (!rc && str_eq(j->job.action, plan_action_name(PLAN_CREATE)) &&
 	    str_eq(json_get_str(c->request, "onFailure"), "rollback"))
 		lifecycle_follow(j, plan_action_name(PLAN_DELETE));
@@ -125,7 +126,7 @@ static int check_nodes(struct unit *u, const struct unit_job *j, enum cluster_st
 	(void)cluster_status_parse(json_get_str(j->job.params, "was"), &was);
 	if (*st != CLUSTER_ACTIVE || (was != CLUSTER_INCOMPLETE && was != CLUSTER_INCONSISTENT))
 		return 0;
-	int rc = u->store->absent(u, cluster_of(u, j)->tx.c, &absent);
+	int rc = u->store->absent(u->db, j->job.cluster_id, &absent);
 	if (rc || !absent.n)
 		return rc;
 	LOOM_CLEANUP_STR char *names = strs_join(&absent, ", ");
@@ -183,7 +184,7 @@ static char *kept_message(const struct json *kept)
 static int end_kept(struct unit *u, struct unit_job *j)
 {
 	struct task_counts n;
-	int rc = u->store->counts(u, &j->job, &n);
+	int rc = u->store->counts(u->db, j->job.cluster_id, j->job.num, &n);
 	if (rc || n.running || n.open)
 		return rc;
 	LOOM_CLEANUP_STR char *why = kept_message(json_get(j->job.params, "kept"));

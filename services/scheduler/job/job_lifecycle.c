@@ -173,7 +173,7 @@ static int give_up(struct unit *u, struct unit_job *j, struct task *t)
 static int used_up(struct unit *u, struct unit_job *j, struct task *t)
 {
 	struct cluster *c = unit_held(u, t->cluster_id)->tx.c;
-	int rc = u->store->documents(u, c);
+	int rc = u->store->documents(u->db, c);
 	if (rc)
 		return rc;
 	return lifecycle_may_replace(u->policy, c, &j->job, t) ? lifecycle_replace(u, j, t)
@@ -199,7 +199,7 @@ static int failed_once(struct unit *u, struct unit_job *j, struct task *t,
 	t->failures++;
 	unit_keep_failure(u, t, res->out, res->err);
 	struct cluster *c = unit_held(u, t->cluster_id)->tx.c;
-	int rc = u->store->documents(u, c);
+	int rc = u->store->documents(u->db, c);
 	if (rc)
 		return rc;
 	const struct job_policy pol = retry_policy(u->policy, c, t);

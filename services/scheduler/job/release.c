@@ -26,7 +26,7 @@ static int edges_from(struct unit *u, const struct unit_job *j, int64_t from, co
                       size_t *ret_n)
 {
 	return edges_cache_get(u->edges, &j->job, j->stored_total, from, ret, ret_n,
-	                       u->store->edges, u);
+	                       u->store->edges, u->db);
 }
 
 /* Those who wait for a task, and for the groups of which it was the last. */
@@ -104,7 +104,7 @@ static int load_freed(struct unit *u)
 			continue;
 		unknown[n++] = *at;
 	}
-	int rc = n ? u->store->tasks_of_nodes(u, unknown, n, &set) : 0;
+	int rc = n ? u->store->tasks_of_nodes(u->db, unknown, n, &set) : 0;
 	for (size_t i = 0; !rc && i < n; i++) {
 		struct map *loaded = unit_held(u, unknown[i].cluster)->rows.nodes_loaded;
 		map_set(loaded, unknown[i].id, loaded); /* a set: any value will do */

@@ -187,7 +187,7 @@ void unit_add_tasks(struct unit *u, struct tasks *set)
 int unit_load_tasks(struct unit *u, const struct task_ref *refs, size_t n)
 {
 	struct tasks *set = NULL;
-	int rc = n ? u->store->tasks(u, refs, n, &set) : 0;
+	int rc = n ? u->store->tasks(u->db, refs, n, &set) : 0;
 	if (!rc && set)
 		unit_add_tasks(u, set);
 	return rc;
@@ -204,7 +204,7 @@ int unit_load_open(struct unit *u, const struct job *j)
 	struct tasks *set = NULL;
 	if (unit_has_all(u, j))
 		return 0;
-	int rc = u->store->open_tasks(u, &ref, 1, &set);
+	int rc = u->store->open_tasks(u->db, &ref, 1, &set);
 	if (rc)
 		return rc;
 	unit_add_tasks(u, set);
@@ -250,7 +250,7 @@ int unit_load_jobs(struct unit *u, const struct task_ref *tasks, size_t n_tasks)
 		if (k == n && !unit_job(u, tasks[i].cluster, tasks[i].job))
 			refs[n++] = tasks[i];
 	}
-	int rc = n ? u->store->jobs(u, refs, n, &jobs, &got) : 0;
+	int rc = n ? u->store->jobs(u->db, refs, n, &jobs, &got) : 0;
 	for (size_t i = 0; i < got; i++)
 		(void)unit_add_job(u, &jobs[i]);
 	loom_free(jobs);
@@ -312,7 +312,7 @@ int unit_load_nodes(struct unit *u, int64_t *clusters, size_t n)
 		if ((!missing || clusters[missing - 1] != clusters[i]) &&
 		    !unit_held(u, clusters[i])->rows.nodes)
 			clusters[missing++] = clusters[i];
-	int rc = missing ? u->store->nodes(u, clusters, missing, &all) : 0;
+	int rc = missing ? u->store->nodes(u->db, clusters, missing, &all) : 0;
 	for (size_t i = 0; !rc && i < missing; i++)
 		give_nodes(&unit_held(u, clusters[i])->rows, all);
 	nodes_free(all);

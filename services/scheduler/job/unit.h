@@ -88,22 +88,21 @@ struct unit;
 
 /* Where rows come from and go to. 0 or a DB_E_ code. */
 struct unit_store {
-	int (*tasks)(struct unit *u, const struct task_ref *refs, size_t n, struct tasks **ret);
-	int (*open_tasks)(struct unit *u, const struct task_ref *jobs, size_t n,
-	                  struct tasks **ret);
-	int (*tasks_of_nodes)(struct unit *u, const struct task_node *at, size_t n,
+	int (*tasks)(struct db *db, const struct task_ref *refs, size_t n, struct tasks **ret);
+	int (*open_tasks)(struct db *db, const struct task_ref *jobs, size_t n, struct tasks **ret);
+	int (*tasks_of_nodes)(struct db *db, const struct task_node *at, size_t n,
 	                      struct tasks **ret);
-	int (*edges)(void *u, const struct job *j, struct task_edge **ret, size_t *ret_n);
-	int (*jobs)(struct unit *u, const struct task_ref *refs, size_t n, struct job **ret,
+	edges_load *edges;
+	int (*jobs)(struct db *db, const struct task_ref *refs, size_t n, struct job **ret,
 	            size_t *ret_n);
-	int (*nodes)(struct unit *u, const int64_t *clusters, size_t n, struct nodes **ret);
-	int (*documents)(struct unit *u, struct cluster *c);
+	int (*nodes)(struct db *db, const int64_t *clusters, size_t n, struct nodes **ret);
+	int (*documents)(struct db *db, struct cluster *c);
 	/* Are nodes of this job still to be made, as far as is written? */
-	int (*awaits_nodes)(struct unit *u, const struct job *j, bool *ret);
+	int (*awaits_nodes)(struct db *db, int64_t cluster, int64_t job, bool *ret);
 	/* After tasks and nodes are written: */
-	int (*counts)(struct unit *u, const struct job *j, struct task_counts *ret);
-	int (*absent)(struct unit *u, const struct cluster *c, struct strs *hostnames);
-	int (*forget_deleted)(struct unit *u, const struct job *j, int64_t *ret_left);
+	int (*counts)(struct db *db, int64_t cluster, int64_t job, struct task_counts *ret);
+	int (*absent)(struct db *db, int64_t cluster, struct strs *hostnames);
+	int (*forget_deleted)(struct db *db, int64_t cluster, int64_t job, int64_t *ret_left);
 	int (*write_tasks)(struct unit *u);
 	int (*write_jobs)(struct unit *u);
 };

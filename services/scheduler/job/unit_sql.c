@@ -6,66 +6,6 @@
 
 #include <stdlib.h>
 
-static int sql_tasks(struct unit *u, const struct task_ref *refs, size_t n, struct tasks **ret)
-{
-	return tasks_get(u->db, refs, n, ret);
-}
-
-static int sql_open_tasks(struct unit *u, const struct task_ref *jobs, size_t n, struct tasks **ret)
-{
-	return tasks_open(u->db, jobs, n, ret);
-}
-
-static int sql_tasks_of_nodes(struct unit *u, const struct task_node *at, size_t n,
-                              struct tasks **ret)
-{
-	return tasks_of_nodes(u->db, at, n, ret);
-}
-
-static int sql_edges(void *arg, const struct job *j, struct task_edge **ret, size_t *ret_n)
-{
-	const struct unit *u = arg;
-	return task_edges_stored(u->db, j->cluster_id, j->num, ret, ret_n);
-}
-
-static int sql_jobs(struct unit *u, const struct task_ref *refs, size_t n, struct job **ret,
-                    size_t *ret_n)
-{
-	return jobs_get(u->db, refs, n, ret, ret_n);
-}
-
-static int sql_nodes(struct unit *u, const int64_t *clusters, size_t n, struct nodes **ret)
-{
-	return nodes_of(u->db, clusters, n, ret);
-}
-
-static int sql_documents(struct unit *u, struct cluster *c)
-{
-	return cluster_load_docs(u->db, c);
-}
-
-static int sql_awaits_nodes(struct unit *u, const struct job *j, bool *ret)
-{
-	return tasks_await_nodes(u->db, j->cluster_id, j->num, ret);
-}
-
-static int sql_counts(struct unit *u, const struct job *j, struct task_counts *ret)
-{
-	return tasks_count(u->db, j->cluster_id, j->num, ret);
-}
-
-static int sql_absent(struct unit *u, const struct cluster *c, struct strs *hostnames)
-{
-	return nodes_absent(u->db, c->id, hostnames);
-}
-
-static int sql_forget_deleted(struct unit *u, const struct job *j, int64_t *ret_left)
-{
-	return nodes_deleted(u->db, j->cluster_id, j->num, ret_left);
-}
-
-/* ---- writing --------------------------------------------------------------------------------- */
-
 static int write_nodes(struct unit *u)
 {
 	struct node **changed = loom_calloc(u->n_nodes + 1, sizeof(struct node *));
@@ -220,17 +160,17 @@ static int sql_write_jobs(struct unit *u)
 }
 
 const struct unit_store unit_sql = {
-	.tasks = sql_tasks,
-	.open_tasks = sql_open_tasks,
-	.tasks_of_nodes = sql_tasks_of_nodes,
-	.edges = sql_edges,
-	.jobs = sql_jobs,
-	.nodes = sql_nodes,
-	.documents = sql_documents,
-	.awaits_nodes = sql_awaits_nodes,
-	.counts = sql_counts,
-	.absent = sql_absent,
-	.forget_deleted = sql_forget_deleted,
+	.tasks = tasks_get,
+	.open_tasks = tasks_open,
+	.tasks_of_nodes = tasks_of_nodes,
+	.edges = task_edges_stored,
+	.jobs = jobs_get,
+	.nodes = nodes_of,
+	.documents = cluster_load_docs,
+	.awaits_nodes = tasks_await_nodes,
+	.counts = tasks_count,
+	.absent = nodes_absent,
+	.forget_deleted = nodes_deleted,
 	.write_tasks = sql_write_tasks,
 	.write_jobs = sql_write_jobs,
 };
