@@ -99,7 +99,7 @@ bool lifecycle_may_replace(const struct job_policy *p, const struct cluster *c, 
 		return false;
 	int64_t most = json_get_int(json_get(c->template, "administration"), "replacements",
 	                            p->replacements);
-	return (a == PLAN_CREATE || a == PLAN_EXPAND) &&
+	return plan_has_step(a, STEP_CREATE) &&
 	       (step == STEP_CREATE || step == STEP_CONFIRM || step == STEP_BOOTSTRAP) &&
 	       json_get_int(j->params, "replacements", 0) < most;
 }

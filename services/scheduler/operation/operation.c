@@ -166,10 +166,13 @@ static int plan_tasks(struct operation *op, const struct cluster *c, const struc
                       struct loom_err *err)
 {
 	LOOM_CLEANUP(strs_fini) struct strs services = { 0 }, nodes = { 0 }, changed = { 0 };
+	LOOM_CLEANUP(strs_fini) struct strs leaving = { 0 };
 	const struct relayout *t = op->relayout;
 	json_read_strs(json_get(params, "services"), &services);
-	for (size_t i = 0; t && i < t->n_removed; i++)
+	for (size_t i = 0; t && i < t->n_removed; i++) {
 		strs_add(&nodes, op->draft.nodes->v[t->removed[i]].id);
+		strs_add(&leaving, op->draft.nodes->v[t->removed[i]].id);
+	}
 	for (size_t i = 0; t && i < t->added.n_nodes; i++)
 		strs_add(&nodes, op->draft.nodes->v[op->before->n + i].id);
 	if (op->action == PLAN_ADD_SERVICES)
@@ -180,6 +183,7 @@ static int plan_tasks(struct operation *op, const struct cluster *c, const struc
 	bool some = configuring && changed_services(c, params, &changed);
 	struct plan_scope scope = { .services = services.n ? &services : NULL,
 		                    .nodes = nodes.n ? &nodes : NULL,
+		                    .leaving = leaving.n ? &leaving : NULL,
 		                    .changed = some ? &changed : NULL };
 	return plan_nodes(op->draft.nodes, op->action, op->draft.service_docs, &scope,
 	                  &op->draft.plan, err);

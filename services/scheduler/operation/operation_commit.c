@@ -19,7 +19,9 @@ static int apply_services(struct db *db, struct cluster_tx *tx, const struct ope
                           struct loom_err *err)
 {
 	const struct relayout *t = op->relayout;
-	int rc = check_quota(db, tx->c, t->added.n_nodes, err);
+	/* Nodes that leave make room for those that come. */
+	size_t more = t->added.n_nodes > t->n_removed ? t->added.n_nodes - t->n_removed : 0;
+	int rc = check_quota(db, tx->c, more, err);
 	for (size_t i = 0; !rc && i < t->n_changed; i++)
 		if (t->changed[i].added.n)
 			rc = node_save(db, &op->draft.nodes->v[t->changed[i].node]);

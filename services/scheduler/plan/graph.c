@@ -195,7 +195,17 @@ enum graph_state graph_state_of(const struct graph *g, int node, int service)
 
 bool graph_is_resize(const struct graph *g)
 {
-	return g->in->action == PLAN_EXPAND || g->in->action == PLAN_SHRINK;
+	return plan_moves(g->in->action) != PLAN_NODES_STAY;
+}
+
+bool graph_is_coming(const struct graph *g, int node)
+{
+	return graph_is_resize(g) && g->planned_node[node] && !g->leaving_node[node];
+}
+
+bool graph_is_leaving(const struct graph *g, int node)
+{
+	return g->leaving_node[node];
 }
 
 static int check_defined(const struct graph *g, const struct map *docs, struct loom_err *err)
@@ -254,6 +264,7 @@ void graph_fini(struct graph *g)
 	loom_free(g->planned);
 	loom_free(g->core);
 	loom_free(g->planned_node);
+	loom_free(g->leaving_node);
 	loom_free(g->slots);
 	loom_free(g->slot_base);
 	loom_free(g->tasks);

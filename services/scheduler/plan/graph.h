@@ -62,7 +62,8 @@ struct graph {
 	bool *planned; /* services that take steps */
 	bool *core;    /* of these, those that take all steps; the others are only restarted */
 	bool *planned_node;
-	int *slots; /* task by (node, service, step) */
+	bool *leaving_node; /* of these, those that leave; of a resize the others come */
+	int *slots;         /* task by (node, service, step) */
 	size_t *slot_base;
 	struct graph_task *tasks;
 	size_t n, cap;
@@ -83,8 +84,10 @@ int graph_find_task(const struct graph *g, int node, int service, enum plan_step
 
 bool graph_has_action(const struct graph *g, int service, enum plan_step step);
 enum graph_state graph_state_of(const struct graph *g, int node, int service);
-/* Is this expanding or shrinking: does it have nodes that come or go and others that stay. */
+/* Are there nodes that come or leave, and others that stay? */
 bool graph_is_resize(const struct graph *g);
+bool graph_is_coming(const struct graph *g, int node);
+bool graph_is_leaving(const struct graph *g, int node);
 
 /* walk.c: g->planned, g->core and g->planned_node; then all tasks. */
 void graph_choose(struct graph *g, const struct map *index);

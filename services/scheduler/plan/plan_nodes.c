@@ -26,6 +26,7 @@ int plan_nodes(const struct nodes *ns, enum plan_action action, const struct jso
 		                       .services = list,
 		                       .planned_services = scope ? scope->services : NULL,
 		                       .planned_nodes = scope ? scope->nodes : NULL,
+		                       .leaving_nodes = scope ? scope->leaving : NULL,
 		                       .changed_services = scope ? scope->changed : NULL,
 		                       .states = states,
 		                       .groups = !(scope && scope->plain) };

@@ -8,7 +8,7 @@
 
 /* What of them is planned; NULL: all (planner.h). */
 struct plan_scope {
-	const struct strs *services, *nodes, *changed;
+	const struct strs *services, *nodes, *leaving, *changed;
 	bool plain; /* edges only, no groups: the plan is going to be edited */
 };
 

@@ -7,49 +7,61 @@
 
 /* ---- tables --------------------------------------------------------------------------------- */
 
-#define MOST_STEPS 8
+#define MOST_STEPS 10
 
 static const struct {
 	const char *name, *failure;
 	enum plan_step steps[MOST_STEPS];
 	size_t n;
+	unsigned moves;
 } actions[PLAN_ACTIONS_] = {
-	[PLAN_SOLVE_LAYOUT] = { "solve_layout", "terminated", { 0 }, 0 },
+	[PLAN_SOLVE_LAYOUT] = { "solve_layout", "terminated", { 0 }, 0, PLAN_NODES_STAY },
 	[PLAN_CREATE] = { "cluster_create",
 	                  "incomplete",
 	                  { STEP_CREATE, STEP_CONFIRM, STEP_BOOTSTRAP, STEP_INSTALL, STEP_CONFIGURE,
 	                    STEP_INITIALIZE, STEP_START },
-	                  7 },
-	[PLAN_DELETE] = { "cluster_delete", "incomplete", { STEP_DELETE }, 1 },
+	                  7,
+	                  PLAN_NODES_STAY },
+	[PLAN_DELETE] = { "cluster_delete", "incomplete", { STEP_DELETE }, 1, PLAN_NODES_STAY },
 	[PLAN_ADD_SERVICES] = { "add_services",
 	                        "inconsistent",
 	                        { STEP_BOOTSTRAP, STEP_INSTALL, STEP_CONFIGURE, STEP_INITIALIZE,
 	                          STEP_START },
-	                        5 },
+	                        5,
+	                        PLAN_NODES_STAY },
 	[PLAN_CONFIGURE] = { "cluster_configure",
 	                     "inconsistent",
 	                     { STEP_BOOTSTRAP, STEP_CONFIGURE },
-	                     2 },
+	                     2,
+	                     PLAN_NODES_STAY },
 	[PLAN_CONFIGURE_WITH_RESTART] = { "cluster_configure_with_restart",
 	                                  "inconsistent",
 	                                  { STEP_BOOTSTRAP, STEP_STOP, STEP_CONFIGURE, STEP_START },
-	                                  4 },
-	[PLAN_STOP] = { "stop_services", "inconsistent", { STEP_STOP }, 1 },
-	[PLAN_START] = { "start_services", "inconsistent", { STEP_START }, 1 },
-	[PLAN_RESTART] = { "restart_services", "inconsistent", { STEP_STOP, STEP_START }, 2 },
+	                                  4,
+	                                  PLAN_NODES_STAY },
+	[PLAN_STOP] = { "stop_services", "inconsistent", { STEP_STOP }, 1, PLAN_NODES_STAY },
+	[PLAN_START] = { "start_services", "inconsistent", { STEP_START }, 1, PLAN_NODES_STAY },
+	[PLAN_RESTART] = { "restart_services",
+	                   "inconsistent",
+	                   { STEP_STOP, STEP_START },
+	                   2,
+	                   PLAN_NODES_STAY },
 	[PLAN_REMOVE_SERVICES] = { "remove_services",
 	                           "inconsistent",
 	                           { STEP_STOP, STEP_REMOVE },
-	                           2 },
+	                           2,
+	                           PLAN_NODES_STAY },
 	[PLAN_EXPAND] = { "expand_cluster",
 	                  "inconsistent",
 	                  { STEP_CREATE, STEP_CONFIRM, STEP_BOOTSTRAP, STEP_INSTALL, STEP_CONFIGURE,
 	                    STEP_INITIALIZE, STEP_STOP, STEP_START },
-	                  8 },
+	                  8,
+	                  PLAN_NODES_COME },
 	[PLAN_SHRINK] = { "shrink_cluster",
 	                  "inconsistent",
 	                  { STEP_CONFIGURE, STEP_STOP, STEP_START, STEP_DELETE },
-	                  4 },
+	                  4,
+	                  PLAN_NODES_LEAVE },
 };
 
 static const struct {
@@ -96,6 +108,22 @@ const enum plan_step *plan_steps(enum plan_action a, size_t *ret_n)
 	loom_assert(a < PLAN_ACTIONS_);
 	*ret_n = actions[a].n;
 	return actions[a].steps;
+}
+
+bool plan_has_step(enum plan_action a, enum plan_step s)
+{
+	size_t n;
+	const enum plan_step *list = plan_steps(a, &n);
+	bool has = false;
+	for (size_t i = 0; i < n; i++)
+		has |= list[i] == s;
+	return has;
+}
+
+unsigned plan_moves(enum plan_action a)
+{
+	loom_assert(a < PLAN_ACTIONS_);
+	return actions[a].moves;
 }
 
 const char *plan_step_name(enum plan_step s)

@@ -4,9 +4,9 @@
  *
  * A task is one step of one service on one node, or one step of a whole node (service ""). Edges
  * follow the order of steps on a node and the services' dependencies between nodes (depend.h).
- * Expanding and shrinking touch the nodes that stay, too: services there which have a configure
- * action and depend at run time on one that gained or lost an instance are configured again and, if
- * they run, restarted: after the new instances have started, or before the nodes go.
+ * A resize touches the nodes that stay, too: services there which have a configure action and
+ * depend at run time on one that gained or lost an instance are configured again and, if they run,
+ * restarted: after the new instances have started, and before nodes that leave are deleted.
  *
  * Stages are for display: stage = longest way from the start, split so that no node has two tasks
  * in one stage. A runner need not wait for a stage, only for a task's `after` and for its node to
@@ -62,6 +62,12 @@ const char *plan_failure_status(enum plan_action a);
 /* The steps that an action may take, in order; *ret_n may be 0. */
 const enum plan_step *plan_steps(enum plan_action a, size_t *ret_n);
 
+bool plan_has_step(enum plan_action a, enum plan_step s);
+
+/* What becomes of the planned nodes: nothing, or it is a resize, and they come or leave. */
+enum { PLAN_NODES_STAY = 0, PLAN_NODES_COME = 1, PLAN_NODES_LEAVE = 2 };
+unsigned plan_moves(enum plan_action a);
+
 const char *plan_step_name(enum plan_step s); /* "CREATE": a task's taskName */
 const char *plan_step_action(
 	enum plan_step s); /* "create": key of a service's actions, plugin's argument */
@@ -85,9 +91,10 @@ struct plan_input {
 	/* The services asked for; NULL: all. Adding, removing: those that are added or removed.
 	 * Expanding, shrinking: not used. */
 	const struct strs *planned_services;
-	/* Ids of the nodes asked for; NULL: all. Expanding: the new nodes. Shrinking: those that
-	 * leave. */
+	/* Ids of the nodes asked for; NULL: all. Of a resize: those that come or leave. */
 	const struct strs *planned_nodes;
+	/* Of a resize in which some come and some leave: which of planned_nodes leave. */
+	const struct strs *leaving_nodes;
 	/* Configuring: the services whose configuration changed; NULL: all. With restart, those
 	 * that depend on them at run time are restarted, too, but not configured. */
 	const struct strs *changed_services;

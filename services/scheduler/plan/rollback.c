@@ -330,9 +330,32 @@ static int undo_remove(struct rolling_back *u, struct rollback *r)
 	return plan_with(u, PLAN_ADD_SERVICES, &scope, where_removed, &r->plan);
 }
 
-/* ---- expand, shrink ------------------------------------------------------------------------- */
+/* ---- nodes that came or were to leave ----------------------------------------------------------
+ */
 
-/* Reconfigure a remaining node if it was already configured for the added or removed ones. */
+static bool is_new(const struct rolling_back *u, const struct node *n)
+{
+	return json_arr_has_str(json_get(u->in->params, "added"), n->id);
+}
+
+/* It was to leave, and its deletion was begun. */
+static bool is_gone(const struct rolling_back *u, const struct node *n)
+{
+	return is_marked(u, n) && !is_new(u, n) && begun(u, n, "", STEP_DELETE);
+}
+
+static const char *as_before_resize(const struct rolling_back *u, const struct node *n,
+                                    const char *s)
+{
+	if (is_new(u, n))
+		return begun(u, n, s, STEP_START) ? "running" : "stopped";
+	if (is_marked(u, n))
+		return is_gone(u, n) ? NULL : to_start(u, n, s) ? "stopped" : "running";
+	return to_start(u, n, s) ? "running"
+	                         : json_get_str(nodes_find(u->in->nodes, n->id)->states, s);
+}
+
+/* Reconfigure a node that stays if it was configured already for those that come or leave. */
 static bool reconfigured(const struct rolling_back *u, const struct node *n, const char *service,
                          enum plan_step step)
 {
@@ -342,61 +365,22 @@ static bool reconfigured(const struct rolling_back *u, const struct node *n, con
 	       (step == STEP_START && to_start(u, n, service));
 }
 
-static const char *as_before_expand(const struct rolling_back *u, const struct node *n,
-                                    const char *s)
-{
-	if (is_marked(u, n))
-		return begun(u, n, s, STEP_START) ? "running" : "stopped";
-	const char *now = json_get_str(nodes_find(u->in->nodes, n->id)->states, s);
-	return to_start(u, n, s) ? "running" : now;
-}
-
-static bool of_expand(const struct rolling_back *u, const struct node *n, const char *service,
+static bool of_resize(const struct rolling_back *u, const struct node *n, const char *service,
                       enum plan_step step)
 {
-	return is_marked(u, n) ? touched(u, n, service, step) : reconfigured(u, n, service, step);
-}
-
-static int undo_expand(struct rolling_back *u, struct rollback *r)
-{
-	LOOM_CLEANUP(strs_fini) struct strs added = { 0 };
-	mark(u, json_get(u->in->params, "added"), &added);
-	r->action = PLAN_SHRINK;
-	json_set(r->back, "leaving", json_new_strs(&added));
-	set_states(u, as_before_expand);
-	const struct plan_scope scope = { .nodes = &added };
-	return plan_with(u, PLAN_SHRINK, &scope, of_expand, &r->plan);
-}
-
-static bool is_gone(const struct rolling_back *u, const struct node *n)
-{
-	return begun(u, n, "", STEP_DELETE);
-}
-
-static const char *as_before_shrink(const struct rolling_back *u, const struct node *n,
-                                    const char *s)
-{
-	if (is_marked(u, n))
-		return is_gone(u, n) ? NULL : to_start(u, n, s) ? "stopped" : "running";
-	const char *now = json_get_str(nodes_find(u->in->nodes, n->id)->states, s);
-	return to_start(u, n, s) ? "running" : now;
-}
-
-static bool of_shrink(const struct rolling_back *u, const struct node *n, const char *service,
-                      enum plan_step step)
-{
+	if (is_new(u, n))
+		return touched(u, n, service, step);
 	if (!is_marked(u, n))
 		return reconfigured(u, n, service, step);
 	return is_gone(u, n) || (step == STEP_START && to_start(u, n, service));
 }
 
-static int undo_shrink(struct rolling_back *u, struct rollback *r)
+/* Those that are gone have to be made anew. */
+static void note_gone(struct rolling_back *u, struct rollback *r)
 {
-	LOOM_CLEANUP(strs_fini) struct strs leaving = { 0 };
-	mark(u, json_get(u->in->params, "leaving"), &leaving);
 	for (size_t i = 0; i < u->in->nodes->n; i++) {
 		const struct node *n = &u->in->nodes->v[i];
-		if (!is_marked(u, n) || !is_gone(u, n))
+		if (!is_gone(u, n))
 			continue;
 		u->gone = true;
 		add_note(r,
@@ -404,10 +388,23 @@ static int undo_shrink(struct rolling_back *u, struct rollback *r)
 		         "without what the old one kept",
 		         n->hostname);
 	}
-	r->action = PLAN_EXPAND;
-	set_states(u, as_before_shrink);
-	const struct plan_scope scope = { .nodes = &leaving };
-	return plan_with(u, PLAN_EXPAND, &scope, of_shrink, &r->plan);
+}
+
+/* The same the other way round: what came leaves, and what was to leave comes back. */
+static int undo_resize(struct rolling_back *u, struct rollback *r, enum plan_action back)
+{
+	LOOM_CLEANUP(strs_fini) struct strs moved = { 0 }, added = { 0 };
+	mark(u, json_get(u->in->params, "added"), &moved);
+	mark(u, json_get(u->in->params, "added"), &added);
+	if (plan_moves(back) & PLAN_NODES_COME)
+		mark(u, json_get(u->in->params, "leaving"), &moved);
+	note_gone(u, r);
+	r->action = back;
+	if (plan_moves(back) & PLAN_NODES_LEAVE)
+		json_set(r->back, "leaving", json_new_strs(&added));
+	set_states(u, as_before_resize);
+	const struct plan_scope scope = { .nodes = &moved, .leaving = &added };
+	return plan_with(u, back, &scope, of_resize, &r->plan);
 }
 
 /* ---- all of it ------------------------------------------------------------------------------ */
@@ -418,9 +415,9 @@ static int undo(struct rolling_back *u, struct rollback *r)
 	case PLAN_CREATE:
 		return undo_create(u, r);
 	case PLAN_EXPAND:
-		return undo_expand(u, r);
+		return undo_resize(u, r, PLAN_SHRINK);
 	case PLAN_SHRINK:
-		return undo_shrink(u, r);
+		return undo_resize(u, r, PLAN_EXPAND);
 	case PLAN_ADD_SERVICES:
 		return undo_add(u, r);
 	case PLAN_REMOVE_SERVICES:

@@ -196,17 +196,31 @@ static bool is_implied_down(struct graph *g, int service, size_t by)
 	return false;
 }
 
-/* A service that stays is configured again when those that it depends on have come up, or down. */
+/* A service that stays is configured again when those that it depends on have come up, and when
+ * those that leave are stopped. */
 static void wait_for_moved(struct graph *g, int service, struct graph_waits *w)
 {
-	const bool expands = g->in->action == PLAN_EXPAND;
+	const unsigned moves = plan_moves(g->in->action);
 	for (size_t k = 0; k < g->names.n; k++) {
-		const enum plan_step step = expands ? last_step(g, (int)k) : STEP_STOP;
-		if (!g->core[k] || !depend_runtime(g->depend, (size_t)service, k) ||
-		    (expands ? is_implied(g, service, k) : is_implied_down(g, service, k)))
+		if (!g->core[k] || !depend_runtime(g->depend, (size_t)service, k))
 			continue;
-		add_wait(w, group_at(g, (int)k, step, SCOPE_PLANNED));
+		if ((moves & PLAN_NODES_COME) && !is_implied(g, service, k))
+			add_wait(w, group_at(g, (int)k, last_step(g, (int)k), SCOPE_PLANNED));
+		if ((moves & PLAN_NODES_LEAVE) && !is_implied_down(g, service, k))
+			add_wait(w, group_at(g, (int)k, STEP_STOP, SCOPE_PLANNED));
 	}
+}
+
+/* What leaves serves on until what comes in its place is up: but where a service on a node that
+ * stays has to be started for that, which waits for those that leave, they would wait for each
+ * other. */
+static void wait_for_successors(struct graph *g, int service, struct graph_waits *w)
+{
+	for (size_t t = 0; t < g->n; t++) {
+		if (g->tasks[t].pulled)
+			return;
+	}
+	add_wait(w, group_at(g, service, last_step(g, service), SCOPE_PLANNED));
 }
 
 /* A service that runs is not stopped while new ones that need it are being started. */
@@ -236,10 +250,10 @@ static enum way way_of(const struct graph *g, const struct graph_task *t)
 {
 	if (!graph_is_resize(g))
 		return WAY_ASKED;
-	if (g->in->action == PLAN_SHRINK)
-		return g->planned_node[t->node] ? WAY_GOING : WAY_REFRESHED;
-	return g->planned_node[t->node] || (t->pulled && t->step == STEP_START) ? WAY_COMING
-	                                                                        : WAY_REFRESHED;
+	if (graph_is_leaving(g, t->node))
+		return WAY_GOING;
+	return graph_is_coming(g, t->node) || (t->pulled && t->step == STEP_START) ? WAY_COMING
+	                                                                           : WAY_REFRESHED;
 }
 
 static void wait_on_way(struct graph *g, int service, enum plan_step step, enum way way,
@@ -251,12 +265,15 @@ static void wait_on_way(struct graph *g, int service, enum plan_step step, enum 
 		[WAY_GOING] = SCOPE_PLANNED,
 		[WAY_REFRESHED] = SCOPE_OTHER,
 	};
+	const unsigned moves = plan_moves(g->in->action);
 	wait_in_order(g, service, step, scope[way], w);
+	if (way == WAY_GOING && step == STEP_STOP && (moves & PLAN_NODES_COME))
+		wait_for_successors(g, service, w);
 	if (way != WAY_REFRESHED)
 		return;
 	if (step == STEP_START)
 		wait_in_order(g, service, step, SCOPE_PULLED, w);
-	if (step == STEP_STOP && g->in->action == PLAN_EXPAND)
+	if (step == STEP_STOP && (moves & PLAN_NODES_COME))
 		wait_for_users(g, service, w);
 	if (step == STEP_CONFIGURE)
 		wait_for_moved(g, service, w);
@@ -300,7 +317,8 @@ static int last_refreshed(struct graph *g, int service)
 	size_t n = 0;
 	for (; *nodes != NOTHING; nodes++) {
 		int t = NOTHING;
-		for (size_t i = 0; i < LOOM_COUNT(list) && t == NOTHING; i++)
+		for (size_t i = 0; i < LOOM_COUNT(list) && t == NOTHING && !g->planned_node[*nodes];
+		     i++)
 			t = graph_find_task(g, *nodes, service, list[i]);
 		if (t != NOTHING)
 			tasks[n++] = t;
@@ -333,6 +351,7 @@ static bool needs_node(struct graph *g, size_t service, int node)
 /* A node goes when its services are stopped and those that used them know it. */
 static void wait_nodes(struct graph *g)
 {
+	const bool comes = plan_moves(g->in->action) & PLAN_NODES_COME;
 	int *last = loom_calloc(g->names.n + 1, sizeof(*last));
 	for (size_t s = 0; s < g->names.n; s++)
 		last[s] = g->planned[s] ? last_refreshed(g, (int)s) : NOTHING;
@@ -342,6 +361,8 @@ static void wait_nodes(struct graph *g)
 		if (t == NOTHING)
 			continue;
 		add_wait(&w, stops_of_node(g, (int)i));
+		for (const int *s = g->on_node[i]; comes && *s != NOTHING; s++)
+			wait_for_successors(g, *s, &w);
 		for (size_t s = 0; s < g->names.n; s++) {
 			if (last[s] != NOTHING && needs_node(g, s, (int)i))
 				add_wait(&w, last[s]);
@@ -355,7 +376,7 @@ void graph_wait(struct graph *g)
 {
 	find_present(g);
 	wait_services(g);
-	if (g->in->action == PLAN_SHRINK)
+	if (plan_moves(g->in->action) & PLAN_NODES_LEAVE)
 		wait_nodes(g);
 }
 

@@ -58,6 +58,20 @@ static void choose_resized(struct graph *g)
 	}
 }
 
+/* Where all that is planned moves the same way it need not be said. */
+static void choose_leaving(struct graph *g)
+{
+	const struct plan_input *in = g->in;
+	const unsigned moves = plan_moves(in->action);
+	LOOM_CLEANUP(map_destroy) struct map *ids = map_create(NULL);
+	for (size_t k = 0; in->leaving_nodes && k < in->leaving_nodes->n; k++)
+		map_set(ids, in->leaving_nodes->v[k], g);
+	for (size_t i = 0; i < in->n_nodes; i++) {
+		const bool named = (moves & PLAN_NODES_COME) == 0 || map_get(ids, in->nodes[i].id);
+		g->leaving_node[i] = (moves & PLAN_NODES_LEAVE) && g->planned_node[i] && named;
+	}
+}
+
 void graph_choose(struct graph *g, const struct map *index)
 {
 	const struct plan_input *in = g->in;
@@ -68,6 +82,7 @@ void graph_choose(struct graph *g, const struct map *index)
 	g->planned = loom_calloc(g->names.n + 1, sizeof(*g->planned));
 	g->core = loom_calloc(g->names.n + 1, sizeof(*g->core));
 	g->planned_node = loom_calloc(in->n_nodes + 1, sizeof(*g->planned_node));
+	g->leaving_node = loom_calloc(in->n_nodes + 1, sizeof(*g->leaving_node));
 	mark(g, index, in->planned_services, g->core);
 	mark(g, index, configures ? in->changed_services : NULL, changed);
 	for (size_t s = 0; s < g->names.n; s++)
@@ -76,6 +91,7 @@ void graph_choose(struct graph *g, const struct map *index)
 		map_set(ids, in->planned_nodes->v[k], g);
 	for (size_t i = 0; i < in->n_nodes; i++)
 		g->planned_node[i] = !in->planned_nodes || map_get(ids, in->nodes[i].id);
+	choose_leaving(g);
 	if (graph_is_resize(g))
 		choose_resized(g);
 	else
@@ -121,7 +137,7 @@ static bool may_pull(const struct graph *g, int node, int service, enum plan_ste
 	const enum graph_state state = graph_state_of(g, node, service);
 	if (step == STEP_STOP)
 		return state != GRAPH_DOWN;
-	if (g->in->action == PLAN_EXPAND)
+	if (graph_is_resize(g))
 		return !g->planned_node[node] && state == GRAPH_DOWN;
 	return state != GRAPH_RUNNING;
 }
@@ -197,22 +213,20 @@ static void walk_asked(struct graph *g)
 		pull_all(g);
 }
 
-/* New nodes, or the last of those that leave. */
-static void walk_moved(struct graph *g, enum plan_action as)
+/* Nodes that come are made as in a create; of those that leave the services are stopped first. */
+static void walk_moved(struct graph *g)
 {
 	static const enum plan_step drain[] = { STEP_STOP };
+	static const enum plan_step last[] = { STEP_DELETE };
 	size_t n;
-	const enum plan_step *list = plan_steps(as, &n);
+	const enum plan_step *make = plan_steps(PLAN_CREATE, &n);
 	for (size_t i = 0; i < g->in->n_nodes; i++) {
+		const bool leaves = graph_is_leaving(g, (int)i);
 		if (!g->planned_node[i])
 			continue;
-		for (const int *s = g->on_node[i]; *s != NOTHING; s++) {
-			if (as == PLAN_DELETE)
-				walk(g, (int)i, *s, drain, LOOM_COUNT(drain));
-			else
-				walk(g, (int)i, *s, list, n);
-		}
-		walk(g, (int)i, NOTHING, list, n);
+		for (const int *s = g->on_node[i]; *s != NOTHING; s++)
+			walk(g, (int)i, *s, leaves ? drain : make, leaves ? 1 : n);
+		walk(g, (int)i, NOTHING, leaves ? last : make, leaves ? 1 : n);
 	}
 }
 
@@ -237,12 +251,9 @@ static void walk_refreshed(struct graph *g)
 
 void graph_walk(struct graph *g)
 {
-	if (g->in->action == PLAN_EXPAND) {
-		walk_moved(g, PLAN_CREATE);
+	if (graph_is_resize(g)) {
+		walk_moved(g);
 		pull_all(g);
-		walk_refreshed(g);
-	} else if (g->in->action == PLAN_SHRINK) {
-		walk_moved(g, PLAN_DELETE);
 		walk_refreshed(g);
 	} else {
 		walk_asked(g);
