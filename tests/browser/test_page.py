@@ -268,6 +268,12 @@ def test_changes_are_shown_before_they_are_done(made):
     page.wait("#change-problem[data-tone=warn]")
     assert not enabled(page, "#change-apply")
     page.press(ESCAPE)
+    page.until(lambda: page.count("dialog") == 0, "the dialog to close")
+    open_change(page, "replace")
+    assert page.count("#change-node option") == SIZE
+    page.until(lambda: "1 node added, 1 node removed" in page.text("#change-plan"), "the plan")
+    assert enabled(page, "#change-apply")
+    page.press(ESCAPE)
     assert page.text("#status") == "active"
 
 

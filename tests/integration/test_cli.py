@@ -401,6 +401,11 @@ def test_operations_show_what_they_do_and_do_it(farm):
     assert "(409)" in stale.stderr and "Nothing was done" in stale.stderr
 
     assert re.search(r"^  remove +1001 ", did(farm, "shrink", "farm", "--nodes", "1001"), re.M)
+    replaced = did(farm, "replace", "farm", "1002")
+    assert re.search(r"^  add +1003 \S+ +app,base$", replaced, re.M) and re.search(r"^  remove +1002 ", replaced, re.M)
+    assert sorted(node["properties"]["nodenum"] for node in farm.user.cluster(farm.farm)["nodes"]) == [1000, 1003]
+    assert loom(farm, "cluster", "replace", "farm", "1000,1003").returncode == 64
+    assert "no node 1002" in loom(farm, "cluster", "replace", "farm", "1002").stderr
     assert "1 node changed" in did(farm, "add-services", "farm", "cron")
     listed = loom(farm, "cluster", "services", "farm").stdout.splitlines()
     assert [line.split()[:2] for line in listed[1:]] == [["app", "2"], ["base", "2"], ["cron", "1"]]

@@ -290,6 +290,9 @@ def size(way):
     way.ended("active")
     way.post("shrink", {"count": 3})
     way.ended("active")
+    numbers = [node["properties"]["nodenum"] for node in way.lab.user.cluster(way.cluster)["nodes"]]
+    way.post(f"nodes/{numbers[0]}/replace")
+    way.ended("active")
     way.post("expand", {"count": 1})
     way.ended("active")
     way.delete()

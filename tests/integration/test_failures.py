@@ -253,6 +253,9 @@ OPERATIONS = {
     "shrink": Operation(("CONFIGURE", "STOP", "START", "DELETE"),
                         lambda way: way.ask("POST", "/shrink", {"nodes": numbers(way)[-1:]}),
                         lambda way: machines(way, 3)),
+    "swap": Operation((*CREATE, "STOP", "DELETE"),
+                      lambda way: way.ask("POST", f"/nodes/{numbers(way)[-1]}/replace"),
+                      lambda way: machines(way, 2)),
 }
 
 
@@ -412,7 +415,7 @@ def expired(way, mode):
 
 AGAIN = {"reconfigure": ("CONFIGURE", "CONFIGURE"), "restart": ("START", "START"), "stop": ("STOP", "START"),
          "add": ("START", "REMOVE"), "remove": ("REMOVE", "INSTALL"), "expand": ("START", "DELETE"),
-         "shrink": ("DELETE", "CREATE")}
+         "shrink": ("DELETE", "CREATE"), "swap": ("START", "DELETE")}
 
 
 def cases():

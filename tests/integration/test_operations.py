@@ -165,6 +165,62 @@ def test_expand_and_shrink(farm):
     assert ("CREATE", "", 1005) in last_job_tasks(farm)
 
 
+def test_a_node_is_replaced_by_one_like_it(farm):
+    """The new one serves before the old one stops, and the others are told once."""
+    before = services_by_node(farm)
+    (store,) = [number for number, services in before.items() if "store" in services]
+    shown = plan(farm, "replace", nodes=[store])
+    assert shown.status == 200, shown
+    assert [node["nodenum"] for node in shown.json["nodes"]["added"]] == [1003]
+    assert [node["nodenum"] for node in shown.json["nodes"]["removed"]] == [store]
+    assert farm.user.post(path(farm, f"nodes/{store}/replace"), {"token": shown.json["token"]}).status == 200
+    done = last_job_tasks(farm)
+    assert done == tasks_of(shown)
+    stay = [number for number in before if number != store]
+    assert [task for task in done if task[2] in stay] == sorted(
+        (name, "app", number) for number in stay for name in ("CONFIGURE", "STOP", "START"))
+    assert services_by_node(farm) == {**{number: before[number] for number in stay}, 1003: before[store]}
+    runs = [(run.name, run.service, run.nodenum) for run in farm.workers[0].runs]
+    order = [runs.index(task) for task in (("START", "store", 1003), ("STOP", "store", store), ("DELETE", "", store))]
+    assert order == sorted(order)
+
+
+@pytest.mark.parametrize("rest, word", [
+    ("nodes/1009/replace", "no node 1009"), ("nodes/first/replace", "nodes"), ("nodes/-1/replace", "no node -1")])
+def test_a_node_that_is_not_there_is_not_replaced(farm, rest, word):
+    answer = farm.user.post(path(farm, rest))
+    assert answer.status == 400 and word in answer.text, answer
+    assert farm.user.cluster_status(farm.farm) == "active"
+
+
+def test_a_replacement_is_paused_aborted_and_rolled_back(farm):
+    before = services_by_node(farm)
+    gate = Gate("INSTALL")
+    farm.workers[0].script = gate
+    assert farm.user.post(path(farm, "nodes/1000/replace")).status == 200
+    gate.wait()
+    assert farm.user.post(path(farm, "pause")).status == 200
+    assert farm.user.cluster(farm.farm)["progress"]["actionstatus"] == "paused"
+    assert farm.user.post(path(farm, "resume")).status == 200
+    assert farm.user.post(path(farm, "abort")).status == 200
+    gate.open()
+    farm.workers[0].script = None
+    wait_for(lambda: farm.user.cluster(farm.farm)["status"] == "inconsistent")
+    shown = plan(farm, "rollback")
+    assert [node["nodenum"] for node in shown.json["nodes"]["removed"]] == [1003], shown
+    assert farm.user.post(path(farm, "rollback")).status == 200
+    assert last_job_tasks(farm) == tasks_of(shown)
+    assert services_by_node(farm) == before
+
+
+def test_a_tenant_at_its_quota_may_replace_a_node(farm):
+    farm.set_quota(nodes=3)
+    assert farm.user.post(path(farm, "expand"), {"count": 1}).status == 409
+    assert farm.user.post(path(farm, "nodes/1000/replace")).status == 200
+    farm.active(farm.farm)
+    assert len(services_by_node(farm)) == 3
+
+
 def test_an_operation_that_fails_leaves_the_cluster_inconsistent_and_can_be_done_again(farm):
     farm.workers[0].script = lambda run: {"status": 1, "retry": False, "stderr": "no"} if run.name == "STOP" else {}
     assert farm.user.post(path(farm, "services/app/restart")).status == 200

@@ -23,6 +23,14 @@ KILLS = 2
 PATIENCE = 60
 SEED = 1
 
+def replace(user, at):
+    """Any node, while it can be read which there are."""
+    answer = user.get(at)
+    nodes = answer.json["nodes"] if answer.status == 200 else []
+    number = random.choice(nodes)["properties"]["nodenum"] if nodes else 1000
+    return user.post(f"{at}/nodes/{number}/replace")
+
+
 # how often, what, its request
 OPERATIONS = (
     (4, "pause", lambda user, at: user.post(f"{at}/pause")),
@@ -32,6 +40,7 @@ OPERATIONS = (
     (10, "rollback", lambda user, at: user.post(f"{at}/rollback")),
     (6, "expand", lambda user, at: user.post(f"{at}/expand", {"count": 1})),
     (4, "shrink", lambda user, at: user.post(f"{at}/shrink", {"count": 1})),
+    (4, "replace", replace),
     (4, "add", lambda user, at: user.post(f"{at}/services", {"services": ["cron"]})),
     (4, "remove", lambda user, at: user.delete(f"{at}/services/cron")),
     (4, "configure", lambda user, at: user.put(f"{at}/config", {"config": {"app": {"t": str(time.time())}}})),

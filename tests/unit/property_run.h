@@ -446,6 +446,7 @@ static enum state wanted(const struct run *r, int node, int s)
 	case PLAN_CONFIGURE_WITH_RESTART:
 		return in && starts ? RUNNING : was;
 	case PLAN_SHRINK:
+	case PLAN_REPLACE:
 	case PLAN_CONFIGURE:
 	case PLAN_DELETE:
 	case PLAN_SOLVE_LAYOUT:

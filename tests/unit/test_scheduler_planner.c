@@ -510,6 +510,7 @@ START_TEST(names)
 		{ PLAN_REMOVE_SERVICES, "remove_services", "inconsistent", 2 },
 		{ PLAN_EXPAND, "expand_cluster", "inconsistent", 8 },
 		{ PLAN_SHRINK, "shrink_cluster", "inconsistent", 4 },
+		{ PLAN_REPLACE, "replace_node", "inconsistent", 9 },
 	};
 	enum plan_action a = PLAN_CREATE;
 	enum plan_step undo = STEP_CREATE;

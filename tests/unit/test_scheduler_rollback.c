@@ -61,6 +61,23 @@ static const struct {
 	  "CONFIGURE:store@n3 START:store@n3 CONFIGURE:app@n1 STOP:app@n1 START:app@n1 "
 	  "CONFIGURE:app@n2 STOP:app@n2 START:app@n2",
 	  PLAN_EXPAND, 1 },
+	/* the old one only ever served: the new one goes */
+	{ PLAN_REPLACE, "CREATE@n3=c CONFIRM@n3=f", "{'added':['n3'],'leaving':['n2']}",
+	  "DELETE@n3", PLAN_REPLACE, 0 },
+	/* it was stopped: it serves again before the new one goes */
+	{ PLAN_REPLACE, "CREATE@n2=c START:app@n2=c STOP:store@n3=c DELETE@n3=d",
+	  "{'added':['n2'],'leaving':['n3']}", "START:store@n3 STOP:app@n2 DELETE@n2", PLAN_REPLACE,
+	  0 },
+	/* it is gone: it is made anew, and who was told of the new one is told again */
+	{ PLAN_REPLACE, "CREATE@n2=c START:app@n2=c STOP:store@n3=c CONFIGURE:app@n1=c DELETE@n3=f",
+	  "{'added':['n2'],'leaving':['n3']}",
+	  "CREATE@n3 CONFIRM@n3 BOOTSTRAP@n3 INSTALL:fixed@n3 INSTALL:store@n3 "
+	  "CONFIGURE:store@n3 START:store@n3 CONFIGURE:app@n1 STOP:app@n1 START:app@n1 "
+	  "STOP:app@n2 DELETE@n2",
+	  PLAN_REPLACE, 1 },
+	/* the new one was itself replaced while it was made: both are the job's */
+	{ PLAN_REPLACE, "CREATE@n1=f DELETE@n1=c CREATE@n2=c CONFIRM@n2=f",
+	  "{'added':['n1','n2'],'leaving':['n3','n1']}", "DELETE@n1 DELETE@n2", PLAN_REPLACE, 0 },
 	{ PLAN_CREATE, "CREATE@n1=c CREATE@n2=f CREATE@n3=d", "{}", "DELETE@n1 DELETE@n2 DELETE@n3",
 	  PLAN_DELETE, 0 },
 	{ PLAN_DELETE, "DELETE@n1=c DELETE@n2=f", "{}", NULL, PLAN_DELETE, 0 },

@@ -6,24 +6,13 @@
 #include "common/json/jsondiff.h"
 #include "common/operation/operation.h"
 #include "services/scheduler/operation/operation_input.h"
+#include "services/scheduler/placement/hostname.h"
 #include "services/scheduler/plan/retry.h"
 #include "services/scheduler/plan/rollback.h"
 
 #include <sodium.h>
 #include <stdio.h>
 #include <string.h>
-
-/* The actions of which placement has a say. */
-static const struct {
-	enum plan_action action;
-	enum relayout_operation relayout;
-} layouts[] = {
-	{ PLAN_ADD_SERVICES, RELAYOUT_ADD_SERVICES },
-	{ PLAN_REMOVE_SERVICES, RELAYOUT_REMOVE_SERVICES },
-	{ PLAN_EXPAND, RELAYOUT_EXPAND },
-	{ PLAN_SHRINK, RELAYOUT_SHRINK },
-	{ PLAN_SOLVE_LAYOUT, RELAYOUT_SYNC },
-};
 
 bool operation_action(const char *operation, bool restart, enum plan_action *ret)
 {
@@ -115,6 +104,73 @@ static int find_relayout(const struct wanted *w, enum relayout_operation op, str
 		                     .n_nodenums = w->n_nodenums };
 	return relayout_find(&in, ret, err);
 }
+
+/* ---- replacing ------------------------------------------------------------------------------- */
+
+/* One like it, numbered and named as a new one. */
+static struct layout_node successor_of(const struct cluster *c, const struct node *n, int num)
+{
+	const char *dns = json_get_str(c->request, "dnsSuffix");
+	if (str_blank(dns))
+		dns = json_get_str(json_get(c->template, "defaults"), "dnsSuffix");
+	struct layout_node new = { .nodenum = num,
+		                   .hostname = hostname_make(c->name, c->id, num, dns),
+		                   .hardwaretype = loom_strdup(n->hardwaretype),
+		                   .imagetype = loom_strdup(n->imagetype),
+		                   .flavor = loom_strdup(n->flavor),
+		                   .image = loom_strdup(n->image),
+		                   .sshuser = loom_strdup(n->sshuser) };
+	json_read_strs(n->services, &new.services);
+	json_read_strs(n->automators, &new.automators);
+	return new;
+}
+
+/* The layout stays what it is: for each node that is named there is another one in the end. */
+static int find_successors(const struct wanted *w, enum relayout_operation op LOOM_UNUSED,
+                           struct relayout **ret, struct loom_err *err)
+{
+	const struct nodes *ns = w->input->nodes;
+	LOOM_CLEANUP(relayout_free) struct relayout *t = loom_calloc(1, sizeof(*t));
+	int num = (int)w->c->last_node;
+	t->added.nodes = loom_calloc(ns->n + 1, sizeof(*t->added.nodes));
+	t->removed = loom_calloc(ns->n + 1, sizeof(*t->removed));
+	for (size_t i = 0; i < ns->n; i++) {
+		bool named = false;
+		num = ns->v[i].num > num ? (int)ns->v[i].num : num;
+		for (size_t k = 0; k < w->n_nodenums; k++)
+			named = named || w->nodenums[k] == (int)ns->v[i].num;
+		if (named)
+			t->removed[t->n_removed++] = i;
+	}
+	for (size_t k = 0; k < w->n_nodenums; k++) {
+		bool found = false;
+		for (size_t i = 0; i < t->n_removed; i++)
+			found = found || ns->v[t->removed[i]].num == w->nodenums[k];
+		if (!found)
+			return err_set(err, 400, "the cluster has no node %d", w->nodenums[k]);
+	}
+	for (size_t i = 0; i < t->n_removed; i++)
+		t->added.nodes[t->added.n_nodes++] =
+			successor_of(w->c, &ns->v[t->removed[i]], ++num);
+	json_read_strs(w->c->services, &t->services);
+	*ret = loom_take(t);
+	return 0;
+}
+
+/* The actions that change the layout, and who finds the new one. */
+static const struct {
+	enum plan_action action;
+	int (*find)(const struct wanted *w, enum relayout_operation op, struct relayout **ret,
+	            struct loom_err *err);
+	enum relayout_operation relayout;
+} layouts[] = {
+	{ PLAN_ADD_SERVICES, find_relayout, RELAYOUT_ADD_SERVICES },
+	{ PLAN_REMOVE_SERVICES, find_relayout, RELAYOUT_REMOVE_SERVICES },
+	{ PLAN_EXPAND, find_relayout, RELAYOUT_EXPAND },
+	{ PLAN_SHRINK, find_relayout, RELAYOUT_SHRINK },
+	{ PLAN_REPLACE, find_successors, 0 },
+	{ PLAN_SOLVE_LAYOUT, find_relayout, RELAYOUT_SYNC },
+};
 
 /* The machines as the planner sees them: services come at once and go at the end. */
 static void place_services(struct operation *op)
@@ -296,7 +352,7 @@ static int make(const struct cluster *c, const struct operation_input *p, const 
 	int rc = 0;
 	for (size_t i = 0; !rc && i < LOOM_COUNT(layouts); i++)
 		if (layouts[i].action == op->action)
-			rc = find_relayout(&w, layouts[i].relayout, &op->relayout, err);
+			rc = layouts[i].find(&w, layouts[i].relayout, &op->relayout, err);
 	wanted_fini(&w);
 	if (rc)
 		return rc;

@@ -62,6 +62,12 @@ static const struct {
 	                  { STEP_CONFIGURE, STEP_STOP, STEP_START, STEP_DELETE },
 	                  4,
 	                  PLAN_NODES_LEAVE },
+	[PLAN_REPLACE] = { "replace_node",
+	                   "inconsistent",
+	                   { STEP_CREATE, STEP_CONFIRM, STEP_BOOTSTRAP, STEP_INSTALL,
+	                     STEP_CONFIGURE, STEP_INITIALIZE, STEP_STOP, STEP_START, STEP_DELETE },
+	                   9,
+	                   PLAN_NODES_COME | PLAN_NODES_LEAVE },
 };
 
 static const struct {

@@ -418,6 +418,8 @@ static int undo(struct rolling_back *u, struct rollback *r)
 		return undo_resize(u, r, PLAN_SHRINK);
 	case PLAN_SHRINK:
 		return undo_resize(u, r, PLAN_EXPAND);
+	case PLAN_REPLACE:
+		return undo_resize(u, r, PLAN_REPLACE);
 	case PLAN_ADD_SERVICES:
 		return undo_add(u, r);
 	case PLAN_REMOVE_SERVICES:

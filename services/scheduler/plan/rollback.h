@@ -11,6 +11,7 @@
  *   start, stop,      what ran before runs again, what did not run is stopped
  *   restart
  *   shrink            what was stopped is started; a node whose deletion was begun is made anew
+ *   replace           as of an expand by the new node and a shrink by the old one
  *
  * Pure; any thread.
  */

@@ -2,8 +2,9 @@
 // The dialog of a change to a cluster: what is asked for, what that would change, and Apply, which
 // does exactly what is shown or nothing.
 
-import { applyChange, getConfig, getServices, listServices, planChange } from "./api.js";
+import { applyChange, getCluster, getConfig, getServices, listServices, planChange } from "./api.js";
 import { announce, anySignal, field, h } from "./dom.js";
+import { shortHost } from "./format.js";
 import { openModal } from "./modal.js";
 import { askable } from "./operations.js";
 import { isEmptyPlan, planView } from "./planview.js";
@@ -17,6 +18,7 @@ const FORMS = {
   config: configFields,
   count: countFields,
   services: serviceFields,
+  nodes: nodeFields,
 };
 const NO_FORM = () => ({ els: [], read: () => ({}) });
 
@@ -93,6 +95,14 @@ async function serviceFields(cluster, signal, kind) {
         throw new Error("There is no service to choose.");
       return select.value ? { services: [select.value] } : {};
     } };
+}
+
+async function nodeFields(cluster, signal) {
+  const { nodes } = (await getCluster(cluster.id, signal)).cluster;
+  const select = h("select", { id: "change-node" }, ...nodes.map(({ properties }) =>
+    h("option", { value: String(properties.nodenum), text: shortHost(properties.hostname) })));
+
+  return { els: [field("Node", select).el], read: () => ({ nodes: [Number(select.value)] }) };
 }
 
 export function openChange(cluster, kind) {
