@@ -23,9 +23,9 @@ import xml.etree.ElementTree
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
-from stacklib import process  # noqa: E402
-from support import ROOT, SERVERS, Stack, StackFailed  # noqa: E402 (the path comes first)
+from support import ROOT, SERVERS, Stack, StackFailed  # noqa: E402, I001 (it sets the path of stacklib)
 from support.stack import ENVIRONMENT, SANDBOX, build_dir, root_cache  # noqa: E402
+from stacklib import process  # noqa: E402
 
 KINDS = ("unit", "fuzz", "integration", "browser", "chaos")
 # `tests/run check`: all in C, and of Python what the API and the scheduler decide.
