@@ -265,7 +265,8 @@ static int expand_macro(struct expansion *x, const char *s, size_t len, struct b
 static int expand_text(struct expansion *x, const char *s, size_t len, struct buf *out)
 {
 	size_t i = 0;
-	while (i < len) {
+	/* what is too large already is not expanded to its end */
+	while (i < len && !out->full) {
 		const char *percent = memchr(s + i, '%', len - i);
 		const size_t at = percent ? (size_t)(percent - s) : len;
 		size_t n = 0;

@@ -288,6 +288,26 @@ START_TEST(size_is_bounded)
 }
 END_TEST
 
+/* One text that is too large is given up at once: what stands behind is not even looked at. */
+START_TEST(too_large_is_given_up)
+{
+	LOOM_CLEANUP(json_free) struct json *v = json_new_arr();
+	LOOM_CLEANUP(buf_fini) struct buf big = BUF_INIT(JSON_MAX_BYTES);
+	struct json *got = NULL;
+	struct loom_err err = { 0 };
+	for (int i = 0; i < 60; i++) {
+		buf_adds(&big, "%map(host.service.svc1,'");
+		for (int k = 0; k < 50000; k++)
+			buf_addc(&big, '.');
+		buf_adds(&big, "')%");
+	}
+	buf_adds(&big, "%nonsense(%");
+	json_push(v, json_new_str(buf_str(&big)));
+	ck_assert_int_eq(macro_expand(macro, self_of(FOO), v, &got, &err), MACRO_E_SYNTAX);
+	ck_assert_msg(strstr(err.msg, "larger than") != NULL, "%s", err.msg);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *t = tcase_create("macro");
@@ -298,5 +318,6 @@ int main(void)
 	tcase_add_test(t, errors_show_the_place);
 	tcase_add_test(t, deep_document);
 	tcase_add_test(t, size_is_bounded);
+	tcase_add_test(t, too_large_is_given_up);
 	return UNIT_RUN("model_macro", t);
 }
