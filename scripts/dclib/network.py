@@ -60,8 +60,10 @@ def create(state):
     length = state.subnet.rpartition("/")[2]
     if not exists(state):
         run(["ip", "link", "add", state.prefix, "type", "bridge"])
-    with open(f"/proc/sys/net/ipv6/conf/{state.prefix}/disable_ipv6", "w", encoding="ascii") as file:
-        file.write("1\n")
+    no_ipv6 = f"/proc/sys/net/ipv6/conf/{state.prefix}/disable_ipv6"
+    if os.path.exists(no_ipv6):
+        with open(no_ipv6, "w", encoding="ascii") as file:
+            file.write("1\n")
     run(["ip", "address", "replace", f"{state.outside}/{length}", "dev", state.prefix])
     run(["ip", "link", "set", state.prefix, "up"])
     if _firewall(state, "-C") != 0 and _firewall(state, "-I") != 0:
@@ -79,7 +81,7 @@ def _create_host(state, host, length):
     run(["ip", "link", "add", name, "type", "veth", "peer", "name", "eth0", "address", mac(state, host),
          "netns", name])
     for setting in ("net/ipv6/conf/all/disable_ipv6", "net/ipv4/ip_nonlocal_bind"):
-        run([*inside(state, host), "sh", "-c", f"echo 1 >/proc/sys/{setting}"])
+        run([*inside(state, host), "sh", "-c", f"test ! -e /proc/sys/{setting} || echo 1 >/proc/sys/{setting}"])
     run(["ip", "-n", name, "-batch", "-"], stdin="link set lo up\n"
         f"address add {state.address(host)}/{length} dev eth0\nlink set eth0 up\n")
     run(["ip", "link", "set", name, "master", state.prefix, "up"])

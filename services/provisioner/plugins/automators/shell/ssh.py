@@ -35,6 +35,11 @@ def _key_line(name, value):
     return kind, blob
 
 
+def _quoted(path):
+    """A path as one of ssh's options takes it: in one word, and as it is."""
+    return '"' + path.replace("%", "%%") + '"'
+
+
 class Node:
     """Where a task's node is and how to log in there."""
 
@@ -75,7 +80,7 @@ class Node:
         options = {
             "BatchMode": "yes",
             "StrictHostKeyChecking": "yes",
-            "UserKnownHostsFile": self.known_hosts,
+            "UserKnownHostsFile": _quoted(self.known_hosts),
             "GlobalKnownHostsFile": "/dev/null",
             "HostKeyAlias": self.alias,
             "HostKeyAlgorithms": self.kinds,

@@ -12,6 +12,7 @@ import signal
 import socket
 
 import kernel
+import limits
 from network import netns_path
 
 from common import Failure, held_descriptors, read_file, write_file
@@ -24,18 +25,27 @@ ENVIRONMENT = {
 SSHD = ["/usr/sbin/sshd", "-D", "-e"]
 DEVICES = ["null", "zero", "full", "random", "urandom", "tty"]
 
-# Host-wide powers that a node has no business with: kernel modules, raw I/O, clock, reboot's
-# kin, kernel log, mandatory access control.
-DROPPED = [16, 17, 25, 32, 33, 34, 35, 36]
+# What root in a node may do (numbers of capabilities): what packages and services need of a host of
+# their own. Not among them: mounts, devices, other processes' memory, links and routes, modules,
+# raw I/O, the clock.
+KEPT = {"chown": 0, "dac_override": 1, "fowner": 3, "fsetid": 4, "kill": 5, "setgid": 6, "setuid": 7,
+        "setpcap": 8, "net_bind_service": 10, "net_raw": 13, "sys_chroot": 18, "audit_write": 29,
+        "setfcap": 31}
+# What of /proc is the host's and not the node's.
+READ_ONLY = ["sys", "bus", "fs", "irq", "sysrq-trigger"]
+HIDDEN = ["acpi", "kcore", "keys", "latency_stats", "sched_debug", "scsi", "timer_list",
+          "timer_stats"]
 
 
 def boot(machine):
     """Start the node; returns its first process's number once that has become sshd."""
+    groups = limits.create(machine.name, machine.record.get("limits", {}))
     receive, send = os.pipe()
     helper = os.fork()
     if helper == 0:
         try:
             os.close(receive)
+            limits.join(groups)
             _helper(machine, send)
         except BaseException as err:  # pylint: disable=broad-except
             os.write(send, f"!{err}\n".encode())
@@ -61,6 +71,8 @@ def _helper(machine, send):
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     os.chdir("/")
     kernel.enter_network(netns_path(machine.name))
+    if os.path.exists("/proc/self/ns/cgroup"):
+        kernel.unshare(kernel.CLONE_NEWCGROUP)
     kernel.unshare(kernel.CLONE_NEWNS | kernel.CLONE_NEWPID | kernel.CLONE_NEWUTS
                    | kernel.CLONE_NEWIPC)
     init = os.fork()
@@ -97,7 +109,7 @@ def _first_process(machine):
     os.umask(0o022)
     kernel.mount("none", "/", None, kernel.MS_REC | kernel.MS_PRIVATE)
     top = machine.path("root")
-    kernel.mount("overlay", top, "overlay", 0,
+    kernel.mount("overlay", top, "overlay", kernel.MS_NODEV,
                  f"lowerdir={machine.root},upperdir={machine.path('upper')},"
                  f"workdir={machine.path('work')}")
     _system_mounts(top)
@@ -106,8 +118,7 @@ def _first_process(machine):
     os.makedirs("/run/sshd", mode=0o755, exist_ok=True)
     os.makedirs("/run/lock", mode=0o755, exist_ok=True)
     os.chmod("/run/lock", 0o1777)
-    for number in DROPPED:
-        kernel.drop_capability(number)
+    kernel.keep_capabilities(KEPT.values())
     # The pipe and the locks close by themselves when this succeeds: that is the good news.
     os.execve(SSHD[0], SSHD, ENVIRONMENT)
 
@@ -115,9 +126,12 @@ def _first_process(machine):
 def _system_mounts(top):
     quiet = kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_NOEXEC
     kernel.mount("proc", f"{top}/proc", "proc", quiet)
-    if os.path.exists(f"{top}/proc/sysrq-trigger"):
-        kernel.mount("/dev/null", f"{top}/proc/sysrq-trigger", None, kernel.MS_BIND)
+    for name in READ_ONLY:
+        kernel.read_only(f"{top}/proc/{name}")
+    for name in HIDDEN:
+        kernel.hide(f"{top}/proc/{name}")
     kernel.mount("sysfs", f"{top}/sys", "sysfs", quiet | kernel.MS_RDONLY)
+    kernel.hide(f"{top}/sys/firmware")
     kernel.mount("tmpfs", f"{top}/dev", "tmpfs", kernel.MS_NOSUID, "mode=755,size=1m")
     for name in DEVICES:
         number = os.stat(f"/dev/{name}").st_rdev

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """What every module of the sandbox provider shares: errors, log, commands, files, locks."""
 
+import collections
 import contextlib
 import errno
 import fcntl
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -121,14 +123,33 @@ def read_file(path, default=None):
         return default
 
 
+Mount = collections.namedtuple("Mount", "point fstype options")
+
+
+def unescaped(text):
+    """A field of mountinfo as it was given: the kernel writes spaces and the like in octal."""
+    return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), text)
+
+
+def mountinfo(pid="self"):
+    """What is mounted where in a process's mount namespace, [] when the process is gone."""
+    found = []
+    try:
+        text = read_file(f"/proc/{pid}/mountinfo") or ""
+    except OSError:
+        return found
+    for line in text.splitlines():
+        before, _, after = line.partition(" - ")
+        fstype, _, options = [*after.split(" "), "", ""][:3]
+        found.append(Mount(unescaped(before.split(" ")[4]), fstype, unescaped(options)))
+    return found
+
+
 def mounts_below(path):
     """Mount points at or below a path in this mount namespace, deepest first."""
-    found = []
-    for line in (read_file("/proc/self/mountinfo") or "").splitlines():
-        point = line.split(" ")[4].encode().decode("unicode_escape")
-        if point == path or point.startswith(path.rstrip("/") + "/"):
-            found.append(point)
-    return sorted(found, key=len, reverse=True)
+    points = [mount.point for mount in mountinfo()]
+    return sorted((p for p in points if p == path or p.startswith(path.rstrip("/") + "/")),
+                  key=len, reverse=True)
 
 
 def remove_tree(path):

@@ -4,8 +4,9 @@
 import glob
 import os
 import re
+import urllib.parse
 
-from common import GiveUp, read_file, run
+from common import GiveUp, log, read_file, run
 
 _SETTINGS = re.compile(r"^Acquire::((http|https|ftp)::.+|Check-Valid-Until|Check-Date|Retries|"
                        r"AllowInsecureRepositories|Retries::.+)$")
@@ -90,7 +91,7 @@ def keyrings(sources_list):
 
 def settings():
     """The host's proxy, certificate and retry settings as (name, value) pairs."""
-    _, out = run(["apt-config", "dump", "--format", "%f\t%v%n"])
+    _, out = run(["apt-config", "dump", "--format", "%f\t%v%n"], check=False)
     found = {}
     for line in out.splitlines():
         name, _, value = line.partition("\t")
@@ -101,6 +102,26 @@ def settings():
         if proxy:
             found.setdefault(f"Acquire::{scheme}::Proxy", proxy)
     return sorted(found.items())
+
+
+def for_nodes(pairs):
+    """Those of the host's settings that a node may have and can use: no passwords of the host, and
+    no proxy on the host's loopback, which is another one in a node."""
+    kept = []
+    for name, value in pairs:
+        url = urllib.parse.urlsplit(value)
+        if url.username is not None:
+            log(f"warning: {name} holds a password of this host: nodes go without it")
+        elif url.hostname and re.fullmatch(r"localhost|::1|127\..*", url.hostname):
+            log(f"warning: {name} is on this host's loopback address, where nodes cannot reach it")
+        else:
+            kept.append((name, value))
+    return kept
+
+
+def without_password(sources_list):
+    """A sources list without the user names and passwords of its addresses."""
+    return re.sub(r"(https?://)[^\s/@]*@", r"\1", sources_list)
 
 
 def proxy_environment(pairs):

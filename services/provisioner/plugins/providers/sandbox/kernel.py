@@ -7,7 +7,10 @@ import platform
 import select
 import signal
 
+from common import mountinfo, read_file
+
 CLONE_NEWNS = 0x00020000
+CLONE_NEWCGROUP = 0x02000000
 CLONE_NEWUTS = 0x04000000
 CLONE_NEWIPC = 0x08000000
 CLONE_NEWPID = 0x20000000
@@ -65,9 +68,28 @@ def pivot_into(new_root):
     os.chdir("/")
 
 
-def drop_capability(number):
-    """Take a capability away from this process and all it will ever start."""
-    _libc.prctl(ctypes.c_int(PR_CAPBSET_DROP), ctypes.c_ulong(number), 0, 0, 0)
+def keep_capabilities(kept):
+    """Take all other capabilities away from what this process executes next, and its children."""
+    last = int(read_file("/proc/sys/kernel/cap_last_cap") or 63)
+    for number in set(range(last + 1)) - set(kept):
+        _check(_libc.prctl(ctypes.c_int(PR_CAPBSET_DROP), ctypes.c_ulong(number), 0, 0, 0),
+               f"drop capability {number}")
+
+
+def read_only(path):
+    """Make a path of this mount namespace, and what is below it, unchangeable."""
+    if os.path.exists(path):
+        mount(path, path, None, MS_BIND | MS_REC)
+        mount("none", path, None,
+              MS_BIND | MS_REMOUNT | MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC)
+
+
+def hide(path):
+    """Have a path of this mount namespace show nothing."""
+    if os.path.isdir(path):
+        mount("tmpfs", path, "tmpfs", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC)
+    elif os.path.exists(path):
+        mount("/dev/null", path, None, MS_BIND)
 
 
 def _link(pid, name):
@@ -87,16 +109,12 @@ def _is_zombie(pid):
 
 def _overlay_owner(pid, prefix):
     """The node directory whose overlay is this process's root, when it is below prefix."""
-    try:
-        with open(f"/proc/{pid}/mountinfo", encoding="utf-8", errors="replace") as file:
-            text = file.read()
-    except OSError:
-        return None
     mark = f"upperdir={prefix}/"
-    at = text.find(mark)
-    if at < 0:
-        return None
-    return text[at + len(mark):].split("/", 1)[0]
+    for mount in mountinfo(pid):
+        at = mount.options.find(mark) if mount.fstype == "overlay" else -1
+        if at >= 0:
+            return mount.options[at + len(mark):].split("/", 1)[0]
+    return None
 
 
 def _pid_inside(pid):

@@ -20,6 +20,7 @@ import uuid
 
 import hostapt
 import kernel
+import limits
 import network
 
 from common import Failure, GiveUp, locked, log, read_file, remove_tree, run, write_file
@@ -108,6 +109,7 @@ class Machine:
             raise Failure(f"processes of node {self.node_id} do not end: {left}")
         if self.known():
             network.detach(self.name)
+            limits.remove(self.name)
 
     def remove(self):
         """Stop the node and remove its files. The folder goes in one step, so that a half
@@ -154,11 +156,23 @@ def _free_name(bridge, node_id, taken):
     raise Failure("no free name for the node's link")
 
 
-def register(state_dir, node_id, fields, root, hostname, user):
+def set_network(state_dir, bridge):
+    """Bring the rules of a bridge up to date with its nodes; without any it goes, and all that was
+    made for it. Call under the state's lock."""
+    there = [m.record for m in all_machines(state_dir) if m.known() and m.bridge == bridge]
+    if there:
+        network.set_rules(bridge, there[0]["subnet"],
+                          [{"cluster": r.get("cluster", ""), "address": r["address"]} for r in there])
+    elif network.bridge_alias(bridge) in (None, "", network.alias_of(state_dir)):
+        network.remove(bridge)
+        network.forget(state_dir, bridge)
+
+
+def register(state_dir, node_id, fields, root, details):
     """The node's record; a new one with an address and a name of its own if it has none.
 
-    The base root is part of it: a node keeps the one it began with. Call under the node's lock
-    and the state's lock.
+    details: the record's `cluster`, `hostname`, `user` and `limits`. The base root is part of it: a
+    node keeps the one it began with. Call under the node's lock and the state's lock.
     """
     machine = Machine(state_dir, node_id)
     if machine.known():
@@ -171,9 +185,8 @@ def register(state_dir, node_id, fields, root, hostname, user):
         "address": _free_address(net, {m.address for m in others}),
         "bridge": fields["bridge"],
         "subnet": fields["subnet"],
-        "hostname": hostname,
-        "user": user,
         "root": root,
+        **details,
         "created": int(time.time() * 1000),
     }
     os.makedirs(machine.dir, mode=0o700, exist_ok=True)

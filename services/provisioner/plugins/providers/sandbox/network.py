@@ -2,16 +2,18 @@
 """The nodes' network on this host: bridge, address translation, a namespace and link per node.
 
 Everything can be told apart by owner: the bridge carries the state directory in its alias,
-firewall rules carry the bridge in a comment, a node's link and namespace share one name.
+firewall rules carry the bridge in a comment, a node's link and namespace share one name. Ports of
+the bridge are isolated from each other: see firewall.py.
 """
 
 import ipaddress
 import json
 import os
 import re
-import shlex
 
-from common import Failure, GiveUp, log, read_file, run, tool, write_file
+import firewall
+
+from common import Failure, GiveUp, log, read_file, run, write_file
 
 RUN_NETNS = "/run/netns"
 NAME_PATTERN = r"-[0-9a-f]{8}"
@@ -57,25 +59,35 @@ def gateway_of(subnet):
     return str(ipaddress.IPv4Network(subnet)[1])
 
 
-def _rules(bridge, subnet):
-    tag = ["-m", "comment", "--comment", f"loom-{bridge}"]
-    return [
-        ("nat", "POSTROUTING", ["-s", subnet, "!", "-o", bridge, *tag, "-j", "MASQUERADE"]),
-        ("filter", "FORWARD", ["-i", bridge, *tag, "-j", "ACCEPT"]),
-        ("filter", "FORWARD", ["-o", bridge, *tag, "-j", "ACCEPT"]),
-    ]
+def _links():
+    return json.loads(run(["ip", "-j", "-4", "address", "show"])[1] or "[]")
+
+
+def set_rules(bridge, subnet, machines):
+    """Bring the firewall's rules up to date with a bridge's nodes. Call under the state's lock."""
+    local = {entry["local"] for link in _links() for entry in link.get("addr_info", [])}
+    firewall.apply(bridge, subnet, machines, local)
+
+
+def _setting(path, value):
+    """Write one of the kernel's settings; fine where this kernel has no such thing."""
+    path = os.path.join("/proc/sys/net", path)
+    if os.path.exists(path) and read_file(path).strip() != value:
+        with open(path, "w", encoding="ascii") as file:
+            file.write(value + "\n")
+        return True
+    return False
 
 
 def ensure(bridge, subnet, state_dir):
-    """Make the bridge and the firewall rules if they are missing. Call under the state's lock."""
+    """Make the bridge if it is missing. Call under the state's lock."""
     net = ipaddress.IPv4Network(subnet)
     alias = bridge_alias(bridge)
     if alias not in (None, "", alias_of(state_dir)):
         raise GiveUp(f"the bridge {bridge} belongs to another state directory ({alias}); "
                      "give this provider a bridge of its own")
-    links = json.loads(run(["ip", "-j", "-4", "address", "show"])[1] or "[]")
     ready = False
-    for link in links:
+    for link in _links():
         for entry in link.get("addr_info", []):
             other = ipaddress.IPv4Network(f"{entry['local']}/{entry['prefixlen']}", strict=False)
             if link["ifname"] == bridge:
@@ -85,13 +97,12 @@ def ensure(bridge, subnet, state_dir):
                              f"({other}); give this provider another subnet")
     if not ready or alias == "":
         _make_bridge(bridge, net, state_dir)
-    if (read_file("/proc/sys/net/ipv4/ip_forward") or "").strip() != "1":
-        with open("/proc/sys/net/ipv4/ip_forward", "w", encoding="ascii") as file:
-            file.write("1\n")
+    if _setting("ipv4/ip_forward", "1"):
         log("enabled IPv4 forwarding on this host")
-    for table, chain, rule in _rules(bridge, subnet):
-        if run(["iptables", "-w", "10", "-t", table, "-C", chain, *rule], check=False)[0] != 0:
-            run(["iptables", "-w", "10", "-t", table, "-I", chain, *rule])
+    # Isolated nodes ask for each other's link address and get the host's: it routes between them.
+    _setting(f"ipv4/conf/{bridge}/proxy_arp_pvlan", "1")
+    # Nodes have no IPv6 address, and no rule of ours looks at what a link-local one could reach.
+    _setting(f"ipv6/conf/{bridge}/disable_ipv6", "1")
 
 
 def _make_bridge(bridge, net, state_dir):
@@ -128,7 +139,9 @@ def attach(name, bridge, subnet, address):
         f"address add {address}/{net.prefixlen} dev eth0\n"
         "link set eth0 up\n"
         f"route add default via {gateway}\n"))
-    run(["ip", "link", "set", "dev", name, "master", bridge, "up"])
+    run(["ip", "link", "set", "dev", name, "master", bridge])
+    run(["bridge", "link", "set", "dev", name, "isolated", "on"])
+    run(["ip", "link", "set", "dev", name, "up"])
 
 
 def attached(name, bridge):
@@ -165,28 +178,34 @@ def names_on(bridge):
 
 def remove(bridge):
     """Remove the bridge and its firewall rules, and nothing else; fine when they are not there."""
-    if tool("iptables"):
-        for table in ("nat", "filter"):
-            _, out = run(["iptables", "-w", "10", "-t", table, "-S"], check=False)
-            for line in out.splitlines():
-                words = shlex.split(line)
-                if words[:1] == ["-A"] and f"loom-{bridge}" in words:
-                    run(["iptables", "-w", "10", "-t", table, "-D", *words[1:]], check=False)
+    firewall.remove(bridge)
     if os.path.exists(f"/sys/class/net/{bridge}/bridge"):
         run(["ip", "link", "delete", bridge], check=False)
 
 
-def remember(state_dir, bridge, subnet):
-    """Note which network a state directory uses, for those who clean up without its provider."""
+def _remember(state_dir, bridges):
     path = os.path.join(state_dir, "network.json")
-    text = json.dumps({"bridge": bridge, "subnet": subnet}) + "\n"
+    text = json.dumps({"bridges": sorted(bridges)}) + "\n"
     if read_file(path) != text:
         write_file(path, text, durable=True)
 
 
+def remember(state_dir, bridge):
+    """Note that a state directory uses a bridge, for those who clean up without its provider."""
+    _remember(state_dir, remembered(state_dir) | {bridge})
+
+
+def forget(state_dir, bridge):
+    """The state directory does not use that bridge any more."""
+    noted = remembered(state_dir)
+    if bridge in noted:
+        _remember(state_dir, noted - {bridge})
+
+
 def remembered(state_dir):
-    """The network a state directory uses, or an empty dict."""
+    """The bridges a state directory uses (earlier versions noted one)."""
     try:
-        return json.loads(read_file(os.path.join(state_dir, "network.json")) or "{}")
+        noted = json.loads(read_file(os.path.join(state_dir, "network.json")) or "{}")
     except ValueError:
-        return {}
+        noted = {}
+    return set(noted.get("bridges", [])) | {noted[name] for name in ("bridge",) if name in noted}

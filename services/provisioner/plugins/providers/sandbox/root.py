@@ -6,6 +6,7 @@ whole. Its name carries a digest of the recipe: a changed recipe makes a new roo
 that run over the old one keep it.
 """
 
+import contextlib
 import glob
 import hashlib
 import os
@@ -20,8 +21,9 @@ import hostapt
 from common import Failure, GiveUp, held_descriptors, locked, log, read_file, remove_tree, run, tool, write_file
 
 PACKAGES = ["openssh-server", "python3", "iproute2", "ca-certificates", "sudo", "procps"]
-RECIPE = 1
+RECIPE = 2
 MARK = "etc/loom-root"
+PLAIN = "/mnt"  # of a mount namespace that ends with the command
 WAIT = 880
 
 SSHD = """HostKey /etc/ssh/ssh_host_ed25519_key
@@ -129,7 +131,7 @@ def _make(path, mirror):
     progress.show(0, f"debootstrap {release} from {uri}")
     _debootstrap(temp, release, uri, components, keyring, pairs, progress)
     progress.show(95, "setting up")
-    _configure(temp, sources, pairs)
+    _configure(temp, hostapt.without_password(sources), hostapt.for_nodes(pairs))
     progress.show(97, "fetching package lists")
     _refresh(temp)
     write_file(os.path.join(temp, MARK), f"{release} {RECIPE} {' '.join(PACKAGES)}\n", durable=True)
@@ -149,12 +151,15 @@ def _debootstrap(temp, release, uri, components, keyring, pairs, progress):
             f"--components={','.join(components)}"]
     if keyring:
         argv.append(f"--keyring={keyring}")
-    argv += [release, temp, uri]
+    # debootstrap's scripts do not quote their target, so they see it under a plain name.
+    argv += [release, PLAIN, uri]
+    os.makedirs(temp, mode=0o755, exist_ok=True)
+    bound = ["sh", "-c", f'mount --bind -- "$0" {PLAIN} && exec "$@"', temp, *argv]
     env = hostapt.proxy_environment(pairs)
     env["PATH"] = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
     env["LC_ALL"] = "C"
     tail = []
-    with subprocess.Popen(_isolated(argv), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+    with subprocess.Popen(_isolated(bound), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT, text=True, errors="replace", env=env,
                           pass_fds=held_descriptors()) as child:
         for line in child.stdout or ():
@@ -182,9 +187,10 @@ def _configure(root, sources, pairs):
     put("etc/machine-id", "")
     for key in glob.glob(os.path.join(root, "etc/ssh/ssh_host_*")):
         os.unlink(key)
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(os.path.join(root, "var/log/bootstrap.log"))  # names the mirror with its password
     copies = hostapt.keyrings(sources)
     copies += [value for name, value in pairs if name.endswith("::CaInfo")]
-    copies += ["/etc/apt/auth.conf", *glob.glob("/etc/apt/auth.conf.d/*.conf")]
     copies += glob.glob("/usr/local/share/ca-certificates/*.crt")
     for name in copies:
         target = os.path.join(root, name.lstrip("/"))

@@ -19,6 +19,7 @@ import sys
 import time
 
 import kernel
+import limits
 import machine as machines
 import network
 import root as base_root
@@ -27,7 +28,7 @@ from boot import boot
 from common import GIVE_UP, Failure, GiveUp, die, locked, log, remove_tree, run, write_file
 
 DEFAULTS = {"state_dir": "", "bridge": "loom0", "subnet": "10.61.0.0/16", "mirror": "",
-            "root_dir": ""}
+            "root_dir": "", "memory_mb": 2048, "processes": 4096}
 CONFIRM_SECONDS = 40
 RESULT_IS_OPEN = os.path.exists("/proc/self/fd/3")  # asked before anything else is opened
 
@@ -50,14 +51,18 @@ def provider_fields(task):
         raise GiveUp(f"the provider field 'subnet': {err}") from None
     if net.prefixlen > 29:
         raise GiveUp(f"the provider field 'subnet': {net} has no room for nodes")
+    for name, least in (("memory_mb", 64), ("processes", 16)):
+        if not re.fullmatch(r"[0-9]{1,9}", fields[name]) or int(fields[name]) < least:
+            raise GiveUp(f"the provider field {name!r} must be a whole number of at least {least}, "
+                         f"not {fields[name]!r}")
     return fields
 
 
 def checked_path(name, path):
-    """An absolute path that can stand in mount options."""
-    if not re.fullmatch(r"/[A-Za-z0-9._/+@=-]*", path):
-        raise GiveUp(f"{name} must be an absolute path of letters, digits and ._/+@=-, "
-                     f"not {path!r}")
+    """An absolute path that can stand in mount options and for OpenSSH."""
+    if not re.fullmatch(r"/[^\x00-\x1f\x7f\\,:\"'%$]*", path):
+        raise GiveUp(f"{name} must be an absolute path without control characters and without "
+                     f"any of \\ , : \" ' % $, not {path!r}")
     return os.path.realpath(path)
 
 
@@ -84,11 +89,15 @@ def create(task):
     state = fields["state_dir"]
     root = base_root.ensure(fields)
     with machines.node_lock(state, node_id):
+        details = {"cluster": str(task.get("clusterId") or ""), "hostname": hostname_of(task),
+                   "user": login_of(task),
+                   "limits": {"memory": int(fields["memory_mb"]) << 20,
+                              "pids": int(fields["processes"])}}
         with machines.state_lock(state):
-            network.remember(state, fields["bridge"], fields["subnet"])
+            network.remember(state, fields["bridge"])
             network.ensure(fields["bridge"], fields["subnet"], state)
-            node = machines.register(state, node_id, fields, root, hostname_of(task),
-                                     login_of(task))
+            node = machines.register(state, node_id, fields, root, details)
+            machines.set_network(state, node.bridge)
         machines.prepare(node)
         machines.adopt_or_boot(node, boot)
         return {"result": describe(node), "message": f"{node.hostname} at {node.address}"}
@@ -164,7 +173,10 @@ def delete(task):
     with machines.node_lock(state, node_id):
         node = machines.Machine(state, node_id)
         there = os.path.isdir(node.dir)
+        bridge = node.record.get("bridge", fields["bridge"])
         node.remove()
+        with machines.state_lock(state):
+            machines.set_network(state, bridge)
     log(f"removed node {node_id}" if there else f"node {node_id} is not there")
     return {"message": "removed" if there else "was not there"}
 
@@ -194,10 +206,7 @@ def make_root(options):
 def destroy_all(options):
     """Remove every node of a state directory and all they had on this host."""
     state = checked_path("--state-dir", options.state_dir)
-    known = network.remembered(state)
-    bridge = options.bridge or known.get("bridge") or DEFAULTS["bridge"]
-    owner = network.bridge_alias(bridge)
-    mine = owner in (None, "", network.alias_of(state))
+    bridges = network.remembered(state) | ({options.bridge} if options.bridge else set())
     count = 0
     for node_id in node_ids(state):
         try:
@@ -209,15 +218,8 @@ def destroy_all(options):
         count += 1
     stray = [pid for pid, node, _ in kernel.processes_of_nodes(machines.nodes_dir(state)) if node]
     kernel.kill_and_wait(stray, 10)
-    if mine:
-        for name in network.names_on(bridge):
-            inode = network.netns_inode(name)
-            found = kernel.processes_of_nodes(machines.nodes_dir(state), [inode] if inode else [])
-            kernel.kill_and_wait([pid for pid, _, _ in found], 10)
-            network.detach(name)
-        network.remove(bridge)
-    else:
-        log(f"the bridge {bridge} belongs to '{owner}': left alone")
+    for bridge in sorted(bridges or {DEFAULTS["bridge"]}):
+        destroy_bridge(state, bridge)
     machines.empty_trash(state)
     for name in ("trash", "nodes", "locks"):
         if os.path.isdir(os.path.join(state, name)):
@@ -225,6 +227,22 @@ def destroy_all(options):
     if options.root:
         remove_roots(state)
     log(f"removed {count} node{'' if count == 1 else 's'}, bridge and firewall rules of {state}")
+
+
+def destroy_bridge(state, bridge):
+    """Remove a bridge of a state directory with all that hangs on it, known or not."""
+    owner = network.bridge_alias(bridge)
+    if owner not in (None, "", network.alias_of(state)):
+        log(f"the bridge {bridge} belongs to '{owner}': left alone")
+        return
+    for name in network.names_on(bridge):
+        inode = network.netns_inode(name)
+        found = kernel.processes_of_nodes(machines.nodes_dir(state), [inode] if inode else [])
+        kernel.kill_and_wait([pid for pid, _, _ in found], 10)
+        network.detach(name)
+        limits.remove(name)
+    network.remove(bridge)
+    network.forget(state, bridge)
 
 
 def node_ids(state):
