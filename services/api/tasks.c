@@ -9,18 +9,17 @@
 #include "common/base/ids.h"
 #include "common/base/str.h"
 #include "common/json/json_emit.h"
+#include "common/operation/task_result.h"
 #include "services/api/api.h"
 #include "services/api/provisioner_cache.h"
 
 #include <string.h>
 
-#define MAX_WAIT_S    60
-#define MAX_FINISH    (1u << 20) /* bytes of a result */
-#define FINISH_MS     8000
-#define ANSWER_MS     3000 /* beyond the wait, for a scheduler to answer a take */
-#define MAX_AT_ONCE   64
-#define MAX_ADDRESSES 32          /* of one machine */
-#define MAX_ANSWER    (32u << 20) /* twice what the bus lets through */
+#define MAX_WAIT_S  60
+#define FINISH_MS   8000
+#define ANSWER_MS   3000 /* beyond the wait, for a scheduler to answer a take */
+#define MAX_AT_ONCE 64
+#define MAX_ANSWER  (32u << 20) /* twice what the bus lets through */
 
 /* One held take. On the loop. */
 struct takes {
@@ -270,44 +269,22 @@ static const struct json *given(const struct json *body, const char *key)
 	return json_is(v, JSON_NULL) ? NULL : v;
 }
 
-static const char *wrong_addresses(const struct json *ips)
-{
-	if (ips && (!json_is(ips, JSON_OBJECT) || json_len(ips) > MAX_ADDRESSES))
-		return "ipaddresses must be an object of a few strings";
-	for (size_t i = 0; i < json_len(ips); i++) {
-		if (!api_text_ok(json_value_at(ips, i), 255) || strlen(json_key_at(ips, i)) > 255 ||
-		    !str_is_address(json_str(json_value_at(ips, i))))
-			return "ipaddresses must be an object of IP addresses";
-	}
-	return NULL;
-}
-
-static const char *wrong_result(const struct json *body)
+static int check_finish(const struct json *body, struct loom_err *err)
 {
 	struct task_ref ref;
 	int64_t n;
 	if (id_parse_task(json_get_str(body, "taskId"), &ref))
-		return "taskId is missing, or not the id of a task";
+		return err_set(err, 400, "taskId is missing, or not the id of a task");
 	if (!json_int(json_get(body, "status"), &n) || n < INT32_MIN || n > INT32_MAX)
-		return "status is missing, or not a number";
-	const struct json *attempt = given(body, "attempt"), *result = given(body, "result");
+		return err_set(err, 400, "status is missing, or not a number");
+	const struct json *attempt = given(body, "attempt");
 	if (attempt && !json_int(attempt, &n))
-		return "attempt is not a number";
-	if (result && !json_is(result, JSON_OBJECT))
-		return "result must be an object";
+		return err_set(err, 400, "attempt is not a number");
 	const struct json *retry = given(body, "retry");
 	bool yes;
 	if (retry && !json_bool(retry, &yes))
-		return "retry must be true or false";
-	static const char *const texts[] = { "message", "stdout", "stderr" };
-	for (size_t i = 0; i < LOOM_COUNT(texts); i++) {
-		if (given(body, texts[i]) && !json_str(json_get(body, texts[i])))
-			return "message, stdout and stderr must be strings";
-	}
-	const struct json *host = given(body, "hostname");
-	if (host && (!json_is(host, JSON_STRING) || !api_text_ok(host, 255)))
-		return "hostname must be a string of at most 255 characters";
-	return wrong_addresses(given(body, "ipaddresses"));
+		return err_set(err, 400, "retry is neither true nor false");
+	return task_result_check(body, err);
 }
 
 void tasks_finish(struct http_req *req, void *ctx)
@@ -315,17 +292,17 @@ void tasks_finish(struct http_req *req, void *ctx)
 	struct worker_call k = { .a = ctx };
 	size_t len;
 	http_body(req, &len);
-	if (len > MAX_FINISH) {
-		http_reply_text(req, 413, "a result may have %u bytes", MAX_FINISH);
+	if (len > TASK_RESULT_MAX) {
+		http_reply_text(req, 413, "a result may have %d bytes", TASK_RESULT_MAX);
 		return;
 	}
 	if (!begin(req, &k)) {
 		json_free(k.body);
 		return;
 	}
-	const char *wrong = wrong_result(k.body);
-	if (wrong) {
-		http_reply_text(req, 400, "%s", wrong);
+	struct loom_err err = { 0 };
+	if (check_finish(k.body, &err)) {
+		http_reply_text(req, 400, "%s", err.msg);
 		json_free(k.body);
 		return;
 	}

@@ -3,6 +3,8 @@
 #include "report.h"
 
 #include "common/base/log.h"
+#include "common/base/str.h"
+#include "common/operation/task_result.h"
 #include "stats.h"
 
 #include <errno.h>
@@ -15,6 +17,8 @@ enum {
 	FORBIDDEN = 403,
 	TOO_LARGE = 413,
 	NOT_HELD = 417, /* the attempt is not ours any more */
+	FAILED = 1,
+	REFUSAL_MAX = 512, /* bytes of a refusal that are passed on */
 };
 
 /*
@@ -29,6 +33,8 @@ struct report_item {
 	char *body;
 	bool left_over; /* by an earlier process */
 	bool foreign;   /* and under another id than ours */
+	bool replaced;  /* by a failure: the server refused what was first sent */
+	char *refusal;  /* and said this */
 	unsigned tries;
 	int disk; /* result of the last disk job */
 	bool in_pool;
@@ -79,6 +85,7 @@ static void free_memory(struct report_item *item)
 {
 	loom_free(item->name);
 	loom_free(item->body);
+	loom_free(item->refusal);
 	loom_free(item);
 }
 
@@ -175,6 +182,53 @@ static bool refused(const struct report_item *item, int status)
 	       (status == FORBIDDEN && item->foreign);
 }
 
+/* What a refusal says, in one piece of text. Returns owned. */
+static char *servers_words(const struct wire_answer *a)
+{
+	LOOM_CLEANUP(json_free) struct json *problem = NULL;
+	size_t n = a->len < REFUSAL_MAX ? a->len : REFUSAL_MAX;
+
+	if (json_parse(a->body, a->len, SPOOL_MAX_BYTES, &problem, NULL) == 0 &&
+	    json_get_str(problem, "detail"))
+		return loom_strdup(json_get_str(problem, "detail"));
+	while (n && (a->body[n - 1] == '\n' || a->body[n - 1] == ' '))
+		n--;
+	return n ? loom_asprintf("%.*s", (int)n, a->body) : loom_asprintf("HTTP %d", a->status);
+}
+
+/*
+ * The server does not take this result and never will. The task has failed then, in the server's
+ * words: dropped, it would be done again and again, and in the end a lost worker be blamed. The
+ * name that the provider gave is kept, so that what was made can be removed. A crash in here costs
+ * nothing: the result in the spool is refused and replaced again.
+ */
+static bool replace(struct report_item *item, const struct wire_answer *a)
+{
+	static const char *const kept[] = { "provisionerId", "workerId", "tenantId",
+		                            "taskId",        "attempt",  "claim" };
+	LOOM_CLEANUP(json_free) struct json *old = NULL, *failed = json_new_obj();
+
+	if (item->replaced ||
+	    json_parse(item->body, strlen(item->body), SPOOL_MAX_BYTES, &old, NULL))
+		return false;
+	for (size_t i = 0; i < LOOM_COUNT(kept); i++)
+		if (json_get(old, kept[i]))
+			(void)json_set(failed, kept[i], json_copy(json_get(old, kept[i])));
+	LOOM_CLEANUP_STR char *words = servers_words(a);
+	loom_free(item->refusal);
+	item->refusal = loom_asprintf("the server refused the result: %s", words);
+	(void)json_set_int(failed, "status", FAILED);
+	(void)json_set_str(failed, "message", item->refusal);
+	const char *name = json_get_str(json_get(old, "result"), "providerid");
+	if (name && strlen(name) <= TASK_RESULT_TEXT)
+		(void)json_set(failed, "result", json_set_str(json_new_obj(), "providerid", name));
+	loom_free(item->body);
+	item->body = json_text(failed);
+	item->replaced = true;
+	item->tries = 0;
+	return true;
+}
+
 static void on_answer(const struct wire_answer *a, void *arg)
 {
 	struct report_item *item = arg;
@@ -188,7 +242,10 @@ static void on_answer(const struct wire_answer *a, void *arg)
 	} else if (refused(item, a->status)) {
 		log_warn("result refused by the server", LOG_S("file", item->name),
 		         LOG_S("reason", wire_reason(a, why)));
-		settle(item, REPORT_REFUSED);
+		if ((a->status == BAD_REQUEST || a->status == TOO_LARGE) && replace(item, a))
+			item->fn ? item->fn(item, REPORT_REPLACED, item->arg) : post(item);
+		else
+			settle(item, REPORT_REFUSED);
 	} else {
 		try_again(item, a);
 		if (a->status == FORBIDDEN)
@@ -241,6 +298,11 @@ struct report_item *report_save(struct report *r, const char *task, int64_t atte
 void report_send(struct report_item *item)
 {
 	post(item);
+}
+
+const char *report_refusal(const struct report_item *item)
+{
+	return item->refusal;
 }
 
 /* ---- results left by an earlier process -------------------------------------------------------

@@ -19,6 +19,7 @@ struct report_item;
 
 enum report_event {
 	REPORT_SAVED,    /* in the spool (or the disk failed, which is logged): may be sent now */
+	REPORT_REPLACED, /* refused for what it says: it is a failure now, to be sent again */
 	REPORT_ACCEPTED, /* the server has it; the item is gone */
 	REPORT_REFUSED,  /* the server does not want it; the item is gone */
 };
@@ -46,5 +47,7 @@ LOOM_MUST_CHECK int report_resend(struct report *r);
 struct report_item *report_save(struct report *r, const char *task, int64_t attempt,
                                 const struct json *finish, report_fn fn, void *arg);
 void report_send(struct report_item *item);
+/* Why it was replaced; valid until the item is gone. */
+const char *report_refusal(const struct report_item *item);
 
 #endif

@@ -3,6 +3,7 @@
 #include "result.h"
 
 #include "common/base/str.h"
+#include "common/operation/task_result.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -13,64 +14,35 @@ enum {
 	EXIT_GIVE_UP = 100,
 	STATUS_FAILED = 1,
 	STATUS_MAX = 999,
-	TEXT_MAX = 255,
 	MESSAGE_MAX = 1024,
-	ADDRESSES_MAX = 64,
 	MS = 1000,
 };
 
 /* ---- reading ----------------------------------------------------------------------------------
  */
 
-/* A string without NULs, at most max bytes; NULL when v is absent. */
-static int check_text(const struct json *v, const char *name, size_t max, struct loom_err *err)
-{
-	if (json_is(v, JSON_NULL))
-		return 0;
-	if (!json_is(v, JSON_STRING))
-		return err_set(err, BAD, "\"%s\" is not a string", name);
-	if (json_str_len(v) > max || strlen(json_str(v)) != json_str_len(v))
-		return err_set(err, BAD, "\"%s\" is longer than %zu bytes or holds a NUL", name,
-		               max);
-	return 0;
-}
-
-static int check_addresses(const struct json *v, struct loom_err *err)
-{
-	if (json_is(v, JSON_NULL))
-		return 0;
-	if (!json_is(v, JSON_OBJECT) || json_len(v) > ADDRESSES_MAX)
-		return err_set(err, BAD, "\"ipaddresses\" is not an object of at most %d addresses",
-		               ADDRESSES_MAX);
-	for (size_t i = 0; i < json_len(v); i++) {
-		const struct json *one = json_value_at(v, i);
-		if (!json_is(one, JSON_STRING) || check_text(one, "", TEXT_MAX, NULL))
-			return err_set(err, BAD, "an address in \"ipaddresses\" is not a string");
-		if (!str_is_address(json_str(one)))
-			return err_set(err, BAD,
-			               "\"%.64s\" in \"ipaddresses\" is not an IP address",
-			               json_str(one));
-	}
-	return 0;
-}
-
 static int check_answer(const struct json *v, struct loom_err *err)
 {
-	const struct json *result = json_get(v, "result");
 	int64_t status;
-	int rc;
+
 	if (!json_is(v, JSON_OBJECT))
 		return err_set(err, BAD, "it is not a JSON object");
-	if (!json_is(result, JSON_NULL) && !json_is(result, JSON_OBJECT))
-		return err_set(err, BAD, "\"result\" is not an object");
 	if (!json_is(json_get(v, "status"), JSON_NULL) &&
 	    (!json_int(json_get(v, "status"), &status) || status < 0 || status > STATUS_MAX))
-		return err_set(err, BAD, "\"status\" is not a number from 0 to %d", STATUS_MAX);
-	if ((rc = check_addresses(json_get(v, "ipaddresses"), err)) ||
-	    (rc = check_text(json_get(v, "hostname"), "hostname", TEXT_MAX, err)) ||
-	    (rc = check_text(json_get(v, "message"), "message", RUN_RESULT_MAX, err)))
-		return rc;
-	return 0;
+		return err_set(err, BAD, "status is not a number from 0 to %d", STATUS_MAX);
+	return task_result_check(v, err);
+}
+
+/* Of an answer that is not usable: what can be used of it all the same. What a provider made must
+ * be known by name from then on, or nobody can remove it. */
+static struct json *usable_part(const struct json *v)
+{
+	const struct json *result = json_get(v, "result");
+	LOOM_CLEANUP(json_free) struct json *part = json_new_obj();
+
+	if (json_is(result, JSON_OBJECT))
+		(void)json_set(part, "result", json_copy(result));
+	return task_result_check(part, NULL) ? NULL : loom_take(part);
 }
 
 int result_parse(const char *text, size_t len, struct json **ret, struct loom_err *err)
@@ -85,10 +57,10 @@ int result_parse(const char *text, size_t len, struct json **ret, struct loom_er
 		return 0;
 	}
 	int rc = json_parse(text, len, RUN_RESULT_MAX, &v, err);
-	if (!rc)
-		rc = check_answer(v, err);
-	if (!rc)
-		*ret = loom_take(v);
+	if (rc)
+		return rc;
+	rc = check_answer(v, err);
+	*ret = rc ? usable_part(v) : loom_take(v);
 	return rc;
 }
 
@@ -205,8 +177,8 @@ void outcome_add(struct outcome *o, const struct run_end *end, int64_t timeout_m
 	struct loom_err err = { 0 };
 	int bad = parse_end(end, &answer, &err);
 
-	if (!bad)
-		bad = merge_answer(o, answer, &err);
+	if (answer && merge_answer(o, answer, bad ? NULL : &err))
+		bad = BAD;
 	if (failure) {
 		/* The plugin's own words say more, except about an end that it did not choose. */
 		bool said = !bad && !str_blank(json_get_str(answer, "message")) &&

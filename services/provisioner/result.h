@@ -12,7 +12,8 @@
 
 enum { RESULT_TAIL = 2048 }; /* bytes of stdout and stderr kept for a failure */
 
-/* Parses an answer. No bytes give an empty object. 0, or positive with err saying what is wrong. */
+/* Parses an answer. No bytes give an empty object. 0, or positive with err saying what is wrong;
+ * *ret is then NULL, or an object with the part of the answer that is usable. */
 LOOM_MUST_CHECK int result_parse(const char *text, size_t len, struct json **ret,
                                  struct loom_err *err);
 

@@ -157,6 +157,12 @@ static void on_report(struct report_item *item, enum report_event event, void *a
 		tasklog_close(s->log, LOG_BEFORE_FINISH_MS, send_result, s);
 		return;
 	}
+	if (event == REPORT_REPLACED) {
+		tasklog_reopen(s->log);
+		tasklog_note(s->log, report_refusal(item));
+		tasklog_close(s->log, LOG_BEFORE_FINISH_MS, send_result, s);
+		return;
+	}
 	s->item = NULL;
 	set_state(s, SLOT_FLUSHING);
 	tasklog_close(s->log, LOG_AFTER_FINISH_MS, on_flushed, s);

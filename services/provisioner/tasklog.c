@@ -321,6 +321,12 @@ static void on_limit(void *arg)
 	finish_close(arg);
 }
 
+void tasklog_reopen(struct tasklog *t)
+{
+	loom_assert(!t->done);
+	t->closed = false;
+}
+
 void tasklog_close(struct tasklog *t, int64_t limit_ms, loop_fn done, void *arg)
 {
 	t->closed = true;

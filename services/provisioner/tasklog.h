@@ -32,6 +32,9 @@ void tasklog_note(struct tasklog *t, const char *text);
  * server refuses more, or after limit_ms; what remains goes on being sent until destroy. */
 void tasklog_close(struct tasklog *t, int64_t limit_ms, loop_fn done, void *arg);
 
+/* After tasklog_close() has called back: more may be added. */
+void tasklog_reopen(struct tasklog *t);
+
 /* Copies at most max bytes of data as valid UTF-8 without NULs to out and returns how many bytes of
  * data were used: fewer when the last character is not yet complete and `more` is to come. */
 size_t tasklog_clean(const char *data, size_t len, size_t max, bool more, struct buf *out);

@@ -452,7 +452,55 @@ def test_results_are_kept_until_the_server_has_them(server, make):
     wait_for(lambda: not prov.spooled(), 5, "an empty spool")
 
 
-@pytest.mark.parametrize("status", [417, 400])
+@pytest.mark.parametrize("status, said, words", [
+    (400, {"title": "Bad Request", "detail": "no such field"}, "no such field"),
+    (413, None, "HTTP 413")])
+def test_what_the_server_refuses_becomes_a_failure(server, make, status, said, words):
+    prov = make(capacity=1)
+    prov.plugin("providers", "p", 'echo \'{"result":{"providerid":"i-1","more":5}}\' >&3')
+    prov.start().ready()
+    refuse = [(status, said, {}), (503, None, {})]
+    server.rule(lambda method, path, body: refuse.pop(0)
+                if path == "/v2/tasks/finish" and refuse else None)
+    server.give(task(1))
+    first, *again = server.finishes(3)
+    assert first["status"] == 0
+    message = f"the server refused the result: {words}"
+    for body in again:
+        assert body == {**{key: first[key] for key in ("provisionerId", "workerId", "tenantId", "taskId",
+                                                      "attempt")},
+                        "status": 1, "message": message, "result": {"providerid": "i-1"}}
+    wait_for(lambda: not prov.spooled(), 5, "an empty spool")
+    assert server.log["00000001-001-001"].decode().endswith(f"[{message}]\n")
+
+
+def test_a_result_that_is_refused_twice_is_dropped(server, make):
+    prov = make(capacity=1).start().ready()
+    refuse = [(400, None, {}), (400, None, {})]
+    server.rule(lambda method, path, body: refuse.pop(0)
+                if path == "/v2/tasks/finish" and refuse else None)
+    server.give(task(1), task(2))
+    assert [body["taskId"][-3:] for body in server.finishes(3)] == ["001", "001", "002"]
+    wait_for(lambda: not prov.spooled(), 5, "an empty spool")
+
+
+@pytest.mark.parametrize("answer, words", [
+    ('{"result":{"providerid":"i-1"},"hostname":"web1\\n"}', "hostname ends in a newline"),
+    ('{"result":{"providerid":"i-1"},"ipaddresses":{"bind_v4":"10.9.0.1\\n"}}',
+     "ipaddresses.bind_v4 ends in a newline"),
+    ('{"result":{"providerid":"i-1"},"ipaddresses":{"bind_v4":"n/a"}}',
+     "ipaddresses.bind_v4 is not an IPv4 or IPv6 address")])
+def test_what_the_server_would_refuse_is_the_plugins_failure(server, make, answer, words):
+    prov = make(capacity=1)
+    prov.plugin("providers", "p", f"cat >&3 <<'END'\n{answer}\nEND")
+    prov.start().ready()
+    server.give(task(1))
+    done = server.finishes()[0]
+    assert done["status"] == 1 and done["result"] == {"providerid": "i-1"}
+    assert done["message"] == f"the plugin's result is not usable: {words}"
+
+
+@pytest.mark.parametrize("status", [417])
 def test_a_refused_result_is_dropped(server, make, status):
     prov = make(capacity=1).start().ready()
     refuse = [status]

@@ -166,10 +166,10 @@ class Node:
 class Cluster:
     """A state directory with its own bridge and subnet, and the nodes in it."""
 
-    def __init__(self, folder, held, letter=""):
+    def __init__(self, folder, held, letter="t"):
         self.folder = folder
         self.state = folder / "state"
-        self.bridge = f"lt{os.getpid() % 10000}{letter}"
+        self.bridge = f"l{letter}{os.getpid() % 10000}"
         self.subnet = free_subnet(held)
         self.fields = {"state_dir": str(self.state), "bridge": self.bridge,
                        "subnet": self.subnet, "root_dir": str(root_cache())}
@@ -231,7 +231,7 @@ def read(path):
 
 
 @contextlib.contextmanager
-def cluster_in(folder, letter=""):
+def cluster_in(folder, letter="t"):
     """An empty state directory; nothing of it may be left after destroy-all."""
     with contextlib.ExitStack() as held:
         made = Cluster(folder, held, letter)

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* task_result - the rules for results, each with the words that tell a plugin's author of it. */
+#include "common/operation/task_result.h"
+
+#include "common/base/str.h"
+
+#include <string.h>
+
+enum { BAD = 400 };
+
+static bool deeper(const struct json *v, int levels)
+{
+	if (!json_len(v))
+		return false;
+	if (!levels)
+		return true;
+	for (size_t i = 0; i < json_len(v); i++)
+		if (deeper(json_is(v, JSON_ARRAY) ? json_at(v, i) : json_value_at(v, i),
+		           levels - 1))
+			return true;
+	return false;
+}
+
+/* What is wrong with a short text; NULL when nothing is. */
+static const char *wrong_text(const char *s, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if ((unsigned char)s[i] < ' ' || s[i] == 127)
+			return s[i] == '\n' && i + 1 == n
+			               ? "ends in a newline"
+			               : "holds a control character (a newline, a tab, a NUL)";
+	return n > TASK_RESULT_TEXT ? "is longer than 255 bytes" : NULL;
+}
+
+static int check_address(const struct json *ips, size_t at, struct loom_err *err)
+{
+	const struct json *v = json_value_at(ips, at);
+	const char *key = json_key_at(ips, at), *wrong = wrong_text(key, strlen(key));
+
+	if (wrong)
+		return err_set(err, BAD, "a name in ipaddresses %s", wrong);
+	if (!json_is(v, JSON_STRING))
+		return err_set(err, BAD, "ipaddresses.%.64s is not a string", key);
+	wrong = wrong_text(json_str(v), json_str_len(v));
+	if (!wrong && !str_is_address(json_str(v)))
+		wrong = "is not an IPv4 or IPv6 address";
+	return wrong ? err_set(err, BAD, "ipaddresses.%.64s %s", key, wrong) : 0;
+}
+
+static int check_addresses(const struct json *ips, struct loom_err *err)
+{
+	int rc = 0;
+
+	if (json_is(ips, JSON_NULL))
+		return 0;
+	if (!json_is(ips, JSON_OBJECT) || json_len(ips) > TASK_RESULT_ADDRESSES)
+		return err_set(err, BAD, "ipaddresses is not an object of at most %d addresses",
+		               TASK_RESULT_ADDRESSES);
+	for (size_t i = 0; !rc && i < json_len(ips); i++)
+		rc = check_address(ips, i, err);
+	return rc;
+}
+
+int task_result_check(const struct json *v, struct loom_err *err)
+{
+	static const char *const texts[] = { "message", "stdout", "stderr" };
+	const struct json *result = json_get(v, "result"), *host = json_get(v, "hostname");
+
+	if (deeper(v, TASK_RESULT_DEPTH))
+		return err_set(err, BAD, "it is nested deeper than %d levels", TASK_RESULT_DEPTH);
+	if (!json_is(result, JSON_NULL) && !json_is(result, JSON_OBJECT))
+		return err_set(err, BAD, "result is not an object");
+	for (size_t i = 0; i < LOOM_COUNT(texts); i++) {
+		const struct json *text = json_get(v, texts[i]);
+		if (!json_is(text, JSON_NULL) && !json_is(text, JSON_STRING))
+			return err_set(err, BAD, "%s is not a string", texts[i]);
+	}
+	if (!json_is(host, JSON_NULL)) {
+		const char *wrong = json_is(host, JSON_STRING)
+		                            ? wrong_text(json_str(host), json_str_len(host))
+		                            : "is not a string";
+		if (wrong)
+			return err_set(err, BAD, "hostname %s", wrong);
+	}
+	return check_addresses(json_get(v, "ipaddresses"), err);
+}
