@@ -19,6 +19,7 @@ static const struct {
 	[HOLD_PROVIDER_CALLS] = { "provider_calls", "its provider's limit of calls is reached" },
 	[HOLD_AVOIDED] = { "avoided", "it is kept for other provisioners after a failure" },
 	[HOLD_BUSY] = { "busy", "all who ask have enough" },
+	[HOLD_UNHEARD] = { "unheard", "no scheduler can be heard" },
 	[HOLD_CONTENDED] = { "contended", "another transaction holds its cluster or its limit" },
 };
 

@@ -20,6 +20,7 @@ enum hold {
 	HOLD_AVOIDED,   /* it failed there a moment ago: it is for other provisioners */
 	HOLD_BUSY,      /* all who ask have enough */
 	HOLD_CONTENDED, /* another transaction holds its cluster or its limit */
+	HOLD_UNHEARD,   /* no scheduler is heard; workers ask by way of the database */
 	HOLDS_
 };
 

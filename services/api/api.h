@@ -91,6 +91,7 @@ void peers_about(struct ask *k, int64_t cluster);
 void peers_cancel(struct ask *k);
 /* What came of it: 200 only when a scheduler says so; else a status from 400 on. */
 int peers_status(int error, const struct json *body);
+bool peers_unheard(void);                     /* no scheduler gives a sign of life; any thread */
 const char *peers_asked(const struct ask *k); /* address asked last, NULL when none yet */
 /* What follows a commit, from any thread: schedulers look for jobs, watchers for events. */
 void peers_committed(struct api *a, int64_t cluster, const char *tenant_id, int64_t seq, bool job);

@@ -16,6 +16,7 @@
 #include "common/base/str.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 
 enum { PING_EVERY_MS = 500, PING_MS = 1000, UNHEARD_MS = 1500, CALM_MS = 60000 };
 
@@ -57,6 +58,13 @@ static struct metric metrics[M_COUNT] = {
 	             "Requests to schedulers by way of the database, for want of the bus",
 	             METRIC_COUNTER },
 };
+
+static atomic_bool unheard; /* of this process's one struct peers, for other threads */
+
+bool peers_unheard(void)
+{
+	return unheard;
+}
 
 static void ask_next(struct ask *k);
 
@@ -149,6 +157,7 @@ static void ping_all(void *arg)
 {
 	struct api *a = arg;
 	forget_mates(a->peers, false);
+	unheard = !others_live(a->peers);
 	for (size_t i = 0; i < a->peers->n_mates; i++) {
 		struct mate *m = a->peers->mates[i];
 		if (!m->ping)

@@ -149,6 +149,17 @@ static char *say_busy(const struct why_input *in, const struct task *t LOOM_UNUS
 	                     in->tenant);
 }
 
+static bool is_unheard(const struct why_input *in, const struct task *t LOOM_UNUSED)
+{
+	return in->unheard;
+}
+
+static char *say_unheard(const struct why_input *in LOOM_UNUSED, const struct task *t LOOM_UNUSED)
+{
+	return loom_strdup("is ready, but no scheduler can be heard: workers ask by way of the "
+	                   "database, which takes some seconds");
+}
+
 static bool always(const struct why_input *in LOOM_UNUSED, const struct task *t LOOM_UNUSED)
 {
 	return true;
@@ -189,6 +200,7 @@ static const struct cause {
 	{ HOLD_PROVIDER_CALLS, is_over_calls, say_calls },
 	{ HOLD_AVOIDED, is_avoided, say_avoided },
 	{ HOLD_BUSY, is_crowded_out, say_busy },
+	{ HOLD_UNHEARD, is_unheard, say_unheard },
 	{ HOLD_NOT, always, say_ready },
 };
 

@@ -22,6 +22,7 @@ struct why_input {
 	struct job_hold hold;        /* who plans the job, who has paused it */
 	struct lease_marks lease;
 	int64_t now;
+	bool unheard; /* no scheduler is heard by this API */
 };
 
 /* {"status", "cause", "reason": one sentence, "tasks": [{"taskId", "state", "cause", "reason"}]}:

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* why_read - all that the words about a cluster that does not move rest on. */
 #include "common/model/tenant.h"
+#include "services/api/api.h"
 #include "services/api/resources.h"
 #include "services/api/visible.h"
 #include "services/api/why.h"
@@ -28,7 +29,7 @@ static int gather(struct db *db, const struct cluster *c, const struct job *late
                   struct gathered *g)
 {
 	gathered_fini(g);
-	g->in = (struct why_input){ .c = c, .latest = latest };
+	g->in = (struct why_input){ .c = c, .latest = latest, .unheard = peers_unheard() };
 	bool pending = c->status == CLUSTER_PENDING;
 	int rc = db_now(db, &g->in.now);
 	if (!rc)

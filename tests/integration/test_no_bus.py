@@ -60,12 +60,15 @@ def test_nothing_is_left_of_what_was_asked(stack, lab):
 def test_what_the_database_keeps_is_sealed(stack, lab):
     lab.worker(slots=1)
     cluster = lab.create("sealed", "one", 1)
-    rows = []
+    rows, causes = [], []
 
     def seen():
         rows.extend(row[0] for row in stack.sql("SELECT CONCAT(body, IFNULL(answer, '')) FROM mail"))
+        why = lab.user.get(f"/v2/clusters/{cluster}/why").json
+        causes.extend(task["cause"] for task in why.get("tasks", ()))
         return len(rows) > 5
 
     wait_for(seen, 60, what="mail")
+    assert "ready" not in causes and "unheard" in causes, causes
     assert not any("provisionerId" in row or "taskId" in row for row in rows), rows
     lab.user.delete_cluster(cluster)
