@@ -255,31 +255,37 @@ int cluster_events(struct db *db, int64_t id, int64_t after, int limit,
 	return rc;
 }
 
-static struct json *summary(const struct db_result *r, size_t i)
+struct json *cluster_shown(const struct cluster *c)
 {
 	char id[ID_MAX];
-	id_cluster(id, db_int(r, i, 0));
-	struct json *s = json_set_str(json_new_obj(), "id", id);
-	json_set_str(s, "name", db_str(r, i, 1));
-	json_set_str(s, "description", db_str(r, i, 2));
-	json_set_str(s, "ownerId", db_str(r, i, 3));
-	json_set_int(s, "createTime", db_int(r, i, 4));
-	json_set_int(s, "expireTime", db_int(r, i, 5));
-	json_set_int(s, "numNodes", db_int(r, i, 6));
-	json_set_str(s, "status", db_str(r, i, 7));
-	LOOM_CLEANUP(json_free) struct json *brief = row_json_at(r, i, 8);
-	json_set(s, "provider", json_copy(json_get(brief, "provider")));
-	json_set(s, "clusterTemplate", json_copy(json_get(brief, "clusterTemplate")));
-	json_set(s, "services", row_json_at(r, i, 9));
-	if (!db_is_null(r, i, 10)) {
-		struct json *p = json_set_str(json_new_obj(), "action", db_str(r, i, 10));
-		json_set_str(p, "actionstatus", db_str(r, i, 11));
-		json_set_int(p, "stepstotal", db_int(r, i, 12));
-		json_set_int(p, "stepscompleted", db_int(r, i, 13));
+	id_cluster(id, c->id);
+	struct json *o = json_set_str(json_new_obj(), "id", id);
+	json_set_str(o, "name", c->name);
+	json_set_str(o, "description", c->description);
+	json_set_int(o, "createTime", c->create_time);
+	json_set_int(o, "expireTime", c->expire_time);
+	json_set_str(o, "status", cluster_status_name(c->status));
+	return json_set(o, "services", json_copy(c->services));
+}
+
+/* Behind the cluster's columns: its latest job's action, status and tasks. */
+static struct json *summary(const struct cluster *c, const struct db_result *r, size_t i)
+{
+	struct json *s = json_set_str(cluster_shown(c), "ownerId", c->owner_id);
+	json_set_int(s, "numNodes", c->num_nodes);
+	json_set(s, "provider", json_copy(json_get(c->brief, "provider")));
+	json_set(s, "clusterTemplate", json_copy(json_get(c->brief, "clusterTemplate")));
+	if (!db_is_null(r, i, SMALL)) {
+		struct json *p = json_set_str(json_new_obj(), "action", db_str(r, i, SMALL));
+		json_set_str(p, "actionstatus", db_str(r, i, SMALL + 1));
+		json_set_int(p, "stepstotal", db_int(r, i, SMALL + 2));
+		json_set_int(p, "stepscompleted", db_int(r, i, SMALL + 3));
 		json_set(s, "progress", p);
 	}
 	return s;
 }
+
+#define OF_CLUSTER(col, ...) "c." #col
 
 int cluster_summaries(struct db *db, const struct cluster_filter *f, struct json **ret)
 {
@@ -292,24 +298,26 @@ int cluster_summaries(struct db *db, const struct cluster_filter *f, struct json
 	}
 	int rc = db_select(
 		db, &r,
-		"SELECT c.id, c.name, c.description, c.owner_id, c.create_time,"
-		" c.expire_time, c.num_nodes, c.status, c.brief, c.services,"
-		" j.action, j.status, j.tasks_total, j.tasks_done"
-		" FROM cluster c LEFT JOIN job j ON j.cluster_id=c.id AND j.num=c.latest_job"
-		" WHERE c.tenant_id=? AND (? IS NULL OR c.owner_id=?)"
-		" AND (? IS NULL OR c.status=?) AND (?=0 OR c.id=?) ORDER BY c.create_time DESC, c.id DESC",
+		"SELECT " CLUSTER_ROW(
+			OF_CLUSTER,
+			", ") ", j.action, j.status, j.tasks_total, j.tasks_done"
+			      " FROM cluster c LEFT JOIN job j ON j.cluster_id=c.id AND j.num=c.latest_job"
+			      " WHERE c.tenant_id=? AND (? IS NULL OR c.owner_id=?)"
+			      " AND (? IS NULL OR c.status=?) AND (?=0 OR c.id=?) ORDER BY c.create_time DESC, c.id DESC",
 		"sssssii", f->tenant_id, f->owner_id, f->owner_id, only, only, f->id, f->id);
 	if (rc)
 		return rc;
-	struct json *list = json_new_arr();
-	for (size_t i = 0; i < db_rows(r); i++) {
-		enum cluster_status st;
-		if (!f->statuses ||
-		    (cluster_status_parse(db_str(r, i, 7), &st) && (f->statuses & (1u << st))))
-			json_push(list, summary(r, i));
+	LOOM_CLEANUP(json_free) struct json *list = json_new_arr();
+	for (size_t i = 0; !rc && i < db_rows(r); i++) {
+		struct cluster c = { 0 };
+		rc = row_read(&small, r, i, &c);
+		if (!rc && (!f->statuses || (f->statuses & (1u << c.status))))
+			json_push(list, summary(&c, r, i));
+		row_fini(&small, &c);
 	}
-	*ret = list;
-	return 0;
+	if (!rc)
+		*ret = loom_take(list);
+	return rc;
 }
 
 struct next_id {

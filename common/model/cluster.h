@@ -83,6 +83,9 @@ struct event {
 LOOM_MUST_CHECK int cluster_events(struct db *db, int64_t id, int64_t after, int limit,
                                    int (*fn)(const struct event *e, void *arg), void *arg);
 
+/* What details, lists and callbacks show alike of a cluster. Returns owned. */
+struct json *cluster_shown(const struct cluster *c);
+
 /* Which clusters somebody sees: NULL owner means all of the tenant. */
 struct cluster_filter {
 	const char *tenant_id, *owner_id;

@@ -121,15 +121,9 @@ static struct json *node(const struct view *v, const struct expander *e, const s
 struct json *view_details(const struct view *v)
 {
 	const struct cluster *c = v->c;
-	char id[ID_MAX];
-	id_cluster(id, c->id);
-	struct json *o = json_set_str(json_new_obj(), "id", id);
-	json_set_str(o, "name", c->name);
-	json_set_str(o, "description", c->description);
+	struct json *o = cluster_shown(c);
 	struct json *account = json_set_str(json_new_obj(), "userId", c->owner_id);
 	json_set(o, "account", json_set_str(account, "tenantId", c->tenant_id));
-	json_set_int(o, "createTime", c->create_time);
-	json_set_int(o, "expireTime", c->expire_time);
 	json_set(o, "provider", json_copy(c->provider));
 	json_set(o, "clusterTemplate", json_copy(c->template));
 	LOOM_CLEANUP(expander_destroy) struct expander *e = expander_create(v->nodes, c->owner_id);
@@ -137,10 +131,9 @@ struct json *view_details(const struct view *v)
 	for (size_t i = 0; i < v->nodes->n; i++)
 		json_push(nodes, node(v, e, &v->nodes->v[i]));
 	json_set(o, "nodes", nodes);
-	json_set(o, "services", json_copy(c->services));
+	char id[ID_MAX];
 	id_job(id, c->id, v->latest->num);
 	json_set_str(o, "latestJobId", id);
-	json_set_str(o, "status", cluster_status_name(c->status));
 	json_set(o, "operations", operations_possible(cluster_status_name(c->status)));
 	json_set(o, "config", json_copy(c->config));
 	json_set(o, "links", expander_links(e, NULL, json_get(c->template, "links")));

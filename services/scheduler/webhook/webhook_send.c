@@ -42,20 +42,15 @@ static struct json *cluster(const struct webhook_message *m)
 {
 	const struct cluster *c = m->c;
 	const char *status = json_get_str(m->snapshot, "clusterStatus");
-	char id[ID_MAX];
-	id_cluster(id, c->id);
-	struct json *o = json_set_str(json_new_obj(), "id", id);
-	json_set_str(o, "name", c->name);
-	json_set_str(o, "description", c->description);
+	struct json *o = cluster_shown(c);
 	struct json *account = json_set_str(json_new_obj(), "userId", c->owner_id);
 	json_set(o, "account", json_set_str(account, "tenantId", c->tenant_id));
-	json_set_int(o, "createTime", c->create_time);
+	/* These as they were when it happened. */
 	json_set_int(o, "expireTime", json_get_int(m->snapshot, "expireTime", c->expire_time));
 	json_set_str(o, "status", status ? status : cluster_status_name(c->status));
 	json_set_str(o, "message", json_get_str(m->snapshot, "clusterMessage"));
 	json_set(o, "provider", json_copy(json_get(c->brief, "provider")));
 	json_set(o, "clusterTemplate", json_copy(json_get(c->brief, "clusterTemplate")));
-	json_set(o, "services", json_copy(c->services));
 	return json_set(o, "config", json_copy(c->config));
 }
 
