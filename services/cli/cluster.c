@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Clusters: create, list, show, delete. */
+#include "services/cli/cluster_fields.h"
 #include "services/cli/commands.h"
 #include "services/cli/table.h"
 #include "services/cli/watch.h"
 
-#include "common/base/clock.h"
 #include "common/base/ids.h"
 
 #include <stdio.h>
@@ -41,44 +41,21 @@ int cluster_create(struct cli *c, const struct args *a)
 
 /* ---- list ------------------------------------------------------------------------------------ */
 
-static void add_age(struct table *t, int64_t created)
-{
-	int64_t s = (clock_wall_ms() - created) / 1000;
-	if (s < 0 || !created)
-		table_add(t, "-");
-	else if (s < 120)
-		table_addf(t, "%lld s", (long long)s);
-	else if (s < 7200)
-		table_addf(t, "%lld min", (long long)s / 60);
-	else if (s < 172800)
-		table_addf(t, "%lld h", (long long)s / 3600);
-	else
-		table_addf(t, "%lld d", (long long)s / 86400);
-}
-
-static void add_progress(struct table *t, const struct json *summary)
-{
-	const struct json *p = json_get(summary, "progress");
-	const char *action = json_get_str(p, "action");
-	int64_t total = json_get_int(p, "stepstotal", 0);
-	if (!str_eq(json_get_str(summary, "status"), "pending") || !action)
-		table_add(t, "-");
-	else
-		table_addf(t, "%s %lld/%lld", action,
-		           (long long)json_get_int(p, "stepscompleted", 0), (long long)total);
-}
-
 static void add_cluster(struct table *t, const struct json *s)
 {
-	const struct json *template = json_get(s, "clusterTemplate");
-	table_add(t, json_get_str(s, "id"));
-	table_add(t, json_get_str(s, "name"));
-	table_add(t, json_get_str(s, "status"));
-	table_addf(t, "%lld", (long long)json_get_int(s, "numNodes", 0));
-	table_add(t, json_get_str(template, "name"));
-	table_add(t, json_get_str(s, "ownerId"));
-	add_age(t, json_get_int(s, "createTime", 0));
-	add_progress(t, s);
+	for (const struct cluster_field *f = cluster_columns; f->name; f++) {
+		LOOM_CLEANUP_STR char *text = f->text(s, f->path);
+		table_add(t, text ? text : "-");
+	}
+}
+
+/* "ID|NAME|..."; owned. */
+static char *column_heads(void)
+{
+	__attribute__((cleanup(strs_fini_p))) struct strs heads = { 0 };
+	for (const struct cluster_field *f = cluster_columns; f->name; f++)
+		strs_add(&heads, f->name);
+	return strs_join(&heads, "|");
 }
 
 int cluster_list(struct cli *c, const struct args *a)
@@ -98,7 +75,8 @@ int cluster_list(struct cli *c, const struct args *a)
 		return CLI_OK;
 	}
 	struct table t;
-	table_init(&t, "ID|NAME|STATUS|NODES|TEMPLATE|OWNER|AGE|PROGRESS");
+	LOOM_CLEANUP_STR char *heads = column_heads();
+	table_init(&t, heads);
 	for (size_t i = 0; i < json_len(list); i++)
 		add_cluster(&t, json_at(list, i));
 	if (table_rows(&t))
@@ -151,36 +129,14 @@ static void add_node(struct table *t, const struct json *node)
 	table_add(t, last);
 }
 
-static void print_time(const char *what, int64_t ms)
-{
-	char text[32];
-	if (!ms)
-		return;
-	clock_format(ms, text);
-	printf("%-10s %.19sZ\n", what, text);
-}
-
-static void print_line(const char *what, const char *text)
-{
-	if (text && *text)
-		printf("%-10s %s\n", what, text);
-}
-
 static void print_details(const struct json *v)
 {
 	const struct json *p = json_get(v, "progress"), *links = json_get(v, "links");
-	LOOM_CLEANUP_STR char *services = cell_text(json_get(v, "services"));
-	print_line("id", json_get_str(v, "id"));
-	print_line("name", json_get_str(v, "name"));
-	print_line("about", json_get_str(v, "description"));
-	print_line("status", json_get_str(v, "status"));
-	print_line("message", json_get_str(v, "message"));
-	print_line("owner", json_get_str(json_get(v, "account"), "userId"));
-	print_line("template", json_get_str(json_get(v, "clusterTemplate"), "name"));
-	print_line("provider", json_get_str(json_get(v, "provider"), "name"));
-	print_line("services", services);
-	print_time("created", json_get_int(v, "createTime", 0));
-	print_time("expires", json_get_int(v, "expireTime", 0));
+	for (const struct cluster_field *f = cluster_lines; f->name; f++) {
+		LOOM_CLEANUP_STR char *text = f->text(v, f->path);
+		if (text)
+			printf("%-10s %s\n", f->name, text);
+	}
 	if (json_get_str(p, "action"))
 		printf("%-10s %s %s, %lld of %lld steps\n", "last job", json_get_str(p, "action"),
 		       json_get_str(p, "actionstatus") ? json_get_str(p, "actionstatus") : "",

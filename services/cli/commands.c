@@ -3,34 +3,12 @@
  * the API has them from, too. */
 #include "services/cli/commands.h"
 
+#include "services/cli/cluster_fields.h"
+
 #include "common/operation/operation.h"
 
 #include <string.h>
 
-#define LAYOUT_OPTIONS                                                                          \
-	{ "template", 't', "T", "cluster template (needed)" },                                  \
-		{ "size", 'n', "N", "number of nodes (needed)" },                               \
-		{ "provider", 0, "P", "provider of the nodes, else the template's" },           \
-		{ "services", 0, "A,B", "services, else the template's" },                      \
-		{ "hardware", 0, "H", "hardware type of all nodes, else the template's" },      \
-		{ "image", 0, "I", "image type of all nodes, else the template's" },            \
-		{ "config", 0, "JSON|@FILE",                                                    \
-		  "configuration, instead of the template's (@-: stdin)" },                     \
-		{ "provider-fields", 0, "JSON|@FILE", "what the provider asks its users for" }, \
-	{                                                                                       \
-		"dns-suffix", 0, "NAME", "domain of the nodes' names"                           \
-	}
-
-static const struct option create_options[] = {
-	LAYOUT_OPTIONS,
-	{ "lease", 0, "TIME", "end of its life after 12h, 7d ...; 0: never; else the template's" },
-	{ "description", 0, "TEXT", "a line for people" },
-	{ "on-failure", 0, "keep|rollback",
-	  "what becomes of its nodes when it cannot be finished, else keep" },
-	{ "wait", 'w', NULL, "watch until it is active" },
-	{ 0 },
-};
-static const struct option plan_options[] = { LAYOUT_OPTIONS, { 0 } };
 static const struct option list_options[] = {
 	{ "all", 'a', NULL, "the terminated ones too" },
 	{ "status", 0, "A,B", "only these: pending active incomplete inconsistent terminated" },
@@ -101,8 +79,8 @@ static const struct collection images = { "imagetypes", "NAME|VERSION|DESCRIPTIO
 
 static const struct command before[] = {
 	{ "status", "", 0, 0, "Show whether Loom is up, and what it has", NULL, status_show, NULL },
-	{ "cluster create", "NAME", 1, 1, "Create a cluster and print its id", create_options,
-	  cluster_create, NULL },
+	{ "cluster create", "NAME", 1, 1, "Create a cluster and print its id",
+	  cluster_create_options, cluster_create, NULL },
 	{ "cluster list", "", 0, 0, "List the clusters", list_options, cluster_list, NULL },
 	{ "cluster show", "ID|NAME", 1, 1, "Show a cluster and its nodes", NULL, cluster_show,
 	  NULL },
@@ -111,7 +89,7 @@ static const struct command before[] = {
 	{ "cluster delete", "ID|NAME", 1, 1, "Delete a cluster and its nodes", delete_options,
 	  cluster_delete, NULL },
 	{ "cluster plan", "[NAME]", 0, 1, "Show what a create would make, without making it",
-	  plan_options, cluster_plan, NULL },
+	  cluster_plan_options, cluster_plan, NULL },
 	{ "cluster why", "ID|NAME", 1, 1, "Show what a cluster waits for", NULL, cluster_why,
 	  NULL },
 	{ "cluster services", "ID|NAME", 1, 1, "List the services of a cluster", NULL,

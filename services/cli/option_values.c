@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The body of a create request out of options: --config {"a":1} or @file or @- and so on. */
+/* Values of options: a JSON object in place or in a file (@FILE, @-), names with commas between. */
 #include "services/cli/commands.h"
-
-#include "common/base/clock.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -68,57 +66,4 @@ struct json *split_names(const char *list)
 		list += n + (list[n] != '\0');
 	}
 	return arr;
-}
-
-static int set_lease(struct json *body, const char *lease, struct loom_err *err)
-{
-	int64_t ms;
-	if (!lease)
-		return 0;
-	if (clock_parse_ms(lease, &ms) != 0 || ms < 0)
-		return err_set(err, CLI_USAGE,
-		               "--lease is a time such as 12h or 7d, or 0, not '%s'", lease);
-	json_set_int(body, "initialLeaseDuration", ms);
-	return 0;
-}
-
-static int set_size(struct json *body, const char *size, struct loom_err *err)
-{
-	int64_t n;
-	if (!size)
-		return err_set(err, CLI_USAGE, "--size N is needed: the number of machines");
-	if (str_to_int(size, &n) != 0 || n < 1)
-		return err_set(err, CLI_USAGE, "--size is a number from 1, not '%s'", size);
-	json_set_int(body, "numMachines", n);
-	return 0;
-}
-
-int create_body(const struct args *a, const char *name, struct json **ret, struct loom_err *err)
-{
-	LOOM_CLEANUP(json_free) struct json *body = json_new_obj();
-	struct json *config = NULL, *fields = NULL;
-	if (!args_has(a, "template"))
-		return err_set(err, CLI_USAGE,
-		               "--template T is needed (loom template list says which there are)");
-	json_set_str(body, "name", name);
-	json_set_str(body, "description", args_get(a, "description"));
-	json_set_str(body, "clusterTemplate", args_get(a, "template"));
-	int rc = set_size(body, args_get(a, "size"), err);
-	if (!rc)
-		rc = set_lease(body, args_get(a, "lease"), err);
-	if (!rc)
-		rc = json_option(a, "config", &config, err);
-	json_set(body, "config", config);
-	if (!rc)
-		rc = json_option(a, "provider-fields", &fields, err);
-	json_set(body, "providerFields", fields);
-	json_set_str(body, "provider", args_get(a, "provider"));
-	json_set(body, "services", split_names(args_get(a, "services")));
-	json_set_str(body, "hardwaretype", args_get(a, "hardware"));
-	json_set_str(body, "imagetype", args_get(a, "image"));
-	json_set_str(body, "dnsSuffix", args_get(a, "dns-suffix"));
-	json_set_str(body, "onFailure", args_get(a, "on-failure"));
-	if (!rc)
-		*ret = loom_take(body);
-	return rc;
 }
