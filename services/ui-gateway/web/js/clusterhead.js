@@ -2,8 +2,9 @@
 // The head of a cluster's page: name, status, facts, overall progress, messages.
 
 import { actionBar } from "./actions.js";
+import { facts } from "./clusterfields.js";
 import { bar, h, icon, setText } from "./dom.js";
-import { actionDoing, actionName, count, moment, statusTone, ticking } from "./format.js";
+import { actionDoing, actionName, count, statusTone, ticking } from "./format.js";
 import { askRemoval } from "./removal.js";
 import { failedTask, progressOf, startOf } from "./store.js";
 import { whyLine } from "./why.js";
@@ -113,16 +114,4 @@ function doingText(job) {
   default:
     return doing.charAt(0).toUpperCase() + doing.slice(1);
   }
-}
-
-function facts(cluster) {
-  const known = [
-    ["Id", cluster.id, "mono"],
-    ["Template", cluster.clusterTemplate && cluster.clusterTemplate.name],
-    ["Provider", cluster.provider && cluster.provider.name],
-    ["Created", moment(cluster.createTime)],
-  ].filter(([, value]) => value);
-
-  return known.map(([name, value, cls]) =>
-    h("div", {}, h("dt", { text: name }), h("dd", { class: cls, text: value })));
 }

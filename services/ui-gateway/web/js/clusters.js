@@ -2,6 +2,7 @@
 // The page of all clusters, live.
 
 import { listClusters, url } from "./api.js";
+import { underName } from "./clusterfields.js";
 import { openCreateForm } from "./createform.js";
 import { announce, bar, gathered, growing, h, icon, keyed, setText } from "./dom.js";
 import { actionDoing, age, count, statusTone } from "./format.js";
@@ -175,7 +176,7 @@ function cell(cls, label, ...content) {
 
 function clusterRow(first) {
   const link = h("a", { class: "row-link", href: clusterHref(first.id) });
-  const id = h("span", { class: "muted mono small", text: first.id });
+  const under = h("span", { class: "muted mono small clip" });
   const status = h("span", { class: "pill" });
   const progress = bar("Progress");
   const tasks = h("span", { class: "muted num small tasks-text" });
@@ -204,6 +205,7 @@ function clusterRow(first) {
 
     cluster = next;
     setText(link, next.name);
+    setText(under, underName(next));
     setText(status, next.status);
     status.dataset.tone = statusTone(next.status);
     progress.set(p.stepscompleted, p.stepstotal, failed ? "bad" : tone);
@@ -220,7 +222,7 @@ function clusterRow(first) {
   }
 
   const el = h("li", { class: "row", data: { id: first.id } },
-    h("div", { class: "cell c-name" }, link, id),
+    h("div", { class: "cell c-name" }, link, under),
     cell("c-status", "Status", status),
     cell("c-progress", "Progress", progress.el, tasks),
     cell("c-template", "Template", template),

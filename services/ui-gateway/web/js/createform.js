@@ -2,6 +2,7 @@
 // The form that creates a cluster. It previews the layout as one types; the server decides.
 
 import { createCluster, listTemplates, planCluster } from "./api.js";
+import { formFields } from "./clusterfields.js";
 import { anySignal, field, h } from "./dom.js";
 import { count } from "./format.js";
 import { openModal } from "./modal.js";
@@ -46,9 +47,7 @@ function fillForm(body, dialog, templates, signal) {
       h("option", { value: t.name, text: t.label ? `${t.label} (${t.name})` : t.name })));
   const size = h("input", { id: "new-size", name: "numMachines", type: "number", min: "1",
     step: "1", required: true, inputmode: "numeric", value: "3" });
-  const failure = h("select", { id: "new-failure", name: "onFailure" },
-    h("option", { value: "keep", text: "Keep what was made, for another try" }),
-    h("option", { value: "rollback", text: "Delete what was made" }));
+  const more = formFields();
   const nameField = field("Name", name, "Letters, digits, dot, dash and underscore");
   const templateField = field("Template", template);
   const sizeField = field("Nodes", size);
@@ -57,7 +56,7 @@ function fillForm(body, dialog, templates, signal) {
   const submit = h("button", { class: "button primary", type: "submit", text: "Create cluster" });
   const form = h("form", { class: "form", onsubmit: send },
     nameField.el, templateField.el, sizeField.el, preview,
-    field("If it cannot be finished", failure).el, problem,
+    ...more.map((one) => one.el), problem,
     h("div", { class: "modal-foot" },
       h("button", { class: "button", type: "button", text: "Cancel",
         onclick: () => dialog.close() }), submit));
@@ -91,7 +90,7 @@ function fillForm(body, dialog, templates, signal) {
     submit.disabled = true;
     problem.hidden = true;
     try {
-      const id = await createCluster({ ...request(), onFailure: failure.value });
+      const id = await createCluster(Object.assign(request(), ...more.map((one) => one.read())));
 
       dialog.close();
       go(clusterHref(id));

@@ -3,6 +3,8 @@
 // the list is fetched whenever the stream opens; summaries that arrive while that fetch is under
 // way are newer than what it answers and are put on top of it.
 
+import { words } from "./clusterfields.js";
+
 export function initial() {
   return { byId: new Map(), loaded: false };
 }
@@ -33,12 +35,6 @@ export function select(state, filter) {
     .filter((c) => filter.terminated || c.status !== "terminated")
     .filter((c) => !text || words(c).includes(text))
     .sort((a, b) => b.createTime - a.createTime || (a.id < b.id ? 1 : -1));
-}
-
-function words(c) {
-  const template = c.clusterTemplate ? c.clusterTemplate.name : "";
-
-  return [c.name, c.id, template, c.status, ...(c.services || [])].join(" ").toLowerCase();
 }
 
 export function totals(state) {
