@@ -51,6 +51,11 @@ LOOM_MUST_CHECK int create_body(const struct args *a, const char *name, struct j
 LOOM_MUST_CHECK int json_option(const struct args *a, const char *option, struct json **ret,
                                 struct loom_err *err);
 
+/* KEY=VALUE of each time that an option is given, with commas for more, into an object. CLI_OK, or
+ * CLI_USAGE with err filled. */
+LOOM_MUST_CHECK int label_options(const struct args *a, const char *option, struct json *labels,
+                                  struct loom_err *err);
+
 /* A file's text, "-" is stdin. 0, or a negative errno. */
 LOOM_MUST_CHECK int cli_read_file(const char *path, struct buf *out);
 

@@ -67,3 +67,23 @@ struct json *split_names(const char *list)
 	}
 	return arr;
 }
+
+int label_options(const struct args *a, const char *option, struct json *labels,
+                  struct loom_err *err)
+{
+	for (size_t i = 0; i < a->n_given; i++) {
+		if (!str_eq(a->given[i].option->name, option))
+			continue;
+		LOOM_CLEANUP(json_free) struct json *list = split_names(a->given[i].value);
+		for (size_t k = 0; k < json_len(list); k++) {
+			const char *text = json_str(json_at(list, k)), *eq = strchr(text, '=');
+			if (!eq || eq == text)
+				return err_set(err, CLI_USAGE,
+				               "--%s is KEY=VALUE, as env=test, not '%s'", option,
+				               text);
+			LOOM_CLEANUP_STR char *key = loom_strndup(text, (size_t)(eq - text));
+			json_set_str(labels, key, eq + 1);
+		}
+	}
+	return 0;
+}
