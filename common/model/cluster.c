@@ -28,32 +28,40 @@ enum {
 	EVENTS = ROW_GROUP,
 	TEMPLATE = ROW_GROUP << 1,
 	CONFIG = ROW_GROUP << 2,
-	SERVICE_DOCS = ROW_GROUP << 3
+	SERVICE_DOCS = ROW_GROUP << 3,
 };
 
 /* What each transaction reads ... */
-#define CLUSTER_ROW(X, SEP)                                                                    \
-	X(id, row_int, ROW_KEY)                                                                \
-	SEP X(tenant_id, row_str, ROW_NEW)                                                     \
-	SEP X(owner_id, row_str, ROW_NEW)                                                      \
-	SEP X(name, row_str, ROW_NEW)                                                          \
-	SEP X(description, row_str, ROW_OPTION)                                                \
-	SEP X(message, row_str, ROW_SAVE)                                                      \
-	SEP X(status, status_type, ROW_NEW | ROW_SAVE) SEP X(create_time, row_int, ROW_NEW)    \
-	SEP X(expire_time, row_int, ROW_OPTION | ROW_SAVE) SEP X(num_nodes, row_int, ROW_SAVE) \
-	SEP X(asked_nodes, row_int, ROW_NEW)                                                   \
-	SEP X(last_node, row_int, ROW_SAVE)                                                    \
-	SEP X(latest_job, row_int, ROW_NEW | ROW_SAVE) SEP X(next_job, row_int,                \
-	                                                     ROW_NEW | ROW_SAVE) SEP           \
-	X(event_seq, row_int, ROW_OPTION | ROW_SAVE | EVENTS) SEP                              \
-	X(brief, row_json, ROW_NEW | TEMPLATE) SEP                                             \
+/* clang-format off */
+#define CLUSTER_ROW(X, SEP)                                       \
+	X(id, row_int, ROW_KEY) SEP                               \
+	X(tenant_id, row_str, ROW_NEW) SEP                        \
+	X(owner_id, row_str, ROW_NEW) SEP                         \
+	X(name, row_str, ROW_NEW) SEP                             \
+	X(description, row_str, ROW_OPTION) SEP                   \
+	X(message, row_str, ROW_SAVE) SEP                         \
+	X(status, status_type, ROW_NEW | ROW_SAVE) SEP            \
+	X(create_time, row_int, ROW_NEW) SEP                      \
+	X(expire_time, row_int, ROW_OPTION | ROW_SAVE) SEP        \
+	X(num_nodes, row_int, ROW_SAVE) SEP                       \
+	X(asked_nodes, row_int, ROW_NEW) SEP                      \
+	X(last_node, row_int, ROW_SAVE) SEP                       \
+	X(latest_job, row_int, ROW_NEW | ROW_SAVE) SEP            \
+	X(next_job, row_int, ROW_NEW | ROW_SAVE) SEP              \
+	X(event_seq, row_int, ROW_OPTION | ROW_SAVE | EVENTS) SEP \
+	X(brief, row_json, ROW_NEW | TEMPLATE) SEP                \
 	X(services, row_json, ROW_NEW | ROW_SAVE)
+/* clang-format on */
 
 /* ... and documents, which may be large. */
-#define CLUSTER_DOCS(X, SEP)                                                             \
-	X(request, row_json, ROW_NEW)                                                    \
-	SEP X(template, row_json, ROW_NEW | TEMPLATE) SEP X(provider, row_json, ROW_NEW) \
-	SEP X(config, row_json, ROW_NEW | CONFIG) SEP X(service_docs, row_json, SERVICE_DOCS)
+/* clang-format off */
+#define CLUSTER_DOCS(X, SEP)                          \
+	X(request, row_json, ROW_NEW) SEP             \
+	X(template, row_json, ROW_NEW | TEMPLATE) SEP \
+	X(provider, row_json, ROW_NEW) SEP            \
+	X(config, row_json, ROW_NEW | CONFIG) SEP     \
+	X(service_docs, row_json, SERVICE_DOCS)
+/* clang-format on */
 
 #define CLUSTER_COLUMN(col, type, flags) ROW_COLUMN(struct cluster, col, type, flags),
 #define ONE(...)                         +1

@@ -10,20 +10,23 @@
 #include <stdio.h>
 #include <string.h>
 
-#define NODE_ROW(X, SEP)                                                                   \
-	X(id, row_chars, ROW_KEY)                                                          \
-	SEP X(cluster_id, row_int, ROW_NEW)                                                \
-	SEP X(num, row_int, ROW_NEW)                                                       \
-	SEP X(hostname, row_str, ROW_NEW | ROW_SAVE) SEP X(hardwaretype, row_str, ROW_NEW) \
-	SEP X(imagetype, row_str, ROW_NEW)                                                 \
-	SEP X(flavor, row_str, ROW_NEW)                                                    \
-	SEP X(image, row_str, ROW_NEW)                                                     \
-	SEP X(sshuser, row_str, ROW_NEW)                                                   \
-	SEP X(services, row_json, ROW_NEW | ROW_SAVE) SEP X(automators, row_json,          \
-	                                                    ROW_NEW | ROW_SAVE) SEP        \
-	X(ipaddresses, row_object, ROW_NEW | ROW_SAVE) SEP                                 \
-	X(results, row_object, ROW_NEW | ROW_SAVE) SEP                                     \
+/* clang-format off */
+#define NODE_ROW(X, SEP)                                   \
+	X(id, row_chars, ROW_KEY) SEP                      \
+	X(cluster_id, row_int, ROW_NEW) SEP                \
+	X(num, row_int, ROW_NEW) SEP                       \
+	X(hostname, row_str, ROW_NEW | ROW_SAVE) SEP       \
+	X(hardwaretype, row_str, ROW_NEW) SEP              \
+	X(imagetype, row_str, ROW_NEW) SEP                 \
+	X(flavor, row_str, ROW_NEW) SEP                    \
+	X(image, row_str, ROW_NEW) SEP                     \
+	X(sshuser, row_str, ROW_NEW) SEP                   \
+	X(services, row_json, ROW_NEW | ROW_SAVE) SEP      \
+	X(automators, row_json, ROW_NEW | ROW_SAVE) SEP    \
+	X(ipaddresses, row_object, ROW_NEW | ROW_SAVE) SEP \
+	X(results, row_object, ROW_NEW | ROW_SAVE) SEP     \
 	X(states, row_object, ROW_NEW | ROW_SAVE)
+/* clang-format on */
 
 #define NODE_COLUMN(col, type, flags) ROW_COLUMN(struct node, col, type, flags),
 static const struct row_column columns[] = { NODE_ROW(NODE_COLUMN, ) };
