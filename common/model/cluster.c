@@ -29,6 +29,7 @@ enum {
 	TEMPLATE = ROW_GROUP << 1,
 	CONFIG = ROW_GROUP << 2,
 	SERVICE_DOCS = ROW_GROUP << 3,
+	LABELS = ROW_GROUP << 4,
 };
 
 /* What each transaction reads ... */
@@ -50,7 +51,8 @@ enum {
 	X(next_job, row_int, ROW_NEW | ROW_SAVE) SEP              \
 	X(event_seq, row_int, ROW_OPTION | ROW_SAVE | EVENTS) SEP \
 	X(brief, row_json, ROW_NEW | TEMPLATE) SEP                \
-	X(services, row_json, ROW_NEW | ROW_SAVE)
+	X(services, row_json, ROW_NEW | ROW_SAVE) SEP             \
+	X(labels, row_object, ROW_OPTION | LABELS)
 /* clang-format on */
 
 /* ... and documents, which may be large. */
@@ -273,6 +275,7 @@ struct json *cluster_shown(const struct cluster *c)
 	json_set_int(o, "createTime", c->create_time);
 	json_set_int(o, "expireTime", c->expire_time);
 	json_set_str(o, "status", cluster_status_name(c->status));
+	json_set(o, "labels", json_copy(c->labels));
 	return json_set(o, "services", json_copy(c->services));
 }
 

@@ -25,6 +25,7 @@ struct cluster {
 	int64_t latest_job, next_job, event_seq;
 	struct json *brief;    /* {"provider":{..},"clusterTemplate":{..}}: common fields only */
 	struct json *services; /* names */
+	struct json *labels;   /* {"key":"value"}: labels.h */
 	int64_t now;           /* the database's clock when the row was read, after its lock */
 	/* Loaded by cluster_load_docs(): */
 	struct json *request, *template, *provider, *config, *service_docs;

@@ -226,6 +226,12 @@ static const char *const sixth[] = {
 	NULL,
 };
 
+/* What users mark their clusters with: {"key":"value"} (labels.h). */
+static const char *const seventh[] = {
+	"ALTER TABLE cluster ADD COLUMN IF NOT EXISTS labels MEDIUMTEXT NOT NULL DEFAULT '{}'",
+	NULL,
+};
+
 const struct db_migration schema_migrations[] = {
 	{ 1, "first tables", first, 0 },
 	{ 2, "limits, shares, quarantine", second, 0 },
@@ -233,5 +239,6 @@ const struct db_migration schema_migrations[] = {
 	{ 4, "index of a machine's tasks", fourth, 0 },
 	{ 5, "requests by way of the database", fifth, 0 },
 	{ 6, "callbacks under way", sixth, 0 },
+	{ 7, "labels of clusters", seventh, 0 },
 	{ 0, NULL, NULL, 0 },
 };

@@ -13,6 +13,7 @@
 #include "common/base/fault.h"
 #include "common/base/str.h"
 #include "common/model/job.h"
+#include "common/model/labels.h"
 #include "common/model/outcome.h"
 #include "common/model/request_key.h"
 #include "services/api/auth.h"
@@ -80,6 +81,8 @@ static bool check_strings(struct create *c)
 	const struct json *config = json_get(c->request, "config");
 	if (config && !json_is(config, JSON_OBJECT) && !json_is(config, JSON_NULL))
 		return refuse(c, 400, "config must be an object");
+	if (labels_check(json_get(c->request, "labels"), &c->err))
+		return refuse(c, 400, "%s", c->err.msg);
 	return true;
 }
 
@@ -316,6 +319,8 @@ static struct cluster *new_cluster(const struct create *c, int64_t now)
 	k->services = json_copy(json_len(services) ? services : json_get(defaults, "services"));
 	if (!k->services)
 		k->services = json_new_arr();
+	if (json_len(json_get(c->request, "labels")))
+		k->labels = json_copy(json_get(c->request, "labels"));
 	k->request = json_copy(c->request);
 	k->template = json_copy(c->template);
 	k->provider = json_copy(c->provider);

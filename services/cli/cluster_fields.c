@@ -27,6 +27,7 @@ const struct option cluster_create_options[] = {
 	LAYOUT_OPTIONS,
 	{ "lease", 0, "TIME", "end of its life after 12h, 7d ...; 0: never; else the template's" },
 	{ "description", 0, "TEXT", "a line for people" },
+	{ "label", 'l', "K=V", "mark it, as env=test; more with commas or the option again" },
 	{ "on-failure", 0, "keep|rollback",
 	  "what becomes of its nodes when it cannot be finished, else keep" },
 	{ "wait", 'w', NULL, "watch until it is active" },
@@ -97,6 +98,16 @@ static int set_size(const struct args *a, const char *option, struct json *body,
 	return 0;
 }
 
+static int set_labels(const struct args *a, const char *option, struct json *body,
+                      const char *member, struct loom_err *err)
+{
+	LOOM_CLEANUP(json_free) struct json *labels = json_new_obj();
+	int rc = label_options(a, option, labels, err);
+	if (!rc && json_len(labels))
+		json_set(body, member, loom_take(labels));
+	return rc;
+}
+
 static const struct {
 	const char *option, *member;
 	set_member set;
@@ -113,6 +124,7 @@ static const struct {
 	{ "image", "imagetype", set_text },
 	{ "dns-suffix", "dnsSuffix", set_text },
 	{ "on-failure", "onFailure", set_text },
+	{ "label", "labels", set_labels },
 };
 
 int create_body(const struct args *a, const char *name, struct json **ret, struct loom_err *err)
@@ -172,6 +184,17 @@ static char *progress_at(const struct json *v, const char *path)
 	                     (long long)json_get_int(p, "stepstotal", 0));
 }
 
+/* "env=test,team=web" */
+static char *labels_at(const struct json *v, const char *path)
+{
+	const struct json *labels = json_path(v, path);
+	__attribute__((cleanup(strs_fini_p))) struct strs parts = { 0 };
+	for (size_t i = 0; i < json_len(labels); i++)
+		strs_addf(&parts, "%s=%s", json_key_at(labels, i),
+		          json_str(json_value_at(labels, i)));
+	return parts.n ? strs_join(&parts, ",") : NULL;
+}
+
 const struct cluster_field cluster_columns[] = {
 	{ "ID", "id", text_at },
 	{ "NAME", "name", text_at },
@@ -181,6 +204,7 @@ const struct cluster_field cluster_columns[] = {
 	{ "OWNER", "ownerId", text_at },
 	{ "AGE", "createTime", age_at },
 	{ "PROGRESS", "progress", progress_at },
+	{ "LABELS", "labels", labels_at },
 	{ 0 },
 };
 
@@ -194,6 +218,7 @@ const struct cluster_field cluster_lines[] = {
 	{ "template", "clusterTemplate/name", text_at },
 	{ "provider", "provider/name", text_at },
 	{ "services", "services", text_at },
+	{ "labels", "labels", labels_at },
 	{ "created", "createTime", time_at },
 	{ "expires", "expireTime", time_at },
 	{ 0 },

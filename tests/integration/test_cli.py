@@ -215,6 +215,20 @@ def test_create_watch_show_delete(lab):
     assert loom(lab, "cluster", "watch", cluster).returncode == 0
 
 
+def test_create_with_labels(lab):
+    done = loom(lab, "cluster", "create", "a", "-t", "one", "-n", "1", "--label", "env=test,tier=", "-l", "team=web")
+    assert done.returncode == 0, done.stderr
+    cluster = done.stdout.strip()
+    assert lab.user.cluster(cluster)["labels"] == {"env": "test", "tier": "", "team": "web"}
+    listed = loom(lab, "cluster", "list").stdout.splitlines()
+    assert listed[0].split()[-1] == "LABELS" and listed[1].split()[-1] == "env=test,tier=,team=web"
+    assert re.search(r"^labels +env=test,tier=,team=web$", loom(lab, "cluster", "show", "a").stdout, re.M)
+    done = loom(lab, "cluster", "create", "b", "-t", "one", "-n", "1", "--label", "env")
+    assert done.returncode == 64 and "--label is KEY=VALUE" in done.stderr
+    done = loom(lab, "cluster", "create", "b", "-t", "one", "-n", "1", "--label", "env=a/b")
+    assert done.returncode == 1 and "the value of 'env'" in done.stderr
+
+
 def test_create_json_and_wait(lab):
     lab.worker()
     done = loom(lab, "cluster", "create", "a", "-t", "one", "-n", "1", "-o", "json", "--wait")

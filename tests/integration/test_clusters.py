@@ -45,7 +45,7 @@ def test_summary(lab):
     total = entry["progress"].pop("stepstotal")
     assert total == 22 and entry == {
         "id": cluster, "name": "demo", "description": "what it is for", "ownerId": "ann", "numNodes": 3,
-        "status": "pending", "provider": {"name": "lab", "description": "the lab", "version": 1},
+        "status": "pending", "labels": {}, "provider": {"name": "lab", "description": "the lab", "version": 1},
         "clusterTemplate": {"name": "stack", "version": 1},
         "progress": {"action": "cluster_create", "actionstatus": "running", "stepscompleted": 0}}
 
@@ -198,6 +198,11 @@ def test_cluster_without_service_actions(lab):
     ({"hardwaretype": {}}, 400, "hardwaretype"),
     ({"imagetype": []}, 400, "imagetype"),
     ({"description": {}}, 400, "description"),
+    ({"labels": "env=test"}, 400, "labels must be an object"),
+    ({"labels": {"env": "test", "two words": ""}}, 400, "key 'two words'"),
+    ({"labels": {"env": "not good"}}, 400, "value of 'env'"),
+    ({"labels": {"env": 1}}, 400, "value of 'env' must be a string"),
+    ({"labels": {f"k{n}": "" for n in range(65)}}, 400, "at most 64, not 65"),
 ])
 def test_create_refusals(lab, change, status, says):
     answer = lab.user.post("/v2/clusters", {**DEMO, **change})
@@ -249,14 +254,14 @@ def test_create_accepts(lab):
     for more in ({"numMachines": "3"}, {"initialLeaseDuration": -1}, {"initialLeaseDuration": "2592000000"},
                  {"services": []}, {"description": None, "services": None, "config": None, "provider": None,
                                     "providerFields": None, "dnsSuffix": None, "initialLeaseDuration": None},
-                 {"dnsSuffix": "a-1.example.com"}, {"unknown": 1}, {"description": "x" * 100000},
+                 {"dnsSuffix": "a-1.example.com"}, {"labels": None}, {"labels": {}}, {"unknown": 1}, {"description": "x" * 100000},
                  {"name": "1"}, {"name": "x" * 255}):
         answer = lab.user.post("/v2/clusters", {**DEMO, **more})
         assert answer.status == 200, (str(more)[:100], answer)
     wait_for(lambda: all(entry["numNodes"] == 3 for entry in lab.user.get("/v2/clusters").json), what="solved")
     names = [node["properties"]["hostname"] for entry in lab.user.get("/v2/clusters").json
              for node in lab.user.cluster(entry["id"])["nodes"]]
-    assert len(set(names)) == 30 and all(len(name.split(".")[0]) <= 63 for name in names)
+    assert len(set(names)) == 36 and all(len(name.split(".")[0]) <= 63 for name in names)
 
 
 def test_configurations_are_small(lab):
@@ -410,6 +415,22 @@ def test_list_filter(lab):
                        ("", [gone, active]), ("active&status=terminated", [active])):
         assert [entry["id"] for entry in lab.user.get(f"/v2/clusters?status={words}").json] == ids, words
     assert [entry["id"] for entry in lab.user.get("/v2/clusters/?status=ACTIVE").json] == [active]
+
+
+# ---- labels
+
+LABELS = {"env": "test", "example.com/team": "Web_1.x", "empty": ""}
+
+
+def test_labels_of_a_new_cluster_are_shown_everywhere(lab):
+    lab.worker()
+    cluster = lab.create("demo", "stack", 2, labels=LABELS)
+    plain = lab.create("plain", "stack", 2)
+    assert {entry["id"]: entry["labels"] for entry in lab.user.get("/v2/clusters").json} == {
+        cluster: LABELS, plain: {}}
+    lab.active(cluster)
+    assert lab.user.cluster(cluster)["labels"] == LABELS
+    assert lab.user.cluster(plain)["labels"] == {}
 
 
 # ---- delete

@@ -160,6 +160,7 @@ static struct cluster *example(void)
 		               .brief = unit_json("{'provider':{'name':'lab'},"
 		                                  "'clusterTemplate':{'name':'one','version':2}}"),
 		               .services = unit_json("['web']"),
+		               .labels = unit_json("{'env':'test'}"),
 		               .provider =
 		                       unit_json("{'name':'lab','provisioner':{'password':'p'}}"),
 		               .config = unit_json("{'a':1}") };
@@ -192,7 +193,7 @@ START_TEST(tells_how_it_was)
 		       "'cluster':{'id':'00000007','name':'demo','description':'',"
 		       "'account':{'userId':'ann','tenantId':'t'},'createTime':5,'expireTime':8,"
 		       "'status':'incomplete','message':'why','provider':{'name':'lab'},"
-		       "'clusterTemplate':{'name':'one','version':2},'services':['web'],'config':{'a':1}},"
+		       "'clusterTemplate':{'name':'one','version':2},'services':['web'],'labels':{'env':'test'},'config':{'a':1}},"
 		       "'job':{'jobId':'00000007-002','clusterId':'00000007',"
 		       "'clusterAction':'CLUSTER_CREATE','jobStatus':'FAILED','stepstotal':4,"
 		       "'stepscompleted':3},'nodes':[]}");

@@ -10,11 +10,32 @@ export function formFields() {
   const failure = h("select", { id: "new-failure", name: "onFailure" },
     h("option", { value: "keep", text: "Keep what was made, for another try" }),
     h("option", { value: "rollback", text: "Delete what was made" }));
+  const labels = h("input", { id: "new-labels", name: "labels", autocomplete: "off",
+    autocapitalize: "none", spellcheck: "false", placeholder: "env=test team=web" });
 
   return [
+    { el: field("Labels", labels, "KEY=VALUE, with spaces between; none if empty").el,
+      read: () => readLabels(labels.value) },
     { el: field("If it cannot be finished", failure).el,
       read: () => ({ onFailure: failure.value }) },
   ];
+}
+
+function readLabels(text) {
+  const labels = {};
+
+  for (const word of text.split(/[\s,]+/).filter(Boolean)) {
+    const at = word.indexOf("=");
+
+    if (at < 1)
+      throw new Error(`The label "${word}" must be KEY=VALUE, as env=test.`);
+    labels[word.slice(0, at)] = word.slice(at + 1);
+  }
+  return Object.keys(labels).length > 0 ? { labels } : {};
+}
+
+function labelList(cluster) {
+  return Object.entries(cluster.labels || {}).map(([key, value]) => `${key}=${value}`);
 }
 
 export function facts(cluster) {
@@ -22,6 +43,7 @@ export function facts(cluster) {
     ["Id", cluster.id, "mono"],
     ["Template", cluster.clusterTemplate && cluster.clusterTemplate.name],
     ["Provider", cluster.provider && cluster.provider.name],
+    ["Labels", labelList(cluster).join(", ")],
     ["Created", moment(cluster.createTime)],
   ].filter(([, value]) => value);
 
@@ -30,12 +52,13 @@ export function facts(cluster) {
 }
 
 export function underName(cluster) {
-  return [cluster.id].join(" \u00b7 ");
+  return [cluster.id, ...labelList(cluster)].join(" \u00b7 ");
 }
 
 export function words(cluster) {
   const template = cluster.clusterTemplate ? cluster.clusterTemplate.name : "";
 
-  return [cluster.name, cluster.id, template, cluster.status, ...(cluster.services || [])]
+  return [cluster.name, cluster.id, template, cluster.status, ...(cluster.services || []),
+    ...labelList(cluster)]
     .join(" ").toLowerCase();
 }
