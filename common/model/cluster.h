@@ -64,6 +64,8 @@ LOOM_MUST_CHECK int cluster_save_template(struct db *db, struct cluster *c,
                                           const struct json *template);
 LOOM_MUST_CHECK int cluster_save_config(struct db *db, struct cluster *c,
                                         const struct json *config);
+LOOM_MUST_CHECK int cluster_save_labels(struct db *db, struct cluster *c,
+                                        const struct json *labels);
 /* The only way to change a status; asserts that the step is allowed; appends the event. */
 void cluster_transition(struct cluster *c, enum cluster_status to, const char *message,
                         int64_t now);
@@ -90,8 +92,9 @@ struct json *cluster_shown(const struct cluster *c);
 /* Which clusters somebody sees: NULL owner means all of the tenant. */
 struct cluster_filter {
 	const char *tenant_id, *owner_id;
-	unsigned statuses; /* bit per cluster_status; 0 = all */
-	int64_t id;        /* 0 = all */
+	unsigned statuses;         /* bit per cluster_status; 0 = all */
+	int64_t id;                /* 0 = all */
+	const struct json *labels; /* borrowed; only clusters that have all of these; NULL: all */
 };
 /* Summaries (REST spec 5.4), newest first, as a JSON array; progress from the latest job. */
 LOOM_MUST_CHECK int cluster_summaries(struct db *db, const struct cluster_filter *f,

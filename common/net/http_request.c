@@ -176,6 +176,14 @@ const char *http_query(const struct http_req *req, const char *name)
 	return find(&req->uri.names, &req->uri.values, name, str_eq);
 }
 
+const char *http_query_nth(const struct http_req *req, const char *name, size_t n)
+{
+	for (size_t i = 0; i < req->uri.names.n; i++)
+		if (str_eq(req->uri.names.v[i], name) && !n--)
+			return req->uri.values.v[i];
+	return NULL;
+}
+
 const char *http_header(const struct http_req *req, const char *name)
 {
 	return find(&req->names, &req->values, name, str_ieq);

@@ -90,10 +90,12 @@ unsigned http_server_busy(const struct http_server *s); /* requests not yet answ
 void http_server_destroy(struct http_server *s);        /* closes what is open */
 
 const char *http_method(const struct http_req *req);
-const char *http_path(const struct http_req *req);                     /* decoded */
-const char *http_raw_uri(const struct http_req *req);                  /* as sent: path and query */
-const char *http_param(const struct http_req *req, const char *name);  /* decoded; NULL if none */
-const char *http_query(const struct http_req *req, const char *name);  /* first one; NULL if none */
+const char *http_path(const struct http_req *req);                    /* decoded */
+const char *http_raw_uri(const struct http_req *req);                 /* as sent: path and query */
+const char *http_param(const struct http_req *req, const char *name); /* decoded; NULL if none */
+const char *http_query(const struct http_req *req, const char *name); /* first one; NULL if none */
+/* The n-th one of that name, from 0; NULL if there are fewer. */
+const char *http_query_nth(const struct http_req *req, const char *name, size_t n);
 const char *http_header(const struct http_req *req, const char *name); /* case-insensitive */
 /* Walks all request headers: for (size_t i = 0; http_header_at(req, i, &n, &v); i++) */
 bool http_header_at(const struct http_req *req, size_t i, const char **name, const char **value);

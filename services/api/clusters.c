@@ -3,6 +3,7 @@
 #include "services/api/resources.h"
 
 #include "common/base/str.h"
+#include "common/model/labels.h"
 #include "services/api/control.h"
 #include "services/api/view.h"
 #include "services/api/visible.h"
@@ -67,15 +68,30 @@ static unsigned statuses(const char *text)
 	return bits;
 }
 
+/* "label=key=value" as often as the query has it; false when answered. */
+static bool labels_of(struct http_req *req, struct json *labels)
+{
+	struct loom_err err;
+	const char *text;
+	for (size_t i = 0; (text = http_query_nth(req, "label", i)); i++)
+		if (labels_add(labels, text, &err)) {
+			http_reply_text(req, 400, "%s", err.msg);
+			return false;
+		}
+	return true;
+}
+
 void clusters_list(struct http_req *req, void *ctx)
 {
 	struct cluster_call k = { .a = ctx };
-	if (!auth(k.a, req, ROLE_USER, &k.who))
+	LOOM_CLEANUP(json_free) struct json *labels = json_new_obj();
+	if (!auth(k.a, req, ROLE_USER, &k.who) || !labels_of(req, labels))
 		return;
 	k.filter =
 		(struct cluster_filter){ .tenant_id = k.who.tenant_id,
 		                         .owner_id = k.who.role >= ROLE_ADMIN ? NULL : k.who.user,
-		                         .statuses = statuses(http_query(req, "status")) };
+		                         .statuses = statuses(http_query(req, "status")),
+		                         .labels = labels };
 	int rc = db_read(k.a->db, list_read, &k);
 	if (rc)
 		api_reply_db(req, rc);

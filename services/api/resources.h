@@ -38,6 +38,9 @@ void callback_targets_get(struct http_req *req, void *ctx);
 void callback_targets_put(struct http_req *req, void *ctx);
 void callback_targets_delete(struct http_req *req, void *ctx);
 
+/* labels.c */
+void clusters_labels(struct http_req *req, void *ctx);
+
 /* lease.c */
 void clusters_lease(struct http_req *req, void *ctx);
 

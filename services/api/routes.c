@@ -66,6 +66,7 @@ static const struct http_route routes[] = {
 	{ "GET", "/v2/clusters/{id}/status", POOL, clusters_status },
 	{ "GET", "/v2/clusters/{id}/config", POOL, clusters_config },
 	{ "GET", "/v2/clusters/{id}/services", POOL, clusters_services },
+	{ "PUT", "/v2/clusters/{id}/labels", POOL, clusters_labels },
 	{ "POST", "/v2/clusters/{id}/pause", POOL, clusters_control },
 	{ "POST", "/v2/clusters/{id}/resume", POOL, clusters_control },
 	{ "POST", "/v2/clusters/{id}/abort", POOL, clusters_control },

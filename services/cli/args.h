@@ -12,7 +12,7 @@
 #include <stdio.h>
 
 #define ARGS_MAX_OPTIONS    32
-#define ARGS_MAX_POSITIONAL 4
+#define ARGS_MAX_POSITIONAL 33
 
 struct cli;
 struct args;

@@ -58,14 +58,30 @@ static char *column_heads(void)
 	return strs_join(&heads, "|");
 }
 
+/* status may be NULL; owned. */
+static char *list_path(const char *status, const struct json *labels)
+{
+	struct buf b = BUF_INIT(JSON_MAX_BYTES);
+	LOOM_CLEANUP_STR char *quoted = cli_quote(status ? status : "");
+	buf_addf(&b, "/v2/clusters%s%s", status ? "?status=" : "", quoted);
+	for (size_t i = 0; i < json_len(labels); i++) {
+		LOOM_CLEANUP_STR char *key = cli_quote(json_key_at(labels, i));
+		LOOM_CLEANUP_STR char *value = cli_quote(json_str(json_value_at(labels, i)));
+		buf_addf(&b, "%clabel=%s%%3D%s", status || i ? '&' : '?', key, value);
+	}
+	return buf_take(&b);
+}
+
 int cluster_list(struct cli *c, const struct args *a)
 {
 	const char *status = args_get(a, "status");
 	if (!status && !args_has(a, "all"))
 		status = "pending,active,incomplete,inconsistent";
-	LOOM_CLEANUP_STR char *quoted = status ? cli_quote(status) : NULL;
-	LOOM_CLEANUP_STR char *path =
-		loom_asprintf("/v2/clusters%s%s", quoted ? "?status=" : "", quoted ? quoted : "");
+	LOOM_CLEANUP(json_free) struct json *labels = json_new_obj();
+	struct loom_err err = { 0 };
+	if (label_options(a, "label", labels, &err) != 0)
+		return cli_fail(CLI_USAGE, "%s", err.msg);
+	LOOM_CLEANUP_STR char *path = list_path(status, labels);
 	LOOM_CLEANUP(json_free) struct json *list = NULL;
 	int code = cli_request_json(c, "GET", path, NULL, &list);
 	if (code)

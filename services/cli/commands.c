@@ -12,6 +12,7 @@
 static const struct option list_options[] = {
 	{ "all", 'a', NULL, "the terminated ones too" },
 	{ "status", 0, "A,B", "only these: pending active incomplete inconsistent terminated" },
+	{ "label", 'l', "K=V", "only those marked so; of several all must fit" },
 	{ 0 },
 };
 static const struct option delete_options[] = {
@@ -107,6 +108,8 @@ static const struct command after[] = {
 	  wait_options, cluster_control, "abort" },
 	{ "cluster extend", "ID|NAME", 1, 1, "Move the end of a cluster's life", extend_options,
 	  cluster_extend, NULL },
+	{ "cluster label", "ID|NAME KEY=VALUE|KEY- ...", 2, ARGS_MAX_POSITIONAL,
+	  "Set labels of a cluster, or remove them; others stay", NULL, cluster_label, NULL },
 	{ "task log", "TASKID", 1, 1, "Print what a task wrote", log_options, task_log, NULL },
 	COLLECTION("template", "cluster templates", &templates),
 	COLLECTION("provider", "providers", &providers),

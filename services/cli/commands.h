@@ -34,6 +34,7 @@ int cluster_control(struct cli *c, const struct args *a);
 int cluster_services(struct cli *c, const struct args *a);
 int cluster_why(struct cli *c, const struct args *a);
 int cluster_extend(struct cli *c, const struct args *a);
+int cluster_label(struct cli *c, const struct args *a);
 int callback_list(struct cli *c, const struct args *a);
 int callback_change(struct cli *c, const struct args *a);
 int callback_target_set(struct cli *c, const struct args *a);

@@ -286,6 +286,17 @@ static void on_template(struct view *v LOOM_UNUSED, const struct json *data, str
 	                  (long long)json_get_int(data, "version", 0), name ? name : "?"));
 }
 
+static void on_labels(struct view *v LOOM_UNUSED, const struct json *data, struct view_change *c)
+{
+	const struct json *labels = json_get(data, "labels");
+	LOOM_CLEANUP(strs_fini) struct strs all = { 0 };
+	for (size_t i = 0; i < json_len(labels); i++)
+		strs_addf(&all, "%s=%s", json_key_at(labels, i),
+		          json_str(json_value_at(labels, i)));
+	LOOM_CLEANUP_STR char *text = strs_join(&all, ", ");
+	say(c, "cluster", loom_asprintf("labels: %s", all.n ? text : "none"));
+}
+
 static enum step_state state_named(const char *name)
 {
 	static const char *const names[] = {
@@ -395,7 +406,7 @@ void view_apply(struct view *v, int64_t id, const char *type, const struct json 
 	} handlers[] = {
 		{ "cluster", on_cluster },   { "job", on_job },         { "plan", on_plan },
 		{ "task", on_task },         { "node", on_node },       { "lease", on_lease },
-		{ "template", on_template }, { "replace", on_replace },
+		{ "template", on_template }, { "replace", on_replace }, { "labels", on_labels },
 	};
 	if (change)
 		*change = (struct view_change){ .took = -1 };

@@ -229,6 +229,28 @@ def test_create_with_labels(lab):
     assert done.returncode == 1 and "the value of 'env'" in done.stderr
 
 
+def test_label_changes_and_finds(lab):
+    a = loom(lab, "cluster", "create", "a", "-t", "one", "-n", "1", "--label", "env=test,old=1").stdout.strip()
+    b = loom(lab, "cluster", "create", "b", "-t", "one", "-n", "1").stdout.strip()
+    done = loom(lab, "cluster", "label", "a", "env=live", "old-,team=web")
+    assert (done.returncode, done.stdout) == (0, "env=live\nteam=web\n"), done.stderr
+    done = loom(lab, "cluster", "label", "b", "env=live", "-o", "json")
+    assert json.loads(done.stdout) == {"labels": {"env": "live"}}
+
+    def found(*words):
+        return {line.split()[0] for line in loom(lab, "cluster", "list", *words).stdout.splitlines()[1:]}
+
+    assert found("--label", "env=live") == {a, b}
+    assert found("--label", "env=live,team=web") == found("-l", "env=live", "-l", "team=web") == {a}
+    assert found("--all", "--label", "env=test") == set()
+    assert loom(lab, "cluster", "label", "b", "env-").stdout == "no labels\n"
+    for words, says in ((("env",), "KEY- removes it"), (("=x",), "KEY- removes it"), ((), "KEY=VALUE")):
+        done = loom(lab, "cluster", "label", "a", *words)
+        assert done.returncode == 64 and says in done.stderr, done.stderr
+    done = loom(lab, "cluster", "label", "a", "two words=x")
+    assert done.returncode == 64 and "'two' is no change" in done.stderr
+
+
 def test_create_json_and_wait(lab):
     lab.worker()
     done = loom(lab, "cluster", "create", "a", "-t", "one", "-n", "1", "-o", "json", "--wait")

@@ -433,6 +433,71 @@ def test_labels_of_a_new_cluster_are_shown_everywhere(lab):
     assert lab.user.cluster(plain)["labels"] == {}
 
 
+def put_labels(client, cluster, labels):
+    """A change of a cluster's labels."""
+    return client.put(f"/v2/clusters/{cluster}/labels", {"labels": labels})
+
+
+def test_labels_are_merged(lab):
+    cluster = lab.create("demo", "stack", 2, labels=LABELS)
+    answer = put_labels(lab.user, cluster, {"env": "live", "new": "1", "empty": None, "nosuch": None})
+    after = {"env": "live", "example.com/team": "Web_1.x", "new": "1"}
+    assert answer.status == 200 and answer.json == {"labels": after}
+    assert lab.user.cluster(cluster)["labels"] == after
+    assert lab.story(cluster).labels == [after]
+    # what changes nothing is no event
+    assert put_labels(lab.user, cluster, {"env": "live"}).json == {"labels": after}
+    assert put_labels(lab.user, cluster, {}).json == {"labels": after}
+    assert len(lab.story(cluster).labels) == 1
+    assert put_labels(lab.user, cluster, dict.fromkeys(after)).json == {"labels": {}}
+    # its work goes on, and the labels stay as they are
+    put_labels(lab.user, cluster, {"a": "1"})
+    lab.worker()
+    lab.active(cluster)
+    assert lab.user.cluster(cluster)["labels"] == {"a": "1"}
+
+
+@pytest.mark.parametrize("body, says", [
+    ({}, "labels is missing"),
+    ([], "labels is missing"),
+    ({"labels": None}, "labels is missing"),
+    ({"labels": ["env"]}, "labels is missing"),
+    ({"labels": {"env": 1}}, "value of 'env'"),
+    ({"labels": {"fine": "x", "env/": "x"}}, "key 'env/'"),
+    ({"labels": {f"k{n}": "" for n in range(64)}}, "at most 64, not 65"),
+])
+def test_changes_of_labels_that_are_refused(lab, body, says):
+    cluster = lab.create("demo", "stack", 2, labels={"env": "test"})
+    answer = lab.user.put(f"/v2/clusters/{cluster}/labels", body)
+    assert answer.status == 400 and says in answer.text, answer
+    assert lab.user.cluster(cluster)["labels"] == {"env": "test"}
+
+
+def test_labels_belong_to_those_who_see_the_cluster(lab):
+    cluster = lab.create("demo", "stack", 2)
+    for client, number in ((lab.user.as_user("bob", lab.name), cluster), (lab.user, "99999999")):
+        answer = put_labels(client, number, {"env": "test"})
+        assert answer.status == 404, answer
+    assert put_labels(lab.admin, cluster, {"env": "test"}).status == 200
+
+
+def test_list_by_labels(lab):
+    both = lab.create("both", "stack", 2, labels={"env": "test", "example.com/team": "a.b"})
+    test = lab.create("test", "stack", 2, labels={"env": "test", "empty": ""})
+    live = lab.create("live", "stack", 2, labels={"env": "live"})
+    for query, ids in (("label=env=test", {both, test}), ("label=env%3Dlive", {live}), ("label=empty=", {test}),
+                       ("label=env=test&label=example.com/team=a.b", {both}), ("label=env=tes", set()),
+                       ("label=ENV=test", set()), ("label=env=test&label=empty=x", set()),
+                       ("status=pending&label=env=live", {live}), ("status=terminated&label=env=live", set()),
+                       ("", {both, test, live})):
+        answer = lab.user.get(f"/v2/clusters?{query}")
+        assert {entry["id"] for entry in answer.json} == ids, query
+    for query, says in (("label=env", "KEY=VALUE"), ("label=", "KEY=VALUE"), ("label=a%20b=c", "key 'a b'"),
+                        ("label=env=a&label=env=b", "given twice")):
+        answer = lab.user.get(f"/v2/clusters?{query}")
+        assert answer.status == 400 and says in answer.text, answer
+
+
 # ---- delete
 
 

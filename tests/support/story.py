@@ -41,6 +41,7 @@ class Story:
         self.jobs = {}    # id -> last data
         self.nodes = {}   # id -> last data
         self.leases = []
+        self.labels = []
         self.replaced = []
         self.statuses = []
         self._running = {}
@@ -58,6 +59,9 @@ class Story:
 
     def _node(self, _number, data):
         self.nodes[data["nodeId"]] = {**self.nodes.get(data["nodeId"], {}), **data}
+
+    def _labels(self, _number, data):
+        self.labels.append(data["labels"])
 
     def _lease(self, _number, data):
         assert data["expireTime"] > 0

@@ -13,7 +13,8 @@ import { currentJob, initial, nodesOf, plannedJobs, reduce, tasksByNode } from "
 import { openStream } from "./stream.js";
 import { openTaskLog } from "./tasklog.js";
 
-const TYPES = ["cluster", "job", "plan", "task", "node", "replace", "lease", "template"];
+const TYPES = ["cluster", "job", "plan", "task", "node", "replace", "lease", "template",
+  "labels"];
 const GATHER = 40;
 const SLICE = 1000; // events applied without a pause: some 10 ms
 const NODES = 24;

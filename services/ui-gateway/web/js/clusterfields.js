@@ -34,7 +34,7 @@ function readLabels(text) {
   return Object.keys(labels).length > 0 ? { labels } : {};
 }
 
-function labelList(cluster) {
+export function labelList(cluster) {
   return Object.entries(cluster.labels || {}).map(([key, value]) => `${key}=${value}`);
 }
 

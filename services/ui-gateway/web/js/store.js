@@ -42,7 +42,7 @@ export function reduce(old, events) {
 }
 
 const HANDLERS = { cluster: onCluster, job: onJob, plan: onPlan, task: onTask, node: onNode,
-  replace: onReplace, lease: onlyTold, template: onlyTold };
+  replace: onReplace, lease: onlyTold, template: onlyTold, labels: onlyTold };
 
 function apply(state, type, data, seq) {
   const handler = HANDLERS[type];

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Events as sentences for the feed. Pure; called with the state as it was before the event.
 
+import { labelList } from "./clusterfields.js";
 import { actionDoing, actionName, count, duration, moment, shortHost } from "./format.js";
 
 // Answers {tone, subject, text, taskId} or null when the event deserves no line.
@@ -19,6 +20,9 @@ export function describe(state, type, data) {
   case "replace":
     return { tone: "warn", subject: shortHost(data.hostname),
       text: join(`is replaced by ${shortHost((data.by || {}).hostname)}`, data.message) };
+  case "labels":
+    return { tone: "", subject: "labels",
+      text: labelList(data).length > 0 ? `are ${labelList(data).join(", ")}` : "are removed" };
   case "lease":
     return leaseLine(data);
   case "template":
