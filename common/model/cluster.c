@@ -312,143 +312,139 @@ int cluster_summaries(struct db *db, const struct cluster_filter *f, struct json
 	for (int st = 0; st < CLUSTER_STATUSES_; st++) {
 		if (f->statuses == 1u << st)
 			only = cluster_status_name((enum cluster_status)st);
-		LOOM_CLEANUP_STR char *labels = json_len(f->labels) ? json_text(f->labels) : NULL;
-		int rc = db_select(db, &r,
-		                   "SELECT " OF_CLUSTERS
-		                   ", j.action, j.status, j.tasks_total, j.tasks_done"
-		                   " FROM cluster c"
-		                   " LEFT JOIN job j ON j.cluster_id=c.id AND j.num=c.latest_job"
-		                   " WHERE c.tenant_id=? AND (? IS NULL OR c.owner_id=?)"
-		                   " AND (? IS NULL OR c.status=?) AND (?=0 OR c.id=?)"
-		                   " AND (? IS NULL OR JSON_CONTAINS(c.labels, ?))"
-		                   " ORDER BY c.create_time DESC, c.id DESC",
-		                   "sssssiiss", f->tenant_id, f->owner_id, f->owner_id, only, only,
-		                   f->id, f->id, labels, labels);
-		if (rc)
-			return rc;
-		LOOM_CLEANUP(json_free) struct json *list = json_new_arr();
-		for (size_t i = 0; !rc && i < db_rows(r); i++) {
-			struct cluster c = { 0 };
-			rc = row_read(&small, r, i, &c);
-			if (!rc && (!f->statuses || (f->statuses & (1u << c.status))))
-				json_push(list, summary(&c, r, i));
-			row_fini(&small, &c);
-		}
-		if (!rc)
-			*ret = loom_take(list);
+	}
+	LOOM_CLEANUP_STR char *labels = json_len(f->labels) ? json_text(f->labels) : NULL;
+	int rc = db_select(db, &r,
+	                   "SELECT " OF_CLUSTERS ", j.action, j.status, j.tasks_total, j.tasks_done"
+	                   " FROM cluster c"
+	                   " LEFT JOIN job j ON j.cluster_id=c.id AND j.num=c.latest_job"
+	                   " WHERE c.tenant_id=? AND (? IS NULL OR c.owner_id=?)"
+	                   " AND (? IS NULL OR c.status=?) AND (?=0 OR c.id=?)"
+	                   " AND (? IS NULL OR JSON_CONTAINS(c.labels, ?))"
+	                   " ORDER BY c.create_time DESC, c.id DESC",
+	                   "sssssiiss", f->tenant_id, f->owner_id, f->owner_id, only, only, f->id,
+	                   f->id, labels, labels);
+	if (rc)
 		return rc;
+	LOOM_CLEANUP(json_free) struct json *list = json_new_arr();
+	for (size_t i = 0; !rc && i < db_rows(r); i++) {
+		struct cluster c = { 0 };
+		rc = row_read(&small, r, i, &c);
+		if (!rc && (!f->statuses || (f->statuses & (1u << c.status))))
+			json_push(list, summary(&c, r, i));
+		row_fini(&small, &c);
 	}
+	if (!rc)
+		*ret = loom_take(list);
+	return rc;
+}
 
-	struct next_id {
-		int64_t start, step, id;
-	};
+struct next_id {
+	int64_t start, step, id;
+};
 
-	static int next_id_tx(struct db * db, void *arg)
-	{
-		struct next_id *n = arg;
-		bool found;
-		int rc = db_select_int(db, &n->id, &found,
-		                       "SELECT value FROM counter WHERE name='cluster' FOR UPDATE",
-		                       "");
-		if (rc)
-			return rc;
-		if (found)
-			return db_exec(db, "UPDATE counter SET value=? WHERE name='cluster'", "i",
-			               n->id + n->step);
-		n->id = n->start;
-		rc = db_exec(db, "INSERT INTO counter (name, value) VALUES ('cluster', ?)", "i",
-		             n->start + n->step);
-		return rc == DB_E_DUP ? DB_E_RETRY : rc;
-	}
-
-	int cluster_next_id(struct db_pool * p, int64_t start, int64_t step, int64_t * ret)
-	{
-		struct next_id n = { .start = start, .step = step };
-		int rc = db_tx(p, next_id_tx, &n);
-		if (!rc)
-			*ret = n.id;
+static int next_id_tx(struct db *db, void *arg)
+{
+	struct next_id *n = arg;
+	bool found;
+	int rc = db_select_int(db, &n->id, &found,
+	                       "SELECT value FROM counter WHERE name='cluster' FOR UPDATE", "");
+	if (rc)
 		return rc;
-	}
+	if (found)
+		return db_exec(db, "UPDATE counter SET value=? WHERE name='cluster'", "i",
+		               n->id + n->step);
+	n->id = n->start;
+	rc = db_exec(db, "INSERT INTO counter (name, value) VALUES ('cluster', ?)", "i",
+	             n->start + n->step);
+	return rc == DB_E_DUP ? DB_E_RETRY : rc;
+}
+
+int cluster_next_id(struct db_pool *p, int64_t start, int64_t step, int64_t *ret)
+{
+	struct next_id n = { .start = start, .step = step };
+	int rc = db_tx(p, next_id_tx, &n);
+	if (!rc)
+		*ret = n.id;
+	return rc;
+}
 
 #define NO_LIMIT 2147483647 /* the column's default */
 
-	static int limits_of(struct db * db, const char *tenant, const char *lock,
-	                     struct quota *ret)
-	{
-		LOOM_CLEANUP_STR char *sql = loom_asprintf(
-			"SELECT max_clusters, max_nodes FROM tenant WHERE id=?%s", lock);
-		LOOM_CLEANUP(db_result_free) struct db_result *r = NULL;
-		int rc = db_select(db, &r, sql, "s", tenant);
-		if (rc)
-			return rc;
-		if (!db_rows(r))
-			return CLUSTER_E_NONE;
-		*ret = (struct quota){ .max_clusters = db_int(r, 0, 0),
-			               .max_nodes = db_int(r, 0, 1) };
+static int limits_of(struct db *db, const char *tenant, const char *lock, struct quota *ret)
+{
+	LOOM_CLEANUP_STR char *sql =
+		loom_asprintf("SELECT max_clusters, max_nodes FROM tenant WHERE id=?%s", lock);
+	LOOM_CLEANUP(db_result_free) struct db_result *r = NULL;
+	int rc = db_select(db, &r, sql, "s", tenant);
+	if (rc)
+		return rc;
+	if (!db_rows(r))
+		return CLUSTER_E_NONE;
+	*ret = (struct quota){ .max_clusters = db_int(r, 0, 0), .max_nodes = db_int(r, 0, 1) };
+	return 0;
+}
+
+static bool unlimited(const struct quota *q)
+{
+	return q->max_clusters == NO_LIMIT && q->max_nodes == NO_LIMIT;
+}
+
+static bool too_many_clusters(const struct quota *q)
+{
+	return q->more_clusters && q->clusters + q->more_clusters > q->max_clusters;
+}
+
+static bool too_many_nodes(const struct quota *q)
+{
+	return q->more_nodes && q->nodes + q->more_nodes > q->max_nodes;
+}
+
+int cluster_quota(struct db *db, const char *tenant, int64_t clusters, int64_t nodes,
+                  struct quota *ret)
+{
+	int rc = limits_of(db, tenant, "", ret);
+	/* Who may have any number is not counted, and their requests do not wait for each
+	 * other. */
+	if (!rc && unlimited(ret))
+		rc = limits_of(db, tenant, " LOCK IN SHARE MODE", ret);
+	if (rc || unlimited(ret))
+		return rc;
+	rc = limits_of(db, tenant, " FOR UPDATE", ret);
+	if (rc)
+		return rc;
+	LOOM_CLEANUP(db_result_free) struct db_result *use = NULL;
+	/* A cluster not yet solved counts with what it asked for. */
+	rc = db_select(db, &use,
+	               "SELECT COUNT(*), COALESCE(SUM(IF(num_nodes>0, num_nodes, asked_nodes)), 0)"
+	               " FROM cluster WHERE tenant_id=? AND status<>'terminated'",
+	               "s", tenant);
+	if (rc)
+		return rc;
+	ret->clusters = db_int(use, 0, 0);
+	ret->nodes = db_int(use, 0, 1);
+	ret->more_clusters = clusters;
+	ret->more_nodes = nodes;
+	if (fault_enabled("quota") || (!too_many_clusters(ret) && !too_many_nodes(ret)))
 		return 0;
-	}
+	hold_at("quota_refused");
+	return CLUSTER_E_QUOTA;
+}
 
-	static bool unlimited(const struct quota *q)
-	{
-		return q->max_clusters == NO_LIMIT && q->max_nodes == NO_LIMIT;
-	}
+char *quota_words(const struct quota *q)
+{
+	if (too_many_clusters(q))
+		return loom_asprintf("the tenant may have %lld clusters and has %lld",
+		                     (long long)q->max_clusters, (long long)q->clusters);
+	return loom_asprintf("the tenant may have %lld nodes and has %lld; %lld more are asked for",
+	                     (long long)q->max_nodes, (long long)q->nodes,
+	                     (long long)q->more_nodes);
+}
 
-	static bool too_many_clusters(const struct quota *q)
-	{
-		return q->more_clusters && q->clusters + q->more_clusters > q->max_clusters;
-	}
-
-	static bool too_many_nodes(const struct quota *q)
-	{
-		return q->more_nodes && q->nodes + q->more_nodes > q->max_nodes;
-	}
-
-	int cluster_quota(struct db * db, const char *tenant, int64_t clusters, int64_t nodes,
-	                  struct quota *ret)
-	{
-		int rc = limits_of(db, tenant, "", ret);
-		/* Who may have any number is not counted, and their requests do not wait for each
-		 * other. */
-		if (!rc && unlimited(ret))
-			rc = limits_of(db, tenant, " LOCK IN SHARE MODE", ret);
-		if (rc || unlimited(ret))
-			return rc;
-		rc = limits_of(db, tenant, " FOR UPDATE", ret);
-		if (rc)
-			return rc;
-		LOOM_CLEANUP(db_result_free) struct db_result *use = NULL;
-		/* A cluster not yet solved counts with what it asked for. */
-		rc = db_select(
-			db, &use,
-			"SELECT COUNT(*), COALESCE(SUM(IF(num_nodes>0, num_nodes, asked_nodes)), 0)"
-			" FROM cluster WHERE tenant_id=? AND status<>'terminated'",
-			"s", tenant);
-		if (rc)
-			return rc;
-		ret->clusters = db_int(use, 0, 0);
-		ret->nodes = db_int(use, 0, 1);
-		ret->more_clusters = clusters;
-		ret->more_nodes = nodes;
-		if (fault_enabled("quota") || (!too_many_clusters(ret) && !too_many_nodes(ret)))
-			return 0;
-		hold_at("quota_refused");
-		return CLUSTER_E_QUOTA;
-	}
-
-	char *quota_words(const struct quota *q)
-	{
-		if (too_many_clusters(q))
-			return loom_asprintf("the tenant may have %lld clusters and has %lld",
-			                     (long long)q->max_clusters, (long long)q->clusters);
-		return loom_asprintf(
-			"the tenant may have %lld nodes and has %lld; %lld more are asked for",
-			(long long)q->max_nodes, (long long)q->nodes, (long long)q->more_nodes);
-	}
-
-	int cluster_insert(struct db * db, const struct cluster *c, struct quota *ret)
-	{
-		int rc = cluster_quota(db, c->tenant_id, 1, c->asked_nodes, ret);
-		if (rc)
-			return rc;
-		return row_insert(db, &cluster_table, c);
-	}
+int cluster_insert(struct db *db, const struct cluster *c, struct quota *ret)
+{
+	int rc = cluster_quota(db, c->tenant_id, 1, c->asked_nodes, ret);
+	if (rc)
+		return rc;
+	return row_insert(db, &cluster_table, c);
+}

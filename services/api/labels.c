@@ -8,10 +8,10 @@
 struct labels_call {
 	struct api *a;
 	struct identity who;
-	int64_t id, seq; /* seq 0: nothing changed */
+	int64_t id;
 	const struct json *change;
-	struct json *after;
-	struct loom_err err;
+	struct json *after; /* of the run that commits */
+	struct outcome done;
 };
 
 /* Safe to run twice: what is set already changes nothing. */
@@ -19,25 +19,25 @@ static int labels_tx(struct db *db, void *arg)
 {
 	struct labels_call *k = arg;
 	LOOM_CLEANUP(cluster_free) struct cluster *c = NULL;
+	struct loom_err err;
 	int64_t now;
-	k->seq = 0;
 	json_free(k->after);
 	k->after = NULL;
-	int rc = visible_get(db, &k->who, k->id, true, &c);
+	int rc = visible_lock(db, &k->who, k->id, &c, &k->done);
 	if (!rc)
 		rc = db_now(db, &now);
-	if (!rc)
-		rc = labels_merge(c->labels, k->change, &k->after, &k->err);
-	if (rc || json_equal(c->labels, k->after))
-		return rc;
-	rc = cluster_save_labels(db, c, k->after);
-	struct json *e = json_set(json_new_obj(), "labels", json_copy(k->after));
 	if (rc)
-		json_free(e);
-	else
-		rc = cluster_event(db, c, "labels", e, now);
-	k->seq = c->event_seq;
-	return rc ? rc : cluster_save(db, c);
+		return rc;
+	if (labels_merge(c->labels, k->change, &k->after, &err))
+		return outcome_refuse(&k->done, 400, "%s", err.msg);
+	if (json_equal(c->labels, k->after))
+		return outcome_done(&k->done, c->id, 0);
+	rc = cluster_save_labels(db, c, k->after);
+	if (rc)
+		return rc;
+	cluster_event(c, "labels", json_set(json_new_obj(), "labels", json_copy(k->after)), now);
+	rc = cluster_save(db, c);
+	return rc ? rc : outcome_done(&k->done, c->id, c->event_seq);
 }
 
 void clusters_labels(struct http_req *req, void *ctx)
@@ -45,7 +45,7 @@ void clusters_labels(struct http_req *req, void *ctx)
 	struct labels_call k = { .a = ctx };
 	LOOM_CLEANUP(json_free) struct json *in = NULL;
 	if (!auth(k.a, req, ROLE_USER, &k.who) || !visible_id(req, "id", &k.id) ||
-	    http_body_json(req, &in, NULL))
+	    api_body_json(req, &in))
 		return;
 	k.change = json_get(in, "labels");
 	if (!json_is(k.change, JSON_OBJECT)) {
@@ -55,15 +55,13 @@ void clusters_labels(struct http_req *req, void *ctx)
 			"{\"labels\":{\"env\":\"test\",\"old\":null}}; null removes a label");
 		return;
 	}
-	int rc = db_tx(k.a->db, labels_tx, &k);
+	int rc = outcome_tx(k.a->db, labels_tx, &k, &k.done);
 	LOOM_CLEANUP(json_free) struct json *out = json_new_obj();
 	json_set(out, "labels", k.after);
-	if (rc == 400)
-		http_reply_text(req, 400, "%s", k.err.msg);
-	else if (rc)
-		visible_refuse(req, rc, k.id);
+	if (rc || k.done.status != 200)
+		api_reply_outcome(req, rc, &k.done);
 	else
 		http_reply_json(req, 200, out);
-	if (!rc && k.seq)
-		peers_committed(k.a, k.id, k.who.tenant_id, k.seq, false);
+	if (k.done.seq)
+		peers_committed(k.a, k.id, k.who.tenant_id, k.done.seq, false);
 }
