@@ -159,7 +159,7 @@ START_TEST(test_many_in_flight)
 	bus_on_request(a, "double", double_it, NULL);
 	for (int i = 0; i < MANY; i++) {
 		r[i].left = &left;
-		ask(i % 2 ? a : b, bus_address(i % 2 ? b : a), "double", i, 10000, &r[i]);
+		ask(i % 2 ? a : b, bus_address(i % 2 ? b : a), "double", i, 60000, &r[i]);
 	}
 	run();
 	for (int i = 0; i < MANY; i++)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A plugin's answer: it is refused with words, or the finish message made of it is complete JSON.
- */
+/* A plugin's answer: what is wrong with it is said, what is usable of it is an object, and the finish
+ * message made of it is complete JSON. */
 #include "tests/fuzz/fuzz.h"
 
 #include "services/provisioner/result.h"
@@ -28,9 +28,9 @@ int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)
 	LOOM_CLEANUP(json_free) struct json *result = NULL;
 	struct loom_err err = { 0 };
 	if (result_parse((const char *)data, size, &result, &err))
-		loom_assert(!result && *err.msg);
+		loom_assert(*err.msg && (!result || json_is(result, JSON_OBJECT)));
 	else
-		loom_assert(result);
+		loom_assert(json_is(result, JSON_OBJECT));
 	finish((const char *)data, size, 0);
 	finish((const char *)data, size, 3);
 	return 0;
