@@ -20,7 +20,7 @@ def results(chromedriver):
         with Browser(chromedriver) as browser:
             browser.open(f"{site.url}/unit/index.html")
             found = browser.until(lambda: browser.script("return window.outcomes || null"),
-                                  "the unit tests to run")
+                                  "the unit tests to run", 60)
             assert browser.script_errors() == []
             yield {result["name"]: result["error"] for result in found}
     finally:

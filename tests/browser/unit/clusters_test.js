@@ -2,9 +2,12 @@
 // The list of clusters beside a busy fleet, with the network played by the test.
 
 import { clustersView } from "../web/js/clusters.js";
+import { setOperations } from "../web/js/operations.js";
 import { equal, ok, test } from "./harness.js";
 
 const CLUSTERS = 1000;
+const OPERATIONS = [{ actions: ["cluster_create"], title: "Create", doing: "creating", from: [],
+  fields: [] }];
 const summary = (n, status, done) => ({ id: String(n).padStart(8, "0"), name: `c${n}`, status,
   createTime: n, numNodes: 3, clusterTemplate: { name: "web" }, services: ["nginx"],
   progress: { action: "cluster_create", actionstatus: "running", stepstotal: 27,
@@ -36,7 +39,9 @@ async function withNetwork(list, fn) {
   Source.OPEN = 1;
   Source.CLOSED = 2;
   window.EventSource = Source;
-  window.fetch = async () => new Response(JSON.stringify(list),
+  setOperations(OPERATIONS);
+  window.fetch = async (at) => new Response(
+    JSON.stringify(String(at).endsWith("/operations") ? OPERATIONS : list),
     { headers: { "Content-Type": "application/json" } });
   const view = clustersView(root);
 
@@ -47,6 +52,7 @@ async function withNetwork(list, fn) {
     view.destroy();
     root.remove();
     frame.remove();
+    setOperations([]);
     Object.assign(window, real);
   }
 }
