@@ -254,7 +254,8 @@ def test_create_accepts(lab):
     for more in ({"numMachines": "3"}, {"initialLeaseDuration": -1}, {"initialLeaseDuration": "2592000000"},
                  {"services": []}, {"description": None, "services": None, "config": None, "provider": None,
                                     "providerFields": None, "dnsSuffix": None, "initialLeaseDuration": None},
-                 {"dnsSuffix": "a-1.example.com"}, {"labels": None}, {"labels": {}}, {"unknown": 1}, {"description": "x" * 100000},
+                 {"dnsSuffix": "a-1.example.com"}, {"labels": None}, {"labels": {}},
+                 {"unknown": 1}, {"description": "x" * 100000},
                  {"name": "1"}, {"name": "x" * 255}):
         answer = lab.user.post("/v2/clusters", {**DEMO, **more})
         assert answer.status == 200, (str(more)[:100], answer)
