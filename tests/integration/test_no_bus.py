@@ -58,17 +58,24 @@ def test_nothing_is_left_of_what_was_asked(stack, lab):
 
 
 def test_what_the_database_keeps_is_sealed(stack, lab):
-    lab.worker(slots=1)
+    """Before a worker asks, `why` says that no scheduler can be heard."""
+    hand = lab.worker(slots=1, start=False)
+    hand.register()
+    assert hand.take()[0] == 204  # by now it is the tenant's
     cluster = lab.create("sealed", "one", 1)
-    rows, causes = [], []
+
+    def causes():
+        return {task["cause"] for task in lab.user.get(f"/v2/clusters/{cluster}/why").json.get("tasks", ())}
+
+    wait_for(causes, 60, what="a task that waits")
+    assert "unheard" in causes() and "ready" not in causes()
+    rows = []
 
     def seen():
         rows.extend(row[0] for row in stack.sql("SELECT CONCAT(body, IFNULL(answer, '')) FROM mail"))
-        why = lab.user.get(f"/v2/clusters/{cluster}/why").json
-        causes.extend(task["cause"] for task in why.get("tasks", ()))
         return len(rows) > 5
 
+    hand.start()
     wait_for(seen, 60, what="mail")
-    assert "ready" not in causes and "unheard" in causes, causes
     assert not any("provisionerId" in row or "taskId" in row for row in rows), rows
     lab.user.delete_cluster(cluster)
