@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A plugin's answer: what is wrong with it is said, what is usable of it is an object, and the finish
- * message made of it is complete JSON. */
+/* A plugin's answer: what is wrong with it is said, what is usable of it is an object, and the
+ * finish message made of it is complete JSON. */
 #include "tests/fuzz/fuzz.h"
 
 #include "services/provisioner/result.h"
