@@ -142,11 +142,9 @@ def test_a_scheduler_that_is_frozen_loses_its_claims_and_writes_nothing_late(lab
     clusters = create_many(lab, 4)
     wait_for(lambda: len(worker.runs) > 10)
     lab.stack.pause("scheduler")
-    begun = len(worker.runs)
-    frozen = lab.stack.sql("SELECT UNIX_TIMESTAMP(NOW(3)) * 1000")[0][0]
-    wait_for(lambda: len(worker.runs) > begun + 10 and not lab.stack.sql(
-        f"SELECT num FROM task WHERE state='running' AND lease_until < {frozen} + 2000 LIMIT 1"), 20,
-        "the leases from before to end")
+    # Longer than a task's lease and ZooKeeper's patience with the frozen one. There is nothing else to
+    # wait for: it may be frozen in a transaction, and then its rows are locked until it goes on.
+    time.sleep(3)
     lab.stack.resume("scheduler")
     for cluster in clusters:
         lab.active(cluster, 60)
