@@ -245,8 +245,8 @@ def test_tenants_share_evenly(labs):
     theirs = [{cluster["id"] for cluster in lab.user.get("/v2/clusters").json} for lab in three]
     given = [run.task["clusterId"] for run in worker.runs[30:330]]
     counts = [sum(cluster in ids for cluster in given) for ids in theirs]
-    # By clusters the first would have 250. Who has the fewest running is served first, but nine slots are
-    # three each only on average: what a result makes ready may be handed out in its own batch.
+    # Shared by clusters, the first would have 250. Its share has been seen at 128 of 300; why it is above a
+    # third is not known, and the bounds leave room for it.
     assert all(70 <= count <= 140 for count in counts), counts
     # and of the first one's third each of its ten clusters had something
     assert all(given.count(cluster) >= 5 for cluster in theirs[0])
