@@ -20,9 +20,10 @@ static bool is_name(const char *s, size_t n)
 {
 	if (!n || n > NAME_MAX_ || !is_alnum(s[0]) || !is_alnum(s[n - 1]))
 		return false;
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++) {
 		if (!s[i] || (!is_alnum(s[i]) && !strchr("-_.", s[i])))
 			return false;
+	}
 	return true;
 }
 
@@ -30,9 +31,10 @@ static bool is_dns_label(const char *s, size_t n)
 {
 	if (!n || n > NAME_MAX_ || !is_alnum(s[0]) || !is_alnum(s[n - 1]))
 		return false;
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++) {
 		if (s[i] != '-' && (!is_alnum(s[i]) || (s[i] >= 'A' && s[i] <= 'Z')))
 			return false;
+	}
 	return true;
 }
 

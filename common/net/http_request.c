@@ -178,9 +178,10 @@ const char *http_query(const struct http_req *req, const char *name)
 
 const char *http_query_nth(const struct http_req *req, const char *name, size_t n)
 {
-	for (size_t i = 0; i < req->uri.names.n; i++)
+	for (size_t i = 0; i < req->uri.names.n; i++) {
 		if (str_eq(req->uri.names.v[i], name) && !n--)
 			return req->uri.values.v[i];
+	}
 	return NULL;
 }
 

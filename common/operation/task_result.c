@@ -14,21 +14,23 @@ static bool deeper(const struct json *v, int levels)
 		return false;
 	if (!levels)
 		return true;
-	for (size_t i = 0; i < json_len(v); i++)
+	for (size_t i = 0; i < json_len(v); i++) {
 		if (deeper(json_is(v, JSON_ARRAY) ? json_at(v, i) : json_value_at(v, i),
 		           levels - 1))
 			return true;
+	}
 	return false;
 }
 
 /* What is wrong with a short text; NULL when nothing is. */
 static const char *wrong_text(const char *s, size_t n)
 {
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++) {
 		if ((unsigned char)s[i] < ' ' || s[i] == 127)
 			return s[i] == '\n' && i + 1 == n
 			               ? "ends in a newline"
 			               : "holds a control character (a newline, a tab, a NUL)";
+	}
 	return n > TASK_RESULT_TEXT ? "is longer than 255 bytes" : NULL;
 }
 
@@ -36,7 +38,6 @@ static int check_address(const struct json *ips, size_t at, struct loom_err *err
 {
 	const struct json *v = json_value_at(ips, at);
 	const char *key = json_key_at(ips, at), *wrong = wrong_text(key, strlen(key));
-
 	if (wrong)
 		return err_set(err, BAD, "a name in ipaddresses %s", wrong);
 	if (!json_is(v, JSON_STRING))
@@ -50,7 +51,6 @@ static int check_address(const struct json *ips, size_t at, struct loom_err *err
 static int check_addresses(const struct json *ips, struct loom_err *err)
 {
 	int rc = 0;
-
 	if (json_is(ips, JSON_NULL))
 		return 0;
 	if (!json_is(ips, JSON_OBJECT) || json_len(ips) > TASK_RESULT_ADDRESSES)

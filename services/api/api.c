@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* api - starts and stops loom-api: its settings, its parts in order, what every handler needs. */
 #include "services/api/api.h"
 #include "services/api/auth.h"
 
@@ -63,10 +64,11 @@ static bool deeper(const struct json *v, int levels)
 		return false;
 	if (!levels)
 		return true;
-	for (size_t i = 0; i < json_len(v); i++)
+	for (size_t i = 0; i < json_len(v); i++) {
 		if (deeper(json_is(v, JSON_ARRAY) ? json_at(v, i) : json_value_at(v, i),
 		           levels - 1))
 			return true;
+	}
 	return false;
 }
 
@@ -74,9 +76,10 @@ static bool has_nul(const struct json *v)
 {
 	if (json_is(v, JSON_STRING))
 		return strlen(json_str(v)) != json_str_len(v);
-	for (size_t i = 0; i < json_len(v); i++)
+	for (size_t i = 0; i < json_len(v); i++) {
 		if (has_nul(json_is(v, JSON_ARRAY) ? json_at(v, i) : json_value_at(v, i)))
 			return true;
+	}
 	return false;
 }
 
@@ -125,9 +128,10 @@ bool api_text_ok(const struct json *text, size_t max)
 {
 	size_t n = json_str_len(text);
 	const char *s = json_str(text);
-	for (size_t i = 0; s && i < n; i++)
+	for (size_t i = 0; s && i < n; i++) {
 		if ((unsigned char)s[i] < ' ' || s[i] == 127)
 			return false;
+	}
 	return s && n <= max;
 }
 

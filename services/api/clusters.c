@@ -73,11 +73,12 @@ static bool labels_of(struct http_req *req, struct json *labels)
 {
 	struct loom_err err;
 	const char *text;
-	for (size_t i = 0; (text = http_query_nth(req, "label", i)); i++)
+	for (size_t i = 0; (text = http_query_nth(req, "label", i)); i++) {
 		if (labels_add(labels, text, &err)) {
 			http_reply_text(req, 400, "%s", err.msg);
 			return false;
 		}
+	}
 	return true;
 }
 

@@ -211,9 +211,10 @@ static bool replace(struct report_item *item, const struct wire_answer *a)
 	if (item->replaced ||
 	    json_parse(item->body, strlen(item->body), SPOOL_MAX_BYTES, &old, NULL))
 		return false;
-	for (size_t i = 0; i < LOOM_COUNT(kept); i++)
+	for (size_t i = 0; i < LOOM_COUNT(kept); i++) {
 		if (json_get(old, kept[i]))
 			(void)json_set(failed, kept[i], json_copy(json_get(old, kept[i])));
+	}
 	LOOM_CLEANUP_STR char *words = servers_words(a);
 	loom_free(item->refusal);
 	item->refusal = loom_asprintf("the server refused the result: %s", words);

@@ -24,7 +24,6 @@ enum {
 static int check_answer(const struct json *v, struct loom_err *err)
 {
 	int64_t status;
-
 	if (!json_is(v, JSON_OBJECT))
 		return err_set(err, BAD, "it is not a JSON object");
 	if (!json_is(json_get(v, "status"), JSON_NULL) &&

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* main - runs loom-scheduler. */
 #include "services/scheduler/scheduler.h"
 
 int main(int argc, char **argv)

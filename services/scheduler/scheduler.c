@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* scheduler - starts and stops loom-scheduler: its settings, and its parts in order. */
 #include "services/scheduler/scheduler.h"
 
 #include "common/base/log.h"

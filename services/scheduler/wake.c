@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* wake - wakes planners here and in other schedulers, and takes over from those that are gone. */
 #include "services/scheduler/scheduler.h"
 
 #include "common/base/ids.h"
@@ -24,9 +25,10 @@ static void members_changed(struct strs *to, const char *self, const struct coor
 {
 	strs_fini(to);
 	*to = (struct strs){ 0 };
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++) {
 		if (!str_eq(m[i].data, self))
 			strs_add(to, m[i].data);
+	}
 }
 
 static void schedulers_changed(const struct coord_member *m, size_t n, void *arg)
@@ -38,9 +40,10 @@ static void schedulers_changed(const struct coord_member *m, size_t n, void *arg
 		strs_add(&s->peers->ids, m[i].id);
 	members_changed(&s->peers->schedulers, bus_address(s->bus), m, n);
 	/* Who is not seen itself has only lost sight of the others. */
-	for (size_t i = 0; strs_has(&s->peers->ids, service_id(s->service)) && i < before.n; i++)
+	for (size_t i = 0; strs_has(&s->peers->ids, service_id(s->service)) && i < before.n; i++) {
 		if (!strs_has(&s->peers->ids, before.v[i]))
 			planning_take_over(s, before.v[i]);
+	}
 	strs_fini(&before);
 }
 

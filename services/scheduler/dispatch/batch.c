@@ -68,9 +68,10 @@ int batch_run(struct batch *b)
 	int rc = b->search ? candidates_find(b) : b->n_takes ? batch_refresh_rules(b) : 0;
 	if (!rc && (b->n_results || b->n_candidates))
 		rc = db_tx(b->db, batch_tx, b);
-	for (size_t i = 0; !rc && b->cache && i < b->unit.n_clusters; i++)
+	for (size_t i = 0; !rc && b->cache && i < b->unit.n_clusters; i++) {
 		if (b->cached[i])
 			cluster_cache_put(b->cache, loom_take(b->cached[i]));
+	}
 	return rc;
 }
 

@@ -64,9 +64,10 @@ void batch_look_at(struct batch *t, int64_t at, int64_t now)
 static int64_t room_of(const struct batch *t, const char *tenant)
 {
 	int64_t n = 0;
-	for (size_t i = 0; i < t->n_takes; i++)
+	for (size_t i = 0; i < t->n_takes; i++) {
 		if (!t->takes[i].barred && (!tenant || str_eq(t->takes[i].take->tenant, tenant)))
 			n += t->takes[i].take->max;
+	}
 	return n;
 }
 
@@ -180,12 +181,13 @@ static int read_some_jobs(struct search *s, const char *tenant, struct queue_job
 	struct queue_jobs groups = { 0 };
 	int rc = queue_groups(s->db, &groups);
 	size_t n = 0;
-	for (size_t i = 0; i < groups.n; i++)
+	for (size_t i = 0; i < groups.n; i++) {
 		if (str_eq(tenant, "*") || str_eq(tenant, groups.v[i].tenant)) {
 			groups.v[n] = groups.v[i];
 			groups.v[n].cluster = fair_queue_cursor(s->o->fair, &groups.v[n]);
 			n++;
 		}
+	}
 	groups.n = n;
 	int64_t each = n && n < MAX_JOBS ? (int64_t)(MAX_JOBS / n) : 1;
 	if (!rc && n)
@@ -242,9 +244,10 @@ static int read_lines(struct search *s, const char *tenant)
 static void set_over_scan_limit(struct candidate_cache *o, const char *tenant, bool over_scan_limit)
 {
 	struct strs now = { 0 };
-	for (size_t i = 0; i < o->over_scan_limit.n; i++)
+	for (size_t i = 0; i < o->over_scan_limit.n; i++) {
 		if (!str_eq(o->over_scan_limit.v[i], tenant))
 			strs_add(&now, o->over_scan_limit.v[i]);
+	}
 	if (over_scan_limit)
 		strs_add(&now, tenant);
 	strs_fini(&o->over_scan_limit);
@@ -276,10 +279,11 @@ static int search_tenant(struct search *s, const char *tenant)
 
 static bool has_tenant_before(const struct batch *t, size_t i)
 {
-	for (size_t k = 0; k < i; k++)
+	for (size_t k = 0; k < i; k++) {
 		if (!t->takes[k].barred &&
 		    str_eq(t->takes[k].take->tenant, t->takes[i].take->tenant))
 			return true;
+	}
 	return false;
 }
 
@@ -406,9 +410,10 @@ static void bar_quarantined(struct batch *t)
 
 static bool asked_before(const struct batch *t, size_t i)
 {
-	for (size_t k = 0; k < i; k++)
+	for (size_t k = 0; k < i; k++) {
 		if (str_eq(t->takes[k].take->provisioner, t->takes[i].take->provisioner))
 			return true;
+	}
 	return false;
 }
 
@@ -440,9 +445,10 @@ static int search_read(struct db *db, void *arg)
 	if (use_surplus(&s))
 		return 0;
 	int rc = 0;
-	for (size_t i = 0; !rc && i < t->n_takes; i++)
+	for (size_t i = 0; !rc && i < t->n_takes; i++) {
 		if (!t->takes[i].barred && !has_tenant_before(t, i))
 			rc = search_tenant(&s, t->takes[i].take->tenant);
+	}
 	if (!rc && (int64_t)s.found.n > room_of(t, NULL))
 		rc = read_in_use(&s);
 	if (!rc)

@@ -273,9 +273,10 @@ static struct node_view *view_without(const struct cluster_rows *r, const struct
 	const struct nodes *all = r->nodes;
 	struct node *v = loom_calloc(all->n + 1, sizeof(*v));
 	size_t n = 0;
-	for (size_t i = 0; i < all->n; i++)
+	for (size_t i = 0; i < all->n; i++) {
 		if (!json_arr_has_str(leaving, all->v[i].id))
 			v[n++] = all->v[i];
+	}
 	struct node_view *s = node_view_create(v, n, c->owner_id);
 	loom_free(v);
 	return s;
@@ -413,10 +414,11 @@ static void count_freed(struct claims *k)
 	const struct candidate_cache *o = k->b->candidate_cache;
 	if (!o || !atomic_load(&o->limited))
 		return;
-	for (size_t i = 0; i < k->u->n_items; i++)
+	for (size_t i = 0; i < k->u->n_items; i++) {
 		if (has_ended(&k->u->items[i]) &&
 		    str_eq(k->u->items[i].t->name, plan_step_name(STEP_CREATE)))
 			unit_held(k->u, k->u->items[i].t->cluster_id)->tx.ready++;
+	}
 }
 
 int batch_claim(struct batch *b)

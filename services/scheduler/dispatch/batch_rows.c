@@ -19,11 +19,12 @@ static struct task_ref *wanted(struct batch *b, size_t *ret_n)
 	struct task_ref *refs =
 		loom_calloc(b->n_results + b->n_candidates + b->n_handed + 1, sizeof(*refs));
 	size_t n = 0;
-	for (size_t i = 0; i < b->n_results; i++)
+	for (size_t i = 0; i < b->n_results; i++) {
 		if (!id_parse_task(json_get_str(b->results[i].body, "taskId"), &refs[n]))
 			n++;
 		else
 			b->results[i].status = 400;
+	}
 	for (size_t i = 0; i < b->n_candidates; i++)
 		refs[n++] = b->candidates[i];
 	for (size_t i = 0; i < b->n_handed; i++)
@@ -45,9 +46,10 @@ static size_t clusters_of(const struct task_ref *refs, size_t n, int64_t *ids)
 		ids[i] = refs[i].cluster;
 	if (n)
 		qsort(ids, n, sizeof(*ids), by_number);
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++) {
 		if (!k || ids[k - 1] != ids[i])
 			ids[k++] = ids[i];
+	}
 	return k;
 }
 
@@ -92,9 +94,10 @@ static int lock_clusters(struct batch *b, struct db *db, const struct task_ref *
 static void keep_unknown(const struct unit *u, struct task_ref *refs, size_t *n)
 {
 	size_t kept = 0;
-	for (size_t i = 0; i < *n; i++)
+	for (size_t i = 0; i < *n; i++) {
 		if (unit_cluster(u, refs[i].cluster) && !unit_item(u, &refs[i]))
 			refs[kept++] = refs[i];
+	}
 	*n = kept;
 }
 

@@ -11,9 +11,10 @@
 
 static const struct task *find_task(const struct tasks *ts, const struct task *as)
 {
-	for (size_t i = 0; ts && i < ts->n; i++)
+	for (size_t i = 0; ts && i < ts->n; i++) {
 		if (ts->v[i].job_num == as->job_num && ts->v[i].num == as->num)
 			return &ts->v[i];
+	}
 	return NULL;
 }
 

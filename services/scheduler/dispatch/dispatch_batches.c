@@ -107,9 +107,10 @@ static void wake_others(const struct under_way *r)
 	const struct unit *u = &r->batch.unit;
 	struct wake *v = loom_calloc(u->n_clusters + 1, sizeof(*v));
 	size_t n = 0;
-	for (size_t i = 0; !r->rc && i < u->n_clusters; i++)
+	for (size_t i = 0; !r->rc && i < u->n_clusters; i++) {
 		if (u->clusters[i].tx.c->event_seq != u->clusters[i].seq)
 			v[n++] = wake_of(&u->clusters[i].tx);
+	}
 	wake_now(r->d->s, v, n);
 	loom_free(v);
 }
@@ -164,11 +165,12 @@ static bool takes_done(struct under_way *r)
 
 static void answer_all(struct under_way *r)
 {
-	for (size_t i = 0; i < r->batch.n_takes; i++)
+	for (size_t i = 0; i < r->batch.n_takes; i++) {
 		if (r->takes[i])
 			poll_waiters_answer(r->takes[i],
 			                    r->rc ? NULL : loom_take(r->batch.takes[i].payloads),
 			                    r->began);
+	}
 	for (size_t i = 0; i < r->batch.n_results; i++) {
 		int status = r->batch.results[i].status;
 		if (r->results[i])
@@ -246,9 +248,10 @@ static bool is_free(const struct result *res, const void *arg)
 	const struct elsewhere *e = arg;
 	for (size_t i = 0; i < SLOTS; i++) {
 		const struct under_way *r = e->d->slots[i].batch;
-		for (size_t k = 0; r && i != e->slot && k < r->batch.n_results; k++)
+		for (size_t k = 0; r && i != e->slot && k < r->batch.n_results; k++) {
 			if (r->clusters[k] == res->cluster)
 				return false;
+		}
 	}
 	return true;
 }
@@ -332,9 +335,10 @@ struct json *dispatch_batches_show(const struct dispatch *d)
 
 static bool is_busy(const struct dispatch *d, int64_t cluster)
 {
-	for (size_t i = 0; i < MAX_CONTENDED; i++)
+	for (size_t i = 0; i < MAX_CONTENDED; i++) {
 		if (d->busy[i] == cluster)
 			return true;
+	}
 	return false;
 }
 

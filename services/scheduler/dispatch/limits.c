@@ -71,8 +71,9 @@ void limits_ended(struct limits_hold *h, const char *tenant, const char *gate)
 int limits_save(struct db *db, const struct limits_hold *h)
 {
 	int rc = 0;
-	for (size_t i = 0; !rc && h->locked && i < h->locked->n; i++)
+	for (size_t i = 0; !rc && h->locked && i < h->locked->n; i++) {
 		if (h->begun[i])
 			rc = limit_save(db, &h->locked->v[i]);
+	}
 	return rc;
 }

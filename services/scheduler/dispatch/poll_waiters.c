@@ -119,10 +119,11 @@ void poll_waiters_answer_expired(struct poll_waiters *k, bool all)
 
 void poll_waiters_searched(struct poll_waiters *k, const struct waiter *by, uint64_t epoch)
 {
-	for (struct waiter *p = k->first; p; p = p->next)
+	for (struct waiter *p = k->first; p; p = p->next) {
 		if (p->searched < epoch &&
 		    (p == by || (p->searched && str_eq(p->take.tenant, by->take.tenant))))
 			p->searched = epoch;
+	}
 }
 
 size_t poll_waiters_places(const struct poll_waiters *k, size_t enough)

@@ -136,9 +136,10 @@ int node_view_config(const struct node_view *s, const struct payload_parts *payl
 static bool is_fixed(const char *key)
 {
 	static const char *const keys[] = { "cluster", "service", "provider", "nodes", "nodenum" };
-	for (size_t i = 0; i < LOOM_COUNT(keys); i++)
+	for (size_t i = 0; i < LOOM_COUNT(keys); i++) {
 		if (str_eq(keys[i], key))
 			return true;
+	}
 	return false;
 }
 
@@ -165,10 +166,11 @@ static void add_machine(struct buf *b, const struct node_view *s, const struct n
 		if (is_fixed(key) || !json_get(n->results, key))
 			json_emit_value(b, key, json_value_at(known, i));
 	}
-	for (size_t i = 0; i < json_len(n->results); i++)
+	for (size_t i = 0; i < json_len(n->results); i++) {
 		if (!is_fixed(json_key_at(n->results, i)))
 			json_emit_value(b, json_key_at(n->results, i),
 			                json_value_at(n->results, i));
+	}
 }
 
 char *node_view_payload(const struct node_view *s, const struct payload_parts *payloads,

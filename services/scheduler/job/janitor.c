@@ -72,9 +72,10 @@ static int expire(struct unit *u, struct unit_cluster *uc, void *arg)
 	struct expiry *e = arg;
 	int rc = 0;
 	strs_fini(&e->lost);
-	for (size_t i = 0; !rc && i < e->w->n; i++)
+	for (size_t i = 0; !rc && i < e->w->n; i++) {
 		if (e->w->refs[i].cluster == uc->tx.c->id)
 			rc = expire_one(u, e, &e->w->refs[i]);
+	}
 	return rc;
 }
 
@@ -89,9 +90,10 @@ static int expire_tx(struct db *db, void *arg)
 static int expire_cluster(struct sweep *w, size_t i)
 {
 	struct scheduler *s = w->s;
-	for (size_t k = 0; k < i; k++)
+	for (size_t k = 0; k < i; k++) {
 		if (w->refs[k].cluster == w->refs[i].cluster)
 			return 0;
+	}
 	struct expiry e = { .w = w, .ref = &w->refs[i], .policy = scheduler_policy(s) };
 	int rc = db_tx(s->db, expire_tx, &e);
 	for (size_t k = 0; !rc && k < e.lost.n; k++)

@@ -17,9 +17,10 @@ static void add_waiting(struct waiting *w, const struct job *j, const int64_t *n
 		w->most = 2 * (w->n + n);
 		w->v = loom_realloc(w->v, w->most * sizeof(*w->v));
 	}
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++) {
 		if (nums[i] > 0)
 			w->v[w->n++] = (struct task_ref){ j->cluster_id, j->num, nums[i] };
+	}
 }
 
 static int edges_from(struct unit *u, const struct unit_job *j, int64_t from, const int64_t **ret,
@@ -39,9 +40,10 @@ static int add_successors(struct unit *u, struct unit_job *j, int64_t task, stru
 		return rc;
 	add_waiting(w, &j->job, nums, n);
 	int64_t *groups = loom_calloc(n + 1, sizeof(*groups));
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++) {
 		if (nums[i] < 0 && task_group_done(&j->job, nums[i]))
 			groups[n_groups++] = nums[i];
+	}
 	for (size_t i = 0; !rc && i < n_groups; i++) {
 		rc = edges_from(u, j, groups[i], &nums, &n);
 		if (!rc)
@@ -55,10 +57,11 @@ static int load_waiting(struct unit *u, const struct waiting *w)
 {
 	struct task_ref *refs = loom_calloc(w->n + 1, sizeof(*refs));
 	size_t n = 0;
-	for (size_t i = 0; i < w->n; i++)
+	for (size_t i = 0; i < w->n; i++) {
 		if (!unit_has_all(u, &unit_job(u, w->v[i].cluster, w->v[i].job)->job) &&
 		    !unit_item(u, &w->v[i]))
 			refs[n++] = w->v[i];
+	}
 	int rc = unit_load_tasks(u, refs, n);
 	loom_free(refs);
 	return rc;

@@ -93,9 +93,10 @@ struct unit_cluster *unit_add_cluster(struct unit *u, struct cluster *c, struct 
 
 struct unit_cluster *unit_cluster(const struct unit *u, int64_t id)
 {
-	for (size_t i = 0; i < u->n_clusters; i++)
+	for (size_t i = 0; i < u->n_clusters; i++) {
 		if (u->clusters[i].tx.c->id == id)
 			return &u->clusters[i];
+	}
 	return NULL;
 }
 
@@ -216,9 +217,10 @@ int unit_load_open(struct unit *u, const struct job *j)
 
 struct unit_job *unit_job(const struct unit *u, int64_t cluster, int64_t num)
 {
-	for (size_t i = 0; i < u->n_jobs; i++)
+	for (size_t i = 0; i < u->n_jobs; i++) {
 		if (u->jobs[i]->job.cluster_id == cluster && u->jobs[i]->job.num == num)
 			return u->jobs[i];
+	}
 	return NULL;
 }
 
@@ -295,11 +297,12 @@ static void give_nodes(struct cluster_rows *r, struct nodes *all)
 	r->nodes = loom_calloc(1, sizeof(*r->nodes));
 	r->nodes->v = loom_calloc(n + 1, sizeof(*r->nodes->v));
 	r->nodes_version++;
-	for (size_t i = 0; i < all->n; i++)
+	for (size_t i = 0; i < all->n; i++) {
 		if (all->v[i].cluster_id == r->cluster) {
 			r->nodes->v[r->nodes->n++] = all->v[i];
 			all->v[i] = (struct node){ 0 };
 		}
+	}
 }
 
 int unit_load_nodes(struct unit *u, int64_t *clusters, size_t n)
@@ -308,10 +311,11 @@ int unit_load_nodes(struct unit *u, int64_t *clusters, size_t n)
 	struct nodes *all = NULL;
 	if (n)
 		qsort(clusters, n, sizeof(*clusters), by_number);
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++) {
 		if ((!missing || clusters[missing - 1] != clusters[i]) &&
 		    !unit_held(u, clusters[i])->rows.nodes)
 			clusters[missing++] = clusters[i];
+	}
 	int rc = missing ? u->store->nodes(u->db, clusters, missing, &all) : 0;
 	for (size_t i = 0; !rc && i < missing; i++)
 		give_nodes(&unit_held(u, clusters[i])->rows, all);
@@ -346,9 +350,10 @@ struct node *unit_node(const struct unit *u, const struct task *t)
 
 void unit_node_changed(struct unit *u, const struct node *n)
 {
-	for (size_t i = 0; i < u->n_nodes; i++)
+	for (size_t i = 0; i < u->n_nodes; i++) {
 		if (u->nodes[i].cluster == n->cluster_id && u->nodes[i].num == n->num)
 			return;
+	}
 	u->nodes = UNIT_GROW(u->nodes, u->n_nodes);
 	u->nodes[u->n_nodes++] = (struct unit_node){ n->cluster_id, n->num, false };
 }

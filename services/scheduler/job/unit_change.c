@@ -82,10 +82,11 @@ void unit_freed(struct unit *u, const struct task *of, const char *node_id)
 {
 	struct task_node new = { .cluster = of->cluster_id, .job = of->job_num };
 	snprintf(new.id, sizeof(new.id), "%s", node_id);
-	for (size_t i = 0; i < u->n_freed; i++)
+	for (size_t i = 0; i < u->n_freed; i++) {
 		if (u->freed[i].cluster == new.cluster &&
 		    u->freed[i].job == new.job &&str_eq(u->freed[i].id, new.id))
 			return;
+	}
 	u->freed = UNIT_GROW(u->freed, u->n_freed);
 	u->freed[u->n_freed++] = new;
 }
@@ -119,9 +120,10 @@ int unit_drop_open(struct unit *u, struct unit_job *j)
 /* Tasks that are ready and that nobody took yet are for others to look at. */
 static void count_ready(struct unit *u)
 {
-	for (size_t i = 0; i < u->n_newly_ready; i++)
+	for (size_t i = 0; i < u->n_newly_ready; i++) {
 		if (u->newly_ready[i]->state == TASK_READY)
 			unit_held(u, u->newly_ready[i]->cluster_id)->tx.ready++;
+	}
 }
 
 int unit_commit(struct unit *u)

@@ -30,14 +30,16 @@ static int insert_tasks(struct unit *u, const struct unit_job *j)
 	struct task *v = loom_calloc(u->n_items + 1, sizeof(*v));
 	struct task_edge *edges = loom_calloc(u->n_new_edges + 1, sizeof(*edges));
 	size_t n = 0, n_edges = 0;
-	for (size_t i = 0; i < u->n_items; i++)
+	for (size_t i = 0; i < u->n_items; i++) {
 		if (u->items[i].fresh && u->items[i].t->cluster_id == j->job.cluster_id &&
 		    u->items[i].t->job_num == j->job.num)
 			v[n++] = *u->items[i].t;
-	for (size_t i = 0; i < u->n_new_edges; i++)
+	}
+	for (size_t i = 0; i < u->n_new_edges; i++) {
 		if (u->new_edges[i].cluster == j->job.cluster_id &&
 		    u->new_edges[i].job == j->job.num)
 			edges[n_edges++] = u->new_edges[i].edge;
+	}
 	int rc = tasks_insert(u->db, v, n, edges, n_edges);
 	loom_free(v);
 	loom_free(edges);
@@ -113,10 +115,11 @@ static int clear_postponed(struct unit *u)
 	const struct task **by = loom_calloc(u->n_jobs + 1, sizeof(*by));
 	size_t n = 0;
 	int ready = 0;
-	for (size_t i = 0; i < u->n_jobs; i++)
+	for (size_t i = 0; i < u->n_jobs; i++) {
 		if (u->jobs[i]->confirmed && !job_ended(u->jobs[i]->job.status) &&
 		    may_wait_for_address(u, &u->jobs[i]->job))
 			by[n++] = u->jobs[i]->confirmed;
+	}
 	int rc = tasks_clear_postponed(u->db, by, n, u->now, &ready);
 	for (size_t i = 0; ready && i < n; i++) {
 		struct unit_cluster *uc = unit_held(u, by[i]->cluster_id);

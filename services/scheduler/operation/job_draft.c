@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* job_draft - solves a new cluster's layout, plans the tasks of its nodes, writes both. */
 #include "services/scheduler/operation/job_draft.h"
 
 #include "common/base/str.h"
@@ -189,9 +190,10 @@ void job_draft_rows_fini(struct job_draft_rows *r)
 static bool is_small(const struct plan *p)
 {
 	size_t n = 0;
-	for (size_t i = 0; i < p->n && n <= MOST_EDGES; i++)
+	for (size_t i = 0; i < p->n && n <= MOST_EDGES; i++) {
 		for (size_t k = 0; k < p->tasks[i].n_after_groups; k++)
 			n += p->groups[p->tasks[i].after_groups[k]].n_tasks;
+	}
 	return n <= MOST_EDGES;
 }
 
@@ -231,9 +233,10 @@ static void set_after(struct json *o, const struct plan *p, const struct plan_ta
 	}
 	qsort(nums, n, sizeof(*nums), by_number);
 	struct json *after = json_new_arr();
-	for (size_t k = 0; k < n; k++)
+	for (size_t k = 0; k < n; k++) {
 		if (!k || nums[k - 1] != nums[k])
 			json_push(after, name_of(nm, nums[k]));
+	}
 	loom_free(nums);
 	json_set(o, "after", after);
 	if (small || !t->n_after_groups)

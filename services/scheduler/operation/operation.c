@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* operation - makes the change that a user asks for: its layout, its tasks, a retry, a roll back.
+ */
 #include "services/scheduler/operation/operation.h"
 
 #include "common/base/map.h"
@@ -194,9 +196,10 @@ static struct json *definitions(const struct operation *op, const struct cluster
 	struct json *docs = c->service_docs ? json_copy(c->service_docs) : json_new_obj();
 	for (size_t i = 0; op->relayout && i < op->relayout->services.n; i++) {
 		const char *name = op->relayout->services.v[i];
-		for (size_t k = 0; !json_get(docs, name) && k < json_len(all); k++)
+		for (size_t k = 0; !json_get(docs, name) && k < json_len(all); k++) {
 			if (str_eq(json_get_str(json_at(all, k), "name"), name))
 				json_set(docs, name, json_copy(json_at(all, k)));
+		}
 	}
 	return docs;
 }
@@ -231,9 +234,10 @@ static int plan_tasks(struct operation *op, const struct cluster *c, const struc
 	}
 	for (size_t i = 0; t && i < t->added.n_nodes; i++)
 		strs_add(&nodes, op->draft.nodes->v[op->before->n + i].id);
-	if (op->action == PLAN_ADD_SERVICES)
+	if (op->action == PLAN_ADD_SERVICES) {
 		for (size_t i = 0; t && i < t->n_changed; i++)
 			strs_add(&nodes, op->draft.nodes->v[t->changed[i].node].id);
+	}
 	bool configuring =
 		op->action == PLAN_CONFIGURE || op->action == PLAN_CONFIGURE_WITH_RESTART;
 	bool some = configuring && changed_services(c, params, &changed);
@@ -350,9 +354,10 @@ static int make(const struct cluster *c, const struct operation_input *p, const 
 	struct wanted w;
 	wanted_init(&w, c, p, params);
 	int rc = 0;
-	for (size_t i = 0; !rc && i < LOOM_COUNT(layouts); i++)
+	for (size_t i = 0; !rc && i < LOOM_COUNT(layouts); i++) {
 		if (layouts[i].action == op->action)
 			rc = layouts[i].find(&w, layouts[i].relayout, &op->relayout, err);
+	}
 	wanted_fini(&w);
 	if (rc)
 		return rc;
@@ -390,9 +395,10 @@ static int delete_begun(struct job_draft *b, const struct strs *untouched, const
 	LOOM_CLEANUP(map_destroy) struct map *not = map_create(NULL);
 	for (size_t i = 0; i < untouched->n; i++)
 		map_set(not, untouched->v[i], b);
-	for (size_t i = 0; i < b->nodes->n; i++)
+	for (size_t i = 0; i < b->nodes->n; i++) {
 		if (!map_get(not, b->nodes->v[i].id))
 			strs_add(&begun, b->nodes->v[i].id);
+	}
 	struct plan_scope scope = { .nodes = &begun };
 	return plan_nodes(b->nodes, PLAN_DELETE, docs, &scope, &b->plan, err);
 }

@@ -22,9 +22,10 @@ static int apply_services(struct db *db, struct cluster_tx *tx, const struct ope
 	/* Nodes that leave make room for those that come. */
 	size_t more = t->added.n_nodes > t->n_removed ? t->added.n_nodes - t->n_removed : 0;
 	int rc = check_quota(db, tx->c, more, err);
-	for (size_t i = 0; !rc && i < t->n_changed; i++)
+	for (size_t i = 0; !rc && i < t->n_changed; i++) {
 		if (t->changed[i].added.n)
 			rc = node_save(db, &op->draft.nodes->v[t->changed[i].node]);
+	}
 	if (!rc && t->added.n_nodes) {
 		struct nodes added = { &op->draft.nodes->v[op->before->n], t->added.n_nodes };
 		rc = nodes_insert(db, tx->c->id, &added);
@@ -40,9 +41,10 @@ static int carry_on(struct db *db, struct job *j, const struct json *from, const
 	static const char *const keys[] = { "leaving", "services", "added", "placed", "to" };
 	if (!j->params)
 		j->params = json_new_obj();
-	for (size_t i = 0; i < LOOM_COUNT(keys); i++)
+	for (size_t i = 0; i < LOOM_COUNT(keys); i++) {
 		if (json_get(from, keys[i]))
 			json_set(j->params, keys[i], json_copy(json_get(from, keys[i])));
+	}
 	if (p->n_later)
 		json_set_int(j->params, "later", (int64_t)p->n_later);
 	return job_save_params(db, j);
@@ -58,10 +60,12 @@ static void note_params(struct job *j, const struct operation *op)
 		json_push(gone, json_new_str(op->draft.nodes->v[t->removed[i]].id));
 	for (size_t i = 0; i < t->added.n_nodes; i++)
 		json_push(added, json_new_str(op->draft.nodes->v[op->before->n + i].id));
-	for (size_t i = 0; i < t->n_changed; i++)
-		for (size_t k = 0; k < t->changed[i].added.n; k++)
+	for (size_t i = 0; i < t->n_changed; i++) {
+		for (size_t k = 0; k < t->changed[i].added.n; k++) {
 			if (!strs_has(&placed, t->changed[i].added.v[k]))
 				strs_add(&placed, t->changed[i].added.v[k]);
+		}
+	}
 	if (!j->params)
 		j->params = json_new_obj();
 	json_set(j->params, "leaving", gone);
@@ -103,9 +107,10 @@ int operation_apply(struct db *db, struct cluster_tx *tx, struct job *j, const s
 	/* Services that come are the cluster's from now on; those that go until they are gone. */
 	struct strs after = { 0 };
 	json_read_strs(tx->c->services, &after);
-	for (size_t i = 0; i < op->relayout->services.n; i++)
+	for (size_t i = 0; i < op->relayout->services.n; i++) {
 		if (!strs_has(&after, op->relayout->services.v[i]))
 			strs_add(&after, op->relayout->services.v[i]);
+	}
 	strs_sort(&after);
 	json_free(tx->c->services);
 	tx->c->services = json_new_strs(&after);
@@ -116,9 +121,10 @@ int operation_apply(struct db *db, struct cluster_tx *tx, struct job *j, const s
 static struct json *without(const struct json *names, const struct json *gone)
 {
 	struct json *out = json_new_arr();
-	for (size_t i = 0; i < json_len(names); i++)
+	for (size_t i = 0; i < json_len(names); i++) {
 		if (!json_arr_has_str(gone, json_str(json_at(names, i))))
 			json_push(out, json_copy(json_at(names, i)));
+	}
 	return out;
 }
 

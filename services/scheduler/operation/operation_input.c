@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* operation_input - reads in one transaction what an operation is made from. */
 #include "services/scheduler/operation/operation_input.h"
 
 #include "common/model/entity.h"

@@ -37,9 +37,10 @@ static void add_back(const struct operation *op, struct json *added, struct json
 	for (size_t i = 0; op->back && i < op->before->n; i++) {
 		const struct node *n = &op->before->v[i];
 		struct json *off = json_new_arr();
-		for (size_t k = 0; k < json_len(gone); k++)
+		for (size_t k = 0; k < json_len(gone); k++) {
 			if (json_arr_has_str(n->services, json_str(json_at(gone, k))))
 				json_push(off, json_copy(json_at(gone, k)));
+		}
 		if (map_get(seen, n->id))
 			json_push(removed, node_brief(n));
 		else if (json_len(off))

@@ -271,13 +271,14 @@ static int undo_add(struct rolling_back *u, struct rollback *r)
 	r->action = PLAN_REMOVE_SERVICES;
 	json_set(r->back, "services", json_new_strs(&placed));
 	services_where(u, was_installed, &installed);
-	for (size_t i = 0; i < installed.n; i++)
+	for (size_t i = 0; i < installed.n; i++) {
 		if (strs_has(&placed, installed.v[i]) &&
 		    !has_action(u, installed.v[i], STEP_REMOVE))
 			add_note(r,
 			         "service %s cannot be removed from its nodes (it has no remove "
 			         "action): what was installed of it stays there",
 			         installed.v[i]);
+	}
 	set_states(u, running_if_begun);
 	const struct plan_scope scope = { .services = &placed };
 	return plan_with(u, PLAN_REMOVE_SERVICES, &scope, where_installed, &r->plan);
@@ -294,9 +295,10 @@ static bool where_removed(const struct rolling_back *u, const struct node *n, co
                           enum plan_step step)
 {
 	if (step == STEP_BOOTSTRAP) {
-		for (size_t k = 0; k < json_len(n->services); k++)
+		for (size_t k = 0; k < json_len(n->services); k++) {
 			if (begun(u, n, json_str(json_at(n->services, k)), STEP_REMOVE))
 				return true;
+		}
 		return false;
 	}
 	bool ran = to_start(u, n, service);

@@ -283,7 +283,6 @@ static void wait_services(struct graph *g)
 {
 	const size_t n = (size_t)WAYS_ * 2 * g->names.n * STEPS_;
 	int *known = loom_calloc(n + 1, sizeof(*known)); /* 2 + waits; 0: not made yet */
-
 	for (size_t i = 0; i < g->n; i++) {
 		struct graph_task *t = &g->tasks[i];
 		struct graph_waits w = { 0 };

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* outbox - writes callbacks in the transaction of the change that they tell of. */
 #include "services/scheduler/webhook/outbox.h"
 
 #include "services/scheduler/webhook/webhook_send.h"

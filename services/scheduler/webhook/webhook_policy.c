@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* webhook_policy - tells public addresses from private ones, and reads the operator's list. */
 #include "services/scheduler/webhook/webhook_policy.h"
 
 #include "common/base/str.h"
@@ -119,16 +120,18 @@ static bool in_network(const struct addr *a, const char *word)
 
 static const char *class_of(const struct addr *a)
 {
-	for (size_t i = 0; i < LOOM_COUNT(special); i++)
+	for (size_t i = 0; i < LOOM_COUNT(special); i++) {
 		if (in_network(a, special[i].network))
 			return special[i].what;
-	for (size_t i = 0; i < LOOM_COUNT(carriers); i++)
+	}
+	for (size_t i = 0; i < LOOM_COUNT(carriers); i++) {
 		if (in_network(a, carriers[i].network)) {
 			struct addr v4;
 			memcpy(v4.b, mapped, sizeof(mapped));
 			memcpy(v4.b + 12, a->b + carriers[i].at, 4);
 			return class_of(&v4);
 		}
+	}
 	return NULL;
 }
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* webhook_send - writes a message's body, signs it, and sends it to where the policy lets it go. */
 #include "services/scheduler/webhook/webhook_send.h"
 
 #include "common/base/str.h"

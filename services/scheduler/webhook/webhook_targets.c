@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* webhook_targets - merges the targets of the operator, the template and the tenant. */
 #include "services/scheduler/webhook/webhook_targets.h"
 
 #include "common/base/str.h"

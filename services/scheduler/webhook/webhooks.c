@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* webhooks - claims what is due, sends it, notes how that went; and asks for admission. */
 #include "services/scheduler/webhook/webhooks.h"
 
 #include "common/base/clock.h"
@@ -363,9 +364,10 @@ static int may_veto(const struct scheduler *s, const struct admission_review *st
 	struct json *list =
 		webhook_targets(&s->webhook_cfg, w.list, CALLBACK_START, st->job->action);
 	struct json *out = json_new_arr();
-	for (size_t i = 0; i < json_len(list); i++)
+	for (size_t i = 0; i < json_len(list); i++) {
 		if (json_get_bool(json_at(list, i), "veto", false))
 			json_push(out, json_copy(json_at(list, i)));
+	}
 	json_free(list);
 	json_free(w.list);
 	*ret = out;
