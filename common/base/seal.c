@@ -55,6 +55,15 @@ void seal_key_fini(struct seal_key *k)
 	sodium_memzero(k, sizeof(*k));
 }
 
+void seal_key_name(const struct seal_key *k, char ret[SEAL_KEY_NAME])
+{
+	static const char use[] = "name of the key";
+	unsigned char hash[crypto_generichash_BYTES_MIN];
+	crypto_generichash(hash, sizeof(hash), (const unsigned char *)use, strlen(use), k->bytes,
+	                   sizeof(k->bytes));
+	sodium_bin2hex(ret, SEAL_KEY_NAME, hash, (SEAL_KEY_NAME - 1) / 2);
+}
+
 char *seal_text(const struct seal_key *k, const char *belongs_to, const char *text)
 {
 	if (!k->known)

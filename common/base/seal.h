@@ -14,7 +14,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define SEAL_KEY 32
+#define SEAL_KEY      32
+#define SEAL_KEY_NAME 17
 
 struct seal_key {
 	bool known; /* false: nothing can be sealed or opened */
@@ -28,6 +29,8 @@ LOOM_MUST_CHECK int seal_file_read(const char *path, unsigned char ret[SEAL_KEY]
 LOOM_MUST_CHECK int seal_key_init(const char *path, const char *use, struct seal_key *ret,
                                   struct loom_err *err);
 void seal_key_fini(struct seal_key *k);
+/* Tells keys apart and gives nothing of them away; kept beside what is sealed. */
+void seal_key_name(const struct seal_key *k, char ret[SEAL_KEY_NAME]);
 
 /* In printable characters; returns owned, NULL when the key is not known. */
 char *seal_text(const struct seal_key *k, const char *belongs_to, const char *text);
