@@ -62,7 +62,8 @@ enum {
 	X(template, row_json, ROW_NEW | TEMPLATE) SEP \
 	X(provider, row_json, ROW_NEW) SEP            \
 	X(config, row_json, ROW_NEW | CONFIG) SEP     \
-	X(service_docs, row_json, SERVICE_DOCS)
+	X(service_docs, row_json, SERVICE_DOCS) SEP   \
+	X(sealed, row_int, ROW_OPTION)
 /* clang-format on */
 
 #define CLUSTER_COLUMN(col, type, flags) ROW_COLUMN(struct cluster, col, type, flags),

@@ -29,6 +29,7 @@ struct cluster {
 	int64_t now;           /* the database's clock when the row was read, after its lock */
 	/* Loaded by cluster_load_docs(): */
 	struct json *request, *template, *provider, *config, *service_docs;
+	int64_t sealed; /* the generation that its secrets are sealed by (sealing.h) */
 	/* Appended and not yet written: the last n of event_seq. */
 	struct unsaved {
 		char type[16];

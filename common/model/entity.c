@@ -66,6 +66,19 @@ int entity_get(struct db *db, const char *tenant, enum entity_kind k, const char
 	return db_rows(r) ? load(r, 0, ret) : ENTITY_E_NONE;
 }
 
+int entity_lock(struct db *db, const char *tenant, enum entity_kind k, const char *name,
+                struct json **ret)
+{
+	LOOM_CLEANUP(db_result_free) struct db_result *r = NULL;
+	int rc = db_select(db, &r,
+	                   "SELECT version, doc FROM entity WHERE tenant_id=? AND kind=?"
+	                   " AND name=? ORDER BY version DESC LIMIT 1 FOR UPDATE",
+	                   "sss", tenant, kinds[k].collection, name);
+	if (rc)
+		return rc;
+	return db_rows(r) ? load(r, 0, ret) : ENTITY_E_NONE;
+}
+
 int entity_list(struct db *db, const char *tenant, enum entity_kind k, struct json **ret)
 {
 	LOOM_CLEANUP(db_result_free) struct db_result *r = NULL;

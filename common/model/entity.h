@@ -36,6 +36,9 @@ struct json *entity_brief(const struct json *doc); /* name, label, description, 
 /* version 0 is the latest. ENTITY_E_NONE when there is none. */
 LOOM_MUST_CHECK int entity_get(struct db *db, const char *tenant, enum entity_kind k,
                                const char *name, int64_t version, struct json **ret);
+/* The latest, locked. */
+LOOM_MUST_CHECK int entity_lock(struct db *db, const char *tenant, enum entity_kind k,
+                                const char *name, struct json **ret);
 /* Array of the latest version of each, by name. */
 LOOM_MUST_CHECK int entity_list(struct db *db, const char *tenant, enum entity_kind k,
                                 struct json **ret);

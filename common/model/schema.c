@@ -233,6 +233,16 @@ static const char *const seventh[] = {
 	NULL,
 };
 
+/* Whose secrets are sealed: the generation at which a row was looked at (sealing.h). */
+static const char *const eighth[] = {
+	"ALTER TABLE entity ADD COLUMN IF NOT EXISTS sealed BIGINT NOT NULL DEFAULT 0,"
+	" ADD INDEX IF NOT EXISTS sealing (kind, sealed)",
+	"ALTER TABLE cluster ADD COLUMN IF NOT EXISTS sealed BIGINT NOT NULL DEFAULT 0,"
+	" ADD INDEX IF NOT EXISTS sealing (status, sealed)",
+	"INSERT IGNORE INTO counter (name, value) VALUES ('secrets', 1)",
+	NULL,
+};
+
 const struct db_migration schema_migrations[] = {
 	{ 1, "first tables", first, 0 },
 	{ 2, "limits, shares, quarantine", second, 0 },
@@ -241,5 +251,6 @@ const struct db_migration schema_migrations[] = {
 	{ 5, "requests by way of the database", fifth, 0 },
 	{ 6, "callbacks under way", sixth, 0 },
 	{ 7, "labels of clusters", seventh, 0 },
+	{ 8, "sealed secrets", eighth, 0 },
 	{ 0, NULL, NULL, 0 },
 };
