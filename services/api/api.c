@@ -11,6 +11,7 @@
 #include "common/model/schema.h"
 #include "services/api/db_outage.h"
 #include "services/api/provisioner_cache.h"
+#include "services/api/secrets.h"
 
 #include <string.h>
 
@@ -176,6 +177,9 @@ int api_start(struct service *service, void *ctx, struct loom_err *err)
 	a->coord = coord_create(a->loop, &a->cfg.coord, err);
 	if (!a->coord)
 		return 1;
+	rc = secrets_start(a, err);
+	if (rc)
+		return rc;
 	peers_start(a);
 	db_outage_start(a);
 	watchers_start(a);
@@ -233,6 +237,7 @@ void api_stop(struct service *service LOOM_UNUSED, void *ctx)
 	db_pool_destroy(a->db);
 	seal_key_fini(&a->callback_key);
 	seal_key_fini(&a->mail_key);
+	secrets_stop(a);
 	provisioner_cache_destroy(a->provisioners);
 }
 

@@ -32,6 +32,7 @@ struct provisioner_cache;
 struct watchers;
 struct feed;
 struct peers;
+struct secrets;
 struct takes;
 struct api_routes;
 
@@ -48,6 +49,7 @@ struct api {
 	struct db_outage *outage;
 	struct provisioner_cache *provisioners;
 	struct peers *peers;
+	struct secrets *secrets; /* of documents: secrets.h */
 	struct watchers *watchers;
 	struct feed *feeds;  /* of those who watch a whole tenant */
 	struct takes *takes; /* held long polls */

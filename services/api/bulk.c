@@ -5,13 +5,20 @@
  */
 #include "services/api/resources.h"
 
+#include "common/model/sealing.h"
 #include "services/api/auth.h"
+#include "services/api/secrets.h"
 #include "services/api/validate.h"
 
 struct bulk_call {
+	struct api *a;
 	struct identity who;
 	struct json *all;
+	struct loom_err err; /* why it is refused */
 };
+
+/* Those that hold secrets. */
+static const enum entity_kind secret_kinds[] = { ENTITY_PROVIDER, ENTITY_SERVICE };
 
 static int export_read(struct db *db, void *arg)
 {
@@ -28,6 +35,7 @@ void bulk_export(struct http_req *req, void *ctx)
 	if (!auth(a, req, ROLE_USER, &b.who))
 		return;
 	int rc = db_read(a->db, export_read, &b);
+	secrets_mask(b.all);
 	if (rc)
 		api_reply_db(req, rc);
 	else
@@ -74,10 +82,54 @@ static int check_all(const struct json *in, struct json *out, struct loom_err *e
 	return 0;
 }
 
+/* In place; what has only a mask gets what the tenant's document of that name has. */
+static int seal_list(struct db *db, struct bulk_call *b, enum entity_kind k, struct json *all,
+                     int64_t *generation)
+{
+	const struct secret_of of = secrets_of(b->a, b->who.tenant_id, k);
+	const struct json *list = json_get(all, entity_collection(k));
+	LOOM_CLEANUP(json_free) struct json *to = json_new_arr();
+	for (size_t i = 0; i < json_len(list); i++) {
+		struct loom_err err = { 0 };
+		struct json *one = NULL;
+		int rc = secrets_of_document(b->a, db, &of, json_at(list, i), &one, generation,
+		                             &err);
+		if (rc == 400)
+			return err_set(&b->err, 400, "%s[%zu] %.255s: %s", entity_collection(k), i,
+			               json_get_str(json_at(list, i), "name"), err.msg);
+		if (rc)
+			return rc;
+		json_push(to, one);
+	}
+	json_set(all, entity_collection(k), loom_take(to));
+	return 0;
+}
+
+static int mark_list(struct db *db, struct bulk_call *b, enum entity_kind k, const struct json *all,
+                     int64_t generation)
+{
+	const struct secret_of of = secrets_of(b->a, b->who.tenant_id, k);
+	const struct json *list = json_get(all, entity_collection(k));
+	int rc = 0;
+	for (size_t i = 0; !rc && i < json_len(list); i++)
+		rc = sealing_mark_document(db, &of, json_get_str(json_at(list, i), "name"), 1,
+		                           generation);
+	return rc;
+}
+
 static int import_tx(struct db *db, void *arg)
 {
-	const struct bulk_call *b = arg;
-	return entity_import(db, b->who.tenant_id, b->all);
+	struct bulk_call *b = arg;
+	LOOM_CLEANUP(json_free) struct json *all = json_copy(b->all);
+	int64_t generation = 0;
+	int rc = 0;
+	for (size_t k = 0; !rc && k < LOOM_COUNT(secret_kinds); k++)
+		rc = seal_list(db, b, secret_kinds[k], all, &generation);
+	if (!rc)
+		rc = entity_import(db, b->who.tenant_id, all);
+	for (size_t k = 0; !rc && generation && k < LOOM_COUNT(secret_kinds); k++)
+		rc = mark_list(db, b, secret_kinds[k], all, generation);
+	return rc;
 }
 
 void bulk_import(struct http_req *req, void *ctx)
@@ -92,11 +144,14 @@ void bulk_import(struct http_req *req, void *ctx)
 		http_reply_text(req, 400, "%s", err.msg);
 		return;
 	}
+	b.a = a;
 	b.all = all;
 	int rc = db_tx(a->db, import_tx, &b);
 	if (!rc)
 		peers_ready(a); /* providers' limits may be others */
-	if (rc)
+	if (rc == 400)
+		http_reply_text(req, 400, "%s", b.err.msg);
+	else if (rc)
 		api_reply_db(req, rc);
 	else
 		http_reply_empty(req, 200);

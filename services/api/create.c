@@ -16,8 +16,10 @@
 #include "common/model/labels.h"
 #include "common/model/outcome.h"
 #include "common/model/request_key.h"
+#include "common/model/sealing.h"
 #include "services/api/auth.h"
 #include "services/api/providerfields.h"
+#include "services/api/secrets.h"
 #include "services/api/templates.h"
 #include "services/api/validate.h"
 
@@ -31,6 +33,7 @@ struct create {
 	const char *missing_name;
 	struct loom_err err; /* why the template cannot be resolved */
 	int64_t lease_ms, id;
+	int64_t generation; /* of what is declared secret, read before the type */
 	struct request_key key;
 	struct outcome done;
 };
@@ -200,6 +203,8 @@ static int documents_read(struct db *db, void *arg)
 {
 	struct create *c = arg;
 	int rc = find_template(db, c);
+	if (!rc)
+		rc = sealing_generation(db, &c->generation);
 	if (rc)
 		return rc;
 	const char *provider = json_get_str(c->request, "provider");
@@ -256,14 +261,32 @@ static bool check_config(struct create *c)
 	return rc ? refuse(c, rc, "%s", c->err.msg) : true;
 }
 
+/* From here on what was given as a secret is in the cluster's copy of the provider, sealed, and
+ * nowhere else. */
+static bool seal_fields(struct create *c)
+{
+	const struct secret_of of = secrets_of(c->a, c->who.tenant_id, ENTITY_PROVIDER);
+	struct json *fields = json_get(c->request, "providerFields");
+	LOOM_CLEANUP(json_free)
+	struct json *types = json_set(json_new_obj(), json_get_str(c->provider, "providertype"),
+	                              json_copy(c->type));
+	for (size_t i = 0; i < json_len(fields); i++) {
+		if (secret_is_declared(c->type, json_key_at(fields, i)))
+			json_set_str(fields, json_key_at(fields, i), SECRET_MASK);
+	}
+	if (of.later)
+		c->generation = 0;
+	int rc = secrets_seal(&of, c->provider, NULL, types, NULL, &c->err);
+	return rc ? refuse(c, rc, "%s", c->err.msg) : true;
+}
+
 static bool check_fields(struct create *c)
 {
 	const struct json *fields = json_get(c->request, "providerFields");
 	if (fields && !json_is(fields, JSON_OBJECT) && !json_is(fields, JSON_NULL))
 		return refuse(c, 400, "providerFields must be an object");
 	LOOM_CLEANUP(json_free) struct json *missing = NULL;
-	const char *sensitive = NULL;
-	if (providerfields_apply(c->type, fields, c->provider, &missing, &sensitive)) {
+	if (providerfields_apply(c->type, fields, c->provider, &missing)) {
 		if (!c->problem) {
 			http_reply_json(c->req, 400, missing);
 			return false;
@@ -271,12 +294,7 @@ static bool check_fields(struct create *c)
 		LOOM_CLEANUP_STR char *text = json_text(missing);
 		return refuse(c, 400, "providerFields: %s", text);
 	}
-	if (sensitive)
-		return refuse(c, 400,
-		              "providerFields.%s is sensitive; this server keeps no credentials of "
-		              "clusters: set it in the provider",
-		              sensitive);
-	return true;
+	return seal_fields(c);
 }
 
 /* All checks; false when answered. */
@@ -324,6 +342,7 @@ static struct cluster *new_cluster(const struct create *c, int64_t now)
 	k->request = json_copy(c->request);
 	k->template = json_copy(c->template);
 	k->provider = json_copy(c->provider);
+	k->sealed = c->generation;
 	k->config = json_copy(config && !json_is(config, JSON_NULL) ? config
 	                                                            : json_get(defaults, "config"));
 	if (!k->config)

@@ -3,13 +3,16 @@
 #include "services/api/resources.h"
 
 #include "common/base/str.h"
+#include "common/model/sealing.h"
 #include "services/api/auth.h"
 #include "services/api/references.h"
+#include "services/api/secrets.h"
 #include "services/api/validate.h"
 
 #include <string.h>
 
 struct entity_call {
+	struct api *a;
 	const char *tenant, *name;
 	enum entity_kind kind;
 	int64_t version;
@@ -22,6 +25,7 @@ struct entity_call {
 	struct loom_err err; /* why it is refused */
 	struct db *db;       /* while it runs */
 	struct json *types;  /* likewise: automator types by name */
+	bool more_secrets;   /* of a type of plugins, than it declared before */
 	int rc;
 };
 
@@ -108,6 +112,32 @@ static int check_fields(struct entity_call *e)
 	return rc;
 }
 
+/* A field that was none before and is a secret now may be in documents that are there. */
+static int note_secrets(struct db *db, struct entity_call *e)
+{
+	LOOM_CLEANUP(json_free) struct json *before = NULL;
+	int rc = entity_get(db, e->tenant, e->kind, e->name, 0, &before);
+	if (rc && rc != ENTITY_E_NONE)
+		return rc;
+	e->more_secrets = secrets_declares_more(e->doc, before);
+	return e->more_secrets ? sealing_raise(db) : 0;
+}
+
+static int store(struct db *db, struct entity_call *e)
+{
+	const struct secret_of of = secrets_of(e->a, e->tenant, e->kind);
+	LOOM_CLEANUP(json_free) struct json *kept = NULL;
+	int64_t generation = 0;
+	int rc = is_plugin_type(e->kind) ? note_secrets(db, e) : 0;
+	if (!rc)
+		rc = secrets_of_document(e->a, db, &of, e->doc, &kept, &generation, &e->err);
+	if (!rc)
+		rc = entity_put(db, e->tenant, e->kind, kept, e->only_new, &e->written);
+	if (!rc && generation)
+		rc = sealing_mark_document(db, &of, e->name, e->written, generation);
+	return rc;
+}
+
 static int put_tx(struct db *db, void *arg)
 {
 	struct entity_call *e = arg;
@@ -120,7 +150,7 @@ static int put_tx(struct db *db, void *arg)
 		references_each(e->kind, e->doc, look_for, e);
 		rc = e->rc;
 	}
-	return rc ? rc : entity_put(db, e->tenant, e->kind, e->doc, e->only_new, &e->written);
+	return rc ? rc : store(db, e);
 }
 
 struct user_search {
@@ -183,7 +213,7 @@ static bool begin(struct http_req *req, struct api *a, enum role role, struct id
 {
 	if (!auth(a, req, role, who))
 		return false;
-	*e = (struct entity_call){ .kind = kind_of(req), .name = http_param(req, "name") };
+	*e = (struct entity_call){ .a = a, .kind = kind_of(req), .name = http_param(req, "name") };
 	e->tenant = is_plugin_type(e->kind) ? TENANT_SUPERADMIN : who->tenant_id;
 	const char *v = http_param(req, "version");
 	if (v && (str_to_int(v, &e->version) || e->version < 1)) {
@@ -195,6 +225,7 @@ static bool begin(struct http_req *req, struct api *a, enum role role, struct id
 
 static void reply_read(struct http_req *req, int rc, struct entity_call *e)
 {
+	secrets_mask(e->doc);
 	if (!rc)
 		http_reply_json(req, 200, e->doc);
 	else if (rc == ENTITY_E_NONE)
@@ -259,6 +290,8 @@ static void write(struct http_req *req, struct api *a, struct entity_call *e)
 	int rc = db_tx(a->db, put_tx, e);
 	if (!rc && e->kind == ENTITY_PROVIDER)
 		peers_ready(a); /* its limits may be others */
+	if (!rc && e->more_secrets)
+		secrets_soon(a);
 	if (!rc)
 		reply_written(req, e);
 	else if (rc == 400)
@@ -292,7 +325,8 @@ void entities_put(struct http_req *req, void *ctx)
 /* Internal port: provisioners register the types of their plug-ins. */
 void plugin_types_put(struct http_req *req, void *ctx)
 {
-	struct entity_call e = { .tenant = TENANT_SUPERADMIN,
+	struct entity_call e = { .a = ctx,
+		                 .tenant = TENANT_SUPERADMIN,
 		                 .kind = kind_of(req),
 		                 .name = http_param(req, "name") };
 	write(req, ctx, &e);

@@ -3,6 +3,7 @@
 #include "services/api/providerfields.h"
 
 #include "common/base/str.h"
+#include "common/model/secret.h"
 
 /* The original's plain serialiser calls a schema's default `defaultValue` here. */
 static struct json *plain_schema(const struct json *schema)
@@ -16,14 +17,19 @@ static struct json *plain_schema(const struct json *schema)
 	return o;
 }
 
+static bool is_given(const struct json *fields, const char *name)
+{
+	const struct json *v = json_get(fields, name);
+	return !json_is(v, JSON_NULL) && !str_eq(json_str(v), SECRET_MASK);
+}
+
 static struct json *lacking(const struct json *set, const struct json *schemas,
                             const struct json *fields, const struct json *have)
 {
 	struct json *o = json_new_obj();
 	for (size_t i = 0; i < json_len(set); i++) {
 		const char *name = json_str(json_at(set, i));
-		if (json_is(json_get(fields, name), JSON_NULL) &&
-		    json_is(json_get(have, name), JSON_NULL))
+		if (!is_given(fields, name) && json_is(json_get(have, name), JSON_NULL))
 			json_set(o, name, plain_schema(json_get(schemas, name)));
 	}
 	return o;
@@ -58,19 +64,16 @@ static const struct json *accepted(const struct json *type, const char *name)
 }
 
 int providerfields_apply(const struct json *type, const struct json *fields, struct json *provider,
-                         struct json **ret_missing, const char **ret_sensitive)
+                         struct json **ret_missing)
 {
 	struct json *have = json_get(provider, "provisioner");
 	int rc = check_required(type, fields, have, ret_missing);
 	for (size_t i = 0; !rc && i < json_len(fields); i++) {
 		const char *name = json_key_at(fields, i);
-		const struct json *schema = accepted(type, name);
-		if (!schema || json_is(json_value_at(fields, i), JSON_NULL))
-			continue;
-		if (!json_get_bool(schema, "sensitive", false))
-			json_set(have, name, json_copy(json_value_at(fields, i)));
-		else if (!*ret_sensitive)
-			*ret_sensitive = name;
+		const struct json *v = json_value_at(fields, i);
+		bool mask = secret_is_declared(type, name) && str_eq(json_str(v), SECRET_MASK);
+		if (accepted(type, name) && !json_is(v, JSON_NULL) && !mask)
+			json_set(have, name, json_copy(v));
 	}
 	return rc;
 }

@@ -9,10 +9,9 @@
 #include "common/json/json.h"
 
 /* Merges the accepted fields into provider's `provisioner`. 0, or 400 with *ret_missing owned: the
- * original's {"missingFields":[..]}, one object for each alternative. *ret_sensitive names the
- * first sensitive field that was given; nothing sensitive is merged. fields may be NULL. */
+ * original's {"missingFields":[..]}, one object for each alternative. A mask (secret.h) leaves what
+ * the provider has. fields may be NULL. */
 LOOM_MUST_CHECK int providerfields_apply(const struct json *type, const struct json *fields,
-                                         struct json *provider, struct json **ret_missing,
-                                         const char **ret_sensitive);
+                                         struct json *provider, struct json **ret_missing);
 
 #endif

@@ -4,6 +4,7 @@
 
 #include "common/base/str.h"
 #include "common/model/expander.h"
+#include "common/model/secret.h"
 #include "services/api/operations.h"
 
 #include <ctype.h>
@@ -104,8 +105,10 @@ static struct json *node(const struct view *v, const struct expander *e, const s
 	for (size_t i = 0; i < json_len(n->services); i++) {
 		const char *name = json_str(json_at(n->services, i));
 		const struct json *doc = json_get(v->c->service_docs, name);
-		json_push(services,
-		          doc ? json_copy(doc) : json_set_str(json_new_obj(), "name", name));
+		struct json *shown =
+			doc ? json_copy(doc) : json_set_str(json_new_obj(), "name", name);
+		secrets_mask(shown);
+		json_push(services, shown);
 		LOOM_CLEANUP(json_free)
 		struct json *l = expander_links(e, n->id, json_get(doc, "links"));
 		for (size_t k = 0; k < json_len(l); k++)
@@ -124,7 +127,9 @@ struct json *view_details(const struct view *v)
 	struct json *o = cluster_shown(c);
 	struct json *account = json_set_str(json_new_obj(), "userId", c->owner_id);
 	json_set(o, "account", json_set_str(account, "tenantId", c->tenant_id));
-	json_set(o, "provider", json_copy(c->provider));
+	struct json *provider = json_copy(c->provider);
+	secrets_mask(provider);
+	json_set(o, "provider", provider);
 	json_set(o, "clusterTemplate", json_copy(c->template));
 	LOOM_CLEANUP(expander_destroy) struct expander *e = expander_create(v->nodes, c->owner_id);
 	struct json *nodes = json_new_arr();

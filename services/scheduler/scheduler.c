@@ -4,6 +4,7 @@
 
 #include "common/base/log.h"
 #include "common/model/schema.h"
+#include "common/model/secret.h"
 #include "services/scheduler/operation/operation.h"
 #include "services/scheduler/webhook/outbox.h"
 #include "services/scheduler/webhook/webhooks.h"
@@ -100,6 +101,8 @@ int scheduler_start(struct service *service, void *ctx, struct loom_err *err)
 	if (!rc)
 		rc = bus_create(s->loop, &s->cfg.bus, &s->bus, err);
 	if (!rc)
+		rc = seal_key_init(s->cfg.bus.key_file, SECRET_USE, &s->secret_key, err);
+	if (!rc)
 		rc = start_admin(s, err);
 	if (!rc)
 		rc = webhooks_start(s, err);
@@ -162,6 +165,7 @@ void scheduler_stop(struct service *service LOOM_UNUSED, void *ctx)
 	if (s->bus)
 		bus_destroy(s->bus);
 	mail_stop(s);
+	seal_key_fini(&s->secret_key);
 	loop_flush(s->loop);
 	http_server_destroy(s->admin);
 	db_pool_destroy(s->db);

@@ -9,6 +9,7 @@
 #ifndef LOOM_SCHEDULER_H
 #define LOOM_SCHEDULER_H
 
+#include "common/base/seal.h"
 #include "common/bus/bus.h"
 #include "common/coord/coord.h"
 #include "common/db/db.h"
@@ -59,6 +60,7 @@ struct scheduler {
 	struct peers *peers;
 	struct postman *postman;
 	struct webhooks *webhooks;
+	struct seal_key secret_key; /* of secrets in documents */
 };
 
 extern const struct config_key scheduler_config_keys[];

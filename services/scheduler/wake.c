@@ -2,9 +2,11 @@
 /* wake - wakes planners here and in other schedulers, and takes over from those that are gone. */
 #include "services/scheduler/scheduler.h"
 
+#include "common/base/fault.h"
 #include "common/base/ids.h"
 #include "common/base/map.h"
 #include "common/base/str.h"
+#include "common/model/secret.h"
 #include "services/scheduler/webhook/webhooks.h"
 
 #include <stdio.h>
@@ -75,6 +77,8 @@ void wake_start(struct scheduler *s)
 	bus_on_request(s->bus, "ping", on_ping, s);
 	bus_on_notice(s->bus, "job", on_job, s);
 	bus_on_notice(s->bus, "ready", on_ready, s);
+	if (!fault_enabled("old_scheduler"))
+		coord_join(s->coord, SECRET_ROLE, service_id(s->service), bus_address(s->bus));
 	coord_join(s->coord, "scheduler", service_id(s->service), bus_address(s->bus));
 	coord_watch(s->coord, "scheduler", schedulers_changed, s);
 	coord_watch(s->coord, "api", apis_changed, s);

@@ -318,6 +318,8 @@ def test_provider_fields(lab):
     cluster = lab.create("demo", "stack", 2, provider="bare", providerFields={
         "project": "mine", "region": "north", "url": "http://evil", "other": {"a": 1}})
     assert lab.user.cluster(cluster)["provider"]["provisioner"] == {"project": "mine", "region": "north"}
+    secret = lab.create("demo", "stack", 2, provider="bare", providerFields={"color": "red", "token": "t0ken"})
+    assert lab.user.cluster(secret)["provider"]["provisioner"] == {"color": "red", "token": "********"}
     # the stored provider is as it was
     assert lab.user.get("/v2/providers/bare").json["provisioner"] == {}
 

@@ -355,6 +355,9 @@ static int begin_with(struct claims *k, const struct choice *ch, const struct no
 {
 	LOOM_CLEANUP_STR char *config = NULL;
 	struct loom_err err = { 0 };
+	const char *locked = *ch->t->service ? parts->locked_services : parts->locked_provider;
+	if (locked)
+		return ch->again ? 0 : refuse(k, ch->t, false, locked);
 	int reason = node_view_config(s, parts, ch->t, &config, &err);
 	if (reason && ch->again)
 		return 0;

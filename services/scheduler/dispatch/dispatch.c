@@ -88,7 +88,7 @@ void dispatch_start(struct scheduler *s)
 	d->s = s;
 	d->epoch = 1;
 	for (size_t i = 0; i < SLOTS; i++)
-		d->slots[i] = (struct batch_slot){ .payloads = payload_cache_create(),
+		d->slots[i] = (struct batch_slot){ .payloads = payload_cache_create(&s->secret_key),
 			                           .edges_cache = edges_cache_create(),
 			                           .candidate_cache = candidate_cache_create() };
 	d->cache = cluster_cache_create();

@@ -16,12 +16,14 @@
 enum { MAX_JOBS = 512, MAX_BYTES = 4 << 20 };
 
 struct kept {
-	char *provider, *config;
+	char *provider, *bare, *config;
+	char *locked_provider, *locked_services;
 	struct json *macros; /* the configuration, if there are any in it */
 	struct json *service_docs;
 };
 
 struct payload_cache {
+	const struct seal_key *key;
 	struct lru *jobs;
 };
 
@@ -29,15 +31,19 @@ static void kept_free(void *arg)
 {
 	struct kept *k = arg;
 	loom_free(k->provider);
+	loom_free(k->bare);
+	loom_free(k->locked_provider);
+	loom_free(k->locked_services);
 	loom_free(k->config);
 	json_free(k->macros);
 	json_free(k->service_docs);
 	loom_free(k);
 }
 
-struct payload_cache *payload_cache_create(void)
+struct payload_cache *payload_cache_create(const struct seal_key *key)
 {
 	struct payload_cache *d = loom_calloc(1, sizeof(*d));
+	d->key = key;
 	d->jobs = lru_create(MAX_JOBS, MAX_BYTES, kept_free);
 	return d;
 }
@@ -56,19 +62,49 @@ static size_t text_size(const struct json *v)
 	return strlen(text);
 }
 
+/* NULL, or owned: why they cannot be opened. */
+static char *open_provider(const struct secret_of *of, struct json *provider)
+{
+	struct loom_err err = { 0 };
+	return secrets_open(of, provider, &err) ? loom_strdup(err.msg) : NULL;
+}
+
+static char *open_services(const struct secret_of *of, struct json *docs)
+{
+	struct loom_err err = { 0 };
+	for (size_t i = 0; i < json_len(docs); i++) {
+		if (secrets_open(of, json_value_at(docs, i), &err))
+			return loom_strdup(err.msg);
+	}
+	return NULL;
+}
+
+/* Tasks of services get the provider without its secrets: they are for its own plugin. */
+static void open_secrets(const struct payload_cache *d, struct cluster *c, struct kept *k)
+{
+	const struct secret_of provider = { d->key, c->tenant_id, ENTITY_PROVIDER, false };
+	const struct secret_of services = { d->key, c->tenant_id, ENTITY_SERVICE, false };
+	LOOM_CLEANUP(json_free) struct json *bare = json_copy(c->provider);
+	(void)secrets_drop(ENTITY_PROVIDER, bare, NULL);
+	k->bare = json_text(bare);
+	k->locked_provider = open_provider(&provider, c->provider);
+	k->provider = json_text(c->provider);
+	k->locked_services = open_services(&services, c->service_docs);
+}
+
 static int load(struct payload_cache *d, struct db *db, struct cluster *c, int64_t job)
 {
 	int rc = cluster_load_docs(db, c);
 	if (rc)
 		return rc;
 	struct kept *k = loom_malloc(sizeof(*k));
-	*k = (struct kept){ .provider = json_text(c->provider),
-		            .config = json_text(c->config),
-		            .service_docs = loom_take(c->service_docs) };
+	*k = (struct kept){ .config = json_text(c->config) };
+	open_secrets(d, c, k);
+	k->service_docs = loom_take(c->service_docs);
 	if (strchr(k->config, '%'))
 		k->macros = loom_take(c->config);
 	lru_put(d->jobs, c->id, job, k,
-	        strlen(k->config) + text_size(k->service_docs) + strlen(k->provider));
+	        strlen(k->config) + text_size(k->service_docs) + 2 * strlen(k->provider));
 	return 0;
 }
 
@@ -81,7 +117,13 @@ int payload_cache_get(struct payload_cache *d, struct db *db, struct cluster *c,
 		return rc;
 	k = lru_get(d->jobs, c->id, job);
 	loom_assert(k);
-	*ret = (struct payload_parts){ k->provider, k->config, k->macros, k->service_docs };
+	*ret = (struct payload_parts){ .provider = k->provider,
+		                       .bare_provider = k->bare,
+		                       .config = k->config,
+		                       .macros = k->macros,
+		                       .service_docs = k->service_docs,
+		                       .locked_provider = k->locked_provider,
+		                       .locked_services = k->locked_services };
 	return 0;
 }
 
@@ -194,7 +236,7 @@ char *node_view_payload(const struct node_view *s, const struct payload_parts *p
 		add_machine(&b, s, n);
 	json_emit_text(&b, "cluster", config);
 	add_service(&b, payloads, t);
-	json_emit_text(&b, "provider", payloads->provider);
+	json_emit_text(&b, "provider", *t->service ? payloads->bare_provider : payloads->provider);
 	json_emit_text(&b, "nodes", s->text);
 	buf_adds(&b, "}}");
 	if (!b.full)

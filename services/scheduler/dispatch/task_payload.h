@@ -10,16 +10,22 @@
 #define LOOM_SCHEDULER_TASK_PAYLOAD_H
 
 #include "common/model/node.h"
+#include "common/model/secret.h"
 #include "common/model/task.h"
 
 struct payload_cache;
-struct payload_parts {                 /* borrowed until the next payload_cache_get() */
-	const char *provider, *config; /* JSON */
-	const struct json *macros;     /* the configuration, if it has macros; else NULL */
+struct payload_parts {             /* borrowed until the next payload_cache_get() */
+	const char *provider;      /* JSON, its secrets open: for tasks of its own plugin */
+	const char *bare_provider; /* without them: for others */
+	const char *config;
+	const struct json *macros; /* the configuration, if it has macros; else NULL */
 	const struct json *service_docs;
+	/* Why secrets cannot be opened; NULL: they are. */
+	const char *locked_provider, *locked_services;
 };
 
-struct payload_cache *payload_cache_create(void);
+/* key: of SECRET_USE, borrowed. */
+struct payload_cache *payload_cache_create(const struct seal_key *key);
 void payload_cache_destroy(struct payload_cache *d);
 /* The documents of a locked cluster, as the tasks of this job see them. */
 LOOM_MUST_CHECK int payload_cache_get(struct payload_cache *d, struct db *db, struct cluster *c,

@@ -1,0 +1,230 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Secrets in documents: told to the plugin that needs them, and to be found nowhere else."""
+
+import os
+import subprocess
+import uuid
+
+import pytest
+
+from support import Stack, wait_for
+from support.lab import service, template
+
+CORE = ("mariadb", "zookeeper", "api", "scheduler")
+MASK = "********"
+CLOUD = {"name": "cloud", "parameters": {
+    "admin": {"fields": {"token": {"label": "Token", "type": "text", "sensitive": True},
+                         "url": {"label": "URL", "type": "text"}}},
+    "user": {"fields": {"pass": {"label": "Password", "type": "password"},
+                        "zone": {"label": "Zone", "type": "text"}}}}}
+KEYED = {"name": "keyed", "parameters": {
+    "admin": {"fields": {"license": {"label": "License", "type": "text", "sensitive": True}}}}}
+
+
+def secret():
+    """One that is nowhere else."""
+    return f"s3cret-{uuid.uuid4().hex}"
+
+
+def found(stack, *secrets):
+    """Files of a stack that hold one of them: tables, redo logs, logs of services, anything."""
+    return [str(path) for path in stack.dir.rglob("*") if path.is_file() and not path.is_symlink()
+            and any(word.encode() in path.read_bytes() for word in secrets)]
+
+
+def without_secrets(document):
+    """The type before it declared any."""
+    plain = {"label": "F", "type": "text"}
+    return {"name": document["name"], "parameters": {
+        who: {"fields": {field: plain for field in part["fields"]}}
+        for who, part in document["parameters"].items()}}
+
+
+def register(stack, *types):
+    """As a provisioner does."""
+    for document in types:
+        kind = "providertypes" if document["name"] == "cloud" else "automatortypes"
+        answer = stack.internal.put(f"/v2/plugins/{kind}/{document['name']}", document)
+        assert answer.status == 200, answer
+
+
+def keyed_service(value):
+    """A service whose action has a secret."""
+    document = service("vault", actions=("install",))
+    document["provisioner"]["actions"]["install"] = {
+        "type": "keyed", "fields": {"script": "x", "license": value}}
+    return document
+
+
+def load(lab, token, licence):
+    """A catalog with a provider and a service that have secrets."""
+    lab.load({
+        "providers": [{"name": "lab", "providertype": "cloud",
+                       "provisioner": {"token": token, "url": "http://cloud"}}],
+        "hardwaretypes": [{"name": "small", "providermap": {"lab": {"flavor": "s"}}}],
+        "imagetypes": [{"name": "deb", "providermap": {"lab": {"image": "i"}}}],
+        "services": [keyed_service(licence)],
+        "clustertemplates": [template("one", ["vault"])]})
+
+
+def rows(lab, table, columns):
+    """All that a tenant's rows hold, as text."""
+    return str(lab.stack.sql(f"SELECT {columns} FROM {table} WHERE tenant_id='{lab.tenant}'"))
+
+
+def unsealed(lab):
+    """Rows of a tenant that nobody has looked at."""
+    return int(lab.stack.sql(f"""SELECT (SELECT COUNT(*) FROM entity WHERE tenant_id='{lab.tenant}'
+        AND kind IN ('providers','services') AND sealed < (SELECT value FROM counter WHERE name='secrets'))
+        + (SELECT COUNT(*) FROM cluster WHERE tenant_id='{lab.tenant}'
+        AND sealed < (SELECT value FROM counter WHERE name='secrets'))""")[0][0])
+
+
+def answers(lab, cluster):
+    """All that an administrator can read of it."""
+    paths = ["providers", "providers/lab", "providers/lab/1", "services", "services/vault", "services/vault/1",
+             "export", "clusters", f"clusters/{cluster}", f"clusters/{cluster}/why", f"clusters/{cluster}/status",
+             f"clusters/{cluster}/plans", "callbacks", "clustertemplates"]
+    return "\n".join(lab.admin.get(f"/v2/{path}").text for path in paths) + str(lab.story(cluster).events)
+
+
+def test_told_to_plugins_and_nowhere_else(core, empty_lab):
+    lab = empty_lab
+    register(core, CLOUD, KEYED)
+    token, licence, password = secrets = [secret() for _ in range(3)]
+    load(lab, token, licence)
+    assert lab.admin.get("/v2/providers/lab").json["provisioner"] == {"token": MASK, "url": "http://cloud"}
+    fields = lab.admin.get("/v2/services/vault").json["provisioner"]["actions"]["install"]["fields"]
+    assert fields == {"script": "x", "license": MASK}
+    worker = lab.worker()
+    cluster = lab.create(providerFields={"pass": password, "zone": "z"})
+    lab.user.wait_cluster(cluster, "active")
+    for step in ("CREATE", "CONFIRM"):
+        assert worker.of(step)[0].config["provider"]["provisioner"] == {
+            "token": token, "url": "http://cloud", "pass": password, "zone": "z"}
+    install = worker.of("INSTALL")[0].config
+    assert install["service"]["action"]["fields"] == {"script": "x", "license": licence}
+    # what is the provider's plugin's alone is not told to others
+    assert install["provider"]["provisioner"] == {"url": "http://cloud", "zone": "z"}
+    details = lab.user.cluster(cluster)
+    assert details["provider"]["provisioner"] == {
+        "token": MASK, "url": "http://cloud", "pass": MASK, "zone": "z"}
+    said = answers(lab, cluster)
+    assert MASK in said and not any(word in said for word in secrets) and "$sealed" not in said
+    assert lab.user.delete(f"/v2/clusters/{cluster}").status == 200
+    lab.user.wait_cluster(cluster, "terminated")
+    assert worker.of("DELETE")[0].config["provider"]["provisioner"]["token"] == token
+    assert found(core, *secrets) == []
+    # a cluster that is no more keeps none, sealed or not
+    wait_for(lambda: "$sealed" not in rows(lab, "cluster", "provider, service_docs"), 30, what="erased")
+    assert details["provider"]["provisioner"].keys() - {"token", "pass"} <= \
+        lab.user.cluster(cluster)["provider"]["provisioner"].keys()
+
+
+def test_what_was_read_can_be_put_back(core, empty_lab):
+    lab = empty_lab
+    register(core, CLOUD, KEYED)
+    token, licence = secret(), secret()
+    load(lab, token, licence)
+    path = "/v2/providers/lab"
+    worker = lab.worker()
+
+    def told():
+        """What the next cluster's CREATE gets."""
+        before = len(worker.of("CREATE"))
+        lab.user.wait_cluster(lab.create(f"c{before}"), "active")
+        return worker.of("CREATE")[before].config["provider"]["provisioner"].get("token")
+
+    shown = lab.admin.get(path).json
+    assert lab.admin.put(path, {**shown, "description": "with the mask"}).status == 200
+    assert told() == token
+    assert lab.admin.put(path, {**shown, "provisioner": {"url": "http://new"}}).status == 200
+    assert lab.admin.get(path).json["provisioner"] == {"token": MASK, "url": "http://new"}
+    assert told() == token
+    # an export goes in again where it came from
+    assert lab.admin.post("/v2/import", lab.admin.get("/v2/export").json).status == 200
+    assert told() == token
+    assert worker.of("INSTALL")[-1].config["service"]["action"]["fields"]["license"] == licence
+    # the plugin of another type gets nothing of it
+    assert lab.admin.put(path, {**shown, "providertype": "testtype", "provisioner": {}}).status == 200
+    assert lab.admin.get(path).json["provisioner"] == {}
+    assert lab.admin.put(path, {**shown, "provisioner": {}}).status == 200
+    assert lab.admin.get(path).json["provisioner"] == {}
+    # a mask of nothing, and what somebody sealed himself
+    for value, words in ((MASK, "none is stored"), ({"$sealed": "AAAA", "key": "k"}, "cannot be opened")):
+        answer = lab.admin.put(path, {**shown, "provisioner": {"token": value}})
+        assert answer.status == 400 and words in answer.text and "token" in answer.text
+    answer = lab.admin.post("/v2/import", {"providers": [shown]})
+    assert answer.status == 400 and "providers[0] lab" in answer.text
+    renewed = secret()
+    assert lab.admin.put(path, {**shown, "provisioner": {"token": renewed}}).status == 200
+    assert told() == renewed
+    assert lab.admin.put(path, {**shown, "provisioner": {"token": None}}).status == 200
+    assert told() is None
+    assert found(core, token, licence, renewed) == []
+
+
+def test_clear_rows_of_before_are_sealed(core, empty_lab):
+    """As a version that did not seal wrote them, or before the type said what is secret."""
+    lab = empty_lab
+    register(core, without_secrets(CLOUD), without_secrets(KEYED))
+    token, licence, password = secrets = [secret() for _ in range(3)]
+    load(lab, token, licence)
+    worker = lab.worker()
+    cluster, gone = (lab.create(name, providerFields={"pass": password}) for name in ("stays", "goes"))
+    for one in (cluster, gone):
+        lab.user.wait_cluster(one, "active")
+    assert lab.user.delete(f"/v2/clusters/{gone}").status == 200
+    lab.user.wait_cluster(gone, "terminated")
+    assert token in rows(lab, "entity", "doc") and token in rows(lab, "cluster", "provider")
+    register(core, CLOUD, KEYED)
+    wait_for(lambda: unsealed(lab) == 0, 30, what="sealed")
+    held = rows(lab, "entity", "doc") + rows(lab, "cluster", "provider, service_docs")
+    assert "$sealed" in held and not any(word in held for word in secrets)
+    assert not any(word in answers(lab, cluster) for word in secrets)
+    assert lab.user.delete(f"/v2/clusters/{cluster}").status == 200
+    lab.user.wait_cluster(cluster, "terminated")
+    assert worker.of("DELETE")[-1].config["provider"]["provisioner"]["token"] == token
+
+
+def test_wrong_key_is_said(core, empty_lab):
+    """A database that was brought back without its key."""
+    lab = empty_lab
+    register(core, CLOUD, KEYED)
+    load(lab, secret(), secret())
+    lab.worker()
+    core.sql(f"UPDATE entity SET doc=REPLACE(doc, '$sealed\\\":\\\"', '$sealed\\\":\\\"AAAA')"
+             f" WHERE tenant_id='{lab.tenant}' AND kind='providers'")
+    answer = lab.user.post("/v2/clusters", {"name": "x", "clusterTemplate": "one", "numMachines": 1})
+    assert answer.status >= 400 and "token of provider lab cannot be opened" in answer.text
+
+
+def test_beside_a_scheduler_that_cannot_open(monkeypatch):
+    """One of an older version is told what it understands, until it has gone."""
+    monkeypatch.setenv("LOOM_BREAK", "old_scheduler")
+    with Stack("oldsched", ()) as stack:
+        stack.up(*CORE)
+        wait_for(lambda: "secrets are not sealed" in stack.log("api"), 30, what="the old one is seen")
+        register(stack, CLOUD)
+        token = secret()
+        body = {"name": "p", "providertype": "cloud", "provisioner": {"token": token}}
+        assert stack.api.post("/v2/providers", body).status == 200
+        assert token in str(stack.sql("SELECT doc FROM entity"))
+        monkeypatch.delenv("LOOM_BREAK")
+        stack.kill("scheduler")
+        stack.start("scheduler")
+        wait_for(lambda: token not in str(stack.sql("SELECT doc FROM entity")), 40, what="sealed afterwards")
+        assert stack.api.get("/v2/providers/p").json["provisioner"] == {"token": MASK}
+
+
+@pytest.mark.parametrize("part", ["api", "scheduler"])
+@pytest.mark.parametrize("text", [None, "too short"])
+def test_no_key_no_start(core, tmp_path, part, text):
+    """They say which key is missing, and end."""
+    key = tmp_path / "cluster.key"
+    if text:
+        key.write_text(text, encoding="ascii")
+    done = subprocess.run([str(core.bin / f"loom-{part}"), "--config", str(core.dir / "etc" / f"loom-{part}.conf")],
+                          env={**os.environ, "LOOM_CLUSTER_KEY_FILE": str(key)}, capture_output=True, text=True,
+                          timeout=60, check=False)
+    assert done.returncode != 0 and f"cluster_key_file {key}" in done.stderr, done.stderr
