@@ -385,6 +385,7 @@ def expire(world):
     return seen
 
 
+@pytest.mark.timeout(400)
 def test_every_operation_on_real_machines(site):
     stack, user = site
     world, brief = World(stack, user, 3), World(stack, user, 2)
