@@ -191,6 +191,20 @@ struct json *json_at(const struct json *arr, size_t i)
 	return json_is(arr, JSON_ARRAY) && i < arr->n ? arr->v[i] : NULL;
 }
 
+bool json_deeper(const struct json *v, int levels)
+{
+	if (!json_len(v))
+		return false;
+	if (!levels)
+		return true;
+	for (size_t i = 0; i < json_len(v); i++) {
+		if (json_deeper(json_is(v, JSON_ARRAY) ? json_at(v, i) : json_value_at(v, i),
+		                levels - 1))
+			return true;
+	}
+	return false;
+}
+
 /* The position of a key, or n when it is absent. */
 static size_t member_position(const struct json *obj, const char *key)
 {

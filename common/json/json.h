@@ -47,6 +47,8 @@ size_t json_str_len(const struct json *v);         /* may contain NULs: longer t
 bool json_int(const struct json *v, int64_t *ret); /* whole number ("5.0" too) or digit string */
 bool json_bool(const struct json *v, bool *ret);   /* true/false or "true"/"false" */
 size_t json_len(const struct json *v);             /* array elements or object members, else 0 */
+/* Does it nest arrays or objects with members for more than so many levels? */
+bool json_deeper(const struct json *v, int levels);
 struct json *json_at(const struct json *arr, size_t i);
 struct json *json_get(const struct json *obj, const char *key);
 const char *json_get_str(const struct json *obj, const char *key); /* NULL if absent */

@@ -8,20 +8,6 @@
 
 enum { BAD = 400 };
 
-static bool deeper(const struct json *v, int levels)
-{
-	if (!json_len(v))
-		return false;
-	if (!levels)
-		return true;
-	for (size_t i = 0; i < json_len(v); i++) {
-		if (deeper(json_is(v, JSON_ARRAY) ? json_at(v, i) : json_value_at(v, i),
-		           levels - 1))
-			return true;
-	}
-	return false;
-}
-
 /* What is wrong with a short text; NULL when nothing is. */
 static const char *wrong_text(const char *s, size_t n)
 {
@@ -66,7 +52,7 @@ int task_result_check(const struct json *v, struct loom_err *err)
 	static const char *const texts[] = { "message", "stdout", "stderr" };
 	const struct json *result = json_get(v, "result"), *host = json_get(v, "hostname");
 
-	if (deeper(v, TASK_RESULT_DEPTH))
+	if (json_deeper(v, TASK_RESULT_DEPTH))
 		return err_set(err, BAD, "it is nested deeper than %d levels", TASK_RESULT_DEPTH);
 	if (!json_is(result, JSON_NULL) && !json_is(result, JSON_OBJECT))
 		return err_set(err, BAD, "result is not an object");

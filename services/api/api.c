@@ -59,20 +59,6 @@ void api_reply_outcome(struct http_req *req, int rc, const struct outcome *o)
 #define MAX_REQUEST (1u << 20) /* bytes of a document; what comes in greater pieces says so */
 #define MAX_DEPTH   48         /* of a document; what it is sent in may add a few levels up to 64 */
 
-static bool deeper(const struct json *v, int levels)
-{
-	if (!json_len(v))
-		return false;
-	if (!levels)
-		return true;
-	for (size_t i = 0; i < json_len(v); i++) {
-		if (deeper(json_is(v, JSON_ARRAY) ? json_at(v, i) : json_value_at(v, i),
-		           levels - 1))
-			return true;
-	}
-	return false;
-}
-
 static bool has_nul(const struct json *v)
 {
 	if (json_is(v, JSON_STRING))
@@ -111,7 +97,7 @@ int api_body_json(struct http_req *req, struct json **ret)
 	int rc = http_body_json(req, ret, NULL);
 	if (rc)
 		return rc;
-	bool deep = deeper(*ret, MAX_DEPTH);
+	bool deep = json_deeper(*ret, MAX_DEPTH);
 	const char *nul = deep ? NULL : nul_member(*ret);
 	if (!deep && !nul)
 		return 0;

@@ -25,15 +25,10 @@ static void add_callback(struct table *t, const struct json *v)
 int callback_list(struct cli *c, const struct args *a)
 {
 	LOOM_CLEANUP(json_free) struct json *list = NULL;
-	int code = cli_request_json(
-		c, "GET", args_has(a, "dead") ? "/v2/callbacks?state=dead" : "/v2/callbacks", NULL,
-		&list);
-	if (code)
+	int code = cli_get(c, args_has(a, "dead") ? "/v2/callbacks?state=dead" : "/v2/callbacks",
+	                   &list);
+	if (code || !list)
 		return code;
-	if (c->json) {
-		cli_print_json(list);
-		return CLI_OK;
-	}
 	struct table t;
 	table_init(&t, "ID|STATE|TARGET|EVENT|CLUSTER|TRIES|LAST ANSWER");
 	for (size_t i = 0; i < json_len(list); i++)

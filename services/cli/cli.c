@@ -270,6 +270,16 @@ void cli_print_json(const struct json *v)
 	puts(shown);
 }
 
+int cli_get(struct cli *c, const char *path, struct json **ret)
+{
+	int code = cli_request_json(c, "GET", path, NULL, ret);
+	if (!code && c->json) {
+		cli_print_json(*ret);
+		json_free(loom_take(*ret));
+	}
+	return code;
+}
+
 static struct json *shown(const struct json *v)
 {
 	if (json_is(v, JSON_STRING)) {

@@ -49,6 +49,9 @@ LOOM_MUST_CHECK int cli_request(struct cli *c, const char *method, const char *p
 LOOM_MUST_CHECK int cli_request_json(struct cli *c, const char *method, const char *path,
                                      const struct json *body, struct json **ret);
 
+/* Asks for what a command shows. Where the output is JSON it is printed, and *ret is NULL. */
+LOOM_MUST_CHECK int cli_get(struct cli *c, const char *path, struct json **ret);
+
 /* What an answer that is not 2xx says: a problem's detail, missing fields, or its text. Pure;
  * returns owned. */
 char *cli_reason(int status, const char *body, size_t len);

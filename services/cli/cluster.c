@@ -83,13 +83,9 @@ int cluster_list(struct cli *c, const struct args *a)
 		return cli_fail(CLI_USAGE, "%s", err.msg);
 	LOOM_CLEANUP_STR char *path = list_path(status, labels);
 	LOOM_CLEANUP(json_free) struct json *list = NULL;
-	int code = cli_request_json(c, "GET", path, NULL, &list);
-	if (code)
+	int code = cli_get(c, path, &list);
+	if (code || !list)
 		return code;
-	if (c->json) {
-		cli_print_json(list);
-		return CLI_OK;
-	}
 	struct table t;
 	LOOM_CLEANUP_STR char *heads = column_heads();
 	table_init(&t, heads);
@@ -171,13 +167,9 @@ int cluster_show(struct cli *c, const struct args *a)
 	if (code)
 		return code;
 	LOOM_CLEANUP_STR char *path = loom_asprintf("/v2/clusters/%s", id);
-	code = cli_request_json(c, "GET", path, NULL, &v);
-	if (code)
+	code = cli_get(c, path, &v);
+	if (code || !v)
 		return code;
-	if (c->json) {
-		cli_print_json(v);
-		return CLI_OK;
-	}
 	print_details(v);
 	struct table t;
 	table_init(&t, "NODE|HOSTNAME|ADDRESS|HARDWARE|IMAGE|SERVICES|LAST STEP");

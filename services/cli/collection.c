@@ -65,13 +65,9 @@ int collection_list(struct cli *c, const struct args *a)
 	const struct collection *what = a->command->data;
 	LOOM_CLEANUP_STR char *path = loom_asprintf("/v2/%s", what->path);
 	LOOM_CLEANUP(json_free) struct json *list = NULL;
-	int code = cli_request_json(c, "GET", path, NULL, &list);
-	if (code)
+	int code = cli_get(c, path, &list);
+	if (code || !list)
 		return code;
-	if (c->json) {
-		cli_print_json(list);
-		return CLI_OK;
-	}
 	struct table t;
 	table_init(&t, what->heads);
 	size_t *order = ordered(list);
@@ -108,12 +104,8 @@ int collection_show(struct cli *c, const struct args *a)
 	LOOM_CLEANUP_STR char *name = cli_quote(a->positional[0]);
 	LOOM_CLEANUP_STR char *path = loom_asprintf("/v2/%s/%s", what->path, name);
 	LOOM_CLEANUP(json_free) struct json *v = NULL;
-	int code = cli_request_json(c, "GET", path, NULL, &v);
-	if (code)
-		return code;
-	if (c->json)
-		cli_print_json(v);
-	else
+	int code = cli_get(c, path, &v);
+	if (v)
 		print_tree(v, 0);
-	return CLI_OK;
+	return code;
 }

@@ -19,13 +19,9 @@ int cluster_why(struct cli *c, const struct args *a)
 	if (code)
 		return code;
 	LOOM_CLEANUP_STR char *path = loom_asprintf("/v2/clusters/%s/why", id);
-	code = cli_request_json(c, "GET", path, NULL, &v);
-	if (code)
+	code = cli_get(c, path, &v);
+	if (code || !v)
 		return code;
-	if (c->json) {
-		cli_print_json(v);
-		return CLI_OK;
-	}
 	const struct json *tasks = json_get(v, "tasks");
 	const char *status = json_get_str(v, "status"), *reason = json_get_str(v, "reason");
 	printf("%s: %s\n", status ? status : "?", reason ? reason : "?");

@@ -351,6 +351,29 @@ static const struct {
 	{ "none/b", NULL },
 };
 
+static const struct {
+	const char *text;
+	int levels; /* it has */
+} nested[] = {
+	{ "1", 0 },
+	{ "\"text\"", 0 },
+	{ "[]", 0 },
+	{ "{}", 0 },
+	{ "[1]", 1 },
+	{ "{\"a\":null}", 1 },
+	{ "[[],{}]", 1 },
+	{ "[1,[2,{\"a\":3}],4]", 3 },
+	{ "{\"a\":{\"b\":[{\"c\":1}]}}", 4 },
+};
+
+START_TEST(tells_what_is_deeper)
+{
+	LOOM_CLEANUP(json_free) struct json *v = parse(nested[_i].text);
+	for (int levels = 0; levels < 6; levels++)
+		ck_assert_int_eq(json_deeper(v, levels), nested[_i].levels > levels);
+}
+END_TEST
+
 START_TEST(follows_paths)
 {
 	LOOM_CLEANUP(json_free)
@@ -536,6 +559,7 @@ static TCase *cases(void)
 	tcase_add_test(tc, large_objects);
 	tcase_add_loop_test(tc, reads_scalars_leniently, 0, LOOM_COUNT(scalars));
 	tcase_add_test(tc, reads_members);
+	tcase_add_loop_test(tc, tells_what_is_deeper, 0, LOOM_COUNT(nested));
 	tcase_add_loop_test(tc, follows_paths, 0, LOOM_COUNT(paths));
 	tcase_add_loop_test(tc, compares, 0, LOOM_COUNT(pairs));
 	tcase_add_test(tc, builds);
