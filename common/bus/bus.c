@@ -12,6 +12,7 @@
 #include <event2/event.h>
 #include <nanomsg/nn.h>
 #include <nanomsg/pipeline.h>
+#include <string.h>
 
 enum { BUCKETS = 1024, DRAIN_MAX = 256, DRAIN_BYTES = 512 << 10 };
 
@@ -31,6 +32,7 @@ struct pending {
 	uint64_t id;
 	int64_t start;
 	int error; /* what the timer's end means */
+	const struct message_type *type;
 	bus_reply_cb cb;
 	void *arg;
 };
@@ -39,13 +41,15 @@ struct bus_call {
 	struct bus *bus; /* NULL once the bus is gone */
 	struct bus_call *prev, *next;
 	uint64_t id;
-	int64_t wait;
 	char *from;
-	bus_reply_cb answer; /* NULL: it goes to `from` */
+	const struct message_type *type;
+	int version;        /* that the asker speaks */
+	bus_text_cb answer; /* NULL: it goes to `from` */
 	void *arg;
 };
 
 struct handler {
+	const struct message_type *type;
 	bus_handler request;
 	bus_notice_handler notice;
 	void *arg;
@@ -90,7 +94,7 @@ static struct pending *pending_take(struct pending **at)
 	return p;
 }
 
-static void pending_end(struct pending **at, int error, const struct json *body)
+static void pending_end(struct pending **at, int error, const void *m)
 {
 	struct pending *p = pending_take(at);
 	if (error == -ETIMEDOUT)
@@ -99,7 +103,7 @@ static void pending_end(struct pending **at, int error, const struct json *body)
 		metric_add(&bus_metrics[BUS_M_UNREACHABLE], 1);
 	else if (!error)
 		metric_observe_ms(&bus_metrics[BUS_M_REQUEST_MS], clock_mono_ms() - p->start);
-	p->cb(error, body, p->arg);
+	p->cb(error, m, p->arg);
 	loom_free(p);
 }
 
@@ -133,25 +137,23 @@ static void on_lost(const struct bus_peer *peer, int64_t until, void *arg)
 	}
 }
 
-/* The body as it is sent; 0 or -EMSGSIZE. */
-static int write_body(struct bus_letter *l, const struct json *body)
+/* The body as it is sent, taken; 0 or -EMSGSIZE. */
+static int set_body(struct bus_letter *l, char *text)
 {
-	if (!body)
+	l->len = text ? strlen(text) : 0;
+	l->text = l->len <= BUS_BODY_MAX ? text : NULL;
+	if (l->text)
 		return 0;
-	LOOM_CLEANUP(buf_fini) struct buf text = BUF_INIT(BUS_BODY_MAX);
-	json_write(body, &text);
-	if (text.full)
-		return -EMSGSIZE;
-	l->len = text.len;
-	l->text = buf_take(&text);
-	return 0;
+	l->len = 0;
+	loom_free(text);
+	return -EMSGSIZE;
 }
 
 /* NOLINTNEXTLINE(readability-function-size): the one call with this many things to say */
-uint64_t bus_request(struct bus *b, const char *peer, const char *verb, const struct json *body,
-                     int64_t timeout_ms, bus_reply_cb cb, void *arg)
+uint64_t bus_request(struct bus *b, const char *peer, const struct message_type *t,
+                     const char *text, int64_t timeout_ms, bus_reply_cb cb, void *arg)
 {
-	struct bus_letter l = { .kind = BUS_REQUEST, .verb = verb, .wait = timeout_ms };
+	struct bus_letter l = { .kind = BUS_REQUEST, .verb = t->verb, .wait = timeout_ms };
 	if (b->closing)
 		return 0;
 	l.id = b->next_id++;
@@ -160,6 +162,7 @@ uint64_t bus_request(struct bus *b, const char *peer, const char *verb, const st
 		               .id = l.id,
 		               .start = clock_mono_ms(),
 		               .error = -ETIMEDOUT,
+		               .type = t,
 		               .cb = cb,
 		               .arg = arg };
 	struct pending **at = pending_at(b, l.id);
@@ -167,7 +170,7 @@ uint64_t bus_request(struct bus *b, const char *peer, const char *verb, const st
 	p->timer = loop_timer_create(b->loop, "bus request", on_pending_timer, p);
 	metric_add(&bus_metrics[BUS_M_REQUESTS], 1);
 	metric_add(&bus_metrics[BUS_M_PENDING], 1);
-	int rc = write_body(&l, body);
+	int rc = set_body(&l, loom_strdup(text));
 	if (!rc) {
 		p->peer = bus_peers_send(b->peers, peer, &l);
 		rc = p->peer ? 0 : -EHOSTUNREACH;
@@ -191,11 +194,11 @@ void bus_cancel(struct bus *b, uint64_t id)
 	loom_free(p);
 }
 
-void bus_notify(struct bus *b, const char *peer, const char *verb, const struct json *body)
+void bus_notify(struct bus *b, const char *peer, const struct message_type *t, const char *text)
 {
-	struct bus_letter l = { .kind = BUS_NOTICE, .verb = verb, .id = b->next_id++ };
-	if (write_body(&l, body))
-		log_warn("notice too big for the bus", LOG_S("verb", verb));
+	struct bus_letter l = { .kind = BUS_NOTICE, .verb = t->verb, .id = b->next_id++ };
+	if (set_body(&l, loom_strdup(text)))
+		log_warn("notice too big for the bus", LOG_S("verb", t->verb));
 	else
 		(void)bus_peers_send(b->peers, peer, &l);
 }
@@ -216,42 +219,48 @@ static void call_free(struct bus_call *call)
 	loom_free(call);
 }
 
-static void send_answer(struct bus *b, const char *to, uint64_t id, int error,
-                        const struct json *body)
+static void send_answer(struct bus *b, const char *to, uint64_t id, int error, char *text)
 {
 	struct bus_letter l = { .kind = BUS_ANSWER, .id = id, .error = error };
-	int rc = write_body(&l, body);
-	if (rc)
-		l.error = rc;
+	if (!error)
+		l.error = set_body(&l, text);
 	(void)bus_peers_send(b->peers, to, &l);
 }
 
-void bus_answer(struct bus_call *call, const struct json *body)
+void bus_answer(struct bus_call *call, const void *m)
 {
+	LOOM_CLEANUP_STR char *text =
+		call->bus ? message_write_answer(call->type, call->version, m) : NULL;
 	if (call->answer)
-		call->answer(0, body, call->arg);
+		call->answer(text ? 0 : -EMSGSIZE, text, call->arg);
 	else if (call->bus)
-		send_answer(call->bus, call->from, call->id, 0, body);
+		send_answer(call->bus, call->from, call->id, 0, loom_take(text));
 	call_free(call);
 }
 
-void bus_drop(struct bus_call *call)
+/* The struct that came; NULL when nobody wants it (t is NULL), or when it cannot be read. */
+static void *understand(const struct message_type *t, enum bus_kind kind, struct json *body,
+                        const char *from)
 {
-	if (call->answer)
-		call->answer(-ECANCELED, NULL, call->arg);
-	call_free(call);
+	struct loom_err err = { 0 };
+	void *m = NULL;
+	if (!t)
+		json_free(body);
+	else
+		m = kind == BUS_ANSWER ? message_read_answer(t, body, &err)
+		                       : message_read(t, body, &err);
+	if (t && !m) {
+		metric_add(&bus_metrics[BUS_M_MALFORMED], 1);
+		log_warn(kind == BUS_ANSWER ? "answer refused" : "message refused",
+		         LOG_S("verb", t->verb), LOG_S("from", from), LOG_S("reason", err.msg));
+	}
+	return m;
 }
 
-int64_t bus_call_timeout(const struct bus_call *call)
-{
-	return call->wait;
-}
-
-static struct bus_call *call_new(struct bus *b, int64_t wait)
+static struct bus_call *call_new(struct bus *b, const struct handler *h, const struct message *m)
 {
 	struct bus_call *call = loom_calloc(1, sizeof(*call));
-	call->bus = b;
-	call->wait = wait;
+	*call = (struct bus_call){ .bus = b, .type = h->type, .version = m->version };
 	call->next = b->calls;
 	if (call->next)
 		call->next->prev = call;
@@ -259,69 +268,81 @@ static struct bus_call *call_new(struct bus *b, int64_t wait)
 	return call;
 }
 
-static void on_request(struct bus *b, const struct bus_message *m, const struct json *body)
+static void on_request(struct bus *b, const struct bus_message *m, struct json *body)
 {
 	const struct handler *h = map_get(b->requests, m->verb);
-	if (!h) {
-		send_answer(b, m->from, m->id, -ENOSYS, NULL);
+	void *said = understand(h ? h->type : NULL, m->kind, body, m->from);
+	if (!said) {
+		send_answer(b, m->from, m->id, h ? -EBADMSG : -ENOSYS, NULL);
 		return;
 	}
-	struct bus_call *call = call_new(b, m->wait);
+	struct bus_call *call = call_new(b, h, said);
 	call->id = m->id;
 	call->from = loom_strdup(m->from);
-	h->request(call, body, h->arg);
+	h->request(call, said, h->arg);
 }
 
-void bus_deliver(struct bus *b, const char *verb, const struct json *body, int64_t wait_ms,
-                 bus_reply_cb answer, void *arg)
+void bus_deliver(struct bus *b, const char *verb, struct json *body, bus_text_cb answer, void *arg)
 {
 	const struct handler *h = map_get(b->requests, verb);
-	if (!h) {
-		answer(-ENOSYS, NULL, arg);
+	void *said = understand(h ? h->type : NULL, BUS_REQUEST, body, "mail");
+	if (!said) {
+		answer(h ? -EBADMSG : -ENOSYS, NULL, arg);
 		return;
 	}
-	struct bus_call *call = call_new(b, wait_ms);
+	struct bus_call *call = call_new(b, h, said);
 	call->answer = answer;
 	call->arg = arg;
-	h->request(call, body, h->arg);
+	h->request(call, said, h->arg);
 }
 
-static void set_handler(struct map *map, const char *verb, struct handler h)
+static void set_handler(struct map *map, struct handler h)
 {
 	struct handler *copy = loom_malloc(sizeof(*copy));
 	*copy = h;
-	map_set(map, verb, copy);
+	map_set(map, h.type->verb, copy);
 }
 
-void bus_on_request(struct bus *b, const char *verb, bus_handler fn, void *arg)
+void bus_on_request(struct bus *b, const struct message_type *t, bus_handler fn, void *arg)
 {
-	set_handler(b->requests, verb, (struct handler){ .request = fn, .arg = arg });
+	set_handler(b->requests, (struct handler){ t, fn, NULL, arg });
 }
 
-void bus_on_notice(struct bus *b, const char *verb, bus_notice_handler fn, void *arg)
+void bus_on_notice(struct bus *b, const struct message_type *t, bus_notice_handler fn, void *arg)
 {
-	set_handler(b->notices, verb, (struct handler){ .notice = fn, .arg = arg });
+	set_handler(b->notices, (struct handler){ t, NULL, fn, arg });
 }
 
 /* ---- the inbox ------------------------------------------------------------------------------- */
 
 static int known_error(int error)
 {
-	switch (error) {
-	case 0:
-	case -EMSGSIZE:
-	case -ENOSYS:
-		return error;
-	default:
-		return -EHOSTUNREACH;
-	}
+	bool known = !error || error == -EMSGSIZE || error == -ENOSYS || error == -EBADMSG;
+	return known ? error : -EHOSTUNREACH;
+}
+
+static void on_answer(struct bus *b, const struct bus_message *m, struct json *body)
+{
+	struct pending **at = pending_at(b, m->id);
+	int error = known_error(m->error);
+	void *said = understand(*at && !error ? (*at)->type : NULL, m->kind, body, m->from);
+	if (*at)
+		pending_end(at, said || error ? error : -EBADMSG, said);
+	message_free(said);
+}
+
+static void on_notice(const struct bus *b, const struct bus_message *m, struct json *body)
+{
+	const struct handler *h = map_get(b->notices, m->verb);
+	void *said = understand(h ? h->type : NULL, m->kind, body, m->from);
+	if (said)
+		h->notice(said, h->arg);
+	message_free(said);
 }
 
 static void on_whole(const struct bus_message *m, struct json *doc, void *arg)
 {
 	struct bus *b = arg;
-	const struct handler *h;
-	struct pending **at;
 	if (m->size && !doc) {
 		metric_add(&bus_metrics[BUS_M_MALFORMED], 1);
 		return;
@@ -331,20 +352,15 @@ static void on_whole(const struct bus_message *m, struct json *doc, void *arg)
 		on_request(b, m, doc);
 		break;
 	case BUS_ANSWER:
-		at = pending_at(b, m->id);
-		if (*at)
-			pending_end(at, known_error(m->error), m->error ? NULL : doc);
+		on_answer(b, m, doc);
 		break;
 	case BUS_NOTICE:
-		h = map_get(b->notices, m->verb);
-		if (h)
-			h->notice(doc, h->arg);
+		on_notice(b, m, doc);
 		break;
 	case BUS_HELLO:
 	case BUS_WELCOME:
-		break;
+		json_free(doc);
 	}
-	json_free(doc);
 }
 
 static void dispatch(struct bus *b, const void *data, size_t len)

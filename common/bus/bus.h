@@ -21,7 +21,7 @@
 #define LOOM_BUS_BUS_H
 
 #include "common/base/config.h"
-#include "common/json/json.h"
+#include "common/bus/message.h"
 #include "common/net/loop.h"
 
 struct bus;
@@ -40,28 +40,30 @@ LOOM_MUST_CHECK int bus_create(struct loop *l, const struct bus_config *cfg, str
 void bus_destroy(struct bus *b); /* pending requests end with an error first */
 const char *bus_address(const struct bus *b);
 
-/* One handler per verb. body is borrowed. Answer with bus_answer() now or later, or bus_drop(). */
-typedef void (*bus_handler)(struct bus_call *call, const struct json *body, void *arg);
-void bus_on_request(struct bus *b, const char *verb, bus_handler fn, void *arg);
-void bus_answer(struct bus_call *call, const struct json *body);
-void bus_drop(struct bus_call *call);
-int64_t bus_call_timeout(
-	const struct bus_call *call); /* ms that the asker waits, from its sending */
-typedef void (*bus_notice_handler)(const struct json *body, void *arg);
-void bus_on_notice(struct bus *b, const char *verb, bus_notice_handler fn, void *arg);
+/* One handler per type of message; it owns m, the struct of t->body. Answer with bus_answer() now
+ * or later. What cannot be read (message.h) does not get here: it is logged, and its
+ * asker told. */
+typedef void (*bus_handler)(struct bus_call *call, void *m, void *arg);
+void bus_on_request(struct bus *b, const struct message_type *t, bus_handler fn, void *arg);
+void bus_answer(struct bus_call *call, const void *m); /* the struct of t->answer */
+typedef void (*bus_notice_handler)(const void *m, void *arg);
+void bus_on_notice(struct bus *b, const struct message_type *t, bus_notice_handler fn, void *arg);
 
-/* A request that came by another way than the bus: handled as those are. answer is called once,
- * with -ENOSYS when there is no such verb, -ECANCELED when the bus is destroyed; maybe at once. */
-typedef void (*bus_reply_cb)(int error, const struct json *body, void *arg);
-void bus_deliver(struct bus *b, const char *verb, const struct json *body, int64_t wait_ms,
-                 bus_reply_cb answer, void *arg);
+/* A request that came by another way than the bus: handled as those are; body is taken. answer is
+ * called once, with the text of the answer, -ENOSYS when there is no such verb, -EBADMSG when it
+ * cannot be read, -ECANCELED when the bus is destroyed; maybe at once. */
+typedef void (*bus_text_cb)(int error, const char *text, void *arg);
+void bus_deliver(struct bus *b, const char *verb, struct json *body, bus_text_cb answer, void *arg);
 
-/* error 0 with a body (borrowed), or none with -EHOSTUNREACH, -ETIMEDOUT, -EMSGSIZE (body or answer
- * over 16 MiB), -ENOSYS (no such verb there) or -ECANCELED (bus destroyed). Called once. Returns an
- * id for bus_cancel() (no callback follows then). bodies may be NULL. */
-uint64_t bus_request(struct bus *b, const char *peer, const char *verb, const struct json *body,
-                     int64_t timeout_ms, bus_reply_cb cb, void *arg);
+/* text is message_write()'s of type t, NULL one that is too big; it is copied. cb has error 0 with
+ * the struct of t->answer (borrowed), or none with -EHOSTUNREACH, -ETIMEDOUT, -EMSGSIZE (message or
+ * answer over 16 MiB), -ENOSYS (no such verb there), -EBADMSG (message or answer could not be read)
+ * or -ECANCELED (bus destroyed). Called once. Returns an id for bus_cancel() (no callback follows
+ * then). */
+typedef void (*bus_reply_cb)(int error, const void *m, void *arg);
+uint64_t bus_request(struct bus *b, const char *peer, const struct message_type *t,
+                     const char *text, int64_t timeout_ms, bus_reply_cb cb, void *arg);
 void bus_cancel(struct bus *b, uint64_t id);
-void bus_notify(struct bus *b, const char *peer, const char *verb, const struct json *body);
+void bus_notify(struct bus *b, const char *peer, const struct message_type *t, const char *text);
 
 #endif

@@ -9,6 +9,7 @@
 
 #include "common/base/seal.h"
 #include "common/bus/bus.h"
+#include "common/bus/messages.h"
 #include "common/coord/coord.h"
 #include "common/db/db.h"
 #include "common/net/http_server.h"
@@ -83,18 +84,19 @@ bool api_text_ok(const struct json *text, size_t max);
 /* peers.c: schedulers and other APIs. */
 void peers_start(struct api *a);
 void peers_stop(struct api *a);
-/* Asks one scheduler after another until one answers or the time is over. Loop thread. cb once,
- * error 0 with a body or -EHOSTUNREACH. Returns a handle for peers_cancel(). */
+/* Asks one scheduler after another until one answers or the time is over; m is written at once.
+ * Loop thread. cb once, error 0 with the answer or -EHOSTUNREACH. Returns a handle for
+ * peers_cancel(). */
 struct ask;
-struct ask *peers_ask(struct api *a, const char *verb, struct json *body /* taken */,
-                      int64_t timeout_ms, bus_reply_cb cb, void *arg);
+struct ask *peers_ask(struct api *a, enum messages type, const void *m, int64_t timeout_ms,
+                      bus_reply_cb cb, void *arg);
 /* An ask just made is about a cluster: all those go to one scheduler while it lives. */
 void peers_about(struct ask *k, int64_t cluster);
+/* A take is withdrawn, so that no task is handed to somebody who has gone. */
 void peers_cancel(struct ask *k);
 /* What came of it: 200 only when a scheduler says so; else a status from 400 on. */
-int peers_status(int error, const struct json *body);
-bool peers_unheard(void);                     /* no scheduler gives a sign of life; any thread */
-const char *peers_asked(const struct ask *k); /* address asked last, NULL when none yet */
+int peers_status(int error, const struct msg_answer *m);
+bool peers_unheard(void); /* no scheduler gives a sign of life; any thread */
 /* What follows a commit, from any thread: schedulers look for jobs, watchers for events. */
 void peers_committed(struct api *a, int64_t cluster, const char *tenant_id, int64_t seq, bool job);
 /* What may be handed out is not what it was: schedulers look again. Any thread. */

@@ -6,6 +6,7 @@
 #include "services/api/resources.h"
 #include "services/api/visible.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #define CONTROL_MS 8000
@@ -14,7 +15,7 @@ struct control {
 	struct api *a;
 	struct identity who;
 	int64_t id, job; /* the cluster's newest job */
-	struct json *body;
+	char verb[16];
 };
 
 static int see_read(struct db *db, void *arg)
@@ -27,10 +28,10 @@ static int see_read(struct db *db, void *arg)
 	return rc;
 }
 
-static void answered(int error, const struct json *body, void *arg)
+static void answered(int error, const void *m, void *arg)
 {
 	struct http_req *req = arg;
-	int status = peers_status(error, body);
+	int status = peers_status(error, m);
 	if (status == 200)
 		http_reply_empty(req, 200);
 	else if (status == 503)
@@ -42,7 +43,10 @@ static void answered(int error, const struct json *body, void *arg)
 static void ask(struct http_req *req, void *arg)
 {
 	struct control *k = arg;
-	peers_ask(k->a, "control", k->body, CONTROL_MS, answered, req);
+	const struct msg_control m = {
+		.cluster = k->id, .job = k->job, .verb = k->verb, .user = k->who.user
+	};
+	peers_ask(k->a, MSG_CONTROL, &m, CONTROL_MS, answered, req);
 	loom_free(k);
 }
 
@@ -51,10 +55,7 @@ void control_send(struct http_req *req, struct api *a, const struct identity *wh
 {
 	struct control *k = loom_calloc(1, sizeof(*k));
 	*k = (struct control){ .a = a, .who = *who, .id = cluster, .job = job };
-	k->body = json_set_int(json_new_obj(), "cluster", cluster);
-	json_set_int(k->body, "job", job);
-	json_set_str(k->body, "verb", verb);
-	json_set_str(k->body, "user", who->user);
+	snprintf(k->verb, sizeof(k->verb), "%s", verb);
 	http_defer(req, ask, k);
 }
 

@@ -422,26 +422,28 @@ void clusters_create(struct http_req *req, void *ctx)
 	create_fini(&c);
 }
 
-static void plan_answered(int error, const struct json *body, void *arg)
+static void plan_answered(int error, const void *m, void *arg)
 {
 	struct http_req *req = arg;
-	int status = peers_status(error, body);
+	const struct msg_answer *p = m;
+	int status = peers_status(error, p);
 	if (error)
 		http_reply_problem(req, 503, "no scheduler answers; try again");
-	else if (status == 200)
-		http_reply_json(req, 200, json_get(body, "plan"));
+	else if (status == 200 && p->plan)
+		http_reply_json(req, 200, p->plan);
 	else
-		http_reply_problem(req, status, "%s", json_get_str(body, "message"));
+		http_reply_problem(req, status == 200 ? 503 : status, "%s",
+		                   p->message ? p->message : "refused");
 }
 
 static void plan_ask(struct http_req *req, void *arg)
 {
 	struct create *c = arg;
-	struct json *body = json_set_str(json_new_obj(), "tenantId", c->who.tenant_id);
-	json_set(body, "request", loom_take(c->request));
-	json_set(body, "template", loom_take(c->template));
-	json_set(body, "provider", loom_take(c->provider));
-	peers_ask(c->a, "plan", body, 15000, plan_answered, req);
+	const struct msg_plan m = { .tenant = c->who.tenant_id,
+		                    .request = c->request,
+		                    .template = c->template,
+		                    .provider = c->provider };
+	peers_ask(c->a, MSG_PLAN, &m, 15000, plan_answered, req);
 	create_fini(c);
 	loom_free(c);
 }

@@ -14,6 +14,7 @@ struct letter {
 	struct api *a;
 	struct mail mail;
 	struct seal_key *key;
+	const struct message_type *type;
 	bus_reply_cb cb; /* NULL: nobody waits any more */
 	void *arg;
 	struct loop_timer *look;
@@ -49,21 +50,33 @@ static void work(void *arg)
 
 static void next(struct letter *l);
 
+static void *read_answer(const struct letter *l)
+{
+	struct json *body = NULL;
+	struct loom_err err = { 0 };
+	int rc = json_parse_str(l->answer, &body, &err);
+	void *m = rc ? NULL : message_read_answer(l->type, body, &err);
+	if (!m)
+		log_warn("answer by mail refused", LOG_S("verb", l->type->verb),
+		         LOG_S("reason", err.msg));
+	return m;
+}
+
 static void worked(void *arg)
 {
 	struct letter *l = arg;
-	LOOM_CLEANUP(json_free) struct json *body = NULL;
 	l->working = false;
 	if (l->dropped) {
 		letter_free(l);
 		return;
 	}
 	l->posted = l->posted || !l->rc;
-	if (l->cb && l->answer && !json_parse_str(l->answer, &body, NULL)) {
+	LOOM_CLEANUP(message_free) void *m = l->cb && l->answer ? read_answer(l) : NULL;
+	if (m) {
 		bus_reply_cb cb = l->cb;
 		l->cb = NULL;
 		l->working = true; /* whoever is told cancels it, and it must outlive that */
-		cb(0, body, l->arg);
+		cb(0, m, l->arg);
 		l->working = false;
 	}
 	if (l->cb)
@@ -91,15 +104,15 @@ static void look(void *arg)
 	next(arg);
 }
 
-struct letter *mail_send(struct api *a, const char *verb, const struct json *body, int64_t wait_ms,
-                         bus_reply_cb cb, void *arg)
+struct letter *mail_send(struct api *a, const struct message_type *t, const char *text,
+                         int64_t wait_ms, bus_reply_cb cb, void *arg)
 {
 	struct letter *l = loom_calloc(1, sizeof(*l));
-	*l = (struct letter){ .a = a, .key = &a->mail_key, .cb = cb, .arg = arg };
+	*l = (struct letter){ .a = a, .key = &a->mail_key, .type = t, .cb = cb, .arg = arg };
 	id_random_hex(l->mail.id, (MAIL_ID_MAX - 1) / 2);
-	snprintf(l->mail.verb, sizeof(l->mail.verb), "%s", verb);
+	snprintf(l->mail.verb, sizeof(l->mail.verb), "%s", t->verb);
 	l->mail.wait_ms = wait_ms;
-	l->mail.body = json_text(body);
+	l->mail.body = loom_strdup(text);
 	l->look = loop_timer_create(a->loop, "mail", look, l);
 	next(l);
 	return l;

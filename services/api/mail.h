@@ -9,8 +9,8 @@
 struct letter;
 
 /* cb once, with an answer; not at all when none comes. Returns a handle for mail_cancel(). */
-struct letter *mail_send(struct api *a, const char *verb, const struct json *body, int64_t wait_ms,
-                         bus_reply_cb cb, void *arg);
+struct letter *mail_send(struct api *a, const struct message_type *t, const char *text,
+                         int64_t wait_ms, bus_reply_cb cb, void *arg);
 void mail_cancel(struct letter *l);
 
 #endif

@@ -183,25 +183,25 @@ static void show(struct operation *o, const struct json *plan)
 	operation_free(o);
 }
 
-static void planned(int error, const struct json *body, void *arg)
+static void planned(int error, const void *m, void *arg)
 {
 	struct operation *o = arg;
-	int status = peers_status(error, body);
+	const struct msg_answer *p = m;
+	int status = peers_status(error, p);
 	if (status != 200) {
-		const char *why = json_get_str(body, "message");
 		(void)outcome_refuse(&o->done, status, "%s",
-		                     error ? "no scheduler answers; try again"
-		                     : why ? why
-		                           : "refused");
+		                     error        ? "no scheduler answers; try again"
+		                     : p->message ? p->message
+		                                  : "refused");
 		refuse(o);
 		operation_free(o);
 		return;
 	}
-	o->revision = json_get_int(body, "revision", 0);
-	snprintf(o->hash, sizeof(o->hash), "%s", json_get_str(body, "hash"));
-	snprintf(o->action, sizeof(o->action), "%s", json_get_str(body, "action"));
+	o->revision = p->revision;
+	snprintf(o->hash, sizeof(o->hash), "%s", p->hash ? p->hash : "");
+	snprintf(o->action, sizeof(o->action), "%s", p->action ? p->action : "");
 	if (o->plan_only) {
-		show(o, json_get(body, "plan"));
+		show(o, p->plan);
 		return;
 	}
 	LOOM_CLEANUP_STR char *token = make_token(o);
@@ -219,9 +219,8 @@ static void planned(int error, const struct json *body, void *arg)
 static void ask(struct http_req *req LOOM_UNUSED, void *arg)
 {
 	struct operation *o = arg;
-	struct json *body = json_set_int(json_new_obj(), "cluster", o->id);
-	peers_ask(o->a, "change", json_set(body, "params", json_copy(o->params)), CHANGE_MS,
-	          planned, o);
+	const struct msg_change m = { .cluster = o->id, .params = o->params };
+	peers_ask(o->a, MSG_CHANGE, &m, CHANGE_MS, planned, o);
 }
 
 struct look {

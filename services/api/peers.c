@@ -40,10 +40,11 @@ struct peers {
 struct ask {
 	struct ask *prev, *next;
 	struct api *a;
-	char *verb, *asked;
+	const struct message_type *type;
+	char *text, *asked;
+	char *take;      /* its id, if it is one */
 	int64_t cluster; /* that it is about; 0: anybody is asked */
-	struct json *body;
-	int64_t until; /* monotonic ms */
+	int64_t until;   /* monotonic ms */
 	uint64_t request;
 	int64_t since;       /* monotonic ms, when it began to find nobody; 0: it has not */
 	struct letter *mail; /* it is asked by way of the database */
@@ -80,19 +81,32 @@ static void take_members(struct strs *to, const char *self, const struct coord_m
 
 /* ---- signs of life --------------------------------------------------------------------------- */
 
+static void tell(struct api *a, const struct strs *to, enum messages type, const void *m)
+{
+	LOOM_CLEANUP_STR char *text = message_write(&messages[type], m);
+	for (size_t i = 0; i < to->n; i++)
+		bus_notify(a->bus, to->v[i], &messages[type], text);
+}
+
+/* Who is asked hears that nobody waits for the answer any more, if that matters. */
+static void withdraw(struct ask *k)
+{
+	const struct strs to = { .v = &k->asked, .n = 1 };
+	if (!k->request)
+		return;
+	bus_cancel(k->a->bus, k->request);
+	k->request = 0;
+	if (k->take)
+		tell(k->a, &to, MSG_UNTAKE, &(struct msg_untake){ .id = k->take });
+}
+
 /* Asks others what this one was asked and has not answered. */
 static void redirect(struct api *a, const char *address)
 {
 	for (struct ask *k = a->peers->asks; k; k = k->next) {
 		if (!k->request || !str_eq(k->asked, address))
 			continue;
-		bus_cancel(a->bus, k->request);
-		k->request = 0;
-		const char *take = json_get_str(k->body, "takeId");
-		LOOM_CLEANUP(json_free)
-		struct json *body = take ? json_set_str(json_new_obj(), "takeId", take) : NULL;
-		if (body)
-			bus_notify(a->bus, address, "untake", body);
+		withdraw(k);
 		loop_timer_arm(k->again, 0);
 	}
 }
@@ -106,14 +120,14 @@ static bool others_live(const struct peers *p)
 	return false;
 }
 
-static void pinged(int error, const struct json *body LOOM_UNUSED, void *arg)
+static void pinged(int error, const void *answer LOOM_UNUSED, void *arg)
 {
 	struct mate *m = arg;
 	struct peers *p = m->a->peers;
 	m->ping = 0;
 	if (error == -ECANCELED)
 		return;
-	bool silent = error && error != -ENOSYS; /* one of an older version answers so */
+	bool silent = error && error != -ENOSYS && error != -EBADMSG; /* those are answers */
 	if (silent != m->silent)
 		log_info(silent ? "scheduler gives no sign of life" : "scheduler is back",
 		         LOG_S("address", m->address));
@@ -155,13 +169,16 @@ static void forget_mates(struct peers *p, bool all)
 
 static void ping_all(void *arg)
 {
+	static const struct msg_none ping = { 0 };
+	const struct message_type *t = &messages[MSG_PING];
+	LOOM_CLEANUP_STR char *text = message_write(t, &ping);
 	struct api *a = arg;
 	forget_mates(a->peers, false);
 	unheard = !others_live(a->peers);
 	for (size_t i = 0; i < a->peers->n_mates; i++) {
 		struct mate *m = a->peers->mates[i];
 		if (!m->ping)
-			m->ping = bus_request(a->bus, m->address, "ping", NULL, PING_MS, pinged, m);
+			m->ping = bus_request(a->bus, m->address, t, text, PING_MS, pinged, m);
 	}
 }
 
@@ -191,28 +208,27 @@ static void apis_changed(const struct coord_member *m, size_t n, void *arg)
 	take_members(&a->peers->apis, bus_address(a->bus), m, n);
 }
 
-static void on_event(const struct json *body, void *arg)
+static void on_event(const void *message, void *arg)
 {
-	const struct json *more = json_get(body, "more");
-	watchers_event(arg, json_get_int(body, "cluster", 0), json_get_str(body, "tenant"));
-	for (size_t i = 0; i < json_len(more); i++)
-		watchers_event(arg, json_get_int(json_at(more, i), "cluster", 0),
-		               json_get_str(json_at(more, i), "tenant"));
+	const struct msg_event *m = message;
+	const struct event_of *more = m->more.v;
+	watchers_event(arg, m->first.cluster, m->first.tenant);
+	for (size_t i = 0; i < m->more.n; i++)
+		watchers_event(arg, more[i].cluster, more[i].tenant);
 }
 
-static void on_log(const struct json *body, void *arg)
+static void on_log(const void *message, void *arg)
 {
-	const char *task = json_get_str(body, "task");
-	if (task)
-		watchers_log(arg, task);
+	const struct msg_log *m = message;
+	watchers_log(arg, m->task);
 }
 
 void peers_start(struct api *a)
 {
 	metrics_register(metrics, M_COUNT);
 	a->peers = loom_calloc(1, sizeof(*a->peers));
-	bus_on_notice(a->bus, "event", on_event, a);
-	bus_on_notice(a->bus, "log", on_log, a);
+	bus_on_notice(a->bus, &messages[MSG_EVENT], on_event, a);
+	bus_on_notice(a->bus, &messages[MSG_LOG], on_log, a);
 	coord_join(a->coord, "api", service_id(a->service), bus_address(a->bus));
 	coord_watch(a->coord, "scheduler", schedulers_changed, a);
 	coord_watch(a->coord, "api", apis_changed, a);
@@ -233,17 +249,15 @@ static void ask_free(struct ask *k)
 	if (k->mail)
 		mail_cancel(k->mail);
 	loop_timer_destroy(k->again);
-	json_free(k->body);
-	loom_free(k->verb);
+	loom_free(k->text);
+	loom_free(k->take);
 	loom_free(k->asked);
 	loom_free(k);
 }
 
-static void ask_end(struct ask *k, int error, const struct json *body)
+static void ask_end(struct ask *k, int error, const void *m)
 {
-	bus_reply_cb cb = k->cb;
-	void *arg = k->arg;
-	cb(error, body, arg);
+	k->cb(error, m, k->arg);
 	ask_free(k);
 }
 
@@ -266,12 +280,12 @@ void peers_stop(struct api *a)
 	a->peers = NULL;
 }
 
-static void ask_answered(int error, const struct json *body, void *arg)
+static void ask_answered(int error, const void *m, void *arg)
 {
 	struct ask *k = arg;
 	k->request = 0;
 	if (!error)
-		ask_end(k, 0, body);
+		ask_end(k, 0, m);
 	else if (clock_mono_ms() >= k->until || error == -ECANCELED)
 		ask_end(k, -EHOSTUNREACH, NULL);
 	else
@@ -316,10 +330,9 @@ static const char *whose(const struct peers *p, int64_t cluster)
 	return best ? best->address : NULL;
 }
 
-static void mail_answered(int error, const struct json *body, void *arg)
+static void mail_answered(int error, const void *m, void *arg)
 {
-	struct ask *k = arg;
-	ask_end(k, error, body);
+	ask_end(arg, error, m);
 }
 
 static void ask_by_mail(struct ask *k, int64_t left)
@@ -331,7 +344,7 @@ static void ask_by_mail(struct ask *k, int64_t left)
 		log_warn("no scheduler can be heard: asking by way of the database",
 		         LOG_I("schedulers", p->schedulers.n));
 	p->warned = now;
-	k->mail = mail_send(k->a, k->verb, k->body, left, mail_answered, k);
+	k->mail = mail_send(k->a, k->type, k->text, left, mail_answered, k);
 	loop_timer_arm(k->again, left);
 }
 
@@ -356,7 +369,7 @@ static void ask_next(struct ask *k)
 {
 	struct peers *p = k->a->peers;
 	int64_t left = k->until - clock_mono_ms();
-	if (left <= 0) {
+	if (left <= 0 || !k->text) { /* no text: it is larger than messages may be */
 		ask_end(k, -EHOSTUNREACH, NULL);
 		return;
 	}
@@ -368,19 +381,21 @@ static void ask_next(struct ask *k)
 	const char *first = k->cluster ? whose(p, k->cluster) : NULL;
 	k->asked = loom_strdup(first ? first : whom(p));
 	k->cluster = 0; /* if that fails, all others in turn */
-	k->request = bus_request(k->a->bus, k->asked, k->verb, k->body, left, ask_answered, k);
+	k->request = bus_request(k->a->bus, k->asked, k->type, k->text, left, ask_answered, k);
 }
 
-struct ask *peers_ask(struct api *a, const char *verb, struct json *body, int64_t timeout_ms,
+struct ask *peers_ask(struct api *a, enum messages type, const void *m, int64_t timeout_ms,
                       bus_reply_cb cb, void *arg)
 {
 	struct ask *k = loom_calloc(1, sizeof(*k));
 	*k = (struct ask){ .a = a,
-		           .verb = loom_strdup(verb),
-		           .body = body,
+		           .type = &messages[type],
+		           .text = message_write(&messages[type], m),
 		           .until = clock_mono_ms() + timeout_ms,
 		           .cb = cb,
 		           .arg = arg };
+	if (type == MSG_TAKE)
+		k->take = loom_strdup(((const struct msg_take *)m)->id);
 	if ((k->next = a->peers->asks))
 		k->next->prev = k;
 	a->peers->asks = k;
@@ -394,31 +409,19 @@ void peers_about(struct ask *k, int64_t cluster)
 	k->cluster = cluster;
 }
 
-int peers_status(int error, const struct json *body)
+int peers_status(int error, const struct msg_answer *m)
 {
-	int64_t status = error ? 503 : json_get_int(body, "status", 503);
-	return status == 200 || (status >= 400 && status <= 599) ? (int)status : 503;
+	bool known = !error && (m->status == 200 || m->status >= 400);
+	return known ? (int)m->status : 503;
 }
 
 void peers_cancel(struct ask *k)
 {
-	if (k->request)
-		bus_cancel(k->a->bus, k->request);
+	withdraw(k);
 	ask_free(k);
 }
 
-const char *peers_asked(const struct ask *k)
-{
-	return k->request ? k->asked : NULL;
-}
-
 /* ---- telling --------------------------------------------------------------------------------- */
-
-static void notify(struct api *a, const struct strs *to, const char *verb, const struct json *body)
-{
-	for (size_t i = 0; i < to->n; i++)
-		bus_notify(a->bus, to->v[i], verb, body);
-}
 
 struct notice {
 	struct api *a;
@@ -429,22 +432,19 @@ struct notice {
 
 static void send_notice(void *arg)
 {
+	static const struct msg_none none = { 0 };
 	struct notice *n = arg;
 	struct api *a = n->a;
-	LOOM_CLEANUP(json_free) struct json *body = json_new_obj();
 	if (a->peers && n->job)
-		notify(a, &a->peers->schedulers, "job", body);
+		tell(a, &a->peers->schedulers, MSG_JOB, &none);
 	if (a->peers && n->ready) {
-		notify(a, &a->peers->schedulers, "ready", body);
+		tell(a, &a->peers->schedulers, MSG_READY, &none);
 	} else if (a->peers && n->task) {
-		json_set_str(body, "task", n->task);
-		notify(a, &a->peers->apis, "log", body);
+		tell(a, &a->peers->apis, MSG_LOG, &(struct msg_log){ .task = n->task });
 		watchers_log(a, n->task);
 	} else if (a->peers) {
-		json_set_int(body, "cluster", n->cluster);
-		json_set_str(body, "tenant", n->tenant_id);
-		json_set_int(body, "seq", n->seq);
-		notify(a, &a->peers->apis, "event", body);
+		const struct msg_event m = { .first = { n->cluster, n->seq, n->tenant_id } };
+		tell(a, &a->peers->apis, MSG_EVENT, &m);
 		watchers_event(a, n->cluster, n->tenant_id);
 	}
 	loom_free(n->tenant_id);

@@ -27,7 +27,7 @@ struct takes {
 	struct api *a;
 	struct http_req *req;
 	struct ask *ask;
-	struct json *body;    /* as sent to the scheduler, without waitMs */
+	struct json *body;    /* what is kept of what the worker sent */
 	int64_t since, until; /* monotonic ms */
 	bool many;            /* the worker can take several */
 };
@@ -81,50 +81,40 @@ static void take_empty(struct takes *t)
 
 static void take_ask(struct takes *t);
 
-/* A scheduler sends documents as texts, which are passed on as they are; an older one as values. */
-static void add_document(struct buf *b, const struct json *doc)
+static void add_payloads(struct buf *b, const struct msg_tasks *m)
 {
-	if (json_is(doc, JSON_STRING))
-		buf_add(b, json_str(doc), json_str_len(doc));
-	else
-		json_write(doc, b);
-}
-
-static void add_documents(struct buf *b, const struct json *body)
-{
-	const struct json *tasks = json_get(body, "tasks");
 	buf_addc(b, '{');
 	json_emit_text(b, "tasks", "[");
-	for (size_t i = 0; i < json_len(tasks); i++) {
+	for (size_t i = 0; i < json_len(m->tasks); i++) {
 		if (i)
 			buf_addc(b, ',');
-		add_document(b, json_at(tasks, i));
+		buf_adds(b, json_str(json_at(m->tasks, i)));
 	}
 	buf_addc(b, ']');
-	json_emit_value(b, "heldMs", json_get(body, "heldMs"));
+	json_emit_int(b, "heldMs", m->held_ms);
 	buf_addc(b, '}');
 }
 
 /* The original's workers take one and get its JSON as text. */
-static void take_given(const struct takes *t, const struct json *body)
+static void take_given(const struct takes *t, const struct msg_tasks *m)
 {
-	const struct json *tasks = json_get(body, "tasks");
 	LOOM_CLEANUP(buf_fini) struct buf b = BUF_INIT(MAX_ANSWER);
 	if (!t->many)
-		add_document(&b, json_at(tasks, 0));
+		buf_adds(&b, json_str(json_at(m->tasks, 0)));
 	else
-		add_documents(&b, body);
+		add_payloads(&b, m);
 	loom_assert(!b.full);
 	http_reply(t->req, 200, t->many ? "application/json" : "text/plain; charset=utf-8",
 	           buf_str(&b), b.len);
 }
 
-static void take_answered(int error, const struct json *body, void *arg)
+static void take_answered(int error, const void *answer, void *arg)
 {
 	struct takes *t = arg;
+	const struct msg_tasks *m = answer;
 	t->ask = NULL;
-	if (json_len(json_get(body, "tasks"))) {
-		take_given(t, body);
+	if (m && json_len(m->tasks)) {
+		take_given(t, m);
 		take_unlink(t);
 		return;
 	}
@@ -137,27 +127,25 @@ static void take_answered(int error, const struct json *body, void *arg)
 
 static void take_ask(struct takes *t)
 {
-	int64_t left = t->until - clock_mono_ms();
+	int64_t now = clock_mono_ms(), left = t->until > now ? t->until - now : 0;
 	char id[33];
 	id_random_hex(id, 16);
-	struct json *body = json_set_str(json_copy(t->body), "takeId", id);
-	json_set_str(t->body, "takeId", id);
-	json_set_int(body, "waitMs", left > 0 ? left : 0);
-	json_set_int(body, "heldMs", clock_mono_ms() - t->since);
-	t->ask = peers_ask(t->a, "take", body, (left > 0 ? left : 0) + ANSWER_MS, take_answered, t);
+	const struct msg_take m = { .id = id,
+		                    .provisioner = json_get_str(t->body, "provisionerId"),
+		                    .worker = json_get_str(t->body, "workerId"),
+		                    .tenant = json_get_str(t->body, "tenantId"),
+		                    .max = json_get_int(t->body, "max", 1),
+		                    .wait_ms = left,
+		                    .held_ms = now - t->since,
+		                    .lease = json_get_bool(t->body, "lease", false),
+		                    .texts = true };
+	t->ask = peers_ask(t->a, MSG_TAKE, &m, left + ANSWER_MS, take_answered, t);
 }
 
-/* The scheduler is told, so that it hands no task to somebody who has gone. */
 static void take_withdraw(struct takes *t)
 {
-	if (!t->ask)
-		return;
-	const char *peer = peers_asked(t->ask);
-	LOOM_CLEANUP(json_free)
-	struct json *body = json_set_str(json_new_obj(), "takeId", json_get_str(t->body, "takeId"));
-	if (peer)
-		bus_notify(t->a->bus, peer, "untake", body);
-	peers_cancel(t->ask);
+	if (t->ask)
+		peers_cancel(t->ask);
 	t->ask = NULL;
 }
 
@@ -214,12 +202,10 @@ void tasks_take(struct http_req *req, void *ctx)
 		return;
 	}
 	struct takes *t = loom_calloc(1, sizeof(*t));
+	static const char *const kept[] = { "provisionerId", "workerId", "tenantId", "lease" };
 	struct json *body = json_set_int(json_new_obj(), "max", max);
-	static const char *const who[] = { "provisionerId", "workerId", "tenantId" };
-	for (size_t i = 0; i < LOOM_COUNT(who); i++)
-		json_set_str(body, who[i], json_get_str(k.body, who[i]));
-	json_set_bool(body, "lease", json_get_bool(k.body, "lease", false));
-	json_set_bool(body, "texts", true);
+	for (size_t i = 0; i < LOOM_COUNT(kept); i++)
+		json_set_str(body, kept[i], json_get_str(k.body, kept[i]));
 	*t = (struct takes){ .a = k.a,
 		             .req = req,
 		             .body = body,
@@ -230,10 +216,10 @@ void tasks_take(struct http_req *req, void *ctx)
 	http_defer(req, take_start, t);
 }
 
-static void finish_answered(int error, const struct json *body, void *arg)
+static void finish_answered(int error, const void *m, void *arg)
 {
 	struct http_req *req = arg;
-	int status = peers_status(error, body);
+	int status = peers_status(error, m);
 	if (status == 200)
 		http_reply_empty(req, 200);
 	else if (status == 417)
@@ -248,43 +234,32 @@ static void finish_answered(int error, const struct json *body, void *arg)
 
 struct finish {
 	struct api *a;
-	struct json *body;
+	struct msg_finish *said;
 };
 
 static void finish_ask(struct http_req *req, void *arg)
 {
 	struct finish *f = arg;
 	struct task_ref ref = { 0 };
-	bool known = !id_parse_task(json_get_str(f->body, "taskId"), &ref);
-	struct ask *k = peers_ask(f->a, "finish", f->body, FINISH_MS, finish_answered, req);
+	bool known = !id_parse_task(f->said->task, &ref);
+	struct ask *k = peers_ask(f->a, MSG_FINISH, f->said, FINISH_MS, finish_answered, req);
 	if (known)
 		peers_about(k, ref.cluster);
+	message_free(f->said);
 	loom_free(f);
 }
 
-/* The member, unless it is absent or null. */
-static const struct json *given(const struct json *body, const char *key)
-{
-	const struct json *v = json_get(body, key);
-	return json_is(v, JSON_NULL) ? NULL : v;
-}
-
-static int check_finish(const struct json *body, struct loom_err *err)
+/* Its rules are told first: they say more about what is wrong than the message's. */
+static struct msg_finish *read_finish(struct json *body, struct loom_err *err)
 {
 	struct task_ref ref;
-	int64_t n;
-	if (id_parse_task(json_get_str(body, "taskId"), &ref))
-		return err_set(err, 400, "taskId is missing, or not the id of a task");
-	if (!json_int(json_get(body, "status"), &n) || n < INT32_MIN || n > INT32_MAX)
-		return err_set(err, 400, "status is missing, or not a number");
-	const struct json *attempt = given(body, "attempt");
-	if (attempt && !json_int(attempt, &n))
-		return err_set(err, 400, "attempt is not a number");
-	const struct json *retry = given(body, "retry");
-	bool yes;
-	if (retry && !json_bool(retry, &yes))
-		return err_set(err, 400, "retry is neither true nor false");
-	return task_result_check(body, err);
+	int rc = task_result_check(body, err);
+	if (!rc && id_parse_task(json_get_str(body, "taskId"), &ref))
+		rc = err_set(err, 400, "taskId is missing, or not the id of a task");
+	if (!rc)
+		return message_read(&messages[MSG_FINISH], body, err);
+	json_free(body);
+	return NULL;
 }
 
 void tasks_finish(struct http_req *req, void *ctx)
@@ -301,12 +276,12 @@ void tasks_finish(struct http_req *req, void *ctx)
 		return;
 	}
 	struct loom_err err = { 0 };
-	if (check_finish(k.body, &err)) {
+	struct msg_finish *said = read_finish(k.body, &err);
+	if (!said) {
 		http_reply_text(req, 400, "%s", err.msg);
-		json_free(k.body);
 		return;
 	}
 	struct finish *f = loom_malloc(sizeof(*f));
-	*f = (struct finish){ k.a, k.body };
+	*f = (struct finish){ k.a, said };
 	http_defer(req, finish_ask, f);
 }

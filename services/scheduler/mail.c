@@ -53,10 +53,10 @@ static void written(void *arg)
 	reply_free(arg);
 }
 
-static void answered(int error, const struct json *body, void *arg)
+static void answered(int error, const char *text, void *arg)
 {
 	struct reply *r = arg;
-	r->text = error || !body ? NULL : json_text(body);
+	r->text = error ? NULL : loom_strdup(text);
 	if (!r->text || !r->s->pool || pool_submit(r->s->pool, write_reply, written, r))
 		reply_free(r);
 }
@@ -77,14 +77,14 @@ static void look(void *arg)
 
 static void deliver(struct postman *p, const struct mail *m)
 {
-	LOOM_CLEANUP(json_free) struct json *body = NULL;
+	struct json *body = NULL;
 	if (json_parse_str(m->body, &body, NULL))
 		return;
 	struct reply *r = loom_calloc(1, sizeof(*r));
 	r->s = p->s;
 	snprintf(r->id, sizeof(r->id), "%s", m->id);
 	p->answering++;
-	bus_deliver(p->s->bus, m->verb, body, m->wait_ms, answered, r);
+	bus_deliver(p->s->bus, m->verb, body, answered, r);
 }
 
 static void looked(void *arg)

@@ -11,6 +11,7 @@
 
 #include "common/base/seal.h"
 #include "common/bus/bus.h"
+#include "common/bus/messages.h"
 #include "common/coord/coord.h"
 #include "common/db/db.h"
 #include "common/net/http_server.h"

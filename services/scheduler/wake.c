@@ -55,28 +55,29 @@ static void apis_changed(const struct coord_member *m, size_t n, void *arg)
 	members_changed(&s->peers->apis, bus_address(s->bus), m, n);
 }
 
-static void on_job(const struct json *body LOOM_UNUSED, void *arg)
+static void on_job(const void *m LOOM_UNUSED, void *arg)
 {
 	planning_kick(arg);
 }
 
-static void on_ready(const struct json *body LOOM_UNUSED, void *arg)
+static void on_ready(const void *m LOOM_UNUSED, void *arg)
 {
 	dispatch_kick(arg);
 }
 
-static void on_ping(struct bus_call *call, const struct json *body LOOM_UNUSED,
-                    void *arg LOOM_UNUSED)
+static void on_ping(struct bus_call *call, void *m, void *arg LOOM_UNUSED)
 {
-	bus_answer(call, NULL);
+	static const struct msg_none none = { 0 };
+	bus_answer(call, &none);
+	message_free(m);
 }
 
 void wake_start(struct scheduler *s)
 {
 	s->peers = loom_calloc(1, sizeof(*s->peers));
-	bus_on_request(s->bus, "ping", on_ping, s);
-	bus_on_notice(s->bus, "job", on_job, s);
-	bus_on_notice(s->bus, "ready", on_ready, s);
+	bus_on_request(s->bus, &messages[MSG_PING], on_ping, s);
+	bus_on_notice(s->bus, &messages[MSG_JOB], on_job, s);
+	bus_on_notice(s->bus, &messages[MSG_READY], on_ready, s);
 	if (!fault_enabled("old_scheduler"))
 		coord_join(s->coord, SECRET_ROLE, service_id(s->service), bus_address(s->bus));
 	coord_join(s->coord, "scheduler", service_id(s->service), bus_address(s->bus));
@@ -95,33 +96,27 @@ void wake_stop(struct scheduler *s)
 	s->peers = NULL;
 }
 
-static void notify(struct scheduler *s, const struct strs *to, const char *verb,
-                   const struct json *body)
+static void tell(struct scheduler *s, const struct strs *to, enum messages type, const void *m)
 {
+	LOOM_CLEANUP_STR char *text = message_write(&messages[type], m);
 	for (size_t i = 0; i < to->n; i++)
-		bus_notify(s->bus, to->v[i], verb, body);
+		bus_notify(s->bus, to->v[i], &messages[type], text);
 }
 
-/* One notice for all: {"cluster", "tenant", "seq"} of one change, "more" of the others. */
+/* One notice for all: the first change, and the others. */
 static void tell_apis(struct scheduler *s, const struct wake *v, size_t n)
 {
-	struct json *first = NULL;
+	struct event_of *events = loom_calloc(n + 1, sizeof(*events));
+	size_t k = 0;
 	for (size_t i = 0; i < n; i++) {
-		if (!v[i].seq)
-			continue;
-		struct json *e = json_set_int(json_new_obj(), "cluster", v[i].cluster);
-		json_set_str(e, "tenant", v[i].tenant);
-		json_set_int(e, "seq", v[i].seq);
-		if (first && !json_get(first, "more"))
-			json_set(first, "more", json_new_arr());
-		if (first)
-			json_push(json_get(first, "more"), e);
-		else
-			first = e;
+		if (v[i].seq)
+			events[k++] = (struct event_of){ v[i].cluster, v[i].seq, v[i].tenant };
 	}
-	if (first)
-		notify(s, &s->peers->apis, "event", first);
-	json_free(first);
+	if (k) {
+		const struct msg_event m = { .first = events[0], .more = { events + 1, k - 1 } };
+		tell(s, &s->peers->apis, MSG_EVENT, &m);
+	}
+	loom_free(events);
 }
 
 void wake_now(struct scheduler *s, const struct wake *v, size_t n)
@@ -135,9 +130,9 @@ void wake_now(struct scheduler *s, const struct wake *v, size_t n)
 	if (s->peers)
 		tell_apis(s, v, n);
 	if (s->peers && ready) {
-		LOOM_CLEANUP(json_free) struct json *none = json_new_obj();
+		static const struct msg_none none = { 0 };
 		dispatch_kick(s);
-		notify(s, &s->peers->schedulers, "ready", none);
+		tell(s, &s->peers->schedulers, MSG_READY, &none);
 	}
 	if (job)
 		planning_kick(s); /* the others find it if this one dies */

@@ -27,7 +27,6 @@ static struct bus *a, *b;
 static void write_key(const char *path, unsigned char fill)
 {
 	FILE *f = fopen(path, "w");
-
 	ck_assert_ptr_nonnull(f);
 	for (int i = 0; i < 32; i++)
 		(void)fprintf(f, "%02x", fill);
@@ -40,7 +39,6 @@ static struct bus *make_bus(const char *listen)
 	struct bus_config cfg = { .listen = loom_strdup(listen), .key_file = key_file };
 	struct loom_err err = { 0 };
 	struct bus *bus = NULL;
-
 	ck_assert_msg(bus_create(loop, &cfg, &bus, &err) == 0, "%s", err.msg);
 	loom_free(cfg.listen);
 	return bus;
@@ -56,7 +54,6 @@ static void too_late(void *arg)
 static void run(void)
 {
 	struct loop_timer *t = loop_timer_create(loop, "test deadline", too_late, NULL);
-
 	loop_timer_arm(t, 15000);
 	loop_run(loop);
 	loop_timer_destroy(t);
@@ -72,7 +69,6 @@ static void stop(void *arg)
 static void run_for(int64_t ms)
 {
 	struct loop_timer *t = loop_timer_create(loop, "test while", stop, NULL);
-
 	loop_timer_arm(t, ms);
 	loop_run(loop);
 	loop_timer_destroy(t);
@@ -100,50 +96,81 @@ struct reply {
 	int *left; /* stop the loop when it comes down to 0 */
 };
 
-static void on_reply(int error, const struct json *body, void *arg)
-{
-	struct reply *r = arg;
+/* What the tests say to each other. */
+struct said {
+	struct message head;
+	int64_t n;
+	const char *text;
+};
 
+static const struct message_field said_fields[] = {
+	MESSAGE_INT(struct said, n, "n", 0, INT64_MAX, .def = 1),
+	MESSAGE_TEXT(struct said, text, "text", BUS_BODY_MAX),
+	{ 0 },
+};
+
+#define SAID(name)                                             \
+	{                                                      \
+		name, 1, { said_fields, sizeof(struct said) }, \
+		{                                              \
+			said_fields, sizeof(struct said)       \
+		}                                              \
+	}
+static const struct message_type twice = SAID("double"), held = SAID("hold"), huge = SAID("huge"),
+				 wake = SAID("wake"), unheard = SAID("unheard");
+
+static void on_reply(int error, const void *m, void *arg)
+{
+	const struct said *answer = m;
+	struct reply *r = arg;
 	r->calls++;
 	r->error = error;
-	r->n = json_get_int(body, "n", -1);
+	r->n = answer ? answer->n : -1;
 	r->at = clock_mono_ms();
 	if (!r->left || --*r->left == 0)
 		loop_stop(loop);
 }
 
-static void double_it(struct bus_call *call, const struct json *body, void *arg)
+static void double_it(struct bus_call *call, void *m, void *arg)
 {
-	LOOM_CLEANUP(json_free) struct json *answer = json_new_obj();
-
+	const struct said *asked = m;
 	(void)arg;
-	json_set_int(answer, "n", 2 * json_get_int(body, "n", -1));
-	bus_answer(call, answer);
+	bus_answer(call, &(struct said){ .n = 2 * asked->n });
+	message_free(m);
 }
 
-static uint64_t ask(struct bus *from, const char *to, const char *verb, int64_t n, int64_t timeout,
-                    struct reply *r)
+static uint64_t ask_all(struct bus *from, const char *to, const struct message_type *t,
+                        const struct said *m, int64_t timeout, struct reply *r)
 {
-	LOOM_CLEANUP(json_free) struct json *body = json_new_obj();
+	LOOM_CLEANUP_STR char *text = message_write(t, m);
+	return bus_request(from, to, t, text, timeout, on_reply, r);
+}
 
-	json_set_int(body, "n", n);
-	return bus_request(from, to, verb, body, timeout, on_reply, r);
+static uint64_t ask(struct bus *from, const char *to, const struct message_type *t, int64_t n,
+                    int64_t timeout, struct reply *r)
+{
+	return ask_all(from, to, t, &(struct said){ .n = n }, timeout, r);
+}
+
+static void notify(const char *to, const struct message_type *t, int64_t n)
+{
+	LOOM_CLEANUP_STR char *text = message_write(t, &(struct said){ .n = n });
+	bus_notify(a, to, t, text);
 }
 
 START_TEST(test_request_and_answer)
 {
 	struct reply r = { 0 };
-
-	bus_on_request(b, "double", double_it, NULL);
-	ask(a, bus_address(b), "double", 21, 5000, &r);
+	bus_on_request(b, &twice, double_it, NULL);
+	ask(a, bus_address(b), &twice, 21, 5000, &r);
 	ck_assert_int_eq(r.calls, 0);
 	run();
 	ck_assert(r.calls == 1 && r.error == 0 && r.n == 42);
-	bus_on_request(a, "double", double_it, NULL); /* to itself */
-	ask(a, bus_address(a), "double", 4, 5000, &r);
+	bus_on_request(a, &twice, double_it, NULL); /* to itself */
+	ask(a, bus_address(a), &twice, 4, 5000, &r);
 	run();
 	ck_assert(r.calls == 2 && r.error == 0 && r.n == 8);
-	ask(a, bus_address(b), "unheard", 4, 5000, &r);
+	ask(a, bus_address(b), &unheard, 4, 5000, &r);
 	run();
 	ck_assert(r.calls == 3 && r.error == -ENOSYS);
 }
@@ -155,11 +182,11 @@ START_TEST(test_many_in_flight)
 	struct reply *r = loom_calloc(MANY, sizeof(*r));
 	int left = MANY;
 
-	bus_on_request(b, "double", double_it, NULL);
-	bus_on_request(a, "double", double_it, NULL);
+	bus_on_request(b, &twice, double_it, NULL);
+	bus_on_request(a, &twice, double_it, NULL);
 	for (int i = 0; i < MANY; i++) {
 		r[i].left = &left;
-		ask(i % 2 ? a : b, bus_address(i % 2 ? b : a), "double", i, 60000, &r[i]);
+		ask(i % 2 ? a : b, bus_address(i % 2 ? b : a), &twice, i, 60000, &r[i]);
 	}
 	run();
 	for (int i = 0; i < MANY; i++)
@@ -169,11 +196,12 @@ START_TEST(test_many_in_flight)
 }
 END_TEST
 
-static void hold(struct bus_call *call, const struct json *body, void *arg)
+static const struct said nothing = { .n = 7 };
+
+static void hold(struct bus_call *call, void *m, void *arg)
 {
 	struct bus_call **kept = arg;
-
-	(void)body;
+	message_free(m);
 	*kept = call;
 	loop_stop(loop);
 }
@@ -183,71 +211,63 @@ START_TEST(test_late_answer_timeout_cancel)
 	struct bus_call *kept = NULL;
 	struct reply r = { 0 };
 	int64_t start = clock_mono_ms();
-
-	bus_on_request(b, "hold", hold, &kept);
-	ask(a, bus_address(b), "hold", 1, 150, &r);
+	bus_on_request(b, &held, hold, &kept);
+	ask(a, bus_address(b), &held, 1, 150, &r);
 	run();
 	ck_assert_ptr_nonnull(kept);
-	ck_assert_int_eq(bus_call_timeout(kept), 150);
 	run();
 	ck_assert(r.calls == 1 && r.error == -ETIMEDOUT && r.at - start >= 149);
-	bus_answer(kept, NULL); /* nobody waits any more */
-	uint64_t id = ask(a, bus_address(b), "hold", 2, 60, &r);
+	bus_answer(kept, &nothing); /* nobody waits any more */
+	uint64_t id = ask(a, bus_address(b), &held, 2, 60, &r);
 	run();
 	bus_cancel(a, id);
 	bus_cancel(a, id);
-	bus_answer(kept, NULL);
+	bus_answer(kept, &nothing);
 	run_for(100);
 	ck_assert_int_eq(r.calls, 1);
-	ask(a, bus_address(b), "hold", 3, 5000, &r);
+	ask(a, bus_address(b), &held, 3, 5000, &r);
 	run();
-	bus_answer(kept, NULL); /* an answer without a body */
+	bus_answer(kept, &nothing);
 	run();
-	ck_assert(r.calls == 2 && r.error == 0 && r.n == -1);
+	ck_assert(r.calls == 2 && r.error == 0 && r.n == 7);
 }
 END_TEST
 
-START_TEST(test_dropped_and_outliving_calls)
+START_TEST(test_calls_outlive_the_bus)
 {
 	struct bus_call *kept = NULL;
 	struct reply r = { 0 };
-
-	bus_on_request(b, "hold", hold, &kept);
-	ask(a, bus_address(b), "hold", 1, 5000, &r);
-	run();
-	bus_drop(kept);
-	ask(a, bus_address(b), "hold", 1, 5000, &r);
+	bus_on_request(b, &held, hold, &kept);
+	ask(a, bus_address(b), &held, 1, 5000, &r);
 	run();
 	bus_destroy(b);
 	b = NULL;
-	bus_answer(kept, NULL); /* only frees it */
+	bus_answer(kept, &nothing); /* only frees it */
 	r.calls = 0;
-	bus_destroy(a); /* two are pending */
+	bus_destroy(a); /* one is pending */
 	a = NULL;
-	ck_assert(r.calls == 2 && r.error == -ECANCELED);
+	ck_assert(r.calls == 1 && r.error == -ECANCELED);
 }
 END_TEST
 
-static void count_notice(const struct json *body, void *arg)
+static void count_notice(const void *m, void *arg)
 {
+	const struct said *notice = m;
 	int64_t *sum = arg;
-
-	*sum += json_get_int(body, "n", 1);
+	*sum += notice->n;
 	loop_stop(loop);
 }
 
 START_TEST(test_notice)
 {
-	LOOM_CLEANUP(json_free) struct json *body = json_new_obj();
 	int64_t sum = 0;
-
-	json_set_int(body, "n", 5);
-	bus_on_notice(b, "wake", count_notice, &sum);
-	bus_notify(a, bus_address(b), "wake", body);
+	bus_on_notice(b, &wake, count_notice, &sum);
+	notify(bus_address(b), &wake, 5);
 	run();
 	ck_assert_int_eq(sum, 5);
-	bus_notify(a, bus_address(b), "wake", NULL);
-	bus_notify(a, bus_address(b), "unheard", NULL);
+	notify(bus_address(b), &wake, -1); /* out of its bounds: refused */
+	notify(bus_address(b), &unheard, 1);
+	notify(bus_address(b), &wake, 1);
 	run();
 	ck_assert_int_eq(sum, 6);
 }
@@ -261,20 +281,19 @@ START_TEST(test_peer_absent)
 {
 	struct reply r = { 0 };
 	int64_t start = clock_mono_ms();
-
-	ask(a, no_peers[_i], "double", 1, 10000, &r);
+	ask(a, no_peers[_i], &twice, 1, 10000, &r);
 	ck_assert_int_eq(r.calls, 0);
 	run();
 	ck_assert(r.calls == 1 && r.error == -EHOSTUNREACH);
 	ck_assert_int_lt(r.at - start, 2000);
 	/* Known to be away by now: at once. */
 	start = clock_mono_ms();
-	ask(a, no_peers[_i], "double", 1, 10000, &r);
+	ask(a, no_peers[_i], &twice, 1, 10000, &r);
 	run();
 	ck_assert(r.calls == 2 && r.error == -EHOSTUNREACH);
 	ck_assert_int_lt(r.at - start, BUS_GRACE_MS);
-	bus_notify(a, no_peers[_i], "wake", NULL);
-	bus_cancel(a, ask(a, no_peers[_i], "double", 1, 10000, &r));
+	notify(no_peers[_i], &wake, 1);
+	bus_cancel(a, ask(a, no_peers[_i], &twice, 1, 10000, &r));
 	run_for(300);
 	ck_assert_int_eq(r.calls, 2);
 }
@@ -284,18 +303,16 @@ END_TEST
 static pid_t start_mute_peer(char address[64], int *ret_fd)
 {
 	int pipes[2];
-
 	ck_assert_int_eq(pipe(pipes), 0);
 	pid_t pid = fork();
 	ck_assert_int_ge(pid, 0);
 	if (pid == 0) {
 		char text[64] = { 0 };
 		struct bus_call *kept;
-
 		loop = loop_create(); /* the parent's belongs to the parent */
 		struct bus *mute = make_bus("tcp://127.0.0.1:0");
 		(void)snprintf(text, sizeof(text), "%s", bus_address(mute));
-		bus_on_request(mute, "hold", hold, &kept);
+		bus_on_request(mute, &held, hold, &kept);
 		if (write(pipes[1], text, sizeof(text)) != sizeof(text))
 			_exit(1);
 		loop_run(loop);
@@ -322,13 +339,12 @@ START_TEST(test_peer_killed)
 	char address[64];
 	struct reply r = { 0 };
 	int status, fd;
-
 	bus_destroy(a); /* nanomsg's threads do not live on in a forked child */
 	bus_destroy(b);
 	pid_t pid = start_mute_peer(address, &fd);
 	a = make_bus("tcp://127.0.0.1:0");
 	b = make_bus("tcp://127.0.0.1:0");
-	ask(a, address, "hold", 1, 10000, &r);
+	ask(a, address, &held, 1, 10000, &r);
 	struct event *has_it = event_new(loop_base(loop), fd, EV_READ, on_byte, NULL);
 	ck_assert_int_eq(event_add(has_it, NULL), 0);
 	run();
@@ -348,22 +364,21 @@ START_TEST(test_peer_comes_back)
 {
 	struct reply r = { 0 };
 	char address[64];
-
-	bus_on_request(b, "double", double_it, NULL);
-	ask(a, bus_address(b), "double", 1, 5000, &r);
+	bus_on_request(b, &twice, double_it, NULL);
+	ask(a, bus_address(b), &twice, 1, 5000, &r);
 	run();
 	ck_assert_int_eq(r.error, 0);
 	(void)snprintf(address, sizeof(address), "%s", bus_address(b));
 	bus_destroy(b);
 	b = NULL;
-	ask(a, address, "double", 1, 5000, &r);
+	ask(a, address, &twice, 1, 5000, &r);
 	run();
 	ck_assert_int_eq(r.error, -EHOSTUNREACH);
 	b = make_bus(address);
-	bus_on_request(b, "double", double_it, NULL);
+	bus_on_request(b, &twice, double_it, NULL);
 	int64_t give_up = clock_mono_ms() + 5000;
 	do {
-		ask(a, address, "double", 7, 5000, &r);
+		ask(a, address, &twice, 7, 5000, &r);
 		run();
 	} while (r.error && clock_mono_ms() < give_up);
 	ck_assert(r.error == 0 && r.n == 14);
@@ -373,12 +388,11 @@ END_TEST
 START_TEST(test_wrong_key_is_dropped)
 {
 	struct reply r = { 0 };
-
 	write_key(key_file, 0xa5);
 	struct bus *stranger = make_bus("tcp://127.0.0.1:0");
 	int64_t before = bus_metrics[BUS_M_UNSEALED].value;
-	bus_on_request(b, "double", double_it, NULL);
-	ask(stranger, bus_address(b), "double", 1, 200, &r);
+	bus_on_request(b, &twice, double_it, NULL);
+	ask(stranger, bus_address(b), &twice, 1, 200, &r);
 	run();
 	ck_assert_int_eq(r.error, -ETIMEDOUT);
 	ck_assert_int_eq(bus_metrics[BUS_M_UNSEALED].value, before + 1);
@@ -386,43 +400,58 @@ START_TEST(test_wrong_key_is_dropped)
 }
 END_TEST
 
-static void answer_huge(struct bus_call *call, const struct json *body, void *arg)
+static void answer_huge(struct bus_call *call, void *m, void *arg)
 {
-	LOOM_CLEANUP(json_free) struct json *answer = json_new_obj();
-
-	(void)body;
-	json_set_str(answer, "text", arg);
-	bus_answer(call, answer);
+	bus_answer(call, &(struct said){ .text = arg });
+	message_free(m);
 }
 
 START_TEST(test_sizes)
 {
 	enum { FITS = BUS_BODY_MAX - 100, TOO_BIG = BUS_BODY_MAX + 4096 };
 	LOOM_CLEANUP_STR char *text = loom_malloc(TOO_BIG + 1);
-	LOOM_CLEANUP(json_free) struct json *body = json_new_obj();
 	struct reply r = { 0 };
 
 	memset(text, 'x', TOO_BIG);
 	text[TOO_BIG] = '\0';
-	bus_on_request(b, "huge", answer_huge, text);
-	bus_on_request(b, "double", double_it, NULL);
-	json_set_str(body, "text", text);
-	(void)bus_request(a, bus_address(b), "double", body, 5000, on_reply, &r);
+	bus_on_request(b, &huge, answer_huge, text);
+	bus_on_request(b, &twice, double_it, NULL);
+	(void)ask_all(a, bus_address(b), &twice, &(struct said){ .text = text }, 5000, &r);
 	ck_assert_int_eq(r.calls, 0);
 	run();
 	ck_assert_int_eq(r.error, -EMSGSIZE);
-	ask(a, bus_address(b), "huge", 1, 5000, &r);
+	ask(a, bus_address(b), &huge, 1, 5000, &r);
 	run();
 	ck_assert_int_eq(r.error, -EMSGSIZE);
 	text[FITS] = '\0';
-	json_set_str(body, "text", text);
-	json_set_int(body, "n", 3);
-	(void)bus_request(a, bus_address(b), "double", body, 5000, on_reply, &r);
+	(void)ask_all(a, bus_address(b), &twice, &(struct said){ .n = 3, .text = text }, 5000, &r);
 	run();
 	ck_assert(r.error == 0 && r.n == 6);
-	ask(a, bus_address(b), "huge", 1, 5000, &r);
+	ask(a, bus_address(b), &huge, 1, 5000, &r);
 	run();
 	ck_assert_int_eq(r.error, 0);
+}
+END_TEST
+
+static void answer_below(struct bus_call *call, void *m, void *arg)
+{
+	(void)arg;
+	bus_answer(call, &(struct said){ .n = -1 });
+	message_free(m);
+}
+
+/* By another version, say: refused, and its asker hears of it at once. */
+START_TEST(test_what_cannot_be_read)
+{
+	struct reply r = { 0 };
+	bus_on_request(b, &twice, double_it, NULL);
+	bus_on_request(b, &held, answer_below, NULL);
+	ask(a, bus_address(b), &twice, -1, 5000, &r);
+	run();
+	ck_assert(r.calls == 1 && r.error == -EBADMSG);
+	ask(a, bus_address(b), &held, 1, 5000, &r);
+	run();
+	ck_assert(r.calls == 2 && r.error == -EBADMSG);
 }
 END_TEST
 
@@ -433,7 +462,6 @@ static int plain_connection(const char *address)
 	struct sockaddr_in to = { .sin_family = AF_INET };
 	const char *colon = strrchr(address, ':');
 	int fd = socket(AF_INET, SOCK_STREAM, 0);
-
 	to.sin_port = htons((uint16_t)strtol(colon + 1, NULL, 10));
 	to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	ck_assert_int_ge(fd, 0);
@@ -445,7 +473,6 @@ static void send_as_nanomsg(const char *address, size_t len)
 {
 	LOOM_CLEANUP_STR char *bytes = loom_malloc(len);
 	int sock = nn_socket(AF_SP, NN_PUSH), timeout = 2000;
-
 	randombytes_buf(bytes, len);
 	ck_assert_int_ge(sock, 0);
 	ck_assert_int_eq(nn_setsockopt(sock, NN_SOL_SOCKET, NN_SNDTIMEO, &timeout, sizeof(timeout)),
@@ -461,11 +488,9 @@ START_TEST(test_garbage)
 	struct reply r = { 0 };
 	char noise[4096];
 	int64_t before = bus_metrics[BUS_M_UNSEALED].value;
-
-	bus_on_request(b, "double", double_it, NULL);
+	bus_on_request(b, &twice, double_it, NULL);
 	for (int i = 0; i < 8; i++) {
 		int fd = plain_connection(bus_address(b));
-
 		randombytes_buf(noise, sizeof(noise));
 		if (i % 2) /* a right greeting first: then a length and noise */
 			memcpy(noise, "\0SP\0\0\x51\0\0", 8);
@@ -477,7 +502,7 @@ START_TEST(test_garbage)
 		send_as_nanomsg(bus_address(b), len);
 	ck_assert_int_ge(bus_metrics[BUS_M_UNSEALED].value, before + 3);
 	send_as_nanomsg(bus_address(b), 3 * BUS_BODY_MAX);
-	ask(a, bus_address(b), "double", 21, 5000, &r);
+	ask(a, bus_address(b), &twice, 21, 5000, &r);
 	run();
 	ck_assert(r.error == 0 && r.n == 42);
 }
@@ -585,7 +610,7 @@ START_TEST(test_nothing_twice)
 	struct spy s;
 	int64_t sum = 0, replayed = bus_metrics[BUS_M_REPLAYED].value,
 		astray = bus_metrics[BUS_M_ASTRAY].value, stale = bus_metrics[BUS_M_STALE].value;
-	bus_on_notice(b, "wake", count_notice, &sum);
+	bus_on_notice(b, &wake, count_notice, &sum);
 	spy_start(&s);
 	for (int i = 0; i < 5; i++)
 		spy_send(&s);
@@ -619,7 +644,7 @@ START_TEST(test_clocks_may_differ)
 		                         INT64_MIN / 2 };
 	struct spy s;
 	int64_t sum = 0;
-	bus_on_notice(b, "wake", count_notice, &sum);
+	bus_on_notice(b, &wake, count_notice, &sum);
 	spy_start(&s);
 	for (size_t i = 0; i < LOOM_COUNT(skews); i++) {
 		s.m.n = 10 + i;
@@ -648,20 +673,20 @@ START_TEST(test_after_a_cut)
 	must("ip link set lo up");
 	a = make_bus("tcp://127.0.0.1:0");
 	b = make_bus("tcp://127.0.0.1:0");
-	bus_on_request(b, "double", double_it, NULL);
-	ask(a, bus_address(b), "double", 1, 5000, &r);
+	bus_on_request(b, &twice, double_it, NULL);
+	ask(a, bus_address(b), &twice, 1, 5000, &r);
 	run();
 	ck_assert_int_eq(r.error, 0);
 	must("iptables -A INPUT -i lo -p tcp -j DROP");
 	struct reply during = { 0 };
 	int left = 1000; /* it does not stop the loop */
 	during.left = &left;
-	ask(a, bus_address(b), "double", 2, 20000, &during);
+	ask(a, bus_address(b), &twice, 2, 20000, &during);
 	run_for(8000);
 	must("iptables -D INPUT -i lo -p tcp -j DROP");
 	int64_t healed = clock_mono_ms();
 	do {
-		ask(a, bus_address(b), "double", 3, 1000, &r);
+		ask(a, bus_address(b), &twice, 3, 1000, &r);
 		run();
 		if (r.error)
 			run_for(50);
@@ -705,13 +730,14 @@ static TCase *cases(void)
 	tcase_add_test(tc, test_request_and_answer);
 	tcase_add_test(tc, test_many_in_flight);
 	tcase_add_test(tc, test_late_answer_timeout_cancel);
-	tcase_add_test(tc, test_dropped_and_outliving_calls);
+	tcase_add_test(tc, test_calls_outlive_the_bus);
 	tcase_add_test(tc, test_notice);
 	tcase_add_loop_test(tc, test_peer_absent, 0, (int)LOOM_COUNT(no_peers));
 	tcase_add_test(tc, test_peer_killed);
 	tcase_add_test(tc, test_peer_comes_back);
 	tcase_add_test(tc, test_wrong_key_is_dropped);
 	tcase_add_test(tc, test_sizes);
+	tcase_add_test(tc, test_what_cannot_be_read);
 	tcase_add_test(tc, test_garbage);
 	tcase_add_test(tc, test_strangers_get_little_room);
 	tcase_add_test(tc, test_nothing_twice);

@@ -42,9 +42,10 @@ static struct world *world_of(const struct unit *u)
 
 static struct task *task_at(struct world *w, int64_t job, int64_t num)
 {
-	for (size_t i = 0; i < w->n_tasks; i++)
+	for (size_t i = 0; i < w->n_tasks; i++) {
 		if (w->tasks[i].job_num == job && w->tasks[i].num == num)
 			return &w->tasks[i];
+	}
 	return NULL;
 }
 
@@ -58,9 +59,10 @@ static struct task *row_at(struct world *w, int64_t job, int64_t num)
 
 static struct job *job_at(struct world *w, int64_t num)
 {
-	for (size_t i = 0; i < w->n_jobs; i++)
+	for (size_t i = 0; i < w->n_jobs; i++) {
 		if (w->jobs[i].num == num)
 			return &w->jobs[i];
+	}
 	return NULL;
 }
 
@@ -140,9 +142,10 @@ static int world_jobs(struct db *db, const struct task_ref *refs, size_t n, stru
 {
 	*ret = loom_calloc(n + 1, sizeof(**ret));
 	*ret_n = 0;
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++) {
 		if (job_at(((struct world *)db), refs[i].job))
 			(*ret)[(*ret_n)++] = job_copy(job_at(((struct world *)db), refs[i].job));
+	}
 	return 0;
 }
 
@@ -364,11 +367,15 @@ static void claim(struct world *w, int64_t num)
 /* What the API sends; answers the status. */
 static int result_in(struct unit *u, int64_t num, int64_t attempt, const char *more)
 {
-	LOOM_CLEANUP_STR char *text = loom_asprintf(
-		"{'provisionerId':'p','workerId':'w','attempt':%lld,%s}", (long long)attempt, more);
-	LOOM_CLEANUP(json_free) struct json *body = unit_json(text);
+	LOOM_CLEANUP_STR char *text =
+		loom_asprintf("{'taskId':'1','provisionerId':'p','workerId':'w','attempt':%lld,%s}",
+	                      (long long)attempt, more);
+	struct loom_err err = { 0 };
+	LOOM_CLEANUP(message_free)
+	void *said = message_read(&messages[MSG_FINISH], unit_json(text), &err);
 	int status = 0;
-	ck_assert_int_eq(result_apply(u, get(u, num), body, false, &status), 0);
+	ck_assert_msg(said, "%s", err.msg);
+	ck_assert_int_eq(result_apply(u, get(u, num), said, false, &status), 0);
 	return status;
 }
 

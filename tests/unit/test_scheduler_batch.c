@@ -166,7 +166,7 @@ static void happen(struct world *w, char what, int64_t num)
 	} results[] = { { 'c', 0, "'status':0", 200 },
 		        { 'f', 0, "'status':1,'message':'no'", 200 },
 		        { 'F', 0, "'status':1,'message':'no','retry':false", 200 },
-		        { 'l', 0, "'lost':true", 200 },
+		        { 'l', 0, "'status':1,'lost':true", 200 },
 		        { 's', 1, "'status':0", 417 },
 		        { 'a', 0, "'status':0", 200 } };
 	if (what == 'k')
@@ -175,12 +175,13 @@ static void happen(struct world *w, char what, int64_t num)
 		crash(w, num);
 	else if (strchr("APR", what))
 		control(w, what);
-	for (size_t i = 0; i < LOOM_COUNT(results); i++)
+	for (size_t i = 0; i < LOOM_COUNT(results); i++) {
 		if (results[i].what == what)
 			ck_assert_int_eq(result(w, num,
 			                        row_at(w, 1, num)->attempt - results[i].older,
 			                        results[i].body),
 			                 results[i].status);
+	}
 }
 
 static void states(const struct world *w, char out[MOST])
@@ -340,9 +341,10 @@ static struct world *random_world(int n)
 	for (int i = 1; i <= n; i++) {
 		struct step s = { .node = 1 + any(4), .name = any(2) ? "INSTALL" : "START" };
 		int k = 0;
-		for (int before = 1; before < i && k < 3; before++)
+		for (int before = 1; before < i && k < 3; before++) {
 			if (!any(4))
 				s.after[k++] = before;
+		}
 		if (i <= n / 2 && groups) {
 			s.group = 1 + any(groups);
 			members[s.group]++;
@@ -361,10 +363,11 @@ static void may_run(struct world *w, const struct task *t)
 		const struct task_edge *e = &w->edges[i];
 		if (e->to != t->num)
 			continue;
-		for (size_t k = 0; k < w->n_edges; k++)
+		for (size_t k = 0; k < w->n_edges; k++) {
 			if (e->from < 0 && w->edges[k].to == e->from)
 				ck_assert_int_eq(row_at(w, 1, w->edges[k].from)->state,
 				                 TASK_COMPLETE);
+		}
 		if (e->from > 0)
 			ck_assert_int_eq(row_at(w, 1, e->from)->state, TASK_COMPLETE);
 	}

@@ -14,6 +14,7 @@
 #define LOOM_SCHEDULER_BATCH_H
 
 #include "common/base/str.h"
+#include "common/bus/messages.h"
 #include "common/model/limit.h"
 #include "common/model/queue.h"
 #include "services/scheduler/dispatch/cluster_cache.h"
@@ -25,15 +26,14 @@
 #include <stdatomic.h>
 
 struct take {
-	char *id, *tenant, *provisioner, *worker;
+	const char *id, *tenant, *provisioner, *worker;
 	int64_t max;
 	int64_t lease_ms; /* renewed by heartbeat, or the whole time limit */
-	bool texts;       /* the API passes payloads on as texts; an older one wants values */
 };
 
 struct batch_result {
-	const struct json *body; /* as the worker sent it */
-	int status;              /* HTTP; 0: its cluster was held by somebody else */
+	const struct msg_finish *said; /* by the worker */
+	int status;                    /* HTTP; 0: its cluster was held by somebody else */
 };
 
 /* What searches found out, for the batches after them; of one batch with takes at a time. */

@@ -20,7 +20,7 @@ static struct task_ref *wanted(struct batch *b, size_t *ret_n)
 		loom_calloc(b->n_results + b->n_candidates + b->n_handed + 1, sizeof(*refs));
 	size_t n = 0;
 	for (size_t i = 0; i < b->n_results; i++) {
-		if (!id_parse_task(json_get_str(b->results[i].body, "taskId"), &refs[n]))
+		if (!id_parse_task(b->results[i].said->task, &refs[n]))
 			n++;
 		else
 			b->results[i].status = 400;

@@ -26,14 +26,14 @@ void dispatch_kick(struct scheduler *s)
 	dispatch_run(d);
 }
 
-static void on_finish(struct bus_call *call, const struct json *body, void *arg)
+static void on_finish(struct bus_call *call, void *m, void *arg)
 {
 	struct scheduler *s = arg;
 	struct dispatch *d = s->dispatch;
 	struct task_ref ref = { 0 };
 	struct result *r = loom_calloc(1, sizeof(*r));
-	*r = (struct result){ .call = call, .body = json_copy(body) };
-	if (id_parse_task(json_get_str(body, "taskId"), &ref)) {
+	*r = (struct result){ .call = call, .said = m };
+	if (id_parse_task(r->said->task, &ref)) {
 		result_answer(r, 400);
 	} else if (d->stopping) {
 		result_answer(r, 503);
@@ -44,20 +44,21 @@ static void on_finish(struct bus_call *call, const struct json *body, void *arg)
 	}
 }
 
-static void on_take(struct bus_call *call, const struct json *body, void *arg)
+static void on_take(struct bus_call *call, void *m, void *arg)
 {
 	struct scheduler *s = arg;
 	struct dispatch *d = s->dispatch;
-	int64_t lease =
-		json_get_bool(body, "lease", false) ? s->cfg.task_lease_ms : s->cfg.task_timeout_ms;
-	if (poll_waiters_add(&d->waiters, call, body, lease, d->draining))
+	const struct msg_take *take = m;
+	int64_t lease = take->lease ? s->cfg.task_lease_ms : s->cfg.task_timeout_ms;
+	if (poll_waiters_add(&d->waiters, call, m, lease, d->draining))
 		dispatch_run(d);
 }
 
-static void on_cancel_take(const struct json *body, void *arg)
+static void on_cancel_take(const void *m, void *arg)
 {
 	struct scheduler *s = arg;
-	poll_waiters_cancel(&s->dispatch->waiters, json_get_str(body, "takeId"));
+	const struct msg_untake *untake = m;
+	poll_waiters_cancel(&s->dispatch->waiters, untake->id);
 }
 
 static void tick(void *arg)
@@ -100,9 +101,9 @@ void dispatch_start(struct scheduler *s)
 	loop_timer_every(d->timer, 250);
 	d->again = loop_timer_create(s->loop, "look again", look_again, d);
 	d->due = loop_timer_create(s->loop, "due", is_due, d);
-	bus_on_request(s->bus, "take", on_take, s);
-	bus_on_request(s->bus, "finish", on_finish, s);
-	bus_on_notice(s->bus, "untake", on_cancel_take, s);
+	bus_on_request(s->bus, &messages[MSG_TAKE], on_take, s);
+	bus_on_request(s->bus, &messages[MSG_FINISH], on_finish, s);
+	bus_on_notice(s->bus, &messages[MSG_UNTAKE], on_cancel_take, s);
 }
 
 void dispatch_drain(struct scheduler *s)

@@ -76,7 +76,7 @@ static void add_results(struct under_way *r, struct result_queue *q,
 {
 	r->batch.n_results = result_queue_take(q, fits, arg, r->results, most);
 	for (size_t i = 0; i < r->batch.n_results; i++) {
-		r->batch.results[i].body = r->results[i]->body;
+		r->batch.results[i].said = r->results[i]->said;
 		r->clusters[i] = r->results[i]->cluster;
 	}
 }

@@ -6,14 +6,6 @@
 #include "common/base/log.h"
 #include "common/base/str.h"
 
-enum { MOST = 64, LONGEST_MS = 3600 * 1000 }; /* tasks for one take; of a wait */
-
-static int64_t span(const struct json *body, const char *name)
-{
-	int64_t ms = json_get_int(body, name, 0);
-	return ms < 0 ? 0 : ms > LONGEST_MS ? LONGEST_MS : ms;
-}
-
 static void put(struct poll_waiters *k, struct waiter *p)
 {
 	struct waiter **at = &k->first;
@@ -31,35 +23,14 @@ void poll_waiters_remove(struct poll_waiters *k, const struct waiter *p)
 	*at = p->next;
 }
 
-struct json *poll_waiters_tasks(struct json *payloads, bool as_texts)
-{
-	if (as_texts && payloads)
-		return payloads;
-	struct json *values = json_new_arr();
-	for (size_t i = 0; i < json_len(payloads); i++) {
-		struct json *v = NULL;
-		struct loom_err err;
-		if (!json_parse_str(json_str(json_at(payloads, i)), &v, &err))
-			json_push(values, v);
-		else /* its lease brings it back */
-			log_error("a task cannot be told to an older API",
-			          LOG_S("reason", err.msg));
-	}
-	json_free(payloads);
-	return values;
-}
-
 void poll_waiters_answer(struct waiter *p, struct json *payloads, int64_t claimed)
 {
-	LOOM_CLEANUP(json_free)
-	struct json *body =
-		json_set(json_new_obj(), "tasks", poll_waiters_tasks(payloads, p->take.texts));
-	json_set_int(body, "heldMs", claimed > p->since ? claimed - p->since : 0);
-	bus_answer(p->call, body);
-	loom_free(p->take.id);
-	loom_free(p->take.tenant);
-	loom_free(p->take.provisioner);
-	loom_free(p->take.worker);
+	struct json *tasks = payloads ? payloads : json_new_arr();
+	const struct msg_tasks m = { .tasks = tasks,
+		                     .held_ms = claimed > p->since ? claimed - p->since : 0 };
+	bus_answer(p->call, &m);
+	json_free(tasks);
+	message_free(p->said);
 	loom_free(p);
 }
 
@@ -69,24 +40,22 @@ static void answer_nothing(struct poll_waiters *k, struct waiter *p)
 	poll_waiters_answer(p, NULL, 0);
 }
 
-bool poll_waiters_add(struct poll_waiters *k, struct bus_call *call, const struct json *body,
+bool poll_waiters_add(struct poll_waiters *k, struct bus_call *call, struct msg_take *said,
                       int64_t lease_ms, bool draining)
 {
-	int64_t max = json_get_int(body, "max", 1), now = clock_mono_ms();
+	int64_t now = clock_mono_ms();
 	struct waiter *p = loom_calloc(1, sizeof(*p));
-	p->call = call;
-	p->take = (struct take){ .id = loom_strdup(json_get_str(body, "takeId")),
-		                 .tenant = loom_strdup(json_get_str(body, "tenantId")),
-		                 .provisioner = loom_strdup(json_get_str(body, "provisionerId")),
-		                 .worker = loom_strdup(json_get_str(body, "workerId")),
-		                 .max = max < 1      ? 1
-		                        : max > MOST ? MOST
-		                                     : max,
-		                 .lease_ms = lease_ms,
-		                 .texts = json_get_bool(body, "texts", false) };
-	p->since = now - span(body, "heldMs");
-	p->until = now + span(body, "waitMs");
-	if (draining || !p->take.tenant || !p->take.provisioner || !p->take.worker) {
+	*p = (struct waiter){ .call = call,
+		              .said = said,
+		              .take = { .id = said->id,
+		                        .tenant = said->tenant,
+		                        .provisioner = said->provisioner,
+		                        .worker = said->worker,
+		                        .max = said->max,
+		                        .lease_ms = lease_ms },
+		              .since = now - said->held_ms,
+		              .until = now + said->wait_ms };
+	if (draining) {
 		poll_waiters_answer(p, NULL, 0);
 		return false;
 	}

@@ -40,9 +40,7 @@ size_t result_queue_take(struct result_queue *q,
 
 void result_answer(struct result *r, int status)
 {
-	LOOM_CLEANUP(json_free)
-	struct json *body = json_set_int(json_new_obj(), "status", status);
-	bus_answer(r->call, body);
-	json_free(r->body);
+	bus_answer(r->call, &(struct msg_answer){ .status = status });
+	message_free(r->said);
 	loom_free(r);
 }

@@ -6,11 +6,12 @@
 #define LOOM_SCHEDULER_RESULT_QUEUE_H
 
 #include "common/bus/bus.h"
+#include "common/bus/messages.h"
 
 struct result {
 	struct result *next;
 	struct bus_call *call;
-	struct json *body;
+	struct msg_finish *said;
 	int64_t cluster;
 	bool alone; /* in a batch with others it was refused */
 	bool held;  /* its cluster was somebody else's once */

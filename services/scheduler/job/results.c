@@ -12,14 +12,14 @@
 
 /* Does the result belong to the attempt that runs now? Workers of the original send no attempt:
  * theirs is known by who holds the task. */
-static int fence(const struct json *body, const struct task *t)
+static int fence(const struct msg_finish *said, const struct task *t)
 {
 	if (fault_enabled("fence"))
 		return t->state == TASK_RUNNING ? 0 : 417;
-	int64_t attempt = json_get_int(body, "attempt", 0);
-	bool theirs = str_eq(t->provisioner_id, json_get_str(body, "provisionerId"));
+	int64_t attempt = said->attempt;
+	bool theirs = str_eq(t->provisioner_id, said->provisioner);
 	if (!attempt)
-		theirs = theirs && str_eq(t->worker_id, json_get_str(body, "workerId"));
+		theirs = theirs && str_eq(t->worker_id, said->worker);
 	if (!theirs || (attempt && attempt != t->attempt))
 		return 417;
 	if (attempt && t->done_attempt == attempt)
@@ -27,18 +27,18 @@ static int fence(const struct json *body, const struct task *t)
 	return t->state == TASK_RUNNING ? 0 : 417;
 }
 
-static struct task_result result_of(const struct json *body)
+static struct task_result result_of(const struct msg_finish *said)
 {
-	return (struct task_result){ .status = json_get_int(body, "status", 1),
-		                     .never_again = !json_get_bool(body, "retry", true),
-		                     .result = json_get(body, "result"),
-		                     .ipaddresses = json_get(body, "ipaddresses"),
-		                     .hostname = json_get_str(body, "hostname") };
+	return (struct task_result){ .status = said->status,
+		                     .never_again = !said->retry,
+		                     .result = said->result,
+		                     .ipaddresses = said->ipaddresses,
+		                     .hostname = said->hostname };
 }
 
-bool result_about_node(const struct json *body, const struct task *t)
+bool result_about_node(const struct msg_finish *said, const struct task *t)
 {
-	const struct task_result res = result_of(body);
+	const struct task_result res = result_of(said);
 	return lifecycle_about_node(t, &res);
 }
 
@@ -54,24 +54,24 @@ static char *tail(const char *s)
 	return loom_asprintf("[snipped]%s", from);
 }
 
-int result_apply(struct unit *u, struct task *t, const struct json *body, bool unstorable,
+int result_apply(struct unit *u, struct task *t, const struct msg_finish *said, bool unstorable,
                  int *ret_status)
 {
 	static const struct task_result none = { .status = -1,
 		                                 .never_again = true,
 		                                 .message = "its result could not be stored" };
-	*ret_status = fence(body, t);
+	*ret_status = fence(said, t);
 	if (*ret_status)
 		return 0;
 	*ret_status = 200;
-	if (json_get_bool(body, "lost", false)) /* the worker was late and knows it */
+	if (said->lost) /* the worker was late and knows it */
 		return lifecycle_lost(u, t);
 	if (unstorable)
 		return lifecycle_finish(u, t, &none);
-	LOOM_CLEANUP_STR char *out = tail(json_get_str(body, "stdout"));
-	LOOM_CLEANUP_STR char *err = tail(json_get_str(body, "stderr"));
-	LOOM_CLEANUP_STR char *why = tail(json_get_str(body, "message"));
-	struct task_result res = result_of(body);
+	LOOM_CLEANUP_STR char *out = tail(said->out);
+	LOOM_CLEANUP_STR char *err = tail(said->err);
+	LOOM_CLEANUP_STR char *why = tail(said->message);
+	struct task_result res = result_of(said);
 	res.message = !str_blank(why) ? why : !str_blank(err) ? err : out;
 	res.out = out;
 	res.err = err;

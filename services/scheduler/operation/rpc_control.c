@@ -1,16 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* rpc_control - pause, resume, abort, and the deletion of a cluster that is busy: asked for by a
  * user through an API, done under the row lock. */
-#include "services/scheduler/scheduler.h"
-
 #include "common/base/str.h"
 #include "common/model/outcome.h"
 #include "services/scheduler/job/job_lifecycle.h"
+#include "services/scheduler/operation/rpc.h"
 
 struct control {
 	struct scheduler *s;
-	struct bus_call *call;
-	struct json *body, *answer;
+	const struct msg_control *asked;
 	struct cluster_tx tx;
 	bool changed;
 	struct outcome done;
@@ -81,16 +79,15 @@ static const struct {
 static int aborted_before(struct unit *u, const struct control *k, bool *ret)
 {
 	*ret = false;
-	if (!str_eq(json_get_str(k->body, "verb"), "abort"))
+	if (!str_eq(k->asked->verb, "abort"))
 		return 0;
-	return job_cancelled(u->db, u->clusters[0].tx.c->id, json_get_int(k->body, "job", 0), ret);
+	return job_cancelled(u->db, u->clusters[0].tx.c->id, k->asked->job, ret);
 }
 
 /* What was to be ended has ended by itself meanwhile: only a deletion has still to be done. */
 static void at_rest(struct unit *u, struct unit_cluster *uc, struct control *k)
 {
-	if (!str_eq(json_get_str(k->body, "verb"), "delete") ||
-	    uc->tx.c->status == CLUSTER_TERMINATED)
+	if (!str_eq(k->asked->verb, "delete") || uc->tx.c->status == CLUSTER_TERMINATED)
 		return;
 	k->changed = true;
 	lifecycle_submit(u, uc, "cluster_delete", NULL);
@@ -98,7 +95,7 @@ static void at_rest(struct unit *u, struct unit_cluster *uc, struct control *k)
 
 static int under_way(struct unit *u, const struct cluster *c, struct control *k)
 {
-	const char *user = json_get_str(k->body, "user"), *verb = json_get_str(k->body, "verb");
+	const char *user = k->asked->user, *verb = k->asked->verb;
 	struct unit_job *j = NULL;
 	bool done;
 	int rc = aborted_before(u, k, &done);
@@ -109,11 +106,11 @@ static int under_way(struct unit *u, const struct cluster *c, struct control *k)
 		i++;
 	if (i == LOOM_COUNT(verbs))
 		return outcome_refuse(&k->done, 400, "'%.32s' is nothing to be done to a job",
-		                      verb ? verb : "");
+		                      verb);
 	rc = unit_get_job(u, c->id, c->latest_job, &j);
 	if (rc || !j)
 		return rc ? rc : DB_E_FATAL;
-	return verbs[i].fn(u, k, j, user ? user : "?");
+	return verbs[i].fn(u, k, j, user);
 }
 
 /* Where there is nothing to do, that is done. */
@@ -131,45 +128,29 @@ static int control_tx(struct db *db, void *arg)
 	struct control *k = arg;
 	struct job_policy policy = scheduler_policy(k->s);
 	k->changed = false;
-	int rc = unit_run_one(db, &policy, json_get_int(k->body, "cluster", 0), &k->tx,
-	                      control_cluster, k);
+	int rc = unit_run_one(db, &policy, k->asked->cluster, &k->tx, control_cluster, k);
 	if (rc == CLUSTER_E_NONE)
 		return outcome_refuse(&k->done, 404, "no such cluster");
 	return rc ? rc : outcome_done(&k->done, k->tx.c->id, k->tx.c->event_seq);
 }
 
-static void control_work(void *arg)
+static void control(struct scheduler *s, const void *asked, struct rpc_answer *ret)
 {
-	struct control *k = arg;
-	int rc = outcome_tx(k->s->db, control_tx, k, &k->done);
-	json_set_int(k->answer, "status", rc ? 503 : k->done.status);
-	if (k->changed && k->done.status == 200)
-		wake_changed(k->s, &k->tx);
+	struct control k = { .s = s, .asked = asked };
+	rpc_settle(ret, outcome_tx(s->db, control_tx, &k, &k.done));
+	if (ret->err.status == 200)
+		(void)err_set(&ret->err, k.done.status, "%s", k.done.msg);
+	if (k.changed && ret->err.status == 200)
+		wake_changed(s, &k.tx);
+	cluster_tx_fini(&k.tx);
 }
 
-static void control_done(void *arg)
+static void on_control(struct bus_call *call, void *m, void *arg)
 {
-	struct control *k = arg;
-	bus_answer(k->call, k->answer);
-	cluster_tx_fini(&k->tx);
-	json_free(k->body);
-	json_free(k->answer);
-	loom_free(k);
-}
-
-static void on_control(struct bus_call *call, const struct json *body, void *arg)
-{
-	struct control *k = loom_calloc(1, sizeof(*k));
-	*k = (struct control){
-		.s = arg, .call = call, .body = json_copy(body), .answer = json_new_obj()
-	};
-	if (pool_submit(k->s->pool, control_work, control_done, k)) {
-		json_set_int(k->answer, "status", 503);
-		control_done(k);
-	}
+	rpc_run(arg, call, m, control);
 }
 
 void control_start(struct scheduler *s)
 {
-	bus_on_request(s->bus, "control", on_control, s);
+	bus_on_request(s->bus, &messages[MSG_CONTROL], on_control, s);
 }

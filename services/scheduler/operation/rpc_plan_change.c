@@ -1,78 +1,51 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* rpc_plan_change - answers an API what an operation on a cluster would change, with a hash of the
- * plan.
- */
-#include "services/scheduler/scheduler.h"
-
+ * plan. */
 #include "services/scheduler/operation/operation.h"
+#include "services/scheduler/operation/rpc.h"
 
-struct operation_plan {
-	struct scheduler *s;
-	struct bus_call *call;
-	struct json *ask, *answer;
+#include <stdio.h>
+
+struct look {
+	int64_t id;
 	struct cluster *c;
 };
 
-static int load_read(struct db *db, void *arg)
+static int look_read(struct db *db, void *arg)
 {
-	struct operation_plan *k = arg;
-	cluster_free(k->c);
-	k->c = NULL;
-	int rc = cluster_get(db, json_get_int(k->ask, "cluster", 0), &k->c);
-	return rc ? rc : cluster_load_docs(db, k->c);
+	struct look *l = arg;
+	cluster_free(l->c);
+	l->c = NULL;
+	int rc = cluster_get(db, l->id, &l->c);
+	return rc ? rc : cluster_load_docs(db, l->c);
 }
 
-static void operation_plan_work(void *arg)
+static void plan_change(struct scheduler *s, const void *asked, struct rpc_answer *ret)
 {
-	struct operation_plan *k = arg;
-	const struct json *params = json_get(k->ask, "params");
+	const struct msg_change *m = asked;
+	struct look l = { .id = m->cluster };
 	struct operation op = { 0 };
-	struct loom_err err = { 0 };
-	int rc = db_read(k->s->db, load_read, k);
+	int rc = db_read(s->db, look_read, &l);
 	if (!rc)
-		rc = operation_make(k->s->db, k->c, params, &op, &err);
-	json_set_int(k->answer, "status",
-	             !rc              ? 200
-	             : rc >= DB_E_DUP ? 503
-	             : err.status     ? err.status
-	                              : 404);
+		rc = operation_make(s->db, l.c, m->params, &op, &ret->err);
 	if (!rc) {
-		json_set_str(k->answer, "action", plan_action_name(op.action));
-		json_set_str(k->answer, "hash", op.hash);
+		ret->action = plan_action_name(op.action);
+		snprintf(ret->hash, sizeof(ret->hash), "%s", op.hash);
 		/* Whatever changes a plan comes with a job; a warning about the lease does not. */
-		json_set_int(k->answer, "revision", k->c->latest_job);
-		json_set(k->answer, "plan", operation_preview(&op, k->c, params));
-	} else {
-		json_set_str(k->answer, "message",
-		             rc >= DB_E_DUP ? "the database is away" : err.msg);
+		ret->revision = l.c->latest_job;
+		ret->plan = operation_preview(&op, l.c, m->params);
 	}
+	rpc_settle(ret, rc);
 	operation_fini(&op);
+	cluster_free(l.c);
 }
 
-static void operation_plan_done(void *arg)
+static void on_change(struct bus_call *call, void *m, void *arg)
 {
-	struct operation_plan *k = arg;
-	bus_answer(k->call, k->answer);
-	cluster_free(k->c);
-	json_free(k->ask);
-	json_free(k->answer);
-	loom_free(k);
-}
-
-static void on_change(struct bus_call *call, const struct json *body, void *arg)
-{
-	struct operation_plan *k = loom_calloc(1, sizeof(*k));
-	*k = (struct operation_plan){
-		.s = arg, .call = call, .ask = json_copy(body), .answer = json_new_obj()
-	};
-	if (pool_submit(k->s->pool, operation_plan_work, operation_plan_done, k)) {
-		json_set_int(k->answer, "status", 503);
-		json_set_str(k->answer, "message", "the scheduler is busy");
-		operation_plan_done(k);
-	}
+	rpc_run(arg, call, m, plan_change);
 }
 
 void operation_plan_start(struct scheduler *s)
 {
-	bus_on_request(s->bus, "change", on_change, s);
+	bus_on_request(s->bus, &messages[MSG_CHANGE], on_change, s);
 }
