@@ -30,7 +30,7 @@ ifeq ($(origin AR),default)
 AR := gcc-ar
 endif
 
-PKGS := libevent libevent_pthreads yajl libmariadb nanomsg libsodium libcurl
+PKGS := libevent libevent_pthreads yajl libmariadb nanomsg libsodium libcurl zlib
 PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 PKG_LIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lzookeeper_mt -lm
 CHECK_CFLAGS := $(shell pkg-config --cflags check 2>/dev/null)

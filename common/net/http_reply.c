@@ -10,11 +10,15 @@
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/base/text.h"
+#include "common/net/http_gzip.h"
 
 #include <event2/buffer.h>
 #include <event2/event.h>
 #include <event2/http.h>
 #include <string.h>
+
+/* More than this the loop does not compress: a millisecond. */
+#define LOOP_GZIP ((size_t)32 << 10)
 
 static _Thread_local struct http_req *on_worker; /* the request whose handler runs here */
 
@@ -172,10 +176,28 @@ static void hand_over(struct http_req *r, loop_fn fn)
 		loop_post(r->server->loop, fn, r);
 }
 
+/* What a worker answers is compressed there; the loop has others to serve. */
+static void compress(struct http_req *r, const char *type, char **data, size_t *len)
+{
+	if (*len < GZIP_LEAST || !gzip_helps(type) || has_out_header(r, "Content-Encoding"))
+		return;
+	reply_header_default(r, "Vary", "Accept-Encoding");
+	if (!gzip_accepted(http_header(r, "Accept-Encoding")) ||
+	    (*len > LOOP_GZIP && loop_is_here(r->server->loop)))
+		return;
+	char *small = gzip_make(*data, *len, GZIP_FAST, len);
+	if (!small)
+		return;
+	loom_free(*data);
+	*data = small;
+	http_reply_header(r, "Content-Encoding", "gzip");
+}
+
 /* Takes data, which has len bytes. */
 static void reply_owned(struct http_req *r, int status, const char *type, char *data, size_t len)
 {
 	loom_assert(r->state == REQ_OPEN && !r->defer);
+	compress(r, type, &data, &len);
 	r->state = REQ_ANSWERED;
 	r->status = status;
 	r->type = loom_strdup(type);

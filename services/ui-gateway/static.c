@@ -4,6 +4,7 @@
 
 #include "common/base/map.h"
 #include "common/base/str.h"
+#include "common/net/http_gzip.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -17,9 +18,9 @@
 #define MAX_DEPTH 8
 
 struct site_file {
-	const char *type; /* literal */
-	char *data;
-	size_t len;
+	const char *type;   /* literal */
+	char *data, *small; /* small: compressed; NULL when that gains nothing */
+	size_t len, small_len;
 	char tag[36]; /* quoted */
 };
 
@@ -31,6 +32,7 @@ static void file_free(void *p)
 {
 	struct site_file *f = p;
 	loom_free(f->data);
+	loom_free(f->small);
 	loom_free(f);
 }
 
@@ -106,6 +108,7 @@ static int add_file(struct site *s, int dir, const char *name, const char *path,
 	f->type = type;
 	f->data = data;
 	f->len = (size_t)st.st_size;
+	f->small = gzip_helps(type) ? gzip_make(data, f->len, GZIP_BEST, &f->small_len) : NULL;
 	make_tag(f);
 	map_set(s->files, path, f);
 	return 0;
@@ -206,10 +209,18 @@ void site_serve(const struct site *s, struct http_req *req)
 		http_reply_text(req, 404, "There is no page %s here.\n", path);
 		return;
 	}
-	http_reply_header(req, "ETag", f->tag);
+	/* Weak: it names what the file says, compressed or not. */
+	LOOM_CLEANUP_STR char *tag = loom_asprintf("W/%s", f->tag);
+	http_reply_header(req, "ETag", tag);
 	http_reply_header(req, "Cache-Control", "no-cache");
-	if (site_tag_matches(http_header(req, "If-None-Match"), f->tag))
+	if (f->small)
+		http_reply_header(req, "Vary", "Accept-Encoding");
+	if (site_tag_matches(http_header(req, "If-None-Match"), f->tag)) {
 		http_reply_empty(req, 304);
-	else
+	} else if (f->small && gzip_accepted(http_header(req, "Accept-Encoding"))) {
+		http_reply_header(req, "Content-Encoding", "gzip");
+		http_reply(req, 200, f->type, f->small, f->small_len);
+	} else {
 		http_reply(req, 200, f->type, f->data, f->len);
+	}
 }

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """loom-ui-gateway in front of an HTTP server that the test plays, and in front of loom-api."""
 
+import gzip
 import http.client
 import http.server
 import json
@@ -241,6 +242,17 @@ def test_files(gateway, path, file, kind):
     head = gateway.ask("HEAD", path)
     assert (head.status, head.body) == (200, b"")
     assert head.headers["Content-Length"] == str(len(answer.body))
+
+
+def test_files_are_compressed_for_those_who_take_it(gateway):
+    plain = gateway.ask("GET", "/js/store.js")
+    assert "Content-Encoding" not in plain.headers and plain.headers["Vary"] == "Accept-Encoding"
+    small = gateway.ask("GET", "/js/store.js", headers={"Accept-Encoding": "gzip, br"})
+    assert small.headers["Content-Encoding"] == "gzip"
+    assert gzip.decompress(small.body) == plain.body and len(small.body) < len(plain.body) / 2
+    assert small.headers["ETag"] == plain.headers["ETag"]
+    refused = gateway.ask("GET", "/js/store.js", headers={"Accept-Encoding": "gzip;q=0"})
+    assert "Content-Encoding" not in refused.headers and refused.body == plain.body
 
 
 @pytest.mark.parametrize("path", [
