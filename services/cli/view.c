@@ -215,6 +215,13 @@ static void on_job(struct view *v, const struct json *data, struct view_change *
 		    message ? loom_asprintf("%s: %s", status, message) : loom_strdup(status));
 }
 
+static void say_planned(struct view *v, struct view_change *c, int64_t tasks, int64_t nodes)
+{
+	say(c, v->action,
+	    loom_asprintf("planned: %lld task%s on %lld node%s", (long long)tasks,
+	                  tasks == 1 ? "" : "s", (long long)nodes, nodes == 1 ? "" : "s"));
+}
+
 static void on_plan(struct view *v, const struct json *data, struct view_change *c)
 {
 	const struct json *nodes = json_get(data, "nodes"), *tasks = json_get(data, "tasks");
@@ -225,10 +232,11 @@ static void on_plan(struct view *v, const struct json *data, struct view_change 
 	for (size_t i = 0; i < json_len(tasks); i++)
 		step_of(v, json_at(tasks, i));
 	sort_nodes(v);
+	if (json_get_int(data, "part", 1) > 1)
+		return;
 	if (json_len(tasks) && json_len(nodes))
-		say(c, v->action,
-		    loom_asprintf("planned: %zu tasks on %zu nodes", json_len(tasks),
-		                  json_len(nodes)));
+		say_planned(v, c, json_get_int(data, "taskstotal", (int64_t)json_len(tasks)),
+		            json_get_int(data, "nodestotal", (int64_t)json_len(nodes)));
 	else if (json_len(tasks))
 		say(c, v->action, loom_asprintf("%zu tasks more", json_len(tasks)));
 }

@@ -90,7 +90,7 @@ class Story:
     def _plan(self, _number, data):
         for node in data["nodes"]:
             self.nodes.setdefault(node["nodeId"], node)
-        again = any(task.job == data["jobId"] for task in self.tasks.values())
+        again = data.get("part", 1) == 1 and any(task.job == data["jobId"] for task in self.tasks.values())
         for task in data["tasks"]:
             assert task["taskId"] not in self.tasks, f"planned twice: {task}"
             self.tasks[task["taskId"]] = Task(task)

@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define PART_BYTES ((size_t)48 << 10) /* of a `plan` event */
+
 void job_draft_fini(struct job_draft *b)
 {
 	layout_free(b->layout);
@@ -247,16 +249,20 @@ static void set_after(struct json *o, const struct plan *p, const struct plan_ta
 	json_set(o, "afterGroups", groups);
 }
 
+static struct json *group_json(const struct plan_group *g, const struct naming *nm)
+{
+	struct json *tasks = json_new_arr();
+	for (size_t k = 0; k < g->n_tasks; k++)
+		json_push(tasks, name_of(nm, g->tasks[k]));
+	return tasks;
+}
+
 /* Lists of tasks that "afterGroups" means by their places. */
 static struct json *groups_json(const struct plan *p, const struct naming *nm)
 {
 	struct json *groups = json_new_arr();
-	for (size_t g = 0; g < p->n_groups; g++) {
-		struct json *tasks = json_new_arr();
-		for (size_t k = 0; k < p->groups[g].n_tasks; k++)
-			json_push(tasks, name_of(nm, p->groups[g].tasks[k]));
-		json_push(groups, tasks);
-	}
+	for (size_t g = 0; g < p->n_groups; g++)
+		json_push(groups, group_json(&p->groups[g], nm));
 	return groups;
 }
 
@@ -288,27 +294,55 @@ static struct json *task_json(const struct job_draft *b, const struct plan_task 
 	return o;
 }
 
-struct json *job_draft_event(const struct job_draft *b, int64_t cluster, int64_t job,
-                             const char *action)
+/* Moves an item to a list of the event; false when the part is long enough for now. */
+static bool add_item(struct json *e, const char *list, struct json *item, size_t *bytes)
+{
+	LOOM_CLEANUP_STR char *text = json_text(item);
+	*bytes += strlen(text);
+	json_push(json_get(e, list), item);
+	return *bytes < PART_BYTES;
+}
+
+static struct json *part_head(const struct job_draft *b, const struct naming *nm,
+                              const char *action)
 {
 	char id[ID_MAX];
-	id_job(id, cluster, job);
+	id_job(id, nm->cluster, nm->job);
 	struct json *e = json_set_str(json_new_obj(), "jobId", id);
 	json_set_str(e, "action", action);
-	const struct naming nm = { cluster, job };
-	const bool small = is_small(b->plan);
-	struct json *nodes = json_new_arr(), *tasks = json_new_arr();
-	for (size_t i = 0; i < b->nodes->n; i++)
-		json_push(nodes, node_json(&b->nodes->v[i], true));
-	for (size_t i = 0; i < b->plan->n; i++)
-		json_push(tasks, task_json(b, &b->plan->tasks[i], small, &nm));
 	if (b->plan->n_later)
 		json_set(e, "later", json_new_arr());
-	for (size_t i = b->plan->n; i < b->plan->n + b->plan->n_later; i++)
-		json_push(json_get(e, "later"), task_json(b, &b->plan->tasks[i], small, &nm));
-	if (!small)
-		json_set(e, "groups", groups_json(b->plan, &nm));
-	return json_set(json_set(e, "nodes", nodes), "tasks", tasks);
+	if (!is_small(b->plan))
+		json_set(e, "groups", json_new_arr());
+	json_set(e, "nodes", json_new_arr());
+	return json_set(e, "tasks", json_new_arr());
+}
+
+struct json *job_draft_event(const struct job_draft *b, int64_t cluster, int64_t job,
+                             const char *action, struct job_draft_at *at)
+{
+	const struct plan *p = b->plan;
+	const bool small = is_small(p);
+	const size_t n_tasks = p->n + p->n_later, n_groups = small ? 0 : p->n_groups;
+	const struct naming nm = { cluster, job };
+	size_t bytes = 0;
+	bool room = true;
+	if (at->part && at->node == b->nodes->n && at->task == n_tasks && at->group == n_groups)
+		return NULL;
+	struct json *e = part_head(b, &nm, action);
+	while (room && at->node < b->nodes->n)
+		room = add_item(e, "nodes", node_json(&b->nodes->v[at->node++], true), &bytes);
+	for (; room && at->task < n_tasks; at->task++)
+		room = add_item(e, at->task < p->n ? "tasks" : "later",
+		                task_json(b, &p->tasks[at->task], small, &nm), &bytes);
+	while (room && at->group < n_groups)
+		room = add_item(e, "groups", group_json(&p->groups[at->group++], &nm), &bytes);
+	if (!at->part++ && room)
+		return e; /* the only one */
+	json_set_int(e, "part", at->part);
+	json_set_int(e, "nodestotal", (int64_t)b->nodes->n);
+	json_set_int(e, "taskstotal", (int64_t)p->n);
+	return e;
 }
 
 struct json *job_draft_tasks(const struct job_draft *b)

@@ -44,9 +44,15 @@ void job_draft_rows(const struct job_draft *b, const struct cluster *c, int64_t 
                     struct job_draft_rows *ret);
 void job_draft_rows_fini(struct job_draft_rows *r);
 
-/* The `plan` event (job > 0), and the answer of a preview. */
+/* The next part of the `plan` event, of some 48 KiB: readers take them one by one, and what one
+ * says of tasks or groups goes on in the next. NULL: all is told. *at is zeroed at first. */
+struct job_draft_at {
+	size_t node, task, group;
+	int part;
+};
 struct json *job_draft_event(const struct job_draft *b, int64_t cluster, int64_t job,
-                             const char *action);
+                             const char *action, struct job_draft_at *at);
+/* The answer of a preview. */
 struct json *job_draft_preview(const struct job_draft *b);
 struct json *job_draft_tasks(const struct job_draft *b); /* of a preview; ids count from 0 */
 

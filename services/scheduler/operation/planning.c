@@ -64,8 +64,10 @@ static int start_job(struct unit *u, struct planning *pl, struct unit_job *uj)
 	job_draft_rows(&pl->op.draft, tx->c, j->num, u->now, &rows);
 	j->waits = loom_take(rows.waits);
 	j->n_waits = rows.n_waits;
-	cluster_event(tx->c, "plan",
-	              job_draft_event(&pl->op.draft, j->cluster_id, j->num, j->action), u->now);
+	struct job_draft_at at = { 0 };
+	struct json *part;
+	while ((part = job_draft_event(&pl->op.draft, j->cluster_id, j->num, j->action, &at)))
+		cluster_event(tx->c, "plan", part, u->now);
 	unit_move_job(u, uj, JOB_RUNNING, NULL);
 	int rc = outbox_add(u->db, tx, j, CALLBACK_START);
 	if (!rc)

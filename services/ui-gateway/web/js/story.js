@@ -62,11 +62,11 @@ function jobLine(state, data) {
 }
 
 function planLine(data) {
-  const tasks = (data.tasks || []).length;
-  const nodes = (data.nodes || []).length;
+  const tasks = data.taskstotal ?? (data.tasks || []).length;
+  const nodes = data.nodestotal ?? (data.nodes || []).length;
   const what = actionDoing(data.action);
 
-  if (tasks === 0)
+  if (tasks === 0 || data.part > 1) // a long plan comes in parts
     return null;
   if (nodes === 0)
     return { tone: "warn", subject: "plan", text: `${count(tasks, "task")} added` };
