@@ -255,6 +255,16 @@ void cluster_event_text(struct cluster *c, const char *type, char *text)
 		c->event_seq++;
 }
 
+static void walk_events(const struct db_result *r, int (*fn)(const struct event *e, void *arg),
+                        void *arg)
+{
+	for (size_t i = 0; i < db_rows(r); i++) {
+		struct event e = { db_int(r, i, 0), db_str(r, i, 1), db_str(r, i, 2) };
+		if (fn(&e, arg))
+			break;
+	}
+}
+
 int cluster_events(struct db *db, int64_t id, int64_t after, int limit,
                    int (*fn)(const struct event *e, void *arg), void *arg)
 {
@@ -263,11 +273,21 @@ int cluster_events(struct db *db, int64_t id, int64_t after, int limit,
 	                   "SELECT seq, type, data FROM event WHERE cluster_id=? AND seq>?"
 	                   " ORDER BY seq LIMIT ?",
 	                   "iii", id, after, (int64_t)limit);
-	for (size_t i = 0; !rc && i < db_rows(r); i++) {
-		struct event e = { db_int(r, i, 0), db_str(r, i, 1), db_str(r, i, 2) };
-		if (fn(&e, arg))
-			break;
-	}
+	if (!rc)
+		walk_events(r, fn, arg);
+	return rc;
+}
+
+int cluster_events_but_tasks(struct db *db, int64_t id, int64_t upto,
+                             int (*fn)(const struct event *e, void *arg), void *arg)
+{
+	LOOM_CLEANUP(db_result_free) struct db_result *r = NULL;
+	int rc = db_select(db, &r,
+	                   "SELECT seq, type, data FROM event WHERE cluster_id=? AND seq<=?"
+	                   " AND type<>'task' ORDER BY seq",
+	                   "ii", id, upto);
+	if (!rc)
+		walk_events(r, fn, arg);
 	return rc;
 }
 
@@ -292,6 +312,11 @@ static struct json *summary(const struct cluster *c, const struct db_result *r, 
 	json_set_int(s, "numNodes", c->num_nodes);
 	json_set(s, "provider", json_copy(json_get(c->brief, "provider")));
 	json_set(s, "clusterTemplate", json_copy(json_get(c->brief, "clusterTemplate")));
+	bool unwell = c->status == CLUSTER_INCOMPLETE || c->status == CLUSTER_INCONSISTENT;
+	if (unwell && c->message)
+		json_set_str(s, "message", c->message);
+	else if (unwell && !db_is_null(r, i, SMALL + 4))
+		json_set_str(s, "message", db_str(r, i, SMALL + 4));
 	if (!db_is_null(r, i, SMALL)) {
 		struct json *p = json_set_str(json_new_obj(), "action", db_str(r, i, SMALL));
 		json_set_str(p, "actionstatus", db_str(r, i, SMALL + 1));
@@ -315,16 +340,18 @@ int cluster_summaries(struct db *db, const struct cluster_filter *f, struct json
 			only = cluster_status_name((enum cluster_status)st);
 	}
 	LOOM_CLEANUP_STR char *labels = json_len(f->labels) ? json_text(f->labels) : NULL;
-	int rc = db_select(db, &r,
-	                   "SELECT " OF_CLUSTERS ", j.action, j.status, j.tasks_total, j.tasks_done"
-	                   " FROM cluster c"
-	                   " LEFT JOIN job j ON j.cluster_id=c.id AND j.num=c.latest_job"
-	                   " WHERE c.tenant_id=? AND (? IS NULL OR c.owner_id=?)"
-	                   " AND (? IS NULL OR c.status=?) AND (?=0 OR c.id=?)"
-	                   " AND (? IS NULL OR JSON_CONTAINS(c.labels, ?))"
-	                   " ORDER BY c.create_time DESC, c.id DESC",
-	                   "sssssiiss", f->tenant_id, f->owner_id, f->owner_id, only, only, f->id,
-	                   f->id, labels, labels);
+	int rc =
+		db_select(db, &r,
+	                  "SELECT " OF_CLUSTERS ", j.action, j.status, j.tasks_total, j.tasks_done,"
+	                  " j.message"
+	                  " FROM cluster c"
+	                  " LEFT JOIN job j ON j.cluster_id=c.id AND j.num=c.latest_job"
+	                  " WHERE c.tenant_id=? AND (? IS NULL OR c.owner_id=?)"
+	                  " AND (? IS NULL OR c.status=?) AND (?=0 OR c.id=?)"
+	                  " AND (? IS NULL OR JSON_CONTAINS(c.labels, ?))"
+	                  " ORDER BY c.create_time DESC, c.id DESC",
+	                  "sssssiiss", f->tenant_id, f->owner_id, f->owner_id, only, only, f->id,
+	                  f->id, labels, labels);
 	if (rc)
 		return rc;
 	LOOM_CLEANUP(json_free) struct json *list = json_new_arr();

@@ -86,6 +86,10 @@ struct event {
 /* Events after a number, in order, at most limit; fn's non-zero ends the walk. */
 LOOM_MUST_CHECK int cluster_events(struct db *db, int64_t id, int64_t after, int limit,
                                    int (*fn)(const struct event *e, void *arg), void *arg);
+/* Those up to a number that are not about a single task. */
+LOOM_MUST_CHECK int cluster_events_but_tasks(struct db *db, int64_t id, int64_t upto,
+                                             int (*fn)(const struct event *e, void *arg),
+                                             void *arg);
 
 /* What details, lists and callbacks show alike of a cluster. Returns owned. */
 struct json *cluster_shown(const struct cluster *c);

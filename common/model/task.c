@@ -115,30 +115,35 @@ int task_get(struct db *db, const struct task_ref *ref, struct tasks **ret)
 	return rc ? rc : rows_to_tasks(r, ret);
 }
 
-void task_event(struct cluster *c, const struct task *t, int64_t now)
+void task_emit(struct buf *out, const struct task *t, int64_t now)
 {
 	char id[ID_MAX];
-	struct buf b = BUF_INIT(EVENT_TEXT_MAX);
 	/* A task that waits for another try is shown as such, not as a plain wait. */
 	bool again =
 		t->failures + t->losses > 0 && (t->state == TASK_READY || t->state == TASK_BLOCKED);
 	id_task(id, t->cluster_id, t->job_num, t->num);
-	buf_addc(&b, '{');
-	json_emit_str(&b, "taskId", id);
-	json_emit_str(&b, "taskName", t->name);
-	json_emit_str(&b, "service", t->service);
-	json_emit_str(&b, "nodeId", t->node_id);
-	json_emit_int(&b, "nodenum", t->node_num);
-	json_emit_str(&b, "state", again ? "retry" : task_state_name(t->state));
-	json_emit_int(&b, "attempt", t->attempt);
+	json_emit_str(out, "taskId", id);
+	json_emit_str(out, "taskName", t->name);
+	json_emit_str(out, "service", t->service);
+	json_emit_str(out, "nodeId", t->node_id);
+	json_emit_int(out, "nodenum", t->node_num);
+	json_emit_str(out, "state", again ? "retry" : task_state_name(t->state));
+	json_emit_int(out, "attempt", t->attempt);
 	if (t->state == TASK_RUNNING)
-		json_emit_str(&b, "provisionerId", t->provisioner_id);
+		json_emit_str(out, "provisionerId", t->provisioner_id);
 	if (again || t->state == TASK_FAILED)
-		json_emit_int(&b, "statusCode", t->status_code);
+		json_emit_int(out, "statusCode", t->status_code);
 	if (again && t->not_before > t->status_time)
-		json_emit_int(&b, "retryAt", t->not_before);
-	json_emit_str(&b, "message", t->message);
-	json_emit_int(&b, "time", now);
+		json_emit_int(out, "retryAt", t->not_before);
+	json_emit_str(out, "message", t->message);
+	json_emit_int(out, "time", now);
+}
+
+void task_event(struct cluster *c, const struct task *t, int64_t now)
+{
+	struct buf b = BUF_INIT(EVENT_TEXT_MAX);
+	buf_addc(&b, '{');
+	task_emit(&b, t, now);
 	buf_addc(&b, '}');
 	loom_assert(!b.full);
 	cluster_event_text(c, "task", buf_take(&b));

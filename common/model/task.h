@@ -9,6 +9,7 @@
 #ifndef LOOM_MODEL_TASK_H
 #define LOOM_MODEL_TASK_H
 
+#include "common/base/buf.h"
 #include "common/base/str.h"
 #include "common/model/job.h"
 #include "common/model/row.h"
@@ -124,8 +125,9 @@ LOOM_MUST_CHECK int task_keep_failure(struct db *db, const struct task *t, const
                                       const char *err);
 /* Columns: job, task, attempt, submit_time, status_time, stdout, stderr, node_id; by time. */
 LOOM_MUST_CHECK int task_failures(struct db *db, int64_t cluster, struct db_result **ret);
-/* Appends the event that tells of its state. */
+/* Appends the event that tells of its state; the members of that event alone. */
 void task_event(struct cluster *c, const struct task *t, int64_t now);
+void task_emit(struct buf *out, const struct task *t, int64_t now);
 
 LOOM_DEFINE_CLEANUP(struct tasks *, tasks_free)
 

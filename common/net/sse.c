@@ -6,12 +6,14 @@
 #include <string.h>
 
 #define FRAME_MAX (16u << 20)
+#define RETRY     "retry: 500\n\n" /* ms after which a reader that was cut off comes back */
 
 void sse_start(struct http_req *req)
 {
 	reply_header_default(req, "Cache-Control", "no-store");
 	reply_header_default(req, "X-Accel-Buffering", "no"); /* proxies: pass it on at once */
 	http_stream_start(req, 200, "text/event-stream");
+	http_stream_write(req, RETRY, strlen(RETRY));
 }
 
 static void add_lines(struct buf *b, const char *prefix, const char *text)

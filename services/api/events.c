@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * events - what happens to a cluster, as server-sent events numbered without gaps; and summaries of
- * all the caller's clusters as they change.
+ * events - what happens to clusters, as server-sent events numbered without gaps, and summaries of
+ * all the caller's clusters as they change: each alone, or several together for a browser, which
+ * has few connections for one site.
  */
 #include "services/api/resources.h"
 
+#include "common/base/map.h"
 #include "common/base/str.h"
 #include "services/api/feed.h"
 #include "services/api/visible.h"
@@ -12,72 +14,186 @@
 
 #include <string.h>
 
-#define BATCH 256
+#define BATCH       256
+#define BATCH_BYTES ((size_t)256 << 10) /* read at once; an event more may follow */
+#define TOPICS      64
 
 struct line {
-	int64_t seq;
+	int64_t cluster, seq;
 	char *type, *data;
 };
 
-struct cluster_watch {
-	struct watch w;
-	int64_t last; /* number written last */
-	struct line lines[BATCH];
-	size_t n;
+struct topic {
+	int64_t cluster, last; /* number written last */
 };
+
+struct event_watch {
+	struct watch w;
+	struct feed_reader feed;
+	struct map *later; /* cluster id -> its newest summary, for a reader that is behind */
+	bool many;         /* each event says which cluster it is of */
+	struct topic topics[TOPICS];
+	size_t n_topics;
+	struct line *lines; /* BATCH of them; NULL without topics */
+	size_t n, bytes;
+	int64_t of; /* the cluster being read */
+};
+
+/* ---- events of clusters ---------------------------------------------------------------------- */
 
 static int keep_line(const struct event *e, void *arg)
 {
-	struct cluster_watch *cw = arg;
-	cw->lines[cw->n++] = (struct line){ e->seq, loom_strdup(e->type), loom_strdup(e->data) };
-	return cw->n == BATCH;
+	struct event_watch *ew = arg;
+	ew->lines[ew->n++] =
+		(struct line){ ew->of, e->seq, loom_strdup(e->type), loom_strdup(e->data) };
+	ew->bytes += strlen(e->data);
+	return ew->n == BATCH || ew->bytes >= BATCH_BYTES;
 }
 
-static void drop_lines(struct cluster_watch *cw)
+static void drop_lines(struct event_watch *ew)
 {
-	for (size_t i = 0; i < cw->n; i++) {
-		loom_free(cw->lines[i].type);
-		loom_free(cw->lines[i].data);
+	for (size_t i = 0; i < ew->n; i++) {
+		loom_free(ew->lines[i].type);
+		loom_free(ew->lines[i].data);
 	}
-	cw->n = 0;
+	ew->n = 0;
+	ew->bytes = 0;
+}
+
+static bool is_full(const struct event_watch *ew)
+{
+	return ew->n == BATCH || ew->bytes >= BATCH_BYTES;
 }
 
 static int events_read(struct db *db, void *arg)
 {
-	struct cluster_watch *cw = arg;
-	drop_lines(cw);
-	return cluster_events(db, cw->w.cluster, cw->last, BATCH, keep_line, cw);
-}
-
-static int cluster_read(struct watch *w, struct db_pool *p, bool *more)
-{
-	struct cluster_watch *cw = (struct cluster_watch *)w;
-	int rc = db_read(p, events_read, cw);
-	*more = cw->n == BATCH;
+	struct event_watch *ew = arg;
+	int rc = 0;
+	drop_lines(ew);
+	for (size_t i = 0; !rc && i < ew->n_topics && !is_full(ew); i++) {
+		ew->of = ew->topics[i].cluster;
+		rc = cluster_events(db, ew->of, ew->topics[i].last, (int)(BATCH - ew->n), keep_line,
+		                    ew);
+	}
 	return rc;
 }
 
-static bool cluster_write(struct watch *w)
+static int read_topics(struct watch *w, struct db_pool *p, bool *more)
 {
-	struct cluster_watch *cw = (struct cluster_watch *)w;
-	long unsent = 0;
-	for (size_t i = 0; i < cw->n && unsent >= 0; i++) {
-		unsent = sse_event(w->req, cw->lines[i].seq, cw->lines[i].type, cw->lines[i].data);
-		cw->last = cw->lines[i].seq;
+	struct event_watch *ew = (struct event_watch *)w;
+	int rc = db_read(p, events_read, ew);
+	*more = is_full(ew);
+	return rc;
+}
+
+static bool about(const struct watch *w, int64_t cluster)
+{
+	const struct event_watch *ew = (const struct event_watch *)w;
+	for (size_t i = 0; i < ew->n_topics; i++) {
+		if (ew->topics[i].cluster == cluster)
+			return true;
 	}
-	drop_lines(cw);
-	return unsent >= 0 && unsent < WATCH_BACKLOG;
+	return false;
 }
 
-static void cluster_free_watch(struct watch *w)
+static long write_line(struct event_watch *ew, const struct line *l)
 {
-	drop_lines((struct cluster_watch *)w);
-	loom_free(w);
+	for (size_t i = 0; i < ew->n_topics; i++) {
+		if (ew->topics[i].cluster == l->cluster)
+			ew->topics[i].last = l->seq;
+	}
+	if (!ew->many)
+		return sse_event(ew->w.req, l->seq, l->type, l->data);
+	char id[ID_MAX];
+	id_cluster(id, l->cluster);
+	LOOM_CLEANUP_STR char *text =
+		loom_asprintf("{\"cluster\":\"%s\",\"seq\":%lld,\"type\":\"%s\",\"data\":%s}", id,
+	                      (long long)l->seq, l->type, l->data);
+	return sse_event(ew->w.req, -1, "event", text);
 }
 
-static const struct watch_ops cluster_ops = { .read = cluster_read,
-	                                      .write = cluster_write,
-	                                      .free = cluster_free_watch };
+static long write_news(struct watch *w)
+{
+	struct event_watch *ew = (struct event_watch *)w;
+	const char *id;
+	void *text;
+	long unsent = 0;
+	for (size_t it = 0; unsent >= 0 && map_next(ew->later, &it, &id, &text);) {
+		unsent = sse_event(w->req, -1, "summary", text);
+		map_del(ew->later, id);
+	}
+	for (size_t i = 0; i < ew->n && unsent >= 0; i++)
+		unsent = write_line(ew, &ew->lines[i]);
+	drop_lines(ew);
+	return unsent;
+}
+
+static void free_watch(struct watch *w)
+{
+	struct event_watch *ew = (struct event_watch *)w;
+	feed_leave(&ew->feed);
+	map_destroy(ew->later);
+	drop_lines(ew);
+	loom_free(ew->lines);
+	loom_free(ew);
+}
+
+static const struct watch_ops topic_ops = {
+	.read = read_topics, .write = write_news, .about = about, .free = free_watch
+};
+static const struct watch_ops feed_ops = { .write = write_news,
+	                                   .about = about,
+	                                   .free = free_watch };
+
+/* ---- summaries ------------------------------------------------------------------------------- */
+
+static struct event_watch *of_reader(struct feed_reader *r)
+{
+	return (struct event_watch *)((char *)r - offsetof(struct event_watch, feed));
+}
+
+/* Whoever is behind gets only the newest of each cluster, when it has taken what was written. */
+static void give(struct feed_reader *r, const char *id, const char *text)
+{
+	struct event_watch *ew = of_reader(r);
+	if (ew->w.behind) {
+		map_set(ew->later, id, loom_strdup(text));
+		ew->w.again = true;
+		return;
+	}
+	long unsent = sse_event(ew->w.req, -1, "summary", text);
+	if (unsent < 0)
+		watch_end(&ew->w);
+	else
+		watch_behind(&ew->w, unsent);
+}
+
+/* ---- requests -------------------------------------------------------------------------------- */
+
+static struct event_watch *new_watch(struct http_req *req, struct api *a,
+                                     const struct identity *who)
+{
+	struct event_watch *ew = loom_calloc(1, sizeof(*ew));
+	ew->w = (struct watch){ .ops = &feed_ops, .a = a, .req = req, .who = *who, .sse = true };
+	ew->later = map_create(loom_free);
+	return ew;
+}
+
+static void add_topic(struct event_watch *ew, int64_t cluster, int64_t last)
+{
+	ew->topics[ew->n_topics++] = (struct topic){ cluster, last };
+	ew->w.ops = &topic_ops;
+	if (!ew->lines)
+		ew->lines = loom_calloc(BATCH, sizeof(*ew->lines));
+}
+
+static void start_on_loop(struct http_req *req LOOM_UNUSED, void *arg)
+{
+	struct event_watch *ew = arg;
+	if (ew->feed.give)
+		feed_join(&ew->feed, ew->w.a, &ew->w.who);
+	watch_start(&ew->w, NULL);
+}
 
 struct see {
 	const struct identity *who;
@@ -91,9 +207,14 @@ static int see_read(struct db *db, void *arg)
 	return visible_get(db, s->who, s->id, &c);
 }
 
-static void start_on_loop(struct http_req *req LOOM_UNUSED, void *arg)
+/* The number of an event, text NULL: 0; false when answered. */
+static bool number(struct http_req *req, const char *text, int64_t *ret)
 {
-	watch_start(arg, NULL);
+	*ret = 0;
+	if (!text || (!str_to_int(text, ret) && *ret >= 0))
+		return true;
+	http_reply_problem(req, 400, "'%.32s' is not the number of an event", text);
+	return false;
 }
 
 void events_cluster(struct http_req *req, void *ctx)
@@ -101,39 +222,19 @@ void events_cluster(struct http_req *req, void *ctx)
 	struct api *a = ctx;
 	struct identity who;
 	struct see s = { .who = &who };
-	if (!auth(a, req, ROLE_USER, &who) || !visible_id(req, "id", &s.id))
-		return;
+	int64_t last;
 	const char *after = http_header(req, "Last-Event-ID");
-	if (!after)
-		after = http_query(req, "after");
-	int64_t last = 0;
-	if (after && (str_to_int(after, &last) || last < 0)) {
-		http_reply_problem(req, 400, "'%.32s' is not the number of an event", after);
+	if (!auth(a, req, ROLE_USER, &who) || !visible_id(req, "id", &s.id) ||
+	    !number(req, after ? after : http_query(req, "after"), &last))
 		return;
-	}
 	int rc = db_read(a->db, see_read, &s);
 	if (rc) {
 		visible_refuse(req, rc, s.id);
 		return;
 	}
-	struct cluster_watch *cw = loom_calloc(1, sizeof(*cw));
-	cw->w = (struct watch){
-		.ops = &cluster_ops, .a = a, .req = req, .who = who, .sse = true, .cluster = s.id
-	};
-	cw->last = last;
-	http_defer(req, start_on_loop, cw);
-}
-
-struct tenant_ask {
-	struct api *a;
-	struct identity who;
-};
-
-static void start_feed(struct http_req *req, void *arg)
-{
-	struct tenant_ask *k = arg;
-	feed_start(req, k->a, &k->who);
-	loom_free(k);
+	struct event_watch *ew = new_watch(req, a, &who);
+	add_topic(ew, s.id, last);
+	http_defer(req, start_on_loop, ew);
 }
 
 void events_tenant(struct http_req *req, void *ctx)
@@ -141,7 +242,59 @@ void events_tenant(struct http_req *req, void *ctx)
 	struct identity who;
 	if (!auth(ctx, req, ROLE_USER, &who))
 		return;
-	struct tenant_ask *k = loom_malloc(sizeof(*k));
-	*k = (struct tenant_ask){ .a = ctx, .who = who };
-	http_defer(req, start_feed, k);
+	struct event_watch *ew = new_watch(req, ctx, &who);
+	ew->feed.give = give;
+	http_defer(req, start_on_loop, ew);
+}
+
+/* "00000001:17", the cluster and the number of the event that was seen last; false when answered.
+ */
+static bool ask_topic(struct http_req *req, struct event_watch *ew, const char *text)
+{
+	struct see s = { .who = &ew->w.who };
+	int64_t last;
+	size_t n = strcspn(text, ":");
+	LOOM_CLEANUP_STR char *id = loom_strndup(text, n);
+	if (id_parse_cluster(id, &s.id)) {
+		http_reply_problem(req, 400,
+		                   "cluster '%.40s' must be the id of a cluster, a colon and"
+		                   " the number of the event seen last",
+		                   text);
+		return false;
+	}
+	if (!number(req, text[n] ? text + n + 1 : NULL, &last))
+		return false;
+	int rc = db_read(ew->w.a->db, see_read, &s);
+	if (rc && rc != CLUSTER_E_NONE) {
+		visible_refuse(req, rc, s.id);
+		return false;
+	}
+	/* One that is gone is told nothing of; the others are not to suffer from it. */
+	if (!rc && !about(&ew->w, s.id))
+		add_topic(ew, s.id, last);
+	return true;
+}
+
+void events_many(struct http_req *req, void *ctx)
+{
+	struct identity who;
+	if (!auth(ctx, req, ROLE_USER, &who))
+		return;
+	struct event_watch *ew = new_watch(req, ctx, &who);
+	ew->many = true;
+	if (http_query(req, "clusters"))
+		ew->feed.give = give;
+	const char *text;
+	for (size_t i = 0; (text = http_query_nth(req, "cluster", i)); i++) {
+		if (i == TOPICS) {
+			http_reply_problem(req, 400, "at most %d clusters at once", TOPICS);
+			free_watch(&ew->w);
+			return;
+		}
+		if (!ask_topic(req, ew, text)) {
+			free_watch(&ew->w);
+			return;
+		}
+	}
+	http_defer(req, start_on_loop, ew);
 }

@@ -10,21 +10,14 @@
 #include "common/base/str.h"
 #include "common/model/cluster.h"
 #include "services/api/db_outage.h"
-#include "services/api/watch.h"
 
 #include <string.h>
-
-struct reader {
-	struct watch w;
-	struct feed *feed;
-	struct reader *next;
-};
 
 struct feed {
 	struct feed *next;
 	struct api *a;
 	struct identity who; /* of the first reader: its tenant, and its user unless it sees all */
-	struct reader *readers;
+	struct feed_reader *readers;
 	struct map *known; /* cluster id -> text, as given last */
 	struct map *news;  /* ids to read in the next round */
 	struct map *asked; /* ids being read; the worker's while it reads */
@@ -128,14 +121,12 @@ static void feed_work(void *arg)
 
 /* ---- giving ---------------------------------------------------------------------------------- */
 
-static void give(struct feed *f, const char *text)
+static void give(struct feed *f, const char *id, const char *text)
 {
-	struct reader *next;
-	for (struct reader *r = f->readers; r; r = next) {
+	struct feed_reader *next;
+	for (struct feed_reader *r = f->readers; r; r = next) {
 		next = r->next;
-		long unsent = sse_event(r->w.req, -1, "summary", text);
-		if (unsent < 0 || unsent >= WATCH_BACKLOG)
-			watch_end(&r->w);
+		r->give(r, id, text);
 	}
 }
 
@@ -148,7 +139,7 @@ static void give_all(struct feed *f)
 		if (str_eq(text, map_get(f->known, id)))
 			continue;
 		if (f->primed)
-			give(f, text);
+			give(f, id, text);
 		map_set(f->known, id, loom_take(text));
 	}
 	f->primed = true;
@@ -223,27 +214,23 @@ void feeds_poll(struct api *a)
 
 /* ---- readers --------------------------------------------------------------------------------- */
 
-static void reader_free(struct watch *w)
+void feed_join(struct feed_reader *r, struct api *a, const struct identity *who)
 {
-	struct reader *r = (struct reader *)w;
-	struct reader **at = &r->feed->readers;
-	while (*at != r)
-		at = &(*at)->next;
-	*at = r->next;
-	feed_free(r->feed);
-	loom_free(r);
-}
-
-static const struct watch_ops reader_ops = { .free = reader_free };
-
-void feed_start(struct http_req *req, struct api *a, const struct identity *who)
-{
-	struct reader *r = loom_calloc(1, sizeof(*r));
-	r->w = (struct watch){ .ops = &reader_ops, .a = a, .req = req, .who = *who, .sse = true };
 	struct feed *f = r->feed = feed_find(a, who);
 	r->next = f->readers;
 	f->readers = r;
 	if (!f->primed)
 		feed_kick(f, false);
-	watch_start(&r->w, NULL);
+}
+
+void feed_leave(struct feed_reader *r)
+{
+	if (!r->feed)
+		return;
+	struct feed_reader **at = &r->feed->readers;
+	while (*at != r)
+		at = &(*at)->next;
+	*at = r->next;
+	feed_free(r->feed);
+	r->feed = NULL;
 }

@@ -9,8 +9,16 @@
 
 #include "services/api/auth.h"
 
-/* Starts the stream: a `summary` for each cluster that changes from now on. */
-void feed_start(struct http_req *req, struct api *a, const struct identity *who);
+/* Embedded in whoever reads it. */
+struct feed_reader {
+	struct feed *feed; /* NULL: of none */
+	struct feed_reader *next;
+	/* The summary of a cluster that has changed, as JSON. May leave. */
+	void (*give)(struct feed_reader *r, const char *id, const char *text);
+};
+/* Gets a summary of each cluster that changes from now on. */
+void feed_join(struct feed_reader *r, struct api *a, const struct identity *who);
+void feed_leave(struct feed_reader *r); /* a reader of none: nothing */
 /* A notice: the cluster has news. */
 void feeds_event(struct api *a, int64_t cluster, const char *tenant_id);
 /* A notice may have been lost: looks at all that is under way. */

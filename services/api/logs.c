@@ -97,12 +97,12 @@ static int log_read_piece(struct watch *w, struct db_pool *p, bool *more)
 	return rc;
 }
 
-static bool log_write_piece(struct watch *w)
+static long log_write_piece(struct watch *w)
 {
 	struct log_watch *lw = (struct log_watch *)w;
 	long unsent = lw->piece.len ? http_stream_write(w->req, lw->piece.data, lw->piece.len) : 0;
 	lw->at.pos += (int64_t)lw->piece.len;
-	return !lw->over && unsent >= 0 && unsent < 4L * WATCH_BACKLOG;
+	return lw->over ? -1 : unsent;
 }
 
 static void log_free_watch(struct watch *w)

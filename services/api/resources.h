@@ -66,6 +66,10 @@ void plans_get(struct http_req *req, void *ctx);
 /* events.c */
 void events_cluster(struct http_req *req, void *ctx);
 void events_tenant(struct http_req *req, void *ctx);
+void events_many(struct http_req *req, void *ctx);
+
+/* snapshots.c */
+void snapshots_get(struct http_req *req, void *ctx);
 
 /* tasks.c */
 void tasks_take(struct http_req *req, void *ctx);

@@ -75,6 +75,8 @@ static const struct http_route routes[] = {
 	{ "GET", "/v2/clusters/{id}/plans", POOL, plans_list },
 	{ "GET", "/v2/clusters/{id}/plans/{job}", POOL, plans_get },
 	{ "GET", "/v2/clusters/{id}/events", POOL, events_cluster },
+	{ "GET", "/v2/clusters/{id}/snapshot", POOL, snapshots_get },
+	{ "GET", "/v2/events", POOL, events_many },
 	{ "GET", "/v2/tasks/{id}/log", POOL, logs_get },
 	{ 0 },
 };

@@ -8,6 +8,7 @@
 #include "services/api/feed.h"
 
 #define HEARTBEAT_MS 10000
+#define MISSED_MAX   6 /* heartbeats without taking what was written: some 4 KiB/s at least */
 
 struct watchers {
 	struct api *a;
@@ -47,6 +48,16 @@ static void read_work(void *arg)
 	w->rc = w->ops->read(w, w->a->db, &w->more);
 }
 
+static bool written(struct watch *w)
+{
+	long unsent = w->ops->write(w);
+	if (unsent < 0)
+		watch_end(w);
+	else
+		watch_behind(w, unsent);
+	return unsent >= 0;
+}
+
 static void read_done(void *arg)
 {
 	struct watch *w = arg;
@@ -56,19 +67,35 @@ static void read_done(void *arg)
 		return;
 	}
 	/* The database being away is waited out: the next poll reads again. */
-	if (!w->rc && !w->ops->write(w)) {
-		watch_end(w);
+	if (!w->rc && !written(w))
 		return;
-	}
 	bool again = !w->rc && (w->again || w->more);
 	w->again = false;
 	if (again)
 		watch_kick(w);
 }
 
+void watch_behind(struct watch *w, long unsent)
+{
+	w->behind = w->behind || unsent >= WATCH_HIGH;
+}
+
+static void drained(struct http_req *req LOOM_UNUSED, void *arg)
+{
+	struct watch *w = arg;
+	bool again = w->behind && w->again;
+	w->behind = false;
+	w->missed = 0;
+	w->again = w->again && !again;
+	if (again && w->ops->read)
+		watch_kick(w);
+	else if (again)
+		written(w);
+}
+
 void watch_kick(struct watch *w)
 {
-	if (w->reading)
+	if (w->reading || w->behind)
 		w->again = true;
 	else if (w->ops->read && !db_outage_now()) /* else the next poll finds what is new */
 		w->reading = !pool_submit(w->a->pool, read_work, read_done, w);
@@ -91,6 +118,7 @@ void watch_start(struct watch *w, const char *type)
 	else
 		http_stream_start(w->req, 200, type);
 	http_on_close(w->req, closed, w);
+	http_stream_on_drained(w->req, drained, w);
 	w->next = w->a->watchers->first;
 	w->a->watchers->first = w;
 	watch_kick(w);
@@ -99,7 +127,7 @@ void watch_start(struct watch *w, const char *type)
 void watchers_event(struct api *a, int64_t cluster, const char *tenant_id)
 {
 	for (struct watch *w = a->watchers ? a->watchers->first : NULL; w; w = w->next) {
-		if (w->cluster == cluster)
+		if (w->ops->about ? w->ops->about(w, cluster) : w->cluster == cluster)
 			watch_kick(w);
 	}
 	feeds_event(a, cluster, tenant_id);
@@ -127,7 +155,9 @@ static void beat_all(void *arg)
 	struct watch *next;
 	for (struct watch *w = ws->first; w; w = next) {
 		next = w->next;
-		if (w->sse && sse_comment(w->req, "hb") < 0)
+		bool lost = w->behind ? ++w->missed > MISSED_MAX
+		                      : w->sse && sse_comment(w->req, "hb") < 0;
+		if (lost)
 			watch_end(w);
 	}
 }

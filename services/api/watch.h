@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * watch - streams that wait for something new: each reads on a worker and writes on the loop, again
- * whenever it is kicked, one read at a time. Loop thread.
+ * whenever it is kicked, one read at a time. A slow reader is not read for until it has taken what
+ * was written, and is cut off when it takes nothing for a minute: it can resume. Loop thread.
  */
 #ifndef LOOM_API_WATCH_H
 #define LOOM_API_WATCH_H
@@ -14,8 +15,10 @@ struct watch_ops {
 	/* Worker: gets what is new. Returns a DB_E_ code; *more asks for another round at once.
 	 * NULL: somebody else reads and writes for it (feed.c). */
 	int (*read)(struct watch *w, struct db_pool *p, bool *more);
-	/* Loop: writes it; false ends the stream. */
-	bool (*write)(struct watch *w);
+	/* Loop: writes it. Returns the bytes not sent yet; below 0 ends the stream. */
+	long (*write)(struct watch *w);
+	/* Loop: does the cluster concern it? NULL: if it is w->cluster. */
+	bool (*about)(const struct watch *w, int64_t cluster);
 	void (*free)(struct watch *w);
 };
 
@@ -30,14 +33,17 @@ struct watch {
 	int64_t cluster; /* kicked by its events; 0: by none */
 	char task[64];   /* kicked by this log; "" otherwise */
 	bool reading, again, gone, more;
+	bool behind; /* has not taken what was written */
+	int missed;  /* heartbeats since then */
 	int rc;
 };
 
-#define WATCH_BACKLOG (1 << 20) /* bytes unsent before a slow reader is cut off: it can resume */
+#define WATCH_HIGH (256L << 10) /* bytes unsent with which a reader is behind */
 
 /* On the loop: starts the stream; w is owned by the list from here on. */
 void watch_start(struct watch *w, const char *type);
 void watch_kick(struct watch *w);
+void watch_behind(struct watch *w, long unsent);
 void watch_end(struct watch *w); /* w is gone, at the latest when its reading is done */
 
 #endif

@@ -2,6 +2,8 @@
 """Event streams and task logs: complete, in order, and resumed after whatever happened."""
 
 import contextlib
+import gzip
+import json
 import threading
 import time
 
@@ -312,3 +314,104 @@ def test_log_is_kept_up_to_a_limit(lab, running):
     text = lab.user.get(f"/v2/tasks/{run.id}/log").text
     assert len(text) == 1 << 20 and text == (piece * 8)[:1 << 20]
     assert lab.user.get(f"/v2/tasks/{run.id}/log?tail=100").text == text[-100:]
+
+
+# ---- what browsers ask
+
+
+class Envelopes(Events):
+    """A stream of several clusters: each event says which cluster it is of."""
+
+    def numbers(self, cluster):
+        """Of that cluster's events, in the order they came."""
+        return [event.data["seq"] for event in self.seen if event.type == "event" and
+                event.data["cluster"] == cluster]
+
+
+def test_several_clusters_and_the_list_in_one_stream(lab):
+    lab.worker()
+    one, two = lab.create("one", "one", 1), lab.create("two", "one", 1)
+    total = {cluster: len(lab.active(cluster).events) for cluster in (one, two)}
+    path = f"/v2/events?clusters=1&cluster={one}:{total[one] - 2}&cluster={two}&cluster=00999999:5"
+    with Envelopes(lab.user, path) as stream:
+        stream.wait(lambda event: event.type == "event" and event.data["cluster"] == two and
+                    event.data["seq"] == total[two])
+        assert stream.numbers(one) == [total[one] - 1, total[one]]
+        assert stream.numbers(two) == list(range(1, total[two] + 1))
+        assert lab.user.put(f"/v2/clusters/{one}/labels", {"labels": {"a": "b"}}).status == 200
+        stream.wait(lambda event: event.type == "summary" and event.data["id"] == one)
+        told = stream.wait(lambda event: event.type == "event" and event.data["type"] == "labels").data
+        assert (told["cluster"], told["seq"]) == (one, total[one] + 1)
+    for query, words in (("cluster=x:1", "'x:1'"), (f"cluster={one}:-1", "'-1'"), (f"cluster={one}:y", "'y'"),
+                         ("&".join([f"cluster={one}:0"] * 65), "at most 64")):
+        answer = lab.user.get(f"/v2/events?{query}")
+        assert answer.status == 400 and words in answer.text, (query, answer.text)
+
+
+def test_snapshot_and_what_follows_are_the_whole_story(lab):
+    gate = Gate("INSTALL")
+    lab.worker(gate)
+    cluster = lab.create("demo", "stack", 2)
+    gate.wait()
+    answer = lab.user.get(f"/v2/clusters/{cluster}/snapshot", headers={"Accept-Encoding": "gzip"})
+    assert answer.headers["Content-Encoding"] == "gzip" and answer.headers["Vary"] == "Accept-Encoding"
+    snapshot = json.loads(gzip.decompress(answer.body))
+    plain = lab.user.get(f"/v2/clusters/{cluster}/snapshot")
+    assert "Content-Encoding" not in plain.headers and plain.json["cluster"] == snapshot["cluster"]
+    last = snapshot["cluster"]["lastEvent"]
+    assert snapshot["before"] == [] and [event["seq"] for event in snapshot["recent"]] == list(range(1, last + 1))
+    gate.open()
+    story = lab.active(cluster)
+    assert [(event["type"], event["data"]) for event in snapshot["recent"]] == \
+        [(event.type, event.data) for event in story.events[:last]]
+    now = lab.user.get(f"/v2/clusters/{cluster}/snapshot").json
+    assert {task["taskId"]: (task["state"], task["attempt"]) for task in now["tasks"]} == \
+        {task.id: (task.state, task.attempts[-1]) for task in story.tasks.values()}
+    assert all(task["started"] <= task["time"] and task["worker"] for task in now["tasks"])
+    assert lab.user.as_user("bob").get(f"/v2/clusters/{cluster}/snapshot").status == 404
+
+
+def lengthen(lab, cluster, number, size):
+    """Gives a cluster's history more events, as a very long one has."""
+    lab.stack.sql(f"""INSERT INTO event (cluster_id, seq, type, data) WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL
+        SELECT i + 1 FROM n WHERE i < {number}) SELECT {int(cluster)}, event_seq + i, 'task',
+        CONCAT('{{"taskId":"{cluster}-002-001","state":"ready","x":"', REPEAT('x', {size}), '"}}')
+        FROM n, cluster WHERE id={int(cluster)}""")
+    lab.stack.sql(f"UPDATE cluster SET event_seq = event_seq + {number} WHERE id={int(cluster)}")
+
+
+def test_a_reader_that_takes_its_time_gets_all_in_one_stream(lab):
+    lab.worker()
+    cluster = lab.create("long", "one", 1)
+    begun = len(lab.active(cluster).events)
+    lengthen(lab, cluster, 900, 16384)
+    connection, prefix = lab.user.connect(30)
+    connection.request("GET", f"{prefix}/v2/clusters/{cluster}/events", headers=lab.user.identity)
+    answer = connection.getresponse()
+    assert answer.headers["Content-Type"].startswith("text/event-stream")
+    # The server has filled the way to here, and waits, when it answers others and has not ended this.
+    for _ in range(20):
+        assert lab.user.get("/v2/operations").status == 200
+    numbers = []
+    while not numbers or numbers[-1] < begun + 900:
+        line = answer.readline()
+        assert line, f"the stream ended after event {numbers[-1:]}"
+        if line.startswith(b"id: "):
+            numbers.append(int(line[4:]))
+    assert numbers == list(range(1, begun + 901))
+    connection.close()
+    snapshot = lab.user.get(f"/v2/clusters/{cluster}/snapshot")
+    assert len(snapshot.json["recent"]) == 400 and "task" not in {one["type"] for one in snapshot.json["before"]}
+
+
+def test_a_long_plan_comes_in_parts(lab):
+    cluster = lab.create("wide", "one", 150)
+    with lab.user.events(cluster) as stream:
+        job = stream.wait_type("job", action="cluster_create", status="running").data
+        parts = [event for event in stream.seen if event.type == "plan"]
+        assert len(parts) > 2 and max(len(event.text) for event in parts) < 64 << 10
+        assert [event.data["part"] for event in parts] == list(range(1, len(parts) + 1))
+        nodes = [node["nodeId"] for event in parts for node in event.data["nodes"]]
+        tasks = [task["taskId"] for event in parts for task in event.data["tasks"]]
+        assert len(set(nodes)) == len(nodes) == 150 == parts[0].data["nodestotal"]
+        assert len(set(tasks)) == len(tasks) == job["stepstotal"] == parts[0].data["taskstotal"]

@@ -990,11 +990,12 @@ START_TEST(server_sent_events)
 	has(a, "Cache-Control: no-store\r\n");
 	has(a, "Transfer-Encoding: chunked\r\n");
 	has(a, ": hb\n\n");
+	has(a, "retry: 500\n\n");
 	has(a, "id: 7\nevent: task\ndata: {\"a\":1}\n\n");
 	has(a, "data: two\ndata: lines\n\n");
 	a = once("GET /events HTTP/1.0\r\n\r\n");
 	lacks(a, "chunked");
-	has(a, "\r\n\r\n: hb\n\nid: 7");
+	has(a, "\r\n\r\nretry: 500\n\n: hb\n\nid: 7");
 
 	int fd = dial();
 	put(fd, "GET /endless HTTP/1.1\r\n" H "\r\n");

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * snapshots - all that a page shows of a cluster at one moment, with the number of the event it is
+ * as of: whoever goes on from there with the events has the whole story without reading it all.
+ */
+#include "services/api/resources.h"
+
+#include "common/json/json_emit.h"
+#include "common/model/task.h"
+#include "services/api/visible.h"
+
+#include <string.h>
+
+#define RECENT       400 /* newest events, as they are; of those before only what still matters */
+#define SNAPSHOT_MAX ((size_t)64 << 20)
+
+struct snapshot {
+	struct identity who;
+	int64_t id;
+	struct buf out;
+	char *job; /* beginning of the job event told last: which job, doing what, in which state */
+};
+
+static void fini(struct snapshot *s)
+{
+	buf_fini(&s->out);
+	loom_free(s->job);
+	s->job = NULL;
+}
+
+static int add_event(const struct event *e, void *arg)
+{
+	struct snapshot *s = arg;
+	if (s->out.data[s->out.len - 1] != '[')
+		buf_addc(&s->out, ',');
+	buf_addc(&s->out, '{');
+	json_emit_int(&s->out, "seq", e->seq);
+	json_emit_str(&s->out, "type", e->type);
+	json_emit_text(&s->out, "data", e->data);
+	buf_addc(&s->out, '}');
+	return s->out.full;
+}
+
+/* A job's progress is told by its tasks; what matters is when it came into another state. */
+static int add_old_event(const struct event *e, void *arg)
+{
+	struct snapshot *s = arg;
+	const char *figures =
+		strcmp(e->type, "job") == 0 ? strstr(e->data, "\"stepstotal\"") : NULL;
+	if (figures) {
+		size_t n = (size_t)(figures - e->data);
+		if (s->job && strlen(s->job) == n && strncmp(s->job, e->data, n) == 0)
+			return 0;
+		loom_free(s->job);
+		s->job = loom_strndup(e->data, n);
+	}
+	return add_event(e, s);
+}
+
+/* In the form of its newest event, with when it began and by whom; waiting ones are as planned. */
+static void add_tasks(struct snapshot *s, const struct tasks *ts)
+{
+	struct buf *out = &s->out;
+	for (size_t i = 0; i < ts->n; i++) {
+		const struct task *t = &ts->v[i];
+		if (t->state == TASK_BLOCKED && t->failures + t->losses == 0)
+			continue;
+		if (out->data[out->len - 1] != '[')
+			buf_addc(out, ',');
+		buf_addc(out, '{');
+		task_emit(out, t, t->state == TASK_RUNNING ? t->submit_time : t->status_time);
+		json_emit_int(out, "started", t->submit_time);
+		json_emit_str(out, "worker", t->provisioner_id);
+		buf_addc(out, '}');
+	}
+}
+
+static void add_cluster(struct snapshot *s, const struct cluster *c)
+{
+	LOOM_CLEANUP(json_free) struct json *o = cluster_shown(c);
+	json_set(o, "provider", json_copy(json_get(c->brief, "provider")));
+	json_set(o, "clusterTemplate", json_copy(json_get(c->brief, "clusterTemplate")));
+	json_set_str(o, "message", c->message);
+	json_set_int(o, "lastEvent", c->event_seq);
+	json_emit_value(&s->out, "cluster", o);
+}
+
+static int snapshot_read(struct db *db, void *arg)
+{
+	struct snapshot *s = arg;
+	LOOM_CLEANUP(cluster_free) struct cluster *c = NULL;
+	LOOM_CLEANUP(tasks_free) struct tasks *ts = NULL;
+	fini(s);
+	s->out = BUF_INIT(SNAPSHOT_MAX);
+	int rc = visible_get(db, &s->who, s->id, &c);
+	if (rc)
+		return rc;
+	int64_t recent = c->event_seq > RECENT ? c->event_seq - RECENT : 0;
+	buf_addc(&s->out, '{');
+	add_cluster(s, c);
+	buf_adds(&s->out, ",\"before\":[");
+	rc = cluster_events_but_tasks(db, s->id, recent, add_old_event, s);
+	buf_adds(&s->out, "],\"recent\":[");
+	if (!rc)
+		rc = cluster_events(db, s->id, recent, RECENT, add_event, s);
+	buf_adds(&s->out, "],\"tasks\":[");
+	if (!rc)
+		rc = tasks_load(db, s->id, 0, &ts);
+	if (!rc)
+		add_tasks(s, ts);
+	buf_adds(&s->out, "]}");
+	return rc;
+}
+
+void snapshots_get(struct http_req *req, void *ctx)
+{
+	struct api *a = ctx;
+	struct snapshot s = { 0 };
+	if (!auth(a, req, ROLE_USER, &s.who) || !visible_id(req, "id", &s.id))
+		return;
+	int rc = db_read(a->db, snapshot_read, &s);
+	if (rc)
+		visible_refuse(req, rc, s.id);
+	else if (s.out.full)
+		http_reply_problem(req, 500,
+		                   "the history of cluster %08lld is too long to be shown",
+		                   (long long)s.id);
+	else
+		http_reply(req, 200, "application/json", s.out.data, s.out.len);
+	fini(&s);
+}
