@@ -504,6 +504,10 @@ static const struct {
 	{ "web", 42, 1000, ".example.com", "web42-1000.example.com" },
 	{ "2024", 7, 1000, NULL, "7-1000.local" },
 	{ "1-two", 7, 1000, NULL, "two7-1000.local" },
+	{ "fail2", 3, 1000, NULL, "fail2-3-1000.local" },
+	{ "fail", 23, 1000, NULL, "fail23-1000.local" },
+	{ "a1234567890123456789012345678901234567890123456789012345678901234567890", 12345678, 1000,
+	  NULL, "a123456789012345678901234567890123456789012345678-12345678-1000.local" },
 	{ "aaaaaaaaaabbbbbbbbbbccccccccccddddddddddeeeeeeeeeeffffffffffgggggggggg", 12345678, 1000,
 	  NULL, "aaaaaaaaaabbbbbbbbbbccccccccccddddddddddeeeeeeeeee12345678-1000.local" },
 };

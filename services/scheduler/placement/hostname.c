@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Makes host names from cluster names that may hold anything.
- * They stay what the first releases made of the same names, for tenants' scripts know them.
+ * They stay what the first releases made of the same names, for tenants' scripts know them; but a
+ * hyphen parts a name that ends with a digit from the id, so that no two clusters' are the same.
  */
 #include "services/scheduler/placement/hostname.h"
 
@@ -36,6 +37,10 @@ char *hostname_make(const char *cluster_name, int64_t cluster_id, int nodenum,
 	cluster_name += strspn(cluster_name, "-_.");
 	for (; *cluster_name && n < room; cluster_name++)
 		label[n++] = label_char(*cluster_name);
+	if (n && label[n - 1] >= '0' && label[n - 1] <= '9') {
+		n -= n == room;
+		label[n++] = '-';
+	}
 	label[n] = '\0';
 	if (dns_suffix && *dns_suffix == '.')
 		dns_suffix++;
