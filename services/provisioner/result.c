@@ -3,6 +3,7 @@
 #include "result.h"
 
 #include "common/base/str.h"
+#include "common/base/text.h"
 #include "common/operation/task_result.h"
 
 #include <inttypes.h>
@@ -15,6 +16,7 @@ enum {
 	STATUS_FAILED = 1,
 	STATUS_MAX = 999,
 	MESSAGE_MAX = 1024,
+	WORDS_MAX = 200,
 	MS = 1000,
 };
 
@@ -147,6 +149,33 @@ void outcome_fail(struct outcome *o, bool never_retry, const char *message)
 		set_message(o, loom_strdup(message));
 }
 
+/* The end of the last line with words in it; NULL when there is none. Returns owned. */
+static char *last_line(const struct buf *b)
+{
+	const char *text = buf_str(b);
+	size_t end = b->len;
+	while (end && (unsigned char)text[end - 1] <= ' ')
+		end--;
+	size_t begin = end;
+	while (begin && text[begin - 1] != '\n' && text[begin - 1] != '\r' &&
+	       end - begin < WORDS_MAX)
+		begin--;
+	return end == begin ? NULL : text_utf8(loom_strndup(text + begin, end - begin));
+}
+
+/* A plugin that says nothing of its failure has mostly written why. Takes and returns owned. */
+static char *with_last_words(const struct outcome *o, char *failure)
+{
+	LOOM_CLEANUP_STR char *words = last_line(&o->tail[RUN_STDERR]);
+	if (!words)
+		words = last_line(&o->tail[RUN_STDOUT]);
+	if (!words || !failure)
+		return failure;
+	char *both = loom_asprintf("%s: %s", failure, words);
+	loom_free(failure);
+	return both;
+}
+
 /* Why the process failed; NULL when it did not. Returns owned. */
 static char *process_failure(const struct run_end *end, int64_t timeout_ms)
 {
@@ -183,6 +212,8 @@ void outcome_add(struct outcome *o, const struct run_end *end, int64_t timeout_m
 		bool said = !bad && !str_blank(json_get_str(answer, "message")) &&
 		            !end->timed_out && !end->signo;
 		o->status = bad ? 0 : json_get_int(answer, "status", 0);
+		if (!said && end->exit_code > 0)
+			failure = with_last_words(o, failure);
 		outcome_fail(o, end->exit_code == EXIT_GIVE_UP, said ? NULL : failure);
 	} else if (bad) {
 		LOOM_CLEANUP_STR char *why =

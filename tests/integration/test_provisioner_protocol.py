@@ -387,7 +387,7 @@ def test_registers_again_when_forgotten(server, make):
 
 
 @pytest.mark.parametrize("name, script, want", [
-    ("CREATE", "exit 3", {"status": 1, "message": "the plugin failed with exit code 3"}),
+    ("CREATE", "exit 3", {"status": 1, "message": "the plugin failed with exit code 3: err"}),
     ("CREATE", 'echo \'{"message":"no such flavor"}\' >&3; exit 100',
      {"status": 1, "retry": False, "message": "no such flavor"}),
     ("CREATE", 'echo \'{"status":210}\' >&3; exit 1', {"status": 210}),

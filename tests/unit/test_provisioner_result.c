@@ -209,6 +209,30 @@ START_TEST(ends_become_finish_messages)
 }
 END_TEST
 
+static const struct {
+	int stream;
+	const char *output, *want;
+} words[] = {
+	{ RUN_STDERR, "trying\n\ngiving up\n\n", "exit code 3: giving up" },
+	{ RUN_STDOUT, "no such package", "exit code 3: no such package" },
+	{ RUN_STDERR, " \n\t\n", "exit code 3" },
+	{ RUN_STDERR, "10%\r20%\rdisk full\r\n", "exit code 3: disk full" },
+	{ RUN_STDERR, "cut \xc3\n", "exit code 3: cut \xef\xbf\xbd" },
+};
+
+START_TEST(a_failure_has_the_last_words)
+{
+	LOOM_CLEANUP(outcome_fini) struct outcome o;
+	struct run_end end = { .exit_code = 3, .result = "" };
+
+	outcome_init(&o);
+	outcome_output(&o, RUN_STDOUT, "begun\n", words[_i].stream == RUN_STDERR ? 0 : 6);
+	outcome_output(&o, words[_i].stream, words[_i].output, strlen(words[_i].output));
+	outcome_add(&o, &end, 5000);
+	ck_assert_msg(str_ends(o.message, words[_i].want), "%s", o.message);
+}
+END_TEST
+
 static void add(struct outcome *o, const char *answer)
 {
 	struct run_end end = { .result = answer, .result_len = strlen(answer) };
@@ -287,6 +311,7 @@ int main(void)
 	tcase_add_test(tc, deep_nesting_is_refused);
 	tcase_add_test(tc, the_servers_limits_hold_here);
 	tcase_add_test(tc, a_bad_answer_keeps_the_name);
+	tcase_add_loop_test(tc, a_failure_has_the_last_words, 0, (int)LOOM_COUNT(words));
 	tcase_add_loop_test(tc, ends_become_finish_messages, 0, (int)LOOM_COUNT(ends));
 	tcase_add_test(tc, several_plugins_merge);
 	tcase_add_test(tc, many_results_together_are_bounded);
