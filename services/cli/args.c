@@ -158,13 +158,28 @@ static int own_options(struct args *a, struct loom_err *err)
 
 /* ---- parsing --------------------------------------------------------------------------------- */
 
-static int take_words(struct args *a, const struct command *commands, const struct strs *words,
+/* "loom help cluster create" and "loom version" are what they are with --help and --version. */
+static size_t take_first(struct args *a, const struct strs *words)
+{
+	bool help = words->n && str_eq(words->v[0], "help");
+	bool version = words->n == 1 && str_eq(words->v[0], "version");
+	a->help |= help;
+	a->version |= version;
+	return help || version;
+}
+
+static int take_words(struct args *a, const struct command *commands, const struct strs *all,
                       char **plain, struct loom_err *err)
 {
+	size_t first = take_first(a, all);
+	const struct strs some = { .v = all->v + first, .n = all->n - first }, *words = &some;
+	plain += first;
 	for (const struct command *c = commands; c->words; c++) {
 		if (is_command(c, words))
 			a->command = c;
 	}
+	if (!a->command && words->n && a->help && is_group(commands, words->v[0]))
+		a->group = plain[0];
 	if (!a->command)
 		return a->help || a->version ? 0 : no_command(commands, words, err);
 	size_t skip = count_words(a->command->words);
@@ -236,12 +251,14 @@ static void print_options(const struct option *o, FILE *f)
 	}
 }
 
-void args_help(const struct command *commands, FILE *f)
+void args_help(const struct command *commands, const char *group, FILE *f)
 {
 	fputs("usage: loom COMMAND [ARGUMENT...] [OPTION...]\n\n"
 	      "Loom provisions clusters of machines.\n\ncommands:\n",
 	      f);
 	for (const struct command *c = commands; c->words; c++) {
+		if (group && !has_word(c->words, 0, group))
+			continue;
 		LOOM_CLEANUP_STR char *left =
 			loom_asprintf("%s%s%s", c->words, *c->args ? " " : "", c->args);
 		fprintf(f, "  %-38s %s\n", left, c->summary);

@@ -45,6 +45,8 @@ struct args {
 	} given[ARGS_MAX_OPTIONS];
 	size_t n_given;
 	bool help, version;
+	const char
+		*group; /* with help, when no command is given: the first word of some, or NULL */
 };
 
 extern const struct option args_common[]; /* options of every command */
@@ -55,7 +57,8 @@ LOOM_MUST_CHECK int args_parse(struct args *a, const struct command *commands, i
 const char *args_get(const struct args *a, const char *option); /* last one; NULL: not given */
 bool args_has(const struct args *a, const char *option);
 
-void args_help(const struct command *commands, FILE *f);
+/* group: only those that begin with this word; NULL: all. */
+void args_help(const struct command *commands, const char *group, FILE *f);
 void args_help_command(const struct command *c, FILE *f);
 
 #endif

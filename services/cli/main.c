@@ -41,7 +41,7 @@ static int serve(const struct command *commands, int argc, char **argv)
 	if (a.help && a.command)
 		args_help_command(a.command, stdout);
 	else if (a.help)
-		args_help(commands, stdout);
+		args_help(commands, a.group, stdout);
 	else
 		code = run(&a);
 	return code;

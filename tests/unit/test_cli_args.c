@@ -45,6 +45,7 @@ static const struct {
 	{ "template show web -o json", "template show", 1 },
 	{ "cluster delete 1 --yes --wait", "cluster delete", 1 },
 	{ "cluster create --help", "cluster create", 0 },
+	{ "help cluster create", "cluster create", 0 },
 	{ "cluster restart shop web --plan -o json", "cluster restart", 2 },
 	{ "cluster shrink shop --nodes 1002,1003 -w", "cluster shrink", 1 },
 	{ "cluster extend shop --by 2h", "cluster extend", 1 },
@@ -121,12 +122,42 @@ START_TEST(keeps_the_last_value)
 }
 END_TEST
 
+static const struct {
+	const char *line, *group;
+	bool help, version;
+} asks[] = {
+	{ "help", NULL, true, false },
+	{ "--help", NULL, true, false },
+	{ "help template", "template", true, false },
+	{ "template --help", "template", true, false },
+	{ "version", NULL, false, true },
+	{ "--version", NULL, false, true },
+};
+
+START_TEST(tells_of_itself)
+{
+	char text[1 << 14];
+	ck_assert_int_eq(parse(asks[_i].line), 0);
+	ck_assert_ptr_null(a.command);
+	ck_assert_int_eq(a.help, asks[_i].help);
+	ck_assert_int_eq(a.version, asks[_i].version);
+	if (!asks[_i].group)
+		return;
+	ck_assert_str_eq(a.group, asks[_i].group);
+	FILE *f = fmemopen(text, sizeof(text), "w");
+	args_help(commands.v, a.group, f);
+	fclose(f);
+	ck_assert_ptr_nonnull(strstr(text, "  template list "));
+	ck_assert_ptr_null(strstr(text, "  cluster list "));
+}
+END_TEST
+
 START_TEST(helps_with_every_command)
 {
 	char *text = NULL;
 	size_t n;
 	FILE *f = open_memstream(&text, &n);
-	args_help(commands.v, f);
+	args_help(commands.v, NULL, f);
 	for (const struct command *c = commands.v; c->words; c++)
 		args_help_command(c, f);
 	ck_assert_int_eq(fclose(f), 0);
@@ -354,6 +385,7 @@ int main(void)
 	tcase_add_loop_test(tc, refuses_bad_lines, 0, LOOM_COUNT(bad));
 	tcase_add_test(tc, keeps_the_last_value);
 	tcase_add_test(tc, helps_with_every_command);
+	tcase_add_loop_test(tc, tells_of_itself, 0, LOOM_COUNT(asks));
 	tcase_add_loop_test(tc, makes_create_requests, 0, LOOM_COUNT(creates));
 	tcase_add_loop_test(tc, makes_operations, 0, LOOM_COUNT(operations));
 	tcase_add_test(tc, writes_changes);
