@@ -176,6 +176,7 @@ static void on_data(struct http_fetch *f, const char *data, size_t len, void *ar
 	http_fetch_pause(f, true);
 }
 
+/* How the connection failed is said in the log only: whoever uses the page cannot mend it. */
 static void answer_broken(struct exchange *x, const char *error)
 {
 	struct http_req *req = x->req;
@@ -187,9 +188,9 @@ static void answer_broken(struct exchange *x, const char *error)
 	if (flowing) {
 		http_stream_abort(req);
 	} else if (begun) {
-		http_reply_problem(req, 502, "the answer of Loom's API broke off: %s", error);
+		http_reply_problem(req, 502, "the answer of Loom's API broke off; try again");
 	} else {
-		http_reply_problem(req, 502, "Loom's API does not answer: %s", error);
+		http_reply_problem(req, 502, "Loom's API does not answer at the moment; try again");
 	}
 }
 
