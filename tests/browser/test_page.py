@@ -10,6 +10,8 @@ import urllib.parse
 import pytest
 from relay import Relay
 
+from support import wait_for
+
 TEMPLATE = "web"
 SIZE = 3
 NAME = "browser-test"
@@ -133,7 +135,7 @@ def test_list_saw_it_without_reload(made):
 def test_nothing_was_polled(made):
     calls = made.page.script(
         "return performance.getEntriesByType('resource').map((e) => new URL(e.name).pathname)")
-    assert calls.count(f"/api/v2/clusters/{made.id}") <= 1, calls
+    assert calls.count(f"/api/v2/clusters/{made.id}/snapshot") <= 1, calls
     listed = made.lister.script(
         "return performance.getEntriesByType('resource').map((e) => new URL(e.name).pathname)")
     assert listed.count("/api/v2/clusters") <= 3, listed
@@ -159,6 +161,26 @@ def test_a_late_window_tells_the_same_story(made, ui_url, new_browser):
     late.until(lambda: late.script(NODES) == made.page.script(NODES), "the same nodes")
     assert late.text("#status") == "active"
     assert late.texts("#feed li") == made.page.texts("#feed li")
+
+
+def test_eight_windows_have_one_stream_and_room_for_more(made, stack, ui_url, new_browser):
+    before = stack.metric("gateway", "loom_gateway_exchanges")
+    window = new_browser()
+    handles = []
+    for number in range(8):
+        if number:
+            window.new_window()
+        handles.append(window.handle)
+        window.open(f"{ui_url}/" if number == 4 else f"{ui_url}/#/clusters/{made.id}")
+        window.wait("#link-state[data-state=live]")
+        window.wait(row(made) if number == 4 else "#nodes .node")
+    wait_for(lambda: stack.metric("gateway", "loom_gateway_exchanges") == before + 1, what="one stream")
+    assert stack.api.put(f"/v2/clusters/{made.id}/labels", {"labels": {"seen": "by-all"}}).status == 200
+    for handle in handles:
+        window.switch(handle)
+        window.until(lambda: "seen=by-all" in window.text("main"), "the label")
+    stack.api.put(f"/v2/clusters/{made.id}/labels", {"labels": {"seen": None}})
+    window.until(lambda: "seen=by-all" not in window.text(".facts"), "the label to go")
 
 
 @pytest.mark.parametrize("width,height,dark", [(390, 844, False), (360, 740, True)])
@@ -210,7 +232,8 @@ def test_keyboard_alone_is_enough(made, ui_url, new_browser):
             break
     window.press("\ue007")
     window.wait("#status[data-status=active]")
-    assert window.script("return document.activeElement.tagName") in ("H1", "BODY", "MAIN")
+    window.until(lambda: window.script("return document.activeElement.textContent") == NAME,
+                 "the focus on the heading")
 
 
 def test_connection_loss_is_shown_and_mended(made, ui_url, new_browser):

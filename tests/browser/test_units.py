@@ -5,12 +5,12 @@ import pathlib
 import re
 
 import pytest
-from siteserver import SiteServer
+from siteserver import ROOTS, SiteServer
 from webdriver import Browser
 
 UNIT = pathlib.Path(__file__).resolve().parent / "unit"
 NAMES = [name for file in sorted(UNIT.glob("*_test.js"))
-         for name in re.findall(r'^test\("(.+)", ', file.read_text(), re.M)]
+         for name in re.findall(r'^test\("(.+)",\s', file.read_text(), re.M)]
 
 
 @pytest.fixture(scope="module")
@@ -35,3 +35,10 @@ def test_unit(results, name):
 
 def test_every_unit_ran(results):
     assert sorted(results) == sorted(NAMES)
+
+
+def test_the_page_asks_for_all_its_modules_at_once():
+    """One by one as they name each other, they would take six rounds."""
+    web = ROOTS["web"]
+    asked = set(re.findall(r'(?:modulepreload" href|module" src)="js/(.+?)"', (web / "index.html").read_text()))
+    assert asked == {file.name for file in (web / "js").glob("*.js")} - {"hubworker.js"}

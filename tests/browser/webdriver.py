@@ -137,6 +137,19 @@ class Browser:
         self.call("POST", "/url", {"url": url})
 
     @property
+    def handle(self):
+        """What switch() takes to come back to this window."""
+        return self.call("GET", "/window")
+
+    def new_window(self):
+        """Opens one more window of the same profile, and goes there."""
+        self.switch(self.call("POST", "/window/new", {"type": "window"})["handle"])
+
+    def switch(self, handle):
+        """Goes to another window."""
+        self.call("POST", "/window", {"handle": handle})
+
+    @property
     def url(self):
         return self.call("GET", "/url")
 

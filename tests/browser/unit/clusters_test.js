@@ -15,7 +15,8 @@ const summary = (n, status, done) => ({ id: String(n).padStart(8, "0"), name: `c
 
 // What the page asks of the browser's network while fn runs.
 async function withNetwork(list, fn) {
-  const real = { fetch: window.fetch, EventSource: window.EventSource };
+  const real = { fetch: window.fetch, EventSource: window.EventSource,
+    SharedWorker: window.SharedWorker };
   const root = document.createElement("main");
   const frame = document.createElement("div");
 
@@ -39,6 +40,7 @@ async function withNetwork(list, fn) {
   Source.OPEN = 1;
   Source.CLOSED = 2;
   window.EventSource = Source;
+  window.SharedWorker = undefined;
   setOperations(OPERATIONS);
   window.fetch = async (at) => new Response(
     JSON.stringify(String(at).endsWith("/operations") ? OPERATIONS : list),

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import { setOperations } from "../web/js/operations.js";
-import { currentJob, initial, nodeState, nodesOf, plannedJobs, progressOf, reduce, startOf,
+import { currentJob, fromSnapshot, initial, nodeState, nodesOf, plannedJobs, progressOf, reduce, startOf,
   tasksByNode } from "../web/js/store.js";
 import { equal, ok, test } from "./harness.js";
 
@@ -194,7 +194,7 @@ test("the feed tells the story in order and forgets the oldest lines first", () 
 
   equal(s.feed.map((line) => `${line.subject} ${line.text}`), ["cluster is pending",
     "layout started", "layout done", "plan creating: 3 tasks on 2 nodes", "create started",
-    "hello12-1000 create started", "hello12-1000 create done in 1.0 s"]);
+    "hello12-1000 create started", "hello12-1000 create done in 1.0\u00a0s"]);
   for (let i = 0; i < 300; i++)
     many.push(state(1, 0, "running"), state(1, 0, "retry"));
   const long = from(...START, ...many);
@@ -253,4 +253,46 @@ test("another node takes the place and the tasks of one that could not be made",
   equal(tasksByNode(s, job).get("n2").map((t) => t.name), ["create", "install"]);
   equal(tasksByNode(s, job).get("n0").map((t) => t.name), ["delete"]);
   ok(s.feed.some((line) => line.text.includes("is replaced by hello12-1002")));
+});
+
+// What the server answers for a history: the newest events, of the others those not about one task,
+// and how each task stands that is not just planned.
+function snapshotOf(events, recent) {
+  const whole = reduce(initial(), events);
+  const cut = events.length - recent;
+
+  return { cluster: { status: whole.status, message: whole.message, lastEvent: events.length },
+    before: events.slice(0, cut).filter((event) => event.type !== "task"), recent: events.slice(cut),
+    tasks: [...whole.tasks.values()].filter((task) => task.state !== "pending")
+      .map((task) => ({ ...events.findLast(({ data }) => data.taskId === task.id).data,
+        started: task.started, worker: task.worker })) };
+}
+
+test("a snapshot and what follows tell what the whole history tells, wherever it is cut", () => {
+  const events = history(...START, state(1, 0, "running", { provisionerId: "p1" }),
+    state(2, 1, "running"), state(1, 0, "complete"), ["node", { nodeId: "n0", nodenum: 1000,
+      ipaddresses: { access_v4: "10.0.0.5" } }], state(2, 1, "retry", { message: "no", retryAt: 5 }),
+    state(2, 1, "running", { attempt: 2 }), state(2, 1, "failed", { message: "no" }),
+    ["cluster", { status: "incomplete", message: "no" }], ["labels", { labels: { a: "b" } }]);
+
+  for (let known = 5; known <= events.length; known++) {
+    for (let recent = 0; recent <= known; recent++) {
+      const s = reduce(fromSnapshot(snapshotOf(events.slice(0, known), recent)), events.slice(known));
+      const whole = reduce(initial(), events);
+
+      for (const part of ["seq", "status", "message", "nodes", "tasks", "jobs"])
+        equal(s[part], whole[part]);
+      equal(s.feed.map((line) => line.text), whole.feed.slice(whole.feed.length - s.feed.length).map((line) => line.text));
+    }
+  }
+});
+
+test("a plan that comes in parts is one line, of all of it", () => {
+  const s = from(...START.slice(0, 3), ["plan", { ...PLAN[1], part: 1, taskstotal: 4, nodestotal: 2 }],
+    ["plan", { jobId: CREATE, action: "cluster_create", part: 2, taskstotal: 4, nodestotal: 2, nodes: [],
+      tasks: [step(4, 1, "INSTALL", "web", 1)] }]);
+
+  equal(s.tasks.size, 4);
+  equal(s.feed.filter((line) => line.text.includes("4 tasks on 2 nodes")).length, 1);
+  equal(s.feed.filter((line) => line.text.includes("task")).length, 1);
 });

@@ -7,10 +7,13 @@ import { isEmptyPlan, planSummary } from "../web/js/planview.js";
 import { parse } from "../web/js/router.js";
 import { equal, test } from "./harness.js";
 
-test("lengths of time", () => {
-  equal([0, 450, 9990, 12000, 185000, 7800000, 300000000].map(duration),
+test("lengths of time, which no line is broken in", () => {
+  const plain = (text) => text.replaceAll("\u00a0", " ");
+
+  equal([0, 450, 9990, 12000, 185000, 7800000, 300000000].map((ms) => plain(duration(ms))),
     ["0.0 s", "0.4 s", "9.9 s", "12 s", "3 m 05 s", "2 h 10 m", "3 d"]);
-  equal([-5000, 999, 59999, 60000].map(ticking), ["0 s", "0 s", "59 s", "1 m 00 s"]);
+  equal(duration(185000).includes(" "), false);
+  equal([-5000, 999, 59999, 60000].map((ms) => plain(ticking(ms))), ["0 s", "0 s", "59 s", "1 m 00 s"]);
   equal([5000, 120000, 7200000, 86400000 * 3].map(age), ["5 s", "2 min", "2 h", "3 d"]);
 });
 

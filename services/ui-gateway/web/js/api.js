@@ -39,13 +39,22 @@ async function call(method, path, body, signal, more = {}) {
   return response;
 }
 
+const AWAY = {
+  502: "Loom's API does not answer at the moment.",
+  504: "Loom's API takes too long to answer; try again in a moment.",
+};
+
 // The words of a refusal: a problem document's detail, the list of missing fields, or plain text.
 export async function refusalText(response) {
   const text = await response.text().catch(() => "");
-  const fallback = { 404: "Not found.", 502: "Loom's API does not answer at the moment.",
-    503: "Loom is busy or starting; try again in a moment." }[response.status]
+  const away = AWAY[response.status];
+  const fallback = { 404: "Not found.", 503: "Loom is busy or starting; try again in a moment." }[response.status]
     || `Refused with status ${response.status}.`;
   let body;
+
+  // How a connection failed is for the logs.
+  if (away)
+    return away;
 
   try {
     body = JSON.parse(text);
@@ -87,12 +96,14 @@ export function loadOperations() {
   return known;
 }
 
-// Answers {cluster, serverTime}: serverTime lets the page count seconds by the server's clock.
-export async function getCluster(id, signal) {
-  const response = await call("GET", one(id), undefined, signal);
+export const getCluster = (id, signal) => getJson(one(id), signal);
+
+// What a page shows of a cluster, and serverTime, by which it counts seconds.
+export async function getSnapshot(id, signal) {
+  const response = await call("GET", `${one(id)}/snapshot`, undefined, signal);
   const date = Date.parse(response.headers.get("Date") || "");
 
-  return { cluster: await response.json(), serverTime: Number.isNaN(date) ? 0 : date };
+  return { ...await response.json(), serverTime: Number.isNaN(date) ? 0 : date };
 }
 
 const TRIES = 6;

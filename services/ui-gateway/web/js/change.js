@@ -4,10 +4,10 @@
 
 import { applyChange, getCluster, getConfig, getServices, listServices, planChange } from "./api.js";
 import { announce, anySignal, field, h } from "./dom.js";
-import { shortHost } from "./format.js";
+import { count, shortHost } from "./format.js";
 import { openModal } from "./modal.js";
 import { askable } from "./operations.js";
-import { isEmptyPlan, planView } from "./planview.js";
+import { isEmptyPlan, nodesLost, planView } from "./planview.js";
 
 const PLAN_WAIT = 300;
 const REFUSALS = [400, 404, 409, 422];
@@ -66,11 +66,11 @@ function readObject(text) {
 }
 
 function countFields() {
-  const count = h("input", { id: "change-count", type: "number", min: "1", step: "1",
+  const input = h("input", { id: "change-count", type: "number", min: "1", step: "1",
     required: true, inputmode: "numeric", value: "1" });
 
-  return { els: [field("How many nodes", count).el], read: () => {
-    const n = Number(count.value);
+  return { els: [field("How many nodes", input).el], read: () => {
+    const n = Number(input.value);
 
     if (!Number.isInteger(n) || n < 1)
       throw new Error("Give a whole number from 1.");
@@ -98,7 +98,7 @@ async function serviceFields(cluster, signal, kind) {
 }
 
 async function nodeFields(cluster, signal) {
-  const { nodes } = (await getCluster(cluster.id, signal)).cluster;
+  const { nodes } = await getCluster(cluster.id, signal);
   const select = h("select", { id: "change-node" }, ...nodes.map(({ properties }) =>
     h("option", { value: String(properties.nodenum), text: shortHost(properties.hostname) })));
 
@@ -184,7 +184,11 @@ function fillForm({ body, dialog, cluster, kind, fields, signal }) {
   }
 
   function show(answer, note) {
+    const lost = nodesLost(answer);
+
     shown.replaceChildren(planView(answer));
+    apply.className = lost > 0 ? "button danger" : "button primary";
+    apply.textContent = lost > 0 ? `Apply, and destroy ${count(lost, "node")}` : "Apply";
     shown.dataset.stale = "false";
     shown.hidden = false;
     say(note, "warn");

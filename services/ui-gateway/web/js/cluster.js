@@ -1,20 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-// The page of one cluster. Who it is comes from one GET; everything that moves comes from its
-// event stream, from the first event on.
+// The page of one cluster: a snapshot, painted at once, and its events from there on.
 
-import { getCluster, loadOperations, url } from "./api.js";
+import { getSnapshot, loadOperations } from "./api.js";
 import { clusterHead } from "./clusterhead.js";
 import { announce, gathered, growing, h, keyed } from "./dom.js";
 import { feedView } from "./feed.js";
 import { actionName } from "./format.js";
 import { setLink } from "./linkstate.js";
 import { nodeCard } from "./nodecard.js";
-import { currentJob, initial, nodesOf, plannedJobs, reduce, tasksByNode } from "./store.js";
+import { currentJob, fromSnapshot, nodesOf, plannedJobs, reduce, tasksByNode } from "./store.js";
 import { openStream } from "./stream.js";
 import { openTaskLog } from "./tasklog.js";
 
-const TYPES = ["cluster", "job", "plan", "task", "node", "replace", "lease", "template",
-  "labels"];
 const GATHER = 40;
 const SLICE = 1000; // events applied without a pause: some 10 ms
 const NODES = 24;
@@ -30,15 +27,14 @@ export function clusterView(root, { id }) {
 
   async function load() {
     try {
-      const [answer] = await Promise.all([getCluster(id, stop.signal), loadOperations()]);
+      const [answer] = await Promise.all([getSnapshot(id, stop.signal), loadOperations()]);
       const focused = root.contains(document.activeElement);
 
       root.replaceChildren();
       page = makePage(root, answer);
       if (focused)
         root.querySelector("h1").focus({ preventScroll: true });
-      close = openStream(url(`/clusters/${id}/events`), { types: TYPES, cursor: page.cursor,
-        onEvent: page.received, onState: setLink });
+      close = openStream(id, { cursor: page.cursor, onEvent: page.received, onState: setLink });
     } catch (error) {
       if (stop.signal.aborted)
         return;
@@ -75,7 +71,8 @@ function showProblem(root, error) {
     h("a", { class: "button", href: "#/", text: "All clusters" })));
 }
 
-function makePage(root, { cluster, serverTime }) {
+function makePage(root, snapshot) {
+  const { cluster, serverTime } = snapshot;
   const skew = serverTime ? Date.now() - serverTime : 0;
   const offset = Math.abs(skew) > CLOCK_ERROR ? skew : 0;
   const now = () => Date.now() - offset;
@@ -91,7 +88,7 @@ function makePage(root, { cluster, serverTime }) {
   const more = growing(NODES, () => render());
   const drawing = gathered(GATHER, flush);
   const ticker = setInterval(tick, TICK);
-  let state = initial();
+  let state = fromSnapshot(snapshot);
   let queue = [];
   let chosen = null;
   let log = null;
@@ -101,8 +98,8 @@ function makePage(root, { cluster, serverTime }) {
       h("div", { class: "section-head" }, h("h2", { id: "nodes-title", text: "Nodes" }), jobs.el),
       waiting, nodes, more.el), feed.el));
 
-  // A burst of events is applied and drawn at once; a long history (at first) in slices, so that
-  // the page answers meanwhile.
+  // A burst of events is applied and drawn at once; a long one (after a pause) in slices, so that the
+  // page answers meanwhile.
   function received(event) {
     queue.push(event);
     drawing.ask();
@@ -170,8 +167,7 @@ function makePage(root, { cluster, serverTime }) {
 function noNodesText(state) {
   if (state.status === "terminated")
     return "This cluster has no nodes.";
-  return state.seq > 0 ? "Working out the layout. The nodes appear here in a moment."
-    : "Reading what has happened so far.";
+  return "Working out the layout. The nodes appear here in a moment.";
 }
 
 // Buttons to look at earlier work of a cluster that has had more than one job.

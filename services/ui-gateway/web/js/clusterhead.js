@@ -2,15 +2,18 @@
 // The head of a cluster's page: name, status, facts, overall progress, messages.
 
 import { actionBar } from "./actions.js";
+import { changes, openChange } from "./change.js";
 import { facts } from "./clusterfields.js";
 import { bar, h, icon, setText } from "./dom.js";
-import { actionDoing, actionName, count, statusTone, ticking } from "./format.js";
+import { actionDoing, actionName, count, shortHost, statusTone, ticking } from "./format.js";
+import { isPossible } from "./operations.js";
 import { askRemoval } from "./removal.js";
 import { failedTask, progressOf, startOf } from "./store.js";
 import { whyLine } from "./why.js";
 
 // openLog(taskId) shows the log of the task that the job failed with.
 export function clusterHead(cluster, now, openLog) {
+  const retry = changes().find((kind) => kind.name === "retry");
   const status = h("span", { class: "pill big", id: "status", role: "status" });
   const remove = h("button", { class: "button", type: "button", id: "delete-cluster" },
     icon("trash"), "Delete");
@@ -19,12 +22,16 @@ export function clusterHead(cluster, now, openLog) {
   const text = h("span", { id: "message" });
   const showLog = h("button", { class: "button small", type: "button", id: "failed-log",
     text: "Open log", hidden: true, onclick: () => openLog(failedTask(state, state.jobs[state.jobs.length - 1]).id) });
-  const message = h("p", { class: "callout", hidden: true }, text, " ", showLog);
+  const again = h("button", { class: "button small", type: "button", id: "failed-retry", hidden: true,
+    onclick: () => openChange(cluster, retry) }, retry ? retry.title : "");
+  const message = h("p", { class: "callout", hidden: true }, text, " ", showLog, " ", again);
   const doing = h("span", { class: "doing", id: "doing" });
   const elapsed = h("span", { class: "num muted", id: "elapsed" });
   const tasks = h("span", { class: "num muted", id: "tasks" });
   const progress = bar("Overall progress");
   const nodes = h("dd", { class: "num" });
+  const known = h("dl", { class: "facts" });
+  let labels = null;
   let state = null;
   let job = null;
 
@@ -40,8 +47,7 @@ export function clusterHead(cluster, now, openLog) {
     actions.problem,
     why.el,
     cluster.description ? h("p", { class: "muted", text: cluster.description }) : null,
-    h("dl", { class: "facts" }, ...facts(cluster),
-      h("div", {}, h("dt", { text: "Nodes" }), nodes)),
+    known,
     message,
     h("div", { class: "card overall" },
       h("div", { class: "overall-line" }, doing, h("span", { class: "grow" }),
@@ -52,12 +58,21 @@ export function clusterHead(cluster, now, openLog) {
     state = nextState;
     job = nextJob;
     showStatus(state.status || cluster.status);
+    showFacts();
     showMessage();
     showProgress();
     actions.update(state);
     why.update(state);
     setText(nodes, state.nodes.size > 0 ? String(state.nodes.size) : "–");
     tick();
+  }
+
+  function showFacts() {
+    if (labels === state.labels)
+      return;
+    labels = state.labels;
+    known.replaceChildren(...facts({ ...cluster, labels }),
+      h("div", {}, h("dt", { text: "Nodes" }), nodes));
   }
 
   function showStatus(word) {
@@ -76,11 +91,13 @@ export function clusterHead(cluster, now, openLog) {
     const last = state.jobs[state.jobs.length - 1];
     const words = state.message || (last && last.message) || "";
     const failed = last && last.status === "failed";
+    const task = failed ? failedTask(state, last) : null;
 
-    setText(text, words);
+    setText(text, task ? withHost(words, state.nodes.get(task.nodeId)) : words);
     message.hidden = !words;
     message.dataset.tone = failed ? "bad" : "";
-    showLog.hidden = !failed || !failedTask(state, last);
+    showLog.hidden = !task;
+    again.hidden = !failed || !retry || !isPossible(retry, state.status);
   }
 
   function showProgress() {
@@ -99,6 +116,13 @@ export function clusterHead(cluster, now, openLog) {
   }
 
   return { el, update, tick, destroy: why.destroy };
+}
+
+// Nodes are known by their host names on this page.
+function withHost(words, node) {
+  const host = node ? shortHost(node.hostname) : "";
+
+  return host ? words.replace(`on node ${node.num} `, `on ${host} `) : words;
 }
 
 function doingText(job) {

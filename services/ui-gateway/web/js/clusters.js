@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 // The page of all clusters, live.
 
-import { listClusters, url } from "./api.js";
+import { listClusters } from "./api.js";
 import { underName } from "./clusterfields.js";
 import { openCreateForm } from "./createform.js";
 import { announce, bar, gathered, growing, h, icon, keyed, setText } from "./dom.js";
 import { actionDoing, age, count, statusTone } from "./format.js";
+import { LIST } from "./hub.js";
 import { setLink } from "./linkstate.js";
 import { initial, merge, replaceAll, select, totals } from "./liststore.js";
 import { askRemoval } from "./removal.js";
 import { clusterHref } from "./router.js";
 import { openStream } from "./stream.js";
 
-const FILTER_FROM = 6;
 const GATHER = 50;
 const ROWS = 60;
 const TICK = 5000;
@@ -85,8 +85,7 @@ export function clustersView(root) {
     const list = select(state, filter);
 
     ui.loading.hidden = true;
-    ui.tools.hidden = all < FILTER_FROM && sum.terminated === 0;
-    ui.searchBox.hidden = all < FILTER_FROM;
+    ui.tools.hidden = all === 0;
     ui.terminatedBox.hidden = sum.terminated === 0;
     setText(ui.terminatedText, `Show ${count(sum.terminated, "terminated cluster")}`);
     setText(ui.totals, all === 0 ? "" : totalsText(sum));
@@ -100,8 +99,7 @@ export function clustersView(root) {
   ui.search.addEventListener("input", render);
   ui.terminated.addEventListener("change", render);
   const ticker = setInterval(() => rows.forEach((row) => row.tick()), TICK);
-  const close = openStream(url("/clusters/events"), { types: ["summary"], onEvent: received,
-    onState: setLink, onOpen: load });
+  const close = openStream(LIST, { onEvent: received, onState: setLink, onOpen: load });
 
   load();
   return {
@@ -142,9 +140,9 @@ function build(root, more) {
   };
 
   document.title = "Clusters · Loom";
-  ui.searchBox = h("div", { class: "search" }, ui.search);
   ui.terminatedBox = h("label", { class: "check" }, ui.terminated, ui.terminatedText);
-  ui.tools = h("div", { class: "tools", hidden: true }, ui.searchBox, ui.terminatedBox);
+  ui.tools = h("div", { class: "tools", hidden: true }, h("div", { class: "search" }, ui.search),
+    ui.terminatedBox);
   ui.table = h("section", { class: "card table", hidden: true },
     h("div", { class: "row row-head", "aria-hidden": "true" },
       ...["Cluster", "Status", "Progress", "Template", "Nodes", "Age", ""]
@@ -179,7 +177,7 @@ function clusterRow(first) {
   const under = h("span", { class: "muted mono small clip" });
   const status = h("span", { class: "pill" });
   const progress = bar("Progress");
-  const tasks = h("span", { class: "muted num small tasks-text" });
+  const tasks = h("span", { class: "muted num small clip tasks-text" });
   const template = h("span", { class: "clip" });
   const nodes = h("span", { class: "num" });
   const born = h("span", { class: "num muted" });
@@ -209,7 +207,8 @@ function clusterRow(first) {
     setText(status, next.status);
     status.dataset.tone = statusTone(next.status);
     progress.set(p.stepscompleted, p.stepstotal, failed ? "bad" : tone);
-    setText(tasks, tasksText(p, busy));
+    setText(tasks, next.message || tasksText(p, busy));
+    tasks.title = next.message || "";
     setText(template, next.clusterTemplate ? next.clusterTemplate.name : "");
     setText(nodes, next.numNodes > 0 ? String(next.numNodes) : "–");
     born.title = new Date(next.createTime).toLocaleString();

@@ -8,21 +8,21 @@ export function duration(ms) {
   const s = Math.max(0, ms) / 1000;
 
   if (s < 10)
-    return `${(Math.floor(s * 10) / 10).toFixed(1)} s`;
+    return `${(Math.floor(s * 10) / 10).toFixed(1)}\u00a0s`;
   if (s < 60)
-    return `${Math.floor(s)} s`;
+    return `${Math.floor(s)}\u00a0s`;
   if (s < 3600)
-    return `${Math.floor(s / 60)} m ${String(Math.floor(s % 60)).padStart(2, "0")} s`;
+    return `${Math.floor(s / 60)}\u00a0m\u00a0${String(Math.floor(s % 60)).padStart(2, "0")}\u00a0s`;
   if (s < 86400)
-    return `${Math.floor(s / 3600)} h ${String(Math.floor((s % 3600) / 60)).padStart(2, "0")} m`;
-  return `${Math.floor(s / 86400)} d`;
+    return `${Math.floor(s / 3600)}\u00a0h\u00a0${String(Math.floor((s % 3600) / 60)).padStart(2, "0")}\u00a0m`;
+  return `${Math.floor(s / 86400)}\u00a0d`;
 }
 
 // The same in whole seconds, for figures that tick.
 export function ticking(ms) {
   const s = Math.floor(Math.max(0, ms) / 1000);
 
-  return s < 60 ? `${s} s` : duration(s * 1000);
+  return s < 60 ? `${s}\u00a0s` : duration(s * 1000);
 }
 
 export function age(ms) {

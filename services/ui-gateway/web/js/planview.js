@@ -29,6 +29,11 @@ export function planSummary(plan) {
   return parts.length > 0 ? parts.join(", ") : "Nothing would change.";
 }
 
+// How many nodes it destroys.
+export function nodesLost(plan) {
+  return ((plan.nodes || {}).removed || []).length;
+}
+
 export function planView(plan) {
   const nodes = plan.nodes || {};
 
@@ -41,6 +46,7 @@ export function planView(plan) {
     group("Settings", plan.config, difference),
     group("Template", plan.template, difference),
     group("Services started", plan.started, (name) => h("li", { text: name })),
+    group("Tasks", plan.tasks, (task) => taskItem(task, hosts(nodes))),
     group("Not as it was", plan.notes, (text) => h("li", { text })));
 }
 
@@ -59,6 +65,20 @@ function nodeItem(node, tags) {
   return h("li", {}, h("span", { class: "num", text: name }),
     h("span", { class: "tags" },
       ...(tags || []).map((name) => h("span", { class: "tag", text: name }))));
+}
+
+// Map number -> host name, of the nodes that the plan names.
+function hosts(nodes) {
+  const all = [...(nodes.added || []), ...(nodes.removed || []), ...(nodes.changed || [])];
+
+  return new Map(all.map((node) => [node.nodenum, shortHost(node.hostname)]));
+}
+
+function taskItem(task, names) {
+  const what = [String(task.taskName).toLowerCase(), task.service].filter(Boolean).join(" ");
+
+  return h("li", {}, h("span", { text: what }),
+    h("span", { class: "muted num", text: names.get(task.nodenum) || `node ${task.nodenum}` }));
 }
 
 function signed(sign, names) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The story of one cluster, rebuilt from its events alone. Pure: reduce(state, events) answers a
+// The story of one cluster: a snapshot of it, and its events from there on. Pure: reduce(state, events) answers a
 // new state and leaves the old one as it was; objects that did not change stay the same objects,
 // so a view can compare by reference. Events are {seq, type, data} in commit order; an event seen
 // before (seq not above the state's) changes nothing, so a resumed stream may overlap.
@@ -14,6 +14,7 @@ export function initial() {
     seq: 0,
     status: "",
     message: "",
+    labels: null, // not known
     firstTime: 0,
     lastTime: 0,
     jobs: [],
@@ -41,8 +42,34 @@ export function reduce(old, events) {
   return state;
 }
 
+// The state as of a snapshot (GET /v2/clusters/ID/snapshot): all events that still matter, the newest
+// with all between, and how each task stands.
+export function fromSnapshot({ cluster, before, recent, tasks }) {
+  let state = reduce(initial(), before);
+
+  state.feed = [];
+  state.feedCut = recent.length > 0 ? recent[0].seq - 1 : 0;
+  for (const task of tasks) // a line of the feed may tell how long it took
+    if (state.tasks.has(task.taskId))
+      patchTask(state, task.taskId, { started: task.started || 0 });
+  state = reduce(state, recent);
+  for (const task of tasks) {
+    onTask(state, task);
+    patchTask(state, task.taskId, { started: task.started || 0, worker: task.worker || "" });
+  }
+  state.status = cluster.status;
+  state.message = cluster.message || "";
+  state.labels = cluster.labels || {};
+  state.seq = Math.max(state.seq, cluster.lastEvent);
+  return state;
+}
+
+function patchTask(state, id, change) {
+  state.tasks.set(id, { ...state.tasks.get(id), ...change });
+}
+
 const HANDLERS = { cluster: onCluster, job: onJob, plan: onPlan, task: onTask, node: onNode,
-  replace: onReplace, lease: onlyTold, template: onlyTold, labels: onlyTold };
+  replace: onReplace, lease: onlyTold, template: onlyTold, labels: onLabels };
 
 function apply(state, type, data, seq) {
   const handler = HANDLERS[type];
@@ -59,6 +86,10 @@ function apply(state, type, data, seq) {
 
 // Worth a line, without being part of the cluster's state here.
 function onlyTold() {
+}
+
+function onLabels(state, data) {
+  state.labels = data.labels || {};
 }
 
 function onCluster(state, data) {

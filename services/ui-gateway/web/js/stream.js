@@ -1,94 +1,93 @@
 // SPDX-License-Identifier: Apache-2.0
-// One event stream that stays open. The browser reconnects by itself (and sends Last-Event-ID) when
-// a connection breaks; it gives up for good when it gets an error status instead of a stream, and
-// it cannot know that a computer has slept. This covers both. A page that nobody sees holds no
-// stream: a browser has six connections for a site, and the seventh tab would hang for ever.
+// What a page hears of the server, over the hub that it shares with the browser's other tabs. A page
+// that nobody sees asks for nothing.
 
-const FIRST_WAIT = 500;
-const LONGEST_WAIT = 10000;
+import { url } from "./api.js";
+import { makeHub } from "./hub.js";
+
 const UNSEEN = 5000;
+const STILL_HERE = 10000;
+const VERSION = 1; // of what pages and hub say to each other: an old tab keeps its hub alive
 
-// types: event names to hear. cursor(): number of the last event seen, or 0. onState: "connecting",
-// "live" or "reconnecting". onOpen: called on each (re)connection. Answers a function that closes.
-export function openStream(address, { types, cursor = null, onEvent, onState, onOpen = null }) {
-  let source = null;
-  let timer = 0;
-  let wait = FIRST_WAIT;
+let own = null;
+
+// A browser that shares no worker, or not this kind, has a hub in each tab.
+function ownPort() {
+  const { port1, port2 } = new MessageChannel();
+
+  own = own || makeHub(url("/events"));
+  own.join(port1);
+  return port2;
+}
+
+function sharedPort(onFail) {
+  const worker = new SharedWorker(new URL("hubworker.js", import.meta.url),
+    { type: "module", name: `loom-${VERSION}` });
+
+  worker.addEventListener("error", onFail);
+  return worker.port;
+}
+
+// topic: LIST (hub.js) or a cluster's id. cursor(): number of the last event seen, or 0. onState: "connecting",
+// "live" or "reconnecting". onOpen: called when from now on nothing is missed. Answers a function that
+// closes.
+export function openStream(topic, { cursor = () => 0, onEvent, onState, onOpen = () => {} }) {
+  let port = null;
   let unseen = 0;
-  let closed = false;
+  let wanted = false;
 
-  function connect() {
-    const after = cursor ? cursor() : 0;
-
-    clearTimeout(timer);
-    if (source)
-      source.close();
-    source = new EventSource(after > 0 ? `${address}?after=${after}` : address);
-    source.addEventListener("open", opened);
-    source.addEventListener("error", failed);
-    for (const type of types)
-      source.addEventListener(type, received);
+  function use(next) {
+    if (port)
+      port.onmessage = null;
+    port = next;
+    port.onmessage = ({ data }) => {
+      if (data.state)
+        onState(data.state);
+      if (data.event && data.event.topic === topic)
+        onEvent(data.event);
+      if (data.opened && data.opened.includes(topic))
+        onOpen();
+    };
   }
 
-  function opened() {
-    wait = FIRST_WAIT;
-    onState("live");
-    if (onOpen)
-      onOpen();
-  }
-
-  function failed() {
-    if (closed || !source)
-      return;
-    onState("reconnecting");
-    if (source.readyState !== EventSource.CLOSED)
-      return;
-    timer = setTimeout(connect, wait * (0.75 + Math.random() / 2));
-    wait = Math.min(wait * 2, LONGEST_WAIT);
-  }
-
-  function received(message) {
-    let data;
-
-    try {
-      data = JSON.parse(message.data);
-    } catch {
-      return;
-    }
-    onEvent({ seq: Number(message.lastEventId) || 0, type: message.type, data });
-  }
-
-  function again() {
-    if (!closed && source && source.readyState !== EventSource.OPEN)
-      connect();
+  function want() {
+    wanted = true;
+    port.postMessage({ want: { [topic]: cursor() } });
   }
 
   function rest() {
-    clearTimeout(timer);
-    source.close();
-    source = null;
+    wanted = false;
+    port.postMessage({ want: {} });
   }
 
   function visibility() {
     clearTimeout(unseen);
-    if (document.hidden && source)
+    if (document.hidden && wanted)
       unseen = setTimeout(rest, UNSEEN);
-    else if (!document.hidden && !source)
-      connect();
+    else if (!document.hidden && !wanted)
+      want();
   }
 
-  addEventListener("online", again);
+  function alone() {
+    use(ownPort());
+    if (wanted)
+      want();
+  }
+
+  use(typeof SharedWorker === "function" ? sharedPort(alone) : ownPort());
+  const ticker = setInterval(() => wanted && want(), STILL_HERE);
+
   document.addEventListener("visibilitychange", visibility);
+  addEventListener("pagehide", rest);
   onState("connecting");
-  connect();
+  want();
   visibility();
   return function close() {
-    closed = true;
-    clearTimeout(timer);
+    clearInterval(ticker);
     clearTimeout(unseen);
-    if (source)
-      source.close();
-    removeEventListener("online", again);
     document.removeEventListener("visibilitychange", visibility);
+    removeEventListener("pagehide", rest);
+    rest();
+    port.onmessage = null;
   };
 }
