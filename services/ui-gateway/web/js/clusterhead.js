@@ -4,7 +4,7 @@
 import { actionBar } from "./actions.js";
 import { changes, openChange } from "./change.js";
 import { facts } from "./clusterfields.js";
-import { bar, h, icon, setText } from "./dom.js";
+import { bar, h, icon, setText, setTitle } from "./dom.js";
 import { actionDoing, actionName, count, shortHost, statusTone, ticking } from "./format.js";
 import { isPossible } from "./operations.js";
 import { askRemoval } from "./removal.js";
@@ -84,7 +84,7 @@ export function clusterHead(cluster, now, openLog) {
 
     remove.disabled = Boolean(deleting);
     remove.title = deleting ? "It is being deleted" : "";
-    document.title = `${cluster.name} · ${word} · Loom`;
+    setTitle(`${cluster.name} · ${word} · Loom`);
   }
 
   function showMessage() {

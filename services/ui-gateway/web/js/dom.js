@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Small DOM helpers. Text only ever enters the page as text nodes: there is no HTML parsing here.
 
+const BREATH = 6; // of the time for drawing, the time between
 const SVG = "http://www.w3.org/2000/svg";
 
 // Makes an element. props: "class", "text", "data" (object), on<event> functions, DOM attributes
@@ -111,19 +112,30 @@ export function growing(by, onGrow) {
   return { el, cut, destroy: () => sight.disconnect() };
 }
 
-// Calls work once per `ms`, however often it is asked for: a busy stream is drawn in gathers.
+// Calls work once per `ms`, however often it is asked for: a busy stream is drawn in gathers. Work
+// that takes long is called less often, so that the page answers meanwhile.
 export function gathered(ms, work) {
   let timer = 0;
+  let took = 0;
 
   return {
     ask() {
       timer = timer || setTimeout(() => {
+        const began = performance.now();
+
         timer = 0;
         work();
-      }, ms);
+        took = performance.now() - began;
+      }, Math.max(ms, BREATH * took));
     },
     stop: () => clearTimeout(timer),
   };
+}
+
+// Says what the page is called, on change: browsers take their time for it.
+export function setTitle(text) {
+  if (document.title !== text)
+    document.title = text;
 }
 
 // A labelled form field: {el, hint}; input has an id.
@@ -148,7 +160,7 @@ export function bar(label) {
     el.dataset.unknown = String(total === 0 && tone === "run");
     setAttr(el, "aria-valuenow", String(percent));
     setAttr(el, "aria-valuetext", total > 0 ? `${done} of ${total} tasks` : "not started");
-    fill.style.setProperty("width", `${percent}%`);
+    fill.style.setProperty("transform", `scaleX(${percent / 100})`);
   }
   return { el, set };
 }
