@@ -211,6 +211,11 @@ const char *http_peer(const struct http_req *req)
 	return req->peer;
 }
 
+void *http_ctx(const struct http_req *req)
+{
+	return req->server->ctx;
+}
+
 const char *http_id(const struct http_req *req)
 {
 	return req->id;

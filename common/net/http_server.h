@@ -101,6 +101,7 @@ const char *http_header(const struct http_req *req, const char *name); /* case-i
 bool http_header_at(const struct http_req *req, size_t i, const char **name, const char **value);
 const char *http_body(const struct http_req *req, size_t *ret_len); /* never NULL */
 const char *http_peer(const struct http_req *req);                  /* "ip:port" */
+void *http_ctx(const struct http_req *req);                         /* that of its server */
 const char *http_id(const struct http_req *req); /* request id: X-Request-ID as given, or made */
 struct loop *http_loop(const struct http_req *req);
 void http_set_data(struct http_req *req, void *data, void (*free_data)(void *)); /* e.g. identity */

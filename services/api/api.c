@@ -40,7 +40,7 @@ void api_reply_db(struct http_req *req, int rc)
 		http_reply_problem(req, 500, "an internal error; the server's log has it under %s",
 		                   http_id(req));
 	else {
-		db_outage_note();
+		db_outage_note(http_ctx(req));
 		db_outage_reply(req, db_code_name(rc));
 	}
 }
@@ -209,7 +209,6 @@ void api_stop(struct service *service LOOM_UNUSED, void *ctx)
 	pool_destroy(a->pool);
 	a->pool = NULL;
 	loop_flush(a->loop);
-	db_outage_stop(a);
 	takes_drain(a);
 	peers_stop(a);
 	if (a->coord)
@@ -224,6 +223,7 @@ void api_stop(struct service *service LOOM_UNUSED, void *ctx)
 	seal_key_fini(&a->callback_key);
 	seal_key_fini(&a->mail_key);
 	secrets_stop(a);
+	db_outage_stop(a);
 	provisioner_cache_destroy(a->provisioners);
 }
 

@@ -8,21 +8,18 @@
 
 #define PROBE_MS 200
 
-static atomic_bool away;        /* one process has one database */
-static atomic_bool with_quorum; /* and one coordination */
-static struct db_pool *pool;    /* set before the first request */
-
 struct db_outage {
 	struct api *a;
 	struct loop_timer *timer;
 	bool probing;
+	atomic_bool away, with_quorum;
 };
 
 static void probe_work(void *arg)
 {
 	struct db_outage *w = arg;
 	if (db_pool_ok(w->a->db))
-		atomic_store(&away, false);
+		atomic_store(&w->away, false);
 }
 
 static void probe_done(void *arg)
@@ -34,8 +31,8 @@ static void probe_done(void *arg)
 static void probe(void *arg)
 {
 	struct db_outage *w = arg;
-	atomic_store(&with_quorum, coord_connected(w->a->coord));
-	if (atomic_load(&away) && !w->probing)
+	atomic_store(&w->with_quorum, coord_connected(w->a->coord));
+	if (atomic_load(&w->away) && !w->probing)
 		w->probing = !pool_submit(w->a->pool, probe_work, probe_done, w);
 }
 
@@ -43,7 +40,6 @@ void db_outage_start(struct api *a)
 {
 	struct db_outage *w = loom_calloc(1, sizeof(*w));
 	w->a = a;
-	pool = a->db;
 	w->timer = loop_timer_create(a->loop, "database probe", probe, w);
 	loop_timer_every(w->timer, PROBE_MS);
 	a->outage = w;
@@ -58,21 +54,21 @@ void db_outage_stop(struct api *a)
 	a->outage = NULL;
 }
 
-void db_outage_note(void)
+void db_outage_note(struct api *a)
 {
-	atomic_store(&away, true);
+	atomic_store(&a->outage->away, true);
 }
 
-bool db_outage_now(void)
+bool db_outage_now(const struct api *a)
 {
-	return atomic_load(&away);
+	return atomic_load(&a->outage->away);
 }
 
 void db_outage_reply(struct http_req *req, const char *why)
 {
-	/* Not when it was only slow, or refused: then others may lose a lease and give the task on.
-	 */
-	if (atomic_load(&with_quorum) && db_pool_away(pool))
+	const struct api *a = http_ctx(req);
+	/* Not when it was only slow, or refused: then others may lose a lease, and its task. */
+	if (atomic_load(&a->outage->with_quorum) && db_pool_away(a->db))
 		http_reply_header(req, "Loom-Leases", "held");
 	if (why)
 		http_reply_problem(req, 503, "the database is away (%s); try again", why);
@@ -80,9 +76,9 @@ void db_outage_reply(struct http_req *req, const char *why)
 		http_reply_problem(req, 503, "the database is away; try again");
 }
 
-bool db_outage_before(struct http_req *req, void *ctx LOOM_UNUSED)
+bool db_outage_before(struct http_req *req, void *ctx)
 {
-	if (!db_outage_now() || !str_starts(http_path(req), "/v2/"))
+	if (!db_outage_now(ctx) || !str_starts(http_path(req), "/v2/"))
 		return true;
 	db_outage_reply(req, NULL);
 	return false;

@@ -12,12 +12,12 @@
 
 #include "services/api/api.h"
 
-/* Loop thread. The probe stops with db_outage_stop(). */
+/* Loop thread: begun before the first request, ended after the last one and all watchers. */
 void db_outage_start(struct api *a);
 void db_outage_stop(struct api *a);
-void db_outage_note(void); /* any thread: a request met its deadline */
+void db_outage_note(struct api *a); /* any thread: a request met its deadline */
 void db_outage_reply(struct http_req *req, const char *why); /* any thread: 503; why may be NULL */
-bool db_outage_now(void);                                    /* any thread */
+bool db_outage_now(const struct api *a);                     /* any thread */
 bool db_outage_before(struct http_req *req, void *ctx);      /* for http_server_before() */
 
 #endif

@@ -179,7 +179,7 @@ static void feed_kick(struct feed *f, bool poll)
 {
 	f->poll = f->poll || poll;
 	f->again = f->reading;
-	if (f->reading || db_outage_now())
+	if (f->reading || db_outage_now(f->a))
 		return;
 	f->polled = f->poll;
 	if (f->polled)

@@ -124,7 +124,7 @@ static void tick(void *arg)
 	if (old != was)
 		log_info(old ? "secrets are not sealed while a scheduler cannot open them"
 		             : "secrets are sealed again");
-	if (s->strange || s->looking || !coord_connected(s->a->coord) || db_outage_now())
+	if (s->strange || s->looking || !coord_connected(s->a->coord) || db_outage_now(s->a))
 		return;
 	bool now = atomic_exchange(&s->soon, false);
 	if (!now && ++s->ticks < TICKS_A_LOOK)

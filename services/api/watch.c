@@ -97,7 +97,7 @@ void watch_kick(struct watch *w)
 {
 	if (w->reading || w->behind)
 		w->again = true;
-	else if (w->ops->read && !db_outage_now()) /* else the next poll finds what is new */
+	else if (w->ops->read && !db_outage_now(w->a)) /* else the next poll finds what is new */
 		w->reading = !pool_submit(w->a->pool, read_work, read_done, w);
 }
 
