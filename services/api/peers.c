@@ -14,6 +14,7 @@
 #include "common/base/log.h"
 #include "common/base/metrics.h"
 #include "common/base/str.h"
+#include "common/service/peer_list.h"
 
 #include <errno.h>
 #include <stdatomic.h>
@@ -30,7 +31,7 @@ struct mate {
 struct peers {
 	struct mate **mates; /* schedulers */
 	size_t n_mates;
-	struct strs schedulers, apis;
+	struct peer_list schedulers, apis;
 	struct loop_timer *pings;
 	int64_t warned;   /* that nobody is heard */
 	size_t next;      /* round robin */
@@ -69,35 +70,20 @@ bool peers_unheard(void)
 
 static void ask_next(struct ask *k);
 
-static void take_members(struct strs *to, const char *self, const struct coord_member *m, size_t n)
-{
-	strs_fini(to);
-	*to = (struct strs){ 0 };
-	for (size_t i = 0; i < n; i++) {
-		if (!str_eq(m[i].data, self))
-			strs_add(to, m[i].data);
-	}
-}
-
 /* ---- signs of life --------------------------------------------------------------------------- */
-
-static void tell(struct api *a, const struct strs *to, enum messages type, const void *m)
-{
-	LOOM_CLEANUP_STR char *text = message_write(&messages[type], m);
-	for (size_t i = 0; i < to->n; i++)
-		bus_notify(a->bus, to->v[i], &messages[type], text);
-}
 
 /* Who is asked hears that nobody waits for the answer any more, if that matters. */
 static void withdraw(struct ask *k)
 {
-	const struct strs to = { .v = &k->asked, .n = 1 };
 	if (!k->request)
 		return;
 	bus_cancel(k->a->bus, k->request);
 	k->request = 0;
-	if (k->take)
-		tell(k->a, &to, MSG_UNTAKE, &(struct msg_untake){ .id = k->take });
+	if (!k->take)
+		return;
+	const struct message_type *t = &messages[MSG_UNTAKE];
+	LOOM_CLEANUP_STR char *text = message_write(t, &(struct msg_untake){ .id = k->take });
+	bus_notify(k->a->bus, k->asked, t, text);
 }
 
 /* Asks others what this one was asked and has not answered. */
@@ -186,26 +172,22 @@ static void schedulers_changed(const struct coord_member *m, size_t n, void *arg
 {
 	struct api *a = arg;
 	struct peers *p = a->peers;
-	take_members(&p->schedulers, NULL, m, n);
+	peer_list_changed(m, n, &p->schedulers);
 	for (size_t i = 0; i < p->n_mates; i++)
-		p->mates[i]->gone = !strs_has(&p->schedulers, p->mates[i]->address);
+		p->mates[i]->gone = !strs_has(&p->schedulers.addresses, p->mates[i]->address);
 	p->mates = loom_realloc(p->mates, (p->n_mates + n + 1) * sizeof(struct mate *));
-	for (size_t i = 0; i < p->schedulers.n; i++) {
+	for (size_t i = 0; i < p->schedulers.addresses.n; i++) {
 		size_t k = 0;
-		while (k < p->n_mates && !str_eq(p->mates[k]->address, p->schedulers.v[i]))
+		while (k < p->n_mates &&
+		       !str_eq(p->mates[k]->address, p->schedulers.addresses.v[i]))
 			k++;
 		if (k < p->n_mates)
 			continue;
 		struct mate *new = loom_calloc(1, sizeof(*new));
-		*new = (struct mate){ .a = a, .address = loom_strdup(p->schedulers.v[i]) };
+		*new = (struct mate){ .a = a,
+			              .address = loom_strdup(p->schedulers.addresses.v[i]) };
 		p->mates[p->n_mates++] = new;
 	}
-}
-
-static void apis_changed(const struct coord_member *m, size_t n, void *arg)
-{
-	struct api *a = arg;
-	take_members(&a->peers->apis, bus_address(a->bus), m, n);
 }
 
 static void on_event(const void *message, void *arg)
@@ -227,11 +209,12 @@ void peers_start(struct api *a)
 {
 	metrics_register(metrics, M_COUNT);
 	a->peers = loom_calloc(1, sizeof(*a->peers));
+	a->peers->schedulers.bus = a->peers->apis.bus = a->bus;
 	bus_on_notice(a->bus, &messages[MSG_EVENT], on_event, a);
 	bus_on_notice(a->bus, &messages[MSG_LOG], on_log, a);
 	coord_join(a->coord, "api", service_id(a->service), bus_address(a->bus));
 	coord_watch(a->coord, "scheduler", schedulers_changed, a);
-	coord_watch(a->coord, "api", apis_changed, a);
+	coord_watch(a->coord, "api", peer_list_changed, &a->peers->apis);
 	a->peers->pings = loop_timer_create(a->loop, "signs of life", ping_all, a);
 	loop_timer_every(a->peers->pings, PING_EVERY_MS);
 }
@@ -274,8 +257,8 @@ void peers_stop(struct api *a)
 	loop_timer_destroy(a->peers->pings);
 	forget_mates(a->peers, true);
 	loom_free(a->peers->mates);
-	strs_fini(&a->peers->schedulers);
-	strs_fini(&a->peers->apis);
+	peer_list_fini(&a->peers->schedulers);
+	peer_list_fini(&a->peers->apis);
 	loom_free(a->peers);
 	a->peers = NULL;
 }
@@ -342,7 +325,7 @@ static void ask_by_mail(struct ask *k, int64_t left)
 	metric_add(&metrics[M_MAIL], 1);
 	if (!p->warned || now - p->warned > CALM_MS)
 		log_warn("no scheduler can be heard: asking by way of the database",
-		         LOG_I("schedulers", p->schedulers.n));
+		         LOG_I("schedulers", p->schedulers.addresses.n));
 	p->warned = now;
 	k->mail = mail_send(k->a, k->type, k->text, left, mail_answered, k);
 	loop_timer_arm(k->again, left);
@@ -360,9 +343,9 @@ static bool finds_nobody(struct ask *k, int64_t left)
 		k->since = now;
 	if (now - k->since >= UNHEARD_MS || k->a->peers->warned)
 		ask_by_mail(k, left);
-	else if (!k->a->peers->schedulers.n)
+	else if (!k->a->peers->schedulers.addresses.n)
 		loop_timer_arm(k->again, left < 200 ? left : 200);
-	return k->mail || !k->a->peers->schedulers.n;
+	return k->mail || !k->a->peers->schedulers.addresses.n;
 }
 
 static void ask_next(struct ask *k)
@@ -436,15 +419,15 @@ static void send_notice(void *arg)
 	struct notice *n = arg;
 	struct api *a = n->a;
 	if (a->peers && n->job)
-		tell(a, &a->peers->schedulers, MSG_JOB, &none);
+		peer_list_tell(&a->peers->schedulers, MSG_JOB, &none);
 	if (a->peers && n->ready) {
-		tell(a, &a->peers->schedulers, MSG_READY, &none);
+		peer_list_tell(&a->peers->schedulers, MSG_READY, &none);
 	} else if (a->peers && n->task) {
-		tell(a, &a->peers->apis, MSG_LOG, &(struct msg_log){ .task = n->task });
+		peer_list_tell(&a->peers->apis, MSG_LOG, &(struct msg_log){ .task = n->task });
 		watchers_log(a, n->task);
 	} else if (a->peers) {
 		const struct msg_event m = { .first = { n->cluster, n->seq, n->tenant_id } };
-		tell(a, &a->peers->apis, MSG_EVENT, &m);
+		peer_list_tell(&a->peers->apis, MSG_EVENT, &m);
 		watchers_event(a, n->cluster, n->tenant_id);
 	}
 	loom_free(n->tenant_id);

@@ -4,6 +4,7 @@
 
 #include "common/base/log.h"
 #include "common/model/sealing.h"
+#include "common/service/peer_list.h"
 #include "services/api/db_outage.h"
 
 #include <stdatomic.h>
@@ -19,9 +20,9 @@ struct secrets {
 	struct api *a;
 	struct seal_key key;
 	struct loop_timer *timer;
-	struct strs schedulers, openers; /* ids of members */
-	int strange, ticks;              /* ticks for which one was seen that cannot open */
-	atomic_bool old;                 /* there is such a one */
+	struct peer_list schedulers, openers;
+	int strange, ticks; /* ticks for which one was seen that cannot open */
+	atomic_bool old;    /* there is such a one */
 	atomic_bool soon;
 	bool looking;
 	int rc; /* of the last look */
@@ -60,30 +61,10 @@ int secrets_of_document(struct api *a, struct db *db, const struct secret_of *of
 
 /* ---- what is not sealed yet ------------------------------------------------------------------ */
 
-static void take_ids(struct strs *to, const struct coord_member *m, size_t n)
-{
-	strs_fini(to);
-	*to = (struct strs){ 0 };
-	for (size_t i = 0; i < n; i++)
-		strs_add(to, m[i].id);
-}
-
-static void schedulers_changed(const struct coord_member *m, size_t n, void *arg)
-{
-	struct secrets *s = arg;
-	take_ids(&s->schedulers, m, n);
-}
-
-static void openers_changed(const struct coord_member *m, size_t n, void *arg)
-{
-	struct secrets *s = arg;
-	take_ids(&s->openers, m, n);
-}
-
 static bool all_open(const struct secrets *s)
 {
-	for (size_t i = 0; i < s->schedulers.n; i++) {
-		if (!strs_has(&s->openers, s->schedulers.v[i]))
+	for (size_t i = 0; i < s->schedulers.ids.n; i++) {
+		if (!strs_has(&s->openers.ids, s->schedulers.ids.v[i]))
 			return false;
 	}
 	return true;
@@ -141,8 +122,8 @@ int secrets_start(struct api *a, struct loom_err *err)
 	int rc = seal_key_init(a->cfg.bus.key_file, SECRET_USE, &s->key, err);
 	if (rc)
 		return rc;
-	coord_watch(a->coord, "scheduler", schedulers_changed, s);
-	coord_watch(a->coord, SECRET_ROLE, openers_changed, s);
+	coord_watch(a->coord, "scheduler", peer_list_changed, &s->schedulers);
+	coord_watch(a->coord, SECRET_ROLE, peer_list_changed, &s->openers);
 	s->timer = loop_timer_create(a->loop, "secrets", tick, s);
 	loop_timer_every(s->timer, TICK_MS);
 	secrets_soon(a);
@@ -155,8 +136,8 @@ void secrets_stop(struct api *a)
 	if (!s)
 		return;
 	loop_timer_destroy(s->timer);
-	strs_fini(&s->schedulers);
-	strs_fini(&s->openers);
+	peer_list_fini(&s->schedulers);
+	peer_list_fini(&s->openers);
 	seal_key_fini(&s->key);
 	loom_free(s);
 	a->secrets = NULL;

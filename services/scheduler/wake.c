@@ -7,14 +7,13 @@
 #include "common/base/map.h"
 #include "common/base/str.h"
 #include "common/model/secret.h"
+#include "common/service/peer_list.h"
 #include "services/scheduler/webhook/webhooks.h"
 
 #include <stdio.h>
 
-/* Bus addresses of the others, as ZooKeeper last told. Loop thread. */
 struct peers {
-	struct strs schedulers, apis;
-	struct strs ids; /* of all schedulers */
+	struct peer_list schedulers, apis;
 };
 
 struct posted_wake {
@@ -22,37 +21,19 @@ struct posted_wake {
 	struct wake w;
 };
 
-static void members_changed(struct strs *to, const char *self, const struct coord_member *m,
-                            size_t n)
-{
-	strs_fini(to);
-	*to = (struct strs){ 0 };
-	for (size_t i = 0; i < n; i++) {
-		if (!str_eq(m[i].data, self))
-			strs_add(to, m[i].data);
-	}
-}
-
 static void schedulers_changed(const struct coord_member *m, size_t n, void *arg)
 {
 	struct scheduler *s = arg;
-	struct strs before = s->peers->ids;
-	s->peers->ids = (struct strs){ 0 };
-	for (size_t i = 0; i < n; i++)
-		strs_add(&s->peers->ids, m[i].id);
-	members_changed(&s->peers->schedulers, bus_address(s->bus), m, n);
+	struct peer_list *l = &s->peers->schedulers;
+	struct strs before = l->ids;
+	l->ids = (struct strs){ 0 };
+	peer_list_changed(m, n, l);
 	/* Who is not seen itself has only lost sight of the others. */
-	for (size_t i = 0; strs_has(&s->peers->ids, service_id(s->service)) && i < before.n; i++) {
-		if (!strs_has(&s->peers->ids, before.v[i]))
+	for (size_t i = 0; strs_has(&l->ids, service_id(s->service)) && i < before.n; i++) {
+		if (!strs_has(&l->ids, before.v[i]))
 			planning_take_over(s, before.v[i]);
 	}
 	strs_fini(&before);
-}
-
-static void apis_changed(const struct coord_member *m, size_t n, void *arg)
-{
-	struct scheduler *s = arg;
-	members_changed(&s->peers->apis, bus_address(s->bus), m, n);
 }
 
 static void on_job(const void *m LOOM_UNUSED, void *arg)
@@ -75,6 +56,7 @@ static void on_ping(struct bus_call *call, void *m, void *arg LOOM_UNUSED)
 void wake_start(struct scheduler *s)
 {
 	s->peers = loom_calloc(1, sizeof(*s->peers));
+	s->peers->schedulers.bus = s->peers->apis.bus = s->bus;
 	bus_on_request(s->bus, &messages[MSG_PING], on_ping, s);
 	bus_on_notice(s->bus, &messages[MSG_JOB], on_job, s);
 	bus_on_notice(s->bus, &messages[MSG_READY], on_ready, s);
@@ -82,25 +64,17 @@ void wake_start(struct scheduler *s)
 		coord_join(s->coord, SECRET_ROLE, service_id(s->service), bus_address(s->bus));
 	coord_join(s->coord, "scheduler", service_id(s->service), bus_address(s->bus));
 	coord_watch(s->coord, "scheduler", schedulers_changed, s);
-	coord_watch(s->coord, "api", apis_changed, s);
+	coord_watch(s->coord, "api", peer_list_changed, &s->peers->apis);
 }
 
 void wake_stop(struct scheduler *s)
 {
 	if (!s->peers)
 		return;
-	strs_fini(&s->peers->schedulers);
-	strs_fini(&s->peers->apis);
-	strs_fini(&s->peers->ids);
+	peer_list_fini(&s->peers->schedulers);
+	peer_list_fini(&s->peers->apis);
 	loom_free(s->peers);
 	s->peers = NULL;
-}
-
-static void tell(struct scheduler *s, const struct strs *to, enum messages type, const void *m)
-{
-	LOOM_CLEANUP_STR char *text = message_write(&messages[type], m);
-	for (size_t i = 0; i < to->n; i++)
-		bus_notify(s->bus, to->v[i], &messages[type], text);
 }
 
 /* One notice for all: the first change, and the others. */
@@ -114,7 +88,7 @@ static void tell_apis(struct scheduler *s, const struct wake *v, size_t n)
 	}
 	if (k) {
 		const struct msg_event m = { .first = events[0], .more = { events + 1, k - 1 } };
-		tell(s, &s->peers->apis, MSG_EVENT, &m);
+		peer_list_tell(&s->peers->apis, MSG_EVENT, &m);
 	}
 	loom_free(events);
 }
@@ -132,7 +106,7 @@ void wake_now(struct scheduler *s, const struct wake *v, size_t n)
 	if (s->peers && ready) {
 		static const struct msg_none none = { 0 };
 		dispatch_kick(s);
-		tell(s, &s->peers->schedulers, MSG_READY, &none);
+		peer_list_tell(&s->peers->schedulers, MSG_READY, &none);
 	}
 	if (job)
 		planning_kick(s); /* the others find it if this one dies */
