@@ -89,6 +89,33 @@ static struct db_value status_write(const void *at, char **text LOOM_UNUSED)
 	return db_s(job_status_name(*(const enum job_status *)at));
 }
 
+static bool params_read(void *at, size_t size LOOM_UNUSED, const struct db_result *r, size_t row,
+                        unsigned col)
+{
+	LOOM_CLEANUP(json_free) struct json *v = row_json_at(r, row, col);
+	job_params_decode(v, at);
+	return true;
+}
+
+static struct db_value params_write(const void *at, char **text)
+{
+	LOOM_CLEANUP(json_free) struct json *v = job_params_encode(at);
+	*text = v ? json_text(v) : NULL;
+	return db_s(*text);
+}
+
+static void params_fini(void *at)
+{
+	job_params_fini(at);
+}
+
+static void params_copy(void *to, const void *from)
+{
+	job_params_copy(to, from);
+}
+
+static const struct row_type params_type = { 'o', params_read, params_write, params_fini,
+	                                     params_copy };
 static const struct row_type waits_type = { 'o', waits_read, waits_write, waits_fini, waits_copy };
 static const struct row_type status_type = { 'o', status_read, status_write, NULL, NULL };
 
@@ -107,7 +134,7 @@ enum { PROGRESS = ROW_GROUP, WAITS = ROW_GROUP << 1, PARAMS = ROW_GROUP << 2 };
 		X(create_time, row_int, ROW_NEW)                                                   \
 	SEP X(end_time, row_int, ROW_SAVE)                                                         \
 	SEP X(message, row_str, ROW_SAVE)                                                          \
-	SEP X(params, row_json, ROW_OPTION | PARAMS) SEP X(then_action, row_chars, ROW_SAVE)       \
+	SEP X(params, params_type, ROW_OPTION | PARAMS) SEP X(then_action, row_chars, ROW_SAVE)    \
 	SEP X(cancel, row_int, ROW_SAVE)                                                           \
 	SEP X(waits, waits_type, WAITS)
 
@@ -172,14 +199,15 @@ void job_event(struct cluster *c, const struct job *j, int64_t now)
 	cluster_event_text(c, "job", buf_take(&b));
 }
 
-void job_new(struct cluster *c, const char *action, const struct json *params, int64_t now,
+void job_new(struct cluster *c, const char *action, const struct job_params *params, int64_t now,
              struct job *ret)
 {
 	*ret = (struct job){ .cluster_id = c->id,
 		             .num = c->next_job++,
 		             .status = JOB_NOT_SUBMITTED,
-		             .create_time = now,
-		             .params = params ? json_copy(params) : NULL };
+		             .create_time = now };
+	if (params)
+		job_params_copy(&ret->params, params);
 	snprintf(ret->action, sizeof(ret->action), "%s", action);
 	snprintf(ret->phase, sizeof(ret->phase), "plan");
 	c->latest_job = ret->num;
@@ -194,7 +222,7 @@ int job_insert(struct db *db, const struct cluster *c, const struct job *j)
 	return row_insert(db, &job_table, &row);
 }
 
-int job_add(struct db *db, struct cluster *c, const char *action, const struct json *params,
+int job_add(struct db *db, struct cluster *c, const char *action, const struct job_params *params,
             int64_t now, int64_t *ret_num)
 {
 	struct job j;
@@ -231,7 +259,7 @@ int job_asked(struct db *db, const struct cluster *c, const char *ask, bool *ret
 	struct job j = { 0 };
 	bool found = false;
 	int rc = ask ? job_get(db, c->id, c->latest_job, &j, &found) : 0;
-	*ret = !rc && found && str_eq(json_get_str(j.params, "ask"), ask);
+	*ret = !rc && found && str_eq(j.params.ask, ask);
 	job_fini(&j);
 	return rc;
 }

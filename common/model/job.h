@@ -8,6 +8,7 @@
 #define LOOM_MODEL_JOB_H
 
 #include "common/model/cluster.h"
+#include "common/operation/job_params.h"
 
 struct job {
 	int64_t cluster_id, num;
@@ -16,7 +17,7 @@ struct job {
 	char phase[8];
 	int64_t epoch, tasks_total, tasks_done, create_time;
 	char *message;
-	struct json *params;  /* what was asked; NULL when nothing */
+	struct job_params params;
 	char then_action[40]; /* submitted when this one has failed; "" for none */
 	int64_t cancel;       /* 1: workers are asked to stop its running tasks */
 	int64_t *waits;       /* of group g (task.h) how many are not complete: waits[g - 1] */
@@ -33,9 +34,9 @@ void job_fini(struct job *j);
 /* Writes a new job in phase plan and makes it the cluster's latest; appends its event. params may
  * be NULL. The cluster is saved by the caller. */
 LOOM_MUST_CHECK int job_add(struct db *db, struct cluster *c, const char *action,
-                            const struct json *params, int64_t now, int64_t *ret_num);
+                            const struct job_params *params, int64_t now, int64_t *ret_num);
 /* The two parts of it: the job as it will be, with its event; its row. */
-void job_new(struct cluster *c, const char *action, const struct json *params, int64_t now,
+void job_new(struct cluster *c, const char *action, const struct job_params *params, int64_t now,
              struct job *ret);
 LOOM_MUST_CHECK int job_insert(struct db *db, const struct cluster *c, const struct job *j);
 LOOM_MUST_CHECK int job_save_params(struct db *db, const struct job *j);

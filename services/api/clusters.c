@@ -221,11 +221,10 @@ static int delete_tx(struct db *db, void *arg)
 	k->busy_job = c->latest_job;
 	if (c->status == CLUSTER_PENDING)
 		return outcome_refuse(&k->done, 409, "the cluster is busy");
-	LOOM_CLEANUP(json_free)
-	struct json *params = json_set_str(json_new_obj(), "was", cluster_status_name(c->status));
-	json_set_str(params, "ask", k->ask);
+	LOOM_CLEANUP(job_params_fini) struct job_params params = { .ask = loom_strdup(k->ask) };
+	job_params_set(&params.was, cluster_status_name(c->status));
 	cluster_transition(c, CLUSTER_PENDING, NULL, now);
-	rc = job_add(db, c, "cluster_delete", params, now, &job);
+	rc = job_add(db, c, "cluster_delete", &params, now, &job);
 	if (!rc)
 		rc = cluster_save(db, c);
 	return rc ? rc : outcome_done(&k->done, c->id, c->event_seq);

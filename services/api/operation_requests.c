@@ -10,121 +10,8 @@
 
 #include <string.h>
 
-#define MAX_COUNT 1000000
-
-/* ---- fields ---------------------------------------------------------------------------------- */
-
-static bool is_config(const struct json *v)
-{
-	return json_is(v, JSON_OBJECT);
-}
-
-static bool is_flag(const struct json *v)
-{
-	bool yes;
-	return json_bool(v, &yes);
-}
-
-static bool are_names(const struct json *v)
-{
-	bool ok = json_is(v, JSON_ARRAY);
-	for (size_t i = 0; ok && i < json_len(v); i++)
-		ok = json_is(json_at(v, i), JSON_STRING);
-	return ok;
-}
-
-static bool is_count(const struct json *v)
-{
-	int64_t n;
-	return json_int(v, &n) && n >= 1 && n <= MAX_COUNT;
-}
-
-static bool are_numbers(const struct json *v)
-{
-	int64_t n;
-	bool ok = json_is(v, JSON_ARRAY);
-	for (size_t i = 0; ok && i < json_len(v); i++)
-		ok = json_int(json_at(v, i), &n);
-	return ok;
-}
-
-static bool are_ids(const struct json *v)
-{
-	return json_is(v, JSON_ARRAY);
-}
-
-static bool is_some(const struct json *v)
-{
-	return json_is(v, JSON_ARRAY) && json_len(v);
-}
-
-static const struct {
-	const char *name;
-	bool (*ok)(const struct json *v);
-	const char *must; /* what it is */
-} fields[] = {
-	{ "config", is_config, "config must be an object, the whole new configuration" },
-	{ "restart", is_flag, "restart must be true or false" },
-	{ "services", are_names, "services must be an array of names" },
-	{ "count", is_count, "count must be a number of nodes, 1 to 1000000" },
-	{ "nodes", are_numbers, "nodes must be an array of numbers of nodes" },
-	{ "grow", are_names, "grow must be an array of names of services" },
-	{ "skip", are_ids, "skip must be an array of task ids" },
-	{ "tasks", is_some, "tasks must be an array of at least one task id" },
-};
-
-static const char *wrong_field(const struct json *params)
-{
-	for (size_t i = 0; i < LOOM_COUNT(fields); i++) {
-		const struct json *v = json_get(params, fields[i].name);
-		if (v && !fields[i].ok(v))
-			return fields[i].must;
-	}
-	return NULL;
-}
-
-static bool is_given(const struct json *v)
-{
-	return v && (!json_is(v, JSON_ARRAY) || json_len(v));
-}
-
-/* What is wrong with the fields of an operation, owned; NULL: nothing. */
-static char *wrong(const struct operation_kind *kind, const struct json *params)
-{
-	const char *must = wrong_field(params);
-	struct loom_err err;
-	if (must)
-		return loom_strdup(must);
-	if (validate_config_size(json_get(params, "config"), "config", &err))
-		return loom_strdup(err.msg);
-	bool given = !*kind->needs;
-	LOOM_CLEANUP(strs_fini) struct strs musts = { 0 };
-	for (size_t i = 0; i < LOOM_COUNT(fields); i++) {
-		if (!operation_has_word(kind->needs, "|", fields[i].name))
-			continue;
-		given = given || is_given(json_get(params, fields[i].name));
-		strs_add(&musts, fields[i].must);
-	}
-	LOOM_CLEANUP_STR char *all = strs_join(&musts, ", or ");
-	return given ? NULL : loom_asprintf("%s is missing: %s", kind->needs, all);
-}
-
-/* Only what the operation reads gets through to the scheduler. */
-static struct json *read_fields(const struct operation_kind *kind, const struct json *body)
-{
-	struct json *p = json_set_str(json_new_obj(), "operation", kind->name);
-	for (size_t i = 0; i < LOOM_COUNT(fields); i++) {
-		const struct json *v = json_get(body, fields[i].name);
-		if (v && !json_is(v, JSON_NULL) && operation_kind_takes(kind, fields[i].name))
-			json_set(p, fields[i].name, json_copy(v));
-	}
-	if (json_get(body, "token"))
-		json_set(p, "token", json_copy(json_get(body, "token")));
-	return p;
-}
-
 /* What the path names, as ".../services/{service}/start", is the only element of its field. */
-static void read_parameters(struct http_req *req, struct json *params)
+static void read_parameters(struct http_req *req, struct json *body)
 {
 	for (const struct operation_parameter *p = operation_parameters; p->name; p++) {
 		const char *text = http_param(req, p->name);
@@ -132,7 +19,7 @@ static void read_parameters(struct http_req *req, struct json *params)
 		if (!text)
 			continue;
 		bool number = p->number && !str_to_int(text, &n);
-		json_set(params, p->field,
+		json_set(body, p->field,
 		         json_push(json_new_arr(), number ? json_new_int(n) : json_new_str(text)));
 	}
 }
@@ -167,38 +54,45 @@ static char *all_names(void)
 	return strs_join(&names, ", ");
 }
 
-static const struct operation_kind *kind_named(const struct json *body, char **ret_why)
+static int kind_named(const struct json *body, const struct operation_kind **ret,
+                      struct loom_err *err)
 {
-	const struct operation_kind *kind = operation_kind_find(json_get_str(body, "operation"));
-	if (kind && kind->method)
-		return kind;
+	*ret = operation_kind_find(json_get_str(body, "operation"));
+	if (*ret && (*ret)->method)
+		return 0;
 	LOOM_CLEANUP_STR char *names = all_names();
-	*ret_why = loom_asprintf("operation is missing, or none of %s", names);
-	return NULL;
+	return err_set(err, 400, "operation is missing, or none of %s", names);
+}
+
+static int read_request(struct http_req *req, struct json *body, struct operation_request *o,
+                        struct loom_err *err)
+{
+	read_parameters(req, body);
+	o->token = loom_strdup(json_get_str(body, "token"));
+	int rc = job_params_read(o->kind, body, &o->params, err);
+	return rc ? rc : validate_config_size(o->params.config, "config", err);
 }
 
 /* kind NULL: the body names it. */
 static void begin(struct http_req *req, struct api *a, const struct operation_kind *kind,
                   bool plan_only)
 {
-	LOOM_CLEANUP(json_free) struct json *body = NULL, *params = NULL;
-	LOOM_CLEANUP_STR char *why = NULL;
+	LOOM_CLEANUP(json_free) struct json *body = NULL;
+	struct operation_request asked = { .kind = kind, .plan_only = plan_only };
+	struct loom_err err;
 	struct identity who;
 	if (!auth(a, req, ROLE_USER, &who) || !body_of(req, &body))
 		return;
-	if (!kind)
-		kind = kind_named(body, &why);
-	if (kind) {
-		params = read_fields(kind, body);
-		read_parameters(req, params);
-		why = wrong(kind, params);
-	}
-	if (!why)
-		operation_start(req, a, &who, loom_take(params), plan_only);
+	int rc = kind ? 0 : kind_named(body, &asked.kind, &err);
+	if (!rc)
+		rc = read_request(req, body, &asked, &err);
+	if (!rc)
+		operation_start(req, a, &who, &asked);
 	else if (plan_only)
-		http_reply_problem(req, 400, "%s", why);
+		http_reply_problem(req, 400, "%s", err.msg);
 	else
-		http_reply_text(req, 400, "%s", why);
+		http_reply_text(req, 400, "%s", err.msg);
+	operation_request_fini(&asked);
 }
 
 void operations_plan(struct http_req *req, void *ctx)

@@ -22,23 +22,25 @@
 
 struct operation {
 	struct api *a;
-	const struct operation_kind *kind;
+	struct operation_request asked;
 	struct http_req *req;
 	struct identity who;
 	int64_t id, revision;
-	bool plan_only;
-	char *token;         /* given by the user; NULL: none */
-	struct json *params; /* as for the scheduler: see its operation.h */
 	char action[40];
 	char hash[33];
 	bool synced;         /* as far as an earlier run of the transaction knows */
 	struct outcome done; /* decided: how it ended */
 };
 
+void operation_request_fini(struct operation_request *o)
+{
+	job_params_fini(&o->params);
+	loom_free(o->token);
+}
+
 static void operation_free(struct operation *o)
 {
-	json_free(o->params);
-	loom_free(o->token);
+	operation_request_fini(&o->asked);
 	loom_free(o);
 }
 
@@ -56,7 +58,7 @@ static int wrong_state(struct operation *o)
 
 static int sync_template(struct db *db, const struct operation *o, struct cluster *c, int64_t now)
 {
-	const struct json *t = json_get(o->params, "template");
+	const struct json *t = o->asked.params.template;
 	json_set(c->brief, "clusterTemplate", entity_brief(t));
 	int rc = cluster_save_template(db, c, t);
 	struct json *e = json_set_str(json_new_obj(), "template", json_get_str(t, "name"));
@@ -69,26 +71,27 @@ static bool is_synced(const struct operation *o, const struct cluster *c)
 {
 	const struct json *has = json_get(c->brief, "clusterTemplate");
 	return json_get_int(has, "version", -1) ==
-	       json_get_int(json_get(o->params, "template"), "version", 0);
+	       json_get_int(o->asked.params.template, "version", 0);
 }
 
 /* The new configuration is the cluster's at once; the old one tells the scheduler what differs. */
 static int take_config(struct db *db, struct operation *o, struct cluster *c)
 {
-	const struct json *config = json_get(o->params, "config");
-	if (!config)
+	struct job_params *p = &o->asked.params;
+	if (!p->config)
 		return 0;
 	int rc = cluster_load_docs(db, c);
 	if (rc)
 		return rc;
-	json_set(o->params, "before", json_copy(c->config));
-	return cluster_save_config(db, c, config);
+	json_free(p->before); /* of an earlier run of the transaction */
+	p->before = json_copy(c->config);
+	return cluster_save_config(db, c, p->config);
 }
 
 /* What is asked for now; the scheduler counts again when the nodes come to be. */
 static int check_quota(struct db *db, struct operation *o, const struct cluster *c)
 {
-	int64_t nodes = str_eq(o->kind->name, "expand") ? json_get_int(o->params, "count", 0) : 0;
+	int64_t nodes = str_eq(o->asked.kind->name, "expand") ? o->asked.params.count : 0;
 	struct quota q;
 	int rc = nodes > 0 ? cluster_quota(db, c->tenant_id, 0, nodes, &q) : 0;
 	if (rc != CLUSTER_E_QUOTA)
@@ -102,10 +105,10 @@ static int check_quota(struct db *db, struct operation *o, const struct cluster 
 static int submit_job(struct db *db, struct operation *o, struct cluster *c, int64_t now)
 {
 	int64_t job;
-	json_set_str(o->params, "was", cluster_status_name(c->status));
+	job_params_set(&o->asked.params.was, cluster_status_name(c->status));
 	int rc = take_config(db, o, c);
 	cluster_transition(c, CLUSTER_PENDING, NULL, now);
-	return rc ? rc : job_add(db, c, o->action, o->params, now, &job);
+	return rc ? rc : job_add(db, c, o->action, &o->asked.params, now, &job);
 }
 
 /* The row is locked: nothing else starts on this cluster meanwhile. */
@@ -120,19 +123,19 @@ static int submit_tx(struct db *db, void *arg)
 	/* A commit whose answer was lost: the job that this very call submitted. */
 	bool mine = false;
 	if (!rc)
-		rc = job_asked(db, c, json_get_str(o->params, "ask"), &mine);
+		rc = job_asked(db, c, o->asked.params.ask, &mine);
 	if (rc)
 		return rc;
 	if (mine || (o->synced && is_synced(o, c)))
 		return outcome_done(&o->done, c->id, c->event_seq);
-	if (!operation_kind_allowed(o->kind, cluster_status_name(c->status)))
+	if (!operation_kind_allowed(o->asked.kind, cluster_status_name(c->status)))
 		return wrong_state(o);
-	if (o->token && c->latest_job != o->revision)
+	if (o->asked.token && c->latest_job != o->revision)
 		return changed_meanwhile(o);
 	rc = check_quota(db, o, c);
 	if (rc)
 		return rc;
-	o->synced = !o->kind->makes_job;
+	o->synced = !o->asked.kind->makes_job;
 	rc = o->synced ? sync_template(db, o, c, now) : submit_job(db, o, c, now);
 	if (!rc)
 		rc = cluster_save(db, c);
@@ -144,14 +147,14 @@ static void submit_work(void *arg)
 	struct operation *o = arg;
 	char ask[33];
 	id_random_hex(ask, 16);
-	json_set_str(o->params, "ask", ask);
+	job_params_set(&o->asked.params.ask, ask);
 	if (outcome_tx(o->a->db, submit_tx, o, &o->done))
 		(void)outcome_refuse(&o->done, 503, "the database is away; try again");
 }
 
 static void refuse(struct operation *o)
 {
-	if (o->plan_only || o->done.status == 503)
+	if (o->asked.plan_only || o->done.status == 503)
 		http_reply_problem(o->req, o->done.status, "%s", o->done.msg);
 	else
 		http_reply_text(o->req, o->done.status, "%s", o->done.msg);
@@ -200,14 +203,14 @@ static void planned(int error, const void *m, void *arg)
 	o->revision = p->revision;
 	snprintf(o->hash, sizeof(o->hash), "%s", p->hash ? p->hash : "");
 	snprintf(o->action, sizeof(o->action), "%s", p->action ? p->action : "");
-	if (o->plan_only) {
+	if (o->asked.plan_only) {
 		show(o, p->plan);
 		return;
 	}
 	LOOM_CLEANUP_STR char *token = make_token(o);
-	if (o->token)
-		json_set_str(o->params, "hash", o->hash);
-	if (o->token && !str_eq(o->token, token)) {
+	if (o->asked.token)
+		job_params_set(&o->asked.params.hash, o->hash);
+	if (o->asked.token && !str_eq(o->asked.token, token)) {
 		(void)changed_meanwhile(o);
 		submit_done(o);
 	} else if (pool_submit(o->a->pool, submit_work, submit_done, o)) {
@@ -219,7 +222,8 @@ static void planned(int error, const void *m, void *arg)
 static void ask(struct http_req *req LOOM_UNUSED, void *arg)
 {
 	struct operation *o = arg;
-	const struct msg_change m = { .cluster = o->id, .params = o->params };
+	LOOM_CLEANUP(json_free) struct json *params = job_params_encode(&o->asked.params);
+	const struct msg_change m = { .cluster = o->id, .params = params };
 	peers_ask(o->a, MSG_CHANGE, &m, CHANGE_MS, planned, o);
 }
 
@@ -238,7 +242,7 @@ static int look_read(struct db *db, void *arg)
 	l->template = NULL;
 	l->o->done = (struct outcome){ 0 };
 	int rc = visible_get(db, &l->o->who, l->o->id, &l->c);
-	if (rc || !str_eq(l->o->kind->name, "sync"))
+	if (rc || !str_eq(l->o->asked.kind->name, "sync"))
 		return rc;
 	const char *name = json_get_str(json_get(l->c->brief, "clusterTemplate"), "name");
 	struct loom_err err;
@@ -257,22 +261,22 @@ static bool look_at(struct operation *o)
 {
 	struct look l = { .o = o };
 	int rc = db_read(o->a->db, look_read, &l);
-	const char *service = json_str(json_at(json_get(o->params, "services"), 0));
+	const char *service = json_str(json_at(o->asked.params.services, 0));
 	if (o->done.status)
 		refuse(o);
 	else if (rc)
 		visible_refuse(o->req, rc, o->id);
-	else if (o->kind->one_path && service && !json_arr_has_str(l.c->services, service)) {
+	else if (o->asked.kind->one_path && service && !json_arr_has_str(l.c->services, service)) {
 		(void)outcome_refuse(&o->done, 404, "service %s is not on cluster %08lld", service,
 		                     (long long)o->id);
 		refuse(o);
-	} else if (!operation_kind_allowed(o->kind, cluster_status_name(l.c->status))) {
+	} else if (!operation_kind_allowed(o->asked.kind, cluster_status_name(l.c->status))) {
 		(void)wrong_state(o);
 		refuse(o);
-	} else if (!*o->kind->action) { /* of the job that failed */
-		json_set_int(o->params, "job", l.c->latest_job);
+	} else if (!*o->asked.kind->action) { /* of the job that failed */
+		o->asked.params.job = l.c->latest_job;
 	} else if (l.template) {
-		json_set(o->params, "template", loom_take(l.template));
+		o->asked.params.template = loom_take(l.template);
 	}
 	bool go = !rc && !o->done.status;
 	cluster_free(l.c);
@@ -281,19 +285,11 @@ static bool look_at(struct operation *o)
 }
 
 void operation_start(struct http_req *req, struct api *a, const struct identity *who,
-                     struct json *params, bool plan_only)
+                     struct operation_request *asked)
 {
 	struct operation *o = loom_calloc(1, sizeof(*o));
-	*o = (struct operation){
-		.a = a,
-		.kind = operation_kind_find(json_get_str(params, "operation")),
-		.req = req,
-		.who = *who,
-		.plan_only = plan_only,
-		.params = params,
-	};
-	o->token = loom_strdup(json_get_str(params, "token"));
-	json_del(params, "token");
+	*o = (struct operation){ .a = a, .asked = *asked, .req = req, .who = *who };
+	*asked = (struct operation_request){ 0 };
 	if (visible_id(req, "id", &o->id) && look_at(o)) {
 		http_defer(req, ask, o);
 		return;

@@ -4,12 +4,21 @@
 #ifndef LOOM_API_OPERATIONS_H
 #define LOOM_API_OPERATIONS_H
 
+#include "common/operation/job_params.h"
 #include "services/api/auth.h"
 
-/* Takes params, whose body fields are checked ("operation", "services", "config" ..., "token").
- * Answers req, now or later. */
+struct operation_request {
+	const struct operation_kind *kind;
+	struct job_params params; /* checked */
+	char *token;              /* of the plan that is to be done; NULL: of none */
+	bool plan_only;
+};
+
+void operation_request_fini(struct operation_request *o);
+
+/* Takes what the request owns. Answers req, now or later. */
 void operation_start(struct http_req *req, struct api *a, const struct identity *who,
-                     struct json *params, bool plan_only);
+                     struct operation_request *asked);
 
 /* Names of the operations that may be asked for while a cluster has this status. Owned. */
 struct json *operations_possible(const char *status);

@@ -316,10 +316,10 @@ static int change_job(struct db *db, void *arg LOOM_UNUSED)
 		rc = job_lock(db, CLUSTER, 1, &j, &found);
 	if (rc)
 		return rc;
-	ck_assert(found && !j.params && !j.end_time);
+	ck_assert(found && !j.params.was && !j.end_time);
 	ck_assert_str_eq(j.phase, "plan");
 	ck_assert_str_eq(j.action, "cluster_create");
-	j.params = unit_json("{'was':'active'}");
+	j.params.was = loom_strdup("active");
 	j.waits = loom_calloc(2, sizeof(*j.waits));
 	j.waits[0] = 4;
 	j.waits[1] = 5;
@@ -349,7 +349,7 @@ static int look_at_job(struct db *db, void *arg LOOM_UNUSED)
 	ck_assert(found);
 	ck_assert_str_eq(j.phase, "end");
 	ck_assert_str_eq(j.message, "broken");
-	ck_assert_str_eq(json_get_str(j.params, "was"), "active");
+	ck_assert_str_eq(j.params.was, "active");
 	ck_assert_uint_eq(j.n_waits, 2);
 	ck_assert_int_eq(j.waits[1], 5);
 	ck_assert_int_eq(j.tasks_total, 9);

@@ -130,7 +130,7 @@ static struct job job_copy(const struct job *from)
 {
 	struct job j = *from;
 	j.message = loom_strdup(from->message);
-	j.params = from->params ? json_copy(from->params) : NULL;
+	job_params_copy(&j.params, &from->params);
 	j.waits = loom_calloc(from->n_waits + 1, sizeof(*j.waits));
 	for (size_t i = 0; i < from->n_waits; i++)
 		j.waits[i] = from->waits[i];

@@ -176,16 +176,24 @@ static char *sorted(const char *text)
 	return strs_join(&words, " ");
 }
 
+static struct job_params unit_params(const char *text)
+{
+	struct job_params p;
+	LOOM_CLEANUP(json_free) struct json *v = unit_json(text);
+	job_params_decode(v, &p);
+	return p;
+}
+
 START_TEST(takes_back_what_was_begun)
 {
 	LOOM_CLEANUP(nodes_free) struct nodes *ns = machines();
 	LOOM_CLEANUP(tasks_free) struct tasks *ts = tasks_of(cases[_i].did);
-	LOOM_CLEANUP(json_free) struct json *params = unit_json(cases[_i].params);
+	LOOM_CLEANUP(job_params_fini) struct job_params params = unit_params(cases[_i].params);
 	LOOM_CLEANUP(json_free) struct json *service_docs = unit_json(docs);
 	struct strs untouched = { 0 };
 	const struct rollback_input in = { .failed = cases[_i].failed,
 		                           .tasks = ts,
-		                           .params = params,
+		                           .params = &params,
 		                           .nodes = ns,
 		                           .untouched = &untouched,
 		                           .service_docs = service_docs };
@@ -318,7 +326,7 @@ static const struct {
 
 START_TEST(replaces_only_what_may_be_replaced)
 {
-	LOOM_CLEANUP(json_free) struct json *params = unit_json(replacing[_i].params);
+	LOOM_CLEANUP(job_params_fini) struct job_params params = unit_params(replacing[_i].params);
 	LOOM_CLEANUP(json_free) struct json *template = unit_json(replacing[_i].template);
 	const struct job_policy policy = { .replacements = 2 };
 	const struct cluster c = { .template = template };

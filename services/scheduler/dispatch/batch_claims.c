@@ -382,7 +382,7 @@ static int begin_one(struct claims *k, const struct choice *ch)
 {
 	struct unit_cluster *uc = unit_held(k->u, ch->t->cluster_id);
 	const struct unit_job *j = unit_job_of(k->u, ch->t);
-	const struct json *leaving = j ? json_get(j->job.params, "leaving") : NULL;
+	const struct json *leaving = j ? j->job.params.leaving : NULL;
 	struct payload_parts parts;
 	int rc = payload_cache_get(k->b->payloads, k->u->db, uc->tx.c, ch->t->job_num, &parts);
 	if (rc)

@@ -72,7 +72,9 @@ static int verify_jobs(const struct cluster_rows *p, struct db *db)
 			break;
 		loom_assert(found && real.status == j->status && str_eq(real.phase, j->phase));
 		loom_assert(real.tasks_done == j->tasks_done && real.tasks_total == j->tasks_total);
-		same_json(real.params, j->params);
+		LOOM_CLEANUP(json_free) struct json *is = job_params_encode(&real.params);
+		LOOM_CLEANUP(json_free) struct json *cached = job_params_encode(&j->params);
+		same_json(is, cached);
 		loom_assert(real.n_waits == j->n_waits);
 		loom_assert(!j->n_waits ||
 		            memcmp(real.waits, j->waits, j->n_waits * sizeof(*j->waits)) == 0);

@@ -65,13 +65,12 @@ static int look_at_job(struct unit *u, const struct cluster *c, struct unit_job 
 
 static int delete_it(struct unit *u, struct unit_cluster *uc, struct unit_job *j)
 {
-	LOOM_CLEANUP(json_free)
-	struct json *params = json_set_bool(json_new_obj(), "leaseExpired", true);
+	const struct job_params params = { .expired = true };
 	if (j)
 		return lifecycle_abort(u, j, "The lease has ended.",
 		                       str_eq(j->job.action, "solve_layout") ? NULL
 		                                                             : "cluster_delete");
-	lifecycle_submit(u, uc, "cluster_delete", params);
+	lifecycle_submit(u, uc, "cluster_delete", &params);
 	return 0;
 }
 

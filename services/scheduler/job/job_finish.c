@@ -30,7 +30,7 @@ static enum cluster_status failure_status(const struct job *j, const struct task
 	    n->failed == n->failed_before_create)
 		return CLUSTER_TERMINATED;
 	/* Nothing was done at all: the cluster is what it was. */
-	if (!n->attempted && cluster_status_parse(json_get_str(j->params, "was"), &was))
+	if (!n->attempted && cluster_status_parse(j->params.was, &was))
 		return was;
 	if (!cluster_status_parse(plan_failure_status(a), &st))
 		st = CLUSTER_INCONSISTENT;
@@ -40,9 +40,8 @@ static enum cluster_status failure_status(const struct job *j, const struct task
 /* The follow-up job records why it was submitted. */
 static void follow(struct unit *u, const struct unit_job *j)
 {
-	LOOM_CLEANUP(json_free)
-	struct json *params = json_set_str(json_new_obj(), "because", j->job.message);
-	(void)unit_new_job(u, cluster_of(u, j), j->job.then_action, params);
+	const struct job_params params = { .because = j->job.message };
+	(void)unit_new_job(u, cluster_of(u, j), j->job.then_action, &params);
 }
 
 static int leave(struct unit *u, const struct unit_job *j, const struct task_counts *n)
@@ -112,7 +111,7 @@ static enum cluster_status complete_status(const struct job *j, bool gone)
 	enum cluster_status to;
 	if (gone)
 		return CLUSTER_TERMINATED;
-	bool told = cluster_status_parse(json_get_str(j->params, "to"), &to);
+	bool told = cluster_status_parse(j->params.to, &to);
 	return told && (to == CLUSTER_INCOMPLETE || to == CLUSTER_INCONSISTENT) ? to
 	                                                                        : CLUSTER_ACTIVE;
 }
@@ -123,7 +122,7 @@ static int check_nodes(struct unit *u, const struct unit_job *j, enum cluster_st
 {
 	LOOM_CLEANUP(strs_fini) struct strs absent = { 0 };
 	enum cluster_status was = CLUSTER_ACTIVE;
-	(void)cluster_status_parse(json_get_str(j->job.params, "was"), &was);
+	(void)cluster_status_parse(j->job.params.was, &was);
 	if (*st != CLUSTER_ACTIVE || (was != CLUSTER_INCOMPLETE && was != CLUSTER_INCONSISTENT))
 		return 0;
 	int rc = u->store->absent(u->db, j->job.cluster_id, &absent);
@@ -141,7 +140,7 @@ static int complete(struct unit *u, struct unit_job *j)
 	enum plan_action a;
 	struct unit_cluster *uc = cluster_of(u, j);
 	bool gone = plan_action_parse(j->job.action, &a) && a == PLAN_DELETE;
-	const char *because = json_get_str(j->job.params, "because");
+	const char *because = j->job.params.because;
 	LOOM_CLEANUP_STR char *why = NULL;
 	enum cluster_status st = complete_status(&j->job, gone);
 	int rc = u->policy->effects->completed(u->db, &uc->tx, &j->job);
@@ -187,7 +186,7 @@ static int end_kept(struct unit *u, struct unit_job *j)
 	int rc = u->store->counts(u->db, j->job.cluster_id, j->job.num, &n);
 	if (rc || n.running || n.open)
 		return rc;
-	LOOM_CLEANUP_STR char *why = kept_message(json_get(j->job.params, "kept"));
+	LOOM_CLEANUP_STR char *why = kept_message(j->job.params.kept);
 	return fail(u, j, why);
 }
 
@@ -198,14 +197,12 @@ int lifecycle_kept(struct unit *u, struct unit_job *j, const struct task *t)
 	if (rc)
 		return rc;
 	const struct node *n = unit_node(u, t);
-	if (!j->job.params)
-		j->job.params = json_new_obj();
-	if (!json_get(j->job.params, "kept"))
-		json_set(j->job.params, "kept", json_new_arr());
+	if (!j->job.params.kept)
+		j->job.params.kept = json_new_arr();
 	struct json *one = json_set_int(json_new_obj(), "nodenum", t->node_num);
 	json_set_str(one, "hostname", n ? n->hostname : t->node_id);
 	json_set_str(one, "reason", str_blank(t->message) ? "no reason given" : t->message);
-	json_push(json_get(j->job.params, "kept"), one);
+	json_push(j->job.params.kept, one);
 	j->changed = j->progressed = true;
 	j->told = false;
 	return 0;
@@ -218,11 +215,11 @@ static int check_end(struct unit *u, struct unit_job *j)
 {
 	if (job_ended(j->job.status))
 		return settle(u, j);
-	if (json_get(j->job.params, "kept"))
+	if (j->job.params.kept)
 		return end_kept(u, j);
 	if (j->job.tasks_done < j->job.tasks_total)
 		return 0;
-	int64_t later = json_get_int(j->job.params, "later", 0);
+	int64_t later = j->job.params.later;
 	return later > 0 ? end_part(u, j, later) : complete(u, j);
 }
 

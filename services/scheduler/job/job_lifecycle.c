@@ -254,12 +254,14 @@ int lifecycle_refuse(struct unit *u, struct task *t, const char *message)
 /* ---- a user's word --------------------------------------------------------------------------- */
 
 void lifecycle_submit(struct unit *u, struct unit_cluster *uc, const char *action,
-                      const struct json *params)
+                      const struct job_params *params)
 {
-	LOOM_CLEANUP(json_free) struct json *p = params ? json_copy(params) : json_new_obj();
-	json_set_str(p, "was", cluster_status_name(uc->tx.c->status));
+	LOOM_CLEANUP(job_params_fini) struct job_params p = { 0 };
+	if (params)
+		job_params_copy(&p, params);
+	job_params_set(&p.was, cluster_status_name(uc->tx.c->status));
 	unit_move_cluster(u, uc, CLUSTER_PENDING, NULL);
-	(void)unit_new_job(u, uc, action, p);
+	(void)unit_new_job(u, uc, action, &p);
 }
 
 void lifecycle_follow(struct unit_job *j, const char *then_action)

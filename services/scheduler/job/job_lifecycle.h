@@ -31,7 +31,7 @@ LOOM_MUST_CHECK int lifecycle_refuse(struct unit *u, struct task *t, const char 
 
 /* Puts a new job on the cluster, which waits for it from now on. */
 void lifecycle_submit(struct unit *u, struct unit_cluster *uc, const char *action,
-                      const struct json *params);
+                      const struct job_params *params);
 /* Ends a job that has not ended: nothing more is handed out, what runs is asked to stop, and when
  * it has, then_action follows (NULL: the cluster is left as it is). */
 LOOM_MUST_CHECK int lifecycle_abort(struct unit *u, struct unit_job *j, const char *why,

@@ -101,7 +101,7 @@ bool lifecycle_may_replace(const struct job_policy *p, const struct cluster *c, 
 	                            p->replacements);
 	return plan_has_step(a, STEP_CREATE) &&
 	       (step == STEP_CREATE || step == STEP_CONFIRM || step == STEP_BOOTSTRAP) &&
-	       json_get_int(j->params, "replacements", 0) < most;
+	       j->params.replacements < most;
 }
 
 static void renew(struct cluster *c, struct node *n)
@@ -123,15 +123,13 @@ static void renew(struct cluster *c, struct node *n)
 /* The old node goes with the job, as those that a shrink takes; both are what the job has added. */
 static void note(struct unit_job *uj, const char *old, const char *new)
 {
-	struct job *j = &uj->job;
-	if (!j->params)
-		j->params = json_new_obj();
-	json_set_int(j->params, "replacements", json_get_int(j->params, "replacements", 0) + 1);
-	if (!json_get(j->params, "leaving"))
-		json_set(j->params, "leaving", json_new_arr());
-	json_push(json_get(j->params, "leaving"), json_new_str(old));
-	if (json_get(j->params, "added"))
-		json_push(json_get(j->params, "added"), json_new_str(new));
+	struct job_params *p = &uj->job.params;
+	p->replacements++;
+	if (!p->leaving)
+		p->leaving = json_new_arr();
+	json_push(p->leaving, json_new_str(old));
+	if (p->added)
+		json_push(p->added, json_new_str(new));
 	uj->changed = true;
 }
 

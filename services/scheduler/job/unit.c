@@ -269,7 +269,7 @@ int unit_get_job(struct unit *u, int64_t cluster, int64_t num, struct unit_job *
 }
 
 struct unit_job *unit_new_job(struct unit *u, struct unit_cluster *uc, const char *action,
-                              const struct json *params)
+                              const struct job_params *params)
 {
 	struct job j;
 	job_new(uc->tx.c, action, params, u->now, &j);

@@ -170,7 +170,7 @@ LOOM_MUST_CHECK int unit_load_jobs(struct unit *u, const struct task_ref *tasks,
 LOOM_MUST_CHECK int unit_get_job(struct unit *u, int64_t cluster, int64_t num,
                                  struct unit_job **ret); /* NULL: there is none */
 struct unit_job *unit_new_job(struct unit *u, struct unit_cluster *uc, const char *action,
-                              const struct json *params);
+                              const struct job_params *params);
 
 /* The nodes of these clusters, by number, if they are not known yet. */
 LOOM_MUST_CHECK int unit_load_nodes(struct unit *u, int64_t *clusters, size_t n);

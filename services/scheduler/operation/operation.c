@@ -23,14 +23,21 @@ bool operation_action(const char *operation, bool restart, enum plan_action *ret
 	       plan_action_parse(k->plain_action && !restart ? k->plain_action : k->action, ret);
 }
 
+static void free_params(struct job_params *p)
+{
+	if (p)
+		job_params_fini(p);
+	loom_free(p);
+}
+
 void operation_fini(struct operation *op)
 {
 	relayout_free(op->relayout);
 	nodes_free(op->before);
 	job_draft_fini(&op->draft);
 	json_free(op->restarted);
-	json_free(op->carried);
-	json_free(op->back);
+	free_params(op->carried);
+	free_params(op->back);
 	json_free(op->notes);
 	*op = (struct operation){ 0 };
 }
@@ -38,7 +45,7 @@ void operation_fini(struct operation *op)
 struct wanted {
 	const struct cluster *c;
 	const struct operation_input *input;
-	const struct json *params;
+	const struct job_params *params;
 	struct strs named, grow;
 	int *nodenums;
 	size_t n_nodenums;
@@ -47,12 +54,12 @@ struct wanted {
 };
 
 static void wanted_init(struct wanted *w, const struct cluster *c, const struct operation_input *p,
-                        const struct json *params)
+                        const struct job_params *params)
 {
 	*w = (struct wanted){ .c = c, .input = p, .params = params, .n_nodes = p->nodes->n };
-	json_read_strs(json_get(params, "services"), &w->named);
-	json_read_strs(json_get(params, "grow"), &w->grow);
-	const struct json *nums = json_get(params, "nodes");
+	json_read_strs(params->services, &w->named);
+	json_read_strs(params->grow, &w->grow);
+	const struct json *nums = params->nodes;
 	w->nodenums = loom_calloc(json_len(nums) + 1, sizeof(*w->nodenums));
 	for (size_t i = 0; i < json_len(nums); i++) {
 		int64_t n = 0;
@@ -84,8 +91,8 @@ static int find_relayout(const struct wanted *w, enum relayout_operation op, str
                          struct loom_err *err)
 {
 	const struct cluster *c = w->c;
-	const struct json *params = w->params;
-	const struct json *newer = json_get(params, "template");
+	const struct job_params *params = w->params;
+	const struct json *newer = params->template;
 	struct relayout_input in = { .operation = op,
 		                     .nodes = w->nodes,
 		                     .n_nodes = w->n_nodes,
@@ -100,7 +107,7 @@ static int find_relayout(const struct wanted *w, enum relayout_operation op, str
 		                     .cluster_id = c->id,
 		                     .cluster_name = c->name,
 		                     .named = &w->named,
-		                     .count = json_get_int(params, "count", 0),
+		                     .count = params->count,
 		                     .grow = w->grow.n ? &w->grow : NULL,
 		                     .nodenums = w->nodenums,
 		                     .n_nodenums = w->n_nodenums };
@@ -205,10 +212,11 @@ static struct json *definitions(const struct operation *op, const struct cluster
 }
 
 /* Services whose part of the configuration differs; all when a part is no service's. */
-static bool changed_services(const struct cluster *c, const struct json *params, struct strs *ret)
+static bool changed_services(const struct cluster *c, const struct job_params *params,
+                             struct strs *ret)
 {
-	const struct json *to = json_get(params, "config");
-	LOOM_CLEANUP(json_free) struct json *diff = json_diff(operation_old_config(c, params), to);
+	LOOM_CLEANUP(json_free)
+	struct json *diff = json_diff(operation_old_config(c, params), params->config);
 	for (size_t i = 0; i < json_len(diff); i++) {
 		const char *path = json_get_str(json_at(diff, i), "path");
 		size_t n = strcspn(path + 1, "/");
@@ -221,13 +229,13 @@ static bool changed_services(const struct cluster *c, const struct json *params,
 	return true;
 }
 
-static int plan_tasks(struct operation *op, const struct cluster *c, const struct json *params,
-                      struct loom_err *err)
+static int plan_tasks(struct operation *op, const struct cluster *c,
+                      const struct job_params *params, struct loom_err *err)
 {
 	LOOM_CLEANUP(strs_fini) struct strs services = { 0 }, nodes = { 0 }, changed = { 0 };
 	LOOM_CLEANUP(strs_fini) struct strs leaving = { 0 };
 	const struct relayout *t = op->relayout;
-	json_read_strs(json_get(params, "services"), &services);
+	json_read_strs(params->services, &services);
 	for (size_t i = 0; t && i < t->n_removed; i++) {
 		strs_add(&nodes, op->draft.nodes->v[t->removed[i]].id);
 		strs_add(&leaving, op->draft.nodes->v[t->removed[i]].id);
@@ -259,7 +267,7 @@ static void collect_started(struct operation *op)
 	}
 }
 
-static void hash_it(struct operation *op, const struct cluster *c, const struct json *params)
+static void hash_it(struct operation *op, const struct cluster *c, const struct job_params *params)
 {
 	LOOM_CLEANUP(json_free) struct json *shown = operation_preview(op, c, params);
 	LOOM_CLEANUP_STR char *text = json_text(shown);
@@ -270,7 +278,7 @@ static void hash_it(struct operation *op, const struct cluster *c, const struct 
 
 /* The failed job's tasks once more, without those that are complete or to be skipped. */
 static int make_retry(const struct cluster *c, const struct operation_input *p,
-                      const struct json *params, struct operation *op, struct loom_err *err)
+                      const struct job_params *params, struct operation *op, struct loom_err *err)
 {
 	if (!p->failed.num || p->failed.status != JOB_FAILED ||
 	    !plan_action_parse(p->failed.action, &op->action))
@@ -278,13 +286,14 @@ static int make_retry(const struct cluster *c, const struct operation_input *p,
 	op->before = nodes_copy(p->nodes);
 	op->draft.nodes = nodes_copy(p->nodes);
 	op->draft.service_docs = c->service_docs ? json_copy(c->service_docs) : json_new_obj();
-	op->carried = p->failed.params ? json_copy(p->failed.params) : json_new_obj();
+	op->carried = loom_calloc(1, sizeof(*op->carried));
+	job_params_copy(op->carried, &p->failed.params);
 	struct retry_input in = { .tasks = p->tasks,
 		                  .edges = p->edges,
 		                  .n_edges = p->n_edges,
 		                  .nodes = op->draft.nodes,
-		                  .skip = json_get(params, "skip"),
-		                  .only = json_get(params, "tasks") };
+		                  .skip = params->skip,
+		                  .only = params->tasks };
 	int rc = retry_plan(&in, &op->draft.plan, err);
 	if (rc)
 		return rc;
@@ -299,58 +308,59 @@ static int back_to_config(struct operation *op, const struct cluster *c, const s
 {
 	if (!was)
 		return err_set(err, 409, "the configuration of before is not known any more");
-	op->back = json_set(json_new_obj(), "config", json_copy(was));
+	op->back->config = json_copy(was);
 	op->notes = json_new_arr();
 	return plan_tasks(op, c, op->back, err);
 }
 
 static int make_rollback(const struct cluster *c, const struct operation_input *p,
-                         const struct json *params, struct operation *op, struct loom_err *err)
+                         const struct job_params *params, struct operation *op,
+                         struct loom_err *err)
 {
 	const struct job *first = p->first.num ? &p->first : &p->failed;
 	if (!p->failed.num || p->failed.status != JOB_FAILED ||
 	    !plan_action_parse(p->failed.action, &op->action))
 		return err_set(err, 409, "the last job has not failed: there is nothing to undo");
-	if (operation_is(first->params, "rollback"))
+	if (job_params_is(&first->params, "rollback"))
 		return err_set(err, 409, "the last job was itself a roll back: retry it");
 	op->before = nodes_copy(p->nodes);
 	op->draft.nodes = nodes_copy(p->nodes);
 	op->draft.service_docs = c->service_docs ? json_copy(c->service_docs) : json_new_obj();
 	struct rollback_input in = { .failed = op->action,
 		                     .tasks = p->tasks,
-		                     .params = p->failed.params,
+		                     .params = &p->failed.params,
 		                     .nodes = op->draft.nodes,
 		                     .untouched = &p->untouched,
 		                     .service_docs = op->draft.service_docs };
 	struct rollback r = { .action = op->action };
+	op->back = loom_calloc(1, sizeof(*op->back));
 	int rc = op->action == PLAN_CONFIGURE || op->action == PLAN_CONFIGURE_WITH_RESTART
-	                 ? back_to_config(op, c, json_get(first->params, "before"), err)
+	                 ? back_to_config(op, c, first->params.before, err)
 	                 : rollback_plan(&in, &r, err);
 	if (rc)
 		return rc;
 	op->action = r.action;
 	if (r.plan) {
 		op->draft.plan = loom_take(r.plan);
-		op->back = loom_take(r.back);
+		*op->back = r.back;
 		op->notes = loom_take(r.notes);
 	}
-	json_set_str(op->back, "to", json_get_str(first->params, "was"));
+	op->back->to = loom_strdup(first->params.was);
 	collect_started(op);
 	hash_it(op, c, params);
 	return 0;
 }
 
-static int make(const struct cluster *c, const struct operation_input *p, const struct json *params,
-                struct operation *op, struct loom_err *err)
+static int make(const struct cluster *c, const struct operation_input *p,
+                const struct job_params *params, struct operation *op, struct loom_err *err)
 {
-	if (operation_is(params, "retry"))
+	if (job_params_is(params, "retry"))
 		return make_retry(c, p, params, op, err);
-	if (operation_is(params, "rollback"))
+	if (job_params_is(params, "rollback"))
 		return make_rollback(c, p, params, op, err);
-	if (!operation_action(json_get_str(params, "operation"),
-	                      json_get_bool(params, "restart", true), &op->action))
+	if (!operation_action(params->operation, !params->no_restart, &op->action))
 		return err_set(err, 400, "operation '%s' is not known",
-		               json_get_str(params, "operation"));
+		               params->operation ? params->operation : "");
 	struct wanted w;
 	wanted_init(&w, c, p, params);
 	int rc = 0;
@@ -376,7 +386,7 @@ static int make(const struct cluster *c, const struct operation_input *p, const 
 	return 0;
 }
 
-int operation_make(struct db_pool *p, const struct cluster *c, const struct json *params,
+int operation_make(struct db_pool *p, const struct cluster *c, const struct job_params *params,
                    struct operation *op, struct loom_err *err)
 {
 	struct operation_input now = { .c = c, .params = params };

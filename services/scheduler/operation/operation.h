@@ -3,12 +3,6 @@
  * operation - what an operation on an existing cluster comes to: machines and services that come
  * and go (relayout.h), and the tasks (planner.h). Made outside any transaction; shown as a plan
  * with a hash, or committed by planning.c. Worker threads.
- *
- * params: {"operation": see the table in operation.c, "services": [..], "config": {..}, "count": n,
- * "nodes": [numbers], "grow": [..], "template": {..}}; "hash": only that very plan will do;
- * "before": the configuration that `config` has replaced. For "retry": "job": the failed job's
- * number, "skip": ids of its tasks that are left out, "tasks": ids of those that are done with what
- * they need, the others are left for later. For "rollback": "job": the number of the failed one.
  */
 #ifndef LOOM_SCHEDULER_OPERATION_H
 #define LOOM_SCHEDULER_OPERATION_H
@@ -18,23 +12,22 @@
 #include "services/scheduler/placement/relayout.h"
 
 struct operation {
-	enum plan_action action;   /* PLAN_SOLVE_LAYOUT for sync, which has no tasks */
-	struct relayout *relayout; /* NULL when the layout stays */
-	struct nodes *before;      /* present machines, by number */
-	struct job_draft draft;    /* its nodes: the present ones, then the added */
-	struct json *restarted;    /* names of services that the plan starts */
-	struct json *carried;      /* params of the failed job that is retried, else NULL */
-	struct json *back;         /* of a roll back: what its job's params take over, else NULL;
-	                            * "to": the cluster's status once it is done */
-	struct json *notes;        /* of a roll back: what will not be as it was; sentences */
-	char hash[33];             /* of all that a user is shown of it */
+	enum plan_action action;    /* PLAN_SOLVE_LAYOUT for sync, which has no tasks */
+	struct relayout *relayout;  /* NULL when the layout stays */
+	struct nodes *before;       /* present machines, by number */
+	struct job_draft draft;     /* its nodes: the present ones, then the added */
+	struct json *restarted;     /* names of services that the plan starts */
+	struct job_params *carried; /* of the failed job that is retried, else NULL */
+	struct job_params *back;    /* of a roll back: what its job takes over, else NULL */
+	struct json *notes;         /* of a roll back: what will not be as it was; sentences */
+	char hash[33];              /* of all that a user is shown of it */
 };
 
 void operation_fini(struct operation *op);
 
 /* c has its documents. 0, a DB_E_ code, or 4xx with err: the reason for the user. */
 LOOM_MUST_CHECK int operation_make(struct db_pool *p, const struct cluster *c,
-                                   const struct json *params, struct operation *op,
+                                   const struct job_params *params, struct operation *op,
                                    struct loom_err *err);
 /* All machines go, in whatever state they are. */
 LOOM_MUST_CHECK int operation_delete(struct db_pool *p, const struct cluster *c,
@@ -43,10 +36,10 @@ LOOM_MUST_CHECK int operation_delete(struct db_pool *p, const struct cluster *c,
 bool operation_action(const char *operation, bool restart, enum plan_action *ret);
 /* {"operation", "nodes": {added, removed, changed}, "services": {..}, "config": [..], "tasks"}. */
 struct json *operation_preview(const struct operation *op, const struct cluster *c,
-                               const struct json *params);
+                               const struct job_params *params);
 
 /* What a new configuration is compared with: once recorded, it is the cluster's already. */
-const struct json *operation_old_config(const struct cluster *c, const struct json *params);
+const struct json *operation_old_config(const struct cluster *c, const struct job_params *params);
 
 /* In the transaction that starts the job: what comes (services, machines) is written at once, what
  * goes is noted in the job's params. CLUSTER_E_QUOTA with err: more nodes than may be. */

@@ -36,17 +36,11 @@ static int apply_services(struct db *db, struct cluster_tx *tx, const struct ope
 }
 
 /* A retried job completes as the failed one would have; but if it leaves some of it for later. */
-static int carry_on(struct db *db, struct job *j, const struct json *from, const struct plan *p)
+static int carry_on(struct db *db, struct job *j, const struct job_params *from,
+                    const struct plan *p)
 {
-	static const char *const keys[] = { "leaving", "services", "added", "placed", "to" };
-	if (!j->params)
-		j->params = json_new_obj();
-	for (size_t i = 0; i < LOOM_COUNT(keys); i++) {
-		if (json_get(from, keys[i]))
-			json_set(j->params, keys[i], json_copy(json_get(from, keys[i])));
-	}
-	if (p->n_later)
-		json_set_int(j->params, "later", (int64_t)p->n_later);
+	job_params_merge(&j->params, from, "leaving services added placed to");
+	j->params.later = (int64_t)p->n_later;
 	return job_save_params(db, j);
 }
 
@@ -66,27 +60,24 @@ static void note_params(struct job *j, const struct operation *op)
 				strs_add(&placed, t->changed[i].added.v[k]);
 		}
 	}
-	if (!j->params)
-		j->params = json_new_obj();
-	json_set(j->params, "leaving", gone);
-	json_set(j->params, "added", added);
-	json_set(j->params, "placed", json_new_strs(&placed));
+	struct job_params noted = { .leaving = gone,
+		                    .added = added,
+		                    .placed = json_new_strs(&placed) };
+	job_params_merge(&j->params, &noted, NULL);
+	job_params_fini(&noted);
 }
 
 /* The former configuration is the cluster's at once, as a new one would be. */
 static int apply_rollback(struct db *db, struct cluster_tx *tx, struct job *j,
                           const struct operation *op)
 {
-	const struct json *back = json_get(op->back, "config");
-	if (!j->params)
-		j->params = json_new_obj();
-	for (size_t i = 0; i < json_len(op->back); i++)
-		json_set(j->params, json_key_at(op->back, i),
-		         json_copy(json_value_at(op->back, i)));
-	int rc = back ? cluster_load_docs(db, tx->c) : 0;
-	if (!rc && back) {
-		json_set(j->params, "before", json_copy(tx->c->config));
-		rc = cluster_save_config(db, tx->c, back);
+	const struct json *config = op->back->config;
+	job_params_merge(&j->params, op->back, NULL);
+	int rc = config ? cluster_load_docs(db, tx->c) : 0;
+	if (!rc && config) {
+		const struct job_params now = { .before = tx->c->config };
+		job_params_merge(&j->params, &now, NULL);
+		rc = cluster_save_config(db, tx->c, config);
 	}
 	return rc ? rc : job_save_params(db, j);
 }
@@ -156,21 +147,20 @@ static int machines_gone(struct db *db, struct cluster_tx *tx, const struct json
 
 int operation_complete(struct db *db, struct cluster_tx *tx, const struct job *j)
 {
-	int rc = machines_gone(db, tx, json_get(j->params, "leaving"));
+	int rc = machines_gone(db, tx, j->params.leaving);
 	if (!rc && str_eq(j->action, plan_action_name(PLAN_REMOVE_SERVICES)))
-		rc = services_gone(db, tx, json_get(j->params, "services"));
+		rc = services_gone(db, tx, j->params.services);
 	return rc;
 }
 
 int operation_undo(struct db *db, struct cluster_tx *tx, const struct job *j)
 {
-	const struct json *before = json_get(j->params, "before"),
-			  *placed = json_get(j->params, "placed");
+	const struct json *before = j->params.before, *placed = j->params.placed;
 	/* What a retry carries on was not its own doing. */
-	if (str_eq(json_get_str(j->params, "operation"), "retry"))
+	if (job_params_is(&j->params, "retry"))
 		return 0;
 	int rc = before ? cluster_save_config(db, tx->c, before) : 0;
 	if (!rc)
-		rc = machines_gone(db, tx, json_get(j->params, "added"));
+		rc = machines_gone(db, tx, j->params.added);
 	return rc || !json_len(placed) ? rc : services_gone(db, tx, placed);
 }

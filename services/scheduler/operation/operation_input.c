@@ -26,7 +26,7 @@ void operation_input_fini(struct operation_input *p)
 
 static int failed_read(struct db *db, struct operation_input *p)
 {
-	int64_t num = json_get_int(p->params, "job", 0);
+	int64_t num = p->params->job;
 	bool found;
 	int rc = job_get(db, p->c->id, num, &p->failed, &found);
 	if (!rc && found)
@@ -34,11 +34,6 @@ static int failed_read(struct db *db, struct operation_input *p)
 	if (!rc && found)
 		rc = task_edges(db, p->c->id, num, &p->edges, &p->n_edges);
 	return rc;
-}
-
-bool operation_is(const struct json *params, const char *name)
-{
-	return str_eq(json_get_str(params, "operation"), name);
 }
 
 /* Both are taken: one list, b's behind a's. */
@@ -57,14 +52,14 @@ static struct tasks *tasks_before(struct tasks *a, struct tasks *b)
 /* A job that was a retry did what it did on top of the job before it. */
 static int first_read(struct db *db, struct operation_input *p)
 {
-	int64_t num = json_get_int(p->params, "job", 0);
+	int64_t num = p->params->job;
 	bool found = true;
 	int rc = job_get(db, p->c->id, num, &p->failed, &found);
 	const struct job *j = &p->failed;
-	while (!rc && found && operation_is(j->params, "retry")) {
+	while (!rc && found && job_params_is(&j->params, "retry")) {
 		struct job before = { 0 };
 		struct tasks *ts = NULL;
-		rc = job_get(db, p->c->id, json_get_int(j->params, "job", 0), &before, &found);
+		rc = job_get(db, p->c->id, j->params.job, &before, &found);
 		if (!rc && found)
 			rc = tasks_load(db, p->c->id, before.num, &ts);
 		if (ts)
@@ -88,9 +83,9 @@ int operation_input_read(struct db *db, void *arg)
 	int rc = nodes_load(db, p->c->id, &p->nodes);
 	if (!rc)
 		rc = nodes_untouched(db, p->c->id, &p->untouched);
-	if (!rc && operation_is(p->params, "retry"))
+	if (!rc && job_params_is(p->params, "retry"))
 		return failed_read(db, p);
-	if (!rc && operation_is(p->params, "rollback"))
+	if (!rc && job_params_is(p->params, "rollback"))
 		return first_read(db, p);
 	if (!rc)
 		rc = entity_list(db, p->c->tenant_id, ENTITY_HARDWARETYPE, &p->hardware);

@@ -14,7 +14,7 @@
 
 struct operation_input {
 	const struct cluster *c;
-	const struct json *params;
+	const struct job_params *params;
 	struct nodes *nodes;
 	struct job failed; /* for a retry or roll back: the job, its tasks and edges */
 	struct job first;  /* for a roll back: what the failed job retried; else num 0 */
@@ -28,7 +28,5 @@ struct operation_input {
 /* A db_tx_fn for db_read(); arg: struct operation_input with c and params, which it borrows. */
 LOOM_MUST_CHECK int operation_input_read(struct db *db, void *arg);
 void operation_input_fini(struct operation_input *p);
-/* Whether a job's params are those of this operation. */
-bool operation_is(const struct json *params, const char *name);
 
 #endif

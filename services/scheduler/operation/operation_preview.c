@@ -6,10 +6,9 @@
 #include "common/base/str.h"
 #include "common/json/jsondiff.h"
 
-const struct json *operation_old_config(const struct cluster *c, const struct json *params)
+const struct json *operation_old_config(const struct cluster *c, const struct job_params *params)
 {
-	const struct json *before = json_get(params, "before");
-	return before ? before : c->config;
+	return params->before ? params->before : c->config;
 }
 
 static struct json *node_brief(const struct node *n)
@@ -23,7 +22,8 @@ static void add_back(const struct operation *op, struct json *added, struct json
                      struct json *changed)
 {
 	LOOM_CLEANUP(map_destroy) struct map *seen = map_create(NULL);
-	const struct json *gone = json_get(op->back, "services");
+	const struct json *gone = op->back ? op->back->services : NULL,
+			  *leaving = op->back ? op->back->leaving : NULL;
 	for (size_t i = 0; op->back && i < op->draft.plan->n; i++) {
 		const struct node *n = &op->draft.nodes->v[op->draft.plan->tasks[i].node];
 		if (op->draft.plan->tasks[i].step == STEP_CREATE)
@@ -32,8 +32,8 @@ static void add_back(const struct operation *op, struct json *added, struct json
 	}
 	for (size_t i = 0; op->back && op->action == PLAN_DELETE && i < op->before->n; i++)
 		json_push(removed, node_brief(&op->before->v[i]));
-	for (size_t i = 0; i < json_len(json_get(op->back, "leaving")); i++)
-		map_set(seen, json_str(json_at(json_get(op->back, "leaving"), i)), added);
+	for (size_t i = 0; i < json_len(leaving); i++)
+		map_set(seen, json_str(json_at(leaving, i)), added);
 	for (size_t i = 0; op->back && i < op->before->n; i++) {
 		const struct node *n = &op->before->v[i];
 		struct json *off = json_new_arr();
@@ -76,18 +76,16 @@ static struct json *nodes_preview(const struct operation *op)
 }
 
 struct json *operation_preview(const struct operation *op, const struct cluster *c,
-                               const struct json *params)
+                               const struct job_params *params)
 {
-	struct json *o =
-		json_set_str(json_new_obj(), "operation", json_get_str(params, "operation"));
+	struct json *o = json_set_str(json_new_obj(), "operation", params->operation);
 	json_set(o, "nodes", nodes_preview(op));
 	json_set(o, "started", json_copy(op->restarted));
-	const struct json *config = json_get(op->back ? op->back : params, "config"),
-			  *template = json_get(params, "template");
+	const struct json *config = op->back ? op->back->config : params->config;
 	json_set(o, "config",
 	         config ? json_diff(operation_old_config(c, params), config) : json_new_arr());
-	if (template)
-		json_set(o, "template", json_diff(c->template, template));
+	if (params->template)
+		json_set(o, "template", json_diff(c->template, params->template));
 	if (op->notes)
 		json_set(o, "notes", json_copy(op->notes));
 	if (op->draft.plan && op->draft.plan->n_later)

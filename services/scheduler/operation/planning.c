@@ -116,7 +116,7 @@ static int commit_failed(struct unit *u, struct planning *pl, struct unit_job *j
 			: loom_strdup(pl->err.msg);
 	/* Nothing was done: the cluster is what it was. */
 	enum cluster_status st = CLUSTER_INCONSISTENT;
-	if (!cluster_status_parse(json_get_str(j->job.params, "was"), &st))
+	if (!cluster_status_parse(j->job.params.was, &st))
 		(void)cluster_status_parse(plan_failure_status(pl->action), &st);
 	int rc = operation_undo(u->db, &uc->tx, &j->job);
 	if (rc)
@@ -156,11 +156,11 @@ static int commit_tx(struct db *db, void *arg)
 /* An operation on the cluster as it is; only the plan that the user agreed to, if there was one. */
 static int make_change(struct planning *pl)
 {
-	bool back = str_eq(json_get_str(pl->job.params, "operation"), "rollback");
+	bool back = job_params_is(&pl->job.params, "rollback");
 	int rc = pl->action == PLAN_DELETE && !back
 	                 ? operation_delete(pl->s->db, pl->c, &pl->op, &pl->err)
-	                 : operation_make(pl->s->db, pl->c, pl->job.params, &pl->op, &pl->err);
-	const char *agreed = json_get_str(pl->job.params, "hash");
+	                 : operation_make(pl->s->db, pl->c, &pl->job.params, &pl->op, &pl->err);
+	const char *agreed = pl->job.params.hash;
 	if (!rc && agreed && !str_eq(agreed, pl->op.hash))
 		rc = err_set(&pl->err, 409,
 		             "something changed since this was planned; plan it again");

@@ -24,16 +24,18 @@ static void plan_change(struct scheduler *s, const void *asked, struct rpc_answe
 {
 	const struct msg_change *m = asked;
 	struct look l = { .id = m->cluster };
+	LOOM_CLEANUP(job_params_fini) struct job_params params;
+	job_params_decode(m->params, &params);
 	struct operation op = { 0 };
 	int rc = db_read(s->db, look_read, &l);
 	if (!rc)
-		rc = operation_make(s->db, l.c, m->params, &op, &ret->err);
+		rc = operation_make(s->db, l.c, &params, &op, &ret->err);
 	if (!rc) {
 		ret->action = plan_action_name(op.action);
 		snprintf(ret->hash, sizeof(ret->hash), "%s", op.hash);
 		/* Whatever changes a plan comes with a job; a warning about the lease does not. */
 		ret->revision = l.c->latest_job;
-		ret->plan = operation_preview(&op, l.c, m->params);
+		ret->plan = operation_preview(&op, l.c, &params);
 	}
 	rpc_settle(ret, rc);
 	operation_fini(&op);

@@ -267,9 +267,9 @@ static bool was_installed(const struct rolling_back *u, const struct node *n, co
 static int undo_add(struct rolling_back *u, struct rollback *r)
 {
 	LOOM_CLEANUP(strs_fini) struct strs placed = { 0 }, installed = { 0 };
-	json_read_strs(json_get(u->in->params, "placed"), &placed);
+	json_read_strs(u->in->params->placed, &placed);
 	r->action = PLAN_REMOVE_SERVICES;
-	json_set(r->back, "services", json_new_strs(&placed));
+	r->back.services = json_new_strs(&placed);
 	services_where(u, was_installed, &installed);
 	for (size_t i = 0; i < installed.n; i++) {
 		if (strs_has(&placed, installed.v[i]) &&
@@ -337,7 +337,7 @@ static int undo_remove(struct rolling_back *u, struct rollback *r)
 
 static bool is_new(const struct rolling_back *u, const struct node *n)
 {
-	return json_arr_has_str(json_get(u->in->params, "added"), n->id);
+	return json_arr_has_str(u->in->params->added, n->id);
 }
 
 /* It was to leave, and its deletion was begun. */
@@ -396,14 +396,14 @@ static void note_gone(struct rolling_back *u, struct rollback *r)
 static int undo_resize(struct rolling_back *u, struct rollback *r, enum plan_action back)
 {
 	LOOM_CLEANUP(strs_fini) struct strs moved = { 0 }, added = { 0 };
-	mark(u, json_get(u->in->params, "added"), &moved);
-	mark(u, json_get(u->in->params, "added"), &added);
+	mark(u, u->in->params->added, &moved);
+	mark(u, u->in->params->added, &added);
 	if (plan_moves(back) & PLAN_NODES_COME)
-		mark(u, json_get(u->in->params, "leaving"), &moved);
+		mark(u, u->in->params->leaving, &moved);
 	note_gone(u, r);
 	r->action = back;
 	if (plan_moves(back) & PLAN_NODES_LEAVE)
-		json_set(r->back, "leaving", json_new_strs(&added));
+		r->back.leaving = json_new_strs(&added);
 	set_states(u, as_before_resize);
 	const struct plan_scope scope = { .nodes = &moved, .leaving = &added };
 	return plan_with(u, back, &scope, of_resize, &r->plan);
@@ -442,7 +442,7 @@ static int undo(struct rolling_back *u, struct rollback *r)
 
 int rollback_plan(const struct rollback_input *in, struct rollback *ret, struct loom_err *err)
 {
-	struct rollback r = { .back = json_new_obj(), .notes = json_new_arr() };
+	struct rollback r = { .notes = json_new_arr() };
 	struct rolling_back u = { .in = in,
 		                  .done = map_create(loom_free),
 		                  .marked = map_create(NULL),
@@ -464,7 +464,7 @@ int rollback_plan(const struct rollback_input *in, struct rollback *ret, struct 
 void rollback_fini(struct rollback *r)
 {
 	plan_free(r->plan);
-	json_free(r->back);
+	job_params_fini(&r->back);
 	json_free(r->notes);
 	*r = (struct rollback){ 0 };
 }

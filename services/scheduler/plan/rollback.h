@@ -20,23 +20,24 @@
 
 #include "common/model/node.h"
 #include "common/model/task.h"
+#include "common/operation/job_params.h"
 #include "services/scheduler/plan/planner.h"
 
 /* All is borrowed. */
 struct rollback_input {
 	enum plan_action failed;
 	const struct tasks *tasks; /* of the failed job, after those of the jobs that it retried */
-	const struct json *params; /* of the failed job: "leaving", "added", "placed", "services" */
-	const struct nodes *nodes; /* plan_task.node is an index into them */
-	const struct strs *untouched; /* ids of nodes on which nothing was ever begun */
+	const struct job_params *params; /* of the failed job */
+	const struct nodes *nodes;       /* plan_task.node is an index into them */
+	const struct strs *untouched;    /* ids of nodes on which nothing was ever begun */
 	const struct json *service_docs;
 };
 
 struct rollback {
 	enum plan_action action; /* of the job that does it */
 	struct plan *plan;
-	struct json *back;  /* what that job's params take over: "leaving", "services" */
-	struct json *notes; /* what will not be as it was; sentences for the user */
+	struct job_params back; /* what that job takes over: leaving, services */
+	struct json *notes;     /* what will not be as it was; sentences for the user */
 };
 
 /* 0, or 4xx with err: why there is no way back. */
