@@ -1,20 +1,61 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Fills the sentence and status that a refusal carries. */
+/* err - the names and statuses of codes, and the sentence that a refusal carries. */
 #include "common/base/err.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
-int err_set(struct loom_err *err, int status, const char *fmt, ...)
+enum { FIRST_STATUS = 400 };
+
+#define ROW(code, status, words) { code, status, words },
+static const struct row {
+	int code, status;
+	const char *words;
+} rows[] = { { ERR_NONE, 200, "ok" }, ERR_REFUSALS(ROW) ERR_FAULTS(ROW) };
+
+static const struct row *row_of(int code)
+{
+	for (size_t i = 0; i < LOOM_COUNT(rows); i++) {
+		if (rows[i].code == code)
+			return &rows[i];
+	}
+	return NULL;
+}
+
+static bool is_status(int code)
+{
+	return code >= FIRST_STATUS && code <= ERR_LAST_STATUS;
+}
+
+int err_set(struct loom_err *err, int code, const char *fmt, ...)
 {
 	char text[sizeof(err->msg)];
+	const struct row *r = code ? row_of(code) : NULL;
 	va_list ap;
 	if (err) {
 		va_start(ap, fmt);
 		(void)vsnprintf(text, sizeof(text), fmt, ap);
 		va_end(ap);
 		memcpy(err->msg, text, strlen(text) + 1);
-		err->status = status;
+		err->status = r ? r->status : code;
 	}
-	return status > 0 ? status : 1;
+	return code > 0 ? code : ERR_PLAIN;
+}
+
+const char *err_name(int code)
+{
+	const struct row *r = row_of(code);
+	return r ? r->words : "refused";
+}
+
+int err_http_status(int code)
+{
+	const struct row *r = row_of(code);
+	return r ? r->status : is_status(code) ? code : 500;
+}
+
+bool err_is_refusal(int code)
+{
+	return code > 0 && code <= ERR_LAST_REFUSAL;
 }

@@ -28,16 +28,6 @@ struct db; /* one connection, borrowed, used by one thread at a time */
 struct db_pool;
 struct db_result;
 
-enum {
-	DB_OK = 0,
-	DB_E_DUP = 1001, /* duplicate key */
-	DB_E_RETRY,      /* transient: run the whole transaction again (forward it unchanged) */
-	DB_E_DOUBT,      /* commit's answer lost and the deadline passed */
-	DB_E_AWAY,       /* no database within the deadline; nothing was done */
-	DB_E_FATAL,      /* wrong SQL, missing table: a defect, logged once here */
-	DB_E_TOO_OLD,    /* the schema has gone beyond this program (see struct db_migration) */
-};
-
 struct db_config {
 	char *host, *socket, *user, *password, *password_file, *name;
 	int64_t port, connections, connect_ms, statement_ms, deadline_ms;
@@ -57,7 +47,7 @@ bool db_pool_away(struct db_pool *p); /* the last attempt to connect failed; any
 typedef int (*db_tx_fn)(struct db *db, void *arg);
 
 /* Runs fn as above. fn's 0 commits. DB_E_RETRY from fn retries. Any other value rolls back and is
- * returned as it is (so a function's own positive codes below 1001 mean "refused, no change").
+ * returned as it is (so a refusal of err.h means "no change").
  * Once a statement failed with DB_E_RETRY, all later ones of that run do too and the run is retried
  * whatever fn returns. Deadline passed: DB_E_AWAY (nothing was done) or DB_E_DOUBT. */
 LOOM_MUST_CHECK int db_tx(struct db_pool *p, db_tx_fn fn, void *arg);
@@ -131,7 +121,6 @@ LOOM_MUST_CHECK int db_now(struct db *db, int64_t *ret_ms);
 /* A text that is not a statement of a transaction: DDL of migrations. */
 LOOM_MUST_CHECK int db_script(struct db *db, const char *sql);
 const char *db_error(const struct db *db); /* of the last failure */
-const char *db_code_name(int code);
 
 /*
  * Numbered migrations, applied once even when several services start together or die in the middle.

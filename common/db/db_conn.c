@@ -67,28 +67,6 @@ void db_library_init(void)
 	(void)pthread_once(&once, library_init_once);
 }
 
-const char *db_code_name(int code)
-{
-	switch (code) {
-	case DB_OK:
-		return "ok";
-	case DB_E_DUP:
-		return "duplicate key";
-	case DB_E_RETRY:
-		return "transient failure";
-	case DB_E_DOUBT:
-		return "outcome of the commit unknown";
-	case DB_E_AWAY:
-		return "database away";
-	case DB_E_FATAL:
-		return "database refused the statement";
-	case DB_E_TOO_OLD:
-		return "database is newer than this program";
-	default:
-		return "refused";
-	}
-}
-
 const char *db_error(const struct db *db)
 {
 	return db->error;

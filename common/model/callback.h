@@ -26,8 +26,6 @@ bool callback_kind_parse(const char *name, enum callback_kind *ret);
 #define CALLBACK_MAX_URL    2000
 #define CALLBACK_MAX_SECRET 255
 
-enum { CALLBACK_E_NONE = 30 };
-
 struct callback {
 	int64_t id;
 	char delivery[37]; /* stays the same at each try */

@@ -14,8 +14,6 @@
 #define CALLBACK_TARGETS_MAX 16 /* of one tenant */
 #define CALLBACK_TARGET_NAME 64
 
-enum { CALLBACK_TARGET_E_NONE = 40, CALLBACK_TARGET_E_MANY };
-
 /* What the secret's key is derived for. */
 #define CALLBACK_TARGET_USE "callback targets"
 

@@ -14,8 +14,6 @@
 #include "common/model/row.h"
 #include "common/model/state.h"
 
-enum { CLUSTER_E_NONE = 20, CLUSTER_E_QUOTA };
-
 struct cluster {
 	int64_t id;
 	char *tenant_id, *owner_id, *name, *description, *message;

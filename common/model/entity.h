@@ -26,8 +26,6 @@ enum entity_kind {
 
 #define TENANT_SUPERADMIN "superadmin"
 
-enum { ENTITY_E_EXISTS = 1, ENTITY_E_NONE, ENTITY_E_USED };
-
 const char *entity_collection(enum entity_kind k); /* "providers": path segment and stored kind */
 const char *entity_label(enum entity_kind k);      /* "provider": for messages */
 

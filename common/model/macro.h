@@ -31,11 +31,7 @@ struct macro_node {
 
 struct macro;
 
-enum {
-	MACRO_E_SYNTAX = 1, /* err->status 400 */
-	MACRO_E_INCOMPLETE, /* 409: a node has no host name or address yet, or there are too few
-	                       nodes */
-};
+/* MACRO_E_INCOMPLETE: a node has no host name or address yet, or there are too few nodes. */
 
 /* nodes in any order, kept by reference. owner is the user id of the cluster's owner. */
 struct macro *macro_create(const struct macro_node *nodes, size_t n, const char *owner);

@@ -46,7 +46,7 @@ int outcome_settle(struct outcome *o, int rc)
 	if (recorded || refused)
 		return 0;
 	*o = (struct outcome){ 0 };
-	if (rc >= DB_E_DUP)
+	if (rc && !err_is_refusal(rc))
 		return rc;
 	log_error("a transaction ended undecided", LOG_I("code", rc));
 	return DB_E_FATAL;

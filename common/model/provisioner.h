@@ -6,8 +6,6 @@
 #include "common/db/db.h"
 #include "common/json/json.h"
 
-enum { PROVISIONER_E_NONE = 30 };
-
 /* Who asked for a tenant's tasks so long ago does not any more. */
 #define PROVISIONER_SEEN_MS "120000"
 

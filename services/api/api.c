@@ -35,13 +35,13 @@ const struct config_key api_config_keys[] = {
 void api_reply_db(struct http_req *req, int rc)
 {
 	log_warn("database", LOG_S("req", http_id(req)), LOG_S("path", http_path(req)),
-	         LOG_S("reason", db_code_name(rc)));
+	         LOG_S("reason", err_name(rc)));
 	if (rc == DB_E_FATAL)
 		http_reply_problem(req, 500, "an internal error; the server's log has it under %s",
 		                   http_id(req));
 	else {
 		db_outage_note(http_ctx(req));
-		db_outage_reply(req, db_code_name(rc));
+		db_outage_reply(req, err_name(rc));
 	}
 }
 

@@ -306,8 +306,8 @@ static bool prepare(struct create *c)
 	int rc = db_read(c->a->db, documents_read, c);
 	if (rc == ENTITY_E_NONE)
 		return refuse(c, 404, "%s %s does not exist.", c->missing, c->missing_name);
-	if (rc == 400 || rc == 404)
-		return refuse(c, rc, "%s", c->err.msg);
+	if (err_is_refusal(rc))
+		return refuse(c, err_http_status(rc), "%s", c->err.msg);
 	if (rc) {
 		api_reply_db(c->req, rc);
 		return false;

@@ -294,11 +294,11 @@ static void write(struct http_req *req, struct api *a, struct entity_call *e)
 		secrets_soon(a);
 	if (!rc)
 		reply_written(req, e);
-	else if (rc == 400)
-		http_reply_text(req, 400, "%s", e->err.msg);
 	else if (rc == ENTITY_E_EXISTS)
 		http_reply_text(req, 409, "%s %s exists already; PUT writes a new version",
 		                entity_label(e->kind), name);
+	else if (err_is_refusal(rc))
+		http_reply_text(req, err_http_status(rc), "%s", e->err.msg);
 	else
 		api_reply_db(req, rc);
 	strs_fini(&e->missing);

@@ -121,8 +121,6 @@ struct find {
 	int64_t tail;
 };
 
-enum { LOG_E_NONE = 100, LOG_E_UNSTARTED };
-
 static int find_read(struct db *db, void *arg)
 {
 	struct find *f = arg;
@@ -135,11 +133,11 @@ static int find_read(struct db *db, void *arg)
 	if (rc)
 		return rc;
 	if (!ts->n)
-		return LOG_E_NONE;
+		return TASK_E_NONE;
 	if (!lw->at.attempt)
 		lw->at.attempt = ts->v[0].attempt;
 	if (!lw->at.attempt || lw->at.attempt > ts->v[0].attempt)
-		return LOG_E_UNSTARTED;
+		return TASK_E_UNSTARTED;
 	int64_t size;
 	rc = tasklog_size(db, &lw->at, &size);
 	if (!rc && f->tail >= 0 && size > f->tail)
@@ -194,9 +192,9 @@ void logs_get(struct http_req *req, void *ctx)
 		http_defer(req, start_on_loop, lw);
 		return;
 	}
-	if (rc == LOG_E_NONE)
+	if (rc == TASK_E_NONE)
 		http_reply_problem(req, 404, "there is no task %s", lw->w.task);
-	else if (rc == LOG_E_UNSTARTED)
+	else if (rc == TASK_E_UNSTARTED)
 		http_reply_problem(req, 404, "task %s has not run that attempt yet", lw->w.task);
 	else
 		visible_refuse(req, rc, lw->at.ref.cluster);

@@ -253,7 +253,8 @@ static int look_read(struct db *db, void *arg)
 		                      "the cluster's template does not exist any more");
 	if (!rc)
 		rc = templates_resolve(db, l->c->tenant_id, stored, &l->template, &err);
-	return rc == 400 || rc == 404 ? outcome_refuse(&l->o->done, rc, "%s", err.msg) : rc;
+	return err_is_refusal(rc) ? outcome_refuse(&l->o->done, err_http_status(rc), "%s", err.msg)
+	                          : rc;
 }
 
 /* What the cluster itself says about it, before a scheduler is asked; false when answered. */

@@ -13,8 +13,6 @@ struct plans_call {
 	struct json *out;
 };
 
-enum { PLANS_E_NO_JOB = 100 };
-
 static int one(struct db *db, struct plans_call *k, int64_t num, struct json **ret)
 {
 	struct job j = { 0 };
@@ -26,7 +24,7 @@ static int one(struct db *db, struct plans_call *k, int64_t num, struct json **r
 	if (!rc && found)
 		*ret = view_plan(&j, ts);
 	job_fini(&j);
-	return rc ? rc : found ? 0 : PLANS_E_NO_JOB;
+	return rc ? rc : found ? 0 : JOB_E_NONE;
 }
 
 static int plans_read(struct db *db, void *arg)
@@ -53,7 +51,7 @@ static int plans_read(struct db *db, void *arg)
 static void answer(struct http_req *req, struct plans_call *k)
 {
 	int rc = db_read(k->a->db, plans_read, k);
-	if (rc == PLANS_E_NO_JOB)
+	if (rc == JOB_E_NONE)
 		http_reply_text(req, 404, "cluster %08lld has no job %lld", (long long)k->id,
 		                (long long)k->job);
 	else if (rc)

@@ -148,7 +148,7 @@ void provisioners_heartbeat(struct http_req *req, void *ctx)
 	else if (rc == PROVISIONER_E_NONE)
 		http_reply_text(req, 404, "provisioner %s is not registered", k.id);
 	else if (rc == DB_E_AWAY || rc == DB_E_DOUBT) /* too early to refuse all others */
-		db_outage_reply(req, db_code_name(rc));
+		db_outage_reply(req, err_name(rc));
 	else if (rc)
 		api_reply_db(req, rc);
 	else if (!tasks)

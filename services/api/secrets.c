@@ -90,7 +90,7 @@ static void looked(void *arg)
 	struct secrets *s = arg;
 	s->looking = false;
 	if (s->rc)
-		log_debug("secrets not looked at", LOG_S("reason", db_code_name(s->rc)));
+		log_debug("secrets not looked at", LOG_S("reason", err_name(s->rc)));
 	if (s->rc || s->done)
 		secrets_soon(s->a);
 }

@@ -54,10 +54,10 @@ void resolve_post(struct http_req *req, void *ctx)
 		rc = resolve_check(k.out, &k.err);
 	if (!rc)
 		http_reply_json(req, 200, json_set_int(k.out, "version", 1));
-	else if (rc >= DB_E_DUP)
-		api_reply_db(req, rc);
+	else if (err_is_refusal(rc))
+		http_reply_text(req, err_http_status(rc), "%s", k.err.msg);
 	else
-		http_reply_text(req, rc, "%s", k.err.msg);
+		api_reply_db(req, rc);
 	json_free(k.leaf);
 	json_free(k.out);
 }

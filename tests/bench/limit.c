@@ -306,7 +306,7 @@ static int run_lanes(struct limit *l, int64_t n, int64_t seconds)
 	}
 	loom_free(all);
 	if (failed) {
-		fprintf(stderr, "driver: the database: %s\n", db_code_name(failed));
+		fprintf(stderr, "driver: the database: %s\n", err_name(failed));
 		return 1;
 	}
 	LOOM_CLEANUP(json_free) struct json *out = json_set_int(json_new_obj(), "done", done);
@@ -340,7 +340,7 @@ int limit_main(const struct options *o)
 	if (!rc)
 		rc = db_migrate(l.db, schema_migrations, 30000, &err);
 	if (!rc && (rc = db_tx(l.db, fill_tx, &f)))
-		(void)err_set(&err, 500, "the tables cannot be filled: %s", db_code_name(rc));
+		(void)err_set(&err, 500, "the tables cannot be filled: %s", err_name(rc));
 	if (rc)
 		fprintf(stderr, "driver: %s\n", err.msg);
 	else

@@ -795,7 +795,7 @@ static int migrate_child(int go)
 		return 9;
 	int r = db_migrate(p, migrations, 10000, &err);
 	if (r)
-		(void)fprintf(stderr, "%s: %s\n", db_code_name(r), err.msg);
+		(void)fprintf(stderr, "%s: %s\n", err_name(r), err.msg);
 	db_pool_destroy(p);
 	return r ? 1 : 0;
 }

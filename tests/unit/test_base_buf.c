@@ -132,7 +132,7 @@ START_TEST(errors_carry_a_status)
 	ck_assert_int_eq(err_set(&err, 409, "%s is taken", "name"), 409);
 	ck_assert_int_eq(err.status, 409);
 	ck_assert_str_eq(err.msg, "name is taken");
-	ck_assert_int_eq(err_set(&err, 0, "line 3: %s", err.msg), 1);
+	ck_assert_int_eq(err_set(&err, 0, "line 3: %s", err.msg), ERR_PLAIN);
 	ck_assert_int_eq(err.status, 0);
 	ck_assert_str_eq(err.msg, "line 3: name is taken");
 	ck_assert_int_eq(err_set(NULL, 400, "nobody asks"), 400);

@@ -17,8 +17,6 @@
 #define MAX_CLAIM_MS 500  /* nor to any after so long: the first one's lease, 8 s, runs already */
 #define POSTPONE_MS  1000 /* a safety net: an address that becomes known ends it at once */
 
-enum { QUARANTINE_E_TAKEN = 40 };
-
 /* A task for a take; again: an earlier run of the transaction gave it. */
 struct choice {
 	size_t take;
@@ -100,7 +98,7 @@ static int begin_probe(struct claims *k, struct batch_take *to, const struct tas
 	int rc = quarantine_probe(k->u->db, to->take->provisioner, &ref, t->attempt + 1, k->u->now,
 	                          &ours);
 	to->barred = true; /* for all others of this batch */
-	return rc ? rc : ours ? 0 : QUARANTINE_E_TAKEN;
+	return rc ? rc : ours ? 0 : PROVISIONER_E_PROBED;
 }
 
 static bool has_room(const struct claims *k, size_t take)
@@ -127,7 +125,7 @@ static int offer(struct claims *k, struct unit_task *it, size_t take, enum hold 
 	if (*why || !to->probe)
 		return 0;
 	rc = begin_probe(k, to, it->t);
-	*why = rc == QUARANTINE_E_TAKEN ? HOLD_QUARANTINE : HOLD_NOT;
+	*why = rc == PROVISIONER_E_PROBED ? HOLD_QUARANTINE : HOLD_NOT;
 	return *why ? 0 : rc;
 }
 

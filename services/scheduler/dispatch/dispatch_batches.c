@@ -130,7 +130,7 @@ static void results_done(struct under_way *r)
 	bool alone = r->batch.wait && r->batch.n_results == 1;
 	if (r->rc)
 		log_warn("results not applied", LOG_I("results", r->batch.n_results),
-		         LOG_S("reason", db_code_name(r->rc)));
+		         LOG_S("reason", err_name(r->rc)));
 	for (size_t i = 0; i < r->batch.n_results; i++) {
 		int *status = &r->batch.results[i].status;
 		if (r->rc && (r->rc != DB_E_FATAL || alone))

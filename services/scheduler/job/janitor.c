@@ -141,7 +141,7 @@ static void sweep_work(void *arg)
 		s->silent_at = clock_mono_ms() + silent_every_ms(s);
 	}
 	if (rc)
-		log_warn("sweep not finished", LOG_S("reason", db_code_name(rc)));
+		log_warn("sweep not finished", LOG_S("reason", err_name(rc)));
 }
 
 static void lease_ends(void *arg)

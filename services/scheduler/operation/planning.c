@@ -188,7 +188,7 @@ static int make(struct planning *pl)
 		rc = job_draft_create(s->db, &ask, &pl->op.draft, &pl->err);
 	else
 		rc = make_change(pl);
-	if (rc > 0 && rc < DB_E_DUP) {
+	if (err_is_refusal(rc)) {
 		pl->failed = rc;
 		return 0;
 	}
@@ -217,7 +217,7 @@ static void finish(struct planning *pl, int rc)
 	if (!rc)
 		rc = commit(pl);
 	if (rc)
-		log_warn("job not planned", LOG_S("job", id), LOG_S("reason", db_code_name(rc)));
+		log_warn("job not planned", LOG_S("job", id), LOG_S("reason", err_name(rc)));
 	else if (!pl->committed)
 		log_warn("job was planned by another, or paused", LOG_S("job", id));
 	else {
@@ -276,7 +276,7 @@ static void planning_work(void *arg)
 		struct job j;
 		int rc = job_claim(s->db, service_id(s->service), s->cfg.job_lease_ms, &j, &found);
 		if (rc) {
-			log_warn("no job claimed", LOG_S("reason", db_code_name(rc)));
+			log_warn("no job claimed", LOG_S("reason", err_name(rc)));
 			return;
 		}
 		if (found)
@@ -325,7 +325,7 @@ static void take_over_work(void *arg)
 	int rc = db_tx(e->s->db, release_tx, e);
 	if (rc)
 		log_warn("jobs of a scheduler that is gone wait for their claims' end",
-		         LOG_S("reason", db_code_name(rc)));
+		         LOG_S("reason", err_name(rc)));
 	else if (e->n)
 		log_info("jobs of a scheduler that is gone", LOG_S("owner", e->owner),
 		         LOG_I("jobs", e->n));

@@ -12,12 +12,9 @@ struct rpc {
 
 void rpc_settle(struct rpc_answer *ret, int rc)
 {
-	if (!rc)
-		ret->err.status = 200;
-	else if (rc >= DB_E_DUP)
-		(void)err_set(&ret->err, 503, "the database is away");
-	else if (!ret->err.status)
-		ret->err.status = 404;
+	if (rc && (!*ret->err.msg || !err_is_refusal(rc)))
+		(void)err_set(&ret->err, rc, "%s", err_name(rc));
+	ret->err.status = err_http_status(rc);
 }
 
 static void work(void *arg)

@@ -21,7 +21,7 @@ typedef void (*rpc_fn)(struct scheduler *s, const void *asked, struct rpc_answer
 
 /* Loop thread: asked is taken, and call answered with a struct msg_answer. */
 void rpc_run(struct scheduler *s, struct bus_call *call, void *asked, rpc_fn fn);
-/* 200 for rc 0, 503 for a DB_E_ code, else what err says already. */
+/* The status that rc stands for; its name where err says nothing. */
 void rpc_settle(struct rpc_answer *ret, int rc);
 
 #endif

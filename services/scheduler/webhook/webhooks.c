@@ -210,7 +210,7 @@ static void tell_work(void *arg)
 		nodes_free(t.nodes);
 	}
 	if (rc)
-		log_warn("callbacks not told", LOG_S("reason", db_code_name(rc)));
+		log_warn("callbacks not told", LOG_S("reason", err_name(rc)));
 }
 
 static void tell_done(void *arg)
