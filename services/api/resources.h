@@ -41,8 +41,8 @@ void callback_targets_delete(struct http_req *req, void *ctx);
 /* labels.c */
 void clusters_labels(struct http_req *req, void *ctx);
 
-/* lease.c */
-void clusters_lease(struct http_req *req, void *ctx);
+/* expiry.c */
+void clusters_expiry(struct http_req *req, void *ctx);
 
 /* bulk.c */
 void bulk_export(struct http_req *req, void *ctx);

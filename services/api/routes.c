@@ -61,7 +61,7 @@ static const struct http_route routes[] = {
 	{ "POST", "/v2/clusters/plan", POOL, clusters_plan },
 	{ "GET", "/v2/clusters/events", POOL, events_tenant },
 	{ "GET", "/v2/clusters/{id}", POOL, clusters_get },
-	{ "POST", "/v2/clusters/{id}", POOL, clusters_lease },
+	{ "POST", "/v2/clusters/{id}", POOL, clusters_expiry },
 	{ "DELETE", "/v2/clusters/{id}", POOL, clusters_delete },
 	{ "GET", "/v2/clusters/{id}/status", POOL, clusters_status },
 	{ "GET", "/v2/clusters/{id}/config", POOL, clusters_config },

@@ -311,10 +311,10 @@ static struct json *task_reasons(const struct why_input *in, enum task_state sta
 static char *expired_words(const struct why_input *in)
 {
 	char when[32];
-	clock_format(in->lease.retry_at, when);
+	clock_format(in->expiry.retry_at, when);
 	return loom_asprintf(
 		"its lease is over and deleting it failed %lld times; tried again at %s",
-		(long long)in->lease.tries, when);
+		(long long)in->expiry.tries, when);
 }
 
 static char *settled_words(const struct why_input *in, const char **cause)
@@ -327,7 +327,7 @@ static char *settled_words(const struct why_input *in, const char **cause)
 		return loom_asprintf("nothing is going on: the cluster is %s",
 		                     cluster_status_name(in->c->status));
 	LOOM_CLEANUP_STR char *again =
-		in->lease.tries && in->c->status != CLUSTER_TERMINATED ? expired_words(in) : NULL;
+		in->expiry.tries && in->c->status != CLUSTER_TERMINATED ? expired_words(in) : NULL;
 	return loom_asprintf("%s%s%sthe last job, %s, failed: %s%s%s",
 	                     rest ? "nothing is going on: the cluster is " : "",
 	                     rest ? cluster_status_name(in->c->status) : "", rest ? "; " : "",

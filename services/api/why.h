@@ -4,8 +4,8 @@
 #ifndef LOOM_API_WHY_H
 #define LOOM_API_WHY_H
 
+#include "common/model/expiry.h"
 #include "common/model/job.h"
-#include "common/model/lease.h"
 #include "common/model/limit.h"
 #include "common/model/provisioner.h"
 #include "common/model/task.h"
@@ -20,7 +20,7 @@ struct why_input {
 	struct provisioner_supply supply;
 	const struct limits *limits; /* of the tenant's providers; NULL: none */
 	struct job_hold hold;        /* who plans the job, who has paused it */
-	struct lease_marks lease;
+	struct expiry_marks expiry;
 	int64_t now;
 	bool unheard; /* no scheduler is heard by this API */
 };

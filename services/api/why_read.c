@@ -33,7 +33,7 @@ static int gather(struct db *db, const struct cluster *c, const struct job *late
 	bool pending = c->status == CLUSTER_PENDING;
 	int rc = db_now(db, &g->in.now);
 	if (!rc)
-		rc = lease_marks(db, c->id, &g->in.lease);
+		rc = expiry_marks(db, c->id, &g->in.expiry);
 	if (!rc)
 		rc = job_hold_get(db, c->id, latest->num, &g->in.hold);
 	if (!rc && pending)

@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * Requests that APIs post in the database because the bus does not carry them: treated as if they
- * had come over it. Looked for at every poll, and soon again while there are any.
- */
-#include "services/scheduler/scheduler.h"
+/* mail - claims what APIs have posted, and writes the answers. Soon again while there is any. */
+#include "services/scheduler/mail.h"
 
 #include "common/base/log.h"
 #include "common/model/mail.h"

@@ -5,7 +5,13 @@
 #include "common/base/log.h"
 #include "common/model/schema.h"
 #include "common/model/secret.h"
+#include "services/scheduler/dispatch/dispatch.h"
+#include "services/scheduler/job/janitor.h"
+#include "services/scheduler/mail.h"
 #include "services/scheduler/operation/operation.h"
+#include "services/scheduler/operation/planning.h"
+#include "services/scheduler/operation/rpc.h"
+#include "services/scheduler/wake.h"
 #include "services/scheduler/webhook/outbox.h"
 #include "services/scheduler/webhook/webhooks.h"
 
@@ -115,9 +121,9 @@ int scheduler_start(struct service *service, void *ctx, struct loom_err *err)
 	if (!s->coord)
 		return 1;
 	dispatch_start(s);
-	preview_start(s);
-	control_start(s);
-	operation_plan_start(s);
+	rpc_plan_create_start(s);
+	rpc_control_start(s);
+	rpc_plan_change_start(s);
 	wake_start(s);
 	coord_elect(s->coord, "janitor", service_id(service), NULL, NULL);
 	s->poll = loop_timer_create(s->loop, "poll", tick, s);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* wake - wakes planners here and in other schedulers, and takes over from those that are gone. */
-#include "services/scheduler/scheduler.h"
+#include "services/scheduler/wake.h"
 
 #include "common/base/fault.h"
 #include "common/base/ids.h"
@@ -8,6 +8,8 @@
 #include "common/base/str.h"
 #include "common/model/secret.h"
 #include "common/service/peer_list.h"
+#include "services/scheduler/dispatch/dispatch.h"
+#include "services/scheduler/operation/planning.h"
 #include "services/scheduler/webhook/webhooks.h"
 
 #include <stdio.h>
@@ -121,13 +123,6 @@ static void send_wake(void *arg)
 	loom_free(p);
 }
 
-void wake_all(struct scheduler *s, const struct wake *w)
-{
-	struct posted_wake *p = loom_malloc(sizeof(*p));
-	*p = (struct posted_wake){ .s = s, .w = *w };
-	loop_post(s->loop, send_wake, p);
-}
-
 struct wake wake_of(const struct cluster_tx *tx)
 {
 	struct wake w = { .cluster = tx->c->id,
@@ -141,6 +136,7 @@ struct wake wake_of(const struct cluster_tx *tx)
 
 void wake_changed(struct scheduler *s, const struct cluster_tx *tx)
 {
-	const struct wake w = wake_of(tx);
-	wake_all(s, &w);
+	struct posted_wake *p = loom_malloc(sizeof(*p));
+	*p = (struct posted_wake){ .s = s, .w = wake_of(tx) };
+	loop_post(s->loop, send_wake, p);
 }

@@ -260,8 +260,8 @@ START_TEST(each_whole)
 	w.job.message = message;
 	snprintf(w.in.hold.owner, sizeof(w.in.hold.owner), "%s", wholes[_i].owner);
 	w.in.hold.planned_until = wholes[_i].planned_until;
-	w.in.lease.tries = wholes[_i].tries;
-	w.in.lease.retry_at = NOW + 30000;
+	w.in.expiry.tries = wholes[_i].tries;
+	w.in.expiry.retry_at = NOW + 30000;
 	LOOM_CLEANUP(json_free) struct json *o = why_answer(&w.in);
 	ck_assert_str_eq(json_get_str(o, "cause"), wholes[_i].cause);
 	ck_assert_msg(strstr(json_get_str(o, "reason"), wholes[_i].words) != NULL, "%s",

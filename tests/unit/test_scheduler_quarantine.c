@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "services/scheduler/job/quarantine.h"
+#include "services/scheduler/job/quarantine_policy.h"
 #include "tests/support/unit.h"
 
 #include <stdlib.h>

@@ -21,7 +21,7 @@
 #include "services/scheduler/dispatch/fair_queue.h"
 #include "services/scheduler/dispatch/task_payload.h"
 #include "services/scheduler/job/job_lifecycle.h"
-#include "services/scheduler/job/quarantine.h"
+#include "services/scheduler/job/quarantine_policy.h"
 
 #include <stdatomic.h>
 

@@ -4,7 +4,7 @@
 #define LOOM_SCHEDULER_BATCH_PRIVATE_H
 
 #include "services/scheduler/dispatch/batch.h"
-#include "services/scheduler/dispatch/limits.h"
+#include "services/scheduler/dispatch/limits_hold.h"
 
 /* batch_rows.c */
 /* Locks the clusters that nobody else has, and reads the tasks that the batch is about, and jobs.

@@ -6,9 +6,9 @@
 
 #include "services/scheduler/dispatch/batch.h"
 #include "services/scheduler/dispatch/cluster_cache.h"
+#include "services/scheduler/dispatch/dispatch.h"
 #include "services/scheduler/dispatch/poll_waiters.h"
 #include "services/scheduler/dispatch/result_queue.h"
-#include "services/scheduler/scheduler.h"
 
 /* One computes while the other waits for the database. Contended batches wait for a lock most of
  * the time, each on a thread of the pool, which has eight by default. */

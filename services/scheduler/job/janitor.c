@@ -7,7 +7,7 @@
  * While the database is away no worker can renew a lease. So after an outage everybody gets a whole
  * lease's time to do it before any is declared lost.
  */
-#include "services/scheduler/scheduler.h"
+#include "services/scheduler/job/janitor.h"
 
 #include "common/base/clock.h"
 #include "common/base/fault.h"
@@ -15,8 +15,9 @@
 #include "common/model/provisioner.h"
 #include "common/model/queue.h"
 #include "common/model/request_key.h"
-#include "services/scheduler/job/expiry.h"
+#include "services/scheduler/job/expiry_sweep.h"
 #include "services/scheduler/job/job_lifecycle.h"
+#include "services/scheduler/wake.h"
 
 #define AWAY_MS        1000
 #define MOST_SILENT_MS 15000
@@ -28,7 +29,7 @@ struct sweep {
 	int64_t next_ms; /* until a lease ends; -1: not before the next sweep */
 };
 
-struct expiry {
+struct lapse {
 	const struct sweep *w;
 	const struct task_ref *ref;
 	struct job_policy policy;
@@ -50,7 +51,7 @@ static int expired_read(struct db *db, void *arg)
 }
 
 /* Looked at again: a heartbeat may have come meanwhile, or the result. */
-static int expire_one(struct unit *u, struct expiry *e, const struct task_ref *ref)
+static int expire_one(struct unit *u, struct lapse *e, const struct task_ref *ref)
 {
 	struct tasks *set = NULL;
 	int rc = task_lock(u->db, ref, &set);
@@ -69,7 +70,7 @@ static int expire_one(struct unit *u, struct expiry *e, const struct task_ref *r
 
 static int expire(struct unit *u, struct unit_cluster *uc, void *arg)
 {
-	struct expiry *e = arg;
+	struct lapse *e = arg;
 	int rc = 0;
 	strs_fini(&e->lost);
 	for (size_t i = 0; !rc && i < e->w->n; i++) {
@@ -81,7 +82,7 @@ static int expire(struct unit *u, struct unit_cluster *uc, void *arg)
 
 static int expire_tx(struct db *db, void *arg)
 {
-	struct expiry *e = arg;
+	struct lapse *e = arg;
 	int rc = unit_run_one(db, &e->policy, e->ref->cluster, &e->tx, expire, e);
 	return rc == CLUSTER_E_NONE ? 0 : rc;
 }
@@ -94,7 +95,7 @@ static int expire_cluster(struct sweep *w, size_t i)
 		if (w->refs[k].cluster == w->refs[i].cluster)
 			return 0;
 	}
-	struct expiry e = { .w = w, .ref = &w->refs[i], .policy = scheduler_policy(s) };
+	struct lapse e = { .w = w, .ref = &w->refs[i], .policy = scheduler_policy(s) };
 	int rc = db_tx(s->db, expire_tx, &e);
 	for (size_t k = 0; !rc && k < e.lost.n; k++)
 		log_warn("lease ran out", LOG_S("task", e.lost.v[k]));
@@ -144,7 +145,7 @@ static void sweep_work(void *arg)
 		log_warn("sweep not finished", LOG_S("reason", err_name(rc)));
 }
 
-static void lease_ends(void *arg)
+static void on_expiries(void *arg)
 {
 	janitor_tick(arg);
 }
@@ -154,18 +155,18 @@ static void sweep_done(void *arg)
 	struct sweep *w = arg;
 	struct scheduler *s = w->s;
 	s->sweeping = false;
-	if (!s->lease_ends)
-		s->lease_ends = loop_timer_create(s->loop, "lease ends", lease_ends, s);
+	if (!s->expiries)
+		s->expiries = loop_timer_create(s->loop, "expiries", on_expiries, s);
 	if (w->next_ms >= 0 && !service_draining(s->service))
-		loop_timer_arm(s->lease_ends, w->next_ms);
+		loop_timer_arm(s->expiries, w->next_ms);
 	loom_free(w->refs);
 	loom_free(w);
 }
 
 void janitor_stop(struct scheduler *s)
 {
-	loop_timer_destroy(s->lease_ends);
-	s->lease_ends = NULL;
+	loop_timer_destroy(s->expiries);
+	s->expiries = NULL;
 }
 
 void janitor_tick(struct scheduler *s)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* unit_sql - the rows of a unit of work in the database: many are read and written by each
  * statement. */
-#include "services/scheduler/job/quarantine.h"
+#include "services/scheduler/job/quarantine_policy.h"
 #include "services/scheduler/job/unit.h"
 
 #include <stdlib.h>

@@ -1,17 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * planning - jobs in phase plan become machines and tasks. A job is claimed for a while (owner,
- * epoch); solving and planning happen outside any transaction; the commit checks the claim, so that
- * a scheduler that was too slow writes nothing.
- */
-#include "services/scheduler/scheduler.h"
+/* planning - claims jobs in phase plan, plans them, and commits the plan or why there is none. */
+#include "services/scheduler/operation/planning.h"
 
 #include "common/base/log.h"
 #include "common/base/str.h"
 #include "services/scheduler/job/job_lifecycle.h"
 #include "services/scheduler/operation/operation.h"
+#include "services/scheduler/wake.h"
+#include "services/scheduler/webhook/admission.h"
 #include "services/scheduler/webhook/outbox.h"
-#include "services/scheduler/webhook/webhooks.h"
 
 #include <stdio.h>
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * rpc - requests of APIs that are done on a worker and answered when they are done.
+ * rpc - what APIs ask about operations over the bus, each in a file of its own: a create's plan
+ * (rpc_plan_create.c), the plan of a change (rpc_plan_change.c), pause, resume and abort
+ * (rpc_control.c). Each is done on a worker, and answered when it is done.
  */
 #ifndef LOOM_SCHEDULER_RPC_H
 #define LOOM_SCHEDULER_RPC_H
@@ -23,5 +25,10 @@ typedef void (*rpc_fn)(struct scheduler *s, const void *asked, struct rpc_answer
 void rpc_run(struct scheduler *s, struct bus_call *call, void *asked, rpc_fn fn);
 /* The status that rc stands for; its name where err says nothing. */
 void rpc_settle(struct rpc_answer *ret, int rc);
+
+/* Loop thread; once, before the scheduler joins the members. */
+void rpc_plan_create_start(struct scheduler *s);
+void rpc_plan_change_start(struct scheduler *s);
+void rpc_control_start(struct scheduler *s);
 
 #endif

@@ -5,6 +5,7 @@
 #include "common/model/outcome.h"
 #include "services/scheduler/job/job_lifecycle.h"
 #include "services/scheduler/operation/rpc.h"
+#include "services/scheduler/wake.h"
 
 struct control {
 	struct scheduler *s;
@@ -150,7 +151,7 @@ static void on_control(struct bus_call *call, void *m, void *arg)
 	rpc_run(arg, call, m, control);
 }
 
-void control_start(struct scheduler *s)
+void rpc_control_start(struct scheduler *s)
 {
 	bus_on_request(s->bus, &messages[MSG_CONTROL], on_control, s);
 }

@@ -47,7 +47,7 @@ static void on_change(struct bus_call *call, void *m, void *arg)
 	rpc_run(arg, call, m, plan_change);
 }
 
-void operation_plan_start(struct scheduler *s)
+void rpc_plan_change_start(struct scheduler *s)
 {
 	bus_on_request(s->bus, &messages[MSG_CHANGE], on_change, s);
 }

@@ -25,7 +25,7 @@ static void on_plan(struct bus_call *call, void *m, void *arg)
 	rpc_run(arg, call, m, plan_create);
 }
 
-void preview_start(struct scheduler *s)
+void rpc_plan_create_start(struct scheduler *s)
 {
 	bus_on_request(s->bus, &messages[MSG_PLAN], on_plan, s);
 }

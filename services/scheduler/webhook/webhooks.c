@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* webhooks - claims what is due, sends it, notes how that went; and asks for admission. */
+/* webhooks - claims what is due, sends it, and notes how that went. */
 #include "services/scheduler/webhook/webhooks.h"
 
 #include "common/base/clock.h"
@@ -7,17 +7,14 @@
 #include "common/base/metrics.h"
 #include "common/base/str.h"
 #include "common/model/callback_target.h"
+#include "services/scheduler/webhook/admission.h"
+#include "services/scheduler/webhook/webhook_secret.h"
 #include "services/scheduler/webhook/webhook_send.h"
-
-#include <sodium.h>
-#include <stdatomic.h>
-#include <stdio.h>
-#include <string.h>
-#include <unistd.h>
+#include "services/scheduler/webhook/webhooks_private.h"
 
 #define LEASE_MARGIN_MS 5000
 
-enum { M_DELIVERED, M_FAILED, M_DEAD, M_VETOED, M_COUNT };
+enum { M_DELIVERED, M_FAILED, M_DEAD, M_COUNT };
 static struct metric metrics[M_COUNT] = {
 	[M_DELIVERED] = { .name = "loom_callbacks_total{result=\"delivered\"}",
 	                  .help = "Tries to tell a target, by result.",
@@ -28,65 +25,7 @@ static struct metric metrics[M_COUNT] = {
 	[M_DEAD] = { .name = "loom_callbacks_total{result=\"dead\"}",
 	             .help = "Tries to tell a target, by result.",
 	             .kind = METRIC_COUNTER },
-	[M_VETOED] = { .name = "loom_callback_vetoes_total",
-	               .help = "Jobs that a start callback refused.",
-	               .kind = METRIC_COUNTER },
 };
-
-struct webhooks {
-	struct scheduler *s;
-	struct pool *pool;
-	int64_t running; /* of its threads, telling; one is left for asking */
-	bool again;
-	atomic_bool stopping;
-	struct seal_key key; /* of the secrets of tenants' targets */
-};
-
-/* ---- what tenants sign with ------------------------------------------------------------------ */
-
-struct own {
-	const char *tenant, *name;
-	char *sealed;
-};
-
-static int own_read(struct db *db, void *arg)
-{
-	struct own *o = arg;
-	loom_free(o->sealed);
-	o->sealed = NULL;
-	return callback_target_secret(db, o->tenant, o->name, &o->sealed);
-}
-
-/* What p is signed with, if by a tenant's target; *ret owned. A DB_E_ code, or p refused for good.
- */
-static int own_secret(struct scheduler *s, struct webhook_post *p, char **ret)
-{
-	struct own o = { .tenant = p->tenant_id, .name = p->secret + strlen("tenant:") };
-	if (!str_starts(p->secret, "tenant:"))
-		return 0;
-	int rc = db_read(s->db, own_read, &o);
-	if (!rc && *o.sealed) {
-		LOOM_CLEANUP_STR char *owner = callback_target_owner(o.tenant, o.name);
-		p->own = *ret = seal_open(&s->webhooks->key, owner, o.sealed);
-	}
-	const char *why = rc == CALLBACK_TARGET_E_NONE ? "its target does not exist any more"
-	                  : !rc && *o.sealed && !*ret
-	                          ? "its secret cannot be opened with this cluster's key"
-	                          : NULL;
-	if (why) {
-		p->never = true;
-		snprintf(p->reason, sizeof(p->reason), "%s", why);
-	}
-	loom_free(o.sealed);
-	return why ? 0 : rc;
-}
-
-static void wipe(char *secret)
-{
-	if (secret)
-		sodium_memzero(secret, strlen(secret));
-	loom_free(secret);
-}
 
 /* ---- telling ----------------------------------------------------------------------------------
  */
@@ -172,9 +111,9 @@ static int tell(struct telling *t)
 		                  .kind = t->cb.kind,
 		                  .timeout_ms = s->webhook_cfg.callback_timeout_ms };
 	char *own = NULL;
-	rc = own_secret(s, &p, &own);
+	rc = webhook_secret_get(s->db, &s->webhooks->key, &p, &own);
 	bool ok = !rc && !p.never && webhook_post(&p);
-	wipe(own);
+	webhook_secret_wipe(own);
 	if (rc)
 		return rc;
 	if (ok)
@@ -246,173 +185,6 @@ void webhooks_poll(struct scheduler *s)
 		webhooks_kick(s);
 }
 
-/* ---- asking -----------------------------------------------------------------------------------
- */
-
-struct asking {
-	struct scheduler *s;
-	struct job claimed; /* ids and epoch only */
-	char *tenant_id, *body, *delivery;
-	struct json *targets;
-	admission_cb then;
-	void *arg;
-	bool ours;
-};
-
-static int extend_tx(struct db *db, void *arg)
-{
-	struct asking *a = arg;
-	int64_t ms = a->s->webhook_cfg.callback_veto_ms + a->s->cfg.job_lease_ms;
-	return job_extend_claim(db, &a->claimed, ms, &a->ours);
-}
-
-/* The reason owned, NULL when it agrees. */
-static char *verdict(const struct webhook_post *p)
-{
-	LOOM_CLEANUP(json_free) struct json *said = NULL;
-	if (p->answer.len && json_parse(p->answer.data, p->answer.len, 0, &said, NULL))
-		said = NULL;
-	const char *veto = json_get_str(said, "veto");
-	if (p->status == 409 || (p->status == 403 && veto))
-		return loom_asprintf("the start callback refused it%s%.300s", veto ? ": " : "",
-		                     veto ? veto : "");
-	return loom_asprintf("the start callback did not agree: %s", p->reason);
-}
-
-/* Asks one target until it says something or the time is over. */
-static char *ask_one(struct asking *a, const struct json *target, int64_t until)
-{
-	const struct webhook_config *cfg = &a->s->webhook_cfg;
-	for (unsigned tries = 0;; tries++) {
-		int64_t left = until - clock_mono_ms();
-		struct webhook_post p = { .cfg = cfg,
-			                  .tenant_id = a->tenant_id,
-			                  .url = json_get_str(target, "url"),
-			                  .secret = json_get_str(target, "secret"),
-			                  .delivery = a->delivery,
-			                  .body = a->body,
-			                  .kind = CALLBACK_START,
-			                  .timeout_ms = left > 1 ? left : 1 };
-		if (p.timeout_ms > cfg->callback_timeout_ms)
-			p.timeout_ms = cfg->callback_timeout_ms;
-		char *own = NULL;
-		/* Not asked without its signature, but again a little later. */
-		int rc = own_secret(a->s, &p, &own);
-		if (rc)
-			snprintf(p.reason, sizeof(p.reason), "the database is away");
-		bool ok = !rc && !p.never && webhook_post(&p);
-		wipe(own);
-		bool again = !ok && !p.never && (!p.status || p.status >= 500);
-		char *why = ok ? NULL : verdict(&p);
-		webhook_post_fini(&p);
-		int64_t wait = clock_backoff_ms(tries, 100, 1000);
-		if (!again || clock_mono_ms() + wait >= until ||
-		    atomic_load(&a->s->webhooks->stopping))
-			return why;
-		loom_free(why);
-		usleep((useconds_t)wait * 1000);
-	}
-}
-
-static void ask_end(struct asking *a, int rc, const char *why)
-{
-	a->then(a->arg, rc, why);
-	loom_free(a->tenant_id);
-	loom_free(a->body);
-	loom_free(a->delivery);
-	json_free(a->targets);
-	loom_free(a);
-}
-
-static void ask_work(void *arg)
-{
-	struct asking *a = arg;
-	LOOM_CLEANUP_STR char *why = NULL;
-	int rc = atomic_load(&a->s->webhooks->stopping) ? DB_E_AWAY : db_tx(a->s->db, extend_tx, a);
-	if (!rc && !a->ours)
-		rc = DB_E_RETRY;
-	int64_t until = clock_mono_ms() + a->s->webhook_cfg.callback_veto_ms;
-	for (size_t i = 0; !rc && !why && i < json_len(a->targets); i++)
-		why = ask_one(a, json_at(a->targets, i), until);
-	/* What a scheduler about to stop did not hear to its end is asked again by another. */
-	if (why && atomic_load(&a->s->webhooks->stopping))
-		rc = DB_E_AWAY;
-	if (!rc && why)
-		metric_add(&metrics[M_VETOED], 1);
-	ask_end(a, rc, why);
-}
-
-struct whom {
-	const struct cluster *c;
-	struct json *list;
-};
-
-static int whom_read(struct db *db, void *arg)
-{
-	struct whom *w = arg;
-	json_free(w->list);
-	w->list = NULL;
-	return callback_of_cluster(db, w->c->id, w->c->tenant_id, &w->list);
-}
-
-static int may_veto(const struct scheduler *s, const struct admission_review *st, struct json **ret)
-{
-	struct whom w = { .c = st->c };
-	int rc = db_read(s->db, whom_read, &w);
-	if (rc)
-		return rc;
-	struct json *list =
-		webhook_targets(&s->webhook_cfg, w.list, CALLBACK_START, st->job->action);
-	struct json *out = json_new_arr();
-	for (size_t i = 0; i < json_len(list); i++) {
-		if (json_get_bool(json_at(list, i), "veto", false))
-			json_push(out, json_copy(json_at(list, i)));
-	}
-	json_free(list);
-	json_free(w.list);
-	*ret = out;
-	return 0;
-}
-
-bool admission_ask(struct scheduler *s, const struct admission_review *st, admission_cb then,
-                   void *arg)
-{
-	struct json *targets = NULL;
-	int rc = may_veto(s, st, &targets);
-	if (rc) {
-		then(arg, rc, NULL);
-		return true;
-	}
-	if (!json_len(targets)) {
-		json_free(targets);
-		return false;
-	}
-	char id[ID_MAX];
-	id_job(id, st->job->cluster_id, st->job->num);
-	struct asking *a = loom_calloc(1, sizeof(*a));
-	*a = (struct asking){ .s = s,
-		              .tenant_id = loom_strdup(st->c->tenant_id),
-		              .delivery = loom_asprintf("start-%s", id),
-		              .targets = targets,
-		              .then = then,
-		              .arg = arg };
-	a->claimed.cluster_id = st->claimed->cluster_id;
-	a->claimed.num = st->claimed->num;
-	a->claimed.epoch = st->claimed->epoch;
-	LOOM_CLEANUP(json_free)
-	struct json *job = json_set(json_new_obj(), "job", webhook_job(st->job));
-	const struct webhook_message m = { .delivery = a->delivery,
-		                           .kind = CALLBACK_START,
-		                           .time = clock_wall_ms(),
-		                           .c = st->c,
-		                           .nodes = st->nodes,
-		                           .snapshot = job };
-	a->body = webhook_body(&m);
-	if (pool_submit(s->webhooks->pool, ask_work, NULL, a))
-		ask_end(a, DB_E_AWAY, NULL); /* too many already: its claim runs out, then again */
-	return true;
-}
-
 /* ---- life -------------------------------------------------------------------------------------
  */
 
@@ -431,6 +203,7 @@ int webhooks_start(struct scheduler *s, struct loom_err *err)
 	k->pool = pool_create(s->loop, (unsigned)s->webhook_cfg.callback_threads, 1024);
 	s->webhooks = k;
 	metrics_register(metrics, M_COUNT);
+	admission_start();
 	return 0;
 }
 

@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* lease - moves the time at which a cluster ends by itself (REST spec 5.8). */
-#include "common/model/lease.h"
+/* expiry - moves the time at which a cluster ends by itself (REST spec 5.8). */
+#include "common/model/expiry.h"
 
 #include "services/api/resources.h"
 #include "services/api/visible.h"
 
-struct lease_call {
+struct expiry_call {
 	struct identity who;
 	int64_t id, to;
 	struct outcome done;
 };
 
-static int lease_tx(struct db *db, void *arg)
+static int expiry_tx(struct db *db, void *arg)
 {
-	struct lease_call *k = arg;
+	struct expiry_call *k = arg;
 	LOOM_CLEANUP(cluster_free) struct cluster *c = NULL;
 	struct loom_err err;
 	int64_t now;
@@ -24,20 +24,20 @@ static int lease_tx(struct db *db, void *arg)
 		rc = db_now(db, &now);
 	if (rc)
 		return rc;
-	if (lease_check(c, k->to, &err))
+	if (expiry_check(c, k->to, &err))
 		return outcome_refuse(&k->done, 400, "%s", err.msg);
 	if (c->expire_time == k->to)
 		return outcome_done(&k->done, c->id, 0);
-	rc = lease_set(db, c, k->to, now);
+	rc = expiry_set(db, c, k->to, now);
 	if (!rc)
 		rc = cluster_save(db, c);
 	return rc ? rc : outcome_done(&k->done, c->id, c->event_seq);
 }
 
-void clusters_lease(struct http_req *req, void *ctx)
+void clusters_expiry(struct http_req *req, void *ctx)
 {
 	struct api *a = ctx;
-	struct lease_call k = { 0 };
+	struct expiry_call k = { 0 };
 	LOOM_CLEANUP(json_free) struct json *in = NULL;
 	if (!auth(a, req, ROLE_USER, &k.who) || !visible_id(req, "id", &k.id) ||
 	    api_body_json(req, &in))
@@ -48,7 +48,7 @@ void clusters_lease(struct http_req *req, void *ctx)
 		                "1970, when the cluster is to end");
 		return;
 	}
-	int rc = outcome_tx(a->db, lease_tx, &k, &k.done);
+	int rc = outcome_tx(a->db, expiry_tx, &k, &k.done);
 	api_reply_outcome(req, rc, &k.done);
 	if (k.done.seq)
 		peers_committed(a, k.id, k.who.tenant_id, k.done.seq, false);

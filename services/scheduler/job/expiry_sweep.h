@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * expiry - clusters whose time has come are deleted, and warned about before. Each is looked at
- * again under its row lock, so that a longer lease that was given in time is honoured. Worker
+ * expiry_sweep - clusters whose time has come are deleted, and warned about before. Each is looked
+ * at again under its row lock, so that a longer lease that was given in time is honoured. Worker
  * threads; part of the janitor's sweep.
  */
-#ifndef LOOM_SCHEDULER_EXPIRY_H
-#define LOOM_SCHEDULER_EXPIRY_H
+#ifndef LOOM_SCHEDULER_EXPIRY_SWEEP_H
+#define LOOM_SCHEDULER_EXPIRY_SWEEP_H
 
 #include "services/scheduler/scheduler.h"
 

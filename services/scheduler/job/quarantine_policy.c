@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* quarantine - who is judged bad, and how the probes of such a one go. */
-#include "services/scheduler/job/quarantine.h"
+/* quarantine_policy - who is judged bad, and how the probes of such a one go. */
+#include "services/scheduler/job/quarantine_policy.h"
 
 #include "common/base/log.h"
 #include "common/base/metrics.h"

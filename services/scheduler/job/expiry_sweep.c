@@ -1,26 +1,27 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* expiry - looks for clusters whose end has come, and deletes or warns about each. */
-#include "services/scheduler/job/expiry.h"
+/* expiry_sweep - looks for clusters whose end has come, and deletes or warns about each. */
+#include "services/scheduler/job/expiry_sweep.h"
 
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/base/str.h"
-#include "common/model/lease.h"
+#include "common/model/expiry.h"
 #include "services/scheduler/job/job_lifecycle.h"
+#include "services/scheduler/wake.h"
 
 #define AT_ONCE      64
 #define RETRY_CAP_MS 3600000
 
 struct expiring {
 	struct scheduler *s;
-	struct lease_due *list;
+	struct expiry_due *list;
 	size_t n;
 	int64_t now;
 };
 
 struct expiring_one {
 	const struct scheduler *s;
-	const struct lease_due *due;
+	const struct expiry_due *due;
 	struct job_policy policy;
 	struct cluster_tx tx;
 	enum { NOTHING, WARNED, EXPIRED } done;
@@ -33,8 +34,8 @@ static int due_read(struct db *db, void *arg)
 	const struct scheduler_config *cfg = &e->s->cfg;
 	loom_free(e->list);
 	e->list = NULL;
-	const struct lease_window w = { cfg->poll_ms + 1000, cfg->lease_warning_ms, AT_ONCE };
-	return lease_due(db, &w, &e->list, &e->n, &e->now);
+	const struct expiry_window w = { cfg->poll_ms + 1000, cfg->lease_warning_ms, AT_ONCE };
+	return expiry_due(db, &w, &e->list, &e->n, &e->now);
 }
 
 static struct json *lease_event(int64_t expire_time, const char *what)
@@ -44,13 +45,13 @@ static struct json *lease_event(int64_t expire_time, const char *what)
 }
 
 static int warn(struct unit *u, struct unit_cluster *uc, struct expiring_one *o,
-                struct lease_marks *m)
+                struct expiry_marks *m)
 {
 	struct cluster *c = uc->tx.c;
 	m->warned = c->expire_time;
 	o->done = WARNED;
 	cluster_event(c, "lease", lease_event(c->expire_time, "warning"), u->now);
-	return lease_mark(u->db, c->id, m);
+	return expiry_mark(u->db, c->id, m);
 }
 
 /* What is paused rests, too: its job ends with the lease. *ret_moves: it is at work. */
@@ -75,7 +76,7 @@ static int delete_it(struct unit *u, struct unit_cluster *uc, struct unit_job *j
 }
 
 static int expire(struct unit *u, struct unit_cluster *uc, struct expiring_one *o,
-                  struct lease_marks *m, struct unit_job *j)
+                  struct expiry_marks *m, struct unit_job *j)
 {
 	struct cluster *c = uc->tx.c;
 	int64_t wait = o->s->cfg.lease_retry_ms;
@@ -84,7 +85,7 @@ static int expire(struct unit *u, struct unit_cluster *uc, struct expiring_one *
 	o->first = !m->tries++;
 	m->retry_at = u->now + (wait < RETRY_CAP_MS ? wait : RETRY_CAP_MS);
 	o->done = EXPIRED;
-	int rc = lease_mark(u->db, c->id, m);
+	int rc = expiry_mark(u->db, c->id, m);
 	if (o->first)
 		cluster_event(c, "lease", lease_event(c->expire_time, "expired"), u->now);
 	return rc ? rc : delete_it(u, uc, j);
@@ -94,10 +95,10 @@ static int expire_or_warn(struct unit *u, struct unit_cluster *uc, void *arg)
 {
 	struct expiring_one *o = arg;
 	const struct cluster *c = uc->tx.c;
-	struct lease_marks m = { 0 };
+	struct expiry_marks m = { 0 };
 	struct unit_job *j = NULL;
 	bool moves = false;
-	int rc = lease_marks(u->db, c->id, &m);
+	int rc = expiry_marks(u->db, c->id, &m);
 	if (!rc)
 		rc = look_at_job(u, c, &j, &moves);
 	if (rc || moves || !c->expire_time || c->status == CLUSTER_TERMINATED)
@@ -128,7 +129,7 @@ static int one_tx(struct db *db, void *arg)
 	return rc == CLUSTER_E_NONE ? 0 : rc;
 }
 
-static int look(struct scheduler *s, const struct lease_due *due)
+static int look(struct scheduler *s, const struct expiry_due *due)
 {
 	struct expiring_one o = { .s = s, .due = due, .policy = scheduler_policy(s) };
 	int rc = db_tx(s->db, one_tx, &o);

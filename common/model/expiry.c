@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* How long a cluster may live: what its template and its owner say. */
-#include "common/model/lease.h"
+/* expiry - how long a cluster may live: what its template and its owner say. */
+#include "common/model/expiry.h"
 
 #define NOW "CAST(UNIX_TIMESTAMP(NOW(3))*1000 AS SIGNED)"
 
-int lease_check(const struct cluster *c, int64_t to, struct loom_err *err)
+int expiry_check(const struct cluster *c, int64_t to, struct loom_err *err)
 {
 	const struct json *rule = json_path(c->template, "administration/leaseduration");
 	int64_t max = json_get_int(rule, "max", 0), step = json_get_int(rule, "step", 0);
@@ -31,7 +31,7 @@ int lease_check(const struct cluster *c, int64_t to, struct loom_err *err)
 	return 0;
 }
 
-int lease_set(struct db *db, struct cluster *c, int64_t to, int64_t now)
+int expiry_set(struct db *db, struct cluster *c, int64_t to, int64_t now)
 {
 	c->expire_time = to;
 	int rc = db_exec(db, "UPDATE cluster SET expiry_tries=0, expiry_retry=0 WHERE id=?", "i",
@@ -41,8 +41,8 @@ int lease_set(struct db *db, struct cluster *c, int64_t to, int64_t now)
 	return rc;
 }
 
-int lease_due(struct db *db, const struct lease_window *w, struct lease_due **ret, size_t *ret_n,
-              int64_t *ret_now)
+int expiry_due(struct db *db, const struct expiry_window *w, struct expiry_due **ret, size_t *ret_n,
+               int64_t *ret_now)
 {
 	LOOM_CLEANUP(db_result_free) struct db_result *r = NULL;
 	int rc = db_select(
@@ -61,12 +61,13 @@ int lease_due(struct db *db, const struct lease_window *w, struct lease_due **re
 	*ret_n = db_rows(r);
 	*ret = loom_calloc(*ret_n + 1, sizeof(**ret));
 	for (size_t i = 0; i < *ret_n; i++)
-		(*ret)[i] = (struct lease_due){ db_int(r, i, 0), db_int(r, i, 1), db_int(r, i, 2) };
+		(*ret)[i] =
+			(struct expiry_due){ db_int(r, i, 0), db_int(r, i, 1), db_int(r, i, 2) };
 	*ret_now = *ret_n ? db_int(r, 0, 3) : 0;
 	return 0;
 }
 
-int lease_marks(struct db *db, int64_t cluster, struct lease_marks *ret)
+int expiry_marks(struct db *db, int64_t cluster, struct expiry_marks *ret)
 {
 	LOOM_CLEANUP(db_result_free) struct db_result *r = NULL;
 	int rc = db_select(db, &r,
@@ -74,11 +75,11 @@ int lease_marks(struct db *db, int64_t cluster, struct lease_marks *ret)
 	                   " WHERE id=?",
 	                   "i", cluster);
 	if (!rc && db_rows(r))
-		*ret = (struct lease_marks){ db_int(r, 0, 0), db_int(r, 0, 1), db_int(r, 0, 2) };
+		*ret = (struct expiry_marks){ db_int(r, 0, 0), db_int(r, 0, 1), db_int(r, 0, 2) };
 	return rc ? rc : db_rows(r) ? 0 : CLUSTER_E_NONE;
 }
 
-int lease_mark(struct db *db, int64_t cluster, const struct lease_marks *m)
+int expiry_mark(struct db *db, int64_t cluster, const struct expiry_marks *m)
 {
 	return db_exec(db,
 	               "UPDATE cluster SET lease_warned=?, expiry_tries=?, expiry_retry=?"

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * limits - what a batch may begin of the calls that providers limit. A search knows from a read
- * without locks what is worth looking at; a claim counts again with the limit's row locked, which
- * it keeps until it commits. Another's lock is not waited for: then its provider's tasks are left
- * for the next batch. Without limits nothing is read or locked. Worker, in a batch.
+ * limits_hold - what a batch may begin of the calls that providers limit. A search knows from a
+ * read without locks what is worth looking at; a claim counts again with the limit's row locked,
+ * which it keeps until it commits. Another's lock is not waited for: then its provider's tasks are
+ * left for the next batch. Without limits nothing is read or locked. Worker, in a batch.
  */
-#ifndef LOOM_SCHEDULER_LIMITS_H
-#define LOOM_SCHEDULER_LIMITS_H
+#ifndef LOOM_SCHEDULER_LIMITS_HOLD_H
+#define LOOM_SCHEDULER_LIMITS_HOLD_H
 
 #include "common/model/hold.h"
 #include "common/model/limit.h"

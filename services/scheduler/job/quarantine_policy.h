@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * quarantine - a provisioner whose tasks keep failing where others' succeed gets no work for a
- * while. The evidence is a comparison: the very task that failed at one was done by another. Who
+ * quarantine_policy - a provisioner whose tasks keep failing where others' succeed gets no work for
+ * a while. The evidence is a comparison: the very task that failed at one was done by another. Who
  * mostly fails that way, and more often than the others do, is bad; a service that fails wherever
  * it is run, or now here now there, is not its provisioner's fault. Where there is no other to
  * compare with nobody is judged.
@@ -9,8 +9,8 @@
  * After a time it gets one task as a probe, and when two have gone well it is trusted again; a
  * probe that fails makes the next wait twice as long. An operator can release it at any time.
  */
-#ifndef LOOM_SCHEDULER_QUARANTINE_H
-#define LOOM_SCHEDULER_QUARANTINE_H
+#ifndef LOOM_SCHEDULER_QUARANTINE_POLICY_H
+#define LOOM_SCHEDULER_QUARANTINE_POLICY_H
 
 #include "common/base/config.h"
 #include "common/model/quarantine.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* limits - which provider calls may begin, counted with their limits locked. */
-#include "services/scheduler/dispatch/limits.h"
+/* limits_hold - which provider calls may begin, counted with their limits locked. */
+#include "services/scheduler/dispatch/limits_hold.h"
 
 #include "common/base/str.h"
 
