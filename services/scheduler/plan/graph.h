@@ -22,7 +22,7 @@ struct graph_task {
 	enum plan_step step;
 	int before;      /* the task ahead of it on its node and service, or NOTHING */
 	int waits;       /* index into graph.waits, or NOTHING */
-	bool pulled;     /* not asked for, but another service's start or stop needs it */
+	bool required;   /* not asked for, but another service's start or stop needs it */
 	bool after_stop; /* stands behind a STOP that was left out: waits for what that would */
 };
 
@@ -42,10 +42,10 @@ struct graph_group {
 /* Which of the tasks of a service and step are in a group. */
 enum graph_scope {
 	SCOPE_ALL,
-	SCOPE_PLANNED, /* on nodes that come or go */
-	SCOPE_NEEDED,  /* those, and pulled ones elsewhere */
-	SCOPE_PULLED,  /* pulled ones elsewhere */
-	SCOPE_OTHER,   /* elsewhere, not pulled */
+	SCOPE_PLANNED,  /* on nodes that come or go */
+	SCOPE_NEEDED,   /* those, and required ones elsewhere */
+	SCOPE_REQUIRED, /* required ones elsewhere */
+	SCOPE_OTHER,    /* elsewhere, not required */
 	SCOPES_
 };
 

@@ -26,16 +26,16 @@ static const struct {
 static bool is_in(const struct graph *g, int task, enum graph_scope scope)
 {
 	const bool planned = g->planned_node[g->tasks[task].node];
-	const bool pulled = g->tasks[task].pulled;
+	const bool required = g->tasks[task].required;
 	switch (scope) {
 	case SCOPE_PLANNED:
 		return planned;
 	case SCOPE_NEEDED:
-		return planned || pulled;
-	case SCOPE_PULLED:
-		return !planned && pulled;
+		return planned || required;
+	case SCOPE_REQUIRED:
+		return !planned && required;
 	case SCOPE_OTHER:
-		return !planned && !pulled;
+		return !planned && !required;
 	case SCOPE_ALL:
 	case SCOPES_:
 		break;
@@ -171,8 +171,8 @@ static enum plan_step last_step(const struct graph *g, int service)
 	return STEP_INSTALL;
 }
 
-/* Is another one that a service depends on, and that came, too, up only after this one? */
-static bool is_implied(struct graph *g, int service, size_t by)
+/* Is the wait for `by` covered by that for another one, which starts only after `by`? */
+static bool is_transitive_start(struct graph *g, int service, size_t by)
 {
 	for (size_t k = 0; k < g->names.n; k++) {
 		if (k != by && depend_runtime(g->depend, (size_t)service, k) &&
@@ -184,8 +184,8 @@ static bool is_implied(struct graph *g, int service, size_t by)
 	return false;
 }
 
-/* The same for those that go: is another one stopped only after this one? */
-static bool is_implied_down(struct graph *g, int service, size_t by)
+/* Likewise for removal: is another one stopped only after `by`? */
+static bool is_transitive_stop(struct graph *g, int service, size_t by)
 {
 	for (size_t k = 0; k < g->names.n; k++) {
 		if (k != by && depend_runtime(g->depend, (size_t)service, k) &&
@@ -204,9 +204,9 @@ static void wait_for_moved(struct graph *g, int service, struct graph_waits *w)
 	for (size_t k = 0; k < g->names.n; k++) {
 		if (!g->core[k] || !depend_runtime(g->depend, (size_t)service, k))
 			continue;
-		if ((moves & PLAN_NODES_COME) && !is_implied(g, service, k))
+		if ((moves & PLAN_NODES_COME) && !is_transitive_start(g, service, k))
 			add_wait(w, group_at(g, (int)k, last_step(g, (int)k), SCOPE_PLANNED));
-		if ((moves & PLAN_NODES_LEAVE) && !is_implied_down(g, service, k))
+		if ((moves & PLAN_NODES_LEAVE) && !is_transitive_stop(g, service, k))
 			add_wait(w, group_at(g, (int)k, STEP_STOP, SCOPE_PLANNED));
 	}
 }
@@ -217,7 +217,7 @@ static void wait_for_moved(struct graph *g, int service, struct graph_waits *w)
 static void wait_for_successors(struct graph *g, int service, struct graph_waits *w)
 {
 	for (size_t t = 0; t < g->n; t++) {
-		if (g->tasks[t].pulled)
+		if (g->tasks[t].required)
 			return;
 	}
 	add_wait(w, group_at(g, service, last_step(g, service), SCOPE_PLANNED));
@@ -242,37 +242,39 @@ static void wait_for_users(struct graph *g, int service, struct graph_waits *w)
 	}
 }
 
-/* ---- ways: tasks of a service and step that wait for the same ------------------------------- */
+/* ---- classes: tasks of a service and step that wait for the same -------------------------------
+ */
 
-enum way { WAY_ASKED, WAY_COMING, WAY_GOING, WAY_REFRESHED, WAYS_ };
+enum wait_class { CLASS_REQUESTED, CLASS_ADDED, CLASS_REMOVED, CLASS_RECONFIGURED, CLASSES_ };
 
-static enum way way_of(const struct graph *g, const struct graph_task *t)
+static enum wait_class class_of(const struct graph *g, const struct graph_task *t)
 {
 	if (!graph_is_resize(g))
-		return WAY_ASKED;
+		return CLASS_REQUESTED;
 	if (graph_is_leaving(g, t->node))
-		return WAY_GOING;
-	return graph_is_coming(g, t->node) || (t->pulled && t->step == STEP_START) ? WAY_COMING
-	                                                                           : WAY_REFRESHED;
+		return CLASS_REMOVED;
+	return graph_is_coming(g, t->node) || (t->required && t->step == STEP_START)
+	               ? CLASS_ADDED
+	               : CLASS_RECONFIGURED;
 }
 
-static void wait_on_way(struct graph *g, int service, enum plan_step step, enum way way,
-                        struct graph_waits *w)
+static void wait_in_class(struct graph *g, int service, enum plan_step step, enum wait_class class,
+                          struct graph_waits *w)
 {
-	static const enum graph_scope scope[WAYS_] = {
-		[WAY_ASKED] = SCOPE_ALL,
-		[WAY_COMING] = SCOPE_NEEDED,
-		[WAY_GOING] = SCOPE_PLANNED,
-		[WAY_REFRESHED] = SCOPE_OTHER,
+	static const enum graph_scope scope[CLASSES_] = {
+		[CLASS_REQUESTED] = SCOPE_ALL,
+		[CLASS_ADDED] = SCOPE_NEEDED,
+		[CLASS_REMOVED] = SCOPE_PLANNED,
+		[CLASS_RECONFIGURED] = SCOPE_OTHER,
 	};
 	const unsigned moves = plan_moves(g->in->action);
-	wait_in_order(g, service, step, scope[way], w);
-	if (way == WAY_GOING && step == STEP_STOP && (moves & PLAN_NODES_COME))
+	wait_in_order(g, service, step, scope[class], w);
+	if (class == CLASS_REMOVED && step == STEP_STOP && (moves & PLAN_NODES_COME))
 		wait_for_successors(g, service, w);
-	if (way != WAY_REFRESHED)
+	if (class != CLASS_RECONFIGURED)
 		return;
 	if (step == STEP_START)
-		wait_in_order(g, service, step, SCOPE_PULLED, w);
+		wait_in_order(g, service, step, SCOPE_REQUIRED, w);
 	if (step == STEP_STOP && (moves & PLAN_NODES_COME))
 		wait_for_users(g, service, w);
 	if (step == STEP_CONFIGURE)
@@ -281,23 +283,23 @@ static void wait_on_way(struct graph *g, int service, enum plan_step step, enum 
 
 static void wait_services(struct graph *g)
 {
-	const size_t n = (size_t)WAYS_ * 2 * g->names.n * STEPS_;
+	const size_t n = (size_t)CLASSES_ * 2 * g->names.n * STEPS_;
 	int *known = loom_calloc(n + 1, sizeof(*known)); /* 2 + waits; 0: not made yet */
 	for (size_t i = 0; i < g->n; i++) {
 		struct graph_task *t = &g->tasks[i];
 		struct graph_waits w = { 0 };
-		enum way way;
+		enum wait_class class;
 		size_t at;
 		if (t->service == NOTHING)
 			continue;
-		way = way_of(g, t);
-		at = (((size_t)way * 2 + t->after_stop) * g->names.n + (size_t)t->service) *
+		class = class_of(g, t);
+		at = (((size_t) class * 2 + t->after_stop) * g->names.n + (size_t)t->service) *
 		             STEPS_ +
 		     t->step;
 		if (!known[at]) {
-			wait_on_way(g, t->service, t->step, way, &w);
+			wait_in_class(g, t->service, t->step, class, &w);
 			if (t->after_stop)
-				wait_on_way(g, t->service, STEP_STOP, way, &w);
+				wait_in_class(g, t->service, STEP_STOP, class, &w);
 			known[at] = 2 + keep_waits(g, &w);
 		}
 		t->waits = known[at] - 2;

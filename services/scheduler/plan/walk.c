@@ -132,7 +132,7 @@ static void walk(struct graph *g, int node, int service, const enum plan_step *l
 /* ---- what others need ----------------------------------------------------------------------- */
 
 /* May a step be taken on a node although it was not asked for there? */
-static bool may_pull(const struct graph *g, int node, int service, enum plan_step step)
+static bool may_require(const struct graph *g, int node, int service, enum plan_step step)
 {
 	const enum graph_state state = graph_state_of(g, node, service);
 	if (step == STEP_STOP)
@@ -142,7 +142,7 @@ static bool may_pull(const struct graph *g, int node, int service, enum plan_ste
 	return state != GRAPH_RUNNING;
 }
 
-static void pull_for(struct graph *g, int service, enum plan_step step, enum depend_relation rel)
+static void require_for(struct graph *g, int service, enum plan_step step, enum depend_relation rel)
 {
 	/* one that runs does not stand for what it needs itself */
 	struct depend_list l = depend_nearest(g->depend, rel, (size_t)service,
@@ -151,9 +151,9 @@ static void pull_for(struct graph *g, int service, enum plan_step step, enum dep
 		for (const int *node = g->nodes_with[l.v[k]]; *node != NOTHING; node++) {
 			const int other = (int)l.v[k];
 			if (graph_find_task(g, *node, other, step) != NOTHING ||
-			    !may_pull(g, *node, other, step))
+			    !may_require(g, *node, other, step))
 				continue;
-			g->tasks[graph_make_task(g, *node, other, step)].pulled = true;
+			g->tasks[graph_make_task(g, *node, other, step)].required = true;
 		}
 	}
 	loom_free(l.v);
@@ -164,7 +164,7 @@ static void pull_for(struct graph *g, int service, enum plan_step step, enum dep
  * are stopped which depend on it. Where it is known what runs, that goes for what is started along
  * with it, too.
  */
-static void pull_all(struct graph *g)
+static void require_all(struct graph *g)
 {
 	bool *started = loom_calloc(g->names.n + 1, sizeof(*started));
 	bool *stopped = loom_calloc(g->names.n + 1, sizeof(*stopped));
@@ -174,15 +174,15 @@ static void pull_all(struct graph *g)
 		const struct graph_task *task = &g->tasks[t];
 		const int s = task->service;
 		const bool starts = task->step == STEP_START || task->step == STEP_INITIALIZE;
-		if (s == NOTHING || (task->pulled && !g->in->states))
+		if (s == NOTHING || (task->required && !g->in->states))
 			continue;
 		if (starts && !started[s]) {
 			started[s] = true;
-			pull_for(g, s, STEP_START, DEPEND_RUNTIME);
+			require_for(g, s, STEP_START, DEPEND_RUNTIME);
 		}
 		if (stops && !stopped[s]) {
 			stopped[s] = true;
-			pull_for(g, s, STEP_STOP, DEPEND_STOP);
+			require_for(g, s, STEP_STOP, DEPEND_STOP);
 		}
 	}
 	loom_free(started);
@@ -210,7 +210,7 @@ static void walk_asked(struct graph *g)
 		}
 	}
 	if (g->in->action != PLAN_REMOVE_SERVICES)
-		pull_all(g);
+		require_all(g);
 }
 
 /* Nodes that come are made as in a create; of those that leave the services are stopped first. */
@@ -237,13 +237,13 @@ static void walk_refreshed(struct graph *g)
 			const bool restarts = graph_state_of(g, (int)i, *s) != GRAPH_DOWN &&
 			                      graph_has_action(g, *s, STEP_STOP) &&
 			                      graph_has_action(g, *s, STEP_START);
-			int pulled;
+			int required;
 			if (!g->planned[*s])
 				continue;
-			pulled = graph_find_task(g, (int)i, *s, STEP_START);
+			required = graph_find_task(g, (int)i, *s, STEP_START);
 			walk(g, (int)i, *s, refresh, restarts ? LOOM_COUNT(refresh) : 1);
-			if (pulled != NOTHING)
-				g->tasks[pulled].before =
+			if (required != NOTHING)
+				g->tasks[required].before =
 					graph_find_task(g, (int)i, *s, STEP_CONFIGURE);
 		}
 	}
@@ -253,7 +253,7 @@ void graph_walk(struct graph *g)
 {
 	if (graph_is_resize(g)) {
 		walk_moved(g);
-		pull_all(g);
+		require_all(g);
 		walk_refreshed(g);
 	} else {
 		walk_asked(g);
