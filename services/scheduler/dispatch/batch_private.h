@@ -30,6 +30,27 @@ void batch_look_at(struct batch *b, int64_t at, int64_t now);
 void batch_decided(const struct batch *b, const struct task_ref *ref, const struct take *by,
                    enum hold why);
 
+/* A task for a take; again: an earlier run of the transaction gave it. */
+struct choice {
+	size_t take;
+	struct task *t;
+	bool again;
+};
+
+/* What a batch is about to hand out. */
+struct claims {
+	struct batch *b;
+	struct unit *u;
+	struct choice *v;
+	size_t n;
+	struct limits_hold limits;
+};
+
+/* batch_choose.c: fills k->v, and says of each other task that is ready what holds it. */
+LOOM_MUST_CHECK int batch_choose(struct claims *k);
+/* In this very batch it ended. */
+bool batch_has_ended(const struct unit_task *it);
+
 /* batch_claims.c: hands out what is ready, after the release of what was done. */
 LOOM_MUST_CHECK int batch_claim(struct batch *b);
 

@@ -32,7 +32,7 @@ int limits_hold(struct db *db, struct limits_hold *h, const struct limits_need *
 		if (l && !limits_find(&wanted, l->tenant, l->provider))
 			wanted.v[wanted.n++] = *l;
 	}
-	int rc = wanted.n ? limits_lock(db, &wanted, &h->locked) : 0;
+	int rc = wanted.n ? h->lock(db, &wanted, &h->locked) : 0;
 	if (!rc && h->locked)
 		h->begun = loom_calloc(h->locked->n + 1, sizeof(*h->begun));
 	loom_free(wanted.v);

@@ -17,7 +17,8 @@ struct limits_need {
 
 /* One run of a batch's transaction. */
 struct limits_hold {
-	struct limits *known;  /* borrowed; NULL: none */
+	struct limits *known; /* borrowed; NULL: none */
+	int (*lock)(struct db *db, const struct limits *which, struct limits **ret); /* limit.h */
 	struct limits *locked; /* owned; of those known that are needed and free */
 	int64_t *begun;        /* calls, of each locked */
 	int64_t now;

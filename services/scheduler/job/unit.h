@@ -18,6 +18,8 @@
 
 #include "common/base/map.h"
 #include "common/model/callback.h"
+#include "common/model/hold.h"
+#include "common/model/limit.h"
 #include "common/model/node.h"
 #include "common/model/task.h"
 #include "services/scheduler/job/cluster_tx.h"
@@ -47,6 +49,7 @@ struct unit_task {
 	bool fresh;          /* to be inserted */
 	bool placed;         /* on another node than before */
 	bool chosen;         /* its user's: it is about to be claimed */
+	enum hold hold;      /* its user's: why it was not */
 };
 
 struct unit_job {
@@ -103,6 +106,12 @@ struct unit_store {
 	int (*counts)(struct db *db, int64_t cluster, int64_t job, struct task_counts *ret);
 	int (*absent)(struct db *db, int64_t cluster, struct strs *hostnames);
 	int (*forget_deleted)(struct db *db, int64_t cluster, int64_t job, int64_t *ret_left);
+	/* For who hands out tasks: see common/model/quarantine.h and limit.h. */
+	int (*provisioners_beside)(struct db *db, const char *provisioner, const char *tenant,
+	                           int64_t *ret);
+	int (*probe)(struct db *db, const char *provisioner, const struct task_ref *ref,
+	             int64_t attempt, int64_t now, bool *ret);
+	int (*lock_limits)(struct db *db, const struct limits *which, struct limits **ret);
 	int (*write_tasks)(struct unit *u);
 	int (*write_jobs)(struct unit *u);
 };

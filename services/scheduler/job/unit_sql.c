@@ -174,6 +174,9 @@ const struct unit_store unit_sql = {
 	.counts = tasks_count,
 	.absent = nodes_absent,
 	.forget_deleted = nodes_deleted,
+	.provisioners_beside = provisioners_beside,
+	.probe = quarantine_probe,
+	.lock_limits = limits_lock,
 	.write_tasks = sql_write_tasks,
 	.write_jobs = sql_write_jobs,
 };
