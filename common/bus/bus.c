@@ -272,7 +272,7 @@ static void on_request(struct bus *b, const struct bus_message *m, struct json *
 {
 	const struct handler *h = map_get(b->requests, m->verb);
 	void *said = understand(h ? h->type : NULL, m->kind, body, m->from);
-	if (!said) {
+	if (!h || !said) {
 		send_answer(b, m->from, m->id, h ? -EBADMSG : -ENOSYS, NULL);
 		return;
 	}
@@ -286,7 +286,7 @@ void bus_deliver(struct bus *b, const char *verb, struct json *body, bus_text_cb
 {
 	const struct handler *h = map_get(b->requests, verb);
 	void *said = understand(h ? h->type : NULL, BUS_REQUEST, body, "mail");
-	if (!said) {
+	if (!h || !said) {
 		answer(h ? -EBADMSG : -ENOSYS, NULL, arg);
 		return;
 	}
@@ -335,7 +335,7 @@ static void on_notice(const struct bus *b, const struct bus_message *m, struct j
 {
 	const struct handler *h = map_get(b->notices, m->verb);
 	void *said = understand(h ? h->type : NULL, m->kind, body, m->from);
-	if (said)
+	if (h && said)
 		h->notice(said, h->arg);
 	message_free(said);
 }

@@ -190,7 +190,7 @@ START_TEST(test_many_in_flight)
 	}
 	run();
 	for (int i = 0; i < MANY; i++)
-		ck_assert_msg(r[i].calls == 1 && r[i].error == 0 && r[i].n == 2 * i,
+		ck_assert_msg(r[i].calls == 1 && r[i].error == 0 && r[i].n == INT64_C(2) * i,
 		              "%d: %d calls, error %d", i, r[i].calls, r[i].error);
 	loom_free(r);
 }
