@@ -115,18 +115,11 @@ int task_get(struct db *db, const struct task_ref *ref, struct tasks **ret)
 	return rc ? rc : rows_to_tasks(r, ret);
 }
 
-void task_emit(struct buf *out, const struct task *t, int64_t now)
+void task_emit_state(struct buf *out, const struct task *t, int64_t now)
 {
-	char id[ID_MAX];
 	/* A task that waits for another try is shown as such, not as a plain wait. */
 	bool again =
 		t->failures + t->losses > 0 && (t->state == TASK_READY || t->state == TASK_BLOCKED);
-	id_task(id, t->cluster_id, t->job_num, t->num);
-	json_emit_str(out, "taskId", id);
-	json_emit_str(out, "taskName", t->name);
-	json_emit_str(out, "service", t->service);
-	json_emit_str(out, "nodeId", t->node_id);
-	json_emit_int(out, "nodenum", t->node_num);
 	json_emit_str(out, "state", again ? "retry" : task_state_name(t->state));
 	json_emit_int(out, "attempt", t->attempt);
 	if (t->state == TASK_RUNNING)
@@ -141,9 +134,16 @@ void task_emit(struct buf *out, const struct task *t, int64_t now)
 
 void task_event(struct cluster *c, const struct task *t, int64_t now)
 {
+	char id[ID_MAX];
 	struct buf b = BUF_INIT(EVENT_TEXT_MAX);
+	id_task(id, t->cluster_id, t->job_num, t->num);
 	buf_addc(&b, '{');
-	task_emit(&b, t, now);
+	json_emit_str(&b, "taskId", id);
+	json_emit_str(&b, "taskName", t->name);
+	json_emit_str(&b, "service", t->service);
+	json_emit_str(&b, "nodeId", t->node_id);
+	json_emit_int(&b, "nodenum", t->node_num);
+	task_emit_state(&b, t, now);
 	buf_addc(&b, '}');
 	loom_assert(!b.full);
 	cluster_event_text(c, "task", buf_take(&b));

@@ -125,9 +125,9 @@ LOOM_MUST_CHECK int task_keep_failure(struct db *db, const struct task *t, const
                                       const char *err);
 /* Columns: job, task, attempt, submit_time, status_time, stdout, stderr, node_id; by time. */
 LOOM_MUST_CHECK int task_failures(struct db *db, int64_t cluster, struct db_result **ret);
-/* Appends the event that tells of its state; the members of that event alone. */
+/* Appends the event that tells of its state; what that event says of the state alone. */
 void task_event(struct cluster *c, const struct task *t, int64_t now);
-void task_emit(struct buf *out, const struct task *t, int64_t now);
+void task_emit_state(struct buf *out, const struct task *t, int64_t now);
 
 LOOM_DEFINE_CLEANUP(struct tasks *, tasks_free)
 

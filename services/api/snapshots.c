@@ -57,10 +57,12 @@ static int add_old_event(const struct event *e, void *arg)
 	return add_event(e, s);
 }
 
-/* In the form of its newest event, with when it began and by whom; waiting ones are as planned. */
+/* As its newest event, with when it began and by whom, but without what its plan says; waiting ones
+ * are as planned. */
 static void add_tasks(struct snapshot *s, const struct tasks *ts)
 {
 	struct buf *out = &s->out;
+	char id[ID_MAX];
 	for (size_t i = 0; i < ts->n; i++) {
 		const struct task *t = &ts->v[i];
 		if (t->state == TASK_BLOCKED && t->failures + t->losses == 0)
@@ -68,7 +70,9 @@ static void add_tasks(struct snapshot *s, const struct tasks *ts)
 		if (out->data[out->len - 1] != '[')
 			buf_addc(out, ',');
 		buf_addc(out, '{');
-		task_emit(out, t, t->state == TASK_RUNNING ? t->submit_time : t->status_time);
+		id_task(id, t->cluster_id, t->job_num, t->num);
+		json_emit_str(out, "taskId", id);
+		task_emit_state(out, t, t->state == TASK_RUNNING ? t->submit_time : t->status_time);
 		json_emit_int(out, "started", t->submit_time);
 		json_emit_str(out, "worker", t->provisioner_id);
 		buf_addc(out, '}');

@@ -256,7 +256,7 @@ test("another node takes the place and the tasks of one that could not be made",
 });
 
 // What the server answers for a history: the newest events, of the others those not about one task,
-// and how each task stands that is not just planned.
+// and how each task stands that is not just planned, without what the plan says of it.
 function snapshotOf(events, recent) {
   const whole = reduce(initial(), events);
   const cut = events.length - recent;
@@ -265,7 +265,8 @@ function snapshotOf(events, recent) {
     before: events.slice(0, cut).filter((event) => event.type !== "task"), recent: events.slice(cut),
     tasks: [...whole.tasks.values()].filter((task) => task.state !== "pending")
       .map((task) => ({ ...events.findLast(({ data }) => data.taskId === task.id).data,
-        started: task.started, worker: task.worker })) };
+        taskName: undefined, service: undefined, nodeId: undefined, nodenum: undefined,
+        hostname: undefined, started: task.started, worker: task.worker })) };
 }
 
 test("a snapshot and what follows tell what the whole history tells, wherever it is cut", () => {
