@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import { withHosts } from "../web/js/clusterhead.js";
 import { refusalText } from "../web/js/api.js";
 import { actionDoing, actionName, age, count, duration, plainLog, shortHost, ticking } from "../web/js/format.js";
 import { askable, isPossible, pathOf, setOperations } from "../web/js/operations.js";
@@ -15,6 +16,13 @@ test("lengths of time, which no line is broken in", () => {
   equal(duration(185000).includes(" "), false);
   equal([-5000, 999, 59999, 60000].map((ms) => plain(ticking(ms))), ["0 s", "0 s", "59 s", "1 m 00 s"]);
   equal([5000, 120000, 7200000, 86400000 * 3].map(age), ["5 s", "2 min", "2 h", "3 d"]);
+});
+
+test("a failure names nodes as the page does", () => {
+  const nodes = new Map([["a", { num: 1001, hostname: "fail2-3-1001.local" }]]);
+
+  equal(withHosts("INSTALL of bad on node 1001 failed: no", nodes), "INSTALL of bad on fail2-3-1001 failed: no");
+  equal(withHosts("START on node 1002 failed", nodes), "START on node 1002 failed");
 });
 
 test("counts and names", () => {

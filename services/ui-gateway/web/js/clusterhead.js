@@ -93,7 +93,7 @@ export function clusterHead(cluster, now, openLog) {
     const failed = last && last.status === "failed";
     const task = failed ? failedTask(state, last) : null;
 
-    setText(text, task ? withHost(words, state.nodes.get(task.nodeId)) : words);
+    setText(text, failed ? withHosts(words, state.nodes) : words);
     message.hidden = !words;
     message.dataset.tone = failed ? "bad" : "";
     showLog.hidden = !task;
@@ -119,10 +119,12 @@ export function clusterHead(cluster, now, openLog) {
 }
 
 // Nodes are known by their host names on this page.
-function withHost(words, node) {
-  const host = node ? shortHost(node.hostname) : "";
+export function withHosts(words, nodes) {
+  return words.replace(/\bon node (\d+)\b/g, (text, num) => {
+    const node = [...nodes.values()].find((one) => String(one.num) === num);
 
-  return host ? words.replace(`on node ${node.num} `, `on ${host} `) : words;
+    return node && node.hostname ? `on ${shortHost(node.hostname)}` : text;
+  });
 }
 
 function doingText(job) {
