@@ -140,6 +140,7 @@ const struct message_type messages[MSG_COUNT] = {
 	[MSG_UNTAKE] = { "untake", 1, MESSAGE(msg_untake, untake), NOTHING },
 	[MSG_JOB] = { "job", 1, NOTHING, NOTHING },
 	[MSG_READY] = { "ready", 1, NOTHING, NOTHING },
+	[MSG_DROPPED] = { "dropped", 1, NOTHING, NOTHING },
 	[MSG_EVENT] = { "event", 1, MESSAGE(msg_event, event), NOTHING },
 	[MSG_LOG] = { "log", 1, MESSAGE(msg_log, log_grew), NOTHING },
 };

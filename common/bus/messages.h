@@ -18,9 +18,10 @@ enum messages {
 	MSG_PLAN,    /* msg_plan, msg_answer: what a create would make */
 	MSG_CHANGE,  /* msg_change, msg_answer: what an operation would change */
 	/* notices to schedulers */
-	MSG_UNTAKE, /* msg_untake: who waited has gone */
-	MSG_JOB,    /* nothing: a job wants planning */
-	MSG_READY,  /* nothing: tasks may be handed out */
+	MSG_UNTAKE,  /* msg_untake: who waited has gone */
+	MSG_JOB,     /* nothing: a job wants planning */
+	MSG_READY,   /* nothing: tasks may be handed out */
+	MSG_DROPPED, /* nothing: a provisioner was dropped; what it held is over */
 	/* notices to APIs */
 	MSG_EVENT, /* msg_event: clusters have new events */
 	MSG_LOG,   /* msg_log: a task's log has grown */

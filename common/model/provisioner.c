@@ -41,22 +41,71 @@ int provisioner_note_tenant(struct db *db, const char *id, const char *tenant)
 	               "ss", id, tenant);
 }
 
-int provisioner_delete(struct db *db, const char *id)
+int provisioner_delete(struct db *db, const char *id, bool *ret_was)
 {
-	return db_exec(db, "DELETE FROM provisioner WHERE id=?", "s", id);
-}
-
-int provisioners_expire(struct db *db, int64_t timeout_ms, int64_t *ret_removed)
-{
-	int rc = db_exec(db, "DELETE FROM provisioner WHERE heartbeat < " NOW " - ?", "i",
-	                 timeout_ms);
-	*ret_removed = rc ? 0 : db_affected(db);
-	return rc || !*ret_removed
+	int rc = db_exec(db, "DELETE FROM provisioner WHERE id=?", "s", id);
+	*ret_was = !rc && db_affected(db);
+	return rc || !*ret_was
 	               ? rc
 	               : db_exec(db,
-	                         "DELETE FROM provisioner_tenant WHERE seen<" NOW "-600000 AND"
-	                         " provisioner_id NOT IN (SELECT id FROM provisioner)",
-	                         "");
+	                         "INSERT INTO provisioner_drop (provisioner_id, time) VALUES (?," NOW
+	                         ") ON DUPLICATE KEY UPDATE time=VALUES(time)",
+	                         "s", id);
+}
+
+/* Locked first, so that none whose heartbeat comes meanwhile is dropped. */
+static int drop_silent(struct db *db, int64_t timeout_ms, size_t *ret_dropped)
+{
+	LOOM_CLEANUP(db_result_free) struct db_result *r = NULL;
+	int rc = db_select(db, &r,
+	                   "SELECT id FROM provisioner WHERE heartbeat < " NOW " - ? FOR UPDATE",
+	                   "i", timeout_ms);
+	bool was;
+	for (size_t i = 0; !rc && i < db_rows(r); i++)
+		rc = provisioner_delete(db, db_str(r, i, 0), &was);
+	*ret_dropped = rc ? 0 : db_rows(r);
+	return rc;
+}
+
+int provisioners_expire(struct db *db, int64_t timeout_ms, size_t *ret_dropped)
+{
+	int rc = drop_silent(db, timeout_ms, ret_dropped);
+	if (!rc && *ret_dropped)
+		rc = db_exec(db,
+		             "DELETE FROM provisioner_tenant WHERE seen<" NOW "-600000 AND"
+		             " provisioner_id NOT IN (SELECT id FROM provisioner)",
+		             "");
+	/* A take of its that was held then is over, too. */
+	return rc ? rc
+	          : db_exec(db,
+	                    "DELETE FROM provisioner_drop WHERE time<" NOW "-120000 AND"
+	                    " provisioner_id NOT IN (SELECT provisioner_id FROM task"
+	                    " WHERE state='running')",
+	                    "");
+}
+
+/* Of a drop d, the task t: given before it, or after it to somebody who is not there. */
+#define HELD                                   \
+	"(t.submit_time<=d.time OR NOT EXISTS" \
+	" (SELECT 1 FROM provisioner p WHERE p.id=d.provisioner_id))"
+
+int provisioners_held(struct db *db, int limit, struct db_result **ret)
+{
+	return db_select(
+		db, ret,
+		"SELECT t.cluster_id, t.job_num, t.num FROM provisioner_drop d JOIN task t ON"
+		" t.provisioner_id=d.provisioner_id WHERE t.state='running' AND " HELD " LIMIT ?",
+		"i", (int64_t)limit);
+}
+
+int provisioner_holds_no_more(struct db *db, const struct task_ref *ref, bool *ret)
+{
+	int64_t one;
+	return db_select_int(
+		db, &one, ret,
+		"SELECT 1 FROM task t JOIN provisioner_drop d ON d.provisioner_id=t.provisioner_id"
+		" WHERE t.cluster_id=? AND t.job_num=? AND t.num=? AND t.state='running' AND " HELD,
+		"iii", ref->cluster, ref->job, ref->task);
 }
 
 /* ---- shown ----------------------------------------------------------------------------------- */

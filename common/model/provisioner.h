@@ -3,6 +3,7 @@
 #ifndef LOOM_MODEL_PROVISIONER_H
 #define LOOM_MODEL_PROVISIONER_H
 
+#include "common/base/ids.h"
 #include "common/db/db.h"
 #include "common/json/json.h"
 
@@ -16,9 +17,17 @@ LOOM_MUST_CHECK int provisioner_beat(struct db *db, const char *id, const struct
 LOOM_MUST_CHECK int provisioner_known(struct db *db, const char *id, bool *ret);
 /* It asks for this tenant's tasks ("*": anybody's). */
 LOOM_MUST_CHECK int provisioner_note_tenant(struct db *db, const char *id, const char *tenant);
-LOOM_MUST_CHECK int provisioner_delete(struct db *db, const char *id); /* none there is fine */
-/* Removes those without a heartbeat for timeout_ms. */
-LOOM_MUST_CHECK int provisioners_expire(struct db *db, int64_t timeout_ms, int64_t *ret_removed);
+/* Drops it, and notes that; *ret_was: it was registered. What it held is over from the commit on:
+ * its tasks are found by the note, and ended by whoever looks first, under their clusters' locks. A
+ * note is kept for two minutes at least, since a take that was waiting may be given a task later.
+ */
+LOOM_MUST_CHECK int provisioner_delete(struct db *db, const char *id, bool *ret_was);
+/* Drops those without a heartbeat for timeout_ms, and old notes. */
+LOOM_MUST_CHECK int provisioners_expire(struct db *db, int64_t timeout_ms, size_t *ret_dropped);
+/* Running tasks that those who were dropped held: columns cluster, job, task. No lock. */
+LOOM_MUST_CHECK int provisioners_held(struct db *db, int limit, struct db_result **ret);
+/* Is it one of these? With its cluster locked. */
+LOOM_MUST_CHECK int provisioner_holds_no_more(struct db *db, const struct task_ref *ref, bool *ret);
 
 /* All, or one, by id: as superadmins see them (REST spec 9), with what is special here:
  * "heartbeat", and "quarantine" for those that get no work. */

@@ -243,6 +243,16 @@ static const char *const eighth[] = {
 	NULL,
 };
 
+/* Who was dropped a while ago, and when: what it held then is over. Those of before, too. */
+static const char *const ninth[] = {
+	"CREATE TABLE IF NOT EXISTS provisioner_drop ("
+	" provisioner_id VARCHAR(255) NOT NULL PRIMARY KEY, time BIGINT NOT NULL)" TABLE_END,
+	"INSERT IGNORE INTO provisioner_drop (provisioner_id, time)"
+	" SELECT DISTINCT provisioner_id, CAST(UNIX_TIMESTAMP(NOW(3))*1000 AS SIGNED) FROM task"
+	" WHERE state='running' AND provisioner_id NOT IN (SELECT id FROM provisioner)",
+	NULL,
+};
+
 const struct db_migration schema_migrations[] = {
 	{ 1, "first tables", first, 0 },
 	{ 2, "limits, shares, quarantine", second, 0 },
@@ -252,5 +262,6 @@ const struct db_migration schema_migrations[] = {
 	{ 6, "callbacks under way", sixth, 0 },
 	{ 7, "labels of clusters", seventh, 0 },
 	{ 8, "sealed secrets", eighth, 0 },
+	{ 9, "provisioners that were dropped", ninth, 0 },
 	{ 0, NULL, NULL, 0 },
 };

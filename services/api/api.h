@@ -101,6 +101,7 @@ bool peers_unheard(void); /* no scheduler gives a sign of life; any thread */
 void peers_committed(struct api *a, int64_t cluster, const char *tenant_id, int64_t seq, bool job);
 /* What may be handed out is not what it was: schedulers look again. Any thread. */
 void peers_ready(struct api *a);
+void peers_dropped(struct api *a);                       /* a provisioner: what it held is over */
 void peers_log_grew(struct api *a, const char *task_id); /* any thread */
 
 /* tasks.c: answers all held long polls empty-handed. Loop thread. */

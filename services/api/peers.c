@@ -409,7 +409,8 @@ void peers_cancel(struct ask *k)
 struct notice {
 	struct api *a;
 	int64_t cluster, seq;
-	bool job, ready;
+	bool job;
+	enum messages hint; /* a notice for schedulers that says it all; 0: none */
 	char *tenant_id, *task;
 };
 
@@ -420,8 +421,8 @@ static void send_notice(void *arg)
 	struct api *a = n->a;
 	if (a->peers && n->job)
 		peer_list_tell(&a->peers->schedulers, MSG_JOB, &none);
-	if (a->peers && n->ready) {
-		peer_list_tell(&a->peers->schedulers, MSG_READY, &none);
+	if (a->peers && n->hint) {
+		peer_list_tell(&a->peers->schedulers, n->hint, &none);
 	} else if (a->peers && n->task) {
 		peer_list_tell(&a->peers->apis, MSG_LOG, &(struct msg_log){ .task = n->task });
 		watchers_log(a, n->task);
@@ -453,9 +454,19 @@ void peers_log_grew(struct api *a, const char *task_id)
 	loop_post(a->loop, send_notice, n);
 }
 
-void peers_ready(struct api *a)
+static void hint(struct api *a, enum messages verb)
 {
 	struct notice *n = loom_calloc(1, sizeof(*n));
-	*n = (struct notice){ .a = a, .ready = true };
+	*n = (struct notice){ .a = a, .hint = verb };
 	loop_post(a->loop, send_notice, n);
+}
+
+void peers_ready(struct api *a)
+{
+	hint(a, MSG_READY);
+}
+
+void peers_dropped(struct api *a)
+{
+	hint(a, MSG_DROPPED);
 }

@@ -80,7 +80,10 @@ void provisioners_put(struct http_req *req, void *ctx)
 static int delete_tx(struct db *db, void *arg)
 {
 	struct provisioner_call *k = arg;
-	return provisioner_delete(db, k->id);
+	bool was;
+	int rc = provisioner_delete(db, k->id, &was);
+	k->done = k->done || was; /* in an earlier run whose commit went unheard, too */
+	return rc;
 }
 
 void provisioners_delete(struct http_req *req, void *ctx)
@@ -88,6 +91,8 @@ void provisioners_delete(struct http_req *req, void *ctx)
 	struct provisioner_call k = { .a = ctx, .id = http_param(req, "id") };
 	int rc = db_tx(k.a->db, delete_tx, &k);
 	provisioner_cache_forget(k.a->provisioners, k.id);
+	if (!rc && k.done)
+		peers_dropped(k.a);
 	if (rc)
 		api_reply_db(req, rc);
 	else

@@ -61,7 +61,7 @@ struct scheduler {
 	struct dispatch *dispatch;
 	struct loop_timer *poll, *expiries;
 	bool planning, planning_again; /* a planning run is on a worker; one more is wanted */
-	bool sweeping;                 /* the janitor is on a worker */
+	bool sweeping, sweep_again;    /* the janitor is on a worker; and wanted once more */
 	int64_t silent_at;  /* when silent provisioners are looked for again; a sweep's */
 	int64_t away_until; /* monotonic ms when the database was last seen away; 0 never */
 	struct peers *peers;

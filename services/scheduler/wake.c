@@ -9,6 +9,7 @@
 #include "common/model/secret.h"
 #include "common/service/peer_list.h"
 #include "services/scheduler/dispatch/dispatch.h"
+#include "services/scheduler/job/janitor.h"
 #include "services/scheduler/operation/planning.h"
 #include "services/scheduler/webhook/webhooks.h"
 
@@ -48,6 +49,11 @@ static void on_ready(const void *m LOOM_UNUSED, void *arg)
 	dispatch_kick(arg);
 }
 
+static void on_dropped(const void *m LOOM_UNUSED, void *arg)
+{
+	janitor_kick(arg);
+}
+
 static void on_ping(struct bus_call *call, void *m, void *arg LOOM_UNUSED)
 {
 	static const struct msg_none none = { 0 };
@@ -62,6 +68,7 @@ void wake_start(struct scheduler *s)
 	bus_on_request(s->bus, &messages[MSG_PING], on_ping, s);
 	bus_on_notice(s->bus, &messages[MSG_JOB], on_job, s);
 	bus_on_notice(s->bus, &messages[MSG_READY], on_ready, s);
+	bus_on_notice(s->bus, &messages[MSG_DROPPED], on_dropped, s);
 	if (!fault_enabled("old_scheduler"))
 		coord_join(s->coord, SECRET_ROLE, service_id(s->service), bus_address(s->bus));
 	coord_join(s->coord, "scheduler", service_id(s->service), bus_address(s->bus));

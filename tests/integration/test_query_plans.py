@@ -24,7 +24,8 @@ COPIED = ("cluster", "job", "node", "task", "task_edge", "event")
 
 # Tables that are small however many clusters there are.
 SMALL = {"tenant", "counter", "provider_limit", "quarantine", "provisioner", "provisioner_tenant", "provisioner_strike",
-         "callback_target", "schema_migrations", "schema_lock", "entity", "e", "callback", "request_key"}
+         "provisioner_drop", "d", "callback_target", "schema_migrations", "schema_lock", "entity", "e", "callback",
+         "request_key"}
 
 
 class Root:

@@ -36,6 +36,7 @@ static const struct whole {
 	{ MSG_UNTAKE, false, "{'takeId':'t'}" },
 	{ MSG_JOB, false, "{}" },
 	{ MSG_READY, false, "{}" },
+	{ MSG_DROPPED, false, "{}" },
 	{ MSG_EVENT, false,
 	  "{'cluster':1,'tenant':'co','seq':4,'more':[{'cluster':2,'tenant':'co','seq':5},"
 	  "{'cluster':3,'tenant':'other','seq':6}]}" },

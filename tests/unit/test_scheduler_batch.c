@@ -383,7 +383,7 @@ static void happen_to(struct unit *u, const struct task *row)
 	if (t->state == TASK_READY)
 		lifecycle_claim(u, t, "p", "w", 1000);
 	else if (!any(4) && t->losses < policy.losses - 1)
-		ck_assert_int_eq(lifecycle_lost(u, t), 0);
+		ck_assert_int_eq(lifecycle_lost(u, t, LOST_LEASE), 0);
 	else if (!any(4) && t->failures < policy.tries - 1)
 		ck_assert_int_eq(result_in(u, t->num, t->attempt, "'status':1"), 200);
 	else

@@ -10,6 +10,7 @@
 #include "services/scheduler/scheduler.h"
 
 void janitor_tick(struct scheduler *s); /* regularly */
+void janitor_kick(struct scheduler *s); /* there is something to find now */
 void janitor_stop(struct scheduler *s);
 
 #endif

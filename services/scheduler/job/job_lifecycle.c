@@ -225,13 +225,13 @@ int lifecycle_finish(struct unit *u, struct task *t, const struct task_result *t
 	return 0;
 }
 
-int lifecycle_lost(struct unit *u, struct task *t)
+int lifecycle_lost(struct unit *u, struct task *t, const char *why)
 {
 	struct unit_job *j = unit_job_of(u, t);
 	if (!j)
 		return DB_E_FATAL;
 	t->losses++;
-	note_result(u, t, -1, "its worker stopped renewing its lease");
+	note_result(u, t, -1, why);
 	unit_keep_failure(u, t, NULL, NULL);
 	if (job_ended(j->job.status))
 		return give_up(u, j, t);

@@ -24,8 +24,10 @@ void lifecycle_claim(struct unit *u, struct task *t, const char *provisioner, co
 LOOM_MUST_CHECK int lifecycle_finish(struct unit *u, struct task *t, const struct task_result *res);
 /* Does the result change what is known of its node? */
 bool lifecycle_about_node(const struct task *t, const struct task_result *res);
-/* A running task's worker stopped renewing its lease. */
-LOOM_MUST_CHECK int lifecycle_lost(struct unit *u, struct task *t);
+/* A running task's worker is gone; why: LOST_LEASE or LOST_DROPPED. */
+#define LOST_LEASE   "its worker stopped renewing its lease"
+#define LOST_DROPPED "its provisioner is gone: it was removed, or silent for too long"
+LOOM_MUST_CHECK int lifecycle_lost(struct unit *u, struct task *t, const char *why);
 /* A ready task cannot even be handed out. */
 LOOM_MUST_CHECK int lifecycle_refuse(struct unit *u, struct task *t, const char *message);
 

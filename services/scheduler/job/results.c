@@ -65,7 +65,7 @@ int result_apply(struct unit *u, struct task *t, const struct msg_finish *said, 
 		return 0;
 	*ret_status = 200;
 	if (said->lost) /* the worker was late and knows it */
-		return lifecycle_lost(u, t);
+		return lifecycle_lost(u, t, LOST_LEASE);
 	if (unstorable)
 		return lifecycle_finish(u, t, &none);
 	LOOM_CLEANUP_STR char *out = tail(said->out);
