@@ -10,6 +10,7 @@
 #include "common/model/outcome.h"
 #include "common/model/schema.h"
 #include "services/api/db_outage.h"
+#include "services/api/log_budget.h"
 #include "services/api/provisioner_cache.h"
 #include "services/api/secrets.h"
 
@@ -144,6 +145,7 @@ int api_start(struct service *service, void *ctx, struct loom_err *err)
 	a->loop = service_loop(service);
 	a->pool = pool_create(a->loop, (unsigned)a->cfg.threads, 4096);
 	a->provisioners = provisioner_cache_create();
+	a->log_budget = log_budget_create();
 	if (a->cfg.db.deadline_ms > DEADLINE_MS)
 		a->cfg.db.deadline_ms = DEADLINE_MS;
 	int rc = db_pool_create(&a->cfg.db, &a->db, err);
@@ -225,6 +227,7 @@ void api_stop(struct service *service LOOM_UNUSED, void *ctx)
 	secrets_stop(a);
 	db_outage_stop(a);
 	provisioner_cache_destroy(a->provisioners);
+	log_budget_destroy(a->log_budget);
 }
 
 bool api_ready(struct service *service LOOM_UNUSED, void *ctx, struct loom_err *err)

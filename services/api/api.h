@@ -30,6 +30,7 @@ struct api_config {
 
 struct db_outage;
 struct provisioner_cache;
+struct log_budget;
 struct watchers;
 struct feed;
 struct peers;
@@ -49,6 +50,7 @@ struct api {
 	struct http_server *external, *internal;
 	struct db_outage *outage;
 	struct provisioner_cache *provisioners;
+	struct log_budget *log_budget;
 	struct peers *peers;
 	struct secrets *secrets; /* of documents: secrets.h */
 	struct watchers *watchers;

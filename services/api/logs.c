@@ -6,69 +6,109 @@
 #include "common/base/str.h"
 #include "common/model/task.h"
 #include "common/model/tasklog.h"
+#include "services/api/log_budget.h"
 #include "services/api/visible.h"
 #include "services/api/watch.h"
 
 #include <stdio.h>
 #include <string.h>
 
-#define PIECE (256 << 10)
+#define PIECE     (256 << 10) /* written at once */
+#define OLD_PIECE (2 << 20)   /* one piece, and a line; of before, when they could be larger */
 
 struct post {
 	struct api *a;
-	struct task_ref ref;
-	struct json *body;
-	bool ok;
+	struct tasklog_at at;
+	struct tasklog_piece piece;
+	enum tasklog_writer writer;
+	bool spare, in_order; /* the tenant may write so much now; the piece is the next one */
+	int64_t end;
 };
 
 static int post_tx(struct db *db, void *arg)
 {
 	struct post *p = arg;
-	const struct json *data = json_get(p->body, "data");
-	struct tasklog_at at = { p->ref, json_get_int(p->body, "attempt", 0),
-		                 json_get_int(p->body, "offset", 0) };
-	struct tasklog_piece piece = { json_get_str(p->body, "provisionerId"), json_str(data),
-		                       json_str_len(data) };
-	return tasklog_add(db, &at, &piece, &p->ok);
+	char tenant[65];
+	p->spare = p->in_order = true;
+	int rc = tasklog_writer(db, &p->at, p->piece.provisioner, tenant, &p->writer);
+	if (rc || p->writer != TASKLOG_OPEN)
+		return rc;
+	p->spare = log_budget_take(p->a->log_budget, tenant, p->piece.len);
+	return p->spare ? tasklog_add(db, &p->at, &p->piece, &p->in_order, &p->end) : 0;
+}
+
+/* What is wrong with a piece; NULL when nothing is. */
+static const char *parse_post(const struct json *body, struct post *p)
+{
+	const struct json *data = json_get(body, "data");
+	p->at.attempt = json_get_int(body, "attempt", 0);
+	p->at.pos = json_get_int(body, "offset", -1);
+	p->piece = (struct tasklog_piece){ .provisioner = json_get_str(body, "provisionerId"),
+		                           .dropped = json_get_int(body, "dropped", 0),
+		                           .data = json_str(data),
+		                           .len = json_str_len(data) };
+	if (!p->piece.provisioner || !json_is(data, JSON_STRING) || p->at.attempt < 1 ||
+	    p->at.pos < 0)
+		return "a log piece has provisionerId, attempt (from 1), offset and data";
+	if (p->at.pos > TASKLOG_END_MAX || p->piece.dropped < 0 || p->piece.dropped > p->at.pos)
+		return "offset and dropped are positions in a log, at most 2^50, and as many bytes "
+		       "as are missing before it";
+	return NULL;
+}
+
+static void answer_post(struct http_req *req, const struct post *p)
+{
+	if (p->writer == TASKLOG_NOT_HELD)
+		http_reply_text(req, 417, "the attempt is not held by this provisioner");
+	else if (p->writer == TASKLOG_CLOSED)
+		http_reply_problem(req, 409,
+		                   "the attempt is over since more than %d ms: its log "
+		                   "is closed",
+		                   TASKLOG_GRACE_MS);
+	else if (!p->spare)
+		http_reply_problem(req, 429,
+		                   "the tenant's tasks write more to their logs than "
+		                   "is taken; try again, or drop some of it");
+	else if (!p->in_order)
+		http_reply_problem(req, 409, "the log goes on at offset %lld, not at %lld",
+		                   (long long)p->end, (long long)p->at.pos);
+	else
+		http_reply_empty(req, 200);
 }
 
 void logs_post(struct http_req *req, void *ctx)
 {
 	struct post p = { .a = ctx };
+	LOOM_CLEANUP(json_free) struct json *body = NULL;
 	struct loom_err err;
 	const char *task = http_param(req, "id");
-	if (id_parse_task(task, &p.ref)) {
+	if (id_parse_task(task, &p.at.ref)) {
 		http_reply_problem(req, 400, "'%.64s' is not the id of a task", task);
 		return;
 	}
-	if (http_body_json(req, &p.body, &err))
+	if (http_body_json(req, &body, &err))
 		return;
-	if (!json_get_str(p.body, "provisionerId") ||
-	    !json_is(json_get(p.body, "data"), JSON_STRING) ||
-	    json_get_int(p.body, "attempt", 0) < 1 || json_get_int(p.body, "offset", -1) < 0) {
-		http_reply_problem(
-			req, 400,
-			"a log piece has provisionerId, attempt (from 1), offset and data");
-		json_free(p.body);
+	const char *wrong = parse_post(body, &p);
+	if (wrong || p.piece.len > TASKLOG_PIECE) {
+		http_reply_problem(req, wrong ? 400 : 413, "%s",
+		                   wrong ? wrong : "a log piece may have 131072 bytes");
 		return;
 	}
 	int rc = db_tx(p.a->db, post_tx, &p);
 	if (rc)
 		api_reply_db(req, rc);
-	else if (!p.ok)
-		http_reply_text(req, 417, "the attempt is not held by this provisioner");
 	else
-		http_reply_empty(req, 200);
-	if (!rc && p.ok)
+		answer_post(req, &p);
+	if (!rc && p.writer == TASKLOG_OPEN && p.spare && p.in_order)
 		peers_log_grew(p.a, task);
-	json_free(p.body);
 }
 
 struct log_watch {
 	struct watch w;
 	struct tasklog_at at;
 	bool follow, over;
-	struct buf piece;
+	bool mid_line; /* what was written last does not end a line */
+	struct tasklog_part part;
 };
 
 /* Whether the attempt is over is read before the log, so that its end is not missed. */
@@ -81,11 +121,10 @@ static int log_read(struct db *db, void *arg)
 		return rc;
 	const struct task *t = ts->n ? &ts->v[0] : NULL;
 	bool over = !lw->follow || !t || t->attempt != lw->at.attempt || t->state != TASK_RUNNING;
-	buf_fini(&lw->piece);
-	lw->piece = BUF_INIT(PIECE + TASKLOG_MAX);
-	int64_t end = lw->at.pos;
-	rc = tasklog_read(db, &lw->at, PIECE, &lw->piece, &end);
-	lw->over = over && end == lw->at.pos;
+	buf_fini(&lw->part.text);
+	lw->part.text = BUF_INIT(PIECE + OLD_PIECE);
+	rc = tasklog_read(db, &lw->at, lw->mid_line, PIECE, &lw->part);
+	lw->over = over && lw->part.end == lw->at.pos;
 	return rc;
 }
 
@@ -93,22 +132,24 @@ static int log_read_piece(struct watch *w, struct db_pool *p, bool *more)
 {
 	struct log_watch *lw = (struct log_watch *)w;
 	int rc = db_read(p, log_read, lw);
-	*more = !rc && (lw->piece.len || !lw->follow);
+	*more = !rc && (lw->part.text.len || !lw->follow);
 	return rc;
 }
 
 static long log_write_piece(struct watch *w)
 {
 	struct log_watch *lw = (struct log_watch *)w;
-	long unsent = lw->piece.len ? http_stream_write(w->req, lw->piece.data, lw->piece.len) : 0;
-	lw->at.pos += (int64_t)lw->piece.len;
+	const struct buf *text = &lw->part.text;
+	long unsent = text->len ? http_stream_write(w->req, text->data, text->len) : 0;
+	lw->at.pos = lw->part.end;
+	lw->mid_line = lw->part.mid_line;
 	return lw->over ? -1 : unsent;
 }
 
 static void log_free_watch(struct watch *w)
 {
 	struct log_watch *lw = (struct log_watch *)w;
-	buf_fini(&lw->piece);
+	buf_fini(&lw->part.text);
 	loom_free(lw);
 }
 
@@ -138,11 +179,7 @@ static int find_read(struct db *db, void *arg)
 		lw->at.attempt = ts->v[0].attempt;
 	if (!lw->at.attempt || lw->at.attempt > ts->v[0].attempt)
 		return TASK_E_UNSTARTED;
-	int64_t size;
-	rc = tasklog_size(db, &lw->at, &size);
-	if (!rc && f->tail >= 0 && size > f->tail)
-		lw->at.pos = size - f->tail;
-	return rc;
+	return f->tail < 0 ? 0 : tasklog_tail(db, &lw->at, f->tail, &lw->at.pos);
 }
 
 static void start_on_loop(struct http_req *req LOOM_UNUSED, void *arg)

@@ -2,6 +2,7 @@
 /* Sends a task's output to the server: in order, bounded, each byte once. */
 #include "tasklog.h"
 
+#include "common/base/clock.h"
 #include "common/base/log.h"
 #include "stats.h"
 
@@ -12,6 +13,7 @@ enum {
 	LINE_MAX_ = 4096, /* a longer line is sent in parts */
 	CALL_MS = 10000,
 	BACKOFF_CAP_MS = 5000,
+	PACE_MS = 1000,
 	FORBIDDEN = 403,
 };
 
@@ -22,11 +24,14 @@ struct tasklog {
 	struct buf line[RUN_STREAMS_]; /* the unfinished line of each stream */
 	enum run_stream last;          /* whose text is at the end of pending */
 	bool mid_line;                 /* and it does not end a line */
-	struct buf pending;
-	size_t dropped;     /* bytes lost since the last chunk */
-	struct json *chunk; /* in flight or to be sent again; NULL: none */
+	struct buf pending;            /* the next to be sent, in order */
+	struct buf tail;               /* what came when there was no more room in it */
+	size_t dropped;                /* bytes lost between the two */
+	struct json *chunk;            /* in flight or to be sent again; NULL: none */
 	size_t chunk_len;
-	int64_t offset; /* of the chunk, else of the next one */
+	int64_t offset;  /* of the chunk, else of the next one, in all that was written */
+	size_t skipped;  /* bytes lost before the next chunk */
+	int64_t sent_at; /* monotonic ms: when the last chunk was begun */
 	unsigned tries;
 	bool refused;
 	struct loop_timer *timer; /* next thing to send */
@@ -51,7 +56,8 @@ struct tasklog *tasklog_create(struct loop *l, struct wire *w, const struct task
 	t->attempt = id->attempt;
 	for (int i = 0; i < RUN_STREAMS_; i++)
 		t->line[i] = BUF_INIT((size_t)2 * LINE_MAX_);
-	t->pending = BUF_INIT(TASKLOG_PENDING);
+	t->pending = BUF_INIT(TASKLOG_PENDING / 2);
+	t->tail = BUF_INIT(TASKLOG_PENDING / 2);
 	t->timer = loop_timer_create(l, "tasklog", on_timer, t);
 	t->limit = loop_timer_create(l, "tasklog-limit", on_limit, t);
 	return t;
@@ -67,6 +73,7 @@ void tasklog_destroy(struct tasklog *t)
 	for (int i = 0; i < RUN_STREAMS_; i++)
 		buf_fini(&t->line[i]);
 	buf_fini(&t->pending);
+	buf_fini(&t->tail);
 	json_free(t->chunk);
 	loom_free(t->path);
 	loom_free(t->provisioner);
@@ -77,24 +84,66 @@ void tasklog_destroy(struct tasklog *t)
 /* ---- taking in --------------------------------------------------------------------------------
  */
 
-static void queue_bytes(struct tasklog *t, const char *data, size_t len)
+static bool inside_char(const char *p)
 {
-	if (len > TASKLOG_PENDING) {
-		t->dropped += len - TASKLOG_PENDING;
-		data += len - TASKLOG_PENDING;
-		len = TASKLOG_PENDING;
+	return ((unsigned char)*p & 0xC0) == 0x80;
+}
+
+/* How much is drained so that the rest begins a line, or a character, if one is near. */
+static size_t cut_at(const struct buf *b, size_t least)
+{
+	const char *end = memchr(b->data + least - 1, '\n', b->len - least + 1);
+	if (end)
+		return (size_t)(end - b->data) + 1;
+	while (least < b->len && inside_char(b->data + least))
+		least++;
+	return least;
+}
+
+/* The tail gives up its oldest. */
+static void queue_tail(struct tasklog *t, const char *data, size_t len)
+{
+	const size_t room = TASKLOG_PENDING / 2;
+	if (len > room) {
+		size_t excess = len - room;
+		while (excess < len && inside_char(data + excess))
+			excess++;
+		t->dropped += t->tail.len + excess;
+		buf_reset(&t->tail);
+		data += excess;
+		len -= excess;
 	}
-	if (t->pending.len + len > TASKLOG_PENDING) {
-		size_t excess = t->pending.len + len - TASKLOG_PENDING;
-		/* Whole lines where there are any. */
-		const char *end =
-			memchr(t->pending.data + excess - 1, '\n', t->pending.len - excess + 1);
-		if (end)
-			excess = (size_t)(end - t->pending.data) + 1;
-		buf_drain(&t->pending, excess);
+	if (t->tail.len + len > room) {
+		size_t excess = cut_at(&t->tail, t->tail.len + len - room);
+		buf_drain(&t->tail, excess);
 		t->dropped += excess;
 	}
-	buf_add(&t->pending, data, len);
+	buf_add(&t->tail, data, len);
+}
+
+/* Behind the tail, if there is one, else to what is sent next, as far as there is room. */
+static void queue_bytes(struct tasklog *t, const char *data, size_t len)
+{
+	size_t room = TASKLOG_PENDING / 2 - t->pending.len;
+	size_t head = t->tail.len || t->dropped ? 0 : len < room ? len : room;
+	while (head && head < len && inside_char(data + head))
+		head--;
+	buf_add(&t->pending, data, head);
+	if (head < len)
+		queue_tail(t, data + head, len - head);
+}
+
+/* All before the tail is sent: it is next. */
+static void turn_to_tail(struct tasklog *t)
+{
+	if (t->pending.len || (!t->tail.len && !t->dropped))
+		return;
+	struct buf empty = t->pending;
+	t->pending = t->tail;
+	t->tail = empty;
+	t->skipped += t->dropped;
+	metric_add(&stats[STAT_LOG_DROPPED], (int64_t)t->dropped);
+	t->dropped = 0;
 }
 
 /* Text of one stream goes behind the other's; it starts a line of its own. */
@@ -117,6 +166,18 @@ static void queue_lines(struct tasklog *t)
 	}
 }
 
+/* When the next chunk is due. Beyond the head of a log, of which the server keeps only the end
+ * anyway, a chunk a second goes out; at the end all that is there. */
+static int64_t next_ms(const struct tasklog *t)
+{
+	int64_t paced = t->sent_at + PACE_MS - clock_mono_ms();
+	if (t->closed)
+		return 0;
+	if (t->offset >= TASKLOG_UNPACED && paced > BATCH_MS)
+		return paced;
+	return t->pending.len >= TASKLOG_CHUNK ? 0 : BATCH_MS;
+}
+
 void tasklog_add(struct tasklog *t, enum run_stream stream, const char *data, size_t len)
 {
 	struct buf *line = &t->line[stream];
@@ -136,7 +197,7 @@ void tasklog_add(struct tasklog *t, enum run_stream stream, const char *data, si
 	else
 		buf_add(line, data, len);
 	if (!t->call && !t->chunk)
-		loop_timer_arm(t->timer, t->pending.len >= TASKLOG_CHUNK ? 0 : BATCH_MS);
+		loop_timer_arm(t->timer, next_ms(t));
 }
 
 void tasklog_note(struct tasklog *t, const char *text)
@@ -232,6 +293,8 @@ static void refuse(struct tasklog *t)
 {
 	t->refused = true;
 	buf_reset(&t->pending);
+	buf_reset(&t->tail);
+	t->dropped = 0;
 	json_free(t->chunk);
 	t->chunk = NULL;
 	finish_close(t);
@@ -243,10 +306,12 @@ static void chunk_done(struct tasklog *t)
 	t->tries = 0;
 	json_free(t->chunk);
 	t->chunk = NULL;
-	if (t->closed || t->pending.len >= TASKLOG_CHUNK)
+	turn_to_tail(t);
+	int64_t ms = next_ms(t);
+	if (ms == 0)
 		send_chunk(t);
 	else if (t->pending.len || t->line[RUN_STDOUT].len || t->line[RUN_STDERR].len)
-		loop_timer_arm(t->timer, BATCH_MS);
+		loop_timer_arm(t->timer, ms);
 }
 
 static void on_answer(const struct wire_answer *a, void *arg)
@@ -270,21 +335,20 @@ static void make_chunk(struct tasklog *t)
 {
 	struct buf text = BUF_INIT((size_t)4 * TASKLOG_CHUNK);
 	size_t used;
-	if (t->dropped) {
-		buf_addf(&text, "[%zu bytes of the log were dropped here]\n", t->dropped);
-		metric_add(&stats[STAT_LOG_DROPPED], (int64_t)t->dropped);
-	}
-	t->dropped = 0;
 	used = tasklog_clean(t->pending.data, t->pending.len, TASKLOG_CHUNK, !t->closed, &text);
 	if (!used && t->pending.len) /* a cut character alone: it may wait for its rest */
 		used = tasklog_clean(t->pending.data, t->pending.len, TASKLOG_CHUNK, false, &text);
 	buf_drain(&t->pending, used);
 	t->chunk_len = text.len;
+	t->offset += (int64_t)t->skipped;
 	t->chunk = json_new_obj();
 	(void)json_set_str(t->chunk, "provisionerId", t->provisioner);
 	(void)json_set_str(t->chunk, "workerId", t->worker);
 	(void)json_set_int(t->chunk, "attempt", t->attempt);
 	(void)json_set_int(t->chunk, "offset", t->offset);
+	if (t->skipped)
+		(void)json_set_int(t->chunk, "dropped", (int64_t)t->skipped);
+	t->skipped = 0;
 	(void)json_set(t->chunk, "data", json_new_strn(buf_str(&text), text.len));
 	buf_fini(&text);
 }
@@ -295,6 +359,7 @@ static void send_chunk(struct tasklog *t)
 		return;
 	if (!t->chunk) {
 		queue_lines(t);
+		turn_to_tail(t);
 		if (!t->pending.len) {
 			if (t->closed)
 				finish_close(t);
@@ -303,6 +368,7 @@ static void send_chunk(struct tasklog *t)
 		make_chunk(t);
 	}
 	loop_timer_disarm(t->timer);
+	t->sent_at = clock_mono_ms();
 	t->call = wire_start(t->wire,
 	                     &(struct wire_request){ .method = "POST",
 	                                             .path = t->path,

@@ -4,8 +4,12 @@
  *
  * Lines of both streams are joined whole where possible, batched for 200 ms, cleaned to valid UTF-8
  * and sent as chunks with their offset. A chunk whose fate is unknown is sent again unchanged, so
- * the server stores each byte once. When the server does not take them, at most TASKLOG_PENDING
- * bytes wait; the oldest are dropped and a line says how many.
+ * the server stores each byte once.
+ *
+ * At most TASKLOG_PENDING bytes wait: the first half of them is what comes next, the other half is
+ * the newest; what does not fit is dropped between the two. Offsets count what was dropped, and the
+ * chunk after it says how much that was, so that the server can tell readers. Beyond the head of a
+ * log a chunk a second is sent, so that a flood costs the server little; its end comes whole.
  */
 #ifndef LOOM_PROVISIONER_TASKLOG_H
 #define LOOM_PROVISIONER_TASKLOG_H
@@ -15,6 +19,7 @@
 
 #define TASKLOG_PENDING (256u << 10)
 #define TASKLOG_CHUNK   (32u << 10)
+#define TASKLOG_UNPACED (768 << 10) /* the head: sent as it comes */
 
 struct tasklog;
 

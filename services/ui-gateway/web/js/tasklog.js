@@ -6,7 +6,7 @@ import { anySignal, h, setText } from "./dom.js";
 import { duration, plainLog, shortHost, taskWord, ticking } from "./format.js";
 import { openModal } from "./modal.js";
 
-const KEEP = 1000000;
+const KEEP = 2000000; // more than the server keeps of one attempt
 const AGAIN = 1500;
 const STARTED = new Set(["running", "complete", "failed", "retry"]);
 const NEAR_END = 40;
