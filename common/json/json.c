@@ -66,6 +66,21 @@ struct json *json_copy(const struct json *v)
 	return c;
 }
 
+size_t json_size(const struct json *v)
+{
+	const size_t block = 16; /* what the allocator adds to one, and rounds it up by */
+	size_t sum = v ? sizeof(*v) + block : 0;
+	if (has_text(v))
+		return sum + v->len + block;
+	if (!has_elements(v))
+		return sum;
+	sum += v->cap * sizeof(*v->v) + (v->keys ? v->cap * sizeof(*v->keys) : 0) + block;
+	sum += v->index ? 64 * v->n : 0;
+	for (size_t i = 0; i < v->n; i++)
+		sum += json_size(v->v[i]) + (v->keys ? strlen(v->keys[i]) + block : 0);
+	return sum;
+}
+
 static bool is_integer_text(const char *s)
 {
 	return s[strspn(s, "-0123456789")] == '\0';

@@ -46,6 +46,7 @@ const char *json_str(
 size_t json_str_len(const struct json *v);         /* may contain NULs: longer than strlen then */
 bool json_int(const struct json *v, int64_t *ret); /* whole number ("5.0" too) or digit string */
 bool json_bool(const struct json *v, bool *ret);   /* true/false or "true"/"false" */
+size_t json_size(const struct json *v);            /* bytes of memory that it takes, about */
 size_t json_len(const struct json *v);             /* array elements or object members, else 0 */
 /* Does it nest arrays or objects with members for more than so many levels? */
 bool json_deeper(const struct json *v, int levels);

@@ -52,7 +52,11 @@ def test_who_waits_and_what_is_known(lab):
                           if one["provisioner"] == worker.name and one["leftMs"] > 0], what="a take that waits")
         cluster = lab.create("demo", "loose", 2)
         wait_for(lambda: len(worker.of("CREATE")) == 2, what="both machines being made")
-        assert show(lab, "cache")["clusters"] >= 1 and show(lab, "cache")["rows"] > 2
+        cache = show(lab, "cache")
+        assert cache["clusters"] >= 1
+        assert cache["rows"]["bytes"] and cache["payloads"]["bytes"]
+        for part in ("rows", "payloads", "edges"):
+            assert 0 <= cache[part]["bytes"] <= cache[part]["mostBytes"] <= 16 << 20, cache
         served = [one for one in show(lab, "shares")["tenants"] if one["served"]]
         assert served and show(lab, "queues") == {"results": [], "contended": []}
         gate.open()

@@ -3,6 +3,8 @@
 #include "services/scheduler/dispatch/cluster_cache.h"
 #include "tests/support/unit.h"
 
+#include <string.h>
+
 static struct cached_cluster *cluster_of(int64_t cluster, int64_t seq, size_t nodes)
 {
 	struct cached_cluster *p = cached_cluster_create();
@@ -68,11 +70,34 @@ START_TEST(those_not_used_for_longest_make_room)
 }
 END_TEST
 
+/* What counts is what they take, and a machine's results are most of that. */
+START_TEST(large_documents_make_room)
+{
+	struct cluster_cache *b = cluster_cache_create();
+	LOOM_CLEANUP_STR char *text = loom_malloc(1 << 20);
+	size_t bytes;
+	memset(text, 'x', (1 << 20) - 1);
+	text[(1 << 20) - 1] = '\0';
+	for (int64_t c = 1; c <= 40; c++) {
+		struct cached_cluster *p = cluster_of(c, 1, 1);
+		p->rows.nodes->v[0].results = json_set_str(json_new_obj(), "log", text);
+		cluster_cache_put(b, p);
+		size_t n = cluster_cache_count(b, &bytes);
+		ck_assert_uint_le(bytes, CLUSTER_CACHE_MAX);
+		ck_assert_uint_ge(bytes, n << 20);
+	}
+	ck_assert(has(b, 40, 1));
+	ck_assert(!has(b, 20, 1));
+	cluster_cache_destroy(b);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *t = tcase_create("cluster_cache");
 	tcase_add_test(t, rows_are_right_until_another_event);
 	tcase_add_test(t, rows_replace_those_of_before);
 	tcase_add_test(t, those_not_used_for_longest_make_room);
+	tcase_add_test(t, large_documents_make_room);
 	return UNIT_RUN("cluster_cache", t);
 }

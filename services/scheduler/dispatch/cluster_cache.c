@@ -15,8 +15,7 @@ static struct metric cache_metrics[] = {
 	                 "Clusters whose rows had to be read.", METRIC_COUNTER },
 };
 
-/* A task is 240 bytes and its texts, a node 144 and its documents: the rows bound the memory. */
-enum { MAX_CLUSTERS = 512, MAX_ROWS = 20000 };
+enum { MAX_CLUSTERS = 512, TEXTS = 160 /* of a row, about */, RECOUNT = 32 /* uses */ };
 
 /* ---- cached clusters ------------------------------------------------------------------------- */
 
@@ -39,10 +38,36 @@ static void free_value(void *value)
 	cached_cluster_free(value);
 }
 
-static size_t rows(const struct cached_cluster *p)
+static size_t node_size(const struct node *n)
+{
+	return sizeof(*n) + TEXTS + json_size(n->services) + json_size(n->automators) +
+	       json_size(n->ipaddresses) + json_size(n->results) + json_size(n->states);
+}
+
+/* Machines are many and change seldom: they are counted when they do, and now and then. */
+static size_t nodes_size(struct cached_cluster *p)
+{
+	const struct nodes *ns = p->rows.nodes;
+	bool same = ns && p->counted == ns->n && p->counted_version == p->rows.nodes_version &&
+	            p->counted_view == p->view && p->uses % RECOUNT;
+	p->uses++;
+	if (same)
+		return p->nodes_bytes;
+	p->nodes_bytes = node_view_size(p->view);
+	for (size_t i = 0; ns && i < ns->n; i++)
+		p->nodes_bytes += node_size(&ns->v[i]);
+	p->counted = ns ? ns->n : 0;
+	p->counted_version = p->rows.nodes_version;
+	p->counted_view = p->view;
+	return p->nodes_bytes;
+}
+
+static size_t size_of(struct cached_cluster *p)
 {
 	const struct cluster_rows *r = &p->rows;
-	return 1 + r->n_jobs + (r->tasks ? r->tasks->n : 0) + (r->nodes ? r->nodes->n : 0);
+	size_t sum = sizeof(*p) + nodes_size(p);
+	sum += r->n_jobs * (sizeof(*r->jobs) + (size_t)8 * TEXTS);
+	return sum + (r->tasks ? r->tasks->n : 0) * (sizeof(struct task) + TEXTS);
 }
 
 /* ---- the cache ------------------------------------------------------------------------------- */
@@ -61,7 +86,7 @@ struct cluster_cache *cluster_cache_create(void)
 {
 	struct cluster_cache *b = loom_calloc(1, sizeof(*b));
 	(void)pthread_mutex_init(&b->lock, NULL);
-	b->clusters = lru_create(MAX_CLUSTERS, MAX_ROWS, free_value);
+	b->clusters = lru_create(MAX_CLUSTERS, CLUSTER_CACHE_MAX, free_value);
 	return b;
 }
 
@@ -90,21 +115,25 @@ struct cached_cluster *cluster_cache_take(struct cluster_cache *b, int64_t clust
 void cluster_cache_put(struct cluster_cache *b, struct cached_cluster *p)
 {
 	int64_t cluster = p->rows.cluster;
+	size_t bytes = size_of(p);
 	(void)pthread_mutex_lock(&b->lock);
 	struct cached_cluster *other = lru_take(b->clusters, cluster, 0);
 	/* Who locked the cluster after us may have been faster here. */
 	struct cached_cluster *old = other && other->rows.seq > p->rows.seq ? p : other;
-	p = old == p ? other : p;
-	lru_put(b->clusters, cluster, 0, p, rows(p));
+	if (old == p) {
+		p = other;
+		bytes = size_of(p);
+	}
+	lru_put(b->clusters, cluster, 0, p, bytes);
 	(void)pthread_mutex_unlock(&b->lock);
 	cached_cluster_free(old);
 }
 
-size_t cluster_cache_count(struct cluster_cache *b, size_t *ret_rows)
+size_t cluster_cache_count(struct cluster_cache *b, size_t *ret_bytes)
 {
 	(void)pthread_mutex_lock(&b->lock);
 	size_t n = lru_count(b->clusters);
-	*ret_rows = lru_cost(b->clusters);
+	*ret_bytes = lru_cost(b->clusters);
 	(void)pthread_mutex_unlock(&b->lock);
 	return n;
 }

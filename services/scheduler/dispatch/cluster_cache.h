@@ -21,6 +21,10 @@ struct cached_cluster {
 	struct cluster_rows rows;
 	struct node_view *view; /* of all nodes; NULL: not made yet */
 	int64_t view_version;   /* of rows.nodes_version */
+	/* The cache's: what the machines took when they were last counted. */
+	size_t nodes_bytes, counted, uses;
+	int64_t counted_version;
+	const struct node_view *counted_view;
 };
 
 struct cached_cluster *cached_cluster_create(void);
@@ -33,8 +37,9 @@ void cluster_cache_destroy(struct cluster_cache *b); /* NULL ok */
 /* Takes the rows of a locked cluster out: owned, and right. NULL when there is none that is. */
 struct cached_cluster *cluster_cache_take(struct cluster_cache *b, int64_t cluster, int64_t seq);
 void cluster_cache_put(struct cluster_cache *b, struct cached_cluster *p); /* takes it */
-/* How many clusters it holds, with so many rows. */
-size_t cluster_cache_count(struct cluster_cache *b, size_t *ret_rows);
+#define CLUSTER_CACHE_MAX ((size_t)16 << 20) /* bytes; more only for one cluster that is larger */
+/* How many clusters it holds, and about how many bytes they take. */
+size_t cluster_cache_count(struct cluster_cache *b, size_t *ret_bytes);
 
 /* In builds for tests: asserts that cached rows say what the database says. */
 #ifdef LOOM_BREAKABLE

@@ -65,6 +65,7 @@ static void tick(void *arg)
 {
 	struct dispatch *d = arg;
 	poll_waiters_answer_expired(&d->waiters, false);
+	dispatch_caches_measure(d);
 	dispatch_run(d);
 }
 
@@ -96,6 +97,7 @@ void dispatch_start(struct scheduler *s)
 	cluster_cache_start();
 	quarantine_start();
 	dispatch_batches_start();
+	dispatch_caches_start();
 	s->dispatch = d;
 	d->timer = loop_timer_create(s->loop, "waiting takes", tick, d);
 	loop_timer_every(d->timer, 250);

@@ -40,6 +40,8 @@ struct dispatch {
 
 void dispatch_batches_start(void);                            /* once: metrics */
 struct json *dispatch_batches_show(const struct dispatch *d); /* those under way; owned */
+void dispatch_caches_start(void);                             /* once: metrics */
+void dispatch_caches_measure(const struct dispatch *d);
 /* Begins what batches it can. */
 void dispatch_run(struct dispatch *d);
 

@@ -4,9 +4,14 @@
 #include "services/scheduler/dispatch/dispatch_private.h"
 
 #include "common/base/clock.h"
+#include "common/base/metrics.h"
 #include "common/base/str.h"
 
+#include <string.h>
+
 #define MOST_SHOWN 1000 /* of one list: an answer stays small */
+
+enum { CACHE_ROWS, CACHE_PAYLOADS, CACHE_EDGES, CACHES_ };
 
 static struct json *show_waiters(const struct dispatch *d)
 {
@@ -45,11 +50,58 @@ static struct json *show_queues(const struct dispatch *d)
 	return json_set(o, "contended", queue_of(&d->contended));
 }
 
+/* The bound of each, of all slots. */
+static const size_t most_bytes[CACHES_] = { [CACHE_ROWS] = CLUSTER_CACHE_MAX,
+	                                    [CACHE_PAYLOADS] = SLOTS * PAYLOAD_CACHE_MAX,
+	                                    [CACHE_EDGES] = SLOTS * EDGES_CACHE_MAX };
+
+/* What the caches hold, of all slots; how many clusters. */
+static size_t measure(const struct dispatch *d, size_t all[CACHES_])
+{
+	memset(all, 0, CACHES_ * sizeof(*all));
+	for (size_t i = 0; i < SLOTS; i++) {
+		all[CACHE_PAYLOADS] += payload_cache_bytes(d->slots[i].payloads);
+		all[CACHE_EDGES] += edges_cache_bytes(d->slots[i].edges_cache);
+	}
+	return cluster_cache_count(d->cache, &all[CACHE_ROWS]);
+}
+
 static struct json *show_cache(const struct dispatch *d)
 {
-	size_t rows, n = cluster_cache_count(d->cache, &rows);
-	struct json *o = json_set_int(json_new_obj(), "clusters", (int64_t)n);
-	return json_set_int(o, "rows", (int64_t)rows);
+	static const char *const names[CACHES_] = { "rows", "payloads", "edges" };
+	size_t all[CACHES_], n = measure(d, all);
+	struct json *list = json_set_int(json_new_obj(), "clusters", (int64_t)n);
+	for (size_t i = 0; i < CACHES_; i++) {
+		struct json *o = json_set_int(json_new_obj(), "bytes", (int64_t)all[i]);
+		json_set(list, names[i], json_set_int(o, "mostBytes", (int64_t)most_bytes[i]));
+	}
+	return list;
+}
+
+static struct metric cache_metrics[CACHES_ + 1] = {
+	[CACHE_ROWS] = { "loom_scheduler_cache_rows_bytes", "Rows of clusters kept in memory",
+	                 METRIC_GAUGE },
+	[CACHE_PAYLOADS] = { "loom_scheduler_cache_payloads_bytes",
+	                     "Documents of jobs kept in memory", METRIC_GAUGE },
+	[CACHE_EDGES] = { "loom_scheduler_cache_edges_bytes", "Graphs of jobs kept in memory",
+	                  METRIC_GAUGE },
+	[CACHES_] = { "loom_scheduler_caches_most_bytes", "What all of them may take together",
+	              METRIC_GAUGE },
+};
+
+void dispatch_caches_start(void)
+{
+	metrics_register(cache_metrics, LOOM_COUNT(cache_metrics));
+	for (size_t i = 0; i < CACHES_; i++)
+		metric_add(&cache_metrics[CACHES_], (int64_t)most_bytes[i]);
+}
+
+void dispatch_caches_measure(const struct dispatch *d)
+{
+	size_t all[CACHES_];
+	(void)measure(d, all);
+	for (size_t i = 0; i < CACHES_; i++)
+		metric_set(&cache_metrics[i], (int64_t)all[i]);
 }
 
 static struct json *show_shares(const struct dispatch *d)

@@ -8,12 +8,13 @@
 #include "common/model/expander.h"
 #include "services/scheduler/plan/planner.h"
 
+#include <stdatomic.h>
 #include <string.h>
 
 /* ---- the cache ------------------------------------------------------------------------------- */
 
-/* As many jobs as clusters' rows are kept of; as text, of all configurations together. */
-enum { MAX_JOBS = 512, MAX_BYTES = 4 << 20 };
+/* As many jobs as clusters' rows are kept of. */
+enum { MAX_JOBS = 512 };
 
 struct kept {
 	char *provider, *bare, *config;
@@ -25,6 +26,7 @@ struct kept {
 struct payload_cache {
 	const struct seal_key *key;
 	struct lru *jobs;
+	_Atomic size_t bytes;
 };
 
 static void kept_free(void *arg)
@@ -44,7 +46,7 @@ struct payload_cache *payload_cache_create(const struct seal_key *key)
 {
 	struct payload_cache *d = loom_calloc(1, sizeof(*d));
 	d->key = key;
-	d->jobs = lru_create(MAX_JOBS, MAX_BYTES, kept_free);
+	d->jobs = lru_create(MAX_JOBS, PAYLOAD_CACHE_MAX, kept_free);
 	return d;
 }
 
@@ -56,10 +58,9 @@ void payload_cache_destroy(struct payload_cache *d)
 	loom_free(d);
 }
 
-static size_t text_size(const struct json *v)
+size_t payload_cache_bytes(struct payload_cache *d)
 {
-	LOOM_CLEANUP_STR char *text = json_text(v);
-	return strlen(text);
+	return atomic_load(&d->bytes);
 }
 
 /* NULL, or owned: why they cannot be opened. */
@@ -104,7 +105,9 @@ static int load(struct payload_cache *d, struct db *db, struct cluster *c, int64
 	if (strchr(k->config, '%'))
 		k->macros = loom_take(c->config);
 	lru_put(d->jobs, c->id, job, k,
-	        strlen(k->config) + text_size(k->service_docs) + 2 * strlen(k->provider));
+	        sizeof(*k) + strlen(k->config) + 2 * strlen(k->provider) + json_size(k->macros) +
+	                json_size(k->service_docs));
+	atomic_store(&d->bytes, lru_cost(d->jobs));
 	return 0;
 }
 
@@ -159,6 +162,14 @@ void node_view_destroy(struct node_view *s)
 	loom_free(s->text);
 	loom_free(s->nodes.v);
 	loom_free(s);
+}
+
+size_t node_view_size(const struct node_view *s)
+{
+	/* The expander indexes the nodes once more. */
+	return s ? sizeof(*s) + strlen(s->text) + json_size(s->properties) +
+	                       s->nodes.n * (sizeof(*s->nodes.v) + 128)
+	         : 0;
 }
 
 int node_view_config(const struct node_view *s, const struct payload_parts *payloads,

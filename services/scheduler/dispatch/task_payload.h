@@ -27,6 +27,8 @@ struct payload_parts {             /* borrowed until the next payload_cache_get(
 /* key: of SECRET_USE, borrowed. */
 struct payload_cache *payload_cache_create(const struct seal_key *key);
 void payload_cache_destroy(struct payload_cache *d);
+#define PAYLOAD_CACHE_MAX ((size_t)4 << 20) /* bytes; more only for one job that is larger */
+size_t payload_cache_bytes(struct payload_cache *d); /* any thread */
 /* The documents of a locked cluster, as the tasks of this job see them. */
 LOOM_MUST_CHECK int payload_cache_get(struct payload_cache *d, struct db *db, struct cluster *c,
                                       int64_t job, struct payload_parts *ret);
@@ -36,6 +38,7 @@ LOOM_MUST_CHECK int payload_cache_get(struct payload_cache *d, struct db *db, st
 struct node_view;
 struct node_view *node_view_create(const struct node *v, size_t n, const char *owner);
 void node_view_destroy(struct node_view *s);
+size_t node_view_size(const struct node_view *s); /* bytes, about; NULL ok */
 /* The cluster's configuration as the task's node sees it: macros expanded, but for machine-level
  * steps. 0 and the JSON, owned; or a MACRO_E_ code with err. */
 LOOM_MUST_CHECK int node_view_config(const struct node_view *s,

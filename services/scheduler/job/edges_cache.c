@@ -4,10 +4,11 @@
 
 #include "common/base/lru.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 
-/* An edge takes 16 bytes: 2 MiB in all. 512 jobs are as many clusters as their rows are kept of. */
-enum { MAX_JOBS = 512, MAX_EDGES = 1 << 17 };
+/* 512 jobs are as many clusters as their rows are kept of. */
+enum { MAX_JOBS = 512 };
 
 struct graph {
 	int64_t tasks;           /* how many the job had */
@@ -18,6 +19,7 @@ struct graph {
 struct edges_cache {
 	struct lru *graphs;
 	int64_t *found; /* answered last */
+	_Atomic size_t bytes;
 };
 
 static void graph_free(void *arg)
@@ -30,7 +32,7 @@ static void graph_free(void *arg)
 struct edges_cache *edges_cache_create(void)
 {
 	struct edges_cache *s = loom_calloc(1, sizeof(*s));
-	s->graphs = lru_create(MAX_JOBS, MAX_EDGES, graph_free);
+	s->graphs = lru_create(MAX_JOBS, EDGES_CACHE_MAX, graph_free);
 	return s;
 }
 
@@ -48,6 +50,11 @@ static int by_from(const void *a, const void *b)
 	const struct task_edge *x = a, *y = b;
 	return x->from != y->from ? (x->from > y->from) - (x->from < y->from)
 	                          : (x->to > y->to) - (x->to < y->to);
+}
+
+size_t edges_cache_bytes(struct edges_cache *s)
+{
+	return atomic_load(&s->bytes);
 }
 
 /* The first edge from this number or a higher one. */
@@ -77,7 +84,8 @@ int edges_cache_get(struct edges_cache *s, const struct job *j, int64_t tasks, i
 			qsort(new.edges, new.n, sizeof(*new.edges), by_from);
 		g = loom_malloc(sizeof(*g));
 		*g = new;
-		lru_put(s->graphs, j->cluster_id, j->num, g, g->n);
+		lru_put(s->graphs, j->cluster_id, j->num, g, sizeof(*g) + g->n * sizeof(*g->edges));
+		atomic_store(&s->bytes, lru_cost(s->graphs));
 	}
 	size_t at = lower_bound(g, from), end = lower_bound(g, from + 1);
 	s->found = loom_realloc(s->found, (end - at + 1) * sizeof(*s->found));

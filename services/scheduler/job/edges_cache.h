@@ -18,6 +18,8 @@ typedef int edges_load(struct db *db, int64_t cluster, int64_t job, struct task_
 
 struct edges_cache *edges_cache_create(void);
 void edges_cache_destroy(struct edges_cache *s);
+#define EDGES_CACHE_MAX ((size_t)2 << 20)        /* bytes; more only for one job that is larger */
+size_t edges_cache_bytes(struct edges_cache *s); /* any thread */
 
 /* The numbers that the edges of `from` (a task; below 0 a group) lead to, borrowed until the next
  * call. tasks: how many the job has in the database. */
