@@ -182,7 +182,7 @@ $(foreach t,$(FUZZ_TARGETS),$(eval $(call fuzz_rule,$(t))))
 
 # ---- running ----------------------------------------------------------------------------------
 
-.PHONY: run stop status check test test-dc chaos fuzz unit lint format headers bench install uninstall clean help FORCE
+.PHONY: run stop status check test test-dc chaos soak fuzz unit lint format headers bench install uninstall clean help FORCE
 FORCE:
 
 run: ## install what is missing, build, start a private stack, make a cluster and prove it
@@ -207,6 +207,10 @@ test-dc: all next ## a datacenter of three machines, each kind of part broken on
 chaos: all ## random faults in a datacenter under load; SEED=7 MINUTES=60 FAULTS=kill-api,cut-link LOAD=4 (busy processes)
 	@scripts/bootstrap test dc
 	@SEED='$(SEED)' MINUTES='$(MINUTES)' FAULTS='$(FAULTS)' LOAD='$(LOAD)' tests/chaos/run.py --bin '$(abspath $(BUILD))/bin'
+
+soak: all ## clusters come and go for hours, and no process may grow; MINUTES=480
+	@scripts/bootstrap test
+	@MINUTES='$(MINUTES)' tests/chaos/soak.py --build '$(abspath $(BUILD))'
 
 fuzz: ## fuzz every parser of foreign bytes for a while, with libFuzzer; SECONDS=60 TARGETS=json,uri
 	@scripts/bootstrap fuzz
