@@ -11,9 +11,16 @@
 #include <string.h>
 #include <unistd.h>
 
+/* Threads of the pool wait for the database most of the time: they seldom meet in one. */
+#define ARENAS 2
 /* Growth that is worth a look, and free memory that is worth giving back. */
 #define GROWN ((int64_t)8 << 20)
 #define FREE  ((int64_t)16 << 20)
+
+void memory_set_up(void)
+{
+	(void)mallopt(M_ARENA_MAX, ARENAS);
+}
 
 int64_t memory_resident(void)
 {
@@ -32,6 +39,12 @@ int64_t memory_resident(void)
 	return pages * sysconf(_SC_PAGESIZE);
 }
 
+int64_t memory_allocated(void)
+{
+	struct mallinfo2 now = mallinfo2();
+	return (int64_t)(now.uordblks + now.hblkhd);
+}
+
 void memory_give_back(struct memory_watch *w)
 {
 	int64_t resident = memory_resident();
@@ -39,9 +52,8 @@ void memory_give_back(struct memory_watch *w)
 		w->last = resident;
 	if (resident < w->last + GROWN)
 		return;
-	struct mallinfo2 now = mallinfo2();
 	w->last = resident;
-	if (resident < (int64_t)(now.uordblks + now.hblkhd) + FREE)
+	if (resident < memory_allocated() + FREE)
 		return;
 	int64_t start = clock_mono_us();
 	(void)malloc_trim(1 << 20);

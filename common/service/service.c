@@ -48,13 +48,15 @@ static void tell(const char *text)
 
 /* ---- metrics --------------------------------------------------------------------------------- */
 
-enum { M_BUILD, M_START, M_MEMORY, M_FDS, M_PROCESS };
+enum { M_BUILD, M_START, M_MEMORY, M_HEAP, M_FDS, M_PROCESS };
 static struct metric process_metrics[M_PROCESS] = {
 	[M_BUILD] = { "loom_build_info{version=\"" LOOM_VERSION "\"}",
 	              "1; the version is the label", METRIC_GAUGE },
 	[M_START] = { "loom_process_start_time_seconds", "When the process started, epoch seconds",
 	              METRIC_GAUGE },
 	[M_MEMORY] = { "loom_process_resident_memory_bytes", "Memory in use", METRIC_GAUGE },
+	[M_HEAP] = { "loom_process_heap_bytes", "What the program has allocated and not freed",
+	             METRIC_GAUGE },
 	[M_FDS] = { "loom_process_open_fds", "Open file descriptors", METRIC_GAUGE },
 };
 
@@ -98,6 +100,7 @@ void service_metrics(struct http_req *req, void *ctx)
 	(void)ctx;
 	__attribute__((cleanup(buf_fini_p))) struct buf b = BUF_INIT(METRICS_MAX);
 	metric_set(&process_metrics[M_MEMORY], memory_resident());
+	metric_set(&process_metrics[M_HEAP], memory_allocated());
 	measure_fds();
 	metrics_write(&b);
 	http_reply(req, 200, "text/plain; version=0.0.4; charset=utf-8", buf_str(&b), b.len);
@@ -248,6 +251,7 @@ static char *make_id(void)
 
 static void set_up(struct service *s)
 {
+	memory_set_up();
 	struct sigaction ignore = { .sa_handler = SIG_IGN };
 	sigaction(SIGHUP, &ignore, NULL); /* until it is read below: it never stops a service */
 	s->id = make_id();
