@@ -13,13 +13,15 @@
 
 #include <mysql.h>
 
-#define DB_STMT_CACHE 256 /* prepared statements kept per connection */
+#define DB_STMT_CACHE 256                 /* prepared statements kept per connection ... */
+#define DB_STMT_BYTES ((size_t)768 << 10) /* ... and about how much they may take */
 #define DB_PARAM_MAX  64
 
 struct db_stmt {
 	uint32_t hash;
 	char *sql;
 	MYSQL_STMT *stmt;
+	size_t bytes; /* about */
 	uint64_t used;
 };
 
@@ -27,7 +29,7 @@ struct db {
 	MYSQL *mysql;
 	struct db *next; /* idle list of the pool */
 	struct db_stmt cache[DB_STMT_CACHE];
-	size_t cached;
+	size_t cached, cached_bytes;
 	uint64_t ticks;
 	int64_t affected, inserted;
 	uint64_t answered; /* statements the server answered since the connection was borrowed */

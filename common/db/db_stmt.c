@@ -28,6 +28,7 @@ static void forget(struct db *db, size_t i)
 {
 	(void)mysql_stmt_close(db->cache[i].stmt);
 	loom_free(db->cache[i].sql);
+	db->cached_bytes -= db->cache[i].bytes;
 	db->cache[i] = db->cache[--db->cached];
 }
 
@@ -52,6 +53,16 @@ static int fail_stmt(struct db *db, MYSQL_STMT *stmt, const char *sql)
 	return db_fail(db, mysql_stmt_errno(stmt), mysql_stmt_error(stmt), sql);
 }
 
+/* What the library keeps of a statement: blocks of its own, and for each parameter and column a
+ * description and a place for it to be bound to. */
+static size_t size_of(MYSQL_STMT *stmt, const char *sql)
+{
+	const size_t blocks = 8192, column = 512;
+	return blocks + 2 * strlen(sql) +
+	       mysql_stmt_param_count(stmt) * (sizeof(MYSQL_BIND) + sizeof(MYSQL_FIELD)) +
+	       mysql_stmt_field_count(stmt) * column;
+}
+
 /* The statement of that text, borrowed until the next call on this connection; NULL with *ret_r
  * set when it failed. */
 static struct db_stmt *prepare(struct db *db, const char *sql, int *ret_r)
@@ -73,12 +84,17 @@ static struct db_stmt *prepare(struct db *db, const char *sql, int *ret_r)
 		(void)mysql_stmt_close(stmt);
 		return NULL;
 	}
-	if (db->cached == DB_STMT_CACHE)
+	size_t bytes = size_of(stmt, sql);
+	while (db->cached &&
+	       (db->cached == DB_STMT_CACHE || db->cached_bytes + bytes > DB_STMT_BYTES))
 		forget(db, least_used(db));
 	struct db_stmt *s = &db->cache[db->cached++];
-	*s = (struct db_stmt){
-		.hash = hash, .sql = loom_strdup(sql), .stmt = stmt, .used = ++db->ticks
-	};
+	*s = (struct db_stmt){ .hash = hash,
+		               .sql = loom_strdup(sql),
+		               .stmt = stmt,
+		               .bytes = bytes,
+		               .used = ++db->ticks };
+	db->cached_bytes += bytes;
 	return s;
 }
 
