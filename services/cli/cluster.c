@@ -120,9 +120,9 @@ static char *last_action(const struct json *node)
 	if (!json_len(actions))
 		return loom_strdup("-");
 	const char *status = json_get_str(last, "status");
-	LOOM_CLEANUP_STR char *step =
-		cell_step(json_get_str(last, "action"), json_get_str(last, "service"));
-	return loom_asprintf("%s: %s", step, status ? status : "");
+	LOOM_CLEANUP_STR char *task =
+		cell_task(json_get_str(last, "action"), json_get_str(last, "service"));
+	return loom_asprintf("%s: %s", task, status ? status : "");
 }
 
 static void add_node(struct table *t, const struct json *node)
@@ -150,7 +150,7 @@ static void print_details(const struct json *v)
 			printf("%-10s %s\n", f->name, text);
 	}
 	if (json_get_str(p, "action"))
-		printf("%-10s %s %s, %lld of %lld steps\n", "last job", json_get_str(p, "action"),
+		printf("%-10s %s %s, %lld of %lld tasks\n", "last job", json_get_str(p, "action"),
 		       json_get_str(p, "actionstatus") ? json_get_str(p, "actionstatus") : "",
 		       (long long)json_get_int(p, "stepscompleted", 0),
 		       (long long)json_get_int(p, "stepstotal", 0));
@@ -172,7 +172,7 @@ int cluster_show(struct cli *c, const struct args *a)
 		return code;
 	print_details(v);
 	struct table t;
-	table_init(&t, "NODE|HOSTNAME|ADDRESS|HARDWARE|IMAGE|SERVICES|LAST STEP");
+	table_init(&t, "NODE|HOSTNAME|ADDRESS|HARDWARE|IMAGE|SERVICES|LAST TASK");
 	for (size_t i = 0; i < json_len(json_get(v, "nodes")); i++)
 		add_node(&t, json_at(json_get(v, "nodes"), i));
 	if (table_rows(&t)) {
@@ -189,7 +189,7 @@ static bool agreed(const struct json *cluster)
 {
 	char line[16] = "";
 	bool busy = str_eq(json_get_str(cluster, "status"), "pending");
-	fprintf(stderr, "Delete %s (%s, %s) and its %zu machines%s? [y/N] ",
+	fprintf(stderr, "Delete %s (%s, %s) and its %zu nodes%s? [y/N] ",
 	        json_get_str(cluster, "name"), json_get_str(cluster, "id"),
 	        json_get_str(cluster, "status"), json_len(json_get(cluster, "nodes")),
 	        busy ? ", ending what is under way there" : "");

@@ -19,7 +19,7 @@ char *cell_text(const struct json *v)
 	return parts.n ? strs_join(&parts, ",") : loom_strdup("-");
 }
 
-char *cell_step(const char *action, const char *service)
+char *cell_task(const char *action, const char *service)
 {
 	char *text = loom_asprintf("%s%s%s", action ? action : "?", service && *service ? " " : "",
 	                           service ? service : "");

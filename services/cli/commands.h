@@ -79,11 +79,11 @@ struct json *split_names(const char *list);
 /* A time of UTC, with or without its Z, or ms since 1970. CLI_OK or CLI_USAGE. */
 LOOM_MUST_CHECK int time_parse(const char *s, int64_t *ret_ms);
 /* Each node's tasks, with what of other nodes they wait for. */
-void plan_print_steps(const struct json *nodes, const struct json *tasks);
+void plan_print_tasks(const struct json *nodes, const struct json *tasks);
 
 /* A value for a table's cell: text, numbers, lists with commas, "-" for nothing. Returns owned. */
 char *cell_text(const struct json *v);
 /* "install web" of INSTALL and web; either may be NULL. Returns owned. */
-char *cell_step(const char *action, const char *service);
+char *cell_task(const char *action, const char *service);
 
 #endif

@@ -232,7 +232,7 @@ static void print_whole(const struct json *plan, const struct json *cluster)
 	if (json_len(json_get(plan, "started")))
 		printf("\nServices started: %s\n", started);
 	if (json_len(json_get(plan, "tasks")))
-		plan_print_steps(nodes, json_get(plan, "tasks"));
+		plan_print_tasks(nodes, json_get(plan, "tasks"));
 	printf("\nToken %s\n", json_get_str(plan, "token"));
 }
 

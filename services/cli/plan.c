@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a create would make: the layout, the machines, and each machine's steps. */
+/* What a create would make: the layout, the nodes, and each node's tasks. */
 #include "services/cli/commands.h"
 #include "services/cli/table.h"
 
@@ -36,16 +36,16 @@ static void print_nodes(const struct json *nodes)
 		table_add(&t, json_get_str(n, "imagetype"));
 		table_add(&t, services);
 	}
-	puts("\nMachines");
+	puts("\nNodes");
 	table_print(&t, "  ");
 	table_fini(&t);
 }
 
-/* ---- steps ----------------------------------------------------------------------------------- */
+/* ---- tasks ----------------------------------------------------------------------------------- */
 
-static char *step_name(const struct json *task)
+static char *task_name(const struct json *task)
 {
-	return cell_step(json_get_str(task, "taskName"), json_get_str(task, "service"));
+	return cell_task(json_get_str(task, "taskName"), json_get_str(task, "service"));
 }
 
 static const struct json *task_with(const struct json *tasks, int64_t id)
@@ -61,7 +61,7 @@ static const struct json *task_with(const struct json *tasks, int64_t id)
 	return NULL;
 }
 
-/* "  <- 1001 start web": steps of other machines that this one waits for. */
+/* "  <- 1001 start web": tasks of other nodes that this one waits for. */
 static void add_foreign(struct buf *b, const struct json *tasks, const struct json *task)
 {
 	const struct json *after = json_get(task, "after");
@@ -72,7 +72,7 @@ static void add_foreign(struct buf *b, const struct json *tasks, const struct js
 			json_int(json_at(after, i), &id) ? task_with(tasks, id) : NULL;
 		if (!t || json_get_int(t, "nodenum", 0) == own)
 			continue;
-		LOOM_CLEANUP_STR char *name = step_name(t);
+		LOOM_CLEANUP_STR char *name = task_name(t);
 		buf_addf(b, "%s%lld %s", first ? "  (after " : ", ",
 		         (long long)json_get_int(t, "nodenum", 0), name);
 		first = false;
@@ -81,10 +81,10 @@ static void add_foreign(struct buf *b, const struct json *tasks, const struct js
 		buf_addc(b, ')');
 }
 
-void plan_print_steps(const struct json *nodes, const struct json *tasks)
+void plan_print_tasks(const struct json *nodes, const struct json *tasks)
 {
 	struct buf b = BUF_INIT((size_t)16 << 20);
-	buf_addf(&b, "\nSteps (%zu)\n", json_len(tasks));
+	buf_addf(&b, "\nTasks (%zu)\n", json_len(tasks));
 	for (size_t i = 0; i < json_len(nodes); i++) {
 		int64_t num = json_get_int(json_at(nodes, i), "nodenum", 0);
 		const char *host = json_get_str(json_at(nodes, i), "hostname");
@@ -93,7 +93,7 @@ void plan_print_steps(const struct json *nodes, const struct json *tasks)
 			const struct json *t = json_at(tasks, k);
 			if (json_get_int(t, "nodenum", 0) != num)
 				continue;
-			LOOM_CLEANUP_STR char *name = step_name(t);
+			LOOM_CLEANUP_STR char *name = task_name(t);
 			buf_addf(&b, "    %s", name);
 			add_foreign(&b, tasks, t);
 			buf_addc(&b, '\n');
@@ -118,6 +118,6 @@ int cluster_plan(struct cli *c, const struct args *a)
 	}
 	print_layout(json_get(plan, "layout"));
 	print_nodes(json_get(plan, "nodes"));
-	plan_print_steps(json_get(plan, "nodes"), json_get(plan, "tasks"));
+	plan_print_tasks(json_get(plan, "nodes"), json_get(plan, "tasks"));
 	return CLI_OK;
 }

@@ -181,17 +181,17 @@ enum mood { M_FAILED, M_RUNNING, M_RETRY, M_READY, M_WAITING, M_DONE, M_COUNT };
 
 static enum mood mood_of(const struct view *v, const struct view_node *n)
 {
-	const struct view_step *s = n->now;
+	const struct view_task *s = n->now;
 	bool rest = view_at_rest(v);
 	if (n->done + n->dropped >= n->total && n->total)
 		return M_DONE;
-	if (s && s->state == STEP_FAILED)
+	if (s && s->state == VIEW_FAILED)
 		return M_FAILED;
-	if (s && s->state == STEP_RUNNING)
+	if (s && s->state == VIEW_RUNNING)
 		return M_RUNNING;
-	if (s && s->state == STEP_RETRY && !rest)
+	if (s && s->state == VIEW_RETRY && !rest)
 		return M_RETRY;
-	if (s && s->state == STEP_READY && !rest)
+	if (s && s->state == VIEW_READY && !rest)
 		return M_READY;
 	return n->total ? M_WAITING : M_DONE;
 }
@@ -212,7 +212,7 @@ static char *node_text(const struct view *v, const struct view_node *n, enum moo
 		return loom_strdup(n->total ? "done" : "");
 	if (!n->now || m == M_WAITING)
 		return loom_strdup(view_at_rest(v) ? "stopped" : "waiting");
-	LOOM_CLEANUP_STR char *name = view_step_name(n->now);
+	LOOM_CLEANUP_STR char *name = view_task_name(n->now);
 	switch (m) {
 	case M_FAILED:
 		return loom_asprintf("%s failed", name);
@@ -400,7 +400,7 @@ void render_change(const struct render *r, const struct view_change *c, struct b
 
 static void where_to_look(const struct view_failure *f, struct buf *out)
 {
-	buf_addf(out, "  step  %s on %s (task %s, attempt %lld)\n", f->what, f->host, f->task,
+	buf_addf(out, "  task  %s on %s (%s, attempt %lld)\n", f->what, f->host, f->task,
 	         (long long)f->attempt);
 	if (*f->message) {
 		buf_adds(out, "        ");
@@ -410,7 +410,7 @@ static void where_to_look(const struct view_failure *f, struct buf *out)
 	buf_addf(out, "  log   loom task log %s --attempt %lld\n", f->task, (long long)f->attempt);
 }
 
-/* ": 3 nodes, 1 removed, 5 steps" */
+/* ": 3 nodes, 1 removed, 5 tasks" */
 static void what_was_done(const struct view *v, struct buf *out)
 {
 	size_t removed = view_removed(v), left = v->n_nodes - removed;
@@ -418,7 +418,7 @@ static void what_was_done(const struct view *v, struct buf *out)
 	buf_addf(out, ": %zu node%s", first, first == 1 ? "" : "s");
 	if (removed && left)
 		buf_addf(out, ", %zu", removed);
-	buf_addf(out, "%s, %zu step%s\n", removed ? " removed" : "", view_done(v),
+	buf_addf(out, "%s, %zu task%s\n", removed ? " removed" : "", view_done(v),
 	         view_done(v) == 1 ? "" : "s");
 }
 

@@ -24,9 +24,9 @@ static void set_lower(char **at, const char *s)
 		*p = (char)tolower((unsigned char)*p);
 }
 
-static void step_free(void *p)
+static void task_free(void *p)
 {
-	struct view_step *s = p;
+	struct view_task *s = p;
 	loom_free(s->id);
 	loom_free(s->name);
 	loom_free(s->service);
@@ -62,7 +62,7 @@ void view_init(struct view *v)
 {
 	memset(v, 0, sizeof(*v));
 	v->node_by_id = map_create(node_free);
-	v->step_by_id = map_create(step_free);
+	v->task_by_id = map_create(task_free);
 	char **const texts[] = { &v->status, &v->message, &v->job, &v->action, &v->job_status };
 	for (size_t i = 0; i < LOOM_COUNT(texts); i++)
 		*texts[i] = loom_strdup("");
@@ -74,7 +74,7 @@ void view_fini(struct view *v)
 	for (size_t i = 0; i < LOOM_COUNT(texts); i++)
 		loom_free(texts[i]);
 	forget_failures(v);
-	map_destroy(v->step_by_id);
+	map_destroy(v->task_by_id);
 	map_destroy(v->node_by_id);
 	loom_free(v->nodes);
 	memset(v, 0, sizeof(*v));
@@ -126,18 +126,18 @@ static struct view_node *node_of(struct view *v, const struct json *data)
 	return n;
 }
 
-static struct view_step *step_of(struct view *v, const struct json *data)
+static struct view_task *task_of(struct view *v, const struct json *data)
 {
 	const char *id = json_get_str(data, "taskId");
 	if (!id)
 		return NULL;
-	struct view_step *s = map_get(v->step_by_id, id);
+	struct view_task *s = map_get(v->task_by_id, id);
 	if (!s) {
 		s = loom_calloc(1, sizeof(*s));
 		s->id = loom_strdup(id);
 		s->name = loom_strdup("");
 		s->service = loom_strdup("");
-		map_set(v->step_by_id, id, s);
+		map_set(v->task_by_id, id, s);
 	}
 	set_lower(&s->name, json_get_str(data, "taskName"));
 	set(&s->service, json_get_str(data, "service"));
@@ -189,9 +189,9 @@ static void start_job(struct view *v, const char *id)
 		return;
 	set(&v->job, id);
 	set(&v->job_status, "");
-	v->steps = v->steps_done = 0;
-	map_destroy(v->step_by_id);
-	v->step_by_id = map_create(step_free);
+	v->tasks = v->tasks_done = 0;
+	map_destroy(v->task_by_id);
+	v->task_by_id = map_create(task_free);
 	for (size_t i = 0; i < v->n_nodes; i++) {
 		v->nodes[i]->now = NULL;
 		v->nodes[i]->total = v->nodes[i]->done = v->nodes[i]->dropped = 0;
@@ -206,8 +206,8 @@ static void on_job(struct view *v, const struct json *data, struct view_change *
 	bool news = status && !str_eq(status, v->job_status);
 	set(&v->job_status, status);
 	set_lower(&v->action, json_get_str(data, "action"));
-	v->steps = json_get_int(data, "stepstotal", v->steps);
-	v->steps_done = json_get_int(data, "stepscompleted", v->steps_done);
+	v->tasks = json_get_int(data, "stepstotal", v->tasks);
+	v->tasks_done = json_get_int(data, "stepscompleted", v->tasks_done);
 	if (message)
 		set(&v->message, message);
 	if (news && !str_eq(status, "not_submitted"))
@@ -230,7 +230,7 @@ static void on_plan(struct view *v, const struct json *data, struct view_change 
 	for (size_t i = 0; i < json_len(nodes); i++)
 		node_of(v, json_at(nodes, i));
 	for (size_t i = 0; i < json_len(tasks); i++)
-		step_of(v, json_at(tasks, i));
+		task_of(v, json_at(tasks, i));
 	sort_nodes(v);
 	if (json_get_int(data, "part", 1) > 1)
 		return;
@@ -260,7 +260,7 @@ static void on_replace(struct view *v, const struct json *data, struct view_chan
 	struct view_node *old = node_of(v, data), *new = node_of(v, json_get(data, "by"));
 	const struct json *moved = json_get(data, "moved");
 	for (size_t i = 0; new &&i < json_len(moved); i++) {
-		struct view_step *s = map_get(v->step_by_id, json_str(json_at(moved, i)));
+		struct view_task *s = map_get(v->task_by_id, json_str(json_at(moved, i)));
 		if (!s || s->node == new)
 			continue;
 		if (s->node && s->node->now == s)
@@ -305,21 +305,21 @@ static void on_labels(struct view *v LOOM_UNUSED, const struct json *data, struc
 	say(c, "cluster", loom_asprintf("labels: %s", all.n ? text : "none"));
 }
 
-static enum step_state state_named(const char *name)
+static enum view_state state_named(const char *name)
 {
 	static const char *const names[] = {
-		[STEP_WAITING] = "waiting", [STEP_READY] = "ready",   [STEP_RUNNING] = "running",
-		[STEP_RETRY] = "retry",     [STEP_DONE] = "complete", [STEP_FAILED] = "failed",
-		[STEP_DROPPED] = "dropped",
+		[VIEW_WAITING] = "waiting", [VIEW_READY] = "ready",   [VIEW_RUNNING] = "running",
+		[VIEW_RETRY] = "retry",     [VIEW_DONE] = "complete", [VIEW_FAILED] = "failed",
+		[VIEW_DROPPED] = "dropped",
 	};
 	for (size_t i = 0; i < LOOM_COUNT(names); i++) {
 		if (str_eq(name, names[i]))
-			return (enum step_state)i;
+			return (enum view_state)i;
 	}
-	return STEP_WAITING;
+	return VIEW_WAITING;
 }
 
-static void remember_failure(struct view *v, const struct view_step *s, const struct json *data)
+static void remember_failure(struct view *v, const struct view_task *s, const struct json *data)
 {
 	if (v->n_failures == VIEW_FAILURES) {
 		failure_fini(&v->failures[0]);
@@ -330,59 +330,59 @@ static void remember_failure(struct view *v, const struct view_step *s, const st
 	const char *message = json_get_str(data, "message");
 	v->failures[v->n_failures++] = (struct view_failure){
 		.task = loom_strdup(s->id),
-		.what = view_step_name(s),
+		.what = view_task_name(s),
 		.host = loom_strdup(s->node ? s->node->hostname : ""),
 		.message = loom_strdup(message ? message : ""),
 		.time = v->time,
 		.attempt = s->attempt,
-		.last = s->state == STEP_FAILED,
+		.last = s->state == VIEW_FAILED,
 	};
 }
 
-static void count(struct view_node *n, enum step_state s, int by)
+static void count(struct view_node *n, enum view_state s, int by)
 {
-	if (s == STEP_DONE)
+	if (s == VIEW_DONE)
 		n->done += (size_t)by;
-	else if (s == STEP_DROPPED)
+	else if (s == VIEW_DROPPED)
 		n->dropped += (size_t)by;
 }
 
-static void move_step(struct view *v, struct view_step *s, enum step_state to)
+static void move_task(struct view *v, struct view_task *s, enum view_state to)
 {
-	bool ran = s->state == STEP_RUNNING;
+	bool ran = s->state == VIEW_RUNNING;
 	if (s->node) {
 		count(s->node, s->state, -1);
 		count(s->node, to, 1);
-		if (to != STEP_DROPPED && to != STEP_WAITING)
+		if (to != VIEW_DROPPED && to != VIEW_WAITING)
 			s->node->now = s;
 	}
-	if (ran && to != STEP_RUNNING)
+	if (ran && to != VIEW_RUNNING)
 		s->took = v->time - s->since;
 	s->state = to;
 	s->since = v->time;
 }
 
-static char *step_text(const struct view_step *s, const struct json *data)
+static char *task_text(const struct view_task *s, const struct json *data)
 {
-	LOOM_CLEANUP_STR char *name = view_step_name(s);
+	LOOM_CLEANUP_STR char *name = view_task_name(s);
 	const char *message = json_get_str(data, "message");
 	switch (s->state) {
-	case STEP_RUNNING:
+	case VIEW_RUNNING:
 		return s->attempt > 1 ? loom_asprintf("%s: running, attempt %lld", name,
 		                                      (long long)s->attempt)
 		                      : loom_asprintf("%s: running", name);
-	case STEP_DONE:
+	case VIEW_DONE:
 		return loom_asprintf("%s: done", name);
-	case STEP_RETRY:
-	case STEP_FAILED:
+	case VIEW_RETRY:
+	case VIEW_FAILED:
 		return loom_asprintf("%s: %s%s%s", name,
-		                     s->state == STEP_RETRY ? "failed, to be tried again"
+		                     s->state == VIEW_RETRY ? "failed, to be tried again"
 		                                            : "failed",
 		                     message ? ": " : "", message ? message : "");
-	case STEP_DROPPED:
+	case VIEW_DROPPED:
 		return loom_asprintf("%s: not needed any more", name);
-	case STEP_READY:
-	case STEP_WAITING:
+	case VIEW_READY:
+	case VIEW_WAITING:
 	default:
 		return NULL;
 	}
@@ -390,18 +390,18 @@ static char *step_text(const struct view_step *s, const struct json *data)
 
 static void on_task(struct view *v, const struct json *data, struct view_change *c)
 {
-	struct view_step *s = step_of(v, data);
+	struct view_task *s = task_of(v, data);
 	if (!s)
 		return;
 	s->attempt = json_get_int(data, "attempt", s->attempt);
 	s->retry_at = json_get_int(data, "retryAt", 0);
-	move_step(v, s, state_named(json_get_str(data, "state")));
-	if (s->state == STEP_RETRY || s->state == STEP_FAILED)
+	move_task(v, s, state_named(json_get_str(data, "state")));
+	if (s->state == VIEW_RETRY || s->state == VIEW_FAILED)
 		remember_failure(v, s, data);
-	char *text = step_text(s, data);
+	char *text = task_text(s, data);
 	if (text)
 		say(c, s->node ? s->node->hostname : "", text);
-	if (c && (s->state == STEP_DONE || s->state == STEP_RETRY || s->state == STEP_FAILED))
+	if (c && (s->state == VIEW_DONE || s->state == VIEW_RETRY || s->state == VIEW_FAILED))
 		c->took = s->took;
 }
 
@@ -455,16 +455,16 @@ size_t view_removed(const struct view *v)
 {
 	size_t n = 0;
 	for (size_t i = 0; i < v->n_nodes; i++) {
-		const struct view_step *s = v->nodes[i]->now;
-		n += s && s->state == STEP_DONE && str_eq(s->name, "delete");
+		const struct view_task *s = v->nodes[i]->now;
+		n += s && s->state == VIEW_DONE && str_eq(s->name, "delete");
 	}
 	return n;
 }
 
 size_t view_total(const struct view *v)
 {
-	size_t n = map_count(v->step_by_id);
-	return v->steps > (int64_t)n ? (size_t)v->steps : n;
+	size_t n = map_count(v->task_by_id);
+	return v->tasks > (int64_t)n ? (size_t)v->tasks : n;
 }
 
 size_t view_done(const struct view *v)
@@ -474,7 +474,7 @@ size_t view_done(const struct view *v)
 		return view_total(v);
 	for (size_t i = 0; i < v->n_nodes; i++)
 		n += v->nodes[i]->done;
-	n = v->steps_done > (int64_t)n ? (size_t)v->steps_done : n;
+	n = v->tasks_done > (int64_t)n ? (size_t)v->tasks_done : n;
 	return n > view_total(v) ? view_total(v) : n;
 }
 
@@ -484,7 +484,7 @@ const char *view_doing(const struct view *v)
 	return k ? k->doing : v->action;
 }
 
-char *view_step_name(const struct view_step *s)
+char *view_task_name(const struct view_task *s)
 {
 	return *s->service ? loom_asprintf("%s %s", s->name, s->service) : loom_strdup(s->name);
 }

@@ -14,27 +14,27 @@
 
 #define VIEW_FAILURES 8 /* remembered */
 
-enum step_state {
-	STEP_WAITING,
-	STEP_READY,
-	STEP_RUNNING,
-	STEP_RETRY,
-	STEP_DONE,
-	STEP_FAILED,
-	STEP_DROPPED
+enum view_state {
+	VIEW_WAITING,
+	VIEW_READY,
+	VIEW_RUNNING,
+	VIEW_RETRY,
+	VIEW_DONE,
+	VIEW_FAILED,
+	VIEW_DROPPED
 };
 
-struct view_step {
-	char *id, *name /* "install" */, *service /* "" for the machine's own */;
+struct view_task {
+	char *id, *name /* "install" */, *service /* "" for the node's own */;
 	struct view_node *node; /* borrowed; NULL: unknown */
-	enum step_state state;
+	enum view_state state;
 	int64_t attempt, since /* in this state */, took /* of the last attempt, ms */, retry_at;
 };
 
 struct view_node {
 	char *id, *hostname, *address;
 	int64_t num;
-	struct view_step *now; /* the step heard of last; borrowed */
+	struct view_task *now; /* the task heard of last; borrowed */
 	size_t total, done, dropped;
 };
 
@@ -52,8 +52,8 @@ struct view {
 	char *status;    /* "" before the first event */
 	char *message;   /* why it failed, "" */
 	char *job, *action, *job_status;
-	int64_t steps, steps_done; /* as the job says */
-	struct map *node_by_id, *step_by_id;
+	int64_t tasks, tasks_done; /* as the job says */
+	struct map *node_by_id, *task_by_id;
 	struct view_node **nodes; /* by number */
 	size_t n_nodes;
 	struct view_failure failures[VIEW_FAILURES]; /* oldest first */
@@ -82,7 +82,7 @@ size_t view_removed(const struct view *v); /* nodes that the job deleted */
 size_t view_total(const struct view *v);
 size_t view_done(const struct view *v);
 const char *view_doing(const struct view *v);    /* "creating", "deleting", "" */
-char *view_step_name(const struct view_step *s); /* "install web". Returns owned. */
+char *view_task_name(const struct view_task *s); /* "install web". Returns owned. */
 const struct view_failure *view_last_failure(const struct view *v);
 
 #endif

@@ -26,7 +26,7 @@ int cluster_why(struct cli *c, const struct args *a)
 	const char *status = json_get_str(v, "status"), *reason = json_get_str(v, "reason");
 	printf("%s: %s\n", status ? status : "?", reason ? reason : "?");
 	struct table t;
-	table_init(&t, "STEP|STATE|REASON");
+	table_init(&t, "TASK|STATE|REASON");
 	for (size_t i = 0; i < json_len(tasks); i++) {
 		table_add(&t, json_get_str(json_at(tasks, i), "taskId"));
 		table_add(&t, json_get_str(json_at(tasks, i), "state"));

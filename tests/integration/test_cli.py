@@ -171,13 +171,13 @@ def test_status_and_collections(lab):
 def test_plan(lab):
     done = loom(lab, "cluster", "plan", "shop", "-t", "stack", "-n", "3")
     assert done.returncode == 0, done.stderr
-    layout, machines, steps = done.stdout.split("\n\n")
-    assert layout.startswith("Layout\n  COUNT") and machines.startswith("Machines\n  NODE")
-    assert "shop" in machines
-    assert "start web  (after 1000 start db)" in steps
+    layout, nodes, tasks = done.stdout.split("\n\n")
+    assert layout.startswith("Layout\n  COUNT") and nodes.startswith("Nodes\n  NODE")
+    assert "shop" in nodes
+    assert "start web  (after 1000 start db)" in tasks
     plan = json.loads(loom(lab, "cluster", "plan", "-t", "stack", "-n", "3", "-o", "json").stdout)
     assert len(plan["nodes"]) == 3
-    assert f"Steps ({len(plan['tasks'])})" in steps
+    assert f"Tasks ({len(plan['tasks'])})" in tasks
     assert loom(lab, "cluster", "list").stdout == "no clusters\n"
 
 
@@ -195,7 +195,7 @@ def test_create_watch_show_delete(lab):
     lines = done.stdout.splitlines()
     assert re.fullmatch(r"\d\d:\d\d:\d\d  cluster         pending", lines[0])
     assert any(re.search(r"install web: done  \d+\.\d s$", line) for line in lines)
-    assert re.fullmatch(rf"shop \({cluster}\) is active after .* s: 3 nodes, \d+ steps", lines[-1])
+    assert re.fullmatch(rf"shop \({cluster}\) is active after .* s: 3 nodes, \d+ tasks", lines[-1])
     listed = loom(lab, "cluster", "list").stdout.splitlines()
     assert listed[1].split()[:5] == [cluster, "shop", "active", "3", "stack"]
     shown = loom(lab, "cluster", "show", cluster.lstrip("0")).stdout
@@ -208,7 +208,7 @@ def test_create_watch_show_delete(lab):
     assert (done.returncode, done.stdout) == (64, "") and "--yes" in done.stderr
     done = loom(lab, "cluster", "delete", "shop", "--yes", "--wait")
     assert done.returncode == 0, done.stderr
-    assert re.search(rf"shop \({cluster}\) is terminated after .* s: 3 nodes removed, 3 steps", done.stderr)
+    assert re.search(rf"shop \({cluster}\) is terminated after .* s: 3 nodes removed, 3 tasks", done.stderr)
     assert "install" not in done.stderr  # nothing of what happened before
     assert loom(lab, "cluster", "list").stdout == "no clusters\n"
     assert "terminated" in loom(lab, "cluster", "list", "--all").stdout
@@ -491,7 +491,7 @@ def test_pause_why_resume_abort(farm):
     assert busy.returncode == 1 and f"loom cluster why {farm.farm}" in busy.stderr
     assert loom(farm, "cluster", "pause", "farm").returncode == 0
     why = loom(farm, "cluster", "why", "farm").stdout
-    assert why.startswith("pending: Paused by user ann. Since ") and re.search(r"^STEP +STATE +REASON$", why, re.M)
+    assert why.startswith("pending: Paused by user ann. Since ") and re.search(r"^TASK +STATE +REASON$", why, re.M)
     assert "START of app on node 1000 waits for STOP of app on node 1000" in why
     assert loom(farm, "cluster", "resume", "farm").returncode == 0
     assert json.loads(loom(farm, "cluster", "why", "farm", "-o", "json").stdout)["status"] == "pending"

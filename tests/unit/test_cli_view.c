@@ -121,7 +121,7 @@ START_TEST(follows_a_create)
 	ck_assert_str_eq(v.nodes[0]->id, "a"); /* by number */
 	ck_assert_uint_eq(view_total(&v), 4);
 	task(1001000, "t1", "running", 1, "");
-	ck_assert(v.nodes[0]->now->state == STEP_RUNNING);
+	ck_assert(v.nodes[0]->now->state == VIEW_RUNNING);
 	task(1003500, "t1", "complete", 1, "");
 	ck_assert_int_eq(v.nodes[0]->now->took, 2500);
 	ck_assert_uint_eq(view_done(&v), 1);
@@ -206,12 +206,12 @@ START_TEST(says_how_many_nodes_are_left)
 	event("cluster", "{\"time\":2001000,\"status\":\"active\"}");
 	render_end(&r, &v, &b);
 	ck_assert_str_eq(buf_str(&b),
-	                 "hello (00000001) is active after 1.0 s: 1 node, 1 removed, 1 step\n");
+	                 "hello (00000001) is active after 1.0 s: 1 node, 1 removed, 1 task\n");
 	buf_fini(&b);
 }
 END_TEST
 
-START_TEST(retries_add_steps)
+START_TEST(retries_add_tasks)
 {
 	planned();
 	task(1001000, "t1", "running", 1, "");
@@ -460,7 +460,7 @@ int main(void)
 	tcase_add_test(tc, a_new_job_starts_afresh);
 	tcase_add_test(tc, a_failed_layout_is_no_success);
 	tcase_add_test(tc, says_how_many_nodes_are_left);
-	tcase_add_test(tc, retries_add_steps);
+	tcase_add_test(tc, retries_add_tasks);
 	tcase_add_test(tc, survives_odd_events);
 	tcase_add_test(tc, draws_a_frame);
 	tcase_add_test(tc, tells_of_pauses_leases_and_templates);
