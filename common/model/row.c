@@ -234,6 +234,24 @@ char *row_save_text(const struct row_table *t, unsigned flags)
 	return text_end(&x);
 }
 
+char *row_update_text(const struct row_table *t, unsigned flags)
+{
+	struct buf b = BUF_INIT(TEXT_MAX);
+	const char *sep = " SET ";
+	buf_addf(&b, "UPDATE %s", t->name);
+	for (unsigned part = flags; part; part = part == flags ? ROW_KEY : 0) {
+		for (size_t k = 0; k < t->n; k++) {
+			if (!(t->columns[k].flags & part))
+				continue;
+			buf_addf(&b, "%s%s=?", sep, t->columns[k].name);
+			sep = part == flags ? "," : " AND ";
+		}
+		sep = " WHERE ";
+	}
+	loom_assert(!b.full);
+	return buf_take(&b);
+}
+
 struct values {
 	struct db_value *v;
 	char **texts;
@@ -252,23 +270,34 @@ static void add_values(struct values *to, const struct row_table *t, unsigned gi
 	}
 }
 
+static void values_init(struct values *to, size_t n)
+{
+	*to = (struct values){ .v = loom_calloc(n + 1, sizeof(struct db_value)),
+		               .texts = loom_calloc(n + 1, sizeof(char *)) };
+}
+
+static void values_fini(struct values *of)
+{
+	for (size_t i = 0; i < of->n; i++)
+		loom_free(of->texts[i]);
+	loom_free(of->texts);
+	loom_free(of->v);
+}
+
 typedef int (*exec_many)(struct db *db, const struct db_many *m, const struct db_value *v,
                          size_t n);
 
 static int exec_rows(struct db *db, const struct row_table *t, struct text *x, exec_many exec,
                      const void *const *rows, size_t n)
 {
-	struct values values = { .v = loom_calloc(n * x->values + 1, sizeof(struct db_value)),
-		                 .texts = loom_calloc(n * x->values + 1, sizeof(char *)) };
+	struct values values;
+	values_init(&values, n * x->values);
 	const struct db_many many = { buf_str(&x->head), buf_str(&x->row), ",", buf_str(&x->tail),
 		                      x->values };
 	for (size_t i = 0; i < n; i++)
 		add_values(&values, t, x->given, rows[i]);
 	int rc = exec(db, &many, values.v, n);
-	for (size_t i = 0; i < values.n; i++)
-		loom_free(values.texts[i]);
-	loom_free(values.texts);
-	loom_free(values.v);
+	values_fini(&values);
 	return rc;
 }
 
@@ -290,23 +319,32 @@ int row_insert(struct db *db, const struct row_table *t, const void *row)
 	return rows_insert(db, t, row, 1);
 }
 
+static int gone(const struct row_table *t, int64_t n)
+{
+	log_error("a row to be written is gone", LOG_S("table", t->name), LOG_I("rows", n));
+	return DB_E_FATAL;
+}
+
 int rows_save(struct db *db, const struct row_table *t, unsigned flags, const void *const *rows,
               size_t n)
 {
 	struct text x;
-	if (!n)
-		return 0;
+	if (n < 2)
+		return n ? row_save(db, t, flags, rows[0]) : 0;
 	text_save(&x, t, flags);
 	int rc = exec_rows(db, t, &x, db_upsert_many, rows, n);
 	loom_free(text_end(&x));
-	if (rc || db_inserted(db) <= 0)
-		return rc;
-	log_error("a row to be written is gone", LOG_S("table", t->name),
-	          LOG_I("rows", db_inserted(db)));
-	return DB_E_FATAL;
+	return rc || db_inserted(db) <= 0 ? rc : gone(t, db_inserted(db));
 }
 
 int row_save(struct db *db, const struct row_table *t, unsigned flags, const void *row)
 {
-	return rows_save(db, t, flags, &row, 1);
+	LOOM_CLEANUP_STR char *sql = row_update_text(t, flags);
+	struct values values;
+	values_init(&values, t->n);
+	add_values(&values, t, flags, row);
+	add_values(&values, t, ROW_KEY, row);
+	int rc = db_exec_values(db, sql, values.v, values.n);
+	values_fini(&values);
+	return rc || db_affected(db) ? rc : gone(t, 1);
 }

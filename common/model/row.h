@@ -102,7 +102,8 @@ LOOM_MUST_CHECK int rows_save(struct db *db, const struct row_table *t, unsigned
 
 /* The statements themselves, owned; for tests. */
 char *row_insert_text(const struct row_table *t);
-char *row_save_text(const struct row_table *t, unsigned flags);
+char *row_save_text(const struct row_table *t, unsigned flags);   /* of several rows */
+char *row_update_text(const struct row_table *t, unsigned flags); /* of one */
 
 /* Owned tree, NULL for NULL or text that is not JSON. */
 struct json *row_json_at(const struct db_result *r, size_t row, unsigned col);

@@ -39,6 +39,8 @@ START_TEST(texts)
 	LOOM_CLEANUP_STR char *save = row_save_text(&pets, ROW_SAVE);
 	ck_assert_str_eq(save, "INSERT INTO pet (id,name,kind,age,owner) VALUES (?,0,0,?,?)"
 	                       " ON DUPLICATE KEY UPDATE age=VALUES(age),owner=VALUES(owner)");
+	LOOM_CLEANUP_STR char *update = row_update_text(&pets, ROW_SAVE);
+	ck_assert_str_eq(update, "UPDATE pet SET age=?,owner=? WHERE id=?");
 	LOOM_CLEANUP_STR char *group = row_save_text(&pets, ROW_GROUP);
 	ck_assert_str_eq(group, "INSERT INTO pet (id,name,kind,age,shots) VALUES (?,0,0,0,?)"
 	                        " ON DUPLICATE KEY UPDATE shots=VALUES(shots)");
