@@ -7,6 +7,8 @@
 
 #include <stdio.h>
 
+/* An eighth of poll_ms's default: while the bus is away each request waits that long for its turn,
+ * and a look is one short SELECT. */
 #define SOON_MS 250
 
 struct postman {

@@ -11,6 +11,7 @@
 #include "common/model/macro.h"
 #include "services/scheduler/plan/planner.h"
 
+/* The last payload and those before it are one message: 11 MiB, of the 16 that one may have. */
 #define MAX_PAYLOAD  (8u << 20) /* bytes of one payload */
 #define MAX_TOGETHER (3u << 20) /* no further task is given to a take after so much */
 #define MAX_CLAIM_MS 500  /* nor to any after so long: the first one's lease, 8 s, runs already */

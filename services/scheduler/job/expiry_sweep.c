@@ -9,8 +9,8 @@
 #include "services/scheduler/job/job_lifecycle.h"
 #include "services/scheduler/wake.h"
 
-#define AT_ONCE      64
-#define RETRY_CAP_MS 3600000
+#define AT_ONCE      64 /* read by one statement; when there are more, the next sweep is at once */
+#define RETRY_CAP_MS 3600000 /* the most that lease_retry_ms may be */
 
 struct expiring {
 	struct scheduler *s;

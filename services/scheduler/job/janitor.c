@@ -20,6 +20,9 @@
 #include "services/scheduler/job/job_lifecycle.h"
 #include "services/scheduler/wake.h"
 
+/* An eighth of task_lease_ms's default: heartbeats that wait for the database as long still renew
+ * leases in time. An eighth of provisioner_timeout_ms's: no provisioner is silent for much longer.
+ */
 #define AWAY_MS        1000
 #define MOST_SILENT_MS 15000
 #define MOST_AT_ONCE   64

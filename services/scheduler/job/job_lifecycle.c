@@ -9,7 +9,7 @@
 
 #include <string.h>
 
-#define MAX_RESULTS (1u << 20) /* bytes stored of one node */
+#define MAX_RESULTS (1u << 20) /* bytes stored of one node: as much as one result may bring */
 
 /* ---- what a result says of its node ---------------------------------------------------------- */
 

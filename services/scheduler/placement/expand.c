@@ -13,7 +13,7 @@
 
 #include <inttypes.h>
 
-#define NODES_MAX 1000000
+#define NODES_MAX 1000000 /* as many as a request may ask for (job_params.c) */
 
 /* ---- what is asked -------------------------------------------------------------------------- */
 

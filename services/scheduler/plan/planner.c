@@ -7,11 +7,9 @@
 
 /* ---- tables --------------------------------------------------------------------------------- */
 
-#define MOST_STEPS 10
-
 static const struct {
 	const char *name, *failure;
-	enum plan_step steps[MOST_STEPS];
+	enum plan_step steps[STEPS_];
 	size_t n;
 	unsigned moves;
 } actions[PLAN_ACTIONS_] = {

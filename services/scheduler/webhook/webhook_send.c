@@ -14,6 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
+/* Of an answer only {"veto": ...} is read, of which 300 characters are kept; a secret is a line. */
 #define MAX_ANSWER 4096
 #define MAX_SECRET 4096
 

@@ -12,6 +12,8 @@
 #include "services/scheduler/webhook/webhook_send.h"
 #include "services/scheduler/webhook/webhooks_private.h"
 
+/* A claim lasts for the post and the two transactions around it. One that takes longer is sent
+ * twice, which targets tell by its delivery id. */
 #define LEASE_MARGIN_MS 5000
 
 enum { M_DELIVERED, M_FAILED, M_DEAD, M_COUNT };
