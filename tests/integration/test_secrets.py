@@ -36,7 +36,7 @@ def without_secrets(document):
     """The type before it declared any."""
     plain = {"label": "F", "type": "text"}
     return {"name": document["name"], "parameters": {
-        who: {"fields": {field: plain for field in part["fields"]}}
+        who: {"fields": dict.fromkeys(part["fields"], plain)}
         for who, part in document["parameters"].items()}}
 
 
