@@ -156,18 +156,22 @@ int queue_jobs_after(struct db *db, const struct queue_job *after, size_t n, int
 	return rc;
 }
 
-int queue_heads(struct db *db, const struct queue_line *lines, size_t n, int64_t each,
-                struct queued_list *ret)
+int queue_heads(struct db *db, const struct queue_line *lines, size_t n, struct queued_list *ret)
 {
-	static const struct db_many many = { "",
-		                             "(" TASKS " AND t.tenant_id=? AND t.gate=?"
-		                             " AND t.cluster_id=? ORDER BY t.not_before LIMIT ?)",
-		                             " UNION ALL ", "", AFTER_VALUES };
+	/* Of jobs that hand out tasks, so their status is not asked again: a union of joins took
+	 * twice the time of all else in a search. */
+	static const struct db_many many = {
+		"",
+		"(SELECT cluster_id, job_num, num, tenant_id, gate, not_before, 'running'"
+		" FROM task FORCE INDEX (shares) WHERE state='ready' AND tenant_id=? AND gate=?"
+		" AND cluster_id=? ORDER BY not_before LIMIT ?)",
+		" UNION ALL ", "", AFTER_VALUES
+	};
 	LOOM_CLEANUP(db_result_free) struct db_result *r = NULL;
 	struct db_value *v = loom_calloc(n + 1, AFTER_VALUES * sizeof(*v));
 	for (size_t i = 0; i < n; i++)
 		after_values(v + AFTER_VALUES * i, lines[i].tenant, lines[i].gate, lines[i].cluster,
-		             each);
+		             lines[i].heads);
 	int rc = db_select_many(db, &r, &many, v, n);
 	loom_free(v);
 	if (!rc)

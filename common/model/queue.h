@@ -38,6 +38,7 @@ struct queue_line {
 	const char *tenant; /* borrowed */
 	char gate[TASK_GATE_MAX];
 	int64_t cluster;
+	int64_t heads; /* so many of its tasks are read */
 };
 
 struct queue_state {
@@ -58,9 +59,9 @@ LOOM_MUST_CHECK int queue_jobs_after(struct db *db, const struct queue_job *afte
 /* All of a tenant ("*": of all tenants) that has at most `max`, else that many. Appends. */
 LOOM_MUST_CHECK int queue_jobs_all(struct db *db, const char *tenant, int64_t max,
                                    struct queue_jobs *ret);
-/* Up to `each` tasks of each line, those that may begin first. Appends. */
+/* The heads of each line, those that may begin first. Appends. */
 LOOM_MUST_CHECK int queue_heads(struct db *db, const struct queue_line *lines, size_t n,
-                                int64_t each, struct queued_list *ret);
+                                struct queued_list *ret);
 
 /* Who has how many tasks running; returns owned. */
 struct queue_use {
