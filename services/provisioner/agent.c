@@ -19,6 +19,7 @@ enum {
 	WAIT_SLACK_MS = 10000,
 	MAX_AT_ONCE = 64,      /* what a server gives in one answer */
 	EMPTY_PAUSE_MS = 1000, /* between takes at a server that does not hold the request */
+	NEXT_MS = 100,         /* how long a take waits for a result that can bring tasks, too */
 	BACKOFF_CAP_MS = 5000,
 	NOT_FOUND = 404,
 	FORBIDDEN = 403,
@@ -44,6 +45,8 @@ struct agent {
 	struct loop_timer *setup_timer, *beat_timer, *take_timer;
 	unsigned setup_tries, beat_tries, take_tries;
 	char *take_worker;              /* of the open take */
+	size_t take_asked;              /* tasks that it may bring */
+	size_t asked;                   /* and that any call under way may bring */
 	int64_t take_since, beat_since; /* mono ms */
 	loop_fn left;
 	void *left_arg;
@@ -295,26 +298,30 @@ static void send_beat(void *arg)
 /* ---- taking -----------------------------------------------------------------------------------
  */
 
-static size_t take_one(struct agent *a, const struct json *task, int64_t claimed)
+/* By our clock, when at the earliest; only when the server does not say how long it held the call,
+ * the way of its answer is not counted. One that comes when we take no more is too old to begin. */
+static int64_t claimed_at(const struct agent *a, int64_t since, const struct json *answer)
+{
+	int64_t ago = clock_mono_ms() - since;
+	int64_t held = json_get_int(answer, "heldMs", ago);
+	if (a->no_more)
+		return INT64_MIN / 2;
+	return since + (held < 0 ? 0 : held > ago ? ago : held);
+}
+
+static size_t start_one(struct agent *a, const struct json *task, const char *worker,
+                        int64_t claimed)
 {
 	struct loom_err err;
-	if (workers_start(a->workers, a->take_worker, claimed, json_copy(task), &err) == 0)
+	if (workers_start(a->workers, worker, claimed, json_copy(task), &err) == 0)
 		return 1;
 	log_error("task cannot be run", LOG_S("reason", err.msg));
 	return 0;
 }
 
-/* By our clock, when at the earliest; only when the server does not say how long it held the take,
- * the way of its answer is not counted. */
-static int64_t claimed_at(const struct agent *a, const struct json *answer)
-{
-	int64_t ago = clock_mono_ms() - a->take_since;
-	int64_t held = json_get_int(answer, "heldMs", ago);
-	return a->take_since + (held < 0 ? 0 : held > ago ? ago : held);
-}
-
-/* Starts what came; how many tasks that was. */
-static size_t take_tasks(struct agent *a, const struct wire_answer *answer)
+/* Starts what came of a call that was made at `since`; how many tasks that was. */
+static size_t start_tasks(struct agent *a, const struct wire_answer *answer, const char *worker,
+                          int64_t since)
 {
 	size_t started = 0;
 	LOOM_CLEANUP(json_free) struct json *body = NULL;
@@ -326,11 +333,11 @@ static size_t take_tasks(struct agent *a, const struct wire_answer *answer)
 		return 0;
 	}
 	tasks = json_get(body, "tasks");
-	int64_t claimed = claimed_at(a, body);
+	int64_t claimed = claimed_at(a, since, body);
 	if (!tasks && json_get(body, "taskId")) /* a server without "max" */
-		started += take_one(a, body, claimed);
+		started += start_one(a, body, worker, claimed);
 	for (size_t i = 0; i < json_len(tasks); i++)
-		started += take_one(a, json_at(tasks, i), claimed);
+		started += start_one(a, json_at(tasks, i), worker, claimed);
 	return started;
 }
 
@@ -354,18 +361,30 @@ static void on_take(const struct wire_answer *answer, void *arg)
 	if (answer->status == FORBIDDEN)
 		agent_unregistered(a);
 	else if (wire_ok(answer) && answer->len)
-		started = take_tasks(a, answer);
+		started = start_tasks(a, answer, a->take_worker, a->take_since);
+	a->asked -= a->take_asked;
 	loop_timer_arm(a->take_timer, pause_after_take(a, answer, started));
+}
+
+/* How many tasks are to be asked for. */
+static size_t room(const struct agent *a)
+{
+	size_t free = workers_free(a->workers), left = free > a->asked ? free - a->asked : 0;
+	if (a->no_more || a->standing != REGISTERED)
+		return 0;
+	return left < MAX_AT_ONCE ? left : MAX_AT_ONCE;
 }
 
 static void send_take(void *arg)
 {
 	struct agent *a = arg;
 	LOOM_CLEANUP(json_free) struct json *body = NULL;
-	size_t free = workers_free(a->workers), max = free < MAX_AT_ONCE ? free : MAX_AT_ONCE;
+	size_t max = a->take ? 0 : room(a);
 
-	if (a->take || a->no_more || a->standing != REGISTERED || !max)
+	if (!max)
 		return;
+	a->take_asked = max;
+	a->asked += max;
 	loom_free(a->take_worker);
 	a->take_worker = workers_take_id(a->workers);
 	a->take_since = clock_mono_ms();
@@ -388,7 +407,23 @@ void agent_slots_changed(struct agent *a)
 {
 	/* After a failed take its own timer decides. */
 	if (!a->take && !a->take_tries)
-		loop_timer_arm(a->take_timer, 0);
+		loop_timer_arm(a->take_timer, workers_about_to_report(a->workers) ? NEXT_MS : 0);
+}
+
+size_t agent_ask_next(struct agent *a)
+{
+	size_t n = room(a);
+	a->asked += n;
+	return n;
+}
+
+void agent_next_came(struct agent *a, const struct report_next *next)
+{
+	if (wire_ok(next->answer) && next->answer->len)
+		(void)start_tasks(a, next->answer, next->worker, next->since);
+	a->asked -= next->asked;
+	if (!a->no_more)
+		agent_slots_changed(a);
 }
 
 /* ---- leaving ----------------------------------------------------------------------------------

@@ -11,6 +11,7 @@
 #define LOOM_PROVISIONER_AGENT_H
 
 #include "plugins.h"
+#include "report.h"
 #include "wire.h"
 #include "worker.h"
 
@@ -32,11 +33,15 @@ void agent_destroy(struct agent *a);
 /* Begins; takes tasks for w once registered. */
 void agent_start(struct agent *a, struct workers *w);
 
-void agent_slots_changed(struct agent *a);    /* there may be a free one */
+void agent_slots_changed(struct agent *a); /* there may be a free one */
+/* For report.h: how many tasks there is room for that no call under way may bring; and what came.
+ */
+size_t agent_ask_next(struct agent *a);
+void agent_next_came(struct agent *a, const struct report_next *next);
 void agent_unregistered(struct agent *a);     /* some call was told that we are not known */
 bool agent_registered(const struct agent *a); /* any thread */
 
-/* Takes no more; heartbeats go on. */
+/* Takes no more, and gives back what is on its way; heartbeats go on. */
 void agent_stop_taking(struct agent *a);
 /* Ends heartbeats and deletes the registration; done(arg) follows, at the latest after 3 s. */
 void agent_leave(struct agent *a, loop_fn done, void *arg);

@@ -190,6 +190,18 @@ static void on_unregistered(void *arg)
 	agent_unregistered(p->agent);
 }
 
+static size_t ask_next(void *arg)
+{
+	struct provisioner *p = arg;
+	return agent_ask_next(p->agent);
+}
+
+static void on_next(const struct report_next *next, void *arg)
+{
+	struct provisioner *p = arg;
+	agent_next_came(p->agent, next);
+}
+
 static void on_drain_timeout(void *arg);
 static void leave(void *arg);
 
@@ -203,6 +215,8 @@ static void make_parts(struct provisioner *p)
 	                                                   .spool = p->spool,
 	                                                   .provisioner = p->id,
 	                                                   .on_unregistered = on_unregistered,
+	                                                   .ask_next = ask_next,
+	                                                   .on_next = on_next,
 	                                                   .arg = p });
 	p->workers =
 		workers_create(&(struct workers_config){ .loop = l,

@@ -2,6 +2,7 @@
 /* Brings results to the server: durable before they are sent, sent until they are answered. */
 #include "report.h"
 
+#include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/base/str.h"
 #include "common/operation/task_result.h"
@@ -19,6 +20,7 @@ enum {
 	NOT_HELD = 417, /* the attempt is not ours any more */
 	FAILED = 1,
 	REFUSAL_MAX = 512, /* bytes of a refusal that are passed on */
+	NEXT_BYTES = 64,   /* of what asks for the next tasks */
 };
 
 /*
@@ -31,6 +33,9 @@ struct report_item {
 	struct report_item *prev, *next;
 	char *name; /* in the spool */
 	char *body;
+	char *worker;   /* id that the task was taken with; NULL: of an earlier process */
+	size_t asked;   /* tasks that the answer to the call may bring */
+	int64_t since;  /* mono ms, of the call */
 	bool left_over; /* by an earlier process */
 	bool foreign;   /* and under another id than ours */
 	bool replaced;  /* by a failure: the server refused what was first sent */
@@ -85,6 +90,7 @@ static void free_memory(struct report_item *item)
 {
 	loom_free(item->name);
 	loom_free(item->body);
+	loom_free(item->worker);
 	loom_free(item->refusal);
 	loom_free(item);
 }
@@ -236,6 +242,10 @@ static void on_answer(const struct wire_answer *a, void *arg)
 	struct report *r = item->report;
 	char why[160];
 	item->call = NULL;
+	if (item->asked)
+		r->config.on_next(
+			&(struct report_next){ item->asked, item->worker, item->since, a },
+			r->config.arg);
 	if (wire_ok(a)) {
 		if (item->left_over || item->tries)
 			log_info("kept result delivered", LOG_S("file", item->name));
@@ -254,13 +264,28 @@ static void on_answer(const struct wire_answer *a, void *arg)
 	}
 }
 
+/* The result, which asks for the next tasks, too, if there is room. Returns owned. */
+static char *message(struct report_item *item)
+{
+	const struct report_config *config = &item->report->config;
+	size_t len = strlen(item->body);
+	bool may_ask = item->worker && len + NEXT_BYTES <= TASK_RESULT_MAX;
+	item->asked = may_ask ? config->ask_next(config->arg) : 0;
+	item->since = clock_mono_ms();
+	if (!item->asked)
+		return loom_strdup(item->body);
+	return loom_asprintf("%.*s,\"next\":%zu,\"lease\":true}", (int)len - 1, item->body,
+	                     item->asked);
+}
+
 static void post(void *arg)
 {
 	struct report_item *item = arg;
+	LOOM_CLEANUP_STR char *text = message(item);
 	item->call = wire_start(item->report->config.wire,
 	                        &(struct wire_request){ .method = "POST",
 	                                                .path = "/v2/tasks/finish",
-	                                                .text = item->body,
+	                                                .text = text,
 	                                                .timeout_ms = CALL_MS },
 	                        on_answer, item);
 }
@@ -290,6 +315,7 @@ struct report_item *report_save(struct report *r, const char *task, int64_t atte
                                 const struct json *finish, report_fn fn, void *arg)
 {
 	struct report_item *item = new_item(r, spool_name(task, attempt), json_text(finish));
+	item->worker = loom_strdup(json_get_str(finish, "workerId"));
 	item->fn = fn;
 	item->arg = arg;
 	in_background(item, save_work, save_done);

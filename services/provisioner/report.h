@@ -6,6 +6,9 @@
  * A result is first written durably to the spool, then posted until the server has answered, then
  * removed from the spool. What an earlier process left in the spool is posted as it is, oldest
  * first, one at a time; whether it still counts is the server's decision (the attempt fences it).
+ *
+ * The answer to a result of ours may bring the next tasks, if there is room for them when it is
+ * sent. An answer that is lost loses nothing: the tasks' leases end and they are given out again.
  */
 #ifndef LOOM_PROVISIONER_REPORT_H
 #define LOOM_PROVISIONER_REPORT_H
@@ -26,6 +29,13 @@ enum report_event {
 
 typedef void (*report_fn)(struct report_item *item, enum report_event event, void *arg);
 
+struct report_next {
+	size_t asked;       /* tasks */
+	const char *worker; /* id that they were asked for with */
+	int64_t since;      /* mono ms, when they were asked for */
+	const struct wire_answer *answer;
+};
+
 struct report_config {
 	struct loop *loop;
 	struct pool *pool;
@@ -34,6 +44,10 @@ struct report_config {
 	const char *provisioner; /* our id */
 	/* The server does not know our id (any more); called for each such answer. */
 	void (*on_unregistered)(void *arg);
+	/* How many tasks a result that is sent now may bring. */
+	size_t (*ask_next)(void *arg);
+	/* What came of it, for each that asked for some. */
+	void (*on_next)(const struct report_next *next, void *arg);
 	void *arg;
 };
 

@@ -146,6 +146,7 @@ static void report_outcome(struct slot *s)
 static void send_result(void *arg)
 {
 	struct slot *s = arg;
+	s->sent = true;
 	report_send(s->item);
 }
 

@@ -38,6 +38,7 @@ struct slot {
 	struct outcome outcome;
 	struct tasklog *log;
 	struct report_item *item; /* the result, from its saving to the server's answer */
+	bool sent;                /* once, at least */
 	bool lost;                /* not ours any more: nothing is reported */
 	bool cancelled;           /* stopped because the server asked for it, which is reported */
 	bool lapsed;              /* stopped because its lease was not renewed, likewise */

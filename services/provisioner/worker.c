@@ -41,6 +41,14 @@ size_t workers_busy(const struct workers *w)
 	return count_states(w, SLOT_RUNNING, SLOT_FLUSHING);
 }
 
+bool workers_about_to_report(const struct workers *w)
+{
+	bool any = false;
+	for (size_t i = 0; i < w->n; i++)
+		any = any || (w->slots[i].state == SLOT_REPORTING && !w->slots[i].sent);
+	return any;
+}
+
 struct workers *workers_create(const struct workers_config *config)
 {
 	struct workers *w = loom_calloc(1, sizeof(*w));

@@ -3,10 +3,9 @@
  * worker - the slots: each runs one task from taking to the server's answer.  Loop thread only.
  *
  * A slot's task runs its plugins one after the other, is saved and reported, and leaves the slot
- * when the server has answered. As soon as its plugins have ended another task may run, so that a
- * result and the take of the next task are on their way together; there are spare slots for that. A
- * task that is no longer ours (the server says so, or cancelled it) has its process group stopped
- * and its result dropped.
+ * when the server has answered. As soon as its plugins have ended another task may run, which the
+ * answer to the result brings, or a take; there are spare slots for that. A task that is no longer
+ * ours (the server says so, or cancelled it) has its process group stopped and its result dropped.
  *
  * A task is worked on only while its lease lasts: it is not begun when it came too late, and its
  * plugins are stopped, before the server gives it to somebody else, when no renewal was heard of.
@@ -42,6 +41,7 @@ void workers_destroy(struct workers *w);
 size_t workers_free(const struct workers *w);    /* how many more tasks may run */
 size_t workers_running(const struct workers *w); /* tasks whose plugins run */
 size_t workers_busy(const struct workers *w);    /* tasks not yet answered for, those included */
+bool workers_about_to_report(const struct workers *w); /* a result is being saved */
 
 /* The worker id to take tasks with: "<provisioner>.<lowest free slot>". Returns owned. */
 char *workers_take_id(const struct workers *w);

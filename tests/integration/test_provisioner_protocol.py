@@ -98,8 +98,9 @@ class Server(http.server.ThreadingHTTPServer):
         return wait_for(check, timeout, f"{count} x {method} {pattern}", 0.01)
 
     def finishes(self, count=1, timeout=15):
-        """Bodies of finish calls."""
-        return self.wait("POST", "/v2/tasks/finish", count, timeout)
+        """Bodies of finish calls, without what they ask for."""
+        return [{key: value for key, value in body.items() if key not in ("next", "lease")}
+                for body in self.wait("POST", "/v2/tasks/finish", count, timeout)]
 
     # ---- answering
 
@@ -437,6 +438,57 @@ def test_runs_as_many_as_its_capacity(server, make):
     assert beat["usage"] == {"t1": 3}
     (prov.work / "plugins/providers/p/go").touch()
     assert len(server.finishes(5)) == 5
+
+
+def bring(server, *tasks):
+    """Results are answered with these tasks, one each, as long as there are some."""
+    left = list(tasks)
+    server.rule(lambda method, path, body: (200, {"tasks": [left.pop(0)], "heldMs": 0}, {})
+                if path == "/v2/tasks/finish" and body.get("next") and left else None)
+
+
+def test_a_result_brings_the_next_task(server, make):
+    bring(server, *[task(number) for number in range(2, 6)])
+    make(capacity=2).start()
+    server.give(task(1))
+    assert [body["taskId"][-3:] for body in server.finishes(5)] == ["001", "002", "003", "004", "005"]
+    asked = server.seen("POST", "/v2/tasks/finish")
+    assert all((body["next"], body["lease"], body["status"]) == (1, True, 0) for body in asked)
+    # the one slot that no result fills is asked for by a take, and only that
+    assert [body["max"] for body in server.seen("POST", "/v2/tasks/take")] == [2, 1]
+
+
+def test_an_older_server_brings_nothing(server, make):
+    """It does not know what it is asked for, so the provisioner goes on with takes."""
+    make(capacity=1).start()
+    server.give(*[task(number) for number in range(1, 4)])
+    assert {body["taskId"][-3:] for body in server.finishes(3)} == {"001", "002", "003"}
+    assert all(body["max"] == 1 for body in server.seen("POST", "/v2/tasks/take"))
+
+
+def test_a_task_that_comes_during_the_drain_is_given_back(server, make):
+    prov = make(capacity=2)
+    prov.plugin("providers", "p", 'echo x >> "$LOOM_WORK_DIR/begun"')
+    go = threading.Event()
+
+    def late(_method, path, body):
+        if path == "/v2/tasks/finish" and body.get("next"):
+            go.wait(15)
+            return 200, {"tasks": [task(2)], "heldMs": 0}, {}
+        return None
+
+    server.late(late)
+    prov.start()
+    server.give(task(1))
+    server.finishes()
+    prov.signal()
+    wait_for(lambda: "no more tasks are taken" in prov.logs(), 5, "the drain")
+    go.set()
+    back = server.finishes(2)[1]
+    assert (back["taskId"][-3:], back["lost"], back["attempt"]) == ("002", True, 1)
+    assert "next" not in server.seen("POST", "/v2/tasks/finish")[1]
+    assert prov.wait() == 0
+    assert (prov.work / "plugins/providers/p/begun").read_text() == "x\n"
 
 
 def test_results_are_kept_until_the_server_has_them(server, make):
