@@ -2,9 +2,10 @@
 /*
  * play - provisioners without plug-ins. As the real one does, each has one long poll that asks for
  * as many tasks as more may run; a task runs for as long as the options say, then its result is
- * posted over a connection of its own, while the next may run already.
+ * posted over a connection of its own, whose answer may bring more.
  *
  * internal=PORT  provisioners=4 slots=16  tenant=ID ("*")  name=PREFIX
+ * next=1          results ask for the next tasks; 0: only takes do, as older provisioners'
  * ms=0 spread=0   a task takes ms, give or take spread
  * until=N         stops after so many completions; seconds=S: or after so long
  * takes=FILE      one line per task: taskId attempt microseconds-since-the-epoch
@@ -31,6 +32,7 @@ struct slot {
 	bool busy, running, confirm;
 	char task[ID_MAX];
 	int64_t attempt, sent;
+	int asked; /* tasks that the answer to its result may bring */
 };
 
 struct provisioner {
@@ -41,6 +43,7 @@ struct provisioner {
 	bool taking;
 	struct slot *slots;
 	int n_slots, busy, running; /* of twice as many slots n_slots may run */
+	int asked, take_asked;      /* tasks that calls under way may bring; that the take may */
 };
 
 struct play {
@@ -49,23 +52,31 @@ struct play {
 	int64_t ms, spread, until, began, done, refused, lost, takes, empty;
 	struct samples finish_us, done_at;
 	struct buf log;
-	bool keep;
+	bool keep, next;
 	struct timer *end;
 };
+
+static int room(const struct provisioner *p)
+{
+	int may_run = p->n_slots - p->running - p->asked,
+	    free = 2 * p->n_slots - p->busy - p->asked;
+	int max = may_run < free ? may_run : free;
+	return max < MAX_TAKE ? max : MAX_TAKE;
+}
 
 static void take(struct provisioner *p)
 {
 	char body[512];
-	int max = p->n_slots - p->running;
-	if (max > 2 * p->n_slots - p->busy)
-		max = 2 * p->n_slots - p->busy;
-	if (p->taking || !max)
+	int max = room(p);
+	if (p->taking || max < 1)
 		return;
 	p->taking = true;
+	p->take_asked = max;
+	p->asked += max;
 	snprintf(body, sizeof(body),
 	         "{\"provisionerId\":\"%s\",\"workerId\":\"%s.1\",\"tenantId\":\"%s\",\"wait\":20,"
 	         "\"max\":%d,\"lease\":true}",
-	         p->id, p->id, p->play->tenant, max < MAX_TAKE ? max : MAX_TAKE);
+	         p->id, p->id, p->play->tenant, max);
 	conn_send(p->taker, "POST", "/v2/tasks/take", "", body);
 }
 
@@ -73,7 +84,7 @@ static void finish(void *arg)
 {
 	struct slot *s = arg;
 	unsigned h = 0;
-	char more[160] = "", body[768];
+	char more[160] = "", next[64] = "", body[832];
 	for (const char *c = s->task; *c; c++)
 		h = h * 31 + (unsigned char)*c;
 	if (s->confirm)
@@ -82,26 +93,35 @@ static void finish(void *arg)
 		         "\"bind_v4\":\"10.%u.%u.%u\"}",
 		         h >> 16 & 255, h >> 8 & 255, h & 255, h >> 16 & 255, h >> 8 & 255,
 		         h & 255);
+	s->p->running -= s->running;
+	s->running = false;
+	s->asked = s->p->play->next && room(s->p) > 0 ? room(s->p) : 0;
+	s->p->asked += s->asked;
+	if (s->asked)
+		snprintf(next, sizeof(next), ",\"next\":%d,\"lease\":true", s->asked);
 	snprintf(
 		body, sizeof(body),
 		"{\"provisionerId\":\"%s\",\"workerId\":\"%s.1\",\"tenantId\":\"%s\","
-		"\"taskId\":\"%s\",\"attempt\":%lld,\"status\":0,\"stdout\":\"\",\"stderr\":\"\"%s}",
-		s->p->id, s->p->id, s->p->play->tenant, s->task, (long long)s->attempt, more);
+		"\"taskId\":\"%s\",\"attempt\":%lld,\"status\":0,\"stdout\":\"\",\"stderr\":\"\"%s%s}",
+		s->p->id, s->p->id, s->p->play->tenant, s->task, (long long)s->attempt, more, next);
 	s->sent = clock_mono_us();
 	conn_send(s->conn, "POST", "/v2/tasks/finish", "", body);
-	s->p->running -= s->running;
-	s->running = false;
 	take(s->p);
 }
 
-static void finished(void *arg, int status, const char *text, size_t len LOOM_UNUSED)
+static void begin_all(struct provisioner *p, const char *text, size_t len);
+
+static void finished(void *arg, int status, const char *text, size_t len)
 {
 	struct slot *s = arg;
 	struct play *g = s->p->play;
 	int64_t now = clock_mono_us();
 	if (!s->busy) /* the server closed an idle connection */
 		return;
+	int asked = s->asked;
+	s->asked = 0;
 	if (status == 0 || status == 503) { /* sent again until it is heard */
+		s->p->asked -= asked;
 		g->lost++;
 		timer_at(s->timer, now + 100000);
 		return;
@@ -114,6 +134,9 @@ static void finished(void *arg, int status, const char *text, size_t len LOOM_UN
 	s->p->busy--;
 	if (status == 200 && ++g->done == g->until)
 		hub_stop(g->hub);
+	if (status == 200)
+		begin_all(s->p, text, len);
+	s->p->asked -= asked; /* not before: what is begun may end at once */
 	take(s->p);
 }
 
@@ -149,11 +172,21 @@ static void begin(struct provisioner *p, const char *task, const char *end, int6
 		finish(s);
 }
 
-static void taken(void *arg, int status, const char *text, size_t len)
+static void begin_all(struct provisioner *p, const char *text, size_t len)
 {
 	static const char mark[] = "{\"taskId\":\"";
-	struct provisioner *p = arg;
 	int64_t wall = wall_us();
+	const char *end = text + len, *at = len ? strstr(text, mark) : NULL;
+	while (at) {
+		const char *id = at + sizeof(mark) - 1, *next = strstr(id, mark);
+		begin(p, id, next ? next : end, wall);
+		at = next;
+	}
+}
+
+static void taken(void *arg, int status, const char *text, size_t len)
+{
+	struct provisioner *p = arg;
 	if (!p->taking)
 		return;
 	p->play->takes++;
@@ -161,16 +194,14 @@ static void taken(void *arg, int status, const char *text, size_t len)
 		p->play->empty++;
 	} else if (status != 200) {
 		p->taking = false;
+		p->asked -= p->take_asked;
 		p->play->lost++;
 		timer_at(p->again, clock_mono_us() + 100000);
 		return;
 	}
-	const char *end = text + len, *at = status == 200 ? strstr(text, mark) : NULL;
-	while (at) {
-		const char *id = at + sizeof(mark) - 1, *next = strstr(id, mark);
-		begin(p, id, next ? next : end, wall);
-		at = next;
-	}
+	if (status == 200)
+		begin_all(p, text, len);
+	p->asked -= p->take_asked;
 	p->taking = false;
 	take(p);
 }
@@ -289,7 +320,8 @@ int play_main(const struct options *o)
 		          .until = option_int(o, "until", -1),
 		          .began = clock_mono_us(),
 		          .log = BUF_INIT(256u << 20),
-		          .keep = option(o, "takes", NULL) };
+		          .keep = option(o, "takes", NULL),
+		          .next = option_int(o, "next", 1) };
 	struct provisioner *all = loom_calloc((size_t)n, sizeof(*all));
 	g.end = timer_create_on(g.hub, too_long, &g);
 	timer_at(g.end, g.began + option_int(o, "seconds", 60) * 1000000);
