@@ -60,12 +60,24 @@ static const struct message_field finish[] = {
 	MESSAGE_TEXT(struct msg_finish, message, "message", TEXT),
 	MESSAGE_TEXT(struct msg_finish, out, "stdout", TEXT),
 	MESSAGE_TEXT(struct msg_finish, err, "stderr", TEXT),
+	MESSAGE_INT(struct msg_finish, next, "next", 0, TOGETHER, .since = 2),
+	MESSAGE_BOOL(struct msg_finish, lease, "lease", .since = 2),
+	MESSAGE_TEXT(struct msg_finish, take, "takeId", NAME, .since = 2),
+	MESSAGE_INT(struct msg_finish, held_ms, "heldMs", 0, LONGEST_MS, .since = 2),
 	{ 0 },
 };
 
 static const struct message_field status[] = {
 	MESSAGE_INT(struct msg_answer, status, "status", 200, 599, .required = true),
 	MESSAGE_TEXT(struct msg_answer, message, "message", SENTENCE),
+	{ 0 },
+};
+
+static const struct message_field finished[] = {
+	MESSAGE_INT(struct msg_answer, status, "status", 200, 599, .required = true),
+	MESSAGE_TEXT(struct msg_answer, message, "message", SENTENCE),
+	MESSAGE_TREE(FIELD_TEXTS, struct msg_answer, tasks, "tasks", TOGETHER, .since = 2),
+	MESSAGE_INT(struct msg_answer, held_ms, "heldMs", 0, INT64_MAX, .since = 2),
 	{ 0 },
 };
 
@@ -132,7 +144,7 @@ static const struct message_field none[] = { { 0 } };
 const struct message_type messages[MSG_COUNT] = {
 	[MSG_PING] = { "ping", 1, NOTHING, NOTHING },
 	[MSG_TAKE] = { "take", 1, MESSAGE(msg_take, take), MESSAGE(msg_tasks, tasks) },
-	[MSG_FINISH] = { "finish", 1, MESSAGE(msg_finish, finish), MESSAGE(msg_answer, status) },
+	[MSG_FINISH] = { "finish", 2, MESSAGE(msg_finish, finish), MESSAGE(msg_answer, finished) },
 	[MSG_CONTROL] = { "control", 1, MESSAGE(msg_control, control),
 	                  MESSAGE(msg_answer, status) },
 	[MSG_PLAN] = { "plan", 1, MESSAGE(msg_plan, plan), MESSAGE(msg_answer, planned) },

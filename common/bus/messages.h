@@ -13,7 +13,7 @@ enum messages {
 	/* to a scheduler, answered */
 	MSG_PING,    /* nothing, nothing: a sign of life */
 	MSG_TAKE,    /* msg_take, msg_tasks: a worker asks for tasks, and may wait */
-	MSG_FINISH,  /* msg_finish, msg_answer: a task's result */
+	MSG_FINISH,  /* msg_finish, msg_answer: a task's result, which may bring the next tasks */
 	MSG_CONTROL, /* msg_control, msg_answer: pause, resume, abort, delete */
 	MSG_PLAN,    /* msg_plan, msg_answer: what a create would make */
 	MSG_CHANGE,  /* msg_change, msg_answer: what an operation would change */
@@ -64,6 +64,10 @@ struct msg_finish {
 	bool lost;       /* the worker was late and knows it */
 	const struct json *result, *ipaddresses;
 	const char *hostname, *message, *out, *err;
+	int64_t next;     /* tasks that the worker asks for with it */
+	bool lease;       /* as in msg_take */
+	const char *take; /* the API's id of that; NULL: its answer could not be passed on */
+	int64_t held_ms;  /* as in msg_take */
 };
 
 struct msg_control {
@@ -92,6 +96,8 @@ struct msg_answer {
 	const struct json *plan;   /* of a create or a change */
 	const char *action, *hash; /* of a change */
 	int64_t revision;          /* of the cluster that it was made for */
+	const struct json *tasks;  /* of a finish: as in msg_tasks; NULL: none */
+	int64_t held_ms;           /* of those */
 };
 
 struct event_of {

@@ -379,6 +379,8 @@ struct ask *peers_ask(struct api *a, enum messages type, const void *m, int64_t 
 		           .arg = arg };
 	if (type == MSG_TAKE)
 		k->take = loom_strdup(((const struct msg_take *)m)->id);
+	else if (type == MSG_FINISH)
+		k->take = loom_strdup(((const struct msg_finish *)m)->take);
 	if ((k->next = a->peers->asks))
 		k->next->prev = k;
 	a->peers->asks = k;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * tasks - a worker takes tasks and hands in results (REST spec 10). Both go over the bus to a
- * scheduler; a take may be held (`wait`) until a task is ready.
+ * scheduler; a take may be held (`wait`) until a task is ready, a result may bring the next tasks.
  */
 #include "services/api/resources.h"
 
@@ -81,31 +81,31 @@ static void take_empty(struct takes *t)
 
 static void take_ask(struct takes *t);
 
-static void add_payloads(struct buf *b, const struct msg_tasks *m)
+static void give_tasks(struct http_req *req, const struct json *tasks, int64_t held_ms)
 {
-	buf_addc(b, '{');
-	json_emit_text(b, "tasks", "[");
-	for (size_t i = 0; i < json_len(m->tasks); i++) {
+	LOOM_CLEANUP(buf_fini) struct buf b = BUF_INIT(MAX_ANSWER);
+	buf_addc(&b, '{');
+	json_emit_text(&b, "tasks", "[");
+	for (size_t i = 0; i < json_len(tasks); i++) {
 		if (i)
-			buf_addc(b, ',');
-		buf_adds(b, json_str(json_at(m->tasks, i)));
+			buf_addc(&b, ',');
+		buf_adds(&b, json_str(json_at(tasks, i)));
 	}
-	buf_addc(b, ']');
-	json_emit_int(b, "heldMs", m->held_ms);
-	buf_addc(b, '}');
+	buf_addc(&b, ']');
+	json_emit_int(&b, "heldMs", held_ms);
+	buf_addc(&b, '}');
+	loom_assert(!b.full);
+	http_reply(req, 200, "application/json", buf_str(&b), b.len);
 }
 
 /* The original's workers take one and get its JSON as text. */
 static void take_given(const struct takes *t, const struct msg_tasks *m)
 {
-	LOOM_CLEANUP(buf_fini) struct buf b = BUF_INIT(MAX_ANSWER);
-	if (!t->many)
-		buf_adds(&b, json_str(json_at(m->tasks, 0)));
+	const char *first = json_str(json_at(m->tasks, 0));
+	if (t->many)
+		give_tasks(t->req, m->tasks, m->held_ms);
 	else
-		add_payloads(&b, m);
-	loom_assert(!b.full);
-	http_reply(t->req, 200, t->many ? "application/json" : "text/plain; charset=utf-8",
-	           buf_str(&b), b.len);
+		http_reply(t->req, 200, "text/plain; charset=utf-8", first, strlen(first));
 }
 
 static void take_answered(int error, const void *answer, void *arg)
@@ -216,11 +216,14 @@ void tasks_take(struct http_req *req, void *ctx)
 	http_defer(req, take_start, t);
 }
 
-static void finish_answered(int error, const void *m, void *arg)
+static void finish_answered(int error, const void *answer, void *arg)
 {
+	const struct msg_answer *m = answer;
 	struct http_req *req = arg;
 	int status = peers_status(error, m);
-	if (status == 200)
+	if (status == 200 && json_len(m->tasks))
+		give_tasks(req, m->tasks, m->held_ms);
+	else if (status == 200)
 		http_reply_empty(req, 200);
 	else if (status == 417)
 		http_reply_text(req, 417, "the task is not held by this worker any more");
@@ -235,13 +238,29 @@ static void finish_answered(int error, const void *m, void *arg)
 struct finish {
 	struct api *a;
 	struct msg_finish *said;
+	char take[33];
+	int64_t since; /* monotonic ms */
 };
+
+/* A worker that asks for the next tasks is handed them by the same scheduler in the same answer,
+ * but for one of ours that is about to end. */
+static void ask_next(struct finish *f)
+{
+	struct msg_finish *m = f->said;
+	m->take = NULL; /* whatever the worker sent */
+	if (!m->next || service_draining(f->a->service))
+		return;
+	id_random_hex(f->take, 16);
+	m->take = f->take;
+	m->held_ms = clock_mono_ms() - f->since;
+}
 
 static void finish_ask(struct http_req *req, void *arg)
 {
 	struct finish *f = arg;
 	struct task_ref ref = { 0 };
 	bool known = !id_parse_task(f->said->task, &ref);
+	ask_next(f);
 	struct ask *k = peers_ask(f->a, MSG_FINISH, f->said, FINISH_MS, finish_answered, req);
 	if (known)
 		peers_about(k, ref.cluster);
@@ -265,6 +284,7 @@ static struct msg_finish *read_finish(struct json *body, struct loom_err *err)
 void tasks_finish(struct http_req *req, void *ctx)
 {
 	struct worker_call k = { .a = ctx };
+	int64_t since = clock_mono_ms();
 	size_t len;
 	http_body(req, &len);
 	if (len > TASK_RESULT_MAX) {
@@ -281,7 +301,15 @@ void tasks_finish(struct http_req *req, void *ctx)
 		http_reply_text(req, 400, "%s", err.msg);
 		return;
 	}
+	int rc = said->next ? provisioner_cache_note_tenant(k.a->provisioners, k.a->db,
+	                                                    said->provisioner, said->tenant)
+	                    : 0;
+	if (rc) {
+		api_reply_db(req, rc);
+		message_free(said);
+		return;
+	}
 	struct finish *f = loom_malloc(sizeof(*f));
-	*f = (struct finish){ k.a, said };
+	*f = (struct finish){ .a = k.a, .said = said, .since = since };
 	http_defer(req, finish_ask, f);
 }

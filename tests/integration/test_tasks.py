@@ -337,6 +337,67 @@ def test_success_and_failure_reported_at_once(lab):
     assert states in (["ready", "running", "complete"], ["ready", "running", "retry"])
 
 
+def test_a_result_brings_the_next_tasks(lab):
+    """What it makes ready comes in its answer; nothing is asked for beside it."""
+    worker = by_hand(lab)
+    cluster = lab.create("demo", "stack", 1)
+    runs, names = [take_one(worker)], []
+    while runs:
+        names.append(runs[0].name)
+        status, runs = worker.finish_for_more(runs[0], next=1, **success(runs[0]))
+        assert status == 200 and len(runs) <= 1
+    story = lab.active(cluster)
+    assert sorted(names) == sorted(task.name for task in story.tasks.values())
+    assert all(task.attempts == [1] for task in story.tasks.values())
+
+
+def test_a_result_brings_what_was_ready_already(lab):
+    worker = by_hand(lab)
+    lab.create("demo", "loose", 6)
+    first = take_one(worker)
+    status, runs = worker.finish_for_more(first, next=3)
+    assert status == 200 and len(runs) == 3 and len({run.id for run in runs}) == 3
+    assert all(run.attempt == 1 and run.task["leaseMs"] == 2000 for run in runs)
+    # without being asked for nothing comes, nor with a result that is refused
+    assert worker.finish_for_more(runs[0]) == (200, [])
+    assert worker.finish_for_more(runs[1], next=2, attempt=7) == (417, [])
+    # the same again is heard, and asks again
+    status, more = worker.finish_for_more(first, next=1)
+    assert status == 200 and len(more) == 1 and more[0].id not in {first.id, *(run.id for run in runs)}
+
+
+def test_a_task_in_an_answer_that_was_lost_comes_back(lab):
+    worker = by_hand(lab)
+    cluster = lab.create("demo", "one", 1)
+    first = take_one(worker)
+    _, lost = worker.finish_for_more(first, next=1, **success(first))
+    assert [run.attempt for run in lost] == [1]
+    assert worker.finish_for_more(first, next=1, **success(first)) == (200, [])  # nothing else is ready
+    again = take_one(worker, wait=20)  # no heartbeat: the lease runs out
+    assert (again.id, again.attempt) == (lost[0].id, 2)
+    assert worker.finish(lost[0]) == 417
+    assert worker.finish(again, **success(again)) == 200
+    assert lab.story(cluster).tasks[again.id].attempts == [1, 2]
+
+
+@pytest.mark.parametrize("asked", [-1, 65, "many", [1], {"max": 1}])
+def test_a_result_asks_for_a_number_of_tasks(lab, asked):
+    worker = by_hand(lab)
+    lab.create()
+    run = take_one(worker)
+    assert worker.finish(run, next=asked) == 400
+    assert worker.finish(run, next=0) == 200
+
+
+def test_workers_whose_results_bring_more(lab):
+    worker = lab.worker(slots=3, brings=True)
+    clusters = [lab.create(f"c{number}", "stack", 2) for number in range(3)]
+    for cluster in clusters:
+        story = lab.active(cluster)
+        assert all(task.attempts == [1] for task in story.tasks.values())
+    assert {run.answer for run in worker.runs} == {200}
+
+
 def test_finish_of_a_task_never_taken(lab):
     worker = by_hand(lab)
     lab.create("demo", "stack", 2)

@@ -98,10 +98,11 @@ def success(run):
 
 
 class Worker:
-    """One provisioner process. `original`: the original's protocol, without waits and attempts."""
+    """One provisioner process. `original`: the original's protocol, without waits and attempts.
+    `brings`: results ask for the next task."""
 
     def __init__(self, urls, script=None, name=None, tenant="*", slots=4, beat=0.4, wait=5,
-                 lease=True, original=False):
+                 lease=True, original=False, brings=False):
         self.clients = [Api(url, user=None, timeout=20) for url in urls]
         self.script = script
         self.name = name or f"worker-{next(NUMBERS)}"
@@ -111,6 +112,7 @@ class Worker:
         self.long = wait
         self.lease = lease
         self.original = original
+        self.brings = brings
         self.runs = []
         self.problems = []
         self.dead = threading.Event()
@@ -165,20 +167,28 @@ class Worker:
             body.update({"wait": wait, "max": most, "lease": self.lease})
         body.update(more)
         status, text = self.call("POST", "/v2/tasks/take", body, wait + 15)
-        if status != 200:
-            return status, []
-        answer = json.loads(text)
+        return status, self._given(text) if status == 200 else []
+
+    def _given(self, text):
+        answer = json.loads(text or "{}")
         runs = [Run(self, task) for task in answer.get("tasks", [answer] if "taskId" in answer else [])]
         with self._lock:
             self.runs += runs
-        return status, runs
+        return runs
 
     def finish(self, run, **result):
         """One finish call with this result; answers the status."""
+        return self.finish_for_more(run, **result)[0]
+
+    def finish_for_more(self, run, **result):
+        """One finish call, with `next` for so many tasks: (status, list of Runs)."""
         body = {**self.who, "taskId": run.id, "status": 0, **result}
         if not self.original:
             body.setdefault("attempt", run.attempt)
-        return self.call("POST", "/v2/tasks/finish", body)[0]
+        if result.get("next"):
+            body.setdefault("lease", self.lease)
+        status, text = self.call("POST", "/v2/tasks/finish", body)
+        return status, self._given(text) if status == 200 else []
 
     def heartbeat(self, runs=None):
         """One heartbeat: (status, lease answers by task id)."""
@@ -251,14 +261,17 @@ class Worker:
                     self._free.wait(0.5)
                     continue
             status, runs = self.take(0 if self.original else self.long, free)
-            for run in runs:
-                with self._lock:
-                    self._active[run.id, run.attempt] = run
-                self._spawn(self._work, run)
+            self._begin(runs)
             if status == 403:
                 self.register()
             elif status != 200 and (status != 204 or self.original):
                 self.dead.wait(0.05)
+
+    def _begin(self, runs):
+        for run in runs:
+            with self._lock:
+                self._active[run.id, run.attempt] = run
+            self._spawn(self._work, run)
 
     def _beat_loop(self):
         while not self.dead.wait(self.beat):
@@ -285,7 +298,9 @@ class Worker:
                 self._free.notify_all()
 
     def _deliver(self, run, result):
-        status = self.finish(run, **result)
+        more = {"next": 1} if self.brings and not self.leaving.is_set() else {}
+        status, runs = self.finish_for_more(run, **more, **result)
+        self._begin(runs)
         if status == 403:
             self.register()
         if status in (0, 403, 500, 503):

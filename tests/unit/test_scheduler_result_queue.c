@@ -75,11 +75,35 @@ START_TEST(all_are_taken_out)
 }
 END_TEST
 
+START_TEST(what_their_workers_ask_for_is_counted)
+{
+	struct result_queue q = { 0 };
+	struct result v[4] = { { .cluster = 0, .take = { .id = "a", .max = 3 } },
+		               { .cluster = 1 },
+		               { .cluster = 2, .take = { .id = "b", .max = 1 } },
+		               { .cluster = 3, .take = { .id = "c", .max = 2 } } },
+		      *got[64];
+	result_queue_untake(&q, "a");
+	fill(&q, v, 4);
+	ck_assert_uint_eq(q.places, 6);
+	result_queue_untake(&q, "c");
+	result_queue_untake(&q, "nobody");
+	ck_assert_uint_eq(q.places, 4);
+	ck_assert_int_eq(v[3].take.max, 0);
+	ck_assert_uint_eq(result_queue_take(&q, is_even, NULL, got, 1), 1);
+	ck_assert_uint_eq(q.places, 1);
+	while (result_queue_pop(&q))
+		;
+	ck_assert_uint_eq(q.places, 0);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *t = tcase_create("result_queue");
 	tcase_add_test(t, first_in_first_out);
 	tcase_add_loop_test(t, some_are_taken_out, 0, (int)LOOM_COUNT(takes));
 	tcase_add_test(t, all_are_taken_out);
+	tcase_add_test(t, what_their_workers_ask_for_is_counted);
 	return UNIT_RUN("result_queue", t);
 }

@@ -19,7 +19,7 @@ void batch_decided(const struct batch *b, const struct task_ref *ref, const stru
 		          LOG_S("reason", hold_words(why)), LOG_I("takes", b->n_takes));
 }
 
-static void forget_unit(struct batch *b)
+void batch_free_rows(struct batch *b)
 {
 	for (size_t i = 0; b->cached && i < b->unit.max_clusters; i++)
 		cached_cluster_free(b->cached[i]);
@@ -31,7 +31,7 @@ static void forget_unit(struct batch *b)
 /* The transaction may run again. */
 static void begin(struct batch *b)
 {
-	forget_unit(b);
+	batch_free_rows(b);
 	for (size_t i = 0; i < b->n_results; i++)
 		b->results[i].status = 417;
 	for (size_t i = 0; i < b->n_takes; i++) {
@@ -77,7 +77,7 @@ int batch_run(struct batch *b)
 
 void batch_fini(struct batch *b)
 {
-	forget_unit(b);
+	batch_free_rows(b);
 	for (size_t i = 0; i < b->n_takes; i++)
 		json_free(b->takes[i].payloads);
 	loom_free(b->candidates);

@@ -38,7 +38,7 @@ struct batch_result {
 
 /* What searches found out, for the batches after them; of one batch with takes at a time. */
 struct candidate_cache {
-	struct fair_queue *fair;
+	struct fair_queue *fair;         /* borrowed: one for all */
 	struct limits *limits;           /* NULL: there are none */
 	struct quarantines *quarantined; /* NULL: nobody */
 	int64_t now;                     /* the database's clock at the last look */
@@ -50,12 +50,13 @@ struct candidate_cache {
 	size_t n_surplus;
 	int64_t surplus_at; /* monotonic ms */
 };
-struct candidate_cache *candidate_cache_create(void);
+struct candidate_cache *candidate_cache_create(struct fair_queue *fair);
 void candidate_cache_destroy(struct candidate_cache *o);
 
 struct batch_take {
 	const struct take *take;
-	bool barred;           /* it gets nothing */
+	const struct batch_result *with; /* it gets nothing unless this is applied; NULL */
+	bool barred;                     /* it gets nothing */
 	bool probe;            /* one task, to show whether its provisioner is well again */
 	struct json *payloads; /* array of payloads, each as a text, owned; NULL: nothing */
 	size_t size;           /* of them on their way, in bytes */
@@ -77,7 +78,7 @@ struct batch {
 	struct candidate_cache *candidate_cache;
 	struct batch_result *results;
 	size_t n_results;
-	struct batch_take *takes; /* who has waited longest first */
+	struct batch_take *takes; /* who has waited longest first, those of results last */
 	size_t n_takes;
 	bool search;     /* look for ready tasks, too */
 	bool wait;       /* all results are of one cluster, whose lock is waited for */
@@ -95,6 +96,7 @@ struct batch {
 };
 
 LOOM_MUST_CHECK int batch_run(struct batch *t); /* 0 or a DB_E_ code: nothing was done */
+void batch_free_rows(struct batch *t);          /* the unit, when it is not needed any more */
 void batch_fini(struct batch *t);               /* but for what was given to it */
 
 #endif

@@ -18,7 +18,8 @@
 /* One take asks for at most 64 tasks (poll_waiters.c): a look finds enough for two of them. */
 #define MAX_LOOK 128
 /* So many ready tasks are all looked at. Measured, the database's processor time: 0.3 ms for 128 of
- * them, 2.5 ms for a look by lines. Where there are more they are counted again every RECOUNT_MS. */
+ * them, 2.5 ms for a look by lines. Where there are more they are counted again every RECOUNT_MS.
+ */
 #define MAX_SCAN   512
 #define RECOUNT_MS 1000
 /* Bounds of one look where more is ready: jobs looked into, lines read by one statement, and parts
@@ -41,10 +42,10 @@ struct search {
 	struct queued_list found;
 };
 
-struct candidate_cache *candidate_cache_create(void)
+struct candidate_cache *candidate_cache_create(struct fair_queue *fair)
 {
 	struct candidate_cache *o = loom_calloc(1, sizeof(*o));
-	o->fair = fair_queue_create();
+	o->fair = fair;
 	return o;
 }
 
@@ -52,7 +53,6 @@ void candidate_cache_destroy(struct candidate_cache *o)
 {
 	if (!o)
 		return;
-	fair_queue_destroy(o->fair);
 	limits_free(o->limits);
 	quarantines_free(o->quarantined);
 	strs_fini(&o->over_scan_limit);

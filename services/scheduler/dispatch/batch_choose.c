@@ -77,9 +77,13 @@ static int begin_probe(struct claims *k, struct batch_take *to, const struct tas
 	return rc ? rc : ours ? 0 : PROVISIONER_E_PROBED;
 }
 
+/* Whoever hands in a result is answered with its batch, or not at all. */
 static bool has_room(const struct claims *k, size_t take)
 {
-	return (int64_t)chosen_for(k, take) < k->b->takes[take].take->max;
+	const struct batch_take *to = &k->b->takes[take];
+	if (to->with && to->with->status != 200)
+		return false;
+	return (int64_t)chosen_for(k, take) < to->take->max;
 }
 
 /* Gives a task to a take, if nothing holds it; else *why is what does. A take that cannot have it

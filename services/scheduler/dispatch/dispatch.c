@@ -13,6 +13,7 @@
  */
 #include "services/scheduler/dispatch/dispatch_private.h"
 
+#include "common/base/clock.h"
 #include "common/base/str.h"
 
 /* ---- what comes ------------------------------------------------------------------------------ */
@@ -26,17 +27,32 @@ void dispatch_kick(struct scheduler *s)
 	dispatch_run(d);
 }
 
+/* What the worker asks for with its result. An API that could not pass on the answer gives the
+ * asking no id. */
+static struct take take_of(const struct scheduler *s, const struct msg_finish *said)
+{
+	return (struct take){ .id = said->take,
+		              .tenant = said->tenant,
+		              .provisioner = said->provisioner,
+		              .worker = said->worker,
+		              .max = said->take && said->tenant ? said->next : 0,
+		              .lease_ms =
+		                      said->lease ? s->cfg.task_lease_ms : s->cfg.task_timeout_ms };
+}
+
 static void on_finish(struct bus_call *call, void *m, void *arg)
 {
 	struct scheduler *s = arg;
 	struct dispatch *d = s->dispatch;
 	struct task_ref ref = { 0 };
 	struct result *r = loom_calloc(1, sizeof(*r));
-	*r = (struct result){ .call = call, .said = m };
-	if (id_parse_task(r->said->task, &ref)) {
-		result_answer(r, 400);
+	const struct msg_finish *said = m;
+	*r = (struct result){ .call = call, .said = m, .since = clock_mono_ms() - said->held_ms };
+	r->take = take_of(s, said);
+	if (id_parse_task(said->task, &ref)) {
+		result_answer(r, 400, NULL, 0);
 	} else if (d->stopping) {
-		result_answer(r, 503);
+		result_answer(r, 503, NULL, 0);
 	} else {
 		r->cluster = ref.cluster;
 		result_queue_push(&d->queue, r);
@@ -59,6 +75,7 @@ static void on_cancel_take(const void *m, void *arg)
 	struct scheduler *s = arg;
 	const struct msg_untake *untake = m;
 	poll_waiters_cancel(&s->dispatch->waiters, untake->id);
+	result_queue_untake(&s->dispatch->queue, untake->id);
 }
 
 static void tick(void *arg)
@@ -89,10 +106,12 @@ void dispatch_start(struct scheduler *s)
 	struct dispatch *d = loom_calloc(1, sizeof(*d));
 	d->s = s;
 	d->epoch = 1;
+	d->fair = fair_queue_create();
 	for (size_t i = 0; i < SLOTS; i++)
-		d->slots[i] = (struct batch_slot){ .payloads = payload_cache_create(&s->secret_key),
-			                           .edges_cache = edges_cache_create(),
-			                           .candidate_cache = candidate_cache_create() };
+		d->slots[i] =
+			(struct batch_slot){ .payloads = payload_cache_create(&s->secret_key),
+			                     .edges_cache = edges_cache_create(),
+			                     .candidate_cache = candidate_cache_create(d->fair) };
 	d->cache = cluster_cache_create();
 	cluster_cache_start();
 	quarantine_start();
@@ -133,10 +152,10 @@ void dispatch_stop(struct scheduler *s)
 	d->stopping = true;
 	dispatch_drain(s);
 	for (struct result *r = result_queue_pop(&d->queue); r; r = result_queue_pop(&d->queue))
-		result_answer(r, 503);
+		result_answer(r, 503, NULL, 0);
 	for (struct result *r = result_queue_pop(&d->contended); r;
 	     r = result_queue_pop(&d->contended))
-		result_answer(r, 503);
+		result_answer(r, 503, NULL, 0);
 	loop_timer_destroy(d->timer);
 	loop_timer_destroy(d->again);
 	loop_timer_destroy(d->due);
@@ -146,6 +165,7 @@ void dispatch_stop(struct scheduler *s)
 		candidate_cache_destroy(d->slots[i].candidate_cache);
 	}
 	cluster_cache_destroy(d->cache);
+	fair_queue_destroy(d->fair);
 	loom_free(d);
 	s->dispatch = NULL;
 }

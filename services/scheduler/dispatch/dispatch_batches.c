@@ -36,12 +36,16 @@ struct under_way {
 	struct dispatch *d;
 	struct batch batch;
 	struct result **results; /* as in batch */
-	struct waiter **takes;   /* as in batch */
+	struct waiter **takes;   /* as in batch, which has those of the results after them */
+	size_t n_waiters;        /* in takes */
 	int64_t *clusters;       /* of the results, as in batch */
+	size_t places;           /* tasks that those who hand in results ask for */
 	uint64_t epoch;
 	int64_t began; /* monotonic ms */
 	int rc;
-	size_t place; /* in slots, or in busy */
+	size_t place;       /* in slots, or in busy */
+	struct wake *wakes; /* what it calls for */
+	size_t n_wakes;
 };
 
 static struct under_way *batch_begin(struct dispatch *d, size_t n_takes)
@@ -52,7 +56,7 @@ static struct under_way *batch_begin(struct dispatch *d, size_t n_takes)
 		                   .policy = scheduler_policy(d->s),
 		                   .candidate_cache = d->slots[0].candidate_cache };
 	r->batch.results = loom_calloc(MAX_RESULTS, sizeof(*r->batch.results));
-	r->batch.takes = loom_calloc(n_takes + 1, sizeof(*r->batch.takes));
+	r->batch.takes = loom_calloc(n_takes + MAX_RESULTS, sizeof(*r->batch.takes));
 	r->results = loom_calloc(MAX_RESULTS, sizeof(struct result *));
 	r->clusters = loom_calloc(MAX_RESULTS, sizeof(*r->clusters));
 	r->takes = loom_calloc(n_takes + 1, sizeof(struct waiter *));
@@ -67,6 +71,7 @@ static void batch_end(struct under_way *r)
 	loom_free(r->results);
 	loom_free(r->clusters);
 	loom_free(r->takes);
+	loom_free(r->wakes);
 	loom_free(r);
 }
 
@@ -79,6 +84,7 @@ static void add_results(struct under_way *r, struct result_queue *q,
 	for (size_t i = 0; i < r->batch.n_results; i++) {
 		r->batch.results[i].said = r->results[i]->said;
 		r->clusters[i] = r->results[i]->cluster;
+		r->places += (size_t)r->results[i]->take.max;
 	}
 }
 
@@ -90,7 +96,16 @@ static void give_back(struct under_way *r, struct result_queue *q)
 	batch_end(r);
 }
 
-/* Worker. */
+static void note_wakes(struct under_way *r)
+{
+	const struct unit *u = &r->batch.unit;
+	r->wakes = loom_calloc(u->n_clusters + 1, sizeof(*r->wakes));
+	for (size_t i = 0; !r->rc && i < u->n_clusters; i++)
+		if (u->clusters[i].tx.c->event_seq != u->clusters[i].seq)
+			r->wakes[r->n_wakes++] = wake_of(&u->clusters[i].tx);
+}
+
+/* Worker. The rows are freed here, by the thread that made them. */
 static void batch_work(void *arg)
 {
 	struct under_way *r = arg;
@@ -101,19 +116,8 @@ static void batch_work(void *arg)
 		t->unstorable = true;
 		r->rc = batch_run(t);
 	}
-}
-
-static void wake_others(const struct under_way *r)
-{
-	const struct unit *u = &r->batch.unit;
-	struct wake *v = loom_calloc(u->n_clusters + 1, sizeof(*v));
-	size_t n = 0;
-	for (size_t i = 0; !r->rc && i < u->n_clusters; i++) {
-		if (u->clusters[i].tx.c->event_seq != u->clusters[i].seq)
-			v[n++] = wake_of(&u->clusters[i].tx);
-	}
-	wake_now(r->d->s, v, n);
-	loom_free(v);
+	note_wakes(r);
+	batch_free_rows(t);
 }
 
 /* What another slot held is likely to be free for the next batch. */
@@ -147,7 +151,7 @@ static bool takes_done(struct under_way *r)
 {
 	struct dispatch *d = r->d;
 	bool given = false;
-	for (size_t i = 0; i < r->batch.n_takes; i++) {
+	for (size_t i = 0; i < r->n_waiters; i++) {
 		struct waiter *p = r->takes[i];
 		bool has = !r->rc && r->batch.takes[i].payloads;
 		p->in_batch = false;
@@ -164,9 +168,18 @@ static bool takes_done(struct under_way *r)
 	return given;
 }
 
+/* What a result's worker gets with its answer; owned, NULL nothing. */
+static struct json *next_of(struct under_way *r, size_t result)
+{
+	for (size_t i = r->n_waiters; !r->rc && i < r->batch.n_takes; i++)
+		if (r->batch.takes[i].with == &r->batch.results[result])
+			return loom_take(r->batch.takes[i].payloads);
+	return NULL;
+}
+
 static void answer_all(struct under_way *r)
 {
-	for (size_t i = 0; i < r->batch.n_takes; i++) {
+	for (size_t i = 0; i < r->n_waiters; i++) {
 		if (r->takes[i])
 			poll_waiters_answer(r->takes[i],
 			                    r->rc ? NULL : loom_take(r->batch.takes[i].payloads),
@@ -175,7 +188,8 @@ static void answer_all(struct under_way *r)
 	for (size_t i = 0; i < r->batch.n_results; i++) {
 		int status = r->batch.results[i].status;
 		if (r->results[i])
-			result_answer(r->results[i], status ? status : 503);
+			result_answer(r->results[i], status ? status : 503, next_of(r, i),
+			              r->began);
 	}
 }
 
@@ -202,7 +216,7 @@ static void slot_done(void *arg)
 	else
 		dispatch_run(d); /* the next batch is under way while the answers go out */
 	answer_all(r);
-	wake_others(r);
+	wake_now(d->s, r->wakes, r->n_wakes);
 	batch_end(r);
 }
 
@@ -214,7 +228,7 @@ static void contended_done(void *arg)
 	results_done(r);
 	dispatch_run(d);
 	answer_all(r);
-	wake_others(r);
+	wake_now(d->s, r->wakes, r->n_wakes);
 	batch_end(r);
 }
 
@@ -222,17 +236,22 @@ static void contended_done(void *arg)
  * that, the more rarely it is searched for what else is ready. */
 static bool refilled(const struct dispatch *d)
 {
-	size_t results = d->queue.n;
-	for (size_t i = 0; i < SLOTS; i++)
-		results += d->slots[i].batch ? d->slots[i].batch->batch.n_results : 0;
-	size_t cursors = poll_waiters_places(&d->waiters, 2 * results);
-	int64_t every = cursors <= results ? SEARCH_MS : cursors <= 2 * results ? SOON_MS : 0;
+	size_t results = d->queue.n, places = d->queue.places;
+	for (size_t i = 0; i < SLOTS; i++) {
+		const struct under_way *r = d->slots[i].batch;
+		results += r ? r->batch.n_results : 0;
+		places += r ? r->places : 0;
+	}
+	places += poll_waiters_places(&d->waiters, 2 * results);
+	int64_t every = places <= results ? SEARCH_MS : places <= 2 * results ? SOON_MS : 0;
 	return clock_mono_ms() < d->searched + every;
 }
 
+/* Who hands in a result asks without waiting: it is searched for them, too, unless somebody who
+ * waits has found nothing. */
 static bool wants_search(const struct dispatch *d)
 {
-	bool any = false;
+	bool any = !d->draining && !d->waiters.first && d->queue.places;
 	for (const struct waiter *p = d->draining ? NULL : d->waiters.first; p; p = p->next)
 		any = any || (!p->in_batch && p->searched < d->epoch);
 	return any && !refilled(d);
@@ -266,11 +285,21 @@ static size_t count_free(const struct dispatch *d, size_t slot)
 	return n < MAX_RESULTS ? n : MAX_RESULTS;
 }
 
+/* Those who hand in these results and ask for more. */
+static void add_takes_of_results(struct under_way *r)
+{
+	for (size_t i = 0; i < r->batch.n_results && !r->d->draining; i++)
+		if (r->results[i]->take.max)
+			r->batch.takes[r->batch.n_takes++] =
+				(struct batch_take){ .take = &r->results[i]->take,
+				                     .with = &r->batch.results[i] };
+}
+
 /* All who wait; but where a slot may begin beside this one, only as many as its results are likely
  * to give tasks to. */
 static void add_takes(struct under_way *r, size_t most)
 {
-	size_t n = r->batch.n_results, cursors = 0;
+	size_t n = r->batch.n_results, cursors = r->places;
 	size_t enough = r->batch.search || n < WORTH_A_SLOT ? SIZE_MAX : n + n / 2;
 	for (struct waiter *p = r->d->waiters.first; p && !r->d->draining; p = p->next) {
 		if (p->in_batch || cursors >= enough || r->batch.n_takes == most)
@@ -280,6 +309,8 @@ static void add_takes(struct under_way *r, size_t most)
 		r->takes[r->batch.n_takes] = p;
 		r->batch.takes[r->batch.n_takes++].take = &p->take;
 	}
+	r->n_waiters = r->batch.n_takes;
+	add_takes_of_results(r);
 }
 
 static void start_slot(struct dispatch *d, size_t slot)
@@ -301,7 +332,7 @@ static void start_slot(struct dispatch *d, size_t slot)
 	add_results(r, &d->queue, is_free, &(struct elsewhere){ d, slot }, n);
 	add_takes(r, waiting);
 	if (pool_submit(d->s->pool, batch_work, slot_done, r)) {
-		for (size_t i = 0; i < r->batch.n_takes; i++)
+		for (size_t i = 0; i < r->n_waiters; i++)
 			r->takes[i]->in_batch = false;
 		give_back(r, &d->queue);
 		return;

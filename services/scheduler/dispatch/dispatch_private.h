@@ -31,6 +31,7 @@ struct dispatch {
 	struct batch_slot slots[SLOTS];
 	int64_t busy[MAX_CONTENDED]; /* clusters of contended batches; 0 none */
 	struct cluster_cache *cache;
+	struct fair_queue *fair;
 	struct loop_timer *timer, *again, *due;
 	int64_t due_at; /* monotonic ms; 0 not armed */
 	uint64_t epoch;

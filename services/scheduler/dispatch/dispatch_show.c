@@ -106,7 +106,7 @@ void dispatch_caches_measure(const struct dispatch *d)
 
 static struct json *show_shares(const struct dispatch *d)
 {
-	return fair_queue_show(d->slots[0].candidate_cache->fair, MOST_SHOWN);
+	return fair_queue_show(d->fair, MOST_SHOWN);
 }
 
 static struct json *show_state(const struct dispatch *d)

@@ -26,7 +26,7 @@ struct fair_queue {
 	uint64_t services;
 	int64_t read_at;
 	bool read;
-	pthread_mutex_t lock; /* of the maps' changes */
+	pthread_mutex_t lock; /* of tenants and clusters */
 };
 
 struct fair_queue *fair_queue_create(void)
@@ -182,17 +182,19 @@ static struct usage look(const struct map *m, const char *key)
 	return st ? *st : (struct usage){ 0 };
 }
 
-void fair_queue_order(const struct fair_queue *s, struct fair_offer *v, size_t n)
+void fair_queue_order(struct fair_queue *s, struct fair_offer *v, size_t n)
 {
 	if (n < 2)
 		return;
 	struct ranked *r = loom_calloc(n, sizeof(*r));
 	char key[24];
+	(void)pthread_mutex_lock(&s->lock);
 	for (size_t i = 0; i < n; i++)
 		r[i] = (struct ranked){ .o = v[i],
 			                .tenant = look(s->tenants, v[i].tenant),
 			                .cluster =
 			                        look(s->clusters, cluster_key(v[i].cluster, key)) };
+	(void)pthread_mutex_unlock(&s->lock);
 	qsort(r, n, sizeof(*r), in_clusters);
 	for (size_t i = 0; i < n; i++)
 		r[i].in_cluster = i && r[i - 1].o.cluster == r[i].o.cluster

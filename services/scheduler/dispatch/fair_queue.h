@@ -8,8 +8,7 @@
  *
  * What runs is the database's word, read now and then; in between the tasks given are added. It is
  * a hint: two schedulers that know little of each other are fair each by itself. Pure but for its
- * memory; one thread at a time, but for
- * fair_queue_show().
+ * memory. Any thread; use and cursors belong to one search at a time.
  */
 #ifndef LOOM_SCHEDULER_FAIR_QUEUE_H
 #define LOOM_SCHEDULER_FAIR_QUEUE_H
@@ -31,9 +30,9 @@ void fair_queue_destroy(struct fair_queue *s);
 bool fair_queue_stale(const struct fair_queue *s, int64_t now, int64_t max_age_ms);
 void fair_queue_use(struct fair_queue *s, const struct queue_use *v, size_t n, int64_t now);
 /* Sorts them: who is to be served first. */
-void fair_queue_order(const struct fair_queue *s, struct fair_offer *v, size_t n);
+void fair_queue_order(struct fair_queue *s, struct fair_offer *v, size_t n);
 /* {"tenants": [{"tenant", "running", "served"}], "clusters": n}: what it goes by; up to `most`
- * tenants. Any thread. Returns owned. */
+ * tenants. Returns owned. */
 struct json *fair_queue_show(struct fair_queue *s, size_t most);
 void fair_queue_given(struct fair_queue *s, const char *tenant, int64_t cluster);
 

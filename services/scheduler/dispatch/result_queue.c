@@ -2,6 +2,8 @@
 /* result_queue - results in the order in which they came. */
 #include "services/scheduler/dispatch/result_queue.h"
 
+#include "common/base/str.h"
+
 void result_queue_push(struct result_queue *q, struct result *r)
 {
 	if (!q->first)
@@ -9,6 +11,7 @@ void result_queue_push(struct result_queue *q, struct result *r)
 	r->next = NULL;
 	*q->end = r;
 	q->end = &r->next;
+	q->places += (size_t)r->take.max;
 	q->n++;
 }
 
@@ -17,6 +20,7 @@ struct result *result_queue_pop(struct result_queue *q)
 	struct result *r = q->first;
 	if (r) {
 		q->first = r->next;
+		q->places -= (size_t)r->take.max;
 		q->n--;
 	}
 	return r;
@@ -38,9 +42,23 @@ size_t result_queue_take(struct result_queue *q,
 	return n;
 }
 
-void result_answer(struct result *r, int status)
+void result_queue_untake(struct result_queue *q, const char *take)
 {
-	bus_answer(r->call, &(struct msg_answer){ .status = status });
+	for (struct result *r = q->n ? q->first : NULL; r; r = r->next) {
+		if (!str_eq(r->take.id, take))
+			continue;
+		q->places -= (size_t)r->take.max;
+		r->take.max = 0;
+	}
+}
+
+void result_answer(struct result *r, int status, struct json *payloads, int64_t claimed)
+{
+	const struct msg_answer m = { .status = status,
+		                      .tasks = payloads,
+		                      .held_ms = claimed > r->since ? claimed - r->since : 0 };
+	bus_answer(r->call, &m);
+	json_free(payloads);
 	message_free(r->said);
 	loom_free(r);
 }
