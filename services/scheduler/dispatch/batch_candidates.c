@@ -368,6 +368,15 @@ static bool use_surplus(struct search *s)
 	return true;
 }
 
+static bool several_tenants(const struct fair_offer *v, size_t n)
+{
+	for (size_t i = 1; i < n; i++) {
+		if (!str_eq(v[i].tenant, v[0].tenant))
+			return true;
+	}
+	return false;
+}
+
 /* As many as are wanted, and of each gate no more than may begin. */
 static void choose_found(struct search *s)
 {
@@ -378,6 +387,7 @@ static void choose_found(struct search *s)
 		v[i] = (struct fair_offer){ s->found.v[i].tenant, s->found.v[i].ref.cluster,
 			                    s->found.v[i].not_before, i };
 	fair_queue_order(s->o->fair, v, s->found.n);
+	atomic_store(&s->o->shared, s->found.n > max && several_tenants(v, s->found.n));
 	t->candidates = loom_realloc(t->candidates, (s->found.n + 1) * sizeof(*t->candidates));
 	for (size_t i = 0; i < s->found.n; i++) {
 		const struct queued *q = &s->found.v[v[i].index];

@@ -18,6 +18,9 @@ enum { MAX_RESULTS = DB_MANY };
  * waits no longer than that. AGAIN_MS: tasks were held by another transaction, and such a one is
  * over after a few milliseconds. */
 enum { SEARCH_MS = 50, SOON_MS = 20, AGAIN_MS = 5 };
+/* What results make ready goes on with those who have tasks already: the shares of tenants who wait
+ * for places are set right by searches alone, so there are more of them then. */
+enum { SHARED_MS = 5 };
 
 enum { BATCHES, BATCHES_CONCURRENT };
 static struct metric batches_metrics[] = {
@@ -244,6 +247,8 @@ static bool refilled(const struct dispatch *d)
 	}
 	places += poll_waiters_places(&d->waiters, 2 * results);
 	int64_t every = places <= results ? SEARCH_MS : places <= 2 * results ? SOON_MS : 0;
+	if (every && atomic_load(&d->slots[0].candidate_cache->shared))
+		every = SHARED_MS;
 	return clock_mono_ms() < d->searched + every;
 }
 
