@@ -17,7 +17,8 @@ enum { NOW = 100000, AVOID_MS = 5000, MOST = 16 };
  *	         failed and may later, n this batch made it ready, x its cluster is another's, p its job is
  *	         paused, e its job has ended, R it runs at p1, E it has just ended there
  *	takes    "ap1:2": of tenant a (* any) at provisioner p1, for two tasks, who has waited longest first;
- *	         then B it is barred, Q it may have a probe
+ *	         then B it is barred, Q it may have a probe, A it comes with a result that is applied, N with
+ *	         one that is not
  *	running  "a1:3": tenant a has three tasks running in its cluster 1
  *	limits   "ac1": tenant a's provider allows one CREATE at once; "ar0": no call now; ! another has the
  *	         limit's lock
@@ -42,6 +43,17 @@ static const struct choosing cases[] = {
 	/* a provisioner of one tenant */
 	{ .what = "a tenant's own take has its tasks only", .tasks = "b2 a1", .takes = "ap1:2", .want = "busy 0" },
 	{ .what = "and leaves the others to who takes any", .tasks = "b2 a1", .takes = "ap1:2 *p2:2", .want = "1 0" },
+
+	/* what results bring */
+	{ .what = "a result brings the next task", .tasks = "a1n", .takes = "*p1:1A", .want = "0" },
+	{ .what = "as many as it asks for", .tasks = "a1n a1 a1", .takes = "*p1:2A", .want = "0 0 busy" },
+	{ .what = "one that is not applied brings nothing", .tasks = "a1", .takes = "*p1:1N", .want = "busy" },
+	{ .what = "who waits goes before", .tasks = "a1 a1", .takes = "*p2:1 *p1:1A", .want = "0 1" },
+	{ .what = "what it made ready is others', if they have less", .tasks = "a1n b2", .takes = "*p1:1A",
+	  .running = "a1:2", .want = "busy 0" },
+	{ .what = "limits hold, too", .tasks = "a1c a1c", .takes = "*p1:2A", .limits = "ac1",
+	  .want = "0 provider_creates" },
+	{ .what = "and quarantines", .tasks = "a1", .takes = "*p1:1AB", .want = "quarantine" },
 
 	/* fair shares */
 	{ .what = "tenants take turns", .tasks = "a1 a1 b2", .takes = "*p1:2", .want = "0 busy 0" },
@@ -207,6 +219,7 @@ static void add_candidates(struct bench *s)
 
 static void add_takes(struct bench *s, const char *takes)
 {
+	static const struct batch_result applied = { .status = 200 }, refused = { .status = 417 };
 	words_of(takes, &s->takes);
 	for (size_t i = 0; i < s->takes.n; i++) {
 		const char *word = s->takes.v[i];
@@ -217,6 +230,9 @@ static void add_takes(struct bench *s, const char *takes)
 			                     .worker = "w",
 			                     .max = word[4] - '0' };
 		s->offered[i] = (struct batch_take){ .take = &s->asked[i],
+			                             .with = strchr(word, 'A')   ? &applied
+			                                     : strchr(word, 'N') ? &refused
+			                                                         : NULL,
 			                             .barred = strchr(word, 'B'),
 			                             .probe = strchr(word, 'Q') };
 	}
@@ -226,7 +242,7 @@ static void add_takes(struct bench *s, const char *takes)
 
 static void add_rules(struct bench *s, const struct choosing *c)
 {
-	struct candidate_cache *o = candidate_cache_create();
+	struct candidate_cache *o = candidate_cache_create(fair_queue_create());
 	if (c->running) {
 		struct queue_use use = { .cluster = c->running[1] - '0',
 			                 .running = c->running[3] - '0' };
@@ -284,6 +300,7 @@ static void bench_fini(struct bench *s)
 	}
 	limits_hold_fini(&s->k.limits);
 	loom_free(s->k.v);
+	fair_queue_destroy(s->b.candidate_cache->fair);
 	candidate_cache_destroy(s->b.candidate_cache);
 	s->b.n_takes = 0;
 	batch_fini(&s->b);
