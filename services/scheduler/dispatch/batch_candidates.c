@@ -29,10 +29,8 @@
 #define MAX_LINES 48
 #define MAX_PARTS 8
 #define SURPLUS   8 /* found beyond what is wanted: another may be claiming the same */
-/* What is known of running tasks is a hint of fairness, corrected by what is given meanwhile. A
- * changed limit or quarantine counts after RULES_MS at the latest. */
-#define USE_MS   100
-#define RULES_MS 200
+/* What is known of running tasks is a hint of fairness, corrected by what is given meanwhile. */
+#define USE_MS 100
 
 struct search {
 	struct db *db;
@@ -159,22 +157,24 @@ static struct lines lines_of(struct search *s, const struct queue_jobs *jobs)
 	return best;
 }
 
+/* Of the first n lines, how many are of the tenant of line i? */
+static size_t same_tenant(const struct lines *l, size_t i, size_t n)
+{
+	size_t same = 0;
+	for (size_t k = 0; k < n; k++)
+		same += str_eq(l->v[k].tenant, l->v[i].tenant);
+	return same;
+}
+
 /* Twice as many as are wanted, in equal shares of the tenants and then of their lines: shared by
  * lines alone, a tenant of one cluster would be found too few tasks of to have its share. */
 static void share_heads(struct lines *l, int64_t want)
 {
 	size_t tenants = 0;
+	for (size_t i = 0; i < l->n; i++)
+		tenants += same_tenant(l, i, i) == 0;
 	for (size_t i = 0; i < l->n; i++) {
-		size_t first = 0;
-		while (!str_eq(l->v[first].tenant, l->v[i].tenant))
-			first++;
-		tenants += first == i;
-	}
-	for (size_t i = 0; i < l->n; i++) {
-		size_t own = 0;
-		for (size_t k = 0; k < l->n; k++)
-			own += str_eq(l->v[k].tenant, l->v[i].tenant);
-		int64_t heads = 2 * want / (int64_t)(tenants * own);
+		int64_t heads = 2 * want / (int64_t)(tenants * same_tenant(l, i, l->n));
 		l->v[i].heads = heads < 2 ? 2 : heads < want ? heads : want;
 	}
 }
@@ -327,8 +327,7 @@ static int read_in_use(struct search *s)
 	return rc;
 }
 
-/* ---- what was found beyond what was wanted -----------------------------------------------------
- */
+/* ---- what was found beyond what was wanted --------------------------------------------------- */
 
 /* So long what was found is likely to be ready still; so many are worth a batch without a search.
  * Both within the time after which it is searched anyhow (SEARCH_MS in dispatch_batches.c). */
@@ -410,67 +409,6 @@ static void choose_found(struct search *s)
 	loom_free(v);
 }
 
-/* What was known stays until all is read, for a limit that is not known does not bind. */
-static int read_rules(struct search *s)
-{
-	LOOM_CLEANUP(limits_free) struct limits *limits = NULL;
-	LOOM_CLEANUP(quarantines_free) struct quarantines *quarantined = NULL;
-	struct candidate_cache *o = s->o;
-	struct queue_state st;
-	int rc = queue_state(s->db, &st);
-	if (!rc && st.limits)
-		rc = limits_load(s->db, NULL, &limits);
-	if (!rc && st.quarantined)
-		rc = quarantines_load(s->db, NULL, &quarantined);
-	if (rc)
-		return rc;
-	limits_free(o->limits);
-	o->limits = loom_take(limits);
-	quarantines_free(o->quarantined);
-	o->quarantined = loom_take(quarantined);
-	o->now = st.now;
-	o->rules_at = clock_mono_ms();
-	atomic_store(&o->limited, o->limits != NULL);
-	return 0;
-}
-
-/* Takes of quarantined provisioners are barred, as far as is known. */
-static void bar_quarantined(struct batch *t)
-{
-	for (size_t i = 0; i < t->n_takes; i++) {
-		const char *who = t->takes[i].take->provisioner;
-		t->takes[i].barred = quarantines_find(t->candidate_cache->quarantined, who) != NULL;
-		t->takes[i].probe = false;
-	}
-}
-
-static bool asked_before(const struct batch *t, size_t i)
-{
-	for (size_t k = 0; k < i; k++) {
-		if (str_eq(t->takes[k].take->provisioner, t->takes[i].take->provisioner))
-			return true;
-	}
-	return false;
-}
-
-/* One take of each may get a probe, if one is due. */
-static int ask_for_probes(struct batch *t)
-{
-	int rc = 0;
-	for (size_t i = 0; !rc && i < t->n_takes; i++) {
-		struct batch_take *to = &t->takes[i];
-		enum quarantine_say say;
-		int64_t at;
-		if (!to->barred || asked_before(t, i))
-			continue;
-		rc = quarantine_ask(t->db, t->policy.quarantine, to->take->provisioner, &say, &at);
-		to->barred = !rc && say == QUARANTINE_NOTHING;
-		to->probe = !rc && say == QUARANTINE_PROBE;
-		batch_look_at(t, at, t->candidate_cache->now);
-	}
-	return rc;
-}
-
 static int search_read(struct db *db, void *arg)
 {
 	struct batch *t = arg;
@@ -493,29 +431,8 @@ static int search_read(struct db *db, void *arg)
 	return rc;
 }
 
-static int rules_read(struct db *db, void *arg)
-{
-	struct batch *t = arg;
-	return read_rules(&(struct search){ .db = db, .t = t, .o = t->candidate_cache });
-}
-
-int batch_refresh_rules(struct batch *t)
-{
-	int rc = 0;
-	if (!t->candidate_cache->rules_at ||
-	    clock_mono_ms() >= t->candidate_cache->rules_at + RULES_MS)
-		rc = db_read(t->db, rules_read, t);
-	bar_quarantined(t);
-	return rc;
-}
-
 int candidates_find(struct batch *t)
 {
-	int rc = db_read(t->db, rules_read, t);
-	if (rc)
-		return rc;
-	bar_quarantined(t);
-	if (t->candidate_cache->quarantined)
-		rc = ask_for_probes(t);
+	int rc = batch_find_rules(t);
 	return rc ? rc : db_read(t->db, search_read, t);
 }

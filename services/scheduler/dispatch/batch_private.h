@@ -18,10 +18,12 @@ void batch_keep_rows(struct batch *b);
 /* batch_results.c: answers each result; the graph follows in unit_commit(). */
 LOOM_MUST_CHECK int batch_apply_results(struct batch *b);
 
+/* batch_rules.c: limits and who gets nothing or a probe, before a search; and without one. */
+LOOM_MUST_CHECK int batch_find_rules(struct batch *b);
+LOOM_MUST_CHECK int batch_refresh_rules(struct batch *b);
+
 /* batch_candidates.c */
 LOOM_MUST_CHECK int candidates_find(struct batch *b);
-/* Limits and who gets nothing, for a batch with takes that does not search. */
-LOOM_MUST_CHECK int batch_refresh_rules(struct batch *b);
 /* Something may begin at this time. */
 void batch_look_at(struct batch *b, int64_t at, int64_t now);
 

@@ -103,9 +103,10 @@ static void note_wakes(struct under_way *r)
 {
 	const struct unit *u = &r->batch.unit;
 	r->wakes = loom_calloc(u->n_clusters + 1, sizeof(*r->wakes));
-	for (size_t i = 0; !r->rc && i < u->n_clusters; i++)
+	for (size_t i = 0; !r->rc && i < u->n_clusters; i++) {
 		if (u->clusters[i].tx.c->event_seq != u->clusters[i].seq)
 			r->wakes[r->n_wakes++] = wake_of(&u->clusters[i].tx);
+	}
 }
 
 /* Worker. The rows are freed here, by the thread that made them. */
@@ -174,9 +175,10 @@ static bool takes_done(struct under_way *r)
 /* What a result's worker gets with its answer; owned, NULL nothing. */
 static struct json *next_of(struct under_way *r, size_t result)
 {
-	for (size_t i = r->n_waiters; !r->rc && i < r->batch.n_takes; i++)
+	for (size_t i = r->n_waiters; !r->rc && i < r->batch.n_takes; i++) {
 		if (r->batch.takes[i].with == &r->batch.results[result])
 			return loom_take(r->batch.takes[i].payloads);
+	}
 	return NULL;
 }
 
@@ -293,11 +295,12 @@ static size_t count_free(const struct dispatch *d, size_t slot)
 /* Those who hand in these results and ask for more. */
 static void add_takes_of_results(struct under_way *r)
 {
-	for (size_t i = 0; i < r->batch.n_results && !r->d->draining; i++)
-		if (r->results[i]->take.max)
+	for (size_t i = 0; i < r->batch.n_results && !r->d->draining; i++) {
+		const struct take *take = &r->results[i]->take;
+		if (take->max)
 			r->batch.takes[r->batch.n_takes++] =
-				(struct batch_take){ .take = &r->results[i]->take,
-				                     .with = &r->batch.results[i] };
+				(struct batch_take){ .take = take, .with = &r->batch.results[i] };
+	}
 }
 
 /* All who wait; but where a slot may begin beside this one, only as many as its results are likely
