@@ -32,8 +32,8 @@ int err_set(struct loom_err *err, int code, const char *fmt, ...)
 {
 	char text[sizeof(err->msg)];
 	const struct row *r = code ? row_of(code) : NULL;
-	va_list ap;
 	if (err) {
+		va_list ap;
 		va_start(ap, fmt);
 		(void)vsnprintf(text, sizeof(text), fmt, ap);
 		va_end(ap);

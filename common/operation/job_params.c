@@ -207,12 +207,12 @@ void job_params_copy(struct job_params *to, const struct job_params *from)
 	to->unknown = json_copy(from->unknown);
 }
 
-void job_params_merge(struct job_params *to, const struct job_params *from, const char *list)
+void job_params_merge(struct job_params *to, const struct job_params *from, const char *only)
 {
 	for (size_t i = 0; i < LOOM_COUNT(fields); i++) {
 		const struct job_field *f = &fields[i];
 		LOOM_CLEANUP(json_free) struct json *v = NULL;
-		if (!list || operation_has_word(list, " ", f->name))
+		if (!only || operation_has_word(only, " ", f->name))
 			v = encode(f, from);
 		if (!v)
 			continue;

@@ -57,8 +57,8 @@ struct json *job_params_encode(const struct job_params *p);
 void job_params_copy(struct job_params *to, const struct job_params *from);
 void job_params_fini(struct job_params *p); /* frees and clears */
 
-/* Copies the fields that `from` has, of those in a list separated by blanks; NULL: all. */
-void job_params_merge(struct job_params *to, const struct job_params *from, const char *fields);
+/* Copies the fields that `from` has; only: those in a list separated by blanks, NULL: all. */
+void job_params_merge(struct job_params *to, const struct job_params *from, const char *only);
 
 /* Reads from a request's body what the operation takes, and checks it; other fields are passed
  * over. 0, or 400 with err; ret is overwritten, and to be freed even then. */

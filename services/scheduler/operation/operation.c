@@ -168,17 +168,17 @@ static int find_successors(const struct wanted *w, enum relayout_operation op LO
 
 /* The actions that change the layout, and who finds the new one. */
 static const struct {
-	enum plan_action action;
 	int (*find)(const struct wanted *w, enum relayout_operation op, struct relayout **ret,
 	            struct loom_err *err);
+	enum plan_action action;
 	enum relayout_operation relayout;
 } layouts[] = {
-	{ PLAN_ADD_SERVICES, find_relayout, RELAYOUT_ADD_SERVICES },
-	{ PLAN_REMOVE_SERVICES, find_relayout, RELAYOUT_REMOVE_SERVICES },
-	{ PLAN_EXPAND, find_relayout, RELAYOUT_EXPAND },
-	{ PLAN_SHRINK, find_relayout, RELAYOUT_SHRINK },
-	{ PLAN_REPLACE, find_successors, 0 },
-	{ PLAN_SOLVE_LAYOUT, find_relayout, RELAYOUT_SYNC },
+	{ find_relayout, PLAN_ADD_SERVICES, RELAYOUT_ADD_SERVICES },
+	{ find_relayout, PLAN_REMOVE_SERVICES, RELAYOUT_REMOVE_SERVICES },
+	{ find_relayout, PLAN_EXPAND, RELAYOUT_EXPAND },
+	{ find_relayout, PLAN_SHRINK, RELAYOUT_SHRINK },
+	{ find_successors, PLAN_REPLACE, 0 },
+	{ find_relayout, PLAN_SOLVE_LAYOUT, RELAYOUT_SYNC },
 };
 
 /* The machines as the planner sees them: services come at once and go at the end. */
