@@ -29,6 +29,7 @@ static const struct message_field take[] = {
 	MESSAGE_INT(struct msg_take, wait_ms, "waitMs", 0, LONGEST_MS),
 	MESSAGE_INT(struct msg_take, held_ms, "heldMs", 0, LONGEST_MS),
 	MESSAGE_BOOL(struct msg_take, lease, "lease"),
+	MESSAGE_BOOL(struct msg_take, claim, "claim", .since = 2),
 	MESSAGE_BOOL(struct msg_take, texts, "texts"),
 	{ 0 },
 };
@@ -53,6 +54,7 @@ static const struct message_field finish[] = {
 	MESSAGE_INT(struct msg_finish, status, "status", INT32_MIN, INT32_MAX, .required = true),
 	MESSAGE_BOOL(struct msg_finish, retry, "retry", .def = true),
 	MESSAGE_BOOL(struct msg_finish, lost, "lost"),
+	MESSAGE_TEXT(struct msg_finish, claim, "claim", NAME, .since = 2),
 	MESSAGE_TREE(FIELD_OBJECT, struct msg_finish, result, "result", TEXT),
 	MESSAGE_TREE(FIELD_OBJECT, struct msg_finish, ipaddresses, "ipaddresses",
 	             TASK_RESULT_ADDRESSES),
@@ -143,7 +145,7 @@ static const struct message_field none[] = { { 0 } };
 
 const struct message_type messages[MSG_COUNT] = {
 	[MSG_PING] = { "ping", 1, NOTHING, NOTHING },
-	[MSG_TAKE] = { "take", 1, MESSAGE(msg_take, take), MESSAGE(msg_tasks, tasks) },
+	[MSG_TAKE] = { "take", 2, MESSAGE(msg_take, take), MESSAGE(msg_tasks, tasks) },
 	[MSG_FINISH] = { "finish", 2, MESSAGE(msg_finish, finish), MESSAGE(msg_answer, finished) },
 	[MSG_CONTROL] = { "control", 1, MESSAGE(msg_control, control),
 	                  MESSAGE(msg_answer, status) },

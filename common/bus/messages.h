@@ -40,6 +40,7 @@ struct msg_take {
 	int64_t wait_ms; /* from now on */
 	int64_t held_ms; /* since the worker asked */
 	bool lease;      /* the worker renews its leases by heartbeats */
+	bool claim;      /* it wants a secret of each task */
 	bool texts;      /* true: the payloads as texts, which older schedulers want to be told */
 };
 
@@ -58,10 +59,11 @@ struct msg_untake {
 struct msg_finish {
 	struct message head;
 	const char *task, *provisioner, *worker, *tenant;
-	int64_t attempt; /* 0: a worker of the original's, which knows none */
-	int64_t status;  /* 0 is success */
-	bool retry;      /* it may be tried again */
-	bool lost;       /* the worker was late and knows it */
+	int64_t attempt;   /* 0: a worker of the original's, which knows none */
+	int64_t status;    /* 0 is success */
+	bool retry;        /* it may be tried again */
+	bool lost;         /* the worker was late and knows it */
+	const char *claim; /* the secret of its task; NULL: it knows none */
 	const struct json *result, *ipaddresses;
 	const char *hostname, *message, *out, *err;
 	int64_t next;     /* tasks that the worker asks for with it */

@@ -253,6 +253,12 @@ static const char *const ninth[] = {
 	NULL,
 };
 
+/* The secret of the claim under which a task runs; '': its worker knows none. */
+static const char *const tenth[] = {
+	"ALTER TABLE task ADD COLUMN IF NOT EXISTS claim CHAR(32) NOT NULL DEFAULT ''",
+	NULL,
+};
+
 const struct db_migration schema_migrations[] = {
 	{ 1, "first tables", first, 0 },
 	{ 2, "limits, shares, quarantine", second, 0 },
@@ -263,5 +269,6 @@ const struct db_migration schema_migrations[] = {
 	{ 7, "labels of clusters", seventh, 0 },
 	{ 8, "sealed secrets", eighth, 0 },
 	{ 9, "provisioners that were dropped", ninth, 0 },
+	{ 10, "claims with secrets", tenth, 0 },
 	{ 0, NULL, NULL, 0 },
 };

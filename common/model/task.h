@@ -14,6 +14,8 @@
 #include "common/model/job.h"
 #include "common/model/row.h"
 
+#define TASK_CLAIM 33 /* 128 random bits in hex */
+
 struct task {
 	int64_t cluster_id, job_num, num;
 	char *tenant_id;
@@ -28,7 +30,9 @@ struct task {
 	char *provisioner_id, *worker_id; /* of the present or last attempt; NULL before */
 	int64_t submit_time, status_time, status_code;
 	char *message;
-	char *gate; /* of new ones only, borrowed: tasks_insert() */
+	char claim[TASK_CLAIM]; /* what only the worker of this attempt was told; "": it knows none
+	                         */
+	char *gate;             /* of new ones only, borrowed: tasks_insert() */
 };
 extern const struct row_table task_table, task_new_table; /* the latter with the gate */
 
@@ -116,9 +120,16 @@ enum task_lease {
 	LEASE_HELD,   /* extended */
 	LEASE_CANCEL, /* extended, but the task is to be stopped */
 };
+/* Who says that an attempt is his. */
+struct task_holder {
+	const char *provisioner, *claim; /* claim: NULL, he has none */
+	int64_t attempt;
+};
 /* Extends the lease of a running attempt. Any transaction. */
-LOOM_MUST_CHECK int task_renew(struct db *db, const struct task_ref *ref, int64_t attempt,
-                               const char *provisioner, int64_t now, enum task_lease *ret);
+LOOM_MUST_CHECK int task_renew(struct db *db, const struct task_ref *ref,
+                               const struct task_holder *by, int64_t now, enum task_lease *ret);
+/* Whether this is its claim's secret, or it has none. */
+bool task_claim_is(const struct task *t, const char *claim);
 
 /* Keeps an attempt that did not succeed. */
 LOOM_MUST_CHECK int task_keep_failure(struct db *db, const struct task *t, const char *out,

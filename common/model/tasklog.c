@@ -11,7 +11,7 @@
 #define NOW "CAST(UNIX_TIMESTAMP(NOW(3))*1000 AS SIGNED)"
 #define OF  " FROM task_log WHERE cluster_id=? AND job_num=? AND task_num=? AND attempt=?"
 
-int tasklog_writer(struct db *db, const struct tasklog_at *at, const char *provisioner,
+int tasklog_writer(struct db *db, const struct tasklog_at *at, const struct tasklog_piece *piece,
                    char tenant[65], enum tasklog_writer *ret)
 {
 	LOOM_CLEANUP(db_result_free) struct db_result *r = NULL;
@@ -21,8 +21,9 @@ int tasklog_writer(struct db *db, const struct tasklog_at *at, const char *provi
 	int rc = db_select(db, &r,
 	                   "SELECT tenant_id, state, status_time, " NOW " FROM task WHERE"
 	                   " cluster_id=? AND job_num=? AND num=? AND attempt=? AND"
-	                   " provisioner_id=?",
-	                   "iiiis", ref->cluster, ref->job, ref->task, at->attempt, provisioner);
+	                   " provisioner_id=? AND claim IN ('', ?)",
+	                   "iiiiss", ref->cluster, ref->job, ref->task, at->attempt,
+	                   piece->provisioner, piece->claim ? piece->claim : "");
 	if (rc || !db_rows(r))
 		return rc;
 	bool running = str_eq(db_str(r, 0, 1), task_state_name(TASK_RUNNING));

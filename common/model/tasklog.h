@@ -26,6 +26,7 @@ struct tasklog_at {
 
 struct tasklog_piece {
 	const char *provisioner; /* who wrote it */
+	const char *claim;       /* the secret of its claim; NULL: it has none */
 	int64_t dropped;         /* bytes before it that were not sent */
 	const void *data;
 	size_t len;
@@ -36,9 +37,9 @@ enum tasklog_writer {
 	TASKLOG_NOT_HELD, /* the attempt is not, and was not, this provisioner's */
 	TASKLOG_CLOSED,   /* it ended too long ago */
 };
-/* May this provisioner write to the attempt's log now, and for which tenant? */
+/* May who sends it write to the attempt's log now, and for which tenant? */
 LOOM_MUST_CHECK int tasklog_writer(struct db *db, const struct tasklog_at *at,
-                                   const char *provisioner, char tenant[65],
+                                   const struct tasklog_piece *piece, char tenant[65],
                                    enum tasklog_writer *ret);
 /* Adds a piece that begins where the log ends, or `dropped` behind it; beyond the head, anywhere
  * behind it. One that is known is taken and not stored again. *ret_end: where the log ends now, or,

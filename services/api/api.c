@@ -4,6 +4,7 @@
 #include "services/api/auth.h"
 
 #include "common/base/log.h"
+#include "common/base/netlist.h"
 #include "common/base/str.h"
 #include "common/model/callback_target.h"
 #include "common/model/mail.h"
@@ -25,6 +26,12 @@ const struct config_key api_config_keys[] = {
 	KEY(external_listen, CFG_STR, "127.0.0.1:55054", 0, 0,
 	    "address for users and administrators"),
 	KEY(internal_listen, CFG_STR, "127.0.0.1:55055", 0, 0, "address for provisioners"),
+	KEY(secretless_workers, CFG_STR,
+	    "127.0.0.0/8, 10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16, 169.254.0.0/16, ::1, fc00::/7, "
+	    "fe80::/10",
+	    0, 0,
+	    "networks of workers that know no secret of their claims, as the original's and those of "
+	    "versions before"),
 	KEY(threads, CFG_INT, "8", 2, 256, "worker threads for the database"),
 	KEY(id_start, CFG_INT, "1", 1, 1000000, "first cluster id"),
 	KEY(id_step, CFG_INT, "1", 1, 1000000, "distance between cluster ids"),
@@ -133,6 +140,15 @@ static int listen_on(struct api *a, struct http_server **srv, const struct http_
 	return rc ? err_set(err, 500, "cannot listen on %s: %s", addr, strerror(-rc)) : 0;
 }
 
+static int check_networks(const struct api *a, struct loom_err *err)
+{
+	LOOM_CLEANUP_STR char *bad = NULL;
+	if (net_list_valid(a->cfg.secretless_workers, &bad))
+		return 0;
+	return err_set(err, 400, "secretless_workers: '%.64s' is not a network (10.1.0.0/16, ::1)",
+	               bad);
+}
+
 static void too_old(const char *why, void *arg)
 {
 	service_fail(arg, why);
@@ -148,7 +164,9 @@ int api_start(struct service *service, void *ctx, struct loom_err *err)
 	a->log_budget = log_budget_create();
 	if (a->cfg.db.deadline_ms > DEADLINE_MS)
 		a->cfg.db.deadline_ms = DEADLINE_MS;
-	int rc = db_pool_create(&a->cfg.db, &a->db, err);
+	int rc = check_networks(a, err);
+	if (!rc)
+		rc = db_pool_create(&a->cfg.db, &a->db, err);
 	if (!rc)
 		db_pool_on_too_old(a->db, too_old, service);
 	if (!rc)

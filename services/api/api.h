@@ -18,6 +18,7 @@
 
 struct api_config {
 	char *external_listen, *internal_listen;
+	char *secretless_workers; /* networks */
 	int64_t threads;
 	int64_t id_start, id_step; /* so that datacenters share one id space */
 	int64_t max_cluster_size;
@@ -106,6 +107,9 @@ void peers_ready(struct api *a);
 void peers_dropped(struct api *a);                       /* a provisioner: what it held is over */
 void peers_log_grew(struct api *a, const char *task_id); /* any thread */
 
+/* tasks.c: whether a worker shows a secret, or asks for one, or is where it need not; false after
+ * answering 403. Any thread. */
+bool tasks_worker_allowed(struct http_req *req, const struct api *a, const struct json *body);
 /* tasks.c: answers all held long polls empty-handed. Loop thread. */
 void takes_drain(struct api *a);
 

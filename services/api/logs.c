@@ -30,7 +30,7 @@ static int post_tx(struct db *db, void *arg)
 	struct post *p = arg;
 	char tenant[65];
 	p->spare = p->in_order = true;
-	int rc = tasklog_writer(db, &p->at, p->piece.provisioner, tenant, &p->writer);
+	int rc = tasklog_writer(db, &p->at, &p->piece, tenant, &p->writer);
 	if (rc || p->writer != TASKLOG_OPEN)
 		return rc;
 	p->spare = log_budget_take(p->a->log_budget, tenant, p->piece.len);
@@ -44,6 +44,7 @@ static const char *parse_post(const struct json *body, struct post *p)
 	p->at.attempt = json_get_int(body, "attempt", 0);
 	p->at.pos = json_get_int(body, "offset", -1);
 	p->piece = (struct tasklog_piece){ .provisioner = json_get_str(body, "provisionerId"),
+		                           .claim = json_get_str(body, "claim"),
 		                           .dropped = json_get_int(body, "dropped", 0),
 		                           .data = json_str(data),
 		                           .len = json_str_len(data) };
@@ -94,6 +95,8 @@ void logs_post(struct http_req *req, void *ctx)
 		                   wrong ? wrong : "a log piece may have 131072 bytes");
 		return;
 	}
+	if (!tasks_worker_allowed(req, p.a, body))
+		return;
 	int rc = db_tx(p.a->db, post_tx, &p);
 	if (rc)
 		api_reply_db(req, rc);

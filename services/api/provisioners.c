@@ -106,13 +106,14 @@ static int renew(struct db *db, struct provisioner_call *k, const struct json *t
 	int rc = db_now(db, &now);
 	for (size_t i = 0; !rc && i < json_len(tasks); i++) {
 		const struct json *t = json_at(tasks, i);
-		int64_t attempt = json_get_int(t, "attempt", 0);
+		const struct task_holder by = { k->id, json_get_str(t, "claim"),
+			                        json_get_int(t, "attempt", 0) };
 		struct task_ref ref;
 		enum task_lease lease = LEASE_LOST;
 		if (!id_parse_task(json_get_str(t, "taskId"), &ref))
-			rc = task_renew(db, &ref, attempt, k->id, now, &lease);
+			rc = task_renew(db, &ref, &by, now, &lease);
 		struct json *l = json_set_str(json_new_obj(), "taskId", json_get_str(t, "taskId"));
-		json_set_int(l, "attempt", attempt);
+		json_set_int(l, "attempt", by.attempt);
 		if (lease == LEASE_CANCEL)
 			json_push(k->cancel, json_copy(l));
 		json_push(k->leases, json_set_bool(l, "ok", lease != LEASE_LOST));

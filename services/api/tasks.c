@@ -7,6 +7,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/ids.h"
+#include "common/base/netlist.h"
 #include "common/base/str.h"
 #include "common/json/json_emit.h"
 #include "common/operation/task_result.h"
@@ -37,6 +38,23 @@ struct worker_call {
 	struct json *body;
 };
 
+bool tasks_worker_allowed(struct http_req *req, const struct api *a, const struct json *body)
+{
+	struct net_addr from;
+	bool claims = false;
+	if (!json_bool(json_get(body, "claim"), &claims))
+		claims = !str_blank(json_get_str(body, "claim"));
+	if (claims || (net_addr_peer(http_peer(req), &from) &&
+	               net_list_has(a->cfg.secretless_workers, &from)))
+		return true;
+	http_reply_text(req, 403,
+	                "a worker at %s must ask for a secret with its tasks (\"claim\": true) and "
+	                "show it with all it says of them; others are let in from the networks in "
+	                "secretless_workers",
+	                http_peer(req));
+	return false;
+}
+
 /* Parses and checks what both calls need; false when answered. */
 static bool begin(struct http_req *req, struct worker_call *k)
 {
@@ -52,6 +70,8 @@ static bool begin(struct http_req *req, struct worker_call *k)
 		}
 	}
 	const char *id = json_get_str(k->body, "provisionerId");
+	if (!tasks_worker_allowed(req, k->a, k->body))
+		return false;
 	bool known;
 	int rc = provisioner_cache_ask(k->a->provisioners, k->a->db, id, &known);
 	if (rc)
@@ -138,6 +158,7 @@ static void take_ask(struct takes *t)
 		                    .wait_ms = left,
 		                    .held_ms = now - t->since,
 		                    .lease = json_get_bool(t->body, "lease", false),
+		                    .claim = json_get_bool(t->body, "claim", false),
 		                    .texts = true };
 	t->ask = peers_ask(t->a, MSG_TAKE, &m, left + ANSWER_MS, take_answered, t);
 }
@@ -202,7 +223,8 @@ void tasks_take(struct http_req *req, void *ctx)
 		return;
 	}
 	struct takes *t = loom_calloc(1, sizeof(*t));
-	static const char *const kept[] = { "provisionerId", "workerId", "tenantId", "lease" };
+	static const char *const kept[] = { "provisionerId", "workerId", "tenantId", "lease",
+		                            "claim" };
 	struct json *body = json_set_int(json_new_obj(), "max", max);
 	for (size_t i = 0; i < LOOM_COUNT(kept); i++)
 		json_set_str(body, kept[i], json_get_str(k.body, kept[i]));

@@ -395,6 +395,7 @@ static void send_take(void *arg)
 	(void)json_set_int(body, "wait", WAIT_S);
 	(void)json_set_int(body, "max", (int64_t)max);
 	(void)json_set_bool(body, "lease", true);
+	(void)json_set_bool(body, "claim", true);
 	a->take = wire_start(a->config.wire,
 	                     &(struct wire_request){ .method = "POST",
 	                                             .path = "/v2/tasks/take",

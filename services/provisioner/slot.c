@@ -65,6 +65,7 @@ static void clear(struct slot *s)
 	loom_free(s->input);
 	loom_free(s->id);
 	loom_free(s->worker);
+	loom_free(s->claim);
 	loop_timer_disarm(s->lease);
 	*s = (struct slot){ .config = s->config,
 		            .state = s->state,
@@ -98,6 +99,7 @@ static struct json *finish_message(const struct slot *s)
 	(void)json_set_str(m, "taskId", s->id);
 	if (s->attempt)
 		(void)json_set_int(m, "attempt", s->attempt);
+	(void)json_set_str(m, "claim", s->claim);
 	if (s->lapsed)
 		(void)json_set_bool(m, "lost", true);
 	outcome_write(&s->outcome, m);
@@ -322,6 +324,8 @@ static void fill(struct slot *s, const char *worker, struct json *task)
 	const char *own_worker = json_get_str(task, "workerId");
 	const char *own_tenant = json_get_str(task, "tenantId");
 	s->task = task;
+	s->claim = loom_strdup(json_get_str(task, "claim"));
+	json_del(task, "claim"); /* it is between the server and this process */
 	s->input = json_text(task);
 	s->id = loom_strdup(json_get_str(task, "taskId"));
 	s->worker = loom_strdup(own_worker ? own_worker : worker);
@@ -335,6 +339,7 @@ static void fill(struct slot *s, const char *worker, struct json *task)
 	struct tasklog_id id = { .task = s->id,
 		                 .provisioner = s->config->provisioner,
 		                 .worker = s->worker,
+		                 .claim = s->claim,
 		                 .attempt = s->attempt };
 	s->log = tasklog_create(s->config->loop, s->config->wire, &id);
 }

@@ -25,6 +25,7 @@ struct slot {
 	char *input;  /* the task as text, for the plugins */
 	char *id;     /* of the task */
 	char *worker; /* id that it was taken with */
+	char *claim;  /* secret of the claim; NULL from a server that gives none */
 	const char *tenant;
 	int64_t attempt;              /* 0 when the server does not count them */
 	int64_t taken;                /* mono ms */

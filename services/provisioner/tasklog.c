@@ -19,7 +19,7 @@ enum {
 
 struct tasklog {
 	struct wire *wire;
-	char *path, *provisioner, *worker;
+	char *path, *provisioner, *worker, *claim;
 	int64_t attempt;
 	struct buf line[RUN_STREAMS_]; /* the unfinished line of each stream */
 	enum run_stream last;          /* whose text is at the end of pending */
@@ -53,6 +53,7 @@ struct tasklog *tasklog_create(struct loop *l, struct wire *w, const struct task
 	t->path = loom_asprintf("/v2/tasks/%s/log", id->task);
 	t->provisioner = loom_strdup(id->provisioner);
 	t->worker = loom_strdup(id->worker);
+	t->claim = loom_strdup(id->claim);
 	t->attempt = id->attempt;
 	for (int i = 0; i < RUN_STREAMS_; i++)
 		t->line[i] = BUF_INIT((size_t)2 * LINE_MAX_);
@@ -78,6 +79,7 @@ void tasklog_destroy(struct tasklog *t)
 	loom_free(t->path);
 	loom_free(t->provisioner);
 	loom_free(t->worker);
+	loom_free(t->claim);
 	loom_free(t);
 }
 
@@ -344,6 +346,7 @@ static void make_chunk(struct tasklog *t)
 	t->chunk = json_new_obj();
 	(void)json_set_str(t->chunk, "provisionerId", t->provisioner);
 	(void)json_set_str(t->chunk, "workerId", t->worker);
+	(void)json_set_str(t->chunk, "claim", t->claim);
 	(void)json_set_int(t->chunk, "attempt", t->attempt);
 	(void)json_set_int(t->chunk, "offset", t->offset);
 	if (t->skipped)

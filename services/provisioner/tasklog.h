@@ -24,7 +24,7 @@
 struct tasklog;
 
 struct tasklog_id {
-	const char *task, *provisioner, *worker; /* copied */
+	const char *task, *provisioner, *worker, *claim; /* copied; claim may be NULL */
 	int64_t attempt;
 };
 

@@ -116,6 +116,7 @@ struct json *workers_tasks(const struct workers *w)
 		if (!slot_needs_lease(s))
 			continue;
 		struct json *one = json_set_str(json_new_obj(), "taskId", s->id);
+		(void)json_set_str(one, "claim", s->claim);
 		(void)json_push(list, json_set_int(one, "attempt", s->attempt));
 	}
 	return list;

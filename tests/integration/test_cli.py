@@ -373,7 +373,8 @@ def test_task_log(lab):
     path = f"/v2/tasks/{run.id}/log"
 
     def write(offset, text):
-        status, _ = worker.call("POST", path, {**worker.who, "attempt": 1, "offset": offset, "data": text})
+        status, _ = worker.call("POST", path, {**worker.who, "attempt": 1, "claim": run.claim, "offset": offset,
+                                                "data": text})
         assert status == 200
 
     write(0, "first\n")

@@ -219,7 +219,7 @@ def test_many_watchers_of_a_tenant_cost_what_one_costs(lab, core):
 
 def post_log(worker, run, offset, data, **more):
     """One piece of a task's log; answers the status."""
-    return post(worker, run.id, {"attempt": run.attempt, "offset": offset, "data": data, **more})
+    return post(worker, run.id, {"attempt": run.attempt, "claim": run.claim, "offset": offset, "data": data, **more})
 
 
 def post(worker, task, more):

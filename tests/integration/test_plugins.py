@@ -4,6 +4,7 @@
 import json
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 import time
@@ -192,8 +193,8 @@ def test_wrong_settings_give_up(cluster):
         assert done.code == 100 and text in done.log, done.log
 
 
-def test_host_key_is_pinned(cluster):
-    """No host key, or another one: the automator refuses for good."""
+def test_host_key_is_pinned(cluster, tmp_path):
+    """No host key, or another one, or a key of somebody else: the automator refuses for good."""
     node = cluster.node()
     node.act(SANDBOX, "create")
     node.act(SANDBOX, "confirm")
@@ -205,6 +206,16 @@ def test_host_key_is_pinned(cluster):
     task["config"]["ssh_host_keys"] = {"ed25519": other}
     done = Run(cluster.folder, SHELL, "bootstrap", task).done()
     assert done.code == 100 and "refusing to connect" in done.log
+    # a key of the host itself, as somebody's result might name it; a link does not help
+    key = tmp_path / "key"
+    shutil.copy(node.results["ssh-auth"]["identityfile"], key)
+    link = cluster.folder / "link"
+    link.symlink_to(key)
+    for path in (key, link):
+        task = node.task("bootstrap")
+        task["config"]["ssh-auth"] = {**task["config"]["ssh-auth"], "identityfile": str(path)}
+        done = Run(cluster.folder, SHELL, "bootstrap", task).done()
+        assert done.code == 100 and "not where its provider keeps keys" in done.log
     os.kill(cluster.machines()[0]["pid"], signal.SIGKILL)
     done = node.start(SHELL, "bootstrap").done()
     assert done.code == 1 and "no connection" in done.log

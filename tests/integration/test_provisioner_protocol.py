@@ -326,7 +326,7 @@ def test_registers_works_and_leaves(server, make):
     assert server.seen("PUT", "/v2/plugins/automatortypes/a")[0]["name"] == "a"
     take = server.wait("POST", "/v2/tasks/take")[0]
     assert take == {"provisionerId": "prov-1", "workerId": "prov-1.0", "tenantId": "*", "wait": 25,
-                    "max": 3, "lease": True}
+                    "max": 3, "lease": True, "claim": True}
     server.give(task(1))
     assert server.finishes() == [
         {"provisionerId": "prov-1", "workerId": "prov-1.0", "tenantId": "t1",
@@ -337,6 +337,24 @@ def test_registers_works_and_leaves(server, make):
     prov.signal()
     assert prov.wait() == 0
     assert len(server.seen("DELETE", "/v2/provisioners/prov-1")) == 1
+
+
+def test_shows_the_secret_of_a_claim_and_keeps_it(server, make):
+    """With all it says of a task; the plugin, whose output others read, is not told."""
+    prov = make()
+    prov.plugin("providers", "p", 'cat; env; until [ -e "$LOOM_WORK_DIR/go" ]; do sleep 0.05; done')
+    prov.start()
+    secret = "c1a1" * 8
+    server.give({**task(1), "claim": secret})
+    wait_for(lambda: any(body["tasks"] for body in server.seen("POST", "/v2/provisioners/prov-1/heartbeat")), 15,
+             "a heartbeat with the task")
+    (prov.work / "plugins/providers/p/go").touch()
+    assert server.finishes()[0]["claim"] == secret
+    beats = [one for body in server.seen("POST", "/v2/provisioners/prov-1/heartbeat") for one in body["tasks"]]
+    assert beats and {one["claim"] for one in beats} == {secret}
+    pieces = server.seen("POST", "/v2/tasks/00000001-001-001/log")
+    assert pieces and {piece["claim"] for piece in pieces} == {secret}
+    assert secret not in "".join(piece["data"] for piece in pieces) and secret not in prov.logs()
 
 
 def test_what_a_plugin_sees(server, make):

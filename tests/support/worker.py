@@ -29,6 +29,7 @@ class Run:
         self.task = task
         self.id = task["taskId"]
         self.attempt = task.get("attempt")
+        self.claim = task.get("claim")
         self.name = task["taskName"]
         self.node = task["nodeId"]
         self.config = task["config"]
@@ -164,7 +165,7 @@ class Worker:
         """One take call: (status, list of Runs). Neither runs nor finishes them."""
         body = dict(self.who)
         if not self.original:
-            body.update({"wait": wait, "max": most, "lease": self.lease})
+            body.update({"wait": wait, "max": most, "lease": self.lease, "claim": True})
         body.update(more)
         status, text = self.call("POST", "/v2/tasks/take", body, wait + 15)
         return status, self._given(text) if status == 200 else []
@@ -185,6 +186,7 @@ class Worker:
         body = {**self.who, "taskId": run.id, "status": 0, **result}
         if not self.original:
             body.setdefault("attempt", run.attempt)
+            body.setdefault("claim", run.claim)
         if result.get("next"):
             body.setdefault("lease", self.lease)
         status, text = self.call("POST", "/v2/tasks/finish", body)
@@ -194,7 +196,7 @@ class Worker:
         """One heartbeat: (status, lease answers by task id)."""
         body = {"usage": {}}
         if runs is not None:
-            body["tasks"] = [{"taskId": run.id, "attempt": run.attempt} for run in runs]
+            body["tasks"] = [{"taskId": run.id, "attempt": run.attempt, "claim": run.claim} for run in runs]
         status, text = self.call("POST", f"/v2/provisioners/{self.name}/heartbeat", body)
         leases = json.loads(text)["leases"] if status == 200 and text else []
         return status, {lease["taskId"]: lease["ok"] for lease in leases}

@@ -360,7 +360,7 @@ static void claim(struct world *w, int64_t num)
 {
 	struct unit u;
 	ck_assert(begin(w, &u));
-	lifecycle_claim(&u, get(&u, num), "p", "w", 1000);
+	lifecycle_claim(&u, get(&u, num), &(struct task_taker){ "p", "w", "", 1000 });
 	end(w, &u, false);
 }
 

@@ -17,14 +17,14 @@ static const struct whole {
 	{ MSG_PING, false, "{}" },
 	{ MSG_PING, true, "{}" },
 	{ MSG_TAKE, false,
-	  "{'takeId':'t','provisionerId':'p','workerId':'w','tenantId':'co','max':64,'waitMs':60000,"
-	  "'heldMs':5,'lease':true,'texts':true}" },
-	{ MSG_TAKE, true, "{'tasks':['{}','[1]'],'heldMs':7}" },
+	  "{'v':2,'takeId':'t','provisionerId':'p','workerId':'w','tenantId':'co','max':64,'waitMs':60000,"
+	  "'heldMs':5,'lease':true,'claim':true,'texts':true}" },
+	{ MSG_TAKE, true, "{'v':2,'tasks':['{}','[1]'],'heldMs':7}" },
 	{ MSG_FINISH, false,
 	  "{'v':2,'taskId':'00000001-001-001','provisionerId':'p','workerId':'w','tenantId':'co','attempt':3,"
-	  "'status':-1,'retry':false,'lost':true,'result':{'id':'vm'},'ipaddresses':{'a':'10.0.0.1'},"
-	  "'hostname':'h','message':'m','stdout':'o','stderr':'e','next':2,'lease':true,'takeId':'t',"
-	  "'heldMs':5}" },
+	  "'status':-1,'retry':false,'lost':true,'claim':'c','result':{'id':'vm'},"
+	  "'ipaddresses':{'a':'10.0.0.1'},'hostname':'h','message':'m','stdout':'o','stderr':'e',"
+	  "'next':2,'lease':true,'takeId':'t','heldMs':5}" },
 	{ MSG_FINISH, true, "{'v':2,'status':417,'message':'late','tasks':['{}'],'heldMs':7}" },
 	{ MSG_CONTROL, false, "{'cluster':5,'job':2,'verb':'abort','user':'u'}" },
 	{ MSG_CONTROL, true, "{'status':200,'message':'m'}" },

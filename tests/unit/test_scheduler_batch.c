@@ -253,7 +253,7 @@ START_TEST(one_unit_does_all_of_it)
 	ck_assert_int_eq(result_in(&u, 2, 1, "'status':0"), 200);
 	ck_assert_int_eq(unit_release(&u), 0);
 	ck_assert_uint_eq(u.n_newly_ready, 1);
-	lifecycle_claim(&u, u.newly_ready[0], "p", "w", 1000);
+	lifecycle_claim(&u, u.newly_ready[0], &(struct task_taker){ "p", "w", "", 1000 });
 	end(w, &u, false);
 	states(w, got);
 	ck_assert_str_eq(got, "ccR");
@@ -381,7 +381,7 @@ static void happen_to(struct unit *u, const struct task *row)
 {
 	struct task *t = get(u, row->num);
 	if (t->state == TASK_READY)
-		lifecycle_claim(u, t, "p", "w", 1000);
+		lifecycle_claim(u, t, &(struct task_taker){ "p", "w", "", 1000 });
 	else if (!any(4) && t->losses < policy.losses - 1)
 		ck_assert_int_eq(lifecycle_lost(u, t, LOST_LEASE), 0);
 	else if (!any(4) && t->failures < policy.tries - 1)

@@ -71,6 +71,7 @@ static const struct {
 	{ "::ffff:169.254.169.254", "link-local" },
 	{ "::127.0.0.1", "loopback" },
 	{ "64:ff9b::a00:1", "private" },
+	{ "64:ff9b:1::808:808", "tunnelled" },
 	{ "2002:7f00:1::", "loopback" },
 	{ "2002:a00:1::5", "private" },
 };

@@ -29,6 +29,7 @@ struct take {
 	const char *id, *tenant, *provisioner, *worker;
 	int64_t max;
 	int64_t lease_ms; /* renewed by heartbeat, or the whole time limit */
+	bool claim;       /* it wants a secret of each task, and shows it with all it says of it */
 };
 
 struct batch_result {

@@ -97,12 +97,13 @@ static size_t on_its_way(const char *text)
 	return n;
 }
 
-static void give(struct claims *k, const struct choice *ch, const char *text)
+static void give(struct claims *k, const struct choice *ch, const char *claim, const char *text)
 {
 	struct batch_take *to = &k->b->takes[ch->take];
+	const struct task_taker by = { to->take->provisioner, to->take->worker, claim,
+		                       to->take->lease_ms };
 	if (!ch->again)
-		lifecycle_claim(k->u, ch->t, to->take->provisioner, to->take->worker,
-		                to->take->lease_ms);
+		lifecycle_claim(k->u, ch->t, &by);
 	const struct task_ref ref = task_ref_of(ch->t);
 	batch_decided(k->b, &ref, to->take, HOLD_NOT);
 	if (!to->payloads)
@@ -111,6 +112,14 @@ static void give(struct claims *k, const struct choice *ch, const char *text)
 	to->size += on_its_way(text);
 	k->b->handed[k->b->n_handed++] =
 		(struct handed){ ch->take, task_ref_of(ch->t), ch->t->attempt };
+}
+
+static void be_told(struct task *told, const struct take *take)
+{
+	told->lease_ms = take->lease_ms;
+	*told->claim = '\0';
+	if (take->claim)
+		id_random_hex(told->claim, (TASK_CLAIM - 1) / 2);
 }
 
 static int begin_with(struct claims *k, const struct choice *ch, const struct node_view *s,
@@ -132,12 +141,12 @@ static int begin_with(struct claims *k, const struct choice *ch, const struct no
 	struct task told = *ch->t;
 	told.attempt += !ch->again;
 	if (!ch->again)
-		told.lease_ms = k->b->takes[ch->take].take->lease_ms;
+		be_told(&told, k->b->takes[ch->take].take);
 	LOOM_CLEANUP_STR char *text =
 		node_view_payload(s, parts, &told, unit_node(k->u, ch->t), config, MAX_PAYLOAD);
 	if (!text || on_its_way(text) > MAX_TOGETHER + MAX_PAYLOAD)
 		return refuse(k, ch->t, false, "what it has to be told is larger than 8 MiB");
-	give(k, ch, text);
+	give(k, ch, told.claim, text);
 	return 0;
 }
 

@@ -37,7 +37,8 @@ static struct take take_of(const struct scheduler *s, const struct msg_finish *s
 		              .worker = said->worker,
 		              .max = said->take && said->tenant ? said->next : 0,
 		              .lease_ms =
-		                      said->lease ? s->cfg.task_lease_ms : s->cfg.task_timeout_ms };
+		                      said->lease ? s->cfg.task_lease_ms : s->cfg.task_timeout_ms,
+		              .claim = said->claim && *said->claim };
 }
 
 static void on_finish(struct bus_call *call, void *m, void *arg)

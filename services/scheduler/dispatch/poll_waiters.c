@@ -52,7 +52,8 @@ bool poll_waiters_add(struct poll_waiters *k, struct bus_call *call, struct msg_
 		                        .provisioner = said->provisioner,
 		                        .worker = said->worker,
 		                        .max = said->max,
-		                        .lease_ms = lease_ms },
+		                        .lease_ms = lease_ms,
+		                        .claim = said->claim },
 		              .since = now - said->held_ms,
 		              .until = now + said->wait_ms };
 	if (draining) {

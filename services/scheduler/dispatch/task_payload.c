@@ -242,6 +242,8 @@ char *node_view_payload(const struct node_view *s, const struct payload_parts *p
 	json_emit_str(&b, "nodeId", t->node_id);
 	json_emit_int(&b, "attempt", t->attempt);
 	json_emit_int(&b, "leaseMs", t->lease_ms);
+	if (*t->claim)
+		json_emit_str(&b, "claim", t->claim);
 	json_emit_text(&b, "config", "{");
 	if (n)
 		add_machine(&b, s, n);

@@ -37,16 +37,34 @@ static void note_service(struct node *n, const struct task *t)
 		json_set_str(n->states, t->service, after[step]);
 }
 
+/* What a machine is, is told by its provider's tasks alone: a service's plugin that could change it
+ * would send later ones to another machine. */
+static bool may_tell(const struct task *t, const char *key)
+{
+	static const char *const of_provider[] = {
+		"ipaddresses",   "hostname",   "nodenum",  "hardwaretype", "imagetype",
+		"flavor",        "image",      "sshuser",  "services",     "automators",
+		"ssh_host_keys", "providerid", "ssh-auth",
+	};
+	for (size_t i = 0; *t->service && i < LOOM_COUNT(of_provider); i++) {
+		if (str_eq(of_provider[i], key))
+			return false;
+	}
+	return true;
+}
+
 /* A task whose results are too much is a failed one: what is stored goes out with each later task.
  */
-static void merge_results(struct node *n, struct task_result *res)
+static void merge_results(struct node *n, const struct task *t, struct task_result *res)
 {
 	if (!json_len(res->result))
 		return;
 	LOOM_CLEANUP(json_free) struct json *merged = json_copy(n->results);
-	for (size_t i = 0; i < json_len(res->result); i++)
-		json_set(merged, json_key_at(res->result, i),
-		         json_copy(json_value_at(res->result, i)));
+	for (size_t i = 0; i < json_len(res->result); i++) {
+		const char *key = json_key_at(res->result, i);
+		if (may_tell(t, key))
+			json_set(merged, key, json_copy(json_value_at(res->result, i)));
+	}
 	LOOM_CLEANUP_STR char *text = json_text(merged);
 	if (strlen(text) <= MAX_RESULTS) {
 		json_free(n->results);
@@ -61,13 +79,14 @@ static void merge_results(struct node *n, struct task_result *res)
 /* True: an event tells of the node. */
 static bool update_node(struct node *n, const struct task *t, struct task_result *res)
 {
-	merge_results(n, res);
-	bool ok = res->status == 0;
-	if (ok && json_is(res->ipaddresses, JSON_OBJECT)) {
+	merge_results(n, t, res);
+	bool ok = res->status == 0, addresses = ok && may_tell(t, "ipaddresses"),
+	     name = ok && may_tell(t, "hostname");
+	if (addresses && json_is(res->ipaddresses, JSON_OBJECT)) {
 		json_free(n->ipaddresses);
 		n->ipaddresses = json_copy(res->ipaddresses);
 	}
-	if (ok && res->hostname && *res->hostname) {
+	if (name && res->hostname && *res->hostname) {
 		loom_free(n->hostname);
 		n->hostname = loom_strdup(res->hostname);
 	}
@@ -76,7 +95,7 @@ static bool update_node(struct node *n, const struct task *t, struct task_result
 		forget_node(n);
 	if (ok && *t->service)
 		note_service(n, t);
-	return gone || (ok && (res->ipaddresses || res->hostname));
+	return gone || (addresses && res->ipaddresses) || (name && res->hostname);
 }
 
 static void node_event(struct unit *u, const struct node *n)
@@ -131,16 +150,16 @@ static void note_result(struct unit *u, struct task *t, int64_t status, const ch
 	unit_task_changed(u, t);
 }
 
-void lifecycle_claim(struct unit *u, struct task *t, const char *provisioner, const char *worker,
-                     int64_t lease_ms)
+void lifecycle_claim(struct unit *u, struct task *t, const struct task_taker *by)
 {
 	t->attempt++;
-	t->lease_ms = lease_ms;
-	t->lease_until = u->now + lease_ms;
+	t->lease_ms = by->lease_ms;
+	t->lease_until = u->now + by->lease_ms;
+	(void)snprintf(t->claim, sizeof(t->claim), "%s", by->claim);
 	t->submit_time = u->now;
 	set_text(&t->message, NULL);
-	set_text(&t->provisioner_id, provisioner);
-	set_text(&t->worker_id, worker);
+	set_text(&t->provisioner_id, by->provisioner);
+	set_text(&t->worker_id, by->worker);
 	unit_move_task(u, t, TASK_RUNNING);
 }
 

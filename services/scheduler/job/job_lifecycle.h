@@ -17,9 +17,13 @@ struct task_result {
 	const char *hostname;
 };
 
+struct task_taker {
+	const char *provisioner, *worker;
+	const char *claim; /* the secret that it is told; "": it asked for none */
+	int64_t lease_ms;
+};
 /* A worker has taken a ready task. */
-void lifecycle_claim(struct unit *u, struct task *t, const char *provisioner, const char *worker,
-                     int64_t lease_ms);
+void lifecycle_claim(struct unit *u, struct task *t, const struct task_taker *by);
 /* A running task reported. */
 LOOM_MUST_CHECK int lifecycle_finish(struct unit *u, struct task *t, const struct task_result *res);
 /* Does the result change what is known of its node? */

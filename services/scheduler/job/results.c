@@ -10,16 +10,15 @@
 
 #define KEPT_OUTPUT 2048 /* characters of a failed attempt's output (rest-api 5.5) */
 
-/* Does the result belong to the attempt that runs now? Workers of the original send no attempt:
- * theirs is known by who holds the task. */
+/* Does the result belong to the attempt that runs now? Workers of the original send no attempt and
+ * know no claim: theirs is known by who holds the task. */
 static int fence(const struct msg_finish *said, const struct task *t)
 {
 	if (fault_enabled("fence"))
 		return t->state == TASK_RUNNING ? 0 : 417;
 	int64_t attempt = said->attempt;
-	bool theirs = str_eq(t->provisioner_id, said->provisioner);
-	if (!attempt)
-		theirs = theirs && str_eq(t->worker_id, said->worker);
+	bool theirs = str_eq(t->provisioner_id, said->provisioner) &&
+	              str_eq(t->worker_id, said->worker) && task_claim_is(t, said->claim);
 	if (!theirs || (attempt && attempt != t->attempt))
 		return 417;
 	if (attempt && t->done_attempt == attempt)

@@ -40,6 +40,20 @@ def _quoted(path):
     return '"' + path.replace("%", "%%") + '"'
 
 
+def _key_places(config):
+    """Where providers keep keys on this host: this one's own folder, and the work folders of all."""
+    provider = (config.get("provider") or {}).get("provisioner") or {}
+    plugins = os.path.dirname(os.path.dirname(os.environ.get("LOOM_WORK_DIR", "")))
+    return [place for place in (provider.get("state_dir"), f"{plugins}/providers")
+            if isinstance(place, str) and place.startswith("/")]
+
+
+def _below(path, place):
+    """Whether a file is in a folder, or in one below it, links followed."""
+    place = os.path.realpath(place)
+    return place != "/" and os.path.realpath(path).startswith(place + "/")
+
+
 class Node:
     """Where a task's node is and how to log in there."""
 
@@ -60,6 +74,8 @@ class Node:
             raise GiveUp("no key to log in with: the provider gave no ssh-auth.identityfile")
         if not os.path.exists(self.identity):
             raise Failure(f"the key to log in with is not on this host: {self.identity}")
+        if not any(_below(self.identity, place) for place in _key_places(config)):
+            raise GiveUp(f"the key to log in with is not where its provider keeps keys: {self.identity}")
         self.kinds = self._pin(config.get("ssh_host_keys") or {})
 
     def _pin(self, keys):

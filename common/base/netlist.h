@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * netlist - addresses, and lists of networks that an operator wrote: "10.1.0.0/16, fd00::/8, ::1".
+ * Pure; any thread.
+ */
+#ifndef LOOM_BASE_NETLIST_H
+#define LOOM_BASE_NETLIST_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct sockaddr;
+
+/* Any address as 16 bytes; those of version 4 as ::ffff:a.b.c.d. */
+struct net_addr {
+	uint8_t b[16];
+};
+
+bool net_addr_of(const struct sockaddr *sa,
+                 struct net_addr *ret);                  /* false: not an internet address */
+bool net_addr_text(const char *s, struct net_addr *ret); /* "10.0.0.1" */
+bool net_addr_peer(const char *s, struct net_addr *ret); /* with a port: "[::1]:80" */
+struct net_addr net_addr_v4(const uint8_t bytes[4]);
+
+/* network: "10.0.0.0/8", or one address; what is neither holds none. */
+bool net_addr_in(const struct net_addr *a, const char *network);
+bool net_is_network(const char *word);
+
+/* Each word of a list, separated by commas and blanks, to fn until it says true. */
+bool net_words(const char *list, bool (*fn)(const char *word, const void *arg), const void *arg);
+bool net_list_has(const char *list, const struct net_addr *a);
+/* Are all words networks? *ret_bad owned: the first that is not. */
+bool net_list_valid(const char *list, char **ret_bad);
+
+#endif
