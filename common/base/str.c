@@ -97,7 +97,7 @@ bool str_is_address(const char *s)
 bool str_is_name(const char *s)
 {
 	size_t n = 0;
-	if (!s)
+	if (!s || str_eq(s, ".") || str_eq(s, ".."))
 		return false;
 	for (; s[n]; n++) {
 		char c = s[n];

@@ -63,7 +63,8 @@ enum {
 	X(provider, row_json, ROW_NEW) SEP            \
 	X(config, row_json, ROW_NEW | CONFIG) SEP     \
 	X(service_docs, row_json, SERVICE_DOCS) SEP   \
-	X(sealed, row_int, ROW_OPTION)
+	X(sealed, row_int, ROW_OPTION) SEP            \
+	X(own_name, row_str, ROW_OPTION)
 /* clang-format on */
 
 #define CLUSTER_COLUMN(col, type, flags) ROW_COLUMN(struct cluster, col, type, flags),
@@ -467,6 +468,14 @@ char *quota_words(const struct quota *q)
 	return loom_asprintf("the tenant may have %lld nodes and has %lld; %lld more are asked for",
 	                     (long long)q->max_nodes, (long long)q->nodes,
 	                     (long long)q->more_nodes);
+}
+
+int cluster_named(struct db *db, const char *tenant, const char *name, int64_t *ret)
+{
+	*ret = 0;
+	return db_select_int(db, ret, NULL,
+	                     "SELECT id FROM cluster WHERE tenant_id=? AND living_name=?", "ss",
+	                     tenant, name);
 }
 
 int cluster_insert(struct db *db, const struct cluster *c, struct quota *ret)

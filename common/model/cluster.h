@@ -17,6 +17,7 @@
 struct cluster {
 	int64_t id;
 	char *tenant_id, *owner_id, *name, *description, *message;
+	char *own_name; /* of a new one: its name, which no other living one is to have */
 	enum cluster_status status;
 	int64_t create_time, expire_time, num_nodes, asked_nodes;
 	int64_t last_node; /* highest node number ever used */
@@ -116,6 +117,9 @@ LOOM_MUST_CHECK int cluster_insert(struct db *db, const struct cluster *c, struc
 struct quota {
 	int64_t max_clusters, max_nodes, clusters, nodes, more_clusters, more_nodes;
 };
+/* The living cluster of the tenant that has the name; *ret 0: none. */
+LOOM_MUST_CHECK int cluster_named(struct db *db, const char *tenant, const char *name,
+                                  int64_t *ret);
 /* May it have so many more? Its row is locked until the transaction ends, so that what is counted
  * grows by this transaction only; never wait for a cluster's row after this. 0 or CLUSTER_E_QUOTA,
  * with *ret as it was counted. Counted again it may fit: a cluster ends without the tenant's row.

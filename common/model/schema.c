@@ -259,6 +259,18 @@ static const char *const tenth[] = {
 	NULL,
 };
 
+/* No two living clusters of a tenant have one name. Of those that had one before, the oldest keeps
+   it from others; old services write clusters whose name nobody is kept from. */
+static const char *const eleventh[] = {
+	"ALTER TABLE cluster ADD COLUMN IF NOT EXISTS own_name VARCHAR(255)",
+	"UPDATE cluster c JOIN (SELECT MIN(id) AS id FROM cluster WHERE status<>'terminated'"
+	" GROUP BY tenant_id, name) f ON f.id=c.id SET c.own_name=c.name",
+	"ALTER TABLE cluster ADD COLUMN IF NOT EXISTS living_name VARCHAR(255)"
+	" AS (IF(status='terminated', NULL, own_name)) VIRTUAL,"
+	" ADD UNIQUE INDEX IF NOT EXISTS living (tenant_id, living_name)",
+	NULL,
+};
+
 const struct db_migration schema_migrations[] = {
 	{ 1, "first tables", first, 0 },
 	{ 2, "limits, shares, quarantine", second, 0 },
@@ -270,5 +282,6 @@ const struct db_migration schema_migrations[] = {
 	{ 8, "sealed secrets", eighth, 0 },
 	{ 9, "provisioners that were dropped", ninth, 0 },
 	{ 10, "claims with secrets", tenth, 0 },
+	{ 11, "names of living clusters", eleventh, 0 },
 	{ 0, NULL, NULL, 0 },
 };

@@ -104,6 +104,9 @@ static bool check_body(struct create *c)
 		return refuse(c, 400,
 		              "name '%.64s' must be 1 to 255 characters of A-Z a-z 0-9 _ . -",
 		              name);
+	int64_t other;
+	if (!id_parse_cluster(name, &other))
+		return refuse(c, 400, "name '%.64s' would be taken for the id of a cluster", name);
 	if (str_blank(json_get_str(c->request, "clusterTemplate")))
 		return refuse(c, 400,
 		              "clusterTemplate is missing: cluster template must be specified");
@@ -326,6 +329,7 @@ static struct cluster *new_cluster(const struct create *c, int64_t now)
 		               .tenant_id = loom_strdup(c->who.tenant_id),
 		               .owner_id = loom_strdup(c->who.user),
 		               .name = loom_strdup(json_get_str(c->request, "name")),
+		               .own_name = loom_strdup(json_get_str(c->request, "name")),
 		               .description = loom_strdup(description ? description : ""),
 		               .status = CLUSTER_PENDING,
 		               .create_time = now,
@@ -364,6 +368,19 @@ static int over_quota(struct db *db, struct create *c, const struct quota *q)
 	                      why);
 }
 
+static int name_taken(struct db *db, struct create *c, int64_t other)
+{
+	int rc = c->key.key ? key_read(db, c) : 0;
+	if (rc || c->done.status)
+		return rc;
+	char id[ID_MAX];
+	id_cluster(id, other);
+	return outcome_refuse(
+		&c->done, 409,
+		"name '%.64s' is that of cluster %s; take another, or delete that one first",
+		json_get_str(c->request, "name"), id);
+}
+
 static int insert(struct db *db, struct create *c)
 {
 	int64_t now, job;
@@ -372,9 +389,16 @@ static int insert(struct db *db, struct create *c)
 		return rc;
 	LOOM_CLEANUP(cluster_free) struct cluster *k = new_cluster(c, now);
 	struct quota q;
-	rc = cluster_insert(db, k, &q);
-	if (rc)
-		return rc == CLUSTER_E_QUOTA ? over_quota(db, c, &q) : rc;
+	int64_t other;
+	rc = cluster_named(db, k->tenant_id, k->name, &other);
+	if (!rc && other)
+		return name_taken(db, c, other);
+	if (!rc)
+		rc = cluster_insert(db, k, &q);
+	if (rc) /* a duplicate: another took the name meanwhile, and is found in the next run */
+		return rc == CLUSTER_E_QUOTA ? over_quota(db, c, &q)
+		       : rc == DB_E_DUP      ? DB_E_RETRY
+		                             : rc;
 	cluster_event(k, "cluster",
 	              json_set_str(json_new_obj(), "status", cluster_status_name(k->status)), now);
 	rc = job_add(db, k, "solve_layout", NULL, now, &job);

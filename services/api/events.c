@@ -197,14 +197,16 @@ static void start_on_loop(struct http_req *req LOOM_UNUSED, void *arg)
 
 struct see {
 	const struct identity *who;
-	int64_t id;
+	int64_t id, newest; /* its newest event */
 };
 
 static int see_read(struct db *db, void *arg)
 {
 	struct see *s = arg;
 	LOOM_CLEANUP(cluster_free) struct cluster *c = NULL;
-	return visible_get(db, s->who, s->id, &c);
+	int rc = visible_get(db, s->who, s->id, &c);
+	s->newest = rc ? 0 : c->event_seq;
+	return rc;
 }
 
 /* The number of an event, text NULL: 0; false when answered. */
@@ -230,6 +232,15 @@ void events_cluster(struct http_req *req, void *ctx)
 	int rc = db_read(a->db, see_read, &s);
 	if (rc) {
 		visible_refuse(req, rc, s.id);
+		return;
+	}
+	/* Who has seen what has not happened knows another cluster, of before a backup was brought
+	 * back, and would wait for nothing. */
+	if (last > s.newest) {
+		http_reply_problem(req, 410,
+		                   "event %lld is not there any more, the newest is %lld: read the "
+		                   "cluster anew and go on after its lastEvent",
+		                   (long long)last, (long long)s.newest);
 		return;
 	}
 	struct event_watch *ew = new_watch(req, a, &who);
@@ -269,9 +280,10 @@ static bool ask_topic(struct http_req *req, struct event_watch *ew, const char *
 		visible_refuse(req, rc, s.id);
 		return false;
 	}
-	/* One that is gone is told nothing of; the others are not to suffer from it. */
+	/* One that is gone is told nothing of, and one that is not what it was is told from its
+	 * first event; the others are not to suffer from it. */
 	if (!rc && !about(&ew->w, s.id))
-		add_topic(ew, s.id, last);
+		add_topic(ew, s.id, last <= s.newest ? last : 0);
 	return true;
 }
 

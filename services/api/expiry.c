@@ -3,6 +3,7 @@
 #include "common/model/expiry.h"
 
 #include "services/api/resources.h"
+#include "services/api/validate.h"
 #include "services/api/visible.h"
 
 struct expiry_call {
@@ -46,6 +47,11 @@ void clusters_expiry(struct http_req *req, void *ctx)
 		http_reply_text(req, 400,
 		                "expireTime is missing or not a whole number: milliseconds since "
 		                "1970, when the cluster is to end");
+		return;
+	}
+	if (k.to > VALIDATE_LEASE_MAX) {
+		http_reply_text(req, 400, "expireTime %lld is above %lld", (long long)k.to,
+		                (long long)VALIDATE_LEASE_MAX);
 		return;
 	}
 	int rc = outcome_tx(a->db, expiry_tx, &k, &k.done);

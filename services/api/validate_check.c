@@ -6,6 +6,9 @@
 #include "common/base/near.h"
 #include "common/base/str.h"
 
+#include <string.h>
+#include <strings.h>
+
 void check_refuse(struct check *c, const char *fmt, ...)
 {
 	if (c->refused)
@@ -85,6 +88,16 @@ int64_t check_whole(struct check *c, const struct json *in, const char *path, co
 	return n;
 }
 
+/* No other scheme ("javascript:"), however a browser would find it; none at all is fine. */
+static bool is_web_link(const char *url)
+{
+	while (*url && (unsigned char)*url <= ' ')
+		url++;
+	size_t n = strcspn(url, ":/?#%");
+	return url[n] != ':' || (n == 4 && strncasecmp(url, "http", n) == 0) ||
+	       (n == 5 && strncasecmp(url, "https", n) == 0);
+}
+
 struct json *check_links(struct check *c, const struct json *in)
 {
 	const struct json *v = check_member(c, in, "", "links", JSON_ARRAY);
@@ -93,6 +106,8 @@ struct json *check_links(struct check *c, const struct json *in)
 		const char *url = json_get_str(json_at(v, i), "url");
 		if (!url)
 			check_refuse(c, "links[%zu].url is missing", i);
+		else if (!is_web_link(url))
+			check_refuse(c, "links[%zu].url may be of http or https only", i);
 		struct json *l = json_new_obj();
 		json_set_str(l, "label", json_get_str(json_at(v, i), "label"));
 		json_push(out, json_set_str(l, "url", url));

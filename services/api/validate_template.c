@@ -303,6 +303,8 @@ bool validate_dns_suffix(const char *s)
 	if (!n || n > 191)
 		return false;
 	for (size_t i = 0; i <= n; i++) {
+		if (s[i] == '-' && !label)
+			return false;
 		if (s[i] == '.' || !s[i]) {
 			if (!label || label > 63 || !isalnum((unsigned char)s[i - 1]))
 				return false;

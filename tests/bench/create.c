@@ -16,6 +16,7 @@
 struct creating {
 	struct hub *hub;
 	const char *name, *template, *tenant, *user;
+	int64_t began; /* in the names, which no other run's are to be */
 	int64_t machines, count, begun, ended, pace_us, next, failed;
 	struct samples us;
 	struct json *ids;
@@ -36,8 +37,9 @@ static void send_create(void *arg)
 	snprintf(headers, sizeof(headers), "X-Loom-UserID: %s\r\nX-Loom-TenantID: %s\r\n", g->user,
 	         g->tenant);
 	snprintf(body, sizeof(body),
-	         "{\"name\":\"%s-%lld\",\"clusterTemplate\":\"%s\",\"numMachines\":%lld}", g->name,
-	         (long long)g->begun, g->template, (long long)g->machines);
+	         "{\"name\":\"%s-%lld-%lld\",\"clusterTemplate\":\"%s\",\"numMachines\":%lld}",
+	         g->name, (long long)g->began, (long long)g->begun, g->template,
+	         (long long)g->machines);
 	conn_send(c->conn, "POST", "/v2/clusters", headers, body);
 }
 
@@ -86,6 +88,7 @@ int create_main(const struct options *o)
 		              .user = option(o, "user", "admin"),
 		              .machines = option_int(o, "machines", 1),
 		              .count = option_int(o, "count", 1),
+		              .began = clock_wall_ms(),
 		              .pace_us = option_int(o, "every", 0),
 		              .next = began,
 		              .ids = json_new_arr() };

@@ -267,10 +267,14 @@ def test_create_json_and_wait(lab):
 def test_config_from_a_file_and_names_that_are_ambiguous(lab, tmp_path):
     lab.worker()
     (tmp_path / "config.json").write_text('{"a": [1]}', encoding="utf-8")
-    ids = [loom(lab, "cluster", "create", "twin", "-t", "one", "-n", "1",
-                "--config", f"@{tmp_path}/config.json").stdout.strip() for _ in range(2)]
+    ids = [loom(lab, "cluster", "create", name, "-t", "one", "-n", "1",
+                "--config", f"@{tmp_path}/config.json").stdout.strip() for name in ("twin", "sister")]
+    done = loom(lab, "cluster", "create", "twin", "-t", "one", "-n", "1")
+    assert done.returncode == 1 and ids[0] in done.stderr, done.stderr
     for cluster in ids:
         assert lab.user.wait_cluster(cluster)["config"] == {"a": [1]}
+    # two of one name are left from before names were looked at
+    lab.stack.sql(f"UPDATE cluster SET name='twin', own_name=NULL WHERE id={int(ids[1])}")
     done = loom(lab, "cluster", "show", "twin")
     assert done.returncode == 1 and "2 clusters are called twin" in done.stderr
     assert loom(lab, "cluster", "delete", ids[0], "--yes", "--wait").returncode == 0

@@ -231,19 +231,19 @@ def test_named_create_is_carried_out_once(lab):
     first = post_named(lab.user, "order-17", DEMO)
     assert first.status == 200, first
     with concurrent.futures.ThreadPoolExecutor(8) as threads:
-        answers = list(threads.map(lambda n: post_named(lab.user, "at once", DEMO), range(16)))
+        answers = list(threads.map(lambda n: post_named(lab.user, "at once", {**DEMO, "name": "once"}), range(16)))
     assert [answer.status for answer in answers] == [200] * 16
     assert len({answer.json["id"] for answer in answers}) == 1
-    other = post_named(lab.admin, "order-17", DEMO)
+    other = post_named(lab.admin, "order-17", {**DEMO, "name": "other"})
     assert len({first.json["id"], answers[0].json["id"], other.json["id"]}) == 3
     answer = post_named(lab.user, "order-17", {**DEMO, "name": "different"})
     assert answer.status == 422 and "Idempotency-Key" in answer.text
     lab.set_quota(clusters=3)
-    assert post_named(lab.user, "new", DEMO).status == 409
+    assert post_named(lab.user, "new", {**DEMO, "name": "new"}).status == 409
     assert post_named(lab.user, "order-17", DEMO).json == first.json
     # what was refused was not carried out, and may be asked for again
     lab.set_quota(clusters=4)
-    assert post_named(lab.user, "new", DEMO).status == 200
+    assert post_named(lab.user, "new", {**DEMO, "name": "new"}).status == 200
     assert len(lab.user.get("/v2/clusters").json) == 3
     for key in ("x" * 256, "\u00e4", "a\tb"):
         assert post_named(lab.user, key, DEMO).status == 400
@@ -251,13 +251,14 @@ def test_named_create_is_carried_out_once(lab):
 
 def test_create_accepts(lab):
     """What clients send that is odd but fine."""
-    for more in ({"numMachines": "3"}, {"initialLeaseDuration": -1}, {"initialLeaseDuration": "2592000000"},
+    for number, more in enumerate((
+                 {"numMachines": "3"}, {"initialLeaseDuration": -1}, {"initialLeaseDuration": "2592000000"},
                  {"services": []}, {"description": None, "services": None, "config": None, "provider": None,
                                     "providerFields": None, "dnsSuffix": None, "initialLeaseDuration": None},
                  {"dnsSuffix": "a-1.example.com"}, {"labels": None}, {"labels": {}},
                  {"unknown": 1}, {"description": "x" * 100000},
-                 {"name": "1"}, {"name": "x" * 255}):
-        answer = lab.user.post("/v2/clusters", {**DEMO, **more})
+                 {"name": "1-a"}, {"name": "x" * 255})):
+        answer = lab.user.post("/v2/clusters", {**DEMO, "name": f"odd{number}", **more})
         assert answer.status == 200, (str(more)[:100], answer)
     wait_for(lambda: all(entry["numNodes"] == 3 for entry in lab.user.get("/v2/clusters").json), what="solved")
     names = [node["properties"]["hostname"] for entry in lab.user.get("/v2/clusters").json
@@ -660,3 +661,45 @@ NUL_BODIES = [
 def test_nothing_is_cut_off_at_a_nul(lab, method, path, body):
     answer = getattr(lab.admin, method)(path, body)
     assert answer.status == 400 and "NUL" in answer.text, answer
+
+
+# ---- names
+
+
+def test_no_two_living_clusters_have_one_name(lab):
+    first = lab.user.post("/v2/clusters", DEMO).json["id"]
+    answer = lab.user.post("/v2/clusters", DEMO)
+    assert answer.status == 409 and first in answer.text and DEMO["name"] in answer.text
+    # names of other tenants are theirs, and other spellings are other names
+    assert lab.user.post("/v2/clusters", {**DEMO, "name": DEMO["name"].upper()}).status == 200
+    with lab.worker():
+        lab.user.wait_cluster(first, "active")
+        lab.user.delete_cluster(first)
+    assert lab.user.post("/v2/clusters", DEMO).status == 200
+
+
+def test_one_of_many_gets_the_name(lab):
+    """Decided by the database, at however many APIs they are asked for."""
+    answers = race(lab, [lambda: lab.user.post("/v2/clusters", {**DEMO, "name": "same"}) for _ in range(12)])
+    assert sorted(answer.status for answer in answers) == [200] + [409] * 11, answers
+    winner = next(answer.json["id"] for answer in answers if answer.status == 200)
+    assert all(winner in answer.text for answer in answers if answer.status == 409)
+    # asked for once more under its own key it is the same cluster, not a taken name
+    keyed = [post_named(lab.user, "k1", {**DEMO, "name": "keyed"}) for _ in range(2)]
+    assert [answer.status for answer in keyed] == [200, 200] and keyed[0].json == keyed[1].json
+
+
+def test_clusters_of_one_name_from_before(lab):
+    """Written by a version that did not look: both live on, and nobody gets a third."""
+    for name in ("old", "older"):
+        assert lab.user.post("/v2/clusters", {**DEMO, "name": name}).status == 200
+    lab.stack.sql(f"UPDATE cluster SET name='old', own_name=NULL WHERE tenant_id='{lab.tenant}' AND name='older'")
+    assert lab.user.post("/v2/clusters", {**DEMO, "name": "old"}).status == 409
+    assert len([c for c in lab.user.get("/v2/clusters").json if c["name"] == "old"]) == 2
+
+
+@pytest.mark.parametrize("name", ["1", "00000001", "99999999999"])
+def test_a_name_is_no_id(lab, name):
+    for path in ("/v2/clusters", "/v2/clusters/plan"):
+        answer = lab.user.post(path, {**DEMO, "name": name})
+        assert answer.status == 400 and "id of a cluster" in answer.text

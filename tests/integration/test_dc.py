@@ -405,7 +405,8 @@ def test_lose_database_quorum(dc, report):
             dc("kill", name, "db", "--hold")
         load_seen["gone"] = began = time.time()
         time.sleep(8)
-        answer = dc.api(timeout=20).post("/v2/clusters", {"name": "x", "clusterTemplate": "workers", "numMachines": 1})
+        answer = dc.api(timeout=20).post("/v2/clusters", {"name": f"x{time.time_ns()}", "clusterTemplate": "workers",
+                                                              "numMachines": 1})
         load_seen["answer"] = (answer.status, answer.headers.get("Retry-After") if answer.status else None)
         load_seen["took"] = time.time() - began - 8
         for name in gone:

@@ -2,6 +2,7 @@
 """kill -9 of the scheduler and of the API in the middle of a create, at random moments."""
 
 import collections
+import itertools
 import random
 import threading
 import time
@@ -121,11 +122,11 @@ def test_a_delete_survives_kills_too(lab, core):
 def test_creates_asked_while_the_api_dies_are_whole_or_not_there(lab, core):
     """A client that hears no answer may find its cluster or not, but never half of one."""
     lab.worker(slots=8)
-    ids, unknown, stop = [], [], threading.Event()
+    ids, unknown, stop, numbers = [], [], threading.Event(), itertools.count()
 
     def ask():
         while not stop.is_set():
-            answer = lab.user.post("/v2/clusters", {"name": "x", "clusterTemplate": "empty", "numMachines": 1})
+            answer = lab.user.post("/v2/clusters", {"name": f"x{next(numbers)}", "clusterTemplate": "empty", "numMachines": 1})
             if answer.status == 200:
                 ids.append(answer.json["id"])
             elif answer.status == 0:

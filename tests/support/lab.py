@@ -109,6 +109,7 @@ class Lab:
         self.admin = Api(stack.api.url, "admin", name)
         self.user = Api(stack.api.url, "ann", name)
         self.workers = []
+        self.names = {}
 
     def load(self, catalog=None):
         """Store the catalog."""
@@ -132,6 +133,9 @@ class Lab:
 
     def create(self, name="demo", template_name="one", size=1, **more):
         """Create a cluster as ann; answers its id."""
+        self.names[name] = self.names.get(name, 0) + 1
+        if self.names[name] > 1:  # no two living clusters have one name
+            name += f"-{self.names[name]}"
         return self.user.create_cluster(name, template_name, size, **more)
 
     def story(self, cluster, user=None):

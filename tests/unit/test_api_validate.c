@@ -62,6 +62,13 @@ static const struct {
 	  "provisioner.actions.start.fields.x" },
 	{ SERVICE, "{'name':'a','links':{}}", "links" },
 	{ SERVICE, "{'name':'a','links':[{'label':'l','url':'u'},{}]}", "links[1].url" },
+	{ SERVICE,
+	  "{'name':'a','links':[{'url':'HTTPS://x'},{'url':'%host.self%:80'},"
+	  "{'url':'javascript:alert(1)'}]}",
+	  "links[2].url" },
+	{ SERVICE, "{'name':'a','links':[{'url':' jav\\nascript:alert(1)'}]}", "links[0].url" },
+	{ SERVICE, "{'name':'a','links':[{'url':'data:text/html,x'}]}", "links[0].url" },
+	{ SERVICE, "{'name':'..'}", "name" },
 	{ TEMPLATE, "{'name':'a','defaults':[]}", "defaults" },
 	{ TEMPLATE, "{'name':'a','defaults':{'services':'x'}}", "defaults.services" },
 	{ TEMPLATE, "{'name':'a','defaults':{'services':['x',{'config':{}}]}}",
@@ -260,6 +267,7 @@ static const struct {
 	{ "a.", false },       { "a..b", false },
 	{ "a_b", false },      { "a-", false },
 	{ "a b", false },      { "a-.b", false },
+	{ "-x", false },       { "a.-b", false },
 	{ "\xc3\xa4", false },
 };
 

@@ -51,9 +51,10 @@ static const struct {
 	const char *in;
 	bool want;
 } names[] = {
-	{ "a", true },         { "hadoop-2.7_x", true }, { "...", true },  { "Z9", true },
-	{ "", false },         { NULL, false },          { "a b", false }, { "a/b", false },
-	{ "\xc3\xa9", false }, { "a\n", false },         { "a@b", false }, { "a[", false },
+	{ "a", true },    { "hadoop-2.7_x", true }, { "...", true },       { "Z9", true },
+	{ "", false },    { NULL, false },          { "a b", false },      { "a/b", false },
+	{ ".", false },   { "..", false },          { "\xc3\xa9", false }, { "a\n", false },
+	{ "a@b", false }, { "a[", false },
 };
 
 START_TEST(names_are_plain)
