@@ -352,7 +352,7 @@ def test_log_pieces_come_in_order(lab, running):
     for offset, data in ((5, "gap"), (2, "overlaps"), (3, "xx"), (1 << 40, "far")):
         assert post_log(worker, run, offset, data) == 409, offset
     answer = lab.stack.internal.post(f"/v2/tasks/{run.id}/log", {
-        "provisionerId": worker.name, "attempt": 1, "offset": 9, "data": "x"})
+        "provisionerId": worker.name, "attempt": 1, "claim": run.claim, "offset": 9, "data": "x"})
     assert answer.status == 409 and "goes on at offset 4, not at 9" in answer.text
     assert post_log(worker, run, 0, "one\n") == 200  # known
     assert post_log(worker, run, 14, "two\n", dropped=10) == 200
