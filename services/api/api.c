@@ -162,11 +162,12 @@ int api_start(struct service *service, void *ctx, struct loom_err *err)
 	a->pool = pool_create(a->loop, (unsigned)a->cfg.threads, 4096);
 	a->provisioners = provisioner_cache_create();
 	a->log_budget = log_budget_create();
-	if (a->cfg.db.deadline_ms > DEADLINE_MS)
-		a->cfg.db.deadline_ms = DEADLINE_MS;
+	struct db_config db = a->cfg.db; /* what was configured stays what it is */
+	if (db.deadline_ms > DEADLINE_MS)
+		db.deadline_ms = DEADLINE_MS;
 	int rc = check_networks(a, err);
 	if (!rc)
-		rc = db_pool_create(&a->cfg.db, &a->db, err);
+		rc = db_pool_create(&db, &a->db, err);
 	if (!rc)
 		db_pool_on_too_old(a->db, too_old, service);
 	if (!rc)
