@@ -72,12 +72,12 @@ static size_t lower_bound(const struct graph *g, int64_t from)
 }
 
 int edges_cache_get(struct edges_cache *s, const struct job *j, int64_t tasks, int64_t from,
-                    const int64_t **ret, size_t *ret_n, edges_load *load, struct db *db)
+                    const struct edges_source *source, struct edge_ends *ret)
 {
 	struct graph *g = lru_get(s->graphs, j->cluster_id, j->num);
 	if (!g || g->tasks != tasks) {
 		struct graph new = { .tasks = tasks };
-		int rc = load(db, j->cluster_id, j->num, &new.edges, &new.n);
+		int rc = source->load(source->db, j->cluster_id, j->num, &new.edges, &new.n);
 		if (rc)
 			return rc;
 		if (new.n)
@@ -91,7 +91,6 @@ int edges_cache_get(struct edges_cache *s, const struct job *j, int64_t tasks, i
 	s->found = loom_realloc(s->found, (end - at + 1) * sizeof(*s->found));
 	for (size_t i = at; i < end; i++)
 		s->found[i - at] = g->edges[i].to;
-	*ret = s->found;
-	*ret_n = end - at;
+	*ret = (struct edge_ends){ s->found, end - at };
 	return 0;
 }

@@ -23,31 +23,30 @@ static void add_waiting(struct waiting *w, const struct job *j, const int64_t *n
 	}
 }
 
-static int edges_from(struct unit *u, const struct unit_job *j, int64_t from, const int64_t **ret,
-                      size_t *ret_n)
+static int edges_from(struct unit *u, const struct unit_job *j, int64_t from, struct edge_ends *ret)
 {
-	return edges_cache_get(u->edges, &j->job, j->stored_total, from, ret, ret_n,
-	                       u->store->edges, u->db);
+	const struct edges_source source = { u->store->edges, u->db };
+	return edges_cache_get(u->edges, &j->job, j->stored_total, from, &source, ret);
 }
 
 /* Those who wait for a task, and for the groups of which it was the last. */
 static int add_successors(struct unit *u, struct unit_job *j, int64_t task, struct waiting *w)
 {
-	const int64_t *nums;
-	size_t n, n_groups = 0;
-	int rc = edges_from(u, j, task, &nums, &n);
+	struct edge_ends ends;
+	size_t n_groups = 0;
+	int rc = edges_from(u, j, task, &ends);
 	if (rc)
 		return rc;
-	add_waiting(w, &j->job, nums, n);
-	int64_t *groups = loom_calloc(n + 1, sizeof(*groups));
-	for (size_t i = 0; i < n; i++) {
-		if (nums[i] < 0 && task_group_done(&j->job, nums[i]))
-			groups[n_groups++] = nums[i];
+	add_waiting(w, &j->job, ends.v, ends.n);
+	int64_t *groups = loom_calloc(ends.n + 1, sizeof(*groups));
+	for (size_t i = 0; i < ends.n; i++) {
+		if (ends.v[i] < 0 && task_group_done(&j->job, ends.v[i]))
+			groups[n_groups++] = ends.v[i];
 	}
 	for (size_t i = 0; !rc && i < n_groups; i++) {
-		rc = edges_from(u, j, groups[i], &nums, &n);
+		rc = edges_from(u, j, groups[i], &ends);
 		if (!rc)
-			add_waiting(w, &j->job, nums, n);
+			add_waiting(w, &j->job, ends.v, ends.n);
 	}
 	loom_free(groups);
 	return rc;
