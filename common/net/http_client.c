@@ -5,7 +5,6 @@
 #include <ctype.h>
 #include <errno.h>
 #include <string.h>
-#include <sys/socket.h>
 
 enum { MAX_ANSWER = 16 << 20 };
 
@@ -17,7 +16,8 @@ struct http_conn {
 struct transfer {
 	struct http_call *call;
 	CURL *h;
-	bool stopped, refused;
+	struct curl_guard guard;
+	bool stopped;
 };
 
 struct http_conn *http_conn_create(void)
@@ -65,7 +65,7 @@ static int failed(struct transfer *t, CURLcode code, const char *detail, struct 
 {
 	struct http_call *call = t->call;
 	int rc = curl_errno(t->h, code);
-	if (t->refused && code == CURLE_COULDNT_CONNECT) {
+	if (t->guard.refused && code == CURLE_COULDNT_CONNECT) {
 		rc = -EACCES;
 		detail = "its address is refused";
 	} else if (code == CURLE_WRITE_ERROR && t->stopped) {
@@ -80,26 +80,6 @@ static int failed(struct transfer *t, CURLcode code, const char *detail, struct 
 	return rc;
 }
 
-static curl_socket_t open_socket(void *arg, curlsocktype purpose LOOM_UNUSED,
-                                 struct curl_sockaddr *a)
-{
-	struct transfer *t = arg;
-	if (t->call->allow(&a->addr, t->call->allow_arg))
-		return socket(a->family, a->socktype | SOCK_CLOEXEC, a->protocol);
-	t->refused = true;
-	return CURL_SOCKET_BAD;
-}
-
-static void guard(struct transfer *t)
-{
-	curl_easy_setopt(t->h, CURLOPT_PROTOCOLS_STR, "http,https");
-	curl_easy_setopt(t->h, CURLOPT_OPENSOCKETFUNCTION, open_socket);
-	curl_easy_setopt(t->h, CURLOPT_OPENSOCKETDATA, t);
-	curl_easy_setopt(t->h, CURLOPT_FRESH_CONNECT, 1L);
-	curl_easy_setopt(t->h, CURLOPT_FORBID_REUSE, 1L);
-	curl_easy_setopt(t->h, CURLOPT_QUICK_EXIT, 1L); /* waits for no name server at the end */
-}
-
 static int perform(struct http_conn *c, struct http_call *call, struct loom_err *err)
 {
 	struct transfer t = { .call = call, .h = c->h };
@@ -112,8 +92,7 @@ static int perform(struct http_conn *c, struct http_call *call, struct loom_err 
 	curl_easy_setopt(c->h, CURLOPT_HEADERDATA, &t);
 	curl_easy_setopt(c->h, CURLOPT_WRITEFUNCTION, on_data);
 	curl_easy_setopt(c->h, CURLOPT_WRITEDATA, &t);
-	if (call->allow)
-		guard(&t);
+	curl_guard(c->h, call, &t.guard);
 	CURLcode code = curl_easy_perform(c->h);
 	if (curl_easy_getinfo(c->h, CURLINFO_RESPONSE_CODE, &status) == CURLE_OK)
 		call->status = (int)status;

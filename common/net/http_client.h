@@ -26,9 +26,10 @@ struct http_call {
 	int64_t connect_ms; /* 0 = 2000 */
 	int64_t timeout_ms; /* whole call; 0 = 10000; < 0 = none */
 	size_t max_answer;  /* 0 = 16 MiB */
-	/* For targets that others chose (http_call() only): https:// too, and every address is
+	/* For targets that others chose: https:// too, and every address is
 	 * asked about right before it is connected to, whatever the name resolved to. When false is
-	 * answered, it is not: -EACCES. Uses no connection made before. */
+	 * answered, it is not: -EACCES (of a fetch: http_fetch_refused()). Uses no connection made
+	 * before. allow_arg is borrowed until the end. */
 	bool (*allow)(const struct sockaddr *addr, void *arg);
 	void *allow_arg;
 	/* Streaming: called with each piece instead of filling answer; non-zero ends the call with
@@ -59,9 +60,12 @@ struct http_fetch_ops {
 };
 struct http_client *http_client_create(struct loop *l);
 void http_client_destroy(struct http_client *c);
-/* Copies all it is given. connect_ms as above; no limit on the whole when timeout_ms < 0. */
+/* Copies all it is given but allow_arg. connect_ms as above; no limit on the whole when timeout_ms
+ * < 0. */
 struct http_fetch *http_fetch_start(struct http_client *c, const struct http_call *spec,
                                     const struct http_fetch_ops *ops, void *arg);
+/* In on_done: did `allow` refuse the address? */
+bool http_fetch_refused(const struct http_fetch *f);
 void http_fetch_cancel(struct http_fetch *f);            /* no callback follows */
 void http_fetch_pause(struct http_fetch *f, bool pause); /* back-pressure */
 

@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/socket.h>
 
 #ifndef LOOM_VERSION
 #define LOOM_VERSION "0"
@@ -99,6 +100,29 @@ void curl_prepare(CURL *h, const struct http_call *call, bool borrow_body, char 
 	set_body(h, call, borrow_body);
 	*ret_headers = make_headers(call);
 	must(curl_easy_setopt(h, CURLOPT_HTTPHEADER, *ret_headers));
+}
+
+static curl_socket_t open_socket(void *arg, curlsocktype purpose LOOM_UNUSED,
+                                 struct curl_sockaddr *a)
+{
+	struct curl_guard *g = arg;
+	if (g->allow(&a->addr, g->arg))
+		return socket(a->family, a->socktype | SOCK_CLOEXEC, a->protocol);
+	g->refused = true;
+	return CURL_SOCKET_BAD;
+}
+
+void curl_guard(CURL *h, const struct http_call *call, struct curl_guard *g)
+{
+	*g = (struct curl_guard){ .allow = call->allow, .arg = call->allow_arg };
+	if (!g->allow)
+		return;
+	must(curl_easy_setopt(h, CURLOPT_PROTOCOLS_STR, "http,https"));
+	must(curl_easy_setopt(h, CURLOPT_OPENSOCKETFUNCTION, open_socket));
+	must(curl_easy_setopt(h, CURLOPT_OPENSOCKETDATA, g));
+	must(curl_easy_setopt(h, CURLOPT_FRESH_CONNECT, 1L));
+	must(curl_easy_setopt(h, CURLOPT_FORBID_REUSE, 1L));
+	must(curl_easy_setopt(h, CURLOPT_QUICK_EXIT, 1L)); /* waits for no name server at the end */
 }
 
 int curl_errno(CURL *h, CURLcode code)

@@ -14,6 +14,15 @@ void curl_setup_once(void); /* any thread */
 void curl_prepare(CURL *h, const struct http_call *call, bool borrow_body, char *error_buffer,
                   struct curl_slist **ret_headers);
 
+/* Of a call with `allow`: which addresses are connected to. */
+struct curl_guard {
+	bool (*allow)(const struct sockaddr *addr, void *arg);
+	void *arg;
+	bool refused; /* out: one was not */
+};
+/* After curl_prepare(); g, filled here, must live as long as the transfer. */
+void curl_guard(CURL *h, const struct http_call *call, struct curl_guard *g);
+
 /* -errno for a failed transfer. */
 int curl_errno(CURL *h, CURLcode code);
 

@@ -20,11 +20,13 @@ struct http_fetch {
 	CURL *h;
 	struct curl_slist *lines;
 	struct strs headers;
+	struct curl_guard guard;
 	char error[CURL_ERROR_SIZE];
 	bool added;     /* to the multi handle */
 	bool cancelled; /* to be freed by work() */
 	bool headed;    /* on_head was called */
 	bool want_pause, is_paused;
+	bool refused; /* its address */
 };
 
 /* One socket that curl watches. */
@@ -128,7 +130,10 @@ static void collect(struct http_client *c)
 			continue;
 		CURLcode code = m->data.result; /* m dies with the handle */
 		curl_easy_getinfo(m->easy_handle, CURLINFO_PRIVATE, (char **)&f);
-		const char *why = *f->error ? f->error : curl_easy_strerror(code);
+		f->refused = f->guard.refused && code == CURLE_COULDNT_CONNECT;
+		const char *why = f->refused  ? "its address is refused"
+		                  : *f->error ? f->error
+		                              : curl_easy_strerror(code);
 		finish(f, code == CURLE_OK ? NULL : why);
 	}
 }
@@ -300,6 +305,7 @@ struct http_fetch *http_fetch_start(struct http_client *c, const struct http_cal
 	f->h = curl_easy_init();
 	loom_assert(f->h);
 	curl_prepare(f->h, spec, false, f->error, &f->lines);
+	curl_guard(f->h, spec, &f->guard);
 	curl_easy_setopt(f->h, CURLOPT_PRIVATE, f);
 	curl_easy_setopt(f->h, CURLOPT_HEADERFUNCTION, on_header);
 	curl_easy_setopt(f->h, CURLOPT_HEADERDATA, f);
@@ -323,6 +329,11 @@ void http_fetch_cancel(struct http_fetch *f)
 		loop_timer_arm(c->todo, 0);
 	else
 		fetch_free(f);
+}
+
+bool http_fetch_refused(const struct http_fetch *f)
+{
+	return f->refused;
 }
 
 void http_fetch_pause(struct http_fetch *f, bool pause)

@@ -392,7 +392,7 @@ struct probe {
 	struct loop_timer *timer;
 	bool pause, cancel, again;
 	int status, done, paused;
-	bool answer;
+	bool answer, refused;
 };
 
 static void on_head(struct http_fetch *f, int status, const struct strs *headers, void *arg)
@@ -432,6 +432,7 @@ static void on_done(struct http_fetch *f, const char *error, void *arg)
 	struct probe *p = arg;
 	p->done++;
 	p->error = loom_strdup(error);
+	p->refused = http_fetch_refused(f);
 	http_fetch_cancel(f); /* harmless */
 	if (p->again) {
 		p->again = false;
@@ -482,6 +483,26 @@ START_TEST(fetches)
 	ck_assert(p.answer);
 	ck_assert_str_eq(buf_str(&p.body), "GET type=- mine=- expect=no agent=1 body=");
 	fetch_end(&p);
+}
+END_TEST
+
+START_TEST(fetch_asks_about_addresses)
+{
+	for (int allowed = 0; allowed < 2; allowed++) {
+		struct probe p = { .body = BUF_INIT(1024), .client = http_client_create(loop) };
+		struct asked a = { .answer = allowed };
+		const struct http_call call = {
+			.method = "GET", .url = url("/echo"), .allow = ask, .allow_arg = &a
+		};
+		p.fetch = http_fetch_start(p.client, &call, &ops, &p);
+		loop_run(loop);
+		ck_assert_int_eq(a.times, 1);
+		ck_assert_int_eq(ntohl(a.last.sin_addr.s_addr), INADDR_LOOPBACK);
+		ck_assert_int_eq(p.status, allowed ? 200 : 0);
+		ck_assert(p.refused == !allowed);
+		ck_assert(allowed ? !p.error : strstr(p.error, "refused") != NULL);
+		fetch_end(&p);
+	}
 }
 END_TEST
 
@@ -561,6 +582,7 @@ int main(void)
 	TCase *fetch = tcase_create("loop");
 	tcase_add_checked_fixture(fetch, start, stop);
 	tcase_add_test(fetch, fetches);
+	tcase_add_test(fetch, fetch_asks_about_addresses);
 	tcase_add_test(fetch, fetch_sends_its_body);
 	tcase_add_test(fetch, fetch_paused_and_resumed);
 	tcase_add_test(fetch, fetch_cancelled);
