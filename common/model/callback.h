@@ -46,8 +46,8 @@ LOOM_MUST_CHECK int callback_of_cluster(struct db *db, int64_t cluster, const ch
 LOOM_MUST_CHECK int callback_insert(struct db *db, const struct callback *c);
 
 /* The oldest one that is due and has none before it, for lease_ms; its own transactions. Each
- * target is told one thing at a time, and at most `share` of a tenant's targets at once, so that
- * those who do not answer hold up only themselves. */
+ * target is told one thing at a time, and of a tenant's only with fewer than `share` under way, so
+ * that those who do not answer hold up only themselves. */
 LOOM_MUST_CHECK int callback_claim(struct db_pool *p, int64_t lease_ms, int64_t share,
                                    struct callback *ret, bool *ret_found);
 /* The end of a claim; nothing when another has claimed it since. */

@@ -135,7 +135,8 @@ int scheduler_start(struct service *service, void *ctx, struct loom_err *err)
 static void when_idle(void *arg)
 {
 	struct scheduler *s = arg;
-	if (!s->planning && !s->sweeping && dispatch_idle(s) && !pool_backlog(s->pool))
+	if (!s->planning && !s->sweeping && dispatch_idle(s) && webhooks_idle(s) &&
+	    !pool_backlog(s->pool))
 		service_drained(s->service);
 }
 

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Callbacks: what targets are told, in which order, how often, and what they may forbid."""
 
+import pathlib
+import re
+import socket
 import threading
 import time
 
@@ -335,32 +338,61 @@ def test_a_silent_target_holds_up_nobody_else(home):
     nothing_left(home)
 
 
-def test_a_tenant_whose_targets_hang_holds_up_only_itself(home, calling):
-    """Twelve targets that do not answer take no more than their tenant's share of what is told at once."""
+def threads(stack):
+    """How many the scheduler has."""
+    status = pathlib.Path(f"/proc/{stack.pid('scheduler')}/status").read_text(encoding="ascii")
+    return int(re.search(r"^Threads:\t(\d+)$", status, re.MULTILINE)[1])
+
+
+def under_way(stack):
+    """How many targets are being told."""
+    return stack.metric("scheduler.admin", "loom_callbacks_under_way")
+
+
+@pytest.fixture
+def hanging(home):
+    """The clusters of a tenant have 208 targets, which take connections and never answer."""
+    with socket.create_server(("127.0.0.1", 0), backlog=1024) as silent:
+        home.worker(slots=8)
+        for name in (f"hanging{number}" for number in range(13)):
+            document = template(name, ["web", "base"], administration={"callbacks": [
+                {"url": f"http://127.0.0.1:{silent.getsockname()[1]}/{name}/{number}", "events": ["start"]}
+                for number in range(16)]})
+            assert home.admin.put(f"/v2/clustertemplates/{name}", document).status == 200
+            home.create(name, name, 1)
+        yield silent
+        home.stack.sql(f"DELETE FROM callback WHERE tenant_id='{home.tenant}'")
+
+
+def test_a_tenant_whose_targets_hang_holds_up_nobody_and_costs_no_thread(home, calling, request):
+    """Of 208 that hang, its share is told at once."""
+    before = threads(calling)
+    request.getfixturevalue("hanging")
+    wait_for(lambda: under_way(calling) >= 100, what="its share, hanging")
     other = Lab(calling, *next(calling.tenants)).load()
     other.receiver = home.receiver
-    held = threading.Event()
-    names = [f"{home.name}-{number}" for number in range(12)]
-    for name in names:
-        home.receiver.rules[name] = lambda call: held.wait(20) and 200 or 200
-        assert own(home, name, url=home.receiver.url(name), events=["start", "success"]).status == 200
-    try:
-        home.worker()
-        home.user.wait_cluster(home.create())
-        wait_for(lambda: len([name for name in names if home.receiver.of(name)]) >= 7, what="its share, hanging")
-        for number in range(3):
-            began = time.monotonic()
-            target(other, "start", "success")
-            cluster = other.create(f"c{number}", "called")
-            other.worker()
-            other.user.wait_cluster(cluster)
-            assert told(other.receiver.wait(other.name, cluster=cluster, count=2, timeout=10)) == CREATED
-            assert time.monotonic() - began < 6
-    finally:
-        held.set()
-        other.close()
-    home.receiver.rules.clear()
-    nothing_left(home)
+    other.worker()
+    target(other, "start", "success")
+    for number in range(3):
+        cluster = other.create(f"c{number}", "called")
+        other.user.wait_cluster(cluster)
+        rested = time.monotonic()
+        assert told(other.receiver.wait(other.name, cluster=cluster, count=2, timeout=10)) == CREATED
+        assert time.monotonic() - rested < 1
+        assert under_way(calling) <= 140 and threads(calling) <= before
+    other.close()
+
+
+def test_what_hangs_does_not_keep_a_scheduler_from_stopping(home, calling, hanging):
+    """And it is another's at once, not when the claim runs out."""
+    wait_for(lambda: under_way(calling) >= 100, what="its share, hanging")
+    began = time.monotonic()
+    calling.stop("scheduler")
+    took = time.monotonic() - began
+    busy = calling.sql("SELECT COUNT(*) FROM callback WHERE busy_until>0")
+    calling.start("scheduler")
+    assert took < 5 and busy == [["0"]]
+    wait_for(lambda: under_way(calling) >= 100, timeout=5, what="those told again")
 
 
 def test_a_target_is_told_one_thing_at_a_time(home):

@@ -3,6 +3,7 @@
 #include "services/scheduler/webhook/webhook_send.h"
 
 #include "common/base/str.h"
+#include "services/scheduler/webhook/webhook_share.h"
 #include "tests/support/unit.h"
 
 #include <stdio.h>
@@ -237,6 +238,47 @@ START_TEST(sends_nothing_without_its_secret)
 }
 END_TEST
 
+/* Who may be told, when each tenant wants so many things told at once and no target answers. The
+ * first is always asked first: it has the oldest. */
+enum { TENANTS = 4 };
+static const struct {
+	int64_t at_once;
+	size_t bytes; /* of a message */
+	int64_t wants[TENANTS], has[TENANTS];
+} shares[] = {
+	{ 256, 100, { 0 }, { 0 } },
+	{ 256, 100, { 1, 1, 1, 1 }, { 1, 1, 1, 1 } },
+	{ 256, 100, { 100, 20 }, { 100, 20 } },
+	{ 256, 100, { 1000 }, { 128 } },
+	{ 256, 100, { 1000, 1 }, { 128, 1 } },
+	{ 256, 100, { 1000, 1000, 1 }, { 128, 64, 1 } },
+	{ 256, 100, { 1000, 1000, 1000, 5 }, { 128, 64, 32, 5 } },
+	/* large messages: 64 MiB at most of all */
+	{ 256, 1 << 20, { 1000, 1 }, { 43, 1 } },
+	{ 256, 300 << 10, { 1000, 1000 }, { 86, 28 } },
+	{ 256, 1000 << 20, { 2, 1 }, { 1, 0 } },
+	/* hardly any room */
+	{ 2, 100, { 5, 5, 5 }, { 1, 1, 0 } },
+	{ 3, 100, { 5, 5, 5 }, { 2, 1, 0 } },
+};
+
+START_TEST(shares_what_is_under_way)
+{
+	int64_t has[TENANTS] = { 0 }, under_way = 0;
+	for (size_t i = 0; i < TENANTS;) {
+		int64_t share = webhook_share(shares[_i].at_once, under_way);
+		if (has[i] == shares[_i].wants[i] || has[i] >= share) {
+			i++;
+			continue;
+		}
+		has[i]++;
+		under_way += webhook_weight(shares[_i].bytes);
+	}
+	for (size_t i = 0; i < TENANTS; i++)
+		ck_assert_int_eq(has[i], shares[_i].has[i]);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *c = tcase_create("callbacks");
@@ -246,5 +288,6 @@ int main(void)
 	tcase_add_loop_test(c, signs, 0, LOOM_COUNT(macs));
 	tcase_add_test(c, tells_how_it_was);
 	tcase_add_test(c, sends_nothing_without_its_secret);
+	tcase_add_loop_test(c, shares_what_is_under_way, 0, LOOM_COUNT(shares));
 	return UNIT_RUN("scheduler_callbacks", c);
 }

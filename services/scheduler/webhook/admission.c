@@ -182,7 +182,7 @@ bool admission_ask(struct scheduler *s, const struct admission_review *st, admis
 		                           .nodes = st->nodes,
 		                           .snapshot = job };
 	a->body = webhook_body(&m);
-	if (pool_submit(s->webhooks->pool, ask_work, NULL, a))
+	if (pool_submit(s->webhooks->askers, ask_work, NULL, a))
 		ask_end(a, DB_E_AWAY, NULL); /* too many already: its claim runs out, then again */
 	return true;
 }

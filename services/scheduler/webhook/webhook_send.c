@@ -3,7 +3,6 @@
 #include "services/scheduler/webhook/webhook_send.h"
 
 #include "common/base/str.h"
-#include "common/net/http_client.h"
 #include "services/scheduler/webhook/webhook_policy.h"
 
 #include <ctype.h>
@@ -143,37 +142,39 @@ static void add_signature(const struct webhook_post *p, const char *key, size_t 
 	strs_addf(headers, "X-Loom-Signature: %s", mac);
 }
 
-static bool add_headers(struct webhook_post *p, struct strs *headers)
+static bool add_headers(struct webhook_post *p)
 {
 	LOOM_CLEANUP_STR char *path = secret_path(p);
-	strs_addf(headers, "X-Loom-Event: %s", callback_kind_name(p->kind));
-	strs_addf(headers, "X-Loom-Delivery: %s", p->delivery);
+	strs_addf(&p->headers, "X-Loom-Event: %s", callback_kind_name(p->kind));
+	strs_addf(&p->headers, "X-Loom-Delivery: %s", p->delivery);
 	if (!path && !str_blank(p->own))
-		add_signature(p, p->own, strlen(p->own), headers);
+		add_signature(p, p->own, strlen(p->own), &p->headers);
 	if (!path)
 		return true;
 	char key[MAX_SECRET];
 	ssize_t n = read_secret(p, path, key);
 	if (n < 0)
 		return false;
-	add_signature(p, key, (size_t)n, headers);
+	add_signature(p, key, (size_t)n, &p->headers);
 	sodium_memzero(key, sizeof(key));
 	return true;
 }
 
-struct guard {
-	const char *allow, *class; /* class: why the last one was refused */
-	bool listed;
-};
-
 static bool allowed(const struct sockaddr *addr, void *arg)
 {
-	struct guard *g = arg;
+	struct webhook_post *p = arg;
 	const char *class = webhook_address_class(addr);
-	if (!class || g->listed || webhook_address_listed(g->allow, addr))
+	if (!class || p->listed || webhook_address_listed(p->cfg->callback_allow, addr))
 		return true;
-	g->class = class;
+	p->class = class;
 	return false;
+}
+
+static bool refuse_address(struct webhook_post *p)
+{
+	p->never = true;
+	return refuse(p, "%s is a %s address, which callback_allow does not list", p->host,
+	              p->class);
 }
 
 static bool answered(struct webhook_post *p)
@@ -184,37 +185,98 @@ static bool answered(struct webhook_post *p)
 	return refuse(p, "HTTP %d%s%.200s", p->status, *text ? ": " : "", text);
 }
 
-bool webhook_post(struct webhook_post *p)
+bool webhook_prepare(struct webhook_post *p)
 {
-	LOOM_CLEANUP_STR char *host = http_url_host(p->url);
-	LOOM_CLEANUP(strs_fini) struct strs headers = { 0 };
-	if (!host) {
+	p->host = http_url_host(p->url);
+	if (!p->host) {
 		p->never = true;
 		return refuse(p, "not an http:// or https:// URL without a user");
 	}
-	if (!add_headers(p, &headers))
+	p->listed = webhook_host_listed(p->cfg->callback_allow, p->host);
+	return add_headers(p);
+}
+
+static struct http_call call_of(struct webhook_post *p)
+{
+	return (struct http_call){ .method = "POST",
+		                   .url = p->url,
+		                   .headers = &p->headers,
+		                   .body = p->body,
+		                   .body_len = strlen(p->body),
+		                   .connect_ms = p->timeout_ms < 3000 ? p->timeout_ms : 3000,
+		                   .timeout_ms = p->timeout_ms,
+		                   .max_answer = MAX_ANSWER,
+		                   .allow = allowed,
+		                   .allow_arg = p };
+}
+
+/* ---- on the loop ----------------------------------------------------------------------------- */
+
+static void end(struct webhook_post *p, bool ok)
+{
+	p->fetch = NULL;
+	p->done(p, ok, p->arg);
+}
+
+static void on_head(struct http_fetch *f LOOM_UNUSED, int status,
+                    const struct strs *headers LOOM_UNUSED, void *arg)
+{
+	struct webhook_post *p = arg;
+	p->status = status;
+}
+
+/* A longer answer is cut off, but was given. */
+static void on_data(struct http_fetch *f, const char *data, size_t len, void *arg)
+{
+	struct webhook_post *p = arg;
+	buf_add(&p->answer, data, len);
+	if (!p->answer.full)
+		return;
+	http_fetch_cancel(f);
+	end(p, answered(p));
+}
+
+static void on_done(struct http_fetch *f, const char *error, void *arg)
+{
+	struct webhook_post *p = arg;
+	bool ok = http_fetch_refused(f) ? refuse_address(p)
+	          : error               ? refuse(p, "%.400s", error)
+	                                : answered(p);
+	end(p, ok);
+}
+
+void webhook_start(struct webhook_post *p, struct http_client *c, webhook_done done, void *arg)
+{
+	static const struct http_fetch_ops ops = { on_head, on_data, on_done };
+	const struct http_call call = call_of(p);
+	p->answer = BUF_INIT(MAX_ANSWER);
+	p->done = done;
+	p->arg = arg;
+	p->fetch = http_fetch_start(c, &call, &ops, p);
+}
+
+bool webhook_cancel(struct webhook_post *p)
+{
+	if (!p->fetch)
 		return false;
-	struct guard g = { .allow = p->cfg->callback_allow };
-	g.listed = webhook_host_listed(g.allow, host);
-	struct http_call call = { .method = "POST",
-		                  .url = p->url,
-		                  .headers = &headers,
-		                  .body = p->body,
-		                  .body_len = strlen(p->body),
-		                  .connect_ms = p->timeout_ms < 3000 ? p->timeout_ms : 3000,
-		                  .timeout_ms = p->timeout_ms,
-		                  .max_answer = MAX_ANSWER,
-		                  .allow = allowed,
-		                  .allow_arg = &g };
+	http_fetch_cancel(p->fetch);
+	p->fetch = NULL;
+	return true;
+}
+
+/* ---- on a thread ----------------------------------------------------------------------------- */
+
+bool webhook_post(struct webhook_post *p)
+{
+	if (!webhook_prepare(p))
+		return false;
+	struct http_call call = call_of(p);
 	struct loom_err err = { 0 };
 	int rc = http_call(NULL, &call, &err);
 	p->status = call.status;
 	p->answer = call.answer;
-	p->never = rc == -EACCES;
 	if (rc == -EACCES)
-		return refuse(p, "%s is a %s address, which callback_allow does not list", host,
-		              g.class);
-	/* A longer answer is cut off, but was given. */
+		return refuse_address(p);
 	if (!rc || rc == -EFBIG)
 		return answered(p);
 	/* "POST URL: reason", where the URL may hold what is not for everybody. */
@@ -225,4 +287,7 @@ bool webhook_post(struct webhook_post *p)
 void webhook_post_fini(struct webhook_post *p)
 {
 	buf_fini(&p->answer);
+	strs_fini(&p->headers);
+	loom_free(p->host);
+	p->host = NULL;
 }

@@ -34,8 +34,10 @@ const struct config_key webhook_config_keys[] = {
 	KEY(callback_base_ms, CFG_DURATION, "1s", 1, 600000,
 	    "first wait before a callback is tried again"),
 	KEY(callback_cap_ms, CFG_DURATION, "10m", 1, 86400000, "longest such wait"),
+	KEY(callback_at_once, CFG_INT, "256", 2, 4096,
+	    "callbacks under way at once; a tenant has at most as many as are left for others"),
 	KEY(callback_threads, CFG_INT, "16", 2, 64,
-	    "callbacks under way at once, and one; half of them at most for one tenant"),
+	    "jobs at once whose start a target is asked about, a thread each"),
 	{ 0 },
 };
 

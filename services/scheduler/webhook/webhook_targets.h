@@ -15,7 +15,7 @@ struct webhook_config {
 	char *callback_secrets_dir, *callback_allow;
 	bool callback_veto;
 	int64_t callback_timeout_ms, callback_veto_ms, callback_tries;
-	int64_t callback_base_ms, callback_cap_ms, callback_threads;
+	int64_t callback_base_ms, callback_cap_ms, callback_at_once, callback_threads;
 };
 extern const struct config_key webhook_config_keys[];
 

@@ -10,11 +10,19 @@
 #include "services/scheduler/webhook/admission.h"
 #include "services/scheduler/webhook/webhook_secret.h"
 #include "services/scheduler/webhook/webhook_send.h"
+#include "services/scheduler/webhook/webhook_share.h"
 #include "services/scheduler/webhook/webhooks_private.h"
+
+#include <stdio.h>
+#include <string.h>
 
 /* A claim lasts for the post and the two transactions around it. One that takes longer is sent
  * twice, which targets tell by its delivery id. */
 #define LEASE_MARGIN_MS 5000
+#define THREADS         4    /* for claims and outcomes: claims follow each other anyway */
+#define MAX_QUEUE       8192 /* more than callback_at_once may be */
+#define GRACE_MS        1000 /* for those under way when draining */
+#define STOPPED         "the scheduler stopped before its answer"
 
 enum { M_DELIVERED, M_FAILED, M_DEAD, M_COUNT };
 static struct metric metrics[M_COUNT] = {
@@ -29,16 +37,28 @@ static struct metric metrics[M_COUNT] = {
 	             .kind = METRIC_COUNTER },
 };
 
+static struct metric under_way = { .name = "loom_callbacks_under_way",
+	                           .help = "Callbacks being told; large ones count as several.",
+	                           .kind = METRIC_GAUGE };
+
 /* ---- telling ----------------------------------------------------------------------------------
  */
 
+/* One claim: on a thread it is made and its message written, on the loop that is sent, and on a
+ * thread again the outcome noted. Between these it belongs to the loop. */
 struct telling {
+	TAILQ_ENTRY(telling) place;
 	struct scheduler *s;
+	int64_t share, weight;
 	struct callback cb;
+	bool found; /* there was one to claim */
+	bool send;  /* it is to be sent */
+	bool ok;
 	struct cluster *c;
 	struct nodes *nodes;
-	int64_t status;
-	const char *reason;
+	char *body;
+	struct webhook_post post;
+	/* of a failure */
 	int64_t retry_ms; /* < 0: dead */
 	bool silent;
 };
@@ -65,31 +85,62 @@ static int delivered_tx(struct db *db, void *arg)
 static int failed_tx(struct db *db, void *arg)
 {
 	struct telling *t = arg;
-	int rc = callback_failed(db, &t->cb, t->status, t->reason, t->retry_ms);
+	int rc = callback_failed(db, &t->cb, t->post.status, t->post.reason, t->retry_ms);
 	if (!rc && t->silent)
 		rc = callback_put_off(db, &t->cb, t->s->webhook_cfg.callback_base_ms);
 	return rc;
 }
 
-static void note(struct telling *t, const struct webhook_post *p)
+/* What a failure means. One that this process gave up to end is another's at once. */
+static void judge(struct telling *t)
 {
 	const struct webhook_config *cfg = &t->s->webhook_cfg;
-	bool dead = p->never || t->cb.attempts >= cfg->callback_tries;
+	const struct webhook_post *p = &t->post;
+	bool stopped = str_eq(p->reason, STOPPED);
+	bool dead = !stopped && (p->never || t->cb.attempts >= cfg->callback_tries);
 	char id[ID_MAX];
 	id_cluster(id, t->cb.cluster_id);
-	t->reason = p->reason;
-	t->status = p->status;
-	t->silent = !p->status && !p->never;
-	t->retry_ms = dead ? -1
-	                   : clock_backoff_ms((unsigned)t->cb.attempts - 1, cfg->callback_base_ms,
-	                                      cfg->callback_cap_ms);
+	t->silent = !p->status && !p->never && !stopped;
+	t->retry_ms = dead      ? -1
+	              : stopped ? 0
+	                        : clock_backoff_ms((unsigned)t->cb.attempts - 1,
+	                                           cfg->callback_base_ms, cfg->callback_cap_ms);
 	metric_add(&metrics[dead ? M_DEAD : M_FAILED], 1);
 	log_warn(dead ? "callback given up" : "callback failed", LOG_S("cluster", id),
 	         LOG_S("event", callback_kind_name(t->cb.kind)), LOG_I("callback", t->cb.id),
 	         LOG_I("attempt", t->cb.attempts), LOG_S("reason", p->reason));
 }
 
-static int tell(struct telling *t)
+static int outcome(struct telling *t)
+{
+	if (t->ok)
+		metric_add(&metrics[M_DELIVERED], 1);
+	else
+		judge(t);
+	return db_tx(t->s->db, t->ok ? delivered_tx : failed_tx, t);
+}
+
+static void write_body(struct telling *t)
+{
+	const struct webhook_message m = { .delivery = t->cb.delivery,
+		                           .kind = t->cb.kind,
+		                           .time = t->cb.create_time,
+		                           .c = t->c,
+		                           .nodes = t->nodes,
+		                           .snapshot = t->cb.snapshot };
+	t->body = webhook_body(&m);
+	t->post = (struct webhook_post){ .cfg = &t->s->webhook_cfg,
+		                         .tenant_id = t->cb.tenant_id,
+		                         .url = t->cb.url,
+		                         .secret = t->cb.secret,
+		                         .delivery = t->cb.delivery,
+		                         .body = t->body,
+		                         .kind = t->cb.kind,
+		                         .timeout_ms = t->s->webhook_cfg.callback_timeout_ms };
+}
+
+/* What was claimed, ready to be sent. */
+static int prepare(struct telling *t)
 {
 	struct scheduler *s = t->s;
 	int rc = db_read(s->db, subject_read, t);
@@ -97,34 +148,23 @@ static int tell(struct telling *t)
 		return db_tx(s->db, delivered_tx, t); /* nothing is left to tell about */
 	if (rc)
 		return rc;
-	const struct webhook_message m = { .delivery = t->cb.delivery,
-		                           .kind = t->cb.kind,
-		                           .time = t->cb.create_time,
-		                           .c = t->c,
-		                           .nodes = t->nodes,
-		                           .snapshot = t->cb.snapshot };
-	LOOM_CLEANUP_STR char *body = webhook_body(&m);
-	struct webhook_post p = { .cfg = &s->webhook_cfg,
-		                  .tenant_id = t->cb.tenant_id,
-		                  .url = t->cb.url,
-		                  .secret = t->cb.secret,
-		                  .delivery = t->cb.delivery,
-		                  .body = body,
-		                  .kind = t->cb.kind,
-		                  .timeout_ms = s->webhook_cfg.callback_timeout_ms };
+	write_body(t);
 	char *own = NULL;
-	rc = webhook_secret_get(s->db, &s->webhooks->key, &p, &own);
-	bool ok = !rc && !p.never && webhook_post(&p);
+	rc = webhook_secret_get(s->db, &s->webhooks->key, &t->post, &own);
+	t->send = !rc && !t->post.never && webhook_prepare(&t->post);
 	webhook_secret_wipe(own);
+	t->post.own = NULL;
+	cluster_free(t->c);
+	nodes_free(t->nodes);
+	t->c = NULL;
+	t->nodes = NULL;
+	return rc || t->send ? rc : outcome(t);
+}
+
+static void warn_untold(int rc)
+{
 	if (rc)
-		return rc;
-	if (ok)
-		metric_add(&metrics[M_DELIVERED], 1);
-	else
-		note(t, &p);
-	rc = db_tx(s->db, ok ? delivered_tx : failed_tx, t);
-	webhook_post_fini(&p);
-	return rc;
+		log_warn("callbacks not told", LOG_S("reason", err_name(rc)));
 }
 
 static void kick(void *arg)
@@ -132,39 +172,83 @@ static void kick(void *arg)
 	webhooks_kick(arg);
 }
 
-static void tell_work(void *arg)
+static void prepare_work(void *arg)
 {
-	struct scheduler *s = arg;
+	struct telling *t = arg;
+	struct scheduler *s = t->s;
 	int64_t lease = s->webhook_cfg.callback_timeout_ms + LEASE_MARGIN_MS;
-	int64_t share = s->webhook_cfg.callback_threads / 2; /* of one tenant, at most */
-	bool found = true;
-	int rc = 0;
-	while (!rc && found && !atomic_load(&s->webhooks->stopping)) {
-		struct telling t = { .s = s };
-		rc = callback_claim(s->db, lease, share, &t.cb, &found);
-		if (!rc && found) {
-			loop_post(s->loop, kick, s); /* there may be more, for other threads */
-			rc = tell(&t);
-		}
-		callback_fini(&t.cb);
-		cluster_free(t.c);
-		nodes_free(t.nodes);
+	int rc = callback_claim(s->db, lease, t->share, &t->cb, &t->found);
+	if (!rc && t->found) {
+		loop_post(s->loop, kick, s); /* there may be more, for other threads */
+		rc = prepare(t);
 	}
-	if (rc)
-		log_warn("callbacks not told", LOG_S("reason", err_name(rc)));
+	warn_untold(rc);
 }
 
-static void tell_done(void *arg)
+static void outcome_work(void *arg)
 {
-	struct scheduler *s = arg;
+	warn_untold(outcome(arg));
+}
+
+static void weigh(struct telling *t, int64_t weight)
+{
+	struct webhooks *k = t->s->webhooks;
+	k->weight += weight - t->weight;
+	t->weight = weight;
+	metric_set(&under_way, k->weight);
+}
+
+static void end(void *arg)
+{
+	struct telling *t = arg;
+	struct scheduler *s = t->s;
 	struct webhooks *k = s->webhooks;
-	if (!k)
-		return;
-	k->running--;
-	if (k->again) {
-		k->again = false;
+	bool more = t->found || k->again;
+	weigh(t, 0);
+	TAILQ_REMOVE(&k->under_way, t, place);
+	webhook_post_fini(&t->post);
+	callback_fini(&t->cb);
+	cluster_free(t->c);
+	nodes_free(t->nodes);
+	loom_free(t->body);
+	loom_free(t);
+	if (more)
 		webhooks_kick(s);
+}
+
+/* When its outcome cannot be written, its claim runs out. */
+static void answered(struct webhook_post *p LOOM_UNUSED, bool ok, void *arg)
+{
+	struct telling *t = arg;
+	const struct webhooks *k = t->s->webhooks;
+	t->ok = ok;
+	if (!k->pool || pool_submit(k->pool, outcome_work, end, t))
+		end(t);
+}
+
+static void give_up(struct telling *t)
+{
+	snprintf(t->post.reason, sizeof(t->post.reason), "%s", STOPPED);
+	answered(&t->post, false, t);
+}
+
+static void prepared(void *arg)
+{
+	struct telling *t = arg;
+	struct webhooks *k = t->s->webhooks;
+	k->preparing--;
+	if (!t->send) {
+		end(t);
+		return;
 	}
+	if (atomic_load(&k->stopping)) {
+		give_up(t);
+		return;
+	}
+	weigh(t, webhook_weight(strlen(t->body)));
+	webhook_start(&t->post, k->client, answered, t);
+	loom_free(t->body); /* the fetch has its own */
+	t->body = NULL;
 }
 
 void webhooks_kick(struct scheduler *s)
@@ -172,10 +256,20 @@ void webhooks_kick(struct scheduler *s)
 	struct webhooks *k = s->webhooks;
 	if (!k || atomic_load(&k->stopping) || service_draining(s->service))
 		return;
-	if (k->running >= s->webhook_cfg.callback_threads - 1)
-		k->again = true;
-	else if (!pool_submit(k->pool, tell_work, tell_done, s))
-		k->running++;
+	int64_t share = webhook_share(s->webhook_cfg.callback_at_once, k->weight);
+	k->again = !share || k->preparing >= THREADS;
+	if (k->again)
+		return;
+	struct telling *t = loom_calloc(1, sizeof(*t));
+	t->s = s;
+	t->share = share;
+	if (pool_submit(k->pool, prepare_work, prepared, t)) {
+		loom_free(t);
+		return;
+	}
+	k->preparing++;
+	TAILQ_INSERT_TAIL(&k->under_way, t, place);
+	weigh(t, 1);
 }
 
 /* Enough when one does it, or everybody while none can be elected. */
@@ -190,6 +284,17 @@ void webhooks_poll(struct scheduler *s)
 /* ---- life -------------------------------------------------------------------------------------
  */
 
+static void give_up_all(void *arg)
+{
+	struct scheduler *s = arg;
+	struct telling *t, *next;
+	for (t = TAILQ_FIRST(&s->webhooks->under_way); t; t = next) {
+		next = TAILQ_NEXT(t, place);
+		if (webhook_cancel(&t->post))
+			give_up(t);
+	}
+}
+
 int webhooks_start(struct scheduler *s, struct loom_err *err)
 {
 	int rc = webhook_config_check(&s->webhook_cfg, err);
@@ -202,9 +307,14 @@ int webhooks_start(struct scheduler *s, struct loom_err *err)
 		return rc;
 	}
 	k->s = s;
-	k->pool = pool_create(s->loop, (unsigned)s->webhook_cfg.callback_threads, 1024);
+	TAILQ_INIT(&k->under_way);
+	k->askers = pool_create(s->loop, (unsigned)s->webhook_cfg.callback_threads, 1024);
+	k->pool = pool_create(s->loop, THREADS, MAX_QUEUE);
+	k->client = http_client_create(s->loop);
+	k->grace = loop_timer_create(s->loop, "callbacks' end", give_up_all, s);
 	s->webhooks = k;
 	metrics_register(metrics, M_COUNT);
+	metrics_register(&under_way, 1);
 	admission_start();
 	return 0;
 }
@@ -212,6 +322,12 @@ int webhooks_start(struct scheduler *s, struct loom_err *err)
 void webhooks_drain(struct scheduler *s)
 {
 	atomic_store(&s->webhooks->stopping, true);
+	loop_timer_arm(s->webhooks->grace, GRACE_MS);
+}
+
+bool webhooks_idle(const struct scheduler *s)
+{
+	return TAILQ_EMPTY(&s->webhooks->under_way);
 }
 
 void webhooks_stop(struct scheduler *s)
@@ -220,8 +336,13 @@ void webhooks_stop(struct scheduler *s)
 	if (!k)
 		return;
 	atomic_store(&k->stopping, true);
+	pool_destroy(k->askers);
 	pool_destroy(k->pool);
+	k->pool = NULL;
 	loop_flush(s->loop);
+	give_up_all(s);
+	http_client_destroy(k->client);
+	loop_timer_destroy(k->grace);
 	s->webhooks = NULL;
 	seal_key_fini(&k->key);
 	loom_free(k);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* webhooks_private - the threads that send callbacks and ask for admission share these. */
+/* webhooks_private - sending callbacks and asking for admission share these. */
 #ifndef LOOM_SCHEDULER_WEBHOOKS_PRIVATE_H
 #define LOOM_SCHEDULER_WEBHOOKS_PRIVATE_H
 
@@ -8,12 +8,20 @@
 #include "common/base/seal.h"
 
 #include <stdatomic.h>
+#include <sys/queue.h>
+
+TAILQ_HEAD(tellings, telling);
 
 struct webhooks {
 	struct scheduler *s;
-	struct pool *pool;
-	int64_t running; /* of its threads, sending; one is left for admission */
-	bool again;
+	struct pool *askers; /* a thread for each job that is asked about, admission.h */
+	struct pool *pool;   /* for the database; NULL once stopped */
+	struct http_client *client;
+	struct tellings under_way;
+	int64_t weight;           /* of these, webhook_share.h */
+	int64_t preparing;        /* of these, on a thread to be claimed */
+	bool again;               /* there may be more */
+	struct loop_timer *grace; /* armed when draining */
 	atomic_bool stopping;
 	struct seal_key key; /* of the secrets of tenants' targets */
 };

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* webhook_share - the one rule by which tenants share what may be under way at once. */
+#include "services/scheduler/webhook/webhook_share.h"
+
+#define UNIT ((size_t)256 << 10) /* bytes that count as one more */
+
+int64_t webhook_weight(size_t bytes)
+{
+	return 1 + (int64_t)(bytes / UNIT);
+}
+
+int64_t webhook_share(int64_t at_once, int64_t under_way)
+{
+	return under_way < at_once ? at_once - under_way : 0;
+}
