@@ -9,10 +9,11 @@
 #include "common/model/callback.h"
 #include "services/scheduler/webhook/webhook_secret.h"
 #include "services/scheduler/webhook/webhook_send.h"
+#include "services/scheduler/webhook/webhook_share.h"
 #include "services/scheduler/webhook/webhooks_private.h"
 
 #include <stdio.h>
-#include <unistd.h>
+#include <string.h>
 
 static struct metric vetoes = { .name = "loom_callback_vetoes_total",
 	                        .help = "Jobs that a start callback refused.",
@@ -23,14 +24,26 @@ void admission_start(void)
 	metrics_register(&vetoes, 1);
 }
 
+/* One job that is asked about, one target after the other: what to send is made ready on a thread,
+ * sent on the loop, and the end told on a thread. Between these it belongs to the loop. */
 struct asking {
+	TAILQ_ENTRY(asking) place;
 	struct scheduler *s;
 	struct job claimed; /* ids and epoch only */
 	char *tenant_id, *body, *delivery;
 	struct json *targets;
+	size_t at; /* in targets */
+	unsigned tries;
+	int64_t until, weight;
+	struct webhook_post post;
+	bool send;               /* post is ready */
+	struct loop_timer *wait; /* for the next try */
+	bool waiting;
 	admission_cb then;
 	void *arg;
 	bool ours;
+	int rc;
+	char *why;
 };
 
 static int extend_tx(struct db *db, void *arg)
@@ -53,67 +66,185 @@ static char *verdict(const struct webhook_post *p)
 	return loom_asprintf("the start callback did not agree: %s", p->reason);
 }
 
-/* Asks one target until it says something or the time is over. */
-static char *ask_one(struct asking *a, const struct json *target, int64_t until)
+static void ask_free(struct asking *a)
 {
-	const struct webhook_config *cfg = &a->s->webhook_cfg;
-	for (unsigned tries = 0;; tries++) {
-		int64_t left = until - clock_mono_ms();
-		struct webhook_post p = { .cfg = cfg,
-			                  .tenant_id = a->tenant_id,
-			                  .url = json_get_str(target, "url"),
-			                  .secret = json_get_str(target, "secret"),
-			                  .delivery = a->delivery,
-			                  .body = a->body,
-			                  .kind = CALLBACK_START,
-			                  .timeout_ms = left > 1 ? left : 1 };
-		if (p.timeout_ms > cfg->callback_timeout_ms)
-			p.timeout_ms = cfg->callback_timeout_ms;
-		char *own = NULL;
-		/* Not asked without its signature, but again a little later. */
-		int rc = webhook_secret_get(a->s->db, &a->s->webhooks->key, &p, &own);
-		if (rc)
-			snprintf(p.reason, sizeof(p.reason), "the database is away");
-		bool ok = !rc && !p.never && webhook_post(&p);
-		webhook_secret_wipe(own);
-		bool again = !ok && !p.never && (!p.status || p.status >= 500);
-		char *why = ok ? NULL : verdict(&p);
-		webhook_post_fini(&p);
-		int64_t wait = clock_backoff_ms(tries, 100, 1000);
-		if (!again || clock_mono_ms() + wait >= until ||
-		    atomic_load(&a->s->webhooks->stopping))
-			return why;
-		loom_free(why);
-		usleep((useconds_t)wait * 1000);
-	}
-}
-
-static void ask_end(struct asking *a, int rc, const char *why)
-{
-	a->then(a->arg, rc, why);
+	webhook_post_fini(&a->post);
 	loom_free(a->tenant_id);
 	loom_free(a->body);
 	loom_free(a->delivery);
+	loom_free(a->why);
 	json_free(a->targets);
 	loom_free(a);
 }
 
-static void ask_work(void *arg)
+static void then_work(void *arg)
 {
 	struct asking *a = arg;
-	LOOM_CLEANUP_STR char *why = NULL;
-	int rc = atomic_load(&a->s->webhooks->stopping) ? DB_E_AWAY : db_tx(a->s->db, extend_tx, a);
-	if (!rc && !a->ours)
-		rc = DB_E_RETRY;
-	int64_t until = clock_mono_ms() + a->s->webhook_cfg.callback_veto_ms;
-	for (size_t i = 0; !rc && !why && i < json_len(a->targets); i++)
-		why = ask_one(a, json_at(a->targets, i), until);
+	a->then(a->arg, a->rc, a->why);
+}
+
+static void then_done(void *arg)
+{
+	struct asking *a = arg;
+	struct webhooks *k = a->s->webhooks;
+	TAILQ_REMOVE(&k->asked, a, place);
+	k->asked_weight -= a->weight;
+	loop_timer_destroy(a->wait);
+	ask_free(a);
+}
+
+/* It belongs to planning from here on, so that is done where planning is. */
+static void end(struct asking *a)
+{
+	struct scheduler *s = a->s;
 	/* What a scheduler about to stop did not hear to its end is asked again by another. */
-	if (why && atomic_load(&a->s->webhooks->stopping))
-		rc = DB_E_AWAY;
-	if (!rc && why)
+	if (a->why && atomic_load(&s->webhooks->stopping))
+		a->rc = DB_E_AWAY;
+	if (!a->rc && a->why)
 		metric_add(&vetoes, 1);
-	ask_end(a, rc, why);
+	if (s->pool && !pool_submit(s->pool, then_work, then_done, a))
+		return;
+	a->rc = DB_E_AWAY; /* its claim runs out, then again */
+	then_work(a);
+	then_done(a);
+}
+
+/* ---- one try ----------------------------------------------------------------------------------
+ */
+
+static void prepare(struct asking *a)
+{
+	const struct webhook_config *cfg = &a->s->webhook_cfg;
+	const struct json *target = json_at(a->targets, a->at);
+	int64_t left = a->until - clock_mono_ms();
+	char *own = NULL;
+	webhook_post_fini(&a->post);
+	a->post = (struct webhook_post){ .cfg = cfg,
+		                         .tenant_id = a->tenant_id,
+		                         .url = json_get_str(target, "url"),
+		                         .secret = json_get_str(target, "secret"),
+		                         .delivery = a->delivery,
+		                         .body = a->body,
+		                         .kind = CALLBACK_START,
+		                         .timeout_ms = left > 1 ? left : 1 };
+	if (a->post.timeout_ms > cfg->callback_timeout_ms)
+		a->post.timeout_ms = cfg->callback_timeout_ms;
+	/* Not asked without its signature, but again a little later. */
+	int rc = webhook_secret_get(a->s->db, &a->s->webhooks->key, &a->post, &own);
+	if (rc)
+		snprintf(a->post.reason, sizeof(a->post.reason), "the database is away");
+	a->send = !rc && !a->post.never && webhook_prepare(&a->post);
+	webhook_secret_wipe(own);
+	a->post.own = NULL;
+}
+
+static void prepare_work(void *arg)
+{
+	prepare(arg);
+}
+
+static void first_work(void *arg)
+{
+	struct asking *a = arg;
+	a->rc = db_tx(a->s->db, extend_tx, a);
+	if (!a->rc && !a->ours)
+		a->rc = DB_E_RETRY;
+	a->until = clock_mono_ms() + a->s->webhook_cfg.callback_veto_ms;
+	if (!a->rc)
+		prepare(a);
+}
+
+static void prepared(void *arg);
+
+static void submit(struct asking *a, loop_fn work)
+{
+	struct webhooks *k = a->s->webhooks;
+	if (k->pool && !pool_submit(k->pool, work, prepared, a))
+		return;
+	a->rc = DB_E_AWAY;
+	end(a);
+}
+
+static void try_again(void *arg)
+{
+	struct asking *a = arg;
+	a->waiting = false;
+	submit(a, prepare_work);
+}
+
+static void heard(struct webhook_post *p, bool ok, void *arg)
+{
+	struct asking *a = arg;
+	bool again = !ok && !p->never && (!p->status || p->status >= 500);
+	int64_t wait = clock_backoff_ms(a->tries++, 100, 1000);
+	if (again && clock_mono_ms() + wait < a->until && !atomic_load(&a->s->webhooks->stopping)) {
+		a->waiting = true;
+		loop_timer_arm(a->wait, wait);
+		return;
+	}
+	if (!ok)
+		a->why = verdict(p);
+	a->tries = 0;
+	if (!ok || ++a->at == json_len(a->targets))
+		end(a);
+	else
+		submit(a, prepare_work);
+}
+
+static void prepared(void *arg)
+{
+	struct asking *a = arg;
+	if (a->rc || atomic_load(&a->s->webhooks->stopping)) {
+		a->rc = a->rc ? a->rc : DB_E_AWAY;
+		end(a);
+	} else if (a->send) {
+		webhook_start(&a->post, a->s->webhooks->client, heard, a);
+	} else {
+		heard(&a->post, false, a);
+	}
+}
+
+/* ---- begin and end ----------------------------------------------------------------------------
+ */
+
+static int64_t weight_of_tenant(const struct webhooks *k, const char *tenant)
+{
+	const struct asking *a;
+	int64_t weight = 0;
+	TAILQ_FOREACH(a, &k->asked, place)
+	weight += str_eq(a->tenant_id, tenant) ? a->weight : 0;
+	return weight;
+}
+
+static void begin(void *arg)
+{
+	struct asking *a = arg;
+	struct webhooks *k = a->s->webhooks;
+	int64_t share = webhook_share(a->s->webhook_cfg.callback_at_once, k->asked_weight);
+	bool room = weight_of_tenant(k, a->tenant_id) < share;
+	a->weight = webhook_weight(strlen(a->body));
+	a->wait = loop_timer_create(a->s->loop, "admission", try_again, a);
+	TAILQ_INSERT_TAIL(&k->asked, a, place);
+	k->asked_weight += a->weight;
+	if (room && !atomic_load(&k->stopping)) {
+		submit(a, first_work);
+		return;
+	}
+	a->rc = DB_E_AWAY;
+	end(a);
+}
+
+void admission_give_up(struct webhooks *k)
+{
+	struct asking *a, *next;
+	for (a = TAILQ_FIRST(&k->asked); a; a = next) {
+		next = TAILQ_NEXT(a, place);
+		if (!webhook_cancel(&a->post) && !a->waiting)
+			continue; /* on a thread */
+		a->waiting = false;
+		a->rc = DB_E_AWAY;
+		end(a);
+	}
 }
 
 struct whom {
@@ -182,7 +313,6 @@ bool admission_ask(struct scheduler *s, const struct admission_review *st, admis
 		                           .nodes = st->nodes,
 		                           .snapshot = job };
 	a->body = webhook_body(&m);
-	if (pool_submit(s->webhooks->askers, ask_work, NULL, a))
-		ask_end(a, DB_E_AWAY, NULL); /* too many already: its claim runs out, then again */
+	loop_post(s->loop, begin, a);
 	return true;
 }

@@ -210,8 +210,6 @@ static struct http_call call_of(struct webhook_post *p)
 		                   .allow_arg = p };
 }
 
-/* ---- on the loop ----------------------------------------------------------------------------- */
-
 static void end(struct webhook_post *p, bool ok)
 {
 	p->fetch = NULL;
@@ -262,26 +260,6 @@ bool webhook_cancel(struct webhook_post *p)
 	http_fetch_cancel(p->fetch);
 	p->fetch = NULL;
 	return true;
-}
-
-/* ---- on a thread ----------------------------------------------------------------------------- */
-
-bool webhook_post(struct webhook_post *p)
-{
-	if (!webhook_prepare(p))
-		return false;
-	struct http_call call = call_of(p);
-	struct loom_err err = { 0 };
-	int rc = http_call(NULL, &call, &err);
-	p->status = call.status;
-	p->answer = call.answer;
-	if (rc == -EACCES)
-		return refuse_address(p);
-	if (!rc || rc == -EFBIG)
-		return answered(p);
-	/* "POST URL: reason", where the URL may hold what is not for everybody. */
-	size_t skip = strlen("POST : ") + strlen(p->url);
-	return refuse(p, "%.400s", strlen(err.msg) > skip ? err.msg + skip : "no answer");
 }
 
 void webhook_post_fini(struct webhook_post *p)

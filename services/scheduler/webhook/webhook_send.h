@@ -56,8 +56,6 @@ bool webhook_prepare(struct webhook_post *p);
 /* Loop; once prepared. `body` is not needed after it. done(): ok when answered with 2xx. */
 void webhook_start(struct webhook_post *p, struct http_client *c, webhook_done done, void *arg);
 bool webhook_cancel(struct webhook_post *p); /* true: it was under way; done() is not called */
-/* Blocking: both, for worker threads. True when answered with 2xx. */
-bool webhook_post(struct webhook_post *p);
 void webhook_post_fini(struct webhook_post *p);
 
 #endif

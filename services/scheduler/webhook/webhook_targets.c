@@ -36,8 +36,8 @@ const struct config_key webhook_config_keys[] = {
 	KEY(callback_cap_ms, CFG_DURATION, "10m", 1, 86400000, "longest such wait"),
 	KEY(callback_at_once, CFG_INT, "256", 2, 4096,
 	    "callbacks under way at once; a tenant has at most as many as are left for others"),
-	KEY(callback_threads, CFG_INT, "16", 2, 64,
-	    "jobs at once whose start a target is asked about, a thread each"),
+	KEY(callback_threads, CFG_INT, "4", 1, 64,
+	    "threads that claim callbacks and note how they went"),
 	{ 0 },
 };
 

@@ -19,8 +19,7 @@
 /* A claim lasts for the post and the two transactions around it. One that takes longer is sent
  * twice, which targets tell by its delivery id. */
 #define LEASE_MARGIN_MS 5000
-#define THREADS         4    /* for claims and outcomes: claims follow each other anyway */
-#define MAX_QUEUE       8192 /* more than callback_at_once may be */
+#define MAX_QUEUE       8192 /* more than twice callback_at_once may be */
 #define GRACE_MS        1000 /* for those under way when draining */
 #define STOPPED         "the scheduler stopped before its answer"
 
@@ -257,7 +256,7 @@ void webhooks_kick(struct scheduler *s)
 	if (!k || atomic_load(&k->stopping) || service_draining(s->service))
 		return;
 	int64_t share = webhook_share(s->webhook_cfg.callback_at_once, k->weight);
-	k->again = !share || k->preparing >= THREADS;
+	k->again = !share || k->preparing >= s->webhook_cfg.callback_threads;
 	if (k->again)
 		return;
 	struct telling *t = loom_calloc(1, sizeof(*t));
@@ -288,6 +287,7 @@ static void give_up_all(void *arg)
 {
 	struct scheduler *s = arg;
 	struct telling *t, *next;
+	admission_give_up(s->webhooks);
 	for (t = TAILQ_FIRST(&s->webhooks->under_way); t; t = next) {
 		next = TAILQ_NEXT(t, place);
 		if (webhook_cancel(&t->post))
@@ -308,8 +308,8 @@ int webhooks_start(struct scheduler *s, struct loom_err *err)
 	}
 	k->s = s;
 	TAILQ_INIT(&k->under_way);
-	k->askers = pool_create(s->loop, (unsigned)s->webhook_cfg.callback_threads, 1024);
-	k->pool = pool_create(s->loop, THREADS, MAX_QUEUE);
+	TAILQ_INIT(&k->asked);
+	k->pool = pool_create(s->loop, (unsigned)s->webhook_cfg.callback_threads, MAX_QUEUE);
 	k->client = http_client_create(s->loop);
 	k->grace = loop_timer_create(s->loop, "callbacks' end", give_up_all, s);
 	s->webhooks = k;
@@ -327,7 +327,7 @@ void webhooks_drain(struct scheduler *s)
 
 bool webhooks_idle(const struct scheduler *s)
 {
-	return TAILQ_EMPTY(&s->webhooks->under_way);
+	return TAILQ_EMPTY(&s->webhooks->under_way) && TAILQ_EMPTY(&s->webhooks->asked);
 }
 
 void webhooks_stop(struct scheduler *s)
@@ -336,7 +336,6 @@ void webhooks_stop(struct scheduler *s)
 	if (!k)
 		return;
 	atomic_store(&k->stopping, true);
-	pool_destroy(k->askers);
 	pool_destroy(k->pool);
 	k->pool = NULL;
 	loop_flush(s->loop);

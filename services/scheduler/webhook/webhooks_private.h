@@ -11,19 +11,23 @@
 #include <sys/queue.h>
 
 TAILQ_HEAD(tellings, telling);
+TAILQ_HEAD(askings, asking);
 
 struct webhooks {
 	struct scheduler *s;
-	struct pool *askers; /* a thread for each job that is asked about, admission.h */
-	struct pool *pool;   /* for the database; NULL once stopped */
+	struct pool *pool; /* for the database; NULL once stopped */
 	struct http_client *client;
 	struct tellings under_way;
-	int64_t weight;           /* of these, webhook_share.h */
-	int64_t preparing;        /* of these, on a thread to be claimed */
-	bool again;               /* there may be more */
+	int64_t weight;       /* of these, webhook_share.h */
+	int64_t preparing;    /* of these, on a thread to be claimed */
+	bool again;           /* there may be more */
+	struct askings asked; /* admission.c */
+	int64_t asked_weight;
 	struct loop_timer *grace; /* armed when draining */
 	atomic_bool stopping;
 	struct seal_key key; /* of the secrets of tenants' targets */
 };
+
+void admission_give_up(struct webhooks *k); /* loop: those that hang; asked again by another */
 
 #endif
