@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * webhooks - sends the callbacks that the outbox holds: on the loop, since targets may be slow,
- * with threads of its own for the database and for admission.h. Each callback is claimed for a
- * while (so a killed scheduler's are sent by others), sent again with growing waits until it was
- * answered with 2xx, and a dead letter after callback_tries.
+ * with a few threads for the database. Each callback is claimed for a while (so a killed
+ * scheduler's are sent by others), sent again with growing waits until it was answered with 2xx,
+ * and a dead letter after callback_tries.
  */
 #ifndef LOOM_SCHEDULER_WEBHOOKS_H
 #define LOOM_SCHEDULER_WEBHOOKS_H
