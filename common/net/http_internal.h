@@ -168,7 +168,6 @@ void req_gone(struct http_req *r); /* the connection is over */
 void req_free(struct http_req *r); /* frees the server with the last one when it was destroyed */
 
 /* http_reply.c */
-void reply_run_on_pool(struct http_req *r); /* hands r to its handler on a worker */
 void reply_header_default(struct http_req *r, const char *name, const char *value);
 void reply_add_headers(struct http_req *r);
 void reply_count(struct http_req *r, int status);

@@ -170,7 +170,7 @@ static void hand_over(struct http_req *r, loop_fn fn)
 {
 	if (on_worker == r)
 		return; /* after_worker() sees to it */
-	if (fn == send_now && loop_is_here(r->server->loop))
+	if (loop_is_here(r->server->loop))
 		fn(r);
 	else
 		loop_post(r->server->loop, fn, r);
@@ -317,8 +317,10 @@ void http_defer(struct http_req *req, void (*fn)(struct http_req *, void *), voi
 static void run_handler(void *arg)
 {
 	struct http_req *r = arg;
+	void (*fn)(struct http_req *, void *) = r->defer;
+	r->defer = NULL;
 	on_worker = r;
-	r->match.route->fn(r, r->server->ctx);
+	fn(r, r->defer_arg);
 	on_worker = NULL;
 }
 
@@ -336,8 +338,13 @@ static void after_worker(void *arg)
 	}
 }
 
-void reply_run_on_pool(struct http_req *r)
+void http_to_pool(struct http_req *req, void (*fn)(struct http_req *, void *), void *arg)
 {
-	if (pool_submit(r->server->pool, run_handler, after_worker, r) != 0)
-		http_reply_problem(r, 503, "the server is busy");
+	loom_assert(req->state == REQ_OPEN && !req->defer);
+	req->defer = fn;
+	req->defer_arg = arg;
+	if (pool_submit(req->server->pool, run_handler, after_worker, req) != 0) {
+		req->defer = NULL;
+		http_reply_problem(req, 503, "the server is busy");
+	}
 }

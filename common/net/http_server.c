@@ -62,7 +62,7 @@ static void dispatch(struct http_req *r)
 	if (s->before && !s->before(r, s->ctx))
 		return;
 	if (route->run & HTTP_ON_POOL)
-		reply_run_on_pool(r);
+		http_to_pool(r, route->fn, s->ctx);
 	else
 		route->fn(r, s->ctx);
 }

@@ -124,8 +124,12 @@ void http_reply_json(struct http_req *req, int status, const struct json *v); /*
 void http_reply_problem(struct http_req *req, int status, const char *fmt, ...) LOOM_PRINTF(3, 4);
 const char *http_reason(int status);
 
-/* Hands a request from a worker to the loop: fn(req, arg) runs there and owns answering. */
+/* Hands a request from a worker to the loop: fn(req, arg) runs there and owns answering; at once
+ * when the loop is the caller. */
 void http_defer(struct http_req *req, void (*fn)(struct http_req *, void *arg), void *arg);
+/* From the loop: fn(req, arg) runs on a worker, as a handler with HTTP_ON_POOL does. Where there is
+ * no room the request is answered with 503. */
+void http_to_pool(struct http_req *req, void (*fn)(struct http_req *, void *arg), void *arg);
 
 /* Streams (loop only): chunked answer. write returns the bytes not yet sent, -EPIPE when the peer
  * is gone (end it then). on_close is called once if the peer goes before the answer or end. */

@@ -91,12 +91,29 @@ static int note_tx(struct db *db, void *arg)
 	return provisioner_note_tenant(db, n->id, n->tenant);
 }
 
+static char *pair(const char *id, const char *tenant)
+{
+	return loom_asprintf("%s\n%s", id, tenant);
+}
+
+/* No tenant has so long a name: nothing is noted of one. */
+static bool is_noted(struct provisioner_cache *k, const char *key, const char *tenant)
+{
+	return strlen(tenant) > MAX_TENANT || remembered(k, key);
+}
+
+bool provisioner_cache_has(struct provisioner_cache *k, const char *id, const char *tenant)
+{
+	LOOM_CLEANUP_STR char *key = tenant ? pair(id, tenant) : NULL;
+	return remembered(k, id) && (!key || is_noted(k, key, tenant));
+}
+
 int provisioner_cache_note_tenant(struct provisioner_cache *k, struct db_pool *db, const char *id,
                                   const char *tenant)
 {
-	LOOM_CLEANUP_STR char *key = loom_asprintf("%s\n%s", id, tenant);
+	LOOM_CLEANUP_STR char *key = pair(id, tenant);
 	struct note n = { id, tenant };
-	if (remembered(k, key) || strlen(tenant) > MAX_TENANT)
+	if (is_noted(k, key, tenant))
 		return 0;
 	int rc = db_tx(db, note_tx, &n);
 	if (!rc)

@@ -129,8 +129,8 @@ const struct http_route *api_routes_external(const struct api_routes *r)
 
 const struct http_route internal_routes[] = {
 	SERVICE_ROUTES,
-	{ "POST", "/v2/tasks/take", POOL | HTTP_SMALL, tasks_take },
-	{ "POST", "/v2/tasks/finish", POOL, tasks_finish },
+	{ "POST", "/v2/tasks/take", HTTP_ON_LOOP | HTTP_SMALL, tasks_take },
+	{ "POST", "/v2/tasks/finish", HTTP_ON_LOOP, tasks_finish },
 	{ "POST", "/v2/tasks/{id}/log", POOL, logs_post },
 	{ "PUT", "/v2/provisioners/{id}", POOL, provisioners_put },
 	{ "DELETE", "/v2/provisioners/{id}", POOL, provisioners_delete },

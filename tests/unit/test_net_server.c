@@ -126,6 +126,22 @@ static void defer(struct http_req *req, void *ctx)
 	http_defer(req, deferred, word);
 }
 
+static void on_a_worker(struct http_req *req, void *arg)
+{
+	ck_assert(!loop_is_here(http_loop(req)));
+	http_defer(req, deferred, arg);
+}
+
+static void to_pool(struct http_req *req, void *ctx)
+{
+	(void)ctx;
+	static char word[] = "from a worker", here[] = "here";
+	if (http_query(req, "here"))
+		http_defer(req, deferred, here);
+	else
+		http_to_pool(req, on_a_worker, word);
+}
+
 static void silent(struct http_req *req, void *ctx)
 {
 	(void)req;
@@ -247,6 +263,7 @@ static const struct http_route routes[] = {
 	{ "GET", "/hold", HTTP_ON_LOOP, hold },
 	{ "POST", "/release", HTTP_ON_LOOP, release },
 	{ "GET", "/defer", HTTP_ON_POOL, defer },
+	{ "GET", "/to-pool", HTTP_ON_LOOP, to_pool },
 	{ "GET", "/silent", HTTP_ON_POOL, silent },
 	{ "GET", "/blocked", HTTP_ON_POOL, blocked },
 	{ "GET", "/events", HTTP_ON_LOOP, events },
@@ -939,6 +956,8 @@ END_TEST
 START_TEST(deferred_and_silent)
 {
 	has(get("/defer"), "deferred indeed");
+	has(get("/to-pool"), "deferred from a worker");
+	has(get("/to-pool?here"), "deferred here");
 	has(get("/silent"), "500 ");
 }
 END_TEST
