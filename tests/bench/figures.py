@@ -152,7 +152,8 @@ def insert_fleet(bench):
     one = f"FROM {{}} AS t JOIN seq_1_to_{FLEET_CLUSTERS} s WHERE t.cluster_id={cluster}"
     columns = {}
     for table, column in bench.sql("SELECT table_name, column_name FROM information_schema.columns"
-                                   " WHERE table_schema=DATABASE() ORDER BY table_name, ordinal_position"):
+                                   " WHERE table_schema=DATABASE() AND is_generated='NEVER'"
+                                   " ORDER BY table_name, ordinal_position"):
         columns.setdefault(table, []).append(column)
     changed = {("cluster", "id"): f"{FLEET_FIRST}+s.seq", ("cluster", "name"): "CONCAT('fleet-', s.seq)",
                ("node", "id"): "CONCAT(LPAD(HEX(s.seq), 8, '0'), SUBSTR(t.id, 9))",

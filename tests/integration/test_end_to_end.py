@@ -114,7 +114,7 @@ class World:
 
     def __init__(self, stack, user, size, **more):
         self.stack, self.user, self.size = stack, user, size
-        self.id = user.create_cluster("shop", "shop", size, **more)
+        self.id = user.create_cluster(f"shop-{size}", "shop", size, **more)
         self.machines = {}
 
     def path(self, rest):

@@ -74,7 +74,8 @@ def copy_cluster(stack, cluster):
     """Rows of a cluster once for each of the fleet."""
     columns = collections.defaultdict(list)
     for table, column in stack.sql("SELECT table_name, column_name FROM information_schema.columns"
-                                   " WHERE table_schema=DATABASE() ORDER BY table_name, ordinal_position"):
+                                   " WHERE table_schema=DATABASE() AND is_generated='NEVER'"
+                                   " ORDER BY table_name, ordinal_position"):
         columns[table].append(column)
     changed = {("cluster", "id"): f"{FIRST}+s.seq", ("cluster", "name"): "CONCAT('fleet-', s.seq)",
                ("cluster", "tenant_id"): "IF(s.seq % 8, CONCAT('other-', s.seq % 8), t.tenant_id)",
