@@ -44,7 +44,6 @@ struct candidate_cache {
 	struct quarantines *quarantined; /* NULL: nobody */
 	int64_t now;                     /* the database's clock at the last look */
 	struct strs over_scan_limit;     /* tenants that have more ready than one look takes in */
-	int64_t counted_at;              /* monotonic ms: since when that is noted */
 	_Atomic bool limited;            /* any thread: there are limits */
 	_Atomic bool shared;             /* any thread: more was ready, of several tenants */
 	int64_t rules_at;                /* monotonic ms: when limits and quarantines were read */

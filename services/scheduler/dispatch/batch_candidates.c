@@ -17,11 +17,6 @@
 
 /* One take asks for at most 64 tasks (poll_waiters.c): a look finds enough for two of them. */
 #define MAX_LOOK 128
-/* So many ready tasks are all looked at. Measured, the database's processor time: 0.3 ms for 128 of
- * them, 2.5 ms for a look by lines. Where there are more they are counted again every RECOUNT_MS.
- */
-#define MAX_SCAN   512
-#define RECOUNT_MS 1000
 /* Bounds of one look where more is ready: jobs looked into, lines read by one statement, and parts
  * of all jobs gone through until something is found. Chosen so that a look stays a few statements;
  * the share of each is not measured. What one look leaves out the next one begins with. */
@@ -276,19 +271,15 @@ static void set_over_scan_limit(struct candidate_cache *o, const char *tenant, b
 	o->over_scan_limit = now;
 }
 
-/* Where there was a crowd a moment ago it is not counted again. */
+/* Where there was a crowd the last time it is not counted again. */
 static int search_tenant(struct search *s, const char *tenant)
 {
 	size_t from = s->found.n;
-	if (clock_mono_ms() >= s->o->counted_at + RECOUNT_MS) {
-		strs_fini(&s->o->over_scan_limit);
-		s->o->counted_at = clock_mono_ms();
-	}
 	bool over_scan_limit = strs_has(&s->o->over_scan_limit, tenant);
 	int rc = 0;
 	if (!over_scan_limit) {
-		rc = queue_some(s->db, tenant, MAX_SCAN, &s->found);
-		over_scan_limit = s->found.n - from >= MAX_SCAN;
+		rc = queue_some(s->db, tenant, MAX_LOOK, &s->found);
+		over_scan_limit = s->found.n - from >= MAX_LOOK;
 		if (over_scan_limit)
 			s->found.n = from;
 		else if (!rc)
