@@ -11,22 +11,9 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Threads of the pool wait for the database most of the time: they seldom meet in one. */
-#define ARENAS 2
 /* Growth that is worth a look, and free memory that is worth giving back. */
 #define GROWN ((int64_t)8 << 20)
 #define FREE  ((int64_t)16 << 20)
-
-/* The allocator's defaults also give the heap's end back at each 128 KiB, and sort all small free
- * pieces whenever a large one is freed: a tenth of a scheduler's processor time under load,
- * measured side by side. What is free for long memory_give_back() gives back. */
-void memory_set_up(void)
-{
-	(void)mallopt(M_ARENA_MAX, ARENAS);
-	(void)mallopt(M_MXFAST, 0);
-	(void)mallopt(M_TRIM_THRESHOLD, 64 << 20);
-	(void)mallopt(M_TOP_PAD, 256 << 10);
-}
 
 int64_t memory_resident(void)
 {

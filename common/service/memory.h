@@ -10,11 +10,6 @@
 
 #include <stdint.h>
 
-/* Once, before the first thread: all threads share a few arenas. With one for each of a pool's
- * threads the largest piece of work is paid for as often as there are threads, for each has it
- * once, and what one has freed the others cannot use. */
-void memory_set_up(void);
-
 int64_t memory_resident(void); /* bytes of this process; 0 when it cannot be told */
 /* Bytes allocated and not freed: what is resident beyond this and the program is kept for later. */
 int64_t memory_allocated(void);

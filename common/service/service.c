@@ -251,7 +251,6 @@ static char *make_id(void)
 
 static void set_up(struct service *s)
 {
-	memory_set_up();
 	struct sigaction ignore = { .sa_handler = SIG_IGN };
 	sigaction(SIGHUP, &ignore, NULL); /* until it is read below: it never stops a service */
 	s->id = make_id();
