@@ -5,7 +5,7 @@
  * posted over a connection of its own, whose answer may bring more.
  *
  * internal=PORT  provisioners=4 slots=16  tenant=ID ("*")  name=PREFIX
- * next=1          results ask for the next tasks; 0: only takes do, as older provisioners'
+ * next=1          the result of all it did asks for the next tasks; 0: only takes do
  * ms=0 spread=0   a task takes ms, give or take spread
  * until=N         stops after so many completions; seconds=S: or after so long
  * takes=FILE      one line per task: taskId attempt microseconds-since-the-epoch
@@ -95,7 +95,7 @@ static void finish(void *arg)
 		         h & 255);
 	s->p->running -= s->running;
 	s->running = false;
-	s->asked = s->p->play->next && room(s->p) > 0 ? room(s->p) : 0;
+	s->asked = s->p->play->next && s->p->busy == 1 && room(s->p) > 0 ? room(s->p) : 0;
 	s->p->asked += s->asked;
 	if (s->asked)
 		snprintf(next, sizeof(next), ",\"next\":%d,\"lease\":true", s->asked);
