@@ -156,6 +156,7 @@ def insert_fleet(bench):
                                    " ORDER BY table_name, ordinal_position"):
         columns.setdefault(table, []).append(column)
     changed = {("cluster", "id"): f"{FLEET_FIRST}+s.seq", ("cluster", "name"): "CONCAT('fleet-', s.seq)",
+               ("cluster", "own_name"): "CONCAT('fleet-', s.seq)",
                ("node", "id"): "CONCAT(LPAD(HEX(s.seq), 8, '0'), SUBSTR(t.id, 9))",
                ("task", "node_id"): "CONCAT(LPAD(HEX(s.seq), 8, '0'), SUBSTR(t.node_id, 9))"}
     for table in ("cluster", "job", "node", "task", "event"):

@@ -78,6 +78,7 @@ def copy_cluster(stack, cluster):
                                    " ORDER BY table_name, ordinal_position"):
         columns[table].append(column)
     changed = {("cluster", "id"): f"{FIRST}+s.seq", ("cluster", "name"): "CONCAT('fleet-', s.seq)",
+               ("cluster", "own_name"): "CONCAT('fleet-', s.seq)",
                ("cluster", "tenant_id"): "IF(s.seq % 8, CONCAT('other-', s.seq % 8), t.tenant_id)",
                ("node", "id"): "CONCAT(LPAD(HEX(s.seq), 8, '0'), SUBSTR(t.id, 9))",
                ("task", "node_id"): "CONCAT(LPAD(HEX(s.seq), 8, '0'), SUBSTR(t.node_id, 9))"}
