@@ -13,7 +13,7 @@
 
 #include <mysql.h>
 
-#define DB_STMT_CACHE 256                 /* prepared statements kept per connection ... */
+#define DB_STMT_CACHE 256               /* prepared statements kept per connection ... */
 #define DB_STMT_BYTES ((size_t)4 << 20) /* ... and about how much they may take */
 #define DB_PARAM_MAX  64
 
