@@ -120,7 +120,9 @@ static int take_option(struct args *a, const struct command *commands, char **ar
 		letter = *name;
 	const struct option *o = short_form && n != 1 ? NULL : find_any(commands, name, n);
 	if (!o || (!short_form && n == 1))
-		return err_set(err, CLI_USAGE, "there is no option '%.*s'",
+		return err_set(err, CLI_USAGE,
+		               "there is no option '%.*s'; a name that begins with '-' goes "
+		               "behind '--'",
 		               (int)(name - word + (long)n), word);
 	if (!o->arg)
 		return value ? err_set(err, CLI_USAGE, "--%s takes no value", o->name)

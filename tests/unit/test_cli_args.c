@@ -90,6 +90,7 @@ static const struct {
 	{ "cluster create", "wants NAME" },
 	{ "cluster create a b", "'b' is one argument too many" },
 	{ "cluster show 1 --wait", "no option --wait" },
+	{ "cluster show -x", "'-x'; a name that begins with '-' goes behind '--'" },
 	{ "status --frob", "'--frob'" },
 	{ "status -x", "'-x'" },
 	{ "status --o json", "'--o'" },
