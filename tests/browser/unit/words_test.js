@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import { withHosts } from "../web/js/clusterhead.js";
-import { refusalText } from "../web/js/api.js";
+import { getSnapshot, refusalText } from "../web/js/api.js";
 import { actionDoing, actionName, age, count, duration, plainLog, shortHost, ticking } from "../web/js/format.js";
 import { askable, isPossible, pathOf, setOperations } from "../web/js/operations.js";
 import { isEmptyPlan, planSummary } from "../web/js/planview.js";
@@ -23,6 +23,20 @@ test("a failure names nodes as the page does", () => {
 
   equal(withHosts("INSTALL of bad on node 1001 failed: no", nodes), "INSTALL of bad on fail2-3-1001 failed: no");
   equal(withHosts("START on node 1002 failed", nodes), "START on node 1002 failed");
+});
+
+test("an API of the version before is not the end of a cluster", async () => {
+  const real = window.fetch;
+  const statuses = async (cluster) => {
+    window.fetch = async (path) => new Response("{}", { status: String(path).endsWith("/snapshot") ? 404 : cluster });
+    return getSnapshot("00000001").then(() => 200, (error) => error.status);
+  };
+
+  try {
+    equal([await statuses(200), await statuses(404), await statuses(503)], [503, 404, 503]);
+  } finally {
+    window.fetch = real;
+  }
 });
 
 test("counts and names", () => {

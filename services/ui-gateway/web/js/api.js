@@ -100,7 +100,13 @@ export const getCluster = (id, signal) => getJson(one(id), signal);
 
 // What a page shows of a cluster, and serverTime, by which it counts seconds.
 export async function getSnapshot(id, signal) {
-  const response = await call("GET", `${one(id)}/snapshot`, undefined, signal);
+  const response = await call("GET", `${one(id)}/snapshot`, undefined, signal).catch(async (error) => {
+    if (error.status !== 404)
+      throw error;
+    // An API of the version before knows the cluster, but no snapshots: another is asked soon.
+    await getCluster(id, signal);
+    throw new ApiError(503, "Loom is being upgraded; a moment.");
+  });
   const date = Date.parse(response.headers.get("Date") || "");
 
   return { ...await response.json(), serverTime: Number.isNaN(date) ? 0 : date };
