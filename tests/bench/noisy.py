@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A tenant at its work beside one that does more than its share, of each kind that has been seen.
+
+The quiet tenant creates small clusters at a steady pace, and workers do their tasks at once. What is
+measured is its own: how long a create takes to be accepted, and a ready task to be claimed.
+"""
+
+import contextlib
+import json
+import multiprocessing
+import selectors
+import socket
+import time
+
+import catalog
+
+from bench import percentile
+from support.api import Api
+
+SECONDS, SETTLE, PACE = 8, 2, 0.08
+WATCHERS = 400
+WORKERS = {"provisioners": 2, "slots": 16}
+QUIET, LOUD = "quiet", "loud"
+
+
+def tenant(bench, name):
+    """Its administrator; the tenant is made, with the catalog, the first time."""
+    admin = Api(bench.stack.api.url, "admin", name)
+    if not bench.number(f"SELECT COUNT(*) FROM tenant WHERE name='{name}'"):
+        bench.sql(f"INSERT INTO tenant (id, name) VALUES ('id-of-{name}', '{name}')")
+        for kind, documents in catalog.CATALOG.items():
+            for document in documents:
+                answer = admin.post(f"/v2/{kind}", document)
+                assert answer.status == 200, answer
+    return admin
+
+
+def body(template, machines, name, **more):
+    """Of a create."""
+    return {"name": f"{name}-{time.time_ns()}", "clusterTemplate": template, "numMachines": machines, **more}
+
+
+# ---- neighbours: each is processes of its own that go on until they are ended
+
+
+def creates(admin):
+    """Create as fast as it is answered."""
+    while True:
+        admin.post("/v2/clusters", body("lean", 3, "c"))
+
+
+def configurations(admin):
+    """Clusters of many nodes with nearly the largest configuration that is taken."""
+    config = {"filler": {f"k{i}": "x" * 1000 for i in range(240)}}
+    while True:
+        admin.post("/v2/clusters", body("load", 20, "l", config=config))
+
+
+def lists(admin):
+    """List all clusters again and again."""
+    while True:
+        admin.get("/v2/clusters")
+
+
+def watchers(admin):
+    """Hundreds of readers of the tenant's events, which has clusters come."""
+    ready = selectors.DefaultSelector()
+    for _ in range(WATCHERS):
+        conn = socket.create_connection(("127.0.0.1", int(admin.url.rpartition(":")[2])))
+        head = "".join(f"{name}: {value}\r\n" for name, value in admin.identity.items())
+        conn.sendall(f"GET /v2/events HTTP/1.1\r\nHost: 127.0.0.1\r\n{head}\r\n".encode())
+        ready.register(conn, selectors.EVENT_READ)
+    due = 0
+    while True:
+        if time.monotonic() > due:
+            admin.post("/v2/clusters", body("lean", 3, "w"))
+            due = time.monotonic() + 0.1
+        for key, _ in ready.select(0.05):
+            if not key.fileobj.recv(65536):
+                ready.unregister(key.fileobj)
+
+
+# name: (what each process does, how many)
+KINDS = {"creates": (creates, 4), "configurations": (configurations, 2), "lists": (lists, 4), "watchers": (watchers, 1)}
+
+
+@contextlib.contextmanager
+def beside(kind, admin):
+    """As long as it lasts."""
+    once, count = KINDS[kind]
+    processes = [multiprocessing.Process(target=once, args=(admin,), daemon=True) for _ in range(count)]
+    for process in processes:
+        process.start()
+    try:
+        yield
+    finally:
+        for process in processes:
+            process.kill()
+            process.join()
+
+
+def claims(bench, since_ms, log):
+    """Delays of the quiet tenant's claims in ms."""
+    ready = {}
+    for (text,) in bench.sql("SELECT e.data FROM event e JOIN cluster c ON c.id=e.cluster_id WHERE e.type='task'"
+                             f" AND c.tenant_id='id-of-{QUIET}'"):
+        event = json.loads(text)
+        if event["state"] in ("ready", "retry") and event["time"] >= since_ms:
+            ready[event["taskId"], event["attempt"] + 1] = event["time"]
+    delays = []
+    for line in log.read_text(encoding="ascii").splitlines():
+        task, attempt, at = line.split()
+        if (task, int(attempt)) in ready:
+            delays.append(int(at) / 1000 - (ready[task, int(attempt)] + 0.5))
+    return delays
+
+
+def measure(bench):
+    """p99 in ms of the quiet tenant's creates and claims."""
+    user = tenant(bench, QUIET)
+    log = bench.stack.dir / f"takes-{time.time_ns()}"
+    since = time.time() * 1000
+    workers = bench.play(seconds=SECONDS + 2, takes=log, **WORKERS)
+    times, failed = [], 0
+    for number in range(int(SECONDS / PACE)):
+        at = time.monotonic()
+        failed += user.post("/v2/clusters", body("lean", 3, f"q{time.time_ns()}-{number}")).status != 200
+        times.append((time.monotonic() - at) * 1000)
+        time.sleep(max(0, at + PACE - time.monotonic()))
+    bench.result(workers)
+    delays = claims(bench, since, log)
+    return {"create": percentile(times, 990), "claim": percentile(delays, 990), "creates": len(times),
+            "claims": len(delays), "failed": failed}
+
+
+def noisy(bench):
+    """Alone, and beside each kind of neighbour."""
+    admin = tenant(bench, LOUD)
+    measure(bench)  # what is read for the first time is read
+    found = {"quiet": measure(bench)}
+    for kind in KINDS:
+        with beside(kind, admin):
+            time.sleep(SETTLE)
+            found[kind] = measure(bench)
+    return found
