@@ -39,6 +39,7 @@ enum {
 	X(tenant_id, row_str, ROW_NEW) SEP                        \
 	X(owner_id, row_str, ROW_NEW) SEP                         \
 	X(name, row_str, ROW_NEW) SEP                             \
+	X(own_name, row_str, ROW_OPTION | ROW_SAVE) SEP           \
 	X(description, row_str, ROW_OPTION) SEP                   \
 	X(message, row_str, ROW_SAVE) SEP                         \
 	X(status, status_type, ROW_NEW | ROW_SAVE) SEP            \
@@ -63,8 +64,7 @@ enum {
 	X(provider, row_json, ROW_NEW) SEP            \
 	X(config, row_json, ROW_NEW | CONFIG) SEP     \
 	X(service_docs, row_json, SERVICE_DOCS) SEP   \
-	X(sealed, row_int, ROW_OPTION) SEP            \
-	X(own_name, row_str, ROW_OPTION)
+	X(sealed, row_int, ROW_OPTION)
 /* clang-format on */
 
 #define CLUSTER_COLUMN(col, type, flags) ROW_COLUMN(struct cluster, col, type, flags),
@@ -230,6 +230,10 @@ void cluster_transition(struct cluster *c, enum cluster_status to, const char *m
 {
 	loom_assert(cluster_may_become(c->status, to));
 	c->status = to;
+	if (to == CLUSTER_TERMINATED) {
+		loom_free(c->own_name);
+		c->own_name = NULL;
+	}
 	loom_free(c->message);
 	c->message = loom_strdup(message);
 	struct json *data = json_set_str(json_new_obj(), "status", cluster_status_name(to));
@@ -472,10 +476,17 @@ char *quota_words(const struct quota *q)
 
 int cluster_named(struct db *db, const char *tenant, const char *name, int64_t *ret)
 {
+	LOOM_CLEANUP(db_result_free) struct db_result *r = NULL;
+	int rc =
+		db_select(db, &r, "SELECT id, status FROM cluster WHERE tenant_id=? AND own_name=?",
+	                  "ss", tenant, name);
+	*ret = !rc && db_rows(r) ? db_int(r, 0, 0) : 0;
+	if (!*ret || !str_eq(db_str(r, 0, 1), cluster_status_name(CLUSTER_TERMINATED)))
+		return rc;
+	int64_t ended = *ret;
 	*ret = 0;
-	return db_select_int(db, ret, NULL,
-	                     "SELECT id FROM cluster WHERE tenant_id=? AND living_name=?", "ss",
-	                     tenant, name);
+	return db_exec(db, "UPDATE cluster SET own_name=NULL WHERE id=? AND status='terminated'",
+	               "i", ended);
 }
 
 int cluster_insert(struct db *db, const struct cluster *c, struct quota *ret)

@@ -17,7 +17,8 @@
 struct cluster {
 	int64_t id;
 	char *tenant_id, *owner_id, *name, *description, *message;
-	char *own_name; /* of a new one: its name, which no other living one is to have */
+	char *own_name; /* its name while it lives, which no other is to have; NULL: not kept from
+	                   others */
 	enum cluster_status status;
 	int64_t create_time, expire_time, num_nodes, asked_nodes;
 	int64_t last_node; /* highest node number ever used */
@@ -117,7 +118,8 @@ LOOM_MUST_CHECK int cluster_insert(struct db *db, const struct cluster *c, struc
 struct quota {
 	int64_t max_clusters, max_nodes, clusters, nodes, more_clusters, more_nodes;
 };
-/* The living cluster of the tenant that has the name; *ret 0: none. */
+/* The living cluster of the tenant that has the name; *ret 0: none. One that has ended gives it
+ * free. */
 LOOM_MUST_CHECK int cluster_named(struct db *db, const char *tenant, const char *name,
                                   int64_t *ret);
 /* May it have so many more? Its row is locked until the transaction ends, so that what is counted

@@ -259,15 +259,16 @@ static const char *const tenth[] = {
 	NULL,
 };
 
-/* No two living clusters of a tenant have one name. Of those that had one before, the oldest keeps
-   it from others; old services write clusters whose name nobody is kept from. */
+/* No two living clusters of a tenant have one name: own_name is NULL once one has ended. Of those
+   that had one name before, the oldest keeps it from others; old services write clusters whose name
+   nobody is kept from, and end clusters without giving the name free, which cluster_named() does.
+   No generated column: with an index on a virtual one a crashed MariaDB may not come up again
+   (mariadbd --wsrep-recover never ends, in the purge, and takes all memory). */
 static const char *const eleventh[] = {
 	"ALTER TABLE cluster ADD COLUMN IF NOT EXISTS own_name VARCHAR(255)",
 	"UPDATE cluster c JOIN (SELECT MIN(id) AS id FROM cluster WHERE status<>'terminated'"
 	" GROUP BY tenant_id, name) f ON f.id=c.id SET c.own_name=c.name",
-	"ALTER TABLE cluster ADD COLUMN IF NOT EXISTS living_name VARCHAR(255)"
-	" AS (IF(status='terminated', NULL, own_name)) VIRTUAL,"
-	" ADD UNIQUE INDEX IF NOT EXISTS living (tenant_id, living_name)",
+	"ALTER TABLE cluster ADD UNIQUE INDEX IF NOT EXISTS living (tenant_id, own_name)",
 	NULL,
 };
 

@@ -698,6 +698,14 @@ def test_clusters_of_one_name_from_before(lab):
     assert len([c for c in lab.user.get("/v2/clusters").json if c["name"] == "old"]) == 2
 
 
+def test_the_name_of_a_cluster_that_an_old_version_ended(lab):
+    """It did not give the name free: the next who wants it finds that nobody lives there."""
+    assert lab.user.post("/v2/clusters", {**DEMO, "name": "ended"}).status == 200
+    lab.stack.sql(f"UPDATE cluster SET status='terminated' WHERE tenant_id='{lab.tenant}' AND name='ended'")
+    assert lab.user.post("/v2/clusters", {**DEMO, "name": "ended"}).status == 200
+    assert lab.user.post("/v2/clusters", {**DEMO, "name": "ended"}).status == 409
+
+
 @pytest.mark.parametrize("name", ["1", "00000001", "99999999999"])
 def test_a_name_is_no_id(lab, name):
     for path in ("/v2/clusters", "/v2/clusters/plan"):
