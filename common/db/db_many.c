@@ -7,7 +7,7 @@
 #include "common/base/buf.h"
 #include "common/db/db_private.h"
 
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define MAX_TEXT (1u << 20)
@@ -72,11 +72,13 @@ static int exec_some(struct db *db, const struct db_many *m, const struct db_val
  */
 static int64_t inserted(struct db *db)
 {
+	static const char first[] = "Records: ", second[] = "Duplicates: ";
 	const char *info = mysql_info(db->mysql);
-	long long records, duplicates;
-	return info && sscanf(info, "Records: %lld Duplicates: %lld", &records, &duplicates) == 2
-	               ? records - duplicates
-	               : -1;
+	const char *records = info ? strstr(info, first) : NULL;
+	const char *duplicates = info ? strstr(info, second) : NULL;
+	return records && duplicates ? strtoll(records + sizeof(first) - 1, NULL, 10) -
+	                                       strtoll(duplicates + sizeof(second) - 1, NULL, 10)
+	                             : -1;
 }
 
 /* pad: rows that are written again to save a statement; least: rows of the shortest one. */

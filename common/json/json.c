@@ -69,7 +69,9 @@ struct json *json_copy(const struct json *v)
 size_t json_size(const struct json *v)
 {
 	const size_t block = 16; /* what the allocator adds to one, and rounds it up by */
-	size_t sum = v ? sizeof(*v) + block : 0;
+	if (!v)
+		return 0;
+	size_t sum = sizeof(*v) + block;
 	if (has_text(v))
 		return sum + v->len + block;
 	if (!has_elements(v))

@@ -91,15 +91,15 @@ static int seal_list(struct db *db, struct bulk_call *b, enum entity_kind k, str
 	LOOM_CLEANUP(json_free) struct json *to = json_new_arr();
 	for (size_t i = 0; i < json_len(list); i++) {
 		struct loom_err err = { 0 };
-		struct json *one = NULL;
-		int rc = secrets_of_document(b->a, db, &of, json_at(list, i), &one, generation,
-		                             &err);
+		struct sealed_document one;
+		int rc = secrets_of_document(b->a, db, &of, json_at(list, i), &one, &err);
+		*generation = one.generation;
 		if (rc == 400)
 			return err_set(&b->err, 400, "%s[%zu] %.255s: %s", entity_collection(k), i,
 			               json_get_str(json_at(list, i), "name"), err.msg);
 		if (rc)
 			return rc;
-		json_push(to, one);
+		json_push(to, one.doc);
 	}
 	json_set(all, entity_collection(k), loom_take(to));
 	return 0;

@@ -126,15 +126,15 @@ static int note_secrets(struct db *db, struct entity_call *e)
 static int store(struct db *db, struct entity_call *e)
 {
 	const struct secret_of of = secrets_of(e->a, e->tenant, e->kind);
-	LOOM_CLEANUP(json_free) struct json *kept = NULL;
-	int64_t generation = 0;
+	struct sealed_document kept = { NULL, 0 };
 	int rc = is_plugin_type(e->kind) ? note_secrets(db, e) : 0;
 	if (!rc)
-		rc = secrets_of_document(e->a, db, &of, e->doc, &kept, &generation, &e->err);
+		rc = secrets_of_document(e->a, db, &of, e->doc, &kept, &e->err);
 	if (!rc)
-		rc = entity_put(db, e->tenant, e->kind, kept, e->only_new, &e->written);
-	if (!rc && generation)
-		rc = sealing_mark_document(db, &of, e->name, e->written, generation);
+		rc = entity_put(db, e->tenant, e->kind, kept.doc, e->only_new, &e->written);
+	if (!rc && kept.generation)
+		rc = sealing_mark_document(db, &of, e->name, e->written, kept.generation);
+	json_free(kept.doc);
 	return rc;
 }
 

@@ -136,18 +136,24 @@ static int beat_tx(struct db *db, void *arg)
 	return rc ? rc : renew(db, k, json_get(k->body, "tasks"));
 }
 
+static const char *wrong_heartbeat(const struct provisioner_call *k)
+{
+	const struct json *tasks = json_get(k->body, "tasks");
+	if (!json_is(json_get(k->body, "usage"), JSON_OBJECT))
+		return "usage is missing: an object";
+	if (usage_size(k) > MAX_USAGE)
+		return "usage is larger than 16384 bytes";
+	if (tasks && !json_is(tasks, JSON_ARRAY))
+		return "tasks must be an array";
+	return json_len(tasks) > MAX_TASKS ? "tasks has more than 1024" : NULL;
+}
+
 void provisioners_heartbeat(struct http_req *req, void *ctx)
 {
 	struct provisioner_call k = { .a = ctx, .id = http_param(req, "id") };
 	if (api_body_json(req, &k.body))
 		return;
-	const struct json *tasks = json_get(k.body, "tasks");
-	const char *wrong = !json_is(json_get(k.body, "usage"), JSON_OBJECT)
-	                            ? "usage is missing: an object"
-	                    : usage_size(&k) > MAX_USAGE ? "usage is larger than 16384 bytes"
-	                    : tasks && !json_is(tasks, JSON_ARRAY) ? "tasks must be an array"
-	                    : json_len(tasks) > MAX_TASKS          ? "tasks has more than 1024"
-	                                                           : NULL;
+	const char *wrong = wrong_heartbeat(&k);
 	int rc = wrong ? 0 : db_tx_deadline(k.a->db, beat_tx, &k, BEAT_MS);
 	if (wrong)
 		http_reply_text(req, 400, "%s", wrong);
@@ -157,7 +163,7 @@ void provisioners_heartbeat(struct http_req *req, void *ctx)
 		db_outage_reply(req, err_name(rc));
 	else if (rc)
 		api_reply_db(req, rc);
-	else if (!tasks)
+	else if (!json_get(k.body, "tasks"))
 		http_reply_empty(req, 200);
 	else {
 		LOOM_CLEANUP(json_free)

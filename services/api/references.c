@@ -65,7 +65,7 @@ static void walk(const struct walk *w, const struct json *v, const char *rest, c
 		return;
 	for (size_t i = 0; i < json_len(v); i++) {
 		const char *key = json_is(v, JSON_OBJECT) ? json_key_at(v, i) : NULL;
-		if (!every && (strlen(key) != n || strncmp(key, rest, n) != 0))
+		if (!every && (!key || strlen(key) != n || strncmp(key, rest, n) != 0))
 			continue;
 		LOOM_CLEANUP_STR char *path =
 			key ? loom_asprintf("%s%s%.255s", at, *at ? "." : "", key)

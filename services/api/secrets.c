@@ -45,18 +45,17 @@ void secrets_soon(struct api *a)
 }
 
 int secrets_of_document(struct api *a, struct db *db, const struct secret_of *of,
-                        const struct json *doc, struct json **ret, int64_t *generation,
-                        struct loom_err *err)
+                        const struct json *doc, struct sealed_document *ret, struct loom_err *err)
 {
-	*generation = 0;
+	*ret = (struct sealed_document){ NULL, 0 };
 	if (of->kind != ENTITY_PROVIDER && of->kind != ENTITY_SERVICE) {
-		*ret = json_copy(doc);
+		ret->doc = json_copy(doc);
 		return 0;
 	}
-	int rc = of->later ? 0 : sealing_generation(db, generation);
+	int rc = of->later ? 0 : sealing_generation(db, &ret->generation);
 	if (of->later)
 		secrets_soon(a);
-	return rc ? rc : sealing_of_document(db, of, doc, ret, err);
+	return rc ? rc : sealing_of_document(db, of, doc, &ret->doc, err);
 }
 
 /* ---- what is not sealed yet ------------------------------------------------------------------ */

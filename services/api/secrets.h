@@ -18,11 +18,15 @@ LOOM_MUST_CHECK int secrets_start(struct api *a, struct loom_err *err);
 void secrets_stop(struct api *a); /* when no worker is left */
 void secrets_soon(struct api *a); /* looks for what is not sealed now; any thread */
 
-/* A document as it is to be stored: *ret owned; 400 with err. *generation is for secrets_stored(),
- * 0: it was not sealed. In db_tx(). */
+struct sealed_document {
+	struct json *doc;   /* owned */
+	int64_t generation; /* for sealing_mark_document(); 0: it was not sealed */
+};
+
+/* A document as it is to be stored; 400 with err. In db_tx(). */
 LOOM_MUST_CHECK int secrets_of_document(struct api *a, struct db *db, const struct secret_of *of,
-                                        const struct json *doc, struct json **ret,
-                                        int64_t *generation, struct loom_err *err);
+                                        const struct json *doc, struct sealed_document *ret,
+                                        struct loom_err *err);
 struct secret_of secrets_of(struct api *a, const char *tenant, enum entity_kind kind);
 bool secrets_may_seal(const struct api *a);
 

@@ -96,8 +96,8 @@ struct batch {
 	size_t n_handed;
 };
 
-LOOM_MUST_CHECK int batch_run(struct batch *t); /* 0 or a DB_E_ code: nothing was done */
-void batch_free_rows(struct batch *t);          /* the unit, when it is not needed any more */
-void batch_fini(struct batch *t);               /* but for what was given to it */
+LOOM_MUST_CHECK int batch_run(struct batch *b); /* 0 or a DB_E_ code: nothing was done */
+void batch_free_rows(struct batch *b);          /* the unit, when it is not needed any more */
+void batch_fini(struct batch *b);               /* but for what was given to it */
 
 #endif

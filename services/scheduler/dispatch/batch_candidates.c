@@ -29,7 +29,7 @@
 
 struct search {
 	struct db *db;
-	struct batch *t;
+	struct batch *b;
 	struct candidate_cache *o;
 	int64_t now, look_at; /* when what waits for a time may begin; 0 never */
 	struct queued_list found;
@@ -52,18 +52,18 @@ void candidate_cache_destroy(struct candidate_cache *o)
 	loom_free(o);
 }
 
-void batch_look_at(struct batch *t, int64_t at, int64_t now)
+void batch_look_at(struct batch *b, int64_t at, int64_t now)
 {
-	if (at && (t->look_ms < 0 || at - now < t->look_ms))
-		t->look_ms = at > now ? at - now : 0;
+	if (at && (b->look_ms < 0 || at - now < b->look_ms))
+		b->look_ms = at > now ? at - now : 0;
 }
 
-static int64_t room_of(const struct batch *t, const char *tenant)
+static int64_t room_of(const struct batch *b, const char *tenant)
 {
 	int64_t n = 0;
-	for (size_t i = 0; i < t->n_takes; i++) {
-		if (!t->takes[i].barred && (!tenant || str_eq(t->takes[i].take->tenant, tenant)))
-			n += t->takes[i].take->max;
+	for (size_t i = 0; i < b->n_takes; i++) {
+		if (!b->takes[i].barred && (!tenant || str_eq(b->takes[i].take->tenant, tenant)))
+			n += b->takes[i].take->max;
 	}
 	return n;
 }
@@ -81,7 +81,7 @@ static int64_t gate_room(struct search *s, const char *tenant, const char *gate,
 	int64_t at = 0, room = MAX_LOOK;
 	if (l)
 		room = limit_room(l, str_starts(gate, TASK_GATE_CREATE), s->now, &at);
-	batch_look_at(s->t, at, s->now);
+	batch_look_at(s->b, at, s->now);
 	*why = at ? HOLD_PROVIDER_CALLS : HOLD_PROVIDER_CREATES;
 	return room;
 }
@@ -94,13 +94,13 @@ static void sift(struct search *s, size_t from)
 		const struct queued q = s->found.v[i];
 		enum hold why = HOLD_PAUSED;
 		if (!q.held && q.not_before > s->now) {
-			batch_look_at(s->t, q.not_before, s->now);
+			batch_look_at(s->b, q.not_before, s->now);
 			why = HOLD_LATER;
 		} else if (!q.held && gate_room(s, q.tenant, q.gate, &why) > 0) {
 			s->found.v[kept++] = q;
 			continue;
 		}
-		batch_decided(s->t, &q.ref, NULL, why);
+		batch_decided(s->b, &q.ref, NULL, why);
 	}
 	s->found.n = kept;
 }
@@ -146,7 +146,7 @@ static struct lines lines_of(struct search *s, const struct queue_jobs *jobs)
 	fair_queue_order(s->o->fair, v, all.n);
 	for (size_t i = 0; i < MAX_LINES; i++)
 		best.v[i] = all.v[v[i].index];
-	s->t->more = true;
+	s->b->more = true;
 	loom_free(v);
 	loom_free(all.v);
 	return best;
@@ -169,7 +169,9 @@ static void share_heads(struct lines *l, int64_t want)
 	for (size_t i = 0; i < l->n; i++)
 		tenants += same_tenant(l, i, i) == 0;
 	for (size_t i = 0; i < l->n; i++) {
-		int64_t heads = 2 * want / (int64_t)(tenants * same_tenant(l, i, l->n));
+		size_t shares = tenants * same_tenant(l, i, l->n);
+		loom_assert(shares); /* the line itself is one of its tenant's */
+		int64_t heads = 2 * want / (int64_t)shares;
 		l->v[i].heads = heads < 2 ? 2 : heads < want ? heads : want;
 	}
 }
@@ -189,7 +191,7 @@ static void note_cursors(struct search *s, const struct queue_jobs *groups,
 			last = j->cluster;
 		}
 		if (n == each || g->cluster)
-			s->t->more = true;
+			s->b->more = true;
 		fair_queue_set_cursor(s->o->fair, g, n == each ? last : 0);
 	}
 }
@@ -231,7 +233,7 @@ static int read_part(struct search *s, const char *tenant)
 		return rc;
 	}
 	struct lines lines = lines_of(s, &jobs);
-	share_heads(&lines, wanted(room_of(s->t, tenant)));
+	share_heads(&lines, wanted(room_of(s->b, tenant)));
 	if (lines.n)
 		rc = queue_heads(s->db, lines.v, lines.n, &s->found);
 	if (!rc)
@@ -244,15 +246,15 @@ static int read_part(struct search *s, const char *tenant)
 static int read_lines(struct search *s, const char *tenant)
 {
 	size_t from = s->found.n;
-	bool more = s->t->more;
+	bool more = s->b->more;
 	int rc = 0;
 	for (int cached = 0; !rc && s->found.n == from && cached < MAX_PARTS; cached++) {
-		s->t->more = false;
+		s->b->more = false;
 		rc = read_part(s, tenant);
-		if (!s->t->more)
+		if (!s->b->more)
 			break;
 	}
-	s->t->more = s->t->more || more || s->found.n > from;
+	s->b->more = s->b->more || more || s->found.n > from;
 	return rc;
 }
 
@@ -294,11 +296,11 @@ static int search_tenant(struct search *s, const char *tenant)
 	return rc;
 }
 
-static bool has_tenant_before(const struct batch *t, size_t i)
+static bool has_tenant_before(const struct batch *b, size_t i)
 {
 	for (size_t k = 0; k < i; k++) {
-		if (!t->takes[k].barred &&
-		    str_eq(t->takes[k].take->tenant, t->takes[i].take->tenant))
+		if (!b->takes[k].barred &&
+		    str_eq(b->takes[k].take->tenant, b->takes[i].take->tenant))
 			return true;
 	}
 	return false;
@@ -335,12 +337,12 @@ static void keep_surplus(struct candidate_cache *o, struct task_ref ref)
 /* Enough for workers of any tenant, found a moment ago? Limits are not known of these. */
 static bool use_surplus(struct search *s)
 {
-	struct batch *t = s->t;
+	struct batch *b = s->b;
 	struct candidate_cache *o = s->o;
-	size_t max = (size_t)wanted(room_of(t, NULL));
+	size_t max = (size_t)wanted(room_of(b, NULL));
 	bool any = true;
-	for (size_t i = 0; i < t->n_takes; i++)
-		any = any && (t->takes[i].barred || str_eq(t->takes[i].take->tenant, "*"));
+	for (size_t i = 0; i < b->n_takes; i++)
+		any = any && (b->takes[i].barred || str_eq(b->takes[i].take->tenant, "*"));
 	if (!any || o->limits || o->n_surplus < SURPLUS_LEAST ||
 	    clock_mono_ms() - o->surplus_at > SURPLUS_MS) {
 		o->n_surplus = 0;
@@ -349,12 +351,12 @@ static bool use_surplus(struct search *s)
 	}
 	if (max > o->n_surplus)
 		max = o->n_surplus;
-	t->candidates = loom_realloc(t->candidates, (max + 1) * sizeof(*t->candidates));
-	memcpy(t->candidates, o->surplus, max * sizeof(*t->candidates));
-	t->n_candidates = max;
+	b->candidates = loom_realloc(b->candidates, (max + 1) * sizeof(*b->candidates));
+	memcpy(b->candidates, o->surplus, max * sizeof(*b->candidates));
+	b->n_candidates = max;
 	o->n_surplus -= max;
 	memmove(o->surplus, o->surplus + max, o->n_surplus * sizeof(*o->surplus));
-	t->more = true;
+	b->more = true;
 	return true;
 }
 
@@ -370,19 +372,19 @@ static bool several_tenants(const struct fair_offer *v, size_t n)
 /* As many as are wanted, and of each gate no more than may begin. */
 static void choose_found(struct search *s)
 {
-	struct batch *t = s->t;
+	struct batch *b = s->b;
 	struct fair_offer *v = loom_calloc(s->found.n + 1, sizeof(*v));
-	size_t max = (size_t)wanted(room_of(t, NULL));
+	size_t max = (size_t)wanted(room_of(b, NULL));
 	for (size_t i = 0; i < s->found.n; i++)
 		v[i] = (struct fair_offer){ s->found.v[i].tenant, s->found.v[i].ref.cluster,
 			                    s->found.v[i].not_before, i };
 	fair_queue_order(s->o->fair, v, s->found.n);
 	atomic_store(&s->o->shared, s->found.n > max && several_tenants(v, s->found.n));
-	t->candidates = loom_realloc(t->candidates, (s->found.n + 1) * sizeof(*t->candidates));
+	b->candidates = loom_realloc(b->candidates, (s->found.n + 1) * sizeof(*b->candidates));
 	for (size_t i = 0; i < s->found.n; i++) {
 		const struct queued *q = &s->found.v[v[i].index];
-		if (t->n_candidates == max) {
-			t->more = true;
+		if (b->n_candidates == max) {
+			b->more = true;
 			keep_surplus(s->o, q->ref);
 			continue;
 		}
@@ -393,28 +395,28 @@ static void choose_found(struct search *s)
 		}
 		enum hold why = HOLD_NOT;
 		if (!*q->gate || begun < gate_room(s, q->tenant, q->gate, &why))
-			t->candidates[t->n_candidates++] = q->ref;
+			b->candidates[b->n_candidates++] = q->ref;
 		else
-			batch_decided(t, &q->ref, NULL, why);
+			batch_decided(b, &q->ref, NULL, why);
 	}
 	loom_free(v);
 }
 
 static int search_read(struct db *db, void *arg)
 {
-	struct batch *t = arg;
-	struct search s = { .db = db, .t = t, .o = t->candidate_cache };
-	s.now = t->candidate_cache->now;
-	t->n_candidates = 0;
-	t->more = false;
+	struct batch *b = arg;
+	struct search s = { .db = db, .b = b, .o = b->candidate_cache };
+	s.now = b->candidate_cache->now;
+	b->n_candidates = 0;
+	b->more = false;
 	if (use_surplus(&s))
 		return 0;
 	int rc = 0;
-	for (size_t i = 0; !rc && i < t->n_takes; i++) {
-		if (!t->takes[i].barred && !has_tenant_before(t, i))
-			rc = search_tenant(&s, t->takes[i].take->tenant);
+	for (size_t i = 0; !rc && i < b->n_takes; i++) {
+		if (!b->takes[i].barred && !has_tenant_before(b, i))
+			rc = search_tenant(&s, b->takes[i].take->tenant);
 	}
-	if (!rc && (int64_t)s.found.n > room_of(t, NULL))
+	if (!rc && (int64_t)s.found.n > room_of(b, NULL))
 		rc = read_in_use(&s);
 	if (!rc)
 		choose_found(&s);
@@ -422,8 +424,8 @@ static int search_read(struct db *db, void *arg)
 	return rc;
 }
 
-int candidates_find(struct batch *t)
+int candidates_find(struct batch *b)
 {
-	int rc = batch_find_rules(t);
-	return rc ? rc : db_read(t->db, search_read, t);
+	int rc = batch_find_rules(b);
+	return rc ? rc : db_read(b->db, search_read, b);
 }

@@ -96,7 +96,7 @@ static int mark_named(struct retry *r, struct loom_err *err)
 {
 	const struct json *skip = r->in->skip;
 	const struct json *only = r->in->only;
-	size_t at;
+	size_t at = 0;
 	int rc = 0;
 	for (size_t i = 0; i < json_len(skip) && !rc; i++) {
 		rc = find_named(r, json_at(skip, i), &at, err);
