@@ -26,7 +26,8 @@ struct client {
 	struct creating *g;
 	struct conn *conn;
 	struct timer *timer;
-	int64_t due; /* when it should have been sent: a late request is a slow one */
+	int64_t due;    /* when it should have been sent: a late request is a slow one */
+	int64_t number; /* of its create, which names the cluster */
 };
 
 static void send_create(void *arg)
@@ -38,7 +39,7 @@ static void send_create(void *arg)
 	         g->tenant);
 	snprintf(body, sizeof(body),
 	         "{\"name\":\"%s-%lld-%lld\",\"clusterTemplate\":\"%s\",\"numMachines\":%lld}",
-	         g->name, (long long)g->began, (long long)g->begun, g->template,
+	         g->name, (long long)g->began, (long long)c->number, g->template,
 	         (long long)g->machines);
 	conn_send(c->conn, "POST", "/v2/clusters", headers, body);
 }
@@ -48,7 +49,7 @@ static void next_create(struct client *c)
 	struct creating *g = c->g;
 	if (g->begun == g->count)
 		return;
-	g->begun++;
+	c->number = ++g->begun;
 	c->due = g->pace_us ? g->next : clock_mono_us();
 	g->next += g->pace_us;
 	if (c->due > clock_mono_us())
