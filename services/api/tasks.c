@@ -91,7 +91,7 @@ static bool check_provisioner(struct http_req *req, const struct worker_call *k,
 /*
  * Parses and checks what both calls need; false when that is answered, or goes on elsewhere. It
  * begins on the loop, where nearly all of them need nothing that blocks: handing each to a worker
- * and back was a third of what it cost. The others begin again on a worker.
+ * and back was a quarter of the API's part. The others begin again on a worker.
  */
 static bool begin(struct http_req *req, struct worker_call *k)
 {
@@ -253,7 +253,7 @@ void tasks_take(struct http_req *req, void *ctx)
 		                            "claim" };
 	struct json *body = json_set_int(json_new_obj(), "max", max);
 	for (size_t i = 0; i < LOOM_COUNT(kept); i++)
-		json_set_str(body, kept[i], json_get_str(k.body, kept[i]));
+		json_set(body, kept[i], json_copy(json_get(k.body, kept[i])));
 	*t = (struct takes){ .a = k.a,
 		             .req = req,
 		             .body = body,
