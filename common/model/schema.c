@@ -266,8 +266,9 @@ static const char *const tenth[] = {
    (mariadbd --wsrep-recover never ends, in the purge, and takes all memory). */
 static const char *const eleventh[] = {
 	"ALTER TABLE cluster ADD COLUMN IF NOT EXISTS own_name VARCHAR(255)",
-	"UPDATE cluster c JOIN (SELECT MIN(id) AS id FROM cluster WHERE status<>'terminated'"
-	" GROUP BY tenant_id, name) f ON f.id=c.id SET c.own_name=c.name",
+	/* Of all rows: when it is run again another may be the oldest. */
+	"UPDATE cluster c LEFT JOIN (SELECT MIN(id) AS id FROM cluster WHERE status<>'terminated'"
+	" GROUP BY tenant_id, name) f ON f.id=c.id SET c.own_name=IF(f.id IS NULL, NULL, c.name)",
 	"ALTER TABLE cluster ADD UNIQUE INDEX IF NOT EXISTS living (tenant_id, own_name)",
 	NULL,
 };
