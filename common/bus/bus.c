@@ -18,7 +18,8 @@ enum { BUCKETS = 1024, DRAIN_MAX = 256, DRAIN_BYTES = 512 << 10 };
 
 const struct config_key bus_config_keys[] = {
 	{ "bus_listen", CFG_STR, offsetof(struct bus_config, listen), "tcp://127.0.0.1:0", 0, 0, 0,
-	  "address of this process on the bus, as its peers reach it; port 0 picks a free one" },
+	  "address of this process on the bus, as its peers reach it; * is this machine's own, port "
+	  "0 picks a free one" },
 	{ "cluster_key_file", CFG_STR, offsetof(struct bus_config, key_file), "", 0, 0,
 	  CFG_REQUIRED, "file with the key that seals messages between services (64 hex digits)" },
 	{ 0 },

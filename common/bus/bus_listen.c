@@ -6,6 +6,7 @@
 #include "common/bus/bus_private.h"
 
 #include <arpa/inet.h>
+#include <limits.h>
 #include <nanomsg/nn.h>
 #include <nanomsg/pipeline.h>
 #include <nanomsg/tcp.h>
@@ -14,10 +15,12 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 enum { BIND_TRIES = 20 };
 
-/* tcp://HOST:PORT to an IPv4 address. */
+/* tcp://HOST:PORT to an IPv4 address. As HOST, '*' stands for the address that this machine's own
+ * name has: a container's, say, which is known only once it runs. */
 static int parse_listen(const char *listen, struct sockaddr_in *ret, struct loom_err *err)
 {
 	const struct addrinfo hints = { .ai_family = AF_INET, .ai_socktype = SOCK_STREAM };
@@ -28,7 +31,10 @@ static int parse_listen(const char *listen, struct sockaddr_in *ret, struct loom
 	    port < 0 || port > 65535)
 		return err_set(err, 500, "bus_listen %s is not tcp://HOST:PORT", listen);
 	LOOM_CLEANUP_STR char *host = loom_strndup(listen + 6, (size_t)(colon - listen - 6));
-	int rc = getaddrinfo(host, NULL, &hints, &found);
+	char own[HOST_NAME_MAX + 1] = "";
+	if (str_eq(host, "*") && gethostname(own, sizeof(own) - 1))
+		return err_set(err, 500, "bus_listen %s: this machine has no name", listen);
+	int rc = getaddrinfo(own[0] ? own : host, NULL, &hints, &found);
 	if (rc)
 		return err_set(err, 500, "bus_listen %s: %s", listen, gai_strerror(rc));
 	memcpy(ret, found->ai_addr, sizeof(*ret));

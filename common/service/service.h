@@ -2,14 +2,14 @@
 /*
  * service - what every daemon's main() shares: configuration, logs, signals, readiness, drain.
  *
- * service_run() parses flags (--config --check-config --print-config --help --version and one flag
- * per key), sets up logging, makes the loop, calls start(), tells systemd READY=1, runs until
- * SIGTERM or SIGINT, then drain(): /readyz answers 503, the service finishes or hands back its work
- * and calls service_drained(), at the latest after drain_ms; then stop() frees all. stop() is
- * called after a failed start() too, and must cope with a half-made context. A second signal exits
- * at once. SIGHUP reads the configuration again: keys marked CFG_RELOAD change at once, others are
- * named in the log as waiting for a restart, and a wrong configuration changes nothing. Returns the
- * exit code (64 for wrong usage, 78 for wrong configuration).
+ * service_run() parses flags (--config --check-config --print-config --check-ready --help --version
+ * and one flag per key), sets up logging, makes the loop, calls start(), tells systemd READY=1,
+ * runs until SIGTERM or SIGINT, then drain(): /readyz answers 503, the service finishes or hands
+ * back its work and calls service_drained(), at the latest after drain_ms; then stop() frees all.
+ * stop() is called after a failed start() too, and must cope with a half-made context. A second
+ * signal exits at once. SIGHUP reads the configuration again: keys marked CFG_RELOAD change at
+ * once, others are named in the log as waiting for a restart, and a wrong configuration changes
+ * nothing. Returns the exit code (64 for wrong usage, 78 for wrong configuration).
  */
 #ifndef LOOM_SERVICE_SERVICE_H
 #define LOOM_SERVICE_SERVICE_H

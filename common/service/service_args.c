@@ -3,6 +3,7 @@
 #include "common/service/service_args.h"
 
 #include "common/base/str.h"
+#include "common/service/service_probe.h"
 
 #include <curl/curl.h>
 #include <event2/event.h>
@@ -24,7 +25,7 @@ const struct config_key service_log_keys[] = {
 
 struct args {
 	const char *config;
-	bool check, print;
+	bool check, print, ready;
 };
 
 int service_log_settings(const struct log_settings *s, enum log_level *ret_level, bool *ret_json,
@@ -58,6 +59,7 @@ static int help(const struct service_def *def, const struct config_table *tables
 	       "  --config FILE    read FILE (lines of `key = value`)\n"
 	       "  --check-config   say whether the configuration is right, and exit\n"
 	       "  --print-config   print the configuration in force, secrets masked, and exit\n"
+	       "  --check-ready    ask the one that runs with this configuration whether it is ready\n"
 	       "  --help           this text\n"
 	       "  --version        versions of the program and its libraries\n\n"
 	       "Each key is also an environment variable (LOOM_ and the key in upper case) and a\n"
@@ -147,6 +149,7 @@ static int first_pass(const struct service_def *def, const struct config_table *
 			return version(def);
 		a->check |= str_eq(argv[i], "--check-config");
 		a->print |= str_eq(argv[i], "--print-config");
+		a->ready |= str_eq(argv[i], "--check-ready");
 		if (!flag_name(argv[i], name) || strchr(argv[i], '='))
 			name[0] = '\0';
 		if (str_eq(argv[i], "--config") || str_starts(argv[i], "--config=")) {
@@ -165,7 +168,8 @@ static int second_pass(const struct service_def *def, const struct config_table 
 {
 	int rc = GO_ON;
 	for (int i = 1; i < argc && rc == GO_ON; i++) {
-		if (str_eq(argv[i], "--check-config") || str_eq(argv[i], "--print-config"))
+		if (str_eq(argv[i], "--check-config") || str_eq(argv[i], "--print-config") ||
+		    str_eq(argv[i], "--check-ready"))
 			continue;
 		if (str_eq(argv[i], "--config"))
 			i++;
@@ -221,6 +225,8 @@ int service_args(const struct service_def *def, const struct config_table *table
 		return rc;
 	if (config_check(tables, &err) || check_log_settings(tables, &err))
 		return config_error(def, &err);
+	if (a.ready)
+		return service_probe(def->name, tables);
 	if (a.print)
 		config_print(tables, stdout);
 	else if (a.check)

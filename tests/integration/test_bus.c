@@ -10,6 +10,7 @@
 #include <event2/event.h>
 #include <nanomsg/nn.h>
 #include <nanomsg/pipeline.h>
+#include <netdb.h>
 #include <netinet/in.h>
 #include <sched.h>
 #include <signal.h>
@@ -722,6 +723,30 @@ START_TEST(test_bad_configuration)
 }
 END_TEST
 
+/* "*" is the address of this machine's name, whatever that is, and never all addresses. */
+START_TEST(test_own_address)
+{
+	const struct addrinfo hints = { .ai_family = AF_INET, .ai_socktype = SOCK_STREAM };
+	struct addrinfo *found = NULL;
+	char name[256] = "", host[INET_ADDRSTRLEN] = "", address[BUS_ADDRESS_MAX], expected[64];
+	struct loom_err err = { 0 };
+	ck_assert_int_eq(gethostname(name, sizeof(name) - 1), 0);
+	int sock = nn_socket(AF_SP, NN_PULL);
+	if (getaddrinfo(name, NULL, &hints, &found)) {
+		ck_assert_int_ne(bus_bind(sock, "tcp://*:0", address, &err), 0);
+		ck_assert_msg(strstr(err.msg, "bus_listen tcp://*:0: "), "%s", err.msg);
+	} else {
+		const struct sockaddr_in *own = (const struct sockaddr_in *)found->ai_addr;
+		(void)inet_ntop(AF_INET, &own->sin_addr, host, sizeof(host));
+		(void)snprintf(expected, sizeof(expected), "tcp://%s:", host);
+		ck_assert_int_eq(bus_bind(sock, "tcp://*:0", address, &err), 0);
+		ck_assert_msg(!strncmp(address, expected, strlen(expected)), "%s", address);
+		freeaddrinfo(found);
+	}
+	ck_assert_int_eq(nn_close(sock), 0);
+}
+END_TEST
+
 static TCase *cases(void)
 {
 	TCase *tc = tcase_create("bus");
@@ -744,6 +769,7 @@ static TCase *cases(void)
 	tcase_add_test(tc, test_clocks_may_differ);
 	tcase_add_test(tc, test_after_a_cut);
 	tcase_add_test(tc, test_bad_configuration);
+	tcase_add_test(tc, test_own_address);
 	return tc;
 }
 

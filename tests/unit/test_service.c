@@ -250,6 +250,9 @@ static const struct {
 	{ { "--log-format=xml", "--check-config" }, 78, NULL, "log_format: \"xml\"" },
 	{ { "--listen=" }, 78, NULL, "listen" },
 	{ { "--config=/nonexistent/file" }, 78, NULL, "/nonexistent/file" },
+	{ { "--check-ready", "--listen=127.0.0.1:1" }, 1, NULL, "loom-test: not ready: " },
+	{ { "--check-ready", "--listen=here" }, 1, NULL, "not ready: no address to ask at" },
+	{ { "--check-ready", "--count=11" }, 78, NULL, "count" },
 	{ { "--refuse-start" }, 1, "stop\n", "told not to start" },
 };
 
@@ -335,6 +338,32 @@ START_TEST(not_ready)
 	ck_assert_int_eq(ask(&c, "GET", "/readyz", a, sizeof(a)), 503);
 	has(a, "no luck today");
 	kill(c.pid, SIGINT);
+	ck_assert_int_eq(child_end(&c), 0);
+}
+END_TEST
+
+/* A second process with the same configuration, as a container's health check runs it. */
+static const struct {
+	const char *listens, *asks;
+	bool unready;
+} probes[] = {
+	{ "127.0.0.1:0", "127.0.0.1", false }, { "127.0.0.1:0", "localhost", false },
+	{ "0.0.0.0:0", "0.0.0.0", false },     { "0.0.0.0:0", "", false },
+	{ "127.0.0.1:0", "127.0.0.1", true },
+};
+
+START_TEST(tells_a_health_check)
+{
+	struct child c, probe;
+	char listens[64], asks[64];
+	snprintf(listens, sizeof(listens), "--listen=%s", probes[_i].listens);
+	up(&c, args(listens, probes[_i].unready ? "--unready" : "--wait=5s"));
+	snprintf(asks, sizeof(asks), "--listen=%s:%d", probes[_i].asks, c.port);
+	child_start(&probe, args("--check-ready", asks));
+	ck_assert_int_eq(child_end(&probe), probes[_i].unready);
+	has(probe.text, probes[_i].unready ? "" : "loom-test: ready\n");
+	has(probe.log, probes[_i].unready ? "loom-test: not ready: " : "");
+	kill(c.pid, SIGTERM);
 	ck_assert_int_eq(child_end(&c), 0);
 }
 END_TEST
@@ -490,6 +519,7 @@ int main(void)
 	tcase_set_timeout(life, 30);
 	tcase_add_test(life, starts_answers_and_drains);
 	tcase_add_test(life, not_ready);
+	tcase_add_loop_test(life, tells_a_health_check, 0, (int)LOOM_COUNT(probes));
 	tcase_add_test(life, draining_is_seen_and_ends);
 	tcase_add_test(life, drain_is_bounded);
 	tcase_add_test(life, second_signal_exits_at_once);
