@@ -8,6 +8,10 @@ A template is text with @{name} or @{name.field} for values, and lines that begi
     %include FILE                   a file of deploy/, as it is
 
 An unknown name is an error, never an empty text.
+
+The layout is `machines` (each service binds its machine's address, and reaches the rest through the
+proxies of 127.0.0.1) or `containers` (one host; each service is alone in a container, binds all of
+its addresses, and is found by its name: db, zookeeper, api, ui, haproxy).
 """
 
 import configparser
@@ -22,11 +26,11 @@ PLACE = re.compile(r"@\{([A-Za-z_][\w.]*)\}")
 
 DEFAULTS: dict[str, dict[str, str | None]] = {
     "datacenter": {
-        "name": "dc1", "virtual_address": None, "virtual_router_id": "61", "prefix_length": "24",
+        "name": "dc1", "layout": "machines", "virtual_address": None, "virtual_router_id": "61", "prefix_length": "24",
         "interface": "eth0", "haproxy_threads": "", "user": "loom", "db_buffer_pool": "1G",
         "db_log_file": "512M", "db_gcache": "1G", "db_pages_lean": "no", "zookeeper_heap": "512m",
         "sst_method": "rsync", "log_level": "info", "provisioner_capacity": "10",
-        "provisioner_drain": "60s", "callback_allow": "",
+        "provisioner_drain": "60s", "callback_allow": "", "copies": "20",
     },
     "ports": {
         "ui": "8100", "api_external": "55054", "api_internal": "55055", "api_bus": "55058",
@@ -46,8 +50,10 @@ DEFAULTS: dict[str, dict[str, str | None]] = {
         "keepalived_state": "/run/loom/haproxy.down",
         "cluster_key_file": "/etc/loom/cluster.key", "db_password_file": "/etc/loom/db.password",
     },
-    "host": {"address": None, "provisioners": "1"},
+    # Empty: the host's address.
+    "host": {"address": None, "db_address": "", "zookeeper_address": "", "provisioners": "1"},
 }
+LAYOUTS = {"machines": 3, "containers": 1}  # and how many hosts at least
 
 
 def read_inventory(path):
@@ -67,8 +73,12 @@ def read_inventory(path):
             inventory["hosts"][name] = _complete(path, section, "host", parser)
         elif section not in inventory:
             raise DcError(f"{path}: unknown section [{section}]")
-    if len(inventory["hosts"]) < 3:
-        raise DcError(f"{path}: a datacenter has at least three hosts ([host NAME] sections)")
+    layout = inventory["datacenter"]["layout"]
+    if layout not in LAYOUTS:
+        raise DcError(f"{path}: [datacenter] layout is '{layout}', not {' or '.join(LAYOUTS)}")
+    if len(inventory["hosts"]) < LAYOUTS[layout]:
+        wanted = "at least three hosts" if layout == "machines" else "a host"
+        raise DcError(f"{path}: a datacenter of {layout} has {wanted} ([host NAME] sections)")
     return inventory
 
 
@@ -93,7 +103,9 @@ def values_for(inventory, host):
     hosts = []
     for index, (name, own) in enumerate(inventory["hosts"].items()):
         hosts.append({"name": name, "index": str(index + 1), "address": own["address"],
-                      "priority": str(250 - 200 * index // (len(inventory["hosts"]) - 1)),
+                      "db_address": own["db_address"] or own["address"],
+                      "zookeeper_address": own["zookeeper_address"] or own["address"],
+                      "priority": str(250 - 200 * index // max(1, len(inventory["hosts"]) - 1)),
                       "weight": str(1000000 // 1000 ** index), "first": "yes" if index == 0 else ""})
     own = inventory["hosts"][host]
     me = next(entry for entry in hosts if entry["name"] == host)
@@ -101,14 +113,23 @@ def values_for(inventory, host):
     base = int(inventory["ports"]["provisioner_admin"])
     provisioners = [{"number": str(number), "port": str(base + number - 1)}
                     for number in range(1, int(own["provisioners"]) + 1)]
-    return {**inventory["datacenter"], "ports": inventory["ports"], "paths": paths, "host": me,
+    alone = inventory["datacenter"]["layout"] == "containers"
+    ports = inventory["ports"]
+    reach = {  # where services find what, and what they bind on the bus
+        "sql": f"{me['db_address']}", "sql_port": ports["db"], "web": "haproxy", "bus": "*",
+    } if alone else {
+        "sql": "127.0.0.1", "sql_port": ports["sqlproxy"], "web": "127.0.0.1", "bus": own["address"],
+    }
+    return {**inventory["datacenter"], "ports": ports, "paths": paths, "host": me,
+            "containers": "yes" if alone else "", "reach": reach,
+            "db_clients": [{"address": "%"}] if alone else hosts,
             "hosts": hosts, "peers": [entry for entry in hosts if entry is not me],
             "provisioners": provisioners, "db_password": _read(paths["db_password_file"]),
-            "db_group": ",".join(f"{entry['address']}:{inventory['ports']['db_group']}" for entry in hosts),
+            "db_group": ",".join(f"{entry['db_address']}:{ports['db_group']}" for entry in hosts),
             "addresses": " ".join(entry["address"] for entry in hosts),
             "kinds": [{"suffix": "", "check": "/readyz"}, {"suffix": "_any", "check": "/livez"}],
             "servers": str(len(hosts)),
-            "zk_quorum": ",".join(f"{entry['address']}:{inventory['ports']['zookeeper_client']}" for entry in hosts)}
+            "zk_quorum": ",".join(f"{entry['zookeeper_address']}:{ports['zookeeper_client']}" for entry in hosts)}
 
 
 def _read(path):

@@ -59,6 +59,53 @@ def test_haproxy(rendered):
             assert "WARNING" not in said and "ALERT" not in said, said
 
 
+@pytest.fixture(scope="module")
+def quick_start(tmp_path_factory):
+    """What the quick start's containers read, with paths that exist here."""
+    folder = tmp_path_factory.mktemp("containers")
+    inventory = folder / "inventory"
+    text = (ROOT / "deploy/compose/inventory").read_text().replace("/run/secrets/loom/", f"{folder}/")
+    inventory.write_text(text.replace("[paths]", f"[paths]\ndeploy = {ROOT}/deploy"))
+    (folder / "db.password").write_text("secret\n")
+    (folder / "cluster.key").write_text("0" * 64 + "\n")
+    run(ROOT / "scripts/dc", "render", "--inventory", inventory, "--host", "loom", "--out", folder / "loom")
+    return folder
+
+
+def test_containers(quick_start):
+    """One host is enough, each service is found by its name, and HAProxy finds copies by DNS."""
+    etc = quick_start / "loom"
+    for path in sorted((etc / "loom").glob("*.conf")):
+        program = "loom-" + path.stem.partition("-1")[0]
+        run(build_dir() / "bin" / program, "--config", path, "--check-config")
+    said = run(needs("haproxy"), "-c", "-f", etc / "haproxy/haproxy.cfg")
+    assert "WARNING" not in said and "ALERT" not in said, said
+    haproxy = (etc / "haproxy/haproxy.cfg").read_text()
+    assert haproxy.count("server-template api ") == 4 and haproxy.count("server-template ui ") == 2
+    assert "\n\tserver " not in haproxy and " track " not in haproxy
+    for name, line in (("loom/api.conf", "db_host = db\n"), ("loom/scheduler.conf", "bus_listen = tcp://*:55059\n"),
+                       ("loom/provisioner-1.conf", "server_uri = http://haproxy:55055\n"),
+                       ("mariadb/accounts.sql", "'loom'@'%' IDENTIFIED BY 'secret'"),
+                       ("zookeeper/zoo.cfg", "clientPortAddress=zookeeper\n")):
+        assert line in (etc / name).read_text(), name
+    assert "provisioner_id" not in (etc / "loom/provisioner-1.conf").read_text()
+
+
+@pytest.mark.parametrize("change, said", [
+    (("layout = containers", "layout = boxes"), "layout is 'boxes', not machines or containers"),
+    (("layout = containers", "layout = machines"), "a datacenter of machines has at least three hosts"),
+    (("[host loom]\naddress = 0.0.0.0", "[paths2]"), "unknown section [paths2]"),
+])
+def test_a_wrong_inventory_is_refused(tmp_path, change, said):
+    text = (ROOT / "deploy/compose/inventory").read_text()
+    assert change[0] in text
+    (tmp_path / "inventory").write_text(text.replace(*change))
+    done = subprocess.run([ROOT / "scripts/dc", "render", "--inventory", tmp_path / "inventory", "--host", "loom",
+                           "--out", tmp_path / "out"], capture_output=True, text=True, check=False)
+    assert done.returncode == 1 and said in done.stderr, done.stderr
+    assert not (tmp_path / "out").exists()
+
+
 def test_keepalived(rendered):
     for host in HOSTS:
         run(needs("keepalived"), "-t", "-f", rendered / host / "keepalived/keepalived.conf")
