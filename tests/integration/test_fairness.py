@@ -232,8 +232,8 @@ def small_one(lab, worker):
     return len(begun) - 22
 
 
-@pytest.mark.parametrize("brings, least, most", [(False, 80, 120), (True, 60, 165)], ids=["by takes", "by results"])
-def test_tenants_share_evenly(labs, brings, least, most):
+@pytest.mark.parametrize("brings", [False, True], ids=["by takes", "by results"])
+def test_tenants_share_evenly(labs, brings):
     """Three tenants with more than enough to do, one with ten times the clusters: a third each."""
     three = [labs() for _ in range(3)]
     for lab, number in zip(three, (10, 1, 1)):
@@ -252,9 +252,8 @@ def test_tenants_share_evenly(labs, brings, least, most):
     given = taken()[30:330]
     counts = [sum(cluster in ids for cluster in given) for ids in theirs]
     # Shared by clusters, the first would have 250. A batch leaves out clusters that the other scheduler holds, which
-    # a tenant of one cluster feels most; and by results, what one makes ready goes on with its own tenant until the
-    # next search. 142 of 300 have been seen.
-    assert all(least <= count <= most for count in counts), counts
+    # a tenant of one cluster feels most, but gets back: without that the first has some 118.
+    assert all(80 <= count <= 120 for count in counts), counts
     # and of the first one's third each of its ten clusters had something
     assert all(given.count(cluster) >= 5 for cluster in theirs[0])
     for lab in three:

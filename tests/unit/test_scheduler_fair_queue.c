@@ -122,6 +122,88 @@ START_TEST(nobody_starves)
 }
 END_TEST
 
+/* Three tenants, tasks of one length, so many workers. The clusters of two of them are held by
+ * another batch so often when a worker is free; what runs is looked at every tenth time. */
+static const struct {
+	int workers, held_percent;
+} crowds[] = { { 9, 0 }, { 9, 30 }, { 9, 50 }, { 3, 40 }, { 60, 40 } };
+
+enum { TENANTS = 3, TURNS = 600, MOST_WORKERS = 60 };
+static const char *const tenants[TENANTS] = { "A", "B", "C" };
+
+static void look_at_running(struct fair_queue *s, const int *run, int workers, int now)
+{
+	struct queue_use u[TENANTS] = { 0 };
+	for (int i = 0; i < workers; i++) {
+		if (run[i] >= 0)
+			u[run[i]].running++;
+	}
+	for (size_t i = 0; i < TENANTS; i++) {
+		u[i].cluster = (int64_t)i + 1;
+		strcpy(u[i].tenant, tenants[i]);
+	}
+	fair_queue_use(s, u, TENANTS, now);
+}
+
+START_TEST(who_is_passed_over_gets_it_back)
+{
+	struct fair_queue *s = fair_queue_create();
+	int run[MOST_WORKERS], given[TENANTS] = { 0 }, workers = crowds[_i].workers;
+	unsigned seed = 7;
+	for (int i = 0; i < workers; i++)
+		run[i] = i % TENANTS;
+	for (int turn = 0; turn < TURNS; turn++) {
+		struct fair_offer v[TENANTS] = { { tenants[0], 1, turn, 0 } };
+		size_t n = 1;
+		if (turn % 10 == 0)
+			look_at_running(s, run, workers, turn);
+		for (size_t i = 1; i < TENANTS; i++) {
+			seed = seed * 1103515245 + 12345;
+			if ((int)(seed >> 16) % 100 >= crowds[_i].held_percent)
+				v[n++] = (struct fair_offer){ tenants[i], (int64_t)i + 1, turn, i };
+		}
+		fair_queue_order(s, v, n);
+		fair_queue_given(s, v[0].tenant, v[0].cluster);
+		run[turn % workers] = (int)v[0].index; /* who has worked longest is done */
+		given[v[0].index]++;
+	}
+	for (size_t i = 0; i < TENANTS; i++)
+		ck_assert_msg(given[i] >= 190 && given[i] <= 210, "%s: %d of %d", tenants[i],
+		              given[i], TURNS);
+	fair_queue_destroy(s);
+}
+END_TEST
+
+/* A tenant whose tasks last is given few of them, and keeps nearly its half of the workers; the
+ * other one's are over in a moment. */
+START_TEST(short_tasks_do_not_give_way_to_long_ones)
+{
+	struct fair_queue *s = fair_queue_create();
+	enum { WORKERS = 20, LONG = 200 };
+	int ends[WORKERS] = { 0 }, run[WORKERS] = { 0 }, used[TENANTS] = { 0 };
+	for (int turn = 0; turn < 20 * LONG; turn++) {
+		for (int i = 0; i < WORKERS; i++) {
+			used[run[i]] += turn > 2 * LONG;
+			run[i] = ends[i] > turn ? run[i] : -1;
+		}
+		if (turn % 2 == 0)
+			look_at_running(s, run, WORKERS, turn);
+		for (int i = 0; i < WORKERS; i++) {
+			struct fair_offer v[] = { { "A", 1, turn, 0 }, { "B", 2, turn, 1 } };
+			if (run[i] >= 0)
+				continue;
+			fair_queue_order(s, v, 2);
+			fair_queue_given(s, v[0].tenant, v[0].cluster);
+			run[i] = (int)v[0].index;
+			ends[i] = turn + (run[i] ? LONG : 5);
+		}
+	}
+	int all = used[0] + used[1];
+	ck_assert_msg(4 * used[0] > all && 4 * used[1] > all, "%d of %d", used[0], all);
+	fair_queue_destroy(s);
+}
+END_TEST
+
 START_TEST(staleness_and_places)
 {
 	struct fair_queue *s = fair_queue_create();
@@ -157,6 +239,8 @@ int main(void)
 	TCase *t = tcase_create("fair_queue");
 	tcase_add_loop_test(t, order, 0, (int)LOOM_COUNT(cases));
 	tcase_add_test(t, nobody_starves);
+	tcase_add_test(t, short_tasks_do_not_give_way_to_long_ones);
+	tcase_add_loop_test(t, who_is_passed_over_gets_it_back, 0, LOOM_COUNT(crowds));
 	tcase_add_test(t, staleness_and_places);
 	tcase_add_test(t, forgets);
 	return UNIT_RUN("fair_queue", t);

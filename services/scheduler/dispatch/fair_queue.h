@@ -2,7 +2,8 @@
 /*
  * fair_queue - who is next when more is ready than can be handed out: the tenant that has the
  * fewest tasks running, in it the cluster that has the fewest, in it the task that is ready for
- * longest. Among equals who was served longest ago. So each tenant gets an equal share of the
+ * longest. A tenant that was given more than the others lately stands a little behind; among equals
+ * it is who was served longest ago. So each tenant gets an equal share of the
  * workers while it has something to do, and a small cluster does not stand behind all tasks of a
  * large one.
  *
