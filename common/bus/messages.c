@@ -30,7 +30,6 @@ static const struct message_field take[] = {
 	MESSAGE_INT(struct msg_take, held_ms, "heldMs", 0, LONGEST_MS),
 	MESSAGE_BOOL(struct msg_take, lease, "lease"),
 	MESSAGE_BOOL(struct msg_take, claim, "claim", .since = 2),
-	MESSAGE_BOOL(struct msg_take, texts, "texts"),
 	{ 0 },
 };
 

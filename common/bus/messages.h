@@ -41,7 +41,6 @@ struct msg_take {
 	int64_t held_ms; /* since the worker asked */
 	bool lease;      /* the worker renews its leases by heartbeats */
 	bool claim;      /* it wants a secret of each task */
-	bool texts;      /* true: the payloads as texts, which older schedulers want to be told */
 };
 
 struct msg_tasks {

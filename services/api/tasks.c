@@ -192,8 +192,7 @@ static void take_ask(struct takes *t)
 		                    .wait_ms = left,
 		                    .held_ms = now - t->since,
 		                    .lease = json_get_bool(t->body, "lease", false),
-		                    .claim = json_get_bool(t->body, "claim", false),
-		                    .texts = true };
+		                    .claim = json_get_bool(t->body, "claim", false) };
 	t->ask = peers_ask(t->a, MSG_TAKE, &m, left + ANSWER_MS, take_answered, t);
 }
 

@@ -18,7 +18,7 @@ static const struct whole {
 	{ MSG_PING, true, "{}" },
 	{ MSG_TAKE, false,
 	  "{'v':2,'takeId':'t','provisionerId':'p','workerId':'w','tenantId':'co','max':64,'waitMs':60000,"
-	  "'heldMs':5,'lease':true,'claim':true,'texts':true}" },
+	  "'heldMs':5,'lease':true,'claim':true}" },
 	{ MSG_TAKE, true, "{'v':2,'tasks':['{}','[1]'],'heldMs':7}" },
 	{ MSG_FINISH, false,
 	  "{'v':2,'taskId':'00000001-001-001','provisionerId':'p','workerId':'w','tenantId':'co','attempt':3,"
