@@ -3,6 +3,7 @@
 #include "services/cli/args.h"
 
 #include "services/cli/cli.h"
+#include "services/cli/hint.h"
 
 #include <string.h>
 
@@ -58,13 +59,14 @@ static bool is_group(const struct command *commands, const char *word)
 static int no_command(const struct command *commands, const struct strs *words,
                       struct loom_err *err)
 {
+	LOOM_CLEANUP_STR char *meant = hint_command(commands, words);
 	if (words->n && is_group(commands, words->v[0]))
 		err_set(err, CLI_USAGE,
-		        words->n > 1 ? "there is no command '%s %s'"
-		                     : "'%s' wants a further word%s",
-		        words->v[0], words->n > 1 ? words->v[1] : "");
+		        words->n > 1 ? "there is no command '%s %s'%s"
+		                     : "'%s' wants a further word%s%s",
+		        words->v[0], words->n > 1 ? words->v[1] : "", meant);
 	else if (words->n)
-		err_set(err, CLI_USAGE, "there is no command '%s'", words->v[0]);
+		err_set(err, CLI_USAGE, "there is no command '%s'%s", words->v[0], meant);
 	else
 		err_set(err, CLI_USAGE, "no command is given");
 	return CLI_USAGE;
@@ -106,6 +108,33 @@ static int give(struct args *a, const struct option *o, const char *value, char 
 	return 0;
 }
 
+static const struct command *find_command(const struct command *commands, const struct strs *words)
+{
+	const struct command *found = NULL;
+	for (const struct command *c = commands; c->words; c++) {
+		if (is_command(c, words))
+			found = c;
+	}
+	return found;
+}
+
+/* What is no option: a misspelt one, or a name that looks like one. Without a value before it the
+ * words say which command it is for. */
+static int no_option(const struct command *commands, char **argv, const char *word, size_t n,
+                     struct loom_err *err)
+{
+	LOOM_CLEANUP(strs_fini) struct strs words = { 0 };
+	for (char **at = argv + 1; *at; at++) {
+		if ((*at)[0] != '-')
+			strs_add(&words, *at);
+	}
+	size_t dashes = word[1] == '-' ? 2 : 1;
+	LOOM_CLEANUP_STR char *meant =
+		hint_option(commands, find_command(commands, &words), word + dashes, n - dashes);
+	return err_set(err, CLI_USAGE, "there is no option '%.*s'%s", (int)n, word,
+	               *meant ? meant : "; a name that begins with '-' goes behind '--'");
+}
+
 /* One option at argv[*i], with its value, which may be the next word. */
 static int take_option(struct args *a, const struct command *commands, char **argv, int *i,
                        struct loom_err *err)
@@ -120,10 +149,7 @@ static int take_option(struct args *a, const struct command *commands, char **ar
 		letter = *name;
 	const struct option *o = short_form && n != 1 ? NULL : find_any(commands, name, n);
 	if (!o || (!short_form && n == 1))
-		return err_set(err, CLI_USAGE,
-		               "there is no option '%.*s'; a name that begins with '-' goes "
-		               "behind '--'",
-		               (int)(name - word + (long)n), word);
+		return no_option(commands, argv, word, (size_t)(name - word) + n, err);
 	if (!o->arg)
 		return value ? err_set(err, CLI_USAGE, "--%s takes no value", o->name)
 		             : give(a, o, "", letter, err);
@@ -176,10 +202,9 @@ static int take_words(struct args *a, const struct command *commands, const stru
 	size_t first = take_first(a, all);
 	const struct strs some = { .v = all->v + first, .n = all->n - first }, *words = &some;
 	plain += first;
-	for (const struct command *c = commands; c->words; c++) {
-		if (is_command(c, words))
-			a->command = c;
-	}
+	a->command = find_command(commands, words);
+	if (!a->command && words->n && !a->help)
+		a->group = is_group(commands, words->v[0]) ? plain[0] : NULL;
 	if (!a->command && words->n && a->help && is_group(commands, words->v[0]))
 		a->group = plain[0];
 	if (!a->command)

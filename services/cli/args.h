@@ -45,8 +45,7 @@ struct args {
 	} given[ARGS_MAX_OPTIONS];
 	size_t n_given;
 	bool help, version;
-	const char
-		*group; /* with help, when no command is given: the first word of some, or NULL */
+	const char *group; /* when no command is given: the first word of some, or NULL */
 };
 
 extern const struct option args_common[]; /* options of every command */

@@ -2,6 +2,8 @@
 /* What commands share: requests, refusals in words, exit codes. */
 #include "services/cli/cli.h"
 
+#include "services/cli/hint.h"
+
 #include "common/base/clock.h"
 #include "common/base/ids.h"
 #include "common/base/text.h"
@@ -230,9 +232,10 @@ int cli_find_cluster(struct cli *c, const char *id_or_name, char **ret_id)
 		                id_or_name);
 	if (!id)
 		id = pick(list, id_or_name, true, &ended);
+	const char *meant = id ? NULL : hint_name(list, id_or_name);
 	if (!id)
-		return cli_fail(CLI_FAILED, "there is no cluster called %s (loom cluster list)",
-		                id_or_name);
+		return cli_fail(CLI_FAILED, "there is no cluster called %s%s%s (loom cluster list)",
+		                id_or_name, meant ? "; did you mean " : "", meant ? meant : "");
 	*ret_id = loom_strdup(id);
 	return CLI_OK;
 }

@@ -25,8 +25,10 @@ int cluster_create(struct cli *c, const struct args *a)
 	c->key = key; /* sent again when the answer is lost, it makes no second cluster */
 	int code = cli_request_json(c, "POST", "/v2/clusters", body, &answer);
 	c->key = NULL;
-	if (code)
+	if (code) {
+		meant_options(c, a);
 		return code;
+	}
 	const char *id = json_get_str(answer, "id");
 	if (!id)
 		return cli_fail(CLI_FAILED, "%s does not answer like Loom: no id", c->url);

@@ -107,5 +107,7 @@ int collection_show(struct cli *c, const struct args *a)
 	int code = cli_get(c, path, &v);
 	if (v)
 		print_tree(v, 0);
+	else if (code && c->status == 404)
+		meant_name(c, what->path, what->word, a->positional[0]);
 	return code;
 }

@@ -52,24 +52,26 @@ static const struct option extend_options[] = {
 };
 
 static const struct collection templates = {
-	"clustertemplates", "NAME|VERSION|PROVIDER|SERVICES|DESCRIPTION",
+	"template", "clustertemplates", "NAME|VERSION|PROVIDER|SERVICES|DESCRIPTION",
 	"name|version|defaults/provider|defaults/services|description"
 };
-static const struct collection providers = { "providers", "NAME|VERSION|TYPE|DESCRIPTION",
+static const struct collection providers = { "provider", "providers",
+	                                     "NAME|VERSION|TYPE|DESCRIPTION",
 	                                     "name|version|providertype|description" };
 static const struct collection services = {
-	"services", "NAME|VERSION|REQUIRES|DESCRIPTION",
+	"service", "services", "NAME|VERSION|REQUIRES|DESCRIPTION",
 	"name|version|dependencies/runtime/requires|description"
 };
-static const struct collection hardware = { "hardwaretypes", "NAME|VERSION|DESCRIPTION",
+static const struct collection hardware = { "hardware", "hardwaretypes", "NAME|VERSION|DESCRIPTION",
 	                                    "name|version|description" };
-static const struct collection callback_targets = { "callbacktargets", "NAME|URL|EVENTS|TRIGGERS",
+static const struct collection callback_targets = { "callback-target", "callbacktargets",
+	                                            "NAME|URL|EVENTS|TRIGGERS",
 	                                            "name|url|events|triggers" };
 static const struct collection provisioners = {
-	"provisioners", "ID|HOST|SLOTS|FREE|IN QUARANTINE BECAUSE",
+	"provisioner", "provisioners", "ID|HOST|SLOTS|FREE|IN QUARANTINE BECAUSE",
 	"id|host|capacityTotal|capacityFree|quarantine/reason"
 };
-static const struct collection images = { "imagetypes", "NAME|VERSION|DESCRIPTION",
+static const struct collection images = { "image", "imagetypes", "NAME|VERSION|DESCRIPTION",
 	                                  "name|version|description" };
 
 #define COLLECTION(word, what, data)                                                             \

@@ -15,6 +15,7 @@ void commands_fini(struct commands *c);
 
 /* A collection of the administration that is listed and shown alike. */
 struct collection {
+	const char *word;    /* "template", as in `loom template list` */
 	const char *path;    /* "clustertemplates" */
 	const char *heads;   /* of the list: "NAME|..." */
 	const char *columns; /* where they come from: "name|defaults/provider" */
@@ -73,6 +74,11 @@ LOOM_MUST_CHECK int operation_body(const struct args *a, struct json **ret, stru
 /* Where what the body says is asked for, below the cluster's path. Returns owned. */
 struct operation_kind;
 char *operation_path(const struct operation_kind *k, const char *id, const struct json *body);
+
+/* After a refusal, on stderr: which of a collection was meant by name, or how to see all; nothing
+ * when name is in it.  meant_options() does it for the names that options gave. */
+void meant_name(struct cli *c, const char *collection, const char *word, const char *name);
+void meant_options(struct cli *c, const struct args *a);
 
 /* "a,b" as an array of names; NULL for NULL. Returns owned. */
 struct json *split_names(const char *list);

@@ -12,7 +12,10 @@ static int wrong_usage(const struct args *a, const char *why)
 {
 	cli_fail(CLI_USAGE, "%s", why);
 	fprintf(stderr, "      loom %s%s--help says what there is.\n",
-	        a->command ? a->command->words : "", a->command ? " " : "");
+	        a->command ? a->command->words
+	        : a->group ? a->group
+	                   : "",
+	        a->command || a->group ? " " : "");
 	return CLI_USAGE;
 }
 

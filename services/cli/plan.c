@@ -110,8 +110,10 @@ int cluster_plan(struct cli *c, const struct args *a)
 	if (create_body(a, a->n ? a->positional[0] : "plan", &body, &err) != 0)
 		return cli_fail(CLI_USAGE, "%s", err.msg);
 	int code = cli_request_json(c, "POST", "/v2/clusters/plan", body, &plan);
-	if (code)
+	if (code) {
+		meant_options(c, a);
 		return code;
+	}
 	if (c->json) {
 		cli_print_json(plan);
 		return CLI_OK;

@@ -150,6 +150,22 @@ def test_refusals_are_told_in_the_servers_words(lab):
         assert reason in done.stderr and re.search(r"\(4\d\d\)|cluster list", done.stderr), done.stderr
 
 
+def test_names_that_are_near(lab):
+    lab.create("wiki", "one", 1)
+    for words, meant in (
+            (("cluster", "show", "wikki"), "did you mean wiki?"),
+            (("cluster", "delete", "wkii", "--yes"), "did you mean wiki?"),
+            (("cluster", "create", "a", "-t", "stakc", "-n", "1"), "Did you mean the template stack?"),
+            (("cluster", "plan", "-t", "stakc", "-n", "1"), "Did you mean the template stack?"),
+            (("cluster", "create", "a", "-t", "nothing", "-n", "1"), "'loom template list' shows which there are"),
+            (("template", "show", "orphand"), "Did you mean the template orphaned?")):
+        done = loom(lab, *words)
+        assert done.returncode == 1 and done.stdout == "", done
+        assert meant in done.stderr, done.stderr
+    assert loom(lab, "cluster", "creat", "a").stderr.startswith("loom: there is no command 'cluster creat'; "
+                                                              "did you mean 'cluster create'?")
+
+
 # ---- reading ----
 
 def test_status_and_collections(lab):

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The command line, the body of a create request, tables and reasons. */
 #include "services/cli/commands.h"
+#include "services/cli/hint.h"
 #include "services/cli/plan_diff.h"
 #include "services/cli/table.h"
 #include "tests/support/unit.h"
@@ -101,7 +102,35 @@ static const struct {
 	{ "cluster add-services shop", "wants ID|NAME A,B" },
 	{ "cluster pause shop --wait", "no option --wait" },
 	{ "cluster sync shop web", "'web' is one argument too many" },
+	{ "cluster creat x", "'cluster creat'; did you mean 'cluster create'?" },
+	{ "clsuter lsit", "did you mean 'cluster list'?" },
+	{ "clusters", "did you mean 'cluster'?" },
+	{ "statsu", "did you mean 'status'?" },
+	{ "template ls", "did you mean 'template list'?" },
+	{ "cluster rm x", "did you mean 'cluster delete'?" },
+	{ "cluster remove-services x y", "did you mean 'cluster remove-service'?" },
+	{ "cluster create x --tempalte web", "'--tempalte'; did you mean --template?" },
+	{ "cluster list --templat web", "'--templat'; a name" },
+	{ "cluster shrink x --cuont=1", "'--cuont'; did you mean --count?" },
+	{ "status --ulr x", "'--ulr'; a name" },
+	{ "status --usre x", "did you mean --user?" },
 };
+
+START_TEST(knows_names_that_are_near)
+{
+	LOOM_CLEANUP(json_free) struct json *list = NULL;
+	ck_assert_int_eq(json_parse_str("[{\"name\":\"web\"},{\"name\":\"stack\"},{\"name\":"
+	                                "\"wiki-farm\"}]",
+	                                &list, NULL),
+	                 0);
+	ck_assert_str_eq(hint_name(list, "stakc"), "stack");
+	ck_assert_str_eq(hint_name(list, "Web"), "web");
+	ck_assert_str_eq(hint_name(list, "wikifarm"), "wiki-farm");
+	ck_assert_ptr_null(hint_name(list, "stack"));
+	ck_assert_ptr_null(hint_name(list, "database"));
+	ck_assert_ptr_null(hint_name(NULL, "web"));
+}
+END_TEST
 
 START_TEST(refuses_bad_lines)
 {
@@ -384,6 +413,7 @@ int main(void)
 	tcase_add_test(tc, letters_are_the_commands_own);
 	tcase_add_loop_test(tc, parses_good_lines, 0, LOOM_COUNT(good));
 	tcase_add_loop_test(tc, refuses_bad_lines, 0, LOOM_COUNT(bad));
+	tcase_add_test(tc, knows_names_that_are_near);
 	tcase_add_test(tc, keeps_the_last_value);
 	tcase_add_test(tc, helps_with_every_command);
 	tcase_add_loop_test(tc, tells_of_itself, 0, LOOM_COUNT(asks));
