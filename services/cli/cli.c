@@ -266,13 +266,6 @@ char *cli_quote(const char *s)
 	return buf_take(&b);
 }
 
-void cli_print_json(const struct json *v)
-{
-	LOOM_CLEANUP_STR char *text = json_text(v);
-	LOOM_CLEANUP_STR char *shown = text_shown(text, strlen(text), TEXT_JSON);
-	puts(shown);
-}
-
 int cli_get(struct cli *c, const char *path, struct json **ret)
 {
 	int code = cli_request_json(c, "GET", path, NULL, ret);
@@ -281,34 +274,4 @@ int cli_get(struct cli *c, const char *path, struct json **ret)
 		json_free(loom_take(*ret));
 	}
 	return code;
-}
-
-static struct json *shown(const struct json *v)
-{
-	if (json_is(v, JSON_STRING)) {
-		LOOM_CLEANUP_STR char *text = text_shown(json_str(v), json_str_len(v), TEXT_LINES);
-		return json_new_str(text);
-	}
-	if (json_is(v, JSON_ARRAY)) {
-		struct json *list = json_new_arr();
-		for (size_t i = 0; i < json_len(v); i++)
-			json_push(list, shown(json_at(v, i)));
-		return list;
-	}
-	if (!json_is(v, JSON_OBJECT))
-		return json_copy(v);
-	struct json *object = json_new_obj();
-	for (size_t i = 0; i < json_len(v); i++) {
-		const char *key = json_key_at(v, i);
-		LOOM_CLEANUP_STR char *text = text_shown(key, strlen(key), TEXT_LINE);
-		json_set(object, text, shown(json_value_at(v, i)));
-	}
-	return object;
-}
-
-void cli_show_safely(struct json **v)
-{
-	struct json *safe = shown(*v);
-	json_free(*v);
-	*v = safe;
 }

@@ -69,8 +69,10 @@ LOOM_MUST_CHECK int cli_get_cluster(struct cli *c, const char *id_or_name, struc
 /* s with everything but unreserved characters as %XX. Returns owned. */
 char *cli_quote(const char *s);
 
-/* Safe for a terminal, like all that is printed: what would steer one is escaped. */
+/* Safe for a terminal, like all that is printed: what would steer one is escaped. Laid out over
+ * lines on a terminal, one line elsewhere. */
 void cli_print_json(const struct json *v);
+char *cli_pretty(const char *compact); /* JSON without white space, laid out. Pure, owned */
 /* The same for a document whose texts are printed one by one; cli_request_json() does it, unless
  * the output is JSON. */
 void cli_show_safely(struct json **v);

@@ -146,10 +146,12 @@ static void add_node(struct table *t, const struct json *node)
 static void print_details(const struct json *v)
 {
 	const struct json *p = json_get(v, "progress"), *links = json_get(v, "links");
+	struct table_fit fit = table_fit_stdout();
 	for (const struct cluster_field *f = cluster_lines; f->name; f++) {
 		LOOM_CLEANUP_STR char *text = f->text(v, f->path);
+		const char *color = text && fit.color ? table_color(text) : "";
 		if (text)
-			printf("%-10s %s\n", f->name, text);
+			printf("%-10s %s%s%s\n", f->name, color, text, *color ? "\033[0m" : "");
 	}
 	if (json_get_str(p, "action"))
 		printf("%-10s %s %s, %lld of %lld tasks\n", "last job", json_get_str(p, "action"),

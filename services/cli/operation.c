@@ -3,6 +3,7 @@
 #include "common/operation/operation.h"
 #include "services/cli/commands.h"
 #include "services/cli/plan_diff.h"
+#include "services/cli/table.h"
 #include "services/cli/watch.h"
 
 #include <stdio.h>
@@ -213,7 +214,8 @@ static void print_short(const struct json *plan, const struct json *cluster)
 	LOOM_CLEANUP_STR char *summary = plan_diff_summary(plan);
 	buf_addf(&b, "%s %s (%s): %s\n", json_get_str(plan, "operation"),
 	         json_get_str(cluster, "name"), json_get_str(cluster, "id"), summary);
-	plan_diff_write(plan, SHORT_MAX, &b);
+	struct table_fit fit = table_fit_stdout();
+	plan_diff_write(plan, SHORT_MAX, &fit, &b);
 	add_notes(plan, &b);
 	fputs(buf_str(&b), stdout);
 }
@@ -226,7 +228,8 @@ static void print_whole(const struct json *plan, const struct json *cluster)
 	LOOM_CLEANUP_STR char *started = cell_text(json_get(plan, "started"));
 	buf_addf(&b, "%s %s (%s) would be: %s\n", json_get_str(plan, "operation"),
 	         json_get_str(cluster, "name"), json_get_str(cluster, "id"), summary);
-	plan_diff_write(plan, PLAN_DIFF_ALL, &b);
+	struct table_fit fit = table_fit_stdout();
+	plan_diff_write(plan, PLAN_DIFF_ALL, &fit, &b);
 	add_notes(plan, &b);
 	fputs(buf_str(&b), stdout);
 	if (json_len(json_get(plan, "started")))

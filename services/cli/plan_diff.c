@@ -48,7 +48,8 @@ static void add_difference(struct table *t, const char *what, const struct json 
 	table_addf(t, "%s -> %s", old, new);
 }
 
-void plan_diff_write(const struct json *plan, size_t max, struct buf *out)
+void plan_diff_write(const struct json *plan, size_t max, const struct table_fit *fit,
+                     struct buf *out)
 {
 	static const struct {
 		const char *path, *word;
@@ -72,7 +73,7 @@ void plan_diff_write(const struct json *plan, size_t max, struct buf *out)
 		}
 	}
 	if (table_rows(&t))
-		table_write(&t, "  ", out);
+		table_write(&t, "  ", fit, out);
 	table_fini(&t);
 }
 

@@ -9,7 +9,9 @@
 #define PLAN_DIFF_ALL ((size_t)-1)
 
 /* One line for each node and setting that changes, at most max of a kind; nothing for none. */
-void plan_diff_write(const struct json *plan, size_t max, struct buf *out);
+struct table_fit;
+void plan_diff_write(const struct json *plan, size_t max, const struct table_fit *fit,
+                     struct buf *out);
 
 /* The nodes that have tasks in this plan, as {"nodenum", "hostname"}, by number; cluster says
  * the names of those that exist.  Returns owned. */

@@ -32,12 +32,17 @@ struct screen *screen_open(FILE *f)
 	return s;
 }
 
-void screen_size(const struct screen *s, int *ret_width, int *ret_height)
+void screen_size_of(int fd, int *ret_width, int *ret_height)
 {
 	struct winsize ws = { 0 };
-	bool known = ioctl(fileno(s->f), TIOCGWINSZ, &ws) == 0 && ws.ws_col && ws.ws_row;
+	bool known = ioctl(fd, TIOCGWINSZ, &ws) == 0 && ws.ws_col && ws.ws_row;
 	*ret_width = known ? ws.ws_col : 80;
 	*ret_height = known ? ws.ws_row : 24;
+}
+
+void screen_size(const struct screen *s, int *ret_width, int *ret_height)
+{
+	screen_size_of(fileno(s->f), ret_width, ret_height);
 }
 
 int screen_draw(struct screen *s, const char *text, int lines)
@@ -97,5 +102,6 @@ bool screen_utf8(void)
 bool screen_color(void)
 {
 	const char *no = getenv("NO_COLOR"); /* NOLINT(concurrency-mt-unsafe) */
-	return !no || !*no;
+	const char *term = getenv("TERM");   /* NOLINT(concurrency-mt-unsafe) */
+	return (!no || !*no) && !str_eq(term, "dumb");
 }

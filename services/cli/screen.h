@@ -10,6 +10,7 @@ struct screen;
 
 /* NULL when f is no terminal that can be drawn on. */
 struct screen *screen_open(FILE *f);
+void screen_size_of(int fd, int *ret_width, int *ret_height); /* 80 x 24 where nobody knows */
 void screen_size(const struct screen *s, int *ret_width, int *ret_height);
 /* Replaces the picture; text has that many lines. 0, or -EIO when the terminal is gone. */
 int screen_draw(struct screen *s, const char *text, int lines);
@@ -17,6 +18,6 @@ void screen_close(struct screen *s); /* leaves the picture, gives the cursor bac
 void screen_destroy(struct screen *s); /* NULL ok */
 
 bool screen_utf8(void);  /* does the locale speak UTF-8? */
-bool screen_color(void); /* NO_COLOR is not set */
+bool screen_color(void); /* NO_COLOR is not set, and the terminal is not dumb */
 
 #endif

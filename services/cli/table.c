@@ -1,13 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Aligns columns of text of any width. */
+/* Aligns columns of text of any width, and cuts them to the width of a terminal. */
 #include "services/cli/table.h"
+
+#include "services/cli/screen.h"
 
 #include "common/base/text.h"
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
-#define TABLE_MAX ((size_t)16 << 20)
+#define TABLE_MAX  ((size_t)16 << 20)
+#define GAP        2  /* between columns */
+#define MIN_COLUMN 12 /* a column that is cut keeps so much */
 
 void table_init(struct table *t, const char *heads)
 {
@@ -78,32 +83,165 @@ static size_t column_width(const struct table *t, size_t column)
 	return width;
 }
 
-void table_write(const struct table *t, const char *indent, struct buf *out)
+/* ---- colours --------------------------------------------------------------------------------- */
+
+const char *table_color(const char *word)
 {
-	loom_assert(t->columns);
-	size_t *widths = loom_calloc(t->columns, sizeof(*widths));
-	for (size_t i = 0; i < t->columns; i++)
-		widths[i] = column_width(t, i);
+	static const struct {
+		const char *word, *code;
+	} colors[] = {
+		{ "active", "\033[32m" },       { "complete", "\033[32m" },
+		{ "done", "\033[32m" },         { "ready", "\033[32m" },
+		{ "pending", "\033[36m" },      { "running", "\033[36m" },
+		{ "in_progress", "\033[36m" },  { "incomplete", "\033[31m" },
+		{ "failed", "\033[31m" },       { "dead", "\033[31m" },
+		{ "inconsistent", "\033[33m" }, { "retry", "\033[33m" },
+		{ "paused", "\033[33m" },       { "terminated", "\033[2m" },
+	};
+	for (size_t i = 0; i < LOOM_COUNT(colors); i++) {
+		if (str_eq(word, colors[i].word))
+			return colors[i].code;
+	}
+	return "";
+}
+
+static void put(struct buf *out, const char *text, size_t n, const char *color)
+{
+	buf_adds(out, color);
+	buf_add(out, text, n);
+	if (*color)
+		buf_adds(out, "\033[0m");
+}
+
+/* ---- fitting --------------------------------------------------------------------------------- */
+
+/* Bytes of text that take at most width columns. */
+static size_t bytes_within(const char *text, size_t width)
+{
+	size_t at = 0, used = 0, len = strlen(text);
+	while (at < len) {
+		size_t n = str_utf8_len(text + at, len - at);
+		n = n ? n : 1;
+		size_t wide = char_width(text + at, n);
+		if (used + wide > width)
+			break;
+		used += wide;
+		at += n;
+	}
+	return at;
+}
+
+/* Cell at most width columns wide; returns how many it takes. */
+static size_t put_cell(const struct table_fit *fit, const char *cell, size_t width, bool head,
+                       struct buf *out)
+{
+	const char *color = fit->color && !head ? table_color(cell) : "";
+	size_t full = text_width(cell), dots = fit->utf8 ? 1 : 2;
+	if (full <= width) {
+		put(out, cell, strlen(cell), color);
+		return full;
+	}
+	size_t n = bytes_within(cell, width - dots);
+	LOOM_CLEANUP_STR char *cut = loom_strndup(cell, n);
+	put(out, cut, n, color);
+	buf_adds(out, fit->utf8 ? "…" : "..");
+	return text_width(cut) + dots;
+}
+
+static size_t total(const size_t *widths, size_t n)
+{
+	size_t sum = (n - 1) * GAP;
+	for (size_t i = 0; i < n; i++)
+		sum += widths[i];
+	return sum;
+}
+
+/* Takes from the widest column, as often as needed. False when there is nothing left to take. */
+static bool shrink(size_t *widths, size_t n, size_t room)
+{
+	for (size_t sum = total(widths, n); sum > room;) {
+		size_t widest = 0, next = MIN_COLUMN;
+		for (size_t i = 1; i < n; i++)
+			widest = widths[i] > widths[widest] ? i : widest;
+		if (widths[widest] <= MIN_COLUMN)
+			return false;
+		for (size_t i = 0; i < n; i++)
+			next = i != widest && widths[i] > next ? widths[i] : next;
+		size_t by = widths[widest] - next;
+		by = by > sum - room ? sum - room : by;
+		widths[widest] -= by ? by : 1;
+		sum = total(widths, n);
+	}
+	return true;
+}
+
+static void write_rows(const struct table *t, const char *indent, const struct table_fit *fit,
+                       const size_t *widths, struct buf *out)
+{
 	for (size_t i = 0; i < t->cells.n; i++) {
 		size_t column = i % t->columns;
-		const char *cell = t->cells.v[i];
 		if (!column)
 			buf_adds(out, indent);
-		buf_adds(out, cell);
+		size_t used = put_cell(fit, t->cells.v[i], widths[column], i < t->columns, out);
 		if (column + 1 == t->columns) {
 			buf_addc(out, '\n');
 			continue;
 		}
-		for (size_t n = text_width(cell); n < widths[column] + 2; n++)
+		for (; used < widths[column] + GAP; used++)
 			buf_addc(out, ' ');
 	}
+}
+
+/* A block of lines for each row: "NAME: value", whatever is "-" left out. */
+static void write_blocks(const struct table *t, const char *indent, const struct table_fit *fit,
+                         struct buf *out)
+{
+	for (size_t i = t->columns; i < t->cells.n; i++) {
+		const char *head = t->cells.v[i % t->columns], *cell = t->cells.v[i];
+		if (i % t->columns == 0 && i > t->columns)
+			buf_addc(out, '\n');
+		if (!str_eq(cell, "-")) {
+			buf_addf(out, "%s%s: ", indent, head);
+			put(out, cell, strlen(cell), fit->color ? table_color(cell) : "");
+			buf_addc(out, '\n');
+		}
+	}
+}
+
+void table_write(const struct table *t, const char *indent, const struct table_fit *fit,
+                 struct buf *out)
+{
+	static const struct table_fit whole = { .utf8 = true };
+	loom_assert(t->columns);
+	fit = fit ? fit : &whole;
+	size_t *widths = loom_calloc(t->columns, sizeof(*widths)), used = strlen(indent);
+	for (size_t i = 0; i < t->columns; i++)
+		widths[i] = column_width(t, i);
+	size_t room = fit->width > used ? fit->width - used : 1;
+	if (!fit->width || shrink(widths, t->columns, room))
+		write_rows(t, indent, fit, widths, out);
+	else
+		write_blocks(t, indent, fit, out);
 	loom_free(widths);
+}
+
+struct table_fit table_fit_stdout(void)
+{
+	struct table_fit fit = { .utf8 = screen_utf8() };
+	if (isatty(STDOUT_FILENO)) {
+		int width, height;
+		screen_size_of(STDOUT_FILENO, &width, &height);
+		fit.width = (size_t)width;
+		fit.color = screen_color();
+	}
+	return fit;
 }
 
 void table_print(const struct table *t, const char *indent)
 {
 	struct buf b = BUF_INIT(TABLE_MAX);
-	table_write(t, indent, &b);
+	struct table_fit fit = table_fit_stdout();
+	table_write(t, indent, &fit, &b);
 	fputs(buf_str(&b), stdout);
 	buf_fini(&b);
 }

@@ -190,7 +190,7 @@ def test_plan(lab):
     layout, nodes, tasks = done.stdout.split("\n\n")
     assert layout.startswith("Layout\n  COUNT") and nodes.startswith("Nodes\n  NODE")
     assert "shop" in nodes
-    assert "start web  (after 1000 start db)" in tasks
+    assert re.search(r"start web  \(after start db on shop\S*-1000\)", tasks), tasks
     plan = json.loads(loom(lab, "cluster", "plan", "-t", "stack", "-n", "3", "-o", "json").stdout)
     assert len(plan["nodes"]) == 3
     assert f"Tasks ({len(plan['tasks'])})" in tasks
@@ -559,6 +559,30 @@ def test_a_narrow_terminal(lab):
     drawn = terminal.text.partition("is active")[0].replace("\r\n", "\n")
     lines = [re.sub(r"\r?\x1b\[[?0-9;]*[A-Za-z]", "", line) for line in drawn.split("\n")[:-1]]
     assert [line for line in lines if len(line) > 31] == []
+
+
+def test_tables_and_json_as_they_fit(lab):
+    lab.worker(slots=8)
+    cluster = lab.create("a-cluster-of-a-long-name", "stack", 2, labels={"environment": "staging-area-of-the-north"})
+    lab.active(cluster)
+    wide = loom(lab, "cluster", "list").stdout
+    assert "environment=staging-area-of-the-north" in wide and "\x1b" not in wide
+    for words in (("list",), ("show", cluster)):
+        for width in (80, 100):
+            terminal = Terminal(lab, "cluster", *words, width=width)
+            assert terminal.wait() == 0
+            table = terminal.text.replace("\r\n", "\n").split("\n\n")[-1]
+            plain = re.sub(r"\x1b\[[0-9;]*m", "", table)
+            assert max(map(len, plain.splitlines())) <= width and "…" in plain or width == 100, plain
+            assert "\x1b[32mactive\x1b[0m" in terminal.text
+    narrow = Terminal(lab, "cluster", "list", width=40, NO_COLOR="1")
+    assert narrow.wait() == 0
+    assert f"ID: {cluster}\r\nNAME: a-cluster-of-a-long-name\r\nSTATUS: active\r\n" in narrow.text
+    laid_out = Terminal(lab, "cluster", "show", cluster, "-o", "json", NO_COLOR="1")
+    assert laid_out.wait() == 0
+    piped = loom(lab, "cluster", "show", cluster, "-o", "json").stdout
+    assert piped.count("\n") == 1 and f'\r\n  "id": "{cluster}"' in laid_out.text
+    assert json.loads(piped) == json.loads(laid_out.text)
 
 
 def test_delete_asks_on_a_terminal(lab):

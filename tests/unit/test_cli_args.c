@@ -312,7 +312,7 @@ START_TEST(writes_changes)
 	                                "\"hostname\":\"b.local\"}}]}",
 	                                &cluster, NULL),
 	                 0);
-	plan_diff_write(plan, 2, &b);
+	plan_diff_write(plan, 2, NULL, &b);
 	ck_assert_str_eq(buf_str(&b), "  CHANGE  WHERE       WHAT\n"
 	                              "  add     1003 d      web,base\n"
 	                              "  remove  1000 a      -\n"
@@ -328,7 +328,7 @@ START_TEST(writes_changes)
 	ck_assert_str_eq(text, "[{\"nodenum\":1001,\"hostname\":\"b.local\"},"
 	                       "{\"nodenum\":1003,\"hostname\":\"d\"}]");
 	buf_reset(&b);
-	plan_diff_write(NULL, PLAN_DIFF_ALL, &b);
+	plan_diff_write(NULL, PLAN_DIFF_ALL, NULL, &b);
 	ck_assert_uint_eq(b.len, 0);
 	buf_fini(&b);
 }
@@ -394,7 +394,7 @@ START_TEST(lines_up_tables)
 	table_addf(&t, "%d", 22);
 	table_add(&t, "a\nb");
 	table_add(&t, "");
-	table_write(&t, "  ", &b);
+	table_write(&t, "  ", NULL, &b);
 	ck_assert_str_eq(buf_str(&b), "  ID  NAME      X\n"
 	                              "  1   überlang  -\n"
 	                              "  22  a b       -\n");
@@ -403,6 +403,92 @@ START_TEST(lines_up_tables)
 	ck_assert_uint_eq(text_width("█✓"), 2);
 	buf_fini(&b);
 	table_fini(&t);
+}
+END_TEST
+
+static const struct {
+	struct table_fit fit;
+	const char *want;
+} fits[] = {
+	/* all of it where there is no end */
+	{ { 0, false, true },
+	  "ID  STATUS      NAME                      ABOUT\n"
+	  "1   incomplete  a-name-that-is-very-long  überaus lang, aber nicht gar so sehr\n"
+	  "2   pending     b                         -\n" },
+	/* the widest is cut first, then both */
+	{ { 60, false, true },
+	  "ID  STATUS      NAME                   ABOUT\n"
+	  "1   incomplete  a-name-that-is-very-…  überaus lang, aber n…\n"
+	  "2   pending     b                      -\n" },
+	{ { 50, false, false },
+	  "ID  STATUS      NAME              ABOUT\n"
+	  "1   incomplete  a-name-that-is..  überaus lang, ..\n"
+	  "2   pending     b                 -\n" },
+	/* too narrow for columns */
+	{ { 30, false, true },
+	  "ID: 1\nSTATUS: incomplete\nNAME: a-name-that-is-very-long\n"
+	  "ABOUT: überaus lang, aber nicht gar so sehr\n\nID: 2\nSTATUS: pending\nNAME: b\n" },
+	{ { 60, true, true },
+	  "ID  STATUS      NAME                   ABOUT\n"
+	  "1   \033[31mincomplete\033[0m  a-name-that-is-very-…  überaus lang, aber n…\n"
+	  "2   \033[36mpending\033[0m     b                      -\n" },
+};
+
+START_TEST(fits_tables)
+{
+	static const char *const cells[] = { "1",
+		                             "incomplete",
+		                             "a-name-that-is-very-long",
+		                             "überaus lang, aber nicht gar so sehr",
+		                             "2",
+		                             "pending",
+		                             "b",
+		                             "" };
+	struct table t;
+	struct buf b = BUF_INIT(4096);
+	table_init(&t, "ID|STATUS|NAME|ABOUT");
+	for (size_t i = 0; i < LOOM_COUNT(cells); i++)
+		table_add(&t, cells[i]);
+	table_write(&t, "", &fits[_i].fit, &b);
+	ck_assert_str_eq(buf_str(&b), fits[_i].want);
+	buf_fini(&b);
+	table_fini(&t);
+}
+END_TEST
+
+/* No line is wider than the terminal, whatever its width: columns, or blocks of short cells. */
+START_TEST(never_wider_than_the_terminal)
+{
+	struct table t;
+	table_init(&t, "ONE|TWO|THREE|FOUR|FIVE");
+	for (int i = 0; i < 20; i++)
+		table_addf(&t, "%.*s", i * 7 % 23, "abcdefghijklmnopqrstuvwxyz");
+	for (size_t width = 30; width < 140; width++) {
+		const struct table_fit fit = { .width = width, .utf8 = width % 2 };
+		struct buf b = BUF_INIT(65536);
+		table_write(&t, "  ", &fit, &b);
+		for (char *line = strtok(b.data, "\n"); line; line = strtok(NULL, "\n"))
+			ck_assert_msg(text_width(line) <= width, "%zu: %s", width, line);
+		buf_fini(&b);
+	}
+	table_fini(&t);
+}
+END_TEST
+
+static const struct {
+	const char *text, *want;
+} pretties[] = {
+	{ "{}", "{}" },
+	{ "[]", "[]" },
+	{ "\"a,b:{\\\"\"", "\"a,b:{\\\"\"" },
+	{ "{\"a\":1,\"b\":[]}", "{\n  \"a\": 1,\n  \"b\": []\n}" },
+	{ "[1,{\"x\":\"[,]\"}]", "[\n  1,\n  {\n    \"x\": \"[,]\"\n  }\n]" },
+};
+
+START_TEST(lays_json_out)
+{
+	LOOM_CLEANUP_STR char *s = cli_pretty(pretties[_i].text);
+	ck_assert_str_eq(s, pretties[_i].want);
 }
 END_TEST
 
@@ -424,6 +510,9 @@ int main(void)
 	tcase_add_loop_test(tc, finds_reasons, 0, LOOM_COUNT(reasons));
 	tcase_add_test(tc, quotes_paths);
 	tcase_add_test(tc, lines_up_tables);
+	tcase_add_loop_test(tc, fits_tables, 0, LOOM_COUNT(fits));
+	tcase_add_test(tc, never_wider_than_the_terminal);
+	tcase_add_loop_test(tc, lays_json_out, 0, LOOM_COUNT(pretties));
 	int rc = UNIT_RUN("cli_args", tc);
 	commands_fini(&commands);
 	return rc;
