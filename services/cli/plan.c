@@ -61,8 +61,18 @@ static const struct json *task_with(const struct json *tasks, int64_t id)
 	return NULL;
 }
 
-/* "  <- 1001 start web": tasks of other nodes that this one waits for. */
-static void add_foreign(struct buf *b, const struct json *tasks, const struct json *task)
+static const char *host_of(const struct json *nodes, int64_t num)
+{
+	for (size_t i = 0; i < json_len(nodes); i++) {
+		if (json_get_int(json_at(nodes, i), "nodenum", -1) == num)
+			return json_get_str(json_at(nodes, i), "hostname");
+	}
+	return NULL;
+}
+
+/* "  (after start db on shop3-1000)": tasks of other nodes that this one waits for. */
+static void add_foreign(struct buf *b, const struct json *nodes, const struct json *tasks,
+                        const struct json *task)
 {
 	const struct json *after = json_get(task, "after");
 	int64_t own = json_get_int(task, "nodenum", 0), id;
@@ -73,8 +83,13 @@ static void add_foreign(struct buf *b, const struct json *tasks, const struct js
 		if (!t || json_get_int(t, "nodenum", 0) == own)
 			continue;
 		LOOM_CLEANUP_STR char *name = task_name(t);
-		buf_addf(b, "%s%lld %s", first ? "  (after " : ", ",
-		         (long long)json_get_int(t, "nodenum", 0), name);
+		int64_t num = json_get_int(t, "nodenum", 0);
+		const char *host = host_of(nodes, num);
+		buf_addf(b, "%s%s on ", first ? "  (after " : ", ", name);
+		if (host)
+			buf_add(b, host, strcspn(host, "."));
+		else
+			buf_addf(b, "node %lld", (long long)num);
 		first = false;
 	}
 	if (!first)
@@ -95,7 +110,7 @@ void plan_print_tasks(const struct json *nodes, const struct json *tasks)
 				continue;
 			LOOM_CLEANUP_STR char *name = task_name(t);
 			buf_addf(&b, "    %s", name);
-			add_foreign(&b, tasks, t);
+			add_foreign(&b, nodes, tasks, t);
 			buf_addc(&b, '\n');
 		}
 	}
