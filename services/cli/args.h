@@ -11,7 +11,7 @@
 
 #include <stdio.h>
 
-#define ARGS_MAX_OPTIONS    32
+#define ARGS_MAX_OPTIONS    64
 #define ARGS_MAX_POSITIONAL 33
 
 struct cli;

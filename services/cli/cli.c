@@ -177,8 +177,8 @@ int cli_request(struct cli *c, const char *method, const char *path, const struc
 	}
 }
 
-int cli_request_json(struct cli *c, const char *method, const char *path, const struct json *body,
-                     struct json **ret)
+int cli_request_exactly(struct cli *c, const char *method, const char *path,
+                        const struct json *body, struct json **ret)
 {
 	LOOM_CLEANUP_STR char *text = NULL;
 	struct loom_err err = { 0 };
@@ -188,9 +188,16 @@ int cli_request_json(struct cli *c, const char *method, const char *path, const 
 	if (json_parse_str(text, ret, &err) != 0)
 		return cli_fail(CLI_FAILED, "%s%s does not answer like Loom: %s", c->url, path,
 		                err.msg);
-	if (!c->json)
-		cli_show_safely(ret);
 	return CLI_OK;
+}
+
+int cli_request_json(struct cli *c, const char *method, const char *path, const struct json *body,
+                     struct json **ret)
+{
+	int code = cli_request_exactly(c, method, path, body, ret);
+	if (!code && !c->json)
+		cli_show_safely(ret);
+	return code;
 }
 
 /* ---- clusters by name ------------------------------------------------------------------------ */

@@ -49,6 +49,10 @@ LOOM_MUST_CHECK int cli_request(struct cli *c, const char *method, const char *p
 LOOM_MUST_CHECK int cli_request_json(struct cli *c, const char *method, const char *path,
                                      const struct json *body, struct json **ret);
 
+/* The same byte by byte as the server has it: for what is sent back, not for a terminal. */
+LOOM_MUST_CHECK int cli_request_exactly(struct cli *c, const char *method, const char *path,
+                                        const struct json *body, struct json **ret);
+
 /* Asks for what a command shows. Where the output is JSON it is printed, and *ret is NULL. */
 LOOM_MUST_CHECK int cli_get(struct cli *c, const char *path, struct json **ret);
 

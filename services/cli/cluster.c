@@ -13,6 +13,30 @@
 
 /* ---- create ---------------------------------------------------------------------------------- */
 
+int create_config(struct cli *c, const struct args *a, struct json *body)
+{
+	LOOM_CLEANUP(json_free) struct json *template = NULL;
+	struct json *config = NULL;
+	struct loom_err err = { 0 };
+	if (!config_changes(a) || args_has(a, "config"))
+		return CLI_OK;
+	LOOM_CLEANUP_STR char *name = cli_quote(args_get(a, "template"));
+	LOOM_CLEANUP_STR char *path = loom_asprintf("/v2/clustertemplates/%s", name);
+	int code = cli_request_exactly(c, "GET", path, NULL, &template);
+	if (code) {
+		meant_options(c, a);
+		return code;
+	}
+	LOOM_CLEANUP(json_free)
+	struct json *present = json_copy(json_path(template, "defaults/config"));
+	if (!present)
+		present = json_new_obj();
+	if (config_option(a, present, &config, &err) != 0)
+		return cli_fail(CLI_USAGE, "%s", err.msg);
+	json_set(body, "config", config);
+	return CLI_OK;
+}
+
 int cluster_create(struct cli *c, const struct args *a)
 {
 	LOOM_CLEANUP(json_free) struct json *body = NULL;
@@ -20,10 +44,13 @@ int cluster_create(struct cli *c, const struct args *a)
 	struct loom_err err = { 0 };
 	if (create_body(a, a->positional[0], &body, &err) != 0)
 		return cli_fail(CLI_USAGE, "%s", err.msg);
+	int code = create_config(c, a, body);
+	if (code)
+		return code;
 	char key[33];
 	id_random_hex(key, 16);
 	c->key = key; /* sent again when the answer is lost, it makes no second cluster */
-	int code = cli_request_json(c, "POST", "/v2/clusters", body, &answer);
+	code = cli_request_json(c, "POST", "/v2/clusters", body, &answer);
 	c->key = NULL;
 	if (code) {
 		meant_options(c, a);

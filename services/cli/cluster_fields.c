@@ -18,6 +18,7 @@
 		{ "image", 0, "I", "image type of all nodes, else the template's" },            \
 		{ "config", 0, "JSON|@FILE",                                                    \
 		  "configuration, instead of the template's (@-: stdin)" },                     \
+		CONFIG_CHANGES("the template's configuration"),                                 \
 		{ "provider-fields", 0, "JSON|@FILE", "what the provider asks its users for" }, \
 	{                                                                                       \
 		"dns-suffix", 0, "NAME", "domain of the nodes' names"                           \
@@ -58,6 +59,18 @@ static int set_object(const struct args *a, const char *option, struct json *bod
 {
 	struct json *v = NULL;
 	int rc = json_option(a, option, &v, err);
+	json_set(body, member, v);
+	return rc;
+}
+
+/* Changes alone are checked only: the template's, to which they belong, is not known yet. */
+static int set_config(const struct args *a, const char *option, struct json *body,
+                      const char *member, struct loom_err *err)
+{
+	struct json *v = NULL;
+	if (!args_has(a, option) && !config_changes(a))
+		return 0;
+	int rc = config_option(a, NULL, &v, err);
 	json_set(body, member, v);
 	return rc;
 }
@@ -116,7 +129,7 @@ static const struct {
 	{ "size", "numMachines", set_size },
 	{ "description", "description", set_text },
 	{ "lease", "initialLeaseDuration", set_lease },
-	{ "config", "config", set_object },
+	{ "config", "config", set_config },
 	{ "provider-fields", "providerFields", set_object },
 	{ "provider", "provider", set_text },
 	{ "services", "services", set_names },

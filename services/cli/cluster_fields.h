@@ -8,6 +8,15 @@
 
 #include "common/json/json.h"
 
+/* As changes to a configuration, beside the whole of it. */
+#define CONFIG_CHANGES(of)                                                                 \
+	{ "merge", 0, "JSON|@FILE", "into " of ": what it says is set, null removes" },    \
+		{ "set", 0, "PATH=TEXT",                                                   \
+		  "one value in " of ", as web/port=81; PATH:=JSON for what is no text" }, \
+	{                                                                                  \
+		"unset", 0, "PATH", "remove one value of " of                              \
+	}
+
 extern const struct option cluster_create_options[], cluster_plan_options[];
 
 struct cluster_field {

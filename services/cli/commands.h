@@ -49,9 +49,19 @@ int task_log(struct cli *c, const struct args *a);
 LOOM_MUST_CHECK int create_body(const struct args *a, const char *name, struct json **ret,
                                 struct loom_err *err);
 
+/* Changes of the template's configuration, where body has only them, become the whole of it. */
+LOOM_MUST_CHECK int create_config(struct cli *c, const struct args *a, struct json *body);
+
 /* The JSON object that an option has in place or in a file (@FILE), *ret untouched without it. */
 LOOM_MUST_CHECK int json_option(const struct args *a, const char *option, struct json **ret,
                                 struct loom_err *err);
+
+/* Does the command change a configuration, with --merge, --set or --unset? */
+bool config_changes(const struct args *a);
+/* The configuration that --config, --merge, --set and --unset ask for, beginning with --config or
+ * else with what there is; present NULL: not known yet. CLI_OK, or CLI_USAGE with err filled. */
+LOOM_MUST_CHECK int config_option(const struct args *a, const struct json *present,
+                                  struct json **ret, struct loom_err *err);
 
 /* KEY=VALUE of each time that an option is given, with commas for more, into an object. CLI_OK, or
  * CLI_USAGE with err filled. */

@@ -15,8 +15,12 @@
 /* ---- what is asked for ----------------------------------------------------------------------- */
 
 const struct operation_option operation_options[] = {
+	{ "config", { "config", 0, "JSON|@FILE", "the whole new configuration (@-: stdin)" } },
 	{ "config",
-	  { "config", 0, "JSON|@FILE", "the whole new configuration (@-: stdin; needed)" } },
+	  { "merge", 0, "JSON|@FILE", "change what this says, null removes; all else stays" } },
+	{ "config",
+	  { "set", 0, "PATH=TEXT", "one value, as web/port=81; PATH:=JSON for what is no text" } },
+	{ "config", { "unset", 0, "PATH", "remove one value" } },
 	{ "restart",
 	  { "no-restart", 0, NULL, "configure only: leave running services as they are" } },
 	{ "services", { "services", 0, "A,B", "which services" } },
@@ -40,7 +44,7 @@ struct given {
 
 static int read_config(const struct given *g, struct json **ret, struct loom_err *err)
 {
-	return json_option(g->a, "config", ret, err);
+	return config_option(g->a, NULL, ret, err);
 }
 
 static int read_no(const struct given *g LOOM_UNUSED, struct json **ret,
@@ -124,6 +128,8 @@ static struct given find_given(const struct args *a, const struct operation_kind
 		snprintf(where, size, "--%s", option_of(field)->name);
 		g.text = args_get(a, option_of(field)->name);
 	}
+	if (!g.text && str_eq(field, "config") && config_changes(a))
+		g.text = "";
 	return g;
 }
 
@@ -277,6 +283,27 @@ static int follow(struct cli *c, const struct args *a, const struct json *cluste
 	                     stderr);
 }
 
+/* Changes of the configuration become the whole of it: as it is now, but for them. */
+static int change_config(struct cli *c, const struct args *a, const char *id, struct json *body)
+{
+	LOOM_CLEANUP(json_free) struct json *cluster = NULL;
+	LOOM_CLEANUP_STR char *path = loom_asprintf("/v2/clusters/%s", id);
+	struct json *config = NULL;
+	struct loom_err err = { 0 };
+	if (!config_changes(a) || args_has(a, "config"))
+		return CLI_OK;
+	int code = cli_request_exactly(c, "GET", path, NULL, &cluster);
+	if (code)
+		return code;
+	LOOM_CLEANUP(json_free) struct json *present = json_copy(json_get(cluster, "config"));
+	if (!present)
+		present = json_new_obj();
+	if (config_option(a, present, &config, &err) != 0)
+		return cli_fail(CLI_USAGE, "%s", err.msg);
+	json_set(body, "config", config);
+	return CLI_OK;
+}
+
 int cluster_operation(struct cli *c, const struct args *a)
 {
 	LOOM_CLEANUP(json_free) struct json *body = NULL, *cluster = NULL, *plan = NULL;
@@ -286,6 +313,8 @@ int cluster_operation(struct cli *c, const struct args *a)
 		return cli_fail(CLI_USAGE, "%s", err.msg);
 	int code = cli_get_cluster(c, a->positional[0], &cluster);
 	const char *id = json_get_str(cluster, "id");
+	if (!code)
+		code = change_config(c, a, id, body);
 	if (!code && (!token || args_has(a, "plan")))
 		code = make_plan(c, id, body, &plan);
 	if (code)

@@ -124,7 +124,10 @@ int cluster_plan(struct cli *c, const struct args *a)
 	struct loom_err err = { 0 };
 	if (create_body(a, a->n ? a->positional[0] : "plan", &body, &err) != 0)
 		return cli_fail(CLI_USAGE, "%s", err.msg);
-	int code = cli_request_json(c, "POST", "/v2/clusters/plan", body, &plan);
+	int code = create_config(c, a, body);
+	if (code)
+		return code;
+	code = cli_request_json(c, "POST", "/v2/clusters/plan", body, &plan);
 	if (code) {
 		meant_options(c, a);
 		return code;

@@ -299,6 +299,14 @@ def test_config_from_a_file_and_names_that_are_ambiguous(lab, tmp_path):
     assert lab.user.wait_cluster(done.stdout.strip())["config"] == {"b": 2}
 
 
+def test_create_changes_the_templates_configuration(farm):
+    done = loom(farm, "cluster", "create", "own", "-t", "farm", "-n", "1", "--set", "app/note=hi", "--wait")
+    assert done.returncode == 0, done.stderr
+    assert farm.user.cluster(done.stdout.strip())["config"] == {"app": {"port": "80", "note": "hi"}}
+    done = loom(farm, "cluster", "plan", "-t", "fram", "-n", "1", "--set", "app/note=hi")
+    assert done.returncode == 1 and "Did you mean the template farm?" in done.stderr
+
+
 def test_a_create_that_fails_and_is_tried_again(lab):
     full = [True]
     lab.worker(lambda run: {"status": 7, "retry": False, "message": "no\x1b[2J disk"}
@@ -471,6 +479,15 @@ def test_operations_show_what_they_do_and_do_it(farm):
 
 
 def test_configure_and_restart(farm):
+    port = did(farm, "configure", "farm", "--set", "app/port=8080", "--set", "app/tls:={\"on\":true}")
+    assert '/app/port' in port and '"80" -> "8080"' in port
+    assert farm.user.cluster(farm.farm)["config"] == {"app": {"port": "8080", "tls": {"on": True}}}
+    did(farm, "configure", "farm", "--merge", '{"app":{"tls":null}}', "--set", "app/note=a\x1bb")
+    assert farm.user.cluster(farm.farm)["config"] == {"app": {"port": "8080", "note": "a\x1bb"}}
+    did(farm, "configure", "farm", "--unset", "app/note")
+    refused = loom(farm, "cluster", "configure", "farm", "--unset", "app/note")
+    assert refused.returncode == 64 and "no such setting" in refused.stderr
+    did(farm, "configure", "farm", "--set", "app/port=80")
     words = ("configure", "farm", "--config", '{"app":{"port":"81"}}')
     assert '  config  /app/port  "80" -> "81"' in did(farm, *words)
     assert farm.user.cluster(farm.farm)["config"] == {"app": {"port": "81"}}

@@ -216,6 +216,10 @@ static const struct {
 	{ "cluster create x -t web -n 1 --lease 0",
 	  "{\"name\":\"x\",\"clusterTemplate\":\"web\",\"numMachines\":1,"
 	  "\"initialLeaseDuration\":0}" },
+	{ "cluster create x -t web -n 1 --config {\"a\":1} --set b/c=2",
+	  "{\"name\":\"x\",\"clusterTemplate\":\"web\",\"numMachines\":1,"
+	  "\"config\":{\"a\":1,\"b\":{\"c\":\"2\"}}}" },
+	{ "cluster create x -t web -n 1 --set b", "PATH=TEXT" },
 	{ "cluster create x -n 3", "--template" },
 	{ "cluster create x -t web", "--size N is needed" },
 	{ "cluster create x -t web -n three", "'three'" },
@@ -291,6 +295,48 @@ START_TEST(makes_operations)
 	ck_assert_int_eq(json_parse_str(operations[_i].want, &want, NULL), 0);
 	ck_assert_msg(json_equal(body, want), "%s", text);
 	ck_assert_str_eq(path + strlen("/v2/clusters/00000007/"), operations[_i].path);
+}
+END_TEST
+
+static const struct {
+	const char *present, *line, *want; /* a configuration, or a word of the reason */
+} configs[] = {
+	{ "{\"web\":{\"port\":\"80\",\"m\":\"x\"}}", "--set web/port=81",
+	  "{\"web\":{\"port\":\"81\",\"m\":\"x\"}}" },
+	{ "{}", "--set /web/port:=81 --set a=b=c", "{\"web\":{\"port\":81},\"a\":\"b=c\"}" },
+	{ "{\"a\":1}", "--set a= --set b/~1c~0=2", "{\"a\":\"\",\"b\":{\"/c~\":\"2\"}}" },
+	{ "{\"a\":{\"b\":1,\"c\":2}}", "--unset a/b --set a/c:=[1,2]", "{\"a\":{\"c\":[1,2]}}" },
+	{ "{\"a\":{\"b\":1,\"c\":2}}", "--merge {\"a\":{\"b\":null,\"d\":{\"e\":3}}}",
+	  "{\"a\":{\"c\":2,\"d\":{\"e\":3}}}" },
+	{ "{\"a\":1}", "--config {\"b\":2} --set c=3", "{\"b\":2,\"c\":\"3\"}" },
+	{ "{\"a\":1}", "--set /a.b=2", "{\"a\":1,\"a.b\":\"2\"}" },
+	{ "{}", "--set web.port=81", "web/port" },
+	{ "{}", "--set web", "PATH=TEXT" },
+	{ "{}", "--set =1", "PATH=TEXT" },
+	{ "{}", "--set web//port=1", "a key is empty" },
+	{ "{}", "--set web:={", "not JSON" },
+	{ "{\"web\":\"x\"}", "--set web/port=1", "'web' is no object but a string" },
+	{ "{}", "--unset web/port", "no such setting" },
+	{ "{}", "--merge []", "--merge must be a JSON object" },
+};
+
+START_TEST(changes_configurations)
+{
+	LOOM_CLEANUP(json_free) struct json *present = NULL, *config = NULL, *want = NULL;
+	char line[256];
+	snprintf(line, sizeof(line), "cluster configure 7 %s", configs[_i].line);
+	ck_assert_msg(parse(line) == 0, "%s", err.msg);
+	ck_assert_int_eq(json_parse_str(configs[_i].present, &present, NULL), 0);
+	int r = config_option(&a, present, &config, &err);
+	if (*configs[_i].want != '{') {
+		ck_assert_int_eq(r, CLI_USAGE);
+		ck_assert_msg(strstr(err.msg, configs[_i].want) != NULL, "%s", err.msg);
+		return;
+	}
+	ck_assert_msg(r == 0, "%s", err.msg);
+	LOOM_CLEANUP_STR char *text = json_text(config);
+	ck_assert_int_eq(json_parse_str(configs[_i].want, &want, NULL), 0);
+	ck_assert_msg(json_equal(config, want), "%s", text);
 }
 END_TEST
 
@@ -505,6 +551,7 @@ int main(void)
 	tcase_add_loop_test(tc, tells_of_itself, 0, LOOM_COUNT(asks));
 	tcase_add_loop_test(tc, makes_create_requests, 0, LOOM_COUNT(creates));
 	tcase_add_loop_test(tc, makes_operations, 0, LOOM_COUNT(operations));
+	tcase_add_loop_test(tc, changes_configurations, 0, LOOM_COUNT(configs));
 	tcase_add_test(tc, writes_changes);
 	tcase_add_test(tc, reads_times);
 	tcase_add_loop_test(tc, finds_reasons, 0, LOOM_COUNT(reasons));
