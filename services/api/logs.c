@@ -163,6 +163,7 @@ static const struct watch_ops log_ops = { .read = log_read_piece,
 struct find {
 	struct log_watch *lw;
 	int64_t tail;
+	int64_t attempts; /* there were so many */
 };
 
 static int find_read(struct db *db, void *arg)
@@ -178,6 +179,7 @@ static int find_read(struct db *db, void *arg)
 		return rc;
 	if (!ts->n)
 		return TASK_E_NONE;
+	f->attempts = ts->v[0].attempt;
 	if (!lw->at.attempt)
 		lw->at.attempt = ts->v[0].attempt;
 	if (!lw->at.attempt || lw->at.attempt > ts->v[0].attempt)
@@ -234,8 +236,13 @@ void logs_get(struct http_req *req, void *ctx)
 	}
 	if (rc == TASK_E_NONE)
 		http_reply_problem(req, 404, "there is no task %s", lw->w.task);
+	else if (rc == TASK_E_UNSTARTED && !f.attempts)
+		http_reply_problem(req, 404, "task %s has not begun yet: it has no log",
+		                   lw->w.task);
 	else if (rc == TASK_E_UNSTARTED)
-		http_reply_problem(req, 404, "task %s has not run that attempt yet", lw->w.task);
+		http_reply_problem(req, 404, "task %s has no attempt %lld: there %s %lld so far",
+		                   lw->w.task, (long long)lw->at.attempt,
+		                   f.attempts == 1 ? "was" : "were", (long long)f.attempts);
 	else
 		visible_refuse(req, rc, lw->at.ref.cluster);
 	loom_free(lw);
