@@ -241,8 +241,10 @@ int cli_find_cluster(struct cli *c, const char *id_or_name, char **ret_id)
 		id = pick(list, id_or_name, true, &ended);
 	const char *meant = id ? NULL : hint_name(list, id_or_name);
 	if (!id)
-		return cli_fail(CLI_FAILED, "there is no cluster called %s%s%s (loom cluster list)",
-		                id_or_name, meant ? "; did you mean " : "", meant ? meant : "");
+		return cli_fail(CLI_FAILED,
+		                "there is no cluster called %s%s%s%s (loom cluster list)",
+		                id_or_name, meant ? "; did you mean " : "", meant ? meant : "",
+		                meant ? "?" : "");
 	*ret_id = loom_strdup(id);
 	return CLI_OK;
 }

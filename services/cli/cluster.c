@@ -2,6 +2,7 @@
 /* Clusters: create, list, show, delete. */
 #include "services/cli/cluster_fields.h"
 #include "services/cli/commands.h"
+#include "services/cli/hosts.h"
 #include "services/cli/table.h"
 #include "services/cli/watch.h"
 
@@ -175,7 +176,9 @@ static void print_details(const struct json *v)
 	const struct json *p = json_get(v, "progress"), *links = json_get(v, "links");
 	struct table_fit fit = table_fit_stdout();
 	for (const struct cluster_field *f = cluster_lines; f->name; f++) {
-		LOOM_CLEANUP_STR char *text = f->text(v, f->path);
+		LOOM_CLEANUP_STR char *said = f->text(v, f->path);
+		LOOM_CLEANUP_STR char *text =
+			said ? hosts_in_words(said, hosts_of_cluster, v) : NULL;
 		const char *color = text && fit.color ? table_color(text) : "";
 		if (text)
 			printf("%-10s %s%s%s\n", f->name, color, text, *color ? "\033[0m" : "");

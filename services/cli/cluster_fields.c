@@ -185,16 +185,19 @@ static char *age_at(const struct json *v, const char *path)
 	                  : loom_asprintf("%lld d", (long long)s / 86400);
 }
 
-/* Of a job under way. */
+/* Of a job under way; of one that failed why, in the words of who failed. */
 static char *progress_at(const struct json *v, const char *path)
 {
 	const struct json *p = json_path(v, path);
-	const char *action = json_get_str(p, "action");
-	if (!str_eq(json_get_str(v, "status"), "pending") || !action)
+	const char *action = json_get_str(p, "action"), *status = json_get_str(v, "status");
+	const char *why = json_get_str(v, "message");
+	bool unwell = str_eq(status, "incomplete") || str_eq(status, "inconsistent");
+	if (!action || !(unwell || str_eq(status, "pending")))
 		return NULL;
-	return loom_asprintf("%s %lld/%lld", action,
+	return loom_asprintf("%s %lld/%lld%s%s", action,
 	                     (long long)json_get_int(p, "stepscompleted", 0),
-	                     (long long)json_get_int(p, "stepstotal", 0));
+	                     (long long)json_get_int(p, "stepstotal", 0), unwell && why ? ": " : "",
+	                     unwell && why ? why : "");
 }
 
 /* "env=test,team=web" */

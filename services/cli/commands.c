@@ -21,6 +21,10 @@ static const struct option delete_options[] = {
 	{ "wait", 'w', NULL, "watch until it is terminated" },
 	{ 0 },
 };
+static const struct option task_list_options[] = {
+	{ "failed", 0, NULL, "only attempts that failed" },
+	{ 0 },
+};
 static const struct option log_options[] = {
 	{ "follow", 'f', NULL, "go on until the attempt has ended" },
 	{ "attempt", 0, "N", "which attempt, else the last" },
@@ -29,6 +33,11 @@ static const struct option log_options[] = {
 	{ 0 },
 };
 
+static const struct option watch_options[] = {
+	{ "history", 0, NULL,
+	  "all that happened before, too; else how it stands, and what is new" },
+	{ 0 },
+};
 static const struct option wait_options[] = {
 	{ "wait", 'w', NULL, "watch until the cluster is at rest" },
 	{ 0 },
@@ -88,7 +97,7 @@ static const struct command before[] = {
 	{ "cluster show", "ID|NAME", 1, 1, "Show a cluster and its nodes", NULL, cluster_show,
 	  NULL },
 	{ "cluster watch", "ID|NAME", 1, 1, "Watch what happens to a cluster until it is at rest",
-	  NULL, cluster_watch, NULL },
+	  watch_options, cluster_watch, NULL },
 	{ "cluster delete", "ID|NAME", 1, 1, "Delete a cluster and its nodes", delete_options,
 	  cluster_delete, NULL },
 	{ "cluster plan", "[NAME]", 0, 1, "Show what a create would make, without making it",
@@ -112,6 +121,8 @@ static const struct command after[] = {
 	  cluster_extend, NULL },
 	{ "cluster label", "ID|NAME KEY=VALUE|KEY- ...", 2, ARGS_MAX_POSITIONAL,
 	  "Set labels of a cluster, or remove them; others stay", NULL, cluster_label, NULL },
+	{ "task list", "ID|NAME", 1, 1, "List what was done on a cluster's nodes, each attempt",
+	  task_list_options, task_list, NULL },
 	{ "task log", "TASKID", 1, 1, "Print what a task wrote", log_options, task_log, NULL },
 	COLLECTION("template", "cluster templates", &templates),
 	COLLECTION("provider", "providers", &providers),

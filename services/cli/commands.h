@@ -42,6 +42,7 @@ int callback_target_set(struct cli *c, const struct args *a);
 int callback_target_delete(struct cli *c, const struct args *a);
 int provisioner_release(struct cli *c, const struct args *a);
 int status_show(struct cli *c, const struct args *a);
+int task_list(struct cli *c, const struct args *a);
 int task_log(struct cli *c, const struct args *a);
 
 /* The body of a create request out of the options of `cluster create` and `cluster plan`; name may

@@ -2,6 +2,7 @@
 /* Draws the view of a cluster that is being watched. */
 #include "services/cli/render.h"
 
+#include "services/cli/hosts.h"
 #include "services/cli/table.h"
 
 #include <stdio.h>
@@ -422,6 +423,27 @@ static void what_was_done(const struct view *v, struct buf *out)
 	         view_done(v) == 1 ? "" : "s");
 }
 
+void render_state(const struct render *r, const struct view *v, struct buf *out)
+{
+	const char *words = status_words(v);
+	buf_addf(out, "%s (%s) is %s", r->name, r->id, *v->status ? v->status : "not known yet");
+	if (!str_eq(words, v->status) && *v->status)
+		buf_addf(out, ": %s", words);
+	if (view_total(v))
+		buf_addf(out, ", %zu of %zu tasks", view_done(v), view_total(v));
+	buf_addc(out, '\n');
+}
+
+static const char *host_of(const void *arg, int64_t num)
+{
+	const struct view *v = arg;
+	for (size_t i = 0; i < v->n_nodes; i++) {
+		if (v->nodes[i]->num == num)
+			return v->nodes[i]->hostname;
+	}
+	return NULL;
+}
+
 void render_end(const struct render *r, const struct view *v, struct buf *out)
 {
 	char span[24];
@@ -433,8 +455,9 @@ void render_end(const struct render *r, const struct view *v, struct buf *out)
 		return;
 	}
 	if (*v->message) {
+		LOOM_CLEANUP_STR char *words = hosts_in_words(v->message, host_of, v);
 		buf_adds(out, ": ");
-		add_harmless(out, v->message);
+		add_harmless(out, words);
 	}
 	buf_addc(out, '\n');
 	if (f)

@@ -18,6 +18,9 @@ int render_frame(const struct render *r, const struct view *v, int64_t now, stru
 /* "10:02:31  web1-1000  install web: done  3.2 s\n"; nothing when there is nothing to say. */
 void render_change(const struct render *r, const struct view_change *c, struct buf *out);
 
+/* What is under way, in one line: "shop (00000003) is pending: creating, 12 of 28 tasks". */
+void render_state(const struct render *r, const struct view *v, struct buf *out);
+
 /* The last words: how it ended, and where to look when it did not work. */
 void render_end(const struct render *r, const struct view *v, struct buf *out);
 

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a task's plug-in wrote, whole or as it comes. */
+/* The attempts at tasks of a cluster, and what a plug-in wrote in one: whole, or as it comes. */
 #include "services/cli/commands.h"
+#include "services/cli/render.h"
+#include "services/cli/table.h"
 
+#include "common/base/ids.h"
 #include "common/base/text.h"
 
 #include <stdio.h>
@@ -58,6 +61,122 @@ static int whole_number(const struct args *a, const char *option, struct buf *qu
 	return 0;
 }
 
+/* ---- attempts -------------------------------------------------------------------------------- */
+
+/* How many of the actions before this one are attempts at the same task, and itself. */
+static long long attempt_of(const struct json *actions, size_t i)
+{
+	const char *task = json_get_str(json_at(actions, i), "taskId");
+	long long n = 1;
+	for (size_t k = 0; k < i; k++)
+		n += str_eq(json_get_str(json_at(actions, k), "taskId"), task);
+	return n;
+}
+
+/* The last line of a text that says something. Owned. */
+static char *last_line(const char *text)
+{
+	size_t end = text ? strlen(text) : 0;
+	while (end && strchr(" \t\r\n", text[end - 1]))
+		end--;
+	size_t begin = end;
+	while (begin && text[begin - 1] != '\n')
+		begin--;
+	return end ? loom_strndup(text + begin, end - begin) : NULL;
+}
+
+static void add_attempt(struct table *t, const struct json *node, size_t i)
+{
+	const struct json *actions = json_get(node, "actions"), *one = json_at(actions, i);
+	const char *host = json_get_str(json_get(node, "properties"), "hostname");
+	int64_t from = json_get_int(one, "submitTime", 0), to = json_get_int(one, "statusTime", 0);
+	LOOM_CLEANUP_STR char *what =
+		cell_task(json_get_str(one, "action"), json_get_str(one, "service"));
+	LOOM_CLEANUP_STR char *words = last_line(json_get_str(one, "stderr"));
+	char span[24] = "-";
+	if (to > from && from)
+		render_span(span, to - from);
+	table_add(t, json_get_str(one, "taskId"));
+	table_addf(t, "%.*s", (int)strcspn(host ? host : "", "."), host ? host : "");
+	table_add(t, what);
+	table_addf(t, "%lld", attempt_of(actions, i));
+	table_add(t, json_get_str(one, "status"));
+	table_add(t, span);
+	table_add(t, words);
+}
+
+int task_list(struct cli *c, const struct args *a)
+{
+	LOOM_CLEANUP(json_free) struct json *v = NULL;
+	int code = cli_get_cluster(c, a->positional[0], &v);
+	if (code)
+		return code;
+	struct table t;
+	const struct json *nodes = json_get(v, "nodes");
+	LOOM_CLEANUP(json_free) struct json *all = json_new_arr();
+	bool failed = args_has(a, "failed");
+	table_init(&t, "TASK|NODE|WHAT|ATTEMPT|STATUS|TOOK|LAST WORDS");
+	for (size_t i = 0; i < json_len(nodes); i++) {
+		const struct json *actions = json_get(json_at(nodes, i), "actions");
+		for (size_t k = 0; k < json_len(actions); k++) {
+			const char *status = json_get_str(json_at(actions, k), "status");
+			if (failed && !str_eq(status, "failed"))
+				continue;
+			add_attempt(&t, json_at(nodes, i), k);
+			if (c->json)
+				json_push(all, json_copy(json_at(actions, k)));
+		}
+	}
+	if (c->json)
+		cli_print_json(all);
+	else if (table_rows(&t))
+		table_print(&t, "");
+	else
+		puts(failed ? "no attempt failed" : "nothing has been done yet");
+	table_fini(&t);
+	return CLI_OK;
+}
+
+/* ---- a log ----------------------------------------------------------------------------------- */
+
+/* "attempt 2 of 2: install db on shop3-1000, failed", for people who look at it; without a word
+ * where the server does not tell. */
+static void say_attempt(struct cli *c, const char *task, const char *wanted)
+{
+	struct task_ref ref;
+	LOOM_CLEANUP(json_free) struct json *v = NULL;
+	const struct json *found = NULL, *at = NULL;
+	long long n = 0;
+	int64_t attempt = 0;
+	if (!isatty(STDERR_FILENO) || id_parse_task(task, &ref) != 0 ||
+	    (wanted && str_to_int(wanted, &attempt) != 0))
+		return;
+	char id[ID_MAX];
+	id_cluster(id, ref.cluster);
+	if (cli_get_cluster(c, id, &v) != CLI_OK)
+		return;
+	const struct json *nodes = json_get(v, "nodes");
+	for (size_t i = 0; i < json_len(nodes); i++) {
+		const struct json *actions = json_get(json_at(nodes, i), "actions");
+		for (size_t k = 0; k < json_len(actions); k++) {
+			if (!str_eq(json_get_str(json_at(actions, k), "taskId"), task))
+				continue;
+			n++;
+			if (attempt && n != attempt)
+				continue;
+			found = json_at(actions, k);
+			at = json_at(nodes, i);
+		}
+	}
+	const char *host = json_get_str(json_get(at, "properties"), "hostname");
+	LOOM_CLEANUP_STR char *what =
+		cell_task(json_get_str(found, "action"), json_get_str(found, "service"));
+	if (found)
+		fprintf(stderr, "attempt %lld of %lld: %s on %s, %s\n",
+		        attempt ? (long long)attempt : n, n, what, host ? host : "?",
+		        json_get_str(found, "status"));
+}
+
 int task_log(struct cli *c, const struct args *a)
 {
 	__attribute__((cleanup(buf_fini_p))) struct buf query = BUF_INIT(256);
@@ -69,6 +188,7 @@ int task_log(struct cli *c, const struct args *a)
 	LOOM_CLEANUP_STR char *id = cli_quote(a->positional[0]);
 	LOOM_CLEANUP_STR char *url =
 		loom_asprintf("%s/v2/tasks/%s/log%s", c->url, id, buf_str(&query));
+	say_attempt(c, a->positional[0], args_get(a, "attempt"));
 	struct reader r = { .raw = args_has(a, "raw"), .rest = BUF_INIT(2 * PORTION) };
 	struct http_call call = { .method = "GET",
 		                  .url = url,

@@ -35,6 +35,7 @@ struct watch {
 	struct screen *screen; /* NULL: lines */
 	int64_t history_end;   /* events up to here happened before we came */
 	int64_t print_after;
+	bool stated;  /* how it stood when we came has been said, or is not to be */
 	int64_t skew; /* server's clock minus ours */
 	bool skewed;
 	int64_t contact_ms; /* when we last heard something */
@@ -101,6 +102,21 @@ static void print_change(struct watch *w, const struct view_change *c)
 	buf_fini(&b);
 }
 
+/* How it stands now that all is read that happened before we came; at rest the last words say it.
+ */
+static void say_state(struct watch *w)
+{
+	if (w->stated || w->view.seq < w->history_end)
+		return;
+	w->stated = true;
+	if (w->screen || w->cli->json || view_at_rest(&w->view))
+		return;
+	struct buf b = BUF_INIT(65536);
+	render_state(&w->render, &w->view, &b);
+	print(w, buf_str(&b));
+	buf_fini(&b);
+}
+
 /* An event that happens while we watch tells the server's clock, less the way here. */
 static void set_clock(struct watch *w)
 {
@@ -129,6 +145,7 @@ static void on_frame(const struct sse_frame *f, void *arg)
 			print_change(w, &change);
 	}
 	view_change_fini(&change);
+	say_state(w);
 	if (w->view.seq >= w->history_end && view_at_rest(&w->view))
 		stop(w, view_succeeded(&w->view) ? CLI_OK : CLI_FAILED);
 }
@@ -295,6 +312,22 @@ static void say_end(struct watch *w)
 	buf_fini(&b);
 }
 
+/* The first line of those in JSON: how the cluster stands, as of its last event. */
+static void print_summary(FILE *out, const struct json *cluster)
+{
+	static const char *const fields[] = { "id", "name", "status", "message", "progress" };
+	LOOM_CLEANUP(json_free) struct json *line = json_new_obj(), *data = json_new_obj();
+	for (size_t i = 0; i < LOOM_COUNT(fields); i++)
+		json_set(data, fields[i], json_copy(json_get(cluster, fields[i])));
+	json_set_int(line, "id", json_get_int(cluster, "lastEvent", 0));
+	json_set_str(line, "event", "state");
+	json_set(line, "data", loom_take(data));
+	LOOM_CLEANUP_STR char *text = json_text(line);
+	LOOM_CLEANUP_STR char *shown = text_shown(text, strlen(text), TEXT_JSON);
+	fprintf(out, "%s\n", shown);
+	fflush(out);
+}
+
 int watch_cluster(struct cli *c, const char *id, int64_t print_after, FILE *out)
 {
 	LOOM_CLEANUP_STR char *path = loom_asprintf("/v2/clusters/%s", id);
@@ -306,6 +339,11 @@ int watch_cluster(struct cli *c, const char *id, int64_t print_after, FILE *out)
 	struct watch w = { .cli = c, .out = out, .print_after = print_after, .code = -1 };
 	w.url = loom_asprintf("%s%s/events", c->url, path);
 	w.history_end = json_get_int(cluster, "lastEvent", 0);
+	w.stated = print_after != WATCH_NEWS;
+	if (!w.stated)
+		w.print_after = w.history_end;
+	if (!w.stated && c->json)
+		print_summary(out, cluster);
 	set_up(&w);
 	w.render.id = id;
 	w.render.name = name ? name : id;
@@ -324,5 +362,6 @@ int cluster_watch(struct cli *c, const struct args *a)
 {
 	LOOM_CLEANUP_STR char *id = NULL;
 	int code = cli_find_cluster(c, a->positional[0], &id);
-	return code ? code : watch_cluster(c, id, 0, stdout);
+	int64_t after = args_has(a, "history") ? 0 : WATCH_NEWS;
+	return code ? code : watch_cluster(c, id, after, stdout);
 }

@@ -12,6 +12,9 @@
 
 #include <stdio.h>
 
+/* Instead of the number of an event: show how it stands, then only what is new. */
+#define WATCH_NEWS (-1)
+
 /* Returns an exit code: CLI_OK when the cluster's last job came to its good end.  Lines are printed
  * for events after print_after only. */
 int watch_cluster(struct cli *c, const char *id, int64_t print_after, FILE *out);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Clusters that do not move, leases, and what runs where. */
 #include "services/cli/commands.h"
+#include "services/cli/hosts.h"
 #include "services/cli/table.h"
 
 #include "common/base/clock.h"
@@ -18,19 +19,29 @@ int cluster_why(struct cli *c, const struct args *a)
 	int code = cli_find_cluster(c, a->positional[0], &id);
 	if (code)
 		return code;
-	LOOM_CLEANUP_STR char *path = loom_asprintf("/v2/clusters/%s/why", id);
+	LOOM_CLEANUP_STR char *of_cluster = loom_asprintf("/v2/clusters/%s", id);
+	LOOM_CLEANUP_STR char *path = loom_asprintf("%s/why", of_cluster);
 	code = cli_get(c, path, &v);
 	if (code || !v)
 		return code;
 	const struct json *tasks = json_get(v, "tasks");
-	const char *status = json_get_str(v, "status"), *reason = json_get_str(v, "reason");
-	printf("%s: %s\n", status ? status : "?", reason ? reason : "?");
+	const char *status = json_get_str(v, "status"), *said = json_get_str(v, "reason");
+	LOOM_CLEANUP(json_free) struct json *cluster = NULL;
+	code = cli_request_json(c, "GET", of_cluster, NULL, &cluster);
+	if (code)
+		return code;
+	LOOM_CLEANUP_STR char *reason =
+		hosts_in_words(said ? said : "?", hosts_of_cluster, cluster);
+	printf("%s: %s\n", status ? status : "?", reason);
 	struct table t;
 	table_init(&t, "TASK|STATE|REASON");
 	for (size_t i = 0; i < json_len(tasks); i++) {
 		table_add(&t, json_get_str(json_at(tasks, i), "taskId"));
 		table_add(&t, json_get_str(json_at(tasks, i), "state"));
-		table_add(&t, json_get_str(json_at(tasks, i), "reason"));
+		const char *why = json_get_str(json_at(tasks, i), "reason");
+		LOOM_CLEANUP_STR char *words =
+			hosts_in_words(why ? why : "-", hosts_of_cluster, cluster);
+		table_add(&t, words);
 	}
 	if (table_rows(&t)) {
 		putchar('\n');

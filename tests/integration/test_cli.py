@@ -206,9 +206,12 @@ def test_create_watch_show_delete(lab):
     assert done.returncode == 0, done.stderr
     cluster = done.stdout.strip()
     assert re.fullmatch(r"\d{8}", cluster)
-    done = loom(lab, "cluster", "watch", "shop")
+    lab.active(cluster)
+    done = loom(lab, "cluster", "watch", "shop", "--history")
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
+    rest = loom(lab, "cluster", "watch", "shop")
+    assert (rest.returncode, rest.stdout.splitlines()) == (0, lines[-1:])  # nothing of its past
     assert re.fullmatch(r"\d\d:\d\d:\d\d  cluster         pending", lines[0])
     assert any(re.search(r"install web: done  \d+\.\d s$", line) for line in lines)
     assert re.fullmatch(rf"shop \({cluster}\) is active after .* s: 3 nodes, \d+ tasks", lines[-1])
@@ -274,10 +277,27 @@ def test_create_json_and_wait(lab):
     cluster = json.loads(done.stdout)["id"]
     assert f"a ({cluster}) is active" in done.stderr
     events = [json.loads(line) for line in
-              loom(lab, "cluster", "watch", cluster, "-o", "json").stdout.splitlines()]
+              loom(lab, "cluster", "watch", cluster, "-o", "json", "--history").stdout.splitlines()]
     assert [event["id"] for event in events] == list(range(1, len(events) + 1))
     assert events[-1]["data"]["time"] and {event["event"] for event in events} >= {
         "cluster", "job", "plan", "task", "node"}
+    state, = (json.loads(line) for line in loom(lab, "cluster", "watch", cluster, "-o", "json").stdout.splitlines())
+    assert (state["event"], state["id"], state["data"]["status"]) == ("state", events[-1]["id"], "active")
+
+
+def test_watch_tells_how_it_stands_and_then_the_news(lab):
+    gate = Gate("INSTALL", "web")
+    lab.worker(gate)
+    cluster = lab.create("a", "one", 1)
+    gate.wait()
+    with subprocess.Popen([LOOM, "cluster", "watch", cluster], env=environment(lab), text=True,
+                          stdout=subprocess.PIPE) as watcher:
+        first = watcher.stdout.readline()
+        assert re.fullmatch(rf"a \({cluster}\) is pending: creating, \d+ of \d+ tasks\n", first)
+        gate.open()
+        news = watcher.stdout.read()
+        assert watcher.wait(20) == 0
+    assert "install web: done" in news and "create: done" not in news
 
 
 def test_config_from_a_file_and_names_that_are_ambiguous(lab, tmp_path):
@@ -319,6 +339,13 @@ def test_a_create_that_fails_and_is_tried_again(lab):
     assert f"shop ({cluster}) is incomplete" in done.stderr
     assert "install db on " in done.stderr and "disk" in done.stderr
     assert f"loom task log {failed['taskId']} --attempt {failed['attempt']}" in done.stderr
+    assert re.search(r"is incomplete after .*: INSTALL of db on shop\S+-100\d failed: no.* disk", done.stderr)
+    listed = loom(lab, "cluster", "list").stdout
+    assert re.search(r"cluster_create \d+/\d+: INSTALL of db on node 100\d failed: no.* disk", listed), listed
+    assert "INSTALL of db on shop" in loom(lab, "cluster", "show", cluster).stdout
+    tried = loom(lab, "task", "list", cluster, "--failed").stdout.splitlines()
+    assert len(tried) == 2 and re.match(rf"{failed['taskId']} +shop\S+ +install db +1 +failed ", tried[1]), tried
+    assert len(json.loads(loom(lab, "task", "list", cluster, "-o", "json").stdout)) > 1
     assert "\x1b" not in done.stdout + done.stderr
     full[0] = False
     done = loom(lab, "cluster", "retry", cluster, "--plan", "--skip", failed["taskId"])
@@ -416,7 +443,10 @@ def test_task_log(lab):
         assert follower.stdout.read() == ""
         assert follower.wait(20) == 0
     assert loom(lab, "task", "log", run.id, "--tail", "7").stdout == "second\n"
-    assert loom(lab, "task", "log", run.id, "--attempt", "2").returncode == 1
+    refused = loom(lab, "task", "log", run.id, "--attempt", "2")
+    assert refused.returncode == 1 and "has no attempt 2: there was 1 so far" in refused.stderr
+    seen = Terminal(lab, "task", "log", run.id)
+    assert seen.wait() == 0 and re.search(r"attempt 1 of 1: create on a\S*-1000, ", seen.text), seen.text
     assert loom(lab, "task", "log", run.id, "--tail", "x").returncode == 64
     lab.user.wait_cluster(cluster)
 
@@ -515,7 +545,7 @@ def test_sync_and_extend(farm):
     assert refused.returncode == 1 and "the template allows" in refused.stderr
     for words in ((), ("--by", "2h", "--until", "2099-01-01"), ("--by", "soon")):
         assert loom(farm, "cluster", "extend", "farm", *words).returncode == 64
-    lines = loom(farm, "cluster", "watch", "farm").stdout
+    lines = loom(farm, "cluster", "watch", "farm", "--history").stdout
     assert "follows version 2 of template farm" in lines and "lease ends at" in lines
 
 
@@ -530,7 +560,8 @@ def test_pause_why_resume_abort(farm):
     assert loom(farm, "cluster", "pause", "farm").returncode == 0
     why = loom(farm, "cluster", "why", "farm").stdout
     assert why.startswith("pending: Paused by user ann. Since ") and re.search(r"^TASK +STATE +REASON$", why, re.M)
-    assert "START of app on node 1000 waits for STOP of app on node 1000" in why
+    host = f"farm{int(farm.farm)}-1000"
+    assert re.search(r"START of app on (\S+1000) waits for STOP of app on \1", why), (host, why)
     assert loom(farm, "cluster", "resume", "farm").returncode == 0
     assert json.loads(loom(farm, "cluster", "why", "farm", "-o", "json").stdout)["status"] == "pending"
     farm.workers[0].script = None
@@ -636,7 +667,7 @@ def test_a_broken_stream_is_taken_up_again(lab):
     try:
         cluster = lab.create("a", "one", 1)
         gate.wait()
-        with subprocess.Popen([LOOM, "cluster", "watch", cluster, "-o", "json"], text=True,
+        with subprocess.Popen([LOOM, "cluster", "watch", cluster, "-o", "json", "--history"], text=True,
                               env=environment(lab, url=relay.url), stdout=subprocess.PIPE) as watcher:
             events = []
             while not events or events[-1]["data"].get("service") != "web" or \

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Events into a view, and a view into text. */
+#include "services/cli/hosts.h"
 #include "services/cli/render.h"
 #include "services/cli/sse_parse.h"
 #include "services/cli/view.h"
@@ -450,6 +451,40 @@ START_TEST(parses_streams_however_they_are_cut)
 }
 END_TEST
 
+static const char *host_of(const void *arg, int64_t num)
+{
+	(void)arg;
+	return num == 1000 ? "shop3-1000.local" : NULL;
+}
+
+static const struct {
+	const char *words, *want;
+} hosts[] = {
+	{ "", "" },
+	{ "no nodes", "no nodes" },
+	{ "START on node 1000 failed", "START on shop3-1000 failed" },
+	{ "a on node 1000 waits for b on node 1001", "a on shop3-1000 waits for b on node 1001" },
+	{ "on node ", "on node " },
+	{ "on node x on node 10000", "on node x on node 10000" },
+};
+
+START_TEST(knows_nodes_by_their_hosts)
+{
+	LOOM_CLEANUP_STR char *s = hosts_in_words(hosts[_i].words, host_of, NULL);
+	ck_assert_str_eq(s, hosts[_i].want);
+}
+END_TEST
+
+START_TEST(says_how_it_stands)
+{
+	struct buf b = BUF_INIT(4096);
+	planned();
+	render_state(&r, &v, &b);
+	ck_assert_str_eq(buf_str(&b), "hello (00000001) is pending: creating, 0 of 4 tasks\n");
+	buf_fini(&b);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tc = tcase_create("view");
@@ -469,6 +504,8 @@ int main(void)
 	tcase_add_test(tc, fits_many_nodes_into_few_lines);
 	tcase_add_test(tc, says_events_as_lines);
 	tcase_add_loop_test(tc, writes_spans, 0, LOOM_COUNT(spans));
+	tcase_add_loop_test(tc, knows_nodes_by_their_hosts, 0, LOOM_COUNT(hosts));
+	tcase_add_test(tc, says_how_it_stands);
 	TCase *parser = tcase_create("stream");
 	tcase_add_loop_test(parser, parses_streams_however_they_are_cut, 1, 20);
 	return UNIT_RUN("cli_view", tc, parser);
