@@ -3,6 +3,7 @@
 #include "services/ui-gateway/gateway.h"
 
 #include "common/base/log.h"
+#include "common/json/json.h"
 
 #include <errno.h>
 #include <sodium.h>
@@ -44,6 +45,47 @@ static void pass_on(struct http_req *req, void *ctx)
 	proxy_pass(g->proxy, req);
 }
 
+/* Is the API there? err filled when it is not. On a worker: it may take READY_MS. */
+static bool api_lives(const struct gateway *g, struct loom_err *err)
+{
+	LOOM_CLEANUP_STR char *url = loom_asprintf("%s/livez", g->cfg.api_uri);
+	struct http_call call = {
+		.method = "GET", .url = url, .connect_ms = READY_MS, .timeout_ms = READY_MS
+	};
+	struct loom_err why = { 0 };
+	int rc = http_call(NULL, &call, &why);
+	bool ok = !rc && call.status == 200;
+	if (rc)
+		err_set(err, 503, "loom-api: %s", why.msg);
+	else if (!ok)
+		err_set(err, 503, "loom-api: %s answers %d", url, call.status);
+	http_call_fini(&call);
+	return ok;
+}
+
+/* What it is and does now, for people and their tools; always 200. It holds no sessions: identity
+ * is asked for at each request. Where the API is, is nobody's business here. */
+static void tell_status(struct http_req *req, void *ctx)
+{
+	const struct gateway *g = ctx;
+	struct loom_err err = { 0 };
+	struct proxy_load load = proxy_load(g->proxy);
+	bool lives = api_lives(g, &err);
+	LOOM_CLEANUP(json_free) struct json *o = json_new_obj();
+	struct json *api = json_set_str(json_new_obj(), "name", "loom-api");
+	json_set_bool(api, "reachable", lives);
+	json_set_str(o, "service", "loom-ui-gateway");
+	json_set_str(o, "version", LOOM_VERSION);
+	json_set_str(o, "state", service_draining(g->service) ? "draining" : "serving");
+	json_set(o, "backends", json_push(json_new_arr(), api));
+	json_set_int(o, "requests", load.exchanges);
+	json_set_int(o, "streams", load.streams);
+	json_set_int(o, "sessions", 0);
+	json_set_int(o, "files", (int64_t)site_count(g->site));
+	http_reply_header(req, "Cache-Control", "no-store");
+	http_reply_json(req, 200, o);
+}
+
 #define PASS(method)                                          \
 	{                                                     \
 		method, "/api/{rest*}", HTTP_ON_LOOP, pass_on \
@@ -51,6 +93,7 @@ static void pass_on(struct http_req *req, void *ctx)
 
 static const struct http_route routes[] = {
 	SERVICE_ROUTES,
+	{ "GET", "/status", HTTP_ON_POOL | HTTP_HEALTH, tell_status },
 	PASS("GET"),
 	PASS("POST"),
 	PASS("PUT"),
@@ -138,18 +181,6 @@ void gateway_stop(struct service *service, void *ctx)
 bool gateway_ready(struct service *service, void *ctx, struct loom_err *err)
 {
 	(void)service;
-	struct gateway *g = ctx;
-	LOOM_CLEANUP_STR char *url = loom_asprintf("%s/livez", g->cfg.api_uri);
-	struct http_call call = {
-		.method = "GET", .url = url, .connect_ms = READY_MS, .timeout_ms = READY_MS
-	};
-	struct loom_err why = { 0 };
-	int rc = http_call(NULL, &call, &why);
-	bool ok = !rc && call.status == 200;
-	if (rc)
-		err_set(err, 503, "loom-api: %s", why.msg);
-	else if (!ok)
-		err_set(err, 503, "loom-api: %s answers %d", url, call.status);
-	http_call_fini(&call);
-	return ok;
+	const struct gateway *g = ctx;
+	return api_lives(g, err);
 }

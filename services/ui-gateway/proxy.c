@@ -7,6 +7,7 @@
 #include "common/base/log.h"
 #include "common/base/metrics.h"
 
+#include <stdatomic.h>
 #include <string.h>
 
 #define HEAD_MS   60000              /* an answer has to begin within this */
@@ -19,6 +20,7 @@ struct proxy {
 	const char *api_uri;
 	const struct sessions *sessions;
 	struct exchange *all;
+	atomic_long n_exchanges, n_streams; /* of all */
 };
 
 /* One request under way. It ends exactly once, in finish(). */
@@ -34,10 +36,11 @@ struct exchange {
 	struct buf whole;
 };
 
-enum { M_EXCHANGES, M_PAUSES, M_NO_ANSWER, M_BROKEN, M_REFUSED, M_COUNT };
+enum { M_EXCHANGES, M_STREAMS, M_PAUSES, M_NO_ANSWER, M_BROKEN, M_REFUSED, M_COUNT };
 static struct metric metrics[M_COUNT] = {
 	[M_EXCHANGES] = { "loom_gateway_exchanges", "Requests passed on and not over yet",
 	                  METRIC_GAUGE },
+	[M_STREAMS] = { "loom_gateway_streams", "Event streams held for browsers", METRIC_GAUGE },
 	[M_PAUSES] = { "loom_gateway_pauses_total",
 	               "Answers held back because their reader is slow", METRIC_COUNTER },
 	[M_NO_ANSWER] = { "loom_gateway_no_answer_total", "Requests that the API did not answer",
@@ -62,6 +65,7 @@ static struct exchange *begin(struct proxy *p, struct http_req *req)
 		x->next->prev = x;
 	p->all = x;
 	metric_add(&metrics[M_EXCHANGES], 1);
+	p->n_exchanges++;
 	return x;
 }
 
@@ -76,11 +80,16 @@ static void finish(struct exchange *x)
 		x->proxy->all = x->next;
 	if (x->next)
 		x->next->prev = x->prev;
+	metric_add(&metrics[M_EXCHANGES], -1);
+	x->proxy->n_exchanges--;
+	if (x->events) {
+		metric_add(&metrics[M_STREAMS], -1);
+		x->proxy->n_streams--;
+	}
 	loop_timer_destroy(x->patience);
 	buf_fini(&x->whole);
 	loom_free(x->type);
 	loom_free(x);
-	metric_add(&metrics[M_EXCHANGES], -1);
 }
 
 static void on_client_gone(struct http_req *req, void *arg)
@@ -155,6 +164,10 @@ static void on_head(struct http_fetch *f, int status, const struct strs *headers
 	x->type = loom_strdup(type);
 	x->events = type && str_starts(type, "text/event-stream");
 	x->flowing = !is_whole(x, headers);
+	if (x->events) {
+		metric_add(&metrics[M_STREAMS], 1);
+		x->proxy->n_streams++;
+	}
 	pass_headers(x, headers);
 	if (!x->flowing)
 		return;
@@ -293,6 +306,11 @@ void proxy_destroy(struct proxy *p)
 		return;
 	loom_assert(!p->all);
 	loom_free(p);
+}
+
+struct proxy_load proxy_load(const struct proxy *p)
+{
+	return (struct proxy_load){ p->n_exchanges, p->n_streams };
 }
 
 void proxy_end_streams(struct proxy *p)

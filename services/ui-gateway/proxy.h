@@ -24,6 +24,13 @@ void proxy_destroy(struct proxy *p);
 /* A request below /api/, with the path parameter "rest". Answers it, now or later. */
 void proxy_pass(struct proxy *p, struct http_req *req);
 
+/* What is under way now; streams are those of the exchanges that have no end of their own. Any
+ * thread. */
+struct proxy_load {
+	long exchanges, streams;
+};
+struct proxy_load proxy_load(const struct proxy *p);
+
 /* Ends the event streams, whose readers come back to another gateway. */
 void proxy_end_streams(struct proxy *p);
 

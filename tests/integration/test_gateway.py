@@ -491,6 +491,29 @@ def test_ready_when_the_api_lives(gateway):
     assert gateway.ask("GET", "/readyz").status == 200
 
 
+def test_status_tells_what_it_holds(gateway, upstream, tmp_path):
+    quiet = json.loads(gateway.ask("GET", "/status").body)
+    assert quiet.pop("version").count(".") == 2 and quiet.pop("files") > 20
+    assert quiet == {"service": "loom-ui-gateway", "state": "serving", "requests": 0, "streams": 0, "sessions": 0,
+                     "backends": [{"name": "loom-api", "reachable": True}]}
+    stream, _, _ = open_stream(gateway, "/api/stream?sse")
+    log, _, _ = open_stream(gateway, "/api/stream")
+    busy = json.loads(gateway.ask("GET", "/status").body)
+    assert (busy["requests"], busy["streams"]) == (2, 1)
+    stream.close()
+    log.close()
+    wait_for(lambda: json.loads(gateway.ask("GET", "/status").body)["requests"] == 0, what="the end of both")
+    gateway.wait_metric("loom_gateway_streams", 0)
+    alone = Gateway(1, tmp_path / "alone.log")
+    try:
+        answer = alone.ask("GET", "/status")
+        assert answer.status == 200 and answer.getheader("Cache-Control") == "no-store"
+        assert json.loads(answer.body)["backends"] == [{"name": "loom-api", "reachable": False}]
+        assert b"127.0.0.1" not in answer.body
+    finally:
+        alone.close()
+
+
 def test_drain_ends_event_streams_and_finishes_the_rest(gateway, upstream):
     events, _, event_answer = open_stream(gateway, "/api/stream?sse")
     upstream.pieces.put(b"a\n")
