@@ -12,7 +12,9 @@
 
 #define TABLE_MAX  ((size_t)16 << 20)
 #define GAP        2  /* between columns */
-#define MIN_COLUMN 12 /* a column that is cut keeps so much */
+#define MIN_COLUMN 12 /* a column that is cut keeps so much, */
+#define MIN_WORD   6  /* or so much, before rows become blocks on a terminal */
+#define NARROW     60 /* of at least so many columns */
 
 void table_init(struct table *t, const char *heads)
 {
@@ -157,13 +159,13 @@ static size_t total(const size_t *widths, size_t n)
 }
 
 /* Takes from the widest column, as often as needed. False when there is nothing left to take. */
-static bool shrink(size_t *widths, size_t n, size_t room)
+static bool shrink(size_t *widths, size_t n, size_t room, size_t least)
 {
 	for (size_t sum = total(widths, n); sum > room;) {
-		size_t widest = 0, next = MIN_COLUMN;
+		size_t widest = 0, next = least;
 		for (size_t i = 1; i < n; i++)
 			widest = widths[i] > widths[widest] ? i : widest;
-		if (widths[widest] <= MIN_COLUMN)
+		if (widths[widest] <= least)
 			return false;
 		for (size_t i = 0; i < n; i++)
 			next = i != widest && widths[i] > next ? widths[i] : next;
@@ -218,7 +220,8 @@ void table_write(const struct table *t, const char *indent, const struct table_f
 	for (size_t i = 0; i < t->columns; i++)
 		widths[i] = column_width(t, i);
 	size_t room = fit->width > used ? fit->width - used : 1;
-	if (!fit->width || shrink(widths, t->columns, room))
+	if (!fit->width || shrink(widths, t->columns, room, MIN_COLUMN) ||
+	    (fit->width >= NARROW && shrink(widths, t->columns, room, MIN_WORD)))
 		write_rows(t, indent, fit, widths, out);
 	else
 		write_blocks(t, indent, fit, out);

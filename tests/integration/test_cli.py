@@ -446,7 +446,7 @@ def test_task_log(lab):
     refused = loom(lab, "task", "log", run.id, "--attempt", "2")
     assert refused.returncode == 1 and "has no attempt 2: there was 1 so far" in refused.stderr
     seen = Terminal(lab, "task", "log", run.id)
-    assert seen.wait() == 0 and re.search(r"attempt 1 of 1: create on a\S*-1000, ", seen.text), seen.text
+    assert seen.wait() == 0 and re.search(r"attempt 1 of 1: create on a\S*-1000\S*, ", seen.text), seen.text
     assert loom(lab, "task", "log", run.id, "--tail", "x").returncode == 64
     lab.user.wait_cluster(cluster)
 
