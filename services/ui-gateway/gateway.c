@@ -28,6 +28,8 @@ const struct config_key gateway_config_keys[] = {
 	KEY(listen, "127.0.0.1:8100", "address of the web app and of /livez, /readyz, /metrics"),
 	KEY(api_uri, "http://127.0.0.1:55054", "where loom-api serves its public face"),
 	KEY(web_dir, LOOM_DATADIR "/web", "folder of the web app's files"),
+	{ "bundle", CFG_BOOL, offsetof(struct gateway_config, bundle), "true", 0, 0, 0,
+	  "serve the page's modules as one script; false: each by itself, for work on them" },
 	KEY(default_user, "admin", "user that requests of the web app are made as"),
 	KEY(default_tenant, "superadmin", "tenant that requests of the web app are made in"),
 	{ 0 },
@@ -126,7 +128,7 @@ int gateway_start(struct service *service, void *ctx, struct loom_err *err)
 	g->loop = service_loop(service);
 	if (sodium_init() < 0)
 		return err_set(err, 0, "libsodium does not start");
-	int rc = site_load(g->cfg.web_dir, &g->site, err);
+	int rc = site_load(g->cfg.web_dir, g->cfg.bundle, &g->site, err);
 	if (rc)
 		return rc;
 	g->sessions = (struct sessions){ g->cfg.default_user, g->cfg.default_tenant };

@@ -18,6 +18,7 @@ struct gateway_config {
 	char *listen;
 	char *api_uri;
 	char *web_dir;
+	bool bundle;
 	char *default_user;
 	char *default_tenant;
 	struct http_config http;

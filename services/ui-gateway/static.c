@@ -2,6 +2,9 @@
 /* Serves the files of the page, with tags so that they are fetched once. */
 #include "static.h"
 
+#include "services/ui-gateway/bundle.h"
+
+#include "common/base/log.h"
 #include "common/base/map.h"
 #include "common/base/str.h"
 #include "common/net/http_gzip.h"
@@ -73,6 +76,7 @@ static int read_all(int fd, size_t len, char **ret)
 			return n < 0 ? -errno : -EIO;
 		got += (size_t)n;
 	}
+	data[len] = '\0';
 	*ret = loom_take(data);
 	return 0;
 }
@@ -86,6 +90,18 @@ static void make_tag(struct site_file *f)
 	f->tag[0] = '"';
 	sodium_bin2hex(f->tag + 1, 33, hash, sizeof(hash));
 	f->tag[33] = '"';
+}
+
+/* Takes data, which a NUL follows. Its name has a known extension. */
+static void put_file(struct site *s, const char *path, char *data, size_t len)
+{
+	struct site_file *f = loom_calloc(1, sizeof(*f));
+	f->type = site_type(path);
+	f->data = data;
+	f->len = len;
+	f->small = gzip_helps(f->type) ? gzip_make(data, len, GZIP_BEST, &f->small_len) : NULL;
+	make_tag(f);
+	map_set(s->files, path, f);
 }
 
 static int add_file(struct site *s, int dir, const char *name, const char *path,
@@ -104,13 +120,7 @@ static int add_file(struct site *s, int dir, const char *name, const char *path,
 	int rc = read_all(fd, (size_t)st.st_size, &data);
 	if (rc)
 		return err_set(err, 0, "%s: %s", path, strerrordesc_np(-rc));
-	struct site_file *f = loom_calloc(1, sizeof(*f));
-	f->type = type;
-	f->data = data;
-	f->len = (size_t)st.st_size;
-	f->small = gzip_helps(type) ? gzip_make(data, f->len, GZIP_BEST, &f->small_len) : NULL;
-	make_tag(f);
-	map_set(s->files, path, f);
+	put_file(s, path, data, (size_t)st.st_size);
 	return 0;
 }
 
@@ -153,7 +163,45 @@ static int add_dir(struct site *s, int fd, const char *path, int depth, struct l
 	return rc;
 }
 
-int site_load(const char *dir, struct site **ret, struct loom_err *err)
+/* ---- one script ------------------------------------------------------------------------------ */
+
+static const char *read_module(const void *arg, const char *name)
+{
+	const struct site *s = arg;
+	LOOM_CLEANUP_STR char *path = loom_asprintf("/js/%s", name);
+	const struct site_file *f = map_get(s->files, path);
+	return f ? f->data : NULL;
+}
+
+/* The scripts keep their addresses: a page of the version before, or another gateway's, finds at
+ * each of them what it finds there now. */
+static void bundle_site(struct site *s)
+{
+	static const char *const entries[] = { "main.js", "hubworker.js" };
+	char *scripts[LOOM_COUNT(entries)] = { 0 };
+	struct loom_err err = { 0 };
+	bool whole = true;
+	for (size_t i = 0; whole && i < LOOM_COUNT(entries); i++) {
+		scripts[i] = bundle_modules(read_module, s, entries[i], &err);
+		whole = scripts[i];
+	}
+	for (size_t i = 0; i < LOOM_COUNT(entries); i++) {
+		LOOM_CLEANUP_STR char *path = loom_asprintf("/js/%s", entries[i]);
+		if (whole)
+			put_file(s, path, scripts[i], strlen(scripts[i]));
+		else
+			loom_free(scripts[i]);
+	}
+	if (!whole) {
+		log_warn("the page's modules are served one by one", LOG_S("reason", err.msg));
+		return;
+	}
+	const struct site_file *index = map_get(s->files, "/index.html");
+	char *page = bundle_page(index->data);
+	put_file(s, "/index.html", page, strlen(page));
+}
+
+int site_load(const char *dir, bool bundle, struct site **ret, struct loom_err *err)
 {
 	LOOM_CLEANUP(site_destroy) struct site *s = loom_calloc(1, sizeof(*s));
 	s->files = map_create(file_free);
@@ -165,6 +213,8 @@ int site_load(const char *dir, struct site **ret, struct loom_err *err)
 		return rc;
 	if (!map_get(s->files, "/index.html"))
 		return err_set(err, 0, "web_dir %s: there is no index.html in it", dir);
+	if (bundle)
+		bundle_site(s);
 	*ret = loom_take(s);
 	return 0;
 }

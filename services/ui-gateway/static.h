@@ -13,8 +13,11 @@
 
 struct site;
 
-/* 0, or positive with err filled: no index.html, unreadable, too large. */
-LOOM_MUST_CHECK int site_load(const char *dir, struct site **ret, struct loom_err *err);
+/* 0, or positive with err filled: no index.html, unreadable, too large. With bundle, js/main.js and
+ * js/hubworker.js hold the modules that they import (bundle.h), and the page asks for no others; a
+ * site that cannot be bundled is served as it is. */
+LOOM_MUST_CHECK int site_load(const char *dir, bool bundle, struct site **ret,
+                              struct loom_err *err);
 void site_destroy(struct site *s);
 size_t site_count(const struct site *s);
 

@@ -163,6 +163,18 @@ def test_a_late_window_tells_the_same_story(made, ui_url, new_browser):
     assert late.texts("#feed li") == made.page.texts("#feed li")
 
 
+def test_a_first_load_takes_few_requests(made, ui_url, new_browser):
+    """Two rounds: the page, then what it names; data comes after."""
+    page = new_browser()
+    page.open(f"{ui_url}/")
+    page.wait("#link-state[data-state=live]")
+    asked = page.script("return performance.getEntriesByType('resource')"
+                        ".map((e) => [new URL(e.name).pathname, e.transferSize])")
+    files = [(path, size) for path, size in asked if not path.startswith("/api/")]
+    assert len({path for path, _ in files}) <= 6, files
+    assert sum(size for _, size in files) < 60_000, files
+
+
 def test_eight_windows_have_one_stream_and_room_for_more(made, stack, ui_url, new_browser):
     before = stack.metric("gateway", "loom_gateway_exchanges")
     window = new_browser()

@@ -7,6 +7,7 @@ import http.server
 import json
 import os
 import queue
+import re
 import signal
 import socket
 import subprocess
@@ -218,17 +219,18 @@ def make_gateway(upstream, tmp_path):
 # ---- files ----
 
 @pytest.mark.parametrize("path, file, kind", [
-    ("/", "index.html", "text/html; charset=utf-8"),
-    ("/index.html", "index.html", "text/html; charset=utf-8"),
-    ("/?x=1", "index.html", "text/html; charset=utf-8"),
+    ("/", None, "text/html; charset=utf-8"),
+    ("/index.html", None, "text/html; charset=utf-8"),
+    ("/?x=1", None, "text/html; charset=utf-8"),
     ("/icon.svg", "icon.svg", "image/svg+xml"),
     ("/css/base.css", "css/base.css", "text/css; charset=utf-8"),
-    ("/js/main.js", "js/main.js", "text/javascript; charset=utf-8"),
+    ("/js/main.js", None, "text/javascript; charset=utf-8"),
+    ("/js/store.js", "js/store.js", "text/javascript; charset=utf-8"),
 ])
 def test_files(gateway, path, file, kind):
     answer = gateway.ask("GET", path)
     assert answer.status == 200
-    assert answer.body == (WEB / file).read_bytes()
+    assert not file or answer.body == (WEB / file).read_bytes()
     assert answer.headers["Content-Type"] == kind
     assert answer.headers["Cache-Control"] == "no-cache"
     assert "default-src 'self'" in answer.headers["Content-Security-Policy"]
@@ -242,6 +244,22 @@ def test_files(gateway, path, file, kind):
     head = gateway.ask("HEAD", path)
     assert (head.status, head.body) == (200, b"")
     assert head.headers["Content-Length"] == str(len(answer.body))
+
+
+def test_modules_come_as_one_script(gateway, upstream, tmp_path):
+    page, script = (gateway.ask("GET", path).body.decode() for path in ("/", "/js/main.js"))
+    assert "modulepreload" not in page and 'src="js/main.js"' in page
+    assert not re.search(r"^(import|export) ", script, re.M)
+    modules = {path.name for path in (WEB / "js").glob("*.js")} - {"hubworker.js"}
+    assert set(re.findall(r'^\$modules\["(.+?)"\] = ', script, re.M)) == modules
+    worker = gateway.ask("GET", "/js/hubworker.js").body.decode()
+    assert re.findall(r'^\$modules\["(.+?)"\] = ', worker, re.M) == ["hub.js", "hubworker.js"]
+    plain = Gateway(upstream.port, tmp_path / "plain.log", bundle="false")
+    try:
+        for path, file in (("/", "index.html"), ("/js/main.js", "js/main.js")):
+            assert plain.ask("GET", path).body == (WEB / file).read_bytes()
+    finally:
+        plain.close()
 
 
 def test_files_are_compressed_for_those_who_take_it(gateway):

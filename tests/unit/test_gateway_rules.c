@@ -194,7 +194,7 @@ START_TEST(reads_files)
 	write_file("notes.md", "no");
 	snprintf(path, sizeof(path), "%s/secret.txt", dir);
 	ck_assert_int_eq(symlink("/etc/passwd", path), 0);
-	ck_assert_msg(site_load(dir, &s, &err) == 0, "%s", err.msg);
+	ck_assert_msg(site_load(dir, false, &s, &err) == 0, "%s", err.msg);
 	ck_assert_uint_eq(site_count(s), 2);
 	site_destroy(s);
 }
@@ -205,9 +205,9 @@ START_TEST(wants_an_index)
 	struct site *s = NULL;
 	struct loom_err err = { 0 };
 	write_file("js/a.js", "1;");
-	ck_assert_int_gt(site_load(dir, &s, &err), 0);
+	ck_assert_int_gt(site_load(dir, false, &s, &err), 0);
 	ck_assert_ptr_nonnull(strstr(err.msg, "index.html"));
-	ck_assert_int_gt(site_load("/nonexistent/web", &s, &err), 0);
+	ck_assert_int_gt(site_load("/nonexistent/web", false, &s, &err), 0);
 	ck_assert_ptr_nonnull(strstr(err.msg, "/nonexistent/web"));
 }
 END_TEST
