@@ -312,7 +312,7 @@ int jobs_save_progress(struct db *db, struct job *const *v, size_t n)
 }
 
 struct claim {
-	const char *owner;
+	const char *owner, *tenant;
 	int64_t lease_ms;
 	struct job *job;
 	bool found;
@@ -348,10 +348,10 @@ static int claim_tx(struct db *db, void *arg)
 		return job_get(db, cl->cluster, cl->num, cl->job, &cl->found);
 	LOOM_CLEANUP(db_result_free) struct db_result *r = NULL;
 	rc = db_select(db, &r,
-	               "SELECT cluster_id, num FROM job WHERE phase='plan' AND lease_until<=?"
-	               " AND status<>'paused'"
-	               " ORDER BY lease_until LIMIT 1 FOR UPDATE SKIP LOCKED",
-	               "i", now);
+	               "SELECT cluster_id, num FROM job FORCE INDEX (planning)"
+	               " WHERE phase='plan' AND status='not_submitted' AND tenant_id=?"
+	               " AND lease_until<=? ORDER BY lease_until LIMIT 1 FOR UPDATE SKIP LOCKED",
+	               "si", cl->tenant, now);
 	if (rc || !db_rows(r))
 		return rc;
 	int64_t cluster = db_int(r, 0, 0), num = db_int(r, 0, 1);
@@ -367,25 +367,49 @@ static int claim_tx(struct db *db, void *arg)
 	return rc;
 }
 
-/* Most of the time there is none, which takes no transaction to find out. */
-static int any_to_plan(struct db *db, void *arg)
+struct turn {
+	const char *after;
+	char *tenant;
+	size_t size;
+	bool found;
+};
+
+#define TO_PLAN                                                                \
+	"(SELECT tenant_id FROM job FORCE INDEX (planning) WHERE phase='plan'" \
+	" AND status='not_submitted' AND lease_until<="                        \
+	"CAST(UNIX_TIMESTAMP(NOW(3))*1000 AS SIGNED)"
+#define IN_TURN " ORDER BY tenant_id, lease_until LIMIT 1)"
+
+/* A tenant's free jobs come first in the index, so what is passed over is what others are at. */
+static int turn_read(struct db *db, void *arg)
 {
-	int64_t one;
-	return db_select_int(db, &one, arg,
-	                     "SELECT 1 FROM job WHERE phase='plan' AND status<>'paused' AND"
-	                     " lease_until<=CAST(UNIX_TIMESTAMP(NOW(3))*1000 AS SIGNED) LIMIT 1",
-	                     "");
+	struct turn *t = arg;
+	LOOM_CLEANUP(db_result_free) struct db_result *r = NULL;
+	int rc = db_select(db, &r,
+	                   "SELECT COALESCE(" TO_PLAN " AND tenant_id>?" IN_TURN
+	                   ", " TO_PLAN IN_TURN ")",
+	                   "s", t->after);
+	t->found = !rc && db_rows(r) && !db_is_null(r, 0, 0);
+	if (t->found)
+		snprintf(t->tenant, t->size, "%s", db_str(r, 0, 0));
+	return rc;
 }
 
-int job_claim(struct db_pool *p, const char *owner, int64_t lease_ms, struct job *ret,
-              bool *ret_found)
+int job_turn(struct db_pool *p, const char *after, char *ret, size_t size, bool *ret_found)
+{
+	struct turn t = { after, ret, size, false };
+	int rc = db_read(p, turn_read, &t);
+	*ret_found = !rc && t.found;
+	return rc;
+}
+
+int job_claim(struct db_pool *p, const struct job_claimant *by, struct job *ret, bool *ret_found)
 {
 	*ret = (struct job){ 0 };
-	struct claim cl = { .owner = owner, .lease_ms = lease_ms, .job = ret };
-	bool any = false;
-	int rc = db_read(p, any_to_plan, &any);
-	if (!rc && any)
-		rc = db_tx(p, claim_tx, &cl);
+	struct claim cl = {
+		.owner = by->owner, .tenant = by->tenant, .lease_ms = by->lease_ms, .job = ret
+	};
+	int rc = db_tx(p, claim_tx, &cl);
 	*ret_found = !rc && cl.found;
 	if (rc)
 		job_fini(ret);

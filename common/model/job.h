@@ -66,10 +66,19 @@ LOOM_MUST_CHECK int jobs_get(struct db *db, const struct task_ref *refs, size_t 
 LOOM_MUST_CHECK int jobs_save_progress(struct db *db, struct job *const *v, size_t n);
 void job_event(struct cluster *c, const struct job *j, int64_t now);
 
-/* Claims the oldest job in phase plan whose lease is over, for owner, with a new epoch. Its own
- * transaction. *ret_found false when there is none. */
-LOOM_MUST_CHECK int job_claim(struct db_pool *p, const char *owner, int64_t lease_ms,
-                              struct job *ret, bool *ret_found);
+/* Whose turn it is to have a job planned: the tenant that comes behind `after` in the order of ids
+ * and, when there is none, the first. Only those count that have a job in phase plan that nobody is
+ * at. *ret_found false when there is none. One look into an index, however many jobs wait. */
+LOOM_MUST_CHECK int job_turn(struct db_pool *p, const char *after, char *ret, size_t size,
+                             bool *ret_found);
+struct job_claimant {
+	const char *owner, *tenant;
+	int64_t lease_ms;
+};
+/* Claims the tenant's oldest job in phase plan whose lease is over, for owner, with a new epoch.
+ * Its own transaction. *ret_found false when there is none. */
+LOOM_MUST_CHECK int job_claim(struct db_pool *p, const struct job_claimant *by, struct job *ret,
+                              bool *ret_found);
 /* The claim lasts lease_ms from now on; *ret_ours false when another has claimed it. */
 LOOM_MUST_CHECK int job_extend_claim(struct db *db, const struct job *claimed, int64_t lease_ms,
                                      bool *ret_ours);

@@ -273,6 +273,13 @@ static const char *const eleventh[] = {
 	NULL,
 };
 
+/* The jobs that each tenant has to plan, in the order in which they were asked for; whose turn it
+   is is found without reading those of others. */
+static const char *const twelfth[] = {
+	"ALTER TABLE job ADD INDEX IF NOT EXISTS planning (phase, status, tenant_id, lease_until)",
+	NULL,
+};
+
 const struct db_migration schema_migrations[] = {
 	{ 1, "first tables", first, 0 },
 	{ 2, "limits, shares, quarantine", second, 0 },
@@ -285,5 +292,6 @@ const struct db_migration schema_migrations[] = {
 	{ 9, "provisioners that were dropped", ninth, 0 },
 	{ 10, "claims with secrets", tenth, 0 },
 	{ 11, "names of living clusters", eleventh, 0 },
+	{ 12, "whose job is planned next", twelfth, 0 },
 	{ 0, NULL, NULL, 0 },
 };

@@ -98,6 +98,7 @@ int scheduler_start(struct service *service, void *ctx, struct loom_err *err)
 	struct scheduler *s = ctx;
 	s->service = service;
 	s->loop = service_loop(service);
+	planning_start(s);
 	s->pool = pool_create(s->loop, (unsigned)s->cfg.threads, 4096);
 	int rc = db_pool_create(&s->cfg.db, &s->db, err);
 	if (!rc)
@@ -174,6 +175,7 @@ void scheduler_stop(struct service *service LOOM_UNUSED, void *ctx)
 	mail_stop(s);
 	seal_key_fini(&s->secret_key);
 	loop_flush(s->loop);
+	planning_stop(s);
 	http_server_destroy(s->admin);
 	db_pool_destroy(s->db);
 }

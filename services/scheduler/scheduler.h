@@ -45,6 +45,7 @@ struct scheduler_config {
 };
 
 struct dispatch;
+struct planning_share;
 struct postman;
 
 struct scheduler {
@@ -60,10 +61,12 @@ struct scheduler {
 	struct http_server *admin;
 	struct dispatch *dispatch;
 	struct loop_timer *poll, *expiries;
-	bool planning, planning_again; /* a planning run is on a worker; one more is wanted */
-	bool sweeping, sweep_again;    /* the janitor is on a worker; and wanted once more */
-	int64_t silent_at;  /* when silent provisioners are looked for again; a sweep's */
-	int64_t away_until; /* monotonic ms when the database was last seen away; 0 never */
+	unsigned planning;   /* workers that plan */
+	bool planning_again; /* one more is wanted */
+	struct planning_share *planning_share;
+	bool sweeping, sweep_again; /* the janitor is on a worker; and wanted once more */
+	int64_t silent_at;          /* when silent provisioners are looked for again; a sweep's */
+	int64_t away_until;         /* monotonic ms when the database was last seen away; 0 never */
 	struct peers *peers;
 	struct postman *postman;
 	struct webhooks *webhooks;

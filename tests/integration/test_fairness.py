@@ -2,6 +2,7 @@
 """Who gets the workers: providers' limits, shares of tenants and clusters. Two schedulers and two
 APIs on one database, whose safety nets are too slow to help."""
 
+import re
 import threading
 import time
 
@@ -301,3 +302,35 @@ def test_a_job_of_a_thousand_machines_starves_nobody(labs):
     # and the large one was not stopped by them
     wait_for(lambda: len([run for run in worker.runs if run.task["clusterId"] == large]) > begun_of_large + 20)
     assert big.user.post(f"/v2/clusters/{large}/abort").status == 200
+
+
+# ---- plans
+
+
+def planned(stack, since, part="scheduler"):
+    """Ids of clusters in the order in which their jobs were planned, out of the log behind so many characters."""
+    return re.findall(r'msg="job planned" job="?(\d+)-', stack.log(part)[since:])
+
+
+def test_tenants_take_turns_in_being_planned(labs):
+    """Two hundred jobs of one tenant wait for a scheduler, and one of another that came later: it is among the
+    first, and what is read for a plan does not grow with those that wait."""
+    many, other = labs(), labs()
+    stack = many.stack
+    stack.stop(*BOTH)
+    try:
+        first = many.create("c", "one", 1)
+        rest = [many.create("c", "one", 1) for _ in range(199)]
+        small = other.create("small", "one", 1)
+        since, before = len(stack.log("scheduler")), reads(stack)
+    finally:
+        stack.start("scheduler")
+    wait_for(lambda: len(planned(stack, since)) >= 100, 60, what="a third of the plans")
+    read = reads(stack) - before
+    order = planned(stack, since)
+    assert order.index(small) < 4, order[:20]
+    ours = [cluster for cluster in order if cluster != small]
+    assert ours == [first, *rest][:len(ours)]
+    assert read < 600 * len(order), (read, len(order))
+    stack.start("scheduler2")
+    wait_for(lambda: many.user.cluster(rest[-1])["nodes"], 60, what="the last plan")

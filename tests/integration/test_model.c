@@ -5,6 +5,7 @@
  * _NAME: a database that may be filled.
  */
 #include "common/base/str.h"
+#include "common/model/job.h"
 #include "common/model/node.h"
 #include "common/model/schema.h"
 #include "common/model/task.h"
@@ -445,6 +446,69 @@ START_TEST(nodes)
 }
 END_TEST
 
+/* ---- whose job is planned next --------------------------------------------------------------- */
+
+static const char *const waiting[] = { "a", "a", "a", "b", "c" };
+
+static int insert_waiting(struct db *db, void *arg LOOM_UNUSED)
+{
+	int rc = db_exec(db, "DELETE FROM job", "");
+	for (size_t i = 0; !rc && i < LOOM_COUNT(waiting); i++) {
+		LOOM_CLEANUP_STR char *tenant = loom_strdup(waiting[i]);
+		struct cluster c = { .id = 100 + (int64_t)i, .tenant_id = tenant, .next_job = 1 };
+		struct job j;
+		job_new(&c, "solve_layout", NULL, 1000 + (int64_t)i, &j);
+		rc = job_insert(db, &c, &j);
+		job_fini(&j);
+		for (size_t k = 0; k < c.n_unsaved; k++)
+			loom_free(c.unsaved[k].data);
+		loom_free(c.unsaved);
+	}
+	/* b's is paused, and a's oldest is another's for the next minute */
+	if (!rc)
+		rc = db_exec(db, "UPDATE job SET status='paused' WHERE tenant_id='b'", "");
+	return rc ? rc
+	          : db_exec(db,
+	                    "UPDATE job SET lease_until=CAST(UNIX_TIMESTAMP(NOW(3))*1000+60000 AS"
+	                    " SIGNED) WHERE cluster_id=100",
+	                    "");
+}
+
+/* After whose turn whose comes, and the job that is claimed then; 0: none. In order. */
+static const struct {
+	const char *after, *next;
+	int64_t cluster;
+} turns[] = {
+	{ "", "a", 101 }, { "a", "c", 104 }, { "c", "a", 102 },
+	{ "a", NULL, 0 }, { "", NULL, 0 },   { "zz", NULL, 0 },
+};
+
+START_TEST(tenants_take_turns)
+{
+	in_tx(insert_waiting);
+	for (size_t i = 0; i < LOOM_COUNT(turns); i++) {
+		char tenant[65];
+		bool found;
+		ck_assert_int_eq(job_turn(pool, turns[i].after, tenant, sizeof(tenant), &found), 0);
+		ck_assert_int_eq(found, turns[i].next != NULL);
+		if (!found)
+			continue;
+		ck_assert_str_eq(tenant, turns[i].next);
+		struct job_claimant by = { "me", tenant, 60000 };
+		struct job j;
+		ck_assert_int_eq(job_claim(pool, &by, &j, &found), 0);
+		ck_assert(found);
+		ck_assert_int_eq(j.cluster_id, turns[i].cluster);
+		job_fini(&j);
+	}
+	struct job_claimant by = { "me", "b", 60000 };
+	struct job j;
+	bool found;
+	ck_assert_int_eq(job_claim(pool, &by, &j, &found), 0);
+	ck_assert(!found);
+}
+END_TEST
+
 int main(void)
 {
 	if (!getenv("LOOM_TEST_DB_HOST") && !getenv("LOOM_TEST_DB_SOCKET")) {
@@ -460,5 +524,6 @@ int main(void)
 	tcase_add_test(t, unknown_words_are_refused);
 	tcase_add_test(t, clusters_and_jobs);
 	tcase_add_test(t, nodes);
+	tcase_add_test(t, tenants_take_turns);
 	return UNIT_RUN("model", t);
 }

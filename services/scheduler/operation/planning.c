@@ -6,14 +6,19 @@
 #include "common/base/str.h"
 #include "services/scheduler/job/job_lifecycle.h"
 #include "services/scheduler/operation/operation.h"
+#include "services/scheduler/operation/planning_share.h"
 #include "services/scheduler/wake.h"
 #include "services/scheduler/webhook/admission.h"
 #include "services/scheduler/webhook/outbox.h"
 
 #include <stdio.h>
 
+#define MOST_TURNS 64 /* of tenants that cannot be served, before a search ends */
+
 struct planning {
 	struct scheduler *s;
+	char tenant[PLANNING_TENANT];
+	bool asked; /* somebody who may veto */
 	struct job job;
 	struct cluster *c; /* with documents, as read before the work */
 	enum plan_action action;
@@ -206,6 +211,11 @@ static int commit(struct planning *pl)
 	return db_tx(pl->s->db, commit_tx, pl);
 }
 
+static void kick(void *arg)
+{
+	planning_kick(arg);
+}
+
 /* Writes what was planned, or why it cannot be; pl is taken. A worker's thread, or callbacks'. */
 static void finish(struct planning *pl, int rc)
 {
@@ -229,6 +239,9 @@ static void finish(struct planning *pl, int rc)
 	operation_fini(&pl->op);
 	cluster_free(pl->c);
 	job_fini(&pl->job);
+	/* A thread that plans looks for the next one by itself. */
+	if (planning_share_end(pl->s->planning_share, pl->tenant, pl->asked) && pl->asked)
+		loop_post(pl->s->loop, kick, pl->s);
 	loom_free(pl);
 }
 
@@ -251,18 +264,53 @@ static bool ask_first(struct planning *pl)
 	}
 	shown.tasks_total = (int64_t)pl->op.draft.plan->n;
 	const struct admission_review st = { &pl->job, pl->c, pl->op.draft.nodes, &shown };
-	return admission_ask(pl->s, &st, asked, pl);
+	/* Once they are asked it is another's, who may be done with it already. */
+	struct planning_share *share = pl->s->planning_share;
+	pl->asked = true;
+	planning_share_ask(share, pl->tenant, true);
+	if (admission_ask(pl->s, &st, asked, pl))
+		return true;
+	pl->asked = false;
+	planning_share_ask(share, pl->tenant, false);
+	return false;
 }
 
 /* Takes what the claimed job owns. */
-static void plan_one(struct scheduler *s, struct job *claimed)
+static void plan_one(struct scheduler *s, const char *tenant, struct job *claimed)
 {
 	struct planning *pl = loom_calloc(1, sizeof(*pl));
 	*pl = (struct planning){ .s = s, .job = *claimed, .policy = scheduler_policy(s) };
+	snprintf(pl->tenant, sizeof(pl->tenant), "%s", tenant);
 	*claimed = (struct job){ 0 };
 	int rc = make(pl);
 	if (rc || pl->failed || !ask_first(pl))
 		finish(pl, rc);
+}
+
+/* A job of the tenant whose turn it is; the search is over when all who have one were refused. */
+static int next_job(struct scheduler *s, char tenant[PLANNING_TENANT], struct job *ret, bool *found)
+{
+	struct job_claimant by = { service_id(s->service), tenant, s->cfg.job_lease_ms };
+	char last[PLANNING_TENANT], first[PLANNING_TENANT] = "";
+	*found = false;
+	for (int i = 0; i < MOST_TURNS; i++) {
+		bool any;
+		planning_share_last(s->planning_share, last);
+		int rc = job_turn(s->db, last, tenant, PLANNING_TENANT, &any);
+		if (rc || !any || str_eq(tenant, first))
+			return rc;
+		if (!i)
+			snprintf(first, sizeof(first), "%s", tenant);
+		if (!planning_share_begin(s->planning_share, tenant))
+			continue;
+		rc = job_claim(s->db, &by, ret, found);
+		if (*found)
+			return 0;
+		(void)planning_share_end(s->planning_share, tenant, false);
+		if (rc)
+			return rc;
+	}
+	return 0;
 }
 
 static void planning_work(void *arg)
@@ -270,35 +318,44 @@ static void planning_work(void *arg)
 	struct scheduler *s = arg;
 	bool found = true;
 	while (found) {
+		char tenant[PLANNING_TENANT];
 		struct job j;
-		int rc = job_claim(s->db, service_id(s->service), s->cfg.job_lease_ms, &j, &found);
-		if (rc) {
+		int rc = next_job(s, tenant, &j, &found);
+		if (rc)
 			log_warn("no job claimed", LOG_S("reason", err_name(rc)));
-			return;
-		}
 		if (found)
-			plan_one(s, &j);
-		job_fini(&j);
+			plan_one(s, tenant, &j);
 	}
 }
 
 static void planning_done(void *arg)
 {
 	struct scheduler *s = arg;
-	s->planning = false;
+	s->planning--;
 	if (s->planning_again)
 		planning_kick(s);
 }
 
 void planning_kick(struct scheduler *s)
 {
-	if (s->planning || service_draining(s->service)) {
-		s->planning_again = s->planning;
+	if (s->planning == PLANNING_THREADS || service_draining(s->service)) {
+		s->planning_again = s->planning > 0;
 		return;
 	}
 	s->planning_again = false;
 	if (!pool_submit(s->pool, planning_work, planning_done, s))
-		s->planning = true;
+		s->planning++;
+}
+
+void planning_start(struct scheduler *s)
+{
+	s->planning_share = planning_share_create();
+}
+
+void planning_stop(struct scheduler *s)
+{
+	planning_share_destroy(s->planning_share);
+	s->planning_share = NULL;
 }
 
 /* ---- another scheduler is gone ----------------------------------------------------------------

@@ -9,7 +9,10 @@
 
 #include "services/scheduler/scheduler.h"
 
-/* Looks for jobs to plan, soon. */
+void planning_start(struct scheduler *s);
+/* Nothing is under way any more. */
+void planning_stop(struct scheduler *s);
+/* Looks for jobs to plan, soon: tenants take turns (planning_share.h). */
 void planning_kick(struct scheduler *s);
 /* The scheduler of that id is gone: what it was planning is planned here. */
 void planning_take_over(struct scheduler *s, const char *owner);
