@@ -69,6 +69,7 @@ struct http_server {
 	void *ctx;
 	struct http_limits limits;
 	bool (*before)(struct http_req *, void *ctx);
+	const char *(*share)(const struct http_req *);
 	http_check check;
 	struct evhttp *http;
 	struct evhttp_bound_socket *bound;

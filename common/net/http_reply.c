@@ -338,12 +338,30 @@ static void after_worker(void *arg)
 	}
 }
 
+static bool is_heavy(const struct http_req *r)
+{
+	return (r->match.route && r->match.route->run & HTTP_HEAVY) ||
+	       r->body_len > HTTP_SMALL_BODY;
+}
+
+static int submit(struct http_req *r)
+{
+	struct http_server *s = r->server;
+	const char *whose = s->share ? s->share(r) : NULL;
+	if (!whose)
+		return pool_submit(s->pool, run_handler, after_worker, r);
+	bool heavy = is_heavy(r);
+	LOOM_CLEANUP_STR char *name = loom_asprintf("%c%s", heavy ? '+' : '-', whose);
+	const struct pool_share share = { name, heavy ? pool_threads(s->pool, 8) : 0 };
+	return pool_submit_share(s->pool, &share, run_handler, after_worker, r);
+}
+
 void http_to_pool(struct http_req *req, void (*fn)(struct http_req *, void *), void *arg)
 {
 	loom_assert(req->state == REQ_OPEN && !req->defer);
 	req->defer = fn;
 	req->defer_arg = arg;
-	if (pool_submit(req->server->pool, run_handler, after_worker, req) != 0) {
+	if (submit(req) != 0) {
 		req->defer = NULL;
 		http_reply_problem(req, 503, "the server is busy");
 	}

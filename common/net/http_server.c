@@ -238,6 +238,11 @@ void http_server_before(struct http_server *s, bool (*before)(struct http_req *,
 	s->before = before;
 }
 
+void http_server_share(struct http_server *s, const char *(*share)(const struct http_req *))
+{
+	s->share = share;
+}
+
 void http_server_check(struct http_server *s, http_check check)
 {
 	s->check = check;

@@ -20,6 +20,7 @@
 #ifndef LOOM_NET_HTTP_SERVER_H
 #define LOOM_NET_HTTP_SERVER_H
 
+#include "common/base/buf.h"
 #include "common/base/config.h"
 #include "common/json/json.h"
 #include "common/net/http_head.h"
@@ -33,6 +34,7 @@ enum http_run {
 	HTTP_ON_POOL = 1,
 	HTTP_HEALTH = 2, /* says how the service is: answered on the reserve, and to any Host */
 	HTTP_SMALL = 4,  /* its body has at most HTTP_SMALL_BODY bytes */
+	HTTP_HEAVY = 8,  /* may cost much: few at once for each share (http_server_share()) */
 };
 #define HTTP_SMALL_BODY ((size_t)64 << 10)
 
@@ -77,6 +79,10 @@ struct http_server *http_server_create(struct loop *l, struct pool *pool,
                                        const struct http_route *routes, void *ctx,
                                        const struct http_limits *limits);
 void http_server_before(struct http_server *s, bool (*before)(struct http_req *, void *ctx));
+/* Whose share of the workers a request is (pool.h); NULL: nobody's. Borrowed until it is answered.
+ * Requests of heavy routes, and those with a body of more than HTTP_SMALL_BODY, are a share of
+ * their own, of which at most one in eight threads is at work. */
+void http_server_share(struct http_server *s, const char *(*share)(const struct http_req *));
 /* Runs on the loop when a head has come whose route exists, before any of its body is taken: 0, or
  * a status with err filled; the connection is closed then. */
 typedef int (*http_check)(const struct http_head *head, const struct http_route *route, void *ctx,
@@ -148,6 +154,8 @@ bool http_gone(const struct http_req *req);
 void sse_start(struct http_req *req);
 long sse_event(struct http_req *req, int64_t id /* < 0: none */, const char *event,
                const char *data /* one line */);
+/* As it is sent: for what many get, by http_stream_write(). */
+void sse_add(struct buf *to, int64_t id, const char *event, const char *data);
 long sse_comment(struct http_req *req, const char *text);
 
 /* /livez, /readyz, /metrics for any server: put in the table as rows, see service.h. */

@@ -1,53 +1,125 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A ring of jobs under one mutex; workers have every signal blocked. */
+/* Jobs in lanes, one for each share, under one mutex; workers have every signal blocked. */
 #include "common/net/pool.h"
+
+#include "common/base/map.h"
 
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <sys/queue.h>
+
+#define LEFT_FOR_OTHERS 2 /* threads, if there are as many more */
 
 struct job {
+	STAILQ_ENTRY(job) place;
 	loop_fn work, done;
 	void *arg;
+};
+
+struct lane {
+	TAILQ_ENTRY(lane) place; /* among those whose turn may come */
+	STAILQ_HEAD(, job) jobs;
+	char *name; /* NULL: of work that is nobody's */
+	size_t queued;
+	unsigned running, most;
+	bool waits; /* for its turn: it has a job, and may begin it */
 };
 
 struct pool {
 	struct loop *loop;
 	pthread_mutex_t lock;
 	pthread_cond_t more;
-	struct job *ring;
-	size_t max, first, count;
+	struct map *lanes; /* those that have something to do */
+	TAILQ_HEAD(, lane) turns;
+	struct lane own;
+	bool shared_last; /* the last turn was a share's */
+	size_t max, count;
 	bool stopping;
 	unsigned threads;
 	pthread_t *thread;
 };
 
-static bool next_job(struct pool *p, struct job *ret)
+/* ---- turns: the lock is held ----------------------------------------------------------------- */
+
+static bool may_begin(const struct lane *l)
 {
-	pthread_mutex_lock(&p->lock);
-	while (!p->count && !p->stopping)
+	return l->queued && l->running < l->most;
+}
+
+static void wait_for_turn(struct pool *p, struct lane *l)
+{
+	if (l->waits || !may_begin(l))
+		return;
+	if (l->name)
+		TAILQ_INSERT_TAIL(&p->turns, l, place);
+	l->waits = true;
+	pthread_cond_signal(&p->more);
+}
+
+static struct lane *next_lane(struct pool *p)
+{
+	struct lane *first = TAILQ_FIRST(&p->turns);
+	return p->own.waits && (p->shared_last || !first) ? &p->own : first;
+}
+
+static struct job *begin(struct pool *p, struct lane *l)
+{
+	struct job *j = STAILQ_FIRST(&l->jobs);
+	STAILQ_REMOVE_HEAD(&l->jobs, place);
+	if (l->name)
+		TAILQ_REMOVE(&p->turns, l, place);
+	l->waits = false;
+	l->queued--;
+	l->running++;
+	p->count--;
+	p->shared_last = l->name != NULL;
+	wait_for_turn(p, l);
+	return j;
+}
+
+static void end(struct pool *p, struct lane *l)
+{
+	l->running--;
+	wait_for_turn(p, l);
+	if (!l->name || l->queued || l->running)
+		return;
+	char *name = l->name;
+	(void)map_del(p->lanes, name); /* and with it the lane */
+	loom_free(name);
+}
+
+/* ---- workers --------------------------------------------------------------------------------- */
+
+static struct job *next_job(struct pool *p, struct lane **ret_lane)
+{
+	while (!(*ret_lane = next_lane(p)) && (!p->stopping || p->count))
 		pthread_cond_wait(&p->more, &p->lock);
-	bool have = p->count > 0;
-	if (have) {
-		*ret = p->ring[p->first];
-		p->first = (p->first + 1) % p->max;
-		p->count--;
-	}
-	pthread_mutex_unlock(&p->lock);
-	return have;
+	return *ret_lane ? begin(p, *ret_lane) : NULL;
 }
 
 static void *worker(void *arg)
 {
 	struct pool *p = arg;
-	struct job j;
-	while (next_job(p, &j)) {
-		j.work(j.arg);
-		if (j.done)
-			loop_post(p->loop, j.done, j.arg);
+	struct lane *l;
+	struct job *j;
+	pthread_mutex_lock(&p->lock);
+	while ((j = next_job(p, &l))) {
+		pthread_mutex_unlock(&p->lock);
+		j->work(j->arg);
+		pthread_mutex_lock(&p->lock);
+		end(p, l);
+		if (p->stopping && !p->count)
+			pthread_cond_broadcast(&p->more);
+		pthread_mutex_unlock(&p->lock);
+		if (j->done)
+			loop_post(p->loop, j->done, j->arg);
+		loom_free(j);
+		pthread_mutex_lock(&p->lock);
 	}
+	pthread_mutex_unlock(&p->lock);
 	return NULL;
 }
 
@@ -72,7 +144,10 @@ struct pool *pool_create(struct loop *l, unsigned threads, size_t max_queue)
 	struct pool *p = loom_calloc(1, sizeof(*p));
 	p->loop = l;
 	p->max = max_queue;
-	p->ring = loom_calloc(max_queue, sizeof(*p->ring));
+	p->lanes = map_create(loom_free);
+	TAILQ_INIT(&p->turns);
+	STAILQ_INIT(&p->own.jobs);
+	p->own.most = threads;
 	p->threads = threads;
 	p->thread = loom_calloc(threads, sizeof(*p->thread));
 	pthread_mutex_init(&p->lock, NULL);
@@ -81,21 +156,66 @@ struct pool *pool_create(struct loop *l, unsigned threads, size_t max_queue)
 	return p;
 }
 
-int pool_submit(struct pool *p, loop_fn work, loop_fn done, void *arg)
+/* ---- submitting ------------------------------------------------------------------------------ */
+
+static unsigned most_of(const struct pool *p, const struct pool_share *share)
 {
-	int rc = 0;
+	unsigned others = p->threads > LEFT_FOR_OTHERS ? p->threads - LEFT_FOR_OTHERS : 1;
+	return share->most && share->most < others ? share->most : others;
+}
+
+static struct lane *lane_of(struct pool *p, const struct pool_share *share)
+{
+	if (!share->name)
+		return &p->own;
+	struct lane *l = map_get(p->lanes, share->name);
+	if (l)
+		return l;
+	l = loom_calloc(1, sizeof(*l));
+	l->name = loom_strdup(share->name);
+	l->most = most_of(p, share);
+	STAILQ_INIT(&l->jobs);
+	map_set(p->lanes, share->name, l);
+	return l;
+}
+
+/* Refused before a lane is made for it: one that has nothing to do is not kept. */
+static int refused(const struct pool *p, const struct pool_share *share)
+{
+	const struct lane *l = share->name ? map_get(p->lanes, share->name) : NULL;
+	if (p->stopping)
+		return -ESHUTDOWN;
+	return p->count == p->max || (l && l->queued >= (p->max + 3) / 4) ? -EAGAIN : 0;
+}
+
+int pool_submit_share(struct pool *p, const struct pool_share *share, loop_fn work, loop_fn done,
+                      void *arg)
+{
+	struct job *j = loom_calloc(1, sizeof(*j));
+	*j = (struct job){ .work = work, .done = done, .arg = arg };
 	pthread_mutex_lock(&p->lock);
-	if (p->stopping) {
-		rc = -ESHUTDOWN;
-	} else if (p->count == p->max) {
-		rc = -EAGAIN;
-	} else {
-		p->ring[(p->first + p->count++) % p->max] =
-			(struct job){ .work = work, .done = done, .arg = arg };
-		pthread_cond_signal(&p->more);
+	int rc = refused(p, share);
+	if (!rc) {
+		struct lane *l = lane_of(p, share);
+		STAILQ_INSERT_TAIL(&l->jobs, j, place);
+		l->queued++;
+		p->count++;
+		wait_for_turn(p, l);
 	}
 	pthread_mutex_unlock(&p->lock);
+	if (rc)
+		loom_free(j);
 	return rc;
+}
+
+int pool_submit(struct pool *p, loop_fn work, loop_fn done, void *arg)
+{
+	return pool_submit_share(p, &(struct pool_share){ 0 }, work, done, arg);
+}
+
+unsigned pool_threads(const struct pool *p, unsigned one_in)
+{
+	return p->threads > one_in ? p->threads / one_in : 1;
 }
 
 size_t pool_backlog(struct pool *p)
@@ -118,7 +238,7 @@ void pool_destroy(struct pool *p)
 		pthread_join(p->thread[i], NULL);
 	pthread_cond_destroy(&p->more);
 	pthread_mutex_destroy(&p->lock);
-	loom_free(p->ring);
+	map_destroy(p->lanes);
 	loom_free(p->thread);
 	loom_free(p);
 }

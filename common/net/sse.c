@@ -33,19 +33,24 @@ static void add_lines(struct buf *b, const char *prefix, const char *text)
 
 static long send_frame(struct http_req *req, struct buf *b)
 {
-	buf_addc(b, '\n');
 	loom_assert(!b->full);
 	return http_stream_write(req, b->data, b->len);
+}
+
+void sse_add(struct buf *to, int64_t id, const char *event, const char *data)
+{
+	if (id >= 0)
+		buf_addf(to, "id: %" PRId64 "\n", id);
+	if (event)
+		add_lines(to, "event: ", event);
+	add_lines(to, "data: ", data);
+	buf_addc(to, '\n');
 }
 
 long sse_event(struct http_req *req, int64_t id, const char *event, const char *data)
 {
 	__attribute__((cleanup(buf_fini_p))) struct buf b = BUF_INIT(FRAME_MAX);
-	if (id >= 0)
-		buf_addf(&b, "id: %" PRId64 "\n", id);
-	if (event)
-		add_lines(&b, "event: ", event);
-	add_lines(&b, "data: ", data);
+	sse_add(&b, id, event, data);
 	return send_frame(req, &b);
 }
 
@@ -53,5 +58,6 @@ long sse_comment(struct http_req *req, const char *text)
 {
 	__attribute__((cleanup(buf_fini_p))) struct buf b = BUF_INIT(FRAME_MAX);
 	add_lines(&b, ": ", text);
+	buf_addc(&b, '\n');
 	return send_frame(req, &b);
 }

@@ -196,6 +196,7 @@ int api_start(struct service *service, void *ctx, struct loom_err *err)
 	if (rc)
 		return rc;
 	http_server_check(a->external, auth_head);
+	http_server_share(a->external, auth_share);
 	return listen_on(a, &a->internal, internal_routes, a->cfg.internal_listen, err);
 }
 

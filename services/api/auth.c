@@ -17,7 +17,7 @@ static const struct {
 	{ "X-Loom-TenantID", "Coopr-TenantID", "which tenant you work in" },
 };
 
-static const char *either(struct http_req *req, const char *ours, const char *originals)
+static const char *either(const struct http_req *req, const char *ours, const char *originals)
 {
 	const char *v = http_header(req, ours);
 	return v ? v : http_header(req, originals);
@@ -55,6 +55,12 @@ int auth_head(const struct http_head *head, const struct http_route *route, void
 			               said[i].what);
 	}
 	return 0;
+}
+
+const char *auth_share(const struct http_req *req)
+{
+	const char *tenant = either(req, said[1].ours, said[1].originals);
+	return str_blank(tenant) ? NULL : tenant;
 }
 
 struct lookup {

@@ -23,5 +23,7 @@ bool auth(struct api *a, struct http_req *req, enum role needed, struct identity
  * when it does not say who asks, 400 when it says it in two ways. */
 int auth_head(const struct http_head *head, const struct http_route *route, void *ctx,
               struct loom_err *err);
+/* Whose share of the workers it is, for http_server_share(): that of the tenant in its head. */
+const char *auth_share(const struct http_req *req);
 
 #endif

@@ -6,7 +6,8 @@
 #include "common/base/str.h"
 #include "common/operation/operation.h"
 
-#define POOL HTTP_ON_POOL
+#define POOL  HTTP_ON_POOL
+#define HEAVY HTTP_ON_POOL | HTTP_HEAVY
 
 #define ENTITY(path)                                                                               \
 	{ "GET", "/v2/" path, POOL, entities_list }, { "POST", "/v2/" path, POOL, entities_post }, \
@@ -53,10 +54,10 @@ static const struct http_route routes[] = {
 	{ "PUT", "/v2/callbacktargets/{name}", POOL, callback_targets_put },
 	{ "DELETE", "/v2/callbacktargets/{name}", POOL, callback_targets_delete },
 	{ "POST", "/v2/resolve", POOL, resolve_post },
-	{ "GET", "/v2/export", POOL, bulk_export },
-	{ "POST", "/v2/import", POOL, bulk_import },
+	{ "GET", "/v2/export", HEAVY, bulk_export },
+	{ "POST", "/v2/import", HEAVY, bulk_import },
 	{ "GET", "/v2/operations", POOL, operations_list },
-	{ "GET", "/v2/clusters", POOL, clusters_list },
+	{ "GET", "/v2/clusters", HEAVY, clusters_list },
 	{ "POST", "/v2/clusters", POOL, clusters_create },
 	{ "POST", "/v2/clusters/plan", POOL, clusters_plan },
 	{ "GET", "/v2/clusters/events", POOL, events_tenant },

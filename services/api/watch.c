@@ -93,12 +93,19 @@ static void drained(struct http_req *req LOOM_UNUSED, void *arg)
 		written(w);
 }
 
+static int submit(struct watch *w)
+{
+	LOOM_CLEANUP_STR char *name = loom_asprintf("~%s", w->who.tenant_id);
+	const struct pool_share share = { name, 0 };
+	return pool_submit_share(w->a->pool, &share, read_work, read_done, w);
+}
+
 void watch_kick(struct watch *w)
 {
 	if (w->reading || w->behind)
 		w->again = true;
 	else if (w->ops->read && !db_outage_now(w->a)) /* else the next poll finds what is new */
-		w->reading = !pool_submit(w->a->pool, read_work, read_done, w);
+		w->reading = !submit(w);
 }
 
 static void closed(struct http_req *req LOOM_UNUSED, void *arg)
