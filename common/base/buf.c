@@ -96,6 +96,15 @@ void buf_drain(struct buf *b, size_t n)
 	b->data[b->len] = '\0';
 }
 
+void buf_cut(struct buf *b, size_t n)
+{
+	b->full = false;
+	if (n >= b->len)
+		return;
+	b->len = n;
+	b->data[n] = '\0';
+}
+
 const char *buf_str(const struct buf *b)
 {
 	return b->data ? b->data : "";

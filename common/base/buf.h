@@ -29,6 +29,7 @@ void buf_adds(struct buf *b, const char *s);
 void buf_addc(struct buf *b, char c);
 void buf_addf(struct buf *b, const char *fmt, ...) LOOM_PRINTF(2, 3);
 void buf_drain(struct buf *b, size_t n);  /* drops the first n bytes */
+void buf_cut(struct buf *b, size_t n);    /* keeps only the first n bytes, clears `full` */
 const char *buf_str(const struct buf *b); /* "" when empty */
 char *buf_take(struct buf *b);            /* returns owned, never NULL; b is empty after */
 

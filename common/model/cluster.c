@@ -310,68 +310,6 @@ struct json *cluster_shown(const struct cluster *c)
 	return json_set(o, "services", json_copy(c->services));
 }
 
-/* Behind the cluster's columns: its latest job's action, status and tasks. */
-static struct json *summary(const struct cluster *c, const struct db_result *r, size_t i)
-{
-	struct json *s = json_set_str(cluster_shown(c), "ownerId", c->owner_id);
-	json_set_int(s, "numNodes", c->num_nodes);
-	json_set(s, "provider", json_copy(json_get(c->brief, "provider")));
-	json_set(s, "clusterTemplate", json_copy(json_get(c->brief, "clusterTemplate")));
-	bool unwell = c->status == CLUSTER_INCOMPLETE || c->status == CLUSTER_INCONSISTENT;
-	if (unwell && c->message)
-		json_set_str(s, "message", c->message);
-	else if (unwell && !db_is_null(r, i, SMALL + 4))
-		json_set_str(s, "message", db_str(r, i, SMALL + 4));
-	if (!db_is_null(r, i, SMALL)) {
-		struct json *p = json_set_str(json_new_obj(), "action", db_str(r, i, SMALL));
-		json_set_str(p, "actionstatus", db_str(r, i, SMALL + 1));
-		json_set_int(p, "stepstotal", db_int(r, i, SMALL + 2));
-		json_set_int(p, "stepscompleted", db_int(r, i, SMALL + 3));
-		json_set(s, "progress", p);
-	}
-	return s;
-}
-
-#define OF_CLUSTER(col, ...) "c." #col
-#define OF_CLUSTERS          CLUSTER_ROW(OF_CLUSTER, ", ")
-
-int cluster_summaries(struct db *db, const struct cluster_filter *f, struct json **ret)
-{
-	LOOM_CLEANUP(db_result_free) struct db_result *r = NULL;
-	/* One status is left to the index; several are sorted out below. */
-	const char *only = NULL;
-	for (int st = 0; st < CLUSTER_STATUSES_; st++) {
-		if (f->statuses == 1u << st)
-			only = cluster_status_name((enum cluster_status)st);
-	}
-	LOOM_CLEANUP_STR char *labels = json_len(f->labels) ? json_text(f->labels) : NULL;
-	int rc =
-		db_select(db, &r,
-	                  "SELECT " OF_CLUSTERS ", j.action, j.status, j.tasks_total, j.tasks_done,"
-	                  " j.message"
-	                  " FROM cluster c"
-	                  " LEFT JOIN job j ON j.cluster_id=c.id AND j.num=c.latest_job"
-	                  " WHERE c.tenant_id=? AND (? IS NULL OR c.owner_id=?)"
-	                  " AND (? IS NULL OR c.status=?) AND (?=0 OR c.id=?)"
-	                  " AND (? IS NULL OR JSON_CONTAINS(c.labels, ?))"
-	                  " ORDER BY c.create_time DESC, c.id DESC",
-	                  "sssssiiss", f->tenant_id, f->owner_id, f->owner_id, only, only, f->id,
-	                  f->id, labels, labels);
-	if (rc)
-		return rc;
-	LOOM_CLEANUP(json_free) struct json *list = json_new_arr();
-	for (size_t i = 0; !rc && i < db_rows(r); i++) {
-		struct cluster c = { 0 };
-		rc = row_read(&small, r, i, &c);
-		if (!rc && (!f->statuses || (f->statuses & (1u << c.status))))
-			json_push(list, summary(&c, r, i));
-		row_fini(&small, &c);
-	}
-	if (!rc)
-		*ret = loom_take(list);
-	return rc;
-}
-
 struct next_id {
 	int64_t start, step, id;
 };

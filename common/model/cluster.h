@@ -94,17 +94,6 @@ LOOM_MUST_CHECK int cluster_events_but_tasks(struct db *db, int64_t id, int64_t 
 /* What details, lists and callbacks show alike of a cluster. Returns owned. */
 struct json *cluster_shown(const struct cluster *c);
 
-/* Which clusters somebody sees: NULL owner means all of the tenant. */
-struct cluster_filter {
-	const char *tenant_id, *owner_id;
-	unsigned statuses;         /* bit per cluster_status; 0 = all */
-	int64_t id;                /* 0 = all */
-	const struct json *labels; /* borrowed; only clusters that have all of these; NULL: all */
-};
-/* Summaries (REST spec 5.4), newest first, as a JSON array; progress from the latest job. */
-LOOM_MUST_CHECK int cluster_summaries(struct db *db, const struct cluster_filter *f,
-                                      struct json **ret);
-
 /* The next cluster id, start and step as configured; its own transaction. A gap is harmless. */
 LOOM_MUST_CHECK int cluster_next_id(struct db_pool *p, int64_t start, int64_t step, int64_t *ret);
 

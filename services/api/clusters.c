@@ -1,22 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* clusters - lists, shows and deletes clusters (REST spec 5). */
+/* clusters - shows and deletes clusters (REST spec 5). */
 #include "services/api/resources.h"
 
 #include "common/base/str.h"
-#include "common/model/labels.h"
 #include "services/api/control.h"
 #include "services/api/view.h"
 #include "services/api/visible.h"
 #include "services/api/why.h"
 
-#include <string.h>
-
 struct cluster_call {
 	struct api *a;
 	struct identity who;
 	int64_t id;
-	struct cluster_filter filter;
-	struct json *list;
 	struct cluster *c;
 	struct job latest;
 	struct nodes *nodes;
@@ -27,7 +22,6 @@ struct cluster_call {
 
 static void call_fini(struct cluster_call *k)
 {
-	json_free(k->list);
 	cluster_free(k->c);
 	job_fini(&k->latest);
 	nodes_free(k->nodes);
@@ -35,70 +29,10 @@ static void call_fini(struct cluster_call *k)
 	db_result_free(k->failures);
 	loom_free(k->why);
 	k->why = NULL;
-	k->list = NULL;
 	k->c = NULL;
 	k->nodes = NULL;
 	k->tasks = NULL;
 	k->failures = NULL;
-}
-
-static int list_read(struct db *db, void *arg)
-{
-	struct cluster_call *k = arg;
-	call_fini(k);
-	return cluster_summaries(db, &k->filter, &k->list);
-}
-
-/* "a,b" to bits; words that are no status are skipped; none valid means no filter. */
-static unsigned statuses(const char *text)
-{
-	unsigned bits = 0;
-	char word[32];
-	for (const char *p = text; p && *p;) {
-		size_t n = strcspn(p, ",");
-		enum cluster_status st;
-		if (n < sizeof(word)) {
-			memcpy(word, p, n);
-			word[n] = '\0';
-			if (cluster_status_parse(word, &st))
-				bits |= 1u << st;
-		}
-		p += n + (p[n] == ',');
-	}
-	return bits;
-}
-
-/* "label=key=value" as often as the query has it; false when answered. */
-static bool labels_of(struct http_req *req, struct json *labels)
-{
-	struct loom_err err;
-	const char *text;
-	for (size_t i = 0; (text = http_query_nth(req, "label", i)); i++) {
-		if (labels_add(labels, text, &err)) {
-			http_reply_text(req, 400, "%s", err.msg);
-			return false;
-		}
-	}
-	return true;
-}
-
-void clusters_list(struct http_req *req, void *ctx)
-{
-	struct cluster_call k = { .a = ctx };
-	LOOM_CLEANUP(json_free) struct json *labels = json_new_obj();
-	if (!auth(k.a, req, ROLE_USER, &k.who) || !labels_of(req, labels))
-		return;
-	k.filter =
-		(struct cluster_filter){ .tenant_id = k.who.tenant_id,
-		                         .owner_id = k.who.role >= ROLE_ADMIN ? NULL : k.who.user,
-		                         .statuses = statuses(http_query(req, "status")),
-		                         .labels = labels };
-	int rc = db_read(k.a->db, list_read, &k);
-	if (rc)
-		api_reply_db(req, rc);
-	else
-		http_reply_json(req, 200, k.list);
-	call_fini(&k);
 }
 
 static int head_read(struct db *db, void *arg)

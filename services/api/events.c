@@ -153,15 +153,17 @@ static struct event_watch *of_reader(struct feed_reader *r)
 }
 
 /* Whoever is behind gets only the newest of each cluster, when it has taken what was written. */
-static void give(struct feed_reader *r, const char *id, const char *text)
+static void give(struct feed_reader *r, const struct feed_news *v, size_t n,
+                 const struct buf *events)
 {
 	struct event_watch *ew = of_reader(r);
 	if (ew->w.behind) {
-		map_set(ew->later, id, loom_strdup(text));
+		for (size_t i = 0; i < n; i++)
+			map_set(ew->later, v[i].id, loom_strdup(v[i].text));
 		ew->w.again = true;
 		return;
 	}
-	long unsent = sse_event(ew->w.req, -1, "summary", text);
+	long unsent = http_stream_write(ew->w.req, events->data, events->len);
 	if (unsent < 0)
 		watch_end(&ew->w);
 	else

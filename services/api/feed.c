@@ -6,25 +6,34 @@
  */
 #include "services/api/feed.h"
 
+#include "common/base/clock.h"
 #include "common/base/map.h"
 #include "common/base/str.h"
-#include "common/model/cluster.h"
+#include "common/model/cluster_list.h"
 #include "services/api/db_outage.h"
 
 #include <string.h>
+
+#define GIVE_BYTES  ((size_t)64 << 10) /* written to a reader at once; a summary more may follow */
+#define GIVE_MAX    ((size_t)32 << 20)
+#define REST        20 /* times as long as giving took */
+#define REST_MAX_MS 1000
 
 struct feed {
 	struct feed *next;
 	struct api *a;
 	struct identity who; /* of the first reader: its tenant, and its user unless it sees all */
 	struct feed_reader *readers;
-	struct map *known; /* cluster id -> text, as given last */
-	struct map *news;  /* ids to read in the next round */
-	struct map *asked; /* ids being read; the worker's while it reads */
-	struct json *list; /* what was read */
-	bool primed;       /* the state at the start is known */
-	bool polled;       /* no notice may have come: look at what is pending */
+	struct map *known;      /* cluster id -> text, as given last */
+	struct map *news;       /* ids to read in the next round */
+	struct map *asked;      /* ids being read; the worker's while it reads */
+	struct feed_news *list; /* what was read, n of them */
+	size_t n;
+	bool primed; /* the state at the start is known */
+	bool polled; /* no notice may have come: look at what is pending */
 	bool poll, again, reading, giving;
+	int64_t rest_until; /* monotonic ms: until then nothing is read */
+	struct loop_timer *rest;
 	int rc;
 };
 
@@ -41,6 +50,8 @@ static bool same(const struct identity *a, const struct identity *b)
 	       (sees_all(a) || str_eq(a->user, b->user));
 }
 
+static void rested(void *arg);
+
 static struct feed *feed_find(struct api *a, const struct identity *who)
 {
 	struct feed *f = a->feeds;
@@ -55,8 +66,18 @@ static struct feed *feed_find(struct api *a, const struct identity *who)
 		            .known = map_create(loom_free),
 		            .news = map_create(NULL),
 		            .asked = map_create(NULL) };
+	f->rest = loop_timer_create(a->loop, "feed rest", rested, f);
 	a->feeds = f;
 	return f;
+}
+
+static void drop_list(struct feed *f)
+{
+	for (size_t i = 0; i < f->n; i++)
+		loom_free(f->list[i].text);
+	loom_free(f->list);
+	f->list = NULL;
+	f->n = 0;
 }
 
 /* When nobody reads it, and nothing is under way. */
@@ -71,46 +92,67 @@ static void feed_free(struct feed *f)
 	map_destroy(f->known);
 	map_destroy(f->news);
 	map_destroy(f->asked);
-	json_free(f->list);
+	drop_list(f);
+	loop_timer_destroy(f->rest);
 	loom_free(f);
 }
 
 /* ---- reading: a worker ----------------------------------------------------------------------- */
 
-static int read_into(struct db *db, struct feed *f, const struct cluster_filter *only)
+static void keep(int64_t id, const char *text, size_t len, void *arg)
 {
-	struct json *some = NULL;
-	int rc = cluster_summaries(db, only, &some);
-	for (size_t i = 0; !rc && i < json_len(some); i++) {
-		map_del(f->asked, json_get_str(json_at(some, i), "id"));
-		json_push(f->list, json_copy(json_at(some, i)));
-	}
-	json_free(some);
+	struct feed *f = arg;
+	struct feed_news *t = &f->list[f->n++];
+	id_cluster(t->id, id);
+	t->text = loom_strndup(text, len);
+}
+
+static int read_into(struct db *db, struct feed *f, const struct cluster_filter *filter,
+                     const struct cluster_key *keys, size_t n)
+{
+	f->list = loom_realloc(f->list, (f->n + n + 1) * sizeof(*f->list));
+	return cluster_list_summaries(db, filter, keys, n, keep, f);
+}
+
+/* Those that the filter finds by itself. */
+static int found_read(struct db *db, struct feed *f, const struct cluster_filter *filter)
+{
+	struct cluster_key *keys = NULL;
+	size_t n = 0;
+	int rc = cluster_list_keys(db, filter, &keys, &n);
+	if (!rc)
+		rc = read_into(db, f, filter, keys, n);
+	loom_free(keys);
+	return rc;
+}
+
+/* Those that notices named and that have not been read. */
+static int asked_read(struct db *db, struct feed *f, const struct cluster_filter *filter)
+{
+	const char *id;
+	void *value;
+	for (size_t i = 0; i < f->n; i++)
+		(void)map_del(f->asked, f->list[i].id);
+	struct cluster_key *keys = loom_calloc(map_count(f->asked) + 1, sizeof(*keys));
+	size_t n = 0;
+	for (size_t it = 0; map_next(f->asked, &it, &id, &value);)
+		n += !id_parse_cluster(id, &keys[n].id);
+	int rc = read_into(db, f, filter, keys, n);
+	loom_free(keys);
 	return rc;
 }
 
 static int summaries_read(struct db *db, void *arg)
 {
 	struct feed *f = arg;
-	json_free(f->list);
-	f->list = json_new_arr();
+	drop_list(f);
 	struct cluster_filter filter = { .tenant_id = f->who.tenant_id,
 		                         .owner_id = sees_all(&f->who) ? NULL : f->who.user };
 	if (!f->primed)
-		return read_into(db, f, &filter);
+		return found_read(db, f, &filter);
 	filter.statuses = 1u << CLUSTER_PENDING;
-	int rc = f->polled ? read_into(db, f, &filter) : 0;
-	filter.statuses = 0;
-	LOOM_CLEANUP(strs_fini) struct strs ids = { 0 };
-	const char *id;
-	void *value;
-	for (size_t it = 0; map_next(f->asked, &it, &id, &value);)
-		strs_add(&ids, id);
-	for (size_t i = 0; !rc && i < ids.n; i++) {
-		if (!id_parse_cluster(ids.v[i], &filter.id))
-			rc = read_into(db, f, &filter);
-	}
-	return rc;
+	int rc = f->polled ? found_read(db, f, &filter) : 0;
+	return rc ? rc : asked_read(db, f, &filter);
 }
 
 static void feed_work(void *arg)
@@ -121,29 +163,58 @@ static void feed_work(void *arg)
 
 /* ---- giving ---------------------------------------------------------------------------------- */
 
-static void give(struct feed *f, const char *id, const char *text)
+static void give(struct feed *f, const struct feed_news *v, size_t n, const struct buf *events)
 {
 	struct feed_reader *next;
-	for (struct feed_reader *r = f->readers; r; r = next) {
+	for (struct feed_reader *r = f->readers; n && r; r = next) {
 		next = r->next;
-		r->give(r, id, text);
+		r->give(r, v, n, events);
 	}
+}
+
+/* Only what differs from what was given last stays in the list. */
+static void keep_news(struct feed *f)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < f->n; i++) {
+		struct feed_news t = f->list[i];
+		if (str_eq(t.text, map_get(f->known, t.id))) {
+			loom_free(t.text);
+			continue;
+		}
+		map_set(f->known, t.id, loom_strdup(t.text));
+		f->list[n++] = t;
+	}
+	f->n = n;
 }
 
 static void give_all(struct feed *f)
 {
-	f->giving = true;
-	for (size_t i = 0; i < json_len(f->list); i++) {
-		const char *id = json_get_str(json_at(f->list, i), "id");
-		LOOM_CLEANUP_STR char *text = json_text(json_at(f->list, i));
-		if (str_eq(text, map_get(f->known, id)))
+	struct buf events = BUF_INIT(GIVE_MAX);
+	size_t first = 0;
+	keep_news(f);
+	for (size_t i = 0; f->primed && i < f->n; i++) {
+		sse_add(&events, -1, "summary", f->list[i].text);
+		if (events.len < GIVE_BYTES && i + 1 < f->n)
 			continue;
-		if (f->primed)
-			give(f, id, text);
-		map_set(f->known, id, loom_take(text));
+		give(f, f->list + first, i + 1 - first, &events);
+		buf_reset(&events);
+		first = i + 1;
 	}
+	buf_fini(&events);
+	drop_list(f);
 	f->primed = true;
+}
+
+/* Sending takes the loop about as long again. */
+static void give_and_rest(struct feed *f)
+{
+	int64_t began = clock_mono_us();
+	f->giving = true;
+	give_all(f);
 	f->giving = false;
+	int64_t rest = (clock_mono_us() - began) * REST / 1000;
+	f->rest_until = clock_mono_ms() + (rest < REST_MAX_MS ? rest : REST_MAX_MS);
 }
 
 static void note_news(struct feed *f, const struct map *ids, const char *with)
@@ -158,6 +229,13 @@ static void note_news(struct feed *f, const struct map *ids, const char *with)
 
 static void feed_kick(struct feed *f, bool poll);
 
+static void rested(void *arg)
+{
+	struct feed *f = arg;
+	if (f->again && !f->reading)
+		feed_kick(f, false);
+}
+
 static void feed_done(void *arg)
 {
 	struct feed *f = arg;
@@ -166,7 +244,7 @@ static void feed_done(void *arg)
 	if (f->rc)
 		note_news(f, f->asked, NULL);
 	else
-		give_all(f);
+		give_and_rest(f);
 	bool again = f->again && !f->rc && f->readers;
 	f->again = false;
 	if (again)
@@ -177,9 +255,12 @@ static void feed_done(void *arg)
 
 static void feed_kick(struct feed *f, bool poll)
 {
+	int64_t rest = f->rest_until - clock_mono_ms();
 	f->poll = f->poll || poll;
-	f->again = f->reading;
-	if (f->reading || db_outage_now(f->a))
+	f->again = f->reading || rest > 0;
+	if (!f->reading && rest > 0)
+		loop_timer_arm(f->rest, rest);
+	if (f->again || db_outage_now(f->a))
 		return;
 	f->polled = f->poll;
 	if (f->polled)
@@ -187,7 +268,9 @@ static void feed_kick(struct feed *f, bool poll)
 	map_destroy(f->asked);
 	f->asked = f->news;
 	f->news = map_create(NULL);
-	f->reading = !pool_submit(f->a->pool, feed_work, feed_done, f);
+	LOOM_CLEANUP_STR char *name = loom_asprintf("~%s", f->who.tenant_id);
+	const struct pool_share share = { name, 0 };
+	f->reading = !pool_submit_share(f->a->pool, &share, feed_work, feed_done, f);
 	if (f->reading)
 		f->poll = false;
 	else /* the next poll asks again */

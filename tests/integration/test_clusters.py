@@ -485,6 +485,54 @@ def test_labels_belong_to_those_who_see_the_cluster(lab):
     assert put_labels(lab.admin, cluster, {"env": "test"}).status == 200
 
 
+def next_page(answer):
+    """Where the next page is; None on the last."""
+    found = re.fullmatch(r'<(/v2/clusters\?[^>]*)>; rel="next"', answer.headers.get("Link") or "")
+    assert found or "Link" not in answer.headers, answer.headers
+    return found and found[1]
+
+
+def copies(lab, cluster, count):
+    """Rows of a cluster of this tenant, five of each millisecond; they go with the tenant."""
+    first = int(cluster) * 1000 + 10_000_000
+    columns = [name for name, in lab.stack.sql(
+        "SELECT column_name FROM information_schema.columns WHERE table_schema=DATABASE() AND table_name='cluster'"
+        " AND is_generated='NEVER'")]
+    changed = {"id": f"{first}+seq", "name": "CONCAT('copy-', seq)", "own_name": "CONCAT('copy-', seq)",
+               "status": "'terminated'", "create_time": "create_time+seq DIV 5",
+               "owner_id": "IF(seq % 2, owner_id, 'bob')"}
+    lab.stack.sql(f"INSERT INTO cluster ({','.join(columns)}) SELECT {','.join(changed.get(c, c) for c in columns)}"
+                  f" FROM cluster JOIN seq_1_to_{count} WHERE id={int(cluster)}")
+
+
+def test_list_in_pages(lab):
+    """A list of hundreds is whole, newest first; page by page it is the same, with each filter."""
+    cluster = lab.create("first", "empty", 1)
+    copies(lab, cluster, 700)
+    whole = lab.admin.get("/v2/clusters").json
+    assert len(whole) == 701 and whole[-1]["id"] == cluster and whole[0]["name"] == "copy-700"
+    places = [(entry["createTime"], entry["id"]) for entry in whole]
+    assert places == sorted(places, reverse=True)
+    for user, query, limit in ((lab.admin, "", 99), (lab.user, "", 100), (lab.admin, "status=terminated&", 350),
+                               (lab.admin, "status=terminated,pending,active&", 701), (lab.admin, "", 1000)):
+        page, got, pages = f"/v2/clusters?{query}limit={limit}", [], 0
+        while page:
+            answer = user.get(page)
+            assert answer.status == 200 and 0 < len(answer.json) <= limit
+            got, pages, page = got + answer.json, pages + 1, next_page(answer)
+        want = user.get(f"/v2/clusters?{query}").json
+        assert got == want and pages == -(-len(want) // limit), (query, limit, pages)
+
+
+@pytest.mark.parametrize("query, words", [
+    ("limit=0", "limit '0' must be a whole number from 1 to 1000"), ("limit=1001", "from 1 to 1000"),
+    ("limit=x", "limit 'x'"), ("after=7", "after '7' is no place in a list"), ("after=7.x", "take it from the Link"),
+    ("after=-1.1", "no place"), ("after=.", "no place")])
+def test_pages_that_are_none(lab, query, words):
+    answer = lab.user.get(f"/v2/clusters?{query}")
+    assert answer.status == 400 and words in answer.text, answer
+
+
 def test_list_by_labels(lab):
     both = lab.create("both", "stack", 2, labels={"env": "test", "example.com/team": "a.b"})
     test = lab.create("test", "stack", 2, labels={"env": "test", "empty": ""})

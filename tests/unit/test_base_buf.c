@@ -71,7 +71,11 @@ START_TEST(drains_and_gives_away)
 	ck_assert_mem_eq(b.data, "\0b", 3);
 	buf_drain(&b, 100);
 	ck_assert_uint_eq(b.len, 0);
-	buf_adds(&b, "mine");
+	buf_cut(&b, 7);
+	buf_adds(&b, "mine or yours");
+	buf_cut(&b, 40);
+	ck_assert_uint_eq(b.len, 13);
+	buf_cut(&b, 4);
 	s = buf_take(&b);
 	ck_assert_str_eq(s, "mine");
 	ck_assert_ptr_null(b.data);

@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Lists of clusters: keys first, then summaries, which are written as text without a tree. */
+#include "common/model/cluster_list.h"
+
+#include "common/base/str.h"
+#include "common/json/json_emit.h"
+#include "common/model/row.h"
+
+#include <string.h>
+
+#define SUMMARY_MAX ((size_t)16 << 20)
+
+/* ---- keys ------------------------------------------------------------------------------------ */
+
+/* One status is left to the index. */
+static const char *only_status(unsigned statuses)
+{
+	for (int st = 0; st < CLUSTER_STATUSES_; st++) {
+		if (statuses == 1u << st)
+			return cluster_status_name((enum cluster_status)st);
+	}
+	return NULL;
+}
+
+/* "active,pending"; NULL for all. Owned. */
+static char *several_statuses(unsigned statuses)
+{
+	LOOM_CLEANUP(strs_fini) struct strs names = { 0 };
+	for (int st = 0; st < CLUSTER_STATUSES_; st++) {
+		if (statuses & 1u << st)
+			strs_add(&names, cluster_status_name((enum cluster_status)st));
+	}
+	return names.n ? strs_join(&names, ",") : NULL;
+}
+
+int cluster_list_keys(struct db *db, const struct cluster_filter *f, struct cluster_key **ret,
+                      size_t *ret_n)
+{
+	LOOM_CLEANUP(db_result_free) struct db_result *r = NULL;
+	const char *only = only_status(f->statuses);
+	LOOM_CLEANUP_STR char *several = only ? NULL : several_statuses(f->statuses);
+	LOOM_CLEANUP_STR char *labels = json_len(f->labels) ? json_text(f->labels) : NULL;
+	int64_t upto = f->after.id ? f->after.create_time : INT64_MAX;
+	int rc = db_select(db, &r,
+	                   "SELECT c.create_time, c.id FROM cluster c WHERE c.tenant_id=?"
+	                   " AND c.create_time<=? AND (c.create_time<? OR c.id<?)"
+	                   " AND (? IS NULL OR c.owner_id=?) AND (? IS NULL OR c.status=?)"
+	                   " AND (? IS NULL OR FIND_IN_SET(c.status, ?)>0)"
+	                   " AND (? IS NULL OR JSON_CONTAINS(c.labels, ?))"
+	                   " ORDER BY c.create_time DESC, c.id DESC LIMIT ?",
+	                   "siiissssssssi", f->tenant_id, upto, upto,
+	                   f->after.id ? f->after.id : INT64_MAX, f->owner_id, f->owner_id, only,
+	                   only, several, several, labels, labels, f->limit ? f->limit : INT64_MAX);
+	if (rc)
+		return rc;
+	*ret_n = db_rows(r);
+	*ret = loom_calloc(*ret_n + 1, sizeof(**ret));
+	for (size_t i = 0; i < *ret_n; i++)
+		(*ret)[i] = (struct cluster_key){ db_int(r, i, 0), db_int(r, i, 1) };
+	return 0;
+}
+
+/* ---- summaries ------------------------------------------------------------------------------- */
+
+enum {
+	ID,
+	TENANT,
+	OWNER,
+	NAME,
+	DESCRIPTION,
+	MESSAGE,
+	STATUS,
+	CREATED,
+	EXPIRES,
+	NODES,
+	BRIEF,
+	SERVICES,
+	LABELS,
+	ACTION,
+	JOB_STATUS,
+	TOTAL,
+	DONE,
+	JOB_MESSAGE,
+};
+
+#define SHOWN                                                                               \
+	"SELECT c.id, c.tenant_id, c.owner_id, c.name, c.description, c.message, c.status," \
+	" c.create_time, c.expire_time, c.num_nodes, c.brief, c.services, c.labels,"        \
+	" j.action, j.status, j.tasks_total, j.tasks_done, j.message"                       \
+	" FROM cluster c LEFT JOIN job j ON j.cluster_id=c.id AND j.num=c.latest_job"       \
+	" WHERE c.id IN ("
+
+/* What a list shows of provider and template is kept as the members of one object. */
+static void emit_brief(struct buf *out, const char *brief)
+{
+	size_t n = brief ? strlen(brief) : 0;
+	if (n <= 2)
+		return;
+	buf_addc(out, ',');
+	buf_add(out, brief + 1, n - 2);
+}
+
+static void emit_progress(struct buf *out, const struct db_result *r, size_t i)
+{
+	if (db_is_null(r, i, ACTION))
+		return;
+	buf_adds(out, ",\"progress\":{");
+	json_emit_str(out, "action", db_str(r, i, ACTION));
+	json_emit_str(out, "actionstatus", db_str(r, i, JOB_STATUS));
+	json_emit_int(out, "stepstotal", db_int(r, i, TOTAL));
+	json_emit_int(out, "stepscompleted", db_int(r, i, DONE));
+	buf_addc(out, '}');
+}
+
+static bool unwell(const char *status)
+{
+	return str_eq(status, cluster_status_name(CLUSTER_INCOMPLETE)) ||
+	       str_eq(status, cluster_status_name(CLUSTER_INCONSISTENT));
+}
+
+static void emit_summary(struct buf *out, const struct db_result *r, size_t i)
+{
+	char id[ID_MAX];
+	id_cluster(id, db_int(r, i, ID));
+	buf_addc(out, '{');
+	json_emit_str(out, "id", id);
+	json_emit_str(out, "name", db_str(r, i, NAME));
+	json_emit_str(out, "description", db_str(r, i, DESCRIPTION));
+	json_emit_int(out, "createTime", db_int(r, i, CREATED));
+	json_emit_int(out, "expireTime", db_int(r, i, EXPIRES));
+	json_emit_str(out, "status", db_str(r, i, STATUS));
+	json_emit_text(out, "labels", db_str(r, i, LABELS));
+	json_emit_text(out, "services", db_str(r, i, SERVICES));
+	json_emit_str(out, "ownerId", db_str(r, i, OWNER));
+	json_emit_int(out, "numNodes", db_int(r, i, NODES));
+	emit_brief(out, db_str(r, i, BRIEF));
+	if (unwell(db_str(r, i, STATUS)))
+		json_emit_str(out, "message",
+		              db_str(r, i, db_is_null(r, i, MESSAGE) ? JOB_MESSAGE : MESSAGE));
+	emit_progress(out, r, i);
+	buf_addc(out, '}');
+}
+
+static bool may_see(const struct cluster_filter *f, const struct db_result *r, size_t i)
+{
+	return str_eq(db_str(r, i, TENANT), f->tenant_id) &&
+	       (!f->owner_id || str_eq(db_str(r, i, OWNER), f->owner_id));
+}
+
+int cluster_list_summaries(struct db *db, const struct cluster_filter *f,
+                           const struct cluster_key *keys, size_t n, cluster_summary_fn fn,
+                           void *arg)
+{
+	static const struct db_many many = { SHOWN, "?", ",",
+		                             ") ORDER BY c.create_time DESC, c.id DESC", 1 };
+	LOOM_CLEANUP(db_result_free) struct db_result *r = NULL;
+	struct db_value *values = loom_calloc(n + 1, sizeof(*values));
+	for (size_t i = 0; i < n; i++)
+		values[i] = db_i(keys[i].id);
+	int rc = n ? db_select_many(db, &r, &many, values, n) : 0;
+	loom_free(values);
+	for (size_t i = 0; !rc && r && i < db_rows(r); i++) {
+		struct buf text = BUF_INIT(SUMMARY_MAX);
+		if (may_see(f, r, i)) {
+			emit_summary(&text, r, i);
+			loom_assert(!text.full);
+			fn(db_int(r, i, ID), text.data, text.len, arg);
+		}
+		buf_fini(&text);
+	}
+	return rc;
+}
