@@ -40,6 +40,7 @@ static bool body_of(struct http_req *req, struct json **ret)
 		return true;
 	http_reply_text(req, 400, "the body must be a JSON object");
 	json_free(*ret);
+	*ret = NULL;
 	return false;
 }
 
