@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Loom's own services: their configuration files, how they start, when they are ready."""
 
+import os
 import secrets
 
 from . import StackError, servers
@@ -49,6 +50,14 @@ class Service:
             "cluster_key_file": key_file,
         }
 
+    def _host_values(self):
+        """What every tenant's provider may name of this host: what the stack has for it."""
+        directory = self.state.directory
+        cache = os.environ.get("LOOM_SANDBOX_ROOT_CACHE") or self.state.root / "var/cache/sandbox-root"
+        named = [("state_dir", directory / "sandbox"), ("state_dir", directory / "simulated"),
+                 ("root_dir", cache), ("bridge", self.state.bridge), ("subnet", self.state.subnet)]
+        return ", ".join(f"{field}={value}" for field, value in named if value)
+
     def settings(self):
         """Key -> value of the configuration file."""
         values = {"log_level": "info"}
@@ -56,6 +65,7 @@ class Service:
             values.update(self._cluster_settings())
             values["external_listen"] = self._listen("external")
             values["internal_listen"] = self._listen("internal")
+            values["host_values"] = self._host_values()
         elif self.kind == "scheduler":
             values.update(self._cluster_settings())
             values["admin_listen"] = self._listen("admin")

@@ -32,6 +32,9 @@ const struct config_key api_config_keys[] = {
 	    0, 0,
 	    "networks of workers that know no secret of their claims, as the original's and those of "
 	    "versions before"),
+	KEY(host_values, CFG_STR, "", 0, 0,
+	    "what providers of all tenants may name of a provisioner's host, as field=value, "
+	    "comma-separated, * for any name: state_dir=/srv/sandbox/*, bridge=loom0"),
 	KEY(threads, CFG_INT, "8", 2, 256, "worker threads for the database"),
 	KEY(id_start, CFG_INT, "1", 1, 1000000, "first cluster id"),
 	KEY(id_step, CFG_INT, "1", 1, 1000000, "distance between cluster ids"),

@@ -19,6 +19,7 @@
 struct api_config {
 	char *external_listen, *internal_listen;
 	char *secretless_workers; /* networks */
+	char *host_values;        /* of providers, for every tenant: "field=pattern, ..." */
 	int64_t threads;
 	int64_t id_start, id_step; /* so that datacenters share one id space */
 	int64_t max_cluster_size;

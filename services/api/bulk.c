@@ -7,6 +7,7 @@
 
 #include "common/model/sealing.h"
 #include "services/api/auth.h"
+#include "services/api/hostfields.h"
 #include "services/api/secrets.h"
 #include "services/api/validate.h"
 
@@ -91,11 +92,16 @@ static int seal_list(struct db *db, struct bulk_call *b, enum entity_kind k, str
 	LOOM_CLEANUP(json_free) struct json *to = json_new_arr();
 	for (size_t i = 0; i < json_len(list); i++) {
 		struct loom_err err = { 0 };
-		struct sealed_document one;
-		int rc = secrets_of_document(b->a, db, &of, json_at(list, i), &one, &err);
+		struct sealed_document one = { NULL, *generation };
+		int rc = k == ENTITY_PROVIDER
+		                 ? hostfields_check_stored(db, b->a->cfg.host_values, of.tenant,
+		                                           json_at(list, i), &err)
+		                 : 0;
+		if (!rc)
+			rc = secrets_of_document(b->a, db, &of, json_at(list, i), &one, &err);
 		*generation = one.generation;
-		if (rc == 400)
-			return err_set(&b->err, 400, "%s[%zu] %.255s: %s", entity_collection(k), i,
+		if (err_is_refusal(rc))
+			return err_set(&b->err, rc, "%s[%zu] %.255s: %s", entity_collection(k), i,
 			               json_get_str(json_at(list, i), "name"), err.msg);
 		if (rc)
 			return rc;
@@ -149,8 +155,8 @@ void bulk_import(struct http_req *req, void *ctx)
 	int rc = db_tx(a->db, import_tx, &b);
 	if (!rc)
 		peers_ready(a); /* providers' limits may be others */
-	if (rc == 400)
-		http_reply_text(req, 400, "%s", b.err.msg);
+	if (err_is_refusal(rc))
+		http_reply_text(req, rc, "%s", b.err.msg);
 	else if (rc)
 		api_reply_db(req, rc);
 	else

@@ -5,6 +5,7 @@
 #include "common/base/str.h"
 #include "common/model/sealing.h"
 #include "services/api/auth.h"
+#include "services/api/hostfields.h"
 #include "services/api/references.h"
 #include "services/api/secrets.h"
 #include "services/api/validate.h"
@@ -146,6 +147,8 @@ static int put_tx(struct db *db, void *arg)
 	e->db = db;
 	e->rc = 0;
 	int rc = e->kind == ENTITY_SERVICE ? check_fields(e) : 0;
+	if (e->kind == ENTITY_PROVIDER)
+		rc = hostfields_check_stored(db, e->a->cfg.host_values, e->tenant, e->doc, &e->err);
 	if (!rc) {
 		references_each(e->kind, e->doc, look_for, e);
 		rc = e->rc;

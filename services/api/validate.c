@@ -193,6 +193,8 @@ static void field_schema(struct check *c, const char *path, const struct json *i
 		json_set(out, "default", json_copy(json_get(in, "default")));
 	json_set_bool(out, "override", json_get_bool(in, "override", false));
 	json_set_bool(out, "sensitive", json_get_bool(in, "sensitive", false));
+	if (json_get_bool(in, "host", false))
+		json_set_bool(out, "host", true);
 	if (json_get(in, "options"))
 		json_set(out, "options", check_names(c, in, path, "options", false));
 }

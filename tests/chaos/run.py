@@ -28,7 +28,7 @@ from chaos import catalog, checker, clients, evidence, history, measure, nemesis
 from chaos.sites import DatacenterSite  # noqa: E402
 from support import ROOT  # noqa: E402
 from support.datacenter import Datacenter, wait  # noqa: E402
-from support.stack import SANITIZER  # noqa: E402
+from support.stack import SANITIZER, root_cache  # noqa: E402
 
 SETTLE = 60  # seconds until everything that was asked for must be over
 WARM = 12    # creates before the first fault
@@ -173,6 +173,8 @@ def run(asked, folder=None, scale=1.0, bin_dir=None):
     steps = nemesis.schedule(asked.seed, asked.minutes, asked.faults)
     say(f"seed {asked.seed}: {len(steps)} steps, about {sum(map(nemesis.seconds_of, steps)) / 60:.0f} minutes")
     dc = Datacenter(["callback_allow=*"], bin_dir=bin_dir)
+    dc.settings.append(f"host_values=state_dir={dc.dir}/*, state_dir={dc.dir}/*/*, root_dir={root_cache()}, "
+                       "bridge=*, subnet=*/*")
     result = None
     try:
         say(next(line.strip() for line in dc.up().splitlines() if "up after" in line))

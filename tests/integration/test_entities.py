@@ -353,3 +353,34 @@ def test_one_of_many_posts_creates(admin):
 
     with concurrent.futures.ThreadPoolExecutor(8) as threads:
         assert sorted(threads.map(create, range(8))) == [200] + [409] * 7
+
+
+HOST_TYPE = {"name": "hosttype", "parameters": {
+    "admin": {"fields": {"dir": {"label": "D", "type": "text", "host": True}, "url": {"label": "U", "type": "text"}}},
+    "user": {"fields": {}}}}
+
+
+def test_a_tenant_names_nothing_of_the_provisioners_host(core, lab):
+    """Plugins run as root there: which folder, bridge or mirror they use is not for every tenant to say."""
+    assert core.internal.put("/v2/plugins/providertypes/hosttype", HOST_TYPE).ok
+
+    def provider(**fields):
+        return {"name": "host", "providertype": "hosttype", "provisioner": fields}
+
+    path = "/v2/providers/host"
+    for value in ("/etc", f"{core.dir}/simulated/../../etc", ["/etc"], f"{core.dir}/mariadb"):
+        answer = lab.admin.put(path, provider(dir=value))
+        assert answer.status == 403 and "provisioner.dir" in answer.text, answer
+        answer = lab.admin.post("/v2/import", {"providers": [provider(dir=value)]})
+        assert answer.status == 403 and "provisioner.dir" in answer.text, answer
+    assert lab.admin.get(path).status == 404 and lab.admin.get("/v2/providers/lab").ok
+    assert lab.admin.put(path, provider(url="http://x")).ok
+    core.api.put(path, provider(dir="/srv/any"))
+    assert core.api.get(path).json["provisioner"] == {"dir": "/srv/any"}
+    assert core.api.delete(path + "/1").ok
+    # what the superadmin has given a tenant, it may write back
+    core.sql(f"UPDATE entity SET doc=REPLACE(doc, '\"url\":\"http://x\"', '\"dir\":\"/srv/given\"') "
+             f"WHERE tenant_id='{lab.tenant}' AND name='host'")
+    assert lab.admin.get(path).json["provisioner"] == {"dir": "/srv/given"}
+    assert lab.admin.put(path, provider(dir="/srv/given", url="http://y")).ok
+    assert lab.admin.put(path, provider(dir="/srv/other")).status == 403

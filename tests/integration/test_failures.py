@@ -447,7 +447,7 @@ def running():
     """All cases at once; their futures by name. The first ones are the longest."""
     folder = pathlib.Path(tempfile.mkdtemp(prefix="failures-", dir=base_dir()))
     try:
-        with Stack("failures", SETTINGS) as stack:
+        with Stack("failures", (*SETTINGS, f"api.host_values=state_dir={folder}/*")) as stack:
             stack.up("mariadb", "zookeeper", "api", "scheduler", "provisioner")
             site = Site(stack, folder, CASES)
             with ThreadPoolExecutor(AT_ONCE) as pool:

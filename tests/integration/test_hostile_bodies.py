@@ -18,7 +18,7 @@ TASK = "00000001-001-001"
 LONG = 2000
 
 # What is put into the place of each value.
-ODD = ["", " ", "a\nb", "a\0b", "\x1b[31m", "‮abc", "é" * 200, "x" * 70000, "../../etc/passwd", "%s%n", "%host.self%",
+ODD = ["", " ", "a\nb", "a\0b", "\x1b[31m", "\u202eabc", "é" * 200, "x" * 70000, "../../etc/passwd", "%s%n", "%host.self%",
        "' OR 1=1--", "-x", "0x10", 0, -1, 1.5, 1e300, 2**31, 2**53, 2**63 - 1, 2**63, 2**64, -2**63, 10**30, True,
        False, None, [], {}, [[]], [None], ["", "a", "a"], [{}], {"": ""}, {"a": None}, {"x" * 300: "x"},
        {"a": {"b": [1]}}, ["x"] * LONG, {str(number): "v" for number in range(LONG)}]
