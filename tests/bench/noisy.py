@@ -3,11 +3,15 @@
 
 The quiet tenant creates small clusters at a steady pace, and workers do their tasks at once. What is
 measured is its own: how long a create takes to be accepted, and a ready task to be claimed.
+
+The neighbours' clients stand for other machines: they yield the processors to the servers (nice), as far
+as that goes on one machine.
 """
 
 import contextlib
 import json
 import multiprocessing
+import os
 import selectors
 import socket
 import time
@@ -19,6 +23,8 @@ from support.api import Api
 
 SECONDS, SETTLE, PACE = 8, 2, 0.08
 WATCHERS = 400
+TARGETS = 200  # whom callbacks go to
+PIECE = 128 << 10  # of a log, the largest that is taken
 WORKERS = {"provisioners": 2, "slots": 16}
 QUIET, LOUD = "quiet", "loud"
 
@@ -43,26 +49,26 @@ def body(template, machines, name, **more):
 # ---- neighbours: each is processes of its own that go on until they are ended
 
 
-def creates(admin):
+def creates(admin, _internal):
     """Create as fast as it is answered."""
     while True:
         admin.post("/v2/clusters", body("lean", 3, "c"))
 
 
-def configurations(admin):
+def configurations(admin, _internal):
     """Clusters of many nodes with nearly the largest configuration that is taken."""
     config = {"filler": {f"k{i}": "x" * 1000 for i in range(240)}}
     while True:
         admin.post("/v2/clusters", body("load", 20, "l", config=config))
 
 
-def lists(admin):
+def lists(admin, _internal):
     """List all clusters again and again."""
     while True:
         admin.get("/v2/clusters")
 
 
-def watchers(admin):
+def watchers(admin, _internal):
     """Hundreds of readers of the tenant's events, which has clusters come."""
     ready = selectors.DefaultSelector()
     for _ in range(WATCHERS):
@@ -80,15 +86,61 @@ def watchers(admin):
                 ready.unregister(key.fileobj)
 
 
+def callbacks(admin, _internal):
+    """Hundreds of targets that take each call and never answer, and clusters come."""
+    taken = []
+    with socket.create_server(("127.0.0.1", 0), backlog=TARGETS) as never:
+        url = f"http://127.0.0.1:{never.getsockname()[1]}"
+        for number in range(TARGETS):
+            answer = admin.put(f"/v2/callbacktargets/target-{number}",
+                               {"url": f"{url}/{number}", "events": ["start", "success", "failure"]})
+            assert answer.status == 200, answer
+        never.settimeout(0.05)
+        while True:
+            admin.post("/v2/clusters", body("lean", 3, "b"))
+            due = time.monotonic() + 0.5
+            while time.monotonic() < due:
+                with contextlib.suppress(TimeoutError):
+                    taken.append(never.accept()[0])
+            del taken[:-TARGETS]
+
+
+def logs(admin, internal):
+    """A worker that writes the log of its task as fast as it is taken."""
+    worker = {"provisionerId": f"talker-{os.getpid()}", "workerId": "talker", "tenantId": f"id-of-{LOUD}"}
+    admin.post("/v2/clusters", body("lean", 1, "t"))
+    task = internal.post("/v2/tasks/take", {**worker, "wait": 10, "max": 1}).json["tasks"][0]
+    offset, data = 0, "x" * (PIECE - 1) + "\n"
+    while True:
+        answer = internal.post(f"/v2/tasks/{task['taskId']}/log",
+                               {**worker, "attempt": task["attempt"], "offset": offset, "data": data})
+        offset += PIECE if answer.status == 200 else 0
+
+
+def polls(admin, _internal):
+    """Ask for the details of a cluster, and why it waits, again and again."""
+    cluster = admin.post("/v2/clusters", body("load", 20, "p")).json["id"]
+    while True:
+        for path in ("", "/why", "/status"):
+            admin.get(f"/v2/clusters/{cluster}{path}")
+
+
 # name: (what each process does, how many)
-KINDS = {"creates": (creates, 4), "configurations": (configurations, 2), "lists": (lists, 4), "watchers": (watchers, 1)}
+KINDS = {"creates": (creates, 4), "configurations": (configurations, 2), "lists": (lists, 4), "watchers": (watchers, 1),
+         "polls": (polls, 4), "logs": (logs, 2), "callbacks": (callbacks, 1)}
+
+
+def run(once, admin, internal):
+    """A process of a neighbour."""
+    os.nice(19)
+    once(admin, internal)
 
 
 @contextlib.contextmanager
-def beside(kind, admin):
+def beside(kind, admin, internal):
     """As long as it lasts."""
     once, count = KINDS[kind]
-    processes = [multiprocessing.Process(target=once, args=(admin,), daemon=True) for _ in range(count)]
+    processes = [multiprocessing.Process(target=run, args=(once, admin, internal), daemon=True) for _ in range(count)]
     for process in processes:
         process.start()
     try:
@@ -139,7 +191,7 @@ def noisy(bench):
     measure(bench)  # what is read for the first time is read
     found = {"quiet": measure(bench)}
     for kind in KINDS:
-        with beside(kind, admin):
+        with beside(kind, admin, bench.stack.internal):
             time.sleep(SETTLE)
             found[kind] = measure(bench)
     return found
