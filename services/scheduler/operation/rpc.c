@@ -39,11 +39,11 @@ static void done(void *arg)
 	loom_free(r);
 }
 
-void rpc_run(struct scheduler *s, struct bus_call *call, void *asked, rpc_fn fn)
+void rpc_run(struct scheduler *s, struct bus_call *call, void *asked, const struct rpc_work *w)
 {
 	struct rpc *r = loom_calloc(1, sizeof(*r));
-	*r = (struct rpc){ .s = s, .call = call, .asked = asked, .fn = fn };
-	if (pool_submit(s->pool, work, done, r)) {
+	*r = (struct rpc){ .s = s, .call = call, .asked = asked, .fn = w->fn };
+	if (pool_submit_share(s->pool, &w->share, work, done, r)) {
 		(void)err_set(&r->answer.err, 503, "the scheduler is busy");
 		done(r);
 	}

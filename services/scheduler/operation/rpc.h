@@ -21,8 +21,13 @@ struct rpc_answer {
 /* Worker, blocking. asked is the message's struct. */
 typedef void (*rpc_fn)(struct scheduler *s, const void *asked, struct rpc_answer *ret);
 
+/* What is asked, and whose share of the workers it is to be done in (pool.h). */
+struct rpc_work {
+	rpc_fn fn;
+	struct pool_share share; /* borrowed */
+};
 /* Loop thread: asked is taken, and call answered with a struct msg_answer. */
-void rpc_run(struct scheduler *s, struct bus_call *call, void *asked, rpc_fn fn);
+void rpc_run(struct scheduler *s, struct bus_call *call, void *asked, const struct rpc_work *w);
 /* The status that rc stands for; its name where err says nothing. */
 void rpc_settle(struct rpc_answer *ret, int rc);
 

@@ -148,7 +148,7 @@ static void control(struct scheduler *s, const void *asked, struct rpc_answer *r
 
 static void on_control(struct bus_call *call, void *m, void *arg)
 {
-	rpc_run(arg, call, m, control);
+	rpc_run(arg, call, m, &(struct rpc_work){ .fn = control });
 }
 
 void rpc_control_start(struct scheduler *s)

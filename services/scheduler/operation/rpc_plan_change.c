@@ -44,7 +44,10 @@ static void plan_change(struct scheduler *s, const void *asked, struct rpc_answe
 
 static void on_change(struct bus_call *call, void *m, void *arg)
 {
-	rpc_run(arg, call, m, plan_change);
+	/* Whose the cluster is stands in the database: all of them share half of the threads. */
+	struct scheduler *s = arg;
+	const struct pool_share share = { "changes", pool_threads(s->pool, 2) };
+	rpc_run(s, call, m, &(struct rpc_work){ plan_change, share });
 }
 
 void rpc_plan_change_start(struct scheduler *s)

@@ -22,7 +22,11 @@ static void plan_create(struct scheduler *s, const void *asked, struct rpc_answe
 
 static void on_plan(struct bus_call *call, void *m, void *arg)
 {
-	rpc_run(arg, call, m, plan_create);
+	struct scheduler *s = arg;
+	const struct msg_plan *asked = m;
+	LOOM_CLEANUP_STR char *name = loom_asprintf("plans of %s", asked->tenant);
+	const struct pool_share share = { name, pool_threads(s->pool, 4) };
+	rpc_run(s, call, m, &(struct rpc_work){ plan_create, share });
 }
 
 void rpc_plan_create_start(struct scheduler *s)
