@@ -517,6 +517,18 @@ def test_large_documents_are_not_handed_out_all_together(lab):
     assert all(run.config["cluster"] == config for run in worker.runs)
 
 
+def test_a_batch_makes_only_so_much_of_large_documents(lab):
+    """Of six tasks of 250 kB a take gets those up to 1 MiB and a small one of another cluster; the next the rest."""
+    hand = lab.worker(start=False)
+    hand.register()
+    large = lab.create("large", "one", 6, config={"big": "x" * 250000})
+    small = lab.create("small", "one", 1)
+    wait_for(lambda: lab.user.cluster(large)["nodes"] and lab.user.cluster(small)["nodes"])
+    first = [run.task["clusterId"] for run in hand.take(most=64)[1]]
+    assert (first.count(large), first.count(small)) == (5, 1)
+    assert [run.task["clusterId"] for run in hand.take(wait=5, most=64)[1]] == [large]
+
+
 # ---- the original's protocol
 
 

@@ -11,9 +11,15 @@
 #include "common/model/macro.h"
 #include "services/scheduler/plan/planner.h"
 
+#include <string.h>
+
 /* The last payload and those before it are one message: 11 MiB, of the 16 that one may have. */
 #define MAX_PAYLOAD  (8u << 20) /* bytes of one payload */
 #define MAX_TOGETHER (3u << 20) /* no further task is given to a take after so much */
+/* Once a batch has made so much, tasks with a large configuration are left to the next one, which
+ * follows at once: those of others that were chosen with them do not wait for all of it. */
+#define MAX_BATCH    (1u << 20)
+#define LARGE        (32u << 10) /* bytes of a configuration */
 #define MAX_CLAIM_MS 500  /* nor to any after so long: the first one's lease, 8 s, runs already */
 #define POSTPONE_MS  1000 /* a safety net: an address that becomes known ends it at once */
 
@@ -109,7 +115,9 @@ static void give(struct claims *k, const struct choice *ch, const char *claim, c
 	if (!to->payloads)
 		to->payloads = json_new_arr();
 	json_push(to->payloads, json_new_str(text));
-	to->size += on_its_way(text);
+	size_t size = on_its_way(text);
+	to->size += size;
+	k->told += size;
 	k->b->handed[k->b->n_handed++] =
 		(struct handed){ ch->take, task_ref_of(ch->t), ch->t->attempt };
 }
@@ -159,6 +167,10 @@ static int begin_one(struct claims *k, const struct choice *ch)
 	int rc = payload_cache_get(k->b->payloads, k->u->db, uc->tx.c, ch->t->job_num, &parts);
 	if (rc)
 		return rc;
+	if (!ch->again && k->told >= MAX_BATCH && strlen(parts.config) > LARGE) {
+		k->b->more = true;
+		return 0;
+	}
 	if (leaving && !json_arr_has_str(leaving, ch->t->node_id)) {
 		LOOM_CLEANUP(node_view_destroy)
 		struct node_view *s = view_without(&uc->rows, uc->tx.c, leaving);

@@ -45,6 +45,7 @@ struct claims {
 	struct unit *u;
 	struct choice *v;
 	size_t n;
+	size_t told; /* bytes of payloads made so far */
 	struct limits_hold limits;
 };
 
