@@ -278,6 +278,10 @@ static void print_options(const struct option *o, FILE *f)
 	}
 }
 
+static const char exit_codes[] =
+	"Exit codes: 0 done, 1 refused or failed, 2 Loom was not reached, 64 wrong usage,\n"
+	"130 interrupted.\n";
+
 void args_help(const struct command *commands, const char *group, FILE *f)
 {
 	fputs("usage: loom COMMAND [ARGUMENT...] [OPTION...]\n\n"
@@ -292,10 +296,8 @@ void args_help(const struct command *commands, const char *group, FILE *f)
 	}
 	fputs("\noptions of every command:\n", f);
 	print_options(args_common, f);
-	fputs("\nloom COMMAND --help says more about one command.\n"
-	      "Exit codes: 0 done, 1 refused or failed, 2 Loom was not reached, 64 wrong usage,\n"
-	      "130 interrupted.\n",
-	      f);
+	fputs("\nloom COMMAND --help says more about one command.\n", f);
+	fputs(exit_codes, f);
 }
 
 void args_help_command(const struct command *c, FILE *f)
@@ -308,4 +310,5 @@ void args_help_command(const struct command *c, FILE *f)
 	}
 	fputs("\noptions of every command:\n", f);
 	print_options(args_common, f);
+	fprintf(f, "\n%s", exit_codes);
 }

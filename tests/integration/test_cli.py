@@ -96,7 +96,8 @@ class Terminal:
 
 def test_help_version_and_usage(empty_lab):
     assert "cluster watch" in loom(empty_lab, "--help").stdout
-    assert "--template" in loom(empty_lab, "cluster", "create", "--help").stdout
+    told = loom(empty_lab, "cluster", "create", "--help").stdout
+    assert "--template" in told and "Exit codes: 0 done, 1 refused or failed, 2 " in told
     assert re.fullmatch(r"loom \d+\.\d+\.\d+\n", loom(empty_lab, "--version").stdout)
     for words in ((), ("cluster",), ("cluster", "fly"), ("status", "--fly"), ("cluster", "create", "x")):
         done = loom(empty_lab, *words)
