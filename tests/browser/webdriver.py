@@ -20,13 +20,17 @@ import urllib.request
 
 ELEMENT = "element-6066-11e4-a52e-4f735466cecf"
 START_TIMEOUT = 30
-CALL_TIMEOUT = 60
+CALL_TIMEOUT = 180
+PATIENCE = 30  # s until what is waited for must be there, on a machine that has other work as well
 POLL = 0.05
 
 CHROMIUM_FLAGS = [
     "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
     "--disable-dev-shm-usage", "--hide-scrollbars",
+    # A window behind another one draws no frames, and a click waits for one.
+    "--disable-backgrounding-occluded-windows", "--disable-renderer-backgrounding",
+    "--disable-background-timer-throttling",
 ]
 
 
@@ -161,8 +165,8 @@ class Browser:
         return self.call("POST", "/execute/sync", {"script": source, "args": list(args)})
 
     def find(self, css):
-        return [Element(self, item[ELEMENT]) for item in self.call(
-            "POST", "/elements", {"using": "css selector", "value": css})]
+        found = self.call("POST", "/elements", {"using": "css selector", "value": css})
+        return [Element(self, item[ELEMENT], (css, at)) for at, item in enumerate(found)]
 
     def text(self, css):
         """The text of the first match as a person reads it, or None."""
@@ -176,12 +180,12 @@ class Browser:
     def count(self, css):
         return self.script("return document.querySelectorAll(arguments[0]).length", css)
 
-    def wait(self, css, timeout=10):
+    def wait(self, css, timeout=PATIENCE):
         """The first visible match."""
         return self.until(lambda: next((e for e in self.find(css) if e.visible), None),
                           f"{css} to be shown", timeout)
 
-    def until(self, check, what, timeout=10):
+    def until(self, check, what, timeout=PATIENCE):
         """Waits until check() is true and answers its value; a stale element is asked for again."""
         end = time.monotonic() + timeout
         while True:
@@ -224,9 +228,10 @@ class Browser:
 
 
 class Element:
-    def __init__(self, browser, ref):
+    def __init__(self, browser, ref, where):
         self.browser = browser
         self.ref = ref
+        self.where = where  # its selector, and which of all that it finds
 
     def call(self, method, path, body=None):
         return self.browser.call(method, f"/element/{self.ref}{path}", body)
@@ -243,7 +248,20 @@ class Element:
         return self.call("GET", f"/attribute/{name}")
 
     def click(self):
-        self.call("POST", "/click")
+        """Clicks it; one that the page draws anew between finding and clicking is found again."""
+        def try_it():
+            try:
+                self.call("POST", "/click")
+            except WebDriverError as error:
+                if error.kind not in ("stale element reference", "element click intercepted"):
+                    raise
+                css, at = self.where
+                again = self.browser.find(css)
+                self.ref = again[at].ref if at < len(again) else self.ref
+                return False
+            return True
+
+        self.browser.until(try_it, f"{self.where[0]} to be clicked")
 
     def type(self, text):
         """Replaces the field's value."""
