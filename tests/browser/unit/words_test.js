@@ -4,7 +4,7 @@ import { withHosts } from "../web/js/clusterhead.js";
 import { getSnapshot, refusalText } from "../web/js/api.js";
 import { actionDoing, actionName, age, count, duration, plainLog, shortHost, ticking } from "../web/js/format.js";
 import { askable, isPossible, pathOf, setOperations } from "../web/js/operations.js";
-import { isEmptyPlan, planSummary } from "../web/js/planview.js";
+import { isEmptyPlan, planSummary, planView } from "../web/js/planview.js";
 import { parse } from "../web/js/router.js";
 import { equal, test } from "./harness.js";
 
@@ -59,6 +59,15 @@ test("plans of changes", () => {
   equal([nothing, {}, some, { tasks: [{}] }].map(isEmptyPlan), [true, true, false, false]);
   equal([nothing, some].map(planSummary), ["Nothing would change.",
     "2 nodes added, 1 node removed, 1 setting changed, 2 tasks"]);
+});
+
+test("the tasks of a plan are of nodes by their host names, new ones and those that there are", () => {
+  const view = planView({ nodes: { added: [{ nodenum: 1002, hostname: "shop3-1002.local" }] }, tasks: [
+    { taskName: "CREATE", nodenum: 1002 }, { taskName: "START", service: "web", nodenum: 1000 },
+    { taskName: "START", service: "web", nodenum: 1009 }] }, [{ num: 1000, hostname: "shop3-1000.local" }]);
+
+  equal([...view.querySelectorAll(".muted.num")].map((one) => one.textContent),
+    ["shop3-1002", "shop3-1000", "node 1009"]);
 });
 
 test("operations have the words and places that the API gives them", () => {

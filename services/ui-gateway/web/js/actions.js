@@ -9,13 +9,13 @@ import { actionName } from "./format.js";
 import { confirmModal } from "./modal.js";
 import { isPossible } from "./operations.js";
 
-export function actionBar(cluster) {
+export function actionBar(cluster, nodes) {
   const problem = h("p", { class: "callout", id: "action-problem", role: "alert",
     "data-tone": "bad", hidden: true });
   const pause = button("Pause", "pause", () => control("pause"));
   const resume = button("Resume", "resume", () => control("resume"));
   const abort = button("Abort", "abort", askAbort);
-  const menu = changeMenu(cluster);
+  const menu = changeMenu(cluster, nodes);
   const el = h("div", { class: "action-bar", role: "group", "aria-label": "Actions" },
     pause, resume, abort, menu.el);
   let job = null;
@@ -75,7 +75,7 @@ function button(text, id, act) {
 }
 
 // A native disclosure: Enter and Space open it, Tab walks through it, Escape closes it.
-function changeMenu(cluster) {
+function changeMenu(cluster, nodes) {
   const summary = h("summary", { class: "button", id: "change-menu" }, "Change", icon("down"));
   const kinds = changes();
   const items = kinds.map((kind) => h("button", { class: "menu-item", type: "button",
@@ -86,7 +86,7 @@ function changeMenu(cluster) {
   function choose(kind) {
     el.open = false;
     summary.focus();
-    openChange(cluster, kind);
+    openChange(cluster, kind, nodes());
   }
 
   function update(status) {

@@ -105,14 +105,15 @@ async function nodeFields(cluster, signal) {
   return { els: [field("Node", select).el], read: () => ({ nodes: [Number(select.value)] }) };
 }
 
-export function openChange(cluster, kind) {
+// nodes: those of the cluster, as {num, hostname}.
+export function openChange(cluster, kind, nodes) {
   const stop = new AbortController();
   const body = h("div", { class: "modal-body" }, h("p", { class: "muted", text: "One moment" }));
   const dialog = openModal({ title: `${kind.title}: ${cluster.name}`, cls: "wide",
     onClose: () => stop.abort() }, body);
 
   Promise.resolve(formOf(kind)(cluster, stop.signal, kind)).then(
-    (fields) => fillForm({ body, dialog, cluster, kind, fields, signal: stop.signal }),
+    (fields) => fillForm({ body, dialog, cluster, kind, nodes, fields, signal: stop.signal }),
     (error) => {
       if (error.name !== "AbortError")
         body.replaceChildren(h("p", { class: "callout", role: "alert", "data-tone": "bad",
@@ -120,7 +121,7 @@ export function openChange(cluster, kind) {
     });
 }
 
-function fillForm({ body, dialog, cluster, kind, fields, signal }) {
+function fillForm({ body, dialog, cluster, kind, nodes, fields, signal }) {
   const shown = h("div", { class: "preview", id: "change-plan", "aria-live": "polite",
     hidden: true });
   const problem = h("p", { class: "callout", id: "change-problem", role: "alert",
@@ -186,7 +187,7 @@ function fillForm({ body, dialog, cluster, kind, fields, signal }) {
   function show(answer, note) {
     const lost = nodesLost(answer);
 
-    shown.replaceChildren(planView(answer));
+    shown.replaceChildren(planView(answer, nodes));
     apply.className = lost > 0 ? "button danger" : "button primary";
     apply.textContent = lost > 0 ? `Apply, and destroy ${count(lost, "node")}` : "Apply";
     shown.dataset.stale = "false";

@@ -17,20 +17,21 @@ export function clusterHead(cluster, now, openLog) {
   const status = h("span", { class: "pill big", id: "status", role: "status" });
   const remove = h("button", { class: "button", type: "button", id: "delete-cluster" },
     icon("trash"), "Delete");
-  const actions = actionBar(cluster);
+  const known = () => (state ? [...state.nodes.values()] : []);
+  const actions = actionBar(cluster, known);
   const why = whyLine(cluster.id);
   const text = h("span", { id: "message" });
   const showLog = h("button", { class: "button small", type: "button", id: "failed-log",
     text: "Open log", hidden: true, onclick: () => openLog(failedTask(state, state.jobs[state.jobs.length - 1]).id) });
   const again = h("button", { class: "button small", type: "button", id: "failed-retry", hidden: true,
-    onclick: () => openChange(cluster, retry) }, retry ? retry.title : "");
+    onclick: () => openChange(cluster, retry, known()) }, retry ? retry.title : "");
   const message = h("p", { class: "callout", hidden: true }, text, " ", showLog, " ", again);
   const doing = h("span", { class: "doing", id: "doing" });
   const elapsed = h("span", { class: "num muted", id: "elapsed" });
   const tasks = h("span", { class: "num muted", id: "tasks" });
   const progress = bar("Overall progress");
   const nodes = h("dd", { class: "num" });
-  const known = h("dl", { class: "facts" });
+  const told = h("dl", { class: "facts" });
   let labels = null;
   let state = null;
   let job = null;
@@ -47,7 +48,7 @@ export function clusterHead(cluster, now, openLog) {
     actions.problem,
     why.el,
     cluster.description ? h("p", { class: "muted", text: cluster.description }) : null,
-    known,
+    told,
     message,
     h("div", { class: "card overall" },
       h("div", { class: "overall-line" }, doing, h("span", { class: "grow" }),
@@ -71,7 +72,7 @@ export function clusterHead(cluster, now, openLog) {
     if (labels === state.labels)
       return;
     labels = state.labels;
-    known.replaceChildren(...facts({ ...cluster, labels }),
+    told.replaceChildren(...facts({ ...cluster, labels }),
       h("div", {}, h("dt", { text: "Nodes" }), nodes));
   }
 

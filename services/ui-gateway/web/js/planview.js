@@ -34,8 +34,10 @@ export function nodesLost(plan) {
   return ((plan.nodes || {}).removed || []).length;
 }
 
-export function planView(plan) {
+// known: the nodes that there are, as {num, hostname}; a plan names those only that it changes.
+export function planView(plan, known = []) {
   const nodes = plan.nodes || {};
+  const names = hosts(nodes, known);
 
   return h("div", { class: "plan" },
     h("p", { class: "plan-summary", text: planSummary(plan) }),
@@ -46,7 +48,7 @@ export function planView(plan) {
     group("Settings", plan.config, difference),
     group("Template", plan.template, difference),
     group("Services started", plan.started, (name) => h("li", { text: name })),
-    group("Tasks", plan.tasks, (task) => taskItem(task, hosts(nodes))),
+    group("Tasks", plan.tasks, (task) => taskItem(task, names)),
     group("Not as it was", plan.notes, (text) => h("li", { text })));
 }
 
@@ -67,11 +69,15 @@ function nodeItem(node, tags) {
       ...(tags || []).map((name) => h("span", { class: "tag", text: name }))));
 }
 
-// Map number -> host name, of the nodes that the plan names.
-function hosts(nodes) {
-  const all = [...(nodes.added || []), ...(nodes.removed || []), ...(nodes.changed || [])];
+// Map number -> host name.
+function hosts(nodes, known) {
+  const names = new Map();
 
-  return new Map(all.map((node) => [node.nodenum, shortHost(node.hostname)]));
+  for (const node of known)
+    names.set(node.num, shortHost(node.hostname));
+  for (const node of [nodes.added, nodes.removed, nodes.changed].flatMap((list) => list || []))
+    names.set(node.nodenum, shortHost(node.hostname));
+  return names;
 }
 
 function taskItem(task, names) {
