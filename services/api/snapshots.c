@@ -5,6 +5,7 @@
  */
 #include "services/api/resources.h"
 
+#include "common/base/map.h"
 #include "common/json/json_emit.h"
 #include "common/model/task.h"
 #include "services/api/visible.h"
@@ -18,6 +19,8 @@ struct snapshot {
 	struct identity who;
 	int64_t id;
 	struct buf out;
+	bool brief;        /* tasks of plans without what their nodes say, and what they wait for */
+	struct map *nodes; /* number of a node -> its id, of the plans so far */
 	char *job; /* beginning of the job event told last: which job, doing what, in which state */
 };
 
@@ -26,17 +29,52 @@ static void fini(struct snapshot *s)
 	buf_fini(&s->out);
 	loom_free(s->job);
 	s->job = NULL;
+	map_destroy(s->nodes);
+	s->nodes = NULL;
+}
+
+static const char *number_of(const struct json *node_or_task)
+{
+	return json_get_str(node_or_task, "nodenum");
+}
+
+/* The ids of nodes are most of a large plan, once in each task: as random as they are, they do not
+ * compress. A reader knows them by their numbers from the plan's nodes. Returns owned, NULL when
+ * the plan is to be told as it is. */
+static char *brief_plan(struct snapshot *s, const char *data)
+{
+	LOOM_CLEANUP(json_free) struct json *plan = NULL;
+	if (json_parse_str(data, &plan, NULL) != 0)
+		return NULL;
+	const struct json *nodes = json_get(plan, "nodes"), *tasks = json_get(plan, "tasks");
+	for (size_t i = 0; i < json_len(nodes); i++) {
+		const char *num = number_of(json_at(nodes, i));
+		const char *id = json_get_str(json_at(nodes, i), "nodeId");
+		if (num && id)
+			map_set(s->nodes, num, loom_strdup(id));
+	}
+	for (size_t i = 0; i < json_len(tasks); i++) {
+		struct json *t = json_at(tasks, i);
+		const char *num = number_of(t);
+		const char *known = num ? map_get(s->nodes, num) : NULL;
+		if (known && str_eq(known, json_get_str(t, "nodeId")))
+			json_del(t, "nodeId");
+		json_del(t, "after");
+	}
+	return json_text(plan);
 }
 
 static int add_event(const struct event *e, void *arg)
 {
 	struct snapshot *s = arg;
+	bool plan = s->brief && str_eq(e->type, "plan");
+	LOOM_CLEANUP_STR char *brief = plan ? brief_plan(s, e->data) : NULL;
 	if (s->out.data[s->out.len - 1] != '[')
 		buf_addc(&s->out, ',');
 	buf_addc(&s->out, '{');
 	json_emit_int(&s->out, "seq", e->seq);
 	json_emit_str(&s->out, "type", e->type);
-	json_emit_text(&s->out, "data", e->data);
+	json_emit_text(&s->out, "data", brief ? brief : e->data);
 	buf_addc(&s->out, '}');
 	return s->out.full;
 }
@@ -96,6 +134,7 @@ static int snapshot_read(struct db *db, void *arg)
 	LOOM_CLEANUP(tasks_free) struct tasks *ts = NULL;
 	fini(s);
 	s->out = BUF_INIT(SNAPSHOT_MAX);
+	s->nodes = map_create(loom_free);
 	int rc = visible_get(db, &s->who, s->id, &c);
 	if (rc)
 		return rc;
@@ -122,6 +161,7 @@ void snapshots_get(struct http_req *req, void *ctx)
 	struct snapshot s = { 0 };
 	if (!auth(a, req, ROLE_USER, &s.who) || !visible_id(req, "id", &s.id))
 		return;
+	s.brief = str_eq(http_query(req, "plans"), "brief");
 	int rc = db_read(a->db, snapshot_read, &s);
 	if (rc)
 		visible_refuse(req, rc, s.id);

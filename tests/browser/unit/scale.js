@@ -60,7 +60,8 @@ function largeCluster() {
   return { cluster: { id: "00000001", name: "big", status: "pending", createTime: START, labels: {},
     lastEvent: 1000 }, recent: [],
   before: [{ seq: 1, type: "plan", data: { ...about, nodes, tasks: [] } },
-    { seq: 2, type: "plan", data: { ...about, nodes: [], tasks, part: 2 } },
+    { seq: 2, type: "plan", data: { ...about, nodes: [], part: 2,
+      tasks: tasks.map((one) => ({ ...one, nodeId: undefined })) } },
     { seq: 3, type: "job", data: { ...about, status: "running", stepstotal: tasks.length } }],
   tasks: tasks.slice(0, tasks.length / 2).map((one) => ({ ...one, state: "complete" })) };
 }

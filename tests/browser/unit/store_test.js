@@ -256,13 +256,17 @@ test("another node takes the place and the tasks of one that could not be made",
 });
 
 // What the server answers for a history: the newest events, of the others those not about one task,
-// and how each task stands that is not just planned, without what the plan says of it.
+// and how each task stands that is not just planned, without what the plan says of it. A plan's tasks
+// have no ids of nodes, and not what they wait for.
 function snapshotOf(events, recent) {
   const whole = reduce(initial(), events);
   const cut = events.length - recent;
+  const brief = (event) => (event.type !== "plan" ? event : { ...event, data: { ...event.data,
+    tasks: event.data.tasks.map((task) => ({ ...task, nodeId: undefined, after: undefined })) } });
 
   return { cluster: { status: whole.status, message: whole.message, lastEvent: events.length },
-    before: events.slice(0, cut).filter((event) => event.type !== "task"), recent: events.slice(cut),
+    before: events.slice(0, cut).filter((event) => event.type !== "task").map(brief),
+    recent: events.slice(cut).map(brief),
     tasks: [...whole.tasks.values()].filter((task) => task.state !== "pending")
       .map((task) => ({ ...events.findLast(({ data }) => data.taskId === task.id).data,
         taskName: undefined, service: undefined, nodeId: undefined, nodenum: undefined,

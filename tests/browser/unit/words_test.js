@@ -28,7 +28,7 @@ test("a failure names nodes as the page does", () => {
 test("an API of the version before is not the end of a cluster", async () => {
   const real = window.fetch;
   const statuses = async (cluster) => {
-    window.fetch = async (path) => new Response("{}", { status: String(path).endsWith("/snapshot") ? 404 : cluster });
+    window.fetch = async (path) => new Response("{}", { status: String(path).includes("/snapshot?") ? 404 : cluster });
     return getSnapshot("00000001").then(() => 200, (error) => error.status);
   };
 

@@ -100,7 +100,7 @@ export const getCluster = (id, signal) => getJson(one(id), signal);
 
 // What a page shows of a cluster, and serverTime, by which it counts seconds.
 export async function getSnapshot(id, signal) {
-  const response = await call("GET", `${one(id)}/snapshot`, undefined, signal).catch(async (error) => {
+  const response = await call("GET", `${one(id)}/snapshot?plans=brief`, undefined, signal).catch(async (error) => {
     if (error.status !== 404)
       throw error;
     // An API of the version before knows the cluster, but no snapshots: another is asked soon.

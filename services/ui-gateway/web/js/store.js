@@ -129,14 +129,25 @@ function onPlan(state, data) {
 
   for (const node of nodes)
     patchNode(state, node.nodeId, node);
-  for (const task of data.tasks || [])
+  const tasks = withNodes(state, data.tasks || []);
+
+  for (const task of tasks)
     planTask(state, data.jobId, task);
   patchJob(state, data.jobId, (job) => ({
     action: lower(data.action) || job.action,
     started: job.started || data.time || 0,
     nodes: [...new Set([...job.nodes, ...nodes.map((node) => node.nodeId),
-      ...(data.tasks || []).map((task) => task.nodeId)])],
+      ...tasks.map((task) => task.nodeId)])],
   }));
+}
+
+// A snapshot tells the node of a task by its number where a plan has told which that is.
+function withNodes(state, tasks) {
+  if (tasks.every((task) => task.nodeId))
+    return tasks;
+  const ids = new Map([...state.nodes.values()].map((node) => [node.num, node.id]));
+
+  return tasks.map((task) => (task.nodeId ? task : { ...task, nodeId: ids.get(task.nodenum) }));
 }
 
 function patchNode(state, id, data) {
