@@ -5,6 +5,7 @@ One cluster is created through the page's form, watched in two windows while it 
 in every way, and deleted through the page at the end. Tests of this file run in order.
 """
 
+import pathlib
 import urllib.parse
 
 import pytest
@@ -19,6 +20,7 @@ SLOW = 300
 ESCAPE = "\ue00c"
 TAB = "\ue004"
 
+CONTRAST = (pathlib.Path(__file__).parent / "contrast.js").read_text(encoding="utf-8")
 TASKS = ("return [...document.querySelectorAll('.task')]"
          ".map((e) => [e.dataset.task, e.dataset.state])")
 NODES = ("return [...document.querySelectorAll('#nodes .node')].map((e) =>"
@@ -222,6 +224,13 @@ def test_light_and_dark(made, ui_url, new_browser):
         window.wait(row(made))
         colours.add(window.script(
             "return getComputedStyle(document.documentElement).backgroundColor"))
+        assert window.script(CONTRAST) == []
+        window.open(f"{ui_url}/#/clusters/{made.id}")
+        window.wait(".task")
+        assert window.script(CONTRAST) == []
+        window.find(".task")[0].click()
+        window.wait("dialog.sheet .pill")
+        assert window.script(CONTRAST) == []
     assert len(colours) == 2
 
 
