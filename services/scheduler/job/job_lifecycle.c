@@ -13,7 +13,7 @@
 
 /* ---- what a result says of its node ---------------------------------------------------------- */
 
-static void forget_node(struct node *n)
+void lifecycle_forget_node(struct node *n)
 {
 	struct json **all[] = { &n->results, &n->ipaddresses, &n->states };
 	for (size_t i = 0; i < LOOM_COUNT(all); i++) {
@@ -92,7 +92,7 @@ static bool update_node(struct node *n, const struct task *t, struct task_result
 	}
 	bool gone = ok && str_eq(t->name, plan_step_name(STEP_DELETE));
 	if (gone)
-		forget_node(n);
+		lifecycle_forget_node(n);
 	if (ok && *t->service)
 		note_service(n, t);
 	return gone || (addresses && res->ipaddresses) || (name && res->hostname);

@@ -28,6 +28,7 @@ void lifecycle_claim(struct unit *u, struct task *t, const struct task_taker *by
 LOOM_MUST_CHECK int lifecycle_finish(struct unit *u, struct task *t, const struct task_result *res);
 /* Does the result change what is known of its node? */
 bool lifecycle_about_node(const struct task *t, const struct task_result *res);
+void lifecycle_forget_node(struct node *n); /* what was told of it: there is none now */
 /* A running task's worker is gone; why: LOST_LEASE or LOST_DROPPED. */
 #define LOST_LEASE   "its worker stopped renewing its lease"
 #define LOST_DROPPED "its provisioner is gone: it was removed, or silent for too long"

@@ -106,18 +106,12 @@ bool lifecycle_may_replace(const struct job_policy *p, const struct cluster *c, 
 
 static void renew(struct cluster *c, struct node *n)
 {
-	const char *dns = json_get_str(c->request, "dnsSuffix");
-	if (str_blank(dns))
-		dns = json_get_str(json_get(c->template, "defaults"), "dnsSuffix");
 	n->num = ++c->last_node;
 	id_uuid(n->id);
 	loom_free(n->hostname);
-	n->hostname = hostname_make(c->name, c->id, (int)n->num, dns);
-	struct json **all[] = { &n->results, &n->ipaddresses, &n->states };
-	for (size_t i = 0; i < LOOM_COUNT(all); i++) {
-		json_free(*all[i]);
-		*all[i] = json_new_obj();
-	}
+	n->hostname = hostname_make(c->name, c->id, (int)n->num,
+	                            hostname_suffix(c->request, c->template));
+	lifecycle_forget_node(n);
 }
 
 /* The old node goes with the job, as those that a shrink takes; both are what the job has added. */

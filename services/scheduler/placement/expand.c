@@ -184,13 +184,6 @@ static void fill_group(const struct model *m, const struct search_kind *kind,
 	strs_sort(&g->services);
 }
 
-static const char *dns_suffix(const struct relayout_input *in)
-{
-	const char *asked = json_get_str(in->request, "dnsSuffix");
-	return asked && *asked ? asked
-	                       : json_get_str(json_get(in->template, "defaults"), "dnsSuffix");
-}
-
 static void fill_node(const struct model *m, const struct search_kind *kind,
                       const struct layout_group *g, const struct strs *automators,
                       struct layout_node *n)
@@ -199,7 +192,7 @@ static void fill_node(const struct model *m, const struct search_kind *kind,
 	const struct json *image = m->images.v[kind->image].entry;
 	const char *user = json_get_str(image, "sshuser");
 	n->hostname = hostname_make(in->cluster_name ? in->cluster_name : "", in->cluster_id,
-	                            n->nodenum, dns_suffix(in));
+	                            n->nodenum, hostname_suffix(in->request, in->template));
 	n->hardwaretype = loom_strdup(g->hardwaretype);
 	n->imagetype = loom_strdup(g->imagetype);
 	n->flavor = loom_strdup(json_get_str(m->hardware.v[kind->hardware].entry, "flavor"));

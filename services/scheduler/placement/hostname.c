@@ -6,7 +6,7 @@
  */
 #include "services/scheduler/placement/hostname.h"
 
-#include "common/base/mem.h"
+#include "common/base/str.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -46,4 +46,10 @@ char *hostname_make(const char *cluster_name, int64_t cluster_id, int nodenum,
 		dns_suffix++;
 	return loom_asprintf("%s%s.%s", label, number,
 	                     dns_suffix && *dns_suffix ? dns_suffix : "local");
+}
+
+const char *hostname_suffix(const struct json *request, const struct json *template)
+{
+	const char *asked = json_get_str(request, "dnsSuffix");
+	return str_blank(asked) ? json_get_str(json_get(template, "defaults"), "dnsSuffix") : asked;
 }

@@ -3,7 +3,7 @@
 #ifndef LOOM_SCHEDULER_HOSTNAME_H
 #define LOOM_SCHEDULER_HOSTNAME_H
 
-#include <stdint.h>
+#include "common/json/json.h"
 
 /*
  * "123i.am-a_clusTer", 1, 1002, NULL gives "i-am-a-cluster1-1002.local". The first label starts
@@ -12,5 +12,7 @@
  */
 char *hostname_make(const char *cluster_name, int64_t cluster_id, int nodenum,
                     const char *dns_suffix);
+/* What the request asks for, or the template has for all; borrowed. */
+const char *hostname_suffix(const struct json *request, const struct json *template);
 
 #endif
