@@ -3,7 +3,7 @@
 #include "services/scheduler/operation/job_draft.h"
 
 #include "common/base/str.h"
-#include "common/model/entity.h"
+#include "services/scheduler/operation/operation_input.h"
 #include "services/scheduler/placement/solve.h"
 
 #include <stdio.h>
@@ -43,39 +43,13 @@ void job_draft_add_nodes(struct nodes *ns, const struct layout_node *v, size_t n
 	}
 }
 
-struct catalog {
-	const char *tenant;
-	struct json *hardware, *images, *services;
-};
-
-static void catalog_fini(struct catalog *c)
+void job_draft_add_docs(struct json *docs, const struct json *all, const struct strs *names)
 {
-	json_free(c->hardware);
-	json_free(c->images);
-	json_free(c->services);
-	c->hardware = c->images = c->services = NULL;
-}
-
-static int catalog_read(struct db *db, void *arg)
-{
-	struct catalog *c = arg;
-	catalog_fini(c);
-	int rc = entity_list(db, c->tenant, ENTITY_HARDWARETYPE, &c->hardware);
-	if (!rc)
-		rc = entity_list(db, c->tenant, ENTITY_IMAGETYPE, &c->images);
-	return rc ? rc : entity_list(db, c->tenant, ENTITY_SERVICE, &c->services);
-}
-
-/* The definitions of the services in use, as they are now: later edits do not reach the cluster. */
-static struct json *docs_in_use(const struct json *all, const struct strs *names)
-{
-	struct json *docs = json_new_obj();
-	for (size_t i = 0; i < json_len(all); i++) {
+	for (size_t i = 0; names && i < json_len(all); i++) {
 		const char *name = json_get_str(json_at(all, i), "name");
-		if (strs_has(names, name))
+		if (strs_has(names, name) && !json_get(docs, name))
 			json_set(docs, name, json_copy(json_at(all, i)));
 	}
-	return docs;
 }
 
 int job_draft_create(struct db_pool *p, const struct job_draft_ask *ask, struct job_draft *b,
@@ -97,7 +71,8 @@ int job_draft_create(struct db_pool *p, const struct job_draft_ask *ask, struct 
 	if (!rc) {
 		b->nodes = loom_calloc(1, sizeof(*b->nodes));
 		job_draft_add_nodes(b->nodes, b->layout->nodes, b->layout->n_nodes);
-		b->service_docs = docs_in_use(cat.services, &b->layout->services);
+		b->service_docs = json_new_obj();
+		job_draft_add_docs(b->service_docs, cat.services, &b->layout->services);
 		rc = plan_nodes(b->nodes, PLAN_CREATE, b->service_docs, NULL, &b->plan, err);
 	}
 	catalog_fini(&cat);

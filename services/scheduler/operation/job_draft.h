@@ -30,6 +30,9 @@ void job_draft_fini(struct job_draft *b);
 LOOM_MUST_CHECK int job_draft_create(struct db_pool *p, const struct job_draft_ask *ask,
                                      struct job_draft *b, struct loom_err *err);
 void job_draft_add_nodes(struct nodes *ns, const struct layout_node *v, size_t n);
+/* Adds the definitions of these services (NULL: none) that are not there yet, as they are now:
+ * later edits do not reach the cluster. */
+void job_draft_add_docs(struct json *docs, const struct json *all, const struct strs *names);
 
 struct job_draft_rows {
 	struct task *tasks; /* borrow from the job_draft and the cluster */

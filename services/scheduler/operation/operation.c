@@ -99,9 +99,9 @@ static int find_relayout(const struct wanted *w, enum relayout_operation op, str
 		                     .last_nodenum = (int)c->last_node,
 		                     .template = op == RELAYOUT_SYNC && newer ? newer : c->template,
 		                     .provider = c->provider,
-		                     .hardwaretypes = w->input->hardware,
-		                     .imagetypes = w->input->images,
-		                     .services = w->input->services,
+		                     .hardwaretypes = w->input->catalog.hardware,
+		                     .imagetypes = w->input->catalog.images,
+		                     .services = w->input->catalog.services,
 		                     .service_docs = c->service_docs,
 		                     .request = c->request,
 		                     .cluster_id = c->id,
@@ -119,9 +119,7 @@ static int find_relayout(const struct wanted *w, enum relayout_operation op, str
 /* One like it, numbered and named as a new one. */
 static struct layout_node successor_of(const struct cluster *c, const struct node *n, int num)
 {
-	const char *dns = json_get_str(c->request, "dnsSuffix");
-	if (str_blank(dns))
-		dns = json_get_str(json_get(c->template, "defaults"), "dnsSuffix");
+	const char *dns = hostname_suffix(c->request, c->template);
 	struct layout_node new = { .nodenum = num,
 		                   .hostname = hostname_make(c->name, c->id, num, dns),
 		                   .hardwaretype = loom_strdup(n->hardwaretype),
@@ -196,21 +194,6 @@ static void place_services(struct operation *op)
 	}
 }
 
-/* Frozen definitions, and for services that are new to the cluster the present ones. */
-static struct json *definitions(const struct operation *op, const struct cluster *c,
-                                const struct json *all)
-{
-	struct json *docs = c->service_docs ? json_copy(c->service_docs) : json_new_obj();
-	for (size_t i = 0; op->relayout && i < op->relayout->services.n; i++) {
-		const char *name = op->relayout->services.v[i];
-		for (size_t k = 0; !json_get(docs, name) && k < json_len(all); k++) {
-			if (str_eq(json_get_str(json_at(all, k), "name"), name))
-				json_set(docs, name, json_copy(json_at(all, k)));
-		}
-	}
-	return docs;
-}
-
 /* Services whose part of the configuration differs; all when a part is no service's. */
 static bool changed_services(const struct cluster *c, const struct job_params *params,
                              struct strs *ret)
@@ -277,15 +260,12 @@ static void hash_it(struct operation *op, const struct cluster *c, const struct 
 }
 
 /* The failed job's tasks once more, without those that are complete or to be skipped. */
-static int make_retry(const struct cluster *c, const struct operation_input *p,
-                      const struct job_params *params, struct operation *op, struct loom_err *err)
+static int make_retry(const struct operation_input *p, const struct job_params *params,
+                      struct operation *op, struct loom_err *err)
 {
 	if (!p->failed.num || p->failed.status != JOB_FAILED ||
 	    !plan_action_parse(p->failed.action, &op->action))
 		return err_set(err, 409, "the last job has not failed: there is nothing to retry");
-	op->before = nodes_copy(p->nodes);
-	op->draft.nodes = nodes_copy(p->nodes);
-	op->draft.service_docs = c->service_docs ? json_copy(c->service_docs) : json_new_obj();
 	op->carried = loom_calloc(1, sizeof(*op->carried));
 	job_params_copy(op->carried, &p->failed.params);
 	struct retry_input in = { .tasks = p->tasks,
@@ -294,12 +274,7 @@ static int make_retry(const struct cluster *c, const struct operation_input *p,
 		                  .nodes = op->draft.nodes,
 		                  .skip = params->skip,
 		                  .only = params->tasks };
-	int rc = retry_plan(&in, &op->draft.plan, err);
-	if (rc)
-		return rc;
-	collect_started(op);
-	hash_it(op, c, params);
-	return 0;
+	return retry_plan(&in, &op->draft.plan, err);
 }
 
 /* The configuration of before, and what follows from it. */
@@ -314,8 +289,7 @@ static int back_to_config(struct operation *op, const struct cluster *c, const s
 }
 
 static int make_rollback(const struct cluster *c, const struct operation_input *p,
-                         const struct job_params *params, struct operation *op,
-                         struct loom_err *err)
+                         struct operation *op, struct loom_err *err)
 {
 	const struct job *first = p->first.num ? &p->first : &p->failed;
 	if (!p->failed.num || p->failed.status != JOB_FAILED ||
@@ -323,9 +297,6 @@ static int make_rollback(const struct cluster *c, const struct operation_input *
 		return err_set(err, 409, "the last job has not failed: there is nothing to undo");
 	if (job_params_is(&first->params, "rollback"))
 		return err_set(err, 409, "the last job was itself a roll back: retry it");
-	op->before = nodes_copy(p->nodes);
-	op->draft.nodes = nodes_copy(p->nodes);
-	op->draft.service_docs = c->service_docs ? json_copy(c->service_docs) : json_new_obj();
 	struct rollback_input in = { .failed = op->action,
 		                     .tasks = p->tasks,
 		                     .params = &p->failed.params,
@@ -346,18 +317,12 @@ static int make_rollback(const struct cluster *c, const struct operation_input *
 		op->notes = loom_take(r.notes);
 	}
 	op->back->to = loom_strdup(first->params.was);
-	collect_started(op);
-	hash_it(op, c, params);
 	return 0;
 }
 
-static int make(const struct cluster *c, const struct operation_input *p,
-                const struct job_params *params, struct operation *op, struct loom_err *err)
+static int make_change(const struct cluster *c, const struct operation_input *p,
+                       const struct job_params *params, struct operation *op, struct loom_err *err)
 {
-	if (job_params_is(params, "retry"))
-		return make_retry(c, p, params, op, err);
-	if (job_params_is(params, "rollback"))
-		return make_rollback(c, p, params, op, err);
 	if (!operation_action(params->operation, !params->no_restart, &op->action))
 		return err_set(err, 400, "operation '%s' is not known",
 		               params->operation ? params->operation : "");
@@ -371,14 +336,24 @@ static int make(const struct cluster *c, const struct operation_input *p,
 	wanted_fini(&w);
 	if (rc)
 		return rc;
-	op->before = nodes_copy(p->nodes);
-	op->draft.nodes = nodes_copy(p->nodes);
 	if (op->relayout)
 		job_draft_add_nodes(op->draft.nodes, op->relayout->added.nodes,
 		                    op->relayout->added.n_nodes);
 	place_services(op);
-	op->draft.service_docs = definitions(op, c, p->services);
-	rc = op->action == PLAN_SOLVE_LAYOUT ? 0 : plan_tasks(op, c, params, err);
+	job_draft_add_docs(op->draft.service_docs, p->catalog.services,
+	                   op->relayout ? &op->relayout->services : NULL);
+	return op->action == PLAN_SOLVE_LAYOUT ? 0 : plan_tasks(op, c, params, err);
+}
+
+static int make(const struct cluster *c, const struct operation_input *p,
+                const struct job_params *params, struct operation *op, struct loom_err *err)
+{
+	op->before = nodes_copy(p->nodes);
+	op->draft.nodes = nodes_copy(p->nodes);
+	op->draft.service_docs = c->service_docs ? json_copy(c->service_docs) : json_new_obj();
+	int rc = job_params_is(params, "retry")      ? make_retry(p, params, op, err)
+	         : job_params_is(params, "rollback") ? make_rollback(c, p, op, err)
+	                                             : make_change(c, p, params, op, err);
 	if (rc)
 		return rc;
 	collect_started(op);

@@ -6,12 +6,28 @@
 
 #include <string.h>
 
+void catalog_fini(struct catalog *c)
+{
+	json_free(c->hardware);
+	json_free(c->images);
+	json_free(c->services);
+	c->hardware = c->images = c->services = NULL;
+}
+
+int catalog_read(struct db *db, void *arg)
+{
+	struct catalog *c = arg;
+	catalog_fini(c);
+	int rc = entity_list(db, c->tenant, ENTITY_HARDWARETYPE, &c->hardware);
+	if (!rc)
+		rc = entity_list(db, c->tenant, ENTITY_IMAGETYPE, &c->images);
+	return rc ? rc : entity_list(db, c->tenant, ENTITY_SERVICE, &c->services);
+}
+
 void operation_input_fini(struct operation_input *p)
 {
 	nodes_free(p->nodes);
-	json_free(p->hardware);
-	json_free(p->images);
-	json_free(p->services);
+	catalog_fini(&p->catalog);
 	strs_fini(&p->untouched);
 	job_fini(&p->failed);
 	job_fini(&p->first);
@@ -21,7 +37,6 @@ void operation_input_fini(struct operation_input *p)
 	p->tasks = NULL;
 	p->edges = NULL;
 	p->nodes = NULL;
-	p->hardware = p->images = p->services = NULL;
 }
 
 static int failed_read(struct db *db, struct operation_input *p)
@@ -87,9 +102,6 @@ int operation_input_read(struct db *db, void *arg)
 		return failed_read(db, p);
 	if (!rc && job_params_is(p->params, "rollback"))
 		return first_read(db, p);
-	if (!rc)
-		rc = entity_list(db, p->c->tenant_id, ENTITY_HARDWARETYPE, &p->hardware);
-	if (!rc)
-		rc = entity_list(db, p->c->tenant_id, ENTITY_IMAGETYPE, &p->images);
-	return rc ? rc : entity_list(db, p->c->tenant_id, ENTITY_SERVICE, &p->services);
+	p->catalog.tenant = p->c->tenant_id;
+	return rc ? rc : catalog_read(db, &p->catalog);
 }

@@ -12,6 +12,14 @@
 #include "common/model/node.h"
 #include "common/model/task.h"
 
+/* The tenant's definitions, as they are now. */
+struct catalog {
+	const char *tenant; /* borrowed */
+	struct json *hardware, *images, *services;
+};
+LOOM_MUST_CHECK int catalog_read(struct db *db, void *arg); /* a db_tx_fn; arg: struct catalog */
+void catalog_fini(struct catalog *c);
+
 struct operation_input {
 	const struct cluster *c;
 	const struct job_params *params;
@@ -21,7 +29,7 @@ struct operation_input {
 	struct tasks *tasks;
 	struct task_edge *edges;
 	size_t n_edges;
-	struct json *hardware, *images, *services;
+	struct catalog catalog;
 	struct strs untouched; /* ids of machines on which nothing was ever begun */
 };
 
