@@ -15,13 +15,15 @@
 #include <stdio.h>
 #include <string.h>
 
-static struct metric vetoes = { .name = "loom_callback_vetoes_total",
-	                        .help = "Jobs that a start callback refused.",
-	                        .kind = METRIC_COUNTER };
+enum { VETOES };
+static struct metric metrics[] = {
+	[VETOES] = { "loom_callback_vetoes_total", "Jobs that a start callback refused.",
+	             METRIC_COUNTER },
+};
 
 void admission_start(void)
 {
-	metrics_register(&vetoes, 1);
+	metrics_register(metrics, LOOM_COUNT(metrics));
 }
 
 /* One job that is asked about, one target after the other: what to send is made ready on a thread,
@@ -101,7 +103,7 @@ static void end(struct asking *a)
 	if (a->why && atomic_load(&s->webhooks->stopping))
 		a->rc = DB_E_AWAY;
 	if (!a->rc && a->why)
-		metric_add(&vetoes, 1);
+		metric_add(&metrics[VETOES], 1);
 	if (s->pool && !pool_submit(s->pool, then_work, then_done, a))
 		return;
 	a->rc = DB_E_AWAY; /* its claim runs out, then again */
@@ -117,7 +119,6 @@ static void prepare(struct asking *a)
 	const struct webhook_config *cfg = &a->s->webhook_cfg;
 	const struct json *target = json_at(a->targets, a->at);
 	int64_t left = a->until - clock_mono_ms();
-	char *own = NULL;
 	webhook_post_fini(&a->post);
 	a->post = (struct webhook_post){ .cfg = cfg,
 		                         .tenant_id = a->tenant_id,
@@ -130,12 +131,8 @@ static void prepare(struct asking *a)
 	if (a->post.timeout_ms > cfg->callback_timeout_ms)
 		a->post.timeout_ms = cfg->callback_timeout_ms;
 	/* Not asked without its signature, but again a little later. */
-	int rc = webhook_secret_get(a->s->db, &a->s->webhooks->key, &a->post, &own);
-	if (rc)
+	if (webhook_secret_prepare(a->s->db, &a->s->webhooks->key, &a->post, &a->send))
 		snprintf(a->post.reason, sizeof(a->post.reason), "the database is away");
-	a->send = !rc && !a->post.never && webhook_prepare(&a->post);
-	webhook_secret_wipe(own);
-	a->post.own = NULL;
 }
 
 static void prepare_work(void *arg)
@@ -247,6 +244,7 @@ void admission_give_up(struct webhooks *k)
 	}
 }
 
+/* The targets of a cluster. */
 struct whom {
 	const struct cluster *c;
 	struct json *list;

@@ -104,22 +104,17 @@ static bool is_bad(const char *word)
 	return number ? !net_is_network(word) : !str_eq(word, "*") && !str_is_name(name);
 }
 
-struct found {
-	char **ret;
-};
-
 static bool keep_bad(const char *word, const void *arg)
 {
-	const struct found *f = arg;
+	char **const *ret = arg;
 	if (!is_bad(word))
 		return false;
-	*f->ret = loom_strdup(word);
+	**ret = loom_strdup(word);
 	return true;
 }
 
 bool webhook_allow_valid(const char *allow, char **ret_bad)
 {
-	const struct found f = { ret_bad };
 	*ret_bad = NULL;
-	return !net_words(allow, keep_bad, &f);
+	return !net_words(allow, keep_bad, &ret_bad);
 }

@@ -22,8 +22,11 @@ static int own_read(struct db *db, void *arg)
 	return callback_target_secret(db, o->tenant, o->name, &o->sealed);
 }
 
-int webhook_secret_get(struct db_pool *db, const struct seal_key *key, struct webhook_post *p,
-                       char **ret)
+/* *ret is owned and p borrows it; NULL when p has no such secret. A DB_E_ code, or p refused for
+ * good.
+ */
+static int get_own(struct db_pool *db, const struct seal_key *key, struct webhook_post *p,
+                   char **ret)
 {
 	struct own o = { .tenant = p->tenant_id, .name = p->secret + strlen("tenant:") };
 	if (!str_starts(p->secret, "tenant:"))
@@ -45,9 +48,15 @@ int webhook_secret_get(struct db_pool *db, const struct seal_key *key, struct we
 	return why ? 0 : rc;
 }
 
-void webhook_secret_wipe(char *secret)
+int webhook_secret_prepare(struct db_pool *db, const struct seal_key *key, struct webhook_post *p,
+                           bool *ret)
 {
-	if (secret)
-		sodium_memzero(secret, strlen(secret));
-	loom_free(secret);
+	char *own = NULL;
+	int rc = get_own(db, key, p, &own);
+	*ret = !rc && !p->never && webhook_prepare(p);
+	if (own)
+		sodium_memzero(own, strlen(own));
+	loom_free(own);
+	p->own = NULL;
+	return rc;
 }

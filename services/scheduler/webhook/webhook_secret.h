@@ -10,10 +10,9 @@
 #include "common/db/db.h"
 #include "services/scheduler/webhook/webhook_send.h"
 
-/* *ret is owned and p borrows it, to be wiped after use; NULL when p has no such secret. A DB_E_
- * code, or p refused for good. */
-LOOM_MUST_CHECK int webhook_secret_get(struct db_pool *db, const struct seal_key *key,
-                                       struct webhook_post *p, char **ret);
-void webhook_secret_wipe(char *secret); /* NULL ok */
+/* webhook_prepare() with that secret, which is wiped after it. *ret: it can be sent. Else a DB_E_
+ * code, or p says why not. */
+LOOM_MUST_CHECK int webhook_secret_prepare(struct db_pool *db, const struct seal_key *key,
+                                           struct webhook_post *p, bool *ret);
 
 #endif

@@ -9,10 +9,7 @@
 
 #define SEPARATORS ", \t"
 
-#define KEY(field, type, def, min, max, doc)                                                \
-	{                                                                                   \
-#field, type, offsetof(struct webhook_config, field), def, min, max, 0, doc \
-	}
+#define KEY(...) CONFIG_KEY(struct webhook_config, __VA_ARGS__)
 
 const struct config_key webhook_config_keys[] = {
 	KEY(callback_url, CFG_STR, "", 0, 0, "told about the jobs and leases of all clusters"),

@@ -23,22 +23,15 @@
 #define GRACE_MS        1000 /* for those under way when draining */
 #define STOPPED         "the scheduler stopped before its answer"
 
-enum { M_DELIVERED, M_FAILED, M_DEAD, M_COUNT };
+#define TRIES "Tries to tell a target, by result."
+enum { M_DELIVERED, M_FAILED, M_DEAD, M_UNDER_WAY, M_COUNT };
 static struct metric metrics[M_COUNT] = {
-	[M_DELIVERED] = { .name = "loom_callbacks_total{result=\"delivered\"}",
-	                  .help = "Tries to tell a target, by result.",
-	                  .kind = METRIC_COUNTER },
-	[M_FAILED] = { .name = "loom_callbacks_total{result=\"failed\"}",
-	               .help = "Tries to tell a target, by result.",
-	               .kind = METRIC_COUNTER },
-	[M_DEAD] = { .name = "loom_callbacks_total{result=\"dead\"}",
-	             .help = "Tries to tell a target, by result.",
-	             .kind = METRIC_COUNTER },
+	[M_DELIVERED] = { "loom_callbacks_total{result=\"delivered\"}", TRIES, METRIC_COUNTER },
+	[M_FAILED] = { "loom_callbacks_total{result=\"failed\"}", TRIES, METRIC_COUNTER },
+	[M_DEAD] = { "loom_callbacks_total{result=\"dead\"}", TRIES, METRIC_COUNTER },
+	[M_UNDER_WAY] = { "loom_callbacks_under_way",
+	                  "Callbacks being told; large ones count as several.", METRIC_GAUGE },
 };
-
-static struct metric under_way = { .name = "loom_callbacks_under_way",
-	                           .help = "Callbacks being told; large ones count as several.",
-	                           .kind = METRIC_GAUGE };
 
 /* ---- telling ----------------------------------------------------------------------------------
  */
@@ -62,13 +55,18 @@ struct telling {
 	bool silent;
 };
 
-static int subject_read(struct db *db, void *arg)
+static void subject_fini(struct telling *t)
 {
-	struct telling *t = arg;
 	cluster_free(t->c);
 	nodes_free(t->nodes);
 	t->c = NULL;
 	t->nodes = NULL;
+}
+
+static int subject_read(struct db *db, void *arg)
+{
+	struct telling *t = arg;
+	subject_fini(t);
 	int rc = cluster_get(db, t->cb.cluster_id, &t->c);
 	if (!rc)
 		rc = cluster_load_docs(db, t->c);
@@ -148,15 +146,8 @@ static int prepare(struct telling *t)
 	if (rc)
 		return rc;
 	write_body(t);
-	char *own = NULL;
-	rc = webhook_secret_get(s->db, &s->webhooks->key, &t->post, &own);
-	t->send = !rc && !t->post.never && webhook_prepare(&t->post);
-	webhook_secret_wipe(own);
-	t->post.own = NULL;
-	cluster_free(t->c);
-	nodes_free(t->nodes);
-	t->c = NULL;
-	t->nodes = NULL;
+	rc = webhook_secret_prepare(s->db, &s->webhooks->key, &t->post, &t->send);
+	subject_fini(t);
 	return rc || t->send ? rc : outcome(t);
 }
 
@@ -194,7 +185,7 @@ static void weigh(struct telling *t, int64_t weight)
 	struct webhooks *k = t->s->webhooks;
 	k->weight += weight - t->weight;
 	t->weight = weight;
-	metric_set(&under_way, k->weight);
+	metric_set(&metrics[M_UNDER_WAY], k->weight);
 }
 
 static void end(void *arg)
@@ -207,8 +198,7 @@ static void end(void *arg)
 	TAILQ_REMOVE(&k->under_way, t, place);
 	webhook_post_fini(&t->post);
 	callback_fini(&t->cb);
-	cluster_free(t->c);
-	nodes_free(t->nodes);
+	subject_fini(t);
 	loom_free(t->body);
 	loom_free(t);
 	if (more)
@@ -314,7 +304,6 @@ int webhooks_start(struct scheduler *s, struct loom_err *err)
 	k->grace = loop_timer_create(s->loop, "callbacks' end", give_up_all, s);
 	s->webhooks = k;
 	metrics_register(metrics, M_COUNT);
-	metrics_register(&under_way, 1);
 	admission_start();
 	return 0;
 }
