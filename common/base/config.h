@@ -37,6 +37,12 @@ struct config_key {
 	const char *doc;
 };
 
+/* A row of a table: a member of the struct, which has the key's name. */
+#define CONFIG_KEY(of, field, type, def, min, max, doc)                  \
+	{                                                                \
+#field, type, offsetof(of, field), def, min, max, 0, doc \
+	}
+
 struct config_table {
 	const struct config_key *keys; /* ended by a row with a NULL name */
 	void *base;                    /* the struct the offsets point into */

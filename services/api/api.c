@@ -17,10 +17,7 @@
 
 #include <string.h>
 
-#define KEY(field, type, def, min, max, doc)                                            \
-	{                                                                               \
-#field, type, offsetof(struct api_config, field), def, min, max, 0, doc \
-	}
+#define KEY(...) CONFIG_KEY(struct api_config, __VA_ARGS__)
 
 const struct config_key api_config_keys[] = {
 	KEY(external_listen, CFG_STR, "127.0.0.1:55054", 0, 0,

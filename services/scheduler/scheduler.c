@@ -17,10 +17,7 @@
 
 #include <string.h>
 
-#define KEY(field, type, def, min, max, doc)                                                  \
-	{                                                                                     \
-#field, type, offsetof(struct scheduler_config, field), def, min, max, 0, doc \
-	}
+#define KEY(...) CONFIG_KEY(struct scheduler_config, __VA_ARGS__)
 
 const struct config_key scheduler_config_keys[] = {
 	KEY(admin_listen, CFG_STR, "127.0.0.1:55057", 0, 0,

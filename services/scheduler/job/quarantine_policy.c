@@ -27,10 +27,7 @@ void quarantine_count(int64_t n)
 	metric_set(&metrics[QUARANTINED], n);
 }
 
-#define KEY(field, type, def, min, max, doc)                                                   \
-	{                                                                                      \
-#field, type, offsetof(struct quarantine_config, field), def, min, max, 0, doc \
-	}
+#define KEY(...) CONFIG_KEY(struct quarantine_config, __VA_ARGS__)
 
 const struct config_key quarantine_config_keys[] = {
 	KEY(quarantine_strikes, CFG_INT, "3", 0, 1000,
