@@ -4,7 +4,6 @@
 
 #include "common/base/clock.h"
 #include "common/base/str.h"
-#include "services/scheduler/job/retry_policy.h"
 #include "services/scheduler/plan/planner.h"
 
 #include <string.h>
@@ -212,6 +211,31 @@ static int try_again(struct unit *u, struct unit_job *j, struct task *t,
 	return 0;
 }
 
+/* What the service's action says of tries, else the template. */
+static const struct json *said_of_tries(const struct cluster *c, const struct task *t)
+{
+	enum plan_step step;
+	if (!plan_step_parse(t->name, &step))
+		return NULL;
+	const char *action = plan_step_action(step);
+	const struct json *actions =
+		json_path(json_get(c->service_docs, t->service), "provisioner/actions");
+	const struct json *retry = json_get(json_get(actions, action), "retry");
+	return retry ? retry : json_get(json_path(c->template, "administration/retries"), action);
+}
+
+/* How often a failed task is tried again, and after what wait; c has its documents. */
+static struct job_policy policy_of(const struct job_policy *own, const struct cluster *c,
+                                   const struct task *t)
+{
+	struct job_policy p = *own;
+	const struct json *retry = said_of_tries(c, t);
+	p.tries = json_get_int(retry, "tries", p.tries);
+	p.retry_base_ms = json_get_int(retry, "base", p.retry_base_ms);
+	p.retry_cap_ms = json_get_int(retry, "cap", p.retry_cap_ms);
+	return p;
+}
+
 static int failed_once(struct unit *u, struct unit_job *j, struct task *t,
                        const struct task_result *res)
 {
@@ -221,7 +245,7 @@ static int failed_once(struct unit *u, struct unit_job *j, struct task *t,
 	int rc = u->store->documents(u->db, c);
 	if (rc)
 		return rc;
-	const struct job_policy pol = retry_policy(u->policy, c, t);
+	const struct job_policy pol = policy_of(u->policy, c, t);
 	if (res->never_again || job_ended(j->job.status))
 		return give_up(u, j, t);
 	return t->failures < pol.tries ? try_again(u, j, t, &pol) : used_up(u, j, t);
