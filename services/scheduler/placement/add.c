@@ -33,10 +33,9 @@ static int check_asked(const struct add *a, struct loom_err *err)
 {
 	const struct rules *r = &a->s->rules;
 	const struct strs *named = a->s->in->named;
-	int rc;
 	if (!named || !named->n)
 		return err_set(err, 400, "Services to add must be specified.");
-	rc = rules_check_compatible(r, a->fresh, err);
+	int rc = rules_check_compatible(r, a->fresh, err);
 	for (size_t i = 0; i < named->n && !rc; i++) {
 		if (a->present[rules_find(r, named->v[i])]) {
 			rc = err_set(err, 400, "service %s is already on the cluster", named->v[i]);
@@ -155,14 +154,13 @@ static int check_tied(const struct add *a, struct loom_err *err)
 	struct node_kind *kinds = loom_calloc(f->n_kinds + 1, sizeof(*kinds));
 	bool *on = placement_present(a->s);
 	const struct placement now = { kinds, f->n_kinds, on };
-	int rc;
 	for (size_t k = 0; k < f->n_kinds; k++) {
 		kinds[k] = *f->kinds[k].from;
 		kinds[k].has = f->kinds[k].has;
 	}
 	for (size_t i = 0; i < a->n; i++)
 		on[a->order[i]] = is_tied(a, a->order[i]);
-	rc = placement_check_nodes(a->s, &now, err);
+	int rc = placement_check_nodes(a->s, &now, err);
 	rc = rc ? rc : placement_check_counts(a->s, &now, err);
 	loom_free(kinds);
 	loom_free(on);
@@ -176,14 +174,13 @@ static int compare_kinds(const struct add *a, const struct feasible_kind *x,
 {
 	const size_t n = a->s->rules.n_services;
 	int64_t more = 0;
-	int c;
 	for (size_t v = 0; v < n; v++) {
 		if (a->present[v] || a->place[v] < place)
 			more += (int64_t)y->has[v] - (int64_t)x->has[v];
 	}
 	if (more)
 		return more < 0 ? -1 : 1;
-	c = strcmp(x->from->hardware, y->from->hardware);
+	int c = strcmp(x->from->hardware, y->from->hardware);
 	c = c ? c : strcmp(x->from->image, y->from->image);
 	for (size_t v = 0; v < n && !c; v++) {
 		if ((a->present[v] || a->place[v] < place) && x->has[v] != y->has[v])
@@ -220,9 +217,8 @@ static bool most_of(struct add *a, size_t group, size_t kind, int64_t low, int64
 	while (low < high) {
 		const int64_t middle = low + (high - low + 1) / 2;
 		const struct feasible_trial trial = { kind, group, kind == SIZE_MAX ? 0 : middle };
-		enum set_cover_answer answer;
 		a->demand[group] = kind == SIZE_MAX ? middle : asked - middle;
-		answer = feasible_all(&a->fit, a->demand, &trial);
+		enum set_cover_answer answer = feasible_all(&a->fit, a->demand, &trial);
 		a->demand[group] = asked;
 		if (answer == SET_COVER_UNKNOWN)
 			return false;
@@ -325,7 +321,6 @@ int relayout_add(const struct placement_state *s, struct relayout *t, struct loo
 {
 	const size_t n = s->rules.n_services + 1;
 	struct add a = { .s = s, .fit = { .s = s } };
-	int rc;
 	a.present = placement_present(s);
 	a.fresh = loom_calloc(n, sizeof(*a.fresh));
 	for (size_t v = 0; v + 1 < n; v++)
@@ -333,7 +328,7 @@ int relayout_add(const struct placement_state *s, struct relayout *t, struct loo
 	a.order = loom_calloc(n, sizeof(*a.order));
 	a.place = loom_calloc(n, sizeof(*a.place));
 	a.demand = loom_calloc(n, sizeof(*a.demand));
-	rc = add_all(&a, t, err);
+	int rc = add_all(&a, t, err);
 	feasible_fini(&a.fit);
 	loom_free(a.present);
 	loom_free(a.fresh);

@@ -28,10 +28,9 @@ char *hostname_make(const char *cluster_name, int64_t cluster_id, int nodenum,
 {
 	char number[32];
 	char label[LABEL_MAX + 1];
-	size_t room;
 	size_t n = 0;
 	(void)snprintf(number, sizeof(number), "%" PRId64 "-%d", cluster_id, nodenum);
-	room = LABEL_MAX - strlen(number);
+	size_t room = LABEL_MAX - strlen(number);
 	cluster_name += strspn(cluster_name, "0123456789");
 	/* a label that begins with a hyphen is not a host name */
 	cluster_name += strspn(cluster_name, "-_.");

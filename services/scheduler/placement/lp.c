@@ -84,10 +84,9 @@ static int choose_row(const struct lp *lp, size_t n, size_t p, int col)
 	int best = -1;
 	for (size_t i = 0; i < n; i++) {
 		const double a = lp->cell[i * w + (size_t)col];
-		double ratio;
 		if (a <= EPS)
 			continue;
-		ratio = lp->cell[i * w + p] / a;
+		double ratio = lp->cell[i * w + p] / a;
 		if (ratio < least) {
 			least = ratio;
 			best = (int)i;

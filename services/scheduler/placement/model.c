@@ -132,11 +132,10 @@ int model_read(struct model *m, const struct placement_state *s, int64_t count,
 {
 	const struct rules *r = &s->rules;
 	int *group_of = loom_malloc((r->n_services + 1) * sizeof(*group_of));
-	int rc;
 	*m = (struct model){ .rules = r, .nodes = count, .fresh = !s->n_kinds };
 	for (size_t i = 0; i < r->n_services; i++)
 		group_of[i] = -1;
-	rc = read_types(r, &hardware_field, s->in->hardwaretypes, &m->hardware, err);
+	int rc = read_types(r, &hardware_field, s->in->hardwaretypes, &m->hardware, err);
 	rc = rc ? rc : read_types(r, &image_field, s->in->imagetypes, &m->images, err);
 	rc = rc ? rc : read_groups(m, r, group_of, err);
 	if (!rc) {

@@ -61,10 +61,9 @@ static struct sorted_node *sort_nodes(const struct placement_state *s)
 void placement_read(struct placement_state *s, const struct relayout_input *in,
                     const struct strs *named)
 {
-	struct sorted_node *all;
 	*s = (struct placement_state){ .in = in };
 	rules_read(&s->rules, in, named);
-	all = sort_nodes(s);
+	struct sorted_node *all = sort_nodes(s);
 	s->kinds = loom_calloc(in->n_nodes + 1, sizeof(*s->kinds));
 	for (size_t i = 0, end; i < in->n_nodes; i = end) {
 		struct node_kind *k = &s->kinds[s->n_kinds++];

@@ -108,10 +108,9 @@ int reason_check_groups(const struct model *m, struct loom_err *err)
 {
 	for (int i = 0; i < m->n; i++) {
 		const struct coexist_group *g = &m->groups[i].of;
-		int rc;
 		if (!m->groups[i].need)
 			continue;
-		rc = check_numbers(m, &m->groups[i], err);
+		int rc = check_numbers(m, &m->groups[i], err);
 		if (rc)
 			return rc;
 		if (m->cant_empty) {

@@ -114,17 +114,15 @@ int relayout_find(const struct relayout_input *in, struct relayout **ret, struct
 {
 	LOOM_CLEANUP(relayout_free) struct relayout *t = loom_calloc(1, sizeof(*t));
 	struct by_num by = { in->nodes };
-	const struct strs *names;
 	struct placement_state s;
-	int rc;
 	loom_assert(in->operation < RELAYOUT_OPERATIONS_);
 	if (!in->n_nodes && in->operation != RELAYOUT_CREATE)
 		return err_set(err, 400, "the cluster has no nodes");
-	names = operations[in->operation].names == NAMED  ? in->named
-	        : operations[in->operation].names == GROW ? in->grow
-	                                                  : NULL;
+	const struct strs *names = operations[in->operation].names == NAMED  ? in->named
+	                           : operations[in->operation].names == GROW ? in->grow
+	                                                                     : NULL;
 	placement_read(&s, in, names);
-	rc = operations[in->operation].find(&s, t, err);
+	int rc = operations[in->operation].find(&s, t, err);
 	placement_fini(&s);
 	if (rc)
 		return rc;

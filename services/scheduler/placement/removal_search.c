@@ -73,7 +73,6 @@ static void draw(struct removal_search *p, size_t kind, int64_t n)
 static void dive(struct search *s, size_t i, int64_t want, int64_t cost)
 {
 	struct removal_search *p = s->p;
-	int64_t most;
 	if (!want) {
 		s->best = cost;
 		s->found = true;
@@ -84,7 +83,7 @@ static void dive(struct search *s, size_t i, int64_t want, int64_t cost)
 	s->over = s->over || p->work < 0;
 	if (i == p->n || s->over || !may_succeed(s, i, want, cost))
 		return;
-	most = most_of(p, i);
+	int64_t most = most_of(p, i);
 	most = most < want ? most : want;
 	for (int64_t n = most; n >= 0 && !s->over; n--) {
 		draw(p, i, n);

@@ -22,17 +22,14 @@ static void take_off(const struct placement_state *s, struct relayout *t, const 
 int relayout_remove(const struct placement_state *s, struct relayout *t, struct loom_err *err)
 {
 	const struct strs *named = s->in->named;
-	bool *before;
-	bool *after;
 	bool left = false;
-	int rc;
 	if (!named || !named->n)
 		return err_set(err, 400, "Services to remove must be specified.");
-	rc = relayout_check_present(s, named, err);
+	int rc = relayout_check_present(s, named, err);
 	if (rc)
 		return rc;
-	before = placement_present(s);
-	after = placement_present(s);
+	bool *before = placement_present(s);
+	bool *after = placement_present(s);
 	for (size_t i = 0; i < named->n; i++)
 		after[rules_find(&s->rules, named->v[i])] = false;
 	for (size_t i = 0; i < s->rules.n_services; i++)

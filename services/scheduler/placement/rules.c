@@ -23,10 +23,10 @@ static int compare_services(const void *a, const void *b)
 size_t rules_find(const struct rules *r, const char *name)
 {
 	const struct rules_service key = { .name = name };
-	const struct rules_service *found;
 	if (!name || !r->n_services)
 		return SIZE_MAX;
-	found = bsearch(&key, r->services, r->n_services, sizeof(key), compare_services);
+	const struct rules_service *found =
+		bsearch(&key, r->services, r->n_services, sizeof(key), compare_services);
 	return found ? (size_t)(found - r->services) : SIZE_MAX;
 }
 

@@ -311,7 +311,6 @@ int search_counts(const struct model *m, struct search_result *ret, struct loom_
 	LOOM_CLEANUP(set_cover_destroy)
 	struct set_cover *cover = set_cover_create(m->largest, m->n_largest, m->n);
 	struct search s = { .m = m, .cover = cover, .nodes = m->nodes };
-	int rc;
 	for (int i = 0; i < m->n; i++) {
 		s.need[i] = m->groups[i].need;
 		s.room[i] = m->groups[i].room;
@@ -319,7 +318,7 @@ int search_counts(const struct model *m, struct search_result *ret, struct loom_
 		s.total_weight += s.weight[i];
 	}
 	fill_fewest(&s);
-	rc = search_all(&s, err);
+	int rc = search_all(&s, err);
 	loom_free(s.fewest);
 	if (rc) {
 		search_result_fini(&s.found);

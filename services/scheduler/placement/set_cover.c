@@ -224,7 +224,6 @@ static int64_t rounded(struct question *q, const uint64_t *sets, size_t n, const
 {
 	int64_t left[MODEL_GROUPS_MAX];
 	int64_t used = 0;
-	int64_t more;
 	memcpy(left, d, (size_t)q->p * sizeof(*left));
 	for (size_t k = 0; k < n; k++) {
 		const int64_t times = (int64_t)(x[k] + 1e-6);
@@ -236,7 +235,7 @@ static int64_t rounded(struct question *q, const uint64_t *sets, size_t n, const
 		return INT64_MAX;
 	for (int j = 0; j < q->p; j++)
 		left[j] = left[j] > 0 ? left[j] : 0;
-	more = greedy(q, sets, n, left, limit - used);
+	int64_t more = greedy(q, sets, n, left, limit - used);
 	return more == INT64_MAX ? more : used + more;
 }
 
@@ -300,12 +299,11 @@ static enum verdict branch(struct branching *b, int64_t times)
 {
 	int64_t left[MODEL_GROUPS_MAX];
 	struct price proof;
-	enum verdict v;
 	for (int j = 0; j < b->q->p; j++) {
 		left[j] = b->d[j] - ((b->sets[b->n] >> j) & 1 ? times : 0);
 		left[j] = left[j] > 0 ? left[j] : 0;
 	}
-	v = decide(b->q, b->sets, b->n, left, b->limit - times, &proof);
+	enum verdict v = decide(b->q, b->sets, b->n, left, b->limit - times, &proof);
 	if (v == NO_BY_PRICES)
 		conclude(b, times, &proof);
 	return v;
@@ -368,10 +366,9 @@ static enum verdict search(struct question *q, uint64_t *sets, size_t n, const i
 	struct branching b = { .q = q, .sets = sets, .n = n - 1, .d = d, .limit = limit };
 	const size_t k = choose_set(q->x, n);
 	const uint64_t set = sets[k];
-	enum verdict v;
 	sets[k] = sets[n - 1];
 	sets[n - 1] = set;
-	v = branch_all(&b, q->x[k]);
+	enum verdict v = branch_all(&b, q->x[k]);
 	sets[n - 1] = sets[k];
 	sets[k] = set;
 	return v;
@@ -403,7 +400,6 @@ enum set_cover_answer set_cover_within(struct set_cover *c, const int64_t *deman
 {
 	int64_t packed[MODEL_GROUPS_MAX];
 	struct price proof;
-	enum verdict v;
 	struct question q;
 	int64_t sum = 0;
 	if (limit < 0)
@@ -418,7 +414,7 @@ enum set_cover_answer set_cover_within(struct set_cover *c, const int64_t *deman
 	if (set_cover_surely_not(c, demand, 0, limit))
 		return SET_COVER_NO;
 	pack(&q, c, demand, packed);
-	v = decide(&q, q.sets, q.n_sets, packed, limit, &proof);
+	enum verdict v = decide(&q, q.sets, q.n_sets, packed, limit, &proof);
 	if (v == NO_BY_PRICES)
 		remember(&q, &proof);
 	loom_free(q.sets);

@@ -288,7 +288,6 @@ static int check_rest(const struct shrink *sh, struct loom_err *err)
 	struct node_kind *kinds = loom_calloc(s->n_kinds + 1, sizeof(*kinds));
 	bool *on = placement_present(s);
 	const struct placement rest = { kinds, s->n_kinds, on };
-	int rc;
 	for (size_t k = 0; k < s->n_kinds; k++) {
 		const struct node_kind *from = &s->kinds[k];
 		kinds[k] = *from;
@@ -299,7 +298,7 @@ static int check_rest(const struct shrink *sh, struct loom_err *err)
 				kinds[k].nodes[kinds[k].n++] = from->nodes[j];
 		}
 	}
-	rc = placement_check_nodes(s, &rest, err);
+	int rc = placement_check_nodes(s, &rest, err);
 	rc = rc ? rc : placement_check_counts(s, &rest, err);
 	for (size_t k = 0; k < s->n_kinds; k++)
 		loom_free(kinds[k].nodes);

@@ -38,9 +38,8 @@ int solve(const struct solve_input *in, struct layout **ret, struct loom_err *er
 		.named = &services,
 		.count = json_get_int(in->request, "numMachines", 0),
 	};
-	int rc;
 	read_services(in, &services);
-	rc = relayout_find(&ask, &found, err);
+	int rc = relayout_find(&ask, &found, err);
 	if (rc)
 		return rc;
 	*ret = loom_calloc(1, sizeof(**ret));

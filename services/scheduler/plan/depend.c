@@ -163,7 +163,6 @@ static size_t add_edges(const struct edges *from, size_t i, size_t *v)
 /* Both kinds of dependencies, less the edges of circles. */
 static void join_edges(size_t n, const struct edges *a, const struct edges *b, struct edges *to)
 {
-	bool *reach;
 	size_t out = 0;
 	size_t from = 0;
 	to->v = loom_calloc(a->first[n] + b->first[n] + 1, sizeof(*to->v));
@@ -172,7 +171,7 @@ static void join_edges(size_t n, const struct edges *a, const struct edges *b, s
 		to->first[i + 1] = to->first[i] + add_edges(a, i, to->v + to->first[i]);
 		to->first[i + 1] += add_edges(b, i, to->v + to->first[i + 1]);
 	}
-	reach = mark_all(n, to);
+	bool *reach = mark_all(n, to);
 	for (size_t i = 0; i < n; i++) {
 		const size_t end = to->first[i + 1];
 		for (; from < end; from++) {
@@ -188,7 +187,6 @@ struct depend *depend_create(const struct strs *names, const struct map *docs)
 {
 	struct depend *d = loom_calloc(1, sizeof(*d));
 	struct edges both = { 0 };
-	struct map *index;
 	d->names = names;
 	d->n = names->n;
 	d->docs = loom_calloc(d->n + 1, sizeof(*d->docs));
@@ -199,7 +197,7 @@ struct depend *depend_create(const struct strs *names, const struct map *docs)
 		for (size_t i = 0; i < d->n; i++)
 			d->acts[rel][i] = service_doc_has_action(d->docs[i], relation_action[rel]);
 	}
-	index = index_names(d);
+	struct map *index = index_names(d);
 	read_edges(d, index, "install", &d->edges[DEPEND_INSTALL]);
 	read_edges(d, index, "runtime", &d->edges[DEPEND_RUNTIME]);
 	reverse_edges(d->n, &d->edges[DEPEND_RUNTIME], &d->edges[DEPEND_STOP]);
@@ -329,11 +327,10 @@ static int refuse(const struct circle *c, size_t from, struct loom_err *err)
 
 static int visit(struct circle *c, size_t i, struct loom_err *err)
 {
-	struct depend_list l;
 	int rc = 0;
 	c->state[i] = 1;
 	c->path[c->depth++] = i;
-	l = nearest(c->d, c->rel, i, c->d->acts[c->rel]);
+	struct depend_list l = nearest(c->d, c->rel, i, c->d->acts[c->rel]);
 	for (size_t k = 0; k < l.n && !rc; k++) {
 		if (c->state[l.v[k]] == 1)
 			rc = refuse(c, l.v[k], err);

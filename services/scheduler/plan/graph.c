@@ -228,7 +228,6 @@ int graph_build(struct graph *g, const struct plan_input *in, struct loom_err *e
 {
 	LOOM_CLEANUP(map_destroy) struct map *docs = service_doc_map(in->services);
 	LOOM_CLEANUP(map_destroy) struct map *index = NULL;
-	int rc;
 	*g = (struct graph){ .in = in };
 	index = name_services(g);
 	place_services(g, index);
@@ -237,7 +236,7 @@ int graph_build(struct graph *g, const struct plan_input *in, struct loom_err *e
 	read_actions(g);
 	graph_choose(g, index);
 	make_slots(g);
-	rc = check_defined(g, docs, err);
+	int rc = check_defined(g, docs, err);
 	if (!rc)
 		rc = graph_check_circles(g, err);
 	if (!rc) {

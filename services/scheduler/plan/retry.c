@@ -119,9 +119,8 @@ int retry_plan(const struct retry_input *in, struct plan **ret, struct loom_err 
 {
 	LOOM_CLEANUP(plan_free) struct plan *p = loom_calloc(1, sizeof(*p));
 	struct retry r = { .in = in, .plan = p };
-	int rc;
 	read_tasks(&r);
-	rc = mark_named(&r, err);
+	int rc = mark_named(&r, err);
 	if (!rc) {
 		plan_sift(p, r.fate);
 		*ret = loom_take(p);

@@ -145,14 +145,14 @@ static void wait_in_order(struct graph *g, int service, enum plan_step step, enu
                           struct graph_waits *w)
 {
 	for (size_t o = 0; o < LOOM_COUNT(orders); o++) {
-		struct depend_list l;
 		bool *acts;
 		if (orders[o].to != step)
 			continue;
 		acts = loom_calloc(g->names.n + 1, sizeof(*acts));
 		for (size_t s = 0; s < g->names.n; s++)
 			acts[s] = is_present(g, s, orders[o].from, scope);
-		l = depend_nearest(g->depend, orders[o].rel, (size_t)service, acts, false);
+		struct depend_list l =
+			depend_nearest(g->depend, orders[o].rel, (size_t)service, acts, false);
 		for (size_t k = 0; k < l.n; k++)
 			add_wait(w, group_at(g, (int)l.v[k], orders[o].from, scope));
 		loom_free(l.v);
@@ -288,14 +288,13 @@ static void wait_services(struct graph *g)
 	for (size_t i = 0; i < g->n; i++) {
 		struct graph_task *t = &g->tasks[i];
 		struct graph_waits w = { 0 };
-		enum wait_class class;
-		size_t at;
 		if (t->service == NOTHING)
 			continue;
-		class = class_of(g, t);
-		at = (((size_t) class * 2 + t->after_stop) * g->names.n + (size_t)t->service) *
-		             STEPS_ +
-		     t->step;
+		enum wait_class class = class_of(g, t);
+		size_t at =
+			(((size_t) class * 2 + t->after_stop) * g->names.n + (size_t)t->service) *
+				STEPS_ +
+			t->step;
 		if (!known[at]) {
 			wait_in_class(g, t->service, t->step, class, &w);
 			if (t->after_stop)

@@ -111,7 +111,6 @@ static void walk(struct graph *g, int node, int service, const enum plan_step *l
 	int before = NOTHING;
 	for (size_t i = 0; i < n; i++) {
 		const bool hardware = plan_step_is_hardware(list[i]);
-		int t;
 		if (!hardware && (service == NOTHING || !graph_has_action(g, service, list[i])))
 			continue;
 		if (list[i] == STEP_STOP && state == GRAPH_DOWN) {
@@ -120,7 +119,7 @@ static void walk(struct graph *g, int node, int service, const enum plan_step *l
 		}
 		if (list[i] == STEP_START && state == GRAPH_RUNNING && !stops)
 			continue;
-		t = graph_make_task(g, node, hardware ? NOTHING : service, list[i]);
+		int t = graph_make_task(g, node, hardware ? NOTHING : service, list[i]);
 		g->tasks[t].before = before;
 		g->tasks[t].after_stop = missed_stop;
 		missed_stop = false;
@@ -237,10 +236,9 @@ static void walk_refreshed(struct graph *g)
 			const bool restarts = graph_state_of(g, (int)i, *s) != GRAPH_DOWN &&
 			                      graph_has_action(g, *s, STEP_STOP) &&
 			                      graph_has_action(g, *s, STEP_START);
-			int required;
 			if (!g->planned[*s])
 				continue;
-			required = graph_find_task(g, (int)i, *s, STEP_START);
+			int required = graph_find_task(g, (int)i, *s, STEP_START);
 			walk(g, (int)i, *s, refresh, restarts ? LOOM_COUNT(refresh) : 1);
 			if (required != NOTHING)
 				g->tasks[required].before =
