@@ -5,6 +5,8 @@
  */
 #include "services/scheduler/dispatch/batch_private.h"
 
+#include "common/base/compare.h"
+
 #include <stdlib.h>
 
 /* Tasks: of a job that is read as a whole; read so by one batch, which holds locks meanwhile, so
@@ -33,19 +35,13 @@ static struct task_ref *wanted(struct batch *b, size_t *ret_n)
 	return refs;
 }
 
-static int by_number(const void *a, const void *b)
-{
-	const int64_t *x = a, *y = b;
-	return (*x > *y) - (*x < *y);
-}
-
 static size_t clusters_of(const struct task_ref *refs, size_t n, int64_t *ids)
 {
 	size_t k = 0;
 	for (size_t i = 0; i < n; i++)
 		ids[i] = refs[i].cluster;
 	if (n)
-		qsort(ids, n, sizeof(*ids), by_number);
+		qsort(ids, n, sizeof(*ids), compare_int64s);
 	for (size_t i = 0; i < n; i++) {
 		if (!k || ids[k - 1] != ids[i])
 			ids[k++] = ids[i];

@@ -3,6 +3,7 @@
  * they change. */
 #include "services/scheduler/job/unit.h"
 
+#include "common/base/compare.h"
 #include "common/base/str.h"
 
 #include <stdio.h>
@@ -282,12 +283,6 @@ struct unit_job *unit_new_job(struct unit *u, struct unit_cluster *uc, const cha
 
 /* ---- nodes ----------------------------------------------------------------------------------- */
 
-static int by_number(const void *a, const void *b)
-{
-	const int64_t *x = a, *y = b;
-	return (*x > *y) - (*x < *y);
-}
-
 /* The nodes of one cluster, out of those of several. */
 static void give_nodes(struct cluster_rows *r, struct nodes *all)
 {
@@ -310,7 +305,7 @@ int unit_load_nodes(struct unit *u, int64_t *clusters, size_t n)
 	size_t missing = 0;
 	struct nodes *all = NULL;
 	if (n)
-		qsort(clusters, n, sizeof(*clusters), by_number);
+		qsort(clusters, n, sizeof(*clusters), compare_int64s);
 	for (size_t i = 0; i < n; i++) {
 		if ((!missing || clusters[missing - 1] != clusters[i]) &&
 		    !unit_held(u, clusters[i])->rows.nodes)

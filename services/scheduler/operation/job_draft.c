@@ -2,6 +2,7 @@
 /* job_draft - solves a new cluster's layout, plans the tasks of its nodes, writes both. */
 #include "services/scheduler/operation/job_draft.h"
 
+#include "common/base/compare.h"
 #include "common/base/str.h"
 #include "services/scheduler/operation/operation_input.h"
 #include "services/scheduler/placement/solve.h"
@@ -189,11 +190,6 @@ static struct json *name_of(const struct naming *nm, int num)
 	return json_new_str(id);
 }
 
-static int by_number(const void *a, const void *b)
-{
-	return *(const int *)a - *(const int *)b;
-}
-
 /* "after": the tasks that come before; in large plans those of groups are left to "afterGroups". */
 static void set_after(struct json *o, const struct plan *p, const struct plan_task *t, bool small,
                       const struct naming *nm)
@@ -209,7 +205,7 @@ static void set_after(struct json *o, const struct plan *p, const struct plan_ta
 		memcpy(nums + n, g->tasks, g->n_tasks * sizeof(*nums));
 		n += g->n_tasks;
 	}
-	qsort(nums, n, sizeof(*nums), by_number);
+	qsort(nums, n, sizeof(*nums), compare_ints);
 	struct json *after = json_new_arr();
 	for (size_t k = 0; k < n; k++) {
 		if (!k || nums[k - 1] != nums[k])

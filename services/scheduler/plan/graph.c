@@ -5,6 +5,8 @@
  */
 #include "services/scheduler/plan/graph.h"
 
+#include "common/base/compare.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -40,13 +42,6 @@ static struct map *name_services(struct graph *g)
 	for (size_t i = 0; i < g->names.n; i++)
 		map_set(index, g->names.v[i], &g->names.v[i]);
 	return index;
-}
-
-static int compare_ints(const void *a, const void *b)
-{
-	const int x = *(const int *)a;
-	const int y = *(const int *)b;
-	return (x > y) - (x < y);
 }
 
 static void place_services(struct graph *g, const struct map *index)

@@ -5,6 +5,8 @@
  */
 #include "services/scheduler/plan/plan_graph.h"
 
+#include "common/base/compare.h"
+
 #include <stdlib.h>
 
 struct sifting {
@@ -13,11 +15,6 @@ struct sifting {
 	int *number; /* by index: the new one */
 	int *seen;   /* by index: for which task it was met last */
 };
-
-static int by_number(const void *a, const void *b)
-{
-	return *(const int *)a - *(const int *)b;
-}
 
 /* Adds to `to` what the task at `from` waits for, seen through those that are skipped. Tasks come
  * after those they wait for, so the depth is that of the plan. */
@@ -58,7 +55,7 @@ static void move_task(struct sifting *s, size_t i, struct plan_task *to)
 	from->service = NULL;
 	collect(s, i, (int)i + 1, to);
 	if (to->n_after)
-		qsort(to->after, to->n_after, sizeof(*to->after), by_number);
+		qsort(to->after, to->n_after, sizeof(*to->after), compare_ints);
 }
 
 void plan_sift(struct plan *p, const enum plan_fate *fate)

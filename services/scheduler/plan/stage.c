@@ -5,6 +5,8 @@
  */
 #include "services/scheduler/plan/graph.h"
 
+#include "common/base/compare.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -239,13 +241,6 @@ static struct placed *place_tasks(const struct graph *g, int *ret_stages)
 }
 
 /* ---- the plan ------------------------------------------------------------------------------- */
-
-static int compare_ints(const void *a, const void *b)
-{
-	const int x = *(const int *)a;
-	const int y = *(const int *)b;
-	return (x > y) - (x < y);
-}
 
 /* The groups of the graph as the plan has them. */
 struct numbered {
