@@ -152,7 +152,8 @@ static void require_for(struct graph *g, int service, enum plan_step step, enum 
 			if (graph_find_task(g, *node, other, step) != NOTHING ||
 			    !may_require(g, *node, other, step))
 				continue;
-			g->tasks[graph_make_task(g, *node, other, step)].required = true;
+			const int made = graph_make_task(g, *node, other, step); /* may move them */
+			g->tasks[made].required = true;
 		}
 	}
 	loom_free(l.v);
