@@ -35,6 +35,9 @@ char *loom_vasprintf(const char *fmt, va_list ap) LOOM_PRINTF(1, 0);
 void loom_free(void *p);
 void loom_close(int fd); /* negative is ignored, errno kept */
 
+/* An array of n, NULL at first, with room for one more: it grows by doubling. */
+#define LOOM_GROW(v, n) ((n) & ((n)-1) ? (v) : loom_realloc((v), (2 * (n) + !(n)) * sizeof(*(v))))
+
 /* Hands over ownership out of a LOOM_CLEANUP variable. */
 #define loom_take(p)                        \
 	__extension__({                     \

@@ -162,8 +162,7 @@ static int end_part(struct unit *u, struct unit_job *j, int64_t later)
 	return fail(u, j, why);
 }
 
-/* ---- what a provider does not give up ----------------------------------------------------------
- */
+/* ---- what a provider does not give up -------------------------------------------------------- */
 
 static char *kept_message(const struct json *kept)
 {
@@ -208,8 +207,7 @@ int lifecycle_kept(struct unit *u, struct unit_job *j, const struct task *t)
 	return 0;
 }
 
-/* ---- is it over? ------------------------------------------------------------------------------
- */
+/* ---- is it over? ----------------------------------------------------------------------------- */
 
 static int check_end(struct unit *u, struct unit_job *j)
 {

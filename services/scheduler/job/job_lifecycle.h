@@ -47,8 +47,7 @@ LOOM_MUST_CHECK int lifecycle_abort(struct unit *u, struct unit_job *j, const ch
  * asked to stop. */
 void lifecycle_follow(struct unit_job *j, const char *then_action);
 
-/* ---- job_recover.c: what comes before a step that is tried again -------------------------------
- */
+/* ---- job_recover.c: what comes before a step that is tried again ----------------------------- */
 
 /* Deletes and creates the node first, as new tasks before the step. */
 LOOM_MUST_CHECK int lifecycle_roll_back(struct unit *u, struct unit_job *j, struct task *t);
@@ -60,8 +59,7 @@ bool lifecycle_may_replace(const struct job_policy *p, const struct cluster *c, 
  * the services of the old. All that was to be done there is done on the new one. */
 LOOM_MUST_CHECK int lifecycle_replace(struct unit *u, struct unit_job *j, struct task *t);
 
-/* ---- job_finish.c ------------------------------------------------------------------------------
- */
+/* ---- job_finish.c ---------------------------------------------------------------------------- */
 
 /* t was given up: nothing more of its job is handed out. */
 LOOM_MUST_CHECK int lifecycle_fail_job(struct unit *u, struct unit_job *j, const struct task *t);

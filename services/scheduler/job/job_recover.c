@@ -87,8 +87,7 @@ int lifecycle_roll_back(struct unit *u, struct unit_job *j, struct task *t)
 	return 0;
 }
 
-/* ---- another node ------------------------------------------------------------------------------
- */
+/* ---- another node ---------------------------------------------------------------------------- */
 
 bool lifecycle_may_replace(const struct job_policy *p, const struct cluster *c, const struct job *j,
                            const struct task *t)

@@ -172,7 +172,7 @@ static void reserve(struct unit *u, size_t n)
 
 void unit_add_tasks(struct unit *u, struct tasks *set)
 {
-	u->sets = UNIT_GROW(u->sets, u->n_sets);
+	u->sets = LOOM_GROW(u->sets, u->n_sets);
 	u->sets[u->n_sets++] = set;
 	reserve(u, u->n_items + set->n);
 	for (size_t i = 0; i < set->n; i++) {
@@ -232,7 +232,7 @@ struct unit_job *unit_job_of(const struct unit *u, const struct task *t)
 
 struct unit_job *unit_add_job(struct unit *u, const struct job *j)
 {
-	u->jobs = UNIT_GROW(u->jobs, u->n_jobs);
+	u->jobs = LOOM_GROW(u->jobs, u->n_jobs);
 	struct unit_job *uj = loom_calloc(1, sizeof(*uj));
 	uj->job = *j;
 	uj->stored_total = j->tasks_total;
@@ -349,7 +349,7 @@ void unit_node_changed(struct unit *u, const struct node *n)
 		if (u->nodes[i].cluster == n->cluster_id && u->nodes[i].num == n->num)
 			return;
 	}
-	u->nodes = UNIT_GROW(u->nodes, u->n_nodes);
+	u->nodes = LOOM_GROW(u->nodes, u->n_nodes);
 	u->nodes[u->n_nodes++] = (struct unit_node){ n->cluster_id, n->num, false };
 }
 

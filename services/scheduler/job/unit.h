@@ -39,9 +39,6 @@ struct cluster_rows {
 };
 void cluster_rows_fini(struct cluster_rows *r);
 
-/* An array of n with room for one more; it grows by doubling. */
-#define UNIT_GROW(v, n) ((n) & ((n)-1) ? (v) : loom_realloc((v), (2 * (n) + !(n)) * sizeof(*(v))))
-
 struct unit_task {
 	struct task *t;
 	enum task_state was; /* when it was read */

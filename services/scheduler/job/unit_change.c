@@ -25,7 +25,7 @@ void unit_move_task(struct unit *u, struct task *t, enum task_state to)
 	unit_task_changed(u, t);
 	if (to != TASK_READY)
 		return;
-	u->newly_ready = UNIT_GROW(u->newly_ready, u->n_newly_ready);
+	u->newly_ready = LOOM_GROW(u->newly_ready, u->n_newly_ready);
 	u->newly_ready[u->n_newly_ready++] = t;
 }
 
@@ -58,7 +58,7 @@ void unit_insert_tasks(struct unit *u, struct unit_job *j, const struct task *v,
 	unit_add_tasks(u, set);
 	for (size_t i = 0; i < n; i++) {
 		item_of(u, &set->v[i])->fresh = true;
-		u->new_edges = UNIT_GROW(u->new_edges, u->n_new_edges);
+		u->new_edges = LOOM_GROW(u->new_edges, u->n_new_edges);
 		u->new_edges[u->n_new_edges++] =
 			(struct unit_edge){ j->job.cluster_id,
 			                    j->job.num,
@@ -71,7 +71,7 @@ void unit_insert_tasks(struct unit *u, struct unit_job *j, const struct task *v,
 
 void unit_keep_failure(struct unit *u, const struct task *t, const char *out, const char *err)
 {
-	u->failures = UNIT_GROW(u->failures, u->n_failures);
+	u->failures = LOOM_GROW(u->failures, u->n_failures);
 	struct unit_failure *f = &u->failures[u->n_failures++];
 	*f = (struct unit_failure){ .t = *t, .out = loom_strdup(out), .err = loom_strdup(err) };
 	f->t.message = loom_strdup(t->message);
@@ -87,19 +87,19 @@ void unit_freed(struct unit *u, const struct task *of, const char *node_id)
 		    u->freed[i].job == new.job &&str_eq(u->freed[i].id, new.id))
 			return;
 	}
-	u->freed = UNIT_GROW(u->freed, u->n_freed);
+	u->freed = LOOM_GROW(u->freed, u->n_freed);
 	u->freed[u->n_freed++] = new;
 }
 
 void unit_done(struct unit *u, const struct task *t)
 {
-	u->done = UNIT_GROW(u->done, u->n_done);
+	u->done = LOOM_GROW(u->done, u->n_done);
 	u->done[u->n_done++] = task_ref_of(t);
 }
 
 void unit_judge(struct unit *u, const struct task *t)
 {
-	u->judged = UNIT_GROW(u->judged, u->n_judged);
+	u->judged = LOOM_GROW(u->judged, u->n_judged);
 	u->judged[u->n_judged++] = t;
 }
 
@@ -135,6 +135,12 @@ int unit_commit(struct unit *u)
 	if (!rc)
 		rc = unit_finish(u);
 	return rc ? rc : u->store->write_jobs(u);
+}
+
+void cluster_tx_fini(struct cluster_tx *tx)
+{
+	cluster_free(tx->c);
+	tx->c = NULL;
 }
 
 int unit_run_one(struct db *db, const struct job_policy *policy, int64_t cluster,

@@ -358,8 +358,7 @@ void planning_stop(struct scheduler *s)
 	s->planning_share = NULL;
 }
 
-/* ---- another scheduler is gone ----------------------------------------------------------------
- */
+/* ---- another scheduler is gone --------------------------------------------------------------- */
 
 struct takeover {
 	struct scheduler *s;

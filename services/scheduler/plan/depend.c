@@ -35,7 +35,7 @@ static const char *const relation_action[DEPEND_RELATIONS_] = {
 /* A growing list of indexes. */
 struct indexes {
 	size_t *v;
-	size_t n, cap;
+	size_t n;
 };
 
 static void indexes_free(void *p)
@@ -46,10 +46,7 @@ static void indexes_free(void *p)
 
 static void indexes_add(struct indexes *p, size_t i)
 {
-	if (p->n == p->cap) {
-		p->cap = p->cap ? 2 * p->cap : 4;
-		p->v = loom_realloc(p->v, p->cap * sizeof(*p->v));
-	}
+	p->v = LOOM_GROW(p->v, p->n);
 	p->v[p->n++] = i;
 }
 
@@ -85,7 +82,7 @@ static struct map *index_names(const struct depend *d)
 static void read_edges(struct depend *d, const struct map *index, const char *phase,
                        struct edges *e)
 {
-	struct indexes all = { .v = loom_calloc(1, sizeof(*all.v)), .cap = 1 };
+	struct indexes all = { .v = loom_calloc(1, sizeof(*all.v)) };
 	e->first = loom_calloc(d->n + 1, sizeof(*e->first));
 	for (size_t i = 0; i < d->n; i++) {
 		struct strs needs = { 0 };

@@ -146,10 +146,7 @@ int graph_make_task(struct graph *g, int node, int service, enum plan_step step)
 	int *slot = slot_of(g, node, service, step);
 	if (*slot != NOTHING)
 		return *slot;
-	if (g->n == g->cap) {
-		g->cap = g->cap ? 2 * g->cap : 256;
-		g->tasks = loom_realloc(g->tasks, g->cap * sizeof(*g->tasks));
-	}
+	g->tasks = LOOM_GROW(g->tasks, g->n);
 	*slot = (int)g->n;
 	g->tasks[g->n++] = (struct graph_task){
 		.node = node,

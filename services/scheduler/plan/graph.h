@@ -66,13 +66,13 @@ struct graph {
 	int *slots;         /* task by (node, service, step) */
 	size_t *slot_base;
 	struct graph_task *tasks;
-	size_t n, cap;
+	size_t n;
 	struct graph_group *groups;
-	size_t n_groups, cap_groups;
+	size_t n_groups;
 	bool *present; /* by scope, service and step: are there tasks */
 	int *group_of; /* the same: their group, or NOTHING */
 	struct graph_waits *waits;
-	size_t n_waits, cap_waits;
+	size_t n_waits;
 };
 
 LOOM_MUST_CHECK int graph_build(struct graph *g, const struct plan_input *in, struct loom_err *err);

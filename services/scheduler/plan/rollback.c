@@ -332,8 +332,7 @@ static int undo_remove(struct rolling_back *u, struct rollback *r)
 	return plan_with(u, PLAN_ADD_SERVICES, &scope, where_removed, &r->plan);
 }
 
-/* ---- nodes that came or were to leave ----------------------------------------------------------
- */
+/* ---- nodes that came or were to leave -------------------------------------------------------- */
 
 static bool is_new(const struct rolling_back *u, const struct node *n)
 {

@@ -78,10 +78,7 @@ static int add_group(struct graph *g, enum plan_step step, int service, int *tas
 		loom_free(tasks);
 		return NOTHING;
 	}
-	if (g->n_groups == g->cap_groups) {
-		g->cap_groups = g->cap_groups ? 2 * g->cap_groups : 32;
-		g->groups = loom_realloc(g->groups, g->cap_groups * sizeof(*g->groups));
-	}
+	g->groups = LOOM_GROW(g->groups, g->n_groups);
 	g->groups[g->n_groups] = (struct graph_group){ step, service, tasks, n };
 	return (int)g->n_groups++;
 }
@@ -132,10 +129,7 @@ static int keep_waits(struct graph *g, struct graph_waits *w)
 {
 	if (!w->n)
 		return NOTHING;
-	if (g->n_waits == g->cap_waits) {
-		g->cap_waits = g->cap_waits ? 2 * g->cap_waits : 32;
-		g->waits = loom_realloc(g->waits, g->cap_waits * sizeof(*g->waits));
-	}
+	g->waits = LOOM_GROW(g->waits, g->n_waits);
 	g->waits[g->n_waits] = *w;
 	return (int)g->n_waits++;
 }
@@ -242,8 +236,7 @@ static void wait_for_users(struct graph *g, int service, struct graph_waits *w)
 	}
 }
 
-/* ---- classes: tasks of a service and step that wait for the same -------------------------------
- */
+/* ---- classes: tasks of a service and step that wait for the same ----------------------------- */
 
 enum wait_class { CLASS_REQUESTED, CLASS_ADDED, CLASS_REMOVED, CLASS_RECONFIGURED, CLASSES_ };
 

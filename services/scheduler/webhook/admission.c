@@ -111,8 +111,7 @@ static void end(struct asking *a)
 	then_done(a);
 }
 
-/* ---- one try ----------------------------------------------------------------------------------
- */
+/* ---- one try --------------------------------------------------------------------------------- */
 
 static void prepare(struct asking *a)
 {
@@ -201,8 +200,7 @@ static void prepared(void *arg)
 	}
 }
 
-/* ---- begin and end ----------------------------------------------------------------------------
- */
+/* ---- begin and end --------------------------------------------------------------------------- */
 
 static int64_t weight_of_tenant(const struct webhooks *k, const char *tenant)
 {

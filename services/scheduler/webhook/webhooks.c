@@ -33,8 +33,7 @@ static struct metric metrics[M_COUNT] = {
 	                  "Callbacks being told; large ones count as several.", METRIC_GAUGE },
 };
 
-/* ---- telling ----------------------------------------------------------------------------------
- */
+/* ---- telling --------------------------------------------------------------------------------- */
 
 /* One claim: on a thread it is made and its message written, on the loop that is sent, and on a
  * thread again the outcome noted. Between these it belongs to the loop. */
@@ -270,8 +269,7 @@ void webhooks_poll(struct scheduler *s)
 		webhooks_kick(s);
 }
 
-/* ---- life -------------------------------------------------------------------------------------
- */
+/* ---- life ------------------------------------------------------------------------------------ */
 
 static void give_up_all(void *arg)
 {
