@@ -32,7 +32,8 @@
 	SEP X(status_time, row_int, ROW_SAVE)                                                      \
 	SEP X(status_code, row_int, ROW_SAVE)                                                      \
 	SEP X(message, row_str, ROW_SAVE)                                                          \
-	SEP X(claim, row_chars, ROW_SAVE)
+	SEP X(claim, row_chars, ROW_SAVE)                                                          \
+	SEP X(claim_hash, row_chars, ROW_SAVE)
 
 static bool state_read(void *at, size_t size LOOM_UNUSED, const struct db_result *r, size_t row,
                        unsigned col)
@@ -308,19 +309,22 @@ int tasks_expired(struct db *db, int64_t now, int limit, struct task_ref **ret, 
 
 bool task_claim_is(const struct task *t, const char *claim)
 {
-	return !*t->claim || str_eq(t->claim, claim);
+	const struct claim_kept kept = { t->claim, t->claim_hash, t->attempt };
+	return claim_is(&kept, claim);
 }
 
 int task_renew(struct db *db, const struct task_ref *ref, const struct task_holder *by, int64_t now,
                enum task_lease *ret)
 {
+	char hash[CLAIM_HASH];
 	*ret = LEASE_LOST;
+	claim_hash(by->claim, by->attempt, hash);
 	int rc = db_exec(db,
 	                 "UPDATE task SET lease_until=?+lease_ms WHERE cluster_id=? AND job_num=?"
 	                 " AND num=? AND state='running' AND attempt=? AND provisioner_id=?"
-	                 " AND claim IN ('', ?)",
-	                 "iiiiiss", now, ref->cluster, ref->job, ref->task, by->attempt,
-	                 by->provisioner, by->claim ? by->claim : "");
+	                 " AND " CLAIM_IS_SQL,
+	                 "iiiiisss", now, ref->cluster, ref->job, ref->task, by->attempt,
+	                 by->provisioner, by->claim ? by->claim : "", hash);
 	if (rc || db_affected(db) != 1)
 		return rc;
 	int64_t stop = 0;

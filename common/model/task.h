@@ -11,10 +11,9 @@
 
 #include "common/base/buf.h"
 #include "common/base/str.h"
+#include "common/model/claim.h"
 #include "common/model/job.h"
 #include "common/model/row.h"
-
-#define TASK_CLAIM 33 /* 128 random bits in hex */
 
 struct task {
 	int64_t cluster_id, job_num, num;
@@ -30,9 +29,10 @@ struct task {
 	char *provisioner_id, *worker_id; /* of the present or last attempt; NULL before */
 	int64_t submit_time, status_time, status_code;
 	char *message;
-	char claim[TASK_CLAIM]; /* what only the worker of this attempt was told; "": it knows none
-	                         */
-	char *gate;             /* of new ones only, borrowed: tasks_insert() */
+	/* What only the worker of this attempt was told: as older services wrote it, and what is
+	 * kept of it now (claim.h). */
+	char claim[CLAIM_SECRET], claim_hash[CLAIM_HASH];
+	char *gate; /* of new ones only, borrowed: tasks_insert() */
 };
 extern const struct row_table task_table, task_new_table; /* the latter with the gate */
 

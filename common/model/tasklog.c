@@ -3,6 +3,7 @@
 #include "common/model/tasklog.h"
 
 #include "common/base/str.h"
+#include "common/model/claim.h"
 #include "common/model/state.h"
 
 #include <inttypes.h>
@@ -16,14 +17,16 @@ int tasklog_writer(struct db *db, const struct tasklog_at *at, const struct task
 {
 	LOOM_CLEANUP(db_result_free) struct db_result *r = NULL;
 	const struct task_ref *ref = &at->ref;
+	char hash[CLAIM_HASH];
 	*ret = TASKLOG_NOT_HELD;
+	claim_hash(piece->claim, at->attempt, hash);
 	*tenant = '\0';
 	int rc = db_select(db, &r,
 	                   "SELECT tenant_id, state, status_time, " NOW " FROM task WHERE"
 	                   " cluster_id=? AND job_num=? AND num=? AND attempt=? AND"
-	                   " provisioner_id=? AND claim IN ('', ?)",
-	                   "iiiiss", ref->cluster, ref->job, ref->task, at->attempt,
-	                   piece->provisioner, piece->claim ? piece->claim : "");
+	                   " provisioner_id=? AND " CLAIM_IS_SQL,
+	                   "iiiisss", ref->cluster, ref->job, ref->task, at->attempt,
+	                   piece->provisioner, piece->claim ? piece->claim : "", hash);
 	if (rc || !db_rows(r))
 		return rc;
 	bool running = str_eq(db_str(r, 0, 1), task_state_name(TASK_RUNNING));

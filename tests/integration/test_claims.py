@@ -56,6 +56,40 @@ def test_only_who_knows_the_secret(lab, held):
     assert run.claim not in str(lab.story(cluster).events)
 
 
+def row_of(stack, run):
+    """What the database keeps of its task, and the WHERE that finds it."""
+    where = "cluster_id={0} AND job_num={1} AND num={2}".format(*map(int, run.id.split("-")))
+    return stack.sql(f"SELECT * FROM task WHERE {where}", "loom"), where
+
+
+def test_the_database_does_not_know_it(core, held):
+    """Who reads the rows cannot speak for a worker: what they keep is a hash."""
+    worker, run, _ = held
+    row, where = row_of(core, run)
+    assert run.claim not in str(row)
+    plain, kept = core.sql(f"SELECT claim, claim_hash FROM task WHERE {where}", "loom")[0]
+    assert not plain and kept.startswith("1:") and len(kept) == 34
+    for said in (kept, kept.partition(":")[2]):
+        assert worker.finish(run, claim=said) == 417 and log(worker, run, claim=said) == 417
+        assert not beat(worker, run, said)
+    assert log(worker, run) == 200 and beat(worker, run, run.claim) and worker.finish(run) == 200
+
+
+@pytest.mark.parametrize("secret", ["f" * 32, ""])
+def test_what_an_older_scheduler_handed_out(core, held, secret):
+    """It writes the secret itself, or that there is none, and leaves the hash of the attempt before."""
+    worker, run, _ = held
+    task = row_of(core, run)[1]
+    cluster = task.split()[0].replace("cluster_id", "id")
+    core.sql(f"UPDATE task SET claim='{secret}', claim_hash=CONCAT('0:', MD5('x')) WHERE {task};"
+             f"UPDATE cluster SET event_seq=event_seq+1 WHERE {cluster}", "loom")  # as one that was somebody else's
+    for said in (run.claim, "0:" + "f" * 32) if secret else ():
+        assert worker.finish(run, claim=said) == 417 and log(worker, run, claim=said) == 417
+        assert not beat(worker, run, said)
+    assert log(worker, run, claim=secret) == 200 and beat(worker, run, secret)
+    assert worker.finish(run, claim=secret) == 200
+
+
 def test_each_attempt_has_its_own(lab):
     worker = lab.worker(lambda run: {"status": 1} if run.name == "CREATE" and run.attempt == 1 else None)
     lab.user.wait_cluster(lab.create(), "active")

@@ -369,10 +369,10 @@ START_TEST(gives_what_it_gave_again)
 		t->provisioner_id = loom_strdup(handed[_i].provisioner);
 	}
 	s.b.handed = loom_calloc(1, sizeof(*s.b.handed));
-	s.b.handed[s.b.n_handed++] = (struct handed){ 0, ref, handed[_i].attempt };
+	s.b.handed[s.b.n_handed++] = (struct handed){ 0, ref, handed[_i].attempt, "secret" };
 	ck_assert_int_eq(batch_choose(&s.k), 0);
 	ck_assert_uint_eq(s.k.n, handed[_i].again);
-	ck_assert(!s.k.n || s.k.v[0].again);
+	ck_assert(!s.k.n || (s.k.v[0].again && str_eq(s.k.v[0].claim, "secret")));
 	bench_fini(&s);
 }
 END_TEST

@@ -68,6 +68,7 @@ struct handed {
 	size_t take;
 	struct task_ref ref;
 	int64_t attempt;
+	char claim[CLAIM_SECRET];
 };
 
 struct batch {

@@ -8,6 +8,8 @@
 
 #include "common/base/str.h"
 
+#include <string.h>
+
 static bool for_take(const struct take *take, const struct task *t)
 {
 	return str_eq(take->tenant, "*") || str_eq(take->tenant, t->tenant_id);
@@ -150,7 +152,9 @@ static void choose_again(struct claims *k, const struct handed *h)
 	    !str_eq(it->t->worker_id, take->worker))
 		return;
 	it->chosen = true;
-	k->v[k->n++] = (struct choice){ h->take, it->t, true };
+	struct choice *ch = &k->v[k->n++];
+	*ch = (struct choice){ .take = h->take, .t = it->t, .again = true };
+	memcpy(ch->claim, h->claim, sizeof(ch->claim));
 }
 
 /* What was found ready, and what this very batch made ready. */

@@ -103,10 +103,10 @@ static size_t on_its_way(const char *text)
 	return n;
 }
 
-static void give(struct claims *k, const struct choice *ch, const char *claim, const char *text)
+static void give(struct claims *k, const struct choice *ch, const char *text)
 {
 	struct batch_take *to = &k->b->takes[ch->take];
-	const struct task_taker by = { to->take->provisioner, to->take->worker, claim,
+	const struct task_taker by = { to->take->provisioner, to->take->worker, ch->claim,
 		                       to->take->lease_ms };
 	if (!ch->again)
 		lifecycle_claim(k->u, ch->t, &by);
@@ -118,19 +118,21 @@ static void give(struct claims *k, const struct choice *ch, const char *claim, c
 	size_t size = on_its_way(text);
 	to->size += size;
 	k->told += size;
-	k->b->handed[k->b->n_handed++] =
-		(struct handed){ ch->take, task_ref_of(ch->t), ch->t->attempt };
+	struct handed *h = &k->b->handed[k->b->n_handed++];
+	*h = (struct handed){ .take = ch->take, .ref = ref, .attempt = ch->t->attempt };
+	memcpy(h->claim, ch->claim, sizeof(h->claim));
 }
 
-static void be_told(struct task *told, const struct take *take)
+/* What the payload says of a claim that is not made yet. */
+static void be_told(struct task *told, struct choice *ch, const struct take *take)
 {
+	told->attempt++;
 	told->lease_ms = take->lease_ms;
-	*told->claim = '\0';
 	if (take->claim)
-		id_random_hex(told->claim, (TASK_CLAIM - 1) / 2);
+		claim_secret(ch->claim);
 }
 
-static int begin_with(struct claims *k, const struct choice *ch, const struct node_view *s,
+static int begin_with(struct claims *k, struct choice *ch, const struct node_view *s,
                       const struct payload_parts *parts)
 {
 	LOOM_CLEANUP_STR char *config = NULL;
@@ -147,18 +149,19 @@ static int begin_with(struct claims *k, const struct choice *ch, const struct no
 		return refuse(k, ch->t, reason == MACRO_E_INCOMPLETE, why);
 	}
 	struct task told = *ch->t;
-	told.attempt += !ch->again;
 	if (!ch->again)
-		be_told(&told, k->b->takes[ch->take].take);
-	LOOM_CLEANUP_STR char *text =
-		node_view_payload(s, parts, &told, unit_node(k->u, ch->t), config, MAX_PAYLOAD);
+		be_told(&told, ch, k->b->takes[ch->take].take);
+	LOOM_CLEANUP_STR char *text = node_view_payload(
+		s, parts,
+		&(struct payload_task){ &told, unit_node(k->u, ch->t), config, ch->claim },
+		MAX_PAYLOAD);
 	if (!text || on_its_way(text) > MAX_TOGETHER + MAX_PAYLOAD)
 		return refuse(k, ch->t, false, "what it has to be told is larger than 8 MiB");
-	give(k, ch, told.claim, text);
+	give(k, ch, text);
 	return 0;
 }
 
-static int begin_one(struct claims *k, const struct choice *ch)
+static int begin_one(struct claims *k, struct choice *ch)
 {
 	struct unit_cluster *uc = unit_held(k->u, ch->t->cluster_id);
 	const struct unit_job *j = unit_job_of(k->u, ch->t);
@@ -185,7 +188,7 @@ static int begin_all(struct claims *k)
 	int64_t until = clock_mono_ms() + MAX_CLAIM_MS;
 	int rc = k->n ? load_nodes(k) : 0;
 	for (size_t i = 0; !rc && i < k->n; i++) {
-		const struct choice *ch = &k->v[i];
+		struct choice *ch = &k->v[i];
 		bool open = ch->again || ch->t->state == TASK_READY;
 		if (open && k->b->takes[ch->take].size < MAX_TOGETHER && clock_mono_ms() <= until)
 			rc = begin_one(k, ch);

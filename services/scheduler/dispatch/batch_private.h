@@ -37,6 +37,7 @@ struct choice {
 	size_t take;
 	struct task *t;
 	bool again;
+	char claim[CLAIM_SECRET]; /* that its worker is told; "": none, or none yet */
 };
 
 /* What a batch is about to hand out. */

@@ -227,8 +227,9 @@ static void add_machine(struct buf *b, const struct node_view *s, const struct n
 }
 
 char *node_view_payload(const struct node_view *s, const struct payload_parts *payloads,
-                        const struct task *t, const struct node *n, const char *config, size_t max)
+                        const struct payload_task *of, size_t max)
 {
+	const struct task *t = of->t;
 	char id[ID_MAX];
 	struct buf b = BUF_INIT(max);
 	buf_addc(&b, '{');
@@ -242,12 +243,12 @@ char *node_view_payload(const struct node_view *s, const struct payload_parts *p
 	json_emit_str(&b, "nodeId", t->node_id);
 	json_emit_int(&b, "attempt", t->attempt);
 	json_emit_int(&b, "leaseMs", t->lease_ms);
-	if (*t->claim)
-		json_emit_str(&b, "claim", t->claim);
+	if (*of->claim)
+		json_emit_str(&b, "claim", of->claim);
 	json_emit_text(&b, "config", "{");
-	if (n)
-		add_machine(&b, s, n);
-	json_emit_text(&b, "cluster", config);
+	if (of->n)
+		add_machine(&b, s, of->n);
+	json_emit_text(&b, "cluster", of->config);
 	add_service(&b, payloads, t);
 	json_emit_text(&b, "provider", *t->service ? payloads->bare_provider : payloads->provider);
 	json_emit_text(&b, "nodes", s->text);

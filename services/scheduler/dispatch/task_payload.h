@@ -44,10 +44,15 @@ size_t node_view_size(const struct node_view *s); /* bytes, about; NULL ok */
 LOOM_MUST_CHECK int node_view_config(const struct node_view *s,
                                      const struct payload_parts *payloads, const struct task *t,
                                      char **ret, struct loom_err *err);
-/* The payload as JSON, owned; NULL when it is larger than max bytes. n: the task's machine, NULL
- * when there is none. t: with the attempt and the lease that it is to be told. */
+struct payload_task {
+	const struct task *t; /* with the attempt and the lease that it is to be told */
+	const struct node *n; /* its machine; NULL when there is none */
+	const char *config;
+	const char *claim; /* the secret of the attempt; "": its worker asked for none */
+};
+/* The payload as JSON, owned; NULL when it is larger than max bytes. */
 char *node_view_payload(const struct node_view *s, const struct payload_parts *payloads,
-                        const struct task *t, const struct node *n, const char *config, size_t max);
+                        const struct payload_task *of, size_t max);
 
 LOOM_DEFINE_CLEANUP(struct node_view *, node_view_destroy)
 

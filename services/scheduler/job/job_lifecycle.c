@@ -154,7 +154,8 @@ void lifecycle_claim(struct unit *u, struct task *t, const struct task_taker *by
 	t->attempt++;
 	t->lease_ms = by->lease_ms;
 	t->lease_until = u->now + by->lease_ms;
-	(void)snprintf(t->claim, sizeof(t->claim), "%s", by->claim);
+	*t->claim = '\0';
+	claim_hash(by->claim, t->attempt, t->claim_hash);
 	t->submit_time = u->now;
 	set_text(&t->message, NULL);
 	set_text(&t->provisioner_id, by->provisioner);
