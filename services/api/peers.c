@@ -21,7 +21,7 @@
 
 enum { PING_EVERY_MS = 500, PING_MS = 1000, UNHEARD_MS = 1500, CALM_MS = 60000 };
 
-struct mate {
+struct peer {
 	struct api *a;
 	char *address;
 	uint64_t ping; /* not yet answered */
@@ -29,8 +29,8 @@ struct mate {
 };
 
 struct peers {
-	struct mate **mates; /* schedulers */
-	size_t n_mates;
+	struct peer **v; /* schedulers */
+	size_t n;
 	struct peer_list schedulers, apis;
 	struct loop_timer *pings;
 	int64_t warned;   /* that nobody is heard */
@@ -99,8 +99,8 @@ static void redirect(struct api *a, const char *address)
 
 static bool others_live(const struct peers *p)
 {
-	for (size_t i = 0; i < p->n_mates; i++) {
-		if (!p->mates[i]->silent && !p->mates[i]->gone)
+	for (size_t i = 0; i < p->n; i++) {
+		if (!p->v[i]->silent && !p->v[i]->gone)
 			return true;
 	}
 	return false;
@@ -108,7 +108,7 @@ static bool others_live(const struct peers *p)
 
 static void pinged(int error, const void *answer LOOM_UNUSED, void *arg)
 {
-	struct mate *m = arg;
+	struct peer *m = arg;
 	struct peers *p = m->a->peers;
 	m->ping = 0;
 	if (error == -ECANCELED)
@@ -124,7 +124,7 @@ static void pinged(int error, const void *answer LOOM_UNUSED, void *arg)
 		redirect(m->a, m->address);
 }
 
-static void mate_free(struct mate *m)
+static void peer_free(struct peer *m)
 {
 	if (m->ping)
 		bus_cancel(m->a->bus, m->ping);
@@ -132,7 +132,7 @@ static void mate_free(struct mate *m)
 	loom_free(m);
 }
 
-static bool is_asked(const struct peers *p, const struct mate *m)
+static bool is_asked(const struct peers *p, const struct peer *m)
 {
 	const struct ask *k = p->asks;
 	while (k && !(k->request && str_eq(k->asked, m->address)))
@@ -141,16 +141,16 @@ static bool is_asked(const struct peers *p, const struct mate *m)
 }
 
 /* One that leaves in good order answers what it was asked; it is listened to until then. */
-static void forget_mates(struct peers *p, bool all)
+static void forget_peers(struct peers *p, bool all)
 {
 	size_t kept = 0;
-	for (size_t i = 0; i < p->n_mates; i++) {
-		if (all || (p->mates[i]->gone && !is_asked(p, p->mates[i])))
-			mate_free(p->mates[i]);
+	for (size_t i = 0; i < p->n; i++) {
+		if (all || (p->v[i]->gone && !is_asked(p, p->v[i])))
+			peer_free(p->v[i]);
 		else
-			p->mates[kept++] = p->mates[i];
+			p->v[kept++] = p->v[i];
 	}
-	p->n_mates = kept;
+	p->n = kept;
 }
 
 static void ping_all(void *arg)
@@ -159,10 +159,10 @@ static void ping_all(void *arg)
 	const struct message_type *t = &messages[MSG_PING];
 	LOOM_CLEANUP_STR char *text = message_write(t, &ping);
 	struct api *a = arg;
-	forget_mates(a->peers, false);
+	forget_peers(a->peers, false);
 	unheard = !others_live(a->peers);
-	for (size_t i = 0; i < a->peers->n_mates; i++) {
-		struct mate *m = a->peers->mates[i];
+	for (size_t i = 0; i < a->peers->n; i++) {
+		struct peer *m = a->peers->v[i];
 		if (!m->ping)
 			m->ping = bus_request(a->bus, m->address, t, text, PING_MS, pinged, m);
 	}
@@ -173,20 +173,19 @@ static void schedulers_changed(const struct coord_member *m, size_t n, void *arg
 	struct api *a = arg;
 	struct peers *p = a->peers;
 	peer_list_changed(m, n, &p->schedulers);
-	for (size_t i = 0; i < p->n_mates; i++)
-		p->mates[i]->gone = !strs_has(&p->schedulers.addresses, p->mates[i]->address);
-	p->mates = loom_realloc(p->mates, (p->n_mates + n + 1) * sizeof(struct mate *));
+	for (size_t i = 0; i < p->n; i++)
+		p->v[i]->gone = !strs_has(&p->schedulers.addresses, p->v[i]->address);
+	p->v = loom_realloc(p->v, (p->n + n + 1) * sizeof(struct peer *));
 	for (size_t i = 0; i < p->schedulers.addresses.n; i++) {
 		size_t k = 0;
-		while (k < p->n_mates &&
-		       !str_eq(p->mates[k]->address, p->schedulers.addresses.v[i]))
+		while (k < p->n && !str_eq(p->v[k]->address, p->schedulers.addresses.v[i]))
 			k++;
-		if (k < p->n_mates)
+		if (k < p->n)
 			continue;
-		struct mate *new = loom_calloc(1, sizeof(*new));
-		*new = (struct mate){ .a = a,
+		struct peer *new = loom_calloc(1, sizeof(*new));
+		*new = (struct peer){ .a = a,
 			              .address = loom_strdup(p->schedulers.addresses.v[i]) };
-		p->mates[p->n_mates++] = new;
+		p->v[p->n++] = new;
 	}
 }
 
@@ -255,8 +254,8 @@ void peers_stop(struct api *a)
 		ask_end(k, -EHOSTUNREACH, NULL);
 	}
 	loop_timer_destroy(a->peers->pings);
-	forget_mates(a->peers, true);
-	loom_free(a->peers->mates);
+	forget_peers(a->peers, true);
+	loom_free(a->peers->v);
 	peer_list_fini(&a->peers->schedulers);
 	peer_list_fini(&a->peers->apis);
 	loom_free(a->peers);
@@ -281,16 +280,16 @@ static void ask_again(void *arg)
 }
 
 /* In turn, those that live; all of them when none seems to. There is one at least. */
-static const char *whom(struct peers *p)
+static const char *next_address(struct peers *p)
 {
 	bool any = !others_live(p);
-	const struct mate *m = p->mates[p->next++ % p->n_mates];
+	const struct peer *m = p->v[p->next++ % p->n];
 	while (m->gone || (m->silent && !any))
-		m = p->mates[p->next++ % p->n_mates];
+		m = p->v[p->next++ % p->n];
 	return m->address;
 }
 
-static uint64_t weight(const struct mate *m, int64_t cluster)
+static uint64_t weight(const struct peer *m, int64_t cluster)
 {
 	uint64_t h = (uint64_t)cluster * 0x9e3779b97f4a7c15u;
 	for (const char *c = m->address; *c; c++)
@@ -302,11 +301,11 @@ static uint64_t weight(const struct mate *m, int64_t cluster)
 
 /* The same for all that is about one cluster, by whichever API: a scheduler remembers the rows that
  * it wrote last. Highest random weight, so that one that comes or goes changes only its share. */
-static const char *whose(const struct peers *p, int64_t cluster)
+static const char *address_for(const struct peers *p, int64_t cluster)
 {
-	const struct mate *best = NULL;
-	for (size_t i = 0; i < p->n_mates; i++) {
-		const struct mate *m = p->mates[i];
+	const struct peer *best = NULL;
+	for (size_t i = 0; i < p->n; i++) {
+		const struct peer *m = p->v[i];
 		if (!m->gone && !m->silent && (!best || weight(m, cluster) > weight(best, cluster)))
 			best = m;
 	}
@@ -361,8 +360,8 @@ static void ask_next(struct ask *k)
 	if (k->mail || finds_nobody(k, left))
 		return;
 	loom_free(k->asked);
-	const char *first = k->cluster ? whose(p, k->cluster) : NULL;
-	k->asked = loom_strdup(first ? first : whom(p));
+	const char *first = k->cluster ? address_for(p, k->cluster) : NULL;
+	k->asked = loom_strdup(first ? first : next_address(p));
 	k->cluster = 0; /* if that fails, all others in turn */
 	k->request = bus_request(k->a->bus, k->asked, k->type, k->text, left, ask_answered, k);
 }
