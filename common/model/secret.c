@@ -14,6 +14,7 @@ struct holder {
 	struct json *fields;
 	const struct json *stored;
 	bool changed;
+	struct redact *redact;
 	struct loom_err *err;
 };
 
@@ -247,6 +248,29 @@ int secrets_open(const struct secret_of *of, struct json *doc, struct loom_err *
 {
 	struct holder h = { .of = of, .err = err };
 	return each_holder(&h, doc, NULL, open_fields);
+}
+
+static int redact_fields(struct holder *h)
+{
+	for (size_t i = 0; i < json_len(h->fields); i++) {
+		const struct json *v = json_value_at(h->fields, i);
+		if (!is_sealed(v))
+			continue;
+		const char *field = json_key_at(h->fields, i);
+		LOOM_CLEANUP(json_free) struct json *open = opened(h, field, v);
+		if (!open)
+			return cannot_open(h, field, v, 500);
+		redact_add_json(h->redact, open);
+	}
+	return 0;
+}
+
+int secrets_to_redact(const struct secret_of *of, const struct json *doc, struct redact *to,
+                      struct loom_err *err)
+{
+	struct holder h = { .of = of, .redact = to, .err = err };
+	LOOM_CLEANUP(json_free) struct json *own = json_copy(doc);
+	return each_holder(&h, own, NULL, redact_fields);
 }
 
 void secrets_mask(struct json *v)

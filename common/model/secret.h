@@ -13,6 +13,7 @@
 
 #include "common/base/seal.h"
 #include "common/json/json.h"
+#include "common/json/redact.h"
 #include "common/model/entity.h"
 
 #define SECRET_USE  "secrets of documents" /* for seal_key_init() */
@@ -40,6 +41,9 @@ LOOM_MUST_CHECK int secrets_seal(const struct secret_of *of, struct json *doc,
 /* In place; 500 with err when one cannot be opened. */
 LOOM_MUST_CHECK int secrets_open(const struct secret_of *of, struct json *doc,
                                  struct loom_err *err);
+/* Adds what a document holds sealed, opened, to what is to be taken out of texts. 500 as above. */
+LOOM_MUST_CHECK int secrets_to_redact(const struct secret_of *of, const struct json *doc,
+                                      struct redact *to, struct loom_err *err);
 void secrets_mask(struct json *v); /* all that are anywhere in v */
 /* Removes those of a document; true when there were any. */
 bool secrets_drop(enum entity_kind kind, struct json *doc, const struct json *types);

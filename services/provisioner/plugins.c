@@ -401,6 +401,40 @@ int plugins_choose(const struct plugins *p, const struct json *task, struct plug
 	return err_set(err, BAD, "there is no task \"%s\"", name ? name : "");
 }
 
+/* As the server reads it, which seals those. */
+static bool is_secret(const struct json *type, const char *field)
+{
+	static const char *const who[] = { "parameters/admin/fields", "parameters/user/fields" };
+	for (size_t i = 0; i < LOOM_COUNT(who); i++) {
+		const struct json *s = json_get(json_path(type, who[i]), field);
+		if (json_get_bool(s, "sensitive", false) ||
+		    str_eq(json_get_str(s, "type"), "password"))
+			return true;
+	}
+	return false;
+}
+
+static void add_declared(const struct plugins *p, enum plugin_kind kind, const struct json *type,
+                         const struct json *fields, struct redact *to)
+{
+	const struct plugin *plugin = json_str(type) ? find_type(p, kind, json_str(type)) : NULL;
+	const struct json *declared = plugin ? json_get(plugin->descriptor, json_str(type)) : NULL;
+	for (size_t i = 0; declared && i < json_len(fields); i++) {
+		if (is_secret(declared, json_key_at(fields, i)))
+			redact_add_json(to, json_value_at(fields, i));
+	}
+}
+
+void plugins_secrets(const struct plugins *p, const struct json *task, struct redact *to)
+{
+	const struct json *action = json_path(task, "config/service/action");
+	const struct json *provider = json_path(task, "config/provider");
+	add_declared(p, PLUGIN_PROVIDER, json_get(provider, "providertype"),
+	             json_get(provider, "provisioner"), to);
+	add_declared(p, PLUGIN_AUTOMATOR, json_get(action, "type"), json_get(action, "fields"), to);
+	redact_add_json(to, json_path(task, "config/ssh-auth/password"));
+}
+
 void plugin_steps_fini(struct plugin_steps *s)
 {
 	loom_free(s->v);

@@ -10,6 +10,7 @@
 #define LOOM_PROVISIONER_PLUGINS_H
 
 #include "common/json/json.h"
+#include "common/json/redact.h"
 
 #include <stdbool.h>
 
@@ -64,6 +65,9 @@ const char *plugin_kind_path(enum plugin_kind kind);
 LOOM_MUST_CHECK int plugins_choose(const struct plugins *p, const struct json *task,
                                    struct plugin_steps *ret, struct loom_err *err);
 void plugin_steps_fini(struct plugin_steps *s);
+/* Adds what is secret of a task: the fields that the types of its plugins declare so, and the
+ * password of its machine. */
+void plugins_secrets(const struct plugins *p, const struct json *task, struct redact *to);
 
 LOOM_DEFINE_CLEANUP(struct plugin *, plugin_free)
 LOOM_DEFINE_CLEANUP(struct plugins *, plugins_free)

@@ -68,9 +68,9 @@ int result_parse(const char *text, size_t len, struct json **ret, struct loom_er
 /* ---- adding up --------------------------------------------------------------------------------
  */
 
-void outcome_init(struct outcome *o)
+void outcome_init(struct outcome *o, const struct redact *redact)
 {
-	*o = (struct outcome){ 0 };
+	*o = (struct outcome){ .redact = redact };
 	for (int i = 0; i < RUN_STREAMS_; i++)
 		o->tail[i] = BUF_INIT((size_t)2 * RESULT_TAIL);
 }
@@ -98,22 +98,24 @@ void outcome_output(struct outcome *o, enum run_stream stream, const char *data,
 	buf_add(b, data, len);
 }
 
-static void set_message(struct outcome *o, char *message)
+static void set_message(struct outcome *o, const char *message)
 {
 	loom_free(o->message);
-	o->message = message;
+	o->message = redact_text(o->redact, message);
 	if (o->message && strlen(o->message) > MESSAGE_MAX)
 		o->message[MESSAGE_MAX] = '\0';
 }
 
-static void merge_object(struct json **into, const struct json *from)
+static void merge_result(struct outcome *o, const struct json *from)
 {
 	if (!json_is(from, JSON_OBJECT))
 		return;
-	if (!*into)
-		*into = json_new_obj();
-	for (size_t i = 0; i < json_len(from); i++)
-		(void)json_set(*into, json_key_at(from, i), json_copy(json_value_at(from, i)));
+	LOOM_CLEANUP(json_free) struct json *clean = redact_json(o->redact, from, "ssh-auth");
+	if (!o->result)
+		o->result = json_new_obj();
+	for (size_t i = 0; i < json_len(clean); i++)
+		(void)json_set(o->result, json_key_at(clean, i),
+		               json_copy(json_value_at(clean, i)));
 }
 
 /* Positive with err when all results together are too much. */
@@ -121,7 +123,7 @@ static int merge_answer(struct outcome *o, const struct json *answer, struct loo
 {
 	const char *hostname = json_get_str(answer, "hostname");
 	const char *message = json_get_str(answer, "message");
-	merge_object(&o->result, json_get(answer, "result"));
+	merge_result(o, json_get(answer, "result"));
 	if (json_is(json_get(answer, "ipaddresses"), JSON_OBJECT)) {
 		json_free(o->addresses);
 		o->addresses = json_copy(json_get(answer, "ipaddresses"));
@@ -131,7 +133,7 @@ static int merge_answer(struct outcome *o, const struct json *answer, struct loo
 		o->hostname = loom_strdup(hostname);
 	}
 	if (!str_blank(message))
-		set_message(o, loom_strdup(message));
+		set_message(o, message);
 	LOOM_CLEANUP_STR char *all = o->result ? json_text(o->result) : NULL;
 	if (!all || strlen(all) <= 2 * (size_t)RUN_RESULT_MAX)
 		return 0;
@@ -146,7 +148,7 @@ void outcome_fail(struct outcome *o, bool never_retry, const char *message)
 	if (!o->status)
 		o->status = STATUS_FAILED;
 	if (message)
-		set_message(o, loom_strdup(message));
+		set_message(o, message);
 }
 
 /* The end of the last line with words in it; NULL when there is none. Returns owned. */

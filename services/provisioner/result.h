@@ -3,11 +3,14 @@
  * result - what a plugin answered, and the finish message made of it.  Pure; any thread.
  *
  * A plugin's answer is not trusted: it is checked field by field, and unknown fields are dropped.
+ * Secrets that its task was told are taken out of its words and results, but of "ssh-auth", by
+ * which later tasks log in.
  */
 #ifndef LOOM_PROVISIONER_RESULT_H
 #define LOOM_PROVISIONER_RESULT_H
 
 #include "common/json/json.h"
+#include "common/json/redact.h"
 #include "runner.h"
 
 enum { RESULT_TAIL = 2048 }; /* bytes of stdout and stderr kept for a failure */
@@ -27,11 +30,12 @@ struct outcome {
 	char *hostname;         /* NULL when not said */
 	char *message;
 	struct buf tail[RUN_STREAMS_]; /* last bytes of the output */
+	const struct redact *redact;   /* what its words must not say */
 };
 
-void outcome_init(struct outcome *o);
+void outcome_init(struct outcome *o, const struct redact *redact); /* borrowed; NULL: nothing */
 void outcome_fini(struct outcome *o);
-/* Keeps the last RESULT_TAIL bytes. */
+/* Keeps the last RESULT_TAIL bytes; it is given without secrets. */
 void outcome_output(struct outcome *o, enum run_stream stream, const char *data, size_t len);
 /* Adds one plugin's end. timeout_ms is what it was given, for the message. */
 void outcome_add(struct outcome *o, const struct run_end *end, int64_t timeout_ms);

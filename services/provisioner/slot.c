@@ -61,6 +61,7 @@ static void clear(struct slot *s)
 	drop_scratch(s);
 	plugin_steps_fini(&s->steps);
 	outcome_fini(&s->outcome);
+	redact_destroy(s->secrets);
 	json_free(s->task);
 	loom_free(s->input);
 	loom_free(s->id);
@@ -208,17 +209,41 @@ static void lapse(void *arg)
 /* ---- running ----------------------------------------------------------------------------------
  */
 
+static void add_output(struct slot *s, enum run_stream stream, const char *data, size_t len)
+{
+	outcome_output(&s->outcome, stream, data, len);
+	tasklog_add(s->log, stream, data, len);
+}
+
 static void on_output(enum run_stream stream, const char *data, size_t len, void *arg)
 {
 	struct slot *s = arg;
-	outcome_output(&s->outcome, stream, data, len);
-	tasklog_add(s->log, stream, data, len);
+	if (redact_is_empty(s->secrets)) {
+		add_output(s, stream, data, len);
+		return;
+	}
+	struct buf out = BUF_INIT(2 * len + 256);
+	redact_feed(&s->clean[stream], data, len, &out);
+	add_output(s, stream, buf_str(&out), out.len);
+	buf_fini(&out);
+}
+
+/* What was held back, for it could have been the beginning of a secret. */
+static void end_output(struct slot *s)
+{
+	for (int i = 0; i < RUN_STREAMS_; i++) {
+		struct buf out = BUF_INIT(256);
+		redact_end(&s->clean[i], &out);
+		add_output(s, (enum run_stream)i, buf_str(&out), out.len);
+		buf_fini(&out);
+	}
 }
 
 static void on_end(const struct run_end *end, void *arg)
 {
 	struct slot *s = arg;
 	s->run = NULL;
+	end_output(s);
 	s->lapsed = s->lapsed || lease_left(s) <= 0; /* then the guard may have ended it */
 	outcome_add(&s->outcome, end, s->steps.v[s->step].timeout_ms);
 	s->step++;
@@ -335,7 +360,12 @@ static void fill(struct slot *s, const char *worker, struct json *task)
 	int64_t lease = json_get_int(task, "leaseMs", 0);
 	s->lease_ms = lease < 0 ? 0 : lease > LEASE_MAX_MS ? LEASE_MAX_MS : lease;
 	atomic_store(s->lease_until, 0);
-	outcome_init(&s->outcome);
+	s->secrets = redact_create();
+	plugins_secrets(s->config->plugins, task, s->secrets);
+	redact_compile(s->secrets);
+	for (int i = 0; i < RUN_STREAMS_; i++)
+		s->clean[i] = (struct redact_stream){ .of = s->secrets };
+	outcome_init(&s->outcome, s->secrets);
 	struct tasklog_id id = { .task = s->id,
 		                 .provisioner = s->config->provisioner,
 		                 .worker = s->worker,

@@ -36,6 +36,8 @@ struct slot {
 	size_t step;
 	char *scratch;
 	struct run *run;
+	struct redact *secrets; /* of the task */
+	struct redact_stream clean[RUN_STREAMS_];
 	struct outcome outcome;
 	struct tasklog *log;
 	struct report_item *item; /* the result, from its saving to the server's answer */

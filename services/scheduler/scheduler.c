@@ -58,7 +58,8 @@ struct job_policy scheduler_policy(const struct scheduler *s)
 		                    .retry_cap_ms = s->cfg.retry_cap_ms,
 		                    .callbacks = &s->webhook_cfg,
 		                    .quarantine = &s->quarantine_cfg,
-		                    .effects = &effects };
+		                    .effects = &effects,
+		                    .secret_key = &s->secret_key };
 }
 
 static const struct http_route routes[] = {

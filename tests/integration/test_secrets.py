@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Secrets in documents: told to the plugin that needs them, and to be found nowhere else."""
 
+import json
 import os
 import subprocess
 import uuid
@@ -8,9 +9,10 @@ import uuid
 import pytest
 
 from support import Stack, wait_for
-from support.lab import service, template
+from support.lab import Lab, make_tenants, service, template
 
 CORE = ("mariadb", "zookeeper", "api", "scheduler")
+FAST = ("scheduler.retry_base_ms=50ms", "scheduler.retry_cap_ms=300ms")
 MASK = "********"
 CLOUD = {"name": "cloud", "parameters": {
     "admin": {"fields": {"token": {"label": "Token", "type": "text", "sensitive": True},
@@ -119,6 +121,91 @@ def test_told_to_plugins_and_nowhere_else(core, empty_lab):
     wait_for(lambda: "$sealed" not in rows(lab, "cluster", "provider, service_docs"), 30, what="erased")
     assert details["provider"]["provisioner"].keys() - {"token", "pass"} <= \
         lab.user.cluster(cluster)["provider"]["provisioner"].keys()
+
+
+TALKS = """#!/usr/bin/python3
+import json, os, sys, time
+task = json.load(sys.stdin)
+config = task["config"]
+told = {**config["provider"]["provisioner"], **config.get("service", {}).get("action", {}).get("fields", {})}
+first = os.environ["LOOM_ATTEMPT"] == "1"
+for stream in (1, 2):
+    os.write(stream, (json.dumps(task) + "\\n").encode())
+    for value in told.values():
+        os.write(stream, f"told: {value[:11]}".encode())
+        time.sleep(0.3)
+        os.write(stream, f"{value[11:]}\\n".encode())
+words = " ".join(told.values())
+if first and task["taskName"] == "CONFIRM":
+    sys.exit(words)
+os.write(3, json.dumps({"message": f"used {words}", "result": {"used": [words]}}).encode())
+sys.exit(first)
+"""
+
+
+@pytest.fixture(name="talks", scope="module")
+def fixture_talks(tmp_path_factory):
+    """A whole Loom whose plugins say all that they were told, and fail at first."""
+    plugins = tmp_path_factory.mktemp("plugins")
+    steps = {"providers": ("create", "confirm", "delete"), "automators": ("install",)}
+    for kind, document in (("providers", CLOUD), ("automators", KEYED)):
+        home = plugins / kind / document["name"]
+        home.mkdir(parents=True)
+        (home / "run").write_text(TALKS)
+        (home / "run").chmod(0o755)
+        (home / "plugin.json").write_text(json.dumps({
+            "name": document["name"], "exec": "run", "actions": {step: {"timeout": 60} for step in steps[kind]},
+            f"{kind[:-1]}types": [document["name"]], document["name"]: document}))
+    with Stack("talks", (*FAST, f"provisioner.plugin_dir={plugins}")) as stack:
+        stack.up(*CORE, "provisioner")
+        yield stack
+
+
+def test_what_plugins_say_holds_none(talks):
+    """Not their output, cut as it may be, nor their words and results, nor what is kept of failures."""
+    lab = Lab(talks, *next(make_tenants(talks)))
+    token, password = secret(), secret()
+    lines = [secret(), secret()]
+    load(lab, token, "-----BEGIN KEY-----\n" + "\n".join(lines) + "\n-----END KEY-----\n")
+    cluster = lab.create(providerFields={"pass": password, "zone": "z"})
+    lab.user.wait_cluster(cluster, "active", 120)
+    secrets = (token, password, *lines)
+    steps = talks.sql(f"SELECT job_num, num, name, attempt FROM task WHERE cluster_id={int(cluster)}", "loom")
+    assert {name for _, _, name, attempt in steps if attempt == "2"} == {"CREATE", "CONFIRM", "INSTALL"}
+    logs = "".join(lab.user.get(f"/v2/tasks/{cluster}-{int(job):03}-{int(num):03}/log?attempt={attempt}").text
+                   for job, num, _, last in steps for attempt in range(1, int(last) + 1))
+    assert f"told: {MASK}\n" in logs and "told: http://cloud\n" in logs and "zone" in logs
+    details = lab.user.get(f"/v2/clusters/{cluster}").text
+    said = answers(lab, cluster) + logs + details
+    assert not any(word in said for word in secrets)
+    assert found(talks, *secrets) == []
+    lab.close()
+
+
+def test_what_the_originals_workers_send_holds_none(core, empty_lab):
+    """They pass on all that a plugin says: the scheduler takes it out."""
+    lab = empty_lab
+    register(core, CLOUD, KEYED)
+    token, licence = secret(), secret()
+    load(lab, token, licence)
+
+    def script(run):
+        words = [*run.config["provider"]["provisioner"].values(),
+                 *run.config.get("service", {}).get("action", {}).get("fields", {}).values()]
+        first, second = f"{run.name} {run.node}" not in seen, " ".join(words)
+        seen.add(f"{run.name} {run.node}")
+        return {"status": int(first), "stdout": f"out {second}", "stderr": f"err {second}",
+                "result": {"used": [second]}}
+
+    seen = set()
+    lab.worker(script, original=True)
+    cluster = lab.create()
+    lab.user.wait_cluster(cluster, "active")
+    said = answers(lab, cluster)
+    assert f"out {MASK} http://cloud" in said and f" x {MASK}" in said
+    assert token not in said and licence not in said
+    assert MASK in str(core.sql(f"SELECT results FROM node WHERE cluster_id={int(cluster)}", "loom"))
+    assert found(core, token, licence) == []
 
 
 def test_what_was_read_can_be_put_back(core, empty_lab):

@@ -130,7 +130,9 @@ static void make_set(void)
 		"providers", "cloud",
 		"{\"name\":\"cloud\"," EXEC
 		",\"actions\":{\"create\":{\"timeout\":5},\"delete\":{\"timeout\":7}},"
-		"\"providertypes\":[\"c1\",\"c2\"],\"c1\":{},\"c2\":{\"name\":\"c2\"}}"));
+		"\"providertypes\":[\"c1\",\"c2\"],\"c1\":{},\"c2\":{\"name\":\"c2\","
+		"\"parameters\":{\"admin\":{\"fields\":{\"token\":{\"sensitive\":true},\"url\":{}}},"
+		"\"user\":{\"fields\":{\"pass\":{\"type\":\"password\"}}}}}}"));
 	loom_free(make_plugin(
 		"automators", "shell",
 		"{\"name\":\"shell\"," EXEC
@@ -139,7 +141,8 @@ static void make_set(void)
 	loom_free(make_plugin("automators", "chef",
 	                      "{\"name\":\"chef\"," EXEC
 	                      ",\"actions\":{\"install\":{\"timeout\":3}},"
-	                      "\"automatortypes\":[\"chef\"],\"chef\":{}}"));
+	                      "\"automatortypes\":[\"chef\"],\"chef\":{\"parameters\":{\"admin\":{"
+	                      "\"fields\":{\"license\":{\"type\":\"password\"}}}}}}"));
 }
 
 static struct plugins *load_set(void)
@@ -239,6 +242,36 @@ START_TEST(chooses_by_task)
 }
 END_TEST
 
+/* By what the plugins' own types declare. */
+static const struct {
+	const char *task, *want;
+} told[] = {
+	{ "{'config':{'provider':{'providertype':'c2','provisioner':"
+	  "{'token':'tokens','url':'letters','pass':'passes'}}}}",
+	  "******** letters ******** masters hosting" },
+	{ "{'config':{'provider':{'providertype':'c1','provisioner':{'token':'tokens'}}}}",
+	  "tokens letters passes masters hosting" },
+	{ "{'config':{'service':{'action':{'type':'chef','fields':{'license':'masters','x':'tokens'}}},"
+	  "'provider':{'providertype':'c3','provisioner':{'token':'tokens'}}}}",
+	  "tokens letters passes ******** hosting" },
+	{ "{'config':{'ssh-auth':{'user':'letters','password':'hosting'}}}",
+	  "tokens letters passes masters ********" },
+	{ "{}", "tokens letters passes masters hosting" },
+};
+
+START_TEST(knows_what_is_secret_of_a_task)
+{
+	LOOM_CLEANUP(json_free) struct json *task = unit_json(told[_i].task);
+	LOOM_CLEANUP(redact_destroy) struct redact *r = redact_create();
+	make_set();
+	LOOM_CLEANUP(plugins_free) struct plugins *p = load_set();
+	plugins_secrets(p, task, r);
+	redact_compile(r);
+	LOOM_CLEANUP_STR char *text = redact_text(r, "tokens letters passes masters hosting");
+	ck_assert_str_eq(text, told[_i].want);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tc = tcase_create("plugins");
@@ -247,5 +280,6 @@ int main(void)
 	tcase_add_test(tc, loads_a_good_one);
 	tcase_add_test(tc, a_bad_plugin_spoils_no_other);
 	tcase_add_loop_test(tc, chooses_by_task, 0, (int)LOOM_COUNT(choices));
+	tcase_add_loop_test(tc, knows_what_is_secret_of_a_task, 0, (int)LOOM_COUNT(told));
 	return UNIT_RUN("provisioner_plugins", tc);
 }

@@ -4,6 +4,7 @@
 #include "common/base/str.h"
 #include "tests/support/unit.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -110,7 +111,7 @@ START_TEST(a_bad_answer_keeps_the_name)
 	struct outcome o;
 	struct run_end end = { .result = text, .result_len = strlen(text) };
 
-	outcome_init(&o);
+	outcome_init(&o, NULL);
 	outcome_add(&o, &end, 1000);
 	outcome_write(&o, finish);
 	outcome_fini(&o);
@@ -201,7 +202,7 @@ START_TEST(ends_become_finish_messages)
 	LOOM_CLEANUP(json_free) struct json *finish = json_new_obj();
 	struct run_end end = make_end(_i);
 
-	outcome_init(&o);
+	outcome_init(&o, NULL);
 	outcome_add(&o, &end, 5000);
 	outcome_write(&o, finish);
 	LOOM_CLEANUP_STR char *text = json_text(finish);
@@ -225,7 +226,7 @@ START_TEST(a_failure_has_the_last_words)
 	LOOM_CLEANUP(outcome_fini) struct outcome o;
 	struct run_end end = { .exit_code = 3, .result = "" };
 
-	outcome_init(&o);
+	outcome_init(&o, NULL);
 	outcome_output(&o, RUN_STDOUT, "begun\n", words[_i].stream == RUN_STDERR ? 0 : 6);
 	outcome_output(&o, words[_i].stream, words[_i].output, strlen(words[_i].output));
 	outcome_add(&o, &end, 5000);
@@ -240,12 +241,39 @@ static void add(struct outcome *o, const char *answer)
 	outcome_add(o, &end, 1000);
 }
 
+/* Before it is cut, or the first part of a secret would be left. */
+START_TEST(words_and_results_hold_no_secret)
+{
+	LOOM_CLEANUP(redact_destroy) struct redact *r = redact_create();
+	LOOM_CLEANUP(outcome_fini) struct outcome o;
+	LOOM_CLEANUP(json_free) struct json *finish = json_new_obj();
+	char text[1200];
+	redact_add(r, "hunter2-hunter2");
+	redact_compile(r);
+	snprintf(text, sizeof(text),
+	         "{'message':'%01015d%s','status':2,'result':{'url':'a:%s@b',"
+	         "'ssh-auth':{'password':'%s'}}}",
+	         0, "hunter2-hunter2", "hunter2-hunter2", "hunter2-hunter2");
+	LOOM_CLEANUP(json_free) struct json *answer = unit_json(text);
+	LOOM_CLEANUP_STR char *said = json_text(answer);
+	struct run_end end = { .exit_code = 1, .result = said, .result_len = strlen(said) };
+
+	outcome_init(&o, r);
+	outcome_add(&o, &end, 1000);
+	outcome_write(&o, finish);
+	ck_assert(str_ends(json_get_str(finish, "message"), "0********"));
+	ck_assert_str_eq(json_get_str(json_get(finish, "result"), "url"), "a:********@b");
+	ck_assert_str_eq(json_str(json_path(finish, "result/ssh-auth/password")),
+	                 "hunter2-hunter2");
+}
+END_TEST
+
 START_TEST(several_plugins_merge)
 {
 	LOOM_CLEANUP(outcome_fini) struct outcome o;
 	LOOM_CLEANUP(json_free) struct json *finish = json_new_obj();
 
-	outcome_init(&o);
+	outcome_init(&o, NULL);
 	add(&o,
 	    "{\"result\":{\"a\":1,\"b\":{\"x\":1}},\"ipaddresses\":{\"access_v4\":\"10.0.0.1\"}}");
 	add(&o, "{}");
@@ -263,7 +291,7 @@ START_TEST(many_results_together_are_bounded)
 	LOOM_CLEANUP(outcome_fini) struct outcome o;
 	LOOM_CLEANUP_STR char *big = loom_malloc(200001);
 
-	outcome_init(&o);
+	outcome_init(&o, NULL);
 	memset(big, 'x', 200000);
 	big[200000] = '\0';
 	for (int i = 0; i < 3; i++) {
@@ -284,7 +312,7 @@ START_TEST(keeps_the_tail_of_the_output)
 	LOOM_CLEANUP(json_free) struct json *finish = json_new_obj();
 	LOOM_CLEANUP_STR char *big = loom_malloc(10000);
 
-	outcome_init(&o);
+	outcome_init(&o, NULL);
 	memset(big, 'a', 10000);
 	outcome_output(&o, RUN_STDOUT, big, 10000);
 	outcome_output(&o, RUN_STDOUT, "the end", 7);
@@ -313,6 +341,7 @@ int main(void)
 	tcase_add_test(tc, a_bad_answer_keeps_the_name);
 	tcase_add_loop_test(tc, a_failure_has_the_last_words, 0, (int)LOOM_COUNT(words));
 	tcase_add_loop_test(tc, ends_become_finish_messages, 0, (int)LOOM_COUNT(ends));
+	tcase_add_test(tc, words_and_results_hold_no_secret);
 	tcase_add_test(tc, several_plugins_merge);
 	tcase_add_test(tc, many_results_together_are_bounded);
 	tcase_add_test(tc, keeps_the_tail_of_the_output);

@@ -33,6 +33,7 @@ struct job_policy {
 	const struct webhook_config *callbacks;     /* the operator's target; NULL: none */
 	const struct quarantine_config *quarantine; /* NULL: nobody is judged */
 	const struct job_effects *effects;
+	const struct seal_key *secret_key; /* of secrets in documents; NULL: there are none */
 };
 
 struct cluster_tx {

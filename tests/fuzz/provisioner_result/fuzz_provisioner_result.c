@@ -13,7 +13,7 @@ static void finish(const char *answer, size_t size, int exit_code)
 	__attribute__((cleanup(outcome_fini_p))) struct outcome o;
 	LOOM_CLEANUP(json_free) struct json *message = json_new_obj();
 	LOOM_CLEANUP(json_free) struct json *again = NULL;
-	outcome_init(&o);
+	outcome_init(&o, NULL);
 	outcome_output(&o, RUN_STDERR, answer, size);
 	outcome_add(&o, &end, 1000);
 	outcome_write(&o, message);
