@@ -60,6 +60,7 @@ struct bus {
 	struct loop *loop;
 	struct bus_key key;
 	struct bus_fresh *fresh;
+	struct bus_clocks *clocks;
 	struct bus_pieces *pieces;
 	struct loop_timer *turn;
 	int inbox;
@@ -442,8 +443,10 @@ int bus_create(struct loop *l, const struct bus_config *cfg, struct bus **ret, s
 		return rc;
 	}
 	b->fresh = bus_fresh_create();
+	b->clocks = bus_clocks_create();
 	b->pieces = bus_pieces_create(l, on_whole, b);
-	const struct bus_peers_of of = { &b->key, b->fresh, b->address, on_unsent, on_lost, b };
+	const struct bus_peers_of of = { &b->key,   b->fresh, b->clocks, b->address,
+		                         on_unsent, on_lost,  b };
 	b->peers = bus_peers_create(l, &of);
 	b->turn = loop_timer_create(l, "bus challenge", on_turn, b);
 	loop_timer_every(b->turn, BUS_CHALLENGE_MS);
@@ -477,10 +480,16 @@ void bus_destroy(struct bus *b)
 		bus_peers_destroy(b->peers);
 	loop_timer_destroy(b->turn);
 	bus_fresh_destroy(b->fresh);
+	bus_clocks_destroy(b->clocks);
 	map_destroy(b->requests);
 	map_destroy(b->notices);
 	sodium_memzero(&b->key, sizeof(b->key));
 	loom_free(b);
+}
+
+struct bus_clocks *bus_clocks_of(struct bus *b)
+{
+	return b->clocks;
 }
 
 const char *bus_address(const struct bus *b)

@@ -40,6 +40,16 @@ LOOM_MUST_CHECK int bus_create(struct loop *l, const struct bus_config *cfg, str
 void bus_destroy(struct bus *b); /* pending requests end with an error first */
 const char *bus_address(const struct bus *b);
 
+/* The peer whose wall clock is furthest off, of those heard in the last minute, if it is 5 s or
+ * more; false when there is none. Any thread. */
+struct bus_skew {
+	char peer[64]; /* its address */
+	int64_t ahead_ms;
+};
+bool bus_clocks_apart(struct bus *b, struct bus_skew *ret);
+char *bus_skew_words(const struct bus_skew *s);  /* a clause; returns owned */
+void bus_notes(struct bus *b, struct strs *ret); /* the same for /readyz */
+
 /* One handler per type of message; it owns m, the struct of t->body. Answer with bus_answer() now
  * or later. What cannot be read (message.h) does not get here: it is logged, and its
  * asker told. */

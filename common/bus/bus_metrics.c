@@ -1,13 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What is counted of the bus, and what is said of clocks. */
-#include "common/base/clock.h"
-#include "common/base/log.h"
+/* What is counted of the bus. */
 #include "common/bus/bus_private.h"
 
 #include <pthread.h>
-#include <stdlib.h>
-
-enum { CALM_MS = 60000 };
 
 #define COUNTER(n, h)                                            \
 	{                                                        \
@@ -39,7 +34,7 @@ struct metric bus_metrics[BUS_M_COUNT] = {
 	[BUS_M_PENDING] = GAUGE("loom_bus_pending", "Requests awaiting an answer."),
 	[BUS_M_PEERS] = GAUGE("loom_bus_peers", "Peers with a socket."),
 	[BUS_M_SKEW] = GAUGE("loom_bus_clock_skew_milliseconds",
-	                     "Difference of wall clocks to the peer heard last."),
+	                     "Difference of wall clocks to the peer that is furthest off."),
 	[BUS_M_REQUEST_MS] = { .name = "loom_bus_request_milliseconds",
 	                       .help = "Time from request to answer.",
 	                       .kind = METRIC_HISTOGRAM_MS },
@@ -54,15 +49,4 @@ void bus_metrics_start(void)
 {
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	(void)pthread_once(&once, register_metrics);
-}
-
-void bus_look_at_clock(const struct bus_message *m, int64_t *warned)
-{
-	int64_t skew = m->at - clock_wall_ms(), now = clock_mono_ms();
-	metric_set(&bus_metrics[BUS_M_SKEW], llabs(skew));
-	if (llabs(skew) < BUS_SKEW_MS || (*warned && now - *warned < CALM_MS))
-		return;
-	*warned = now;
-	log_warn("clocks differ; nothing depends on it but what people read",
-	         LOG_S("peer", m->from), LOG_I("ahead_ms", skew));
 }

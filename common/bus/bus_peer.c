@@ -371,7 +371,7 @@ void bus_peers_heard(struct bus_peers *ps, const struct bus_message *m)
 	if (m->fresh) {
 		memcpy(p->word, m->mine, sizeof(p->word));
 		p->known = p->heard = now;
-		bus_look_at_clock(m, &p->warned);
+		bus_clocks_heard(ps->of.clocks, m, &p->warned);
 		if (p->silent || (p->life && p->life != m->life))
 			back_again(p, now);
 		p->life = m->life;

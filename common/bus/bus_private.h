@@ -90,8 +90,16 @@ LOOM_MUST_CHECK enum bus_metric bus_open(const struct bus_key *key, const void *
                                          struct bus_message *m);
 void bus_message_fini(struct bus_message *m);
 
-/* bus_metrics.c: notes how far the sender's clock is off, and warns (monotonic ms in *warned). */
-void bus_look_at_clock(const struct bus_message *m, int64_t *warned);
+/* ---- bus_clocks.c: how far wall clocks are off ------------------------------------------------
+ */
+
+struct bus_clocks;
+
+struct bus_clocks *bus_clocks_create(void);
+void bus_clocks_destroy(struct bus_clocks *k); /* NULL ok */
+struct bus_clocks *bus_clocks_of(struct bus *b);
+/* A message came; warns (monotonic ms in *warned) when its sender's clock is too far off. Loop. */
+void bus_clocks_heard(struct bus_clocks *k, const struct bus_message *m, int64_t *warned);
 
 /* ---- bus_fresh.c: what is new and meant for us ---------------------------------------------- */
 
@@ -154,6 +162,7 @@ typedef void (*bus_lost_fn)(const struct bus_peer *peer, int64_t until, void *ar
 struct bus_peers_of {
 	const struct bus_key *key;
 	const struct bus_fresh *fresh;
+	struct bus_clocks *clocks;
 	const char *address;
 	bus_unsent_fn unsent;
 	bus_lost_fn lost;

@@ -80,6 +80,16 @@ void service_livez(struct http_req *req, void *ctx)
 	http_reply_text(req, 200, "ok\n");
 }
 
+/* "ready", and below it what there is to say. */
+static void reply_ready(struct http_req *req, const struct service *s)
+{
+	LOOM_CLEANUP(strs_fini) struct strs notes = { 0 };
+	if (s->def->notes)
+		s->def->notes(running, s->def->ctx, &notes);
+	LOOM_CLEANUP_STR char *list = strs_join(&notes, "\n");
+	http_reply_text(req, 200, "ready\n%s%s", notes.n ? list : "", notes.n ? "\n" : "");
+}
+
 void service_readyz(struct http_req *req, void *ctx)
 {
 	(void)ctx;
@@ -92,7 +102,7 @@ void service_readyz(struct http_req *req, void *ctx)
 	else if (s->def->ready && !s->def->ready(s, s->def->ctx, &err))
 		http_reply_problem(req, 503, "%s", *err.msg ? err.msg : "not ready");
 	else
-		http_reply_text(req, 200, "ready\n");
+		reply_ready(req, s);
 }
 
 void service_metrics(struct http_req *req, void *ctx)

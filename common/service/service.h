@@ -36,6 +36,9 @@ struct service_def {
 	/* Readiness beyond "started and not draining"; on a worker thread, may block shortly.
 	 * false with err filled says what is missing. NULL: ready. */
 	bool (*ready)(struct service *s, void *ctx, struct loom_err *err);
+	/* What is not as it should be, though it is ready: sentences, said beside. On a worker
+	 * thread. NULL: nothing ever. */
+	void (*notes)(struct service *s, void *ctx, struct strs *ret);
 	int64_t drain_ms; /* 0 = 10000 */
 };
 

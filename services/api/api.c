@@ -250,6 +250,15 @@ void api_stop(struct service *service LOOM_UNUSED, void *ctx)
 	log_budget_destroy(a->log_budget);
 }
 
+void api_notes(struct service *service LOOM_UNUSED, void *ctx, struct strs *ret)
+{
+	struct api *a = ctx;
+	if (peers_unheard(a))
+		strs_add(ret,
+		         "no scheduler can be heard: requests go by way of the database, slowly");
+	bus_notes(a->bus, ret);
+}
+
 bool api_ready(struct service *service LOOM_UNUSED, void *ctx, struct loom_err *err)
 {
 	struct api *a = ctx;

@@ -73,6 +73,7 @@ int api_start(struct service *service, void *ctx, struct loom_err *err);
 void api_drain(struct service *service, void *ctx);
 void api_stop(struct service *service, void *ctx);
 bool api_ready(struct service *service, void *ctx, struct loom_err *err);
+void api_notes(struct service *service, void *ctx, struct strs *ret);
 
 /* Answers for a DB_E_ code: 503 with Retry-After, or 500. */
 void api_reply_db(struct http_req *req, int rc);
@@ -100,7 +101,7 @@ void peers_about(struct ask *k, int64_t cluster);
 void peers_cancel(struct ask *k);
 /* What came of it: 200 only when a scheduler says so; else a status from 400 on. */
 int peers_status(int error, const struct msg_answer *m);
-bool peers_unheard(void); /* no scheduler gives a sign of life; any thread */
+bool peers_unheard(const struct api *a); /* no scheduler gives a sign of life; any thread */
 /* What follows a commit, from any thread: schedulers look for jobs, watchers for events. */
 void peers_committed(struct api *a, int64_t cluster, const char *tenant_id, int64_t seq, bool job);
 /* What may be handed out is not what it was: schedulers look again. Any thread. */

@@ -64,7 +64,7 @@ static int details_read(struct db *db, void *arg)
 	if (!rc)
 		rc = tasks_load(db, k->id, 0, &k->tasks);
 	if (!rc)
-		rc = why_sentence(db, k->c, &k->latest, &k->why);
+		rc = why_sentence(k->a, db, k->c, &k->latest, &k->why);
 	return rc ? rc : task_failures(db, k->id, &k->failures);
 }
 

@@ -20,6 +20,7 @@ int main(int argc, char **argv)
 		.drain = api_drain,
 		.stop = api_stop,
 		.ready = api_ready,
+		.notes = api_notes,
 	};
 	return service_run(&def, argc, argv);
 }

@@ -33,9 +33,10 @@ struct peers {
 	size_t n;
 	struct peer_list schedulers, apis;
 	struct loop_timer *pings;
-	int64_t warned;   /* that nobody is heard */
-	size_t next;      /* round robin */
-	struct ask *asks; /* not yet ended */
+	int64_t warned;      /* that nobody is heard */
+	atomic_bool unheard; /* none of them is, for other threads */
+	size_t next;         /* round robin */
+	struct ask *asks;    /* not yet ended */
 };
 
 struct ask {
@@ -54,18 +55,18 @@ struct ask {
 	void *arg;
 };
 
-enum { M_MAIL, M_COUNT };
+enum { M_MAIL, M_HEARD, M_COUNT };
 static struct metric metrics[M_COUNT] = {
+	[M_HEARD] = { "loom_api_schedulers_heard", "Schedulers that give signs of life",
+	              METRIC_GAUGE },
 	[M_MAIL] = { "loom_api_mail_total",
 	             "Requests to schedulers by way of the database, for want of the bus",
 	             METRIC_COUNTER },
 };
 
-static atomic_bool unheard; /* of this process's one struct peers, for other threads */
-
-bool peers_unheard(void)
+bool peers_unheard(const struct api *a)
 {
-	return unheard;
+	return a->peers && a->peers->unheard;
 }
 
 static void ask_next(struct ask *k);
@@ -97,13 +98,12 @@ static void redirect(struct api *a, const char *address)
 	}
 }
 
-static bool others_live(const struct peers *p)
+static size_t heard(const struct peers *p)
 {
-	for (size_t i = 0; i < p->n; i++) {
-		if (!p->v[i]->silent && !p->v[i]->gone)
-			return true;
-	}
-	return false;
+	size_t n = 0;
+	for (size_t i = 0; i < p->n; i++)
+		n += !p->v[i]->silent && !p->v[i]->gone;
+	return n;
 }
 
 static void pinged(int error, const void *answer LOOM_UNUSED, void *arg)
@@ -115,12 +115,13 @@ static void pinged(int error, const void *answer LOOM_UNUSED, void *arg)
 		return;
 	bool silent = error && error != -ENOSYS && error != -EBADMSG; /* those are answers */
 	if (silent != m->silent)
-		log_info(silent ? "scheduler gives no sign of life" : "scheduler is back",
-		         LOG_S("address", m->address));
+		LOG_AT(silent ? LOG_LV_WARN : LOG_LV_INFO,
+		       silent ? "scheduler gives no sign of life" : "scheduler is back",
+		       LOG_S("address", m->address));
 	m->silent = silent;
 	if (!silent)
 		p->warned = 0;
-	if (silent && others_live(p))
+	if (silent && heard(p))
 		redirect(m->a, m->address);
 }
 
@@ -160,7 +161,8 @@ static void ping_all(void *arg)
 	LOOM_CLEANUP_STR char *text = message_write(t, &ping);
 	struct api *a = arg;
 	forget_peers(a->peers, false);
-	unheard = !others_live(a->peers);
+	a->peers->unheard = !heard(a->peers);
+	metric_set(&metrics[M_HEARD], (int64_t)heard(a->peers));
 	for (size_t i = 0; i < a->peers->n; i++) {
 		struct peer *m = a->peers->v[i];
 		if (!m->ping)
@@ -282,7 +284,7 @@ static void ask_again(void *arg)
 /* In turn, those that live; all of them when none seems to. There is one at least. */
 static const char *next_address(struct peers *p)
 {
-	bool any = !others_live(p);
+	bool any = !heard(p);
 	const struct peer *m = p->v[p->next++ % p->n];
 	while (m->gone || (m->silent && !any))
 		m = p->v[p->next++ % p->n];
@@ -334,7 +336,7 @@ static void ask_by_mail(struct ask *k, int64_t left)
 static bool finds_nobody(struct ask *k, int64_t left)
 {
 	int64_t now = clock_mono_ms();
-	if (others_live(k->a->peers)) {
+	if (heard(k->a->peers)) {
 		k->since = 0;
 		return false;
 	}

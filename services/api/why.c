@@ -411,5 +411,6 @@ struct json *why_answer(const struct why_input *in)
 		json_set_str(o, "pausedBy", in->hold.paused_by);
 		json_set_int(o, "pausedAt", in->hold.paused_at);
 	}
+	json_set_str(o, "note", in->unequal);
 	return json_set(o, "tasks", tasks);
 }

@@ -22,15 +22,17 @@ struct why_input {
 	struct job_hold hold;        /* who plans the job, who has paused it */
 	struct expiry_marks expiry;
 	int64_t now;
-	bool unheard; /* no scheduler is heard by this API */
+	bool unheard;        /* no scheduler is heard by this API */
+	const char *unequal; /* what there is to say of clocks; NULL: they agree */
 };
 
 /* {"status", "cause", "reason": one sentence, "tasks": [{"taskId", "state", "cause", "reason"}]}:
- * the tasks that run, are ready, or come next. */
+ * the tasks that run, are ready, or come next. "note": what holds nothing, but misleads. */
 struct json *why_answer(const struct why_input *in);
 
 /* The same of a cluster read in this transaction; only the sentence. *ret owned. */
-LOOM_MUST_CHECK int why_sentence(struct db *db, const struct cluster *c, const struct job *latest,
-                                 char **ret);
+struct api;
+LOOM_MUST_CHECK int why_sentence(struct api *a, struct db *db, const struct cluster *c,
+                                 const struct job *latest, char **ret);
 
 #endif

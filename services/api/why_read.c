@@ -10,7 +10,7 @@ struct gathered {
 	struct tasks *tasks;
 	struct task_edge *edges;
 	struct limits *limits;
-	char *tenant;
+	char *tenant, *unequal;
 	struct why_input in;
 };
 
@@ -20,16 +20,21 @@ static void gathered_fini(struct gathered *g)
 	loom_free(g->edges);
 	limits_free(g->limits);
 	loom_free(g->tenant);
+	loom_free(g->unequal);
 	json_free(g->in.supply.bad);
 	*g = (struct gathered){ 0 };
 }
 
 /* Of a cluster at rest there is little to know. */
-static int gather(struct db *db, const struct cluster *c, const struct job *latest,
+static int gather(struct api *a, struct db *db, const struct cluster *c, const struct job *latest,
                   struct gathered *g)
 {
+	struct bus_skew skew;
 	gathered_fini(g);
-	g->in = (struct why_input){ .c = c, .latest = latest, .unheard = peers_unheard() };
+	g->in = (struct why_input){ .c = c, .latest = latest, .unheard = peers_unheard(a) };
+	if (bus_clocks_apart(a->bus, &skew))
+		g->unequal = bus_skew_words(&skew);
+	g->in.unequal = g->unequal;
 	bool pending = c->status == CLUSTER_PENDING;
 	int rc = db_now(db, &g->in.now);
 	if (!rc)
@@ -53,10 +58,11 @@ static int gather(struct db *db, const struct cluster *c, const struct job *late
 	return rc;
 }
 
-int why_sentence(struct db *db, const struct cluster *c, const struct job *latest, char **ret)
+int why_sentence(struct api *a, struct db *db, const struct cluster *c, const struct job *latest,
+                 char **ret)
 {
 	struct gathered g = { 0 };
-	int rc = gather(db, c, latest, &g);
+	int rc = gather(a, db, c, latest, &g);
 	if (!rc) {
 		LOOM_CLEANUP(json_free) struct json *o = why_answer(&g.in);
 		*ret = loom_strdup(json_get_str(o, "reason"));
@@ -66,6 +72,7 @@ int why_sentence(struct db *db, const struct cluster *c, const struct job *lates
 }
 
 struct why_call {
+	struct api *a;
 	struct identity who;
 	int64_t id;
 	struct json *answer;
@@ -84,7 +91,7 @@ static int why_read(struct db *db, void *arg)
 	if (!rc)
 		rc = job_get(db, k->id, c->latest_job, &latest, &found);
 	if (!rc)
-		rc = gather(db, c, &latest, &g);
+		rc = gather(k->a, db, c, &latest, &g);
 	if (!rc)
 		k->answer = why_answer(&g.in);
 	gathered_fini(&g);
@@ -95,7 +102,7 @@ static int why_read(struct db *db, void *arg)
 void clusters_why(struct http_req *req, void *ctx)
 {
 	struct api *a = ctx;
-	struct why_call k = { 0 };
+	struct why_call k = { .a = a };
 	if (!auth(a, req, ROLE_USER, &k.who) || !visible_id(req, "id", &k.id))
 		return;
 	int rc = db_read(a->db, why_read, &k);

@@ -33,6 +33,8 @@ int cluster_why(struct cli *c, const struct args *a)
 	LOOM_CLEANUP_STR char *reason =
 		hosts_in_words(said ? said : "?", hosts_of_cluster, cluster);
 	printf("%s: %s\n", status ? status : "?", reason);
+	if (json_get_str(v, "note"))
+		printf("Note: %s\n", json_get_str(v, "note"));
 	struct table t;
 	table_init(&t, "TASK|STATE|REASON");
 	for (size_t i = 0; i < json_len(tasks); i++) {

@@ -24,6 +24,7 @@ int main(int argc, char **argv)
 		.drain = scheduler_drain,
 		.stop = scheduler_stop,
 		.ready = scheduler_ready,
+		.notes = scheduler_notes,
 	};
 	return service_run(&def, argc, argv);
 }

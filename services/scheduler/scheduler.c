@@ -178,6 +178,12 @@ void scheduler_stop(struct service *service LOOM_UNUSED, void *ctx)
 	db_pool_destroy(s->db);
 }
 
+void scheduler_notes(struct service *service LOOM_UNUSED, void *ctx, struct strs *ret)
+{
+	const struct scheduler *s = ctx;
+	bus_notes(s->bus, ret);
+}
+
 bool scheduler_ready(struct service *service LOOM_UNUSED, void *ctx, struct loom_err *err)
 {
 	struct scheduler *s = ctx;

@@ -78,6 +78,7 @@ int scheduler_start(struct service *service, void *ctx, struct loom_err *err);
 void scheduler_drain(struct service *service, void *ctx);
 void scheduler_stop(struct service *service, void *ctx);
 bool scheduler_ready(struct service *service, void *ctx, struct loom_err *err);
+void scheduler_notes(struct service *service, void *ctx, struct strs *ret);
 
 /* What decides about jobs, out of the configuration; borrowed from s. */
 struct job_policy scheduler_policy(const struct scheduler *s);

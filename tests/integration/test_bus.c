@@ -654,6 +654,24 @@ START_TEST(test_clocks_may_differ)
 		run();
 	}
 	ck_assert_int_eq(sum, (int64_t)LOOM_COUNT(skews));
+	/* The furthest is known, until its clock is right again. */
+	struct bus_skew worst;
+	ck_assert(bus_clocks_apart(b, &worst));
+	ck_assert_str_eq(worst.peer, s.m.from);
+	ck_assert_int_lt(worst.ahead_ms, INT64_MIN / 4);
+	LOOM_CLEANUP_STR char *words = bus_skew_words(&worst);
+	ck_assert(strstr(words, s.m.from) && strstr(words, "behind"));
+	LOOM_CLEANUP(strs_fini) struct strs notes = { 0 };
+	bus_notes(b, &notes);
+	ck_assert_uint_eq(notes.n, 1);
+	ck_assert_str_eq(notes.v[0], words);
+	ck_assert_int_gt(bus_metrics[BUS_M_SKEW].value, 3600000);
+	s.m.n++;
+	s.m.at = clock_wall_ms();
+	spy_send(&s);
+	run();
+	ck_assert(!bus_clocks_apart(b, &worst));
+	ck_assert_int_lt(bus_metrics[BUS_M_SKEW].value, 5000);
 	spy_stop(&s);
 }
 END_TEST

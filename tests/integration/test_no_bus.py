@@ -68,6 +68,9 @@ def test_what_the_database_keeps_is_sealed(stack, lab):
         return {task["cause"] for task in lab.user.get(f"/v2/clusters/{cluster}/why").json.get("tasks", ())}
 
     wait_for(causes, 60, what="a task that waits")
+    ready = stack.client("api.external", user=None).get("/readyz")
+    assert ready.status == 200 and ready.text.startswith("ready\nno scheduler can be heard: ")
+    assert stack.metric("api.external", "loom_api_schedulers_heard") == 0
     assert "unheard" in causes() and "ready" not in causes()
     rows = []
 

@@ -756,3 +756,23 @@ def test_registration(core):
     assert worker.call("DELETE", path) == (200, b"")
     assert worker.call("DELETE", path) == (200, b"")
     assert worker.heartbeat()[0] == 404 and worker.take()[0] == 403
+
+
+def test_why_says_for_whom_a_failed_task_is_kept(lab):
+    """Others have the first right to it, for a while; the plugin's own words say what broke."""
+    words = "quota of region eu is used up"
+    worker = lab.worker(lambda run: {"status": 1, "message": words} if run.name == "CREATE" and run.attempt == 1 else None)
+    other = lab.worker(start=False)
+    other.register()
+    assert other.take()[0] == 204  # it serves the tenant, and asks no more for now
+    cluster = lab.create()
+
+    def kept():
+        tasks = lab.user.get(f"/v2/clusters/{cluster}/why").json.get("tasks", ())
+        return [task["reason"] for task in tasks if task["cause"] == "avoided"]
+
+    reason = wait_for(kept, 10, what="a task kept for others")[0]
+    assert f"failed at provisioner {worker.name}, and is kept for others until" in reason and reason.endswith(words)
+    other.start()
+    lab.user.wait_cluster(cluster, "active")
+    assert [run.worker.name for run in worker.of("CREATE") + other.of("CREATE")] == [worker.name, other.name]

@@ -2,6 +2,7 @@
 #include "services/api/why.h"
 
 #include "common/base/str.h"
+#include "common/model/hold.h"
 #include "tests/support/unit.h"
 
 #include <stdio.h>
@@ -21,6 +22,8 @@ static const struct {
 	const char *bad; /* a provisioner in quarantine */
 	int64_t later, failures;
 	int64_t creates, creating, calls; /* the provider's limits; calls: used up */
+	bool unheard;
+	const char *says; /* the words of the failed try */
 } tasks_[] = {
 	{ .cause = "ready",
 	  .words = "the next worker that asks",
@@ -31,8 +34,15 @@ static const struct {
 	{ .cause = "addresses", .words = "waits for addresses of machines", .later = 500 },
 	{ .cause = "retry",
 	  .words = "failed 2 times and is tried again at 2026-",
+	  .says = ": it broke",
 	  .later = 9000,
 	  .failures = 2 },
+	{ .cause = "unheard",
+	  .words = "no scheduler can be heard: workers ask by way of the database",
+	  .registered = 1,
+	  .serving = 1,
+	  .capacity = 4,
+	  .unheard = true },
 	{ .cause = "retry",
 	  .words = "provisioner p9, where it failed, is in quarantine",
 	  .later = 9000,
@@ -40,6 +50,7 @@ static const struct {
 	  .bad = "p9" },
 	{ .cause = "avoided",
 	  .words = "failed at provisioner p9, and is kept for others until 2026-",
+	  .says = ": it broke",
 	  .later = -1000,
 	  .failures = 1,
 	  .registered = 2,
@@ -208,6 +219,7 @@ START_TEST(each_task)
 	w.in.supply.serving = tasks_[_i].serving;
 	w.in.supply.capacity = tasks_[_i].capacity;
 	w.in.supply.running = tasks_[_i].running;
+	w.in.unheard = tasks_[_i].unheard;
 	if (tasks_[_i].bad)
 		json_set_str(w.in.supply.bad, tasks_[_i].bad, "it fails");
 	LOOM_CLEANUP(json_free) struct json *o = why_answer(&w.in);
@@ -215,6 +227,7 @@ START_TEST(each_task)
 	ck_assert_str_eq(json_get_str(first, "cause"), tasks_[_i].cause);
 	ck_assert_msg(strstr(json_get_str(first, "reason"), tasks_[_i].words) != NULL, "%s",
 	              json_get_str(first, "reason"));
+	ck_assert(!tasks_[_i].says || str_ends(json_get_str(first, "reason"), tasks_[_i].says));
 	if (tasks_[_i].job == JOB_PAUSED)
 		ck_assert_str_eq(json_get_str(o, "pausedBy"), "eve");
 	else
@@ -289,11 +302,40 @@ START_TEST(both)
 }
 END_TEST
 
+/* All but what only a search may find, or only those who hold a lock. */
+START_TEST(each_reason_is_said)
+{
+	for (enum hold h = HOLD_NOT; h < HOLDS_; h++) {
+		size_t n = 0;
+		for (size_t i = 0; i < LOOM_COUNT(tasks_); i++)
+			n += str_eq(tasks_[i].cause, hold_name(h));
+		ck_assert_msg(n || h == HOLD_LATER || h == HOLD_CONTENDED, "%s", hold_name(h));
+	}
+}
+END_TEST
+
+/* What holds nothing does not change the reason. */
+START_TEST(clocks_apart_are_a_note)
+{
+	struct world w;
+	init(&w, CLUSTER_ACTIVE, JOB_COMPLETE, "end");
+	LOOM_CLEANUP(json_free) struct json *before = why_answer(&w.in);
+	w.in.unequal = "the clock of tcp://a:1 is 60 s ahead";
+	LOOM_CLEANUP(json_free) struct json *o = why_answer(&w.in);
+	ck_assert_str_eq(json_get_str(o, "note"), w.in.unequal);
+	json_del(o, "note");
+	ck_assert(json_equal(o, before));
+	fini(&w);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *t = tcase_create("why");
 	tcase_add_loop_test(t, each_task, 0, (int)LOOM_COUNT(tasks_));
 	tcase_add_loop_test(t, each_whole, 0, (int)LOOM_COUNT(wholes));
 	tcase_add_test(t, both);
+	tcase_add_test(t, each_reason_is_said);
+	tcase_add_test(t, clocks_apart_are_a_note);
 	return UNIT_RUN("why", t);
 }
