@@ -171,7 +171,7 @@ def test_what_plugins_say_holds_none(talks):
     lab.user.wait_cluster(cluster, "active", 120)
     secrets = (token, password, *lines)
     steps = talks.sql(f"SELECT job_num, num, name, attempt FROM task WHERE cluster_id={int(cluster)}", "loom")
-    assert {name for _, _, name, attempt in steps if attempt == "2"} == {"CREATE", "CONFIRM", "INSTALL"}
+    assert {name for _, _, name, attempt in steps if attempt == "2"} >= {"CREATE", "CONFIRM", "INSTALL"}
     logs = "".join(lab.user.get(f"/v2/tasks/{cluster}-{int(job):03}-{int(num):03}/log?attempt={attempt}").text
                    for job, num, _, last in steps for attempt in range(1, int(last) + 1))
     assert f"told: {MASK}\n" in logs and "told: http://cloud\n" in logs and "zone" in logs
