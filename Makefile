@@ -182,7 +182,7 @@ $(foreach t,$(FUZZ_TARGETS),$(eval $(call fuzz_rule,$(t))))
 
 # ---- running ----------------------------------------------------------------------------------
 
-.PHONY: run stop status check test test-dc chaos soak fuzz unit lint format headers bench install uninstall clean help FORCE
+.PHONY: run stop status check test test-dc test-ship images chaos soak fuzz unit lint format headers bench install uninstall clean help FORCE
 FORCE:
 
 run: ## install what is missing, build, start a private stack, make a cluster and prove it
@@ -203,6 +203,13 @@ test: ## all tests, on real servers
 test-dc: all next ## a datacenter of three machines, each kind of part broken once, and how long it took
 	@scripts/bootstrap test dc
 	@cd tests && LOOM_DC_BIN='$(abspath $(BUILD))/bin' LOOM_DC_NEXT='$(abspath $(NEXT))' /usr/bin/python3 -m pytest -m dc -s integration/test_dc.py
+
+test-ship: ## the container images and the quick start in full: what `make test` has no time for
+	@scripts/bootstrap ship
+	@cd tests && /usr/bin/python3 -m pytest -m 'heavy or not heavy' -s ship
+
+images: ## build the container images (NAMES='loom-api loom-haproxy': only these)
+	@scripts/images $(NAMES)
 
 chaos: all ## random faults in a datacenter under load; SEED=7 MINUTES=60 FAULTS=kill-api,cut-link LOAD=4 (busy processes)
 	@scripts/bootstrap test dc
