@@ -23,11 +23,11 @@ import xml.etree.ElementTree
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
-from support import ROOT, SERVERS, Stack, StackFailed  # noqa: E402, I001 (it sets the path of stacklib)
+from support import ROOT, SERVERS, Stack, StackFailed, compose  # noqa: E402, I001 (it sets the path of stacklib)
 from support.stack import ENVIRONMENT, SANDBOX, build_dir, root_cache  # noqa: E402
 from stacklib import process  # noqa: E402
 
-KINDS = ("unit", "fuzz", "integration", "browser", "chaos")
+KINDS = ("unit", "fuzz", "integration", "browser", "chaos", "ship")
 # `tests/run check`: all in C, and of Python what the API and the scheduler decide.
 CHECK = ("test_clusters.py", "test_entities.py", "test_events.py", "test_operations.py", "test_tasks.py",
          "test_templates.py", "test_checker.py")
@@ -203,6 +203,16 @@ class Runner:
         thread = threading.Thread(target=work, daemon=True)
         thread.start()
         self.root_thread = thread
+
+    def make_images(self):
+        """Start building the container images beside the tests, which wait for them by a lock; tests/ship
+        builds what is missing then, and says what is wrong."""
+        if "ship" not in (self.options.kinds or KINDS) or compose.why_not():
+            return
+        log = self.dir / "make-images.log"
+        argv = ["nice", "flock", str(ROOT / "var-test/images.lock"), str(ROOT / "scripts/images"), *compose.NAMES]
+        threading.Thread(target=self.run, args=[argv, compose.BUILD_SECONDS, log, {"TAG": compose.TAG}],
+                         daemon=True).start()
 
     def build(self):
         """Build everything with sanitizers and warnings as errors."""
@@ -397,6 +407,7 @@ class Runner:
         self.root_thread = None
         if set(kinds) - {"unit", "fuzz"} and not check:
             self.make_root()
+        self.make_images()
         if not self.build():
             return
         if "unit" in kinds:
@@ -420,7 +431,7 @@ class Runner:
 def arguments():
     """The command line."""
     parser = argparse.ArgumentParser(prog="tests/run", description="Run Loom's tests.")
-    parser.add_argument("kinds", nargs="*", metavar="check|unit|fuzz|integration|browser|chaos",
+    parser.add_argument("kinds", nargs="*", metavar="check|unit|fuzz|integration|browser|chaos|ship",
                         help="which tests (default: all; check: those of every day)")
     words = sys.argv[1:]
     split = words.index("--") if "--" in words else len(words)

@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What takes minutes (make test-ship): every image, the same layers twice, and real machines in containers."""
+
+import os
+import subprocess
+
+import pytest
+
+from support import ROOT, compose, wait_for
+from support.stack import SANDBOX, root_cache
+
+pytestmark = pytest.mark.heavy
+
+
+@pytest.fixture(scope="module", autouse=True)
+def engine():
+    """Skip without one."""
+    compose.need_engine()
+
+
+def all_names():
+    """As scripts/images lists them."""
+    done = subprocess.run([ROOT / "scripts/images", "--list"], capture_output=True, text=True, check=True)
+    return done.stdout.split()
+
+
+@pytest.mark.timeout(1800)
+def test_every_image_builds():
+    compose.build(*all_names())
+    for name in all_names():
+        image = compose.inspect("image", f"{name}:{compose.TAG}")[0]
+        assert image["Config"]["Labels"]["org.opencontainers.image.title"] == name
+        if name not in ("loom-cli", "loom-setup"):
+            assert image["Config"]["Healthcheck"]["Test"], name
+
+
+@pytest.mark.timeout(1800)
+def test_the_same_input_gives_the_same_layers(monkeypatch):
+    """Built a second time without anything that is cached."""
+    compose.build("loom-api")
+    first = compose.inspect("image", f"loom-api:{compose.TAG}")[0]["RootFS"]["Layers"]
+    monkeypatch.setenv("NO_CACHE", "1")
+    compose.build("loom-api")
+    assert compose.inspect("image", f"loom-api:{compose.TAG}")[0]["RootFS"]["Layers"] == first
+
+
+@pytest.mark.timeout(1500)
+def test_the_sandbox_makes_a_cluster_of_machines():
+    """Without --privileged; a web server that answers on a machine of its own."""
+    compose.build(*compose.NAMES, "loom-sandbox")
+    done = subprocess.run([SANDBOX, "make-root", "--state-dir", root_cache(), "--root-dir", root_cache()],
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=600, check=False)
+    assert done.returncode == 0, done.stdout
+    quick = compose.QuickStart("sandbox")
+    try:
+        quick("up", "--wait", "--no-build", timeout=300)
+        container = quick.containers("sandbox")[0]
+        assert not container["HostConfig"]["Privileged"]
+        made = quick.api().post("/v2/clusters", {"name": "real", "clusterTemplate": "single", "numMachines": 1})
+        assert made.status == 200, made
+        cluster = made.json["id"]
+        quick.wait_for_status(cluster, "active", 600)
+        node = quick.api().get(f"/v2/clusters/{cluster}").json["nodes"][0]
+        address = node["properties"]["ipaddresses"]["access_v4"]
+        code, text = compose.said("docker", "exec", container["Id"], "python3", "-c",
+                                  f"import urllib.request; print(urllib.request.urlopen('http://{address}/').read())")
+        assert code == 0 and "Hello from Loom" in text, text
+        assert quick.api().delete(f"/v2/clusters/{cluster}").ok
+        wait_for(lambda: quick.status_of(cluster) == "terminated", 60, "the cluster's end")
+    finally:
+        quick.close()
+    assert quick.left() == []
+    assert not any(name.startswith("loomsb0") for name in os.listdir("/sys/class/net"))
