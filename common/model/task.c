@@ -10,29 +10,31 @@
 #include <stdio.h>
 #include <string.h>
 
-#define PLACE ROW_GROUP /* the node */
-#define TASK_ROW(X, SEP)                                                                           \
-	X(cluster_id, row_int, ROW_KEY) SEP X(job_num, row_int, ROW_KEY)                           \
-	SEP X(num, row_int, ROW_KEY)                                                               \
-	SEP X(tenant_id, row_str, ROW_NEW)                                                         \
-	SEP X(node_id, row_chars, ROW_NEW | PLACE) SEP X(node_num, row_int, ROW_NEW | PLACE) SEP   \
-	X(name, row_chars, ROW_NEW)                                                                \
-	SEP X(service, row_str, ROW_NEW)                                                           \
-	SEP X(stage, row_int, ROW_NEW)                                                             \
-	SEP X(state, state_type, ROW_NEW | ROW_SAVE) SEP X(unmet, row_int, ROW_NEW | ROW_SAVE) SEP \
-	X(attempt, row_int, ROW_SAVE)                                                              \
-	SEP X(done_attempt, row_int, ROW_SAVE)                                                     \
-	SEP X(failures, row_int, ROW_SAVE)                                                         \
-	SEP X(losses, row_int, ROW_SAVE)                                                           \
-	SEP X(not_before, row_int, ROW_OPTION | ROW_SAVE) SEP X(lease_ms, row_int, ROW_SAVE)       \
-	SEP X(lease_until, row_int, ROW_SAVE)                                                      \
-	SEP X(provisioner_id, row_str, ROW_SAVE)                                                   \
-	SEP X(worker_id, row_str, ROW_SAVE)                                                        \
-	SEP X(submit_time, row_int, ROW_SAVE)                                                      \
-	SEP X(status_time, row_int, ROW_SAVE)                                                      \
-	SEP X(status_code, row_int, ROW_SAVE)                                                      \
-	SEP X(message, row_str, ROW_SAVE)                                                          \
-	SEP X(claim, row_chars, ROW_SAVE)                                                          \
+#define PLACE ROW_GROUP        /* the node */
+#define WAITS (ROW_GROUP << 1) /* for how much it waits */
+#define TASK_ROW(X, SEP)                                                                         \
+	X(cluster_id, row_int, ROW_KEY) SEP X(job_num, row_int, ROW_KEY)                         \
+	SEP X(num, row_int, ROW_KEY)                                                             \
+	SEP X(tenant_id, row_str, ROW_NEW)                                                       \
+	SEP X(node_id, row_chars, ROW_NEW | PLACE) SEP X(node_num, row_int, ROW_NEW | PLACE) SEP \
+	X(name, row_chars, ROW_NEW)                                                              \
+	SEP X(service, row_str, ROW_NEW)                                                         \
+	SEP X(stage, row_int, ROW_NEW)                                                           \
+	SEP X(state, state_type, ROW_NEW | ROW_SAVE) SEP X(unmet, row_int,                       \
+	                                                   ROW_NEW | ROW_SAVE | WAITS) SEP       \
+	X(attempt, row_int, ROW_SAVE)                                                            \
+	SEP X(done_attempt, row_int, ROW_SAVE)                                                   \
+	SEP X(failures, row_int, ROW_SAVE)                                                       \
+	SEP X(losses, row_int, ROW_SAVE)                                                         \
+	SEP X(not_before, row_int, ROW_OPTION | ROW_SAVE) SEP X(lease_ms, row_int, ROW_SAVE)     \
+	SEP X(lease_until, row_int, ROW_SAVE)                                                    \
+	SEP X(provisioner_id, row_str, ROW_SAVE)                                                 \
+	SEP X(worker_id, row_str, ROW_SAVE)                                                      \
+	SEP X(submit_time, row_int, ROW_SAVE)                                                    \
+	SEP X(status_time, row_int, ROW_SAVE)                                                    \
+	SEP X(status_code, row_int, ROW_SAVE)                                                    \
+	SEP X(message, row_str, ROW_SAVE)                                                        \
+	SEP X(claim, row_chars, ROW_SAVE)                                                        \
 	SEP X(claim_hash, row_chars, ROW_SAVE)
 
 static bool state_read(void *at, size_t size LOOM_UNUSED, const struct db_result *r, size_t row,
@@ -220,6 +222,11 @@ int tasks_of_nodes(struct db *db, const struct task_node *nodes, size_t n, struc
 int tasks_save(struct db *db, struct task *const *v, size_t n)
 {
 	return rows_save(db, &task_table, ROW_SAVE, (const void *const *)v, n);
+}
+
+int tasks_save_unmet(struct db *db, struct task *const *v, size_t n)
+{
+	return rows_save(db, &task_table, WAITS, (const void *const *)v, n);
 }
 
 /* ---- waiting, dropping, counting ------------------------------------------------------------- */

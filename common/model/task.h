@@ -95,6 +95,8 @@ LOOM_MUST_CHECK int tasks_of_nodes(struct db *db, const struct task_node *nodes,
                                    struct tasks **ret);
 /* Writes rows that were read in this transaction; appends no events. */
 LOOM_MUST_CHECK int tasks_save(struct db *db, struct task *const *v, size_t n);
+/* Writes of rows that were read in this transaction for how much they wait, and nothing else. */
+LOOM_MUST_CHECK int tasks_save_unmet(struct db *db, struct task *const *v, size_t n);
 /* Writes node_id and node_num of rows that have moved to another node. */
 LOOM_MUST_CHECK int tasks_place(struct db *db, struct task *const *v, size_t n);
 /* Are nodes of the job still to be made? */

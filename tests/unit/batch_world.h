@@ -222,6 +222,16 @@ static void write_node(struct unit *u, const struct unit_node *un)
 	nodes_free(copy);
 }
 
+/* Nothing else of the row may have become another. */
+static void write_unmet(struct task *t, const struct task *from)
+{
+	ck_assert_int_eq(t->state, from->state);
+	ck_assert_int_eq(t->attempt, from->attempt);
+	ck_assert_int_eq(t->not_before, from->not_before);
+	ck_assert_int_gt(t->unmet, from->unmet);
+	t->unmet = from->unmet;
+}
+
 static int world_write_tasks(struct unit *u)
 {
 	struct world *w = world_of(u);
@@ -231,6 +241,8 @@ static int world_write_tasks(struct unit *u)
 		const struct unit_task *it = &u->items[i];
 		struct task *t = task_at(w, it->t->job_num, it->t->num);
 		ck_assert(it->fresh == (t == NULL));
+		if (it->waits_less && !it->changed && !it->fresh)
+			write_unmet(t, it->t);
 		if (!it->changed && !it->fresh)
 			continue;
 		if (!t)

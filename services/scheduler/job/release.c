@@ -83,8 +83,7 @@ static int satisfy_edges(struct unit *u)
 		struct task *t = unit_task(u, &w.v[i]);
 		if (!t || t->unmet <= 0)
 			continue;
-		t->unmet = fault_enabled("edges") ? 0 : t->unmet - 1;
-		unit_task_changed(u, t);
+		unit_wait_less(u, t, fault_enabled("edges") ? 0 : t->unmet - 1);
 		if (!t->unmet)
 			unit_freed(u, t, t->node_id);
 	}

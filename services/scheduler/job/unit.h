@@ -43,10 +43,11 @@ struct unit_task {
 	struct task *t;
 	enum task_state was; /* when it was read */
 	bool changed;        /* to be written */
-	bool fresh;          /* to be inserted */
-	bool placed;         /* on another node than before */
-	bool chosen;         /* its user's: it is about to be claimed */
-	enum hold hold;      /* its user's: why it was not */
+	bool waits_less; /* how much it waits for is to be written; more only if it changed, too */
+	bool fresh;      /* to be inserted */
+	bool placed;     /* on another node than before */
+	bool chosen;     /* its user's: it is about to be claimed */
+	enum hold hold;  /* its user's: why it was not */
 };
 
 struct unit_job {
@@ -188,6 +189,7 @@ void unit_add_node(struct unit *u, int64_t cluster, const struct node *n); /* ta
 /* The only way to change a task's state here. */
 void unit_move_task(struct unit *u, struct task *t, enum task_state to);
 void unit_task_changed(struct unit *u, const struct task *t); /* other columns */
+void unit_wait_less(struct unit *u, struct task *t, int64_t unmet);
 void unit_move_job(struct unit *u, struct unit_job *j, enum job_status to, const char *message);
 void unit_move_cluster(struct unit *u, struct unit_cluster *uc, enum cluster_status to,
                        const char *message);

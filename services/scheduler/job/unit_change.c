@@ -19,6 +19,12 @@ void unit_task_changed(struct unit *u, const struct task *t)
 	item_of(u, t)->changed = true;
 }
 
+void unit_wait_less(struct unit *u, struct task *t, int64_t unmet)
+{
+	t->unmet = unmet;
+	item_of(u, t)->waits_less = true;
+}
+
 void unit_move_task(struct unit *u, struct task *t, enum task_state to)
 {
 	task_transition(unit_held(u, t->cluster_id)->tx.c, t, to, u->now);

@@ -55,25 +55,46 @@ static int by_ref(const void *a, const void *b)
 	return (d > 0) - (d < 0);
 }
 
+static bool is_changed(const struct unit_task *it)
+{
+	return it->changed;
+}
+
+/* Most rows of a batch are of tasks that wait for less than before and still wait: of these one
+ * column is written instead of all. */
+static bool only_waits_less(const struct unit_task *it)
+{
+	return it->waits_less && !it->changed;
+}
+
+static bool is_placed(const struct unit_task *it)
+{
+	return it->placed;
+}
+
+/* Heartbeats lock running tasks in this order, too. */
+static int save_those(struct unit *u, bool (*which)(const struct unit_task *it),
+                      int (*save)(struct db *db, struct task *const *v, size_t n))
+{
+	struct task **v = loom_calloc(u->n_items + 1, sizeof(struct task *));
+	size_t n = 0;
+	for (size_t i = 0; i < u->n_items; i++) {
+		if (which(&u->items[i]))
+			v[n++] = u->items[i].t;
+	}
+	if (n)
+		qsort(v, n, sizeof(struct task *), by_ref);
+	int rc = save(u->db, v, n);
+	loom_free(v);
+	return rc;
+}
+
 static int save_tasks(struct unit *u)
 {
-	struct task **changed = loom_calloc(u->n_items + 1, sizeof(struct task *));
-	struct task **placed = loom_calloc(u->n_items + 1, sizeof(struct task *));
-	size_t n = 0, n_placed = 0;
-	for (size_t i = 0; i < u->n_items; i++) {
-		if (u->items[i].changed)
-			changed[n++] = u->items[i].t;
-		if (u->items[i].placed)
-			placed[n_placed++] = u->items[i].t;
-	}
-	if (n) /* heartbeats lock tasks in this order, too */
-		qsort(changed, n, sizeof(struct task *), by_ref);
-	int rc = tasks_save(u->db, changed, n);
+	int rc = save_those(u, is_changed, tasks_save);
 	if (!rc)
-		rc = tasks_place(u->db, placed, n_placed);
-	loom_free(changed);
-	loom_free(placed);
-	return rc;
+		rc = save_those(u, only_waits_less, tasks_save_unmet);
+	return rc ? rc : save_those(u, is_placed, tasks_place);
 }
 
 static int write_evidence(struct unit *u)
