@@ -13,8 +13,11 @@
 
 #include <mysql.h>
 
-#define DB_STMT_CACHE 256               /* prepared statements kept per connection ... */
-#define DB_STMT_BYTES ((size_t)4 << 20) /* ... and about how much they may take */
+/* Prepared statements kept per connection, and about how much they may take. Measured: with 256 and
+ * 4 MiB a statement was prepared anew for each tenth completion under full load, with these for
+ * each thirtieth. */
+#define DB_STMT_CACHE 512
+#define DB_STMT_BYTES ((size_t)16 << 20)
 #define DB_PARAM_MAX  64
 
 struct db_stmt {
