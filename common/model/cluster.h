@@ -45,6 +45,8 @@ void cluster_free(struct cluster *c);
 /* Small columns only. CLUSTER_E_NONE when there is none. */
 LOOM_MUST_CHECK int cluster_lock(struct db *db, int64_t id, struct cluster **ret);
 LOOM_MUST_CHECK int cluster_get(struct db *db, int64_t id, struct cluster **ret);
+/* Whose it is, which it stays: tenant and user, both owned. */
+LOOM_MUST_CHECK int cluster_owner(struct db *db, int64_t id, char **ret_tenant, char **ret_owner);
 LOOM_MUST_CHECK int cluster_load_docs(struct db *db, struct cluster *c);
 
 /* Locks several at once, never waiting: those that somebody else holds are left out, as are those

@@ -95,18 +95,33 @@ static void linger_start(struct http_server *s, int fd)
 
 /* ---- refusing -------------------------------------------------------------------------------- */
 
+/* What a refusal says, as text or as a problem document; owned. */
+static char *refusal_body(const struct server_conn *c)
+{
+	if (!c->problem)
+		return loom_asprintf("%s\n", c->reason);
+	LOOM_CLEANUP(json_free) struct json *v = json_new_obj();
+	json_set_str(v, "type", "about:blank");
+	json_set_str(v, "title", http_reason(c->refused));
+	json_set_int(v, "status", c->refused);
+	return json_text(json_set_str(v, "detail", c->reason));
+}
+
 static void send_refusal(struct server_conn *c)
 {
+	LOOM_CLEANUP_STR char *body = refusal_body(c);
 	LOOM_CLEANUP(buf_fini) struct buf text = BUF_INIT(REFUSAL_MAX);
 	buf_addf(&text,
-	         "HTTP/1.1 %d %s\r\nContent-Type: text/plain; charset=utf-8\r\n"
+	         "HTTP/1.1 %d %s\r\nContent-Type: %s\r\n"
 	         "X-Content-Type-Options: nosniff\r\nContent-Length: %zu\r\n",
-	         c->refused, http_reason(c->refused), strlen(c->reason) + 1);
+	         c->refused, http_reason(c->refused),
+	         c->problem ? "application/problem+json" : "text/plain; charset=utf-8",
+	         strlen(body));
 	if (c->refused == 503)
 		buf_adds(&text, "Retry-After: 1\r\n");
 	if (c->refused == 405 && c->allow)
 		buf_addf(&text, "Allow: %s\r\n", c->allow);
-	buf_addf(&text, "Connection: close\r\n\r\n%s\n", c->reason);
+	buf_addf(&text, "Connection: close\r\n\r\n%s", body);
 	loom_assert(!text.full);
 	/* A fresh socket buffer has room for this; when it has not, the peer does not read anyway.
 	 */

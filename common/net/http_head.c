@@ -6,6 +6,7 @@
 
 #include <arpa/inet.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 const char *http_target_path(const char *target, const char **ret_host, size_t *ret_len)
@@ -128,4 +129,29 @@ bool http_host_is_ours(const char *host, const char *names)
 		n--;
 	LOOM_CLEANUP_STR char *name = loom_strndup(host, n);
 	return is_address(name) || is_own_name(name) || is_listed(name, names);
+}
+
+/* ";q=0", ";q=0.000" */
+static bool is_refused(const char *params, size_t n)
+{
+	for (size_t i = 0; i + 3 < n; i++) {
+		if (params[i] != 'q' && params[i] != 'Q')
+			continue;
+		if (params[i + 1] == '=' && params[i + 2] == '0')
+			return strspn(params + i + 2, "0.") >= strcspn(params + i + 2, ", ;\t");
+	}
+	return false;
+}
+
+bool http_accepts(const char *accept, const char *type)
+{
+	size_t want = strlen(type);
+	for (const char *p = accept; p && *p;) {
+		p += strspn(p, " \t,");
+		size_t all = strcspn(p, ","), n = strcspn(p, ",; \t");
+		if (n == want && strncasecmp(p, type, n) == 0)
+			return !is_refused(p + n, all - n + 1);
+		p += all;
+	}
+	return false;
 }

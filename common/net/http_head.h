@@ -29,6 +29,9 @@ void http_head_parse(struct http_head *h, char *text);
 /* The first one, case-insensitive; NULL if none. */
 const char *http_head_value(const struct http_head *h, const char *name);
 
+/* Does a header Accept (NULL: none) name this media type, and not with q=0? */
+bool http_accepts(const char *accept, const char *type);
+
 /* Path and query of a target, and where its host is (ret_host may be NULL; *ret_len 0: none). */
 const char *http_target_path(const char *target, const char **ret_host, size_t *ret_len);
 

@@ -48,6 +48,7 @@ struct server_conn {
 	int refused;           /* status to refuse the connection with, 0: fine */
 	const char *reason;
 	char *why, *allow; /* owned: a reason, the Allow header that goes with it; NULL: none */
+	bool problem;      /* a refusal is to be a problem document */
 	bool kill;         /* at once, whatever is under way */
 	bool muted;        /* our own changes to the input buffer */
 	int fd;
@@ -97,7 +98,7 @@ struct http_req {
 	struct loop_timer *late_close;
 	enum req_state state; /* of whoever has the request in hand */
 	bool streaming;       /* loop only */
-	bool problem, waited, head, close;
+	bool waited, head, close;
 	int64_t started_us;
 
 	char *method, *target, *body, *peer;

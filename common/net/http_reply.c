@@ -227,9 +227,18 @@ void http_reply_empty(struct http_req *req, int status)
 	reply_owned(req, status, NULL, NULL, 0);
 }
 
+/* faults (NULL: none) as http_reply_faults() has them. */
+static void reply_problem(struct http_req *req, int status, const char *detail,
+                          const struct json *faults);
+
 static void reply_text(struct http_req *req, int status, char *text)
 {
 	text = text_utf8(text); /* formats cut texts by bytes */
+	if (status >= 400 && http_wants_problem(req)) {
+		reply_problem(req, status, text, NULL);
+		loom_free(text);
+		return;
+	}
 	reply_owned(req, status, "text/plain; charset=utf-8", text, strlen(text));
 }
 
@@ -253,7 +262,34 @@ void http_reply_json(struct http_req *req, int status, const struct json *v)
 	reply_tree(req, status, "application/json", v);
 }
 
-static void reply_problem(struct http_req *req, int status, const char *detail)
+/* What a URI's fragment may hold stays. Owned. */
+static char *fragment(const char *pointer)
+{
+	struct buf b = BUF_INIT(16384);
+	buf_addc(&b, '#');
+	for (const char *s = pointer; s && *s; s++) {
+		if ((*s > ' ' && *s < 127 && !strchr("\"#%<>[]\\^`{|}", *s)))
+			buf_addc(&b, *s);
+		else
+			buf_addf(&b, "%%%02X", (unsigned)(unsigned char)*s);
+	}
+	return buf_take(&b);
+}
+
+static struct json *errors_of(const struct json *faults)
+{
+	struct json *list = json_new_arr();
+	for (size_t i = 0; i < json_len(faults); i++) {
+		const struct json *f = json_at(faults, i);
+		LOOM_CLEANUP_STR char *at = fragment(json_get_str(f, "pointer"));
+		struct json *e = json_set_str(json_new_obj(), "pointer", at);
+		json_push(list, json_set_str(e, "detail", json_get_str(f, "detail")));
+	}
+	return list;
+}
+
+static void reply_problem(struct http_req *req, int status, const char *detail,
+                          const struct json *faults)
 {
 	LOOM_CLEANUP(json_free) struct json *v = json_new_obj();
 	json_set_str(v, "type", "about:blank");
@@ -261,6 +297,8 @@ static void reply_problem(struct http_req *req, int status, const char *detail)
 	json_set_int(v, "status", status);
 	json_set_str(v, "detail", detail);
 	json_set_str(v, "instance", req->id);
+	if (faults)
+		json_set(v, "errors", errors_of(faults));
 	if (status == 503 || status == 429)
 		reply_header_default(req, "Retry-After", "1");
 	reply_tree(req, status, "application/problem+json", v);
@@ -272,12 +310,23 @@ void http_reply_problem(struct http_req *req, int status, const char *fmt, ...)
 	va_start(ap, fmt);
 	LOOM_CLEANUP_STR char *detail = loom_vasprintf(fmt, ap);
 	va_end(ap);
-	reply_problem(req, status, detail);
+	reply_problem(req, status, detail, NULL);
 }
 
-void http_want_problem(struct http_req *req)
+void http_reply_faults(struct http_req *req, int status, const struct json *faults,
+                       const char *text)
 {
-	req->problem = true;
+	if (http_wants_problem(req))
+		reply_problem(req, status, text, faults);
+	else
+		http_reply_text(req, status, "%s", text);
+}
+
+bool http_wants_problem(const struct http_req *req)
+{
+	const struct http_route *route = req->match.route;
+	return (route && (route->run & HTTP_PROBLEM)) ||
+	       http_accepts(http_header(req, "Accept"), "application/problem+json");
 }
 
 int http_body_json(struct http_req *req, struct json **ret, struct loom_err *err)
@@ -288,10 +337,7 @@ int http_body_json(struct http_req *req, struct json **ret, struct loom_err *err
 		return 0;
 	if (err)
 		*err = e;
-	if (req->problem)
-		reply_problem(req, 400, e.msg);
-	else
-		http_reply_text(req, 400, "%s", e.msg);
+	http_reply_text(req, 400, "%s", e.msg);
 	return 400;
 }
 

@@ -211,6 +211,11 @@ const char *http_peer(const struct http_req *req)
 	return req->peer;
 }
 
+const struct http_route *http_matched(const struct http_req *req)
+{
+	return req->match.route;
+}
+
 void *http_ctx(const struct http_req *req)
 {
 	return req->server->ctx;

@@ -32,9 +32,10 @@ struct http_req;
 enum http_run {
 	HTTP_ON_LOOP = 0,
 	HTTP_ON_POOL = 1,
-	HTTP_HEALTH = 2, /* says how the service is: answered on the reserve, and to any Host */
-	HTTP_SMALL = 4,  /* its body has at most HTTP_SMALL_BODY bytes */
-	HTTP_HEAVY = 8,  /* may cost much: few at once for each share (http_server_share()) */
+	HTTP_HEALTH = 2,   /* says how the service is: answered on the reserve, and to any Host */
+	HTTP_SMALL = 4,    /* its body has at most HTTP_SMALL_BODY bytes */
+	HTTP_HEAVY = 8,    /* may cost much: few at once for each share (http_server_share()) */
+	HTTP_PROBLEM = 16, /* its refusals are problem documents, whatever is asked for */
 };
 #define HTTP_SMALL_BODY ((size_t)64 << 10)
 
@@ -107,6 +108,7 @@ const char *http_header(const struct http_req *req, const char *name); /* case-i
 bool http_header_at(const struct http_req *req, size_t i, const char **name, const char **value);
 const char *http_body(const struct http_req *req, size_t *ret_len); /* never NULL */
 const char *http_peer(const struct http_req *req);                  /* "ip:port" */
+const struct http_route *http_matched(const struct http_req *req);  /* its row */
 void *http_ctx(const struct http_req *req);                         /* that of its server */
 const char *http_id(const struct http_req *req); /* request id: X-Request-ID as given, or made */
 struct loop *http_loop(const struct http_req *req);
@@ -114,9 +116,11 @@ void http_set_data(struct http_req *req, void *data, void (*free_data)(void *));
 void *http_data(const struct http_req *req);
 
 /* Parses the body as JSON of at most JSON_MAX_VALUES values: 0, or has answered 400 and returns
- * 400, with err (may be NULL) filled. The answer is text/plain, or a problem document after
- * http_want_problem(). */
-void http_want_problem(struct http_req *req);
+ * 400, with err (may be NULL) filled. The answer is text/plain, or a problem document when
+ * that is wanted. */
+/* Is a refusal of this request to be a problem document? When its route (HTTP_PROBLEM) or its
+ * header Accept wants it. http_reply_text() looks at it for a status from 400 on. */
+bool http_wants_problem(const struct http_req *req);
 LOOM_MUST_CHECK int http_body_json(struct http_req *req, struct json **ret, struct loom_err *err);
 
 void http_reply_header(struct http_req *req, const char *name,
@@ -128,6 +132,10 @@ void http_reply_json(struct http_req *req, int status, const struct json *v); /*
 /* RFC 9457: application/problem+json with type about:blank, title (of the status), status, detail,
  * instance (request id). 503 and 429 also get Retry-After: 1 unless set. */
 void http_reply_problem(struct http_req *req, int status, const char *fmt, ...) LOOM_PRINTF(3, 4);
+/* A refusal for several faults: as text, or a problem document with `errors`: for each {"pointer",
+ * "detail"} (json/schema.h), the pointer as a fragment of a URI, as RFC 9457 shows it. */
+void http_reply_faults(struct http_req *req, int status, const struct json *faults,
+                       const char *text);
 const char *http_reason(int status);
 
 /* Hands a request from a worker to the loop: fn(req, arg) runs there and owns answering; at once

@@ -13,6 +13,7 @@
 #include "services/api/db_outage.h"
 #include "services/api/log_budget.h"
 #include "services/api/provisioner_cache.h"
+#include "services/api/route.h"
 #include "services/api/secrets.h"
 
 #include <string.h>
@@ -190,14 +191,14 @@ int api_start(struct service *service, void *ctx, struct loom_err *err)
 	peers_start(a);
 	db_outage_start(a);
 	watchers_start(a);
-	a->routes = api_routes_create();
-	rc = listen_on(a, &a->external, api_routes_external(a->routes), a->cfg.external_listen,
-	               err);
+	rc = api_routes_create(&a->routes, err);
+	if (!rc)
+		rc = listen_on(a, &a->external, a->routes->external.v, a->cfg.external_listen, err);
 	if (rc)
 		return rc;
 	http_server_check(a->external, auth_head);
 	http_server_share(a->external, auth_share);
-	return listen_on(a, &a->internal, internal_routes, a->cfg.internal_listen, err);
+	return listen_on(a, &a->internal, a->routes->internal.v, a->cfg.internal_listen, err);
 }
 
 static void when_idle(void *arg)

@@ -64,11 +64,6 @@ struct api {
 };
 
 extern const struct config_key api_config_keys[];
-/* routes.c: a path for each row of common/operation, too. */
-extern const struct http_route internal_routes[];
-struct api_routes *api_routes_create(void);
-void api_routes_destroy(struct api_routes *r);                            /* after the server */
-const struct http_route *api_routes_external(const struct api_routes *r); /* borrowed */
 int api_start(struct service *service, void *ctx, struct loom_err *err);
 void api_drain(struct service *service, void *ctx);
 void api_stop(struct service *service, void *ctx);

@@ -7,17 +7,18 @@
 #define LOOM_API_AUTH_H
 
 #include "services/api/api.h"
-
-enum role { ROLE_USER, ROLE_ADMIN, ROLE_SUPERADMIN };
+#include "services/api/route.h"
 
 struct identity {
 	char user[256], tenant_id[65];
 	enum role role;
 };
 
-/* true with *who filled; false after answering 401 (no user or tenant), 404 (unknown tenant), 403
- * (role too low) or 503. */
-bool auth(struct api *a, struct http_req *req, enum role needed, struct identity *who);
+/* true with *who filled; false after answering 401 (no user or tenant), 404 (unknown tenant) or
+ * 503. For the dispatcher (request.h), which knows who may. */
+bool auth(struct api *a, struct http_req *req, struct identity *who);
+/* Does one see all clusters of the tenant, and not just one's own? */
+bool auth_sees_all(const struct identity *who);
 
 /* The same as far as a request's head says it, for http_server_check(): 401 before a body is taken
  * when it does not say who asks, 400 when it says it in two ways. */

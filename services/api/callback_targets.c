@@ -6,7 +6,7 @@
 #include "common/base/str.h"
 #include "common/model/callback.h"
 #include "common/net/http_client.h"
-#include "services/api/auth.h"
+#include "services/api/request.h"
 #include "services/api/resources.h"
 #include "services/api/validate_check.h"
 
@@ -20,10 +20,9 @@ struct target_call {
 	char *sealed; /* NULL: the secret stays */
 };
 
-static bool begin(struct http_req *req, struct api *a, struct target_call *k)
+static bool begin(struct http_req *req, struct target_call *k)
 {
-	if (!auth(a, req, ROLE_ADMIN, &k->who))
-		return false;
+	k->who = *request_who(req);
 	k->name = http_param(req, "name");
 	if (!k->name ||
 	    (str_is_name(k->name) && strlen(k->name) <= CALLBACK_TARGET_NAME && *k->name != '.'))
@@ -46,7 +45,7 @@ void callback_targets_get(struct http_req *req, void *ctx)
 {
 	struct api *a = ctx;
 	struct target_call k = { 0 };
-	if (!begin(req, a, &k))
+	if (!begin(req, &k))
 		return;
 	int rc = db_read(a->db, list_read, &k);
 	if (rc)
@@ -65,7 +64,7 @@ void callback_targets_get(struct http_req *req, void *ctx)
 
 static void check_url(struct check *c, const struct json *in, struct json *out)
 {
-	const char *url = check_text(c, in, "", "url", true);
+	const char *url = json_get_str(in, "url");
 	LOOM_CLEANUP_STR char *host = url ? http_url_host(url) : NULL;
 	if (url && (!host || strlen(url) > CALLBACK_MAX_URL))
 		check_refuse(c,
@@ -77,31 +76,19 @@ static void check_url(struct check *c, const struct json *in, struct json *out)
 
 static void check_events(struct check *c, const struct json *in, struct json *out)
 {
-	struct json *events = check_names(c, in, "", "events", true);
-	bool start = false, veto = json_get_bool(in, "veto", false);
-	if (!json_len(events))
-		check_refuse(c, "events is empty");
-	for (size_t i = 0; i < json_len(events); i++) {
-		enum callback_kind k;
-		if (callback_kind_parse(json_str(json_at(events, i)), &k))
-			start = start || k == CALLBACK_START;
-		else
-			check_refuse(c,
-			             "events[%zu] must be start, success, failure, lease_warning "
-			             "or lease_expired",
-			             i);
-	}
-	if (veto && !start)
+	struct json *events = check_names(in, "events");
+	bool veto = json_get_bool(in, "veto", false);
+	if (veto && !json_arr_has_str(events, callback_kind_name(CALLBACK_START)))
 		check_refuse(c, "veto is for the event start, which is not among its events");
 	json_set(out, "events", events);
-	json_set(out, "triggers", check_names(c, in, "", "triggers", false));
+	json_set(out, "triggers", check_names(in, "triggers"));
 	json_set_bool(out, "veto", veto);
 }
 
 static void check_secret(struct check *c, const struct json *in, struct target_call *k,
                          const struct seal_key *key)
 {
-	const char *secret = check_text(c, in, "", "secret", false);
+	const char *secret = json_get_str(in, "secret");
 	if (secret && strlen(secret) > CALLBACK_MAX_SECRET)
 		check_refuse(c, "secret must be at most %d bytes", CALLBACK_MAX_SECRET);
 	if (secret && *secret && !key->known)
@@ -117,8 +104,6 @@ static int check_target(const struct json *in, struct target_call *k, const stru
                         struct loom_err *err)
 {
 	struct check c = { .err = err };
-	if (!json_is(in, JSON_OBJECT))
-		return err_set(err, 400, "the body must be a JSON object with url and events");
 	k->doc = json_set_str(json_new_obj(), "name", k->name);
 	check_url(&c, in, k->doc);
 	check_events(&c, in, k->doc);
@@ -137,10 +122,9 @@ void callback_targets_put(struct http_req *req, void *ctx)
 	struct api *a = ctx;
 	struct target_call k = { 0 };
 	struct loom_err err = { 0 };
-	LOOM_CLEANUP(json_free) struct json *in = NULL;
-	if (!begin(req, a, &k) || api_body_json(req, &in))
+	if (!begin(req, &k))
 		return;
-	int rc = check_target(in, &k, &a->callback_key, &err);
+	int rc = check_target(request_body(req), &k, &a->callback_key, &err);
 	if (rc)
 		http_reply_text(req, 400, "%s", err.msg);
 	else if ((rc = db_tx(a->db, put_tx, &k)) == CALLBACK_TARGET_E_MANY)
@@ -164,7 +148,7 @@ void callback_targets_delete(struct http_req *req, void *ctx)
 {
 	struct api *a = ctx;
 	struct target_call k = { 0 };
-	if (!begin(req, a, &k))
+	if (!begin(req, &k))
 		return;
 	int rc = db_tx(a->db, delete_tx, &k);
 	if (rc)

@@ -3,26 +3,23 @@
 #include "common/model/callback.h"
 
 #include "common/base/str.h"
-#include "services/api/auth.h"
+#include "services/api/request.h"
 #include "services/api/resources.h"
 
 #define DEFAULT_LIMIT 200
 #define MAX_LIMIT     2000
 
 struct callbacks_call {
-	struct identity who;
 	const char *tenant; /* NULL: all, for the superadmin */
 	const char *state;
 	int64_t id, limit;
 	struct json *list;
 };
 
-static bool begin(struct http_req *req, struct api *a, struct callbacks_call *k)
+static const char *tenant_of(const struct http_req *req)
 {
-	if (!auth(a, req, ROLE_ADMIN, &k->who))
-		return false;
-	k->tenant = k->who.role == ROLE_SUPERADMIN ? NULL : k->who.tenant_id;
-	return true;
+	const struct identity *who = request_who(req);
+	return who->role == ROLE_SUPERADMIN ? NULL : who->tenant_id;
 }
 
 static int list_read(struct db *db, void *arg)
@@ -36,9 +33,7 @@ static int list_read(struct db *db, void *arg)
 void callbacks_list(struct http_req *req, void *ctx)
 {
 	struct api *a = ctx;
-	struct callbacks_call k = { .limit = DEFAULT_LIMIT };
-	if (!begin(req, a, &k))
-		return;
+	struct callbacks_call k = { .tenant = tenant_of(req), .limit = DEFAULT_LIMIT };
 	const char *limit = http_query(req, "limit");
 	k.state = http_query(req, "state");
 	if (k.state && !str_eq(k.state, "dead") && !str_eq(k.state, "waiting")) {
@@ -72,9 +67,7 @@ static int delete_tx(struct db *db, void *arg)
 
 static void change(struct http_req *req, struct api *a, db_tx_fn fn)
 {
-	struct callbacks_call k = { 0 };
-	if (!begin(req, a, &k))
-		return;
+	struct callbacks_call k = { .tenant = tenant_of(req) };
 	if (str_to_int(http_param(req, "id"), &k.id) || k.id < 1) {
 		http_reply_text(req, 400, "'%.32s' is not the id of a callback",
 		                http_param(req, "id"));

@@ -11,7 +11,7 @@
 #include "common/base/str.h"
 #include "common/model/cluster_list.h"
 #include "common/model/labels.h"
-#include "services/api/auth.h"
+#include "services/api/request.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -109,11 +109,11 @@ static bool asked(struct http_req *req, struct list *l)
 {
 	struct cluster_filter *f = &l->filter;
 	l->labels = json_new_obj();
-	if (!auth(l->a, req, ROLE_USER, &l->who) || !labels_of(req, l->labels) ||
-	    !place_of(req, &f->after) || !limit_of(req, &f->limit))
+	l->who = *request_who(req);
+	if (!labels_of(req, l->labels) || !place_of(req, &f->after) || !limit_of(req, &f->limit))
 		return false;
 	f->tenant_id = l->who.tenant_id;
-	f->owner_id = l->who.role >= ROLE_ADMIN ? NULL : l->who.user;
+	f->owner_id = auth_sees_all(&l->who) ? NULL : l->who.user;
 	f->statuses = statuses(http_query(req, "status"));
 	f->labels = l->labels;
 	return true;
@@ -218,7 +218,7 @@ void clusters_list(struct http_req *req, void *ctx)
 {
 	struct list *l = loom_calloc(1, sizeof(*l));
 	*l = (struct list){ .a = ctx, .text = BUF_INIT(LIST_MAX) };
-	http_set_data(req, l, list_free);
+	request_keep(req, l, list_free);
 	if (!asked(req, l))
 		return;
 	int rc = db_read(l->a->db, keys_read, l);

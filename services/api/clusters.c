@@ -4,13 +4,13 @@
 
 #include "common/base/str.h"
 #include "services/api/control.h"
+#include "services/api/request.h"
 #include "services/api/view.h"
 #include "services/api/visible.h"
 #include "services/api/why.h"
 
 struct cluster_call {
 	struct api *a;
-	struct identity who;
 	int64_t id;
 	struct cluster *c;
 	struct job latest;
@@ -40,7 +40,7 @@ static int head_read(struct db *db, void *arg)
 	struct cluster_call *k = arg;
 	call_fini(k);
 	bool found;
-	int rc = visible_get(db, &k->who, k->id, &k->c);
+	int rc = cluster_get(db, k->id, &k->c);
 	if (rc)
 		return rc;
 	loom_assert(k->c);
@@ -68,11 +68,10 @@ static int details_read(struct db *db, void *arg)
 	return rc ? rc : task_failures(db, k->id, &k->failures);
 }
 
-/* Who, which cluster, and the read; false when answered. */
+/* Which cluster, and the read; false when answered. */
 static bool begin(struct http_req *req, struct cluster_call *k, db_tx_fn read)
 {
-	if (!auth(k->a, req, ROLE_USER, &k->who) || !visible_id(req, "id", &k->id))
-		return false;
+	k->id = request_cluster(req);
 	int rc = db_read(k->a->db, read, k);
 	if (rc)
 		visible_refuse(req, rc, k->id);
@@ -128,7 +127,6 @@ void clusters_services(struct http_req *req, void *ctx)
 }
 
 struct deletion {
-	struct identity who;
 	int64_t id, busy_job; /* busy_job: that is under way, so nothing was recorded */
 	char ask[33];         /* tells the job this call submits from others */
 	struct outcome done;
@@ -140,7 +138,7 @@ static int delete_tx(struct db *db, void *arg)
 	LOOM_CLEANUP(cluster_free) struct cluster *c = NULL;
 	int64_t now, job;
 	bool mine = false;
-	int rc = visible_lock(db, &k->who, k->id, &c, &k->done);
+	int rc = visible_lock(db, k->id, &c, &k->done);
 	if (!rc)
 		rc = db_now(db, &now);
 	if (!rc)
@@ -167,29 +165,16 @@ static int delete_tx(struct db *db, void *arg)
 void clusters_delete(struct http_req *req, void *ctx)
 {
 	struct api *a = ctx;
-	struct deletion k = { 0 };
-	size_t len;
-	const char *body = http_body(req, &len);
-	LOOM_CLEANUP(json_free) struct json *in = NULL;
-	struct loom_err err;
-	if (!auth(a, req, ROLE_USER, &k.who) || !visible_id(req, "id", &k.id))
-		return;
-	if (len && json_parse(body, len, 0, &in, &err)) {
-		http_reply_text(req, 400, "%s", err.msg);
-		return;
-	}
-	if (in && !json_is(in, JSON_OBJECT) && !json_is(in, JSON_NULL)) {
-		http_reply_text(req, 400, "the body, if any, must be a JSON object");
-		return;
-	}
+	struct deletion k = { .id = request_cluster(req) };
+	const struct identity *who = request_who(req);
 	id_random_hex(k.ask, 16);
 	int rc = outcome_tx(a->db, delete_tx, &k, &k.done);
 	/* The first release refused this (409). Whoever asks for a deletion wants the machines
 	 * gone, so what is under way is ended first. */
 	if (!rc && k.done.status == 409)
-		control_send(req, a, &k.who, k.id, k.busy_job, "delete");
+		control_send(req, a, who, k.id, k.busy_job, "delete");
 	else
 		api_reply_outcome(req, rc, &k.done);
 	if (k.done.seq)
-		peers_committed(a, k.id, k.who.tenant_id, k.done.seq, true);
+		peers_committed(a, k.id, who->tenant_id, k.done.seq, true);
 }

@@ -3,6 +3,7 @@
 #include "services/api/control.h"
 
 #include "common/base/str.h"
+#include "services/api/request.h"
 #include "services/api/resources.h"
 #include "services/api/visible.h"
 
@@ -22,7 +23,7 @@ static int see_read(struct db *db, void *arg)
 {
 	struct control *k = arg;
 	LOOM_CLEANUP(cluster_free) struct cluster *c = NULL;
-	int rc = visible_get(db, &k->who, k->id, &c);
+	int rc = cluster_get(db, k->id, &c);
 	if (!rc)
 		k->job = c->latest_job;
 	return rc;
@@ -62,9 +63,7 @@ void control_send(struct http_req *req, struct api *a, const struct identity *wh
 /* The verb is the last part of the path. */
 void clusters_control(struct http_req *req, void *ctx)
 {
-	struct control k = { .a = ctx };
-	if (!auth(k.a, req, ROLE_USER, &k.who) || !visible_id(req, "id", &k.id))
-		return;
+	struct control k = { .a = ctx, .who = *request_who(req), .id = request_cluster(req) };
 	int rc = db_read(k.a->db, see_read, &k);
 	if (rc) {
 		visible_refuse(req, rc, k.id);

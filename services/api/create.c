@@ -17,8 +17,8 @@
 #include "common/model/outcome.h"
 #include "common/model/request_key.h"
 #include "common/model/sealing.h"
-#include "services/api/auth.h"
 #include "services/api/providerfields.h"
+#include "services/api/request.h"
 #include "services/api/secrets.h"
 #include "services/api/templates.h"
 #include "services/api/validate.h"
@@ -27,7 +27,7 @@ struct create {
 	struct api *a;
 	struct http_req *req;
 	struct identity who;
-	bool problem; /* refusals as problem documents */
+	bool plan_only;
 	struct json *request, *template, *provider, *type;
 	const char *missing; /* what a read did not find: "cluster template" */
 	const char *missing_name;
@@ -53,76 +53,22 @@ static bool refuse(struct create *c, int status, const char *fmt, ...)
 	va_start(ap, fmt);
 	LOOM_CLEANUP_STR char *msg = loom_vasprintf(fmt, ap);
 	va_end(ap);
-	if (c->problem)
-		http_reply_problem(c->req, status, "%s", msg);
-	else
-		http_reply_text(c->req, status, "%s", msg);
+	http_reply_text(c->req, status, "%s", msg);
 	return false;
 }
 
-static bool check_strings(struct create *c)
-{
-	static const char *const strings[] = { "name",      "description",  "clusterTemplate",
-		                               "provider",  "hardwaretype", "imagetype",
-		                               "dnsSuffix", "onFailure" };
-	for (size_t i = 0; i < LOOM_COUNT(strings); i++) {
-		const struct json *v = json_get(c->request, strings[i]);
-		if (v && !json_is(v, JSON_NULL) && !json_str(v))
-			return refuse(c, 400, "%s must be a string, not a %s", strings[i],
-			              json_type_name(json_type(v)));
-	}
-	const struct json *services = json_get(c->request, "services");
-	if (services && !json_is(services, JSON_ARRAY) && !json_is(services, JSON_NULL))
-		return refuse(c, 400, "services must be an array of names");
-	for (size_t i = 0; i < json_len(services); i++) {
-		if (!json_str(json_at(services, i)))
-			return refuse(c, 400, "services[%zu] must be a string", i);
-	}
-	const char *failure = json_get_str(c->request, "onFailure");
-	if (failure && !str_eq(failure, "keep") && !str_eq(failure, "rollback"))
-		return refuse(c, 400, "onFailure must be keep or rollback, not '%.32s'", failure);
-	const struct json *config = json_get(c->request, "config");
-	if (config && !json_is(config, JSON_OBJECT) && !json_is(config, JSON_NULL))
-		return refuse(c, 400, "config must be an object");
-	if (labels_check(json_get(c->request, "labels"), &c->err))
-		return refuse(c, 400, "%s", c->err.msg);
-	return true;
-}
-
+/* What a schema cannot say. */
 static bool check_body(struct create *c)
 {
-	if (!json_is(c->request, JSON_OBJECT))
-		return refuse(
-			c, 400,
-			"the body must be a JSON object with name, clusterTemplate and numMachines");
-	if (!check_strings(c))
-		return false;
-	const char *name = json_get_str(c->request, "name");
-	if (str_blank(name))
-		return refuse(c, 400, "name is missing: cluster name must be specified");
-	if (!str_is_name(name))
-		return refuse(c, 400,
-		              "name '%.64s' must be 1 to 255 characters of A-Z a-z 0-9 _ . -",
-		              name);
-	int64_t other;
-	if (!id_parse_cluster(name, &other))
-		return refuse(c, 400, "name '%.64s' would be taken for the id of a cluster", name);
-	if (str_blank(json_get_str(c->request, "clusterTemplate")))
-		return refuse(c, 400,
-		              "clusterTemplate is missing: cluster template must be specified");
-	int64_t n;
-	if (!json_int(json_get(c->request, "numMachines"), &n))
-		return refuse(c, 400, "numMachines is missing or not a whole number");
-	if (n < 1)
-		return refuse(
-			c, 400,
-			"numMachines must be at least 1: cluster size must be greater than 0");
+	int64_t n = json_get_int(c->request, "numMachines", 0);
 	if (n > c->a->cfg.max_cluster_size)
 		return refuse(c, 400, "numMachines above max cluster size %lld",
 		              (long long)c->a->cfg.max_cluster_size);
 	const char *dns = json_get_str(c->request, "dnsSuffix");
 	if (!str_blank(dns) && !validate_dns_suffix(dns))
 		return refuse(c, 400, "dnsSuffix: %.200s is an invalid DNS suffix.", dns);
+	if (labels_check(json_get(c->request, "labels"), &c->err))
+		return refuse(c, 400, "%s", c->err.msg);
 	return true;
 }
 
@@ -236,10 +182,7 @@ static bool check_lease(struct create *c)
 {
 	int64_t initial =
 		json_get_int(json_path(c->template, "administration/leaseduration"), "initial", 0);
-	const struct json *given = json_get(c->request, "initialLeaseDuration");
-	int64_t asked = -1;
-	if (given && !json_is(given, JSON_NULL) && !json_int(given, &asked))
-		return refuse(c, 400, "initialLeaseDuration must be a whole number: milliseconds");
+	int64_t asked = json_get_int(c->request, "initialLeaseDuration", -1);
 	c->lease_ms = asked == -1 ? initial : asked;
 	if (c->lease_ms < 0 || c->lease_ms > VALIDATE_LEASE_MAX)
 		return refuse(c, 400, "initialLeaseDuration: invalid lease duration: %lld",
@@ -283,19 +226,35 @@ static bool seal_fields(struct create *c)
 	return rc ? refuse(c, rc, "%s", c->err.msg) : true;
 }
 
+/* {"missingFields": [{"key": {..}}]}: the alternatives, each with what it lacks. */
+static void refuse_missing(struct http_req *req, const struct json *missing)
+{
+	if (!http_wants_problem(req)) {
+		http_reply_json(req, 400, missing);
+		return;
+	}
+	LOOM_CLEANUP_STR char *text = json_text(missing);
+	LOOM_CLEANUP_STR char *words = loom_asprintf("providerFields: %s", text);
+	LOOM_CLEANUP(json_free) struct json *faults = json_new_arr();
+	const struct json *sets = json_get(missing, "missingFields");
+	for (size_t i = 0; i < json_len(sets); i++) {
+		for (size_t k = 0; k < json_len(json_at(sets, i)); k++) {
+			LOOM_CLEANUP_STR char *at = loom_asprintf("/providerFields/%s",
+			                                          json_key_at(json_at(sets, i), k));
+			struct json *f = json_set_str(json_new_obj(), "pointer", at);
+			json_push(faults, json_set_str(f, "detail", "is missing"));
+		}
+	}
+	http_reply_faults(req, 400, faults, words);
+}
+
 static bool check_fields(struct create *c)
 {
 	const struct json *fields = json_get(c->request, "providerFields");
-	if (fields && !json_is(fields, JSON_OBJECT) && !json_is(fields, JSON_NULL))
-		return refuse(c, 400, "providerFields must be an object");
 	LOOM_CLEANUP(json_free) struct json *missing = NULL;
 	if (providerfields_apply(c->type, fields, c->provider, &missing)) {
-		if (!c->problem) {
-			http_reply_json(c->req, 400, missing);
-			return false;
-		}
-		LOOM_CLEANUP_STR char *text = json_text(missing);
-		return refuse(c, 400, "providerFields: %s", text);
+		refuse_missing(c->req, missing);
+		return false;
 	}
 	return seal_fields(c);
 }
@@ -303,8 +262,9 @@ static bool check_fields(struct create *c)
 /* All checks; false when answered. */
 static bool prepare(struct create *c)
 {
-	if (!auth(c->a, c->req, ROLE_USER, &c->who) || api_body_json(c->req, &c->request) ||
-	    (!c->problem && !is_first(c)) || !check_body(c))
+	c->who = *request_who(c->req);
+	c->request = request_take_body(c->req);
+	if ((!c->plan_only && !is_first(c)) || !check_body(c))
 		return false;
 	int rc = db_read(c->a->db, documents_read, c);
 	if (rc == ENTITY_E_NONE)
@@ -475,8 +435,7 @@ static void plan_ask(struct http_req *req, void *arg)
 void clusters_plan(struct http_req *req, void *ctx)
 {
 	struct create *c = loom_calloc(1, sizeof(*c));
-	*c = (struct create){ .a = ctx, .req = req, .problem = true };
-	http_want_problem(req);
+	*c = (struct create){ .a = ctx, .req = req, .plan_only = true };
 	if (prepare(c)) {
 		http_defer(req, plan_ask, c);
 		return;

@@ -4,9 +4,9 @@
 
 #include "common/base/str.h"
 #include "common/model/sealing.h"
-#include "services/api/auth.h"
 #include "services/api/hostfields.h"
 #include "services/api/references.h"
+#include "services/api/request.h"
 #include "services/api/secrets.h"
 #include "services/api/validate.h"
 
@@ -210,14 +210,11 @@ static int delete_tx(struct db *db, void *arg)
 	return rc == ENTITY_E_NONE ? check_unused(db, e) : rc;
 }
 
-/* Who, which kind, name and version; false when answered. */
-static bool begin(struct http_req *req, struct api *a, enum role role, struct identity *who,
-                  struct entity_call *e)
+/* Which kind, name and version; false when answered. */
+static bool begin(struct http_req *req, struct api *a, struct entity_call *e)
 {
-	if (!auth(a, req, role, who))
-		return false;
 	*e = (struct entity_call){ .a = a, .kind = kind_of(req), .name = http_param(req, "name") };
-	e->tenant = is_plugin_type(e->kind) ? TENANT_SUPERADMIN : who->tenant_id;
+	e->tenant = home_of(e->kind, request_who(req)->tenant_id);
 	const char *v = http_param(req, "version");
 	if (v && (str_to_int(v, &e->version) || e->version < 1)) {
 		http_reply_text(req, 400, "version '%.32s' must be a whole number from 1", v);
@@ -241,18 +238,16 @@ static void reply_read(struct http_req *req, int rc, struct entity_call *e)
 void entities_list(struct http_req *req, void *ctx)
 {
 	struct api *a = ctx;
-	struct identity who;
 	struct entity_call e;
-	if (begin(req, a, ROLE_USER, &who, &e))
+	if (begin(req, a, &e))
 		reply_read(req, db_read(a->db, list_read, &e), &e);
 }
 
 void entities_get(struct http_req *req, void *ctx)
 {
 	struct api *a = ctx;
-	struct identity who;
 	struct entity_call e;
-	if (begin(req, a, ROLE_USER, &who, &e))
+	if (begin(req, a, &e))
 		reply_read(req, db_read(a->db, get_read, &e), &e);
 }
 
@@ -274,11 +269,9 @@ static void reply_written(struct http_req *req, const struct entity_call *e)
 /* Reads and checks the body; name NULL takes it from the body. */
 static void write(struct http_req *req, struct api *a, struct entity_call *e)
 {
-	LOOM_CLEANUP(json_free) struct json *in = NULL, *doc = NULL;
+	LOOM_CLEANUP(json_free) struct json *doc = NULL;
 	struct loom_err err;
-	if (api_body_json(req, &in))
-		return;
-	if (validate_entity(e->kind, in, &doc, &err)) {
+	if (validate_entity(e->kind, request_body(req), &doc, &err)) {
 		http_reply_text(req, 400, "%s", err.msg);
 		return;
 	}
@@ -309,9 +302,8 @@ static void write(struct http_req *req, struct api *a, struct entity_call *e)
 
 void entities_post(struct http_req *req, void *ctx)
 {
-	struct identity who;
 	struct entity_call e;
-	if (!begin(req, ctx, ROLE_ADMIN, &who, &e))
+	if (!begin(req, ctx, &e))
 		return;
 	e.only_new = true;
 	write(req, ctx, &e);
@@ -319,9 +311,8 @@ void entities_post(struct http_req *req, void *ctx)
 
 void entities_put(struct http_req *req, void *ctx)
 {
-	struct identity who;
 	struct entity_call e;
-	if (begin(req, ctx, ROLE_ADMIN, &who, &e))
+	if (begin(req, ctx, &e))
 		write(req, ctx, &e);
 }
 
@@ -338,10 +329,8 @@ void plugin_types_put(struct http_req *req, void *ctx)
 void entities_delete(struct http_req *req, void *ctx)
 {
 	struct api *a = ctx;
-	struct identity who;
 	struct entity_call e;
-	enum role role = is_plugin_type(kind_of(req)) ? ROLE_SUPERADMIN : ROLE_ADMIN;
-	if (!begin(req, a, role, &who, &e))
+	if (!begin(req, a, &e))
 		return;
 	int rc = db_tx(a->db, delete_tx, &e);
 	if (!rc && e.kind == ENTITY_PROVIDER)

@@ -9,6 +9,7 @@
 #include "common/base/map.h"
 #include "common/base/str.h"
 #include "services/api/feed.h"
+#include "services/api/request.h"
 #include "services/api/visible.h"
 #include "services/api/watch.h"
 
@@ -224,12 +225,11 @@ static bool number(struct http_req *req, const char *text, int64_t *ret)
 void events_cluster(struct http_req *req, void *ctx)
 {
 	struct api *a = ctx;
-	struct identity who;
-	struct see s = { .who = &who };
+	const struct identity *who = request_who(req);
+	struct see s = { .who = who, .id = request_cluster(req) };
 	int64_t last;
 	const char *after = http_header(req, "Last-Event-ID");
-	if (!auth(a, req, ROLE_USER, &who) || !visible_id(req, "id", &s.id) ||
-	    !number(req, after ? after : http_query(req, "after"), &last))
+	if (!number(req, after ? after : http_query(req, "after"), &last))
 		return;
 	int rc = db_read(a->db, see_read, &s);
 	if (rc) {
@@ -245,17 +245,14 @@ void events_cluster(struct http_req *req, void *ctx)
 		                   (long long)last, (long long)s.newest);
 		return;
 	}
-	struct event_watch *ew = new_watch(req, a, &who);
+	struct event_watch *ew = new_watch(req, a, who);
 	add_topic(ew, s.id, last);
 	http_defer(req, start_on_loop, ew);
 }
 
 void events_tenant(struct http_req *req, void *ctx)
 {
-	struct identity who;
-	if (!auth(ctx, req, ROLE_USER, &who))
-		return;
-	struct event_watch *ew = new_watch(req, ctx, &who);
+	struct event_watch *ew = new_watch(req, ctx, request_who(req));
 	ew->feed.give = give;
 	http_defer(req, start_on_loop, ew);
 }
@@ -291,10 +288,7 @@ static bool ask_topic(struct http_req *req, struct event_watch *ew, const char *
 
 void events_many(struct http_req *req, void *ctx)
 {
-	struct identity who;
-	if (!auth(ctx, req, ROLE_USER, &who))
-		return;
-	struct event_watch *ew = new_watch(req, ctx, &who);
+	struct event_watch *ew = new_watch(req, ctx, request_who(req));
 	ew->many = true;
 	if (http_query(req, "clusters"))
 		ew->feed.give = give;

@@ -3,11 +3,11 @@
 #include "services/api/resources.h"
 
 #include "common/model/labels.h"
+#include "services/api/request.h"
 #include "services/api/visible.h"
 
 struct labels_call {
 	struct api *a;
-	struct identity who;
 	int64_t id;
 	const struct json *change;
 	struct json *after; /* of the run that commits */
@@ -23,7 +23,7 @@ static int labels_tx(struct db *db, void *arg)
 	int64_t now;
 	json_free(k->after);
 	k->after = NULL;
-	int rc = visible_lock(db, &k->who, k->id, &c, &k->done);
+	int rc = visible_lock(db, k->id, &c, &k->done);
 	if (!rc)
 		rc = db_now(db, &now);
 	if (rc)
@@ -42,19 +42,8 @@ static int labels_tx(struct db *db, void *arg)
 
 void clusters_labels(struct http_req *req, void *ctx)
 {
-	struct labels_call k = { .a = ctx };
-	LOOM_CLEANUP(json_free) struct json *in = NULL;
-	if (!auth(k.a, req, ROLE_USER, &k.who) || !visible_id(req, "id", &k.id) ||
-	    api_body_json(req, &in))
-		return;
-	k.change = json_get(in, "labels");
-	if (!json_is(k.change, JSON_OBJECT)) {
-		http_reply_text(
-			req, 400,
-			"labels is missing, or no object: what to set, as in "
-			"{\"labels\":{\"env\":\"test\",\"old\":null}}; null removes a label");
-		return;
-	}
+	struct labels_call k = { .a = ctx, .id = request_cluster(req) };
+	k.change = json_get(request_body(req), "labels");
 	int rc = outcome_tx(k.a->db, labels_tx, &k, &k.done);
 	LOOM_CLEANUP(json_free) struct json *out = json_new_obj();
 	json_set(out, "labels", k.after);
@@ -63,5 +52,5 @@ void clusters_labels(struct http_req *req, void *ctx)
 	else
 		http_reply_json(req, 200, out);
 	if (k.done.seq)
-		peers_committed(k.a, k.id, k.who.tenant_id, k.done.seq, false);
+		peers_committed(k.a, k.id, request_who(req)->tenant_id, k.done.seq, false);
 }

@@ -7,6 +7,7 @@
 #include "common/model/task.h"
 #include "common/model/tasklog.h"
 #include "services/api/log_budget.h"
+#include "services/api/request.h"
 #include "services/api/visible.h"
 #include "services/api/watch.h"
 
@@ -170,11 +171,8 @@ static int find_read(struct db *db, void *arg)
 {
 	struct find *f = arg;
 	struct log_watch *lw = f->lw;
-	LOOM_CLEANUP(cluster_free) struct cluster *c = NULL;
 	LOOM_CLEANUP(tasks_free) struct tasks *ts = NULL;
-	int rc = visible_get(db, &lw->w.who, lw->at.ref.cluster, &c);
-	if (!rc)
-		rc = task_get(db, &lw->at.ref, &ts);
+	int rc = task_get(db, &lw->at.ref, &ts);
 	if (rc)
 		return rc;
 	if (!ts->n)
@@ -206,13 +204,8 @@ static bool number(struct http_req *req, const char *name, int64_t min, int64_t 
 
 static bool begin(struct http_req *req, struct log_watch *lw, int64_t *tail)
 {
-	const char *task = http_param(req, "id");
-	if (!auth(lw->w.a, req, ROLE_USER, &lw->w.who))
-		return false;
-	if (id_parse_task(task, &lw->at.ref)) {
-		http_reply_problem(req, 400, "'%.64s' is not the id of a task", task);
-		return false;
-	}
+	lw->w.who = *request_who(req);
+	lw->at.ref = *request_task(req);
 	id_task(lw->w.task, lw->at.ref.cluster, lw->at.ref.job, lw->at.ref.task);
 	const char *follow = http_query(req, "follow");
 	lw->follow = follow && !str_eq(follow, "0") && !str_eq(follow, "false");

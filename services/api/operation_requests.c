@@ -6,6 +6,7 @@
 #include "common/base/str.h"
 #include "common/operation/operation.h"
 #include "services/api/operations.h"
+#include "services/api/request.h"
 #include "services/api/validate.h"
 
 #include <string.h>
@@ -25,24 +26,6 @@ static void read_parameters(struct http_req *req, struct json *body)
 }
 
 /* ---- requests -------------------------------------------------------------------------------- */
-
-/* An empty body is an empty object. false when answered. */
-static bool body_of(struct http_req *req, struct json **ret)
-{
-	size_t len;
-	http_body(req, &len);
-	*ret = NULL;
-	if (!len)
-		*ret = json_new_obj();
-	else if (api_body_json(req, ret))
-		return false;
-	if (json_is(*ret, JSON_OBJECT))
-		return true;
-	http_reply_text(req, 400, "the body must be a JSON object");
-	json_free(*ret);
-	*ret = NULL;
-	return false;
-}
 
 /* "configure, add_services, ...": all that can be asked of a cluster; owned. */
 static char *all_names(void)
@@ -78,19 +61,14 @@ static int read_request(struct http_req *req, struct json *body, struct operatio
 static void begin(struct http_req *req, struct api *a, const struct operation_kind *kind,
                   bool plan_only)
 {
-	LOOM_CLEANUP(json_free) struct json *body = NULL;
+	LOOM_CLEANUP(json_free) struct json *body = request_take_body(req);
 	struct operation_request asked = { .kind = kind, .plan_only = plan_only };
 	struct loom_err err;
-	struct identity who;
-	if (!auth(a, req, ROLE_USER, &who) || !body_of(req, &body))
-		return;
 	int rc = kind ? 0 : kind_named(body, &asked.kind, &err);
 	if (!rc)
 		rc = read_request(req, body, &asked, &err);
 	if (!rc)
-		operation_start(req, a, &who, &asked);
-	else if (plan_only)
-		http_reply_problem(req, 400, "%s", err.msg);
+		operation_start(req, a, &asked);
 	else
 		http_reply_text(req, 400, "%s", err.msg);
 	operation_request_fini(&asked);
@@ -98,7 +76,6 @@ static void begin(struct http_req *req, struct api *a, const struct operation_ki
 
 void operations_plan(struct http_req *req, void *ctx)
 {
-	http_want_problem(req);
 	begin(req, ctx, NULL, true);
 }
 
@@ -146,11 +123,8 @@ static struct json *kind_json(const struct operation_kind *k)
 	return json_set_str(o, "done", k->done);
 }
 
-void operations_list(struct http_req *req, void *ctx)
+void operations_list(struct http_req *req, void *ctx LOOM_UNUSED)
 {
-	struct identity who;
-	if (!auth(ctx, req, ROLE_USER, &who))
-		return;
 	LOOM_CLEANUP(json_free) struct json *list = json_new_arr();
 	for (const struct operation_kind *k = operation_kinds; k->name; k++)
 		json_push(list, kind_json(k));

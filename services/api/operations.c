@@ -12,6 +12,7 @@
 #include "common/model/job.h"
 #include "common/model/outcome.h"
 #include "common/operation/operation.h"
+#include "services/api/request.h"
 #include "services/api/resources.h"
 #include "services/api/templates.h"
 #include "services/api/visible.h"
@@ -117,7 +118,7 @@ static int submit_tx(struct db *db, void *arg)
 	struct operation *o = arg;
 	LOOM_CLEANUP(cluster_free) struct cluster *c = NULL;
 	int64_t now;
-	int rc = visible_lock(db, &o->who, o->id, &c, &o->done);
+	int rc = visible_lock(db, o->id, &c, &o->done);
 	if (!rc)
 		rc = db_now(db, &now);
 	/* A commit whose answer was lost: the job that this very call submitted. */
@@ -154,7 +155,7 @@ static void submit_work(void *arg)
 
 static void refuse(struct operation *o)
 {
-	if (o->asked.plan_only || o->done.status == 503)
+	if (o->done.status == 503)
 		http_reply_problem(o->req, o->done.status, "%s", o->done.msg);
 	else
 		http_reply_text(o->req, o->done.status, "%s", o->done.msg);
@@ -241,7 +242,7 @@ static int look_read(struct db *db, void *arg)
 	l->c = NULL;
 	l->template = NULL;
 	l->o->done = (struct outcome){ 0 };
-	int rc = visible_get(db, &l->o->who, l->o->id, &l->c);
+	int rc = cluster_get(db, l->o->id, &l->c);
 	if (rc || !str_eq(l->o->asked.kind->name, "sync"))
 		return rc;
 	const char *name = json_get_str(json_get(l->c->brief, "clusterTemplate"), "name");
@@ -285,13 +286,16 @@ static bool look_at(struct operation *o)
 	return go;
 }
 
-void operation_start(struct http_req *req, struct api *a, const struct identity *who,
-                     struct operation_request *asked)
+void operation_start(struct http_req *req, struct api *a, struct operation_request *asked)
 {
 	struct operation *o = loom_calloc(1, sizeof(*o));
-	*o = (struct operation){ .a = a, .asked = *asked, .req = req, .who = *who };
+	*o = (struct operation){ .a = a,
+		                 .asked = *asked,
+		                 .req = req,
+		                 .who = *request_who(req),
+		                 .id = request_cluster(req) };
 	*asked = (struct operation_request){ 0 };
-	if (visible_id(req, "id", &o->id) && look_at(o)) {
+	if (look_at(o)) {
 		http_defer(req, ask, o);
 		return;
 	}

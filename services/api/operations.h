@@ -17,8 +17,7 @@ struct operation_request {
 void operation_request_fini(struct operation_request *o);
 
 /* Takes what the request owns. Answers req, now or later. */
-void operation_start(struct http_req *req, struct api *a, const struct identity *who,
-                     struct operation_request *asked);
+void operation_start(struct http_req *req, struct api *a, struct operation_request *asked);
 
 /* Names of the operations that may be asked for while a cluster has this status. Owned. */
 struct json *operations_possible(const char *status);

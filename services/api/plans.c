@@ -3,12 +3,12 @@
 #include "services/api/resources.h"
 
 #include "common/base/str.h"
+#include "services/api/request.h"
 #include "services/api/view.h"
 #include "services/api/visible.h"
 
 struct plans_call {
 	struct api *a;
-	struct identity who;
 	int64_t id, job; /* job 0: all */
 	struct json *out;
 };
@@ -33,7 +33,7 @@ static int plans_read(struct db *db, void *arg)
 	json_free(k->out);
 	k->out = NULL;
 	LOOM_CLEANUP(cluster_free) struct cluster *c = NULL;
-	int rc = visible_get(db, &k->who, k->id, &c);
+	int rc = cluster_get(db, k->id, &c);
 	if (rc || k->job)
 		return rc ? rc : one(db, k, k->job, &k->out);
 	LOOM_CLEANUP(json_free) struct json *list = json_new_arr();
@@ -63,17 +63,14 @@ static void answer(struct http_req *req, struct plans_call *k)
 
 void plans_list(struct http_req *req, void *ctx)
 {
-	struct plans_call k = { .a = ctx };
-	if (auth(k.a, req, ROLE_USER, &k.who) && visible_id(req, "id", &k.id))
-		answer(req, &k);
+	struct plans_call k = { .a = ctx, .id = request_cluster(req) };
+	answer(req, &k);
 }
 
 void plans_get(struct http_req *req, void *ctx)
 {
-	struct plans_call k = { .a = ctx };
+	struct plans_call k = { .a = ctx, .id = request_cluster(req) };
 	struct task_ref ref;
-	if (!auth(k.a, req, ROLE_USER, &k.who) || !visible_id(req, "id", &k.id))
-		return;
 	const char *job = http_param(req, "job");
 	if (id_parse_job(job, &ref) || ref.cluster != k.id) {
 		http_reply_text(req, 400, "'%.64s' is not the id of a job of cluster %08lld", job,

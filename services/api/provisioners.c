@@ -10,20 +10,20 @@
 #include "common/model/provisioner.h"
 #include "common/model/quarantine.h"
 #include "common/model/task.h"
-#include "services/api/auth.h"
 #include "services/api/db_outage.h"
 #include "services/api/provisioner_cache.h"
+#include "services/api/request.h"
 
 #include <string.h>
 
-#define MAX_TASKS 1024  /* in one heartbeat */
 #define MAX_USAGE 16384 /* bytes of it as JSON */
 #define BEAT_MS   2000  /* the next one comes then */
 
 struct provisioner_call {
 	struct api *a;
 	const char *id;
-	struct json *body, *leases, *cancel, *shown;
+	const struct json *body;
+	struct json *leases, *cancel, *shown;
 	struct quarantines *bad; /* its own row, if it is in quarantine */
 	bool done;
 };
@@ -44,28 +44,16 @@ static size_t usage_size(const struct provisioner_call *k)
 
 static const char *wrong_registration(const struct provisioner_call *k)
 {
-	int64_t port, capacity;
 	if (!str_eq(json_get_str(k->body, "id"), k->id))
 		return "id must be the same as in the path";
-	if (strlen(k->id) > 255)
-		return "id is longer than 255 characters";
-	if (str_blank(json_get_str(k->body, "host")) || strlen(json_get_str(k->body, "host")) > 255)
-		return "host is missing, or longer than 255 characters";
-	if (usage_size(k) > MAX_USAGE)
-		return "usage is larger than 16384 bytes";
-	if (!json_int(json_get(k->body, "port"), &port) || port < 0 || port > 65535)
-		return "port is missing or not a port number";
-	if (!json_int(json_get(k->body, "capacityTotal"), &capacity) || capacity < 1 ||
-	    capacity > 1000000)
-		return "capacityTotal is missing or not a number from 1";
-	return NULL;
+	return usage_size(k) > MAX_USAGE ? "usage is larger than 16384 bytes" : NULL;
 }
 
 void provisioners_put(struct http_req *req, void *ctx)
 {
-	struct provisioner_call k = { .a = ctx, .id = http_param(req, "id") };
-	if (api_body_json(req, &k.body))
-		return;
+	struct provisioner_call k = { .a = ctx,
+		                      .id = http_param(req, "id"),
+		                      .body = request_body(req) };
 	const char *wrong = wrong_registration(&k);
 	int rc = wrong ? 0 : db_tx(k.a->db, put_tx, &k);
 	if (wrong)
@@ -74,7 +62,6 @@ void provisioners_put(struct http_req *req, void *ctx)
 		api_reply_db(req, rc);
 	else
 		http_reply_empty(req, 200);
-	json_free(k.body);
 }
 
 static int delete_tx(struct db *db, void *arg)
@@ -136,24 +123,12 @@ static int beat_tx(struct db *db, void *arg)
 	return rc ? rc : renew(db, k, json_get(k->body, "tasks"));
 }
 
-static const char *wrong_heartbeat(const struct provisioner_call *k)
-{
-	const struct json *tasks = json_get(k->body, "tasks");
-	if (!json_is(json_get(k->body, "usage"), JSON_OBJECT))
-		return "usage is missing: an object";
-	if (usage_size(k) > MAX_USAGE)
-		return "usage is larger than 16384 bytes";
-	if (tasks && !json_is(tasks, JSON_ARRAY))
-		return "tasks must be an array";
-	return json_len(tasks) > MAX_TASKS ? "tasks has more than 1024" : NULL;
-}
-
 void provisioners_heartbeat(struct http_req *req, void *ctx)
 {
-	struct provisioner_call k = { .a = ctx, .id = http_param(req, "id") };
-	if (api_body_json(req, &k.body))
-		return;
-	const char *wrong = wrong_heartbeat(&k);
+	struct provisioner_call k = { .a = ctx,
+		                      .id = http_param(req, "id"),
+		                      .body = request_body(req) };
+	const char *wrong = usage_size(&k) > MAX_USAGE ? "usage is larger than 16384 bytes" : NULL;
 	int rc = wrong ? 0 : db_tx_deadline(k.a->db, beat_tx, &k, BEAT_MS);
 	if (wrong)
 		http_reply_text(req, 400, "%s", wrong);
@@ -176,7 +151,6 @@ void provisioners_heartbeat(struct http_req *req, void *ctx)
 	quarantines_free(k.bad);
 	json_free(k.leases);
 	json_free(k.cancel);
-	json_free(k.body);
 }
 
 /* ---- for superadmins ------------------------------------------------------------------------- */
@@ -192,9 +166,6 @@ static int list_read(struct db *db, void *arg)
 static void list(struct http_req *req, struct api *a, const char *id)
 {
 	struct provisioner_call k = { .a = a, .id = id };
-	struct identity who;
-	if (!auth(a, req, ROLE_SUPERADMIN, &who))
-		return;
 	int rc = db_read(a->db, list_read, &k);
 	if (rc)
 		api_reply_db(req, rc);
@@ -229,9 +200,6 @@ static int release_tx(struct db *db, void *arg)
 void provisioners_release(struct http_req *req, void *ctx)
 {
 	struct provisioner_call k = { .a = ctx, .id = http_param(req, "id") };
-	struct identity who;
-	if (!auth(k.a, req, ROLE_SUPERADMIN, &who))
-		return;
 	int rc = db_tx(k.a->db, release_tx, &k);
 	if (rc) {
 		api_reply_db(req, rc);
@@ -239,7 +207,7 @@ void provisioners_release(struct http_req *req, void *ctx)
 		http_reply_text(req, 404, "provisioner %s is not in quarantine", k.id);
 	} else {
 		log_info("provisioner released from quarantine", LOG_S("provisioner", k.id),
-		         LOG_S("user", who.user));
+		         LOG_S("user", request_who(req)->user));
 		peers_ready(k.a);
 		http_reply_empty(req, 200);
 	}

@@ -1,142 +1,216 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* routes - every path of both ports (REST spec 2.1, 2.2). */
-#include "services/api/api.h"
+#include "services/api/route.h"
+
+#include "common/service/service.h"
 #include "services/api/resources.h"
 
-#include "common/base/str.h"
-#include "common/operation/operation.h"
-
+#define LOOP  HTTP_ON_LOOP
 #define POOL  HTTP_ON_POOL
 #define HEAVY HTTP_ON_POOL | HTTP_HEAVY
+#define V0_1  "0.1.0"
 
-#define ENTITY(path)                                                                               \
-	{ "GET", "/v2/" path, POOL, entities_list }, { "POST", "/v2/" path, POOL, entities_post }, \
-		{ "GET", "/v2/" path "/{name}", POOL, entities_get },                              \
-		{ "PUT", "/v2/" path "/{name}", POOL, entities_put },                              \
-		{ "DELETE", "/v2/" path "/{name}", POOL, entities_delete },                        \
-		{ "GET", "/v2/" path "/{name}/{version}", POOL, entities_get },                    \
-	{                                                                                          \
-		"DELETE", "/v2/" path "/{name}/{version}", POOL, entities_delete                   \
-	}
+/* clang-format off */
+/* One argument for each question, so that none is forgotten. */
+#define ROUTE(method, path, run, fn, roles, scope, owner, repeat, takes, body, answer, errors, summary) \
+	{ method, path, run, fn, roles, scope, owner, repeat, takes, body, answer, errors, summary, V0_1 }
+#define EMPTY   &answer_empty
+#define LIST(of) static const struct schema list_##of = { .type = SCHEMA_ARRAY, .items = &schema_##of }
+LIST(provider);
+LIST(hardwaretype);
+LIST(imagetype);
+LIST(service);
+LIST(clustertemplate);
+LIST(partialtemplate);
+LIST(providertype);
+LIST(automatortype);
+LIST(provisioner_shown);
+LIST(callback);
+LIST(callback_target_shown);
+LIST(operation);
+LIST(job);
 
-#define PLUGIN_TYPE(path)                                                                \
-	{ "GET", "/v2/plugins/" path, POOL, entities_list },                             \
-		{ "GET", "/v2/plugins/" path "/{name}", POOL, entities_get },            \
-		{ "DELETE", "/v2/plugins/" path "/{name}", POOL, entities_delete },      \
-	{                                                                                \
-		"DELETE", "/v2/plugins/" path "/{name}/{version}", POOL, entities_delete \
-	}
+#define READ_ON(run, path, fn, scope, owner, answer, errors, summary) \
+	ROUTE("GET", path, run, fn, ROLES_READ, scope ":read", owner, REPEAT_READS, TAKES_NONE, NULL, \
+	      answer, errors, summary)
+#define READ(path, fn, scope, owner, answer, errors, summary) \
+	READ_ON(POOL, path, fn, scope, owner, answer, errors, summary)
+
+#define HEALTH(path, run, fn, errors, summary) \
+	ROUTE("GET", path, run | HTTP_HEALTH, fn, ROLE_ANYBODY, "", OWNER_NONE, REPEAT_READS, TAKES_NONE, \
+	      NULL, &answer_text, errors, summary)
+#define SERVICE \
+	HEALTH("/livez", LOOP, service_livez, "", "Whether the process lives"), \
+	HEALTH("/readyz", POOL, service_readyz, "503", "Whether it can serve"), \
+	HEALTH("/metrics", LOOP, service_metrics, "", "Figures, as Prometheus reads them")
+
+#define ENTITY(path, of, one, many) \
+	READ("/v2/" path, entities_list, "catalog", OWNER_NONE, &list_##of, "", \
+	     "The newest versions of all " many), \
+	ROUTE("POST", "/v2/" path, POOL, entities_post, ROLES_ADMIN, "catalog:write", OWNER_NONE, \
+	      REPEAT_AGAIN, TAKES_WHOLE, &schema_##of, EMPTY, "409", "Add " one), \
+	READ("/v2/" path "/{name}", entities_get, "catalog", OWNER_TENANT, &schema_##of, "404", \
+	     "The newest version of " one), \
+	ROUTE("PUT", "/v2/" path "/{name}", POOL, entities_put, ROLES_ADMIN, "catalog:write", \
+	      OWNER_TENANT, REPEAT_AGAIN, TAKES_WHOLE, &schema_##of, EMPTY, "", \
+	      "Write a new version of " one), \
+	ROUTE("DELETE", "/v2/" path "/{name}", POOL, entities_delete, ROLES_ADMIN, "catalog:write", \
+	      OWNER_TENANT, REPEAT_SAME, TAKES_NONE, NULL, EMPTY, "409", \
+	      "Delete all versions of " one), \
+	READ("/v2/" path "/{name}/{version}", entities_get, "catalog", OWNER_TENANT, &schema_##of, \
+	     "400 404", "One version of " one), \
+	ROUTE("DELETE", "/v2/" path "/{name}/{version}", POOL, entities_delete, ROLES_ADMIN, \
+	      "catalog:write", OWNER_TENANT, REPEAT_SAME, TAKES_NONE, NULL, EMPTY, "400 409", \
+	      "Delete one version of " one)
+
+#define PLUGIN_TYPE(path, of, one, many) \
+	READ("/v2/plugins/" path, entities_list, "plugins", OWNER_NONE, &list_##of, "", \
+	     "The newest versions of all " many), \
+	READ("/v2/plugins/" path "/{name}", entities_get, "plugins", OWNER_ALL, &schema_##of, "404", \
+	     "The newest version of " one), \
+	ROUTE("DELETE", "/v2/plugins/" path "/{name}", POOL, entities_delete, ROLE_SUPERADMIN, \
+	      "plugins:write", OWNER_ALL, REPEAT_SAME, TAKES_NONE, NULL, EMPTY, "", \
+	      "Delete all versions of " one), \
+	ROUTE("DELETE", "/v2/plugins/" path "/{name}/{version}", POOL, entities_delete, \
+	      ROLE_SUPERADMIN, "plugins:write", OWNER_ALL, REPEAT_SAME, TAKES_NONE, NULL, EMPTY, "400", \
+	      "Delete one version of " one)
+
+#define CLUSTER(path, fn, answer, errors, summary) \
+	READ("/v2/clusters/{id}" path, fn, "clusters", OWNER_CLUSTER, answer, errors, summary)
+#define CHANGE(method, path, fn, repeat, takes, body, answer, errors, summary) \
+	ROUTE(method, "/v2/clusters/{id}" path, POOL, fn, ROLES_USER, "clusters:write", OWNER_CLUSTER, \
+	      repeat, takes, body, answer, errors, summary)
+#define CONTROL(verb, summary) \
+	CHANGE("POST", "/" verb, clusters_control, REPEAT_SAME, TAKES_NONE, NULL, EMPTY, "409", summary)
+
+/* What administrators see and do beside documents and clusters. */
+#define ADMIN(method, path, fn, roles, scope, owner, repeat, answer, errors, summary) \
+	ROUTE(method, "/v2/" path, POOL, fn, roles, scope, owner, repeat, TAKES_NONE, NULL, answer, errors, \
+	      summary)
+
+const struct route external_routes[] = {
+	SERVICE,
+	HEALTH("/status", LOOP, status_ok, "", "Whether the process lives, as the original says it"),
+
+	ENTITY("providers", provider, "a provider", "providers"),
+	ENTITY("hardwaretypes", hardwaretype, "a hardware type", "hardware types"),
+	ENTITY("imagetypes", imagetype, "an image type", "image types"),
+	ENTITY("services", service, "a service", "services"),
+	ENTITY("clustertemplates", clustertemplate, "a cluster template", "cluster templates"),
+	ENTITY("partialtemplates", partialtemplate, "a partial template", "partial templates"),
+	PLUGIN_TYPE("providertypes", providertype, "a type of providers", "types of providers"),
+	PLUGIN_TYPE("automatortypes", automatortype, "a type of automators", "types of automators"),
+	ROUTE("POST", "/v2/resolve", POOL, resolve_post, ROLES_READ, "catalog:read", OWNER_NONE,
+	      REPEAT_READS, TAKES_WHOLE, &schema_clustertemplate, &schema_clustertemplate, "404",
+	      "What a template comes to with all that it extends and includes"),
+	READ_ON(HEAVY, "/v2/export", bulk_export, "catalog", OWNER_NONE, &schema_catalog, "",
+	     "All documents of the tenant"),
+	ROUTE("POST", "/v2/import", HEAVY, bulk_import, ROLES_ADMIN, "catalog:write", OWNER_NONE,
+	      REPEAT_SAME, TAKES_WHOLE, &schema_catalog, EMPTY, "",
+	      "Replace all documents of the tenant"),
+
+	ADMIN("GET", "provisioners", provisioners_list_all, ROLE_SUPERADMIN, "provisioners:read",
+	      OWNER_NONE, REPEAT_READS, &list_provisioner_shown, "", "All provisioners"),
+	ADMIN("GET", "provisioners/{id}", provisioners_get, ROLE_SUPERADMIN, "provisioners:read",
+	      OWNER_ALL, REPEAT_READS, &schema_provisioner_shown, "404", "A provisioner"),
+	ADMIN("POST", "provisioners/{id}/release", provisioners_release, ROLE_SUPERADMIN,
+	      "provisioners:write", OWNER_ALL, REPEAT_SAME, EMPTY, "404",
+	      "Let a provisioner out of quarantine"),
+	ADMIN("GET", "callbacks", callbacks_list, ROLES_AUDIT, "callbacks:read", OWNER_NONE,
+	      REPEAT_READS, &list_callback, "400", "What targets have not been told yet"),
+	ADMIN("POST", "callbacks/{id}/replay", callbacks_replay, ROLES_ADMIN, "callbacks:write",
+	      OWNER_TENANT, REPEAT_SAME, EMPTY, "400 404", "Tell it again"),
+	ADMIN("DELETE", "callbacks/{id}", callbacks_delete, ROLES_ADMIN, "callbacks:write",
+	      OWNER_TENANT, REPEAT_SAME, EMPTY, "400", "Tell it no more"),
+	ADMIN("GET", "callbacktargets", callback_targets_get, ROLES_AUDIT, "callbacks:read",
+	      OWNER_NONE, REPEAT_READS, &list_callback_target_shown, "",
+	      "Whom the tenant wants to be told of its clusters"),
+	ADMIN("GET", "callbacktargets/{name}", callback_targets_get, ROLES_AUDIT, "callbacks:read",
+	      OWNER_TENANT, REPEAT_READS, &schema_callback_target_shown, "400 404",
+	      "A callback target"),
+	ROUTE("PUT", "/v2/callbacktargets/{name}", POOL, callback_targets_put, ROLES_ADMIN,
+	      "callbacks:write", OWNER_TENANT, REPEAT_SAME, TAKES_WHOLE, &schema_callback_target, EMPTY,
+	      "409", "Add or change a callback target"),
+	ADMIN("DELETE", "callbacktargets/{name}", callback_targets_delete, ROLES_ADMIN,
+	      "callbacks:write", OWNER_TENANT, REPEAT_SAME, EMPTY, "400", "Delete a callback target"),
+
+	READ("/v2/operations", operations_list, "clusters", OWNER_NONE, &list_operation, "",
+	     "What can be asked of a cluster"),
+	READ_ON(HEAVY, "/v2/clusters", clusters_list, "clusters", OWNER_NONE, &schema_cluster_summary, "400",
+	     "All clusters that the caller sees, the newest first"),
+	ROUTE("POST", "/v2/clusters", POOL, clusters_create, ROLES_USER, "clusters:write", OWNER_NONE,
+	      REPEAT_KEY, TAKES_WHOLE, &schema_create, &schema_created, "404 409 422",
+	      "Create a cluster"),
+	ROUTE("POST", "/v2/clusters/plan", POOL | HTTP_PROBLEM, clusters_plan, ROLES_READ, "clusters:read", OWNER_NONE,
+	      REPEAT_READS, TAKES_WHOLE, &schema_create, &schema_change, "404 409",
+	      "What a new cluster would be, without creating it"),
+	READ("/v2/clusters/events", events_tenant, "clusters", OWNER_NONE, &answer_events, "",
+	     "Summaries of the caller's clusters as they change"),
+	CLUSTER("", clusters_get, &schema_cluster, "", "A cluster with its nodes and services"),
+	CHANGE("POST", "", clusters_expiry, REPEAT_SAME, TAKES_WHOLE, &schema_expiry, EMPTY, "",
+	       "Move the time at which a cluster ends"),
+	CHANGE("DELETE", "", clusters_delete, REPEAT_SAME, TAKES_MAYBE, &schema_document, EMPTY, "409",
+	       "Delete a cluster"),
+	CLUSTER("/status", clusters_status, &schema_status, "",
+		"How far the newest job of a cluster is"),
+	CLUSTER("/config", clusters_config, &schema_map, "", "The configuration of a cluster"),
+	CLUSTER("/services", clusters_services, &schema_names, "", "The services of a cluster"),
+	CHANGE("PUT", "/labels", clusters_labels, REPEAT_SAME, TAKES_WHOLE, &schema_labels,
+	       &schema_labels_answer, "", "Set and remove labels of a cluster"),
+	CONTROL("pause", "Pause the job under way"),
+	CONTROL("resume", "Go on with a paused job"),
+	CONTROL("abort", "End the job under way"),
+	ROUTE("POST", "/v2/clusters/{id}/plan", POOL | HTTP_PROBLEM, operations_plan, ROLES_READ, "clusters:read",
+	      OWNER_CLUSTER, REPEAT_READS, TAKES_WHOLE, &schema_plan, &schema_change, "409",
+	      "What an operation would do, without doing it"),
+	CLUSTER("/why", clusters_why, &schema_why, "", "What a cluster waits for, in words"),
+	CLUSTER("/plans", plans_list, &list_job, "", "The jobs of a cluster and their tasks by stages"),
+	CLUSTER("/plans/{job}", plans_get, &schema_job, "400",
+		"A job of a cluster and its tasks by stages"),
+	CLUSTER("/events", events_cluster, &answer_events, "400 410", "What happens to a cluster"),
+	CLUSTER("/snapshot", snapshots_get, &schema_snapshot, "",
+		"All that a page shows of a cluster at one moment"),
+	READ("/v2/events", events_many, "clusters", OWNER_NONE, &answer_events, "400",
+	     "Events of several clusters, and summaries, in one stream"),
+	READ("/v2/tasks/{id}/log", logs_get, "clusters", OWNER_TASK, &answer_text, "",
+	     "What the plug-in of a task writes"),
+	{ 0 },
+};
+
+/* Of a provisioner nobody asks yet who it is: this port is on a private network. */
+#define WORKER(method, path, run, fn, scope, owner, repeat, takes, body, answer, errors, summary) \
+	ROUTE(method, "/v2/" path, run, fn, ROLE_PROVISIONER, scope, owner, repeat, takes, body, answer, \
+	      errors, summary)
+#define REGISTER "provisioners:register"
+
+const struct route internal_routes[] = {
+	SERVICE,
+	WORKER("POST", "tasks/take", LOOP | HTTP_SMALL, tasks_take, "tasks:work", OWNER_NONE,
+	       REPEAT_AGAIN, TAKES_OWN, &schema_take, &schema_tasks, "403",
+	       "Take tasks, or wait for them"),
+	WORKER("POST", "tasks/finish", LOOP, tasks_finish, "tasks:work", OWNER_CLAIM, REPEAT_SAME,
+	       TAKES_OWN, &schema_finish, &schema_tasks, "403 417",
+	       "Hand in a result, and take the next tasks"),
+	WORKER("POST", "tasks/{id}/log", POOL, logs_post, "tasks:work", OWNER_CLAIM, REPEAT_SAME,
+	       TAKES_OWN, &schema_log_piece, EMPTY, "403 409 417 429", "Add to the log of a task"),
+	WORKER("PUT", "provisioners/{id}", POOL, provisioners_put, REGISTER, OWNER_ALL, REPEAT_SAME,
+	       TAKES_WHOLE, &schema_provisioner, EMPTY, "", "Register a provisioner"),
+	WORKER("DELETE", "provisioners/{id}", POOL, provisioners_delete, REGISTER, OWNER_ALL, REPEAT_SAME,
+	       TAKES_NONE, NULL, EMPTY, "", "A provisioner ends"),
+	WORKER("POST", "provisioners/{id}/heartbeat", POOL | HTTP_SMALL, provisioners_heartbeat, REGISTER,
+	       OWNER_ALL, REPEAT_SAME, TAKES_WHOLE, &schema_heartbeat, &schema_leases, "404",
+	       "A provisioner lives, and renews the leases of its tasks"),
+	WORKER("PUT", "plugins/providertypes/{name}", POOL, plugin_types_put, REGISTER, OWNER_ALL,
+	       REPEAT_AGAIN, TAKES_WHOLE, &schema_providertype, EMPTY, "",
+	       "Register a type of providers"),
+	WORKER("PUT", "plugins/automatortypes/{name}", POOL, plugin_types_put, REGISTER, OWNER_ALL,
+	       REPEAT_AGAIN, TAKES_WHOLE, &schema_automatortype, EMPTY, "",
+	       "Register a type of automators"),
+	{ 0 },
+};
+/* clang-format on */
 
 void status_ok(struct http_req *req, void *ctx LOOM_UNUSED)
 {
 	http_reply_text(req, 200, "OK\n");
 }
-
-static const struct http_route routes[] = {
-	SERVICE_ROUTES,
-	{ "GET", "/status", HTTP_ON_LOOP | HTTP_HEALTH, status_ok },
-	ENTITY("providers"),
-	ENTITY("hardwaretypes"),
-	ENTITY("imagetypes"),
-	ENTITY("services"),
-	ENTITY("clustertemplates"),
-	ENTITY("partialtemplates"),
-	PLUGIN_TYPE("providertypes"),
-	PLUGIN_TYPE("automatortypes"),
-	{ "GET", "/v2/provisioners", POOL, provisioners_list_all },
-	{ "GET", "/v2/provisioners/{id}", POOL, provisioners_get },
-	{ "POST", "/v2/provisioners/{id}/release", POOL, provisioners_release },
-	{ "GET", "/v2/callbacks", POOL, callbacks_list },
-	{ "POST", "/v2/callbacks/{id}/replay", POOL, callbacks_replay },
-	{ "DELETE", "/v2/callbacks/{id}", POOL, callbacks_delete },
-	{ "GET", "/v2/callbacktargets", POOL, callback_targets_get },
-	{ "GET", "/v2/callbacktargets/{name}", POOL, callback_targets_get },
-	{ "PUT", "/v2/callbacktargets/{name}", POOL, callback_targets_put },
-	{ "DELETE", "/v2/callbacktargets/{name}", POOL, callback_targets_delete },
-	{ "POST", "/v2/resolve", POOL, resolve_post },
-	{ "GET", "/v2/export", HEAVY, bulk_export },
-	{ "POST", "/v2/import", HEAVY, bulk_import },
-	{ "GET", "/v2/operations", POOL, operations_list },
-	{ "GET", "/v2/clusters", HEAVY, clusters_list },
-	{ "POST", "/v2/clusters", POOL, clusters_create },
-	{ "POST", "/v2/clusters/plan", POOL, clusters_plan },
-	{ "GET", "/v2/clusters/events", POOL, events_tenant },
-	{ "GET", "/v2/clusters/{id}", POOL, clusters_get },
-	{ "POST", "/v2/clusters/{id}", POOL, clusters_expiry },
-	{ "DELETE", "/v2/clusters/{id}", POOL, clusters_delete },
-	{ "GET", "/v2/clusters/{id}/status", POOL, clusters_status },
-	{ "GET", "/v2/clusters/{id}/config", POOL, clusters_config },
-	{ "GET", "/v2/clusters/{id}/services", POOL, clusters_services },
-	{ "PUT", "/v2/clusters/{id}/labels", POOL, clusters_labels },
-	{ "POST", "/v2/clusters/{id}/pause", POOL, clusters_control },
-	{ "POST", "/v2/clusters/{id}/resume", POOL, clusters_control },
-	{ "POST", "/v2/clusters/{id}/abort", POOL, clusters_control },
-	{ "POST", "/v2/clusters/{id}/plan", POOL, operations_plan },
-	{ "GET", "/v2/clusters/{id}/why", POOL, clusters_why },
-	{ "GET", "/v2/clusters/{id}/plans", POOL, plans_list },
-	{ "GET", "/v2/clusters/{id}/plans/{job}", POOL, plans_get },
-	{ "GET", "/v2/clusters/{id}/events", POOL, events_cluster },
-	{ "GET", "/v2/clusters/{id}/snapshot", POOL, snapshots_get },
-	{ "GET", "/v2/events", POOL, events_many },
-	{ "GET", "/v2/tasks/{id}/log", POOL, logs_get },
-	{ 0 },
-};
-
-/* ---- with those of the operations ------------------------------------------------------------ */
-
-struct api_routes {
-	struct http_route *v;
-	struct strs patterns; /* of the operations */
-};
-
-static void add_operation(struct api_routes *r, size_t *n, const char *method, const char *path)
-{
-	if (!path)
-		return;
-	strs_addf(&r->patterns, "/v2/clusters/{id}/%s", path);
-	r->v[(*n)++] = (struct http_route){ method, r->patterns.v[r->patterns.n - 1], POOL,
-		                            operations_start };
-}
-
-struct api_routes *api_routes_create(void)
-{
-	struct api_routes *r = loom_calloc(1, sizeof(*r));
-	size_t kinds = 0, n = 0;
-	while (operation_kinds[kinds].name)
-		kinds++;
-	r->v = loom_calloc(LOOM_COUNT(routes) + 2 * kinds, sizeof(*r->v));
-	for (; routes[n].method; n++)
-		r->v[n] = routes[n];
-	for (const struct operation_kind *k = operation_kinds; k->name; k++) {
-		add_operation(r, &n, k->method, k->path);
-		add_operation(r, &n, k->method, k->one_path);
-	}
-	return r;
-}
-
-void api_routes_destroy(struct api_routes *r)
-{
-	if (!r)
-		return;
-	strs_fini(&r->patterns);
-	loom_free(r->v);
-	loom_free(r);
-}
-
-const struct http_route *api_routes_external(const struct api_routes *r)
-{
-	return r->v;
-}
-
-const struct http_route internal_routes[] = {
-	SERVICE_ROUTES,
-	{ "POST", "/v2/tasks/take", HTTP_ON_LOOP | HTTP_SMALL, tasks_take },
-	{ "POST", "/v2/tasks/finish", HTTP_ON_LOOP, tasks_finish },
-	{ "POST", "/v2/tasks/{id}/log", POOL, logs_post },
-	{ "PUT", "/v2/provisioners/{id}", POOL, provisioners_put },
-	{ "DELETE", "/v2/provisioners/{id}", POOL, provisioners_delete },
-	{ "POST", "/v2/provisioners/{id}/heartbeat", POOL | HTTP_SMALL, provisioners_heartbeat },
-	{ "PUT", "/v2/plugins/providertypes/{name}", POOL, plugin_types_put },
-	{ "PUT", "/v2/plugins/automatortypes/{name}", POOL, plugin_types_put },
-	{ 0 },
-};

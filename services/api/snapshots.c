@@ -8,6 +8,7 @@
 #include "common/base/map.h"
 #include "common/json/json_emit.h"
 #include "common/model/task.h"
+#include "services/api/request.h"
 #include "services/api/visible.h"
 
 #include <string.h>
@@ -16,7 +17,6 @@
 #define SNAPSHOT_MAX ((size_t)64 << 20)
 
 struct snapshot {
-	struct identity who;
 	int64_t id;
 	struct buf out;
 	bool brief;        /* tasks of plans without what their nodes say, and what they wait for */
@@ -135,7 +135,7 @@ static int snapshot_read(struct db *db, void *arg)
 	fini(s);
 	s->out = BUF_INIT(SNAPSHOT_MAX);
 	s->nodes = map_create(loom_free);
-	int rc = visible_get(db, &s->who, s->id, &c);
+	int rc = cluster_get(db, s->id, &c);
 	if (rc)
 		return rc;
 	int64_t recent = c->event_seq > RECENT ? c->event_seq - RECENT : 0;
@@ -158,10 +158,8 @@ static int snapshot_read(struct db *db, void *arg)
 void snapshots_get(struct http_req *req, void *ctx)
 {
 	struct api *a = ctx;
-	struct snapshot s = { 0 };
-	if (!auth(a, req, ROLE_USER, &s.who) || !visible_id(req, "id", &s.id))
-		return;
-	s.brief = str_eq(http_query(req, "plans"), "brief");
+	struct snapshot s = { .id = request_cluster(req),
+		              .brief = str_eq(http_query(req, "plans"), "brief") };
 	int rc = db_read(a->db, snapshot_read, &s);
 	if (rc)
 		visible_refuse(req, rc, s.id);

@@ -13,13 +13,12 @@
 #include "common/operation/task_result.h"
 #include "services/api/api.h"
 #include "services/api/provisioner_cache.h"
+#include "services/api/request.h"
 
 #include <string.h>
 
-#define MAX_WAIT_S  60
 #define FINISH_MS   8000
-#define ANSWER_MS   3000 /* beyond the wait, for a scheduler to answer a take */
-#define MAX_AT_ONCE 64
+#define ANSWER_MS   3000        /* beyond the wait, for a scheduler to answer a take */
 #define MAX_ANSWER  (32u << 20) /* twice what the bus lets through */
 #define MAX_ON_LOOP (32u << 10) /* bytes to be parsed there: a tenth of a millisecond */
 
@@ -58,18 +57,10 @@ bool tasks_worker_allowed(struct http_req *req, const struct api *a, const struc
 	return false;
 }
 
-static bool check_who(struct http_req *req, const struct worker_call *k)
+static bool check_body(struct http_req *req, const struct worker_call *k)
 {
-	static const char *const needed[] = { "provisionerId", "workerId", "tenantId" };
-	for (size_t i = 0; i < LOOM_COUNT(needed); i++) {
-		const char *v = json_get_str(k->body, needed[i]);
-		if (str_blank(v) || strlen(v) > 255) {
-			http_reply_text(req, 400, "%s is missing, or longer than 255 characters",
-			                needed[i]);
-			return false;
-		}
-	}
-	return tasks_worker_allowed(req, k->a, k->body);
+	return request_check(req, k->takes ? &schema_take : &schema_finish, k->body) &&
+	       tasks_worker_allowed(req, k->a, k->body);
 }
 
 /* The provisioner is registered, and for which tenant it asks is noted; false when answered. */
@@ -102,7 +93,7 @@ static bool begin(struct http_req *req, struct worker_call *k)
 		http_to_pool(req, k->handler, k->a);
 		return false;
 	}
-	if (api_body_json(req, &k->body) || !check_who(req, k))
+	if (api_body_json(req, &k->body) || !check_body(req, k))
 		return false;
 	bool asks = k->takes || json_get_int(k->body, "next", 0) > 0;
 	const char *asks_for = asks ? json_get_str(k->body, "tenantId") : NULL;
@@ -241,12 +232,6 @@ void tasks_take(struct http_req *req, void *ctx)
 		return;
 	}
 	int64_t wait = json_get_int(k.body, "wait", 0), max = json_get_int(k.body, "max", 1);
-	if (wait < 0 || wait > MAX_WAIT_S || max < 1 || max > MAX_AT_ONCE) {
-		http_reply_text(req, 400, "wait must be 0 to %d seconds, max 1 to %d", MAX_WAIT_S,
-		                MAX_AT_ONCE);
-		json_free(k.body);
-		return;
-	}
 	struct takes *t = loom_calloc(1, sizeof(*t));
 	static const char *const kept[] = { "provisionerId", "workerId", "tenantId", "lease",
 		                            "claim" };

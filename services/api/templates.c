@@ -2,7 +2,7 @@
 /* Reads a template with all that it extends and includes. */
 #include "services/api/templates.h"
 
-#include "services/api/auth.h"
+#include "services/api/request.h"
 #include "services/api/resolve.h"
 #include "services/api/resources.h"
 #include "services/api/validate.h"
@@ -43,11 +43,8 @@ static int resolve_read(struct db *db, void *arg)
 void resolve_post(struct http_req *req, void *ctx)
 {
 	struct api *a = ctx;
-	struct resolve_call k = { 0 };
-	LOOM_CLEANUP(json_free) struct json *in = NULL;
-	if (!auth(a, req, ROLE_USER, &k.who) || api_body_json(req, &in))
-		return;
-	int rc = validate_entity(ENTITY_CLUSTERTEMPLATE, in, &k.leaf, &k.err);
+	struct resolve_call k = { .who = *request_who(req) };
+	int rc = validate_entity(ENTITY_CLUSTERTEMPLATE, request_body(req), &k.leaf, &k.err);
 	if (!rc)
 		rc = db_read(a->db, resolve_read, &k);
 	if (!rc)

@@ -4,19 +4,10 @@
 
 #include "common/base/str.h"
 
-bool visible_id(struct http_req *req, const char *name, int64_t *ret)
+bool visible_to(const struct identity *who, const char *tenant_id, const char *owner_id)
 {
-	const char *text = http_param(req, name);
-	if (!id_parse_cluster(text, ret))
-		return true;
-	http_reply_text(req, 400, "cluster id '%.32s' is not a number, as 00000012", text);
-	return false;
-}
-
-bool visible_to(const struct identity *who, const struct cluster *c)
-{
-	return str_eq(who->tenant_id, c->tenant_id) &&
-	       (who->role >= ROLE_ADMIN || str_eq(who->user, c->owner_id));
+	return str_eq(who->tenant_id, tenant_id) &&
+	       (auth_sees_all(who) || str_eq(who->user, owner_id));
 }
 
 int visible_get(struct db *db, const struct identity *who, int64_t id, struct cluster **ret)
@@ -25,18 +16,17 @@ int visible_get(struct db *db, const struct identity *who, int64_t id, struct cl
 	int rc = cluster_get(db, id, &c);
 	if (rc)
 		return rc;
-	if (!visible_to(who, c))
+	if (!visible_to(who, c->tenant_id, c->owner_id))
 		return CLUSTER_E_NONE;
 	*ret = loom_take(c);
 	return 0;
 }
 
-int visible_lock(struct db *db, const struct identity *who, int64_t id, struct cluster **ret,
-                 struct outcome *o)
+int visible_lock(struct db *db, int64_t id, struct cluster **ret, struct outcome *o)
 {
 	LOOM_CLEANUP(cluster_free) struct cluster *c = NULL;
 	int rc = cluster_lock(db, id, &c);
-	if (rc == CLUSTER_E_NONE || (!rc && !visible_to(who, c)))
+	if (rc == CLUSTER_E_NONE)
 		return outcome_refuse(o, 404, "cluster %08lld not found", (long long)id);
 	*ret = rc ? NULL : loom_take(c);
 	return rc;

@@ -2,6 +2,7 @@
 /* why_read - all that the words about a cluster that does not move rest on. */
 #include "common/model/tenant.h"
 #include "services/api/api.h"
+#include "services/api/request.h"
 #include "services/api/resources.h"
 #include "services/api/visible.h"
 #include "services/api/why.h"
@@ -73,7 +74,6 @@ int why_sentence(struct api *a, struct db *db, const struct cluster *c, const st
 
 struct why_call {
 	struct api *a;
-	struct identity who;
 	int64_t id;
 	struct json *answer;
 };
@@ -87,7 +87,7 @@ static int why_read(struct db *db, void *arg)
 	bool found;
 	json_free(k->answer);
 	k->answer = NULL;
-	int rc = visible_get(db, &k->who, k->id, &c);
+	int rc = cluster_get(db, k->id, &c);
 	if (!rc)
 		rc = job_get(db, k->id, c->latest_job, &latest, &found);
 	if (!rc)
@@ -102,9 +102,7 @@ static int why_read(struct db *db, void *arg)
 void clusters_why(struct http_req *req, void *ctx)
 {
 	struct api *a = ctx;
-	struct why_call k = { .a = a };
-	if (!auth(a, req, ROLE_USER, &k.who) || !visible_id(req, "id", &k.id))
-		return;
+	struct why_call k = { .a = a, .id = request_cluster(req) };
 	int rc = db_read(a->db, why_read, &k);
 	if (rc)
 		visible_refuse(req, rc, k.id);

@@ -207,7 +207,7 @@ def test_a_secret_that_is_not_there_is_no_reason_to_send_unsigned(home):
     ({"url": "http://user:word@x/"}, "without a user or password"),
     ({"url": ""}, "administration.callbacks[0].url is missing"),
     ({"url": "http://x/" + "y" * 2000}, "at most 2000 characters"),
-    ({"events": []}, "administration.callbacks[0].events is empty"),
+    ({"events": []}, "administration.callbacks[0].events must have at least 1 element"),
     ({"events": ["start", "end"]}, "administration.callbacks[0].events[1] must be start, success"),
     ({"events": None}, "administration.callbacks[0].events is missing"),
     ({"secretRef": "../x"}, "administration.callbacks[0].secretRef must be the name of a secret"),

@@ -463,9 +463,9 @@ def test_labels_are_merged(lab):
 
 @pytest.mark.parametrize("body, says", [
     ({}, "labels is missing"),
-    ([], "labels is missing"),
+    ([], "the body must be an object with labels"),
     ({"labels": None}, "labels is missing"),
-    ({"labels": ["env"]}, "labels is missing"),
+    ({"labels": ["env"]}, "labels must be an object"),
     ({"labels": {"env": 1}}, "value of 'env'"),
     ({"labels": {"fine": "x", "env/": "x"}}, "key 'env/'"),
     ({"labels": {f"k{n}": "" for n in range(64)}}, "at most 64, not 65"),

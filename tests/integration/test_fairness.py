@@ -96,7 +96,7 @@ def begun(lab, names=CALLS):
     ({"concurrentCreates": "many"}, "limits.concurrentCreates must be a whole number"),
     ({"callsPerSecond": -3}, "limits.callsPerSecond must be a whole number from 1 to 1000, or a fraction"),
     ({"callsPerSecond": 1.5}, "limits.callsPerSecond"),
-    ({"callsPerHour": 3}, "limits.callsPerHour is not a limit"),
+    ({"callsPerHour": 3}, "limits.callsPerHour is not a field"),
     (7, "limits must be"),
 ])
 def test_wrong_limits_are_refused(lab, limits, words):

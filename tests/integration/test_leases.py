@@ -93,9 +93,9 @@ def test_within_the_template_limits(home):
     (lambda born, end: born - 1, "is before the cluster's creation"),
     (lambda born, end: 0, "is before the cluster's creation"),
     (lambda born, end: -1, "is before the cluster's creation"),
-    (lambda born, end: "soon", "expireTime is missing or not a whole number"),
-    (lambda born, end: None, "expireTime is missing or not a whole number"),
-    (lambda born, end: 1.5, "expireTime is missing or not a whole number"),
+    (lambda born, end: "soon", "expireTime must be a whole number: milliseconds"),
+    (lambda born, end: None, "expireTime is missing: it must be a whole number"),
+    (lambda born, end: 1.5, "expireTime must be a whole number: milliseconds"),
 ])
 def test_outside_of_the_limits(home, to, said):
     home.worker()

@@ -67,7 +67,7 @@ def test_resolve_uses_the_latest_versions(family):
     ({"extends": None, "defaults": {"provider": "lab"}, "includes": []}, 400,
      "defaults.services is empty in template child as resolved"),
     ({"defaults": {"dnsSuffix": "-.-"}}, 400, "defaults.dnsSuffix '-.-' is not a DNS suffix"),
-    ({"name": ""}, 400, "name is missing"),
+    ({"name": ""}, 400, "name is missing: it must be 1 to 255 characters of A-Z a-z 0-9 _ . -"),
 ])
 def test_resolve_refuses(family, change, status, said):
     answer = family.user.post("/v2/resolve", {**FAMILY[1], **change})
@@ -156,17 +156,18 @@ def test_import_replaces_everything_of_this_tenant_only(family, core, tenants):
 
 
 @pytest.mark.parametrize("body, said", [
-    ([], "the body must be a JSON object, as GET /v2/export answers"),
-    ({"providers": {}}, "providers must be an array"),
-    ({"providers": [{"name": "p"}]}, "providers[0] p: providertype is missing"),
+    ([], "the body must be a JSON object, as GET /v2/export answers, not an array"),
+    ({"providers": {}}, "providers must be an array, not an object"),
+    ({"providers": [{"name": "p"}]}, "providers[0].providertype is missing: a string"),
     ({"providers": [CATALOG["providers"][0]], "services": [{"label": "x"}]},
-     "services[0] (no name): name is missing"),
+     "services[0].name is missing: it must be 1 to 255 characters of A-Z a-z 0-9 _ . -"),
     ({"clustertemplates": [template("a", []), template("b", [], constraints={"size": {"min": 0}})]},
-     "clustertemplates[1] b: constraints.size.min must be from 1 to 2147483647, not 0"),
+     "clustertemplates[1].constraints.size.min must be from 1 to 2147483647, not 0"),
     ({"clustertemplates": [template("a", [], administration={"leaseduration": {"max": 5}})]},
      "clustertemplates[0] a: administration.leaseduration.initial must not be longer than max"),
-    ({"partialtemplates": [{"name": "p"}]}, "partialtemplates[0] p: immutable is missing: true or false"),
-    ({"imagetypes": [7]}, "imagetypes[0] (no name): the body must be a JSON object: a image type"),
+    ({"partialtemplates": [{"name": "p"}]}, "partialtemplates[0].immutable is missing: true or false"),
+    ({"imagetypes": [7], "providers": [{"name": 1}]},
+     "imagetypes[0] must be an object, not a number; providers[0].providertype is missing: a string"),
     ({"providers": [CATALOG["providers"][0]] * 2}, "providers[1] lab: name is given twice"),
 ])
 def test_a_refused_import_changes_nothing(lab, body, said):

@@ -78,8 +78,6 @@ static void parse(struct http_req *req, void *ctx)
 	(void)ctx;
 	LOOM_CLEANUP(json_free) struct json *v = NULL;
 	struct loom_err err;
-	if (http_query(req, "problem"))
-		http_want_problem(req);
 	if (http_body_json(req, &v, &err))
 		return;
 	http_reply_json(req, 201, v);
@@ -260,6 +258,7 @@ static const struct http_route routes[] = {
 	{ "GET", "/items/{id}", HTTP_ON_POOL, item },
 	{ "GET", "/files/{rest*}", HTTP_ON_LOOP, rest },
 	{ "POST", "/json", HTTP_ON_POOL, parse },
+	{ "POST", "/problem", HTTP_ON_POOL | HTTP_PROBLEM, parse },
 	{ "GET", "/hold", HTTP_ON_LOOP, hold },
 	{ "POST", "/release", HTTP_ON_LOOP, release },
 	{ "GET", "/defer", HTTP_ON_POOL, defer },
@@ -553,7 +552,21 @@ START_TEST(json_bodies)
 	has(a, "400 Bad Request");
 	has(a, "text/plain");
 	has(a, "line 1");
-	a = once("POST /json?problem=1 HTTP/1.1\r\n" H "Connection: close\r\n\r\n");
+	a = once("POST /json HTTP/1.1\r\n" H "Accept: text/html, Application/Problem+JSON;q=0.5\r\n"
+	         "Connection: close\r\nContent-Length: 1\r\n\r\nx");
+	has(a, "400 Bad Request");
+	has(a, "Content-Type: application/problem+json\r\n");
+	has(a, "\"detail\":\"line 1");
+	a = once("POST /json HTTP/1.1\r\n" H "Accept: application/problem+json;q=0\r\n"
+	         "Connection: close\r\nContent-Length: 1\r\n\r\nx");
+	has(a, "Content-Type: text/plain");
+	/* What is refused before its body is taken, too. */
+	a = once("POST /nowhere HTTP/1.1\r\n" H "Accept: application/problem+json\r\n"
+	         "Content-Length: 1\r\n\r\nx");
+	has(a, "404 Not Found");
+	has(a, "Content-Type: application/problem+json\r\n");
+	has(a, "\"status\":404");
+	a = once("POST /problem HTTP/1.1\r\n" H "Connection: close\r\n\r\n");
 	has(a, "400 Bad Request");
 	has(a, "application/problem+json");
 }

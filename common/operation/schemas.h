@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * schemas - what bodies of the REST interface look like, once for all who read or make them. Tables
+ * only (json/schema.h), without I/O. What depends on what there is, as names, quotas and limits of
+ * other fields, is checked where it is known.
+ */
+#ifndef LOOM_OPERATION_SCHEMAS_H
+#define LOOM_OPERATION_SCHEMAS_H
+
+#include "common/json/schema.h"
+#include "common/operation/operation.h"
+
+#define SCHEMA_WHOLE_MAX 2147483647
+#define SCHEMA_LEASE_MAX (1LL << 52) /* ms */
+
+/* schemas.c: parts that several share */
+extern const struct schema schema_text, schema_name, schema_names, schema_flag, schema_whole,
+	schema_number, schema_any, schema_map, schema_strings, schema_document, schema_id,
+	schema_time;
+bool schema_is_name(const struct json *v);
+
+/* schemas_catalog.c: documents of tenants and types of plug-ins, as they are sent and shown */
+extern const struct schema schema_provider, schema_hardwaretype, schema_imagetype, schema_service,
+	schema_clustertemplate, schema_partialtemplate, schema_providertype, schema_automatortype,
+	schema_catalog;
+
+/* schemas_request.c: what else is sent */
+extern const struct schema schema_create, schema_plan, schema_expiry, schema_labels,
+	schema_callback_target, schema_provisioner, schema_heartbeat, schema_take, schema_finish,
+	schema_log_piece;
+/* The body of an operation's request; in a path with a parameter what that stands for is not asked
+ * for. To be freed. */
+struct schema *schema_of_operation(const struct operation_kind *k, const char *path);
+void schema_of_operation_free(struct schema *s);
+
+/* schemas_answer.c: what is answered */
+extern const struct schema schema_created, schema_cluster_summary, schema_cluster, schema_status,
+	schema_job, schema_why, schema_snapshot, schema_labels_answer, schema_operation,
+	schema_change, schema_provisioner_shown, schema_callback, schema_callback_target_shown,
+	schema_tasks, schema_leases;
+
+#endif

@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a route asks for, in order, and then its handler. */
+#include "services/api/request.h"
+
+#include "common/base/ids.h"
+#include "common/base/str.h"
+#include "common/model/cluster.h"
+#include "services/api/visible.h"
+
+struct request {
+	const struct route *route;
+	struct identity who;
+	int64_t cluster;
+	struct task_ref task;
+	struct json *body;
+	void *kept;
+	void (*free_kept)(void *);
+};
+
+static void request_free(void *arg)
+{
+	struct request *r = arg;
+	json_free(r->body);
+	if (r->free_kept)
+		r->free_kept(r->kept);
+	loom_free(r);
+}
+
+static bool is_asked(const struct route *r)
+{
+	return r->roles != ROLE_ANYBODY && r->roles != ROLE_PROVISIONER;
+}
+
+static bool is_checked(const struct route *r)
+{
+	return r->takes == TAKES_WHOLE || r->takes == TAKES_MAYBE;
+}
+
+bool request_needed(const struct route *r)
+{
+	return is_asked(r) || is_checked(r);
+}
+
+/* ---- may the caller? ------------------------------------------------------------------------- */
+
+static bool is_permitted(struct http_req *req, const struct request *r)
+{
+	if (r->who.role & r->route->roles)
+		return true;
+	http_reply_text(
+		req, 403, "%s",
+		r->route->roles & ROLE_ADMIN
+			? "only an administrator (user admin) may do this"
+			: "only the superadmin (user admin of tenant superadmin) may do this");
+	return false;
+}
+
+/* ---- is it the caller's? --------------------------------------------------------------------- */
+
+static bool read_id(struct http_req *req, struct request *r)
+{
+	const char *id = http_param(req, "id");
+	switch (r->route->owner) {
+	case OWNER_CLUSTER:
+		if (!id_parse_cluster(id, &r->cluster))
+			return true;
+		http_reply_text(req, 400, "cluster id '%.32s' is not a number, as 00000012", id);
+		return false;
+	case OWNER_TASK:
+		if (!id_parse_task(id, &r->task)) {
+			r->cluster = r->task.cluster;
+			return true;
+		}
+		http_reply_problem(req, 400, "'%.64s' is not the id of a task", id);
+		return false;
+	case OWNER_UNSAID:
+	case OWNER_NONE:
+	case OWNER_ALL:
+	case OWNER_TENANT:
+	case OWNER_CLAIM:
+		return true;
+	}
+	return false;
+}
+
+/* A cluster never changes hands, so what was its owner's stays it. */
+static int owner_read(struct db *db, void *arg)
+{
+	const struct request *r = arg;
+	LOOM_CLEANUP_STR char *tenant = NULL, *owner = NULL;
+	int rc = cluster_owner(db, r->cluster, &tenant, &owner);
+	if (rc)
+		return rc;
+	return visible_to(&r->who, tenant, owner) ? 0 : CLUSTER_E_NONE;
+}
+
+static bool is_owned(struct api *a, struct http_req *req, struct request *r)
+{
+	if (!read_id(req, r))
+		return false;
+	bool of_cluster = r->route->owner == OWNER_CLUSTER || r->route->owner == OWNER_TASK;
+	int rc = of_cluster ? db_read(a->db, owner_read, r) : 0;
+	if (rc)
+		visible_refuse(req, rc, r->cluster);
+	return !rc;
+}
+
+/* ---- is the body right? ---------------------------------------------------------------------- */
+
+bool request_check(struct http_req *req, const struct schema *s, const struct json *body)
+{
+	LOOM_CLEANUP(json_free) struct json *faults = schema_check(s, body);
+	LOOM_CLEANUP_STR char *words = faults ? schema_words(faults) : NULL;
+	if (faults)
+		http_reply_faults(req, 400, faults, words);
+	return !faults;
+}
+
+static bool is_right(struct http_req *req, struct request *r)
+{
+	size_t len;
+	(void)http_body(req, &len);
+	bool maybe = r->route->takes == TAKES_MAYBE;
+	if ((len || !maybe) && api_body_json(req, &r->body))
+		return false;
+	if (maybe && json_is(r->body, JSON_NULL)) {
+		json_free(r->body);
+		r->body = json_new_obj();
+	}
+	return request_check(req, r->route->body, r->body);
+}
+
+/* ---- the way in ------------------------------------------------------------------------------ */
+
+void request_dispatch(struct http_req *req, void *ctx)
+{
+	struct api *a = ctx;
+	struct request *r = loom_calloc(1, sizeof(*r));
+	r->route = api_routes_rule(a->routes, http_matched(req));
+	http_set_data(req, r, request_free);
+	bool asked = is_asked(r->route);
+	if ((!asked || (auth(a, req, &r->who) && is_permitted(req, r) && is_owned(a, req, r))) &&
+	    (!is_checked(r->route) || is_right(req, r)))
+		r->route->fn(req, ctx);
+	/* Here, and not where the request ends: that is the loop, and it may be large. */
+	json_free(r->body);
+	r->body = NULL;
+}
+
+/* ---- for handlers ---------------------------------------------------------------------------- */
+
+static struct request *of(const struct http_req *req)
+{
+	struct request *r = http_data(req);
+	loom_assert(r);
+	return r;
+}
+
+const struct route *request_route(const struct http_req *req)
+{
+	return of(req)->route;
+}
+
+const struct identity *request_who(const struct http_req *req)
+{
+	return &of(req)->who;
+}
+
+int64_t request_cluster(const struct http_req *req)
+{
+	loom_assert(of(req)->route->owner == OWNER_CLUSTER || of(req)->route->owner == OWNER_TASK);
+	return of(req)->cluster;
+}
+
+const struct task_ref *request_task(const struct http_req *req)
+{
+	loom_assert(of(req)->route->owner == OWNER_TASK);
+	return &of(req)->task;
+}
+
+const struct json *request_body(const struct http_req *req)
+{
+	loom_assert(of(req)->body);
+	return of(req)->body;
+}
+
+struct json *request_take_body(struct http_req *req)
+{
+	struct request *r = of(req);
+	loom_assert(r->body);
+	return loom_take(r->body);
+}
+
+void request_keep(struct http_req *req, void *data, void (*free_data)(void *))
+{
+	struct request *r = of(req);
+	loom_assert(!r->free_kept);
+	r->kept = data;
+	r->free_kept = free_data;
+}
