@@ -37,6 +37,6 @@ void schema_of_operation_free(struct schema *s);
 extern const struct schema schema_created, schema_cluster_summary, schema_cluster, schema_status,
 	schema_job, schema_why, schema_snapshot, schema_labels_answer, schema_operation,
 	schema_change, schema_provisioner_shown, schema_callback, schema_callback_target_shown,
-	schema_tasks, schema_leases;
+	schema_tasks, schema_leases, schema_problem;
 
 #endif

@@ -149,4 +149,16 @@ const struct schema schema_leases = { SHOWN("Leases", NULL),
 	FIELDS({ "leases", &maps, 0, NULL },
 	       { "cancel", &maps, 0, NULL },
 	       { "quarantine", &schema_text, 0, NULL }) };
+
+static const struct schema fault = { .type = SCHEMA_OBJECT, .others = SCHEMA_OPEN,
+	FIELDS({ "pointer", &schema_text, SCHEMA_REQUIRED, "JSON pointer, as a fragment: #/numMachines." },
+	       { "detail", &schema_text, SCHEMA_REQUIRED, NULL }) };
+static const struct schema faults = { .type = SCHEMA_ARRAY, .items = &fault };
+const struct schema schema_problem = { SHOWN("Problem", "RFC 9457."),
+	FIELDS({ "type", &schema_text, SCHEMA_REQUIRED, NULL },
+	       { "title", &schema_text, 0, NULL },
+	       { "status", &schema_number, SCHEMA_REQUIRED, NULL },
+	       { "detail", &schema_text, 0, NULL },
+	       { "instance", &schema_text, 0, "The request's id, which the server's log has." },
+	       { "errors", &faults, 0, "All that is wrong with the body." }) };
 /* clang-format on */

@@ -12,6 +12,7 @@
 #include "common/model/schema.h"
 #include "services/api/db_outage.h"
 #include "services/api/log_budget.h"
+#include "services/api/openapi.h"
 #include "services/api/provisioner_cache.h"
 #include "services/api/route.h"
 #include "services/api/secrets.h"
@@ -192,8 +193,10 @@ int api_start(struct service *service, void *ctx, struct loom_err *err)
 	db_outage_start(a);
 	watchers_start(a);
 	rc = api_routes_create(&a->routes, err);
-	if (!rc)
-		rc = listen_on(a, &a->external, a->routes->external.v, a->cfg.external_listen, err);
+	if (rc)
+		return rc;
+	a->described = described_create(a->routes, a->cfg.internal_listen);
+	rc = listen_on(a, &a->external, a->routes->external.v, a->cfg.external_listen, err);
 	if (rc)
 		return rc;
 	http_server_check(a->external, auth_head);
@@ -241,6 +244,7 @@ void api_stop(struct service *service LOOM_UNUSED, void *ctx)
 	loop_flush(a->loop);
 	http_server_destroy(a->external);
 	http_server_destroy(a->internal);
+	described_destroy(a->described);
 	api_routes_destroy(a->routes);
 	db_pool_destroy(a->db);
 	seal_key_fini(&a->callback_key);

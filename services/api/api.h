@@ -39,6 +39,7 @@ struct peers;
 struct secrets;
 struct takes;
 struct api_routes;
+struct described;
 
 struct api {
 	struct api_config cfg;
@@ -49,6 +50,7 @@ struct api {
 	struct bus *bus;
 	struct coord *coord;
 	struct api_routes *routes;
+	struct described *described; /* the interface, for programs and people */
 	struct http_server *external, *internal;
 	struct db_outage *outage;
 	struct provisioner_cache *provisioners;

@@ -77,6 +77,14 @@ struct route {
 /* Both end with a NULL method. Those of operations (common/operation) come beside. */
 extern const struct route external_routes[], internal_routes[];
 
+/* What may stand behind the '?' of a GET. */
+struct route_query {
+	const char *path, *name;
+	const struct schema *schema;
+	const char *doc;
+};
+extern const struct route_query route_queries[]; /* ends with a NULL path */
+
 /* 0, or 500 with err: which row leaves what open. */
 LOOM_MUST_CHECK int routes_check(const struct route *r, size_t n, struct loom_err *err);
 const char *role_name(enum role r); /* "auditor" */

@@ -107,7 +107,7 @@ static bool errors_ok(const struct route *r)
 		return false;
 	for (const char *p = r->errors; *p;) {
 		size_t n = strcspn(p, " ");
-		if (n != 3 || (*p != '4' && *p != '5') || strspn(p, "0123456789") != 3)
+		if (n != 3 || !strchr("2345", *p) || strspn(p, "0123456789") != 3)
 			return false;
 		p += n + (p[n] == ' ');
 	}

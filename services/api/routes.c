@@ -90,6 +90,10 @@ LIST(job);
 
 const struct route external_routes[] = {
 	SERVICE,
+	ROUTE("GET", "/openapi.json", LOOP, openapi_get, ROLE_ANYBODY, "", OWNER_NONE, REPEAT_READS,
+	      TAKES_NONE, NULL, &schema_map, "304", "This interface, as OpenAPI 3.1"),
+	ROUTE("GET", "/docs", LOOP, docs_get, ROLE_ANYBODY, "", OWNER_NONE, REPEAT_READS, TAKES_NONE,
+	      NULL, &answer_html, "304", "This interface, to read"),
 	HEALTH("/status", LOOP, status_ok, "", "Whether the process lives, as the original says it"),
 
 	ENTITY("providers", provider, "a provider", "providers"),
@@ -186,7 +190,7 @@ const struct route external_routes[] = {
 const struct route internal_routes[] = {
 	SERVICE,
 	WORKER("POST", "tasks/take", LOOP | HTTP_SMALL, tasks_take, "tasks:work", OWNER_NONE,
-	       REPEAT_AGAIN, TAKES_OWN, &schema_take, &schema_tasks, "403",
+	       REPEAT_AGAIN, TAKES_OWN, &schema_take, &schema_tasks, "204 403",
 	       "Take tasks, or wait for them"),
 	WORKER("POST", "tasks/finish", LOOP, tasks_finish, "tasks:work", OWNER_CLAIM, REPEAT_SAME,
 	       TAKES_OWN, &schema_finish, &schema_tasks, "403 417",
@@ -206,6 +210,30 @@ const struct route internal_routes[] = {
 	WORKER("PUT", "plugins/automatortypes/{name}", POOL, plugin_types_put, REGISTER, OWNER_ALL,
 	       REPEAT_AGAIN, TAKES_WHOLE, &schema_automatortype, EMPTY, "",
 	       "Register a type of automators"),
+	{ 0 },
+};
+
+static const struct schema event_number = { .type = SCHEMA_INTEGER, .max = INT64_MAX };
+static const struct schema list_limit = { .type = SCHEMA_INTEGER, .min = 1, .max = 1000 };
+static const struct schema callback_limit = { .type = SCHEMA_INTEGER, .min = 1, .max = 2000 };
+static const char *const callback_states[] = { "waiting", "dead", NULL };
+static const struct schema callback_state = { .type = SCHEMA_STRING, .words = callback_states };
+static const struct schema attempt = { .type = SCHEMA_INTEGER, .min = 1, .max = SCHEMA_WHOLE_MAX };
+
+const struct route_query route_queries[] = {
+	{ "/v2/clusters", "status", &schema_text, "Only these statuses, separated by commas." },
+	{ "/v2/clusters", "label", &schema_text, "Only with this label, as key=value; may be repeated." },
+	{ "/v2/clusters", "limit", &list_limit, "At most so many; the header Link leads to the next." },
+	{ "/v2/clusters", "after", &schema_text, "Where the page before has ended, as Link says it." },
+	{ "/v2/clusters/{id}/events", "after", &event_number, "Only later ones." },
+	{ "/v2/events", "cluster", &schema_text,
+	  "A cluster's id, a colon, and the number of the event seen last; may be repeated." },
+	{ "/v2/events", "clusters", &schema_flag, "Summaries of all clusters, too." },
+	{ "/v2/callbacks", "state", &callback_state, NULL },
+	{ "/v2/callbacks", "limit", &callback_limit, "200 unless given." },
+	{ "/v2/tasks/{id}/log", "attempt", &attempt, "The newest unless given." },
+	{ "/v2/tasks/{id}/log", "tail", &schema_whole, "Only so many bytes at the end." },
+	{ "/v2/tasks/{id}/log", "follow", &schema_flag, "Wait for what comes, until the attempt ends." },
 	{ 0 },
 };
 /* clang-format on */

@@ -79,7 +79,7 @@ static const struct {
 	{ AT(errors), { .text = NULL }, "errors" },
 	{ AT(errors), { .text = "4xx" }, "errors" },
 	{ AT(errors), { .text = "404,409" }, "errors" },
-	{ AT(errors), { .text = "200" }, "errors" },
+	{ AT(errors), { .text = "600" }, "errors" },
 	{ AT(run), { .number = HTTP_ON_LOOP }, "run" },
 #undef AT
 };

@@ -1,0 +1,241 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every route does what its row in the table says: walked by /openapi.json, which is made from it.
+
+For each: nobody, a wrong role, a foreign tenant; bodies with a field missing, of a wrong type, misspelt. The
+answer is one that the table names, says where the fault is, and is never a 5xx.
+"""
+
+import copy
+import gzip
+import json
+import re
+
+import pytest
+
+from support.api import Api
+from support.lab import Lab
+
+METHODS = ("get", "put", "post", "delete", "patch")
+PROBLEM = {"Accept": "application/problem+json"}
+WRONG = {"string": {}, "integer": "x", "number": {}, "boolean": "maybe", "object": [], "array": {}}
+SAMPLES = {"string": "sample", "integer": 1, "number": 1, "boolean": True, "object": {}, "array": []}
+# The handler reads it as a stream of pieces and says of all its fields at once what they must be.
+WHOLE_REFUSAL = {"post_tasks_id_log"}
+
+
+@pytest.fixture(scope="module")
+def world(core, tenants):
+    """A tenant with a cluster, and another one; what the table says."""
+    own, other = Lab(core, *next(tenants)).load(), Lab(core, *next(tenants)).load()
+    own.cluster = own.create()
+    own.other = other
+    own.superadmin = Api(core.api.url)
+    own.internal = Api(core.internal.url, user=None)
+    own.doc = Api(core.api.url, user=None).get("/openapi.json").json
+    yield own
+    own.close()
+    other.close()
+
+
+def operations(doc):
+    """(method, path, operation) of all."""
+    return [(method, path, item[method]) for path, item in doc["paths"].items()
+            for method in METHODS if method in item]
+
+
+def resolve(doc, schema):
+    """The schema itself where this is a reference."""
+    while "$ref" in schema:
+        part = doc
+        for key in schema["$ref"].removeprefix("#/").split("/"):
+            part = part[key]
+        schema = part
+    return schema
+
+
+def sample(doc, schema):
+    """The least document that the schema lets through."""
+    schema = resolve(doc, schema)
+    if "enum" in schema:
+        return schema["enum"][0]
+    kind = schema.get("type")
+    if kind == "object":
+        return {name: sample(doc, schema["properties"][name]) for name in schema.get("required", ())}
+    if kind == "array":
+        return [sample(doc, schema["items"]) for _ in range(schema.get("minItems", 0))]
+    if kind == "integer":
+        return max(1, schema.get("minimum", 1))
+    return SAMPLES.get(kind, "sample")
+
+
+def body_schema(doc, operation):
+    """Of the body, or None."""
+    if "requestBody" not in operation:
+        return None
+    return resolve(doc, operation["requestBody"]["content"]["application/json"]["schema"])
+
+
+def real(world, path, operation):
+    """The path with names in it: of the cluster that there is, else of things that there are not."""
+    owner = operation["x-loom-permission"]["owner"]
+    names = {"version": "1", "job": f"{world.cluster}-001"}
+    names["id"] = {"cluster": world.cluster, "task": f"{world.cluster}-001-001",
+                   "claim": f"{world.cluster}-001-001"}.get(owner, "7")
+    return re.sub(r"\{(\w+)\}", lambda found: names.get(found[1], "sample"), path)
+
+
+def is_stream(operation):
+    """Whether a right answer has no end."""
+    return "text/event-stream" in operation["responses"]["200"].get("content", {})
+
+
+def caller(world, operation):
+    """Somebody who may."""
+    roles = operation["x-loom-permission"]["roles"]
+    if "provisioner" in roles:
+        return world.internal
+    if "user" in roles:
+        return world.user
+    return world.admin if "admin" in roles else world.superadmin
+
+
+def asked(doc):
+    """The operations that ask who it is."""
+    return [(method, path, operation) for method, path, operation in operations(doc) if operation["security"]]
+
+
+def test_the_document_is_whole(world):
+    """References lead somewhere, names are there once, and paths have their parameters."""
+    doc, ids = world.doc, []
+    assert doc["openapi"].startswith("3.1") and doc["info"]["version"]
+    for found in re.findall(r'"\$ref": "([^"]*)"', json.dumps(doc)):
+        assert resolve(doc, {"$ref": found})
+    for method, path, operation in operations(doc):
+        ids.append(operation["operationId"])
+        declared = {one["name"] for one in operation["parameters"] if one["in"] == "path"}
+        assert declared == set(re.findall(r"\{(\w+)\}", path)), (method, path)
+        assert operation["summary"] and operation["responses"] and operation["x-loom-since"]
+    assert len(ids) == len(set(ids)) and len(ids) > 100
+
+
+def test_it_is_served_as_it_should_be(world):
+    anybody = Api(world.user.url, user=None)
+    for path, kind in (("/openapi.json", "application/json"), ("/docs", "text/html; charset=utf-8")):
+        plain = anybody.get(path)
+        assert (plain.status, plain.headers["Content-Type"]) == (200, kind)
+        packed = anybody.request("GET", path, headers={"Accept-Encoding": "gzip"})
+        assert packed.headers["Content-Encoding"] == "gzip" and gzip.decompress(packed.body) == plain.body
+        again = anybody.request("GET", path, headers={"If-None-Match": plain.headers["ETag"]})
+        assert (again.status, again.body) == (304, b"")
+    page = anybody.get("/docs").text
+    assert "<script" not in page and "http" not in page.split("<h2>")[0].replace("http-equiv", "")
+    for _, path, _ in operations(world.doc):
+        assert f"<code>{path}</code>" in page
+
+
+def test_who_is_nobody(world):
+    nobody = Api(world.user.url, user=None)
+    for method, path, operation in asked(world.doc):
+        answer = nobody.request(method.upper(), real(world, path, operation), headers=PROBLEM)
+        assert answer.status == 401 and answer.json["status"] == 401, (method, path, answer)
+        stranger = Api(world.user.url, "ann", "nosuch")
+        assert stranger.request(method.upper(), real(world, path, operation), b"").status == 404, (method, path)
+
+
+def test_a_wrong_role_is_refused(world):
+    tried = 0
+    for method, path, operation in asked(world.doc):
+        roles = operation["x-loom-permission"]["roles"]
+        for role, who in (("user", world.user), ("admin", world.admin)):
+            if role in roles:
+                continue
+            tried += 1
+            # before the body is looked at
+            answer = who.request(method.upper(), real(world, path, operation), b"{", PROBLEM)
+            assert answer.status == 403 and "403" in operation["responses"], (method, path, role, answer)
+            assert answer.headers["Content-Type"] == "application/problem+json"
+    assert tried > 40
+
+
+def test_what_is_not_ones_own_does_not_exist(world):
+    tried = 0
+    for method, path, operation in asked(world.doc):
+        owner = operation["x-loom-permission"]["owner"]
+        if owner not in ("cluster", "task"):
+            continue
+        for who in (world.other.admin, world.other.user, world.user.as_user("bob", world.name)):
+            tried += 1
+            answer = who.request(method.upper(), real(world, path, operation), b"{", PROBLEM)
+            assert answer.status == 404 and "404" in operation["responses"], (method, path, answer)
+    assert tried > 60
+    assert world.admin.get(f"/v2/clusters/{world.cluster}").json["status"] == "pending"
+    for name in ("providers/lab", "clustertemplates/one"):
+        assert world.admin.get(f"/v2/{name}").status == 200
+        world.admin.put("/v2/imagetypes/own", {"name": "own", "providermap": {}})
+    assert world.other.admin.get("/v2/imagetypes/own").status == 404
+
+
+def test_whoever_may_is_answered_as_the_table_says(world):
+    for method, path, operation in operations(world.doc):
+        if is_stream(operation) or method == "delete" and path == "/v2/clusters/{id}" or "/import" in path:
+            continue
+        schema = body_schema(world.doc, operation)
+        for body in (b"", b"[", b"null", b"7", None if schema is None else sample(world.doc, schema)):
+            answer = caller(world, operation).request(method.upper(), real(world, path, operation), body, PROBLEM)
+            assert str(answer.status) in operation["responses"] and answer.status < 500, (method, path, body, answer)
+            if operation["security"]:  # else 403 is of a provisioner that is not registered
+                assert answer.status not in (401, 403), (method, path, answer)
+            if answer.status >= 400:
+                assert answer.headers["Content-Type"] == "application/problem+json", (method, path, answer)
+                assert answer.json["status"] == answer.status and answer.json["detail"]
+
+
+def refused(world, method, path, operation, body):
+    """The pointers of what is wrong with a body; it is refused for that alone."""
+    answer = caller(world, operation).request(method.upper(), real(world, path, operation), body, PROBLEM)
+    assert answer.status == 400, (method, path, body, answer)
+    return [one["pointer"] for one in answer.json.get("errors", [])]
+
+
+def test_faults_of_bodies_are_pointed_at(world):
+    tried = 0
+    for method, path, operation in operations(world.doc):
+        schema = body_schema(world.doc, operation)
+        if schema is None or operation["operationId"] in WHOLE_REFUSAL:
+            continue
+        good = sample(world.doc, schema)
+        for name, part in schema.get("properties", {}).items():
+            if name in schema.get("required", ()):
+                bad = {key: value for key, value in good.items() if key != name}
+                assert refused(world, method, path, operation, bad) == [f"#/{name}"]
+                tried += 1
+            kind = resolve(world.doc, part).get("type")
+            if kind:
+                bad = {**copy.deepcopy(good), name: WRONG[kind]}
+                assert refused(world, method, path, operation, bad) == [f"#/{name}"]
+                tried += 1
+            longest = resolve(world.doc, part).get("maxLength")
+            if longest:
+                bad = {**copy.deepcopy(good), name: "x" * (longest + 1)}
+                assert refused(world, method, path, operation, bad) == [f"#/{name}"]
+    assert tried > 150
+
+
+def test_all_faults_are_told_at_once(world):
+    body = {"name": "a b", "numMachines": "many", "services": [1, {}], "onFailure": "explode", "numMachine": 3}
+    answer = world.user.request("POST", "/v2/clusters", body, PROBLEM)
+    assert sorted(one["pointer"] for one in answer.json["errors"]) == [
+        "#/clusterTemplate", "#/name", "#/numMachine", "#/numMachines", "#/onFailure", "#/services/1"]
+    plain = world.user.post("/v2/clusters", body)
+    assert plain.status == 400 and plain.headers["Content-Type"].startswith("text/plain")
+    for words in ("clusterTemplate is missing", "numMachine is not a field; did you mean numMachines?",
+                  "services[1] must be a string"):
+        assert words in plain.text
+
+
+def test_a_provider_asks_for_what_it_needs(world):
+    body = {"name": "needs", "clusterTemplate": "one", "numMachines": 1, "provider": "bare"}
+    answer = world.user.request("POST", "/v2/clusters", body, PROBLEM)
+    assert answer.status == 400
+    assert "#/providerFields/project" in [one["pointer"] for one in answer.json["errors"]]
+    assert "missingFields" in world.user.post("/v2/clusters", body).json
