@@ -7,59 +7,64 @@
 
 #include <string.h>
 
-/* Where we are: both ways of saying it grow and shrink together. */
+/* Where we are: a chain on the stack, made words of only when something is wrong there. */
 struct place {
-	struct buf pointer, at;
+	const struct place *up; /* NULL: the document itself is there */
+	const char *key;        /* NULL: an element, */
+	size_t index;           /* this one */
 };
 
 struct check {
 	struct json *faults; /* NULL until there is one */
-	struct place place;
+	const struct place *here;
 };
 
-#define PLACE_MAX 4096
+#define PLACE_MAX 4096 /* bytes of it that are told */
 #define KEY_SHOWN 64
 
 /* ---- places ---------------------------------------------------------------------------------- */
 
-struct mark {
-	size_t pointer, at;
-};
-
-static struct mark enter(struct check *c)
+static struct place enter(const struct check *c, const char *key, size_t index)
 {
-	return (struct mark){ c->place.pointer.len, c->place.at.len };
-}
-
-static void leave(struct check *c, struct mark m)
-{
-	c->place.pointer.len = m.pointer;
-	c->place.at.len = m.at;
-	c->place.pointer.full = c->place.at.full = false;
+	return (struct place){ c->here, key, index };
 }
 
 /* '~' and '/' have names of their own in a pointer. */
-static void add_key(struct check *c, const char *key)
+static void add_key(struct buf *b, const char *key)
 {
-	struct buf *p = &c->place.pointer;
-	buf_addc(p, '/');
 	for (const char *s = key; *s; s++) {
 		if (*s == '~')
-			buf_adds(p, "~0");
+			buf_adds(b, "~0");
 		else if (*s == '/')
-			buf_adds(p, "~1");
+			buf_adds(b, "~1");
 		else
-			buf_addc(p, *s);
+			buf_addc(b, *s);
 	}
-	if (c->place.at.len)
-		buf_addc(&c->place.at, '.');
-	buf_addf(&c->place.at, "%.*s", KEY_SHOWN, key);
 }
 
-static void add_index(struct check *c, size_t i)
+/* NOLINTNEXTLINE(misc-no-recursion): as deep as the document, which is bounded */
+static void add_pointer(struct buf *b, const struct place *p)
 {
-	buf_addf(&c->place.pointer, "/%zu", i);
-	buf_addf(&c->place.at, "[%zu]", i);
+	if (!p)
+		return;
+	add_pointer(b, p->up);
+	buf_addc(b, '/');
+	if (p->key)
+		add_key(b, p->key);
+	else
+		buf_addf(b, "%zu", p->index);
+}
+
+/* NOLINTNEXTLINE(misc-no-recursion): the same */
+static void add_words(struct buf *b, const struct place *p)
+{
+	if (!p)
+		return;
+	add_words(b, p->up);
+	if (p->key)
+		buf_addf(b, "%s%.*s", b->len ? "." : "", KEY_SHOWN, p->key);
+	else
+		buf_addf(b, "[%zu]", p->index);
 }
 
 static void fault(struct check *c, const char *fmt, ...) LOOM_PRINTF(2, 3);
@@ -72,9 +77,12 @@ static void fault(struct check *c, const char *fmt, ...)
 	if (!c->faults)
 		c->faults = json_new_arr();
 	if (json_len(c->faults) < SCHEMA_FAULTS_MAX) {
-		struct json *f =
-			json_set_str(json_new_obj(), "pointer", buf_str(&c->place.pointer));
-		json_set_str(f, "at", buf_str(&c->place.at));
+		LOOM_CLEANUP(buf_fini) struct buf pointer = BUF_INIT(PLACE_MAX);
+		LOOM_CLEANUP(buf_fini) struct buf at = BUF_INIT(PLACE_MAX);
+		add_pointer(&pointer, c->here);
+		add_words(&at, c->here);
+		struct json *f = json_set_str(json_new_obj(), "pointer", buf_str(&pointer));
+		json_set_str(f, "at", buf_str(&at));
 		json_push(c->faults, json_set_str(f, "detail", detail));
 	}
 	loom_free(detail);
@@ -241,21 +249,21 @@ static void check_object(struct check *c, const struct schema *s, const struct j
 		const struct json *m = json_value_at(v, i);
 		if (f && (json_is(m, JSON_NULL) || is_blank(f, m))) /* absent */
 			continue;
-		struct mark here = enter(c);
-		add_key(c, key);
+		const struct place here = enter(c, key, 0);
+		c->here = &here;
 		if (f)
 			check_value(c, f->schema, m);
 		else
 			check_unknown(c, s, key);
-		leave(c, here);
+		c->here = here.up;
 	}
 	for (const struct schema_field *f = s->fields; f && f->name; f++) {
 		if (!lacks(f, json_get(v, f->name)))
 			continue;
-		struct mark here = enter(c);
-		add_key(c, f->name);
+		const struct place here = enter(c, f->name, 0);
+		c->here = &here;
 		check_missing(c, f);
-		leave(c, here);
+		c->here = here.up;
 	}
 }
 
@@ -263,25 +271,25 @@ static void check_map(struct check *c, const struct schema *s, const struct json
 {
 	for (size_t i = 0; i < json_len(v); i++) {
 		const char *key = json_key_at(v, i);
-		struct mark here = enter(c);
-		add_key(c, key);
+		const struct place here = enter(c, key, 0);
+		c->here = &here;
 		if (s->words && !is_word(s, key)) {
 			LOOM_CLEANUP_STR char *words = words_of(s);
 			fault(c, "is not one of %s", words);
 		} else if (s->items) {
 			check_value(c, s->items, json_value_at(v, i));
 		}
-		leave(c, here);
+		c->here = here.up;
 	}
 }
 
 static void check_array(struct check *c, const struct schema *s, const struct json *v)
 {
 	for (size_t i = 0; s->items && i < json_len(v); i++) {
-		struct mark here = enter(c);
-		add_index(c, i);
+		const struct place here = enter(c, NULL, i);
+		c->here = &here;
 		check_value(c, s->items, json_at(v, i));
-		leave(c, here);
+		c->here = here.up;
 	}
 }
 
@@ -331,13 +339,11 @@ static void check_value(struct check *c, const struct schema *s, const struct js
 
 struct json *schema_check(const struct schema *s, const struct json *v)
 {
-	struct check c = { .place = { BUF_INIT(PLACE_MAX), BUF_INIT(PLACE_MAX) } };
+	struct check c = { 0 };
 	if (!v || json_is(v, JSON_NULL))
 		fault(&c, "must be %s", s->must ? s->must : type_words(s->type));
 	else
 		check_value(&c, s, v);
-	buf_fini(&c.place.pointer);
-	buf_fini(&c.place.at);
 	return c.faults;
 }
 
