@@ -226,6 +226,7 @@ const struct route_query route_queries[] = {
 	{ "/v2/clusters", "limit", &list_limit, "At most so many; the header Link leads to the next." },
 	{ "/v2/clusters", "after", &schema_text, "Where the page before has ended, as Link says it." },
 	{ "/v2/clusters/{id}/events", "after", &event_number, "Only later ones." },
+	{ "/v2/clusters/{id}/snapshot", "plans", &schema_text, "\"brief\": without what plans say of each task." },
 	{ "/v2/events", "cluster", &schema_text,
 	  "A cluster's id, a colon, and the number of the event seen last; may be repeated." },
 	{ "/v2/events", "clusters", &schema_flag, "Summaries of all clusters, too." },
