@@ -182,7 +182,7 @@ $(foreach t,$(FUZZ_TARGETS),$(eval $(call fuzz_rule,$(t))))
 
 # ---- running ----------------------------------------------------------------------------------
 
-.PHONY: run stop status check test test-dc test-ship images chaos soak fuzz unit lint format headers bench install uninstall clean help FORCE
+.PHONY: run stop status check test test-dc test-ship images chaos soak hostile fuzz unit lint format headers bench install uninstall clean help FORCE
 FORCE:
 
 run: ## install what is missing, build, start a private stack, make a cluster and prove it
@@ -218,6 +218,10 @@ chaos: all ## random faults in a datacenter under load; SEED=7 MINUTES=60 FAULTS
 soak: all ## clusters come and go for hours, and no process may grow; MINUTES=480
 	@scripts/bootstrap test
 	@MINUTES='$(MINUTES)' tests/chaos/soak.py --build '$(abspath $(BUILD))'
+
+hostile: all ## hostile clients beside a good one, which must not notice; MINUTES=60 SEED=1
+	@scripts/bootstrap test
+	@MINUTES='$(MINUTES)' SEED='$(SEED)' tests/chaos/hostile.py --build '$(abspath $(BUILD))'
 
 fuzz: ## fuzz every parser of foreign bytes for a while, with libFuzzer; SECONDS=60 TARGETS=json,uri
 	@scripts/bootstrap fuzz

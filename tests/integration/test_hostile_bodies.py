@@ -7,25 +7,14 @@ with sanitizers, so a body that is read wrongly ends the API.
 
 import copy
 import http.client
-import json
 import time
 
 import pytest
 
+from support.hostile import bodies
 from support.lab import AUTOMATOR_TYPE, CATALOG, PROVIDER_TYPE
 
 TASK = "00000001-001-001"
-LONG = 2000
-
-# What is put into the place of each value.
-ODD = ["", " ", "a\nb", "a\0b", "\x1b[31m", "\u202eabc", "é" * 200, "x" * 70000, "../../etc/passwd", "%s%n", "%host.self%",
-       "' OR 1=1--", "-x", "0x10", 0, -1, 1.5, 1e300, 2**31, 2**53, 2**63 - 1, 2**63, 2**64, -2**63, 10**30, True,
-       False, None, [], {}, [[]], [None], ["", "a", "a"], [{}], {"": ""}, {"a": None}, {"x" * 300: "x"},
-       {"a": {"b": [1]}}, ["x"] * LONG, {str(number): "v" for number in range(LONG)}]
-
-# What is sent instead of a document.
-NO_OBJECTS = [b"", b"null", b"true", b"5", b'"x"', b"[]", b"[{}]", b"{", b"{} x", b'{"a":1,"a":2}', b"\xff", b"\0",
-              b"[" * 100, b'{"a":1e400}', b'{"a":"\\ud800"}', b"\xef\xbb\xbf{}"]
 
 TEMPLATE = {
     "name": "odd", "description": "d", "label": "l", "icon": "i",
@@ -88,26 +77,6 @@ INTERNAL = [
     ("PUT", "/v2/plugins/automatortypes/oddauto", AUTOMATOR_TYPE | {"name": "oddauto"})]
 
 
-def places(value, path=()):
-    """The paths of all values of a document, the whole first."""
-    yield path
-    below = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    for key, inner in below:
-        yield from places(inner, (*path, key))
-
-
-def changed(document, path, value):
-    """The document with another value in one place."""
-    if not path:
-        return value
-    document = copy.deepcopy(document)
-    place = document
-    for key in path[:-1]:
-        place = place[key]
-    place[path[-1]] = value
-    return document
-
-
 class Sender:
     """Sends bodies over one connection for as long as the server keeps it."""
 
@@ -128,23 +97,14 @@ class Sender:
                 assert again, f"{method} {path}: no answer to {body[:200]!r}"
         raise AssertionError("not reached")
 
-    def refused_at_most(self, method, path, bodies):
+    def refused_at_most(self, method, path, sent):
         """Each body is answered soon, and by no 5xx."""
-        for what, body in bodies:
+        for what, body in sent:
             began = time.monotonic()
             status, text = self.send(method, path, body)
             assert 200 <= status < 500, f"{method} {path} with {what}: {status} {text[:300]}"
             assert status != 400 or text.strip(), f"{method} {path} with {what}: no reason"
             assert time.monotonic() - began < 10, f"{method} {path} with {what} took long"
-
-
-def hostile(document):
-    """(what it is, body) for a route."""
-    for body in NO_OBJECTS:
-        yield repr(body[:40]), body
-    for path in places(document):
-        for value in ODD:
-            yield f"{path}: {repr(value)[:60]}", json.dumps(changed(document, path, value)).encode()
 
 
 def who(lab, name):
@@ -157,7 +117,7 @@ def who(lab, name):
 def test_documents(core, lab, case):
     user, method, path, document = case
     pid = core.pid("api")
-    Sender(who(lab, user)).refused_at_most(method, path, hostile(document))
+    Sender(who(lab, user)).refused_at_most(method, path, bodies(document))
     assert core.pid("api") == pid
 
 
@@ -165,7 +125,7 @@ def test_documents(core, lab, case):
 def test_requests_about_a_cluster(core, lab):
     cluster, pid = lab.create(), core.pid("api")
     for method, path, document in at(cluster):
-        Sender(lab.user).refused_at_most(method, path, hostile(document))
+        Sender(lab.user).refused_at_most(method, path, bodies(document))
     assert core.pid("api") == pid
 
 
@@ -177,7 +137,7 @@ def test_what_provisioners_say(core, lab, case):
     if "heartbeat" in path or "tasks" in path:
         assert core.internal.put("/v2/provisioners/odd", INTERNAL[0][2]).ok
     try:
-        Sender(core.internal).refused_at_most(method, path, hostile(document))
+        Sender(core.internal).refused_at_most(method, path, bodies(document))
     finally:
         core.internal.delete("/v2/provisioners/odd")
     assert core.pid("api") == pid
