@@ -26,7 +26,7 @@ int callback_list(struct cli *c, const struct args *a)
 {
 	LOOM_CLEANUP(json_free) struct json *list = NULL;
 	int code = cli_get(c, args_has(a, "dead") ? "/v2/callbacks?state=dead" : "/v2/callbacks",
-	                   &list);
+	                   JSON_ARRAY, &list);
 	if (code || !list)
 		return code;
 	struct table t;

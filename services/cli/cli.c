@@ -191,10 +191,24 @@ int cli_request_exactly(struct cli *c, const char *method, const char *path,
 	return CLI_OK;
 }
 
+static bool is_of(const struct json *v, enum json_type type)
+{
+	bool good = json_is(v, type);
+	for (size_t i = 0; good && type == JSON_ARRAY && i < json_len(v); i++)
+		good = json_is(json_at(v, i), JSON_OBJECT);
+	return good;
+}
+
 int cli_request_json(struct cli *c, const char *method, const char *path, const struct json *body,
-                     struct json **ret)
+                     enum json_type type, struct json **ret)
 {
 	int code = cli_request_exactly(c, method, path, body, ret);
+	if (!code && !is_of(*ret, type)) {
+		json_free(loom_take(*ret));
+		return cli_fail(CLI_FAILED, "%s%s does not answer like Loom: %s was expected",
+		                c->url, path,
+		                type == JSON_ARRAY ? "a list of objects" : "an object");
+	}
 	if (!code && !c->json)
 		cli_show_safely(ret);
 	return code;
@@ -228,7 +242,7 @@ int cli_find_cluster(struct cli *c, const char *id_or_name, char **ret_id)
 		return CLI_OK;
 	}
 	LOOM_CLEANUP(json_free) struct json *list = NULL;
-	int code = cli_request_json(c, "GET", "/v2/clusters", NULL, &list);
+	int code = cli_request_json(c, "GET", "/v2/clusters", NULL, JSON_ARRAY, &list);
 	if (code)
 		return code;
 	size_t live = 0, ended = 0;
@@ -256,7 +270,7 @@ int cli_get_cluster(struct cli *c, const char *id_or_name, struct json **ret)
 	if (code)
 		return code;
 	LOOM_CLEANUP_STR char *path = loom_asprintf("/v2/clusters/%s", id);
-	return cli_request_json(c, "GET", path, NULL, ret);
+	return cli_request_json(c, "GET", path, NULL, JSON_OBJECT, ret);
 }
 
 /* ---- text ------------------------------------------------------------------------------------ */
@@ -275,9 +289,9 @@ char *cli_quote(const char *s)
 	return buf_take(&b);
 }
 
-int cli_get(struct cli *c, const char *path, struct json **ret)
+int cli_get(struct cli *c, const char *path, enum json_type type, struct json **ret)
 {
-	int code = cli_request_json(c, "GET", path, NULL, ret);
+	int code = cli_request_json(c, "GET", path, NULL, type, ret);
 	if (!code && c->json) {
 		cli_print_json(*ret);
 		json_free(loom_take(*ret));

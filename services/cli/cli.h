@@ -45,16 +45,18 @@ int cli_fail(int code, const char *fmt, ...) LOOM_PRINTF(2, 3);
  * while when the server is busy, or does not answer. */
 LOOM_MUST_CHECK int cli_request(struct cli *c, const char *method, const char *path,
                                 const struct json *body, char **ret_text);
-/* The same for an answer in JSON. */
+/* The same for an answer in JSON: an object, or an array of objects. */
 LOOM_MUST_CHECK int cli_request_json(struct cli *c, const char *method, const char *path,
-                                     const struct json *body, struct json **ret);
+                                     const struct json *body, enum json_type type,
+                                     struct json **ret);
 
 /* The same byte by byte as the server has it: for what is sent back, not for a terminal. */
 LOOM_MUST_CHECK int cli_request_exactly(struct cli *c, const char *method, const char *path,
                                         const struct json *body, struct json **ret);
 
 /* Asks for what a command shows. Where the output is JSON it is printed, and *ret is NULL. */
-LOOM_MUST_CHECK int cli_get(struct cli *c, const char *path, struct json **ret);
+LOOM_MUST_CHECK int cli_get(struct cli *c, const char *path, enum json_type type,
+                            struct json **ret);
 
 /* What an answer that is not 2xx says: a problem's detail, missing fields, or its text. Pure;
  * returns owned. */

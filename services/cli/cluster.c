@@ -51,7 +51,7 @@ int cluster_create(struct cli *c, const struct args *a)
 	char key[33];
 	id_random_hex(key, 16);
 	c->key = key; /* sent again when the answer is lost, it makes no second cluster */
-	code = cli_request_json(c, "POST", "/v2/clusters", body, &answer);
+	code = cli_request_json(c, "POST", "/v2/clusters", body, JSON_OBJECT, &answer);
 	c->key = NULL;
 	if (code) {
 		meant_options(c, a);
@@ -113,7 +113,7 @@ int cluster_list(struct cli *c, const struct args *a)
 		return cli_fail(CLI_USAGE, "%s", err.msg);
 	LOOM_CLEANUP_STR char *path = list_path(status, labels);
 	LOOM_CLEANUP(json_free) struct json *list = NULL;
-	int code = cli_get(c, path, &list);
+	int code = cli_get(c, path, JSON_ARRAY, &list);
 	if (code || !list)
 		return code;
 	struct table t;
@@ -201,7 +201,7 @@ int cluster_show(struct cli *c, const struct args *a)
 	if (code)
 		return code;
 	LOOM_CLEANUP_STR char *path = loom_asprintf("/v2/clusters/%s", id);
-	code = cli_get(c, path, &v);
+	code = cli_get(c, path, JSON_OBJECT, &v);
 	if (code || !v)
 		return code;
 	print_details(v);
@@ -255,7 +255,7 @@ int cluster_delete(struct cli *c, const struct args *a)
 	if (code)
 		return code;
 	LOOM_CLEANUP_STR char *path = loom_asprintf("/v2/clusters/%s", id);
-	code = cli_request_json(c, "GET", path, NULL, &v);
+	code = cli_request_json(c, "GET", path, NULL, JSON_OBJECT, &v);
 	if (code)
 		return code;
 	if (ask && !agreed(v))

@@ -65,7 +65,7 @@ int collection_list(struct cli *c, const struct args *a)
 	const struct collection *what = a->command->data;
 	LOOM_CLEANUP_STR char *path = loom_asprintf("/v2/%s", what->path);
 	LOOM_CLEANUP(json_free) struct json *list = NULL;
-	int code = cli_get(c, path, &list);
+	int code = cli_get(c, path, JSON_ARRAY, &list);
 	if (code || !list)
 		return code;
 	struct table t;
@@ -104,7 +104,7 @@ int collection_show(struct cli *c, const struct args *a)
 	LOOM_CLEANUP_STR char *name = cli_quote(a->positional[0]);
 	LOOM_CLEANUP_STR char *path = loom_asprintf("/v2/%s/%s", what->path, name);
 	LOOM_CLEANUP(json_free) struct json *v = NULL;
-	int code = cli_get(c, path, &v);
+	int code = cli_get(c, path, JSON_OBJECT, &v);
 	if (v)
 		print_tree(v, 0);
 	else if (code && c->status == 404)

@@ -41,7 +41,7 @@ int cluster_label(struct cli *c, const struct args *a)
 	if (code)
 		return code;
 	LOOM_CLEANUP_STR char *path = loom_asprintf("/v2/clusters/%s/labels", id);
-	code = cli_request_json(c, "PUT", path, body, &answer);
+	code = cli_request_json(c, "PUT", path, body, JSON_OBJECT, &answer);
 	if (code)
 		return code;
 	if (c->json) {

@@ -250,7 +250,7 @@ static void print_whole(const struct json *plan, const struct json *cluster)
 static int make_plan(struct cli *c, const char *id, const struct json *body, struct json **ret)
 {
 	LOOM_CLEANUP_STR char *path = loom_asprintf("/v2/clusters/%s/plan", id);
-	int code = cli_request_json(c, "POST", path, body, ret);
+	int code = cli_request_json(c, "POST", path, body, JSON_OBJECT, ret);
 	if (code && c->status == 409)
 		fprintf(stderr, "      loom cluster why %s says what goes on there.\n", id);
 	return code;

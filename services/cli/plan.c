@@ -127,7 +127,7 @@ int cluster_plan(struct cli *c, const struct args *a)
 	int code = create_config(c, a, body);
 	if (code)
 		return code;
-	code = cli_request_json(c, "POST", "/v2/clusters/plan", body, &plan);
+	code = cli_request_json(c, "POST", "/v2/clusters/plan", body, JSON_OBJECT, &plan);
 	if (code) {
 		meant_options(c, a);
 		return code;

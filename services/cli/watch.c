@@ -12,6 +12,7 @@
 
 #include <signal.h>
 #include <string.h>
+#include <strings.h>
 
 #define SILENCE_MS 30000 /* the server's heartbeat comes every 10 s */
 #define GIVE_UP_MS 60000 /* without any contact */
@@ -179,16 +180,33 @@ static void connect_again(struct watch *w)
 	loop_timer_arm(w->retry, clock_backoff_ms(w->tries++, RETRY_MS, RETRY_CAP) + 1);
 }
 
+/* Another server, or a proxy's page: asking again would not help. */
+static bool is_stream(const struct strs *headers)
+{
+	static const char want[] = "content-type: text/event-stream";
+	for (size_t i = 0; i < headers->n; i++) {
+		if (strncasecmp(headers->v[i], want, sizeof(want) - 1) == 0)
+			return true;
+	}
+	return false;
+}
+
 static void on_head(struct http_fetch *f, int status, const struct strs *headers, void *arg)
 {
 	(void)f;
-	(void)headers;
 	struct watch *w = arg;
 	w->status = status;
 	buf_reset(&w->refusal);
 	sse_parse_reset(&w->parser);
 	if (status != 200)
 		return;
+	if (!is_stream(headers)) {
+		tell(w);
+		stop(w, cli_fail(CLI_FAILED,
+		                 "%s does not answer like Loom: a stream of events was expected",
+		                 w->url));
+		return;
+	}
 	w->contact_ms = clock_mono_ms();
 	w->render.trouble = NULL;
 	w->tries = 0;
@@ -332,7 +350,7 @@ int watch_cluster(struct cli *c, const char *id, int64_t print_after, FILE *out)
 {
 	LOOM_CLEANUP_STR char *path = loom_asprintf("/v2/clusters/%s", id);
 	LOOM_CLEANUP(json_free) struct json *cluster = NULL;
-	int code = cli_request_json(c, "GET", path, NULL, &cluster);
+	int code = cli_request_json(c, "GET", path, NULL, JSON_OBJECT, &cluster);
 	if (code)
 		return code;
 	const char *name = json_get_str(cluster, "name");

@@ -21,13 +21,13 @@ int cluster_why(struct cli *c, const struct args *a)
 		return code;
 	LOOM_CLEANUP_STR char *of_cluster = loom_asprintf("/v2/clusters/%s", id);
 	LOOM_CLEANUP_STR char *path = loom_asprintf("%s/why", of_cluster);
-	code = cli_get(c, path, &v);
+	code = cli_get(c, path, JSON_OBJECT, &v);
 	if (code || !v)
 		return code;
 	const struct json *tasks = json_get(v, "tasks");
 	const char *status = json_get_str(v, "status"), *said = json_get_str(v, "reason");
 	LOOM_CLEANUP(json_free) struct json *cluster = NULL;
-	code = cli_request_json(c, "GET", of_cluster, NULL, &cluster);
+	code = cli_request_json(c, "GET", of_cluster, NULL, JSON_OBJECT, &cluster);
 	if (code)
 		return code;
 	LOOM_CLEANUP_STR char *reason =
