@@ -47,6 +47,19 @@ static int check_addresses(const struct json *ips, struct loom_err *err)
 	return rc;
 }
 
+/* What is wrong with a host name, which others read as a word and some as an option. */
+static const char *wrong_host(const struct json *host)
+{
+	const char *wrong = json_is(host, JSON_STRING)
+	                            ? wrong_text(json_str(host), json_str_len(host))
+	                            : "is not a string";
+	if (wrong || str_blank(json_str(host)))
+		return wrong;
+	return str_is_name(json_str(host)) && !strchr("-.", *json_str(host))
+	               ? NULL
+	               : "is not a host name (letters, digits, . - _)";
+}
+
 int task_result_check(const struct json *v, struct loom_err *err)
 {
 	static const char *const texts[] = { "message", "stdout", "stderr" };
@@ -62,9 +75,7 @@ int task_result_check(const struct json *v, struct loom_err *err)
 			return err_set(err, BAD, "%s is not a string", texts[i]);
 	}
 	if (!json_is(host, JSON_NULL)) {
-		const char *wrong = json_is(host, JSON_STRING)
-		                            ? wrong_text(json_str(host), json_str_len(host))
-		                            : "is not a string";
+		const char *wrong = wrong_host(host);
 		if (wrong)
 			return err_set(err, BAD, "hostname %s", wrong);
 	}
