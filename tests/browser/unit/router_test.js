@@ -17,10 +17,14 @@ test("going back leads to the place and the link that were left", async () => {
     style: "display: block; height: 40px" });
   let fill = null;
 
-  // The list has its rows late, as when they come from a server.
+  // The list has its rows late, as when they come from a server, and more of them where its end is seen.
+  const rows = (from, to) => Array.from({ length: to - from }, (_, n) => link(from + n));
   const list = (at) => {
     at.append(heading());
-    fill = () => at.append(...Array.from({ length: 200 }, (_, n) => link(n)));
+    fill = () => {
+      at.append(...rows(0, 60));
+      addEventListener("scroll", () => at.append(...rows(60, 200)), { once: true });
+    };
     return { destroy() {} };
   };
   const one = (at) => {
@@ -31,6 +35,8 @@ test("going back leads to the place and the link that were left", async () => {
   location.hash = "#/";
   start(root, { clusters: list, cluster: one, unknown: one });
   fill();
+  scrollTo(0, 1000);
+  await until(() => root.querySelectorAll("a").length === 200);
   root.querySelectorAll("a")[100].focus();
   scrollTo(0, 3000);
   const left = scrollY;

@@ -88,13 +88,13 @@ function seek(root, { top, href }) {
   const timer = setTimeout(stop, PATIENCE);
 
   function look() {
-    if (document.documentElement.scrollHeight - innerHeight >= top && scrollY !== top)
-      scrollTo(0, top);
+    if (scrollY !== top)
+      scrollTo(0, top); // as far as there is something; a long list goes on where its end is seen
     const link = href ? [...root.querySelectorAll("a[href]")].find((one) => one.getAttribute("href") === href) : null;
 
     if (link)
       link.focus({ preventScroll: true });
-    if (scrollY === top && (link || !href))
+    if (Math.abs(scrollY - top) < 1 && (link || !href))
       stop();
   }
 
