@@ -86,6 +86,9 @@ LOOM_MUST_CHECK int operation_body(const struct args *a, struct json **ret, stru
 struct operation_kind;
 char *operation_path(const struct operation_kind *k, const char *id, const struct json *body);
 
+/* What the server answers to a GET below /v2/, safe to be shown; NULL, without a word, when that
+ * does not work out: what would be nice to know. Returns owned. */
+struct json *meant_ask(struct cli *c, const char *below_v2);
 /* After a refusal, on stderr: which of a collection was meant by name, or how to see all; nothing
  * when name is in it.  meant_options() does it for the names that options gave. */
 void meant_name(struct cli *c, const char *collection, const char *word, const char *name);

@@ -2,6 +2,8 @@
 /* Puts host names where the server's words have numbers of nodes. */
 #include "services/cli/hosts.h"
 
+#include "services/cli/view.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -37,6 +39,16 @@ const char *hosts_of_cluster(const void *cluster, int64_t num)
 		const struct json *p = json_get(json_at(nodes, i), "properties");
 		if (json_get_int(p, "nodenum", -1) == num)
 			return json_get_str(p, "hostname");
+	}
+	return NULL;
+}
+
+const char *hosts_of_view(const void *view, int64_t num)
+{
+	const struct view *v = view;
+	for (size_t i = 0; i < v->n_nodes; i++) {
+		if (v->nodes[i]->num == num)
+			return v->nodes[i]->hostname;
 	}
 	return NULL;
 }

@@ -10,7 +10,8 @@
 char *hosts_in_words(const char *words, const char *(*host_of)(const void *arg, int64_t num),
                      const void *arg);
 
-/* host_of for the details of a cluster (struct json). */
+/* host_of for the details of a cluster (struct json), and for a watched one (struct view). */
 const char *hosts_of_cluster(const void *cluster, int64_t num);
+const char *hosts_of_view(const void *view, int64_t num);
 
 #endif

@@ -8,11 +8,10 @@
 
 #define ASK_MS 5000
 
-/* Without a word when it does not work out: the refusal has been told. */
-static struct json *ask(struct cli *c, const char *collection)
+struct json *meant_ask(struct cli *c, const char *below_v2)
 {
 	struct json *list = NULL;
-	LOOM_CLEANUP_STR char *url = loom_asprintf("%s/v2/%s", c->url, collection);
+	LOOM_CLEANUP_STR char *url = loom_asprintf("%s/v2/%s", c->url, below_v2);
 	struct http_call call = {
 		.method = "GET", .url = url, .headers = &c->headers, .timeout_ms = ASK_MS
 	};
@@ -35,7 +34,7 @@ static bool has_name(const struct json *list, const char *name)
 
 void meant_name(struct cli *c, const char *collection, const char *word, const char *name)
 {
-	LOOM_CLEANUP(json_free) struct json *list = ask(c, collection);
+	LOOM_CLEANUP(json_free) struct json *list = meant_ask(c, collection);
 	if (!list || has_name(list, name))
 		return;
 	const char *meant = hint_name(list, name);

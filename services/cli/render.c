@@ -434,16 +434,6 @@ void render_state(const struct render *r, const struct view *v, struct buf *out)
 	buf_addc(out, '\n');
 }
 
-static const char *host_of(const void *arg, int64_t num)
-{
-	const struct view *v = arg;
-	for (size_t i = 0; i < v->n_nodes; i++) {
-		if (v->nodes[i]->num == num)
-			return v->nodes[i]->hostname;
-	}
-	return NULL;
-}
-
 void render_end(const struct render *r, const struct view *v, struct buf *out)
 {
 	char span[24];
@@ -455,7 +445,7 @@ void render_end(const struct render *r, const struct view *v, struct buf *out)
 		return;
 	}
 	if (*v->message) {
-		LOOM_CLEANUP_STR char *words = hosts_in_words(v->message, host_of, v);
+		LOOM_CLEANUP_STR char *words = hosts_in_words(v->message, hosts_of_view, v);
 		buf_adds(out, ": ");
 		add_harmless(out, words);
 	}

@@ -85,21 +85,41 @@ static char *last_line(const char *text)
 	return end ? loom_strndup(text + begin, end - begin) : NULL;
 }
 
-static void add_attempt(struct table *t, const struct json *node, size_t i)
+/* What a task's last attempt said of itself, of those in a snapshot; NULL when it is not the last.
+ */
+static const char *message_of(const struct json *snapshot, const struct json *action,
+                              long long attempt)
+{
+	const struct json *tasks = json_get(snapshot, "tasks");
+	for (size_t i = 0; i < json_len(tasks); i++) {
+		const struct json *one = json_at(tasks, i);
+		if (str_eq(json_get_str(one, "taskId"), json_get_str(action, "taskId")))
+			return json_get_int(one, "attempt", 0) == attempt
+			               ? json_get_str(one, "message")
+			               : NULL;
+	}
+	return NULL;
+}
+
+static void add_attempt(struct table *t, const struct json *snapshot, const struct json *node,
+                        size_t i)
 {
 	const struct json *actions = json_get(node, "actions"), *one = json_at(actions, i);
 	const char *host = json_get_str(json_get(node, "properties"), "hostname");
 	int64_t from = json_get_int(one, "submitTime", 0), to = json_get_int(one, "statusTime", 0);
 	LOOM_CLEANUP_STR char *what =
 		cell_task(json_get_str(one, "action"), json_get_str(one, "service"));
-	LOOM_CLEANUP_STR char *words = last_line(json_get_str(one, "stderr"));
+	long long attempt = attempt_of(actions, i);
+	bool failed = str_eq(json_get_str(one, "status"), "failed");
+	const char *said = failed ? message_of(snapshot, one, attempt) : NULL;
+	LOOM_CLEANUP_STR char *words = last_line(said ? said : json_get_str(one, "stderr"));
 	char span[24] = "-";
 	if (to > from && from)
 		render_span(span, to - from);
 	table_add(t, json_get_str(one, "taskId"));
 	table_addf(t, "%.*s", (int)strcspn(host ? host : "", "."), host ? host : "");
 	table_add(t, what);
-	table_addf(t, "%lld", attempt_of(actions, i));
+	table_addf(t, "%lld", attempt);
 	table_add(t, json_get_str(one, "status"));
 	table_add(t, span);
 	table_add(t, words);
@@ -113,6 +133,9 @@ int task_list(struct cli *c, const struct args *a)
 		return code;
 	struct table t;
 	const struct json *nodes = json_get(v, "nodes");
+	LOOM_CLEANUP_STR char *path =
+		loom_asprintf("clusters/%s/snapshot?plans=brief", json_get_str(v, "id"));
+	LOOM_CLEANUP(json_free) struct json *snapshot = c->json ? NULL : meant_ask(c, path);
 	LOOM_CLEANUP(json_free) struct json *all = json_new_arr();
 	bool failed = args_has(a, "failed");
 	table_init(&t, "TASK|NODE|WHAT|ATTEMPT|STATUS|TOOK|LAST WORDS");
@@ -122,7 +145,7 @@ int task_list(struct cli *c, const struct args *a)
 			const char *status = json_get_str(json_at(actions, k), "status");
 			if (failed && !str_eq(status, "failed"))
 				continue;
-			add_attempt(&t, json_at(nodes, i), k);
+			add_attempt(&t, snapshot, json_at(nodes, i), k);
 			if (c->json)
 				json_push(all, json_copy(json_at(actions, k)));
 		}

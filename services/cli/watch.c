@@ -3,6 +3,7 @@
 #include "services/cli/watch.h"
 
 #include "services/cli/commands.h"
+#include "services/cli/hosts.h"
 #include "services/cli/render.h"
 #include "services/cli/screen.h"
 #include "services/cli/sse_parse.h"
@@ -94,9 +95,12 @@ static void print_event(struct watch *w, const struct sse_frame *f)
 	buf_fini(&b);
 }
 
-static void print_change(struct watch *w, const struct view_change *c)
+static void print_change(struct watch *w, struct view_change *c)
 {
 	struct buf b = BUF_INIT((size_t)1 << 20);
+	char *words = c->text ? hosts_in_words(c->text, hosts_of_view, &w->view) : NULL;
+	loom_free(c->text);
+	c->text = words;
 	render_change(&w->render, c, &b);
 	if (b.len)
 		print(w, buf_str(&b));

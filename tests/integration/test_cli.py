@@ -345,9 +345,11 @@ def test_a_create_that_fails_and_is_tried_again(lab):
     assert re.search(r"cluster_create \d+/\d+: INSTALL of db on node 100\d failed: no.* disk", listed), listed
     assert "INSTALL of db on shop" in loom(lab, "cluster", "show", cluster).stdout
     tried = loom(lab, "task", "list", cluster, "--failed").stdout.splitlines()
-    assert len(tried) == 2 and re.match(rf"{failed['taskId']} +shop\S+ +install db +1 +failed ", tried[1]), tried
+    assert len(tried) == 2 and re.match(rf"{failed['taskId']} +shop\S+ +install db +1 +failed .*disk", tried[1]), tried
     assert len(json.loads(loom(lab, "task", "list", cluster, "-o", "json").stdout)) > 1
     assert "\x1b" not in done.stdout + done.stderr
+    told = loom(lab, "cluster", "watch", cluster, "--history").stdout
+    assert re.search(r"cluster_create +failed: INSTALL of db on shop\S+-100\d failed: no.* disk", told), told
     full[0] = False
     done = loom(lab, "cluster", "retry", cluster, "--plan", "--skip", failed["taskId"])
     assert done.returncode == 0 and "install db" not in done.stdout, done.stderr
