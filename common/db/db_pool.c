@@ -7,12 +7,12 @@
 
 #include "common/base/clock.h"
 #include "common/base/log.h"
+#include "common/base/secret_file.h"
 #include "common/base/str.h"
 #include "common/db/db_failpoint.h"
 #include "common/db/db_private.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -66,19 +66,13 @@ enum { LOOK_MS = 1000 };
 
 static int read_password(struct db_config *cfg, struct loom_err *err)
 {
-	char text[512];
 	if (str_blank(cfg->password_file))
 		return 0;
-	LOOM_CLEANUP_FD int fd = open(cfg->password_file, O_RDONLY | O_CLOEXEC);
-	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
-	if (n < 0)
-		return err_set(err, 500, "db_password_file %s: %s", cfg->password_file,
-		               strerror(errno));
-	text[n] = '\0';
-	text[strcspn(text, "\r\n")] = '\0';
+	char *text = secret_file_read("db_password_file", cfg->password_file, err);
+	if (!text)
+		return err->status;
 	loom_free(cfg->password);
-	cfg->password = loom_strdup(text);
-	explicit_bzero(text, sizeof(text));
+	cfg->password = text;
 	return 0;
 }
 
