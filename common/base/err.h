@@ -26,10 +26,16 @@
 	X(TASK_E_NONE, 404, "no such task")                                     \
 	X(TASK_E_UNSTARTED, 404, "task has not run that attempt")               \
 	X(PROVISIONER_E_NONE, 404, "no such provisioner")                       \
+	X(PROVISIONER_E_OTHER, 403, "another tenant's provisioner")             \
 	X(PROVISIONER_E_PROBED, 409, "provisioner in quarantine has its probe") \
 	X(CALLBACK_E_NONE, 404, "no such callback")                             \
 	X(CALLBACK_TARGET_E_NONE, 404, "no such callback target")               \
 	X(CALLBACK_TARGET_E_MANY, 409, "too many callback targets")             \
+	X(ACCOUNT_E_NONE, 404, "no such account")                               \
+	X(ACCOUNT_E_LAST, 409, "no superadmin would be left")                   \
+	X(ACCOUNT_E_MANY, 409, "too many accounts")                             \
+	X(TOKEN_E_NONE, 404, "no such token")                                   \
+	X(TOKEN_E_MANY, 409, "too many tokens")                                 \
 	X(MACRO_E_SYNTAX, 400, "macro is not well formed")                      \
 	X(MACRO_E_INCOMPLETE, 409, "macro asks for what is not known yet")
 

@@ -7,16 +7,29 @@
 
 #define NOW "CAST(UNIX_TIMESTAMP(NOW(3))*1000 AS SIGNED)"
 
-int provisioner_put(struct db *db, const char *id, const char *host, int64_t port, int64_t capacity,
-                    const struct json *usage)
+int provisioner_check_tenant(struct db *db, const char *id, const char *tenant)
+{
+	int64_t one;
+	bool other = false;
+	int rc = !*tenant ? 0
+	                  : db_select_int(db, &one, &other,
+	                                  "SELECT 1 FROM provisioner WHERE id=? AND tenant_id<>?"
+	                                  " FOR UPDATE",
+	                                  "ss", id, tenant);
+	return rc ? rc : other ? PROVISIONER_E_OTHER : 0;
+}
+
+int provisioner_put(struct db *db, const char *id, const char *tenant, const char *host,
+                    int64_t port, int64_t capacity, const struct json *usage)
 {
 	LOOM_CLEANUP_STR char *live = usage ? json_text(usage) : loom_strdup("{}");
-	return db_exec(db,
-	               "INSERT INTO provisioner (id, host, port, capacity, live, heartbeat)"
-	               " VALUES (?,?,?,?,?," NOW ") ON DUPLICATE KEY UPDATE host=VALUES(host),"
-	               " port=VALUES(port), capacity=VALUES(capacity), live=VALUES(live),"
-	               " heartbeat=VALUES(heartbeat)",
-	               "ssiis", id, host, port, capacity, live);
+	return db_exec(
+		db,
+		"INSERT INTO provisioner (id, tenant_id, host, port, capacity, live,"
+		" heartbeat) VALUES (?,?,?,?,?,?," NOW ") ON DUPLICATE KEY UPDATE"
+		" tenant_id=VALUES(tenant_id), host=VALUES(host), port=VALUES(port), capacity=VALUES(capacity), live=VALUES(live),"
+		" heartbeat=VALUES(heartbeat)",
+		"sssiis", id, tenant, host, port, capacity, live);
 }
 
 int provisioner_beat(struct db *db, const char *id, const struct json *usage)

@@ -10,8 +10,13 @@
 /* Who asked for a tenant's tasks so long ago does not any more. */
 #define PROVISIONER_SEEN_MS "120000"
 
-LOOM_MUST_CHECK int provisioner_put(struct db *db, const char *id, const char *host, int64_t port,
-                                    int64_t capacity, const struct json *usage);
+/* tenant: whose it is, "" for nobody's in particular. */
+LOOM_MUST_CHECK int provisioner_put(struct db *db, const char *id, const char *tenant,
+                                    const char *host, int64_t port, int64_t capacity,
+                                    const struct json *usage);
+/* PROVISIONER_E_OTHER when one of that id is registered that is not this tenant's; tenant "": any
+ * will do. */
+LOOM_MUST_CHECK int provisioner_check_tenant(struct db *db, const char *id, const char *tenant);
 /* Notes the heartbeat and usage. PROVISIONER_E_NONE when it is not registered. */
 LOOM_MUST_CHECK int provisioner_beat(struct db *db, const char *id, const struct json *usage);
 LOOM_MUST_CHECK int provisioner_known(struct db *db, const char *id, bool *ret);

@@ -287,6 +287,24 @@ static const char *const thirteenth[] = {
 	NULL,
 };
 
+/* Who may do what. Of a token its hash is kept; expire_time 0 is never. */
+static const char *const fourteenth[] = {
+	"CREATE TABLE IF NOT EXISTS account ("
+	" tenant_id VARCHAR(64) NOT NULL, name VARCHAR(255) NOT NULL, role VARCHAR(16) NOT NULL,"
+	" password VARCHAR(255) NOT NULL DEFAULT '', changed BIGINT NOT NULL,"
+	" PRIMARY KEY (tenant_id, name))" TABLE_END,
+	"CREATE TABLE IF NOT EXISTS token ("
+	" id CHAR(16) NOT NULL PRIMARY KEY, hash CHAR(64) NOT NULL, tenant_id VARCHAR(64) NOT NULL,"
+	" user VARCHAR(255) NOT NULL, name VARCHAR(255) NOT NULL, kind VARCHAR(12) NOT NULL,"
+	" scopes VARCHAR(1000) NOT NULL, create_time BIGINT NOT NULL,"
+	" expire_time BIGINT NOT NULL DEFAULT 0, used_time BIGINT NOT NULL DEFAULT 0,"
+	" UNIQUE KEY (hash), KEY of_account (tenant_id, user, create_time),"
+	" KEY expiry (expire_time))" TABLE_END,
+	/* Whose token it showed when it registered; '': one for all tenants, or none. */
+	"ALTER TABLE provisioner ADD COLUMN IF NOT EXISTS tenant_id VARCHAR(64) NOT NULL DEFAULT ''",
+	NULL,
+};
+
 const struct db_migration schema_migrations[] = {
 	{ 1, "first tables", first, 0 },
 	{ 2, "limits, shares, quarantine", second, 0 },
@@ -301,5 +319,6 @@ const struct db_migration schema_migrations[] = {
 	{ 11, "names of living clusters", eleventh, 0 },
 	{ 12, "whose job is planned next", twelfth, 0 },
 	{ 13, "claims' secrets are hashed", thirteenth, 0 },
+	{ 14, "accounts and tokens", fourteenth, 0 },
 	{ 0, NULL, NULL, 0 },
 };

@@ -16,6 +16,7 @@
 #include "common/model/provisioner.h"
 #include "common/model/queue.h"
 #include "common/model/request_key.h"
+#include "common/model/token.h"
 #include "services/scheduler/job/expiry_sweep.h"
 #include "services/scheduler/job/job_lifecycle.h"
 #include "services/scheduler/wake.h"
@@ -144,7 +145,9 @@ static int silent_tx(struct db *db, void *arg)
 	size_t dropped;
 	int rc = provisioners_expire(db, w->s->cfg.provisioner_timeout_ms, &dropped);
 	w->again = w->again || dropped;
-	return rc ? rc : request_keys_expire(db);
+	if (!rc)
+		rc = request_keys_expire(db);
+	return rc ? rc : tokens_expire(db);
 }
 
 /* Often enough for the time after which a provisioner counts as silent. */
