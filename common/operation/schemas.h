@@ -33,6 +33,10 @@ extern const struct schema schema_create, schema_plan, schema_expiry, schema_lab
 struct schema *schema_of_operation(const struct operation_kind *k, const char *path);
 void schema_of_operation_free(struct schema *s);
 
+/* schemas_identity.c: who asks, as sent and as answered */
+extern const struct schema schema_login, schema_session, schema_password_change, schema_whoami,
+	schema_account, schema_account_shown, schema_token, schema_token_made, schema_token_shown;
+
 /* schemas_answer.c: what is answered */
 extern const struct schema schema_created, schema_cluster_summary, schema_cluster, schema_status,
 	schema_job, schema_why, schema_snapshot, schema_labels_answer, schema_operation,

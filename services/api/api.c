@@ -16,6 +16,8 @@
 #include "services/api/provisioner_cache.h"
 #include "services/api/route.h"
 #include "services/api/secrets.h"
+#include "services/api/throttle.h"
+#include "services/api/tokens.h"
 
 #include <string.h>
 
@@ -34,6 +36,17 @@ const struct config_key api_config_keys[] = {
 	KEY(host_values, CFG_STR, "", 0, 0,
 	    "what providers of all tenants may name of a provisioner's host, as field=value, "
 	    "comma-separated, * for any name: state_dir=/srv/sandbox/*, bridge=loom0"),
+	KEY(auth_mode, CFG_STR, "headers", 0, 0,
+	    "who asks: token, or headers (those of the original's clients, taken at their word)"),
+	KEY(auth_headers_public, CFG_BOOL, "no", 0, 0,
+	    "with auth_mode = headers, listen on a public address all the same"),
+	KEY(admin_token_file, CFG_STR, "", 0, 0,
+	    "file with a token of the superadmin admin, made when Loom was installed"),
+	KEY(provisioner_token_file, CFG_STR, "", 0, 0, "the same for provisioners of all tenants"),
+	KEY(first_token_file, CFG_STR, "", 0, 0,
+	    "where the token for the first account is written when there is none yet"),
+	KEY(tokenless_workers, CFG_STR, "", 0, 0,
+	    "with auth_mode = token, networks of provisioners that show none, as the original's"),
 	KEY(threads, CFG_INT, "8", 2, 256, "worker threads for the database"),
 	KEY(id_start, CFG_INT, "1", 1, 1000000, "first cluster id"),
 	KEY(id_step, CFG_INT, "1", 1, 1000000, "distance between cluster ids"),
@@ -144,11 +157,12 @@ static int listen_on(struct api *a, struct http_server **srv, const struct http_
 
 static int check_networks(const struct api *a, struct loom_err *err)
 {
-	LOOM_CLEANUP_STR char *bad = NULL;
-	if (net_list_valid(a->cfg.secretless_workers, &bad))
-		return 0;
-	return err_set(err, 400, "secretless_workers: '%.64s' is not a network (10.1.0.0/16, ::1)",
-	               bad);
+	LOOM_CLEANUP_STR char *bad = NULL, *worse = NULL;
+	bool fine = net_list_valid(a->cfg.secretless_workers, &bad);
+	if (fine && net_list_valid(a->cfg.tokenless_workers, &worse))
+		return auth_config_check(&a->cfg, err);
+	return err_set(err, 400, "%s: '%.64s' is not a network (10.1.0.0/16, ::1)",
+	               fine ? "tokenless_workers" : "secretless_workers", fine ? worse : bad);
 }
 
 static void too_old(const char *why, void *arg)
@@ -164,6 +178,8 @@ int api_start(struct service *service, void *ctx, struct loom_err *err)
 	a->pool = pool_create(a->loop, (unsigned)a->cfg.threads, 4096);
 	a->provisioners = provisioner_cache_create();
 	a->log_budget = log_budget_create();
+	a->tokens = token_cache_create();
+	a->logins = throttle_create();
 	struct db_config db = a->cfg.db; /* what was configured stays what it is */
 	if (db.deadline_ms > DEADLINE_MS)
 		db.deadline_ms = DEADLINE_MS;
@@ -174,6 +190,8 @@ int api_start(struct service *service, void *ctx, struct loom_err *err)
 		db_pool_on_too_old(a->db, too_old, service);
 	if (!rc)
 		rc = db_migrate(a->db, schema_migrations, 60000, err);
+	if (!rc)
+		rc = auth_by_token(a) ? tokens_start(a, err) : 0;
 	if (!rc)
 		rc = seal_key_init(a->cfg.bus.key_file, CALLBACK_TARGET_USE, &a->callback_key, err);
 	if (!rc)
@@ -253,6 +271,8 @@ void api_stop(struct service *service LOOM_UNUSED, void *ctx)
 	db_outage_stop(a);
 	provisioner_cache_destroy(a->provisioners);
 	log_budget_destroy(a->log_budget);
+	token_cache_destroy(a->tokens);
+	throttle_destroy(a->logins);
 }
 
 void api_notes(struct service *service LOOM_UNUSED, void *ctx, struct strs *ret)

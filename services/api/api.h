@@ -20,6 +20,10 @@ struct api_config {
 	char *external_listen, *internal_listen;
 	char *secretless_workers; /* networks */
 	char *host_values;        /* of providers, for every tenant: "field=pattern, ..." */
+	char *auth_mode;          /* token, headers */
+	bool auth_headers_public;
+	char *admin_token_file, *provisioner_token_file, *first_token_file;
+	char *tokenless_workers; /* networks */
 	int64_t threads;
 	int64_t id_start, id_step; /* so that datacenters share one id space */
 	int64_t max_cluster_size;
@@ -33,6 +37,8 @@ struct api_config {
 struct db_outage;
 struct provisioner_cache;
 struct log_budget;
+struct token_cache;
+struct throttle;
 struct watchers;
 struct feed;
 struct peers;
@@ -55,6 +61,8 @@ struct api {
 	struct db_outage *outage;
 	struct provisioner_cache *provisioners;
 	struct log_budget *log_budget;
+	struct token_cache *tokens; /* auth.h */
+	struct throttle *logins;
 	struct peers *peers;
 	struct secrets *secrets; /* of documents: secrets.h */
 	struct watchers *watchers;

@@ -2,12 +2,50 @@
 /* Who asks, in which tenant, in which role. */
 #include "services/api/auth.h"
 
+#include "common/base/netlist.h"
 #include "common/base/str.h"
 #include "common/model/entity.h"
 #include "common/model/tenant.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
+
+#define SHOW_TOKEN "show a token: Authorization: Bearer loom_..."
+
+/* ---- settings -------------------------------------------------------------------------------- */
+
+bool auth_by_token(const struct api *a)
+{
+	return str_eq(a->cfg.auth_mode, "token");
+}
+
+/* Whoever reaches the port could say that he is an administrator. */
+static bool is_public(const char *listen)
+{
+	static const char ours[] = "127.0.0.0/8, 10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16, "
+				   "169.254.0.0/16, ::1, fc00::/7, fe80::/10";
+	struct net_addr at;
+	return net_addr_peer(listen, &at) && !net_list_has(ours, &at);
+}
+
+int auth_config_check(const struct api_config *cfg, struct loom_err *err)
+{
+	bool headers = str_eq(cfg->auth_mode, "headers");
+	if (!headers && !str_eq(cfg->auth_mode, "token"))
+		return err_set(err, 400, "auth_mode: '%.32s' is neither token nor headers",
+		               cfg->auth_mode);
+	if (headers && is_public(cfg->external_listen) && !cfg->auth_headers_public)
+		return err_set(
+			err, 400,
+			"auth_mode = headers believes whoever reaches %s; listen on a private "
+			"address, use auth_mode = token, or say auth_headers_public = yes where "
+			"only a proxy that sets the headers can reach it",
+			cfg->external_listen);
+	return 0;
+}
+
+/* ---- headers --------------------------------------------------------------------------------- */
 
 /* Who asks, and where: each in our header or in the original's. */
 static const struct {
@@ -44,12 +82,19 @@ int auth_head(const struct http_head *head, const struct http_route *route, void
               struct loom_err *err)
 {
 	const struct api *a = ctx;
-	bool asked = api_routes_rule(a->routes, route)->roles != ROLE_ANYBODY;
+	unsigned roles = api_routes_rule(a->routes, route)->roles;
+	bool asked = roles != ROLE_ANYBODY && roles != ROLE_PROVISIONER;
 	for (size_t i = 0; i < LOOM_COUNT(said); i++) {
 		int rc = said_once(head, i, err);
 		if (rc)
 			return rc;
 	}
+	if (auth_by_token(a))
+		return !asked || http_head_value(head, "Authorization") ||
+		                       http_head_value(head, "X-Loom-ApiKey") ||
+		                       http_head_value(head, "Coopr-ApiKey")
+		               ? 0
+		               : err_set(err, 401, SHOW_TOKEN);
 	for (size_t i = 0; i < LOOM_COUNT(said) && asked; i++) {
 		if (str_blank(http_head_value(head, said[i].ours)) &&
 		    str_blank(http_head_value(head, said[i].originals)))
@@ -93,7 +138,22 @@ static bool is_utf8(const char *s)
 	return true;
 }
 
-bool auth(struct api *a, struct http_req *req, struct identity *who)
+/* *ret owned; NULL after answering. */
+static char *tenant_named(struct api *a, struct http_req *req, const char *name)
+{
+	struct lookup l = { .name = name };
+	/* The superadmin tenant always exists, with its name as its id. */
+	if (str_eq(name, TENANT_SUPERADMIN))
+		return loom_strdup(name);
+	int rc = db_read(a->db, lookup_read, &l);
+	if (rc)
+		api_reply_db(req, rc);
+	else if (!l.id)
+		http_reply_text(req, 404, "tenant %s does not exist", name);
+	return l.id;
+}
+
+static bool by_headers(struct api *a, struct http_req *req, struct identity *who)
 {
 	const char *user = either(req, said[0].ours, said[0].originals);
 	const char *tenant = either(req, said[1].ours, said[1].originals);
@@ -107,26 +167,156 @@ bool auth(struct api *a, struct http_req *req, struct identity *who)
 		return refuse(req, 401, "header X-Loom-UserID is longer than 255 characters");
 	if (!is_utf8(user))
 		return refuse(req, 401, "header X-Loom-UserID is not UTF-8");
-	struct lookup l = { .name = tenant };
-	/* The superadmin tenant always exists, with its name as its id. */
-	if (str_eq(tenant, TENANT_SUPERADMIN))
-		l.id = loom_strdup(tenant);
-	int rc = l.id ? 0 : db_read(a->db, lookup_read, &l);
-	if (rc) {
-		api_reply_db(req, rc);
+	LOOM_CLEANUP_STR char *id = tenant_named(a, req, tenant);
+	if (!id)
 		return false;
-	}
-	if (!l.id) {
-		http_reply_text(req, 404, "tenant %s does not exist", tenant);
-		return false;
-	}
 	snprintf(who->user, sizeof(who->user), "%s", user);
-	snprintf(who->tenant_id, sizeof(who->tenant_id), "%s", l.id);
-	loom_free(l.id);
+	snprintf(who->tenant_id, sizeof(who->tenant_id), "%s", id);
 	who->role = !str_eq(user, "admin")                      ? ROLE_USER
 	            : str_eq(who->tenant_id, TENANT_SUPERADMIN) ? ROLE_SUPERADMIN
 	                                                        : ROLE_ADMIN;
 	return true;
+}
+
+/* ---- tokens ---------------------------------------------------------------------------------- */
+
+static enum role role_of(const struct token_owner *o)
+{
+	bool super = str_eq(o->tenant_id, TENANT_SUPERADMIN);
+	switch (o->role) {
+	case ACCOUNT_USER:
+		return ROLE_USER;
+	case ACCOUNT_AUDITOR:
+		return ROLE_AUDITOR;
+	case ACCOUNT_ADMIN:
+		return super ? ROLE_SUPERADMIN : ROLE_ADMIN;
+	case ACCOUNT_PROVISIONER:
+		return ROLE_PROVISIONER;
+	}
+	return ROLE_USER;
+}
+
+/* A superadmin may work in any tenant, as its administrator; all others name their own or none. */
+static bool in_tenant(struct api *a, struct http_req *req, const char *name, struct identity *who)
+{
+	LOOM_CLEANUP_STR char *id = tenant_named(a, req, name);
+	if (!id)
+		return false;
+	if (str_eq(id, who->tenant_id))
+		return true;
+	if (who->role != ROLE_SUPERADMIN) {
+		http_reply_text(req, 404, "tenant %s does not exist", name);
+		return false;
+	}
+	who->role = ROLE_ADMIN;
+	snprintf(who->tenant_id, sizeof(who->tenant_id), "%s", id);
+	return true;
+}
+
+static void refuse_token(struct http_req *req, int rc)
+{
+	if (rc != 401) {
+		api_reply_db(req, rc);
+		return;
+	}
+	http_reply_header(req, "WWW-Authenticate", "Bearer realm=\"loom\"");
+	http_reply_text(req, 401, "the token is not good, or not any more; " SHOW_TOKEN);
+}
+
+static bool by_token(struct api *a, struct http_req *req, struct identity *who)
+{
+	struct token_owner o;
+	int rc = auth_token_owner(a, req, true, &o);
+	if (rc) {
+		refuse_token(req, rc);
+		return false;
+	}
+	const char *user = either(req, said[0].ours, said[0].originals);
+	const char *tenant = either(req, said[1].ours, said[1].originals);
+	snprintf(who->user, sizeof(who->user), "%s", o.user);
+	snprintf(who->tenant_id, sizeof(who->tenant_id), "%s", o.tenant_id);
+	snprintf(who->token, sizeof(who->token), "%s", o.id);
+	snprintf(who->scopes, sizeof(who->scopes), "%s", o.scopes);
+	who->kind = o.kind;
+	who->expire = o.expire;
+	who->role = role_of(&o);
+	/* What the original's clients send besides must fit. */
+	if (!str_blank(user) && !str_eq(user, o.user)) {
+		http_reply_text(req, 403, "the token is that of user %s; X-Loom-UserID says %.64s",
+		                o.user, user);
+		return false;
+	}
+	return str_blank(tenant) || in_tenant(a, req, tenant, who);
+}
+
+/* ---- provisioners ---------------------------------------------------------------------------- */
+
+static bool may_show_none(const struct api *a, const struct http_req *req)
+{
+	struct net_addr from;
+	return net_addr_peer(http_peer(req), &from) &&
+	       net_list_has(a->cfg.tokenless_workers, &from);
+}
+
+static int refuse_worker(struct http_req *req, const struct token_owner *o, const char *tenant)
+{
+	enum role role = role_of(o);
+	bool super = str_eq(o->tenant_id, TENANT_SUPERADMIN);
+	if (role != ROLE_PROVISIONER && role != ROLE_SUPERADMIN) {
+		http_reply_text(req, 403, "the token of %s is not that of a provisioner", o->user);
+		return 403;
+	}
+	if (super || !tenant || str_eq(tenant, o->tenant_id))
+		return 0;
+	http_reply_text(req, 403,
+	                "the token is for tenant %s only; set the provisioner's tenant to that",
+	                o->tenant_id);
+	return 403;
+}
+
+int auth_worker(struct api *a, struct http_req *req, bool may_block, const char *tenant,
+                char ret_tenant[65])
+{
+	struct token_owner o;
+	if (ret_tenant)
+		*ret_tenant = '\0';
+	if (!auth_by_token(a) || may_show_none(a, req))
+		return 0;
+	int rc = auth_token_owner(a, req, may_block, &o);
+	if (rc == -EAGAIN)
+		return rc;
+	if (rc)
+		refuse_token(req, rc);
+	else
+		rc = refuse_worker(req, &o, tenant);
+	if (!rc && ret_tenant && !str_eq(o.tenant_id, TENANT_SUPERADMIN))
+		snprintf(ret_tenant, 65, "%s", o.tenant_id);
+	return rc;
+}
+
+bool auth(struct api *a, struct http_req *req, struct identity *who)
+{
+	*who = (struct identity){ 0 };
+	return auth_by_token(a) ? by_token(a, req, who) : by_headers(a, req, who);
+}
+
+bool auth_has_scope(const struct identity *who, const char *scope)
+{
+	if (!*who->scopes || !*scope)
+		return true;
+	const char *colon = strchr(scope, ':');
+	size_t of = colon ? (size_t)(colon - scope) : strlen(scope);
+	bool reads = str_eq(scope + of, ":read");
+	for (const char *at = who->scopes; *at;) {
+		size_t len = strcspn(at, " ");
+		bool same = len == strlen(scope) && !strncmp(at, scope, len);
+		bool writes = len > of && !strncmp(at, scope, of) &&
+		              !strncmp(at + of, ":write", len - of);
+		if (same || (reads && writes && len == of + strlen(":write")))
+			return true;
+		at += len + strspn(at + len, " ");
+	}
+	return false;
 }
 
 bool auth_sees_all(const struct identity *who)

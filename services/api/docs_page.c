@@ -165,7 +165,8 @@ char *docs_page_make(const struct api_routes *r)
 	         "p{margin:.3em 0}.s{opacity:.75;font-size:90%}ul{margin:.2em 0}</style></head>"
 	         "<body><h1>Loom " LOOM_VERSION "</h1><p>The interface as this server has it; for "
 	         "programs as <a href=\"/openapi.json\">OpenAPI 3.1</a>. Users say who they are in "
-	         "<code>X-Loom-UserID</code> and <code>X-Loom-TenantID</code>. A refusal is one "
+	         "<code>X-Loom-UserID</code> and <code>X-Loom-TenantID</code>, or show a token in "
+	         "<code>Authorization</code>. A refusal is one "
 	         "sentence, or with <code>Accept: application/problem+json</code> a problem "
 	         "document. Fields with * are required.</p>\n");
 	add_set(&b, "For users and administrators", &r->external);

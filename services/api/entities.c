@@ -323,7 +323,12 @@ void plugin_types_put(struct http_req *req, void *ctx)
 		                 .tenant = TENANT_SUPERADMIN,
 		                 .kind = kind_of(req),
 		                 .name = http_param(req, "name") };
-	write(req, ctx, &e);
+	if (*request_worker_tenant(req))
+		http_reply_text(req, 403,
+		                "types of plug-ins are everybody's; a tenant's provisioner "
+		                "registers none");
+	else
+		write(req, ctx, &e);
 }
 
 void entities_delete(struct http_req *req, void *ctx)

@@ -169,10 +169,12 @@ static struct json *responses(const struct route *r, struct json *named)
 static struct json *security(const struct route *r)
 {
 	struct json *list = json_new_arr();
+	/* A provisioner shows a token only where auth_mode says so, or none. */
 	if (r->roles == ROLE_ANYBODY || r->roles == ROLE_PROVISIONER)
 		return list;
-	struct json *both = json_set(json_new_obj(), "user", json_new_arr());
-	return json_push(list, json_set(both, "tenant", json_new_arr()));
+	struct json *headers = json_set(json_new_obj(), "user", json_new_arr());
+	json_push(list, json_set(headers, "tenant", json_new_arr()));
+	return json_push(list, json_set(json_new_obj(), "token", json_new_arr()));
 }
 
 static struct json *permission(const struct route *r)
@@ -254,6 +256,13 @@ static struct json *header_scheme(const char *name, const char *about)
 	return json_set_str(o, "description", about);
 }
 
+static struct json *bearer_scheme(void)
+{
+	struct json *s = json_set_str(json_new_obj(), "type", "http");
+	json_set_str(s, "scheme", "bearer");
+	return json_set_str(s, "description", "where the server's auth_mode is token");
+}
+
 struct json *openapi_make(const struct api_routes *r, const char *internal)
 {
 	struct json *doc = json_set_str(json_new_obj(), "openapi", "3.1.0");
@@ -273,6 +282,7 @@ struct json *openapi_make(const struct api_routes *r, const char *internal)
 	struct json *schemes =
 		json_set(json_new_obj(), "user", header_scheme("X-Loom-UserID", "who you are"));
 	json_set(schemes, "tenant", header_scheme("X-Loom-TenantID", "the tenant you work in"));
+	json_set(schemes, "token", bearer_scheme());
 	struct json *parts = json_set(json_new_obj(), "responses", refusal(named));
 	json_set(parts, "securitySchemes", schemes);
 	return json_set(doc, "components", json_set(parts, "schemas", named));

@@ -25,15 +25,24 @@ struct provisioner_call {
 	const struct json *body;
 	struct json *leases, *cancel, *shown;
 	struct quarantines *bad; /* its own row, if it is in quarantine */
+	const char *tenant;      /* whose it must be: request_worker_tenant() */
 	bool done;
 };
 
 static int put_tx(struct db *db, void *arg)
 {
 	struct provisioner_call *k = arg;
-	return provisioner_put(
-		db, k->id, json_get_str(k->body, "host"), json_get_int(k->body, "port", 0),
-		json_get_int(k->body, "capacityTotal", 0), json_get(k->body, "usage"));
+	int rc = provisioner_check_tenant(db, k->id, k->tenant);
+	return rc ? rc
+	          : provisioner_put(db, k->id, k->tenant, json_get_str(k->body, "host"),
+	                            json_get_int(k->body, "port", 0),
+	                            json_get_int(k->body, "capacityTotal", 0),
+	                            json_get(k->body, "usage"));
+}
+
+static void refuse_other(struct http_req *req, const struct provisioner_call *k)
+{
+	http_reply_text(req, 403, "provisioner %s is another tenant's", k->id);
 }
 
 static size_t usage_size(const struct provisioner_call *k)
@@ -53,11 +62,14 @@ void provisioners_put(struct http_req *req, void *ctx)
 {
 	struct provisioner_call k = { .a = ctx,
 		                      .id = http_param(req, "id"),
-		                      .body = request_body(req) };
+		                      .body = request_body(req),
+		                      .tenant = request_worker_tenant(req) };
 	const char *wrong = wrong_registration(&k);
 	int rc = wrong ? 0 : db_tx(k.a->db, put_tx, &k);
 	if (wrong)
 		http_reply_text(req, 400, "%s", wrong);
+	else if (rc == PROVISIONER_E_OTHER)
+		refuse_other(req, &k);
 	else if (rc)
 		api_reply_db(req, rc);
 	else
@@ -67,8 +79,10 @@ void provisioners_put(struct http_req *req, void *ctx)
 static int delete_tx(struct db *db, void *arg)
 {
 	struct provisioner_call *k = arg;
-	bool was;
-	int rc = provisioner_delete(db, k->id, &was);
+	bool was = false;
+	int rc = provisioner_check_tenant(db, k->id, k->tenant);
+	if (!rc)
+		rc = provisioner_delete(db, k->id, &was);
 	k->done = k->done || was; /* in an earlier run whose commit went unheard, too */
 	return rc;
 }
@@ -76,11 +90,14 @@ static int delete_tx(struct db *db, void *arg)
 void provisioners_delete(struct http_req *req, void *ctx)
 {
 	struct provisioner_call k = { .a = ctx, .id = http_param(req, "id") };
+	k.tenant = request_worker_tenant(req);
 	int rc = db_tx(k.a->db, delete_tx, &k);
 	provisioner_cache_forget(k.a->provisioners, k.id);
 	if (!rc && k.done)
 		peers_dropped(k.a);
-	if (rc)
+	if (rc == PROVISIONER_E_OTHER)
+		refuse_other(req, &k);
+	else if (rc)
 		api_reply_db(req, rc);
 	else
 		http_reply_empty(req, 200);
@@ -117,7 +134,9 @@ static int beat_tx(struct db *db, void *arg)
 	k->cancel = json_new_arr();
 	quarantines_free(k->bad);
 	k->bad = NULL;
-	int rc = provisioner_beat(db, k->id, json_get(k->body, "usage"));
+	int rc = provisioner_check_tenant(db, k->id, k->tenant);
+	if (!rc)
+		rc = provisioner_beat(db, k->id, json_get(k->body, "usage"));
 	if (!rc)
 		rc = quarantines_load(db, k->id, &k->bad);
 	return rc ? rc : renew(db, k, json_get(k->body, "tasks"));
@@ -128,12 +147,15 @@ void provisioners_heartbeat(struct http_req *req, void *ctx)
 	struct provisioner_call k = { .a = ctx,
 		                      .id = http_param(req, "id"),
 		                      .body = request_body(req) };
+	k.tenant = request_worker_tenant(req);
 	const char *wrong = usage_size(&k) > MAX_USAGE ? "usage is larger than 16384 bytes" : NULL;
 	int rc = wrong ? 0 : db_tx_deadline(k.a->db, beat_tx, &k, BEAT_MS);
 	if (wrong)
 		http_reply_text(req, 400, "%s", wrong);
 	else if (rc == PROVISIONER_E_NONE)
 		http_reply_text(req, 404, "provisioner %s is not registered", k.id);
+	else if (rc == PROVISIONER_E_OTHER)
+		refuse_other(req, &k);
 	else if (rc == DB_E_AWAY || rc == DB_E_DOUBT) /* too early to refuse all others */
 		db_outage_reply(req, err_name(rc));
 	else if (rc)

@@ -12,6 +12,7 @@ struct request {
 	struct identity who;
 	int64_t cluster;
 	struct task_ref task;
+	char worker_tenant[65];
 	struct json *body;
 	void *kept;
 	void (*free_kept)(void *);
@@ -36,22 +37,45 @@ static bool is_checked(const struct route *r)
 	return r->takes == TAKES_WHOLE || r->takes == TAKES_MAYBE;
 }
 
+/* On the loop the handler asks, which must not wait for the database there. */
+static bool is_worker(const struct route *r)
+{
+	return r->roles == ROLE_PROVISIONER && (r->run & HTTP_ON_POOL);
+}
+
 bool request_needed(const struct route *r)
 {
-	return is_asked(r) || is_checked(r);
+	return is_asked(r) || is_worker(r) || is_checked(r);
 }
 
 /* ---- may the caller? ------------------------------------------------------------------------- */
 
-static bool is_permitted(struct http_req *req, const struct request *r)
+/* In the words of those who are believed by name, or in those of the table. */
+static void refuse_role(const struct api *a, struct http_req *req, const struct request *r)
 {
-	if (r->who.role & r->route->roles)
+	if (!auth_by_token(a) && !(r->route->roles & ROLE_USER)) {
+		http_reply_text(
+			req, 403, "%s",
+			r->route->roles & ROLE_ADMIN
+				? "only an administrator (user admin) may do this"
+				: "only the superadmin (user admin of tenant superadmin) may do this");
+		return;
+	}
+	LOOM_CLEANUP_STR char *roles = route_roles(r->route);
+	http_reply_text(req, 403, "this is for the roles %s; yours is %s", roles,
+	                role_name(r->who.role));
+}
+
+static bool is_permitted(const struct api *a, struct http_req *req, const struct request *r)
+{
+	if (!(r->who.role & r->route->roles)) {
+		refuse_role(a, req, r);
+		return false;
+	}
+	if (auth_has_scope(&r->who, r->route->scope))
 		return true;
-	http_reply_text(
-		req, 403, "%s",
-		r->route->roles & ROLE_ADMIN
-			? "only an administrator (user admin) may do this"
-			: "only the superadmin (user admin of tenant superadmin) may do this");
+	http_reply_text(req, 403, "the token is not good for %s, only for %s", r->route->scope,
+	                r->who.scopes);
 	return false;
 }
 
@@ -132,15 +156,22 @@ static bool is_right(struct http_req *req, struct request *r)
 
 /* ---- the way in ------------------------------------------------------------------------------ */
 
+/* Is he who he says, may he, and is it his? */
+static bool is_known(struct api *a, struct http_req *req, struct request *r)
+{
+	if (is_worker(r->route))
+		return !auth_worker(a, req, true, NULL, r->worker_tenant);
+	return !is_asked(r->route) ||
+	       (auth(a, req, &r->who) && is_permitted(a, req, r) && is_owned(a, req, r));
+}
+
 void request_dispatch(struct http_req *req, void *ctx)
 {
 	struct api *a = ctx;
 	struct request *r = loom_calloc(1, sizeof(*r));
 	r->route = api_routes_rule(a->routes, http_matched(req));
 	http_set_data(req, r, request_free);
-	bool asked = is_asked(r->route);
-	if ((!asked || (auth(a, req, &r->who) && is_permitted(req, r) && is_owned(a, req, r))) &&
-	    (!is_checked(r->route) || is_right(req, r)))
+	if (is_known(a, req, r) && (!is_checked(r->route) || is_right(req, r)))
 		r->route->fn(req, ctx);
 	/* Here, and not where the request ends: that is the loop, and it may be large. */
 	json_free(r->body);
@@ -197,4 +228,9 @@ void request_keep(struct http_req *req, void *data, void (*free_data)(void *))
 	loom_assert(!r->free_kept);
 	r->kept = data;
 	r->free_kept = free_data;
+}
+
+const char *request_worker_tenant(const struct http_req *req)
+{
+	return of(req)->worker_tenant;
 }

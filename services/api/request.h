@@ -3,9 +3,9 @@
  * request - between the HTTP server and a handler: enforces the row of the route. A handler runs
  * only for a caller whom the row admits, for a thing that is the caller's. Worker threads.
  *
- * Order, with the answer where it ends: who asks (401, 404 for an unknown tenant), may he (403), is
- * the id in the path one (400), is the thing his (404), is the body what the row says (413, 400
- * with all that is wrong).
+ * Order, with the answer where it ends: who asks (401, 404 for an unknown tenant), may he, by his
+ * role and what his token is good for (403), is the id in the path one (400), is the thing his
+ * (404), is the body what the row says (413, 400 with all that is wrong).
  */
 #ifndef LOOM_API_REQUEST_H
 #define LOOM_API_REQUEST_H
@@ -23,6 +23,9 @@ const struct route *request_route(const struct http_req *req);
 const struct identity *request_who(const struct http_req *req);
 int64_t request_cluster(const struct http_req *req); /* of OWNER_CLUSTER and OWNER_TASK */
 const struct task_ref *request_task(const struct http_req *req); /* of OWNER_TASK */
+
+/* Of a provisioner: the only tenant that it may act for, "" for any. */
+const char *request_worker_tenant(const struct http_req *req);
 
 /* The body, checked; an object. Borrowed, while the handler runs. */
 const struct json *request_body(const struct http_req *req);

@@ -91,6 +91,22 @@ void provisioners_release(struct http_req *req, void *ctx);
 void openapi_get(struct http_req *req, void *ctx);
 void docs_get(struct http_req *req, void *ctx);
 
+/* login.c */
+void login_post(struct http_req *req, void *ctx);
+void logout_post(struct http_req *req, void *ctx);
+void whoami_get(struct http_req *req, void *ctx);
+void password_put(struct http_req *req, void *ctx);
+
+/* accounts.c */
+void accounts_get(struct http_req *req, void *ctx);
+void accounts_put(struct http_req *req, void *ctx);
+void accounts_delete(struct http_req *req, void *ctx);
+
+/* tokens.c */
+void tokens_list(struct http_req *req, void *ctx);
+void tokens_post(struct http_req *req, void *ctx);
+void tokens_delete(struct http_req *req, void *ctx);
+
 /* routes.c */
 void status_ok(struct http_req *req, void *ctx);
 

@@ -108,4 +108,10 @@ void api_routes_destroy(struct api_routes *r); /* after the servers */
 /* The rule of a row of either set. */
 const struct route *api_routes_rule(const struct api_routes *r, const struct http_route *row);
 
+/* Does some row ask for this scope? And all of them, by name, with commas; owned. */
+bool routes_have_scope(const struct api_routes *r, const char *scope);
+char *routes_scopes(const struct api_routes *r);
+/* "user, admin or superadmin": those in a row's roles; owned. */
+char *route_roles(const struct route *r);
+
 #endif

@@ -240,3 +240,53 @@ const struct route *api_routes_rule(const struct api_routes *r, const struct htt
 	loom_assert(row >= s->v && row < s->v + s->n);
 	return &s->rules[row - s->v];
 }
+
+/* ---- for words ------------------------------------------------------------------------------- */
+
+static size_t n_rules(const struct api_routes *r)
+{
+	return r->external.n + r->internal.n;
+}
+
+static const struct route *rule_at(const struct api_routes *r, size_t i)
+{
+	return i < r->external.n ? &r->external.rules[i] : &r->internal.rules[i - r->external.n];
+}
+
+bool routes_have_scope(const struct api_routes *r, const char *scope)
+{
+	for (size_t i = 0; i < n_rules(r); i++) {
+		if (*scope && str_eq(rule_at(r, i)->scope, scope))
+			return true;
+	}
+	return false;
+}
+
+static bool is_listed(const struct strs *l, const char *s)
+{
+	for (size_t i = 0; i < l->n; i++) {
+		if (str_eq(l->v[i], s))
+			return true;
+	}
+	return false;
+}
+
+char *routes_scopes(const struct api_routes *r)
+{
+	__attribute__((cleanup(strs_fini_p))) struct strs found = { 0 };
+	for (size_t i = 0; i < n_rules(r); i++) {
+		if (*rule_at(r, i)->scope && !is_listed(&found, rule_at(r, i)->scope))
+			strs_add(&found, rule_at(r, i)->scope);
+	}
+	return strs_join(&found, ", ");
+}
+
+char *route_roles(const struct route *r)
+{
+	__attribute__((cleanup(strs_fini_p))) struct strs found = { 0 };
+	for (unsigned bit = 1; bit <= ROLE_ANYBODY; bit <<= 1) {
+		if (r->roles & bit)
+			strs_add(&found, role_name((enum role)bit));
+	}
+	return strs_join(&found, ", ");
+}

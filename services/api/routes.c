@@ -29,6 +29,8 @@ LIST(callback);
 LIST(callback_target_shown);
 LIST(operation);
 LIST(job);
+LIST(account_shown);
+LIST(token_shown);
 
 #define READ_ON(run, path, fn, scope, owner, answer, errors, summary) \
 	ROUTE("GET", path, run, fn, ROLES_READ, scope ":read", owner, REPEAT_READS, TAKES_NONE, NULL, \
@@ -95,6 +97,33 @@ const struct route external_routes[] = {
 	ROUTE("GET", "/docs", LOOP, docs_get, ROLE_ANYBODY, "", OWNER_NONE, REPEAT_READS, TAKES_NONE,
 	      NULL, &answer_html, "304", "This interface, to read"),
 	HEALTH("/status", LOOP, status_ok, "", "Whether the process lives, as the original says it"),
+
+	ROUTE("POST", "/v2/login", POOL | HTTP_SMALL, login_post, ROLE_ANYBODY, "", OWNER_NONE,
+	      REPEAT_AGAIN, TAKES_WHOLE, &schema_login, &schema_session, "401 429",
+	      "Sign in: a password for a session's token"),
+	ROUTE("POST", "/v2/logout", POOL, logout_post, ROLES_READ, "session:end", OWNER_NONE, REPEAT_SAME,
+	      TAKES_NONE, NULL, EMPTY, "", "End the session whose token is shown"),
+	ROUTE("GET", "/v2/whoami", POOL, whoami_get, ROLES_READ, "session:read", OWNER_NONE, REPEAT_READS,
+	      TAKES_NONE, NULL, &schema_whoami, "", "Who the caller is"),
+	ROUTE("PUT", "/v2/password", POOL | HTTP_SMALL, password_put, ROLES_READ, "session:password",
+	      OWNER_NONE, REPEAT_AGAIN, TAKES_WHOLE, &schema_password_change, EMPTY, "409 429",
+	      "Change one's own password"),
+	ADMIN("GET", "users", accounts_get, ROLES_AUDIT, "users:read", OWNER_NONE, REPEAT_READS,
+	      &list_account_shown, "", "The users of the tenant"),
+	ADMIN("GET", "users/{name}", accounts_get, ROLES_AUDIT, "users:read", OWNER_TENANT, REPEAT_READS,
+	      &schema_account_shown, "404", "A user of the tenant"),
+	ROUTE("PUT", "/v2/users/{name}", POOL | HTTP_SMALL, accounts_put, ROLES_ADMIN, "users:write",
+	      OWNER_TENANT, REPEAT_SAME, TAKES_WHOLE, &schema_account, EMPTY, "409",
+	      "Add or change a user of the tenant"),
+	ADMIN("DELETE", "users/{name}", accounts_delete, ROLES_ADMIN, "users:write", OWNER_TENANT,
+	      REPEAT_SAME, EMPTY, "404 409", "Delete a user and all tokens of it"),
+	ADMIN("GET", "tokens", tokens_list, ROLES_READ, "tokens:read", OWNER_NONE, REPEAT_READS,
+	      &list_token_shown, "", "The caller's tokens; for administrators those of the tenant"),
+	ROUTE("POST", "/v2/tokens", POOL | HTTP_SMALL, tokens_post, ROLES_READ, "tokens:write", OWNER_NONE,
+	      REPEAT_AGAIN, TAKES_WHOLE, &schema_token, &schema_token_made, "404 409",
+	      "Make a token, which is shown only now"),
+	ADMIN("DELETE", "tokens/{id}", tokens_delete, ROLES_READ, "tokens:write", OWNER_TENANT,
+	      REPEAT_SAME, EMPTY, "404", "End a token"),
 
 	ENTITY("providers", provider, "a provider", "providers"),
 	ENTITY("hardwaretypes", hardwaretype, "a hardware type", "hardware types"),
@@ -181,7 +210,6 @@ const struct route external_routes[] = {
 	{ 0 },
 };
 
-/* Of a provisioner nobody asks yet who it is: this port is on a private network. */
 #define WORKER(method, path, run, fn, scope, owner, repeat, takes, body, answer, errors, summary) \
 	ROUTE(method, "/v2/" path, run, fn, ROLE_PROVISIONER, scope, owner, repeat, takes, body, answer, \
 	      errors, summary)

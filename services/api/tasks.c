@@ -11,10 +11,11 @@
 #include "common/base/str.h"
 #include "common/json/json_emit.h"
 #include "common/operation/task_result.h"
-#include "services/api/api.h"
+#include "services/api/auth.h"
 #include "services/api/provisioner_cache.h"
 #include "services/api/request.h"
 
+#include <errno.h>
 #include <string.h>
 
 #define FINISH_MS   8000
@@ -94,6 +95,11 @@ static bool begin(struct http_req *req, struct worker_call *k)
 		return false;
 	}
 	if (api_body_json(req, &k->body) || !check_body(req, k))
+		return false;
+	int rc = auth_worker(k->a, req, !here, json_get_str(k->body, "tenantId"), NULL);
+	if (rc == -EAGAIN)
+		http_to_pool(req, k->handler, k->a);
+	if (rc)
 		return false;
 	bool asks = k->takes || json_get_int(k->body, "next", 0) > 0;
 	const char *asks_for = asks ? json_get_str(k->body, "tenantId") : NULL;

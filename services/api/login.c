@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * login - a password for a session's token, the way out of a session, one's own password, and who
+ * one is. A wrong password is answered alike for accounts that there are and that there are not.
+ */
+#include "services/api/login.h"
+
+#include "common/base/clock.h"
+#include "common/base/log.h"
+#include "common/base/str.h"
+#include "common/model/entity.h"
+#include "common/model/tenant.h"
+#include "services/api/request.h"
+#include "services/api/resources.h"
+#include "services/api/throttle.h"
+
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+
+#define SESSION_MS   ((int64_t)12 * 3600 * 1000)
+#define HASH_AT_ONCE 2 /* 64 MiB each */
+
+/* ---- passwords --------------------------------------------------------------------------------
+ */
+
+static atomic_int hashing;
+
+/* false after answering: too many passwords are looked at already. */
+static bool hash_begin(struct http_req *req)
+{
+	if (atomic_fetch_add(&hashing, 1) < HASH_AT_ONCE)
+		return true;
+	atomic_fetch_sub(&hashing, 1);
+	http_reply_problem(req, 503, "other passwords are being looked at; try again");
+	return false;
+}
+
+static void hash_end(void)
+{
+	atomic_fetch_sub(&hashing, 1);
+}
+
+char *login_hash(struct http_req *req, const char *password)
+{
+	if (!hash_begin(req))
+		return NULL;
+	char *hash = account_password_hash(password);
+	hash_end();
+	if (!hash)
+		http_reply_problem(req, 503, "there is no memory to look at a password");
+	return hash;
+}
+
+const char *login_wrong_password(const char *password)
+{
+	size_t n = strlen(password);
+	return n < ACCOUNT_PASSWORD_MIN   ? "a password has at least 10 characters"
+	       : n > ACCOUNT_PASSWORD_MAX ? "a password has at most 1024 bytes"
+	                                  : NULL;
+}
+
+/* ---- signing in -------------------------------------------------------------------------------
+ */
+
+struct login {
+	const char *tenant, *user;
+	char *tenant_id;
+	struct account account;
+	struct token token;
+};
+
+static void login_fini(struct login *l)
+{
+	loom_free(l->tenant_id);
+	loom_free(l->account.password);
+}
+
+static int account_read(struct db *db, void *arg)
+{
+	struct login *l = arg;
+	login_fini(l);
+	l->tenant_id = NULL;
+	l->account = (struct account){ 0 };
+	int rc = tenant_id_by_name(db, l->tenant, &l->tenant_id);
+	if (!rc && l->tenant_id)
+		rc = account_get(db, l->tenant_id, l->user, &l->account);
+	return rc == ACCOUNT_E_NONE ? 0 : rc;
+}
+
+static int session_tx(struct db *db, void *arg)
+{
+	struct login *l = arg;
+	struct account now;
+	int64_t ms;
+	int rc = db_now(db, &ms);
+	if (!rc)
+		rc = account_get(db, l->tenant_id, l->user, &now);
+	if (rc)
+		return rc;
+	/* The password was changed while it was looked at. */
+	bool same = str_eq(now.password, l->account.password);
+	loom_free(now.password);
+	l->token.expire = ms + SESSION_MS;
+	return same ? token_add(db, &l->token) : ACCOUNT_E_NONE;
+}
+
+static void reply_session(struct http_req *req, const struct login *l, const char *text)
+{
+	LOOM_CLEANUP(json_free) struct json *v = json_new_obj();
+	json_set_str(v, "token", text);
+	json_set_str(v, "user", l->user);
+	json_set_str(v, "tenant", l->tenant);
+	json_set_str(v, "role", account_role_name(l->account.role));
+	json_set_int(v, "expireTime", l->token.expire);
+	http_reply_header(req, "Cache-Control", "no-store");
+	http_reply_json(req, 200, v);
+}
+
+static void refuse(struct http_req *req, const struct login *l, const char *key)
+{
+	struct api *a = http_ctx(req);
+	throttle_wrong(a->logins, key, clock_mono_ms());
+	log_warn("sign in refused", LOG_S("tenant", l->tenant), LOG_S("user", l->user),
+	         LOG_S("peer", http_peer(req)), LOG_S("req", http_id(req)));
+	http_reply_text(req, 401, "tenant, user or password is wrong");
+}
+
+static void sign_in(struct http_req *req, struct login *l, const char *password, const char *key)
+{
+	struct api *a = http_ctx(req);
+	int rc = db_read(a->db, account_read, l);
+	if (rc) {
+		api_reply_db(req, rc);
+		return;
+	}
+	if (!hash_begin(req))
+		return;
+	bool right =
+		account_password_right(l->account.password ? l->account.password : "", password);
+	hash_end();
+	if (!right) {
+		refuse(req, l, key);
+		return;
+	}
+	char text[TOKEN_TEXT];
+	token_make(text, &l->token);
+	l->token.kind = TOKEN_SESSION;
+	l->token.tenant = l->tenant_id;
+	l->token.user = l->user;
+	l->token.name = "session";
+	l->token.scopes = "";
+	rc = db_tx(a->db, session_tx, l);
+	if (rc == ACCOUNT_E_NONE)
+		refuse(req, l, key);
+	else if (rc)
+		api_reply_db(req, rc);
+	else {
+		throttle_right(a->logins, key);
+		reply_session(req, l, text);
+	}
+}
+
+void login_post(struct http_req *req, void *ctx)
+{
+	struct api *a = ctx;
+	const struct json *body = request_body(req);
+	struct login l = { .tenant = json_get_str(body, "tenant"),
+		           .user = json_get_str(body, "user") };
+	const char *password = json_get_str(body, "password");
+	LOOM_CLEANUP_STR char *key = loom_asprintf("%s\n%s", l.tenant, l.user);
+	int64_t wait = throttle_wait(a->logins, key, clock_mono_ms());
+	if (!wait) {
+		sign_in(req, &l, password, key);
+		login_fini(&l);
+		return;
+	}
+	char seconds[24];
+	snprintf(seconds, sizeof(seconds), "%lld", (long long)(wait + 999) / 1000);
+	http_reply_header(req, "Retry-After", seconds);
+	http_reply_text(req, 429, "too many wrong passwords for this account; wait %s s", seconds);
+}
+
+static int logout_tx(struct db *db, void *arg)
+{
+	const struct identity *who = arg;
+	int rc = token_delete_session(db, who->token);
+	return rc == TOKEN_E_NONE ? 0 : rc;
+}
+
+void logout_post(struct http_req *req, void *ctx)
+{
+	struct api *a = ctx;
+	struct identity who = *request_who(req);
+	int rc = db_tx(a->db, logout_tx, &who);
+	token_cache_clear(a->tokens);
+	if (rc)
+		api_reply_db(req, rc);
+	else
+		http_reply_empty(req, 200);
+}
+
+/* ---- oneself ----------------------------------------------------------------------------------
+ */
+
+struct self {
+	const struct identity *who;
+	char *tenant;
+};
+
+static int tenant_read(struct db *db, void *arg)
+{
+	struct self *s = arg;
+	loom_free(s->tenant);
+	s->tenant = NULL;
+	return tenant_name_of(db, s->who->tenant_id, &s->tenant);
+}
+
+void whoami_get(struct http_req *req, void *ctx)
+{
+	struct api *a = ctx;
+	struct self s = { .who = request_who(req) };
+	int rc = db_read(a->db, tenant_read, &s);
+	if (rc) {
+		api_reply_db(req, rc);
+		return;
+	}
+	LOOM_CLEANUP(json_free) struct json *v = json_new_obj();
+	json_set_str(v, "user", s.who->user);
+	json_set_str(v, "tenant", s.tenant);
+	json_set_str(v, "tenantId", s.who->tenant_id);
+	json_set_str(v, "role", role_name(s.who->role));
+	json_set_str(v, "scopes", s.who->scopes);
+	json_set_str(v, "authMode", a->cfg.auth_mode);
+	if (s.who->expire)
+		json_set_int(v, "expireTime", s.who->expire);
+	http_reply_json(req, 200, v);
+	loom_free(s.tenant);
+}
+
+struct change {
+	const struct identity *who;
+	struct account account;
+	char *hash;
+};
+
+static int own_read(struct db *db, void *arg)
+{
+	struct change *c = arg;
+	loom_free(c->account.password);
+	return account_get(db, c->who->tenant_id, c->who->user, &c->account);
+}
+
+static int own_tx(struct db *db, void *arg)
+{
+	struct change *c = arg;
+	struct account now;
+	int rc = account_get(db, c->who->tenant_id, c->who->user, &now);
+	if (rc)
+		return rc;
+	bool same = str_eq(now.password, c->account.password) || str_eq(now.password, c->hash);
+	loom_free(now.password);
+	return same ? account_put(db, c->who->tenant_id, c->who->user, now.role, c->hash)
+	            : ACCOUNT_E_NONE;
+}
+
+/* The old one was right: the new one is hashed, and kept. */
+static void replace(struct http_req *req, struct change *c, const char *fresh)
+{
+	struct api *a = http_ctx(req);
+	c->hash = login_hash(req, fresh);
+	if (!c->hash)
+		return;
+	int rc = db_tx(a->db, own_tx, c);
+	token_cache_clear(a->tokens);
+	if (rc == ACCOUNT_E_NONE)
+		http_reply_text(req, 409, "the password was changed meanwhile");
+	else if (rc)
+		api_reply_db(req, rc);
+	else
+		http_reply_empty(req, 200);
+}
+
+void password_put(struct http_req *req, void *ctx)
+{
+	struct api *a = ctx;
+	const struct json *body = request_body(req);
+	const char *old = json_get_str(body, "old"), *fresh = json_get_str(body, "new");
+	struct change c = { .who = request_who(req) };
+	LOOM_CLEANUP_STR char *key = loom_asprintf("%s\n%s", c.who->tenant_id, c.who->user);
+	const char *wrong = login_wrong_password(fresh);
+	if (wrong) {
+		http_reply_text(req, 400, "%s", wrong);
+		return;
+	}
+	if (throttle_wait(a->logins, key, clock_mono_ms())) {
+		http_reply_text(req, 429, "too many wrong passwords; wait a minute");
+		return;
+	}
+	int rc = db_read(a->db, own_read, &c);
+	if (rc && rc != ACCOUNT_E_NONE)
+		api_reply_db(req, rc);
+	else if (rc || !*c.account.password)
+		http_reply_text(req, 409,
+		                "this account has no password; an administrator can give it one");
+	else if (hash_begin(req)) {
+		bool right = account_password_right(c.account.password, old);
+		hash_end();
+		if (right)
+			replace(req, &c, fresh);
+		else {
+			throttle_wrong(a->logins, key, clock_mono_ms());
+			http_reply_text(req, 403, "the old password is wrong");
+		}
+	}
+	loom_free(c.account.password);
+	loom_free(c.hash);
+}
