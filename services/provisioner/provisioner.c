@@ -59,6 +59,8 @@ const struct config_key provisioner_keys[] = {
 	KEY(CFG_STR, provisioner_id, "", 0, 0, 0,
 	    "name of this provisioner; empty: host, process and a random number"),
 	KEY(CFG_STR, tenant, "*", 0, 0, 0, "id of the tenant to work for; * is all"),
+	KEY(CFG_STR, token_file, "", 0, 0, 0,
+	    "file with the token to show the server; read again when it is not taken"),
 	KEY(CFG_DURATION, drain_timeout, "60s", 0, 86400000, CFG_RELOAD,
 	    "how long running tasks may go on after SIGTERM"),
 	{ 0 },
@@ -205,10 +207,12 @@ static void on_next(const struct report_next *next, void *arg)
 static void on_drain_timeout(void *arg);
 static void leave(void *arg);
 
-static void make_parts(struct provisioner *p)
+static int make_parts(struct provisioner *p, struct loom_err *err)
 {
 	struct loop *l = service_loop(p->service);
-	p->wire = wire_create(l, p->settings->server_uri);
+	p->wire = wire_create(l, p->settings->server_uri, p->settings->token_file, err);
+	if (!p->wire)
+		return BAD;
 	p->report = report_create(&(struct report_config){ .loop = l,
 	                                                   .pool = p->pool,
 	                                                   .wire = p->wire,
@@ -240,6 +244,7 @@ static void make_parts(struct provisioner *p)
 	                                                .capacity = p->settings->capacity });
 	p->drain_timer = loop_timer_create(l, "drain", on_drain_timeout, p);
 	p->leave_timer = loop_timer_create(l, "leave", leave, p);
+	return 0;
 }
 
 int provisioner_start(struct service *s, void *ctx, struct loom_err *err)
@@ -256,7 +261,9 @@ int provisioner_start(struct service *s, void *ctx, struct loom_err *err)
 	rc = start_admin(p, err);
 	if (rc)
 		return rc;
-	make_parts(p);
+	rc = make_parts(p, err);
+	if (rc)
+		return rc;
 	rc = report_resend(p->report);
 	if (rc)
 		return err_set(err, BAD, "spool: %s", strerrordesc_np(-rc));

@@ -12,7 +12,8 @@
 #include "common/service/service.h"
 
 struct provisioner_settings {
-	char *admin_listen, *server_uri, *plugin_dir, *work_dir, *provisioner_id, *tenant;
+	char *admin_listen, *server_uri, *plugin_dir, *work_dir, *provisioner_id, *tenant,
+		*token_file;
 	int64_t capacity, drain_timeout;
 };
 

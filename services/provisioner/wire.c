@@ -3,6 +3,7 @@
 #include "wire.h"
 
 #include "common/base/clock.h"
+#include "common/base/secret_file.h"
 #include "common/net/http_client.h"
 
 #include <stdio.h>
@@ -14,6 +15,7 @@ enum {
 	BACKOFF_BASE_MS = 200,
 	RETRY_AFTER_MAX_MS = 30000,
 	ANSWER_MAX = JSON_MAX_BYTES,
+	NO_TOKEN = 401,
 	TOO_MANY = 429,
 	TIMEOUT = 408,
 	MS = 1000,
@@ -21,7 +23,8 @@ enum {
 
 struct wire {
 	struct http_client *client;
-	char *server;
+	char *server, *token_file;
+	struct strs headers;     /* that show the token */
 	struct wire_call *first; /* open calls */
 };
 
@@ -37,10 +40,31 @@ struct wire_call {
 	struct buf body;
 };
 
-struct wire *wire_create(struct loop *l, const char *server)
+/* 0, or an error with err; then the token stays what it was. */
+static int read_token(struct wire *w, struct loom_err *err)
+{
+	if (str_blank(w->token_file))
+		return 0;
+	LOOM_CLEANUP(secret_file_free)
+	char *token = secret_file_read("token_file", w->token_file, err);
+	if (!token)
+		return err->status;
+	strs_fini(&w->headers);
+	strs_addf(&w->headers, "Authorization: Bearer %s", token);
+	return 0;
+}
+
+struct wire *wire_create(struct loop *l, const char *server, const char *token_file,
+                         struct loom_err *err)
 {
 	struct wire *w = loom_calloc(1, sizeof(*w));
 	size_t n = strlen(server);
+	w->token_file = loom_strdup(token_file);
+	if (read_token(w, err)) {
+		loom_free(w->token_file);
+		loom_free(w);
+		return NULL;
+	}
 	while (n > 0 && server[n - 1] == '/')
 		n--;
 	w->server = loom_strndup(server, n);
@@ -56,6 +80,8 @@ void wire_destroy(struct wire *w)
 		wire_cancel(w->first);
 	http_client_destroy(w->client);
 	loom_free(w->server);
+	loom_free(w->token_file);
+	strs_fini(&w->headers);
 	loom_free(w);
 }
 
@@ -126,6 +152,9 @@ static void on_done(struct http_fetch *f, const char *error, void *arg)
 		a.status = 0;
 		a.error = "the answer is too large";
 	}
+	struct loom_err err;
+	if (a.status == NO_TOKEN)
+		(void)!read_token(c->wire, &err);
 	c->fn(&a, c->arg);
 	free_call(c);
 }
@@ -145,6 +174,7 @@ struct wire_call *wire_start(struct wire *w, const struct wire_request *request,
 	struct wire_call *c = loom_calloc(1, sizeof(*c));
 	struct http_call spec = { .method = request->method,
 		                  .url = url,
+		                  .headers = &w->headers,
 		                  .body = text,
 		                  .body_len = text ? strlen(text) : 0,
 		                  .connect_ms = CONNECT_MS,
@@ -178,7 +208,8 @@ bool wire_ok(const struct wire_answer *a)
 
 bool wire_transient(const struct wire_answer *a)
 {
-	return a->status == 0 || a->status >= 500 || a->status == TOO_MANY || a->status == TIMEOUT;
+	return a->status == 0 || a->status >= 500 || a->status == NO_TOKEN ||
+	       a->status == TOO_MANY || a->status == TIMEOUT;
 }
 
 int64_t wire_pause_ms(const struct wire_answer *a, unsigned tries, int64_t cap_ms)

@@ -27,8 +27,11 @@ struct wire_answer {
 
 typedef void (*wire_fn)(const struct wire_answer *answer, void *arg);
 
-/* server is "http://host:port". */
-struct wire *wire_create(struct loop *l, const char *server);
+/* server is "http://host:port". token_file: what is shown with each call; "": nothing is. It is
+ * read again when the server does not take it, so that it can be replaced while we run. NULL with
+ * err when it cannot be read at first. */
+struct wire *wire_create(struct loop *l, const char *server, const char *token_file,
+                         struct loom_err *err);
 void wire_destroy(struct wire *w);
 
 struct wire_request {
@@ -45,7 +48,7 @@ struct wire_call *wire_start(struct wire *w, const struct wire_request *request,
 void wire_cancel(struct wire_call *c); /* NULL ok */
 
 bool wire_ok(const struct wire_answer *a); /* 2xx */
-/* No answer, 408, 429 or 5xx: the same call may work later. */
+/* No answer, 401, 408, 429 or 5xx: the same call may work later. */
 bool wire_transient(const struct wire_answer *a);
 /* How long to wait before trying again: what the server asked for, else backoff up to cap_ms. */
 int64_t wire_pause_ms(const struct wire_answer *a, unsigned tries, int64_t cap_ms);
