@@ -9,8 +9,10 @@
 
 const struct option args_common[] = {
 	{ "url", 0, "URL", "where loom-api is (LOOM_URL, else " CLI_DEFAULT_URL ")" },
-	{ "user", 0, "NAME", "who asks (LOOM_USER, else admin)" },
-	{ "tenant", 0, "NAME", "for which tenant (LOOM_TENANT, else superadmin)" },
+	{ "token-file", 0, "FILE",
+	  "whose token shows who asks (LOOM_TOKEN, LOOM_TOKEN_FILE, else of login)" },
+	{ "user", 0, "NAME", "who asks, where no token says it (LOOM_USER, else admin)" },
+	{ "tenant", 0, "NAME", "for which tenant (LOOM_TENANT, else the token's, or superadmin)" },
 	{ "output", 'o', "table|json", "how to show the result" },
 	{ "help", 'h', NULL, "this text" },
 	{ "version", 0, NULL, "the version of loom" },

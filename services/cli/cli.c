@@ -3,9 +3,11 @@
 #include "services/cli/cli.h"
 
 #include "services/cli/hint.h"
+#include "services/cli/identity.h"
 
 #include "common/base/clock.h"
 #include "common/base/ids.h"
+#include "common/base/secret_file.h"
 #include "common/base/text.h"
 
 #include <stdio.h>
@@ -28,7 +30,31 @@ static const char *setting(const struct args *a, const char *option, const char 
 	return s && *s ? s : otherwise;
 }
 
-void cli_init(struct cli *c, const struct args *a)
+/* What shows who asks: a file that was named, the environment, or the last login. Where none does,
+ * the headers alone do, which a server may take or not. */
+static int add_token(struct cli *c, const struct args *a)
+{
+	const char *file = args_get(a, "token-file"),
+		   *named = file ? "--token-file" : "LOOM_TOKEN_FILE";
+	const char *token = file ? NULL : getenv("LOOM_TOKEN"); /* NOLINT(concurrency-mt-unsafe) */
+	struct loom_err err = { 0 };
+	LOOM_CLEANUP_STR char *last = NULL;
+	LOOM_CLEANUP(secret_file_free) char *text = NULL;
+	if (!file && str_blank(token))
+		file = getenv("LOOM_TOKEN_FILE"); /* NOLINT(concurrency-mt-unsafe) */
+	if (!str_blank(file)) {
+		token = text = secret_file_read(named, file, &err);
+		if (!text)
+			return cli_fail(CLI_USAGE, "%s", err.msg);
+	} else if (str_blank(token) && (last = identity_file())) {
+		token = text = secret_file_read("login", last, &err);
+	}
+	if (!str_blank(token))
+		strs_addf(&c->headers, "Authorization: Bearer %s", token);
+	return CLI_OK;
+}
+
+int cli_init(struct cli *c, const struct args *a)
 {
 	memset(c, 0, sizeof(*c));
 	c->url = loom_strdup(setting(a, "url", "LOOM_URL", CLI_DEFAULT_URL));
@@ -38,8 +64,14 @@ void cli_init(struct cli *c, const struct args *a)
 	c->tenant = setting(a, "tenant", "LOOM_TENANT", "superadmin");
 	c->json = str_eq(args_get(a, "output"), "json");
 	c->conn = http_conn_create();
-	strs_addf(&c->headers, "X-Loom-UserID: %s", c->user);
-	strs_addf(&c->headers, "X-Loom-TenantID: %s", c->tenant);
+	int code = add_token(c, a);
+	bool shown = c->headers.n;
+	/* Beside a token only what was asked for: it is the token that says who asks. */
+	if (!shown || setting(a, "user", "LOOM_USER", NULL))
+		strs_addf(&c->headers, "X-Loom-UserID: %s", c->user);
+	if (!shown || setting(a, "tenant", "LOOM_TENANT", NULL))
+		strs_addf(&c->headers, "X-Loom-TenantID: %s", c->tenant);
+	return code;
 }
 
 void cli_fini(struct cli *c)

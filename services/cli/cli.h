@@ -33,7 +33,8 @@ struct cli {
 	const char *key;     /* Idempotency-Key of the next request; borrowed, may be NULL */
 };
 
-void cli_init(struct cli *c, const struct args *a);
+/* CLI_OK, or after a word of why CLI_USAGE; cli_fini() is due either way. */
+LOOM_MUST_CHECK int cli_init(struct cli *c, const struct args *a);
 void cli_fini(struct cli *c);
 
 /* "loom: ..." and a newline on stderr; returns code. */

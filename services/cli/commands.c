@@ -60,6 +60,35 @@ static const struct option extend_options[] = {
 	{ 0 },
 };
 
+static const struct option login_options[] = {
+	{ "password-file", 0, "FILE", "the password is in FILE (-: stdin), else it is asked for" },
+	{ 0 },
+};
+static const struct option password_options[] = {
+	{ "old-file", 0, "FILE", "the old password is in FILE, else it is asked for" },
+	{ "new-file", 0, "FILE", "the new one" },
+	{ 0 },
+};
+static const struct option user_options[] = {
+	{ "role", 0, "ROLE", "user auditor admin provisioner (needed)" },
+	{ "password", 0, NULL, "ask for a password that the user signs in with" },
+	{ "password-file", 0, "FILE", "it is in FILE (-: stdin)" },
+	{ "no-password", 0, NULL, "the user has tokens only, from now on" },
+	{ 0 },
+};
+static const struct option token_list_options[] = {
+	{ "of", 0, "USER", "only this user's" },
+	{ 0 },
+};
+static const struct option token_options[] = {
+	{ "of", 0, "USER", "for another user of the tenant (administrators)" },
+	{ "scopes", 0, "A,B", "good for these only, as clusters:write,catalog:read; else for all" },
+	{ "expires", 0, "DURATION", "ends after so long, as 90d; else never" },
+	{ 0 },
+};
+
+static const struct collection users = { "user", "users", "NAME|ROLE|PASSWORD",
+	                                 "name|role|hasPassword" };
 static const struct collection templates = {
 	"template", "clustertemplates", "NAME|VERSION|PROVIDER|SERVICES|DESCRIPTION",
 	"name|version|defaults/provider|defaults/services|description"
@@ -137,6 +166,21 @@ static const struct command after[] = {
 	  target_options, callback_target_set, NULL },
 	{ "callback-target delete", "NAME", 1, 1, "Remove a callback target", NULL,
 	  callback_target_delete, NULL },
+	{ "login", "", 0, 0, "Sign in as --user of --tenant, for the commands after this one",
+	  login_options, identity_login, NULL },
+	{ "logout", "", 0, 0, "Sign out", NULL, identity_logout, NULL },
+	{ "whoami", "", 0, 0, "Show who the server takes you for", NULL, identity_whoami, NULL },
+	{ "password", "", 0, 0, "Change your own password", password_options, identity_password,
+	  NULL },
+	COLLECTION("user", "users of the tenant", &users),
+	{ "user set", "NAME", 1, 1, "Add or change a user of the tenant", user_options, user_set,
+	  NULL },
+	{ "user delete", "NAME", 1, 1, "Delete a user and all tokens of it", NULL, user_delete,
+	  NULL },
+	{ "token list", "", 0, 0, "List tokens", token_list_options, token_list, NULL },
+	{ "token create", "NAME", 1, 1, "Make a token and print it; it is shown only now",
+	  token_options, token_create, NULL },
+	{ "token delete", "ID", 1, 1, "End a token", NULL, token_delete, NULL },
 	{ "callback list", "", 0, 0, "List callbacks that are not delivered yet", callback_options,
 	  callback_list, NULL },
 	{ "callback replay", "ID", 1, 1, "Deliver a callback again, from its first try", NULL,

@@ -22,8 +22,9 @@ static int wrong_usage(const struct args *a, const char *why)
 static int run(const struct args *a)
 {
 	struct cli c;
-	cli_init(&c, a);
-	int code = a->command->run(&c, a);
+	int code = cli_init(&c, a);
+	if (!code)
+		code = a->command->run(&c, a);
 	cli_fini(&c);
 	if (fflush(stdout) != 0 || ferror(stdout))
 		return cli_fail(CLI_FAILED, "standard output cannot be written");
