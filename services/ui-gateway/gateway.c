@@ -30,8 +30,9 @@ const struct config_key gateway_config_keys[] = {
 	KEY(web_dir, LOOM_DATADIR "/web", "folder of the web app's files"),
 	{ "bundle", CFG_BOOL, offsetof(struct gateway_config, bundle), "true", 0, 0, 0,
 	  "serve the page's modules as one script; false: each by itself, for work on them" },
-	KEY(default_user, "admin", "user that requests of the web app are made as"),
-	KEY(default_tenant, "superadmin", "tenant that requests of the web app are made in"),
+	KEY(default_user, "admin",
+	    "who asks where nobody has signed in, for an API that believes headers"),
+	KEY(default_tenant, "superadmin", "and in which tenant"),
 	{ 0 },
 };
 
@@ -88,6 +89,18 @@ static void tell_status(struct http_req *req, void *ctx)
 	http_reply_json(req, 200, o);
 }
 
+static void sign_in(struct http_req *req, void *ctx)
+{
+	struct gateway *g = ctx;
+	session_begin(&g->sessions, req);
+}
+
+static void sign_out(struct http_req *req, void *ctx)
+{
+	struct gateway *g = ctx;
+	session_end(&g->sessions, req);
+}
+
 #define PASS(method)                                          \
 	{                                                     \
 		method, "/api/{rest*}", HTTP_ON_LOOP, pass_on \
@@ -96,6 +109,8 @@ static void tell_status(struct http_req *req, void *ctx)
 static const struct http_route routes[] = {
 	SERVICE_ROUTES,
 	{ "GET", "/status", HTTP_ON_POOL | HTTP_HEALTH, tell_status },
+	{ "POST", "/session", HTTP_ON_POOL | HTTP_SMALL, sign_in },
+	{ "DELETE", "/session", HTTP_ON_POOL, sign_out },
 	PASS("GET"),
 	PASS("POST"),
 	PASS("PUT"),
@@ -131,7 +146,8 @@ int gateway_start(struct service *service, void *ctx, struct loom_err *err)
 	int rc = site_load(g->cfg.web_dir, g->cfg.bundle, &g->site, err);
 	if (rc)
 		return rc;
-	g->sessions = (struct sessions){ g->cfg.default_user, g->cfg.default_tenant };
+	g->sessions =
+		(struct sessions){ g->cfg.default_user, g->cfg.default_tenant, g->cfg.api_uri };
 	g->pool = pool_create(g->loop, THREADS, MAX_QUEUE);
 	g->client = http_client_create(g->loop);
 	g->proxy = proxy_create(g->loop, g->client, g->cfg.api_uri, &g->sessions);

@@ -244,9 +244,7 @@ static void make_headers(struct strs *out, const struct proxy *p, const struct h
 		if (*value && rules_pass_request(name, connection))
 			strs_addf(out, "%s: %s", name, value);
 	}
-	struct identity who = session_of(p->sessions, req);
-	strs_addf(out, "X-Loom-UserID: %s", who.user);
-	strs_addf(out, "X-Loom-TenantID: %s", who.tenant);
+	session_headers(p->sessions, req, out);
 	strs_addf(out, "X-Request-ID: %s", http_id(req));
 	add_forwarded_for(out, req);
 }

@@ -1,16 +1,140 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Who a request of the page is made as. */
+/* Who a request of the page is made as, and how one signs in and out. */
 #include "session.h"
 
 #include "common/base/str.h"
+#include "common/json/json.h"
+#include "common/net/http_client.h"
 
+#include <sodium.h>
 #include <string.h>
 
-struct identity session_of(const struct sessions *s, const struct http_req *req)
+#define TOKEN_MAX 256
+#define BODY_MAX  8192
+#define ANSWER_MS 10000
+#define BASE64URL "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-"
+
+char *session_cookie(const char *header)
 {
-	(void)req; /* its cookie will say who it is */
-	return (struct identity){ .user = s->default_user, .tenant = s->default_tenant };
+	static const char name[] = SESSION_COOKIE "=";
+	for (const char *at = header; at && *at; at = strchr(at, ';')) {
+		at += strspn(at, "; ");
+		if (!str_starts(at, name))
+			continue;
+		const char *value = at + strlen(name);
+		size_t n = strspn(value, BASE64URL);
+		bool ends = !value[n] || value[n] == ';';
+		return n && n <= TOKEN_MAX && ends ? loom_strndup(value, n) : NULL;
+	}
+	return NULL;
 }
+
+void session_headers(const struct sessions *s, const struct http_req *req, struct strs *out)
+{
+	LOOM_CLEANUP_STR char *token = session_cookie(http_header(req, "Cookie"));
+	if (token) {
+		strs_addf(out, "Authorization: Bearer %s", token);
+		return;
+	}
+	strs_addf(out, "X-Loom-UserID: %s", s->default_user);
+	strs_addf(out, "X-Loom-TenantID: %s", s->default_tenant);
+}
+
+/* ---- signing in and out ---------------------------------------------------------------------- */
+
+/* Not for other sites, not for scripts; over TLS only, where the browser came by it. */
+static void set_cookie(struct http_req *req, const char *token)
+{
+	const char *proto = http_header(req, "X-Forwarded-Proto");
+	LOOM_CLEANUP_STR char *cookie = loom_asprintf(
+		SESSION_COOKIE "=%s; Path=/; HttpOnly; SameSite=Strict%s%s", token ? token : "",
+		token ? "" : "; Max-Age=0", proto && str_ieq(proto, "https") ? "; Secure" : "");
+	http_reply_header(req, "Set-Cookie", cookie);
+	http_reply_header(req, "Cache-Control", "no-store");
+}
+
+static bool may_be_ours(struct http_req *req)
+{
+	if (session_may_change(req))
+		return true;
+	http_reply_problem(req, 403, "only Loom's own page may sign in or out");
+	return false;
+}
+
+/* The API's answer, but for the token, which goes into the cookie. */
+static void pass_answer(struct http_req *req, const struct http_call *call)
+{
+	LOOM_CLEANUP(json_free) struct json *v = NULL;
+	const char *text = buf_str(&call->answer);
+	bool ok = call->status == 200 && json_parse(text, call->answer.len, 0, &v, NULL) == 0;
+	const char *token = ok ? json_get_str(v, "token") : NULL;
+	if (token && strspn(token, BASE64URL) == strlen(token)) {
+		set_cookie(req, token);
+		json_del(v, "token");
+		http_reply_json(req, 200, v);
+	} else if (call->status == 200)
+		http_reply_problem(req, 502, "loom-api does not answer as it should");
+	else
+		http_reply(req, call->status, "text/plain; charset=utf-8", text, call->answer.len);
+}
+
+void session_begin(const struct sessions *s, struct http_req *req)
+{
+	struct loom_err err = { 0 };
+	size_t len;
+	const char *body = http_body(req, &len);
+	if (!may_be_ours(req))
+		return;
+	if (len > BODY_MAX) {
+		http_reply_problem(req, 413, "at most %d bytes sign somebody in", BODY_MAX);
+		return;
+	}
+	LOOM_CLEANUP_STR char *url = loom_asprintf("%s/v2/login", s->api_uri);
+	__attribute__((cleanup(strs_fini_p))) struct strs headers = { 0 };
+	strs_add(&headers, "Content-Type: application/json");
+	strs_addf(&headers, "X-Request-ID: %s", http_id(req));
+	struct http_call call = { .method = "POST",
+		                  .url = url,
+		                  .headers = &headers,
+		                  .body = body,
+		                  .body_len = len,
+		                  .timeout_ms = ANSWER_MS };
+	if (http_call(NULL, &call, &err))
+		http_reply_problem(req, 502, "loom-api: %s", err.msg);
+	else
+		pass_answer(req, &call);
+	http_call_fini(&call);
+}
+
+/* The browser forgets the token in any case. */
+void session_end(const struct sessions *s, struct http_req *req)
+{
+	struct loom_err err = { 0 };
+	LOOM_CLEANUP_STR char *token = session_cookie(http_header(req, "Cookie"));
+	if (!may_be_ours(req))
+		return;
+	set_cookie(req, NULL);
+	if (!token) {
+		http_reply_empty(req, 200);
+		return;
+	}
+	LOOM_CLEANUP_STR char *url = loom_asprintf("%s/v2/logout", s->api_uri);
+	__attribute__((cleanup(strs_fini_p))) struct strs headers = { 0 };
+	strs_addf(&headers, "Authorization: Bearer %s", token);
+	struct http_call call = {
+		.method = "POST", .url = url, .headers = &headers, .timeout_ms = ANSWER_MS
+	};
+	int rc = http_call(NULL, &call, &err);
+	if (rc || (call.status != 200 && call.status != 401))
+		http_reply_problem(req, 502,
+		                   "signed out here, but the token is good until it ends: %s",
+		                   rc ? err.msg : "loom-api refused to end it");
+	else
+		http_reply_empty(req, 200);
+	http_call_fini(&call);
+}
+
+/* ---- where a request comes from -------------------------------------------------------------- */
 
 static bool changes_nothing(const char *method)
 {

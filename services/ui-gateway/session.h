@@ -2,24 +2,31 @@
 /*
  * session - who sends a request, and whether a page of ours made it.
  *
- * The one place that decides both: the proxy sends what session_of() says and nothing that the
- * browser claims.  Everybody is the configured user until there are sessions to look up.
- * Any thread; nothing is kept.
+ * The one place that decides both: the proxy sends what session_headers() says and nothing that the
+ * browser claims. A session is a token of loom-api in a cookie that scripts cannot read; the
+ * gateway keeps nothing of it, so any copy takes it. Who has none is the configured user, for an
+ * API that believes headers; one that wants tokens answers 401, and the page asks for a password.
  */
 #ifndef LOOM_GATEWAY_SESSION_H
 #define LOOM_GATEWAY_SESSION_H
 
 #include "common/net/http_server.h"
 
+#define SESSION_COOKIE "loom_session"
+
 struct sessions {
-	const char *default_user, *default_tenant; /* borrowed */
+	const char *default_user, *default_tenant, *api_uri; /* borrowed */
 };
 
-struct identity {
-	const char *user, *tenant; /* borrowed from the sessions */
-};
+/* Adds the headers that say to the API who asks. Any thread. */
+void session_headers(const struct sessions *s, const struct http_req *req, struct strs *out);
 
-struct identity session_of(const struct sessions *s, const struct http_req *req);
+/* The cookie of that name in a header; NULL: none that could be a token. Pure; returns owned. */
+char *session_cookie(const char *header);
+
+/* Signs in ({"tenant","user","password"}) or out; answers. On a worker. */
+void session_begin(const struct sessions *s, struct http_req *req);
+void session_end(const struct sessions *s, struct http_req *req);
 
 /* May a request with this method change something, seen where it comes from?  Browsers say it in
  * Sec-Fetch-Site, older ones in Origin only; who sends neither is no browser.  Any but the method

@@ -136,6 +136,36 @@ static const struct {
 	{ "\"x\"", false },
 };
 
+/* Quotes are part of the value; what is no token is none. */
+static const struct {
+	const char *header, *value;
+} cookies[] = {
+	{ NULL, NULL },
+	{ "", NULL },
+	{ "loom_session=abc", "abc" },
+	{ "a=b; loom_session=loom_A-z_9; c=d", "loom_A-z_9" },
+	{ "a=b;loom_session=x", "x" },
+	{ "my_loom_session=abc", NULL },
+	{ "a=loom_session=abc", NULL },
+	{ "loom_session=", NULL },
+	{ "loom_session=a b", NULL },
+	{ "loom_session=\"abc\"", NULL },
+	{ "loom_session=a\tb", NULL },
+	{ "loom_session=a%0d%0aX: y", NULL },
+	{ "loom_session", NULL },
+	{ ";;;loom_session=q;", "q" },
+};
+
+START_TEST(finds_the_session)
+{
+	LOOM_CLEANUP_STR char *value = session_cookie(cookies[_i].header);
+	if (cookies[_i].value)
+		ck_assert_pstr_eq(value, cookies[_i].value);
+	else
+		ck_assert_msg(!value, "%s", cookies[_i].header);
+}
+END_TEST
+
 START_TEST(matches_tags)
 {
 	ck_assert(site_tag_matches(tags[_i].value, "\"ab\"") == tags[_i].ok);
@@ -219,6 +249,7 @@ int main(void)
 	tcase_add_loop_test(tc, makes_urls, 0, LOOM_COUNT(urls));
 	tcase_add_test(tc, splits_headers);
 	tcase_add_loop_test(tc, judges_origins, 0, LOOM_COUNT(origins));
+	tcase_add_loop_test(tc, finds_the_session, 0, LOOM_COUNT(cookies));
 	tcase_add_loop_test(tc, matches_tags, 0, LOOM_COUNT(tags));
 	tcase_add_test(tc, knows_types);
 	TCase *files = tcase_create("files");

@@ -34,6 +34,8 @@ async function call(method, path, body, signal, more = {}) {
       throw error;
     throw new ApiError(0, "Loom cannot be reached at the moment.");
   }
+  if (response.status === 401)
+    dispatchEvent(new Event("loom-signed-out"));
   if (!response.ok)
     throw new ApiError(response.status, await refusalText(response));
   return response;
@@ -81,6 +83,7 @@ async function getJson(path, signal) {
 
 const one = (id) => `/clusters/${encodeURIComponent(id)}`;
 
+export const whoAmI = () => getJson("/whoami");
 export const listClusters = (signal) => getJson("/clusters", signal);
 export const listTemplates = (signal) => getJson("/clustertemplates", signal);
 export const deleteCluster = (id) => call("DELETE", one(id));

@@ -6,6 +6,7 @@ import { clusterView } from "./cluster.js";
 import { loadOperations } from "./api.js";
 import { h } from "./dom.js";
 import * as router from "./router.js";
+import { begin } from "./signin.js";
 
 function unknownView(root) {
   document.title = "Not found · Loom";
@@ -22,6 +23,10 @@ document.getElementById("skip").addEventListener("click", (event) => {
   event.preventDefault();
   main.focus();
 });
-// The words of the list of clusters can wait for it; the page of one cluster reads it again.
-loadOperations().catch(() => {});
-router.start(main, { clusters: clustersView, cluster: clusterView, unknown: unknownView });
+begin(main).then((may) => {
+  if (!may)
+    return;
+  // The words of the list of clusters can wait for it; the page of one cluster reads it again.
+  loadOperations().catch(() => {});
+  router.start(main, { clusters: clustersView, cluster: clusterView, unknown: unknownView });
+});
