@@ -53,6 +53,8 @@ def configure(state):
     secrets_dir = state.directory / "secrets"
     servers.secret_file(secrets_dir / "cluster.key", lambda: secrets.token_hex(32) + "\n")
     servers.secret_file(secrets_dir / "db.password", lambda: secrets.token_urlsafe(24) + "\n")
+    for name in ("admin", "provisioner"):
+        servers.secret_file(secrets_dir / f"{name}.token", lambda: f"loom_{secrets.token_urlsafe(32)}\n")
     machines.write_plugins(state)
     inventory = state.inventory()
     for host in HOSTS:

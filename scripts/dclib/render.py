@@ -31,6 +31,7 @@ DEFAULTS: dict[str, dict[str, str | None]] = {
         "db_log_file": "512M", "db_gcache": "1G", "db_pages_lean": "no", "zookeeper_heap": "512m",
         "sst_method": "rsync", "log_level": "info", "provisioner_capacity": "10",
         "provisioner_drain": "60s", "callback_allow": "", "copies": "20", "host_values": "",
+        "auth_mode": "headers",
     },
     "ports": {
         "ui": "8100", "api_external": "55054", "api_internal": "55055", "api_bus": "55058",
@@ -49,6 +50,8 @@ DEFAULTS: dict[str, dict[str, str | None]] = {
         "db_data": "/var/lib/mysql", "db_run": "/run/mysqld", "db_tmp": "/var/tmp",
         "keepalived_state": "/run/loom/haproxy.down",
         "cluster_key_file": "/etc/loom/cluster.key", "db_password_file": "/etc/loom/db.password",
+        "admin_token_file": "/etc/loom/admin.token",
+        "provisioner_token_file": "/etc/loom/provisioner.token",
     },
     # Empty: the host's address.
     "host": {"address": None, "db_address": "", "zookeeper_address": "", "provisioners": "1"},
@@ -120,7 +123,8 @@ def values_for(inventory, host):
     } if alone else {
         "sql": "127.0.0.1", "sql_port": ports["sqlproxy"], "web": "127.0.0.1", "bus": own["address"],
     }
-    return {**inventory["datacenter"], "ports": ports, "paths": paths, "host": me,
+    tokens = "yes" if inventory["datacenter"]["auth_mode"] == "token" else ""
+    return {**inventory["datacenter"], "tokens": tokens, "ports": ports, "paths": paths, "host": me,
             "containers": "yes" if alone else "", "reach": reach,
             "db_clients": [{"address": "%"}] if alone else hosts,
             "hosts": hosts, "peers": [entry for entry in hosts if entry is not me],

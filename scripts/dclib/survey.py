@@ -10,11 +10,18 @@ from .state import HOSTS
 from .supervisor import call
 
 
+def _identity(state):
+    """Who the one at the terminal is."""
+    if state.settings.get("auth_mode") != "token":
+        return {"LOOM_USER": "admin", "LOOM_TENANT": "superadmin"}
+    return {"LOOM_TOKEN": (state.directory / "secrets/admin.token").read_text(encoding="ascii").strip()}
+
+
 def addresses(state):
     """What clients want to know."""
     virtual = state.virtual_address
     return {"LOOM_URL": f"http://{virtual}:55054", "LOOM_INTERNAL_URL": f"http://{virtual}:55055",
-            "LOOM_UI_URL": f"http://{virtual}:8100", "LOOM_USER": "admin", "LOOM_TENANT": "superadmin",
+            "LOOM_UI_URL": f"http://{virtual}:8100", **_identity(state),
             "LOOM_DC_DIR": str(state.directory), "LOOM_SANDBOX_STATE_DIR": f"{state.directory}/sandbox",
             "LOOM_SANDBOX_BRIDGE": state.machines_bridge, "LOOM_SANDBOX_SUBNET": state.machines_subnet}
 

@@ -46,9 +46,11 @@ class Answer:
 class Client:
     """Requests to one server as one user."""
 
-    def __init__(self, url, user="admin", tenant="superadmin", timeout=30):
+    def __init__(self, url, user="admin", tenant="superadmin", timeout=30, token=None):
         self.url = url.rstrip("/")
         self.identity = {"X-Loom-UserID": user, "X-Loom-TenantID": tenant} if user else {}
+        if token:
+            self.identity = {"Authorization": f"Bearer {token}"}
         self.timeout = timeout
 
     @classmethod
@@ -56,7 +58,7 @@ class Client:
         """As the loom command finds its server and user."""
         return cls(os.environ.get("LOOM_URL") or "http://127.0.0.1:55054",
                    os.environ.get("LOOM_USER") or "admin",
-                   os.environ.get("LOOM_TENANT") or "superadmin")
+                   os.environ.get("LOOM_TENANT") or "superadmin", token=os.environ.get("LOOM_TOKEN"))
 
     def connect(self, timeout=None):
         """(connection, path prefix) to the server."""

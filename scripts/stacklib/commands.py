@@ -235,7 +235,10 @@ def client_env(state):
         values["LOOM_INTERNAL_URL"] = f"http://127.0.0.1:{state.ports['api.internal']}"
     if "gateway" in state.ports:
         values["LOOM_UI_URL"] = f"http://127.0.0.1:{state.ports['gateway']}"
-    values["LOOM_USER"], values["LOOM_TENANT"] = "admin", "superadmin"
+    if state.auth == "token":
+        values["LOOM_TOKEN"] = state.token_file("admin").read_text(encoding="ascii").strip()
+    else:
+        values["LOOM_USER"], values["LOOM_TENANT"] = "admin", "superadmin"
     return values
 
 
@@ -263,11 +266,11 @@ def shell_text(values):
 
 
 def write_env(state):
-    """DIR/loom.env for clients, DIR/stack.env (it holds a password) for tests."""
-    for name, values, mode in (("loom.env", client_env(state), 0o644),
-                               ("stack.env", server_env(state), 0o600)):
+    """DIR/loom.env for clients, DIR/stack.env for tests; both hold secrets."""
+    for name, values in (("loom.env", client_env(state)), ("stack.env", server_env(state))):
         path = state.directory / name
-        path.touch(mode=mode)
+        path.touch(mode=0o600)
+        path.chmod(0o600)
         path.write_text(shell_text(values), encoding="utf-8")
 
 

@@ -63,6 +63,10 @@ class Service:
         values = {"log_level": "info"}
         if self.kind == "api":
             values.update(self._cluster_settings())
+            values["auth_mode"] = self.state.auth
+            if self.state.auth == "token":
+                values["admin_token_file"] = self.state.token_file("admin")
+                values["provisioner_token_file"] = self.state.token_file("provisioner")
             values["external_listen"] = self._listen("external")
             values["internal_listen"] = self._listen("internal")
             values["host_values"] = self._host_values()
@@ -74,6 +78,8 @@ class Service:
             work.mkdir(parents=True, exist_ok=True)
             values["admin_listen"] = self._listen("admin")
             values["server_uri"] = f"http://127.0.0.1:{self._port('api.internal')}"
+            if self.state.auth == "token":
+                values["token_file"] = self.state.token_file("provisioner")
             values["provisioner_id"] = f"local-{self.number}"
             values["plugin_dir"] = self.state.root / "services/provisioner/plugins"
             values["work_dir"] = work

@@ -12,12 +12,13 @@ import secrets
 import subprocess
 import time
 
-from . import StackError, ports, process
+from . import StackError, ports, process, servers
 
 KINDS = ("mariadb", "zookeeper", "api", "scheduler", "provisioner", "gateway")
 BRIDGE = "loom0"
 SUBNET = "10.61.0.0/16"
 LOCK_SECONDS = 120
+KEPT = ("mode", "ports", "parts", "settings", "bin", "bridge", "subnet", "auth")
 
 
 def split_part(part):
@@ -75,6 +76,7 @@ class State:
         self.settings = {}
         self.bin = str(self.root / "build" / "bin")
         self.bridge, self.subnet = "", ""
+        self.auth = "headers"
         self.load()
 
     def load(self):
@@ -85,13 +87,12 @@ class State:
             return
         except ValueError as error:
             raise StackError(f"{self.file} is damaged ({error}); delete it") from error
-        for key in ("mode", "ports", "parts", "settings", "bin", "bridge", "subnet"):
+        for key in KEPT:
             setattr(self, key, data.get(key, getattr(self, key)))
 
     def save(self):
         """Write stack.json as a whole."""
-        data = {key: getattr(self, key) for key in
-                ("mode", "ports", "parts", "settings", "bin", "bridge", "subnet")}
+        data = {key: getattr(self, key) for key in KEPT}
         temporary = self.file.with_suffix(".tmp")
         temporary.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
         os.replace(temporary, self.file)
@@ -115,6 +116,7 @@ class State:
         """Take over what the command line says; fill what is still open."""
         if options.ports and not self.ports:
             self.mode = options.ports
+        self.auth = options.auth or self.auth
         if options.bin:
             self.bin = str(pathlib.Path(options.bin).absolute())
         for text in options.port:
@@ -132,6 +134,12 @@ class State:
             self.bridge, self.subnet = (BRIDGE, SUBNET) if self.mode == "default" else free_bridge()
         self.bridge = options.bridge or self.bridge
         self.subnet = options.subnet or self.subnet
+
+    def token_file(self, name):
+        """The token of admin or provisioner, made when it is first asked for."""
+        path = self.directory / "secrets" / f"{name}.token"
+        servers.secret_file(path, lambda: f"loom_{secrets.token_urlsafe(32)}\n")
+        return path
 
     def add(self, part):
         """The part belongs to the stack from now on and has its ports."""
