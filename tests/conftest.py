@@ -92,8 +92,8 @@ class Factory:
     def __init__(self):
         self.stacks = []
 
-    def __call__(self, *parts, name="private", settings=(), up=True):
-        made = Stack(name, settings)
+    def __call__(self, *parts, name="private", settings=(), up=True, auth="headers"):
+        made = Stack(name, settings, auth=auth)
         self.stacks.append(made)
         if up:
             made.up(*parts)

@@ -50,9 +50,13 @@ def root_cache():
 class Stack:
     """One stack. Use it as a context manager, or call up() and close()."""
 
-    def __init__(self, name="stack", settings=(), bin_dir=None):
-        """settings: ("scheduler.some_key=value", ...) lines for configuration files."""
+    def __init__(self, name="stack", settings=(), bin_dir=None, auth="headers"):
+        """settings: ("scheduler.some_key=value", ...) lines for configuration files.
+
+        auth: most tests are many users of many tenants, who say who they are; "token" asks for proof.
+        """
         self.name = name
+        self.auth = auth
         self.settings = list(settings)
         self.bin = pathlib.Path(bin_dir or build_dir() / "bin")
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix=f"{name}-", dir=base_dir()))
@@ -74,7 +78,7 @@ class Stack:
 
     def up(self, *parts):
         """Start these parts (default: all of ALL_PARTS) and wait until each is ready."""
-        options = ["--ports", "free", "--bin", str(self.bin)]
+        options = ["--ports", "free", "--bin", str(self.bin), "--auth", self.auth]
         for setting in self.settings:
             options += ["--set", setting]
         self.command(*options, "up", *(parts or ALL_PARTS))
@@ -137,7 +141,12 @@ class Stack:
 
     def client(self, port, user="admin", tenant="superadmin"):
         """A REST client of any port of the stack."""
-        return Api(f"http://127.0.0.1:{self.ports[port]}", user, tenant)
+        token = self.token() if self.auth == "token" else None
+        return Api(f"http://127.0.0.1:{self.ports[port]}", user, tenant, token=token)
+
+    def token(self, name="admin"):
+        """What proves who asks: that of admin or of the provisioner."""
+        return (self.dir / "secrets" / f"{name}.token").read_text(encoding="ascii").strip()
 
     @property
     def api(self):
