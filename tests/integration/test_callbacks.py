@@ -602,8 +602,8 @@ def test_others_are_planned_while_one_is_asked_about(home):
 def test_many_are_asked_about_at_once(home, calling):
     """Without a thread each, and without holding up what others are asked about."""
     before = threads(calling)
-    home.receiver.rules[target(home, "start", veto=True)] = lambda call: held.wait(20) and 200 or 200
     held = threading.Event()
+    home.receiver.rules[target(home, "start", veto=True)] = lambda call: held.wait(20) and 200 or 200
     other = Lab(calling, *next(calling.tenants)).load()
     other.receiver = home.receiver
     other.worker()

@@ -58,7 +58,7 @@ def test_only_who_knows_the_secret(lab, held):
 
 def row_of(stack, run):
     """What the database keeps of its task, and the WHERE that finds it."""
-    where = "cluster_id={0} AND job_num={1} AND num={2}".format(*map(int, run.id.split("-")))
+    where = "cluster_id={} AND job_num={} AND num={}".format(*map(int, run.id.split("-")))
     return stack.sql(f"SELECT * FROM task WHERE {where}", "loom"), where
 
 

@@ -36,8 +36,7 @@ def holder(home):
     assert dead.register() == 200
     dead._spawn(dead._beat_loop)
     cluster = home.create()
-    found = []
-    wait_for(lambda: found.extend(dead.take()[1]) or found, 20)
+    found = wait_for(lambda: dead.take()[1], 20)
     assert found[0].name == "CREATE" and found[0].task["leaseMs"] == 1800000
     return dead, cluster, found[0]
 
@@ -117,8 +116,7 @@ def test_what_it_takes_once_it_is_back_is_its(home):
     back = again(home, dead)
     assert back.register() == 200
     back._spawn(back._beat_loop)
-    found = []
-    wait_for(lambda: found.extend(back.take()[1]) or found, 20)
+    found = wait_for(lambda: back.take()[1], 20)
     assert found[0].attempt == 2
     # ends something that was held by another who was dropped later: the sweep has passed by this one
     other, second, _ = holder(home)

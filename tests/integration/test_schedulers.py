@@ -105,8 +105,9 @@ def test_results_of_a_cluster_go_to_one_scheduler_which_knows_its_rows(lab):
     lab.active(lab.create("demo", "stack", 8))
     after = [pages(lab.stack, part) for part in BOTH]
     hit, missed = (sum(new[i] - old[i] for old, new in zip(before, after)) for i in (0, 1))
-    # 17 to 21 and 16 to 20, for takes go to both; were results spread, too, 10 and 24.
-    assert 5 * hit > 3 * missed, (hit, missed)
+    # 17 to 21 and 16 to 20, for takes go to both, and a few less on a busy machine; were results spread, too, 10
+    # and 24.
+    assert 2 * hit > missed, (hit, missed)
 
 
 @pytest.mark.usefixtures("nets")
