@@ -445,14 +445,21 @@ def test_snapshot_and_what_follows_are_the_whole_story(lab):
     lab.worker(gate)
     cluster = lab.create("demo", "stack", 2)
     gate.wait()
-    answer = lab.user.get(f"/v2/clusters/{cluster}/snapshot", headers={"Accept-Encoding": "gzip"})
+
+    def of_one_moment():
+        """The whole one and the brief one, when nothing has happened between the two."""
+        full = lab.user.get(f"/v2/clusters/{cluster}/snapshot", headers={"Accept-Encoding": "gzip"})
+        short = lab.user.get(f"/v2/clusters/{cluster}/snapshot?plans=brief").json
+        last = json.loads(gzip.decompress(full.body))["cluster"]["lastEvent"]
+        return (full, short) if short["cluster"]["lastEvent"] == last else None
+
+    answer, brief = wait_for(of_one_moment)
     assert answer.headers["Content-Encoding"] == "gzip" and answer.headers["Vary"] == "Accept-Encoding"
     snapshot = json.loads(gzip.decompress(answer.body))
     plain = lab.user.get(f"/v2/clusters/{cluster}/snapshot")
     assert "Content-Encoding" not in plain.headers and plain.json["cluster"]["id"] == cluster
     last = snapshot["cluster"]["lastEvent"]
     assert snapshot["before"] == [] and [event["seq"] for event in snapshot["recent"]] == list(range(1, last + 1))
-    brief = lab.user.get(f"/v2/clusters/{cluster}/snapshot?plans=brief").json
     ids = {}
     for full, short in zip(snapshot["recent"], brief["recent"], strict=True):
         if full["type"] == "plan":
