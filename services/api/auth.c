@@ -106,8 +106,12 @@ int auth_head(const struct http_head *head, const struct http_route *route, void
 
 const char *auth_share(const struct http_req *req)
 {
-	const char *tenant = either(req, said[1].ours, said[1].originals);
-	return str_blank(tenant) ? NULL : tenant;
+	/* A tenant that is only said to be one's own could be another's, whose share would be used.
+	 */
+	const char *key = auth_by_token(http_ctx(req))
+	                          ? auth_token_shown(req)
+	                          : either(req, said[1].ours, said[1].originals);
+	return str_blank(key) ? NULL : key;
 }
 
 struct lookup {

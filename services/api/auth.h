@@ -53,6 +53,9 @@ struct token_cache *token_cache_create(void);
 void token_cache_destroy(struct token_cache *c); /* NULL ok */
 void token_cache_clear(struct token_cache *c);   /* accounts or tokens were changed here */
 
+/* The token in a request, "" for none; borrowed. */
+const char *auth_token_shown(const struct http_req *req);
+
 /* Whose token the request shows: 0; 401 or a DB_E_ code, nothing is answered. *ret is filled
  * without blocking when it is remembered; else blocking only if may_block, or -EAGAIN. */
 LOOM_MUST_CHECK int auth_token_owner(struct api *a, const struct http_req *req, bool may_block,

@@ -77,7 +77,7 @@ static void remember(struct token_cache *c, const char *hash, const struct token
 }
 
 /* The words of the original's clients differ: "Bearer x", "Bearer: x"; and its key for an API. */
-static const char *shown(const struct http_req *req)
+const char *auth_token_shown(const struct http_req *req)
 {
 	static const char *const keys[] = { "X-Loom-ApiKey", "Coopr-ApiKey" };
 	const char *v = http_header(req, "Authorization");
@@ -110,7 +110,7 @@ int auth_token_owner(struct api *a, const struct http_req *req, bool may_block,
                      struct token_owner *ret)
 {
 	char hash[TOKEN_HASH];
-	if (!token_hash(shown(req), hash))
+	if (!token_hash(auth_token_shown(req), hash))
 		return 401;
 	if (recall(a->tokens, hash, ret))
 		return 0;
