@@ -183,6 +183,7 @@ def purge(state):
             shutil.rmtree(path)
         else:
             path.unlink()
+    ports.release(state.directory)
 
 
 def signal_parts(state, options):

@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which part listens where, and who holds a port that is not free."""
 
+import contextlib
+import fcntl
+import os
 import pathlib
 import random
 import re
 import socket
 import subprocess
+import tempfile
 import time
 
 from . import StackError, process
@@ -21,6 +25,9 @@ DEFAULTS = {
 }
 # Below the range that the kernel hands to outgoing connections.
 FREE_RANGE = (20000, 32000)
+# One link per port that a stack on free ports was given, to the folder of that stack: while its server
+# is down the port looks free, and another stack must not take it.
+CLAIMS = pathlib.Path(tempfile.gettempdir()) / f"loom-ports-{os.getuid()}"
 
 
 def names(kind, part):
@@ -40,25 +47,51 @@ def is_free(port):
     return True
 
 
-def pick(taken):
-    """A free port that is not in taken."""
+def sweep(folder=None):
+    """Give up the ports of stacks that are gone, and those of this folder's."""
+    for link in CLAIMS.iterdir():
+        if link.is_symlink() and (not link.exists() or os.readlink(link) == str(folder)):
+            link.unlink()
+
+
+@contextlib.contextmanager
+def claims():
+    """CLAIMS, changed by one process at a time."""
+    CLAIMS.mkdir(mode=0o700, exist_ok=True)
+    with open(CLAIMS / ".lock", "w", encoding="ascii") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def pick(taken, folder):
+    """A free port that is not in taken and no other stack's; from now on it is this folder's."""
     chooser = random.SystemRandom()
-    for _ in range(1000):
-        port = chooser.randrange(*FREE_RANGE)
-        if port not in taken and is_free(port):
-            return port
+    with claims():
+        sweep()
+        for _ in range(1000):
+            port = chooser.randrange(*FREE_RANGE)
+            link = CLAIMS / str(port)
+            if port not in taken and not link.is_symlink() and is_free(port):
+                link.symlink_to(folder)
+                return port
     raise StackError("no free port found on 127.0.0.1")
 
 
-def assign(mode, kind, number, part, ports):
-    """Fill ports with what the part needs and does not have yet."""
+def release(folder):
+    """Others may take the ports of this folder's stack."""
+    with claims():
+        sweep(folder)
+
+
+def assign(mode, kind, number, part, given, folder):
+    """Fill the given ports with what the part needs and does not have yet."""
     for name, key in names(kind, part).items():
-        if key in ports:
+        if key in given:
             continue
         if mode == "free":
-            ports[key] = pick(set(ports.values()))
+            given[key] = pick(set(given.values()), folder)
         else:
-            ports[key] = DEFAULTS[kind][name] + 100 * (number - 1)
+            given[key] = DEFAULTS[kind][name] + 100 * (number - 1)
 
 
 def listened(port):

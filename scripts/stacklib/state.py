@@ -144,6 +144,6 @@ class State:
     def add(self, part):
         """The part belongs to the stack from now on and has its ports."""
         kind, number = split_part(part)
-        ports.assign(self.mode, kind, number, part, self.ports)
+        ports.assign(self.mode, kind, number, part, self.ports, self.directory.absolute())
         if part not in self.parts:
             self.parts = sorted(self.parts + [part], key=part_order)

@@ -12,7 +12,7 @@ import tempfile
 
 import pytest
 
-from stacklib import ports, process
+from stacklib import StackError, ports, process
 from support import ROOT, SERVERS, Stack, StackFailed, wait_for
 
 
@@ -194,10 +194,32 @@ def test_unknown_parts_are_refused(bare):
             bare.command("start", word)
 
 
-def test_ports_are_free_and_below_the_outgoing_range():
+@pytest.fixture(name="claims")
+def own_claims(tmp_path, monkeypatch):
+    """A record of claimed ports that no other stack writes to."""
+    monkeypatch.setattr(ports, "CLAIMS", tmp_path / "claims")
+    return tmp_path / "claims"
+
+
+def test_a_port_of_a_stopped_server_is_not_given_to_another_stack(claims, tmp_path, monkeypatch):
+    monkeypatch.setattr(ports, "FREE_RANGE", (20000, 20002))
+    monkeypatch.setattr(ports, "is_free", lambda port: True)
+    first, second = tmp_path / "first", tmp_path / "second"
+    first.mkdir()
+    second.mkdir()
+    assert {ports.pick(set(), first), ports.pick(set(), second)} == {20000, 20001}
+    with pytest.raises(StackError, match="no free port"):
+        ports.pick(set(), second)
+    ports.release(first)
+    ports.pick(set(), second)
+    second.rmdir()
+    assert {ports.pick(set(), first), ports.pick(set(), first)} == {20000, 20001}
+
+
+def test_ports_are_free_and_below_the_outgoing_range(claims, tmp_path):
     taken = set()
     for _ in range(20):
-        port = ports.pick(taken)
+        port = ports.pick(taken, tmp_path)
         assert port not in taken and ports.FREE_RANGE[0] <= port < ports.FREE_RANGE[1]
         taken.add(port)
 
