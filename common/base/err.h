@@ -17,7 +17,7 @@
 /* Code, status of HTTP, what it is. PLAIN: of err_set() where no status applies. */
 #define ERR_REFUSALS(X)                                                         \
 	X(ERR_PLAIN, 500, "failed")                                             \
-	X(ENTITY_E_EXISTS, 409, "document exists")                              \
+	X(PRECONDITION_E_FAILED, 412, "not the version that was asked for")     \
 	X(ENTITY_E_NONE, 404, "no such document")                               \
 	X(ENTITY_E_USED, 409, "document in use")                                \
 	X(CLUSTER_E_NONE, 404, "no such cluster")                               \

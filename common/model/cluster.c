@@ -8,7 +8,9 @@
 #include "common/base/fault.h"
 #include "common/model/row.h"
 
+#include <sodium.h>
 #include <stdio.h>
+#include <string.h>
 
 static bool status_read(void *at, size_t size LOOM_UNUSED, const struct db_result *r, size_t row,
                         unsigned col)
@@ -268,6 +270,15 @@ static void walk_events(const struct db_result *r, int (*fn)(const struct event 
 		if (fn(&e, arg))
 			break;
 	}
+}
+
+void cluster_tag(char tag[TAG_MAX], const struct cluster *c, const char *rest)
+{
+	unsigned char sum[16];
+	char hex[33];
+	crypto_generichash(sum, sizeof(sum), (const unsigned char *)rest, strlen(rest), NULL, 0);
+	sodium_bin2hex(hex, sizeof(hex), sum, sizeof(sum));
+	snprintf(tag, TAG_MAX, "\"%lld.%.16s\"", (long long)c->event_seq, hex);
 }
 
 int cluster_events(struct db *db, int64_t id, int64_t after, int limit,

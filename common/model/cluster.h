@@ -11,6 +11,7 @@
 #include "common/base/ids.h"
 #include "common/db/db.h"
 #include "common/json/json.h"
+#include "common/model/precondition.h"
 #include "common/model/row.h"
 #include "common/model/state.h"
 
@@ -92,6 +93,9 @@ LOOM_MUST_CHECK int cluster_events(struct db *db, int64_t id, int64_t after, int
 LOOM_MUST_CHECK int cluster_events_but_tasks(struct db *db, int64_t id, int64_t upto,
                                              int (*fn)(const struct event *e, void *arg),
                                              void *arg);
+
+/* Its version is the number of its newest event. rest: a text beside it that an answer shows. */
+void cluster_tag(char tag[TAG_MAX], const struct cluster *c, const char *rest);
 
 /* What details, lists and callbacks show alike of a cluster. Returns owned. */
 struct json *cluster_shown(const struct cluster *c);

@@ -4,6 +4,9 @@
 
 #include "common/model/limit.h"
 
+#include <sodium.h>
+#include <stdio.h>
+
 static const struct {
 	const char *collection, *label;
 } kinds[ENTITY_KINDS_] = {
@@ -38,6 +41,18 @@ struct json *entity_brief(const struct json *doc)
 	return o;
 }
 
+/* A version of a name that is deleted may be there again, so its time is in the tag; and the
+ * tenant, for caches that know a document by its path alone. */
+static void make_tag(char tag[TAG_MAX], const char *tenant, int64_t version, int64_t time)
+{
+	unsigned char sum[16];
+	char hex[33], text[128];
+	int n = snprintf(text, sizeof(text), "%lld %.64s", (long long)time, tenant);
+	crypto_generichash(sum, sizeof(sum), (const unsigned char *)text, (size_t)n, NULL, 0);
+	sodium_bin2hex(hex, sizeof(hex), sum, sizeof(sum));
+	snprintf(tag, TAG_MAX, "\"%lld-%.16s\"", (long long)version, hex);
+}
+
 /* Column 0 is the version, column 1 the document. */
 static int load(const struct db_result *r, size_t row, struct json **ret)
 {
@@ -49,21 +64,32 @@ static int load(const struct db_result *r, size_t row, struct json **ret)
 	return 0;
 }
 
-int entity_get(struct db *db, const char *tenant, enum entity_kind k, const char *name,
-               int64_t version, struct json **ret)
+int entity_read(struct db *db, const char *tenant, enum entity_kind k, const char *name,
+                int64_t version, struct json **ret, char tag[TAG_MAX])
 {
 	LOOM_CLEANUP(db_result_free) struct db_result *r = NULL;
 	int rc = version ? db_select(db, &r,
-	                             "SELECT version, doc FROM entity WHERE tenant_id=? AND kind=?"
-	                             " AND name=? AND version=?",
+	                             "SELECT version, doc, create_time FROM entity"
+	                             " WHERE tenant_id=? AND kind=? AND name=? AND version=?",
 	                             "sssi", tenant, kinds[k].collection, name, version)
 	                 : db_select(db, &r,
-	                             "SELECT version, doc FROM entity WHERE tenant_id=? AND kind=?"
+	                             "SELECT version, doc, create_time FROM entity"
+	                             " WHERE tenant_id=? AND kind=?"
 	                             " AND name=? ORDER BY version DESC LIMIT 1",
 	                             "sss", tenant, kinds[k].collection, name);
 	if (rc)
 		return rc;
-	return db_rows(r) ? load(r, 0, ret) : ENTITY_E_NONE;
+	if (!db_rows(r))
+		return ENTITY_E_NONE;
+	make_tag(tag, tenant, db_int(r, 0, 0), db_int(r, 0, 2));
+	return load(r, 0, ret);
+}
+
+int entity_get(struct db *db, const char *tenant, enum entity_kind k, const char *name,
+               int64_t version, struct json **ret)
+{
+	char tag[TAG_MAX];
+	return entity_read(db, tenant, k, name, version, ret, tag);
 }
 
 int entity_lock(struct db *db, const char *tenant, enum entity_kind k, const char *name,
@@ -103,29 +129,63 @@ int entity_list(struct db *db, const char *tenant, enum entity_kind k, struct js
 	return 0;
 }
 
+static int lock_once(struct db *db, const char *tenant, enum entity_kind k, const char *name,
+                     int64_t version, int64_t *ret, char tag[TAG_MAX])
+{
+	LOOM_CLEANUP(db_result_free) struct db_result *r = NULL;
+	int rc = db_select(db, &r,
+	                   "SELECT version, create_time FROM entity WHERE tenant_id=? AND kind=?"
+	                   " AND name=? AND (?=0 OR version=?)"
+	                   " ORDER BY version DESC LIMIT 1 FOR UPDATE",
+	                   "sssii", tenant, kinds[k].collection, name, version, version);
+	*ret = !rc && db_rows(r) ? db_int(r, 0, 0) : 0;
+	if (*ret)
+		make_tag(tag, tenant, *ret, db_int(r, 0, 1));
+	return rc;
+}
+
+/* *ret: the latest version or this one, locked; 0: none. Who had to wait for the lock does not see
+ * what was added above the row meanwhile, and looks again. */
+static int lock(struct db *db, const char *tenant, enum entity_kind k, const char *name,
+                int64_t version, int64_t *ret, char tag[TAG_MAX])
+{
+	int64_t seen = -1;
+	int rc = 0;
+	for (*ret = 0; !rc && *ret != seen;) {
+		seen = *ret;
+		rc = lock_once(db, tenant, k, name, version, ret, tag);
+	}
+	return rc;
+}
+
+/* Is the latest one what an earlier run of this very call wrote? */
+static int is_written(struct db *db, const char *tenant, enum entity_kind k, const char *name,
+                      int64_t version, const char *text, bool *ret)
+{
+	int64_t same = 0;
+	int rc = db_select_int(db, &same, NULL,
+	                       "SELECT COUNT(*) FROM entity WHERE tenant_id=? AND kind=? AND"
+	                       " name=? AND version=? AND doc=?",
+	                       "sssis", tenant, kinds[k].collection, name, version, text);
+	*ret = same > 0;
+	return rc;
+}
+
 int entity_put(struct db *db, const char *tenant, enum entity_kind k, const struct json *doc,
-               bool only_new, int64_t *written)
+               const struct precondition *p, int64_t *written)
 {
 	const char *name = json_get_str(doc, "name");
 	int64_t top = 0;
-	int rc = db_select_int(db, &top, NULL,
-	                       "SELECT version FROM entity WHERE tenant_id=? AND kind=? AND name=?"
-	                       " ORDER BY version DESC LIMIT 1 FOR UPDATE",
-	                       "sss", tenant, kinds[k].collection, name);
-	if (rc)
-		return rc;
+	char tag[TAG_MAX];
+	bool done = false;
+	int rc = lock(db, tenant, k, name, 0, &top, tag);
 	LOOM_CLEANUP_STR char *text = json_text(doc);
-	if (*written && top == *written) {
-		int64_t same = 0;
-		rc = db_select_int(db, &same, NULL,
-		                   "SELECT COUNT(*) FROM entity WHERE tenant_id=? AND kind=? AND"
-		                   " name=? AND version=? AND doc=?",
-		                   "sssis", tenant, kinds[k].collection, name, top, text);
-		if (rc || same)
-			return rc;
-	}
-	if (only_new && top)
-		return ENTITY_E_EXISTS;
+	if (!rc && *written && top == *written)
+		rc = is_written(db, tenant, k, name, top, text, &done);
+	if (rc || done)
+		return rc;
+	if (!precondition_met(p, top ? tag : NULL))
+		return PRECONDITION_E_FAILED;
 	rc = db_exec(db,
 	             "INSERT INTO entity (tenant_id, kind, name, version, doc, create_time)"
 	             " VALUES (?,?,?,?,?,CAST(UNIX_TIMESTAMP(NOW(3))*1000 AS SIGNED))",
@@ -136,6 +196,7 @@ int entity_put(struct db *db, const char *tenant, enum entity_kind k, const stru
 	/* Two writers of a new name: the loser starts again and sees the winner's version. */
 	return rc == DB_E_DUP ? DB_E_RETRY : rc;
 }
+
 static int delete_versions(struct db *db, const char *tenant, enum entity_kind k, const char *name,
                            int64_t version)
 {
@@ -149,10 +210,16 @@ static int delete_versions(struct db *db, const char *tenant, enum entity_kind k
 }
 
 int entity_delete(struct db *db, const char *tenant, enum entity_kind k, const char *name,
-                  int64_t version)
+                  int64_t version, const struct precondition *p)
 {
 	LOOM_CLEANUP(json_free) struct json *left = NULL;
-	int rc = delete_versions(db, tenant, k, name, version);
+	int64_t there;
+	char tag[TAG_MAX];
+	int rc = lock(db, tenant, k, name, version, &there, tag);
+	if (!rc && !precondition_met(p, there ? tag : NULL))
+		return PRECONDITION_E_FAILED;
+	if (!rc)
+		rc = delete_versions(db, tenant, k, name, version);
 	if (rc || k != ENTITY_PROVIDER)
 		return rc;
 	rc = entity_get(db, tenant, k, name, 0, &left);
@@ -204,7 +271,7 @@ int entity_import(struct db *db, const char *tenant, const struct json *all)
 		for (size_t i = 0; !rc && i < json_len(list); i++) {
 			const struct json *doc = json_at(list, i);
 			int64_t written = 0;
-			rc = entity_put(db, tenant, (enum entity_kind)k, doc, false, &written);
+			rc = entity_put(db, tenant, (enum entity_kind)k, doc, NULL, &written);
 		}
 	}
 	return rc ? rc : limits_drop_suspended(db, tenant);

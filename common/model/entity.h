@@ -9,6 +9,7 @@
 
 #include "common/db/db.h"
 #include "common/json/json.h"
+#include "common/model/precondition.h"
 
 enum entity_kind {
 	ENTITY_PROVIDER,
@@ -34,20 +35,25 @@ struct json *entity_brief(const struct json *doc); /* name, label, description, 
 /* version 0 is the latest. ENTITY_E_NONE when there is none. */
 LOOM_MUST_CHECK int entity_get(struct db *db, const char *tenant, enum entity_kind k,
                                const char *name, int64_t version, struct json **ret);
+/* The same, with its tag (precondition.h). */
+LOOM_MUST_CHECK int entity_read(struct db *db, const char *tenant, enum entity_kind k,
+                                const char *name, int64_t version, struct json **ret,
+                                char tag[TAG_MAX]);
 /* The latest, locked. */
 LOOM_MUST_CHECK int entity_lock(struct db *db, const char *tenant, enum entity_kind k,
                                 const char *name, struct json **ret);
 /* Array of the latest version of each, by name. */
 LOOM_MUST_CHECK int entity_list(struct db *db, const char *tenant, enum entity_kind k,
                                 struct json **ret);
-/* The name is the document's. only_new refuses an existing one with ENTITY_E_EXISTS. *written, 0 at
- * first, keeps the version from run to run of a transaction, so that one whose commit went unheard
- * is not done twice. */
+/* The name is the document's. PRECONDITION_E_FAILED when p (NULL: none) is not met by the latest.
+ * *written, 0 at first, keeps the version from run to run of a transaction, so that one whose
+ * commit went unheard is not done twice. */
 LOOM_MUST_CHECK int entity_put(struct db *db, const char *tenant, enum entity_kind k,
-                               const struct json *doc, bool only_new, int64_t *written);
-/* version 0 deletes all. Nothing there is fine. */
+                               const struct json *doc, const struct precondition *p,
+                               int64_t *written);
+/* version 0 deletes all, and p is about the latest. Nothing there is fine, if p has it so. */
 LOOM_MUST_CHECK int entity_delete(struct db *db, const char *tenant, enum entity_kind k,
-                                  const char *name, int64_t version);
+                                  const char *name, int64_t version, const struct precondition *p);
 
 /* The tenant's latest documents of all its kinds, of one moment: {"providers":[..], ..}. */
 LOOM_MUST_CHECK int entity_export(struct db *db, const char *tenant, struct json **ret);

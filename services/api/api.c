@@ -47,6 +47,8 @@ const struct config_key api_config_keys[] = {
 	    "where the token for the first account is written when there is none yet"),
 	KEY(tokenless_workers, CFG_STR, "", 0, 0,
 	    "with auth_mode = token, networks of provisioners that show none, as the original's"),
+	KEY(require_if_match, CFG_BOOL, "no", 0, 0,
+	    "a change of a document must name the version it is made to (else 428)"),
 	KEY(threads, CFG_INT, "8", 2, 256, "worker threads for the database"),
 	KEY(id_start, CFG_INT, "1", 1, 1000000, "first cluster id"),
 	KEY(id_step, CFG_INT, "1", 1, 1000000, "distance between cluster ids"),

@@ -24,6 +24,7 @@ struct api_config {
 	bool auth_headers_public;
 	char *admin_token_file, *provisioner_token_file, *first_token_file;
 	char *tokenless_workers; /* networks */
+	bool require_if_match;
 	int64_t threads;
 	int64_t id_start, id_step; /* so that datacenters share one id space */
 	int64_t max_cluster_size;

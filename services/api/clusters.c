@@ -94,7 +94,10 @@ void clusters_get(struct http_req *req, void *ctx)
 		struct view v = { k.c, &k.latest, k.nodes, k.tasks, f, n };
 		LOOM_CLEANUP(json_free) struct json *o = view_details(&v);
 		json_set_str(o, "why", k.why);
-		http_reply_json(req, 200, o);
+		char tag[TAG_MAX];
+		cluster_tag(tag, k.c, k.why);
+		if (!request_tagged(req, tag))
+			http_reply_json(req, 200, o);
 		loom_free(f);
 	}
 	call_fini(&k);
@@ -127,6 +130,7 @@ void clusters_services(struct http_req *req, void *ctx)
 }
 
 struct deletion {
+	const struct precondition *when;
 	int64_t id, busy_job; /* busy_job: that is under way, so nothing was recorded */
 	char ask[33];         /* tells the job this call submits from others */
 	struct outcome done;
@@ -145,11 +149,14 @@ static int delete_tx(struct db *db, void *arg)
 		rc = job_asked(db, c, k->ask, &mine);
 	if (rc)
 		return rc;
-	if (c->status == CLUSTER_TERMINATED)
-		return outcome_done(&k->done, c->id, 0);
 	/* A commit whose answer was lost: the job this very call submitted. */
 	if (mine)
 		return outcome_done(&k->done, c->id, c->event_seq);
+	rc = visible_check(c, k->when, &k->done);
+	if (rc)
+		return rc;
+	if (c->status == CLUSTER_TERMINATED)
+		return outcome_done(&k->done, c->id, 0);
 	k->busy_job = c->latest_job;
 	if (c->status == CLUSTER_PENDING)
 		return outcome_refuse(&k->done, 409, "the cluster is busy");
@@ -165,7 +172,7 @@ static int delete_tx(struct db *db, void *arg)
 void clusters_delete(struct http_req *req, void *ctx)
 {
 	struct api *a = ctx;
-	struct deletion k = { .id = request_cluster(req) };
+	struct deletion k = { .id = request_cluster(req), .when = request_precondition(req) };
 	const struct identity *who = request_who(req);
 	id_random_hex(k.ask, 16);
 	int rc = outcome_tx(a->db, delete_tx, &k, &k.done);

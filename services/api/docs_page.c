@@ -139,6 +139,8 @@ static void add_route(struct buf *b, const struct route *r)
 		buf_adds(b, ". Twice is once with <code>Idempotency-Key</code>");
 	else if (r->repeat == REPEAT_SAME)
 		buf_adds(b, ". Twice is once");
+	if (r->tag != TAG_NONE)
+		buf_adds(b, ". Takes <code>If-Match</code> and <code>If-None-Match</code>");
 	buf_adds(b, ".</p>\n");
 	add_queries(b, r);
 	add_schema(b, "Body", r->body);

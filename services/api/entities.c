@@ -17,8 +17,10 @@ struct entity_call {
 	const char *tenant, *name;
 	enum entity_kind kind;
 	int64_t version;
-	bool only_new;
-	int64_t written;  /* version */
+	const struct precondition *when; /* NULL: always */
+	int64_t written;                 /* version */
+	bool deleted;                    /* by an earlier run of the transaction */
+	char tag[TAG_MAX];
 	struct json *doc; /* to write, or as read */
 	/* What the transaction found, for the answer. */
 	struct strs
@@ -66,7 +68,7 @@ static int get_read(struct db *db, void *arg)
 	struct entity_call *e = arg;
 	json_free(e->doc);
 	e->doc = NULL;
-	return entity_get(db, e->tenant, e->kind, e->name, e->version, &e->doc);
+	return entity_read(db, e->tenant, e->kind, e->name, e->version, &e->doc, e->tag);
 }
 
 static const char *home_of(enum entity_kind k, const char *tenant)
@@ -132,7 +134,7 @@ static int store(struct db *db, struct entity_call *e)
 	if (!rc)
 		rc = secrets_of_document(e->a, db, &of, e->doc, &kept, &e->err);
 	if (!rc)
-		rc = entity_put(db, e->tenant, e->kind, kept.doc, e->only_new, &e->written);
+		rc = entity_put(db, e->tenant, e->kind, kept.doc, e->when, &e->written);
 	if (!rc && kept.generation)
 		rc = sealing_mark_document(db, &of, e->name, e->written, kept.generation);
 	json_free(kept.doc);
@@ -200,10 +202,13 @@ static int delete_tx(struct db *db, void *arg)
 {
 	struct entity_call *e = arg;
 	LOOM_CLEANUP(json_free) struct json *before = NULL, *after = NULL;
-	int rc = entity_get(db, e->tenant, e->kind, e->name, 0, &before);
+	int rc = entity_get(db, e->tenant, e->kind, e->name, e->version, &before);
 	bool was = !rc;
+	if (rc == ENTITY_E_NONE && e->deleted)
+		return 0; /* by this very call, whose commit went unheard */
 	if (!rc || rc == ENTITY_E_NONE)
-		rc = entity_delete(db, e->tenant, e->kind, e->name, e->version);
+		rc = entity_delete(db, e->tenant, e->kind, e->name, e->version, e->when);
+	e->deleted = !rc;
 	if (rc || !was || is_plugin_type(e->kind))
 		return rc;
 	rc = entity_get(db, e->tenant, e->kind, e->name, 0, &after);
@@ -247,8 +252,13 @@ void entities_get(struct http_req *req, void *ctx)
 {
 	struct api *a = ctx;
 	struct entity_call e;
-	if (begin(req, a, &e))
-		reply_read(req, db_read(a->db, get_read, &e), &e);
+	if (!begin(req, a, &e))
+		return;
+	int rc = db_read(a->db, get_read, &e);
+	if (rc || !request_tagged(req, e.tag))
+		reply_read(req, rc, &e);
+	else
+		json_free(e.doc);
 }
 
 /* A Warning header (RFC 7234 5.5): clients that do not know it lose nothing. The names are foreign
@@ -265,6 +275,8 @@ static void reply_written(struct http_req *req, const struct entity_call *e)
 		http_reply_header(req, "Warning", text);
 	http_reply_empty(req, 200);
 }
+
+static const struct precondition is_new = { .none_match = "*" };
 
 /* Reads and checks the body; name NULL takes it from the body. */
 static void write(struct http_req *req, struct api *a, struct entity_call *e)
@@ -290,9 +302,11 @@ static void write(struct http_req *req, struct api *a, struct entity_call *e)
 		secrets_soon(a);
 	if (!rc)
 		reply_written(req, e);
-	else if (rc == ENTITY_E_EXISTS)
+	else if (rc == PRECONDITION_E_FAILED && e->when == &is_new)
 		http_reply_text(req, 409, "%s %s exists already; PUT writes a new version",
 		                entity_label(e->kind), name);
+	else if (rc == PRECONDITION_E_FAILED)
+		request_refuse_precondition(req);
 	else if (err_is_refusal(rc))
 		http_reply_text(req, err_http_status(rc), "%s", e->err.msg);
 	else
@@ -305,15 +319,17 @@ void entities_post(struct http_req *req, void *ctx)
 	struct entity_call e;
 	if (!begin(req, ctx, &e))
 		return;
-	e.only_new = true;
+	e.when = &is_new;
 	write(req, ctx, &e);
 }
 
 void entities_put(struct http_req *req, void *ctx)
 {
 	struct entity_call e;
-	if (begin(req, ctx, &e))
-		write(req, ctx, &e);
+	if (!begin(req, ctx, &e))
+		return;
+	e.when = request_precondition(req);
+	write(req, ctx, &e);
 }
 
 /* Internal port: provisioners register the types of their plug-ins. */
@@ -337,11 +353,14 @@ void entities_delete(struct http_req *req, void *ctx)
 	struct entity_call e;
 	if (!begin(req, a, &e))
 		return;
+	e.when = request_precondition(req);
 	int rc = db_tx(a->db, delete_tx, &e);
 	if (!rc && e.kind == ENTITY_PROVIDER)
 		peers_ready(a);
 	if (rc == ENTITY_E_USED)
 		http_reply_text(req, 409, "%s", e.err.msg);
+	else if (rc == PRECONDITION_E_FAILED)
+		request_refuse_precondition(req);
 	else if (rc)
 		api_reply_db(req, rc);
 	else

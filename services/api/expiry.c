@@ -9,6 +9,8 @@
 
 struct expiry_call {
 	int64_t id, to;
+	const struct precondition *when;
+	int64_t seq; /* of an earlier run of the transaction: its event */
 	struct outcome done;
 };
 
@@ -25,6 +27,11 @@ static int expiry_tx(struct db *db, void *arg)
 		rc = db_now(db, &now);
 	if (rc)
 		return rc;
+	if (c->expire_time == k->to && c->event_seq == k->seq)
+		return outcome_done(&k->done, c->id, c->event_seq);
+	rc = visible_check(c, k->when, &k->done);
+	if (rc)
+		return rc;
 	if (expiry_check(c, k->to, &err))
 		return outcome_refuse(&k->done, 400, "%s", err.msg);
 	if (c->expire_time == k->to)
@@ -32,6 +39,7 @@ static int expiry_tx(struct db *db, void *arg)
 	rc = expiry_set(db, c, k->to, now);
 	if (!rc)
 		rc = cluster_save(db, c);
+	k->seq = c->event_seq;
 	return rc ? rc : outcome_done(&k->done, c->id, c->event_seq);
 }
 
@@ -39,6 +47,7 @@ void clusters_expiry(struct http_req *req, void *ctx)
 {
 	struct api *a = ctx;
 	struct expiry_call k = { .id = request_cluster(req) };
+	k.when = request_precondition(req);
 	k.to = json_get_int(request_body(req), "expireTime", 0);
 	int rc = outcome_tx(a->db, expiry_tx, &k, &k.done);
 	api_reply_outcome(req, rc, &k.done);

@@ -10,6 +10,8 @@ struct labels_call {
 	struct api *a;
 	int64_t id;
 	const struct json *change;
+	const struct precondition *when;
+	int64_t seq;        /* of an earlier run of the transaction: its event */
 	struct json *after; /* of the run that commits */
 	struct outcome done;
 };
@@ -30,19 +32,26 @@ static int labels_tx(struct db *db, void *arg)
 		return rc;
 	if (labels_merge(c->labels, k->change, &k->after, &err))
 		return outcome_refuse(&k->done, 400, "%s", err.msg);
-	if (json_equal(c->labels, k->after))
+	bool same = json_equal(c->labels, k->after);
+	if (!same || c->event_seq != k->seq)
+		rc = visible_check(c, k->when, &k->done);
+	if (rc)
+		return rc;
+	if (same)
 		return outcome_done(&k->done, c->id, 0);
 	rc = cluster_save_labels(db, c, k->after);
 	if (rc)
 		return rc;
 	cluster_event(c, "labels", json_set(json_new_obj(), "labels", json_copy(k->after)), now);
 	rc = cluster_save(db, c);
+	k->seq = c->event_seq;
 	return rc ? rc : outcome_done(&k->done, c->id, c->event_seq);
 }
 
 void clusters_labels(struct http_req *req, void *ctx)
 {
 	struct labels_call k = { .a = ctx, .id = request_cluster(req) };
+	k.when = request_precondition(req);
 	k.change = json_get(request_body(req), "labels");
 	int rc = outcome_tx(k.a->db, labels_tx, &k, &k.done);
 	LOOM_CLEANUP(json_free) struct json *out = json_new_obj();

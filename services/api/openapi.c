@@ -35,7 +35,10 @@ size_t openapi_statuses(const struct route *r, int *ret, size_t max)
 		{ asked, 401 },
 		{ asked, 404 },
 		{ asked && !(r->roles & ROLE_USER), 403 },
-		{ by_id || r->body, 400 },
+		{ by_id || r->body || r->tag, 400 },
+		{ r->tag, 412 },
+		{ r->tag && r->repeat == REPEAT_READS, 304 },
+		{ r->tag == TAG_ASKED && r->repeat != REPEAT_READS, 428 },
 		{ r->body, 413 },
 		{ (r->run & HTTP_SMALL) != 0, 411 },
 		{ r->roles != ROLE_ANYBODY, 503 },
@@ -99,6 +102,12 @@ static struct json *path_schema(const struct route *r, const char *name)
 	return s;
 }
 
+static void add_header(struct json *list, const char *name, const char *doc)
+{
+	json_push(list, parameter(name, "header", false, doc,
+	                          json_set_str(json_new_obj(), "type", "string")));
+}
+
 static struct json *parameters(const struct route *r)
 {
 	struct json *list = json_new_arr();
@@ -112,10 +121,17 @@ static struct json *parameters(const struct route *r)
 			                          schema_write(q->schema, NULL)));
 	}
 	if (r->repeat == REPEAT_KEY)
-		json_push(list, parameter("Idempotency-Key", "header", false,
-		                          "A name of the request: sent again with it, it gets "
-		                          "the first one's answer.",
-		                          json_set_str(json_new_obj(), "type", "string")));
+		add_header(list, "Idempotency-Key",
+		           "A name of the request: sent again with it, it gets the first one's "
+		           "answer.");
+	if (r->tag != TAG_NONE)
+		add_header(list, "If-Match", "Only for a version with one of these tags; *: any.");
+	if (r->tag != TAG_NONE)
+		add_header(
+			list, "If-None-Match",
+			r->repeat == REPEAT_READS
+				? "Tags of what the caller has: 304 when it is one of them."
+				: "Only for a version with none of these tags; *: there is none.");
 	return list;
 }
 
@@ -136,6 +152,11 @@ static struct json *ok_response(const struct route *r, struct json *named)
 	};
 	struct json *o = json_set_str(json_new_obj(), "description",
 	                              r->answer == &answer_empty ? "Done." : "The answer.");
+	if (r->tag != TAG_NONE && r->repeat == REPEAT_READS)
+		json_set(o, "headers",
+		         json_set(json_new_obj(), "ETag",
+		                  json_set(json_new_obj(), "schema",
+		                           json_set_str(json_new_obj(), "type", "string"))));
 	const char *type = r->answer == &answer_empty ? NULL : "application/json";
 	for (size_t i = 0; i < LOOM_COUNT(types); i++) {
 		if (r->answer == types[i].answer)

@@ -13,6 +13,7 @@ struct request {
 	int64_t cluster;
 	struct task_ref task;
 	char worker_tenant[65];
+	struct precondition precondition;
 	struct json *body;
 	void *kept;
 	void (*free_kept)(void *);
@@ -129,6 +130,36 @@ static bool is_owned(struct api *a, struct http_req *req, struct request *r)
 	return !rc;
 }
 
+/* ---- which version? -------------------------------------------------------------------------- */
+
+static bool read_tags(struct http_req *req, const char *name, const char **ret)
+{
+	*ret = http_header(req, name);
+	if (!*ret || precondition_well_formed(*ret))
+		return true;
+	http_reply_text(req, 400, "%s '%.100s' must be * or tags in quotes, as ETag shows them",
+	                name, *ret);
+	return false;
+}
+
+static bool is_conditional(const struct api *a, struct http_req *req, struct request *r)
+{
+	struct precondition *p = &r->precondition;
+	if (r->route->tag == TAG_NONE)
+		return true;
+	if (!read_tags(req, "If-Match", &p->match) ||
+	    !read_tags(req, "If-None-Match", &p->none_match))
+		return false;
+	bool needed = r->route->tag == TAG_ASKED && r->route->repeat != REPEAT_READS &&
+	              a->cfg.require_if_match;
+	if (!needed || p->match || p->none_match)
+		return true;
+	http_reply_text(req, 428,
+	                "say which version is to be changed: If-Match with the ETag of a GET, or "
+	                "If-None-Match: * for a new one");
+	return false;
+}
+
 /* ---- is the body right? ---------------------------------------------------------------------- */
 
 bool request_check(struct http_req *req, const struct schema *s, const struct json *body)
@@ -171,7 +202,8 @@ void request_dispatch(struct http_req *req, void *ctx)
 	struct request *r = loom_calloc(1, sizeof(*r));
 	r->route = api_routes_rule(a->routes, http_matched(req));
 	http_set_data(req, r, request_free);
-	if (is_known(a, req, r) && (!is_checked(r->route) || is_right(req, r)))
+	if (is_known(a, req, r) && is_conditional(a, req, r) &&
+	    (!is_checked(r->route) || is_right(req, r)))
 		r->route->fn(req, ctx);
 	/* Here, and not where the request ends: that is the loop, and it may be large. */
 	json_free(r->body);
@@ -220,6 +252,33 @@ struct json *request_take_body(struct http_req *req)
 	struct request *r = of(req);
 	loom_assert(r->body);
 	return loom_take(r->body);
+}
+
+const struct precondition *request_precondition(const struct http_req *req)
+{
+	loom_assert(of(req)->route->tag != TAG_NONE);
+	return &of(req)->precondition;
+}
+
+void request_refuse_precondition(struct http_req *req)
+{
+	http_reply_text(req, 412,
+	                "it is not the version that %s names: read it again, and decide anew",
+	                of(req)->precondition.match ? "If-Match" : "If-None-Match");
+}
+
+bool request_tagged(struct http_req *req, const char *tag)
+{
+	const struct precondition *p = request_precondition(req);
+	const struct precondition match = { .match = p->match };
+	http_reply_header(req, "ETag", tag);
+	if (!precondition_met(&match, tag))
+		request_refuse_precondition(req);
+	else if (precondition_has(p, tag))
+		http_reply_empty(req, 304);
+	else
+		return false;
+	return true;
 }
 
 void request_keep(struct http_req *req, void *data, void (*free_data)(void *))

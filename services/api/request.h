@@ -5,11 +5,13 @@
  *
  * Order, with the answer where it ends: who asks (401, 404 for an unknown tenant), may he, by his
  * role and what his token is good for (403), is the id in the path one (400), is the thing his
- * (404), is the body what the row says (413, 400 with all that is wrong).
+ * (404), which version is meant (400, 428), is the body what the row says (413, 400 with all that
+ * is wrong).
  */
 #ifndef LOOM_API_REQUEST_H
 #define LOOM_API_REQUEST_H
 
+#include "common/model/precondition.h"
 #include "services/api/auth.h"
 #include "services/api/route.h"
 
@@ -30,6 +32,12 @@ const char *request_worker_tenant(const struct http_req *req);
 /* The body, checked; an object. Borrowed, while the handler runs. */
 const struct json *request_body(const struct http_req *req);
 struct json *request_take_body(struct http_req *req); /* the same, owned by the caller */
+
+/* Which version the change is to be made to: decided where the row is locked. */
+const struct precondition *request_precondition(const struct http_req *req);
+/* Of a GET that is about to be answered: shows the tag. true: answered already (304, 412). */
+bool request_tagged(struct http_req *req, const char *tag);
+void request_refuse_precondition(struct http_req *req); /* 412 */
 
 /* Frees data (once) when the request has been answered. */
 void request_keep(struct http_req *req, void *data, void (*free_data)(void *));

@@ -46,6 +46,14 @@ enum repeat {
 	REPEAT_AGAIN, /* acts again */
 };
 
+/* Does the thing have versions that If-Match and If-None-Match name (common/model/precondition.h)?
+ */
+enum tag_rule {
+	TAG_NONE,
+	TAG_MATCH, /* GET shows it; a change is made to the version that it names */
+	TAG_ASKED, /* the same; with require_if_match a change must name one */
+};
+
 /* Does a request bring a document? */
 enum body_rule {
 	TAKES_UNSAID,
@@ -72,6 +80,7 @@ struct route {
 	const char *errors;  /* "404 409": beside those that follow from the rest of the row */
 	const char *summary; /* one line */
 	const char *since;   /* version of Loom */
+	enum tag_rule tag;
 };
 
 /* Both end with a NULL method. Those of operations (common/operation) come beside. */

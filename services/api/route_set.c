@@ -121,6 +121,13 @@ static bool run_ok(const struct route *r)
 	return (r->run & HTTP_ON_POOL) || !request_needed(r);
 }
 
+/* What is compared is a thing's that the path names. */
+static bool tag_ok(const struct route *r)
+{
+	return r->tag == TAG_NONE ||
+	       (r->tag <= TAG_ASKED && r->owner != OWNER_NONE && !(r->roles & ROLE_PROVISIONER));
+}
+
 static const struct {
 	bool (*ok)(const struct route *r);
 	const char *must;
@@ -131,6 +138,7 @@ static const struct {
 	{ repeat_ok, "repeat: what a second call does" },
 	{ body_ok, "body and answer: what is taken and given" },
 	{ errors_ok, "errors: statuses, separated by a blank" },
+	{ tag_ok, "tag: which version of what its path names" },
 	{ run_ok, "run: on the pool, as there is something to ask or to check" },
 };
 

@@ -13,7 +13,13 @@
 /* clang-format off */
 /* One argument for each question, so that none is forgotten. */
 #define ROUTE(method, path, run, fn, roles, scope, owner, repeat, takes, body, answer, errors, summary) \
-	{ method, path, run, fn, roles, scope, owner, repeat, takes, body, answer, errors, summary, V0_1 }
+	{ method, path, run, fn, roles, scope, owner, repeat, takes, body, answer, errors, summary, V0_1, \
+	  TAG_NONE }
+/* Of a thing with versions that requests may name. */
+#define TAGGED(tag, method, path, run, fn, roles, scope, owner, repeat, takes, body, answer, errors, \
+               summary) \
+	{ method, path, run, fn, roles, scope, owner, repeat, takes, body, answer, errors, summary, V0_1, \
+	  tag }
 #define EMPTY   &answer_empty
 #define LIST(of) static const struct schema list_##of = { .type = SCHEMA_ARRAY, .items = &schema_##of }
 LIST(provider);
@@ -37,6 +43,9 @@ LIST(token_shown);
 	      answer, errors, summary)
 #define READ(path, fn, scope, owner, answer, errors, summary) \
 	READ_ON(POOL, path, fn, scope, owner, answer, errors, summary)
+#define READ_TAGGED(tag, path, fn, scope, owner, answer, errors, summary) \
+	TAGGED(tag, "GET", path, POOL, fn, ROLES_READ, scope ":read", owner, REPEAT_READS, TAKES_NONE, NULL, \
+	       answer, errors, summary)
 
 #define HEALTH(path, run, fn, errors, summary) \
 	ROUTE("GET", path, run | HTTP_HEALTH, fn, ROLE_ANYBODY, "", OWNER_NONE, REPEAT_READS, TAKES_NONE, \
@@ -51,39 +60,40 @@ LIST(token_shown);
 	     "The newest versions of all " many), \
 	ROUTE("POST", "/v2/" path, POOL, entities_post, ROLES_ADMIN, "catalog:write", OWNER_NONE, \
 	      REPEAT_AGAIN, TAKES_WHOLE, &schema_##of, EMPTY, "409", "Add " one), \
-	READ("/v2/" path "/{name}", entities_get, "catalog", OWNER_TENANT, &schema_##of, "404", \
-	     "The newest version of " one), \
-	ROUTE("PUT", "/v2/" path "/{name}", POOL, entities_put, ROLES_ADMIN, "catalog:write", \
-	      OWNER_TENANT, REPEAT_AGAIN, TAKES_WHOLE, &schema_##of, EMPTY, "", \
-	      "Write a new version of " one), \
-	ROUTE("DELETE", "/v2/" path "/{name}", POOL, entities_delete, ROLES_ADMIN, "catalog:write", \
-	      OWNER_TENANT, REPEAT_SAME, TAKES_NONE, NULL, EMPTY, "409", \
-	      "Delete all versions of " one), \
-	READ("/v2/" path "/{name}/{version}", entities_get, "catalog", OWNER_TENANT, &schema_##of, \
-	     "400 404", "One version of " one), \
-	ROUTE("DELETE", "/v2/" path "/{name}/{version}", POOL, entities_delete, ROLES_ADMIN, \
-	      "catalog:write", OWNER_TENANT, REPEAT_SAME, TAKES_NONE, NULL, EMPTY, "400 409", \
-	      "Delete one version of " one)
+	READ_TAGGED(TAG_ASKED, "/v2/" path "/{name}", entities_get, "catalog", OWNER_TENANT, \
+	            &schema_##of, "404", "The newest version of " one), \
+	TAGGED(TAG_ASKED, "PUT", "/v2/" path "/{name}", POOL, entities_put, ROLES_ADMIN, "catalog:write", \
+	       OWNER_TENANT, REPEAT_AGAIN, TAKES_WHOLE, &schema_##of, EMPTY, "", \
+	       "Write a new version of " one), \
+	TAGGED(TAG_ASKED, "DELETE", "/v2/" path "/{name}", POOL, entities_delete, ROLES_ADMIN, \
+	       "catalog:write", OWNER_TENANT, REPEAT_SAME, TAKES_NONE, NULL, EMPTY, "409", \
+	       "Delete all versions of " one), \
+	READ_TAGGED(TAG_ASKED, "/v2/" path "/{name}/{version}", entities_get, "catalog", OWNER_TENANT, \
+	            &schema_##of, "400 404", "One version of " one), \
+	TAGGED(TAG_ASKED, "DELETE", "/v2/" path "/{name}/{version}", POOL, entities_delete, ROLES_ADMIN, \
+	       "catalog:write", OWNER_TENANT, REPEAT_SAME, TAKES_NONE, NULL, EMPTY, "400 409", \
+	       "Delete one version of " one)
 
 #define PLUGIN_TYPE(path, of, one, many) \
 	READ("/v2/plugins/" path, entities_list, "plugins", OWNER_NONE, &list_##of, "", \
 	     "The newest versions of all " many), \
-	READ("/v2/plugins/" path "/{name}", entities_get, "plugins", OWNER_ALL, &schema_##of, "404", \
-	     "The newest version of " one), \
-	ROUTE("DELETE", "/v2/plugins/" path "/{name}", POOL, entities_delete, ROLE_SUPERADMIN, \
-	      "plugins:write", OWNER_ALL, REPEAT_SAME, TAKES_NONE, NULL, EMPTY, "", \
-	      "Delete all versions of " one), \
-	ROUTE("DELETE", "/v2/plugins/" path "/{name}/{version}", POOL, entities_delete, \
-	      ROLE_SUPERADMIN, "plugins:write", OWNER_ALL, REPEAT_SAME, TAKES_NONE, NULL, EMPTY, "400", \
-	      "Delete one version of " one)
+	READ_TAGGED(TAG_ASKED, "/v2/plugins/" path "/{name}", entities_get, "plugins", OWNER_ALL, \
+	            &schema_##of, "404", "The newest version of " one), \
+	TAGGED(TAG_ASKED, "DELETE", "/v2/plugins/" path "/{name}", POOL, entities_delete, \
+	       ROLE_SUPERADMIN, "plugins:write", OWNER_ALL, REPEAT_SAME, TAKES_NONE, NULL, EMPTY, "", \
+	       "Delete all versions of " one), \
+	TAGGED(TAG_ASKED, "DELETE", "/v2/plugins/" path "/{name}/{version}", POOL, entities_delete, \
+	       ROLE_SUPERADMIN, "plugins:write", OWNER_ALL, REPEAT_SAME, TAKES_NONE, NULL, EMPTY, "400", \
+	       "Delete one version of " one)
 
 #define CLUSTER(path, fn, answer, errors, summary) \
 	READ("/v2/clusters/{id}" path, fn, "clusters", OWNER_CLUSTER, answer, errors, summary)
-#define CHANGE(method, path, fn, repeat, takes, body, answer, errors, summary) \
-	ROUTE(method, "/v2/clusters/{id}" path, POOL, fn, ROLES_USER, "clusters:write", OWNER_CLUSTER, \
-	      repeat, takes, body, answer, errors, summary)
+#define CHANGE(tag, method, path, fn, repeat, takes, body, answer, errors, summary) \
+	TAGGED(tag, method, "/v2/clusters/{id}" path, POOL, fn, ROLES_USER, "clusters:write", \
+	       OWNER_CLUSTER, repeat, takes, body, answer, errors, summary)
 #define CONTROL(verb, summary) \
-	CHANGE("POST", "/" verb, clusters_control, REPEAT_SAME, TAKES_NONE, NULL, EMPTY, "409", summary)
+	CHANGE(TAG_NONE, "POST", "/" verb, clusters_control, REPEAT_SAME, TAKES_NONE, NULL, EMPTY, "409", \
+	       summary)
 
 /* What administrators see and do beside documents and clusters. */
 #define ADMIN(method, path, fn, roles, scope, owner, repeat, answer, errors, summary) \
@@ -179,16 +189,17 @@ const struct route external_routes[] = {
 	      "What a new cluster would be, without creating it"),
 	READ("/v2/clusters/events", events_tenant, "clusters", OWNER_NONE, &answer_events, "",
 	     "Summaries of the caller's clusters as they change"),
-	CLUSTER("", clusters_get, &schema_cluster, "", "A cluster with its nodes and services"),
-	CHANGE("POST", "", clusters_expiry, REPEAT_SAME, TAKES_WHOLE, &schema_expiry, EMPTY, "",
+	READ_TAGGED(TAG_MATCH, "/v2/clusters/{id}", clusters_get, "clusters", OWNER_CLUSTER,
+	            &schema_cluster, "", "A cluster with its nodes and services"),
+	CHANGE(TAG_MATCH, "POST", "", clusters_expiry, REPEAT_SAME, TAKES_WHOLE, &schema_expiry, EMPTY, "",
 	       "Move the time at which a cluster ends"),
-	CHANGE("DELETE", "", clusters_delete, REPEAT_SAME, TAKES_MAYBE, &schema_document, EMPTY, "409",
+	CHANGE(TAG_MATCH, "DELETE", "", clusters_delete, REPEAT_SAME, TAKES_MAYBE, &schema_document, EMPTY, "409",
 	       "Delete a cluster"),
 	CLUSTER("/status", clusters_status, &schema_status, "",
 		"How far the newest job of a cluster is"),
 	CLUSTER("/config", clusters_config, &schema_map, "", "The configuration of a cluster"),
 	CLUSTER("/services", clusters_services, &schema_names, "", "The services of a cluster"),
-	CHANGE("PUT", "/labels", clusters_labels, REPEAT_SAME, TAKES_WHOLE, &schema_labels,
+	CHANGE(TAG_MATCH, "PUT", "/labels", clusters_labels, REPEAT_SAME, TAKES_WHOLE, &schema_labels,
 	       &schema_labels_answer, "", "Set and remove labels of a cluster"),
 	CONTROL("pause", "Pause the job under way"),
 	CONTROL("resume", "Go on with a paused job"),

@@ -32,6 +32,18 @@ int visible_lock(struct db *db, int64_t id, struct cluster **ret, struct outcome
 	return rc;
 }
 
+int visible_check(const struct cluster *c, const struct precondition *p, struct outcome *o)
+{
+	char tag[TAG_MAX];
+	cluster_tag(tag, c, "");
+	return precondition_met(p, tag)
+	               ? 0
+	               : outcome_refuse(o, 412,
+	                                "cluster %08lld has changed meanwhile: its ETag is no "
+	                                "longer the one given",
+	                                (long long)c->id);
+}
+
 void visible_refuse(struct http_req *req, int rc, int64_t id)
 {
 	if (rc == CLUSTER_E_NONE)

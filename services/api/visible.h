@@ -20,6 +20,9 @@ LOOM_MUST_CHECK int visible_get(struct db *db, const struct identity *who, int64
 /* In db_tx(): locks the cluster of the path, and fills *o: refused (404) when there is none. */
 LOOM_MUST_CHECK int visible_lock(struct db *db, int64_t id, struct cluster **ret,
                                  struct outcome *o);
+/* Of a locked one: refused (412) when it is not of the version that was asked for. */
+LOOM_MUST_CHECK int visible_check(const struct cluster *c, const struct precondition *p,
+                                  struct outcome *o);
 /* Answers 404 for CLUSTER_E_NONE, 5xx for DB_E_ codes. */
 void visible_refuse(struct http_req *req, int rc, int64_t id);
 

@@ -190,6 +190,31 @@ def test_whoever_may_is_answered_as_the_table_says(world):
                 assert answer.json["status"] == answer.status and answer.json["detail"]
 
 
+def takes(operation, name):
+    """Whether it says that it takes this header."""
+    return name in {one["name"] for one in operation["parameters"] if one["in"] == "header"}
+
+
+def test_versions_are_named_where_the_table_says_so(world):
+    tried = 0
+    for method, path, operation in operations(world.doc):
+        if not takes(operation, "If-Match"):
+            continue
+        tried += 1
+        who, schema = caller(world, operation), body_schema(world.doc, operation)
+        body = None if schema is None else {**sample(world.doc, schema), "expireTime": 0}
+        refusals = [who.request(method.upper(), real(world, path, operation), body, {**PROBLEM, "If-Match": text})
+                    for text in ("7", '"none"')]
+        assert refusals[0].status == 400 and "If-Match" in refusals[0].json["detail"], (method, path, refusals)
+        there = method != "get" or who.get(real(world, path, operation)).status == 200
+        assert refusals[1].status == (412 if there else 404), (method, path, refusals)
+        assert "412" in operation["responses"] and takes(operation, "If-None-Match")
+        if method == "get":
+            assert "ETag" in operation["responses"]["200"]["headers"] and "304" in operation["responses"]
+            assert not there or who.get(real(world, path, operation)).headers["ETag"]
+    assert tried > 30
+
+
 def refused(world, method, path, operation, body):
     """The pointers of what is wrong with a body; it is refused for that alone."""
     answer = caller(world, operation).request(method.upper(), real(world, path, operation), body, PROBLEM)
