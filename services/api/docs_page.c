@@ -143,7 +143,7 @@ static void add_route(struct buf *b, const struct route *r)
 		buf_adds(b, ". Takes <code>If-Match</code> and <code>If-None-Match</code>");
 	buf_adds(b, ".</p>\n");
 	add_queries(b, r);
-	add_schema(b, "Body", r->body);
+	add_schema(b, r->takes == TAKES_PATCH ? "Merge patch of" : "Body", r->body);
 	add_schema(b, "Answer", r->answer);
 	buf_adds(b, "</section>\n");
 }

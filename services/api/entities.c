@@ -3,6 +3,7 @@
 #include "services/api/resources.h"
 
 #include "common/base/str.h"
+#include "common/json/merge_patch.h"
 #include "common/model/sealing.h"
 #include "services/api/hostfields.h"
 #include "services/api/references.h"
@@ -22,6 +23,8 @@ struct entity_call {
 	bool deleted;                    /* by an earlier run of the transaction */
 	char tag[TAG_MAX];
 	struct json *doc; /* to write, or as read */
+	const struct json *patch;
+	struct json *faults; /* of what the patch comes to */
 	/* What the transaction found, for the answer. */
 	struct strs
 		missing; /* names in the document that nothing has: "service nope (defaults...)" */
@@ -158,6 +161,76 @@ static int put_tx(struct db *db, void *arg)
 	return rc ? rc : store(db, e);
 }
 
+static bool has_mask(const struct json *v)
+{
+	LOOM_CLEANUP_STR char *text = v ? json_text(v) : NULL;
+	return text && strstr(text, "\"" SECRET_MASK "\"");
+}
+
+/* A secret that is left out is kept, and an empty one is none: so an empty one is set where a patch
+ * removes one, or what holds one. */
+/* NOLINTNEXTLINE(misc-no-recursion): as deep as the document, which is bounded */
+static void empty_removed(struct json *patch, const struct json *doc)
+{
+	for (size_t i = 0; i < json_len(patch); i++) {
+		const char *key = json_key_at(patch, i);
+		const struct json *old = json_get(doc, key);
+		bool removed = json_is(json_value_at(patch, i), JSON_NULL);
+		if (removed && json_is(old, JSON_STRING) && has_mask(old)) {
+			json_set_str(patch, key, "");
+		} else if (removed && json_is(old, JSON_OBJECT) && has_mask(old)) {
+			struct json *all = json_new_obj();
+			for (size_t k = 0; k < json_len(old); k++)
+				json_set(all, json_key_at(old, k), json_new_null());
+			json_set(patch, key, all);
+		}
+		if (json_is(json_value_at(patch, i), JSON_OBJECT) && json_is(old, JSON_OBJECT))
+			empty_removed(json_value_at(patch, i), old);
+	}
+}
+
+/* The document as the patch leaves it, checked as one that is put. */
+static int patched(struct entity_call *e, struct json *base, struct json **ret)
+{
+	LOOM_CLEANUP(json_free) struct json *patch = json_copy(e->patch);
+	secrets_mask(base);
+	empty_removed(patch, base);
+	LOOM_CLEANUP(json_free) struct json *in = json_merge_patch(base, patch);
+	e->faults = schema_check(validate_schema(e->kind), in);
+	if (e->faults)
+		return 400;
+	if (!str_eq(json_get_str(in, "name"), e->name))
+		return err_set(&e->err, 400, "name '%.64s' in the patch is not '%s' as in the path",
+		               json_get_str(in, "name"), e->name);
+	return validate_entity(e->kind, in, ret, &e->err);
+}
+
+/* Made of the version that is read, and written only if that is still the newest: else again. */
+static int patch_tx(struct db *db, void *arg)
+{
+	struct entity_call *e = arg;
+	LOOM_CLEANUP(json_free) struct json *base = NULL, *doc = NULL;
+	const struct precondition *when = e->when;
+	json_free(e->faults);
+	e->faults = NULL;
+	int rc = entity_read(db, e->tenant, e->kind, e->name, 0, &base, e->tag);
+	if (rc)
+		return rc;
+	bool own = e->written && json_get_int(base, "version", 0) == e->written;
+	if (!own && !precondition_met(when, e->tag))
+		return PRECONDITION_E_FAILED;
+	rc = patched(e, base, &doc);
+	if (rc)
+		return rc;
+	const struct precondition same = { .match = e->tag };
+	e->doc = doc;
+	e->when = &same;
+	rc = put_tx(db, e);
+	e->doc = NULL;
+	e->when = when;
+	return rc == PRECONDITION_E_FAILED ? DB_E_RETRY : rc;
+}
+
 struct user_search {
 	const struct entity_call *e;
 	enum entity_kind kind; /* of the document looked at */
@@ -278,6 +351,32 @@ static void reply_written(struct http_req *req, const struct entity_call *e)
 
 static const struct precondition is_new = { .none_match = "*" };
 
+static void reply_write(struct http_req *req, struct api *a, struct entity_call *e, int rc)
+{
+	if (!rc && e->kind == ENTITY_PROVIDER)
+		peers_ready(a); /* its limits may be others */
+	if (!rc && e->more_secrets)
+		secrets_soon(a);
+	LOOM_CLEANUP_STR char *words = e->faults ? schema_words(e->faults) : NULL;
+	if (!rc)
+		reply_written(req, e);
+	else if (rc == PRECONDITION_E_FAILED && e->when == &is_new)
+		http_reply_text(req, 409, "%s %s exists already; PUT writes a new version",
+		                entity_label(e->kind), e->name);
+	else if (rc == PRECONDITION_E_FAILED)
+		request_refuse_precondition(req);
+	else if (rc == ENTITY_E_NONE)
+		http_reply_text(req, 404, "%s %s does not exist", entity_label(e->kind), e->name);
+	else if (words)
+		http_reply_faults(req, 400, e->faults, words);
+	else if (err_is_refusal(rc))
+		http_reply_text(req, err_http_status(rc), "%s", e->err.msg);
+	else
+		api_reply_db(req, rc);
+	strs_fini(&e->missing);
+	json_free(e->faults);
+}
+
 /* Reads and checks the body; name NULL takes it from the body. */
 static void write(struct http_req *req, struct api *a, struct entity_call *e)
 {
@@ -295,23 +394,7 @@ static void write(struct http_req *req, struct api *a, struct entity_call *e)
 	}
 	e->name = name;
 	e->doc = doc;
-	int rc = db_tx(a->db, put_tx, e);
-	if (!rc && e->kind == ENTITY_PROVIDER)
-		peers_ready(a); /* its limits may be others */
-	if (!rc && e->more_secrets)
-		secrets_soon(a);
-	if (!rc)
-		reply_written(req, e);
-	else if (rc == PRECONDITION_E_FAILED && e->when == &is_new)
-		http_reply_text(req, 409, "%s %s exists already; PUT writes a new version",
-		                entity_label(e->kind), name);
-	else if (rc == PRECONDITION_E_FAILED)
-		request_refuse_precondition(req);
-	else if (err_is_refusal(rc))
-		http_reply_text(req, err_http_status(rc), "%s", e->err.msg);
-	else
-		api_reply_db(req, rc);
-	strs_fini(&e->missing);
+	reply_write(req, a, e, db_tx(a->db, put_tx, e));
 }
 
 void entities_post(struct http_req *req, void *ctx)
@@ -330,6 +413,17 @@ void entities_put(struct http_req *req, void *ctx)
 		return;
 	e.when = request_precondition(req);
 	write(req, ctx, &e);
+}
+
+void entities_patch(struct http_req *req, void *ctx)
+{
+	struct api *a = ctx;
+	struct entity_call e;
+	if (!begin(req, ctx, &e))
+		return;
+	e.when = request_precondition(req);
+	e.patch = request_body(req);
+	reply_write(req, a, &e, db_tx(a->db, patch_tx, &e));
 }
 
 /* Internal port: provisioners register the types of their plug-ins. */

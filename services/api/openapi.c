@@ -40,6 +40,7 @@ size_t openapi_statuses(const struct route *r, int *ret, size_t max)
 		{ r->tag && r->repeat == REPEAT_READS, 304 },
 		{ r->tag == TAG_ASKED && r->repeat != REPEAT_READS, 428 },
 		{ r->body, 413 },
+		{ r->takes == TAKES_PATCH, 415 },
 		{ (r->run & HTTP_SMALL) != 0, 411 },
 		{ r->roles != ROLE_ANYBODY, 503 },
 	};
@@ -210,6 +211,18 @@ static struct json *permission(const struct route *r)
 	return json_set_str(o, "owner", owner_name(r->owner));
 }
 
+static struct json *request_body_of(const struct route *r, struct json *named)
+{
+	struct json *o = json_set_bool(json_new_obj(), "required", r->takes != TAKES_MAYBE);
+	if (r->takes != TAKES_PATCH)
+		return json_set(o, "content",
+		                content("application/json", schema_write(r->body, named)));
+	json_set_str(o, "description",
+	             "What differs: members with a value are set, those with null are removed.");
+	return json_set(o, "content",
+	                content(MERGE_PATCH, json_set_str(json_new_obj(), "type", "object")));
+}
+
 static struct json *operation(const struct route *r, struct json *named)
 {
 	LOOM_CLEANUP_STR char *id = operation_id(r), *tag = tag_of(r);
@@ -217,12 +230,8 @@ static struct json *operation(const struct route *r, struct json *named)
 	json_set_str(o, "summary", r->summary);
 	json_set(o, "tags", json_push(json_new_arr(), json_new_str(tag)));
 	json_set(o, "parameters", parameters(r));
-	if (r->body) {
-		struct json *b = json_set_bool(json_new_obj(), "required", r->takes != TAKES_MAYBE);
-		json_set(o, "requestBody",
-		         json_set(b, "content",
-		                  content("application/json", schema_write(r->body, named))));
-	}
+	if (r->body)
+		json_set(o, "requestBody", request_body_of(r, named));
 	json_set(o, "responses", responses(r, named));
 	json_set(o, "security", security(r));
 	json_set(o, "x-loom-permission", permission(r));

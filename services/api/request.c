@@ -7,6 +7,9 @@
 #include "common/model/cluster.h"
 #include "services/api/visible.h"
 
+#include <string.h>
+#include <strings.h>
+
 struct request {
 	const struct route *route;
 	struct identity who;
@@ -35,7 +38,7 @@ static bool is_asked(const struct route *r)
 
 static bool is_checked(const struct route *r)
 {
-	return r->takes == TAKES_WHOLE || r->takes == TAKES_MAYBE;
+	return r->takes >= TAKES_WHOLE && r->takes <= TAKES_PATCH;
 }
 
 /* On the loop the handler asks, which must not wait for the database there. */
@@ -171,9 +174,27 @@ bool request_check(struct http_req *req, const struct schema *s, const struct js
 	return !faults;
 }
 
+/* A patch has fields of what it changes, and null is a value there: checked is what comes of it. */
+static const struct schema any_object = { .type = SCHEMA_OBJECT, .others = SCHEMA_OPEN };
+
+/* Of most bodies the type is not looked at, but a patch could be of another kind. */
+static bool is_typed(struct http_req *req, const struct request *r)
+{
+	const char *type = http_header(req, "Content-Type");
+	size_t n = type ? strcspn(type, "; \t") : 0;
+	if (r->route->takes != TAKES_PATCH ||
+	    (n == strlen(MERGE_PATCH) && strncasecmp(type, MERGE_PATCH, n) == 0))
+		return true;
+	http_reply_header(req, "Accept-Patch", MERGE_PATCH);
+	http_reply_text(req, 415, "a PATCH is taken as Content-Type: " MERGE_PATCH " (RFC 7396)");
+	return false;
+}
+
 static bool is_right(struct http_req *req, struct request *r)
 {
 	size_t len;
+	if (!is_typed(req, r))
+		return false;
 	(void)http_body(req, &len);
 	bool maybe = r->route->takes == TAKES_MAYBE;
 	if ((len || !maybe) && api_body_json(req, &r->body))
@@ -182,7 +203,8 @@ static bool is_right(struct http_req *req, struct request *r)
 		json_free(r->body);
 		r->body = json_new_obj();
 	}
-	return request_check(req, r->route->body, r->body);
+	bool patch = r->route->takes == TAKES_PATCH;
+	return request_check(req, patch ? &any_object : r->route->body, r->body);
 }
 
 /* ---- the way in ------------------------------------------------------------------------------ */

@@ -10,6 +10,7 @@ void entities_list(struct http_req *req, void *ctx);
 void entities_get(struct http_req *req, void *ctx);
 void entities_post(struct http_req *req, void *ctx);
 void entities_put(struct http_req *req, void *ctx);
+void entities_patch(struct http_req *req, void *ctx);
 void entities_delete(struct http_req *req, void *ctx);
 void plugin_types_put(struct http_req *req, void *ctx);
 

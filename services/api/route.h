@@ -54,12 +54,15 @@ enum tag_rule {
 	TAG_ASKED, /* the same; with require_if_match a change must name one */
 };
 
+#define MERGE_PATCH "application/merge-patch+json"
+
 /* Does a request bring a document? */
 enum body_rule {
 	TAKES_UNSAID,
 	TAKES_NONE,  /* a body is passed over */
 	TAKES_WHOLE, /* checked before the handler runs */
 	TAKES_MAYBE, /* the same; no body is an empty object */
+	TAKES_PATCH, /* a merge patch (RFC 7396) of such a document: what it comes to is checked */
 	TAKES_OWN,   /* the handler checks it, for it must not wait for a worker, or is a stream */
 };
 

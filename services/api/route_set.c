@@ -98,6 +98,8 @@ static bool body_ok(const struct route *r)
 {
 	if (r->takes < TAKES_NONE || r->takes > TAKES_OWN || !r->answer)
 		return false;
+	if (str_eq(r->method, "PATCH") != (r->takes == TAKES_PATCH))
+		return false;
 	return (r->body != NULL) == (r->takes != TAKES_NONE) && (!reads(r) || !r->body);
 }
 

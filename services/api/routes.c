@@ -65,6 +65,9 @@ LIST(token_shown);
 	TAGGED(TAG_ASKED, "PUT", "/v2/" path "/{name}", POOL, entities_put, ROLES_ADMIN, "catalog:write", \
 	       OWNER_TENANT, REPEAT_AGAIN, TAKES_WHOLE, &schema_##of, EMPTY, "", \
 	       "Write a new version of " one), \
+	TAGGED(TAG_ASKED, "PATCH", "/v2/" path "/{name}", POOL, entities_patch, ROLES_ADMIN, \
+	       "catalog:write", OWNER_TENANT, REPEAT_AGAIN, TAKES_PATCH, &schema_##of, EMPTY, "404", \
+	       "Write a new version that differs in what is given"), \
 	TAGGED(TAG_ASKED, "DELETE", "/v2/" path "/{name}", POOL, entities_delete, ROLES_ADMIN, \
 	       "catalog:write", OWNER_TENANT, REPEAT_SAME, TAKES_NONE, NULL, EMPTY, "409", \
 	       "Delete all versions of " one), \

@@ -16,6 +16,7 @@ from support.api import Api
 from support.lab import Lab
 
 METHODS = ("get", "put", "post", "delete", "patch")
+MERGE = "application/merge-patch+json"
 PROBLEM = {"Accept": "application/problem+json"}
 WRONG = {"string": {}, "integer": "x", "number": {}, "boolean": "maybe", "object": [], "array": {}}
 SAMPLES = {"string": "sample", "integer": 1, "number": 1, "boolean": True, "object": {}, "array": []}
@@ -72,7 +73,8 @@ def body_schema(doc, operation):
     """Of the body, or None."""
     if "requestBody" not in operation:
         return None
-    return resolve(doc, operation["requestBody"]["content"]["application/json"]["schema"])
+    content = operation["requestBody"]["content"]
+    return resolve(doc, content["application/json"]["schema"]) if "application/json" in content else None
 
 
 def real(world, path, operation):
@@ -202,17 +204,33 @@ def test_versions_are_named_where_the_table_says_so(world):
             continue
         tried += 1
         who, schema = caller(world, operation), body_schema(world.doc, operation)
-        body = None if schema is None else {**sample(world.doc, schema), "expireTime": 0}
-        refusals = [who.request(method.upper(), real(world, path, operation), body, {**PROBLEM, "If-Match": text})
+        body = {} if schema is None else {**sample(world.doc, schema), "expireTime": 0}
+        sent = {**PROBLEM, **({"Content-Type": MERGE} if method == "patch" else {})}
+        refusals = [who.request(method.upper(), real(world, path, operation), body, {**sent, "If-Match": text})
                     for text in ("7", '"none"')]
         assert refusals[0].status == 400 and "If-Match" in refusals[0].json["detail"], (method, path, refusals)
-        there = method != "get" or who.get(real(world, path, operation)).status == 200
+        there = method not in ("get", "patch") or who.get(real(world, path, operation)).status == 200
         assert refusals[1].status == (412 if there else 404), (method, path, refusals)
         assert "412" in operation["responses"] and takes(operation, "If-None-Match")
         if method == "get":
             assert "ETag" in operation["responses"]["200"]["headers"] and "304" in operation["responses"]
             assert not there or who.get(real(world, path, operation)).headers["ETag"]
     assert tried > 30
+
+
+def test_patches_are_taken_as_what_they_are(world):
+    tried = 0
+    for method, path, operation in operations(world.doc):
+        if method != "patch":
+            continue
+        tried += 1
+        assert list(operation["requestBody"]["content"]) == [MERGE]
+        for kind, body, status in ((None, b"{}", 415), ("application/json", b"{}", 415), (MERGE, b"[]", 400),
+                                   (MERGE, b"", 400), (MERGE, b"{}", 404)):
+            answer = caller(world, operation).request("PATCH", real(world, path, operation), body,
+                                                      {**PROBLEM, **({"Content-Type": kind} if kind else {})})
+            assert answer.status == status and str(status) in operation["responses"], (path, kind, body, answer)
+    assert tried == 6
 
 
 def refused(world, method, path, operation, body):
