@@ -76,6 +76,10 @@ void db_result_free(struct db_result *r);
 /* First column of the only row; *ret untouched when there is no row (*found says, may be NULL). */
 LOOM_MUST_CHECK int db_select_int(struct db *db, int64_t *ret, bool *found, const char *sql,
                                   const char *types, ...);
+/* The next statement of this text is prepared anew. For those that are planned worse when executed
+ * again: a table that the connection has updated meanwhile is not scanned loosely (one entry of the
+ * index for each group, MariaDB 10.11). */
+void db_unprepare(struct db *db, const char *sql);
 /* The same with values in an array, of any number. */
 struct db_value {
 	char type; /* i, s or n */

@@ -71,8 +71,13 @@ int db_fail(struct db *db, unsigned code, const char *text, const char *sql);
 LOOM_MUST_CHECK int db_commit(struct db *db, bool drop_answer, bool *doubt);
 void db_cut(struct db *db); /* failpoints: shuts the socket down under the library */
 
-/* db_stmt.c */
+/* db_stmt_cache.c: the statement of that text, borrowed until the next call on this connection;
+ * NULL with *ret_r set when it failed. */
+struct db_stmt *db_stmt_prepare(struct db *db, const char *sql, int *ret_r);
+int db_stmt_fail(struct db *db, MYSQL_STMT *stmt, const char *sql); /* db_fail() of its error */
 void db_stmt_forget_all(struct db *db);
+
+/* db_stmt.c */
 /* Adds the rows found to r, which all calls fill with the same columns. */
 LOOM_MUST_CHECK int db_select_values(struct db *db, struct db_result *r, const char *sql,
                                      const struct db_value *v, size_t n);

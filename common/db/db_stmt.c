@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Statements: prepared once per connection, parameters bound from varargs, results read whole into
- * memory of their own. Runs on worker threads, blocking.
+ * Statements: parameters bound from varargs, results read whole into memory of their own. Runs on
+ * worker threads, blocking.
  */
 #include "common/db/db.h"
 
@@ -13,90 +13,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* ---- the cache of prepared statements -------------------------------------------------------- */
-
-static uint32_t hash_text(const char *s)
-{
-	uint32_t h = 2166136261u;
-	for (; *s; s++)
-		h = (h ^ (unsigned char)*s) * 16777619u;
-	return h;
-}
-
-static void forget(struct db *db, size_t i)
-{
-	(void)mysql_stmt_close(db->cache[i].stmt);
-	loom_free(db->cache[i].sql);
-	db->cached_bytes -= db->cache[i].bytes;
-	db->cache[i] = db->cache[--db->cached];
-}
-
-void db_stmt_forget_all(struct db *db)
-{
-	while (db->cached)
-		forget(db, db->cached - 1);
-}
-
-static size_t least_used(const struct db *db)
-{
-	size_t least = 0;
-	for (size_t i = 1; i < db->cached; i++) {
-		if (db->cache[i].used < db->cache[least].used)
-			least = i;
-	}
-	return least;
-}
-
-static int fail_stmt(struct db *db, MYSQL_STMT *stmt, const char *sql)
-{
-	return db_fail(db, mysql_stmt_errno(stmt), mysql_stmt_error(stmt), sql);
-}
-
-/* What the library keeps of a statement: blocks of its own, and for each parameter and column a
- * description and a place for it to be bound to. */
-static size_t size_of(MYSQL_STMT *stmt, const char *sql)
-{
-	const size_t blocks = 8192, column = 512;
-	return blocks + 2 * strlen(sql) +
-	       mysql_stmt_param_count(stmt) * (sizeof(MYSQL_BIND) + sizeof(MYSQL_FIELD)) +
-	       mysql_stmt_field_count(stmt) * column;
-}
-
-/* The statement of that text, borrowed until the next call on this connection; NULL with *ret_r
- * set when it failed. */
-static struct db_stmt *prepare(struct db *db, const char *sql, int *ret_r)
-{
-	uint32_t hash = hash_text(sql);
-	*ret_r = DB_E_RETRY;
-	if (db->dead || db->broken)
-		return NULL;
-	for (size_t i = 0; i < db->cached; i++) {
-		if (db->cache[i].hash == hash && strcmp(db->cache[i].sql, sql) == 0) {
-			db->cache[i].used = ++db->ticks;
-			return &db->cache[i];
-		}
-	}
-	MYSQL_STMT *stmt = mysql_stmt_init(db->mysql);
-	loom_assert(stmt);
-	if (mysql_stmt_prepare(stmt, sql, strlen(sql))) {
-		*ret_r = fail_stmt(db, stmt, sql);
-		(void)mysql_stmt_close(stmt);
-		return NULL;
-	}
-	size_t bytes = size_of(stmt, sql);
-	while (db->cached &&
-	       (db->cached == DB_STMT_CACHE || db->cached_bytes + bytes > DB_STMT_BYTES))
-		forget(db, least_used(db));
-	struct db_stmt *s = &db->cache[db->cached++];
-	*s = (struct db_stmt){ .hash = hash,
-		               .sql = loom_strdup(sql),
-		               .stmt = stmt,
-		               .bytes = bytes,
-		               .used = ++db->ticks };
-	db->cached_bytes += bytes;
-	return s;
-}
 
 /* ---- parameters and execution ---------------------------------------------------------------- */
 
@@ -162,16 +78,16 @@ static int execute_bound(struct db *db, MYSQL_STMT **ret, const char *sql, MYSQL
                          size_t n)
 {
 	int rc;
-	struct db_stmt *s = prepare(db, sql, &rc);
+	struct db_stmt *s = db_stmt_prepare(db, sql, &rc);
 	if (!s)
 		return rc;
 	loom_assert(mysql_stmt_param_count(s->stmt) == n);
 	if (n && mysql_stmt_bind_param(s->stmt, bind))
-		return fail_stmt(db, s->stmt, sql);
+		return db_stmt_fail(db, s->stmt, sql);
 	if (mysql_stmt_execute(s->stmt)) {
-		rc = fail_stmt(db, s->stmt, sql);
+		rc = db_stmt_fail(db, s->stmt, sql);
 		if (db->code == ER_NEED_REPREPARE || db->code == ER_UNKNOWN_STMT_HANDLER)
-			forget(db, (size_t)(s - db->cache));
+			db_unprepare(db, sql);
 		return rc;
 	}
 	db->answered++;
@@ -402,7 +318,7 @@ static int select_va(struct db *db, struct db_result **ret, const char *sql, con
 		return rc;
 	result = loom_calloc(1, sizeof(*result));
 	if (read_result(result, stmt))
-		rc = fail_stmt(db, stmt, sql);
+		rc = db_stmt_fail(db, stmt, sql);
 	(void)mysql_stmt_free_result(stmt);
 	if (rc)
 		return rc;
@@ -430,7 +346,7 @@ int db_select_values(struct db *db, struct db_result *result, const char *sql,
 	MYSQL_STMT *stmt = NULL;
 	int rc = execute_values(db, &stmt, sql, v, n);
 	if (!rc && read_result(result, stmt))
-		rc = fail_stmt(db, stmt, sql);
+		rc = db_stmt_fail(db, stmt, sql);
 	if (stmt)
 		(void)mysql_stmt_free_result(stmt);
 	return rc;
