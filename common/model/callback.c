@@ -99,15 +99,43 @@ struct claim {
 	struct callback *c;
 	int64_t until; /* set by an earlier run, whose commit may have gone through */
 	bool found;
+	/* whom one is due for */
+	int64_t cluster;
+	char target[2 * KEY_BYTES + 1];
+	bool any;
 };
 
-static int any_read(struct db *db, void *arg)
+/* The target that has waited longest of those that may be told something, and the cluster that this
+ * is about. One entry of by_target is read for each target, however much waits for it, by a loose
+ * index scan; the order of the rest is prescribed, since after many were written the server may
+ * take the table for empty. */
+static const char due_sql[] =
+	"SELECT o.cluster_id, d.target FROM (SELECT target, MIN(not_before) AS due"
+	" FROM callback FORCE INDEX FOR GROUP BY (by_target) WHERE state='waiting'"
+	" GROUP BY target) d"
+	" STRAIGHT_JOIN callback o FORCE INDEX (PRIMARY) ON o.id="
+	"(SELECT e.id FROM callback e FORCE INDEX (by_target) WHERE e.target=d.target"
+	" AND e.state='waiting' ORDER BY e.not_before LIMIT 1)"
+	" LEFT JOIN callback_silence s ON s.target=d.target AND s.until>" NOW
+	" LEFT JOIN (SELECT DISTINCT target FROM callback FORCE INDEX (busy)"
+	" WHERE busy_until>" NOW ") b ON b.target=d.target"
+	" LEFT JOIN (SELECT tenant_id, COUNT(*) AS n FROM callback FORCE INDEX (busy)"
+	" WHERE busy_until>" NOW " GROUP BY tenant_id) q ON q.tenant_id=o.tenant_id"
+	" WHERE d.due<=" NOW " AND s.target IS NULL AND b.target IS NULL"
+	" AND COALESCE(q.n, 0)<? ORDER BY d.due LIMIT 1";
+
+static int find_due(struct db *db, void *arg)
 {
 	struct claim *cl = arg;
-	int64_t one;
-	return db_select_int(
-		db, &one, &cl->found,
-		"SELECT 1 FROM callback WHERE state='waiting' AND not_before<=" NOW " LIMIT 1", "");
+	LOOM_CLEANUP(db_result_free) struct db_result *r = NULL;
+	db_unprepare(db, due_sql);
+	int rc = db_select(db, &r, due_sql, "i", cl->share);
+	cl->any = !rc && db_rows(r);
+	if (cl->any) {
+		cl->cluster = db_int(r, 0, 0);
+		snprintf(cl->target, sizeof(cl->target), "%s", db_str(r, 0, 1));
+	}
+	return rc;
 }
 
 static int row_to_callback(const struct db_result *r, struct callback *c)
@@ -145,6 +173,29 @@ static int one_at_a_time(struct db *db)
 	                     "");
 }
 
+static int claim_row(struct db *db, struct claim *cl, const struct db_result *r)
+{
+	int rc = row_to_callback(r, cl->c);
+	cl->found = !rc;
+	cl->until = db_int(r, 0, 11) + cl->lease_ms;
+	return rc ? rc
+	          : db_exec(db,
+	                    "UPDATE callback SET attempts=?, not_before=?, busy_until=?"
+	                    " WHERE id=?",
+	                    "iiii", cl->c->attempts, cl->until, cl->until, cl->c->id);
+}
+
+/* Those that come after one that waits to be tried again wait as long. A large number of them is
+ * moved bit by bit, since nobody claims meanwhile. */
+static int line_up(struct db *db, const struct claim *cl, int64_t not_before)
+{
+	return db_exec(db,
+	               "UPDATE callback FORCE INDEX (by_order) SET not_before=?"
+	               " WHERE cluster_id=? AND target=? AND state='waiting' AND not_before<?"
+	               " LIMIT 1000",
+	               "iisi", not_before, cl->cluster, cl->target, not_before);
+}
+
 static int claim_tx(struct db *db, void *arg)
 {
 	struct claim *cl = arg;
@@ -155,43 +206,30 @@ static int claim_tx(struct db *db, void *arg)
 	LOOM_CLEANUP(db_result_free) struct db_result *r = NULL;
 	rc = one_at_a_time(db);
 	if (!rc)
-		rc = db_select(
-			db, &r,
-			"SELECT c.id, c.delivery, c.tenant_id, c.cluster_id, c.job_num, c.kind,"
-			" c.url, c.secret, c.as_then, c.create_time, c.attempts, " NOW
-			" FROM callback c"
-			" LEFT JOIN (SELECT DISTINCT target FROM callback WHERE busy_until>" NOW
-			") b ON b.target=c.target"
-			" LEFT JOIN (SELECT tenant_id, COUNT(*) AS n FROM callback"
-			" WHERE busy_until>" NOW " GROUP BY tenant_id) q"
-			" ON q.tenant_id=c.tenant_id"
-			" WHERE c.state='waiting' AND c.not_before<=" NOW
-			" AND b.target IS NULL AND COALESCE(q.n, 0)<? AND NOT EXISTS"
-			" (SELECT 1 FROM callback e WHERE e.cluster_id=c.cluster_id"
-			" AND e.target=c.target AND e.state='waiting' AND e.id<c.id)"
-			" ORDER BY c.not_before, c.id LIMIT 1 FOR UPDATE SKIP LOCKED",
-			"i", cl->share);
+		rc = find_due(db, cl);
+	if (rc || !cl->any)
+		return rc;
+	rc = db_select(db, &r,
+	               "SELECT id, delivery, tenant_id, cluster_id, job_num, kind, url, secret,"
+	               " as_then, create_time, attempts, " NOW ", not_before"
+	               " FROM callback FORCE INDEX (by_order)"
+	               " WHERE cluster_id=? AND target=? AND state='waiting'"
+	               " ORDER BY id LIMIT 1 FOR UPDATE",
+	               "is", cl->cluster, cl->target);
 	if (rc || !db_rows(r))
 		return rc;
-	rc = row_to_callback(r, cl->c);
-	cl->found = !rc;
-	cl->until = db_int(r, 0, 11) + cl->lease_ms;
-	return rc ? rc
-	          : db_exec(db,
-	                    "UPDATE callback SET attempts=?, not_before=?, busy_until=?"
-	                    " WHERE id=?",
-	                    "iiii", cl->c->attempts, cl->until, cl->until, cl->c->id);
+	int64_t not_before = db_int(r, 0, 12);
+	return not_before > db_int(r, 0, 11) ? line_up(db, cl, not_before) : claim_row(db, cl, r);
 }
 
+/* Once more after those that are not due were taken out of the way. */
 int callback_claim(struct db_pool *p, int64_t lease_ms, int64_t share, struct callback *ret,
                    bool *ret_found)
 {
 	struct claim cl = { .lease_ms = lease_ms, .share = share, .c = ret };
 	*ret = (struct callback){ 0 };
-	int rc = db_read(p, any_read, &cl);
-	bool any = cl.found;
-	cl.found = false;
-	if (!rc && any)
+	int rc = db_read(p, find_due, &cl);
+	while (!rc && cl.any && !cl.found)
 		rc = db_tx(p, claim_tx, &cl);
 	*ret_found = !rc && cl.found;
 	return rc;
@@ -220,10 +258,14 @@ int callback_put_off(struct db *db, const struct callback *c, int64_t wait_ms)
 	char key[2 * KEY_BYTES + 1];
 	target_key(c, key);
 	return db_exec(db,
-	               "UPDATE callback FORCE INDEX (by_target) SET not_before=" NOW "+?"
-	               " WHERE target=? AND state='waiting'"
-	               " AND not_before<" NOW "+?",
-	               "isi", wait_ms, key, wait_ms);
+	               "INSERT INTO callback_silence (target, until) VALUES (?, " NOW "+?)"
+	               " ON DUPLICATE KEY UPDATE until=GREATEST(until, VALUES(until))",
+	               "si", key, wait_ms);
+}
+
+int callback_silences_expire(struct db *db)
+{
+	return db_exec(db, "DELETE FROM callback_silence WHERE until<=" NOW " LIMIT 1000", "");
 }
 
 static struct json *listed(const struct db_result *r, size_t i, bool all)
@@ -271,19 +313,40 @@ int callback_list(struct db *db, const char *tenant, const char *state, int64_t 
 	return 0;
 }
 
-int callback_replay(struct db *db, const char *tenant, int64_t id)
+/* What comes after it no longer waits for its next try, nor for its target to answer. */
+static int let_follow(struct db *db, const char *tenant, int64_t id)
 {
 	int rc = db_exec(db,
-	                 "UPDATE callback SET attempts=IF(state='dead', 0, attempts),"
-	                 " state='waiting', not_before=" NOW
-	                 " WHERE id=? AND (? IS NULL OR tenant_id=?)",
+	                 "UPDATE callback o JOIN callback c FORCE INDEX (by_order)"
+	                 " ON c.cluster_id=o.cluster_id AND c.target=o.target"
+	                 " AND c.state='waiting' SET c.not_before=" NOW
+	                 " WHERE o.id=? AND (? IS NULL OR o.tenant_id=?) AND c.id>o.id"
+	                 " AND c.busy_until<=" NOW " AND c.not_before>" NOW,
 	                 "iss", id, tenant, tenant);
+	return rc ? rc
+	          : db_exec(db,
+	                    "DELETE s FROM callback o JOIN callback_silence s ON s.target=o.target"
+	                    " WHERE o.id=? AND (? IS NULL OR o.tenant_id=?)",
+	                    "iss", id, tenant, tenant);
+}
+
+int callback_replay(struct db *db, const char *tenant, int64_t id)
+{
+	int rc = let_follow(db, tenant, id);
+	if (!rc)
+		rc = db_exec(db,
+		             "UPDATE callback SET attempts=IF(state='dead', 0, attempts),"
+		             " state='waiting', not_before=" NOW
+		             " WHERE id=? AND (? IS NULL OR tenant_id=?)",
+		             "iss", id, tenant, tenant);
 	return rc ? rc : db_affected(db) ? 0 : CALLBACK_E_NONE;
 }
 
 int callback_delete(struct db *db, const char *tenant, int64_t id)
 {
-	int rc = db_exec(db, "DELETE FROM callback WHERE id=? AND (? IS NULL OR tenant_id=?)",
-	                 "iss", id, tenant, tenant);
+	int rc = let_follow(db, tenant, id);
+	if (!rc)
+		rc = db_exec(db, "DELETE FROM callback WHERE id=? AND (? IS NULL OR tenant_id=?)",
+		             "iss", id, tenant, tenant);
 	return rc ? rc : db_affected(db) ? 0 : CALLBACK_E_NONE;
 }

@@ -45,9 +45,10 @@ LOOM_MUST_CHECK int callback_of_cluster(struct db *db, int64_t cluster, const ch
 /* In the transaction that changes the state, the cluster locked. id, attempts are not read. */
 LOOM_MUST_CHECK int callback_insert(struct db *db, const struct callback *c);
 
-/* The oldest one that is due and has none before it, for lease_ms; its own transactions. Each
+/* The first one for the target that has waited longest, for lease_ms; its own transactions. Each
  * target is told one thing at a time, and of a tenant's only with fewer than `share` under way, so
- * that those who do not answer hold up only themselves. */
+ * that those who do not answer hold up only themselves. What it costs grows with the number of
+ * targets, not with that of callbacks. */
 LOOM_MUST_CHECK int callback_claim(struct db_pool *p, int64_t lease_ms, int64_t share,
                                    struct callback *ret, bool *ret_found);
 /* The end of a claim; nothing when another has claimed it since. */
@@ -57,11 +58,14 @@ LOOM_MUST_CHECK int callback_failed(struct db *db, const struct callback *c, int
                                     const char *reason, int64_t retry_ms);
 /* No answer from its target: the others for it wait at least so long. */
 LOOM_MUST_CHECK int callback_put_off(struct db *db, const struct callback *c, int64_t wait_ms);
+/* Those that are over go, 1000 at a time. */
+LOOM_MUST_CHECK int callback_silences_expire(struct db *db);
 
 /* For administrators. tenant NULL: all, and the URLs of global targets too. state NULL: all. */
 LOOM_MUST_CHECK int callback_list(struct db *db, const char *tenant, const char *state,
                                   int64_t limit, struct json **ret);
-/* CALLBACK_E_NONE when there is no such callback, or not of this tenant. */
+/* What follows it for the same cluster and target is due at once, too. CALLBACK_E_NONE when there
+ * is no such callback, or not of this tenant. */
 LOOM_MUST_CHECK int callback_replay(struct db *db, const char *tenant, int64_t id);
 LOOM_MUST_CHECK int callback_delete(struct db *db, const char *tenant, int64_t id);
 

@@ -305,6 +305,15 @@ static const char *const fourteenth[] = {
 	NULL,
 };
 
+/* Targets that did not answer are told nothing until then; what waits for them stays as it is. Who
+   is told next is found by_target; older services need the index `claim` for that, which stays
+   until there are none. */
+static const char *const fifteenth[] = {
+	"CREATE TABLE IF NOT EXISTS callback_silence ("
+	" target CHAR(32) NOT NULL PRIMARY KEY, until BIGINT NOT NULL, KEY (until))" TABLE_END,
+	NULL,
+};
+
 const struct db_migration schema_migrations[] = {
 	{ 1, "first tables", first, 0 },
 	{ 2, "limits, shares, quarantine", second, 0 },
@@ -320,5 +329,6 @@ const struct db_migration schema_migrations[] = {
 	{ 12, "whose job is planned next", twelfth, 0 },
 	{ 13, "claims' secrets are hashed", thirteenth, 0 },
 	{ 14, "accounts and tokens", fourteenth, 0 },
+	{ 15, "targets of callbacks that are silent", fifteenth, 0 },
 	{ 0, NULL, NULL, 0 },
 };

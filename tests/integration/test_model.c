@@ -5,12 +5,14 @@
  * _NAME: a database that may be filled.
  */
 #include "common/base/str.h"
+#include "common/model/callback.h"
 #include "common/model/job.h"
 #include "common/model/node.h"
 #include "common/model/schema.h"
 #include "common/model/task.h"
 #include "tests/support/unit.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -509,6 +511,174 @@ START_TEST(tenants_take_turns)
 }
 END_TEST
 
+enum { LEASE_MS = 60000, SHARE = 100, BACKLOG = 20000, FEW_READS = 300 };
+
+/* One for /url about a cluster of tenant `t` or another; due since create_time. */
+static int callback_add(struct db *db, void *arg)
+{
+	struct callback *c = arg;
+	c->secret = (char[]){ "" };
+	c->snapshot = json_new_obj();
+	snprintf(c->delivery, sizeof(c->delivery), "%" PRId64, c->cluster_id);
+	int rc = callback_insert(db, c);
+	json_free(c->snapshot);
+	return rc;
+}
+
+static void waits(const char *tenant, const char *url, int64_t cluster, int64_t since)
+{
+	LOOM_CLEANUP_STR char *t = loom_strdup(tenant), *u = loom_strdup(url);
+	struct callback c = {
+		.tenant_id = t, .url = u, .cluster_id = cluster, .create_time = since
+	};
+	ck_assert_int_eq(db_tx(pool, callback_add, &c), 0);
+}
+
+static int no_callbacks(struct db *db, void *arg LOOM_UNUSED)
+{
+	int rc = db_exec(db, "DELETE FROM callback", "");
+	return rc ? rc : db_exec(db, "DELETE FROM callback_silence", "");
+}
+
+/* Many more for the target of the only one, about 4000 clusters. */
+static int backlog(struct db *db, void *arg LOOM_UNUSED)
+{
+	return db_exec(db,
+	               "INSERT INTO callback (delivery, tenant_id, cluster_id, job_num, kind,"
+	               " target, url, secret, as_then, state, not_before, create_time)"
+	               " SELECT s.seq, c.tenant_id, 1000+s.seq%4000, 0, c.kind, c.target, c.url,"
+	               " c.secret, c.as_then, c.state, s.seq, s.seq FROM callback c"
+	               " JOIN seq_1_to_20000 s",
+	               "");
+}
+
+/* Of this session: each is asked for on the only connection that was made. */
+static int rows_read(struct db *db, void *arg)
+{
+	return db_select_int(db, arg, NULL,
+	                     "SELECT CAST(SUM(variable_value) AS SIGNED)"
+	                     " FROM information_schema.session_status"
+	                     " WHERE variable_name LIKE 'Handler\\_read%'",
+	                     "");
+}
+
+static int64_t reads(void)
+{
+	int64_t n = 0;
+	ck_assert_int_eq(db_read(pool, rows_read, &n), 0);
+	return n;
+}
+
+/* The cluster of the one that is claimed; 0: none is due. */
+static int64_t claim(struct callback *c)
+{
+	bool found;
+	ck_assert_int_eq(callback_claim(pool, LEASE_MS, SHARE, c, &found), 0);
+	return found ? c->cluster_id : 0;
+}
+
+static int tell_tx(struct db *db, void *arg)
+{
+	return callback_delivered(db, arg);
+}
+
+static int fail_tx(struct db *db, void *arg)
+{
+	return callback_failed(db, arg, 500, "no", LEASE_MS);
+}
+
+static int silent_tx(struct db *db, void *arg)
+{
+	int rc = callback_failed(db, arg, 0, "no answer", 0);
+	return rc ? rc : callback_put_off(db, arg, LEASE_MS);
+}
+
+static int replay_tx(struct db *db, void *arg)
+{
+	const struct callback *c = arg;
+	return callback_replay(db, c->tenant_id, c->id);
+}
+
+static int delete_tx(struct db *db, void *arg)
+{
+	const struct callback *c = arg;
+	return callback_delete(db, c->tenant_id, c->id);
+}
+
+static void end(struct callback *c, db_tx_fn how)
+{
+	ck_assert_int_eq(db_tx(pool, how, c), 0);
+	callback_fini(c);
+}
+
+START_TEST(a_backlog_costs_a_claim_nothing)
+{
+	struct callback busy, c;
+	in_tx(no_callbacks);
+	waits("a", "http://a/", 999, 0);
+	in_tx(backlog);
+	for (int64_t k = 1; k <= 5; k++)
+		waits("b", "http://b/", k, BACKLOG + k);
+	ck_assert_int_eq(claim(&busy), 999);
+	for (int64_t k = 1; k <= 6; k++) {
+		int64_t before = reads();
+		int64_t cluster = claim(&c);
+		int64_t cost = reads() - before;
+		ck_assert_msg(cost < FEW_READS, "%" PRId64 " rows read", cost);
+		ck_assert_int_eq(cluster, k % 6);
+		end(&c, tell_tx);
+	}
+	end(&busy, silent_tx);
+	int64_t before = reads();
+	ck_assert_int_eq(claim(&c), 0);
+	ck_assert_int_lt(reads() - before, FEW_READS);
+}
+END_TEST
+
+/* Two callbacks about cluster 1 and between them one about 2, for one target. What becomes of the
+ * first; the clusters that are told about then; what is done about it; and who is told then. */
+static const struct {
+	db_tx_fn first;
+	int64_t told[3];
+	db_tx_fn then;
+	int64_t told_then[4];
+} orders[] = {
+	{ tell_tx, { 2, 1 }, NULL, { 0 } },        { fail_tx, { 2 }, replay_tx, { 1, 1 } },
+	{ fail_tx, { 2 }, delete_tx, { 1 } },      { silent_tx, { 0 }, replay_tx, { 2, 1, 1 } },
+	{ silent_tx, { 0 }, delete_tx, { 2, 1 } },
+};
+
+static void expect_told(const int64_t *clusters)
+{
+	int64_t last[3] = { 0 };
+	do {
+		struct callback c;
+		int64_t cluster = claim(&c);
+		ck_assert_int_eq(cluster, *clusters);
+		if (!cluster)
+			continue;
+		ck_assert_int_gt(c.id, last[cluster]);
+		last[cluster] = c.id;
+		end(&c, tell_tx);
+	} while (*clusters++);
+}
+
+START_TEST(what_follows_waits_for_what_failed)
+{
+	struct callback first;
+	in_tx(no_callbacks);
+	for (int64_t k = 0; k < 3; k++)
+		waits("a", "http://a/", 1 + k % 2, 1000 + k);
+	ck_assert_int_eq(claim(&first), 1);
+	ck_assert_int_eq(db_tx(pool, orders[_i].first, &first), 0);
+	expect_told(orders[_i].told);
+	if (orders[_i].then)
+		ck_assert_int_eq(db_tx(pool, orders[_i].then, &first), 0);
+	expect_told(orders[_i].told_then);
+	callback_fini(&first);
+}
+END_TEST
+
 int main(void)
 {
 	if (!getenv("LOOM_TEST_DB_HOST") && !getenv("LOOM_TEST_DB_SOCKET")) {
@@ -525,5 +695,7 @@ int main(void)
 	tcase_add_test(t, clusters_and_jobs);
 	tcase_add_test(t, nodes);
 	tcase_add_test(t, tenants_take_turns);
+	tcase_add_test(t, a_backlog_costs_a_claim_nothing);
+	tcase_add_loop_test(t, what_follows_waits_for_what_failed, 0, LOOM_COUNT(orders));
 	return UNIT_RUN("model", t);
 }

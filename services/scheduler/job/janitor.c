@@ -13,6 +13,7 @@
 #include "common/base/clock.h"
 #include "common/base/fault.h"
 #include "common/base/log.h"
+#include "common/model/callback.h"
 #include "common/model/provisioner.h"
 #include "common/model/queue.h"
 #include "common/model/request_key.h"
@@ -147,6 +148,8 @@ static int silent_tx(struct db *db, void *arg)
 	w->again = w->again || dropped;
 	if (!rc)
 		rc = request_keys_expire(db);
+	if (!rc)
+		rc = callback_silences_expire(db);
 	return rc ? rc : tokens_expire(db);
 }
 
