@@ -2,6 +2,7 @@
 /* Changes of clusters that exist, as tables. JSON is written with ' for ". */
 #include "common/base/buf.h"
 #include "services/scheduler/placement/relayout.h"
+#include "services/scheduler/placement/removal_search.h"
 #include "tests/support/unit.h"
 
 #include <stdio.h>
@@ -546,6 +547,38 @@ START_TEST(many_nodes)
 }
 END_TEST
 
+/* Sixty kinds of nodes, each of which draws on eight of thirty limits: too many ways to look at all
+ * within so many steps, which are those of a shrink. */
+START_TEST(removal_gives_up)
+{
+	enum { KINDS = 60, LIMITED = 30, DRAWS = 8 };
+	struct removal_kind kinds[KINDS];
+	size_t draws[KINDS][DRAWS];
+	int64_t left[LIMITED], ret[KINDS], cost;
+	uint64_t state = 11;
+	for (size_t i = 0; i < LIMITED; i++)
+		left[i] = 3 + (int64_t)(i % 5);
+	for (size_t i = 0; i < KINDS; i++) {
+		kinds[i] = (struct removal_kind){ .have = 1 + (int64_t)(i % 4),
+			                          .cost = 1 + (int64_t)(i % 9),
+			                          .draws = draws[i],
+			                          .n_draws = DRAWS };
+		for (size_t k = 0; k < DRAWS; k++) {
+			state = state * 6364136223846793005u + 1442695040888963407u;
+			draws[i][k] = (size_t)(state >> 33) % LIMITED;
+		}
+	}
+	struct removal_search p = {
+		.kinds = kinds, .n = KINDS, .left = left, .n_limits = LIMITED, .work = 300000000
+	};
+	ck_assert_int_eq(removal_find(&p, 19, INT64_MAX, false, ret, &cost), REMOVAL_UNKNOWN);
+	ck_assert_int_lt(p.work, 0);
+	p.work = 300000000;
+	ck_assert_int_eq(removal_find(&p, 1, INT64_MAX, false, ret, &cost), REMOVAL_YES);
+	ck_assert_int_eq(cost, 1);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *t = tcase_create("relayout");
@@ -556,5 +589,6 @@ int main(void)
 	tcase_add_test(t, frozen_definitions);
 	tcase_add_test(t, no_nodes);
 	tcase_add_loop_test(t, many_nodes, 0, 5);
+	tcase_add_test(t, removal_gives_up);
 	return UNIT_RUN("scheduler_relayout", t);
 }

@@ -223,6 +223,33 @@ START_TEST(just_enough_nodes)
 }
 END_TEST
 
+/* Ever larger demands by random sets, until the work limit is used up: then it says so, of all that
+ * prices alone do not settle. `time` of this test is that of the limit. */
+START_TEST(gives_up)
+{
+	enum { SETS = 300, GROUPS = 40 };
+	uint64_t sets[SETS] = { 0 };
+	enum set_cover_answer answer = SET_COVER_NO;
+	random_state = 3;
+	for (int k = 0; k < SETS; k++) {
+		for (int i = 0; i < GROUPS; i++)
+			sets[k] |= (uint64_t)!pick(5) << i;
+	}
+	LOOM_CLEANUP(set_cover_destroy)
+	struct set_cover *c = set_cover_create(sets, SETS, GROUPS);
+	for (int asked = 0; asked < 100 && answer != SET_COVER_UNKNOWN; asked++) {
+		int64_t d[MODEL_GROUPS_MAX] = { 0 };
+		for (int i = 0; i < GROUPS; i++)
+			d[i] = 1 + pick(20);
+		answer = SET_COVER_NO;
+		for (int64_t limit = 20; answer == SET_COVER_NO; limit++)
+			answer = set_cover_within(c, d, limit);
+	}
+	ck_assert_int_eq(answer, SET_COVER_UNKNOWN);
+	ck_assert(!set_cover_spend(c, 0));
+}
+END_TEST
+
 int main(void)
 {
 	TCase *t = tcase_create("set_cover");
@@ -232,5 +259,6 @@ int main(void)
 	tcase_add_test(t, fano_plane);
 	tcase_add_test(t, trivial_answers);
 	tcase_add_loop_test(t, just_enough_nodes, 0, 6);
+	tcase_add_test(t, gives_up);
 	return UNIT_RUN("scheduler_set_cover", t);
 }

@@ -364,6 +364,17 @@ static int pick(int n)
 	return (int)((random_state >> 33) % (unsigned)n);
 }
 
+static void add_quantities(struct buf *b, int n, int least, int most, int more)
+{
+	buf_adds(b, "]},'services':{");
+	for (int i = 0; i < n; i++) {
+		const int min = least + pick(most);
+		buf_addf(b, "%s'x%d':{'quantities':{'min':%d,'max':%d}}", i ? "," : "", i, min,
+		         min + 1 + pick(more));
+	}
+	buf_adds(b, "}}}");
+}
+
 /* A template in which each of n services has numbers, with some random sets that cannot coexist. */
 static void add_template(struct buf *b, int n, int sets, int of, int most)
 {
@@ -375,13 +386,18 @@ static void add_template(struct buf *b, int n, int sets, int of, int most)
 			         (i * 7 + k * (1 + pick(3)) + pick(2)) % n);
 		buf_adds(b, "]");
 	}
-	buf_adds(b, "]},'services':{");
-	for (int i = 0; i < n; i++) {
-		const int min = pick(most);
-		buf_addf(b, "%s'x%d':{'quantities':{'min':%d,'max':%d}}", i ? "," : "", i, min,
-		         min + 1 + pick(200));
+	add_quantities(b, n, 0, most, 200);
+}
+
+/* The same with random pairs. */
+static void add_pairs(struct buf *b, int n, int pairs, int most)
+{
+	buf_adds(b, "{'name':'big','constraints':{'layout':{'cantcoexist':[");
+	for (int i = 0; i < pairs; i++) {
+		const int one = pick(n);
+		buf_addf(b, "%s['x%d','x%d']", i ? "," : "", one, (one + 1 + pick(n - 1)) % n);
 	}
-	buf_adds(b, "}}}");
+	add_quantities(b, n, 1, most, 20);
 }
 
 /* Checks a layout against the numbers, the long way. */
@@ -490,6 +506,24 @@ START_TEST(thirty_services_apart)
 }
 END_TEST
 
+/* Services of which random pairs may not share a node: hundreds of largest sets. `time` of this
+ * test is what the numbers in placement/set_cover.c were chosen by. */
+START_TEST(tangled)
+{
+	static const struct {
+		int services, pairs, nodes;
+	} sizes[] = { { 24, 60, 100 }, { 32, 120, 100 } };
+	int solved = 0;
+	random_state = 5;
+	for (int k = 0; k < 10; k++) {
+		LOOM_CLEANUP(buf_fini) struct buf t = BUF_INIT(100000);
+		add_pairs(&t, sizes[_i].services, sizes[_i].pairs, sizes[_i].nodes / 3);
+		solved += solve_big(buf_str(&t), sizes[_i].services, sizes[_i].nodes) == 0;
+	}
+	ck_assert_int_gt(solved, 3);
+}
+END_TEST
+
 /* ---- host names ----------------------------------------------------------------------------- */
 
 static const struct {
@@ -530,6 +564,7 @@ int main(void)
 	tcase_add_loop_test(t, twelve_services_500_nodes, 0, 10);
 	tcase_add_test(t, forty_services_at_most_one);
 	tcase_add_test(t, thirty_services_apart);
+	tcase_add_loop_test(t, tangled, 0, 2);
 	tcase_add_loop_test(t, host_names, 0, LOOM_COUNT(hosts));
 	return UNIT_RUN("scheduler_solve", t);
 }

@@ -8,7 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Steps that finding the largest sets may take. */
+/* Steps that finding the largest sets may take: 0.04 s, measured with 60 services of which 300
+ * pairs may not share a node, and no bound of how many sets there may be. */
 #define LARGEST_WORK 50000000
 
 /* ---- hardware and image types --------------------------------------------------------------- */
