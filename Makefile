@@ -182,7 +182,7 @@ $(foreach t,$(FUZZ_TARGETS),$(eval $(call fuzz_rule,$(t))))
 
 # ---- running ----------------------------------------------------------------------------------
 
-.PHONY: run stop status check test test-dc test-ship images chaos soak hostile fuzz unit lint format headers bench install uninstall clean help FORCE
+.PHONY: run stop status check test test-dc test-ship images chaos soak hostile fuzz fuzz-api unit lint format headers bench install uninstall clean help FORCE
 FORCE:
 
 run: ## install what is missing, build, start a private stack, make a cluster and prove it
@@ -226,6 +226,10 @@ hostile: all ## hostile clients beside a good one, which must not notice; MINUTE
 fuzz: ## fuzz every parser of foreign bytes for a while, with libFuzzer; SECONDS=60 TARGETS=json,uri
 	@scripts/bootstrap fuzz
 	@+tests/fuzz/run '$(or $(filter-out 0,$(SECONDS)),60)' '$(or $(TARGETS),$(FUZZ_TARGETS))'
+
+fuzz-api: all ## requests made from /openapi.json by schemathesis, on a private stack; MINUTES=10 SEED=1
+	@scripts/bootstrap fuzz-api
+	@tests/fuzz/api.py --build '$(abspath $(BUILD))' --minutes '$(or $(MINUTES),10)' --seed '$(or $(SEED),1)'
 
 unit: ## the unit tests only
 	@tests/run unit

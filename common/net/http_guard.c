@@ -77,8 +77,8 @@ static int finish(struct http_guard *g)
 
 static int on_method(struct http_guard *g, unsigned char c)
 {
-	static const char *const known[] = { "GET",    "HEAD",    "POST", "PUT",
-		                             "DELETE", "OPTIONS", "PATCH" };
+	static const char *const known[] = { "GET",    "HEAD",    "POST",  "PUT",
+		                             "DELETE", "OPTIONS", "PATCH", "TRACE" };
 	if (guard_is_token(c)) {
 		word_add(g, c);
 		return 0;

@@ -21,7 +21,7 @@ static const char *method_name(enum evhttp_cmd_type type)
 		{ EVHTTP_REQ_GET, "GET" },       { EVHTTP_REQ_HEAD, "HEAD" },
 		{ EVHTTP_REQ_POST, "POST" },     { EVHTTP_REQ_PUT, "PUT" },
 		{ EVHTTP_REQ_DELETE, "DELETE" }, { EVHTTP_REQ_OPTIONS, "OPTIONS" },
-		{ EVHTTP_REQ_PATCH, "PATCH" },
+		{ EVHTTP_REQ_PATCH, "PATCH" },   { EVHTTP_REQ_TRACE, "TRACE" },
 	};
 	for (size_t i = 0; i < LOOM_COUNT(names); i++) {
 		if (names[i].type == type)

@@ -221,7 +221,8 @@ struct http_server *http_server_create(struct loop *l, struct pool *pool,
 	set_limits(s, limits);
 	evhttp_set_allowed_methods(s->http, EVHTTP_REQ_GET | EVHTTP_REQ_HEAD | EVHTTP_REQ_POST |
 	                                            EVHTTP_REQ_PUT | EVHTTP_REQ_DELETE |
-	                                            EVHTTP_REQ_OPTIONS | EVHTTP_REQ_PATCH);
+	                                            EVHTTP_REQ_OPTIONS | EVHTTP_REQ_PATCH |
+	                                            EVHTTP_REQ_TRACE);
 	evhttp_set_default_content_type(s->http, NULL);
 	evhttp_set_gencb(s->http, on_request, s);
 	conn_setup(s);

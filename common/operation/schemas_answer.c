@@ -61,7 +61,7 @@ const struct schema schema_cluster = { SHOWN("Cluster", NULL),
 	       { "why", &schema_text, 0, "What it waits for." },
 	       { "lastEvent", &schema_number, 0, NULL }) };
 
-const struct schema schema_status = { SHOWN("ClusterStatus", NULL),
+const struct schema schema_status = { SHOWN("CurrentStatus", NULL),
 	FIELDS({ "clusterid", &schema_id, 0, NULL },
 	       { "status", &status, 0, NULL },
 	       { "actionstatus", &job_status, 0, NULL },

@@ -26,7 +26,6 @@ static void add_status(int *v, size_t *n, size_t max, int status)
 size_t openapi_statuses(const struct route *r, int *ret, size_t max)
 {
 	bool asked = r->roles != ROLE_ANYBODY && r->roles != ROLE_PROVISIONER;
-	bool by_id = r->owner == OWNER_CLUSTER || r->owner == OWNER_TASK;
 	const struct {
 		bool when;
 		int status;
@@ -35,7 +34,7 @@ size_t openapi_statuses(const struct route *r, int *ret, size_t max)
 		{ asked, 401 },
 		{ asked, 404 },
 		{ asked && !(r->roles & ROLE_USER), 403 },
-		{ by_id || r->body || r->tag, 400 },
+		{ true, 400 },
 		{ r->tag, 412 },
 		{ r->tag && r->repeat == REPEAT_READS, 304 },
 		{ r->tag == TAG_ASKED && r->repeat != REPEAT_READS, 428 },

@@ -160,13 +160,12 @@ void provisioners_heartbeat(struct http_req *req, void *ctx)
 		db_outage_reply(req, err_name(rc));
 	else if (rc)
 		api_reply_db(req, rc);
-	else if (!json_get(k.body, "tasks"))
-		http_reply_empty(req, 200);
 	else {
-		LOOM_CLEANUP(json_free)
-		struct json *out = json_set(json_new_obj(), "leases", loom_take(k.leases));
-		json_set(out, "cancel", loom_take(k.cancel));
-		if (k.bad->n)
+		LOOM_CLEANUP(json_free) struct json *out = json_new_obj();
+		bool asked = json_get(k.body, "tasks"); /* the original's do not */
+		json_set(out, "leases", asked ? loom_take(k.leases) : NULL);
+		json_set(out, "cancel", asked ? loom_take(k.cancel) : NULL);
+		if (asked && k.bad->n)
 			json_set_str(out, "quarantine", k.bad->v[0].reason);
 		http_reply_json(req, 200, out);
 	}

@@ -46,7 +46,8 @@ const char *repeat_name(enum repeat r)
 const struct schema answer_empty = { .type = SCHEMA_ANY };
 const struct schema answer_text = { .type = SCHEMA_STRING };
 const struct schema answer_html = { .type = SCHEMA_STRING };
-const struct schema answer_events = { .type = SCHEMA_STRING, .doc = "Server-sent events." };
+/* Of any type: OpenAPI 3.1 has no word for the schema of one message of a stream. */
+const struct schema answer_events = { .type = SCHEMA_ANY, .doc = "Server-sent events." };
 
 /* ---- what a row must say --------------------------------------------------------------------- */
 

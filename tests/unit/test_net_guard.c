@@ -76,7 +76,7 @@ static const struct {
 	{ "GET http://a/\x01 HTTP/1.1\r\n", 400, 0 },
 	{ "OPTIONS * HTTP/1.1\r\n", 400, 0 },
 	{ "CONNECT a:80 HTTP/1.1\r\n", 501, 0 },
-	{ "TRACE / HTTP/1.1\r\n", 501, 0 },
+	{ "TRACE / HTTP/1.1\r\n" H "\r\n", 0, 1 },
 	{ "get / HTTP/1.1\r\n", 501, 0 },
 	{ "GETTTTTTTTTTTTTTTTTTTTTTTTTTTTTTTTTT / HTTP/1.1\r\n", 501, 0 },
 	{ "G(T / HTTP/1.1\r\n", 400, 0 },
