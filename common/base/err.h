@@ -15,28 +15,29 @@
 #include <stdbool.h>
 
 /* Code, status of HTTP, what it is. PLAIN: of err_set() where no status applies. */
-#define ERR_REFUSALS(X)                                                         \
-	X(ERR_PLAIN, 500, "failed")                                             \
-	X(PRECONDITION_E_FAILED, 412, "not the version that was asked for")     \
-	X(ENTITY_E_NONE, 404, "no such document")                               \
-	X(ENTITY_E_USED, 409, "document in use")                                \
-	X(CLUSTER_E_NONE, 404, "no such cluster")                               \
-	X(CLUSTER_E_QUOTA, 409, "over the quota")                               \
-	X(JOB_E_NONE, 404, "no such job")                                       \
-	X(TASK_E_NONE, 404, "no such task")                                     \
-	X(TASK_E_UNSTARTED, 404, "task has not run that attempt")               \
-	X(PROVISIONER_E_NONE, 404, "no such provisioner")                       \
-	X(PROVISIONER_E_OTHER, 403, "another tenant's provisioner")             \
-	X(PROVISIONER_E_PROBED, 409, "provisioner in quarantine has its probe") \
-	X(CALLBACK_E_NONE, 404, "no such callback")                             \
-	X(CALLBACK_TARGET_E_NONE, 404, "no such callback target")               \
-	X(CALLBACK_TARGET_E_MANY, 409, "too many callback targets")             \
-	X(ACCOUNT_E_NONE, 404, "no such account")                               \
-	X(ACCOUNT_E_LAST, 409, "no superadmin would be left")                   \
-	X(ACCOUNT_E_MANY, 409, "too many accounts")                             \
-	X(TOKEN_E_NONE, 404, "no such token")                                   \
-	X(TOKEN_E_MANY, 409, "too many tokens")                                 \
-	X(MACRO_E_SYNTAX, 400, "macro is not well formed")                      \
+#define ERR_REFUSALS(X)                                                                  \
+	X(ERR_PLAIN, 500, "failed")                                                      \
+	X(PRECONDITION_E_FAILED, 412, "not the version that was asked for")              \
+	X(ENTITY_E_NONE, 404, "no such document")                                        \
+	X(ENTITY_E_USED, 409, "document in use")                                         \
+	X(CLUSTER_E_NONE, 404, "no such cluster")                                        \
+	X(CLUSTER_E_QUOTA, 409, "over the quota")                                        \
+	X(JOB_E_NONE, 404, "no such job")                                                \
+	X(TASK_E_NONE, 404, "no such task")                                              \
+	X(TASK_E_UNSTARTED, 404, "task has not run that attempt")                        \
+	X(PROVISIONER_E_NONE, 404, "no such provisioner")                                \
+	X(PROVISIONER_E_OTHER, 403, "another tenant's provisioner")                      \
+	X(PROVISIONER_E_PROBED, 409, "provisioner in quarantine has its probe")          \
+	X(CALLBACK_E_NONE, 404, "no such callback")                                      \
+	X(CALLBACK_TARGET_E_NONE, 404, "no such callback target")                        \
+	X(CALLBACK_TARGET_E_MANY, 409, "too many callback targets")                      \
+	X(ACCOUNT_E_NONE, 404, "no such account")                                        \
+	X(ACCOUNT_E_LAST, 409, "no superadmin would be left")                            \
+	X(ACCOUNT_E_MANY, 409, "too many accounts")                                      \
+	X(TOKEN_E_NONE, 404, "no such token")                                            \
+	X(TOKEN_E_MANY, 409, "too many tokens")                                          \
+	X(REQUEST_KEY_E_OTHER, 422, "this Idempotency-Key was used for another request") \
+	X(MACRO_E_SYNTAX, 400, "macro is not well formed")                               \
 	X(MACRO_E_INCOMPLETE, 409, "macro asks for what is not known yet")
 
 /* RETRY: run the whole transaction again. DOUBT: and the deadline passed. AWAY: within the

@@ -1,11 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Requests that may be sent again: the key, and what it was first used for. */
+/* Requests that may be sent again: the key, what it was first used for, and the answer. */
 #include "common/model/request_key.h"
 
 #include "common/base/str.h"
 
-#include <sodium.h>
 #include <string.h>
+
+void request_answer_fini(struct request_answer *a)
+{
+	loom_free(a->location);
+	loom_free(a->body);
+	*a = (struct request_answer){ 0 };
+}
 
 bool request_key_ok(const char *key)
 {
@@ -17,39 +23,42 @@ bool request_key_ok(const char *key)
 	return n > 0 && n <= REQUEST_KEY_MAX;
 }
 
-void request_key_hash(const void *body, size_t len, char hash[65])
-{
-	unsigned char sum[32];
-	crypto_generichash(sum, sizeof(sum), body, len, NULL, 0);
-	sodium_bin2hex(hash, 65, sum, sizeof(sum));
-}
-
-int request_key_find(struct db *db, const struct request_key *k, int64_t *cluster, bool *same)
+int request_key_find(struct db *db, const struct request_key *k, struct request_answer *ret,
+                     bool *same)
 {
 	LOOM_CLEANUP(db_result_free) struct db_result *r = NULL;
 	int rc = db_select(db, &r,
-	                   "SELECT cluster_id, hash FROM request_key"
-	                   " WHERE tenant_id=? AND user=? AND name=?",
+	                   "SELECT hash, route, status, location, answer, sealed, cluster_id"
+	                   " FROM request_key WHERE tenant_id=? AND user=? AND name=?",
 	                   "sss", k->tenant_id, k->user, k->key);
-	*cluster = !rc && db_rows(r) ? db_int(r, 0, 0) : 0;
-	*same = *cluster && str_eq(db_str(r, 0, 1), k->hash);
-	return rc;
+	if (rc || !db_rows(r))
+		return rc;
+	*same = str_eq(db_str(r, 0, 0), k->hash) && str_eq(db_str(r, 0, 1), k->route);
+	*ret = (struct request_answer){ .status = (int)db_int(r, 0, 2),
+		                        .location = loom_strdup(db_str(r, 0, 3)),
+		                        .body = loom_strdup(db_str(r, 0, 4)),
+		                        .sealed = db_int(r, 0, 5) != 0,
+		                        .cluster = db_int(r, 0, 6) };
+	return 0;
 }
 
-int request_key_add(struct db *db, const struct request_key *k, int64_t cluster, int64_t now)
+int request_key_add(struct db *db, const struct request_key *k, const struct request_answer *a)
 {
+	loom_assert(a->status && (!a->body || strlen(a->body) <= 2 * (size_t)REQUEST_ANSWER_MAX));
 	int rc = db_exec(db,
-	                 "INSERT INTO request_key (tenant_id, user, name, hash, cluster_id,"
-	                 " create_time) VALUES (?, ?, ?, ?, ?, ?)",
-	                 "ssssii", k->tenant_id, k->user, k->key, k->hash, cluster, now);
+	                 "INSERT INTO request_key (tenant_id, user, name, hash, route, status,"
+	                 " location, answer, sealed, cluster_id, create_time) VALUES"
+	                 " (?,?,?,?,?,?,?,?,?,?,CAST(UNIX_TIMESTAMP(NOW(3))*1000 AS SIGNED))",
+	                 "sssssissii", k->tenant_id, k->user, k->key, k->hash, k->route,
+	                 (int64_t)a->status, a->location, a->body, (int64_t)a->sealed, a->cluster);
 	return rc == DB_E_DUP ? DB_E_RETRY : rc;
 }
 
-int request_keys_expire(struct db *db)
+int request_keys_expire(struct db *db, int64_t kept_ms)
 {
 	int64_t now;
 	int rc = db_now(db, &now);
 	return rc ? rc
 	          : db_exec(db, "DELETE FROM request_key WHERE create_time<? LIMIT 1000", "i",
-	                    now - REQUEST_KEY_KEPT_MS);
+	                    now - kept_ms);
 }

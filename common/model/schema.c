@@ -314,6 +314,17 @@ static const char *const fifteenth[] = {
 	NULL,
 };
 
+/* What requests with keys were answered. Older services write those for clusters alone. */
+static const char *const sixteenth[] = {
+	"ALTER TABLE request_key"
+	" ADD COLUMN IF NOT EXISTS route VARCHAR(300) NOT NULL DEFAULT 'POST /v2/clusters',"
+	" ADD COLUMN IF NOT EXISTS status INT NOT NULL DEFAULT 200,"
+	" ADD COLUMN IF NOT EXISTS location VARCHAR(600),"
+	" ADD COLUMN IF NOT EXISTS answer MEDIUMTEXT,"
+	" ADD COLUMN IF NOT EXISTS sealed BOOLEAN NOT NULL DEFAULT FALSE",
+	NULL,
+};
+
 const struct db_migration schema_migrations[] = {
 	{ 1, "first tables", first, 0 },
 	{ 2, "limits, shares, quarantine", second, 0 },
@@ -330,5 +341,6 @@ const struct db_migration schema_migrations[] = {
 	{ 13, "claims' secrets are hashed", thirteenth, 0 },
 	{ 14, "accounts and tokens", fourteenth, 0 },
 	{ 15, "targets of callbacks that are silent", fifteenth, 0 },
+	{ 16, "answers to requests with keys", sixteenth, 0 },
 	{ 0, NULL, NULL, 0 },
 };

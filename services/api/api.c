@@ -14,6 +14,7 @@
 #include "services/api/log_budget.h"
 #include "services/api/openapi.h"
 #include "services/api/provisioner_cache.h"
+#include "services/api/repeat.h"
 #include "services/api/route.h"
 #include "services/api/secrets.h"
 #include "services/api/throttle.h"
@@ -59,6 +60,10 @@ const struct config_key api_config_keys[] = {
 
 void api_reply_db(struct http_req *req, int rc)
 {
+	if (err_is_refusal(rc)) {
+		http_reply_text(req, err_http_status(rc), "%s", err_name(rc));
+		return;
+	}
 	log_warn("database", LOG_S("req", http_id(req)), LOG_S("path", http_path(req)),
 	         LOG_S("reason", err_name(rc)));
 	if (rc == DB_E_FATAL)
@@ -182,6 +187,7 @@ int api_start(struct service *service, void *ctx, struct loom_err *err)
 	a->log_budget = log_budget_create();
 	a->tokens = token_cache_create();
 	a->logins = throttle_create();
+	a->repeats = repeats_create();
 	struct db_config db = a->cfg.db; /* what was configured stays what it is */
 	if (db.deadline_ms > DEADLINE_MS)
 		db.deadline_ms = DEADLINE_MS;
@@ -198,6 +204,8 @@ int api_start(struct service *service, void *ctx, struct loom_err *err)
 		rc = seal_key_init(a->cfg.bus.key_file, CALLBACK_TARGET_USE, &a->callback_key, err);
 	if (!rc)
 		rc = seal_key_init(a->cfg.bus.key_file, MAIL_USE, &a->mail_key, err);
+	if (!rc)
+		rc = seal_key_init(a->cfg.bus.key_file, REPEAT_USE, &a->answer_key, err);
 	if (!rc)
 		rc = bus_create(a->loop, &a->cfg.bus, &a->bus, err);
 	if (rc)
@@ -269,12 +277,14 @@ void api_stop(struct service *service LOOM_UNUSED, void *ctx)
 	db_pool_destroy(a->db);
 	seal_key_fini(&a->callback_key);
 	seal_key_fini(&a->mail_key);
+	seal_key_fini(&a->answer_key);
 	secrets_stop(a);
 	db_outage_stop(a);
 	provisioner_cache_destroy(a->provisioners);
 	log_budget_destroy(a->log_budget);
 	token_cache_destroy(a->tokens);
 	throttle_destroy(a->logins);
+	repeats_destroy(a->repeats);
 }
 
 void api_notes(struct service *service LOOM_UNUSED, void *ctx, struct strs *ret)

@@ -40,6 +40,7 @@ struct provisioner_cache;
 struct log_budget;
 struct token_cache;
 struct throttle;
+struct repeats;
 struct watchers;
 struct feed;
 struct peers;
@@ -64,6 +65,7 @@ struct api {
 	struct log_budget *log_budget;
 	struct token_cache *tokens; /* auth.h */
 	struct throttle *logins;
+	struct repeats *repeats;
 	struct peers *peers;
 	struct secrets *secrets; /* of documents: secrets.h */
 	struct watchers *watchers;
@@ -72,6 +74,7 @@ struct api {
 	struct loop_timer *draining;
 	struct seal_key mail_key;     /* seals what is asked by way of the database */
 	struct seal_key callback_key; /* seals the secrets of tenants' callback targets */
+	struct seal_key answer_key;   /* seals answers with secrets that are kept (repeat.h) */
 };
 
 extern const struct config_key api_config_keys[];
@@ -81,7 +84,7 @@ void api_stop(struct service *service, void *ctx);
 bool api_ready(struct service *service, void *ctx, struct loom_err *err);
 void api_notes(struct service *service, void *ctx, struct strs *ret);
 
-/* Answers for a DB_E_ code: 503 with Retry-After, or 500. */
+/* Answers for a DB_E_ code: 503 with Retry-After, or 500; for a refusal its status and name. */
 void api_reply_db(struct http_req *req, int rc);
 /* Answers with what outcome_tx() gave: nothing but the status, or the words of the refusal. */
 struct outcome;

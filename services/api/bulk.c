@@ -7,6 +7,7 @@
 
 #include "common/model/sealing.h"
 #include "services/api/hostfields.h"
+#include "services/api/repeat.h"
 #include "services/api/request.h"
 #include "services/api/secrets.h"
 #include "services/api/validate.h"
@@ -143,13 +144,13 @@ void bulk_import(struct http_req *req, void *ctx)
 	}
 	b.a = a;
 	b.all = all;
-	int rc = db_tx(a->db, import_tx, &b);
+	int rc = repeat_tx(req, import_tx, &b, NULL);
 	if (!rc)
 		peers_ready(a); /* providers' limits may be others */
-	if (err_is_refusal(rc))
+	if (err_is_refusal(rc) && *b.err.msg)
 		http_reply_text(req, rc, "%s", b.err.msg);
 	else if (rc)
 		api_reply_db(req, rc);
 	else
-		http_reply_empty(req, 200);
+		repeat_reply(req, NULL);
 }

@@ -3,6 +3,7 @@
 #include "common/model/callback.h"
 
 #include "common/base/str.h"
+#include "services/api/repeat.h"
 #include "services/api/request.h"
 #include "services/api/resources.h"
 
@@ -65,7 +66,7 @@ static int delete_tx(struct db *db, void *arg)
 	return rc == CALLBACK_E_NONE ? 0 : rc; /* gone is gone */
 }
 
-static void change(struct http_req *req, struct api *a, db_tx_fn fn)
+static void change(struct http_req *req, db_tx_fn fn)
 {
 	struct callbacks_call k = { .tenant = tenant_of(req) };
 	if (str_to_int(http_param(req, "id"), &k.id) || k.id < 1) {
@@ -73,21 +74,21 @@ static void change(struct http_req *req, struct api *a, db_tx_fn fn)
 		                http_param(req, "id"));
 		return;
 	}
-	int rc = db_tx(a->db, fn, &k);
+	int rc = repeat_tx(req, fn, &k, NULL);
 	if (rc == CALLBACK_E_NONE)
 		http_reply_text(req, 404, "callback %lld does not exist", (long long)k.id);
 	else if (rc)
 		api_reply_db(req, rc);
 	else
-		http_reply_empty(req, 200);
+		repeat_reply(req, NULL);
 }
 
-void callbacks_replay(struct http_req *req, void *ctx)
+void callbacks_replay(struct http_req *req, void *ctx LOOM_UNUSED)
 {
-	change(req, ctx, replay_tx);
+	change(req, replay_tx);
 }
 
-void callbacks_delete(struct http_req *req, void *ctx)
+void callbacks_delete(struct http_req *req, void *ctx LOOM_UNUSED)
 {
-	change(req, ctx, delete_tx);
+	change(req, delete_tx);
 }

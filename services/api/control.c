@@ -3,6 +3,7 @@
 #include "services/api/control.h"
 
 #include "common/base/str.h"
+#include "services/api/repeat.h"
 #include "services/api/request.h"
 #include "services/api/resources.h"
 #include "services/api/visible.h"
@@ -34,7 +35,7 @@ static void answered(int error, const void *m, void *arg)
 	struct http_req *req = arg;
 	int status = peers_status(error, m);
 	if (status == 200)
-		http_reply_empty(req, 200);
+		repeat_reply_done(req);
 	else if (status == 503)
 		http_reply_problem(req, 503, "no scheduler could do it; try again");
 	else

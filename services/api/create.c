@@ -4,8 +4,8 @@
  * recorded (cluster and its first job, in one transaction), or planned without being recorded.
  * Order of checks as in REST spec 5.3.
  *
- * A client that names its request (header Idempotency-Key) may send it again when the answer was
- * lost: it gets the answer of the first one.
+ * A client that names its request (repeat.h) may send it again when the answer was lost: it gets
+ * the answer of the first one.
  */
 #include "services/api/resources.h"
 
@@ -15,9 +15,9 @@
 #include "common/model/job.h"
 #include "common/model/labels.h"
 #include "common/model/outcome.h"
-#include "common/model/request_key.h"
 #include "common/model/sealing.h"
 #include "services/api/providerfields.h"
+#include "services/api/repeat.h"
 #include "services/api/request.h"
 #include "services/api/secrets.h"
 #include "services/api/templates.h"
@@ -34,7 +34,7 @@ struct create {
 	struct loom_err err; /* why the template cannot be resolved */
 	int64_t lease_ms, id;
 	int64_t generation; /* of what is declared secret, read before the type */
-	struct request_key key;
+	struct json *made;  /* the answer */
 	struct outcome done;
 };
 
@@ -44,6 +44,7 @@ static void create_fini(struct create *c)
 	json_free(c->template);
 	json_free(c->provider);
 	json_free(c->type);
+	json_free(c->made);
 }
 
 static bool refuse(struct create *c, int status, const char *fmt, ...) LOOM_PRINTF(3, 4);
@@ -94,58 +95,6 @@ static int find_template(struct db *db, struct create *c)
 	json_free(c->template);
 	c->template = NULL;
 	return rc ? rc : templates_resolve(db, c->who.tenant_id, stored, &c->template, &c->err);
-}
-
-/* What was answered to the first request of this key, if there was one. */
-static int key_read(struct db *db, void *arg)
-{
-	struct create *c = arg;
-	int64_t id;
-	bool same;
-	c->done = (struct outcome){ 0 };
-	int rc = request_key_find(db, &c->key, &id, &same);
-	if (rc || !id)
-		return rc;
-	return same ? outcome_done(&c->done, id, 0)
-	            : outcome_refuse(&c->done, 422,
-	                             "this Idempotency-Key was used for another request");
-}
-
-static void reply(struct create *c)
-{
-	char id[ID_MAX];
-	if (c->done.status != 200) {
-		refuse(c, c->done.status, "%s", c->done.msg);
-		return;
-	}
-	id_cluster(id, c->done.cluster);
-	LOOM_CLEANUP(json_free) struct json *answer = json_set_str(json_new_obj(), "id", id);
-	http_reply_json(c->req, 200, answer);
-	if (c->done.seq)
-		peers_committed(c->a, c->done.cluster, c->who.tenant_id, c->done.seq, true);
-}
-
-/* True when the request is to be carried out; false when answered. Comes before all checks of what
- * is asked for: what they say may have changed since. */
-static bool is_first(struct create *c)
-{
-	size_t len;
-	const char *body = http_body(c->req, &len), *key = http_header(c->req, "Idempotency-Key");
-	if (!key)
-		return true;
-	if (!request_key_ok(key))
-		return refuse(c, 400, "Idempotency-Key must be 1 to %d printable characters",
-		              REQUEST_KEY_MAX);
-	c->key = (struct request_key){ .tenant_id = c->who.tenant_id,
-		                       .user = c->who.user,
-		                       .key = key };
-	request_key_hash(body, len, c->key.hash);
-	int rc = db_read(c->a->db, key_read, c);
-	if (c->done.status)
-		reply(c);
-	else if (rc)
-		api_reply_db(c->req, rc);
-	return !rc && !c->done.status;
 }
 
 static int documents_read(struct db *db, void *arg)
@@ -264,7 +213,7 @@ static bool prepare(struct create *c)
 {
 	c->who = *request_who(c->req);
 	c->request = request_take_body(c->req);
-	if ((!c->plan_only && !is_first(c)) || !check_body(c))
+	if (!check_body(c))
 		return false;
 	int rc = db_read(c->a->db, documents_read, c);
 	if (rc == ENTITY_E_NONE)
@@ -314,13 +263,9 @@ static struct cluster *new_cluster(const struct create *c, int64_t now)
 	return k;
 }
 
-/* The numbers are those of the count that refused it: counted again there might be room. The same
- * request may have taken the last place while this one waited for the tenant's row. */
-static int over_quota(struct db *db, struct create *c, const struct quota *q)
+/* The numbers are those of the count that refused it: counted again there might be room. */
+static int over_quota(struct create *c, const struct quota *q)
 {
-	int rc = c->key.key ? key_read(db, c) : 0;
-	if (rc || c->done.status)
-		return rc;
 	LOOM_CLEANUP_STR char *why = quota_words(q);
 	return outcome_refuse(&c->done, 409,
 	                      "Creating the cluster would cause cluster or node quotas to be "
@@ -328,11 +273,8 @@ static int over_quota(struct db *db, struct create *c, const struct quota *q)
 	                      why);
 }
 
-static int name_taken(struct db *db, struct create *c, int64_t other)
+static int name_taken(struct create *c, int64_t other)
 {
-	int rc = c->key.key ? key_read(db, c) : 0;
-	if (rc || c->done.status)
-		return rc;
 	char id[ID_MAX];
 	id_cluster(id, other);
 	return outcome_refuse(
@@ -352,18 +294,14 @@ static int insert(struct db *db, struct create *c)
 	int64_t other;
 	rc = cluster_named(db, k->tenant_id, k->name, &other);
 	if (!rc && other)
-		return name_taken(db, c, other);
+		return name_taken(c, other);
 	if (!rc)
 		rc = cluster_insert(db, k, &q);
 	if (rc) /* a duplicate: another took the name meanwhile, and is found in the next run */
-		return rc == CLUSTER_E_QUOTA ? over_quota(db, c, &q)
-		       : rc == DB_E_DUP      ? DB_E_RETRY
-		                             : rc;
+		return rc == CLUSTER_E_QUOTA ? over_quota(c, &q) : rc == DB_E_DUP ? DB_E_RETRY : rc;
 	cluster_event(k, "cluster",
 	              json_set_str(json_new_obj(), "status", cluster_status_name(k->status)), now);
 	rc = job_add(db, k, "solve_layout", NULL, now, &job);
-	if (!rc && c->key.key)
-		rc = request_key_add(db, &c->key, k->id, now);
 	if (!rc)
 		rc = cluster_save(db, k);
 	return rc ? rc : outcome_done(&c->done, k->id, k->event_seq);
@@ -379,23 +317,38 @@ static int create_tx(struct db *db, void *arg)
 		return outcome_done(&c->done, there->id, there->event_seq);
 	if (rc != CLUSTER_E_NONE)
 		return rc;
-	rc = c->key.key ? key_read(db, c) : 0;
-	return rc || c->done.status ? rc : insert(db, c);
+	return insert(db, c);
+}
+
+static void reply(struct create *c, const struct answer *made)
+{
+	if (c->done.status != 200) {
+		refuse(c, c->done.status, "%s", c->done.msg);
+		return;
+	}
+	if (c->done.seq)
+		peers_committed(c->a, c->done.cluster, c->who.tenant_id, c->done.seq, true);
+	repeat_reply(c->req, made);
 }
 
 static void record(struct create *c)
 {
+	char id[ID_MAX];
 	int rc = cluster_next_id(c->a->db, c->a->cfg.id_start, c->a->cfg.id_step, &c->id);
+	id_cluster(id, c->id);
+	c->made = json_set_str(json_new_obj(), "id", id);
+	LOOM_CLEANUP_STR char *place = loom_asprintf("/v2/clusters/%s", id);
+	const struct answer made = { .location = place, .body = c->made };
 	if (!rc && fault_enabled("ack") && c->id % 5 == 0)
 		rc = outcome_done(&c->done, c->id, 0);
 	else if (!rc)
-		rc = outcome_tx(c->a->db, create_tx, c, &c->done);
+		rc = repeat_outcome_tx(c->req, create_tx, c, &c->done, &made);
 	if (rc)
 		api_reply_db(c->req, rc);
 	else if (fault_enabled("refusal") && c->id % 5 == 1)
 		refuse(c, 503, "the database is away; try again");
 	else
-		reply(c);
+		reply(c, &made);
 }
 
 void clusters_create(struct http_req *req, void *ctx)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The table of routes as a page to read: plain HTML with its style inside, no script. */
 #include "services/api/openapi.h"
+#include "services/api/repeat.h"
 
 #include "common/base/str.h"
 #include "common/net/http_server.h"
@@ -139,6 +140,8 @@ static void add_route(struct buf *b, const struct route *r)
 		buf_adds(b, ". Twice is once with <code>Idempotency-Key</code>");
 	else if (r->repeat == REPEAT_SAME)
 		buf_adds(b, ". Twice is once");
+	if (repeat_taken(r) && r->repeat != REPEAT_KEY)
+		buf_adds(b, ". Takes <code>Idempotency-Key</code>");
 	if (r->tag != TAG_NONE)
 		buf_adds(b, ". Takes <code>If-Match</code> and <code>If-None-Match</code>");
 	buf_adds(b, ".</p>\n");

@@ -7,6 +7,7 @@
 #include "common/model/sealing.h"
 #include "services/api/hostfields.h"
 #include "services/api/references.h"
+#include "services/api/repeat.h"
 #include "services/api/request.h"
 #include "services/api/secrets.h"
 #include "services/api/validate.h"
@@ -25,6 +26,7 @@ struct entity_call {
 	struct json *doc; /* to write, or as read */
 	const struct json *patch;
 	struct json *faults; /* of what the patch comes to */
+	struct answer answer;
 	/* What the transaction found, for the answer. */
 	struct strs
 		missing; /* names in the document that nothing has: "service nope (defaults...)" */
@@ -346,7 +348,7 @@ static void reply_written(struct http_req *req, const struct entity_call *e)
 	LOOM_CLEANUP_STR char *text = loom_asprintf("299 loom \"does not exist: %s\"", names);
 	if (e->missing.n)
 		http_reply_header(req, "Warning", text);
-	http_reply_empty(req, 200);
+	repeat_reply(req, &e->answer);
 }
 
 static const struct precondition is_new = { .none_match = "*" };
@@ -369,7 +371,7 @@ static void reply_write(struct http_req *req, struct api *a, struct entity_call 
 		http_reply_text(req, 404, "%s %s does not exist", entity_label(e->kind), e->name);
 	else if (words)
 		http_reply_faults(req, 400, e->faults, words);
-	else if (err_is_refusal(rc))
+	else if (err_is_refusal(rc) && *e->err.msg)
 		http_reply_text(req, err_http_status(rc), "%s", e->err.msg);
 	else
 		api_reply_db(req, rc);
@@ -392,9 +394,11 @@ static void write(struct http_req *req, struct api *a, struct entity_call *e)
 		                e->name);
 		return;
 	}
+	LOOM_CLEANUP_STR char *place = loom_asprintf("/v2/%s/%s", entity_collection(e->kind), name);
 	e->name = name;
 	e->doc = doc;
-	reply_write(req, a, e, db_tx(a->db, put_tx, e));
+	e->answer.location = e->when == &is_new ? place : NULL;
+	reply_write(req, a, e, repeat_tx(req, put_tx, e, &e->answer));
 }
 
 void entities_post(struct http_req *req, void *ctx)

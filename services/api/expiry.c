@@ -2,6 +2,7 @@
 /* expiry - moves the time at which a cluster ends by itself (REST spec 5.8). */
 #include "common/model/expiry.h"
 
+#include "services/api/repeat.h"
 #include "services/api/request.h"
 #include "services/api/resources.h"
 #include "services/api/validate.h"
@@ -49,7 +50,7 @@ void clusters_expiry(struct http_req *req, void *ctx)
 	struct expiry_call k = { .id = request_cluster(req) };
 	k.when = request_precondition(req);
 	k.to = json_get_int(request_body(req), "expireTime", 0);
-	int rc = outcome_tx(a->db, expiry_tx, &k, &k.done);
+	int rc = repeat_outcome_tx(req, expiry_tx, &k, &k.done, NULL);
 	api_reply_outcome(req, rc, &k.done);
 	if (k.done.seq)
 		peers_committed(a, k.id, request_who(req)->tenant_id, k.done.seq, false);

@@ -10,6 +10,7 @@
 #include "common/base/str.h"
 #include "common/model/entity.h"
 #include "common/model/tenant.h"
+#include "services/api/repeat.h"
 #include "services/api/request.h"
 #include "services/api/resources.h"
 #include "services/api/throttle.h"
@@ -192,12 +193,12 @@ void logout_post(struct http_req *req, void *ctx)
 {
 	struct api *a = ctx;
 	struct identity who = *request_who(req);
-	int rc = db_tx(a->db, logout_tx, &who);
+	int rc = repeat_tx(req, logout_tx, &who, NULL);
 	token_cache_clear(a->tokens);
 	if (rc)
 		api_reply_db(req, rc);
 	else
-		http_reply_empty(req, 200);
+		repeat_reply(req, NULL);
 }
 
 /* ---- oneself ----------------------------------------------------------------------------------

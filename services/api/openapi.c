@@ -5,6 +5,7 @@
 #include "common/base/str.h"
 #include "common/net/http_server.h"
 #include "common/service/service.h"
+#include "services/api/repeat.h"
 
 #include <ctype.h>
 #include <string.h>
@@ -39,6 +40,9 @@ size_t openapi_statuses(const struct route *r, int *ret, size_t max)
 		{ r->tag && r->repeat == REPEAT_READS, 304 },
 		{ r->tag == TAG_ASKED && r->repeat != REPEAT_READS, 428 },
 		{ r->body, 413 },
+		{ repeat_taken(r), 400 },
+		{ repeat_taken(r), 409 },
+		{ repeat_taken(r), 422 },
 		{ r->takes == TAKES_PATCH, 415 },
 		{ (r->run & HTTP_SMALL) != 0, 411 },
 		{ r->roles != ROLE_ANYBODY, 503 },
@@ -120,7 +124,7 @@ static struct json *parameters(const struct route *r)
 			json_push(list, parameter(q->name, "query", false, q->doc,
 			                          schema_write(q->schema, NULL)));
 	}
-	if (r->repeat == REPEAT_KEY)
+	if (repeat_taken(r))
 		add_header(list, "Idempotency-Key",
 		           "A name of the request: sent again with it, it gets the first one's "
 		           "answer.");

@@ -12,6 +12,7 @@
 #include "common/model/job.h"
 #include "common/model/outcome.h"
 #include "common/operation/operation.h"
+#include "services/api/repeat.h"
 #include "services/api/request.h"
 #include "services/api/resources.h"
 #include "services/api/templates.h"
@@ -149,7 +150,7 @@ static void submit_work(void *arg)
 	char ask[33];
 	id_random_hex(ask, 16);
 	job_params_set(&o->asked.params.ask, ask);
-	if (outcome_tx(o->a->db, submit_tx, o, &o->done))
+	if (repeat_outcome_tx(o->req, submit_tx, o, &o->done, NULL))
 		(void)outcome_refuse(&o->done, 503, "the database is away; try again");
 }
 
@@ -165,8 +166,9 @@ static void submit_done(void *arg)
 {
 	struct operation *o = arg;
 	if (o->done.status == 200) {
-		http_reply_empty(o->req, 200);
-		peers_committed(o->a, o->id, o->who.tenant_id, o->done.seq, true);
+		if (o->done.seq)
+			peers_committed(o->a, o->id, o->who.tenant_id, o->done.seq, true);
+		repeat_reply(o->req, NULL);
 	} else {
 		refuse(o);
 	}

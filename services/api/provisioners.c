@@ -12,6 +12,7 @@
 #include "common/model/task.h"
 #include "services/api/db_outage.h"
 #include "services/api/provisioner_cache.h"
+#include "services/api/repeat.h"
 #include "services/api/request.h"
 
 #include <string.h>
@@ -221,7 +222,7 @@ static int release_tx(struct db *db, void *arg)
 void provisioners_release(struct http_req *req, void *ctx)
 {
 	struct provisioner_call k = { .a = ctx, .id = http_param(req, "id") };
-	int rc = db_tx(k.a->db, release_tx, &k);
+	int rc = repeat_tx(req, release_tx, &k, NULL);
 	if (rc) {
 		api_reply_db(req, rc);
 	} else if (!k.done) {
@@ -230,6 +231,6 @@ void provisioners_release(struct http_req *req, void *ctx)
 		log_info("provisioner released from quarantine", LOG_S("provisioner", k.id),
 		         LOG_S("user", request_who(req)->user));
 		peers_ready(k.a);
-		http_reply_empty(req, 200);
+		repeat_reply(req, NULL);
 	}
 }

@@ -5,6 +5,7 @@
 #include "common/base/ids.h"
 #include "common/base/str.h"
 #include "common/model/cluster.h"
+#include "services/api/repeat.h"
 #include "services/api/visible.h"
 
 #include <string.h>
@@ -17,6 +18,7 @@ struct request {
 	struct task_ref task;
 	char worker_tenant[65];
 	struct precondition precondition;
+	struct repeatable *repeat;
 	struct json *body;
 	void *kept;
 	void (*free_kept)(void *);
@@ -25,6 +27,7 @@ struct request {
 static void request_free(void *arg)
 {
 	struct request *r = arg;
+	repeat_end(r->repeat);
 	json_free(r->body);
 	if (r->free_kept)
 		r->free_kept(r->kept);
@@ -225,7 +228,8 @@ void request_dispatch(struct http_req *req, void *ctx)
 	r->route = api_routes_rule(a->routes, http_matched(req));
 	http_set_data(req, r, request_free);
 	if (is_known(a, req, r) && is_conditional(a, req, r) &&
-	    (!is_checked(r->route) || is_right(req, r)))
+	    (!is_checked(r->route) || is_right(req, r)) &&
+	    repeat_begin(req, r->route, &r->who, &r->repeat))
 		r->route->fn(req, ctx);
 	/* Here, and not where the request ends: that is the loop, and it may be large. */
 	json_free(r->body);
@@ -301,6 +305,11 @@ bool request_tagged(struct http_req *req, const char *tag)
 	else
 		return false;
 	return true;
+}
+
+struct repeatable *request_repeat(const struct http_req *req)
+{
+	return of(req)->repeat;
 }
 
 void request_keep(struct http_req *req, void *data, void (*free_data)(void *))

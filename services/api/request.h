@@ -6,7 +6,7 @@
  * Order, with the answer where it ends: who asks (401, 404 for an unknown tenant), may he, by his
  * role and what his token is good for (403), is the id in the path one (400), is the thing his
  * (404), which version is meant (400, 428), is the body what the row says (413, 400 with all that
- * is wrong).
+ * is wrong), was the same asked for before (409, 422, or the answer of then).
  */
 #ifndef LOOM_API_REQUEST_H
 #define LOOM_API_REQUEST_H
@@ -38,6 +38,9 @@ const struct precondition *request_precondition(const struct http_req *req);
 /* Of a GET that is about to be answered: shows the tag. true: answered already (304, 412). */
 bool request_tagged(struct http_req *req, const char *tag);
 void request_refuse_precondition(struct http_req *req); /* 412 */
+
+/* Its key; NULL: it has none. */
+struct repeatable *request_repeat(const struct http_req *req);
 
 /* Frees data (once) when the request has been answered. */
 void request_keep(struct http_req *req, void *data, void (*free_data)(void *));

@@ -42,7 +42,7 @@ enum repeat {
 	REPEAT_UNSAID,
 	REPEAT_READS, /* changes nothing */
 	REPEAT_SAME,  /* the same as once */
-	REPEAT_KEY,   /* the same as once with the header Idempotency-Key */
+	REPEAT_KEY,   /* the same as once with the header Idempotency-Key (repeat.h) */
 	REPEAT_AGAIN, /* acts again */
 };
 

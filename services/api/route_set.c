@@ -3,6 +3,7 @@
 #include "services/api/route.h"
 
 #include "common/operation/operation.h"
+#include "services/api/repeat.h"
 #include "services/api/request.h"
 #include "services/api/resources.h"
 
@@ -91,6 +92,8 @@ static bool reads(const struct route *r)
 static bool repeat_ok(const struct route *r)
 {
 	if (r->repeat == REPEAT_UNSAID || !*repeat_name(r->repeat))
+		return false;
+	if (repeat_taken(r) ? r->repeat == REPEAT_AGAIN : r->repeat == REPEAT_KEY)
 		return false;
 	return !reads(r) || r->repeat == REPEAT_READS;
 }
@@ -185,7 +188,7 @@ static void add_operation(struct api_routes *r, const struct operation_kind *k, 
 		                   .roles = ROLES_USER,
 		                   .scope = "clusters:write",
 		                   .owner = OWNER_CLUSTER,
-		                   .repeat = REPEAT_AGAIN,
+		                   .repeat = str_eq(k->method, "POST") ? REPEAT_KEY : REPEAT_AGAIN,
 		                   .takes = TAKES_MAYBE,
 		                   .body = body,
 		                   .answer = &answer_empty,

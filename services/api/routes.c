@@ -59,7 +59,7 @@ LIST(token_shown);
 	READ("/v2/" path, entities_list, "catalog", OWNER_NONE, &list_##of, "", \
 	     "The newest versions of all " many), \
 	ROUTE("POST", "/v2/" path, POOL, entities_post, ROLES_ADMIN, "catalog:write", OWNER_NONE, \
-	      REPEAT_AGAIN, TAKES_WHOLE, &schema_##of, EMPTY, "409", "Add " one), \
+	      REPEAT_KEY, TAKES_WHOLE, &schema_##of, EMPTY, "409", "Add " one), \
 	READ_TAGGED(TAG_ASKED, "/v2/" path "/{name}", entities_get, "catalog", OWNER_TENANT, \
 	            &schema_##of, "404", "The newest version of " one), \
 	TAGGED(TAG_ASKED, "PUT", "/v2/" path "/{name}", POOL, entities_put, ROLES_ADMIN, "catalog:write", \
@@ -133,7 +133,7 @@ const struct route external_routes[] = {
 	ADMIN("GET", "tokens", tokens_list, ROLES_READ, "tokens:read", OWNER_NONE, REPEAT_READS,
 	      &list_token_shown, "", "The caller's tokens; for administrators those of the tenant"),
 	ROUTE("POST", "/v2/tokens", POOL | HTTP_SMALL, tokens_post, ROLES_READ, "tokens:write", OWNER_NONE,
-	      REPEAT_AGAIN, TAKES_WHOLE, &schema_token, &schema_token_made, "404 409",
+	      REPEAT_KEY, TAKES_WHOLE, &schema_token, &schema_token_made, "404 409",
 	      "Make a token, which is shown only now"),
 	ADMIN("DELETE", "tokens/{id}", tokens_delete, ROLES_READ, "tokens:write", OWNER_TENANT,
 	      REPEAT_SAME, EMPTY, "404", "End a token"),
@@ -185,7 +185,7 @@ const struct route external_routes[] = {
 	READ_ON(HEAVY, "/v2/clusters", clusters_list, "clusters", OWNER_NONE, &schema_cluster_summary, "400",
 	     "All clusters that the caller sees, the newest first"),
 	ROUTE("POST", "/v2/clusters", POOL, clusters_create, ROLES_USER, "clusters:write", OWNER_NONE,
-	      REPEAT_KEY, TAKES_WHOLE, &schema_create, &schema_created, "404 409 422",
+	      REPEAT_KEY, TAKES_WHOLE, &schema_create, &schema_created, "404 409",
 	      "Create a cluster"),
 	ROUTE("POST", "/v2/clusters/plan", POOL | HTTP_PROBLEM, clusters_plan, ROLES_READ, "clusters:read", OWNER_NONE,
 	      REPEAT_READS, TAKES_WHOLE, &schema_create, &schema_change, "404 409",

@@ -11,6 +11,7 @@
 #include "common/base/secret_file.h"
 #include "common/base/str.h"
 #include "common/model/entity.h"
+#include "services/api/repeat.h"
 #include "services/api/request.h"
 #include "services/api/resources.h"
 
@@ -132,17 +133,16 @@ static int add_tx(struct db *db, void *arg)
 	return rc ? rc : token_end_first(db);
 }
 
-static void reply_token(struct http_req *req, const struct token_call *k, const char *text)
+static struct json *shown_once(const struct token_call *k, const char *text)
 {
-	LOOM_CLEANUP(json_free) struct json *v = json_set_str(json_new_obj(), "id", k->token.id);
+	struct json *v = json_set_str(json_new_obj(), "id", k->token.id);
 	json_set_str(v, "token", text);
 	json_set_str(v, "name", k->token.name);
 	json_set_str(v, "user", k->token.user);
 	json_set_str(v, "scopes", k->token.scopes);
 	if (k->token.expire)
 		json_set_int(v, "expireTime", k->token.expire);
-	http_reply_header(req, "Cache-Control", "no-store");
-	http_reply_json(req, 200, v);
+	return v;
 }
 
 void tokens_post(struct http_req *req, void *ctx)
@@ -150,10 +150,12 @@ void tokens_post(struct http_req *req, void *ctx)
 	struct api *a = ctx;
 	struct token_call k = { .who = request_who(req) };
 	char text[TOKEN_TEXT];
-	if (!read_request(req, &k))
+	if (!read_request(req, &k) || !repeat_may_be_secret(req))
 		return;
 	token_make(text, &k.token);
-	int rc = db_tx(a->db, add_tx, &k);
+	LOOM_CLEANUP(json_free) struct json *made = shown_once(&k, text);
+	const struct answer answer = { .body = made, .secret = true };
+	int rc = repeat_tx(req, add_tx, &k, &answer);
 	token_cache_clear(a->tokens);
 	if (rc == ACCOUNT_E_NONE)
 		http_reply_text(req, 404, "user %s does not exist in this tenant", k.token.user);
@@ -165,7 +167,7 @@ void tokens_post(struct http_req *req, void *ctx)
 	else {
 		log_info("token made", LOG_S("token", k.token.id), LOG_S("user", k.token.user),
 		         LOG_S("by", k.who->user), LOG_S("req", http_id(req)));
-		reply_token(req, &k, text);
+		repeat_reply(req, &answer);
 	}
 }
 

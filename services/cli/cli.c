@@ -166,7 +166,9 @@ static bool may_ask_again(const struct cli *c, const struct http_call *call, int
 		return false;
 	if (rc)
 		return took < (c->key ? LOST_MS : GONE_MS);
-	return (call->status == 503 || call->status == 502 || call->status == 504) &&
+	/* The same request is under way: its answer comes. Other conflicts do not say when. */
+	bool soon = call->status == 409 && c->key && call->retry_after_ms > 0;
+	return (soon || call->status == 503 || call->status == 502 || call->status == 504) &&
 	       took < BUSY_MS;
 }
 

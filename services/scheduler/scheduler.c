@@ -42,6 +42,8 @@ const struct config_key scheduler_config_keys[] = {
 	    "so long before a cluster's lease ends it is warned about; 0 never"),
 	KEY(lease_retry_ms, CFG_DURATION, "30s", 50, 3600000,
 	    "first wait before an expired cluster that could not be deleted is tried again"),
+	KEY(request_keys_ms, CFG_DURATION, "24h", 60000, 2592000000,
+	    "so long a request that is sent again with its Idempotency-Key gets its answer"),
 	{ 0 },
 };
 

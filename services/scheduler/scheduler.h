@@ -37,6 +37,7 @@ struct scheduler_config {
 	int64_t task_tries, node_replacements;
 	int64_t retry_base_ms, retry_cap_ms;
 	int64_t provisioner_timeout_ms;
+	int64_t request_keys_ms;
 	int64_t lease_warning_ms; /* so long before a cluster's end */
 	int64_t lease_retry_ms;   /* first wait when an expired cluster could not be deleted */
 	struct db_config db;

@@ -32,6 +32,11 @@ def verdict(answer):
     return "fail"
 
 
+def is_final(answer):
+    """A conflict, but for that of a request with its own, which is still under way."""
+    return answer.status == 409 and not answer.headers["Retry-After"]
+
+
 def never_sent(text):
     """Whether nobody took the connection."""
     return any(words in text for words in ("refused", "No route to host", "Network is unreachable"))
@@ -83,7 +88,7 @@ class User:
         began = time.monotonic()
         answer, tries = send(), 1
         kind = verdict(answer)
-        while repeat and kind != "ok" and answer.status != 409 and time.monotonic() < began + self.AGAIN:
+        while repeat and kind != "ok" and not is_final(answer) and time.monotonic() < began + self.AGAIN:
             time.sleep(0.1)
             unsure = kind == "info"
             answer, tries = send(), tries + 1

@@ -233,6 +233,42 @@ def test_patches_are_taken_as_what_they_are(world):
     assert tried == 6
 
 
+def answered(answer):
+    """What counts of an answer."""
+    return answer.status, answer.headers.get("Location"), answer.body
+
+
+def test_what_is_sent_twice_is_done_once(world):
+    """With a key, wherever the table says so, which is every POST that changes something."""
+    done, number = set(), 0
+    for method, path, operation in operations(world.doc):
+        keyed = takes(operation, "Idempotency-Key")
+        assert keyed == (method == "post" and operation["x-loom-repeat"] != "reads" and bool(operation["security"]))
+        if not keyed:
+            continue
+        assert {"400", "409", "422"} <= set(operation["responses"]) and operation["x-loom-repeat"] in ("key", "same")
+        number += 1
+        who, schema = world.superadmin if "user" not in operation["x-loom-permission"]["roles"] else world.user, \
+            body_schema(world.doc, operation)
+        body = None if schema is None else sample(world.doc, schema)
+        if body is not None and "name" in body:
+            body["name"] = f"once-{number}"
+
+        def send(body, key, path=real(world, path, operation), who=who):
+            return who.request("POST", path, body, {**PROBLEM, "Idempotency-Key": key})
+
+        assert send(body, "x" * 256).status == 400
+        first = send(body, f"contract {number}")
+        again = send(body, f"contract {number}")
+        if first.status != 200:
+            continue
+        done.add(path)
+        assert answered(again) == answered(first), (path, first, again)
+        other = send({"other": 1, **(body or {})}, f"contract {number}")
+        assert other.status == 422 and "Idempotency-Key" in other.json["detail"], (path, other)
+    assert number > 25 and {"/v2/providers", "/v2/clusters/{id}/abort"} <= done, (number, done)
+
+
 def refused(world, method, path, operation, body):
     """The pointers of what is wrong with a body; it is refused for that alone."""
     answer = caller(world, operation).request(method.upper(), real(world, path, operation), body, PROBLEM)

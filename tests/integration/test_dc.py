@@ -103,7 +103,8 @@ def retried(request, named):
     while True:
         answer = request()
         unmade = not answer.status and (named or "refused" in answer.reason())
-        if not (unmade or (named and answer.status in (502, 503, 504))) or time.monotonic() > deadline:
+        under_way = named and answer.status == 409 and answer.headers["Retry-After"]
+        if not (unmade or under_way or (named and answer.status in (502, 503, 504))) or time.monotonic() > deadline:
             return answer
         time.sleep(0.05)
 

@@ -147,7 +147,7 @@ static int silent_tx(struct db *db, void *arg)
 	int rc = provisioners_expire(db, w->s->cfg.provisioner_timeout_ms, &dropped);
 	w->again = w->again || dropped;
 	if (!rc)
-		rc = request_keys_expire(db);
+		rc = request_keys_expire(db, w->s->cfg.request_keys_ms);
 	if (!rc)
 		rc = callback_silences_expire(db);
 	return rc ? rc : tokens_expire(db);

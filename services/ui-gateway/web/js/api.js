@@ -7,9 +7,10 @@ const BASE = "api/v2";
 
 // A refusal or a failure, with a text a person can act on.
 export class ApiError extends Error {
-  constructor(status, text) {
+  constructor(status, text, soon = false) {
     super(text);
     this.status = status;
+    this.soon = soon; // it may be asked again in a moment
   }
 }
 
@@ -37,7 +38,7 @@ async function call(method, path, body, signal, more = {}) {
   if (response.status === 401)
     dispatchEvent(new Event("loom-signed-out"));
   if (!response.ok)
-    throw new ApiError(response.status, await refusalText(response));
+    throw new ApiError(response.status, await refusalText(response), response.headers.has("Retry-After"));
   return response;
 }
 
@@ -128,7 +129,7 @@ export async function createCluster(request) {
 
       return (await response.json()).id;
     } catch (error) {
-      if (tries === TRIES || ![0, 502, 503, 504].includes(error.status))
+      if (tries === TRIES || !(error.soon || [0, 502, 503, 504].includes(error.status)))
         throw error;
       await new Promise((wake) => setTimeout(wake, PAUSE_MS));
     }
