@@ -6,6 +6,7 @@
 #   SAN=asan    address and undefined-behaviour sanitizers; SAN=tsan: threads; SAN=fuzz: libFuzzer
 #   WERROR=1    warnings are errors
 #   BREAKABLE=1 promises can be broken on purpose (see common/base/fault.h); SAN=... implies it
+#   VERSION=V   the version that programs and packages say (default: that of common/base/version.c)
 #   PREFIX=DIR  where `make install` puts things (default /usr/local); DESTDIR is honoured
 
 .DEFAULT_GOAL := all
@@ -16,6 +17,9 @@ SHELL := /bin/bash
 SAN ?=
 BREAKABLE ?= $(if $(SAN),1)
 BUILD ?= build$(if $(SAN),-$(SAN))
+VERSION ?= $(shell sed -n 's/^\#define LOOM_VERSION "\(.*\)"$$/\1/p' common/base/version.c)
+# Builds for tests do without: each commit would link all of them anew.
+COMMIT ?= $(if $(SAN),unknown,$(or $(shell git describe --always --abbrev=12 --exclude='*' --dirty=-modified 2>/dev/null),unknown))
 PREFIX ?= /usr/local
 BINDIR := $(PREFIX)/bin
 DATADIR := $(PREFIX)/share/loom
@@ -123,6 +127,14 @@ $(BUILD)/sources: FORCE
 	@[[ -f $@ && "$$(<$@)" == "$(strip $(LIB_OBJS))" ]] || printf '%s\n' "$(strip $(LIB_OBJS))" >$@
 
 $(BUILD)/obj/tests/%.o: EXTRA_CPPFLAGS = $(CHECK_CFLAGS)
+
+LOOM_IDENTITY := -DLOOM_VERSION='"$(VERSION)"' -DLOOM_COMMIT='"$(COMMIT)"'
+$(BUILD)/identity: FORCE
+	@mkdir -p $(@D)
+	@[[ -f $@ && "$$(<$@)" == '$(VERSION) $(COMMIT)' ]] || echo '$(VERSION) $(COMMIT)' >$@
+
+$(BUILD)/obj/common/base/version.o: $(BUILD)/identity
+$(BUILD)/obj/common/base/version.o: EXTRA_CPPFLAGS = $(LOOM_IDENTITY)
 
 $(BUILD)/obj/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)

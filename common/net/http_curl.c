@@ -2,20 +2,22 @@
 /* What the two HTTP clients share: a curl handle prepared, and its failures in words. */
 #include "common/net/http_curl.h"
 
+#include "common/base/version.h"
+
 #include <errno.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/socket.h>
 
-#ifndef LOOM_VERSION
-#define LOOM_VERSION "0"
-#endif
-
 enum { CONNECT_MS = 2000, TIMEOUT_MS = 10000, KEEPALIVE_S = 30, RETRY_AFTER_MAX_S = 86400 };
+
+static char user_agent[32]; /* written once, before the first handle */
 
 static void global_init(void)
 {
+	snprintf(user_agent, sizeof(user_agent), "loom/%s", loom_version);
 	CURLcode r = curl_global_init(CURL_GLOBAL_ALL);
 	loom_assert(r == CURLE_OK);
 }
@@ -95,7 +97,7 @@ void curl_prepare(CURL *h, const struct http_call *call, bool borrow_body, char 
 	must(curl_easy_setopt(h, CURLOPT_TCP_KEEPALIVE, 1L));
 	must(curl_easy_setopt(h, CURLOPT_TCP_KEEPIDLE, (long)KEEPALIVE_S));
 	must(curl_easy_setopt(h, CURLOPT_TCP_KEEPINTVL, (long)KEEPALIVE_S));
-	must(curl_easy_setopt(h, CURLOPT_USERAGENT, "loom/" LOOM_VERSION));
+	must(curl_easy_setopt(h, CURLOPT_USERAGENT, user_agent));
 	must(curl_easy_setopt(h, CURLOPT_ERRORBUFFER, error_buffer));
 	set_body(h, call, borrow_body);
 	*ret_headers = make_headers(call);

@@ -7,6 +7,7 @@
 #include "common/base/log.h"
 #include "common/base/metrics.h"
 #include "common/base/str.h"
+#include "common/base/version.h"
 #include "common/service/memory.h"
 #include "common/service/sd_notify.h"
 #include "common/service/service_args.h"
@@ -50,8 +51,7 @@ static void tell(const char *text)
 
 enum { M_BUILD, M_START, M_MEMORY, M_HEAP, M_FDS, M_PROCESS };
 static struct metric process_metrics[M_PROCESS] = {
-	[M_BUILD] = { "loom_build_info{version=\"" LOOM_VERSION "\"}",
-	              "1; the version is the label", METRIC_GAUGE },
+	[M_BUILD] = { NULL, "1; version and commit are the labels", METRIC_GAUGE },
 	[M_START] = { "loom_process_start_time_seconds", "When the process started, epoch seconds",
 	              METRIC_GAUGE },
 	[M_MEMORY] = { "loom_process_resident_memory_bytes", "Memory in use", METRIC_GAUGE },
@@ -272,6 +272,10 @@ static void set_up(struct service *s)
 	loop_on_signal(s->loop, SIGTERM, on_term, s);
 	loop_on_signal(s->loop, SIGINT, on_term, s);
 	loop_on_signal(s->loop, SIGHUP, on_hup, s);
+	static char build[128];
+	snprintf(build, sizeof(build), "loom_build_info{version=\"%s\",commit=\"%s\"}",
+	         loom_version, loom_commit);
+	process_metrics[M_BUILD].name = build;
 	metrics_register(process_metrics, M_PROCESS);
 	metric_set(&process_metrics[M_BUILD], 1);
 	metric_set(&process_metrics[M_START], clock_wall_ms() / 1000);
@@ -286,7 +290,8 @@ static void run_started(struct service *s)
 		s->watchdog = loop_timer_create(s->loop, "watchdog", on_watchdog, s);
 		loop_timer_every(s->watchdog, beat);
 	}
-	log_info("started", LOG_S("version", LOOM_VERSION), LOG_S("id", s->id));
+	log_info("started", LOG_S("version", loom_version), LOG_S("commit", loom_commit),
+	         LOG_S("id", s->id));
 	tell("READY=1");
 	loop_run(s->loop);
 }

@@ -18,10 +18,6 @@
 #include "common/net/http_server.h"
 #include "common/net/loop.h"
 
-#ifndef LOOM_VERSION /* given by the build */
-#define LOOM_VERSION "0.1.0"
-#endif
-
 struct service;
 
 struct service_def {

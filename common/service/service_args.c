@@ -3,6 +3,7 @@
 #include "common/service/service_args.h"
 
 #include "common/base/str.h"
+#include "common/base/version.h"
 #include "common/service/service_probe.h"
 
 #include <curl/curl.h>
@@ -72,8 +73,8 @@ static int help(const struct service_def *def, const struct config_table *tables
 
 static int version(const struct service_def *def)
 {
-	printf("%s %s (libevent %s, %s)\n", def->name, LOOM_VERSION, event_get_version(),
-	       curl_version());
+	printf("%s %s %s (libevent %s, %s)\n", def->name, loom_version, loom_commit,
+	       event_get_version(), curl_version());
 	return EXIT_SUCCESS;
 }
 

@@ -4,8 +4,8 @@
 #include "services/api/repeat.h"
 
 #include "common/base/str.h"
+#include "common/base/version.h"
 #include "common/net/http_server.h"
-#include "common/service/service.h"
 
 #include <string.h>
 
@@ -168,7 +168,10 @@ char *docs_page_make(const struct api_routes *r)
 	         "color-scheme:light dark}section{border-top:1px solid #8884;padding:.3em 0}"
 	         "h3{margin:.4em 0;font-weight:400}h3 b{display:inline-block;min-width:4.5em}"
 	         "p{margin:.3em 0}.s{opacity:.75;font-size:90%}ul{margin:.2em 0}</style></head>"
-	         "<body><h1>Loom " LOOM_VERSION "</h1><p>The interface as this server has it; for "
+	         "<body><h1>Loom ");
+	buf_adds(&b, loom_version);
+	buf_adds(&b,
+	         "</h1><p>The interface as this server has it; for "
 	         "programs as <a href=\"/openapi.json\">OpenAPI 3.1</a>. Users say who they are in "
 	         "<code>X-Loom-UserID</code> and <code>X-Loom-TenantID</code>, or show a token in "
 	         "<code>Authorization</code>. A refusal is one "

@@ -3,8 +3,8 @@
 #include "services/api/openapi.h"
 
 #include "common/base/str.h"
+#include "common/base/version.h"
 #include "common/net/http_server.h"
-#include "common/service/service.h"
 #include "services/api/repeat.h"
 
 #include <ctype.h>
@@ -300,7 +300,7 @@ struct json *openapi_make(const struct api_routes *r, const char *internal)
 {
 	struct json *doc = json_set_str(json_new_obj(), "openapi", "3.1.0");
 	struct json *info = json_set_str(json_new_obj(), "title", "Loom");
-	json_set_str(info, "version", LOOM_VERSION);
+	json_set_str(info, "version", loom_version);
 	json_set(doc, "info",
 	         json_set_str(info, "description",
 	                      "Clusters of machines from templates. Made from the server's own "

@@ -187,6 +187,8 @@ static const struct command after[] = {
 	  callback_change, "POST" },
 	{ "callback delete", "ID", 1, 1, "Discard a pending callback", NULL, callback_change,
 	  "DELETE" },
+	{ "completion", "", 0, 0, "Print what makes bash complete this command line", NULL,
+	  completion_print, NULL },
 };
 
 /* ---- operations ------------------------------------------------------------------------------ */

@@ -2,7 +2,7 @@
 /* The command line of Loom. */
 #include "services/cli/commands.h"
 
-#include "common/service/service.h" /* LOOM_VERSION */
+#include "common/base/version.h"
 
 #include <locale.h>
 #include <signal.h>
@@ -39,7 +39,7 @@ static int serve(const struct command *commands, int argc, char **argv)
 	if (code)
 		return wrong_usage(&a, err.msg);
 	if (a.version) {
-		puts("loom " LOOM_VERSION);
+		printf("loom %s %s\n", loom_version, loom_commit);
 		return CLI_OK;
 	}
 	if (a.help && a.command)

@@ -3,6 +3,7 @@
 #include "services/ui-gateway/gateway.h"
 
 #include "common/base/log.h"
+#include "common/base/version.h"
 #include "common/json/json.h"
 
 #include <errno.h>
@@ -78,7 +79,7 @@ static void tell_status(struct http_req *req, void *ctx)
 	struct json *api = json_set_str(json_new_obj(), "name", "loom-api");
 	json_set_bool(api, "reachable", lives);
 	json_set_str(o, "service", "loom-ui-gateway");
-	json_set_str(o, "version", LOOM_VERSION);
+	json_set_str(o, "version", loom_version);
 	json_set_str(o, "state", service_draining(g->service) ? "draining" : "serving");
 	json_set(o, "backends", json_push(json_new_arr(), api));
 	json_set_int(o, "requests", load.exchanges);

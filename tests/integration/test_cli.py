@@ -98,11 +98,26 @@ def test_help_version_and_usage(empty_lab):
     assert "cluster watch" in loom(empty_lab, "--help").stdout
     told = loom(empty_lab, "cluster", "create", "--help").stdout
     assert "--template" in told and "Exit codes: 0 done, 1 refused or failed, 2 " in told
-    assert re.fullmatch(r"loom \d+\.\d+\.\d+\n", loom(empty_lab, "--version").stdout)
+    assert re.fullmatch(r"loom \d+\.\d+\.\d+ \w+\n", loom(empty_lab, "--version").stdout)
     for words in ((), ("cluster",), ("cluster", "fly"), ("status", "--fly"), ("cluster", "create", "x")):
         done = loom(empty_lab, *words)
         assert (done.returncode, done.stdout) == (64, "")
         assert done.stderr.startswith("loom: ")
+
+
+@pytest.mark.parametrize("typed, offered", [
+    ("loom cluster p", ["pause", "plan"]),
+    ("loom cluster create --on", ["--on-failure"]),
+    ("loom whoami --tok", ["--token-file"]),
+    ("loom cluster create first ''", []),
+])
+def test_bash_completes(empty_lab, tmp_path, typed, offered):
+    """What bash calls, called as bash calls it; a name of the user's own is not completed."""
+    (tmp_path / "loom").write_text(loom(empty_lab, "completion").stdout)
+    script = f". {tmp_path}/loom; COMP_WORDS=({typed}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); _loom; " \
+             "printf '%s\\n' \"${COMPREPLY[@]}\""
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True)
+    assert (done.stdout.split(), done.stderr) == (offered, "")
 
 
 def test_unreachable_says_where_and_what_to_check(empty_lab):

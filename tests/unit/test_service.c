@@ -227,7 +227,7 @@ static const struct {
 } lines[] = {
 	{ { "--help" }, 0, "--log-level=TEXT", NULL },
 	{ { "--count=99", "-h" }, 0, "A service for tests.", NULL },
-	{ { "--version" }, 0, "loom-test " LOOM_VERSION " (libevent 2.1.12", NULL },
+	{ { "--version" }, 0, " (libevent 2.1.12", NULL },
 	{ { "--check-config" }, 0, "the configuration is right", NULL },
 	{ { "--print-config" }, 0, "count = 3\n", NULL },
 	{ { "--print-config", "--count", "7" }, 0, "count = 7\n", NULL },

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* version - the one file that the build tells version and commit, so that a new commit compiles
+ * nothing else anew. */
+#include "common/base/version.h"
+
+#ifndef LOOM_VERSION /* make VERSION=... */
+#define LOOM_VERSION "0.1.0"
+#endif
+
+#ifndef LOOM_COMMIT
+#define LOOM_COMMIT "unknown"
+#endif
+
+const char loom_version[] = LOOM_VERSION;
+const char loom_commit[] = LOOM_COMMIT;
