@@ -23,6 +23,7 @@ COMMIT ?= $(if $(SAN),unknown,$(or $(shell git describe --always --abbrev=12 --e
 PREFIX ?= /usr/local
 BINDIR := $(PREFIX)/bin
 DATADIR := $(PREFIX)/share/loom
+LIBDIR := $(PREFIX)/lib/loom
 INSTALL ?= install
 
 # ---- flags ------------------------------------------------------------------------------------
@@ -194,7 +195,7 @@ $(foreach t,$(FUZZ_TARGETS),$(eval $(call fuzz_rule,$(t))))
 
 # ---- running ----------------------------------------------------------------------------------
 
-.PHONY: run stop status check test test-dc test-ship images chaos soak hostile fuzz fuzz-api unit lint format headers bench install uninstall clean help FORCE
+.PHONY: run stop status check test test-dc test-ship images deb chaos soak hostile fuzz fuzz-api unit lint format headers bench install uninstall clean help FORCE
 FORCE:
 
 run: ## install what is missing, build, start a private stack, make a cluster and prove it
@@ -216,12 +217,16 @@ test-dc: all next ## a datacenter of three machines, each kind of part broken on
 	@scripts/bootstrap test dc
 	@cd tests && LOOM_DC_BIN='$(abspath $(BUILD))/bin' LOOM_DC_NEXT='$(abspath $(NEXT))' /usr/bin/python3 -m pytest -m dc -s integration/test_dc.py
 
-test-ship: ## the container images and the quick start in full: what `make test` has no time for
-	@scripts/bootstrap ship
+test-ship: ## container images, the quick start and the packages in full: what `make test` has no time for
+	@scripts/bootstrap deb ship
 	@cd tests && /usr/bin/python3 -m pytest -m 'heavy or not heavy' -s ship
 
 images: ## build the container images (NAMES='loom-api loom-haproxy': only these)
 	@scripts/images $(NAMES)
+
+deb: ## build Debian packages into build/deb (VERSION=1.2.3: as that version)
+	@scripts/bootstrap deb
+	@scripts/deb
 
 chaos: all ## random faults in a datacenter under load; SEED=7 MINUTES=60 FAULTS=kill-api,cut-link LOAD=4 (busy processes)
 	@scripts/bootstrap test dc
@@ -273,17 +278,24 @@ bench: all $(BENCH) ## measure; FIGURES=claim,create: only these; NODES=3: on Ga
 
 # ---- installing -------------------------------------------------------------------------------
 
+# Programs in Python for operators, and what they are made of, below scripts/.
+TOOLS := loom-datacenter loom-load-catalog
+TOOL_FILES := $(addprefix dclib/,__init__.py render.py) $(addprefix stacklib/,__init__.py client.py)
+
 install: all ## install programs, plugins, catalog and web files under PREFIX
 	$(INSTALL) -d '$(DESTDIR)$(BINDIR)' '$(DESTDIR)$(DATADIR)'
 	$(if $(BINS),$(INSTALL) -m 755 $(BINS) '$(DESTDIR)$(BINDIR)')
 	scripts/install-tree services/provisioner/plugins '$(DESTDIR)$(DATADIR)/plugins'
-	scripts/install-tree deploy/catalog '$(DESTDIR)$(DATADIR)/catalog'
 	scripts/install-tree deploy '$(DESTDIR)$(DATADIR)/deploy'
 	scripts/install-tree services/ui-gateway/web '$(DESTDIR)$(DATADIR)/web'
+	for file in $(TOOL_FILES); do $(INSTALL) -D -m 644 "scripts/$$file" "$(DESTDIR)$(LIBDIR)/scripts/$$file"; done
+	for tool in $(TOOLS); do $(INSTALL) -m 755 "scripts/$$tool" '$(DESTDIR)$(LIBDIR)/scripts/' && \
+		ln -sf "../lib/loom/scripts/$$tool" '$(DESTDIR)$(BINDIR)/'; done
+	ln -sfn ../../share/loom/deploy '$(DESTDIR)$(LIBDIR)/deploy'
 
 uninstall: ## remove what `make install` put there
-	rm -f $(foreach b,$(notdir $(BINS)),'$(DESTDIR)$(BINDIR)/$(b)')
-	rm -rf '$(DESTDIR)$(DATADIR)'
+	rm -f $(foreach b,$(notdir $(BINS)) $(TOOLS),'$(DESTDIR)$(BINDIR)/$(b)')
+	rm -rf '$(DESTDIR)$(DATADIR)' '$(DESTDIR)$(LIBDIR)'
 
 clean: ## stop the stack, delete its data and everything built
 	@if [[ -d var ]]; then PURGE=1 scripts/stop; fi

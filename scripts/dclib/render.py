@@ -9,9 +9,12 @@ A template is text with @{name} or @{name.field} for values, and lines that begi
 
 An unknown name is an error, never an empty text.
 
-The layout is `machines` (each service binds its machine's address, and reaches the rest through the
-proxies of 127.0.0.1) or `containers` (one host; each service is alone in a container, binds all of
-its addresses, and is found by its name: db, zookeeper, api, ui, haproxy).
+The layout says where services find each other, and what they bind:
+
+    machines    at least three; its machine's address, and the rest through the proxies of 127.0.0.1
+    containers  one host; each is alone in a container, binds all of its addresses, and is found by its
+                name: db, zookeeper, api, ui, haproxy
+    single      one machine without proxies; all is on 127.0.0.1
 """
 
 import configparser
@@ -56,7 +59,7 @@ DEFAULTS: dict[str, dict[str, str | None]] = {
     # Empty: the host's address.
     "host": {"address": None, "db_address": "", "zookeeper_address": "", "provisioners": "1"},
 }
-LAYOUTS = {"machines": 3, "containers": 1}  # and how many hosts at least
+LAYOUTS = {"machines": 3, "containers": 1, "single": 1}  # and how many hosts at least
 
 
 def read_inventory(path):
@@ -78,7 +81,7 @@ def read_inventory(path):
             raise DcError(f"{path}: unknown section [{section}]")
     layout = inventory["datacenter"]["layout"]
     if layout not in LAYOUTS:
-        raise DcError(f"{path}: [datacenter] layout is '{layout}', not {' or '.join(LAYOUTS)}")
+        raise DcError(f"{path}: [datacenter] layout is '{layout}', not one of {', '.join(LAYOUTS)}")
     if len(inventory["hosts"]) < LAYOUTS[layout]:
         wanted = "at least three hosts" if layout == "machines" else "a host"
         raise DcError(f"{path}: a datacenter of {layout} has {wanted} ([host NAME] sections)")
@@ -116,17 +119,20 @@ def values_for(inventory, host):
     base = int(inventory["ports"]["provisioner_admin"])
     provisioners = [{"number": str(number), "port": str(base + number - 1)}
                     for number in range(1, int(own["provisioners"]) + 1)]
-    alone = inventory["datacenter"]["layout"] == "containers"
-    ports = inventory["ports"]
+    layout, ports = inventory["datacenter"]["layout"], inventory["ports"]
+    containers = layout == "containers"
     reach = {  # where services find what, and what they bind on the bus
-        "sql": f"{me['db_address']}", "sql_port": ports["db"], "web": "haproxy", "bus": "*",
-    } if alone else {
-        "sql": "127.0.0.1", "sql_port": ports["sqlproxy"], "web": "127.0.0.1", "bus": own["address"],
+        "sql": "127.0.0.1" if layout == "machines" else me["db_address"],
+        "sql_port": ports["sqlproxy" if layout == "machines" else "db"],
+        "web": "haproxy" if containers else "127.0.0.1", "bus": "*" if containers else own["address"],
     }
+    clients = {"machines": hosts, "containers": [{"address": "%"}],
+               "single": [{"address": "localhost"}, {"address": "127.0.0.1"}]}[layout]
     tokens = "yes" if inventory["datacenter"]["auth_mode"] == "token" else ""
     return {**inventory["datacenter"], "tokens": tokens, "ports": ports, "paths": paths, "host": me,
-            "containers": "yes" if alone else "", "reach": reach,
-            "db_clients": [{"address": "%"}] if alone else hosts,
+            "containers": "yes" if containers else "", "machines": "yes" if layout == "machines" else "",
+            "galera": "" if layout == "single" else "yes",
+            "reach": reach, "db_clients": clients,
             "hosts": hosts, "peers": [entry for entry in hosts if entry is not me],
             "provisioners": provisioners, "db_password": _read(paths["db_password_file"]),
             "db_group": ",".join(f"{entry['db_address']}:{ports['db_group']}" for entry in hosts),

@@ -276,7 +276,7 @@ static void print_options(const struct option *o, FILE *f)
 		                 o->arg ? " " : "", o->arg ? o->arg : "");
 		if (o->letter && n > 1)
 			text[1] = o->letter;
-		fprintf(f, "  %-26s %s\n", text, o->doc);
+		fprintf(f, "  %-26s  %s\n", text, o->doc);
 	}
 }
 
@@ -286,7 +286,7 @@ static const char exit_codes[] =
 
 void args_help(const struct command *commands, const char *group, FILE *f)
 {
-	fputs("usage: loom COMMAND [ARGUMENT...] [OPTION...]\n\n"
+	fputs("Usage: loom COMMAND [ARGUMENT...] [OPTION...]\n\n"
 	      "Loom provisions clusters of machines.\n\ncommands:\n",
 	      f);
 	for (const struct command *c = commands; c->words; c++) {
@@ -294,7 +294,7 @@ void args_help(const struct command *commands, const char *group, FILE *f)
 			continue;
 		LOOM_CLEANUP_STR char *left =
 			loom_asprintf("%s%s%s", c->words, *c->args ? " " : "", c->args);
-		fprintf(f, "  %-38s %s\n", left, c->summary);
+		fprintf(f, "  %-38s  %s\n", left, c->summary);
 	}
 	fputs("\noptions of every command:\n", f);
 	print_options(args_common, f);
@@ -304,7 +304,7 @@ void args_help(const struct command *commands, const char *group, FILE *f)
 
 void args_help_command(const struct command *c, FILE *f)
 {
-	fprintf(f, "usage: loom %s%s%s [OPTION...]\n\n%s.\n", c->words, *c->args ? " " : "",
+	fprintf(f, "Usage: loom %s%s%s [OPTION...]\n\n%s.\n", c->words, *c->args ? " " : "",
 	        c->args, c->summary);
 	if (c->options) {
 		fputs("\noptions:\n", f);

@@ -25,7 +25,7 @@ def rendered(tmp_path_factory):
     (folder / "password").write_text("secret\n")
     (folder / "key").write_text("0" * 64 + "\n")
     for host in HOSTS:
-        run(ROOT / "scripts/dc", "render", "--inventory", inventory, "--host", host, "--out", folder / host)
+        run(ROOT / "scripts/loom-datacenter", "render", "--inventory", inventory, "--host", host, "--out", folder / host)
     return folder
 
 
@@ -68,7 +68,7 @@ def quick_start(tmp_path_factory):
     inventory.write_text(text.replace("[paths]", f"[paths]\ndeploy = {ROOT}/deploy"))
     (folder / "db.password").write_text("secret\n")
     (folder / "cluster.key").write_text("0" * 64 + "\n")
-    run(ROOT / "scripts/dc", "render", "--inventory", inventory, "--host", "loom", "--out", folder / "loom")
+    run(ROOT / "scripts/loom-datacenter", "render", "--inventory", inventory, "--host", "loom", "--out", folder / "loom")
     return folder
 
 
@@ -91,8 +91,25 @@ def test_containers(quick_start):
     assert "provisioner_id" not in (etc / "loom/provisioner-1.conf").read_text()
 
 
+def test_packages(tmp_path):
+    """What Debian packages put on one machine: without proxies, with tokens, and nothing that others reach."""
+    run(ROOT / "scripts/loom-datacenter", "render", "--inventory", ROOT / "deploy/debian/inventory",
+        "--host", "localhost", "--out", tmp_path)
+    for path in sorted((tmp_path / "loom").glob("*.conf")):
+        program = "loom-" + path.stem.partition("-1")[0]
+        text = path.read_text().replace("/usr/share/loom/web", f"{ROOT}/services/ui-gateway/web")
+        path.write_text(text.replace("/usr/share/loom/plugins", f"{ROOT}/services/provisioner/plugins")
+                        .replace("/etc/loom/", f"{tmp_path}/"))
+        for name in ("cluster.key", "db.password", "admin.token", "provisioner.token"):
+            (tmp_path / name).write_text("loom_" + "a" * 43 + "\n" if "token" in name else "0" * 64 + "\n")
+        run(build_dir() / "bin" / program, "--config", path, "--check-config")
+        assert "0.0.0.0" not in text and (path.stem != "api" or "auth_mode = token" in text), path
+    assert "loom_ha" not in (tmp_path / "mariadb/accounts.sql").read_text()
+    assert "/usr/bin/loom-api --config /etc/loom/api.conf" in (tmp_path / "systemd/loom-api.service").read_text()
+
+
 @pytest.mark.parametrize("change, said", [
-    (("layout = containers", "layout = boxes"), "layout is 'boxes', not machines or containers"),
+    (("layout = containers", "layout = boxes"), "layout is 'boxes', not one of machines, containers"),
     (("layout = containers", "layout = machines"), "a datacenter of machines has at least three hosts"),
     (("[host loom]\naddress = 0.0.0.0", "[paths2]"), "unknown section [paths2]"),
 ])
@@ -100,7 +117,7 @@ def test_a_wrong_inventory_is_refused(tmp_path, change, said):
     text = (ROOT / "deploy/compose/inventory").read_text()
     assert change[0] in text
     (tmp_path / "inventory").write_text(text.replace(*change))
-    done = subprocess.run([ROOT / "scripts/dc", "render", "--inventory", tmp_path / "inventory", "--host", "loom",
+    done = subprocess.run([ROOT / "scripts/loom-datacenter", "render", "--inventory", tmp_path / "inventory", "--host", "loom",
                            "--out", tmp_path / "out"], capture_output=True, text=True, check=False)
     assert done.returncode == 1 and said in done.stderr, done.stderr
     assert not (tmp_path / "out").exists()

@@ -247,7 +247,7 @@ class Stack:
         """Load the default catalog, or another folder like it."""
         values = {"STATE_DIR": self.sandbox_dir, "ROOT_DIR": root_cache(),
                   "BRIDGE": self.bridge, "SUBNET": self.info["subnet"]}
-        argv = [str(ROOT / "scripts/load-catalog")]
+        argv = [str(ROOT / "scripts/loom-load-catalog")]
         argv += ["--catalog", str(catalog)] if catalog else []
         for key, value in values.items():
             argv += ["--set", f"{key}={value}"]
