@@ -19,7 +19,8 @@ BREAKABLE ?= $(if $(SAN),1)
 BUILD ?= build$(if $(SAN),-$(SAN))
 VERSION ?= $(shell sed -n 's/^\#define LOOM_VERSION "\(.*\)"$$/\1/p' common/base/version.c)
 # Builds for tests do without: each commit would link all of them anew.
-COMMIT ?= $(if $(SAN),unknown,$(or $(shell git describe --always --abbrev=12 --exclude='*' --dirty=-modified 2>/dev/null),unknown))
+COMMIT ?= $(if $(SAN),,$(shell git describe --always --abbrev=12 --exclude='*' --dirty=-modified 2>/dev/null || \
+	sed -n 's/^\#define LOOM_COMMIT "\([0-9a-f]\{12\}\).*/\1/p' common/base/version.c))
 PREFIX ?= /usr/local
 BINDIR := $(PREFIX)/bin
 DATADIR := $(PREFIX)/share/loom
@@ -129,7 +130,7 @@ $(BUILD)/sources: FORCE
 
 $(BUILD)/obj/tests/%.o: EXTRA_CPPFLAGS = $(CHECK_CFLAGS)
 
-LOOM_IDENTITY := -DLOOM_VERSION='"$(VERSION)"' -DLOOM_COMMIT='"$(COMMIT)"'
+LOOM_IDENTITY := -DLOOM_VERSION='"$(VERSION)"' -DLOOM_COMMIT='"$(or $(COMMIT),unknown)"'
 $(BUILD)/identity: FORCE
 	@mkdir -p $(@D)
 	@[[ -f $@ && "$$(<$@)" == '$(VERSION) $(COMMIT)' ]] || echo '$(VERSION) $(COMMIT)' >$@
@@ -195,7 +196,7 @@ $(foreach t,$(FUZZ_TARGETS),$(eval $(call fuzz_rule,$(t))))
 
 # ---- running ----------------------------------------------------------------------------------
 
-.PHONY: run stop status check test test-dc test-ship images deb chaos soak hostile fuzz fuzz-api unit lint format headers bench install uninstall clean help FORCE
+.PHONY: run stop status check test test-dc test-ship images deb dist chaos soak hostile fuzz fuzz-api unit lint format headers bench install uninstall clean help FORCE
 FORCE:
 
 run: ## install what is missing, build, start a private stack, make a cluster and prove it
@@ -227,6 +228,10 @@ images: ## build the container images (NAMES='loom-api loom-haproxy': only these
 deb: ## build Debian packages into build/deb (VERSION=1.2.3: as that version)
 	@scripts/bootstrap deb
 	@scripts/deb
+
+dist: all ## a source archive with its checksum, and an SPDX list of what ships, in build/dist
+	@scripts/bootstrap deb
+	@scripts/dist
 
 chaos: all ## random faults in a datacenter under load; SEED=7 MINUTES=60 FAULTS=kill-api,cut-link LOAD=4 (busy processes)
 	@scripts/bootstrap test dc

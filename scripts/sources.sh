@@ -8,7 +8,8 @@
 identify()
 {
 	version=${VERSION:-$(sed -n 's/^#define LOOM_VERSION "\(.*\)"$/\1/p' "$root/common/base/version.c")}
-	revision=${REVISION:-unknown}
+	revision=${REVISION:-$(sed -n 's/^#define LOOM_COMMIT "\([0-9a-f]*\)"$/\1/p' "$root/common/base/version.c")}
+	revision=${revision:-unknown}
 	date=${SOURCE_DATE_EPOCH:-}
 	if git -C "$root" rev-parse HEAD >/dev/null 2>&1; then
 		revision=$(git -C "$root" rev-parse HEAD)

@@ -7,8 +7,8 @@
 #define LOOM_VERSION "0.1.0"
 #endif
 
-#ifndef LOOM_COMMIT
-#define LOOM_COMMIT "unknown"
+#ifndef LOOM_COMMIT /* `git archive` puts it here (.gitattributes) */
+#define LOOM_COMMIT "$Format:%H$"
 #endif
 
 const char loom_version[] = LOOM_VERSION;
