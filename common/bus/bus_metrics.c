@@ -35,7 +35,7 @@ struct metric bus_metrics[BUS_M_COUNT] = {
 	[BUS_M_PEERS] = GAUGE("loom_bus_peers", "Peers with a socket."),
 	[BUS_M_SKEW] = GAUGE("loom_bus_clock_skew_milliseconds",
 	                     "Difference of wall clocks to the peer that is furthest off."),
-	[BUS_M_REQUEST_MS] = { .name = "loom_bus_request_milliseconds",
+	[BUS_M_REQUEST_MS] = { .name = "loom_bus_request_ms",
 	                       .help = "Time from request to answer.",
 	                       .kind = METRIC_HISTOGRAM_MS },
 };

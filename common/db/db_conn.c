@@ -50,7 +50,7 @@ struct metric db_metrics[DB_M_COUNT] = {
 	[DB_M_CONNECTIONS] = { .name = "loom_db_connections",
 	                       .help = "Connections open to the database.",
 	                       .kind = METRIC_GAUGE },
-	[DB_M_TRANSACTION_MS] = { .name = "loom_db_transaction_milliseconds",
+	[DB_M_TRANSACTION_MS] = { .name = "loom_db_transaction_ms",
 	                          .help = "Time of a transaction or read, retries included.",
 	                          .kind = METRIC_HISTOGRAM_MS },
 };

@@ -132,7 +132,7 @@ def values_for(inventory, host):
     return {**inventory["datacenter"], "tokens": tokens, "ports": ports, "paths": paths, "host": me,
             "containers": "yes" if containers else "", "machines": "yes" if layout == "machines" else "",
             "galera": "" if layout == "single" else "yes",
-            "reach": reach, "db_clients": clients,
+            "reach": reach, "db_clients": clients, "scraped": _scraped(inventory),
             "hosts": hosts, "peers": [entry for entry in hosts if entry is not me],
             "provisioners": provisioners, "db_password": _read(paths["db_password_file"]),
             "db_group": ",".join(f"{entry['db_address']}:{ports['db_group']}" for entry in hosts),
@@ -140,6 +140,17 @@ def values_for(inventory, host):
             "kinds": [{"suffix": "", "check": "/readyz"}, {"suffix": "_any", "check": "/livez"}],
             "servers": str(len(hosts)),
             "zk_quorum": ",".join(f"{entry['zookeeper_address']}:{ports['zookeeper_client']}" for entry in hosts)}
+
+
+def _scraped(inventory):
+    """Where /metrics is: for each kind of service its name among containers, and all copies' addresses."""
+    ports, hosts = inventory["ports"], inventory["hosts"].values()
+    kinds = {"api": ("api", "api_external"), "scheduler": ("scheduler", "scheduler_admin"),
+             "ui-gateway": ("ui", "ui"), "provisioner": ("provisioner", "provisioner_admin")}
+    return [{"job": job, "name": name, "port": ports[port], "targets": [
+        {"address": f"{own['address']}:{int(ports[port]) + copy}"} for own in hosts
+        for copy in range(int(own["provisioners"]) if job == "provisioner" else 1)]}
+        for job, (name, port) in kinds.items()]
 
 
 def _read(path):
