@@ -4,19 +4,18 @@
 The commands are those of the units in deploy/systemd; all configuration comes from deploy/.
 """
 
-import http.client
 import os
 import pwd
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import time
 
 from stacklib import process
 
 from . import ROOT, DcError, network
+from .ask import fetch, talk
 from .state import HOSTS, State
 
 KINDS = ("zookeeper", "db", "sqlproxy", "haproxy", "keepalived", "scheduler", "api", "ui", "provisioner")
@@ -57,36 +56,6 @@ def names(state, host):
 def sql_proxy():
     """Which program is the SQL proxy."""
     return "proxysql" if shutil.which("proxysql", path=process.PATH) else "haproxy"
-
-
-def fetch(address, port, path, timeout=2):
-    """(status, body) of a GET; (0, why) when nobody answers."""
-    connection = http.client.HTTPConnection(address, port, timeout=timeout)
-    try:
-        connection.request("GET", path)
-        answer = connection.getresponse()
-        return answer.status, answer.read().decode("utf-8", "replace")
-    except (OSError, http.client.HTTPException) as error:
-        return 0, str(error)
-    finally:
-        connection.close()
-
-
-def talk(address, port, send=b"", timeout=1, until=65536):
-    """Bytes that a server sends (after `send`), up to its end of file or `until` bytes."""
-    data = b""
-    try:
-        with socket.create_connection((address, port), timeout=timeout) as sock:
-            sock.settimeout(timeout)
-            sock.sendall(send)
-            while len(data) < until:
-                chunk = sock.recv(65536)
-                if not chunk:
-                    break
-                data += chunk
-    except OSError:
-        pass
-    return data
 
 
 class Part:

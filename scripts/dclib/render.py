@@ -51,7 +51,7 @@ DEFAULTS: dict[str, dict[str, str | None]] = {
         "etc": "/etc/loom", "work": "/var/lib/loom", "run": "/run/loom",
         "haproxy_run": "/run/haproxy", "zookeeper_data": "/var/lib/zookeeper",
         "db_data": "/var/lib/mysql", "db_run": "/run/mysqld", "db_tmp": "/var/tmp",
-        "keepalived_state": "/run/loom/haproxy.down",
+        "backups": "/var/backups/loom", "keepalived_state": "/run/loom/haproxy.down",
         "cluster_key_file": "/etc/loom/cluster.key", "db_password_file": "/etc/loom/db.password",
         "admin_token_file": "/etc/loom/admin.token",
         "provisioner_token_file": "/etc/loom/provisioner.token",

@@ -21,7 +21,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from stacklib import process
 
-from . import DcError, parts
+from . import DcError, ask, parts
 from .state import State
 
 RESTART = {"haproxy": 0.2, "sqlproxy": 0.2}  # any other part: 1 s
@@ -222,7 +222,7 @@ class Supervisor:
         """Who leads each election; only ZooKeeper's leader knows."""
         if found["zookeeper"]["role"] != "leader":
             return {}
-        text = parts.talk(State(self.directory).address(self.host), 55181, b"dump").decode("utf-8", "replace")
+        text = ask.talk(State(self.directory).address(self.host), 55181, b"dump").decode("utf-8", "replace")
         best = {}
         for line in text.split():
             words = line.split("/")

@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The database written to a file that is whole or not there, and read back from it."""
+
+import contextlib
+import datetime
+import os
+import pathlib
+import re
+import subprocess
+import tempfile
+
+from . import DcError
+from .ask import fetch
+from .render import values_for
+
+NAME = re.compile(r"loom-\d{4}-\d\d-\d\d-\d{6}\.sql\.zst")
+END = b"-- Dump completed"
+TAIL = 4096
+
+
+def folder_of(inventory):
+    """Where backups are."""
+    return pathlib.Path(inventory["paths"]["backups"])
+
+
+def all_of(inventory):
+    """All that this program made, the newest last."""
+    folder = folder_of(inventory)
+    return sorted(path for path in folder.iterdir() if NAME.fullmatch(path.name)) if folder.is_dir() else []
+
+
+def newest(inventory):
+    """The newest one, or None."""
+    return next(reversed(all_of(inventory)), None)
+
+
+@contextlib.contextmanager
+def _account(inventory, host):
+    """Options for MariaDB's clients: the services' account, whose password no other user sees."""
+    values = values_for(inventory, host)
+    if not values["db_password"]:
+        raise DcError(f"{inventory['paths']['db_password_file']} is not there, empty, or not readable")
+    own = values["host"]
+    with tempfile.NamedTemporaryFile("w", prefix="loom-backup-") as file:  # mode 0600
+        file.write(f"[client]\nhost={own['db_address']}\nport={values['ports']['db']}\nuser=loom\n"
+                   f"password=\"{values['db_password']}\"\n")
+        file.flush()
+        yield f"--defaults-extra-file={file.name}"
+
+
+def _run(argv, **streams):
+    """Start a program of a pipe."""
+    try:
+        return subprocess.Popen(argv, stderr=subprocess.PIPE, **streams)
+    except OSError as error:
+        raise DcError(f"{argv[0]} cannot be run: {error.strerror} (packages mariadb-client and zstd)") from error
+
+
+def _end(processes):
+    """All of a pipe's programs have to end well."""
+    said = [(process.args[0], process.communicate()[1] or b"", process.returncode) for process in processes]
+    wrong = [f"{name}: {text.decode('utf-8', 'replace').strip() or code}" for name, text, code in said if code]
+    if wrong:
+        raise DcError("; ".join(wrong))
+
+
+def check(path):
+    """Read a backup back to its end; answers its size as SQL."""
+    unpack = _run(["zstd", "-q", "-d", "-c", str(path)], stdout=subprocess.PIPE)
+    size, tail = 0, b""
+    while chunk := unpack.stdout.read(1 << 20):
+        size += len(chunk)
+        tail = (tail + chunk)[-TAIL:]
+    _end([unpack])
+    if END not in tail:
+        raise DcError(f"{path} is not whole: it does not end with '{END.decode()}'")
+    return size
+
+
+def make(inventory, host, keep):
+    """A new backup, from this host's own node; the older ones but `keep` are deleted. Answers what it did."""
+    folder = folder_of(inventory)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path = folder / datetime.datetime.now(datetime.UTC).strftime("loom-%Y-%m-%d-%H%M%S.sql.zst")
+    part = path.with_name(path.name + ".part")
+    try:
+        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with _account(inventory, host) as account, os.fdopen(descriptor, "wb") as file:
+            dump = _run(["mariadb-dump", account, "--single-transaction", "--routines", "loom"], stdout=subprocess.PIPE)
+            pack = _run(["zstd", "-q", "-c"], stdin=dump.stdout, stdout=file)
+            dump.stdout.close()
+            _end([pack, dump])
+            os.fsync(descriptor)
+        size = check(part)
+        os.replace(part, path)
+    except OSError as error:
+        raise DcError(f"{part}: {error.strerror}") from error
+    finally:
+        part.unlink(missing_ok=True)
+    old = all_of(inventory)[:-keep]
+    for other in old:
+        other.unlink()
+    return {"file": str(path), "bytes": path.stat().st_size, "sql_bytes": size, "deleted": [str(other) for other in old]}
+
+
+def in_the_way(inventory):
+    """Services that run, which would work on a database that is half there."""
+    ports = inventory["ports"]
+    return [f"{name} on {host}" for host, own in inventory["hosts"].items()
+            for name, port in (("loom-api", "api_external"), ("loom-scheduler", "scheduler_admin"))
+            if fetch(own["address"], int(ports[port]), "/livez")[0]]
+
+
+def _ask(account, sql):
+    """What the database answers."""
+    done = subprocess.run(["mariadb", account, "-N", "-B", "-e", sql], capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise DcError(f"mariadb: {done.stderr.strip()}")
+    return done.stdout.strip()
+
+
+def restore(inventory, host, path, replace, dry_run):
+    """Put a backup in the place of what the database has; when it was broken off, again with `replace`."""
+    if not pathlib.Path(path).is_file():
+        raise DcError(f"there is no file {path}")
+    size = check(path)
+    running = in_the_way(inventory)
+    if running:
+        raise DcError(f"{', '.join(running)}: still running; stop them on all machines first")
+    with _account(inventory, host) as account:
+        tables = _ask(account, "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = 'loom'")
+        if tables != "0" and not replace:
+            raise DcError(f"the database loom has {tables} tables; --replace deletes all that is in it")
+        if not dry_run:
+            # What is newer than the backup must not stay beside it.
+            _ask(account, "DROP DATABASE IF EXISTS loom; CREATE DATABASE loom")
+            unpack = _run(["zstd", "-q", "-d", "-c", str(path)], stdout=subprocess.PIPE)
+            load = _run(["mariadb", account, "loom"], stdin=unpack.stdout, stdout=subprocess.DEVNULL)
+            unpack.stdout.close()
+            _end([load, unpack])
+    return {"file": str(path), "sql_bytes": size, "restored": not dry_run}

@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: Apache-2.0
+"""loom-datacenter: what doctor finds, and a backup that brings everything back."""
+
+import copy
+import json
+import subprocess
+
+import pytest
+
+from dclib import doctor
+from support import ROOT, wait_for
+
+BUILD = 'version="1.0",commit="abc"'
+
+
+def part(host, kind, ready=True, role="", **metrics):
+    """A part as doctor.look() describes it."""
+    return {"host": host, "kind": kind, "name": kind, "where": "10.0.0.1:1", "ready": ready, "role": role,
+            "error": "" if ready else "no answer", "metrics": {name: {"": value} for name, value in metrics.items()}}
+
+
+def healthy():
+    """Three machines of which nothing bad can be said."""
+    parts = []
+    for host in "abc":
+        for kind in doctor.KINDS:
+            parts.append(part(host, kind))
+            parts[-1]["metrics"]["loom_build_info"] = {BUILD: 1}
+        parts.append(part(host, "zookeeper", role="leader" if host == "b" else "follower"))
+        parts.append(part(host, "database", role="writer" if host == "a" else ""))
+        scheduler = next(one for one in parts if (one["host"], one["kind"]) == (host, "loom-scheduler"))
+        scheduler["metrics"]["loom_coord_leading"] = {"": 1 if host == "c" else 0}
+    return {"parts": parts, "disks": [("/var/lib/mysql", 0.4)], "backup_hours": 3.0}
+
+
+def change(host, kind, **values):
+    """A change of one part; values that a part does not have are metrics."""
+    def apply(facts):
+        one = next(entry for entry in facts["parts"] if (entry["host"], entry["kind"]) == (host, kind))
+        for name, value in values.items():
+            if name in one:
+                one[name] = value
+            else:
+                one["metrics"][name] = value if isinstance(value, dict) else {"": value}
+    return apply
+
+
+def setting(name, value):
+    """A change of a fact that is no part's."""
+    return lambda facts: facts.update({name: value})
+
+
+@pytest.mark.parametrize("changes, level, said", [
+    ([change("a", "loom-api", ready=False, error="no answer")], "error", "a loom-api: 10.0.0.1:1 is not ready: no answer"),
+    ([change("a", "zookeeper", ready=False), change("b", "zookeeper", ready=False)], "error", "the quorum is lost: 1 of 3"),
+    ([change("b", "zookeeper", role="follower")], "error", "zookeeper: no server leads"),
+    ([change("a", "database", role="")], "error", "0 nodes say that they are the writer"),
+    ([change("b", "database", role="writer")], "error", "2 nodes say that they are the writer"),
+    ([change("b", "loom-provisioner", loom_build_info={'version="0.9",commit="d"': 1})], "warning",
+     "b loom-provisioner: version 0.9, the others have 1.0"),
+    ([change("c", "loom-api", loom_bus_clock_skew_milliseconds=4200)], "warning", "c loom-api: its clock is 4.2 s apart"),
+    ([change("c", "loom-scheduler", loom_coord_leading=0)], "error", "no scheduler sweeps"),
+    ([change("a", "loom-scheduler", loom_scheduler_provisioners_quarantined=2)], "warning", "2 provisioners get no work"),
+    ([change("a", "loom-provisioner", loom_provisioner_results_waiting=3)], "warning", "3 results are not handed in"),
+    ([setting("disks", [("/var/lib/mysql", 0.9)])], "warning", "/var/lib/mysql: its disk is 90% full"),
+    ([setting("disks", [("/var/lib/mysql", 0.99)])], "error", "/var/lib/mysql: its disk is 99% full"),
+    ([setting("backup_hours", None)], "warning", "backup: there is none"),
+    ([setting("backup_hours", 50.2)], "warning", "the newest one is 50 h old"),
+])
+def test_what_is_wrong_is_found(changes, level, said):
+    facts = healthy()
+    for apply in changes:
+        apply(facts)
+    found = [f"{entry['level']}: {entry['where']}: {entry['what']}" for entry in doctor.judge(facts)]
+    assert any(line.startswith(level) and said in line for line in found), found
+    assert all(entry["do"] for entry in doctor.judge(facts))
+
+
+def test_nothing_is_found_where_all_is_well():
+    assert doctor.judge(copy.deepcopy(healthy())) == []
+
+
+class Tool:
+    """loom-datacenter with an inventory of one machine, which is a private stack."""
+
+    def __init__(self, stack, folder):
+        self.stack, self.folder = stack, folder
+        ports = {"ui": "gateway", "api_external": "api.external", "scheduler_admin": "scheduler.admin",
+                 "provisioner_admin": "provisioner.admin", "zookeeper_client": "zookeeper", "db": "mariadb"}
+        lines = ["[datacenter]", "layout = single", "virtual_address = 127.0.0.1", "[ports]"]
+        lines += [f"{name} = {stack.ports[part]}" for name, part in ports.items()]
+        lines += ["[paths]", f"backups = {folder}/backups", f"db_password_file = {stack.dir}/secrets/db.password",
+                  f"db_data = {folder}/none", f"zookeeper_data = {folder}/none", f"work = {folder}/none",
+                  "[host here]", "address = 127.0.0.1"]
+        (folder / "inventory").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+    def __call__(self, command, *words):
+        """(exit code, document or text)."""
+        done = subprocess.run([ROOT / "scripts/loom-datacenter", command, "--inventory", self.folder / "inventory",
+                               "--json", *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False)
+        return done.returncode, json.loads(done.stdout) if done.stdout else done.stderr
+
+    def findings(self):
+        """What doctor says, but of disks, which are the machine's that tests run on."""
+        code, told = self("doctor")
+        assert code in (0, 3), told
+        return [entry["where"] for entry in told["findings"] if "disk" not in entry["what"]]
+
+
+@pytest.fixture
+def tool(new_stack, tmp_path):
+    """A whole Loom, and loom-datacenter for it."""
+    return Tool(new_stack(name="doctor"), tmp_path)
+
+
+def described(tool, name):
+    """What the API has of a hardware type."""
+    return tool.stack.api.get(f"/v2/hardwaretypes/{name}")
+
+
+def test_a_datacenter_is_looked_at_backed_up_and_restored(tool):
+    wait_for(lambda: tool.findings() == ["backup"], 60, "doctor to miss a backup only")
+    hardware = {"name": "kept", "description": "as it was", "providermap": {}}
+    assert tool.stack.api.put("/v2/hardwaretypes/kept", hardware).ok
+    code, would = tool("backup", "--dry-run")
+    assert code == 0 and not (tool.folder / "backups").exists(), would
+    code, made = tool("backup")
+    assert code == 0 and made["sql_bytes"] > made["bytes"] > 0, made
+    assert tool.findings() == []
+    assert tool("status")[0] == 0
+    for _ in range(2):
+        wait_for(lambda: tool("backup", "--keep", "2")[1]["file"] != made["file"], 10, "another backup")
+    assert len(list((tool.folder / "backups").iterdir())) <= 2
+    it_comes_back(tool, max((tool.folder / "backups").iterdir()))
+
+
+def it_comes_back(tool, file):
+    """Refused while somebody works on the database, or has something in it; then all is as it was."""
+    assert tool.stack.api.put("/v2/hardwaretypes/kept", {"name": "kept", "description": "changed", "providermap": {}}).ok
+    code, said = tool("restore", str(file), "--replace")
+    assert code == 1 and "loom-api on here, loom-scheduler on here: still running" in said, said
+    tool.stack.stop("api", "scheduler")
+    assert tool("status")[0] == 3 and "here loom-scheduler" in tool.findings()
+    code, said = tool("restore", str(file))
+    assert code == 1 and "--replace deletes" in said, said
+    cut = tool.folder / "cut.sql.zst"
+    cut.write_bytes(file.read_bytes()[:-200])
+    code, said = tool("restore", str(cut), "--replace")
+    assert code == 1 and ("zstd" in said or "not whole" in said), said
+    code, done = tool("restore", str(file), "--replace", "--dry-run")
+    assert (code, done["restored"]) == (0, False)
+    code, done = tool("restore", str(file), "--replace")
+    assert (code, done["restored"]) == (0, True), done
+    tool.stack.start("api", "scheduler")
+    assert described(tool, "kept").json["description"] == "as it was"
+    wait_for(lambda: tool.findings() == [], 60, "doctor to find nothing")
+
+
+@pytest.mark.parametrize("words, code, said", [
+    ((), 64, "COMMAND"), (("fly",), 64, "fly"), (("render", "--host", "a"), 64, "--out"),
+    (("doctor", "--inventory", "/nonexistent"), 1, "/nonexistent"),
+    (("backup", "--keep", "none"), 64, "--keep"),
+])
+def test_wrong_usage_is_told(words, code, said):
+    done = subprocess.run([ROOT / "scripts/loom-datacenter", *words], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (code, "") and said in done.stderr, done.stderr
