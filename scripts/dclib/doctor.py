@@ -16,6 +16,7 @@ from .ask import fetch, talk
 
 KINDS = {"loom-api": "api_external", "loom-scheduler": "scheduler_admin", "loom-ui-gateway": "ui",
          "loom-provisioner": "provisioner_admin"}
+UNITS = {"zookeeper": "loom-zookeeper", "database": "mariadb"}  # where they are called otherwise
 SAMPLE = re.compile(r"^(\w+)(?:\{(.*)\})? (\S+)$", re.M)
 MOST_SKEW_MS, MOST_BACKUP_HOURS = 1000, 26
 DISK_WARNING, DISK_FULL = 0.85, 0.95
@@ -95,7 +96,7 @@ def _unready(facts):
     for part in facts["parts"]:
         if not part["ready"]:
             yield finding("error", f"{part['host']} {part['name']}", f"{part['where']} is not ready: {part['error']}",
-                          f"on {part['host']}: systemctl status {part['name']}, and its journal")
+                          f"on {part['host']}: systemctl status {UNITS.get(part['name'], part['name'])}, and its journal")
 
 
 def _quorum(facts):

@@ -724,8 +724,38 @@ def mariadb(dc, host, program, *words, **options):
                           check=True, **options)
 
 
-def test_backup_and_restore(dc):
-    """A dump restored into a fresh datacenter gives back every cluster."""
+def tool(dc, folder, host, *words):
+    """(exit code, document or why not) of loom-datacenter on a host, which keeps its backups in the folder."""
+    inventory = folder / "inventory"
+    text = (dc.dir / "inventory").read_text(encoding="utf-8")
+    inventory.write_text(text.replace("[paths]\n", f"[paths]\nbackups = {folder}/backups\n", 1), encoding="utf-8")
+    argv = [str(ROOT / "scripts/dc"), "--dir", str(dc.dir), "exec", host, str(ROOT / "scripts/loom-datacenter"), words[0],
+            "--inventory", str(inventory), "--json", *map(str, words[1:])]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=120, check=False)
+    return done.returncode, json.loads(done.stdout) if done.stdout else done.stderr
+
+
+def test_doctor_sees_what_is_broken(dc, tmp_path):
+    """From any machine: nothing but the missing backup, then a lost quorum."""
+    def findings():
+        found = tool(dc, tmp_path, "b", "doctor")[1]["findings"]
+        return [f"{entry['where']}: {entry['what']}" for entry in found if "disk" not in entry["what"]]
+
+    wait(lambda: findings() == ["backup: there is none on this machine"], 30, "a datacenter that is well")
+    assert tool(dc, tmp_path, "b", "status")[0] == 0
+    for host in "ab":
+        dc("kill", host, "zookeeper", "--hold")
+    try:
+        wait(lambda: any("the quorum is lost" in line for line in findings()), 30, "the lost quorum to be told")
+        assert tool(dc, tmp_path, "b", "status")[0] == 3
+    finally:
+        for host in "ab":
+            dc("start", host, "zookeeper")
+    dc.whole()
+
+
+def test_backup_and_restore(dc, tmp_path):
+    """A backup restored into a fresh datacenter gives back every cluster."""
     writer = dc.role("database_writer")
     for number in range(3):
         answer = dc.api().post("/v2/clusters", {"name": f"kept{number}", "clusterTemplate": "workers",
@@ -733,8 +763,8 @@ def test_backup_and_restore(dc):
         assert answer.ok, answer
         wait(lambda answer=answer: status_of(dc.api(), answer.json["id"]) == "active", 30, "a cluster")
     before = {entry["id"]: entry["status"] for entry in dc.api().get("/v2/clusters").json}
-    dump = mariadb(dc, dc.other(writer), "mariadb-dump", "--single-transaction", "--routines", "loom",
-                   stdout=subprocess.PIPE).stdout
+    code, made = tool(dc, tmp_path, dc.other(writer), "backup")
+    assert code == 0, made
     key = (dc.dir / "secrets/cluster.key").read_text()
     dc("down", "--quick", "--purge")
     (dc.dir / "secrets").mkdir(mode=0o700)
@@ -743,7 +773,8 @@ def test_backup_and_restore(dc):
     for part in ("api", "scheduler"):
         for host in "abc":
             dc("stop", host, part)
-    mariadb(dc, dc.role("database_writer"), "mariadb", "loom", input=dump)
+    code, told = tool(dc, tmp_path, dc.role("database_writer"), "restore", made["file"], "--replace")
+    assert code == 0, told
     for part in ("api", "scheduler"):
         for host in "abc":
             dc("start", host, part)
