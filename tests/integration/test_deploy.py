@@ -108,6 +108,13 @@ def test_packages(tmp_path):
     assert "/usr/bin/loom-api --config /etc/loom/api.conf" in (tmp_path / "systemd/loom-api.service").read_text()
 
 
+def test_all_of_deploy_is_in_a_package_or_left_out_on_purpose():
+    lists = [ROOT / "deploy/debian/not-installed", *(ROOT / "deploy/debian").glob("*.install")]
+    named = {line.split()[0] for path in lists for line in path.read_text().splitlines()}
+    for path in (ROOT / "deploy").iterdir():
+        assert path.name in ("debian", "__pycache__") or f"usr/share/loom/deploy/{path.name}" in named, path
+
+
 @pytest.mark.parametrize("change, said", [
     (("layout = containers", "layout = boxes"), "layout is 'boxes', not one of machines, containers"),
     (("layout = containers", "layout = machines"), "a datacenter of machines has at least three hosts"),
