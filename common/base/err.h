@@ -23,6 +23,7 @@
 	X(CLUSTER_E_NONE, 404, "no such cluster")                                        \
 	X(CLUSTER_E_QUOTA, 409, "over the quota")                                        \
 	X(JOB_E_NONE, 404, "no such job")                                                \
+	X(JOB_E_MANY, 429, "too many unfinished jobs")                                   \
 	X(TASK_E_NONE, 404, "no such task")                                              \
 	X(TASK_E_UNSTARTED, 404, "task has not run that attempt")                        \
 	X(PROVISIONER_E_NONE, 404, "no such provisioner")                                \

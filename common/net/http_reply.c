@@ -231,6 +231,12 @@ void http_reply_empty(struct http_req *req, int status)
 static void reply_problem(struct http_req *req, int status, const char *detail,
                           const struct json *faults);
 
+static void ask_again(struct http_req *req, int status)
+{
+	if (status == 503 || status == 429)
+		reply_header_default(req, "Retry-After", "1");
+}
+
 static void reply_text(struct http_req *req, int status, char *text)
 {
 	text = text_utf8(text); /* formats cut texts by bytes */
@@ -239,6 +245,7 @@ static void reply_text(struct http_req *req, int status, char *text)
 		loom_free(text);
 		return;
 	}
+	ask_again(req, status);
 	reply_owned(req, status, "text/plain; charset=utf-8", text, strlen(text));
 }
 
@@ -299,8 +306,7 @@ static void reply_problem(struct http_req *req, int status, const char *detail,
 	json_set_str(v, "instance", req->id);
 	if (faults)
 		json_set(v, "errors", errors_of(faults));
-	if (status == 503 || status == 429)
-		reply_header_default(req, "Retry-After", "1");
+	ask_again(req, status);
 	reply_tree(req, status, "application/problem+json", v);
 }
 

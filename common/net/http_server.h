@@ -127,10 +127,11 @@ void http_reply_header(struct http_req *req, const char *name,
                        const char *value); /* before reply */
 void http_reply(struct http_req *req, int status, const char *type, const void *data, size_t len);
 void http_reply_empty(struct http_req *req, int status);
+/* 503 and 429 also get Retry-After: 1 unless set. */
 void http_reply_text(struct http_req *req, int status, const char *fmt, ...) LOOM_PRINTF(3, 4);
 void http_reply_json(struct http_req *req, int status, const struct json *v); /* borrows v */
 /* RFC 9457: application/problem+json with type about:blank, title (of the status), status, detail,
- * instance (request id). 503 and 429 also get Retry-After: 1 unless set. */
+ * instance (request id), and Retry-After alike. */
 void http_reply_problem(struct http_req *req, int status, const char *fmt, ...) LOOM_PRINTF(3, 4);
 /* A refusal for several faults: as text, or a problem document with `errors`: for each {"pointer",
  * "detail"} (json/schema.h), the pointer as a fragment of a URI, as RFC 9457 shows it. */

@@ -54,6 +54,8 @@ const struct config_key api_config_keys[] = {
 	KEY(id_start, CFG_INT, "1", 1, 1000000, "first cluster id"),
 	KEY(id_step, CFG_INT, "1", 1, 1000000, "distance between cluster ids"),
 	KEY(max_cluster_size, CFG_INT, "10000", 1, 1000000, "most machines a cluster may ask for"),
+	KEY(max_unfinished_jobs, CFG_INT, "5000", 1, 1000000,
+	    "most jobs of a tenant that have not ended; more are refused (429), but for deletions"),
 	KEY(poll_ms, CFG_DURATION, "2s", 50, 60000, "safety net behind the notices of new events"),
 	{ 0 },
 };

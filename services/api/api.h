@@ -27,7 +27,7 @@ struct api_config {
 	bool require_if_match;
 	int64_t threads;
 	int64_t id_start, id_step; /* so that datacenters share one id space */
-	int64_t max_cluster_size;
+	int64_t max_cluster_size, max_unfinished_jobs;
 	int64_t poll_ms; /* the safety net behind notices */
 	struct http_config http;
 	struct db_config db;

@@ -16,6 +16,7 @@
 #include "common/model/labels.h"
 #include "common/model/outcome.h"
 #include "common/model/sealing.h"
+#include "common/model/unfinished.h"
 #include "services/api/providerfields.h"
 #include "services/api/repeat.h"
 #include "services/api/request.h"
@@ -295,6 +296,11 @@ static int insert(struct db *db, struct create *c)
 	rc = cluster_named(db, k->tenant_id, k->name, &other);
 	if (!rc && other)
 		return name_taken(c, other);
+	LOOM_CLEANUP_STR char *full = NULL;
+	if (!rc)
+		rc = unfinished_room(db, k->tenant_id, c->a->cfg.max_unfinished_jobs, &full);
+	if (rc == JOB_E_MANY)
+		return outcome_refuse(&c->done, 429, "%s", full);
 	if (!rc)
 		rc = cluster_insert(db, k, &q);
 	if (rc) /* a duplicate: another took the name meanwhile, and is found in the next run */

@@ -11,6 +11,7 @@
 #include "common/model/entity.h"
 #include "common/model/job.h"
 #include "common/model/outcome.h"
+#include "common/model/unfinished.h"
 #include "common/operation/operation.h"
 #include "services/api/repeat.h"
 #include "services/api/request.h"
@@ -104,6 +105,15 @@ static int check_quota(struct db *db, struct operation *o, const struct cluster 
 	                      why);
 }
 
+static int check_room(struct db *db, struct operation *o, const struct cluster *c)
+{
+	LOOM_CLEANUP_STR char *full = NULL;
+	if (!o->asked.kind->makes_job)
+		return 0;
+	int rc = unfinished_room(db, c->tenant_id, o->a->cfg.max_unfinished_jobs, &full);
+	return rc == JOB_E_MANY ? outcome_refuse(&o->done, 429, "%s", full) : rc;
+}
+
 static int submit_job(struct db *db, struct operation *o, struct cluster *c, int64_t now)
 {
 	int64_t job;
@@ -134,7 +144,9 @@ static int submit_tx(struct db *db, void *arg)
 		return wrong_state(o);
 	if (o->asked.token && c->latest_job != o->revision)
 		return changed_meanwhile(o);
-	rc = check_quota(db, o, c);
+	rc = check_room(db, o, c);
+	if (!rc)
+		rc = check_quota(db, o, c);
 	if (rc)
 		return rc;
 	o->synced = !o->asked.kind->makes_job;

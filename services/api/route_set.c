@@ -192,7 +192,7 @@ static void add_operation(struct api_routes *r, const struct operation_kind *k, 
 		                   .takes = TAKES_MAYBE,
 		                   .body = body,
 		                   .answer = &answer_empty,
-		                   .errors = "409",
+		                   .errors = k->makes_job ? "409 429" : "409",
 		                   .summary = k->help,
 		                   .since = "0.1.0" };
 	add(&r->external, &row);

@@ -185,7 +185,7 @@ const struct route external_routes[] = {
 	READ_ON(HEAVY, "/v2/clusters", clusters_list, "clusters", OWNER_NONE, &schema_cluster_summary, "400",
 	     "All clusters that the caller sees, the newest first"),
 	ROUTE("POST", "/v2/clusters", POOL, clusters_create, ROLES_USER, "clusters:write", OWNER_NONE,
-	      REPEAT_KEY, TAKES_WHOLE, &schema_create, &schema_created, "404 409",
+	      REPEAT_KEY, TAKES_WHOLE, &schema_create, &schema_created, "404 409 429",
 	      "Create a cluster"),
 	ROUTE("POST", "/v2/clusters/plan", POOL | HTTP_PROBLEM, clusters_plan, ROLES_READ, "clusters:read", OWNER_NONE,
 	      REPEAT_READS, TAKES_WHOLE, &schema_create, &schema_change, "404 409",

@@ -660,6 +660,38 @@ def race(lab, calls):
         return list(threads.map(lambda call: call(), calls))
 
 
+@pytest.fixture
+def narrow(lab):
+    """A user of an API at which a tenant may have four jobs that have not ended."""
+    lab.stack.start("api2", settings=("api2.max_unfinished_jobs=4",))
+    yield lab.stack.client("api2.external", "ann", lab.name)
+    lab.stack.stop("api2")
+
+
+def test_a_tenant_does_not_pile_up_jobs(lab, narrow):
+    """More than it may have at once are refused until some have ended; deletions are not."""
+    worker = lab.worker()
+    first = lab.create("first", "one")
+    lab.active(first)
+    worker.stop()
+    creates = [{"name": f"c{number}", "clusterTemplate": "one", "numMachines": 1} for number in range(12)]
+    with concurrent.futures.ThreadPoolExecutor(12) as threads:
+        answers = list(threads.map(lambda create: narrow.post("/v2/clusters", create), creates))
+    assert sorted(answer.status for answer in answers) == [200] * 4 + [429] * 8
+    refused = next(answer for answer in answers if answer.status == 429)
+    assert "has 4 jobs that have not ended" in refused.text and int(refused.headers["Retry-After"]) >= 1
+    assert len(lab.user.get("/v2/clusters").json) == 5
+    assert narrow.post(f"/v2/clusters/{first}/services/restart", {}).status == 429
+    assert lab.user.cluster_status(first) == "active"
+    assert narrow.delete(f"/v2/clusters/{first}").status == 200
+    lab.worker()
+    lab.user.wait_cluster(first, "terminated")
+    for answer in answers:
+        if answer.status == 200:
+            lab.active(answer.json["id"])
+    assert narrow.post("/v2/clusters", creates[answers.index(refused)]).status == 200
+
+
 def test_two_hundred_creates_at_once_never_exceed(lab):
     """Of clusters; of nodes, of different sizes, as many as fit."""
     lab.set_quota(clusters=7)
