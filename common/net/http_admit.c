@@ -197,6 +197,17 @@ static int check_length(const struct server_conn *c, const struct http_route *ro
 	return err_set(err, 413, "%s takes %zu bytes at most", route->pattern, HTTP_SMALL_BODY);
 }
 
+/* A body is read as it comes. */
+static int check_coding(const struct http_head *h, struct loom_err *err)
+{
+	const char *coding = http_head_value(h, "Content-Encoding");
+	if (str_blank(coding) || str_ieq(coding, "identity"))
+		return 0;
+	return err_set(err, 415,
+	               "a body with Content-Encoding %s is not understood; send it without one",
+	               coding);
+}
+
 static int check(struct server_conn *c, const struct http_head *h, const struct http_match *m,
                  struct loom_err *err)
 {
@@ -211,6 +222,8 @@ static int check(struct server_conn *c, const struct http_head *h, const struct 
 	int rc = body ? check_route(h, m, err) : 0;
 	if (!rc && s->check && route)
 		rc = s->check(h, route, s->ctx, err);
+	if (!rc && body)
+		rc = check_coding(h, err);
 	if (!rc && body && route)
 		rc = check_length(c, route, err);
 	return rc;

@@ -11,6 +11,7 @@ enum state {
 	S_METHOD,
 	S_SCHEME,
 	S_AUTHORITY,
+	S_ASTERISK, /* the target of OPTIONS that is the server itself */
 	S_TARGET,
 	S_VERSION,
 	S_VERSION_LF,
@@ -88,6 +89,7 @@ static int on_method(struct http_guard *g, unsigned char c)
 	for (size_t i = 0; i < LOOM_COUNT(known); i++) {
 		if (word_is(g, known[i])) {
 			g->state = S_SCHEME;
+			g->options = word_is(g, "OPTIONS");
 			g->word_len = 0;
 			return 0;
 		}
@@ -95,12 +97,16 @@ static int on_method(struct http_guard *g, unsigned char c)
 	return http_guard_refuse(g, 501, "method not implemented");
 }
 
-/* What a target begins with: '/', or the scheme of an absolute one. */
+/* What a target begins with: '/', or the scheme of an absolute one; or it is "*". */
 static int on_scheme(struct http_guard *g, unsigned char c)
 {
 	static const char *const schemes[] = { "http://", "https://" };
 	if (!g->word_len && c == '/') {
 		g->state = S_TARGET;
+		return 0;
+	}
+	if (!g->word_len && c == '*' && g->options) {
+		g->state = S_ASTERISK;
 		return 0;
 	}
 	word_add(g, c);
@@ -127,6 +133,14 @@ static int on_authority(struct http_guard *g, unsigned char c)
 		return http_guard_refuse(g, 400, "malformed host in the request target");
 	g->state = c == ' ' ? S_VERSION : S_TARGET;
 	g->word_len = 0;
+	return 0;
+}
+
+static int on_asterisk(struct http_guard *g, unsigned char c)
+{
+	if (c != ' ')
+		return http_guard_refuse(g, 400, "the request target must be a path");
+	g->state = S_VERSION;
 	return 0;
 }
 
@@ -352,6 +366,8 @@ static int step(struct http_guard *g, unsigned char c)
 		return on_scheme(g, c);
 	case S_AUTHORITY:
 		return on_authority(g, c);
+	case S_ASTERISK:
+		return on_asterisk(g, c);
 	case S_TARGET:
 		return on_target(g, c);
 	case S_VERSION:

@@ -7,8 +7,9 @@
  * ahead of evhttp, follows the framing from request to request (keep-alive, pipelining), and
  * refuses for good at the first byte that is not plain RFC 9112:
  *
- *  - request line: a known method, a target that is a path or http(s)://host/path, HTTP/1.1 or
- *    HTTP/1.0, one space between them; lines end with CRLF, never a bare LF or CR, never folded;
+ *  - request line: a known method, a target that is a path or http(s)://host/path (of OPTIONS also
+ *    "*"), HTTP/1.1 or HTTP/1.0, one space between them; lines end with CRLF, never a bare LF or
+ * CR, never folded;
  *  - header names are tokens with the colon right behind; values have no control characters;
  *  - Host exactly once (HTTP/1.0: at most once); Content-Length at most once, digits only;
  *    Transfer-Encoding at most once, exactly "chunked", HTTP/1.1 only, never with Content-Length;
@@ -44,7 +45,7 @@ struct http_guard {
 	int state, field;
 	size_t head;
 	unsigned headers, digits, extension;
-	bool v11, host, has_length;
+	bool v11, host, has_length, options;
 	uint64_t left, body;
 	size_t word_len, value_len;
 	char word[24];

@@ -13,7 +13,7 @@ const char *http_target_path(const char *target, const char **ret_host, size_t *
 {
 	const char *host = NULL;
 	size_t n = 0;
-	if (*target != '/') {
+	if (*target != '/' && !str_eq(target, "*")) {
 		host = strstr(target, "://");
 		host = host ? host + 3 : target;
 		n = strcspn(host, "/?");

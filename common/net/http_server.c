@@ -50,9 +50,29 @@ static void answer_no_route(struct http_req *r)
 	http_reply_text(r, 405, "%s", r->target);
 }
 
+/* "OPTIONS *": what there is at all. */
+static void answer_options(struct http_req *r)
+{
+	struct strs all = { 0 };
+	strs_add(&all, "OPTIONS");
+	strs_add(&all, "HEAD");
+	for (const struct http_route *k = r->server->routes; k->method; k++) {
+		if (!strs_has(&all, k->method))
+			strs_add(&all, k->method);
+	}
+	LOOM_CLEANUP_STR char *allow = strs_join(&all, ", ");
+	strs_fini(&all);
+	http_reply_header(r, "Allow", allow);
+	http_reply_empty(r, 204);
+}
+
 static void dispatch(struct http_req *r)
 {
 	struct http_server *s = r->server;
+	if (str_eq(r->target, "*")) {
+		answer_options(r);
+		return;
+	}
 	http_router_match(s->routes, r->method, &r->uri.segments, &r->match);
 	const struct http_route *route = r->match.route;
 	if (!route) {

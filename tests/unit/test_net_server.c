@@ -487,6 +487,9 @@ START_TEST(routes_and_uris)
 	has(a, "Allow: GET, POST, DELETE, HEAD\r\n");
 	has(a, "\r\n\r\n/hello");
 	has(once("OPTIONS /hello HTTP/1.1\r\n" H "Connection: close\r\n\r\n"), "405 ");
+	a = once("OPTIONS * HTTP/1.1\r\n" H "Connection: close\r\n\r\n");
+	has(a, "204 ");
+	has(a, "Allow: OPTIONS, HEAD, GET");
 	has(once("HEAD /echo HTTP/1.1\r\n" H "Connection: close\r\n\r\n"), "405 ");
 
 	static const char *const bad[] = { "/items/%",   "/items/%4",    "/items/%zz",
@@ -674,6 +677,14 @@ static const struct {
 	  "401 " },
 	{ "POST /hello HTTP/1.1\r\n" H "Expect: wonders\r\n\r\nGET /secret HTTP/1.1\r\n" H "\r\n",
 	  "417 " },
+	{ "POST /hello HTTP/1.1\r\n" H "Content-Encoding: gzip\r\nContent-Length: 37\r\n\r\n"
+	  "GET /secret HTTP/1.1\r\n" H "\r\n",
+	  "415 " },
+	{ "POST /hello HTTP/1.1\r\n" H "Content-Encoding: br\r\nTransfer-Encoding: chunked\r\n\r\n"
+	  "0\r\n\r\nGET /secret HTTP/1.1\r\n" H "\r\n",
+	  "415 " },
+	{ "GET * HTTP/1.1\r\n" H "\r\n", "400 " },
+	{ "OPTIONS *x HTTP/1.1\r\n" H "\r\n", "400 " },
 	{ "POST /hello HTTP/1.1\r\n" H "Content-Length: 99999999999\r\n\r\n"
 	  "GET /secret HTTP/1.1\r\n" H "\r\n",
 	  "413 " },
