@@ -17,6 +17,7 @@ struct http_head {
 	const char *method;
 	const char *target; /* path and query: of http://host/path what follows the host */
 	const char *host;   /* of the target if it names one, else the Host header; NULL: none */
+	const char *peer;   /* the address that it is from, filled in by the server */
 	size_t n;
 	struct {
 		const char *name, *value;

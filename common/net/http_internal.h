@@ -72,6 +72,7 @@ struct http_server {
 	bool (*before)(struct http_req *, void *ctx);
 	const char *(*share)(const struct http_req *);
 	http_check check;
+	void (*answered)(struct http_req *, int status, void *ctx);
 	struct evhttp *http;
 	struct evhttp_bound_socket *bound;
 	struct loop_timer *accept_again, *sweep;

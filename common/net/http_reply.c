@@ -121,6 +121,8 @@ void reply_count(struct http_req *r, int status)
 	/* A long poll or a stream says nothing about how fast we are. */
 	if (!r->waited && !r->streaming)
 		metric_observe_ms(&http_server_metrics[M_LATENCY], ms);
+	if (r->server->answered && r->match.route)
+		r->server->answered(r, status, r->server->ctx);
 	log_debug("request", LOG_S("method", r->method), LOG_S("uri", r->target),
 	          LOG_I("status", status), LOG_I("ms", ms), LOG_S("req", r->id),
 	          LOG_S("peer", r->peer));

@@ -269,6 +269,12 @@ void http_server_check(struct http_server *s, http_check check)
 	s->check = check;
 }
 
+void http_server_answered(struct http_server *s,
+                          void (*answered)(struct http_req *, int status, void *ctx))
+{
+	s->answered = answered;
+}
+
 int http_server_port(const struct http_server *s)
 {
 	return s->port;

@@ -89,6 +89,10 @@ void http_server_share(struct http_server *s, const char *(*share)(const struct 
 typedef int (*http_check)(const struct http_head *head, const struct http_route *route, void *ctx,
                           struct loom_err *err);
 void http_server_check(struct http_server *s, http_check check);
+/* Runs on the loop once for each request that had a route, when it is answered: with which status.
+ * The request is still whole. */
+void http_server_answered(struct http_server *s,
+                          void (*answered)(struct http_req *, int status, void *ctx));
 /* "127.0.0.1:55054"; port 0 takes a free one. 0 or -errno. */
 LOOM_MUST_CHECK int http_server_listen(struct http_server *s, const char *addr);
 int http_server_port(const struct http_server *s);
