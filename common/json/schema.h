@@ -47,6 +47,7 @@ struct schema {
 	const char *pattern;               /* what ok() says, as a regular expression for readers */
 	const struct schema_field *fields; /* of an object; ends with a NULL name */
 	const struct schema *items;        /* NULL: anything */
+	bool secret;                       /* is sent, and never shown or kept beside its use */
 };
 
 enum { SCHEMA_REQUIRED = 1, SCHEMA_FILLED = 2 /* required, and no text of blanks */ };

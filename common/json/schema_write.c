@@ -62,6 +62,8 @@ static void write_fields(const struct schema *s, struct json *named, struct json
 static struct json *write_whole(const struct schema *s, struct json *named)
 {
 	struct json *o = json_set_str(json_new_obj(), "type", type_name(s->type));
+	if (s->secret)
+		json_set_bool(o, "writeOnly", true);
 	json_set_str(o, "description", s->doc);
 	json_set_str(o, "pattern", s->type == SCHEMA_STRING ? s->pattern : NULL);
 	write_bounds(s, o);

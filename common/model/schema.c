@@ -325,6 +325,25 @@ static const char *const sixteenth[] = {
 	NULL,
 };
 
+/* Who did what (audit.h). Rows come to the first table and are moved to the second, which is the
+   chain; none of either is ever changed. */
+#define AUDIT_ROW                                                                                    \
+	" tenant_id VARCHAR(64) NOT NULL, home VARCHAR(64) NOT NULL, user VARCHAR(255) NOT NULL,"    \
+	" token VARCHAR(16) NOT NULL, role VARCHAR(16) NOT NULL, peer VARCHAR(64) NOT NULL,"         \
+	" request VARCHAR(64) NOT NULL, action VARCHAR(255) NOT NULL, object VARCHAR(255) NOT NULL," \
+	" status INT NOT NULL, count BIGINT NOT NULL, before_doc MEDIUMTEXT, after_doc MEDIUMTEXT"
+static const char *const seventeenth[] = {
+	"CREATE TABLE IF NOT EXISTS audit_new ("
+	" id CHAR(32) NOT NULL PRIMARY KEY, time BIGINT NOT NULL," AUDIT_ROW ")" TABLE_END,
+	"CREATE TABLE IF NOT EXISTS audit ("
+	" seq BIGINT NOT NULL PRIMARY KEY, hash CHAR(64) NOT NULL, seal CHAR(64) NOT NULL,"
+	" seal_key CHAR(16) NOT NULL, id CHAR(32) NOT NULL, time BIGINT NOT NULL," AUDIT_ROW ","
+	" UNIQUE KEY (id), KEY by_time (time), KEY of_tenant (tenant_id, time),"
+	" KEY of_user (tenant_id, user, time), KEY of_object (tenant_id, object, time))" TABLE_END,
+	"INSERT IGNORE INTO counter (name, value) VALUES ('audit', 0)",
+	NULL,
+};
+
 const struct db_migration schema_migrations[] = {
 	{ 1, "first tables", first, 0 },
 	{ 2, "limits, shares, quarantine", second, 0 },
@@ -342,5 +361,6 @@ const struct db_migration schema_migrations[] = {
 	{ 14, "accounts and tokens", fourteenth, 0 },
 	{ 15, "targets of callbacks that are silent", fifteenth, 0 },
 	{ 16, "answers to requests with keys", sixteenth, 0 },
+	{ 17, "audit log", seventeenth, 0 },
 	{ 0, NULL, NULL, 0 },
 };

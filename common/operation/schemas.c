@@ -11,6 +11,7 @@ bool schema_is_name(const struct json *v)
 
 const struct schema schema_any = { .type = SCHEMA_ANY };
 const struct schema schema_text = { .type = SCHEMA_STRING };
+const struct schema schema_secret = { .type = SCHEMA_STRING, .secret = true };
 const struct schema schema_flag = { .type = SCHEMA_BOOLEAN };
 const struct schema schema_whole = { .type = SCHEMA_INTEGER, .max = SCHEMA_WHOLE_MAX };
 const struct schema schema_number = { .type = SCHEMA_INTEGER };

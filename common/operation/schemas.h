@@ -14,9 +14,9 @@
 #define SCHEMA_LEASE_MAX (1LL << 52) /* ms */
 
 /* schemas.c: parts that several share */
-extern const struct schema schema_text, schema_name, schema_names, schema_flag, schema_whole,
-	schema_number, schema_any, schema_map, schema_strings, schema_document, schema_id,
-	schema_time;
+extern const struct schema schema_text, schema_secret, schema_name, schema_names, schema_flag,
+	schema_whole, schema_number, schema_any, schema_map, schema_strings, schema_document,
+	schema_id, schema_time;
 bool schema_is_name(const struct json *v);
 
 /* schemas_catalog.c: documents of tenants and types of plug-ins, as they are sent and shown */
@@ -35,7 +35,8 @@ void schema_of_operation_free(struct schema *s);
 
 /* schemas_identity.c: who asks, as sent and as answered */
 extern const struct schema schema_login, schema_session, schema_password_change, schema_whoami,
-	schema_account, schema_account_shown, schema_token, schema_token_made, schema_token_shown;
+	schema_audit_row, schema_audit_check, schema_account, schema_account_shown, schema_token,
+	schema_token_made, schema_token_shown;
 
 /* schemas_answer.c: what is answered */
 extern const struct schema schema_created, schema_cluster_summary, schema_cluster, schema_status,

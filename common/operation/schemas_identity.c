@@ -18,7 +18,7 @@ static const struct schema expire = { .type = SCHEMA_INTEGER, .max = SCHEMA_LEAS
 const struct schema schema_login = { .type = SCHEMA_OBJECT, .name = "Login",
 	FIELDS({ "tenant", &long_text, FILLED, NULL },
 	       { "user", &long_text, FILLED, NULL },
-	       { "password", &schema_text, FILLED, NULL }) };
+	       { "password", &schema_secret, FILLED, NULL }) };
 const struct schema schema_session = { SHOWN("Session"),
 	FIELDS({ "token", &schema_text, SCHEMA_REQUIRED, "For the header Authorization: Bearer." },
 	       { "user", &schema_text, 0, NULL },
@@ -26,8 +26,8 @@ const struct schema schema_session = { SHOWN("Session"),
 	       { "role", &role, 0, NULL },
 	       { "expireTime", &schema_time, 0, NULL }) };
 const struct schema schema_password_change = { .type = SCHEMA_OBJECT, .name = "PasswordChange",
-	FIELDS({ "old", &schema_text, FILLED, NULL },
-	       { "new", &schema_text, FILLED, NULL }) };
+	FIELDS({ "old", &schema_secret, FILLED, NULL },
+	       { "new", &schema_secret, FILLED, NULL }) };
 const struct schema schema_whoami = { SHOWN("WhoAmI"),
 	FIELDS({ "user", &schema_text, 0, NULL },
 	       { "tenant", &schema_text, 0, NULL },
@@ -37,9 +37,42 @@ const struct schema schema_whoami = { SHOWN("WhoAmI"),
 	       { "authMode", &schema_text, 0, "token or headers." },
 	       { "expireTime", &schema_time, 0, NULL }) };
 
+static const char *const outcomes[] = { "done", "asked", "refused", NULL };
+static const struct schema outcome = { .type = SCHEMA_STRING, .words = outcomes,
+	.doc = "asked: a scheduler was asked to do it." };
+const struct schema schema_audit_row = { SHOWN("AuditRow"),
+	FIELDS({ "seq", &schema_whole, 0, "Its place in the chain." },
+	       { "time", &schema_time, 0, NULL },
+	       { "id", &schema_id, 0, NULL },
+	       { "tenant", &schema_text, 0, "In which tenant." },
+	       { "home", &schema_text, 0, "The id of the user's own tenant." },
+	       { "user", &schema_text, 0, "Nobody: it was not known who asks." },
+	       { "token", &schema_text, 0, "The id of the token that was shown." },
+	       { "role", &schema_text, 0, NULL },
+	       { "from", &schema_text, 0, "The address." },
+	       { "request", &schema_text, 0, "The id of the request." },
+	       { "action", &schema_text, 0, "PUT /v2/providers/{name}" },
+	       { "object", &schema_text, 0, "providers/lab, clusters/00000012" },
+	       { "outcome", &outcome, 0, NULL },
+	       { "status", &schema_whole, 0, NULL },
+	       { "count", &schema_whole, 0, "So many alike, for refusals." },
+	       { "before", &schema_document, 0, "What there was; secrets are masked." },
+	       { "after", &schema_document, 0, "What there is, or what was asked for." },
+	       { "hash", &schema_text, 0, "Of this row and the one before it." }) };
+const struct schema schema_audit_check = { SHOWN("AuditCheck"),
+	FIELDS({ "intact", &schema_flag, 0, NULL },
+	       { "rows", &schema_whole, 0, "Looked at, at most 100,000 at once." },
+	       { "first", &schema_whole, 0, NULL },
+	       { "last", &schema_whole, 0, NULL },
+	       { "hash", &schema_text, 0, "Of the last: to be noted, and asked for later." },
+	       { "more", &schema_flag, 0, "There are rows behind the last." },
+	       { "otherKeys", &schema_whole, 0, "Rows sealed with another key than this cluster's." },
+	       { "brokenAt", &schema_whole, 0, "The first row that is not what it was." },
+	       { "reason", &schema_text, 0, NULL }) };
+
 const struct schema schema_account = { .type = SCHEMA_OBJECT, .name = "User",
 	FIELDS({ "role", &role, FILLED, NULL },
-	       { "password", &schema_text, 0, "Kept unless given; empty: none, tokens only." }) };
+	       { "password", &schema_secret, 0, "Kept unless given; empty: none, tokens only." }) };
 const struct schema schema_account_shown = { SHOWN("UserShown"),
 	FIELDS({ "name", &schema_text, 0, NULL },
 	       { "role", &role, 0, NULL },

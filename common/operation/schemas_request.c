@@ -118,7 +118,7 @@ const struct schema schema_callback_target = { .type = SCHEMA_OBJECT, .name = "C
 	       { "events", &event_list, REQUIRED, NULL },
 	       { "triggers", &schema_names, 0, NULL },
 	       { "veto", &schema_flag, 0, "Whether its answer to start may stop a job." },
-	       { "secret", &schema_text, 0, "Signs the messages; never shown, kept unless given." }) };
+	       { "secret", &schema_secret, 0, "Signs the messages; never shown, kept unless given." }) };
 
 /* ---- provisioners ---------------------------------------------------------------------------- */
 
