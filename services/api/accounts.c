@@ -4,12 +4,14 @@
 
 #include "common/base/log.h"
 #include "common/base/str.h"
+#include "services/api/audit.h"
 #include "services/api/login.h"
 #include "services/api/request.h"
 
 #include <string.h>
 
 struct account_call {
+	struct http_req *req;
 	const struct identity *who;
 	const char *name;
 	enum account_role role;
@@ -67,19 +69,31 @@ static void reply_change(struct http_req *req, const struct account_call *k, int
 	}
 }
 
+/* What there was; what there will be is the body. */
+static int note(struct db *db, const struct account_call *k)
+{
+	LOOM_CLEANUP(json_free) struct json *before = NULL;
+	int rc = account_list(db, k->who->tenant_id, k->name, &before);
+	audit_before(k->req, json_at(before, 0));
+	return rc;
+}
+
 static int put_tx(struct db *db, void *arg)
 {
 	const struct account_call *k = arg;
-	int rc = account_put(db, k->who->tenant_id, k->name, k->role, k->hash);
+	int rc = note(db, k);
+	if (!rc)
+		rc = account_put(db, k->who->tenant_id, k->name, k->role, k->hash);
 	/* Whoever has a password now needs the first start's token no more. */
 	return rc || !k->hash || !*k->hash ? rc : token_end_first(db);
 }
 
-void accounts_put(struct http_req *req, void *ctx)
+void accounts_put(struct http_req *req, void *ctx LOOM_UNUSED)
 {
-	struct api *a = ctx;
 	const struct json *body = request_body(req);
-	struct account_call k = { .who = request_who(req), .name = http_param(req, "name") };
+	struct account_call k = { .req = req,
+		                  .who = request_who(req),
+		                  .name = http_param(req, "name") };
 	const char *password = json_get_str(body, "password");
 	const char *wrong = password && *password ? login_wrong_password(password) : NULL;
 	if (!account_role_parse(json_get_str(body, "role"), &k.role))
@@ -94,19 +108,21 @@ void accounts_put(struct http_req *req, void *ctx)
 		k.hash = *password ? login_hash(req, password) : loom_strdup("");
 	if (password && !k.hash)
 		return;
-	reply_change(req, &k, db_tx(a->db, put_tx, &k));
+	reply_change(req, &k, audit_tx(req, put_tx, &k));
 	loom_free(k.hash);
 }
 
 static int delete_tx(struct db *db, void *arg)
 {
 	const struct account_call *k = arg;
-	return account_delete(db, k->who->tenant_id, k->name);
+	int rc = note(db, k);
+	return rc ? rc : account_delete(db, k->who->tenant_id, k->name);
 }
 
-void accounts_delete(struct http_req *req, void *ctx)
+void accounts_delete(struct http_req *req, void *ctx LOOM_UNUSED)
 {
-	struct api *a = ctx;
-	struct account_call k = { .who = request_who(req), .name = http_param(req, "name") };
-	reply_change(req, &k, db_tx(a->db, delete_tx, &k));
+	struct account_call k = { .req = req,
+		                  .who = request_who(req),
+		                  .name = http_param(req, "name") };
+	reply_change(req, &k, audit_tx(req, delete_tx, &k));
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* api - starts and stops loom-api: its settings, its parts in order, what every handler needs. */
 #include "services/api/api.h"
+#include "services/api/audit.h"
 #include "services/api/auth.h"
 
 #include "common/base/log.h"
@@ -50,6 +51,12 @@ const struct config_key api_config_keys[] = {
 	    "with auth_mode = token, networks of provisioners that show none, as the original's"),
 	KEY(require_if_match, CFG_BOOL, "no", 0, 0,
 	    "a change of a document must name the version it is made to (else 428)"),
+	KEY(audit, CFG_BOOL, "yes", 0, 0,
+	    "log who changed what, and who was refused what (GET /v2/audit)"),
+	KEY(audit_keep, CFG_DURATION, "400d", 0, 36500LL * 24 * 3600 * 1000,
+	    "how long that is kept; 0: for ever"),
+	KEY(trusted_proxies, CFG_STR, "127.0.0.0/8, ::1", 0, 0,
+	    "networks whose X-Forwarded-For is believed, where the log says from where a request is"),
 	KEY(threads, CFG_INT, "8", 2, 256, "worker threads for the database"),
 	KEY(id_start, CFG_INT, "1", 1, 1000000, "first cluster id"),
 	KEY(id_step, CFG_INT, "1", 1, 1000000, "distance between cluster ids"),
@@ -166,12 +173,18 @@ static int listen_on(struct api *a, struct http_server **srv, const struct http_
 
 static int check_networks(const struct api *a, struct loom_err *err)
 {
-	LOOM_CLEANUP_STR char *bad = NULL, *worse = NULL;
-	bool fine = net_list_valid(a->cfg.secretless_workers, &bad);
-	if (fine && net_list_valid(a->cfg.tokenless_workers, &worse))
-		return auth_config_check(&a->cfg, err);
-	return err_set(err, 400, "%s: '%.64s' is not a network (10.1.0.0/16, ::1)",
-	               fine ? "tokenless_workers" : "secretless_workers", fine ? worse : bad);
+	const struct {
+		const char *key, *list;
+	} lists[] = { { "secretless_workers", a->cfg.secretless_workers },
+		      { "tokenless_workers", a->cfg.tokenless_workers },
+		      { "trusted_proxies", a->cfg.trusted_proxies } };
+	for (size_t i = 0; i < LOOM_COUNT(lists); i++) {
+		LOOM_CLEANUP_STR char *bad = NULL;
+		if (!net_list_valid(lists[i].list, &bad))
+			return err_set(err, 400, "%s: '%.64s' is not a network (10.1.0.0/16, ::1)",
+			               lists[i].key, bad);
+	}
+	return auth_config_check(&a->cfg, err);
 }
 
 static void too_old(const char *why, void *arg)
@@ -221,6 +234,9 @@ int api_start(struct service *service, void *ctx, struct loom_err *err)
 		return rc;
 	peers_start(a);
 	db_outage_start(a);
+	rc = audit_start(a, err);
+	if (rc)
+		return rc;
 	watchers_start(a);
 	rc = api_routes_create(&a->routes, err);
 	if (rc)
@@ -231,7 +247,11 @@ int api_start(struct service *service, void *ctx, struct loom_err *err)
 		return rc;
 	http_server_check(a->external, auth_head);
 	http_server_share(a->external, auth_share);
-	return listen_on(a, &a->internal, a->routes->internal.v, a->cfg.internal_listen, err);
+	http_server_answered(a->external, audit_answered);
+	rc = listen_on(a, &a->internal, a->routes->internal.v, a->cfg.internal_listen, err);
+	if (!rc)
+		http_server_answered(a->internal, audit_answered);
+	return rc;
 }
 
 static void when_idle(void *arg)
@@ -260,6 +280,7 @@ void api_stop(struct service *service LOOM_UNUSED, void *ctx)
 	struct api *a = ctx;
 	loop_timer_destroy(a->draining);
 	watchers_stop(a);
+	audit_stop(a);
 	if (a->db)
 		db_pool_stop(a->db);
 	pool_destroy(a->pool);
@@ -275,6 +296,7 @@ void api_stop(struct service *service LOOM_UNUSED, void *ctx)
 	http_server_destroy(a->external);
 	http_server_destroy(a->internal);
 	described_destroy(a->described);
+	audit_free(a);
 	api_routes_destroy(a->routes);
 	db_pool_destroy(a->db);
 	seal_key_fini(&a->callback_key);

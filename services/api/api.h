@@ -25,6 +25,9 @@ struct api_config {
 	char *admin_token_file, *provisioner_token_file, *first_token_file;
 	char *tokenless_workers; /* networks */
 	bool require_if_match;
+	bool audit;
+	int64_t audit_keep;    /* ms; 0: for ever */
+	char *trusted_proxies; /* networks */
 	int64_t threads;
 	int64_t id_start, id_step; /* so that datacenters share one id space */
 	int64_t max_cluster_size, max_unfinished_jobs;
@@ -35,6 +38,7 @@ struct api_config {
 	struct coord_config coord;
 };
 
+struct audit;
 struct db_outage;
 struct provisioner_cache;
 struct log_budget;
@@ -60,6 +64,7 @@ struct api {
 	struct api_routes *routes;
 	struct described *described; /* the interface, for programs and people */
 	struct http_server *external, *internal;
+	struct audit *audit; /* what is written into the log of who did what */
 	struct db_outage *outage;
 	struct provisioner_cache *provisioners;
 	struct log_budget *log_budget;

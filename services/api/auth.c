@@ -6,6 +6,7 @@
 #include "common/base/str.h"
 #include "common/model/entity.h"
 #include "common/model/tenant.h"
+#include "services/api/audit.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -78,12 +79,9 @@ static int said_once(const struct http_head *head, size_t i, struct loom_err *er
 	return 0;
 }
 
-int auth_head(const struct http_head *head, const struct http_route *route, void *ctx,
-              struct loom_err *err)
+static int check_head(const struct api *a, const struct http_head *head, bool asked,
+                      struct loom_err *err)
 {
-	const struct api *a = ctx;
-	unsigned roles = api_routes_rule(a->routes, route)->roles;
-	bool asked = roles != ROLE_ANYBODY && roles != ROLE_PROVISIONER;
 	for (size_t i = 0; i < LOOM_COUNT(said); i++) {
 		int rc = said_once(head, i, err);
 		if (rc)
@@ -102,6 +100,18 @@ int auth_head(const struct http_head *head, const struct http_route *route, void
 			               said[i].what);
 	}
 	return 0;
+}
+
+int auth_head(const struct http_head *head, const struct http_route *route, void *ctx,
+              struct loom_err *err)
+{
+	struct api *a = ctx;
+	const struct route *r = api_routes_rule(a->routes, route);
+	bool asked = r->roles != ROLE_ANYBODY && r->roles != ROLE_PROVISIONER;
+	int rc = check_head(a, head, asked, err);
+	if (rc == 401)
+		audit_head_refused(a, head, r, rc);
+	return rc;
 }
 
 const char *auth_share(const struct http_req *req)
@@ -176,6 +186,7 @@ static bool by_headers(struct api *a, struct http_req *req, struct identity *who
 		return false;
 	snprintf(who->user, sizeof(who->user), "%s", user);
 	snprintf(who->tenant_id, sizeof(who->tenant_id), "%s", id);
+	snprintf(who->home, sizeof(who->home), "%s", id);
 	who->role = !str_eq(user, "admin")                      ? ROLE_USER
 	            : str_eq(who->tenant_id, TENANT_SUPERADMIN) ? ROLE_SUPERADMIN
 	                                                        : ROLE_ADMIN;
@@ -239,6 +250,7 @@ static bool by_token(struct api *a, struct http_req *req, struct identity *who)
 	const char *tenant = either(req, said[1].ours, said[1].originals);
 	snprintf(who->user, sizeof(who->user), "%s", o.user);
 	snprintf(who->tenant_id, sizeof(who->tenant_id), "%s", o.tenant_id);
+	snprintf(who->home, sizeof(who->home), "%s", o.tenant_id);
 	snprintf(who->token, sizeof(who->token), "%s", o.id);
 	snprintf(who->scopes, sizeof(who->scopes), "%s", o.scopes);
 	who->kind = o.kind;
@@ -296,6 +308,19 @@ int auth_worker(struct api *a, struct http_req *req, bool may_block, const char 
 	if (!rc && ret_tenant && !str_eq(o.tenant_id, TENANT_SUPERADMIN))
 		snprintf(ret_tenant, 65, "%s", o.tenant_id);
 	return rc;
+}
+
+void auth_worker_identity(struct api *a, const struct http_req *req, struct identity *who)
+{
+	struct token_owner o;
+	*who = (struct identity){ .role = ROLE_PROVISIONER };
+	if (!auth_by_token(a) || auth_token_owner(a, req, false, &o))
+		return;
+	snprintf(who->user, sizeof(who->user), "%s", o.user);
+	snprintf(who->tenant_id, sizeof(who->tenant_id), "%s", o.tenant_id);
+	snprintf(who->home, sizeof(who->home), "%s", o.tenant_id);
+	snprintf(who->token, sizeof(who->token), "%s", o.id);
+	who->role = role_of(&o);
 }
 
 bool auth(struct api *a, struct http_req *req, struct identity *who)

@@ -13,6 +13,7 @@
 
 struct identity {
 	char user[256], tenant_id[65];
+	char home[65]; /* the tenant that the user is of: a superadmin may work in another */
 	enum role role;
 	/* Of the token; "" where none was asked for. */
 	char token[TOKEN_ID], scopes[TOKEN_SCOPES_MAX + 1];
@@ -27,6 +28,8 @@ bool auth_by_token(const struct api *a);
 /* true with *who filled; false after answering 401 (no user or tenant, no token that is good), 404
  * (unknown tenant) or 503. For the dispatcher (request.h), which knows who may. Worker threads. */
 bool auth(struct api *a, struct http_req *req, struct identity *who);
+/* Who a provisioner is that was let in, as far as a token that is remembered says. Any thread. */
+void auth_worker_identity(struct api *a, const struct http_req *req, struct identity *who);
 /* Does one see all clusters of the tenant, and not just one's own? */
 bool auth_sees_all(const struct identity *who);
 /* Is the token good for this scope, "clusters:write"? What may write may read. */

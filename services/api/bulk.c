@@ -6,6 +6,7 @@
 #include "services/api/resources.h"
 
 #include "common/model/sealing.h"
+#include "services/api/audit.h"
 #include "services/api/hostfields.h"
 #include "services/api/repeat.h"
 #include "services/api/request.h"

@@ -6,6 +6,7 @@
 #include "common/base/str.h"
 #include "common/model/callback.h"
 #include "common/net/http_client.h"
+#include "services/api/audit.h"
 #include "services/api/request.h"
 #include "services/api/resources.h"
 #include "services/api/validate_check.h"
@@ -127,7 +128,7 @@ void callback_targets_put(struct http_req *req, void *ctx)
 	int rc = check_target(request_body(req), &k, &a->callback_key, &err);
 	if (rc)
 		http_reply_text(req, 400, "%s", err.msg);
-	else if ((rc = db_tx(a->db, put_tx, &k)) == CALLBACK_TARGET_E_MANY)
+	else if ((rc = audit_tx(req, put_tx, &k)) == CALLBACK_TARGET_E_MANY)
 		http_reply_text(req, 409, "a tenant has at most %d callback targets",
 		                CALLBACK_TARGETS_MAX);
 	else if (rc)
@@ -144,13 +145,12 @@ static int delete_tx(struct db *db, void *arg)
 	return callback_target_delete(db, k->who.tenant_id, k->name);
 }
 
-void callback_targets_delete(struct http_req *req, void *ctx)
+void callback_targets_delete(struct http_req *req, void *ctx LOOM_UNUSED)
 {
-	struct api *a = ctx;
 	struct target_call k = { 0 };
 	if (!begin(req, &k))
 		return;
-	int rc = db_tx(a->db, delete_tx, &k);
+	int rc = audit_tx(req, delete_tx, &k);
 	if (rc)
 		api_reply_db(req, rc);
 	else

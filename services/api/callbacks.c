@@ -3,6 +3,7 @@
 #include "common/model/callback.h"
 
 #include "common/base/str.h"
+#include "services/api/audit.h"
 #include "services/api/repeat.h"
 #include "services/api/request.h"
 #include "services/api/resources.h"

@@ -3,6 +3,7 @@
 #include "services/api/resources.h"
 
 #include "common/base/str.h"
+#include "services/api/audit.h"
 #include "services/api/control.h"
 #include "services/api/request.h"
 #include "services/api/view.h"
@@ -131,10 +132,22 @@ void clusters_services(struct http_req *req, void *ctx)
 
 struct deletion {
 	const struct precondition *when;
+	struct http_req *req;
 	int64_t id, busy_job; /* busy_job: that is under way, so nothing was recorded */
 	char ask[33];         /* tells the job this call submits from others */
 	struct outcome done;
 };
+
+static void note(const struct deletion *k, const struct cluster *c)
+{
+	LOOM_CLEANUP(json_free) struct json *before = json_new_obj();
+	json_set_str(before, "name", c->name);
+	json_set_str(before, "ownerId", c->owner_id);
+	json_set_str(before, "status", cluster_status_name(c->status));
+	json_set_int(before, "numNodes", c->num_nodes);
+	json_set(before, "services", json_copy(c->services));
+	audit_before(k->req, before);
+}
 
 static int delete_tx(struct db *db, void *arg)
 {
@@ -162,6 +175,7 @@ static int delete_tx(struct db *db, void *arg)
 		return outcome_refuse(&k->done, 409, "the cluster is busy");
 	LOOM_CLEANUP(job_params_fini) struct job_params params = { .ask = loom_strdup(k->ask) };
 	job_params_set(&params.was, cluster_status_name(c->status));
+	note(k, c);
 	cluster_transition(c, CLUSTER_PENDING, NULL, now);
 	rc = job_add(db, c, "cluster_delete", &params, now, &job);
 	if (!rc)
@@ -172,10 +186,11 @@ static int delete_tx(struct db *db, void *arg)
 void clusters_delete(struct http_req *req, void *ctx)
 {
 	struct api *a = ctx;
-	struct deletion k = { .id = request_cluster(req), .when = request_precondition(req) };
+	struct deletion k = { .req = req, .id = request_cluster(req) };
+	k.when = request_precondition(req);
 	const struct identity *who = request_who(req);
 	id_random_hex(k.ask, 16);
-	int rc = outcome_tx(a->db, delete_tx, &k, &k.done);
+	int rc = audit_outcome_tx(req, delete_tx, &k, &k.done);
 	/* The first release refused this (409). Whoever asks for a deletion wants the machines
 	 * gone, so what is under way is ended first. */
 	if (!rc && k.done.status == 409)

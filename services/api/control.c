@@ -3,6 +3,7 @@
 #include "services/api/control.h"
 
 #include "common/base/str.h"
+#include "services/api/audit.h"
 #include "services/api/repeat.h"
 #include "services/api/request.h"
 #include "services/api/resources.h"
@@ -55,7 +56,13 @@ static void ask(struct http_req *req, void *arg)
 void control_send(struct http_req *req, struct api *a, const struct identity *who, int64_t cluster,
                   int64_t job, const char *verb)
 {
-	struct control *k = loom_calloc(1, sizeof(*k));
+	struct control *k;
+	int rc = audit_asked(req);
+	if (rc) {
+		api_reply_db(req, rc);
+		return;
+	}
+	k = loom_calloc(1, sizeof(*k));
 	*k = (struct control){ .a = a, .who = *who, .id = cluster, .job = job };
 	snprintf(k->verb, sizeof(k->verb), "%s", verb);
 	http_defer(req, ask, k);

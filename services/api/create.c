@@ -17,6 +17,7 @@
 #include "common/model/outcome.h"
 #include "common/model/sealing.h"
 #include "common/model/unfinished.h"
+#include "services/api/audit.h"
 #include "services/api/providerfields.h"
 #include "services/api/repeat.h"
 #include "services/api/request.h"
@@ -345,6 +346,8 @@ static void record(struct create *c)
 	c->made = json_set_str(json_new_obj(), "id", id);
 	LOOM_CLEANUP_STR char *place = loom_asprintf("/v2/clusters/%s", id);
 	const struct answer made = { .location = place, .body = c->made };
+	audit_object(c->req, "clusters/%08lld", (long long)c->id);
+	audit_change(c->req, NULL, c->request);
 	if (!rc && fault_enabled("ack") && c->id % 5 == 0)
 		rc = outcome_done(&c->done, c->id, 0);
 	else if (!rc)

@@ -5,6 +5,7 @@
 #include "common/base/str.h"
 #include "common/json/merge_patch.h"
 #include "common/model/sealing.h"
+#include "services/api/audit.h"
 #include "services/api/hostfields.h"
 #include "services/api/references.h"
 #include "services/api/repeat.h"
@@ -16,6 +17,7 @@
 
 struct entity_call {
 	struct api *a;
+	struct http_req *req;
 	const char *tenant, *name;
 	enum entity_kind kind;
 	int64_t version;
@@ -121,27 +123,35 @@ static int check_fields(struct entity_call *e)
 }
 
 /* A field that was none before and is a secret now may be in documents that are there. */
-static int note_secrets(struct db *db, struct entity_call *e)
+static int note_secrets(struct db *db, struct entity_call *e, const struct json *before)
 {
-	LOOM_CLEANUP(json_free) struct json *before = NULL;
-	int rc = entity_get(db, e->tenant, e->kind, e->name, 0, &before);
-	if (rc && rc != ENTITY_E_NONE)
-		return rc;
 	e->more_secrets = secrets_declares_more(e->doc, before);
 	return e->more_secrets ? sealing_raise(db) : 0;
+}
+
+/* Both as they are stored: what is secret in them is masked. */
+static void note(const struct entity_call *e, struct json *before, struct json *after)
+{
+	secrets_mask(before);
+	secrets_mask(after);
+	audit_change(e->req, before, after);
 }
 
 static int store(struct db *db, struct entity_call *e)
 {
 	const struct secret_of of = secrets_of(e->a, e->tenant, e->kind);
 	struct sealed_document kept = { NULL, 0 };
-	int rc = is_plugin_type(e->kind) ? note_secrets(db, e) : 0;
+	LOOM_CLEANUP(json_free) struct json *before = NULL;
+	int rc = entity_get(db, e->tenant, e->kind, e->name, 0, &before);
+	if (!rc || rc == ENTITY_E_NONE)
+		rc = is_plugin_type(e->kind) ? note_secrets(db, e, before) : 0;
 	if (!rc)
 		rc = secrets_of_document(e->a, db, &of, e->doc, &kept, &e->err);
 	if (!rc)
 		rc = entity_put(db, e->tenant, e->kind, kept.doc, e->when, &e->written);
 	if (!rc && kept.generation)
 		rc = sealing_mark_document(db, &of, e->name, e->written, kept.generation);
+	note(e, before, kept.doc);
 	json_free(kept.doc);
 	return rc;
 }
@@ -284,6 +294,7 @@ static int delete_tx(struct db *db, void *arg)
 	if (!rc || rc == ENTITY_E_NONE)
 		rc = entity_delete(db, e->tenant, e->kind, e->name, e->version, e->when);
 	e->deleted = !rc;
+	note(e, before, NULL);
 	if (rc || !was || is_plugin_type(e->kind))
 		return rc;
 	rc = entity_get(db, e->tenant, e->kind, e->name, 0, &after);
@@ -293,7 +304,9 @@ static int delete_tx(struct db *db, void *arg)
 /* Which kind, name and version; false when answered. */
 static bool begin(struct http_req *req, struct api *a, struct entity_call *e)
 {
-	*e = (struct entity_call){ .a = a, .kind = kind_of(req), .name = http_param(req, "name") };
+	*e = (struct entity_call){
+		.a = a, .req = req, .kind = kind_of(req), .name = http_param(req, "name")
+	};
 	e->tenant = home_of(e->kind, request_who(req)->tenant_id);
 	const char *v = http_param(req, "version");
 	if (v && (str_to_int(v, &e->version) || e->version < 1)) {
@@ -398,6 +411,7 @@ static void write(struct http_req *req, struct api *a, struct entity_call *e)
 	e->name = name;
 	e->doc = doc;
 	e->answer.location = e->when == &is_new ? place : NULL;
+	audit_object(req, "%s/%s", entity_collection(e->kind), name);
 	reply_write(req, a, e, repeat_tx(req, put_tx, e, &e->answer));
 }
 
@@ -427,13 +441,14 @@ void entities_patch(struct http_req *req, void *ctx)
 		return;
 	e.when = request_precondition(req);
 	e.patch = request_body(req);
-	reply_write(req, a, &e, db_tx(a->db, patch_tx, &e));
+	reply_write(req, a, &e, audit_tx(req, patch_tx, &e));
 }
 
 /* Internal port: provisioners register the types of their plug-ins. */
 void plugin_types_put(struct http_req *req, void *ctx)
 {
 	struct entity_call e = { .a = ctx,
+		                 .req = req,
 		                 .tenant = TENANT_SUPERADMIN,
 		                 .kind = kind_of(req),
 		                 .name = http_param(req, "name") };
@@ -452,7 +467,7 @@ void entities_delete(struct http_req *req, void *ctx)
 	if (!begin(req, a, &e))
 		return;
 	e.when = request_precondition(req);
-	int rc = db_tx(a->db, delete_tx, &e);
+	int rc = audit_tx(req, delete_tx, &e);
 	if (!rc && e.kind == ENTITY_PROVIDER)
 		peers_ready(a);
 	if (rc == ENTITY_E_USED)

@@ -2,6 +2,7 @@
 /* expiry - moves the time at which a cluster ends by itself (REST spec 5.8). */
 #include "common/model/expiry.h"
 
+#include "services/api/audit.h"
 #include "services/api/repeat.h"
 #include "services/api/request.h"
 #include "services/api/resources.h"
@@ -9,11 +10,21 @@
 #include "services/api/visible.h"
 
 struct expiry_call {
+	struct http_req *req;
 	int64_t id, to;
 	const struct precondition *when;
 	int64_t seq; /* of an earlier run of the transaction: its event */
 	struct outcome done;
 };
+
+static void note(const struct expiry_call *k, int64_t was)
+{
+	LOOM_CLEANUP(json_free)
+	struct json *before = json_set_int(json_new_obj(), "expireTime", was);
+	LOOM_CLEANUP(json_free)
+	struct json *after = json_set_int(json_new_obj(), "expireTime", k->to);
+	audit_change(k->req, before, after);
+}
 
 static int expiry_tx(struct db *db, void *arg)
 {
@@ -37,6 +48,7 @@ static int expiry_tx(struct db *db, void *arg)
 		return outcome_refuse(&k->done, 400, "%s", err.msg);
 	if (c->expire_time == k->to)
 		return outcome_done(&k->done, c->id, 0);
+	note(k, c->expire_time);
 	rc = expiry_set(db, c, k->to, now);
 	if (!rc)
 		rc = cluster_save(db, c);
@@ -47,7 +59,7 @@ static int expiry_tx(struct db *db, void *arg)
 void clusters_expiry(struct http_req *req, void *ctx)
 {
 	struct api *a = ctx;
-	struct expiry_call k = { .id = request_cluster(req) };
+	struct expiry_call k = { .req = req, .id = request_cluster(req) };
 	k.when = request_precondition(req);
 	k.to = json_get_int(request_body(req), "expireTime", 0);
 	int rc = repeat_outcome_tx(req, expiry_tx, &k, &k.done, NULL);

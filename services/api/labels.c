@@ -3,10 +3,11 @@
 #include "services/api/resources.h"
 
 #include "common/model/labels.h"
-#include "services/api/request.h"
+#include "services/api/audit.h"
 #include "services/api/visible.h"
 
 struct labels_call {
+	struct http_req *req;
 	struct api *a;
 	int64_t id;
 	const struct json *change;
@@ -39,6 +40,7 @@ static int labels_tx(struct db *db, void *arg)
 		return rc;
 	if (same)
 		return outcome_done(&k->done, c->id, 0);
+	audit_change(k->req, c->labels, k->after);
 	rc = cluster_save_labels(db, c, k->after);
 	if (rc)
 		return rc;
@@ -50,10 +52,10 @@ static int labels_tx(struct db *db, void *arg)
 
 void clusters_labels(struct http_req *req, void *ctx)
 {
-	struct labels_call k = { .a = ctx, .id = request_cluster(req) };
+	struct labels_call k = { .req = req, .a = ctx, .id = request_cluster(req) };
 	k.when = request_precondition(req);
 	k.change = json_get(request_body(req), "labels");
-	int rc = outcome_tx(k.a->db, labels_tx, &k, &k.done);
+	int rc = audit_outcome_tx(req, labels_tx, &k, &k.done);
 	LOOM_CLEANUP(json_free) struct json *out = json_new_obj();
 	json_set(out, "labels", k.after);
 	if (rc || k.done.status != 200)

@@ -10,6 +10,7 @@
 #include "common/base/str.h"
 #include "common/model/entity.h"
 #include "common/model/tenant.h"
+#include "services/api/audit.h"
 #include "services/api/repeat.h"
 #include "services/api/request.h"
 #include "services/api/resources.h"
@@ -151,7 +152,13 @@ static void sign_in(struct http_req *req, struct login *l, const char *password,
 	l->token.user = l->user;
 	l->token.name = "session";
 	l->token.scopes = "";
-	rc = db_tx(a->db, session_tx, l);
+	struct identity who = { 0 };
+	snprintf(who.user, sizeof(who.user), "%s", l->user);
+	snprintf(who.tenant_id, sizeof(who.tenant_id), "%s", l->tenant_id);
+	snprintf(who.home, sizeof(who.home), "%s", l->tenant_id);
+	snprintf(who.token, sizeof(who.token), "%s", l->token.id);
+	request_is(req, &who);
+	rc = audit_tx(req, session_tx, l);
 	if (rc == ACCOUNT_E_NONE)
 		refuse(req, l, key);
 	else if (rc)
@@ -171,6 +178,7 @@ void login_post(struct http_req *req, void *ctx)
 	const char *password = json_get_str(body, "password");
 	LOOM_CLEANUP_STR char *key = loom_asprintf("%s\n%s", l.tenant, l.user);
 	int64_t wait = throttle_wait(a->logins, key, clock_mono_ms());
+	audit_object(req, "users/%s of %s", l.user, l.tenant);
 	if (!wait) {
 		sign_in(req, &l, password, key);
 		login_fini(&l);
@@ -272,7 +280,7 @@ static void replace(struct http_req *req, struct change *c, const char *fresh)
 	c->hash = login_hash(req, fresh);
 	if (!c->hash)
 		return;
-	int rc = db_tx(a->db, own_tx, c);
+	int rc = audit_tx(req, own_tx, c);
 	token_cache_clear(a->tokens);
 	if (rc == ACCOUNT_E_NONE)
 		http_reply_text(req, 409, "the password was changed meanwhile");

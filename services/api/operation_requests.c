@@ -5,6 +5,7 @@
 
 #include "common/base/str.h"
 #include "common/operation/operation.h"
+#include "services/api/audit.h"
 #include "services/api/operations.h"
 #include "services/api/request.h"
 #include "services/api/validate.h"
@@ -62,6 +63,7 @@ static void begin(struct http_req *req, struct api *a, const struct operation_ki
                   bool plan_only)
 {
 	LOOM_CLEANUP(json_free) struct json *body = request_take_body(req);
+	audit_change(req, NULL, body);
 	struct operation_request asked = { .kind = kind, .plan_only = plan_only };
 	struct loom_err err;
 	int rc = kind ? 0 : kind_named(body, &asked.kind, &err);

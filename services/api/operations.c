@@ -13,6 +13,7 @@
 #include "common/model/outcome.h"
 #include "common/model/unfinished.h"
 #include "common/operation/operation.h"
+#include "services/api/audit.h"
 #include "services/api/repeat.h"
 #include "services/api/request.h"
 #include "services/api/resources.h"
@@ -114,6 +115,16 @@ static int check_room(struct db *db, struct operation *o, const struct cluster *
 	return rc == JOB_E_MANY ? outcome_refuse(&o->done, 429, "%s", full) : rc;
 }
 
+/* What it was, as far as an operation may change it; what is asked for is the body. */
+static struct json *before_of(const struct cluster *c)
+{
+	struct json *v = json_set_str(json_new_obj(), "status", cluster_status_name(c->status));
+	json_set_int(v, "numNodes", c->num_nodes);
+	json_set(v, "services", json_copy(c->services));
+	json_set(v, "clusterTemplate", json_copy(json_get(c->brief, "clusterTemplate")));
+	return v;
+}
+
 static int submit_job(struct db *db, struct operation *o, struct cluster *c, int64_t now)
 {
 	int64_t job;
@@ -149,8 +160,12 @@ static int submit_tx(struct db *db, void *arg)
 		rc = check_quota(db, o, c);
 	if (rc)
 		return rc;
+	LOOM_CLEANUP(json_free) struct json *before = before_of(c);
 	o->synced = !o->asked.kind->makes_job;
 	rc = o->synced ? sync_template(db, o, c, now) : submit_job(db, o, c, now);
+	if (o->asked.params.before)
+		json_set(before, "config", json_copy(o->asked.params.before));
+	audit_before(o->req, before);
 	if (!rc)
 		rc = cluster_save(db, c);
 	return rc ? rc : outcome_done(&o->done, c->id, c->event_seq);

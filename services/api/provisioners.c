@@ -10,6 +10,7 @@
 #include "common/model/provisioner.h"
 #include "common/model/quarantine.h"
 #include "common/model/task.h"
+#include "services/api/audit.h"
 #include "services/api/db_outage.h"
 #include "services/api/provisioner_cache.h"
 #include "services/api/repeat.h"
@@ -66,7 +67,7 @@ void provisioners_put(struct http_req *req, void *ctx)
 		                      .body = request_body(req),
 		                      .tenant = request_worker_tenant(req) };
 	const char *wrong = wrong_registration(&k);
-	int rc = wrong ? 0 : db_tx(k.a->db, put_tx, &k);
+	int rc = wrong ? 0 : audit_tx(req, put_tx, &k);
 	if (wrong)
 		http_reply_text(req, 400, "%s", wrong);
 	else if (rc == PROVISIONER_E_OTHER)
@@ -92,7 +93,7 @@ void provisioners_delete(struct http_req *req, void *ctx)
 {
 	struct provisioner_call k = { .a = ctx, .id = http_param(req, "id") };
 	k.tenant = request_worker_tenant(req);
-	int rc = db_tx(k.a->db, delete_tx, &k);
+	int rc = audit_tx(req, delete_tx, &k);
 	provisioner_cache_forget(k.a->provisioners, k.id);
 	if (!rc && k.done)
 		peers_dropped(k.a);

@@ -7,6 +7,7 @@
 #include "common/base/log.h"
 #include "common/base/map.h"
 #include "common/base/str.h"
+#include "services/api/audit.h"
 #include "services/api/request.h"
 
 #include <pthread.h>
@@ -200,6 +201,7 @@ bool repeat_begin(struct http_req *req, const struct route *row, const struct id
 /* ---- the effect ------------------------------------------------------------------------------ */
 
 struct keyed {
+	struct http_req *req;
 	struct repeatable *r;
 	db_tx_fn fn;
 	void *arg;
@@ -224,6 +226,8 @@ static int keyed_run(struct db *db, void *arg)
 		return rc;
 	rc = k->fn(db, k->arg);
 	if (!rc)
+		rc = audit_row(db, k->req);
+	if (!rc)
 		return keep(db, k);
 	int seen = err_is_refusal(rc) ? look(db, k->r) : 0;
 	return seen ? seen : rc;
@@ -232,7 +236,7 @@ static int keyed_run(struct db *db, void *arg)
 static struct keyed keyed_of(struct http_req *req, db_tx_fn fn, void *arg, const struct answer *a)
 {
 	const struct api *api = http_ctx(req);
-	struct keyed k = { .r = request_repeat(req), .fn = fn, .arg = arg };
+	struct keyed k = { .req = req, .r = request_repeat(req), .fn = fn, .arg = arg };
 	k.answer.status = 200;
 	if (k.r)
 		hold_at("keyed");
@@ -253,7 +257,7 @@ int repeat_tx(struct http_req *req, db_tx_fn fn, void *arg, const struct answer 
 {
 	struct api *api = http_ctx(req);
 	struct keyed k = keyed_of(req, fn, arg, a);
-	int rc = k.r ? db_tx(api->db, keyed_run, &k) : db_tx(api->db, fn, arg);
+	int rc = k.r ? db_tx(api->db, keyed_run, &k) : audit_tx(req, fn, arg);
 	request_answer_fini(&k.answer);
 	return k.r && k.r->kept.status && err_is_refusal(rc) ? 0 : rc;
 }
@@ -279,7 +283,7 @@ int repeat_outcome_tx(struct http_req *req, db_tx_fn fn, void *arg, struct outco
 	struct keyed k = keyed_of(req, fn, arg, a);
 	k.o = o;
 	if (!k.r)
-		return outcome_tx(api->db, fn, arg, o);
+		return audit_outcome_tx(req, fn, arg, o);
 	int rc = db_tx(api->db, keyed_run, &k);
 	request_answer_fini(&k.answer);
 	return settle(k.r, rc, o);

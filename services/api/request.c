@@ -5,6 +5,7 @@
 #include "common/base/ids.h"
 #include "common/base/str.h"
 #include "common/model/cluster.h"
+#include "services/api/audit.h"
 #include "services/api/repeat.h"
 #include "services/api/visible.h"
 
@@ -20,6 +21,7 @@ struct request {
 	struct precondition precondition;
 	struct repeatable *repeat;
 	struct json *body;
+	struct audit_note note;
 	void *kept;
 	void (*free_kept)(void *);
 };
@@ -29,6 +31,7 @@ static void request_free(void *arg)
 	struct request *r = arg;
 	repeat_end(r->repeat);
 	json_free(r->body);
+	audit_note_fini(&r->note);
 	if (r->free_kept)
 		r->free_kept(r->kept);
 	loom_free(r);
@@ -215,8 +218,11 @@ static bool is_right(struct http_req *req, struct request *r)
 /* Is he who he says, may he, and is it his? */
 static bool is_known(struct api *a, struct http_req *req, struct request *r)
 {
-	if (is_worker(r->route))
-		return !auth_worker(a, req, true, NULL, r->worker_tenant);
+	if (is_worker(r->route)) {
+		bool in = !auth_worker(a, req, true, NULL, r->worker_tenant);
+		auth_worker_identity(a, req, &r->who);
+		return in;
+	}
 	return !is_asked(r->route) ||
 	       (auth(a, req, &r->who) && is_permitted(a, req, r) && is_owned(a, req, r));
 }
@@ -253,6 +259,21 @@ const struct route *request_route(const struct http_req *req)
 const struct identity *request_who(const struct http_req *req)
 {
 	return &of(req)->who;
+}
+
+void request_is(struct http_req *req, const struct identity *who)
+{
+	of(req)->who = *who;
+}
+
+struct audit_note *request_note(const struct http_req *req)
+{
+	return &of(req)->note;
+}
+
+bool request_has_body(const struct http_req *req)
+{
+	return of(req)->body;
 }
 
 int64_t request_cluster(const struct http_req *req)

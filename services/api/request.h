@@ -29,6 +29,12 @@ const struct task_ref *request_task(const struct http_req *req); /* of OWNER_TAS
 /* Of a provisioner: the only tenant that it may act for, "" for any. */
 const char *request_worker_tenant(const struct http_req *req);
 
+/* Who it turned out to be, for the audit log: of a request that asks nobody who he is. */
+void request_is(struct http_req *req, const struct identity *who);
+/* What the audit log is told of it (audit.h). */
+struct audit_note *request_note(const struct http_req *req);
+
+bool request_has_body(const struct http_req *req); /* now: it is there while the handler runs */
 /* The body, checked; an object. Borrowed, while the handler runs. */
 const struct json *request_body(const struct http_req *req);
 struct json *request_take_body(struct http_req *req); /* the same, owned by the caller */

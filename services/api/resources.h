@@ -108,6 +108,10 @@ void tokens_list(struct http_req *req, void *ctx);
 void tokens_post(struct http_req *req, void *ctx);
 void tokens_delete(struct http_req *req, void *ctx);
 
+/* audit_log.c */
+void audit_get(struct http_req *req, void *ctx);
+void audit_verify_get(struct http_req *req, void *ctx);
+
 /* routes.c */
 void status_ok(struct http_req *req, void *ctx);
 

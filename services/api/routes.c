@@ -37,6 +37,7 @@ LIST(operation);
 LIST(job);
 LIST(account_shown);
 LIST(token_shown);
+LIST(audit_row);
 
 #define READ_ON(run, path, fn, scope, owner, answer, errors, summary) \
 	ROUTE("GET", path, run, fn, ROLES_READ, scope ":read", owner, REPEAT_READS, TAKES_NONE, NULL, \
@@ -137,6 +138,12 @@ const struct route external_routes[] = {
 	      "Make a token, which is shown only now"),
 	ADMIN("DELETE", "tokens/{id}", tokens_delete, ROLES_READ, "tokens:write", OWNER_TENANT,
 	      REPEAT_SAME, EMPTY, "404", "End a token"),
+
+	ROUTE("GET", "/v2/audit", HEAVY, audit_get, ROLES_AUDIT, "audit:read", OWNER_NONE, REPEAT_READS,
+	      TAKES_NONE, NULL, &list_audit_row, "400", "Who did what, and who was refused what"),
+	ROUTE("GET", "/v2/audit/verify", HEAVY, audit_verify_get, ROLES_AUDIT, "audit:read", OWNER_NONE,
+	      REPEAT_READS, TAKES_NONE, NULL, &schema_audit_check, "400",
+	      "Whether the audit log is what it was"),
 
 	ENTITY("providers", provider, "a provider", "providers"),
 	ENTITY("hardwaretypes", hardwaretype, "a hardware type", "hardware types"),
@@ -243,7 +250,7 @@ const struct route internal_routes[] = {
 	       TAKES_WHOLE, &schema_provisioner, EMPTY, "", "Register a provisioner"),
 	WORKER("DELETE", "provisioners/{id}", POOL, provisioners_delete, REGISTER, OWNER_ALL, REPEAT_SAME,
 	       TAKES_NONE, NULL, EMPTY, "", "A provisioner ends"),
-	WORKER("POST", "provisioners/{id}/heartbeat", POOL | HTTP_SMALL, provisioners_heartbeat, REGISTER,
+	WORKER("POST", "provisioners/{id}/heartbeat", POOL | HTTP_SMALL, provisioners_heartbeat, "tasks:work",
 	       OWNER_ALL, REPEAT_SAME, TAKES_WHOLE, &schema_heartbeat, &schema_leases, "404",
 	       "A provisioner lives, and renews the leases of its tasks"),
 	WORKER("PUT", "plugins/providertypes/{name}", POOL, plugin_types_put, REGISTER, OWNER_ALL,
@@ -260,9 +267,24 @@ static const struct schema list_limit = { .type = SCHEMA_INTEGER, .min = 1, .max
 static const struct schema callback_limit = { .type = SCHEMA_INTEGER, .min = 1, .max = 2000 };
 static const char *const callback_states[] = { "waiting", "dead", NULL };
 static const struct schema callback_state = { .type = SCHEMA_STRING, .words = callback_states };
+static const char *const audit_outcomes[] = { "done", "refused", NULL };
+static const struct schema audit_outcome = { .type = SCHEMA_STRING, .words = audit_outcomes };
 static const struct schema attempt = { .type = SCHEMA_INTEGER, .min = 1, .max = SCHEMA_WHOLE_MAX };
 
 const struct route_query route_queries[] = {
+	{ "/v2/audit", "tenant", &schema_text, "Of this one; for those of the tenant superadmin, who see all." },
+	{ "/v2/audit", "user", &schema_text, "Who." },
+	{ "/v2/audit", "action", &schema_text, "What, or how it begins: DELETE, or PUT /v2/providers/{name}" },
+	{ "/v2/audit", "object", &schema_text, "On what: providers/lab, clusters/00000012" },
+	{ "/v2/audit", "request", &schema_text, "Of the request with this id." },
+	{ "/v2/audit", "outcome", &audit_outcome, NULL },
+	{ "/v2/audit", "since", &event_number, "Milliseconds since 1970." },
+	{ "/v2/audit", "until", &event_number, "Before this." },
+	{ "/v2/audit", "limit", &list_limit, "100 unless given; the header Link leads to the next." },
+	{ "/v2/audit", "after", &schema_text, "Where the page before has ended, as Link says it." },
+	{ "/v2/audit/verify", "seq", &event_number, "A row of which somebody has noted the hash." },
+	{ "/v2/audit/verify", "hash", &schema_text, "That hash." },
+	{ "/v2/audit/verify", "from", &schema_flag, "Look only at what comes behind that row." },
 	{ "/v2/clusters", "status", &schema_text, "Only these statuses, separated by commas." },
 	{ "/v2/clusters", "label", &schema_text, "Only with this label, as key=value; may be repeated." },
 	{ "/v2/clusters", "limit", &list_limit, "At most so many; the header Link leads to the next." },

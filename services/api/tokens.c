@@ -11,6 +11,7 @@
 #include "common/base/secret_file.h"
 #include "common/base/str.h"
 #include "common/model/entity.h"
+#include "services/api/audit.h"
 #include "services/api/repeat.h"
 #include "services/api/request.h"
 #include "services/api/resources.h"
@@ -68,7 +69,7 @@ void tokens_delete(struct http_req *req, void *ctx)
 	struct api *a = ctx;
 	struct token_call k = { .who = request_who(req), .id = http_param(req, "id") };
 	k.user = is_admin(k.who) ? NULL : k.who->user;
-	int rc = db_tx(a->db, delete_tx, &k);
+	int rc = audit_tx(req, delete_tx, &k);
 	token_cache_clear(a->tokens);
 	if (rc == TOKEN_E_NONE)
 		http_reply_text(req, 404, "token %.32s does not exist", k.id);
@@ -155,6 +156,7 @@ void tokens_post(struct http_req *req, void *ctx)
 	token_make(text, &k.token);
 	LOOM_CLEANUP(json_free) struct json *made = shown_once(&k, text);
 	const struct answer answer = { .body = made, .secret = true };
+	audit_object(req, "tokens/%s", k.token.id);
 	int rc = repeat_tx(req, add_tx, &k, &answer);
 	token_cache_clear(a->tokens);
 	if (rc == ACCOUNT_E_NONE)
