@@ -87,6 +87,24 @@ static const struct option token_options[] = {
 	{ 0 },
 };
 
+static const struct option audit_options[] = {
+	{ "by", 0, "USER", "what this user did" },
+	{ "object", 0, "OBJECT", "what was done to this: providers/lab, clusters/00000012" },
+	{ "action", 0, "TEXT", "what begins so: DELETE, or PUT /v2/providers" },
+	{ "outcome", 0, "OUTCOME", "done or refused" },
+	{ "request", 0, "ID", "of this request" },
+	{ "of-tenant", 0, "NAME", "of this tenant (superadmins see all)" },
+	{ "since", 0, "TIME", "from then on: 2030-01-31T18:00Z, in UTC" },
+	{ "until", 0, "TIME", "before then" },
+	{ "limit", 0, "N", "at most so many, else 100" },
+	{ 0 },
+};
+static const struct option verify_options[] = {
+	{ "seq", 0, "N", "a row whose hash was noted before, with --hash" },
+	{ "hash", 0, "HASH", "what was noted" },
+	{ 0 },
+};
+
 static const struct collection users = { "user", "users", "NAME|ROLE|PASSWORD",
 	                                 "name|role|hasPassword" };
 static const struct collection templates = {
@@ -181,6 +199,10 @@ static const struct command after[] = {
 	{ "token create", "NAME", 1, 1, "Make a token and print it; it is shown only now",
 	  token_options, token_create, NULL },
 	{ "token delete", "ID", 1, 1, "End a token", NULL, token_delete, NULL },
+	{ "audit list", "", 0, 0, "List who did what, and who was refused what", audit_options,
+	  audit_list, NULL },
+	{ "audit verify", "", 0, 0, "Find out whether the audit log is what it was", verify_options,
+	  audit_verify, NULL },
 	{ "callback list", "", 0, 0, "List callbacks that are not delivered yet", callback_options,
 	  callback_list, NULL },
 	{ "callback replay", "ID", 1, 1, "Deliver a callback again, from its first try", NULL,

@@ -52,6 +52,8 @@ int token_create(struct cli *c, const struct args *a);
 int token_delete(struct cli *c, const struct args *a);
 int completion_print(struct cli *c, const struct args *a);
 int status_show(struct cli *c, const struct args *a);
+int audit_list(struct cli *c, const struct args *a);
+int audit_verify(struct cli *c, const struct args *a);
 int task_list(struct cli *c, const struct args *a);
 int task_log(struct cli *c, const struct args *a);
 
