@@ -6,6 +6,8 @@
 #include "common/json/json_emit.h"
 #include "common/model/row.h"
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define SUMMARY_MAX ((size_t)16 << 20)
@@ -33,30 +35,66 @@ static char *several_statuses(unsigned statuses)
 	return names.n ? strs_join(&names, ",") : NULL;
 }
 
-int cluster_list_keys(struct db *db, const struct cluster_filter *f, struct cluster_key **ret,
-                      size_t *ret_n)
+/* From a place on in one order: first as a bound of the index, then exactly. */
+#define KEYS_BY(column, than, way)                                              \
+	"SELECT c.id, c.create_time, c.name FROM cluster c WHERE c.tenant_id=?" \
+	" AND c." column than "=? AND (c." column than "? OR c.id" than "?)"    \
+	" AND (? IS NULL OR c.owner_id=?) AND (? IS NULL OR c.status=?)"        \
+	" AND (? IS NULL OR FIND_IN_SET(c.status, ?)>0)"                        \
+	" AND (? IS NULL OR c.name=?)"                                          \
+	" AND (? IS NULL OR JSON_CONTAINS(c.labels, ?))"                        \
+	" ORDER BY c." column " " way ", c.id " way " LIMIT ?"
+#define FILTER_TYPES "ssssssssss"
+
+static const struct {
+	const char *sql;
+	bool by_name;
+	struct cluster_place first; /* before all others */
+} orders[CLUSTER_ORDERS_] = {
+	[CLUSTERS_NEWEST] = { KEYS_BY("create_time", "<", "DESC"),
+	                      false,
+	                      { INT64_MAX, "", INT64_MAX } },
+	[CLUSTERS_OLDEST] = { KEYS_BY("create_time", ">", "ASC"), false, { 0, "", 0 } },
+	[CLUSTERS_BY_NAME] = { KEYS_BY("name", ">", "ASC"), true, { 0, "", 0 } },
+	/* Names are of ASCII, and none has a tilde. */
+	[CLUSTERS_BY_NAME_DOWN] = { KEYS_BY("name", "<", "DESC"), true, { 0, "~", INT64_MAX } },
+};
+
+static int keys_read(struct db *db, const struct cluster_filter *f, struct db_result **ret)
 {
-	LOOM_CLEANUP(db_result_free) struct db_result *r = NULL;
-	const char *only = only_status(f->statuses);
+	const struct cluster_place *from = f->after.id ? &f->after : &orders[f->order].first;
+	const char *sql = orders[f->order].sql, *only = only_status(f->statuses);
 	LOOM_CLEANUP_STR char *several = only ? NULL : several_statuses(f->statuses);
 	LOOM_CLEANUP_STR char *labels = json_len(f->labels) ? json_text(f->labels) : NULL;
-	int64_t upto = f->after.id ? f->after.create_time : INT64_MAX;
-	int rc = db_select(db, &r,
-	                   "SELECT c.create_time, c.id FROM cluster c WHERE c.tenant_id=?"
-	                   " AND c.create_time<=? AND (c.create_time<? OR c.id<?)"
-	                   " AND (? IS NULL OR c.owner_id=?) AND (? IS NULL OR c.status=?)"
-	                   " AND (? IS NULL OR FIND_IN_SET(c.status, ?)>0)"
-	                   " AND (? IS NULL OR JSON_CONTAINS(c.labels, ?))"
-	                   " ORDER BY c.create_time DESC, c.id DESC LIMIT ?",
-	                   "siiissssssssi", f->tenant_id, upto, upto,
-	                   f->after.id ? f->after.id : INT64_MAX, f->owner_id, f->owner_id, only,
-	                   only, several, several, labels, labels, f->limit ? f->limit : INT64_MAX);
+	int64_t limit = f->limit ? f->limit + 1 : INT64_MAX; /* one more: is there a next page? */
+#define FILTERED                                                                            \
+	from->id, f->owner_id, f->owner_id, only, only, several, several, f->name, f->name, \
+		labels, labels, limit
+	if (orders[f->order].by_name)
+		return db_select(db, ret, sql, "sssi" FILTER_TYPES "i", f->tenant_id, from->name,
+		                 from->name, FILTERED);
+	return db_select(db, ret, sql, "siii" FILTER_TYPES "i", f->tenant_id, from->create_time,
+	                 from->create_time, FILTERED);
+#undef FILTERED
+}
+
+int cluster_list_keys(struct db *db, const struct cluster_filter *f, struct cluster_keys *ret)
+{
+	LOOM_CLEANUP(db_result_free) struct db_result *r = NULL;
+	int rc = keys_read(db, f, &r);
 	if (rc)
 		return rc;
-	*ret_n = db_rows(r);
-	*ret = loom_calloc(*ret_n + 1, sizeof(**ret));
-	for (size_t i = 0; i < *ret_n; i++)
-		(*ret)[i] = (struct cluster_key){ db_int(r, i, 0), db_int(r, i, 1) };
+	size_t n = db_rows(r);
+	*ret = (struct cluster_keys){ .more = f->limit && n > (size_t)f->limit };
+	ret->n = n - ret->more;
+	ret->ids = loom_calloc(n + 1, sizeof(*ret->ids));
+	for (size_t i = 0; i < ret->n; i++)
+		ret->ids[i] = db_int(r, i, 0);
+	if (!ret->n)
+		return 0;
+	ret->last.id = db_int(r, ret->n - 1, 0);
+	ret->last.create_time = db_int(r, ret->n - 1, 1);
+	snprintf(ret->last.name, sizeof(ret->last.name), "%s", db_str(r, ret->n - 1, 2));
 	return 0;
 }
 
@@ -147,26 +185,53 @@ static bool may_see(const struct cluster_filter *f, const struct db_result *r, s
 	       (!f->owner_id || str_eq(db_str(r, i, OWNER), f->owner_id));
 }
 
-int cluster_list_summaries(struct db *db, const struct cluster_filter *f,
-                           const struct cluster_key *keys, size_t n, cluster_summary_fn fn,
-                           void *arg)
+struct found {
+	int64_t id;
+	size_t row;
+};
+
+static int by_id(const void *a, const void *b)
+{
+	const struct found *x = a, *y = b;
+	return x->id < y->id ? -1 : x->id > y->id;
+}
+
+/* Rows by their ids; owned. */
+static struct found *found_rows(const struct db_result *r)
+{
+	size_t n = db_rows(r);
+	struct found *v = loom_calloc(n + 1, sizeof(*v));
+	for (size_t i = 0; i < n; i++)
+		v[i] = (struct found){ db_int(r, i, ID), i };
+	qsort(v, n, sizeof(*v), by_id);
+	return v;
+}
+
+int cluster_list_summaries(struct db *db, const struct cluster_filter *f, const int64_t *ids,
+                           size_t n, cluster_summary_fn fn, void *arg)
 {
 	static const struct db_many many = { SHOWN, "?", ",",
 		                             ") ORDER BY c.create_time DESC, c.id DESC", 1 };
 	LOOM_CLEANUP(db_result_free) struct db_result *r = NULL;
 	struct db_value *values = loom_calloc(n + 1, sizeof(*values));
 	for (size_t i = 0; i < n; i++)
-		values[i] = db_i(keys[i].id);
+		values[i] = db_i(ids[i]);
 	int rc = n ? db_select_many(db, &r, &many, values, n) : 0;
 	loom_free(values);
-	for (size_t i = 0; !rc && r && i < db_rows(r); i++) {
+	if (rc || !n)
+		return rc;
+	struct found *found = found_rows(r);
+	for (size_t i = 0; i < n; i++) {
 		struct buf text = BUF_INIT(SUMMARY_MAX);
-		if (may_see(f, r, i)) {
-			emit_summary(&text, r, i);
+		const struct found key = { .id = ids[i] };
+		const struct found *at = bsearch(&key, found, db_rows(r), sizeof(*found), by_id);
+		if (at && may_see(f, r, at->row)) {
+			emit_summary(&text, r, at->row);
 			loom_assert(!text.full);
-			fn(db_int(r, i, ID), text.data, text.len, arg);
+			fn(ids[i], text.data, text.len, arg);
 		}
 		buf_fini(&text);
 	}
-	return rc;
+	loom_free(found);
+	return 0;
 }

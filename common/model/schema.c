@@ -344,6 +344,16 @@ static const char *const seventeenth[] = {
 	NULL,
 };
 
+/* Lists of clusters in each order, and by owner and status, without reading those of others. */
+static const char *const eighteenth[] = {
+	"ALTER TABLE cluster"
+	" ADD INDEX IF NOT EXISTS of_owner (tenant_id, owner_id, create_time, id),"
+	" ADD INDEX IF NOT EXISTS of_status (tenant_id, status, create_time, id),"
+	" ADD INDEX IF NOT EXISTS by_name (tenant_id, name, id, owner_id),"
+	" DROP INDEX IF EXISTS by_status",
+	NULL,
+};
+
 const struct db_migration schema_migrations[] = {
 	{ 1, "first tables", first, 0 },
 	{ 2, "limits, shares, quarantine", second, 0 },
@@ -362,5 +372,6 @@ const struct db_migration schema_migrations[] = {
 	{ 15, "targets of callbacks that are silent", fifteenth, 0 },
 	{ 16, "answers to requests with keys", sixteenth, 0 },
 	{ 17, "audit log", seventeenth, 0 },
+	{ 18, "orders of lists of clusters", eighteenth, 0 },
 	{ 0, NULL, NULL, 0 },
 };

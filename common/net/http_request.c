@@ -185,6 +185,15 @@ const char *http_query_nth(const struct http_req *req, const char *name, size_t 
 	return NULL;
 }
 
+bool http_query_at(const struct http_req *req, size_t i, const char **name, const char **value)
+{
+	if (i >= req->uri.names.n)
+		return false;
+	*name = req->uri.names.v[i];
+	*value = req->uri.values.v[i];
+	return true;
+}
+
 const char *http_header(const struct http_req *req, const char *name)
 {
 	return find(&req->names, &req->values, name, str_ieq);

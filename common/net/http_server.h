@@ -107,6 +107,8 @@ const char *http_param(const struct http_req *req, const char *name); /* decoded
 const char *http_query(const struct http_req *req, const char *name); /* first one; NULL if none */
 /* The n-th one of that name, from 0; NULL if there are fewer. */
 const char *http_query_nth(const struct http_req *req, const char *name, size_t n);
+/* Walks all of them: for (size_t i = 0; http_query_at(req, i, &n, &v); i++) */
+bool http_query_at(const struct http_req *req, size_t i, const char **name, const char **value);
 const char *http_header(const struct http_req *req, const char *name); /* case-insensitive */
 /* Walks all request headers: for (size_t i = 0; http_header_at(req, i, &n, &v); i++) */
 bool http_header_at(const struct http_req *req, size_t i, const char **name, const char **value);

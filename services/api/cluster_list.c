@@ -11,6 +11,7 @@
 #include "common/base/str.h"
 #include "common/model/cluster_list.h"
 #include "common/model/labels.h"
+#include "services/api/list_query.h"
 #include "services/api/request.h"
 
 #include <stdio.h>
@@ -18,48 +19,53 @@
 
 #define PIECE    ((size_t)4 * DB_MANY) /* clusters */
 #define LIST_MAX ((size_t)64 << 20)    /* bytes of an answer: some hundred thousand clusters */
-#define PAGE_MAX 1000
 
 struct list {
 	struct api *a;
 	struct identity who;
 	struct cluster_filter filter;
 	struct json *labels;
-	struct cluster_key *keys;
-	size_t n, at; /* keys; those that are in the text */
+	struct strs fields; /* none: all */
+	struct cluster_keys keys;
+	size_t at; /* those that are in the text */
 	struct buf text;
 	size_t written; /* bytes that earlier pieces left */
-	bool more;      /* behind this page */
 };
 
 static void list_free(void *arg)
 {
 	struct list *l = arg;
 	json_free(l->labels);
-	loom_free(l->keys);
+	loom_free(l->keys.ids);
+	strs_fini(&l->fields);
 	buf_fini(&l->text);
 	loom_free(l);
 }
 
 /* ---- what is asked for ----------------------------------------------------------------------- */
 
-/* "a,b" to bits; words that are no status are skipped; none valid means no filter. */
-static unsigned statuses(const char *text)
+/* Loom's own: with one of them all must be right. */
+static const char *const own[] = { "limit", "after", "sort", "fields", "name", "owner", NULL };
+
+/* "a,b" to bits. The original skips words that are no status, and none valid means no filter; false
+ * when answered. */
+static bool statuses_of(struct http_req *req, unsigned *bits)
 {
-	unsigned bits = 0;
-	char word[32];
+	const char *text = http_query(req, "status");
 	for (const char *p = text; p && *p;) {
 		size_t n = strcspn(p, ",");
+		LOOM_CLEANUP_STR char *word = loom_strndup(p, n);
 		enum cluster_status st;
-		if (n < sizeof(word)) {
-			memcpy(word, p, n);
-			word[n] = '\0';
-			if (cluster_status_parse(word, &st))
-				bits |= 1u << st;
+		if (cluster_status_parse(word, &st)) {
+			*bits |= 1u << st;
+		} else if (list_query_has(req, own)) {
+			http_reply_text(req, 400, "status '%.32s' is none of %s", word,
+			                "pending, active, incomplete, inconsistent, terminated");
+			return false;
 		}
 		p += n + (p[n] == ',');
 	}
-	return bits;
+	return true;
 }
 
 /* "label=key=value" as often as the query has it; false when answered. */
@@ -76,33 +82,57 @@ static bool labels_of(struct http_req *req, struct json *labels)
 	return true;
 }
 
-/* "1700000000000.17", as a Link says it; false when answered. */
-static bool place_of(struct http_req *req, struct cluster_key *ret)
+static bool sort_of(const struct http_req *req, enum cluster_order *ret)
 {
-	const char *text = http_query(req, "after");
-	if (!text)
-		return true;
-	size_t n = strcspn(text, ".");
-	LOOM_CLEANUP_STR char *time = loom_strndup(text, n);
-	if (!text[n] || str_to_int(time, &ret->create_time) || ret->create_time < 0 ||
-	    str_to_int(text + n + 1, &ret->id) || ret->id < 1) {
-		http_reply_problem(req, 400,
-		                   "after '%.40s' is no place in a list: take it from the Link of "
-		                   "the page before",
-		                   text);
-		return false;
+	static const char *const words[CLUSTER_ORDERS_] = {
+		[CLUSTERS_NEWEST] = "-createTime",
+		[CLUSTERS_OLDEST] = "createTime",
+		[CLUSTERS_BY_NAME] = "name",
+		[CLUSTERS_BY_NAME_DOWN] = "-name",
+	};
+	const char *text = http_query(req, "sort");
+	for (int k = 0; text && k < CLUSTER_ORDERS_; k++) {
+		if (str_eq(text, words[k]))
+			*ret = (enum cluster_order)k;
 	}
-	return true;
+	return *ret == CLUSTERS_BY_NAME || *ret == CLUSTERS_BY_NAME_DOWN;
 }
 
-static bool limit_of(struct http_req *req, int64_t *ret)
+static bool place_parse(const char *text, bool by_name, struct cluster_place *ret)
 {
-	const char *text = http_query(req, "limit");
-	if (!text || (!str_to_int(text, ret) && *ret >= 1 && *ret <= PAGE_MAX))
+	const char *dot = strrchr(text, '.');
+	size_t n = dot ? (size_t)(dot - text) : 0;
+	if (!n || n >= sizeof(ret->name) || str_to_int(dot + 1, &ret->id) || ret->id < 1)
+		return false;
+	memcpy(ret->name, text, n);
+	ret->name[n] = '\0';
+	return by_name ? str_is_name(ret->name)
+	               : !str_to_int(ret->name, &ret->create_time) && ret->create_time >= 0;
+}
+
+/* "1700000000000.17", or "shop.17" by name, as a Link says it; false when answered. */
+static bool place_of(struct http_req *req, bool by_name, struct cluster_place *ret)
+{
+	const char *text = http_query(req, "after");
+	if (!text || place_parse(text, by_name, ret))
 		return true;
-	http_reply_problem(req, 400, "limit '%.24s' must be a whole number from 1 to %d", text,
-	                   PAGE_MAX);
+	http_reply_problem(req, 400,
+	                   "after '%.40s' is no place in a list: take it from the Link of "
+	                   "the page before",
+	                   text);
 	return false;
+}
+
+static bool is_right(struct http_req *req, struct list *l)
+{
+	if (!list_query_limit(req, &l->filter.limit))
+		return false;
+	bool by_name = sort_of(req, &l->filter.order);
+	if (!place_of(req, by_name, &l->filter.after))
+		return false;
+	return !list_query_has(req, own) ||
+	       (list_query_check(req) &&
+	        list_query_fields(req, schema_cluster_summary.items, &l->fields));
 }
 
 static bool asked(struct http_req *req, struct list *l)
@@ -110,11 +140,11 @@ static bool asked(struct http_req *req, struct list *l)
 	struct cluster_filter *f = &l->filter;
 	l->labels = json_new_obj();
 	l->who = *request_who(req);
-	if (!labels_of(req, l->labels) || !place_of(req, &f->after) || !limit_of(req, &f->limit))
+	if (!is_right(req, l) || !labels_of(req, l->labels) || !statuses_of(req, &f->statuses))
 		return false;
 	f->tenant_id = l->who.tenant_id;
-	f->owner_id = auth_sees_all(&l->who) ? NULL : l->who.user;
-	f->statuses = statuses(http_query(req, "status"));
+	f->owner_id = auth_sees_all(&l->who) ? http_query(req, "owner") : l->who.user;
+	f->name = http_query(req, "name");
 	f->labels = l->labels;
 	return true;
 }
@@ -124,51 +154,46 @@ static bool asked(struct http_req *req, struct list *l)
 static int keys_read(struct db *db, void *arg)
 {
 	struct list *l = arg;
-	struct cluster_filter f = l->filter;
-	f.limit += f.limit > 0; /* one more: is there a next page? */
-	loom_free(l->keys);
-	l->keys = NULL;
-	l->n = 0;
-	return cluster_list_keys(db, &f, &l->keys, &l->n);
+	loom_free(l->keys.ids);
+	l->keys = (struct cluster_keys){ 0 };
+	return cluster_list_keys(db, &l->filter, &l->keys);
 }
 
 static void add(int64_t id LOOM_UNUSED, const char *text, size_t len, void *arg)
 {
 	struct list *l = arg;
 	buf_addc(&l->text, l->text.len ? ',' : '[');
-	buf_add(&l->text, text, len);
+	if (!l->fields.n) {
+		buf_add(&l->text, text, len);
+		return;
+	}
+	LOOM_CLEANUP_STR char *some = list_pick(text, len, &l->fields);
+	buf_adds(&l->text, some);
 }
 
 static size_t piece_of(const struct list *l)
 {
-	return l->n - l->at < PIECE ? l->n - l->at : PIECE;
+	return l->keys.n - l->at < PIECE ? l->keys.n - l->at : PIECE;
 }
 
 static int piece_read(struct db *db, void *arg)
 {
 	struct list *l = arg;
 	buf_cut(&l->text, l->written);
-	return cluster_list_summaries(db, &l->filter, l->keys + l->at, piece_of(l), add, l);
+	return cluster_list_summaries(db, &l->filter, l->keys.ids + l->at, piece_of(l), add, l);
 }
 
-/* The same request for what comes behind this page. */
+/* What comes behind this page. */
 static void link_next(struct http_req *req, const struct list *l)
 {
-	const struct cluster_key *last = &l->keys[l->n - 1];
-	struct buf link = BUF_INIT(1u << 16);
-	const char *query = strchr(http_raw_uri(req), '?');
-	buf_adds(&link, "</v2/clusters?");
-	for (const char *p = query ? query + 1 : ""; *p; p += strcspn(p, "&"), p += *p == '&') {
-		if (!str_starts(p, "after=")) {
-			buf_add(&link, p, strcspn(p, "&"));
-			buf_addc(&link, '&');
-		}
-	}
-	buf_addf(&link, "after=%lld.%lld>; rel=\"next\"", (long long)last->create_time,
-	         (long long)last->id);
-	if (!link.full)
-		http_reply_header(req, "Link", link.data);
-	buf_fini(&link);
+	const struct cluster_place *last = &l->keys.last;
+	bool by_name =
+		l->filter.order == CLUSTERS_BY_NAME || l->filter.order == CLUSTERS_BY_NAME_DOWN;
+	char time[24];
+	snprintf(time, sizeof(time), "%lld", (long long)last->create_time);
+	LOOM_CLEANUP_STR char *after =
+		loom_asprintf("%s.%lld", by_name ? last->name : time, (long long)last->id);
+	list_link_next(req, after);
 }
 
 static void reply(struct http_req *req, struct list *l)
@@ -178,10 +203,10 @@ static void reply(struct http_req *req, struct list *l)
 		http_reply_problem(req, 400,
 		                   "the list is longer than %zu MiB: ask for it in pages, with "
 		                   "limit=%d, and follow the Link of each answer",
-		                   LIST_MAX >> 20, PAGE_MAX);
+		                   LIST_MAX >> 20, LIST_PAGE_MAX);
 		return;
 	}
-	if (l->more)
+	if (l->keys.more)
 		link_next(req, l);
 	http_reply(req, 200, "application/json", l->text.data, l->text.len);
 }
@@ -199,7 +224,7 @@ static void add_piece(struct http_req *req, void *arg)
 	}
 	l->at += piece_of(l);
 	l->written = l->text.len;
-	if (l->at < l->n && !l->text.full)
+	if (l->at < l->keys.n && !l->text.full)
 		http_defer(req, go_on, l);
 	else
 		reply(req, l);
@@ -226,7 +251,5 @@ void clusters_list(struct http_req *req, void *ctx)
 		api_reply_db(req, rc);
 		return;
 	}
-	l->more = l->filter.limit && l->n > (size_t)l->filter.limit;
-	l->n -= l->more;
 	add_piece(req, l);
 }

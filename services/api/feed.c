@@ -108,21 +108,20 @@ static void keep(int64_t id, const char *text, size_t len, void *arg)
 }
 
 static int read_into(struct db *db, struct feed *f, const struct cluster_filter *filter,
-                     const struct cluster_key *keys, size_t n)
+                     const int64_t *ids, size_t n)
 {
 	f->list = loom_realloc(f->list, (f->n + n + 1) * sizeof(*f->list));
-	return cluster_list_summaries(db, filter, keys, n, keep, f);
+	return cluster_list_summaries(db, filter, ids, n, keep, f);
 }
 
 /* Those that the filter finds by itself. */
 static int found_read(struct db *db, struct feed *f, const struct cluster_filter *filter)
 {
-	struct cluster_key *keys = NULL;
-	size_t n = 0;
-	int rc = cluster_list_keys(db, filter, &keys, &n);
+	struct cluster_keys keys = { 0 };
+	int rc = cluster_list_keys(db, filter, &keys);
 	if (!rc)
-		rc = read_into(db, f, filter, keys, n);
-	loom_free(keys);
+		rc = read_into(db, f, filter, keys.ids, keys.n);
+	loom_free(keys.ids);
 	return rc;
 }
 
@@ -133,12 +132,12 @@ static int asked_read(struct db *db, struct feed *f, const struct cluster_filter
 	void *value;
 	for (size_t i = 0; i < f->n; i++)
 		(void)map_del(f->asked, f->list[i].id);
-	struct cluster_key *keys = loom_calloc(map_count(f->asked) + 1, sizeof(*keys));
+	int64_t *ids = loom_calloc(map_count(f->asked) + 1, sizeof(*ids));
 	size_t n = 0;
 	for (size_t it = 0; map_next(f->asked, &it, &id, &value);)
-		n += !id_parse_cluster(id, &keys[n].id);
-	int rc = read_into(db, f, filter, keys, n);
-	loom_free(keys);
+		n += !id_parse_cluster(id, &ids[n]);
+	int rc = read_into(db, f, filter, ids, n);
+	loom_free(ids);
 	return rc;
 }
 

@@ -92,7 +92,7 @@ extern const struct route external_routes[], internal_routes[];
 /* What may stand behind the '?' of a GET. */
 struct route_query {
 	const char *path, *name;
-	const struct schema *schema;
+	const struct schema *schema; /* of an array: it may be given more than once */
 	const char *doc;
 };
 extern const struct route_query route_queries[]; /* ends with a NULL path */

@@ -263,6 +263,9 @@ const struct route internal_routes[] = {
 };
 
 static const struct schema event_number = { .type = SCHEMA_INTEGER, .max = INT64_MAX };
+static const struct schema several_texts = { .type = SCHEMA_ARRAY, .items = &schema_text };
+static const char *const cluster_orders[] = { "-createTime", "createTime", "name", "-name", NULL };
+static const struct schema cluster_sort = { .type = SCHEMA_STRING, .words = cluster_orders };
 static const struct schema list_limit = { .type = SCHEMA_INTEGER, .min = 1, .max = 1000 };
 static const struct schema callback_limit = { .type = SCHEMA_INTEGER, .min = 1, .max = 2000 };
 static const char *const callback_states[] = { "waiting", "dead", NULL };
@@ -286,12 +289,16 @@ const struct route_query route_queries[] = {
 	{ "/v2/audit/verify", "hash", &schema_text, "That hash." },
 	{ "/v2/audit/verify", "from", &schema_flag, "Look only at what comes behind that row." },
 	{ "/v2/clusters", "status", &schema_text, "Only these statuses, separated by commas." },
-	{ "/v2/clusters", "label", &schema_text, "Only with this label, as key=value; may be repeated." },
+	{ "/v2/clusters", "label", &several_texts, "Only with this label, as key=value; may be repeated." },
+	{ "/v2/clusters", "name", &schema_text, "Only of this name." },
+	{ "/v2/clusters", "owner", &schema_text, "Only this user's." },
+	{ "/v2/clusters", "sort", &cluster_sort, "The order; a minus turns it. -createTime unless given." },
+	{ "/v2/clusters", "fields", &schema_text, "Only these members of each, separated by commas." },
 	{ "/v2/clusters", "limit", &list_limit, "At most so many; the header Link leads to the next." },
 	{ "/v2/clusters", "after", &schema_text, "Where the page before has ended, as Link says it." },
 	{ "/v2/clusters/{id}/events", "after", &event_number, "Only later ones." },
 	{ "/v2/clusters/{id}/snapshot", "plans", &schema_text, "\"brief\": without what plans say of each task." },
-	{ "/v2/events", "cluster", &schema_text,
+	{ "/v2/events", "cluster", &several_texts,
 	  "A cluster's id, a colon, and the number of the event seen last; may be repeated." },
 	{ "/v2/events", "clusters", &schema_flag, "Summaries of all clusters, too." },
 	{ "/v2/callbacks", "state", &callback_state, NULL },

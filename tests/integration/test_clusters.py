@@ -536,6 +536,64 @@ def test_pages_that_are_none(lab, query, words):
     assert answer.status == 400 and words in answer.text, answer
 
 
+def all_pages(user, query, limit=3):
+    """Entries of a list, page by page."""
+    page, got = f"/v2/clusters?{query}&limit={limit}", []
+    while page:
+        answer = user.get(page)
+        assert answer.status == 200 and len(answer.json) <= limit, answer
+        got, page = got + answer.json, next_page(answer)
+    return got
+
+
+def test_list_in_other_orders(lab):
+    """By name and by time, up and down, page by page; names alone need not be different."""
+    cluster = lab.create("first", "empty", 1)
+    copies(lab, cluster, 12)
+    lab.stack.sql(f"UPDATE cluster SET name='Copy.of-copy' WHERE tenant_id='{lab.tenant}' AND name LIKE 'copy-%7'")
+    whole = lab.admin.get("/v2/clusters").json
+    for query, key, down in (("sort=name", "name", False), ("sort=-name", "name", True),
+                             ("sort=createTime", "createTime", False), ("sort=-createTime", "createTime", True)):
+        want = sorted(whole, key=lambda entry, key=key: (entry[key], int(entry["id"])), reverse=down)
+        assert lab.admin.get(f"/v2/clusters?{query}").json == want, query
+        assert all_pages(lab.admin, query) == want, query
+        assert all_pages(lab.user, f"{query}&status=terminated") == [
+            entry for entry in want if entry["ownerId"] == lab.user.identity["X-Loom-UserID"]
+            and entry["status"] == "terminated"], query
+
+
+def test_list_of_some(lab):
+    for name in ("shop-1", "Shop_2", "other"):
+        lab.create(name, "empty", 1)
+    names = {entry["name"]: entry for entry in lab.admin.get("/v2/clusters").json}
+    for query, found in (("name=other", {"other"}), ("name=othe", set()), ("name=OTHER", set()),
+                         ("owner=nobody", set()), ("owner=ann", set(names)), ("owner=ann&name=shop-1", {"shop-1"}),
+                         ("name=other&status=terminated", set()), ("sort=name&limit=1", {"Shop_2"})):
+        answer = lab.admin.get(f"/v2/clusters?{query.replace('ann', lab.user.identity['X-Loom-UserID'])}")
+        assert answer.status == 200 and {entry["name"] for entry in answer.json} == found, (query, answer)
+    some = lab.user.get("/v2/clusters?fields=name,id,labels,clusterTemplate&sort=name").json
+    assert [set(entry) for entry in some] == [{"id", "name", "labels", "clusterTemplate"}] * 3
+    assert all(entry[key] == names[entry["name"]][key] for entry in some for key in entry)
+    assert all(set(entry) == {"id"} for entry in all_pages(lab.user, "fields=id", 2))
+
+
+@pytest.mark.parametrize("query, words", [
+    ("sort=size", "sort 'size'"), ("fields=id,size", "fields: 'size' is none; there are"), ("fields=", "fields: ''"),
+    ("limit=5&colour=red", "'colour' is no parameter of this list"),
+    ("limit=5&limit=6", "limit is given twice"), ("name=a&name=b", "name is given twice"),
+    ("limit=5&status=activ", "status 'activ' is none of"), ("sort=name&after=7.1.x", "no place"),
+    ("sort=name&after=.7", "no place"), ("sort=name&after=a%20b.7", "no place")])
+def test_lists_that_are_none(lab, query, words):
+    answer = lab.user.request("GET", f"/v2/clusters?{query}", headers={"Accept": "application/problem+json"})
+    assert answer.status == 400 and words in answer.json["detail"], answer
+
+
+def test_what_the_originals_clients_send_is_passed_over(lab):
+    lab.create("first", "empty", 1)
+    for query in ("colour=red", "status=activ", "status=", "colour=red&status=activ,none"):
+        assert len(lab.user.get(f"/v2/clusters?{query}").json) == 1, query
+
+
 def test_list_by_labels(lab):
     both = lab.create("both", "stack", 2, labels={"env": "test", "example.com/team": "a.b"})
     test = lab.create("test", "stack", 2, labels={"env": "test", "empty": ""})

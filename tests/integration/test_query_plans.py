@@ -104,7 +104,11 @@ def life(lab):
     lab.active(one)
     lab.active(lab.create("large", "loose", 40))  # more tasks than are read at once
     lab.user.get("/v2/clusters")
-    lab.user.get("/v2/clusters?status=pending")
+    for query in ("status=pending", "limit=5", "sort=name&limit=5", "sort=-name&name=seen",
+                  "sort=createTime&limit=5&owner=nobody", "status=pending,active&limit=5"):
+        for who in (lab.user, lab.admin):
+            answer = who.get(f"/v2/clusters?{query}")
+            assert answer.status == 200, f"{query}: {answer}"
     for path in ("", "/status", "/why", "/plans", "/services", "/config"):
         answer = lab.user.get(f"/v2/clusters/{one}{path}")
         assert answer.status == 200, f"{path}: {answer}"
