@@ -302,8 +302,9 @@ struct job {
 	db_tx_fn fn;
 	void *arg;
 	bool transaction;
-	bool doubt;  /* some commit's outcome is unknown */
-	bool silent; /* the last run failed only because its connection had died while idle */
+	bool doubt;    /* some commit's outcome is unknown */
+	bool silent;   /* the last run failed only because its connection had died while idle */
+	char why[512]; /* that run failed with; "": nothing that was said */
 };
 
 static void roll_back(struct db *db)
@@ -374,6 +375,8 @@ static int run_once(struct db_pool *p, struct job *j, int64_t deadline)
 		if (db->dead)
 			rc = DB_E_RETRY;
 	}
+	if (rc == DB_E_RETRY)
+		(void)snprintf(j->why, sizeof(j->why), "%s", db->error);
 	j->silent = rc == DB_E_RETRY && db->broken && db->reused && db->answered == 0;
 	give_back(p, db);
 	return rc;
@@ -399,6 +402,10 @@ static int run_job(struct db_pool *p, struct job *j, int64_t deadline_ms)
 			break;
 		}
 	}
+	/* Not only that it is away, but that it is read-only, or that its disk is full. */
+	if (rc == DB_E_AWAY && *j->why)
+		log_warn("database refused to the end", LOG_S("error", j->why),
+		         LOG_I("ms", clock_mono_ms() - start));
 	metric_observe_ms(&db_metrics[DB_M_TRANSACTION_MS], clock_mono_ms() - start);
 	return rc == DB_E_AWAY && j->doubt ? DB_E_DOUBT : rc;
 }
