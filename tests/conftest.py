@@ -92,7 +92,7 @@ class Factory:
     def __init__(self):
         self.stacks = []
 
-    def __call__(self, *parts, name="private", settings=(), up=True, auth="headers"):
+    def __call__(self, *parts, name="private", settings=(), up=True, auth="token"):
         made = Stack(name, settings, auth=auth)
         self.stacks.append(made)
         if up:

@@ -9,6 +9,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* Loopback, and what no router passes on from elsewhere. */
+#define NET_LIST_PRIVATE                                                                          \
+	"127.0.0.0/8, 10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16, 169.254.0.0/16, ::1, fc00::/7, " \
+	"fe80::/10"
+
 struct sockaddr;
 
 /* Any address as 16 bytes; those of version 4 as ::ffff:a.b.c.d. */

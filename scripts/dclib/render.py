@@ -34,7 +34,7 @@ DEFAULTS: dict[str, dict[str, str | None]] = {
         "db_log_file": "512M", "db_gcache": "1G", "db_pages_lean": "no", "zookeeper_heap": "512m",
         "sst_method": "rsync", "log_level": "info", "provisioner_capacity": "10",
         "provisioner_drain": "60s", "callback_allow": "", "copies": "20", "host_values": "",
-        "auth_mode": "headers",
+        "auth_mode": "token",
     },
     "ports": {
         "ui": "8100", "api_external": "55054", "api_internal": "55055", "api_bus": "55058",

@@ -12,7 +12,7 @@ from .supervisor import call
 
 def _identity(state):
     """Who the one at the terminal is."""
-    if state.settings.get("auth_mode") != "token":
+    if state.settings.get("auth_mode") == "headers":
         return {"LOOM_USER": "admin", "LOOM_TENANT": "superadmin"}
     return {"LOOM_TOKEN": (state.directory / "secrets/admin.token").read_text(encoding="ascii").strip()}
 

@@ -4,6 +4,7 @@
 import http.client
 import json
 import os
+import pathlib
 import urllib.parse
 
 
@@ -44,21 +45,27 @@ class Answer:
 
 
 class Client:
-    """Requests to one server as one user."""
+    """Requests to one server as one user: whose token it is, in the tenant if one is named; without
+    a token whoever it says."""
 
     def __init__(self, url, user="admin", tenant="superadmin", timeout=30, token=None):
         self.url = url.rstrip("/")
-        self.identity = {"X-Loom-UserID": user, "X-Loom-TenantID": tenant} if user else {}
+        self.identity = {"X-Loom-TenantID": tenant} if user and tenant else {}
         if token:
-            self.identity = {"Authorization": f"Bearer {token}"}
+            self.identity["Authorization"] = f"Bearer {token}"
+        elif user:
+            self.identity["X-Loom-UserID"] = user
         self.timeout = timeout
 
     @classmethod
     def from_env(cls):
         """As the loom command finds its server and user."""
+        token = os.environ.get("LOOM_TOKEN")
+        if not token and os.environ.get("LOOM_TOKEN_FILE"):
+            token = pathlib.Path(os.environ["LOOM_TOKEN_FILE"]).read_text(encoding="ascii").strip()
         return cls(os.environ.get("LOOM_URL") or "http://127.0.0.1:55054",
                    os.environ.get("LOOM_USER") or "admin",
-                   os.environ.get("LOOM_TENANT") or "superadmin", token=os.environ.get("LOOM_TOKEN"))
+                   os.environ.get("LOOM_TENANT") or ("" if token else "superadmin"), token=token)
 
     def connect(self, timeout=None):
         """(connection, path prefix) to the server."""

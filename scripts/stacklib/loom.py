@@ -87,6 +87,8 @@ class Service:
             values["listen"] = self._listen()
             values["api_uri"] = f"http://127.0.0.1:{self._port('api.external')}"
             values["web_dir"] = self.state.root / "services/ui-gateway/web"
+            if self.state.auth == "headers":
+                values["default_user"] = "admin"
         values.update(self.state.settings.get(self.name, {}))
         return values
 

@@ -76,7 +76,7 @@ class State:
         self.settings = {}
         self.bin = str(self.root / "build" / "bin")
         self.bridge, self.subnet = "", ""
-        self.auth = "headers"
+        self.auth = "token"
         self.load()
 
     def load(self):

@@ -29,16 +29,13 @@ const struct config_key api_config_keys[] = {
 	KEY(external_listen, CFG_STR, "127.0.0.1:55054", 0, 0,
 	    "address for users and administrators"),
 	KEY(internal_listen, CFG_STR, "127.0.0.1:55055", 0, 0, "address for provisioners"),
-	KEY(secretless_workers, CFG_STR,
-	    "127.0.0.0/8, 10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16, 169.254.0.0/16, ::1, fc00::/7, "
-	    "fe80::/10",
-	    0, 0,
+	KEY(secretless_workers, CFG_STR, NET_LIST_PRIVATE, 0, 0,
 	    "networks of workers that know no secret of their claims, as the original's and those of "
 	    "versions before"),
 	KEY(host_values, CFG_STR, "", 0, 0,
 	    "what providers of all tenants may name of a provisioner's host, as field=value, "
 	    "comma-separated, * for any name: state_dir=/srv/sandbox/*, bridge=loom0"),
-	KEY(auth_mode, CFG_STR, "headers", 0, 0,
+	KEY(auth_mode, CFG_STR, "token", 0, 0,
 	    "who asks: token, or headers (those of the original's clients, taken at their word)"),
 	KEY(auth_headers_public, CFG_BOOL, "no", 0, 0,
 	    "with auth_mode = headers, listen on a public address all the same"),
@@ -46,9 +43,10 @@ const struct config_key api_config_keys[] = {
 	    "file with a token of the superadmin admin, made when Loom was installed"),
 	KEY(provisioner_token_file, CFG_STR, "", 0, 0, "the same for provisioners of all tenants"),
 	KEY(first_token_file, CFG_STR, "", 0, 0,
-	    "where the token for the first account is written when there is none yet"),
+	    "where the token for the first account is written, besides the log, while there is none"),
 	KEY(tokenless_workers, CFG_STR, "", 0, 0,
-	    "with auth_mode = token, networks of provisioners that show none, as the original's"),
+	    "networks of provisioners that show no token, as the original's; empty: with auth_mode = "
+	    "headers this machine and private ones, else none"),
 	KEY(require_if_match, CFG_BOOL, "no", 0, 0,
 	    "a change of a document must name the version it is made to (else 428)"),
 	KEY(audit, CFG_BOOL, "yes", 0, 0,

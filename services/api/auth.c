@@ -24,10 +24,8 @@ bool auth_by_token(const struct api *a)
 /* Whoever reaches the port could say that he is an administrator. */
 static bool is_public(const char *listen)
 {
-	static const char ours[] = "127.0.0.0/8, 10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16, "
-				   "169.254.0.0/16, ::1, fc00::/7, fe80::/10";
 	struct net_addr at;
-	return net_addr_peer(listen, &at) && !net_list_has(ours, &at);
+	return net_addr_peer(listen, &at) && !net_list_has(NET_LIST_PRIVATE, &at);
 }
 
 int auth_config_check(const struct api_config *cfg, struct loom_err *err)
@@ -270,8 +268,10 @@ static bool by_token(struct api *a, struct http_req *req, struct identity *who)
 static bool may_show_none(const struct api *a, const struct http_req *req)
 {
 	struct net_addr from;
-	return net_addr_peer(http_peer(req), &from) &&
-	       net_list_has(a->cfg.tokenless_workers, &from);
+	const char *networks = a->cfg.tokenless_workers;
+	if (!*networks && !auth_by_token(a))
+		networks = NET_LIST_PRIVATE;
+	return net_addr_peer(http_peer(req), &from) && net_list_has(networks, &from);
 }
 
 static int refuse_worker(struct http_req *req, const struct token_owner *o, const char *tenant)
@@ -296,7 +296,7 @@ int auth_worker(struct api *a, struct http_req *req, bool may_block, const char 
 	struct token_owner o;
 	if (ret_tenant)
 		*ret_tenant = '\0';
-	if (!auth_by_token(a) || may_show_none(a, req))
+	if (may_show_none(a, req))
 		return 0;
 	int rc = auth_token_owner(a, req, may_block, &o);
 	if (rc == -EAGAIN)

@@ -278,7 +278,7 @@ static int make_first(struct api *a, struct loom_err *err)
 	log_warn(
 		"nobody can sign in yet: make a token or a user with this one, which is good until "
 		"then, for a week",
-		LOG_S(written ? "file" : "token", written ? path : text));
+		LOG_S("token", text), LOG_S("file", written ? path : ""));
 	return 0;
 }
 

@@ -31,8 +31,8 @@ const struct config_key gateway_config_keys[] = {
 	KEY(web_dir, LOOM_DATADIR "/web", "folder of the web app's files"),
 	{ "bundle", CFG_BOOL, offsetof(struct gateway_config, bundle), "true", 0, 0, 0,
 	  "serve the page's modules as one script; false: each by itself, for work on them" },
-	KEY(default_user, "admin",
-	    "who asks where nobody has signed in, for an API that believes headers"),
+	{ "default_user", CFG_STR, offsetof(struct gateway_config, default_user), "", 0, 0, 0,
+	  "who asks where nobody has signed in, for an API that believes headers; empty: nobody" },
 	KEY(default_tenant, "superadmin", "and in which tenant"),
 	{ 0 },
 };

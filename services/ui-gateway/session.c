@@ -36,6 +36,8 @@ void session_headers(const struct sessions *s, const struct http_req *req, struc
 		strs_addf(out, "Authorization: Bearer %s", token);
 		return;
 	}
+	if (!*s->default_user)
+		return;
 	strs_addf(out, "X-Loom-UserID: %s", s->default_user);
 	strs_addf(out, "X-Loom-TenantID: %s", s->default_tenant);
 }
@@ -61,14 +63,20 @@ static bool may_be_ours(struct http_req *req)
 	return false;
 }
 
-/* The API's answer, but for the token, which goes into the cookie. */
-static void pass_answer(struct http_req *req, const struct http_call *call)
+static bool is_token(const char *s)
+{
+	size_t n = s ? strlen(s) : 0;
+	return n && n <= TOKEN_MAX && strspn(s, BASE64URL) == n;
+}
+
+/* The API's answer; the token goes into the cookie: that which was shown, or the answer's. */
+static void pass_answer(struct http_req *req, const struct http_call *call, const char *shown)
 {
 	LOOM_CLEANUP(json_free) struct json *v = NULL;
 	const char *text = buf_str(&call->answer);
 	bool ok = call->status == 200 && json_parse(text, call->answer.len, 0, &v, NULL) == 0;
-	const char *token = ok ? json_get_str(v, "token") : NULL;
-	if (token && strspn(token, BASE64URL) == strlen(token)) {
+	const char *token = shown ? shown : json_get_str(v, "token");
+	if (ok && is_token(token)) {
 		set_cookie(req, token);
 		json_del(v, "token");
 		http_reply_json(req, 200, v);
@@ -78,9 +86,35 @@ static void pass_answer(struct http_req *req, const struct http_call *call)
 		http_reply(req, call->status, "text/plain; charset=utf-8", text, call->answer.len);
 }
 
-void session_begin(const struct sessions *s, struct http_req *req)
+/* Asks the API with the body as it came, which has a password; or whose the token in it is. */
+static void ask_api(const struct sessions *s, struct http_req *req, const char *body, size_t len,
+                    const char *token)
 {
 	struct loom_err err = { 0 };
+	LOOM_CLEANUP_STR char *url =
+		loom_asprintf("%s/v2/%s", s->api_uri, token ? "whoami" : "login");
+	__attribute__((cleanup(strs_fini_p))) struct strs headers = { 0 };
+	strs_addf(&headers, "X-Request-ID: %s", http_id(req));
+	if (token)
+		strs_addf(&headers, "Authorization: Bearer %s", token);
+	else
+		strs_add(&headers, "Content-Type: application/json");
+	struct http_call call = { .method = token ? "GET" : "POST",
+		                  .url = url,
+		                  .headers = &headers,
+		                  .body = token ? NULL : body,
+		                  .body_len = token ? 0 : len,
+		                  .timeout_ms = ANSWER_MS };
+	if (http_call(NULL, &call, &err))
+		http_reply_problem(req, 502, "loom-api: %s", err.msg);
+	else
+		pass_answer(req, &call, token);
+	http_call_fini(&call);
+}
+
+void session_begin(const struct sessions *s, struct http_req *req)
+{
+	LOOM_CLEANUP(json_free) struct json *v = NULL;
 	size_t len;
 	const char *body = http_body(req, &len);
 	if (!may_be_ours(req))
@@ -89,21 +123,13 @@ void session_begin(const struct sessions *s, struct http_req *req)
 		http_reply_problem(req, 413, "at most %d bytes sign somebody in", BODY_MAX);
 		return;
 	}
-	LOOM_CLEANUP_STR char *url = loom_asprintf("%s/v2/login", s->api_uri);
-	__attribute__((cleanup(strs_fini_p))) struct strs headers = { 0 };
-	strs_add(&headers, "Content-Type: application/json");
-	strs_addf(&headers, "X-Request-ID: %s", http_id(req));
-	struct http_call call = { .method = "POST",
-		                  .url = url,
-		                  .headers = &headers,
-		                  .body = body,
-		                  .body_len = len,
-		                  .timeout_ms = ANSWER_MS };
-	if (http_call(NULL, &call, &err))
-		http_reply_problem(req, 502, "loom-api: %s", err.msg);
+	/* What is no JSON, the API says. */
+	bool shown = !json_parse(body, len, 0, &v, NULL) && json_get(v, "token");
+	const char *token = shown ? json_get_str(v, "token") : NULL;
+	if (shown && !is_token(token))
+		http_reply_text(req, 401, "this is no token: loom_ and 43 characters");
 	else
-		pass_answer(req, &call);
-	http_call_fini(&call);
+		ask_api(s, req, body, len, token);
 }
 
 /* The browser forgets the token in any case. */

@@ -4,8 +4,8 @@
  *
  * The one place that decides both: the proxy sends what session_headers() says and nothing that the
  * browser claims. A session is a token of loom-api in a cookie that scripts cannot read; the
- * gateway keeps nothing of it, so any copy takes it. Who has none is the configured user, for an
- * API that believes headers; one that wants tokens answers 401, and the page asks for a password.
+ * gateway keeps nothing of it, so any copy takes it. Who has none is the configured user, if any,
+ * for an API that believes headers; one that wants tokens answers 401, and the page asks.
  */
 #ifndef LOOM_GATEWAY_SESSION_H
 #define LOOM_GATEWAY_SESSION_H
@@ -15,7 +15,8 @@
 #define SESSION_COOKIE "loom_session"
 
 struct sessions {
-	const char *default_user, *default_tenant, *api_uri; /* borrowed */
+	const char *default_user; /* "": nobody; all borrowed */
+	const char *default_tenant, *api_uri;
 };
 
 /* Adds the headers that say to the API who asks. Any thread. */
@@ -24,7 +25,7 @@ void session_headers(const struct sessions *s, const struct http_req *req, struc
 /* The cookie of that name in a header; NULL: none that could be a token. Pure; returns owned. */
 char *session_cookie(const char *header);
 
-/* Signs in ({"tenant","user","password"}) or out; answers. On a worker. */
+/* Signs in ({"tenant","user","password"} or {"token"}) or out; answers. On a worker. */
 void session_begin(const struct sessions *s, struct http_req *req);
 void session_end(const struct sessions *s, struct http_req *req);
 

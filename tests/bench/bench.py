@@ -51,7 +51,7 @@ class Bench:
         if database:
             settings += [f"{part}.{key}={value}" for part in ("api", "scheduler")
                         for key, value in zip(("db_host", "db_port", "db_password_file"), database)]
-        self.stack = Stack("bench", settings, bin_dir=build / "bin")
+        self.stack = Stack("bench", settings, bin_dir=build / "bin", auth="headers")
         self.results = {}
         try:
             self.stack.up(*parts)

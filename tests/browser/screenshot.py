@@ -34,6 +34,7 @@ def main():
         driver = ChromeDriver()
         try:
             with Browser(driver, width=1280, height=800) as page:
+                page.sign_in(stack.ui.url, stack.token())
                 page.open(f"{stack.ui.url}/")
                 page.wait("#link-state[data-state=live]")
                 first = stack.api.create_cluster("intranet", "web", 3)

@@ -39,6 +39,17 @@ class Made:
 
 
 @pytest.fixture(scope="module")
+def new_browser(new_browser, stack, ui_url):
+    """Browsers of somebody who has signed in."""
+    def make(**options):
+        opened = new_browser(**options)
+        opened.sign_in(ui_url, stack.token())
+        return opened
+
+    return make
+
+
+@pytest.fixture(scope="module")
 def made(ui_url, new_browser):
     page = new_browser()
     lister = new_browser()

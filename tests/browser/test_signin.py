@@ -38,3 +38,20 @@ def test_who_is_at_the_page_signs_in_and_out(guarded, new_browser):
     assert page.script("return document.cookie") == ""
     page.wait("#sign-out").click()
     page.wait(".signin")
+
+
+def test_a_token_signs_in_too(guarded, new_browser):
+    page = new_browser()
+    page.open(f"{guarded.ui.url}/")
+    for token in ("loom_nonsense", guarded.token()):
+        if not page.script("return document.getElementById('signin-token').offsetParent"):
+            page.wait("#signin-other").click()
+        page.wait("#signin-token").type(token)
+        page.wait(".signin button[type=submit]").click()
+        if token != guarded.token():
+            page.until(lambda: "token" in page.text(".signin [role=alert]"), "the refusal")
+    page.wait("#sign-out")
+    assert page.text("#who") == "admin of superadmin"
+    page.wait("#sign-out").click()
+    page.wait(".signin")
+    assert guarded.api.get("/v2/whoami").status == 200

@@ -334,7 +334,8 @@ def main():
     parser.add_argument("--json", default=None, help="where to write what was seen (default: BUILD/hostile.json)")
     options = parser.parse_args()
     build = ROOT / options.build
-    with Stack("hostile", ("scheduler.callback_allow=192.0.2.1",), bin_dir=build / "bin") as stack:
+    with Stack("hostile", ("scheduler.callback_allow=192.0.2.1",), bin_dir=build / "bin",
+               auth="headers") as stack:
         stack.up()
         run = Run(stack, options.seed)
         run.run(options.minutes)

@@ -5,7 +5,6 @@ import subprocess
 
 from dclib.state import State
 from stacklib import process
-from support import Api
 from support.datacenter import HOSTS, wait
 from support.receiver import Receiver
 from support.stack import root_cache
@@ -24,11 +23,11 @@ class DatacenterSite:
 
     def api(self, user, tenant, timeout=10):
         """A client of the virtual address."""
-        return Api(self.dc.env["LOOM_URL"], user, tenant, timeout)
+        return self.dc.api(user, tenant, timeout)
 
     def browser(self):
         """A client of the UI gateways."""
-        return Api(self.dc.env["LOOM_UI_URL"] + "/api", timeout=10)
+        return self.dc.page()
 
     def receiver(self):
         """Who takes the callbacks, outside of the three machines."""
@@ -75,7 +74,9 @@ class StackSite:
 
     def api(self, user, tenant, timeout=10):
         """A client of the only API."""
-        return Api(self.stack.api.url, user, tenant, timeout)
+        made = self.stack.client("api.external", user, tenant)
+        made.timeout = timeout
+        return made
 
     def receiver(self):
         """Who takes the callbacks."""

@@ -80,7 +80,7 @@ def main():
     options = parser.parse_args()
     until = time.monotonic() + options.minutes * 60
     os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
-    with Stack("fuzz-api", bin_dir=options.build / "bin") as stack:
+    with Stack("fuzz-api", bin_dir=options.build / "bin", auth="headers") as stack:
         stack.up("mariadb", "zookeeper", "api", "scheduler")
         make_tenants(stack)  # and types of plug-ins
         lab = Lab(stack, "superadmin", "superadmin").load(CATALOG)

@@ -18,8 +18,9 @@ FAST = ("scheduler.task_lease_ms=2s", "scheduler.retry_base_ms=50ms", "scheduler
 
 @pytest.fixture(scope="session")
 def core():
-    """A Loom without provisioners, with short leases and waits."""
-    with Stack("core", FAST) as made:
+    """A Loom without provisioners, with short leases and waits, that believes who the original's clients say
+    they are."""
+    with Stack("core", FAST, auth="headers") as made:
         made.up(*CORE)
         yield made
 

@@ -6,7 +6,6 @@ import concurrent.futures
 import pytest
 
 from support import Stack
-from support.api import Api
 from support.wait import wait_for
 
 TYPES = "/v2/hardwaretypes"
@@ -153,7 +152,7 @@ def test_clusters(lab):
 def test_where_a_version_must_be_named():
     with Stack("strict", ("api.require_if_match=yes",)) as stack:
         stack.up("mariadb", "zookeeper", "api")
-        admin = Api(stack.api.url)
+        admin = stack.api
         answer = put(admin, "first")
         assert answer.status == 428 and "If-None-Match: *" in answer.text
         assert put(admin, "first", If_None_Match="*").status == 200

@@ -24,7 +24,7 @@ import urllib.request
 import pytest
 
 from dclib.parts import CHECK_PORT
-from support import ROOT, Api
+from support import ROOT
 from support.datacenter import Datacenter, wait
 
 pytestmark = [pytest.mark.dc, pytest.mark.timeout(240)]
@@ -73,7 +73,7 @@ class Load:
 
     def read(self, url):
         """A safe request over a new connection, again and again."""
-        api = Api(url, timeout=10)
+        api = self.dc.page() if url.endswith("/api") else self.dc.api()
         while not self.ending.wait(0.1):
             cluster = self.accepted[-1][2] if self.accepted else None
             began = time.time()
@@ -449,12 +449,12 @@ def test_crash_writer_machine(dc, report):
 
 
 CUT_OFF_CLIENT = """
-import json, time, urllib.request
+import json, os, time, urllib.request
 body = {"name": "cut-off", "clusterTemplate": "workers", "numMachines": 1}
 while True:
     try:
         request = urllib.request.Request("http://127.0.0.1:55054/v2/clusters", json.dumps(body).encode(),
-            {"Content-Type": "application/json", "X-Loom-UserID": "admin", "X-Loom-TenantID": "superadmin"})
+            {"Content-Type": "application/json", "Authorization": "Bearer " + os.environ["LOOM_TOKEN"]})
         print(json.load(urllib.request.urlopen(request, timeout=8))["id"], flush=True)
     except (OSError, ValueError) as error:
         print("refused", error, flush=True)
@@ -471,7 +471,7 @@ def test_cut_off_machine(dc, report):
     host = dc.role("database_writer")
     dc.whole()
     inside = subprocess.Popen([str(ROOT / "scripts/dc"), "--dir", str(dc.dir), "exec", host, "python3",
-                               "-c", CUT_OFF_CLIENT], stdout=subprocess.PIPE, text=True)
+                               "-c", CUT_OFF_CLIENT], stdout=subprocess.PIPE, text=True, env={**os.environ, **dc.env})
     said = []
 
     def mend():
@@ -713,7 +713,7 @@ def test_malformed_requests_stop_at_haproxy(dc, port, head):
 
 def test_exec_inside_a_host(dc):
     """A client within a host uses its own machine's proxies."""
-    out = dc("exec", "b", "curl", "-s", "-H", "X-Loom-UserID: admin", "-H", "X-Loom-TenantID: superadmin",
+    out = dc("exec", "b", "curl", "-s", "-H", f"Authorization: Bearer {dc.env['LOOM_TOKEN']}",
              "http://127.0.0.1:55054/v2/clusters")
     assert isinstance(json.loads(out), list)
 

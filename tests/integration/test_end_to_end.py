@@ -10,7 +10,6 @@ import subprocess
 import pytest
 
 from support import ROOT, wait_for
-from support.api import Api
 from support.lab import service, template
 from support.machines import compare, sandbox
 from support.stack import root_cache
@@ -194,7 +193,7 @@ def site(stack):
     scripts.mkdir(parents=True, exist_ok=True)
     shutil.copy(ROOT / "tests/support/echo_service.sh", scripts)
     stack.make_root()
-    admin = Api(stack.api.url, "admin", "whole")
+    admin = stack.client("api.external", tenant="whole")
     for kind, documents in catalog(stack).items():
         for document in documents:
             answer = admin.post(f"/v2/{kind}", document)

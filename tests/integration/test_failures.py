@@ -15,7 +15,6 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from support import Stack, wait_for
-from support.api import Api
 from support.lab import service, template
 from support.machines import compare, database_services, simulated, simulated_services
 from support.stack import base_dir
@@ -175,7 +174,7 @@ class Site:
         for path in self.states.values():
             (path / "faults").mkdir(parents=True)
         stack.sql("INSERT INTO tenant (id, name) VALUES ('failures', 'failures')")
-        self.user = Api(stack.api.url, "admin", "failures")
+        self.user = stack.client("api.external", tenant="failures")
         for kind, entries in documents(self.states).items():
             for entry in entries:
                 answer = self.user.post(f"/v2/{kind}", entry)

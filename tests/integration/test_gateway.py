@@ -154,7 +154,8 @@ class Gateway:
 
     def __init__(self, api_port, log, **keys):
         self.log = log
-        keys = {"listen": "127.0.0.1:0", "api_uri": f"http://127.0.0.1:{api_port}", "web_dir": WEB, **keys}
+        keys = {"listen": "127.0.0.1:0", "api_uri": f"http://127.0.0.1:{api_port}", "web_dir": WEB,
+                "default_user": "admin", **keys}
         with open(log, "wb") as out:
             self.process = subprocess.Popen(
                 [build_dir() / "bin/loom-ui-gateway"] +
@@ -561,12 +562,13 @@ def test_refuses_to_start(tmp_path, keys, word):
 # ---- in front of loom-api ----
 
 def test_in_front_of_the_api(stack):
-    ui = stack.ui
+    ui = stack.page
     assert ui.get("/readyz").status == 200
     assert b"<!doctype html>" in ui.get("/").body
     assert ui.get("/api/status").text.strip() == "OK"
     listed = ui.get("/api/v2/clusters")
     assert listed.status == 200 and isinstance(listed.json, list)
+    assert stack.ui.get("/api/v2/clusters").status == 401
     missing = ui.get("/api/v2/clusters/99999999")
     assert missing.status == 404
     refused = ui.post("/api/v2/clusters", "{}", headers={"Origin": "https://evil.example"})

@@ -296,6 +296,27 @@ def test_a_tenants_provisioner_works_for_that_tenant_only(guarded, tenant):
     assert plugin.status == 403, plugin
 
 
+def test_where_names_are_believed_provisioners_come_from_private_networks(new_stack):
+    stack = new_stack(name="believed", up=False, auth="headers")
+    stack.up("mariadb", "zookeeper", "api")
+    assert register(stack.internal).status == 200
+    stack.stop("api")
+    stack.start("api", settings=("api.tokenless_workers=192.0.2.0/24",))
+    for answer in (register(stack.internal), take(stack.internal)):
+        assert answer.status == 401 and "token" in answer.text, answer
+
+
+@pytest.mark.parametrize("settings, word", [
+    (("auth_mode=headers", "external_listen=0.0.0.0:0"), "auth_headers_public"),
+    (("auth_mode=headers", "external_listen=[::]:0"), "auth_headers_public"),
+    (("auth_mode=names",), "neither token nor headers")])
+def test_a_start_that_would_let_everybody_in_is_refused(guarded, settings, word):
+    done = subprocess.run([str(guarded.bin / "loom-api"), "--config", str(guarded.dir / "etc/loom-api.conf"),
+                           *(f"--{setting.replace('_', '-', 2)}" for setting in settings)],
+                          capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode != 0 and word in done.stderr, done.stderr
+
+
 # ---- starts
 
 
@@ -305,7 +326,7 @@ def test_a_first_start_gives_a_token_until_somebody_can_sign_in(new_stack, tmp_p
     stack.settings += [f"api.first_token_file={file}", "api.admin_token_file=", "api.provisioner_token_file="]
     stack.up("mariadb", "zookeeper", "api")
     first = file.read_text().strip()
-    assert file.stat().st_mode & 0o777 == 0o600 and first not in stack.log("api")
+    assert file.stat().st_mode & 0o777 == 0o600 and first in stack.log("api")
     stack.restart("api")
     second = file.read_text().strip()
     assert second != first
@@ -406,6 +427,12 @@ def test_a_session_is_a_cookie_that_any_gateway_takes(gateways, unused):
     assert first.get("/api/v2/clusters").status == 401
     who = {"tenant": name, "user": "web", "password": PASSWORD}
     assert first.post("/session", {**who, "password": "not this one"}).status == 401
+    for token in ("", "loom_nonsense", "a; Path=/evil", "x" * 300, 7, None):
+        refused = first.post("/session", {"token": token})
+        assert refused.status == 401 and "Set-Cookie" not in refused.headers, refused
+    shown = first.post("/session", {"token": gateways.token()})
+    assert shown.status == 200 and shown.json["user"] == "admin" and gateways.token() in shown.headers["Set-Cookie"]
+    assert gateways.token() not in shown.text
     for origin in ({"Origin": "http://evil.example"}, {"Sec-Fetch-Site": "cross-site"}):
         assert first.post("/session", who, headers=origin).status == 403
     made = first.post("/session", who, headers={"X-Forwarded-Proto": "https"})

@@ -129,7 +129,7 @@ def test_only_of_a_cluster_at_rest_that_is_visible(home):
     assert answer.status == 400 and "pending cluster cannot" in answer.text
     gate.opened.set()
     home.user.wait_cluster(cluster)
-    assert home.user.as_user("bob", home.name).post(
+    assert home.stack.person("bob", home.name).post(
         f"/v2/clusters/{cluster}", {"expireTime": now(home) + HOUR}).status == 404
     assert home.admin.post(f"/v2/clusters/{cluster}", {"expireTime": now(home) + HOUR}).status == 200
     assert move(home, "99999999", now(home) + HOUR).status == 404

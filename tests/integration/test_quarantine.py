@@ -9,7 +9,7 @@ import pytest
 
 from support import Stack, wait_for
 from support.lab import Lab, make_tenants
-from support.worker import Gate, Worker
+from support.worker import Gate
 
 SETTINGS = ["scheduler.retry_base_ms=20ms", "scheduler.retry_cap_ms=100ms", "scheduler.poll_ms=250ms",
             "scheduler.quarantine_probe_ms=1s", "scheduler.quarantine_avoid_ms=3s", "scheduler.task_tries=6"]
@@ -153,7 +153,7 @@ def test_alone_nobody_is_judged(lab):
 def loom(lab, *words, tenant="superadmin"):
     """(exit code, output) of the command line client."""
     done = subprocess.run([str(lab.stack.bin / "loom"), *words], capture_output=True, text=True, check=False,
-                          env={"PATH": "/usr/bin:/bin", "LOOM_URL": lab.stack.api.url, "LOOM_USER": "admin",
+                          env={"PATH": "/usr/bin:/bin", "LOOM_URL": lab.stack.api.url, "LOOM_TOKEN": lab.stack.token(),
                                "LOOM_TENANT": tenant})
     return done.returncode, done.stdout + done.stderr
 
@@ -182,7 +182,7 @@ def test_why_names_tenants_and_who_has_paused(lab):
         return wait_for(lambda: why() if why()["cause"] == cause else None, what=cause)
     cluster = lab.create("asked", "one", 1)
     assert "no provisioner is registered" in until("no_provisioner")["reason"]
-    with Worker(lab.urls(), tenant="id-of-t198"):
+    with lab.worker(tenant="id-of-t198"):
         text = until("no_provisioner_for_tenant")["reason"]
         assert f"of tenant {lab.name}" in text and "1 provisioners are registered" in text
     assert lab.admin.post(f"/v2/clusters/{cluster}/pause").status == 200

@@ -45,7 +45,8 @@ def pair_tenants(pair):
 def lab(pair, pair_tenants):
     """A tenant with a catalog on the pair."""
     made = Lab(pair, *next(pair_tenants)).load()
-    made.second = Api(f"http://127.0.0.1:{pair.ports['api2.external']}", "ann", made.name)
+    made.second = Api(f"http://127.0.0.1:{pair.ports['api2.external']}", user=None)
+    made.second.identity = made.user.identity
     yield made
     made.close()
 

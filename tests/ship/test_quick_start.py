@@ -58,9 +58,13 @@ def test_it_comes_up_and_makes_a_cluster(quick):
     quick.wait_for_status(made.json["id"], "active")
     page = quick.page().get("/")
     assert page.status == 200 and "<html" in page.text
-    code, text = compose.said("docker", "run", "--rm", f"--network={quick.project}_loom", f"loom-cli:{compose.TAG}",
-                              "--url", "http://haproxy:55054", "cluster", "list")
+    shell = ("docker", "run", "--rm", f"--network={quick.project}_loom")
+    shown = ("-v", f"{quick.project}_secrets-admin:/s:ro", f"loom-cli:{compose.TAG}", "--token-file", "/s/admin.token")
+    asked = ("--url", "http://haproxy:55054", "cluster", "list")
+    code, text = compose.said(*shell, *shown, *asked)
     assert code == 0 and "first" in text, text
+    code, text = compose.said(*shell, f"loom-cli:{compose.TAG}", *asked)
+    assert code == 1 and "token" in text, text
 
 
 def test_only_haproxy_is_reached_and_nobody_has_privileges(quick):
@@ -76,12 +80,15 @@ def test_only_haproxy_is_reached_and_nobody_has_privileges(quick):
 
 
 def test_secrets_are_files_and_nowhere_else(quick):
-    code, key = compose.said("docker", "run", "--rm", "-v", f"{quick.project}_secrets:/s:ro", "--entrypoint",
-                             "/usr/bin/python3", f"loom-setup:{compose.TAG}", "-c",
-                             "print(open('/s/cluster.key').read(), open('/s/db.password').read())")
-    assert code == 0, key
-    secrets = key.split()
-    assert len(secrets) == 2 and all(len(secret) >= 48 for secret in secrets)
+    folders = {"secrets": ("cluster.key", "db.password"), "secrets-admin": ("admin.token",),
+               "secrets-provisioner": ("provisioner.token",)}
+    mounts = [word for folder in folders for word in ("-v", f"{quick.project}_{folder}:/{folder}:ro")]
+    paths = [f"/{folder}/{name}" for folder, names in folders.items() for name in names]
+    code, keys = compose.said("docker", "run", "--rm", *mounts, "--entrypoint", "/usr/bin/python3",
+                              f"loom-setup:{compose.TAG}", "-c", f"[print(open(path).read()) for path in {paths}]")
+    assert code == 0, keys
+    secrets = keys.split()
+    assert len(secrets) == 4 and all(len(secret) >= 48 for secret in secrets)
     for container in quick.containers():
         text = json.dumps(container)
         assert not any(secret in text for secret in secrets), container["Name"]

@@ -135,6 +135,12 @@ class Events:
         self.close()
 
 
+def signed_in(client, token):
+    """The same client of a gateway, as a browser that has a session."""
+    client.identity = {"Cookie": f"loom_session={token}"}
+    return client
+
+
 class Api(Client):
     """The REST client with what many tests do."""
 

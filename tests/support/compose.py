@@ -3,6 +3,7 @@
 
 import contextlib
 import fcntl
+import functools
 import json
 import os
 import pathlib
@@ -27,11 +28,12 @@ OWN_COMPOSE = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or
                            pathlib.Path(os.environ.get("HOME") or "/root") / ".cache") / "loom/compose/docker-compose"
 
 
-def said(*words, timeout=60):
+def said(*words, timeout=60, env=None):
     """(exit code, output of both streams) of a command."""
     try:
         done = subprocess.run([str(word) for word in words], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                              stderr=subprocess.STDOUT, text=True, errors="replace", timeout=timeout, check=False)
+                              stderr=subprocess.STDOUT, text=True, errors="replace", timeout=timeout, check=False,
+                              env=env)
         return done.returncode, done.stdout
     except (OSError, subprocess.TimeoutExpired) as error:
         return 127, str(error)
@@ -116,7 +118,15 @@ class QuickStart:
 
     def api(self, timeout=30):
         """REST through HAProxy."""
-        return Client(f"http://127.0.0.1:{self.api_port}", timeout=timeout)
+        return Client(f"http://127.0.0.1:{self.api_port}", timeout=timeout, token=self.token)
+
+    @functools.cached_property
+    def token(self):
+        """The administrator's, as the quick start tells it."""
+        code, text = said(*compose_command(), "-p", self.project, "-f", COMPOSE_FILE, "run", "--rm", "setup", "token",
+                          env=self.env)
+        assert code == 0, text
+        return text.split()[-1]
 
     def page(self, timeout=30):
         """The web app through HAProxy, as a browser without a user."""

@@ -11,7 +11,7 @@ import time
 from dclib import supervisor, survey
 from dclib.state import State
 
-from .api import Api
+from .api import Api, signed_in
 from .stack import ROOT, base_dir
 
 HOSTS = "abc"
@@ -71,7 +71,11 @@ class Datacenter:
 
     def api(self, user="admin", tenant="superadmin", timeout=10):
         """A client on the virtual address."""
-        return Api(self.env["LOOM_URL"], user, tenant, timeout)
+        return Api(self.env["LOOM_URL"], user, tenant, timeout, token=self.env["LOOM_TOKEN"])
+
+    def page(self, timeout=10):
+        """The API by way of the UI gateways, as a browser that has a session."""
+        return signed_in(Api(self.env["LOOM_UI_URL"] + "/api", None, None, timeout), self.env["LOOM_TOKEN"])
 
     def status(self):
         """What `dc status --json` tells, without starting it."""

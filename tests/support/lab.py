@@ -6,7 +6,6 @@ Tenants have queues of their own, so tests that share a stack do not take each o
 
 import copy
 
-from .api import Api
 from .story import Story
 from .worker import Worker
 
@@ -106,8 +105,8 @@ class Lab:
         self.stack = stack
         self.name = name
         self.tenant = tenant
-        self.admin = Api(stack.api.url, "admin", name)
-        self.user = Api(stack.api.url, "ann", name)
+        self.admin = stack.client("api.external", "admin", name)
+        self.user = stack.person("ann", name)
         self.workers = []
         self.names = {}
 
@@ -127,6 +126,7 @@ class Lab:
     def worker(self, script=None, start=True, **options):
         """A worker for this tenant's queue; killed with the lab."""
         options.setdefault("tenant", self.tenant)
+        options.setdefault("token", self.stack.worker_token)
         made = Worker(options.pop("urls", None) or self.urls(), script, **options)
         self.workers.append(made)
         return made.start() if start else made

@@ -12,7 +12,7 @@ import tempfile
 
 from stacklib import process
 
-from .api import Api
+from .api import Api, signed_in
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 SANDBOX = ROOT / "services/provisioner/plugins/providers/sandbox/sandbox.py"
@@ -50,10 +50,10 @@ def root_cache():
 class Stack:
     """One stack. Use it as a context manager, or call up() and close()."""
 
-    def __init__(self, name="stack", settings=(), bin_dir=None, auth="headers"):
+    def __init__(self, name="stack", settings=(), bin_dir=None, auth="token"):
         """settings: ("scheduler.some_key=value", ...) lines for configuration files.
 
-        auth: most tests are many users of many tenants, who say who they are; "token" asks for proof.
+        auth: tests with many users of many tenants may have "headers", which believes who they say they are.
         """
         self.name = name
         self.auth = auth
@@ -140,9 +140,20 @@ class Stack:
         return json.loads(self.command("--json", "env"))
 
     def client(self, port, user="admin", tenant="superadmin"):
-        """A REST client of any port of the stack."""
-        token = self.token() if self.auth == "token" else None
+        """A REST client of any port of the stack, as an administrator; user None: as nobody."""
+        token = self.token() if self.auth == "token" and user else None
         return Api(f"http://127.0.0.1:{self.ports[port]}", user, tenant, token=token)
+
+    def person(self, user, tenant):
+        """The public REST API as somebody of a tenant, who is made where it takes a token."""
+        if self.auth == "headers":
+            return self.client("api.external", user, tenant)
+        admin = self.client("api.external", tenant=tenant)
+        made = admin.put(f"/v2/users/{user}", {"role": "user"})
+        assert made.ok, made
+        made = admin.post("/v2/tokens", {"name": "test", "user": user})
+        assert made.ok, made
+        return Api(admin.url, user, tenant, token=made.json["token"])
 
     def token(self, name="admin"):
         """What proves who asks: that of admin or of the provisioner."""
@@ -155,13 +166,23 @@ class Stack:
 
     @property
     def internal(self):
-        """The provisioners' REST API; it reads no identity."""
-        return self.client("api.internal", user=None)
+        """The provisioners' REST API, as one of them."""
+        return Api(f"http://127.0.0.1:{self.ports['api.internal']}", user=None, token=self.worker_token)
+
+    @property
+    def worker_token(self):
+        """What provisioners show; None: nothing."""
+        return self.token("provisioner") if self.auth == "token" else None
 
     @property
     def ui(self):
-        """The web gateway, without an identity of its own."""
+        """The web gateway, as a browser in which nobody has signed in."""
         return self.client("gateway", user=None)
+
+    @property
+    def page(self):
+        """The web gateway, as a browser in which the administrator has."""
+        return signed_in(self.ui, self.token()) if self.auth == "token" else self.ui
 
     def metric(self, port, name):
         """What /metrics of a port says of one metric, as a number."""
@@ -251,8 +272,7 @@ class Stack:
         argv += ["--catalog", str(catalog)] if catalog else []
         for key, value in values.items():
             argv += ["--set", f"{key}={value}"]
-        done = subprocess.run(argv, env={**os.environ, "LOOM_URL": self.api.url, "LOOM_USER": "admin",
-                                         "LOOM_TENANT": "superadmin"},
+        done = subprocess.run(argv, env={**os.environ, **self.env},
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
         if done.returncode != 0:
             raise StackFailed(done.stdout)

@@ -103,8 +103,8 @@ class Worker:
     `brings`: results ask for the next task."""
 
     def __init__(self, urls, script=None, name=None, tenant="*", slots=4, beat=0.4, wait=5,
-                 lease=True, original=False, brings=False):
-        self.clients = [Api(url, user=None, timeout=20) for url in urls]
+                 lease=True, original=False, brings=False, token=None):
+        self.clients = [Api(url, user=None, timeout=20, token=token) for url in urls]
         self.script = script
         self.name = name or f"worker-{next(NUMBERS)}"
         self.tenant = tenant
@@ -143,7 +143,7 @@ class Worker:
             if self.dead.is_set():
                 return 0, b"killed"
             connection.request(method, prefix + path, json.dumps(body) if body is not None else None,
-                               {"Content-Type": "application/json"})
+                               {**client.identity, "Content-Type": "application/json"})
             answer = connection.getresponse()
             return answer.status, answer.read()
         except (OSError, http.client.HTTPException) as error:

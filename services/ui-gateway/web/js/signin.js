@@ -24,23 +24,41 @@ function showForm(root) {
   const tenant = input("signin-tenant", { type: "text", autocomplete: "organization", value: "superadmin" });
   const user = input("signin-user", { type: "text", autocomplete: "username" });
   const password = input("signin-password", { type: "password", autocomplete: "current-password" });
+  const token = input("signin-token", { type: "password", autocomplete: "off" });
+  // One way at a time; what is disabled is not asked for.
+  const person = h("fieldset", {}, field("Tenant", tenant).el, field("User", user).el, field("Password", password).el);
+  const program = h("fieldset", { hidden: true, disabled: true }, field("Token", token).el);
   const problem = h("p", { class: "callout", role: "alert", "data-tone": "bad", hidden: true });
   const send = h("button", { class: "button primary", type: "submit", text: "Sign in" });
+  const other = h("button", { class: "button", type: "button", id: "signin-other", text: "With a token", onclick: swap });
   const form = h("form", { class: "signin", onsubmit: submit }, h("h1", { tabindex: "-1", text: "Sign in to Loom" }),
-    field("Tenant", tenant).el, field("User", user).el, field("Password", password).el, problem, send);
+    person, program, problem, send, other);
+  const byToken = () => !program.hidden;
+
+  function swap() {
+    for (const way of [person, program]) {
+      way.toggleAttribute("hidden");
+      way.toggleAttribute("disabled");
+    }
+    other.textContent = byToken() ? "With a password" : "With a token";
+    (byToken() ? token : user).focus();
+  }
 
   async function submit(event) {
     event.preventDefault();
+    const secret = byToken() ? token : password;
+
     send.toggleAttribute("disabled", true);
     problem.hidden = true;
     try {
-      await ask("POST", { tenant: tenant.value, user: user.value, password: password.value });
+      await ask("POST", byToken() ? { token: token.value.trim() } :
+        { tenant: tenant.value, user: user.value, password: password.value });
       location.reload();
     } catch (error) {
       problem.textContent = error.message;
       problem.hidden = false;
-      password.value = "";
-      password.focus();
+      secret.value = "";
+      secret.focus();
     } finally {
       send.toggleAttribute("disabled", false);
     }
