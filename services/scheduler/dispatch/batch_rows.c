@@ -167,27 +167,38 @@ static bool is_open(const struct task *t)
 	return t->state == TASK_BLOCKED || t->state == TASK_READY || t->state == TASK_RUNNING;
 }
 
+/* Tasks that have ended go; the others stay where they are, as far as they can. */
+static void drop_ended(struct tasks *of)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < of->n; i++) {
+		if (!is_open(&of->v[i]))
+			row_fini(&task_table, &of->v[i]);
+		else if (n++ < i)
+			of->v[n - 1] = of->v[i];
+	}
+	of->n = n;
+}
+
 /* Open tasks, to their clusters. */
 static void keep_tasks(struct unit *u)
 {
-	size_t *most = loom_calloc(u->n_clusters + 1, sizeof(*most));
-	for (size_t i = 0; i < u->n_clusters; i++)
-		u->clusters[i].rows.tasks = loom_calloc(1, sizeof(struct tasks));
-	for (size_t i = 0; i < u->n_items; i++) {
+	for (size_t i = 0; i < u->n_clusters; i++) {
+		struct tasks **of = &u->clusters[i].rows.tasks;
+		if (*of)
+			drop_ended(*of);
+		else
+			*of = loom_calloc(1, sizeof(**of));
+	}
+	for (size_t i = u->n_known; i < u->n_items; i++) {
 		struct task *t = u->items[i].t;
 		if (!is_open(t))
 			continue;
-		struct unit_cluster *uc = unit_held(u, t->cluster_id);
-		struct tasks *to = uc->rows.tasks;
-		size_t *room = &most[uc - u->clusters];
-		if (to->n == *room) {
-			*room = *room ? 2 * *room : 16;
-			to->v = loom_realloc(to->v, *room * sizeof(*to->v));
-		}
+		struct tasks *to = unit_held(u, t->cluster_id)->rows.tasks;
+		to->v = LOOM_GROW(to->v, to->n);
 		to->v[to->n++] = *t;
 		*t = (struct task){ 0 };
 	}
-	loom_free(most);
 }
 
 void batch_keep_rows(struct batch *b)

@@ -65,49 +65,6 @@ void unit_fini(struct unit *u)
 	*u = (struct unit){ 0 };
 }
 
-/* ---- clusters -------------------------------------------------------------------------------- */
-
-struct unit_cluster *unit_add_cluster(struct unit *u, struct cluster *c, struct cluster_rows *rows)
-{
-	loom_assert(u->n_clusters < u->max_clusters);
-	struct unit_cluster *uc = &u->clusters[u->n_clusters++];
-	*uc = (struct unit_cluster){ .tx = { .policy = u->policy, .c = c }, .seq = c->event_seq };
-	if (rows) {
-		uc->rows = *rows;
-		*rows = (struct cluster_rows){ 0 };
-	}
-	uc->rows.cluster = c->id;
-	uc->rows.seq = c->event_seq;
-	if (!uc->rows.nodes_loaded)
-		uc->rows.nodes_loaded = map_create(NULL);
-	if (c->now > u->now)
-		u->now = c->now;
-	for (size_t i = 0; i < u->n_clusters; i++)
-		u->clusters[i].tx.now = u->now;
-	if (uc->rows.tasks)
-		unit_add_tasks(u, loom_take(uc->rows.tasks));
-	for (size_t i = 0; i < uc->rows.n_jobs; i++)
-		(void)unit_add_job(u, &uc->rows.jobs[i]);
-	uc->rows.n_jobs = 0;
-	return uc;
-}
-
-struct unit_cluster *unit_cluster(const struct unit *u, int64_t id)
-{
-	for (size_t i = 0; i < u->n_clusters; i++) {
-		if (u->clusters[i].tx.c->id == id)
-			return &u->clusters[i];
-	}
-	return NULL;
-}
-
-struct unit_cluster *unit_held(const struct unit *u, int64_t id)
-{
-	struct unit_cluster *uc = unit_cluster(u, id);
-	loom_assert(uc);
-	return uc;
-}
-
 /* ---- tasks ----------------------------------------------------------------------------------- */
 
 struct task_ref task_ref_of(const struct task *t)
@@ -170,10 +127,8 @@ static void reserve(struct unit *u, size_t n)
 	}
 }
 
-void unit_add_tasks(struct unit *u, struct tasks *set)
+static void index_tasks(struct unit *u, const struct tasks *set)
 {
-	u->sets = LOOM_GROW(u->sets, u->n_sets);
-	u->sets[u->n_sets++] = set;
 	reserve(u, u->n_items + set->n);
 	for (size_t i = 0; i < set->n; i++) {
 		struct task *t = &set->v[i];
@@ -184,6 +139,13 @@ void unit_add_tasks(struct unit *u, struct tasks *set)
 		u->items[u->n_items++] = (struct unit_task){ .t = t, .was = t->state };
 		u->index[at] = u->n_items;
 	}
+}
+
+void unit_add_tasks(struct unit *u, struct tasks *set)
+{
+	u->sets = LOOM_GROW(u->sets, u->n_sets);
+	u->sets[u->n_sets++] = set;
+	index_tasks(u, set);
 }
 
 int unit_load_tasks(struct unit *u, const struct task_ref *refs, size_t n)
@@ -212,6 +174,50 @@ int unit_load_open(struct unit *u, const struct job *j)
 	unit_add_tasks(u, set);
 	unit_held(u, j->cluster_id)->rows.whole_job = j->num;
 	return 0;
+}
+
+/* ---- clusters -------------------------------------------------------------------------------- */
+
+struct unit_cluster *unit_add_cluster(struct unit *u, struct cluster *c, struct cluster_rows *rows)
+{
+	loom_assert(u->n_clusters < u->max_clusters && !u->n_sets);
+	struct unit_cluster *uc = &u->clusters[u->n_clusters++];
+	*uc = (struct unit_cluster){ .tx = { .policy = u->policy, .c = c }, .seq = c->event_seq };
+	if (rows) {
+		uc->rows = *rows;
+		*rows = (struct cluster_rows){ 0 };
+	}
+	uc->rows.cluster = c->id;
+	uc->rows.seq = c->event_seq;
+	if (!uc->rows.nodes_loaded)
+		uc->rows.nodes_loaded = map_create(NULL);
+	if (c->now > u->now)
+		u->now = c->now;
+	for (size_t i = 0; i < u->n_clusters; i++)
+		u->clusters[i].tx.now = u->now;
+	if (uc->rows.tasks)
+		index_tasks(u, uc->rows.tasks);
+	u->n_known = u->n_items;
+	for (size_t i = 0; i < uc->rows.n_jobs; i++)
+		(void)unit_add_job(u, &uc->rows.jobs[i]);
+	uc->rows.n_jobs = 0;
+	return uc;
+}
+
+struct unit_cluster *unit_cluster(const struct unit *u, int64_t id)
+{
+	for (size_t i = 0; i < u->n_clusters; i++) {
+		if (u->clusters[i].tx.c->id == id)
+			return &u->clusters[i];
+	}
+	return NULL;
+}
+
+struct unit_cluster *unit_held(const struct unit *u, int64_t id)
+{
+	struct unit_cluster *uc = unit_cluster(u, id);
+	loom_assert(uc);
+	return uc;
 }
 
 /* ---- jobs ------------------------------------------------------------------------------------ */

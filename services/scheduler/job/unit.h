@@ -124,11 +124,11 @@ struct unit {
 	bool owns_edges;
 	struct unit_cluster *clusters;
 	size_t n_clusters, max_clusters;
-	struct tasks **sets; /* owned; items point into them */
+	struct tasks **sets; /* loaded, owned; the other items point into them */
 	size_t n_sets;
 	struct unit_task *items;
-	size_t n_items;
-	size_t *index; /* of items by task: place + 1, as a hash table */
+	size_t n_items, n_known; /* the first ones are in rows.tasks of their clusters */
+	size_t *index;           /* of items by task: place + 1, as a hash table */
 	size_t n_index;
 	struct unit_job **jobs;
 	size_t n_jobs;
@@ -153,7 +153,8 @@ void unit_init(struct unit *u, const struct unit_store *store, struct db *db,
                const struct job_policy *policy, struct edges_cache *edges, size_t max_clusters);
 void unit_fini(struct unit *u);
 
-/* Takes a locked cluster and what is known of its rows (NULL: nothing). */
+/* Takes a locked cluster and what is known of its rows (NULL: nothing). All clusters come before
+ * any task is loaded. */
 struct unit_cluster *unit_add_cluster(struct unit *u, struct cluster *c, struct cluster_rows *rows);
 struct unit_cluster *unit_cluster(const struct unit *u, int64_t id); /* NULL: not locked */
 struct unit_cluster *unit_held(const struct unit *u, int64_t id);    /* one that is locked */
