@@ -47,9 +47,6 @@ struct candidate_cache {
 	_Atomic bool limited;            /* any thread: there are limits */
 	_Atomic bool shared;             /* any thread: more was ready, of several tenants */
 	int64_t rules_at;                /* monotonic ms: when limits and quarantines were read */
-	struct task_ref surplus[128];    /* ready tasks that were found but not wanted */
-	size_t n_surplus;
-	int64_t surplus_at; /* monotonic ms */
 };
 struct candidate_cache *candidate_cache_create(struct fair_queue *fair);
 void candidate_cache_destroy(struct candidate_cache *o);
