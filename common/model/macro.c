@@ -249,7 +249,7 @@ static int expand_macro(struct expansion *x, const char *s, size_t len, struct b
 		rc = has_partner(s, len, 0) ? complain(x, rc, s, len) : 0;
 	} else {
 		*ret_len = n + 2;
-		rc = x->m ? append_value(x, &e, out) : 0;
+		rc = append_value(x, &e, out);
 		if (rc > 0) {
 			rc = complain(x, rc, s, n + 2);
 		} else if (rc == NO_VALUE) {
@@ -374,15 +374,6 @@ int macro_expand(const struct macro *m, size_t self, const struct json *config, 
 {
 	struct expansion x = { .m = m, .self = self, .err = err };
 	return expand_document(&x, config, ret);
-}
-
-int macro_check(const struct json *config, struct loom_err *err)
-{
-	struct expansion x = { .self = MACRO_NO_SELF, .err = err };
-	struct json *unused = NULL;
-	int rc = expand_document(&x, config, &unused);
-	json_free(unused);
-	return rc;
 }
 
 int macro_expand_str(const struct macro *m, size_t self, const char *text, char **ret,

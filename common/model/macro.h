@@ -46,9 +46,6 @@ LOOM_MUST_CHECK int macro_expand(const struct macro *m, size_t self, const struc
 LOOM_MUST_CHECK int macro_expand_str(const struct macro *m, size_t self, const char *text,
                                      char **ret, struct loom_err *err);
 
-/* Only the syntax, of all strings in a document; for use before there is a cluster. */
-LOOM_MUST_CHECK int macro_check(const struct json *config, struct loom_err *err);
-
 LOOM_DEFINE_CLEANUP(struct macro *, macro_destroy)
 
 #endif

@@ -85,13 +85,6 @@ int nodes_load(struct db *db, int64_t cluster, struct nodes **ret)
 	return rc ? rc : rows_to_nodes(r, ret);
 }
 
-int node_load(struct db *db, const char *id, struct nodes **ret)
-{
-	LOOM_CLEANUP(db_result_free) struct db_result *r = NULL;
-	int rc = db_select(db, &r, "SELECT " COLUMNS " FROM node WHERE id=?", "s", id);
-	return rc ? rc : rows_to_nodes(r, ret);
-}
-
 int node_save(struct db *db, const struct node *n)
 {
 	return row_save(db, &node_table, ROW_SAVE, n);

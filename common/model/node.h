@@ -30,7 +30,6 @@ const struct node *nodes_find(const struct nodes *ns, const char *id); /* NULL i
 LOOM_MUST_CHECK int nodes_insert(struct db *db, int64_t cluster, struct nodes *ns);
 /* By number. */
 LOOM_MUST_CHECK int nodes_load(struct db *db, int64_t cluster, struct nodes **ret);
-LOOM_MUST_CHECK int node_load(struct db *db, const char *id, struct nodes **ret); /* 0 or 1 */
 /* All of some clusters, by cluster and number. */
 LOOM_MUST_CHECK int nodes_of(struct db *db, const int64_t *clusters, size_t n, struct nodes **ret);
 /* Writes rows that were read in this transaction, the same columns as node_save(). */

@@ -148,17 +148,6 @@ int api_body_json(struct http_req *req, struct json **ret)
 	return 400;
 }
 
-bool api_text_ok(const struct json *text, size_t max)
-{
-	size_t n = json_str_len(text);
-	const char *s = json_str(text);
-	for (size_t i = 0; s && i < n; i++) {
-		if ((unsigned char)s[i] < ' ' || s[i] == 127)
-			return false;
-	}
-	return s && n <= max;
-}
-
 static int listen_on(struct api *a, struct http_server **srv, const struct http_route *routes,
                      const char *addr, struct loom_err *err)
 {

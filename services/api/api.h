@@ -97,8 +97,6 @@ void api_reply_outcome(struct http_req *req, int rc, const struct outcome *o);
 /* http_body_json() for documents that are kept and sent on inside others: not nested so deep that
  * those could not be read any more. */
 LOOM_MUST_CHECK int api_body_json(struct http_req *req, struct json **ret);
-/* Whether a text may be kept: UTF-8 without NUL and other control characters, at most max bytes. */
-bool api_text_ok(const struct json *text, size_t max);
 
 /* peers.c: schedulers and other APIs. */
 void peers_start(struct api *a);

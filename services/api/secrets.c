@@ -31,12 +31,7 @@ struct secrets {
 
 struct secret_of secrets_of(struct api *a, const char *tenant, enum entity_kind kind)
 {
-	return (struct secret_of){ &a->secrets->key, tenant, kind, !secrets_may_seal(a) };
-}
-
-bool secrets_may_seal(const struct api *a)
-{
-	return !atomic_load(&a->secrets->old);
+	return (struct secret_of){ &a->secrets->key, tenant, kind, atomic_load(&a->secrets->old) };
 }
 
 void secrets_soon(struct api *a)

@@ -28,6 +28,5 @@ LOOM_MUST_CHECK int secrets_of_document(struct api *a, struct db *db, const stru
                                         const struct json *doc, struct sealed_document *ret,
                                         struct loom_err *err);
 struct secret_of secrets_of(struct api *a, const char *tenant, enum entity_kind kind);
-bool secrets_may_seal(const struct api *a);
 
 #endif

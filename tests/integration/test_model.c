@@ -419,12 +419,12 @@ static int change_nodes(struct db *db, void *arg)
 static int look_at_nodes(struct db *db, void *arg LOOM_UNUSED)
 {
 	LOOM_CLEANUP(nodes_free) struct nodes *ns = NULL;
-	int rc = node_load(db, "b", &ns);
+	int rc = nodes_load(db, CLUSTER, &ns);
 	if (rc)
 		return rc;
-	ck_assert_uint_eq(ns->n, 1);
+	ck_assert_uint_eq(ns->n, 2);
 	LOOM_CLEANUP(nodes_free) struct nodes *copy = nodes_copy(ns);
-	const struct node *n = &copy->v[0];
+	const struct node *n = &copy->v[1];
 	ck_assert_int_eq(n->cluster_id, CLUSTER);
 	ck_assert_int_eq(n->num, 1002);
 	ck_assert_str_eq(n->hostname, "b-0");

@@ -16,7 +16,8 @@
 #include <stdio.h>
 #include <string.h>
 
-bool operation_action(const char *operation, bool restart, enum plan_action *ret)
+/* The action of an operation's name; false when there is none of that name. */
+static bool operation_action(const char *operation, bool restart, enum plan_action *ret)
 {
 	const struct operation_kind *k = operation_kind_find(operation);
 	return k &&

@@ -32,8 +32,6 @@ LOOM_MUST_CHECK int operation_make(struct db_pool *p, const struct cluster *c,
 /* All machines go, in whatever state they are. */
 LOOM_MUST_CHECK int operation_delete(struct db_pool *p, const struct cluster *c,
                                      struct operation *op, struct loom_err *err);
-/* The action of an operation's name; false when there is none of that name. */
-bool operation_action(const char *operation, bool restart, enum plan_action *ret);
 /* {"operation", "nodes": {added, removed, changed}, "services": {..}, "config": [..], "tasks"}. */
 struct json *operation_preview(const struct operation *op, const struct cluster *c,
                                const struct job_params *params);
