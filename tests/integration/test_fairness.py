@@ -300,7 +300,7 @@ def test_a_job_of_a_thousand_machines_starves_nobody(labs):
     # eight slots, some nine steps one after the other: alone it would have used six
     assert beside < 300 and same < 300, (beside, same)
     # and the large one was not stopped by them
-    wait_for(lambda: len([run for run in worker.runs if run.task["clusterId"] == large]) > begun_of_large + 20)
+    wait_for(lambda: len([run for run in worker.runs if run.task["clusterId"] == large]) > begun_of_large + 20, 60)
     assert big.user.post(f"/v2/clusters/{large}/abort").status == 200
 
 
