@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Jobs in lanes, one for each share, under one mutex; workers have every signal blocked. */
+/* Jobs in queues, one for each share, under one mutex; workers have every signal blocked. */
 #include "common/net/pool.h"
 
 #include "common/base/map.h"
@@ -19,8 +19,8 @@ struct job {
 	void *arg;
 };
 
-struct lane {
-	TAILQ_ENTRY(lane) place; /* among those whose turn may come */
+struct queue {
+	TAILQ_ENTRY(queue) place; /* among those whose turn may come */
 	STAILQ_HEAD(, job) jobs;
 	char *name; /* NULL: of work that is nobody's */
 	size_t queued;
@@ -32,9 +32,9 @@ struct pool {
 	struct loop *loop;
 	pthread_mutex_t lock;
 	pthread_cond_t more;
-	struct map *lanes; /* those that have something to do */
-	TAILQ_HEAD(, lane) turns;
-	struct lane own;
+	struct map *queues; /* those that have something to do */
+	TAILQ_HEAD(, queue) turns;
+	struct queue own;
 	bool shared_last; /* the last turn was a share's */
 	size_t max, count;
 	bool stopping;
@@ -44,12 +44,12 @@ struct pool {
 
 /* ---- turns: the lock is held ----------------------------------------------------------------- */
 
-static bool may_begin(const struct lane *l)
+static bool may_begin(const struct queue *l)
 {
 	return l->queued && l->running < l->most;
 }
 
-static void wait_for_turn(struct pool *p, struct lane *l)
+static void wait_for_turn(struct pool *p, struct queue *l)
 {
 	if (l->waits || !may_begin(l))
 		return;
@@ -59,13 +59,13 @@ static void wait_for_turn(struct pool *p, struct lane *l)
 	pthread_cond_signal(&p->more);
 }
 
-static struct lane *next_lane(struct pool *p)
+static struct queue *next_queue(struct pool *p)
 {
-	struct lane *first = TAILQ_FIRST(&p->turns);
+	struct queue *first = TAILQ_FIRST(&p->turns);
 	return p->own.waits && (p->shared_last || !first) ? &p->own : first;
 }
 
-static struct job *begin(struct pool *p, struct lane *l)
+static struct job *begin(struct pool *p, struct queue *l)
 {
 	struct job *j = STAILQ_FIRST(&l->jobs);
 	STAILQ_REMOVE_HEAD(&l->jobs, place);
@@ -80,30 +80,30 @@ static struct job *begin(struct pool *p, struct lane *l)
 	return j;
 }
 
-static void end(struct pool *p, struct lane *l)
+static void end(struct pool *p, struct queue *l)
 {
 	l->running--;
 	wait_for_turn(p, l);
 	if (!l->name || l->queued || l->running)
 		return;
 	char *name = l->name;
-	(void)map_del(p->lanes, name); /* and with it the lane */
+	(void)map_del(p->queues, name); /* and with it the queue */
 	loom_free(name);
 }
 
 /* ---- workers --------------------------------------------------------------------------------- */
 
-static struct job *next_job(struct pool *p, struct lane **ret_lane)
+static struct job *next_job(struct pool *p, struct queue **ret_queue)
 {
-	while (!(*ret_lane = next_lane(p)) && (!p->stopping || p->count))
+	while (!(*ret_queue = next_queue(p)) && (!p->stopping || p->count))
 		pthread_cond_wait(&p->more, &p->lock);
-	return *ret_lane ? begin(p, *ret_lane) : NULL;
+	return *ret_queue ? begin(p, *ret_queue) : NULL;
 }
 
 static void *worker(void *arg)
 {
 	struct pool *p = arg;
-	struct lane *l;
+	struct queue *l;
 	struct job *j;
 	pthread_mutex_lock(&p->lock);
 	while ((j = next_job(p, &l))) {
@@ -144,7 +144,7 @@ struct pool *pool_create(struct loop *l, unsigned threads, size_t max_queue)
 	struct pool *p = loom_calloc(1, sizeof(*p));
 	p->loop = l;
 	p->max = max_queue;
-	p->lanes = map_create(loom_free);
+	p->queues = map_create(loom_free);
 	TAILQ_INIT(&p->turns);
 	STAILQ_INIT(&p->own.jobs);
 	p->own.most = threads;
@@ -164,25 +164,25 @@ static unsigned most_of(const struct pool *p, const struct pool_share *share)
 	return share->most && share->most < others ? share->most : others;
 }
 
-static struct lane *lane_of(struct pool *p, const struct pool_share *share)
+static struct queue *queue_of(struct pool *p, const struct pool_share *share)
 {
 	if (!share->name)
 		return &p->own;
-	struct lane *l = map_get(p->lanes, share->name);
+	struct queue *l = map_get(p->queues, share->name);
 	if (l)
 		return l;
 	l = loom_calloc(1, sizeof(*l));
 	l->name = loom_strdup(share->name);
 	l->most = most_of(p, share);
 	STAILQ_INIT(&l->jobs);
-	map_set(p->lanes, share->name, l);
+	map_set(p->queues, share->name, l);
 	return l;
 }
 
-/* Refused before a lane is made for it: one that has nothing to do is not kept. */
+/* Refused before a queue is made for it: one that has nothing to do is not kept. */
 static int refused(const struct pool *p, const struct pool_share *share)
 {
-	const struct lane *l = share->name ? map_get(p->lanes, share->name) : NULL;
+	const struct queue *l = share->name ? map_get(p->queues, share->name) : NULL;
 	if (p->stopping)
 		return -ESHUTDOWN;
 	return p->count == p->max || (l && l->queued >= (p->max + 3) / 4) ? -EAGAIN : 0;
@@ -196,7 +196,7 @@ int pool_submit_share(struct pool *p, const struct pool_share *share, loop_fn wo
 	pthread_mutex_lock(&p->lock);
 	int rc = refused(p, share);
 	if (!rc) {
-		struct lane *l = lane_of(p, share);
+		struct queue *l = queue_of(p, share);
 		STAILQ_INSERT_TAIL(&l->jobs, j, place);
 		l->queued++;
 		p->count++;
@@ -238,7 +238,7 @@ void pool_destroy(struct pool *p)
 		pthread_join(p->thread[i], NULL);
 	pthread_cond_destroy(&p->more);
 	pthread_mutex_destroy(&p->lock);
-	map_destroy(p->lanes);
+	map_destroy(p->queues);
 	loom_free(p->thread);
 	loom_free(p);
 }

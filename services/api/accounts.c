@@ -32,14 +32,7 @@ void accounts_get(struct http_req *req, void *ctx)
 	struct api *a = ctx;
 	struct account_call k = { .who = request_who(req), .name = http_param(req, "name") };
 	int rc = db_read(a->db, list_read, &k);
-	if (rc)
-		api_reply_db(req, rc);
-	else if (!k.name)
-		http_reply_json(req, 200, k.list);
-	else if (json_len(k.list))
-		http_reply_json(req, 200, json_at(k.list, 0));
-	else
-		http_reply_text(req, 404, "user %s does not exist", k.name);
+	api_reply_list(req, rc, k.list, k.name, "user");
 	json_free(k.list);
 }
 

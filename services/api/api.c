@@ -82,6 +82,19 @@ void api_reply_db(struct http_req *req, int rc)
 	}
 }
 
+void api_reply_list(struct http_req *req, int rc, const struct json *list, const char *name,
+                    const char *what)
+{
+	if (rc)
+		api_reply_db(req, rc);
+	else if (!name)
+		http_reply_json(req, 200, list);
+	else if (json_len(list))
+		http_reply_json(req, 200, json_at(list, 0));
+	else
+		http_reply_text(req, 404, "%s %s does not exist", what, name);
+}
+
 void api_reply_outcome(struct http_req *req, int rc, const struct outcome *o)
 {
 	if (rc)

@@ -47,10 +47,7 @@ void callbacks_list(struct http_req *req, void *ctx)
 		return;
 	}
 	int rc = db_read(a->db, list_read, &k);
-	if (rc)
-		api_reply_db(req, rc);
-	else
-		http_reply_json(req, 200, k.list);
+	api_reply_list(req, rc, k.list, NULL, NULL);
 	json_free(k.list);
 }
 

@@ -51,10 +51,7 @@ void tokens_list(struct http_req *req, void *ctx)
 	struct token_call k = { .who = request_who(req) };
 	k.user = is_admin(k.who) ? http_query(req, "user") : k.who->user;
 	int rc = db_read(a->db, list_read, &k);
-	if (rc)
-		api_reply_db(req, rc);
-	else
-		http_reply_json(req, 200, k.list);
+	api_reply_list(req, rc, k.list, NULL, NULL);
 	json_free(k.list);
 }
 

@@ -31,7 +31,7 @@ static void schedulers_changed(const struct coord_member *m, size_t n, void *arg
 	struct strs before = l->ids;
 	l->ids = (struct strs){ 0 };
 	peer_list_changed(m, n, l);
-	/* Who is not seen itself has only lost sight of the others. */
+	/* If we are not in the list ourselves, it is we who are cut off: nothing is taken over. */
 	for (size_t i = 0; strs_has(&l->ids, service_id(s->service)) && i < before.n; i++) {
 		if (!strs_has(&l->ids, before.v[i]))
 			planning_take_over(s, before.v[i]);
