@@ -11,7 +11,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { CALM_MS = 60000, KNOWN_MS = 60000 };
+/* A warning a minute is enough; a clock that was not heard for a minute counts no more: its service
+ * is forgotten then, too (BUS_IDLE_MS). */
+enum { CALM_MS = 60000, KNOWN_MS = BUS_IDLE_MS };
 
 struct bus_clocks {
 	pthread_mutex_t lock; /* others read; the loop writes */

@@ -17,7 +17,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { BIND_TRIES = 20 };
+enum { BIND_TRIES = 20 }; /* of a free port: another program may be faster */
 
 /* tcp://HOST:PORT to an IPv4 address. As HOST, '*' stands for the address that this machine's own
  * name has: a container's, say, which is known only once it runs. */

@@ -13,7 +13,10 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { PATIENCE_MS = 10000, KEPT_MAX = 64 << 20, QUEUE = 64 };
+/* A body of which no piece has come for so long is dropped: its sender has given up (GIVEN_UP_MS in
+ * bus_peer.c). Four of the largest ones may come at once. What does not find room in the queue of
+ * those to be parsed is parsed on the loop. */
+enum { PATIENCE_MS = 10000, KEPT_MAX = 4 * BUS_BODY_MAX, QUEUE = 64 };
 
 /* A body that is becoming whole, then being parsed. m is the first piece's. */
 struct body {

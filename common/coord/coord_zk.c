@@ -18,7 +18,7 @@
 #include <stdatomic.h>
 #include <string.h>
 
-enum { RETRY_MS = 1000 };
+enum { RETRY_MS = 1000 }; /* short beside a session, and no load for a quorum that is back */
 
 #ifdef __SANITIZE_ADDRESS__
 /* The library forgets to free what it keeps of unanswered requests when a handle is closed. Every

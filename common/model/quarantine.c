@@ -6,8 +6,8 @@
 
 #include <stdio.h>
 
-#define ALIVE_MS 15000 /* since its last heartbeat */
-#define SAMPLE   "1000"
+#define ALIVE_MS 15000  /* since its last heartbeat */
+#define SAMPLE   "1000" /* the newest tasks are enough to compare provisioners by */
 
 void quarantines_free(struct quarantines *q)
 {

@@ -4,7 +4,7 @@
 
 #include "common/base/log.h"
 
-enum { AT_ONCE = 20 };
+enum { AT_ONCE = 20 }; /* rows of one transaction, each of up to 1 MiB: their locks are short */
 #define ERASED "9223372036854775807"
 
 int sealing_generation(struct db *db, int64_t *ret)

@@ -11,7 +11,9 @@
 #include <stdio.h>
 #include <sys/queue.h>
 
-#define LEFT_FOR_OTHERS 2 /* threads, if there are as many more */
+/* Threads that no share takes, if there are as many more: one for another share, and one for work
+ * that is nobody's. */
+#define LEFT_FOR_OTHERS 2
 
 struct job {
 	STAILQ_ENTRY(job) place;

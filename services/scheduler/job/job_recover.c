@@ -11,6 +11,7 @@
 
 #include <stdio.h>
 
+/* DELETE of the old node, then CREATE and CONFIRM: BOOTSTRAP is the last step that replaces one. */
 #define MOST_ADDED 3
 
 struct added {

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PART_BYTES ((size_t)48 << 10) /* of a `plan` event */
+#define PART_BYTES ((size_t)48 << 10) /* of a `plan` event: one piece on the bus (BUS_PIECE) */
 
 void job_draft_fini(struct job_draft *b)
 {

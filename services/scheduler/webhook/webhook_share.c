@@ -2,7 +2,8 @@
 /* webhook_share - the one rule by which tenants share what may be under way at once. */
 #include "services/scheduler/webhook/webhook_share.h"
 
-#define UNIT ((size_t)256 << 10) /* bytes that count as one more */
+/* Bytes that count as one more: 64 MiB at most with callback_at_once's default, 256. */
+#define UNIT ((size_t)256 << 10)
 
 int64_t webhook_weight(size_t bytes)
 {
