@@ -349,8 +349,7 @@ static const char *const eighteenth[] = {
 	"ALTER TABLE cluster"
 	" ADD INDEX IF NOT EXISTS of_owner (tenant_id, owner_id, create_time, id),"
 	" ADD INDEX IF NOT EXISTS of_status (tenant_id, status, create_time, id),"
-	" ADD INDEX IF NOT EXISTS by_name (tenant_id, name, id, owner_id),"
-	" DROP INDEX IF EXISTS by_status",
+	" ADD INDEX IF NOT EXISTS by_name (tenant_id, name, id, owner_id)",
 	NULL,
 };
 
