@@ -20,6 +20,7 @@ gathered after the load had ended and everything had been healed:
 Times are of one clock: everything runs on one machine.
 """
 
+import collections
 import dataclasses
 import json
 
@@ -70,11 +71,14 @@ class Case:
                 for node in data["nodes"] if kind == "plan" else ():
                     self.owner[node["nodeId"]] = cluster
         self.tasks = {task["id"]: task for task in evidence["tasks"]}
+        self.jobs = collections.defaultdict(list)
+        for job in evidence["jobs"]:
+            self.jobs[job["cluster"]].append(job)
         self.to_delete = {op["cluster"] for op in self.deletes if op.kind != "fail"}
 
     def jobs_of(self, cluster):
         """The jobs of a cluster."""
-        return [job for job in self.evidence["jobs"] if job["cluster"] == cluster]
+        return self.jobs.get(cluster, [])
 
 
 def check(records, evidence):
