@@ -353,6 +353,14 @@ static const char *const eighteenth[] = {
 	NULL,
 };
 
+/* Wrong passwords (signin.h). */
+static const char *const nineteenth[] = {
+	"CREATE TABLE IF NOT EXISTS signin (slot INT UNSIGNED NOT NULL PRIMARY KEY,"
+	" wrong BIGINT NOT NULL, free_time BIGINT NOT NULL, tried_time BIGINT NOT NULL,"
+	" KEY old (tried_time))" TABLE_END,
+	NULL,
+};
+
 const struct db_migration schema_migrations[] = {
 	{ 1, "first tables", first, 0 },
 	{ 2, "limits, shares, quarantine", second, 0 },
@@ -372,5 +380,6 @@ const struct db_migration schema_migrations[] = {
 	{ 16, "answers to requests with keys", sixteenth, 0 },
 	{ 17, "audit log", seventeenth, 0 },
 	{ 18, "orders of lists of clusters", eighteenth, 0 },
+	{ 19, "wrong passwords", nineteenth, 0 },
 	{ 0, NULL, NULL, 0 },
 };

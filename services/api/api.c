@@ -11,14 +11,14 @@
 #include "common/model/mail.h"
 #include "common/model/outcome.h"
 #include "common/model/schema.h"
+#include "services/api/budget.h"
 #include "services/api/db_outage.h"
-#include "services/api/log_budget.h"
 #include "services/api/openapi.h"
+#include "services/api/pace.h"
 #include "services/api/provisioner_cache.h"
 #include "services/api/repeat.h"
 #include "services/api/route.h"
 #include "services/api/secrets.h"
-#include "services/api/throttle.h"
 #include "services/api/tokens.h"
 
 #include <string.h>
@@ -55,6 +55,13 @@ const struct config_key api_config_keys[] = {
 	    "how long that is kept; 0: for ever"),
 	KEY(trusted_proxies, CFG_STR, "127.0.0.0/8, ::1", 0, 0,
 	    "networks whose X-Forwarded-For is believed, where the log says from where a request is"),
+	KEY(tenant_rate, CFG_INT, "2000", 0, 1000000,
+	    "requests a second of one tenant at the public port of this API; 0: any number"),
+	KEY(tenant_burst, CFG_INT, "4000", 1, 1000000, "so many at once, after a while without"),
+	KEY(token_rate, CFG_INT, "1000", 0, 1000000, "the same of one token"),
+	KEY(token_burst, CFG_INT, "2000", 1, 1000000, "so many at once, after a while without"),
+	KEY(tenant_held, CFG_INT, "2048", 1, 1000000,
+	    "event streams, logs that are followed and waiting takes of one tenant"),
 	KEY(threads, CFG_INT, "8", 2, 256, "worker threads for the database"),
 	KEY(id_start, CFG_INT, "1", 1, 1000000, "first cluster id"),
 	KEY(id_step, CFG_INT, "1", 1, 1000000, "distance between cluster ids"),
@@ -105,6 +112,8 @@ void api_reply_outcome(struct http_req *req, int rc, const struct outcome *o)
 		http_reply_text(req, o->status, "%s", o->msg);
 }
 
+#define LOG_RATE    (2 << 20)  /* bytes a second that the tasks of one tenant may write, */
+#define LOG_BURST   (8 << 20)  /* and at once; the provisioner drops the middle of what is more */
 #define DEADLINE_MS 4000       /* a client is answered before it gives up by itself */
 #define MAX_REQUEST (1u << 20) /* bytes of a document; what comes in greater pieces says so */
 #define MAX_DEPTH   48         /* of a document; what it is sent in may add a few levels up to 64 */
@@ -199,9 +208,9 @@ int api_start(struct service *service, void *ctx, struct loom_err *err)
 	a->loop = service_loop(service);
 	a->pool = pool_create(a->loop, (unsigned)a->cfg.threads, 4096);
 	a->provisioners = provisioner_cache_create();
-	a->log_budget = log_budget_create();
+	a->log_budget = budget_create(LOG_RATE, LOG_BURST);
+	a->pace = pace_create(&a->cfg);
 	a->tokens = token_cache_create();
-	a->logins = throttle_create();
 	a->repeats = repeats_create();
 	struct db_config db = a->cfg.db; /* what was configured stays what it is */
 	if (db.deadline_ms > DEADLINE_MS)
@@ -305,9 +314,9 @@ void api_stop(struct service *service LOOM_UNUSED, void *ctx)
 	secrets_stop(a);
 	db_outage_stop(a);
 	provisioner_cache_destroy(a->provisioners);
-	log_budget_destroy(a->log_budget);
+	budget_destroy(a->log_budget);
+	pace_destroy(a->pace);
 	token_cache_destroy(a->tokens);
-	throttle_destroy(a->logins);
 	repeats_destroy(a->repeats);
 }
 

@@ -28,6 +28,7 @@ struct api_config {
 	bool audit;
 	int64_t audit_keep;    /* ms; 0: for ever */
 	char *trusted_proxies; /* networks */
+	int64_t tenant_rate, tenant_burst, token_rate, token_burst, tenant_held;
 	int64_t threads;
 	int64_t id_start, id_step; /* so that datacenters share one id space */
 	int64_t max_cluster_size, max_unfinished_jobs;
@@ -41,9 +42,9 @@ struct api_config {
 struct audit;
 struct db_outage;
 struct provisioner_cache;
-struct log_budget;
+struct budget;
+struct pace;
 struct token_cache;
-struct throttle;
 struct repeats;
 struct watchers;
 struct feed;
@@ -67,9 +68,9 @@ struct api {
 	struct audit *audit; /* what is written into the log of who did what */
 	struct db_outage *outage;
 	struct provisioner_cache *provisioners;
-	struct log_budget *log_budget;
+	struct budget *log_budget; /* bytes, by tenant */
+	struct pace *pace;
 	struct token_cache *tokens; /* auth.h */
-	struct throttle *logins;
 	struct repeats *repeats;
 	struct peers *peers;
 	struct secrets *secrets; /* of documents: secrets.h */

@@ -7,6 +7,7 @@
 #include "common/model/entity.h"
 #include "common/model/tenant.h"
 #include "services/api/audit.h"
+#include "services/api/pace.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -305,9 +306,12 @@ int auth_worker(struct api *a, struct http_req *req, bool may_block, const char 
 		refuse_token(req, rc);
 	else
 		rc = refuse_worker(req, &o, tenant);
-	if (!rc && ret_tenant && !str_eq(o.tenant_id, TENANT_SUPERADMIN))
+	if (rc || str_eq(o.tenant_id, TENANT_SUPERADMIN))
+		return rc;
+	if (ret_tenant)
 		snprintf(ret_tenant, 65, "%s", o.tenant_id);
-	return rc;
+	/* Those that all tenants share are the installation's own, and not counted. */
+	return pace_ask(a, req, o.tenant_id, o.id) ? 0 : 429;
 }
 
 void auth_worker_identity(struct api *a, const struct http_req *req, struct identity *who)

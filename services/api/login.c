@@ -9,12 +9,12 @@
 #include "common/base/log.h"
 #include "common/base/str.h"
 #include "common/model/entity.h"
+#include "common/model/signin.h"
 #include "common/model/tenant.h"
 #include "services/api/audit.h"
 #include "services/api/repeat.h"
 #include "services/api/request.h"
 #include "services/api/resources.h"
-#include "services/api/throttle.h"
 
 #include <stdatomic.h>
 #include <stdio.h>
@@ -62,6 +62,50 @@ const char *login_wrong_password(const char *password)
 	                                  : NULL;
 }
 
+/* ---- tries ------------------------------------------------------------------------------------
+ */
+
+struct
+try {
+	char *key; /* whose password it is; owned */
+	int64_t wait;
+};
+
+static int try_tx(struct db *db, void *arg)
+{
+	struct try *t = arg;
+	return signin_try(db, t->key, &t->wait);
+}
+
+/* One more look at a password, which is then taken for a wrong one until signin_right(). false
+ * after answering. */
+static bool try_begin(struct http_req *req, struct try *t)
+{
+	struct api *a = http_ctx(req);
+	char seconds[24];
+	if (!hash_begin(req))
+		return false;
+	int rc = db_tx(a->db, try_tx, t);
+	if (!rc && !t->wait)
+		return true;
+	hash_end();
+	snprintf(seconds, sizeof(seconds), "%lld", (long long)(t->wait + 999) / 1000);
+	if (rc) {
+		api_reply_db(req, rc);
+		return false;
+	}
+	http_reply_header(req, "Retry-After", seconds);
+	http_reply_text(req, 429, "too many wrong passwords for this account; wait %s s", seconds);
+	return false;
+}
+
+static bool try_end(const char *hash, const char *password)
+{
+	bool right = account_password_right(hash ? hash : "", password);
+	hash_end();
+	return right;
+}
+
 /* ---- signing in -------------------------------------------------------------------------------
  */
 
@@ -70,20 +114,21 @@ struct login {
 	char *tenant_id;
 	struct account account;
 	struct token token;
+	struct try try;
 };
 
 static void login_fini(struct login *l)
 {
 	loom_free(l->tenant_id);
 	loom_free(l->account.password);
+	l->tenant_id = NULL;
+	l->account = (struct account){ 0 };
 }
 
 static int account_read(struct db *db, void *arg)
 {
 	struct login *l = arg;
 	login_fini(l);
-	l->tenant_id = NULL;
-	l->account = (struct account){ 0 };
 	int rc = tenant_id_by_name(db, l->tenant, &l->tenant_id);
 	if (!rc && l->tenant_id)
 		rc = account_get(db, l->tenant_id, l->user, &l->account);
@@ -104,7 +149,10 @@ static int session_tx(struct db *db, void *arg)
 	bool same = str_eq(now.password, l->account.password);
 	loom_free(now.password);
 	l->token.expire = ms + SESSION_MS;
-	return same ? token_add(db, &l->token) : ACCOUNT_E_NONE;
+	if (!same)
+		return ACCOUNT_E_NONE;
+	rc = signin_right(db, l->try.key);
+	return rc ? rc : token_add(db, &l->token);
 }
 
 static void reply_session(struct http_req *req, const struct login *l, const char *text)
@@ -119,32 +167,15 @@ static void reply_session(struct http_req *req, const struct login *l, const cha
 	http_reply_json(req, 200, v);
 }
 
-static void refuse(struct http_req *req, const struct login *l, const char *key)
+static void refuse(struct http_req *req, const struct login *l)
 {
-	struct api *a = http_ctx(req);
-	throttle_wrong(a->logins, key, clock_mono_ms());
 	log_warn("sign in refused", LOG_S("tenant", l->tenant), LOG_S("user", l->user),
 	         LOG_S("peer", http_peer(req)), LOG_S("req", http_id(req)));
 	http_reply_text(req, 401, "tenant, user or password is wrong");
 }
 
-static void sign_in(struct http_req *req, struct login *l, const char *password, const char *key)
+static void make_session(struct http_req *req, struct login *l)
 {
-	struct api *a = http_ctx(req);
-	int rc = db_read(a->db, account_read, l);
-	if (rc) {
-		api_reply_db(req, rc);
-		return;
-	}
-	if (!hash_begin(req))
-		return;
-	bool right =
-		account_password_right(l->account.password ? l->account.password : "", password);
-	hash_end();
-	if (!right) {
-		refuse(req, l, key);
-		return;
-	}
 	char text[TOKEN_TEXT];
 	token_make(text, &l->token);
 	l->token.kind = TOKEN_SESSION;
@@ -158,15 +189,13 @@ static void sign_in(struct http_req *req, struct login *l, const char *password,
 	snprintf(who.home, sizeof(who.home), "%s", l->tenant_id);
 	snprintf(who.token, sizeof(who.token), "%s", l->token.id);
 	request_is(req, &who);
-	rc = audit_tx(req, session_tx, l);
+	int rc = audit_tx(req, session_tx, l);
 	if (rc == ACCOUNT_E_NONE)
-		refuse(req, l, key);
+		refuse(req, l);
 	else if (rc)
 		api_reply_db(req, rc);
-	else {
-		throttle_right(a->logins, key);
+	else
 		reply_session(req, l, text);
-	}
 }
 
 void login_post(struct http_req *req, void *ctx)
@@ -175,19 +204,19 @@ void login_post(struct http_req *req, void *ctx)
 	const struct json *body = request_body(req);
 	struct login l = { .tenant = json_get_str(body, "tenant"),
 		           .user = json_get_str(body, "user") };
-	const char *password = json_get_str(body, "password");
-	LOOM_CLEANUP_STR char *key = loom_asprintf("%s\n%s", l.tenant, l.user);
-	int64_t wait = throttle_wait(a->logins, key, clock_mono_ms());
+	l.try.key = loom_asprintf("%s\n%s", l.tenant, l.user);
 	audit_object(req, "users/%s of %s", l.user, l.tenant);
-	if (!wait) {
-		sign_in(req, &l, password, key);
-		login_fini(&l);
-		return;
+	int rc = db_read(a->db, account_read, &l);
+	if (rc)
+		api_reply_db(req, rc);
+	else if (try_begin(req, &l.try)) {
+		if (try_end(l.account.password, json_get_str(body, "password")))
+			make_session(req, &l);
+		else
+			refuse(req, &l);
 	}
-	char seconds[24];
-	snprintf(seconds, sizeof(seconds), "%lld", (long long)(wait + 999) / 1000);
-	http_reply_header(req, "Retry-After", seconds);
-	http_reply_text(req, 429, "too many wrong passwords for this account; wait %s s", seconds);
+	login_fini(&l);
+	loom_free(l.try.key);
 }
 
 static int logout_tx(struct db *db, void *arg)
@@ -251,6 +280,7 @@ struct change {
 	const struct identity *who;
 	struct account account;
 	char *hash;
+	struct try try;
 };
 
 static int own_read(struct db *db, void *arg)
@@ -269,8 +299,10 @@ static int own_tx(struct db *db, void *arg)
 		return rc;
 	bool same = str_eq(now.password, c->account.password) || str_eq(now.password, c->hash);
 	loom_free(now.password);
-	return same ? account_put(db, c->who->tenant_id, c->who->user, now.role, c->hash)
-	            : ACCOUNT_E_NONE;
+	if (!same)
+		return ACCOUNT_E_NONE;
+	rc = signin_right(db, c->try.key);
+	return rc ? rc : account_put(db, c->who->tenant_id, c->who->user, now.role, c->hash);
 }
 
 /* The old one was right: the new one is hashed, and kept. */
@@ -296,32 +328,25 @@ void password_put(struct http_req *req, void *ctx)
 	const struct json *body = request_body(req);
 	const char *old = json_get_str(body, "old"), *fresh = json_get_str(body, "new");
 	struct change c = { .who = request_who(req) };
-	LOOM_CLEANUP_STR char *key = loom_asprintf("%s\n%s", c.who->tenant_id, c.who->user);
 	const char *wrong = login_wrong_password(fresh);
 	if (wrong) {
 		http_reply_text(req, 400, "%s", wrong);
 		return;
 	}
-	if (throttle_wait(a->logins, key, clock_mono_ms())) {
-		http_reply_text(req, 429, "too many wrong passwords; wait a minute");
-		return;
-	}
+	c.try.key = loom_asprintf("%s\n%s", c.who->tenant_id, c.who->user);
 	int rc = db_read(a->db, own_read, &c);
 	if (rc && rc != ACCOUNT_E_NONE)
 		api_reply_db(req, rc);
 	else if (rc || !*c.account.password)
 		http_reply_text(req, 409,
 		                "this account has no password; an administrator can give it one");
-	else if (hash_begin(req)) {
-		bool right = account_password_right(c.account.password, old);
-		hash_end();
-		if (right)
+	else if (try_begin(req, &c.try)) {
+		if (try_end(c.account.password, old))
 			replace(req, &c, fresh);
-		else {
-			throttle_wrong(a->logins, key, clock_mono_ms());
+		else
 			http_reply_text(req, 403, "the old password is wrong");
-		}
 	}
 	loom_free(c.account.password);
 	loom_free(c.hash);
+	loom_free(c.try.key);
 }

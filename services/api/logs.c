@@ -3,10 +3,11 @@
  * users. */
 #include "services/api/resources.h"
 
+#include "common/base/clock.h"
 #include "common/base/str.h"
 #include "common/model/task.h"
 #include "common/model/tasklog.h"
-#include "services/api/log_budget.h"
+#include "services/api/budget.h"
 #include "services/api/request.h"
 #include "services/api/visible.h"
 #include "services/api/watch.h"
@@ -34,7 +35,7 @@ static int post_tx(struct db *db, void *arg)
 	int rc = tasklog_writer(db, &p->at, &p->piece, tenant, &p->writer);
 	if (rc || p->writer != TASKLOG_OPEN)
 		return rc;
-	p->spare = log_budget_take(p->a->log_budget, tenant, p->piece.len);
+	p->spare = !budget_take(p->a->log_budget, tenant, (int64_t)p->piece.len, clock_mono_ms());
 	return p->spare ? tasklog_add(db, &p->at, &p->piece, &p->in_order, &p->end) : 0;
 }
 

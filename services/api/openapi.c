@@ -45,6 +45,7 @@ size_t openapi_statuses(const struct route *r, int *ret, size_t max)
 		{ repeat_taken(r), 422 },
 		{ r->takes == TAKES_PATCH, 415 },
 		{ (r->run & HTTP_SMALL) != 0, 411 },
+		{ r->roles != ROLE_ANYBODY, 429 },
 		{ r->roles != ROLE_ANYBODY, 503 },
 	};
 	size_t n = 0;

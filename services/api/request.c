@@ -6,6 +6,7 @@
 #include "common/base/str.h"
 #include "common/model/cluster.h"
 #include "services/api/audit.h"
+#include "services/api/pace.h"
 #include "services/api/repeat.h"
 #include "services/api/visible.h"
 
@@ -224,7 +225,8 @@ static bool is_known(struct api *a, struct http_req *req, struct request *r)
 		return in;
 	}
 	return !is_asked(r->route) ||
-	       (auth(a, req, &r->who) && is_permitted(a, req, r) && is_owned(a, req, r));
+	       (auth(a, req, &r->who) && pace_ask(a, req, r->who.tenant_id, r->who.token) &&
+	        is_permitted(a, req, r) && is_owned(a, req, r));
 }
 
 void request_dispatch(struct http_req *req, void *ctx)

@@ -12,10 +12,12 @@
 #include "common/json/json_emit.h"
 #include "common/operation/task_result.h"
 #include "services/api/auth.h"
+#include "services/api/pace.h"
 #include "services/api/provisioner_cache.h"
 #include "services/api/request.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #define FINISH_MS   8000
@@ -30,6 +32,7 @@ struct takes {
 	struct http_req *req;
 	struct ask *ask;
 	struct json *body;    /* what is kept of what the worker sent */
+	char tenant[65];      /* whose it is; "": nobody's in particular */
 	int64_t since, until; /* monotonic ms */
 	bool many;            /* the worker can take several */
 };
@@ -39,6 +42,7 @@ struct worker_call {
 	void (*handler)(struct http_req *req, void *ctx); /* on the loop, or on a worker */
 	bool takes;
 	struct json *body;
+	char tenant[65]; /* of the worker's token, where that is for one only */
 };
 
 bool tasks_worker_allowed(struct http_req *req, const struct api *a, const struct json *body)
@@ -96,7 +100,7 @@ static bool begin(struct http_req *req, struct worker_call *k)
 	}
 	if (api_body_json(req, &k->body) || !check_body(req, k))
 		return false;
-	int rc = auth_worker(k->a, req, !here, json_get_str(k->body, "tenantId"), NULL);
+	int rc = auth_worker(k->a, req, !here, json_get_str(k->body, "tenantId"), k->tenant);
 	if (rc == -EAGAIN)
 		http_to_pool(req, k->handler, k->a);
 	if (rc)
@@ -120,6 +124,7 @@ static void take_unlink(struct takes *t)
 			break;
 		}
 	}
+	pace_release(t->a, t->tenant);
 	json_free(t->body);
 	loom_free(t);
 }
@@ -218,8 +223,10 @@ void takes_drain(struct api *a)
 static void take_start(struct http_req *req, void *arg)
 {
 	struct takes *t = arg;
-	if (http_gone(req) || service_draining(t->a->service)) {
+	bool over = http_gone(req) || service_draining(t->a->service);
+	if (over)
 		http_reply_empty(req, 204);
+	if (over || !pace_hold(t->a, req, t->tenant)) {
 		json_free(t->body);
 		loom_free(t);
 		return;
@@ -250,6 +257,7 @@ void tasks_take(struct http_req *req, void *ctx)
 		             .since = clock_mono_ms(),
 		             .until = clock_mono_ms() + wait * 1000,
 		             .many = json_get(k.body, "max") != NULL };
+	snprintf(t->tenant, sizeof(t->tenant), "%s", k.tenant);
 	json_free(k.body);
 	http_defer(req, take_start, t);
 }

@@ -6,6 +6,7 @@
 #include "common/base/str.h"
 #include "services/api/db_outage.h"
 #include "services/api/feed.h"
+#include "services/api/pace.h"
 
 #define HEARTBEAT_MS 10000
 #define MISSED_MAX   6 /* heartbeats without taking what was written: some 4 KiB/s at least */
@@ -34,6 +35,7 @@ void watch_end(struct watch *w)
 	if (w->req) {
 		http_stream_end(w->req);
 		w->req = NULL;
+		pace_release(w->a, w->who.tenant_id);
 		unlink_watch(w);
 	}
 	w->gone = true;
@@ -117,6 +119,10 @@ void watch_start(struct watch *w, const char *type)
 {
 	if (!w->a->watchers || http_gone(w->req)) {
 		http_reply_problem(w->req, 503, "this server is being stopped; try again");
+		w->ops->free(w);
+		return;
+	}
+	if (!pace_hold(w->a, w->req, w->who.tenant_id)) {
 		w->ops->free(w);
 		return;
 	}

@@ -6,11 +6,12 @@ import os
 import pathlib
 import subprocess
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from support import Stack
-from support.api import Api
+from support import Stack, wait_for
+from support.api import Api, Events
 from support.lab import make_tenants
 
 PASSWORD = "correct horse battery"
@@ -184,6 +185,49 @@ def test_passwords_sign_in_and_wrong_ones_wait(guarded, tenant):
     assert pat.get("/v2/whoami").status == 200
     assert pat.post("/v2/logout").status == 200
     until_refused(pat, "/v2/whoami")
+
+
+def test_wrong_passwords_count_in_all_apis_together(guarded, tenant):
+    guarded.start("api2")
+    make_user(in_tenant(guarded, tenant[0]), "kim", "user", PASSWORD)
+    guarded.sql("DELETE FROM signin")
+    ports = ("api.external", "api2.external")
+
+    def guess(number, password="wrong"):
+        answer = bearer(guarded, None, port=ports[number % 2]).post(
+            "/v2/login", {"tenant": tenant[0], "user": "kim", "password": password})
+        return answer.status
+
+    began = time.monotonic()
+    with ThreadPoolExecutor(8) as pool:
+        said = list(pool.map(guess, range(40)))
+    # 503: more at once than there is memory for; such a one was not tried, and not counted.
+    looked_at = said.count(401)
+    assert set(said) <= {401, 429, 503}, said
+    while (next_one := guess(looked_at)) == 401:
+        looked_at += 1
+    # After the fifth each has waited for a second first, then for two, for four ...
+    waits = [2 ** number for number in range(looked_at - 5)]
+    assert next_one == 429 and looked_at >= 5 and sum(waits) <= time.monotonic() - began, (said, looked_at)
+    guarded.sql("UPDATE signin SET free_time=free_time+600000 WHERE wrong>=5")
+    guarded.restart("api", "api2")
+    assert [guess(number) for number in range(2)] == [429, 429]
+    slots = "SELECT COUNT(*) FROM signin WHERE wrong >= 5"
+    assert int(guarded.sql(slots)[0][0]) == 1
+    guarded.sql("UPDATE signin SET free_time=0")
+    assert guess(0, PASSWORD) == 200
+    assert int(guarded.sql(slots)[0][0]) == 0
+    assert [guess(number) for number in range(4)] == [401] * 4
+    guarded.stop("api2")
+
+
+def test_tries_are_forgotten_after_a_day(guarded, tenant):
+    make_user(in_tenant(guarded, tenant[0]), "old", "user", PASSWORD)
+    guarded.sql("DELETE FROM signin")
+    for _ in range(3):
+        assert sign_in(guarded, tenant[0], "old", "wrong").status == 401
+    guarded.sql("UPDATE signin SET tried_time=tried_time-86401000")
+    wait_for(lambda: guarded.sql("SELECT COUNT(*) FROM signin")[0][0] == "0", 60, "the janitor")
 
 
 def test_a_new_password_ends_sessions_but_no_tokens(guarded, tenant):
@@ -453,3 +497,89 @@ def test_a_session_is_a_cookie_that_any_gateway_takes(gateways, unused):
         assert time.monotonic() - began < 10
     assert first.delete("/session", headers=shown).status == 200
     assert first.delete("/session").status == 200
+
+
+# ---- how fast, and how much at once
+
+
+@pytest.fixture(scope="module")
+def paced():
+    """A Loom in which little is much."""
+    with Stack("paced", ("api.token_rate=2", "api.token_burst=20", "api.tenant_rate=3", "api.tenant_burst=30",
+                         "api.tenant_held=3")) as made:
+        made.up(*CORE)
+        yield made
+
+
+def ask(client, times, path="/v2/whoami"):
+    """How often it was answered, and the refusals."""
+    answers = [client.get(path) for _ in range(times)]
+    return sum(answer.status == 200 for answer in answers), [answer for answer in answers if answer.status == 429]
+
+
+def test_a_token_asks_so_often_and_others_go_on(paced):
+    paced.sql("INSERT INTO tenant (id, name) VALUES ('fast', 'fast'), ('calm', 'calm')")
+    fast, calm = (in_tenant(paced, name) for name in ("fast", "calm"))
+    make_user(fast, "ann", "user")
+    make_user(calm, "bob", "user")
+    ann, also_ann = (bearer(paced, make_token(fast, name, user="ann")["token"]) for name in "ab")
+    bob = bearer(paced, make_token(calm, "b", user="bob")["token"])
+    began = time.monotonic()
+    good, refused = ask(ann, 40)
+    passed = time.monotonic() - began
+    assert 20 <= good <= 20 + 2 * passed + 1 and len(refused) == 40 - good, (good, passed)
+    assert 1 <= int(refused[-1].headers["Retry-After"]) <= 2 and "token" in refused[-1].text, refused[-1]
+    # The tenant's others have what it left, and no more; other tenants all of theirs.
+    good, refused = ask(also_ann, 40)
+    assert good < 20 and "tenant" in refused[0].text, (good, refused[0])
+    assert ask(bob, 10) == (10, [])
+    time_out = time.monotonic() + 20
+    while ann.get("/v2/whoami").status != 200:
+        assert time.monotonic() < time_out
+    assert paced.metric("api.external", "loom_api_too_fast_total") > 20
+    assert bearer(paced, None).get("/livez").status == 200
+
+
+def test_a_tenant_holds_so_many_streams(paced):
+    paced.sql("INSERT INTO tenant (id, name) VALUES ('held', 'held'), ('free', 'free')")
+    held, free = (in_tenant(paced, name) for name in ("held", "free"))
+    for admin in (held, free):
+        make_user(admin, "eve", "user")
+        admin.identity["Authorization"] = f"Bearer {make_token(admin, 't', user='eve')['token']}"
+    streams = [Events(held, "/v2/clusters/events") for _ in range(3)]
+    answer = held.get("/v2/clusters/events")
+    assert answer.status == 429 and answer.headers["Retry-After"] and "tenant_held" in answer.text, answer
+    with Events(free, "/v2/clusters/events"):
+        streams.pop().close()
+        wait_for(lambda: opened(held, streams), 20, "room for another one")
+    for stream in streams:
+        stream.close()
+
+
+def opened(client, streams):
+    """Whether one stream more could be opened."""
+    try:
+        streams.append(Events(client, "/v2/clusters/events"))
+    except AssertionError:
+        time.sleep(0.5)  # it asks so often only
+        return False
+    return True
+
+
+def test_a_tenants_waiting_takes_are_counted_and_those_for_all_are_not(paced):
+    paced.sql("INSERT INTO tenant (id, name) VALUES ('takes', 'takes')")
+    admin = in_tenant(paced, "takes")
+    make_user(admin, "w", "provisioner")
+    bound = bearer(paced, make_token(admin, "t", user="w")["token"], port="api.internal")
+    assert register(bound, "p-takes").status == 200
+    assert register(paced.internal, "p-any").status == 200
+
+    def waiting(client, name, tenant):
+        return client.post("/v2/tasks/take", {"provisionerId": name, "workerId": "w", "tenantId": tenant,
+                                              "claim": True, "wait": 5}).status
+
+    with ThreadPoolExecutor(10) as pool:
+        mine = [pool.submit(waiting, bound, "p-takes", "takes") for _ in range(4)]
+        ours = [pool.submit(waiting, paced.internal, "p-any", "*") for _ in range(5)]
+        assert sorted(take.result() for take in mine) == [204, 204, 204, 429]
+        assert [take.result() for take in ours] == [204] * 5

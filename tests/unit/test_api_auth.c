@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Tokens, their scopes, settings of who is believed, and how long wrong passwords cost. */
 #include "services/api/auth.h"
-#include "services/api/throttle.h"
 
 #include "common/base/str.h"
+#include "common/model/signin.h"
 #include "tests/support/unit.h"
 
 #include <stdio.h>
@@ -91,37 +91,14 @@ END_TEST
 
 START_TEST(wrong_passwords_cost_more_and_more)
 {
-	struct throttle *t = throttle_create();
-	int64_t now = 1000;
-	for (int i = 1; i < THROTTLE_FREE; i++) {
-		throttle_wrong(t, "a", now);
-		ck_assert_int_eq(throttle_wait(t, "a", now), 0);
-	}
 	int64_t expected = 1000;
-	for (int i = 0; i < 40; i++) {
-		throttle_wrong(t, "a", now);
-		ck_assert_int_eq(throttle_wait(t, "a", now), expected);
-		ck_assert_int_eq(throttle_wait(t, "b", now), 0);
-		now += expected;
-		ck_assert_int_eq(throttle_wait(t, "a", now), 0);
-		expected = expected * 2 < THROTTLE_MOST_MS ? expected * 2 : THROTTLE_MOST_MS;
+	for (int64_t n = 0; n < SIGNIN_FREE; n++)
+		ck_assert_int_eq(signin_cost(n), 0);
+	for (int64_t n = SIGNIN_FREE; n < 200; n++) {
+		ck_assert_int_eq(signin_cost(n), expected);
+		expected = expected * 2 < SIGNIN_MOST_MS ? expected * 2 : SIGNIN_MOST_MS;
 	}
-	throttle_right(t, "a");
-	throttle_wrong(t, "a", now);
-	ck_assert_int_eq(throttle_wait(t, "a", now), 0);
-	throttle_destroy(t);
-}
-END_TEST
-
-START_TEST(any_number_of_accounts_is_tried)
-{
-	struct throttle *t = throttle_create();
-	char name[24];
-	for (int i = 0; i < 50000; i++) {
-		snprintf(name, sizeof(name), "user %d", i);
-		throttle_wrong(t, name, 1);
-	}
-	throttle_destroy(t);
+	ck_assert_int_eq(signin_cost(INT64_MAX), SIGNIN_MOST_MS);
 }
 END_TEST
 
@@ -146,7 +123,6 @@ int main(void)
 	tcase_add_loop_test(t, headers_are_believed_on_private_addresses_only, 0,
 	                    LOOM_COUNT(settings));
 	tcase_add_test(t, wrong_passwords_cost_more_and_more);
-	tcase_add_test(t, any_number_of_accounts_is_tried);
 	tcase_add_test(t, passwords_are_kept_as_hashes);
 	return UNIT_RUN("api_auth", t);
 }

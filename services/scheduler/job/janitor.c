@@ -17,6 +17,7 @@
 #include "common/model/provisioner.h"
 #include "common/model/queue.h"
 #include "common/model/request_key.h"
+#include "common/model/signin.h"
 #include "common/model/token.h"
 #include "services/scheduler/job/expiry_sweep.h"
 #include "services/scheduler/job/job_lifecycle.h"
@@ -150,7 +151,9 @@ static int silent_tx(struct db *db, void *arg)
 		rc = request_keys_expire(db, w->s->cfg.request_keys_ms);
 	if (!rc)
 		rc = callback_silences_expire(db);
-	return rc ? rc : tokens_expire(db);
+	if (!rc)
+		rc = tokens_expire(db);
+	return rc ? rc : signins_expire(db);
 }
 
 /* Often enough for the time after which a provisioner counts as silent. */
