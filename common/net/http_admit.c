@@ -238,6 +238,8 @@ int admit_head(struct server_conn *c, char *text)
 	const char *bad;
 	http_head_parse(&h, text);
 	h.peer = c->peer_name;
+	loom_free(c->origin);
+	c->origin = loom_strdup(http_head_value(&h, "Origin"));
 	c->problem = http_accepts(http_head_value(&h, "Accept"), "application/problem+json");
 	if (http_uri_parse(&uri, h.target, &bad) == 0)
 		http_router_match(c->server->routes, h.method, &uri.segments, &m);

@@ -107,6 +107,11 @@ static char *refusal_body(const struct server_conn *c)
 	return json_text(json_set_str(v, "detail", c->reason));
 }
 
+static void add_header(void *text, const char *name, const char *value)
+{
+	buf_addf(text, "%s: %s\r\n", name, value);
+}
+
 static void send_refusal(struct server_conn *c)
 {
 	LOOM_CLEANUP_STR char *body = refusal_body(c);
@@ -121,6 +126,7 @@ static void send_refusal(struct server_conn *c)
 		buf_adds(&text, "Retry-After: 1\r\n");
 	if (c->refused == 405 && c->allow)
 		buf_addf(&text, "Allow: %s\r\n", c->allow);
+	http_cors_headers(&c->server->cors, c->origin, add_header, &text);
 	buf_addf(&text, "Connection: close\r\n\r\n%s", body);
 	loom_assert(!text.full);
 	/* A fresh socket buffer has room for this; when it has not, the peer does not read anyway.
@@ -279,6 +285,7 @@ static void conn_free(struct server_conn *c)
 	buf_fini(&c->head);
 	loom_free(c->why);
 	loom_free(c->allow);
+	loom_free(c->origin);
 	loom_free(c);
 }
 

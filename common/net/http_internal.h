@@ -12,6 +12,7 @@
 #include "common/base/buf.h"
 #include "common/base/map.h"
 #include "common/base/metrics.h"
+#include "common/net/http_cors.h"
 #include "common/net/http_guard.h"
 #include "common/net/http_router.h"
 #include "common/net/http_server.h"
@@ -48,6 +49,7 @@ struct server_conn {
 	int refused;           /* status to refuse the connection with, 0: fine */
 	const char *reason;
 	char *why, *allow; /* owned: a reason, the Allow header that goes with it; NULL: none */
+	char *origin;      /* owned: of the head that was judged last; NULL: none */
 	bool problem;      /* a refusal is to be a problem document */
 	bool kill;         /* at once, whatever is under way */
 	bool muted;        /* our own changes to the input buffer */
@@ -73,6 +75,7 @@ struct http_server {
 	const char *(*share)(const struct http_req *);
 	http_check check;
 	void (*answered)(struct http_req *, int status, void *ctx);
+	struct http_cors cors;
 	struct evhttp *http;
 	struct evhttp_bound_socket *bound;
 	struct loop_timer *accept_again, *sweep;

@@ -96,8 +96,14 @@ void reply_header_default(struct http_req *r, const char *name, const char *valu
 		http_reply_header(r, name, value);
 }
 
+static void add_header(void *req, const char *name, const char *value)
+{
+	http_reply_header(req, name, value);
+}
+
 void reply_add_headers(struct http_req *r)
 {
+	http_cors_headers(&r->server->cors, http_header(r, "Origin"), add_header, r);
 	struct evkeyvalq *out = evhttp_request_get_output_headers(r->ev);
 	if (r->type)
 		reply_header_default(r, "Content-Type", r->type);

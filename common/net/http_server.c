@@ -39,6 +39,24 @@ static _Thread_local struct http_server *servers; /* of the loop that runs in th
 
 /* ---- dispatch -------------------------------------------------------------------------------- */
 
+static void add_header(void *req, const char *name, const char *value)
+{
+	http_reply_header(req, name, value);
+}
+
+/* What a path can be asked, and for browsers whether pages of another origin may. */
+static void answer_options(struct http_req *r)
+{
+	if (!strs_has(&r->match.allow, "OPTIONS"))
+		strs_add(&r->match.allow, "OPTIONS");
+	LOOM_CLEANUP_STR char *allow = strs_join(&r->match.allow, ", ");
+	http_reply_header(r, "Allow", allow);
+	if (http_header(r, "Access-Control-Request-Method"))
+		http_cors_preflight(&r->server->cors, http_header(r, "Origin"), allow, add_header,
+		                    r);
+	http_reply_empty(r, 204);
+}
+
 static void answer_no_route(struct http_req *r)
 {
 	if (!r->match.allow.n) {
@@ -51,32 +69,30 @@ static void answer_no_route(struct http_req *r)
 }
 
 /* "OPTIONS *": what there is at all. */
-static void answer_options(struct http_req *r)
+static void allow_all(struct http_req *r)
 {
-	struct strs all = { 0 };
-	strs_add(&all, "OPTIONS");
-	strs_add(&all, "HEAD");
+	strs_add(&r->match.allow, "HEAD");
 	for (const struct http_route *k = r->server->routes; k->method; k++) {
-		if (!strs_has(&all, k->method))
-			strs_add(&all, k->method);
+		if (!strs_has(&r->match.allow, k->method))
+			strs_add(&r->match.allow, k->method);
 	}
-	LOOM_CLEANUP_STR char *allow = strs_join(&all, ", ");
-	strs_fini(&all);
-	http_reply_header(r, "Allow", allow);
-	http_reply_empty(r, 204);
 }
 
 static void dispatch(struct http_req *r)
 {
 	struct http_server *s = r->server;
 	if (str_eq(r->target, "*")) {
+		allow_all(r);
 		answer_options(r);
 		return;
 	}
 	http_router_match(s->routes, r->method, &r->uri.segments, &r->match);
 	const struct http_route *route = r->match.route;
 	if (!route) {
-		answer_no_route(r);
+		if (r->match.allow.n && str_eq(r->method, "OPTIONS"))
+			answer_options(r);
+		else
+			answer_no_route(r);
 		return;
 	}
 	if (s->before && !s->before(r, s->ctx))
@@ -273,6 +289,11 @@ void http_server_answered(struct http_server *s,
                           void (*answered)(struct http_req *, int status, void *ctx))
 {
 	s->answered = answered;
+}
+
+void http_server_cors(struct http_server *s, const struct http_cors *c)
+{
+	s->cors = *c;
 }
 
 int http_server_port(const struct http_server *s)

@@ -9,7 +9,8 @@
  * foreign host name, too long a body and what the service's own check refuses are answered at once.
  * Time and memory that a peer may take are limited too (struct http_limits).
  *
- * HEAD is answered as GET is, without the body.
+ * HEAD is answered as GET is, without the body; OPTIONS, where no row is for it, with the methods
+ * that a path has.
  *
  * A handler runs on the loop (HTTP_ON_LOOP: must not block; may keep the request and answer later,
  * or stream) or on a worker (HTTP_ON_POOL: plain sequential code; answers before it returns, or
@@ -23,6 +24,7 @@
 #include "common/base/buf.h"
 #include "common/base/config.h"
 #include "common/json/json.h"
+#include "common/net/http_cors.h"
 #include "common/net/http_head.h"
 #include "common/net/pool.h"
 
@@ -93,6 +95,9 @@ void http_server_check(struct http_server *s, http_check check);
  * The request is still whole. */
 void http_server_answered(struct http_server *s,
                           void (*answered)(struct http_req *, int status, void *ctx));
+/* Which pages of other origins may read all answers; their browsers are told what they may send,
+ * from the routes. What c names is borrowed. */
+void http_server_cors(struct http_server *s, const struct http_cors *c);
 /* "127.0.0.1:55054"; port 0 takes a free one. 0 or -errno. */
 LOOM_MUST_CHECK int http_server_listen(struct http_server *s, const char *addr);
 int http_server_port(const struct http_server *s);

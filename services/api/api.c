@@ -62,6 +62,11 @@ const struct config_key api_config_keys[] = {
 	KEY(token_burst, CFG_INT, "2000", 1, 1000000, "so many at once, after a while without"),
 	KEY(tenant_held, CFG_INT, "2048", 1, 1000000,
 	    "event streams, logs that are followed and waiting takes of one tenant"),
+	KEY(cors_origins, CFG_STR, "", 0, 0,
+	    "origins whose pages may use the public port from a browser, as https://a.example; "
+	    "comma-separated"),
+	KEY(cors_credentials, CFG_BOOL, "no", 0, 0,
+	    "they may send cookies, for a proxy in front that knows users by these"),
 	KEY(threads, CFG_INT, "8", 2, 256, "worker threads for the database"),
 	KEY(id_start, CFG_INT, "1", 1, 1000000, "first cluster id"),
 	KEY(id_step, CFG_INT, "1", 1, 1000000, "distance between cluster ids"),
@@ -111,6 +116,12 @@ void api_reply_outcome(struct http_req *req, int rc, const struct outcome *o)
 	else
 		http_reply_text(req, o->status, "%s", o->msg);
 }
+
+/* What pages of other origins send and read. */
+#define CORS_ALLOW                                                                        \
+	"Accept, Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, " \
+	"Last-Event-ID, X-Request-ID, X-Loom-ApiKey, X-Loom-TenantID, X-Loom-UserID"
+#define CORS_EXPOSE "Allow, ETag, Link, Location, Retry-After, WWW-Authenticate, X-Request-ID"
 
 #define LOG_RATE    (2 << 20)  /* bytes a second that the tasks of one tenant may write, */
 #define LOG_BURST   (8 << 20)  /* and at once; the provisioner drops the middle of what is more */
@@ -196,6 +207,17 @@ static int check_networks(const struct api *a, struct loom_err *err)
 	return auth_config_check(&a->cfg, err);
 }
 
+static int check_origins(const struct api *a, struct loom_err *err)
+{
+	LOOM_CLEANUP_STR char *bad = NULL;
+	if (http_cors_valid(a->cfg.cors_origins, &bad))
+		return 0;
+	return err_set(err, 400,
+	               "cors_origins: '%.64s' is not an origin, as https://a.example or "
+	               "http://localhost:3000: small letters, no path",
+	               bad);
+}
+
 static void too_old(const char *why, void *arg)
 {
 	service_fail(arg, why);
@@ -216,6 +238,8 @@ int api_start(struct service *service, void *ctx, struct loom_err *err)
 	if (db.deadline_ms > DEADLINE_MS)
 		db.deadline_ms = DEADLINE_MS;
 	int rc = check_networks(a, err);
+	if (!rc)
+		rc = check_origins(a, err);
 	if (!rc)
 		rc = db_pool_create(&db, &a->db, err);
 	if (!rc)
@@ -256,6 +280,9 @@ int api_start(struct service *service, void *ctx, struct loom_err *err)
 		return rc;
 	http_server_check(a->external, auth_head);
 	http_server_share(a->external, auth_share);
+	http_server_cors(a->external,
+	                 &(struct http_cors){ a->cfg.cors_origins, a->cfg.cors_credentials,
+	                                      CORS_ALLOW, CORS_EXPOSE });
 	http_server_answered(a->external, audit_answered);
 	rc = listen_on(a, &a->internal, a->routes->internal.v, a->cfg.internal_listen, err);
 	if (!rc)

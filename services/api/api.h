@@ -28,6 +28,8 @@ struct api_config {
 	bool audit;
 	int64_t audit_keep;    /* ms; 0: for ever */
 	char *trusted_proxies; /* networks */
+	char *cors_origins;
+	bool cors_credentials;
 	int64_t tenant_rate, tenant_burst, token_rate, token_burst, tenant_held;
 	int64_t threads;
 	int64_t id_start, id_step; /* so that datacenters share one id space */

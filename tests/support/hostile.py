@@ -68,7 +68,7 @@ REQUESTS = {
     "absolute form with a user": (request(b"GET http://a@localhost/v2/clusters HTTP/1.1"), 400),
     "CONNECT": (request(b"CONNECT localhost:80 HTTP/1.1"), 501),
     "TRACE": (request(b"TRACE /livez HTTP/1.1"), 405),
-    "OPTIONS": (request(b"OPTIONS /v2/clusters HTTP/1.1"), 405),
+    "OPTIONS": (request(b"OPTIONS /v2/clusters HTTP/1.1"), 204),
     "method in small letters": (request(b"get /v2/clusters HTTP/1.1"), 501),
     "HEAD": (request(b"HEAD /v2/clusters HTTP/1.1"), 200),
     "HTTP/1.0": (b"GET /v2/clusters HTTP/1.0\r\n" + WHO + b"\r\n", 200),
