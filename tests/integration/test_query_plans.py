@@ -23,6 +23,8 @@ MOST_ROWS = 300  # looked at for one table of one statement; the tables have tho
 COPIED = ("cluster", "job", "node", "task", "task_edge", "event")
 
 # Tables that are small however many clusters there are.
+# An API that starts asks whether anybody can sign in, and looks no further than the first who can.
+OF_A_START = ("SELECT ? FROM account WHERE password<>? LIMIT ?", "SELECT ? FROM token WHERE kind IN (?) LIMIT ?")
 SMALL = {"tenant", "counter", "provider_limit", "quarantine", "provisioner", "provisioner_tenant", "provisioner_strike",
          "provisioner_drop", "d", "callback_target", "schema_migrations", "schema_lock", "entity", "e", "callback",
          "request_key"}
@@ -181,6 +183,8 @@ def test_every_statement_finds_its_rows_by_an_index(full):
         assert any(part in text for text in statements.values()), f"nobody asked {part}; {len(statements)} were asked"
     wrong = []
     for shape, text in statements.items():
+        if shape in OF_A_START:
+            continue
         bad = complaints(root.run(f"EXPLAIN {text}"), text)
         wrong += [f"{line}\n    {shape[:300]}" for line in bad]
     assert not wrong, "\n".join(wrong)
