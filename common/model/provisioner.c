@@ -4,6 +4,7 @@
 
 #include "common/base/str.h"
 #include "common/model/quarantine.h"
+#include "common/model/worker_share.h"
 
 #define NOW "CAST(UNIX_TIMESTAMP(NOW(3))*1000 AS SIGNED)"
 
@@ -19,17 +20,32 @@ int provisioner_check_tenant(struct db *db, const char *id, const char *tenant)
 	return rc ? rc : other ? PROVISIONER_E_OTHER : 0;
 }
 
-int provisioner_put(struct db *db, const char *id, const char *tenant, const char *host,
-                    int64_t port, int64_t capacity, const struct json *usage)
+static int put(struct db *db, const char *id, const char *tenant, const char *host, int64_t port,
+               int64_t capacity, const struct json *usage, bool told)
 {
 	LOOM_CLEANUP_STR char *live = usage ? json_text(usage) : loom_strdup("{}");
 	return db_exec(
 		db,
-		"INSERT INTO provisioner (id, tenant_id, host, port, capacity, live,"
-		" heartbeat) VALUES (?,?,?,?,?,?," NOW ") ON DUPLICATE KEY UPDATE"
-		" tenant_id=VALUES(tenant_id), host=VALUES(host), port=VALUES(port), capacity=VALUES(capacity), live=VALUES(live),"
+		"INSERT INTO provisioner (id, tenant_id, host, port, capacity, live, told,"
+		" heartbeat) VALUES (?,?,?,?,?,?,?," NOW ") ON DUPLICATE KEY UPDATE"
+		" told=VALUES(told), tenant_id=VALUES(tenant_id), host=VALUES(host), port=VALUES(port), capacity=VALUES(capacity), live=VALUES(live),"
 		" heartbeat=VALUES(heartbeat)",
-		"sssiis", id, tenant, host, port, capacity, live);
+		"sssiisi", id, tenant, host, port, capacity, live, (int64_t)told);
+}
+
+int provisioner_put(struct db *db, const char *id, const char *tenant, const char *host,
+                    int64_t port, int64_t capacity, const struct json *usage)
+{
+	return put(db, id, tenant, host, port, capacity, usage, false);
+}
+
+int provisioner_put_told(struct db *db, const char *id, const char *host, int64_t port,
+                         int64_t capacity)
+{
+	int rc = put(db, id, "", host, port, capacity, NULL, true);
+	if (!rc)
+		rc = shares_forget(db, id);
+	return rc ? rc : shares_balance(db);
 }
 
 int provisioner_beat(struct db *db, const char *id, const struct json *usage)
@@ -54,7 +70,7 @@ int provisioner_note_tenant(struct db *db, const char *id, const char *tenant)
 	               "ss", id, tenant);
 }
 
-int provisioner_delete(struct db *db, const char *id, bool *ret_was)
+static int delete (struct db *db, const char *id, bool *ret_was)
 {
 	int rc = db_exec(db, "DELETE FROM provisioner WHERE id=?", "s", id);
 	*ret_was = !rc && db_affected(db);
@@ -66,6 +82,12 @@ int provisioner_delete(struct db *db, const char *id, bool *ret_was)
 	                         "s", id);
 }
 
+int provisioner_delete(struct db *db, const char *id, bool *ret_was)
+{
+	int rc = delete (db, id, ret_was);
+	return rc || !*ret_was ? rc : shares_balance(db);
+}
+
 /* Locked first, so that none whose heartbeat comes meanwhile is dropped. */
 static int drop_silent(struct db *db, int64_t timeout_ms, size_t *ret_dropped)
 {
@@ -75,9 +97,9 @@ static int drop_silent(struct db *db, int64_t timeout_ms, size_t *ret_dropped)
 	                   "i", timeout_ms);
 	bool was;
 	for (size_t i = 0; !rc && i < db_rows(r); i++)
-		rc = provisioner_delete(db, db_str(r, i, 0), &was);
+		rc = delete (db, db_str(r, i, 0), &was);
 	*ret_dropped = rc ? 0 : db_rows(r);
-	return rc;
+	return rc || !*ret_dropped ? rc : shares_balance(db);
 }
 
 int provisioners_expire(struct db *db, int64_t timeout_ms, size_t *ret_dropped)
@@ -183,6 +205,19 @@ static void show_quarantine(struct db *db, struct json *o, const struct quaranti
 	json_set(o, "quarantine", json_set(s, "strikes", strikes_of(db, q->provisioner)));
 }
 
+/* Of one that is told how many workers to run; adds them up. */
+static struct json *told(const struct json *shares, const struct db_result *names, int64_t *sum)
+{
+	struct json *o = json_new_obj();
+	*sum = 0;
+	for (size_t i = 0; i < json_len(shares); i++) {
+		int64_t n = json_get_int(shares, json_key_at(shares, i), 0);
+		json_set_int(o, tenant_name(names, json_key_at(shares, i)), n);
+		*sum += n;
+	}
+	return o;
+}
+
 static struct json *assignments(const struct db_result *served, const struct db_result *names,
                                 const char *id, int64_t capacity)
 {
@@ -198,6 +233,7 @@ int provisioners_list(struct db *db, const char *id, struct json **ret)
 {
 	LOOM_CLEANUP(db_result_free) struct db_result *r = NULL, *names = NULL, *served = NULL;
 	LOOM_CLEANUP(quarantines_free) struct quarantines *bad = NULL;
+	LOOM_CLEANUP(json_free) struct json *shares = NULL;
 	int rc = db_select(db, &r,
 	                   "SELECT id, host, port, capacity, live, heartbeat FROM provisioner"
 	                   " WHERE ? IS NULL OR id=? ORDER BY id",
@@ -212,6 +248,8 @@ int provisioners_list(struct db *db, const char *id, struct json **ret)
 			"");
 	if (!rc)
 		rc = quarantines_load(db, NULL, &bad);
+	if (!rc)
+		rc = shares_list(db, &shares);
 	if (rc)
 		return rc;
 	struct json *list = json_new_arr();
@@ -223,8 +261,12 @@ int provisioners_list(struct db *db, const char *id, struct json **ret)
 		json_set_str(o, "host", db_str(r, i, 1));
 		json_set_int(o, "port", db_int(r, i, 2));
 		json_set_int(o, "capacityTotal", capacity);
+		const struct json *share = json_get(shares, db_str(r, i, 0));
+		struct json *assigned =
+			share ? told(share, names, &busy)
+			      : assignments(served, names, db_str(r, i, 0), capacity);
 		json_set_int(o, "capacityFree", capacity > busy ? capacity - busy : 0);
-		json_set(o, "assignments", assignments(served, names, db_str(r, i, 0), capacity));
+		json_set(o, "assignments", assigned);
 		json_set(o, "usage", usage);
 		json_set_int(o, "heartbeat", db_int(r, i, 5));
 		if (q)

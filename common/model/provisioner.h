@@ -14,6 +14,9 @@
 LOOM_MUST_CHECK int provisioner_put(struct db *db, const char *id, const char *tenant,
                                     const char *host, int64_t port, int64_t capacity,
                                     const struct json *usage);
+/* The same for one that is told how many workers to run (worker_share.h): it runs none yet. */
+LOOM_MUST_CHECK int provisioner_put_told(struct db *db, const char *id, const char *host,
+                                         int64_t port, int64_t capacity);
 /* PROVISIONER_E_OTHER when one of that id is registered that is not this tenant's; tenant "": any
  * will do. */
 LOOM_MUST_CHECK int provisioner_check_tenant(struct db *db, const char *id, const char *tenant);

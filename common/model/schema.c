@@ -361,6 +361,19 @@ static const char *const nineteenth[] = {
 	NULL,
 };
 
+/* Provisioners of the original are told how many workers to run for which tenant (worker_share.h).
+ */
+static const char *const twentieth[] = {
+	"ALTER TABLE provisioner ADD COLUMN IF NOT EXISTS told TINYINT NOT NULL DEFAULT 0",
+	"CREATE TABLE IF NOT EXISTS worker_share ("
+	" provisioner_id VARCHAR(255) NOT NULL, tenant_id VARCHAR(64) NOT NULL,"
+	" workers INT NOT NULL, changes BIGINT NOT NULL, told BIGINT NOT NULL DEFAULT 0,"
+	" tries INT NOT NULL DEFAULT 0, not_before BIGINT NOT NULL DEFAULT 0,"
+	" PRIMARY KEY (provisioner_id, tenant_id), KEY (tenant_id))" TABLE_END,
+	"INSERT IGNORE INTO counter (name, value) VALUES ('workers', 0)",
+	NULL,
+};
+
 const struct db_migration schema_migrations[] = {
 	{ 1, "first tables", first, 0 },
 	{ 2, "limits, shares, quarantine", second, 0 },
@@ -381,5 +394,6 @@ const struct db_migration schema_migrations[] = {
 	{ 17, "audit log", seventeenth, 0 },
 	{ 18, "orders of lists of clusters", eighteenth, 0 },
 	{ 19, "wrong passwords", nineteenth, 0 },
+	{ 20, "workers of the original's provisioners", twentieth, 0 },
 	{ 0, NULL, NULL, 0 },
 };

@@ -107,6 +107,13 @@ const struct schema schema_snapshot = { SHOWN("Snapshot", NULL),
 	       { "recent", &event_list, 0, NULL },
 	       { "tasks", &maps, 0, NULL }) };
 
+const struct schema schema_tenant_shown = { SHOWN("TenantShown", NULL),
+	FIELDS({ "name", &schema_text, SCHEMA_REQUIRED, NULL },
+	       { "description", &schema_text, 0, NULL },
+	       { "workers", &schema_whole, 0, NULL },
+	       { "maxClusters", &schema_whole, 0, NULL },
+	       { "maxNodes", &schema_whole, 0, NULL }) };
+
 const struct schema schema_labels_answer = { SHOWN("Labels", NULL),
 	FIELDS({ "labels", &schema_strings, SCHEMA_REQUIRED, NULL }) };
 

@@ -120,6 +120,18 @@ const struct schema schema_callback_target = { .type = SCHEMA_OBJECT, .name = "C
 	       { "veto", &schema_flag, 0, "Whether its answer to start may stop a job." },
 	       { "secret", &schema_secret, 0, "Signs the messages; never shown, kept unless given." }) };
 
+/* ---- tenants --------------------------------------------------------------------------------- */
+
+static const struct schema tenant = { .type = SCHEMA_OBJECT, .name = "Tenant", .others = SCHEMA_OPEN,
+	FIELDS({ "name", &schema_name, REQUIRED, NULL },
+	       { "description", &schema_text, 0, NULL },
+	       { "workers", &schema_whole, 0, "Of provisioners that are told how many to run; 0 unless given." },
+	       { "maxClusters", &schema_whole, 0, "No limit unless given." },
+	       { "maxNodes", &schema_whole, 0, "No limit unless given." }) };
+const struct schema schema_tenant = { .type = SCHEMA_OBJECT, .name = "TenantWrite", .others = SCHEMA_OPEN,
+	FIELDS({ "tenant", &tenant, REQUIRED, NULL },
+	       { "bootstrap", &schema_flag, 0, "A new one begins with the documents of superadmin." }) };
+
 /* ---- provisioners ---------------------------------------------------------------------------- */
 
 static const struct schema id = { .type = SCHEMA_STRING, .min = 1, .max = 255 };

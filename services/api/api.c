@@ -19,6 +19,7 @@
 #include "services/api/repeat.h"
 #include "services/api/route.h"
 #include "services/api/secrets.h"
+#include "services/api/telling.h"
 #include "services/api/tokens.h"
 
 #include <string.h>
@@ -270,6 +271,7 @@ int api_start(struct service *service, void *ctx, struct loom_err *err)
 	rc = audit_start(a, err);
 	if (rc)
 		return rc;
+	telling_start(a);
 	watchers_start(a);
 	rc = api_routes_create(&a->routes, err);
 	if (rc)
@@ -333,6 +335,7 @@ void api_stop(struct service *service LOOM_UNUSED, void *ctx)
 	http_server_destroy(a->internal);
 	described_destroy(a->described);
 	audit_free(a);
+	telling_stop(a);
 	api_routes_destroy(a->routes);
 	db_pool_destroy(a->db);
 	seal_key_fini(&a->callback_key);

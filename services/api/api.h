@@ -43,6 +43,7 @@ struct api_config {
 
 struct audit;
 struct db_outage;
+struct telling;
 struct provisioner_cache;
 struct budget;
 struct pace;
@@ -67,7 +68,8 @@ struct api {
 	struct api_routes *routes;
 	struct described *described; /* the interface, for programs and people */
 	struct http_server *external, *internal;
-	struct audit *audit; /* what is written into the log of who did what */
+	struct audit *audit;     /* what is written into the log of who did what */
+	struct telling *telling; /* provisioners how many workers to run */
 	struct db_outage *outage;
 	struct provisioner_cache *provisioners;
 	struct budget *log_budget; /* bytes, by tenant */

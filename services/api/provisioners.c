@@ -15,6 +15,7 @@
 #include "services/api/provisioner_cache.h"
 #include "services/api/repeat.h"
 #include "services/api/request.h"
+#include "services/api/telling.h"
 
 #include <string.h>
 
@@ -35,11 +36,18 @@ static int put_tx(struct db *db, void *arg)
 {
 	struct provisioner_call *k = arg;
 	int rc = provisioner_check_tenant(db, k->id, k->tenant);
-	return rc ? rc
-	          : provisioner_put(db, k->id, k->tenant, json_get_str(k->body, "host"),
-	                            json_get_int(k->body, "port", 0),
-	                            json_get_int(k->body, "capacityTotal", 0),
-	                            json_get(k->body, "usage"));
+	if (rc)
+		return rc;
+	/* One of the original says nothing of usage before it is told how many workers to run, and
+	 * runs none until then. It shows no token, so it is nobody's in particular. */
+	if (!json_get(k->body, "usage") && !*k->tenant)
+		return provisioner_put_told(db, k->id, json_get_str(k->body, "host"),
+		                            json_get_int(k->body, "port", 0),
+		                            json_get_int(k->body, "capacityTotal", 0));
+	return provisioner_put(db, k->id, k->tenant, json_get_str(k->body, "host"),
+	                       json_get_int(k->body, "port", 0),
+	                       json_get_int(k->body, "capacityTotal", 0),
+	                       json_get(k->body, "usage"));
 }
 
 static void refuse_other(struct http_req *req, const struct provisioner_call *k)
@@ -76,6 +84,7 @@ void provisioners_put(struct http_req *req, void *ctx)
 		api_reply_db(req, rc);
 	else
 		http_reply_empty(req, 200);
+	telling_soon(k.a);
 }
 
 static int delete_tx(struct db *db, void *arg)

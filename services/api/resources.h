@@ -108,6 +108,12 @@ void tokens_list(struct http_req *req, void *ctx);
 void tokens_post(struct http_req *req, void *ctx);
 void tokens_delete(struct http_req *req, void *ctx);
 
+/* tenants.c */
+void tenants_get(struct http_req *req, void *ctx);
+void tenants_post(struct http_req *req, void *ctx);
+void tenants_put(struct http_req *req, void *ctx);
+void tenants_delete(struct http_req *req, void *ctx);
+
 /* audit_log.c */
 void audit_get(struct http_req *req, void *ctx);
 void audit_verify_get(struct http_req *req, void *ctx);

@@ -38,6 +38,7 @@ LIST(job);
 LIST(account_shown);
 LIST(token_shown);
 LIST(audit_row);
+LIST(tenant_shown);
 
 #define READ_ON(run, path, fn, scope, owner, answer, errors, summary) \
 	ROUTE("GET", path, run, fn, ROLES_READ, scope ":read", owner, REPEAT_READS, TAKES_NONE, NULL, \
@@ -139,6 +140,16 @@ const struct route external_routes[] = {
 	ADMIN("DELETE", "tokens/{id}", tokens_delete, ROLES_READ, "tokens:write", OWNER_TENANT,
 	      REPEAT_SAME, EMPTY, "404", "End a token"),
 
+	ADMIN("GET", "tenants", tenants_get, ROLE_SUPERADMIN, "tenants:read", OWNER_NONE, REPEAT_READS,
+	      &list_tenant_shown, "", "All tenants"),
+	ADMIN("GET", "tenants/{name}", tenants_get, ROLE_SUPERADMIN, "tenants:read", OWNER_ALL,
+	      REPEAT_READS, &schema_tenant_shown, "404", "A tenant"),
+	ROUTE("POST", "/v2/tenants", POOL, tenants_post, ROLE_SUPERADMIN, "tenants:write", OWNER_NONE,
+	      REPEAT_KEY, TAKES_WHOLE, &schema_tenant, EMPTY, "409", "Add a tenant"),
+	ROUTE("PUT", "/v2/tenants/{name}", POOL, tenants_put, ROLE_SUPERADMIN, "tenants:write", OWNER_ALL,
+	      REPEAT_SAME, TAKES_WHOLE, &schema_tenant, EMPTY, "409", "Add or change a tenant"),
+	ADMIN("DELETE", "tenants/{name}", tenants_delete, ROLE_SUPERADMIN, "tenants:write", OWNER_ALL,
+	      REPEAT_SAME, EMPTY, "409", "Delete a tenant and all that is its own"),
 	ROUTE("GET", "/v2/audit", HEAVY, audit_get, ROLES_AUDIT, "audit:read", OWNER_NONE, REPEAT_READS,
 	      TAKES_NONE, NULL, &list_audit_row, "400", "Who did what, and who was refused what"),
 	ROUTE("GET", "/v2/audit/verify", HEAVY, audit_verify_get, ROLES_AUDIT, "audit:read", OWNER_NONE,

@@ -87,6 +87,17 @@ static const struct option token_options[] = {
 	{ 0 },
 };
 
+static const struct option tenant_options[] = {
+	{ "bootstrap", 0, NULL, "it begins with the documents of superadmin" },
+	{ 0 },
+};
+static const struct option tenant_set_options[] = {
+	{ "max-clusters", 0, "N", "it may have so many" },
+	{ "max-nodes", 0, "N", "it may have so many" },
+	{ "workers", 0, "N", "of provisioners that are told how many to run" },
+	{ "description", 0, "TEXT", "for people" },
+	{ 0 },
+};
 static const struct option audit_options[] = {
 	{ "by", 0, "USER", "what this user did" },
 	{ "object", 0, "OBJECT", "what was done to this: providers/lab, clusters/00000012" },
@@ -105,6 +116,10 @@ static const struct option verify_options[] = {
 	{ 0 },
 };
 
+static const struct collection tenants = {
+	"tenant", "tenants", "NAME|CLUSTERS AT MOST|NODES AT MOST|WORKERS|DESCRIPTION",
+	"name|maxClusters|maxNodes|workers|description"
+};
 static const struct collection users = { "user", "users", "NAME|ROLE|PASSWORD",
 	                                 "name|role|hasPassword" };
 static const struct collection templates = {
@@ -199,6 +214,12 @@ static const struct command after[] = {
 	{ "token create", "NAME", 1, 1, "Make a token and print it; it is shown only now",
 	  token_options, token_create, NULL },
 	{ "token delete", "ID", 1, 1, "End a token", NULL, token_delete, NULL },
+	COLLECTION("tenant", "tenants", &tenants),
+	{ "tenant create", "NAME", 1, 1, "Add a tenant", tenant_options, tenant_create, NULL },
+	{ "tenant set", "NAME", 1, 1, "Add a tenant, or change what it may have",
+	  tenant_set_options, tenant_set, NULL },
+	{ "tenant delete", "NAME", 1, 1, "Delete a tenant and all that is its own", NULL,
+	  tenant_delete, NULL },
 	{ "audit list", "", 0, 0, "List who did what, and who was refused what", audit_options,
 	  audit_list, NULL },
 	{ "audit verify", "", 0, 0, "Find out whether the audit log is what it was", verify_options,

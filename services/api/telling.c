@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The calls are a worker's, one after the other; the loop says when. */
+#include "services/api/telling.h"
+
+#include "common/base/clock.h"
+#include "common/base/log.h"
+#include "common/base/str.h"
+#include "common/model/worker_share.h"
+#include "common/net/http_client.h"
+#include "services/api/db_outage.h"
+
+#include <stdatomic.h>
+#include <string.h>
+
+enum {
+	TICK_MS = 100,
+	TICKS_A_LOOK = 20,
+	CALLS = 16, /* at one time */
+	CONNECT_MS = 2000,
+	CALL_MS = 10000,
+	CLAIM_MS = 2 * CALL_MS,
+	AGAIN_MS = 500,
+	AGAIN_MOST_MS = 60000,
+};
+
+struct telling {
+	struct api *a;
+	struct loop_timer *timer;
+	atomic_bool soon;
+	bool busy;
+	int ticks;
+	struct share_due due; /* of the call under way */
+	int64_t again_ms;
+	int rc;
+};
+
+static int look_read(struct db *db, void *arg)
+{
+	return shares_due(db, arg);
+}
+
+static int claim_tx(struct db *db, void *arg)
+{
+	struct telling *t = arg;
+	share_due_fini(&t->due);
+	return share_claim(db, CLAIM_MS, &t->due);
+}
+
+static int told_tx(struct db *db, void *arg)
+{
+	const struct telling *t = arg;
+	return share_told(db, &t->due);
+}
+
+static int failed_tx(struct db *db, void *arg)
+{
+	const struct telling *t = arg;
+	return share_failed(db, &t->due, t->again_ms);
+}
+
+/* Both keys are always there; there are no files of plug-ins to be sent. */
+static char *message(const struct share_due *d)
+{
+	return loom_asprintf("{\"workers\":%lld,\"resources\":{\"automatortypes\":{},"
+	                     "\"providertypes\":{}}}",
+	                     (long long)d->workers);
+}
+
+/* true: it was told. */
+static bool call(const struct share_due *d)
+{
+	const char *six = strchr(d->host, ':');
+	LOOM_CLEANUP_STR char *body = message(d);
+	LOOM_CLEANUP_STR char *url =
+		loom_asprintf("http://%s%s%s:%lld/v2/tenants/%s", six ? "[" : "", d->host,
+	                      six ? "]" : "", (long long)d->port, d->tenant);
+	struct loom_err err = { 0 };
+	struct http_call c = { .method = "PUT",
+		               .url = url,
+		               .body = body,
+		               .body_len = strlen(body),
+		               .connect_ms = CONNECT_MS,
+		               .timeout_ms = CALL_MS,
+		               .max_answer = 1 << 20 };
+	int rc = http_call(NULL, &c, &err);
+	bool ok = !rc && c.status >= 200 && c.status < 300;
+	if (!ok)
+		log_warn("provisioner not told how many workers to run",
+		         LOG_S("provisioner", d->provisioner), LOG_S("tenant", d->tenant),
+		         LOG_I("tries", d->tries + 1), LOG_I("status", c.status),
+		         LOG_S("reason", rc ? err.msg : "refused"));
+	http_call_fini(&c);
+	return ok;
+}
+
+/* One of what is due; false when nothing was. */
+static bool tell_one(struct telling *t)
+{
+	t->rc = db_tx(t->a->db, claim_tx, t);
+	if (t->rc || !t->due.provisioner)
+		return false;
+	bool ok = call(&t->due);
+	t->again_ms = clock_backoff_ms((unsigned)(t->due.tries < 16 ? t->due.tries : 16), AGAIN_MS,
+	                               AGAIN_MOST_MS);
+	t->rc = db_tx(t->a->db, ok ? told_tx : failed_tx, t);
+	if (ok)
+		log_info("provisioner told how many workers to run",
+		         LOG_S("provisioner", t->due.provisioner), LOG_S("tenant", t->due.tenant),
+		         LOG_I("workers", t->due.workers));
+	share_due_fini(&t->due);
+	return !t->rc;
+}
+
+static void work(void *arg)
+{
+	struct telling *t = arg;
+	bool due = false;
+	t->rc = db_read(t->a->db, look_read, &due);
+	for (int i = 0; !t->rc && due && i < CALLS && tell_one(t); i++)
+		;
+}
+
+static void worked(void *arg)
+{
+	struct telling *t = arg;
+	t->busy = false;
+	share_due_fini(&t->due);
+}
+
+static void tick(void *arg)
+{
+	struct telling *t = arg;
+	if (t->busy || db_outage_now(t->a))
+		return;
+	bool now = atomic_exchange(&t->soon, false);
+	if (!now && ++t->ticks < TICKS_A_LOOK)
+		return;
+	t->ticks = 0;
+	t->busy = !pool_submit(t->a->pool, work, worked, t);
+}
+
+void telling_start(struct api *a)
+{
+	struct telling *t = loom_calloc(1, sizeof(*t));
+	t->a = a;
+	t->timer = loop_timer_create(a->loop, "telling", tick, t);
+	loop_timer_every(t->timer, TICK_MS);
+	a->telling = t;
+}
+
+void telling_soon(struct api *a)
+{
+	atomic_store(&a->telling->soon, true);
+}
+
+void telling_stop(struct api *a)
+{
+	struct telling *t = a->telling;
+	if (!t)
+		return;
+	loop_timer_destroy(t->timer);
+	share_due_fini(&t->due);
+	loom_free(t);
+	a->telling = NULL;
+}
