@@ -686,16 +686,17 @@ def test_a_refusal_stays_one_when_room_comes_while_it_is_worded(lab):
 
 
 def test_the_last_place_is_the_same_requests(lab):
-    """Sent twice at once under one key, a create that takes the last place is not refused to the other."""
+    """Sent again under its key while it takes the last place, a create is under way, and then done: never refused."""
     lab.set_quota(clusters=1)
-    with concurrent.futures.ThreadPoolExecutor(2) as threads, lab.stack.locked(f"FROM tenant WHERE id='{lab.tenant}'"):
-        creates = [threads.submit(post_named, lab.user, "last", DEMO) for _ in range(2)]
+    with concurrent.futures.ThreadPoolExecutor(1) as thread, lab.stack.locked(f"FROM tenant WHERE id='{lab.tenant}'"):
+        create = thread.submit(post_named, lab.user, "last", DEMO)
         wait_for(lambda: lab.stack.sql("SELECT COUNT(*) FROM information_schema.processlist"
-                                       " WHERE info LIKE 'SELECT max_clusters%FOR UPDATE'") == [["2"]],
-                 what="both of them counting")
-    answers = [create.result() for create in creates]
-    assert [answer.status for answer in answers] == [200, 200]
-    assert answers[0].json == answers[1].json
+                                       " WHERE info LIKE 'SELECT max_clusters%FOR UPDATE'") == [["1"]],
+                 what="the create counting")
+        early = post_named(lab.user, "last", DEMO)
+    first, again = create.result(), post_named(lab.user, "last", DEMO)
+    assert early.status == 409 and early.headers["Retry-After"] == "1", early
+    assert first.status == again.status == 200 and first.json == again.json, (first, again)
 
 
 def test_what_is_shrunk_is_free_again(lab):
