@@ -22,8 +22,6 @@
 
 #define REPEAT_USE "answers to requests with keys" /* for seal_key_init() */
 
-#define REPEAT_USE "answers to requests with keys" /* for seal_key_init() */
-
 struct repeats; /* the requests with keys that are under way here */
 struct repeats *repeats_create(void);
 void repeats_destroy(struct repeats *f); /* NULL ok */
