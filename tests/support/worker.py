@@ -198,7 +198,7 @@ class Worker:
         if runs is not None:
             body["tasks"] = [{"taskId": run.id, "attempt": run.attempt, "claim": run.claim} for run in runs]
         status, text = self.call("POST", f"/v2/provisioners/{self.name}/heartbeat", body)
-        leases = json.loads(text)["leases"] if status == 200 and text else []
+        leases = json.loads(text).get("leases", []) if status == 200 and text else []
         return status, {lease["taskId"]: lease["ok"] for lease in leases}
 
     # ---- living
