@@ -22,12 +22,12 @@ FIRST = 1000000
 MOST_ROWS = 300  # looked at for one table of one statement; the tables have thousands
 COPIED = ("cluster", "job", "node", "task", "task_edge", "event")
 
-# Tables that are small however many clusters there are.
 # An API that starts asks whether anybody can sign in, and looks no further than the first who can.
-OF_A_START = ("SELECT ? FROM account WHERE password<>? LIMIT ?", "SELECT ? FROM token WHERE kind IN (?) LIMIT ?")
+OF_A_START = ("FROM account WHERE password<>", "FROM token WHERE kind IN (")
+# Tables that are small however many clusters there are; s is of the original's provisioners and their tenants.
 SMALL = {"tenant", "counter", "provider_limit", "quarantine", "provisioner", "provisioner_tenant", "provisioner_strike",
          "provisioner_drop", "d", "callback_target", "schema_migrations", "schema_lock", "entity", "e", "callback",
-         "request_key"}
+         "request_key", "s"}
 
 
 class Root:
@@ -183,7 +183,7 @@ def test_every_statement_finds_its_rows_by_an_index(full):
         assert any(part in text for text in statements.values()), f"nobody asked {part}; {len(statements)} were asked"
     wrong = []
     for shape, text in statements.items():
-        if shape in OF_A_START:
+        if any(part in text for part in OF_A_START):
             continue
         bad = complaints(root.run(f"EXPLAIN {text}"), text)
         wrong += [f"{line}\n    {shape[:300]}" for line in bad]
