@@ -165,6 +165,13 @@ class Journey:
         assert answer.status in good, answer
         return answer
 
+    def load(self, catalog):
+        """Store the catalog: each document under a key, as it may have to be sent again."""
+        for kind, documents in catalog.items():
+            for document in documents:
+                key = {"Idempotency-Key": f"{kind}-{document['name']}"}
+                self.until(lambda: self.lab.admin.post(f"/v2/{kind}", document, headers=key))
+
     def post(self, rest, body=None):
         """An operation."""
         return self.until(lambda: self.lab.user.post(f"/v2/clusters/{self.cluster}/{rest}", body))
@@ -525,7 +532,9 @@ def travel(site, fail, name="scheduler"):
     try:
         with Part(stack, name, iter(fail)) as part, ThreadPoolExecutor(len(labs)) as pool:
             wait_for(lambda: labs[0].admin.get("/v2/providers").status == 200)
-            ways = [Journey(lab.load(FARM), receiver) for lab in labs]
+            ways = [Journey(lab, receiver) for lab in labs]
+            for way in ways:
+                way.load(FARM)
             running = [pool.submit(journey, way) for journey, way in zip(JOURNEYS, ways)]
             for job in running:
                 job.result()
