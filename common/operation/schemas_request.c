@@ -137,10 +137,19 @@ const struct schema schema_tenant = { .type = SCHEMA_OBJECT, .name = "TenantWrit
 static const struct schema id = { .type = SCHEMA_STRING, .min = 1, .max = 255 };
 static const struct schema port = { .type = SCHEMA_INTEGER, .max = 65535 };
 static const struct schema capacity = { .type = SCHEMA_INTEGER, .min = 1, .max = 1000000 };
+/* The server calls it: what is no name and no address would change whom, and what, it asks. */
+static bool is_host(const struct json *v)
+{
+	const char *s = json_str(v);
+	return (schema_is_name(v) && !strchr("-.", *s)) || str_is_address(s);
+}
+
+static const struct schema host = { .type = SCHEMA_STRING, .min = 1, .max = 255, .ok = is_host,
+	.must = "a host name or an address" };
 const struct schema schema_provisioner = { .type = SCHEMA_OBJECT, .name = "ProvisionerRegistration",
 	.others = SCHEMA_OPEN,
 	FIELDS({ "id", &id, FILLED, "As in the path." },
-	       { "host", &id, FILLED, NULL },
+	       { "host", &host, FILLED, "Its name or address." },
 	       { "port", &port, REQUIRED, NULL },
 	       { "capacityTotal", &capacity, REQUIRED, NULL },
 	       { "usage", &schema_map, 0, NULL }) };

@@ -740,8 +740,9 @@ def test_registration(core):
     worker = Worker([core.internal.url])
     path = f"/v2/provisioners/{worker.name}"
     good = {"id": worker.name, "host": "h", "port": 1, "capacityTotal": 1}
-    for wrong in ({"id": "other"}, {"id": None}, {"host": ""}, {"host": None}, {"port": "x"}, {"port": 70000},
-                  {"port": None}, {"capacityTotal": 0}, {"capacityTotal": "x"}, {"capacityTotal": None}):
+    for wrong in ({"id": "other"}, {"id": None}, {"host": ""}, {"host": None}, {"host": "a/b"},
+                  {"host": "u@a"}, {"host": "a:1/?"}, {"host": "-a"}, {"port": "x"},
+                  {"port": 70000}, {"port": None}, {"capacityTotal": 0}, {"capacityTotal": "x"}, {"capacityTotal": None}):
         assert worker.call("PUT", path, {**good, **wrong})[0] == 400, wrong
     assert worker.call("PUT", path, [])[0] == 400
     assert worker.heartbeat()[0] == 404
