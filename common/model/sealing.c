@@ -5,7 +5,9 @@
 #include "common/base/log.h"
 
 enum { AT_ONCE = 20 }; /* rows of one transaction, each of up to 1 MiB: their locks are short */
-#define ERASED "9223372036854775807"
+/* What a cluster that has ended is marked with: this and the generation, since a type that comes to
+ * know more secrets has it looked at again, and what it keeps is erased and not sealed. */
+#define ERASED ((int64_t)1 << 62)
 
 int sealing_generation(struct db *db, int64_t *ret)
 {
@@ -171,9 +173,8 @@ static int seal_cluster(struct db *db, const struct seal_key *key, const struct 
 	LOOM_CLEANUP_STR char *texts = changed && docs ? json_text(docs) : NULL;
 	return db_exec(db,
 	               "UPDATE cluster SET provider=COALESCE(?,provider),"
-	               " service_docs=COALESCE(?,service_docs), sealed=IF(?," ERASED ",?)"
-	               " WHERE id=?",
-	               "ssiii", text, texts, (int64_t)ended, generation, db_int(r, i, 0));
+	               " service_docs=COALESCE(?,service_docs), sealed=? WHERE id=?",
+	               "ssii", text, texts, (ended ? ERASED : 0) + generation, db_int(r, i, 0));
 }
 
 static int seal_clusters(struct db *db, const struct seal_key *key, int64_t generation,
@@ -184,9 +185,9 @@ static int seal_clusters(struct db *db, const struct seal_key *key, int64_t gene
 		db, &r,
 		"SELECT id, tenant_id, status, provider, service_docs FROM cluster"
 		" WHERE (status IN ('pending','active','incomplete','inconsistent') AND sealed<?)"
-		" OR (status='terminated' AND sealed<" ERASED ")"
+		" OR (status='terminated' AND sealed<?)"
 		" LIMIT ? FOR UPDATE SKIP LOCKED",
-		"ii", generation, (int64_t)AT_ONCE);
+		"iii", generation, ERASED + generation, (int64_t)AT_ONCE);
 	for (size_t i = 0; !rc && i < db_rows(r); i++)
 		rc = seal_cluster(db, key, r, i, generation);
 	*ret = rc ? 0 : (int64_t)db_rows(r);
