@@ -62,7 +62,8 @@ const struct config_key api_config_keys[] = {
 	KEY(token_rate, CFG_INT, "1000", 0, 1000000, "the same of one token"),
 	KEY(token_burst, CFG_INT, "2000", 1, 1000000, "so many at once, after a while without"),
 	KEY(tenant_held, CFG_INT, "2048", 1, 1000000,
-	    "event streams, logs that are followed and waiting takes of one tenant"),
+	    "event streams, logs that are followed, blocking queries and waiting takes of one "
+	    "tenant"),
 	KEY(cors_origins, CFG_STR, "", 0, 0,
 	    "origins whose pages may use the public port from a browser, as https://a.example; "
 	    "comma-separated"),
@@ -122,7 +123,9 @@ void api_reply_outcome(struct http_req *req, int rc, const struct outcome *o)
 #define CORS_ALLOW                                                                        \
 	"Accept, Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, " \
 	"Last-Event-ID, X-Request-ID, X-Loom-ApiKey, X-Loom-TenantID, X-Loom-UserID"
-#define CORS_EXPOSE "Allow, ETag, Link, Location, Retry-After, WWW-Authenticate, X-Request-ID"
+#define CORS_EXPOSE                                                                  \
+	"Allow, ETag, Link, Location, Retry-After, WWW-Authenticate, X-Loom-Index, " \
+	"X-Request-ID"
 
 #define LOG_RATE    (2 << 20)  /* bytes a second that the tasks of one tenant may write, */
 #define LOG_BURST   (8 << 20)  /* and at once; the provisioner drops the middle of what is more */

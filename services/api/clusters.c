@@ -4,6 +4,7 @@
 
 #include "common/base/str.h"
 #include "services/api/audit.h"
+#include "services/api/blocking.h"
 #include "services/api/control.h"
 #include "services/api/request.h"
 #include "services/api/view.h"
@@ -79,7 +80,7 @@ static bool begin(struct http_req *req, struct cluster_call *k, db_tx_fn read)
 	return !rc;
 }
 
-void clusters_get(struct http_req *req, void *ctx)
+static void give_details(struct http_req *req, void *ctx)
 {
 	struct cluster_call k = { .a = ctx };
 	if (begin(req, &k, details_read)) {
@@ -97,6 +98,7 @@ void clusters_get(struct http_req *req, void *ctx)
 		json_set_str(o, "why", k.why);
 		char tag[TAG_MAX];
 		cluster_tag(tag, k.c, k.why);
+		blocking_index(req, k.c);
 		if (!request_tagged(req, tag))
 			http_reply_json(req, 200, o);
 		loom_free(f);
@@ -104,14 +106,25 @@ void clusters_get(struct http_req *req, void *ctx)
 	call_fini(&k);
 }
 
-void clusters_status(struct http_req *req, void *ctx)
+void clusters_get(struct http_req *req, void *ctx)
+{
+	blocking_query(req, ctx, give_details);
+}
+
+static void give_status(struct http_req *req, void *ctx)
 {
 	struct cluster_call k = { .a = ctx };
 	if (begin(req, &k, head_read)) {
 		LOOM_CLEANUP(json_free) struct json *o = view_status(k.c, &k.latest);
+		blocking_index(req, k.c);
 		http_reply_json(req, 200, o);
 	}
 	call_fini(&k);
+}
+
+void clusters_status(struct http_req *req, void *ctx)
+{
+	blocking_query(req, ctx, give_status);
 }
 
 void clusters_config(struct http_req *req, void *ctx)

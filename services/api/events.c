@@ -212,16 +212,6 @@ static int see_read(struct db *db, void *arg)
 	return rc;
 }
 
-/* The number of an event, text NULL: 0; false when answered. */
-static bool number(struct http_req *req, const char *text, int64_t *ret)
-{
-	*ret = 0;
-	if (!text || (!str_to_int(text, ret) && *ret >= 0))
-		return true;
-	http_reply_problem(req, 400, "'%.32s' is not the number of an event", text);
-	return false;
-}
-
 void events_cluster(struct http_req *req, void *ctx)
 {
 	struct api *a = ctx;
@@ -229,22 +219,15 @@ void events_cluster(struct http_req *req, void *ctx)
 	struct see s = { .who = who, .id = request_cluster(req) };
 	int64_t last;
 	const char *after = http_header(req, "Last-Event-ID");
-	if (!number(req, after ? after : http_query(req, "after"), &last))
+	if (!watch_number(req, after ? after : http_query(req, "after"), &last))
 		return;
 	int rc = db_read(a->db, see_read, &s);
 	if (rc) {
 		visible_refuse(req, rc, s.id);
 		return;
 	}
-	/* Who has seen what has not happened knows another cluster, of before a backup was brought
-	 * back, and would wait for nothing. */
-	if (last > s.newest) {
-		http_reply_problem(req, 410,
-		                   "event %lld is not there any more, the newest is %lld: read the "
-		                   "cluster anew and go on after its lastEvent",
-		                   (long long)last, (long long)s.newest);
+	if (!watch_can_resume(req, last, s.newest))
 		return;
-	}
 	struct event_watch *ew = new_watch(req, a, who);
 	add_topic(ew, s.id, last);
 	http_defer(req, start_on_loop, ew);
@@ -272,7 +255,7 @@ static bool ask_topic(struct http_req *req, struct event_watch *ew, const char *
 		                   text);
 		return false;
 	}
-	if (!number(req, text[n] ? text + n + 1 : NULL, &last))
+	if (!watch_number(req, text[n] ? text + n + 1 : NULL, &last))
 		return false;
 	int rc = db_read(ew->w.a->db, see_read, &s);
 	if (rc && rc != CLUSTER_E_NONE) {

@@ -211,12 +211,12 @@ const struct route external_routes[] = {
 	READ("/v2/clusters/events", events_tenant, "clusters", OWNER_NONE, &answer_events, "",
 	     "Summaries of the caller's clusters as they change"),
 	READ_TAGGED(TAG_MATCH, "/v2/clusters/{id}", clusters_get, "clusters", OWNER_CLUSTER,
-	            &schema_cluster, "", "A cluster with its nodes and services"),
+	            &schema_cluster, "400 410", "A cluster with its nodes and services"),
 	CHANGE(TAG_MATCH, "POST", "", clusters_expiry, REPEAT_SAME, TAKES_WHOLE, &schema_expiry, EMPTY, "",
 	       "Move the time at which a cluster ends"),
 	CHANGE(TAG_MATCH, "DELETE", "", clusters_delete, REPEAT_SAME, TAKES_MAYBE, &schema_document, EMPTY, "409",
 	       "Delete a cluster"),
-	CLUSTER("/status", clusters_status, &schema_status, "",
+	CLUSTER("/status", clusters_status, &schema_status, "400 410",
 		"How far the newest job of a cluster is"),
 	CLUSTER("/config", clusters_config, &schema_map, "", "The configuration of a cluster"),
 	CLUSTER("/services", clusters_services, &schema_names, "", "The services of a cluster"),
@@ -285,6 +285,8 @@ static const char *const audit_outcomes[] = { "done", "refused", NULL };
 static const struct schema audit_outcome = { .type = SCHEMA_STRING, .words = audit_outcomes };
 static const struct schema attempt = { .type = SCHEMA_INTEGER, .min = 1, .max = SCHEMA_WHOLE_MAX };
 
+#define INDEX "Wait until there is something newer than this X-Loom-Index."
+#define WAIT  "For how long, as 30s, which is also the default; at most 50s."
 const struct route_query route_queries[] = {
 	{ "/v2/audit", "tenant", &schema_text, "Of this one; for those of the tenant superadmin, who see all." },
 	{ "/v2/audit", "user", &schema_text, "Who." },
@@ -307,6 +309,10 @@ const struct route_query route_queries[] = {
 	{ "/v2/clusters", "fields", &schema_text, "Only these members of each, separated by commas." },
 	{ "/v2/clusters", "limit", &list_limit, "At most so many; the header Link leads to the next." },
 	{ "/v2/clusters", "after", &schema_text, "Where the page before has ended, as Link says it." },
+	{ "/v2/clusters/{id}", "index", &event_number, INDEX },
+	{ "/v2/clusters/{id}", "wait", &schema_text, WAIT },
+	{ "/v2/clusters/{id}/status", "index", &event_number, INDEX },
+	{ "/v2/clusters/{id}/status", "wait", &schema_text, WAIT },
 	{ "/v2/clusters/{id}/events", "after", &event_number, "Only later ones." },
 	{ "/v2/clusters/{id}/snapshot", "plans", &schema_text, "\"brief\": without what plans say of each task." },
 	{ "/v2/events", "cluster", &several_texts,

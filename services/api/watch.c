@@ -33,7 +33,10 @@ static void unlink_watch(struct watch *w)
 void watch_end(struct watch *w)
 {
 	if (w->req) {
-		http_stream_end(w->req);
+		if (w->ops->let_go)
+			w->ops->let_go(w);
+		else
+			http_stream_end(w->req);
 		w->req = NULL;
 		pace_release(w->a, w->who.tenant_id);
 		unlink_watch(w);
@@ -128,7 +131,7 @@ void watch_start(struct watch *w, const char *type)
 	}
 	if (w->sse)
 		sse_start(w->req);
-	else
+	else if (!w->ops->let_go)
 		http_stream_start(w->req, 200, type);
 	http_on_close(w->req, closed, w);
 	http_stream_on_drained(w->req, drained, w);
@@ -152,6 +155,28 @@ void watchers_log(struct api *a, const char *task_id)
 		if (str_eq(w->task, task_id))
 			watch_kick(w);
 	}
+}
+
+bool watch_number(struct http_req *req, const char *text, int64_t *ret)
+{
+	*ret = 0;
+	if (!text || (!str_to_int(text, ret) && *ret >= 0))
+		return true;
+	http_reply_problem(req, 400, "'%.32s' is not the number of an event", text);
+	return false;
+}
+
+/* Who has seen what has not happened knows another cluster, of before a backup was brought back,
+ * and would wait for nothing. */
+bool watch_can_resume(struct http_req *req, int64_t last, int64_t newest)
+{
+	if (last <= newest)
+		return true;
+	http_reply_problem(req, 410,
+	                   "event %lld is not there any more, the newest is %lld: read the "
+	                   "cluster anew and go on after its lastEvent",
+	                   (long long)last, (long long)newest);
+	return false;
 }
 
 static void poll_all(void *arg)

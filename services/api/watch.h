@@ -19,6 +19,8 @@ struct watch_ops {
 	long (*write)(struct watch *w);
 	/* Loop: does the cluster concern it? NULL: if it is w->cluster. */
 	bool (*about)(const struct watch *w, int64_t cluster);
+	/* Loop: answers where nothing was begun, in place of the stream's end. NULL: a stream. */
+	void (*let_go)(struct watch *w);
 	void (*free)(struct watch *w);
 };
 
@@ -40,10 +42,15 @@ struct watch {
 
 #define WATCH_HIGH (256L << 10) /* bytes unsent with which a reader is behind */
 
-/* On the loop: starts the stream; w is owned by the list from here on. */
+/* On the loop: starts the stream, unless it is none; w is owned by the list from here on. */
 void watch_start(struct watch *w, const char *type);
 void watch_kick(struct watch *w);
 void watch_behind(struct watch *w, long unsent);
 void watch_end(struct watch *w); /* w is gone, at the latest when its reading is done */
+
+/* The number of an event, text NULL: 0; false when answered. */
+bool watch_number(struct http_req *req, const char *text, int64_t *ret);
+/* Is there an event `last`, for one who knows the cluster up to it? false when answered (410). */
+bool watch_can_resume(struct http_req *req, int64_t last, int64_t newest);
 
 #endif

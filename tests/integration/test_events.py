@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from support import wait_for
-from support.api import Events
+from support.api import Api, Events
 from support.lab import Lab
 from support.story import Story
 from support.worker import Gate
@@ -156,6 +156,94 @@ def test_stopping_the_api_ends_streams_and_held_takes_at_once(lab, core):
         thread.join(5)
         assert answers == [(204, [])] and took < 5
         wait_for(lambda: stream.closed)
+    core.start("api")
+
+
+# ---- blocking queries
+
+
+def index_of(answer):
+    assert answer.status == 200, answer
+    return int(answer.headers["X-Loom-Index"])
+
+
+def at_rest(lab):
+    """A cluster that nothing happens to any more: it is planned, and nobody works on it."""
+    cluster = lab.create()
+    with lab.user.events(cluster) as stream:
+        stream.wait_type("plan")
+    return cluster
+
+
+def held(client, path, timeout=60):
+    """A request under way in a thread; .result() is its answer."""
+    pool = ThreadPoolExecutor(1)
+    answer = pool.submit(client.get, path, timeout=timeout)
+    pool.shutdown(wait=False)
+    return answer
+
+
+def test_a_query_is_held_until_the_cluster_changes(lab, core):
+    cluster = at_rest(lab)
+    for path in (f"/v2/clusters/{cluster}", f"/v2/clusters/{cluster}/status"):
+        index = index_of(lab.user.get(path))
+        assert index == lab.user.cluster(cluster)["lastEvent"]
+        # what has happened already is told at once, and a wait of nothing is over at once
+        assert index_of(lab.user.get(f"{path}?index=0&wait=50s", timeout=20)) == index
+        assert index_of(lab.user.get(f"{path}?index={index}&wait=0")) == index
+        assert index_of(lab.user.get(f"{path}?index={index}&wait=200ms")) == index
+        quiet = unanswered(core)
+        answer = held(lab.user, f"{path}?index={index}&wait=50s")
+        wait_for(lambda before=quiet: unanswered(core) > before)
+        assert not answer.done()
+        assert lab.user.put(f"/v2/clusters/{cluster}/labels", {"labels": {"at": path[-6:]}}).status == 200
+        assert index_of(answer.result(20)) == index + 1
+    assert answer.result().json["clusterid"] == cluster
+    # followed to its end, each index newer than the one before
+    lab.worker()
+    index, status = 0, None
+    while status != "active":
+        answer = lab.user.get(f"/v2/clusters/{cluster}/status?index={index}&wait=30s", timeout=60)
+        assert index_of(answer) > index
+        index, status = index_of(answer), answer.json["status"]
+    headed = lab.user.request("HEAD", f"/v2/clusters/{cluster}?index={index}&wait=1ms")
+    assert headed.status == 200 and headed.body == b"" and int(headed.headers["X-Loom-Index"]) == index
+
+
+def test_a_query_hears_of_what_another_copy_did(lab, core):
+    core.up("api2")
+    cluster = at_rest(lab)
+    other = Api(f"http://127.0.0.1:{core.ports['api2.external']}", lab.user.identity["X-Loom-UserID"], lab.name)
+    for number in range(3):
+        index = index_of(lab.user.get(f"/v2/clusters/{cluster}"))
+        quiet = unanswered(core)
+        answer = held(lab.user, f"/v2/clusters/{cluster}/status?index={index}&wait=50s")
+        wait_for(lambda before=quiet: unanswered(core) > before)
+        assert other.put(f"/v2/clusters/{cluster}/labels", {"labels": {"n": str(number)}}).status == 200
+        assert index_of(answer.result(20)) == index + 1
+    core.stop("api2")
+
+
+def test_queries_that_cannot_be_held(lab, core):
+    cluster = at_rest(lab)
+    path = f"/v2/clusters/{cluster}"
+    index = index_of(lab.user.get(path))
+    for query, status, word in ((f"index={index + 1}", 410, "lastEvent"), ("index=x", 400, "number"),
+                                ("index=-1", 400, "number"), (f"index={index}&wait=51s", 400, "50s"),
+                                (f"index={index}&wait=soon", 400, "30s"), (f"index={index}&wait=-1", 400, "30s")):
+        for where in (path, path + "/status"):
+            answer = lab.user.get(f"{where}?{query}")
+            assert answer.status == status and word in answer.text, (query, answer)
+    stranger = lab.user.as_user("bob", lab.name)
+    assert stranger.get(f"{path}?index={index}").status == 404
+    # one that gives up is let go, and a server that ends answers what it holds
+    quiet = unanswered(core)
+    assert lab.user.get(f"{path}?index={index}", timeout=1).status == 0
+    wait_for(lambda: unanswered(core) <= quiet)
+    answer = held(lab.user, f"{path}?index={index}&wait=50s")
+    wait_for(lambda: unanswered(core) > quiet)
+    core.stop("api")
+    assert index_of(answer.result(5)) == index
     core.start("api")
 
 
