@@ -87,6 +87,7 @@ def test_a_machine_from_the_first_start_to_the_purge(installed):
     it_upgrades(box, folder)
     a_wrong_configuration_stops_the_upgrade(box)
     removal_keeps_and_purge_removes(box, before)
+    purge_needs_no_removal_before(box, before)
 
 
 def it_works(box):
@@ -148,3 +149,14 @@ def removal_keeps_and_purge_removes(box, before):
         name for name in files(box) if name.startswith("/root/catalog/"))
     assert box.said("getent", "passwd", "loom")[0] == 2
     assert "loom" in box.sh("mariadb -e 'SHOW DATABASES'")
+
+
+def purge_needs_no_removal_before(box, before):
+    """Of services that run: they are stopped, and their account goes."""
+    box.apt("install", *machine.NAMES)
+    box.sh("/usr/lib/loom/make-database")
+    box.sh(f"systemctl enable --now {' '.join(SERVICES)}")
+    box.apt("purge", *machine.NAMES)
+    assert not [name for name in files(box) - before if not name.startswith("/root/catalog")]
+    assert box.said("getent", "passwd", "loom")[0] == 2
+    assert box.said("pgrep", "loom-")[0] == 1
