@@ -189,6 +189,8 @@ static int check_route(const struct http_head *h, const struct http_match *m, st
 static int check_length(const struct server_conn *c, const struct http_route *route,
                         struct loom_err *err)
 {
+	if (!(route->run & HTTP_STREAMED) && c->guard.length > c->server->limits.max_body)
+		return err_set(err, 413, "request body too large");
 	if (!(route->run & HTTP_SMALL) || (!c->guard.chunked && c->guard.length <= HTTP_SMALL_BODY))
 		return 0;
 	if (c->guard.chunked)
@@ -256,6 +258,8 @@ int admit_head(struct server_conn *c, char *text)
 		loom_free(c->why);
 		c->why = text_utf8(loom_strdup(err.msg));
 	}
+	c->streamed = !err.status && m.route && (m.route->run & HTTP_STREAMED) &&
+	              (c->guard.chunked || c->guard.length);
 	http_match_fini(&m);
 	http_uri_fini(&uri);
 	return err.status;
@@ -268,13 +272,13 @@ static const char *dawdles(const struct server_conn *c, int64_t now)
 	const struct http_limits *l = &c->server->limits;
 	int64_t spent = now - c->part_since_ms;
 	/* While another request is answered, nothing is read: the peer is not to blame. */
-	if (c->refused || c->guard.complete > c->done)
+	if (c->refused || c->guard.complete > c->done || body_waits(c))
 		return NULL;
 	if (http_guard_in_head(&c->guard))
 		return spent > (int64_t)l->head_s * 1000 ? "request head took too long" : NULL;
 	if (!http_guard_in_body(&c->guard))
 		return NULL;
-	if (spent > (int64_t)l->body_s * 1000)
+	if (!c->streamed && spent > (int64_t)l->body_s * 1000)
 		return "request body took too long";
 	int64_t due = (spent - (int64_t)l->body_grace_s * 1000) * l->body_rate / 1000;
 	return due > 0 && (uint64_t)due > c->body_got ? "request body came too slowly" : NULL;
@@ -322,6 +326,7 @@ struct http_limits admit_limits(const struct http_limits *given)
 	struct http_limits l = given ? *given : (struct http_limits){ 0 };
 	l.max_head = OR(l.max_head, 32u << 10);
 	l.max_body = OR(l.max_body, 4u << 20);
+	l.max_streamed = l.max_streamed > l.max_body ? l.max_streamed : l.max_body;
 	l.max_bodies = OR(l.max_bodies, 64u << 20);
 	l.max_conns = OR(l.max_conns, 4096);
 	l.peer_conns = OR(l.peer_conns, l.max_conns < 16 ? l.max_conns : l.max_conns / 4 * 3);

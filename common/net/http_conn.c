@@ -25,73 +25,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define MAX_LINGERING 256
-#define LINGER_MS     2000
-#define LINGER_BYTES  (1u << 20)
-#define REFUSAL_MAX   4096
-#define HEAD_KEPT     4096 /* bytes of room kept from one head to the next */
-
-/* ---- lingering: lets the peer read a refusal before the kernel resets the connection ----------
- */
-
-struct lingerer {
-	struct http_server *server;
-	struct lingerer *prev, *next;
-	struct event *ev;
-	int fd;
-	int64_t until_ms;
-	size_t eaten;
-};
-
-static void linger_free(struct lingerer *g)
-{
-	struct http_server *s = g->server;
-	if (g->prev)
-		g->prev->next = g->next;
-	else
-		s->lingers = g->next;
-	if (g->next)
-		g->next->prev = g->prev;
-	s->lingering--;
-	event_free(g->ev);
-	loom_close(g->fd);
-	loom_free(g);
-}
-
-static void on_linger(evutil_socket_t fd, short what, void *arg)
-{
-	struct lingerer *g = arg;
-	char scrap[16384];
-	ssize_t n = what & EV_TIMEOUT ? 0 : read(fd, scrap, sizeof(scrap));
-	if (n < 0 && (errno == EAGAIN || errno == EINTR))
-		return;
-	if (n > 0)
-		g->eaten += (size_t)n;
-	if (n <= 0 || g->eaten > LINGER_BYTES || clock_mono_ms() > g->until_ms)
-		linger_free(g);
-}
-
-static void linger_start(struct http_server *s, int fd)
-{
-	if (s->lingering >= MAX_LINGERING) {
-		loom_close(fd);
-		return;
-	}
-	struct lingerer *g = loom_calloc(1, sizeof(*g));
-	struct timeval tv = { .tv_sec = LINGER_MS / 1000 };
-	g->server = s;
-	g->fd = fd;
-	g->until_ms = clock_mono_ms() + LINGER_MS;
-	g->next = s->lingers;
-	if (g->next)
-		g->next->prev = g;
-	s->lingers = g;
-	s->lingering++;
-	g->ev = event_new(loop_base(s->loop), fd, EV_READ | EV_PERSIST, on_linger, g);
-	loom_assert(g->ev);
-	if (event_add(g->ev, &tv) != 0)
-		linger_free(g);
-}
+#define REFUSAL_MAX 4096
+#define HEAD_KEPT   4096        /* bytes of room kept from one head to the next */
+#define AHEAD_MAX   (64u << 10) /* four times what libevent reads at once */
 
 /* ---- refusing -------------------------------------------------------------------------------- */
 
@@ -137,17 +73,13 @@ static void send_refusal(struct server_conn *c)
 
 static void conn_refuse(struct server_conn *c)
 {
-	struct http_server *s = c->server;
 	log_debug("request refused", LOG_I("status", c->refused), LOG_S("reason", c->reason));
 	metric_add(&http_server_metrics[M_REFUSED], 1);
-	int fd = -1;
 	if (!evbuffer_get_length(bufferevent_get_output(c->bev))) {
 		send_refusal(c);
-		fd = fcntl(c->fd, F_DUPFD_CLOEXEC, 0);
+		conn_linger(c);
 	}
 	conn_close(c);
-	if (fd >= 0)
-		linger_start(s, fd);
 }
 
 void conn_refuse_later(struct server_conn *c, int status, const char *reason)
@@ -175,9 +107,13 @@ static void cut_input(struct server_conn *c, struct evbuffer *in, size_t keep)
 static void judge_head(struct server_conn *c)
 {
 	loom_assert(!c->head.full); /* the guard's limit comes first */
+	if (c->withheld)
+		buf_add(&c->whole, c->head.data, c->head.len);
 	int status = admit_head(c, c->head.data);
 	if (status)
 		http_guard_refuse(&c->guard, status, c->why);
+	c->guard.limits.max_body =
+		c->streamed ? c->server->limits.max_streamed : c->server->limits.max_body;
 	c->part_since_ms = clock_mono_ms();
 	c->body_got = 0;
 	if (http_guard_in_body(&c->guard))
@@ -192,7 +128,7 @@ static void judge_head(struct server_conn *c)
 static void guard_bytes(struct server_conn *c, char *bytes, size_t len)
 {
 	enum http_guard_stop stop = HTTP_GUARD_ALL;
-	while ((len || stop == HTTP_GUARD_HEAD) && !c->guard.status) {
+	while ((len || stop == HTTP_GUARD_HEAD) && !c->guard.status && !c->streamed) {
 		bool head = http_guard_before_head(&c->guard);
 		size_t n = http_guard_next(&c->guard, bytes, len, &stop);
 		if (head && !c->guard.status)
@@ -201,6 +137,8 @@ static void guard_bytes(struct server_conn *c, char *bytes, size_t len)
 			c->body_got += n;
 		if (stop == HTTP_GUARD_HEAD)
 			judge_head(c);
+		if (stop == HTTP_GUARD_REQUEST) /* the next one's route is not known yet */
+			c->guard.limits.max_body = c->server->limits.max_streamed;
 		if (stop == HTTP_GUARD_EXTENSION) /* evhttp knows of none, but skips spaces */
 			memset(bytes, ' ', n);
 		bytes += n;
@@ -215,7 +153,7 @@ static bool feed_guard(struct server_conn *c, struct evbuffer *in, size_t added)
 	struct evbuffer_iovec v[16];
 	if (evbuffer_ptr_set(in, &at, evbuffer_get_length(in) - added, EVBUFFER_PTR_SET) != 0)
 		return false;
-	while (added && !c->guard.status) {
+	while (added && !c->guard.status && !c->streamed) {
 		int n = evbuffer_peek(in, (ev_ssize_t)added, &at, v, LOOM_COUNT(v));
 		size_t step = 0;
 		for (int i = 0; i < n && i < (int)LOOM_COUNT(v) && step < added; i++) {
@@ -234,7 +172,69 @@ static bool feed_guard(struct server_conn *c, struct evbuffer *in, size_t added)
 static void note_held(struct server_conn *c, const struct evbuffer *in)
 {
 	size_t moved = c->guard.chunked ? (size_t)c->body_got : 0;
-	admit_holds(c, evbuffer_get_length(in) + moved);
+	admit_holds(c, evbuffer_get_length(in) + moved + c->withheld + c->ahead.len);
+}
+
+/* Where in the input the request begins whose head is being read, or was read last. */
+static size_t head_at(const struct server_conn *c, struct evbuffer *in)
+{
+	uint64_t first = c->received - c->withheld - evbuffer_get_length(in);
+	return c->guard.start > first ? (size_t)(c->guard.start - first) : 0;
+}
+
+/* Puts a head that came in pieces back to where its last piece, of those added, begins. */
+static void give_whole(struct server_conn *c, struct evbuffer *in, size_t added)
+{
+	struct evbuffer *front = evbuffer_new();
+	loom_assert(front);
+	c->muted = true;
+	evbuffer_remove_buffer(in, front, evbuffer_get_length(in) - added);
+	evbuffer_drain(in, c->whole.len - c->withheld);
+	evbuffer_add(front, c->whole.data, c->whole.len);
+	evbuffer_prepend_buffer(in, front);
+	c->muted = false;
+	evbuffer_free(front);
+	buf_fini(&c->whole);
+	c->withheld = 0;
+}
+
+/* evhttp gets the head alone, and that no body follows. */
+static void give_streamed(struct server_conn *c, struct evbuffer *in)
+{
+	size_t at = head_at(c, in), n = (size_t)(c->guard.fed - c->guard.start);
+	char *all = (char *)evbuffer_pullup(in, -1);
+	LOOM_CLEANUP_STR char *head = loom_strndup(all + at, n);
+	buf_add(&c->ahead, all + at + n, evbuffer_get_length(in) - at - n);
+	loom_assert(!c->ahead.full);
+	body_hide(head, n);
+	cut_input(c, in, at);
+	c->muted = true;
+	evbuffer_add(in, head, n);
+	c->muted = false;
+}
+
+/* evhttp sees heads only when they are whole: until then one may be changed, or refused. */
+static void give_heads(struct server_conn *c, struct evbuffer *in, size_t added)
+{
+	if (c->whole.len)
+		give_whole(c, in, added);
+	if (c->streamed) {
+		give_streamed(c, in);
+	} else if (http_guard_in_head(&c->guard)) {
+		cut_input(c, in, head_at(c, in));
+		c->withheld = c->head.len;
+	}
+}
+
+/* evhttp reads on while it has not come to the head that stands in its input. */
+static void keep_ahead(struct server_conn *c, struct evbuffer *in, size_t added)
+{
+	size_t at = evbuffer_get_length(in) - added;
+	const char *all = (const char *)evbuffer_pullup(in, -1);
+	buf_add(&c->ahead, all + at, added);
+	if (c->ahead.full)
+		conn_refuse_later(c, 503, "too much at once");
+	cut_input(c, in, at);
 }
 
 static void on_input(struct evbuffer *in, const struct evbuffer_cb_info *info, void *arg)
@@ -251,6 +251,10 @@ static void on_input(struct evbuffer *in, const struct evbuffer_cb_info *info, v
 		cut_input(c, in, len - added);
 		return;
 	}
+	if (c->streamed) {
+		keep_ahead(c, in, added);
+		return;
+	}
 	c->received += added;
 	if (http_guard_before_head(&c->guard) && !http_guard_in_head(&c->guard)) {
 		c->part_since_ms = clock_mono_ms();
@@ -259,14 +263,16 @@ static void on_input(struct evbuffer *in, const struct evbuffer_cb_info *info, v
 	}
 	if (!feed_guard(c, in, added) && !c->guard.status)
 		http_guard_refuse(&c->guard, 500, "input lost");
+	if (!c->guard.status)
+		give_heads(c, in, added);
 	note_held(c, in);
 	if (!c->guard.status && !admit_memory(c))
 		http_guard_refuse(&c->guard, 503, "too many requests at once");
 	if (!c->guard.status)
 		return;
 	/* What belongs to requests that the guard has let through whole stays for evhttp. */
-	uint64_t first = c->received - len;
-	cut_input(c, in, c->guard.start > first ? (size_t)(c->guard.start - first) : 0);
+	cut_input(c, in, head_at(c, in));
+	c->withheld = 0;
 	note_held(c, in);
 	conn_refuse_later(c, c->guard.status, c->guard.reason);
 }
@@ -283,6 +289,8 @@ static void conn_free(struct server_conn *c)
 	evbuffer_remove_cb_entry(bufferevent_get_input(c->bev), c->watch);
 	event_free(c->kick);
 	buf_fini(&c->head);
+	buf_fini(&c->whole);
+	buf_fini(&c->ahead);
 	loom_free(c->why);
 	loom_free(c->allow);
 	loom_free(c->origin);
@@ -352,8 +360,7 @@ void conns_drop(struct http_server *s)
 {
 	while (s->unadopted)
 		drop_unadopted(s->unadopted);
-	while (s->lingers)
-		linger_free(s->lingers);
+	lingers_drop(s);
 }
 
 /* false: evhttp has given the connection up already, and c is freed. */
@@ -413,6 +420,8 @@ void conn_request_done(struct evhttp_request *ev, void *arg)
 	(void)ev;
 	struct server_conn *c = arg;
 	c->done++;
+	if (c->done > c->guard.complete) /* a streamed one, before its end */
+		conn_linger(c);
 	c->part_since_ms = clock_mono_ms();
 	c->body_got = 0; /* the next one's, which was not read meanwhile */
 	admit_waits(c);
@@ -439,11 +448,13 @@ static struct bufferevent *on_new_connection(struct event_base *base, void *arg)
 	struct server_conn *c = loom_calloc(1, sizeof(*c));
 	struct http_guard_limits limits = { .max_head = s->limits.max_head,
 		                            .max_headers = HTTP_HEADERS_MAX,
-		                            .max_body = s->limits.max_body };
+		                            .max_body = s->limits.max_streamed };
 	c->server = s;
 	c->bev = bev;
 	c->fd = -1;
 	c->head = BUF_INIT(s->limits.max_head + 1);
+	c->whole = BUF_INIT(s->limits.max_head + 1);
+	c->ahead = BUF_INIT(AHEAD_MAX);
 	http_guard_init(&c->guard, &limits);
 	admit_read_ahead(c);
 	c->watch = evbuffer_add_cb(bufferevent_get_input(bev), on_input, c);

@@ -437,12 +437,19 @@ bool http_guard_in_body(const struct http_guard *g)
 	return g->state > S_END;
 }
 
+size_t http_guard_body_bytes(const struct http_guard *g, size_t len)
+{
+	if (g->state != S_BODY && g->state != S_CHUNK)
+		return 0;
+	return g->left < len ? (size_t)g->left : len;
+}
+
 /* All but the last byte of a body or chunk in one go; that one takes the normal way. */
 static size_t skip_body(struct http_guard *g, size_t len)
 {
-	if ((g->state != S_BODY && g->state != S_CHUNK) || g->left <= 1)
-		return 0;
-	size_t n = g->left - 1 < len ? (size_t)(g->left - 1) : len;
+	size_t n = http_guard_body_bytes(g, len);
+	if (n && n == g->left)
+		n--;
 	g->left -= n;
 	g->fed += n;
 	return n;

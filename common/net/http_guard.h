@@ -71,6 +71,8 @@ size_t http_guard_next(struct http_guard *g, const void *data, size_t len,
 /* Is the next byte one of a head? Of a body? */
 bool http_guard_before_head(const struct http_guard *g);
 bool http_guard_in_body(const struct http_guard *g);
+/* How many of the next len bytes are of the body itself, and not of its framing. */
+size_t http_guard_body_bytes(const struct http_guard *g, size_t len);
 
 /* Has a request begun whose head is not complete? */
 bool http_guard_in_head(const struct http_guard *g);

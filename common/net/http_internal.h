@@ -46,6 +46,10 @@ struct server_conn {
 	uint64_t seen, done;   /* requests dispatched; of those, answered to the end */
 	struct http_req *req;  /* being answered */
 	struct buf head;       /* the one being read */
+	size_t withheld;       /* bytes of it that evhttp gets when it is whole */
+	struct buf whole;      /* that head as it came, when it came in several pieces */
+	bool streamed;         /* the body of the last request is read by http_body.c, */
+	struct buf ahead;      /* and this of it has come along with the head */
 	int refused;           /* status to refuse the connection with, 0: fine */
 	const char *reason;
 	char *why, *allow; /* owned: a reason, the Allow header that goes with it; NULL: none */
@@ -103,6 +107,10 @@ struct http_req {
 	enum req_state state; /* of whoever has the request in hand */
 	bool streaming;       /* loop only */
 	bool waited, head, close;
+	bool streamed;         /* its body: */
+	struct event *body_ev; /* reads it; NULL: nobody wants it, or it has ended */
+	http_body_fn on_body;
+	void *body_arg;
 	int64_t started_us;
 
 	char *method, *target, *body, *peer;
@@ -152,6 +160,17 @@ void conn_close(struct server_conn *c); /* at once; c is gone */
 void conn_refuse_later(struct server_conn *c, int status, const char *reason);
 void conn_give_way(struct server_conn *c); /* closes one that waits for its peer; c is gone */
 void conns_drop(struct http_server *s);    /* what evhttp_free() leaves */
+
+/* http_linger.c */
+/* What the connection has left to send, the peer gets to read although it is being closed. */
+void conn_linger(const struct server_conn *c);
+void lingers_drop(struct http_server *s);
+
+/* http_body.c */
+/* Makes a head say that no body follows, in as many bytes. */
+void body_hide(char *head, size_t len);
+void body_stop(struct http_req *r);           /* nobody wants the rest */
+bool body_waits(const struct server_conn *c); /* for us: the peer is not to blame */
 
 /* http_admit.c */
 struct http_limits admit_limits(const struct http_limits *given); /* with all defaults */

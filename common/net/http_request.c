@@ -78,7 +78,9 @@ struct http_req *req_create(struct server_conn *c, struct evhttp_request *ev,
 	const char *target = evhttp_request_get_uri(ev);
 	r->target = loom_strdup(http_target_path(target, NULL, NULL));
 	/* evhttp takes an absolute target for a proxy's and closes behind it. */
-	r->close = (ev->major == 1 && ev->minor == 0) || *target != '/' || c->reserve;
+	r->streamed = c->seen > c->guard.complete; /* or its body would have been read */
+	r->close =
+		(ev->major == 1 && ev->minor == 0) || *target != '/' || c->reserve || r->streamed;
 	r->head = evhttp_request_get_command(ev) == EVHTTP_REQ_HEAD;
 	r->peer = loom_asprintf("%s:%u", address ? address : "?", port);
 	copy_headers(r, ev);
@@ -97,6 +99,7 @@ struct http_req *req_create(struct server_conn *c, struct evhttp_request *ev,
 
 void req_gone(struct http_req *r)
 {
+	body_stop(r);
 	/* evhttp lets go of a request that is still being answered; from then on it is ours. */
 	if (!evhttp_request_get_connection(r->ev))
 		evhttp_request_free(r->ev);
@@ -114,6 +117,7 @@ void req_gone(struct http_req *r)
 void req_free(struct http_req *r)
 {
 	struct http_server *s = r->server;
+	body_stop(r);
 	if (r->closed)
 		event_free(r->closed);
 	loop_timer_destroy(r->late_close);

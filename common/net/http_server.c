@@ -108,7 +108,7 @@ static void on_request(struct evhttp_request *ev, void *arg)
 {
 	struct server_conn *c = conn_of(arg, ev);
 	evhttp_request_set_on_complete_cb(ev, conn_request_done, c);
-	if (++c->seen > c->guard.complete) {
+	if (++c->seen > c->guard.complete + c->streamed) {
 		/* evhttp has found a request where the guard has not: whoever is right, end it. */
 		log_error("request that the guard has not seen", LOG_I("fd", c->fd));
 		c->kill = true;
@@ -243,7 +243,7 @@ struct http_server *http_server_create(struct loop *l, struct pool *pool,
                                        const struct http_limits *limits)
 {
 	for (const struct http_route *r = routes; r->method; r++)
-		loom_assert(!(r->run & HTTP_ON_POOL) || pool);
+		loom_assert(!(r->run & HTTP_ON_POOL) || (pool && !(r->run & HTTP_STREAMED)));
 	register_metrics();
 	struct http_server *s = loom_calloc(1, sizeof(*s));
 	s->loop = l;

@@ -38,6 +38,8 @@ enum http_run {
 	HTTP_SMALL = 4,    /* its body has at most HTTP_SMALL_BODY bytes */
 	HTTP_HEAVY = 8,    /* may cost much: few at once for each share (http_server_share()) */
 	HTTP_PROBLEM = 16, /* its refusals are problem documents, whatever is asked for */
+	HTTP_STREAMED =
+		32, /* its handler runs, on the loop, when the head has come: http_body_read() */
 };
 #define HTTP_SMALL_BODY ((size_t)64 << 10)
 
@@ -51,9 +53,10 @@ struct http_route {
 };
 
 struct http_limits {
-	size_t max_head;   /* request line and headers, bytes; 0 = 32 KiB */
-	size_t max_body;   /* bytes; 0 = 4 MiB */
-	size_t max_bodies; /* bytes of all requests not yet answered; 0 = 64 MiB */
+	size_t max_head;       /* request line and headers, bytes; 0 = 32 KiB */
+	size_t max_body;       /* bytes; 0 = 4 MiB */
+	uint64_t max_streamed; /* bytes of a body that is read as it comes; 0 = max_body */
+	size_t max_bodies;     /* bytes of all requests not yet answered; 0 = 64 MiB */
 	unsigned
 		max_conns; /* 0 = 4096; a newcomer takes the place of one that waits, or gets 503 */
 	unsigned peer_conns; /* of one address (IPv6: one /64); 0 = three quarters of max_conns */
@@ -133,6 +136,18 @@ void *http_data(const struct http_req *req);
  * header Accept wants it. http_reply_text() looks at it for a status from 400 on. */
 bool http_wants_problem(const struct http_req *req);
 LOOM_MUST_CHECK int http_body_json(struct http_req *req, struct json **ret, struct loom_err *err);
+
+/*
+ * Bodies that are read as they come (HTTP_STREAMED), on the loop. fn gets what has come, and with
+ * `end`, in the same call or a later one with no bytes, the end. Whoever breaks off, sends too
+ * slowly or breaks HTTP's rules is shown the door by the server: http_on_close() says so. Answering
+ * ends it, too; the connection is closed then. A client that waits for leave to send (Expect:
+ * 100-continue) gets it by the call.
+ */
+typedef void (*http_body_fn)(struct http_req *req, const void *data, size_t len, bool end,
+                             void *arg);
+void http_body_read(struct http_req *req, http_body_fn fn, void *arg);
+void http_body_pause(struct http_req *req, bool pause); /* back-pressure */
 
 void http_reply_header(struct http_req *req, const char *name,
                        const char *value); /* before reply */
