@@ -48,6 +48,13 @@ void callback_fini(struct callback *c)
 	*c = (struct callback){ 0 };
 }
 
+void callbacks_fini(struct callbacks *l)
+{
+	for (size_t i = 0; i < l->n; i++)
+		callback_fini(&l->v[i]);
+	*l = (struct callbacks){ 0 };
+}
+
 /* One target: those for it are told in order, and wait together when it does not answer. */
 static void target_key(const struct callback *c, char out[2 * KEY_BYTES + 1])
 {
@@ -96,9 +103,8 @@ int callback_insert(struct db *db, const struct callback *c)
 
 struct claim {
 	int64_t lease_ms, share;
-	struct callback *c;
-	int64_t until; /* set by an earlier run, whose commit may have gone through */
-	bool found;
+	size_t most;
+	struct callbacks *l; /* not empty after a run whose commit may have gone through */
 	/* whom one is due for */
 	int64_t cluster;
 	char target[2 * KEY_BYTES + 1];
@@ -138,30 +144,30 @@ static int find_due(struct db *db, void *arg)
 	return rc;
 }
 
-static int row_to_callback(const struct db_result *r, struct callback *c)
+static int row_to_callback(const struct db_result *r, size_t i, struct callback *c)
 {
-	*c = (struct callback){ .id = db_int(r, 0, 0),
-		                .cluster_id = db_int(r, 0, 3),
-		                .job_num = db_int(r, 0, 4),
-		                .create_time = db_int(r, 0, 9),
-		                .attempts = db_int(r, 0, 10) + 1 };
-	snprintf(c->delivery, sizeof(c->delivery), "%s", db_str(r, 0, 1));
-	c->tenant_id = loom_strdup(db_str(r, 0, 2));
-	c->url = loom_strdup(db_str(r, 0, 6));
-	c->secret = loom_strdup(db_str(r, 0, 7));
-	c->snapshot = row_json_at(r, 0, 8);
-	return callback_kind_parse(db_str(r, 0, 5), &c->kind) ? 0 : DB_E_FATAL;
+	*c = (struct callback){ .id = db_int(r, i, 0),
+		                .cluster_id = db_int(r, i, 3),
+		                .job_num = db_int(r, i, 4),
+		                .create_time = db_int(r, i, 9),
+		                .attempts = db_int(r, i, 10) };
+	snprintf(c->delivery, sizeof(c->delivery), "%s", db_str(r, i, 1));
+	c->tenant_id = loom_strdup(db_str(r, i, 2));
+	c->url = loom_strdup(db_str(r, i, 6));
+	c->secret = loom_strdup(db_str(r, i, 7));
+	c->snapshot = row_json_at(r, i, 8);
+	return callback_kind_parse(db_str(r, i, 5), &c->kind) ? 0 : DB_E_FATAL;
 }
 
-static int claimed_before(struct db *db, struct claim *cl)
+static int claimed_before(struct db *db, const struct claim *cl, bool *ret)
 {
 	int64_t one;
-	if (!cl->found)
+	*ret = false;
+	if (!cl->l->n)
 		return 0;
-	return db_select_int(db, &one, &cl->found,
-	                     "SELECT 1 FROM callback WHERE id=? AND attempts=? AND not_before=?"
-	                     " AND state='waiting' FOR UPDATE",
-	                     "iii", cl->c->id, cl->c->attempts, cl->until);
+	return db_select_int(db, &one, ret,
+	                     "SELECT 1 FROM callback WHERE id=? AND claim=? FOR UPDATE", "ii",
+	                     cl->l->v[0].id, cl->l->claim);
 }
 
 /* Two who claim at once would not see what the other one takes. */
@@ -173,16 +179,68 @@ static int one_at_a_time(struct db *db)
 	                     "");
 }
 
-static int claim_row(struct db *db, struct claim *cl, const struct db_result *r)
+/* Rows of a claim: sql has `values`, then the ids of those from `from` to before `to`. */
+#define IDS      "(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)" /* CALLBACK_MAX_CLAIM */
+#define OF_CLAIM " WHERE claim=? AND state='waiting' AND id IN " IDS
+enum { MAX_VALUES = 8 };
+
+static int exec_rows(struct db *db, const char *sql, const struct db_value *values, size_t n,
+                     const struct callbacks *l, size_t from, size_t to)
 {
-	int rc = row_to_callback(r, cl->c);
-	cl->found = !rc;
-	cl->until = db_int(r, 0, 11) + cl->lease_ms;
-	return rc ? rc
-	          : db_exec(db,
-	                    "UPDATE callback SET attempts=?, not_before=?, busy_until=?"
-	                    " WHERE id=?",
-	                    "iiii", cl->c->attempts, cl->until, cl->until, cl->c->id);
+	struct db_value all[MAX_VALUES + CALLBACK_MAX_CLAIM];
+	loom_assert(n <= MAX_VALUES && to <= l->n);
+	if (from >= to)
+		return 0;
+	memcpy(all, values, n * sizeof(*values));
+	for (size_t i = 0; i < CALLBACK_MAX_CLAIM; i++)
+		all[n + i] = db_i(l->v[from + i < to ? from + i : to - 1].id);
+	return db_exec_values(db, sql, all, n + CALLBACK_MAX_CLAIM);
+}
+
+/* The target is busy while the first row says so, which counts as one, however many were claimed
+ * with it; not_before stays, so that a claim that ran out leaves all in their order. */
+static int mark(struct db *db, const struct claim *cl, int64_t until)
+{
+	struct callbacks *l = cl->l;
+	randombytes_buf(&l->claim, sizeof(l->claim));
+	const struct db_value v[] = { db_i(l->claim), db_i(l->v[0].id), db_i(until) };
+	return exec_rows(db,
+	                 "UPDATE callback SET claim=?, busy_until=IF(id=?, ?, 0)"
+	                 " WHERE id IN " IDS,
+	                 v, LOOM_COUNT(v), l, 0, l->n);
+}
+
+/* A row's predecessor about the same cluster, 0: none, is told before it or waits for its time. */
+static bool in_order(const struct callbacks *l, int64_t after)
+{
+	for (size_t i = l->n; after && i-- > 0;) {
+		if (l->v[i].id == after)
+			return true;
+	}
+	return !after;
+}
+
+static int claim_rows(struct db *db, struct claim *cl, int64_t first)
+{
+	LOOM_CLEANUP(db_result_free) struct db_result *r = NULL;
+	int rc = db_select(
+		db, &r,
+		"SELECT c.id, c.delivery, c.tenant_id, c.cluster_id, c.job_num, c.kind, c.url,"
+		" c.secret, c.as_then, c.create_time, c.attempts, " NOW ","
+		" (SELECT e.id FROM callback e FORCE INDEX (by_order)"
+		" WHERE e.cluster_id=c.cluster_id AND e.target=c.target AND e.state='waiting'"
+		" AND e.id<c.id ORDER BY e.id DESC LIMIT 1)"
+		" FROM (SELECT ? AS id UNION ALL SELECT id FROM (SELECT id FROM callback"
+		" FORCE INDEX (by_target) WHERE target=? AND state='waiting' AND not_before<=" NOW
+		" AND id<>? ORDER BY not_before, id LIMIT ?) o) d"
+		" STRAIGHT_JOIN callback c FORCE INDEX (PRIMARY) ON c.id=d.id"
+		" ORDER BY c.id FOR UPDATE",
+		"isii", first, cl->target, first, (int64_t)cl->most - 1);
+	for (size_t i = 0; !rc && i < db_rows(r); i++) {
+		if (in_order(cl->l, db_int(r, i, 12)))
+			rc = row_to_callback(r, i, &cl->l->v[cl->l->n++]);
+	}
+	return rc || !cl->l->n ? rc : mark(db, cl, db_int(r, 0, 11) + cl->lease_ms);
 }
 
 /* Those that come after one that waits to be tried again wait as long. A large number of them is
@@ -199,10 +257,11 @@ static int line_up(struct db *db, const struct claim *cl, int64_t not_before)
 static int claim_tx(struct db *db, void *arg)
 {
 	struct claim *cl = arg;
-	int rc = claimed_before(db, cl);
-	if (rc || cl->found)
+	bool mine;
+	int rc = claimed_before(db, cl, &mine);
+	if (rc || mine)
 		return rc;
-	callback_fini(cl->c);
+	callbacks_fini(cl->l);
 	LOOM_CLEANUP(db_result_free) struct db_result *r = NULL;
 	rc = one_at_a_time(db);
 	if (!rc)
@@ -210,47 +269,56 @@ static int claim_tx(struct db *db, void *arg)
 	if (rc || !cl->any)
 		return rc;
 	rc = db_select(db, &r,
-	               "SELECT id, delivery, tenant_id, cluster_id, job_num, kind, url, secret,"
-	               " as_then, create_time, attempts, " NOW ", not_before"
-	               " FROM callback FORCE INDEX (by_order)"
+	               "SELECT id, not_before, " NOW " FROM callback FORCE INDEX (by_order)"
 	               " WHERE cluster_id=? AND target=? AND state='waiting'"
 	               " ORDER BY id LIMIT 1 FOR UPDATE",
 	               "is", cl->cluster, cl->target);
 	if (rc || !db_rows(r))
 		return rc;
-	int64_t not_before = db_int(r, 0, 12);
-	return not_before > db_int(r, 0, 11) ? line_up(db, cl, not_before) : claim_row(db, cl, r);
+	int64_t not_before = db_int(r, 0, 1);
+	return not_before > db_int(r, 0, 2) ? line_up(db, cl, not_before)
+	                                    : claim_rows(db, cl, db_int(r, 0, 0));
 }
 
 /* Once more after those that are not due were taken out of the way. */
-int callback_claim(struct db_pool *p, int64_t lease_ms, int64_t share, struct callback *ret,
-                   bool *ret_found)
+int callback_claim(struct db_pool *p, int64_t lease_ms, int64_t share, size_t most,
+                   struct callbacks *ret)
 {
-	struct claim cl = { .lease_ms = lease_ms, .share = share, .c = ret };
-	*ret = (struct callback){ 0 };
+	struct claim cl = { .lease_ms = lease_ms, .share = share, .most = most, .l = ret };
+	loom_assert(most && most <= CALLBACK_MAX_CLAIM);
+	*ret = (struct callbacks){ 0 };
 	int rc = db_read(p, find_due, &cl);
-	while (!rc && cl.any && !cl.found)
+	while (!rc && cl.any && !ret->n)
 		rc = db_tx(p, claim_tx, &cl);
-	*ret_found = !rc && cl.found;
+	if (rc)
+		callbacks_fini(ret);
 	return rc;
 }
 
-int callback_delivered(struct db *db, const struct callback *c)
+int callback_delivered(struct db *db, const struct callbacks *l, size_t told)
 {
-	return db_exec(db, "DELETE FROM callback WHERE id=? AND attempts=? AND state='waiting'",
-	               "ii", c->id, c->attempts);
+	const struct db_value v[] = { db_i(l->claim) };
+	return exec_rows(db, "DELETE FROM callback" OF_CLAIM, v, LOOM_COUNT(v), l, 0, told);
 }
 
-int callback_failed(struct db *db, const struct callback *c, int64_t status, const char *reason,
-                    int64_t retry_ms)
+int callback_failed(struct db *db, const struct callbacks *l, size_t at, int64_t status,
+                    const char *reason, int64_t retry_ms)
 {
-	return db_exec(db,
-	               "UPDATE callback SET state=?, busy_until=0, not_before=" NOW
-	               "+?, last_time=" NOW
-	               ", last_status=?, last_error=? WHERE id=? AND attempts=? AND"
-	               " state='waiting'",
-	               "siisii", retry_ms < 0 ? "dead" : "waiting", retry_ms < 0 ? 0 : retry_ms,
-	               status, reason, c->id, c->attempts);
+	const struct db_value v[] = { db_s(retry_ms < 0 ? "dead" : "waiting"),
+		                      db_i(retry_ms < 0 ? 0 : retry_ms), db_i(status), db_s(reason),
+		                      db_i(l->claim) };
+	return exec_rows(db,
+	                 "UPDATE callback SET claim=0, busy_until=0, attempts=attempts+1, state=?,"
+	                 " not_before=" NOW "+?, last_time=" NOW
+	                 ", last_status=?, last_error=?" OF_CLAIM,
+	                 v, LOOM_COUNT(v), l, at, at + 1);
+}
+
+int callback_not_begun(struct db *db, const struct callbacks *l)
+{
+	const struct db_value v[] = { db_i(l->claim) };
+	return exec_rows(db, "UPDATE callback SET claim=0, busy_until=0" OF_CLAIM, v, LOOM_COUNT(v),
+	                 l, 0, 1);
 }
 
 int callback_put_off(struct db *db, const struct callback *c, int64_t wait_ms)

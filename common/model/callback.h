@@ -34,9 +34,18 @@ struct callback {
 	char *tenant_id, *url;
 	char *secret;          /* how it is signed: "" not, "global", "ref:NAME", "tenant:NAME" */
 	struct json *snapshot; /* what may be otherwise by now: {"clusterStatus":.., "job":{..}} */
-	int64_t attempts;      /* counts claims and is the fence */
+	int64_t attempts;      /* that failed */
 };
 void callback_fini(struct callback *c);
+
+/* What waits for one target, claimed together: told one after the other, first to last. */
+#define CALLBACK_MAX_CLAIM 16
+struct callbacks {
+	struct callback v[CALLBACK_MAX_CLAIM];
+	size_t n;
+	int64_t claim; /* the fence */
+};
+void callbacks_fini(struct callbacks *l);
 
 /* The targets that a cluster's template names, then those of its tenant (callback_target.h).
  * *ret owned. */
@@ -45,17 +54,20 @@ LOOM_MUST_CHECK int callback_of_cluster(struct db *db, int64_t cluster, const ch
 /* In the transaction that changes the state, the cluster locked. id, attempts are not read. */
 LOOM_MUST_CHECK int callback_insert(struct db *db, const struct callback *c);
 
-/* The first one for the target that has waited longest, for lease_ms; its own transactions. Each
- * target is told one thing at a time, and of a tenant's only with fewer than `share` under way, so
- * that those who do not answer hold up only themselves. What it costs grows with the number of
- * targets, not with that of callbacks. */
-LOOM_MUST_CHECK int callback_claim(struct db_pool *p, int64_t lease_ms, int64_t share,
-                                   struct callback *ret, bool *ret_found);
-/* The end of a claim; nothing when another has claimed it since. */
-LOOM_MUST_CHECK int callback_delivered(struct db *db, const struct callback *c);
+/* The first ones for the target that has waited longest, at most `most` and none but in the order
+ * of their cluster's, for lease_ms; none: nothing is due. Its own transactions. Each target is told
+ * one thing at a time, and of a tenant's only with fewer than `share` under way, so that those who
+ * do not answer hold up only themselves. What it costs grows with the number of targets, not with
+ * that of callbacks. */
+LOOM_MUST_CHECK int callback_claim(struct db_pool *p, int64_t lease_ms, int64_t share, size_t most,
+                                   struct callbacks *ret);
+/* The end of a claim, in one transaction: the first `told` were told, and the one at `at` could not
+ * be; or nothing was begun. What comes after is due again. What another has claimed since stays. */
+LOOM_MUST_CHECK int callback_delivered(struct db *db, const struct callbacks *l, size_t told);
 /* Tried again in retry_ms, dead when that is negative. status: of the answer, 0 none. */
-LOOM_MUST_CHECK int callback_failed(struct db *db, const struct callback *c, int64_t status,
-                                    const char *reason, int64_t retry_ms);
+LOOM_MUST_CHECK int callback_failed(struct db *db, const struct callbacks *l, size_t at,
+                                    int64_t status, const char *reason, int64_t retry_ms);
+LOOM_MUST_CHECK int callback_not_begun(struct db *db, const struct callbacks *l);
 /* No answer from its target: the others for it wait at least so long. */
 LOOM_MUST_CHECK int callback_put_off(struct db *db, const struct callback *c, int64_t wait_ms);
 /* Those that are over go, 1000 at a time. */

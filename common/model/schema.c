@@ -100,7 +100,8 @@ static const char *const first[] = {
 	" data MEDIUMTEXT NOT NULL, PRIMARY KEY (cluster_id, seq))" TABLE_END,
 
 	/* The outbox of callbacks. target: which URL with which secret of which tenant, hashed.
-	   not_before is the order of claims, and moved ahead of a claim for as long as it holds. */
+	   not_before is the order of claims; older services move it ahead for as long as theirs
+	   hold. */
 	"CREATE TABLE IF NOT EXISTS callback ("
 	" id BIGINT NOT NULL AUTO_INCREMENT PRIMARY KEY, delivery CHAR(36) NOT NULL,"
 	" tenant_id VARCHAR(64) NOT NULL, cluster_id BIGINT NOT NULL, job_num INT NOT NULL,"
@@ -374,6 +375,13 @@ static const char *const twentieth[] = {
 	NULL,
 };
 
+/* The last claim that a callback was in: those for one target are claimed together, and the first
+   of them is busy. Older services claim one and tell a claim by its attempts. */
+static const char *const twenty_first[] = {
+	"ALTER TABLE callback ADD COLUMN IF NOT EXISTS claim BIGINT NOT NULL DEFAULT 0",
+	NULL,
+};
+
 const struct db_migration schema_migrations[] = {
 	{ 1, "first tables", first, 0 },
 	{ 2, "limits, shares, quarantine", second, 0 },
@@ -395,5 +403,6 @@ const struct db_migration schema_migrations[] = {
 	{ 18, "orders of lists of clusters", eighteenth, 0 },
 	{ 19, "wrong passwords", nineteenth, 0 },
 	{ 20, "workers of the original's provisioners", twentieth, 0 },
+	{ 21, "callbacks claimed together", twenty_first, 0 },
 	{ 0, NULL, NULL, 0 },
 };

@@ -29,9 +29,11 @@ struct http_call {
 	/* For targets that others chose: https:// too, and every address is
 	 * asked about right before it is connected to, whatever the name resolved to. When false is
 	 * answered, it is not: -EACCES (of a fetch: http_fetch_refused()). Uses no connection made
-	 * before. allow_arg is borrowed until the end. */
+	 * before, but with `again` one to the same host and port that was used up to 2 s ago: for
+	 * clients whose calls all have the same rules. allow_arg is borrowed until the end. */
 	bool (*allow)(const struct sockaddr *addr, void *arg);
 	void *allow_arg;
+	bool again;
 	/* Streaming: called with each piece instead of filling answer; non-zero ends the call with
 	 * -ECANCELED. The body of a status from 400 on goes to answer all the same. */
 	int (*on_data)(const char *data, size_t len, void *arg);

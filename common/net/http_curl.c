@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 
 enum { CONNECT_MS = 2000, TIMEOUT_MS = 10000, KEEPALIVE_S = 30, RETRY_AFTER_MAX_S = 86400 };
+enum { AGAIN_S = 2 };
 
 static char user_agent[32]; /* written once, before the first handle */
 
@@ -122,8 +123,9 @@ void curl_guard(CURL *h, const struct http_call *call, struct curl_guard *g)
 	must(curl_easy_setopt(h, CURLOPT_PROTOCOLS_STR, "http,https"));
 	must(curl_easy_setopt(h, CURLOPT_OPENSOCKETFUNCTION, open_socket));
 	must(curl_easy_setopt(h, CURLOPT_OPENSOCKETDATA, g));
-	must(curl_easy_setopt(h, CURLOPT_FRESH_CONNECT, 1L));
-	must(curl_easy_setopt(h, CURLOPT_FORBID_REUSE, 1L));
+	must(curl_easy_setopt(h, CURLOPT_FRESH_CONNECT, call->again ? 0L : 1L));
+	must(curl_easy_setopt(h, CURLOPT_FORBID_REUSE, call->again ? 0L : 1L));
+	must(curl_easy_setopt(h, CURLOPT_MAXAGE_CONN, (long)AGAIN_S));
 	must(curl_easy_setopt(h, CURLOPT_QUICK_EXIT, 1L)); /* waits for no name server at the end */
 }
 

@@ -415,6 +415,93 @@ def test_a_target_is_told_one_thing_at_a_time(home):
     assert set(most) == {1}
 
 
+# ---- several at a time
+
+WAITING = 48
+
+
+def backlog(home):
+    """A cluster's start, which its target holds, and what waits behind that, about it and another by turns;
+    answers the start and what lets go of it."""
+    name = target(home, "start")
+    held = threading.Event()
+    home.receiver.rules[name] = lambda call: held.wait(20) and 200 or 200
+    home.worker()
+    cluster, other = home.create("demo", "called"), home.create("other", "one")
+    first = home.receiver.wait(name, "start", cluster)[0]
+    for each in (cluster, other):
+        home.user.wait_cluster(each)
+    wait_for(lambda: len(stored(home)) == 1, what="nothing else to be told")
+    home.stack.sql(
+        "INSERT INTO callback (delivery, tenant_id, cluster_id, job_num, kind, target, url, secret, as_then, state,"
+        " not_before, create_time) SELECT UUID(), tenant_id, IF(s.seq % 2, cluster_id, " + other + "), job_num, kind,"
+        " target, url, secret, as_then, state, create_time+s.seq, create_time+s.seq"
+        f" FROM callback JOIN seq_1_to_{WAITING} s WHERE delivery='{first.delivery}'")
+    return first, held.set
+
+
+def in_line(first, calls):
+    """Where in the backlog each was."""
+    return [call.json["time"] - first.json["time"] for call in calls]
+
+
+def commits(home):
+    """Of the whole database."""
+    return int(home.stack.sql("SHOW GLOBAL STATUS LIKE 'Com_commit'")[0][1])
+
+
+def test_a_backlog_is_told_in_few_transactions_and_connections(home):
+    first, release = backlog(home)
+    before = commits(home)
+    release()
+    nothing_left(home)
+    assert commits(home) - before < WAITING / 2  # two of each message, one by one
+    calls = home.receiver.of(home.name)
+    assert in_line(first, calls) == list(range(WAITING + 1))
+    assert len({call.peer for call in calls}) < WAITING / 4
+    assert [home.stack.log("scheduler").count(call.delivery) for call in calls] == [0] * len(calls)
+
+
+def test_a_failure_in_the_middle_holds_up_its_own_cluster_only(home):
+    first, release = backlog(home)
+    failed = []
+
+    def once(call):
+        if in_line(first, [call]) == [5] and not failed:
+            failed.append(call)
+            return 500
+        return 200
+
+    home.receiver.rules[home.name] = once
+    release()
+    nothing_left(home)
+    calls = home.receiver.of(home.name)
+    told_of = {cluster: in_line(first, home.receiver.of(home.name, cluster=cluster))
+               for cluster in {call.cluster for call in calls}}
+    odd = [0, *range(1, WAITING + 1, 2)]
+    odd.insert(odd.index(5), 5)
+    assert sorted(told_of.values()) == [odd, list(range(2, WAITING + 1, 2))]
+
+
+def test_killed_before_it_is_noted_what_was_told_is_told_again_in_order(home):
+    first, release = backlog(home)
+    held = threading.Event()
+    home.receiver.rules[home.name] = lambda call: in_line(first, [call]) == [6] and held.wait(20) and 200 or 200
+    release()
+    wait_for(lambda: 6 in in_line(first, home.receiver.of(home.name)), what="the middle of a claim")
+    home.stack.kill("scheduler")
+    held.set()
+    before = home.receiver.of(home.name)
+    assert in_line(first, before) == list(range(7))
+    home.stack.start("scheduler")
+    nothing_left(home)
+    after = home.receiver.of(home.name)[len(before):]
+    assert in_line(first, after) == list(range(in_line(first, after)[0], WAITING + 1))
+    assert in_line(first, after)[0] <= 6
+    again = {call.delivery for call in before} & {call.delivery for call in after}
+    assert again == {call.delivery for call in before[in_line(first, after)[0]:]}
+
+
 # ---- crashes
 
 

@@ -570,50 +570,51 @@ static int64_t reads(void)
 }
 
 /* The cluster of the one that is claimed; 0: none is due. */
-static int64_t claim(struct callback *c)
+static int64_t claim(struct callbacks *l)
 {
-	bool found;
-	ck_assert_int_eq(callback_claim(pool, LEASE_MS, SHARE, c, &found), 0);
-	return found ? c->cluster_id : 0;
+	ck_assert_int_eq(callback_claim(pool, LEASE_MS, SHARE, 1, l), 0);
+	return l->n ? l->v[0].cluster_id : 0;
 }
 
 static int tell_tx(struct db *db, void *arg)
 {
-	return callback_delivered(db, arg);
+	const struct callbacks *l = arg;
+	return callback_delivered(db, l, l->n);
 }
 
 static int fail_tx(struct db *db, void *arg)
 {
-	return callback_failed(db, arg, 500, "no", LEASE_MS);
+	return callback_failed(db, arg, 0, 500, "no", LEASE_MS);
 }
 
 static int silent_tx(struct db *db, void *arg)
 {
-	int rc = callback_failed(db, arg, 0, "no answer", 0);
-	return rc ? rc : callback_put_off(db, arg, LEASE_MS);
+	const struct callbacks *l = arg;
+	int rc = callback_failed(db, l, 0, 0, "no answer", 0);
+	return rc ? rc : callback_put_off(db, &l->v[0], LEASE_MS);
 }
 
 static int replay_tx(struct db *db, void *arg)
 {
-	const struct callback *c = arg;
-	return callback_replay(db, c->tenant_id, c->id);
+	const struct callbacks *l = arg;
+	return callback_replay(db, l->v[0].tenant_id, l->v[0].id);
 }
 
 static int delete_tx(struct db *db, void *arg)
 {
-	const struct callback *c = arg;
-	return callback_delete(db, c->tenant_id, c->id);
+	const struct callbacks *l = arg;
+	return callback_delete(db, l->v[0].tenant_id, l->v[0].id);
 }
 
-static void end(struct callback *c, db_tx_fn how)
+static void end(struct callbacks *l, db_tx_fn how)
 {
-	ck_assert_int_eq(db_tx(pool, how, c), 0);
-	callback_fini(c);
+	ck_assert_int_eq(db_tx(pool, how, l), 0);
+	callbacks_fini(l);
 }
 
 START_TEST(a_backlog_costs_a_claim_nothing)
 {
-	struct callback busy, c;
+	struct callbacks busy, c;
 	in_tx(no_callbacks);
 	waits("a", "http://a/", 999, 0);
 	in_tx(backlog);
@@ -628,8 +629,13 @@ START_TEST(a_backlog_costs_a_claim_nothing)
 		ck_assert_int_eq(cluster, k % 6);
 		end(&c, tell_tx);
 	}
-	end(&busy, silent_tx);
+	end(&busy, tell_tx);
 	int64_t before = reads();
+	ck_assert_int_eq(callback_claim(pool, LEASE_MS, SHARE, CALLBACK_MAX_CLAIM, &busy), 0);
+	ck_assert_int_lt(reads() - before, FEW_READS);
+	ck_assert_uint_eq(busy.n, CALLBACK_MAX_CLAIM);
+	end(&busy, silent_tx);
+	before = reads();
 	ck_assert_int_eq(claim(&c), 0);
 	ck_assert_int_lt(reads() - before, FEW_READS);
 }
@@ -652,20 +658,20 @@ static void expect_told(const int64_t *clusters)
 {
 	int64_t last[3] = { 0 };
 	do {
-		struct callback c;
+		struct callbacks c;
 		int64_t cluster = claim(&c);
 		ck_assert_int_eq(cluster, *clusters);
 		if (!cluster)
 			continue;
-		ck_assert_int_gt(c.id, last[cluster]);
-		last[cluster] = c.id;
+		ck_assert_int_gt(c.v[0].id, last[cluster]);
+		last[cluster] = c.v[0].id;
 		end(&c, tell_tx);
 	} while (*clusters++);
 }
 
 START_TEST(what_follows_waits_for_what_failed)
 {
-	struct callback first;
+	struct callbacks first;
 	in_tx(no_callbacks);
 	for (int64_t k = 0; k < 3; k++)
 		waits("a", "http://a/", 1 + k % 2, 1000 + k);
@@ -675,7 +681,139 @@ START_TEST(what_follows_waits_for_what_failed)
 	if (orders[_i].then)
 		ck_assert_int_eq(db_tx(pool, orders[_i].then, &first), 0);
 	expect_told(orders[_i].told_then);
-	callback_fini(&first);
+	callbacks_fini(&first);
+}
+END_TEST
+
+/* Of this session, as rows_read(). */
+static int commits_made(struct db *db, void *arg)
+{
+	return db_select_int(db, arg, NULL,
+	                     "SELECT CAST(variable_value AS SIGNED)"
+	                     " FROM information_schema.session_status"
+	                     " WHERE variable_name='Com_commit'",
+	                     "");
+}
+
+static int64_t commits(void)
+{
+	int64_t n = 0;
+	ck_assert_int_eq(db_read(pool, commits_made, &n), 0);
+	return n;
+}
+
+/* Claims of several, each told whole: how many were told, each in its cluster's order. */
+static int64_t tell_all(int64_t *claims)
+{
+	struct callbacks l;
+	int64_t told = 0, last[8] = { 0 };
+	for (*claims = 0;; (*claims)++) {
+		ck_assert_int_eq(callback_claim(pool, LEASE_MS, SHARE, CALLBACK_MAX_CLAIM, &l), 0);
+		if (!l.n)
+			return told;
+		for (size_t i = 0; i < l.n; i++, told++) {
+			ck_assert_int_gt(l.v[i].id, last[l.v[i].cluster_id]);
+			last[l.v[i].cluster_id] = l.v[i].id;
+		}
+		end(&l, tell_tx);
+	}
+}
+
+START_TEST(what_waits_for_one_target_is_claimed_together)
+{
+	enum { WAITING = 3 * CALLBACK_MAX_CLAIM };
+	int64_t claims, before;
+	in_tx(no_callbacks);
+	for (int64_t k = 0; k < WAITING; k++)
+		waits("a", "http://a/", 1 + k % 7, 1000 + k);
+	before = commits();
+	ck_assert_int_eq(tell_all(&claims), WAITING);
+	ck_assert_int_eq(claims, 3);
+	ck_assert_int_le(commits() - before, 2 * claims);
+}
+END_TEST
+
+START_TEST(a_claim_of_several_is_one_target_under_way)
+{
+	struct callbacks first, other;
+	in_tx(no_callbacks);
+	for (int64_t k = 0; k < 4; k++)
+		waits("a", "http://a/", 1 + k, 1000 + k);
+	waits("a", "http://b/", 1, 2000);
+	ck_assert_int_eq(callback_claim(pool, LEASE_MS, 2, CALLBACK_MAX_CLAIM, &first), 0);
+	ck_assert_uint_eq(first.n, 4);
+	waits("a", "http://a/", 5, 500);
+	ck_assert_int_eq(callback_claim(pool, LEASE_MS, 1, CALLBACK_MAX_CLAIM, &other), 0);
+	ck_assert_uint_eq(other.n, 0);
+	ck_assert_int_eq(callback_claim(pool, LEASE_MS, 2, CALLBACK_MAX_CLAIM, &other), 0);
+	ck_assert_uint_eq(other.n, 1);
+	ck_assert_str_eq(other.v[0].url, "http://b/");
+	callbacks_fini(&first);
+	callbacks_fini(&other);
+}
+END_TEST
+
+/* The first was told, the second, about cluster 2, was not: those after it were not begun. */
+static int stopped_tx(struct db *db, void *arg)
+{
+	const struct callbacks *l = arg;
+	int rc = callback_delivered(db, l, 1);
+	return rc ? rc : callback_failed(db, l, 1, 500, "no", LEASE_MS);
+}
+
+START_TEST(what_follows_a_failure_goes_back_untold)
+{
+	struct callbacks l, late;
+	int64_t claims, ids[6];
+	in_tx(no_callbacks);
+	for (int64_t k = 0; k < 6; k++)
+		waits("a", "http://a/", 1 + k % 3, 1000 + k);
+	ck_assert_int_eq(callback_claim(pool, LEASE_MS, SHARE, CALLBACK_MAX_CLAIM, &l), 0);
+	ck_assert_uint_eq(l.n, 6);
+	for (size_t i = 0; i < l.n; i++)
+		ids[i] = l.v[i].id;
+	ck_assert_int_eq(db_tx(pool, stopped_tx, &l), 0);
+	/* those of the other clusters are due, in order; of cluster 2 none is before its time */
+	ck_assert_int_eq(callback_claim(pool, LEASE_MS, SHARE, CALLBACK_MAX_CLAIM, &late), 0);
+	ck_assert_uint_eq(late.n, 3);
+	static const size_t due[] = { 2, 3, 5 };
+	for (size_t i = 0; i < late.n; i++) {
+		ck_assert_int_eq(late.v[i].id, ids[due[i]]);
+		ck_assert_int_eq(late.v[i].attempts, 0);
+	}
+	/* what the first claim says once more changes nothing for the second */
+	ck_assert_int_eq(db_tx(pool, stopped_tx, &l), 0);
+	end(&late, tell_tx);
+	ck_assert_int_eq(tell_all(&claims), 0);
+	const struct callback *failed = &l.v[1];
+	struct callbacks again = { .n = 1 };
+	again.v[0] = (struct callback){ .id = failed->id, .tenant_id = loom_strdup("a") };
+	end(&again, replay_tx);
+	ck_assert_int_eq(tell_all(&claims), 2);
+	callbacks_fini(&l);
+}
+END_TEST
+
+/* Nobody says how it went, as when its scheduler was killed: due again when the lease is over. */
+START_TEST(a_claim_that_runs_out_is_claimed_again_as_it_was)
+{
+	struct callbacks l, again;
+	in_tx(no_callbacks);
+	for (int64_t k = 0; k < 5; k++)
+		waits("a", "http://a/", 1 + k % 2, 1000 + k);
+	ck_assert_int_eq(callback_claim(pool, 1, SHARE, CALLBACK_MAX_CLAIM, &l), 0);
+	do {
+		ck_assert_int_eq(callback_claim(pool, LEASE_MS, SHARE, CALLBACK_MAX_CLAIM, &again),
+		                 0);
+	} while (!again.n);
+	ck_assert_uint_eq(again.n, l.n);
+	for (size_t i = 0; i < l.n; i++) {
+		ck_assert_int_eq(again.v[i].id, l.v[i].id);
+		ck_assert_str_eq(again.v[i].delivery, l.v[i].delivery);
+		ck_assert_int_eq(again.v[i].attempts, 0);
+	}
+	callbacks_fini(&l);
+	callbacks_fini(&again);
 }
 END_TEST
 
@@ -697,5 +835,9 @@ int main(void)
 	tcase_add_test(t, tenants_take_turns);
 	tcase_add_test(t, a_backlog_costs_a_claim_nothing);
 	tcase_add_loop_test(t, what_follows_waits_for_what_failed, 0, LOOM_COUNT(orders));
+	tcase_add_test(t, what_waits_for_one_target_is_claimed_together);
+	tcase_add_test(t, a_claim_of_several_is_one_target_under_way);
+	tcase_add_test(t, what_follows_a_failure_goes_back_untold);
+	tcase_add_test(t, a_claim_that_runs_out_is_claimed_again_as_it_was);
 	return UNIT_RUN("model", t);
 }

@@ -12,7 +12,8 @@ import time
 class Call:
     """One request as it came."""
 
-    def __init__(self, path, headers, body):
+    def __init__(self, path, headers, body, peer):
+        self.peer = peer
         self.path = path
         self.headers = headers
         self.body = body
@@ -72,7 +73,7 @@ class Receiver:
             def do_POST(self):  # pylint: disable=invalid-name
                 """Keep it and answer."""
                 body = self.rfile.read(int(self.headers["Content-Length"]))
-                call = Call(self.path.strip("/"), self.headers, body)
+                call = Call(self.path.strip("/"), self.headers, body, self.client_address)
                 with outer._changed:
                     outer.calls.append(call)
                     outer._changed.notify_all()

@@ -296,6 +296,13 @@ START_TEST(addresses_are_asked_about)
 	ck_assert_str_eq(call.answer.data, "2"); /* no connection is used again */
 	ck_assert_int_eq(a.times, 2);
 	ck_assert_int_eq(ntohs(a.last.sin_port), http_server_port(server));
+	/* unless it was made for that, which one for others is not */
+	call.again = true;
+	ok(c, &call, "/peer");
+	ok(c, &call, "/peer");
+	ck_assert_str_eq(call.answer.data, "3");
+	ck_assert_int_eq(a.times, 3);
+	call.again = false;
 	/* other spellings of the same address */
 	a.answer = false;
 	static const char *const names[] = { "127.0.0.1", "localhost", "0x7f.1", "2130706433" };

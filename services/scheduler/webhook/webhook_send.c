@@ -207,7 +207,8 @@ static struct http_call call_of(struct webhook_post *p)
 		                   .timeout_ms = p->timeout_ms,
 		                   .max_answer = MAX_ANSWER,
 		                   .allow = allowed,
-		                   .allow_arg = p };
+		                   .allow_arg = p,
+		                   .again = true };
 }
 
 static void end(struct webhook_post *p, bool ok)

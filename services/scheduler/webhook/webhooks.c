@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* webhooks - claims what is due, sends it, and notes how that went. */
+/* webhooks - claims what is due for a target, sends it in order, and notes how that went. */
 #include "services/scheduler/webhook/webhooks.h"
 
 #include "common/base/clock.h"
@@ -16,8 +16,10 @@
 #include <stdio.h>
 #include <string.h>
 
-/* A claim lasts for the post and the two transactions around it. One that takes longer is sent
- * twice, which targets tell by its delivery id. */
+/* Of a claim nothing more is begun after this time, so that what was told is noted soon; it lasts
+ * for that, the last post and the two transactions around it. What takes longer is sent twice,
+ * which targets tell by its delivery id. */
+#define TELL_MS         1000
 #define LEASE_MARGIN_MS 5000
 #define MAX_QUEUE       8192 /* more than twice callback_at_once may be */
 #define GRACE_MS        1000 /* for those under way when draining */
@@ -35,24 +37,30 @@ static struct metric metrics[M_COUNT] = {
 
 /* ---- telling --------------------------------------------------------------------------------- */
 
-/* One claim: on a thread it is made and its message written, on the loop that is sent, and on a
- * thread again the outcome noted. Between these it belongs to the loop. */
+/* One claim: on a thread it is made and the message of the first written, on the loop that is sent,
+ * on a thread the next one written, and after the last the outcome of all noted. Between these it
+ * belongs to the loop. */
 struct telling {
 	TAILQ_ENTRY(telling) place;
 	struct scheduler *s;
 	int64_t share, weight;
-	struct callback cb;
-	bool found; /* there was one to claim */
-	bool send;  /* it is to be sent */
-	bool ok;
+	struct callbacks claim;
+	size_t at;     /* in it: those before were told */
+	int64_t until; /* nothing more is begun then, clock_mono_ms() */
+	bool send;     /* the one at `at` is to be sent */
 	struct cluster *c;
 	struct nodes *nodes;
 	char *body;
 	struct webhook_post post;
-	/* of a failure */
+	/* The one at `at`. */
+	bool failed, silent;
 	int64_t retry_ms; /* < 0: dead */
-	bool silent;
 };
+
+static const struct callback *current(const struct telling *t)
+{
+	return &t->claim.v[t->at];
+}
 
 static void subject_fini(struct telling *t)
 {
@@ -66,25 +74,23 @@ static int subject_read(struct db *db, void *arg)
 {
 	struct telling *t = arg;
 	subject_fini(t);
-	int rc = cluster_get(db, t->cb.cluster_id, &t->c);
+	int64_t id = current(t)->cluster_id;
+	int rc = cluster_get(db, id, &t->c);
 	if (!rc)
 		rc = cluster_load_docs(db, t->c);
-	return rc ? rc : nodes_load(db, t->cb.cluster_id, &t->nodes);
+	return rc ? rc : nodes_load(db, id, &t->nodes);
 }
 
-static int delivered_tx(struct db *db, void *arg)
+static int outcome_tx(struct db *db, void *arg)
 {
 	struct telling *t = arg;
-	return callback_delivered(db, &t->cb);
-}
-
-static int failed_tx(struct db *db, void *arg)
-{
-	struct telling *t = arg;
-	int rc = callback_failed(db, &t->cb, t->post.status, t->post.reason, t->retry_ms);
-	if (!rc && t->silent)
-		rc = callback_put_off(db, &t->cb, t->s->webhook_cfg.callback_base_ms);
-	return rc;
+	int rc = callback_delivered(db, &t->claim, t->at);
+	if (!rc && t->failed)
+		rc = callback_failed(db, &t->claim, t->at, t->post.status, t->post.reason,
+		                     t->retry_ms);
+	if (!rc && t->failed && t->silent)
+		rc = callback_put_off(db, current(t), t->s->webhook_cfg.callback_base_ms);
+	return rc || t->at || t->failed ? rc : callback_not_begun(db, &t->claim);
 }
 
 /* What a failure means. One that this process gave up to end is another's at once. */
@@ -92,62 +98,77 @@ static void judge(struct telling *t)
 {
 	const struct webhook_config *cfg = &t->s->webhook_cfg;
 	const struct webhook_post *p = &t->post;
+	const struct callback *c = current(t);
 	bool stopped = str_eq(p->reason, STOPPED);
-	bool dead = !stopped && (p->never || t->cb.attempts >= cfg->callback_tries);
+	bool dead = !stopped && (p->never || c->attempts + 1 >= cfg->callback_tries);
 	char id[ID_MAX];
-	id_cluster(id, t->cb.cluster_id);
+	id_cluster(id, c->cluster_id);
 	t->silent = !p->status && !p->never && !stopped;
 	t->retry_ms = dead      ? -1
 	              : stopped ? 0
-	                        : clock_backoff_ms((unsigned)t->cb.attempts - 1,
-	                                           cfg->callback_base_ms, cfg->callback_cap_ms);
+	                        : clock_backoff_ms((unsigned)c->attempts, cfg->callback_base_ms,
+	                                           cfg->callback_cap_ms);
 	metric_add(&metrics[dead ? M_DEAD : M_FAILED], 1);
 	log_warn(dead ? "callback given up" : "callback failed", LOG_S("cluster", id),
-	         LOG_S("event", callback_kind_name(t->cb.kind)), LOG_I("callback", t->cb.id),
-	         LOG_I("attempt", t->cb.attempts), LOG_S("reason", p->reason));
+	         LOG_S("event", callback_kind_name(c->kind)), LOG_I("callback", c->id),
+	         LOG_I("attempt", c->attempts + 1), LOG_S("reason", p->reason));
 }
 
 static int outcome(struct telling *t)
 {
-	if (t->ok)
-		metric_add(&metrics[M_DELIVERED], 1);
-	else
+	if (t->failed)
 		judge(t);
-	return db_tx(t->s->db, t->ok ? delivered_tx : failed_tx, t);
+	return db_tx(t->s->db, outcome_tx, t);
 }
 
 static void write_body(struct telling *t)
 {
-	const struct webhook_message m = { .delivery = t->cb.delivery,
-		                           .kind = t->cb.kind,
-		                           .time = t->cb.create_time,
+	const struct callback *c = current(t);
+	const struct webhook_message m = { .delivery = c->delivery,
+		                           .kind = c->kind,
+		                           .time = c->create_time,
 		                           .c = t->c,
 		                           .nodes = t->nodes,
-		                           .snapshot = t->cb.snapshot };
+		                           .snapshot = c->snapshot };
 	t->body = webhook_body(&m);
+	webhook_post_fini(&t->post);
 	t->post = (struct webhook_post){ .cfg = &t->s->webhook_cfg,
-		                         .tenant_id = t->cb.tenant_id,
-		                         .url = t->cb.url,
-		                         .secret = t->cb.secret,
-		                         .delivery = t->cb.delivery,
+		                         .tenant_id = c->tenant_id,
+		                         .url = c->url,
+		                         .secret = c->secret,
+		                         .delivery = c->delivery,
 		                         .body = t->body,
-		                         .kind = t->cb.kind,
+		                         .kind = c->kind,
 		                         .timeout_ms = t->s->webhook_cfg.callback_timeout_ms };
 }
 
-/* What was claimed, ready to be sent. */
-static int prepare(struct telling *t)
+static int prepare_one(struct telling *t)
 {
 	struct scheduler *s = t->s;
 	int rc = db_read(s->db, subject_read, t);
-	if (rc == CLUSTER_E_NONE)
-		return db_tx(s->db, delivered_tx, t); /* nothing is left to tell about */
-	if (rc)
-		return rc;
-	write_body(t);
-	rc = webhook_secret_prepare(s->db, &s->webhooks->key, &t->post, &t->send);
+	if (!rc) {
+		write_body(t);
+		rc = webhook_secret_prepare(s->db, &s->webhooks->key, &t->post, &t->send);
+		t->failed = !rc && !t->send;
+	}
 	subject_fini(t);
-	return rc || t->send ? rc : outcome(t);
+	return rc;
+}
+
+/* The next one, ready to be sent; when there is none, or it cannot be, how it went is noted. */
+static int prepare(struct telling *t)
+{
+	int rc = CLUSTER_E_NONE;
+	t->send = false;
+	while (rc == CLUSTER_E_NONE && t->at < t->claim.n &&
+	       (!t->at || clock_mono_ms() < t->until)) {
+		rc = prepare_one(t);
+		t->at += rc == CLUSTER_E_NONE; /* nothing is left to tell about */
+	}
+	if (t->send)
+		return 0;
+	int noted = outcome(t);
+	return rc && rc != CLUSTER_E_NONE ? rc : noted;
 }
 
 static void warn_untold(int rc)
@@ -161,17 +182,23 @@ static void kick(void *arg)
 	webhooks_kick(arg);
 }
 
-static void prepare_work(void *arg)
+static void claim_work(void *arg)
 {
 	struct telling *t = arg;
 	struct scheduler *s = t->s;
-	int64_t lease = s->webhook_cfg.callback_timeout_ms + LEASE_MARGIN_MS;
-	int rc = callback_claim(s->db, lease, t->share, &t->cb, &t->found);
-	if (!rc && t->found) {
+	int64_t lease = TELL_MS + s->webhook_cfg.callback_timeout_ms + LEASE_MARGIN_MS;
+	t->until = clock_mono_ms() + TELL_MS;
+	int rc = callback_claim(s->db, lease, t->share, CALLBACK_MAX_CLAIM, &t->claim);
+	if (!rc && t->claim.n) {
 		loop_post(s->loop, kick, s); /* there may be more, for other threads */
 		rc = prepare(t);
 	}
 	warn_untold(rc);
+}
+
+static void next_work(void *arg)
+{
+	warn_untold(prepare(arg));
 }
 
 static void outcome_work(void *arg)
@@ -192,11 +219,11 @@ static void end(void *arg)
 	struct telling *t = arg;
 	struct scheduler *s = t->s;
 	struct webhooks *k = s->webhooks;
-	bool more = t->found || k->again;
+	bool more = t->claim.n || k->again;
 	weigh(t, 0);
 	TAILQ_REMOVE(&k->under_way, t, place);
 	webhook_post_fini(&t->post);
-	callback_fini(&t->cb);
+	callbacks_fini(&t->claim);
 	subject_fini(t);
 	loom_free(t->body);
 	loom_free(t);
@@ -204,13 +231,20 @@ static void end(void *arg)
 		webhooks_kick(s);
 }
 
-/* When its outcome cannot be written, its claim runs out. */
+static void prepared(void *arg);
+
+/* When the outcome cannot be written, the claim runs out. */
 static void answered(struct webhook_post *p LOOM_UNUSED, bool ok, void *arg)
 {
 	struct telling *t = arg;
 	const struct webhooks *k = t->s->webhooks;
-	t->ok = ok;
-	if (!k->pool || pool_submit(k->pool, outcome_work, end, t))
+	t->failed = !ok;
+	t->at += ok;
+	if (ok)
+		metric_add(&metrics[M_DELIVERED], 1);
+	bool more = ok && t->at < t->claim.n && !atomic_load(&k->stopping);
+	if (!k->pool ||
+	    pool_submit(k->pool, more ? next_work : outcome_work, more ? prepared : end, t))
 		end(t);
 }
 
@@ -224,7 +258,6 @@ static void prepared(void *arg)
 {
 	struct telling *t = arg;
 	struct webhooks *k = t->s->webhooks;
-	k->preparing--;
 	if (!t->send) {
 		end(t);
 		return;
@@ -239,6 +272,16 @@ static void prepared(void *arg)
 	t->body = NULL;
 }
 
+static void claimed(void *arg)
+{
+	struct telling *t = arg;
+	struct scheduler *s = t->s;
+	s->webhooks->preparing--;
+	if (s->webhooks->again)
+		webhooks_kick(s);
+	prepared(t);
+}
+
 void webhooks_kick(struct scheduler *s)
 {
 	struct webhooks *k = s->webhooks;
@@ -251,7 +294,7 @@ void webhooks_kick(struct scheduler *s)
 	struct telling *t = loom_calloc(1, sizeof(*t));
 	t->s = s;
 	t->share = share;
-	if (pool_submit(k->pool, prepare_work, prepared, t)) {
+	if (pool_submit(k->pool, claim_work, claimed, t)) {
 		loom_free(t);
 		return;
 	}
