@@ -32,6 +32,9 @@
 	X(CALLBACK_E_NONE, 404, "no such callback")                                      \
 	X(CALLBACK_TARGET_E_NONE, 404, "no such callback target")                        \
 	X(CALLBACK_TARGET_E_MANY, 409, "too many callback targets")                      \
+	X(NODE_RECORD_E_OTHER, 409, "another user's node record")                        \
+	X(NODE_RECORD_E_MANY, 409, "too many node records")                              \
+	X(NODE_RECORD_E_MACHINE, 409, "a machine of a cluster")                          \
 	X(ACCOUNT_E_NONE, 404, "no such account")                                        \
 	X(ACCOUNT_E_LAST, 409, "no superadmin would be left")                            \
 	X(ACCOUNT_E_MANY, 409, "too many accounts")                                      \

@@ -4,6 +4,7 @@
 
 #include "common/base/str.h"
 #include "common/model/entity.h"
+#include "common/model/profile.h"
 #include "common/model/token.h"
 
 #include <sodium.h>
@@ -153,6 +154,8 @@ int account_delete(struct db *db, const char *tenant, const char *name)
 		             name);
 	if (!rc && !db_affected(db))
 		return ACCOUNT_E_NONE;
+	if (!rc)
+		rc = profile_delete(db, tenant, name);
 	return rc ? rc : token_end_all(db, tenant, name);
 }
 

@@ -43,8 +43,9 @@ static char *several_statuses(unsigned statuses)
 	" AND (? IS NULL OR FIND_IN_SET(c.status, ?)>0)"                        \
 	" AND (? IS NULL OR c.name=?)"                                          \
 	" AND (? IS NULL OR JSON_CONTAINS(c.labels, ?))"                        \
+	" AND (? IS NULL OR JSON_VALUE(c.brief, '$.clusterTemplate.name')=?)"   \
 	" ORDER BY c." column " " way ", c.id " way " LIMIT ?"
-#define FILTER_TYPES "ssssssssss"
+#define FILTER_TYPES "ssssssssssss"
 
 static const struct {
 	const char *sql;
@@ -69,7 +70,7 @@ static int keys_read(struct db *db, const struct cluster_filter *f, struct db_re
 	int64_t limit = f->limit ? f->limit + 1 : INT64_MAX; /* one more: is there a next page? */
 #define FILTERED                                                                            \
 	from->id, f->owner_id, f->owner_id, only, only, several, several, f->name, f->name, \
-		labels, labels, limit
+		labels, labels, f->template_name, f->template_name, limit
 	if (orders[f->order].by_name)
 		return db_select(db, ret, sql, "sssi" FILTER_TYPES "i", f->tenant_id, from->name,
 		                 from->name, FILTERED);

@@ -30,6 +30,7 @@ struct cluster_filter {
 	unsigned statuses;                /* bit per cluster_status; 0 = all */
 	const struct json *labels;        /* only clusters that have all of these */
 	const char *name;                 /* the whole of it */
+	const char *template_name;
 	enum cluster_order order;
 	struct cluster_place after;
 	int64_t limit; /* 0: all */

@@ -122,6 +122,12 @@ struct json *node_properties(const struct node *n)
 	return json_set(p, "automators", json_copy(n->automators));
 }
 
+int node_cluster(struct db *db, const char *id, int64_t *ret)
+{
+	*ret = 0;
+	return db_select_int(db, ret, NULL, "SELECT cluster_id FROM node WHERE id=?", "s", id);
+}
+
 int node_delete(struct db *db, const char *id)
 {
 	return db_exec(db, "DELETE FROM node WHERE id=?", "s", id);

@@ -37,6 +37,8 @@ LOOM_MUST_CHECK int nodes_save(struct db *db, struct node *const *v, size_t n);
 /* Writes hostname, ipaddresses, results, states, services and automators. */
 LOOM_MUST_CHECK int node_save(struct db *db, const struct node *n);
 
+/* Whose machine this is; 0: nobody's. */
+LOOM_MUST_CHECK int node_cluster(struct db *db, const char *id, int64_t *ret);
 LOOM_MUST_CHECK int node_delete(struct db *db, const char *id);
 LOOM_MUST_CHECK int nodes_count(struct db *db, int64_t cluster, int64_t *ret);
 /* Forgets the machines that a job has deleted; *ret_left: how many there are after that. */

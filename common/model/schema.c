@@ -382,6 +382,17 @@ static const char *const twenty_first[] = {
 	NULL,
 };
 
+/* What clients of the original keep here: node_record.h, profile.h. */
+static const char *const twenty_second[] = {
+	"CREATE TABLE IF NOT EXISTS node_record ("
+	" tenant_id VARCHAR(64) NOT NULL, id VARCHAR(255) NOT NULL, owner_id VARCHAR(255) NOT NULL,"
+	" doc MEDIUMTEXT NOT NULL, PRIMARY KEY (tenant_id, id))" TABLE_END,
+	"CREATE TABLE IF NOT EXISTS profile ("
+	" tenant_id VARCHAR(64) NOT NULL, user VARCHAR(255) NOT NULL, doc MEDIUMTEXT NOT NULL,"
+	" PRIMARY KEY (tenant_id, user))" TABLE_END,
+	NULL,
+};
+
 const struct db_migration schema_migrations[] = {
 	{ 1, "first tables", first, 0 },
 	{ 2, "limits, shares, quarantine", second, 0 },
@@ -404,5 +415,6 @@ const struct db_migration schema_migrations[] = {
 	{ 19, "wrong passwords", nineteenth, 0 },
 	{ 20, "workers of the original's provisioners", twentieth, 0 },
 	{ 21, "callbacks claimed together", twenty_first, 0 },
+	{ 22, "nodes and profiles that clients keep", twenty_second, 0 },
 	{ 0, NULL, NULL, 0 },
 };

@@ -22,6 +22,15 @@ int tenant_name_of(struct db *db, const char *id, char **ret)
 	return rc;
 }
 
+int tenant_ids(struct db *db, struct strs *ret)
+{
+	LOOM_CLEANUP(db_result_free) struct db_result *r = NULL;
+	int rc = db_select(db, &r, "SELECT id FROM tenant ORDER BY id", "");
+	for (size_t i = 0; !rc && i < db_rows(r); i++)
+		strs_add(ret, db_str(r, i, 0));
+	return rc;
+}
+
 int tenants_list(struct db *db, const char *name, struct json **ret)
 {
 	LOOM_CLEANUP(db_result_free) struct db_result *r = NULL;
@@ -142,6 +151,8 @@ static int drop_all(struct db *db, const char *id)
 		"DELETE FROM account WHERE tenant_id=?",
 		"DELETE FROM token WHERE tenant_id=?",
 		"DELETE FROM callback_target WHERE tenant_id=?",
+		"DELETE FROM node_record WHERE tenant_id=?",
+		"DELETE FROM profile WHERE tenant_id=?",
 		"DELETE FROM request_key WHERE tenant_id=?",
 		"DELETE FROM tenant WHERE id=?",
 	};

@@ -24,6 +24,7 @@ struct tenant {
 
 /* [{"name", "description", "workers", "maxClusters", "maxNodes"}] by name, of all, or of the one
  * that has it. *ret owned. */
+LOOM_MUST_CHECK int tenant_ids(struct db *db, struct strs *ret); /* adds all of them */
 LOOM_MUST_CHECK int tenants_list(struct db *db, const char *name, struct json **ret);
 /* Adds it with this id, or changes what there is; only_new: 409 when it is there. Refused as well
  * when the provisioners have not so many workers free as are wanted in addition, and when it has

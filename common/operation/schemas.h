@@ -27,7 +27,7 @@ extern const struct schema schema_provider, schema_hardwaretype, schema_imagetyp
 /* schemas_request.c: what else is sent */
 extern const struct schema schema_create, schema_plan, schema_expiry, schema_labels,
 	schema_callback_target, schema_provisioner, schema_heartbeat, schema_take, schema_finish,
-	schema_log_piece, schema_tenant;
+	schema_log_piece, schema_tenant, schema_node_record, schema_node_properties;
 /* The body of an operation's request; in a path with a parameter what that stands for is not asked
  * for. To be freed. */
 struct schema *schema_of_operation(const struct operation_kind *k, const char *path);
@@ -42,6 +42,7 @@ extern const struct schema schema_login, schema_session, schema_password_change,
 extern const struct schema schema_created, schema_cluster_summary, schema_cluster, schema_status,
 	schema_job, schema_why, schema_snapshot, schema_labels_answer, schema_operation,
 	schema_change, schema_provisioner_shown, schema_callback, schema_callback_target_shown,
-	schema_tasks, schema_leases, schema_problem, schema_tenant_shown;
+	schema_tasks, schema_leases, schema_problem, schema_tenant_shown, schema_node_shown,
+	schema_queues, schema_node_usage;
 
 #endif

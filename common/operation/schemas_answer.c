@@ -150,6 +150,28 @@ const struct schema schema_callback_target_shown = { SHOWN("CallbackTargetShown"
 	       { "veto", &schema_flag, 0, NULL },
 	       { "signed", &schema_flag, 0, NULL }) };
 
+const struct schema schema_node_shown = { SHOWN("NodeShown", "With services by the names of the original's classes."),
+	FIELDS({ "id", &schema_id, SCHEMA_REQUIRED, NULL },
+	       { "clusterId", &schema_id, 0, NULL },
+	       { "services", &maps, 0, NULL },
+	       { "properties", &schema_map, 0, NULL },
+	       { "actions", &maps, 0, NULL },
+	       { "provisionerResults", &schema_map, 0, NULL }) };
+static const struct schema queue = { .type = SCHEMA_OBJECT, .others = SCHEMA_OPEN,
+	FIELDS({ "queued", &schema_number, 0, NULL },
+	       { "inProgress", &schema_number, 0, NULL },
+	       { "total", &schema_number, 0, NULL }) };
+const struct schema schema_queues = { .type = SCHEMA_MAP, .items = &queue, .name = "Queues",
+	.doc = "Tasks, by names of tenants." };
+static const struct schema interval = { .type = SCHEMA_OBJECT, .others = SCHEMA_OPEN,
+	FIELDS({ "time", &schema_number, 0, "Seconds since 1970: when it begins." },
+	       { "value", &schema_number, 0, NULL }) };
+static const struct schema interval_list = { .type = SCHEMA_ARRAY, .items = &interval };
+const struct schema schema_node_usage = { SHOWN("NodeUsage", NULL),
+	FIELDS({ "start", &schema_number, SCHEMA_REQUIRED, "Seconds since 1970." },
+	       { "end", &schema_number, SCHEMA_REQUIRED, NULL },
+	       { "data", &interval_list, SCHEMA_REQUIRED, NULL }) };
+
 const struct schema schema_tasks = { SHOWN("Tasks", "What a worker is to do."),
 	FIELDS({ "tasks", &maps, 0, NULL }, { "heldMs", &schema_number, 0, NULL }) };
 const struct schema schema_leases = { SHOWN("Leases", NULL),

@@ -132,6 +132,25 @@ const struct schema schema_tenant = { .type = SCHEMA_OBJECT, .name = "TenantWrit
 	FIELDS({ "tenant", &tenant, REQUIRED, NULL },
 	       { "bootstrap", &schema_flag, 0, "A new one begins with the documents of superadmin." }) };
 
+/* ---- nodes ----------------------------------------------------------------------------------- */
+
+static const struct schema node_id = { .type = SCHEMA_STRING, .min = 1, .max = 255 };
+static const struct schema node_services = { .type = SCHEMA_ARRAY, .items = &schema_service };
+static const struct schema node_actions = { .type = SCHEMA_ARRAY, .items = &schema_document };
+const struct schema schema_node_record = { .type = SCHEMA_OBJECT, .name = "NodeRecord",
+	.others = SCHEMA_OPEN, .doc = "What a client keeps in the form of a node.",
+	FIELDS({ "id", &node_id, FILLED, NULL },
+	       { "clusterId", &schema_text, FILLED, "Its number, as 00000012." },
+	       { "services", &node_services, REQUIRED, NULL },
+	       { "properties", &schema_map, 0, NULL },
+	       { "actions", &node_actions, 0, NULL },
+	       { "provisionerResults", &schema_map, 0, NULL }) };
+const struct schema schema_node_properties = { .type = SCHEMA_OBJECT, .name = "NodePropertiesRequest",
+	.others = SCHEMA_OPEN,
+	FIELDS({ "clusterId", &schema_text, FILLED, NULL },
+	       { "properties", &schema_names, 0, "All unless given." },
+	       { "services", &schema_names, 0, "Only of nodes with all of them." }) };
+
 /* ---- provisioners ---------------------------------------------------------------------------- */
 
 static const struct schema id = { .type = SCHEMA_STRING, .min = 1, .max = 255 };

@@ -26,6 +26,7 @@ struct list {
 	struct cluster_filter filter;
 	struct json *labels;
 	struct strs fields; /* none: all */
+	bool statuses;      /* only how far their jobs are */
 	struct cluster_keys keys;
 	size_t at; /* those that are in the text */
 	struct buf text;
@@ -139,10 +140,8 @@ static bool asked(struct http_req *req, struct list *l)
 {
 	struct cluster_filter *f = &l->filter;
 	l->labels = json_new_obj();
-	l->who = *request_who(req);
 	if (!is_right(req, l) || !labels_of(req, l->labels) || !statuses_of(req, &f->statuses))
 		return false;
-	f->tenant_id = l->who.tenant_id;
 	f->owner_id = auth_sees_all(&l->who) ? http_query(req, "owner") : l->who.user;
 	f->name = http_query(req, "name");
 	f->labels = l->labels;
@@ -159,10 +158,30 @@ static int keys_read(struct db *db, void *arg)
 	return cluster_list_keys(db, &l->filter, &l->keys);
 }
 
+/* As GET /v2/clusters/{id}/status; owned. */
+static char *status_of(const char *text, size_t len)
+{
+	LOOM_CLEANUP(json_free) struct json *all = NULL;
+	if (json_parse(text, len, 0, &all, NULL))
+		return loom_strdup("{}");
+	LOOM_CLEANUP(json_free) struct json *o = json_new_obj();
+	json_set_str(o, "clusterid", json_get_str(all, "id"));
+	json_set_str(o, "status", json_get_str(all, "status"));
+	const struct json *progress = json_get(all, "progress");
+	for (size_t i = 0; i < json_len(progress); i++)
+		json_set(o, json_key_at(progress, i), json_copy(json_value_at(progress, i)));
+	return json_text(o);
+}
+
 static void add(int64_t id LOOM_UNUSED, const char *text, size_t len, void *arg)
 {
 	struct list *l = arg;
 	buf_addc(&l->text, l->text.len ? ',' : '[');
+	if (l->statuses) {
+		LOOM_CLEANUP_STR char *status = status_of(text, len);
+		buf_adds(&l->text, status);
+		return;
+	}
 	if (!l->fields.n) {
 		buf_add(&l->text, text, len);
 		return;
@@ -239,17 +258,36 @@ static void go_on(struct http_req *req, void *arg)
 		http_to_pool(req, add_piece, arg);
 }
 
-void clusters_list(struct http_req *req, void *ctx)
+static struct list *begin(struct http_req *req, struct api *a)
 {
 	struct list *l = loom_calloc(1, sizeof(*l));
-	*l = (struct list){ .a = ctx, .text = BUF_INIT(LIST_MAX) };
+	*l = (struct list){ .a = a, .who = *request_who(req), .text = BUF_INIT(LIST_MAX) };
+	l->filter.tenant_id = l->who.tenant_id;
+	l->filter.owner_id = auth_sees_all(&l->who) ? NULL : l->who.user;
 	request_keep(req, l, list_free);
-	if (!asked(req, l))
-		return;
+	return l;
+}
+
+static void answer(struct http_req *req, struct list *l)
+{
 	int rc = db_read(l->a->db, keys_read, l);
 	if (rc) {
 		api_reply_db(req, rc);
 		return;
 	}
 	add_piece(req, l);
+}
+
+void clusters_list(struct http_req *req, void *ctx)
+{
+	struct list *l = begin(req, ctx);
+	if (asked(req, l))
+		answer(req, l);
+}
+
+void clusters_statuses(struct http_req *req, void *ctx)
+{
+	struct list *l = begin(req, ctx);
+	l->statuses = true;
+	answer(req, l);
 }

@@ -6,68 +6,45 @@
 #include "services/api/audit.h"
 #include "services/api/blocking.h"
 #include "services/api/control.h"
+#include "services/api/details.h"
 #include "services/api/request.h"
-#include "services/api/view.h"
 #include "services/api/visible.h"
 #include "services/api/why.h"
 
 struct cluster_call {
 	struct api *a;
 	int64_t id;
-	struct cluster *c;
-	struct job latest;
-	struct nodes *nodes;
-	struct tasks *tasks;
-	struct db_result *failures;
+	struct details d;
 	char *why; /* what it waits for, in words */
 };
 
 static void call_fini(struct cluster_call *k)
 {
-	cluster_free(k->c);
-	job_fini(&k->latest);
-	nodes_free(k->nodes);
-	tasks_free(k->tasks);
-	db_result_free(k->failures);
+	details_fini(&k->d);
 	loom_free(k->why);
 	k->why = NULL;
-	k->c = NULL;
-	k->nodes = NULL;
-	k->tasks = NULL;
-	k->failures = NULL;
 }
 
 static int head_read(struct db *db, void *arg)
 {
 	struct cluster_call *k = arg;
 	call_fini(k);
-	bool found;
-	int rc = cluster_get(db, k->id, &k->c);
-	if (rc)
-		return rc;
-	loom_assert(k->c);
-	rc = job_get(db, k->id, k->c->latest_job, &k->latest, &found);
-	return rc ? rc : found ? 0 : DB_E_RETRY;
+	return details_read_head(db, k->id, &k->d);
 }
 
 static int docs_read(struct db *db, void *arg)
 {
 	struct cluster_call *k = arg;
 	int rc = head_read(db, k);
-	return rc ? rc : cluster_load_docs(db, k->c);
+	return rc ? rc : cluster_load_docs(db, k->d.c);
 }
 
-static int details_read(struct db *db, void *arg)
+static int all_read(struct db *db, void *arg)
 {
 	struct cluster_call *k = arg;
-	int rc = docs_read(db, k);
-	if (!rc)
-		rc = nodes_load(db, k->id, &k->nodes);
-	if (!rc)
-		rc = tasks_load(db, k->id, 0, &k->tasks);
-	if (!rc)
-		rc = why_sentence(k->a, db, k->c, &k->latest, &k->why);
-	return rc ? rc : task_failures(db, k->id, &k->failures);
+	call_fini(k);
+	int rc = details_read(db, k->id, &k->d);
+	return rc ? rc : why_sentence(k->a, db, k->d.c, &k->d.latest, &k->why);
 }
 
 /* Which cluster, and the read; false when answered. */
@@ -83,25 +60,15 @@ static bool begin(struct http_req *req, struct cluster_call *k, db_tx_fn read)
 static void give_details(struct http_req *req, void *ctx)
 {
 	struct cluster_call k = { .a = ctx };
-	if (begin(req, &k, details_read)) {
-		size_t n = db_rows(k.failures);
-		struct failure *f = loom_calloc(n + 1, sizeof(*f));
-		for (size_t i = 0; i < n; i++)
-			f[i] = (struct failure){
-				db_int(k.failures, i, 0), db_int(k.failures, i, 1),
-				db_int(k.failures, i, 2), db_int(k.failures, i, 3),
-				db_int(k.failures, i, 4), db_str(k.failures, i, 5),
-				db_str(k.failures, i, 6), db_str(k.failures, i, 7)
-			};
-		struct view v = { k.c, &k.latest, k.nodes, k.tasks, f, n };
+	if (begin(req, &k, all_read)) {
+		const struct view v = details_view(&k.d);
 		LOOM_CLEANUP(json_free) struct json *o = view_details(&v);
 		json_set_str(o, "why", k.why);
 		char tag[TAG_MAX];
-		cluster_tag(tag, k.c, k.why);
-		blocking_index(req, k.c);
+		cluster_tag(tag, k.d.c, k.why);
+		blocking_index(req, k.d.c);
 		if (!request_tagged(req, tag))
 			http_reply_json(req, 200, o);
-		loom_free(f);
 	}
 	call_fini(&k);
 }
@@ -115,8 +82,8 @@ static void give_status(struct http_req *req, void *ctx)
 {
 	struct cluster_call k = { .a = ctx };
 	if (begin(req, &k, head_read)) {
-		LOOM_CLEANUP(json_free) struct json *o = view_status(k.c, &k.latest);
-		blocking_index(req, k.c);
+		LOOM_CLEANUP(json_free) struct json *o = view_status(k.d.c, &k.d.latest);
+		blocking_index(req, k.d.c);
 		http_reply_json(req, 200, o);
 	}
 	call_fini(&k);
@@ -131,7 +98,7 @@ void clusters_config(struct http_req *req, void *ctx)
 {
 	struct cluster_call k = { .a = ctx };
 	if (begin(req, &k, docs_read))
-		http_reply_json(req, 200, k.c->config);
+		http_reply_json(req, 200, k.d.c->config);
 	call_fini(&k);
 }
 
@@ -139,7 +106,7 @@ void clusters_services(struct http_req *req, void *ctx)
 {
 	struct cluster_call k = { .a = ctx };
 	if (begin(req, &k, head_read))
-		http_reply_json(req, 200, k.c->services);
+		http_reply_json(req, 200, k.d.c->services);
 	call_fini(&k);
 }
 

@@ -237,7 +237,7 @@ static struct keyed keyed_of(struct http_req *req, db_tx_fn fn, void *arg, const
 {
 	const struct api *api = http_ctx(req);
 	struct keyed k = { .req = req, .r = request_repeat(req), .fn = fn, .arg = arg };
-	k.answer.status = 200;
+	k.answer.status = a && a->status ? a->status : 200;
 	if (k.r)
 		hold_at("keyed");
 	if (!k.r || !a)
@@ -334,10 +334,11 @@ void repeat_reply(struct http_req *req, const struct answer *a)
 		http_reply_header(req, "Location", a->location);
 	if (a && a->secret)
 		http_reply_header(req, "Cache-Control", "no-store");
+	int status = a && a->status ? a->status : 200;
 	if (a && a->body)
-		http_reply_json(req, 200, a->body);
+		http_reply_json(req, status, a->body);
 	else
-		http_reply_empty(req, 200);
+		http_reply_empty(req, status);
 }
 
 static int nothing(struct db *db LOOM_UNUSED, void *arg LOOM_UNUSED)

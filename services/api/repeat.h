@@ -35,8 +35,9 @@ LOOM_MUST_CHECK bool repeat_begin(struct http_req *req, const struct route *r,
                                   const struct identity *who, struct repeatable **ret);
 void repeat_end(struct repeatable *r); /* the request is answered; any thread; NULL ok */
 
-/* A success: 200. All is borrowed, and may be NULL. */
+/* A success. All is borrowed, and may be NULL. */
 struct answer {
+	int status; /* 0: 200 */
 	const char *location;
 	const struct json *body;
 	bool secret; /* the body: sealed where it is kept */

@@ -18,8 +18,11 @@ void plugin_types_put(struct http_req *req, void *ctx);
 void clusters_create(struct http_req *req, void *ctx);
 void clusters_plan(struct http_req *req, void *ctx);
 
-/* clusters.c */
+/* cluster_list.c */
 void clusters_list(struct http_req *req, void *ctx);
+void clusters_statuses(struct http_req *req, void *ctx);
+
+/* clusters.c */
 void clusters_get(struct http_req *req, void *ctx);
 void clusters_delete(struct http_req *req, void *ctx);
 void clusters_status(struct http_req *req, void *ctx);
@@ -59,6 +62,25 @@ void operations_start(struct http_req *req, void *ctx);
 
 /* why.c */
 void clusters_why(struct http_req *req, void *ctx);
+
+/* nodes.c */
+void nodes_list(struct http_req *req, void *ctx);
+void nodes_get(struct http_req *req, void *ctx);
+void nodes_post(struct http_req *req, void *ctx);
+void nodes_put(struct http_req *req, void *ctx);
+void nodes_delete(struct http_req *req, void *ctx);
+
+/* rpc.c */
+void rpc_node_properties(struct http_req *req, void *ctx);
+
+/* profiles.c */
+void profile_get_own(struct http_req *req, void *ctx);
+void profile_put_own(struct http_req *req, void *ctx);
+void profile_delete_own(struct http_req *req, void *ctx);
+
+/* figures.c */
+void figures_queues(struct http_req *req, void *ctx);
+void figures_nodes(struct http_req *req, void *ctx);
 
 /* plans.c */
 void plans_list(struct http_req *req, void *ctx);

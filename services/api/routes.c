@@ -39,6 +39,8 @@ LIST(account_shown);
 LIST(token_shown);
 LIST(audit_row);
 LIST(tenant_shown);
+LIST(node_shown);
+LIST(status);
 
 #define READ_ON(run, path, fn, scope, owner, answer, errors, summary) \
 	ROUTE("GET", path, run, fn, ROLES_READ, scope ":read", owner, REPEAT_READS, TAKES_NONE, NULL, \
@@ -198,6 +200,36 @@ const struct route external_routes[] = {
 	ADMIN("DELETE", "callbacktargets/{name}", callback_targets_delete, ROLES_ADMIN,
 	      "callbacks:write", OWNER_TENANT, REPEAT_SAME, EMPTY, "400", "Delete a callback target"),
 
+	READ_ON(HEAVY, "/v2/nodes", nodes_list, "nodes", OWNER_NONE, &list_node_shown, "400",
+	        "The machines of the caller's clusters, and what clients keep beside them"),
+	READ("/v2/nodes/{id}", nodes_get, "nodes", OWNER_TENANT, &schema_node_shown, "404",
+	     "A machine, or what a client keeps in its form"),
+	ROUTE("POST", "/v2/nodes", POOL | HTTP_SMALL, nodes_post, ROLES_USER, "nodes:write", OWNER_NONE,
+	      REPEAT_KEY, TAKES_WHOLE, &schema_node_record, EMPTY, "201 409",
+	      "Keep a document in the form of a node"),
+	ROUTE("PUT", "/v2/nodes/{id}", POOL | HTTP_SMALL, nodes_put, ROLES_USER, "nodes:write",
+	      OWNER_TENANT, REPEAT_SAME, TAKES_WHOLE, &schema_node_record, EMPTY, "204 409",
+	      "Keep or replace a document in the form of a node"),
+	ROUTE("DELETE", "/v2/nodes/{id}", POOL, nodes_delete, ROLES_USER, "nodes:write", OWNER_TENANT,
+	      REPEAT_SAME, TAKES_NONE, NULL, EMPTY, "204 409", "Delete a document in the form of a node"),
+	ROUTE("POST", "/v2/getNodeProperties", POOL, rpc_node_properties, ROLES_READ, "clusters:read",
+	      OWNER_NONE, REPEAT_READS, TAKES_WHOLE, &schema_node_properties, &schema_map, "",
+	      "Properties of the nodes of a cluster"),
+	ROUTE("POST", "/v2/getClusterStatuses", HEAVY, clusters_statuses, ROLES_READ, "clusters:read",
+	      OWNER_NONE, REPEAT_READS, TAKES_NONE, NULL, &list_status, "",
+	      "How far the newest job of each cluster is"),
+	ROUTE("GET", "/v2/profile", POOL, profile_get_own, ROLES_READ, "profile:read", OWNER_NONE,
+	      REPEAT_READS, TAKES_NONE, NULL, &schema_map, "404", "What clients keep for the caller"),
+	ROUTE("PUT", "/v2/profile", POOL | HTTP_SMALL, profile_put_own, ROLES_READ, "profile:write",
+	      OWNER_NONE, REPEAT_SAME, TAKES_WHOLE, &schema_document, EMPTY, "",
+	      "Keep something for the caller"),
+	ROUTE("DELETE", "/v2/profile", POOL, profile_delete_own, ROLES_READ, "profile:write", OWNER_NONE,
+	      REPEAT_SAME, TAKES_NONE, NULL, EMPTY, "", "Keep it no more"),
+	ADMIN("GET", "metrics/queues", figures_queues, ROLES_AUDIT, "metrics:read", OWNER_NONE,
+	      REPEAT_READS, &schema_queues, "", "Tasks that wait and run, by tenant"),
+	READ_ON(HEAVY, "/v2/metrics/nodes/usage", figures_nodes, "metrics", OWNER_NONE, &schema_node_usage,
+	        "400 405", "For how long machines were there"),
+
 	READ("/v2/operations", operations_list, "clusters", OWNER_NONE, &list_operation, "",
 	     "What can be asked of a cluster"),
 	READ_ON(HEAVY, "/v2/clusters", clusters_list, "clusters", OWNER_NONE, &schema_cluster_summary, "400",
@@ -283,6 +315,11 @@ static const char *const callback_states[] = { "waiting", "dead", NULL };
 static const struct schema callback_state = { .type = SCHEMA_STRING, .words = callback_states };
 static const char *const audit_outcomes[] = { "done", "refused", NULL };
 static const struct schema audit_outcome = { .type = SCHEMA_STRING, .words = audit_outcomes };
+static const char *const usage_groups[] = { "hour", "day", "week", "month", "year", NULL };
+static const struct schema usage_group = { .type = SCHEMA_STRING, .words = usage_groups };
+static const char *const usage_units[] = { "nanoseconds", "microseconds", "milliseconds", "seconds",
+					   "minutes", "hours", "days", NULL };
+static const struct schema usage_unit = { .type = SCHEMA_STRING, .words = usage_units };
 static const struct schema attempt = { .type = SCHEMA_INTEGER, .min = 1, .max = SCHEMA_WHOLE_MAX };
 
 #define INDEX "Wait until there is something newer than this X-Loom-Index."
@@ -318,6 +355,18 @@ const struct route_query route_queries[] = {
 	{ "/v2/events", "cluster", &several_texts,
 	  "A cluster's id, a colon, and the number of the event seen last; may be repeated." },
 	{ "/v2/events", "clusters", &schema_flag, "Summaries of all clusters, too." },
+	{ "/v2/nodes", "fields", &schema_text, "Only these members of each, separated by commas." },
+	{ "/v2/nodes", "limit", &list_limit, "At most so many; the header Link leads to the next." },
+	{ "/v2/nodes", "after", &schema_text, "Where the page before has ended, as Link says it." },
+	{ "/v2/metrics/nodes/usage", "tenant", &schema_text,
+	  "The id of a tenant; superadmins are shown all unless given." },
+	{ "/v2/metrics/nodes/usage", "user", &schema_text, "Only in clusters of this user." },
+	{ "/v2/metrics/nodes/usage", "cluster", &schema_text, "Only in this cluster." },
+	{ "/v2/metrics/nodes/usage", "clustertemplate", &schema_text, "Only in clusters of this template." },
+	{ "/v2/metrics/nodes/usage", "start", &event_number, "Seconds since 1970." },
+	{ "/v2/metrics/nodes/usage", "end", &event_number, "Seconds since 1970." },
+	{ "/v2/metrics/nodes/usage", "groupby", &usage_group, "One sum unless given." },
+	{ "/v2/metrics/nodes/usage", "timeunit", &usage_unit, "Of the values; seconds unless given." },
 	{ "/v2/callbacks", "state", &callback_state, NULL },
 	{ "/v2/callbacks", "limit", &callback_limit, "200 unless given." },
 	{ "/v2/tasks/{id}/log", "attempt", &attempt, "The newest unless given." },

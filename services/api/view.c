@@ -121,6 +121,21 @@ static struct json *node(const struct view *v, const struct expander *e, const s
 	return json_set(o, "links", links);
 }
 
+static struct json *nodes(const struct view *v, const struct expander *e)
+{
+	struct json *list = json_new_arr();
+	for (size_t i = 0; i < v->nodes->n; i++)
+		json_push(list, node(v, e, &v->nodes->v[i]));
+	return list;
+}
+
+struct json *view_nodes(const struct view *v)
+{
+	LOOM_CLEANUP(expander_destroy)
+	struct expander *e = expander_create(v->nodes, v->c->owner_id);
+	return nodes(v, e);
+}
+
 struct json *view_details(const struct view *v)
 {
 	const struct cluster *c = v->c;
@@ -132,10 +147,7 @@ struct json *view_details(const struct view *v)
 	json_set(o, "provider", provider);
 	json_set(o, "clusterTemplate", json_copy(c->template));
 	LOOM_CLEANUP(expander_destroy) struct expander *e = expander_create(v->nodes, c->owner_id);
-	struct json *nodes = json_new_arr();
-	for (size_t i = 0; i < v->nodes->n; i++)
-		json_push(nodes, node(v, e, &v->nodes->v[i]));
-	json_set(o, "nodes", nodes);
+	json_set(o, "nodes", nodes(v, e));
 	char id[ID_MAX];
 	id_job(id, c->id, v->latest->num);
 	json_set_str(o, "latestJobId", id);

@@ -24,6 +24,8 @@ struct view {
 };
 
 struct json *view_details(const struct view *v);
+/* Only its nodes, as in the details: an array. */
+struct json *view_nodes(const struct view *v);
 struct json *view_status(const struct cluster *c, const struct job *latest);
 struct json *view_plan(const struct job *j, const struct tasks *ts); /* tasks of this job */
 

@@ -140,6 +140,7 @@ START_TEST(all_rows_say_who_may_and_whose_it_is)
 		/* An auditor reads only, but for what is his own. */
 		ck_assert_msg(!(row->roles & ROLE_AUDITOR) || row->repeat == REPEAT_READS ||
 		                      str_starts(row->scope, "session:") ||
+		                      str_starts(row->scope, "profile:") ||
 		                      str_starts(row->scope, "tokens:"),
 		              "%s %s", row->method, row->path);
 	}
