@@ -10,6 +10,7 @@
 int64_t clock_mono_ms(void);
 int64_t clock_mono_us(void);
 int64_t clock_wall_ms(void); /* since the epoch */
+int64_t clock_wall_us(void);
 
 /* "250ms", "5s", "3m", "2h", "7d"; a bare number is milliseconds. 0 or -EINVAL/-ERANGE. */
 LOOM_MUST_CHECK int clock_parse_ms(const char *s, int64_t *ret_ms);

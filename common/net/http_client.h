@@ -23,6 +23,7 @@ struct http_call {
 	const struct strs *headers; /* "Name: value"; may be NULL */
 	const void *body;           /* NULL: none; Content-Type is application/json */
 	size_t body_len;
+	bool https;         /* https:// too; else http:// only */
 	int64_t connect_ms; /* 0 = 2000 */
 	int64_t timeout_ms; /* whole call; 0 = 10000; < 0 = none */
 	size_t max_answer;  /* 0 = 16 MiB */

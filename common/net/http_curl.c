@@ -87,7 +87,7 @@ void curl_prepare(CURL *h, const struct http_call *call, bool borrow_body, char 
 	int64_t connect = call->connect_ms ? call->connect_ms : CONNECT_MS;
 	int64_t timeout = call->timeout_ms ? call->timeout_ms : TIMEOUT_MS;
 	must(curl_easy_setopt(h, CURLOPT_URL, call->url));
-	must(curl_easy_setopt(h, CURLOPT_PROTOCOLS_STR, "http"));
+	must(curl_easy_setopt(h, CURLOPT_PROTOCOLS_STR, call->https ? "http,https" : "http"));
 	must(curl_easy_setopt(h, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1));
 	must(curl_easy_setopt(h, CURLOPT_FOLLOWLOCATION, 0L));
 	must(curl_easy_setopt(h, CURLOPT_PROXY, ""));

@@ -116,6 +116,8 @@ struct http_req {
 	char *method, *target, *body, *peer;
 	size_t body_len;
 	char id[65];
+	struct trace trace; /* it, as a span */
+	char parent[17];    /* the caller's span; "": the trace begins here */
 	struct http_uri uri;
 	struct http_match match;
 	struct strs names, values; /* headers */

@@ -109,6 +109,9 @@ void reply_add_headers(struct http_req *r)
 		reply_header_default(r, "Content-Type", r->type);
 	reply_header_default(r, "X-Content-Type-Options", "nosniff");
 	reply_header_default(r, "X-Request-ID", r->id);
+	char trace[TRACE_TEXT];
+	trace_text(&r->trace, trace);
+	reply_header_default(r, "traceresponse", trace);
 	bool close = r->server->stopping || r->close;
 	reply_header_default(r, "Connection", close ? "close" : "keep-alive");
 	for (size_t i = 0; i < r->out_names.n; i++) {
@@ -131,7 +134,7 @@ void reply_count(struct http_req *r, int status)
 		r->server->answered(r, status, r->server->ctx);
 	log_debug("request", LOG_S("method", r->method), LOG_S("uri", r->target),
 	          LOG_I("status", status), LOG_I("ms", ms), LOG_S("req", r->id),
-	          LOG_S("peer", r->peer));
+	          LOG_S("trace", r->trace.id), LOG_S("peer", r->peer));
 }
 
 static void free_body(const void *data, size_t len, void *extra)

@@ -63,6 +63,30 @@ static void choose_id(struct http_req *r)
 		id_random_hex(r->id, 8);
 }
 
+/* Two of them are none: it is not known whose is right. */
+static const char *traceparent_of(const struct http_req *r)
+{
+	const char *found = NULL;
+	for (size_t i = 0; i < r->names.n; i++) {
+		if (!str_ieq(r->names.v[i], "traceparent"))
+			continue;
+		if (found)
+			return NULL;
+		found = r->values.v[i];
+	}
+	return found;
+}
+
+static void choose_trace(struct http_req *r)
+{
+	if (trace_parse(traceparent_of(r), &r->trace)) {
+		memcpy(r->parent, r->trace.span, sizeof(r->parent));
+		trace_new_span(&r->trace);
+	} else {
+		trace_new(&r->trace);
+	}
+}
+
 struct http_req *req_create(struct server_conn *c, struct evhttp_request *ev,
                             const char **ret_reason)
 {
@@ -89,6 +113,7 @@ struct http_req *req_create(struct server_conn *c, struct evhttp_request *ev,
 	copy_body(r, ev);
 	admit_body(c->server, (int64_t)r->body_len);
 	choose_id(r);
+	choose_trace(r);
 	*ret_reason = NULL;
 	if (http_uri_parse(&r->uri, r->target, ret_reason) != 0 && !r->uri.path)
 		r->uri.path = loom_strdup("/");
@@ -237,6 +262,21 @@ void *http_ctx(const struct http_req *req)
 const char *http_id(const struct http_req *req)
 {
 	return req->id;
+}
+
+const struct trace *http_trace(const struct http_req *req)
+{
+	return &req->trace;
+}
+
+const char *http_trace_parent(const struct http_req *req)
+{
+	return req->parent;
+}
+
+int64_t http_age_us(const struct http_req *req)
+{
+	return clock_mono_us() - req->started_us;
 }
 
 struct loop *http_loop(const struct http_req *req)

@@ -23,6 +23,7 @@
 
 #include "common/base/buf.h"
 #include "common/base/config.h"
+#include "common/base/trace.h"
 #include "common/json/json.h"
 #include "common/net/http_cors.h"
 #include "common/net/http_head.h"
@@ -125,6 +126,10 @@ const char *http_peer(const struct http_req *req);                  /* "ip:port"
 const struct http_route *http_matched(const struct http_req *req);  /* its row */
 void *http_ctx(const struct http_req *req);                         /* that of its server */
 const char *http_id(const struct http_req *req); /* request id: X-Request-ID as given, or made */
+/* Its span: within the caller's trace when there is a good traceparent, else of a new one. */
+const struct trace *http_trace(const struct http_req *req);
+const char *http_trace_parent(const struct http_req *req); /* the caller's span; "": none */
+int64_t http_age_us(const struct http_req *req);           /* since it was read */
 struct loop *http_loop(const struct http_req *req);
 void http_set_data(struct http_req *req, void *data, void (*free_data)(void *)); /* e.g. identity */
 void *http_data(const struct http_req *req);

@@ -84,6 +84,7 @@ static const struct job_field fields[] = {
 	{ "template", OBJECT, AT(template), NULL, NULL },
 	{ "hash", TEXT, AT(hash), NULL, NULL },
 	{ "ask", TEXT, AT(ask), NULL, NULL },
+	{ "traceparent", TEXT, AT(trace), NULL, NULL },
 	{ "was", TEXT, AT(was), NULL, NULL },
 	{ "before", OBJECT, AT(before), NULL, NULL },
 	{ "because", TEXT, AT(because), NULL, NULL },

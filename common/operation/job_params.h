@@ -33,6 +33,7 @@ struct job_params {
 	struct json *template; /* of a sync: the newest version, resolved */
 	char *hash;            /* only the plan with this hash will do */
 	char *ask;             /* names the request, so that its repetition finds this job */
+	char *trace;           /* traceparent of the request */
 	char *was;             /* the cluster's status before */
 	struct json *before;   /* the configuration that config has replaced */
 

@@ -29,6 +29,7 @@ struct service {
 	int argc;
 	char **argv;
 	struct loop *loop;
+	struct spans *spans;
 	struct log_settings log;
 	struct loop_timer *drain_timer, *delay_timer, *watchdog, *memory_timer;
 	struct memory_watch memory;
@@ -121,6 +122,11 @@ void service_metrics(struct http_req *req, void *ctx)
 struct loop *service_loop(struct service *s)
 {
 	return s->loop;
+}
+
+struct spans *service_spans(struct service *s)
+{
+	return s->spans;
 }
 
 const char *service_id(struct service *s)
@@ -265,6 +271,7 @@ static void set_up(struct service *s)
 	sigaction(SIGHUP, &ignore, NULL); /* until it is read below: it never stops a service */
 	s->id = make_id();
 	s->loop = loop_create();
+	s->spans = spans_create(s->loop, s->log.otlp_endpoint, s->def->name, s->id);
 	s->drain_timer = loop_timer_create(s->loop, "service drain", on_drain_timeout, s);
 	s->delay_timer = loop_timer_create(s->loop, "service drain delay", drain_now, s);
 	s->memory_timer = loop_timer_create(s->loop, "memory", on_memory, &s->memory);
@@ -310,6 +317,7 @@ static int run(struct service *s)
 	}
 	if (s->def->stop)
 		s->def->stop(s, s->def->ctx);
+	spans_destroy(s->spans);
 	loop_timer_destroy(s->watchdog);
 	loop_timer_destroy(s->memory_timer);
 	loop_timer_destroy(s->drain_timer);

@@ -17,6 +17,7 @@
 #include "common/base/config.h"
 #include "common/net/http_server.h"
 #include "common/net/loop.h"
+#include "common/net/spans.h"
 
 struct service;
 
@@ -40,8 +41,9 @@ struct service_def {
 
 int service_run(const struct service_def *def, int argc, char **argv);
 struct loop *service_loop(struct service *s);
-const char *service_id(struct service *s); /* "<host>-<pid>-<random>", new at each start */
-void service_drained(struct service *s);   /* loop thread */
+const char *service_id(struct service *s);      /* "<host>-<pid>-<random>", new at each start */
+struct spans *service_spans(struct service *s); /* NULL: nobody is to be told */
+void service_drained(struct service *s);        /* loop thread */
 /* It cannot go on: says why, drains, exits 1. Any thread. */
 void service_fail(struct service *s, const char *why);
 bool service_draining(const struct service *s);

@@ -21,6 +21,9 @@ const struct config_key service_log_keys[] = {
 	  "logfmt or json" },
 	{ "drain_delay", CFG_DURATION, offsetof(struct log_settings, drain_delay_ms), "0", 0, 60000,
 	  0, "between saying no at /readyz and refusing connections: the load balancer's time" },
+	{ "otlp_endpoint", CFG_STR, offsetof(struct log_settings, otlp_endpoint), "", 0, 0, 0,
+	  "collector that is told what takes how long, by OTLP over HTTP, as "
+	  "http://localhost:4318; empty: none" },
 	{ 0 },
 };
 
@@ -38,7 +41,7 @@ int service_log_settings(const struct log_settings *s, enum log_level *ret_level
 	*ret_json = str_eq(s->format, "json");
 	if (!*ret_json && !str_eq(s->format, "logfmt"))
 		return err_set(err, 400, "log_format: \"%s\" is not logfmt or json", s->format);
-	return 0;
+	return spans_endpoint_check(s->otlp_endpoint, err);
 }
 
 static int usage_error(const struct service_def *def, const char *problem, const char *arg)

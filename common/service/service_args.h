@@ -11,6 +11,7 @@ enum { SERVICE_EXIT_USAGE = 64, SERVICE_EXIT_CONFIG = 78 };
 struct log_settings {
 	char *level, *format;
 	int64_t drain_delay_ms;
+	char *otlp_endpoint;
 };
 
 /* Loads everything into the tables. Returns -1 to go on and run; else the exit code, with the

@@ -21,6 +21,7 @@
 #include "services/api/secrets.h"
 #include "services/api/telling.h"
 #include "services/api/tokens.h"
+#include "services/api/tracing.h"
 
 #include <string.h>
 
@@ -122,10 +123,11 @@ void api_reply_outcome(struct http_req *req, int rc, const struct outcome *o)
 /* What pages of other origins send and read. */
 #define CORS_ALLOW                                                                        \
 	"Accept, Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, " \
-	"Last-Event-ID, X-Request-ID, X-Loom-ApiKey, X-Loom-TenantID, X-Loom-UserID"
+	"Last-Event-ID, X-Request-ID, X-Loom-ApiKey, X-Loom-TenantID, X-Loom-UserID, "    \
+	"traceparent"
 #define CORS_EXPOSE                                                                  \
 	"Allow, ETag, Link, Location, Retry-After, WWW-Authenticate, X-Loom-Index, " \
-	"X-Request-ID"
+	"X-Request-ID, traceresponse"
 
 #define LOG_RATE    (2 << 20)  /* bytes a second that the tasks of one tenant may write, */
 #define LOG_BURST   (8 << 20)  /* and at once; the provisioner drops the middle of what is more */
@@ -183,6 +185,12 @@ int api_body_json(struct http_req *req, struct json **ret)
 	json_free(*ret);
 	*ret = NULL;
 	return 400;
+}
+
+static void answered(struct http_req *req, int status, void *api)
+{
+	audit_answered(req, status, api);
+	tracing_answered(req, status, api);
 }
 
 static int listen_on(struct api *a, struct http_server **srv, const struct http_route *routes,
@@ -288,10 +296,10 @@ int api_start(struct service *service, void *ctx, struct loom_err *err)
 	http_server_cors(a->external,
 	                 &(struct http_cors){ a->cfg.cors_origins, a->cfg.cors_credentials,
 	                                      CORS_ALLOW, CORS_EXPOSE });
-	http_server_answered(a->external, audit_answered);
+	http_server_answered(a->external, answered);
 	rc = listen_on(a, &a->internal, a->routes->internal.v, a->cfg.internal_listen, err);
 	if (!rc)
-		http_server_answered(a->internal, audit_answered);
+		http_server_answered(a->internal, answered);
 	return rc;
 }
 

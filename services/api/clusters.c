@@ -8,6 +8,7 @@
 #include "services/api/control.h"
 #include "services/api/details.h"
 #include "services/api/request.h"
+#include "services/api/tracing.h"
 #include "services/api/visible.h"
 #include "services/api/why.h"
 
@@ -153,7 +154,8 @@ static int delete_tx(struct db *db, void *arg)
 	k->busy_job = c->latest_job;
 	if (c->status == CLUSTER_PENDING)
 		return outcome_refuse(&k->done, 409, "the cluster is busy");
-	LOOM_CLEANUP(job_params_fini) struct job_params params = { .ask = loom_strdup(k->ask) };
+	LOOM_CLEANUP(job_params_fini)
+	struct job_params params = { .ask = loom_strdup(k->ask), .trace = tracing_of(k->req) };
 	job_params_set(&params.was, cluster_status_name(c->status));
 	note(k, c);
 	cluster_transition(c, CLUSTER_PENDING, NULL, now);

@@ -23,6 +23,7 @@
 #include "services/api/request.h"
 #include "services/api/secrets.h"
 #include "services/api/templates.h"
+#include "services/api/tracing.h"
 #include "services/api/validate.h"
 
 struct create {
@@ -308,7 +309,9 @@ static int insert(struct db *db, struct create *c)
 		return rc == CLUSTER_E_QUOTA ? over_quota(c, &q) : rc == DB_E_DUP ? DB_E_RETRY : rc;
 	cluster_event(k, "cluster",
 	              json_set_str(json_new_obj(), "status", cluster_status_name(k->status)), now);
-	rc = job_add(db, k, "solve_layout", NULL, now, &job);
+	LOOM_CLEANUP(job_params_fini)
+	struct job_params params = { .trace = tracing_of(c->req) };
+	rc = job_add(db, k, "solve_layout", &params, now, &job);
 	if (!rc)
 		rc = cluster_save(db, k);
 	return rc ? rc : outcome_done(&c->done, k->id, k->event_seq);

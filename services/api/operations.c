@@ -18,6 +18,7 @@
 #include "services/api/request.h"
 #include "services/api/resources.h"
 #include "services/api/templates.h"
+#include "services/api/tracing.h"
 #include "services/api/visible.h"
 
 #include <stdio.h>
@@ -177,6 +178,8 @@ static void submit_work(void *arg)
 	char ask[33];
 	id_random_hex(ask, 16);
 	job_params_set(&o->asked.params.ask, ask);
+	loom_free(o->asked.params.trace);
+	o->asked.params.trace = tracing_of(o->req);
 	if (repeat_outcome_tx(o->req, submit_tx, o, &o->done, NULL))
 		(void)outcome_refuse(&o->done, 503, "the database is away; try again");
 }

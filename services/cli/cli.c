@@ -71,6 +71,9 @@ int cli_init(struct cli *c, const struct args *a)
 		strs_addf(&c->headers, "X-Loom-UserID: %s", c->user);
 	if (!shown || setting(a, "tenant", "LOOM_TENANT", NULL))
 		strs_addf(&c->headers, "X-Loom-TenantID: %s", c->tenant);
+	const char *trace = getenv("TRACEPARENT"); /* NOLINT(concurrency-mt-unsafe) */
+	if (!str_blank(trace))
+		strs_addf(&c->headers, "traceparent: %s", trace);
 	return code;
 }
 

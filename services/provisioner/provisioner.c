@@ -232,6 +232,7 @@ static int make_parts(struct provisioner *p, struct loom_err *err)
 	                                                 .tenant = p->settings->tenant,
 	                                                 .work_dir = p->work_dir,
 	                                                 .capacity = (size_t)p->settings->capacity,
+	                                                 .spans = service_spans(p->service),
 	                                                 .on_change = on_slots,
 	                                                 .arg = p });
 	p->agent = agent_create(&(struct agent_config){ .loop = l,

@@ -114,10 +114,11 @@ static void log_end(const struct slot *s)
 	metric_add(&stats[s->outcome.failed ? STAT_TASKS_FAILED : STAT_TASKS_DONE], 1);
 	if (s->outcome.failed)
 		log_warn("task failed", LOG_S("task", s->id), LOG_I("attempt", s->attempt),
-		         LOG_I("ms", ms), LOG_S("reason", s->outcome.message));
+		         LOG_I("ms", ms), LOG_S("reason", s->outcome.message),
+		         LOG_S("trace", s->trace.id));
 	else
 		log_info("task done", LOG_S("task", s->id), LOG_I("attempt", s->attempt),
-		         LOG_I("ms", ms));
+		         LOG_I("ms", ms), LOG_S("trace", s->trace.id));
 }
 
 /* All plugins have ended, or none could run. */
@@ -239,6 +240,37 @@ static void end_output(struct slot *s)
 	}
 }
 
+/* Each plugin that runs is a span of its own within the attempt's. */
+static void name_run(struct slot *s)
+{
+	LOOM_CLEANUP_STR char *name =
+		loom_asprintf("run %s %" PRId64 " %zu", s->id, s->attempt, s->step);
+	s->run_began = clock_wall_us();
+	if (*s->trace.id)
+		trace_named(&s->trace, name, &s->run_trace);
+}
+
+static void tell_run(const struct slot *s)
+{
+	const struct plugin_step *step = &s->steps.v[s->step];
+	if (!*s->trace.id)
+		return;
+	LOOM_CLEANUP_STR char *name =
+		loom_asprintf("%s %s", plugin_name(step->plugin), step->action);
+	const struct log_field fields[] = { LOG_S("loom.task", s->id),
+		                            LOG_I("loom.attempt", s->attempt),
+		                            { 0 } };
+	spans_add(s->config->spans, &(struct span){ .at = &s->run_trace,
+	                                            .parent = s->trace.span,
+	                                            .name = name,
+	                                            .kind = SPAN_INTERNAL,
+	                                            .start_us = s->run_began,
+	                                            .end_us = clock_wall_us(),
+	                                            .fields = fields,
+	                                            .failed = s->outcome.failed,
+	                                            .message = s->outcome.message });
+}
+
 static void on_end(const struct run_end *end, void *arg)
 {
 	struct slot *s = arg;
@@ -246,6 +278,7 @@ static void on_end(const struct run_end *end, void *arg)
 	end_output(s);
 	s->lapsed = s->lapsed || lease_left(s) <= 0; /* then the guard may have ended it */
 	outcome_add(&s->outcome, end, s->steps.v[s->step].timeout_ms);
+	tell_run(s);
 	s->step++;
 	next_step(s);
 }
@@ -272,6 +305,11 @@ static void step_env(const struct slot *s, struct strs *env)
 	strs_addf(env, "LOOM_TASK_ID=%s", s->id);
 	strs_addf(env, "LOOM_ATTEMPT=%" PRId64, s->attempt);
 	strs_addf(env, "LOOM_NODE_ID=%s", node ? node : "");
+	if (*s->trace.id) {
+		char traceparent[TRACE_TEXT];
+		trace_text(&s->run_trace, traceparent);
+		strs_addf(env, "TRACEPARENT=%s", traceparent);
+	}
 }
 
 static int start_run(struct slot *s)
@@ -279,6 +317,7 @@ static int start_run(struct slot *s)
 	const struct plugin_step *step = &s->steps.v[s->step];
 	LOOM_CLEANUP(strs_fini) struct strs env = { 0 };
 
+	name_run(s);
 	step_env(s, &env);
 	char **list = loom_calloc(env.n + 1, sizeof(char *));
 	for (size_t i = 0; i < env.n; i++)
@@ -352,6 +391,8 @@ static void fill(struct slot *s, const char *worker, struct json *task)
 	s->claim = loom_strdup(json_get_str(task, "claim"));
 	json_del(task, "claim"); /* it is between the server and this process */
 	s->input = json_text(task);
+	if (!trace_parse(json_get_str(task, "traceparent"), &s->trace))
+		s->trace = (struct trace){ 0 };
 	s->id = loom_strdup(json_get_str(task, "taskId"));
 	s->worker = loom_strdup(own_worker ? own_worker : worker);
 	s->tenant = own_tenant ? own_tenant : s->config->tenant;
@@ -391,7 +432,7 @@ void slot_start(struct slot *s, const char *worker, int64_t claimed, struct json
 	metric_add(&stats[STAT_TASKS_TAKEN], 1);
 	log_info("task taken", LOG_S("task", s->id), LOG_I("attempt", s->attempt),
 	         LOG_S("name", json_get_str(s->task, "taskName")),
-	         LOG_S("node", json_get_str(s->task, "nodeId")));
+	         LOG_S("node", json_get_str(s->task, "nodeId")), LOG_S("trace", s->trace.id));
 	slot_extend(s, claimed);
 	if (lease_left(s) <= 0)
 		lapse(s);

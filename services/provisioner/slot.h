@@ -7,6 +7,7 @@
 #ifndef LOOM_PROVISIONER_SLOT_H
 #define LOOM_PROVISIONER_SLOT_H
 
+#include "common/base/trace.h"
 #include "result.h"
 #include "tasklog.h"
 #include "worker.h"
@@ -27,6 +28,9 @@ struct slot {
 	char *worker; /* id that it was taken with */
 	char *claim;  /* secret of the claim; NULL from a server that gives none */
 	const char *tenant;
+	struct trace trace;           /* the attempt's span; its id is "" where there is none */
+	struct trace run_trace;       /* of the plugin that runs, within it */
+	int64_t run_began;            /* wall us */
 	int64_t attempt;              /* 0 when the server does not count them */
 	int64_t taken;                /* mono ms */
 	int64_t lease_ms;             /* 0: the server does not say */

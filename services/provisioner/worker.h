@@ -15,6 +15,7 @@
 #ifndef LOOM_PROVISIONER_WORKER_H
 #define LOOM_PROVISIONER_WORKER_H
 
+#include "common/net/spans.h"
 #include "plugins.h"
 #include "report.h"
 
@@ -30,6 +31,7 @@ struct workers_config {
 	const char *tenant;      /* as used in take */
 	const char *work_dir;    /* absolute; has scratch/ and plugins/<folder>/<name>/ */
 	size_t capacity;
+	struct spans *spans;          /* NULL: nobody is told */
 	void (*on_change)(void *arg); /* a slot changed its state */
 	void *arg;
 };

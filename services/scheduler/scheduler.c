@@ -61,7 +61,8 @@ struct job_policy scheduler_policy(const struct scheduler *s)
 		                    .callbacks = &s->webhook_cfg,
 		                    .quarantine = &s->quarantine_cfg,
 		                    .effects = &effects,
-		                    .secret_key = &s->secret_key };
+		                    .secret_key = &s->secret_key,
+		                    .traced = service_spans(s->service) != NULL };
 }
 
 static const struct http_route routes[] = {

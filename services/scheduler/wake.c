@@ -130,8 +130,9 @@ static void send_wake(void *arg)
 	loom_free(p);
 }
 
-struct wake wake_of(const struct cluster_tx *tx)
+struct wake wake_of(struct scheduler *s, const struct cluster_tx *tx)
 {
+	spans_add_texts(service_spans(s->service), &tx->spans);
 	struct wake w = { .cluster = tx->c->id,
 		          .seq = tx->c->event_seq,
 		          .ready = tx->ready > 0,
@@ -144,6 +145,6 @@ struct wake wake_of(const struct cluster_tx *tx)
 void wake_changed(struct scheduler *s, const struct cluster_tx *tx)
 {
 	struct posted_wake *p = loom_malloc(sizeof(*p));
-	*p = (struct posted_wake){ .s = s, .w = wake_of(tx) };
+	*p = (struct posted_wake){ .s = s, .w = wake_of(s, tx) };
 	loop_post(s->loop, send_wake, p);
 }

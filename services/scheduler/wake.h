@@ -20,8 +20,8 @@ struct wake {
 void wake_start(struct scheduler *s);
 void wake_stop(struct scheduler *s);
 
-/* What a committed change calls for. */
-struct wake wake_of(const struct cluster_tx *tx);
+/* What a committed change calls for; the spans of what it ended are handed on here. Any thread. */
+struct wake wake_of(struct scheduler *s, const struct cluster_tx *tx);
 /* For all changes of one commit at once. Loop thread. */
 void wake_now(struct scheduler *s, const struct wake *v, size_t n);
 /* For one, from any thread. */

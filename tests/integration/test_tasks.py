@@ -191,7 +191,7 @@ def test_task_document(lab):
     lab.create("Demo_1", "stack", 2, config={"web": {"port": "81", "db": "%host.service.db%"}})
     create = take_one(worker)
     assert set(create.task) == {"taskId", "jobId", "clusterId", "nodeId", "taskName", "config", "attempt",
-                                "leaseMs", "claim"}
+                                "leaseMs", "claim", "traceparent"}
     assert create.task["jobId"] == create.id.rpartition("-")[0] and create.attempt == 1
     assert create.task["leaseMs"] == 2000
     config = create.config

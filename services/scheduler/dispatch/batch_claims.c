@@ -9,6 +9,7 @@
 #include "common/base/clock.h"
 #include "common/base/str.h"
 #include "common/model/macro.h"
+#include "services/scheduler/job/unit_trace.h"
 #include "services/scheduler/plan/planner.h"
 
 #include <string.h>
@@ -132,10 +133,20 @@ static void be_told(struct task *told, struct choice *ch, const struct take *tak
 		claim_secret(ch->claim);
 }
 
+static void name_span(const struct unit *u, const struct task *told, char ret[TRACE_TEXT])
+{
+	const struct unit_job *j = unit_job_of(u, told);
+	struct trace at;
+	*ret = '\0';
+	if (j && task_trace(&j->job, told, &at))
+		trace_text(&at, ret);
+}
+
 static int begin_with(struct claims *k, struct choice *ch, const struct node_view *s,
                       const struct payload_parts *parts)
 {
 	LOOM_CLEANUP_STR char *config = NULL;
+	char traceparent[TRACE_TEXT];
 	struct loom_err err = { 0 };
 	const char *locked = *ch->t->service ? parts->locked_services : parts->locked_provider;
 	if (locked)
@@ -151,10 +162,15 @@ static int begin_with(struct claims *k, struct choice *ch, const struct node_vie
 	struct task told = *ch->t;
 	if (!ch->again)
 		be_told(&told, ch, k->b->takes[ch->take].take);
-	LOOM_CLEANUP_STR char *text = node_view_payload(
-		s, parts,
-		&(struct payload_task){ &told, unit_node(k->u, ch->t), config, ch->claim },
-		MAX_PAYLOAD);
+	name_span(k->u, &told, traceparent);
+	LOOM_CLEANUP_STR char *text =
+		node_view_payload(s, parts,
+	                          &(struct payload_task){ .t = &told,
+	                                                  .n = unit_node(k->u, ch->t),
+	                                                  .config = config,
+	                                                  .claim = ch->claim,
+	                                                  .traceparent = traceparent },
+	                          MAX_PAYLOAD);
 	if (!text || on_its_way(text) > MAX_TOGETHER + MAX_PAYLOAD)
 		return refuse(k, ch->t, false, "what it has to be told is larger than 8 MiB");
 	give(k, ch, text);

@@ -113,7 +113,7 @@ static void note_wakes(struct under_way *r)
 	r->wakes = loom_calloc(u->n_clusters + 1, sizeof(*r->wakes));
 	for (size_t i = 0; !r->rc && i < u->n_clusters; i++) {
 		if (u->clusters[i].tx.c->event_seq != u->clusters[i].seq)
-			r->wakes[r->n_wakes++] = wake_of(&u->clusters[i].tx);
+			r->wakes[r->n_wakes++] = wake_of(r->d->s, &u->clusters[i].tx);
 	}
 }
 

@@ -245,6 +245,8 @@ char *node_view_payload(const struct node_view *s, const struct payload_parts *p
 	json_emit_int(&b, "leaseMs", t->lease_ms);
 	if (*of->claim)
 		json_emit_str(&b, "claim", of->claim);
+	if (*of->traceparent)
+		json_emit_str(&b, "traceparent", of->traceparent);
 	json_emit_text(&b, "config", "{");
 	if (of->n)
 		add_machine(&b, s, of->n);

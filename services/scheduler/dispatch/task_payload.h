@@ -48,7 +48,8 @@ struct payload_task {
 	const struct task *t; /* with the attempt and the lease that it is to be told */
 	const struct node *n; /* its machine; NULL when there is none */
 	const char *config;
-	const char *claim; /* the secret of the attempt; "": its worker asked for none */
+	const char *claim;       /* the secret of the attempt; "": its worker asked for none */
+	const char *traceparent; /* its span; "": none */
 };
 /* The payload as JSON, owned; NULL when it is larger than max bytes. */
 char *node_view_payload(const struct node_view *s, const struct payload_parts *payloads,

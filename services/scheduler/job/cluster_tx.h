@@ -6,6 +6,7 @@
 #ifndef LOOM_SCHEDULER_CLUSTER_TX_H
 #define LOOM_SCHEDULER_CLUSTER_TX_H
 
+#include "common/base/str.h"
 #include "common/model/callback.h"
 #include "common/model/job.h"
 
@@ -34,15 +35,17 @@ struct job_policy {
 	const struct quarantine_config *quarantine; /* NULL: nobody is judged */
 	const struct job_effects *effects;
 	const struct seal_key *secret_key; /* of secrets in documents; NULL: there are none */
+	bool traced;                       /* somebody is told of spans */
 };
 
 struct cluster_tx {
 	const struct job_policy *policy;
 	struct cluster *c;
 	int64_t now;
-	int ready;     /* tasks that became ready */
-	int jobs;      /* jobs that want planning */
-	int callbacks; /* messages for targets */
+	int ready;         /* tasks that became ready */
+	int jobs;          /* jobs that want planning */
+	int callbacks;     /* messages for targets */
+	struct strs spans; /* what has ended (unit_trace.h) */
 };
 
 void cluster_tx_fini(struct cluster_tx *tx);

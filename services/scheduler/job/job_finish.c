@@ -40,7 +40,8 @@ static enum cluster_status failure_status(const struct job *j, const struct task
 /* The follow-up job records why it was submitted. */
 static void follow(struct unit *u, const struct unit_job *j)
 {
-	const struct job_params params = { .because = j->job.message };
+	const struct job_params params = { .because = j->job.message,
+		                           .trace = j->job.params.trace };
 	(void)unit_new_job(u, cluster_of(u, j), j->job.then_action, &params);
 }
 

@@ -3,6 +3,7 @@
 #include "services/scheduler/job/unit.h"
 
 #include "common/base/str.h"
+#include "services/scheduler/job/unit_trace.h"
 
 #include <stdio.h>
 
@@ -27,6 +28,8 @@ void unit_wait_less(struct unit *u, struct task *t, int64_t unmet)
 
 void unit_move_task(struct unit *u, struct task *t, enum task_state to)
 {
+	if (t->state == TASK_RUNNING)
+		unit_trace_task(u, t, to);
 	task_transition(unit_held(u, t->cluster_id)->tx.c, t, to, u->now);
 	unit_task_changed(u, t);
 	if (to != TASK_READY)
@@ -41,6 +44,8 @@ void unit_move_job(struct unit *u, struct unit_job *j, enum job_status to, const
 	job_transition(uc->tx.c, &j->job, to, message, u->now);
 	j->changed = j->told = true;
 	uc->uncacheable = uc->uncacheable || job_ended(to);
+	if (job_ended(to))
+		unit_trace_job(u, &j->job);
 }
 
 void unit_move_cluster(struct unit *u, struct unit_cluster *uc, enum cluster_status to,
@@ -147,6 +152,7 @@ void cluster_tx_fini(struct cluster_tx *tx)
 {
 	cluster_free(tx->c);
 	tx->c = NULL;
+	strs_fini(&tx->spans);
 }
 
 int unit_run_one(struct db *db, const struct job_policy *policy, int64_t cluster,

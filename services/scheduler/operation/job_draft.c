@@ -2,6 +2,7 @@
 /* job_draft - solves a new cluster's layout, plans the tasks of its nodes, writes both. */
 #include "services/scheduler/operation/job_draft.h"
 
+#include "common/base/clock.h"
 #include "common/base/compare.h"
 #include "common/base/str.h"
 #include "services/scheduler/operation/operation_input.h"
@@ -68,6 +69,7 @@ int job_draft_create(struct db_pool *p, const struct job_draft_ask *ask, struct 
 			                  .cluster_id = ask->cluster_id,
 			                  .cluster_name = ask->cluster_name };
 		rc = solve(&in, &b->layout, err);
+		b->solved_us = clock_wall_us();
 	}
 	if (!rc) {
 		b->nodes = loom_calloc(1, sizeof(*b->nodes));

@@ -16,6 +16,7 @@ struct job_draft {
 	struct nodes *nodes;
 	struct json *service_docs; /* name -> document */
 	struct plan *plan;
+	int64_t solved_us; /* since the epoch: when the layout was found; 0: there was no need */
 };
 
 struct job_draft_ask {

@@ -2,9 +2,11 @@
 /* planning - claims jobs in phase plan, plans them, and commits the plan or why there is none. */
 #include "services/scheduler/operation/planning.h"
 
+#include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/base/str.h"
 #include "services/scheduler/job/job_lifecycle.h"
+#include "services/scheduler/job/unit_trace.h"
 #include "services/scheduler/operation/operation.h"
 #include "services/scheduler/operation/planning_share.h"
 #include "services/scheduler/wake.h"
@@ -29,6 +31,7 @@ struct planning {
 	struct job_policy policy;
 	struct cluster_tx tx;
 	bool committed;
+	int64_t began_us; /* since the epoch */
 };
 
 static int load_read(struct db *db, void *arg)
@@ -97,7 +100,8 @@ static int commit_solved(struct unit *u, struct planning *pl, struct unit_job *s
 		json_push(c->services, json_new_str(draft->layout->services.v[i]));
 	int64_t num;
 	struct unit_job *create = NULL;
-	rc = job_add(u->db, c, plan_action_name(PLAN_CREATE), NULL, u->now, &num);
+	const struct job_params params = { .trace = solve->job.params.trace };
+	rc = job_add(u->db, c, plan_action_name(PLAN_CREATE), &params, u->now, &num);
 	if (!rc)
 		rc = unit_get_job(u, c->id, num, &create);
 	return rc ? rc : start_job(u, pl, create);
@@ -211,6 +215,36 @@ static int commit(struct planning *pl)
 	return db_tx(pl->s->db, commit_tx, pl);
 }
 
+static void tell_step(const struct planning *pl, const char *name, int64_t from, int64_t to)
+{
+	struct trace job, at;
+	if (!job_trace(&pl->job, &job))
+		return;
+	LOOM_CLEANUP_STR char *key = loom_asprintf("%s %s", name, job.span);
+	trace_named(&job, key, &at);
+	const struct log_field fields[] = {
+		LOG_I("loom.tasks", pl->op.draft.plan ? (int64_t)pl->op.draft.plan->n : 0), { 0 }
+	};
+	spans_add(service_spans(pl->s->service), &(struct span){ .at = &at,
+	                                                         .parent = job.span,
+	                                                         .name = name,
+	                                                         .kind = SPAN_INTERNAL,
+	                                                         .start_us = from,
+	                                                         .end_us = to,
+	                                                         .fields = fields,
+	                                                         .failed = pl->failed,
+	                                                         .message = pl->err.msg });
+}
+
+static void tell_spans(const struct planning *pl)
+{
+	int64_t solved = pl->op.draft.solved_us;
+	if (solved)
+		tell_step(pl, "solve", pl->began_us, solved);
+	if (!solved || !pl->failed)
+		tell_step(pl, "plan", solved ? solved : pl->began_us, clock_wall_us());
+}
+
 static void kick(void *arg)
 {
 	planning_kick(arg);
@@ -220,7 +254,9 @@ static void kick(void *arg)
 static void finish(struct planning *pl, int rc)
 {
 	char id[ID_MAX];
+	struct trace trace = { 0 };
 	id_job(id, pl->job.cluster_id, pl->job.num);
+	(void)job_trace(&pl->job, &trace);
 	if (!rc)
 		rc = commit(pl);
 	if (rc)
@@ -229,11 +265,14 @@ static void finish(struct planning *pl, int rc)
 		log_warn("job was planned by another, or paused", LOG_S("job", id));
 	else {
 		if (pl->failed)
-			log_info("job refused", LOG_S("job", id), LOG_S("reason", pl->err.msg));
+			log_info("job refused", LOG_S("job", id), LOG_S("reason", pl->err.msg),
+			         LOG_S("trace", trace.id));
 		else
 			log_info("job planned", LOG_S("job", id), LOG_S("action", pl->job.action),
-			         LOG_I("tasks", (int64_t)pl->op.draft.plan->n));
+			         LOG_I("tasks", (int64_t)pl->op.draft.plan->n),
+			         LOG_S("trace", trace.id));
 		wake_changed(pl->s, &pl->tx);
+		tell_spans(pl);
 	}
 	cluster_tx_fini(&pl->tx);
 	operation_fini(&pl->op);
@@ -282,6 +321,7 @@ static void plan_one(struct scheduler *s, const char *tenant, struct job *claime
 	*pl = (struct planning){ .s = s, .job = *claimed, .policy = scheduler_policy(s) };
 	snprintf(pl->tenant, sizeof(pl->tenant), "%s", tenant);
 	*claimed = (struct job){ 0 };
+	pl->began_us = clock_wall_us();
 	int rc = make(pl);
 	if (rc || pl->failed || !ask_first(pl))
 		finish(pl, rc);
