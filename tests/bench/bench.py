@@ -47,7 +47,7 @@ class Bench:
     def __init__(self, build, parts, database=None):
         """database: (host, port, file with the password of account loom) of one that runs already."""
         self.build, self.parts = build, parts
-        settings = [f"mariadb.{key}={value}" for key, value in SIZES.items()]
+        settings = [*(f"mariadb.{key}={value}" for key, value in SIZES.items()), "scheduler.callback_allow=127.0.0.1"]
         if database:
             settings += [f"{part}.{key}={value}" for part in ("api", "scheduler")
                         for key, value in zip(("db_host", "db_port", "db_password_file"), database)]
