@@ -42,7 +42,7 @@ typedef void (*coord_leader_cb)(bool leader, void *arg);
 struct coord *coord_create(struct loop *l, const struct coord_config *cfg, struct loom_err *err);
 /* Closes the session (ephemeral nodes go at once), frees all; no callback follows. */
 void coord_destroy(struct coord *c);
-bool coord_connected(const struct coord *c);
+bool coord_connected(const struct coord *c); /* any thread */
 void coord_join(struct coord *c, const char *role, const char *id, const char *data);
 void coord_watch(struct coord *c, const char *role, coord_members_cb cb, void *arg);
 /* Stands for election under a name; cb (may be NULL) at each change. */

@@ -13,6 +13,7 @@
 #include "common/base/str.h"
 #include "common/coord/coord.h"
 
+#include <stdatomic.h>
 #include <zookeeper/zookeeper.h>
 
 enum coord_metric {
@@ -43,8 +44,9 @@ struct coord {
 	struct loop_timer *retry;  /* after a failed operation */
 	struct loop_timer *lapse;  /* when leadership ends without further contact */
 	int64_t client_id, timeout_ms;
-	int64_t last_contact; /* monotonic ms when the last answered request was sent */
-	bool connected, beating, lapsed, retrying;
+	int64_t last_contact;  /* monotonic ms when the last answered request was sent */
+	atomic_bool connected; /* read by any thread */
+	bool beating, lapsed, retrying;
 	bool has_dirs; /* the persistent nodes have been made */
 	/* what is wanted */
 	struct coord_join *joins;

@@ -48,6 +48,11 @@ int provisioner_put_told(struct db *db, const char *id, const char *host, int64_
 	return rc ? rc : shares_balance(db);
 }
 
+int provisioner_note_version(struct db *db, const char *id, const char *version)
+{
+	return db_exec(db, "UPDATE provisioner SET version=? WHERE id=?", "ss", version, id);
+}
+
 int provisioner_beat(struct db *db, const char *id, const struct json *usage)
 {
 	LOOM_CLEANUP_STR char *live = json_text(usage);
@@ -234,10 +239,11 @@ int provisioners_list(struct db *db, const char *id, struct json **ret)
 	LOOM_CLEANUP(db_result_free) struct db_result *r = NULL, *names = NULL, *served = NULL;
 	LOOM_CLEANUP(quarantines_free) struct quarantines *bad = NULL;
 	LOOM_CLEANUP(json_free) struct json *shares = NULL;
-	int rc = db_select(db, &r,
-	                   "SELECT id, host, port, capacity, live, heartbeat FROM provisioner"
-	                   " WHERE ? IS NULL OR id=? ORDER BY id",
-	                   "ss", id, id);
+	int rc = db_select(
+		db, &r,
+		"SELECT id, host, port, capacity, live, heartbeat, version FROM provisioner"
+		" WHERE ? IS NULL OR id=? ORDER BY id",
+		"ss", id, id);
 	if (!rc)
 		rc = db_select(db, &names, "SELECT id, name FROM tenant", "");
 	if (!rc)
@@ -269,6 +275,8 @@ int provisioners_list(struct db *db, const char *id, struct json **ret)
 		json_set(o, "assignments", assigned);
 		json_set(o, "usage", usage);
 		json_set_int(o, "heartbeat", db_int(r, i, 5));
+		if (*db_str(r, i, 6))
+			json_set_str(o, "version", db_str(r, i, 6));
 		if (q)
 			show_quarantine(db, o, q);
 		json_push(list, o);

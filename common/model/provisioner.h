@@ -17,6 +17,8 @@ LOOM_MUST_CHECK int provisioner_put(struct db *db, const char *id, const char *t
 /* The same for one that is told how many workers to run (worker_share.h): it runs none yet. */
 LOOM_MUST_CHECK int provisioner_put_told(struct db *db, const char *id, const char *host,
                                          int64_t port, int64_t capacity);
+/* Which version of Loom it is; "" where it does not say. */
+LOOM_MUST_CHECK int provisioner_note_version(struct db *db, const char *id, const char *version);
 /* PROVISIONER_E_OTHER when one of that id is registered that is not this tenant's; tenant "": any
  * will do. */
 LOOM_MUST_CHECK int provisioner_check_tenant(struct db *db, const char *id, const char *tenant);

@@ -393,6 +393,12 @@ static const char *const twenty_second[] = {
 	NULL,
 };
 
+/* Which version of Loom a provisioner is; '': it did not say. */
+static const char *const twenty_third[] = {
+	"ALTER TABLE provisioner ADD COLUMN IF NOT EXISTS version VARCHAR(64) NOT NULL DEFAULT ''",
+	NULL,
+};
+
 const struct db_migration schema_migrations[] = {
 	{ 1, "first tables", first, 0 },
 	{ 2, "limits, shares, quarantine", second, 0 },
@@ -416,5 +422,6 @@ const struct db_migration schema_migrations[] = {
 	{ 20, "workers of the original's provisioners", twentieth, 0 },
 	{ 21, "callbacks claimed together", twenty_first, 0 },
 	{ 22, "nodes and profiles that clients keep", twenty_second, 0 },
+	{ 23, "versions of provisioners", twenty_third, 0 },
 	{ 0, NULL, NULL, 0 },
 };

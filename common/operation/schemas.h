@@ -43,6 +43,6 @@ extern const struct schema schema_created, schema_cluster_summary, schema_cluste
 	schema_job, schema_why, schema_snapshot, schema_labels_answer, schema_operation,
 	schema_change, schema_provisioner_shown, schema_callback, schema_callback_target_shown,
 	schema_tasks, schema_leases, schema_problem, schema_tenant_shown, schema_node_shown,
-	schema_queues, schema_node_usage;
+	schema_queues, schema_node_usage, schema_findings;
 
 #endif

@@ -135,7 +135,20 @@ const struct schema schema_provisioner_shown = { SHOWN("Provisioner", NULL),
 	       { "port", &schema_number, 0, NULL },
 	       { "capacityTotal", &schema_number, 0, NULL },
 	       { "capacityFree", &schema_number, 0, NULL },
+	       { "version", &schema_text, 0, "As it says." },
 	       { "heartbeat", &schema_time, 0, NULL }) };
+
+static const char *const levels[] = { "error", "warning", NULL };
+static const struct schema level = { .type = SCHEMA_STRING, .words = levels };
+static const struct schema finding = { .type = SCHEMA_OBJECT, .others = SCHEMA_OPEN,
+	FIELDS({ "level", &level, SCHEMA_REQUIRED, NULL },
+	       { "where", &schema_text, SCHEMA_REQUIRED, NULL },
+	       { "what", &schema_text, SCHEMA_REQUIRED, "What is wrong, in one sentence." },
+	       { "do", &schema_text, SCHEMA_REQUIRED, "What to do." }) };
+static const struct schema findings = { .type = SCHEMA_ARRAY, .items = &finding };
+const struct schema schema_findings = { SHOWN("Findings", NULL),
+	FIELDS({ "findings", &findings, SCHEMA_REQUIRED, "Empty: all is well." }) };
+
 const struct schema schema_callback = { SHOWN("Callback", "A message that a target has not taken yet."),
 	FIELDS({ "id", &schema_number, SCHEMA_REQUIRED, NULL },
 	       { "clusterId", &schema_id, 0, NULL },

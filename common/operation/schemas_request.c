@@ -165,12 +165,14 @@ static bool is_host(const struct json *v)
 
 static const struct schema host = { .type = SCHEMA_STRING, .min = 1, .max = 255, .ok = is_host,
 	.must = "a host name or an address" };
+static const struct schema version = { .type = SCHEMA_STRING, .max = 64 };
 const struct schema schema_provisioner = { .type = SCHEMA_OBJECT, .name = "ProvisionerRegistration",
 	.others = SCHEMA_OPEN,
 	FIELDS({ "id", &id, FILLED, "As in the path." },
 	       { "host", &host, FILLED, "Its name or address." },
 	       { "port", &port, REQUIRED, NULL },
 	       { "capacityTotal", &capacity, REQUIRED, NULL },
+	       { "version", &version, 0, "Of Loom, for who looks for one that was not upgraded." },
 	       { "usage", &schema_map, 0, NULL }) };
 
 /* What makes no sense is answered as lost, as it always was. */

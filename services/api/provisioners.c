@@ -32,22 +32,27 @@ struct provisioner_call {
 	bool done;
 };
 
-static int put_tx(struct db *db, void *arg)
+static int put_it(struct db *db, const struct provisioner_call *k)
 {
-	struct provisioner_call *k = arg;
-	int rc = provisioner_check_tenant(db, k->id, k->tenant);
-	if (rc)
-		return rc;
+	const char *host = json_get_str(k->body, "host");
+	int64_t port = json_get_int(k->body, "port", 0);
+	int64_t capacity = json_get_int(k->body, "capacityTotal", 0);
 	/* One of the original says nothing of usage before it is told how many workers to run, and
 	 * runs none until then. It shows no token, so it is nobody's in particular. */
 	if (!json_get(k->body, "usage") && !*k->tenant)
-		return provisioner_put_told(db, k->id, json_get_str(k->body, "host"),
-		                            json_get_int(k->body, "port", 0),
-		                            json_get_int(k->body, "capacityTotal", 0));
-	return provisioner_put(db, k->id, k->tenant, json_get_str(k->body, "host"),
-	                       json_get_int(k->body, "port", 0),
-	                       json_get_int(k->body, "capacityTotal", 0),
+		return provisioner_put_told(db, k->id, host, port, capacity);
+	return provisioner_put(db, k->id, k->tenant, host, port, capacity,
 	                       json_get(k->body, "usage"));
+}
+
+static int put_tx(struct db *db, void *arg)
+{
+	struct provisioner_call *k = arg;
+	const char *version = json_get_str(k->body, "version");
+	int rc = provisioner_check_tenant(db, k->id, k->tenant);
+	if (!rc)
+		rc = put_it(db, k);
+	return rc ? rc : provisioner_note_version(db, k->id, version ? version : "");
 }
 
 static void refuse_other(struct http_req *req, const struct provisioner_call *k)

@@ -110,6 +110,9 @@ void provisioners_list_all(struct http_req *req, void *ctx);
 void provisioners_get(struct http_req *req, void *ctx);
 void provisioners_release(struct http_req *req, void *ctx);
 
+/* doctor.c */
+void doctor_get(struct http_req *req, void *ctx);
+
 /* described.c */
 void openapi_get(struct http_req *req, void *ctx);
 void docs_get(struct http_req *req, void *ctx);

@@ -175,6 +175,8 @@ const struct route external_routes[] = {
 	      REPEAT_SAME, TAKES_WHOLE, &schema_catalog, EMPTY, "",
 	      "Replace all documents of the tenant"),
 
+	ADMIN("GET", "doctor", doctor_get, ROLE_SUPERADMIN, "doctor:read", OWNER_NONE, REPEAT_READS,
+	      &schema_findings, "", "What is wrong with this Loom, and what to do"),
 	ADMIN("GET", "provisioners", provisioners_list_all, ROLE_SUPERADMIN, "provisioners:read",
 	      OWNER_NONE, REPEAT_READS, &list_provisioner_shown, "", "All provisioners"),
 	ADMIN("GET", "provisioners/{id}", provisioners_get, ROLE_SUPERADMIN, "provisioners:read",

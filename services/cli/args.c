@@ -281,8 +281,8 @@ static void print_options(const struct option *o, FILE *f)
 }
 
 static const char exit_codes[] =
-	"Exit codes: 0 done, 1 refused or failed, 2 Loom was not reached, 64 wrong usage,\n"
-	"130 interrupted.\n";
+	"Exit codes: 0 done, 1 refused or failed, 2 Loom was not reached, 3 doctor has found something,\n"
+	"64 wrong usage, 130 interrupted.\n";
 
 void args_help(const struct command *commands, const char *group, FILE *f)
 {

@@ -19,6 +19,7 @@ enum {
 	CLI_OK,
 	CLI_FAILED = 1,      /* refused, or what was asked for did not come about */
 	CLI_UNREACHABLE = 2, /* nobody answered */
+	CLI_NOT_WELL = 3,    /* doctor has found something */
 	CLI_USAGE = 64,
 	CLI_INTERRUPTED = 130,
 };

@@ -153,6 +153,8 @@ static const struct collection images = { "image", "imagetypes", "NAME|VERSION|D
 
 static const struct command before[] = {
 	{ "status", "", 0, 0, "Show whether Loom is up, and what it has", NULL, status_show, NULL },
+	{ "doctor", "", 0, 0, "Show what is wrong with Loom, and what to do (superadmins)", NULL,
+	  doctor_show, NULL },
 	{ "cluster create", "NAME", 1, 1, "Create a cluster and print its id",
 	  cluster_create_options, cluster_create, NULL },
 	{ "cluster list", "", 0, 0, "List the clusters", list_options, cluster_list, NULL },

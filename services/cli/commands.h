@@ -51,6 +51,7 @@ int token_list(struct cli *c, const struct args *a);
 int token_create(struct cli *c, const struct args *a);
 int token_delete(struct cli *c, const struct args *a);
 int completion_print(struct cli *c, const struct args *a);
+int doctor_show(struct cli *c, const struct args *a);
 int status_show(struct cli *c, const struct args *a);
 int tenant_create(struct cli *c, const struct args *a);
 int tenant_set(struct cli *c, const struct args *a);

@@ -4,6 +4,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/log.h"
+#include "common/base/version.h"
 #include "stats.h"
 
 #include <stdatomic.h>
@@ -139,6 +140,7 @@ static void put_provisioner(struct agent *a)
 	(void)json_set_str(body, "host", a->config.host);
 	(void)json_set_int(body, "port", a->config.port);
 	(void)json_set_int(body, "capacityTotal", a->config.capacity);
+	(void)json_set_str(body, "version", loom_version);
 	(void)json_set(body, "usage", workers_usage(a->workers));
 	a->setup = wire_start(
 		a->config.wire,
