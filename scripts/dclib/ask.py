@@ -5,11 +5,11 @@ import http.client
 import socket
 
 
-def fetch(address, port, path, timeout=2.0):
+def fetch(address, port, path, timeout=2.0, headers=None):
     """(status, body) of a GET; (0, why) when nobody answers."""
     connection = http.client.HTTPConnection(address, port, timeout=timeout)
     try:
-        connection.request("GET", path)
+        connection.request("GET", path, headers=headers or {})
         answer = connection.getresponse()
         return answer.status, answer.read().decode("utf-8", "replace")
     except (OSError, http.client.HTTPException) as error:

@@ -5,7 +5,9 @@ look() asks everybody that the inventory names, at the same time; judge() decide
 asks nobody.
 """
 
+import json
 import os
+import pathlib
 import re
 import shutil
 import time
@@ -18,7 +20,9 @@ KINDS = {"loom-api": "api_external", "loom-scheduler": "scheduler_admin", "loom-
          "loom-provisioner": "provisioner_admin"}
 UNITS = {"zookeeper": "loom-zookeeper", "database": "mariadb"}  # where they are called otherwise
 SAMPLE = re.compile(r"^(\w+)(?:\{(.*)\})? (\S+)$", re.M)
-MOST_SKEW_MS, MOST_BACKUP_HOURS = 1000, 26
+MOST_SKEW_MS, MOST_BACKUP_HOURS, MOST_CHANGES = 1000, 26, 4
+# What only the database shows, of what an API finds (GET /v2/doctor); the rest is seen from here, too.
+ONLY_API = ("token ", "table ", "leases", "callbacks")
 DISK_WARNING, DISK_FULL = 0.85, 0.95
 
 
@@ -60,10 +64,34 @@ def ask(part):
     told.update(ready=status == 200, error="" if status == 200 else f"{status or 'no answer'}: {text.strip()[:200]}")
     if kind == "database":
         told["role"] = "writer" if fetch(address, port, "/writer")[0] == 200 else ""
+        told["metrics"] = {"writer_changes": {"": _changes(address, port)}}
     else:
         status, text = fetch(address, port, "/metrics")
         told["metrics"] = samples(text) if status == 200 else {}
     return told
+
+
+def _changes(address, port):
+    """How often the writer became another one in the last ten minutes, as a node has seen it."""
+    try:
+        return json.loads(fetch(address, port, "/state")[1]).get("changes", 0)
+    except ValueError:
+        return 0
+
+
+def _of_api(inventory, parts):
+    """What the first API that answers finds in the database. Without the administrator's token: nothing."""
+    try:
+        token = pathlib.Path(inventory["paths"]["admin_token_file"]).read_text(encoding="ascii").strip()
+    except OSError:
+        return []
+    for part in parts:
+        if part["kind"] == "loom-api" and part["ready"]:
+            address, _, port = part["where"].rpartition(":")
+            status, text = fetch(address, int(port), "/v2/doctor", headers={"Authorization": f"Bearer {token}"})
+            if status == 200:
+                return json.loads(text)["findings"]
+    return []
 
 
 def disks(inventory):
@@ -83,7 +111,7 @@ def look(inventory):
     with ThreadPoolExecutor(min(32, len(parts))) as pool:
         told = list(pool.map(ask, parts))
     newest = backup.newest(inventory)
-    return {"parts": told, "disks": disks(inventory),
+    return {"parts": told, "disks": disks(inventory), "api": _of_api(inventory, told),
             "backup_hours": (time.time() - newest.stat().st_mtime) / 3600 if newest else None}
 
 
@@ -110,6 +138,10 @@ def _quorum(facts):
 
 
 def _writer(facts):
+    changes = max([value for _, value in _value(facts, "database", "writer_changes")], default=0)
+    if changes >= MOST_CHANGES:
+        yield finding("warning", "database", f"the writer became another one {changes:.0f} times in ten minutes",
+                      "journalctl -u loom-galera-check on all machines says why; a busy machine, a bad link")
     nodes = [part for part in facts["parts"] if part["kind"] == "database"]
     writers = [part["host"] for part in nodes if part["role"] == "writer"]
     if nodes and len(writers) != 1:
@@ -176,8 +208,12 @@ def _backup(facts):
                       "loom-datacenter backup says what fails")
 
 
+def _told_by_api(facts):
+    yield from (entry for entry in facts["api"] if entry["where"].startswith(ONLY_API))
+
+
 CHECKS = (
-    _unready, _quorum, _writer, _versions, _clocks, _janitor, _disks, _backup,
+    _unready, _quorum, _writer, _versions, _clocks, _janitor, _disks, _backup, _told_by_api,
     _positive("loom-scheduler", "loom_scheduler_provisioners_quarantined", "%d provisioners get no work",
               "loom provisioner list says at what they failed; mend it, then loom provisioner release ID"),
     _positive("loom-provisioner", "loom_provisioner_results_waiting", "%d results are not handed in",

@@ -27,10 +27,10 @@ def healthy():
             parts.append(part(host, kind))
             parts[-1]["metrics"]["loom_build_info"] = {BUILD: 1}
         parts.append(part(host, "zookeeper", role="leader" if host == "b" else "follower"))
-        parts.append(part(host, "database", role="writer" if host == "a" else ""))
+        parts.append(part(host, "database", role="writer" if host == "a" else "", writer_changes=1))
         scheduler = next(one for one in parts if (one["host"], one["kind"]) == (host, "loom-scheduler"))
         scheduler["metrics"]["loom_coord_leading"] = {"": 1 if host == "c" else 0}
-    return {"parts": parts, "disks": [("/var/lib/mysql", 0.4)], "backup_hours": 3.0}
+    return {"parts": parts, "disks": [("/var/lib/mysql", 0.4)], "backup_hours": 3.0, "api": []}
 
 
 def change(host, kind, **values):
@@ -64,6 +64,8 @@ def setting(name, value):
     ([change("a", "loom-provisioner", loom_provisioner_results_waiting=3)], "warning", "3 results are not handed in"),
     ([setting("disks", [("/var/lib/mysql", 0.9)])], "warning", "/var/lib/mysql: its disk is 90% full"),
     ([setting("disks", [("/var/lib/mysql", 0.99)])], "error", "/var/lib/mysql: its disk is 99% full"),
+    ([change("b", "database", writer_changes=7)], "warning", "the writer became another one 7 times"),
+    ([setting("api", [doctor.finding("warning", "token 12", "it ends", "another one")])], "warning", "token 12: it ends"),
     ([setting("backup_hours", None)], "warning", "backup: there is none"),
     ([setting("backup_hours", 50.2)], "warning", "the newest one is 50 h old"),
 ])
@@ -90,6 +92,7 @@ class Tool:
         lines = ["[datacenter]", "layout = single", "virtual_address = 127.0.0.1", "[ports]"]
         lines += [f"{name} = {stack.ports[part]}" for name, part in ports.items()]
         lines += ["[paths]", f"backups = {folder}/backups", f"db_password_file = {stack.dir}/secrets/db.password",
+                  f"admin_token_file = {stack.dir}/secrets/admin.token",
                   f"db_data = {folder}/none", f"zookeeper_data = {folder}/none", f"work = {folder}/none",
                   "[host here]", "address = 127.0.0.1"]
         (folder / "inventory").write_text("\n".join(lines) + "\n", encoding="utf-8")
@@ -127,6 +130,11 @@ def test_a_datacenter_is_looked_at_backed_up_and_restored(tool):
     code, made = tool("backup")
     assert code == 0 and made["sql_bytes"] > made["bytes"] > 0, made
     assert tool.findings() == []
+    assert tool.stack.api.get("/v2/doctor").json["findings"] == []
+    tool.stack.sql("INSERT INTO token (id, hash, tenant_id, user, name, kind, scopes, create_time, expire_time) VALUES ('t', 'h',"
+                   " 'superadmin', 'admin', 'nightly', 'made', '', 1, UNIX_TIMESTAMP()*1000+86400000)")
+    assert tool.findings() == ["token t"]
+    tool.stack.sql("DELETE FROM token WHERE id='t'")
     assert tool("status")[0] == 0
     for _ in range(2):
         wait_for(lambda: tool("backup", "--keep", "2")[1]["file"] != made["file"], 10, "another backup")
