@@ -41,6 +41,10 @@
 	X(TOKEN_E_NONE, 404, "no such token")                                            \
 	X(TOKEN_E_MANY, 409, "too many tokens")                                          \
 	X(REQUEST_KEY_E_OTHER, 422, "this Idempotency-Key was used for another request") \
+	X(PLUGIN_RESOURCE_E_NONE, 404, "no such file for plug-ins")                      \
+	X(PLUGIN_RESOURCE_E_USED, 409, "file for plug-ins in use")                       \
+	X(PLUGIN_RESOURCE_E_MANY, 409, "too many files for plug-ins")                    \
+	X(PLUGIN_RESOURCE_E_FULL, 413, "files for plug-ins are too large together")      \
 	X(MACRO_E_SYNTAX, 400, "macro is not well formed")                               \
 	X(MACRO_E_INCOMPLETE, 409, "macro asks for what is not known yet")
 

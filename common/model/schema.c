@@ -399,6 +399,28 @@ static const char *const twenty_third[] = {
 	NULL,
 };
 
+/* Files for plug-ins (plugin_resource.h). All texts of the key are ASCII, so that it fits. A
+   content is 'coming', 'whole' or 'dropped'; only the last and unfinished ones are ever looked for.
+ */
+#define ASCII " CHARACTER SET ascii COLLATE ascii_bin NOT NULL"
+static const char *const twenty_fourth[] = {
+	"CREATE TABLE IF NOT EXISTS plugin_resource ("
+	" tenant_id VARCHAR(64)" ASCII ", kind VARCHAR(16)" ASCII ", plugin VARCHAR(255)" ASCII ","
+	" type VARCHAR(255)" ASCII ", name VARCHAR(255)" ASCII ", version INT NOT NULL,"
+	" content CHAR(32)" ASCII ", live BOOLEAN NOT NULL DEFAULT FALSE,"
+	" slated BOOLEAN NOT NULL DEFAULT FALSE, deleted BOOLEAN NOT NULL DEFAULT FALSE,"
+	" PRIMARY KEY (tenant_id, kind, plugin, type, name, version), KEY (content))" TABLE_END,
+	"CREATE TABLE IF NOT EXISTS plugin_content ("
+	" id CHAR(32)" ASCII " PRIMARY KEY, state VARCHAR(8)" ASCII
+	", size BIGINT NOT NULL DEFAULT 0,"
+	" sha256 CHAR(64)" ASCII " DEFAULT '', alive_until BIGINT NOT NULL,"
+	" KEY unfinished (state, alive_until))" TABLE_END,
+	"CREATE TABLE IF NOT EXISTS plugin_piece ("
+	" content CHAR(32)" ASCII ", num INT NOT NULL, data MEDIUMBLOB NOT NULL,"
+	" PRIMARY KEY (content, num))" TABLE_END,
+	NULL,
+};
+
 const struct db_migration schema_migrations[] = {
 	{ 1, "first tables", first, 0 },
 	{ 2, "limits, shares, quarantine", second, 0 },
@@ -423,5 +445,6 @@ const struct db_migration schema_migrations[] = {
 	{ 21, "callbacks claimed together", twenty_first, 0 },
 	{ 22, "nodes and profiles that clients keep", twenty_second, 0 },
 	{ 23, "versions of provisioners", twenty_third, 0 },
+	{ 24, "files for plug-ins", twenty_fourth, 0 },
 	{ 0, NULL, NULL, 0 },
 };

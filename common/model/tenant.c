@@ -3,6 +3,7 @@
 #include "common/model/tenant.h"
 
 #include "common/base/str.h"
+#include "common/model/plugin_resource.h"
 
 int tenant_id_by_name(struct db *db, const char *name, char **ret)
 {
@@ -186,6 +187,8 @@ int tenant_delete(struct db *db, const char *name, struct outcome *o)
 	if (living)
 		return outcome_refuse(o, 409, "Tenant %s has %lld clusters; delete them first.",
 		                      name, (long long)living);
-	rc = drop_all(db, db_str(r, 0, 0));
+	rc = plugin_resources_drop(db, db_str(r, 0, 0));
+	if (!rc)
+		rc = drop_all(db, db_str(r, 0, 0));
 	return rc ? rc : outcome_done(o, 0, 0);
 }

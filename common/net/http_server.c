@@ -243,7 +243,7 @@ struct http_server *http_server_create(struct loop *l, struct pool *pool,
                                        const struct http_limits *limits)
 {
 	for (const struct http_route *r = routes; r->method; r++)
-		loom_assert(!(r->run & HTTP_ON_POOL) || (pool && !(r->run & HTTP_STREAMED)));
+		loom_assert(!(r->run & HTTP_ON_POOL) || pool);
 	register_metrics();
 	struct http_server *s = loom_calloc(1, sizeof(*s));
 	s->loop = l;

@@ -35,12 +35,11 @@ struct http_req;
 enum http_run {
 	HTTP_ON_LOOP = 0,
 	HTTP_ON_POOL = 1,
-	HTTP_HEALTH = 2,   /* says how the service is: answered on the reserve, and to any Host */
-	HTTP_SMALL = 4,    /* its body has at most HTTP_SMALL_BODY bytes */
-	HTTP_HEAVY = 8,    /* may cost much: few at once for each share (http_server_share()) */
-	HTTP_PROBLEM = 16, /* its refusals are problem documents, whatever is asked for */
-	HTTP_STREAMED =
-		32, /* its handler runs, on the loop, when the head has come: http_body_read() */
+	HTTP_HEALTH = 2,    /* says how the service is: answered on the reserve, and to any Host */
+	HTTP_SMALL = 4,     /* its body has at most HTTP_SMALL_BODY bytes */
+	HTTP_HEAVY = 8,     /* may cost much: few at once for each share (http_server_share()) */
+	HTTP_PROBLEM = 16,  /* its refusals are problem documents, whatever is asked for */
+	HTTP_STREAMED = 32, /* runs when its head has come: http_body_read() */
 };
 #define HTTP_SMALL_BODY ((size_t)64 << 10)
 

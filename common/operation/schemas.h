@@ -22,7 +22,7 @@ bool schema_is_name(const struct json *v);
 /* schemas_catalog.c: documents of tenants and types of plug-ins, as they are sent and shown */
 extern const struct schema schema_provider, schema_hardwaretype, schema_imagetype, schema_service,
 	schema_clustertemplate, schema_partialtemplate, schema_providertype, schema_automatortype,
-	schema_catalog;
+	schema_plugin_resource, schema_catalog;
 
 /* schemas_request.c: what else is sent */
 extern const struct schema schema_create, schema_plan, schema_expiry, schema_labels,

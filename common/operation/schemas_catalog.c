@@ -246,6 +246,16 @@ static const struct schema resource_types = { .type = SCHEMA_MAP, .items = &reso
 const struct schema schema_providertype = PLUGIN_TYPE("ProviderType", "A plug-in that makes machines.");
 const struct schema schema_automatortype = PLUGIN_TYPE("AutomatorType", "A plug-in that runs services.");
 
+static const char *const resource_statuses[] = { "inactive", "staged", "active", "recalled", NULL };
+static const struct schema resource_status = { .type = SCHEMA_STRING, .words = resource_statuses };
+const struct schema schema_plugin_resource = {
+	.type = SCHEMA_OBJECT, .name = "PluginResource", .doc = "A version of a tenant's file for a plug-in.",
+	.fields = (const struct schema_field[]){
+		{ "name", &schema_name, REQUIRED, NULL },
+		{ "version", &schema_number, REQUIRED, NULL },
+		{ "status", &resource_status, REQUIRED, "Of these, active and recalled ones are live." },
+		{ 0 } } };
+
 /* ---- all of a tenant ------------------------------------------------------------------------- */
 
 #define LIST(of) static const struct schema list_##of = { .type = SCHEMA_ARRAY, .items = &schema_##of }

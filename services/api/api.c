@@ -76,6 +76,12 @@ const struct config_key api_config_keys[] = {
 	KEY(max_cluster_size, CFG_INT, "10000", 1, 1000000, "most machines a cluster may ask for"),
 	KEY(max_unfinished_jobs, CFG_INT, "5000", 1, 1000000,
 	    "most jobs of a tenant that have not ended; more are refused (429), but for deletions"),
+	KEY(plugin_resource_mib, CFG_INT, "1024", 1, 1000000,
+	    "largest file for plug-ins that is taken, MiB"),
+	KEY(plugin_resources_mib, CFG_INT, "10240", 1, 100000000,
+	    "most that a tenant's files for plug-ins may hold together, MiB"),
+	KEY(plugin_uploads, CFG_INT, "16", 1, 1000,
+	    "files for plug-ins that are taken at one time"),
 	KEY(poll_ms, CFG_DURATION, "2s", 50, 60000, "safety net behind the notices of new events"),
 	{ 0 },
 };
@@ -196,7 +202,8 @@ static void answered(struct http_req *req, int status, void *api)
 static int listen_on(struct api *a, struct http_server **srv, const struct http_route *routes,
                      const char *addr, struct loom_err *err)
 {
-	const struct http_limits limits = http_config_limits(&a->cfg.http);
+	struct http_limits limits = http_config_limits(&a->cfg.http);
+	limits.max_streamed = (uint64_t)a->cfg.plugin_resource_mib << 20;
 	*srv = http_server_create(a->loop, a->pool, routes, a, &limits);
 	http_server_before(*srv, db_outage_before);
 	int rc = http_server_listen(*srv, addr);

@@ -34,6 +34,7 @@ struct api_config {
 	int64_t threads;
 	int64_t id_start, id_step; /* so that datacenters share one id space */
 	int64_t max_cluster_size, max_unfinished_jobs;
+	int64_t plugin_resource_mib, plugin_resources_mib, plugin_uploads;
 	int64_t poll_ms; /* the safety net behind notices */
 	struct http_config http;
 	struct db_config db;
@@ -56,6 +57,7 @@ struct secrets;
 struct takes;
 struct api_routes;
 struct described;
+struct upload;
 
 struct api {
 	struct api_config cfg;
@@ -79,8 +81,9 @@ struct api {
 	struct peers *peers;
 	struct secrets *secrets; /* of documents: secrets.h */
 	struct watchers *watchers;
-	struct feed *feeds;  /* of those who watch a whole tenant */
-	struct takes *takes; /* held long polls */
+	struct feed *feeds;     /* of those who watch a whole tenant */
+	struct takes *takes;    /* held long polls */
+	struct upload *uploads; /* under way (plugin_upload.c) */
 	struct loop_timer *draining;
 	struct seal_key mail_key;     /* seals what is asked by way of the database */
 	struct seal_key callback_key; /* seals the secrets of tenants' callback targets */

@@ -308,7 +308,7 @@ static bool begin(struct http_req *req, struct api *a, struct entity_call *e)
 		.a = a, .req = req, .kind = kind_of(req), .name = http_param(req, "name")
 	};
 	e->tenant = home_of(e->kind, request_who(req)->tenant_id);
-	const char *v = http_param(req, "version");
+	const char *part = http_param(req, "part"), *v = part ? part : http_param(req, "version");
 	if (v && (str_to_int(v, &e->version) || e->version < 1)) {
 		http_reply_text(req, 400, "version '%.32s' must be a whole number from 1", v);
 		return false;

@@ -154,6 +154,7 @@ static struct json *ok_response(const struct route *r, struct json *named)
 		{ &answer_text, "text/plain" },
 		{ &answer_html, "text/html" },
 		{ &answer_events, "text/event-stream" },
+		{ &answer_bytes, "application/octet-stream" },
 	};
 	struct json *o = json_set_str(json_new_obj(), "description",
 	                              r->answer == &answer_empty ? "Done." : "The answer.");
@@ -218,9 +219,10 @@ static struct json *permission(const struct route *r)
 static struct json *request_body_of(const struct route *r, struct json *named)
 {
 	struct json *o = json_set_bool(json_new_obj(), "required", r->takes != TAKES_MAYBE);
+	const char *type =
+		r->body == &answer_bytes ? "application/octet-stream" : "application/json";
 	if (r->takes != TAKES_PATCH)
-		return json_set(o, "content",
-		                content("application/json", schema_write(r->body, named)));
+		return json_set(o, "content", content(type, schema_write(r->body, named)));
 	json_set_str(o, "description",
 	             "What differs: members with a value are set, those with null are removed.");
 	return json_set(o, "content",

@@ -14,6 +14,20 @@ void entities_patch(struct http_req *req, void *ctx);
 void entities_delete(struct http_req *req, void *ctx);
 void plugin_types_put(struct http_req *req, void *ctx);
 
+/* plugin_resources.c */
+void plugin_resources_list_get(struct http_req *req, void *ctx);
+void plugin_resources_get(struct http_req *req, void *ctx);
+void plugin_resources_delete(struct http_req *req, void *ctx);
+void plugin_resources_stage(struct http_req *req, void *ctx);
+void plugin_resources_recall(struct http_req *req, void *ctx);
+void plugin_resources_sync_post(struct http_req *req, void *ctx);
+
+/* plugin_upload.c */
+void plugin_resources_post(struct http_req *req, void *ctx);
+
+/* plugin_download.c */
+void plugin_resources_download(struct http_req *req, void *ctx);
+
 /* create.c */
 void clusters_create(struct http_req *req, void *ctx);
 void clusters_plan(struct http_req *req, void *ctx);

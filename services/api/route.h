@@ -67,7 +67,7 @@ enum body_rule {
 };
 
 /* What is answered, but for JSON of some schema. */
-extern const struct schema answer_empty, answer_text, answer_html, answer_events;
+extern const struct schema answer_empty, answer_text, answer_html, answer_events, answer_bytes;
 
 struct route {
 	const char *method, *path; /* path: as struct http_route */

@@ -46,6 +46,7 @@ const char *repeat_name(enum repeat r)
 
 const struct schema answer_empty = { .type = SCHEMA_ANY };
 const struct schema answer_text = { .type = SCHEMA_STRING };
+const struct schema answer_bytes = { .type = SCHEMA_STRING };
 const struct schema answer_html = { .type = SCHEMA_STRING };
 /* Of any type: OpenAPI 3.1 has no word for the schema of one message of a stream. */
 const struct schema answer_events = { .type = SCHEMA_ANY, .doc = "Server-sent events." };

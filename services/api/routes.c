@@ -30,6 +30,7 @@ LIST(clustertemplate);
 LIST(partialtemplate);
 LIST(providertype);
 LIST(automatortype);
+LIST(plugin_resource);
 LIST(provisioner_shown);
 LIST(callback);
 LIST(callback_target_shown);
@@ -89,9 +90,37 @@ LIST(status);
 	TAGGED(TAG_ASKED, "DELETE", "/v2/plugins/" path "/{name}", POOL, entities_delete, \
 	       ROLE_SUPERADMIN, "plugins:write", OWNER_ALL, REPEAT_SAME, TAKES_NONE, NULL, EMPTY, "", \
 	       "Delete all versions of " one), \
-	TAGGED(TAG_ASKED, "DELETE", "/v2/plugins/" path "/{name}/{version}", POOL, entities_delete, \
+	TAGGED(TAG_ASKED, "DELETE", "/v2/plugins/" path "/{name}/{part}", POOL, entities_delete, \
 	       ROLE_SUPERADMIN, "plugins:write", OWNER_ALL, REPEAT_SAME, TAKES_NONE, NULL, EMPTY, "400", \
 	       "Delete one version of " one)
+
+#define RESOURCE(method, kind, path, run, fn, verb, repeat, takes, body, answer, errors, summary) \
+	ROUTE(method, "/v2/plugins/" kind "/" path, run, fn, ROLES_ADMIN, "plugins:" verb, \
+	      OWNER_TENANT, repeat, takes, body, answer, errors, summary)
+#define RESOURCE_READ(kind, path, fn, answer, summary) \
+	RESOURCE("GET", kind, path, POOL, fn, "read", REPEAT_READS, TAKES_NONE, NULL, answer, "400 404", \
+	         summary)
+#define RESOURCE_CHANGE(method, kind, path, fn, repeat, errors, summary) \
+	RESOURCE(method, kind, "{plugin}/{type}/{name}" path, POOL, fn, "write", repeat, TAKES_NONE, NULL, EMPTY, errors, \
+	         summary)
+/* Of a plug-in's {part} is the type of files that are asked for, or the version to be deleted: the
+ * original's paths, of which OpenAPI wants one name. */
+#define RESOURCES(kind) \
+	RESOURCE_READ(kind, "{name}/{part}", plugin_resources_list_get, &schema_map, \
+	              "The tenant's files of one type for a plug-in, by name"), \
+	RESOURCE_READ(kind, "{plugin}/{type}/{name}", plugin_resources_get, &list_plugin_resource, \
+	              "The versions of a file for a plug-in"), \
+	RESOURCE("POST", kind, "{plugin}/{type}/{name}", POOL | HTTP_STREAMED, plugin_resources_post, "write", REPEAT_KEY, \
+	         TAKES_OWN, &answer_bytes, &schema_plugin_resource, "404 409 413 429", \
+	         "Store a new version of a file for a plug-in: the body, as it is"), \
+	RESOURCE_CHANGE("DELETE", kind, "", plugin_resources_delete, REPEAT_SAME, "404 409", \
+	                "Delete all versions of a file for a plug-in"), \
+	RESOURCE_CHANGE("DELETE", kind, "/versions/{version}", plugin_resources_delete, REPEAT_AGAIN, \
+	                "400 404 409", "Delete a version of a file for a plug-in"), \
+	RESOURCE_CHANGE("POST", kind, "/versions/{version}/stage", plugin_resources_stage, REPEAT_SAME, \
+	                "400 404", "The next sync makes it the live version"), \
+	RESOURCE_CHANGE("POST", kind, "/versions/{version}/recall", plugin_resources_recall, REPEAT_SAME, \
+	                "400 404", "After the next sync it is not live any more")
 
 #define CLUSTER(path, fn, answer, errors, summary) \
 	READ("/v2/clusters/{id}" path, fn, "clusters", OWNER_CLUSTER, answer, errors, summary)
@@ -166,6 +195,11 @@ const struct route external_routes[] = {
 	ENTITY("partialtemplates", partialtemplate, "a partial template", "partial templates"),
 	PLUGIN_TYPE("providertypes", providertype, "a type of providers", "types of providers"),
 	PLUGIN_TYPE("automatortypes", automatortype, "a type of automators", "types of automators"),
+	RESOURCES("providertypes"),
+	RESOURCES("automatortypes"),
+	ROUTE("POST", "/v2/plugins/sync", POOL, plugin_resources_sync_post, ROLES_ADMIN, "plugins:write",
+	      OWNER_NONE, REPEAT_SAME, TAKES_NONE, NULL, EMPTY, "",
+	      "Make the staged files for plug-ins the live ones, and tell provisioners"),
 	ROUTE("POST", "/v2/resolve", POOL, resolve_post, ROLES_READ, "catalog:read", OWNER_NONE,
 	      REPEAT_READS, TAKES_WHOLE, &schema_clustertemplate, &schema_clustertemplate, "404",
 	      "What a template comes to with all that it extends and includes"),
@@ -281,6 +315,11 @@ const struct route external_routes[] = {
 	      errors, summary)
 #define REGISTER "provisioners:register"
 
+#define DOWNLOAD(kind) \
+	WORKER("GET", "tenants/{tenant}/" kind "/{plugin}/{type}/{name}/versions/{version}", POOL, \
+	       plugin_resources_download, "tasks:work", OWNER_ALL, REPEAT_READS, TAKES_NONE, NULL, \
+	       &answer_bytes, "206 400 404 416", "A file for a plug-in, or a range of it")
+
 const struct route internal_routes[] = {
 	SERVICE,
 	WORKER("POST", "tasks/take", LOOP | HTTP_SMALL, tasks_take, "tasks:work", OWNER_NONE,
@@ -304,6 +343,8 @@ const struct route internal_routes[] = {
 	WORKER("PUT", "plugins/automatortypes/{name}", POOL, plugin_types_put, REGISTER, OWNER_ALL,
 	       REPEAT_AGAIN, TAKES_WHOLE, &schema_automatortype, EMPTY, "",
 	       "Register a type of automators"),
+	DOWNLOAD("providertypes"),
+	DOWNLOAD("automatortypes"),
 	{ 0 },
 };
 
@@ -323,6 +364,10 @@ static const char *const usage_units[] = { "nanoseconds", "microseconds", "milli
 					   "minutes", "hours", "days", NULL };
 static const struct schema usage_unit = { .type = SCHEMA_STRING, .words = usage_units };
 static const struct schema attempt = { .type = SCHEMA_INTEGER, .min = 1, .max = SCHEMA_WHOLE_MAX };
+
+#define RESOURCE_STATUS "Only those that are so; in any case of letters."
+static const char *const resource_statuses[] = { "inactive", "staged", "active", "recalled", NULL };
+static const struct schema resource_status = { .type = SCHEMA_STRING, .words = resource_statuses };
 
 #define INDEX "Wait until there is something newer than this X-Loom-Index."
 #define WAIT  "For how long, as 30s, which is also the default; at most 50s."
@@ -369,6 +414,10 @@ const struct route_query route_queries[] = {
 	{ "/v2/metrics/nodes/usage", "end", &event_number, "Seconds since 1970." },
 	{ "/v2/metrics/nodes/usage", "groupby", &usage_group, "One sum unless given." },
 	{ "/v2/metrics/nodes/usage", "timeunit", &usage_unit, "Of the values; seconds unless given." },
+	{ "/v2/plugins/providertypes/{name}/{part}", "status", &resource_status, RESOURCE_STATUS },
+	{ "/v2/plugins/providertypes/{plugin}/{type}/{name}", "status", &resource_status, RESOURCE_STATUS },
+	{ "/v2/plugins/automatortypes/{name}/{part}", "status", &resource_status, RESOURCE_STATUS },
+	{ "/v2/plugins/automatortypes/{plugin}/{type}/{name}", "status", &resource_status, RESOURCE_STATUS },
 	{ "/v2/callbacks", "state", &callback_state, NULL },
 	{ "/v2/callbacks", "limit", &callback_limit, "200 unless given." },
 	{ "/v2/tasks/{id}/log", "attempt", &attempt, "The newest unless given." },

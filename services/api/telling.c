@@ -5,6 +5,7 @@
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/base/str.h"
+#include "common/model/plugin_resource.h"
 #include "common/model/worker_share.h"
 #include "common/net/http_client.h"
 #include "services/api/db_outage.h"
@@ -29,7 +30,8 @@ struct telling {
 	atomic_bool soon;
 	bool busy;
 	int ticks;
-	struct share_due due; /* of the call under way */
+	struct share_due due;   /* of the call under way, */
+	struct json *resources; /* and the files for plug-ins of its tenant */
 	int64_t again_ms;
 	int rc;
 };
@@ -43,7 +45,9 @@ static int claim_tx(struct db *db, void *arg)
 {
 	struct telling *t = arg;
 	share_due_fini(&t->due);
-	return share_claim(db, CLAIM_MS, &t->due);
+	int rc = share_claim(db, CLAIM_MS, &t->due);
+	return rc || !t->due.provisioner ? rc
+	                                 : plugin_resources_live(db, t->due.tenant, &t->resources);
 }
 
 static int told_tx(struct db *db, void *arg)
@@ -58,19 +62,19 @@ static int failed_tx(struct db *db, void *arg)
 	return share_failed(db, &t->due, t->again_ms);
 }
 
-/* Both keys are always there; there are no files of plug-ins to be sent. */
-static char *message(const struct share_due *d)
+static char *message(const struct telling *t)
 {
-	return loom_asprintf("{\"workers\":%lld,\"resources\":{\"automatortypes\":{},"
-	                     "\"providertypes\":{}}}",
-	                     (long long)d->workers);
+	LOOM_CLEANUP(json_free) struct json *v = json_new_obj();
+	json_set_int(v, "workers", t->due.workers);
+	return json_text(json_set(v, "resources", json_copy(t->resources)));
 }
 
 /* true: it was told. */
-static bool call(const struct share_due *d)
+static bool call(const struct telling *t)
 {
+	const struct share_due *d = &t->due;
 	const char *six = strchr(d->host, ':');
-	LOOM_CLEANUP_STR char *body = message(d);
+	LOOM_CLEANUP_STR char *body = message(t);
 	LOOM_CLEANUP_STR char *url =
 		loom_asprintf("http://%s%s%s:%lld/v2/tenants/%s", six ? "[" : "", d->host,
 	                      six ? "]" : "", (long long)d->port, d->tenant);
@@ -99,7 +103,7 @@ static bool tell_one(struct telling *t)
 	t->rc = db_tx(t->a->db, claim_tx, t);
 	if (t->rc || !t->due.provisioner)
 		return false;
-	bool ok = call(&t->due);
+	bool ok = call(t);
 	t->again_ms = clock_backoff_ms((unsigned)(t->due.tries < 16 ? t->due.tries : 16), AGAIN_MS,
 	                               AGAIN_MOST_MS);
 	t->rc = db_tx(t->a->db, ok ? told_tx : failed_tx, t);
@@ -160,6 +164,7 @@ void telling_stop(struct api *a)
 		return;
 	loop_timer_destroy(t->timer);
 	share_due_fini(&t->due);
+	json_free(t->resources);
 	loom_free(t);
 	a->telling = NULL;
 }

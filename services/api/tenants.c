@@ -7,6 +7,7 @@
 
 #include "common/base/ids.h"
 #include "common/base/str.h"
+#include "common/model/plugin_resource.h"
 #include "common/model/sealing.h"
 #include "common/model/tenant.h"
 #include "common/model/worker_share.h"
@@ -92,7 +93,7 @@ static int bootstrap(struct db *db, struct tenant_call *k)
 		for (size_t n = 0; !rc && n < json_len(all); n++)
 			rc = copy_document(db, k, begins_with[i], json_at(all, n));
 	}
-	return rc;
+	return rc ? rc : plugin_resources_copy(db, TENANT_SUPERADMIN, k->id);
 }
 
 /* ---- writing --------------------------------------------------------------------------------- */

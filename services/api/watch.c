@@ -120,6 +120,11 @@ static void closed(struct http_req *req LOOM_UNUSED, void *arg)
 
 void watch_start(struct watch *w, const char *type)
 {
+	watch_start_as(w, 200, type);
+}
+
+void watch_start_as(struct watch *w, int status, const char *type)
+{
 	if (!w->a->watchers || http_gone(w->req)) {
 		http_reply_problem(w->req, 503, "this server is being stopped; try again");
 		w->ops->free(w);
@@ -132,7 +137,7 @@ void watch_start(struct watch *w, const char *type)
 	if (w->sse)
 		sse_start(w->req);
 	else if (!w->ops->let_go)
-		http_stream_start(w->req, 200, type);
+		http_stream_start(w->req, status, type);
 	http_on_close(w->req, closed, w);
 	http_stream_on_drained(w->req, drained, w);
 	w->next = w->a->watchers->first;

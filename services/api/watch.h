@@ -44,6 +44,7 @@ struct watch {
 
 /* On the loop: starts the stream, unless it is none; w is owned by the list from here on. */
 void watch_start(struct watch *w, const char *type);
+void watch_start_as(struct watch *w, int status, const char *type); /* 200 is the other's */
 void watch_kick(struct watch *w);
 void watch_behind(struct watch *w, long unsent);
 void watch_end(struct watch *w); /* w is gone, at the latest when its reading is done */

@@ -80,7 +80,7 @@ def body_schema(doc, operation):
 def real(world, path, operation):
     """The path with names in it: of the cluster that there is, else of things that there are not."""
     owner = operation["x-loom-permission"]["owner"]
-    names = {"version": "1", "job": f"{world.cluster}-001"}
+    names = {"version": "1", "part": "1", "job": f"{world.cluster}-001"}
     names["id"] = {"cluster": world.cluster, "task": f"{world.cluster}-001-001",
                    "claim": f"{world.cluster}-001-001"}.get(owner, "7")
     return re.sub(r"\{(\w+)\}", lambda found: names.get(found[1], "sample"), path)

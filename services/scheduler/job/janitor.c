@@ -14,6 +14,7 @@
 #include "common/base/fault.h"
 #include "common/base/log.h"
 #include "common/model/callback.h"
+#include "common/model/plugin_resource.h"
 #include "common/model/provisioner.h"
 #include "common/model/queue.h"
 #include "common/model/request_key.h"
@@ -153,7 +154,13 @@ static int silent_tx(struct db *db, void *arg)
 		rc = callback_silences_expire(db);
 	if (!rc)
 		rc = tokens_expire(db);
-	return rc ? rc : signins_expire(db);
+	if (!rc)
+		rc = signins_expire(db);
+	bool more = false;
+	if (!rc)
+		rc = plugin_contents_expire(db, &more);
+	w->again = w->again || more;
+	return rc;
 }
 
 /* Often enough for the time after which a provisioner counts as silent. */
@@ -185,7 +192,7 @@ static void sweep_work(void *arg)
 		rc = expiry_sweep(s, &w->next_ms);
 	if (!rc && clock_mono_ms() >= s->silent_at && was_there(s, s->cfg.provisioner_timeout_ms)) {
 		rc = db_tx(s->db, silent_tx, w);
-		s->silent_at = clock_mono_ms() + silent_every_ms(s);
+		s->silent_at = clock_mono_ms() + (w->again ? 0 : silent_every_ms(s));
 	}
 	if (rc)
 		log_warn("sweep not finished", LOG_S("reason", err_name(rc)));

@@ -1,0 +1,289 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Files for plug-ins: uploaded, staged and synced by a tenant's administrator, fetched by provisioners."""
+
+import hashlib
+import http.client
+import json
+import os
+import pathlib
+import random
+import uuid
+
+import pytest
+
+from support import Stack, wait_for
+from support.api import Api
+from support.lab import make_tenants
+from support.master import Master
+from support.stack import ENVIRONMENT
+
+MIB = 1 << 20
+SCRIPTS = "/v2/plugins/automatortypes/shell/scripts"
+KEYS = "/v2/plugins/providertypes/cloud/keys"
+
+
+class Admin(Api):
+    """The administrator of a tenant."""
+
+    def __init__(self, core, tenant):
+        super().__init__(core.api.url, "admin", tenant)
+        self.tenant = tenant
+
+
+@pytest.fixture(scope="module")
+def core():
+    # what is freed is used again, or memory would say nothing
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ASAN_OPTIONS", f"{ENVIRONMENT['ASAN_OPTIONS']}:quarantine_size_mb=1")
+        yield from started()
+
+
+def started():
+    with Stack("resources", ("api.plugin_resource_mib=80", "api.plugin_resources_mib=120",
+                             "scheduler.provisioner_timeout_ms=2s"), auth="headers") as made:
+        made.up("mariadb", "zookeeper", "api", "scheduler")
+        make_tenants(made)
+        for kind, name, types in (
+                ("automatortypes", "shell", {"scripts": {"format": "file", "permissions": "0755"},
+                                             "archives": {"format": "archive"}}),
+                ("providertypes", "cloud", {"keys": {"format": "file", "permissions": "0400"}})):
+            answer = made.internal.put(f"/v2/plugins/{kind}/{name}", {"name": name, "resourceTypes": types})
+            assert answer.status == 200, answer
+        yield made
+
+
+@pytest.fixture
+def tenant(core):
+    """That of a new tenant."""
+    name = f"t{uuid.uuid4().hex[:8]}"
+    assert core.api.put(f"/v2/tenants/{name}", {"tenant": {"name": name}}).status == 200
+    return Admin(core, name)
+
+
+def id_of(core, who):
+    return core.sql(f"SELECT id FROM tenant WHERE name='{who.tenant}'")[0][0]
+
+
+def shown(version, status="inactive", name="a.sh"):
+    return {"name": name, "version": version, "status": status}
+
+
+def statuses(who, path=SCRIPTS, name="a.sh"):
+    return [one["status"] for one in who.get(f"{path}/{name}").json]
+
+
+def upload(who, path, body):
+    """As the original's uploader does, which says nothing of JSON."""
+    answer = who.request("POST", path, body, {"Content-Type": "application/octet-stream"})
+    assert answer.status == 200, answer
+    return answer.json
+
+
+def download(core, who, path, version, headers=None):
+    return core.internal.request("GET", f"/v2/tenants/{id_of(core, who)}/{path.removeprefix('/v2/plugins/')}"
+                                        f"/versions/{version}", None, headers or {})
+
+
+def test_from_upload_to_provisioner(core, tenant):
+    for other in core.api.get("/v2/provisioners").json:
+        core.internal.delete(f"/v2/provisioners/{other['id']}")
+    master = Master(core, f"master-{tenant.tenant}", 4)
+    try:
+        assert core.api.put(f"/v2/tenants/{tenant.tenant}", {"tenant": {
+            "name": tenant.tenant, "workers": 2}}).status == 200
+        given = "/v2/tenants/" + id_of(core, tenant)
+
+        def told(active):
+            scripts = {"scripts": {"format": "file", "permissions": "0755", "active": active}} if active else None
+            want = {"automatortypes": {"shell": scripts} if scripts else {}, "providertypes": {}}
+            wait_for(lambda: master.told and master.told[-1] == (given, {"workers": 2, "resources": want}), 30,
+                     what=f"told {want}")
+
+        told([])
+        assert upload(tenant, f"{SCRIPTS}/a.sh", b"#!/bin/sh\n") == shown(1)
+        assert upload(tenant, f"{SCRIPTS}/a.sh", b"#!/bin/bash\n") == shown(2)
+        assert tenant.get(SCRIPTS).json == {"a.sh": [shown(1), shown(2)]}
+        assert tenant.post(f"{SCRIPTS}/a.sh/versions/1/stage").status == 200
+        assert tenant.post(f"{SCRIPTS}/a.sh/versions/1/stage").status == 200
+        assert statuses(tenant) == ["staged", "inactive"]
+        assert tenant.post("/v2/plugins/sync").status == 200
+        told([{"name": "a.sh", "version": 1}])
+        assert statuses(tenant) == ["active", "inactive"]
+        assert tenant.post(f"{SCRIPTS}/a.sh/versions/2/stage").status == 200
+        assert statuses(tenant) == ["recalled", "staged"]
+        assert tenant.get(f"{SCRIPTS}?status=STAGED").json == {"a.sh": [shown(2, "staged")]}
+        assert tenant.delete(f"{SCRIPTS}/a.sh").status == 409
+        assert tenant.delete(f"{SCRIPTS}/a.sh/versions/1").status == 409
+        assert tenant.post("/v2/plugins/sync").status == 200
+        told([{"name": "a.sh", "version": 2}])
+        assert download(core, tenant, f"{SCRIPTS}/a.sh", 2).body == b"#!/bin/bash\n"
+        assert tenant.post(f"{SCRIPTS}/a.sh/versions/2/recall").status == 200
+        assert tenant.post("/v2/plugins/sync").status == 200
+        told([])
+        assert statuses(tenant) == ["inactive", "inactive"]
+        # the numbers of deleted versions are not used again
+        assert tenant.delete(f"{SCRIPTS}/a.sh/versions/2").status == 200
+        assert tenant.delete(f"{SCRIPTS}/a.sh/versions/2").status == 404
+        assert tenant.delete(f"{SCRIPTS}/a.sh").status == 200 and tenant.delete(f"{SCRIPTS}/a.sh").status == 200
+        assert tenant.get(f"{SCRIPTS}/a.sh").json == [] and tenant.get(SCRIPTS).json == {}
+        assert upload(tenant, f"{SCRIPTS}/a.sh", b"") == shown(3)
+        assert download(core, tenant, f"{SCRIPTS}/a.sh", 3).body == b""
+        assert download(core, tenant, f"{SCRIPTS}/a.sh", 2).status == 404
+    finally:
+        core.api.put(f"/v2/tenants/{tenant.tenant}", {"tenant": {"name": tenant.tenant, "workers": 0}})
+        master.close()
+
+
+@pytest.mark.parametrize("method, path, status, words", [
+    ("GET", "/v2/plugins/automatortypes/shell/nosuch", 404, "nosuch for automator plugin shell not found."),
+    ("GET", "/v2/plugins/providertypes/noop/keys", 404, "keys for provider plugin noop not found."),
+    ("GET", f"{SCRIPTS}?status=new", 400, "inactive, staged, active, recalled"),
+    ("GET", f"{SCRIPTS}/a?status=new", 400, "inactive, staged, active, recalled"),
+    ("POST", f"{SCRIPTS}/a%20b", 400, "letters, digits"),
+    ("POST", "/v2/plugins/automatortypes/shell/nosuch/a", 404, "not found"),
+    ("POST", f"{SCRIPTS}/a/versions/1/stage", 404, "a has no version 1"),
+    ("POST", f"{SCRIPTS}/a/versions/x/stage", 400, "version"),
+    ("POST", f"{SCRIPTS}/a/versions/0/recall", 400, "version"),
+    ("DELETE", f"{SCRIPTS}/a/versions/1", 404, "a has no version 1"),
+    ("DELETE", f"{SCRIPTS}/a/versions/-1", 400, "version"),
+])
+def test_what_is_wrong_is_said(tenant, method, path, status, words):
+    answer = tenant.request(method, path, b"x" if method == "POST" else None)
+    assert answer.status == status and words in answer.text, answer
+
+
+def test_whose_they_are(core, tenant):
+    upload(tenant, f"{KEYS}/id", b"secret")
+    assert Api(core.api.url, "ann", tenant.tenant).get(KEYS).status == 403
+    assert Api(core.api.url, "ann", tenant.tenant).post(f"{KEYS}/id", b"x").status == 403
+    other = Admin(core, "t1")
+    assert other.get(f"{KEYS}/id").json == [] and other.post(f"{KEYS}/id/versions/1/stage").status == 404
+    assert other.delete(f"{KEYS}/id/versions/1").status == 404
+    assert download(core, other, f"{KEYS}/id", 1).status == 404
+    assert download(core, tenant, f"{KEYS}/id", 1).body == b"secret"
+    for version, status in (("x", 400), ("0", 400), ("2", 404)):
+        assert download(core, tenant, f"{KEYS}/id", version).status == status
+    assert download(core, tenant, f"{SCRIPTS}/id", 1).status == 404
+
+
+def peak(core):
+    """Most memory of loom-api so far, bytes."""
+    text = pathlib.Path(f"/proc/{core.pid('api')}/status").read_text(encoding="ascii")
+    return int(text.split("VmHWM:")[1].split()[0]) << 10
+
+
+def connect(core):
+    return http.client.HTTPConnection(*core.api.url.removeprefix("http://").split(":"), timeout=60)
+
+
+def send(connection, who, path, headers, body):
+    connection.request("POST", path, body, {**who.identity, **headers},
+                       encode_chunked="Transfer-Encoding" in headers)
+
+
+def test_large_ones_take_the_memory_of_a_piece(core, tenant):
+    whole = random.Random(1).randbytes(MIB) * 40 + b"the end"
+    upload(tenant, f"{SCRIPTS}/a.sh", b"warm")
+    before = peak(core)
+    connection = connect(core)
+    send(connection, tenant, f"{SCRIPTS}/big", {"Transfer-Encoding": "chunked"},
+         (whole[at:at + 300001] for at in range(0, len(whole), 300001)))
+    answer = connection.getresponse()
+    assert answer.status == 200 and json.loads(answer.read()) == shown(1, name="big")
+    connection.close()
+    answer = download(core, tenant, f"{SCRIPTS}/big", 1)
+    assert answer.body == whole
+    assert answer.headers["ETag"] == f'"{hashlib.sha256(whole).hexdigest()}"'
+    assert peak(core) - before < 20 * MIB
+    size = len(whole)
+    for spec, first, last in (("0-0", 0, 0), ("262143-262144", 262143, 262144), (f"{size - 3}-", size - 3, size - 1),
+                              ("-7", size - 7, size - 1), (f"5-{size * 2}", 5, size - 1)):
+        part = download(core, tenant, f"{SCRIPTS}/big", 1, {"Range": f"bytes={spec}"})
+        assert (part.status, part.headers["Content-Range"]) == (206, f"bytes {first}-{last}/{size}"), spec
+        assert part.body == whole[first:last + 1], spec
+    for spec in (f"{size}-", "-0"):
+        part = download(core, tenant, f"{SCRIPTS}/big", 1, {"Range": f"bytes={spec}"})
+        assert (part.status, part.headers["Content-Range"]) == (416, f"bytes */{size}"), spec
+    for spec in ("bytes=0-1,4-5", "bytes=x-", "lines=1-2", "bytes=5-4"):
+        assert download(core, tenant, f"{SCRIPTS}/big", 1, {"Range": spec}).status == 200, spec
+
+
+def test_limits(core, tenant):
+    connection = connect(core)
+    send(connection, tenant, f"{SCRIPTS}/a.sh", {"Content-Length": str(80 * MIB + 1), "Expect": "100-continue"}, b"")
+    assert connection.getresponse().status == 413
+    connection.close()
+    block = bytes(61 * MIB)
+    upload(tenant, f"{SCRIPTS}/a.sh", block)
+    answer = tenant.request("POST", f"{SCRIPTS}/a.sh", block)
+    assert answer.status == 413 and "120 MiB together" in answer.text, answer
+    assert statuses(tenant) == ["inactive"]
+
+
+def begun(core, tenant, name):
+    """An upload of which a piece is there."""
+    connection = connect(core)
+    connection.putrequest("POST", f"{SCRIPTS}/{name}")
+    for key, value in {**tenant.identity, "Content-Length": str(2 * MIB)}.items():
+        connection.putheader(key, value)
+    connection.endheaders(bytes(MIB))
+    wait_for(lambda: core.sql(f"""SELECT 1 FROM plugin_resource r JOIN plugin_content c ON c.id=r.content
+        WHERE r.tenant_id='{id_of(core, tenant)}' AND r.name='{name}' AND c.size>0"""), 30, what="a piece")
+    return connection
+
+
+def test_broken_off_is_as_never_begun(core, tenant):
+    connection = begun(core, tenant, "half")
+    assert [one["status"] for one in tenant.get(f"{SCRIPTS}/half").json] == ["inactive"]
+    assert tenant.post(f"{SCRIPTS}/half/versions/1/stage").status == 404
+    assert download(core, tenant, f"{SCRIPTS}/half", 1).status == 404
+    connection.close()
+    wait_for(lambda: tenant.get(f"{SCRIPTS}/half").json == [], 30, what="gone")
+    assert upload(tenant, f"{SCRIPTS}/half", b"whole") == shown(1, name="half")
+    assert tenant.delete(f"{SCRIPTS}/half").status == 200
+
+
+def test_deleted_while_it_comes_in(core, tenant):
+    connection = begun(core, tenant, "half")
+    assert tenant.delete(f"{SCRIPTS}/half/versions/1").status == 200
+    connection.send(bytes(MIB))
+    answer = connection.getresponse()
+    assert answer.status == 409 and b"deleted while it came in" in answer.read()
+    connection.close()
+    assert tenant.get(f"{SCRIPTS}/half").json == []
+
+
+def test_killed_in_the_middle(core, tenant):
+    connection = begun(core, tenant, "half")
+    core.kill("api")
+    core.start("api")
+    connection.close()
+    assert [one["status"] for one in tenant.get(f"{SCRIPTS}/half").json] == ["inactive"]
+    # a minute later, without waiting for it
+    core.sql("UPDATE plugin_content SET alive_until=0 WHERE state='coming'")
+    wait_for(lambda: tenant.get(f"{SCRIPTS}/half").json == [], 60, what="ended by the janitor")
+
+
+def test_sent_again_under_its_key(tenant):
+    key = {"Idempotency-Key": uuid.uuid4().hex, "Content-Type": "application/octet-stream"}
+    first, again = (tenant.request("POST", f"{SCRIPTS}/a.sh", b"once", key) for _ in range(2))
+    assert first.json == again.json == shown(1)
+    assert statuses(tenant) == ["inactive"]
+
+
+def test_a_new_tenant_begins_with_those_of_superadmin(core):
+    body = os.urandom(300000)
+    name, fresh = f"k{uuid.uuid4().hex[:6]}", f"t{uuid.uuid4().hex[:8]}"
+    upload(core.api, f"{KEYS}/{name}", body)
+    assert core.api.post(f"{KEYS}/{name}/versions/1/stage").status == 200
+    assert core.api.post("/v2/tenants", {"tenant": {"name": fresh}, "bootstrap": True}).status == 200
+    who = Admin(core, fresh)
+    assert who.get(f"{KEYS}/{name}").json == [shown(1, "staged", name)]
+    # each has its own: what one deletes the other keeps, and the last one takes it along
+    assert core.api.post(f"{KEYS}/{name}/versions/1/recall").status == 200
+    assert core.api.delete(f"{KEYS}/{name}").status == 200
+    assert download(core, who, f"{KEYS}/{name}", 1).body == body
+    content = core.sql(f"SELECT content FROM plugin_resource WHERE name='{name}' AND NOT deleted")[0][0]
+    assert core.api.delete(f"/v2/tenants/{fresh}").status == 200
+    wait_for(lambda: not core.sql(f"SELECT 1 FROM plugin_content WHERE id='{content}'"), 60, what="deleted")
+    assert not core.sql(f"SELECT 1 FROM plugin_piece WHERE content='{content}'")
