@@ -38,7 +38,7 @@ endif
 
 PKGS := libevent libevent_pthreads yajl libmariadb nanomsg libsodium libcurl zlib
 PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
-PKG_LIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lzookeeper_mt -lm
+PKG_LIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lzookeeper_mt -lcjose -lm
 CHECK_CFLAGS := $(shell pkg-config --cflags check 2>/dev/null)
 CHECK_LIBS := $(shell pkg-config --libs check 2>/dev/null)
 

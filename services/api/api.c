@@ -13,6 +13,7 @@
 #include "common/model/schema.h"
 #include "services/api/budget.h"
 #include "services/api/db_outage.h"
+#include "services/api/oidc.h"
 #include "services/api/openapi.h"
 #include "services/api/pace.h"
 #include "services/api/provisioner_cache.h"
@@ -65,6 +66,21 @@ const struct config_key api_config_keys[] = {
 	KEY(tenant_held, CFG_INT, "2048", 1, 1000000,
 	    "event streams, logs that are followed, blocking queries and waiting takes of one "
 	    "tenant"),
+	KEY(bad_token_rate, CFG_INT, "10", 0, 1000000,
+	    "tokens that are not good of one address, a second; 0: any number"),
+	KEY(bad_token_burst, CFG_INT, "200", 1, 1000000, "so many at once, after a while without"),
+	KEY(oidc_issuer, CFG_STR, "", 0, 0,
+	    "OpenID provider whose tokens are taken, as it names itself (iss); empty: none"),
+	KEY(oidc_audience, CFG_STR, "", 0, 0, "whom they must be for (aud): the client's id there"),
+	KEY(oidc_keys, CFG_STR, "", 0, 0,
+	    "where the provider publishes its keys (jwks_uri), https://..., or a file"),
+	KEY(oidc_roles, CFG_STR, "", 0, 0,
+	    "what its groups may here, as group=tenant:role, comma-separated; the first that fits"),
+	KEY(oidc_groups_claim, CFG_STR, "groups", 0, 0, "where a token says its user's groups"),
+	KEY(oidc_user_claim, CFG_STR, "sub", 0, 0,
+	    "where it says who that is: what neither changes nor can be chosen"),
+	KEY(oidc_user_prefix, CFG_STR, "oidc:", 0, 0,
+	    "what is put before, so that nobody is taken for one with an account here"),
 	KEY(cors_origins, CFG_STR, "", 0, 0,
 	    "origins whose pages may use the public port from a browser, as https://a.example; "
 	    "comma-separated"),
@@ -223,7 +239,8 @@ static int check_networks(const struct api *a, struct loom_err *err)
 			return err_set(err, 400, "%s: '%.64s' is not a network (10.1.0.0/16, ::1)",
 			               lists[i].key, bad);
 	}
-	return auth_config_check(&a->cfg, err);
+	int rc = auth_config_check(&a->cfg, err);
+	return rc ? rc : oidc_config_check(&a->cfg, err);
 }
 
 static int check_origins(const struct api *a, struct loom_err *err)
@@ -290,6 +307,7 @@ int api_start(struct service *service, void *ctx, struct loom_err *err)
 	if (rc)
 		return rc;
 	telling_start(a);
+	oidc_start(a);
 	watchers_start(a);
 	rc = api_routes_create(&a->routes, err);
 	if (rc)
@@ -365,6 +383,7 @@ void api_stop(struct service *service LOOM_UNUSED, void *ctx)
 	budget_destroy(a->log_budget);
 	pace_destroy(a->pace);
 	token_cache_destroy(a->tokens);
+	oidc_stop(a);
 	repeats_destroy(a->repeats);
 }
 

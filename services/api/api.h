@@ -31,6 +31,9 @@ struct api_config {
 	char *cors_origins;
 	bool cors_credentials;
 	int64_t tenant_rate, tenant_burst, token_rate, token_burst, tenant_held;
+	int64_t bad_token_rate, bad_token_burst;
+	char *oidc_issuer, *oidc_audience, *oidc_keys, *oidc_roles;
+	char *oidc_user_claim, *oidc_user_prefix, *oidc_groups_claim;
 	int64_t threads;
 	int64_t id_start, id_step; /* so that datacenters share one id space */
 	int64_t max_cluster_size, max_unfinished_jobs;
@@ -50,6 +53,7 @@ struct budget;
 struct pace;
 struct token_cache;
 struct repeats;
+struct oidc;
 struct watchers;
 struct feed;
 struct peers;
@@ -77,6 +81,7 @@ struct api {
 	struct budget *log_budget; /* bytes, by tenant */
 	struct pace *pace;
 	struct token_cache *tokens; /* auth.h */
+	struct oidc *oidc;          /* oidc.h; NULL: there is no provider */
 	struct repeats *repeats;
 	struct peers *peers;
 	struct secrets *secrets; /* of documents: secrets.h */

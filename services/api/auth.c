@@ -13,8 +13,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define SHOW_TOKEN "show a token: Authorization: Bearer loom_..."
-
 /* ---- settings -------------------------------------------------------------------------------- */
 
 bool auth_by_token(const struct api *a)
@@ -61,6 +59,11 @@ static const char *either(const struct http_req *req, const char *ours, const ch
 	return v ? v : http_header(req, originals);
 }
 
+const char *auth_tenant_said(const struct http_req *req)
+{
+	return either(req, said[1].ours, said[1].originals);
+}
+
 static int said_once(const struct http_head *head, size_t i, struct loom_err *err)
 {
 	const char *found = NULL, *value = NULL;
@@ -91,7 +94,7 @@ static int check_head(const struct api *a, const struct http_head *head, bool as
 		                       http_head_value(head, "X-Loom-ApiKey") ||
 		                       http_head_value(head, "Coopr-ApiKey")
 		               ? 0
-		               : err_set(err, 401, SHOW_TOKEN);
+		               : err_set(err, 401, AUTH_SHOW_TOKEN);
 	for (size_t i = 0; i < LOOM_COUNT(said) && asked; i++) {
 		if (str_blank(http_head_value(head, said[i].ours)) &&
 		    str_blank(http_head_value(head, said[i].originals)))
@@ -117,9 +120,8 @@ const char *auth_share(const struct http_req *req)
 {
 	/* A tenant that is only said to be one's own could be another's, whose share would be used.
 	 */
-	const char *key = auth_by_token(http_ctx(req))
-	                          ? auth_token_shown(req)
-	                          : either(req, said[1].ours, said[1].originals);
+	const char *key =
+		auth_by_token(http_ctx(req)) ? auth_token_shown(req) : auth_tenant_said(req);
 	return str_blank(key) ? NULL : key;
 }
 
@@ -169,7 +171,7 @@ static char *tenant_named(struct api *a, struct http_req *req, const char *name)
 static bool by_headers(struct api *a, struct http_req *req, struct identity *who)
 {
 	const char *user = either(req, said[0].ours, said[0].originals);
-	const char *tenant = either(req, said[1].ours, said[1].originals);
+	const char *tenant = auth_tenant_said(req);
 	if (str_blank(user))
 		return refuse(req, 401, "header X-Loom-UserID is missing: it says who you are");
 	if (str_blank(tenant))
@@ -227,26 +229,28 @@ static bool in_tenant(struct api *a, struct http_req *req, const char *name, str
 	return true;
 }
 
-static void refuse_token(struct http_req *req, int rc)
+static void refuse_token(struct http_req *req, int rc, const struct loom_err *err)
 {
-	if (rc != 401) {
+	if (rc > ERR_LAST_STATUS) {
 		api_reply_db(req, rc);
 		return;
 	}
-	http_reply_header(req, "WWW-Authenticate", "Bearer realm=\"loom\"");
-	http_reply_text(req, 401, "the token is not good, or not any more; " SHOW_TOKEN);
+	if (rc == 401)
+		http_reply_header(req, "WWW-Authenticate", "Bearer realm=\"loom\"");
+	http_reply_text(req, rc, "%s", err->msg); /* with 429 and 503: Retry-After */
 }
 
 static bool by_token(struct api *a, struct http_req *req, struct identity *who)
 {
 	struct token_owner o;
-	int rc = auth_token_owner(a, req, true, &o);
+	struct loom_err err = { 0 };
+	int rc = auth_token_owner(a, req, true, &o, &err);
 	if (rc) {
-		refuse_token(req, rc);
+		refuse_token(req, rc, &err);
 		return false;
 	}
 	const char *user = either(req, said[0].ours, said[0].originals);
-	const char *tenant = either(req, said[1].ours, said[1].originals);
+	const char *tenant = auth_tenant_said(req);
 	snprintf(who->user, sizeof(who->user), "%s", o.user);
 	snprintf(who->tenant_id, sizeof(who->tenant_id), "%s", o.tenant_id);
 	snprintf(who->home, sizeof(who->home), "%s", o.tenant_id);
@@ -299,11 +303,12 @@ int auth_worker(struct api *a, struct http_req *req, bool may_block, const char 
 		*ret_tenant = '\0';
 	if (may_show_none(a, req))
 		return 0;
-	int rc = auth_token_owner(a, req, may_block, &o);
+	struct loom_err err = { 0 };
+	int rc = auth_token_owner(a, req, may_block, &o, &err);
 	if (rc == -EAGAIN)
 		return rc;
 	if (rc)
-		refuse_token(req, rc);
+		refuse_token(req, rc, &err);
 	else
 		rc = refuse_worker(req, &o, tenant);
 	if (rc || str_eq(o.tenant_id, TENANT_SUPERADMIN))
@@ -317,8 +322,9 @@ int auth_worker(struct api *a, struct http_req *req, bool may_block, const char 
 void auth_worker_identity(struct api *a, const struct http_req *req, struct identity *who)
 {
 	struct token_owner o;
+	struct loom_err err;
 	*who = (struct identity){ .role = ROLE_PROVISIONER };
-	if (!auth_by_token(a) || auth_token_owner(a, req, false, &o))
+	if (!auth_by_token(a) || auth_token_owner(a, req, false, &o, &err))
 		return;
 	snprintf(who->user, sizeof(who->user), "%s", o.user);
 	snprintf(who->tenant_id, sizeof(who->tenant_id), "%s", o.tenant_id);

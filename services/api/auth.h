@@ -11,6 +11,8 @@
 #include "services/api/api.h"
 #include "services/api/route.h"
 
+#define AUTH_SHOW_TOKEN "show a token: Authorization: Bearer loom_..."
+
 struct identity {
 	char user[256], tenant_id[65];
 	char home[65]; /* the tenant that the user is of: a superadmin may work in another */
@@ -59,9 +61,11 @@ void token_cache_clear(struct token_cache *c);   /* accounts or tokens were chan
 /* The token in a request, "" for none; borrowed. */
 const char *auth_token_shown(const struct http_req *req);
 
-/* Whose token the request shows: 0; 401 or a DB_E_ code, nothing is answered. *ret is filled
- * without blocking when it is remembered; else blocking only if may_block, or -EAGAIN. */
+/* Whose token the request shows: 0; a status with err, or a DB_E_ code, nothing is answered. *ret
+ * is filled without blocking when it is remembered; else blocking only if may_block, or -EAGAIN. */
 LOOM_MUST_CHECK int auth_token_owner(struct api *a, const struct http_req *req, bool may_block,
-                                     struct token_owner *ret);
+                                     struct token_owner *ret, struct loom_err *err);
+/* What a request says of the tenant that it works in; NULL: nothing. */
+const char *auth_tenant_said(const struct http_req *req);
 
 #endif

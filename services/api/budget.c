@@ -7,6 +7,7 @@
 
 #include <pthread.h>
 #include <sodium.h>
+#include <stdbool.h>
 #include <string.h>
 
 enum { MOST = 16384, PARTS = 1000 /* of one unit: what comes in a ms is seldom a whole one */ };
@@ -66,7 +67,7 @@ static void fill(const struct budget *b, struct bucket *k, int64_t now)
 		k->at = now;
 }
 
-int64_t budget_take(struct budget *b, const char *name, int64_t amount, int64_t now)
+static int64_t ask(struct budget *b, const char *name, int64_t amount, int64_t now, bool take)
 {
 	if (!b->rate)
 		return 0;
@@ -74,8 +75,18 @@ int64_t budget_take(struct budget *b, const char *name, int64_t amount, int64_t 
 	struct bucket *k = bucket_of(b, name, now);
 	fill(b, k, now);
 	int64_t lacks = amount * PARTS - k->left;
-	if (lacks <= 0)
+	if (lacks <= 0 && take)
 		k->left -= amount * PARTS;
 	pthread_mutex_unlock(&b->mutex);
 	return lacks <= 0 ? 0 : (lacks + b->rate - 1) / b->rate;
+}
+
+int64_t budget_take(struct budget *b, const char *name, int64_t amount, int64_t now)
+{
+	return ask(b, name, amount, now, true);
+}
+
+int64_t budget_wait(struct budget *b, const char *name, int64_t amount, int64_t now)
+{
+	return ask(b, name, amount, now, false);
 }

@@ -17,5 +17,7 @@ void budget_destroy(struct budget *b); /* NULL ok */
 /* Takes so much for name, at now (monotonic ms): 0; or in so many ms it could be had, and nothing
  * is taken. What is more than a burst can never be had. */
 int64_t budget_take(struct budget *b, const char *name, int64_t amount, int64_t now);
+/* The same, but nothing is taken. */
+int64_t budget_wait(struct budget *b, const char *name, int64_t amount, int64_t now);
 
 #endif

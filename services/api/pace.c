@@ -5,6 +5,7 @@
 #include "common/base/clock.h"
 #include "common/base/map.h"
 #include "common/base/metrics.h"
+#include "services/api/audit.h"
 #include "services/api/budget.h"
 
 #include <stdio.h>
@@ -13,17 +14,20 @@
 
 struct pace {
 	struct budget *tenants, *tokens;
-	struct map *held; /* int64_t by tenant, of those that hold any; loop thread */
+	struct budget *bad; /* tokens, by peer */
+	struct map *held;   /* int64_t by tenant, of those that hold any; loop thread */
 	int64_t most_held;
 };
 
-enum { M_FAST, M_HELD, M_COUNT };
+enum { M_FAST, M_HELD, M_BAD, M_COUNT };
 static struct metric metrics[M_COUNT] = {
 	[M_FAST] = { "loom_api_too_fast_total",
 	             "Requests refused for their tenant's or token's rate", METRIC_COUNTER },
 	[M_HELD] = { "loom_api_too_many_held_total",
 	             "Streams and takes refused because their tenant holds too many",
 	             METRIC_COUNTER },
+	[M_BAD] = { "loom_api_bad_tokens_total", "Requests with a token that was not good",
+	            METRIC_COUNTER },
 };
 
 struct pace *pace_create(const struct api_config *cfg)
@@ -32,6 +36,7 @@ struct pace *pace_create(const struct api_config *cfg)
 	metrics_register(metrics, M_COUNT);
 	p->tenants = budget_create(cfg->tenant_rate, cfg->tenant_burst);
 	p->tokens = budget_create(cfg->token_rate, cfg->token_burst);
+	p->bad = budget_create(cfg->bad_token_rate, cfg->bad_token_burst);
 	p->held = map_create(loom_free);
 	p->most_held = cfg->tenant_held;
 	return p;
@@ -43,6 +48,7 @@ void pace_destroy(struct pace *p)
 		return;
 	budget_destroy(p->tenants);
 	budget_destroy(p->tokens);
+	budget_destroy(p->bad);
 	map_destroy(p->held);
 	loom_free(p);
 }
@@ -65,6 +71,26 @@ bool pace_ask(struct api *a, struct http_req *req, const char *tenant_id, const 
 	http_reply_text(req, 429, "too many requests of this %s; wait %s s (%s_rate, %s_burst)",
 	                whose, seconds, whose, whose);
 	return false;
+}
+
+static void from(const struct api *a, const struct http_req *req, char ret[64])
+{
+	audit_from(a->cfg.trusted_proxies, http_peer(req), audit_forwarded(req), ret);
+}
+
+int64_t pace_bad_token_wait(struct api *a, const struct http_req *req)
+{
+	char peer[64];
+	from(a, req, peer);
+	return budget_wait(a->pace->bad, peer, 1, clock_mono_ms());
+}
+
+void pace_bad_token(struct api *a, const struct http_req *req)
+{
+	char peer[64];
+	from(a, req, peer);
+	metric_add(&metrics[M_BAD], 1);
+	(void)budget_take(a->pace->bad, peer, 1, clock_mono_ms());
 }
 
 bool pace_hold(struct api *a, struct http_req *req, const char *tenant_id)

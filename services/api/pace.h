@@ -18,6 +18,11 @@ void pace_destroy(struct pace *p); /* NULL ok */
  * thread. */
 bool pace_ask(struct api *a, struct http_req *req, const char *tenant_id, const char *token);
 
+/* Has the peer shown so many tokens that are not good that another is not looked up? 0, or so many
+ * ms that it has to wait. Any thread. */
+int64_t pace_bad_token_wait(struct api *a, const struct http_req *req);
+void pace_bad_token(struct api *a, const struct http_req *req); /* one more of it */
+
 /* Counts a connection that is held from now until pace_release(): false after answering 429. Loop
  * thread. */
 bool pace_hold(struct api *a, struct http_req *req, const char *tenant_id);
