@@ -25,6 +25,8 @@ import re
 from . import ROOT, DcError
 
 DEPLOY = ROOT / "deploy"
+# Programs are where this one is installed: PREFIX/lib/loom/scripts/dclib.
+PREFIX = ROOT.parent.parent if ROOT.parts[-2:] == ("lib", "loom") else pathlib.Path("/usr/local")
 PLACE = re.compile(r"@\{([A-Za-z_][\w.]*)\}")
 
 DEFAULTS: dict[str, dict[str, str | None]] = {
@@ -45,9 +47,9 @@ DEFAULTS: dict[str, dict[str, str | None]] = {
         "sqlproxy_stats": "8405", "sqlproxy_relay": "55307", "sqlproxy_relay_check": "8406",
     },
     "paths": {
-        "bin": "/usr/local/bin", "share": "/usr/local/share/loom",
-        "plugins": "/usr/local/share/loom/plugins", "web": "/usr/local/share/loom/web",
-        "deploy": "/usr/local/share/loom/deploy",
+        "bin": f"{PREFIX}/bin", "share": f"{PREFIX}/share/loom",
+        "plugins": f"{PREFIX}/share/loom/plugins", "web": f"{PREFIX}/share/loom/web",
+        "deploy": f"{PREFIX}/share/loom/deploy",
         "etc": "/etc/loom", "work": "/var/lib/loom", "run": "/run/loom",
         "haproxy_run": "/run/haproxy", "zookeeper_data": "/var/lib/zookeeper",
         "db_data": "/var/lib/mysql", "db_run": "/run/mysqld", "db_tmp": "/var/tmp",

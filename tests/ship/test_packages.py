@@ -55,20 +55,13 @@ def installed(packages):
     machine.build_image()
     box = machine.Machine("packages", packages[0])
     try:
-        before = files(box)
+        before = machine.files(box)
         box.apt("install", *machine.NAMES)
         box.sh("/usr/lib/loom/make-database")
         box.sh(f"systemctl enable --now {' '.join(SERVICES)}")
         yield box, packages[0], before
     finally:
         box.close()
-
-
-def files(box):
-    """Every file outside of the database, the package manager's books and logs."""
-    left_out = "/proc /sys /dev /run /tmp /packages /var/lib/mysql /var/lib/dpkg /var/lib/apt /var/cache /var/log"
-    prune = " -o ".join(f"-path {path}" for path in left_out.split())
-    return set(box.sh(f"find / \\( {prune} \\) -prune -o -print").splitlines())
 
 
 def ask(box, *words):
@@ -145,8 +138,8 @@ def removal_keeps_and_purge_removes(box, before):
     for line in ("removing /etc/loom/cluster.key", "removing /var/lib/loom", "removing the account loom",
                  "databases are not touched"):
         assert line in text, text
-    assert sorted(files(box) - before - {"/root/catalog"}) == sorted(
-        name for name in files(box) if name.startswith("/root/catalog/"))
+    assert sorted(machine.files(box) - before - {"/root/catalog"}) == sorted(
+        name for name in machine.files(box) if name.startswith("/root/catalog/"))
     assert box.said("getent", "passwd", "loom")[0] == 2
     assert "loom" in box.sh("mariadb -e 'SHOW DATABASES'")
 
@@ -157,6 +150,6 @@ def purge_needs_no_removal_before(box, before):
     box.sh("/usr/lib/loom/make-database")
     box.sh(f"systemctl enable --now {' '.join(SERVICES)}")
     box.apt("purge", *machine.NAMES)
-    assert not [name for name in files(box) - before if not name.startswith("/root/catalog")]
+    assert not [name for name in machine.files(box) - before if not name.startswith("/root/catalog")]
     assert box.said("getent", "passwd", "loom")[0] == 2
     assert box.said("pgrep", "loom-")[0] == 1

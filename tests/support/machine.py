@@ -12,7 +12,7 @@ from .compose import inspect, said
 from .stack import ROOT
 from .wait import wait_for
 
-IMAGE = "loom-machine:test"
+IMAGES = {"machine": "loom-machine:test", "member": "loom-member:test"}  # targets of Dockerfile.machine
 # Not --privileged: an engine that is not all-powerful itself has no SYS_RESOURCE to give.
 POWERS = ("--cap-add=ALL", "--cap-drop=SYS_RESOURCE", "--security-opt=seccomp=unconfined",
           "--security-opt=apparmor=unconfined", "--security-opt=systempaths=unconfined", "--cgroupns=private",
@@ -21,14 +21,14 @@ NAMES = ("loom-common", "loom-api", "loom-scheduler", "loom-ui-gateway", "loom-p
          "loom-datacenter", "loom-catalog")
 
 
-def build_image():
-    """The machine's image, base included."""
+def build_image(target="machine"):
+    """A machine's image, base included."""
     done = subprocess.run([str(ROOT / "deploy/images/base")], stdin=subprocess.DEVNULL, capture_output=True, text=True,
                           timeout=600, check=False)
     assert done.returncode == 0, done.stderr
     with open(ROOT / "tests/ship/Dockerfile.machine", "rb") as file:
-        done = subprocess.run(["docker", "build", "-q", "-t", IMAGE, "-"], stdin=file, stdout=subprocess.PIPE,
-                              stderr=subprocess.STDOUT, timeout=900, check=False)
+        done = subprocess.run(["docker", "build", "-q", "-t", IMAGES[target], "--target", target, "-"], stdin=file,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=900, check=False)
     assert done.returncode == 0, done.stdout[-4000:]
 
 
@@ -53,12 +53,16 @@ def build_packages(to, version=None):
 class Machine:
     """One container; what is in the host's folder `packages` can be installed in it."""
 
-    def __init__(self, name, packages, *words):
+    def __init__(self, name, packages, *words, image="machine"):
         self.name = f"loom-test-{os.getpid()}-{name}"
         code, text = said("docker", "run", "--detach", f"--name={self.name}", f"--hostname={name}", *POWERS,
-                          f"--volume={packages}:/packages:ro", *words, IMAGE)
-        assert code == 0, text
-        wait_for(lambda: self.said("systemctl", "is-system-running")[1].strip() == "running", 90, "systemd to be up")
+                          f"--volume={packages}:/packages:ro", *words, IMAGES[image])
+        try:
+            assert code == 0, text
+            wait_for(lambda: self.said("systemctl", "is-system-running")[1].strip() == "running", 300, "systemd to be up")
+        except AssertionError:
+            self.close()
+            raise
         self.sh("echo 'deb [trusted=yes] file:/packages ./' >/etc/apt/sources.list")
 
     def said(self, *words, timeout=120):
@@ -98,6 +102,13 @@ class Machine:
         """Away with it."""
         with contextlib.suppress(AssertionError):
             said("docker", "rm", "--force", "--volumes", self.name)
+
+
+def files(box):
+    """Every file outside of the database, the package manager's books and logs."""
+    left_out = "/proc /sys /dev /run /tmp /packages /var/lib/mysql /var/lib/dpkg /var/lib/apt /var/cache /var/log"
+    prune = " -o ".join(f"-path {path}" for path in left_out.split())
+    return set(box.sh(f"find / \\( {prune} \\) -prune -o -print").splitlines())
 
 
 def folder_of(tmp_path_factory):

@@ -1,0 +1,227 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A datacenter of three machines from packages, as an operator makes and keeps one (make test-ship)."""
+
+import json
+import os
+
+import pytest
+
+from stacklib.client import Client
+from support import ROOT, compose, machine, wait_for
+
+pytestmark = [pytest.mark.heavy, pytest.mark.timeout(2400)]
+
+FIRST, SECOND = "0.90.0", "0.91.0"
+HOSTS = ("a", "b", "c")
+SECRETS = "cluster.key", "db.password", "admin.token", "provisioner.token"
+INVENTORY = """[datacenter]
+name = test
+virtual_address = {net}.10
+prefix_length = 24
+db_buffer_pool = 64M
+db_log_file = 48M
+db_gcache = 64M
+db_pages_lean = yes
+zookeeper_heap = 96m
+provisioner_drain = 10s
+""" + "".join(f"[host {host}]\naddress = {{net}}.{11 + index}\n" for index, host in enumerate(HOSTS))
+
+
+class Site:
+    """A network of the engine, and machines in it at the inventory's addresses."""
+
+    def __init__(self, packages):
+        self.packages, self.boxes, self.outputs = packages, {}, []
+        self.network = f"loom-test-{os.getpid()}-site"
+        for number in range(20, 250):
+            self.net = f"10.213.{number}"
+            code, text = compose.said("docker", "network", "create", f"--subnet={self.net}.0/24", self.network)
+            if code == 0:
+                return
+        raise AssertionError(text)
+
+    def add(self, host):
+        """A new machine with the packages, and nothing set up."""
+        box = machine.Machine(host, self.packages, f"--network={self.network}", f"--ip={self.address(host)}",
+                              "--volume=/var/lib/mysql", image="member")
+        self.boxes[host] = box
+        box.before = machine.files(box)
+        box.apt("install", *machine.NAMES)
+        return box
+
+    def address(self, host):
+        """As in the inventory."""
+        return f"{self.net}.{11 + HOSTS.index(host)}"
+
+    def lose(self, host):
+        """The machine is gone, with all that it had."""
+        box = self.boxes.pop(host)
+        compose.said("docker", "kill", box.name)
+        box.close()
+
+    def tool(self, host, *words, timeout=600):
+        """(exit code, document, all of its output) of loom-datacenter on a machine."""
+        code, text = self.boxes[host].said("bash", "-c", f"loom-datacenter {' '.join(words)} --json 2>/tmp/progress",
+                                           timeout=timeout)
+        said = text + self.boxes[host].sh("cat /tmp/progress")
+        self.outputs.append(said)
+        try:
+            return code, json.loads(text.splitlines()[-1] if text else "{}"), said
+        except ValueError:
+            return code, {}, said
+
+    def does(self, host, *words):
+        """The document of a command that has to succeed."""
+        code, document, said = self.tool(host, *words)
+        assert code == 0, f"{words} on {host}: {code}\n{said}\n{self.boxes[host].journal()}"
+        return document
+
+    def api(self):
+        """REST through the virtual address, from outside."""
+        token = next(iter(self.boxes.values())).sh("cat /etc/loom/admin.token").strip()
+        return Client(f"http://{self.net}.10:55054", timeout=30, token=token)
+
+    def make_cluster(self, name):
+        """Through the virtual address, to its end."""
+        answer = self.api().post("/v2/clusters", {"name": name, "numMachines": 2, "clusterTemplate": "demo"})
+        assert answer.ok, answer
+        path = f"/v2/clusters/{answer.json['id']}/status"
+        wait_for(lambda: self.api().get(path).json["status"] == "active", 90, f"{name} to be active")
+        return answer.json["id"]
+
+    def is_well(self):
+        """Every part of every machine is ready."""
+        host = next(iter(self.boxes))
+        wait_for(lambda: self.tool(host, "status")[0] == 0, 120, "all parts to be ready")
+        found = self.tool(host, "doctor")[1]["findings"]
+        assert [one for one in found if one["where"] != "backup" and "disk" not in one["what"]] == [], found
+
+    def close(self):
+        """Everything away."""
+        for box in self.boxes.values():
+            box.close()
+        compose.said("docker", "network", "rm", self.network)
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """Three machines with packages of the version FIRST and the inventory."""
+    compose.need_engine()
+    folder = machine.folder_of(tmp_path_factory)
+    machine.build_packages(folder, FIRST)
+    machine.build_image("member")
+    made = Site(folder)
+    try:
+        inventory = tmp_path_factory.mktemp("inventory") / "inventory"
+        inventory.write_text(INVENTORY.format(net=made.net), encoding="utf-8")
+        made.inventory = inventory
+        for host in HOSTS:
+            made.add(host).put(inventory, "/etc/loom/inventory")
+        yield made
+    finally:
+        made.close()
+
+
+def test_a_datacenter_from_the_first_setup_to_the_purge(site):
+    what_is_wrong_is_told_at_once(site)
+    it_is_set_up(site)
+    setup_again_changes_nothing(site)
+    a_change_of_the_inventory_is_taken(site)
+    the_first_machine_is_lost_and_replaced(site)
+    no_secret_was_told(site)
+    purge_leaves_nothing(site)
+
+
+def what_is_wrong_is_told_at_once(site):
+    """All of it, with exit code 3, and nothing is changed; the second machine waits for the first one's secrets."""
+    box = site.boxes["a"]
+    before = machine.files(box)
+    box.sh("systemd-run --unit=squatter python3 -m http.server 9200")
+    box.sh("mv /usr/bin/rsync /usr/bin/rsync.away")
+    wait_for(lambda: "9200" in box.sh("ss -Hltn"), 20, "somebody to take the port")
+    code, told, said = site.tool("a", "setup")
+    assert code == 3, said
+    assert {"port 9200", "programs"} <= {one["where"] for one in told["findings"] if one["level"] == "error"}, said
+    box.sh("systemctl stop squatter; mv /usr/bin/rsync.away /usr/bin/rsync")
+    assert machine.files(box) == before
+    code, told, said = site.tool("b", "setup")
+    assert code == 3 and "run setup there first" in said, said
+    plan = site.does("a", "setup", "--dry-run")
+    assert (plan["secrets"], plan["database"]) == ("make", "begin") and "loom-api" in plan["start"], plan
+    assert machine.files(box) == before
+
+
+def it_is_set_up(site):
+    """One machine after the other; the same secrets on all, for the services only; a cluster is made."""
+    done = site.does("a", "setup")
+    assert done["secrets"] == "made" and done["waits_for"], done
+    for host in HOSTS[1:]:
+        done = site.does(host, "setup")
+        assert done["secrets"] == "fetched from a" and done["database"] == "join", done
+    sums = {box.sh(f"cd /etc/loom && sha256sum {' '.join(SECRETS)}") for box in site.boxes.values()}
+    assert len(sums) == 1
+    for box in site.boxes.values():
+        assert box.sh(f"cd /etc/loom && stat -c '%U %G %a' {' '.join(SECRETS)}").split("\n")[:-1] == ["root loom 640"] * 4
+        box.sh("! grep -rl IDENTIFIED /etc/loom")
+    site.is_well()
+    box = site.boxes["c"]
+    box.put(ROOT / "deploy/compose/catalog", "/root/catalog")
+    box.sh(f"LOOM_URL=http://{site.net}.10:55054 LOOM_TOKEN_FILE=/etc/loom/admin.token "
+           "loom-load-catalog --catalog /root/catalog")
+    site.make_cluster("first")
+
+
+def setup_again_changes_nothing(site):
+    stops = "journalctl -o cat --no-pager | grep -c '^Stop.*\\(Loom\\|MariaDB\\|HAProxy\\)' || true"
+    before = {host: box.sh(stops) for host, box in site.boxes.items()}
+    for host, box in site.boxes.items():
+        done = site.does(host, "setup")
+        assert not any(done[what] for what in ("written", "removed", "restarted", "started", "stopped")), done
+        assert box.sh(stops) == before[host]
+
+
+def a_change_of_the_inventory_is_taken(site):
+    """A second provisioner on one machine, and away again; nothing else there is touched."""
+    box = site.boxes["b"]
+    box.sh("echo 'provisioners = 2' >/tmp/more && sed -i '/^\\[host b\\]/r /tmp/more' /etc/loom/inventory")
+    done = site.does("b", "setup")
+    assert (done["written"], done["started"]) == (["loom/provisioner-2.conf"], ["loom-provisioner@2"]), done
+    assert "its inventory is another one" in site.outputs[-1]
+    box.sh("sed -i '/^provisioners/d' /etc/loom/inventory")
+    done = site.does("b", "setup")
+    assert done["stopped"] == ["loom-provisioner@2.service"] and "provisioner-2" in str(done["removed"]), done
+
+
+def the_first_machine_is_lost_and_replaced(site):
+    """The one that made the secrets. Users go on without it, and the new one is like the others."""
+    lost = site.boxes["a"].sh("sha256sum /etc/loom/cluster.key")
+    site.lose("a")
+    wait_for(lambda: site.api().get("/v2/clusters").ok, 30, "the virtual address to be served")
+    kept = site.make_cluster("meanwhile")
+    site.add("a").put(site.inventory, "/etc/loom/inventory")
+    site.does("a", "setup")
+    box = site.boxes["a"]
+    assert box.sh("sha256sum /etc/loom/cluster.key") == lost
+    site.is_well()
+    count = "mariadb -N -B -e 'SELECT COUNT(*) FROM loom.cluster'"
+    assert box.sh(count) == site.boxes["b"].sh(count)
+    assert site.api().get(f"/v2/clusters/{kept}").ok
+
+
+def no_secret_was_told(site):
+    """By none of the commands."""
+    box = site.boxes["b"]
+    for name in SECRETS:
+        secret = box.sh(f"cat /etc/loom/{name}").strip()
+        assert not any(secret in said for said in site.outputs), name
+        assert box.said("bash", "-c", f"journalctl --no-pager | grep -qF {secret}")[0] == 1, name
+
+
+def purge_leaves_nothing(site):
+    """What was there before the packages is there, and nothing else but the database."""
+    for box in site.boxes.values():
+        text = box.apt("purge", *machine.NAMES)
+        assert "removing the configuration that setup has written" in text, text
+        left = sorted(name for name in machine.files(box) - box.before if not name.startswith("/root/catalog"))
+        assert left == [], left
+        assert box.said("getent", "passwd", "loom")[0] == 2
