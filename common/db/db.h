@@ -41,7 +41,9 @@ void db_pool_destroy(struct db_pool *p); /* nothing may be borrowed; NULL ok */
 /* Ends all waiting and retrying now and from now on (DB_E_AWAY or DB_E_DOUBT); for shutting down
  * while the database is away. Any thread. */
 void db_pool_stop(struct db_pool *p);
-bool db_pool_ok(struct db_pool *p);   /* can a connection be had and answers SELECT 1 (blocking) */
+bool db_pool_ok(struct db_pool *p); /* can a connection be had and answers SELECT 1 (blocking) */
+/* That, and may it be written, for those who ask whether a service can serve; false with err. */
+bool db_pool_ready(struct db_pool *p, struct loom_err *err);
 bool db_pool_away(struct db_pool *p); /* the last attempt to connect failed; any thread */
 
 typedef int (*db_tx_fn)(struct db *db, void *arg);

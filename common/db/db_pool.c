@@ -432,6 +432,11 @@ static int select_one(struct db *db, void *arg)
 	return db_select_int(db, arg, NULL, "SELECT 1", "");
 }
 
+static int select_read_only(struct db *db, void *arg)
+{
+	return db_select_int(db, arg, NULL, "SELECT @@read_only", "");
+}
+
 bool db_pool_away(struct db_pool *p)
 {
 	(void)pthread_mutex_lock(&p->lock);
@@ -440,15 +445,32 @@ bool db_pool_away(struct db_pool *p)
 	return away;
 }
 
-bool db_pool_ok(struct db_pool *p)
+/* What fn finds is its own; whether it could be asked. */
+static bool answers(struct db_pool *p, db_tx_fn fn, int64_t *found)
 {
-	int64_t one = 0;
-	struct job j = { .fn = select_one, .arg = &one };
+	struct job j = { .fn = fn, .arg = found };
 	if (run_job(p, &j, p->cfg.connect_ms) == 0)
-		return one == 1;
+		return true;
 	/* All connections at work for so long is load, not absence. */
 	(void)pthread_mutex_lock(&p->lock);
 	bool busy = !p->away && !p->idle && p->open == p->cfg.connections;
 	(void)pthread_mutex_unlock(&p->lock);
 	return busy;
+}
+
+bool db_pool_ok(struct db_pool *p)
+{
+	int64_t one = 0;
+	return answers(p, select_one, &one);
+}
+
+bool db_pool_ready(struct db_pool *p, struct loom_err *err)
+{
+	int64_t read_only = 0;
+	bool ok = answers(p, select_read_only, &read_only);
+	if (!ok)
+		err_set(err, 503, "the database does not answer");
+	else if (read_only)
+		err_set(err, 503, "the database is read-only");
+	return ok && !read_only;
 }

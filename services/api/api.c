@@ -399,8 +399,5 @@ void api_notes(struct service *service LOOM_UNUSED, void *ctx, struct strs *ret)
 bool api_ready(struct service *service LOOM_UNUSED, void *ctx, struct loom_err *err)
 {
 	struct api *a = ctx;
-	if (a->db && db_pool_ok(a->db))
-		return true;
-	err_set(err, 503, "the database does not answer");
-	return false;
+	return a->db && db_pool_ready(a->db, err);
 }

@@ -190,8 +190,5 @@ void scheduler_notes(struct service *service LOOM_UNUSED, void *ctx, struct strs
 bool scheduler_ready(struct service *service LOOM_UNUSED, void *ctx, struct loom_err *err)
 {
 	struct scheduler *s = ctx;
-	if (s->db && db_pool_ok(s->db))
-		return true;
-	err_set(err, 503, "the database does not answer");
-	return false;
+	return s->db && db_pool_ready(s->db, err);
 }

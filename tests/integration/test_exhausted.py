@@ -13,6 +13,7 @@ from support import Stack, wait_for
 from support.lab import Lab, make_tenants
 
 SETTINGS = ("scheduler.poll_ms=300ms", "api.db_deadline=3s", "scheduler.db_deadline=3s")
+SERVERS = ("api.external", "scheduler.admin")
 ROUND = {"clusterTemplate": "one", "numMachines": 1}
 
 
@@ -57,6 +58,13 @@ def test_a_database_that_must_not_write(small, lab):
         answer = lab.user.post("/v2/clusters", {**ROUND, "name": "refused"})
         assert answer.status == 503 and int(answer.headers["Retry-After"]) >= 1, answer
         wait_for(lambda: "read-only" in small.log("api")[before:], what="the reason in the log")
+        for where in SERVERS:
+            wait_for(lambda where=where: "the database is read-only" in small.client(where).get("/readyz").text,
+                     what=f"{where} not ready")
+            assert small.client(where).get("/readyz").status == 503, where
+        wait_for(lambda: lab.user.get("/v2/clusters").status == 200, what="reading meanwhile")
+    for where in SERVERS:
+        wait_for(lambda where=where: small.client(where).get("/readyz").status == 200, what=f"{where} ready again")
     wait_for(lambda: lab.user.post("/v2/clusters", {**ROUND, "name": "after"}).status == 200, what="writing again")
     rows = lab.user.get("/v2/clusters").json
     assert "refused" not in [row["name"] for row in rows]
