@@ -415,16 +415,6 @@ static void fill(struct slot *s, const char *worker, struct json *task)
 	s->log = tasklog_create(s->config->loop, s->config->wire, &id);
 }
 
-static void begin(struct slot *s)
-{
-	struct loom_err err;
-	if (plugins_choose(s->config->plugins, s->task, &s->steps, &err))
-		outcome_fail(&s->outcome, false, err.msg);
-	else if (fault_enabled("machines") && str_eq(json_get_str(s->task, "taskName"), "DELETE"))
-		s->step = s->steps.n;
-	next_step(s);
-}
-
 void slot_start(struct slot *s, const char *worker, int64_t claimed, struct json *task)
 {
 	fill(s, worker, task);
@@ -434,9 +424,24 @@ void slot_start(struct slot *s, const char *worker, int64_t claimed, struct json
 	         LOG_S("name", json_get_str(s->task, "taskName")),
 	         LOG_S("node", json_get_str(s->task, "nodeId")), LOG_S("trace", s->trace.id));
 	slot_extend(s, claimed);
+}
+
+bool slot_begins(const struct slot *s)
+{
+	return s->state == SLOT_RUNNING && !s->begun;
+}
+
+void slot_begin(struct slot *s)
+{
+	struct loom_err err;
+	s->begun = true;
 	if (lease_left(s) <= 0)
 		lapse(s);
-	begin(s);
+	if (plugins_choose(s->config->plugins, s->task, &s->steps, &err))
+		outcome_fail(&s->outcome, false, err.msg);
+	else if (fault_enabled("machines") && str_eq(json_get_str(s->task, "taskName"), "DELETE"))
+		s->step = s->steps.n;
+	next_step(s);
 }
 
 bool slot_needs_lease(const struct slot *s)

@@ -36,6 +36,7 @@ struct slot {
 	int64_t lease_ms;             /* 0: the server does not say */
 	_Atomic int64_t *lease_until; /* mono ms; the guard of the plugin sees it */
 	struct loop_timer *lease;     /* stops the plugin a little earlier */
+	bool begun;
 	struct plugin_steps steps;
 	size_t step;
 	char *scratch;
@@ -55,8 +56,10 @@ struct slot {
 void slot_init(struct slot *s, const struct workers_config *config, _Atomic int64_t *lease_until);
 void slot_fini(struct slot *s); /* kills what runs */
 
-/* Begins a task (taken) that was claimed not before `claimed` (monotonic ms). */
+/* Holds a task (taken) that was claimed not before `claimed` (monotonic ms), until it begins. */
 void slot_start(struct slot *s, const char *worker, int64_t claimed, struct json *task);
+bool slot_begins(const struct slot *s); /* is to */
+void slot_begin(struct slot *s);
 /* The lease was renewed; asked for at `since` (monotonic ms). */
 void slot_extend(struct slot *s, int64_t since);
 void slot_lose(struct slot *s, const char *why); /* it is somebody else's: nothing is reported */

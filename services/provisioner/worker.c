@@ -14,6 +14,7 @@ struct workers {
 	struct workers_config config;
 	struct slot *slots;
 	size_t n; /* twice the capacity: while results are on their way, others run */
+	struct loop_timer *begin;
 };
 
 static size_t count_states(const struct workers *w, enum slot_state from, enum slot_state to)
@@ -49,6 +50,27 @@ bool workers_about_to_report(const struct workers *w)
 	return any;
 }
 
+/* One at a time: a plugin's process takes a while to come to life on a busy machine (a quarter of a
+ * second was seen), and in between the loop hears of leases. The one that came first is next. */
+static void begin_next(void *arg)
+{
+	struct workers *w = arg;
+	struct slot *next = NULL;
+	size_t waiting = 0;
+	for (size_t i = 0; i < w->n; i++) {
+		struct slot *s = &w->slots[i];
+		if (!slot_begins(s))
+			continue;
+		waiting++;
+		if (!next || s->taken < next->taken)
+			next = s;
+	}
+	if (waiting > 1)
+		loop_timer_arm(w->begin, 0);
+	if (next)
+		slot_begin(next);
+}
+
 struct workers *workers_create(const struct workers_config *config)
 {
 	struct workers *w = loom_calloc(1, sizeof(*w));
@@ -58,6 +80,7 @@ struct workers *workers_create(const struct workers_config *config)
 	_Atomic int64_t *leases = spawn_shared(w->n);
 	for (size_t i = 0; i < w->n; i++)
 		slot_init(&w->slots[i], &w->config, &leases[i]);
+	w->begin = loop_timer_create(config->loop, "begin", begin_next, w);
 	return w;
 }
 
@@ -67,6 +90,7 @@ void workers_destroy(struct workers *w)
 		return;
 	for (size_t i = 0; i < w->n; i++)
 		slot_fini(&w->slots[i]);
+	loop_timer_destroy(w->begin);
 	loom_free(w->slots);
 	loom_free(w);
 }
@@ -102,6 +126,7 @@ int workers_start(struct workers *w, const char *worker, int64_t claimed, struct
 	if (json_get_int(task, "attempt", 0) < 0)
 		return err_set(err, BAD, "its attempt is negative");
 	slot_start(s, worker, claimed, loom_take(owned));
+	loop_timer_arm(w->begin, 0);
 	return 0;
 }
 

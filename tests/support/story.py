@@ -25,8 +25,14 @@ class Task:
         self.stage = data["stage"]
         self.state = None
         self.attempts = []  # numbers of attempts, as they began
+        self.lost = 0       # of these, whose worker was not heard of in time: no failures
         self.began = []     # event numbers
         self.done = None    # event number
+
+    @property
+    def tries(self):
+        """How many attempts came to an end of their own."""
+        return len(self.attempts) - self.lost
 
     def __repr__(self):
         return f"<{self.id} {self.name} {self.service} on {self.nodenum}: {self.state} {self.attempts}>"
@@ -107,6 +113,7 @@ class Story:
         elif task.state == "running":
             assert self._running.pop(task.node) == task.id
             assert data["attempt"] == task.attempts[-1], f"{task}: {data}"
+            task.lost += data.get("statusCode") == -1
         if state == "complete":
             task.done = number
         task.state = state
