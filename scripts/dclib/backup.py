@@ -3,19 +3,23 @@
 
 import contextlib
 import datetime
+import hashlib
 import os
 import pathlib
 import re
 import subprocess
 import tempfile
+import threading
 
 from . import DcError
 from .ask import fetch
 from .render import values_for
 
-NAME = re.compile(r"loom-\d{4}-\d\d-\d\d-\d{6}\.sql\.zst")
+NAME = re.compile(r"loom-\d{4}-\d\d-\d\d-\d{6}\.sql\.zst(\.age)?")
+SEALED = ".age"
 END = b"-- Dump completed"
 TAIL = 4096
+PIECE = 1 << 20
 
 
 def folder_of(inventory):
@@ -53,7 +57,7 @@ def _run(argv, **streams):
     try:
         return subprocess.Popen(argv, stderr=subprocess.PIPE, **streams)
     except OSError as error:
-        raise DcError(f"{argv[0]} cannot be run: {error.strerror} (packages mariadb-client and zstd)") from error
+        raise DcError(f"{argv[0]} cannot be run: {error.strerror} (packages mariadb-client, zstd and age)") from error
 
 
 def _end(processes):
@@ -64,40 +68,105 @@ def _end(processes):
         raise DcError("; ".join(wrong))
 
 
-def check(path):
-    """Read a backup back to its end; answers its size as SQL."""
-    unpack = _run(["zstd", "-q", "-d", "-c", str(path)], stdout=subprocess.PIPE)
-    size, tail = 0, b""
-    while chunk := unpack.stdout.read(1 << 20):
-        size += len(chunk)
-        tail = (tail + chunk)[-TAIL:]
-    _end([unpack])
-    if END not in tail:
-        raise DcError(f"{path} is not whole: it does not end with '{END.decode()}'")
+class Whole:
+    """Counts what goes by, and knows its end."""
+
+    def __init__(self):
+        self.size, self._tail = 0, b""
+
+    def add(self, chunk):
+        """The next piece; answers it."""
+        self.size += len(chunk)
+        self._tail = (self._tail + chunk)[-TAIL:]
+        return chunk
+
+    def check(self, path):
+        """Raises where the end of a dump has not come."""
+        if END not in self._tail:
+            raise DcError(f"{path} is not whole: it does not end with '{END.decode()}'")
+        return self.size
+
+
+def pieces(stream):
+    """All of it, piece by piece."""
+    return iter(lambda: stream.read(PIECE), b"")
+
+
+@contextlib.contextmanager
+def unpacked(path, identity):
+    """A backup as SQL: a stream."""
+    if str(path).endswith(SEALED) and not identity:
+        raise DcError(f"{path} is sealed to a recipient: say --identity FILE, which has his key")
+    first = [_run(["age", "-d", "-i", str(identity), str(path)], stdout=subprocess.PIPE)] if identity else []
+    unpack = _run(["zstd", "-q", "-d", "-c", *([] if first else [str(path)])],
+                  stdin=first[0].stdout if first else subprocess.DEVNULL, stdout=subprocess.PIPE)
+    for process in first:
+        process.stdout.close()
+    yield unpack.stdout
+    unpack.stdout.close()
+    _end([*first, unpack])
+
+
+def check(path, identity=None):
+    """Read a backup back to its end; answers its size as SQL. identity: of the recipient it is sealed to."""
+    whole = Whole()
+    with unpacked(path, identity) as sql:
+        for chunk in pieces(sql):
+            whole.add(chunk)
+    return whole.check(path)
+
+
+def _feed(dump, to, whole):
+    """What the dump says goes to what packs it."""
+    try:
+        with to:
+            for chunk in pieces(dump.stdout):
+                to.write(whole.add(chunk))
+    except BrokenPipeError:  # it says itself why it has ended
+        dump.kill()
+
+
+def _dump(account, file, recipients, path):
+    """The database, compressed, sealed to the recipients if there are any, on the disk; its size as SQL."""
+    whole, written = Whole(), hashlib.sha256()
+    dump = _run(["mariadb-dump", account, "--single-transaction", "--routines", "loom"], stdout=subprocess.PIPE)
+    pack = _run(["zstd", "-q", "-c"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    last = [pack]
+    if recipients:
+        last.append(_run(["age", *(word for key in recipients for word in ("-r", key))], stdin=pack.stdout,
+                         stdout=subprocess.PIPE))
+        pack.stdout.close()
+    feeder = threading.Thread(target=_feed, args=(dump, pack.stdin, whole))
+    pack.stdin = None  # the thread's from here on
+    feeder.start()
+    for chunk in pieces(last[-1].stdout):
+        written.update(chunk)
+        file.write(chunk)
+    feeder.join()
+    _end([*reversed(last), dump])
+    file.flush()
+    os.fsync(file.fileno())
+    size = whole.check(path)
+    with path.open("rb") as again:
+        if hashlib.file_digest(again, "sha256").digest() != written.digest():
+            raise DcError(f"{path} does not read back as it was written: look at the disk")
     return size
 
 
-def _dump(account, file):
-    """The database, compressed, on the disk."""
-    dump = _run(["mariadb-dump", account, "--single-transaction", "--routines", "loom"], stdout=subprocess.PIPE)
-    pack = _run(["zstd", "-q", "-c"], stdin=dump.stdout, stdout=file)
-    dump.stdout.close()
-    _end([pack, dump])
-    os.fsync(file.fileno())
-
-
-def make(inventory, host, keep):
+def make(inventory, host, keep, recipients=()):
     """A new backup, from this host's own node; the older ones but `keep` are deleted. Answers what it did."""
     folder = folder_of(inventory)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    path = folder / datetime.datetime.now(datetime.UTC).strftime("loom-%Y-%m-%d-%H%M%S.sql.zst")
+    name = datetime.datetime.now(datetime.UTC).strftime("loom-%Y-%m-%d-%H%M%S.sql.zst")
+    path = folder / (name + (SEALED if recipients else ""))
     part = path.with_name(path.name + ".part")
     try:
         descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with _account(inventory, host) as account:
             with os.fdopen(descriptor, "wb") as file:
-                _dump(account, file)
-            size = check(part)
+                size = _dump(account, file, recipients, part)
+            if not recipients:
+                check(part)
             os.replace(part, path)
             # Where `loom doctor` finds it, which sees no machine's disks.
             _ask(account, "INSERT INTO loom.counter (name, value) VALUES ('backup', UNIX_TIMESTAMP() * 1000) "
@@ -128,11 +197,11 @@ def _ask(account, sql):
     return done.stdout.strip()
 
 
-def restore(inventory, host, path, replace, dry_run):
+def restore(inventory, host, path, replace, dry_run, identity=None):
     """Put a backup in the place of what the database has; when it was broken off, again with `replace`."""
     if not pathlib.Path(path).is_file():
         raise DcError(f"there is no file {path}")
-    size = check(path)
+    size = check(path, identity)
     running = in_the_way(inventory)
     if running:
         raise DcError(f"{', '.join(running)}: still running; stop them on all machines first")
@@ -143,8 +212,6 @@ def restore(inventory, host, path, replace, dry_run):
         if not dry_run:
             # What is newer than the backup must not stay beside it.
             _ask(account, "DROP DATABASE IF EXISTS loom; CREATE DATABASE loom")
-            unpack = _run(["zstd", "-q", "-d", "-c", str(path)], stdout=subprocess.PIPE)
-            load = _run(["mariadb", account, "loom"], stdin=unpack.stdout, stdout=subprocess.DEVNULL)
-            unpack.stdout.close()
-            _end([load, unpack])
+            with unpacked(path, identity) as sql:
+                _end([_run(["mariadb", account, "loom"], stdin=sql, stdout=subprocess.DEVNULL)])
     return {"file": str(path), "sql_bytes": size, "restored": not dry_run}

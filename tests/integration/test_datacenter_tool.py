@@ -3,6 +3,7 @@
 
 import copy
 import json
+import pathlib
 import subprocess
 
 import pytest
@@ -140,6 +141,30 @@ def test_a_datacenter_is_looked_at_backed_up_and_restored(tool):
         wait_for(lambda: tool("backup", "--keep", "2")[1]["file"] != made["file"], 10, "another backup")
     assert len(list((tool.folder / "backups").iterdir())) <= 2
     it_comes_back(tool, max((tool.folder / "backups").iterdir()))
+
+
+def test_a_sealed_backup_is_opened_by_its_recipient_alone(tool):
+    keys = [tool.folder / name for name in ("mine", "other")]
+    for key in keys:
+        subprocess.run(["age-keygen", "-o", key], check=True, capture_output=True)
+    public = subprocess.run(["age-keygen", "-y", keys[0]], check=True, capture_output=True, text=True).stdout.strip()
+    assert tool.stack.api.put("/v2/hardwaretypes/kept", {"name": "kept", "description": "as it was",
+                                                         "providermap": {}}).ok
+    code, said = tool("backup", "--recipient", "age1nobody")
+    assert code == 1 and "age:" in said and not list((tool.folder / "backups").iterdir()), said
+    code, made = tool("backup", "--recipient", public)
+    assert code == 0 and made["file"].endswith(".sql.zst.age") and made["sql_bytes"] > made["bytes"] > 0, made
+    assert b"hardwaretypes" not in pathlib.Path(made["file"]).read_bytes()
+    assert tool.stack.api.delete("/v2/hardwaretypes/kept").ok
+    tool.stack.stop("api", "scheduler")
+    for words, why in (((), "--identity"), (("--identity", str(keys[1])), "age:"),
+                       (("--identity", str(tool.folder / "none")), "age:")):
+        code, said = tool("restore", made["file"], "--replace", *words)
+        assert code == 1 and why in said, said
+    code, done = tool("restore", made["file"], "--replace", "--identity", str(keys[0]))
+    assert (code, done["restored"]) == (0, True), done
+    tool.stack.start("api", "scheduler")
+    assert described(tool, "kept").json["description"] == "as it was"
 
 
 def it_comes_back(tool, file):
