@@ -286,7 +286,7 @@ bench: all $(BENCH) ## measure; FIGURES=claim,create: only these; NODES=3: on Ga
 # Programs in Python for operators, and what they are made of, below scripts/.
 TOOLS := loom-datacenter loom-load-catalog
 TOOL_FILES := $(addprefix dclib/,__init__.py ask.py backup.py checks.py doctor.py keys.py remote.py render.py \
-	setup.py) $(addprefix stacklib/,__init__.py client.py)
+	rotate.py setup.py upgrade.py) $(addprefix stacklib/,__init__.py client.py)
 
 install: all ## install programs, plugins, catalog and web files under PREFIX
 	$(INSTALL) -d '$(DESTDIR)$(BINDIR)' '$(DESTDIR)$(DATADIR)'

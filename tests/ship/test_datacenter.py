@@ -3,6 +3,8 @@
 
 import json
 import os
+import threading
+import time
 
 import pytest
 
@@ -114,7 +116,6 @@ def site(tmp_path_factory):
     try:
         inventory = tmp_path_factory.mktemp("inventory") / "inventory"
         inventory.write_text(INVENTORY.format(net=made.net), encoding="utf-8")
-        made.inventory = inventory
         for host in HOSTS:
             made.add(host).put(inventory, "/etc/loom/inventory")
         yield made
@@ -128,6 +129,8 @@ def test_a_datacenter_from_the_first_setup_to_the_purge(site):
     setup_again_changes_nothing(site)
     a_change_of_the_inventory_is_taken(site)
     the_first_machine_is_lost_and_replaced(site)
+    the_database_gets_another_password(site)
+    it_is_upgraded_while_it_serves(site)
     no_secret_was_told(site)
     purge_leaves_nothing(site)
 
@@ -198,14 +201,61 @@ def the_first_machine_is_lost_and_replaced(site):
     site.lose("a")
     wait_for(lambda: site.api().get("/v2/clusters").ok, 30, "the virtual address to be served")
     kept = site.make_cluster("meanwhile")
-    site.add("a").put(site.inventory, "/etc/loom/inventory")
-    site.does("a", "setup")
+    code, _, said = site.tool("b", "replace", "a")
+    assert code == 1 and "has to answer to ssh" in said, said
+    site.add("a")
+    site.does("b", "replace", "a", "--dry-run")
+    site.does("b", "replace", "a")
     box = site.boxes["a"]
     assert box.sh("sha256sum /etc/loom/cluster.key") == lost
     site.is_well()
     count = "mariadb -N -B -e 'SELECT COUNT(*) FROM loom.cluster'"
     assert box.sh(count) == site.boxes["b"].sh(count)
     assert site.api().get(f"/v2/clusters/{kept}").ok
+    code, _, said = site.tool("b", "replace", "c")
+    assert code == 1 and "no new machine" in said, said
+
+
+def the_database_gets_another_password(site):
+    """On all machines, and the old one is good no more; nothing of it is left beside."""
+    before = site.boxes["b"].sh("cat /etc/loom/db.password").strip()
+    assert site.does("b", "rotate-keys", "--dry-run")["rotated"] is False
+    assert site.does("b", "rotate-keys")["rotated"] is True
+    passwords = {box.sh("cat /etc/loom/db.password").strip() for box in site.boxes.values()}
+    assert len(passwords) == 1 and passwords != {before}
+    box = site.boxes["b"]
+    ask = f"MYSQL_PWD=$(cat %s) mariadb --no-defaults -h{site.address('b')} -P55306 -uloom -e 'SELECT 1' loom"
+    box.sh(ask % "/etc/loom/db.password")
+    box.sh(f"echo {before} >/root/before && ! {ask % '/root/before'}; rm /root/before; ! ls /etc/loom/db.password.*")
+    site.make_cluster("afterwards")
+
+
+def it_is_upgraded_while_it_serves(site):
+    """One machine after the other, under load; no request fails but those that meet the address while it moves."""
+    machine.build_packages(site.packages, SECOND)
+    client, failed, made, end = site.api(), [], [], threading.Event()
+
+    def load():
+        while not end.is_set():
+            answer = client.post("/v2/clusters", {"name": f"load{len(made)}", "numMachines": 1, "clusterTemplate": "demo"})
+            (made if answer.ok else failed).append(answer)
+            time.sleep(0.2)
+
+    thread = threading.Thread(target=load)
+    thread.start()
+    try:
+        for host in HOSTS:
+            would = site.does(host, "upgrade", "--dry-run")
+            assert {one["to"] for one in would["packages"]} == {SECOND}, would
+            site.does(host, "upgrade")
+    finally:
+        end.set()
+        thread.join()
+    assert made and not failed, (len(made), failed)
+    site.is_well()
+    for box in site.boxes.values():
+        assert f" {SECOND} " in box.sh("loom-api --version")
+    assert site.does("a", "upgrade")["packages"] == []
 
 
 def no_secret_was_told(site):
