@@ -85,12 +85,21 @@ static int make_room(struct db *db, const struct token *t)
 	               "sss", t->tenant, t->user, kinds[t->kind]);
 }
 
+/* Some of those that have ended make room, so that the table does not grow for ever. */
+static int drop_ended(struct db *db, int64_t now)
+{
+	return db_exec(db, "DELETE FROM token WHERE expire_time>0 AND expire_time<? LIMIT 100", "i",
+	               now);
+}
+
 int token_add(struct db *db, const struct token *t)
 {
 	int64_t now = 0;
 	int rc = make_room(db, t);
 	if (!rc)
 		rc = db_now(db, &now);
+	if (!rc)
+		rc = drop_ended(db, now);
 	/* The same token again when the answer of a commit was lost. */
 	return rc ? rc
 	          : db_exec(db,
@@ -203,14 +212,4 @@ int token_end_first(struct db *db)
 int token_end_all(struct db *db, const char *tenant, const char *user)
 {
 	return db_exec(db, "DELETE FROM token WHERE tenant_id=? AND user=?", "ss", tenant, user);
-}
-
-int tokens_expire(struct db *db)
-{
-	int64_t now;
-	int rc = db_now(db, &now);
-	return rc ? rc
-	          : db_exec(db,
-	                    "DELETE FROM token WHERE expire_time>0 AND expire_time<? LIMIT 1000",
-	                    "i", now);
 }

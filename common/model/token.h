@@ -47,7 +47,8 @@ void token_make(char text[TOKEN_TEXT], struct token *ret);
 /* false: no text of a token. */
 bool token_hash(const char *text, char ret[TOKEN_HASH]);
 
-/* The oldest session makes room for a new one; TOKEN_E_MANY when there are too many others. */
+/* Drops some that have ended. The oldest session makes room for a new one; TOKEN_E_MANY when there
+ * are too many others. */
 LOOM_MUST_CHECK int token_add(struct db *db, const struct token *t);
 /* The account's only one of the kind TOKEN_INSTALLED from now on. */
 LOOM_MUST_CHECK int token_install(struct db *db, const struct token *t);
@@ -68,7 +69,5 @@ LOOM_MUST_CHECK int token_end_all(struct db *db, const char *tenant, const char 
 LOOM_MUST_CHECK int token_delete_session(struct db *db, const char *id);
 /* Somebody can sign in now: those of first starts are good no more. */
 LOOM_MUST_CHECK int token_end_first(struct db *db);
-/* Drops some of those that have ended. */
-LOOM_MUST_CHECK int tokens_expire(struct db *db);
 
 #endif

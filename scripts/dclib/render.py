@@ -55,6 +55,7 @@ DEFAULTS: dict[str, dict[str, str | None]] = {
         "db_data": "/var/lib/mysql", "db_run": "/run/mysqld", "db_tmp": "/var/tmp",
         "backups": "/var/backups/loom", "keepalived_state": "/run/loom/haproxy.down",
         "cluster_key_file": "/etc/loom/cluster.key", "db_password_file": "/etc/loom/db.password",
+        "db_scheduler_password_file": "",
         "admin_token_file": "/etc/loom/admin.token",
         "provisioner_token_file": "/etc/loom/provisioner.token",
     },
@@ -137,6 +138,9 @@ def values_for(inventory, host):
             "reach": reach, "db_clients": clients, "scraped": _scraped(inventory),
             "hosts": hosts, "peers": [entry for entry in hosts if entry is not me],
             "provisioners": provisioners, "db_password": _read(paths["db_password_file"]),
+            "db_scheduler_password": _read(paths["db_scheduler_password_file"]),
+            "scheduler_rights": [{"what": line} for line in _read(DEPLOY / "mariadb/scheduler-rights").splitlines()
+                                 if line[:1] not in ("", "#")],
             "db_group": ",".join(f"{entry['db_address']}:{ports['db_group']}" for entry in hosts),
             "addresses": " ".join(entry["address"] for entry in hosts),
             "kinds": [{"suffix": "", "check": "/readyz"}, {"suffix": "_any", "check": "/livez"}],

@@ -72,6 +72,8 @@ class Service:
             values["host_values"] = self._host_values()
         elif self.kind == "scheduler":
             values.update(self._cluster_settings())
+            values["db_user"] = servers.MariaDB.SCHEDULER
+            values["db_password_file"] = self.state.directory / "secrets" / "db-scheduler.password"
             values["admin_listen"] = self._listen("admin")
         elif self.kind == "provisioner":
             work = self.state.directory / self.name

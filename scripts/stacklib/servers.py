@@ -50,6 +50,8 @@ class MariaDB:
 
     DATABASE = "loom"
     USER = "loom"
+    SCHEDULER = "loom_scheduler"
+    RIGHTS = "deploy/mariadb/scheduler-rights"
 
     def __init__(self, state, name):
         self.state = state
@@ -57,6 +59,7 @@ class MariaDB:
         self.home = state.directory / name
         self.port = state.ports[name]
         self.password_file = state.directory / "secrets" / "db.password"
+        self.scheduler_file = state.directory / "secrets" / "db-scheduler.password"
 
     def endpoint(self):
         """Where it listens, for people."""
@@ -132,6 +135,15 @@ skip_log_bin
                 f"GRANT ALL PRIVILEGES ON `{self.DATABASE}`.* TO {user};",
                 f"GRANT ALL PRIVILEGES ON `{self.DATABASE}\\_%`.* TO {user};",
             ]
+        rights = (self.state.root / self.RIGHTS).read_text(encoding="utf-8")
+        password = self.scheduler_file.read_text(encoding="ascii").strip()
+        for host in ("127.0.0.1", "localhost"):
+            user = f"'{self.SCHEDULER}'@'{host}'"
+            statements += [
+                f"CREATE USER IF NOT EXISTS {user};",
+                f"ALTER USER {user} IDENTIFIED BY '{password}';",
+                *(f"GRANT {right} TO {user};" for right in rights.splitlines() if right[:1] not in ("", "#")),
+            ]
         path = self.home / "init.sql"
         path.touch(mode=0o600)
         path.write_text("\n".join(statements) + "\n", encoding="ascii")
@@ -157,7 +169,8 @@ skip_log_bin
     def prepare(self):
         """Make the folder, the password and the configuration; answers the server's command."""
         account = self._account()
-        secret_file(self.password_file, lambda: secrets.token_urlsafe(24) + "\n")
+        for file in (self.password_file, self.scheduler_file):
+            secret_file(file, lambda: secrets.token_urlsafe(24) + "\n")
         self.home.mkdir(parents=True, exist_ok=True)
         (self.home / "tmp").mkdir(exist_ok=True)
         if os.geteuid() == 0:

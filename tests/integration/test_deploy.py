@@ -91,6 +91,23 @@ def test_containers(quick_start):
     assert "provisioner_id" not in (etc / "loom/provisioner-1.conf").read_text()
 
 
+def test_the_scheduler_may_have_an_account_of_its_own(tmp_path):
+    inventory = tmp_path / "inventory"
+    (tmp_path / "scheduler").write_text("little\n", encoding="ascii")
+    text = (ROOT / "deploy/debian/inventory").read_text(encoding="utf-8")
+    assert "[paths]" in text
+    inventory.write_text(text.replace("[paths]", f"[paths]\ndb_scheduler_password_file = {tmp_path}/scheduler"),
+                         encoding="utf-8")
+    run(ROOT / "scripts/loom-datacenter", "render", "--inventory", inventory, "--host", "localhost", "--out", tmp_path)
+    accounts = (tmp_path / "mariadb/accounts.sql").read_text(encoding="utf-8")
+    assert "'loom_scheduler'@'localhost' IDENTIFIED BY 'little'" in accounts
+    assert "GRANT CREATE, SELECT, INSERT, UPDATE, DELETE ON `loom`.`job` TO 'loom_scheduler'@'localhost';" in accounts
+    assert "ON `loom`.`account`" not in accounts
+    scheduler, api = ((tmp_path / f"loom/{name}.conf").read_text(encoding="utf-8") for name in ("scheduler", "api"))
+    assert f"db_user = loom_scheduler\ndb_password_file = {tmp_path}/scheduler\n" in scheduler
+    assert "loom_scheduler" not in api and f"{tmp_path}/scheduler" not in api
+
+
 def test_packages(tmp_path):
     """What Debian packages put on one machine: without proxies, with tokens, and nothing that others reach."""
     run(ROOT / "scripts/loom-datacenter", "render", "--inventory", ROOT / "deploy/debian/inventory",
@@ -104,7 +121,8 @@ def test_packages(tmp_path):
             (tmp_path / name).write_text("loom_" + "a" * 43 + "\n" if "token" in name else "0" * 64 + "\n")
         run(build_dir() / "bin" / program, "--config", path, "--check-config")
         assert "0.0.0.0" not in text and (path.stem != "api" or "auth_mode = token" in text), path
-    assert "loom_ha" not in (tmp_path / "mariadb/accounts.sql").read_text()
+    accounts = (tmp_path / "mariadb/accounts.sql").read_text()
+    assert "loom_ha" not in accounts and "loom_scheduler" not in accounts
     assert "/usr/bin/loom-api --config /etc/loom/api.conf" in (tmp_path / "systemd/loom-api.service").read_text()
 
 

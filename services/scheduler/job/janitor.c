@@ -19,7 +19,6 @@
 #include "common/model/queue.h"
 #include "common/model/request_key.h"
 #include "common/model/signin.h"
-#include "common/model/token.h"
 #include "services/scheduler/job/expiry_sweep.h"
 #include "services/scheduler/job/job_lifecycle.h"
 #include "services/scheduler/wake.h"
@@ -152,8 +151,6 @@ static int silent_tx(struct db *db, void *arg)
 		rc = request_keys_expire(db, w->s->cfg.request_keys_ms);
 	if (!rc)
 		rc = callback_silences_expire(db);
-	if (!rc)
-		rc = tokens_expire(db);
 	if (!rc)
 		rc = signins_expire(db);
 	bool more = false;
