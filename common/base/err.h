@@ -34,6 +34,7 @@
 	X(CALLBACK_TARGET_E_MANY, 409, "too many callback targets")                      \
 	X(NODE_RECORD_E_OTHER, 409, "another user's node record")                        \
 	X(NODE_RECORD_E_MANY, 409, "too many node records")                              \
+	X(IMPORT_E_DRY, 409, "only asked what it would do")                              \
 	X(NODE_RECORD_E_MACHINE, 409, "a machine of a cluster")                          \
 	X(ACCOUNT_E_NONE, 404, "no such account")                                        \
 	X(ACCOUNT_E_LAST, 409, "no superadmin would be left")                            \

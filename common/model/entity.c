@@ -256,17 +256,17 @@ int entity_export(struct db *db, const char *tenant, struct json **ret)
 	return 0;
 }
 
-int entity_import(struct db *db, const char *tenant, const struct json *all)
+int entity_import(struct db *db, const char *tenant, int n, const struct json *all)
 {
 	int64_t one;
 	int rc = db_select_int(db, &one, NULL, "SELECT 1 FROM tenant WHERE id=? FOR UPDATE", "s",
 	                       tenant);
-	if (!rc)
-		rc = db_exec(db, "DELETE FROM entity WHERE tenant_id=? AND kind IN " TENANT_KINDS,
-		             "s", tenant);
+	for (int k = 0; !rc && k < n; k++)
+		rc = db_exec(db, "DELETE FROM entity WHERE tenant_id=? AND kind=?", "ss", tenant,
+		             kinds[k].collection);
 	if (!rc)
 		rc = limits_suspend(db, tenant);
-	for (int k = 0; !rc && k < ENTITY_TENANT_KINDS; k++) {
+	for (int k = 0; !rc && k < n; k++) {
 		const struct json *list = json_get(all, kinds[k].collection);
 		for (size_t i = 0; !rc && i < json_len(list); i++) {
 			const struct json *doc = json_at(list, i);

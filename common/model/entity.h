@@ -57,8 +57,8 @@ LOOM_MUST_CHECK int entity_delete(struct db *db, const char *tenant, enum entity
 
 /* The tenant's latest documents of all its kinds, of one moment: {"providers":[..], ..}. */
 LOOM_MUST_CHECK int entity_export(struct db *db, const char *tenant, struct json **ret);
-/* Deletes the tenant's documents of all its kinds and writes these, checked before, as version 1.
- * Locks the tenant, so that of two at once one stays, whole. */
-LOOM_MUST_CHECK int entity_import(struct db *db, const char *tenant, const struct json *all);
+/* Deletes the tenant's documents of its first n kinds and writes these, checked before, as version
+ * 1. Locks the tenant, so that of two at once one stays, whole. */
+LOOM_MUST_CHECK int entity_import(struct db *db, const char *tenant, int n, const struct json *all);
 
 #endif

@@ -39,6 +39,17 @@ int provisioner_put(struct db *db, const char *id, const char *tenant, const cha
 	return put(db, id, tenant, host, port, capacity, usage, false);
 }
 
+int provisioner_put_silent(struct db *db, const char *id, const char *tenant, const char *host,
+                           int64_t silent_ms)
+{
+	int rc = provisioner_check_tenant(db, id, tenant);
+	if (!rc)
+		rc = put(db, id, tenant, host, 0, 1, NULL, false);
+	return rc ? rc
+	          : db_exec(db, "UPDATE provisioner SET heartbeat=heartbeat+? WHERE id=?", "is",
+	                    silent_ms, id);
+}
+
 int provisioner_put_told(struct db *db, const char *id, const char *host, int64_t port,
                          int64_t capacity)
 {

@@ -15,6 +15,10 @@ LOOM_MUST_CHECK int provisioner_put(struct db *db, const char *id, const char *t
                                     const char *host, int64_t port, int64_t capacity,
                                     const struct json *usage);
 /* The same for one that is told how many workers to run (worker_share.h): it runs none yet. */
+/* A worker of version 0.9.7, which is its own provisioner and gives no sign of life while it is at
+ * a task: it counts as alive for so long from now. */
+LOOM_MUST_CHECK int provisioner_put_silent(struct db *db, const char *id, const char *tenant,
+                                           const char *host, int64_t silent_ms);
 LOOM_MUST_CHECK int provisioner_put_told(struct db *db, const char *id, const char *host,
                                          int64_t port, int64_t capacity);
 /* Which version of Loom it is; "" where it does not say. */

@@ -27,7 +27,8 @@ extern const struct schema schema_provider, schema_hardwaretype, schema_imagetyp
 /* schemas_request.c: what else is sent */
 extern const struct schema schema_create, schema_plan, schema_expiry, schema_labels,
 	schema_callback_target, schema_provisioner, schema_heartbeat, schema_take, schema_finish,
-	schema_log_piece, schema_tenant, schema_node_record, schema_node_properties;
+	schema_legacy_take, schema_legacy_finish, schema_log_piece, schema_tenant,
+	schema_node_record, schema_node_properties;
 /* The body of an operation's request; in a path with a parameter what that stands for is not asked
  * for. To be freed. */
 struct schema *schema_of_operation(const struct operation_kind *k, const char *path);

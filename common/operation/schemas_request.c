@@ -207,6 +207,18 @@ const struct schema schema_finish = { .type = SCHEMA_OBJECT, .name = "Result", .
 	       { "stderr", &schema_text, 0, NULL },
 	       { "next", &schema_number, 0, "How many tasks are asked for with it." }) };
 
+static const struct schema legacy_worker = { .type = SCHEMA_STRING, .min = 1, .max = 200 };
+const struct schema schema_legacy_take = { .type = SCHEMA_OBJECT, .name = "TakeOf097",
+	.others = SCHEMA_OPEN, FIELDS({ "workerId", &legacy_worker, FILLED, NULL }) };
+const struct schema schema_legacy_finish = { .type = SCHEMA_OBJECT, .name = "ResultOf097",
+	.others = SCHEMA_OPEN,
+	FIELDS({ "workerId", &legacy_worker, FILLED, NULL },
+	       { "taskId", &schema_text, REQUIRED, NULL },
+	       { "status", &schema_number, 0, "0 is success." },
+	       { "result", &schema_map, 0, "With ipaddress and hostname of a new machine." },
+	       { "stdout", &schema_text, 0, NULL },
+	       { "stderr", &schema_text, 0, NULL }) };
+
 static const struct schema attempt = { .type = SCHEMA_INTEGER, .min = 1, .max = SCHEMA_WHOLE_MAX };
 const struct schema schema_log_piece = { .type = SCHEMA_OBJECT, .name = "LogPiece",
 	.others = SCHEMA_OPEN,

@@ -6,6 +6,7 @@
 #include "common/base/str.h"
 #include "common/base/text.h"
 #include "common/model/entity.h"
+#include "services/api/legacy.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -53,13 +54,13 @@ void audit_object(struct http_req *req, const char *fmt, ...)
 /* A cluster, whatever of it the path names; else the path. */
 static char *object_of(const struct http_req *req, const struct route *r)
 {
-	const char *path = http_path(req);
+	const char *path = legacy_below(http_path(req));
 	if (r->owner == OWNER_CLUSTER || r->owner == OWNER_TASK) {
 		char id[ID_MAX];
 		id_cluster(id, request_cluster(req));
 		return loom_asprintf("clusters/%s", id);
 	}
-	return loom_strdup(str_starts(path, "/v2/") ? path + strlen("/v2/") : path + 1);
+	return loom_strdup(path + 1);
 }
 
 /* Cut to what the tables take. */

@@ -13,6 +13,7 @@
 #include "common/base/str.h"
 #include "common/base/text.h"
 #include "services/api/db_outage.h"
+#include "services/api/legacy.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -149,11 +150,6 @@ static bool is_refusal(int status)
 	return false;
 }
 
-static const char *below_v2(const char *path)
-{
-	return str_starts(path, "/v2/") ? path + strlen("/v2/") : path;
-}
-
 void audit_answered(struct http_req *req, int status, void *api)
 {
 	static const struct identity nobody;
@@ -180,7 +176,8 @@ void audit_answered(struct http_req *req, int status, void *api)
 		                       .peer = from,
 		                       .request = http_id(req),
 		                       .action = action,
-		                       .object = n->object ? n->object : below_v2(http_path(req)),
+		                       .object = n->object ? n->object
+		                                           : legacy_below(http_path(req)) + 1,
 		                       .status = status };
 	count(a, &one);
 }
@@ -207,7 +204,7 @@ void audit_head_refused(struct api *a, const struct http_head *head, const struc
 		                       .peer = from,
 		                       .request = "",
 		                       .action = action,
-		                       .object = below_v2(path),
+		                       .object = legacy_below(path) + 1,
 		                       .status = status };
 	count(a, &one);
 }

@@ -7,6 +7,7 @@
 #include "common/model/entity.h"
 #include "common/model/tenant.h"
 #include "services/api/audit.h"
+#include "services/api/legacy.h"
 #include "services/api/pace.h"
 
 #include <errno.h>
@@ -95,7 +96,9 @@ static int check_head(const struct api *a, const struct http_head *head, bool as
 		                       http_head_value(head, "Coopr-ApiKey")
 		               ? 0
 		               : err_set(err, 401, AUTH_SHOW_TOKEN);
-	for (size_t i = 0; i < LOOM_COUNT(said) && asked; i++) {
+	/* Version 0.9.7 knew no tenants. */
+	size_t needed = legacy_path(head->target) ? 1 : LOOM_COUNT(said);
+	for (size_t i = 0; i < needed && asked; i++) {
 		if (str_blank(http_head_value(head, said[i].ours)) &&
 		    str_blank(http_head_value(head, said[i].originals)))
 			return err_set(err, 401, "header %s is missing: it says %s", said[i].ours,
@@ -174,6 +177,8 @@ static bool by_headers(struct api *a, struct http_req *req, struct identity *who
 	const char *tenant = auth_tenant_said(req);
 	if (str_blank(user))
 		return refuse(req, 401, "header X-Loom-UserID is missing: it says who you are");
+	if (str_blank(tenant) && legacy_is(req))
+		tenant = TENANT_SUPERADMIN;
 	if (str_blank(tenant))
 		return refuse(
 			req, 401,

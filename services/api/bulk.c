@@ -1,13 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * bulk - all documents of a tenant out, and in again (REST spec 3.9). An import replaces everything
- * in one transaction: checked whole before anything is touched, then all of it or nothing.
+ * in one transaction: checked whole before anything is touched, then all of it or nothing. Asked
+ * for a report it says what became of each document; asked what it would do, it says that alone.
  */
 #include "services/api/resources.h"
 
+#include "common/base/str.h"
 #include "common/model/sealing.h"
 #include "services/api/audit.h"
 #include "services/api/hostfields.h"
+#include "services/api/import_report.h"
+#include "services/api/legacy.h"
+#include "services/api/list_query.h"
 #include "services/api/repeat.h"
 #include "services/api/request.h"
 #include "services/api/secrets.h"
@@ -17,7 +22,13 @@ struct bulk_call {
 	struct api *a;
 	struct identity who;
 	struct json *all;
-	struct loom_err err; /* why it is refused */
+	int kinds;           /* so many of the tenant's are replaced */
+	bool dry, told;      /* only says what it would do; says what it has done */
+	struct json *places; /* of what is right: {"providers": {"NAME": index}} */
+	struct json *faults; /* what is not, before the transaction and in it */
+	size_t checked;      /* of the faults: those of before */
+	int status;          /* of the first of the others; 0: there is none */
+	struct json *report;
 };
 
 /* Those that hold secrets. */
@@ -37,6 +48,8 @@ void bulk_export(struct http_req *req, void *ctx)
 	struct bulk_call b = { .who = *request_who(req) };
 	int rc = db_read(a->db, export_read, &b);
 	secrets_mask(b.all);
+	if (legacy_is(req) && !rc)
+		json_del(b.all, entity_collection(ENTITY_PARTIALTEMPLATE));
 	if (rc)
 		api_reply_db(req, rc);
 	else
@@ -44,65 +57,78 @@ void bulk_export(struct http_req *req, void *ctx)
 	json_free(b.all);
 }
 
-/* One collection, checked: pushed to `to`. 0, or 400 naming collection, name and field. */
-static int check_list(enum entity_kind k, const struct json *from, struct json *to,
-                      struct loom_err *err)
+/* ---- before the transaction ------------------------------------------------------------------ */
+
+/* One collection: what is right is pushed to `to`. */
+static void check_list(struct bulk_call *b, enum entity_kind k, const struct json *from,
+                       struct json *to)
 {
-	const char *collection = entity_collection(k);
-	LOOM_CLEANUP(json_free) struct json *names = json_new_obj();
+	struct json *places = json_new_obj();
+	json_set(b->places, entity_collection(k), places);
 	for (size_t i = 0; i < json_len(from); i++) {
 		const char *name = json_get_str(json_at(from, i), "name");
-		struct json *doc;
-		if (validate_entity(k, json_at(from, i), &doc, err))
-			return err_set(err, 400, "%s[%zu] %.255s: %s", collection, i,
-			               name ? name : "(no name)", err->msg);
-		json_push(to, doc);
-		if (json_get(names, name))
-			return err_set(err, 400, "%s[%zu] %s: name is given twice", collection, i,
-			               name);
-		json_set_bool(names, name, true);
+		struct json *doc = NULL;
+		struct loom_err err = { 0 };
+		if (validate_entity(k, json_at(from, i), &doc, &err)) {
+			import_fault(b->faults, k, i, name, err.msg);
+		} else if (json_get(places, name)) {
+			import_fault(b->faults, k, i, name, "name is given twice");
+			json_free(doc);
+		} else {
+			json_push(to, doc);
+			json_set_int(places, name, (int64_t)i);
+		}
 	}
-	return 0;
 }
 
-static int check_all(const struct json *in, struct json *out, struct loom_err *err)
+static void check_all(struct bulk_call *b, const struct json *in)
 {
-	for (int k = 0; k < ENTITY_TENANT_KINDS; k++) {
+	for (int k = 0; k < b->kinds; k++) {
 		const char *collection = entity_collection((enum entity_kind)k);
 		struct json *to = json_new_arr();
-		json_set(out, collection, to);
-		int rc = check_list((enum entity_kind)k, json_get(in, collection), to, err);
-		if (rc)
-			return rc;
+		json_set(b->all, collection, to);
+		check_list(b, (enum entity_kind)k, json_get(in, collection), to);
 	}
-	return 0;
+	b->checked = json_len(b->faults);
 }
 
-/* In place; what has only a mask gets what the tenant's document of that name has. */
+/* ---- in the transaction ---------------------------------------------------------------------- */
+
+static int seal_one(struct db *db, const struct bulk_call *b, enum entity_kind k,
+                    const struct json *doc, struct sealed_document *ret, struct loom_err *err)
+{
+	const struct secret_of of = secrets_of(b->a, b->who.tenant_id, k);
+	int rc = k == ENTITY_PROVIDER
+	                 ? hostfields_check_stored(db, b->a->cfg.host_values, of.tenant, doc, err)
+	                 : 0;
+	return rc ? rc : secrets_of_document(b->a, db, &of, doc, ret, err);
+}
+
+/* In place; what has only a mask gets what the tenant's document of that name has. What is refused
+ * is left out. */
 static int seal_list(struct db *db, struct bulk_call *b, enum entity_kind k, struct json *all,
                      int64_t *generation)
 {
-	const struct secret_of of = secrets_of(b->a, b->who.tenant_id, k);
-	const struct json *list = json_get(all, entity_collection(k));
+	const char *kind = entity_collection(k);
+	const struct json *list = json_get(all, kind);
 	LOOM_CLEANUP(json_free) struct json *to = json_new_arr();
 	for (size_t i = 0; i < json_len(list); i++) {
+		const char *name = json_get_str(json_at(list, i), "name");
 		struct loom_err err = { 0 };
 		struct sealed_document one = { NULL, *generation };
-		int rc = k == ENTITY_PROVIDER
-		                 ? hostfields_check_stored(db, b->a->cfg.host_values, of.tenant,
-		                                           json_at(list, i), &err)
-		                 : 0;
-		if (!rc)
-			rc = secrets_of_document(b->a, db, &of, json_at(list, i), &one, &err);
+		int rc = seal_one(db, b, k, json_at(list, i), &one, &err);
 		*generation = one.generation;
-		if (err_is_refusal(rc))
-			return err_set(&b->err, rc, "%s[%zu] %.255s: %s", entity_collection(k), i,
-			               json_get_str(json_at(list, i), "name"), err.msg);
-		if (rc)
+		if (rc && !err_is_refusal(rc))
 			return rc;
-		json_push(to, one.doc);
+		if (!rc) {
+			json_push(to, one.doc);
+			continue;
+		}
+		b->status = b->status ? b->status : rc;
+		import_fault(b->faults, k, (size_t)json_get_int(json_get(b->places, kind), name, 0),
+		             name, err.msg);
 	}
-	json_set(all, entity_collection(k), loom_take(to));
+	json_set(all, kind, loom_take(to));
 	return 0;
 }
 
@@ -118,40 +144,114 @@ static int mark_list(struct db *db, struct bulk_call *b, enum entity_kind k, con
 	return rc;
 }
 
+/* What there is now, beside what is to be. */
+static int report(struct db *db, struct bulk_call *b, const struct json *all)
+{
+	LOOM_CLEANUP(json_free) struct json *before = NULL;
+	int rc = entity_export(db, b->who.tenant_id, &before);
+	if (rc)
+		return rc;
+	b->report = import_report(b->kinds, before, all, b->faults);
+	json_set_bool(b->report, "dryRun", b->dry);
+	return 0;
+}
+
+/* An earlier run of the transaction may have left something. */
+static void begin_again(struct bulk_call *b)
+{
+	struct json *faults = json_new_arr();
+	for (size_t i = 0; i < b->checked; i++)
+		json_push(faults, json_copy(json_at(b->faults, i)));
+	json_free(b->faults);
+	json_free(b->report);
+	b->faults = faults;
+	b->report = NULL;
+	b->status = 0;
+}
+
 static int import_tx(struct db *db, void *arg)
 {
 	struct bulk_call *b = arg;
 	LOOM_CLEANUP(json_free) struct json *all = json_copy(b->all);
 	int64_t generation = 0;
 	int rc = 0;
+	begin_again(b);
 	for (size_t k = 0; !rc && k < LOOM_COUNT(secret_kinds); k++)
 		rc = seal_list(db, b, secret_kinds[k], all, &generation);
-	if (!rc)
-		rc = entity_import(db, b->who.tenant_id, all);
+	if (!rc && (b->dry || b->told))
+		rc = report(db, b, all);
+	if (rc || b->dry || b->status)
+		return rc ? rc : b->dry ? IMPORT_E_DRY : b->status;
+	rc = entity_import(db, b->who.tenant_id, b->kinds, all);
 	for (size_t k = 0; !rc && generation && k < LOOM_COUNT(secret_kinds); k++)
 		rc = mark_list(db, b, secret_kinds[k], all, generation);
 	return rc;
 }
 
-void bulk_import(struct http_req *req, void *ctx)
+/* ---- the answer ------------------------------------------------------------------------------ */
+
+static void refuse(struct http_req *req, const struct bulk_call *b, int status)
 {
-	struct api *a = ctx;
-	struct bulk_call b = { .who = *request_who(req) };
-	struct loom_err err;
-	LOOM_CLEANUP(json_free) struct json *all = json_new_obj();
-	if (check_all(request_body(req), all, &err)) {
-		http_reply_text(req, 400, "%s", err.msg);
-		return;
-	}
-	b.a = a;
-	b.all = all;
-	int rc = repeat_tx(req, import_tx, &b, NULL);
+	LOOM_CLEANUP_STR char *words = schema_words(b->faults);
+	http_reply_faults(req, status, b->faults, words);
+}
+
+/* Without parameters, as the original's loader asks, it is an answer without content. */
+static void import(struct http_req *req, struct bulk_call *b)
+{
+	int rc = b->dry ? db_tx(b->a->db, import_tx, b) : repeat_tx(req, import_tx, b, NULL);
+	const struct answer done = { .body = b->told ? b->report : NULL };
 	if (!rc)
-		peers_ready(a); /* providers' limits may be others */
-	if (err_is_refusal(rc) && *b.err.msg)
-		http_reply_text(req, rc, "%s", b.err.msg);
+		peers_ready(b->a); /* providers' limits may be others */
+	if (rc == IMPORT_E_DRY)
+		http_reply_json(req, 200, b->report);
+	else if (b->status && rc == b->status)
+		refuse(req, b, rc);
 	else if (rc)
 		api_reply_db(req, rc);
 	else
-		repeat_reply(req, NULL);
+		repeat_reply(req, &done);
+}
+
+static bool asked(struct http_req *req, struct bulk_call *b)
+{
+	static const char *const own[] = { "dry_run", "report", NULL };
+	if (legacy_is(req) || !list_query_has(req, own))
+		return true;
+	b->dry = list_query_flag(req, "dry_run");
+	b->told = list_query_flag(req, "report");
+	return list_query_check(req);
+}
+
+/* A catalog of version 0.9.7 as today's; false when answered. */
+static bool read_legacy(struct http_req *req, struct json **ret)
+{
+	LOOM_CLEANUP(json_free) struct json *sent = NULL;
+	if (api_body_json(req, &sent))
+		return false;
+	*ret = legacy_catalog(sent);
+	return request_check(req, &schema_catalog, *ret);
+}
+
+void bulk_import(struct http_req *req, void *ctx)
+{
+	struct bulk_call b = { .a = ctx, .who = *request_who(req), .all = json_new_obj() };
+	LOOM_CLEANUP(json_free) struct json *old = NULL;
+	/* That version did not know the last kind. */
+	b.kinds = legacy_is(req) ? ENTITY_PARTIALTEMPLATE : ENTITY_TENANT_KINDS;
+	b.places = json_new_obj();
+	b.faults = json_new_arr();
+	if (asked(req, &b) && (!legacy_is(req) || read_legacy(req, &old))) {
+		check_all(&b, old ? old : request_body(req));
+		if (b.dry)
+			audit_object(req, "import (dry run)");
+		if (b.checked && !b.dry)
+			refuse(req, &b, 400);
+		else
+			import(req, &b);
+	}
+	json_free(b.all);
+	json_free(b.places);
+	json_free(b.faults);
+	json_free(b.report);
 }

@@ -11,6 +11,7 @@
 #include "common/base/str.h"
 #include "common/model/cluster_list.h"
 #include "common/model/labels.h"
+#include "services/api/legacy.h"
 #include "services/api/list_query.h"
 #include "services/api/request.h"
 
@@ -27,6 +28,7 @@ struct list {
 	struct json *labels;
 	struct strs fields; /* none: all */
 	bool statuses;      /* only how far their jobs are */
+	bool legacy;        /* in the form of version 0.9.7 */
 	struct cluster_keys keys;
 	size_t at; /* those that are in the text */
 	struct buf text;
@@ -158,28 +160,40 @@ static int keys_read(struct db *db, void *arg)
 	return cluster_list_keys(db, &l->filter, &l->keys);
 }
 
-/* As GET /v2/clusters/{id}/status; owned. */
-static char *status_of(const char *text, size_t len)
+/* As GET /v2/clusters/{id}/status. */
+static struct json *status_of(struct json *summary)
 {
-	LOOM_CLEANUP(json_free) struct json *all = NULL;
-	if (json_parse(text, len, 0, &all, NULL))
-		return loom_strdup("{}");
-	LOOM_CLEANUP(json_free) struct json *o = json_new_obj();
-	json_set_str(o, "clusterid", json_get_str(all, "id"));
-	json_set_str(o, "status", json_get_str(all, "status"));
-	const struct json *progress = json_get(all, "progress");
+	struct json *o = json_new_obj();
+	json_set_str(o, "clusterid", json_get_str(summary, "id"));
+	json_set_str(o, "status", json_get_str(summary, "status"));
+	const struct json *progress = json_get(summary, "progress");
 	for (size_t i = 0; i < json_len(progress); i++)
 		json_set(o, json_key_at(progress, i), json_copy(json_value_at(progress, i)));
-	return json_text(o);
+	json_free(summary);
+	return o;
+}
+
+/* A summary in the form that was asked for; owned. */
+static char *in_form(const struct list *l, const char *text, size_t len)
+{
+	struct json *o = NULL;
+	if (json_parse(text, len, 0, &o, NULL))
+		return loom_strdup("{}");
+	if (l->statuses)
+		o = status_of(o);
+	if (l->legacy)
+		o = l->statuses ? legacy_status(o) : legacy_summary(o);
+	LOOM_CLEANUP(json_free) struct json *shown = o;
+	return json_text(shown);
 }
 
 static void add(int64_t id LOOM_UNUSED, const char *text, size_t len, void *arg)
 {
 	struct list *l = arg;
 	buf_addc(&l->text, l->text.len ? ',' : '[');
-	if (l->statuses) {
-		LOOM_CLEANUP_STR char *status = status_of(text, len);
-		buf_adds(&l->text, status);
+	if (l->statuses || l->legacy) {
+		LOOM_CLEANUP_STR char *form = in_form(l, text, len);
+		buf_adds(&l->text, form);
 		return;
 	}
 	if (!l->fields.n) {
@@ -217,6 +231,10 @@ static void link_next(struct http_req *req, const struct list *l)
 
 static void reply(struct http_req *req, struct list *l)
 {
+	if (l->legacy && l->statuses && !l->text.len) {
+		http_reply_text(req, 404, "there are no clusters");
+		return;
+	}
 	buf_adds(&l->text, l->text.len ? "]" : "[]");
 	if (l->text.full) {
 		http_reply_problem(req, 400,
@@ -264,6 +282,7 @@ static struct list *begin(struct http_req *req, struct api *a)
 	*l = (struct list){ .a = a, .who = *request_who(req), .text = BUF_INIT(LIST_MAX) };
 	l->filter.tenant_id = l->who.tenant_id;
 	l->filter.owner_id = auth_sees_all(&l->who) ? NULL : l->who.user;
+	l->legacy = legacy_is(req);
 	request_keep(req, l, list_free);
 	return l;
 }
@@ -281,7 +300,7 @@ static void answer(struct http_req *req, struct list *l)
 void clusters_list(struct http_req *req, void *ctx)
 {
 	struct list *l = begin(req, ctx);
-	if (asked(req, l))
+	if (l->legacy || asked(req, l)) /* that version reads no parameters */
 		answer(req, l);
 }
 

@@ -7,6 +7,7 @@
 #include "services/api/blocking.h"
 #include "services/api/control.h"
 #include "services/api/details.h"
+#include "services/api/legacy.h"
 #include "services/api/request.h"
 #include "services/api/tracing.h"
 #include "services/api/visible.h"
@@ -65,6 +66,8 @@ static void give_details(struct http_req *req, void *ctx)
 		const struct view v = details_view(&k.d);
 		LOOM_CLEANUP(json_free) struct json *o = view_details(&v);
 		json_set_str(o, "why", k.why);
+		if (legacy_is(req))
+			o = legacy_details(o);
 		char tag[TAG_MAX];
 		cluster_tag(tag, k.d.c, k.why);
 		blocking_index(req, k.d.c);
@@ -84,6 +87,8 @@ static void give_status(struct http_req *req, void *ctx)
 	struct cluster_call k = { .a = ctx };
 	if (begin(req, &k, head_read)) {
 		LOOM_CLEANUP(json_free) struct json *o = view_status(k.d.c, &k.d.latest);
+		if (legacy_is(req))
+			o = legacy_status(o);
 		blocking_index(req, k.d.c);
 		http_reply_json(req, 200, o);
 	}

@@ -3,6 +3,7 @@
 #include "services/api/db_outage.h"
 
 #include "common/base/str.h"
+#include "services/api/legacy.h"
 
 #include <stdatomic.h>
 
@@ -78,7 +79,7 @@ void db_outage_reply(struct http_req *req, const char *why)
 
 bool db_outage_before(struct http_req *req, void *ctx)
 {
-	if (!db_outage_now(ctx) || !str_starts(http_path(req), "/v2/"))
+	if (!db_outage_now(ctx) || (!str_starts(http_path(req), "/v2/") && !legacy_is(req)))
 		return true;
 	db_outage_reply(req, NULL);
 	return false;

@@ -117,7 +117,7 @@ static void add_who(struct buf *b, const struct route *r)
 static void add_queries(struct buf *b, const struct route *r)
 {
 	for (const struct route_query *q = route_queries; q->path; q++) {
-		if (!str_eq(q->path, r->path) || !str_eq(r->method, "GET"))
+		if (!route_takes(r, q))
 			continue;
 		buf_addf(b, "<p><code>?%s=</code> ", q->name);
 		add_text(b, q->doc);

@@ -7,6 +7,7 @@
 #include "common/model/sealing.h"
 #include "services/api/audit.h"
 #include "services/api/hostfields.h"
+#include "services/api/legacy.h"
 #include "services/api/references.h"
 #include "services/api/repeat.h"
 #include "services/api/request.h"
@@ -45,7 +46,7 @@ struct entity_call {
 /* "/v2/providers/x" and "/v2/plugins/providertypes/x". */
 static enum entity_kind kind_of(const struct http_req *req)
 {
-	const char *p = http_path(req) + strlen("/v2/");
+	const char *p = legacy_below(http_path(req)) + 1;
 	if (str_starts(p, "plugins/"))
 		p += strlen("plugins/");
 	for (int k = 0; k < ENTITY_KINDS_; k++) {
@@ -319,7 +320,10 @@ static bool begin(struct http_req *req, struct api *a, struct entity_call *e)
 static void reply_read(struct http_req *req, int rc, struct entity_call *e)
 {
 	secrets_mask(e->doc);
-	if (!rc)
+	LOOM_CLEANUP_STR char *text = !rc && e->name && legacy_is(req) ? json_text(e->doc) : NULL;
+	if (text)
+		http_reply(req, 200, "text/plain; charset=utf-8", text, strlen(text));
+	else if (!rc)
 		http_reply_json(req, 200, e->doc);
 	else if (rc == ENTITY_E_NONE)
 		http_reply_text(req, 404, "%s %s does not exist", entity_label(e->kind), e->name);
@@ -376,7 +380,8 @@ static void reply_write(struct http_req *req, struct api *a, struct entity_call 
 	if (!rc)
 		reply_written(req, e);
 	else if (rc == PRECONDITION_E_FAILED && e->when == &is_new)
-		http_reply_text(req, 409, "%s %s exists already; PUT writes a new version",
+		http_reply_text(req, legacy_is(req) ? 400 : 409,
+		                "%s %s exists already; PUT writes a new version",
 		                entity_label(e->kind), e->name);
 	else if (rc == PRECONDITION_E_FAILED)
 		request_refuse_precondition(req);
@@ -392,12 +397,24 @@ static void reply_write(struct http_req *req, struct api *a, struct entity_call 
 	json_free(e->faults);
 }
 
+/* A document of version 0.9.7 as today's; false when answered. */
+static bool read_legacy(struct http_req *req, enum entity_kind k, struct json **ret)
+{
+	LOOM_CLEANUP(json_free) struct json *sent = NULL;
+	if (api_body_json(req, &sent))
+		return false;
+	*ret = legacy_document(k, sent);
+	return request_check(req, validate_schema(k), *ret);
+}
+
 /* Reads and checks the body; name NULL takes it from the body. */
 static void write(struct http_req *req, struct api *a, struct entity_call *e)
 {
-	LOOM_CLEANUP(json_free) struct json *doc = NULL;
+	LOOM_CLEANUP(json_free) struct json *doc = NULL, *old = NULL;
 	struct loom_err err;
-	if (validate_entity(e->kind, request_body(req), &doc, &err)) {
+	if (legacy_is(req) && !read_legacy(req, e->kind, &old))
+		return;
+	if (validate_entity(e->kind, old ? old : request_body(req), &doc, &err)) {
 		http_reply_text(req, 400, "%s", err.msg);
 		return;
 	}

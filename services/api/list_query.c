@@ -10,7 +10,7 @@
 static const struct route_query *known(const struct route *r, const char *name)
 {
 	for (const struct route_query *q = route_queries; q->path; q++) {
-		if (str_eq(q->path, r->path) && str_eq(q->name, name))
+		if (route_takes(r, q) && str_eq(q->name, name))
 			return q;
 	}
 	return NULL;
@@ -21,7 +21,7 @@ static char *all_known(const struct route *r)
 {
 	LOOM_CLEANUP(strs_fini) struct strs names = { 0 };
 	for (const struct route_query *q = route_queries; q->path; q++) {
-		if (str_eq(q->path, r->path))
+		if (route_takes(r, q))
 			strs_add(&names, q->name);
 	}
 	return strs_join(&names, ", ");
@@ -77,6 +77,12 @@ bool list_query_has(const struct http_req *req, const char *const *names)
 			return true;
 	}
 	return false;
+}
+
+bool list_query_flag(const struct http_req *req, const char *name)
+{
+	const char *text = http_query(req, name);
+	return text && !str_eq(text, "false");
 }
 
 bool list_query_limit(struct http_req *req, int64_t *ret)

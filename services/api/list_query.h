@@ -18,6 +18,9 @@ bool list_query_check(struct http_req *req);
 /* Is one of them there? Names end with NULL. */
 bool list_query_has(const struct http_req *req, const char *const *names);
 
+/* Is it there, and no "false"? */
+bool list_query_flag(const struct http_req *req, const char *name);
+
 /* "limit", 0 when it is not given; false when answered. */
 bool list_query_limit(struct http_req *req, int64_t *ret);
 /* "fields": those of an object, with commas, added to ret; false when answered. */

@@ -5,6 +5,7 @@
 #include "common/base/str.h"
 #include "common/base/version.h"
 #include "common/net/http_server.h"
+#include "services/api/legacy.h"
 #include "services/api/repeat.h"
 
 #include <ctype.h>
@@ -80,6 +81,8 @@ static char *operation_id(const struct route *r)
 /* The first part of the path below /v2: what it is about. */
 static char *tag_of(const struct route *r)
 {
+	if (legacy_path(r->path))
+		return loom_strdup("v1");
 	if (!str_starts(r->path, "/v2/"))
 		return loom_strdup("service");
 	const char *p = r->path + strlen("/v2/");
@@ -121,7 +124,7 @@ static struct json *parameters(const struct route *r)
 		json_push(list, parameter(name, "path", true, NULL, path_schema(r, name)));
 	}
 	for (const struct route_query *q = route_queries; q->path; q++) {
-		if (str_eq(q->path, r->path) && str_eq(r->method, "GET"))
+		if (route_takes(r, q))
 			json_push(list, parameter(q->name, "query", false, q->doc,
 			                          schema_write(q->schema, NULL)));
 	}

@@ -6,6 +6,7 @@
 #include "common/base/str.h"
 #include "common/operation/operation.h"
 #include "services/api/audit.h"
+#include "services/api/legacy.h"
 #include "services/api/operations.h"
 #include "services/api/request.h"
 #include "services/api/validate.h"
@@ -81,10 +82,10 @@ void operations_plan(struct http_req *req, void *ctx)
 	begin(req, ctx, NULL, true);
 }
 
-/* The path behind "/v2/clusters/{id}/" says which one it is. */
+/* The path behind "/clusters/{id}/" says which one it is. */
 void operations_start(struct http_req *req, void *ctx)
 {
-	const char *path = http_path(req) + strlen("/v2/clusters/");
+	const char *path = legacy_below(http_path(req)) + strlen("/clusters/");
 	const struct operation_kind *kind =
 		operation_kind_at(http_method(req), strchr(path, '/') + 1);
 	loom_assert(kind);

@@ -121,6 +121,42 @@ int provisioner_cache_note_tenant(struct provisioner_cache *k, struct db_pool *d
 	return rc;
 }
 
+/* For as long as a task of such a worker may last, and a bit. */
+#define SILENT_MS (31 * 60 * 1000LL)
+
+struct silent {
+	const char *id, *tenant;
+	char *host;
+};
+
+static int silent_tx(struct db *db, void *arg)
+{
+	const struct silent *s = arg;
+	return provisioner_put_silent(db, s->id, s->tenant, s->host, SILENT_MS);
+}
+
+/* The worker of "HOST.PID" is at that host, for whoever reads the list. */
+static char *host_of(const char *id)
+{
+	const char *dot = strrchr(id, '.');
+	return loom_strndup(id, dot ? (size_t)(dot - id) : strlen(id));
+}
+
+int provisioner_cache_put_silent(struct provisioner_cache *k, struct db_pool *db, const char *id,
+                                 const char *tenant)
+{
+	LOOM_CLEANUP_STR char *key = pair(id, "silent"), *host = host_of(id);
+	struct silent s = { id, tenant, host };
+	bool known = false;
+	int rc = provisioner_cache_ask(k, db, id, &known);
+	if (rc || (known && remembered(k, key)))
+		return rc;
+	rc = db_tx(db, silent_tx, &s);
+	if (!rc)
+		remember(k, key, clock_mono_ms() + NOTED_MS);
+	return rc;
+}
+
 void provisioner_cache_forget(struct provisioner_cache *k, const char *id)
 {
 	pthread_mutex_lock(&k->mutex);

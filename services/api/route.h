@@ -88,13 +88,18 @@ struct route {
 
 /* Both end with a NULL method. Those of operations (common/operation) come beside. */
 extern const struct route external_routes[], internal_routes[];
+/* Those of version 0.9.7 (legacy.h), and which operations it had. */
+extern const struct route legacy_routes[], legacy_internal_routes[];
+bool legacy_has_operation(const char *name);
 
-/* What may stand behind the '?' of a GET. */
+/* What may stand behind the '?'. */
 struct route_query {
-	const char *path, *name;
+	const char *path, *name;     /* path: of a GET, or "POST /v2/import" */
 	const struct schema *schema; /* of an array: it may be given more than once */
 	const char *doc;
 };
+/* Is it one of this row's? */
+bool route_takes(const struct route *r, const struct route_query *q);
 extern const struct route_query route_queries[]; /* ends with a NULL path */
 
 /* 0, or 500 with err: which row leaves what open. */

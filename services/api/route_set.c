@@ -3,6 +3,7 @@
 #include "services/api/route.h"
 
 #include "common/operation/operation.h"
+#include "services/api/legacy.h"
 #include "services/api/repeat.h"
 #include "services/api/request.h"
 #include "services/api/resources.h"
@@ -75,12 +76,13 @@ static bool owner_ok(const struct route *r)
 	bool names = strchr(r->path, '{');
 	if (r->owner == OWNER_UNSAID || !*owner_name(r->owner))
 		return false;
+	const char *below = legacy_below(r->path);
 	if (r->owner == OWNER_CLUSTER)
-		return str_starts(r->path, "/v2/clusters/{id}");
+		return str_starts(below, "/clusters/{id}");
 	if (r->owner == OWNER_TASK)
-		return str_starts(r->path, "/v2/tasks/{id}");
-	if (str_starts(r->path, "/v2/clusters/{") ||
-	    (str_starts(r->path, "/v2/tasks/{") && r->owner != OWNER_CLAIM))
+		return str_starts(below, "/tasks/{id}");
+	if (str_starts(below, "/clusters/{") ||
+	    (str_starts(below, "/tasks/{") && r->owner != OWNER_CLAIM))
 		return false;
 	return r->owner == OWNER_CLAIM || names == (r->owner != OWNER_NONE);
 }
@@ -175,11 +177,12 @@ static void add(struct route_set *s, const struct route *r)
 	s->rules[s->n++] = *r;
 }
 
-static void add_operation(struct api_routes *r, const struct operation_kind *k, const char *path)
+static void add_operation(struct api_routes *r, const char *prefix, const struct operation_kind *k,
+                          const char *path)
 {
 	if (!path)
 		return;
-	strs_addf(&r->paths, "/v2/clusters/{id}/%s", path);
+	strs_addf(&r->paths, "%s/clusters/{id}/%s", prefix, path);
 	r->schemas = loom_realloc(r->schemas, r->paths.n * sizeof(*r->schemas));
 	struct schema *body = r->schemas[r->paths.n - 1] = schema_of_operation(k, path);
 	const struct route row = { .method = k->method,
@@ -197,6 +200,20 @@ static void add_operation(struct api_routes *r, const struct operation_kind *k, 
 		                   .summary = k->help,
 		                   .since = "0.1.0" };
 	add(&r->external, &row);
+}
+
+static void add_legacy(struct api_routes *r)
+{
+	for (const struct route *row = legacy_routes; row->method; row++)
+		add(&r->external, row);
+	for (const struct operation_kind *k = operation_kinds; k->name; k++) {
+		if (!legacy_has_operation(k->name))
+			continue;
+		add_operation(r, LEGACY_PREFIX, k, k->path);
+		add_operation(r, LEGACY_PREFIX, k, k->one_path);
+	}
+	for (const struct route *row = legacy_internal_routes; row->method; row++)
+		add(&r->internal, row);
 }
 
 /* Who has nothing to be asked goes straight to the handler. */
@@ -217,11 +234,12 @@ int api_routes_create(struct api_routes **ret, struct loom_err *err)
 	for (const struct route *row = external_routes; row->method; row++)
 		add(&r->external, row);
 	for (const struct operation_kind *k = operation_kinds; k->name; k++) {
-		add_operation(r, k, k->path);
-		add_operation(r, k, k->one_path);
+		add_operation(r, "/v2", k, k->path);
+		add_operation(r, "/v2", k, k->one_path);
 	}
 	for (const struct route *row = internal_routes; row->method; row++)
 		add(&r->internal, row);
+	add_legacy(r);
 	int rc = finish(&r->external, err);
 	if (!rc)
 		rc = finish(&r->internal, err);
@@ -254,6 +272,15 @@ const struct route *api_routes_rule(const struct api_routes *r, const struct htt
 		s = &r->internal;
 	loom_assert(row >= s->v && row < s->v + s->n);
 	return &s->rules[row - s->v];
+}
+
+bool route_takes(const struct route *r, const struct route_query *q)
+{
+	if (*q->path == '/')
+		return reads(r) && str_eq(q->path, r->path);
+	size_t n = strlen(r->method);
+	return str_starts(q->path, r->method) && q->path[n] == ' ' &&
+	       str_eq(q->path + n + 1, r->path);
 }
 
 /* ---- for words ------------------------------------------------------------------------------- */

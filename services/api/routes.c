@@ -402,6 +402,8 @@ const struct route_query route_queries[] = {
 	{ "/v2/events", "cluster", &several_texts,
 	  "A cluster's id, a colon, and the number of the event seen last; may be repeated." },
 	{ "/v2/events", "clusters", &schema_flag, "Summaries of all clusters, too." },
+	{ "POST /v2/import", "dry_run", &schema_flag, "Change nothing, and answer a report of what would be done." },
+	{ "POST /v2/import", "report", &schema_flag, "Answer a report of what was done." },
 	{ "/v2/nodes", "fields", &schema_text, "Only these members of each, separated by commas." },
 	{ "/v2/nodes", "limit", &list_limit, "At most so many; the header Link leads to the next." },
 	{ "/v2/nodes", "after", &schema_text, "Where the page before has ended, as Link says it." },

@@ -5,6 +5,7 @@
 #include "common/base/ids.h"
 #include "common/base/str.h"
 #include "common/model/node.h"
+#include "services/api/legacy.h"
 #include "services/api/request.h"
 #include "services/api/visible.h"
 
@@ -50,6 +51,16 @@ static struct json *wanted(struct json *all, const struct json *names)
 	return some;
 }
 
+static struct json *shown(const struct http_req *req, const struct node *n)
+{
+	struct json *all = node_properties(n);
+	if (!legacy_is(req))
+		return all;
+	struct json *old = legacy_properties(all, n->results);
+	json_free(all);
+	return old;
+}
+
 void rpc_node_properties(struct http_req *req, void *ctx)
 {
 	struct api *a = ctx;
@@ -69,8 +80,7 @@ void rpc_node_properties(struct http_req *req, void *ctx)
 	for (size_t i = 0; k.nodes && i < k.nodes->n; i++) {
 		const struct node *n = &k.nodes->v[i];
 		if (has_all(n, json_get(body, "services")))
-			json_set(out, n->id,
-			         wanted(node_properties(n), json_get(body, "properties")));
+			json_set(out, n->id, wanted(shown(req, n), json_get(body, "properties")));
 	}
 	http_reply_json(req, 200, out);
 	nodes_free(k.nodes);

@@ -10,8 +10,10 @@
 #include "common/base/netlist.h"
 #include "common/base/str.h"
 #include "common/json/json_emit.h"
+#include "common/model/entity.h"
 #include "common/operation/task_result.h"
 #include "services/api/auth.h"
+#include "services/api/legacy.h"
 #include "services/api/pace.h"
 #include "services/api/provisioner_cache.h"
 #include "services/api/request.h"
@@ -20,10 +22,11 @@
 #include <stdio.h>
 #include <string.h>
 
-#define FINISH_MS   8000
-#define ANSWER_MS   3000        /* beyond the wait, for a scheduler to answer a take */
-#define MAX_ANSWER  (32u << 20) /* twice what the bus lets through */
-#define MAX_ON_LOOP (32u << 10) /* bytes to be parsed there: a tenth of a millisecond */
+#define FINISH_MS     8000
+#define LEGACY_WORKER "0.9.7/"    /* begins the provisioner's id of such a worker */
+#define ANSWER_MS     3000        /* beyond the wait, for a scheduler to answer a take */
+#define MAX_ANSWER    (32u << 20) /* twice what the bus lets through */
+#define MAX_ON_LOOP   (32u << 10) /* bytes to be parsed there: a tenth of a millisecond */
 
 /* One held take. On the loop. */
 struct takes {
@@ -35,12 +38,13 @@ struct takes {
 	char tenant[65];      /* whose it is; "": nobody's in particular */
 	int64_t since, until; /* monotonic ms */
 	bool many;            /* the worker can take several */
+	bool legacy;          /* it is of version 0.9.7 */
 };
 
 struct worker_call {
 	struct api *a;
 	void (*handler)(struct http_req *req, void *ctx); /* on the loop, or on a worker */
-	bool takes;
+	bool takes, legacy;
 	struct json *body;
 	char tenant[65]; /* of the worker's token, where that is for one only */
 };
@@ -62,8 +66,26 @@ bool tasks_worker_allowed(struct http_req *req, const struct api *a, const struc
 	return false;
 }
 
-static bool check_body(struct http_req *req, const struct worker_call *k)
+/* A worker of version 0.9.7 is its own provisioner, and knows no tenants: false when answered. */
+static bool from_legacy(struct http_req *req, struct worker_call *k)
 {
+	if (!request_check(req, k->takes ? &schema_legacy_take : &schema_legacy_finish, k->body))
+		return false;
+	struct json *body = legacy_finish(k->body);
+	LOOM_CLEANUP_STR char *id =
+		loom_asprintf("%s%s", LEGACY_WORKER, json_get_str(body, "workerId"));
+	json_set_str(body, "provisionerId", id);
+	json_set_str(body, "tenantId", TENANT_SUPERADMIN);
+	json_free(k->body);
+	k->body = body;
+	return true;
+}
+
+static bool check_body(struct http_req *req, struct worker_call *k)
+{
+	k->legacy = legacy_is(req);
+	if (k->legacy && !from_legacy(req, k))
+		return false;
 	return request_check(req, k->takes ? &schema_take : &schema_finish, k->body) &&
 	       tasks_worker_allowed(req, k->a, k->body);
 }
@@ -74,7 +96,15 @@ static bool check_provisioner(struct http_req *req, const struct worker_call *k,
 {
 	const char *id = json_get_str(k->body, "provisionerId");
 	bool known = false;
-	int rc = provisioner_cache_ask(k->a->provisioners, k->a->db, id, &known);
+	int rc = k->legacy
+	                 ? provisioner_cache_put_silent(k->a->provisioners, k->a->db, id, k->tenant)
+	                 : 0;
+	if (rc == PROVISIONER_E_OTHER) {
+		http_reply_text(req, 403, "worker %s is another tenant's", id);
+		return false;
+	}
+	if (!rc)
+		rc = provisioner_cache_ask(k->a->provisioners, k->a->db, id, &known);
 	if (!rc && known && asks_for)
 		rc = provisioner_cache_note_tenant(k->a->provisioners, k->a->db, id, asks_for);
 	if (rc)
@@ -100,11 +130,14 @@ static bool begin(struct http_req *req, struct worker_call *k)
 	}
 	if (api_body_json(req, &k->body) || !check_body(req, k))
 		return false;
-	int rc = auth_worker(k->a, req, !here, json_get_str(k->body, "tenantId"), k->tenant);
+	int rc = auth_worker(k->a, req, !here, k->legacy ? NULL : json_get_str(k->body, "tenantId"),
+	                     k->tenant);
 	if (rc == -EAGAIN)
 		http_to_pool(req, k->handler, k->a);
 	if (rc)
 		return false;
+	if (k->legacy && *k->tenant)
+		json_set_str(k->body, "tenantId", k->tenant);
 	bool asks = k->takes || json_get_int(k->body, "next", 0) > 0;
 	const char *asks_for = asks ? json_get_str(k->body, "tenantId") : NULL;
 	if (!here)
@@ -154,12 +187,26 @@ static void give_tasks(struct http_req *req, const struct json *tasks, int64_t h
 	http_reply(req, 200, "application/json", buf_str(&b), b.len);
 }
 
+static void give_legacy(struct http_req *req, const char *task)
+{
+	LOOM_CLEANUP(json_free) struct json *all = NULL;
+	if (json_parse(task, strlen(task), 0, &all, NULL)) {
+		http_reply_text(req, 500, "the task cannot be read");
+		return;
+	}
+	LOOM_CLEANUP(json_free) struct json *old = legacy_task(all);
+	LOOM_CLEANUP_STR char *text = json_text(old);
+	http_reply(req, 200, "text/plain; charset=utf-8", text, strlen(text));
+}
+
 /* The original's workers take one and get its JSON as text. */
 static void take_given(const struct takes *t, const struct msg_tasks *m)
 {
 	const char *first = json_str(json_at(m->tasks, 0));
 	if (t->many)
 		give_tasks(t->req, m->tasks, m->held_ms);
+	else if (t->legacy)
+		give_legacy(t->req, first);
 	else
 		http_reply(t->req, 200, "text/plain; charset=utf-8", first, strlen(first));
 }
@@ -244,7 +291,8 @@ void tasks_take(struct http_req *req, void *ctx)
 		json_free(k.body);
 		return;
 	}
-	int64_t wait = json_get_int(k.body, "wait", 0), max = json_get_int(k.body, "max", 1);
+	int64_t wait = json_get_int(k.body, "wait", 0);
+	int64_t max = k.legacy ? 1 : json_get_int(k.body, "max", 1);
 	struct takes *t = loom_calloc(1, sizeof(*t));
 	static const char *const kept[] = { "provisionerId", "workerId", "tenantId", "lease",
 		                            "claim" };
@@ -256,7 +304,8 @@ void tasks_take(struct http_req *req, void *ctx)
 		             .body = body,
 		             .since = clock_mono_ms(),
 		             .until = clock_mono_ms() + wait * 1000,
-		             .many = json_get(k.body, "max") != NULL };
+		             .many = json_get(k.body, "max") && !k.legacy,
+		             .legacy = k.legacy };
 	snprintf(t->tenant, sizeof(t->tenant), "%s", k.tenant);
 	json_free(k.body);
 	http_defer(req, take_start, t);

@@ -177,6 +177,50 @@ def test_a_refused_import_changes_nothing(lab, body, said):
     assert lab.user.get("/v2/export").json == before
 
 
+def test_an_import_says_what_it_would_do(lab):
+    before = lab.user.get("/v2/export").json
+    changed = {**before, "services": [{**one, "description": "new"} if one["name"] == "web" else one
+                                      for one in before["services"] if one["name"] != "quiet"],
+               "imagetypes": before["imagetypes"] + [{"name": "more", "providermap": {}}]}
+    want = {("services", "web"): "updated", ("services", "quiet"): "deleted", ("imagetypes", "more"): "created"}
+    for query, stays in (("dry_run=true", True), ("dry_run=true&report=false", True), ("report=true", False)):
+        answer = lab.admin.post(f"/v2/import?{query}", changed)
+        assert answer.status == 200 and answer.json["dryRun"] == stays, answer
+        results = {(one["kind"], one["name"]): one["result"] for one in answer.json["items"]}
+        assert {key: result for key, result in results.items() if result != "unchanged"} == want
+        assert len(results) == sum(len(before[kind]) for kind in KINDS) + 1
+        assert {key: answer.json[key] for key in ("created", "updated", "deleted", "refused")} == dict.fromkeys(
+            ("created", "updated", "deleted"), 1) | {"refused": 0}
+        assert (lab.user.get("/v2/export").json == before) == stays
+    # now nothing would change, and the loader of the original is answered as ever
+    again = lab.admin.post("/v2/import?dry_run=true", changed).json
+    assert again["unchanged"] == len(again["items"]) - again["deleted"] and not again["deleted"]
+    plain = lab.admin.post("/v2/import?dry_run=false", changed)
+    assert (plain.status, plain.body) == (200, b"") and lab.admin.post("/v2/import", changed).body == b""
+    for query in ("dryrun=true&report=true", "dry_run=maybe", "report=true&report=true"):
+        assert lab.admin.post(f"/v2/import?{query}", changed).status == 400
+
+
+def test_an_import_tells_all_that_is_refused(lab):
+    before = lab.user.get("/v2/export").json
+    body = {"services": [CATALOG["services"][0], CATALOG["services"][0]],
+            "clustertemplates": [template("good", []), template("bad", [], administration={"leaseduration": {"max": 5}})],
+            "providers": [{"name": "masked", "providertype": "testtype", "provisioner": {"token": "********"}}]}
+    answer = lab.admin.request("POST", "/v2/import", body, {"Accept": "application/problem+json"})
+    assert answer.status == 400
+    assert [one["pointer"] for one in answer.json["errors"]] == ["#/services/1", "#/clustertemplates/1"]
+    del body["services"], body["clustertemplates"][1]
+    answer = lab.admin.request("POST", "/v2/import", body, {"Accept": "application/problem+json"})
+    assert answer.status == 400 and [one["pointer"] for one in answer.json["errors"]] == ["#/providers/0"]
+    body["services"] = [CATALOG["services"][0]] * 2
+    report = lab.admin.post("/v2/import?dry_run=true", body).json
+    refused = [one for one in report["items"] if one["result"] == "refused"]
+    assert [(one["kind"], one["name"], one["pointer"]) for one in refused] == [
+        ("services", "base", "#/services/1"), ("providers", "masked", "#/providers/0")]
+    assert report["refused"] == 2 and "twice" in refused[0]["detail"] and report["created"] == 1
+    assert lab.user.get("/v2/export").json == before
+
+
 def test_who_may(lab):
     assert lab.user.post("/v2/import", {}).status == 403
     assert lab.user.get("/v2/export").status == 200
