@@ -33,8 +33,7 @@ bool account_role_parse(const char *name, enum account_role *ret)
 	return false;
 }
 
-/* Those who change a tenant's accounts wait for each other at its row: what is counted stands. */
-static int lock_tenant(struct db *db, const char *tenant)
+int account_lock(struct db *db, const char *tenant)
 {
 	int64_t found;
 	return db_select_int(db, &found, NULL, "SELECT 1 FROM tenant WHERE id=? FOR UPDATE", "s",
@@ -44,7 +43,7 @@ static int lock_tenant(struct db *db, const char *tenant)
 int account_reachable(struct db *db, bool *ret)
 {
 	int64_t found;
-	int rc = lock_tenant(db, TENANT_SUPERADMIN);
+	int rc = account_lock(db, TENANT_SUPERADMIN);
 	*ret = false;
 	if (!rc)
 		rc = db_select_int(db, &found, ret,
@@ -114,7 +113,7 @@ int account_put(struct db *db, const char *tenant, const char *name, enum accoun
                 const char *password)
 {
 	int64_t now = 0;
-	int rc = lock_tenant(db, tenant);
+	int rc = account_lock(db, tenant);
 	if (!rc)
 		rc = check_room(db, tenant, name);
 	if (!rc && role != ACCOUNT_ADMIN)
@@ -134,7 +133,7 @@ int account_put(struct db *db, const char *tenant, const char *name, enum accoun
 int account_ensure(struct db *db, const char *tenant, const char *name, enum account_role role)
 {
 	struct account a;
-	int rc = lock_tenant(db, tenant);
+	int rc = account_lock(db, tenant);
 	if (!rc)
 		rc = account_get(db, tenant, name, &a);
 	if (rc == ACCOUNT_E_NONE)
@@ -146,7 +145,7 @@ int account_ensure(struct db *db, const char *tenant, const char *name, enum acc
 
 int account_delete(struct db *db, const char *tenant, const char *name)
 {
-	int rc = lock_tenant(db, tenant);
+	int rc = account_lock(db, tenant);
 	if (!rc)
 		rc = check_last(db, tenant, name);
 	if (!rc)

@@ -37,6 +37,8 @@ LOOM_MUST_CHECK int account_list(struct db *db, const char *tenant, const char *
 /* ACCOUNT_E_NONE when there is none. ret->password is the caller's. */
 LOOM_MUST_CHECK int account_get(struct db *db, const char *tenant, const char *name,
                                 struct account *ret);
+/* Whoever changes a tenant's accounts waits here for others: what is read then stands. */
+LOOM_MUST_CHECK int account_lock(struct db *db, const char *tenant);
 /* Makes or changes one. password NULL: the one it has; a new one, and "", end its sessions.
  * ACCOUNT_E_LAST: no superadmin would be left; ACCOUNT_E_MANY. */
 LOOM_MUST_CHECK int account_put(struct db *db, const char *tenant, const char *name,

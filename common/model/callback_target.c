@@ -25,12 +25,36 @@ int callback_target_list(struct db *db, const char *tenant, const char *name, st
 	return rc;
 }
 
+static int lock_tenant(struct db *db, const char *tenant)
+{
+	int64_t one;
+	return db_select_int(db, &one, NULL, "SELECT 1 FROM tenant WHERE id=? FOR UPDATE", "s",
+	                     tenant);
+}
+
+int callback_target_tag(struct db *db, const char *tenant, const char *name, bool lock,
+                        char tag[TAG_MAX])
+{
+	LOOM_CLEANUP(db_result_free) struct db_result *r = NULL;
+	int rc = lock ? lock_tenant(db, tenant) : 0;
+	tag[0] = '\0';
+	if (!rc)
+		rc = db_select(
+			db, &r,
+			"SELECT doc, secret FROM callback_target WHERE tenant_id=? AND name=?",
+			"ss", tenant, name);
+	if (rc || !db_rows(r))
+		return rc;
+	LOOM_CLEANUP_STR char *all = loom_asprintf("%s\n%s", db_str(r, 0, 0), db_str(r, 0, 1));
+	precondition_tag(tag, all, NULL);
+	return 0;
+}
+
 static int has_room(struct db *db, const char *tenant, const char *name)
 {
 	int64_t others = 0;
 	/* The tenant's row keeps those out who would add another at the same time. */
-	int rc = db_select_int(db, &others, NULL, "SELECT 1 FROM tenant WHERE id=? FOR UPDATE", "s",
-	                       tenant);
+	int rc = lock_tenant(db, tenant);
 	if (!rc)
 		rc = db_select_int(db, &others, NULL,
 		                   "SELECT COUNT(*) FROM callback_target"

@@ -10,6 +10,7 @@
 #include "common/base/seal.h"
 #include "common/db/db.h"
 #include "common/json/json.h"
+#include "common/model/precondition.h"
 
 #define CALLBACK_TARGETS_MAX 16 /* of one tenant */
 #define CALLBACK_TARGET_NAME 64
@@ -20,6 +21,10 @@
 /* [{"name","url","events","triggers","veto","signed"}] by name; name NULL: all. Returned owned. */
 LOOM_MUST_CHECK int callback_target_list(struct db *db, const char *tenant, const char *name,
                                          struct json **ret);
+/* Its tag (precondition.h), also of its secret; "" when there is none. Whoever is about to change
+ * it waits here for others, if lock. */
+LOOM_MUST_CHECK int callback_target_tag(struct db *db, const char *tenant, const char *name,
+                                        bool lock, char tag[TAG_MAX]);
 /* doc as in the list, but for "signed". sealed: the secret, "" for none, NULL: the one it has. */
 LOOM_MUST_CHECK int callback_target_put(struct db *db, const char *tenant, const struct json *doc,
                                         const char *sealed);

@@ -36,7 +36,7 @@ static char *several_statuses(unsigned statuses)
 }
 
 /* From a place on in one order: first as a bound of the index, then exactly. */
-#define KEYS_BY(column, than, way)                                              \
+#define KEYS_BY(column, than, way, bounds)                                      \
 	"SELECT c.id, c.create_time, c.name FROM cluster c WHERE c.tenant_id=?" \
 	" AND c." column than "=? AND (c." column than "? OR c.id" than "?)"    \
 	" AND (? IS NULL OR c.owner_id=?) AND (? IS NULL OR c.status=?)"        \
@@ -44,21 +44,26 @@ static char *several_statuses(unsigned statuses)
 	" AND (? IS NULL OR c.name=?)"                                          \
 	" AND (? IS NULL OR JSON_CONTAINS(c.labels, ?))"                        \
 	" AND (? IS NULL OR JSON_VALUE(c.brief, '$.clusterTemplate.name')=?)"   \
+	" AND (? IS NULL OR JSON_VALUE(c.brief, '$.provider.name')=?)" bounds   \
 	" ORDER BY c." column " " way ", c.id " way " LIMIT ?"
-#define FILTER_TYPES "ssssssssssss"
+/* Between the least and the greatest name that begins so. */
+#define BOUNDS       " AND c.name>=? AND c.name<=?"
+#define FILTER_TYPES "ssssssssssssss"
 
 static const struct {
 	const char *sql;
 	bool by_name;
 	struct cluster_place first; /* before all others */
 } orders[CLUSTER_ORDERS_] = {
-	[CLUSTERS_NEWEST] = { KEYS_BY("create_time", "<", "DESC"),
+	[CLUSTERS_NEWEST] = { KEYS_BY("create_time", "<", "DESC", ""),
 	                      false,
 	                      { INT64_MAX, "", INT64_MAX } },
-	[CLUSTERS_OLDEST] = { KEYS_BY("create_time", ">", "ASC"), false, { 0, "", 0 } },
-	[CLUSTERS_BY_NAME] = { KEYS_BY("name", ">", "ASC"), true, { 0, "", 0 } },
+	[CLUSTERS_OLDEST] = { KEYS_BY("create_time", ">", "ASC", ""), false, { 0, "", 0 } },
+	[CLUSTERS_BY_NAME] = { KEYS_BY("name", ">", "ASC", BOUNDS), true, { 0, "", 0 } },
 	/* Names are of ASCII, and none has a tilde. */
-	[CLUSTERS_BY_NAME_DOWN] = { KEYS_BY("name", "<", "DESC"), true, { 0, "~", INT64_MAX } },
+	[CLUSTERS_BY_NAME_DOWN] = { KEYS_BY("name", "<", "DESC", BOUNDS),
+	                            true,
+	                            { 0, "~", INT64_MAX } },
 };
 
 static int keys_read(struct db *db, const struct cluster_filter *f, struct db_result **ret)
@@ -70,12 +75,16 @@ static int keys_read(struct db *db, const struct cluster_filter *f, struct db_re
 	int64_t limit = f->limit ? f->limit + 1 : INT64_MAX; /* one more: is there a next page? */
 #define FILTERED                                                                            \
 	from->id, f->owner_id, f->owner_id, only, only, several, several, f->name, f->name, \
-		labels, labels, f->template_name, f->template_name, limit
-	if (orders[f->order].by_name)
-		return db_select(db, ret, sql, "sssi" FILTER_TYPES "i", f->tenant_id, from->name,
-		                 from->name, FILTERED);
-	return db_select(db, ret, sql, "siii" FILTER_TYPES "i", f->tenant_id, from->create_time,
-	                 from->create_time, FILTERED);
+		labels, labels, f->template_name, f->template_name, f->provider_name,       \
+		f->provider_name
+	if (!orders[f->order].by_name)
+		return db_select(db, ret, sql, "siii" FILTER_TYPES "i", f->tenant_id,
+		                 from->create_time, from->create_time, FILTERED, limit);
+	const char *least = f->begins ? f->begins : "";
+	/* Names are of ASCII, and none has a tilde. */
+	LOOM_CLEANUP_STR char *greatest = loom_asprintf("%s~", least);
+	return db_select(db, ret, sql, "sssi" FILTER_TYPES "ssi", f->tenant_id, from->name,
+	                 from->name, FILTERED, least, greatest, limit);
 #undef FILTERED
 }
 

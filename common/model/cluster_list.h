@@ -30,7 +30,8 @@ struct cluster_filter {
 	unsigned statuses;                /* bit per cluster_status; 0 = all */
 	const struct json *labels;        /* only clusters that have all of these */
 	const char *name;                 /* the whole of it */
-	const char *template_name;
+	const char *template_name, *provider_name;
+	const char *begins; /* of the name; in an order by name only */
 	enum cluster_order order;
 	struct cluster_place after;
 	int64_t limit; /* 0: all */

@@ -4,6 +4,8 @@
 
 #include "common/base/str.h"
 
+#include <sodium.h>
+#include <stdio.h>
 #include <string.h>
 
 #define BLANKS " \t"
@@ -86,4 +88,23 @@ bool precondition_met(const struct precondition *p, const char *tag)
 bool precondition_has(const struct precondition *p, const char *tag)
 {
 	return p->none_match && is_listed(p->none_match, tag, same, true);
+}
+
+static void sum_of(char ret[17], const char *text)
+{
+	unsigned char sum[16];
+	char hex[33];
+	crypto_generichash(sum, sizeof(sum), (const unsigned char *)text, strlen(text), NULL, 0);
+	sodium_bin2hex(hex, sizeof(hex), sum, sizeof(sum));
+	memcpy(ret, hex, 16);
+	ret[16] = '\0';
+}
+
+void precondition_tag(char tag[TAG_MAX], const char *version, const char *rest)
+{
+	char first[17], second[17] = "";
+	sum_of(first, version);
+	if (rest)
+		sum_of(second, rest);
+	snprintf(tag, TAG_MAX, "\"%s%s%s\"", first, rest ? "." : "", second);
 }

@@ -25,4 +25,7 @@ bool precondition_met(const struct precondition *p, const char *tag);
 /* Has the reader what he asks for? Tags are compared as a whole, weak ones too. */
 bool precondition_has(const struct precondition *p, const char *tag);
 
+/* The tag of a version that is told by what is in it, and of the rest beside it (NULL: none). */
+void precondition_tag(char tag[TAG_MAX], const char *version, const char *rest);
+
 #endif

@@ -13,6 +13,7 @@
 #include "common/model/schema.h"
 #include "services/api/budget.h"
 #include "services/api/db_outage.h"
+#include "services/api/list_query.h"
 #include "services/api/oidc.h"
 #include "services/api/openapi.h"
 #include "services/api/pace.h"
@@ -120,10 +121,12 @@ void api_reply_db(struct http_req *req, int rc)
 }
 
 void api_reply_list(struct http_req *req, int rc, const struct json *list, const char *name,
-                    const char *what)
+                    const char *what, const struct list_rules *rules)
 {
 	if (rc)
 		api_reply_db(req, rc);
+	else if (!name && rules)
+		list_reply(req, list, rules);
 	else if (!name)
 		http_reply_json(req, 200, list);
 	else if (json_len(list))

@@ -105,9 +105,11 @@ void api_notes(struct service *service, void *ctx, struct strs *ret);
 /* Answers for a DB_E_ code: 503 with Retry-After, or 500; for a refusal its status and name. */
 void api_reply_db(struct http_req *req, int rc);
 /* Answers with a list that was read; name: with its only member, or 404 that there is no such
- * `what`. NULL: all of it. */
+ * `what`. NULL: all of it, by the rules
+ * (list_query.h; NULL: the caller has seen to the parameters). */
+struct list_rules;
 void api_reply_list(struct http_req *req, int rc, const struct json *list, const char *name,
-                    const char *what);
+                    const char *what, const struct list_rules *rules);
 /* Answers with what outcome_tx() gave: nothing but the status, or the words of the refusal. */
 struct outcome;
 void api_reply_outcome(struct http_req *req, int rc, const struct outcome *o);

@@ -7,10 +7,12 @@
 #include "common/model/callback.h"
 #include "common/net/http_client.h"
 #include "services/api/audit.h"
+#include "services/api/list_query.h"
 #include "services/api/request.h"
 #include "services/api/resources.h"
 #include "services/api/validate_check.h"
 
+#include <stdio.h>
 #include <string.h>
 
 struct target_call {
@@ -19,6 +21,9 @@ struct target_call {
 	struct json *list;
 	struct json *doc;
 	char *sealed; /* NULL: the secret stays */
+	const struct precondition *when;
+	char tag[TAG_MAX];     /* of what there is; "": nothing */
+	char written[TAG_MAX]; /* by an earlier run, whose commit may have gone unheard */
 };
 
 static bool begin(struct http_req *req, struct target_call *k)
@@ -39,7 +44,9 @@ static int list_read(struct db *db, void *arg)
 	struct target_call *k = arg;
 	json_free(k->list);
 	k->list = NULL;
-	return callback_target_list(db, k->who.tenant_id, k->name, &k->list);
+	int rc = callback_target_list(db, k->who.tenant_id, k->name, &k->list);
+	return rc || !k->name ? rc
+	                      : callback_target_tag(db, k->who.tenant_id, k->name, false, k->tag);
 }
 
 void callback_targets_get(struct http_req *req, void *ctx)
@@ -48,8 +55,11 @@ void callback_targets_get(struct http_req *req, void *ctx)
 	struct target_call k = { 0 };
 	if (!begin(req, &k))
 		return;
+	static const char *const searched[] = { "name", "url", NULL };
+	const struct list_rules rules = { "name", &schema_callback_target_shown, searched, false };
 	int rc = db_read(a->db, list_read, &k);
-	api_reply_list(req, rc, k.list, k.name, "callback target");
+	if (rc || !k.name || !*k.tag || !request_tagged(req, k.tag))
+		api_reply_list(req, rc, k.list, k.name, "callback target", &rules);
 	json_free(k.list);
 }
 
@@ -105,10 +115,25 @@ static int check_target(const struct json *in, struct target_call *k, const stru
 	return c.refused;
 }
 
+/* 0: it is the version that is to be changed. *done: it is what an earlier run has written. */
+static int look(struct db *db, struct target_call *k, bool *done)
+{
+	int rc = callback_target_tag(db, k->who.tenant_id, k->name, true, k->tag);
+	*done = !rc && *k->written && str_eq(k->tag, k->written);
+	if (rc || *done || precondition_met(k->when, *k->tag ? k->tag : NULL))
+		return rc;
+	return PRECONDITION_E_FAILED;
+}
+
 static int put_tx(struct db *db, void *arg)
 {
-	const struct target_call *k = arg;
-	return callback_target_put(db, k->who.tenant_id, k->doc, k->sealed);
+	struct target_call *k = arg;
+	bool done;
+	int rc = look(db, k, &done);
+	if (rc || done)
+		return rc;
+	rc = callback_target_put(db, k->who.tenant_id, k->doc, k->sealed);
+	return rc ? rc : callback_target_tag(db, k->who.tenant_id, k->name, false, k->written);
 }
 
 void callback_targets_put(struct http_req *req, void *ctx)
@@ -118,12 +143,15 @@ void callback_targets_put(struct http_req *req, void *ctx)
 	struct loom_err err = { 0 };
 	if (!begin(req, &k))
 		return;
+	k.when = request_precondition(req);
 	int rc = check_target(request_body(req), &k, &a->callback_key, &err);
 	if (rc)
 		http_reply_text(req, 400, "%s", err.msg);
 	else if ((rc = audit_tx(req, put_tx, &k)) == CALLBACK_TARGET_E_MANY)
 		http_reply_text(req, 409, "a tenant has at most %d callback targets",
 		                CALLBACK_TARGETS_MAX);
+	else if (rc == PRECONDITION_E_FAILED)
+		request_refuse_precondition(req);
 	else if (rc)
 		api_reply_db(req, rc);
 	else
@@ -134,8 +162,15 @@ void callback_targets_put(struct http_req *req, void *ctx)
 
 static int delete_tx(struct db *db, void *arg)
 {
-	const struct target_call *k = arg;
-	return callback_target_delete(db, k->who.tenant_id, k->name);
+	struct target_call *k = arg;
+	bool done;
+	int rc = look(db, k, &done);
+	if (rc == PRECONDITION_E_FAILED && !*k->tag && *k->written)
+		return 0; /* by an earlier run, whose commit went unheard */
+	if (!rc)
+		rc = callback_target_delete(db, k->who.tenant_id, k->name);
+	snprintf(k->written, sizeof(k->written), "gone");
+	return rc;
 }
 
 void callback_targets_delete(struct http_req *req, void *ctx LOOM_UNUSED)
@@ -143,8 +178,11 @@ void callback_targets_delete(struct http_req *req, void *ctx LOOM_UNUSED)
 	struct target_call k = { 0 };
 	if (!begin(req, &k))
 		return;
+	k.when = request_precondition(req);
 	int rc = audit_tx(req, delete_tx, &k);
-	if (rc)
+	if (rc == PRECONDITION_E_FAILED)
+		request_refuse_precondition(req);
+	else if (rc)
 		api_reply_db(req, rc);
 	else
 		http_reply_empty(req, 200);

@@ -47,7 +47,7 @@ void callbacks_list(struct http_req *req, void *ctx)
 		return;
 	}
 	int rc = db_read(a->db, list_read, &k);
-	api_reply_list(req, rc, k.list, NULL, NULL);
+	api_reply_list(req, rc, k.list, NULL, NULL, NULL);
 	json_free(k.list);
 }
 

@@ -48,7 +48,8 @@ static void list_free(void *arg)
 /* ---- what is asked for ----------------------------------------------------------------------- */
 
 /* Loom's own: with one of them all must be right. */
-static const char *const own[] = { "limit", "after", "sort", "fields", "name", "owner", NULL };
+static const char *const own[] = { "limit", "after", "sort",     "fields",   "name",
+	                           "owner", "q",     "template", "provider", NULL };
 
 /* "a,b" to bits. The original skips words that are no status, and none valid means no filter; false
  * when answered. */
@@ -131,6 +132,14 @@ static bool is_right(struct http_req *req, struct list *l)
 	if (!list_query_limit(req, &l->filter.limit))
 		return false;
 	bool by_name = sort_of(req, &l->filter.order);
+	if (http_query(req, "q") && !by_name) {
+		if (http_query(req, "sort")) {
+			http_reply_text(req, 400, "with q the order is name or -name");
+			return false;
+		}
+		l->filter.order = CLUSTERS_BY_NAME;
+		by_name = true;
+	}
 	if (!place_of(req, by_name, &l->filter.after))
 		return false;
 	return !list_query_has(req, own) ||
@@ -146,6 +155,9 @@ static bool asked(struct http_req *req, struct list *l)
 		return false;
 	f->owner_id = auth_sees_all(&l->who) ? http_query(req, "owner") : l->who.user;
 	f->name = http_query(req, "name");
+	f->begins = http_query(req, "q");
+	f->template_name = http_query(req, "template");
+	f->provider_name = http_query(req, "provider");
 	f->labels = l->labels;
 	return true;
 }

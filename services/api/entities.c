@@ -8,6 +8,7 @@
 #include "services/api/audit.h"
 #include "services/api/hostfields.h"
 #include "services/api/legacy.h"
+#include "services/api/list_query.h"
 #include "services/api/references.h"
 #include "services/api/repeat.h"
 #include "services/api/request.h"
@@ -334,10 +335,19 @@ static void reply_read(struct http_req *req, int rc, struct entity_call *e)
 
 void entities_list(struct http_req *req, void *ctx)
 {
+	static const char *const searched[] = { "name", "label", "description", NULL };
 	struct api *a = ctx;
 	struct entity_call e;
-	if (begin(req, a, &e))
-		reply_read(req, db_read(a->db, list_read, &e), &e);
+	if (!begin(req, a, &e))
+		return;
+	const struct list_rules rules = { "name", validate_schema(e.kind), searched, false };
+	int rc = db_read(a->db, list_read, &e);
+	secrets_mask(e.doc);
+	if (rc)
+		api_reply_db(req, rc);
+	else
+		list_reply(req, e.doc, &rules);
+	json_free(e.doc);
 }
 
 void entities_get(struct http_req *req, void *ctx)

@@ -5,6 +5,8 @@
 #include "common/base/str.h"
 #include "services/api/request.h"
 
+#include <ctype.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const struct route_query *known(const struct route *r, const char *name)
@@ -141,6 +143,16 @@ char *list_pick(const char *text, size_t len, const struct strs *fields)
 
 /* ---- pages ----------------------------------------------------------------------------------- */
 
+static void add_encoded(struct buf *b, const char *s)
+{
+	for (; *s; s++) {
+		if (isalnum((unsigned char)*s) || strchr("-._~:", *s))
+			buf_addc(b, *s);
+		else
+			buf_addf(b, "%%%02X", (unsigned char)*s);
+	}
+}
+
 void list_link_next(struct http_req *req, const char *after)
 {
 	struct buf link = BUF_INIT(1u << 16);
@@ -152,8 +164,138 @@ void list_link_next(struct http_req *req, const char *after)
 			buf_addc(&link, '&');
 		}
 	}
-	buf_addf(&link, "after=%s>; rel=\"next\"", after);
+	buf_adds(&link, "after=");
+	add_encoded(&link, after);
+	buf_adds(&link, ">; rel=\"next\"");
 	if (!link.full)
 		http_reply_header(req, "Link", link.data);
 	buf_fini(&link);
+}
+
+/* ---- lists that are read whole --------------------------------------------------------------- */
+
+static const char *const shared[] = { "q", "sort", "fields", "limit", "after", NULL };
+
+static bool is_shared(const char *name)
+{
+	for (const char *const *s = shared; *s; s++) {
+		if (str_eq(*s, name))
+			return true;
+	}
+	return false;
+}
+
+/* Is one of the list's parameters there? */
+static bool is_asked(const struct http_req *req)
+{
+	const struct route *r = request_route(req);
+	for (const struct route_query *q = route_queries; q->path; q++) {
+		if (route_takes(r, q) && http_query(req, q->name))
+			return true;
+	}
+	return false;
+}
+
+static bool is_found(const struct json *item, const struct list_rules *rules, const char *text)
+{
+	for (const char *const *s = rules->searched; text && s && *s; s++) {
+		const char *in = json_get_str(item, *s);
+		if (in && strcasestr(in, text))
+			return true;
+	}
+	return !text;
+}
+
+static bool is_filtered(const struct http_req *req, const struct json *item)
+{
+	const struct route *r = request_route(req);
+	for (const struct route_query *q = route_queries; q->path; q++) {
+		const char *want =
+			route_takes(r, q) && !is_shared(q->name) ? http_query(req, q->name) : NULL;
+		if (want && !str_eq(json_get_str(item, q->name), want))
+			return false;
+	}
+	return true;
+}
+
+/* An array of values of a list, in order. */
+struct part {
+	const struct json **v;
+	size_t n;
+};
+
+static int by_key(const void *a, const void *b, void *key)
+{
+	const char *x = json_get_str(*(struct json *const *)a, key);
+	const char *y = json_get_str(*(struct json *const *)b, key);
+	return strcmp(x ? x : "", y ? y : "");
+}
+
+static void turn(struct part *p)
+{
+	for (size_t i = 0; i < p->n / 2; i++) {
+		const struct json *v = p->v[i];
+		p->v[i] = p->v[p->n - 1 - i];
+		p->v[p->n - 1 - i] = v;
+	}
+}
+
+static bool is_behind(const struct json *item, const char *key, const char *after, bool down)
+{
+	const char *is = json_get_str(item, key);
+	int c = after ? strcmp(is ? is : "", after) : 1;
+	return !after || (down ? c < 0 : c > 0);
+}
+
+static struct part part_of(const struct http_req *req, const struct json *list,
+                           const struct list_rules *rules)
+{
+	struct part p = { loom_calloc(json_len(list) + 1, sizeof(*p.v)), 0 };
+	const char *sort = http_query(req, "sort"), *after = http_query(req, "after");
+	bool down = sort ? *sort == '-' : rules->down;
+	for (size_t i = 0; i < json_len(list); i++) {
+		const struct json *item = json_at(list, i);
+		if (is_found(item, rules, http_query(req, "q")) && is_filtered(req, item) &&
+		    is_behind(item, rules->key, after, down))
+			p.v[p.n++] = item;
+	}
+	LOOM_CLEANUP_STR char *key = loom_strdup(rules->key);
+	qsort_r(p.v, p.n, sizeof(*p.v), by_key, key);
+	if (down)
+		turn(&p);
+	return p;
+}
+
+static struct json *only_fields(const struct json *item, const struct strs *fields)
+{
+	if (!fields->n)
+		return json_copy(item);
+	struct json *some = json_new_obj();
+	for (size_t i = 0; i < json_len(item); i++) {
+		if (strs_has(fields, json_key_at(item, i)))
+			json_set(some, json_key_at(item, i), json_copy(json_value_at(item, i)));
+	}
+	return some;
+}
+
+void list_reply(struct http_req *req, const struct json *list, const struct list_rules *rules)
+{
+	LOOM_CLEANUP(strs_fini) struct strs fields = { 0 };
+	int64_t limit = 0;
+	if (!is_asked(req)) {
+		http_reply_json(req, 200, list);
+		return;
+	}
+	if (!list_query_limit(req, &limit) || !list_query_check(req) ||
+	    !list_query_fields(req, rules->item, &fields))
+		return;
+	struct part p = part_of(req, list, rules);
+	size_t n = limit && (size_t)limit < p.n ? (size_t)limit : p.n;
+	LOOM_CLEANUP(json_free) struct json *shown = json_new_arr();
+	for (size_t i = 0; i < n; i++)
+		json_push(shown, only_fields(p.v[i], &fields));
+	if (n && n < p.n)
+		list_link_next(req, json_get_str(p.v[n - 1], rules->key));
+	http_reply_json(req, 200, shown);
+	loom_free(p.v);
 }

@@ -28,7 +28,21 @@ bool list_query_fields(struct http_req *req, const struct schema *object, struct
 /* An object's text with these members only; none: all. Owned. */
 char *list_pick(const char *text, size_t len, const struct strs *fields);
 
-/* Link: the same request, for what comes behind this place. */
+/*
+ * A list that is read whole. Without a parameter of its own it is answered as it is, as the
+ * original's clients expect; with one, only what q=, filters, after= and limit= leave of it, in the
+ * order that sort= says, with the members of fields=. A parameter of the table that is none of
+ * these is a filter: the member of its name must be so.
+ */
+struct list_rules {
+	const char *key;             /* a text that names each, and is their order */
+	const struct schema *item;   /* whose members fields= may name */
+	const char *const *searched; /* in which q= looks; ends with NULL; NULL: there is no q= */
+	bool down;                   /* the greatest key comes first unless sort= says otherwise */
+};
+void list_reply(struct http_req *req, const struct json *list, const struct list_rules *rules);
+
+/* Link: the same request, for what comes behind this place, which is encoded here. */
 void list_link_next(struct http_req *req, const char *after);
 
 #endif

@@ -3,6 +3,7 @@
 #include "services/api/resources.h"
 
 #include "common/base/str.h"
+#include "services/api/list_query.h"
 #include "services/api/request.h"
 #include "services/api/view.h"
 #include "services/api/visible.h"
@@ -50,12 +51,15 @@ static int plans_read(struct db *db, void *arg)
 
 static void answer(struct http_req *req, struct plans_call *k)
 {
+	static const struct list_rules rules = { "id", &schema_job, NULL, true };
 	int rc = db_read(k->a->db, plans_read, k);
 	if (rc == JOB_E_NONE)
 		http_reply_text(req, 404, "cluster %08lld has no job %lld", (long long)k->id,
 		                (long long)k->job);
 	else if (rc)
 		visible_refuse(req, rc, k->id);
+	else if (!k->job)
+		list_reply(req, k->out, &rules);
 	else
 		http_reply_json(req, 200, k->out);
 	json_free(k->out);

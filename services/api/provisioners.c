@@ -12,6 +12,7 @@
 #include "common/model/task.h"
 #include "services/api/audit.h"
 #include "services/api/db_outage.h"
+#include "services/api/list_query.h"
 #include "services/api/provisioner_cache.h"
 #include "services/api/repeat.h"
 #include "services/api/request.h"
@@ -30,6 +31,7 @@ struct provisioner_call {
 	struct quarantines *bad; /* its own row, if it is in quarantine */
 	const char *tenant;      /* whose it must be: request_worker_tenant() */
 	bool done;
+	const struct precondition *when;
 };
 
 static int put_it(struct db *db, const struct provisioner_call *k)
@@ -200,18 +202,37 @@ static int list_read(struct db *db, void *arg)
 	return provisioners_list(db, k->id, &k->shown);
 }
 
+/* Its version is how it registered, and its quarantine; how busy it is, and its last sign of life,
+ * are the rest. */
+static void tag_of(const struct json *shown, char tag[TAG_MAX])
+{
+	static const char *const told[] = { "id", "host", "port", "capacityTotal" };
+	LOOM_CLEANUP(json_free) struct json *version = json_new_obj();
+	for (size_t i = 0; i < LOOM_COUNT(told); i++)
+		json_set(version, told[i], json_copy(json_get(shown, told[i])));
+	json_set(version, "since", json_copy(json_get(json_get(shown, "quarantine"), "since")));
+	LOOM_CLEANUP_STR char *first = json_text(version), *all = json_text(shown);
+	precondition_tag(tag, first, all);
+}
+
 static void list(struct http_req *req, struct api *a, const char *id)
 {
+	char tag[TAG_MAX];
 	struct provisioner_call k = { .a = a, .id = id };
+	static const char *const searched[] = { "id", "host", NULL };
+	const struct list_rules rules = { "id", &schema_provisioner_shown, searched, false };
 	int rc = db_read(a->db, list_read, &k);
 	if (rc)
 		api_reply_db(req, rc);
 	else if (!id)
-		http_reply_json(req, 200, k.shown);
-	else if (json_len(k.shown))
-		http_reply_json(req, 200, json_at(k.shown, 0));
-	else
+		list_reply(req, k.shown, &rules);
+	else if (!json_len(k.shown))
 		http_reply_text(req, 404, "provisioner %s is not registered", id);
+	else {
+		tag_of(json_at(k.shown, 0), tag);
+		if (!request_tagged(req, tag))
+			http_reply_json(req, 200, json_at(k.shown, 0));
+	}
 	json_free(k.shown);
 }
 
@@ -225,11 +246,29 @@ void provisioners_get(struct http_req *req, void *ctx)
 	list(req, ctx, http_param(req, "id"));
 }
 
+/* PRECONDITION_E_FAILED when it is not of the version that is to be released. */
+static int check_version(struct db *db, const struct provisioner_call *k)
+{
+	LOOM_CLEANUP(quarantines_free) struct quarantines *bad = NULL;
+	LOOM_CLEANUP(json_free) struct json *shown = NULL;
+	char tag[TAG_MAX];
+	int rc = quarantine_lock(db, k->id, &bad);
+	if (!rc)
+		rc = provisioners_list(db, k->id, &shown);
+	if (!rc && json_len(shown))
+		tag_of(json_at(shown, 0), tag);
+	return rc || precondition_met(k->when, json_len(shown) ? tag : NULL)
+	               ? rc
+	               : PRECONDITION_E_FAILED;
+}
+
 static int release_tx(struct db *db, void *arg)
 {
 	struct provisioner_call *k = arg;
 	bool was = false;
-	int rc = quarantine_release(db, k->id, &was);
+	int rc = k->done ? 0 : check_version(db, k);
+	if (!rc)
+		rc = quarantine_release(db, k->id, &was);
 	k->done = k->done || was; /* in an earlier run whose commit went unheard, too */
 	return rc;
 }
@@ -237,8 +276,11 @@ static int release_tx(struct db *db, void *arg)
 void provisioners_release(struct http_req *req, void *ctx)
 {
 	struct provisioner_call k = { .a = ctx, .id = http_param(req, "id") };
+	k.when = request_precondition(req);
 	int rc = repeat_tx(req, release_tx, &k, NULL);
-	if (rc) {
+	if (rc == PRECONDITION_E_FAILED) {
+		request_refuse_precondition(req);
+	} else if (rc) {
 		api_reply_db(req, rc);
 	} else if (!k.done) {
 		http_reply_text(req, 404, "provisioner %s is not in quarantine", k.id);

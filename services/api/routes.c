@@ -135,6 +135,9 @@ LIST(status);
 #define ADMIN(method, path, fn, roles, scope, owner, repeat, answer, errors, summary) \
 	ROUTE(method, "/v2/" path, POOL, fn, roles, scope, owner, repeat, TAKES_NONE, NULL, answer, errors, \
 	      summary)
+#define ADMIN_TAGGED(tag, method, path, fn, roles, scope, owner, repeat, answer, errors, summary) \
+	TAGGED(tag, method, "/v2/" path, POOL, fn, roles, scope, owner, repeat, TAKES_NONE, NULL, answer, \
+	       errors, summary)
 
 const struct route external_routes[] = {
 	SERVICE,
@@ -156,12 +159,12 @@ const struct route external_routes[] = {
 	      "Change one's own password"),
 	ADMIN("GET", "users", accounts_get, ROLES_AUDIT, "users:read", OWNER_NONE, REPEAT_READS,
 	      &list_account_shown, "", "The users of the tenant"),
-	ADMIN("GET", "users/{name}", accounts_get, ROLES_AUDIT, "users:read", OWNER_TENANT, REPEAT_READS,
+	ADMIN_TAGGED(TAG_ASKED, "GET", "users/{name}", accounts_get, ROLES_AUDIT, "users:read", OWNER_TENANT, REPEAT_READS,
 	      &schema_account_shown, "404", "A user of the tenant"),
-	ROUTE("PUT", "/v2/users/{name}", POOL | HTTP_SMALL, accounts_put, ROLES_ADMIN, "users:write",
+	TAGGED(TAG_ASKED, "PUT", "/v2/users/{name}", POOL | HTTP_SMALL, accounts_put, ROLES_ADMIN, "users:write",
 	      OWNER_TENANT, REPEAT_SAME, TAKES_WHOLE, &schema_account, EMPTY, "409",
 	      "Add or change a user of the tenant"),
-	ADMIN("DELETE", "users/{name}", accounts_delete, ROLES_ADMIN, "users:write", OWNER_TENANT,
+	ADMIN_TAGGED(TAG_ASKED, "DELETE", "users/{name}", accounts_delete, ROLES_ADMIN, "users:write", OWNER_TENANT,
 	      REPEAT_SAME, EMPTY, "404 409", "Delete a user and all tokens of it"),
 	ADMIN("GET", "tokens", tokens_list, ROLES_READ, "tokens:read", OWNER_NONE, REPEAT_READS,
 	      &list_token_shown, "", "The caller's tokens; for administrators those of the tenant"),
@@ -213,9 +216,9 @@ const struct route external_routes[] = {
 	      &schema_findings, "", "What is wrong with this Loom, and what to do"),
 	ADMIN("GET", "provisioners", provisioners_list_all, ROLE_SUPERADMIN, "provisioners:read",
 	      OWNER_NONE, REPEAT_READS, &list_provisioner_shown, "", "All provisioners"),
-	ADMIN("GET", "provisioners/{id}", provisioners_get, ROLE_SUPERADMIN, "provisioners:read",
+	ADMIN_TAGGED(TAG_MATCH, "GET", "provisioners/{id}", provisioners_get, ROLE_SUPERADMIN, "provisioners:read",
 	      OWNER_ALL, REPEAT_READS, &schema_provisioner_shown, "404", "A provisioner"),
-	ADMIN("POST", "provisioners/{id}/release", provisioners_release, ROLE_SUPERADMIN,
+	ADMIN_TAGGED(TAG_MATCH, "POST", "provisioners/{id}/release", provisioners_release, ROLE_SUPERADMIN,
 	      "provisioners:write", OWNER_ALL, REPEAT_SAME, EMPTY, "404",
 	      "Let a provisioner out of quarantine"),
 	ADMIN("GET", "callbacks", callbacks_list, ROLES_AUDIT, "callbacks:read", OWNER_NONE,
@@ -227,13 +230,13 @@ const struct route external_routes[] = {
 	ADMIN("GET", "callbacktargets", callback_targets_get, ROLES_AUDIT, "callbacks:read",
 	      OWNER_NONE, REPEAT_READS, &list_callback_target_shown, "",
 	      "Whom the tenant wants to be told of its clusters"),
-	ADMIN("GET", "callbacktargets/{name}", callback_targets_get, ROLES_AUDIT, "callbacks:read",
+	ADMIN_TAGGED(TAG_ASKED, "GET", "callbacktargets/{name}", callback_targets_get, ROLES_AUDIT, "callbacks:read",
 	      OWNER_TENANT, REPEAT_READS, &schema_callback_target_shown, "400 404",
 	      "A callback target"),
-	ROUTE("PUT", "/v2/callbacktargets/{name}", POOL, callback_targets_put, ROLES_ADMIN,
+	TAGGED(TAG_ASKED, "PUT", "/v2/callbacktargets/{name}", POOL, callback_targets_put, ROLES_ADMIN,
 	      "callbacks:write", OWNER_TENANT, REPEAT_SAME, TAKES_WHOLE, &schema_callback_target, EMPTY,
 	      "409", "Add or change a callback target"),
-	ADMIN("DELETE", "callbacktargets/{name}", callback_targets_delete, ROLES_ADMIN,
+	ADMIN_TAGGED(TAG_ASKED, "DELETE", "callbacktargets/{name}", callback_targets_delete, ROLES_ADMIN,
 	      "callbacks:write", OWNER_TENANT, REPEAT_SAME, EMPTY, "400", "Delete a callback target"),
 
 	READ_ON(HEAVY, "/v2/nodes", nodes_list, "nodes", OWNER_NONE, &list_node_shown, "400",
@@ -371,7 +374,53 @@ static const struct schema resource_status = { .type = SCHEMA_STRING, .words = r
 
 #define INDEX "Wait until there is something newer than this X-Loom-Index."
 #define WAIT  "For how long, as 30s, which is also the default; at most 50s."
+static const char *const name_orders[] = { "name", "-name", NULL };
+static const struct schema name_sort = { .type = SCHEMA_STRING, .words = name_orders };
+static const char *const id_orders[] = { "id", "-id", NULL };
+static const struct schema id_sort = { .type = SCHEMA_STRING, .words = id_orders };
+/* What every list takes. */
+#define PARTS(path, sort) \
+	{ path, "sort", &sort, "The order; a minus turns it." }, \
+	{ path, "fields", &schema_text, "Only these members of each, separated by commas." }, \
+	{ path, "limit", &list_limit, "At most so many; the header Link leads to the next." }, \
+	{ path, "after", &schema_text, "Where the page before has ended, as Link says it." }
+#define SEARCH(path) { path, "q", &schema_text, "Only where a name or description has this text, in any case." }
+
 const struct route_query route_queries[] = {
+	PARTS("/v2/providers", name_sort),
+	SEARCH("/v2/providers"),
+	{ "/v2/providers", "providertype", &schema_text, "Only of this type." },
+	PARTS("/v2/hardwaretypes", name_sort),
+	SEARCH("/v2/hardwaretypes"),
+	PARTS("/v2/imagetypes", name_sort),
+	SEARCH("/v2/imagetypes"),
+	PARTS("/v2/services", name_sort),
+	SEARCH("/v2/services"),
+	PARTS("/v2/clustertemplates", name_sort),
+	SEARCH("/v2/clustertemplates"),
+	PARTS("/v2/partialtemplates", name_sort),
+	SEARCH("/v2/partialtemplates"),
+	{ "/v2/partialtemplates", "immutable", &schema_flag, NULL },
+	PARTS("/v2/plugins/providertypes", name_sort),
+	SEARCH("/v2/plugins/providertypes"),
+	PARTS("/v2/plugins/automatortypes", name_sort),
+	SEARCH("/v2/plugins/automatortypes"),
+	PARTS("/v2/users", name_sort),
+	SEARCH("/v2/users"),
+	{ "/v2/users", "role", &schema_text, "Only of this role." },
+	PARTS("/v2/tokens", id_sort),
+	SEARCH("/v2/tokens"),
+	{ "/v2/tokens", "user", &schema_text, "Only this user's; for administrators." },
+	{ "/v2/tokens", "kind", &schema_text, "Only of this kind." },
+	PARTS("/v2/tenants", name_sort),
+	SEARCH("/v2/tenants"),
+	PARTS("/v2/callbacktargets", name_sort),
+	SEARCH("/v2/callbacktargets"),
+	PARTS("/v2/provisioners", id_sort),
+	SEARCH("/v2/provisioners"),
+	{ "/v2/provisioners", "host", &schema_text, "Only at this host." },
+	PARTS("/v2/clusters/{id}/plans", id_sort),
+	{ "/v2/clusters/{id}/plans", "action", &schema_text, "Only jobs of this action." },
 	{ "/v2/audit", "tenant", &schema_text, "Of this one; for those of the tenant superadmin, who see all." },
 	{ "/v2/audit", "user", &schema_text, "Who." },
 	{ "/v2/audit", "action", &schema_text, "What, or how it begins: DELETE, or PUT /v2/providers/{name}" },
@@ -388,6 +437,9 @@ const struct route_query route_queries[] = {
 	{ "/v2/clusters", "status", &schema_text, "Only these statuses, separated by commas." },
 	{ "/v2/clusters", "label", &several_texts, "Only with this label, as key=value; may be repeated." },
 	{ "/v2/clusters", "name", &schema_text, "Only of this name." },
+	{ "/v2/clusters", "q", &schema_name, "Only names that begin with this; in the order of names." },
+	{ "/v2/clusters", "template", &schema_text, "Only of the template of this name." },
+	{ "/v2/clusters", "provider", &schema_text, "Only at the provider of this name." },
 	{ "/v2/clusters", "owner", &schema_text, "Only this user's." },
 	{ "/v2/clusters", "sort", &cluster_sort, "The order; a minus turns it. -createTime unless given." },
 	{ "/v2/clusters", "fields", &schema_text, "Only these members of each, separated by commas." },

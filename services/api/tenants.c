@@ -12,6 +12,7 @@
 #include "common/model/tenant.h"
 #include "common/model/worker_share.h"
 #include "services/api/audit.h"
+#include "services/api/list_query.h"
 #include "services/api/repeat.h"
 #include "services/api/secrets.h"
 #include "services/api/telling.h"
@@ -39,11 +40,13 @@ void tenants_get(struct http_req *req, void *ctx)
 {
 	struct api *a = ctx;
 	struct tenant_call k = { .name = http_param(req, "name") };
+	static const char *const searched[] = { "name", "description", NULL };
+	const struct list_rules rules = { "name", &schema_tenant_shown, searched, false };
 	int rc = db_read(a->db, list_read, &k);
 	if (rc)
 		api_reply_db(req, rc);
 	else if (!k.name)
-		http_reply_json(req, 200, k.list);
+		list_reply(req, k.list, &rules);
 	else if (json_len(k.list))
 		http_reply_json(req, 200, json_at(k.list, 0));
 	else

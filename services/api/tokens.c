@@ -12,6 +12,7 @@
 #include "common/base/str.h"
 #include "common/model/entity.h"
 #include "services/api/audit.h"
+#include "services/api/list_query.h"
 #include "services/api/repeat.h"
 #include "services/api/request.h"
 #include "services/api/resources.h"
@@ -50,8 +51,10 @@ void tokens_list(struct http_req *req, void *ctx)
 	struct api *a = ctx;
 	struct token_call k = { .who = request_who(req) };
 	k.user = is_admin(k.who) ? http_query(req, "user") : k.who->user;
+	static const char *const searched[] = { "name", NULL };
+	const struct list_rules rules = { "id", &schema_token_shown, searched, false };
 	int rc = db_read(a->db, list_read, &k);
-	api_reply_list(req, rc, k.list, NULL, NULL);
+	api_reply_list(req, rc, k.list, NULL, NULL, &rules);
 	json_free(k.list);
 }
 

@@ -107,7 +107,8 @@ def life(lab):
     lab.active(lab.create("large", "loose", 40))  # more tasks than are read at once
     lab.user.get("/v2/clusters")
     for query in ("status=pending", "limit=5", "sort=name&limit=5", "sort=-name&name=seen",
-                  "sort=createTime&limit=5&owner=nobody", "status=pending,active&limit=5"):
+                  "sort=createTime&limit=5&owner=nobody", "status=pending,active&limit=5",
+                  "q=see&limit=5", "q=see&sort=-name&limit=5", "template=stack&limit=5", "provider=lab&limit=5"):
         for who in (lab.user, lab.admin):
             answer = who.get(f"/v2/clusters?{query}")
             assert answer.status == 200, f"{query}: {answer}"

@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Lists in parts: pages, orders, filters, search, fields; and versions of what is not a document."""
+
+import urllib.parse
+
+import pytest
+
+from support.api import Api
+from support.lab import service
+
+SECRET = "correct horse battery"
+
+
+def pages(client, path):
+    """All items of a list that is followed by its Links; each page's size."""
+    items, sizes = [], []
+    while path:
+        answer = client.get(path)
+        assert answer.status == 200, answer
+        items += answer.json
+        sizes.append(len(answer.json))
+        link = answer.headers["Link"]
+        path = link[1:link.index(">")] if link else None
+    return items, sizes
+
+
+@pytest.fixture
+def filled(lab):
+    for number in range(7):
+        document = {**service(f"extra-{number}"), "label": f"Number {number}", "description": "made for LISTS"}
+        assert lab.admin.post("/v2/services", document).status == 200
+    return lab
+
+
+def test_documents_come_in_parts(filled):
+    user = filled.user
+    whole = user.get("/v2/services").json
+    names = [one["name"] for one in whole]
+    assert names == sorted(names) and user.get("/v2/services?unknown=1").json == whole
+    for limit in (1, 3, len(names), 1000):
+        items, sizes = pages(user, f"/v2/services?limit={limit}")
+        assert items == whole and sizes[0] == min(limit, len(names)) and sum(sizes) == len(names)
+    assert pages(user, "/v2/services?limit=4&sort=-name")[0] == whole[::-1]
+    assert user.get("/v2/services?sort=name").json == whole
+    found = user.get("/v2/services?q=lists&fields=name,label").json
+    assert found == [{"name": f"extra-{number}", "label": f"Number {number}"} for number in range(7)]
+    assert [one["name"] for one in user.get("/v2/services?q=NUMBER+3").json] == ["extra-3"]
+    assert user.get("/v2/services?q=nosuch").json == []
+    # what goes meanwhile shifts nothing
+    first = user.get("/v2/services?q=extra&limit=2&fields=name")
+    assert filled.admin.delete("/v2/services/extra-1").status == 200
+    link = first.headers["Link"]
+    assert [one["name"] for one in user.get(link[1:link.index(">")]).json] == ["extra-2", "extra-3"]
+    assert [one["name"] for one in user.get("/v2/providers?providertype=testtype&fields=name").json] == ["bare", "lab"]
+    for query in ("limit=0", "limit=1001", "limit=x", "sort=version", "fields=nosuch", "sort=name&unknown=1",
+                  "q=a&q=b"):
+        answer = user.get(f"/v2/services?{query}")
+        assert answer.status == 400 and answer.text, query
+
+
+def test_other_lists_come_in_parts(lab):
+    boss, admin = Api(lab.user.url), lab.admin
+    for name in ("ann", "bob", "carl"):
+        assert admin.put(f"/v2/users/{name}", {"role": "auditor" if name == "bob" else "user"}).status == 200
+        target = {"url": f"http://{name}.example/", "events": ["start"]}
+        assert admin.put(f"/v2/callbacktargets/{name}", target).status == 200
+        registered = f"{lab.name} {name}&"
+        assert lab.stack.internal.put(f"/v2/provisioners/{urllib.parse.quote(registered)}", {
+            "id": registered, "host": f"{name}.{lab.name}", "port": 1, "capacityTotal": 1, "usage": {}}).status == 200
+    for path, key in (("/v2/users", "name"), ("/v2/callbacktargets", "name")):
+        items, sizes = pages(admin, f"{path}?limit=2&sort=-{key}&fields={key}")
+        assert [one[key] for one in items] == ["carl", "bob", "ann"] and sizes == [2, 1]
+        assert [one[key] for one in admin.get(f"{path}?q=AR").json] == ["carl"]
+    assert [one["name"] for one in admin.get("/v2/users?role=auditor").json] == ["bob"]
+    items, sizes = pages(boss, f"/v2/provisioners?q={lab.name}+&limit=1&fields=id")
+    assert [one["id"] for one in items] == [f"{lab.name} {name}&" for name in ("ann", "bob", "carl")] and len(sizes) == 3
+    assert [one["id"] for one in boss.get(f"/v2/provisioners?host=bob.{lab.name}").json] == [f"{lab.name} bob&"]
+    tenants = boss.get("/v2/tenants?q=t10&limit=3").json
+    assert [one["name"] for one in tenants] == ["t10", "t100", "t101"]
+    for name in ("one", "two", "three"):
+        assert lab.user.post("/v2/tokens", {"name": name}).status == 200
+    items, _ = pages(lab.user, "/v2/tokens?limit=1")
+    assert sorted(one["name"] for one in items) == ["one", "three", "two"]
+    assert [one["id"] for one in items] == sorted(one["id"] for one in items)
+    assert len(admin.get("/v2/tokens?user=ann&kind=api").json) == 3 and admin.get("/v2/tokens?user=bob").json == []
+
+
+def test_jobs_of_a_cluster_come_in_parts(lab):
+    lab.worker()
+    cluster = lab.create()
+    lab.active(cluster)
+    for _ in range(2):
+        assert lab.user.post(f"/v2/clusters/{cluster}/services/restart", {}).status == 200
+        lab.active(cluster)
+    path = f"/v2/clusters/{cluster}/plans"
+    whole = lab.user.get(path).json
+    assert pages(lab.user, f"{path}?limit=2")[0] == whole
+    assert pages(lab.user, f"{path}?limit=1&sort=id")[0] == whole[::-1]
+    assert [one["id"] for one in lab.user.get(f"{path}?action=RESTART_SERVICES").json] == [one["id"] for one in whole[:2]]
+    assert lab.user.get(f"{path}?limit=1&q=x").status == 400
+
+
+def test_clusters_are_found(lab):
+    names = ["shop", "shop-2", "shops", "sho", "bar"]
+    ids = {name: lab.user.create_cluster(name, "one", 1) for name in names}
+    other = lab.user.create_cluster("shop-3", "loose", 2, provider="bare", providerFields={"project": "p"})
+
+    def found(query):
+        return [one["name"] for one in lab.user.get(f"/v2/clusters?fields=name&{query}").json]
+
+    assert found("q=shop") == ["shop", "shop-2", "shop-3", "shops"]
+    assert found("q=shop&sort=-name") == ["shops", "shop-3", "shop-2", "shop"]
+    assert [one["name"] for one in pages(lab.user, "/v2/clusters?q=shop&limit=1&fields=name")[0]] == found("q=shop")
+    assert found("q=nosuch") == [] and found("q=Shop") == []
+    assert found("template=loose") == ["shop-3"] and found("provider=bare&q=s") == ["shop-3"]
+    assert found("template=one&provider=lab&sort=name") == sorted(names)
+    assert found("template=nosuch") == []
+    for query in ("q=a%25", "q=", "q=shop&sort=createTime", "q=" + "x" * 300):
+        assert lab.user.get(f"/v2/clusters?{query}").status == 400, query
+    assert ids and other
+
+
+def changes(admin, path, first, second, reduced=None):
+    """A thing with versions: made once, changed as it was seen, deleted as it was seen."""
+    assert admin.request("PUT", path, first, {"If-Match": "*"}).status == 412
+    assert admin.request("PUT", path, first, {"If-None-Match": "*"}).status == 200
+    assert admin.request("PUT", path, first, {"If-None-Match": "*"}).status == 412
+    old = admin.get(path)
+    tag = old.headers["ETag"]
+    assert admin.request("GET", path, headers={"If-None-Match": tag}).status == 304
+    assert admin.request("PUT", path, second, {"If-Match": '"other"'}).status == 412
+    assert admin.get(path).json == old.json
+    assert admin.request("PUT", path, second, {"If-Match": tag}).status == 200
+    assert admin.request("PUT", path, first, {"If-Match": tag}).status == 412
+    new = admin.get(path).headers["ETag"]
+    assert new != tag
+    if reduced:  # what is not shown counts, too
+        assert admin.request("PUT", path, reduced, {"If-Match": new}).status == 200
+        assert admin.request("DELETE", path, headers={"If-Match": new}).status == 412
+        new = admin.get(path).headers["ETag"]
+    assert admin.request("DELETE", path, headers={"If-Match": tag}).status == 412
+    assert admin.request("DELETE", path, headers={"If-Match": new}).status == 200
+    assert admin.get(path).status == 404
+
+
+def test_users_have_versions(lab):
+    changes(lab.admin, "/v2/users/carl", {"role": "user"}, {"role": "auditor"}, {"role": "auditor", "password": SECRET})
+
+
+def test_callback_targets_have_versions(lab):
+    first = {"url": "http://a.example/", "events": ["start"]}
+    changes(lab.admin, "/v2/callbacktargets/a", first, {**first, "url": "http://b.example/"})
+
+
+def test_provisioners_have_versions(lab):
+    boss, internal, name = Api(lab.user.url), lab.stack.internal, f"tagged-{lab.name}"
+    body = {"id": name, "host": "h", "port": 1, "capacityTotal": 2, "usage": {}}
+    assert internal.put(f"/v2/provisioners/{name}", body).status == 200
+    path = f"/v2/provisioners/{name}"
+    tag = boss.get(path).headers["ETag"]
+    assert boss.request("POST", f"{path}/release", headers={"If-Match": tag}).status == 404  # not in quarantine
+    lab.stack.sql("INSERT INTO quarantine (provisioner_id, since, next_probe, reason) VALUES"
+                  f" ('{name}', 1, 9999999999999, 'test')")
+    assert boss.request("POST", f"{path}/release", headers={"If-Match": tag}).status == 412
+    tag = boss.get(path).headers["ETag"]
+    assert internal.post(f"{path}/heartbeat", {"usage": {lab.tenant: 1}}).status == 200  # no change of the version
+    assert boss.request("POST", f"{path}/release", headers={"If-Match": tag}).status == 200
+    assert internal.delete(path).status == 200
