@@ -343,10 +343,7 @@ void entities_list(struct http_req *req, void *ctx)
 	const struct list_rules rules = { "name", validate_schema(e.kind), searched, false };
 	int rc = db_read(a->db, list_read, &e);
 	secrets_mask(e.doc);
-	if (rc)
-		api_reply_db(req, rc);
-	else
-		list_reply(req, e.doc, &rules);
+	api_reply_list(req, rc, e.doc, NULL, NULL, &rules);
 	json_free(e.doc);
 }
 
