@@ -424,8 +424,11 @@ void http_to_pool(struct http_req *req, void (*fn)(struct http_req *, void *), v
 	loom_assert(req->state == REQ_OPEN && !req->defer);
 	req->defer = fn;
 	req->defer_arg = arg;
-	if (submit(req) != 0) {
-		req->defer = NULL;
+	if (submit(req) == 0)
+		return;
+	req->defer = NULL;
+	if (req->streaming)
+		http_stream_abort(req);
+	else
 		http_reply_problem(req, 503, "the server is busy");
-	}
 }

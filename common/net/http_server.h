@@ -173,7 +173,7 @@ const char *http_reason(int status);
  * when the loop is the caller. */
 void http_defer(struct http_req *req, void (*fn)(struct http_req *, void *arg), void *arg);
 /* From the loop: fn(req, arg) runs on a worker, as a handler with HTTP_ON_POOL does. Where there is
- * no room the request is answered with 503. */
+ * no room the request is answered with 503, or its stream aborted. */
 void http_to_pool(struct http_req *req, void (*fn)(struct http_req *, void *arg), void *arg);
 
 /* Streams (loop only): chunked answer. write returns the bytes not yet sent, -EPIPE when the peer

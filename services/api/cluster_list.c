@@ -2,9 +2,11 @@
 /*
  * cluster_list - GET /v2/clusters (REST spec 5.4), whole or in pages.
  *
- * A list may be of thousands. It is read and written in pieces; after each the request stands in
- * line again, behind the others of its tenant and beside those of other tenants, so that nobody
- * waits for more than a piece of another's list. What is kept meanwhile is the answer's text.
+ * A list may be of a hundred thousand. It is read and written in pieces; after each the request
+ * stands in line again, behind the others of its tenant and beside those of other tenants, so that
+ * nobody waits for more than a piece of another's list. What is kept meanwhile is the answer's
+ * text; when that is longer than a page's it goes out piece by piece, each when the one before was
+ * sent, so that a whole list takes no more memory than a page.
  */
 #include "services/api/resources.h"
 
@@ -19,7 +21,9 @@
 #include <string.h>
 
 #define PIECE    ((size_t)4 * DB_MANY) /* clusters */
-#define LIST_MAX ((size_t)64 << 20)    /* bytes of an answer: some hundred thousand clusters */
+#define KEYS     LIST_PAGE_MAX         /* of a whole list, at once */
+#define AT_ONCE  ((size_t)1 << 20)     /* bytes of an answer that is not sent in pieces */
+#define TEXT_MAX ((size_t)64 << 20)    /* and of one piece: more than its clusters can have */
 
 struct list {
 	struct api *a;
@@ -29,10 +33,14 @@ struct list {
 	struct strs fields; /* none: all */
 	bool statuses;      /* only how far their jobs are */
 	bool legacy;        /* in the form of version 0.9.7 */
+	bool whole;         /* no page of it was asked for */
 	struct cluster_keys keys;
-	size_t at; /* those that are in the text */
+	size_t at; /* those that are in the text, or were sent */
 	struct buf text;
 	size_t written; /* bytes that earlier pieces left */
+	bool streaming; /* some was sent */
+	bool failed;    /* what follows cannot be read */
+	bool at_work;   /* on a worker, whose the request is */
 };
 
 static void list_free(void *arg)
@@ -202,7 +210,7 @@ static char *in_form(const struct list *l, const char *text, size_t len)
 static void add(int64_t id LOOM_UNUSED, const char *text, size_t len, void *arg)
 {
 	struct list *l = arg;
-	buf_addc(&l->text, l->text.len ? ',' : '[');
+	buf_addc(&l->text, l->streaming || l->text.len ? ',' : '[');
 	if (l->statuses || l->legacy) {
 		LOOM_CLEANUP_STR char *form = in_form(l, text, len);
 		buf_adds(&l->text, form);
@@ -248,16 +256,32 @@ static void reply(struct http_req *req, struct list *l)
 		return;
 	}
 	buf_adds(&l->text, l->text.len ? "]" : "[]");
-	if (l->text.full) {
-		http_reply_problem(req, 400,
-		                   "the list is longer than %zu MiB: ask for it in pages, with "
-		                   "limit=%d, and follow the Link of each answer",
-		                   LIST_MAX >> 20, LIST_PAGE_MAX);
-		return;
-	}
 	if (l->keys.more)
 		link_next(req, l);
 	http_reply(req, 200, "application/json", l->text.data, l->text.len);
+}
+
+/* Keys and clusters of the next piece; those of a whole list as of a page behind the other. */
+static int next_piece(struct list *l)
+{
+	int rc = 0;
+	if (l->at == l->keys.n && l->keys.more) {
+		l->filter.after = l->keys.last;
+		l->at = 0;
+		rc = db_read(l->a->db, keys_read, l);
+	}
+	if (!rc)
+		rc = db_read(l->a->db, piece_read, l);
+	if (rc)
+		return rc;
+	l->at += piece_of(l);
+	l->written = l->text.len;
+	return l->text.full ? DB_E_FATAL : 0;
+}
+
+static bool is_over(const struct list *l)
+{
+	return l->at == l->keys.n && !(l->whole && l->keys.more);
 }
 
 static void go_on(struct http_req *req, void *arg);
@@ -266,32 +290,76 @@ static void go_on(struct http_req *req, void *arg);
 static void add_piece(struct http_req *req, void *arg)
 {
 	struct list *l = arg;
-	int rc = db_read(l->a->db, piece_read, l);
-	if (rc) {
+	int rc = next_piece(l);
+	l->failed = rc != 0;
+	if (rc && !l->streaming)
 		api_reply_db(req, rc);
-		return;
-	}
-	l->at += piece_of(l);
-	l->written = l->text.len;
-	if (l->at < l->keys.n && !l->text.full)
-		http_defer(req, go_on, l);
-	else
+	else if (is_over(l) && !l->streaming)
 		reply(req, l);
+	else
+		http_defer(req, go_on, l);
 }
 
-/* The loop. */
+/* ---- the loop -------------------------------------------------------------------------------- */
+
+static void more(struct http_req *req, void *arg)
+{
+	struct list *l = arg;
+	l->at_work = true;
+	http_to_pool(req, add_piece, l);
+}
+
+static void closed(struct http_req *req, void *arg)
+{
+	const struct list *l = arg;
+	if (!l->at_work)
+		http_stream_end(req);
+}
+
+static void send_piece(struct http_req *req, struct list *l)
+{
+	bool over = is_over(l);
+	if (!l->streaming) {
+		l->streaming = true;
+		if (l->keys.more && !l->whole)
+			link_next(req, l);
+		http_on_close(req, closed, l);
+		http_stream_on_drained(req, more, l);
+		l->at_work = true; /* not to be ended within the next call */
+		http_stream_start(req, 200, "application/json");
+		l->at_work = false;
+	}
+	if (over)
+		buf_addc(&l->text, ']');
+	long rc = http_stream_write(req, l->text.data, l->text.len);
+	buf_cut(&l->text, 0);
+	l->written = 0;
+	if (over || rc < 0)
+		http_stream_end(req);
+}
+
 static void go_on(struct http_req *req, void *arg)
 {
-	if (http_gone(req))
+	struct list *l = arg;
+	l->at_work = false;
+	if (l->streaming && l->failed)
+		http_stream_abort(req);
+	else if (l->streaming && http_gone(req))
+		http_stream_end(req);
+	else if (http_gone(req))
 		http_reply_empty(req, 503);
+	else if (l->streaming || l->text.len >= AT_ONCE)
+		send_piece(req, l);
 	else
-		http_to_pool(req, add_piece, arg);
+		more(req, l);
 }
+
+/* ---- the requests ---------------------------------------------------------------------------- */
 
 static struct list *begin(struct http_req *req, struct api *a)
 {
 	struct list *l = loom_calloc(1, sizeof(*l));
-	*l = (struct list){ .a = a, .who = *request_who(req), .text = BUF_INIT(LIST_MAX) };
+	*l = (struct list){ .a = a, .who = *request_who(req), .text = BUF_INIT(TEXT_MAX) };
 	l->filter.tenant_id = l->who.tenant_id;
 	l->filter.owner_id = auth_sees_all(&l->who) ? NULL : l->who.user;
 	l->legacy = legacy_is(req);
@@ -301,12 +369,15 @@ static struct list *begin(struct http_req *req, struct api *a)
 
 static void answer(struct http_req *req, struct list *l)
 {
+	l->whole = !l->filter.limit;
+	if (l->whole)
+		l->filter.limit = KEYS;
+	l->at_work = true;
 	int rc = db_read(l->a->db, keys_read, l);
-	if (rc) {
+	if (rc)
 		api_reply_db(req, rc);
-		return;
-	}
-	add_piece(req, l);
+	else
+		add_piece(req, l);
 }
 
 void clusters_list(struct http_req *req, void *ctx)
