@@ -7,8 +7,9 @@ import selectors
 import socket
 import time
 
-from bench import percentile
 from crowd import WHO, ask
+
+from bench import percentile
 
 IDLE, WATCHERS, SECONDS = 20000, 2000, 10
 SPARE = 900  # descriptors for everything else
