@@ -404,22 +404,12 @@ static void reply_write(struct http_req *req, struct api *a, struct entity_call 
 	json_free(e->faults);
 }
 
-/* A document of version 0.9.7 as today's; false when answered. */
-static bool read_legacy(struct http_req *req, enum entity_kind k, struct json **ret)
-{
-	LOOM_CLEANUP(json_free) struct json *sent = NULL;
-	if (api_body_json(req, &sent))
-		return false;
-	*ret = legacy_document(k, sent);
-	return request_check(req, validate_schema(k), *ret);
-}
-
 /* Reads and checks the body; name NULL takes it from the body. */
 static void write(struct http_req *req, struct api *a, struct entity_call *e)
 {
 	LOOM_CLEANUP(json_free) struct json *doc = NULL, *old = NULL;
 	struct loom_err err;
-	if (legacy_is(req) && !read_legacy(req, e->kind, &old))
+	if (legacy_is(req) && !legacy_read(req, e->kind, &old))
 		return;
 	if (validate_entity(e->kind, old ? old : request_body(req), &doc, &err)) {
 		http_reply_text(req, 400, "%s", err.msg);

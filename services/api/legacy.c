@@ -3,6 +3,8 @@
 #include "services/api/legacy.h"
 
 #include "common/base/str.h"
+#include "services/api/request.h"
+#include "services/api/validate.h"
 
 #include <ctype.h>
 #include <string.h>
@@ -92,6 +94,15 @@ struct json *legacy_document(enum entity_kind k, const struct json *in)
 	if (k == ENTITY_SERVICE)
 		service(doc);
 	return doc;
+}
+
+bool legacy_read(struct http_req *req, enum entity_kind k, struct json **ret)
+{
+	LOOM_CLEANUP(json_free) struct json *sent = NULL;
+	if (api_body_json(req, &sent))
+		return false;
+	*ret = legacy_document(k, sent);
+	return request_check(req, validate_schema(k), *ret);
 }
 
 struct json *legacy_catalog(const struct json *in)

@@ -20,7 +20,9 @@ const char *legacy_below(const char *path);
 
 /* A document as it was sent then, as today's; owned. */
 struct json *legacy_document(enum entity_kind k, const struct json *in);
-/* The same of a whole catalog. */
+/* That of a request, checked as today's is; false when answered. Worker threads. */
+bool legacy_read(struct http_req *req, enum entity_kind k, struct json **ret);
+/* As legacy_document(), of a whole catalog. */
 struct json *legacy_catalog(const struct json *in);
 
 /* Each takes what today's clients are answered, and returns it, or another, owned. */
