@@ -35,7 +35,8 @@ SYSTEM_DATABASES = {"mysql", "performance_schema", "sys", "test", "lost+found"}
 PORTS = ("ui", "api_external", "api_internal", "api_bus", "scheduler_admin", "scheduler_bus", "zookeeper_client",
          "zookeeper_peer", "zookeeper_election", "db", "db_group", "db_ist", "db_sst", "galera_check", "sqlproxy",
          "haproxy_admin", "sqlproxy_stats", "sqlproxy_relay", "sqlproxy_relay_check")
-TELL = "date +%s.%N; cat '{note}' 2>/dev/null || echo; sha256sum <'{inventory}' 2>/dev/null || true"
+TELL = "date +%s.%N; cat '{note}' 2>/dev/null || echo; sha256sum <'{inventory}' 2>/dev/null || echo; " \
+       "if [ -s '{scheduler}' ]; then echo yes; fi"
 
 
 def size(text):
@@ -48,17 +49,18 @@ def size(text):
 
 def _other(inventory, address, path):
     """What another machine says of itself."""
-    told = {"error": "", "skew": 0.0, "datacenter": "", "inventory": ""}
+    told = {"error": "", "skew": 0.0, "datacenter": "", "inventory": "", "scheduler": ""}
     began = time.time()
     try:
-        text = remote.on(address, TELL.format(note=keys.note_of(inventory), inventory=path), timeout=60)
+        text = remote.on(address, TELL.format(note=keys.note_of(inventory), inventory=path,
+                                              scheduler=inventory["paths"][keys.SCHEDULER]), timeout=60)
     except DcError as error:
         return {**told, "error": str(error)}
     ended = time.time()
-    lines = [*text.splitlines(), "", "", ""]
+    lines = [*text.splitlines(), "", "", "", ""]
     clock = float(lines[0])
     told["skew"] = max(0.0, began - clock, clock - ended)
-    told.update(datacenter=lines[1].strip(), inventory=lines[2].partition(" ")[0])
+    told.update(datacenter=lines[1].strip(), inventory=lines[2].partition(" ")[0], scheduler=lines[3])
     return told
 
 

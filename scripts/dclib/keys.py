@@ -24,7 +24,10 @@ def token():
 
 # path in the inventory: what makes a new one
 MADE = {"cluster_key_file": lambda: secrets.token_hex(32), "db_password_file": lambda: secrets.token_hex(24),
-        "admin_token_file": token, "provisioner_token_file": token}
+        "admin_token_file": token, "provisioner_token_file": token,
+        "db_scheduler_password_file": lambda: secrets.token_hex(24)}
+# A datacenter may do without it: those that were set up before it came do. All machines have it, or none.
+SCHEDULER = "db_scheduler_password_file"
 
 
 def note_of(inventory):
@@ -53,7 +56,7 @@ def source(inventory, host, facts):
     name = inventory["datacenter"]["name"]
     if facts["datacenter"] not in ("", name):
         raise DcError(f"{note_of(inventory)}: this machine belongs to the datacenter '{facts['datacenter']}', not '{name}'")
-    if facts["datacenter"] and all(os.path.exists(inventory["paths"][kind]) for kind in MADE):
+    if facts["datacenter"] and all(os.path.exists(inventory["paths"][kind]) for kind in MADE if kind != SCHEDULER):
         return host
     givers = [other for other, told in facts["others"].items() if told["datacenter"] == name]
     if givers:
@@ -66,13 +69,24 @@ def source(inventory, host, facts):
     return ""
 
 
+def wanted(inventory, host, facts):
+    """{path in the inventory: the machine it is fetched from, or "" where it is made} of secrets that are to be placed here."""
+    giver = source(inventory, host, facts)
+    name, path = inventory["datacenter"]["name"], inventory["paths"][SCHEDULER]
+    found = {} if giver == host else {kind: giver for kind in MADE if kind != SCHEDULER}
+    givers = [other for other, told in facts["others"].items() if told["datacenter"] == name and told["scheduler"]]
+    if path and not giver:
+        found[SCHEDULER] = ""
+    elif path and givers and not (giver == host and os.path.exists(path)):
+        found[SCHEDULER] = givers[0]
+    return found
+
+
 def obtain(inventory, host, facts):
     """Place the secrets; answers what was done, in words."""
-    giver = source(inventory, host, facts)
-    paths = {kind: pathlib.Path(inventory["paths"][kind]) for kind in MADE}
-    if giver == host:
-        return "kept"
-    for kind, path in paths.items():
+    found = wanted(inventory, host, facts)
+    for kind, giver in found.items():
+        path = pathlib.Path(inventory["paths"][kind])
         if giver:
             address = inventory["hosts"][giver]["address"]
             text = base64.b64decode(remote.on(address, f"base64 <'{path}'")).decode("ascii")
@@ -82,4 +96,5 @@ def obtain(inventory, host, facts):
         elif not path.exists():
             place(path, MADE[kind]() + "\n", SECRET_MODE, GROUP)
     place(note_of(inventory), inventory["datacenter"]["name"] + "\n", 0o644, "root")
-    return f"fetched from {giver}" if giver else "made"
+    givers = sorted(set(found.values()))
+    return "kept" if not found else f"fetched from {', '.join(givers)}" if givers != [""] else "made"

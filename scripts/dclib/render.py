@@ -55,7 +55,8 @@ DEFAULTS: dict[str, dict[str, str | None]] = {
         "db_data": "/var/lib/mysql", "db_run": "/run/mysqld", "db_tmp": "/var/tmp",
         "backups": "/var/backups/loom", "keepalived_state": "/run/loom/haproxy.down",
         "cluster_key_file": "/etc/loom/cluster.key", "db_password_file": "/etc/loom/db.password",
-        "db_scheduler_password_file": "",
+        # The scheduler has an account of its own where this one is.
+        "db_scheduler_password_file": "/etc/loom/db-scheduler.password",
         "admin_token_file": "/etc/loom/admin.token",
         "provisioner_token_file": "/etc/loom/provisioner.token",
     },

@@ -22,6 +22,12 @@ LISTED = "setup.list"  # below paths.etc: all files that setup wrote, for a purg
 FRESH = "00000000-0000-0000-0000-000000000000"
 BEGIN = "loom-begin"   # galera-start's leave to begin without the others, for once
 PAUSE, TELL_EVERY = 0.3, 10.0
+# Accounts, and tables that they may use one by one: a later version has more of both.
+HAVE = ("SELECT CONCAT(User, '@', Host) FROM mysql.global_priv; "
+        "SELECT CONCAT(User, '@', Host, ' ', Table_name) FROM mysql.tables_priv WHERE Db = 'loom'; "
+        "SELECT table_name FROM information_schema.tables WHERE table_schema = 'loom_ha'")
+ACCOUNT = re.compile(r"^CREATE USER IF NOT EXISTS '(\S+)'@'(\S+)';$", re.M)
+RIGHT = re.compile(r"^GRANT .* ON `loom`\.`(\w+)` TO '(\S+)'@'(\S+)';$", re.M)
 
 
 class Unit(NamedTuple):
@@ -50,6 +56,12 @@ def units_of(inventory, host):
     copies = range(1, int(inventory["hosts"][host]["provisioners"]) + 1)
     return [*UNITS, *(Unit(f"loom-provisioner@{copy}", (f"loom/provisioner-{copy}.", "systemd/loom-provisioner@."), False)
                       for copy in copies)]
+
+
+def wanted_of(accounts):
+    """What the accounts' SQL makes, as lines of HAVE."""
+    return {*(f"{user}@{host}" for user, host in ACCOUNT.findall(accounts)),
+            *(f"{user}@{host} {table}" for table, user, host in RIGHT.findall(accounts))}
 
 
 def say(text):
@@ -121,9 +133,10 @@ class Setup:
 
     def plan(self):
         """What a run would do."""
-        source = keys.source(self.inventory, self.host, self.facts)
+        givers = sorted(set(keys.wanted(self.inventory, self.host, self.facts).values()))
+        secrets = "kept" if not givers else "make" if givers == [""] else f"fetch from {', '.join(givers)}"
         names = self.changed(self.files()[0])
-        return {"host": self.host, "secrets": "kept" if source == self.host else f"fetch from {source}" if source else "make",
+        return {"host": self.host, "secrets": secrets,
                 "database": self.database() or "kept", "write": names, "restart": [unit.name for unit in self.touched(names)],
                 "start": [unit.name for unit in self.units if not self.runs(unit.name)], "stop": self.surplus()}
 
@@ -196,12 +209,10 @@ class Setup:
         return what
 
     def make_accounts(self, accounts):
-        """Loom's accounts, for all machines of the inventory; safe to run again, and run where one lacks."""
+        """Loom's accounts, for all machines of the inventory; safe to run again, and run where one, or a right, lacks."""
         command = ["mariadb", "--no-defaults", f"--socket={self.values['paths']['db_run']}/mysqld.sock"]
-        wanted = {entry["address"] for entry in self.values["db_clients"]}
-        have = remote.run([*command, "-N", "-B", "-e", "SELECT Host FROM mysql.global_priv WHERE User = 'loom'; "
-                           "SELECT table_name FROM information_schema.tables WHERE table_schema = 'loom_ha'"]).split()
-        if not {*wanted, "writer"} <= set(have):
+        have = remote.run([*command, "-N", "-B", "-e", HAVE]).splitlines()
+        if not {*wanted_of(accounts), "writer"} <= set(have):
             remote.run(command, stdin=accounts)
             say("database: accounts made")
 

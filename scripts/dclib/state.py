@@ -143,7 +143,7 @@ class State:
         lines += ["[paths]", f"bin = {self.bin}", f"web = {ROOT}/services/ui-gateway/web",
                   f"plugins = {self.directory}/plugins", f"deploy = {ROOT}/deploy",
                   f"cluster_key_file = {self.directory}/secrets/cluster.key",
-                  f"db_password_file = {self.directory}/secrets/db.password",
+                  f"db_password_file = {self.directory}/secrets/db.password", "db_scheduler_password_file =",
                   f"admin_token_file = {self.directory}/secrets/admin.token",
                   f"provisioner_token_file = {self.directory}/secrets/provisioner.token"]
         for host in HOSTS:

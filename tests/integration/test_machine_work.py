@@ -6,12 +6,14 @@ Machines, apt and ssh are played here; tests/ship does the same on three machine
 
 import base64
 import copy
+import re
 
 import pytest
 
 from dclib import DcError, checks, doctor, keys, remote, render, rotate, setup, upgrade
 from support import ROOT
 
+FILES = {"db.password": "loom", "db-scheduler.password": "loom_scheduler"}  # and whose passwords they are
 SIMULATION = """Reading package lists...
 Inst loom-common [0.90.0] (0.91.0 localhost [all])
 Inst loom-api [0.90.0] (0.91.0 localhost [amd64])
@@ -25,14 +27,16 @@ class World:
     def __init__(self, folder):
         self.ill, self.done, self.accounts, self.fail_at = [], [], [], None
         self.facts = {"datacenter": "dc1", "others": {
-            host: {"error": "", "skew": 0.0, "datacenter": "dc1", "inventory": "same"} for host in "bc"}}
+            host: {"error": "", "skew": 0.0, "datacenter": "dc1", "inventory": "same", "scheduler": "yes"} for host in "bc"}}
         self.path = folder / "inventory"
         self.path.write_text((ROOT / "deploy/inventory.example").read_text() +
-                             f"[paths]\netc = {folder}\ndb_password_file = {folder}/db.password\n")
-        (folder / "db.password").write_text("old\n")
+                             f"[paths]\netc = {folder}\ndb_password_file = {folder}/db.password\n"
+                             f"db_scheduler_password_file = {folder}/db-scheduler.password\n")
+        for name, user in FILES.items():
+            (folder / name).write_text(f"old-{user}\n")
         self.folder = folder
         self.inventory = render.read_inventory(self.path)
-        self.passwords = dict.fromkeys("abc", "old")
+        self.passwords = {user: dict.fromkeys("abc", f"old-{user}") for user in FILES.values()}
 
     def look(self, _inventory):
         """As doctor.look()."""
@@ -52,9 +56,10 @@ class World:
         host = "abc"[int(address[-1]) - 1]
         self.step(host, script)
         if "base64 -d" in script:
-            self.passwords[host] = base64.b64decode(stdin).decode().strip()
+            name = re.search(r"/([\w.-]+); base64", script).group(1)
+            self.passwords[FILES[name]][host] = base64.b64decode(stdin).decode().strip()
             if host == "a":
-                (self.folder / "db.password").write_bytes(base64.b64decode(stdin))
+                (self.folder / name).write_bytes(base64.b64decode(stdin))
         return "yes\n"
 
     def step(self, who, what):
@@ -130,32 +135,63 @@ def test_a_machine_is_replaced_from_another(world, monkeypatch):
     assert followed == [("10.62.0.12", f"loom-datacenter setup --inventory {world.path}")]
 
 
-def passwords_of(sql):
-    """Which passwords an account of the statement takes."""
-    return [word.partition("'")[0] for word in sql.split(";")[0].split("PASSWORD('")[1:]]
+def taken(sql, user):
+    """Which passwords the statements let an account have, from every machine."""
+    lines = [line for line in sql.splitlines() if f"'{user}'@" in line]
+    assert [line.split("'")[3] for line in lines] == ["10.62.0.11", "10.62.0.12", "10.62.0.13"]
+    ways = {tuple(re.findall(r"PASSWORD\('(.*?)'\)", line)) for line in lines}
+    assert len(ways) == 1
+    return list(ways.pop())
 
 
-def test_the_password_changes_in_an_order_in_which_each_service_gets_in(world):
+def left(world):
+    """Files of the folder."""
+    return sorted(path.name for path in world.folder.iterdir())
+
+
+def test_the_passwords_change_in_an_order_in_which_each_service_gets_in(world):
     assert rotate.rotate(world.inventory, "a") == ["a", "b", "c"]
     first, last = world.accounts
-    new = world.passwords["a"]
-    assert passwords_of(first) == ["old", new] and passwords_of(last) == [new]
-    assert all(f"'loom'@'10.62.0.1{host}'" in last for host in (1, 2, 3))
-    assert set(world.passwords.values()) == {new} and new != "old"
+    for user, passwords in world.passwords.items():
+        new = passwords["a"]
+        assert taken(first, user) == [f"old-{user}", new] and taken(last, user) == [new]
+        assert set(passwords.values()) == {new} and new != f"old-{user}"
+    assert world.passwords["loom"]["a"] != world.passwords["loom_scheduler"]["a"]
     whos = [who for who, what in world.done if "restart" in what or who == "mariadb"]
     assert whos == ["mariadb", "a", "a", "b", "b", "c", "c", "mariadb"]
-    assert sorted(path.name for path in world.folder.iterdir()) == ["db.password", "inventory"]
+    assert left(world) == ["db-scheduler.password", "db.password", "inventory"]
 
 
-@pytest.mark.parametrize("step", range(11))
-def test_a_change_of_password_that_was_broken_off_is_finished(world, step):
-    """Wherever it ended, what any service has is what the account takes; the next run comes to its end."""
+def test_a_datacenter_without_an_account_of_the_scheduler(world):
+    (world.folder / "db-scheduler.password").unlink()
+    for other in world.facts["others"].values():
+        other["scheduler"] = ""
+    rotate.prepare(world.inventory, "a", str(world.path))
+    rotate.rotate(world.inventory, "a")
+    assert "loom_scheduler" not in "".join(world.accounts)
+    assert left(world) == ["db.password", "inventory"]
+
+
+@pytest.mark.parametrize("host", ["a", "b"])
+def test_the_account_of_the_scheduler_is_on_all_machines_or_on_none(world, host):
+    if host == "a":
+        (world.folder / "db-scheduler.password").unlink()
+    else:
+        world.facts["others"][host]["scheduler"] = ""
+    with pytest.raises(DcError, match=f"is not on {host}, but on others"):
+        rotate.prepare(world.inventory, "a", str(world.path))
+
+
+@pytest.mark.parametrize("step", range(14))
+def test_a_change_of_passwords_that_was_broken_off_is_finished(world, step):
+    """Wherever it ended, what any service has is what its account takes; the next run comes to its end."""
     world.fail_at = step
     with pytest.raises(DcError, match="broken off"):
         rotate.rotate(world.inventory, "a")
-    taken = set(passwords_of(world.accounts[-1])) if world.accounts else {"old"}
-    assert set(world.passwords.values()) <= taken
+    for user, passwords in world.passwords.items():
+        assert set(passwords.values()) <= set(taken(world.accounts[-1], user) if world.accounts else [f"old-{user}"])
     world.fail_at = None
     rotate.rotate(world.inventory, "a")
-    assert passwords_of(world.accounts[-1]) == [world.passwords["a"]] and len(set(world.passwords.values())) == 1
-    assert sorted(path.name for path in world.folder.iterdir()) == ["db.password", "inventory"]
+    for user, passwords in world.passwords.items():
+        assert taken(world.accounts[-1], user) == [passwords["a"]] and len(set(passwords.values())) == 1
+    assert left(world) == ["db-scheduler.password", "db.password", "inventory"]

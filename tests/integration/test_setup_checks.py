@@ -1,21 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
 """loom-datacenter setup: what is wrong with a machine is told before anything is done, all of it at once."""
 
+import base64
+import pathlib
 import subprocess
 
 import pytest
 
-from dclib import DcError, checks, keys, render
+from dclib import DcError, checks, keys, remote, render, setup
 from support import ROOT
 
-OTHER = {"error": "", "skew": 0.0, "datacenter": "", "inventory": "same"}
+OTHER = {"error": "", "skew": 0.0, "datacenter": "", "inventory": "same", "scheduler": ""}
 
 
 @pytest.fixture
 def inventory(tmp_path):
     """That of the example, whose secrets are in a folder of the test."""
     path = tmp_path / "inventory"
-    names = "cluster_key", "db_password", "admin_token", "provisioner_token"
+    names = "cluster_key", "db_password", "admin_token", "provisioner_token", "db_scheduler_password"
     paths = "".join(f"{name}_file = {tmp_path}/{name}\n" for name in names)
     path.write_text((ROOT / "deploy/inventory.example").read_text() + f"[paths]\netc = {tmp_path}\n{paths}")
     return render.read_inventory(path)
@@ -99,6 +101,37 @@ def test_secrets_that_are_made_stay(inventory, monkeypatch):
     assert [open(path, encoding="ascii").read() for path in paths] == made
     modes = subprocess.run(["stat", "-c", "%a", *paths], capture_output=True, text=True, check=True).stdout.split()
     assert set(modes) == {"640"}
+
+
+def test_the_password_of_the_scheduler_comes_when_another_machine_has_it(inventory, monkeypatch):
+    """A datacenter without one stays as it is until somebody makes one."""
+    monkeypatch.setattr(keys, "GROUP", "root")
+    monkeypatch.setattr(remote, "on", lambda address, _: base64.b64encode(f"of {address}\n".encode()).decode())
+    path = pathlib.Path(inventory["paths"][keys.SCHEDULER])
+    keys.obtain(inventory, "a", facts())
+    path.unlink()
+    known = {"datacenter": "dc1", "b": {"datacenter": "dc1"}}
+    assert keys.obtain(inventory, "a", facts(**known)) == "kept" and not path.exists()
+    assert keys.obtain(inventory, "a", facts(**known, c={"datacenter": "dc1", "scheduler": "yes"})) == "fetched from c"
+    assert path.read_text(encoding="ascii") == "of 10.62.0.13\n"
+    assert keys.wanted(inventory, "a", facts(**known, c={"datacenter": "dc1", "scheduler": "yes"})) == {}
+    # A new machine gets it from one that has it, all else from any; without one it gets none.
+    new = facts(b={"datacenter": "dc1"}, c={"datacenter": "dc1", "scheduler": "yes"})
+    assert keys.wanted(inventory, "a", new) == {kind: "c" if kind == keys.SCHEDULER else "b" for kind in keys.MADE}
+    assert keys.SCHEDULER not in keys.wanted(inventory, "a", facts(b={"datacenter": "dc1"}))
+    inventory["paths"][keys.SCHEDULER] = ""
+    assert keys.SCHEDULER not in keys.wanted(inventory, "a", facts())
+
+
+def test_accounts_are_made_when_one_or_a_right_lacks(inventory, tmp_path):
+    keys_of = {"db_password_file": "one", keys.SCHEDULER: "two"}
+    for kind, text in keys_of.items():
+        pathlib.Path(inventory["paths"][kind]).write_text(text, encoding="ascii")
+    render.render(inventory, "a", tmp_path)
+    found = setup.wanted_of((tmp_path / "mariadb/accounts.sql").read_text(encoding="utf-8"))
+    assert {"loom@10.62.0.11", "loom_scheduler@10.62.0.13", "loom_scheduler@10.62.0.13 job"} <= found
+    rights = [line for line in (ROOT / "deploy/mariadb/scheduler-rights").read_text().splitlines() if "`loom`.`" in line]
+    assert len(found) == 3 * (2 + len(rights))
 
 
 @pytest.mark.parametrize("text, size", [("512M", 512 << 20), ("1G", 1 << 30), ("96m", 96 << 20), ("7", 7)])

@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.heavy, pytest.mark.timeout(2400)]
 
 FIRST, SECOND = "0.90.0", "0.91.0"
 HOSTS = ("a", "b", "c")
-SECRETS = "cluster.key", "db.password", "admin.token", "provisioner.token"
+SECRETS = "cluster.key", "db.password", "db-scheduler.password", "admin.token", "provisioner.token"
 INVENTORY = """[datacenter]
 name = test
 virtual_address = {net}.10
@@ -129,7 +129,7 @@ def test_a_datacenter_from_the_first_setup_to_the_purge(site):
     setup_again_changes_nothing(site)
     a_change_of_the_inventory_is_taken(site)
     the_first_machine_is_lost_and_replaced(site)
-    the_database_gets_another_password(site)
+    the_database_gets_other_passwords(site)
     it_is_upgraded_while_it_serves(site)
     no_secret_was_told(site)
     purge_leaves_nothing(site)
@@ -164,8 +164,9 @@ def it_is_set_up(site):
     sums = {box.sh(f"cd /etc/loom && sha256sum {' '.join(SECRETS)}") for box in site.boxes.values()}
     assert len(sums) == 1
     for box in site.boxes.values():
-        assert box.sh(f"cd /etc/loom && stat -c '%U %G %a' {' '.join(SECRETS)}").split("\n")[:-1] == ["root loom 640"] * 4
+        assert set(box.sh(f"cd /etc/loom && stat -c '%U %G %a' {' '.join(SECRETS)}").splitlines()) == {"root loom 640"}
         box.sh("! grep -rl IDENTIFIED /etc/loom")
+        assert "db_user = loom_scheduler" in box.sh("cat /etc/loom/loom/scheduler.conf")
     site.is_well()
     box = site.boxes["c"]
     box.put(ROOT / "deploy/compose/catalog", "/root/catalog")
@@ -216,17 +217,19 @@ def the_first_machine_is_lost_and_replaced(site):
     assert code == 1 and "no new machine" in said, said
 
 
-def the_database_gets_another_password(site):
-    """On all machines, and the old one is good no more; nothing of it is left beside."""
-    before = site.boxes["b"].sh("cat /etc/loom/db.password").strip()
+def the_database_gets_other_passwords(site):
+    """Each account on all machines, and the old one is good no more; nothing of it is left beside."""
+    accounts = {"/etc/loom/db.password": "loom", "/etc/loom/db-scheduler.password": "loom_scheduler"}
+    before = {file: site.boxes["b"].sh(f"cat {file}").strip() for file in accounts}
     assert site.does("b", "rotate-keys", "--dry-run")["rotated"] is False
     assert site.does("b", "rotate-keys")["rotated"] is True
-    passwords = {box.sh("cat /etc/loom/db.password").strip() for box in site.boxes.values()}
-    assert len(passwords) == 1 and passwords != {before}
     box = site.boxes["b"]
-    ask = f"MYSQL_PWD=$(cat %s) mariadb --no-defaults -h{site.address('b')} -P55306 -uloom -e 'SELECT 1' loom"
-    box.sh(ask % "/etc/loom/db.password")
-    box.sh(f"echo {before} >/root/before && ! {ask % '/root/before'}; rm /root/before; ! ls /etc/loom/db.password.*")
+    for file, user in accounts.items():
+        passwords = {each.sh(f"cat {file}").strip() for each in site.boxes.values()}
+        assert len(passwords) == 1 and passwords != {before[file]}
+        ask = f"MYSQL_PWD=$(cat %s) mariadb --no-defaults -h{site.address('b')} -P55306 -u{user} -e 'SELECT 1' loom"
+        box.sh(ask % file)
+        box.sh(f"echo {before[file]} >/root/before && ! {ask % '/root/before'}; rm /root/before; ! ls {file}.*")
     site.make_cluster("afterwards")
 
 
