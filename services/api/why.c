@@ -323,9 +323,11 @@ static char *settled_words(const struct why_input *in, const char **cause)
 	bool rest = in->c->status == CLUSTER_ACTIVE || in->c->status == CLUSTER_TERMINATED;
 	bool failed = in->latest->status == JOB_FAILED;
 	*cause = rest ? "nothing" : "failed";
+	bool warned = in->c->status == CLUSTER_ACTIVE && !str_blank(in->c->message);
 	if (rest && !failed)
-		return loom_asprintf("nothing is going on: the cluster is %s",
-		                     cluster_status_name(in->c->status));
+		return loom_asprintf("nothing is going on: the cluster is %s%s%s",
+		                     cluster_status_name(in->c->status), warned ? "; " : "",
+		                     warned ? in->c->message : "");
 	LOOM_CLEANUP_STR char *again =
 		in->expiry.tries && in->c->status != CLUSTER_TERMINATED ? expired_words(in) : NULL;
 	return loom_asprintf("%s%s%sthe last job, %s, failed: %s%s%s",

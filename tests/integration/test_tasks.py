@@ -777,3 +777,17 @@ def test_why_says_for_whom_a_failed_task_is_kept(lab):
     other.start()
     lab.user.wait_cluster(cluster, "active")
     assert [run.worker.name for run in worker.of("CREATE") + other.of("CREATE")] == [worker.name, other.name]
+
+
+def test_an_address_used_twice_is_told(lab):
+    """Of machines that say they have one address, one is not reached; nothing is refused over it."""
+    same = {"status": 0, "ipaddresses": {"access_v4": "10.9.9.9", "bind_v4": "10.9.9.9"}}
+    worker = lab.worker(outcomes(("CONFIRM", same, same)))
+    cluster = lab.create(size=2)
+    lab.user.wait_cluster(cluster, "active")
+    names = sorted(node["properties"]["hostname"] for node in lab.user.cluster(cluster)["nodes"])
+    words = f"{names[0]} and {names[1]} have the same address, 10.9.9.9."
+    assert lab.user.cluster(cluster)["message"] == words
+    assert words in lab.user.get(f"/v2/clusters/{cluster}/why").text
+    assert words in [event.data.get("message") for event in lab.story(cluster).events]
+    assert len(worker.of("CONFIRM")) == 2

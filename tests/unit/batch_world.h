@@ -30,6 +30,7 @@ struct world {
 	size_t n_nodes;
 	int64_t id, now, seq, last_node, next_job, latest_job;
 	enum cluster_status status;
+	char *message; /* of the cluster */
 	const char *request;
 	bool locked;
 	size_t failures, judged, completed, undone, failed, succeeded;
@@ -349,6 +350,8 @@ static void end(struct world *w, struct unit *u, bool crash)
 	if (!crash) {
 		ck_assert_int_eq(unit_commit(u), 0);
 		w->status = c->status;
+		loom_free(w->message);
+		w->message = loom_strdup(c->message);
 		w->seq = c->event_seq;
 		w->last_node = c->last_node;
 		w->next_job = c->next_job;
@@ -483,6 +486,7 @@ static void world_free(struct world *w)
 		job_fini(&w->jobs[i]);
 	for (size_t i = 0; i < w->n_nodes; i++)
 		node_fini(&w->nodes[i]);
+	loom_free(w->message);
 	loom_free(w);
 }
 

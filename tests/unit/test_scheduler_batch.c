@@ -306,6 +306,41 @@ START_TEST(results_are_kept_with_the_node)
 }
 END_TEST
 
+/* Two machines with one address: the cluster is as well as any other, and says so. */
+START_TEST(an_address_used_twice_is_told)
+{
+	static const struct step steps[] = { { 1, "CONFIRM", { 0 }, 0 },
+		                             { 2, "CONFIRM", { 0 }, 0 },
+		                             { 0 } };
+	static const struct {
+		const char *first, *second, *message;
+	} cases[] = {
+		{ "'access_v4':'10.0.0.7'", "'access_v4':'10.0.0.8'", NULL },
+		{ "'access_v4':'10.0.0.7'", "'access_v4':'10.0.0.7'",
+		  "a and b have the same address, 10.0.0.7." },
+		{ "'bind_v4':'10.0.0.7'", "'access_v4':'10.0.0.7'",
+		  "a and b have the same address, 10.0.0.7." },
+		/* behind one public address */
+		{ "'bind_v4':'10.0.0.7','access_v4':'1.2.3.4'",
+		  "'bind_v4':'10.0.0.8','access_v4':'1.2.3.4'", NULL },
+	};
+	for (size_t i = 0; i < LOOM_COUNT(cases); i++) {
+		struct world *w = world_new(CREATE, steps);
+		LOOM_CLEANUP_STR char *first = loom_asprintf(
+			"'status':0,'hostname':'a','ipaddresses':{%s}", cases[i].first);
+		LOOM_CLEANUP_STR char *second = loom_asprintf(
+			"'status':0,'hostname':'b','ipaddresses':{%s}", cases[i].second);
+		claim(w, 1);
+		claim(w, 2);
+		ck_assert_int_eq(result(w, 1, 1, first), 200);
+		ck_assert_int_eq(result(w, 2, 1, second), 200);
+		ck_assert_int_eq(w->status, CLUSTER_ACTIVE);
+		ck_assert_pstr_eq(w->message, cases[i].message);
+		world_free(w);
+	}
+}
+END_TEST
+
 START_TEST(each_failure_is_kept_and_judged)
 {
 	static const struct step steps[] = { { 1, "INSTALL", { 0 }, 0 }, { 0 } };
@@ -441,6 +476,7 @@ int main(void)
 	tcase_add_test(t, one_unit_does_all_of_it);
 	tcase_add_test(t, a_failure_beside_a_success_makes_nothing_ready);
 	tcase_add_test(t, results_are_kept_with_the_node);
+	tcase_add_test(t, an_address_used_twice_is_told);
 	tcase_add_test(t, each_failure_is_kept_and_judged);
 	tcase_add_loop_test(t, every_order_comes_to_the_same_end, 0, 25);
 	return UNIT_RUN("batch", t);

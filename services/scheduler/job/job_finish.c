@@ -2,6 +2,8 @@
 /* job_finish - the ends of jobs: when one is over, what becomes of the cluster, what follows. */
 #include "services/scheduler/job/job_lifecycle.h"
 
+#include "common/base/log.h"
+#include "common/base/map.h"
 #include "common/base/str.h"
 #include "services/scheduler/plan/planner.h"
 
@@ -136,6 +138,39 @@ static int check_nodes(struct unit *u, const struct unit_job *j, enum cluster_st
 	return 0;
 }
 
+/* By which the other machines of its cluster reach it; NULL: not known. */
+static const char *address_of(const struct node *n)
+{
+	const char *bind = json_get_str(n->ipaddresses, "bind_v4");
+	return bind ? bind : json_get_str(n->ipaddresses, "access_v4");
+}
+
+/* Two machines that say they have one address: one of them is not reached. It is no reason to
+ * refuse what was done, and nobody would look for it. *ret_why owned, as it was where all differ.
+ */
+static int check_addresses(struct unit *u, const struct unit_job *j, char **ret_why)
+{
+	int64_t cluster = j->job.cluster_id;
+	LOOM_CLEANUP(map_destroy) struct map *by_address = map_create(NULL);
+	int rc = unit_load_nodes(u, &cluster, 1);
+	const struct nodes *all = rc ? NULL : unit_held(u, cluster)->rows.nodes;
+	for (size_t i = 0; all && i < all->n; i++) {
+		struct node *n = &all->v[i];
+		const char *address = address_of(n);
+		const struct node *other = address ? map_get(by_address, address) : NULL;
+		if (other) {
+			*ret_why = loom_asprintf("%s and %s have the same address, %s.",
+			                         other->hostname, n->hostname, address);
+			log_warn("address used twice", LOG_S("address", address),
+			         LOG_S("node", n->hostname), LOG_S("other", other->hostname));
+			return 0;
+		}
+		if (address)
+			map_set(by_address, address, n);
+	}
+	return rc;
+}
+
 static int complete(struct unit *u, struct unit_job *j)
 {
 	enum plan_action a;
@@ -147,6 +182,8 @@ static int complete(struct unit *u, struct unit_job *j)
 	int rc = u->policy->effects->completed(u->db, &uc->tx, &j->job);
 	if (!rc)
 		rc = check_nodes(u, j, &st, &why);
+	if (!rc && !gone && !why)
+		rc = check_addresses(u, j, &why);
 	if (rc)
 		return rc;
 	unit_move_job(u, j, JOB_COMPLETE, NULL);
