@@ -7,7 +7,7 @@ from dclib.state import State
 from stacklib import process
 from support.datacenter import HOSTS, wait
 from support.receiver import Receiver
-from support.stack import root_cache
+from support.stack import SANDBOX, root_cache
 
 
 class DatacenterSite:
@@ -18,8 +18,15 @@ class DatacenterSite:
         self.simulated = dc.dir / "simulated"
         env = dc.env
         self.sandbox = {"state_dir": env["LOOM_SANDBOX_STATE_DIR"], "bridge": env["LOOM_SANDBOX_BRIDGE"],
-                        "subnet": env["LOOM_SANDBOX_SUBNET"], "root_dir": str(root_cache())} \
-            if root_cache().is_dir() else None
+                        "subnet": env["LOOM_SANDBOX_SUBNET"], "root_dir": str(root_cache())}
+
+    def make_root(self):
+        """The real machines' base root. Made in the run it would be broken off again and again, and never be done."""
+        done = subprocess.run([SANDBOX, "make-root", "--state-dir", self.sandbox["state_dir"], "--root-dir",
+                               self.sandbox["root_dir"]], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                              check=False)
+        if done.returncode != 0:
+            raise AssertionError(f"make-root: {done.stdout}")
 
     def api(self, user, tenant, timeout=10):
         """A client of the virtual address."""
