@@ -189,7 +189,9 @@ def a_change_of_the_inventory_is_taken(site):
     box = site.boxes["b"]
     box.sh("echo 'provisioners = 2' >/tmp/more && sed -i '/^\\[host b\\]/r /tmp/more' /etc/loom/inventory")
     done = site.does("b", "setup")
-    assert (done["written"], done["started"]) == (["loom/provisioner-2.conf"], ["loom-provisioner@2"]), done
+    # Prometheus is told where the second one's metrics are.
+    assert done["written"] == ["loom/provisioner-2.conf", "monitoring/prometheus.yml"], done
+    assert (done["started"], done["restarted"]) == (["loom-provisioner@2"], []), done
     assert "its inventory is another one" in site.outputs[-1]
     box.sh("sed -i '/^provisioners/d' /etc/loom/inventory")
     done = site.does("b", "setup")
