@@ -122,11 +122,11 @@ static void work(void *arg)
 	up->finished = up->answered || up->rc || up->gone;
 	if (!up->finished || up->answered)
 		return;
+	if (db_tx(up->a->db, drop_tx, up))
+		log_info("upload is left to the janitor", LOG_S("content", up->u.content));
 	if (up->rc)
 		refuse(up);
 	up->answered = up->rc;
-	if (db_tx(up->a->db, drop_tx, up))
-		log_info("upload is left to the janitor", LOG_S("content", up->u.content));
 }
 
 /* ---- loop ------------------------------------------------------------------------------------ */

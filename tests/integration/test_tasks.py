@@ -67,7 +67,7 @@ def test_many_results_at_once_are_done_side_by_side(lab, limits):
         before = beside(lab.stack)
         with lab.stack.locked(f"FROM node WHERE cluster_id={int(first)}"):
             one.open()
-            wait_for(lambda: lab.stack.sql(WAITING), what="a turn that waits for a machine's row")
+            wait_for(lambda: lab.stack.sql(WAITING, scheduler=True), what="a turn that waits for a machine's row")
             rest.open()
             wait_for(lambda: beside(lab.stack) > before, what="a turn beside the one that waits")
         for cluster in (first, *others):

@@ -206,9 +206,12 @@ class Stack:
             texts.append(f"--- {path.name}\n" + "\n".join(tail))
         return "\n".join(texts)
 
-    def _sql_client(self, *options, database=None):
+    def _sql_client(self, *options, database=None, scheduler=False):
         """Words and environment of the database's client."""
         env = self._database = self._database or self.env
+        if scheduler:
+            password = (self.dir / "secrets/db-scheduler.password").read_text(encoding="ascii").strip()
+            env = {**env, "LOOM_TEST_DB_USER": "loom_scheduler", "LOOM_TEST_DB_PASSWORD": password}
         words = ["mariadb", "--no-defaults", "-h127.0.0.1", f"-P{env['LOOM_TEST_DB_PORT']}",
                  f"-u{env['LOOM_TEST_DB_USER']}", "-N", "-B", *options,
                  database or env["LOOM_TEST_DB_NAME"]]
@@ -238,9 +241,10 @@ class Stack:
             hold.unlink()
             there.unlink(missing_ok=True)
 
-    def sql(self, statement, database=None):
-        """Rows of a statement on the stack's database, as lists of text (NULL is 'NULL')."""
-        done = subprocess.run(**self._sql_client("-e", statement, database=database),
+    def sql(self, statement, database=None, scheduler=False):
+        """Rows of a statement on the stack's database, as lists of text (NULL is 'NULL'). scheduler: with its account,
+        which alone sees what its connections are at."""
+        done = subprocess.run(**self._sql_client("-e", statement, database=database, scheduler=scheduler),
                               capture_output=True, check=False)
         if done.returncode != 0:
             raise StackFailed(f"{statement}: {done.stderr.strip()}")
