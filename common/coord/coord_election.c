@@ -87,8 +87,8 @@ static void watched(struct coord *c, struct coord_op *op)
 	idle(c, op->target, op->rc == ZNONODE);
 }
 
-/* Finds the first of the nodes of this session (the others, if any, and those of older sessions of
- * this process go) and the one right before it. */
+/* Finds the first of the nodes that belong to our ZooKeeper session now (the others, if any, and
+ * those of our older ones go) and the one right before it. */
 static void find_own(struct coord *c, struct coord_election *e, const struct strs *names,
                      const char *prefix, const char **ret_own, const char **ret_before)
 {

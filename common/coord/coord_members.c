@@ -2,9 +2,9 @@
 /*
  * Members: root/members/ROLE/ID, ephemeral, with the member's data.
  *
- * Joining is one question asked again after every answer and event: is my node there, and is it
- * of this session? So a create whose answer was lost is no special case. Watching reads the list,
- * then the data of each, and tells only whole lists. Loop thread.
+ * Joining is one question asked again after every answer and event: is my node there, and does it
+ * belong to my ZooKeeper session? So a create whose answer was lost is no special case. Watching
+ * reads the list, then the data of each, and tells only whole lists. Loop thread.
  */
 #include "common/coord/coord.h"
 

@@ -38,7 +38,7 @@ struct coord {
 	int64_t asked_ms;
 	/* the session (coord_zk.c) */
 	struct coord_session *session;
-	struct coord_op *ops;      /* under way in this session */
+	struct coord_op *ops;      /* under way in it */
 	struct loop_timer *reopen; /* next try to open one */
 	struct loop_timer *beat;   /* keeps last_contact fresh */
 	struct loop_timer *retry;  /* after a failed operation */

@@ -552,7 +552,7 @@ static int backlog(struct db *db, void *arg LOOM_UNUSED)
 	               "");
 }
 
-/* Of this session: each is asked for on the only connection that was made. */
+/* Of the only connection that was made. */
 static int rows_read(struct db *db, void *arg)
 {
 	return db_select_int(db, arg, NULL,
@@ -685,7 +685,7 @@ START_TEST(what_follows_waits_for_what_failed)
 }
 END_TEST
 
-/* Of this session, as rows_read(). */
+/* Of that connection, too. */
 static int commits_made(struct db *db, void *arg)
 {
 	return db_select_int(db, arg, NULL,
