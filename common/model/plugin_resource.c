@@ -118,9 +118,15 @@ int plugin_resource_slate(struct db *db, const struct plugin_resource_at *at, bo
 	               (int64_t)slated);
 }
 
-/* The content of rows that are about to go, where no others have it. */
+/* The content of rows that are about to go, where no others have it. It is locked first, so that
+ * whoever is about to copy it has done so, and is seen. */
 static int let_go(struct db *db, const char *content)
 {
+	int64_t one;
+	int rc = db_select_int(db, &one, NULL, "SELECT 1 FROM plugin_content WHERE id=? FOR UPDATE",
+	                       "s", content);
+	if (rc)
+		return rc;
 	return db_exec(db,
 	               "UPDATE plugin_content SET state='dropped' WHERE id=? AND NOT EXISTS"
 	               " (SELECT 1 FROM plugin_resource WHERE content=? AND NOT deleted)",
@@ -161,8 +167,17 @@ int plugin_resources_sync(struct db *db, const char *tenant)
 	               "s", tenant);
 }
 
+/* The contents are locked first: from then on nobody lets go of one, and what is gone is seen. */
 int plugin_resources_copy(struct db *db, const char *from, const char *to)
 {
+	LOOM_CLEANUP(db_result_free) struct db_result *r = NULL;
+	int rc = db_select(db, &r,
+	                   "SELECT c.id FROM plugin_content c WHERE c.id IN (SELECT content"
+	                   " FROM plugin_resource WHERE tenant_id=? AND NOT deleted)"
+	                   " ORDER BY c.id FOR UPDATE",
+	                   "s", from);
+	if (rc)
+		return rc;
 	return db_exec(
 		db,
 		"INSERT IGNORE INTO plugin_resource (tenant_id, kind, plugin, type, name,"

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Files for plug-ins: uploaded, staged and synced by a tenant's administrator, fetched by provisioners."""
 
+import concurrent.futures
 import hashlib
 import http.client
 import json
@@ -20,6 +21,9 @@ from support.stack import ENVIRONMENT
 MIB = 1 << 20
 SCRIPTS = "/v2/plugins/automatortypes/shell/scripts"
 KEYS = "/v2/plugins/providertypes/cloud/keys"
+WAITING = ("SELECT info FROM information_schema.processlist WHERE command='Execute' AND time_ms > 100"
+           " AND info LIKE '%plugin_content%FOR UPDATE'")
+COPYING = f"{WAITING} AND info LIKE '%ORDER BY%'"
 
 
 class Admin(Api):
@@ -287,3 +291,21 @@ def test_a_new_tenant_begins_with_those_of_superadmin(core):
     assert core.api.delete(f"/v2/tenants/{fresh}").status == 200
     wait_for(lambda: not core.sql(f"SELECT 1 FROM plugin_content WHERE id='{content}'"), 60, what="deleted")
     assert not core.sql(f"SELECT 1 FROM plugin_piece WHERE content='{content}'")
+
+
+def test_what_is_deleted_while_another_tenant_copies_it_stays(core):
+    """The last one of a content deletes it, and whoever is copying it right then is not passed over."""
+    name, fresh = f"k{uuid.uuid4().hex[:6]}", f"t{uuid.uuid4().hex[:8]}"
+    upload(core.api, f"{KEYS}/{name}", b"shared")
+    content = core.sql(f"SELECT content FROM plugin_resource WHERE name='{name}'")[0][0]
+    with concurrent.futures.ThreadPoolExecutor(2) as both:
+        with core.locked(f"FROM plugin_content WHERE id='{content}'"):
+            made = both.submit(core.api.post, "/v2/tenants", {"tenant": {"name": fresh}, "bootstrap": True})
+            wait_for(lambda: core.sql(COPYING), 10, what="the copy to wait for the content")
+            gone = both.submit(core.api.delete, f"{KEYS}/{name}")
+            wait_for(lambda: len(core.sql(WAITING)) > 1, 10, what="the deletion to wait as well")
+        assert made.result().status == gone.result().status == 200
+    assert core.api.get(f"{KEYS}/{name}").json == []
+    assert download(core, Admin(core, fresh), f"{KEYS}/{name}", 1).body == b"shared"
+    assert core.sql(f"SELECT state FROM plugin_content WHERE id='{content}'") == [["whole"]]
+    assert core.api.delete(f"/v2/tenants/{fresh}").status == 200
