@@ -36,9 +36,12 @@ ifeq ($(origin AR),default)
 AR := gcc-ar
 endif
 
-PKGS := libevent libevent_pthreads yajl libmariadb nanomsg libsodium libcurl zlib
+PKGS := libevent libevent_pthreads libevent_openssl openssl yajl libmariadb nanomsg libsodium libcurl zlib
 PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 PKG_LIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lzookeeper_mt -lcjose -lm
+# Of what API and scheduler need of the processor a sixth less than with the C library's (deploy/docs/benchmarks.md);
+# sanitizers bring their own.
+MALLOC_LIBS := $(if $(SAN),,-ljemalloc)
 CHECK_CFLAGS := $(shell pkg-config --cflags check 2>/dev/null)
 CHECK_LIBS := $(shell pkg-config --libs check 2>/dev/null)
 
@@ -153,7 +156,8 @@ define service_rule
 $(BUILD)/bin/$(call binary_name,$(1)): $(call service_objs,$(1)) $(LIB)
 	@mkdir -p $$(@D)
 	@echo "  LINK  $$@"
-	@$$(LINK) -o $$@ $(call service_objs,$(1)) $(LIB) $$(PKG_LIBS) $$(LDLIBS)
+	@$$(LINK) -o $$@ $(call service_objs,$(1)) $(LIB) $(if $(filter api scheduler,$(1)),$(MALLOC_LIBS)) \
+		$$(PKG_LIBS) $$(LDLIBS)
 endef
 $(foreach s,$(SERVICES),$(eval $(call service_rule,$(s))))
 
@@ -196,7 +200,7 @@ $(foreach t,$(FUZZ_TARGETS),$(eval $(call fuzz_rule,$(t))))
 
 # ---- running ----------------------------------------------------------------------------------
 
-.PHONY: run stop status check test test-dc test-ship images deb dist chaos soak hostile fuzz fuzz-api unit lint format headers bench install uninstall clean help FORCE
+.PHONY: run stop status check test test-dc test-ship images deb dist chaos soak hostile fuzz fuzz-api unit lint format headers bench pairs install uninstall clean help FORCE
 FORCE:
 
 run: ## install what is missing, build, start a private stack, make a cluster and prove it
@@ -281,12 +285,15 @@ bench: all $(BENCH) ## measure; FIGURES=claim,create: only these; NODES=3: on Ga
 	@LOOM_TEST_BUILD='$(BUILD)' tests/bench/run $(if $(FIGURES),--figures '$(FIGURES)') \
 		$(if $(NODES),--nodes '$(NODES)')
 
+pairs: all $(BENCH) ## how much faster than another checkout, built; BEFORE=FOLDER ROUNDS=5
+	@tests/bench/pairs $(if $(BEFORE),'$(BEFORE)') $(if $(ROUNDS),--rounds '$(ROUNDS)')
+
 # ---- installing -------------------------------------------------------------------------------
 
 # Programs in Python for operators, and what they are made of, below scripts/.
 TOOLS := loom-datacenter loom-load-catalog
-TOOL_FILES := $(addprefix dclib/,__init__.py ask.py backup.py checks.py doctor.py keys.py remote.py render.py \
-	rotate.py setup.py upgrade.py) $(addprefix stacklib/,__init__.py client.py)
+TOOL_FILES := $(addprefix dclib/,__init__.py alone.py ask.py backup.py certificates.py checks.py doctor.py keys.py packages.py projects.py remote.py render.py \
+	restore.py rotate.py settings.py setup.py upgrade.py ways.py) $(addprefix stacklib/,__init__.py client.py)
 
 install: all ## install programs, plugins, catalog and web files under PREFIX
 	$(INSTALL) -d '$(DESTDIR)$(BINDIR)' '$(DESTDIR)$(DATADIR)'

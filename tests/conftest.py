@@ -18,7 +18,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
 from support import SERVERS, Stack  # noqa: E402 (the path comes first)
 
-TIMEOUT = 120
+TIMEOUT = 900  # of many waits, each of which has a minute or two
 
 
 def pytest_configure(config):

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A growable byte buffer with a maximum, so that no input makes a process grow without end. */
+/* A growable byte buffer with a maximum, so that no input makes a process grow without limit. */
 #include "common/base/buf.h"
 
 #include <stdint.h>
@@ -24,7 +24,7 @@ void buf_reset(struct buf *b)
 		b->data[0] = '\0';
 }
 
-/* Makes room for n more bytes and a NUL; false (and full) when that is past the maximum. */
+/* Makes room for n more bytes and a NUL; false (and full) if that exceeds the maximum. */
 static bool buf_reserve(struct buf *b, size_t n)
 {
 	size_t need, cap;

@@ -2,8 +2,8 @@
 /*
  * buf - a growable byte buffer with a mandatory maximum, always NUL-terminated.
  *
- * Going past the maximum sets `full`, drops the addition whole and makes every later addition a
- * no-op, so that a writer checks once at the end.  Not thread safe.
+ * Exceeding the maximum sets `full`, drops the whole addition and makes every later addition a
+ * no-op, so that a writer checks only once, at the end.  Not thread safe.
  */
 #ifndef LOOM_BASE_BUF_H
 #define LOOM_BASE_BUF_H
@@ -31,7 +31,7 @@ void buf_addf(struct buf *b, const char *fmt, ...) LOOM_PRINTF(2, 3);
 void buf_drain(struct buf *b, size_t n);  /* drops the first n bytes */
 void buf_cut(struct buf *b, size_t n);    /* keeps only the first n bytes, clears `full` */
 const char *buf_str(const struct buf *b); /* "" when empty */
-char *buf_take(struct buf *b);            /* returns owned, never NULL; b is empty after */
+char *buf_take(struct buf *b);            /* returns owned, never NULL; b is empty afterwards */
 
 static inline void buf_fini_p(struct buf *b)
 {

@@ -18,8 +18,8 @@ LOOM_MUST_CHECK int clock_parse_ms(const char *s, int64_t *ret_ms);
 /* RFC 3339 UTC with milliseconds: 2024-05-01T10:00:00.123Z (24 characters and NUL). */
 void clock_format(int64_t wall_ms, char out[32]);
 
-/* Exponential backoff with jitter: at random between base and min(cap, base * 2^attempt), attempt
- * from 0. So base is waited in any case. */
+/* Exponential backoff with jitter: a random wait between base and min(cap, base * 2^attempt),
+ * attempt from 0. */
 int64_t clock_backoff_ms(unsigned attempt, int64_t base_ms, int64_t cap_ms);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* compare - what qsort() and bsearch() want of plain numbers, from the least on. Any thread. */
+/* compare - functions for qsort() and bsearch() of plain numbers, ascending. Any thread. */
 #ifndef LOOM_BASE_COMPARE_H
 #define LOOM_BASE_COMPARE_H
 

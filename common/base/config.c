@@ -59,7 +59,7 @@ static char *duration_text(int64_t ms)
 	return loom_asprintf("%" PRId64 "d", ms / 86400000);
 }
 
-/* What is wrong with the number, or NULL; returns owned. */
+/* Returns what is wrong with the number, owned, or NULL. */
 static char *store_number(const struct config_key *k, const char *value, int64_t *dst)
 {
 	bool duration = k->type == CFG_DURATION, bounded = k->min || k->max;
@@ -83,7 +83,7 @@ static char *store_number(const struct config_key *k, const char *value, int64_t
 	return NULL;
 }
 
-/* What is wrong with the value, or NULL; returns owned. */
+/* Returns what is wrong with the value, owned, or NULL. */
 static char *store(const struct config_table *t, const struct config_key *k, const char *value)
 {
 	char **text;
@@ -149,13 +149,15 @@ static char *trim(char *s)
 	return s;
 }
 
+#define BYTE_ORDER_MARK "\xef\xbb\xbf" /* some editors begin a file with it, unseen */
+
 static int load_line(const struct config_table *tables, char *line, size_t len,
                      struct loom_err *err)
 {
 	char *key, *equals;
 	if (strlen(line) != len)
 		return err_set(err, 0, "a NUL character");
-	key = trim(line);
+	key = trim(str_starts(line, BYTE_ORDER_MARK) ? line + strlen(BYTE_ORDER_MARK) : line);
 	if (*key == '\0' || *key == '#')
 		return 0;
 	equals = strchr(key, '=');
@@ -231,7 +233,7 @@ int config_check(const struct config_table *tables, struct loom_err *err)
 
 /* ---- printing -------------------------------------------------------------------------------- */
 
-/* The value as a file would say it; returns owned. */
+/* The value as written in a file; returns owned. */
 static char *value_text(const struct config_table *t, const struct config_key *k)
 {
 	const char *s;
@@ -309,7 +311,7 @@ void config_fini(const struct config_table *tables)
 	}
 }
 
-/* ---- a configuration beside the one in force ------------------------------------------------- */
+/* ---- a second configuration beside the active one -------------------------------------------- */
 
 static size_t count_tables(const struct config_table *t)
 {
@@ -319,7 +321,7 @@ static size_t count_tables(const struct config_table *t)
 	return n;
 }
 
-/* Room for every field that a table has rows for. */
+/* The size of a struct with every field that the table has a row for. */
 static size_t base_size(const struct config_key *keys)
 {
 	size_t size = 0;

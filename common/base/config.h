@@ -18,7 +18,7 @@
 #include <stdio.h>
 
 enum config_type {
-	CFG_STR,      /* char *, owned by the struct after loading; "" where nothing is set */
+	CFG_STR,      /* char *, owned by the struct after loading; "" if not set */
 	CFG_INT,      /* int64_t, within [min, max] */
 	CFG_DURATION, /* int64_t milliseconds, within [min, max] ms */
 	CFG_BOOL,     /* bool: true/false/yes/no/1/0 */
@@ -61,12 +61,12 @@ void config_print(const struct config_table *tables, FILE *f); /* file format, s
 void config_help(const struct config_table *tables, FILE *f);
 void config_fini(const struct config_table *tables); /* frees the strings */
 
-/* Tables of the same keys with structs of their own, to load a configuration into beside the one in
- * force. config_twin_free() frees their strings, too. */
+/* Copies of the tables with their own structs, to load a configuration beside the active one.
+ * config_twin_free() also frees their strings. */
 struct config_table *config_twin(const struct config_table *tables);
 void config_twin_free(struct config_table *twin);
-/* Takes over what differs in the twin and may change while the service runs. told hears of each key
- * that differs; taken is false when it needs a restart. */
+/* Takes over the values that differ in the twin and may change while the service runs. Calls told
+ * for each key that differs; taken is false if it needs a restart. */
 void config_adopt(const struct config_table *tables, const struct config_table *twin,
                   void (*told)(const char *key, bool taken));
 

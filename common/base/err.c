@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* err - the names and statuses of codes, and the sentence that a refusal carries. */
+/* err - the names and statuses of codes, and the sentences of refusals. */
 #include "common/base/err.h"
 
+#include "common/base/text.h"
+
 #include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 
 enum { FIRST_STATUS = 400 };
@@ -30,14 +31,13 @@ static bool is_status(int code)
 
 int err_set(struct loom_err *err, int code, const char *fmt, ...)
 {
-	char text[sizeof(err->msg)];
 	const struct row *r = code ? row_of(code) : NULL;
 	if (err) {
 		va_list ap;
 		va_start(ap, fmt);
-		(void)vsnprintf(text, sizeof(text), fmt, ap);
+		char *text = loom_vasprintf(fmt, ap);
 		va_end(ap);
-		memcpy(err->msg, text, strlen(text) + 1);
+		text_fit(text, err->msg, sizeof(err->msg)); /* the database wants UTF-8 */
 		err->status = r ? r->status : code;
 	}
 	return code > 0 ? code : ERR_PLAIN;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Promises that tests break on purpose: reads LOOM_BREAK once and says which are named there. */
+/* Guarantees that tests break on purpose: reads LOOM_BREAK and tells which ones it names. */
 #include "common/base/fault.h"
 
 #ifdef LOOM_BREAKABLE

@@ -1,20 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * fault - promises that a test build can break on purpose, so that a test can prove that somebody
- * notices. Builds without LOOM_BREAKABLE (all but those for tests) contain none of it.
+ * fault - guarantees that a test build can break on purpose, so that a test can prove that the
+ * breakage is noticed. Builds without LOOM_BREAKABLE (all except those for tests) contain none of
+ * it.
  *
- * LOOM_BREAK in the environment says which, with commas between: "fence,quota". The names:
+ * LOOM_BREAK in the environment lists them, separated by commas: "fence,quota". The names:
  *   ack      the API acknowledges creates that it did not record
  *   refusal  the API refuses creates that it did record
- *   quota    nobody counts a tenant's clusters
- *   fence    results of attempts that were given up count
- *   edges    a task waits for the first of its predecessors only
- *   leases   tasks of dead provisioners are waited for for ever
- *   machines a provisioner says that it deleted machines, and did not
+ *   quota    a tenant's clusters are not counted
+ *   fence    results of abandoned attempts count
+ *   edges    a task waits only for the first of its predecessors
+ *   leases   tasks of dead provisioners wait for ever
+ *   machines a provisioner claims to have deleted machines, but has not
  *   events   numbers of events have gaps
  *
- * A test can also hold a service at a place of its code, to do meanwhile what happens there only
- * once in a million: see hold_at().
+ * A test can also hold a service at a place in its code, and meanwhile do something that happens
+ * there only once in a million times: see hold_at().
  *
  * Any thread.
  */
@@ -27,8 +28,8 @@
 
 #ifdef LOOM_BREAKABLE
 bool fault_enabled(const char *what);
-/* While the folder that LOOM_HOLD names has a file of this name, whoever comes here waits (for at
- * most 30 s), and makes a file `where`.held so that the test knows. */
+/* While the folder named by LOOM_HOLD has a file of this name, a caller waits here (for at most 30
+ * s), and makes a file `where`.held so that the test knows. */
 void hold_at(const char *where);
 #else
 static inline bool fault_enabled(const char *what LOOM_UNUSED)

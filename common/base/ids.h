@@ -13,7 +13,7 @@
 #define ID_MAX 64 /* any written id with its NUL */
 
 struct task_ref {
-	int64_t cluster, job, task; /* job and task 0 where not meant */
+	int64_t cluster, job, task; /* job and task 0 if not meant */
 };
 
 void id_cluster(char out[ID_MAX], int64_t cluster);

@@ -15,7 +15,7 @@
 #define LOG_LINE_MAX 16384
 #define LOG_TAIL     3 /* room always kept for a closing quote, a closing brace and the NUL */
 
-/* Set at start-up (tests: again); what threads read meanwhile is atomic. */
+/* Set at start-up (by tests repeatedly); fields read by other threads are atomic. */
 static struct {
 	char service[64];
 	_Atomic int level;
@@ -76,7 +76,7 @@ static bool line_put(struct line *l, const char *s, size_t n)
 	return true;
 }
 
-/* One character of a quoted value: n bytes of UTF-8, or one byte that is none (n 0). */
+/* One character of a quoted value: n bytes of UTF-8, or one invalid byte (n 0). */
 static bool line_put_char(struct line *l, const char *s, size_t n)
 {
 	static const char plain[] = "\"\\\n\r\t\b\f", letters[] = "\"\\nrtbf";
@@ -86,7 +86,7 @@ static bool line_put_char(struct line *l, const char *s, size_t n)
 	if (found) {
 		(void)snprintf(esc, sizeof(esc), "\\%c", letters[found - plain]);
 	} else if (n == 0) {
-		/* JSON has no way to say a raw byte. */
+		/* JSON cannot express a raw byte. */
 		(void)snprintf(esc, sizeof(esc), l->json ? "\\ufffd" : "\\x%02x", c);
 	} else if (n == 1 && (c < 0x20 || c == 0x7f)) {
 		(void)snprintf(esc, sizeof(esc), "\\u%04x", c);
@@ -128,7 +128,7 @@ static void line_string(struct line *l, const char *s)
 		l->out[l->len++] = '"'; /* LOG_TAIL kept room */
 }
 
-/* Separator, key and what follows it, with room for the shortest value. */
+/* Writes separator and key, if there is room for the shortest value as well. */
 static bool line_key(struct line *l, const char *key)
 {
 	char text[128];

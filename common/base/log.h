@@ -35,8 +35,8 @@ void log_set_fd(int fd); /* default 2; tests capture here */
 bool log_on(enum log_level lv);
 void log_write(enum log_level lv, const char *msg, const struct log_field *fields);
 /* Renders a line without its newline; for tests and for log_write itself. Returns its length, at
- * most size - 1. What does not fit is left out, a value cut at a character: the line stays
- * well-formed. */
+ * most size - 1. Fields that do not fit are left out and a value is cut between characters: the
+ * line stays well-formed. */
 int log_render(char *out, unsigned size, enum log_level lv, const char *msg,
                const struct log_field *fields);
 

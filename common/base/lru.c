@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* lru - a hash table whose entries stand in a ring, too: the one used last first. */
+/* lru - a hash table whose entries are also in a ring, the most recently used first. */
 #include "common/base/lru.h"
 
 #include "common/base/mem.h"

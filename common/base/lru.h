@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * lru - a cache by two numbers that drops what was not used for longest when it holds too many
- * values, or too much of what they cost (rows, bytes: the caller's unit). The value put last stays
- * whatever it costs. Every call takes constant time.
+ * lru - a cache keyed by two numbers. If it holds too many values, or their total cost (rows,
+ * bytes: the caller's unit) is too high, it drops those not used for longest. The value put last
+ * stays at any cost. Every call takes constant time.
  *
  * One thread at a time.
  */
@@ -18,9 +18,9 @@ struct lru;
 struct lru *lru_create(size_t max_values, size_t max_cost, void (*destroy)(void *value));
 void lru_destroy(struct lru *l); /* NULL ok */
 
-void *lru_get(struct lru *l, int64_t a, int64_t b);  /* borrowed, and used now; NULL: none */
+void *lru_get(struct lru *l, int64_t a, int64_t b);  /* borrowed; counts as a use; NULL: none */
 void *lru_take(struct lru *l, int64_t a, int64_t b); /* owned by the caller; NULL: none */
-/* Takes value, in place of another one with this key. */
+/* Takes value, and replaces any value with this key. */
 void lru_put(struct lru *l, int64_t a, int64_t b, void *value, size_t cost);
 
 size_t lru_count(const struct lru *l);

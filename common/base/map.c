@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Entries stand in an array in insertion order; an open-addressed table of indices finds them. A
- * deleted entry leaves a hole in both until the next growth, so that walks survive a deletion.
- * The hash is keyed by the process: keys often come from clients.
+ * A hash map that keeps insertion order. Entries are in an array in that order; an open-addressed
+ * table of indexes finds them. A deleted entry leaves a hole in both until the next growth, so that
+ * walks survive a deletion. The hash key is random per process, because map keys often come from
+ * clients.
  */
 #include "common/base/map.h"
 
@@ -66,7 +67,7 @@ void map_destroy(struct map *m)
 	loom_free(m);
 }
 
-/* The entry of a key, or NULL. The table is never more than half full, so the search ends. */
+/* The entry of a key, or NULL. The table is at most half full, so the search ends. */
 static struct entry *find(const struct map *m, const char *key, uint64_t hash)
 {
 	size_t mask = m->cap * 2 - 1;
@@ -89,7 +90,7 @@ static void slot_put(struct map *m, size_t index)
 	m->slots[i] = (uint32_t)(index + 1);
 }
 
-/* Drops the holes, and doubles the room unless that freed enough. */
+/* Drops the holes, and doubles the size unless that freed enough. */
 static void rebuild(struct map *m)
 {
 	size_t n = 0;

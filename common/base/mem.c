@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Allocation that does not fail: a process without memory ends and is started again. */
+/* Allocation that does not fail: a process without memory aborts and is restarted. */
 #include "common/base/mem.h"
 
 #include <errno.h>

@@ -17,8 +17,7 @@
 #define LOOM_UNUSED             __attribute__((unused))
 #define LOOM_COUNT(a)           (sizeof(a) / sizeof((a)[0]))
 
-/* Defines x_destroy_p() for LOOM_CLEANUP(x_destroy), where x_destroy() takes a pointer, NULL too.
- */
+/* Defines x_destroy_p() for LOOM_CLEANUP(x_destroy), where x_destroy() takes a pointer or NULL. */
 #define LOOM_DEFINE_CLEANUP(type, fn)      \
 	static inline void fn##_p(type *p) \
 	{                                  \
@@ -35,10 +34,10 @@ char *loom_vasprintf(const char *fmt, va_list ap) LOOM_PRINTF(1, 0);
 void loom_free(void *p);
 void loom_close(int fd); /* negative is ignored, errno kept */
 
-/* An array of n, NULL at first, with room for one more: it grows by doubling. */
+/* Makes room for one more in an array of n, NULL at first; it grows by doubling. */
 #define LOOM_GROW(v, n) ((n) & ((n)-1) ? (v) : loom_realloc((v), (2 * (n) + !(n)) * sizeof(*(v))))
 
-/* Hands over ownership out of a LOOM_CLEANUP variable. */
+/* Moves ownership out of a LOOM_CLEANUP variable. */
 #define loom_take(p)                        \
 	__extension__({                     \
 		__typeof__(p) taken_ = (p); \

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Counts without locks, and writes what was counted in the format of Prometheus. */
+/* Counts without locks, and writes the metrics in Prometheus format. */
 #include "common/base/metrics.h"
 
 #include "common/base/str.h"
@@ -18,7 +18,7 @@ static const char *const bounds_text[METRIC_BUCKETS] = {
 	"0.25",  "0.5",   "1",     "2.5",  "5",     "10",   "+Inf",
 };
 
-/* Filled at start-up, only read after. */
+/* Filled at start-up, read-only afterwards. */
 static struct {
 	struct metric *rows;
 	size_t n;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* near - the number of slips between two short names, counted row by row (Damerau, adjacent). */
+/* near - counts the slips between two short names row by row (Damerau, adjacent). */
 #include "common/base/near.h"
 
 #include "common/base/str.h"
@@ -35,7 +35,7 @@ static size_t slips(const char *a, size_t na, const char *b, size_t nb)
 	return d[na][nb];
 }
 
-/* Without its digits; names have at most NEAR_MAX characters here. */
+/* Copies s without its digits; names have at most NEAR_MAX characters here. */
 static void letters(char *to, const char *s)
 {
 	for (; *s; s++) {

@@ -2,9 +2,9 @@
 /*
  * near - is one name a misspelling of another? For "did you mean": pure, any thread.
  *
- * Near are names that one or two slips make of each other: a letter more, less, other, or two
- * swapped; one slip below six letters. Names that differ in their digits only are no slip (web1,
- * web2), nor are names below four letters.
+ * Names are near if one or two slips turn one into the other: a letter added, removed or changed,
+ * or two swapped; below six letters only one slip. Names that differ only in digits are not near
+ * (web1, web2), nor are names below four letters.
  */
 #ifndef LOOM_BASE_NEAR_H
 #define LOOM_BASE_NEAR_H
@@ -16,7 +16,7 @@
 
 bool near(const char *a,
           const char *b); /* names equal but for ASCII case are near, equal ones are not */
-/* The first of the names that is near; NULL when none is, or when one is equal. Borrowed. */
+/* The first of the names that is near; NULL if none is, or if one is equal. Borrowed. */
 const char *near_which(const char *name, const char *const *names, size_t n);
 
 #endif

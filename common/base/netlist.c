@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Addresses of both versions in one form, so that one comparison does for all. */
+/* Addresses of both versions in one form, so that one comparison serves both. */
 #include "common/base/netlist.h"
 
 #include "common/base/str.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -66,6 +67,20 @@ bool net_addr_peer(const char *s, struct net_addr *ret)
 static bool is_v4(const struct net_addr *a)
 {
 	return memcmp(a->b, mapped, sizeof(mapped)) == 0;
+}
+
+void net_addr_owner(const char *address, char ret[NET_OWNER])
+{
+	struct net_addr a;
+	LOOM_CLEANUP_STR char *host = loom_strndup(address, strcspn(address, "%"));
+	if (!net_addr_text(host, &a)) {
+		(void)snprintf(ret, NET_OWNER, "%s", address);
+	} else if (is_v4(&a)) {
+		(void)inet_ntop(AF_INET, a.b + sizeof(mapped), ret, NET_OWNER);
+	} else {
+		memset(a.b + 8, 0, 8);
+		(void)inet_ntop(AF_INET6, a.b, ret, NET_OWNER);
+	}
 }
 
 static bool same_bits(const struct net_addr *a, const struct net_addr *b, unsigned bits)

@@ -7,8 +7,9 @@
 
 #define SECRET_FILE_MAX 4096
 
-/* The file's only line, without white space at its end. setting names it in err. Returns owned, for
- * secret_file_free(); NULL with err (500) when it cannot be read, is empty or has several lines. */
+/* The only line of the file, without trailing white space. err calls the file by its setting.
+ * Returns owned, for secret_file_free(); NULL with err (500) if it cannot be read, is empty or has
+ * several lines. */
 char *secret_file_read(const char *setting, const char *path, struct loom_err *err);
 void secret_file_free(char *text); /* wiped; NULL ok */
 

@@ -53,6 +53,11 @@ bool str_blank(const char *s)
 	return !s || s[strspn(s, " \t\r\n\v\f")] == '\0';
 }
 
+bool str_padded(const char *s)
+{
+	return str_ends(s, " ");
+}
+
 int str_to_uint(const char *s, uint64_t *ret)
 {
 	uint64_t n = 0;
@@ -139,6 +144,16 @@ size_t str_utf8_len(const char *s, size_t n)
 			return 0;
 	}
 	return len;
+}
+
+bool str_is_utf8(const char *s)
+{
+	for (size_t n; *s; s += n) {
+		n = str_utf8_len(s, strlen(s));
+		if (!n)
+			return false;
+	}
+	return true;
 }
 
 static void strs_add_owned(struct strs *l, char *s)

@@ -13,6 +13,9 @@ bool str_ieq(const char *a, const char *b); /* ASCII case-insensitive */
 bool str_starts(const char *s, const char *prefix);
 bool str_ends(const char *s, const char *suffix);
 bool str_blank(const char *s); /* NULL, empty or only white space */
+/* Does it end in a space? The database pads with spaces to compare, and so finds the row of "a" by
+ * "a " as well. Unique names must therefore not end in one. */
+bool str_padded(const char *s);
 
 /* Whole string must be the number; 0 or -EINVAL/-ERANGE; *ret untouched on failure. */
 LOOM_MUST_CHECK int str_to_int(const char *s, int64_t *ret);
@@ -23,9 +26,10 @@ bool str_is_name(const char *s);
 
 bool str_is_address(const char *s); /* IPv4 or IPv6, as inet_pton() reads them */
 
-/* Length of the UTF-8 sequence that s (n bytes) begins with, 1 to 4; 0 when n is 0 or when it is
- * not valid (overlong, surrogate, past U+10FFFF, cut off). */
+/* Length of the UTF-8 sequence at the start of s (n bytes), 1 to 4; 0 if n is 0 or it is invalid
+ * (overlong, surrogate, past U+10FFFF, cut off). */
 size_t str_utf8_len(const char *s, size_t n);
+bool str_is_utf8(const char *s);
 
 /* A growing list of owned strings. */
 struct strs {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Foreign text: valid UTF-8 for whoever reads it next, nothing that steers a terminal. */
+/* Foreign text: makes it valid UTF-8 for later readers, without characters that control a
+ * terminal. */
 #include "common/base/text.h"
 
 #include "common/base/buf.h"
@@ -27,13 +28,22 @@ char *text_utf8(char *text)
 			continue;
 		}
 		buf_adds(&out, "\xef\xbf\xbd");
-		/* One for all of a character that is cut short. */
+		/* One replacement for all bytes of a truncated character. */
 		do
 			at++;
 		while (at < n && ((unsigned char)text[at] & 0xc0) == 0x80);
 	}
 	loom_free(text);
 	return buf_take(&out);
+}
+
+void text_fit(char *text, char *ret, size_t size)
+{
+	char *fit = text_utf8(text);
+	size_t n = text_whole(fit, strnlen(fit, size - 1));
+	memcpy(ret, fit, n);
+	ret[n] = '\0';
+	loom_free(fit);
 }
 
 static uint32_t decode(const char *s, size_t len)
@@ -45,7 +55,7 @@ static uint32_t decode(const char *s, size_t len)
 	return c;
 }
 
-/* Unicode's format characters and line breaks: unseen, or they turn what is around them. */
+/* Unicode's format characters and line breaks: invisible, or they change the direction of text. */
 static bool is_unseen(uint32_t c)
 {
 	static const struct {

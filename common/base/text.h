@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * text - foreign text made fit to be sent on or shown.  Any thread.
+ * text - makes foreign text fit to be passed on or shown.  Any thread.
  */
 #ifndef LOOM_BASE_TEXT_H
 #define LOOM_BASE_TEXT_H
@@ -9,20 +9,22 @@
 
 #include <stddef.h>
 
-/* Valid UTF-8: what is not (a text cut in mid character, say) becomes U+FFFD. Takes and returns
- * owned; the same text when nothing is wrong with it. */
+/* Makes valid UTF-8: invalid parts (for example a text cut inside a character) become U+FFFD. Takes
+ * and returns owned; returns the same text if it is valid. */
 char *text_utf8(char *text);
+/* The same into size bytes, cut between characters. Takes the text. */
+void text_fit(char *text, char *ret, size_t size);
 
 /*
- * For a person's terminal: n bytes with every character that would change what the terminal does
- * rather than be seen spelled out: controls and bytes that are no UTF-8 as \x1b, invisible and
- * direction-changing characters as \u202e. Tabs stay, and newlines too but in a line. Of JSON, the
- * meaning stays. Returns owned.
+ * For a person's terminal: n bytes, with all characters spelled out that would control the terminal
+ * instead of being visible: controls and invalid UTF-8 as \x1b, invisible and direction-changing
+ * characters as \u202e. Tabs stay, and so do newlines except with TEXT_LINE. TEXT_JSON keeps the
+ * meaning of JSON. Returns owned.
  */
 enum text_form { TEXT_LINE, TEXT_LINES, TEXT_JSON };
 char *text_shown(const char *s, size_t n, enum text_form form);
 
-/* How many of the n bytes are whole characters: all but those of one that is cut off at the end. */
+/* How many of the n bytes are whole characters: excludes one that is cut off at the end. */
 size_t text_whole(const char *s, size_t n);
 
 #endif

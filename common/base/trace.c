@@ -21,7 +21,7 @@ static bool is_id(const char *s, size_t n)
 	return is_hex(s, n) && strspn(s, "0") < n;
 }
 
-/* A later version may add fields behind those known. */
+/* A later version may add fields after the known ones. */
 bool trace_parse(const char *text, struct trace *ret)
 {
 	size_t n = text ? strlen(text) : 0;
@@ -66,6 +66,6 @@ void trace_named(const struct trace *in, const char *name, struct trace *ret)
 	*ret = *in;
 	(void)crypto_generichash(hash, sizeof(hash), (const unsigned char *)name, strlen(name),
 	                         (const unsigned char *)in->id, 32);
-	hash[0] |= 1; /* none is all zeros */
+	hash[0] |= 1; /* an id of all zeros is not allowed */
 	sodium_bin2hex(ret->span, sizeof(ret->span), hash, 8);
 }

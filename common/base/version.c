@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* version - the one file that the build tells version and commit, so that a new commit compiles
- * nothing else anew. */
+/* version - the only file that depends on version and commit, so that a new commit recompiles
+ * nothing else. */
 #include "common/base/version.h"
 
 #ifndef LOOM_VERSION /* make VERSION=... */

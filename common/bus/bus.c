@@ -14,8 +14,8 @@
 #include <nanomsg/pipeline.h>
 #include <string.h>
 
-/* Taken in by one call of the loop, then others have their turn: 256 messages take some 10 ms, by a
- * profile of the API under `make bench FIGURES=complete`. */
+/* Limits of one call from the loop, so that other events get their turn: 256 messages take about 10
+ * ms, by a profile of the API under `make bench FIGURES=complete`. */
 enum { BUCKETS = 1024, DRAIN_MAX = 256, DRAIN_BYTES = 512 << 10 };
 
 const struct config_key bus_config_keys[] = {
@@ -30,11 +30,11 @@ const struct config_key bus_config_keys[] = {
 struct pending {
 	struct pending *next; /* in its bucket */
 	struct bus *bus;
-	struct bus_peer *peer; /* held; NULL when it never went out */
+	struct bus_peer *peer; /* held; NULL if the message never went out */
 	struct loop_timer *timer;
 	uint64_t id;
 	int64_t start;
-	int error; /* what the timer's end means */
+	int error; /* error to report when the timer ends */
 	const struct message_type *type;
 	bus_reply_cb cb;
 	void *arg;
@@ -46,8 +46,8 @@ struct bus_call {
 	uint64_t id;
 	char *from;
 	const struct message_type *type;
-	int version;        /* that the asker speaks */
-	bus_text_cb answer; /* NULL: it goes to `from` */
+	int version;        /* version of the asker */
+	bus_text_cb answer; /* NULL: send the answer to `from` */
 	void *arg;
 };
 
@@ -86,7 +86,7 @@ static struct pending **pending_at(struct bus *b, uint64_t id)
 	return at;
 }
 
-/* Out of the table and without its timer; the caller frees it. */
+/* Takes a request out of the table and destroys its timer; the caller frees it. */
 static struct pending *pending_take(struct pending **at)
 {
 	struct pending *p = *at;
@@ -117,7 +117,7 @@ static void on_pending_timer(void *arg)
 	pending_end(pending_at(p->bus, p->id), p->error, NULL);
 }
 
-/* Told by the peers: the message of a request could not be sent. */
+/* Called by the peers: the message of a request could not be sent. */
 static void on_unsent(uint64_t request, void *arg)
 {
 	struct pending **at = pending_at(arg, request);
@@ -141,7 +141,7 @@ static void on_lost(const struct bus_peer *peer, int64_t until, void *arg)
 	}
 }
 
-/* The body as it is sent, taken; 0 or -EMSGSIZE. */
+/* Sets the body of a letter; takes text. 0 or -EMSGSIZE. */
 static int set_body(struct bus_letter *l, char *text)
 {
 	l->len = text ? strlen(text) : 0;
@@ -153,11 +153,10 @@ static int set_body(struct bus_letter *l, char *text)
 	return -EMSGSIZE;
 }
 
-/* NOLINTNEXTLINE(readability-function-size): the one call with this many things to say */
-uint64_t bus_request(struct bus *b, const char *peer, const struct message_type *t,
-                     const char *text, int64_t timeout_ms, bus_reply_cb cb, void *arg)
+uint64_t bus_request(struct bus *b, const char *peer, const struct bus_text *m, int64_t timeout_ms,
+                     bus_reply_cb cb, void *arg)
 {
-	struct bus_letter l = { .kind = BUS_REQUEST, .verb = t->verb, .wait = timeout_ms };
+	struct bus_letter l = { .kind = BUS_REQUEST, .verb = m->type->verb, .wait = timeout_ms };
 	if (b->closing)
 		return 0;
 	l.id = b->next_id++;
@@ -166,7 +165,7 @@ uint64_t bus_request(struct bus *b, const char *peer, const struct message_type 
 		               .id = l.id,
 		               .start = clock_mono_ms(),
 		               .error = -ETIMEDOUT,
-		               .type = t,
+		               .type = m->type,
 		               .cb = cb,
 		               .arg = arg };
 	struct pending **at = pending_at(b, l.id);
@@ -174,7 +173,7 @@ uint64_t bus_request(struct bus *b, const char *peer, const struct message_type 
 	p->timer = loop_timer_create(b->loop, "bus request", on_pending_timer, p);
 	metric_add(&bus_metrics[BUS_M_REQUESTS], 1);
 	metric_add(&bus_metrics[BUS_M_PENDING], 1);
-	int rc = set_body(&l, loom_strdup(text));
+	int rc = set_body(&l, loom_strdup(m->text));
 	if (!rc) {
 		p->peer = bus_peers_send(b->peers, peer, &l);
 		rc = p->peer ? 0 : -EHOSTUNREACH;
@@ -242,7 +241,7 @@ void bus_answer(struct bus_call *call, const void *m)
 	call_free(call);
 }
 
-/* The struct that came; NULL when nobody wants it (t is NULL), or when it cannot be read. */
+/* Reads the struct of a message; NULL if there is no handler (t is NULL) or it cannot be read. */
 static void *understand(const struct message_type *t, enum bus_kind kind, struct json *body,
                         const char *from)
 {
@@ -384,7 +383,7 @@ static void dispatch(struct bus *b, const void *data, size_t len)
 	bus_message_fini(&m);
 }
 
-/* Bounded per turn: the descriptor stays readable while messages are left. */
+/* Handles a bounded number: the descriptor stays readable while messages are left. */
 static void on_readable(evutil_socket_t fd, short what, void *arg)
 {
 	struct bus *b = arg;
@@ -437,7 +436,7 @@ int bus_create(struct loop *l, const struct bus_config *cfg, struct bus **ret, s
 	b->inbox = -1;
 	b->requests = map_create(loom_free);
 	b->notices = map_create(loom_free);
-	int rc = bus_key_read(cfg->key_file, &b->key, err); /* makes libsodium ready, too */
+	int rc = bus_key_read(cfg->key_file, &b->key, err); /* also initializes libsodium */
 	if (!rc)
 		rc = open_inbox(b, cfg->listen, err);
 	if (rc) {
@@ -453,7 +452,7 @@ int bus_create(struct loop *l, const struct bus_config *cfg, struct bus **ret, s
 	b->turn = loop_timer_create(l, "bus challenge", on_turn, b);
 	loop_timer_every(b->turn, BUS_CHALLENGE_MS);
 	randombytes_buf(&b->next_id, sizeof(b->next_id));
-	b->next_id >>= 1; /* not 0 soon, and not those of an earlier life */
+	b->next_id >>= 1; /* not 0 soon, and no ids of an earlier process */
 	*ret = b;
 	return 0;
 }

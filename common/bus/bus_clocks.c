@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * How far the wall clocks of peers are off: each that is too far is warned of, and the furthest of
- * them is known to any thread, until it is right again or has not been heard for a while.
+ * Compares the wall clocks of peers with ours.
+ * Warns about each that differs too much, and tells any thread the worst one, until it is right
+ * again or has not been heard for a while.
  */
 #include "common/base/clock.h"
 #include "common/base/log.h"
@@ -11,12 +12,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* A warning a minute is enough; a clock that was not heard for a minute counts no more: its service
- * is forgotten then, too (BUS_IDLE_MS). */
+/* CALM_MS: one warning a minute is enough. KNOWN_MS: after this a clock no longer counts, because
+ * its peer is forgotten as well (BUS_IDLE_MS). */
 enum { CALM_MS = 60000, KNOWN_MS = BUS_IDLE_MS };
 
 struct bus_clocks {
-	pthread_mutex_t lock; /* others read; the loop writes */
+	pthread_mutex_t lock; /* the loop writes, other threads read */
 	struct bus_skew worst;
 	int64_t at; /* monotonic ms, when it was heard; 0: no clock is too far off */
 };

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Which messages are new: made for this process, not long ago, and never seen before.
+ * Decides which messages are new: made for this process, not long ago, and not seen before.
  *
- * Of each sender that has been heard since the challenge before last, the numbers seen are known:
- * the highest one and those shortly below. Older messages name a challenge that is over. Loop.
+ * For every sender heard since the challenge before last it knows the numbers seen: the highest and
+ * those shortly below. Older messages name an outdated challenge. Loop.
  */
 #include "common/base/clock.h"
 #include "common/base/ids.h"
@@ -19,7 +19,7 @@
 
 struct sender {
 	uint64_t top;               /* highest number seen */
-	unsigned turns;             /* of the challenge, without a word of it */
+	unsigned turns;             /* changes of our challenge since its last message */
 	uint64_t seen[WINDOW / 64]; /* bit of number n at n % WINDOW, for top - WINDOW < n <= top */
 };
 
@@ -83,7 +83,7 @@ static struct sender *sender_of(struct bus_fresh *f, uint64_t life)
 	return s;
 }
 
-/* True once for each number. */
+/* True only the first time for each number. */
 static bool take_number(struct sender *s, uint64_t n)
 {
 	if (n + WINDOW <= s->top)
@@ -112,8 +112,8 @@ enum bus_metric bus_fresh_check(struct bus_fresh *f, struct bus_message *m, cons
 	m->fresh = false;
 	if (!str_eq(m->to, own_address))
 		return BUS_M_ASTRAY;
-	/* A hello asks for the word. All that comes of an old one is a welcome that names a word of
-	 * its sender's which is over, too. */
+	/* A hello asks for our challenge, so it may name an old one. A replayed hello only causes a
+	 * welcome that names an old challenge of its sender. */
 	if (!is_ours(f, m->word))
 		return m->kind == BUS_HELLO ? 0 : BUS_M_STALE;
 	m->fresh = take_number(sender_of(f, m->life), m->n);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Sockets: where a process listens on the bus, its address, a free port; and how it connects. */
+/* Sockets: the address on which a process listens, a free port; and connecting to peers. */
 #include "common/bus/bus.h"
 
 #include "common/base/str.h"
@@ -17,10 +17,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { BIND_TRIES = 20 }; /* of a free port: another program may be faster */
+enum { BIND_TRIES = 20 }; /* for a free port: another program may take it first */
 
-/* tcp://HOST:PORT to an IPv4 address. As HOST, '*' stands for the address that this machine's own
- * name has: a container's, say, which is known only once it runs. */
+/* tcp://HOST:PORT to an IPv4 address. HOST '*' stands for the address of this machine's own name,
+ * for example of a container, whose address is known only once it runs. */
 static int parse_listen(const char *listen, struct sockaddr_in *ret, struct loom_err *err)
 {
 	const struct addrinfo hints = { .ai_family = AF_INET, .ai_socktype = SOCK_STREAM };
@@ -46,7 +46,7 @@ static int parse_listen(const char *listen, struct sockaddr_in *ret, struct loom
 	return 0;
 }
 
-/* A port that is free right now; 0 when none can be had. */
+/* A port that is free right now; 0 if there is none. */
 static in_port_t free_port(struct sockaddr_in addr)
 {
 	socklen_t len = sizeof(addr);
@@ -88,7 +88,8 @@ bool bus_connect(const char *address, int *sock, int *ret_fd)
 	(void)nn_setsockopt(*sock, NN_SOL_SOCKET, NN_RECONNECT_IVL, &reconnect, sizeof(reconnect));
 	(void)nn_setsockopt(*sock, NN_SOL_SOCKET, NN_RECONNECT_IVL_MAX, &reconnect_max,
 	                    sizeof(reconnect_max));
-	/* Messages go one way: one held back would wait for the peer's delayed acknowledgement. */
+	/* Traffic is one-way: a delayed small message would wait for the peer's delayed
+	 * acknowledgement. */
 	(void)nn_setsockopt(*sock, NN_TCP, NN_TCP_NODELAY, &at_once, sizeof(at_once));
 	return nn_connect(*sock, address) >= 0 &&
 	       nn_getsockopt(*sock, NN_SOL_SOCKET, NN_SNDFD, ret_fd, &n) >= 0;

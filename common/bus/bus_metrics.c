@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What is counted of the bus. */
+/* The metrics of the bus. */
 #include "common/bus/bus_private.h"
 
 #include <pthread.h>
@@ -21,20 +21,18 @@ struct metric bus_metrics[BUS_M_COUNT] = {
 	[BUS_M_MALFORMED] = COUNTER("loom_bus_malformed_total", "Messages dropped: malformed."),
 	[BUS_M_ASTRAY] =
 		COUNTER("loom_bus_astray_total", "Messages dropped: made for another process."),
-	[BUS_M_STALE] =
-		COUNTER("loom_bus_stale_total", "Messages dropped: they name no challenge of now."),
-	[BUS_M_REPLAYED] =
-		COUNTER("loom_bus_replayed_total", "Messages dropped: they have come before."),
+	[BUS_M_STALE] = COUNTER("loom_bus_stale_total", "Messages dropped: outdated challenge."),
+	[BUS_M_REPLAYED] = COUNTER("loom_bus_replayed_total", "Messages dropped: seen before."),
 	[BUS_M_REQUESTS] = COUNTER("loom_bus_requests_total", "Requests made."),
 	[BUS_M_TIMEOUTS] = COUNTER("loom_bus_timeouts_total", "Requests not answered in time."),
 	[BUS_M_UNREACHABLE] =
 		COUNTER("loom_bus_unreachable_total", "Requests whose peer was away or died."),
 	[BUS_M_RESETS] = COUNTER("loom_bus_resets_total",
-	                         "Connections made anew because the peer was silent."),
+	                         "Connections replaced because the peer was silent."),
 	[BUS_M_PENDING] = GAUGE("loom_bus_pending", "Requests awaiting an answer."),
 	[BUS_M_PEERS] = GAUGE("loom_bus_peers", "Peers with a socket."),
 	[BUS_M_SKEW] = GAUGE("loom_bus_clock_skew_milliseconds",
-	                     "Difference of wall clocks to the peer that is furthest off."),
+	                     "Largest difference of a peer's wall clock to ours."),
 	[BUS_M_REQUEST_MS] = { .name = "loom_bus_request_ms",
 	                       .help = "Time from request to answer.",
 	                       .kind = METRIC_HISTOGRAM_MS },

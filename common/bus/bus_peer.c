@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Sending: one PUSH socket per peer, made at first use. What cannot go out at once waits in the
- * peer's queue: as long as the connection is being made or the peer's challenge is not known, or
- * while a living peer's buffer is full. A peer that owes answers and gives no sign of life gets a
- * new connection, for after a cut TCP itself would try again only after many seconds. Loop thread.
+ * Sends messages through one PUSH socket per peer, made at first use.
+ * Messages wait in the peer's queue while the connection is being made, while the peer's challenge
+ * is unknown, or while its buffer is full. A peer that owes answers and gives no sign of life gets
+ * a new connection, because after a cut TCP itself would retry only after many seconds. Loop
+ * thread.
  */
 #include "common/bus/bus.h"
 
@@ -20,7 +21,7 @@
 enum { QUEUE_MAX = 4096, TICK_MS = 100, BURST = 64, GIVEN_UP_MS = 10000 };
 enum { DUE_HELLO = 1, DUE_WELCOME = 2 };
 
-/* A message, or a piece of one, that has yet to go out. */
+/* A message, or a piece of one, that waits to be sent. */
 struct waiting {
 	struct waiting *next;
 	struct bus_letter letter; /* text: of the piece */
@@ -33,25 +34,25 @@ struct bus_peer {
 	struct bus_peers *peers;
 	char *address;
 	int sock, old_sock;     /* -1: none */
-	struct event *writable; /* added while something can go out as soon as there is room */
+	struct event *writable; /* added while messages could go out but for a full buffer */
 	struct waiting *head, **tail;
 	size_t queued;
 	size_t held;       /* requests awaiting an answer */
-	unsigned due;      /* greetings to be sent */
+	unsigned due;      /* greetings to send */
 	int64_t connected; /* monotonic ms of nn_connect(), or when last seen connected */
-	int64_t opened;    /* of nn_connect() */
-	int64_t used;      /* last sent to */
-	int64_t moved;     /* last time that a waiting message went out */
+	int64_t opened;    /* monotonic ms of nn_connect() */
+	int64_t used;      /* last message sent to it */
+	int64_t moved;     /* last time a waiting message went out */
 	int64_t heard;     /* last fresh message from it, or its first use */
-	int64_t hello;     /* last one sent */
-	int64_t warned;    /* of its clock */
-	int64_t lost;      /* when what was asked before `back` is given up; 0: it is not */
+	int64_t hello;     /* last hello sent */
+	int64_t warned;    /* last warning about its clock */
+	int64_t lost;      /* when to give up requests made before `back`; 0: not at all */
 	int64_t back;
 	bool silent;
 	uint64_t life;
-	char word[BUS_WORD];    /* its challenge, as known since: */
-	int64_t known;          /* 0: not at all */
-	char greeted[BUS_WORD]; /* the one that its last hello named */
+	char word[BUS_WORD];    /* its challenge, known since `known`: */
+	int64_t known;          /* 0: unknown */
+	char greeted[BUS_WORD]; /* the challenge named in its last hello */
 };
 
 struct bus_peers {
@@ -59,7 +60,7 @@ struct bus_peers {
 	struct bus_peers_of of;
 	uint64_t next; /* number of the next message */
 	struct map *by_address;
-	struct loop_timer *tick; /* runs while something waits or is held */
+	struct loop_timer *tick; /* runs while messages wait or requests are held */
 	struct loop_timer *sweep;
 	bool ticking;
 };
@@ -92,7 +93,7 @@ static bool is_connected(const struct bus_peer *p)
 	return p->sock >= 0 && nn_get_statistic(p->sock, NN_STAT_CURRENT_CONNECTIONS) > 0;
 }
 
-/* Not connected although there was time for it. */
+/* True if it is not connected although there was enough time. */
 static bool peer_is_away(struct bus_peer *p, int64_t now)
 {
 	if (is_connected(p))
@@ -107,7 +108,7 @@ static void drop_event(struct bus_peer *p)
 	p->writable = NULL;
 }
 
-/* A new connection; what the old one has taken may still arrive for a while. */
+/* Makes a new connection; messages in the old one may still arrive for a while. */
 static void peer_reset(struct bus_peer *p)
 {
 	drop_event(p);
@@ -158,7 +159,7 @@ static void enqueue(struct bus_peer *p, const struct bus_letter *l, char *text, 
 	p->queued++;
 }
 
-/* In pieces that fit into a message. Takes the text. */
+/* Queues a letter in pieces that fit into a message. Takes the text. */
 static void enqueue_pieces(struct bus_peer *p, struct bus_letter *l)
 {
 	char *text = l->text;
@@ -181,7 +182,7 @@ static bool knows_word(const struct bus_peer *p, int64_t now)
 	return p->known && now - p->known < BUS_KNOWN_MS;
 }
 
-/* True when it went out, or never can. */
+/* True if the message was sent, or can never be. */
 static bool push(struct bus_peer *p, struct bus_message *m)
 {
 	struct bus_peers *ps = p->peers;
@@ -240,7 +241,8 @@ static void start_ticking(struct bus_peers *ps)
 	ps->ticking = true;
 }
 
-/* Sends what can be sent; the rest is sent when there is room, or its challenge has come. */
+/* Sends as much as possible; the rest follows when there is room, or when the challenge has
+ * come. */
 static void pump(struct bus_peer *p)
 {
 	int64_t now = clock_mono_ms();
@@ -340,7 +342,7 @@ void bus_peer_hold(struct bus_peer *peer)
 {
 	int64_t now = clock_mono_ms();
 	if (!peer->held++ && now - peer->heard > BUS_PING_MS)
-		peer->heard = now - BUS_PING_MS; /* nobody has asked it before */
+		peer->heard = now - BUS_PING_MS; /* no request watched it before */
 	start_ticking(peer->peers);
 }
 
@@ -351,12 +353,12 @@ void bus_peer_release(struct bus_peer *peer)
 	peer->used = clock_mono_ms();
 }
 
-/* What came after a silence, or a new start: what was under way may be lost. */
+/* The peer is heard again after a silence or a restart: requests under way may be lost. */
 static void back_again(struct bus_peer *p, int64_t now)
 {
 	p->silent = false;
 	p->back = now;
-	p->lost = now + BUS_GRACE_MS; /* what arrives late is given a moment */
+	p->lost = now + BUS_GRACE_MS; /* late answers get a moment */
 	log_info("peer on the bus is heard again", LOG_S("address", p->address));
 	start_ticking(p->peers);
 }
@@ -377,7 +379,8 @@ void bus_peers_heard(struct bus_peers *ps, const struct bus_message *m)
 		p->life = m->life;
 	}
 	if (m->kind == BUS_HELLO || !m->fresh) {
-		/* If it did not hear us, neither does it now by the connection we have. */
+		/* If the peer did not hear us, it will not hear us over the present connection
+		 * either. */
 		if (long_unheard && now - p->opened > BUS_SILENT_MS)
 			peer_reset(p);
 		memcpy(p->greeted, m->mine, sizeof(p->greeted));
@@ -404,7 +407,8 @@ static void ping(struct bus_peer *p, int64_t now)
 
 /* ---- time ------------------------------------------------------------------------------------ */
 
-/* Gives up what has waited too long. Callbacks may send, cancel, and so change the queue. */
+/* Gives up messages that have waited too long. Callbacks may send or cancel, and so change the
+ * queue. */
 static void expire_queue(struct bus_peer *p, int64_t now)
 {
 	struct bus_peers *ps = p->peers;
@@ -425,7 +429,7 @@ static void tick_peer(struct bus_peer *p, int64_t now)
 	expire_queue(p, now);
 	if (p->old_sock >= 0 && now - p->opened >= BUS_LINGER_MS)
 		close_sock(&p->old_sock);
-	/* One that is only silent, paused perhaps, answers when it goes on. */
+	/* A peer that is only silent, perhaps paused, answers when it goes on. */
 	if (p->held && peer_is_away(p, now) && (!p->silent || now - p->heard >= GIVEN_UP_MS))
 		ps->of.lost(p, now, ps->of.arg);
 	if (p->lost && now >= p->lost) {
@@ -438,8 +442,8 @@ static void tick_peer(struct bus_peer *p, int64_t now)
 		pump(p);
 }
 
-/* Peers are only freed by on_sweep(), so callbacks cannot pull one from under the walk; should one
- * that a callback adds make the walk miss another, the next tick sees it. */
+/* Only on_sweep() frees peers, so callbacks cannot free one during the walk. If a callback adds a
+ * peer and the walk misses another for that, the next tick handles it. */
 static void on_tick(void *arg)
 {
 	struct bus_peers *ps = arg;

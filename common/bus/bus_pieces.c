@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Bodies out of pieces. Only who holds the key gets this far, so only such a one can make us keep
- * anything; a stranger's largest message is one piece. A large body is parsed on a thread of its
- * own, the loop goes on meanwhile. Loop thread, but for parse().
+ * Assembles bodies from pieces.
+ * Only a sender with the key gets this far, so only that can make us keep anything; a stranger's
+ * largest message is one piece. A separate thread parses large bodies while the loop goes on. Loop
+ * thread, except parse().
  */
 #include "common/base/clock.h"
 #include "common/base/map.h"
@@ -13,12 +14,12 @@
 #include <stdio.h>
 #include <string.h>
 
-/* A body of which no piece has come for so long is dropped: its sender has given up (GIVEN_UP_MS in
- * bus_peer.c). Four of the largest ones may come at once. What does not find room in the queue of
- * those to be parsed is parsed on the loop. */
+/* PATIENCE_MS: a body without a new piece for this time is dropped, because its sender has given up
+ * (GIVEN_UP_MS in bus_peer.c). KEPT_MAX: four of the largest bodies may come at once. QUEUE: bodies
+ * waiting for the thread; the loop parses those that do not fit. */
 enum { PATIENCE_MS = 10000, KEPT_MAX = 4 * BUS_BODY_MAX, QUEUE = 64 };
 
-/* A body that is becoming whole, then being parsed. m is the first piece's. */
+/* A body being assembled, then parsed. m is from the first piece. */
 struct body {
 	struct bus_pieces *pieces;
 	struct bus_message m;
@@ -32,7 +33,7 @@ struct bus_pieces {
 	struct loop *loop;
 	struct pool *thread; /* NULL until the first large body */
 	struct map *bodies;  /* incomplete ones, by sender and request */
-	size_t kept;         /* bytes of those and of those being parsed */
+	size_t kept;         /* bytes of these bodies and of those being parsed */
 	bool closing;
 	bus_whole_fn whole;
 	void *arg;
@@ -53,7 +54,7 @@ static void body_drop(struct bus_pieces *ps, const char *name, struct body *b)
 	body_free(b);
 }
 
-/* Those whose last piece came before. */
+/* Drops the bodies whose last piece came before `than`. */
 static void drop_older(struct bus_pieces *ps, int64_t than)
 {
 	const char *name;
@@ -80,7 +81,7 @@ void bus_pieces_destroy(struct bus_pieces *ps)
 	ps->closing = true;
 	pool_destroy(ps->thread);
 	if (ps->thread)
-		loop_flush(ps->loop); /* what the thread has posted refers to us */
+		loop_flush(ps->loop); /* functions posted by the thread use ps */
 	drop_older(ps, INT64_MAX);
 	map_destroy(ps->bodies);
 	loom_free(ps);
@@ -117,7 +118,7 @@ static void parse_aside(struct body *b)
 		ps->thread = pool_create(ps->loop, 1, QUEUE);
 	if (pool_submit(ps->thread, parse, parsed, b) == 0)
 		return;
-	parse(b); /* too many at once: each in its turn */
+	parse(b); /* too many at once: parse on the loop */
 	parsed(b);
 }
 
@@ -155,7 +156,7 @@ void bus_pieces_add(struct bus_pieces *ps, struct bus_message *m)
 	body_name(m, name);
 	struct body *b = map_get(ps->bodies, name);
 	if (m->off == 0) {
-		if (b) /* begun anew */
+		if (b) /* restarted */
 			body_drop(ps, name, b);
 		b = NULL;
 		if (ps->kept + m->size <= KEPT_MAX) {
@@ -166,7 +167,7 @@ void bus_pieces_add(struct bus_pieces *ps, struct bus_message *m)
 	} else if (b && m->size == b->m.size && m->off == b->filled) {
 		body_fill(b, m->text, m->len);
 	}
-	bus_message_fini(m); /* one that fits nowhere: its body cannot become whole any more */
+	bus_message_fini(m); /* a piece that does not fit: its body will never be complete */
 	if (!b || b->filled < b->m.size)
 		return;
 	(void)map_del(ps->bodies, name);

@@ -144,7 +144,7 @@ static bool read_envelope(struct bus_message *m)
 	       (m->verb || !needs_verb) && m->off + m->len <= m->size;
 }
 
-/* The envelope's line and, behind it, the piece of the body. */
+/* Reads the envelope's line and the piece of the body after it. */
 static bool read_plain(struct bus_message *m, size_t n)
 {
 	const char *end = memchr(m->plain, '\n', n);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* message - each kind of field knows how it is written, read, and what it should have been. */
+/* message - knows for each kind of field how to write and read it, and how to describe it in
+ * errors. */
 #include "common/bus/message.h"
 
 #include "common/json/json_emit.h"
@@ -115,7 +116,7 @@ static const struct {
 	bool (*read)(const struct message_field *f, const struct json *v, int version, void *to);
 	void (*write)(const struct message_field *f, int version, const void *from,
 	              struct buf *out);
-	const char *is, *unit; /* what it should be; of its bound */
+	const char *is, *unit; /* is: expected value; unit: of its bound */
 } kinds[] = {
 	[FIELD_INT] = { read_int, write_int, "a number", "" },
 	[FIELD_BOOL] = { read_bool, write_bool, "true or false", NULL },

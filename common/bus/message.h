@@ -1,21 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * message - the codec of what services say to each other: a struct, and a row for each of its
- * members, from which the JSON is written and read. The messages themselves are in messages.h.
+ * message - the codec of messages between services: a struct, and a table row for each member, from
+ * which the JSON is written and read. The messages themselves are in messages.h.
  *
- * Processes of one version and the next speak to each other, so: a field that is not in the table
- * is ignored; one that is absent or null has its default; a field of a wrong type or out of its
- * bounds makes the message refused, and so does a missing one that is required since the version
- * its sender speaks, or before. A message says its version ("v") from 2 on; an answer has only the
- * fields that the asker's version knows. Scalars are read as leniently as json.h reads them.
- * Pure; any thread.
+ * Processes of one version and the next talk to each other. So a field that is not in the table is
+ * ignored, and an absent or null field has its default. A message is refused if a field has a wrong
+ * type or is out of bounds, or if a field is missing that is required in the sender's version. A
+ * message tells its version ("v") from 2 on; an answer has only the fields that the asker's version
+ * knows. Scalars are read as leniently as json.h reads them. Pure; any thread.
  */
 #ifndef LOOM_BUS_MESSAGE_H
 #define LOOM_BUS_MESSAGE_H
 
 #include "common/json/json.h"
 
-#define MESSAGE_MAX JSON_MAX_BYTES /* bytes of one, as text */
+#define MESSAGE_MAX JSON_MAX_BYTES /* most bytes of a message, as text */
 
 enum field_kind {
 	FIELD_INT,    /* int64_t, from min to max */
@@ -32,7 +31,7 @@ struct message_field {
 	enum field_kind kind;
 	size_t offset;
 	int64_t min, max;
-	int64_t def; /* of a number or a bool; other fields are NULL, or empty */
+	int64_t def; /* default of a number or bool; other fields become NULL or empty */
 	bool required;
 	int since;                         /* the first version with it; 0: all have it */
 	const struct message_shape *items; /* of a list */
@@ -40,17 +39,17 @@ struct message_field {
 
 struct message_shape {
 	const struct message_field *fields;
-	size_t size; /* of the struct; that of a whole message begins with a struct message */
+	size_t size; /* of the struct; a whole message begins with struct message */
 };
 
 struct message_type {
 	const char *verb;
-	int version; /* of the request and its answer; it rises when a field is added */
+	int version; /* of request and answer; rises when a field is added */
 	struct message_shape body, answer;
 };
 
-/* First in the struct of each message. All zero in one that is to be sent; texts, trees and lists
- * are borrowed then, and may be NULL. */
+/* First member of each message's struct. All zero in a message to be sent; its texts, trees and
+ * lists are borrowed and may be NULL. */
 struct message {
 	const struct message_shape *shape;
 	struct json *doc; /* owns what texts and trees point to */
@@ -62,19 +61,19 @@ struct message_list {
 	size_t n;
 };
 
-/* As JSON, owned; NULL when it is larger than MESSAGE_MAX. */
+/* The message as JSON, owned; NULL if larger than MESSAGE_MAX. */
 char *message_write(const struct message_type *t, const void *m);
-/* For an asker of that version. */
+/* The answer for an asker of that version. */
 char *message_write_answer(const struct message_type *t, int version, const void *m);
-/* The struct, owned (message_free()), or NULL with err: which field, and how it should be. doc is
- * taken in any case; NULL reads as an empty object. */
+/* The struct, owned (message_free()); or NULL with err naming the field and the expected value.
+ * Takes doc in any case; NULL reads as an empty object. */
 void *message_read(const struct message_type *t, struct json *doc, struct loom_err *err);
 void *message_read_answer(const struct message_type *t, struct json *doc, struct loom_err *err);
-void message_free(void *m); /* one that was read; NULL is allowed */
+void message_free(void *m); /* frees a message that was read; NULL is fine */
 
 LOOM_DEFINE_CLEANUP(void *, message_free)
 
-/* Rows of a table. The compiler refuses a member of another type. */
+/* Rows of a table. The compiler rejects a member of a different type. */
 #define MESSAGE_AT(type, member, wanted)                                                       \
 	(offsetof(type, member) +                                                              \
 	 0 * sizeof(char[__builtin_types_compatible_p(__typeof__(((type *)0)->member), wanted) \

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* messages - the table. Bounds are of what is sent; one may rise a version after all can take it.
- */
+/* messages - the table. Bounds apply to sent messages; raise one only a version after all accept
+ * it. */
 #include "common/bus/messages.h"
 
 #include "common/operation/task_result.h"
@@ -9,7 +9,7 @@ enum {
 	NAME = 255, /* bytes of a name or an id */
 	TEXT = TASK_RESULT_MAX,
 	SENTENCE = 4096,   /* bytes of a reason */
-	MEMBERS = 100000,  /* of a document; its bytes are bounded by the bus */
+	MEMBERS = 100000,  /* of a document; the bus bounds its bytes */
 	TOGETHER = 64,     /* tasks for one take */
 	CHANGES = 1 << 16, /* in one notice */
 	LONGEST_MS = 24 * 3600 * 1000,
@@ -87,6 +87,7 @@ static const struct message_field control[] = {
 	MESSAGE_INT(struct msg_control, job, "job", 0, INT64_MAX),
 	MESSAGE_TEXT(struct msg_control, verb, "verb", NAME, .required = true),
 	MESSAGE_TEXT(struct msg_control, user, "user", NAME, .required = true),
+	MESSAGE_TEXT(struct msg_control, tenant, "tenantId", NAME),
 	{ 0 },
 };
 
@@ -101,6 +102,7 @@ static const struct message_field plan[] = {
 static const struct message_field change[] = {
 	MESSAGE_INT(struct msg_change, cluster, "cluster", 1, INT64_MAX, .required = true),
 	MESSAGE_TREE(FIELD_OBJECT, struct msg_change, params, "params", MEMBERS, .required = true),
+	MESSAGE_TEXT(struct msg_change, tenant, "tenantId", NAME),
 	{ 0 },
 };
 
@@ -135,6 +137,12 @@ static const struct message_field log_grew[] = {
 	{ 0 },
 };
 
+static const struct message_field catalog[] = {
+	MESSAGE_TEXT(struct msg_catalog, tenant, "tenant", NAME, .required = true),
+	MESSAGE_TEXT(struct msg_catalog, kind, "kind", NAME),
+	{ 0 },
+};
+
 static const struct message_field none[] = { { 0 } };
 
 #define NOTHING                               \
@@ -156,4 +164,5 @@ const struct message_type messages[MSG_COUNT] = {
 	[MSG_DROPPED] = { "dropped", 1, NOTHING, NOTHING },
 	[MSG_EVENT] = { "event", 1, MESSAGE(msg_event, event), NOTHING },
 	[MSG_LOG] = { "log", 1, MESSAGE(msg_log, log_grew), NOTHING },
+	[MSG_CATALOG] = { "catalog", 1, MESSAGE(msg_catalog, catalog), NOTHING },
 };

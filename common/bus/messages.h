@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * messages - all that services say to each other over the bus, or by mail: a struct for each, and
- * one table (messages.c) that says how it is written and read. See message.h for the rules by which
- * versions live together, and common/README.md for how to add one.
+ * messages - all messages between services, over the bus or by mail: a struct for each, and one
+ * table (messages.c) from which they are written and read. See message.h for compatibility between
+ * versions, and common/README.md for how to add a message.
  */
 #ifndef LOOM_BUS_MESSAGES_H
 #define LOOM_BUS_MESSAGES_H
@@ -11,20 +11,21 @@
 
 enum messages {
 	/* to a scheduler, answered */
-	MSG_PING,    /* nothing, nothing: a sign of life */
+	MSG_PING,    /* nothing, nothing: checks for a sign of life */
 	MSG_TAKE,    /* msg_take, msg_tasks: a worker asks for tasks, and may wait */
 	MSG_FINISH,  /* msg_finish, msg_answer: a task's result, which may bring the next tasks */
 	MSG_CONTROL, /* msg_control, msg_answer: pause, resume, abort, delete */
-	MSG_PLAN,    /* msg_plan, msg_answer: what a create would make */
-	MSG_CHANGE,  /* msg_change, msg_answer: what an operation would change */
+	MSG_PLAN,    /* msg_plan, msg_answer: preview of a create */
+	MSG_CHANGE,  /* msg_change, msg_answer: preview of an operation */
 	/* notices to schedulers */
-	MSG_UNTAKE,  /* msg_untake: who waited has gone */
-	MSG_JOB,     /* nothing: a job wants planning */
+	MSG_UNTAKE,  /* msg_untake: the waiting worker has gone */
+	MSG_JOB,     /* nothing: a job needs planning */
 	MSG_READY,   /* nothing: tasks may be handed out */
-	MSG_DROPPED, /* nothing: a provisioner was dropped; what it held is over */
+	MSG_DROPPED, /* nothing: a provisioner was dropped, and its tasks are lost */
 	/* notices to APIs */
-	MSG_EVENT, /* msg_event: clusters have new events */
-	MSG_LOG,   /* msg_log: a task's log has grown */
+	MSG_EVENT,   /* msg_event: clusters have new events */
+	MSG_LOG,     /* msg_log: a task's log has grown */
+	MSG_CATALOG, /* msg_catalog: documents were written or deleted */
 	MSG_COUNT
 };
 extern const struct message_type messages[MSG_COUNT];
@@ -37,10 +38,10 @@ struct msg_take {
 	struct message head;
 	const char *id, *provisioner, *worker, *tenant;
 	int64_t max;     /* tasks */
-	int64_t wait_ms; /* from now on */
+	int64_t wait_ms; /* how long to wait, from now */
 	int64_t held_ms; /* since the worker asked */
 	bool lease;      /* the worker renews its leases by heartbeats */
-	bool claim;      /* it wants a secret of each task */
+	bool claim;      /* it wants a secret for each task */
 };
 
 struct msg_tasks {
@@ -54,27 +55,28 @@ struct msg_untake {
 	const char *id;
 };
 
-/* What a worker sends of its task: the keys are those of the REST interface. */
+/* The result of a task, from its worker: the keys are those of the REST interface. */
 struct msg_finish {
 	struct message head;
 	const char *task, *provisioner, *worker, *tenant;
-	int64_t attempt;   /* 0: a worker of the original's, which knows none */
+	int64_t attempt;   /* 0: a worker of the original, which knows no attempts */
 	int64_t status;    /* 0 is success */
-	bool retry;        /* it may be tried again */
+	bool retry;        /* the task may be tried again */
 	bool lost;         /* the worker was late and knows it */
-	const char *claim; /* the secret of its task; NULL: it knows none */
+	const char *claim; /* secret of the task; NULL: unknown to the worker */
 	const struct json *result, *ipaddresses;
 	const char *hostname, *message, *out, *err;
-	int64_t next;     /* tasks that the worker asks for with it */
+	int64_t next;     /* further tasks that the worker requests */
 	bool lease;       /* as in msg_take */
-	const char *take; /* the API's id of that; NULL: its answer could not be passed on */
+	const char *take; /* the API's id of this request; NULL: it could not pass the tasks on */
 	int64_t held_ms;  /* as in msg_take */
 };
 
 struct msg_control {
 	struct message head;
-	int64_t cluster, job; /* an abort is of that job; 0: of the newest */
+	int64_t cluster, job; /* job: which one to abort; 0: the newest */
 	const char *verb, *user;
+	const char *tenant; /* the tenant whose share of threads it uses; NULL: from an older API */
 };
 
 struct msg_plan {
@@ -86,17 +88,18 @@ struct msg_plan {
 struct msg_change {
 	struct message head;
 	int64_t cluster;
-	const struct json *params; /* of the job that would do it */
+	const struct json *params; /* parameters for the job */
+	const char *tenant;        /* as in msg_control */
 };
 
-/* What a request came to. */
+/* The answer to a request. */
 struct msg_answer {
 	struct message head;
 	int64_t status;            /* HTTP */
-	const char *message;       /* why not */
+	const char *message;       /* reason of a refusal */
 	const struct json *plan;   /* of a create or a change */
 	const char *action, *hash; /* of a change */
-	int64_t revision;          /* of the cluster that it was made for */
+	int64_t revision;          /* latest job of the cluster when it was planned */
 	const struct json *tasks;  /* of a finish: as in msg_tasks; NULL: none */
 	int64_t held_ms;           /* of those */
 };
@@ -115,6 +118,12 @@ struct msg_event {
 struct msg_log {
 	struct message head;
 	const char *task;
+};
+
+struct msg_catalog {
+	struct message head;
+	const char *tenant;
+	const char *kind; /* "providers", ...; NULL: any */
 };
 
 #endif

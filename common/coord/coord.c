@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Coordination: its life, and what is common to members and elections. Loop thread. */
+/* Coordination: its life cycle, and functions common to members and elections. Loop thread. */
 #include "common/coord/coord.h"
 
 #include "common/base/log.h"
@@ -13,7 +13,7 @@ const struct config_key coord_config_keys[] = {
 	{ "zk_quorum", CFG_STR, offsetof(struct coord_config, quorum), "127.0.0.1:55181", 0, 0, 0,
 	  "ZooKeeper servers, host:port,host:port" },
 	{ "zk_root", CFG_STR, offsetof(struct coord_config, root), "/loom", 0, 0, 0,
-	  "node in ZooKeeper that all of this Loom's nodes are below" },
+	  "node in ZooKeeper above all nodes of this Loom" },
 	{ "zk_session", CFG_DURATION, offsetof(struct coord_config, session_ms), "4s", 1000, 60000,
 	  0, "session timeout: how soon a dead process is noticed" },
 	{ 0 },
@@ -48,10 +48,30 @@ static int read_secret(const char *key_file, char **ret, struct loom_err *err)
 	return 0;
 }
 
+/* Checks "host:port,[::1]:port/below": the client would only repeat "Invalid argument". */
+int coord_config_check(const struct coord_config *cfg, struct loom_err *err)
+{
+	const char *quorum = cfg->quorum;
+	const char *at = quorum;
+	for (bool more = true; more; at++) {
+		size_t n = strcspn(at, ","), part = strcspn(at, ",/");
+		LOOM_CLEANUP_STR char *server = loom_strndup(at, part);
+		const char *colon = strrchr(server, ':');
+		int64_t port;
+		if (!colon || colon == server || str_to_int(colon + 1, &port) || port < 1 ||
+		    port > 65535)
+			return err_set(err, 500, "zk_quorum '%s' is not HOST:PORT,HOST:PORT",
+			               quorum);
+		at += n;
+		more = *at == ',';
+	}
+	return 0;
+}
+
 struct coord *coord_create(struct loop *l, const struct coord_config *cfg, struct loom_err *err)
 {
 	char *secret = NULL;
-	if (read_secret(cfg->key_file, &secret, err))
+	if (coord_config_check(cfg, err) || read_secret(cfg->key_file, &secret, err))
 		return NULL;
 	struct coord *c = loom_calloc(1, sizeof(*c));
 	const char *root = cfg->root + strspn(cfg->root, "/");
@@ -64,7 +84,7 @@ struct coord *coord_create(struct loop *l, const struct coord_config *cfg, struc
 	/* "loom", "/loom" and "/loom/" are the same; "" is the top itself */
 	c->root = loom_asprintf("%s%.*s", n ? "/" : "", (int)n, root);
 	c->asked_ms = c->timeout_ms = cfg->session_ms;
-	c->lapsed = true; /* until there is contact */
+	c->lapsed = true; /* until the first contact */
 	coord_zk_open(c);
 	return c;
 }
@@ -98,7 +118,7 @@ int64_t coord_lapse_time(const struct coord *c)
 	return c->last_contact + c->timeout_ms * 2 / 3;
 }
 
-/* Requests of one session are carried out in order, so what follows finds the nodes made. */
+/* A session carries out requests in order, so later ones find these nodes. */
 void coord_ensure(struct coord *c, const char *dir)
 {
 	LOOM_CLEANUP_STR char *path = loom_strdup(dir);

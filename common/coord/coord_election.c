@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Elections: root/election/NAME/ID-SESSION-SEQUENCE, ephemeral and sequential. The smallest
- * sequence leads; each of the others watches the one before it. One question is asked again after
- * every answer and event: who is there, and where am I? The session in the name finds a node whose
- * creation was in doubt, and tells it from one that an older session left. Loop thread.
+ * Elections: root/election/NAME/ID-SESSION-SEQUENCE, ephemeral and sequential.
+ * The smallest sequence leads; each of the others watches the one before it. After every answer and
+ * event it asks the same question again: who is there, and where am I? The session in the name
+ * finds a node whose creation was in doubt, and tells it from one left by an older session. Loop
+ * thread.
  */
 #include "common/coord/coord.h"
 
@@ -17,7 +18,7 @@
 struct coord_election {
 	struct coord_election *next;
 	char *name, *id, *dir;
-	char *own, *before; /* paths that are watched */
+	char *own, *before; /* watched paths */
 	coord_leader_cb cb;
 	void *arg;
 	bool busy, again, leader;
@@ -54,7 +55,7 @@ static void idle(struct coord *c, struct coord_election *e, bool once_more)
 	}
 }
 
-/* ID-SESSION-SEQUENCE: the sequence, NULL when the name is of another form. */
+/* ID-SESSION-SEQUENCE: returns the sequence; NULL if the name has another form. */
 static const char *sequence_of(const char *node)
 {
 	size_t n = strlen(node);
@@ -87,8 +88,8 @@ static void watched(struct coord *c, struct coord_op *op)
 	idle(c, op->target, op->rc == ZNONODE);
 }
 
-/* Finds the first of the nodes that belong to our ZooKeeper session now (the others, if any, and
- * those of our older ones go) and the one right before it. */
+/* Finds the first node of our present ZooKeeper session (deletes further ones, and those of our
+ * older sessions) and the node right before it. */
 static void find_own(struct coord *c, struct coord_election *e, const struct strs *names,
                      const char *prefix, const char **ret_own, const char **ret_before)
 {

@@ -2,9 +2,9 @@
 /*
  * Members: root/members/ROLE/ID, ephemeral, with the member's data.
  *
- * Joining is one question asked again after every answer and event: is my node there, and does it
- * belong to my ZooKeeper session? So a create whose answer was lost is no special case. Watching
- * reads the list, then the data of each, and tells only whole lists. Loop thread.
+ * Joining asks one question after every answer and event: is my node there, and does it belong to
+ * my ZooKeeper session? So a create whose answer was lost is no special case. Watching reads the
+ * list, then the data of each, and reports only complete lists. Loop thread.
  */
 #include "common/coord/coord.h"
 
@@ -29,8 +29,8 @@ struct coord_watching {
 	char *dir;
 	coord_members_cb cb;
 	void *arg;
-	bool busy, again, failed, told;
-	size_t left; /* of reading, not read yet */
+	bool busy, again, failed, reported;
+	size_t left; /* entries of reading without data yet */
 	struct list reading, current;
 };
 
@@ -64,7 +64,8 @@ static void join_seen(struct coord *c, struct coord_op *op)
 	if (op->rc == ZNONODE && c->connected) {
 		coord_create_node(c, j->path, j->data, ZOO_EPHEMERAL, join_changed, j);
 	} else if (op->rc == ZOK && op->stat.ephemeralOwner != c->client_id && c->connected) {
-		/* Left by an older session of this process; the server would remove it later. */
+		/* Left by an older session of this process; the server would remove it only
+		 * later. */
 		coord_delete(c, j->path, join_changed, j);
 	} else {
 		if (op->rc != ZOK)
@@ -128,17 +129,17 @@ static bool list_equal(const struct list *a, const struct list *b)
 	return true;
 }
 
-/* Those that were gone when their data was asked for are no members. */
-static void list_drop_gone(struct list *l)
+/* Drops nodes that vanished before their data was read. */
+static void list_drop_vanished(struct list *l)
 {
 	size_t n = 0;
 	for (size_t i = 0; i < l->n; i++) {
 		if (l->v[i].data) {
 			l->v[n++] = l->v[i];
 		} else {
-			struct list gone = { .v = loom_malloc(sizeof(*l->v)), .n = 1 };
-			gone.v[0] = l->v[i];
-			list_free(&gone);
+			struct list vanished = { .v = loom_malloc(sizeof(*l->v)), .n = 1 };
+			vanished.v[0] = l->v[i];
+			list_free(&vanished);
 		}
 	}
 	l->n = n;
@@ -152,12 +153,12 @@ static void watch_complete(struct coord *c, struct coord_watching *w)
 		list_free(&w->reading);
 		coord_retry(c);
 	} else {
-		list_drop_gone(&w->reading);
-		bool news = !w->told || !list_equal(&w->reading, &w->current);
+		list_drop_vanished(&w->reading);
+		bool news = !w->reported || !list_equal(&w->reading, &w->current);
 		list_free(&w->current);
 		w->current = w->reading;
 		w->reading = (struct list){ 0 };
-		w->told = true;
+		w->reported = true;
 		if (news)
 			w->cb(w->current.v, w->current.n, w->arg);
 	}

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The ZooKeeper session. The library calls on_event() and the *_done() functions on its own two
- * threads: they copy what they are given and post it. All else is on the loop.
+ * The ZooKeeper session.
+ * The library calls on_event() and the *_done() functions on its own two threads: they copy their
+ * arguments and post them. The rest is on the loop.
  *
- * An operation lives in coord->ops until its end has come through the loop. When a session is
- * closed the library's threads are joined, so that afterwards each operation either is in the
- * loop's queue (freed when it comes) or will never be told (freed at once).
+ * An operation stays in coord->ops until its end has come through the loop. Closing a session joins
+ * the library's threads. After that each operation either is in the loop's queue (freed when it
+ * comes) or will never be reported (freed at once).
  */
 #include "common/coord/coord.h"
 
@@ -18,11 +19,11 @@
 #include <stdatomic.h>
 #include <string.h>
 
-enum { RETRY_MS = 1000 }; /* short beside a session, and no load for a quorum that is back */
+enum { RETRY_MS = 1000 }; /* short compared with a session, and no load for a quorum that is back */
 
 #ifdef __SANITIZE_ADDRESS__
-/* The library forgets to free what it keeps of unanswered requests when a handle is closed. Every
- * program that links this file and is built with the leak checker takes that into account. */
+/* When a handle is closed, the library does not free its data about unanswered requests. Every
+ * program built with the leak checker that links this file ignores that leak. */
 const char *__lsan_default_suppressions(void);
 const char *__lsan_default_suppressions(void)
 {
@@ -30,25 +31,11 @@ const char *__lsan_default_suppressions(void)
 }
 #endif
 
-/* Shared with the library's threads and with messages on their way: freed by the last. */
-struct coord_session {
-	_Atomic int refs;
-	struct loop *loop;
-	struct coord *coord; /* loop only; NULL once closed */
-	zhandle_t *zh;       /* loop only */
-};
-
 struct event_message {
 	struct coord_session *session;
 	int type, state;
 	char *path;
 };
-
-static void session_unref(struct coord_session *s)
-{
-	if (atomic_fetch_sub(&s->refs, 1) == 1)
-		loom_free(s);
-}
 
 /* ---- contact --------------------------------------------------------------------------------- */
 
@@ -170,11 +157,13 @@ static void take_event(void *arg)
 {
 	struct event_message *m = arg;
 	struct coord *c = m->session->coord;
-	if (c && m->type == ZOO_SESSION_EVENT)
+	if (c && !m->session->zh)
+		m->session->early = m->state;
+	else if (c && m->type == ZOO_SESSION_EVENT)
 		on_session_state(c, m->state);
 	else if (c && c->connected && m->path)
 		coord_changed(c, m->path);
-	session_unref(m->session);
+	coord_session_unref(m->session);
 	loom_free(m->path);
 	loom_free(m);
 }
@@ -185,18 +174,41 @@ static void on_event(zhandle_t *zh, int type, int state, const char *path, void 
 	struct coord_session *s = ctx;
 	struct event_message *m = loom_calloc(1, sizeof(*m));
 	(void)zh;
-	atomic_fetch_add(&s->refs, 1);
 	*m = (struct event_message){
 		.session = s, .type = type, .state = state, .path = loom_strdup(path)
 	};
-	loop_post(s->loop, take_event, m);
+	if (coord_session_post(s, take_event, m))
+		return;
+	loom_free(m->path);
+	loom_free(m);
 }
 
 static void zk_once(void)
 {
-	/* 0 is below the first level: the library's own lines are not in Loom's format. */
+	/* 0 is below the first level: the library's own log lines are not in Loom's format. */
 	zoo_set_debug_level((ZooLogLevel)0);
 	metrics_register(coord_metrics, COORD_M_COUNT);
+}
+
+/* The library has made the session, or could not. */
+static void take_opened(void *arg)
+{
+	struct coord_session *s = arg;
+	struct coord *c = s->coord;
+	if (c && !s->made) {
+		log_warn("ZooKeeper cannot be contacted", LOG_S("quorum", c->quorum),
+		         LOG_S("error", strerrordesc_np(s->error)));
+		coord_zk_close(c);
+		loop_timer_arm(c->reopen, RETRY_MS);
+	} else if (c) {
+		s->zh = s->made;
+		if (c->secret && zoo_add_auth(s->zh, "digest", c->secret, (int)strlen(c->secret),
+		                              NULL, NULL) != ZOK)
+			log_warn("ZooKeeper authentication could not be started");
+		if (s->early)
+			on_session_state(c, s->early);
+	}
+	coord_session_unref(s);
 }
 
 void coord_zk_open(struct coord *c)
@@ -209,22 +221,7 @@ void coord_zk_open(struct coord *c)
 		c->retry = loop_timer_create(c->loop, "coord retry", on_retry, c);
 		c->lapse = loop_timer_create(c->loop, "coord lapse", on_lapse, c);
 	}
-	struct coord_session *s = loom_calloc(1, sizeof(*s));
-	s->refs = 1;
-	s->loop = c->loop;
-	s->coord = c;
-	s->zh = zookeeper_init(c->quorum, on_event, (int)c->asked_ms, NULL, s, 0);
-	if (!s->zh) {
-		log_warn("ZooKeeper cannot be tried", LOG_S("quorum", c->quorum),
-		         LOG_S("error", strerror(errno)));
-		session_unref(s);
-		loop_timer_arm(c->reopen, RETRY_MS);
-		return;
-	}
-	c->session = s;
-	if (c->secret &&
-	    zoo_add_auth(s->zh, "digest", c->secret, (int)strlen(c->secret), NULL, NULL) != ZOK)
-		log_warn("ZooKeeper is not told who we are");
+	c->session = coord_session_open(c, on_event, take_opened);
 }
 
 /* ---- operations ------------------------------------------------------------------------------ */
@@ -254,7 +251,7 @@ void coord_zk_close(struct coord *c)
 		return;
 	c->session = NULL;
 	s->coord = NULL;
-	(void)zookeeper_close(s->zh); /* joins the library's threads */
+	coord_session_close(s);
 	while (c->ops) {
 		struct coord_op *op = c->ops;
 		op_unlink(c, op);
@@ -266,7 +263,7 @@ void coord_zk_close(struct coord *c)
 	c->client_id = 0;
 	metric_set(&coord_metrics[COORD_M_CONNECTED], 0);
 	loop_timer_disarm(c->beat);
-	session_unref(s);
+	coord_session_unref(s);
 	coord_members_reset(c);
 	coord_elections_reset(c);
 }
@@ -293,7 +290,7 @@ static void op_end(struct coord_op *op, int rc)
 	loop_post(op->loop, take_op, op);
 }
 
-/* Operations are handed to the library as const; they come back as what they are. */
+/* The library takes operations as const; this returns them as they are. */
 static struct coord_op *op_of(const void *data)
 {
 	union {
@@ -387,7 +384,7 @@ void coord_children(struct coord *c, const char *path, bool watch, coord_op_fn d
 	op_started(op, zoo_aget_children(handle(c), path, watch, strings_done, op));
 }
 
-/* Changed by us only, read by all. entries is room for it. */
+/* Changeable by us only, readable by all. Fills entries. */
 static struct ACL_vector acl(const struct coord *c, struct ACL entries[2])
 {
 	if (!c->secret)
@@ -397,7 +394,7 @@ static struct ACL_vector acl(const struct coord *c, struct ACL entries[2])
 	return (struct ACL_vector){ 2, entries };
 }
 
-/* What is above our root may be shared with others. */
+/* Nodes above our root may be shared with others. */
 static bool is_ours(const struct coord *c, const char *path)
 {
 	return c->root[0] && str_starts(path, c->root);
@@ -406,8 +403,7 @@ static bool is_ours(const struct coord *c, const char *path)
 static void closed(struct coord *c LOOM_UNUSED, struct coord_op *op)
 {
 	if (op->rc == ZNOAUTH)
-		log_warn("a node in ZooKeeper belongs to somebody with another key",
-		         LOG_S("path", op->data));
+		log_warn("a node in ZooKeeper is owned with another key", LOG_S("path", op->data));
 }
 
 static void dir_made(struct coord *c, struct coord_op *op)

@@ -22,10 +22,12 @@ enum {
 	E_CLIENT_TIMEOUT = 4031, /* MySQL 8 closed an idle connection */
 	E_CR_FIRST = 2000,       /* the client library's own: lost, gone, malformed ... */
 	E_CR_LAST = 2999,
-	E_CR_EXTENDED = 5000, /* MariaDB's client has more of them here */
+	E_CR_EXTENDED = 5000, /* MariaDB's client has further ones here */
 	E_CR_EXTENDED_LAST = 5999,
 	E_PROXY_FIRST = 9000, /* ProxySQL's own: no backend, time-outs ... */
 	E_PROXY_LAST = 9999,
+	E_FILE_WRITE = 3, /* errors of the server's own files */
+	E_FILE_FULL = 20,
 };
 
 struct metric db_metrics[DB_M_COUNT] = {
@@ -41,6 +43,9 @@ struct metric db_metrics[DB_M_COUNT] = {
 	[DB_M_DOUBTS] = { .name = "loom_db_doubts_total",
 	                  .help = "Commits whose answer was lost.",
 	                  .kind = METRIC_COUNTER },
+	[DB_M_FULL] = { .name = "loom_db_full_total",
+	                .help = "Statements refused for want of disk space or memory.",
+	                .kind = METRIC_COUNTER },
 	[DB_M_CONNECTS] = { .name = "loom_db_connects_total",
 	                    .help = "Connections made to the database.",
 	                    .kind = METRIC_COUNTER },
@@ -50,6 +55,9 @@ struct metric db_metrics[DB_M_COUNT] = {
 	[DB_M_CONNECTIONS] = { .name = "loom_db_connections",
 	                       .help = "Connections open to the database.",
 	                       .kind = METRIC_GAUGE },
+	[DB_M_STMT_BYTES] = { .name = "loom_db_statement_cache_bytes",
+	                      .help = "Approximate bytes of all cached prepared statements.",
+	                      .kind = METRIC_GAUGE },
 	[DB_M_TRANSACTION_MS] = { .name = "loom_db_transaction_ms",
 	                          .help = "Time of a transaction or read, retries included.",
 	                          .kind = METRIC_HISTOGRAM_MS },
@@ -79,7 +87,7 @@ int64_t db_affected(const struct db *db)
 
 /* ---- what an error number means -------------------------------------------------------------- */
 
-/* The connection itself is of no use any more. */
+/* Does the error make the connection unusable? */
 static bool code_breaks(unsigned code)
 {
 	switch (code) {
@@ -101,7 +109,7 @@ static bool code_breaks(unsigned code)
 	}
 }
 
-/* Running the whole transaction again may succeed. */
+/* May the whole transaction succeed when it is run again? */
 static bool code_transient(unsigned code)
 {
 	switch (code) {
@@ -117,7 +125,27 @@ static bool code_transient(unsigned code)
 	}
 }
 
-/* An error answered to COMMIT that proves that nothing was committed. */
+/* Is the server out of room? Another statement, or the same one later, may succeed. It is not a
+ * defect, and the request has not failed. */
+static bool code_full(unsigned code)
+{
+	switch (code) {
+	case E_FILE_WRITE:
+	case E_FILE_FULL:
+	case ER_DISK_FULL:
+	case ER_RECORD_FILE_FULL:
+	case ER_ERROR_ON_WRITE:
+	case ER_OUTOFMEMORY:
+	case ER_OUT_OF_SORTMEMORY:
+	case ER_OUT_OF_RESOURCES:
+	case ER_LOCK_TABLE_FULL:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* Does this error, as an answer to COMMIT, prove that nothing was committed? */
 static bool code_rolled_back(unsigned code)
 {
 	return code == ER_LOCK_DEADLOCK || code == ER_LOCK_WAIT_TIMEOUT || code == ER_CHECKREAD;
@@ -143,7 +171,10 @@ int db_fail(struct db *db, unsigned code, const char *text, const char *sql)
 	if (code == ER_DUP_ENTRY || code == ER_DUP_ENTRY_WITH_KEY_NAME)
 		return DB_E_DUP;
 	log_error("database statement failed", LOG_S("error", db->error), LOG_S("sql", sql));
-	return DB_E_FATAL;
+	if (!code_full(code))
+		return DB_E_FATAL;
+	metric_add(&db_metrics[DB_M_FULL], 1);
+	return DB_E_FULL;
 }
 
 /* ---- connecting ------------------------------------------------------------------------------ */
@@ -169,6 +200,22 @@ static int set_up(struct db *db, int64_t statement_ms)
 	return rc;
 }
 
+/* ENFORCE, because the library would otherwise continue without TLS if the server offers none. */
+static void set_tls(MYSQL *mysql, const struct db_config *cfg)
+{
+	my_bool on = 1;
+	if (str_blank(cfg->tls_ca))
+		return;
+	mysql_options(mysql, MYSQL_OPT_SSL_CA, cfg->tls_ca);
+	mysql_options(mysql, MYSQL_OPT_SSL_ENFORCE, &on);
+	mysql_options(mysql, MYSQL_OPT_SSL_VERIFY_SERVER_CERT, &on);
+	mysql_options(mysql, MARIADB_OPT_TLS_VERSION, "TLSv1.2,TLSv1.3");
+	if (str_blank(cfg->tls_certificate))
+		return;
+	mysql_options(mysql, MYSQL_OPT_SSL_CERT, cfg->tls_certificate);
+	mysql_options(mysql, MYSQL_OPT_SSL_KEY, cfg->tls_key);
+}
+
 int db_connect(const struct db_config *cfg, int64_t statement_ms, struct db **ret)
 {
 	struct db *db = loom_calloc(1, sizeof(*db));
@@ -188,6 +235,7 @@ int db_connect(const struct db_config *cfg, int64_t statement_ms, struct db **re
 		mysql_options(db->mysql, MYSQL_OPT_PROTOCOL, &tcp);
 	mysql_options(db->mysql, MYSQL_SET_CHARSET_NAME, "utf8mb4");
 	mysql_options(db->mysql, MYSQL_OPT_LOCAL_INFILE, &no_infile);
+	set_tls(db->mysql, cfg);
 	metric_add(&db_metrics[DB_M_CONNECTIONS], 1);
 	if (!mysql_real_connect(db->mysql, socket ? "localhost" : cfg->host, cfg->user,
 	                        cfg->password, cfg->name, (unsigned)cfg->port, socket,
@@ -216,7 +264,7 @@ void db_close(struct db *db)
 bool db_alive(struct db *db)
 {
 	struct pollfd pfd = { .fd = mysql_get_socket(db->mysql), .events = POLLIN | POLLRDHUP };
-	/* Nothing is outstanding on an idle connection: whatever can be read is its end. */
+	/* An idle connection has no outstanding answers: anything readable means that it ended. */
 	return pfd.fd >= 0 && poll(&pfd, 1, 0) == 0;
 }
 

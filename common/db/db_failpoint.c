@@ -35,16 +35,16 @@ struct seen {
 struct db_failpoints {
 	struct failpoint v[MAX_POINTS];
 	size_t n;
-	/* exit_each: where this process and those before it have ended. */
+	/* exit_each: where this process and earlier ones have ended. */
 	char *path;
 	pthread_mutex_t lock;
 	struct seen seen[MAX_SEEN];
 	size_t n_seen;
 };
 
-/* ---- what is asked for ----------------------------------------------------------------------- */
+/* ---- reading LOOM_DB_FAIL ------------------------------------------------------------------- */
 
-/* One of the list; *s moves behind it. */
+/* Reads one failpoint of the list; moves *s behind it. */
 static bool read_point(const char **s, struct failpoint *ret)
 {
 	*ret = (struct failpoint){ .dies = str_starts(*s, dies) };
@@ -117,7 +117,7 @@ void db_failpoints_free(struct db_failpoints *f)
 
 /* ---- failing --------------------------------------------------------------------------------- */
 
-/* Notes it for the lives to come: false when one of them, or this one, was here before. */
+/* Records the point for later processes; false if one of them, or this one, was here before. */
 static bool first_time(struct db_failpoints *f, enum db_fail_point point, uint64_t kind)
 {
 	bool first = false;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Statements for many rows. Their texts depend on how many rows there are, so the numbers are taken
- * from a short list: what is written is split, what is read asks for its last row again. Worker
- * threads, blocking.
+ * Statements for many rows.
+ * Their texts depend on the number of rows, so only numbers from a short list are used: writes are
+ * split, and reads repeat their last row. Worker threads, blocking.
  */
 #include "common/base/buf.h"
 #include "common/db/db_private.h"
@@ -11,7 +11,7 @@
 #include <string.h>
 
 #define MAX_TEXT (1u << 20)
-#define MAX_PAD  7 /* rows written again instead of by another statement */
+#define MAX_PAD  7 /* rows written twice to save another statement */
 
 static const size_t lengths[] = { 1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12,
 	                          13, 14, 15, 16, 20, 24, 28, 32, 40, 48, 56, DB_MANY };
@@ -46,7 +46,7 @@ static char *text_of(const struct db_many *m, size_t rows)
 	return buf_take(&b);
 }
 
-/* The values of so many rows, and those of the last one again up to n rows; owned. */
+/* The values of these rows, padded to n rows with those of the last one; owned. */
 static struct db_value *padded(const struct db_many *m, const struct db_value *values, size_t rows,
                                size_t n)
 {
@@ -68,8 +68,8 @@ static int exec_some(struct db *db, const struct db_many *m, const struct db_val
 	return rc;
 }
 
-/* How many of the last statement's rows were new, of which the server tells in words; -1 unknown.
- */
+/* The number of rows of the last statement that were new, from the server's info text; -1:
+ * unknown. */
 static int64_t inserted(struct db *db)
 {
 	static const char first[] = "Records: ", second[] = "Duplicates: ";
@@ -81,7 +81,7 @@ static int64_t inserted(struct db *db)
 	                             : -1;
 }
 
-/* pad: rows that are written again to save a statement; least: rows of the shortest one. */
+/* pad: most rows written twice to save a statement; least: rows of the shortest statement. */
 static int exec_all(struct db *db, const struct db_many *m, const struct db_value *values,
                     size_t rows, size_t pad, size_t least)
 {
@@ -111,7 +111,7 @@ int db_exec_many(struct db *db, const struct db_many *m, const struct db_value *
 int db_upsert_many(struct db *db, const struct db_many *m, const struct db_value *values,
                    size_t rows)
 {
-	/* Of a statement with one row alone the server does not tell what it came to. */
+	/* For a statement with a single row the server gives no info text. */
 	return exec_all(db, m, values, rows, MAX_PAD, 2);
 }
 
@@ -120,7 +120,7 @@ int64_t db_inserted(const struct db *db)
 	return db->inserted;
 }
 
-/* The rows from `done` on, the last one as often as it takes. */
+/* Adds the rows found for `rows` values, repeating the last value as padding. */
 static int select_some(struct db *db, struct db_result *result, const struct db_many *m,
                        const struct db_value *values, size_t rows)
 {

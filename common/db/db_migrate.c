@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Migrations. DDL commits implicitly, so the starter that migrates holds a row lock in a
- * transaction on one connection while it works on another; the rest wait for that row. It dies
- * with its starter. Should the lock be lost in between, everything is looked at again: each
- * statement is safe to run again. (With Galera it is lost when one statement takes longer than
- * idle_transaction_timeout; the next starter then runs the same statement after this one, to no
- * effect.) Start-up thread, blocking.
+ * Migrations.
+ * DDL commits implicitly, so the migrating service holds a row lock in a transaction on one
+ * connection while it works on another; the rest wait for that row. The lock dies with its service.
+ * If it is lost midway, everything is checked again: each statement is safe to run again. (With
+ * Galera it is lost if one statement takes longer than idle_transaction_timeout; the next service
+ * then runs the same statement after this one, without effect.) Start-up thread, blocking.
  */
 #include "common/db/db.h"
 
@@ -19,7 +19,7 @@
 
 enum {
 	STATEMENT_MS = 600000, /* changing a big table takes its time */
-	ANNOUNCE_MS = 3000,    /* older programs look once a second, and end what they are doing */
+	ANNOUNCE_MS = 3000,    /* older programs look once a second, then finish their work */
 };
 
 struct migration_run {
@@ -36,8 +36,8 @@ static void remember(struct migration_run *m, const struct db *db)
 	(void)snprintf(m->why, sizeof(m->why), "%s", db_error(db));
 }
 
-/* The lock table is never created again while somebody may hold its row: with Galera, DDL on a
- * table aborts the transactions on it. */
+/* Never creates the lock table again while somebody may hold its row: with Galera, DDL on a table
+ * aborts the transactions on it. */
 static int ensure_tables(struct db *db)
 {
 	static const char *const make[] = {
@@ -67,7 +67,7 @@ static int ensure_tables(struct db *db)
 	return rc;
 }
 
-/* The first migration that is not applied yet; its version 0 when all are. */
+/* The first migration not applied yet; its version is 0 if all are. */
 static int next_migration(struct db *db, const struct db_migration *list,
                           const struct db_migration **ret)
 {
@@ -130,7 +130,8 @@ static int still_locked(struct db *db)
 	return db_select_int(db, &id, NULL, "SELECT id FROM schema_lock WHERE id = 1", "");
 }
 
-/* Older programs are told, and given the time to end. On a fresh database there are none. */
+/* Announces the migration to older programs and gives them time to end. A fresh database has
+ * none. */
 static int announce(struct migration_run *m, const struct db_migration *one)
 {
 	int64_t applied = 0;
@@ -212,7 +213,7 @@ static int migrate_connected(struct migration_run *m)
 	return rc;
 }
 
-/* One attempt on two connections of its own. */
+/* One attempt, on two separate connections. */
 static int migrate_once(struct migration_run *m)
 {
 	const struct db_config *cfg = db_pool_config(m->pool);

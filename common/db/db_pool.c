@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The pool of connections, and transactions that are run again until they are done or their
- * deadline has passed. Worker threads, blocking; the pool itself is shared under its mutex.
+ * The pool of connections, and transactions that are retried until they succeed or their deadline
+ * has passed. Worker threads, blocking; the pool itself is shared under its mutex.
  */
 #include "common/db/db.h"
 
 #include "common/base/clock.h"
 #include "common/base/log.h"
-#include "common/base/secret_file.h"
 #include "common/base/str.h"
 #include "common/db/db_failpoint.h"
 #include "common/db/db_private.h"
@@ -19,29 +18,6 @@
 #include <string.h>
 #include <unistd.h>
 
-const struct config_key db_config_keys[] = {
-	{ "db_host", CFG_STR, offsetof(struct db_config, host), "127.0.0.1", 0, 0, 0,
-	  "host of the database or of the proxy in front of it" },
-	{ "db_port", CFG_INT, offsetof(struct db_config, port), "55306", 1, 65535, 0, "its port" },
-	{ "db_socket", CFG_STR, offsetof(struct db_config, socket), "", 0, 0, 0,
-	  "Unix socket, instead of host and port" },
-	{ "db_user", CFG_STR, offsetof(struct db_config, user), "loom", 0, 0, 0, "account" },
-	{ "db_password", CFG_STR, offsetof(struct db_config, password), "", 0, 0, CFG_SECRET,
-	  "its password" },
-	{ "db_password_file", CFG_STR, offsetof(struct db_config, password_file), "", 0, 0, 0,
-	  "file with the password, instead of db_password" },
-	{ "db_name", CFG_STR, offsetof(struct db_config, name), "loom", 0, 0, 0, "schema" },
-	{ "db_connections", CFG_INT, offsetof(struct db_config, connections), "8", 1, 256, 0,
-	  "connections at most" },
-	{ "db_connect_timeout", CFG_DURATION, offsetof(struct db_config, connect_ms), "1s", 100,
-	  60000, 0, "time to connect (rounded up to seconds)" },
-	{ "db_statement_timeout", CFG_DURATION, offsetof(struct db_config, statement_ms), "5s",
-	  1000, 600000, 0, "wait for one statement (rounded up to seconds)" },
-	{ "db_deadline", CFG_DURATION, offsetof(struct db_config, deadline_ms), "15s", 100, 600000,
-	  0, "time of a transaction with all its retries" },
-	{ 0 },
-};
-
 struct db_pool {
 	struct db_config cfg; /* strings owned */
 	pthread_mutex_t lock;
@@ -50,12 +26,13 @@ struct db_pool {
 	struct db *idle;
 	int64_t open;
 	bool stopping;
-	bool away; /* connecting failed last */
+	bool away; /* the last attempt to connect failed */
+	struct db_nodes nodes;
 	_Atomic uint64_t runs;
 	struct db_failpoints *fails;
 	_Atomic int schema;     /* version that this program knows; 0: not watched */
-	_Atomic int64_t looked; /* at the schema, last; monotonic ms */
-	_Atomic bool too_old;   /* for the schema */
+	_Atomic int64_t looked; /* last look at the schema; monotonic ms */
+	_Atomic bool too_old;   /* the schema is too new */
 	db_too_old_fn on_too_old;
 	void *too_old_arg;
 };
@@ -64,42 +41,18 @@ enum { LOOK_MS = 1000 };
 
 /* ---- making and ending ----------------------------------------------------------------------- */
 
-static int read_password(struct db_config *cfg, struct loom_err *err)
-{
-	if (str_blank(cfg->password_file))
-		return 0;
-	char *text = secret_file_read("db_password_file", cfg->password_file, err);
-	if (!text)
-		return err->status;
-	loom_free(cfg->password);
-	cfg->password = text;
-	return 0;
-}
-
-static void copy_config(struct db_config *to, const struct db_config *from)
-{
-	*to = *from;
-	to->host = loom_strdup(from->host);
-	to->socket = loom_strdup(from->socket);
-	to->user = loom_strdup(from->user);
-	to->password = loom_strdup(from->password);
-	to->password_file = loom_strdup(from->password_file);
-	to->name = loom_strdup(from->name);
-}
-
 int db_pool_create(const struct db_config *cfg, struct db_pool **ret, struct loom_err *err)
 {
 	struct db_pool *p = loom_calloc(1, sizeof(*p));
 	pthread_condattr_t attr;
 	db_library_init();
-	copy_config(&p->cfg, cfg);
 	(void)pthread_mutex_init(&p->lock, NULL);
 	(void)pthread_condattr_init(&attr);
 	(void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	(void)pthread_cond_init(&p->freed, &attr);
 	(void)pthread_cond_init(&p->halted, &attr);
 	(void)pthread_condattr_destroy(&attr);
-	int rc = read_password(&p->cfg, err);
+	int rc = db_config_copy(&p->cfg, cfg, err);
 	if (!rc)
 		rc = db_failpoints_read(&p->fails, err);
 	if (rc) {
@@ -131,12 +84,7 @@ void db_pool_destroy(struct db_pool *p)
 	}
 	loom_assert(p->open == 0);
 	db_failpoints_free(p->fails);
-	loom_free(p->cfg.host);
-	loom_free(p->cfg.socket);
-	loom_free(p->cfg.user);
-	loom_free(p->cfg.password);
-	loom_free(p->cfg.password_file);
-	loom_free(p->cfg.name);
+	db_config_free(&p->cfg);
 	(void)pthread_cond_destroy(&p->freed);
 	(void)pthread_cond_destroy(&p->halted);
 	(void)pthread_mutex_destroy(&p->lock);
@@ -156,7 +104,7 @@ static struct timespec timespec_of(int64_t mono_ms)
 		                  .tv_nsec = (long)(mono_ms % 1000) * 1000000L };
 }
 
-/* Waits; false when the deadline has passed or the pool stops. The lock is held. */
+/* Waits; false if the deadline has passed or the pool stops. The lock is held. */
 static bool wait_on(struct db_pool *p, pthread_cond_t *cond, int64_t until_ms)
 {
 	struct timespec ts = timespec_of(until_ms);
@@ -199,6 +147,24 @@ static void give_back(struct db_pool *p, struct db *db)
 	(void)pthread_mutex_unlock(&p->lock);
 }
 
+/* Notes the node to which a new connection leads. */
+static void note_node(struct db_pool *p, struct db *db)
+{
+	char name[DB_NODE_MAX];
+	db_node_ask(db, name);
+	(void)pthread_mutex_lock(&p->lock);
+	db_node_seen(&p->nodes, name);
+	(void)pthread_mutex_unlock(&p->lock);
+}
+
+unsigned db_pool_writer_changes(struct db_pool *p, int64_t within_ms)
+{
+	(void)pthread_mutex_lock(&p->lock);
+	unsigned n = db_node_changes(&p->nodes, within_ms);
+	(void)pthread_mutex_unlock(&p->lock);
+	return n;
+}
+
 static void note_away(struct db_pool *p, bool away, const char *error)
 {
 	(void)pthread_mutex_lock(&p->lock);
@@ -211,7 +177,7 @@ static void note_away(struct db_pool *p, bool away, const char *error)
 		log_info("database is back");
 }
 
-/* A connection of the caller's own count in p->open. */
+/* Makes a connection, which the caller has counted in p->open. */
 static int connect_one(struct db_pool *p, struct db **ret)
 {
 	struct db *db;
@@ -222,11 +188,12 @@ static int connect_one(struct db_pool *p, struct db **ret)
 		count_closed(p);
 		return rc;
 	}
+	note_node(p, db);
 	*ret = db;
 	return 0;
 }
 
-/* DB_E_RETRY: connecting failed. DB_E_AWAY: none came free before the deadline, or stopping. */
+/* DB_E_RETRY: connecting failed. DB_E_AWAY: none became free before the deadline, or stopping. */
 static int borrow(struct db_pool *p, int64_t deadline, struct db **ret)
 {
 	(void)pthread_mutex_lock(&p->lock);
@@ -259,7 +226,7 @@ static int borrow(struct db_pool *p, int64_t deadline, struct db **ret)
 
 /* ---- transactions ---------------------------------------------------------------------------- */
 
-/* ---- the schema may go beyond this program --------------------------------------------------- */
+/* ---- the schema may become too new for this program ------------------------------------------ */
 
 void db_pool_on_too_old(struct db_pool *p, db_too_old_fn fn, void *arg)
 {
@@ -273,7 +240,7 @@ void db_pool_watch_schema(struct db_pool *p, int version)
 	atomic_store(&p->schema, version);
 }
 
-/* Once a second, on whichever connection is just about to be used. */
+/* Checks once a second, on whichever connection is about to be used. */
 static int look_at_schema(struct db_pool *p, struct db *db)
 {
 	int64_t now = clock_mono_ms(), last = atomic_load(&p->looked);
@@ -302,9 +269,9 @@ struct job {
 	db_tx_fn fn;
 	void *arg;
 	bool transaction;
-	bool doubt;    /* some commit's outcome is unknown */
+	bool doubt;    /* the outcome of a commit is unknown */
 	bool silent;   /* the last run failed only because its connection had died while idle */
-	char why[512]; /* that run failed with; "": nothing that was said */
+	char why[512]; /* error of the last run; "": no message */
 };
 
 static void roll_back(struct db *db)
@@ -316,14 +283,14 @@ static void roll_back(struct db *db)
 		db->broken = true;
 }
 
-/* The same work with the same number of statements. */
+/* The same for the same function with the same number of statements. */
 static uint64_t kind_of(const struct db *db, const struct job *j)
 {
-	uintptr_t fn = (uintptr_t)j->fn - (uintptr_t)db_tx_deadline; /* in each process the same */
+	uintptr_t fn = (uintptr_t)j->fn - (uintptr_t)db_tx_deadline; /* equal in all processes */
 	return (uint64_t)fn << 16 | (db->answered & 0xffff);
 }
 
-/* Whether the connection is to be cut; when the process is to end, it does. */
+/* Should the connection be cut? Ends the process if that is the failure. */
 static bool breaks(enum db_fail what)
 {
 	if (what == DB_FAIL_END)
@@ -389,7 +356,7 @@ static int run_job(struct db_pool *p, struct job *j, int64_t deadline_ms)
 	metric_add(&db_metrics[DB_M_TRANSACTIONS], 1);
 	for (unsigned tries = 0;;) {
 		rc = run_once(p, j, deadline);
-		/* The commit in doubt was still on its way: it has arrived by now. */
+		/* The commit in doubt was still on its way; it has arrived by now. */
 		if (rc == DB_E_DUP && j->doubt)
 			rc = DB_E_RETRY;
 		if (rc != DB_E_RETRY)
@@ -402,7 +369,7 @@ static int run_job(struct db_pool *p, struct job *j, int64_t deadline_ms)
 			break;
 		}
 	}
-	/* Not only that it is away, but that it is read-only, or that its disk is full. */
+	/* Tells the reason as well, for example a read-only server or a full disk. */
 	if (rc == DB_E_AWAY && *j->why)
 		log_warn("database refused to the end", LOG_S("error", j->why),
 		         LOG_I("ms", clock_mono_ms() - start));
@@ -421,10 +388,15 @@ int db_tx(struct db_pool *p, db_tx_fn fn, void *arg)
 	return db_tx_deadline(p, fn, arg, p->cfg.deadline_ms);
 }
 
-int db_read(struct db_pool *p, db_tx_fn fn, void *arg)
+int db_read_deadline(struct db_pool *p, db_tx_fn fn, void *arg, int64_t deadline_ms)
 {
 	struct job j = { .fn = fn, .arg = arg };
-	return run_job(p, &j, p->cfg.deadline_ms);
+	return run_job(p, &j, deadline_ms < p->cfg.deadline_ms ? deadline_ms : p->cfg.deadline_ms);
+}
+
+int db_read(struct db_pool *p, db_tx_fn fn, void *arg)
+{
+	return db_read_deadline(p, fn, arg, p->cfg.deadline_ms);
 }
 
 static int select_one(struct db *db, void *arg)
@@ -445,13 +417,13 @@ bool db_pool_away(struct db_pool *p)
 	return away;
 }
 
-/* What fn finds is its own; whether it could be asked. */
-static bool answers(struct db_pool *p, db_tx_fn fn, int64_t *found)
+/* Could fn be run? Its result is in found. */
+static bool answers(struct db_pool *p, db_tx_fn fn, void *found)
 {
 	struct job j = { .fn = fn, .arg = found };
 	if (run_job(p, &j, p->cfg.connect_ms) == 0)
 		return true;
-	/* All connections at work for so long is load, not absence. */
+	/* If all connections are busy this long, that is load, not absence. */
 	(void)pthread_mutex_lock(&p->lock);
 	bool busy = !p->away && !p->idle && p->open == p->cfg.connections;
 	(void)pthread_mutex_unlock(&p->lock);

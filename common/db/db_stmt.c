@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Statements: parameters bound from varargs, results read whole into memory of their own. Runs on
- * worker threads, blocking.
+ * Statements: binds parameters from varargs, and reads whole results into their own memory. Worker
+ * threads, blocking.
  */
 #include "common/db/db.h"
 
@@ -22,7 +22,7 @@ struct params {
 	unsigned long lens[DB_PARAM_MAX];
 };
 
-/* The library only reads parameters. */
+/* Casts const away: the library only reads parameters. */
 static void *as_buffer(const void *data)
 {
 	union {
@@ -198,7 +198,7 @@ void db_result_free(struct db_result *r)
 	loom_free(r);
 }
 
-/* One column while rows are fetched: numbers into num, all else as text of any size. */
+/* A column during fetch: integers go into num, everything else is text of any size. */
 struct column {
 	bool integer, is_unsigned;
 	int64_t num;
@@ -234,8 +234,7 @@ static void bind_columns(MYSQL_BIND *bind, struct column *cols, const MYSQL_FIEL
 	}
 }
 
-/* Takes the fetched value of one column; texts longer than the column's own space are fetched
- * again into their place. */
+/* Takes the fetched value of one column; fetches longer texts again, directly into their place. */
 static int take_cell(struct db_result *r, MYSQL_STMT *stmt, struct column *c, unsigned i,
                      struct cell *cell)
 {

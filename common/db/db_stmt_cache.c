@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* db_stmt_cache - statements are prepared once per connection. Worker threads, blocking. */
+/* db_stmt_cache - prepares statements once per connection. Worker threads, blocking. */
 #include "common/db/db_private.h"
 
 #include <string.h>
@@ -12,11 +12,17 @@ static uint32_t hash_text(const char *s)
 	return h;
 }
 
+static void count(struct db *db, int64_t bytes)
+{
+	db->cached_bytes = (size_t)((int64_t)db->cached_bytes + bytes);
+	metric_add(&db_metrics[DB_M_STMT_BYTES], bytes);
+}
+
 static void forget(struct db *db, size_t i)
 {
 	(void)mysql_stmt_close(db->cache[i].stmt);
 	loom_free(db->cache[i].sql);
-	db->cached_bytes -= db->cache[i].bytes;
+	count(db, -(int64_t)db->cache[i].bytes);
 	db->cache[i] = db->cache[--db->cached];
 }
 
@@ -41,13 +47,12 @@ int db_stmt_fail(struct db *db, MYSQL_STMT *stmt, const char *sql)
 	return db_fail(db, mysql_stmt_errno(stmt), mysql_stmt_error(stmt), sql);
 }
 
-/* What the library keeps of a statement: blocks of its own, and for each parameter and column a
- * description and a place for it to be bound to. */
+/* Estimates the library's memory for a statement: its own blocks, a binding for each parameter, and
+ * a description of each column. */
 static size_t size_of(MYSQL_STMT *stmt, const char *sql)
 {
-	const size_t blocks = 8192, column = 512;
-	return blocks + 2 * strlen(sql) +
-	       mysql_stmt_param_count(stmt) * (sizeof(MYSQL_BIND) + sizeof(MYSQL_FIELD)) +
+	const size_t blocks = 10240, column = 512;
+	return blocks + 2 * strlen(sql) + mysql_stmt_param_count(stmt) * sizeof(MYSQL_BIND) +
 	       mysql_stmt_field_count(stmt) * column;
 }
 
@@ -95,6 +100,6 @@ struct db_stmt *db_stmt_prepare(struct db *db, const char *sql, int *ret_r)
 		               .stmt = stmt,
 		               .bytes = bytes,
 		               .used = ++db->ticks };
-	db->cached_bytes += bytes;
+	count(db, (int64_t)bytes);
 	return s;
 }

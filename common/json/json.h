@@ -2,10 +2,10 @@
 /*
  * json - an owned value tree over yajl's streaming parser, and a writer.
  *
- * Parsing is strict about structure (depth, size, duplicate keys, UTF-8, trailing data) and says
- * line and column. Reading is lenient about scalars as the original's clients need it: numbers may
- * arrive as digit strings, strings as numbers (REST spec 1.3). Numbers keep their spelling.
- * Object member order is kept; member names hold no NUL. Not thread safe; a tree has one owner.
+ * Parsing is strict about structure (depth, size, duplicate keys, UTF-8, trailing data) and reports
+ * line and column. Reading is lenient about scalars, as the original's clients need: numbers may
+ * arrive as digit strings, strings as numbers (REST spec 1.3). Numbers keep their spelling. Object
+ * member order is kept; member names contain no NUL. Not thread safe; a tree has one owner.
  */
 #ifndef LOOM_JSON_JSON_H
 #define LOOM_JSON_JSON_H
@@ -19,7 +19,7 @@
 
 #define JSON_MAX_DEPTH  64
 #define JSON_MAX_BYTES  (16u << 20)
-#define JSON_MAX_VALUES 100000 /* of a stranger's text: each takes up to 50 times its bytes */
+#define JSON_MAX_VALUES 100000 /* in untrusted text: a value takes up to 50 times its bytes */
 
 enum json_type { JSON_NULL, JSON_BOOL, JSON_NUMBER, JSON_STRING, JSON_ARRAY, JSON_OBJECT };
 
@@ -28,7 +28,7 @@ struct json;
 /* 0, or 400 with err "line 3, column 7: ..."; err may be NULL. max_bytes 0 means JSON_MAX_BYTES. */
 LOOM_MUST_CHECK int json_parse(const char *text, size_t len, size_t max_bytes, struct json **ret,
                                struct loom_err *err);
-/* The same of a text that a stranger sent: refused with more than JSON_MAX_VALUES values. */
+/* For untrusted text: also refuses more than JSON_MAX_VALUES values. */
 LOOM_MUST_CHECK int json_parse_few(const char *text, size_t len, size_t max_bytes,
                                    struct json **ret, struct loom_err *err);
 LOOM_MUST_CHECK int json_parse_str(const char *text, struct json **ret, struct loom_err *err);
@@ -40,15 +40,15 @@ enum json_type json_type(const struct json *v); /* NULL pointer reads as JSON_NU
 bool json_is(const struct json *v, enum json_type t);
 const char *json_type_name(enum json_type t);
 
-/* Reading. A NULL pointer is an absent value everywhere; an explicit null reads as absent too. */
+/* Reading. A NULL pointer is an absent value everywhere; an explicit null also reads as absent. */
 const char *json_str(
 	const struct json *v); /* text of a string or number, "true"/"false"; else NULL */
-size_t json_str_len(const struct json *v);         /* may contain NULs: longer than strlen then */
+size_t json_str_len(const struct json *v);         /* may contain NULs: then longer than strlen() */
 bool json_int(const struct json *v, int64_t *ret); /* whole number ("5.0" too) or digit string */
 bool json_bool(const struct json *v, bool *ret);   /* true/false or "true"/"false" */
-size_t json_size(const struct json *v);            /* bytes of memory that it takes, about */
+size_t json_size(const struct json *v);            /* approximate bytes of memory */
 size_t json_len(const struct json *v);             /* array elements or object members, else 0 */
-/* Does it nest arrays or objects with members for more than so many levels? */
+/* Does it nest non-empty arrays or objects deeper than this many levels? */
 bool json_deeper(const struct json *v, int levels);
 struct json *json_at(const struct json *arr, size_t i);
 struct json *json_get(const struct json *obj, const char *key);
@@ -62,7 +62,7 @@ bool json_arr_has_str(const struct json *arr, const char *s);
 void json_read_strs(const struct json *arr,
                     struct strs *ret); /* adds the strings among arr's values */
 
-/* Building: every value given is taken. Setting NULL as value does nothing (absent is omitted). */
+/* Building: takes every given value. Setting a NULL value does nothing (absent is omitted). */
 struct json *json_new_null(void);
 struct json *json_new_bool(bool b);
 struct json *json_new_int(int64_t n);

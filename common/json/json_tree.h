@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* json_tree - the inside of a JSON value, shared by the files of this folder only. */
+/* json_tree - the representation of a JSON value, shared only within this folder. */
 #ifndef LOOM_JSON_JSON_TREE_H
 #define LOOM_JSON_JSON_TREE_H
 

@@ -16,6 +16,7 @@ struct place {
 
 struct check {
 	struct json *faults; /* NULL until there is one */
+	struct strs *over;   /* where what is passed over is; NULL: nobody asks */
 	const struct place *here;
 };
 
@@ -29,9 +30,9 @@ static struct place enter(const struct check *c, const char *key, size_t index)
 	return (struct place){ c->here, key, index };
 }
 
-/* '~' and '/' have names of their own in a pointer. */
-static void add_key(struct buf *b, const char *key)
+void schema_pointer_add(struct buf *b, const char *key)
 {
+	buf_addc(b, '/');
 	for (const char *s = key; *s; s++) {
 		if (*s == '~')
 			buf_adds(b, "~0");
@@ -48,11 +49,10 @@ static void add_pointer(struct buf *b, const struct place *p)
 	if (!p)
 		return;
 	add_pointer(b, p->up);
-	buf_addc(b, '/');
 	if (p->key)
-		add_key(b, p->key);
+		schema_pointer_add(b, p->key);
 	else
-		buf_addf(b, "%zu", p->index);
+		buf_addf(b, "/%zu", p->index);
 }
 
 /* NOLINTNEXTLINE(misc-no-recursion): the same */
@@ -140,7 +140,7 @@ static void wrong_type(struct check *c, const struct schema *s, const struct jso
 static bool is_word(const struct schema *s, const char *text)
 {
 	for (const char *const *w = s->words; *w; w++) {
-		if (str_eq(*w, text))
+		if (str_eq(*w, text) || (s->any_case && str_ieq(*w, text)))
 			return true;
 	}
 	return false;
@@ -171,13 +171,18 @@ static void check_string(struct check *c, const struct schema *s, const struct j
 	}
 }
 
+int64_t schema_max(const struct schema *s)
+{
+	return s->limit && *s->limit < s->max ? *s->limit : s->max;
+}
+
 static void check_integer(struct check *c, const struct schema *s, const struct json *v)
 {
 	int64_t n = 0;
 	(void)json_int(v, &n);
-	if (s->max && (n < s->min || n > s->max))
+	if (s->max && (n < s->min || n > schema_max(s)))
 		fault(c, "must be from %lld to %lld, not %lld", (long long)s->min,
-		      (long long)s->max, (long long)n);
+		      (long long)schema_max(s), (long long)n);
 }
 
 static void check_length(struct check *c, const struct schema *s, const struct json *v)
@@ -213,13 +218,28 @@ static const char *meant(const struct schema *s, const char *key)
 	return near_which(key, names, n);
 }
 
+static char *all_fields(const struct schema *s)
+{
+	LOOM_CLEANUP(strs_fini) struct strs names = { 0 };
+	for (const struct schema_field *f = s->fields; f && f->name; f++)
+		strs_add(&names, f->name);
+	return strs_join(&names, ", ");
+}
+
 static void check_unknown(struct check *c, const struct schema *s, const char *key)
 {
 	const char *near = s->others == SCHEMA_OPEN ? NULL : meant(s, key);
-	if (near)
+	LOOM_CLEANUP_STR char *all = NULL;
+	if (near) {
 		fault(c, "is not a field; did you mean %s?", near);
-	else if (s->others == SCHEMA_CLOSED)
-		fault(c, "is not a field");
+	} else if (s->others == SCHEMA_CLOSED) {
+		all = all_fields(s);
+		fault(c, "is not a field; there are %s", all);
+	} else if (s->others == SCHEMA_NEAR && c->over && c->over->n < SCHEMA_OVER_MAX) {
+		LOOM_CLEANUP(buf_fini) struct buf at = BUF_INIT(PLACE_MAX);
+		add_words(&at, c->here);
+		strs_add(c->over, buf_str(&at));
+	}
 }
 
 static void check_missing(struct check *c, const struct schema_field *f)
@@ -339,7 +359,12 @@ static void check_value(struct check *c, const struct schema *s, const struct js
 
 struct json *schema_check(const struct schema *s, const struct json *v)
 {
-	struct check c = { 0 };
+	return schema_check_over(s, v, NULL);
+}
+
+struct json *schema_check_over(const struct schema *s, const struct json *v, struct strs *over)
+{
+	struct check c = { .over = over };
 	if (!v || json_is(v, JSON_NULL))
 		fault(&c, "must be %s", s->must ? s->must : type_words(s->type));
 	else

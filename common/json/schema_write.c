@@ -36,7 +36,7 @@ static void write_bounds(const struct schema *s, struct json *o)
 	if (s->min || s->type == SCHEMA_INTEGER)
 		json_set_int(o, names[s->type].min, s->min);
 	if (s->max)
-		json_set_int(o, names[s->type].max, s->max);
+		json_set_int(o, names[s->type].max, schema_max(s));
 }
 
 static void write_fields(const struct schema *s, struct json *named, struct json *o)
@@ -55,8 +55,8 @@ static void write_fields(const struct schema *s, struct json *named, struct json
 		json_set(o, "required", required);
 	else
 		json_free(required);
-	if (s->others == SCHEMA_CLOSED)
-		json_set_bool(o, "additionalProperties", false);
+	if (s->others != SCHEMA_NEAR)
+		json_set_bool(o, "additionalProperties", s->others == SCHEMA_OPEN);
 }
 
 static struct json *write_whole(const struct schema *s, struct json *named)

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the database shows of things that commonly go wrong. Each question is answered by an index
- * or by the server's own books, so that asking costs nothing that anybody notices. */
+/* Facts in the database about common problems. Each query uses an index or the server's own
+ * statistics, so that a check costs nothing noticeable. */
 #include "common/model/health.h"
 
 #include "common/base/str.h"
+#include "common/model/worker/provisioner.h"
 
 #include <string.h>
 
@@ -15,7 +16,7 @@ void health_fini(struct health *h)
 	*h = (struct health){ 0 };
 }
 
-/* Rows as objects; a field whose name begins with '#' is a number. */
+/* Rows as objects; a field name that starts with '#' marks a number. */
 static int list(struct db *db, const char *const *fields, struct json **ret, const char *sql,
                 int64_t from, int64_t to)
 {
@@ -39,7 +40,7 @@ static int read_lists(struct db *db, struct health *h)
 {
 	static const char *const token[] = { "id", "name", "user", "tenant", "#expireTime", NULL };
 	static const char *const table[] = { "name", "#bytes", "#rows", NULL };
-	static const char *const provisioner[] = { "id", "version", NULL };
+	static const char *const provisioner[] = { "id", "version", "#refused", NULL };
 	int rc = list(db, token, &h->tokens,
 	              "SELECT k.id, k.name, k.user, COALESCE(t.name, k.tenant_id), k.expire_time"
 	              " FROM token k LEFT JOIN tenant t ON t.id=k.tenant_id"
@@ -54,13 +55,13 @@ static int read_lists(struct db *db, struct health *h)
 		          HEALTH_TABLE_BYTES, INT64_MAX);
 	if (!rc)
 		rc = list(db, provisioner, &h->provisioners,
-		          "SELECT id, version FROM provisioner WHERE version<>'' AND heartbeat"
-		          " BETWEEN ? AND ? ORDER BY id LIMIT 10000",
+		          "SELECT id, version, " PROVISIONER_REFUSED_SQL " FROM provisioner WHERE"
+		          " version<>'' AND heartbeat BETWEEN ? AND ? ORDER BY id LIMIT 10000",
 		          0, INT64_MAX);
 	return rc;
 }
 
-/* "gcomm://a:4567,b:4567,c:4567" names three; one whose list is empty has no group. */
+/* "gcomm://a:4567,b:4567,c:4567" names three; an empty list means no group. */
 static int read_group(struct db *db, struct health *h)
 {
 	LOOM_CLEANUP(db_result_free) struct db_result *r = NULL;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Requests and answers as rows of one table, each for as long as somebody waits for it. */
+/* Requests and answers as rows of one table, kept while somebody waits. */
 #include "common/model/mail.h"
 
 #include <sodium.h>
@@ -23,7 +23,7 @@ int mail_post(struct db *db, const struct seal_key *key, const struct mail *m)
 	rc = db_exec(db,
 	             "INSERT INTO mail (id, verb, body, owner, wait_until) VALUES (?, ?, ?, '', ?)",
 	             "sssi", m->id, m->verb, sealed, now + m->wait_ms);
-	return rc == DB_E_DUP ? 0 : rc; /* an earlier run's */
+	return rc == DB_E_DUP ? 0 : rc; /* inserted by an earlier run */
 }
 
 int mail_answer(struct db *db, const struct seal_key *key, const char *id, char **ret)

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * mail - requests to a scheduler by way of the database, for as long as the bus carries none: slow,
- * but with the database Loom works. An API posts one and looks for its answer; a scheduler claims
- * it, treats it as if it had come over the bus, and writes the answer. Like a message it may be
- * lost, which costs time and never work: what it leads to is fenced as ever. Bodies and answers are
- * sealed, for they hold what the bus would hide. Inside db_tx() or db_read().
+ * mail - requests to a scheduler through the database, while the bus does not work: slow, but as
+ * long as the database works, so does Loom. An API posts a request and polls for its answer; a
+ * scheduler claims it, handles it like one from the bus, and writes the answer. Like a message it
+ * may be lost, which costs time but never work: its effects are fenced as always. Bodies and
+ * answers are sealed, as they contain what the bus would encrypt. Inside db_tx() or db_read().
  */
 #ifndef LOOM_MODEL_MAIL_H
 #define LOOM_MODEL_MAIL_H
@@ -19,7 +19,7 @@
 struct mail {
 	char id[MAIL_ID_MAX];
 	char verb[33];
-	int64_t wait_ms; /* how long its sender waits, from now on */
+	int64_t wait_ms; /* how long its sender still waits */
 	char *body;      /* JSON, owned */
 };
 struct mails {
@@ -34,9 +34,10 @@ LOOM_MUST_CHECK int mail_answer(struct db *db, const struct seal_key *key, const
                                 char **ret);
 LOOM_MUST_CHECK int mail_drop(struct db *db, const char *id);
 
-/* Whether any waits to be claimed; reads an index only. */
+/* Does any request wait to be claimed? Reads only an index. */
 LOOM_MUST_CHECK int mail_waits(struct db *db, bool *ret);
-/* Those that nobody has claimed become this scheduler's; what nobody waits for any more goes. */
+/* Claims all unclaimed requests for this scheduler; deletes those that nobody waits for any
+ * more. */
 LOOM_MUST_CHECK int mail_claim(struct db *db, const struct seal_key *key, const char *owner,
                                struct mails *ret);
 LOOM_MUST_CHECK int mail_write_answer(struct db *db, const struct seal_key *key, const char *id,

@@ -1,27 +1,35 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * node_record - what clients write to /v2/nodes (REST spec 6): documents of a tenant's users that
- * have the form of a node. They are kept and shown, and nothing else comes of them: the machines of
- * clusters are rows of node.h, which only their clusters' jobs change. Inside db_tx() or db_read().
+ * node_record - documents that clients write to /v2/nodes (REST spec 6), in the form of a node.
+ * They are stored and shown, without any effect: real nodes of clusters are rows of node.h, which
+ * only jobs change. Inside db_tx() or db_read().
  */
 #ifndef LOOM_MODEL_NODE_RECORD_H
 #define LOOM_MODEL_NODE_RECORD_H
 
 #include "common/db/db.h"
 #include "common/json/json.h"
+#include "common/model/keys/keyring.h"
 
-#define NODE_RECORDS_MAX 1000 /* of a tenant */
+#define NODE_RECORDS_MAX 1000 /* per tenant */
 
-/* Array of documents, by id: owner NULL, those of all users; id NULL, all behind `after` ("": from
- * the first), at most limit of them. */
-LOOM_MUST_CHECK int node_records_list(struct db *db, const char *tenant, const char *owner,
-                                      const char *id, const char *after, int64_t limit,
-                                      struct json **ret);
-/* Adds or replaces the document of its id. see_all: others' may be replaced, too, and stay theirs;
- * else NODE_RECORD_E_OTHER. NODE_RECORD_E_MANY. */
-LOOM_MUST_CHECK int node_record_put(struct db *db, const char *tenant, const char *user,
-                                    bool see_all, const struct json *doc);
-/* Nothing there is fine. */
+struct node_records_at {
+	const char *tenant, *owner; /* owner NULL: all users */
+	const char *id;             /* NULL: all */
+	const char *after;          /* start after this id; "": from the first */
+	int64_t limit;              /* maximum */
+};
+
+/* Array of documents, by id, *ret owned. 500 with err: one cannot be opened (kept.h). */
+LOOM_MUST_CHECK int node_records_list(struct keyring *ring, struct db *db,
+                                      const struct node_records_at *at, struct json **ret,
+                                      struct loom_err *err);
+/* Adds or replaces the document with its id, as at->owner. see_all: also replaces those of others,
+ * who stay their owners; else NODE_RECORD_E_OTHER. NODE_RECORD_E_MANY. */
+LOOM_MUST_CHECK int node_record_put(struct keyring *ring, struct db *db,
+                                    const struct node_records_at *at, bool see_all,
+                                    const struct json *doc, struct loom_err *err);
+/* No error if it does not exist. */
 LOOM_MUST_CHECK int node_record_delete(struct db *db, const char *tenant, const char *owner,
                                        const char *id);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Tags of If-Match and If-None-Match, compared. */
+/* Compares the tags of If-Match and If-None-Match. */
 #include "common/model/precondition.h"
 
 #include "common/base/str.h"
@@ -10,7 +10,7 @@
 
 #define BLANKS " \t"
 
-/* The next tag of a list: *text is moved behind it. false at the end, and where there is none. */
+/* The next tag of a list; advances *text. false at the end, and for a malformed list. */
 static bool next_tag(const char **text, const char **tag, size_t *len, bool *weak)
 {
 	const char *p = *text + strspn(*text, BLANKS ",");

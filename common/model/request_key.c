@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Requests that may be sent again: the key, what it was first used for, and the answer. */
+/* Repeatable requests: the key, the request that first used it, and its answer. */
 #include "common/model/request_key.h"
 
 #include "common/base/str.h"

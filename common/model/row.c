@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Statements and struct members from one list of columns. Texts are short and written anew for each
- * statement; what they cost is far below the answer of a server.
+ * Generates statements and fills struct members from one list of columns. Texts are short and
+ * generated for each statement; this costs far less than the server's answer.
  */
 #include "common/model/row.h"
 
@@ -124,7 +124,7 @@ int row_read(const struct row_table *t, const struct db_result *r, size_t i, voi
 		const struct row_column *c = &t->columns[k];
 		if (c->type->read(member(c, row), c->size, r, i, k))
 			continue;
-		log_error("a column holds what this version does not know", LOG_S("table", t->name),
+		log_error("a column has a value unknown to this version", LOG_S("table", t->name),
 		          LOG_S("column", c->name), LOG_S("value", db_str(r, i, k)));
 		rc = DB_E_FATAL;
 	}
@@ -157,8 +157,8 @@ void row_copy(const struct row_table *t, void *to, const void *from)
 
 #define INSERTED (ROW_KEY | ROW_NEW | ROW_OPTION)
 
-/* A statement over the columns that have any of the flags in `given`. A save names those with
- * ROW_NEW, too, for without them the server takes no row; they get a value that is never kept. */
+/* A statement over the columns that have any of the flags in `given`. A save also names columns
+ * with ROW_NEW, as the server accepts no row without them; their values are never stored. */
 struct text {
 	struct buf head, row, tail;
 	unsigned given, named;
@@ -183,7 +183,7 @@ static void text_begin(struct text *x, const struct row_table *t, unsigned given
 			buf_addc(&x->row, ',');
 		}
 		buf_adds(&x->head, c->name);
-		/* '' suits text only, 0 numbers and text alike. */
+		/* '' fits only text columns, 0 fits numbers and text. */
 		buf_addc(&x->row, c->flags & given ? '?' : '0');
 		x->values += (c->flags & given) != 0;
 	}
@@ -198,6 +198,9 @@ static void text_update(struct text *x, const struct row_table *t, unsigned flag
 		if (t->columns[k].flags & flags) {
 			buf_addf(&x->tail, "%s%s=VALUES(%s)", sep, t->columns[k].name,
 			         t->columns[k].name);
+			sep = ",";
+		} else if (t->columns[k].flags & ROW_KEEP) {
+			buf_addf(&x->tail, "%s%s=%s", sep, t->columns[k].name, t->columns[k].name);
 			sep = ",";
 		}
 	}
@@ -241,9 +244,11 @@ char *row_update_text(const struct row_table *t, unsigned flags)
 	buf_addf(&b, "UPDATE %s", t->name);
 	for (unsigned part = flags; part; part = part == flags ? ROW_KEY : 0) {
 		for (size_t k = 0; k < t->n; k++) {
-			if (!(t->columns[k].flags & part))
+			const struct row_column *c = &t->columns[k];
+			bool kept = part == flags && c->flags & ROW_KEEP && !(c->flags & part);
+			if (!kept && !(c->flags & part))
 				continue;
-			buf_addf(&b, "%s%s=?", sep, t->columns[k].name);
+			buf_addf(&b, kept ? "%s%s=%s" : "%s%s=?", sep, c->name, c->name);
 			sep = part == flags ? "," : " AND ";
 		}
 		sep = " WHERE ";
@@ -319,9 +324,9 @@ int row_insert(struct db *db, const struct row_table *t, const void *row)
 	return rows_insert(db, t, row, 1);
 }
 
-static int gone(const struct row_table *t, int64_t n)
+static int row_missing(const struct row_table *t, int64_t n)
 {
-	log_error("a row to be written is gone", LOG_S("table", t->name), LOG_I("rows", n));
+	log_error("a row to be written does not exist", LOG_S("table", t->name), LOG_I("rows", n));
 	return DB_E_FATAL;
 }
 
@@ -334,7 +339,7 @@ int rows_save(struct db *db, const struct row_table *t, unsigned flags, const vo
 	text_save(&x, t, flags);
 	int rc = exec_rows(db, t, &x, db_upsert_many, rows, n);
 	loom_free(text_end(&x));
-	return rc || db_inserted(db) <= 0 ? rc : gone(t, db_inserted(db));
+	return rc || db_inserted(db) <= 0 ? rc : row_missing(t, db_inserted(db));
 }
 
 int row_save(struct db *db, const struct row_table *t, unsigned flags, const void *row)
@@ -346,5 +351,5 @@ int row_save(struct db *db, const struct row_table *t, unsigned flags, const voi
 	add_values(&values, t, ROW_KEY, row);
 	int rc = db_exec_values(db, sql, values.v, values.n);
 	values_fini(&values);
-	return rc || db_affected(db) ? rc : gone(t, 1);
+	return rc || db_affected(db) ? rc : row_missing(t, 1);
 }

@@ -28,13 +28,13 @@
 
 /* How a member is read from a column and written to it. */
 struct row_type {
-	char member; /* what ROW_MEMBER() says of a member of this type */
-	/* false: the text is none that the type knows. at: the member; size: of it. */
+	char member; /* the letter that ROW_MEMBER() gives for members of this type */
+	/* false: the text is not a value of this type. at: the member; size: of it. */
 	bool (*read)(void *at, size_t size, const struct db_result *r, size_t row, unsigned col);
-	/* The value; *text is set to what must be freed after use. */
+	/* The value; sets *text to memory that must be freed after use. */
 	struct db_value (*write)(const void *at, char **text);
-	void (*fini)(void *at);                   /* NULL: nothing is owned */
-	void (*copy)(void *to, const void *from); /* deep; NULL: as it lies there */
+	void (*fini)(void *at);                   /* NULL: it owns nothing */
+	void (*copy)(void *to, const void *from); /* deep; NULL: a plain copy */
 };
 
 extern const struct row_type row_int;    /* int64_t; NULL reads as 0 */
@@ -44,11 +44,12 @@ extern const struct row_type row_json;   /* struct json *, owned; NULL is NULL *
 extern const struct row_type row_object; /* the same, but NULL is written as {} */
 
 enum {
-	ROW_KEY = 1,    /* which row it is; written by an insert */
+	ROW_KEY = 1,    /* identifies the row; written by an insert */
 	ROW_NEW = 2,    /* has no default: written by an insert */
 	ROW_SAVE = 4,   /* written by a save */
 	ROW_OPTION = 8, /* written by an insert, though it has a default */
-	ROW_GROUP = 16, /* the first of a table's own groups of columns to save */
+	ROW_KEEP = 16,  /* unchanged by updates: the server would change it if it were not named */
+	ROW_GROUP = 32, /* first of a table's own groups of columns */
 };
 
 struct row_column {
@@ -59,7 +60,7 @@ struct row_column {
 	size_t offset, size;
 };
 
-/* Several may share a list: what one reads can be the first part of what another inserts. */
+/* Tables may share a list: one may read the first part of what another inserts. */
 struct row_table {
 	const char *name;
 	const struct row_column *columns;
@@ -68,7 +69,8 @@ struct row_table {
 
 #define ROW_NAME_(col, ...) #col
 #define ROW_NAMES(list)     list(ROW_NAME_, ", ")
-/* The kind of a member: a table whose types do not fit its members fails its unit test. */
+/* The type letter of a member: a table whose column types do not fit its members fails its unit
+ * test. */
 #define ROW_MEMBER(of, col) \
 	_Generic(&((of *)0)->col, int64_t *: 'i', char **: 's', struct json **: 'j', default: 'o')
 #define ROW_COLUMN(of, col, kind, bits)                                                        \
@@ -81,20 +83,19 @@ struct row_table {
 		(table), (list), LOOM_COUNT(list), sizeof(of) \
 	}
 
-/* Fills row from the columns of a SELECT ROW_NAMES(...); members that are not columns are left as
- * they are. DB_E_FATAL when a text is none that its type knows; what was read is owned by row even
- * then. */
+/* Fills row from the columns of a SELECT ROW_NAMES(...); other members stay unchanged. DB_E_FATAL
+ * when a text is not a value of its type; even then row owns what was read. */
 LOOM_MUST_CHECK int row_read(const struct row_table *t, const struct db_result *r, size_t i,
                              void *row);
 void row_fini(const struct row_table *t, void *row);                  /* frees and clears */
 void row_copy(const struct row_table *t, void *to, const void *from); /* columns only, deep */
 
 LOOM_MUST_CHECK int row_insert(struct db *db, const struct row_table *t, const void *row);
-/* An array of structs. */
+/* rows: an array of structs. */
 LOOM_MUST_CHECK int rows_insert(struct db *db, const struct row_table *t, const void *rows,
                                 size_t n);
 /* Writes the columns with any of these flags (ROW_SAVE or a group) of rows that were read in this
- * transaction. One that is not there any more is a defect: DB_E_FATAL, and so no change at all. */
+ * transaction. A missing row is a defect: DB_E_FATAL, so that nothing is changed at all. */
 LOOM_MUST_CHECK int row_save(struct db *db, const struct row_table *t, unsigned flags,
                              const void *row);
 LOOM_MUST_CHECK int rows_save(struct db *db, const struct row_table *t, unsigned flags,
@@ -102,8 +103,8 @@ LOOM_MUST_CHECK int rows_save(struct db *db, const struct row_table *t, unsigned
 
 /* The statements themselves, owned; for tests. */
 char *row_insert_text(const struct row_table *t);
-char *row_save_text(const struct row_table *t, unsigned flags);   /* of several rows */
-char *row_update_text(const struct row_table *t, unsigned flags); /* of one */
+char *row_save_text(const struct row_table *t, unsigned flags);   /* for several rows */
+char *row_update_text(const struct row_table *t, unsigned flags); /* for one row */
 
 /* Owned tree, NULL for NULL or text that is not JSON. */
 struct json *row_json_at(const struct db_result *r, size_t row, unsigned col);

@@ -2,6 +2,9 @@
 /* schema - the statements of each migration. Append only: a released one never changes. */
 #include "common/model/schema.h"
 
+#include "common/model/cluster/cluster_terms.h"
+#include "common/model/keys/data_key.h"
+
 #define TABLE_END " ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin"
 
 static const char *const first[] = {
@@ -21,10 +24,10 @@ static const char *const first[] = {
 	"CREATE TABLE IF NOT EXISTS counter ("
 	" name VARCHAR(32) NOT NULL PRIMARY KEY, value BIGINT NOT NULL)" TABLE_END,
 
-	/* event_seq and next_job are counters of this cluster, moved under its row lock. brief
-	   holds what a list shows of template and provider, so that a list reads no large column.
-	   lease_warned is the expire_time that a warning was given for; expiry_tries and _retry
-	   space out deletions of an expired cluster that fail. */
+	/* event_seq and next_job are counters of this cluster, incremented under its row lock.
+	 * brief has what lists show of template and provider, so that a list reads no large column.
+	 * lease_warned is the expire_time that a warning was given for; expiry_tries and _retry
+	 * space out failing deletions of an expired cluster. */
 	"CREATE TABLE IF NOT EXISTS cluster ("
 	" id BIGINT NOT NULL PRIMARY KEY, tenant_id VARCHAR(64) NOT NULL,"
 	" owner_id VARCHAR(255) NOT NULL, name VARCHAR(255) NOT NULL, description MEDIUMTEXT,"
@@ -39,8 +42,8 @@ static const char *const first[] = {
 	" KEY by_tenant (tenant_id, create_time, id), KEY by_status (tenant_id, status))" TABLE_END,
 
 	/* phase: plan (a scheduler must solve or plan it), run (driven by task results), end.
-	   owner, epoch and lease_until fence the planning. params says what was asked; then_action
-	   is submitted when the job has failed (a create that rolls back is deleted). */
+	 * owner, epoch and lease_until fence the planning. params has the request; then_action is
+	 * submitted when the job has failed (a create that rolls back is deleted). */
 	"CREATE TABLE IF NOT EXISTS job ("
 	" cluster_id BIGINT NOT NULL, num INT NOT NULL, tenant_id VARCHAR(64) NOT NULL,"
 	" action VARCHAR(40) NOT NULL, status VARCHAR(16) NOT NULL, phase VARCHAR(8) NOT NULL,"
@@ -75,14 +78,14 @@ static const char *const first[] = {
 	" KEY claim (state, not_before, tenant_id), KEY lease (state, lease_until),"
 	" KEY by_node (node_id, state))" TABLE_END,
 
-	/* Numbers below 0 are groups: from their members to them, and from them to those who wait
-	   for all members. */
+	/* Numbers below 0 are groups: edges lead from members to their group, and from a group to
+	 * tasks that wait for all members. */
 	"CREATE TABLE IF NOT EXISTS task_edge ("
 	" cluster_id BIGINT NOT NULL, job_num INT NOT NULL, from_num INT NOT NULL,"
 	" to_num INT NOT NULL, PRIMARY KEY (cluster_id, job_num, from_num, to_num),"
 	" KEY by_to (cluster_id, job_num, to_num))" TABLE_END,
 
-	/* Attempts that did not succeed; the present one lives in its task's row. */
+	/* Failed attempts; the present attempt is in its task's row. */
 	"CREATE TABLE IF NOT EXISTS task_failure ("
 	" cluster_id BIGINT NOT NULL, job_num INT NOT NULL, task_num INT NOT NULL,"
 	" attempt INT NOT NULL, node_id CHAR(36) NOT NULL, submit_time BIGINT NOT NULL,"
@@ -99,9 +102,8 @@ static const char *const first[] = {
 	" cluster_id BIGINT NOT NULL, seq BIGINT NOT NULL, type VARCHAR(16) NOT NULL,"
 	" data MEDIUMTEXT NOT NULL, PRIMARY KEY (cluster_id, seq))" TABLE_END,
 
-	/* The outbox of callbacks. target: which URL with which secret of which tenant, hashed.
-	   not_before is the order of claims; older services move it ahead for as long as theirs
-	   hold. */
+	/* The outbox of callbacks. target: hash of URL, secret and tenant. not_before is the order
+	 * of claims; older services advance it by the time of their claim. */
 	"CREATE TABLE IF NOT EXISTS callback ("
 	" id BIGINT NOT NULL AUTO_INCREMENT PRIMARY KEY, delivery CHAR(36) NOT NULL,"
 	" tenant_id VARCHAR(64) NOT NULL, cluster_id BIGINT NOT NULL, job_num INT NOT NULL,"
@@ -120,7 +122,7 @@ static const char *const first[] = {
 	NULL,
 };
 
-/* A provider call's task carries its gate: "create:NAME" or "call:NAME" of the provider. */
+/* The task of a provider call has a gate: "create:NAME" or "call:NAME" of the provider. */
 static const char *const second[] = {
 	"ALTER TABLE task ADD COLUMN IF NOT EXISTS gate VARCHAR(300) NOT NULL DEFAULT ''",
 	"UPDATE task t JOIN cluster c ON c.id=t.cluster_id"
@@ -129,38 +131,39 @@ static const char *const second[] = {
 	" WHERE t.state IN ('blocked','ready','running') AND t.gate=''"
 	" AND t.name IN ('CREATE','CONFIRM','DELETE')"
 	" AND JSON_VALUE(c.brief, '$.provider.name') IS NOT NULL",
-	/* Lines of waiting tasks, found without reading those of other lines; who uses how much. */
+	/* Queues of ready tasks, found without reading other queues; and the tasks that each tenant
+	 * has running. */
 	"ALTER TABLE task ADD INDEX IF NOT EXISTS shares"
 	" (state, tenant_id, gate, cluster_id, not_before)",
-	/* Whose lines there are: jobs that hand out tasks. */
+	/* The queues that exist: jobs that hand out tasks. */
 	"ALTER TABLE job ADD COLUMN IF NOT EXISTS provider VARCHAR(255) NOT NULL DEFAULT '',"
 	" ADD INDEX IF NOT EXISTS handing (phase, status, tenant_id, provider, cluster_id)",
 	"UPDATE job j JOIN cluster c ON c.id=j.cluster_id"
 	" SET j.provider=COALESCE(JSON_VALUE(c.brief, '$.provider.name'), '')"
 	" WHERE j.phase='run' AND j.provider=''",
 
-	/* calls: when the last ones of the window were begun, "ms:how many" with commas. Locked by
-	   whoever begins one, so that what is counted stands until it commits. */
+	/* calls: begin times of the last calls in the window, "ms:how many", separated by commas.
+	 * Whoever begins a call locks the row, so that the count holds until commit. */
 	"CREATE TABLE IF NOT EXISTS provider_limit ("
 	" tenant_id VARCHAR(64) NOT NULL, provider VARCHAR(255) NOT NULL,"
 	" creates INT NOT NULL, calls_max INT NOT NULL, window_ms INT NOT NULL,"
 	" calls MEDIUMTEXT NOT NULL, changes BIGINT NOT NULL DEFAULT 0,"
 	" PRIMARY KEY (tenant_id, provider))" TABLE_END,
 
-	/* Whose tasks a provisioner asks for, as it last did. */
+	/* The tenants for which a provisioner has recently asked for tasks. */
 	"CREATE TABLE IF NOT EXISTS provisioner_tenant ("
 	" provisioner_id VARCHAR(255) NOT NULL, tenant_id VARCHAR(64) NOT NULL,"
 	" seen BIGINT NOT NULL, PRIMARY KEY (provisioner_id, tenant_id))" TABLE_END,
 
-	/* A task that failed at one provisioner and was then done by another. */
+	/* A task that failed at one provisioner and then succeeded at another. */
 	"CREATE TABLE IF NOT EXISTS provisioner_strike ("
 	" provisioner_id VARCHAR(255) NOT NULL, cluster_id BIGINT NOT NULL,"
 	" job_num INT NOT NULL, task_num INT NOT NULL, failed_time BIGINT NOT NULL,"
 	" time BIGINT NOT NULL, done_by VARCHAR(255) NOT NULL, message TEXT,"
 	" PRIMARY KEY (provisioner_id, cluster_id, job_num, task_num), KEY (time))" TABLE_END,
 
-	/* No row: trusted. Outlives the provisioner's registration. probe_*: the attempt that is
-	   to show whether it is well again; probe_attempt 0: none. */
+	/* No row means trusted. Outlives the provisioner's registration. probe_*: the attempt that
+	 * tests whether it works again; probe_attempt 0: none. */
 	"CREATE TABLE IF NOT EXISTS quarantine ("
 	" provisioner_id VARCHAR(255) NOT NULL PRIMARY KEY, since BIGINT NOT NULL,"
 	" next_probe BIGINT NOT NULL, failed_probes INT NOT NULL DEFAULT 0,"
@@ -170,47 +173,48 @@ static const char *const second[] = {
 
 	"ALTER TABLE task_failure ADD COLUMN IF NOT EXISTS provisioner_id VARCHAR(255),"
 	" ADD INDEX IF NOT EXISTS by_provisioner (provisioner_id, status_time)",
-	/* Who paused it, and when. */
+	/* Who paused the job, and when. */
 	"ALTER TABLE job ADD COLUMN IF NOT EXISTS held_by VARCHAR(255),"
 	" ADD COLUMN IF NOT EXISTS held_time BIGINT NOT NULL DEFAULT 0",
-	/* Whom a tenant wants to be told of its clusters; the secret is sealed, '' for none. */
+	/* A tenant's targets for callbacks about its clusters; the secret is sealed, '' for
+	 * none. */
 	"CREATE TABLE IF NOT EXISTS callback_target ("
 	" tenant_id VARCHAR(64) NOT NULL, name VARCHAR(64) NOT NULL, doc MEDIUMTEXT NOT NULL,"
 	" secret VARCHAR(1000) NOT NULL, PRIMARY KEY (tenant_id, name))" TABLE_END,
 
-	/* Clients' names for their requests, so that none is carried out twice. */
+	/* Clients' names for their requests, so that none is executed twice. */
 	"CREATE TABLE IF NOT EXISTS request_key ("
 	" tenant_id VARCHAR(64) NOT NULL, user VARCHAR(255) NOT NULL, name VARCHAR(255) NOT NULL,"
 	" hash CHAR(64) NOT NULL, cluster_id BIGINT NOT NULL, create_time BIGINT NOT NULL,"
 	" PRIMARY KEY (tenant_id, user, name), KEY (create_time))" TABLE_END,
 
-	/* What counts towards a tenant's quota, read from the index alone. */
+	/* The data of a tenant's quota, readable from the index alone. */
 	"ALTER TABLE cluster ADD INDEX IF NOT EXISTS quota"
 	" (tenant_id, status, num_nodes, asked_nodes)",
 
-	/* Of each group of tasks (task_edge) how many are not complete, with spaces. */
+	/* For each group of tasks (task_edge) how many are not complete, separated by blanks. */
 	"ALTER TABLE job ADD COLUMN IF NOT EXISTS waits MEDIUMTEXT",
 	NULL,
 };
 
-/* Each of a task's steps writes to all of its indexes: one that nothing reads any more goes, and
-   that of a machine's tasks leads to those alone that wait for nothing. */
+/* Each change of a task's state writes to all its indexes. So an unused one is dropped, and that of
+ * a node's tasks is reduced to tasks that wait for nothing. */
 static const char *const third[] = {
 	"ALTER TABLE task DROP INDEX IF EXISTS claim, DROP INDEX IF EXISTS by_node,"
 	" ADD INDEX IF NOT EXISTS on_node (node_id, state, unmet)",
 	NULL,
 };
 
-/* Each step of a task moved its entry in the index of its machine's tasks. It holds only what does
-   not change now; a job has a few dozen tasks on each machine, out of which the open ones are read.
- */
+/* Each change of a task's state moved its entry in the index of its node's tasks. Now the index has
+ * only columns that do not change; a job has a few dozen tasks per node, among which the open ones
+ * are searched. */
 static const char *const fourth[] = {
 	"ALTER TABLE task DROP INDEX IF EXISTS on_node,"
 	" ADD INDEX IF NOT EXISTS of_node (node_id, job_num)",
 	NULL,
 };
 
-/* Requests to schedulers while the bus carries none. owner '': nobody's yet. */
+/* Requests to schedulers while the bus does not work. owner '': not claimed. */
 static const char *const fifth[] = {
 	"CREATE TABLE IF NOT EXISTS mail ("
 	" id CHAR(32) NOT NULL PRIMARY KEY, verb VARCHAR(32) NOT NULL, body MEDIUMTEXT NOT NULL,"
@@ -219,8 +223,8 @@ static const char *const fifth[] = {
 	NULL,
 };
 
-/* Until when a callback is being told, at the latest. Few are at a time, so an index of those; who
-   claims one locks the counter's row, so that what is counted stands. */
+/* The latest end of a callback's delivery. Few are in progress at a time, so there is an index of
+ * those; who claims one locks the counter's row, so that the count holds. */
 static const char *const sixth[] = {
 	"ALTER TABLE callback ADD COLUMN IF NOT EXISTS busy_until BIGINT NOT NULL DEFAULT 0,"
 	" ADD INDEX IF NOT EXISTS busy (busy_until, tenant_id, target)",
@@ -228,13 +232,13 @@ static const char *const sixth[] = {
 	NULL,
 };
 
-/* What users mark their clusters with: {"key":"value"} (labels.h). */
+/* Labels of clusters: {"key":"value"} (labels.h). */
 static const char *const seventh[] = {
 	"ALTER TABLE cluster ADD COLUMN IF NOT EXISTS labels MEDIUMTEXT NOT NULL DEFAULT '{}'",
 	NULL,
 };
 
-/* Whose secrets are sealed: the generation at which a row was looked at (sealing.h). */
+/* The generation at which a row's secrets were sealed (sealing.h). */
 static const char *const eighth[] = {
 	"ALTER TABLE entity ADD COLUMN IF NOT EXISTS sealed BIGINT NOT NULL DEFAULT 0,"
 	" ADD INDEX IF NOT EXISTS sealing (kind, sealed)",
@@ -244,7 +248,8 @@ static const char *const eighth[] = {
 	NULL,
 };
 
-/* Who was dropped a while ago, and when: what it held then is over. Those of before, too. */
+/* Provisioners dropped recently, and when: they hold no tasks any more. Includes those dropped
+ * before the migration. */
 static const char *const ninth[] = {
 	"CREATE TABLE IF NOT EXISTS provisioner_drop ("
 	" provisioner_id VARCHAR(255) NOT NULL PRIMARY KEY, time BIGINT NOT NULL)" TABLE_END,
@@ -254,41 +259,41 @@ static const char *const ninth[] = {
 	NULL,
 };
 
-/* The secret of the claim under which a task runs; '': its worker knows none. */
+/* The secret of the claim under which a task runs; '': its worker has none. */
 static const char *const tenth[] = {
 	"ALTER TABLE task ADD COLUMN IF NOT EXISTS claim CHAR(32) NOT NULL DEFAULT ''",
 	NULL,
 };
 
-/* No two living clusters of a tenant have one name: own_name is NULL once one has ended. Of those
-   that had one name before, the oldest keeps it from others; old services write clusters whose name
-   nobody is kept from, and end clusters without giving the name free, which cluster_named() does.
-   No generated column: with an index on a virtual one a crashed MariaDB may not come up again
-   (mariadbd --wsrep-recover never ends, in the purge, and takes all memory). */
+/* Names of a tenant's living clusters are unique: own_name becomes NULL when a cluster ends. If
+ * several had the same name before, the oldest reserves it. Old services create clusters without a
+ * reservation, and do not free the name of one that ends; cluster_named() does that. It is no
+ * generated column, because with an index on a virtual one a crashed MariaDB may fail to recover
+ * (mariadbd --wsrep-recover never ends, in the purge, and takes all memory). */
 static const char *const eleventh[] = {
 	"ALTER TABLE cluster ADD COLUMN IF NOT EXISTS own_name VARCHAR(255)",
-	/* Of all rows: when it is run again another may be the oldest. */
+	/* Applies to all rows: when it is run again another one may be the oldest. */
 	"UPDATE cluster c LEFT JOIN (SELECT MIN(id) AS id FROM cluster WHERE status<>'terminated'"
 	" GROUP BY tenant_id, name) f ON f.id=c.id SET c.own_name=IF(f.id IS NULL, NULL, c.name)",
 	"ALTER TABLE cluster ADD UNIQUE INDEX IF NOT EXISTS living (tenant_id, own_name)",
 	NULL,
 };
 
-/* The jobs that each tenant has to plan, in the order in which they were asked for; whose turn it
-   is is found without reading those of others. */
+/* Each tenant's jobs to plan, oldest first; the next tenant is found without reading the others'
+ * jobs. */
 static const char *const twelfth[] = {
 	"ALTER TABLE job ADD INDEX IF NOT EXISTS planning (phase, status, tenant_id, lease_until)",
 	NULL,
 };
 
-/* What is kept of a claim's secret (claim.h). Older services write and ask for `claim` alone, and
-   leave what is here behind; they take a row without one for a claim without a secret. */
+/* The hash of a claim's secret (claim.h). Older services write and check only `claim`, and leave
+ * this column unchanged; they treat a row without `claim` as one without a secret. */
 static const char *const thirteenth[] = {
 	"ALTER TABLE task ADD COLUMN IF NOT EXISTS claim_hash VARCHAR(64) NOT NULL DEFAULT ''",
 	NULL,
 };
 
-/* Who may do what. Of a token its hash is kept; expire_time 0 is never. */
+/* Users and tokens. Only a token's hash is stored; expire_time 0 is never. */
 static const char *const fourteenth[] = {
 	"CREATE TABLE IF NOT EXISTS account ("
 	" tenant_id VARCHAR(64) NOT NULL, name VARCHAR(255) NOT NULL, role VARCHAR(16) NOT NULL,"
@@ -301,21 +306,21 @@ static const char *const fourteenth[] = {
 	" expire_time BIGINT NOT NULL DEFAULT 0, used_time BIGINT NOT NULL DEFAULT 0,"
 	" UNIQUE KEY (hash), KEY of_account (tenant_id, user, create_time),"
 	" KEY expiry (expire_time))" TABLE_END,
-	/* Whose token it showed when it registered; '': one for all tenants, or none. */
+	/* Tenant of the token shown at registration; '': a token for all tenants, or none. */
 	"ALTER TABLE provisioner ADD COLUMN IF NOT EXISTS tenant_id VARCHAR(64) NOT NULL DEFAULT ''",
 	NULL,
 };
 
-/* Targets that did not answer are told nothing until then; what waits for them stays as it is. Who
-   is told next is found by_target; older services need the index `claim` for that, which stays
-   until there are none. */
+/* Targets that did not answer receive nothing until then; their callbacks stay as they are.
+ * by_target finds the next target; older services need the index `claim` for that, which stays
+ * until there are none. */
 static const char *const fifteenth[] = {
 	"CREATE TABLE IF NOT EXISTS callback_silence ("
 	" target CHAR(32) NOT NULL PRIMARY KEY, until BIGINT NOT NULL, KEY (until))" TABLE_END,
 	NULL,
 };
 
-/* What requests with keys were answered. Older services write those for clusters alone. */
+/* Answers to requests with keys. Older services write only those about clusters. */
 static const char *const sixteenth[] = {
 	"ALTER TABLE request_key"
 	" ADD COLUMN IF NOT EXISTS route VARCHAR(300) NOT NULL DEFAULT 'POST /v2/clusters',"
@@ -326,8 +331,8 @@ static const char *const sixteenth[] = {
 	NULL,
 };
 
-/* Who did what (audit.h). Rows come to the first table and are moved to the second, which is the
-   chain; none of either is ever changed. */
+/* The audit log (audit.h). Rows are inserted into the first table and moved to the second, which is
+ * the chain; rows of neither are ever changed. */
 #define AUDIT_ROW                                                                                    \
 	" tenant_id VARCHAR(64) NOT NULL, home VARCHAR(64) NOT NULL, user VARCHAR(255) NOT NULL,"    \
 	" token VARCHAR(16) NOT NULL, role VARCHAR(16) NOT NULL, peer VARCHAR(64) NOT NULL,"         \
@@ -345,7 +350,7 @@ static const char *const seventeenth[] = {
 	NULL,
 };
 
-/* Lists of clusters in each order, and by owner and status, without reading those of others. */
+/* Indexes for lists of clusters in each order, and by owner and status. */
 static const char *const eighteenth[] = {
 	"ALTER TABLE cluster"
 	" ADD INDEX IF NOT EXISTS of_owner (tenant_id, owner_id, create_time, id),"
@@ -362,8 +367,7 @@ static const char *const nineteenth[] = {
 	NULL,
 };
 
-/* Provisioners of the original are told how many workers to run for which tenant (worker_share.h).
- */
+/* The original's provisioners are told how many workers to run for each tenant (worker_share.h). */
 static const char *const twentieth[] = {
 	"ALTER TABLE provisioner ADD COLUMN IF NOT EXISTS told TINYINT NOT NULL DEFAULT 0",
 	"CREATE TABLE IF NOT EXISTS worker_share ("
@@ -375,14 +379,14 @@ static const char *const twentieth[] = {
 	NULL,
 };
 
-/* The last claim that a callback was in: those for one target are claimed together, and the first
-   of them is busy. Older services claim one and tell a claim by its attempts. */
+/* The claim that a callback was last in: callbacks for one target are claimed together, and the
+ * first one is busy. Older services claim one callback, and identify a claim by its attempts. */
 static const char *const twenty_first[] = {
 	"ALTER TABLE callback ADD COLUMN IF NOT EXISTS claim BIGINT NOT NULL DEFAULT 0",
 	NULL,
 };
 
-/* What clients of the original keep here: node_record.h, profile.h. */
+/* Documents stored by the original's clients: node_record.h, profile.h. */
 static const char *const twenty_second[] = {
 	"CREATE TABLE IF NOT EXISTS node_record ("
 	" tenant_id VARCHAR(64) NOT NULL, id VARCHAR(255) NOT NULL, owner_id VARCHAR(255) NOT NULL,"
@@ -393,15 +397,14 @@ static const char *const twenty_second[] = {
 	NULL,
 };
 
-/* Which version of Loom a provisioner is; '': it did not say. */
+/* A provisioner's Loom version; '': it did not report one. */
 static const char *const twenty_third[] = {
 	"ALTER TABLE provisioner ADD COLUMN IF NOT EXISTS version VARCHAR(64) NOT NULL DEFAULT ''",
 	NULL,
 };
 
 /* Files for plug-ins (plugin_resource.h). All texts of the key are ASCII, so that it fits. A
-   content is 'coming', 'whole' or 'dropped'; only the last and unfinished ones are ever looked for.
- */
+ * content is 'coming', 'whole' or 'dropped'; only dropped and unfinished ones are ever searched. */
 #define ASCII " CHARACTER SET ascii COLLATE ascii_bin NOT NULL"
 static const char *const twenty_fourth[] = {
 	"CREATE TABLE IF NOT EXISTS plugin_resource ("
@@ -418,6 +421,40 @@ static const char *const twenty_fourth[] = {
 	"CREATE TABLE IF NOT EXISTS plugin_piece ("
 	" content CHAR(32)" ASCII ", num INT NOT NULL, data MEDIUMBLOB NOT NULL,"
 	" PRIMARY KEY (content, num))" TABLE_END,
+	NULL,
+};
+
+/* The tenants' keys (data_key.h). own: the tenant, while this is its present key. */
+static const char *const twenty_fifth[] = {
+	"CREATE TABLE IF NOT EXISTS data_key ("
+	" id CHAR(16)" ASCII " PRIMARY KEY, tenant_id VARCHAR(64) NOT NULL, own VARCHAR(64),"
+	" master CHAR(16)" ASCII ", sealed VARCHAR(255)" ASCII ", generation BIGINT NOT NULL,"
+	" create_time BIGINT NOT NULL, retire_time BIGINT NOT NULL DEFAULT 0,"
+	" UNIQUE KEY (own), KEY of_tenant (tenant_id), KEY of_master (master, id))" TABLE_END,
+	NULL,
+};
+
+/* Files for plug-ins are sealed, too: name of the key; '': not sealed. */
+static const char *const twenty_sixth[] = {
+	"ALTER TABLE plugin_piece ADD COLUMN IF NOT EXISTS seal_key CHAR(16)" ASCII " DEFAULT '',"
+	" ADD INDEX IF NOT EXISTS sealing (seal_key)",
+	NULL,
+};
+
+/* Finished jobs in the order of their end, so that kept ones are skipped (history.h). */
+static const char *const twenty_seventh[] = {
+	"ALTER TABLE job ADD INDEX IF NOT EXISTS ended (phase, end_time)",
+	NULL,
+};
+
+/* Tenants' own roles, and their holders. */
+static const char *const twenty_eighth[] = {
+	"CREATE TABLE IF NOT EXISTS own_role ("
+	" tenant_id VARCHAR(64) NOT NULL, name VARCHAR(64) NOT NULL, base VARCHAR(16) NOT NULL,"
+	" doc MEDIUMTEXT NOT NULL, changed BIGINT NOT NULL,"
+	" PRIMARY KEY (tenant_id, name))" TABLE_END,
+	"ALTER TABLE account ADD COLUMN IF NOT EXISTS own_role VARCHAR(64) NOT NULL DEFAULT ''",
+	"ALTER TABLE token ADD COLUMN IF NOT EXISTS own_role VARCHAR(64) NOT NULL DEFAULT ''",
 	NULL,
 };
 
@@ -446,5 +483,10 @@ const struct db_migration schema_migrations[] = {
 	{ 22, "nodes and profiles that clients keep", twenty_second, 0 },
 	{ 23, "versions of provisioners", twenty_third, 0 },
 	{ 24, "files for plug-ins", twenty_fourth, 0 },
+	{ 25, "keys of tenants", twenty_fifth, 0 },
+	{ DATA_KEY_SCHEMA, "sealed files for plug-ins", twenty_sixth, 0 },
+	{ 27, "finished jobs by their end", twenty_seventh, 0 },
+	{ 28, "roles of tenants' own", twenty_eighth, 0 },
+	{ 29, "what clusters are found by", cluster_terms_schema, 0 },
 	{ 0, NULL, NULL, 0 },
 };

@@ -19,6 +19,7 @@
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
 #include <event2/event.h>
+#include <event2/http.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
@@ -238,8 +239,11 @@ int admit_head(struct server_conn *c, char *text)
 	struct http_uri uri;
 	struct loom_err err = { 0 };
 	const char *bad;
+	char *address = NULL;
+	ev_uint16_t port;
 	http_head_parse(&h, text);
-	h.peer = c->peer_name;
+	evhttp_connection_get_peer(c->evcon, &address, &port);
+	h.peer = address ? address : "?";
 	loom_free(c->origin);
 	c->origin = loom_strdup(http_head_value(&h, "Origin"));
 	c->problem = http_accepts(http_head_value(&h, "Accept"), "application/problem+json");
@@ -274,6 +278,8 @@ static const char *dawdles(const struct server_conn *c, int64_t now)
 	/* While another request is answered, nothing is read: the peer is not to blame. */
 	if (c->refused || c->guard.complete > c->done || body_waits(c))
 		return NULL;
+	if (conn_shakes(c))
+		return spent > (int64_t)l->head_s * 1000 ? "TLS handshake took too long" : NULL;
 	if (http_guard_in_head(&c->guard))
 		return spent > (int64_t)l->head_s * 1000 ? "request head took too long" : NULL;
 	if (!http_guard_in_body(&c->guard))

@@ -62,7 +62,7 @@ bool body_waits(const struct server_conn *c)
 /* What has come; 0: nothing yet. The peer's end is the connection's. */
 static size_t receive(struct server_conn *c, char *to)
 {
-	ssize_t n = recv(c->fd, to, READ_AT_ONCE, MSG_DONTWAIT);
+	ssize_t n = conn_recv(c, to, READ_AT_ONCE);
 	if (n > 0)
 		return (size_t)n;
 	if (!n || (errno != EAGAIN && errno != EINTR))
@@ -105,6 +105,13 @@ static void hand_out(struct http_req *r, char *bytes, size_t len)
 		r->on_body(r, bytes, kept, end, r->body_arg);
 }
 
+/* The event tells what the socket has; what came with it before, nobody else would. */
+static void come_again(struct http_req *r)
+{
+	if (r->conn->ahead.len || conn_has_more(r->conn))
+		event_active(r->body_ev, EV_READ, 0);
+}
+
 static void on_readable(evutil_socket_t fd LOOM_UNUSED, short what LOOM_UNUSED, void *arg)
 {
 	struct http_req *r = arg;
@@ -112,13 +119,16 @@ static void on_readable(evutil_socket_t fd LOOM_UNUSED, short what LOOM_UNUSED, 
 	if (c->ahead.len) {
 		LOOM_CLEANUP(buf_fini) struct buf ahead = c->ahead;
 		c->ahead = (struct buf){ 0 };
+		come_again(r);
 		hand_out(r, ahead.data, ahead.len);
 		return;
 	}
 	char bytes[READ_AT_ONCE];
 	size_t n = receive(c, bytes);
-	if (n)
-		hand_out(r, bytes, n);
+	if (!n)
+		return;
+	come_again(r);
+	hand_out(r, bytes, n);
 }
 
 static void begin(struct http_req *r)
@@ -127,12 +137,11 @@ static void begin(struct http_req *r)
 	struct server_conn *c = r->conn;
 	/* The answers ahead of this one have been sent, so that there is room. */
 	if (http_header(r, "Expect") && !c->ahead.len)
-		(void)send(c->fd, go_on, sizeof(go_on) - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+		(void)conn_send(c, go_on, sizeof(go_on) - 1);
 	c->part_since_ms = clock_mono_ms();
 	c->body_got = 0;
 	event_add(r->body_ev, NULL);
-	if (c->ahead.len)
-		event_active(r->body_ev, EV_READ, 0);
+	come_again(r);
 }
 
 void http_body_read(struct http_req *req, http_body_fn fn, void *arg)
@@ -164,4 +173,5 @@ void http_body_pause(struct http_req *req, bool pause)
 	req->conn->part_since_ms = clock_mono_ms();
 	req->conn->body_got = 0;
 	event_add(req->body_ev, NULL);
+	come_again(req);
 }

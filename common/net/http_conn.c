@@ -16,6 +16,7 @@
 #include <errno.h>
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
+#include <event2/bufferevent_ssl.h>
 #include <event2/event.h>
 #include <event2/http.h>
 #include <fcntl.h>
@@ -67,7 +68,7 @@ static void send_refusal(struct server_conn *c)
 	loom_assert(!text.full);
 	/* A fresh socket buffer has room for this; when it has not, the peer does not read anyway.
 	 */
-	if (send(c->fd, text.data, text.len, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+	if (conn_send(c, text.data, text.len) < 0)
 		log_debug("refusal not sent", LOG_S("error", strerrordesc_np(errno)));
 }
 
@@ -241,6 +242,9 @@ static void on_input(struct evbuffer *in, const struct evbuffer_cb_info *info, v
 {
 	struct server_conn *c = arg;
 	size_t len = evbuffer_get_length(in), added = info->n_added;
+	c->record_read = false;
+	if (info->n_deleted && conn_has_more(c))
+		conn_kick(c);
 	if (c->muted || (!c->evcon && !added))
 		return;
 	loom_assert(c->evcon); /* nothing is read before the adoption */
@@ -304,6 +308,7 @@ static void on_evcon_close(struct evhttp_connection *evcon, void *arg)
 	struct server_conn *c = arg;
 	struct http_req *r = c->req;
 	c->req = NULL;
+	conn_farewell(c);
 	conn_free(c);
 	if (r)
 		req_gone(r);
@@ -375,6 +380,7 @@ static bool adopt(struct server_conn *c)
 		return false;
 	}
 	c->evcon = evcon;
+	c->part_since_ms = clock_mono_ms();
 	unlist_unadopted(c);
 	bufferevent_decref(c->bev);
 	evhttp_connection_set_closecb(c->evcon, on_evcon_close, c);
@@ -382,6 +388,7 @@ static bool adopt(struct server_conn *c)
 	if (setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)) != 0)
 		log_debug("no TCP_NODELAY", LOG_S("error", strerrordesc_np(errno)));
 	remember(s, c);
+	conn_pace(c);
 	admit_connection(c);
 	return true;
 }
@@ -397,6 +404,8 @@ static void on_kick(evutil_socket_t fd, short what, void *arg)
 		conn_close(c);
 	else if (c->refused && c->guard.complete <= c->done)
 		conn_refuse(c);
+	else
+		conn_stir(c);
 }
 
 void conn_kick(struct server_conn *c)
@@ -425,7 +434,7 @@ void conn_request_done(struct evhttp_request *ev, void *arg)
 	c->part_since_ms = clock_mono_ms();
 	c->body_got = 0; /* the next one's, which was not read meanwhile */
 	admit_waits(c);
-	if (c->refused)
+	if (c->refused || conn_has_more(c))
 		conn_kick(c);
 }
 
@@ -442,7 +451,7 @@ struct server_conn *conn_of(struct http_server *s, struct evhttp_request *ev)
 static struct bufferevent *on_new_connection(struct event_base *base, void *arg)
 {
 	struct http_server *s = arg;
-	struct bufferevent *bev = bufferevent_socket_new(base, -1, BEV_OPT_CLOSE_ON_FREE);
+	struct bufferevent *bev = conn_bufferevent(s, base);
 	if (!bev)
 		return NULL;
 	struct server_conn *c = loom_calloc(1, sizeof(*c));
@@ -451,6 +460,7 @@ static struct bufferevent *on_new_connection(struct event_base *base, void *arg)
 		                            .max_body = s->limits.max_streamed };
 	c->server = s;
 	c->bev = bev;
+	c->ssl = s->tls ? bufferevent_openssl_get_ssl(bev) : NULL;
 	c->fd = -1;
 	c->head = BUF_INIT(s->limits.max_head + 1);
 	c->whole = BUF_INIT(s->limits.max_head + 1);

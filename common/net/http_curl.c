@@ -12,7 +12,7 @@
 #include <sys/socket.h>
 
 enum { CONNECT_MS = 2000, TIMEOUT_MS = 10000, KEEPALIVE_S = 30, RETRY_AFTER_MAX_S = 86400 };
-enum { AGAIN_S = 2 };
+enum { AGAIN_S = 2, CA_KEPT_S = 10 };
 
 static char user_agent[32]; /* written once, before the first handle */
 
@@ -81,18 +81,44 @@ static void set_body(CURL *h, const struct http_call *call, bool borrow)
 	must(curl_easy_setopt(h, CURLOPT_CUSTOMREQUEST, method));
 }
 
+/* curl takes NULL for what is not there. */
+static const char *file(const char *name)
+{
+	return str_blank(name) ? NULL : name;
+}
+
+static void set_trust(CURL *h, const struct http_trust *t)
+{
+	must(curl_easy_setopt(h, CURLOPT_PROTOCOLS_STR, t ? "http,https" : "http"));
+	if (!t)
+		return;
+	must(curl_easy_setopt(h, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2));
+	must(curl_easy_setopt(h, CURLOPT_SSLCERT, file(t->certificate)));
+	must(curl_easy_setopt(h, CURLOPT_SSLKEY, file(t->key)));
+	if (!file(t->ca))
+		return;
+	must(curl_easy_setopt(h, CURLOPT_CAINFO, t->ca));
+	must(curl_easy_setopt(h, CURLOPT_CAPATH, NULL)); /* or the system's would do, too */
+	must(curl_easy_setopt(h, CURLOPT_CA_CACHE_TIMEOUT, (long)CA_KEPT_S));
+	must(curl_easy_setopt(h, CURLOPT_SSL_VERIFYHOST, t->pinned ? 0L : 2L));
+}
+
 void curl_prepare(CURL *h, const struct http_call *call, bool borrow_body, char *error_buffer,
                   struct curl_slist **ret_headers)
 {
 	int64_t connect = call->connect_ms ? call->connect_ms : CONNECT_MS;
 	int64_t timeout = call->timeout_ms ? call->timeout_ms : TIMEOUT_MS;
 	must(curl_easy_setopt(h, CURLOPT_URL, call->url));
-	must(curl_easy_setopt(h, CURLOPT_PROTOCOLS_STR, call->https ? "http,https" : "http"));
+	must(curl_easy_setopt(h, CURLOPT_PATH_AS_IS, 1L)); /* a/.. is for the server to judge */
+	set_trust(h, call->trust);
 	must(curl_easy_setopt(h, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1));
 	must(curl_easy_setopt(h, CURLOPT_FOLLOWLOCATION, 0L));
 	must(curl_easy_setopt(h, CURLOPT_PROXY, ""));
 	must(curl_easy_setopt(h, CURLOPT_NOPROXY, "*"));
 	must(curl_easy_setopt(h, CURLOPT_NOSIGNAL, 1L));
+	/* Or the end of a call waits for a name server that does not answer. */
+	must(curl_easy_setopt(h, CURLOPT_QUICK_EXIT, 1L));
+	must(curl_easy_setopt(h, CURLOPT_FRESH_CONNECT, call->once ? 1L : 0L));
 	must(curl_easy_setopt(h, CURLOPT_CONNECTTIMEOUT_MS, (long)connect));
 	must(curl_easy_setopt(h, CURLOPT_TIMEOUT_MS, timeout < 0 ? 0L : (long)timeout));
 	must(curl_easy_setopt(h, CURLOPT_TCP_KEEPALIVE, 1L));
@@ -126,7 +152,6 @@ void curl_guard(CURL *h, const struct http_call *call, struct curl_guard *g)
 	must(curl_easy_setopt(h, CURLOPT_FRESH_CONNECT, call->again ? 0L : 1L));
 	must(curl_easy_setopt(h, CURLOPT_FORBID_REUSE, call->again ? 0L : 1L));
 	must(curl_easy_setopt(h, CURLOPT_MAXAGE_CONN, (long)AGAIN_S));
-	must(curl_easy_setopt(h, CURLOPT_QUICK_EXIT, 1L)); /* waits for no name server at the end */
 }
 
 int curl_errno(CURL *h, CURLcode code)
@@ -177,4 +202,12 @@ int64_t curl_retry_after_ms(const char *line, size_t len)
 	memcpy(text, line, len);
 	text[len] = '\0';
 	return str_to_int(text, &s) == 0 && s >= 0 && s <= RETRY_AFTER_MAX_S ? s * 1000 : -1;
+}
+
+int64_t http_retry_after_ms(const struct strs *headers)
+{
+	int64_t ms = -1;
+	for (size_t i = 0; i < headers->n && ms < 0; i++)
+		ms = curl_retry_after_ms(headers->v[i], strlen(headers->v[i]));
+	return ms;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* http_curl - what the blocking and the streaming client share of libcurl; for these two only. */
+/* http_curl - libcurl code of the blocking and the streaming client; for these two only. */
 #ifndef LOOM_NET_HTTP_CURL_H
 #define LOOM_NET_HTTP_CURL_H
 
@@ -9,16 +9,16 @@
 
 void curl_setup_once(void); /* any thread */
 
-/* Sets up h for the call; *ret_headers is to be freed with curl_slist_free_all() after it. The
- * body is borrowed when borrow_body, else copied. */
+/* Sets up h for the call; free *ret_headers with curl_slist_free_all() after it. Borrows the body
+ * if borrow_body, else copies it. */
 void curl_prepare(CURL *h, const struct http_call *call, bool borrow_body, char *error_buffer,
                   struct curl_slist **ret_headers);
 
-/* Of a call with `allow`: which addresses are connected to. */
+/* For a call with `allow`: checks the addresses to connect to. */
 struct curl_guard {
 	bool (*allow)(const struct sockaddr *addr, void *arg);
 	void *arg;
-	bool refused; /* out: one was not */
+	bool refused; /* out: an address was refused */
 };
 /* After curl_prepare(); g, filled here, must live as long as the transfer. */
 void curl_guard(CURL *h, const struct http_call *call, struct curl_guard *g);

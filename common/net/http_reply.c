@@ -13,6 +13,7 @@
 #include "common/net/http_gzip.h"
 
 #include <event2/buffer.h>
+#include <event2/bufferevent.h>
 #include <event2/event.h>
 #include <event2/http.h>
 #include <string.h>
@@ -109,6 +110,8 @@ void reply_add_headers(struct http_req *r)
 		reply_header_default(r, "Content-Type", r->type);
 	reply_header_default(r, "X-Content-Type-Options", "nosniff");
 	reply_header_default(r, "X-Request-ID", r->id);
+	if (r->server->cache)
+		reply_header_default(r, "Cache-Control", r->server->cache);
 	char trace[TRACE_TEXT];
 	trace_text(&r->trace, trace);
 	reply_header_default(r, "traceresponse", trace);
@@ -144,6 +147,17 @@ static void free_body(const void *data, size_t len, void *extra)
 	loom_free(extra);
 }
 
+void reply_send(struct http_req *r, struct evbuffer *body)
+{
+	struct bufferevent *bev = r->conn->bev;
+	struct evhttp_request *ev = r->ev;
+	r->conn->req = NULL;
+	r->ev = NULL;
+	evhttp_send_reply(ev, r->status, http_reason(r->status), body);
+	/* evhttp would see that the peer sends no more, and give it up before it has the answer. */
+	bufferevent_disable(bev, EV_READ);
+}
+
 static bool may_have_body(int status)
 {
 	return status >= 200 && status != 204 && status != 304;
@@ -156,7 +170,6 @@ static void send_now(void *arg)
 	reply_count(r, r->status);
 	if (r->ev) {
 		struct evbuffer *body = evbuffer_new();
-		struct evhttp_request *ev = r->ev;
 		loom_assert(body);
 		if (may_have_body(r->status)) {
 			char length[24];
@@ -167,9 +180,7 @@ static void send_now(void *arg)
 		if (r->reply_len && may_have_body(r->status) && !r->head &&
 		    evbuffer_add_reference(body, r->reply, r->reply_len, free_body, r->reply) == 0)
 			r->reply = NULL;
-		r->conn->req = NULL;
-		r->ev = NULL;
-		evhttp_send_reply(ev, r->status, http_reason(r->status), body);
+		reply_send(r, body);
 		evbuffer_free(body);
 	}
 	req_free(r);
@@ -410,11 +421,11 @@ static bool is_heavy(const struct http_req *r)
 static int submit(struct http_req *r)
 {
 	struct http_server *s = r->server;
-	const char *whose = s->share ? s->share(r) : NULL;
-	if (!whose)
+	const char *sharer = s->share ? s->share(r) : NULL;
+	if (!sharer)
 		return pool_submit(s->pool, run_handler, after_worker, r);
 	bool heavy = is_heavy(r);
-	LOOM_CLEANUP_STR char *name = loom_asprintf("%c%s", heavy ? '+' : '-', whose);
+	LOOM_CLEANUP_STR char *name = loom_asprintf("%c%s", heavy ? '+' : '-', sharer);
 	const struct pool_share share = { name, heavy ? pool_threads(s->pool, 8) : 0 };
 	return pool_submit_share(s->pool, &share, run_handler, after_worker, r);
 }

@@ -77,11 +77,26 @@ static const char *traceparent_of(const struct http_req *r)
 	return found;
 }
 
+/* Without a traceparent that is good it belongs to no trace. */
+static char *tracestate_of(const struct http_req *r)
+{
+	const char **found = loom_calloc(r->names.n + 1, sizeof(*found));
+	size_t n = 0;
+	for (size_t i = 0; i < r->names.n; i++) {
+		if (str_ieq(r->names.v[i], "tracestate"))
+			found[n++] = r->values.v[i];
+	}
+	char *state = trace_state(found, n);
+	loom_free(found);
+	return state;
+}
+
 static void choose_trace(struct http_req *r)
 {
 	if (trace_parse(traceparent_of(r), &r->trace)) {
 		memcpy(r->parent, r->trace.span, sizeof(r->parent));
 		trace_new_span(&r->trace);
+		r->trace_state = tracestate_of(r);
 	} else {
 		trace_new(&r->trace);
 	}
@@ -106,7 +121,8 @@ struct http_req *req_create(struct server_conn *c, struct evhttp_request *ev,
 	r->close =
 		(ev->major == 1 && ev->minor == 0) || *target != '/' || c->reserve || r->streamed;
 	r->head = evhttp_request_get_command(ev) == EVHTTP_REQ_HEAD;
-	r->peer = loom_asprintf("%s:%u", address ? address : "?", port);
+	bool v6 = address && strchr(address, ':');
+	r->peer = loom_asprintf(v6 ? "[%s]:%u" : "%s:%u", address ? address : "?", port);
 	copy_headers(r, ev);
 	if (r->close) /* or evhttp adds a Connection header of its own */
 		(void)evhttp_remove_header(evhttp_request_get_input_headers(ev), "Connection");
@@ -153,6 +169,7 @@ void req_free(struct http_req *r)
 	loom_free(r->body);
 	loom_free(r->peer);
 	loom_free(r->type);
+	loom_free(r->trace_state);
 	loom_free(r->reply);
 	http_uri_fini(&r->uri);
 	http_match_fini(&r->match);
@@ -163,6 +180,7 @@ void req_free(struct http_req *r)
 	admit_body(s, -(int64_t)r->body_len);
 	loom_free(r);
 	s->busy--;
+	s->just_answered = true;
 	metric_add(&http_server_metrics[M_BUSY], -1);
 	if (s->closed && !s->busy)
 		server_free(s);
@@ -272,6 +290,11 @@ const struct trace *http_trace(const struct http_req *req)
 const char *http_trace_parent(const struct http_req *req)
 {
 	return req->parent;
+}
+
+const char *http_trace_state(const struct http_req *req)
+{
+	return req->trace_state;
 }
 
 int64_t http_age_us(const struct http_req *req)

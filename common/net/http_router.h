@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * http_router - finds the row of a route table for a method and a path.  Pure.
+ * http_router - finds the route for a method and a path.  Pure.
  *
- * The first row that fits wins, so specific rows come before general ones.
+ * The first match wins, so specific rows come before general ones.
  */
 #ifndef LOOM_NET_HTTP_ROUTER_H
 #define LOOM_NET_HTTP_ROUTER_H

@@ -127,10 +127,18 @@ static void on_request(struct evhttp_request *ev, void *arg)
 
 /* ---- listening ------------------------------------------------------------------------------- */
 
-static int resolve(const char *addr, struct addrinfo **ret)
+/* Of "HOST:PORT" the last colon, if that is what it is; getaddrinfo takes 70000 for 4464. */
+static const char *port_in(const char *addr)
 {
 	const char *colon = strrchr(addr, ':');
-	if (!colon || !colon[1])
+	int64_t port;
+	return colon && !str_to_int(colon + 1, &port) && port >= 0 && port <= 65535 ? colon : NULL;
+}
+
+static int resolve(const char *addr, struct addrinfo **ret)
+{
+	const char *colon = port_in(addr);
+	if (!colon)
 		return -EINVAL;
 	size_t n = (size_t)(colon - addr);
 	if (n > 2 && addr[0] == '[' && addr[n - 1] == ']') {
@@ -192,6 +200,18 @@ static void on_accept_error(struct evconnlistener *lev, void *http)
 			loop_timer_arm(s->accept_again, ACCEPT_PAUSE_MS);
 		}
 	}
+}
+
+const char *http_server_listen_words(int rc)
+{
+	return rc == -EINVAL ? "not HOST:PORT with a port from 0 to 65535" : strerrordesc_np(-rc);
+}
+
+int http_server_listen_check(const char *setting, const char *addr, struct loom_err *err)
+{
+	return port_in(addr) ? 0
+	                     : err_set(err, 400, "%s: cannot listen on %s: %s", setting, addr,
+	                               http_server_listen_words(-EINVAL));
 }
 
 int http_server_listen(struct http_server *s, const char *addr)
@@ -275,6 +295,11 @@ void http_server_before(struct http_server *s, bool (*before)(struct http_req *,
 	s->before = before;
 }
 
+void http_server_cache(struct http_server *s, const char *control)
+{
+	s->cache = control;
+}
+
 void http_server_share(struct http_server *s, const char *(*share)(const struct http_req *))
 {
 	s->share = share;
@@ -309,9 +334,11 @@ void http_server_stop_accepting(struct http_server *s)
 	s->bound = NULL;
 }
 
-unsigned http_server_busy(const struct http_server *s)
+bool http_server_rests(struct http_server *s)
 {
-	return s->busy;
+	bool rests = !s->busy && !s->just_answered;
+	s->just_answered = false;
+	return rests;
 }
 
 void server_free(struct http_server *s)
@@ -338,6 +365,7 @@ void http_server_destroy(struct http_server *s)
 	conns_drop(s);
 	loop_timer_destroy(s->accept_again);
 	loop_timer_destroy(s->sweep);
+	tls_destroy(s->tls);
 	s->busy--;
 	s->closed = true;
 	if (!s->busy)

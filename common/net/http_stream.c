@@ -66,14 +66,11 @@ bool http_gone(const struct http_req *req)
 /* HEAD: nothing follows. To the handler it looks as if the peer had gone. */
 static void answer_head(struct http_req *r)
 {
-	struct evhttp_request *ev = r->ev;
-	r->conn->req = NULL;
-	r->conn = NULL;
-	r->ev = NULL;
 	if (r->closed)
 		event_free(r->closed);
 	r->closed = NULL;
-	evhttp_send_reply(ev, r->status, http_reason(r->status), NULL);
+	reply_send(r, NULL);
+	r->conn = NULL;
 	if (r->on_close)
 		http_on_close(r, r->on_close, r->close_arg);
 }

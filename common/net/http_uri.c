@@ -54,7 +54,7 @@ static int add_segment(struct http_uri *u, const char *s, size_t n, const char *
 		*ret_reason = "bad percent-encoding in the path";
 		return -EINVAL;
 	}
-	if (strchr(seg, '/') || str_eq(seg, ".") || str_eq(seg, "..")) {
+	if (strchr(seg, '/') || str_eq(seg, ".") || str_eq(seg, "..") || str_padded(seg)) {
 		*ret_reason = "ambiguous path segment";
 		return -EINVAL;
 	}

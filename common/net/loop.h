@@ -2,9 +2,9 @@
 /*
  * loop - the one event loop of a process (libevent), named timers, and posting from threads.
  *
- * All functions on the loop's thread but loop_post() and loop_stop(), which any thread may call.
- * From the first loop on the process ignores SIGPIPE.
- * Destroying the loop reports timers that are still registered (a leak) and returns their number.
+ * Call all functions on the loop's thread, except loop_post() and loop_stop(): any thread. The
+ * first loop makes the process ignore SIGPIPE. Destroying the loop reports timers that are still
+ * registered (a leak) and returns their number.
  */
 #ifndef LOOM_NET_LOOP_H
 #define LOOM_NET_LOOP_H
@@ -27,10 +27,11 @@ void loop_stop(struct loop *l);
 struct event_base *loop_base(struct loop *l);
 bool loop_is_here(struct loop *l); /* is the caller on the loop's thread? any thread may ask */
 
-/* Runs fn(arg) on the loop soon, in order of posting. Posts left at destroy time are run then. */
+/* Runs fn(arg) on the loop soon, in order of posting. Destroying the loop runs the remaining
+ * posts. */
 void loop_post(struct loop *l, loop_fn fn, void *arg);
 
-/* Runs what is posted, now: for shutting down, while what the posts refer to still exists. */
+/* Runs all posts now: for shutdown, while everything they use still exists. */
 void loop_flush(struct loop *l);
 
 /* Timers are created unarmed. arm replaces an earlier arming; repeating ones re-arm themselves. */

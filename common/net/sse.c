@@ -49,14 +49,14 @@ void sse_add(struct buf *to, int64_t id, const char *event, const char *data)
 
 long sse_event(struct http_req *req, int64_t id, const char *event, const char *data)
 {
-	__attribute__((cleanup(buf_fini_p))) struct buf b = BUF_INIT(FRAME_MAX);
+	LOOM_CLEANUP(buf_fini) struct buf b = BUF_INIT(FRAME_MAX);
 	sse_add(&b, id, event, data);
 	return send_frame(req, &b);
 }
 
 long sse_comment(struct http_req *req, const char *text)
 {
-	__attribute__((cleanup(buf_fini_p))) struct buf b = BUF_INIT(FRAME_MAX);
+	LOOM_CLEANUP(buf_fini) struct buf b = BUF_INIT(FRAME_MAX);
 	add_lines(&b, ": ", text);
 	buf_addc(&b, '\n');
 	return send_frame(req, &b);

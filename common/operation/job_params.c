@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* job_params - the table of a job's parameters, and what is done field by field: decode, encode,
- * copy, check. */
+/* job_params - the table of a job's parameters, and functions that work field by field: decode,
+ * encode, copy, check. */
 #include "common/operation/job_params.h"
 
 #include "common/base/str.h"
+
+#include <string.h>
 
 #define MAX_COUNT 1000000
 
@@ -13,8 +15,9 @@ struct job_field {
 	const char *name;
 	enum kind kind;
 	size_t at;
-	bool (*ok)(const struct json *v); /* of a request's: beside its kind; NULL: never in one */
-	const char *must;                 /* what it is */
+	bool (*ok)(const struct json *v); /* check of a request's field, beyond its kind; NULL: not
+	                                   * allowed in requests */
+	const char *must;                 /* what the field must be, for the error */
 };
 
 /* ---- what a request may say ------------------------------------------------------------------ */
@@ -85,6 +88,7 @@ static const struct job_field fields[] = {
 	{ "hash", TEXT, AT(hash), NULL, NULL },
 	{ "ask", TEXT, AT(ask), NULL, NULL },
 	{ "traceparent", TEXT, AT(trace), NULL, NULL },
+	{ "tracestate", TEXT, AT(trace_state), NULL, NULL },
 	{ "was", TEXT, AT(was), NULL, NULL },
 	{ "before", OBJECT, AT(before), NULL, NULL },
 	{ "because", TEXT, AT(because), NULL, NULL },
@@ -152,7 +156,7 @@ static void decode(const struct job_field *f, struct job_params *p, const struct
 	}
 }
 
-/* NULL when it is not set. */
+/* NULL if the field is not set. */
 static struct json *encode(const struct job_field *f, const struct job_params *p)
 {
 	const void *m = const_member(f, p);
@@ -230,9 +234,23 @@ void job_params_fini(struct job_params *p)
 	*p = (struct job_params){ 0 };
 }
 
+size_t job_params_size(const struct job_params *p)
+{
+	size_t sum = json_size(p->unknown);
+	for (size_t i = 0; i < LOOM_COUNT(fields); i++) {
+		const struct job_field *f = &fields[i];
+		const void *m = const_member(f, p);
+		if (f->kind == OBJECT || f->kind == ARRAY)
+			sum += json_size(*(struct json *const *)m);
+		else if (f->kind == TEXT && *(char *const *)m)
+			sum += strlen(*(char *const *)m) + 1;
+	}
+	return sum;
+}
+
 /* ---- a request ------------------------------------------------------------------------------- */
 
-/* An empty array names nothing. */
+/* An empty array counts as not given. */
 static bool is_given(const struct json *v)
 {
 	return v && !json_is(v, JSON_NULL) && (!json_is(v, JSON_ARRAY) || json_len(v));

@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-#define AT_REST "active inconsistent"     /* the cluster can be worked on */
+#define AT_REST "active inconsistent"     /* an operation may begin */
 #define FAILED  "incomplete inconsistent" /* a job has failed */
 
 /* clang-format off */
@@ -109,7 +109,7 @@ const struct operation_kind *operation_kind_of_action(const char *action)
 	return NULL;
 }
 
-/* Part by part; {..} stands for any one part that is not empty. */
+/* Compares part by part; {..} matches any part that is not empty. */
 static bool fits(const char *pattern, const char *path)
 {
 	while (pattern) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The parts that schemas share. */
+/* Schemas that others are built from. */
 #include "common/operation/schemas.h"
 
 #include "common/base/str.h"
@@ -17,7 +17,9 @@ const struct schema schema_whole = { .type = SCHEMA_INTEGER, .max = SCHEMA_WHOLE
 const struct schema schema_number = { .type = SCHEMA_INTEGER };
 const struct schema schema_map = { .type = SCHEMA_MAP };
 const struct schema schema_strings = { .type = SCHEMA_MAP, .items = &schema_text };
-const struct schema schema_names = { .type = SCHEMA_ARRAY, .items = &schema_text };
+const struct schema schema_names = { .type = SCHEMA_ARRAY,
+	                             .items = &schema_text,
+	                             .max = SCHEMA_NAMES_MAX };
 const struct schema schema_document = { .type = SCHEMA_OBJECT, .others = SCHEMA_OPEN };
 const struct schema schema_id = { .type = SCHEMA_STRING };
 const struct schema schema_time = { .type = SCHEMA_INTEGER,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What is answered, for readers of the interface: named members are there unless they have no
- * value, and others may come. */
+/* Answers, described for the interface's readers: named members are present unless they have no
+ * value, and others may be added. */
 #include "common/operation/schemas.h"
 
 /* clang-format off */
@@ -135,6 +135,9 @@ const struct schema schema_provisioner_shown = { SHOWN("Provisioner", NULL),
 	       { "port", &schema_number, 0, NULL },
 	       { "capacityTotal", &schema_number, 0, NULL },
 	       { "capacityFree", &schema_number, 0, NULL },
+	       { "assignments", &schema_map, 0, "Workers by names of tenants." },
+	       { "usage", &schema_map, 0, "Workers that are busy, likewise." },
+	       { "quarantine", &schema_map, 0, NULL },
 	       { "version", &schema_text, 0, "As it says." },
 	       { "heartbeat", &schema_time, 0, NULL }) };
 
@@ -151,10 +154,19 @@ const struct schema schema_findings = { SHOWN("Findings", NULL),
 
 const struct schema schema_callback = { SHOWN("Callback", "A message that a target has not taken yet."),
 	FIELDS({ "id", &schema_number, SCHEMA_REQUIRED, NULL },
+	       { "delivery", &schema_text, 0, "As its header says it." },
+	       { "tenantId", &schema_text, 0, NULL },
 	       { "clusterId", &schema_id, 0, NULL },
+	       { "jobId", &schema_id, 0, NULL },
 	       { "event", &schema_text, 0, NULL },
+	       { "target", &schema_text, 0, NULL },
+	       { "url", &schema_text, 0, NULL },
 	       { "state", &schema_text, 0, NULL },
 	       { "attempts", &schema_number, 0, NULL },
+	       { "createTime", &schema_time, 0, NULL },
+	       { "nextTime", &schema_time, 0, NULL },
+	       { "lastTime", &schema_time, 0, NULL },
+	       { "lastStatus", &schema_number, 0, NULL },
 	       { "message", &schema_text, 0, NULL }) };
 const struct schema schema_callback_target_shown = { SHOWN("CallbackTargetShown", NULL),
 	FIELDS({ "name", &schema_text, SCHEMA_REQUIRED, NULL },
@@ -203,4 +215,23 @@ const struct schema schema_problem = { SHOWN("Problem", "RFC 9457."),
 	       { "detail", &schema_text, 0, NULL },
 	       { "instance", &schema_text, 0, "The request's id, which the server's log has." },
 	       { "errors", &faults, 0, "All that is wrong with the body." }) };
+
+static const char *const import_results[] = { "created", "updated", "unchanged", "deleted", "refused", NULL };
+static const struct schema import_result = { .type = SCHEMA_STRING, .words = import_results };
+static const struct schema import_item = { .type = SCHEMA_OBJECT, .others = SCHEMA_OPEN, .name = "ImportItem",
+	FIELDS({ "kind", &schema_text, SCHEMA_REQUIRED, "clustertemplates, say." },
+	       { "name", &schema_text, 0, "None: what is refused has none." },
+	       { "result", &import_result, SCHEMA_REQUIRED, NULL },
+	       { "pointer", &schema_text, 0, "What is refused, in the body: #/providers/0." },
+	       { "detail", &schema_text, 0, "Why." }) };
+static const struct schema import_items = { .type = SCHEMA_ARRAY, .items = &import_item };
+const struct schema schema_import_report = { .type = SCHEMA_OBJECT, .others = SCHEMA_OPEN, .name = "ImportReport",
+	.doc = "With report or dry_run; else the answer has no content.",
+	FIELDS({ "dryRun", &schema_flag, SCHEMA_REQUIRED, "Nothing was changed." },
+	       { "created", &schema_whole, SCHEMA_REQUIRED, "So many documents." },
+	       { "updated", &schema_whole, SCHEMA_REQUIRED, NULL },
+	       { "unchanged", &schema_whole, SCHEMA_REQUIRED, NULL },
+	       { "deleted", &schema_whole, SCHEMA_REQUIRED, NULL },
+	       { "refused", &schema_whole, SCHEMA_REQUIRED, "Of a dry run; else nothing is imported." },
+	       { "items", &import_items, SCHEMA_REQUIRED, "One for each document." }) };
 /* clang-format on */

@@ -32,7 +32,7 @@ static bool is_duration(const struct json *v)
 	return !clock_parse_ms(json_str(v), &ms) && ms >= 0;
 }
 
-/* "7d" or milliseconds, but no "5ms", which the original does not know. */
+/* "7d" or milliseconds, but not "5ms", which the original does not know. */
 static bool is_lease(const struct json *v)
 {
 	const char *s = json_str(v);
@@ -40,7 +40,8 @@ static bool is_lease(const struct json *v)
 	return s && !clock_parse_ms(s, &ms) && ms >= 0 && ms <= SCHEMA_LEASE_MAX && !str_ends(s, "ms");
 }
 
-/* No other scheme ("javascript:"), however a browser would find it; none at all is fine. */
+/* Refuses other schemes ("javascript:"), in any spelling that a browser accepts; no scheme is
+ * allowed. */
 static bool is_web_link(const struct json *v)
 {
 	const char *url = json_str(v);
@@ -61,6 +62,12 @@ static bool is_mode(const struct json *v)
 	const char *s = json_str(v);
 	size_t n = strspn(s, "01234567");
 	return !s[n] && (n == 3 || n == 4);
+}
+
+static bool is_passphrase(const struct json *v)
+{
+	size_t n = json_str_len(v);
+	return n >= 12 && n <= 1024 && n == strlen(json_str(v));
 }
 
 static bool is_secret_name(const struct json *v)
@@ -92,7 +99,7 @@ static const struct schema url = { .type = SCHEMA_STRING, .ok = is_web_link,
 static const struct schema link = OBJECT(NULL,
 	{ "label", &schema_text, 0, NULL },
 	{ "url", &url, REQUIRED, "May hold macros, as http://%host.self%/." });
-static const struct schema links = { .type = SCHEMA_ARRAY, .items = &link };
+static const struct schema links = { .type = SCHEMA_ARRAY, .items = &link, .max = SCHEMA_NAMES_MAX };
 
 /* ---- providers, hardware and image types ----------------------------------------------------- */
 
@@ -108,7 +115,7 @@ const struct schema schema_provider = DOCUMENT("Provider", "Where machines come 
 	{ "provisioner", &schema_map, 0, "Settings for its plug-in." },
 	{ "limits", &limits, 0, NULL });
 
-static const struct schema providermap = { .type = SCHEMA_MAP, .items = &schema_strings,
+static const struct schema providermap = { .type = SCHEMA_MAP, .items = &schema_strings, .max = SCHEMA_NAMES_MAX,
 	.must = "an object from provider names to what they call it" };
 const struct schema schema_hardwaretype = DOCUMENT("HardwareType", "A size of machines.",
 	{ "providermap", &providermap, REQUIRED, "For each provider: flavor." });
@@ -141,7 +148,8 @@ const struct schema schema_service = DOCUMENT("Service", "What runs on machines,
 
 static const struct schema default_service = { .type = SCHEMA_ANY, .ok = is_service,
 	.must = "a name, or an object with a name" };
-static const struct schema default_services = { .type = SCHEMA_ARRAY, .items = &default_service };
+static const struct schema default_services = { .type = SCHEMA_ARRAY, .items = &default_service,
+	.max = SCHEMA_NAMES_MAX };
 static const struct schema defaults = OBJECT("What a cluster has that does not say otherwise.",
 	{ "services", &default_services, 0, NULL },
 	{ "provider", &schema_text, 0, NULL },
@@ -154,8 +162,9 @@ static const struct schema compatibility = OBJECT("What may be used; an empty li
 	{ "imagetypes", &schema_names, 0, NULL },
 	{ "services", &schema_names, 0, NULL });
 
-static const struct schema set = { .type = SCHEMA_ARRAY, .items = &schema_text, .min = 1 };
-static const struct schema sets = { .type = SCHEMA_ARRAY, .items = &set };
+static const struct schema set = { .type = SCHEMA_ARRAY, .items = &schema_text, .min = 1,
+	.max = SCHEMA_NAMES_MAX };
+static const struct schema sets = { .type = SCHEMA_ARRAY, .items = &set, .max = SCHEMA_NAMES_MAX };
 static const struct schema layout = OBJECT("Sets of services on one machine.",
 	{ "mustcoexist", &sets, 0, NULL },
 	{ "cantcoexist", &sets, 0, NULL });
@@ -166,7 +175,8 @@ static const struct schema of_service = OBJECT(NULL,
 	{ "quantities", &quantities, REQUIRED, NULL },
 	{ "hardwaretypes", &schema_names, 0, NULL },
 	{ "imagetypes", &schema_names, 0, NULL });
-static const struct schema of_services = { .type = SCHEMA_MAP, .items = &of_service };
+static const struct schema of_services = { .type = SCHEMA_MAP, .items = &of_service,
+	.max = SCHEMA_NAMES_MAX };
 static const struct schema size = OBJECT("How many machines a cluster has.",
 	{ "min", &tries, 0, NULL },
 	{ "max", &schema_whole, 0, NULL });
@@ -180,7 +190,7 @@ static const struct schema leaseduration = OBJECT("How long clusters live; 0 is 
 	{ "max", &lease, 0, NULL },
 	{ "step", &lease, 0, NULL });
 static const struct schema event = { .type = SCHEMA_STRING, .words = events };
-static const struct schema event_list = { .type = SCHEMA_ARRAY, .items = &event, .min = 1 };
+static const struct schema event_list = { .type = SCHEMA_ARRAY, .items = &event, .min = 1, .max = 16 };
 static const struct schema secret_name = { .type = SCHEMA_STRING, .ok = is_secret_name,
 	.must = "the name of a secret" };
 static const struct schema callback = OBJECT("Whom to tell of a cluster.",
@@ -202,7 +212,7 @@ static const struct schema administration = OBJECT(NULL,
 	{ "links", &links, 0, NULL }
 static const struct schema extends = OBJECT(NULL, { "name", &schema_text, FILLED, NULL });
 static const struct schema include = OBJECT(NULL, { "name", &schema_text, REQUIRED, NULL });
-static const struct schema includes = { .type = SCHEMA_ARRAY, .items = &include };
+static const struct schema includes = { .type = SCHEMA_ARRAY, .items = &include, .max = 64 };
 static const struct schema immutable = { .type = SCHEMA_BOOLEAN };
 const struct schema schema_clustertemplate = DOCUMENT("ClusterTemplate", "What clusters are made from.",
 	TEMPLATE,
@@ -265,6 +275,17 @@ LIST(imagetype);
 LIST(service);
 LIST(clustertemplate);
 LIST(partialtemplate);
+static const struct schema passphrase = { .type = SCHEMA_STRING, .secret = true, .ok = is_passphrase,
+	.must = "12 to 1024 bytes" };
+const struct schema schema_passphrase = { .type = SCHEMA_OBJECT, .name = "Passphrase",
+	.fields = (const struct schema_field[]){
+		{ "passphrase", &passphrase, REQUIRED, "What the secrets are sealed with." }, { 0 } } };
+static const struct schema sealed_secrets = { .type = SCHEMA_OBJECT, .name = "SealedSecrets",
+	.doc = "Secrets of documents, sealed with a passphrase.",
+	.fields = (const struct schema_field[]){
+		{ "kdf", &schema_text, REQUIRED, NULL },
+		{ "salt", &schema_text, REQUIRED, NULL },
+		{ "sealed", &schema_text, REQUIRED, NULL }, { 0 } } };
 const struct schema schema_catalog = { .type = SCHEMA_OBJECT, .name = "Catalog",
 	.doc = "All documents of a tenant.", .must = "a JSON object, as GET /v2/export answers",
 	.fields = (const struct schema_field[]){
@@ -273,5 +294,7 @@ const struct schema schema_catalog = { .type = SCHEMA_OBJECT, .name = "Catalog",
 		{ "imagetypes", &list_imagetype, 0, NULL },
 		{ "services", &list_service, 0, NULL },
 		{ "clustertemplates", &list_clustertemplate, 0, NULL },
-		{ "partialtemplates", &list_partialtemplate, 0, NULL }, { 0 } } };
+		{ "partialtemplates", &list_partialtemplate, 0, NULL },
+		{ "secrets", &sealed_secrets, 0, "As POST /v2/export gave them." },
+		{ "passphrase", &passphrase, 0, "What they are sealed with." }, { 0 } } };
 /* clang-format on */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What requests say, but for documents: clusters, operations, callback targets, provisioners. */
+/* Requests other than documents: clusters, operations, callback targets, provisioners. */
 #include "common/operation/schemas.h"
 
 #include "common/base/ids.h"
@@ -15,7 +15,7 @@
 
 /* ---- clusters -------------------------------------------------------------------------------- */
 
-/* A name that reads as an id would be taken for one. */
+/* A name that looks like an id would be taken for one. */
 static bool is_cluster_name(const struct json *v)
 {
 	int64_t id;
@@ -26,7 +26,9 @@ static const char *const failures[] = { "keep", "rollback", NULL };
 static const struct schema cluster_name = { .type = SCHEMA_STRING, .ok = is_cluster_name,
 	.pattern = "^(?!\\.{1,2}$)(?![0-9]+$)[A-Za-z0-9_.-]{1,255}$",
 	.must = "1 to 255 characters of A-Z a-z 0-9 _ . -, and not be taken for the id of a cluster" };
-static const struct schema machines = { .type = SCHEMA_INTEGER, .min = 1, .max = 1000000 };
+int64_t schema_machines_max = 1000000;
+static const struct schema machines = { .type = SCHEMA_INTEGER, .min = 1, .max = 1000000,
+	.limit = &schema_machines_max };
 static const struct schema on_failure = { .type = SCHEMA_STRING, .words = failures };
 static const struct schema labels = { .type = SCHEMA_MAP, .items = NULL };
 
@@ -67,21 +69,22 @@ const struct schema schema_labels = { .type = SCHEMA_OBJECT, .name = "LabelChang
 
 static const struct schema new_config = { .type = SCHEMA_MAP,
 	.must = "an object, the whole new configuration" };
-static const struct schema services = { .type = SCHEMA_ARRAY, .items = &schema_text,
+static const struct schema services = { .type = SCHEMA_ARRAY, .items = &schema_text, .max = SCHEMA_NAMES_MAX,
 	.must = "an array of names" };
 static const struct schema count = { .type = SCHEMA_INTEGER, .min = 1, .max = 1000000,
 	.must = "a number of nodes, 1 to 1000000" };
-static const struct schema nodes = { .type = SCHEMA_ARRAY, .items = &schema_number,
+static const struct schema nodes = { .type = SCHEMA_ARRAY, .items = &schema_number, .max = SCHEMA_NODES_MAX,
 	.must = "an array of numbers of nodes" };
-static const struct schema grow = { .type = SCHEMA_ARRAY, .items = &schema_text,
+static const struct schema grow = { .type = SCHEMA_ARRAY, .items = &schema_text, .max = SCHEMA_NAMES_MAX,
 	.must = "an array of names of services" };
-static const struct schema skip = { .type = SCHEMA_ARRAY, .items = &schema_text,
+static const struct schema skip = { .type = SCHEMA_ARRAY, .items = &schema_text, .max = SCHEMA_NODES_MAX,
 	.must = "an array of task ids" };
 static const struct schema tasks = { .type = SCHEMA_ARRAY, .items = &schema_text, .min = 1,
+	.max = SCHEMA_NODES_MAX,
 	.must = "an array of at least one task id" };
 
 #define TOKEN { "token", &schema_text, 0, "Of a plan: do exactly that, or nothing (409)." }
-/* All that an operation may ask for; each asks for those that its row names. */
+/* All fields of operations; each operation uses those in its row. */
 static const struct schema_field operation_fields[] = {
 	{ "config", &new_config, 0, NULL },
 	{ "restart", &schema_flag, 0, "Whether services are started again." },
@@ -95,7 +98,7 @@ static const struct schema_field operation_fields[] = {
 };
 
 const struct schema schema_plan = { .type = SCHEMA_OBJECT, .name = "OperationRequest",
-	.others = SCHEMA_OPEN, .must = "a JSON object with operation",
+	.must = "a JSON object with operation",
 	FIELDS({ "operation", &schema_text, REQUIRED, "As GET /v2/operations names it." },
 	       { "config", &new_config, 0, NULL },
 	       { "restart", &schema_flag, 0, NULL },
@@ -111,9 +114,9 @@ const struct schema schema_plan = { .type = SCHEMA_OBJECT, .name = "OperationReq
 static const char *const events[] = { "start", "success", "failure", "lease_warning", "lease_expired",
 				      NULL };
 static const struct schema event = { .type = SCHEMA_STRING, .words = events };
-static const struct schema event_list = { .type = SCHEMA_ARRAY, .items = &event, .min = 1 };
+static const struct schema event_list = { .type = SCHEMA_ARRAY, .items = &event, .min = 1, .max = 16 };
 const struct schema schema_callback_target = { .type = SCHEMA_OBJECT, .name = "CallbackTarget",
-	.others = SCHEMA_OPEN, .must = "a JSON object with url and events",
+	.must = "a JSON object with url and events",
 	FIELDS({ "url", &schema_text, FILLED, "http:// or https://, without a user or password." },
 	       { "events", &event_list, REQUIRED, NULL },
 	       { "triggers", &schema_names, 0, NULL },
@@ -122,19 +125,27 @@ const struct schema schema_callback_target = { .type = SCHEMA_OBJECT, .name = "C
 
 /* ---- tenants --------------------------------------------------------------------------------- */
 
-static const struct schema tenant = { .type = SCHEMA_OBJECT, .name = "Tenant", .others = SCHEMA_OPEN,
+static const struct schema tenant = { .type = SCHEMA_OBJECT, .name = "Tenant",
 	FIELDS({ "name", &schema_name, REQUIRED, NULL },
 	       { "description", &schema_text, 0, NULL },
-	       { "workers", &schema_whole, 0, "Of provisioners that are told how many to run; 0 unless given." },
+	       { "workers", &schema_whole, 0, "Wanted at provisioners of the original; 0 unless given." },
 	       { "maxClusters", &schema_whole, 0, "No limit unless given." },
 	       { "maxNodes", &schema_whole, 0, "No limit unless given." }) };
-const struct schema schema_tenant = { .type = SCHEMA_OBJECT, .name = "TenantWrite", .others = SCHEMA_OPEN,
+const struct schema schema_tenant = { .type = SCHEMA_OBJECT, .name = "TenantWrite",
 	FIELDS({ "tenant", &tenant, REQUIRED, NULL },
 	       { "bootstrap", &schema_flag, 0, "A new one begins with the documents of superadmin." }) };
 
 /* ---- nodes ----------------------------------------------------------------------------------- */
 
-static const struct schema node_id = { .type = SCHEMA_STRING, .min = 1, .max = 255 };
+/* The form of an id. */
+static bool is_id(const struct json *v)
+{
+	return !str_padded(json_str(v));
+}
+
+#define ID { .type = SCHEMA_STRING, .min = 1, .max = 255, .ok = is_id, \
+	.must = "a text of at most 255 bytes that does not end in a space" }
+static const struct schema node_id = ID;
 static const struct schema node_services = { .type = SCHEMA_ARRAY, .items = &schema_service };
 static const struct schema node_actions = { .type = SCHEMA_ARRAY, .items = &schema_document };
 const struct schema schema_node_record = { .type = SCHEMA_OBJECT, .name = "NodeRecord",
@@ -153,10 +164,10 @@ const struct schema schema_node_properties = { .type = SCHEMA_OBJECT, .name = "N
 
 /* ---- provisioners ---------------------------------------------------------------------------- */
 
-static const struct schema id = { .type = SCHEMA_STRING, .min = 1, .max = 255 };
+static const struct schema id = ID;
 static const struct schema port = { .type = SCHEMA_INTEGER, .max = 65535 };
 static const struct schema capacity = { .type = SCHEMA_INTEGER, .min = 1, .max = 1000000 };
-/* The server calls it: what is no name and no address would change whom, and what, it asks. */
+/* The server calls this host: a malformed one could change whom it calls, and with what path. */
 static bool is_host(const struct json *v)
 {
 	const char *s = json_str(v);
@@ -166,6 +177,13 @@ static bool is_host(const struct json *v)
 static const struct schema host = { .type = SCHEMA_STRING, .min = 1, .max = 255, .ok = is_host,
 	.must = "a host name or an address" };
 static const struct schema version = { .type = SCHEMA_STRING, .max = 64 };
+static const struct schema place = { .type = SCHEMA_STRING, .max = 128 };
+#define PLACE \
+	{ "place", &place, 0, "Of the process: the same when it is started again, and another one's differs. " \
+	                      "While it is heard no other place gets its id." }
+static const struct schema workers = { .type = SCHEMA_INTEGER, .max = SCHEMA_WHOLE_MAX };
+static const struct schema usage = { .type = SCHEMA_MAP, .items = &workers,
+	.doc = "How many workers are busy, by the ids of tenants." };
 const struct schema schema_provisioner = { .type = SCHEMA_OBJECT, .name = "ProvisionerRegistration",
 	.others = SCHEMA_OPEN,
 	FIELDS({ "id", &id, FILLED, "As in the path." },
@@ -173,14 +191,16 @@ const struct schema schema_provisioner = { .type = SCHEMA_OBJECT, .name = "Provi
 	       { "port", &port, REQUIRED, NULL },
 	       { "capacityTotal", &capacity, REQUIRED, NULL },
 	       { "version", &version, 0, "Of Loom, for who looks for one that was not upgraded." },
-	       { "usage", &schema_map, 0, NULL }) };
+	       PLACE,
+	       { "usage", &usage, 0, NULL }) };
 
-/* What makes no sense is answered as lost, as it always was. */
+/* Malformed entries are answered as lost, as in earlier versions. */
 static const struct schema held_tasks = { .type = SCHEMA_ARRAY, .items = &schema_any, .max = 1024 };
 const struct schema schema_heartbeat = { .type = SCHEMA_OBJECT, .name = "Heartbeat",
 	.others = SCHEMA_OPEN,
-	FIELDS({ "usage", &schema_map, REQUIRED, NULL },
-	       { "tasks", &held_tasks, 0, "What it holds, whose leases are renewed." }) };
+	FIELDS({ "usage", &usage, REQUIRED, NULL },
+	       PLACE,
+	       { "tasks", &held_tasks, 0, "The tasks that it holds, to renew their leases." }) };
 
 #define WORKER \
 	{ "provisionerId", &id, FILLED, NULL }, { "workerId", &id, FILLED, NULL }, \
@@ -207,7 +227,8 @@ const struct schema schema_finish = { .type = SCHEMA_OBJECT, .name = "Result", .
 	       { "stderr", &schema_text, 0, NULL },
 	       { "next", &schema_number, 0, "How many tasks are asked for with it." }) };
 
-static const struct schema legacy_worker = { .type = SCHEMA_STRING, .min = 1, .max = 200 };
+static const struct schema legacy_worker = { .type = SCHEMA_STRING, .min = 1, .max = 200, .ok = is_id,
+	.must = "a text of at most 200 bytes that does not end in a space" };
 const struct schema schema_legacy_take = { .type = SCHEMA_OBJECT, .name = "TakeOf097",
 	.others = SCHEMA_OPEN, FIELDS({ "workerId", &legacy_worker, FILLED, NULL }) };
 const struct schema schema_legacy_finish = { .type = SCHEMA_OBJECT, .name = "ResultOf097",
@@ -253,7 +274,7 @@ struct schema *schema_of_operation(const struct operation_kind *k, const char *p
 		n++;
 	}
 	struct schema *s = loom_calloc(1, sizeof(*s));
-	*s = (struct schema){ .type = SCHEMA_OBJECT, .others = SCHEMA_OPEN, .fields = f };
+	*s = (struct schema){ .type = SCHEMA_OBJECT, .fields = f };
 	return s;
 }
 

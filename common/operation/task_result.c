@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* task_result - the rules for results, each with the words that tell a plugin's author of it. */
+/* task_result - the rules for results, each with an error text for the plugin's author. */
 #include "common/operation/task_result.h"
 
 #include "common/base/str.h"
@@ -8,7 +8,7 @@
 
 enum { BAD = 400 };
 
-/* What is wrong with a short text; NULL when nothing is. */
+/* What is wrong with a short text; NULL: nothing. */
 static const char *wrong_text(const char *s, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
@@ -47,7 +47,7 @@ static int check_addresses(const struct json *ips, struct loom_err *err)
 	return rc;
 }
 
-/* What is wrong with a host name, which others read as a word and some as an option. */
+/* What is wrong with a host name; other programs read it as a word, or even as an option. */
 static const char *wrong_host(const struct json *host)
 {
 	const char *wrong = json_is(host, JSON_STRING)
@@ -58,6 +58,15 @@ static const char *wrong_host(const struct json *host)
 	return str_is_name(json_str(host)) && !strchr("-.", *json_str(host))
 	               ? NULL
 	               : "is not a host name (letters, digits, . - _)";
+}
+
+void task_result_tidy(struct json *v)
+{
+	struct json *ips = json_get(v, "ipaddresses");
+	for (size_t i = json_len(ips); i > 0 && json_is(ips, JSON_OBJECT); i--) {
+		if (json_is(json_value_at(ips, i - 1), JSON_NULL))
+			json_del(ips, json_key_at(ips, i - 1));
+	}
 }
 
 int task_result_check(const struct json *v, struct loom_err *err)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * task_result - what a result of a task may look like.  Pure; any thread.
+ * task_result - the rules for a task's result. Pure; any thread.
  *
- * One set of rules for whoever makes a result and whoever accepts it, so that what a plugin answers
- * is judged where its log is, and never refused later, where nobody can say why.
+ * Producers and consumers share one set of rules, so that a plugin's error is found next to its
+ * log, and never later, where nobody can explain it.
  */
 #ifndef LOOM_OPERATION_TASK_RESULT_H
 #define LOOM_OPERATION_TASK_RESULT_H
@@ -12,14 +12,16 @@
 
 enum {
 	TASK_RESULT_MAX = 1 << 20,  /* bytes of a finish message */
-	TASK_RESULT_DEPTH = 48,     /* levels of nesting in it, itself included */
-	TASK_RESULT_ADDRESSES = 32, /* of one machine */
+	TASK_RESULT_DEPTH = 48,     /* levels of nesting, including the message itself */
+	TASK_RESULT_ADDRESSES = 32, /* per node */
 	TASK_RESULT_TEXT = 255,     /* bytes of a host name, an address, the name of an address */
 };
 
-/* Checks the fields that a finish message and a plugin's answer have in common: result,
- * ipaddresses, hostname, message, stdout, stderr. 0, or positive with err naming the field and its
- * rule. */
+/* Removes null members of v's ipaddresses: addresses that the node does not have. */
+void task_result_tidy(struct json *v);
+
+/* Checks the fields that a finish message and a plugin's answer share: result, ipaddresses,
+ * hostname, message, stdout, stderr. 0, or positive with err naming the field and its rule. */
 LOOM_MUST_CHECK int task_result_check(const struct json *v, struct loom_err *err);
 
 #endif

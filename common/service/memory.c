@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Resident memory, and giving back what is free of it. */
+/*
+ * Measures resident memory and releases free memory. The allocator is jemalloc if the program is
+ * linked with it, else the C library's.
+ */
 #include "common/service/memory.h"
 
 #include "common/base/clock.h"
@@ -11,7 +14,12 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Growth that is worth a look, and free memory that is worth giving back. */
+/* Declared in <jemalloc/jemalloc.h>; NULL if not linked. */
+extern int mallctl(const char *name, void *old, size_t *old_size, void *new, size_t new_size)
+	__attribute__((weak));
+#define ALL_ARENAS "arena.4096" /* MALLCTL_ARENAS_ALL */
+
+/* Growth that triggers a check, and the least free memory to release. */
 #define GROWN ((int64_t)8 << 20)
 #define FREE  ((int64_t)16 << 20)
 
@@ -23,7 +31,8 @@ int64_t memory_resident(void)
 	if (!f)
 		return 0;
 	if (fgets(line, sizeof(line), f)) {
-		(void)strtok_r(line, " ", &save); /* the size of its address space */
+		(void)strtok_r(line, " ", &save); /* the first field is the size of the address
+		                                   * space */
 		const char *resident = strtok_r(NULL, " ", &save);
 		if (resident && str_to_int(resident, &pages) != 0)
 			pages = 0;
@@ -34,8 +43,17 @@ int64_t memory_resident(void)
 
 int64_t memory_allocated(void)
 {
-	struct mallinfo2 now = mallinfo2();
-	return (int64_t)(now.uordblks + now.hblkhd);
+	uint64_t epoch = 1;
+	size_t n = 0, size = sizeof(n);
+	if (!mallctl) {
+		struct mallinfo2 now = mallinfo2();
+		return (int64_t)(now.uordblks + now.hblkhd);
+	}
+	/* Counters are updated once per epoch. */
+	int rc = mallctl("epoch", NULL, NULL, &epoch, sizeof(epoch));
+	if (!rc)
+		rc = mallctl("stats.allocated", &n, &size, NULL, 0);
+	return rc ? 0 : (int64_t)n;
 }
 
 void memory_give_back(struct memory_watch *w)
@@ -49,7 +67,10 @@ void memory_give_back(struct memory_watch *w)
 	if (resident < memory_allocated() + FREE)
 		return;
 	int64_t start = clock_mono_us();
-	(void)malloc_trim(1 << 20);
+	if (mallctl)
+		(void)mallctl(ALL_ARENAS ".purge", NULL, NULL, NULL, 0);
+	else
+		(void)malloc_trim(1 << 20);
 	w->last = memory_resident();
 	log_debug("memory given back", LOG_I("bytes", resident - w->last),
 	          LOG_I("us", clock_mono_us() - start));

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* peer_list - kept as it was told last; a notice is written once for all. */
+/* peer_list - keeps the last list; a notice is encoded once for all. */
 #include "common/service/peer_list.h"
 
 #include "common/base/str.h"

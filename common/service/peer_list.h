@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * peer_list - the processes of a role, as ZooKeeper last named them, and notices to all but this.
- * Loop thread.
+ * peer_list - the processes with a role, as ZooKeeper last listed them; sends notices to all
+ * others. Loop thread.
  */
 #ifndef LOOM_SERVICE_PEER_LIST_H
 #define LOOM_SERVICE_PEER_LIST_H
@@ -11,9 +11,9 @@
 #include "common/coord/coord.h"
 
 struct peer_list {
-	struct bus *bus;       /* borrowed; NULL where nothing is told */
-	struct strs ids;       /* of all, this process included */
-	struct strs addresses; /* on the bus, of the others */
+	struct bus *bus;       /* borrowed; NULL: no notices are sent */
+	struct strs ids;       /* all, including this process */
+	struct strs addresses; /* bus addresses of the others */
 };
 
 /* For coord_watch(); arg is the list. */

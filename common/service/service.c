@@ -1,19 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The life of a service, all on the loop's thread but readiness. */
+/* The life cycle of a service. Everything runs on the loop thread, except readiness. */
 #include "common/service/service.h"
 
 #include "common/base/clock.h"
 #include "common/base/ids.h"
 #include "common/base/log.h"
 #include "common/base/metrics.h"
+#include "common/base/stdfds.h"
 #include "common/base/str.h"
 #include "common/base/version.h"
+#include "common/net/tls.h"
 #include "common/service/memory.h"
 #include "common/service/sd_notify.h"
 #include "common/service/service_args.h"
 
 #include <dirent.h>
 #include <event2/event.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -21,7 +24,12 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { DRAIN_MS = 10000, SECOND_SIGNAL_EXIT = 1, METRICS_MAX = 1 << 20 };
+enum {
+	DRAIN_MS = 10000,
+	STOP_MS = 5000, /* from the end of the drain to that of the process, at most */
+	SECOND_SIGNAL_EXIT = 1,
+	METRICS_MAX = 1 << 20,
+};
 
 struct service {
 	const struct service_def *def;
@@ -34,13 +42,13 @@ struct service {
 	struct loop_timer *drain_timer, *delay_timer, *watchdog, *memory_timer;
 	struct memory_watch memory;
 	char *id;
-	atomic_bool started, draining; /* readiness asks from a worker */
+	atomic_bool started, draining; /* read by readiness checks on workers */
 	bool drained, failed;
 };
 
 static struct service *running; /* for the route handlers; set for the time of service_run() */
 
-static void tell(const char *text)
+static void notify_manager(const char *text)
 {
 	int rc = sd_notify_send(text);
 	if (rc)
@@ -56,8 +64,7 @@ static struct metric process_metrics[M_PROCESS] = {
 	[M_START] = { "loom_process_start_time_seconds", "When the process started, epoch seconds",
 	              METRIC_GAUGE },
 	[M_MEMORY] = { "loom_process_resident_memory_bytes", "Memory in use", METRIC_GAUGE },
-	[M_HEAP] = { "loom_process_heap_bytes", "What the program has allocated and not freed",
-	             METRIC_GAUGE },
+	[M_HEAP] = { "loom_process_heap_bytes", "Bytes allocated and not freed", METRIC_GAUGE },
 	[M_FDS] = { "loom_process_open_fds", "Open file descriptors", METRIC_GAUGE },
 };
 
@@ -81,10 +88,11 @@ void service_livez(struct http_req *req, void *ctx)
 	http_reply_text(req, 200, "ok\n");
 }
 
-/* "ready", and below it what there is to say. */
+/* Answers "ready", with notes below. */
 static void reply_ready(struct http_req *req, const struct service *s)
 {
 	LOOM_CLEANUP(strs_fini) struct strs notes = { 0 };
+	tls_notes(&notes);
 	if (s->def->notes)
 		s->def->notes(running, s->def->ctx, &notes);
 	LOOM_CLEANUP_STR char *list = strs_join(&notes, "\n");
@@ -109,7 +117,7 @@ void service_readyz(struct http_req *req, void *ctx)
 void service_metrics(struct http_req *req, void *ctx)
 {
 	(void)ctx;
-	__attribute__((cleanup(buf_fini_p))) struct buf b = BUF_INIT(METRICS_MAX);
+	LOOM_CLEANUP(buf_fini) struct buf b = BUF_INIT(METRICS_MAX);
 	metric_set(&process_metrics[M_MEMORY], memory_resident());
 	metric_set(&process_metrics[M_HEAP], memory_allocated());
 	measure_fds();
@@ -155,10 +163,29 @@ static void on_drain_timeout(void *arg)
 	service_drained(s);
 }
 
+/* A service manager ends what takes longer than it was told to wait at first. */
+static void notify_end(int64_t ms)
+{
+	LOOM_CLEANUP_STR char *text =
+		loom_asprintf("EXTEND_TIMEOUT_USEC=%" PRId64, (ms + STOP_MS) * 1000);
+	notify_manager(text);
+}
+
+void service_drain_within(struct service *s, int64_t ms)
+{
+	loop_timer_arm(s->drain_timer, ms);
+	notify_end(ms);
+}
+
+static int64_t drain_ms(const struct service *s)
+{
+	return s->def->drain_ms ? s->def->drain_ms : DRAIN_MS;
+}
+
 static void drain_now(void *arg)
 {
 	struct service *s = arg;
-	loop_timer_arm(s->drain_timer, s->def->drain_ms ? s->def->drain_ms : DRAIN_MS);
+	service_drain_within(s, drain_ms(s));
 	if (s->def->drain)
 		s->def->drain(s, s->def->ctx);
 	else
@@ -168,12 +195,14 @@ static void drain_now(void *arg)
 static void begin_drain(struct service *s)
 {
 	s->draining = true;
-	tell("STOPPING=1");
+	notify_manager("STOPPING=1");
 	/* Until the load balancer has seen it, work comes and is done as before. */
-	if (s->log.drain_delay_ms)
+	if (s->log.drain_delay_ms) {
+		notify_end(s->log.drain_delay_ms + drain_ms(s));
 		loop_timer_arm(s->delay_timer, s->log.drain_delay_ms);
-	else
+	} else {
 		drain_now(s);
+	}
 }
 
 static void on_term(void *arg)
@@ -187,7 +216,7 @@ static void on_term(void *arg)
 	begin_drain(s);
 }
 
-static void told(const char *key, bool taken)
+static void log_key_change(const char *key, bool taken)
 {
 	if (taken)
 		log_info("configuration changed", LOG_S("key", key));
@@ -196,13 +225,13 @@ static void told(const char *key, bool taken)
 		         LOG_S("key", key));
 }
 
-/* As they are set; `shown` and above is shown even so. */
+/* Applies the log settings; levels from `shown` on are logged in any case. */
 static void use_log_settings(struct service *s, enum log_level shown)
 {
 	enum log_level level = LOG_LV_INFO;
 	bool json = false;
 	int rc = service_log_settings(&s->log, &level, &json, NULL);
-	loom_assert(rc == 0); /* checked with the rest */
+	loom_assert(rc == 0); /* checked together with the other keys */
 	log_change(level < shown ? level : shown, json);
 }
 
@@ -211,15 +240,15 @@ static void on_hup(void *arg)
 	struct service *s = arg;
 	struct loom_err err = { 0 };
 	struct config_table *twin = config_twin(s->tables);
-	use_log_settings(s, LOG_LV_INFO); /* who asks for it wants to hear of it */
+	use_log_settings(s, LOG_LV_INFO); /* the operator who asked for it wants to see it */
 	log_info("reading the configuration again");
 	if (service_args_again(s->def, twin, s->argc, s->argv, &err))
-		log_error("configuration not read: the old one stays in force",
-		          LOG_S("reason", err.msg));
+		log_error("configuration not read: keeping the old one", LOG_S("reason", err.msg));
 	else
-		config_adopt(s->tables, twin, told);
+		config_adopt(s->tables, twin, log_key_change);
 	use_log_settings(s, LOG_LV_ERROR);
 	config_twin_free(twin);
+	tls_read_again();
 }
 
 struct failure {
@@ -248,7 +277,7 @@ void service_fail(struct service *s, const char *why)
 static void on_watchdog(void *arg)
 {
 	(void)arg;
-	tell("WATCHDOG=1");
+	notify_manager("WATCHDOG=1");
 }
 
 static void on_memory(void *arg)
@@ -265,10 +294,21 @@ static char *make_id(void)
 	return loom_asprintf("%s-%d-%s", host, (int)getpid(), random);
 }
 
+/* Ends the process by a signal before the loop runs, as a start may wait long for a database. At
+ * that time a crash would do no harm either. */
+static void end_at_once(int signo LOOM_UNUSED)
+{
+	_exit(EXIT_SUCCESS);
+}
+
 static void set_up(struct service *s)
 {
-	struct sigaction ignore = { .sa_handler = SIG_IGN };
-	sigaction(SIGHUP, &ignore, NULL); /* until it is read below: it never stops a service */
+	struct sigaction ignore = { .sa_handler = SIG_IGN }, end = { .sa_handler = end_at_once };
+	sigaction(SIGTERM, &end, NULL);
+	sigaction(SIGINT, &end, NULL);
+	sigaction(SIGHUP, &ignore, NULL);  /* until it is read below: it never stops a service */
+	sigaction(SIGUSR1, &ignore, NULL); /* "open your logs again", says logrotate to others */
+	sigaction(SIGUSR2, &ignore, NULL);
 	s->id = make_id();
 	s->loop = loop_create();
 	s->spans = spans_create(s->loop, s->log.otlp_endpoint, s->def->name, s->id);
@@ -276,8 +316,6 @@ static void set_up(struct service *s)
 	s->delay_timer = loop_timer_create(s->loop, "service drain delay", drain_now, s);
 	s->memory_timer = loop_timer_create(s->loop, "memory", on_memory, &s->memory);
 	loop_timer_every(s->memory_timer, MEMORY_LOOK_MS);
-	loop_on_signal(s->loop, SIGTERM, on_term, s);
-	loop_on_signal(s->loop, SIGINT, on_term, s);
 	loop_on_signal(s->loop, SIGHUP, on_hup, s);
 	static char build[128];
 	snprintf(build, sizeof(build), "loom_build_info{version=\"%s\",commit=\"%s\"}",
@@ -292,6 +330,8 @@ static void set_up(struct service *s)
 static void run_started(struct service *s)
 {
 	int64_t beat = sd_notify_watchdog_ms();
+	loop_on_signal(s->loop, SIGTERM, on_term, s);
+	loop_on_signal(s->loop, SIGINT, on_term, s);
 	s->started = true;
 	if (beat) {
 		s->watchdog = loop_timer_create(s->loop, "watchdog", on_watchdog, s);
@@ -299,7 +339,7 @@ static void run_started(struct service *s)
 	}
 	log_info("started", LOG_S("version", loom_version), LOG_S("commit", loom_commit),
 	         LOG_S("id", s->id));
-	tell("READY=1");
+	notify_manager("READY=1");
 	loop_run(s->loop);
 }
 
@@ -342,6 +382,7 @@ static size_t count_tables(const struct config_table *t)
 int service_run(const struct service_def *def, int argc, char **argv)
 {
 	struct service s = { .def = def, .argc = argc, .argv = argv };
+	stdfds_take();
 	size_t n = count_tables(def->tables);
 	struct config_table *tables = loom_calloc(n + 2, sizeof(*tables));
 	if (n)

@@ -22,14 +22,14 @@ const struct config_key service_log_keys[] = {
 	{ "drain_delay", CFG_DURATION, offsetof(struct log_settings, drain_delay_ms), "0", 0, 60000,
 	  0, "between saying no at /readyz and refusing connections: the load balancer's time" },
 	{ "otlp_endpoint", CFG_STR, offsetof(struct log_settings, otlp_endpoint), "", 0, 0, 0,
-	  "collector that is told what takes how long, by OTLP over HTTP, as "
-	  "http://localhost:4318; empty: none" },
+	  "collector of traces, by OTLP over HTTP, as http://localhost:4318; empty: none" },
 	{ 0 },
 };
 
 struct args {
 	const char *config;
 	bool check, print, ready;
+	const char *command; /* the command's value; NULL: it was not given */
 };
 
 int service_log_settings(const struct log_settings *s, enum log_level *ret_level, bool *ret_json,
@@ -63,13 +63,15 @@ static int help(const struct service_def *def, const struct config_table *tables
 	       "  --config FILE    read FILE (lines of `key = value`)\n"
 	       "  --check-config   say whether the configuration is right, and exit\n"
 	       "  --print-config   print the configuration in force, secrets masked, and exit\n"
-	       "  --check-ready    ask the one that runs with this configuration whether it is ready\n"
-	       "  --help           this text\n"
+	       "  --check-ready    ask the one that runs with this configuration whether it is ready\n",
+	       def->name, def->summary, def->name);
+	if (def->command)
+		printf("  %s\n                   %s\n", def->command->usage, def->command->help);
+	printf("  --help           this text\n"
 	       "  --version        versions of the program and its libraries\n\n"
 	       "Each key is also an environment variable (LOOM_ and the key in upper case) and a\n"
 	       "flag (-- and the key, '-' for '_'). Flags win over environment over file.\n"
-	       "SIGHUP reads them again; what may change while it runs is marked.\n\n",
-	       def->name, def->summary, def->name);
+	       "SIGHUP reads them again; what may change while it runs is marked.\n\n");
 	config_help(tables, stdout);
 	return EXIT_SUCCESS;
 }
@@ -95,7 +97,7 @@ static bool is_key(const struct config_table *tables, const char *name,
 	return false;
 }
 
-/* "--db-host" or "--db-host=V" gives "db_host"; false when it cannot be a flag of ours. */
+/* Turns "--db-host" or "--db-host=V" into "db_host"; false if it cannot be one of our flags. */
 static bool flag_name(const char *arg, char out[MAX_FLAG])
 {
 	size_t n = strcspn(arg, "=");
@@ -108,13 +110,22 @@ static bool flag_name(const char *arg, char out[MAX_FLAG])
 	return true;
 }
 
-/* The value of argv[*i]: behind '=', or the next argument; NULL if there is none. */
+/* The value of argv[*i]: after '=', or the next argument; NULL if there is none. */
 static const char *flag_value(int argc, char **argv, int *i)
 {
 	const char *eq = strchr(argv[*i], '=');
 	if (eq)
 		return eq + 1;
 	return *i + 1 < argc ? argv[++*i] : NULL;
+}
+
+/* The value of the service's own command, "" if absent; NULL: arg is not that command. */
+static const char *command_value(const struct service_def *def, const char *arg)
+{
+	if (!def->command || !str_starts(arg, def->command->flag))
+		return NULL;
+	const char *rest = arg + strlen(def->command->flag);
+	return *rest == '=' ? rest + 1 : *rest ? NULL : rest;
 }
 
 static int set_flag(const struct service_def *def, const struct config_table *tables, int argc,
@@ -128,7 +139,7 @@ static int set_flag(const struct service_def *def, const struct config_table *ta
 		return usage_error(def, "unexpected argument", arg);
 	if (!flag_name(arg, name) || !is_key(tables, name, &key))
 		return usage_error(def, "unknown flag", arg);
-	/* A switch may stand alone; only "=" gives it another value. */
+	/* A switch may stand alone; only "=" sets it to another value. */
 	const char *value =
 		key->type == CFG_BOOL && !strchr(arg, '=') ? "true" : flag_value(argc, argv, i);
 	if (!value)
@@ -140,7 +151,7 @@ static int set_flag(const struct service_def *def, const struct config_table *ta
 	return GO_ON;
 }
 
-/* What does not depend on the configuration; takes note of --config. */
+/* Handles flags that do not need the configuration, and remembers --config. */
 static int first_pass(const struct service_def *def, const struct config_table *tables, int argc,
                       char **argv, struct args *a)
 {
@@ -154,6 +165,7 @@ static int first_pass(const struct service_def *def, const struct config_table *
 		a->check |= str_eq(argv[i], "--check-config");
 		a->print |= str_eq(argv[i], "--print-config");
 		a->ready |= str_eq(argv[i], "--check-ready");
+		a->command = command_value(def, argv[i]) ? command_value(def, argv[i]) : a->command;
 		if (!flag_name(argv[i], name) || strchr(argv[i], '='))
 			name[0] = '\0';
 		if (str_eq(argv[i], "--config") || str_starts(argv[i], "--config=")) {
@@ -161,7 +173,7 @@ static int first_pass(const struct service_def *def, const struct config_table *
 			if (!a->config || !*a->config)
 				return usage_error(def, "flag without a value", "--config");
 		} else if (is_key(tables, name, &key) && key->type != CFG_BOOL) {
-			i++; /* its value is not a flag, whatever it looks like */
+			i++; /* the next argument is its value, even if it looks like a flag */
 		}
 	}
 	return GO_ON;
@@ -173,7 +185,7 @@ static int second_pass(const struct service_def *def, const struct config_table 
 	int rc = GO_ON;
 	for (int i = 1; i < argc && rc == GO_ON; i++) {
 		if (str_eq(argv[i], "--check-config") || str_eq(argv[i], "--print-config") ||
-		    str_eq(argv[i], "--check-ready"))
+		    str_eq(argv[i], "--check-ready") || command_value(def, argv[i]))
 			continue;
 		if (str_eq(argv[i], "--config"))
 			i++;
@@ -229,11 +241,18 @@ int service_args(const struct service_def *def, const struct config_table *table
 		return rc;
 	if (config_check(tables, &err) || check_log_settings(tables, &err))
 		return config_error(def, &err);
+	if (a.check && def->check && def->check(def->ctx, &err))
+		return config_error(def, &err);
 	if (a.ready)
 		return service_probe(def->name, tables);
 	if (a.print)
 		config_print(tables, stdout);
 	else if (a.check)
 		printf("%s: the configuration is right\n", def->name);
-	return a.print || a.check ? EXIT_SUCCESS : GO_ON;
+	if (a.print || a.check)
+		return EXIT_SUCCESS;
+	if (!a.command)
+		return GO_ON;
+	log_setup(def->name, LOG_LV_WARN, false);
+	return def->command->run(def->ctx, a.command);
 }

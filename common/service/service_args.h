@@ -14,12 +14,12 @@ struct log_settings {
 	char *otlp_endpoint;
 };
 
-/* Loads everything into the tables. Returns -1 to go on and run; else the exit code, with the
- * reason written to stderr or the help and such to stdout. */
+/* Loads everything into the tables. Returns -1 to continue; else the exit code, after printing the
+ * reason to stderr or the help to stdout. */
 int service_args(const struct service_def *def, const struct config_table *tables, int argc,
                  char **argv);
 
-/* The same file, environment and flags once more, into a twin of the tables. 0, or positive with
+/* Reads the same file, environment and flags again, into a copy of the tables. 0, or positive with
  * err filled. */
 LOOM_MUST_CHECK int service_args_again(const struct service_def *def,
                                        const struct config_table *twin, int argc, char **argv,

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The address is the one that the configuration listens on, by loopback where that is all
- * addresses. */
+/* Calls the address of the configuration, by loopback if that means all addresses. */
 #include "common/service/service_probe.h"
 
 #include "common/base/mem.h"
@@ -13,10 +12,10 @@
 
 enum { TIMEOUT_MS = 3000 };
 
-/* The keys that name the port with /readyz on it; a service has one of them. */
+/* The keys of the port that serves /readyz; a service has one of them. */
 static const char *const listen_keys[] = { "external_listen", "admin_listen", "listen" };
 
-static const char *text_of(const struct config_table *tables, const char *name)
+static char *text_of(const struct config_table *tables, const char *name)
 {
 	for (const struct config_table *t = tables; t->keys; t++) {
 		for (const struct config_key *k = t->keys; k->name; k++) {
@@ -25,6 +24,15 @@ static const char *text_of(const struct config_table *tables, const char *name)
 		}
 	}
 	return NULL;
+}
+
+/* Trusts the service's own certificate whatever the address, and uses it as client certificate. */
+static struct http_trust own_trust(const struct config_table *tables)
+{
+	return (struct http_trust){ .ca = text_of(tables, "tls_certificate"),
+		                    .certificate = text_of(tables, "tls_certificate"),
+		                    .key = text_of(tables, "tls_key"),
+		                    .pinned = true };
 }
 
 static const char *listens_on(const struct config_table *tables)
@@ -54,9 +62,13 @@ int service_probe(const char *name, const struct config_table *tables)
 		return EXIT_FAILURE;
 	}
 	LOOM_CLEANUP_STR char *host = loom_strndup(listen, (size_t)(colon - listen));
-	LOOM_CLEANUP_STR char *url =
-		loom_asprintf("http://%s:%s/readyz", reached_by(host), colon + 1);
-	struct http_call call = { .method = "GET", .url = url, .timeout_ms = TIMEOUT_MS };
+	const struct http_trust own = own_trust(tables);
+	bool tls = !str_blank(own.ca);
+	LOOM_CLEANUP_STR char *url = loom_asprintf("%s://%s:%s/readyz", tls ? "https" : "http",
+	                                           reached_by(host), colon + 1);
+	struct http_call call = {
+		.method = "GET", .url = url, .trust = &own, .timeout_ms = TIMEOUT_MS
+	};
 	int rc = http_call(NULL, &call, &err);
 	bool well = !rc && call.status == 200;
 	if (well)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The database written to a file that is whole or not there, and read back from it."""
+"""The database written to a file that is whole or not there."""
 
 import contextlib
 import datetime
@@ -12,13 +12,13 @@ import tempfile
 import threading
 
 from . import DcError
-from .ask import fetch
+from .alone import alone
 from .render import values_for
 
 NAME = re.compile(r"loom-\d{4}-\d\d-\d\d-\d{6}\.sql\.zst(\.age)?")
 SEALED = ".age"
 END = b"-- Dump completed"
-TAIL = 4096
+EDGE = 4096
 PIECE = 1 << 20
 
 
@@ -39,7 +39,7 @@ def newest(inventory):
 
 
 @contextlib.contextmanager
-def _account(inventory, host):
+def account(inventory, host):
     """Options for MariaDB's clients: the services' account, whose password no other user sees."""
     values = values_for(inventory, host)
     if not values["db_password"]:
@@ -52,7 +52,15 @@ def _account(inventory, host):
         yield f"--defaults-extra-file={file.name}"
 
 
-def _run(argv, **streams):
+def ask(options, sql):
+    """What the database answers."""
+    done = subprocess.run(["mariadb", options, "-N", "-B", "-e", sql], capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise DcError(f"mariadb: {done.stderr.strip()}")
+    return done.stdout.strip()
+
+
+def start(argv, **streams):
     """Start a program of a pipe."""
     try:
         return subprocess.Popen(argv, stderr=subprocess.PIPE, **streams)
@@ -60,7 +68,7 @@ def _run(argv, **streams):
         raise DcError(f"{argv[0]} cannot be run: {error.strerror} (packages mariadb-client, zstd and age)") from error
 
 
-def _end(processes):
+def end(processes):
     """All of a pipe's programs have to end well."""
     said = [(process.args[0], process.communicate()[1] or b"", process.returncode) for process in processes]
     wrong = [f"{name}: {text.decode('utf-8', 'replace').strip() or code}" for name, text, code in said if code]
@@ -69,19 +77,21 @@ def _end(processes):
 
 
 class Whole:
-    """Counts what goes by, and knows its end."""
+    """Counts what goes by, and knows its beginning and its end."""
 
     def __init__(self):
-        self.size, self._tail = 0, b""
+        self.size, self.head, self._tail = 0, b"", b""
 
     def add(self, chunk):
         """The next piece; answers it."""
         self.size += len(chunk)
-        self._tail = (self._tail + chunk)[-TAIL:]
+        if len(self.head) < EDGE:
+            self.head = (self.head + chunk)[:EDGE]
+        self._tail = (self._tail + chunk)[-EDGE:]
         return chunk
 
     def check(self, path):
-        """Raises where the end of a dump has not come."""
+        """Raises where the end of a dump has not come; else its size."""
         if END not in self._tail:
             raise DcError(f"{path} is not whole: it does not end with '{END.decode()}'")
         return self.size
@@ -97,23 +107,24 @@ def unpacked(path, identity):
     """A backup as SQL: a stream."""
     if str(path).endswith(SEALED) and not identity:
         raise DcError(f"{path} is sealed to a recipient: say --identity FILE, which has his key")
-    first = [_run(["age", "-d", "-i", str(identity), str(path)], stdout=subprocess.PIPE)] if identity else []
-    unpack = _run(["zstd", "-q", "-d", "-c", *([] if first else [str(path)])],
+    first = [start(["age", "-d", "-i", str(identity), str(path)], stdout=subprocess.PIPE)] if identity else []
+    unpack = start(["zstd", "-q", "-d", "-c", *([] if first else [str(path)])],
                   stdin=first[0].stdout if first else subprocess.DEVNULL, stdout=subprocess.PIPE)
     for process in first:
         process.stdout.close()
     yield unpack.stdout
     unpack.stdout.close()
-    _end([*first, unpack])
+    end([*first, unpack])
 
 
 def check(path, identity=None):
-    """Read a backup back to its end; answers its size as SQL. identity: of the recipient it is sealed to."""
+    """Read a backup back to its end; answers what was seen. identity: of the recipient it is sealed to."""
     whole = Whole()
     with unpacked(path, identity) as sql:
         for chunk in pieces(sql):
             whole.add(chunk)
-    return whole.check(path)
+    whole.check(path)
+    return whole
 
 
 def _feed(dump, to, whole):
@@ -126,14 +137,15 @@ def _feed(dump, to, whole):
         dump.kill()
 
 
-def _dump(account, file, recipients, path):
+def _dump(options, file, recipients, path):
     """The database, compressed, sealed to the recipients if there are any, on the disk; its size as SQL."""
     whole, written = Whole(), hashlib.sha256()
-    dump = _run(["mariadb-dump", account, "--single-transaction", "--routines", "loom"], stdout=subprocess.PIPE)
-    pack = _run(["zstd", "-q", "-c"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    place = ["--master-data=2"] if ask(options, "SELECT @@log_bin") == "1" else []  # where restore --until goes on
+    dump = start(["mariadb-dump", options, "--single-transaction", "--routines", *place, "loom"], stdout=subprocess.PIPE)
+    pack = start(["zstd", "-q", "-c"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     last = [pack]
     if recipients:
-        last.append(_run(["age", *(word for key in recipients for word in ("-r", key))], stdin=pack.stdout,
+        last.append(start(["age", *(word for key in recipients for word in ("-r", key))], stdin=pack.stdout,
                          stdout=subprocess.PIPE))
         pack.stdout.close()
     feeder = threading.Thread(target=_feed, args=(dump, pack.stdin, whole))
@@ -143,7 +155,7 @@ def _dump(account, file, recipients, path):
         written.update(chunk)
         file.write(chunk)
     feeder.join()
-    _end([*reversed(last), dump])
+    end([*reversed(last), dump])
     file.flush()
     os.fsync(file.fileno())
     size = whole.check(path)
@@ -156,62 +168,38 @@ def _dump(account, file, recipients, path):
 def make(inventory, host, keep, recipients=()):
     """A new backup, from this host's own node; the older ones but `keep` are deleted. Answers what it did."""
     folder = folder_of(inventory)
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise DcError(f"{folder}: {error.strerror}") from error
+    with alone(folder, f"a backup to {folder}"):
+        for part in folder.glob("loom-*.part"):  # of one that was killed
+            part.unlink()
+        path, size = _write(inventory, host, folder, recipients)
+        old = all_of(inventory)[:-keep]
+        for other in old:
+            other.unlink()
+    return {"file": str(path), "bytes": path.stat().st_size, "sql_bytes": size, "deleted": [str(other) for other in old]}
+
+
+def _write(inventory, host, folder, recipients):
+    """(the new one, its size as SQL); it has its name when it is whole."""
     name = datetime.datetime.now(datetime.UTC).strftime("loom-%Y-%m-%d-%H%M%S.sql.zst")
     path = folder / (name + (SEALED if recipients else ""))
     part = path.with_name(path.name + ".part")
     try:
         descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with _account(inventory, host) as account:
+        with account(inventory, host) as options:
             with os.fdopen(descriptor, "wb") as file:
-                size = _dump(account, file, recipients, part)
+                size = _dump(options, file, recipients, part)
             if not recipients:
                 check(part)
             os.replace(part, path)
             # Where `loom doctor` finds it, which sees no machine's disks.
-            _ask(account, "INSERT INTO loom.counter (name, value) VALUES ('backup', UNIX_TIMESTAMP() * 1000) "
+            ask(options, "INSERT INTO loom.counter (name, value) VALUES ('backup', UNIX_TIMESTAMP() * 1000) "
                           "ON DUPLICATE KEY UPDATE value = VALUES(value)")
     except OSError as error:
         raise DcError(f"{part}: {error.strerror}") from error
     finally:
         part.unlink(missing_ok=True)
-    old = all_of(inventory)[:-keep]
-    for other in old:
-        other.unlink()
-    return {"file": str(path), "bytes": path.stat().st_size, "sql_bytes": size, "deleted": [str(other) for other in old]}
-
-
-def in_the_way(inventory):
-    """Services that run, which would work on a database that is half there."""
-    ports = inventory["ports"]
-    return [f"{name} on {host}" for host, own in inventory["hosts"].items()
-            for name, port in (("loom-api", "api_external"), ("loom-scheduler", "scheduler_admin"))
-            if fetch(own["address"], int(ports[port]), "/livez")[0]]
-
-
-def _ask(account, sql):
-    """What the database answers."""
-    done = subprocess.run(["mariadb", account, "-N", "-B", "-e", sql], capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise DcError(f"mariadb: {done.stderr.strip()}")
-    return done.stdout.strip()
-
-
-def restore(inventory, host, path, replace, dry_run, identity=None):
-    """Put a backup in the place of what the database has; when it was broken off, again with `replace`."""
-    if not pathlib.Path(path).is_file():
-        raise DcError(f"there is no file {path}")
-    size = check(path, identity)
-    running = in_the_way(inventory)
-    if running:
-        raise DcError(f"{', '.join(running)}: still running; stop them on all machines first")
-    with _account(inventory, host) as account:
-        tables = _ask(account, "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = 'loom'")
-        if tables != "0" and not replace:
-            raise DcError(f"the database loom has {tables} tables; --replace deletes all that is in it")
-        if not dry_run:
-            # What is newer than the backup must not stay beside it.
-            _ask(account, "DROP DATABASE IF EXISTS loom; CREATE DATABASE loom")
-            with unpacked(path, identity) as sql:
-                _end([_run(["mariadb", account, "loom"], stdin=sql, stdout=subprocess.DEVNULL)])
-    return {"file": str(path), "sql_bytes": size, "restored": not dry_run}
+    return path, size

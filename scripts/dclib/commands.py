@@ -31,7 +31,8 @@ def say(text):
 
 def check_programs(state):
     """Everything that is started must be there."""
-    lacking = sorted({package for program, package in NEEDED.items()
+    needed = {**NEEDED, parts.sql_proxy(state): parts.sql_proxy(state)}
+    lacking = sorted({package for program, package in needed.items()
                       if not shutil.which(program, path=process.PATH)})
     if not os.path.exists("/usr/lib/galera/libgalera_smm.so"):
         lacking.append("galera-4")
@@ -51,7 +52,8 @@ def check_binaries(folder):
 def configure(state):
     """Secrets, and every host's configuration from the templates."""
     secrets_dir = state.directory / "secrets"
-    servers.secret_file(secrets_dir / "cluster.key", lambda: secrets.token_hex(32) + "\n")
+    for name in ("cluster.key", "session.keys"):
+        servers.secret_file(secrets_dir / name, lambda: secrets.token_hex(32) + "\n")
     servers.secret_file(secrets_dir / "db.password", lambda: secrets.token_urlsafe(24) + "\n")
     for name in ("admin", "provisioner"):
         servers.secret_file(secrets_dir / f"{name}.token", lambda: f"loom_{secrets.token_urlsafe(32)}\n")
@@ -175,7 +177,7 @@ def up(state, options):
     make_accounts(state, deadline)
     found, _ = wait_ready(state, HOSTS, deadline)
     survey.show(found)
-    say(f"  SQL proxy: {'ProxySQL' if parts.sql_proxy() == 'proxysql' else 'HAProxy (ProxySQL is not installed)'}")
+    say(f"  SQL proxy: {parts.sql_proxy(state)}")
     say(f"  up after {time.monotonic() - started:.1f} s")
     env(state, options)
 

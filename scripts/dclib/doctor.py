@@ -13,12 +13,14 @@ import shutil
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from . import backup
+from . import backup, render
 from .ask import fetch, talk
+from .render import has_proxies
 
 KINDS = {"loom-api": "api_external", "loom-scheduler": "scheduler_admin", "loom-ui-gateway": "ui",
          "loom-provisioner": "provisioner_admin"}
-UNITS = {"zookeeper": "loom-zookeeper", "database": "mariadb"}  # where they are called otherwise
+UNITS = {"zookeeper": "loom-zookeeper", "database": "mariadb", "sqlproxy": "loom-sqlproxy"}  # where they are called otherwise
+SERVICES = {"loom-api": "api", "loom-scheduler": "scheduler", "loom-ui-gateway": "ui", "database": "db"}  # of a Compose project
 SAMPLE = re.compile(r"^(\w+)(?:\{(.*)\})? (\S+)$", re.M)
 MOST_SKEW_MS, MOST_BACKUP_HOURS, MOST_CHANGES = 1000, 26, 4
 # What only the database shows, of what an API finds (GET /v2/doctor); the rest is seen from here, too.
@@ -38,8 +40,11 @@ def parts_of(inventory):
                               own["address"], int(ports[port]) + copy))
         found.append((host, "zookeeper", "zookeeper", own["zookeeper_address"] or own["address"],
                       int(ports["zookeeper_client"])))
-        if inventory["datacenter"]["layout"] == "machines":
+        if has_proxies(inventory):
             found.append((host, "database", "database", own["db_address"] or own["address"], int(ports["galera_check"])))
+            program = inventory["datacenter"]["sql_proxy"]
+            port = "sqlproxy_relay" if program == "proxysql" else "sqlproxy_relay_check"
+            found.append((host, f"sql-{program}", "sqlproxy", own["address"], int(ports[port])))
     return found
 
 
@@ -51,7 +56,7 @@ def samples(text):
     return found
 
 
-def ask(part):
+def ask(part, ca=None):
     """One part: {host, kind, name, where, ready, role, error, metrics}."""
     host, kind, name, address, port = part
     told = {"host": host, "kind": kind, "name": name, "where": f"{address}:{port}", "ready": False, "role": "",
@@ -60,13 +65,21 @@ def ask(part):
         mode = re.search(rb"^Mode: (\w+)", talk(address, port, b"srvr"), re.M)
         told.update(ready=bool(mode), role=mode.group(1).decode() if mode else "", error="" if mode else "does not answer `srvr`")
         return told
-    status, text = fetch(address, port, "/node" if kind == "database" else "/readyz")
+    if kind == "sql-proxysql":
+        well = len(talk(address, port, until=1)) > 0
+        told.update(ready=well, role="proxysql", error="" if well else "does not greet")
+        return told
+    own = {"database": "/node", "sql-haproxy": "/writer"}.get(kind)  # not of Loom's services
+    ca = None if own else ca
+    status, text = fetch(address, port, own or "/readyz", ca=ca)
     told.update(ready=status == 200, error="" if status == 200 else f"{status or 'no answer'}: {text.strip()[:200]}")
     if kind == "database":
         told["role"] = "writer" if fetch(address, port, "/writer")[0] == 200 else ""
         told["metrics"] = {"writer_changes": {"": _changes(address, port)}}
+    elif kind == "sql-haproxy":
+        told["role"] = "haproxy"
     else:
-        status, text = fetch(address, port, "/metrics")
+        status, text = fetch(address, port, "/metrics", ca=ca)
         told["metrics"] = samples(text) if status == 200 else {}
     return told
 
@@ -88,7 +101,8 @@ def _of_api(inventory, parts):
     for part in parts:
         if part["kind"] == "loom-api" and part["ready"]:
             address, _, port = part["where"].rpartition(":")
-            status, text = fetch(address, int(port), "/v2/doctor", headers={"Authorization": f"Bearer {token}"})
+            status, text = fetch(address, int(port), "/v2/doctor", headers={"Authorization": f"Bearer {token}"},
+                                 ca=render.by_tls(inventory))
             if status == 200:
                 return json.loads(text)["findings"]
     return []
@@ -109,9 +123,10 @@ def look(inventory):
     """Everything that judge() wants to know."""
     parts = parts_of(inventory)
     with ThreadPoolExecutor(min(32, len(parts))) as pool:
-        told = list(pool.map(ask, parts))
+        told = list(pool.map(lambda part: ask(part, render.by_tls(inventory)), parts))
     newest = backup.newest(inventory)
     return {"parts": told, "disks": disks(inventory), "api": _of_api(inventory, told),
+            "compose": inventory["datacenter"]["layout"] == "compose",
             "backup_hours": (time.time() - newest.stat().st_mtime) / 3600 if newest else None}
 
 
@@ -123,8 +138,12 @@ def finding(level, where, what, to_do):
 def _unready(facts):
     for part in facts["parts"]:
         if not part["ready"]:
-            yield finding("error", f"{part['host']} {part['name']}", f"{part['where']} is not ready: {part['error']}",
-                          f"on {part['host']}: systemctl status {UNITS.get(part['name'], part['name'])}, and its journal")
+            name = part["name"]
+            service = SERVICES.get(name, name.removeprefix("loom-").replace("@", "-"))
+            look_at = f"docker compose ps {service}, and its logs; docker compose up -d starts it" if facts["compose"] else \
+                f"systemctl status {UNITS.get(name, name)}, and its journal"
+            yield finding("error", f"{part['host']} {name}", f"{part['where']} is not ready: {part['error']}",
+                          f"on {part['host']}: {look_at}")
 
 
 def _quorum(facts):
@@ -201,6 +220,8 @@ def _disks(facts):
 
 
 def _backup(facts):
+    if facts["compose"]:
+        return  # asked from inside of a container, which sees none
     if facts["backup_hours"] is None:
         yield finding("warning", "backup", "there is none on this machine", "loom-datacenter backup, each night from a timer")
     elif facts["backup_hours"] > MOST_BACKUP_HOURS:
@@ -216,7 +237,7 @@ CHECKS = (
     _unready, _quorum, _writer, _versions, _clocks, _janitor, _disks, _backup, _told_by_api,
     _positive("loom-scheduler", "loom_scheduler_provisioners_quarantined", "%d provisioners get no work",
               "loom provisioner list says at what they failed; mend it, then loom provisioner release ID"),
-    _positive("loom-provisioner", "loom_provisioner_results_waiting", "%d results are not handed in",
+    _positive("loom-provisioner", "loom_provisioner_results_overdue", "%d results are not handed in",
               "its journal has the API's answer; its token"),
 )
 

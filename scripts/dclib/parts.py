@@ -19,8 +19,8 @@ from .ask import fetch, talk
 from .state import HOSTS, State
 
 KINDS = ("zookeeper", "db", "sqlproxy", "haproxy", "keepalived", "scheduler", "api", "ui", "provisioner")
-# Beside a database node; no part of its own for the person at the terminal.
-HELPERS = ("dbcheck",)
+# Beside a database node and ProxySQL; no parts of their own for the person at the terminal.
+HELPERS = ("dbcheck", "follow")
 BINARY = {"api": "loom-api", "scheduler": "loom-scheduler", "ui": "loom-ui-gateway",
           "provisioner": "loom-provisioner"}
 DRAIN_SECONDS = 0.1
@@ -47,15 +47,16 @@ def canonical(name):
 
 def names(state, host):
     """All parts that a host has, in starting order."""
-    found = ["zookeeper", "dbcheck", "db", "sqlproxy", "haproxy", "keepalived"]
+    follow = ["follow"] if sql_proxy(state) == "proxysql" else []
+    found = ["zookeeper", "dbcheck", "db", "sqlproxy", *follow, "haproxy", "keepalived"]
     found += [kind for kind in ("scheduler", "api", "ui") if state.runs(host, kind)]
     found += [canonical(f"provisioner{number}") for number in range(1, state.provisioners(host) + 1)]
     return found
 
 
-def sql_proxy():
+def sql_proxy(state):
     """Which program is the SQL proxy."""
-    return "proxysql" if shutil.which("proxysql", path=process.PATH) else "haproxy"
+    return state.settings.get("sql_proxy", "haproxy")
 
 
 class Part:
@@ -103,11 +104,14 @@ class Part:
         return ["haproxy", "-W", "-db", "-f", f"{self.etc}/haproxy/haproxy.cfg"]
 
     def _argv_sqlproxy(self):
-        if sql_proxy() == "proxysql":
+        if sql_proxy(self.state) == "proxysql":
             (self.home / "run/proxysql").mkdir(parents=True, exist_ok=True)
             return ["proxysql", "-f", "--initial", "-c", f"{self.etc}/proxysql/proxysql.cnf",
                     "-D", f"{self.home}/run/proxysql"]
         return ["haproxy", "-W", "-db", "-f", f"{self.etc}/haproxy/sqlproxy.cfg"]
+
+    def _argv_follow(self):
+        return [f"{ROOT}/deploy/mariadb/proxysql-follow", f"{self.etc}/mariadb/galera-check.conf"]
 
     def _argv_keepalived(self):
         run = self.home / "run"
@@ -181,7 +185,10 @@ class Part:
 
     def _look_sqlproxy(self):
         greeting = talk("127.0.0.1", SQL_PORT, until=5)
-        return len(greeting) >= 5 and greeting[4] == 10, sql_proxy()
+        return len(greeting) >= 5 and greeting[4] == 10, sql_proxy(self.state)
+
+    def _look_follow(self):
+        return True, ""
 
     def _look_haproxy(self):
         return fetch("127.0.0.1", HAPROXY_PORT, "/alive")[0] == 200, ""

@@ -5,6 +5,7 @@ ssh asks nothing: whoever runs this has a key that the others know, and has seen
 before. How it reaches them (another port, a jump host, which key) stands in ~/.ssh/config.
 """
 
+import os
 import shlex
 import subprocess
 
@@ -27,6 +28,11 @@ def run(argv, stdin=None, timeout=120):
         said = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
         raise DcError(f"{argv[0]}: {said[-1]}")
     return done.stdout
+
+
+def show(argv, env):
+    """Exit code of a command here, whose words are progress."""
+    return subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=2, check=False, env={**os.environ, **env}).returncode
 
 
 def on(address, script, stdin=None, timeout=30):

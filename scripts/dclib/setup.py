@@ -14,7 +14,7 @@ import tempfile
 import time
 from typing import NamedTuple
 
-from . import DcError, checks, doctor, keys, remote, render
+from . import DcError, certificates, checks, doctor, keys, remote, render
 from .ask import fetch, talk
 
 SYSTEMD = pathlib.Path("/etc/systemd/system")
@@ -36,26 +36,37 @@ class Unit(NamedTuple):
     name: str
     configured_by: tuple   # beginnings of what is rendered for it
     reloads: bool          # takes a new configuration without an end
+    service: str           # what it is called in a Compose project
 
 
-UNITS = (
-    Unit("loom-zookeeper", ("zookeeper/", "systemd/loom-zookeeper."), False),
-    Unit("loom-galera-check", ("mariadb/galera-check.", "systemd/loom-galera-check."), False),
-    Unit("mariadb", ("mariadb/galera.cnf", "systemd/mariadb."), False),
-    Unit("loom-sqlproxy", ("haproxy/sqlproxy.", "systemd/loom-sqlproxy."), True),
-    Unit("haproxy", ("haproxy/haproxy.", "systemd/haproxy."), True),
-    Unit("keepalived", ("keepalived/", "systemd/keepalived."), False),
-    Unit("loom-api", ("loom/api.", "systemd/loom-api."), False),
-    Unit("loom-scheduler", ("loom/scheduler.", "systemd/loom-scheduler."), False),
-    Unit("loom-ui-gateway", ("loom/ui-gateway.", "systemd/loom-ui-gateway."), False),
+SQL_PROXIES = {
+    "haproxy": (Unit("loom-sqlproxy", ("haproxy/sqlproxy.", "systemd/loom-sqlproxy."), True, "sqlproxy"),),
+    "proxysql": (Unit("loom-sqlproxy", ("proxysql/", "systemd/loom-sqlproxy."), False, "sqlproxy"),
+                 Unit("loom-proxysql-follow", ("mariadb/galera-check.", "systemd/loom-proxysql-follow."), False,
+                      "sqlproxy-follow")),
+}
+DATABASE = (
+    Unit("loom-zookeeper", ("zookeeper/", "systemd/loom-zookeeper."), False, "zookeeper"),
+    Unit("loom-galera-check", ("mariadb/galera-check.", "systemd/loom-galera-check."), False, "db"),
+    Unit("mariadb", ("mariadb/galera.cnf", "systemd/mariadb."), False, "db"),
+)
+REST = (
+    Unit("haproxy", ("haproxy/haproxy.", "systemd/haproxy."), True, "haproxy"),
+    Unit("keepalived", ("keepalived/", "systemd/keepalived."), False, "keepalived"),
+    Unit("loom-api", ("loom/api.", "systemd/loom-api."), False, "api"),
+    Unit("loom-scheduler", ("loom/scheduler.", "systemd/loom-scheduler."), False, "scheduler"),
+    Unit("loom-ui-gateway", ("loom/ui-gateway.", "systemd/loom-ui-gateway."), False, "ui"),
 )
 
 
 def units_of(inventory, host):
     """All units of a machine, in the order in which they are started."""
     copies = range(1, int(inventory["hosts"][host]["provisioners"]) + 1)
-    return [*UNITS, *(Unit(f"loom-provisioner@{copy}", (f"loom/provisioner-{copy}.", "systemd/loom-provisioner@."), False)
-                      for copy in copies)]
+    sql_proxy = SQL_PROXIES[inventory["datacenter"]["sql_proxy"]]
+    provisioners = (Unit(f"loom-provisioner@{copy}", (f"loom/provisioner-{copy}.", "systemd/loom-provisioner@."), False,
+                         f"provisioner-{copy}")
+                    for copy in copies)
+    return [*DATABASE, *sql_proxy, *REST, *provisioners]
 
 
 def wanted_of(accounts):
@@ -108,10 +119,9 @@ class Setup:
         self.values = render.values_for(self.inventory, self.host)
         with tempfile.TemporaryDirectory(prefix="loom-setup-") as folder:
             for name in render.render(self.inventory, self.host, folder):
-                if name.startswith(("proxysql/", "compose/")):
-                    continue
                 target = SYSTEMD / name.removeprefix("systemd/") if name.startswith("systemd/") else self.etc / name
                 found[name] = (target, (pathlib.Path(folder) / name).read_text(encoding="utf-8"))
+        found |= certificates.files(self.inventory, self.host, self.facts, self.listed())
         return found, found.pop("mariadb/accounts.sql")[1]
 
     @staticmethod
@@ -126,15 +136,15 @@ class Setup:
                 any(name.startswith(unit.configured_by) for name in names)]
 
     def surplus(self):
-        """Provisioners that run here and are in the inventory no more."""
-        listed = remote.run(["systemctl", "list-units", "--plain", "--no-legend", "--all", "loom-provisioner@*"])
+        """Units that run here and are in the inventory no more: provisioners, what ProxySQL needs."""
+        listed = remote.run(["systemctl", "list-units", "--plain", "--no-legend", "--all", "loom-provisioner@*",
+                             "loom-proxysql-follow.service"])
         wanted = {f"{unit.name}.service" for unit in self.units}
         return [line.split()[0] for line in listed.splitlines() if line.split()[0] not in wanted]
 
     def plan(self):
         """What a run would do."""
-        givers = sorted(set(keys.wanted(self.inventory, self.host, self.facts).values()))
-        secrets = "kept" if not givers else "make" if givers == [""] else f"fetch from {', '.join(givers)}"
+        secrets = keys.in_words(self.inventory, keys.wanted(self.inventory, self.host, self.facts), "fetch", "make")
         names = self.changed(self.files()[0])
         return {"host": self.host, "secrets": secrets,
                 "database": self.database() or "kept", "write": names, "restart": [unit.name for unit in self.touched(names)],
@@ -150,13 +160,13 @@ class Setup:
         done["written"] = self.changed(files)
         restart = self.touched(done["written"])
         self.others_bear(restart)
+        done.update(restarted=[], started=[], stopped=self.surplus(), waits_for=[])
+        for name in done["stopped"]:
+            remote.run(["systemctl", "disable", "--now", name], timeout=180)
         done["removed"] = self.write(files, done["written"])
         remote.run(["systemctl", "daemon-reload"])
         remote.run(["sysctl", "-q", "-w", "net.ipv4.ip_nonlocal_bind=1"])
         done["database"] = self.prepare_database() or "kept"
-        done.update(restarted=[], started=[], stopped=self.surplus(), waits_for=[])
-        for name in done["stopped"]:
-            remote.run(["systemctl", "disable", "--now", name], timeout=180)
         for unit in self.units:
             self.bring_up(unit, unit in restart, done)
             if unit.name == "mariadb":
@@ -176,14 +186,20 @@ class Setup:
             raise DcError(f"{', '.join(sorted(wanted))} would have to be restarted, but {', '.join(ill)} is not ready; "
                           "mend that first")
 
+    def listed(self):
+        """What an earlier run placed."""
+        book = self.etc / LISTED
+        return set(book.read_text(encoding="utf-8").split("\n")) - {""} if book.exists() else set()
+
     def write(self, files, names):
         """Place what differs; what an earlier run placed and this one does not is removed."""
-        book = self.etc / LISTED
-        before = set(book.read_text(encoding="utf-8").split("\n")) - {""} if book.exists() else set()
+        book, before = self.etc / LISTED, self.listed()
         now = {str(target) for target, _ in files.values()}
         keys.place(book, "".join(f"{path}\n" for path in sorted(before | now)), 0o644, "root")
         for name in names:
-            keys.place(files[name][0], files[name][1], 0o644, "root")
+            secret = name in render.SECRET
+            target, text = files[name]
+            keys.place(target, text, keys.SECRET_MODE if secret else 0o644, keys.GROUP if secret else "root")
         gone = sorted(before - now)
         for path in gone:
             pathlib.Path(path).unlink(missing_ok=True)
@@ -255,7 +271,7 @@ class Setup:
             return b"Mode: " in talk(own["zookeeper_address"], int(ports["zookeeper_client"]), b"srvr")
         if name == "loom-sqlproxy":
             return len(talk("127.0.0.1", int(ports["sqlproxy"]), until=1)) > 0
-        if name == "keepalived":
+        if name in ("keepalived", "loom-proxysql-follow"):
             return self.runs(name)
         address, port, path = {
             "loom-galera-check": (self.address, ports["galera_check"], "/state"),
@@ -265,7 +281,8 @@ class Setup:
             "loom-scheduler": (own["address"], ports["scheduler_admin"], "/readyz"),
             "loom-ui-gateway": (own["address"], ports["ui"], "/readyz"),
         }.get(name) or (own["address"], int(ports["provisioner_admin"]) + int(name.partition("@")[2]) - 1, "/readyz")
-        return fetch(address, int(port), path)[0] == 200
+        loom = name.startswith("loom-") and name != "loom-galera-check"
+        return fetch(address, int(port), path, ca=render.by_tls(self.inventory) if loom else None)[0] == 200
 
     def wait(self, name):
         """Until it is ready."""

@@ -1,12 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a datacenter remembers between commands (DIR/dc.json), its names, and its inventory."""
 
-import fcntl
 import json
 import os
 import pathlib
 import secrets
-import time
 
 from stacklib import state as stack_state
 
@@ -54,23 +52,11 @@ class State:
     def save(self, **changes):
         """Write the file as a whole."""
         self.data.update(changes)
-        temporary = self.file.with_suffix(f".{os.getpid()}.tmp")
-        temporary.write_text(json.dumps(self.data, indent=1) + "\n", encoding="utf-8")
-        os.replace(temporary, self.file)
+        stack_state.write_whole(self.file, self.data)
 
     def lock(self):
         """One command that changes hosts or network at a time; held until this process ends."""
-        self.directory.mkdir(parents=True, exist_ok=True)
-        self.lock_file = open(self.directory / ".lock", "w", encoding="ascii")
-        deadline = time.monotonic() + LOCK_SECONDS
-        while True:
-            try:
-                fcntl.flock(self.lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except OSError:
-                if time.monotonic() >= deadline:
-                    raise DcError(f"another command works on {self.directory}") from None
-                time.sleep(0.02)
+        self.lock_file = stack_state.lock_folder(self.directory, LOCK_SECONDS, DcError)
         self.load()
 
     def exists(self):
@@ -145,7 +131,8 @@ class State:
                   f"cluster_key_file = {self.directory}/secrets/cluster.key",
                   f"db_password_file = {self.directory}/secrets/db.password", "db_scheduler_password_file =",
                   f"admin_token_file = {self.directory}/secrets/admin.token",
-                  f"provisioner_token_file = {self.directory}/secrets/provisioner.token"]
+                  f"provisioner_token_file = {self.directory}/secrets/provisioner.token",
+                  f"session_key_file = {self.directory}/secrets/session.keys"]
         for host in HOSTS:
             home = self.host_dir(host)
             lines += [f"[host {host}]", f"address = {self.address(host)}",

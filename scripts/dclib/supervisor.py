@@ -235,7 +235,7 @@ class Supervisor:
 
     def shutdown(self):
         """Everything stops in good order: workers first, databases last."""
-        order = [("provisioner", "ui"), ("api", "scheduler"), ("haproxy", "sqlproxy", "keepalived"),
+        order = [("provisioner", "ui"), ("api", "scheduler"), ("haproxy", "sqlproxy", "follow", "keepalived"),
                  ("db", "zookeeper"), ("dbcheck",)]
         for kinds in order:
             chosen = [runner for runner in self.runners.values() if runner.part.kind in kinds]

@@ -67,7 +67,7 @@ def survey(state):
         if "scheduler" in run and host in roles["scheduler_leader"]:
             run["scheduler"]["role"] = "leader"
     return {"directory": str(state.directory), "virtual_address": state.virtual_address if state.exists() else None,
-            "sqlproxy": parts.sql_proxy(), "hosts": hosts, "roles": roles, "elections": elections}
+            "sqlproxy": parts.sql_proxy(state), "hosts": hosts, "roles": roles, "elections": elections}
 
 
 def all_ready(found):

@@ -5,7 +5,11 @@ import http.client
 import json
 import os
 import pathlib
+import re
+import ssl
 import urllib.parse
+
+from . import StackError
 
 
 class Answer:
@@ -44,6 +48,29 @@ class Answer:
         return f"<{self.reason()}>"
 
 
+def _token_of(path):
+    """What a file holds; None without a path."""
+    try:
+        return pathlib.Path(path).read_text(encoding="ascii").strip() if path else None
+    except (OSError, UnicodeDecodeError) as error:
+        raise StackError(f"LOOM_TOKEN_FILE {path}: {getattr(error, 'strerror', None) or 'it holds no token'}") from error
+
+
+def _tls_from_env():
+    """Whom to believe, and what to show."""
+    authorities, certificate = os.environ.get("LOOM_CA_FILE"), os.environ.get("LOOM_CLIENT_CERTIFICATE")
+    try:
+        context = ssl.create_default_context(cafile=authorities or None)
+    except OSError as error:
+        raise StackError(f"LOOM_CA_FILE {authorities}: {error.strerror or 'it holds no certificate'}") from error
+    try:
+        if certificate:
+            context.load_cert_chain(certificate, os.environ.get("LOOM_CLIENT_KEY"))
+    except OSError as error:
+        raise StackError(f"LOOM_CLIENT_CERTIFICATE {certificate}, or its key: {error.strerror or error}") from error
+    return context
+
+
 class Client:
     """Requests to one server as one user: whose token it is, in the tenant if one is named; without
     a token whoever it says."""
@@ -56,22 +83,28 @@ class Client:
         elif user:
             self.identity["X-Loom-UserID"] = user
         self.timeout = timeout
+        self.tls = None  # ssl.SSLContext; None: the system's
 
     @classmethod
     def from_env(cls):
         """As the loom command finds its server and user."""
-        token = os.environ.get("LOOM_TOKEN")
-        if not token and os.environ.get("LOOM_TOKEN_FILE"):
-            token = pathlib.Path(os.environ["LOOM_TOKEN_FILE"]).read_text(encoding="ascii").strip()
-        return cls(os.environ.get("LOOM_URL") or "http://127.0.0.1:55054",
+        token = os.environ.get("LOOM_TOKEN") or _token_of(os.environ.get("LOOM_TOKEN_FILE"))
+        made = cls(os.environ.get("LOOM_URL") or "http://127.0.0.1:55054",
                    os.environ.get("LOOM_USER") or "admin",
                    os.environ.get("LOOM_TENANT") or ("" if token else "superadmin"), token=token)
+        if not re.fullmatch(r"https?://(\[[0-9A-Fa-f:.]+\]|[^/:@\s]+)(:[0-9]{1,5})?(/\S*)?", made.url):
+            raise StackError(f"LOOM_URL is '{made.url}', which is no address like http://127.0.0.1:55054")
+        if made.url.startswith("https:"):
+            made.tls = _tls_from_env()
+        return made
 
     def connect(self, timeout=None):
         """(connection, path prefix) to the server."""
         parts = urllib.parse.urlsplit(self.url)
-        maker = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-        return maker(parts.hostname, parts.port, timeout=timeout or self.timeout), parts.path
+        timeout = timeout or self.timeout
+        if parts.scheme == "https":
+            return http.client.HTTPSConnection(parts.hostname, parts.port, timeout=timeout, context=self.tls), parts.path
+        return http.client.HTTPConnection(parts.hostname, parts.port, timeout=timeout), parts.path
 
     def request(self, method, path, body=None, headers=None, timeout=None):
         """One request; a body that is not bytes or text goes out as JSON."""

@@ -12,9 +12,9 @@ import time
 from . import StackError, loom, ports, process
 from .state import KINDS, part_name, part_order, split_part
 
-READY_SECONDS = 60
-SETTLE_SECONDS = 10
-STOP_SECONDS = 15
+READY_SECONDS = 180  # a machine may be busy; who cannot start ends by itself
+SETTLE_SECONDS = 30
+STOP_SECONDS = 60
 PORT_SECONDS = 65  # longer than an ended connection keeps its port
 SANDBOX = "services/provisioner/plugins/providers/sandbox/sandbox.py"
 # Started one group after the other; within a group together.
@@ -232,10 +232,10 @@ def client_env(state):
     """What a client of Loom wants to know."""
     values = {}
     if "api.external" in state.ports:
-        values["LOOM_URL"] = f"http://127.0.0.1:{state.ports['api.external']}"
-        values["LOOM_INTERNAL_URL"] = f"http://127.0.0.1:{state.ports['api.internal']}"
+        values["LOOM_URL"] = state.url("api.external")
+        values["LOOM_INTERNAL_URL"] = state.url("api.internal")
     if "gateway" in state.ports:
-        values["LOOM_UI_URL"] = f"http://127.0.0.1:{state.ports['gateway']}"
+        values["LOOM_UI_URL"] = state.url("gateway")
     if state.auth == "token":
         values["LOOM_TOKEN"] = state.token_file("admin").read_text(encoding="ascii").strip()
     else:

@@ -3,6 +3,7 @@
 
 import os
 import secrets
+import ssl
 
 from . import StackError, servers
 from .client import Client
@@ -33,6 +34,10 @@ class Service:
     def endpoint(self):
         """Where it listens, for people."""
         return self._listen({"api": "external", "gateway": ""}.get(self.kind, "admin"))
+
+    def _url(self, key):
+        self._port(key)
+        return self.state.url(key)
 
     def _cluster_settings(self):
         directory = self.state.directory
@@ -79,7 +84,7 @@ class Service:
             work = self.state.directory / self.name
             work.mkdir(parents=True, exist_ok=True)
             values["admin_listen"] = self._listen("admin")
-            values["server_uri"] = f"http://127.0.0.1:{self._port('api.internal')}"
+            values["server_uri"] = self._url("api.internal")
             if self.state.auth == "token":
                 values["token_file"] = self.state.token_file("provisioner")
             values["provisioner_id"] = f"local-{self.number}"
@@ -87,7 +92,7 @@ class Service:
             values["work_dir"] = work
         else:
             values["listen"] = self._listen()
-            values["api_uri"] = f"http://127.0.0.1:{self._port('api.external')}"
+            values["api_uri"] = self._url("api.external")
             values["web_dir"] = self.state.root / "services/ui-gateway/web"
             if self.state.auth == "headers":
                 values["default_user"] = "admin"
@@ -104,7 +109,15 @@ class Service:
 
     def ready(self):
         """What the service itself says."""
-        return Client(f"http://{self.endpoint()}", timeout=2).get("/readyz").status == 200
+        by_tls = self.state.speaks_tls(self.name)
+        client = Client(f"{'https' if by_tls else 'http'}://{self.endpoint()}", timeout=2)
+        if by_tls:  # its own, by whatever name, which it takes from clients, too
+            own = self.state.settings[self.name]
+            client.tls = ssl.create_default_context(cafile=own["tls_certificate"])
+            client.tls.check_hostname = False
+            client.tls.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+            client.tls.load_cert_chain(own["tls_certificate"], own["tls_key"])
+        return client.get("/readyz").status == 200
 
 
 def part(state, name):

@@ -21,6 +21,29 @@ LOCK_SECONDS = 120
 KEPT = ("mode", "ports", "parts", "settings", "bin", "bridge", "subnet", "auth")
 
 
+def write_whole(file, data):
+    """Replace a JSON file at once."""
+    temporary = file.with_suffix(f".{os.getpid()}.tmp")
+    temporary.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
+    os.replace(temporary, file)
+
+
+def lock_folder(directory, seconds, failure):
+    """One changing command at a time per folder: the open file that holds the lock until this process ends.
+    `failure` is raised when another command holds it for longer."""
+    directory.mkdir(parents=True, exist_ok=True)
+    held = open(directory / ".lock", "w", encoding="ascii")
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return held
+        except OSError:
+            if time.monotonic() >= deadline:
+                raise failure(f"another command works on {directory}") from None
+            time.sleep(0.02)
+
+
 def split_part(part):
     """'api2' -> ('api', 2); 'api' -> ('api', 1)."""
     found = re.fullmatch(r"([a-z]+)([1-9][0-9]?)?", part)
@@ -93,23 +116,11 @@ class State:
     def save(self):
         """Write stack.json as a whole."""
         data = {key: getattr(self, key) for key in KEPT}
-        temporary = self.file.with_suffix(".tmp")
-        temporary.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
-        os.replace(temporary, self.file)
+        write_whole(self.file, data)
 
     def lock(self):
         """One changing command at a time per folder; held until this process ends."""
-        self.directory.mkdir(parents=True, exist_ok=True)
-        self.lock_file = open(self.directory / ".lock", "w", encoding="ascii")
-        deadline = time.monotonic() + LOCK_SECONDS
-        while True:
-            try:
-                fcntl.flock(self.lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except OSError:
-                if time.monotonic() >= deadline:
-                    raise StackError(f"another command works on {self.directory}") from None
-                time.sleep(0.05)
+        self.lock_file = lock_folder(self.directory, LOCK_SECONDS, StackError)
         self.load()
 
     def choose(self, options):
@@ -134,6 +145,15 @@ class State:
             self.bridge, self.subnet = (BRIDGE, SUBNET) if self.mode == "default" else free_bridge()
         self.bridge = options.bridge or self.bridge
         self.subnet = options.subnet or self.subnet
+
+    def speaks_tls(self, part):
+        """Whether a part was set to serve by TLS."""
+        return bool(self.settings.get(part, {}).get("tls_certificate"))
+
+    def url(self, key):
+        """Where a port is asked: api.external, gateway ..."""
+        scheme = "https" if self.speaks_tls(key.partition(".")[0]) else "http"
+        return f"{scheme}://127.0.0.1:{self.ports[key]}"
 
     def token_file(self, name):
         """The token of admin or provisioner, made when it is first asked for."""

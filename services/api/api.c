@@ -1,29 +1,30 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* api - starts and stops loom-api: its settings, its parts in order, what every handler needs. */
+/* api - starts and stops loom-api: its settings, its parts in order, and what all handlers need. */
 #include "services/api/api.h"
-#include "services/api/audit.h"
-#include "services/api/auth.h"
+#include "services/api/request/audit.h"
+#include "services/api/request/auth.h"
 
 #include "common/base/log.h"
 #include "common/base/netlist.h"
 #include "common/base/str.h"
-#include "common/model/callback_target.h"
+#include "common/model/callback/callback_target.h"
+#include "common/model/cluster/outcome.h"
 #include "common/model/mail.h"
-#include "common/model/outcome.h"
 #include "common/model/schema.h"
-#include "services/api/budget.h"
-#include "services/api/db_outage.h"
-#include "services/api/list_query.h"
-#include "services/api/oidc.h"
-#include "services/api/openapi.h"
-#include "services/api/pace.h"
-#include "services/api/provisioner_cache.h"
-#include "services/api/repeat.h"
-#include "services/api/route.h"
-#include "services/api/secrets.h"
-#include "services/api/telling.h"
-#include "services/api/tokens.h"
-#include "services/api/tracing.h"
+#include "services/api/catalog/hostfields.h"
+#include "services/api/catalog/secrets.h"
+#include "services/api/cluster/terms.h"
+#include "services/api/identity/tokens.h"
+#include "services/api/request/budget.h"
+#include "services/api/request/db_outage.h"
+#include "services/api/request/oidc.h"
+#include "services/api/request/pace.h"
+#include "services/api/request/repeat.h"
+#include "services/api/request/route.h"
+#include "services/api/request/tracing.h"
+#include "services/api/routes/openapi.h"
+#include "services/api/worker/provisioner_cache.h"
+#include "services/api/worker/telling.h"
 
 #include <string.h>
 
@@ -33,73 +34,83 @@ const struct config_key api_config_keys[] = {
 	KEY(external_listen, CFG_STR, "127.0.0.1:55054", 0, 0,
 	    "address for users and administrators"),
 	KEY(internal_listen, CFG_STR, "127.0.0.1:55055", 0, 0, "address for provisioners"),
+	KEY(internal_tls_client_ca, CFG_STR, "", 0, 0,
+	    "like tls_client_ca, for the port of provisioners"),
 	KEY(secretless_workers, CFG_STR, NET_LIST_PRIVATE, 0, 0,
 	    "networks of workers that know no secret of their claims, as the original's and those of "
 	    "versions before"),
 	KEY(host_values, CFG_STR, "", 0, 0,
-	    "what providers of all tenants may name of a provisioner's host, as field=value, "
-	    "comma-separated, * for any name: state_dir=/srv/sandbox/*, bridge=loom0"),
+	    "values that all tenants' providers may use in fields about a provisioner's host: "
+	    "field=value, comma-separated, * for any name: state_dir=/srv/sandbox/*, bridge=loom0"),
 	KEY(auth_mode, CFG_STR, "token", 0, 0,
-	    "who asks: token, or headers (those of the original's clients, taken at their word)"),
+	    "how callers identify themselves: token, or headers (of the original's clients, believed)"),
 	KEY(auth_headers_public, CFG_BOOL, "no", 0, 0,
-	    "with auth_mode = headers, listen on a public address all the same"),
+	    "with auth_mode = headers, allow a public listen address"),
 	KEY(admin_token_file, CFG_STR, "", 0, 0,
 	    "file with a token of the superadmin admin, made when Loom was installed"),
 	KEY(provisioner_token_file, CFG_STR, "", 0, 0, "the same for provisioners of all tenants"),
 	KEY(first_token_file, CFG_STR, "", 0, 0,
-	    "where the token for the first account is written, besides the log, while there is none"),
+	    "where to write the token for the first account, besides the log, while there is none"),
 	KEY(tokenless_workers, CFG_STR, "", 0, 0,
 	    "networks of provisioners that show no token, as the original's; empty: with auth_mode = "
 	    "headers this machine and private ones, else none"),
 	KEY(require_if_match, CFG_BOOL, "no", 0, 0,
 	    "a change of a document must name the version it is made to (else 428)"),
 	KEY(audit, CFG_BOOL, "yes", 0, 0,
-	    "log who changed what, and who was refused what (GET /v2/audit)"),
+	    "record who changed what, and what was refused (GET /v2/audit)"),
 	KEY(audit_keep, CFG_DURATION, "400d", 0, 36500LL * 24 * 3600 * 1000,
-	    "how long that is kept; 0: for ever"),
+	    "how long to keep the audit log; 0: for ever"),
 	KEY(trusted_proxies, CFG_STR, "127.0.0.0/8, ::1", 0, 0,
-	    "networks whose X-Forwarded-For is believed, where the log says from where a request is"),
+	    "networks whose X-Forwarded-For is believed as the client's address in the audit log"),
 	KEY(tenant_rate, CFG_INT, "2000", 0, 1000000,
-	    "requests a second of one tenant at the public port of this API; 0: any number"),
-	KEY(tenant_burst, CFG_INT, "4000", 1, 1000000, "so many at once, after a while without"),
-	KEY(token_rate, CFG_INT, "1000", 0, 1000000, "the same of one token"),
-	KEY(token_burst, CFG_INT, "2000", 1, 1000000, "so many at once, after a while without"),
+	    "requests a second per tenant at the public port of this API; 0: unlimited"),
+	KEY(tenant_burst, CFG_INT, "4000", 1, 1000000, "the most at once, after a pause"),
+	KEY(tenant_change_rate, CFG_INT, "50", 0, 1000000,
+	    "creates, operations and deletions a second per tenant, each 16 KiB of body counting as "
+	    "one more; 0: unlimited"),
+	KEY(tenant_change_burst, CFG_INT, "1000", 1, 1000000, "the most at once, after a pause"),
+	KEY(token_rate, CFG_INT, "1000", 0, 1000000, "requests a second per token; 0: unlimited"),
+	KEY(token_burst, CFG_INT, "2000", 1, 1000000, "the most at once, after a pause"),
 	KEY(tenant_held, CFG_INT, "2048", 1, 1000000,
-	    "event streams, logs that are followed, blocking queries and waiting takes of one "
-	    "tenant"),
+	    "event streams, followed logs, blocking queries and waiting takes per tenant"),
 	KEY(bad_token_rate, CFG_INT, "10", 0, 1000000,
-	    "tokens that are not good of one address, a second; 0: any number"),
-	KEY(bad_token_burst, CFG_INT, "200", 1, 1000000, "so many at once, after a while without"),
+	    "bad tokens a second per address; 0: unlimited"),
+	KEY(bad_token_burst, CFG_INT, "200", 1, 1000000, "the most at once, after a pause"),
+	KEY(bad_password_rate, CFG_INT, "1", 0, 1000000,
+	    "wrong passwords a second per address, for any account; 0: unlimited"),
+	KEY(bad_password_burst, CFG_INT, "60", 1, 1000000, "the most at once, after a pause"),
 	KEY(oidc_issuer, CFG_STR, "", 0, 0,
-	    "OpenID provider whose tokens are taken, as it names itself (iss); empty: none"),
-	KEY(oidc_audience, CFG_STR, "", 0, 0, "whom they must be for (aud): the client's id there"),
+	    "OpenID provider whose tokens are accepted (their iss); empty: none"),
+	KEY(oidc_audience, CFG_STR, "", 0, 0,
+	    "audience that they must have (aud): our client id there"),
 	KEY(oidc_keys, CFG_STR, "", 0, 0,
 	    "where the provider publishes its keys (jwks_uri), https://..., or a file"),
 	KEY(oidc_roles, CFG_STR, "", 0, 0,
-	    "what its groups may here, as group=tenant:role, comma-separated; the first that fits"),
-	KEY(oidc_groups_claim, CFG_STR, "groups", 0, 0, "where a token says its user's groups"),
+	    "roles of its groups: group=tenant:role, comma-separated; the first match counts"),
+	KEY(oidc_groups_claim, CFG_STR, "groups", 0, 0, "claim with the groups of a token's user"),
 	KEY(oidc_user_claim, CFG_STR, "sub", 0, 0,
-	    "where it says who that is: what neither changes nor can be chosen"),
+	    "claim with the user's name: one that never changes and that users cannot choose"),
 	KEY(oidc_user_prefix, CFG_STR, "oidc:", 0, 0,
-	    "what is put before, so that nobody is taken for one with an account here"),
+	    "prefix of these names, so that none equals an account's"),
 	KEY(cors_origins, CFG_STR, "", 0, 0,
 	    "origins whose pages may use the public port from a browser, as https://a.example; "
 	    "comma-separated"),
 	KEY(cors_credentials, CFG_BOOL, "no", 0, 0,
-	    "they may send cookies, for a proxy in front that knows users by these"),
+	    "let them send cookies, for a proxy in front that identifies users by cookies"),
 	KEY(threads, CFG_INT, "8", 2, 256, "worker threads for the database"),
 	KEY(id_start, CFG_INT, "1", 1, 1000000, "first cluster id"),
 	KEY(id_step, CFG_INT, "1", 1, 1000000, "distance between cluster ids"),
-	KEY(max_cluster_size, CFG_INT, "10000", 1, 1000000, "most machines a cluster may ask for"),
+	KEY(max_cluster_size, CFG_INT, "10000", 1, 1000000,
+	    "most nodes that a cluster may request"),
 	KEY(max_unfinished_jobs, CFG_INT, "5000", 1, 1000000,
-	    "most jobs of a tenant that have not ended; more are refused (429), but for deletions"),
+	    "most unfinished jobs per tenant; more are refused (429), except deletions"),
 	KEY(plugin_resource_mib, CFG_INT, "1024", 1, 1000000,
-	    "largest file for plug-ins that is taken, MiB"),
+	    "largest accepted file for plug-ins, MiB"),
 	KEY(plugin_resources_mib, CFG_INT, "10240", 1, 100000000,
-	    "most that a tenant's files for plug-ins may hold together, MiB"),
-	KEY(plugin_uploads, CFG_INT, "16", 1, 1000,
-	    "files for plug-ins that are taken at one time"),
-	KEY(poll_ms, CFG_DURATION, "2s", 50, 60000, "safety net behind the notices of new events"),
+	    "most MiB of all files for plug-ins per tenant"),
+	KEY(plugin_uploads, CFG_INT, "16", 1, 1000, "concurrent uploads of files for plug-ins"),
+	KEY(poll_ms, CFG_DURATION, "2s", 50, 60000,
+	    "how often to check for events whose notice was lost"),
 	{ 0 },
 };
 
@@ -114,21 +125,22 @@ void api_reply_db(struct http_req *req, int rc)
 	if (rc == DB_E_FATAL)
 		http_reply_problem(req, 500, "an internal error; the server's log has it under %s",
 		                   http_id(req));
+	else if (rc == DB_E_FULL) /* requests that need no space still succeed */
+		http_reply_problem(
+			req, 503,
+			"the database is out of disk space or memory; nothing was done: try"
+			" again when its operator has made room");
 	else {
 		db_outage_note(http_ctx(req));
 		db_outage_reply(req, err_name(rc));
 	}
 }
 
-void api_reply_list(struct http_req *req, int rc, const struct json *list, const char *name,
-                    const char *what, const struct list_rules *rules)
+void api_reply_one(struct http_req *req, int rc, const struct json *list, const char *name,
+                   const char *what)
 {
 	if (rc)
 		api_reply_db(req, rc);
-	else if (!name && rules)
-		list_reply(req, list, rules);
-	else if (!name)
-		http_reply_json(req, 200, list);
 	else if (json_len(list))
 		http_reply_json(req, 200, json_at(list, 0));
 	else
@@ -145,20 +157,20 @@ void api_reply_outcome(struct http_req *req, int rc, const struct outcome *o)
 		http_reply_text(req, o->status, "%s", o->msg);
 }
 
-/* What pages of other origins send and read. */
+/* Headers that pages of other origins may send and read. */
 #define CORS_ALLOW                                                                        \
 	"Accept, Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, " \
 	"Last-Event-ID, X-Request-ID, X-Loom-ApiKey, X-Loom-TenantID, X-Loom-UserID, "    \
-	"traceparent"
+	"traceparent, tracestate"
 #define CORS_EXPOSE                                                                  \
 	"Allow, ETag, Link, Location, Retry-After, WWW-Authenticate, X-Loom-Index, " \
-	"X-Request-ID, traceresponse"
+	"Warning, X-Request-ID, traceresponse"
 
-#define LOG_RATE    (2 << 20)  /* bytes a second that the tasks of one tenant may write, */
-#define LOG_BURST   (8 << 20)  /* and at once; the provisioner drops the middle of what is more */
-#define DEADLINE_MS 4000       /* a client is answered before it gives up by itself */
-#define MAX_REQUEST (1u << 20) /* bytes of a document; what comes in greater pieces says so */
-#define MAX_DEPTH   48         /* of a document; what it is sent in may add a few levels up to 64 */
+#define LOG_RATE    (2 << 20)  /* bytes a second of output of one tenant's tasks, */
+#define LOG_BURST   (8 << 20)  /* and the burst; provisioners drop the middle of longer output */
+#define DEADLINE_MS 4000       /* answer before the client gives up by itself */
+#define MAX_REQUEST (1u << 20) /* bytes of a document; routes with larger bodies say so */
+#define MAX_DEPTH   48         /* of a document; messages around it add some levels, up to 64 */
 
 static bool has_nul(const struct json *v)
 {
@@ -171,7 +183,8 @@ static bool has_nul(const struct json *v)
 	return false;
 }
 
-/* The member whose text would be cut off at a NUL. Some are kept as they are, and may hold any. */
+/* The member whose text a NUL would truncate. Free-form members are stored as they are, and may
+ * have any. */
 static const char *nul_member(const struct json *doc)
 {
 	static const char *const any[] = { "config", "result", "stdout", "stderr", "data" };
@@ -219,37 +232,40 @@ static void answered(struct http_req *req, int status, void *api)
 }
 
 static int listen_on(struct api *a, struct http_server **srv, const struct http_route *routes,
-                     const char *addr, struct loom_err *err)
+                     const char *addr, const struct tls_config *tls, struct loom_err *err)
 {
 	struct http_limits limits = http_config_limits(&a->cfg.http);
 	limits.max_streamed = (uint64_t)a->cfg.plugin_resource_mib << 20;
 	*srv = http_server_create(a->loop, a->pool, routes, a, &limits);
 	http_server_before(*srv, db_outage_before);
-	int rc = http_server_listen(*srv, addr);
-	return rc ? err_set(err, 500, "cannot listen on %s: %s", addr, strerror(-rc)) : 0;
+	int rc = http_server_tls(*srv, tls, err);
+	if (rc)
+		return rc;
+	rc = http_server_listen(*srv, addr);
+	return rc ? err_set(err, 500, "cannot listen on %s: %s", addr, http_server_listen_words(rc))
+	          : 0;
 }
 
-static int check_networks(const struct api *a, struct loom_err *err)
+static int check_networks(const struct api_config *cfg, struct loom_err *err)
 {
 	const struct {
 		const char *key, *list;
-	} lists[] = { { "secretless_workers", a->cfg.secretless_workers },
-		      { "tokenless_workers", a->cfg.tokenless_workers },
-		      { "trusted_proxies", a->cfg.trusted_proxies } };
+	} lists[] = { { "secretless_workers", cfg->secretless_workers },
+		      { "tokenless_workers", cfg->tokenless_workers },
+		      { "trusted_proxies", cfg->trusted_proxies } };
 	for (size_t i = 0; i < LOOM_COUNT(lists); i++) {
 		LOOM_CLEANUP_STR char *bad = NULL;
 		if (!net_list_valid(lists[i].list, &bad))
 			return err_set(err, 400, "%s: '%.64s' is not a network (10.1.0.0/16, ::1)",
 			               lists[i].key, bad);
 	}
-	int rc = auth_config_check(&a->cfg, err);
-	return rc ? rc : oidc_config_check(&a->cfg, err);
+	return 0;
 }
 
-static int check_origins(const struct api *a, struct loom_err *err)
+static int check_origins(const struct api_config *cfg, struct loom_err *err)
 {
 	LOOM_CLEANUP_STR char *bad = NULL;
-	if (http_cors_valid(a->cfg.cors_origins, &bad))
+	if (http_cors_valid(cfg->cors_origins, &bad))
 		return 0;
 	return err_set(err, 400,
 	               "cors_origins: '%.64s' is not an origin, as https://a.example or "
@@ -257,66 +273,105 @@ static int check_origins(const struct api *a, struct loom_err *err)
 	               bad);
 }
 
+/* Those that nothing else looks at when it starts. */
+static int check_values(struct api *a, struct loom_err *err)
+{
+	int rc = check_networks(&a->cfg, err);
+	if (!rc)
+		rc = auth_config_check(&a->cfg, err);
+	if (!rc)
+		rc = hostfields_check_values(a->cfg.host_values, err);
+	if (!rc)
+		rc = oidc_config_check(&a->cfg, err);
+	return rc ? rc : check_origins(&a->cfg, err);
+}
+
+int api_check(void *ctx, struct loom_err *err)
+{
+	struct api *a = ctx;
+	int rc = check_values(a, err);
+	if (!rc)
+		rc = http_server_listen_check("external_listen", a->cfg.external_listen, err);
+	if (!rc)
+		rc = http_server_listen_check("internal_listen", a->cfg.internal_listen, err);
+	if (!rc)
+		rc = tls_config_check(&a->cfg.tls, err);
+	return rc ? rc : coord_config_check(&a->cfg.coord, err);
+}
+
 static void too_old(const char *why, void *arg)
 {
 	service_fail(arg, why);
 }
 
-int api_start(struct service *service, void *ctx, struct loom_err *err)
+static int start_memory(struct api *a, struct loom_err *err LOOM_UNUSED)
 {
-	struct api *a = ctx;
-	a->service = service;
-	a->loop = service_loop(service);
 	a->pool = pool_create(a->loop, (unsigned)a->cfg.threads, 4096);
 	a->provisioners = provisioner_cache_create();
 	a->log_budget = budget_create(LOG_RATE, LOG_BURST);
+	schema_machines_max = a->cfg.max_cluster_size;
 	a->pace = pace_create(&a->cfg);
 	a->tokens = token_cache_create();
 	a->repeats = repeats_create();
-	struct db_config db = a->cfg.db; /* what was configured stays what it is */
+	return 0;
+}
+
+static int start_db(struct api *a, struct loom_err *err)
+{
+	struct db_config db = a->cfg.db; /* the configured values must not change */
 	if (db.deadline_ms > DEADLINE_MS)
 		db.deadline_ms = DEADLINE_MS;
-	int rc = check_networks(a, err);
+	int rc = db_pool_create(&db, &a->db, err);
+	if (rc)
+		return rc;
+	db_pool_on_too_old(a->db, too_old, a->service);
+	return db_migrate(a->db, schema_migrations, 60000, err);
+}
+
+static int start_secrets(struct api *a, struct loom_err *err)
+{
+	int rc = auth_by_token(a) ? tokens_start(a, err) : 0;
 	if (!rc)
-		rc = check_origins(a, err);
-	if (!rc)
-		rc = db_pool_create(&db, &a->db, err);
-	if (!rc)
-		db_pool_on_too_old(a->db, too_old, service);
-	if (!rc)
-		rc = db_migrate(a->db, schema_migrations, 60000, err);
-	if (!rc)
-		rc = auth_by_token(a) ? tokens_start(a, err) : 0;
-	if (!rc)
-		rc = seal_key_init(a->cfg.bus.key_file, CALLBACK_TARGET_USE, &a->callback_key, err);
-	if (!rc)
-		rc = seal_key_init(a->cfg.bus.key_file, MAIL_USE, &a->mail_key, err);
-	if (!rc)
-		rc = seal_key_init(a->cfg.bus.key_file, REPEAT_USE, &a->answer_key, err);
-	if (!rc)
-		rc = bus_create(a->loop, &a->cfg.bus, &a->bus, err);
+		rc = keyring_create(&a->cfg.keys, a->cfg.bus.key_file, a->db, &a->ring, err);
+	return rc ? rc : seal_key_init(a->cfg.bus.key_file, MAIL_USE, &a->mail_key, err);
+}
+
+static int start_peers(struct api *a, struct loom_err *err)
+{
+	int rc = bus_create(a->loop, &a->cfg.bus, &a->bus, err);
 	if (rc)
 		return rc;
 	a->cfg.coord.key_file = a->cfg.bus.key_file;
 	a->coord = coord_create(a->loop, &a->cfg.coord, err);
 	if (!a->coord)
 		return 1;
-	rc = secrets_start(a, err);
-	if (rc)
-		return rc;
+	secrets_start(a);
 	peers_start(a);
 	db_outage_start(a);
-	rc = audit_start(a, err);
-	if (rc)
-		return rc;
+	return 0;
+}
+
+static int start_telling(struct api *a, struct loom_err *err LOOM_UNUSED)
+{
 	telling_start(a);
+	terms_start(a);
 	oidc_start(a);
 	watchers_start(a);
-	rc = api_routes_create(&a->routes, err);
-	if (rc)
-		return rc;
-	a->described = described_create(a->routes, a->cfg.internal_listen);
-	rc = listen_on(a, &a->external, a->routes->external.v, a->cfg.external_listen, err);
+	return 0;
+}
+
+static int start_routes(struct api *a, struct loom_err *err)
+{
+	int rc = api_routes_create(&a->routes, err);
+	if (!rc)
+		a->described = described_create(a->routes, a->cfg.internal_listen);
+	return rc;
+}
+
+static int start_external(struct api *a, struct loom_err *err)
+{
+	int rc = listen_on(a, &a->external, a->routes->external.v, a->cfg.external_listen,
+	                   &a->cfg.tls, err);
 	if (rc)
 		return rc;
 	http_server_check(a->external, auth_head);
@@ -325,20 +380,46 @@ int api_start(struct service *service, void *ctx, struct loom_err *err)
 	                 &(struct http_cors){ a->cfg.cors_origins, a->cfg.cors_credentials,
 	                                      CORS_ALLOW, CORS_EXPOSE });
 	http_server_answered(a->external, answered);
-	rc = listen_on(a, &a->internal, a->routes->internal.v, a->cfg.internal_listen, err);
+	return 0;
+}
+
+static int start_internal(struct api *a, struct loom_err *err)
+{
+	a->internal_tls = a->cfg.tls;
+	a->internal_tls.client_ca = a->cfg.internal_tls_client_ca;
+	int rc = listen_on(a, &a->internal, a->routes->internal.v, a->cfg.internal_listen,
+	                   &a->internal_tls, err);
 	if (!rc)
 		http_server_answered(a->internal, answered);
+	return rc;
+}
+
+/* Each may use what the earlier ones made. The servers start last. */
+static int (*const starts[])(struct api *a, struct loom_err *err) = {
+	start_memory, check_values,  start_db,     start_secrets,  start_peers,
+	audit_start,  start_telling, start_routes, start_external, start_internal,
+};
+
+int api_start(struct service *service, void *ctx, struct loom_err *err)
+{
+	struct api *a = ctx;
+	a->service = service;
+	a->loop = service_loop(service);
+	int rc = 0;
+	for (size_t i = 0; !rc && i < LOOM_COUNT(starts); i++)
+		rc = starts[i](a, err);
 	return rc;
 }
 
 static void when_idle(void *arg)
 {
 	struct api *a = arg;
-	if (!http_server_busy(a->external) && !http_server_busy(a->internal))
+	bool external = http_server_rests(a->external), internal = http_server_rests(a->internal);
+	if (external && internal)
 		service_drained(a->service);
 }
 
-/* Ends streams and long polls first: their clients come back to another copy. */
+/* Ends streams and long polls first: their clients reconnect to another copy. */
 void api_drain(struct service *service LOOM_UNUSED, void *ctx)
 {
 	struct api *a = ctx;
@@ -351,7 +432,7 @@ void api_drain(struct service *service LOOM_UNUSED, void *ctx)
 	a->draining = t;
 }
 
-/* Workers end first; what they posted runs while all it refers to exists. */
+/* Workers end first, while everything that their posted results refer to still exists. */
 void api_stop(struct service *service LOOM_UNUSED, void *ctx)
 {
 	struct api *a = ctx;
@@ -375,12 +456,12 @@ void api_stop(struct service *service LOOM_UNUSED, void *ctx)
 	described_destroy(a->described);
 	audit_free(a);
 	telling_stop(a);
+	terms_stop(a);
 	api_routes_destroy(a->routes);
 	db_pool_destroy(a->db);
-	seal_key_fini(&a->callback_key);
 	seal_key_fini(&a->mail_key);
-	seal_key_fini(&a->answer_key);
 	secrets_stop(a);
+	keyring_destroy(a->ring);
 	db_outage_stop(a);
 	provisioner_cache_destroy(a->provisioners);
 	budget_destroy(a->log_budget);

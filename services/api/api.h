@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * api - the context of one loom-api, and what its resources share. One file per resource; the
- * routes are in routes.c. Handlers on workers may block on the database; bus and streams belong to
- * the loop.
+ * api - the context of one loom-api, shared by its resources. One file per resource; the routes are
+ * in routes/routes.c. Handlers on workers may block on the database; bus and streams belong to the
+ * loop.
  */
 #ifndef LOOM_API_H
 #define LOOM_API_H
@@ -12,6 +12,7 @@
 #include "common/bus/messages.h"
 #include "common/coord/coord.h"
 #include "common/db/db.h"
+#include "common/model/keys/keyring.h"
 #include "common/net/http_server.h"
 #include "common/net/pool.h"
 #include "common/service/service.h"
@@ -19,7 +20,7 @@
 struct api_config {
 	char *external_listen, *internal_listen;
 	char *secretless_workers; /* networks */
-	char *host_values;        /* of providers, for every tenant: "field=pattern, ..." */
+	char *host_values;        /* provider fields for every tenant: "field=pattern, ..." */
 	char *auth_mode;          /* token, headers */
 	bool auth_headers_public;
 	char *admin_token_file, *provisioner_token_file, *first_token_file;
@@ -30,17 +31,21 @@ struct api_config {
 	char *trusted_proxies; /* networks */
 	char *cors_origins;
 	bool cors_credentials;
-	int64_t tenant_rate, tenant_burst, token_rate, token_burst, tenant_held;
-	int64_t bad_token_rate, bad_token_burst;
+	int64_t tenant_rate, tenant_burst, tenant_change_rate, tenant_change_burst, token_rate,
+		token_burst, tenant_held;
+	int64_t bad_token_rate, bad_token_burst, bad_password_rate, bad_password_burst;
 	char *oidc_issuer, *oidc_audience, *oidc_keys, *oidc_roles;
 	char *oidc_user_claim, *oidc_user_prefix, *oidc_groups_claim;
 	int64_t threads;
 	int64_t id_start, id_step; /* so that datacenters share one id space */
 	int64_t max_cluster_size, max_unfinished_jobs;
 	int64_t plugin_resource_mib, plugin_resources_mib, plugin_uploads;
-	int64_t poll_ms; /* the safety net behind notices */
+	int64_t poll_ms; /* in case notices are lost */
 	struct http_config http;
+	struct tls_config tls;
+	char *internal_tls_client_ca;
 	struct db_config db;
+	struct keyring_config keys;
 	struct bus_config bus;
 	struct coord_config coord;
 };
@@ -56,8 +61,10 @@ struct repeats;
 struct oidc;
 struct watchers;
 struct feed;
+struct tally;
 struct peers;
 struct secrets;
+struct terms;
 struct takes;
 struct api_routes;
 struct described;
@@ -65,6 +72,7 @@ struct upload;
 
 struct api {
 	struct api_config cfg;
+	struct tls_config internal_tls; /* borrows from cfg */
 	struct service *service;
 	struct loop *loop;
 	struct pool *pool;
@@ -72,81 +80,87 @@ struct api {
 	struct bus *bus;
 	struct coord *coord;
 	struct api_routes *routes;
-	struct described *described; /* the interface, for programs and people */
+	struct described *described; /* OpenAPI and its page */
 	struct http_server *external, *internal;
-	struct audit *audit;     /* what is written into the log of who did what */
-	struct telling *telling; /* provisioners how many workers to run */
+	struct audit *audit;     /* the audit log's writer */
+	struct telling *telling; /* calls to the original's provisioners */
 	struct db_outage *outage;
 	struct provisioner_cache *provisioners;
-	struct budget *log_budget; /* bytes, by tenant */
+	struct budget *log_budget; /* bytes of task output, by tenant */
 	struct pace *pace;
 	struct token_cache *tokens; /* auth.h */
-	struct oidc *oidc;          /* oidc.h; NULL: there is no provider */
+	struct oidc *oidc;          /* oidc.h; NULL: no provider is configured */
 	struct repeats *repeats;
 	struct peers *peers;
-	struct secrets *secrets; /* of documents: secrets.h */
+	struct secrets *secrets; /* sealing of documents: secrets.h */
+	struct terms *terms;     /* search terms of clusters: terms.h */
 	struct watchers *watchers;
-	struct feed *feeds;     /* of those who watch a whole tenant */
+	struct feed *feeds;     /* for watchers of a whole tenant */
+	struct tally *tallies;  /* for requests that wait for a list to change */
 	struct takes *takes;    /* held long polls */
-	struct upload *uploads; /* under way (plugin_upload.c) */
+	struct upload *uploads; /* in progress (plugin_upload.c) */
 	struct loop_timer *draining;
-	struct seal_key mail_key;     /* seals what is asked by way of the database */
-	struct seal_key callback_key; /* seals the secrets of tenants' callback targets */
-	struct seal_key answer_key;   /* seals answers with secrets that are kept (repeat.h) */
+	struct seal_key mail_key; /* seals requests through the database */
+	struct keyring *ring;     /* seals stored secrets */
 };
 
 extern const struct config_key api_config_keys[];
+int api_check(void *ctx, struct loom_err *err);
 int api_start(struct service *service, void *ctx, struct loom_err *err);
 void api_drain(struct service *service, void *ctx);
 void api_stop(struct service *service, void *ctx);
 bool api_ready(struct service *service, void *ctx, struct loom_err *err);
 void api_notes(struct service *service, void *ctx, struct strs *ret);
 
-/* Answers for a DB_E_ code: 503 with Retry-After, or 500; for a refusal its status and name. */
+/* Answers a DB_E_ code with 503 and Retry-After, or 500; a refusal with its status and name. */
 void api_reply_db(struct http_req *req, int rc);
-/* Answers with a list that was read; name: with its only member, or 404 that there is no such
- * `what`. NULL: all of it, by the rules
- * (list_query.h; NULL: the caller has seen to the parameters). */
-struct list_rules;
-void api_reply_list(struct http_req *req, int rc, const struct json *list, const char *name,
-                    const char *what, const struct list_rules *rules);
+/* Answers with the only member of a list that was read, or 404 that there is no such `what`. */
+void api_reply_one(struct http_req *req, int rc, const struct json *list, const char *name,
+                   const char *what);
 /* Answers with what outcome_tx() gave: nothing but the status, or the words of the refusal. */
 struct outcome;
 void api_reply_outcome(struct http_req *req, int rc, const struct outcome *o);
-/* http_body_json() for documents that are kept and sent on inside others: not nested so deep that
- * those could not be read any more. */
+/* http_body_json() for documents that are stored and sent inside others: refuses nesting so deep
+ * that those could not be parsed. */
 LOOM_MUST_CHECK int api_body_json(struct http_req *req, struct json **ret);
 
 /* peers.c: schedulers and other APIs. */
 void peers_start(struct api *a);
 void peers_stop(struct api *a);
-/* Asks one scheduler after another until one answers or the time is over; m is written at once.
- * Loop thread. cb once, error 0 with the answer or -EHOSTUNREACH. Returns a handle for
- * peers_cancel(). */
+/* Sends a request to one scheduler after another until one answers or the time is over; m is
+ * encoded at once. Loop thread. Calls cb once: error 0 with the answer, or -EHOSTUNREACH. Returns a
+ * handle for peers_cancel(). */
 struct ask;
 struct ask *peers_ask(struct api *a, enum messages type, const void *m, int64_t timeout_ms,
                       bus_reply_cb cb, void *arg);
-/* An ask just made is about a cluster: all those go to one scheduler while it lives. */
+/* The new request concerns a cluster: all such requests go to one scheduler while it lives. */
 void peers_about(struct ask *k, int64_t cluster);
-/* A take is withdrawn, so that no task is handed to somebody who has gone. */
+/* Withdraws a take, so that no task is handed to a worker that has gone. */
 void peers_cancel(struct ask *k);
-/* What came of it: 200 only when a scheduler says so; else a status from 400 on. */
+/* The status of the result: 200 only when a scheduler says so; else from 400 on. */
 int peers_status(int error, const struct msg_answer *m);
-bool peers_unheard(const struct api *a); /* no scheduler gives a sign of life; any thread */
-/* What follows a commit, from any thread: schedulers look for jobs, watchers for events. */
+bool peers_unheard(const struct api *a); /* no scheduler answers pings; any thread */
+/* After a commit, from any thread: has schedulers look for jobs, and watchers for events. */
 void peers_committed(struct api *a, int64_t cluster, const char *tenant_id, int64_t seq, bool job);
-/* What may be handed out is not what it was: schedulers look again. Any thread. */
+/* Other tasks may be ready now: has schedulers check. Any thread. */
 void peers_ready(struct api *a);
-void peers_dropped(struct api *a);                       /* a provisioner: what it held is over */
+void peers_dropped(struct api *a);                       /* a provisioner's leases have ended */
 void peers_log_grew(struct api *a, const char *task_id); /* any thread */
+/* Documents of a tenant, or rows of another list, were written or deleted: wakes the requests that
+ * wait for a list of them. kind: as in entity_collection(), or the list's path, static; NULL:
+ * documents of any kind. Any thread. */
+void peers_catalog(struct api *a, const char *tenant_id, const char *kind);
 
-/* tasks.c: whether a worker shows a secret, or asks for one, or is where it need not; false after
- * answering 403. Any thread. */
+/* tasks.c: does a worker show the task secret, ask for one, or come from a network that needs none?
+ * false after answering 403. Any thread. */
 bool tasks_worker_allowed(struct http_req *req, const struct api *a, const struct json *body);
-/* tasks.c: answers all held long polls empty-handed. Loop thread. */
+/* tasks.c: answers all held long polls without tasks. Loop thread. */
 void takes_drain(struct api *a);
+/* Ends held takes for which fn returns true, given the token's id and stamp. */
+typedef bool (*takes_over_fn)(const char *token, uint64_t stamp, void *arg);
+void takes_end(struct api *a, takes_over_fn over, void *arg);
 
-/* events.c: on the loop, when a notice says that a cluster has new events or a log has grown. */
+/* events.c: called on the loop when a notice reports new events of a cluster, or a longer log. */
 void watchers_start(struct api *a);
 void watchers_stop(struct api *a);
 void watchers_event(struct api *a, int64_t cluster, const char *tenant_id);

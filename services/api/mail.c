@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The slow way to a scheduler: a row is posted, looked at until it has an answer, and dropped. */
+/* The slow way to a scheduler: posts a row, polls it for an answer, and deletes it. */
 #include "services/api/mail.h"
 
 #include "common/base/ids.h"
@@ -15,7 +15,7 @@ struct letter {
 	struct mail mail;
 	struct seal_key *key;
 	const struct message_type *type;
-	bus_reply_cb cb; /* NULL: nobody waits any more */
+	bus_reply_cb cb; /* NULL: nobody waits for the answer any more */
 	void *arg;
 	struct loop_timer *look;
 	bool posted, working, dropped;
@@ -75,7 +75,7 @@ static void worked(void *arg)
 	if (m) {
 		bus_reply_cb cb = l->cb;
 		l->cb = NULL;
-		l->working = true; /* whoever is told cancels it, and it must outlive that */
+		l->working = true; /* the callback cancels the letter, which must survive that */
 		cb(0, m, l->arg);
 		l->working = false;
 	}
@@ -90,7 +90,8 @@ static void next(struct letter *l)
 	if (l->working)
 		return;
 	l->dropped = !l->cb;
-	if (l->dropped && (!l->posted || !l->a->pool)) { /* its time ends by itself */
+	if (l->dropped && (!l->posted || !l->a->pool)) { /* the row, if there is one, expires by
+		                                          * itself */
 		letter_free(l);
 		return;
 	}

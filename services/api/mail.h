@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* mail - asks a scheduler by way of the database (common/model/mail.h), while the bus carries
- * nothing. Loop thread. */
+/* mail - sends requests to a scheduler through the database (common/model/mail.h), while the bus
+ * does not work. Loop thread. */
 #ifndef LOOM_API_MAIL_H
 #define LOOM_API_MAIL_H
 
@@ -8,7 +8,7 @@
 
 struct letter;
 
-/* cb once, with an answer; not at all when none comes. Returns a handle for mail_cancel(). */
+/* Calls cb once with the answer; never if none comes. Returns a handle for mail_cancel(). */
 struct letter *mail_send(struct api *a, const struct message_type *t, const char *text,
                          int64_t wait_ms, bus_reply_cb cb, void *arg);
 void mail_cancel(struct letter *l);

@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * peers - the schedulers this API asks and the APIs it tells, as ZooKeeper last named them.
+ * peers - the schedulers that this API calls and the APIs that it notifies, as ZooKeeper last
+ * listed them.
  *
- * ZooKeeper needs seconds to miss a scheduler that hangs, or whose link to this machine is broken
- * (then it never does). So each one is asked for a sign of life twice a second. What was asked of
- * one that gives none is asked of another; whatever it does all the same is fenced.  When none can
- * be heard, they are asked by way of the database: it takes seconds, but work goes on.
+ * ZooKeeper needs seconds to notice that a scheduler hangs, and never notices a broken link between
+ * it and this machine. So each scheduler is pinged twice a second. Requests to a silent one are
+ * sent to another; whatever the silent one still does is fenced. If none answers, requests go
+ * through the database: that takes seconds, but work goes on.
  */
 #include "services/api/api.h"
 #include "services/api/mail.h"
+#include "services/api/watch/tally.h"
 
 #include "common/base/clock.h"
 #include "common/base/log.h"
@@ -24,8 +26,8 @@ enum { PING_EVERY_MS = 500, PING_MS = 1000, UNHEARD_MS = 1500, CALM_MS = 60000 }
 struct peer {
 	struct api *a;
 	char *address;
-	uint64_t ping; /* not yet answered */
-	bool silent, gone;
+	uint64_t ping; /* not answered yet */
+	bool silent, absent;
 };
 
 struct peers {
@@ -33,10 +35,10 @@ struct peers {
 	size_t n;
 	struct peer_list schedulers, apis;
 	struct loop_timer *pings;
-	int64_t warned;      /* that nobody is heard */
-	atomic_bool unheard; /* none of them is, for other threads */
-	size_t next;         /* round robin */
-	struct ask *asks;    /* not yet ended */
+	int64_t warned;        /* when it last warned that none answers */
+	atomic_bool none_live; /* no scheduler answers; read by other threads */
+	size_t next;           /* round robin */
+	struct ask *asks;      /* in progress */
 };
 
 struct ask {
@@ -44,12 +46,12 @@ struct ask {
 	struct api *a;
 	const struct message_type *type;
 	char *text, *asked;
-	char *take;      /* its id, if it is one */
-	int64_t cluster; /* that it is about; 0: anybody is asked */
+	char *take;      /* id of a take, if it is one */
+	int64_t cluster; /* the cluster concerned; 0: any scheduler will do */
 	int64_t until;   /* monotonic ms */
 	uint64_t request;
-	int64_t since;       /* monotonic ms, when it began to find nobody; 0: it has not */
-	struct letter *mail; /* it is asked by way of the database */
+	int64_t since;       /* monotonic ms since when no scheduler is found; 0: one was */
+	struct letter *mail; /* the request through the database */
 	struct loop_timer *again;
 	bus_reply_cb cb;
 	void *arg;
@@ -57,23 +59,22 @@ struct ask {
 
 enum { M_MAIL, M_HEARD, M_COUNT };
 static struct metric metrics[M_COUNT] = {
-	[M_HEARD] = { "loom_api_schedulers_heard", "Schedulers that give signs of life",
-	              METRIC_GAUGE },
+	[M_HEARD] = { "loom_api_schedulers_heard", "Schedulers that answer pings", METRIC_GAUGE },
 	[M_MAIL] = { "loom_api_mail_total",
-	             "Requests to schedulers by way of the database, for want of the bus",
+	             "Requests to schedulers through the database, as the bus failed",
 	             METRIC_COUNTER },
 };
 
 bool peers_unheard(const struct api *a)
 {
-	return a->peers && a->peers->unheard;
+	return a->peers && a->peers->none_live;
 }
 
 static void ask_next(struct ask *k);
 
 /* ---- signs of life --------------------------------------------------------------------------- */
 
-/* Who is asked hears that nobody waits for the answer any more, if that matters. */
+/* Tells the scheduler that nobody waits for the answer any more, if that matters. */
 static void withdraw(struct ask *k)
 {
 	if (!k->request)
@@ -87,7 +88,7 @@ static void withdraw(struct ask *k)
 	bus_notify(k->a->bus, k->asked, t, text);
 }
 
-/* Asks others what this one was asked and has not answered. */
+/* Sends the unanswered requests of this scheduler to others. */
 static void redirect(struct api *a, const char *address)
 {
 	for (struct ask *k = a->peers->asks; k; k = k->next) {
@@ -98,11 +99,11 @@ static void redirect(struct api *a, const char *address)
 	}
 }
 
-static size_t heard(const struct peers *p)
+static size_t count_live(const struct peers *p)
 {
 	size_t n = 0;
 	for (size_t i = 0; i < p->n; i++)
-		n += !p->v[i]->silent && !p->v[i]->gone;
+		n += !p->v[i]->silent && !p->v[i]->absent;
 	return n;
 }
 
@@ -121,7 +122,7 @@ static void pinged(int error, const void *answer LOOM_UNUSED, void *arg)
 	m->silent = silent;
 	if (!silent)
 		p->warned = 0;
-	if (silent && heard(p))
+	if (silent && count_live(p))
 		redirect(m->a, m->address);
 }
 
@@ -141,12 +142,12 @@ static bool is_asked(const struct peers *p, const struct peer *m)
 	return k;
 }
 
-/* One that leaves in good order answers what it was asked; it is listened to until then. */
+/* A scheduler that leaves in good order still answers its requests; wait for that. */
 static void forget_peers(struct peers *p, bool all)
 {
 	size_t kept = 0;
 	for (size_t i = 0; i < p->n; i++) {
-		if (all || (p->v[i]->gone && !is_asked(p, p->v[i])))
+		if (all || (p->v[i]->absent && !is_asked(p, p->v[i])))
 			peer_free(p->v[i]);
 		else
 			p->v[kept++] = p->v[i];
@@ -157,16 +158,16 @@ static void forget_peers(struct peers *p, bool all)
 static void ping_all(void *arg)
 {
 	static const struct msg_none ping = { 0 };
-	const struct message_type *t = &messages[MSG_PING];
-	LOOM_CLEANUP_STR char *text = message_write(t, &ping);
+	LOOM_CLEANUP_STR char *text = message_write(&messages[MSG_PING], &ping);
+	const struct bus_text ask = { &messages[MSG_PING], text };
 	struct api *a = arg;
 	forget_peers(a->peers, false);
-	a->peers->unheard = !heard(a->peers);
-	metric_set(&metrics[M_HEARD], (int64_t)heard(a->peers));
+	a->peers->none_live = !count_live(a->peers);
+	metric_set(&metrics[M_HEARD], (int64_t)count_live(a->peers));
 	for (size_t i = 0; i < a->peers->n; i++) {
 		struct peer *m = a->peers->v[i];
 		if (!m->ping)
-			m->ping = bus_request(a->bus, m->address, t, text, PING_MS, pinged, m);
+			m->ping = bus_request(a->bus, m->address, &ask, PING_MS, pinged, m);
 	}
 }
 
@@ -176,7 +177,7 @@ static void schedulers_changed(const struct coord_member *m, size_t n, void *arg
 	struct peers *p = a->peers;
 	peer_list_changed(m, n, &p->schedulers);
 	for (size_t i = 0; i < p->n; i++)
-		p->v[i]->gone = !strs_has(&p->schedulers.addresses, p->v[i]->address);
+		p->v[i]->absent = !strs_has(&p->schedulers.addresses, p->v[i]->address);
 	p->v = loom_realloc(p->v, (p->n + n + 1) * sizeof(struct peer *));
 	for (size_t i = 0; i < p->schedulers.addresses.n; i++) {
 		size_t k = 0;
@@ -206,6 +207,12 @@ static void on_log(const void *message, void *arg)
 	watchers_log(arg, m->task);
 }
 
+static void on_catalog(const void *message, void *arg)
+{
+	const struct msg_catalog *m = message;
+	tallies_catalog(arg, m->tenant, m->kind);
+}
+
 void peers_start(struct api *a)
 {
 	metrics_register(metrics, M_COUNT);
@@ -213,6 +220,7 @@ void peers_start(struct api *a)
 	a->peers->schedulers.bus = a->peers->apis.bus = a->bus;
 	bus_on_notice(a->bus, &messages[MSG_EVENT], on_event, a);
 	bus_on_notice(a->bus, &messages[MSG_LOG], on_log, a);
+	bus_on_notice(a->bus, &messages[MSG_CATALOG], on_catalog, a);
 	coord_join(a->coord, "api", service_id(a->service), bus_address(a->bus));
 	coord_watch(a->coord, "scheduler", schedulers_changed, a);
 	coord_watch(a->coord, "api", peer_list_changed, &a->peers->apis);
@@ -281,12 +289,12 @@ static void ask_again(void *arg)
 	ask_next(arg);
 }
 
-/* In turn, those that live; all of them when none seems to. There is one at least. */
+/* The next live scheduler; any if none seems to live. There is at least one. */
 static const char *next_address(struct peers *p)
 {
-	bool any = !heard(p);
+	bool any = !count_live(p);
 	const struct peer *m = p->v[p->next++ % p->n];
-	while (m->gone || (m->silent && !any))
+	while (m->absent || (m->silent && !any))
 		m = p->v[p->next++ % p->n];
 	return m->address;
 }
@@ -301,14 +309,16 @@ static uint64_t weight(const struct peer *m, int64_t cluster)
 	return h ^ (h >> 31);
 }
 
-/* The same for all that is about one cluster, by whichever API: a scheduler remembers the rows that
- * it wrote last. Highest random weight, so that one that comes or goes changes only its share. */
+/* Sends all requests about a cluster to the same scheduler, from whichever API: it caches the rows
+ * that it wrote last. Highest random weight hashing, so that a scheduler that joins or leaves moves
+ * only its own share. */
 static const char *address_for(const struct peers *p, int64_t cluster)
 {
 	const struct peer *best = NULL;
 	for (size_t i = 0; i < p->n; i++) {
 		const struct peer *m = p->v[i];
-		if (!m->gone && !m->silent && (!best || weight(m, cluster) > weight(best, cluster)))
+		if (!m->absent && !m->silent &&
+		    (!best || weight(m, cluster) > weight(best, cluster)))
 			best = m;
 	}
 	return best ? best->address : NULL;
@@ -332,11 +342,11 @@ static void ask_by_mail(struct ask *k, int64_t left)
 	loop_timer_arm(k->again, left);
 }
 
-/* True when nobody has been heard for a while, or it will be looked at again. */
+/* True if no scheduler has answered for a while; otherwise the request will be tried again. */
 static bool finds_nobody(struct ask *k, int64_t left)
 {
 	int64_t now = clock_mono_ms();
-	if (heard(k->a->peers)) {
+	if (count_live(k->a->peers)) {
 		k->since = 0;
 		return false;
 	}
@@ -353,7 +363,7 @@ static void ask_next(struct ask *k)
 {
 	struct peers *p = k->a->peers;
 	int64_t left = k->until - clock_mono_ms();
-	if (left <= 0 || !k->text) { /* no text: it is larger than messages may be */
+	if (left <= 0 || !k->text) { /* no text: too large for a message */
 		ask_end(k, -EHOSTUNREACH, NULL);
 		return;
 	}
@@ -364,8 +374,9 @@ static void ask_next(struct ask *k)
 	loom_free(k->asked);
 	const char *first = k->cluster ? address_for(p, k->cluster) : NULL;
 	k->asked = loom_strdup(first ? first : next_address(p));
-	k->cluster = 0; /* if that fails, all others in turn */
-	k->request = bus_request(k->a->bus, k->asked, k->type, k->text, left, ask_answered, k);
+	k->cluster = 0; /* if that scheduler fails, try all others in turn */
+	const struct bus_text m = { k->type, k->text };
+	k->request = bus_request(k->a->bus, k->asked, &m, left, ask_answered, k);
 }
 
 struct ask *peers_ask(struct api *a, enum messages type, const void *m, int64_t timeout_ms,
@@ -407,14 +418,16 @@ void peers_cancel(struct ask *k)
 	ask_free(k);
 }
 
-/* ---- telling --------------------------------------------------------------------------------- */
+/* ---- notices --------------------------------------------------------------------------------- */
 
 struct notice {
 	struct api *a;
 	int64_t cluster, seq;
 	bool job;
-	enum messages hint; /* a notice for schedulers that says it all; 0: none */
+	enum messages hint; /* a notice for schedulers that has no other content; 0: none */
 	char *tenant_id, *task;
+	bool catalog;     /* documents of the tenant have changed, */
+	const char *kind; /* of this kind; NULL: of any */
 };
 
 static void send_notice(void *arg)
@@ -429,6 +442,10 @@ static void send_notice(void *arg)
 	} else if (a->peers && n->task) {
 		peer_list_tell(&a->peers->apis, MSG_LOG, &(struct msg_log){ .task = n->task });
 		watchers_log(a, n->task);
+	} else if (a->peers && n->catalog) {
+		const struct msg_catalog m = { .tenant = n->tenant_id, .kind = n->kind };
+		peer_list_tell(&a->peers->apis, MSG_CATALOG, &m);
+		tallies_catalog(a, n->tenant_id, n->kind);
 	} else if (a->peers) {
 		const struct msg_event m = { .first = { n->cluster, n->seq, n->tenant_id } };
 		peer_list_tell(&a->peers->apis, MSG_EVENT, &m);
@@ -439,37 +456,40 @@ static void send_notice(void *arg)
 	loom_free(n);
 }
 
+/* Any thread; takes the texts of n. */
+static void post(const struct notice *n)
+{
+	struct notice *copy = loom_malloc(sizeof(*copy));
+	*copy = *n;
+	loop_post(n->a->loop, send_notice, copy);
+}
+
 void peers_committed(struct api *a, int64_t cluster, const char *tenant_id, int64_t seq, bool job)
 {
-	struct notice *n = loom_calloc(1, sizeof(*n));
-	*n = (struct notice){ .a = a,
-		              .cluster = cluster,
-		              .seq = seq,
-		              .job = job,
-		              .tenant_id = loom_strdup(tenant_id) };
-	loop_post(a->loop, send_notice, n);
+	post(&(struct notice){ .a = a,
+	                       .cluster = cluster,
+	                       .seq = seq,
+	                       .job = job,
+	                       .tenant_id = loom_strdup(tenant_id) });
 }
 
 void peers_log_grew(struct api *a, const char *task_id)
 {
-	struct notice *n = loom_calloc(1, sizeof(*n));
-	*n = (struct notice){ .a = a, .task = loom_strdup(task_id) };
-	loop_post(a->loop, send_notice, n);
+	post(&(struct notice){ .a = a, .task = loom_strdup(task_id) });
 }
 
-static void hint(struct api *a, enum messages verb)
+void peers_catalog(struct api *a, const char *tenant_id, const char *kind)
 {
-	struct notice *n = loom_calloc(1, sizeof(*n));
-	*n = (struct notice){ .a = a, .hint = verb };
-	loop_post(a->loop, send_notice, n);
+	post(&(struct notice){
+		.a = a, .tenant_id = loom_strdup(tenant_id), .catalog = true, .kind = kind });
 }
 
 void peers_ready(struct api *a)
 {
-	hint(a, MSG_READY);
+	post(&(struct notice){ .a = a, .hint = MSG_READY });
 }
 
 void peers_dropped(struct api *a)
 {
-	hint(a, MSG_DROPPED);
+	post(&(struct notice){ .a = a, .hint = MSG_DROPPED });
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* resources - the handlers that routes.c names, by file. */
+/* resources - the handlers that routes/routes.c names, by file. */
 #ifndef LOOM_API_RESOURCES_H
 #define LOOM_API_RESOURCES_H
 
@@ -52,6 +52,7 @@ void callbacks_replay(struct http_req *req, void *ctx);
 void callbacks_delete(struct http_req *req, void *ctx);
 
 /* callback_targets.c */
+void callback_targets_list(struct http_req *req, void *ctx);
 void callback_targets_get(struct http_req *req, void *ctx);
 void callback_targets_put(struct http_req *req, void *ctx);
 void callback_targets_delete(struct http_req *req, void *ctx);
@@ -63,6 +64,7 @@ void clusters_labels(struct http_req *req, void *ctx);
 void clusters_expiry(struct http_req *req, void *ctx);
 
 /* bulk.c */
+void bulk_export_sealed(struct http_req *req, void *ctx);
 void bulk_export(struct http_req *req, void *ctx);
 void bulk_import(struct http_req *req, void *ctx);
 
@@ -138,9 +140,16 @@ void whoami_get(struct http_req *req, void *ctx);
 void password_put(struct http_req *req, void *ctx);
 
 /* accounts.c */
+void accounts_list(struct http_req *req, void *ctx);
 void accounts_get(struct http_req *req, void *ctx);
 void accounts_put(struct http_req *req, void *ctx);
 void accounts_delete(struct http_req *req, void *ctx);
+
+/* roles.c */
+void roles_list(struct http_req *req, void *ctx);
+void roles_get(struct http_req *req, void *ctx);
+void roles_put(struct http_req *req, void *ctx);
+void roles_delete(struct http_req *req, void *ctx);
 
 /* tokens.c */
 void tokens_list(struct http_req *req, void *ctx);
@@ -148,6 +157,7 @@ void tokens_post(struct http_req *req, void *ctx);
 void tokens_delete(struct http_req *req, void *ctx);
 
 /* tenants.c */
+void tenants_list_all(struct http_req *req, void *ctx);
 void tenants_get(struct http_req *req, void *ctx);
 void tenants_post(struct http_req *req, void *ctx);
 void tenants_put(struct http_req *req, void *ctx);
@@ -157,7 +167,7 @@ void tenants_delete(struct http_req *req, void *ctx);
 void audit_get(struct http_req *req, void *ctx);
 void audit_verify_get(struct http_req *req, void *ctx);
 
-/* routes.c */
+/* routes/routes.c */
 void status_ok(struct http_req *req, void *ctx);
 
 #endif

@@ -10,7 +10,12 @@
 const struct option args_common[] = {
 	{ "url", 0, "URL", "where loom-api is (LOOM_URL, else " CLI_DEFAULT_URL ")" },
 	{ "token-file", 0, "FILE",
-	  "whose token shows who asks (LOOM_TOKEN, LOOM_TOKEN_FILE, else of login)" },
+	  "file with your token (LOOM_TOKEN, LOOM_TOKEN_FILE; default: from login)" },
+	{ "ca-file", 0, "FILE",
+	  "authorities to trust for https:// (LOOM_CA_FILE; default: the system's)" },
+	{ "client-certificate", 0, "FILE",
+	  "what to show a server that wants one (LOOM_CLIENT_CERTIFICATE)" },
+	{ "client-key", 0, "FILE", "and its key (LOOM_CLIENT_KEY)" },
 	{ "user", 0, "NAME", "who asks, where no token says it (LOOM_USER, else admin)" },
 	{ "tenant", 0, "NAME", "for which tenant (LOOM_TENANT, else the token's, or superadmin)" },
 	{ "output", 'o', "table|json", "how to show the result" },
@@ -86,7 +91,8 @@ static const struct option *find_option(const struct option *o, const char *name
 	return NULL;
 }
 
-/* Before the command is known any command's option will do: its row is found again later. */
+/* Before the command is known, accept any command's option; own_options() finds the right row
+ * later. */
 static const struct option *find_any(const struct command *commands, const char *name, size_t n)
 {
 	const struct option *o = find_option(args_common, name, n);
@@ -95,11 +101,34 @@ static const struct option *find_any(const struct command *commands, const char 
 	return o;
 }
 
+/* Names of files may be any bytes; all else is sent as text, and other bytes would be changed. */
+static bool is_sendable(const char *form, const char *value)
+{
+	bool file = strstr(form, "FILE") && (!str_starts(form, "JSON") || *value == '@');
+	return file || str_is_utf8(value);
+}
+
+/* Unset script variables: `--tenant "$T"` must not work in another tenant, and `--services "$A,$B"`
+ * not mean all. */
+static int check_value(const struct option *o, const char *value, struct loom_err *err)
+{
+	bool list = strchr(o->arg, ',');
+	if (!value[list ? strspn(value, ", ") : 0] && !str_eq(o->name, "description"))
+		return err_set(err, CLI_USAGE, "--%s is empty: leave it out, or give it %s",
+		               o->name, o->arg);
+	return is_sendable(o->arg, value)
+	               ? 0
+	               : err_set(err, CLI_USAGE, "--%s must be UTF-8, not '%s'", o->name, value);
+}
+
 static int give(struct args *a, const struct option *o, const char *value, char letter,
                 struct loom_err *err)
 {
 	if (a->n_given == ARGS_MAX_OPTIONS)
 		return err_set(err, CLI_USAGE, "too many options");
+	int rc = o->arg ? check_value(o, value, err) : 0;
+	if (rc)
+		return rc;
 	a->given[a->n_given].option = o;
 	a->given[a->n_given].letter = letter;
 	a->given[a->n_given++].value = value;
@@ -120,8 +149,8 @@ static const struct command *find_command(const struct command *commands, const 
 	return found;
 }
 
-/* What is no option: a misspelt one, or a name that looks like one. Without a value before it the
- * words say which command it is for. */
+/* Explains a word that is not an option: a misspelt one, or a name that looks like one. The words
+ * without '-' name the command, unless one of them is an option's value. */
 static int no_option(const struct command *commands, char **argv, const char *word, size_t n,
                      struct loom_err *err)
 {
@@ -163,8 +192,23 @@ static int take_option(struct args *a, const struct command *commands, char **ar
 	return give(a, o, value, letter, err);
 }
 
-/* Each option as the command itself knows it: one letter stands for different names in different
- * commands, and the row found before the command was known may have been another command's. */
+/* "--no-password" beside "--password-file": only one of them can be meant. */
+static int check_contradictions(const struct args *a, struct loom_err *err)
+{
+	for (size_t i = 0; i < a->n_given; i++) {
+		const char *no = a->given[i].option->name;
+		for (size_t k = 0; k < a->n_given && str_starts(no, "no-"); k++) {
+			const char *other = a->given[k].option->name;
+			if (str_starts(other, no + 3))
+				return err_set(err, CLI_USAGE, "give --%s or --%s, not both", no,
+				               other);
+		}
+	}
+	return 0;
+}
+
+/* Looks up each option in the command's own rows: a letter may stand for different names in
+ * different commands, and the row found earlier may be another command's. */
 static int own_options(struct args *a, struct loom_err *err)
 {
 	for (size_t i = 0; i < a->n_given; i++) {
@@ -183,12 +227,12 @@ static int own_options(struct args *a, struct loom_err *err)
 			               a->command->words, name);
 		a->given[i].option = o;
 	}
-	return 0;
+	return check_contradictions(a, err);
 }
 
 /* ---- parsing --------------------------------------------------------------------------------- */
 
-/* "loom help cluster create" and "loom version" are what they are with --help and --version. */
+/* Treats "loom help cluster create" and "loom version" like --help and --version. */
 static size_t take_first(struct args *a, const struct strs *words)
 {
 	bool help = words->n && str_eq(words->v[0], "help");
@@ -196,6 +240,21 @@ static size_t take_first(struct args *a, const struct strs *words)
 	a->help |= help;
 	a->version |= version;
 	return help || version;
+}
+
+/* As with options: a "$NAME" that is not set would make a path of something else. */
+static int check_arguments(const struct args *a, struct loom_err *err)
+{
+	const struct command *c = a->command;
+	for (size_t i = 0; i < a->n; i++) {
+		if (!*a->positional[i])
+			return err_set(err, CLI_USAGE, "loom %s: an argument is empty; it wants %s",
+			               c->words, c->args);
+		if (!is_sendable(c->args, a->positional[i]))
+			return err_set(err, CLI_USAGE, "loom %s: %s must be UTF-8, not '%s'",
+			               c->words, c->args, a->positional[i]);
+	}
+	return 0;
 }
 
 static int take_words(struct args *a, const struct command *commands, const struct strs *all,
@@ -209,8 +268,10 @@ static int take_words(struct args *a, const struct command *commands, const stru
 		a->group = is_group(commands, words->v[0]) ? plain[0] : NULL;
 	if (!a->command && words->n && a->help && is_group(commands, words->v[0]))
 		a->group = plain[0];
-	if (!a->command)
-		return a->help || a->version ? 0 : no_command(commands, words, err);
+	if (!a->command) {
+		bool known = a->version || (a->help && (a->group || !words->n));
+		return known ? 0 : no_command(commands, words, err);
+	}
 	size_t skip = count_words(a->command->words);
 	for (size_t i = skip; i < words->n; i++) {
 		if (a->n == a->command->max || a->n == ARGS_MAX_POSITIONAL)
@@ -222,6 +283,9 @@ static int take_words(struct args *a, const struct command *commands, const stru
 	}
 	if (a->help || a->version)
 		return 0;
+	int rc = check_arguments(a, err);
+	if (rc)
+		return rc;
 	if (a->n < a->command->min)
 		return err_set(err, CLI_USAGE, "loom %s wants %s", a->command->words,
 		               a->command->args);
@@ -231,8 +295,8 @@ static int take_words(struct args *a, const struct command *commands, const stru
 int args_parse(struct args *a, const struct command *commands, int argc, char **argv,
                struct loom_err *err)
 {
-	__attribute__((cleanup(strs_fini_p))) struct strs words = { 0 };
-	char **plain = loom_calloc((size_t)argc + 1, sizeof(*plain)); /* argv's own */
+	LOOM_CLEANUP(strs_fini) struct strs words = { 0 };
+	char **plain = loom_calloc((size_t)argc + 1, sizeof(*plain)); /* borrowed from argv */
 	bool options = true;
 	int rc = 0;
 	memset(a, 0, sizeof(*a));

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * args - the command line: one row per command and per option; parsing and --help come from the
- * rows.  Pure but for printing; what it returns borrows from argv.
+ * args - the command line: one row per command and per option; parser and --help both use the rows.
+ * Pure but for printing; the results borrow from argv.
  */
 #ifndef LOOM_CLI_ARGS_H
 #define LOOM_CLI_ARGS_H
@@ -31,21 +31,21 @@ struct command {
 	const char *summary;          /* one line */
 	const struct option *options; /* ends with a NULL name; NULL: none */
 	int (*run)(struct cli *c, const struct args *a);
-	const void *data; /* the command's own */
+	const void *data; /* for the command's own use */
 };
 
 struct args {
-	const struct command *command; /* NULL: none was named */
+	const struct command *command; /* NULL: none was given */
 	const char *positional[ARGS_MAX_POSITIONAL];
 	size_t n;
 	struct {
 		const struct option *option;
 		const char *value; /* "" for a flag */
-		char letter;       /* as which it was given; 0: by name */
+		char letter;       /* the letter that was used; 0: the name */
 	} given[ARGS_MAX_OPTIONS];
 	size_t n_given;
 	bool help, version;
-	const char *group; /* when no command is given: the first word of some, or NULL */
+	const char *group; /* without a command: the first word of some commands, or NULL */
 };
 
 extern const struct option args_common[]; /* options of every command */
@@ -53,10 +53,11 @@ extern const struct option args_common[]; /* options of every command */
 /* 0, or CLI_USAGE with err filled. commands ends with a NULL words. */
 LOOM_MUST_CHECK int args_parse(struct args *a, const struct command *commands, int argc,
                                char **argv, struct loom_err *err);
-const char *args_get(const struct args *a, const char *option); /* last one; NULL: not given */
+const char *args_get(const struct args *a, const char *option); /* its last value; NULL: not
+                                                                 * given */
 bool args_has(const struct args *a, const char *option);
 
-/* group: only those that begin with this word; NULL: all. */
+/* group: only commands that begin with this word; NULL: all. */
 void args_help(const struct command *commands, const char *group, FILE *f);
 void args_help_command(const struct command *c, FILE *f);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The log of who did what: its newest rows, and whether it is whole. */
+/* The audit log: shows its newest rows, and verifies it. */
 #include "services/cli/commands.h"
 #include "services/cli/table.h"
 
@@ -31,21 +31,17 @@ static int add_time(const struct args *a, const char *option, const char *query,
 
 static void add_row(struct table *t, const struct json *v)
 {
-	static const char *const columns[] = { "user", "tenant", "from", "action", "object" };
 	char time[32];
 	clock_format(json_get_int(v, "time", 0), time);
 	table_addf(t, "%.19sZ", time);
-	for (size_t i = 0; i < LOOM_COUNT(columns); i++) {
-		LOOM_CLEANUP_STR char *cell = cell_text(json_get(v, columns[i]));
-		table_add(t, cell);
-	}
-	table_addf(t, "%s %" PRId64, json_get_str(v, "outcome"), json_get_int(v, "status", 0));
+	cells_add(t, v, "user|tenant|from|action|object");
+	table_addf(t, "%s %" PRId64, cli_text(v, "outcome"), json_get_int(v, "status", 0));
 	table_addf(t, "%" PRId64, json_get_int(v, "count", 1));
 }
 
 int audit_list(struct cli *c, const struct args *a)
 {
-	__attribute__((cleanup(strs_fini_p))) struct strs query = { 0 };
+	LOOM_CLEANUP(strs_fini) struct strs query = { 0 };
 	LOOM_CLEANUP(json_free) struct json *rows = NULL;
 	for (size_t i = 0; i < LOOM_COUNT(filters); i++) {
 		const char *value = args_get(a, filters[i].option);
@@ -72,7 +68,7 @@ int audit_list(struct cli *c, const struct args *a)
 	return CLI_OK;
 }
 
-/* A part at a time, each from where the one before it ended. */
+/* Verifies part by part, each from the end of the one before. */
 int audit_verify(struct cli *c, const struct args *a)
 {
 	const char *seq = args_get(a, "seq"), *hash = args_get(a, "hash");
@@ -96,15 +92,15 @@ int audit_verify(struct cli *c, const struct args *a)
 		more = json_get_bool(v, "more", false) && json_get_bool(v, "intact", false);
 		loom_free(path);
 		path = loom_asprintf("/v2/audit/verify?from=true&seq=%" PRId64 "&hash=%s",
-		                     json_get_int(v, "last", 0), json_get_str(v, "hash"));
+		                     json_get_int(v, "last", 0), cli_text(v, "hash"));
 	}
 	bool intact = json_get_bool(v, "intact", false);
 	if (c->json)
 		cli_print_json(v);
 	else if (intact)
 		printf("intact: %" PRId64 " rows, the last is %" PRId64 " %s\n", rows,
-		       json_get_int(v, "last", 0), json_get_str(v, "hash"));
+		       json_get_int(v, "last", 0), cli_text(v, "hash"));
 	return intact ? CLI_OK
 	              : cli_fail(CLI_FAILED, "broken at row %" PRId64 ": %s",
-	                         json_get_int(v, "brokenAt", 0), json_get_str(v, "reason"));
+	                         json_get_int(v, "brokenAt", 0), cli_text(v, "reason"));
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Callbacks: what targets have not been told yet, and the targets of a tenant. */
+/* Callbacks: the pending ones, and a tenant's targets. */
 #include "services/cli/commands.h"
 #include "services/cli/table.h"
 
@@ -49,7 +49,7 @@ int callback_change(struct cli *c, const struct args *a)
 
 /* ---- targets --------------------------------------------------------------------------------- */
 
-/* Without the end of its last line, as editors leave it. */
+/* Strips the final line feed, which editors add. */
 static int add_secret(const struct args *a, struct json *body)
 {
 	const char *file = args_get(a, "secret-file");
@@ -57,7 +57,7 @@ static int add_secret(const struct args *a, struct json *body)
 		json_set_str(body, "secret", "");
 	if (!file)
 		return 0;
-	__attribute__((cleanup(buf_fini_p))) struct buf b = BUF_INIT(SECRET_MAX);
+	LOOM_CLEANUP(buf_fini) struct buf b = BUF_INIT(SECRET_MAX);
 	int rc = cli_read_file(file, &b);
 	if (rc)
 		return cli_fail(CLI_USAGE, "--secret-file: %s: %s", file, strerrordesc_np(-rc));
@@ -76,7 +76,8 @@ int callback_target_set(struct cli *c, const struct args *a)
 {
 	LOOM_CLEANUP(json_free) struct json *body = json_new_obj();
 	if (!args_has(a, "events"))
-		return cli_fail(CLI_USAGE, "--events A,B is needed: what the target is told of");
+		return cli_fail(CLI_USAGE,
+		                "--events A,B is needed: the events to report to the target");
 	json_set_str(body, "url", a->positional[1]);
 	json_set(body, "events", split_names(args_get(a, "events")));
 	json_set(body, "triggers", split_names(args_get(a, "triggers")));

@@ -14,28 +14,41 @@
 
 /* ---- create ---------------------------------------------------------------------------------- */
 
+/* What it comes to with all that it extends and includes. What it leaves open otherwise may be in
+ * the request. */
+static int resolve_template(struct cli *c, const struct json *body, struct json **template)
+{
+	static const char *const open[] = { "services", "provider" };
+	struct json *defaults = json_get(*template, "defaults"), *whole = NULL;
+	if (!json_get(*template, "extends") && !json_len(json_get(*template, "includes")))
+		return CLI_OK;
+	for (size_t i = 0; json_is(defaults, JSON_OBJECT) && i < LOOM_COUNT(open); i++) {
+		if (json_get(body, open[i]))
+			json_set(defaults, open[i], json_copy(json_get(body, open[i])));
+	}
+	int code = cli_request_exactly(c, "POST", "/v2/resolve", *template, &whole);
+	if (!code) {
+		json_free(*template);
+		*template = whole;
+	}
+	return code;
+}
+
 int create_config(struct cli *c, const struct args *a, struct json *body)
 {
 	LOOM_CLEANUP(json_free) struct json *template = NULL;
-	struct json *config = NULL;
-	struct loom_err err = { 0 };
 	if (!config_changes(a) || args_has(a, "config"))
 		return CLI_OK;
 	LOOM_CLEANUP_STR char *name = cli_quote(args_get(a, "template"));
 	LOOM_CLEANUP_STR char *path = loom_asprintf("/v2/clustertemplates/%s", name);
 	int code = cli_request_exactly(c, "GET", path, NULL, &template);
+	if (!code)
+		code = resolve_template(c, body, &template);
 	if (code) {
 		meant_options(c, a);
 		return code;
 	}
-	LOOM_CLEANUP(json_free)
-	struct json *present = json_copy(json_path(template, "defaults/config"));
-	if (!present)
-		present = json_new_obj();
-	if (config_option(a, present, &config, &err) != 0)
-		return cli_fail(CLI_USAGE, "%s", err.msg);
-	json_set(body, "config", config);
-	return CLI_OK;
+	return config_change(a, json_path(template, "defaults/config"), body);
 }
 
 int cluster_create(struct cli *c, const struct args *a)
@@ -50,22 +63,23 @@ int cluster_create(struct cli *c, const struct args *a)
 		return code;
 	char key[33];
 	id_random_hex(key, 16);
-	c->key = key; /* sent again when the answer is lost, it makes no second cluster */
+	c->key = key; /* a repeated request makes no second cluster */
 	code = cli_request_json(c, "POST", "/v2/clusters", body, JSON_OBJECT, &answer);
 	c->key = NULL;
 	if (code) {
 		meant_options(c, a);
 		return code;
 	}
-	const char *id = json_get_str(answer, "id");
-	if (!id)
-		return cli_fail(CLI_FAILED, "%s does not answer like Loom: no id", c->url);
+	const char *id;
+	code = cli_need(c, answer, "id", &id);
+	if (code)
+		return code;
 	if (c->json)
 		cli_print_json(answer);
 	else
 		puts(id);
 	fflush(stdout);
-	c->json = false; /* what follows is for people */
+	c->json = false; /* the rest is for people */
 	return args_has(a, "wait") ? watch_cluster(c, id, 0, stderr) : CLI_OK;
 }
 
@@ -82,7 +96,7 @@ static void add_cluster(struct table *t, const struct json *s)
 /* "ID|NAME|..."; owned. */
 static char *column_heads(void)
 {
-	__attribute__((cleanup(strs_fini_p))) struct strs heads = { 0 };
+	LOOM_CLEANUP(strs_fini) struct strs heads = { 0 };
 	for (const struct cluster_field *f = cluster_columns; f->name; f++)
 		strs_add(&heads, f->name);
 	return strs_join(&heads, "|");
@@ -102,9 +116,31 @@ static char *list_path(const char *status, const struct json *labels)
 	return buf_take(&b);
 }
 
+/* The server ignores an unknown status, and then shows all, as the original's clients expect. */
+static int check_status(const char *status)
+{
+	static const char *const all[] = { "pending", "active", "incomplete", "inconsistent",
+		                           "terminated" };
+	LOOM_CLEANUP(json_free) struct json *names = split_names(status);
+	for (size_t i = 0; i < json_len(names); i++) {
+		const char *name = json_str(json_at(names, i));
+		size_t k = 0;
+		while (k < LOOM_COUNT(all) && !str_ieq(all[k], name))
+			k++;
+		if (k == LOOM_COUNT(all))
+			return cli_fail(CLI_USAGE,
+			                "--status is of pending active incomplete inconsistent "
+			                "terminated, with commas, not '%s'",
+			                name);
+	}
+	return CLI_OK;
+}
+
 int cluster_list(struct cli *c, const struct args *a)
 {
 	const char *status = args_get(a, "status");
+	if (status && check_status(status))
+		return CLI_USAGE;
 	if (!status && !args_has(a, "all"))
 		status = "pending,active,incomplete,inconsistent";
 	LOOM_CLEANUP(json_free) struct json *labels = json_new_obj();
@@ -133,7 +169,7 @@ int cluster_list(struct cli *c, const struct args *a)
 
 static char *names_of(const struct json *services)
 {
-	__attribute__((cleanup(strs_fini_p))) struct strs names = { 0 };
+	LOOM_CLEANUP(strs_fini) struct strs names = { 0 };
 	for (size_t i = 0; i < json_len(services); i++) {
 		const struct json *s = json_at(services, i);
 		const char *name = json_is(s, JSON_OBJECT) ? json_get_str(s, "name") : json_str(s);
@@ -189,8 +225,8 @@ static void print_details(const struct json *v)
 		       (long long)json_get_int(p, "stepscompleted", 0),
 		       (long long)json_get_int(p, "stepstotal", 0));
 	for (size_t i = 0; i < json_len(links); i++)
-		printf("%-10s %s  %s\n", "link", json_get_str(json_at(links, i), "label"),
-		       json_get_str(json_at(links, i), "url"));
+		printf("%-10s %s  %s\n", "link", cli_text(json_at(links, i), "label"),
+		       cli_text(json_at(links, i), "url"));
 }
 
 int cluster_show(struct cli *c, const struct args *a)
@@ -243,7 +279,6 @@ static int delete_body(const struct args *a, struct json **ret)
 
 int cluster_delete(struct cli *c, const struct args *a)
 {
-	LOOM_CLEANUP_STR char *id = NULL;
 	LOOM_CLEANUP(json_free) struct json *v = NULL, *body = NULL;
 	bool ask = !args_has(a, "yes");
 	if (ask && !isatty(STDIN_FILENO))
@@ -251,15 +286,13 @@ int cluster_delete(struct cli *c, const struct args *a)
 		                a->positional[0]);
 	int code = delete_body(a, &body);
 	if (!code)
-		code = cli_find_cluster(c, a->positional[0], &id);
-	if (code)
-		return code;
-	LOOM_CLEANUP_STR char *path = loom_asprintf("/v2/clusters/%s", id);
-	code = cli_request_json(c, "GET", path, NULL, JSON_OBJECT, &v);
+		code = cli_get_cluster(c, a->positional[0], &v);
 	if (code)
 		return code;
 	if (ask && !agreed(v))
 		return cli_fail(CLI_FAILED, "not deleted");
+	const char *id = json_get_str(v, "id");
+	LOOM_CLEANUP_STR char *path = loom_asprintf("/v2/clusters/%s", id);
 	code = cli_request(c, "DELETE", path, body, NULL);
 	if (code)
 		return code;

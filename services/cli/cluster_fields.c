@@ -9,34 +9,34 @@
 
 /* ---- a new cluster --------------------------------------------------------------------------- */
 
-#define LAYOUT_OPTIONS                                                                          \
-	{ "template", 't', "T", "cluster template (needed)" },                                  \
-		{ "size", 'n', "N", "number of nodes (needed)" },                               \
-		{ "provider", 0, "P", "provider of the nodes, else the template's" },           \
-		{ "services", 0, "A,B", "services, else the template's" },                      \
-		{ "hardware", 0, "H", "hardware type of all nodes, else the template's" },      \
-		{ "image", 0, "I", "image type of all nodes, else the template's" },            \
-		{ "config", 0, "JSON|@FILE",                                                    \
-		  "configuration, instead of the template's (@-: stdin)" },                     \
-		CONFIG_CHANGES("the template's configuration"),                                 \
-		{ "provider-fields", 0, "JSON|@FILE", "what the provider asks its users for" }, \
-	{                                                                                       \
-		"dns-suffix", 0, "NAME", "domain of the nodes' names"                           \
+#define LAYOUT_OPTIONS                                                                         \
+	{ "template", 't', "T", "cluster template (needed)" },                                 \
+		{ "size", 'n', "N", "number of nodes (needed)" },                              \
+		{ "provider", 0, "P", "provider of the nodes; default: the template's" },      \
+		{ "services", 0, "A,B", "services; default: the template's" },                 \
+		{ "hardware", 0, "H", "hardware type of all nodes; default: the template's" }, \
+		{ "image", 0, "I", "image type of all nodes; default: the template's" },       \
+		{ "config", 0, "JSON|@FILE",                                                   \
+		  "configuration, instead of the template's (@-: stdin)" },                    \
+		CONFIG_CHANGES("the template's configuration"),                                \
+		{ "provider-fields", 0, "JSON|@FILE", "fields that the provider asks for" },   \
+	{                                                                                      \
+		"dns-suffix", 0, "NAME", "domain of the nodes' names"                          \
 	}
 
 const struct option cluster_create_options[] = {
 	LAYOUT_OPTIONS,
-	{ "lease", 0, "TIME", "end of its life after 12h, 7d ...; 0: never; else the template's" },
-	{ "description", 0, "TEXT", "a line for people" },
-	{ "label", 'l', "K=V", "mark it, as env=test; more with commas or the option again" },
+	{ "lease", 0, "TIME", "lifetime: 12h, 7d ...; 0: unlimited; default: the template's" },
+	{ "description", 0, "TEXT", "a line of text for people" },
+	{ "label", 'l', "K=V", "set a label, as env=test; several with commas or by repeating it" },
 	{ "on-failure", 0, "keep|rollback",
-	  "what becomes of its nodes when it cannot be finished, else keep" },
+	  "what to do with its nodes if the create fails; default: keep" },
 	{ "wait", 'w', NULL, "watch until it is active" },
 	{ 0 },
 };
 const struct option cluster_plan_options[] = { LAYOUT_OPTIONS, { 0 } };
 
-/* The option's value as a member of the request's body; nothing without the option. */
+/* Adds the option's value to the request's body; does nothing without the option. */
 typedef int (*set_member)(const struct args *a, const char *option, struct json *body,
                           const char *member, struct loom_err *err);
 
@@ -63,7 +63,8 @@ static int set_object(const struct args *a, const char *option, struct json *bod
 	return rc;
 }
 
-/* Changes alone are checked only: the template's, to which they belong, is not known yet. */
+/* Changes are only checked here: they apply to the template's configuration, which is not known
+ * yet. */
 static int set_config(const struct args *a, const char *option, struct json *body,
                       const char *member, struct loom_err *err)
 {
@@ -185,7 +186,7 @@ static char *age_at(const struct json *v, const char *path)
 	                  : loom_asprintf("%lld d", (long long)s / 86400);
 }
 
-/* Of a job under way; of one that failed why, in the words of who failed. */
+/* The progress of a running job; for a failed one the reason, in its own words. */
 static char *progress_at(const struct json *v, const char *path)
 {
 	const struct json *p = json_path(v, path);
@@ -204,7 +205,7 @@ static char *progress_at(const struct json *v, const char *path)
 static char *labels_at(const struct json *v, const char *path)
 {
 	const struct json *labels = json_path(v, path);
-	__attribute__((cleanup(strs_fini_p))) struct strs parts = { 0 };
+	LOOM_CLEANUP(strs_fini) struct strs parts = { 0 };
 	for (size_t i = 0; i < json_len(labels); i++)
 		strs_addf(&parts, "%s=%s", json_key_at(labels, i),
 		          json_str(json_value_at(labels, i)));

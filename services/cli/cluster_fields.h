@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* cluster_fields - the fields of a cluster, once: options of create, columns of list, lines of
+/* cluster_fields - one table of a cluster's fields: options of create, columns of list, lines of
  * show. */
 #ifndef LOOM_CLI_CLUSTER_FIELDS_H
 #define LOOM_CLI_CLUSTER_FIELDS_H
@@ -8,7 +8,7 @@
 
 #include "common/json/json.h"
 
-/* As changes to a configuration, beside the whole of it. */
+/* Options that change a configuration instead of replacing it. */
 #define CONFIG_CHANGES(of)                                                                 \
 	{ "merge", 0, "JSON|@FILE", "into " of ": what it says is set, null removes" },    \
 		{ "set", 0, "PATH=TEXT",                                                   \
@@ -20,8 +20,8 @@
 extern const struct option cluster_create_options[], cluster_plan_options[];
 
 struct cluster_field {
-	const char *name; /* head of the column, or what the line begins with */
-	const char *path; /* where it is in a cluster's summary, or details */
+	const char *name; /* title of the column or line */
+	const char *path; /* its path in a cluster's summary, or details */
 	char *(*text)(const struct json *v, const char *path); /* owned; NULL: nothing to show */
 };
 /* Both end with a NULL name. */

@@ -11,7 +11,7 @@ char *cell_text(const struct json *v)
 {
 	if (!json_is(v, JSON_ARRAY))
 		return loom_strdup(json_str(v) ? json_str(v) : "-");
-	__attribute__((cleanup(strs_fini_p))) struct strs parts = { 0 };
+	LOOM_CLEANUP(strs_fini) struct strs parts = { 0 };
 	for (size_t i = 0; i < json_len(v); i++) {
 		if (json_str(json_at(v, i)))
 			strs_add(&parts, json_str(json_at(v, i)));
@@ -28,14 +28,14 @@ char *cell_task(const char *action, const char *service)
 	return text;
 }
 
-static void add_row(struct table *t, const struct json *v, const char *columns)
+void cells_add(struct table *t, const struct json *v, const char *paths)
 {
-	while (*columns) {
-		size_t n = strcspn(columns, "|");
-		LOOM_CLEANUP_STR char *path = loom_strndup(columns, n);
+	while (*paths) {
+		size_t n = strcspn(paths, "|");
+		LOOM_CLEANUP_STR char *path = loom_strndup(paths, n);
 		LOOM_CLEANUP_STR char *cell = cell_text(json_path(v, path));
 		table_add(t, cell);
-		columns += n + (columns[n] == '|');
+		paths += n + (paths[n] == '|');
 	}
 }
 
@@ -46,7 +46,7 @@ static int by_name(const struct json *list, size_t a, size_t b)
 	return strcmp(x ? x : "", y ? y : "");
 }
 
-/* Indices of list in the order of names: a few dozen at most, so plainly. */
+/* Indices of a list, sorted by name: a simple sort is enough for a few dozen. */
 static size_t *ordered(const struct json *list)
 {
 	size_t n = json_len(list);
@@ -72,14 +72,14 @@ int collection_list(struct cli *c, const struct args *a)
 	table_init(&t, what->heads);
 	size_t *order = ordered(list);
 	for (size_t i = 0; i < json_len(list); i++)
-		add_row(&t, json_at(list, order[i]), what->columns);
+		cells_add(&t, json_at(list, order[i]), what->columns);
 	loom_free(order);
 	table_print(&t, "");
 	table_fini(&t);
 	return CLI_OK;
 }
 
-/* A tree of "key: value" lines; JSON is what scripts read (-o json). */
+/* Prints a tree of "key: value" lines; scripts use JSON (-o json). */
 static void print_tree(const struct json *v, int depth)
 {
 	for (size_t i = 0; i < json_len(v); i++) {

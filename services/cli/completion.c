@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* completion - what bash completes of the command line, made from the tables that parse it. */
+/* completion - the completion script for bash, made from the parser's tables. */
 #include "services/cli/commands.h"
 
 static const char head[] = "# bash completion for loom, made by `loom completion`\n\n"
 			   "declare -gA _loom_options=(\n";
 
-/* The words before the one that is completed, without options, name the command; what takes an
- * option's value is not told apart, which costs a completion and nothing else. */
+/* The words before the completed one, without options, name the command. An option's value is
+ * mistaken for a word of the command, which only spoils a completion. */
 static const char function[] =
 	"\n_loom()\n"
 	"{\n"

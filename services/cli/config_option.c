@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The configuration that a command asks for: whole (--config), or as changes of what there is
- * (--merge, and --set and --unset in their order).
+ * Computes the configuration that a command asks for: as a whole (--config), or as changes of the
+ * present one (--merge, and --set and --unset in their order).
  */
 #include "services/cli/commands.h"
+
+#include "common/json/merge_patch.h"
 
 #include <string.h>
 
@@ -14,7 +16,7 @@ bool config_changes(const struct args *a)
 
 /* ---- paths ----------------------------------------------------------------------------------- */
 
-/* The keys of "web/port" or "/web/port", as JSON pointers are read: ~1 is a '/', ~0 a '~'. */
+/* Splits "web/port" or "/web/port" into keys, as in JSON pointers: ~1 is a '/', ~0 a '~'. */
 static int split_path(const char *option, const char *path, struct strs *keys, struct loom_err *err)
 {
 	if (!strchr(path, '/') && strchr(path, '.'))
@@ -40,8 +42,8 @@ static int split_path(const char *option, const char *path, struct strs *keys, s
 	return 0;
 }
 
-/* The object that holds the last key; objects on the way are made where `make` says so, else
- * *ret is NULL when one is absent. */
+/* Finds the object that holds the last key; creates missing objects on the way if `make` is set,
+ * else *ret is NULL if one is missing. */
 static int find_parent(struct json *config, const struct strs *keys, bool make, struct json **ret,
                        struct loom_err *err)
 {
@@ -65,7 +67,7 @@ static int find_parent(struct json *config, const struct strs *keys, bool make, 
 
 /* ---- changes --------------------------------------------------------------------------------- */
 
-/* PATH=TEXT or PATH:=JSON. */
+/* Applies PATH=TEXT or PATH:=JSON. */
 static int set_one(struct json *config, const char *given, struct loom_err *err)
 {
 	const char *eq = strchr(given, '=');
@@ -90,11 +92,12 @@ static int set_one(struct json *config, const char *given, struct loom_err *err)
 	else if (json_parse_str(eq + 1, &v, &why) != 0)
 		return err_set(err, CLI_USAGE, "--set %s: what := gives is not JSON: %s", path,
 		               why.msg);
+	loom_assert(keys.n);
 	json_set(parent, keys.v[keys.n - 1], v);
 	return 0;
 }
 
-/* known: config is what there is, so that what is unset has to be there. */
+/* known: config is the present one, so the key must exist. */
 static int unset_one(struct json *config, const char *path, bool known, struct loom_err *err)
 {
 	LOOM_CLEANUP(strs_fini) struct strs keys = { 0 };
@@ -106,30 +109,13 @@ static int unset_one(struct json *config, const char *path, bool known, struct l
 	rc = find_parent(config, &keys, false, &parent, &why);
 	if (rc)
 		return err_set(err, rc, "--unset %s: %s", path, why.msg);
+	loom_assert(keys.n);
 	const char *last = keys.v[keys.n - 1];
 	if (known && !json_get(parent, last))
 		return err_set(err, CLI_USAGE, "--unset %s: there is no such setting", path);
 	if (parent)
 		json_del(parent, last);
 	return 0;
-}
-
-/* JSON Merge Patch (RFC 7396) of objects: null removes. */
-static void merge(struct json *into, const struct json *patch)
-{
-	for (size_t i = 0; i < json_len(patch); i++) {
-		const char *key = json_key_at(patch, i);
-		const struct json *v = json_value_at(patch, i);
-		if (json_type(v) == JSON_NULL) {
-			json_del(into, key);
-		} else if (!json_is(v, JSON_OBJECT)) {
-			json_set(into, key, json_copy(v));
-		} else {
-			if (!json_is(json_get(into, key), JSON_OBJECT))
-				json_set(into, key, json_new_obj());
-			merge(json_get(into, key), v);
-		}
-	}
 }
 
 int config_option(const struct args *a, const struct json *present, struct json **ret,
@@ -142,8 +128,11 @@ int config_option(const struct args *a, const struct json *present, struct json 
 	bool known = present || config;
 	if (!rc && !config)
 		config = json_is(present, JSON_OBJECT) ? json_copy(present) : json_new_obj();
-	if (!rc)
-		merge(config, patch);
+	if (!rc && patch) {
+		struct json *before = config;
+		config = json_merge_patch(before, patch);
+		json_free(before);
+	}
 	for (size_t i = 0; !rc && i < a->n_given; i++) {
 		const char *option = a->given[i].option->name, *value = a->given[i].value;
 		if (str_eq(option, "set"))
@@ -154,4 +143,15 @@ int config_option(const struct args *a, const struct json *present, struct json 
 	if (!rc)
 		*ret = loom_take(config);
 	return rc;
+}
+
+int config_change(const struct args *a, const struct json *stored, struct json *body)
+{
+	LOOM_CLEANUP(json_free) struct json *present = stored ? json_copy(stored) : json_new_obj();
+	struct json *config = NULL;
+	struct loom_err err = { 0 };
+	if (config_option(a, present, &config, &err) != 0)
+		return cli_fail(CLI_USAGE, "%s", err.msg);
+	json_set(body, "config", config);
+	return CLI_OK;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What is wrong with Loom, and what to do about it, as the API finds it. */
+/* Shows the API's diagnosis: problems, and what to do about them. */
 #include "services/cli/commands.h"
 
 #include "common/base/str.h"

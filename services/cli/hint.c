@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Finds the command, option or name that a misspelt one stands for. */
+/* Finds the command, option or name that a misspelt one was meant to be. */
 #include "services/cli/hint.h"
 
 #include "common/base/near.h"
 
 #include <string.h>
 
-/* What other programs call what Loom calls otherwise. */
+/* Other programs' names for what Loom calls differently. */
 static const struct {
 	const char *given, *ours;
 } synonyms[] = {
@@ -38,7 +38,7 @@ static bool synonymous(const char *given, const char *word)
 
 typedef bool (*compare)(const char *given, const char *word);
 
-/* Are the first words given those of a command? The first is its group. */
+/* Do the first words given stand for this command? Its first word is the group. */
 static bool stand_for(const char *command, const struct strs *given, compare group, compare word)
 {
 	size_t i = 0;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Puts host names where the server's words have numbers of nodes. */
+/* Replaces node numbers in the server's sentences by host names. */
 #include "services/cli/hosts.h"
 
 #include "services/cli/view.h"

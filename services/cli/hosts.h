@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* hosts - nodes by the host names that people know them by. Pure. */
+/* hosts - shows nodes by their host names. Pure. */
 #ifndef LOOM_CLI_HOSTS_H
 #define LOOM_CLI_HOSTS_H
 
 #include "common/json/json.h"
 
-/* Words with "on shop3-1000" where they say "on node 1000": the server's reasons have numbers only.
- * host_of answers a borrowed host name, or NULL when it knows none. Returns owned. */
+/* Replaces "on node 1000" by "on shop3-1000": the server's sentences have only numbers. host_of
+ * returns a borrowed host name, or NULL for an unknown node. Returns owned. */
 char *hosts_in_words(const char *words, const char *(*host_of)(const void *arg, int64_t num),
                      const void *arg);
 

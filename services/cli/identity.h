@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* identity - what `loom login` leaves for the commands after it. */
+/* identity - the token that `loom login` stores for later commands. */
 #ifndef LOOM_CLI_IDENTITY_H
 #define LOOM_CLI_IDENTITY_H
 
-/* Where it keeps the token: ~/.config/loom/token. Owned; NULL without a home. */
+/* The path of the stored token: ~/.config/loom/token. Owned; NULL without a home directory. */
 char *identity_file(void);
 
 #endif

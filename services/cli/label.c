@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* label - changes what a cluster is marked with: KEY=VALUE sets a label, KEY- removes it. */
+/* label - changes the labels of a cluster: KEY=VALUE sets a label, KEY- removes it. */
 #include "services/cli/commands.h"
 
 #include <stdio.h>

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The command line of Loom. */
+/* loom, the command line of Loom. */
 #include "services/cli/commands.h"
 
+#include "common/base/stdfds.h"
 #include "common/base/version.h"
 
 #include <locale.h>
@@ -26,8 +27,6 @@ static int run(const struct args *a)
 	if (!code)
 		code = a->command->run(&c, a);
 	cli_fini(&c);
-	if (fflush(stdout) != 0 || ferror(stdout))
-		return cli_fail(CLI_FAILED, "standard output cannot be written");
 	return code;
 }
 
@@ -54,10 +53,13 @@ static int serve(const struct command *commands, int argc, char **argv)
 int main(int argc, char **argv)
 {
 	struct commands all;
+	stdfds_take();
 	signal(SIGPIPE, SIG_IGN); /* NOLINT(cert-err33-c): cannot fail for it */
 	setlocale(LC_CTYPE, "");  /* NOLINT(cert-err33-c): no such locale is "C" */
 	commands_init(&all);
 	int code = serve(all.v, argc, argv);
 	commands_fini(&all);
+	if (fflush(stdout) != 0 || ferror(stdout))
+		return cli_fail(CLI_FAILED, "standard output cannot be written");
 	return code;
 }

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* After a refusal: are the names that were given ones that there are, and if not, which are near?
- */
+/* After a refusal checks whether the given names exist, and suggests near ones. */
 #include "services/cli/commands.h"
 #include "services/cli/hint.h"
 
@@ -13,7 +12,11 @@ struct json *meant_ask(struct cli *c, const char *below_v2)
 	struct json *list = NULL;
 	LOOM_CLEANUP_STR char *url = loom_asprintf("%s/v2/%s", c->url, below_v2);
 	struct http_call call = {
-		.method = "GET", .url = url, .headers = &c->headers, .timeout_ms = ASK_MS
+		.method = "GET",
+		.url = url,
+		.headers = &c->headers,
+		.trust = &c->trust,
+		.timeout_ms = ASK_MS,
 	};
 	struct loom_err err = { 0 };
 	if (http_call(c->conn, &call, &err) == 0 && call.status == 200 &&

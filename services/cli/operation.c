@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Operations on a cluster that exists: planned first, shown, and done exactly as shown. */
+/* Operations on an existing cluster: planned first, shown, and then applied exactly as shown. */
 #include "common/operation/operation.h"
 #include "services/cli/commands.h"
 #include "services/cli/plan_diff.h"
@@ -10,7 +10,7 @@
 #include <string.h>
 
 #define SHORT_MAX 10 /* lines of a kind in a plan that is about to be done */
-#define PLAN_MAX  ((size_t)16 << 20)
+#define PLAN_MAX  CLI_ANSWER_MAX
 
 /* ---- what is asked for ----------------------------------------------------------------------- */
 
@@ -35,7 +35,7 @@ const struct operation_option operation_options[] = {
 	{ 0 },
 };
 
-/* A field as an option or an argument says it. */
+/* A field as given by an option or an argument. */
 struct given {
 	const struct args *a;
 	const char *where, *text; /* "--nodes", "1002,1003"; text NULL: not given */
@@ -133,7 +133,7 @@ static struct given find_given(const struct args *a, const struct operation_kind
 	return g;
 }
 
-/* One of the fields that an operation needs is there, and no other one. */
+/* Checks that exactly one of the fields that an operation needs is given. */
 static int check_needs(const struct operation_kind *k, const struct json *body,
                        struct loom_err *err)
 {
@@ -152,7 +152,7 @@ static int check_needs(const struct operation_kind *k, const struct json *body,
 	return given > 1 ? err_set(err, CLI_USAGE, "give %s, not both", all) : 0;
 }
 
-/* A path that names one service or node stands for no more than one. */
+/* Checks that a path that names one service or node gets only one. */
 static int check_path(const struct operation_kind *k, const struct json *body, struct loom_err *err)
 {
 	const struct operation_parameter *p = operation_parameter_in(k->path);
@@ -202,7 +202,7 @@ char *operation_path(const struct operation_kind *k, const char *id, const struc
 
 /* ---- showing --------------------------------------------------------------------------------- */
 
-/* What a roll back cannot bring back, and what a retry does not do. */
+/* Adds what a rollback cannot restore, and what a retry does not do. */
 static void add_notes(const struct json *plan, struct buf *b)
 {
 	const struct json *notes = json_get(plan, "notes");
@@ -211,15 +211,16 @@ static void add_notes(const struct json *plan, struct buf *b)
 		buf_addf(b, "  note: %lld task%s left for another retry\n", (long long)later,
 		         later == 1 ? " is" : "s are");
 	for (size_t i = 0; i < json_len(notes); i++)
-		buf_addf(b, "  note: %s\n", json_str(json_at(notes, i)));
+		buf_addf(b, "  note: %s\n",
+		         json_str(json_at(notes, i)) ? json_str(json_at(notes, i)) : "?");
 }
 
 static void print_short(const struct json *plan, const struct json *cluster)
 {
-	__attribute__((cleanup(buf_fini_p))) struct buf b = BUF_INIT(PLAN_MAX);
+	LOOM_CLEANUP(buf_fini) struct buf b = BUF_INIT(PLAN_MAX);
 	LOOM_CLEANUP_STR char *summary = plan_diff_summary(plan);
-	buf_addf(&b, "%s %s (%s): %s\n", json_get_str(plan, "operation"),
-	         json_get_str(cluster, "name"), json_get_str(cluster, "id"), summary);
+	buf_addf(&b, "%s %s (%s): %s\n", cli_text(plan, "operation"), json_get_str(cluster, "name"),
+	         json_get_str(cluster, "id"), summary);
 	struct table_fit fit = table_fit_stdout();
 	plan_diff_write(plan, SHORT_MAX, &fit, &b);
 	add_notes(plan, &b);
@@ -228,11 +229,11 @@ static void print_short(const struct json *plan, const struct json *cluster)
 
 static void print_whole(const struct json *plan, const struct json *cluster)
 {
-	__attribute__((cleanup(buf_fini_p))) struct buf b = BUF_INIT(PLAN_MAX);
+	LOOM_CLEANUP(buf_fini) struct buf b = BUF_INIT(PLAN_MAX);
 	LOOM_CLEANUP(json_free) struct json *nodes = plan_diff_nodes(plan, cluster);
 	LOOM_CLEANUP_STR char *summary = plan_diff_summary(plan);
 	LOOM_CLEANUP_STR char *started = cell_text(json_get(plan, "started"));
-	buf_addf(&b, "%s %s (%s) would be: %s\n", json_get_str(plan, "operation"),
+	buf_addf(&b, "%s %s (%s) would be: %s\n", cli_text(plan, "operation"),
 	         json_get_str(cluster, "name"), json_get_str(cluster, "id"), summary);
 	struct table_fit fit = table_fit_stdout();
 	plan_diff_write(plan, PLAN_DIFF_ALL, &fit, &b);
@@ -250,13 +251,16 @@ static void print_whole(const struct json *plan, const struct json *cluster)
 static int make_plan(struct cli *c, const char *id, const struct json *body, struct json **ret)
 {
 	LOOM_CLEANUP_STR char *path = loom_asprintf("/v2/clusters/%s/plan", id);
+	const char *token; /* without one it would be done in whatever way it comes to then */
 	int code = cli_request_json(c, "POST", path, body, JSON_OBJECT, ret);
-	if (code && c->status == 409)
+	if (!code)
+		return cli_need(c, *ret, "token", &token);
+	if (c->status == 409)
 		fprintf(stderr, "      loom cluster why %s says what goes on there.\n", id);
 	return code;
 }
 
-/* body is what was planned; with the token, that and nothing else is done. */
+/* Applies the plan of this body: the token ensures that exactly this plan is done. */
 static int apply(struct cli *c, const struct args *a, const char *id, struct json *body,
                  const char *token)
 {
@@ -276,32 +280,22 @@ static int follow(struct cli *c, const struct args *a, const struct json *cluste
 {
 	const struct operation_kind *k = a->command->data;
 	fflush(stdout);
-	c->json = false; /* what follows is for people */
+	c->json = false; /* the rest is for people */
 	if (!args_has(a, "wait") || !k->makes_job)
 		return CLI_OK;
 	return watch_cluster(c, json_get_str(cluster, "id"), json_get_int(cluster, "lastEvent", 0),
 	                     stderr);
 }
 
-/* Changes of the configuration become the whole of it: as it is now, but for them. */
+/* Applies changes to the cluster's present configuration, and sends the result as a whole. */
 static int change_config(struct cli *c, const struct args *a, const char *id, struct json *body)
 {
 	LOOM_CLEANUP(json_free) struct json *cluster = NULL;
 	LOOM_CLEANUP_STR char *path = loom_asprintf("/v2/clusters/%s", id);
-	struct json *config = NULL;
-	struct loom_err err = { 0 };
 	if (!config_changes(a) || args_has(a, "config"))
 		return CLI_OK;
 	int code = cli_request_exactly(c, "GET", path, NULL, &cluster);
-	if (code)
-		return code;
-	LOOM_CLEANUP(json_free) struct json *present = json_copy(json_get(cluster, "config"));
-	if (!present)
-		present = json_new_obj();
-	if (config_option(a, present, &config, &err) != 0)
-		return cli_fail(CLI_USAGE, "%s", err.msg);
-	json_set(body, "config", config);
-	return CLI_OK;
+	return code ? code : config_change(a, json_get(cluster, "config"), body);
 }
 
 int cluster_operation(struct cli *c, const struct args *a)
@@ -369,7 +363,7 @@ int cluster_control(struct cli *c, const struct args *a)
 	code = watch_cluster(c, id, json_get_int(cluster, "lastEvent", 0), stderr);
 	if (code != CLI_FAILED || !str_eq(verb, "abort"))
 		return code;
-	/* An aborted job has failed: that is what was asked for. */
+	/* An aborted job has failed, as intended. */
 	code = cli_get_cluster(c, id, &after);
 	return code || !str_eq(json_get_str(after, "status"), "pending") ? code : CLI_FAILED;
 }
@@ -377,7 +371,8 @@ int cluster_control(struct cli *c, const struct args *a)
 int provisioner_release(struct cli *c, const struct args *a)
 {
 	const char *id = a->positional[0];
-	LOOM_CLEANUP_STR char *path = loom_asprintf("/v2/provisioners/%s/release", id);
+	LOOM_CLEANUP_STR char *name = cli_quote(id);
+	LOOM_CLEANUP_STR char *path = loom_asprintf("/v2/provisioners/%s/release", name);
 	int code = cli_request(c, "POST", path, NULL, NULL);
 	if (code)
 		return code;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Values of options: a JSON object in place or in a file (@FILE, @-), names with commas between. */
+/* Values of options: a JSON object in place or in a file (@FILE, @-), names separated by commas. */
 #include "services/cli/commands.h"
 
 #include <errno.h>
@@ -12,9 +12,10 @@ static int read_stream(FILE *f, struct buf *out)
 {
 	char piece[16384];
 	size_t n;
+	errno = 0;
 	while ((n = fread(piece, 1, sizeof(piece), f)) > 0)
 		buf_add(out, piece, n);
-	return ferror(f) ? -EIO : out->full ? -EFBIG : 0;
+	return ferror(f) ? (errno ? -errno : -EIO) : out->full ? -EFBIG : 0;
 }
 
 int cli_read_file(const char *path, struct buf *out)
@@ -34,7 +35,7 @@ int json_option(const struct args *a, const char *option, struct json **ret, str
 	const char *value = args_get(a, option);
 	if (!value)
 		return 0;
-	__attribute__((cleanup(buf_fini_p))) struct buf b = BUF_INIT(FILE_MAX);
+	LOOM_CLEANUP(buf_fini) struct buf b = BUF_INIT(FILE_MAX);
 	int rc = 0;
 	if (*value == '@')
 		rc = cli_read_file(value + 1, &b);

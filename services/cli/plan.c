@@ -1,42 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a create would make: the layout, the nodes, and each node's tasks. */
+/* Shows what a create would make: the layout, the nodes, and each node's tasks. */
 #include "services/cli/commands.h"
 #include "services/cli/table.h"
 
 #include <stdio.h>
 #include <string.h>
 
-static void print_layout(const struct json *layout)
+static void print_rows(const char *title, const struct json *rows, const char *heads,
+                       const char *paths)
 {
 	struct table t;
-	table_init(&t, "COUNT|HARDWARE|IMAGE|SERVICES");
-	for (size_t i = 0; i < json_len(layout); i++) {
-		const struct json *row = json_at(layout, i);
-		LOOM_CLEANUP_STR char *services = cell_text(json_get(row, "services"));
-		table_addf(&t, "%lld", (long long)json_get_int(row, "count", 0));
-		table_add(&t, json_get_str(row, "hardwaretype"));
-		table_add(&t, json_get_str(row, "imagetype"));
-		table_add(&t, services);
-	}
-	puts("Layout");
-	table_print(&t, "  ");
-	table_fini(&t);
-}
-
-static void print_nodes(const struct json *nodes)
-{
-	struct table t;
-	table_init(&t, "NODE|HOSTNAME|HARDWARE|IMAGE|SERVICES");
-	for (size_t i = 0; i < json_len(nodes); i++) {
-		const struct json *n = json_at(nodes, i);
-		LOOM_CLEANUP_STR char *services = cell_text(json_get(n, "services"));
-		table_addf(&t, "%lld", (long long)json_get_int(n, "nodenum", 0));
-		table_add(&t, json_get_str(n, "hostname"));
-		table_add(&t, json_get_str(n, "hardwaretype"));
-		table_add(&t, json_get_str(n, "imagetype"));
-		table_add(&t, services);
-	}
-	puts("\nNodes");
+	table_init(&t, heads);
+	for (size_t i = 0; i < json_len(rows); i++)
+		cells_add(&t, json_at(rows, i), paths);
+	puts(title);
 	table_print(&t, "  ");
 	table_fini(&t);
 }
@@ -50,7 +27,7 @@ static char *task_name(const struct json *task)
 
 static const struct json *task_with(const struct json *tasks, int64_t id)
 {
-	/* Ids are positions as a rule. */
+	/* Usually the id is the position. */
 	const struct json *t = id >= 0 ? json_at(tasks, (size_t)id) : NULL;
 	if (t && json_get_int(t, "id", -1) == id)
 		return t;
@@ -70,7 +47,7 @@ static const char *host_of(const struct json *nodes, int64_t num)
 	return NULL;
 }
 
-/* "  (after start db on shop3-1000)": tasks of other nodes that this one waits for. */
+/* " (after start db on shop3-1000)": the tasks of other nodes that this one waits for. */
 static void add_foreign(struct buf *b, const struct json *nodes, const struct json *tasks,
                         const struct json *task)
 {
@@ -98,7 +75,7 @@ static void add_foreign(struct buf *b, const struct json *nodes, const struct js
 
 void plan_print_tasks(const struct json *nodes, const struct json *tasks)
 {
-	struct buf b = BUF_INIT((size_t)16 << 20);
+	struct buf b = BUF_INIT(CLI_ANSWER_MAX);
 	buf_addf(&b, "\nTasks (%zu)\n", json_len(tasks));
 	for (size_t i = 0; i < json_len(nodes); i++) {
 		int64_t num = json_get_int(json_at(nodes, i), "nodenum", 0);
@@ -136,8 +113,10 @@ int cluster_plan(struct cli *c, const struct args *a)
 		cli_print_json(plan);
 		return CLI_OK;
 	}
-	print_layout(json_get(plan, "layout"));
-	print_nodes(json_get(plan, "nodes"));
+	print_rows("Layout", json_get(plan, "layout"), "COUNT|HARDWARE|IMAGE|SERVICES",
+	           "count|hardwaretype|imagetype|services");
+	print_rows("\nNodes", json_get(plan, "nodes"), "NODE|HOSTNAME|HARDWARE|IMAGE|SERVICES",
+	           "nodenum|hostname|hardwaretype|imagetype|services");
 	plan_print_tasks(json_get(plan, "nodes"), json_get(plan, "tasks"));
 	return CLI_OK;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Shows what a change would do before it is done, and asks. */
+/* Shows the effect of a change before it is made, and asks. */
 #include "services/cli/plan_diff.h"
 
 #include "services/cli/commands.h"
@@ -29,7 +29,7 @@ static void add_signed(struct buf *b, const struct json *names, char sign)
 
 static void add_changed(struct table *t, const char *what, const struct json *node)
 {
-	__attribute__((cleanup(buf_fini_p))) struct buf b = BUF_INIT(TEXT_MAX);
+	LOOM_CLEANUP(buf_fini) struct buf b = BUF_INIT(TEXT_MAX);
 	add_signed(&b, json_get(node, "servicesAdded"), '+');
 	add_signed(&b, json_get(node, "servicesRemoved"), '-');
 	table_add(t, what);
@@ -131,7 +131,7 @@ char *plan_diff_summary(const struct json *plan)
 		{ "config", "setting changed", "settings changed" },
 		{ "template", "difference in the template", "differences in the template" },
 	};
-	__attribute__((cleanup(buf_fini_p))) struct buf b = BUF_INIT(TEXT_MAX);
+	LOOM_CLEANUP(buf_fini) struct buf b = BUF_INIT(TEXT_MAX);
 	for (size_t i = 0; i < LOOM_COUNT(counts); i++) {
 		size_t n = json_len(json_path(plan, counts[i].path));
 		if (n)

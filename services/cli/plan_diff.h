@@ -8,13 +8,13 @@
 
 #define PLAN_DIFF_ALL ((size_t)-1)
 
-/* One line for each node and setting that changes, at most max of a kind; nothing for none. */
+/* One line per changed node and setting, at most max of a kind; nothing without changes. */
 struct table_fit;
 void plan_diff_write(const struct json *plan, size_t max, const struct table_fit *fit,
                      struct buf *out);
 
-/* The nodes that have tasks in this plan, as {"nodenum", "hostname"}, by number; cluster says
- * the names of those that exist.  Returns owned. */
+/* The nodes that have tasks in this plan, as {"nodenum", "hostname"}, by number; cluster provides
+ * the names of existing ones. Returns owned. */
 struct json *plan_diff_nodes(const struct json *plan, const struct json *cluster);
 
 /* "2 nodes added, 1 node removed, 14 tasks". Returns owned. */

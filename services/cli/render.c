@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Draws the view of a cluster that is being watched. */
+/* Draws the view of a watched cluster. */
 #include "services/cli/render.h"
 
 #include "services/cli/hosts.h"
@@ -50,7 +50,8 @@ static struct line begin(const struct render *r, struct buf *out)
 	return (struct line){ .r = r, .out = out, .width = width };
 }
 
-/* One character of text, made harmless: no control characters, no UTF-8 where it is not shown. */
+/* Appends one character, made harmless: no control characters, no UTF-8 where it cannot be
+ * shown. */
 static size_t put_char(struct line *l, const char *s, int room, int *ret_width)
 {
 	size_t n = str_utf8_len(s, strlen(s));
@@ -68,7 +69,7 @@ static size_t put_char(struct line *l, const char *s, int room, int *ret_width)
 	return n ? n : 1;
 }
 
-/* text in a style, cut at max columns and at the line's end. */
+/* Appends text in a style, cut at max columns and at the line's end. */
 static void put(struct line *l, enum style style, const char *text, int max)
 {
 	int room = l->width - l->col;
@@ -307,7 +308,7 @@ static int rest_line(const struct render *r, const size_t left[M_COUNT], struct 
 	return end(&l);
 }
 
-/* All nodes when they fit; else those that say most, and how many there are besides. */
+/* Draws all nodes if they fit; else the most interesting ones, and the number of the others. */
 static int nodes(const struct render *r, const struct view *v, int64_t now, int room,
                  struct buf *out)
 {

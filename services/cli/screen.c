@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Writes to a terminal in place, or line by line where there is none. */
+/* Draws on a terminal in place. */
 #include "services/cli/screen.h"
 
 #include "common/base/buf.h"
@@ -16,7 +16,7 @@
 
 struct screen {
 	FILE *f;
-	char *last; /* the picture that is shown */
+	char *last; /* the picture on the screen */
 	int lines, width;
 	bool open;
 };

@@ -8,16 +8,17 @@
 
 struct screen;
 
-/* NULL when f is no terminal that can be drawn on. */
+/* NULL if f is not a terminal, or one that cannot redraw. */
 struct screen *screen_open(FILE *f);
-void screen_size_of(int fd, int *ret_width, int *ret_height); /* 80 x 24 where nobody knows */
+void screen_size_of(int fd, int *ret_width, int *ret_height); /* 80 x 24 if unknown */
 void screen_size(const struct screen *s, int *ret_width, int *ret_height);
 /* Replaces the picture; text has that many lines. 0, or -EIO when the terminal is gone. */
 int screen_draw(struct screen *s, const char *text, int lines);
-void screen_close(struct screen *s); /* leaves the picture, gives the cursor back; once is enough */
+void screen_close(struct screen *s);   /* leaves the picture and restores the cursor; may be called
+                                        * twice */
 void screen_destroy(struct screen *s); /* NULL ok */
 
-bool screen_utf8(void);  /* does the locale speak UTF-8? */
-bool screen_color(void); /* NO_COLOR is not set, and the terminal is not dumb */
+bool screen_utf8(void);  /* is the locale's encoding UTF-8? */
+bool screen_color(void); /* NO_COLOR is not set, and the terminal can show colours */
 
 #endif

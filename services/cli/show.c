@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What is printed of the server's answers: JSON, laid out for people on a terminal, and nothing
- * that would steer one. */
+/* Prints the server's answers: JSON, indented on a terminal, without characters that would control
+ * it. */
 #include "services/cli/cli.h"
 
 #include "common/base/text.h"
@@ -9,8 +9,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#define PRETTY_MAX ((size_t)64 << 20)
-
 static void new_line(struct buf *b, size_t depth)
 {
 	buf_addc(b, '\n');
@@ -18,7 +16,7 @@ static void new_line(struct buf *b, size_t depth)
 		buf_adds(b, "  ");
 }
 
-/* The text from its opening quote to the closing one. */
+/* Length of the string including both quotes. */
 static size_t string_len(const char *s)
 {
 	size_t n = 1;
@@ -29,7 +27,7 @@ static size_t string_len(const char *s)
 
 char *cli_pretty(const char *s)
 {
-	struct buf b = BUF_INIT(PRETTY_MAX);
+	struct buf b = BUF_INIT(4 * CLI_ANSWER_MAX);
 	size_t depth = 0;
 	for (size_t n; *s; s += n) {
 		n = *s == '"' ? string_len(s) : 1;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Takes an event stream apart into frames, however its bytes are cut. */
+/* Parses an event stream into frames, however its bytes are split. */
 #include "services/cli/sse_parse.h"
 
 #include "common/base/str.h"
@@ -76,7 +76,7 @@ static void take_line(struct sse_parse *p, void (*on_frame)(const struct sse_fra
 	}
 	char *colon = strchr(line, ':');
 	if (!colon)
-		return; /* a field without a value means nothing to us */
+		return; /* a field without a value has no meaning here */
 	*colon = '\0';
 	take_field(p, line, colon + 1 + (colon[1] == ' '));
 }

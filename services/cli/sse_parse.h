@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * sse_parse - frames out of the bytes of an event stream, however they are cut.  Pure.
+ * sse_parse - parses an event stream into frames, however its bytes are split. Pure.
  *
- * LF and CRLF end lines; comments and unknown fields are skipped.  A frame that grows beyond
+ * LF and CRLF end lines; comments and unknown fields are skipped. A frame that grows beyond
  * SSE_MAX_FRAME is dropped whole.
  */
 #ifndef LOOM_CLI_SSE_PARSE_H
@@ -28,7 +28,7 @@ struct sse_parse {
 
 void sse_parse_init(struct sse_parse *p);
 void sse_parse_fini(struct sse_parse *p);
-void sse_parse_reset(struct sse_parse *p); /* a new stream begins */
+void sse_parse_reset(struct sse_parse *p); /* call when a new stream begins */
 void sse_parse_feed(struct sse_parse *p, const char *bytes, size_t n,
                     void (*on_frame)(const struct sse_frame *f, void *arg), void *arg);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Is Loom up, what does it have, and what of it is out of reach. */
+/* Shows whether Loom is up, what it has, and what is unreachable. */
 #include "services/cli/commands.h"
 
 #include <stdio.h>
@@ -18,9 +18,15 @@ static struct look look_at(struct cli *c, const char *path)
 	struct loom_err err = { 0 };
 	LOOM_CLEANUP_STR char *url = loom_asprintf("%s%s", c->url, path);
 	struct http_call call = {
-		.method = "GET", .url = url, .headers = &c->headers, .timeout_ms = ASK_MS
+		.method = "GET",
+		.url = url,
+		.headers = &c->headers,
+		.trust = &c->trust,
+		.max_answer = CLI_ANSWER_MAX,
+		.timeout_ms = ASK_MS,
 	};
 	if (http_call(c->conn, &call, &err) == 0) {
+		cli_warn(&call);
 		l.status = call.status;
 		l.text = loom_strndup(buf_str(&call.answer), call.answer.len);
 	} else {
@@ -30,7 +36,8 @@ static struct look look_at(struct cli *c, const char *path)
 	return l;
 }
 
-/* Of a line `loom_build_info{version="0.1.0"} 1`. Returns owned, NULL when there is none. */
+/* The version in a line `loom_build_info{version="0.1.0"} 1`. Returns owned, NULL if there is
+ * none. */
 static char *version_in(const char *metrics)
 {
 	static const char mark[] = "loom_build_info{version=\"";
@@ -44,17 +51,19 @@ static char *version_in(const char *metrics)
 static const struct {
 	const char *path, *name;
 } counted[] = {
-	{ "/v2/clustertemplates", "templates" }, { "/v2/providers", "providers" },
-	{ "/v2/services", "services" },          { "/v2/hardwaretypes", "hardware" },
-	{ "/v2/imagetypes", "images" },
+	{ "clustertemplates", "templates" }, { "providers", "providers" },
+	{ "services", "services" },          { "hardwaretypes", "hardware" },
+	{ "imagetypes", "images" },
 };
 
-static int64_t count(struct cli *c, const char *path, struct json **ret_list)
+/* Of each only what is looked at: there may be very many. */
+static int64_t count(struct cli *c, const char *what, const char *fields, struct json **ret_list)
 {
+	LOOM_CLEANUP_STR char *path = loom_asprintf("/v2/%s?fields=%s", what, fields);
 	struct look l = look_at(c, path);
 	struct json *list = NULL;
 	int64_t n = -1;
-	if (l.status == 200 && json_parse_str(l.text, &list, NULL) == 0)
+	if (l.status == 200 && json_parse(l.text, strlen(l.text), CLI_ANSWER_MAX, &list, NULL) == 0)
 		n = (int64_t)json_len(list);
 	loom_free(l.text);
 	if (ret_list)
@@ -69,7 +78,7 @@ static struct json *count_clusters(struct cli *c)
 	static const char *const words[] = { "active", "pending", "incomplete", "inconsistent",
 		                             "terminated" };
 	LOOM_CLEANUP(json_free) struct json *list = NULL;
-	if (count(c, "/v2/clusters", &list) < 0)
+	if (count(c, "clusters", "status", &list) < 0)
 		return NULL;
 	struct json *counts = json_new_obj();
 	for (size_t w = 0; w < LOOM_COUNT(words); w++) {
@@ -85,7 +94,7 @@ static struct json *count_clusters(struct cli *c)
 static struct json *count_provisioners(struct cli *c)
 {
 	LOOM_CLEANUP(json_free) struct json *list = NULL;
-	int64_t n = count(c, "/v2/provisioners", &list);
+	int64_t n = count(c, "provisioners", "id,quarantine", &list);
 	if (n < 0)
 		return NULL;
 	struct json *bad = json_new_obj();
@@ -115,7 +124,7 @@ static struct json *survey(struct cli *c, bool *ret_ready)
 	json_set(v, "clusters", count_clusters(c));
 	json_set(v, "provisioners", count_provisioners(c));
 	for (size_t i = 0; i < LOOM_COUNT(counted); i++) {
-		int64_t n = count(c, counted[i].path, NULL);
+		int64_t n = count(c, counted[i].path, "name", NULL);
 		if (n >= 0)
 			json_set_int(v, counted[i].name, n);
 	}

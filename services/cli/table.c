@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Aligns columns of text of any width, and cuts them to the width of a terminal. */
+/* Aligns columns of text of any width, and truncates them to the terminal's width. */
 #include "services/cli/table.h"
 
 #include "services/cli/screen.h"
@@ -10,11 +10,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#define TABLE_MAX  ((size_t)16 << 20)
+#define TABLE_MAX  ((size_t)1 << 30)
 #define GAP        2  /* between columns */
-#define MIN_COLUMN 12 /* a column that is cut keeps so much, */
-#define MIN_WORD   6  /* or so much, before rows become blocks on a terminal */
-#define NARROW     60 /* of at least so many columns */
+#define MIN_COLUMN 12 /* a truncated column keeps at least this width, */
+#define MIN_WORD   6  /* or this, before rows become blocks on a terminal */
+#define NARROW     60 /* of at least this width */
 
 void table_init(struct table *t, const char *heads)
 {
@@ -58,7 +58,7 @@ size_t table_rows(const struct table *t)
 
 static size_t char_width(const char *s, size_t n)
 {
-	/* From Hangul on, most of what has three or four bytes is wide. */
+	/* From Hangul on, most characters of three or four bytes are wide. */
 	return n < 3 || (n == 3 && (unsigned char)s[0] == 0xe2) ? 1 : 2;
 }
 
@@ -117,7 +117,7 @@ static void put(struct buf *out, const char *text, size_t n, const char *color)
 
 /* ---- fitting --------------------------------------------------------------------------------- */
 
-/* Bytes of text that take at most width columns. */
+/* Bytes of the longest start of text that fits into width columns. */
 static size_t bytes_within(const char *text, size_t width)
 {
 	size_t at = 0, used = 0, len = strlen(text);
@@ -133,7 +133,7 @@ static size_t bytes_within(const char *text, size_t width)
 	return at;
 }
 
-/* Cell at most width columns wide; returns how many it takes. */
+/* Writes a cell, at most width columns wide; returns the columns used. */
 static size_t put_cell(const struct table_fit *fit, const char *cell, size_t width, bool head,
                        struct buf *out)
 {
@@ -158,7 +158,7 @@ static size_t total(const size_t *widths, size_t n)
 	return sum;
 }
 
-/* Takes from the widest column, as often as needed. False when there is nothing left to take. */
+/* Narrows the widest column, as often as needed. False when no column can be narrowed. */
 static bool shrink(size_t *widths, size_t n, size_t room, size_t least)
 {
 	for (size_t sum = total(widths, n); sum > room;) {
@@ -194,7 +194,7 @@ static void write_rows(const struct table *t, const char *indent, const struct t
 	}
 }
 
-/* A block of lines for each row: "NAME: value", whatever is "-" left out. */
+/* Writes each row as a block of lines "NAME: value", without cells that are "-". */
 static void write_blocks(const struct table *t, const char *indent, const struct table_fit *fit,
                          struct buf *out)
 {

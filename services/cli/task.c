@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The attempts at tasks of a cluster, and what a plug-in wrote in one: whole, or as it comes. */
+/* The attempts at a cluster's tasks, and the output of a plug-in in one: whole, or followed
+ * live. */
 #include "services/cli/commands.h"
 #include "services/cli/render.h"
 #include "services/cli/table.h"
@@ -14,9 +15,9 @@
 #define PORTION ((size_t)64 << 10)
 
 struct reader {
-	bool raw; /* the bytes as they are */
+	bool raw; /* print the bytes unchanged */
 	bool unwritable;
-	struct buf rest; /* of a character whose other half has yet to come */
+	struct buf rest; /* start of a character whose end has not arrived */
 };
 
 static void put(struct reader *r, const char *data, size_t len)
@@ -24,7 +25,7 @@ static void put(struct reader *r, const char *data, size_t len)
 	r->unwritable = fwrite(data, 1, len, stdout) != len || fflush(stdout) != 0;
 }
 
-/* What a task writes is the text of whoever wrote its plugin: nothing in it steers a terminal. */
+/* The output is foreign text: control characters in it must not reach the terminal. */
 static void put_shown(struct reader *r, bool end)
 {
 	size_t n = end ? r->rest.len : text_whole(r->rest.data, r->rest.len);
@@ -33,7 +34,7 @@ static void put_shown(struct reader *r, bool end)
 	buf_drain(&r->rest, n);
 }
 
-/* Refusals do not come here but into the call's answer. */
+/* A refusal's body does not arrive here but in the call's answer. */
 static int on_data(const char *data, size_t len, void *arg)
 {
 	struct reader *r = arg;
@@ -63,7 +64,7 @@ static int whole_number(const struct args *a, const char *option, struct buf *qu
 
 /* ---- attempts -------------------------------------------------------------------------------- */
 
-/* How many of the actions before this one are attempts at the same task, and itself. */
+/* The number of this attempt: the actions up to this one that belong to the same task. */
 static long long attempt_of(const struct json *actions, size_t i)
 {
 	const char *task = json_get_str(json_at(actions, i), "taskId");
@@ -73,7 +74,7 @@ static long long attempt_of(const struct json *actions, size_t i)
 	return n;
 }
 
-/* The last line of a text that says something. Owned. */
+/* The last line that is not blank. Owned. */
 static char *last_line(const char *text)
 {
 	size_t end = text ? strlen(text) : 0;
@@ -85,8 +86,7 @@ static char *last_line(const char *text)
 	return end ? loom_strndup(text + begin, end - begin) : NULL;
 }
 
-/* What a task's last attempt said of itself, of those in a snapshot; NULL when it is not the last.
- */
+/* The message of a task's last attempt in a snapshot; NULL if the action is an earlier attempt. */
 static const char *message_of(const struct json *snapshot, const struct json *action,
                               long long attempt)
 {
@@ -162,8 +162,8 @@ int task_list(struct cli *c, const struct args *a)
 
 /* ---- a log ----------------------------------------------------------------------------------- */
 
-/* "attempt 2 of 2: install db on shop3-1000, failed", for people who look at it; without a word
- * where the server does not tell. */
+/* Prints "attempt 2 of 2: install db on shop3-1000, failed" for people; nothing if the server does
+ * not say. */
 static void say_attempt(struct cli *c, const char *task, const char *wanted)
 {
 	struct task_ref ref;
@@ -202,7 +202,7 @@ static void say_attempt(struct cli *c, const char *task, const char *wanted)
 
 int task_log(struct cli *c, const struct args *a)
 {
-	__attribute__((cleanup(buf_fini_p))) struct buf query = BUF_INIT(256);
+	LOOM_CLEANUP(buf_fini) struct buf query = BUF_INIT(256);
 	if (whole_number(a, "attempt", &query) || whole_number(a, "tail", &query))
 		return CLI_USAGE;
 	bool follow = args_has(a, "follow");
@@ -216,6 +216,7 @@ int task_log(struct cli *c, const struct args *a)
 	struct http_call call = { .method = "GET",
 		                  .url = url,
 		                  .headers = &c->headers,
+		                  .trust = &c->trust,
 		                  .timeout_ms = follow ? -1 : 60000,
 		                  .on_data = on_data,
 		                  .arg = &r };
@@ -225,8 +226,9 @@ int task_log(struct cli *c, const struct args *a)
 	if (r.rest.len && !r.unwritable)
 		put_shown(&r, true);
 	buf_fini(&r.rest);
+	cli_warn(&call);
 	if (r.unwritable)
-		code = CLI_FAILED; /* told by main() */
+		code = CLI_FAILED; /* main() has printed the error */
 	else if (rc)
 		code = cli_unreachable(c, err.msg);
 	else if (call.status < 200 || call.status > 299) {

@@ -10,13 +10,18 @@ static const struct {
 	{ "max-nodes", "maxNodes" },
 };
 
-/* What is not given stays as it is; the call itself would take it for the default. */
-static int present(struct cli *c, const char *path, const char *name, struct json **ret)
+/* What is not given stays as it is, to the byte; the call itself would take it for the default. */
+static int present(struct cli *c, const char *name, struct json **ret)
 {
-	int code = cli_request_json(c, "GET", path, NULL, JSON_OBJECT, ret);
-	if (code && c->status != 404)
-		return code;
+	LOOM_CLEANUP(json_free) struct json *all = NULL;
+	int code = cli_request_exactly(c, "GET", "/v2/tenants", NULL, &all);
 	if (code)
+		return code;
+	for (size_t i = 0; i < json_len(all) && !*ret; i++) {
+		if (str_eq(json_get_str(json_at(all, i), "name"), name))
+			*ret = json_copy(json_at(all, i));
+	}
+	if (!*ret)
 		*ret = json_set_str(json_new_obj(), "name", name);
 	return CLI_OK;
 }
@@ -26,7 +31,7 @@ int tenant_set(struct cli *c, const struct args *a)
 	LOOM_CLEANUP_STR char *name = cli_quote(a->positional[0]);
 	LOOM_CLEANUP_STR char *path = loom_asprintf("/v2/tenants/%s", name);
 	LOOM_CLEANUP(json_free) struct json *tenant = NULL;
-	int code = present(c, path, a->positional[0], &tenant);
+	int code = present(c, a->positional[0], &tenant);
 	if (code)
 		return code;
 	for (size_t i = 0; i < LOOM_COUNT(numbers); i++) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Keeps what is known of a watched cluster: a pure reducer over its events. */
+/* The state of a watched cluster: a pure reducer over its events. */
 #include "services/cli/view.h"
 
 #include "common/base/clock.h"
@@ -102,7 +102,7 @@ static void sort_nodes(struct view *v)
 	qsort(v->nodes, v->n_nodes, sizeof(v->nodes[0]), by_num);
 }
 
-/* The node an event speaks of, made when it is new; NULL when it names none. */
+/* The node that an event names, created if it is new; NULL when it names none. */
 static struct view_node *node_of(struct view *v, const struct json *data)
 {
 	const char *id = json_get_str(data, "nodeId");
@@ -254,7 +254,7 @@ static void on_node(struct view *v, const struct json *data, struct view_change 
 	say(c, n->hostname, loom_asprintf("address %s", address));
 }
 
-/* Another node takes the place of one that could not be made, and its tasks. */
+/* Another node replaces one that could not be created, and takes over its tasks. */
 static void on_replace(struct view *v, const struct json *data, struct view_change *c)
 {
 	struct view_node *old = node_of(v, data), *new = node_of(v, json_get(data, "by"));

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Follows a cluster until it is at rest, over as many connections as that takes. */
+/* Follows a cluster until it is at rest, reconnecting as often as needed. */
 #include "services/cli/watch.h"
 
 #include "services/cli/commands.h"
@@ -17,7 +17,7 @@
 
 #define SILENCE_MS 30000 /* the server's heartbeat comes every 10 s */
 #define GIVE_UP_MS 60000 /* without any contact */
-#define SETTLE_MS  1000  /* a cluster at rest whose job's end has not been told */
+#define SETTLE_MS  1000  /* waits for the job's last event once the cluster is at rest */
 #define REDRAW_MS  100
 #define RETRY_MS   200
 #define RETRY_CAP  3000
@@ -34,18 +34,18 @@ struct watch {
 	struct sse_parse parser;
 	struct view view;
 	struct render render;
-	struct screen *screen; /* NULL: lines */
-	int64_t history_end;   /* events up to here happened before we came */
+	struct screen *screen; /* NULL: print lines */
+	int64_t history_end;   /* the last event from before we connected */
 	int64_t print_after;
-	bool stated;  /* how it stood when we came has been said, or is not to be */
+	bool stated;  /* the initial state has been printed, or is not wanted */
 	int64_t skew; /* server's clock minus ours */
 	bool skewed;
-	int64_t contact_ms; /* when we last heard something */
+	int64_t contact_ms; /* when data arrived last */
 	unsigned tries;
-	int status; /* of the stream's answer */
+	int status; /* of the stream's response */
 	struct buf refusal;
-	bool told; /* why it ended was told already */
-	int code;  /* < 0: go on */
+	bool reported; /* the reason for the end was printed already */
+	int code;      /* < 0: continue */
 };
 
 static void stop(struct watch *w, int code)
@@ -55,10 +55,10 @@ static void stop(struct watch *w, int code)
 	loop_stop(w->loop);
 }
 
-/* Something is about to be said below the picture. */
-static void tell(struct watch *w)
+/* Prepares for text below the picture. */
+static void prepare_text(struct watch *w)
 {
-	w->told = true;
+	w->reported = true;
 	if (w->screen)
 		screen_close(w->screen);
 }
@@ -66,7 +66,7 @@ static void tell(struct watch *w)
 static void draw(void *arg)
 {
 	struct watch *w = arg;
-	if (!w->screen || w->told)
+	if (!w->screen || w->reported)
 		return;
 	screen_size(w->screen, &w->render.width, &w->render.height);
 	struct buf frame = BUF_INIT((size_t)1 << 20);
@@ -107,8 +107,7 @@ static void print_change(struct watch *w, struct view_change *c)
 	buf_fini(&b);
 }
 
-/* How it stands now that all is read that happened before we came; at rest the last words say it.
- */
+/* Prints the state after the events from before we connected; at rest the final lines say it. */
 static void say_state(struct watch *w)
 {
 	if (w->stated || w->view.seq < w->history_end)
@@ -122,7 +121,7 @@ static void say_state(struct watch *w)
 	buf_fini(&b);
 }
 
-/* An event that happens while we watch tells the server's clock, less the way here. */
+/* An event that happens while we watch shows the server's clock, less the transfer time. */
 static void set_clock(struct watch *w)
 {
 	int64_t skew = w->view.time - clock_wall_ms();
@@ -139,7 +138,7 @@ static void on_frame(const struct sse_frame *f, void *arg)
 	bool seen = f->id >= 0 && f->id <= w->view.seq;
 	if (seen || w->code >= 0 || json_parse(f->data, f->data_len, 0, &data, NULL) != 0)
 		return;
-	cli_show_safely(&data); /* what is printed as JSON is f's own text */
+	cli_show_safely(&data); /* JSON output is the frame's own text */
 	struct view_change change;
 	view_apply(&w->view, f->id, f->event, data, &change);
 	set_clock(w);
@@ -176,7 +175,7 @@ static void watch_for_rest(struct watch *w)
 static void connect_again(struct watch *w)
 {
 	if (clock_mono_ms() - w->contact_ms > GIVE_UP_MS) {
-		tell(w);
+		prepare_text(w);
 		stop(w, cli_unreachable(w->cli, "it has not answered for a minute"));
 		return;
 	}
@@ -184,7 +183,7 @@ static void connect_again(struct watch *w)
 	loop_timer_arm(w->retry, clock_backoff_ms(w->tries++, RETRY_MS, RETRY_CAP) + 1);
 }
 
-/* Another server, or a proxy's page: asking again would not help. */
+/* Not a stream: another server, or a proxy's page. Retrying would not help. */
 static bool is_stream(const struct strs *headers)
 {
 	static const char want[] = "content-type: text/event-stream";
@@ -205,7 +204,7 @@ static void on_head(struct http_fetch *f, int status, const struct strs *headers
 	if (status != 200)
 		return;
 	if (!is_stream(headers)) {
-		tell(w);
+		prepare_text(w);
 		stop(w, cli_fail(CLI_FAILED,
 		                 "%s does not answer like Loom: a stream of events was expected",
 		                 w->url));
@@ -241,7 +240,7 @@ static void on_done(struct http_fetch *f, const char *error, void *arg)
 	if (!error && w->status >= 400 && w->status < 500) {
 		LOOM_CLEANUP_STR char *why =
 			cli_reason(w->status, buf_str(&w->refusal), w->refusal.len);
-		tell(w);
+		prepare_text(w);
 		stop(w, cli_fail(CLI_FAILED, "%s (%d)", why, w->status));
 		return;
 	}
@@ -252,13 +251,17 @@ static void connect_now(void *arg)
 {
 	static const struct http_fetch_ops ops = { on_head, on_data, on_done };
 	struct watch *w = arg;
-	__attribute__((cleanup(strs_fini_p))) struct strs headers = { 0 };
+	LOOM_CLEANUP(strs_fini) struct strs headers = { 0 };
 	for (size_t i = 0; i < w->cli->headers.n; i++)
 		strs_add(&headers, w->cli->headers.v[i]);
 	strs_add(&headers, "Accept: text/event-stream");
 	strs_addf(&headers, "Last-Event-ID: %lld", (long long)w->view.seq);
 	const struct http_call call = {
-		.method = "GET", .url = w->url, .headers = &headers, .timeout_ms = -1
+		.method = "GET",
+		.url = w->url,
+		.headers = &headers,
+		.trust = &w->cli->trust,
+		.timeout_ms = -1,
 	};
 	w->status = 0;
 	w->fetch = http_fetch_start(w->client, &call, &ops, w);
@@ -325,7 +328,7 @@ static void say_end(struct watch *w)
 	if (w->code == CLI_INTERRUPTED)
 		cli_fail(w->code, "no longer watching; loom cluster watch %s goes on",
 		         w->render.id);
-	if (w->told || !view_at_rest(&w->view))
+	if (w->reported || !view_at_rest(&w->view))
 		return;
 	render_end(&w->render, &w->view, &b);
 	if (!w->cli->json || w->code != CLI_OK)
@@ -334,7 +337,7 @@ static void say_end(struct watch *w)
 	buf_fini(&b);
 }
 
-/* The first line of those in JSON: how the cluster stands, as of its last event. */
+/* The first line of JSON output: the cluster's state as of its last event. */
 static void print_summary(FILE *out, const struct json *cluster)
 {
 	static const char *const fields[] = { "id", "name", "status", "message", "progress" };

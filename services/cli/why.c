@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Clusters that do not move, leases, and what runs where. */
+/* Clusters that do not move, leases, and tasks by provisioner. */
 #include "services/cli/commands.h"
 #include "services/cli/hosts.h"
 #include "services/cli/table.h"
@@ -57,7 +57,7 @@ int cluster_why(struct cli *c, const struct args *a)
 
 static void add_service(struct table *t, const struct json *nodes, const char *service)
 {
-	__attribute__((cleanup(strs_fini_p))) struct strs on = { 0 };
+	LOOM_CLEANUP(strs_fini) struct strs on = { 0 };
 	for (size_t i = 0; i < json_len(nodes); i++) {
 		const struct json *p = json_get(json_at(nodes, i), "properties");
 		if (json_arr_has_str(json_get(p, "services"), service))
@@ -102,13 +102,14 @@ int time_parse(const char *s, int64_t *ret_ms)
 		const char *end = strptime(s, formats[i], &tm);
 		if (!end || (*end && !str_eq(end, "Z")))
 			continue;
+		int day = tm.tm_mday;
 		*ret_ms = (int64_t)timegm(&tm) * 1000;
-		return 0;
+		return tm.tm_mday == day ? 0 : CLI_USAGE; /* a day that the month does not have */
 	}
 	return str_to_int(s, ret_ms) == 0 && *ret_ms > 0 ? 0 : CLI_USAGE;
 }
 
-/* When it is to end: --until as it is, --by counted from its present end. */
+/* The new end: --until as given, --by counted from the present end. */
 static int new_end(const struct args *a, int64_t present, int64_t *ret)
 {
 	const char *until = args_get(a, "until"), *by = args_get(a, "by");
@@ -120,7 +121,7 @@ static int new_end(const struct args *a, int64_t present, int64_t *ret)
 		                until);
 	if (until)
 		return CLI_OK;
-	if (clock_parse_ms(by, &ms) != 0 || ms <= 0)
+	if (clock_parse_ms(by, &ms) != 0 || ms <= 0 || (present > 0 && ms > INT64_MAX - present))
 		return cli_fail(CLI_USAGE, "--by is a time such as 2h or 7d, not '%s'", by);
 	if (!present)
 		return cli_fail(CLI_FAILED, "it never ends by itself; --until TIME makes it so");

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Registers, heartbeats and takes tasks, and never gives up. */
+/* Registers, sends heartbeats and takes tasks; never gives up. */
 #include "agent.h"
 
 #include "common/base/clock.h"
@@ -18,17 +18,18 @@ enum {
 	LEAVE_MS = 3000,
 	WAIT_S = 25, /* the long poll */
 	WAIT_SLACK_MS = 10000,
-	MAX_AT_ONCE = 64,      /* what a server gives in one answer */
-	EMPTY_PAUSE_MS = 1000, /* between takes at a server that does not hold the request */
-	NEXT_MS = 100,         /* how long a take waits for a result that can bring tasks, too */
+	MAX_AT_ONCE = 64,      /* the most that a server returns at once */
+	EMPTY_PAUSE_MS = 1000, /* between takes, if the server does not hold the request */
+	NEXT_MS = 100,         /* a take waits this long for a result that can bring tasks itself */
 	BACKOFF_CAP_MS = 5000,
 	NOT_FOUND = 404,
 	FORBIDDEN = 403,
+	CONFLICT = 409,
 };
 
-enum standing {
+enum state {
 	UNKNOWN,    /* registering */
-	TYPES,      /* known; registering the plugin types, from next_type on */
+	TYPES,      /* registered; registering plugin types, from next_type on */
 	REGISTERED, /* taking tasks */
 	LEAVING,
 };
@@ -36,18 +37,19 @@ enum standing {
 struct agent {
 	struct agent_config config;
 	struct workers *workers;
-	enum standing standing;
+	enum state state;
 	atomic_bool registered;
-	bool no_more; /* tasks */
+	atomic_bool twin; /* another process has our id */
+	bool no_more;     /* takes no more tasks */
 	bool quarantined;
 	char *path; /* "/v2/provisioners/<id>" */
 	size_t next_type;
 	struct wire_call *setup, *beat, *take;
 	struct loop_timer *setup_timer, *beat_timer, *take_timer;
 	unsigned setup_tries, beat_tries, take_tries;
-	char *take_worker;              /* of the open take */
-	size_t take_asked;              /* tasks that it may bring */
-	size_t asked;                   /* and that any call under way may bring */
+	char *take_worker;              /* worker id of the open take */
+	size_t take_asked;              /* tasks that the open take may bring */
+	size_t asked;                   /* tasks that all open calls may bring */
 	int64_t take_since, beat_since; /* mono ms */
 	loop_fn left;
 	void *left_arg;
@@ -83,14 +85,14 @@ void agent_destroy(struct agent *a)
 	loom_free(a);
 }
 
-/* The only writer of the standing. */
-static void set_standing(struct agent *a, enum standing to)
+/* The only function that changes the state. */
+static void set_state(struct agent *a, enum state to)
 {
-	if (a->standing == LEAVING || a->standing == to)
+	if (a->state == LEAVING || a->state == to)
 		return;
 	if (to == REGISTERED)
 		log_info("registered", LOG_S("id", a->config.id));
-	a->standing = to;
+	a->state = to;
 	a->setup_tries = 0;
 	atomic_store(&a->registered, to == REGISTERED);
 	if (to == TYPES)
@@ -106,7 +108,32 @@ bool agent_registered(const struct agent *a)
 	return atomic_load(&a->registered);
 }
 
-/* One line when a kind of call begins to fail, not one for each try. */
+bool agent_is_twin(const struct agent *a)
+{
+	return atomic_load(&a->twin);
+}
+
+static void cancel_take(struct agent *a)
+{
+	if (!a->take)
+		return;
+	wire_cancel(loom_take(a->take));
+	a->asked -= a->take_asked;
+}
+
+/* Another process has our id: does no work until that one is gone. */
+static void be_twin(struct agent *a, const struct wire_answer *answer)
+{
+	LOOM_CLEANUP_STR char *words = wire_words(answer);
+	if (!atomic_exchange(&a->twin, true))
+		log_error("refused by the server; trying on", LOG_S("reason", words));
+	cancel_take(a);
+	set_state(a, UNKNOWN);
+	loop_timer_disarm(a->beat_timer);
+	loop_timer_arm(a->setup_timer, wire_pause_ms(answer, a->setup_tries++, BACKOFF_CAP_MS));
+}
+
+/* Logs once when a kind of call begins to fail, not at each try. */
 static void note_failure(const char *what, unsigned tries, const struct wire_answer *answer)
 {
 	char why[160];
@@ -124,8 +151,13 @@ static void on_provisioner_put(const struct wire_answer *answer, void *arg)
 	struct agent *a = arg;
 	a->setup = NULL;
 	if (wire_ok(answer)) {
+		atomic_store(&a->twin, false);
 		loop_timer_arm(a->beat_timer, HEARTBEAT_MS);
-		set_standing(a, TYPES);
+		set_state(a, TYPES);
+		return;
+	}
+	if (answer->status == CONFLICT) {
+		be_twin(a, answer);
 		return;
 	}
 	note_failure("register", a->setup_tries, answer);
@@ -137,6 +169,7 @@ static void put_provisioner(struct agent *a)
 	LOOM_CLEANUP(json_free) struct json *body = json_new_obj();
 
 	(void)json_set_str(body, "id", a->config.id);
+	(void)json_set_str(body, "place", a->config.place);
 	(void)json_set_str(body, "host", a->config.host);
 	(void)json_set_int(body, "port", a->config.port);
 	(void)json_set_int(body, "capacityTotal", a->config.capacity);
@@ -173,7 +206,7 @@ static void put_next_type(struct agent *a)
 {
 	struct plugin_type type;
 	if (!plugins_type_at(a->config.plugins, a->next_type, &type)) {
-		set_standing(a, REGISTERED);
+		set_state(a, REGISTERED);
 		return;
 	}
 	LOOM_CLEANUP_STR char *path =
@@ -191,9 +224,9 @@ static void step_setup(void *arg)
 	struct agent *a = arg;
 	if (a->setup)
 		return;
-	if (a->standing == UNKNOWN)
+	if (a->state == UNKNOWN)
 		put_provisioner(a);
-	else if (a->standing == TYPES)
+	else if (a->state == TYPES)
 		put_next_type(a);
 }
 
@@ -205,37 +238,17 @@ void agent_start(struct agent *a, struct workers *w)
 
 void agent_unregistered(struct agent *a)
 {
-	if (a->standing != TYPES && a->standing != REGISTERED)
+	if (a->state != TYPES && a->state != REGISTERED)
 		return;
 	log_warn("the server does not know this provisioner; registering again");
 	wire_cancel(loom_take(a->setup));
-	set_standing(a, UNKNOWN);
+	set_state(a, UNKNOWN);
 }
 
 /* ---- heartbeats -------------------------------------------------------------------------------
  */
 
-static void read_leases(struct agent *a, const struct json *answer)
-{
-	const struct json *leases = json_get(answer, "leases");
-	const struct json *cancel = json_get(answer, "cancel");
-	for (size_t i = 0; i < json_len(leases); i++) {
-		const struct json *one = json_at(leases, i);
-		const char *task = json_get_str(one, "taskId");
-		int64_t attempt = json_get_int(one, "attempt", 0);
-		if (json_get_bool(one, "ok", true))
-			workers_renewed(a->workers, task, attempt, a->beat_since);
-		else
-			workers_lost(a->workers, task, attempt, "its lease is gone");
-	}
-	for (size_t i = 0; i < json_len(cancel); i++) {
-		const struct json *one = json_at(cancel, i);
-		workers_cancel(a->workers, json_get_str(one, "taskId"),
-		               json_get_int(one, "attempt", 0));
-	}
-}
-
-/* Said once when it begins and once when it ends. */
+/* Logs once when the quarantine begins and once when it ends. */
 static void read_quarantine(struct agent *a, const struct json *answer)
 {
 	const char *why = json_get_str(answer, "quarantine");
@@ -254,13 +267,18 @@ static void on_beat(const struct wire_answer *answer, void *arg)
 	LOOM_CLEANUP(json_free) struct json *body = NULL;
 
 	a->beat = NULL;
-	if (a->standing == LEAVING)
+	if (a->state == LEAVING)
 		return;
-	/* On time even when this one was late: leases depend on it. */
+	/* Keep the rhythm even if this heartbeat was late: leases depend on it. */
 	int64_t pause = a->beat_since + HEARTBEAT_MS - clock_mono_ms();
 	loop_timer_arm(a->beat_timer, pause > HEARTBEAT_MIN_MS ? pause : HEARTBEAT_MIN_MS);
 	if (answer->status == NOT_FOUND) {
 		agent_unregistered(a);
+		return;
+	}
+	if (answer->status == CONFLICT) {
+		wire_cancel(loom_take(a->setup));
+		be_twin(a, answer);
 		return;
 	}
 	if (!wire_ok(answer)) {
@@ -273,7 +291,7 @@ static void on_beat(const struct wire_answer *answer, void *arg)
 		log_info("heartbeats are answered again", LOG_I("missed", a->beat_tries));
 	a->beat_tries = 0;
 	if (answer->len && json_parse(answer->body, answer->len, 0, &body, NULL) == 0) {
-		read_leases(a, body);
+		workers_heard(a->workers, body, a->beat_since);
 		read_quarantine(a, body);
 	}
 }
@@ -284,9 +302,10 @@ static void send_beat(void *arg)
 	LOOM_CLEANUP_STR char *path = loom_asprintf("%s/heartbeat", a->path);
 	LOOM_CLEANUP(json_free) struct json *body = json_new_obj();
 
-	if (a->beat || a->standing == LEAVING)
+	if (a->beat || a->state == LEAVING)
 		return;
 	a->beat_since = clock_mono_ms();
+	(void)json_set_str(body, "place", a->config.place);
 	(void)json_set(body, "usage", workers_usage(a->workers));
 	(void)json_set(body, "tasks", workers_tasks(a->workers));
 	a->beat = wire_start(a->config.wire,
@@ -300,8 +319,9 @@ static void send_beat(void *arg)
 /* ---- taking -----------------------------------------------------------------------------------
  */
 
-/* By our clock, when at the earliest; only when the server does not say how long it held the call,
- * the way of its answer is not counted. One that comes when we take no more is too old to begin. */
+/* The earliest possible time of the claim, by our clock. If the server reports how long it held the
+ * call, the request's transfer time is not counted. Once we take no more, a task counts as too old
+ * to begin. */
 static int64_t claimed_at(const struct agent *a, int64_t since, const struct json *answer)
 {
 	int64_t ago = clock_mono_ms() - since;
@@ -321,7 +341,7 @@ static size_t start_one(struct agent *a, const struct json *task, const char *wo
 	return 0;
 }
 
-/* Starts what came of a call that was made at `since`; how many tasks that was. */
+/* Starts the tasks in the answer to a call that was made at `since`; returns how many. */
 static size_t start_tasks(struct agent *a, const struct wire_answer *answer, const char *worker,
                           int64_t since)
 {
@@ -331,19 +351,19 @@ static size_t start_tasks(struct agent *a, const struct wire_answer *answer, con
 	const struct json *tasks;
 
 	if (json_parse(answer->body, answer->len, 0, &body, &err)) {
-		log_error("the server's task is no JSON", LOG_S("reason", err.msg));
+		log_error("the server's task is not JSON", LOG_S("reason", err.msg));
 		return 0;
 	}
 	tasks = json_get(body, "tasks");
 	int64_t claimed = claimed_at(a, since, body);
-	if (!tasks && json_get(body, "taskId")) /* a server without "max" */
+	if (!tasks && json_get(body, "taskId")) /* a server that does not know "max" */
 		started += start_one(a, body, worker, claimed);
 	for (size_t i = 0; i < json_len(tasks); i++)
 		started += start_one(a, json_at(tasks, i), worker, claimed);
 	return started;
 }
 
-/* How long until the next take; 0 after tasks, or when the server held the request. */
+/* Time until the next take; 0 after tasks, or when the server held the request. */
 static int64_t pause_after_take(struct agent *a, const struct wire_answer *answer, size_t started)
 {
 	int64_t held = clock_mono_ms() - a->take_since;
@@ -368,11 +388,11 @@ static void on_take(const struct wire_answer *answer, void *arg)
 	loop_timer_arm(a->take_timer, pause_after_take(a, answer, started));
 }
 
-/* How many tasks are to be asked for. */
+/* How many tasks to ask for. */
 static size_t room(const struct agent *a)
 {
 	size_t free = workers_free(a->workers), left = free > a->asked ? free - a->asked : 0;
-	if (a->no_more || a->standing != REGISTERED)
+	if (a->no_more || a->state != REGISTERED)
 		return 0;
 	return left < MAX_AT_ONCE ? left : MAX_AT_ONCE;
 }
@@ -413,8 +433,9 @@ void agent_slots_changed(struct agent *a)
 		loop_timer_arm(a->take_timer, workers_about_to_report(a->workers) ? NEXT_MS : 0);
 }
 
-/* Only when this was all it did: a take brings a dozen tasks at once, and while results are on
- * their way. Measured with 16 slots: 2,569 completions a second by takes, 2,107 by results. */
+/* Asks only if this was the only open task: a take brings a dozen tasks at once, also while results
+ * are being delivered. Measured with 16 slots: 2,569 completions a second by takes, 2,107 by
+ * results. */
 size_t agent_ask_next(struct agent *a)
 {
 	size_t n = workers_busy(a->workers) > 1 ? 0 : room(a);
@@ -438,7 +459,7 @@ void agent_stop_taking(struct agent *a)
 {
 	a->no_more = true;
 	loop_timer_disarm(a->take_timer);
-	wire_cancel(loom_take(a->take));
+	cancel_take(a);
 }
 
 static void on_left(const struct wire_answer *answer, void *arg)
@@ -454,13 +475,17 @@ static void on_left(const struct wire_answer *answer, void *arg)
 void agent_leave(struct agent *a, loop_fn done, void *arg)
 {
 	agent_stop_taking(a);
-	set_standing(a, LEAVING);
+	set_state(a, LEAVING);
 	loop_timer_disarm(a->setup_timer);
 	loop_timer_disarm(a->beat_timer);
 	wire_cancel(loom_take(a->setup));
 	wire_cancel(loom_take(a->beat));
 	a->left = done;
 	a->left_arg = arg;
+	if (agent_is_twin(a)) { /* the registration is the other's */
+		loop_post(a->config.loop, done, arg);
+		return;
+	}
 	a->setup = wire_start(a->config.wire,
 	                      &(struct wire_request){
 				      .method = "DELETE", .path = a->path, .timeout_ms = LEAVE_MS },

@@ -1,21 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Writes files whole and durably, and removes folders. */
+/* Makes folders, and holds a file as a lock. */
 #include "files.h"
 
 #include "common/base/clock.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <poll.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { TREE_FDS = 16, LOCK_RETRY_MS = 50 };
+enum { LOCK_RETRY_MS = 50 };
 
 static int make_one(const char *path)
 {
@@ -41,43 +38,6 @@ int files_make_dir(const char *path)
 	if (stat(path, &st) < 0)
 		return -errno;
 	return S_ISDIR(st.st_mode) ? 0 : -ENOTDIR;
-}
-
-static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *at)
-{
-	(void)st;
-	(void)type;
-	(void)at;
-	return remove(path) == 0 || errno == ENOENT ? 0 : errno;
-}
-
-int files_remove_tree(const char *path)
-{
-	int rc = nftw(path, remove_entry, TREE_FDS, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
-	if (rc < 0)
-		return errno == ENOENT ? 0 : -errno;
-	return -rc;
-}
-
-int files_empty_dir(const char *path)
-{
-	DIR *dir = opendir(path);
-	struct dirent *entry;
-	int result = 0;
-	if (!dir)
-		return -errno;
-	while ((entry = readdir(dir))) { /* NOLINT(concurrency-mt-unsafe): own stream */
-		{
-			if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, ".."))
-				continue;
-			LOOM_CLEANUP_STR char *full = loom_asprintf("%s/%s", path, entry->d_name);
-			int rc = files_remove_tree(full);
-			if (rc && !result)
-				result = rc;
-		}
-	}
-	(void)closedir(dir);
-	return result;
 }
 
 static int wait_for_lock(int fd, int wait_ms)

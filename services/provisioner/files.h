@@ -8,11 +8,12 @@
 /* Makes the folder and those above it, mode 0700. 0 (it may exist already) or -errno. */
 LOOM_MUST_CHECK int files_make_dir(const char *path);
 
-/* Removes a file or a whole tree, never following links or entering another file system.
- * 0 (absent too) or -errno of the first thing that could not be removed. */
+/* Removes a file or a whole tree, however deep, never following links or entering what is mounted
+ * there. 0 (absent too) or -errno of the first thing that could not be removed: what is beside that
+ * is removed. */
 int files_remove_tree(const char *path);
 
-/* Removes what is in the folder, not the folder. 0 or -errno. */
+/* Empties the folder, without removing it. 0 or -errno. */
 int files_empty_dir(const char *path);
 
 /* Holds path as a lock file for the life of the process: *ret_fd, or -EWOULDBLOCK if another

@@ -7,17 +7,22 @@ static struct provisioner_settings arg_settings;
 int main(int argc, char **argv)
 {
 	struct provisioner *p = provisioner_create(&arg_settings);
-	const struct config_table tables[] = { { provisioner_keys, &arg_settings }, { 0 } };
+	const struct config_table tables[] = {
+		{ provisioner_keys, &arg_settings },
+		{ tls_config_keys, &arg_settings.tls },
+		{ http_trust_keys, &arg_settings.trust },
+		{ 0 },
+	};
 	const struct service_def def = {
 		.name = "loom-provisioner",
 		.summary = "takes tasks from the server and carries them out with plugins",
 		.tables = tables,
 		.ctx = &p,
+		.check = provisioner_check,
 		.start = provisioner_start,
 		.drain = provisioner_drain,
 		.stop = provisioner_stop,
 		.ready = provisioner_ready,
-		.drain_ms = INT64_C(172800000), /* drain_timeout (at most a day) decides */
 	};
 	int code = service_run(&def, argc, argv);
 

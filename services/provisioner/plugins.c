@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Finds plugins, checks their descriptions, and says which of them do a task. */
+/* Finds plugins, checks their descriptors, and chooses those for a task. */
 #include "plugins.h"
 
 #include "common/base/log.h"
@@ -18,7 +18,7 @@ enum {
 	DESCRIPTOR_MAX = 1 << 20,
 	TIMEOUT_MAX_S = 86400,
 	MS = 1000,
-	BAD = 1, /* what is wrong is in err */
+	BAD = 1, /* err says what is wrong */
 };
 
 struct plugin {
@@ -325,7 +325,7 @@ bool plugins_type_at(const struct plugins *p, size_t i, struct plugin_type *ret)
 
 static const struct {
 	const char *task, *action;
-	const char *type_path; /* of the plugin's type in the task; NULL: every automator */
+	const char *type_path; /* path of the plugin's type in the task; NULL: all automators */
 	enum plugin_kind kind;
 } choices[] = {
 	{ "CREATE", "create", "config/provider/providertype", PLUGIN_PROVIDER },
@@ -356,7 +356,7 @@ static int add_step(const struct plugins *p, size_t choice, const char *type,
 		               type);
 	action = json_get(json_get(plugin->descriptor, "actions"), choices[choice].action);
 	if (!action && !choices[choice].type_path)
-		return 0; /* an automator that has nothing to prepare on a machine */
+		return 0; /* an automator has nothing to prepare on a node */
 	if (!action)
 		return err_set(err, BAD, "plugin %s has no action \"%s\"", plugin->name,
 		               choices[choice].action);
@@ -401,7 +401,7 @@ int plugins_choose(const struct plugins *p, const struct json *task, struct plug
 	return err_set(err, BAD, "there is no task \"%s\"", name ? name : "");
 }
 
-/* As the server reads it, which seals those. */
+/* The same rule as the server's, which seals these fields. */
 static bool is_secret(const struct json *type, const char *field)
 {
 	static const char *const who[] = { "parameters/admin/fields", "parameters/user/fields" };

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * plugins - the plugins of this provisioner: loading their descriptors, choosing by task.
+ * plugins - the plugins of this provisioner: loads their descriptors, and chooses those for a task.
  *
  * A plugin is a folder <plugin_dir>/{providers,automators}/<name> with "plugin.json" and an
- * executable. A folder whose descriptor is wrong is skipped with the reason in the log; the others
+ * executable. A folder with an invalid descriptor is skipped, and the reason is logged; the others
  * work. Loaded once at start-up, never changed after.
  */
 #ifndef LOOM_PROVISIONER_PLUGINS_H
@@ -19,7 +19,7 @@ enum plugin_kind { PLUGIN_PROVIDER, PLUGIN_AUTOMATOR, PLUGIN_KINDS_ };
 struct plugin;
 struct plugins;
 
-/* One thing to run for a task. Strings are the plugin's. */
+/* One plugin run for a task. The plugin owns the strings. */
 struct plugin_step {
 	const struct plugin *plugin;
 	const char *type;   /* "sandbox" */
@@ -32,7 +32,7 @@ struct plugin_steps {
 	size_t n;
 };
 
-/* A type to register. */
+/* A plugin type to register. */
 struct plugin_type {
 	enum plugin_kind kind;
 	const char *name;
@@ -60,13 +60,12 @@ const char *plugin_folder(const struct plugin *p); /* "providers" or "automators
 /* "providertypes" or "automatortypes". */
 const char *plugin_kind_path(enum plugin_kind kind);
 
-/* What to run for a task as taken, in order; no step at all is possible and means success.
- * 0, or positive with err saying why this provisioner cannot do the task. */
+/* The plugin runs for a taken task, in order; none is possible and means success. 0, or positive
+ * with err saying why this provisioner cannot do the task. */
 LOOM_MUST_CHECK int plugins_choose(const struct plugins *p, const struct json *task,
                                    struct plugin_steps *ret, struct loom_err *err);
 void plugin_steps_fini(struct plugin_steps *s);
-/* Adds what is secret of a task: the fields that the types of its plugins declare so, and the
- * password of its machine. */
+/* Adds a task's secrets: fields that its plugin types declare secret, and its node's password. */
 void plugins_secrets(const struct plugins *p, const struct json *task, struct redact *to);
 
 LOOM_DEFINE_CLEANUP(struct plugin *, plugin_free)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Puts the parts of a provisioner together, and takes them apart when it drains. */
+/* Assembles the parts of a provisioner, and stops them when it drains. */
 #include "provisioner.h"
 
 #include "agent.h"
@@ -8,25 +8,29 @@
 #include "stats.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum {
 	BAD = 1,
 	POOL_THREADS = 2,
 	POOL_QUEUE = 1024,
-	LOCK_WAIT_MS = 5000,        /* for an earlier process that is just ending */
-	UNDELIVERED_WAIT_MS = 5000, /* for results at the end; the spool keeps them */
+	LOCK_WAIT_MS = 5000,        /* for an earlier process that is about to end */
+	UNDELIVERED_WAIT_MS = 5000, /* for results at the end; the spool keeps the rest */
 	KILL_WAIT_MS = 7000,        /* for plugins that were told to stop */
+	LEAVE_WAIT_MS = 5000,       /* for the server to be told */
 	HOST_MAX = 256,
 };
 
 struct provisioner {
 	const struct provisioner_settings *settings;
 	struct service *service;
-	char *id, *work_dir, *host;
+	char *id, *place, *work_dir, *host;
 	int lock;
 	struct plugins *plugins;
 	struct spool *spool;
@@ -37,7 +41,7 @@ struct provisioner {
 	struct workers *workers;
 	struct agent *agent;
 	struct loop_timer *drain_timer; /* until running tasks are stopped */
-	struct loop_timer *leave_timer; /* until what is open is left open */
+	struct loop_timer *leave_timer; /* until it leaves with results undelivered */
 	bool draining, leave_armed, leaving;
 };
 
@@ -60,9 +64,9 @@ const struct config_key provisioner_keys[] = {
 	    "name of this provisioner; empty: host, process and a random number"),
 	KEY(CFG_STR, tenant, "*", 0, 0, 0, "id of the tenant to work for; * is all"),
 	KEY(CFG_STR, token_file, "", 0, 0, 0,
-	    "file with the token to show the server; read again when it is not taken"),
+	    "file with the token for the server; read again when the server refuses it"),
 	KEY(CFG_DURATION, drain_timeout, "60s", 0, 86400000, CFG_RELOAD,
-	    "how long running tasks may go on after SIGTERM"),
+	    "how long running tasks may continue after SIGTERM"),
 	{ 0 },
 };
 
@@ -82,6 +86,7 @@ void provisioner_destroy(struct provisioner *p)
 		return;
 	loom_close(p->lock);
 	loom_free(p->id);
+	loom_free(p->place);
 	loom_free(p->work_dir);
 	loom_free(p->host);
 	loom_free(p);
@@ -109,7 +114,21 @@ static int make_plugin_folders(const struct provisioner *p, struct loom_err *err
 	return rc;
 }
 
-/* One process per work_dir: two would remove each other's task folders. */
+/* This folder on this machine since it was started: a process that is started again has the same
+ * place, a copy of the machine has not. */
+static char *place_of(int lock)
+{
+	char boot[64] = "";
+	struct stat st = { 0 };
+	LOOM_CLEANUP_FD int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? 0 : read(fd, boot, sizeof(boot) - 1);
+	boot[strcspn(boot, "\n")] = '\0';
+	(void)fstat(lock, &st);
+	return loom_asprintf("%s %" PRIu64 " %" PRIu64, n > 0 ? boot : "", (uint64_t)st.st_dev,
+	                     (uint64_t)st.st_ino);
+}
+
+/* Locks work_dir: two processes would remove each other's task folders. */
 static int prepare_work_dir(struct provisioner *p, struct loom_err *err)
 {
 	const char *dir = p->settings->work_dir;
@@ -125,6 +144,7 @@ static int prepare_work_dir(struct provisioner *p, struct loom_err *err)
 		return err_set(err, BAD, "another provisioner uses work_dir %s", dir);
 	if (rc)
 		return err_set(err, BAD, "%s: %s", lock, strerrordesc_np(-rc));
+	p->place = place_of(p->lock);
 	LOOM_CLEANUP_STR char *scratch = loom_asprintf("%s/scratch", p->work_dir);
 	if ((rc = make_folder(p, "scratch", err)) || (rc = make_plugin_folders(p, err)))
 		return rc;
@@ -137,7 +157,8 @@ static int prepare_work_dir(struct provisioner *p, struct loom_err *err)
 	return rc ? err_set(err, BAD, "%s: %s", spool, strerrordesc_np(-rc)) : 0;
 }
 
-static int check_settings(struct provisioner *p, struct loom_err *err)
+/* Without looking at files. */
+static int check_values(const struct provisioner *p, struct loom_err *err)
 {
 	const char *id = p->settings->provisioner_id;
 	for (const struct config_key *key = provisioner_keys; key->name; key++) {
@@ -145,14 +166,33 @@ static int check_settings(struct provisioner *p, struct loom_err *err)
 		if (key->type == CFG_STR && *key->def && str_blank(*value))
 			return err_set(err, BAD, "%s is empty", key->name);
 	}
-	if (!str_starts(p->settings->server_uri, "http://"))
-		return err_set(err, BAD, "server_uri must begin with http://");
-	p->id = loom_strdup(str_blank(id) ? service_id(p->service) : id);
-	if (!str_is_name(p->id))
+	if (!str_starts(p->settings->server_uri, "http://") &&
+	    !str_starts(p->settings->server_uri, "https://"))
+		return err_set(err, BAD, "server_uri must begin with http:// or https://");
+	if (!str_blank(id) && !str_is_name(id))
 		return err_set(err, BAD,
-		               "provisioner_id \"%s\" is not a name (letters, digits, _ . -)",
-		               p->id);
+		               "provisioner_id \"%s\" is not a name (letters, digits, _ . -)", id);
 	return 0;
+}
+
+int provisioner_check(void *ctx, struct loom_err *err)
+{
+	const struct provisioner *p = *(struct provisioner **)ctx;
+	int rc = check_values(p, err);
+	if (!rc)
+		rc = http_server_listen_check("admin_listen", p->settings->admin_listen, err);
+	return rc ? rc : tls_config_check(&p->settings->tls, err);
+}
+
+static int check_settings(struct provisioner *p, struct loom_err *err)
+{
+	const char *id = p->settings->provisioner_id;
+	int rc = check_values(p, err);
+	if (!rc)
+		rc = http_trust_check(&p->settings->trust, err);
+	if (!rc)
+		p->id = loom_strdup(str_blank(id) ? service_id(p->service) : id);
+	return rc;
 }
 
 static int start_admin(struct provisioner *p, struct loom_err *err)
@@ -162,9 +202,13 @@ static int start_admin(struct provisioner *p, struct loom_err *err)
 	char name[HOST_MAX] = "localhost";
 	int rc;
 	p->admin = http_server_create(service_loop(p->service), p->pool, routes, p, NULL);
+	rc = http_server_tls(p->admin, &p->settings->tls, err);
+	if (rc)
+		return rc;
 	rc = http_server_listen(p->admin, listen);
 	if (rc)
-		return err_set(err, BAD, "admin_listen %s: %s", listen, strerrordesc_np(-rc));
+		return err_set(err, BAD, "admin_listen %s: %s", listen,
+		               http_server_listen_words(rc));
 	p->host = loom_strndup(listen, colon ? (size_t)(colon - listen) : strlen(listen));
 	if (!*p->host || str_eq(p->host, "0.0.0.0") || str_eq(p->host, "[::]") ||
 	    str_eq(p->host, "*")) {
@@ -210,7 +254,8 @@ static void leave(void *arg);
 static int make_parts(struct provisioner *p, struct loom_err *err)
 {
 	struct loop *l = service_loop(p->service);
-	p->wire = wire_create(l, p->settings->server_uri, p->settings->token_file, err);
+	p->wire = wire_create(l, p->settings->server_uri, &p->settings->trust,
+	                      p->settings->token_file, err);
 	if (!p->wire)
 		return BAD;
 	p->report = report_create(&(struct report_config){ .loop = l,
@@ -239,6 +284,7 @@ static int make_parts(struct provisioner *p, struct loom_err *err)
 	                                                .wire = p->wire,
 	                                                .plugins = p->plugins,
 	                                                .id = p->id,
+	                                                .place = p->place,
 	                                                .host = p->host,
 	                                                .port = http_server_port(p->admin),
 	                                                .tenant = p->settings->tenant,
@@ -281,7 +327,13 @@ bool provisioner_ready(struct service *s, void *ctx, struct loom_err *err)
 	(void)s;
 	if (agent_registered(p->agent))
 		return true;
-	(void)err_set(err, 0, "not registered with %s", p->settings->server_uri);
+	if (agent_is_twin(p->agent))
+		(void)err_set(err, 0,
+		              "another process runs as provisioner %s: give this one another"
+		              " provisioner_id, or none",
+		              p->id);
+	else
+		(void)err_set(err, 0, "not registered with %s", p->settings->server_uri);
 	return false;
 }
 
@@ -305,7 +357,7 @@ static void leave(void *arg)
 	agent_leave(p->agent, on_left, p);
 }
 
-/* Leaves when nothing is open, or soon when only deliveries are. */
+/* Leaves when no task is open, or a little later if only deliveries are. */
 static void maybe_leave(struct provisioner *p)
 {
 	if (!workers_busy(p->workers)) {
@@ -316,7 +368,7 @@ static void maybe_leave(struct provisioner *p)
 	}
 }
 
-/* The tasks are given up: the server hands them out again when their leases are over. */
+/* Stops the running tasks: the server hands them out again when their leases end. */
 static void on_drain_timeout(void *arg)
 {
 	struct provisioner *p = arg;
@@ -332,11 +384,12 @@ void provisioner_drain(struct service *s, void *ctx)
 	log_info("no more tasks are taken", LOG_I("open", workers_busy(p->workers)));
 	p->draining = true;
 	agent_stop_taking(p->agent);
+	service_drain_within(p->service, p->settings->drain_timeout + KILL_WAIT_MS + LEAVE_WAIT_MS);
 	loop_timer_arm(p->drain_timer, p->settings->drain_timeout);
 	maybe_leave(p);
 }
 
-/* Also after a start that failed half way. */
+/* Also called after a failed start. */
 void provisioner_stop(struct service *s, void *ctx)
 {
 	struct provisioner *p = *(struct provisioner **)ctx;

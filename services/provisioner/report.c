@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Brings results to the server: durable before they are sent, sent until they are answered. */
+/* Delivers results to the server: stored durably first, then sent until answered. */
 #include "report.h"
 
 #include "common/base/clock.h"
@@ -17,31 +17,31 @@ enum {
 	BAD_REQUEST = 400,
 	FORBIDDEN = 403,
 	TOO_LARGE = 413,
-	NOT_HELD = 417, /* the attempt is not ours any more */
+	NOT_HELD = 417, /* we do not hold the attempt any more */
 	FAILED = 1,
-	REFUSAL_MAX = 512, /* bytes of a refusal that are passed on */
-	NEXT_BYTES = 64,   /* of what asks for the next tasks */
+	NEXT_BYTES = 64, /* for the members that ask for the next tasks */
 };
 
 /*
- * The life of an item: save (pool) -> SAVED -> post, again and again -> the server's word ->
- * remove (pool) -> gone. While a job for it is in the pool, its memory must stay: destroying the
- * report then leaves an orphan, which the job's end frees.
+ * The life of an item: save (pool) -> SAVED -> post, repeatedly -> the server's answer -> remove
+ * (pool) -> gone. While the pool works on an item its memory must stay: destroying the report
+ * leaves an orphan, which the end of the work frees.
  */
 struct report_item {
 	struct report *report;
 	struct report_item *prev, *next;
-	char *name; /* in the spool */
+	char *name; /* file name in the spool */
 	char *body;
-	char *worker;   /* id that the task was taken with; NULL: of an earlier process */
+	char *worker;   /* worker id of the take; NULL: unknown, from an earlier process */
 	size_t asked;   /* tasks that the answer to the call may bring */
 	int64_t since;  /* mono ms, of the call */
-	bool left_over; /* by an earlier process */
-	bool foreign;   /* and under another id than ours */
-	bool replaced;  /* by a failure: the server refused what was first sent */
-	char *refusal;  /* and said this */
+	bool left_over; /* from an earlier process */
+	bool foreign;   /* and from a provisioner with another id */
+	bool overdue;   /* counted in the metric of overdue results */
+	bool replaced;  /* the server refused it; body is a failure instead */
+	char *refusal;  /* the text of that refusal */
 	unsigned tries;
-	int disk; /* result of the last disk job */
+	int disk; /* result of the last disk work */
 	bool in_pool;
 	enum report_event fate;
 	struct wire_call *call;
@@ -53,15 +53,16 @@ struct report_item {
 struct report {
 	struct report_config config;
 	struct report_item *first;
-	struct strs left; /* names still to be sent from the spool */
+	struct strs left; /* file names in the spool still to be sent */
 	size_t left_at;
+	unsigned left_tries; /* tries since the last delivery of one of them */
 	struct loop_timer *next_left;
 };
 
 static void post(void *arg);
 static void send_next_left(void *arg);
 
-/* Work on the pool, done on the loop; at once when the pool does not take it. */
+/* Runs work on the pool and done on the loop; both at once if the pool refuses. */
 static void in_background(struct report_item *item, loop_fn work, loop_fn done)
 {
 	item->in_pool = true;
@@ -106,12 +107,15 @@ static void free_item(struct report *r, struct report_item *item)
 	wire_cancel(item->call);
 	loop_timer_destroy(item->timer);
 	metric_add(&stats[STAT_RESULTS_WAITING], -1);
+	if (item->overdue)
+		metric_add(&stats[STAT_RESULTS_OVERDUE], -1);
 	item->report = NULL;
 	if (!item->in_pool)
 		free_memory(item);
 }
 
-/* First thing in the loop's half of a disk job: false when the item is an orphan, now freed. */
+/* Call first in the loop's part of disk work: false if the item is an orphan, which is freed
+ * now. */
 static bool back_from_pool(struct report_item *item)
 {
 	item->in_pool = false;
@@ -157,8 +161,10 @@ static void delete_done(void *arg)
 	if (item->disk)
 		log_error("result cannot be removed from the spool", LOG_S("file", item->name),
 		          LOG_S("error", strerrordesc_np(-item->disk)));
-	if (item->left_over)
+	if (item->left_over) {
+		item->report->left_tries = 0;
 		loop_timer_arm(item->report->next_left, 0);
+	}
 	if (item->fn)
 		item->fn(item, item->fate, item->arg);
 	free_item(item->report, item);
@@ -170,43 +176,50 @@ static void settle(struct report_item *item, enum report_event fate)
 	in_background(item, delete_work, delete_done);
 }
 
+/* Moves an item of an earlier process behind the others, as only one of these is in memory at a
+ * time: the server may be able to store results of other clusters. */
+static void try_later(struct report_item *item, const struct wire_answer *a)
+{
+	struct report *r = item->report;
+	char **first = &r->left.v[--r->left_at], *name = *first;
+	size_t behind = r->left.n - r->left_at - 1;
+	memmove(first, first + 1, behind * sizeof(*first));
+	first[behind] = name;
+	item->overdue = false; /* its file still counts as overdue */
+	loop_timer_arm(r->next_left, wire_pause_ms(a, r->left_tries++, BACKOFF_CAP_MS));
+	free_item(r, item);
+}
+
 static void try_again(struct report_item *item, const struct wire_answer *a)
 {
 	char why[160];
-	int64_t pause = wire_pause_ms(a, item->tries, BACKOFF_CAP_MS);
+	unsigned tries = item->left_over ? item->report->left_tries : item->tries;
 	metric_add(&stats[STAT_CALLS_FAILED], 1);
-	if (item->tries++ == 0)
+	if (!item->overdue)
+		metric_add(&stats[STAT_RESULTS_OVERDUE], 1);
+	item->overdue = true;
+	if (tries == 0)
 		log_warn("result not delivered yet; it is kept", LOG_S("file", item->name),
 		         LOG_S("reason", wire_reason(a, why)));
-	loop_timer_arm(item->timer, pause);
+	if (item->left_over)
+		try_later(item, a);
+	else
+		loop_timer_arm(item->timer, wire_pause_ms(a, item->tries++, BACKOFF_CAP_MS));
 }
 
-/* The server's own "no". Any other word is that of something in between, and may change. */
+/* Is this a final refusal by the server itself? Other statuses may come from something in between,
+ * and may change. */
 static bool refused(const struct report_item *item, int status)
 {
 	return status == BAD_REQUEST || status == TOO_LARGE || status == NOT_HELD ||
 	       (status == FORBIDDEN && item->foreign);
 }
 
-/* What a refusal says, in one piece of text. Returns owned. */
-static char *servers_words(const struct wire_answer *a)
-{
-	LOOM_CLEANUP(json_free) struct json *problem = NULL;
-	size_t n = a->len < REFUSAL_MAX ? a->len : REFUSAL_MAX;
-
-	if (json_parse(a->body, a->len, SPOOL_MAX_BYTES, &problem, NULL) == 0 &&
-	    json_get_str(problem, "detail"))
-		return loom_strdup(json_get_str(problem, "detail"));
-	while (n && (a->body[n - 1] == '\n' || a->body[n - 1] == ' '))
-		n--;
-	return n ? loom_asprintf("%.*s", (int)n, a->body) : loom_asprintf("HTTP %d", a->status);
-}
-
 /*
- * The server does not take this result and never will. The task has failed then, in the server's
- * words: dropped, it would be done again and again, and in the end a lost worker be blamed. The
- * name that the provider gave is kept, so that what was made can be removed. A crash in here costs
- * nothing: the result in the spool is refused and replaced again.
+ * Replaces a result that the server will never accept by a failure with the server's text. If it
+ * were dropped, the task would be repeated again and again, and in the end be blamed on a lost
+ * worker. The provider's name of the node is kept, so that the node can be deleted. A crash here
+ * does no harm: the result in the spool is refused and replaced again.
  */
 static bool replace(struct report_item *item, const struct wire_answer *a)
 {
@@ -221,7 +234,7 @@ static bool replace(struct report_item *item, const struct wire_answer *a)
 		if (json_get(old, kept[i]))
 			(void)json_set(failed, kept[i], json_copy(json_get(old, kept[i])));
 	}
-	LOOM_CLEANUP_STR char *words = servers_words(a);
+	LOOM_CLEANUP_STR char *words = wire_words(a);
 	loom_free(item->refusal);
 	item->refusal = loom_asprintf("the server refused the result: %s", words);
 	(void)json_set_int(failed, "status", FAILED);
@@ -264,7 +277,7 @@ static void on_answer(const struct wire_answer *a, void *arg)
 	}
 }
 
-/* The result, which asks for the next tasks, too, if there is room. Returns owned. */
+/* The result with a request for next tasks, if there is room for any. Returns owned. */
 static char *message(struct report_item *item)
 {
 	const struct report_config *config = &item->report->config;
@@ -377,7 +390,7 @@ static void send_next_left(void *arg)
 	if (r->left_at == r->left.n)
 		return;
 	item = new_item(r, loom_strdup(r->left.v[r->left_at++]), NULL);
-	item->left_over = true;
+	item->left_over = item->overdue = true;
 	in_background(item, read_work, read_done);
 }
 
@@ -388,6 +401,7 @@ int report_resend(struct report *r)
 		return error;
 	if (r->left.n)
 		log_info("results were left in the spool", LOG_I("count", r->left.n));
+	metric_add(&stats[STAT_RESULTS_OVERDUE], (int64_t)r->left.n);
 	send_next_left(r);
 	return 0;
 }

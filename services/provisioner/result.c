@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Checks a plugin's answer field by field, and makes the finish message of it. */
+/* Checks a plugin's answer field by field, and builds the finish message from it. */
 #include "result.h"
 
 #include "common/base/str.h"
@@ -34,8 +34,8 @@ static int check_answer(const struct json *v, struct loom_err *err)
 	return task_result_check(v, err);
 }
 
-/* Of an answer that is not usable: what can be used of it all the same. What a provider made must
- * be known by name from then on, or nobody can remove it. */
+/* The usable part of an unusable answer. The name of what a provider has created must be kept, or
+ * nobody can delete it. */
 static struct json *usable_part(const struct json *v)
 {
 	const struct json *result = json_get(v, "result");
@@ -60,6 +60,7 @@ int result_parse(const char *text, size_t len, struct json **ret, struct loom_er
 	int rc = json_parse(text, len, RUN_RESULT_MAX, &v, err);
 	if (rc)
 		return rc;
+	task_result_tidy(v);
 	rc = check_answer(v, err);
 	*ret = rc ? usable_part(v) : loom_take(v);
 	return rc;
@@ -100,10 +101,10 @@ void outcome_output(struct outcome *o, enum run_stream stream, const char *data,
 
 static void set_message(struct outcome *o, const char *message)
 {
+	char fit[MESSAGE_MAX + 1];
+	text_fit(redact_text(o->redact, message), fit, sizeof(fit));
 	loom_free(o->message);
-	o->message = redact_text(o->redact, message);
-	if (o->message && strlen(o->message) > MESSAGE_MAX)
-		o->message[MESSAGE_MAX] = '\0';
+	o->message = loom_strdup(fit);
 }
 
 static void merge_result(struct outcome *o, const struct json *from)
@@ -118,7 +119,7 @@ static void merge_result(struct outcome *o, const struct json *from)
 		               json_copy(json_value_at(clean, i)));
 }
 
-/* Positive with err when all results together are too much. */
+/* Positive with err when the merged results are too large. */
 static int merge_answer(struct outcome *o, const struct json *answer, struct loom_err *err)
 {
 	const char *hostname = json_get_str(answer, "hostname");
@@ -151,6 +152,12 @@ void outcome_fail(struct outcome *o, bool never_retry, const char *message)
 		set_message(o, message);
 }
 
+/* Whether a byte is none of those that a character begins with. */
+static bool inside_char(char byte)
+{
+	return ((unsigned char)byte & 0xC0) == 0x80;
+}
+
 /* The end of the last line with words in it; NULL when there is none. Returns owned. */
 static char *last_line(const struct buf *b)
 {
@@ -162,10 +169,13 @@ static char *last_line(const struct buf *b)
 	while (begin && text[begin - 1] != '\n' && text[begin - 1] != '\r' &&
 	       end - begin < WORDS_MAX)
 		begin--;
+	while (begin < end && inside_char(text[begin]))
+		begin++;
 	return end == begin ? NULL : text_utf8(loom_strndup(text + begin, end - begin));
 }
 
-/* A plugin that says nothing of its failure has mostly written why. Takes and returns owned. */
+/* Adds the last line of the output: a plugin that reports no reason has usually printed it. Takes
+ * and returns owned. */
 static char *with_last_words(const struct outcome *o, char *failure)
 {
 	LOOM_CLEANUP_STR char *words = last_line(&o->tail[RUN_STDERR]);
@@ -178,7 +188,7 @@ static char *with_last_words(const struct outcome *o, char *failure)
 	return both;
 }
 
-/* Why the process failed; NULL when it did not. Returns owned. */
+/* Why the process failed; NULL if it did not. Returns owned. */
 static char *process_failure(const struct run_end *end, int64_t timeout_ms)
 {
 	if (end->timed_out)
@@ -210,7 +220,7 @@ void outcome_add(struct outcome *o, const struct run_end *end, int64_t timeout_m
 	if (answer && merge_answer(o, answer, bad ? NULL : &err))
 		bad = BAD;
 	if (failure) {
-		/* The plugin's own words say more, except about an end that it did not choose. */
+		/* The plugin's own message is better, except when it was killed. */
 		bool said = !bad && !str_blank(json_get_str(answer, "message")) &&
 		            !end->timed_out && !end->signo;
 		o->status = bad ? 0 : json_get_int(answer, "status", 0);
@@ -229,7 +239,7 @@ static void write_tail(const struct buf *tail, const char *key, struct json *fin
 	const char *text = buf_str(tail);
 	size_t skip = 0;
 	/* Start at a character's first byte. */
-	while (skip < tail->len && skip < 4 && ((unsigned char)text[skip] & 0xC0) == 0x80)
+	while (skip < tail->len && skip < 4 && inside_char(text[skip]))
 		skip++;
 	(void)json_set(finish, key, json_new_strn(text + skip, tail->len - skip));
 }

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * result - what a plugin answered, and the finish message made of it.  Pure; any thread.
+ * result - a plugin's answer, and the finish message made from it. Pure; any thread.
  *
  * A plugin's answer is not trusted: it is checked field by field, and unknown fields are dropped.
- * Secrets that its task was told are taken out of its words and results, but of "ssh-auth", by
- * which later tasks log in.
+ * The task's secrets are removed from its messages and results, except from "ssh-auth", which later
+ * tasks need to log in.
  */
 #ifndef LOOM_PROVISIONER_RESULT_H
 #define LOOM_PROVISIONER_RESULT_H
@@ -20,28 +20,29 @@ enum { RESULT_TAIL = 2048 }; /* bytes of stdout and stderr kept for a failure */
 LOOM_MUST_CHECK int result_parse(const char *text, size_t len, struct json **ret,
                                  struct loom_err *err);
 
-/* Outcome of a task so far; several plugins may add to it. */
+/* The outcome of a task so far; its plugins add to it one after another. */
 struct outcome {
 	bool failed;
 	bool never_retry;
-	int64_t status;         /* 0 when it succeeded */
-	struct json *result;    /* object or NULL; later plugins win key by key */
+	int64_t status;         /* 0: success */
+	struct json *result;    /* object or NULL; later plugins override members */
 	struct json *addresses; /* object or NULL */
-	char *hostname;         /* NULL when not said */
+	char *hostname;         /* NULL: not given */
 	char *message;
-	struct buf tail[RUN_STREAMS_]; /* last bytes of the output */
-	const struct redact *redact;   /* what its words must not say */
+	struct buf tail[RUN_STREAMS_]; /* last bytes of each output stream */
+	const struct redact *redact;   /* secrets to remove from texts */
 };
 
-void outcome_init(struct outcome *o, const struct redact *redact); /* borrowed; NULL: nothing */
+void outcome_init(struct outcome *o, const struct redact *redact); /* redact is borrowed; NULL:
+                                                                    * nothing */
 void outcome_fini(struct outcome *o);
-/* Keeps the last RESULT_TAIL bytes; it is given without secrets. */
+/* Keeps the last RESULT_TAIL bytes; data has no secrets any more. */
 void outcome_output(struct outcome *o, enum run_stream stream, const char *data, size_t len);
-/* Adds one plugin's end. timeout_ms is what it was given, for the message. */
+/* Adds the end of a plugin run. timeout_ms is its time limit, for the message. */
 void outcome_add(struct outcome *o, const struct run_end *end, int64_t timeout_ms);
-/* Fails it without a plugin having run. */
+/* Marks the task as failed without a plugin run. */
 void outcome_fail(struct outcome *o, bool never_retry, const char *message);
-/* Adds the outcome's fields (status, retry, result ...) to a finish message. */
+/* Adds the outcome's members (status, retry, result ...) to a finish message. */
 void outcome_write(const struct outcome *o, struct json *finish);
 
 static inline void outcome_fini_p(struct outcome *o)

@@ -15,7 +15,7 @@
 enum {
 	GRACE_MS = 5000,
 	READ_BYTES = 64 << 10,
-	DRAIN_READS = 16, /* of a pipe after the end: more than a pipe holds */
+	DRAIN_READS = 16, /* of a pipe after the end: more than a pipe can hold */
 };
 
 enum channel { CH_IN, CH_OUT, CH_ERR, CH_RESULT, CH_CONTROL, CHANNELS_ };
@@ -23,7 +23,7 @@ enum channel { CH_IN, CH_OUT, CH_ERR, CH_RESULT, CH_CONTROL, CHANNELS_ };
 struct run {
 	const struct run_ops *ops;
 	void *arg;
-	pid_t pid; /* the guard's, and so the group's */
+	pid_t pid; /* of the guard, which is also the group's number */
 	int fd[CHANNELS_];
 	struct event *ev[CHANNELS_];
 	struct loop_timer *limit; /* the time limit, then the grace time */
@@ -70,7 +70,7 @@ static void take_data(struct run *r, enum channel ch, const char *data, size_t l
 		r->ops->on_output(ch == CH_OUT ? RUN_STDOUT : RUN_STDERR, data, len, r->arg);
 }
 
-/* One read; false when there is nothing more to be had now, or ever. */
+/* Reads once; false if nothing is available now, or ever. */
 static bool read_some(struct run *r, enum channel ch)
 {
 	char data[READ_BYTES];
@@ -110,8 +110,8 @@ static int final_status(struct run *r)
 	return n == (ssize_t)sizeof(status) ? status : guard;
 }
 
-/* The group is dead or dying by KILL: what the pipes hold now is all that will be looked at, so a
- * daemon that the plugin started elsewhere with a pipe still open holds up nothing. */
+/* The group is dead, or dying by KILL, so read only what the pipes hold now: a daemon that the
+ * plugin started elsewhere, with a pipe still open, must not delay this. */
 static void finish_run(struct run *r)
 {
 	int status = final_status(r);
@@ -168,7 +168,7 @@ static void on_control(evutil_socket_t fd, short what, void *arg)
 	finish_run(arg);
 }
 
-/* TERM to the group the first time, KILL after the grace time. */
+/* Sends TERM to the group the first time, KILL after the grace time. */
 static void end_group(struct run *r)
 {
 	if (r->term_sent) {

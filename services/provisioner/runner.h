@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * runner - one plugin process from start to end.  Loop thread only.
+ * runner - one plugin process from start to end. Loop thread only.
  *
- * The plugin gets its input on stdin; what it prints is handed on as it comes; its result on
- * descriptor 3 is collected up to a bound, and read but thrown away beyond it. At the time limit,
- * or on run_stop(), its process group gets TERM, and KILL after the grace time, or when its lease
- * ends. When it has ended
- * by itself, what it left running in its group is killed too.
+ * The plugin gets its input on stdin; its output is passed on as it arrives; its result on
+ * descriptor 3 is collected up to a bound, and discarded beyond it. At the time limit, or on
+ * run_stop(), its process group gets TERM, and KILL after the grace time, or when its lease ends.
+ * When it has ended by itself, processes left in its group are killed, too.
  */
 #ifndef LOOM_PROVISIONER_RUNNER_H
 #define LOOM_PROVISIONER_RUNNER_H
@@ -26,7 +25,7 @@ struct run_spec {
 	const char *exec;   /* absolute path */
 	const char *action; /* its only argument */
 	const char *cwd;
-	char *const *env; /* "NAME=value" ..., NULL: all that it gets */
+	char *const *env; /* "NAME=value" ..., NULL: its whole environment */
 	const char *input;
 	size_t input_len;
 	int64_t timeout_ms;
@@ -35,18 +34,19 @@ struct run_spec {
 };
 
 struct run_end {
-	int exit_code; /* -1 when a signal ended it */
+	int exit_code; /* -1 if a signal ended it */
 	int signo;     /* that signal, else 0 */
 	bool timed_out;
 	bool stopped; /* by run_stop() */
 	const char *result;
 	size_t result_len;
-	bool result_too_large; /* result is its first part then */
+	bool result_too_large; /* then result is only its first part */
 };
 
 struct run_ops {
 	void (*on_output)(enum run_stream stream, const char *data, size_t len, void *arg);
-	void (*on_end)(const struct run_end *end, void *arg); /* once; the run is freed after it */
+	void (*on_end)(const struct run_end *end, void *arg); /* called once; then the run is
+	                                                       * freed */
 };
 
 /* Copies what it needs of spec. 0, or -errno and no callback follows. */

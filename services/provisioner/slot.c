@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One task at a provisioner, from its start to the server's answer: the only writer of a slot. */
+/* A task at a provisioner, from its start to the server's answer. Only this file changes a slot. */
 #include "slot.h"
 
 #include "common/base/clock.h"
@@ -15,14 +15,14 @@
 #include <string.h>
 
 enum {
-	LOG_BEFORE_FINISH_MS = 2000, /* how long a result waits for its log */
-	LOG_AFTER_FINISH_MS = 3000,  /* and how long the slot waits for it after that */
+	LOG_BEFORE_FINISH_MS = 2000, /* a result waits this long for its log */
+	LOG_AFTER_FINISH_MS = 3000,  /* and the slot this much longer */
 	LEASE_MAX_MS = 7 * 24 * 3600 * 1000,
 };
 
 static void next_step(struct slot *s);
 
-/* The only writer of a slot's state. */
+/* The only function that changes a slot's state. */
 static void set_state(struct slot *s, enum slot_state to)
 {
 	static const unsigned next[] = {
@@ -121,7 +121,7 @@ static void log_end(const struct slot *s)
 		         LOG_I("ms", ms), LOG_S("trace", s->trace.id));
 }
 
-/* All plugins have ended, or none could run. */
+/* Called when all plugins have ended, or none could run. */
 static void report_outcome(struct slot *s)
 {
 	LOOM_CLEANUP(json_free) struct json *finish = NULL;
@@ -130,7 +130,7 @@ static void report_outcome(struct slot *s)
 		release(s);
 		return;
 	}
-	/* What ended well just before it was stopped has ended well. */
+	/* A task that succeeded just before it was stopped has succeeded. */
 	s->lapsed = s->lapsed && (s->outcome.failed || s->step < s->steps.n);
 	if (s->cancelled)
 		outcome_fail(&s->outcome, true, "stopped: its job was aborted");
@@ -176,14 +176,14 @@ static void on_report(struct report_item *item, enum report_event event, void *a
 /* ---- leases -----------------------------------------------------------------------------------
  */
 
-/* How long it may be worked on without a renewal; ms. */
+/* Ms until the lease ends without a renewal. */
 static int64_t lease_left(const struct slot *s)
 {
 	return s->lease_ms ? atomic_load(s->lease_until) - clock_mono_ms() : INT64_MAX;
 }
 
-/* The guard kills at once a little before the server takes the lease for ended; the plugin is asked
- * to stop a little before that. */
+/* The guard kills the plugin a little before the lease ends at the server; the plugin is asked to
+ * stop a little before that. */
 void slot_extend(struct slot *s, int64_t since)
 {
 	int64_t until = since + s->lease_ms - s->lease_ms / 32;
@@ -229,7 +229,7 @@ static void on_output(enum run_stream stream, const char *data, size_t len, void
 	buf_fini(&out);
 }
 
-/* What was held back, for it could have been the beginning of a secret. */
+/* Releases output that was held back because it might have been the start of a secret. */
 static void end_output(struct slot *s)
 {
 	for (int i = 0; i < RUN_STREAMS_; i++) {
@@ -240,7 +240,7 @@ static void end_output(struct slot *s)
 	}
 }
 
-/* Each plugin that runs is a span of its own within the attempt's. */
+/* Each plugin run gets its own span within the attempt's. */
 static void name_run(struct slot *s)
 {
 	LOOM_CLEANUP_STR char *name =
@@ -262,6 +262,7 @@ static void tell_run(const struct slot *s)
 		                            { 0 } };
 	spans_add(s->config->spans, &(struct span){ .at = &s->run_trace,
 	                                            .parent = s->trace.span,
+	                                            .state = json_get_str(s->task, "tracestate"),
 	                                            .name = name,
 	                                            .kind = SPAN_INTERNAL,
 	                                            .start_us = s->run_began,
@@ -276,7 +277,7 @@ static void on_end(const struct run_end *end, void *arg)
 	struct slot *s = arg;
 	s->run = NULL;
 	end_output(s);
-	s->lapsed = s->lapsed || lease_left(s) <= 0; /* then the guard may have ended it */
+	s->lapsed = s->lapsed || lease_left(s) <= 0; /* in this case the guard may have killed it */
 	outcome_add(&s->outcome, end, s->steps.v[s->step].timeout_ms);
 	tell_run(s);
 	s->step++;
@@ -309,6 +310,9 @@ static void step_env(const struct slot *s, struct strs *env)
 		char traceparent[TRACE_TEXT];
 		trace_text(&s->run_trace, traceparent);
 		strs_addf(env, "TRACEPARENT=%s", traceparent);
+		const char *state = json_get_str(s->task, "tracestate");
+		if (state)
+			strs_addf(env, "TRACESTATE=%s", state);
 	}
 }
 
@@ -335,15 +339,19 @@ static int start_run(struct slot *s)
 	return rc;
 }
 
-/* A folder of its own for each plugin that runs. */
+/* A folder of its own for each plugin that runs. Whoever makes room on the disk may remove the one
+ * that they are in. */
 static int make_scratch(struct slot *s)
 {
+	LOOM_CLEANUP_STR char *all = loom_asprintf("%s/scratch", s->config->work_dir);
 	drop_scratch(s);
-	s->scratch = loom_asprintf("%s/scratch/%s.%" PRId64 "-XXXXXX", s->config->work_dir, s->id,
-	                           s->attempt);
+	int rc = files_make_dir(all);
+	if (rc)
+		return rc;
+	s->scratch = loom_asprintf("%s/%s.%" PRId64 "-XXXXXX", all, s->id, s->attempt);
 	if (mkdtemp(s->scratch))
 		return 0;
-	int rc = -errno;
+	rc = -errno;
 	loom_free(loom_take(s->scratch));
 	return rc;
 }
@@ -389,7 +397,8 @@ static void fill(struct slot *s, const char *worker, struct json *task)
 	const char *own_tenant = json_get_str(task, "tenantId");
 	s->task = task;
 	s->claim = loom_strdup(json_get_str(task, "claim"));
-	json_del(task, "claim"); /* it is between the server and this process */
+	json_del(task, "claim"); /* plugins must not see it: it is between the server and this
+	                          * process */
 	s->input = json_text(task);
 	if (!trace_parse(json_get_str(task, "traceparent"), &s->trace))
 		s->trace = (struct trace){ 0 };
@@ -452,7 +461,7 @@ bool slot_needs_lease(const struct slot *s)
 void slot_lose(struct slot *s, const char *why)
 {
 	if (s->state != SLOT_RUNNING || s->lost)
-		return; /* what is being reported, the server judges by its attempt */
+		return; /* a finished result is sent; the server judges it by its attempt */
 	s->lost = true;
 	metric_add(&stats[STAT_TASKS_LOST], 1);
 	log_warn("task stopped, its result is dropped", LOG_S("task", s->id),

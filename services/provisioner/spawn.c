@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Starts a plugin below a guard that ends it when nobody else can. */
+/* Starts a plugin under a guard that ends it when nobody else can. */
 #include "spawn.h"
 
 #include <errno.h>
@@ -18,18 +18,20 @@
 #include <unistd.h>
 
 enum {
-	FD_RESULT = 3,      /* the plugin's */
-	FD_CONTROL = 4,     /* the guard's */
-	FD_ABOVE = 16,      /* where the pipes wait while 0..4 are being filled */
-	MAX_OPEN = 4096,    /* files a plugin may have open */
-	EXIT_NO_EXEC = 127, /* as shells have it */
+	FD_RESULT = 3,      /* of the plugin */
+	FD_CONTROL = 4,     /* of the guard */
+	FD_ABOVE = 16,      /* the pipes wait from here on while 0..4 are being filled */
+	MAX_OPEN = 4096,    /* open files per plugin */
+	EXIT_NO_EXEC = 127, /* as in shells */
 	PARENT_DIED = SIGUSR2,
 };
+
+#define ENOENT_OF_EXEC "it is not there, or what its first line (#!) names is not"
 
 /* In a guard: of its plugin. */
 static const _Atomic int64_t *lease_until;
 
-/* Pipes from the child's point of view, in the order of the descriptors they become. */
+/* The child's ends of the pipes, in the order of their later descriptors. */
 struct child_ends {
 	int fd[FD_CONTROL + 1];
 };
@@ -41,6 +43,15 @@ static void say(const char *text)
 {
 	ssize_t n = write(STDERR_FILENO, text, strlen(text));
 	(void)n;
+}
+
+static void say_failed(const char *what, const char *why)
+{
+	say("loom-provisioner: ");
+	say(what);
+	say(": ");
+	say(why);
+	say("\n");
 }
 
 static void kill_group(int signo)
@@ -56,7 +67,7 @@ static int64_t mono_ms(void)
 	return t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
-/* Looks again when the lease, as it is now, will have ended. setitimer is a bare system call. */
+/* Checks again when the present lease ends. setitimer is a bare system call. */
 static void watch_lease(int signo)
 {
 	int64_t left = atomic_load(lease_until) - mono_ms();
@@ -97,11 +108,12 @@ static _Noreturn void be_plugin(const struct spawn_spec *spec, pid_t guard, char
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 	limit();
 	if (chdir(spec->cwd) < 0) {
-		say("loom-provisioner: cannot enter the task's folder\n");
+		say_failed("cannot enter the task's folder", strerrordesc_np(errno));
 		_exit(EXIT_NO_EXEC);
 	}
 	(void)execve(spec->exec, argv, spec->env);
-	say("loom-provisioner: cannot execute the plugin\n");
+	say_failed("cannot execute the plugin",
+	           errno == ENOENT ? ENOENT_OF_EXEC : strerrordesc_np(errno));
 	_exit(EXIT_NO_EXEC);
 }
 
@@ -119,8 +131,8 @@ static bool place_descriptors(struct child_ends *ends)
 	return fcntl(FD_CONTROL, F_SETFD, FD_CLOEXEC) == 0;
 }
 
-/* Its group is its own before it says so; every signal but the kernel's "parent died" and its own
- * alarm is blocked, so that a TERM to the group reaches the plugin and leaves the guard. */
+/* The group exists before the guard reports it. All signals but the kernel's "parent died" and its
+ * own alarm are blocked, so that a TERM to the group reaches the plugin and spares the guard. */
 static bool become_guard(pid_t provisioner)
 {
 	struct sigaction sa = { .sa_handler = kill_group }, alarm = { .sa_handler = watch_lease };
@@ -203,7 +215,7 @@ static int open_pairs(struct pipe_pair *pairs)
 	return 0;
 }
 
-/* Forks with every signal blocked, so that the child never runs a handler of this process. */
+/* Forks with all signals blocked, so that the child never runs a handler of this process. */
 static pid_t fork_guard(const struct spawn_spec *spec, struct child_ends *ends)
 {
 	char *argv[] = { loom_strdup(spec->exec), loom_strdup(spec->action), NULL };

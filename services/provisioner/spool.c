@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Keeps undelivered results on disk, in order, each whole or not there. */
+/* Keeps undelivered results on disk, in order, each complete or absent. */
 #include "spool.h"
 
 #include "files.h"
@@ -18,10 +18,11 @@
 #define TEMP_SUFFIX ".tmp"
 
 struct spool {
+	char *path;
 	int dir;
 };
 
-/* A result in a listing. */
+/* A listed result. */
 struct aged {
 	char *name;
 	struct timespec written;
@@ -62,6 +63,7 @@ int spool_open(const char *dir, struct spool **ret)
 	int rc;
 
 	s->dir = -1;
+	s->path = loom_strdup(dir);
 	rc = files_make_dir(dir);
 	if (rc)
 		return rc;
@@ -80,6 +82,7 @@ void spool_close(struct spool *s)
 	if (!s)
 		return;
 	loom_close(s->dir);
+	loom_free(s->path);
 	loom_free(s);
 }
 
@@ -110,12 +113,25 @@ static int write_synced(struct spool *s, const char *name, const char *data, siz
 	return fsync(fd) < 0 ? -errno : 0;
 }
 
+/* The folder was removed, mostly by who made room on the disk: another one, under the descriptor
+ * that other threads may be using. */
+static int make_again(struct spool *s)
+{
+	int rc = files_make_dir(s->path);
+	if (rc)
+		return rc;
+	LOOM_CLEANUP_FD int fd = open(s->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return fd < 0 || dup3(fd, s->dir, O_CLOEXEC) < 0 ? -errno : 0;
+}
+
 int spool_put(struct spool *s, const char *name, const char *data, size_t len)
 {
 	LOOM_CLEANUP_STR char *temp = loom_asprintf("%s" TEMP_SUFFIX, name);
 	if (len > SPOOL_MAX_BYTES)
 		return -EFBIG;
 	int rc = write_synced(s, temp, data, len);
+	if (rc == -ENOENT && !make_again(s))
+		rc = write_synced(s, temp, data, len);
 	if (!rc && renameat(s->dir, temp, s->dir, name) < 0)
 		rc = -errno;
 	if (rc) {

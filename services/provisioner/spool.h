@@ -17,20 +17,20 @@
 
 struct spool;
 
-/* Makes the folder when needed and removes what an interrupted writer left. 0 or -errno. */
+/* Makes the folder if needed and removes remains of interrupted writes. 0 or -errno. */
 LOOM_MUST_CHECK int spool_open(const char *dir, struct spool **ret);
 void spool_close(struct spool *s);
 
 /* The file name of a result; task must be a task id. Returns owned. */
 char *spool_name(const char *task, int64_t attempt);
 
-/* Durable when it returns 0; -errno, and nothing is kept, otherwise. Replaces. */
+/* 0: the result is durable; -errno: nothing was stored. Replaces an older file. */
 LOOM_MUST_CHECK int spool_put(struct spool *s, const char *name, const char *data, size_t len);
 /* Returns owned text in *ret. 0, -ENOENT, -EFBIG or -errno. */
 LOOM_MUST_CHECK int spool_get(struct spool *s, const char *name, char **ret, size_t *ret_len);
-/* 0 (absent too) or -errno. */
+/* 0 (also if absent) or -errno. */
 int spool_del(struct spool *s, const char *name);
-/* Puts an unreadable file out of the way, as "<name>.bad". 0 or -errno. */
+/* Renames an unreadable file to "<name>.bad". 0 or -errno. */
 int spool_set_aside(struct spool *s, const char *name);
 /* Adds the names of all complete results, oldest first. 0 or -errno. */
 LOOM_MUST_CHECK int spool_list(struct spool *s, struct strs *ret);

@@ -22,20 +22,20 @@ struct tasklog {
 	char *path, *provisioner, *worker, *claim;
 	int64_t attempt;
 	struct buf line[RUN_STREAMS_]; /* the unfinished line of each stream */
-	enum run_stream last;          /* whose text is at the end of pending */
-	bool mid_line;                 /* and it does not end a line */
-	struct buf pending;            /* the next to be sent, in order */
-	struct buf tail;               /* what came when there was no more room in it */
-	size_t dropped;                /* bytes lost between the two */
-	struct json *chunk;            /* in flight or to be sent again; NULL: none */
+	enum run_stream last;          /* the stream whose text `pending` ends with */
+	bool mid_line;                 /* pending ends within a line */
+	struct buf pending;            /* next to be sent, in order */
+	struct buf tail;               /* newer text that did not fit into pending */
+	size_t dropped;                /* bytes dropped between the two */
+	struct json *chunk;            /* being sent or to be sent again; NULL: none */
 	size_t chunk_len;
-	int64_t offset;  /* of the chunk, else of the next one, in all that was written */
-	size_t skipped;  /* bytes lost before the next chunk */
-	int64_t sent_at; /* monotonic ms: when the last chunk was begun */
+	int64_t offset;  /* of the chunk, or of the next one, in the whole output */
+	size_t skipped;  /* bytes dropped before the next chunk */
+	int64_t sent_at; /* monotonic ms: when the last chunk was first sent */
 	unsigned tries;
 	bool refused;
-	struct loop_timer *timer; /* next thing to send */
-	struct loop_timer *limit; /* of closing */
+	struct loop_timer *timer; /* when to send next */
+	struct loop_timer *limit; /* for closing */
 	struct wire_call *call;
 	bool closed;
 	loop_fn done;
@@ -91,7 +91,8 @@ static bool inside_char(const char *p)
 	return ((unsigned char)*p & 0xC0) == 0x80;
 }
 
-/* How much is drained so that the rest begins a line, or a character, if one is near. */
+/* How many bytes to drain, at least `least`, so that the rest starts with a line, or at least with
+ * a whole character. */
 static size_t cut_at(const struct buf *b, size_t least)
 {
 	const char *end = memchr(b->data + least - 1, '\n', b->len - least + 1);
@@ -102,7 +103,7 @@ static size_t cut_at(const struct buf *b, size_t least)
 	return least;
 }
 
-/* The tail gives up its oldest. */
+/* Appends to the tail, dropping its oldest text. */
 static void queue_tail(struct tasklog *t, const char *data, size_t len)
 {
 	const size_t room = TASKLOG_PENDING / 2;
@@ -123,7 +124,8 @@ static void queue_tail(struct tasklog *t, const char *data, size_t len)
 	buf_add(&t->tail, data, len);
 }
 
-/* Behind the tail, if there is one, else to what is sent next, as far as there is room. */
+/* Appends to `pending` as far as there is room, else to the tail; always to the tail once it is in
+ * use. */
 static void queue_bytes(struct tasklog *t, const char *data, size_t len)
 {
 	size_t room = TASKLOG_PENDING / 2 - t->pending.len;
@@ -135,7 +137,7 @@ static void queue_bytes(struct tasklog *t, const char *data, size_t len)
 		queue_tail(t, data + head, len - head);
 }
 
-/* All before the tail is sent: it is next. */
+/* Makes the tail pending once everything before it is sent. */
 static void turn_to_tail(struct tasklog *t)
 {
 	if (t->pending.len || (!t->tail.len && !t->dropped))
@@ -148,7 +150,7 @@ static void turn_to_tail(struct tasklog *t)
 	t->dropped = 0;
 }
 
-/* Text of one stream goes behind the other's; it starts a line of its own. */
+/* Adds a stream's text; after the other stream's text it starts a new line. */
 static void queue_text(struct tasklog *t, enum run_stream stream, const char *data, size_t len)
 {
 	if (len == 0)
@@ -168,8 +170,9 @@ static void queue_lines(struct tasklog *t)
 	}
 }
 
-/* When the next chunk is due. Beyond the head of a log, of which the server keeps only the end
- * anyway, a chunk a second goes out; at the end all that is there. */
+/* When the next chunk is due. After the first part of a log one chunk is sent per second, as the
+ * server keeps only the end of the rest anyway; when the log is closed all remaining text is
+ * sent. */
 static int64_t next_ms(const struct tasklog *t)
 {
 	int64_t paced = t->sent_at + PACE_MS - clock_mono_ms();
@@ -217,7 +220,7 @@ void tasklog_note(struct tasklog *t, const char *text)
 /* ---- cleaning ---------------------------------------------------------------------------------
  */
 
-/* How long a character is by its first byte, and what its second byte may be; 0 when it is none. */
+/* Length of a character by its first byte, and the valid range of its second byte; 0: invalid. */
 static int char_need(unsigned char first, unsigned char *ret_low, unsigned char *ret_high)
 {
 	static const struct {
@@ -240,7 +243,7 @@ static int char_need(unsigned char first, unsigned char *ret_low, unsigned char 
 	return 0;
 }
 
-/* Length of the character at p; 0 when it is invalid or NUL, -1 when it is cut short. */
+/* Length of the character at p; 0 when it is invalid or NUL, -1 when it is incomplete. */
 static int char_length(const unsigned char *p, size_t len)
 {
 	unsigned char low = 0, high = 0;
@@ -332,13 +335,13 @@ static void on_answer(const struct wire_answer *a, void *arg)
 	}
 }
 
-/* Freezes the next piece of what is pending. */
+/* Makes the next chunk from pending text. */
 static void make_chunk(struct tasklog *t)
 {
 	struct buf text = BUF_INIT((size_t)4 * TASKLOG_CHUNK);
 	size_t used;
 	used = tasklog_clean(t->pending.data, t->pending.len, TASKLOG_CHUNK, !t->closed, &text);
-	if (!used && t->pending.len) /* a cut character alone: it may wait for its rest */
+	if (!used && t->pending.len) /* only an incomplete character: wait for its rest */
 		used = tasklog_clean(t->pending.data, t->pending.len, TASKLOG_CHUNK, false, &text);
 	buf_drain(&t->pending, used);
 	t->chunk_len = text.len;

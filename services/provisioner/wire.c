@@ -15,6 +15,7 @@ enum {
 	BACKOFF_BASE_MS = 200,
 	RETRY_AFTER_MAX_MS = 30000,
 	ANSWER_MAX = JSON_MAX_BYTES,
+	QUOTED_MAX = 512, /* bytes of an answer that is not JSON */
 	NO_TOKEN = 401,
 	TOO_MANY = 429,
 	TIMEOUT = 408,
@@ -24,7 +25,8 @@ enum {
 struct wire {
 	struct http_client *client;
 	char *server, *token_file;
-	struct strs headers;     /* that show the token */
+	const struct http_trust *trust;
+	struct strs headers;     /* with the token */
 	struct wire_call *first; /* open calls */
 };
 
@@ -40,7 +42,7 @@ struct wire_call {
 	struct buf body;
 };
 
-/* 0, or an error with err; then the token stays what it was. */
+/* 0, or an error with err; then the old token stays. */
 static int read_token(struct wire *w, struct loom_err *err)
 {
 	if (str_blank(w->token_file))
@@ -54,11 +56,12 @@ static int read_token(struct wire *w, struct loom_err *err)
 	return 0;
 }
 
-struct wire *wire_create(struct loop *l, const char *server, const char *token_file,
-                         struct loom_err *err)
+struct wire *wire_create(struct loop *l, const char *server, const struct http_trust *trust,
+                         const char *token_file, struct loom_err *err)
 {
 	struct wire *w = loom_calloc(1, sizeof(*w));
 	size_t n = strlen(server);
+	w->trust = trust;
 	w->token_file = loom_strdup(token_file);
 	if (read_token(w, err)) {
 		loom_free(w->token_file);
@@ -97,7 +100,7 @@ static void free_call(struct wire_call *c)
 	loom_free(c);
 }
 
-/* Of "Name: value" the value, when that is its name; NULL otherwise. */
+/* The value of "Name: value" if the name matches; else NULL. */
 static const char *value_of(const char *header, const char *name)
 {
 	size_t n = strlen(name);
@@ -175,6 +178,7 @@ struct wire_call *wire_start(struct wire *w, const struct wire_request *request,
 	struct http_call spec = { .method = request->method,
 		                  .url = url,
 		                  .headers = &w->headers,
+		                  .trust = w->trust,
 		                  .body = text,
 		                  .body_len = text ? strlen(text) : 0,
 		                  .connect_ms = CONNECT_MS,
@@ -227,4 +231,16 @@ const char *wire_reason(const struct wire_answer *a, char out[160])
 		(void)snprintf(out, 160, "HTTP %d %.*s", a->status,
 		               a->len < 120 ? (int)a->len : 120, a->body);
 	return out;
+}
+
+char *wire_words(const struct wire_answer *a)
+{
+	LOOM_CLEANUP(json_free) struct json *problem = NULL;
+	size_t n = a->len < QUOTED_MAX ? a->len : QUOTED_MAX;
+
+	if (json_parse(a->body, a->len, 0, &problem, NULL) == 0 && json_get_str(problem, "detail"))
+		return loom_strdup(json_get_str(problem, "detail"));
+	while (n && (a->body[n - 1] == '\n' || a->body[n - 1] == ' '))
+		n--;
+	return n ? loom_asprintf("%.*s", (int)n, a->body) : loom_asprintf("HTTP %d", a->status);
 }

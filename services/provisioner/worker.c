@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which task runs in which slot, and what ends it before its lease does. */
+/* Assigns tasks to slots, and stops them before their leases end. */
 #include "worker.h"
 
 #include "common/base/ids.h"
@@ -13,7 +13,7 @@ enum { BAD = 1 };
 struct workers {
 	struct workers_config config;
 	struct slot *slots;
-	size_t n; /* twice the capacity: while results are on their way, others run */
+	size_t n; /* twice the capacity: while results are delivered, other tasks run */
 	struct loop_timer *begin;
 };
 
@@ -50,8 +50,8 @@ bool workers_about_to_report(const struct workers *w)
 	return any;
 }
 
-/* One at a time: a plugin's process takes a while to come to life on a busy machine (a quarter of a
- * second was seen), and in between the loop hears of leases. The one that came first is next. */
+/* Starts one task at a time, the oldest first: starting a plugin's process may take a while on a
+ * busy machine (a quarter of a second was seen), and the loop must hear of leases in between. */
 static void begin_next(void *arg)
 {
 	struct workers *w = arg;
@@ -158,7 +158,7 @@ struct json *workers_usage(const struct workers *w)
 	return usage;
 }
 
-/* The slot in which this attempt is; NULL when it is in none. */
+/* The slot that holds this attempt; NULL: none. */
 static struct slot *slot_of(const struct workers *w, const char *task, int64_t attempt)
 {
 	for (size_t i = 0; i < w->n; i++) {
@@ -168,31 +168,34 @@ static struct slot *slot_of(const struct workers *w, const char *task, int64_t a
 	return NULL;
 }
 
-void workers_renewed(struct workers *w, const char *task, int64_t attempt, int64_t since)
-{
-	struct slot *s = slot_of(w, task, attempt);
-	if (s)
-		slot_extend(s, since);
-}
-
 void workers_renewed_all(struct workers *w, int64_t since)
 {
 	for (size_t i = 0; i < w->n; i++)
 		slot_extend(&w->slots[i], since);
 }
 
-void workers_lost(struct workers *w, const char *task, int64_t attempt, const char *why)
+static void hear_lease(struct workers *w, const struct json *one, int64_t since)
 {
-	struct slot *s = slot_of(w, task, attempt);
-	if (s)
-		slot_lose(s, why);
+	struct slot *s = slot_of(w, json_get_str(one, "taskId"), json_get_int(one, "attempt", 0));
+	if (s && json_get_bool(one, "ok", true))
+		slot_extend(s, since);
+	else if (s)
+		slot_lose(s, "its lease is gone");
 }
 
-void workers_cancel(struct workers *w, const char *task, int64_t attempt)
+void workers_heard(struct workers *w, const struct json *answer, int64_t since)
 {
-	struct slot *s = slot_of(w, task, attempt);
-	if (s)
-		slot_cancel(s);
+	const struct json *leases = json_get(answer, "leases"),
+			  *cancel = json_get(answer, "cancel");
+	for (size_t i = 0; i < json_len(leases); i++)
+		hear_lease(w, json_at(leases, i), since);
+	for (size_t i = 0; i < json_len(cancel); i++) {
+		const struct json *one = json_at(cancel, i);
+		struct slot *s =
+			slot_of(w, json_get_str(one, "taskId"), json_get_int(one, "attempt", 0));
+		if (s)
+			slot_cancel(s);
+	}
 }
 
 void workers_lost_all(struct workers *w, const char *why)

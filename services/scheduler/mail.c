@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* mail - claims what APIs have posted, and writes the answers. Soon again while there is any. */
+/* mail - claims the requests posted by APIs, and writes the answers. Looks again soon while there
+ * are any. */
 #include "services/scheduler/mail.h"
 
 #include "common/base/log.h"
@@ -7,8 +8,8 @@
 
 #include <stdio.h>
 
-/* An eighth of poll_ms's default: while the bus is away each request waits that long for its turn,
- * and a look is one short SELECT. */
+/* An eighth of the default poll_ms: while the bus is away a request waits up to this long, and a
+ * look is one short SELECT. */
 #define SOON_MS 250
 
 struct postman {
@@ -125,7 +126,7 @@ void mail_stop(struct scheduler *s)
 	struct postman *p = s->postman;
 	if (!p)
 		return;
-	loom_assert(!p->answering); /* the bus has ended what it was given */
+	loom_assert(!p->answering); /* bus_destroy() has ended all calls */
 	loop_timer_destroy(p->soon);
 	mails_fini(&p->mails);
 	seal_key_fini(&p->key);

@@ -4,9 +4,9 @@
 
 #include "common/base/log.h"
 #include "common/model/schema.h"
-#include "common/model/secret.h"
 #include "services/scheduler/dispatch/dispatch.h"
 #include "services/scheduler/job/janitor.h"
+#include "services/scheduler/job/retention.h"
 #include "services/scheduler/mail.h"
 #include "services/scheduler/operation/operation.h"
 #include "services/scheduler/operation/planning.h"
@@ -18,6 +18,7 @@
 #include <string.h>
 
 #define KEY(...) CONFIG_KEY(struct scheduler_config, __VA_ARGS__)
+#define KEEP_MAX (36500LL * 24 * 3600 * 1000)
 
 const struct config_key scheduler_config_keys[] = {
 	KEY(admin_listen, CFG_STR, "127.0.0.1:55057", 0, 0,
@@ -25,25 +26,33 @@ const struct config_key scheduler_config_keys[] = {
 	KEY(threads, CFG_INT, "8", 2, 256, "worker threads for the database"),
 	KEY(poll_ms, CFG_DURATION, "2s", 50, 60000, "safety net behind the wake-ups"),
 	KEY(job_lease_ms, CFG_DURATION, "10s", 500, 600000,
-	    "a job being planned is free after this"),
+	    "time after which others may plan a claimed job"),
 	KEY(task_lease_ms, CFG_DURATION, "8s", 500, 600000,
 	    "lease of a task, renewed by heartbeats"),
 	KEY(task_timeout_ms, CFG_DURATION, "1800s", 1000, 86400000,
 	    "time limit of a task whose worker does not renew"),
 	KEY(task_tries, CFG_INT, "3", 1, 100, "failures before a task is given up"),
 	KEY(node_replacements, CFG_INT, "2", 0, 10000,
-	    "machines of one job that others may take the place of when they cannot be made"),
+	    "how many machines per job may be replaced after they could not be created"),
 	KEY(retry_base_ms, CFG_DURATION, "500ms", 1, 600000,
-	    "first wait before a task is tried again"),
+	    "first wait before a failed task is retried"),
 	KEY(retry_cap_ms, CFG_DURATION, "30s", 1, 3600000, "longest such wait"),
 	KEY(provisioner_timeout_ms, CFG_DURATION, "120s", 1000, 86400000,
-	    "a provisioner silent for so long is forgotten"),
+	    "silence after which a provisioner is forgotten"),
 	KEY(lease_warning_ms, CFG_DURATION, "1h", 0, 2592000000,
-	    "so long before a cluster's lease ends it is warned about; 0 never"),
+	    "how long before a cluster's lease ends a warning is sent; 0 never"),
 	KEY(lease_retry_ms, CFG_DURATION, "30s", 50, 3600000,
-	    "first wait before an expired cluster that could not be deleted is tried again"),
+	    "first wait before the deletion of an expired cluster is retried"),
 	KEY(request_keys_ms, CFG_DURATION, "24h", 60000, 2592000000,
-	    "so long a request that is sent again with its Idempotency-Key gets its answer"),
+	    "how long a request repeated with its Idempotency-Key gets the first answer"),
+	KEY(events_keep, CFG_DURATION, "30d", 0, KEEP_MAX,
+	    "how long after a job's end the cluster's events up to it are kept; 0 for ever"),
+	KEY(logs_keep, CFG_DURATION, "90d", 0, KEEP_MAX,
+	    "how long the logs of tasks are kept after their job; 0 for ever"),
+	KEY(jobs_keep, CFG_DURATION, "400d", 0, KEEP_MAX,
+	    "how long finished jobs of a living cluster are kept that made no machine; 0 for ever"),
+	KEY(clusters_keep, CFG_DURATION, "400d", 0, KEEP_MAX,
+	    "how long ended clusters are kept; 0 for ever"),
 	{ 0 },
 };
 
@@ -61,7 +70,7 @@ struct job_policy scheduler_policy(const struct scheduler *s)
 		                    .callbacks = &s->webhook_cfg,
 		                    .quarantine = &s->quarantine_cfg,
 		                    .effects = &effects,
-		                    .secret_key = &s->secret_key,
+		                    .ring = s->ring,
 		                    .traced = service_spans(s->service) != NULL };
 }
 
@@ -84,9 +93,24 @@ static void tick(void *arg)
 static int start_admin(struct scheduler *s, struct loom_err *err)
 {
 	s->admin = http_server_create(s->loop, s->pool, routes, s, NULL);
-	int rc = http_server_listen(s->admin, s->cfg.admin_listen);
-	return rc ? err_set(err, 500, "cannot listen on %s: %s", s->cfg.admin_listen, strerror(-rc))
+	int rc = http_server_tls(s->admin, &s->cfg.tls, err);
+	if (rc)
+		return rc;
+	rc = http_server_listen(s->admin, s->cfg.admin_listen);
+	return rc ? err_set(err, 500, "cannot listen on %s: %s", s->cfg.admin_listen,
+	                    http_server_listen_words(rc))
 	          : 0;
+}
+
+int scheduler_check(void *ctx, struct loom_err *err)
+{
+	const struct scheduler *s = ctx;
+	int rc = http_server_listen_check("admin_listen", s->cfg.admin_listen, err);
+	if (!rc)
+		rc = tls_config_check(&s->cfg.tls, err);
+	if (!rc)
+		rc = webhook_config_check(&s->webhook_cfg, err);
+	return rc ? rc : coord_config_check(&s->cfg.coord, err);
 }
 
 static void too_old(const char *why, void *arg)
@@ -109,7 +133,7 @@ int scheduler_start(struct service *service, void *ctx, struct loom_err *err)
 	if (!rc)
 		rc = bus_create(s->loop, &s->cfg.bus, &s->bus, err);
 	if (!rc)
-		rc = seal_key_init(s->cfg.bus.key_file, SECRET_USE, &s->secret_key, err);
+		rc = keyring_create(&s->cfg.keys, s->cfg.bus.key_file, s->db, &s->ring, err);
 	if (!rc)
 		rc = start_admin(s, err);
 	if (!rc)
@@ -123,13 +147,12 @@ int scheduler_start(struct service *service, void *ctx, struct loom_err *err)
 	if (!s->coord)
 		return 1;
 	dispatch_start(s);
-	rpc_plan_create_start(s);
-	rpc_control_start(s);
-	rpc_plan_change_start(s);
+	rpc_start(s);
 	wake_start(s);
 	coord_elect(s->coord, "janitor", service_id(service), NULL, NULL);
 	s->poll = loop_timer_create(s->loop, "poll", tick, s);
 	loop_timer_every(s->poll, s->cfg.poll_ms);
+	retention_start(s);
 	planning_kick(s);
 	return 0;
 }
@@ -137,12 +160,12 @@ int scheduler_start(struct service *service, void *ctx, struct loom_err *err)
 static void when_idle(void *arg)
 {
 	struct scheduler *s = arg;
-	if (!s->planning && !s->sweeping && dispatch_idle(s) && webhooks_idle(s) &&
-	    !pool_backlog(s->pool))
+	if (!s->planning && !s->sweeping && retention_idle(s) && dispatch_idle(s) &&
+	    webhooks_idle(s) && !pool_backlog(s->pool))
 		service_drained(s->service);
 }
 
-/* Leaves the members first, so that the APIs ask others; answers what it holds. */
+/* Leaves the members first, so that the APIs ask others; then answers the waiting takes. */
 void scheduler_drain(struct service *service LOOM_UNUSED, void *ctx)
 {
 	struct scheduler *s = ctx;
@@ -155,7 +178,7 @@ void scheduler_drain(struct service *service LOOM_UNUSED, void *ctx)
 	loop_timer_every(s->poll, 20);
 }
 
-/* Workers end first; what they posted runs while all it refers to exists. */
+/* Threads end first; the functions they posted run while everything they use still exists. */
 void scheduler_stop(struct service *service LOOM_UNUSED, void *ctx)
 {
 	struct scheduler *s = ctx;
@@ -167,6 +190,7 @@ void scheduler_stop(struct service *service LOOM_UNUSED, void *ctx)
 	webhooks_stop(s);
 	loop_flush(s->loop);
 	janitor_stop(s);
+	retention_stop(s);
 	dispatch_stop(s);
 	wake_stop(s);
 	if (s->coord)
@@ -174,11 +198,11 @@ void scheduler_stop(struct service *service LOOM_UNUSED, void *ctx)
 	if (s->bus)
 		bus_destroy(s->bus);
 	mail_stop(s);
-	seal_key_fini(&s->secret_key);
 	loop_flush(s->loop);
 	planning_stop(s);
 	http_server_destroy(s->admin);
 	db_pool_destroy(s->db);
+	keyring_destroy(s->ring);
 }
 
 void scheduler_notes(struct service *service LOOM_UNUSED, void *ctx, struct strs *ret)

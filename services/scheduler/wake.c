@@ -6,7 +6,8 @@
 #include "common/base/ids.h"
 #include "common/base/map.h"
 #include "common/base/str.h"
-#include "common/model/secret.h"
+#include "common/model/keys/data_key.h"
+#include "common/model/keys/secret.h"
 #include "common/service/peer_list.h"
 #include "services/scheduler/dispatch/dispatch.h"
 #include "services/scheduler/job/janitor.h"
@@ -31,7 +32,8 @@ static void schedulers_changed(const struct coord_member *m, size_t n, void *arg
 	struct strs before = l->ids;
 	l->ids = (struct strs){ 0 };
 	peer_list_changed(m, n, l);
-	/* If we are not in the list ourselves, it is we who are cut off: nothing is taken over. */
+	/* If we are missing from the list ourselves, it is we who are cut off: take nothing
+	 * over. */
 	for (size_t i = 0; strs_has(&l->ids, service_id(s->service)) && i < before.n; i++) {
 		if (!strs_has(&l->ids, before.v[i]))
 			planning_take_over(s, before.v[i]);
@@ -71,6 +73,8 @@ void wake_start(struct scheduler *s)
 	bus_on_notice(s->bus, &messages[MSG_DROPPED], on_dropped, s);
 	if (!fault_enabled("old_scheduler"))
 		coord_join(s->coord, SECRET_ROLE, service_id(s->service), bus_address(s->bus));
+	if (!fault_enabled("old_scheduler") && !fault_enabled("no_data_keys"))
+		coord_join(s->coord, DATA_KEY_ROLE, service_id(s->service), bus_address(s->bus));
 	coord_join(s->coord, "scheduler", service_id(s->service), bus_address(s->bus));
 	coord_watch(s->coord, "scheduler", schedulers_changed, s);
 	coord_watch(s->coord, "api", peer_list_changed, &s->peers->apis);
@@ -86,7 +90,7 @@ void wake_stop(struct scheduler *s)
 	s->peers = NULL;
 }
 
-/* One notice for all: the first change, and the others. */
+/* Sends one notice for all changes: the first one, and the others. */
 static void tell_apis(struct scheduler *s, const struct wake *v, size_t n)
 {
 	struct event_of *events = loom_calloc(n + 1, sizeof(*events));
@@ -100,6 +104,13 @@ static void tell_apis(struct scheduler *s, const struct wake *v, size_t n)
 		peer_list_tell(&s->peers->apis, MSG_EVENT, &m);
 	}
 	loom_free(events);
+}
+
+void wake_callbacks(struct scheduler *s, const char *tenant)
+{
+	const struct msg_catalog m = { .tenant = tenant, .kind = "callbacks" };
+	if (s->peers)
+		peer_list_tell(&s->peers->apis, MSG_CATALOG, &m);
 }
 
 void wake_now(struct scheduler *s, const struct wake *v, size_t n)
@@ -118,7 +129,7 @@ void wake_now(struct scheduler *s, const struct wake *v, size_t n)
 		peer_list_tell(&s->peers->schedulers, MSG_READY, &none);
 	}
 	if (job)
-		planning_kick(s); /* the others find it if this one dies */
+		planning_kick(s); /* if this process dies, the others find the job */
 	if (callbacks)
 		webhooks_kick(s);
 }

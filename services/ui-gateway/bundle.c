@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Wraps each module into a function that answers what it exports, those it needs before it. */
+/* Wraps each module in a function that returns its exports, placed after the modules that it
+ * imports. */
 #include "services/ui-gateway/bundle.h"
 
 #include "common/base/buf.h"
@@ -8,19 +9,19 @@
 #include <string.h>
 
 #define SCRIPT_MAX ((size_t)8 << 20)
-#define DEPTH_MAX  64 /* of imports; deeper is a circle */
+#define DEPTH_MAX  64 /* of nested imports; more means a cycle */
 
 struct bundle {
 	bundle_read read;
 	const void *arg;
-	struct strs done; /* modules that are in `out` */
+	struct strs done; /* modules written to `out` */
 	struct buf out;
 	struct loom_err *err;
 };
 
 struct line {
 	const char *text;
-	size_t len; /* without its end */
+	size_t len; /* without the line feed */
 };
 
 static bool begins(struct line l, const char *word)
@@ -29,7 +30,7 @@ static bool begins(struct line l, const char *word)
 	return l.len >= n && strncmp(l.text, word, n) == 0;
 }
 
-/* The next line of *at, which moves behind it. */
+/* Returns the next line, and advances *at. */
 static struct line next_line(const char **at)
 {
 	struct line l = { *at, strcspn(*at, "\n") };
@@ -45,7 +46,7 @@ static int refuse(struct bundle *b, const char *module, struct line l)
 
 /* ---- imports --------------------------------------------------------------------------------- */
 
-/* `import WHAT from "./FILE";`: both owned, *ret_file NULL when it is not written so. */
+/* Parses `import WHAT from "./FILE";`: both owned, *ret_file NULL if the line has another form. */
 static void split_import(struct line l, char **ret_what, char **ret_file)
 {
 	static const char middle[] = " from \"./", end[] = "\";";
@@ -59,7 +60,7 @@ static void split_import(struct line l, char **ret_what, char **ret_file)
 	*ret_file = loom_strndup(file, strlen(file) - (sizeof(end) - 1));
 }
 
-/* "{ a, b as c }" as a pattern: "{ a, b: c }". */
+/* Writes "{ a, b as c }" as a pattern: "{ a, b: c }". */
 static void put_pattern(struct buf *out, const char *names)
 {
 	static const char as[] = " as ";
@@ -87,7 +88,7 @@ static int put_import(struct bundle *b, const char *module, struct line l)
 
 /* ---- exports --------------------------------------------------------------------------------- */
 
-/* The declaration goes on without its `export`; its name is added. */
+/* Writes the declaration without its `export`, and adds its name. */
 static int put_export(struct bundle *b, const char *module, struct line l, struct strs *names)
 {
 	static const char *const kinds[] = { "async function ", "function ", "class ", "const " };
@@ -132,7 +133,7 @@ static int put_body(struct bundle *b, const char *module, const char *text)
 	return rc;
 }
 
-/* The module behind all that it imports. */
+/* Writes the module after all modules that it imports. */
 static int put_module(struct bundle *b, const char *module,
                       int depth) /* NOLINT(misc-no-recursion) */
 {

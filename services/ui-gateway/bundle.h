@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * bundle - the page's modules as one script, so that a first load takes two rounds, not a request
- * for each.  Pure; made once, at the start.
+ * bundle - joins the page's modules into one script, so that a first load takes two round trips,
+ * not a request for each module. Pure; made once, at the start.
  *
- * It understands what the modules of this page are written like, and refuses all else: each import
- * is one line, `import { a, b as c } from "./x.js";` or `import * as x from "./x.js";`, what is
- * exported is a const, function or class where it is declared, and modules do not import each other
- * in a circle.
+ * It supports only the syntax that this page's modules use, and refuses anything else: each import
+ * is one line, `import { a, b as c } from "./x.js";` or `import * as x from "./x.js";`, an export
+ * is a const, function or class at its declaration, and imports have no cycles.
  */
 #ifndef LOOM_GATEWAY_BUNDLE_H
 #define LOOM_GATEWAY_BUNDLE_H
@@ -17,10 +16,10 @@
 /* The text of the module of that name ("dom.js"), borrowed; NULL when there is none. */
 typedef const char *(*bundle_read)(const void *arg, const char *name);
 
-/* The script that does what the module `entry` does. Returns owned, NULL with err filled. */
+/* The script equivalent to the module `entry`. Returns owned, NULL with err filled. */
 char *bundle_modules(bundle_read read, const void *arg, const char *entry, struct loom_err *err);
 
-/* The page without asking for modules beforehand: they are in the script. Returns owned. */
+/* The page without preloads of modules: the script has them. Returns owned. */
 char *bundle_page(const char *page);
 
 #endif

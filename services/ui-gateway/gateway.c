@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Puts the gateway together: files of the page, and the way to the API. */
+/* Assembles the gateway: the page's files, and the proxy to the API. */
 #include "services/ui-gateway/gateway.h"
 
 #include "common/base/log.h"
@@ -14,7 +14,7 @@
 #define LOOM_DATADIR "/usr/local/share/loom"
 #endif
 
-#define THREADS       2
+#define THREADS       4 /* logins may use two of them, renewals one */
 #define MAX_QUEUE     64
 #define READY_MS      2000
 #define DRAIN_LOOK_MS 20
@@ -27,10 +27,10 @@
 
 const struct config_key gateway_config_keys[] = {
 	KEY(listen, "127.0.0.1:8100", "address of the web app and of /livez, /readyz, /metrics"),
-	KEY(api_uri, "http://127.0.0.1:55054", "where loom-api serves its public face"),
+	KEY(api_uri, "http://127.0.0.1:55054", "address of loom-api's public port"),
 	KEY(web_dir, LOOM_DATADIR "/web", "folder of the web app's files"),
 	{ "bundle", CFG_BOOL, offsetof(struct gateway_config, bundle), "true", 0, 0, 0,
-	  "serve the page's modules as one script; false: each by itself, for work on them" },
+	  "serve the page's modules as one script; false: one by one, for development" },
 	{ "default_user", CFG_STR, offsetof(struct gateway_config, default_user), "", 0, 0, 0,
 	  "who asks where nobody has signed in, for an API that believes headers; empty: nobody" },
 	KEY(default_tenant, "superadmin", "and in which tenant"),
@@ -49,13 +49,15 @@ static void pass_on(struct http_req *req, void *ctx)
 	proxy_pass(g->proxy, req);
 }
 
-/* Is the API there? err filled when it is not. On a worker: it may take READY_MS. */
+/* Does the API answer? err filled if not. On a worker: it may take READY_MS. */
 static bool api_lives(const struct gateway *g, struct loom_err *err)
 {
 	LOOM_CLEANUP_STR char *url = loom_asprintf("%s/livez", g->cfg.api_uri);
-	struct http_call call = {
-		.method = "GET", .url = url, .connect_ms = READY_MS, .timeout_ms = READY_MS
-	};
+	struct http_call call = { .method = "GET",
+		                  .url = url,
+		                  .trust = &g->cfg.trust,
+		                  .connect_ms = READY_MS,
+		                  .timeout_ms = READY_MS };
 	struct loom_err why = { 0 };
 	int rc = http_call(NULL, &call, &why);
 	bool ok = !rc && call.status == 200;
@@ -67,8 +69,8 @@ static bool api_lives(const struct gateway *g, struct loom_err *err)
 	return ok;
 }
 
-/* What it is and does now, for people and their tools; always 200. It holds no sessions: identity
- * is asked for at each request. Where the API is, is nobody's business here. */
+/* Shows the version and the present load, for people and tools; always 200. There are no sessions
+ * to count, as each request carries its identity. The API's address is not disclosed. */
 static void tell_status(struct http_req *req, void *ctx)
 {
 	const struct gateway *g = ctx;
@@ -86,7 +88,6 @@ static void tell_status(struct http_req *req, void *ctx)
 	json_set_int(o, "streams", load.streams);
 	json_set_int(o, "sessions", 0);
 	json_set_int(o, "files", (int64_t)site_count(g->site));
-	http_reply_header(req, "Cache-Control", "no-store");
 	http_reply_json(req, 200, o);
 }
 
@@ -102,6 +103,58 @@ static void sign_out(struct http_req *req, void *ctx)
 	session_end(&g->sessions, req);
 }
 
+static void tell_session(struct http_req *req, void *ctx)
+{
+	const struct gateway *g = ctx;
+	session_tell(&g->sessions, req);
+}
+
+/* ---- the login at a provider ----------------------------------------------------------------- */
+
+static bool has_login(const struct gateway *g, struct http_req *req)
+{
+	if (!g->login)
+		http_reply_text(req, 404, "No OpenID provider is configured here (oidc_issuer).\n");
+	return g->login;
+}
+
+static void log_in(struct http_req *req, void *ctx)
+{
+	struct gateway *g = ctx;
+	if (has_login(g, req))
+		login_begin(g->login, req);
+}
+
+static void logged_in(struct http_req *req, void *ctx)
+{
+	struct gateway *g = ctx;
+	if (has_login(g, req))
+		login_back(g->login, req);
+}
+
+static void session_ended(const char *id, void *arg)
+{
+	struct gateway *g = arg;
+	if (!g->proxy)
+		return; /* it is stopping */
+	renewals_end(g->renewals, id);
+	proxy_end_session(g->proxy, id);
+}
+
+static void log_out(struct http_req *req, void *ctx)
+{
+	struct gateway *g = ctx;
+	if (has_login(g, req))
+		login_end(g->login, req, session_ended, g);
+}
+
+/* All logins share half of the threads, so that a hanging provider does not stop the rest. */
+static const char *share_of(const struct http_req *req)
+{
+	http_handler fn = http_matched(req)->fn;
+	return fn == log_in || fn == logged_in || fn == log_out ? "logins" : NULL;
+}
+
 #define PASS(method)                                          \
 	{                                                     \
 		method, "/api/{rest*}", HTTP_ON_LOOP, pass_on \
@@ -110,8 +163,12 @@ static void sign_out(struct http_req *req, void *ctx)
 static const struct http_route routes[] = {
 	SERVICE_ROUTES,
 	{ "GET", "/status", HTTP_ON_POOL | HTTP_HEALTH, tell_status },
+	{ "GET", "/session", HTTP_ON_LOOP, tell_session },
 	{ "POST", "/session", HTTP_ON_POOL | HTTP_SMALL, sign_in },
 	{ "DELETE", "/session", HTTP_ON_POOL, sign_out },
+	{ "GET", "/login", HTTP_ON_POOL, log_in },
+	{ "GET", "/login/callback", HTTP_ON_POOL, logged_in },
+	{ "GET", "/logout", HTTP_ON_POOL, log_out },
 	PASS("GET"),
 	PASS("POST"),
 	PASS("PUT"),
@@ -124,7 +181,8 @@ static const struct http_route routes[] = {
 	{ 0 },
 };
 
-/* On every answer, the API's too: no page of ours loads, sends to or is framed by another site. */
+/* Headers on every answer, also the API's: pages of this site load from, send to and are framed by
+ * no other site. */
 static bool add_policy(struct http_req *req, void *ctx)
 {
 	(void)ctx;
@@ -137,6 +195,24 @@ static bool add_policy(struct http_req *req, void *ctx)
 	return true;
 }
 
+static int check_values(const struct gateway *g, struct loom_err *err)
+{
+	if (*g->cfg.default_user && *g->cfg.provider.oidc_issuer)
+		return err_set(err, 0,
+		               "default_user is for an API that believes headers, "
+		               "oidc_issuer for one that wants tokens");
+	return 0;
+}
+
+int gateway_check(void *ctx, struct loom_err *err)
+{
+	const struct gateway *g = ctx;
+	int rc = check_values(g, err);
+	if (!rc)
+		rc = http_server_listen_check("listen", g->cfg.listen, err);
+	return rc ? rc : tls_config_check(&g->cfg.tls, err);
+}
+
 int gateway_start(struct service *service, void *ctx, struct loom_err *err)
 {
 	struct gateway *g = ctx;
@@ -144,21 +220,35 @@ int gateway_start(struct service *service, void *ctx, struct loom_err *err)
 	g->loop = service_loop(service);
 	if (sodium_init() < 0)
 		return err_set(err, 0, "libsodium does not start");
-	int rc = site_load(g->cfg.web_dir, g->cfg.bundle, &g->site, err);
+	int rc = http_trust_check(&g->cfg.trust, err);
+	if (!rc)
+		rc = site_load(g->cfg.web_dir, g->cfg.bundle, &g->site, err);
+	if (!rc)
+		rc = check_values(g, err);
 	if (rc)
 		return rc;
-	g->sessions =
-		(struct sessions){ g->cfg.default_user, g->cfg.default_tenant, g->cfg.api_uri };
+	rc = login_create(&g->cfg.provider, g->cfg.api_uri, &g->cfg.trust, &g->login, err);
+	if (rc)
+		return rc;
+	g->sessions = (struct sessions){ g->cfg.default_user, g->cfg.default_tenant, g->cfg.api_uri,
+		                         &g->cfg.trust, g->login };
 	g->pool = pool_create(g->loop, THREADS, MAX_QUEUE);
 	g->client = http_client_create(g->loop);
-	g->proxy = proxy_create(g->loop, g->client, g->cfg.api_uri, &g->sessions);
+	g->renewals = renewals_create(g->loop, g->pool, g->login);
+	g->proxy = proxy_create(g->loop, g->client, g->cfg.api_uri, &g->sessions, g->renewals);
 	const struct http_limits limits = http_config_limits(&g->cfg.http);
 	g->server = http_server_create(g->loop, g->pool, routes, g, &limits);
 	http_server_before(g->server, add_policy);
+	/* Answers depend on the cookie: no cache may keep them for others, nor after a logout. */
+	http_server_cache(g->server, "no-store");
+	http_server_share(g->server, share_of);
+	rc = http_server_tls(g->server, &g->cfg.tls, err);
+	if (rc)
+		return rc;
 	rc = http_server_listen(g->server, g->cfg.listen);
 	if (rc)
 		return err_set(err, 0, "cannot listen on %s: %s", g->cfg.listen,
-		               strerrordesc_np(-rc));
+		               http_server_listen_words(rc));
 	log_info("serving", LOG_S("listen", g->cfg.listen),
 	         LOG_I("port", http_server_port(g->server)), LOG_S("api", g->cfg.api_uri),
 	         LOG_I("files", site_count(g->site)));
@@ -168,7 +258,7 @@ int gateway_start(struct service *service, void *ctx, struct loom_err *err)
 static void when_idle(void *arg)
 {
 	struct gateway *g = arg;
-	if (!http_server_busy(g->server))
+	if (http_server_rests(g->server))
 		service_drained(g->service);
 }
 
@@ -187,13 +277,18 @@ void gateway_stop(struct service *service, void *ctx)
 	(void)service;
 	struct gateway *g = ctx;
 	loop_timer_destroy(g->drain);
+	renewals_stop(g->renewals);
 	if (g->server)
 		http_server_destroy(g->server); /* ends every exchange */
 	proxy_destroy(g->proxy);
+	g->proxy = NULL;
 	if (g->client)
 		http_client_destroy(g->client);
 	if (g->pool)
 		pool_destroy(g->pool);
+	loop_flush(g->loop);
+	renewals_destroy(g->renewals);
+	login_destroy(g->login);
 	site_destroy(g->site);
 }
 

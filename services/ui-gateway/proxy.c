@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Passes requests of the page on to the API, bodies and streams included. */
+/* Forwards requests from the page to the API, including bodies and streams. */
 #include "services/ui-gateway/proxy.h"
 
 #include "services/ui-gateway/rules.h"
 
+#include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/base/metrics.h"
 
 #include <stdatomic.h>
 #include <string.h>
 
-#define HEAD_MS   60000              /* an answer has to begin within this */
-#define WHOLE_MAX ((int64_t)1 << 20) /* longer answers flow */
+#define HEAD_MS   60000              /* the answer must begin within this time */
+#define WHOLE_MAX ((int64_t)1 << 20) /* longer answers are streamed */
 #define HIGH_MARK (256l << 10)       /* unsent bytes that pause the API's answer */
 
 struct proxy {
@@ -19,18 +20,19 @@ struct proxy {
 	struct http_client *client;
 	const char *api_uri;
 	const struct sessions *sessions;
+	struct renewals *renewals;
 	struct exchange *all;
-	atomic_long n_exchanges, n_streams; /* of all */
+	atomic_long n_exchanges, n_streams; /* over all exchanges */
 };
 
-/* One request under way. It ends exactly once, in finish(). */
+/* A request in progress. It ends exactly once, in finish(). */
 struct exchange {
 	struct exchange *prev, *next;
 	struct proxy *proxy;
 	struct http_req *req;
 	struct http_fetch *fetch;
-	struct loop_timer *patience;
-	int status; /* 0: no head yet */
+	struct loop_timer *patience, *over; /* over: ends a stream with its session; or NULL */
+	int status;                         /* 0: no head yet */
 	char *type;
 	bool flowing, events, paused;
 	struct buf whole;
@@ -38,17 +40,17 @@ struct exchange {
 
 enum { M_EXCHANGES, M_STREAMS, M_PAUSES, M_NO_ANSWER, M_BROKEN, M_REFUSED, M_COUNT };
 static struct metric metrics[M_COUNT] = {
-	[M_EXCHANGES] = { "loom_gateway_exchanges", "Requests passed on and not over yet",
+	[M_EXCHANGES] = { "loom_gateway_exchanges", "Forwarded requests in progress",
 	                  METRIC_GAUGE },
 	[M_STREAMS] = { "loom_gateway_streams", "Event streams held for browsers", METRIC_GAUGE },
-	[M_PAUSES] = { "loom_gateway_pauses_total",
-	               "Answers held back because their reader is slow", METRIC_COUNTER },
+	[M_PAUSES] = { "loom_gateway_pauses_total", "Answers paused because of a slow reader",
+	               METRIC_COUNTER },
 	[M_NO_ANSWER] = { "loom_gateway_no_answer_total", "Requests that the API did not answer",
 	                  METRIC_COUNTER },
 	[M_BROKEN] = { "loom_gateway_broken_answers_total", "Answers that broke off",
 	               METRIC_COUNTER },
 	[M_REFUSED] = { "loom_gateway_foreign_requests_total",
-	                "Changes refused because another site's page asked for them",
+	                "Changes refused because another site's page requested them",
 	                METRIC_COUNTER },
 };
 
@@ -69,7 +71,7 @@ static struct exchange *begin(struct proxy *p, struct http_req *req)
 	return x;
 }
 
-/* Whoever calls has answered the request, or does so next. */
+/* The caller has answered the request, or does so next. */
 static void finish(struct exchange *x)
 {
 	if (x->fetch)
@@ -87,6 +89,7 @@ static void finish(struct exchange *x)
 		x->proxy->n_streams--;
 	}
 	loop_timer_destroy(x->patience);
+	loop_timer_destroy(x->over);
 	buf_fini(&x->whole);
 	loom_free(x->type);
 	loom_free(x);
@@ -100,7 +103,7 @@ static void on_client_gone(struct http_req *req, void *arg)
 	if (flowing)
 		http_stream_end(req);
 	else
-		http_reply_empty(req, 502); /* nobody reads it */
+		http_reply_empty(req, 502); /* the client is gone */
 }
 
 static void on_patience_lost(void *arg)
@@ -136,6 +139,14 @@ static void pass_headers(struct exchange *x, const struct strs *headers)
 	}
 }
 
+/* The answer to a HEAD has no body, so its length must be passed on. */
+static void pass_length(struct exchange *x, const struct strs *headers)
+{
+	const char *length = find(headers, "Content-Length");
+	if (length && str_eq(http_method(x->req), "HEAD"))
+		http_reply_header(x->req, "Content-Length", length);
+}
+
 static bool is_whole(const struct exchange *x, const struct strs *headers)
 {
 	const char *length = find(headers, "Content-Length");
@@ -154,6 +165,27 @@ static void on_drained(struct http_req *req, void *arg)
 	http_fetch_pause(x->fetch, false);
 }
 
+static void end_stream(void *arg)
+{
+	struct exchange *x = arg;
+	struct http_req *req = x->req;
+	http_on_close(req, NULL, NULL);
+	finish(x);
+	http_stream_end(req);
+}
+
+static void begin_stream(struct exchange *x)
+{
+	const struct ticket_session *s = renewals_session(x->req);
+	metric_add(&metrics[M_STREAMS], 1);
+	x->proxy->n_streams++;
+	if (!s)
+		return;
+	int64_t left = s->over - clock_wall_ms();
+	x->over = loop_timer_create(x->proxy->loop, "session", end_stream, x);
+	loop_timer_arm(x->over, left > 0 ? left : 0);
+}
+
 static void on_head(struct http_fetch *f, int status, const struct strs *headers, void *arg)
 {
 	(void)f;
@@ -164,11 +196,10 @@ static void on_head(struct http_fetch *f, int status, const struct strs *headers
 	x->type = loom_strdup(type);
 	x->events = type && str_starts(type, "text/event-stream");
 	x->flowing = !is_whole(x, headers);
-	if (x->events) {
-		metric_add(&metrics[M_STREAMS], 1);
-		x->proxy->n_streams++;
-	}
+	if (x->events)
+		begin_stream(x);
 	pass_headers(x, headers);
+	pass_length(x, headers);
 	if (!x->flowing)
 		return;
 	http_stream_on_drained(x->req, on_drained, x);
@@ -189,13 +220,13 @@ static void on_data(struct http_fetch *f, const char *data, size_t len, void *ar
 	http_fetch_pause(f, true);
 }
 
-/* How the connection failed is said in the log only: whoever uses the page cannot mend it. */
+/* Logs why the connection failed; the page's user could not fix it. */
 static void answer_broken(struct exchange *x, const char *error)
 {
 	struct http_req *req = x->req;
 	bool flowing = x->flowing, begun = x->status != 0;
 	metric_add(&metrics[begun ? M_BROKEN : M_NO_ANSWER], 1);
-	log_warn("no whole answer from the API", LOG_S("error", error),
+	log_warn("no complete answer from the API", LOG_S("error", error),
 	         LOG_S("path", http_path(req)), LOG_S("req", http_id(req)));
 	finish(x);
 	if (flowing) {
@@ -212,7 +243,7 @@ static void on_done(struct http_fetch *f, const char *error, void *arg)
 	(void)f;
 	struct exchange *x = arg;
 	struct http_req *req = x->req;
-	x->fetch = NULL; /* frees itself */
+	x->fetch = NULL; /* the fetch frees itself */
 	if (error || x->whole.full) {
 		answer_broken(x, error ? error : "it is too long");
 		return;
@@ -227,16 +258,6 @@ static void on_done(struct http_fetch *f, const char *error, void *arg)
 
 /* ---- the request ----------------------------------------------------------------------------- */
 
-/* The chain of addresses a request came through; the browser's own claim stays the first. */
-static void add_forwarded_for(struct strs *out, const struct http_req *req)
-{
-	const char *before = http_header(req, "X-Forwarded-For");
-	const char *peer = http_peer(req);
-	const char *port = strrchr(peer, ':');
-	strs_addf(out, "X-Forwarded-For: %s%s%.*s", before ? before : "", before ? ", " : "",
-	          (int)(port ? port - peer : (long)strlen(peer)), peer);
-}
-
 static void make_headers(struct strs *out, const struct proxy *p, const struct http_req *req)
 {
 	const char *name, *value, *connection = http_header(req, "Connection");
@@ -244,9 +265,9 @@ static void make_headers(struct strs *out, const struct proxy *p, const struct h
 		if (*value && rules_pass_request(name, connection))
 			strs_addf(out, "%s: %s", name, value);
 	}
-	session_headers(p->sessions, req, out);
+	session_headers(p->sessions, req, renewals_session(req), out);
 	strs_addf(out, "X-Request-ID: %s", http_id(req));
-	add_forwarded_for(out, req);
+	session_forwarded(req, out);
 }
 
 static bool carries_body(const char *method, size_t len)
@@ -254,16 +275,18 @@ static bool carries_body(const char *method, size_t len)
 	return len || str_eq(method, "POST") || str_eq(method, "PUT") || str_eq(method, "PATCH");
 }
 
+/* RFC 9110 9.2.2: a proxy sends again only what may be done twice. */
+static bool may_be_sent_twice(const struct http_req *req)
+{
+	return !str_eq(http_method(req), "POST") || http_header(req, "Idempotency-Key");
+}
+
 static const struct http_fetch_ops fetch_ops = { on_head, on_data, on_done };
 
-void proxy_pass(struct proxy *p, struct http_req *req)
+static void pass_on(struct http_req *req, void *arg)
 {
-	if (!session_may_change(req)) {
-		metric_add(&metrics[M_REFUSED], 1);
-		http_reply_problem(req, 403, "a page of another site may not change anything here");
-		return;
-	}
-	__attribute__((cleanup(strs_fini_p))) struct strs headers = { 0 };
+	struct proxy *p = arg;
+	LOOM_CLEANUP(strs_fini) struct strs headers = { 0 };
 	make_headers(&headers, p, req);
 	LOOM_CLEANUP_STR char *url =
 		rules_url(p->api_uri, http_param(req, "rest"), http_raw_uri(req));
@@ -274,9 +297,11 @@ void proxy_pass(struct proxy *p, struct http_req *req)
 		.method = http_method(req),
 		.url = url,
 		.headers = &headers,
+		.trust = p->sessions->trust,
 		.body = carries_body(http_method(req), len) ? body : NULL,
 		.body_len = len,
 		.timeout_ms = -1,
+		.once = !may_be_sent_twice(req),
 	};
 	x->patience = loop_timer_create(p->loop, "answer", on_patience_lost, x);
 	loop_timer_arm(x->patience, HEAD_MS);
@@ -284,16 +309,28 @@ void proxy_pass(struct proxy *p, struct http_req *req)
 	x->fetch = http_fetch_start(p->client, &call, &fetch_ops, x);
 }
 
+void proxy_pass(struct proxy *p, struct http_req *req)
+{
+	const char *why = session_refusal(p->sessions, req);
+	if (why) {
+		metric_add(&metrics[M_REFUSED], 1);
+		http_reply_problem(req, 403, "%s", why);
+		return;
+	}
+	renewals_pass(p->renewals, req, pass_on, p);
+}
+
 /* ---- the proxy ------------------------------------------------------------------------------- */
 
 struct proxy *proxy_create(struct loop *l, struct http_client *client, const char *api_uri,
-                           const struct sessions *sessions)
+                           const struct sessions *sessions, struct renewals *renewals)
 {
 	struct proxy *p = loom_calloc(1, sizeof(*p));
 	p->loop = l;
 	p->client = client;
 	p->api_uri = api_uri;
 	p->sessions = sessions;
+	p->renewals = renewals;
 	metrics_register(metrics, M_COUNT);
 	return p;
 }
@@ -311,16 +348,24 @@ struct proxy_load proxy_load(const struct proxy *p)
 	return (struct proxy_load){ p->n_exchanges, p->n_streams };
 }
 
-void proxy_end_streams(struct proxy *p)
+/* session NULL: ends the streams of all. */
+static void end_streams(struct proxy *p, const char *session)
 {
 	struct exchange *next;
 	for (struct exchange *x = p->all; x; x = next) {
 		next = x->next;
-		if (!x->events)
-			continue;
-		struct http_req *req = x->req;
-		http_on_close(req, NULL, NULL);
-		finish(x);
-		http_stream_end(req);
+		const struct ticket_session *s = renewals_session(x->req);
+		if (x->events && (!session || (s && str_eq(s->id, session))))
+			end_stream(x);
 	}
+}
+
+void proxy_end_streams(struct proxy *p)
+{
+	end_streams(p, NULL);
+}
+
+void proxy_end_session(struct proxy *p, const char *session)
+{
+	end_streams(p, session);
 }

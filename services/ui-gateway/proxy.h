@@ -1,37 +1,39 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * proxy - passes a request on to loom-api and its answer back, piece by piece.
+ * proxy - forwards a request to loom-api and its answer back, piece by piece.
  *
- * Short answers with a known length are passed on whole, so that one cut off becomes a 502; all
- * others flow as they come (event streams, logs): a slow browser pauses the API's answer, one that
- * leaves cancels it, and an API that breaks off breaks the browser's connection too.  Loop thread.
+ * Short answers of known length are collected first, so that a truncated one becomes a 502. All
+ * others are streamed (events, logs): a slow browser pauses the API's answer, a browser that leaves
+ * cancels it, and when the API breaks off so does the browser's connection. An event stream ends
+ * with its session. Loop thread.
  */
 #ifndef LOOM_GATEWAY_PROXY_H
 #define LOOM_GATEWAY_PROXY_H
 
+#include "services/ui-gateway/renew.h"
 #include "services/ui-gateway/session.h"
 
 #include "common/net/http_client.h"
 
 struct proxy;
 
-/* Borrows all it is given. */
+/* Borrows all arguments. */
 struct proxy *proxy_create(struct loop *l, struct http_client *client, const char *api_uri,
-                           const struct sessions *sessions);
+                           const struct sessions *sessions, struct renewals *renewals);
 /* Every exchange must be over: destroy the server first. */
 void proxy_destroy(struct proxy *p);
 
-/* A request below /api/, with the path parameter "rest". Answers it, now or later. */
+/* Forwards a request below /api/, with the path parameter "rest". Answers it, now or later. */
 void proxy_pass(struct proxy *p, struct http_req *req);
 
-/* What is under way now; streams are those of the exchanges that have no end of their own. Any
- * thread. */
+/* Present load; streams are those exchanges whose answers have no end. Any thread. */
 struct proxy_load {
 	long exchanges, streams;
 };
 struct proxy_load proxy_load(const struct proxy *p);
 
-/* Ends the event streams, whose readers come back to another gateway. */
+/* Ends all event streams; their readers reconnect to another gateway. */
 void proxy_end_streams(struct proxy *p);
+void proxy_end_session(struct proxy *p, const char *session); /* the streams of one session */
 
 #endif

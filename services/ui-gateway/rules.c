@@ -1,15 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the gateway decides about a request: headers, origins, addresses. Pure. */
+/* Rules about headers, origins and addresses of requests. Pure. */
 #include "services/ui-gateway/rules.h"
-
-#include "common/base/buf.h"
 
 #include <ctype.h>
 #include <string.h>
 
 #define URL_MAX ((size_t)64 << 10)
 
-/* Ended by NULL; a trailing '*' takes all names that begin so. */
+/* Ended by NULL; a trailing '*' matches any rest of the name. */
 static const char *const hop_by_hop[] = {
 	"connection", "keep-alive",        "proxy-*", "te",
 	"trailer",    "transfer-encoding", "upgrade", NULL,
@@ -55,7 +53,7 @@ static bool listed(const char *name, const char *const *rows)
 	return false;
 }
 
-/* A Connection header names further headers that end here. */
+/* Headers named in a Connection header end here, too. */
 static bool in_connection(const char *name, const char *connection)
 {
 	size_t n = strlen(name);
@@ -81,7 +79,7 @@ bool rules_pass_answer(const char *name, const char *connection)
 	       !in_connection(name, connection);
 }
 
-static void add_encoded(struct buf *b, const char *s, const char *keep)
+void rules_encode(struct buf *b, const char *s, const char *keep)
 {
 	for (; *s; s++) {
 		unsigned char c = (unsigned char)*s;
@@ -101,13 +99,32 @@ char *rules_url(const char *base, const char *rest, const char *raw_uri)
 		n--;
 	buf_add(&b, base, n);
 	buf_addc(&b, '/');
-	add_encoded(&b, rest, "/-._~!$&'()*+,;=:@");
+	rules_encode(&b, rest, "/-._~!$&'()*+,;=:@");
 	const char *query = strchr(raw_uri, '?');
 	if (query && query[1]) {
 		buf_addc(&b, '?');
-		add_encoded(&b, query + 1, "/-._~!$&'()*+,;=:@?%");
+		rules_encode(&b, query + 1, "/-._~!$&'()*+,;=:@?%");
 	}
 	return buf_take(&b);
+}
+
+/* A second slash would start a host name, and browsers treat a backslash as a slash. */
+bool rules_is_local(const char *path)
+{
+	size_t n = 0;
+	for (; path[n]; n++) {
+		if (path[n] <= ' ' || path[n] > '~' || path[n] == '\\')
+			return false;
+	}
+	return path[0] == '/' && path[1] != '/' && n <= RULES_PATH_MAX;
+}
+
+void rules_add_forwarded_for(struct strs *out, const char *before, const char *peer)
+{
+	bool bracketed = *peer == '[';
+	size_t n = bracketed ? strcspn(++peer, "]") : strcspn(peer, ":");
+	strs_addf(out, "X-Forwarded-For: %s%s%.*s", before ? before : "", before ? ", " : "",
+	          (int)n, peer);
 }
 
 char *rules_split(const char *line, const char **ret_value)

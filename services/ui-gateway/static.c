@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Serves the files of the page, with tags so that they are fetched once. */
+/* Serves the page's files, with ETags so that they are fetched once. */
 #include "static.h"
 
 #include "services/ui-gateway/bundle.h"
@@ -22,7 +22,7 @@
 
 struct site_file {
 	const char *type;   /* literal */
-	char *data, *small; /* small: compressed; NULL when that gains nothing */
+	char *data, *small; /* small: compressed; NULL if that saves nothing */
 	size_t len, small_len;
 	char tag[36]; /* quoted */
 };
@@ -92,7 +92,7 @@ static void make_tag(struct site_file *f)
 	f->tag[33] = '"';
 }
 
-/* Takes data, which a NUL follows. Its name has a known extension. */
+/* Takes data, which ends with a NUL. The name's extension is known. */
 static void put_file(struct site *s, const char *path, char *data, size_t len)
 {
 	struct site_file *f = loom_calloc(1, sizeof(*f));
@@ -173,8 +173,8 @@ static const char *read_module(const void *arg, const char *name)
 	return f ? f->data : NULL;
 }
 
-/* The scripts keep their addresses: a page of the version before, or another gateway's, finds at
- * each of them what it finds there now. */
+/* Bundles replace the scripts under their old addresses, so that a page of an older version, or of
+ * another gateway, still finds them. */
 static void bundle_site(struct site *s)
 {
 	static const char *const entries[] = { "main.js", "hubworker.js" };
@@ -259,7 +259,7 @@ void site_serve(const struct site *s, struct http_req *req)
 		http_reply_text(req, 404, "There is no page %s here.\n", path);
 		return;
 	}
-	/* Weak: it names what the file says, compressed or not. */
+	/* Weak: it names the content, compressed or not. */
 	LOOM_CLEANUP_STR char *tag = loom_asprintf("W/%s", f->tag);
 	http_reply_header(req, "ETag", tag);
 	http_reply_header(req, "Cache-Control", "no-cache");

@@ -47,7 +47,8 @@ class Bench:
     def __init__(self, build, parts, database=None):
         """database: (host, port, file with the password of account loom) of one that runs already."""
         self.build, self.parts = build, parts
-        settings = [*(f"mariadb.{key}={value}" for key, value in SIZES.items()), "scheduler.callback_allow=127.0.0.1"]
+        settings = [*(f"mariadb.{key}={value}" for key, value in SIZES.items()), "scheduler.callback_allow=127.0.0.1",
+                    "api.tenant_change_rate=0"]  # what can be done is measured, not what one tenant may
         if database:
             settings += [f"{part}.{key}={value}" for part in ("api", "scheduler")
                         for key, value in zip(("db_host", "db_port", "db_password_file"), database)]

@@ -41,7 +41,7 @@ static void send_create(void *arg)
 	         "{\"name\":\"%s-%lld-%lld\",\"clusterTemplate\":\"%s\",\"numMachines\":%lld}",
 	         g->name, (long long)g->began, (long long)c->number, g->template,
 	         (long long)g->machines);
-	conn_send(c->conn, "POST", "/v2/clusters", headers, body);
+	hub_send(c->conn, "POST", "/v2/clusters", headers, body);
 }
 
 static void next_create(struct client *c)

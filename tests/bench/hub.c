@@ -189,8 +189,8 @@ static void send_all(struct conn *c)
 	}
 }
 
-void conn_send(struct conn *c, const char *method, const char *path, const char *headers,
-               const char *body)
+void hub_send(struct conn *c, const char *method, const char *path, const char *headers,
+              const char *body)
 {
 	if (c->fd < 0)
 		open_socket(c);

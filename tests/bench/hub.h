@@ -26,8 +26,8 @@ void hub_destroy(struct hub *h); /* with all connections and timers */
 
 struct conn *conn_create(struct hub *h, int port, conn_fn answered, void *arg);
 /* headers: whole lines with CRLF, or "". */
-void conn_send(struct conn *c, const char *method, const char *path, const char *headers,
-               const char *body);
+void hub_send(struct conn *c, const char *method, const char *path, const char *headers,
+              const char *body);
 
 struct timer *timer_create_on(struct hub *h, timer_fn due, void *arg);
 void timer_at(struct timer *t, int64_t mono_us); /* again while it is set: moves it */

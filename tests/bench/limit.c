@@ -15,9 +15,9 @@
 #include "common/base/clock.h"
 #include "common/base/str.h"
 #include "common/db/db.h"
-#include "common/model/node.h"
+#include "common/model/cluster/node.h"
+#include "common/model/cluster/task.h"
 #include "common/model/schema.h"
-#include "common/model/task.h"
 
 #include <pthread.h>
 #include <stdlib.h>

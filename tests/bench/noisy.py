@@ -142,7 +142,8 @@ def stock(bench, admin):
     cluster = int(admin.post("/v2/clusters", body("lean", 3, "s")).json["id"])
     columns = [name for name, in bench.sql("SELECT column_name FROM information_schema.columns WHERE"
                                            " table_schema=DATABASE() AND table_name='cluster'")]
-    other = {"id": f"{10 ** 9}+seq", "name": "CONCAT('over-', seq)", "own_name": "NULL", "status": "'terminated'"}
+    other = {"id": f"{10 ** 9}+seq", "name": "CONCAT('over-', seq)", "own_name": "NULL", "status": "'terminated'",
+             "terms_due": "NOW()"}
     bench.sql(f"INSERT INTO cluster ({','.join(columns)}) SELECT {','.join(other.get(c, c) for c in columns)}"
               f" FROM cluster JOIN seq_1_to_{LISTED} WHERE id={cluster}")
 
@@ -204,6 +205,8 @@ def measure(bench):
 
 def noisy(bench):
     """Alone, and beside each kind of neighbour, or those in BESIDE, with commas."""
+    bench.stack.stop("api")
+    bench.stack.start("api", settings=("api.tenant_change_rate=50",))  # as it is by default
     admin = tenant(bench, LOUD)
     stock(bench, admin)
     measure(bench)  # what is read for the first time is read

@@ -77,7 +77,7 @@ static void take(struct provisioner *p)
 	         "{\"provisionerId\":\"%s\",\"workerId\":\"%s.1\",\"tenantId\":\"%s\",\"wait\":20,"
 	         "\"max\":%d,\"lease\":true}",
 	         p->id, p->id, p->play->tenant, max);
-	conn_send(p->taker, "POST", "/v2/tasks/take", "", body);
+	hub_send(p->taker, "POST", "/v2/tasks/take", "", body);
 }
 
 static void finish(void *arg)
@@ -105,7 +105,7 @@ static void finish(void *arg)
 		"\"taskId\":\"%s\",\"attempt\":%lld,\"status\":0,\"stdout\":\"\",\"stderr\":\"\"%s%s}",
 		s->p->id, s->p->id, s->p->play->tenant, s->task, (long long)s->attempt, more, next);
 	s->sent = clock_mono_us();
-	conn_send(s->conn, "POST", "/v2/tasks/finish", "", body);
+	hub_send(s->conn, "POST", "/v2/tasks/finish", "", body);
 	take(s->p);
 }
 
@@ -226,7 +226,7 @@ static void beat(void *arg)
 	buf_adds(&b, "]}");
 	char path[160];
 	snprintf(path, sizeof(path), "%s/heartbeat", p->path);
-	conn_send(p->beater, "POST", path, "", buf_str(&b));
+	hub_send(p->beater, "POST", path, "", buf_str(&b));
 	timer_at(p->beat, clock_mono_us() + 2000000);
 }
 
@@ -262,7 +262,7 @@ static void start(struct play *g, struct provisioner *p, const struct options *o
 	snprintf(body, sizeof(body),
 	         "{\"id\":\"%s\",\"host\":\"127.0.0.1\",\"port\":\"1\",\"capacityTotal\":\"%d\"}",
 	         p->id, p->n_slots);
-	conn_send(p->beater, "PUT", p->path, "", body);
+	hub_send(p->beater, "PUT", p->path, "", body);
 	timer_at(p->beat, clock_mono_us() + 2000000);
 }
 

@@ -13,24 +13,43 @@ def chromedriver():
     driver.close()
 
 
-@pytest.fixture(scope="module")
-def new_browser(chromedriver):
-    """Opens browsers: new_browser(width=.., dark=.., ...). A page that had a script error fails."""
-    opened = []
-
-    def make(**options):
-        browser = Browser(chromedriver, **options)
-        opened.append(browser)
-        return browser
-
-    yield make
+def close(browsers):
+    """A page that had a script error fails."""
     errors = []
-    for browser in opened:
+    while browsers:
+        browser = browsers.pop()
         try:
             errors += browser.script_errors()
         finally:
             browser.close()
     assert errors == []
+
+
+@pytest.fixture(scope="module")
+def opened():
+    """Browsers that are open as long as the file's tests run."""
+    browsers = []
+    yield browsers
+    close(browsers)
+
+
+@pytest.fixture(scope="module")
+def new_browser(chromedriver, opened):
+    """Opens browsers: new_browser(width=.., dark=.., ...)."""
+    def make(**options):
+        opened.append(Browser(chromedriver, **options))
+        return opened[-1]
+
+    return make
+
+
+@pytest.fixture(autouse=True)
+def own(opened):
+    """The browsers that a test itself opens close at its end: each draws on."""
+    others = opened[:]
+    yield
+    mine, opened[:] = [browser for browser in opened if browser not in others], others
+    close(mine)
 
 
 @pytest.fixture(scope="session")

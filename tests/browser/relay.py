@@ -51,7 +51,7 @@ class Relay:
     def _carry(self, client):
         pair = {client}
         try:
-            server = socket.create_connection(self.target, timeout=10)
+            server = socket.create_connection(self.target, timeout=60)
             server.settimeout(None)
             pair.add(server)
             with self.lock:

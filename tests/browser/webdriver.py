@@ -19,9 +19,9 @@ import urllib.error
 import urllib.request
 
 ELEMENT = "element-6066-11e4-a52e-4f735466cecf"
-START_TIMEOUT = 30
+START_TIMEOUT = 180
 CALL_TIMEOUT = 180
-PATIENCE = 30  # s until what is waited for must be there, on a machine that has other work as well
+PATIENCE = 60  # s until what is waited for must be there, on a machine that has other work as well
 POLL = 0.05
 
 CHROMIUM_FLAGS = [

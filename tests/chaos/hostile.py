@@ -26,17 +26,15 @@ import types
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
-from chaos import catalog, slope  # noqa: E402 (the path comes first)
+from chaos import catalog  # noqa: E402 (the path comes first)
+from chaos.footprint import EVERY, PARTS, Footprint  # noqa: E402
 from support import ROOT, Api, Stack  # noqa: E402
 from support.hostile import BODY, REQUESTS, answer_to, bodies, request, status_of  # noqa: E402
 
-PARTS = ("api", "scheduler", "provisioner", "gateway")
-EVERY = 5        # seconds between samples
 HELD = 60        # connections that an attacker holds at once
 FAULTS = (500, 502, 504)  # 501 and 505 are answers to what is asked, 503 a refusal of an attacker
 QUIET = 20       # seconds of the good tenant alone, at first
 EVIL = "evil"
-PAGE = os.sysconf("SC_PAGE_SIZE")
 CLUSTER = {"name": "odd", "description": "d", "clusterTemplate": "solo", "numMachines": 1, "provider": "sim",
            "config": {"a": {"b": "%host.self%"}}, "labels": {"a": "b"}, "initialLeaseDuration": 60000}
 DOCUMENTS = [
@@ -69,7 +67,7 @@ class Run:
     def __init__(self, stack, seed):
         self.stack, self.over = stack, threading.Event()
         self.began = time.monotonic()
-        self.samples = {part: [] for part in PARTS}
+        self.footprint = Footprint(stack)
         self.answers = {kind.__name__: collections.Counter() for kind in ATTACKS}
         self.problems, self.times = [], {"quiet": [], "beside": []}
         self.beside = False
@@ -122,11 +120,9 @@ class Run:
 
     def sample(self):
         """What each process holds now."""
+        self.footprint.sample()
         for part, pid in self.pids.items():
-            try:
-                with open(f"/proc/{pid}/statm", encoding="ascii") as file:
-                    self.samples[part].append((time.monotonic() - self.began, int(file.read().split()[1]) * PAGE))
-            except OSError:
+            if not os.path.exists(f"/proc/{pid}"):
                 self.problem(f"{part} is gone")
                 self.over.set()
 
@@ -151,11 +147,10 @@ class Run:
             one.start()
         while time.monotonic() < self.began + minutes * 60 and not self.over.is_set():
             self.sample()
-            if len(self.samples["api"]) % 12 == 1:
-                sizes = ", ".join(f"{part} {found[-1][1] / slope.MIB:.1f}" for part, found in self.samples.items())
+            if len(self.footprint.samples["scheduler"]) % 12 == 1:
                 print(f"{time.strftime('%H:%M:%S')} {len(self.times['quiet'])} and {len(self.times['beside'])} good clusters, "
                       f"{sum(map(sum, (c.values() for c in self.answers.values())))} answers to attackers, "
-                      f"{len(self.problems)} problems, MiB: {sizes}", flush=True)
+                      f"{len(self.problems)} problems, MiB: {self.footprint.now()}", flush=True)
             self.over.wait(EVERY)
         self.over.set()
         for one in good + bad:
@@ -302,10 +297,9 @@ ATTACKS = (odd_requests, odd_documents, wrong_bytes, slow_bodies, never_read, st
 
 def report(run, minutes, path):
     """Say it, write it down; whether it was good."""
-    found = {part: slope.judge(samples) for part, samples in run.samples.items()}
-    path.write_text(json.dumps({"found": found, "times": run.times, "problems": run.problems, "answers": {
+    path.write_text(json.dumps({"found": run.footprint.judged(), "times": run.times, "problems": run.problems, "answers": {
         kind: {str(status): count for status, count in seen.items()} for kind, seen in run.answers.items()},
-        "samples": run.samples}) + "\n", encoding="utf-8")
+        "unheard": run.footprint.unheard, "samples": run.footprint.samples}) + "\n", encoding="utf-8")
     print(f"\n{minutes:g} minutes, seed {run.seed}; {path}\n")
     for when, times in run.times.items():
         if times:
@@ -315,14 +309,11 @@ def report(run, minutes, path):
     for kind, seen in run.answers.items():
         print(f"| {kind} | " + ", ".join(f"{status} {count}" for status, count in
                                          sorted(seen.items(), key=lambda item: str(item[0]))) + " |")
-    print("\n| process | at first, MiB | warm | at the end | most | slope, MiB an hour | |\n|---|---|---|---|---|---|---|")
-    for part, at in found.items():
-        print(f"| {part} | {at['first']:.1f} | {at['warm']:.1f} | {at['last']:.1f} | {at['most']:.1f} | "
-              f"{at['slope']:+.2f} | {'GROWS' if at['grows'] else 'holds'} |")
+    print(f"\n{run.footprint.table()}")
     for problem in run.problems[:20]:
         print(problem)
     worked = len(run.times["beside"]) >= minutes  # a cluster a minute is little enough
-    return worked and not run.problems and not any(at["grows"] for at in found.values())
+    return worked and not run.problems and run.footprint.good()
 
 
 def main():

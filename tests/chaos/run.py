@@ -118,7 +118,7 @@ def act(dc, folder, asked, steps, scale):
     """The run itself; (records, evidence, problems)."""
     site = DatacenterSite(dc)
     site.make_root()
-    wait(lambda: dc.api().get("/v2/plugins/automatortypes/simulated").ok, 30, "the plug-ins")
+    wait(lambda: dc.api().get("/v2/plugins/automatortypes/simulated").ok, 60, "the plug-ins")
     catalog.load(site)
     told = history.History(folder / "history.jsonl")
     receiver = site.receiver()

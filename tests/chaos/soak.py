@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Does Loom grow? `make soak MINUTES=480`: clusters come and go on a private stack, and memory is watched.
 
-CLIENTS threads create clusters of changing sizes, read them, and delete them, without end. Every few seconds the
-resident memory of each of Loom's processes is written down; slope.py judges. Exit code 1 when a process grows.
+CLIENTS threads create clusters of changing sizes, read them, and delete them, without end. Every few seconds what
+each of Loom's processes has allocated, and what is resident of it, is written down (footprint.py); slope.py judges.
+Exit code 1 when a process grows.
 """
 
 import argparse
@@ -19,21 +20,19 @@ import types
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
-from chaos import catalog, slope  # noqa: E402 (the path comes first)
+from chaos import catalog  # noqa: E402 (the path comes first)
+from chaos.footprint import EVERY, Footprint  # noqa: E402
 from support import ROOT, Stack  # noqa: E402
 
-PARTS = ("api", "scheduler", "provisioner", "gateway")
 CLIENTS = 4
-EVERY = 5  # seconds between samples
 SIZES = (1, 3, 5, 10, 20)
-PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 class Soak:
     """The stack, its clients and what was measured."""
 
     def __init__(self, stack):
-        self.stack, self.samples, self.clusters = stack, {part: [] for part in PARTS}, 0
+        self.stack, self.footprint, self.clusters = stack, Footprint(stack), 0
         self.problems, self.over, self.began = [], threading.Event(), time.monotonic()
         site = types.SimpleNamespace(simulated=stack.dir / "simulated", sandbox=None)
         for kind, document in catalog.documents(site, delay_ms=5, failing=1):
@@ -58,12 +57,6 @@ class Soak:
                 self.problems.append(str(error)[:300])
                 self.over.wait(1)
 
-    def sample(self):
-        """What each process holds now."""
-        for part in PARTS:
-            with open(f"/proc/{self.stack.pid(part)}/statm", encoding="ascii") as file:
-                self.samples[part].append((time.monotonic() - self.began, int(file.read().split()[1]) * PAGE))
-
     def run(self, minutes):
         """Until the time is up."""
         clients = [threading.Thread(target=self.live, args=[number]) for number in range(CLIENTS)]
@@ -71,10 +64,9 @@ class Soak:
             client.start()
         try:
             while time.monotonic() < self.began + minutes * 60:
-                self.sample()
-                if len(self.samples["api"]) % 12 == 1:
-                    print(f"{time.strftime('%H:%M:%S')} {self.clusters} clusters, MiB: " + ", ".join(
-                        f"{part} {found[-1][1] / slope.MIB:.1f}" for part, found in self.samples.items()), flush=True)
+                self.footprint.sample()
+                if len(self.footprint.samples["scheduler"]) % 12 == 1:
+                    print(f"{time.strftime('%H:%M:%S')} {self.clusters} clusters, MiB: {self.footprint.now()}", flush=True)
                 self.over.wait(EVERY)
         finally:
             self.over.set()
@@ -94,19 +86,14 @@ def main():
         stack.up()
         soak = Soak(stack)
         soak.run(options.minutes)
-    found = {part: slope.judge(samples) for part, samples in soak.samples.items()}
     path = pathlib.Path(options.json or build / "soak.json")
-    path.write_text(json.dumps({"clusters": soak.clusters, "found": found, "samples": soak.samples}) + "\n",
-                    encoding="utf-8")
+    path.write_text(json.dumps({"clusters": soak.clusters, "found": soak.footprint.judged(),
+                                "samples": soak.footprint.samples}) + "\n", encoding="utf-8")
     print(f"\n{soak.clusters} clusters in {options.minutes:g} minutes, {len(soak.problems)} problems; {path}\n")
-    print("| process | at first, MiB | warm | at the end | most | slope, MiB an hour | |")
-    print("|---|---|---|---|---|---|---|")
-    for part, at in found.items():
-        print(f"| {part} | {at['first']:.1f} | {at['warm']:.1f} | {at['last']:.1f} | {at['most']:.1f} | "
-              f"{at['slope']:+.2f} | {'GROWS' if at['grows'] else 'holds'} |")
+    print(soak.footprint.table())
     for problem in soak.problems[:10]:
         print(problem)
-    return 1 if any(at["grows"] for at in found.values()) or len(soak.problems) > soak.clusters / 10 else 0
+    return 0 if soak.footprint.good() and len(soak.problems) <= soak.clusters / 10 else 1
 
 
 if __name__ == "__main__":

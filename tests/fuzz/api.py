@@ -10,9 +10,11 @@ import argparse
 import json
 import os
 import pathlib
+import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 sys.dont_write_bytecode = True
@@ -51,8 +53,12 @@ unexpected-methods = ["get", "put", "post", "delete", "options", "patch", "trace
 """
 
 
+# What it says where something was found; its exit code is also 1 when it is interrupted at the end of its time.
+FOUND = re.compile(r"^=+ (FAILURES|ERRORS) =+$")
+
+
 def run(options, file, url, headers, seconds, seed):
-    """One round of schemathesis; its exit code, or 0 when it was still at it at the end of its time."""
+    """One round of schemathesis, at most so long; whether it has found something."""
     tool = subprocess.run([ROOT / "scripts/pypi", "schemathesis"], check=True, capture_output=True,
                           text=True).stdout.strip()
     argv = [f"{tool}/schemathesis", "run", str(file), "--url", url, "--checks", ",".join(CHECKS),
@@ -62,12 +68,16 @@ def run(options, file, url, headers, seconds, seed):
     for header in headers:
         argv += ["--header", header]
     (file.parent / "schemathesis.toml").write_text(CONFIG, encoding="utf-8")
-    with subprocess.Popen(argv, cwd=file.parent) as child:
-        try:
-            return child.wait(seconds)
-        except subprocess.TimeoutExpired:
-            child.send_signal(signal.SIGINT)  # it says what it has found
-            return child.wait(60)
+    found = False
+    with subprocess.Popen(argv, cwd=file.parent, stdout=subprocess.PIPE, text=True) as child:
+        over = threading.Timer(seconds, child.send_signal, [signal.SIGINT])  # it says what it has found
+        over.start()
+        for line in child.stdout:
+            print(line, end="", flush=True)
+            found = found or FOUND.match(line) is not None
+        over.cancel()
+        code = child.wait()
+    return found or code > 1
 
 
 def main():
@@ -80,6 +90,7 @@ def main():
     options = parser.parse_args()
     until = time.monotonic() + options.minutes * 60
     os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored by what a shell starts in the background
     with Stack("fuzz-api", bin_dir=options.build / "bin", auth="headers") as stack:
         stack.up("mariadb", "zookeeper", "api", "scheduler")
         make_tenants(stack)  # and types of plug-ins

@@ -5,9 +5,9 @@ import pytest
 
 from support import Stack
 from support.lab import Lab, make_tenants
+from support.stack import CORE
 from support.worker import Gate
 
-CORE = ("mariadb", "zookeeper", "api", "scheduler")
 FORGED = {"result": {"ssh-auth": {"user": "root", "identityfile": "/etc/ssh/ssh_host_rsa_key"}},
           "hostname": "evil.example", "ipaddresses": {"access_v4": "203.0.113.7"}}
 

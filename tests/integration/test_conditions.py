@@ -134,7 +134,7 @@ def test_types_of_plugins(core, lab):
 def test_clusters(lab):
     cluster = lab.create()
     path = f"/v2/clusters/{cluster}"
-    wait_for(lambda: lab.user.get(f"{path}/plans").json[0]["stages"], 30, "a plan")
+    wait_for(lambda: lab.user.get(f"{path}/plans").json[0]["stages"], 60, "a plan")
     seen = tag(lab.user, path)
     labels = {"labels": {"env": "test"}}
     assert lab.user.request("PUT", f"{path}/labels", labels, {"If-Match": STALE}).status == 412

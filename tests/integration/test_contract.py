@@ -13,13 +13,12 @@ import re
 import pytest
 
 from support.api import Api
+from support.contract import asked, body_schema, is_stream, operations, path_of, resolve, sample
 from support.lab import Lab
 
-METHODS = ("get", "put", "post", "delete", "patch")
 MERGE = "application/merge-patch+json"
 PROBLEM = {"Accept": "application/problem+json"}
 WRONG = {"string": {}, "integer": "x", "number": {}, "boolean": "maybe", "object": [], "array": {}}
-SAMPLES = {"string": "sample", "integer": 1, "number": 1, "boolean": True, "object": {}, "array": []}
 # The handler reads it as a stream of pieces and says of all its fields at once what they must be.
 WHOLE_REFUSAL = {"post_tasks_id_log"}
 
@@ -38,57 +37,9 @@ def world(core, tenants):
     other.close()
 
 
-def operations(doc):
-    """(method, path, operation) of all."""
-    return [(method, path, item[method]) for path, item in doc["paths"].items()
-            for method in METHODS if method in item]
-
-
-def resolve(doc, schema):
-    """The schema itself where this is a reference."""
-    while "$ref" in schema:
-        part = doc
-        for key in schema["$ref"].removeprefix("#/").split("/"):
-            part = part[key]
-        schema = part
-    return schema
-
-
-def sample(doc, schema):
-    """The least document that the schema lets through."""
-    schema = resolve(doc, schema)
-    if "enum" in schema:
-        return schema["enum"][0]
-    kind = schema.get("type")
-    if kind == "object":
-        return {name: sample(doc, schema["properties"][name]) for name in schema.get("required", ())}
-    if kind == "array":
-        return [sample(doc, schema["items"]) for _ in range(schema.get("minItems", 0))]
-    if kind == "integer":
-        return max(1, schema.get("minimum", 1))
-    return SAMPLES.get(kind, "sample")
-
-
-def body_schema(doc, operation):
-    """Of the body, or None."""
-    if "requestBody" not in operation:
-        return None
-    content = operation["requestBody"]["content"]
-    return resolve(doc, content["application/json"]["schema"]) if "application/json" in content else None
-
-
 def real(world, path, operation):
     """The path with names in it: of the cluster that there is, else of things that there are not."""
-    owner = operation["x-loom-permission"]["owner"]
-    names = {"version": "1", "part": "1", "job": f"{world.cluster}-001"}
-    names["id"] = {"cluster": world.cluster, "task": f"{world.cluster}-001-001",
-                   "claim": f"{world.cluster}-001-001"}.get(owner, "7")
-    return re.sub(r"\{(\w+)\}", lambda found: names.get(found[1], "sample"), path)
-
-
-def is_stream(operation):
-    """Whether a right answer has no end."""
-    return "text/event-stream" in operation["responses"]["200"].get("content", {})
+    return path_of(world.cluster, path, operation)
 
 
 def caller(world, operation):
@@ -99,11 +50,6 @@ def caller(world, operation):
     if "user" in roles:
         return world.user
     return world.admin if "admin" in roles else world.superadmin
-
-
-def asked(doc):
-    """The operations that ask who it is."""
-    return [(method, path, operation) for method, path, operation in operations(doc) if operation["security"]]
 
 
 def test_the_document_is_whole(world):
@@ -177,6 +123,75 @@ def test_what_is_not_ones_own_does_not_exist(world):
     assert world.other.admin.get("/v2/imagetypes/own").status == 404
 
 
+def make_mine(world):
+    """Something of each kind that is a tenant's; answers the name of each by the first parts of its path."""
+    admin, names = world.admin, {}
+
+    def made(kind, body, **more):
+        answer = admin.put(f"/v2/{kind}/mine", {**body, **more})
+        assert answer.status == 200, (kind, answer)
+        names[kind] = "mine"
+
+    for kind in ("providers", "hardwaretypes", "imagetypes", "services", "clustertemplates", "partialtemplates"):
+        schema = body_schema(world.doc, world.doc["paths"][f"/v2/{kind}/{{name}}"]["put"])
+        made(kind, sample(world.doc, schema), name="mine")
+    made("users", {"role": "user"})
+    made("roles", {"base": "user", "permissions": ["clusters:read"]})
+    made("callbacktargets", {"url": "http://a.example/", "events": ["start"]})
+    names["tokens"] = admin.post("/v2/tokens", {"name": "mine", "user": "mine"}).json["id"]
+    node = body_schema(world.doc, world.doc["paths"]["/v2/nodes/{id}"]["put"])
+    assert admin.put("/v2/nodes/mine", {**sample(world.doc, node), "id": "mine", "clusterId": world.cluster}).status in (200, 204)
+    names["nodes"] = "mine"
+    world.stack.sql("INSERT INTO callback (delivery, tenant_id, cluster_id, job_num, kind, target, url, secret, as_then, state,"
+                    f" not_before, create_time) VALUES (UUID(), '{world.tenant}', {int(world.cluster)}, 1, 'start', 't',"
+                    " 'http://a.example/', '', '', 'dead', 0, 1)")
+    names["callbacks"] = admin.get("/v2/callbacks").json[0]["id"]
+    for kind in ("providertypes", "automatortypes"):
+        assert world.internal.put(f"/v2/plugins/{kind}/filed", {
+            "name": "filed", "resourceTypes": {"scripts": {"format": "file"}}}).status == 200
+        answer = admin.request("POST", f"/v2/plugins/{kind}/filed/scripts/mine", b"mine",
+                               {"Content-Type": "application/octet-stream"})
+        assert answer.status == 200, answer
+        names[f"plugins/{kind}"] = "mine"
+    return names
+
+
+def all_of(world, names):
+    """What its administrator is shown of them."""
+    shown = {}
+    for kind in names:
+        shown[kind] = world.admin.get(f"/v2/{kind}/filed/scripts" if "/" in kind else f"/v2/{kind}").json
+        for item in shown[kind]:
+            if isinstance(item, dict):
+                item.pop("usedTime", None)
+    return shown
+
+
+def test_another_tenants_are_out_of_reach(world):
+    """Of each kind there is one, so that a new path of things of tenants is a failure until it is tried, too."""
+    names = make_mine(world)
+    before, tried = all_of(world, names), set()
+    foreign = [(method, path, operation) for method, path, operation in operations(world.doc)
+               if operation["x-loom-permission"]["owner"] == "tenant" and path.startswith("/v2/")]
+    for method, path, operation in sorted(foreign, key=lambda one: one[0] != "get"):  # what is put would be there
+        parts = path.split("/")
+        kind = "/".join(parts[2:4]) if parts[2] == "plugins" else parts[2]
+        values = {"plugin": "filed", "type": "scripts", "version": "1", "part": "1", "name": names[kind], "id": names[kind]}
+        if path.endswith("/{name}/{part}") and method == "get" and parts[2] == "plugins":
+            values.update(name="filed", part="scripts")
+        there = re.sub(r"\{(\w+)\}", lambda found, values=values: str(values[found[1]]), path)
+        schema = body_schema(world.doc, operation)
+        body = None if schema is None else {**sample(world.doc, schema), **({"name": "mine"} if "name" in schema.get(
+            "properties", ()) else {})}
+        answer = world.other.admin.request(method.upper(), there, body, PROBLEM)
+        assert answer.status < 500 and str(answer.status) in operation["responses"], (method, there, answer)
+        if method == "get":
+            assert answer.status == 404 or answer.json in ([], {}), (there, answer)
+        tried.add(kind)
+    assert tried == set(names) and len(foreign) > 60
+    assert all_of(world, names) == before
+
+
 def test_whoever_may_is_answered_as_the_table_says(world):
     for method, path, operation in operations(world.doc):
         if is_stream(operation) or method == "delete" and path == "/v2/clusters/{id}" or "/import" in path:
@@ -204,7 +219,11 @@ def test_versions_are_named_where_the_table_says_so(world):
             continue
         tried += 1
         who, schema = caller(world, operation), body_schema(world.doc, operation)
-        body = {} if schema is None else {**sample(world.doc, schema), "expireTime": 0}
+        body = {} if schema is None else sample(world.doc, schema)
+        if "expireTime" in body:
+            body["expireTime"] = 0
+        if "permissions" in body:
+            body["permissions"] = ["clusters:read"]
         if "url" in body:
             body["url"] = "http://a.example/"
         sent = {**PROBLEM, **({"Content-Type": MERGE} if method == "patch" else {})}
@@ -302,6 +321,47 @@ def test_faults_of_bodies_are_pointed_at(world):
     assert tried > 150
 
 
+def test_what_is_too_much_is_pointed_at(world):
+    """Members of lists and numbers, wherever the document says how many."""
+    tried = 0
+    for method, path, operation in operations(world.doc):
+        schema = body_schema(world.doc, operation)
+        if schema is None or operation["operationId"] in WHOLE_REFUSAL:
+            continue
+        good = sample(world.doc, schema)
+        for name, field in schema.get("properties", {}).items():
+            part = resolve(world.doc, field)
+            too_much = []
+            if part.get("maxItems", 1 << 20) <= 10000:
+                too_much.append([sample(world.doc, part.get("items", {}))] * (part["maxItems"] + 1))
+            if part.get("type") == "integer" and part.get("maximum", 1 << 60) < 1 << 53:
+                too_much.append(part["maximum"] + 1)
+            if part.get("type") == "integer" and "minimum" in part:
+                too_much.append(part["minimum"] - 1)
+            for value in too_much:
+                pointers = refused(world, method, path, operation, {**copy.deepcopy(good), name: value})
+                assert f"#/{name}" in pointers, (method, path, name, pointers)
+                tried += 1
+    assert tried > 30
+
+
+def test_what_is_misspelt_is_pointed_at(world):
+    """A name that looks like one of the fields; others are passed over, as the original's clients send them."""
+    tried = 0
+    for method, path, operation in operations(world.doc):
+        schema = body_schema(world.doc, operation)
+        if schema is None or operation["operationId"] in WHOLE_REFUSAL:
+            continue
+        good, fields = sample(world.doc, schema), schema.get("properties", {})
+        for name in fields:
+            if len(name) < 6 or name[:-1] in fields or schema.get("additionalProperties") is True:
+                continue
+            pointers = refused(world, method, path, operation, {**good, name[:-1]: 1})
+            assert f"#/{name[:-1]}" in pointers, (method, path, name, pointers)
+            tried += 1
+    assert tried > 100
+
+
 def test_all_faults_are_told_at_once(world):
     body = {"name": "a b", "numMachines": "many", "services": [1, {}], "onFailure": "explode", "numMachine": 3}
     answer = world.user.request("POST", "/v2/clusters", body, PROBLEM)
@@ -314,9 +374,39 @@ def test_all_faults_are_told_at_once(world):
         assert words in plain.text
 
 
+def test_numbers_of_rows_keep_the_bounds_that_the_document_says(world):
+    answer = world.superadmin.get(f"/v2/audit/verify?seq={(1 << 63) - 2}&hash=0&from=true")
+    documented = world.doc["paths"]["/v2/audit/verify"]["get"]["responses"]["200"]["content"]["application/json"]
+    fields = resolve(world.doc, documented["schema"])["properties"]
+    assert answer.status == 200 and answer.json["brokenAt"] > 1 << 62
+    for name, value in answer.json.items():
+        assert not isinstance(value, int) or value <= fields[name].get("maximum", value), (name, value)
+
+
 def test_a_provider_asks_for_what_it_needs(world):
     body = {"name": "needs", "clusterTemplate": "one", "numMachines": 1, "provider": "bare"}
     answer = world.user.request("POST", "/v2/clusters", body, PROBLEM)
     assert answer.status == 400
     assert "#/providerFields/project" in [one["pointer"] for one in answer.json["errors"]]
     assert "missingFields" in world.user.post("/v2/clusters", body).json
+    odd = {"name": "odd", "parameters": {
+        "user": {"fields": {"a/b~c": {"label": "A", "type": "text"}}, "required": [["a/b~c"]]}}}
+    assert world.internal.put("/v2/plugins/providertypes/odd", odd).status == 200
+    assert world.admin.put("/v2/providers/odd", {"name": "odd", "providertype": "odd"}).status == 200
+    answer = world.user.request("POST", "/v2/clusters", {**body, "provider": "odd"}, PROBLEM)
+    assert [one["pointer"] for one in answer.json["errors"]] == ["#/providerFields/a~1b~0c"]  # as RFC 6901 says
+
+
+@pytest.mark.parametrize("query, kind", [("", "text/plain"), ("?report=true", "application/json"),
+                                         ("?dry_run=true", "application/json"), ("?report=false", "text/plain")])
+def test_an_import_is_answered_as_the_document_says(world, query, kind):
+    """Without a report, as the original, with nothing; which JSON cannot say."""
+    documented = world.doc["paths"]["/v2/import"]["post"]["responses"]["200"]
+    assert "With dry_run or report" in documented["description"]
+    schema = resolve(world.doc, documented["content"][kind]["schema"])
+    answer = world.admin.post(f"/v2/import{query}", world.admin.get("/v2/export").json)
+    assert answer.status == 200, answer
+    if kind == "text/plain":
+        assert schema == {"type": "string", "maxLength": 0} and answer.body == b""
+    else:
+        assert set(answer.json) == set(schema["properties"])

@@ -376,7 +376,7 @@ def retried(way):
     with Broken(way.provider, "INSTALL", "app"):
         way.create()
         way.ended("incomplete", raced=True)
-    with Broken(way.provider, "START", "store"):
+    with Broken(way.provider, "START", "app"):  # of what was not installed: not done yet
         way.post("retry")
         way.ended("incomplete", raced=True)
     way.post("retry")
@@ -503,7 +503,7 @@ class Part:
         self.ending.set()
         wait_for(lambda: self.child)
         self.child.terminate()
-        self.thread.join(20)
+        self.thread.join(60)
         assert alive and not self.thread.is_alive(), f"{self.name} failed, or does not end"
 
 
@@ -585,7 +585,6 @@ def test_api_connection_cut(site, undisturbed):
     assert versions == [["1"]]
 
 
-@pytest.mark.timeout(300)
 def test_scheduler_killed(site, undisturbed):
     """Each kind of transaction is the end of a scheduler, once before and once after its commit."""
     ended = site[0].dir / "ended"

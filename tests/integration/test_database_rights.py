@@ -8,7 +8,7 @@ import pytest
 
 from support import ROOT
 
-CLOSED = {"account", "token", "audit", "audit_new"}
+CLOSED = {"account", "own_role", "token", "audit", "audit_new"}
 RIGHTS = ROOT / "deploy/mariadb/scheduler-rights"
 
 

@@ -2,14 +2,15 @@
 """loom-datacenter: what doctor finds, and a backup that brings everything back."""
 
 import copy
-import json
 import pathlib
 import subprocess
 
 import pytest
 
-from dclib import doctor
+from dclib import DcError, doctor, restore
+from dclib.alone import alone
 from support import ROOT, wait_for
+from support.datacenter_tool import DatacenterTool
 
 BUILD = 'version="1.0",commit="abc"'
 
@@ -31,7 +32,7 @@ def healthy():
         parts.append(part(host, "database", role="writer" if host == "a" else "", writer_changes=1))
         scheduler = next(one for one in parts if (one["host"], one["kind"]) == (host, "loom-scheduler"))
         scheduler["metrics"]["loom_coord_leading"] = {"": 1 if host == "c" else 0}
-    return {"parts": parts, "disks": [("/var/lib/mysql", 0.4)], "backup_hours": 3.0, "api": []}
+    return {"parts": parts, "compose": False, "disks": [("/var/lib/mysql", 0.4)], "backup_hours": 3.0, "api": []}
 
 
 def change(host, kind, **values):
@@ -51,6 +52,16 @@ def setting(name, value):
     return lambda facts: facts.update({name: value})
 
 
+def test_what_to_do_is_for_containers_where_machines_are_compose_projects():
+    facts = healthy()
+    facts["compose"], facts["backup_hours"] = True, None
+    change("a", "loom-ui-gateway", ready=False)(facts)
+    facts["parts"].append({**part("b", "loom-provisioner", ready=False), "name": "loom-provisioner@2"})
+    assert [one["do"] for one in doctor.judge(facts)] == [
+        f"on {host}: docker compose ps {service}, and its logs; docker compose up -d starts it"
+        for host, service in (("a", "ui"), ("b", "provisioner-2"))]
+
+
 @pytest.mark.parametrize("changes, level, said", [
     ([change("a", "loom-api", ready=False, error="no answer")], "error", "a loom-api: 10.0.0.1:1 is not ready: no answer"),
     ([change("a", "zookeeper", ready=False), change("b", "zookeeper", ready=False)], "error", "the quorum is lost: 1 of 3"),
@@ -62,7 +73,7 @@ def setting(name, value):
     ([change("c", "loom-api", loom_bus_clock_skew_milliseconds=4200)], "warning", "c loom-api: its clock is 4.2 s apart"),
     ([change("c", "loom-scheduler", loom_coord_leading=0)], "error", "no scheduler sweeps"),
     ([change("a", "loom-scheduler", loom_scheduler_provisioners_quarantined=2)], "warning", "2 provisioners get no work"),
-    ([change("a", "loom-provisioner", loom_provisioner_results_waiting=3)], "warning", "3 results are not handed in"),
+    ([change("a", "loom-provisioner", loom_provisioner_results_overdue=3)], "warning", "3 results are not handed in"),
     ([setting("disks", [("/var/lib/mysql", 0.9)])], "warning", "/var/lib/mysql: its disk is 90% full"),
     ([setting("disks", [("/var/lib/mysql", 0.99)])], "error", "/var/lib/mysql: its disk is 99% full"),
     ([change("b", "database", writer_changes=7)], "warning", "the writer became another one 7 times"),
@@ -83,26 +94,8 @@ def test_nothing_is_found_where_all_is_well():
     assert doctor.judge(copy.deepcopy(healthy())) == []
 
 
-class Tool:
-    """loom-datacenter with an inventory of one machine, which is a private stack."""
-
-    def __init__(self, stack, folder):
-        self.stack, self.folder = stack, folder
-        ports = {"ui": "gateway", "api_external": "api.external", "scheduler_admin": "scheduler.admin",
-                 "provisioner_admin": "provisioner.admin", "zookeeper_client": "zookeeper", "db": "mariadb"}
-        lines = ["[datacenter]", "layout = single", "virtual_address = 127.0.0.1", "[ports]"]
-        lines += [f"{name} = {stack.ports[part]}" for name, part in ports.items()]
-        lines += ["[paths]", f"backups = {folder}/backups", f"db_password_file = {stack.dir}/secrets/db.password",
-                  f"admin_token_file = {stack.dir}/secrets/admin.token",
-                  f"db_data = {folder}/none", f"zookeeper_data = {folder}/none", f"work = {folder}/none",
-                  "[host here]", "address = 127.0.0.1"]
-        (folder / "inventory").write_text("\n".join(lines) + "\n", encoding="utf-8")
-
-    def __call__(self, command, *words):
-        """(exit code, document or text)."""
-        done = subprocess.run([ROOT / "scripts/loom-datacenter", command, "--inventory", self.folder / "inventory",
-                               "--json", *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False)
-        return done.returncode, json.loads(done.stdout) if done.stdout else done.stderr
+class Tool(DatacenterTool):
+    """And what doctor says of it."""
 
     def findings(self):
         """What doctor says, but of disks, which are the machine's that tests run on."""
@@ -130,15 +123,17 @@ def test_a_datacenter_is_looked_at_backed_up_and_restored(tool):
     assert code == 0 and not (tool.folder / "backups").exists(), would
     code, made = tool("backup")
     assert code == 0 and made["sql_bytes"] > made["bytes"] > 0, made
-    assert tool.findings() == []
+    wait_for(lambda: tool.findings() == [], 60, "doctor to find nothing")
     assert tool.stack.api.get("/v2/doctor").json["findings"] == []
     tool.stack.sql("INSERT INTO token (id, hash, tenant_id, user, name, kind, scopes, create_time, expire_time) VALUES ('t', 'h',"
                    " 'superadmin', 'admin', 'nightly', 'made', '', 1, UNIX_TIMESTAMP()*1000+86400000)")
-    assert tool.findings() == ["token t"]
+    wait_for(lambda: tool.findings() == ["token t"], 60, "doctor to find the token")
     tool.stack.sql("DELETE FROM token WHERE id='t'")
     assert tool("status")[0] == 0
+    (tool.folder / "backups/loom-2026-01-02-030405.sql.zst.part").write_text("one that was killed left this")
     for _ in range(2):
-        wait_for(lambda: tool("backup", "--keep", "2")[1]["file"] != made["file"], 10, "another backup")
+        wait_for(lambda: tool("backup", "--keep", "2")[1]["file"] != made["file"], 60, "another backup")
+    assert not list((tool.folder / "backups").glob("*.part"))
     assert len(list((tool.folder / "backups").iterdir())) <= 2
     it_comes_back(tool, max((tool.folder / "backups").iterdir()))
 
@@ -187,6 +182,55 @@ def it_comes_back(tool, file):
     tool.stack.start("api", "scheduler")
     assert described(tool, "kept").json["description"] == "as it was"
     wait_for(lambda: tool.findings() == [], 60, "doctor to find nothing")
+
+
+BACKUP = "loom-2026-03-01-120000.sql.zst"
+PLACE = b"-- MariaDB dump\n-- CHANGE MASTER TO MASTER_LOG_FILE='loom-bin.000003', MASTER_LOG_POS=419;\n"
+
+
+@pytest.mark.parametrize("name, head, until, said", [
+    (BACKUP, PLACE, "noon", "no time like"),
+    (BACKUP, PLACE, "2026-03-01T12:30:00+01:00", "newer than --until"),
+    (BACKUP, PLACE, "2999-01-01T00:00:00Z", "still to come"),
+    (BACKUP, b"-- MariaDB dump\n", "2026-03-01T12:30:00Z", "names no binary log"),
+    ("copy.sql.zst", PLACE, "2026-03-01T12:30:00Z", "needs the name"),
+    (BACKUP, PLACE.replace(b"000003", b"000002"), "2026-03-01T12:30:00Z", "lacks loom-bin.000002"),
+    (BACKUP, PLACE.replace(b"000003", b"000007"), "2026-03-01T12:30:00Z", "lacks loom-bin.000007"),
+    (BACKUP, PLACE, "2026-03-01T12:30:00Z", "lacks loom-bin.000005"),
+])
+def test_what_no_point_in_time_can_be_made_of_is_refused(tmp_path, name, head, until, said):
+    for number in ("1", "3", "4", "6"):
+        (tmp_path / f"loom-bin.00000{number}").touch()
+    (tmp_path / "loom-bin.index").touch()
+    with pytest.raises(DcError, match=said):
+        restore.Replay(pathlib.Path(name), head, until, tmp_path)
+
+
+def test_the_logs_from_the_backup_on_are_read(tmp_path):
+    for number in ("999998", "999999", "1000000", "000004"):
+        (tmp_path / f"loom-bin.{number}").touch()
+    head = PLACE.replace(b"000003", b"999999")
+    found = restore.Replay(pathlib.Path(BACKUP), head, "2026-03-01T14:30:00+02:00", tmp_path)
+    assert [path.name for path in found.logs] == ["loom-bin.999999", "loom-bin.1000000"] and found.position == 419
+    assert found.until.hour == 12
+
+
+@pytest.mark.parametrize("taken, words", [
+    ("backups", ["backup"]), ("inventory", ["restore", "/dev/null"]), ("inventory", ["setup"]), ("inventory", ["rotate-keys"]),
+    ("inventory", ["upgrade"]), ("inventory", ["upgrade", "--dry-run"]), ("inventory", ["replace", "b"]),
+])
+def test_a_second_run_is_refused_while_the_first_is_under_way(tmp_path, taken, words):
+    (tmp_path / "backups").mkdir()
+    (tmp_path / "inventory").write_text(f"[datacenter]\nlayout = single\nvirtual_address = 127.0.0.1\n[paths]\n"
+                                        f"backups = {tmp_path}/backups\n[host here]\naddress = 127.0.0.1\n")
+    with alone(tmp_path / taken, "the test"):
+        done = subprocess.run([ROOT / "scripts/loom-datacenter", words[0], "--inventory", tmp_path / "inventory", *words[1:]],
+                              capture_output=True, text=True, check=False)
+        with pytest.raises(DcError, match="the test is under way already"), alone(tmp_path / taken, "the test"):
+            pass
+    assert (done.returncode, done.stdout) == (1, "") and "is under way already: wait for its end" in done.stderr, done.stderr
+    with alone(tmp_path / taken, "the test"):
+        pass
 
 
 @pytest.mark.parametrize("words, code, said", [

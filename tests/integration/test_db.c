@@ -1,114 +1,29 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * common/db against a real server: LOOM_TEST_DB_HOST and _PORT or _SOCKET, _USER, _PASSWORD, _NAME.
- * Works in a scratch database of its own, <name>_db_<pid>.
- */
+/* common/db against a real server (scratch.h): values, statements, errors. */
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/base/str.h"
 #include "common/db/db.h"
 #include "common/db/db_private.h"
+#include "tests/support/scratch.h"
 #include "tests/support/unit.h"
 
-#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-static struct db_config server; /* as given by the environment */
-static char scratch[128];
-
-static char *env(const char *name, const char *def)
-{
-	const char *v = getenv(name);
-
-	return loom_strdup(v ? v : def);
-}
-
-static struct db_pool *make_pool(const char *name, int64_t connections)
-{
-	struct db_config cfg = server;
-	struct db_pool *p = NULL;
-	struct loom_err err;
-
-	cfg.name = (char[128]){ 0 };
-	(void)snprintf(cfg.name, 128, "%s", name);
-	cfg.connections = connections;
-	ck_assert_int_eq(db_pool_create(&cfg, &p, &err), 0);
-	return p;
-}
-
-static int run_script(struct db *db, void *arg)
-{
-	return db_script(db, arg);
-}
-
-static void script(struct db_pool *p, const char *sql)
-{
-	union {
-		const char *in;
-		void *out;
-	} view = { .in = sql };
-
-	ck_assert_int_eq(db_read(p, run_script, view.out), 0);
-}
-
-struct query {
-	const char *sql;
-	int64_t value;
-};
-
-static int run_query(struct db *db, void *arg)
-{
-	struct query *q = arg;
-
-	return db_select_int(db, &q->value, NULL, q->sql, "");
-}
-
-static int64_t ask(struct db_pool *p, const char *sql)
-{
-	struct query q = { .sql = sql, .value = -1 };
-
-	ck_assert_int_eq(db_read(p, run_query, &q), 0);
-	return q.value;
-}
-
-static void drop_tables(struct db_pool *p)
-{
-	static const char *const names[] = { "ops",   "counter",     "kinds",
-		                             "words", "schema_lock", "schema_migrations",
-		                             "made",  "applied",     "late" };
-
-	for (size_t i = 0; i < LOOM_COUNT(names); i++) {
-		LOOM_CLEANUP_STR char *sql = loom_asprintf("DROP TABLE IF EXISTS %s", names[i]);
-
-		script(p, sql);
-	}
-}
 
 static struct db_pool *pool;
 
 static void setup(void)
 {
-	unsetenv("LOOM_DB_FAIL");
-	pool = make_pool(scratch, 8);
-	drop_tables(pool);
-	script(pool, "CREATE TABLE ops (op VARCHAR(64) NOT NULL PRIMARY KEY) ENGINE=InnoDB");
-	script(pool, "CREATE TABLE counter (id BIGINT NOT NULL PRIMARY KEY, n BIGINT NOT NULL)"
-	             " ENGINE=InnoDB");
-	script(pool, "INSERT INTO counter (id, n) VALUES (1, 0), (2, 0)");
+	pool = scratch_open();
 }
 
 static void teardown(void)
 {
-	db_pool_destroy(pool);
-	unsetenv("LOOM_DB_FAIL");
+	scratch_close(pool);
 }
-
-/* ---- values ---------------------------------------------------------------------------------- */
 
 enum { BIG = 1 << 20 };
 
@@ -278,8 +193,8 @@ START_TEST(test_many_rows)
 {
 	for (int64_t n = 1; n <= MOST; n++) {
 		ck_assert_int_eq(db_tx(pool, write_many, &n), 0);
-		ck_assert_int_eq(ask(pool, "SELECT COUNT(*) FROM counter WHERE n=id+1"), n);
-		ck_assert_int_eq(ask(pool, "SELECT COUNT(*) FROM counter"), n);
+		ck_assert_int_eq(scratch_ask(pool, "SELECT COUNT(*) FROM counter WHERE n=id+1"), n);
+		ck_assert_int_eq(scratch_ask(pool, "SELECT COUNT(*) FROM counter"), n);
 	}
 }
 END_TEST
@@ -333,7 +248,7 @@ static int affected_counts(struct db *db, void *arg)
 START_TEST(test_affected_and_refusal_rolls_back)
 {
 	ck_assert_int_eq(db_tx(pool, affected_counts, NULL), 409);
-	ck_assert_int_eq(ask(pool, "SELECT COUNT(*) FROM counter WHERE n = 0"), 2);
+	ck_assert_int_eq(scratch_ask(pool, "SELECT COUNT(*) FROM counter WHERE n = 0"), 2);
 }
 END_TEST
 
@@ -354,12 +269,40 @@ static int wrong(struct db *db, void *arg)
 START_TEST(test_duplicate_and_fatal)
 {
 	ck_assert_int_eq(db_tx(pool, duplicate, NULL), 0);
-	ck_assert_int_eq(ask(pool, "SELECT COUNT(*) FROM ops"), 2);
+	ck_assert_int_eq(scratch_ask(pool, "SELECT COUNT(*) FROM ops"), 2);
 	log_set_fd(-1);
 	ck_assert_int_eq(db_tx(pool, wrong, (char[]){ "INSERT INTO nowhere VALUES (1)" }),
 	                 DB_E_FATAL);
 	ck_assert_int_eq(db_tx(pool, wrong, (char[]){ "SELEKT 1" }), DB_E_FATAL);
-	ck_assert_int_eq(ask(pool, "SELECT COUNT(*) FROM ops"), 2);
+	ck_assert_int_eq(scratch_ask(pool, "SELECT COUNT(*) FROM ops"), 2);
+	ck_assert(db_pool_ok(pool));
+}
+END_TEST
+
+/* Numbers of the server, as a statement of a user's may raise them. */
+static const struct {
+	const char *sql;
+	int rc;
+} raised[] = {
+	{ "SIGNAL SQLSTATE 'HY000' SET MYSQL_ERRNO=1114", DB_E_FULL },
+	{ "SIGNAL SQLSTATE 'HY000' SET MYSQL_ERRNO=1021", DB_E_FULL },
+	{ "SIGNAL SQLSTATE 'HY000' SET MYSQL_ERRNO=1026", DB_E_FULL },
+	{ "SIGNAL SQLSTATE 'HY000' SET MYSQL_ERRNO=1038", DB_E_FULL },
+	{ "SIGNAL SQLSTATE '23000' SET MYSQL_ERRNO=1062", DB_E_DUP },
+	{ "SIGNAL SQLSTATE 'HY000' SET MYSQL_ERRNO=1146", DB_E_FATAL },
+};
+
+static int raise_number(struct db *db, void *arg)
+{
+	return db_script(db, arg);
+}
+
+START_TEST(test_numbers_of_errors)
+{
+	log_set_fd(-1);
+	char sql[64];
+	(void)snprintf(sql, sizeof(sql), "%s", raised[_i].sql);
+	ck_assert_int_eq(db_tx(pool, raise_number, sql), raised[_i].rc);
 	ck_assert(db_pool_ok(pool));
 }
 END_TEST
@@ -383,627 +326,6 @@ START_TEST(test_session_is_set_up)
 }
 END_TEST
 
-/* ---- retries --------------------------------------------------------------------------------- */
-
-struct crossing {
-	pthread_barrier_t *barrier;
-	int64_t first, second;
-	int runs;
-};
-
-static int cross(struct db *db, void *arg)
-{
-	struct crossing *c = arg;
-	int r = db_exec(db, "UPDATE counter SET n = n + 1 WHERE id = ?", "i", c->first);
-
-	if (r)
-		return r;
-	if (c->runs++ == 0)
-		(void)pthread_barrier_wait(c->barrier);
-	/* What a function makes of a failed statement does not matter: it is run again. */
-	r = db_exec(db, "UPDATE counter SET n = n + 1 WHERE id = ?", "i", c->second);
-	return r == DB_E_RETRY ? 500 : r;
-}
-
-static void *cross_thread(void *arg)
-{
-	loom_assert(db_tx(pool, cross, arg) == 0);
-	return NULL;
-}
-
-START_TEST(test_deadlock_is_retried)
-{
-	pthread_barrier_t barrier;
-	struct crossing c[2] = { { .barrier = &barrier, .first = 1, .second = 2 },
-		                 { .barrier = &barrier, .first = 2, .second = 1 } };
-	pthread_t t[2];
-	int64_t retries = db_metrics[DB_M_RETRIES].value;
-
-	ck_assert_int_eq(pthread_barrier_init(&barrier, NULL, 2), 0);
-	for (int i = 0; i < 2; i++)
-		ck_assert_int_eq(pthread_create(&t[i], NULL, cross_thread, &c[i]), 0);
-	for (int i = 0; i < 2; i++)
-		ck_assert_int_eq(pthread_join(t[i], NULL), 0);
-	ck_assert_int_ge(db_metrics[DB_M_RETRIES].value - retries, 1);
-	ck_assert_int_eq(ask(pool, "SELECT SUM(n) FROM counter WHERE n = 2"), 4);
-	(void)pthread_barrier_destroy(&barrier);
-}
-END_TEST
-
-/* Idempotent by its key: counts once however often it is run. */
-static int count_once(struct db *db, void *arg)
-{
-	int r = db_exec(db, "INSERT INTO ops (op) VALUES (?)", "s", arg);
-
-	if (r == DB_E_DUP)
-		return 0;
-	if (!r)
-		r = db_exec(db, "UPDATE counter SET n = n + 1 WHERE id = 1", "");
-	return r;
-}
-
-struct counting {
-	struct db_pool *pool;
-	int thread, n;
-};
-
-static void *count_thread(void *arg)
-{
-	const struct counting *c = arg;
-	char key[64];
-
-	for (int i = 0; i < c->n; i++) {
-		(void)snprintf(key, sizeof(key), "%d-%d", c->thread, i);
-		loom_assert(db_tx(c->pool, count_once, key) == 0);
-	}
-	return NULL;
-}
-
-static const char *const fail_specs[] = {
-	"before_commit:/3", "during_commit:/3",
-	"after_commit:/3",  "before_commit:/5,during_commit:/3,after_commit:/4",
-	"during_commit:/2",
-};
-
-START_TEST(test_nothing_lost_or_doubled)
-{
-	enum { THREADS = 6, EACH = 40 };
-	struct counting c[THREADS];
-	pthread_t t[THREADS];
-	int64_t doubts = db_metrics[DB_M_DOUBTS].value;
-
-	log_set_fd(-1);
-	setenv("LOOM_DB_FAIL", fail_specs[_i], 1);
-	struct db_pool *p = make_pool(scratch, 4); /* fewer connections than threads */
-	for (int i = 0; i < THREADS; i++) {
-		c[i] = (struct counting){ .pool = p, .thread = i, .n = EACH };
-		ck_assert_int_eq(pthread_create(&t[i], NULL, count_thread, &c[i]), 0);
-	}
-	for (int i = 0; i < THREADS; i++)
-		ck_assert_int_eq(pthread_join(t[i], NULL), 0);
-	db_pool_destroy(p);
-	ck_assert_int_eq(ask(pool, "SELECT COUNT(*) FROM ops"), THREADS * EACH);
-	ck_assert_int_eq(ask(pool, "SELECT n FROM counter WHERE id = 1"), THREADS * EACH);
-	if (!strstr(fail_specs[_i], "during"))
-		return;
-	ck_assert_int_ge(db_metrics[DB_M_DOUBTS].value - doubts, THREADS * EACH / 4);
-}
-END_TEST
-
-struct late {
-	int runs;
-};
-
-/* Its second run reads as if the first one's commit had not arrived yet, and then it does. */
-static int count_late(struct db *db, void *arg)
-{
-	struct late *l = arg;
-	bool found = false;
-	int64_t n;
-	int r = ++l->runs == 2
-	                ? 0
-	                : db_select_int(db, &n, &found, "SELECT 1 FROM ops WHERE op='late'", "");
-
-	if (r || found)
-		return r;
-	r = db_exec(db, "INSERT INTO ops (op) VALUES ('late')", "");
-	return r ? r : db_exec(db, "UPDATE counter SET n = n + 1 WHERE id = 1", "");
-}
-
-START_TEST(test_commit_that_arrives_late)
-{
-	struct late l = { 0 };
-
-	log_set_fd(-1);
-	setenv("LOOM_DB_FAIL", "during_commit:1", 1);
-	struct db_pool *p = make_pool(scratch, 1);
-	ck_assert_int_eq(db_tx(p, count_late, &l), 0);
-	db_pool_destroy(p);
-	ck_assert_int_eq(l.runs, 3);
-	ck_assert_int_eq(ask(pool, "SELECT n FROM counter WHERE id = 1"), 1);
-}
-END_TEST
-
-START_TEST(test_doubt_is_reported)
-{
-	log_set_fd(-1);
-	setenv("LOOM_DB_FAIL", "during_commit:/1", 1);
-	struct db_pool *p = make_pool(scratch, 1);
-	/* Each run commits, or finds that it has, and no answer ever comes. */
-	ck_assert_int_eq(db_tx_deadline(p, count_once, (char[]){ "doubtful" }, 300), DB_E_DOUBT);
-	db_pool_destroy(p);
-	ck_assert_int_eq(db_tx(pool, count_once, (char[]){ "doubtful" }), 0);
-	ck_assert_int_eq(ask(pool, "SELECT n FROM counter WHERE id = 1"), 1);
-}
-END_TEST
-
-static int connection_id(struct db *db, void *arg)
-{
-	return db_select_int(db, arg, NULL, "SELECT CONNECTION_ID()", "");
-}
-
-static void kill_connection(int64_t id)
-{
-	struct db_pool *other = make_pool(server.name, 1);
-	char sql[160];
-
-	(void)snprintf(sql, sizeof(sql), "KILL %lld", (long long)id);
-	script(other, sql);
-	(void)snprintf(sql, sizeof(sql),
-	               "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE ID = %lld",
-	               (long long)id);
-	while (ask(other, sql) != 0)
-		(void)usleep(1000);
-	db_pool_destroy(other);
-}
-
-static int killed_in_the_middle(struct db *db, void *arg)
-{
-	int *runs = arg;
-	int64_t id = 0;
-	int r = db_exec(db, "INSERT INTO ops (op) VALUES ('k')", "");
-
-	if (!r)
-		r = connection_id(db, &id);
-	if (r)
-		return r;
-	if ((*runs)++ == 0)
-		kill_connection(id);
-	return db_exec(db, "UPDATE counter SET n = n + 1 WHERE id = 1", "");
-}
-
-START_TEST(test_killed_in_mid_transaction)
-{
-	int runs = 0;
-
-	ck_assert_int_eq(db_tx(pool, killed_in_the_middle, &runs), 0);
-	ck_assert_int_eq(runs, 2);
-	ck_assert_int_eq(ask(pool, "SELECT COUNT(*) FROM ops"), 1);
-	ck_assert_int_eq(ask(pool, "SELECT n FROM counter WHERE id = 1"), 1);
-}
-END_TEST
-
-START_TEST(test_idle_connection_killed)
-{
-	struct db_pool *p = make_pool(scratch, 1);
-	int64_t id = 0, again = 0;
-
-	ck_assert_int_eq(db_tx(p, connection_id, &id), 0);
-	ck_assert_int_eq(db_tx(p, connection_id, &again), 0);
-	ck_assert_int_eq(id, again);
-	kill_connection(id);
-	int64_t retries = db_metrics[DB_M_RETRIES].value;
-	ck_assert_int_eq(db_tx(p, connection_id, &again), 0);
-	ck_assert_int_ne(id, again);
-	ck_assert_int_eq(db_metrics[DB_M_RETRIES].value, retries);
-	db_pool_destroy(p);
-}
-END_TEST
-
-/* ---- away ------------------------------------------------------------------------------------ */
-
-static struct db_pool *pool_to_nowhere(void)
-{
-	struct db_config cfg = server;
-	struct db_pool *p = NULL;
-
-	cfg.socket = (char[]){ "" };
-	cfg.host = (char[]){ "127.0.0.1" };
-	cfg.port = 1;
-	ck_assert_int_eq(db_pool_create(&cfg, &p, NULL), 0);
-	return p;
-}
-
-static int never(struct db *db, void *arg)
-{
-	(void)db;
-	(void)arg;
-	ck_abort_msg("there is no database to run on");
-}
-
-static void *stop_soon(void *arg)
-{
-	(void)usleep(50000);
-	db_pool_stop(arg);
-	return NULL;
-}
-
-static const struct db_migration nothing[] = {
-	{ 1, "nothing", (const char *const[]){ NULL }, 0 },
-	{ 0 },
-};
-
-START_TEST(test_away)
-{
-	pthread_t t;
-	int64_t start = clock_mono_ms();
-	struct loom_err err = { 0 };
-
-	log_set_fd(-1);
-	struct db_pool *p = pool_to_nowhere();
-	ck_assert_int_eq(db_tx_deadline(p, never, NULL, 200), DB_E_AWAY);
-	ck_assert(!db_pool_ok(p));
-	ck_assert_int_eq(db_migrate(p, nothing, 100, &err), DB_E_AWAY);
-	ck_assert_msg(strstr(err.msg, "127.0.0.1"), "%s", err.msg);
-	ck_assert_int_eq(pthread_create(&t, NULL, stop_soon, p), 0);
-	ck_assert_int_eq(db_tx(p, never, NULL), DB_E_AWAY);
-	ck_assert_int_eq(pthread_join(t, NULL), 0);
-	ck_assert_int_lt(clock_mono_ms() - start, 5000);
-	db_pool_destroy(p);
-}
-END_TEST
-
-static int sleepy(struct db *db, void *arg)
-{
-	return db_select_int(db, arg, NULL, "SELECT SLEEP(6)", "");
-}
-
-START_TEST(test_hung_statement_is_given_up)
-{
-	struct db_config cfg = server;
-	struct db_pool *p = NULL;
-	int64_t n, start = clock_mono_ms();
-
-	cfg.statement_ms = 1000;
-	ck_assert_int_eq(db_pool_create(&cfg, &p, NULL), 0);
-	ck_assert_int_eq(db_tx_deadline(p, sleepy, &n, 900), DB_E_AWAY);
-	ck_assert_int_lt(clock_mono_ms() - start, 5000);
-	db_pool_destroy(p);
-}
-END_TEST
-
-static const struct {
-	const char *spec;
-	int64_t counted[2]; /* transactions that may have come through */
-} exit_specs[] = {
-	{ "exit_before_commit:3", { 2, 2 } },
-	{ "exit_during_commit:3", { 2, 3 } },
-	{ "exit_after_commit:/3", { 3, 3 } },
-};
-
-static int count_until_dead(void)
-{
-	struct db_pool *p = make_pool(scratch, 1);
-
-	for (int i = 0; i < 10; i++) {
-		char key[16];
-
-		(void)snprintf(key, sizeof(key), "d%d", i);
-		if (db_tx(p, count_once, key))
-			return 1;
-	}
-	return 0;
-}
-
-START_TEST(test_failpoint_ends_the_process)
-{
-	int status = 0;
-
-	setenv("LOOM_DB_FAIL", exit_specs[_i].spec, 1);
-	pid_t child = fork();
-	if (child == 0)
-		_exit(count_until_dead());
-	ck_assert_int_eq(waitpid(child, &status, 0), child);
-	ck_assert(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
-	int64_t n = ask(pool, "SELECT n FROM counter WHERE id = 1");
-	ck_assert_int_ge(n, exit_specs[_i].counted[0]);
-	ck_assert_int_le(n, exit_specs[_i].counted[1]);
-	ck_assert_int_eq(ask(pool, "SELECT n - (SELECT COUNT(*) FROM ops) FROM counter"), 0);
-}
-END_TEST
-
-/* One life of those that share the memory: 0 when it came through, else the signal. */
-static int live(const char *fail)
-{
-	int status = 0;
-
-	setenv("LOOM_DB_FAIL", fail, 1);
-	pid_t child = fork();
-	if (child == 0)
-		_exit(count_until_dead());
-	ck_assert_int_eq(waitpid(child, &status, 0), child);
-	ck_assert(WIFSIGNALED(status) || WEXITSTATUS(status) == 0);
-	return WIFSIGNALED(status) ? WTERMSIG(status) : 0;
-}
-
-START_TEST(test_failpoint_of_each_kind)
-{
-	char path[] = "/tmp/loom-failpoint-XXXXXX", fail[64];
-	int fd = mkstemp(path);
-
-	ck_assert_int_ge(fd, 0);
-	(void)close(fd);
-	(void)snprintf(fail, sizeof(fail), "exit_each:%s", path);
-	ck_assert_int_eq(live(fail), SIGKILL); /* before the first commit */
-	ck_assert_int_eq(ask(pool, "SELECT n FROM counter WHERE id = 1"), 0);
-	ck_assert_int_eq(live(fail), SIGKILL); /* after it */
-	ck_assert_int_eq(ask(pool, "SELECT n FROM counter WHERE id = 1"), 1);
-	/* What was counted already is another kind: it counts nothing. */
-	ck_assert_int_eq(live(fail), SIGKILL);
-	ck_assert_int_eq(live(fail), SIGKILL);
-	ck_assert_int_eq(live(fail), 0);
-	ck_assert_int_eq(ask(pool, "SELECT n FROM counter WHERE id = 1"), 10);
-	ck_assert_int_eq(ask(pool, "SELECT n - (SELECT COUNT(*) FROM ops) FROM counter"), 0);
-	(void)unlink(path);
-}
-END_TEST
-
-START_TEST(test_failpoint_syntax)
-{
-	static const char *const bad[] = { "x:1",
-		                           "exit_:1",
-		                           "exit_exit_before_commit:1",
-		                           "exit_each",
-		                           "before_commit",
-		                           "before_commit:",
-		                           "after_commit:0",
-		                           "after_commit:1x",
-		                           "before_commit:1;after_commit:1" };
-	struct db_pool *p = NULL;
-	struct loom_err err;
-
-	for (size_t i = 0; i < LOOM_COUNT(bad); i++) {
-		setenv("LOOM_DB_FAIL", bad[i], 1);
-		ck_assert_int_eq(db_pool_create(&server, &p, &err), 500);
-	}
-}
-END_TEST
-
-/* ---- migrations ------------------------------------------------------------------------------ */
-
-static const struct db_migration migrations[] = {
-	{ 1, "tables",
-	  (const char *const[]){ "CREATE TABLE made (id INT PRIMARY KEY)",
-	                         "CREATE TABLE applied (n INT AUTO_INCREMENT PRIMARY KEY, v INT)",
-	                         "INSERT INTO applied (v) VALUES (1)", NULL },
-	  0 },
-	{ 2, "a column",
-	  (const char *const[]){ "ALTER TABLE made ADD COLUMN name VARCHAR(20)",
-	                         "INSERT INTO applied (v) VALUES (2)", NULL },
-	  0 },
-	{ 3, "more", (const char *const[]){ "INSERT INTO applied (v) VALUES (3)", NULL }, 0 },
-	{ 0 },
-};
-
-static int migrate_child(int go)
-{
-	char c;
-	struct loom_err err = { 0 };
-	struct db_pool *p = make_pool(scratch, 2);
-
-	if (read(go, &c, 1) != 0) /* end of file starts all at once */
-		return 9;
-	int r = db_migrate(p, migrations, 10000, &err);
-	if (r)
-		(void)fprintf(stderr, "%s: %s\n", err_name(r), err.msg);
-	db_pool_destroy(p);
-	return r ? 1 : 0;
-}
-
-START_TEST(test_migrations_by_four)
-{
-	pid_t pids[4];
-	int go[2], status;
-
-	ck_assert_int_eq(pipe(go), 0);
-	for (int i = 0; i < 4; i++) {
-		pids[i] = fork();
-		ck_assert_int_ge(pids[i], 0);
-		if (pids[i] == 0) {
-			(void)close(go[1]);
-			_exit(migrate_child(go[0]));
-		}
-	}
-	(void)close(go[0]);
-	(void)close(go[1]);
-	for (int i = 0; i < 4; i++) {
-		ck_assert_int_eq(waitpid(pids[i], &status, 0), pids[i]);
-		ck_assert_int_eq(status, 0);
-	}
-	ck_assert_int_eq(ask(pool, "SELECT COUNT(*) FROM applied"), 3);
-	ck_assert_int_eq(ask(pool, "SELECT COUNT(*) FROM schema_migrations"), 3);
-}
-END_TEST
-
-/* Services that start are killed all the time; one of them gets through in the end. */
-START_TEST(test_migrations_under_kill)
-{
-	const struct db_migration slow[] = {
-		{ 1, "slow",
-		  (const char *const[]){
-			  "CREATE TABLE IF NOT EXISTS made (id INT PRIMARY KEY)", "DO SLEEP(0.02)",
-			  "ALTER TABLE made ADD COLUMN IF NOT EXISTS name INT", "DO SLEEP(0.02)",
-			  "INSERT IGNORE INTO made VALUES (1, 1)", "DO SLEEP(0.02)", NULL },
-		  0 },
-		{ 2, "more",
-		  (const char *const[]){ "ALTER TABLE made ADD COLUMN IF NOT EXISTS more INT",
-		                         NULL },
-		  0 },
-		{ 0 },
-	};
-	pid_t pids[3] = { 0 };
-	int status, done = 0;
-
-	for (unsigned i = 0; !done; i++) {
-		pid_t *one = &pids[i % 3];
-		if (*one) {
-			(void)kill(*one, i < 40 ? SIGKILL : 0);
-			ck_assert_int_eq(waitpid(*one, &status, 0), *one);
-			done = WIFEXITED(status);
-		}
-		*one = fork();
-		ck_assert_int_ge(*one, 0);
-		if (*one == 0) {
-			struct db_pool *p = make_pool(scratch, 2);
-			_exit(db_migrate(p, slow, 20000, NULL));
-		}
-		(void)usleep(7000 + i * 1777 % 20000);
-	}
-	ck_assert_int_eq(status, 0);
-	for (int i = 0; i < 3; i++)
-		if (pids[i] && waitpid(pids[i], &status, 0) == pids[i])
-			ck_assert_int_eq(status, 0);
-	ck_assert_int_eq(ask(pool, "SELECT COUNT(more IS NULL) FROM made"), 1);
-	ck_assert_int_eq(ask(pool, "SELECT COUNT(*) FROM schema_migrations WHERE applied_at > 0"),
-	                 2);
-}
-END_TEST
-
-static void note_why(const char *why, void *arg)
-{
-	(void)snprintf(arg, 512, "%s", why);
-}
-
-/* What a program looks at each second. */
-static int look(struct db *db, void *arg)
-{
-	return db_schema_look(db, 3, arg);
-}
-
-/* A program beside a schema that is newer than what it knows. */
-START_TEST(test_newer_schema)
-{
-	struct query q = { .sql = "SELECT 1" };
-	struct loom_err err = { 0 };
-	char told[512] = "";
-	int r;
-
-	log_set_fd(-1);
-	ck_assert_int_eq(db_migrate(pool, migrations, 5000, NULL), 0);
-	db_pool_on_too_old(pool, note_why, told);
-	/* One that it can live with. */
-	script(pool, "INSERT INTO schema_migrations VALUES (4, 'a table more', 1, 3)");
-	ck_assert_int_eq(db_migrate(pool, migrations, 1000, NULL), 0);
-	ck_assert_int_eq(db_read(pool, look, told), 0);
-	ck_assert_str_eq(told, "");
-	ck_assert_int_eq(db_read(pool, run_query, &q), 0);
-	/* One that it cannot: found out by a program that runs, within a second ... */
-	script(pool, "INSERT INTO schema_migrations VALUES (5, 'a column less', 0, 4)");
-	int64_t start = clock_mono_ms();
-	while (!(r = db_tx(pool, run_query, &q)) && clock_mono_ms() - start < 3000)
-		(void)usleep(20000);
-	ck_assert_int_eq(r, DB_E_TOO_OLD);
-	ck_assert_int_lt(clock_mono_ms() - start, 1500);
-	ck_assert_msg(strstr(told, "a column less") && strstr(told, "up to 4"), "%s", told);
-	ck_assert_int_eq(db_read(pool, run_query, &q), DB_E_TOO_OLD);
-	/* ... and by one that starts. */
-	struct db_pool *p = make_pool(scratch, 2);
-	ck_assert_int_eq(db_migrate(p, migrations, 1000, &err), DB_E_TOO_OLD);
-	ck_assert_str_eq(err.msg, told);
-	db_pool_destroy(p);
-}
-END_TEST
-
-/* What older programs cannot live with begins when they have had the time to end. */
-START_TEST(test_migration_is_announced)
-{
-	const struct db_migration next[] = {
-		{ 1, "tables", (const char *const[]){ "DO 1", NULL }, 0 },
-		{ 2, "a column", (const char *const[]){ "DO 1", NULL }, 0 },
-		{ 3, "more", (const char *const[]){ "DO 1", NULL }, 0 },
-		{ 4, "a column less",
-		  (const char *const[]){ "CREATE TABLE IF NOT EXISTS late (id INT)", NULL }, 4 },
-		{ 0 },
-	};
-	static const char late[] = "SELECT COUNT(*) FROM information_schema.tables WHERE"
-				   " table_schema = DATABASE() AND table_name = 'late'";
-	struct query q = { .sql = late };
-	int status, r;
-
-	log_set_fd(-1);
-	ck_assert_int_eq(db_migrate(pool, migrations, 5000, NULL), 0);
-	pid_t child = fork();
-	ck_assert_int_ge(child, 0);
-	if (child == 0) {
-		struct db_pool *p = make_pool(scratch, 2);
-		_exit(db_migrate(p, next, 10000, NULL));
-	}
-	while (!(r = db_read(pool, run_query, &q)) && !q.value)
-		(void)usleep(20000);
-	ck_assert_int_eq(r, DB_E_TOO_OLD);
-	struct db_pool *p = make_pool(scratch, 2);
-	ck_assert_int_eq(ask(p, late), 0);
-	ck_assert_int_eq(waitpid(child, &status, 0), child);
-	ck_assert_int_eq(status, 0);
-	ck_assert_int_eq(ask(p, late), 1);
-	db_pool_destroy(p);
-}
-END_TEST
-
-static const struct db_migration failing[] = {
-	{ 1, "good", (const char *const[]){ "CREATE TABLE made (id INT PRIMARY KEY)", NULL }, 0 },
-	{ 2, "bad", (const char *const[]){ "ALTER TABLE nowhere ADD COLUMN x INT", NULL }, 0 },
-	{ 0 },
-};
-
-START_TEST(test_migration_that_fails)
-{
-	struct loom_err err = { 0 };
-
-	log_set_fd(-1);
-	ck_assert_int_eq(db_migrate(pool, failing, 5000, &err), DB_E_FATAL);
-	ck_assert_msg(strstr(err.msg, "nowhere"), "%s", err.msg);
-	ck_assert_int_eq(ask(pool, "SELECT MAX(version) FROM schema_migrations"), 1);
-}
-END_TEST
-
-/* ---- running --------------------------------------------------------------------------------- */
-
-static bool read_environment(void)
-{
-	int64_t port = 3306;
-	LOOM_CLEANUP_STR char *text = env("LOOM_TEST_DB_PORT", "3306");
-
-	if (!getenv("LOOM_TEST_DB_HOST") && !getenv("LOOM_TEST_DB_SOCKET"))
-		return false;
-	if (str_to_int(text, &port))
-		return false;
-	server = (struct db_config){
-		.host = env("LOOM_TEST_DB_HOST", "127.0.0.1"),
-		.socket = env("LOOM_TEST_DB_SOCKET", ""),
-		.user = env("LOOM_TEST_DB_USER", "root"),
-		.password = env("LOOM_TEST_DB_PASSWORD", ""),
-		.name = env("LOOM_TEST_DB_NAME", "test"),
-		.port = port,
-		.connections = 8,
-		.connect_ms = 1000,
-		.statement_ms = 5000,
-		.deadline_ms = 15000,
-	};
-	(void)snprintf(scratch, sizeof(scratch), "%s_db_%d", server.name, (int)getpid());
-	return true;
-}
-
-static void on_server(const char *verb)
-{
-	LOOM_CLEANUP_STR char *sql = loom_asprintf("%s DATABASE %s", verb, scratch);
-	struct db_pool *p = NULL;
-
-	loom_assert(db_pool_create(&server, &p, NULL) == 0);
-	loom_assert(db_read(p, run_script, sql) == 0);
-	db_pool_destroy(p);
-}
-
 static TCase *cases(void)
 {
 	TCase *tc = tcase_create("db");
@@ -1016,40 +338,12 @@ static TCase *cases(void)
 	tcase_add_test(tc, test_upsert_tells_what_was_not_there);
 	tcase_add_test(tc, test_affected_and_refusal_rolls_back);
 	tcase_add_test(tc, test_duplicate_and_fatal);
+	tcase_add_loop_test(tc, test_numbers_of_errors, 0, LOOM_COUNT(raised));
 	tcase_add_test(tc, test_session_is_set_up);
-	tcase_add_test(tc, test_deadlock_is_retried);
-	tcase_add_loop_test(tc, test_nothing_lost_or_doubled, 0, LOOM_COUNT(fail_specs));
-	tcase_add_test(tc, test_commit_that_arrives_late);
-	tcase_add_test(tc, test_doubt_is_reported);
-	tcase_add_test(tc, test_killed_in_mid_transaction);
-	tcase_add_test(tc, test_idle_connection_killed);
-	tcase_add_test(tc, test_away);
-	tcase_add_test(tc, test_hung_statement_is_given_up);
-	tcase_add_loop_test(tc, test_failpoint_ends_the_process, 0, LOOM_COUNT(exit_specs));
-	tcase_add_test(tc, test_failpoint_of_each_kind);
-	tcase_add_test(tc, test_failpoint_syntax);
-	tcase_add_test(tc, test_migrations_by_four);
-	tcase_add_test(tc, test_migrations_under_kill);
-	tcase_add_test(tc, test_newer_schema);
-	tcase_add_test(tc, test_migration_is_announced);
-	tcase_add_test(tc, test_migration_that_fails);
 	return tc;
 }
 
 int main(void)
 {
-	if (!read_environment()) {
-		(void)fprintf(stderr, "test_db: set LOOM_TEST_DB_HOST and LOOM_TEST_DB_PORT, or"
-		                      " LOOM_TEST_DB_SOCKET (and _USER, _PASSWORD, _NAME)\n");
-		return 1;
-	}
-	on_server("CREATE");
-	int rc = UNIT_RUN("db", cases());
-	on_server("DROP");
-	loom_free(server.host);
-	loom_free(server.socket);
-	loom_free(server.user);
-	loom_free(server.password);
-	loom_free(server.name);
-	return rc;
+	return scratch_main("db", cases);
 }

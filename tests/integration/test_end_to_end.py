@@ -18,7 +18,7 @@ from support.story import Story
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="machines need root")
 
 FULL = ("install", "configure", "initialize", "start", "stop", "remove")
-PATIENCE = 60
+PATIENCE = 120
 
 
 def echo(name, uses=()):
@@ -384,7 +384,7 @@ def expire(world):
     return seen
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(900)
 def test_every_operation_on_real_machines(site):
     stack, user = site
     world, brief = World(stack, user, 3), World(stack, user, 2)

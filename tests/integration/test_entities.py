@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from support.lab import AUTOMATOR_TYPE, CATALOG, PROVIDER_TYPE
+from support.lab import AUTOMATOR_TYPE, CATALOG, PROVIDER_TYPE, service
 
 KINDS = ("providers", "hardwaretypes", "imagetypes", "services", "clustertemplates", "partialtemplates")
 SAMPLES = {
@@ -319,6 +319,31 @@ def test_a_name_that_nothing_has_is_said(admin):
     assert admin.put("/v2/clustertemplates/t", {"name": "t"}).headers.get("Warning") is None
 
 
+def test_a_field_in_the_wrong_place_is_said(admin):
+    """The original passes over what it does not know, and so does Loom; but then a rule is not in force."""
+    template = {"name": "t", "mustcoexist": [["a", "b"]], "constraints": {
+        "services": {"a": {"quantities": {"minimum": 2}}}}}
+    warning = admin.put("/v2/clustertemplates/t", template).headers["Warning"]
+    assert warning == ('299 loom "no such field, passed over: mustcoexist, '
+                       'constraints.services.a.quantities.minimum"')
+    patch = {"Content-Type": "application/merge-patch+json"}
+    answer = admin.request("PATCH", "/v2/clustertemplates/t", {"provider": "lab"}, headers=patch)
+    assert answer.status == 200 and answer.headers.get_all("Warning") == [
+        '299 loom "does not exist: service a (constraints.services.a)"',
+        '299 loom "no such field, passed over: provider"'], answer.headers
+    answer = admin.request("PATCH", "/v2/clustertemplates/t", {"constraints": None}, headers=patch)
+    assert answer.status == 200 and answer.headers.get("Warning") is None, answer.headers
+
+
+@pytest.mark.parametrize("kind, document", [
+    ("clustertemplates", {"defaults": {"services": [f"s{i}" for i in range(1001)]}}),
+    ("clustertemplates", {"constraints": {"layout": {"cantcoexist": [["a", "b"]] * 1001}}}),
+    ("services", {"dependencies": {"provides": ["x"] * 1001, "conflicts": []}})])
+def test_more_names_than_can_be_looked_for_are_refused(admin, kind, document):
+    answer = admin.put(f"/v2/{kind}/many", {"name": "many", **document})
+    assert answer.status == 400 and "must have at most 1000 elements, not 1001" in answer.text, answer
+
+
 def test_misspelt_keys_are_refused(admin, core):
     kind = {"name": "fieldtest", "parameters": {"admin": {"fields": {
         "script": {"label": "Script", "type": "text"}}, "required": []}}}
@@ -384,3 +409,27 @@ def test_a_tenant_names_nothing_of_the_provisioners_host(core, lab):
     assert lab.admin.get(path).json["provisioner"] == {"dir": "/srv/given"}
     assert lab.admin.put(path, provider(dir="/srv/given", url="http://y")).ok
     assert lab.admin.put(path, provider(dir="/srv/other")).status == 403
+
+
+def test_a_space_at_its_end_makes_no_other_name(lab):
+    """The database would find one by the other, beside all that is checked by name."""
+    assert lab.admin.delete("/v2/services/web").status == 409  # a template names it
+    for method in ("GET", "DELETE"):
+        for path in ("/v2/services/web%20", "/v2/services/web%20%20/1"):
+            assert lab.admin.request(method, path).status == 400, path
+    assert lab.admin.get("/v2/services/web").status == 200
+    body = {"name": "x", "clusterTemplate": "one", "numMachines": 1}
+    for wrong in ({"clusterTemplate": "one "}, {"provider": "lab "}):
+        answer = lab.user.post("/v2/clusters", {**body, **wrong})
+        assert answer.status == 404, answer
+
+
+def test_who_writes_and_who_deletes_do_not_stop_each_other(lab):
+    """Nor anybody else: what the database does not answer in time is refused for all."""
+    def change(number):
+        if number % 2:
+            return lab.admin.delete("/v2/services/busy").status
+        return lab.admin.put("/v2/services/busy", service("busy")).status
+
+    with concurrent.futures.ThreadPoolExecutor(20) as threads:
+        assert set(threads.map(change, range(120))) == {200}

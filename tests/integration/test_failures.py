@@ -22,7 +22,7 @@ from support.stack import base_dir
 from support.story import Story
 
 FULL = ("install", "configure", "initialize", "start", "stop", "remove")
-PATIENCE = 30  # without any event
+PATIENCE = 60  # without any event
 TRIES = 2
 AT_ONCE = 14
 SETTINGS = ("scheduler.retry_base_ms=10ms", "scheduler.retry_cap_ms=20ms", f"scheduler.task_tries={TRIES}",

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Who gets the workers: providers' limits, shares of tenants and clusters. Two schedulers and two
-APIs on one database, whose safety nets are too slow to help."""
+APIs on one database, whose safety nets are too slow to help: each wait is shorter than one turn of them."""
 
 import re
 import threading
@@ -12,8 +12,9 @@ from support import Stack, wait_for
 from support.lab import CATALOG, Lab, make_tenants, template
 
 BOTH = ("scheduler", "scheduler2")
-SETTINGS = [f"{part}.{key}" for part in BOTH for key in ("poll_ms=20s", "task_lease_ms=2s", "retry_base_ms=50ms")]
-SETTINGS += ["api.poll_ms=20s", "api2.poll_ms=20s"]
+SETTINGS = [f"{part}.{key}" for part in BOTH for key in ("poll_ms=60s", "task_lease_ms=20s", "retry_base_ms=50ms")]
+SETTINGS += ["api.poll_ms=60s", "api2.poll_ms=60s"]
+WOKEN = 50  # seconds: before any safety net's next turn
 CALLS = ("CREATE", "CONFIRM", "DELETE")
 
 
@@ -138,11 +139,9 @@ def test_creates_at_once_over_two_schedulers(lab):
     for url in lab.urls() * 2:
         lab.worker(creates, slots=10, urls=[url])
     clusters = [lab.create(f"c{number}", "one", 8) for number in range(3)]
-    began = time.monotonic()
     for cluster in clusters:
-        lab.active(cluster, 19)
+        lab.active(cluster, WOKEN)
     assert (creates.all, creates.most) == (24, 3)
-    assert time.monotonic() - began < 15  # 24 of a tenth of a second by threes, and what follows
 
 
 def test_other_work_goes_on_while_creates_wait(labs):
@@ -155,7 +154,7 @@ def test_other_work_goes_on_while_creates_wait(labs):
     held = first.create("held", "empty", 140)  # more than one look at the queue takes in
     wait_for(lambda: worker.of("CREATE"))
     other = second.create("other", "stack", 3)
-    second.user.wait_cluster(other, "active", 15)
+    second.user.wait_cluster(other, "active", WOKEN)
     assert len([run for run in worker.of("CREATE") if run.task["clusterId"] == held]) == 1
     why = first.user.get(f"/v2/clusters/{held}/why").json
     words = "waits for provider lab: its limit is 1 creates at once, and 1 run"
@@ -166,7 +165,7 @@ def test_other_work_goes_on_while_creates_wait(labs):
     limit(first)  # at once for all that waits
     why = first.user.get(f"/v2/clusters/{held}/why").json
     assert why["cause"] in ("running", "ready", "busy"), why
-    first.user.wait_cluster(held, "active", 60)
+    first.user.wait_cluster(held, "active")
 
 
 def test_calls_in_a_second(lab):
@@ -176,11 +175,11 @@ def test_calls_in_a_second(lab):
         lab.worker(slots=10, urls=[url])
     began = time.monotonic()
     cluster = lab.create("paced", "one", 16)  # 32 calls to make them
-    lab.active(cluster, 19)
+    lab.active(cluster, WOKEN)
     times = begun(lab)
     assert len(times) == 32 and most_in_a_second(times) == 10
-    assert 2.9 < time.monotonic() - began < 15
-    lab.user.delete_cluster(cluster, 19)
+    assert time.monotonic() - began > 2.9
+    lab.user.delete_cluster(cluster, WOKEN)
     times = begun(lab)
     assert len(times) == 48 and most_in_a_second(times) == 10
 
@@ -205,11 +204,16 @@ def test_limits_hold_when_all_die(lab):
         worker.kill()  # what it had begun counts until its leases are over
         lab.stack.kill("scheduler2")
         lab.stack.start(*BOTH, settings=[f"{part}.poll_ms=250ms" for part in BOTH])
+        for run in worker.runs:
+            if not run.answer:
+                lab.end_lease(run)
         lab.worker(lambda run: run.pause(0.05), slots=6)
-        lab.active(cluster, 40)
+        lab.active(cluster)
     finally:
         stop.set()
         watcher.join()
+        lab.stack.stop(*BOTH)
+        lab.stack.start(*BOTH, settings=SETTINGS)
     assert max(most) == 2
     assert most_in_a_second(begun(lab)) <= 40
 
@@ -239,7 +243,7 @@ def test_tenants_share_evenly(labs, brings):
     three = [labs() for _ in range(3)]
     for lab, number in zip(three, (10, 1, 1)):
         for index in range(number):
-            lab.create(f"c{index}", "one", 30)
+            lab.create(f"c{index}", "one", 45)
     wait_for(lambda: all(lab.user.get("/v2/clusters").json[0]["numNodes"] for lab in three))
     worker = three[0].worker(lambda run: run.pause(0.02), tenant="*", slots=9, start=False, brings=brings)
     worker.start()
@@ -249,15 +253,36 @@ def test_tenants_share_evenly(labs, brings):
         return [run.task["clusterId"] for run in list(worker.runs)
                 if any(run.task["clusterId"] in ids for ids in theirs)]
 
-    wait_for(lambda: len(taken()) > 330, 60)
-    given = taken()[30:330]
+    wait_for(lambda: len(taken()) > 630, 120)
+    given = taken()[30:630]
     counts = [sum(cluster in ids for cluster in given) for ids in theirs]
-    # Shared by clusters, the first would have 250. A batch leaves out clusters that the other scheduler holds, which
+    # Shared by clusters, the first would have 500. A batch leaves out clusters that the other scheduler holds, which
     # a tenant of one cluster feels most, but gets back; on a busy machine it is held longer.
-    assert all(65 <= count <= 140 for count in counts), counts
+    assert all(130 <= count <= 280 for count in counts), counts
     # and of the first one's third each of its ten clusters had something
-    assert all(given.count(cluster) >= 5 for cluster in theirs[0])
+    assert all(given.count(cluster) >= 5 for cluster in theirs[0]), [given.count(cluster) for cluster in theirs[0]]
     for lab in three:
+        for cluster in lab.user.get("/v2/clusters").json:
+            lab.user.post(f"/v2/clusters/{cluster['id']}/abort")
+
+
+def test_large_configurations_come_one_at_a_time_while_others_wait(labs):
+    """A take of many tasks brings one with a large configuration, and has the rest from the other tenant."""
+    large, small = labs(), labs()
+    config = {"filler": {f"k{number}": "x" * 1000 for number in range(60)}}
+    heavy = {large.create(f"l{number}", "one", 6, config=config) for number in range(4)}
+    for number in range(3):
+        small.create(f"s{number}", "one", 12)
+    wait_for(lambda: all(cluster["numNodes"] for lab in (large, small) for cluster in lab.user.get("/v2/clusters").json))
+    hand = small.worker(tenant="*", start=False)
+    hand.register()
+    for _ in range(4):  # each scheduler finds that more is ready than it is asked for
+        assert hand.take(wait=5)[0] == 200
+    for _ in range(2):
+        status, runs = hand.take(wait=5, most=8)
+        clusters = [run.task["clusterId"] in heavy for run in runs]
+        assert status == 200 and clusters.count(True) <= 1 < clusters.count(False), clusters
+    for lab in (large, small):
         for cluster in lab.user.get("/v2/clusters").json:
             lab.user.post(f"/v2/clusters/{cluster['id']}/abort")
 
@@ -286,6 +311,26 @@ def test_a_search_reads_no_more_than_it_takes(lab):
     lab.active(cluster)
 
 
+def test_jobs_that_wait_for_a_time_hide_no_other(lab):
+    """A look that wants one task is not content with many jobs whose tasks may begin only later."""
+    hand = lab.worker(start=False)
+    hand.register()
+    cluster = int(lab.create("seed", "one", 2))
+    wait_for(lambda: lab.stack.sql(f"SELECT 1 FROM task WHERE cluster_id={cluster} AND state='ready'"))
+    job = "num, action, status, phase, tasks_total, create_time, tenant_id, provider, lease_until"
+    task = "job_num, tenant_id, node_id, node_num, name, service, stage, state, unmet, gate"
+    # of smaller numbers, so that they come first
+    lab.stack.sql(f"INSERT INTO job (cluster_id, {job}) SELECT -seq, {job} FROM job JOIN seq_1_to_40"
+                  f" WHERE cluster_id={cluster};"
+                  f"INSERT INTO task (cluster_id, num, not_before, {task}) SELECT -s.seq, 100*num+n.seq,"
+                  f" (UNIX_TIMESTAMP()+3600)*1000, {task} FROM task JOIN seq_1_to_40 s JOIN seq_1_to_5 n"
+                  f" WHERE cluster_id={cluster} AND state='ready'")
+    try:
+        assert hand.take()[0] == 200
+    finally:
+        lab.stack.sql("DELETE FROM task WHERE cluster_id<0; DELETE FROM job WHERE cluster_id<0")
+
+
 def test_a_job_of_a_thousand_machines_starves_nobody(labs):
     """Another tenant's small cluster, and a small one of the same tenant, get their share beside it: of the
     thousand CREATEs that were ready before only some are begun until the small one is there."""
@@ -301,7 +346,7 @@ def test_a_job_of_a_thousand_machines_starves_nobody(labs):
     assert beside < 300 and same < 300, (beside, same)
     # and the large one was not stopped by them
     wait_for(lambda: len([run for run in worker.runs if run.task["clusterId"] == large]) > begun_of_large + 20, 60)
-    assert big.user.post(f"/v2/clusters/{large}/abort").status == 200
+    wait_for(lambda: big.user.post(f"/v2/clusters/{large}/abort").status == 200, what="a scheduler with time for it")
 
 
 # ---- plans
@@ -330,7 +375,9 @@ def test_tenants_take_turns_in_being_planned(labs):
     order = planned(stack, since)
     assert order.index(small) < 4, order[:20]
     ours = [cluster for cluster in order if cluster != small]
-    assert ours == [first, *rest][:len(ours)]
+    # None is done before its turn, but for those that are planned side by side, one of which may take long.
+    places = {cluster: place for place, cluster in enumerate([first, *rest])}
+    assert all(places[cluster] - place < 8 for place, cluster in enumerate(ours)), ours
     assert read < 600 * len(order), (read, len(order))
     stack.start("scheduler2")
     wait_for(lambda: many.user.cluster(rest[-1])["nodes"], 60, what="the last plan")

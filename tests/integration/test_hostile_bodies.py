@@ -87,7 +87,7 @@ class Sender:
         """Status and text of an answer."""
         for again in (True, False):
             try:
-                self.connection = self.connection or self.client.connect(30)[0]
+                self.connection = self.connection or self.client.connect(60)[0]
                 self.connection.request(method, path, body, {**self.client.identity,
                                                              "Content-Type": "application/json"})
                 answer = self.connection.getresponse()
@@ -104,7 +104,7 @@ class Sender:
             status, text = self.send(method, path, body)
             assert 200 <= status < 500, f"{method} {path} with {what}: {status} {text[:300]}"
             assert status != 400 or text.strip(), f"{method} {path} with {what}: no reason"
-            assert time.monotonic() - began < 10, f"{method} {path} with {what} took long"
+            assert time.monotonic() - began < 30, f"{method} {path} with {what} took long"
 
 
 def who(lab, name):
@@ -112,7 +112,6 @@ def who(lab, name):
     return lab.admin if name == "admin" else lab.user
 
 
-@pytest.mark.timeout(400)
 @pytest.mark.parametrize("case", EXTERNAL, ids=lambda case: case[2].removeprefix("/v2/"))
 def test_documents(core, lab, case):
     user, method, path, document = case
@@ -121,7 +120,6 @@ def test_documents(core, lab, case):
     assert core.pid("api") == pid
 
 
-@pytest.mark.timeout(400)
 def test_requests_about_a_cluster(core, lab):
     cluster, pid = lab.create(), core.pid("api")
     for method, path, document in at(cluster):
@@ -129,7 +127,6 @@ def test_requests_about_a_cluster(core, lab):
     assert core.pid("api") == pid
 
 
-@pytest.mark.timeout(400)
 @pytest.mark.parametrize("case", INTERNAL, ids=lambda case: case[1].removeprefix("/v2/"))
 def test_what_provisioners_say(core, lab, case):
     method, path, document = case

@@ -13,12 +13,12 @@ from support.worker import Gate
 HOUR = 3600000
 
 SETTINGS = ("scheduler.task_lease_ms=2s", "scheduler.retry_base_ms=20ms", "scheduler.retry_cap_ms=50ms",
-            "scheduler.lease_warning_ms=4s", "scheduler.lease_retry_ms=700ms", "scheduler.task_tries=1")
+            "scheduler.lease_warning_ms=10s", "scheduler.lease_retry_ms=700ms", "scheduler.task_tries=1")
 
 
 @pytest.fixture(scope="module")
 def leasing():
-    """A Loom that warns four seconds before the end."""
+    """A Loom that warns ten seconds before the end."""
     with Stack("leases", SETTINGS) as stack:
         stack.up("mariadb", "zookeeper", "api", "scheduler")
         stack.tenants = make_tenants(stack, "lease")
@@ -47,22 +47,23 @@ def active(home, name="one", **more):
 
 
 def move(home, cluster, to):
-    """Ask for another end."""
+    """Ask for another end, which may be in the past."""
     return home.user.post(f"/v2/clusters/{cluster}", {"expireTime": to})
+
+
+def all_end(home, ends):
+    """Each cluster's end from one moment on, however long it takes to ask for many."""
+    cases = " ".join(f"WHEN {int(cluster)} THEN {end}" for cluster, end in ends.items())
+    home.stack.sql(f"UPDATE cluster SET expire_time=CASE id {cases} END WHERE id IN ({','.join(map(str, map(int, ends)))})")
 
 
 def lasting(home, milliseconds, **more):
     """An active cluster that ends so long from now on: (id, its end)."""
     cluster, _ = active(home, **more)
-    end = now(home) + milliseconds
+    end = home.stack.now() + milliseconds
     answer = move(home, cluster, end)
     assert answer.status == 200, answer
     return cluster, end
-
-
-def now(home):
-    """The database's clock: epoch milliseconds."""
-    return int(home.stack.sql("SELECT CAST(UNIX_TIMESTAMP(NOW(3))*1000 AS SIGNED)")[0][0])
 
 
 def events(home, cluster):
@@ -125,17 +126,17 @@ def test_only_of_a_cluster_at_rest_that_is_visible(home):
     home.worker(gate)
     cluster = home.create("demo", "one")
     gate.wait()
-    answer = move(home, cluster, now(home) + HOUR)
+    answer = move(home, cluster, home.stack.now() + HOUR)
     assert answer.status == 400 and "pending cluster cannot" in answer.text
     gate.opened.set()
     home.user.wait_cluster(cluster)
     assert home.stack.person("bob", home.name).post(
-        f"/v2/clusters/{cluster}", {"expireTime": now(home) + HOUR}).status == 404
-    assert home.admin.post(f"/v2/clusters/{cluster}", {"expireTime": now(home) + HOUR}).status == 200
-    assert move(home, "99999999", now(home) + HOUR).status == 404
+        f"/v2/clusters/{cluster}", {"expireTime": home.stack.now() + HOUR}).status == 404
+    assert home.admin.post(f"/v2/clusters/{cluster}", {"expireTime": home.stack.now() + HOUR}).status == 200
+    assert move(home, "99999999", home.stack.now() + HOUR).status == 404
     assert home.user.post(f"/v2/clusters/{cluster}", "{").status == 400
     home.user.delete_cluster(cluster)
-    answer = move(home, cluster, now(home) + HOUR)
+    answer = move(home, cluster, home.stack.now() + HOUR)
     assert answer.status == 400 and "terminated cluster cannot" in answer.text
 
 
@@ -148,40 +149,69 @@ def deleted_at(home, cluster):
                 if event.type == "job" and event.data["action"] == "cluster_delete")
 
 
-def test_it_ends_within_a_second_of_its_time_after_one_warning(home):
+def test_it_ends_at_its_time_after_one_warning(home):
     home.worker()
-    cluster, end = lasting(home, 6000)
+    cluster, end = lasting(home, 12000)
     with home.user.events(cluster) as stream:
         warning = stream.wait_type("lease", warning=True)
         assert warning.data["expireTime"] == end
-        assert end - 4000 <= warning.data["time"] <= end - 2000
+        assert end - 10000 <= warning.data["time"] < end
         expired = stream.wait_type("lease", expired=True)
         assert expired.data["expireTime"] == end
     home.user.wait_cluster(cluster, "terminated")
-    assert 0 <= deleted_at(home, cluster) - end <= 1000
+    assert deleted_at(home, cluster) >= end
     assert events(home, cluster) == [{"expireTime": end}, {"expireTime": end, "warning": True},
                                      {"expireTime": end, "expired": True}]
     assert home.story(cluster).check_ended().status == "terminated"
 
 
-def test_many_at_once_end_within_a_second(home):
+@pytest.fixture
+def seldom(leasing):
+    """The scheduler looks every ten seconds which leases will end until it looks again."""
+    leasing.stop("scheduler")
+    leasing.start("scheduler", settings=("scheduler.poll_ms=10s",))
+    yield
+    leasing.stop("scheduler")
+    leasing.start("scheduler", settings=("scheduler.poll_ms=2s",))
+
+
+@pytest.mark.usefixtures("seldom")
+def test_each_ends_at_its_time_and_not_when_the_scheduler_looks(home):
+    """Of twelve whose ends are spread over the time between two looks none is late: else some would wait for most of it."""
     home.worker(slots=8)
     clusters = [home.create(f"c{number}", "one") for number in range(12)]
     for cluster in clusters:
         home.user.wait_cluster(cluster)
-    end = now(home) + 2500
-    for cluster in clusters:
-        assert move(home, cluster, end).status == 200
+    begin = home.stack.now() + 12000
+    ends = [begin + number * 900 for number in range(12)]
+    all_end(home, dict(zip(clusters, ends)))
     for cluster in clusters:
         home.user.wait_cluster(cluster, "terminated")
-        assert 0 <= deleted_at(home, cluster) - end <= 1000
+    late = [deleted_at(home, cluster) - end for cluster, end in zip(clusters, ends)]
+    assert min(late) >= 0 and max(late) <= 6000, late
+
+
+def test_one_whose_row_is_damaged_keeps_no_other(home):
+    """Its time comes first, and it cannot be ended."""
+    home.worker()
+    damaged, (other, details) = active(home)[0], active(home)
+    row = f"WHERE id={int(damaged)}"
+    services = home.stack.sql(f"SELECT services FROM cluster {row}")[0][0]
+    home.stack.sql(f"UPDATE cluster SET services='[', expire_time=create_time+1 {row}")
+    try:
+        assert move(home, other, details["createTime"] + 1).status == 200
+        home.user.wait_cluster(other, "terminated")
+        assert home.stack.sql(f"SELECT status FROM cluster {row}") == [["active"]]
+    finally:
+        home.stack.sql(f"UPDATE cluster SET services='{services}' {row}")
+    home.user.wait_cluster(damaged, "terminated")
 
 
 @pytest.mark.parametrize("status", ["incomplete", "inconsistent"])
 def test_clusters_that_failed_end_too(home, status):
     home.worker()
     cluster, _ = active(home)
-    home.stack.sql(f"UPDATE cluster SET status='{status}', expire_time={now(home)} WHERE id={int(cluster)}")
+    home.stack.sql(f"UPDATE cluster SET status='{status}', expire_time={home.stack.now()} WHERE id={int(cluster)}")
     wait_for(lambda: home.user.cluster_status(cluster) == "terminated", what="its end")
 
 
@@ -190,7 +220,7 @@ def test_one_at_work_ends_when_it_rests(home):
     home.worker(gate)
     cluster = home.create("demo", "one", initialLeaseDuration=300)
     gate.wait()
-    wait_for(lambda: now(home) > home.user.cluster(cluster)["expireTime"] + 1500, what="its end")
+    wait_for(lambda: home.stack.now() > home.user.cluster(cluster)["expireTime"] + 1500, what="its end")
     assert home.user.cluster_status(cluster) == "pending"
     gate.opened.set()
     home.user.wait_cluster(cluster, "terminated")
@@ -200,13 +230,13 @@ def test_one_at_work_ends_when_it_rests(home):
 def test_a_paused_one_ends_with_its_lease(home):
     gate = Gate("BOOTSTRAP")
     worker = home.worker(gate)
-    cluster = home.create("demo", "one", initialLeaseDuration=1500)
+    cluster = home.create("demo", "one", initialLeaseDuration=6000)
     gate.wait()
     assert home.user.post(f"/v2/clusters/{cluster}/pause").status == 200
     gate.opened.set()
     details = home.user.wait_cluster(cluster, "terminated")
     assert "lease has ended" in details["message"] and len(worker.of("DELETE")) == 1
-    assert 0 <= deleted_at(home, cluster) - details["expireTime"] <= 1500
+    assert deleted_at(home, cluster) >= details["expireTime"]
     home.story(cluster).check_ended()
 
 
@@ -221,7 +251,7 @@ def test_a_deletion_that_fails_is_tried_again_with_growing_waits(home):
 
     home.worker(script)
     cluster, _ = lasting(home, 300)
-    wait_for(lambda: home.user.cluster_status(cluster) == "terminated", timeout=30, what="the end")
+    wait_for(lambda: home.user.cluster_status(cluster) == "terminated", timeout=60, what="the end")
     story = home.story(cluster)
     jobs = [event.data["time"] for event in story.events if event.type == "job" and
             event.data["action"] == "cluster_delete" and event.data["status"] == "not_submitted"]
@@ -232,14 +262,14 @@ def test_a_deletion_that_fails_is_tried_again_with_growing_waits(home):
 
 def test_a_longer_lease_gives_a_new_warning_and_a_new_end(home):
     home.worker()
-    cluster, end = lasting(home, 3500)
+    cluster, end = lasting(home, 8000)
     with home.user.events(cluster) as stream:
         stream.wait_type("lease", warning=True, expireTime=end)
-        assert move(home, cluster, end + 2500).status == 200
-        stream.wait_type("lease", warning=True, expireTime=end + 2500)
-        stream.wait_type("lease", expired=True, expireTime=end + 2500)
+        assert move(home, cluster, end + 1500).status == 200
+        stream.wait_type("lease", warning=True, expireTime=end + 1500)
+        stream.wait_type("lease", expired=True, expireTime=end + 1500)
     home.user.wait_cluster(cluster, "terminated")
-    assert 0 <= deleted_at(home, cluster) - (end + 2500) <= 1000
+    assert deleted_at(home, cluster) >= end + 1500
 
 
 def test_an_extension_that_won_the_race_is_honoured(home):
@@ -248,16 +278,15 @@ def test_an_extension_that_won_the_race_is_honoured(home):
     clusters = [home.create(f"c{number}", "one") for number in range(10)]
     for cluster in clusters:
         home.user.wait_cluster(cluster)
-    end = now(home) + 2000
-    for cluster in clusters:
-        assert move(home, cluster, end).status == 200
+    end = home.stack.now() + 3000
+    all_end(home, dict.fromkeys(clusters, end))
     answers = {}
 
     def extend(cluster, after):
-        time.sleep(after)
+        time.sleep(max(0, after))
         answers[cluster] = move(home, cluster, end + HOUR).status
 
-    left = (end - now(home)) / 1000
+    left = (end - home.stack.now()) / 1000
     threads = [threading.Thread(target=extend, args=(cluster, left - 0.03 + number * 0.01))
                for number, cluster in enumerate(clusters)]
     for thread in threads:
@@ -271,16 +300,16 @@ def test_an_extension_that_won_the_race_is_honoured(home):
         else:
             assert answers[cluster] == 400
             home.user.wait_cluster(cluster, "terminated")
-    wait_for(lambda: now(home) > end + 1500, what="a later sweep")
+    wait_for(lambda: home.stack.now() > end + 1500, what="a later sweep")
     assert [home.user.cluster_status(cluster) for cluster in clusters if answers[cluster] == 200] == [
         "active"] * sum(status == 200 for status in answers.values())
 
 
 def test_it_ends_after_an_outage(home):
     home.worker()
-    cluster, end = lasting(home, 1500)
+    cluster, _ = active(home)
     home.stack.kill("scheduler")
-    wait_for(lambda: now(home) > end + 500, what="its end")
+    all_end(home, {cluster: home.stack.now()})
     assert home.user.cluster_status(cluster) == "active"
     home.stack.start("scheduler")
     home.user.wait_cluster(cluster, "terminated")

@@ -2,14 +2,15 @@
 """Clients of version 0.9.7: one user header, paths below /v1/loom, workers that only take and finish."""
 
 import json
+import urllib.parse
 
 import pytest
 
 from support import Stack
 from support.api import Api
 from support.lab import PROVIDER_TYPE, make_tenants
+from support.stack import CORE
 
-CORE = ("mariadb", "zookeeper", "api", "scheduler")
 V1 = "/v1/loom"
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 PROVIDER = {"name": "old", "description": "d", "providertype": "testtype",
@@ -186,7 +187,7 @@ def test_a_cluster_from_create_to_delete(stack, admin, user):
     while user("GET", f"/clusters/{cluster}/status").json["status"] == "PENDING":
         drain(worker, again)
     assert api.cluster(cluster)["status"] == "terminated"
-    shown = [one for one in api.get("/v2/provisioners").json if one["id"] == "0.9.7/host-1.123"]
+    shown = [one for one in api.get("/v2/provisioners").json if one["id"] == "0.9.7:host-1.123"]
     assert shown and shown[0]["capacityTotal"] == 1
 
 
@@ -195,10 +196,24 @@ def test_a_worker_lives_while_it_is_at_a_task(stack, admin, user):
     worker, task = Worker(stack.internal, "slow.1"), None
     while task is None:
         task = worker.take()
-    beat = stack.sql("SELECT heartbeat-UNIX_TIMESTAMP()*1000 FROM provisioner WHERE id='0.9.7/slow.1'")
+    beat = stack.sql("SELECT heartbeat-UNIX_TIMESTAMP()*1000 FROM provisioner WHERE id='0.9.7:slow.1'")
     assert float(beat[0][0]) > 30 * 60 * 1000  # as long as it may take
     assert worker.finish(task, result={"providerid": "i"}).status == 200
     assert admin("POST", f"/clusters/{cluster}/abort").status == 200
+
+
+@pytest.mark.parametrize("worker", ("bad.1", "rack/3/bad.1"))
+def test_a_worker_in_quarantine_is_released(stack, worker):
+    """An operator finds it by the id that the list shows."""
+    assert stack.internal.request("POST", f"{V1}/tasks/take", {"workerId": worker}, FORM).ok
+    name = next(one["id"] for one in stack.api.get("/v2/provisioners").json if one["id"].endswith("bad.1"))
+    stack.sql("INSERT INTO quarantine (provisioner_id, since, next_probe, reason) VALUES"
+              f" ('{name}', 1, 9e15, 'it fails')")
+    path = f"/v2/provisioners/{urllib.parse.quote(name, safe='')}"
+    assert stack.api.get(path).json["quarantine"]["reason"] == "it fails"
+    assert stack.api.post(f"{path}/release").status == 200
+    assert "quarantine" not in stack.api.get(path).json
+    stack.sql(f"DELETE FROM provisioner WHERE id='{name}'")
 
 
 def test_import_keeps_what_that_version_did_not_know(stack, admin):

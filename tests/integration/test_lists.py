@@ -5,23 +5,12 @@ import urllib.parse
 
 import pytest
 
+from support import wait_for
 from support.api import Api
 from support.lab import service
+from support.lists import pages
 
 SECRET = "correct horse battery"
-
-
-def pages(client, path):
-    """All items of a list that is followed by its Links; each page's size."""
-    items, sizes = [], []
-    while path:
-        answer = client.get(path)
-        assert answer.status == 200, answer
-        items += answer.json
-        sizes.append(len(answer.json))
-        link = answer.headers["Link"]
-        path = link[1:link.index(">")] if link else None
-    return items, sizes
 
 
 @pytest.fixture
@@ -81,7 +70,7 @@ def test_other_lists_come_in_parts(lab):
         assert lab.user.post("/v2/tokens", {"name": name}).status == 200
     items, _ = pages(lab.user, "/v2/tokens?limit=1")
     assert sorted(one["name"] for one in items) == ["one", "three", "two"]
-    assert [one["id"] for one in items] == sorted(one["id"] for one in items)
+    assert [one["createTime"] for one in items] == sorted((one["createTime"] for one in items), reverse=True)
     assert len(admin.get("/v2/tokens?user=ann&kind=api").json) == 3 and admin.get("/v2/tokens?user=bob").json == []
 
 
@@ -166,3 +155,105 @@ def test_provisioners_have_versions(lab):
     assert internal.post(f"{path}/heartbeat", {"usage": {lab.tenant: 1}}).status == 200  # no change of the version
     assert boss.request("POST", f"{path}/release", headers={"If-Match": tag}).status == 200
     assert internal.delete(path).status == 200
+
+
+def searched(user, query):
+    """The names that a list shows, in order and page by page."""
+    return [one["name"] for one in pages(user, f"/v2/clusters?limit=2&{query}")[0]]
+
+
+def test_each_filter_finds_what_the_whole_list_has(lab):
+    """With each order, page by page, of one who sees all and one who sees his own."""
+    bob = lab.user.as_user("bob", lab.name)
+    labels = [{"env": "test"}, {"env": "live", "team": "a"}, {"env": "test", "team": "a"}, {}]
+    for number in range(12):
+        maker, of = (bob if number % 3 else lab.user), {"provider": "bare", "providerFields": {"project": "p"}}
+        maker.create_cluster(f"c{number}", "one" if number % 2 else "loose", 2 - number % 2, labels=labels[number % 4],
+                             **({} if number % 5 else of))
+    assert lab.admin.put("/v2/clusters/" + lab.user.get("/v2/clusters?name=c0").json[0]["id"] + "/labels",
+                         {"labels": {"env": "live", "example.com/x": ""}}).status == 200
+    whole = lab.admin.get("/v2/clusters").json
+    assert len(whole) == 12
+    filters = {"label=env=test": lambda c: c["labels"].get("env") == "test",
+               "label=env=live": lambda c: c["labels"].get("env") == "live",
+               "label=example.com/x=": lambda c: c["labels"].get("example.com/x") == "",
+               "label=team=b": lambda c: c["labels"].get("team") == "b",
+               "label=team=a": lambda c: c["labels"].get("team") == "a",
+               "template=one": lambda c: c["clusterTemplate"]["name"] == "one",
+               "provider=bare": lambda c: c["provider"]["name"] == "bare",
+               "provider=lab": lambda c: c["provider"]["name"] == "lab",
+               "status=pending": lambda c: c["status"] == "pending"}
+    orders = {"sort=-createTime": lambda c: (c["createTime"], c["id"]), "sort=name": lambda c: (c["name"], c["id"])}
+    for who, sees in ((lab.admin, {lab.user.identity["X-Loom-UserID"], "bob"}), (bob, {"bob"})):
+        for one in filters:
+            for two in filters:
+                for order, key in orders.items():
+                    want = [c["name"] for c in sorted(whole, key=key, reverse="-" in order)
+                            if c["ownerId"] in sees and filters[one](c) and filters[two](c)]
+                    query = one if one == two else f"{one}&{two}"
+                    if one != two and one.split("=")[:-1] == two.split("=")[:-1]:
+                        continue  # one parameter, or one label, twice
+                    assert searched(who, f"{query}&{order}") == want, (query, order)
+
+
+def test_a_filter_finds_what_an_older_service_wrote(lab):
+    """One that knows no terms of clusters: at once, and when they have been written for it."""
+    marked = "SELECT COUNT(*) FROM cluster WHERE terms_due IS NOT NULL"
+    wait_for(lambda: lab.stack.sql(marked) == [["0"]], what="the terms of what other tests wrote")
+    clusters = [lab.user.create_cluster(f"c{number}", "one", 1, labels={"env": "new"}) for number in range(3)]
+    number = int(clusters[0])
+    assert lab.stack.sql(marked) == [["0"]]  # none of what this version does leaves it to somebody else
+    for turn in range(5):
+        lab.stack.sql(f"""UPDATE cluster SET labels='{{"env":"t{turn}"}}' WHERE id={number}""")
+        assert searched(lab.user, f"label=env=t{turn}") == ["c0"]
+        assert searched(lab.user, "label=env=new&sort=name") == ["c1", "c2"]
+        assert searched(lab.admin, f"label=env=t{turn - 1}") == []
+    columns = [name for name, in lab.stack.sql(
+        "SELECT column_name FROM information_schema.columns WHERE table_schema=DATABASE() AND table_name='cluster'"
+        " AND column_name<>'terms_due'")]
+    changed = {"id": f"{number}+1000000", "name": "'made'", "own_name": "'made'", "status": "'terminated'",
+               "labels": """'{"env":"old"}'"""}
+    lab.stack.sql(f"INSERT INTO cluster ({','.join(columns)}) SELECT {','.join(changed.get(c, c) for c in columns)}"
+                  f" FROM cluster WHERE id={number}")
+
+    def found():
+        for user in (lab.user, lab.admin):
+            assert searched(user, "label=env=old") == ["made"]
+            assert searched(user, "template=one&sort=name") == ["c0", "c1", "c2", "made"]
+            assert searched(user, "provider=lab&sort=-name&q=m") == ["made"]
+
+    found()
+    wait_for(lambda: lab.stack.sql(marked) == [["0"]], what="the terms")
+    found()
+    assert lab.stack.sql(f"SELECT COUNT(*) FROM cluster_term WHERE cluster_id={number + 1000000}") == [["6"]]
+
+
+def bytes_read(stack, of):
+    """How much the database sent meanwhile."""
+    before = int(stack.sql("SHOW GLOBAL STATUS LIKE 'Bytes_sent'")[0][1])
+    of()
+    return int(stack.sql("SHOW GLOBAL STATUS LIKE 'Bytes_sent'")[0][1]) - before
+
+
+def test_what_a_list_does_not_show_is_not_read(lab):
+    """Texts of clusters may be long."""
+    one = lab.user.create_cluster("long", "one", 1, labels={"env": "test"}, description="so " * 5000)
+    columns = [name for name, in lab.stack.sql("SELECT column_name FROM information_schema.columns WHERE"
+                                               " table_schema=DATABASE() AND table_name='cluster'")]
+    changed = {"id": f"{int(one)}+1000000+seq", "name": "CONCAT('long-', seq)", "own_name": "NULL",
+               "status": "'terminated'", "terms_due": "NULL"}
+    lab.stack.sql(f"INSERT INTO cluster ({','.join(columns)}) SELECT {','.join(changed.get(c, c) for c in columns)}"
+                  f" FROM cluster JOIN seq_1_to_400 WHERE id={int(one)}")
+    whole = {entry["id"]: entry for entry in lab.user.get("/v2/clusters").json}
+    assert len(whole) == 401 and all(len(entry["description"]) == 15000 for entry in whole.values())
+    answers = []
+    for fields in ("id", "name,status", "id,ownerId,createTime,expireTime,numNodes,progress"):
+        path = f"/v2/clusters?limit=1000&fields={fields}"
+        assert bytes_read(lab.stack, lambda path=path: answers.append(lab.user.get(path))) < 2_000_000
+        wanted = [{name: entry[name] for name in fields.split(",") if name in entry} for entry in whole.values()]
+        assert sorted(answers[-1].json, key=str) == sorted(wanted, key=str)
+    statuses = bytes_read(lab.stack, lambda: answers.append(lab.user.post("/v2/getClusterStatuses", {})))
+    assert answers[-1].status == 200 and len(answers[-1].json) == 401 and statuses < 2_000_000
+    for fields in ("description", "labels", "services", "provider", "clusterTemplate", "message", "name,description"):
+        found = lab.user.get(f"/v2/clusters?limit=1000&fields={fields}").json
+        assert found == [{name: whole[key][name] for name in fields.split(",") if name in whole[key]} for key in whole]

@@ -7,13 +7,16 @@ Machines, apt and ssh are played here; tests/ship does the same on three machine
 import base64
 import copy
 import re
+import shutil
+import subprocess
 
 import pytest
 
-from dclib import DcError, checks, doctor, keys, remote, render, rotate, setup, upgrade
+from dclib import DcError, checks, doctor, keys, packages, remote, render, rotate, setup, upgrade, ways
 from support import ROOT
 
 FILES = {"db.password": "loom", "db-scheduler.password": "loom_scheduler"}  # and whose passwords they are
+OLD = "0a" * 32
 SIMULATION = """Reading package lists...
 Inst loom-common [0.90.0] (0.91.0 localhost [all])
 Inst loom-api [0.90.0] (0.91.0 localhost [amd64])
@@ -26,17 +29,26 @@ class World:
 
     def __init__(self, folder):
         self.ill, self.done, self.accounts, self.fail_at = [], [], [], None
+        self.refuses = None
         self.facts = {"datacenter": "dc1", "others": {
-            host: {"error": "", "skew": 0.0, "datacenter": "dc1", "inventory": "same", "scheduler": "yes"} for host in "bc"}}
+            host: {"error": "", "skew": 0.0, "datacenter": "dc1", "inventory": "same",
+                   "has": [keys.SCHEDULER, keys.SESSIONS]} for host in "bc"}}
         self.path = folder / "inventory"
         self.path.write_text((ROOT / "deploy/inventory.example").read_text() +
                              f"[paths]\netc = {folder}\ndb_password_file = {folder}/db.password\n"
-                             f"db_scheduler_password_file = {folder}/db-scheduler.password\n")
+                             f"db_scheduler_password_file = {folder}/db-scheduler.password\n"
+                             f"session_key_file = {folder}/session.keys\n")
         for name, user in FILES.items():
             (folder / name).write_text(f"old-{user}\n")
         self.folder = folder
         self.inventory = render.read_inventory(self.path)
+        (folder / "session.keys").write_text(f"# the newest first\n{OLD}\n\n")
+        self.sessions = {host: [OLD] for host in "abc"}
         self.passwords = {user: dict.fromkeys("abc", f"old-{user}") for user in FILES.values()}
+
+    def way(self):
+        """How its machines are worked on, from the first."""
+        return ways.of(self.inventory, "a", str(self.path))
 
     def look(self, _inventory):
         """As doctor.look()."""
@@ -50,6 +62,11 @@ class World:
             self.accounts.append(stdin)
         return SIMULATION if argv[:2] == ["apt-get", "-s"] else ""
 
+    def show(self, argv, _env):
+        """As remote.show(), with a source that does not answer where the test says."""
+        self.step(argv[0], argv[-1])
+        return 100 if argv[-1] == self.refuses else 0
+
     def on(self, address, script, stdin=None, timeout=30):
         """As remote.on()."""
         del timeout
@@ -57,10 +74,19 @@ class World:
         self.step(host, script)
         if "base64 -d" in script:
             name = re.search(r"/([\w.-]+); base64", script).group(1)
-            self.passwords[FILES[name]][host] = base64.b64decode(stdin).decode().strip()
+            if name == "session.keys":
+                self.sessions[host] = base64.b64decode(stdin).decode().split()
+                self.check_sessions()
+            else:
+                self.passwords[FILES[name]][host] = base64.b64decode(stdin).decode().strip()
             if host == "a":
                 (self.folder / name).write_bytes(base64.b64decode(stdin))
         return "yes\n"
+
+    def check_sessions(self):
+        """What any machine seals with all of them can open."""
+        known = list(self.sessions.values())
+        assert all(one[0] in other for one in known for other in known), known
 
     def step(self, who, what):
         """One thing that is done; the run ends where the test says."""
@@ -77,9 +103,11 @@ def world(tmp_path, monkeypatch):
     monkeypatch.setattr(checks, "look", lambda *_: copy.deepcopy(made.facts))
     monkeypatch.setattr(remote, "run", made.run)
     monkeypatch.setattr(remote, "on", made.on)
-    monkeypatch.setattr(rotate, "fetch", lambda *_: (200, "ready"))
-    monkeypatch.setattr(upgrade, "installed", lambda: ["loom-api", "loom-common"])
+    monkeypatch.setattr(remote, "show", made.show)
+    monkeypatch.setattr(rotate, "fetch", lambda *_, ca=None: (200, "ready"))
+    monkeypatch.setattr(packages, "installed", lambda: ["loom-api", "loom-common"])
     monkeypatch.setattr(keys, "GROUP", "root")
+    monkeypatch.setattr(rotate, "READ_SECONDS", 0)
     monkeypatch.setattr(setup, "say", lambda _: None)
     return made
 
@@ -88,6 +116,10 @@ def test_an_upgrade_says_what_it_would_do(world):
     done = upgrade.upgrade(world.inventory, "a", str(world.path), dry_run=True)
     assert done["packages"] == [{"name": name, "from": "0.90.0", "to": "0.91.0"} for name in ("loom-common", "loom-api")]
     assert [who for who, _ in world.done] == ["apt-get", "apt-get"]
+    world.refuses = "update"
+    with pytest.raises(DcError, match="apt-get ended with 100: nothing was changed; mend what it says above"):
+        upgrade.upgrade(world.inventory, "a", str(world.path), dry_run=False)
+    assert world.done[2:] == [("apt-get", "update")]
 
 
 @pytest.mark.parametrize("host", ["b", "c"])
@@ -96,13 +128,20 @@ def test_nothing_is_done_while_another_machine_is_ill(world, host):
     with pytest.raises(DcError, match=f"{host} loom-api: no answer"):
         upgrade.upgrade(world.inventory, "a", str(world.path), dry_run=False)
     with pytest.raises(DcError, match=f"{host} loom-api: no answer"):
-        rotate.prepare(world.inventory, "a", str(world.path))
+        rotate.prepare(world.way())
     assert world.done == []
 
 
 def test_an_upgrade_may_mend_the_machine_itself(world):
     world.ill = ["a"]
     assert upgrade.upgrade(world.inventory, "a", str(world.path), dry_run=True)["packages"]
+
+
+def test_a_layout_that_has_no_machines_to_bear_it(world):
+    world.inventory["datacenter"]["layout"] = "containers"
+    with pytest.raises(DcError, match="the layout is 'containers', and this is for machines and compose"):
+        upgrade.upgrade(world.inventory, "a", str(world.path), dry_run=False)
+    assert world.done == []
 
 
 @pytest.mark.parametrize("change, said", [
@@ -129,7 +168,12 @@ def test_a_machine_is_replaced_from_another(world, monkeypatch):
     world.facts["others"]["b"]["datacenter"] = ""
     world.ill = ["b"]
     followed = []
-    monkeypatch.setattr(remote, "follow", lambda address, command: followed.append((address, command)) or 0)
+
+    def follow(address, command):
+        followed.append((address, command))
+        return 0
+
+    monkeypatch.setattr(remote, "follow", follow)
     assert upgrade.replace(world.inventory, "a", "b", str(world.path), dry_run=True) is None and followed == []
     assert upgrade.replace(world.inventory, "a", "b", str(world.path), dry_run=False) == 0
     assert followed == [("10.62.0.12", f"loom-datacenter setup --inventory {world.path}")]
@@ -150,7 +194,7 @@ def left(world):
 
 
 def test_the_passwords_change_in_an_order_in_which_each_service_gets_in(world):
-    assert rotate.rotate(world.inventory, "a") == ["a", "b", "c"]
+    assert rotate.rotate(world.way()) == ["a", "b", "c"]
     first, last = world.accounts
     for user, passwords in world.passwords.items():
         new = passwords["a"]
@@ -159,17 +203,17 @@ def test_the_passwords_change_in_an_order_in_which_each_service_gets_in(world):
     assert world.passwords["loom"]["a"] != world.passwords["loom_scheduler"]["a"]
     whos = [who for who, what in world.done if "restart" in what or who == "mariadb"]
     assert whos == ["mariadb", "a", "a", "b", "b", "c", "c", "mariadb"]
-    assert left(world) == ["db-scheduler.password", "db.password", "inventory"]
+    assert left(world) == ["db-scheduler.password", "db.password", "inventory", "session.keys"]
 
 
 def test_a_datacenter_without_an_account_of_the_scheduler(world):
     (world.folder / "db-scheduler.password").unlink()
     for other in world.facts["others"].values():
-        other["scheduler"] = ""
-    rotate.prepare(world.inventory, "a", str(world.path))
-    rotate.rotate(world.inventory, "a")
+        other["has"] = [keys.SESSIONS]
+    rotate.prepare(world.way())
+    rotate.rotate(world.way())
     assert "loom_scheduler" not in "".join(world.accounts)
-    assert left(world) == ["db.password", "inventory"]
+    assert left(world) == ["db.password", "inventory", "session.keys"]
 
 
 @pytest.mark.parametrize("host", ["a", "b"])
@@ -177,9 +221,9 @@ def test_the_account_of_the_scheduler_is_on_all_machines_or_on_none(world, host)
     if host == "a":
         (world.folder / "db-scheduler.password").unlink()
     else:
-        world.facts["others"][host]["scheduler"] = ""
+        world.facts["others"][host]["has"] = [keys.SESSIONS]
     with pytest.raises(DcError, match=f"is not on {host}, but on others"):
-        rotate.prepare(world.inventory, "a", str(world.path))
+        rotate.prepare(world.way())
 
 
 @pytest.mark.parametrize("step", range(14))
@@ -187,11 +231,67 @@ def test_a_change_of_passwords_that_was_broken_off_is_finished(world, step):
     """Wherever it ended, what any service has is what its account takes; the next run comes to its end."""
     world.fail_at = step
     with pytest.raises(DcError, match="broken off"):
-        rotate.rotate(world.inventory, "a")
+        rotate.rotate(world.way())
     for user, passwords in world.passwords.items():
         assert set(passwords.values()) <= set(taken(world.accounts[-1], user) if world.accounts else [f"old-{user}"])
     world.fail_at = None
-    rotate.rotate(world.inventory, "a")
+    rotate.rotate(world.way())
     for user, passwords in world.passwords.items():
         assert taken(world.accounts[-1], user) == [passwords["a"]] and len(set(passwords.values())) == 1
-    assert left(world) == ["db-scheduler.password", "db.password", "inventory"]
+    assert left(world) == ["db-scheduler.password", "db.password", "inventory", "session.keys"]
+
+
+@pytest.mark.parametrize("host", ["a", "b"])
+def test_the_keys_of_sessions_have_to_be_on_all_machines(world, host):
+    rotate.prepare(world.way())
+    if host == "a":
+        (world.folder / "session.keys").unlink()
+    else:
+        world.facts["others"][host]["has"] = [keys.SCHEDULER]
+    with pytest.raises(DcError, match=f"session.keys is not on {host}: run setup there"):
+        rotate.prepare(world.way())
+    assert world.done == []
+    world.inventory["paths"][keys.SESSIONS] = ""
+    rotate.prepare(world.way())
+    assert rotate.rotate(world.way()) and world.sessions["a"] == [OLD]
+
+
+@pytest.mark.parametrize("text, said", [("", "it has no key"), (f"{OLD}\nhush\n", "line 2 is no key")])
+def test_keys_of_sessions_that_are_none_are_not_rotated(world, text, said):
+    (world.folder / "session.keys").write_text(text)
+    with pytest.raises(DcError, match=f"session.keys: {said}") as refused:
+        rotate.prepare(world.way())
+    assert world.done == [] and "hush" not in str(refused.value)
+
+
+def test_who_may_read_the_keys_of_sessions_stays(world):
+    """Of each machine's file: the new one has its owner and mode."""
+    path = world.folder / "session.keys"
+    path.chmod(0o440)
+    shutil.chown(path, "daemon", "sys")
+    subprocess.run(["sh", "-c", rotate.SET.format(path=path)], input=base64.b64encode(b"other\n"), check=True)
+    status = path.stat()
+    assert path.read_text() == "other\n" and status.st_mode & 0o777 == 0o440
+    assert (path.owner(), path.group()) == ("daemon", "sys") and not (world.folder / "session.keys.new").exists()
+
+
+def test_the_key_of_sessions_is_known_everywhere_before_any_seals_with_it(world):
+    sessions = world.sessions
+    assert rotate.files_of(world.inventory)[-1] == str(world.folder / "session.keys")
+    for number in range(5):
+        before = sessions["a"]
+        rotate.rotate(world.way())
+        fresh, *others = sessions["a"]
+        assert sessions["a"] == sessions["b"] == sessions["c"]
+        assert re.fullmatch("[0-9a-f]{64}", fresh) and fresh not in before and others == before[:3], number
+
+
+@pytest.mark.parametrize("step", range(14, 20))
+def test_a_change_of_the_key_of_sessions_that_was_broken_off_is_finished(world, step):
+    sessions, world.fail_at = world.sessions, step
+    with pytest.raises(DcError, match="broken off"):
+        rotate.rotate(world.way())
+    sealing = {known[0] for known in sessions.values()}
+    world.fail_at = None
+    rotate.rotate(world.way())
+    assert sessions["a"] == sessions["b"] == sessions["c"] and sealing <= set(sessions["a"][1:])

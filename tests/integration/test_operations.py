@@ -186,7 +186,9 @@ def test_a_node_is_replaced_by_one_like_it(farm):
 
 
 @pytest.mark.parametrize("rest, word", [
-    ("nodes/1009/replace", "no node 1009"), ("nodes/first/replace", "nodes"), ("nodes/-1/replace", "no node -1")])
+    ("nodes/1009/replace", "no node 1009"), ("nodes/-1/replace", "no node -1"),
+    ("nodes/first/replace", "'first' is not the number of a node"),
+    ("nodes/4294968296/replace", "no node 4294968296")])  # 2 to the power of 32 beyond node 1000
 def test_a_node_that_is_not_there_is_not_replaced(farm, rest, word):
     answer = farm.user.post(path(farm, rest))
     assert answer.status == 400 and word in answer.text, answer
@@ -237,7 +239,10 @@ def test_pending_refuses_and_abort_leaves_it_operable(farm):
     assert farm.user.post(path(farm, "services/restart")).status == 200
     gate.wait()
     assert farm.user.post(path(farm, "services/restart")).status == 409
-    assert farm.user.post(path(farm, "expand"), {"count": 1}).status == 409
+    answer = farm.user.post(path(farm, "expand"), {"count": 1})
+    assert answer.status == 409 and "it is pending, and expand wants it active." in answer.text, answer
+    answer = farm.user.post(path(farm, "retry"))
+    assert answer.status == 409 and "retry wants it incomplete or inconsistent." in answer.text, answer
     assert farm.user.post(path(farm, "abort")).status == 200
     gate.open()
     farm.workers[0].script = None
@@ -262,6 +267,28 @@ def test_the_last_task_ends_a_paused_job(farm, fails):
     wait_for(lambda: farm.user.cluster_status(farm.farm) == ("inconsistent" if fails else "active"))
     assert len(farm.workers[0].of("START", "app")) == before
     farm.story(farm.farm).check_ended()
+
+
+def test_a_node_that_a_configuration_names_must_be_there(farm):
+    """Each task that got it would fail, after others have made and destroyed machines."""
+    def config(count):
+        return {"app": {"first": f"%host.service.app[{count}]%"}}
+
+    new = {"name": "few", "clusterTemplate": "farm", "numMachines": 3, "config": config(2)}
+    for ask in (lambda: plan(farm, "configure", config=config(2)),
+                lambda: farm.user.post("/v2/clusters/plan", new)):
+        answer = ask()
+        assert answer.status == 400 and "app.first: There are fewer than 3 nodes with app" in answer.text, answer
+    made = farm.create("few", "farm", 3, config=config(2))
+    gone = farm.user.wait_cluster(made, "terminated")
+    assert "There are fewer than 3 nodes with app" in gone["message"], gone
+    assert "CREATE" not in {task.name for task in farm.story(made).tasks.values()}
+    # what fits now may not fit later
+    assert farm.user.put(path(farm, "config"), {"config": config(1)}).status == 200
+    farm.active(farm.farm)
+    shrunk = plan(farm, "shrink", count=1)
+    assert shrunk.status == 400 and "fewer than 2 nodes with app" in shrunk.text, shrunk
+    assert plan(farm, "expand", count=1).status == 200
 
 
 def test_sync_takes_the_newest_template_if_it_fits(farm):
@@ -308,6 +335,23 @@ def test_the_table_of_operations_is_served_and_holds(farm):
 def test_a_field_of_another_kind_is_refused_by_name(farm, field, value):
     answer = plan(farm, "shrink", **{field: value})
     assert answer.status == 400 and field in answer.text, answer
+
+
+@pytest.mark.parametrize("operation, field, values, most", [
+    ("shrink", "nodes", list(range(2000, 13000)), 10000), ("start", "services", ["app"] * 1001, 1000),
+    ("expand", "grow", ["app"] * 1001, 1000), ("retry", "skip", ["x"] * 10001, 10000)])
+def test_more_than_a_scheduler_looks_for_at_once_is_refused(farm, operation, field, values, most):
+    answer = plan(farm, operation, **{field: values}, **({"count": 1} if operation == "expand" else {}))
+    assert answer.status == 400 and f"{field} must have at most {most} elements" in answer.text, answer
+
+
+@pytest.mark.parametrize("method, rest, body, word", [
+    ("put", "config", {"config": {}, "restrat": False}, "restrat is not a field; did you mean restart?"),
+    ("post", "expand", {"count": 1, "gorw": ["app"]}, "gorw is not a field; did you mean grow?")])
+def test_a_misspelt_field_is_refused_and_not_passed_over(farm, method, rest, body, word):
+    answer = getattr(farm.user, method)(path(farm, rest), body)
+    assert answer.status == 400 and word in answer.text, answer
+    assert farm.user.cluster_status(farm.farm) == "active"
 
 
 def test_others_do_not_see_it(farm):

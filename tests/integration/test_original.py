@@ -200,3 +200,26 @@ def test_use_of_nodes_is_summed(active):
                           ("start=9&end=8", 400), ("cluster=x", 400), ("tenant=superadmin", 405)):
         assert own.get(f"{path}?{query}").status == status, query
     assert own.get(f"{path}?start=7&end=9").json == {"start": 7, "end": 9, "data": [{"time": 7, "value": 0}]}
+
+
+def test_a_kept_node_that_cannot_be_opened(lab):
+    """It is told, in a list as by itself, and the others of the tenant are kept."""
+    for name in ("bad", "good"):
+        assert lab.user.post("/v2/nodes", {**RECORD, "id": name}).status == 201
+    lab.stack.sql(f"UPDATE node_record SET doc='{{' WHERE tenant_id='{lab.tenant}' AND id='bad'")
+    for path in ("/v2/nodes", "/v2/nodes?limit=1", "/v2/nodes/bad"):
+        answer = lab.user.get(path)
+        assert answer.status == 500 and "node record bad" in answer.text, answer
+    assert lab.user.get("/v2/nodes/good").status == 200
+    assert lab.user.delete("/v2/nodes/bad").status == 204
+    assert [node["id"] for node in lab.user.get("/v2/nodes").json] == ["good"]
+
+
+def test_a_space_at_its_end_makes_no_other_id(lab):
+    """The database would find one by the other."""
+    assert lab.user.post("/v2/nodes", RECORD).status == 201
+    answer = lab.user.post("/v2/nodes", {**RECORD, "id": "n1 "})
+    assert answer.status == 400 and "does not end in a space" in answer.text, answer
+    for method in ("GET", "DELETE"):
+        assert lab.user.request(method, "/v2/nodes/n1%20").status == 400
+    assert [node["id"] for node in lab.user.get("/v2/nodes").json] == ["n1"]

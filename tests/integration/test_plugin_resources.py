@@ -6,17 +6,16 @@ import hashlib
 import http.client
 import json
 import os
-import pathlib
 import random
 import uuid
 
 import pytest
 
 from support import Stack, wait_for
-from support.api import Api
+from support.api import Api, Events
 from support.lab import make_tenants
+from support.lists import held_now, index_of, peak
 from support.master import Master
-from support.stack import ENVIRONMENT
 
 MIB = 1 << 20
 SCRIPTS = "/v2/plugins/automatortypes/shell/scripts"
@@ -35,16 +34,8 @@ class Admin(Api):
 
 
 @pytest.fixture(scope="module")
-def core():
-    # what is freed is used again, or memory would say nothing
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("ASAN_OPTIONS", f"{ENVIRONMENT['ASAN_OPTIONS']}:quarantine_size_mb=1")
-        yield from started()
-
-
-def started():
-    with Stack("resources", ("api.plugin_resource_mib=80", "api.plugin_resources_mib=120",
-                             "scheduler.provisioner_timeout_ms=2s"), auth="headers") as made:
+def core(thrifty):  # pylint: disable=unused-argument
+    with Stack("resources", ("api.plugin_resource_mib=80", "api.plugin_resources_mib=120"), auth="headers") as made:
         made.up("mariadb", "zookeeper", "api", "scheduler")
         make_tenants(made)
         for kind, name, types in (
@@ -100,7 +91,7 @@ def test_from_upload_to_provisioner(core, tenant):
         def told(active):
             scripts = {"scripts": {"format": "file", "permissions": "0755", "active": active}} if active else None
             want = {"automatortypes": {"shell": scripts} if scripts else {}, "providertypes": {}}
-            wait_for(lambda: master.told and master.told[-1] == (given, {"workers": 2, "resources": want}), 30,
+            wait_for(lambda: master.told and master.told[-1] == (given, {"workers": 2, "resources": want}), 60,
                      what=f"told {want}")
 
         told([])
@@ -138,11 +129,55 @@ def test_from_upload_to_provisioner(core, tenant):
         master.close()
 
 
+def test_a_damaged_type_keeps_no_other_tenant_from_being_told(core, tenant):
+    """One tenant has files for it, and its provisioner cannot be told of them."""
+    answer = core.internal.put("/v2/plugins/automatortypes/broken", {
+        "name": "broken", "resourceTypes": {"scripts": {"format": "file"}}})
+    assert answer.status == 200, answer
+    scripts = "/v2/plugins/automatortypes/broken/scripts"
+    assert upload(tenant, f"{scripts}/a.sh", b"a") == shown(1)
+    assert tenant.post(f"{scripts}/a.sh/versions/1/stage").status == 200
+    assert tenant.post("/v2/plugins/sync").status == 200
+    other = f"t{uuid.uuid4().hex[:8]}"
+    assert core.api.put(f"/v2/tenants/{other}", {"tenant": {"name": other}}).status == 200
+    doc = "FROM entity WHERE kind='automatortypes' AND name='broken'"
+    was = core.sql(f"SELECT TO_BASE64(doc) {doc}")[0][0].replace("\\n", "")
+    master = Master(core, f"master-{tenant.tenant}", 4)
+
+    def workers(name, number):
+        assert core.api.put(f"/v2/tenants/{name}", {"tenant": {"name": name, "workers": number}}).status == 200
+
+    def told(who):
+        master.beat()  # silent, it would be dropped
+        return any(path.endswith(id_of(core, Admin(core, who))) for path, _ in master.told)
+
+    try:
+        core.sql("UPDATE entity SET doc='[' WHERE kind='automatortypes' AND name='broken'")
+        workers(tenant.tenant, 1)
+        wait_for(lambda: core.sql("SELECT 1 FROM worker_share WHERE tries>0 AND tenant_id='"
+                                  f"{id_of(core, tenant)}'"), 60, "a try")
+        workers(other, 1)
+        wait_for(lambda: told(other), 60, "the other one to be told")
+        assert not told(tenant.tenant)
+        core.sql(f"UPDATE entity SET doc=FROM_BASE64('{was}') WHERE kind='automatortypes' AND name='broken'")
+        wait_for(lambda: told(tenant.tenant), 60, "this one to be told")
+    finally:
+        core.sql(f"UPDATE entity SET doc=FROM_BASE64('{was}') WHERE kind='automatortypes' AND name='broken'")
+        for name in (tenant.tenant, other):
+            workers(name, 0)
+        master.close()
+
+
 @pytest.mark.parametrize("method, path, status, words", [
     ("GET", "/v2/plugins/automatortypes/shell/nosuch", 404, "nosuch for automator plugin shell not found."),
     ("GET", "/v2/plugins/providertypes/noop/keys", 404, "keys for provider plugin noop not found."),
-    ("GET", f"{SCRIPTS}?status=new", 400, "inactive, staged, active, recalled"),
-    ("GET", f"{SCRIPTS}/a?status=new", 400, "inactive, staged, active, recalled"),
+    ("GET", f"{SCRIPTS}?status=new", 400, "inactive, staged, active or recalled"),
+    ("GET", f"{SCRIPTS}?limit=0", 400, "limit"),
+    ("GET", f"{SCRIPTS}?after=a%20b", 400, "Link"),
+    ("GET", f"{SCRIPTS}?limit=1&fields=name", 400, "fields"),
+    ("GET", f"{SCRIPTS}/a?after=b", 400, "Link"),
+    ("GET", f"{SCRIPTS}/a?sort=name", 400, "sort"),
+    ("GET", f"{SCRIPTS}/a?status=new", 400, "inactive, staged, active or recalled"),
     ("POST", f"{SCRIPTS}/a%20b", 400, "letters, digits"),
     ("POST", "/v2/plugins/automatortypes/shell/nosuch/a", 404, "not found"),
     ("POST", f"{SCRIPTS}/a/versions/1/stage", 404, "a has no version 1"),
@@ -154,6 +189,42 @@ def test_from_upload_to_provisioner(core, tenant):
 def test_what_is_wrong_is_said(tenant, method, path, status, words):
     answer = tenant.request(method, path, b"x" if method == "POST" else None)
     assert answer.status == status and words in answer.text, answer
+
+
+def followed(who, path):
+    """The answers of all pages."""
+    answers = []
+    while path:
+        answer = who.get(path)
+        assert answer.status == 200, answer
+        answers.append(answer.json)
+        link = answer.headers["Link"]
+        path = link[1:link.index(">")] if link else None
+    return answers
+
+
+def test_lists_come_in_pages(tenant):
+    """Of names with all their versions, and of versions; of those that are so, when only they are wanted."""
+    for name, versions in (("a", 1), ("b", 3), ("c", 1), ("d", 2)):
+        for _ in range(versions):
+            upload(tenant, f"{SCRIPTS}/{name}", b"x")
+    assert tenant.post(f"{SCRIPTS}/b/versions/2/stage").status == 200
+    assert tenant.post(f"{SCRIPTS}/d/versions/1/stage").status == 200
+    whole = tenant.get(SCRIPTS)
+    assert list(whole.json) == ["a", "b", "c", "d"] and not whole.headers["Link"]
+    assert [one["version"] for one in whole.json["b"]] == [1, 2, 3]
+    found = followed(tenant, f"{SCRIPTS}?limit=2")
+    assert [list(page) for page in found] == [["a", "b"], ["c", "d"]]
+    assert {**found[0], **found[1]} == whole.json
+    assert [list(page) for page in followed(tenant, f"{SCRIPTS}?limit=3&sort=-name")] == [["d", "c", "b"], ["a"]]
+    assert followed(tenant, f"{SCRIPTS}?limit=1&status=Staged") == [
+        {"b": [shown(2, "staged", "b")]}, {"d": [shown(1, "staged", "d")]}]
+    assert tenant.get(f"{SCRIPTS}?limit=2&status=active").json == {}
+    versions = followed(tenant, f"{SCRIPTS}/b?limit=2")
+    assert versions == [whole.json["b"][:2], whole.json["b"][2:]]
+    assert followed(tenant, f"{SCRIPTS}/b?limit=2&sort=-version&fields=version") == [
+        [{"version": 3}, {"version": 2}], [{"version": 1}]]
+    assert tenant.get(f"{SCRIPTS}/b?status=inactive&limit=1").json == [shown(1, name="b")]
 
 
 def test_whose_they_are(core, tenant):
@@ -168,12 +239,6 @@ def test_whose_they_are(core, tenant):
     for version, status in (("x", 400), ("0", 400), ("2", 404)):
         assert download(core, tenant, f"{KEYS}/id", version).status == status
     assert download(core, tenant, f"{SCRIPTS}/id", 1).status == 404
-
-
-def peak(core):
-    """Most memory of loom-api so far, bytes."""
-    text = pathlib.Path(f"/proc/{core.pid('api')}/status").read_text(encoding="ascii")
-    return int(text.split("VmHWM:")[1].split()[0]) << 10
 
 
 def connect(core):
@@ -210,6 +275,10 @@ def test_large_ones_take_the_memory_of_a_piece(core, tenant):
         assert (part.status, part.headers["Content-Range"]) == (416, f"bytes */{size}"), spec
     for spec in ("bytes=0-1,4-5", "bytes=x-", "lines=1-2", "bytes=5-4"):
         assert download(core, tenant, f"{SCRIPTS}/big", 1, {"Range": spec}).status == 200, spec
+    # who goes on with what he had of another file
+    for tag, status in ((answer.headers["ETag"], 206), ('"another"', 200), ("Tue, 01 Dec 2026 00:00:00 GMT", 200)):
+        part = download(core, tenant, f"{SCRIPTS}/big", 1, {"Range": "bytes=5-", "If-Range": tag})
+        assert (part.status, part.body) == (status, whole[5:] if status == 206 else whole), tag
 
 
 def test_limits(core, tenant):
@@ -232,7 +301,7 @@ def begun(core, tenant, name):
         connection.putheader(key, value)
     connection.endheaders(bytes(MIB))
     wait_for(lambda: core.sql(f"""SELECT 1 FROM plugin_resource r JOIN plugin_content c ON c.id=r.content
-        WHERE r.tenant_id='{id_of(core, tenant)}' AND r.name='{name}' AND c.size>0"""), 30, what="a piece")
+        WHERE r.tenant_id='{id_of(core, tenant)}' AND r.name='{name}' AND c.size>0"""), 60, what="a piece")
     return connection
 
 
@@ -242,7 +311,7 @@ def test_broken_off_is_as_never_begun(core, tenant):
     assert tenant.post(f"{SCRIPTS}/half/versions/1/stage").status == 404
     assert download(core, tenant, f"{SCRIPTS}/half", 1).status == 404
     connection.close()
-    wait_for(lambda: tenant.get(f"{SCRIPTS}/half").json == [], 30, what="gone")
+    wait_for(lambda: tenant.get(f"{SCRIPTS}/half").json == [], 60, what="gone")
     assert upload(tenant, f"{SCRIPTS}/half", b"whole") == shown(1, name="half")
     assert tenant.delete(f"{SCRIPTS}/half").status == 200
 
@@ -273,6 +342,22 @@ def test_sent_again_under_its_key(tenant):
     first, again = (tenant.request("POST", f"{SCRIPTS}/a.sh", b"once", key) for _ in range(2))
     assert first.json == again.json == shown(1)
     assert statuses(tenant) == ["inactive"]
+    for path, body in (("a.sh", b"other"), ("a.sh", b""), ("b.sh", b"once")):
+        answer = tenant.request("POST", f"{SCRIPTS}/{path}", body, key)
+        assert answer.status == 422 and "Idempotency-Key" in answer.text, answer
+    assert tenant.request("POST", f"{SCRIPTS}/a.sh", b"once", key).json == shown(1)
+    assert statuses(tenant) == ["inactive"] and tenant.get(f"{SCRIPTS}/b.sh").json == []
+
+
+def test_a_large_file_is_compared_by_all_its_bytes(core, tenant):
+    key = {"Idempotency-Key": uuid.uuid4().hex, "Content-Type": "application/octet-stream"}
+    body = bytearray(os.urandom(3 << 20))
+    assert tenant.request("POST", f"{SCRIPTS}/a.sh", bytes(body), key).json == shown(1)
+    assert tenant.request("POST", f"{SCRIPTS}/a.sh", bytes(body), key).json == shown(1)
+    body[-1] ^= 1
+    assert tenant.request("POST", f"{SCRIPTS}/a.sh", bytes(body), key).status == 422
+    assert statuses(tenant) == ["inactive"]
+    assert core.sql("SELECT COUNT(*) FROM plugin_content WHERE state='coming'") == [["0"]]
 
 
 def test_a_new_tenant_begins_with_those_of_superadmin(core):
@@ -301,11 +386,71 @@ def test_what_is_deleted_while_another_tenant_copies_it_stays(core):
     with concurrent.futures.ThreadPoolExecutor(2) as both:
         with core.locked(f"FROM plugin_content WHERE id='{content}'"):
             made = both.submit(core.api.post, "/v2/tenants", {"tenant": {"name": fresh}, "bootstrap": True})
-            wait_for(lambda: core.sql(COPYING), 10, what="the copy to wait for the content")
+            wait_for(lambda: core.sql(COPYING), 60, what="the copy to wait for the content")
             gone = both.submit(core.api.delete, f"{KEYS}/{name}")
-            wait_for(lambda: len(core.sql(WAITING)) > 1, 10, what="the deletion to wait as well")
+            wait_for(lambda: len(core.sql(WAITING)) > 1, 60, what="the deletion to wait as well")
         assert made.result().status == gone.result().status == 200
     assert core.api.get(f"{KEYS}/{name}").json == []
     assert download(core, Admin(core, fresh), f"{KEYS}/{name}", 1).body == b"shared"
     assert core.sql(f"SELECT state FROM plugin_content WHERE id='{content}'") == [["whole"]]
     assert core.api.delete(f"/v2/tenants/{fresh}").status == 200
+
+
+def raw_download(core, who, path, port="api.internal"):
+    """A connection and its answer, of which nothing is read yet."""
+    connection = http.client.HTTPConnection("127.0.0.1", core.ports[port], timeout=60)
+    connection.request("GET", f"/v2/tenants/{id_of(core, who)}/{path.removeprefix('/v2/plugins/')}/versions/1")
+    return connection, connection.getresponse()
+
+
+def test_one_that_cannot_be_read_to_its_end_is_seen_to_be_cut(core, tenant):
+    """What comes next on the connection would be taken for the rest of it."""
+    upload(tenant, f"{SCRIPTS}/cut", bytes(MIB))
+    content = core.sql(f"SELECT content FROM plugin_resource WHERE tenant_id='{id_of(core, tenant)}' AND name='cut'")[0][0]
+    core.sql(f"UPDATE plugin_piece SET data=CONCAT('x', SUBSTRING(data, 2)), seal_key=IF(seal_key='', 'none', seal_key)"
+             f" WHERE content='{content}' AND num=2")
+    connection, answer = raw_download(core, tenant, f"{SCRIPTS}/cut")
+    assert (answer.status, answer.headers["Content-Length"]) == (200, str(MIB))
+    with pytest.raises(http.client.IncompleteRead) as cut:
+        answer.read()
+    assert 0 < len(cut.value.partial) < MIB
+    connection.close()
+
+
+def test_what_is_refused_is_as_long_as_it_says(core, tenant):
+    upload(tenant, f"{SCRIPTS}/a.sh", bytes(MIB))
+    core.start("api2", settings=("api2.tenant_held=1",))
+    try:
+        with Events(core.client("api2.external", "admin", tenant.tenant), "/v2/clusters/events"):
+            connection, answer = raw_download(core, tenant, f"{SCRIPTS}/a.sh", "api2.internal")
+            assert answer.status == 429 and "ETag" not in answer.headers
+            words = answer.read()
+            assert len(words) == int(answer.headers["Content-Length"]) and b"tenant_held" in words
+            connection.request("GET", "/livez")  # the connection is good for more
+            assert connection.getresponse().status == 200
+            connection.close()
+    finally:
+        core.stop("api2")
+
+
+def test_lists_are_held_until_they_change(core, tenant):
+    """By notices, and by nothing else."""
+    core.stop("api")
+    core.start("api", settings=["api.poll_ms=60s"])
+    try:
+        upload(tenant, f"{SCRIPTS}/a", b"x")
+        steps = (lambda: upload(tenant, f"{SCRIPTS}/a", b"y"), lambda: tenant.post(f"{SCRIPTS}/a/versions/1/stage"),
+                 lambda: tenant.post("/v2/plugins/sync"), lambda: tenant.delete(f"{SCRIPTS}/a/versions/2"))
+        other = held_now(core, tenant, f"{SCRIPTS}/b?index={index_of(tenant.get(f'{SCRIPTS}/b?index=0'))}&wait=50s")
+        for step in steps:
+            held = {path: (index := index_of(tenant.get(f"{path}?index=0")),
+                           held_now(core, tenant, f"{path}?index={index}&wait=50s")) for path in (SCRIPTS, f"{SCRIPTS}/a")}
+            step()
+            for path, (index, answer) in held.items():
+                assert index_of(answer.result(60)) != index and answer.result().json == tenant.get(path).json
+        assert not other.done()
+        upload(tenant, f"{SCRIPTS}/b", b"x")
+        assert other.result(60).json == [shown(1, name="b")]
+    finally:
+        core.stop("api")
+        core.start("api", settings=["api.poll_ms=2s"])

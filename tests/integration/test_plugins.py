@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """The plugins by themselves, on real machines: tasks on stdin, results on descriptor 3."""
 
+import fcntl
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import subprocess
@@ -13,33 +15,19 @@ import urllib.request
 
 import pytest
 
-from support.sandbox import PLUGINS, SANDBOX, SHELL, Run, cluster_in
+from support.sandbox import PLUGINS, SANDBOX, SHELL, Run, cluster_in, fixture_base_root, fixture_cluster  # noqa: F401 (fixtures)
 from support.stack import root_cache
+from support.wait import wait_for
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="makes namespaces: needs root")
 
 
-@pytest.fixture(scope="module", autouse=True)
-def base_root(tmp_path_factory):
-    """The base root is there before the tests that measure time."""
-    subprocess.run([SANDBOX, "make-root", "--state-dir", tmp_path_factory.mktemp("root"),
-                    "--root-dir", root_cache()], check=True)
-
-
-@pytest.fixture
-def cluster(tmp_path):
-    """An empty cluster; nothing of it may be left after destroy-all."""
-    with cluster_in(tmp_path) as made:
-        yield made
-
-
 def fetch(address, port):
     """A page over HTTP: (text, headers)."""
-    with urllib.request.urlopen(f"http://{address}:{port}/", timeout=10) as answer:
+    with urllib.request.urlopen(f"http://{address}:{port}/", timeout=60) as answer:
         return answer.read().decode(), answer.headers
 
 
-@pytest.mark.timeout(400)
 def test_base_root_is_made(cluster):
     """The fixture's root is whole: make-root finds it ready, and again."""
     for _ in range(2):
@@ -80,8 +68,8 @@ def test_balancer_reaches_both_web_servers(cluster):
             node.act(SHELL, action, service="web", script="nginx.sh", args=action)
     for _ in range(2):
         balancer.act(SHELL, "start", service="balancer", script="haproxy.sh", args="start web")
-    names = {fetch(balancer.address, 80)[1]["X-Served-By"] for _ in range(4)}
-    assert names == {"t1-1001", "t1-1002"}
+    wait_for(lambda: {fetch(balancer.address, 80)[1]["X-Served-By"] for _ in range(4)} == {"t1-1001", "t1-1002"},
+             what="both to answer")
     hosts = (cluster.state / "nodes" / balancer.node_id / "upper/etc/hosts").read_text()
     assert all(f"{n.address}\t{n.properties['hostname']}" in hosts for n in cluster.nodes.values())
     balancer.act(SHELL, "stop", service="balancer", script="haproxy.sh", args="stop web")
@@ -102,7 +90,7 @@ def test_dead_node_is_restarted(cluster):
     node = cluster.node()
     first = node.act(SANDBOX, "create")
     os.kill(cluster.inits()[0], signal.SIGKILL)
-    assert [m["alive"] for m in cluster.machines()] == [False]
+    wait_for(lambda: [m["alive"] for m in cluster.machines()] == [False], what="its end")
     assert node.start(SANDBOX, "confirm").done().code == 1
     assert node.act(SANDBOX, "create") == first
     node.act(SANDBOX, "confirm")
@@ -165,6 +153,32 @@ def test_delete_during_create(cluster):
     assert cluster.inits() == [] and cluster.machines() == []
 
 
+def test_a_base_root_outlives_the_plugin_that_makes_it(cluster):
+    """A create that is killed on the way takes nothing with it: the next one goes on with the same root."""
+    cluster.fields["root_dir"] = ""
+
+    def percent(run):
+        return max(map(int, re.findall(r"base root \[ *(\d+)%\]", run.log())), default=-1)
+
+    first = cluster.node().start(SANDBOX, "create")
+    wait_for(lambda: percent(first) >= 0, 60, "the first create to make the root")
+    first.kill()
+    reached = percent(first)
+    second = cluster.node(1001).start(SANDBOX, "create")
+    wait_for(lambda: percent(second) > reached, 300, "the second create to see it go on")
+    second.kill()
+    told, = cluster.state.glob("root.*.log")
+    assert len(re.findall("debootstrap .* from", told.read_text())) == 1
+    assert "which another process is working on" in second.log()
+
+    maker = pathlib.Path("/proc") / told.with_suffix(".lock").read_text()
+    assert maker.is_dir()
+    for _ in range(2):
+        subprocess.run([SANDBOX, "destroy-all", "--state-dir", cluster.state, "--root"], check=True)
+    assert list(cluster.state.glob("root.*")) == []
+    wait_for(lambda: not maker.exists(), 60, "the maker to end")
+
+
 def test_destroy_all_removes_half_made_state(cluster):
     """Live, dead, half-made and unknown nodes: destroy-all leaves nothing, and can be repeated."""
     live, dead, half, unknown = [cluster.node(1000 + i) for i in range(4)]
@@ -217,6 +231,7 @@ def test_host_key_is_pinned(cluster, tmp_path):
         done = Run(cluster.folder, SHELL, "bootstrap", task).done()
         assert done.code == 100 and "not where its provider keeps keys" in done.log
     os.kill(cluster.machines()[0]["pid"], signal.SIGKILL)
+    wait_for(lambda: not cluster.machines()[0]["alive"], what="its end")
     done = node.start(SHELL, "bootstrap").done()
     assert done.code == 1 and "no connection" in done.log
 
@@ -260,7 +275,7 @@ def test_retry_waits_for_earlier_attempt(cluster):
     node = cluster.node().up()
     put_script(cluster, "slow.sh", """#!/bin/bash
 echo "begin $LOOM_ATTEMPT" | tee -a /root/story
-for _ in $(seq 10); do echo working; sleep 0.1; done
+until [[ -e /root/go ]]; do echo working; sleep 0.1; done
 echo "end $LOOM_ATTEMPT" >>/root/story
 sleep 60 &
 """)
@@ -268,10 +283,26 @@ sleep 60 &
     first = Run(cluster.folder, SHELL, "start", task, attempt=1)
     first.wait_log("begin 1")
     first.kill()
-    done = Run(cluster.folder, SHELL, "start", task, attempt=2).done()
-    assert done.code == 0 and "waiting for an earlier action" in done.log, done.log
+    second = Run(cluster.folder, SHELL, "start", task, attempt=2)
+    second.wait_log("waiting for an earlier action")
+    node.ssh("touch /root/go", check=True)
+    done = second.done()
+    assert done.code == 0, done.log
     story = (cluster.state / "nodes" / node.node_id / "upper/root/story").read_text()
     assert story.split("\n")[:-1] == ["begin 1", "end 1", "begin 2", "end 2"]
+
+
+def test_an_attempt_waits_for_an_earlier_one_as_long_as_it_may_take(tmp_path):
+    """Not for less: three attempts would be used up while a long installation goes on."""
+    base = tmp_path / "loom/shell_automator"
+    base.mkdir(parents=True)
+    order = {"task": {"taskId": "00000001-001-001", "config": {}}, "attempt": "2", "limit": 2, "script": None, "args": []}
+    with open(base / "lock", "w", encoding="ascii") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        done = subprocess.run(["unshare", "--mount", "sh", "-c", 'mount --bind "$1" /var/cache && exec python3 "$2"', "sh",
+                               tmp_path, SHELL.parent / "lib/loom_run"], input=json.dumps(order), text=True, timeout=60,
+                              stdout=subprocess.PIPE, check=False)
+    assert done.returncode == 91 and "an earlier action on this node still runs after 2 s" in done.stdout, done.stdout
 
 
 def test_simulated_plugin(tmp_path):

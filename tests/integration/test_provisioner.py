@@ -165,7 +165,7 @@ def attempts(stack, cluster):
     found = {}
     with stack.api.events(cluster) as events:
         last = stack.api.cluster(cluster)["lastEvent"]
-        wait_for(lambda: events.seen and max(event.id or 0 for event in events.seen) >= last, 10, "events")
+        wait_for(lambda: events.seen and max(event.id or 0 for event in events.seen) >= last, 60, "events")
         for event in events.seen:
             if event.type == "task" and event.data.get("attempt"):
                 task = event.data["taskId"]
@@ -178,7 +178,6 @@ def alive(pid):
     return process.start_time(pid) is not None
 
 
-@pytest.mark.timeout(240)
 def test_kill_9_in_every_kind_of_task(loom, gates):
     """Before and after the work of each kind: all become active, each machine is made once."""
     before = set(journal(loom))
@@ -187,11 +186,11 @@ def test_kill_9_in_every_kind_of_task(loom, gates):
     held = gates.wait_held(len(GATES), 120)
     assert {task[:8] for task in held} == set(clusters.values())
     loom.kill("provisioner")
-    wait_for(lambda: not any(map(alive, held.values())), 10, "the plugins' end")
+    wait_for(lambda: not any(map(alive, held.values())), 60, "the plugins' end")
     loom.start("provisioner")
     nodes = set()
     for cluster in clusters.values():
-        loom.api.wait_cluster(cluster, "active", 90)
+        loom.api.wait_cluster(cluster, "active")
         nodes |= nodes_of(loom, cluster)
     assert len(nodes) == len(GATES)
     assert simulated_machines(loom) == nodes
@@ -203,13 +202,12 @@ def test_kill_9_in_every_kind_of_task(loom, gates):
     for cluster in clusters.values():
         loom.api.delete(f"/v2/clusters/{cluster}")
     for cluster in clusters.values():
-        loom.api.wait_cluster(cluster, "terminated", 60)
+        loom.api.wait_cluster(cluster, "terminated")
     assert not simulated_machines(loom)
     effects = journal(loom)
     assert all(effects[node] == ["create", "delete"] for node in nodes)
 
 
-@pytest.mark.timeout(120)
 def test_another_provisioner_takes_over(loom, gates):
     """The killed one does not come back."""
     loom.start("provisioner2", settings=[f"provisioner2.plugin_dir={gates.dir}/plugins",
@@ -220,7 +218,7 @@ def test_another_provisioner_takes_over(loom, gates):
     loom.start("provisioner2")
     loom.kill("provisioner")
     try:
-        loom.api.wait_cluster(cluster, "active", 60)
+        loom.api.wait_cluster(cluster, "active")
         assert attempts(loom, cluster)[task] == 2
         loom.api.delete_cluster(cluster)
     finally:
@@ -229,7 +227,6 @@ def test_another_provisioner_takes_over(loom, gates):
     assert not simulated_machines(loom)
 
 
-@pytest.mark.timeout(120)
 def test_a_provisioner_that_hangs_has_stopped_when_another_begins(loom, gates):
     """Its plugins are ended without it, before the lease is another's."""
     cluster = loom.api.create_cluster("hung", "workers", 1, provider="install-after")
@@ -239,11 +236,11 @@ def test_a_provisioner_that_hangs_has_stopped_when_another_begins(loom, gates):
     try:
         with loom.api.events(cluster) as events:
             loom.pause("provisioner")
-            events.wait_type("task", 30, taskId=task, state="running", attempt=2)
+            events.wait_type("task", taskId=task, state="running", attempt=2)
             assert not alive(plugin)
-        loom.api.wait_cluster(cluster, "active", 60)
+        loom.api.wait_cluster(cluster, "active")
         loom.resume("provisioner")
-        wait_for(lambda: f'msg="result refused by the server" file={task}.1' in loom.log("provisioner"), 10,
+        wait_for(lambda: f'msg="result refused by the server" file={task}.1' in loom.log("provisioner"), 60,
                  "the late result to be refused")
         loom.api.delete_cluster(cluster)
     finally:
@@ -252,7 +249,6 @@ def test_a_provisioner_that_hangs_has_stopped_when_another_begins(loom, gates):
     assert not simulated_machines(loom)
 
 
-@pytest.mark.timeout(120)
 def test_a_plugin_goes_on_while_the_database_is_away(loom, gates):
     """For longer than its lease; nobody else could have got it."""
     cluster = loom.api.create_cluster("outage", "workers", 1, provider="install-before")
@@ -266,31 +262,29 @@ def test_a_plugin_goes_on_while_the_database_is_away(loom, gates):
     finally:
         loom.start("mariadb")
     gates.open()
-    loom.api.wait_cluster(cluster, "active", 60)
+    loom.api.wait_cluster(cluster, "active")
     assert attempts(loom, cluster)[task] == 1
     loom.api.delete_cluster(cluster)
 
 
-@pytest.mark.timeout(120)
 def test_drain_finishes_the_running_task(loom, gates):
     """SIGTERM in mid-task: the task is finished and reported by the one that drains."""
     cluster = loom.api.create_cluster("drained", "workers", 1, provider="install-before")
     task, plugin = list(gates.wait_held(1).items())[0]
     pid = loom.pid("provisioner")
     os.kill(pid, signal.SIGTERM)
-    wait_for(lambda: "no more tasks are taken" in loom.log("provisioner"), 10, "the drain")
+    wait_for(lambda: "no more tasks are taken" in loom.log("provisioner"), 60, "the drain")
     assert alive(plugin)
     gates.open()
-    wait_for(lambda: not alive(pid), 20, "the provisioner's end")
+    wait_for(lambda: not alive(pid), 60, "the provisioner's end")
     assert loom.api.cluster_status(cluster) == "pending"
     loom.stop("provisioner")  # forget its pid
     loom.start("provisioner")
-    loom.api.wait_cluster(cluster, "active", 60)
+    loom.api.wait_cluster(cluster, "active")
     assert set(attempts(loom, cluster).values()) == {1}, f"{task} ran more than once"
     loom.api.delete_cluster(cluster)
 
 
-@pytest.mark.timeout(240)
 @pytest.mark.skipif(os.geteuid() != 0, reason="makes namespaces: needs root")
 def test_kill_9_with_real_machines(loom, gates):
     """A machine that was booted, and a service half installed, when the provisioner died."""
@@ -310,11 +304,11 @@ def test_kill_9_with_real_machines(loom, gates):
     held = gates.wait_held(2, 120)
     assert {task[:8] for task in held} == set(clusters)
     loom.kill("provisioner")
-    wait_for(lambda: not any(map(alive, held.values())), 10, "the plugins' end")
+    wait_for(lambda: not any(map(alive, held.values())), 60, "the plugins' end")
     loom.start("provisioner")
     nodes = set()
     for cluster in clusters:
-        loom.api.wait_cluster(cluster, "active", 100)
+        loom.api.wait_cluster(cluster, "active")
         nodes |= nodes_of(loom, cluster)
     assert {machine["nodeId"] for machine in loom.machines()} == nodes
     assert len(loom.machines()) == len(nodes) == 2

@@ -12,6 +12,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
 from test_rollback import CATALOG
 
 from support import wait_for
@@ -20,8 +21,9 @@ from support.lab import Lab
 CLUSTERS = 6
 REQUESTS = 90  # of each cluster's user
 KILLS = 2
-PATIENCE = 60
+PATIENCE = 120
 SEED = 1
+
 
 def replace(user, at):
     """Any node, while it can be read which there are."""
@@ -130,6 +132,7 @@ def asked(users, running, part):
         job.done() for job in running)
 
 
+@pytest.mark.usefixtures("soon_lost")
 def test_anything_at_any_time(core, tenants):
     seed = int(os.environ.get("LOOM_TEST_SEED") or SEED)
     print(f"LOOM_TEST_SEED={seed}")

@@ -14,10 +14,13 @@ from support.worker import Gate
 
 TASKS = 22  # of template stack on 3 machines
 
+pytestmark = pytest.mark.usefixtures("soon_lost")
+
 
 def settled(lab, worker, cluster):
     """The cluster became active; each task took effect once; nobody was given an attempt twice."""
-    lab.user.wait_cluster(cluster, "active", 45)
+    lab.user.wait_cluster(cluster, "active")
+    worker.stop()  # once it has heard of all its results
     story = lab.story(cluster).check_ended()
     assert len(story.tasks) == TASKS
     handed = collections.Counter((run.id, run.attempt) for run in worker.runs)
@@ -53,7 +56,7 @@ def test_killed_again_and_again_in_mid_create(lab, core, part):
     worker = lab.worker(busy, slots=3)
     cluster = lab.create("demo", "stack", 3)
     for moment in sorted(random.sample(range(18), 3)):
-        wait_for(lambda count=moment: sum(run.answer == 200 for run in worker.runs) >= count, 30,
+        wait_for(lambda count=moment: sum(run.answer == 200 for run in worker.runs) >= count, 60,
                  f"{moment} finished tasks")
         time.sleep(random.uniform(0, 0.05))
         core.restart(part)
@@ -109,11 +112,11 @@ def test_a_stopped_scheduler_hands_over_what_it_holds(lab, core):
 def test_a_delete_survives_kills_too(lab, core):
     worker = lab.worker(busy, slots=1)
     cluster = lab.create("demo", "stack", 3)
-    lab.user.wait_cluster(cluster, "active", 30)
+    lab.user.wait_cluster(cluster, "active")
     assert lab.user.delete(f"/v2/clusters/{cluster}").status == 200
     core.restart("scheduler")
     core.restart("api")
-    lab.user.wait_cluster(cluster, "terminated", 30)
+    lab.user.wait_cluster(cluster, "terminated")
     story = lab.story(cluster).check_ended()
     assert len([task for task in story.of("DELETE") if task.done]) == 3
     assert len(worker.of("DELETE")) >= 3
@@ -145,5 +148,44 @@ def test_creates_asked_while_the_api_dies_are_whole_or_not_there(lab, core):
     there = [entry["id"] for entry in lab.user.get("/v2/clusters").json]
     assert set(ids) <= set(there) and len(there) <= len(ids) + len(unknown)
     for cluster in there:
-        lab.user.wait_cluster(cluster, "active", 30)
+        lab.user.wait_cluster(cluster, "active")
         lab.story(cluster).check_ended()
+
+
+def test_leases_end_beside_a_cluster_whose_rows_are_damaged(lab, core):
+    """Its lease ended first, and cannot be ended; the other one's is, all the same."""
+    silent = lab.worker(start=False)
+    assert silent.register() == 200
+    held = []
+    for name in ("damaged", "other"):
+        cluster = lab.create(name)
+        held.append((int(cluster), wait_for(lambda: silent.take()[1], 60)[0]))
+    (damaged, _), (other, run) = held
+    job = f"WHERE cluster_id={damaged} AND num=2"
+    core.sql(f"UPDATE job SET status='nonsense' {job}")
+    try:
+        wait_for(lambda: core.sql(f"SELECT losses FROM task WHERE cluster_id={other} AND num={run.id[-3:]}"
+                                  " AND job_num=2") != [["0"]], 60, "the other's worker to be lost")
+        assert core.sql(f"SELECT SUM(losses) FROM task WHERE cluster_id={damaged}") == [["0"]]
+        assert "leases of a cluster cannot be ended" in core.log("scheduler")
+    finally:
+        core.sql(f"UPDATE job SET status='running' {job}")
+    lab.worker()
+    for cluster, _ in held:
+        lab.user.wait_cluster(f"{cluster:08}", "active")
+
+
+def test_tasks_are_handed_out_beside_a_cluster_whose_row_is_damaged(lab, core):
+    """Its tasks are ready first, and cannot be handed out; the other one's are, all the same."""
+    damaged, other = (lab.create(name) for name in ("damaged", "other"))
+    wait_for(lambda: core.sql("SELECT COUNT(DISTINCT cluster_id) FROM task WHERE state='ready' AND cluster_id IN"
+                              f" ({int(damaged)}, {int(other)})") == [["2"]], 60, "tasks of both")
+    core.sql(f"UPDATE cluster SET status='nonsense' WHERE id={int(damaged)}")
+    try:
+        worker = lab.worker()
+        lab.user.wait_cluster(other, "active")
+        assert not [run for run in worker.runs if run.id.startswith(damaged)]
+        assert "a cluster's tasks cannot be handed out" in core.log("scheduler")
+    finally:
+        core.sql(f"UPDATE cluster SET status='pending' WHERE id={int(damaged)}")
+    lab.user.wait_cluster(damaged, "active")

@@ -9,6 +9,7 @@ import pytest
 
 from support import Stack
 from support.api import Api
+from support.lab import service
 from support.wait import wait_for
 
 TYPES = "/v2/hardwaretypes"
@@ -61,6 +62,16 @@ def test_a_path_is_part_of_the_request(lab):
     assert send(lab.user, f"/v2/clusters/{first}/abort", None, "abort").status == 200
     assert send(lab.user, f"/v2/clusters/{first}/abort", None, "abort").status == 200
     assert send(lab.user, f"/v2/clusters/{second}/abort", None, "abort").status == 422
+
+
+def test_a_query_is_part_of_the_request(empty_lab):
+    """What was done is not what would be done; and its report is said again."""
+    admin, catalog = empty_lab.admin, {"services": [service(f"service-{number}") for number in range(400)]}
+    first = send(admin, "/v2/import?report=true", catalog, "import")
+    assert first.json["created"] == 400
+    assert said(send(admin, "/v2/import?report=true", catalog, "import")) == said(first)
+    for query in ("?dry_run=true", "?report=false", ""):
+        assert send(admin, f"/v2/import{query}", catalog, "import").status == 422, query
 
 
 def test_after_a_refusal_a_key_is_as_new(empty_lab):
@@ -127,7 +138,7 @@ def test_while_it_is_under_way(two):
     with concurrent.futures.ThreadPoolExecutor(2) as threads:
         with two.held("keyed") as is_there:
             first = threads.submit(send, two.api, TYPES, body, "held")
-            wait_for(is_there, 20, "the first")
+            wait_for(is_there, 60, "the first")
             busy = send(two.api, TYPES, body, "held")
             assert busy.status == 409 and busy.headers["Retry-After"] == "1" and "under way" in busy.text
             second = threads.submit(send, other, TYPES, body, "held")
@@ -138,8 +149,11 @@ def test_while_it_is_under_way(two):
 
 def patiently(who, path, body, key):
     """Asked again as long as it is said that it may be."""
-    answers = (send(who, path, body, key) for _ in range(100))
-    return next(answer for answer in answers if not (answer.status in (409, 503) and answer.headers["Retry-After"]))
+    def done():
+        answer = send(who, path, body, key)
+        return None if answer.status in (409, 503) and answer.headers["Retry-After"] else answer
+
+    return wait_for(done, what=f"the end of {key}")
 
 
 def test_copies_agree(two):
@@ -175,5 +189,5 @@ def test_what_an_older_service_kept(two):
 def test_keys_are_forgotten_after_a_while(two):
     assert send(two.api, TYPES, document("old"), "old").status == 200
     two.sql("UPDATE request_key SET create_time=create_time-61000 WHERE name='old'")
-    wait_for(lambda: not two.sql("SELECT 1 FROM request_key WHERE name='old'"), 40, "the key to be forgotten")
+    wait_for(lambda: not two.sql("SELECT 1 FROM request_key WHERE name='old'"), 60, "the key to be forgotten")
     assert send(two.api, TYPES, document("old"), "old").status == 409

@@ -91,7 +91,7 @@ def path(lab, rest=""):
     return f"/v2/clusters/{lab.farm}{rest}"
 
 
-def rests(lab, status, timeout=30):
+def rests(lab, status, timeout=120):
     """Wait for a status that is no success; answers the details."""
     wait_for(lambda: lab.user.cluster_status(lab.farm) == status, timeout,
              f"{status}: {lab.user.cluster_status(lab.farm)}")
@@ -198,7 +198,7 @@ def test_a_replacement_survives_the_scheduler(cloud, core):
     lab = farm(cloud, wait=False)
     for count in (1, 3, 5):
         wait_for(lambda most=count: len([run for run in lab.workers[0].runs if run.nodenum in (1001, 1003)
-                                         and run.name in ("CONFIRM", "BOOTSTRAP")]) >= most, 20)
+                                         and run.name in ("CONFIRM", "BOOTSTRAP")]) >= most, 60)
         core.restart("scheduler")
     lab.active(lab.farm)
     assert sorted(nodes(lab)) == [1000, 1002, 1004]
@@ -381,7 +381,7 @@ def test_a_roll_back_that_fails_is_retried(cloud):
     # a retry that fails again is rolled back together with what it retried
     assert lab.user.post(path(lab, "/retry")).status == 200
     wait_for(lambda: len(lab.workers[0].of("START", "app")) >= 4 and
-             lab.user.cluster_status(lab.farm) == "inconsistent", 20)
+             lab.user.cluster_status(lab.farm) == "inconsistent", 60)
     roll_back(lab)
     rests(lab, "inconsistent")
     refused = lab.user.post(path(lab, "/rollback"))
@@ -413,7 +413,7 @@ def test_an_abort_before_anything_was_done_leaves_nothing_behind(lab):
         assert answer.status == 200, (rest, answer)
         wait_for(lambda: lab.user.get(path(lab, "/status")).json["actionstatus"] == "running")
         assert lab.user.post(path(lab, "/abort")).status == 200
-        wait_for(lambda: lab.user.cluster_status(lab.farm) == "active", 10, rest)
+        wait_for(lambda: lab.user.cluster_status(lab.farm) == "active", 60, rest)
         now = nodes(lab), lab.user.get(path(lab, "/config")).json, lab.user.get(path(lab, "/services")).json
         assert now == before, rest
     assert lab.user.get("/v2/clusters").json[0]["numNodes"] == 3

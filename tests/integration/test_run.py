@@ -25,7 +25,7 @@ class Run:
     def __call__(self, script, **env):
         return subprocess.run([ROOT / "scripts" / script], env={**self.env, **env}, text=True,
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, errors="replace",
-                              stdin=subprocess.DEVNULL, timeout=280, check=False)
+                              stdin=subprocess.DEVNULL, timeout=400, check=False)
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def run(new_stack):
     return Run(new_stack(name="run", up=False))
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_run_makes_a_cluster_proves_it_and_stop_leaves_nothing(run):
     first = run("run")
     assert first.returncode == 0, first.stdout[-6000:]

@@ -4,7 +4,6 @@
 import collections
 import concurrent.futures
 import re
-import time
 
 import pytest
 
@@ -14,9 +13,10 @@ from support.lab import Lab, make_tenants
 from support.worker import Gate
 
 BOTH = ("scheduler", "scheduler2")
-# Wake-ups alone must carry the work: the safety nets are too slow to help.
-SLOW = [f"{part}.poll_ms=20s" for part in (*BOTH, "api", "api2")]
-SETTINGS = [f"{part}.{key}" for part in BOTH for key in ("task_lease_ms=2s", "retry_base_ms=50ms")] + SLOW + [
+# Wake-ups alone must carry the work: the safety nets are too slow to help, and no lease runs out on a busy machine.
+SLOW = [f"{part}.poll_ms=60s" for part in (*BOTH, "api", "api2")]
+WOKEN = 50  # seconds: before any safety net's next turn
+SETTINGS = [f"{part}.{key}" for part in BOTH for key in ("task_lease_ms=20s", "retry_base_ms=50ms")] + SLOW + [
     "mariadb.idle_transaction_timeout=1"]  # as where it is deployed: who hangs does not keep its locks
 
 
@@ -32,7 +32,8 @@ def pair():
 def nets(pair):
     """The safety nets are quick from here on: what a dead process held is found by them."""
     pair.stop(*BOTH)
-    pair.start(*BOTH, settings=[f"{part}.{key}" for part in BOTH for key in ("poll_ms=250ms", "job_lease_ms=60s")])
+    pair.start(*BOTH, settings=[f"{part}.{key}" for part in BOTH for key in
+                                ("poll_ms=250ms", "job_lease_ms=10m", "task_lease_ms=2s")])
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +50,9 @@ def lab(pair, pair_tenants):
     made.second.identity = made.user.identity
     yield made
     made.close()
+    down = [part for part in ("api", "api2", *BOTH) if not pair.pid(part)]
+    if down:  # a test's own, or of one that failed
+        pair.start(*down)
 
 
 def handed(workers):
@@ -67,6 +71,10 @@ def create_many(lab, number, template="stack", size=3):
 
 
 def test_ten_creates_at_once(lab):
+    def planned():
+        return [lab.stack.log(part).count("job planned") for part in BOTH]
+
+    before = planned()
     workers = [lab.worker(slots=6, urls=urls) for urls in (lab.urls()[:1], lab.urls()[1:])]
     clusters = create_many(lab, 10)
     assert len(set(clusters)) == 10
@@ -77,19 +85,21 @@ def test_ten_creates_at_once(lab):
     counts = handed(workers)
     assert set(counts.values()) == {1} and len(counts) == 220
     assert all(worker.runs for worker in workers)
-    # both schedulers planned
-    planned = [lab.stack.log(part).count("job planned") for part in ("scheduler", "scheduler2")]
-    assert sum(planned) == 10 and all(planned)
+    assert sum(planned()) - sum(before) == 10
+
+    def both():
+        """Have planned something; else there is more to plan."""
+        return all(now > was for now, was in zip(planned(), before)) or not lab.active(lab.create("more", "one", 1))
+
+    wait_for(both, what="both schedulers to plan")
 
 
 def test_wakeups_cross_from_one_to_the_other(lab):
     """A take held by one pair is answered when a task becomes ready at the other."""
-    workers = [lab.worker(slots=1, urls=[url], wait=15) for url in lab.urls()]
-    began = time.monotonic()
+    workers = [lab.worker(slots=1, urls=[url], wait=WOKEN) for url in lab.urls()]
     cluster = lab.create("demo", "stack", 4)
     with lab.second.events(cluster) as stream:
-        stream.wait_type("cluster", status="active", timeout=18)
-    assert time.monotonic() - began < 18  # less than one turn of any safety net
+        stream.wait_type("cluster", WOKEN, status="active")
     assert set(handed(workers).values()) == {1}
 
 
@@ -122,7 +132,6 @@ def test_one_scheduler_killed_under_load(lab):
     # what the dead one had given out but not passed on is done again, and only that
     again = [task for story in stories for task in story.tasks.values() if len(task.attempts) > 1]
     assert len(again) <= 8, again
-    lab.stack.start("scheduler2")
 
 
 @pytest.mark.usefixtures("nets")
@@ -132,10 +141,9 @@ def test_one_api_killed_under_load(lab):
     wait_for(lambda: len(worker.runs) > 30)
     lab.stack.kill("api")
     for cluster in clusters:
-        lab.second.wait_cluster(cluster, "active", 40)
+        lab.second.wait_cluster(cluster, "active")
         lab.story(cluster, lab.second).check_ended()
     assert set(handed([worker]).values()) == {1}
-    lab.stack.start("api")
 
 
 @pytest.mark.usefixtures("nets")
@@ -145,11 +153,13 @@ def test_a_scheduler_that_is_frozen_loses_its_claims_and_writes_nothing_late(lab
     clusters = create_many(lab, 4)
     wait_for(lambda: len(worker.runs) > 10)
     lab.stack.pause("scheduler")
-    ended = [lab.active(cluster, 60) for cluster in clusters]
-    lab.stack.resume("scheduler")
+    try:
+        ended = [lab.active(cluster) for cluster in clusters]
+    finally:
+        lab.stack.resume("scheduler")
     frozen = lab.stack.client("scheduler.admin", user=None)
-    wait_for(lambda: frozen.get("/readyz").status == 200, 30, what="the frozen one's answer")
-    lab.active(lab.create("after", "one", 1), 60)
+    wait_for(lambda: frozen.get("/readyz").status == 200, 60, what="the frozen one's answer")
+    lab.active(lab.create("after", "one", 1))
     assert set(handed([worker]).values()) == {1}
     for cluster, story in zip(clusters, ended):
         assert [event.data for event in lab.story(cluster).events] == [event.data for event in story.events]
@@ -157,20 +167,20 @@ def test_a_scheduler_that_is_frozen_loses_its_claims_and_writes_nothing_late(lab
 
 @pytest.mark.usefixtures("nets")
 def test_a_job_whose_planner_died_does_not_wait_for_its_claims_end(lab):
-    """The claim is for a minute, but ZooKeeper says that who has it is gone."""
-    owner = re.findall(r"started .*id=(\S+)", lab.stack.log("scheduler2"))[-1]
+    """The claim is for ten minutes, but ZooKeeper says that who has it is gone."""
+    def claim(owner):
+        lab.stack.sql(f"UPDATE job SET owner='{owner}', epoch=epoch+1, lease_until=UNIX_TIMESTAMP()*1000+600000"
+                      f" WHERE cluster_id={int(cluster)}")
+
     lab.worker()
-    lab.stack.stop("scheduler")
-    lab.stack.pause("scheduler2")
+    lab.stack.stop(*BOTH)
     cluster = lab.create("demo", "one", 1)
-    lab.stack.sql(f"UPDATE job SET owner='{owner}', epoch=epoch+1, lease_until=UNIX_TIMESTAMP()*1000+60000"
-                  f" WHERE cluster_id={int(cluster)}")
-    lab.stack.start("scheduler")
-    began = time.monotonic()
+    claim("somebody")  # until it is known who will die
+    lab.stack.start(*BOTH)
+    claim(re.findall(r"started .*id=(\S+)", lab.stack.log("scheduler2"))[-1])
+    assert not lab.user.cluster(cluster)["nodes"]
     lab.stack.kill("scheduler2")
-    lab.active(cluster, 30)
-    assert time.monotonic() - began < 20
-    lab.stack.start("scheduler2")
+    lab.active(cluster)
 
 
 @pytest.mark.usefixtures("nets")
@@ -185,6 +195,5 @@ def test_the_janitor_moves_to_the_living(lab):
     lab.stack.kill(leader)
     first.kill()
     lab.worker()
-    story = lab.active(cluster, 60)
+    story = lab.active(cluster)
     assert story.tasks[run.id].attempts == [1, 2]
-    lab.stack.start(leader)

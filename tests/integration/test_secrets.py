@@ -4,34 +4,23 @@
 import json
 import os
 import subprocess
-import uuid
 
 import pytest
 
 from support import Stack, wait_for
-from support.lab import Lab, make_tenants, service, template
+from support.confidential import CLOUD, KEYED, MASK, found, load, register, secret
+from support.lab import Lab, make_tenants
+from support.stack import CORE, ENVIRONMENT, build_dir
 
-CORE = ("mariadb", "zookeeper", "api", "scheduler")
 FAST = ("scheduler.retry_base_ms=50ms", "scheduler.retry_cap_ms=300ms")
-MASK = "********"
-CLOUD = {"name": "cloud", "parameters": {
-    "admin": {"fields": {"token": {"label": "Token", "type": "text", "sensitive": True},
-                         "url": {"label": "URL", "type": "text"}}},
-    "user": {"fields": {"pass": {"label": "Password", "type": "password"},
-                        "zone": {"label": "Zone", "type": "text"}}}}}
-KEYED = {"name": "keyed", "parameters": {
-    "admin": {"fields": {"license": {"label": "License", "type": "text", "sensitive": True}}}}}
+DAMAGED = 25  # more than one transaction looks at
 
 
-def secret():
-    """One that is nowhere else."""
-    return f"s3cret-{uuid.uuid4().hex}"
-
-
-def found(stack, *secrets):
-    """Files of a stack that hold one of them: tables, redo logs, logs of services, anything."""
-    return [str(path) for path in stack.dir.rglob("*") if path.is_file() and not path.is_symlink()
-            and any(word.encode() in path.read_bytes() for word in secrets)]
+def loom(lab, *words):
+    """The command, as the tenant's administrator."""
+    return subprocess.run([build_dir() / "bin/loom", *words], capture_output=True, text=True, timeout=60, check=False,
+                          env={**ENVIRONMENT, "PATH": os.environ["PATH"], "LOOM_URL": lab.stack.api.url,
+                               "LOOM_USER": "admin", "LOOM_TENANT": lab.name})
 
 
 def without_secrets(document):
@@ -40,33 +29,6 @@ def without_secrets(document):
     return {"name": document["name"], "parameters": {
         who: {"fields": dict.fromkeys(part["fields"], plain)}
         for who, part in document["parameters"].items()}}
-
-
-def register(stack, *types):
-    """As a provisioner does."""
-    for document in types:
-        kind = "providertypes" if document["name"] == "cloud" else "automatortypes"
-        answer = stack.internal.put(f"/v2/plugins/{kind}/{document['name']}", document)
-        assert answer.status == 200, answer
-
-
-def keyed_service(value):
-    """A service whose action has a secret."""
-    document = service("vault", actions=("install",))
-    document["provisioner"]["actions"]["install"] = {
-        "type": "keyed", "fields": {"script": "x", "license": value}}
-    return document
-
-
-def load(lab, token, licence):
-    """A catalog with a provider and a service that have secrets."""
-    lab.load({
-        "providers": [{"name": "lab", "providertype": "cloud",
-                       "provisioner": {"token": token, "url": "http://cloud"}}],
-        "hardwaretypes": [{"name": "small", "providermap": {"lab": {"flavor": "s"}}}],
-        "imagetypes": [{"name": "deb", "providermap": {"lab": {"image": "i"}}}],
-        "services": [keyed_service(licence)],
-        "clustertemplates": [template("one", ["vault"])]})
 
 
 def rows(lab, table, columns):
@@ -118,7 +80,7 @@ def test_told_to_plugins_and_nowhere_else(core, empty_lab):
     assert worker.of("DELETE")[0].config["provider"]["provisioner"]["token"] == token
     assert found(core, *secrets) == []
     # a cluster that is no more keeps none, sealed or not
-    wait_for(lambda: "$sealed" not in rows(lab, "cluster", "provider, service_docs"), 30, what="erased")
+    wait_for(lambda: "$sealed" not in rows(lab, "cluster", "provider, service_docs"), 60, what="erased")
     assert details["provider"]["provisioner"].keys() - {"token", "pass"} <= \
         lab.user.cluster(cluster)["provider"]["provisioner"].keys()
 
@@ -251,6 +213,49 @@ def test_what_was_read_can_be_put_back(core, empty_lab):
     assert found(core, token, licence, renewed) == []
 
 
+def test_export_with_secrets_and_back(core, empty_lab, tenants, tmp_path):
+    """Sealed with a passphrase they come along, into another tenant, which seals them as its own."""
+    lab = empty_lab
+    register(core, CLOUD, KEYED)
+    token, licence, passphrase = secrets = [secret() for _ in range(3)]
+    load(lab, token, licence)
+    assert lab.admin.post("/v2/export", {"passphrase": "too short"}).status == 400
+    assert lab.user.post("/v2/export", {"passphrase": passphrase}).status == 403
+    key, out = tmp_path / "passphrase", tmp_path / "export"
+    key.write_text(f"{passphrase}\n", encoding="ascii")
+    words = ("--passphrase-file", str(key))
+    done = loom(lab, "export", "--secrets", *words)
+    assert done.returncode == 0, done.stderr
+    out.write_text(done.stdout, encoding="utf-8")
+    whole = json.loads(done.stdout)
+    assert whole["secrets"].keys() == {"kdf", "salt", "sealed"} and whole.keys() == {
+        *lab.admin.get("/v2/export").json, "secrets"}
+    assert not any(word in done.stdout for word in secrets) and "$sealed" not in done.stdout
+    other = Lab(core, *next(tenants))
+    changed = {**whole["secrets"], "sealed": f"A{whole['secrets']['sealed'][:-1]}"}
+    for body, said in (({**whole, "passphrase": secret()}, "do not open with this passphrase"),
+                       ({**whole, "secrets": changed, "passphrase": passphrase}, "do not open with this passphrase"),
+                       ({**whole, "secrets": {**whole["secrets"], "salt": "x"}, "passphrase": passphrase}, "not as an"),
+                       (whole, "both, or none")):
+        answer = other.admin.post("/v2/import", body)
+        assert answer.status == 400 and said in answer.text, answer
+    done = loom(other, "import", str(out), *words)
+    assert done.returncode == 0 and '"created"' in done.stdout, done
+    other.admin.put("/v2/providers/lab", {**other.admin.get("/v2/providers/lab").json, "description": "masked"})
+    worker = other.worker()
+    other.user.wait_cluster(other.create(), "active")
+    assert worker.of("CREATE")[0].config["provider"]["provisioner"]["token"] == token
+    assert worker.of("INSTALL")[0].config["service"]["action"]["fields"]["license"] == licence
+    assert any(row["action"] == "POST /v2/export" for row in lab.admin.get("/v2/audit").json)
+    # an import of what is in the clear leaves nothing in the audit log, either
+    plain = lab.admin.get("/v2/export").json
+    plain["providers"][0]["provisioner"]["token"] = token
+    plain["services"][0]["provisioner"]["actions"]["install"]["fields"]["license"] = licence
+    assert lab.admin.post("/v2/import", plain).status == 200
+    assert found(core, *secrets) == []
+    other.close()
+
+
 def test_clear_rows_of_before_are_sealed(core, empty_lab):
     """As a version that did not seal wrote them, or before the type said what is secret."""
     lab = empty_lab
@@ -264,16 +269,41 @@ def test_clear_rows_of_before_are_sealed(core, empty_lab):
     assert lab.user.delete(f"/v2/clusters/{gone}").status == 200
     lab.user.wait_cluster(gone, "terminated")
     # one that has ended was looked at, too, as long as nothing was known to be secret
-    wait_for(lambda: unsealed(lab) == 0, 30, what="looked at")
+    wait_for(lambda: unsealed(lab) == 0, 60, what="looked at")
     assert token in rows(lab, "entity", "doc") and token in rows(lab, "cluster", "provider")
     register(core, CLOUD, KEYED)
-    wait_for(lambda: unsealed(lab) == 0, 30, what="sealed")
+    wait_for(lambda: unsealed(lab) == 0, 60, what="sealed")
     held = rows(lab, "entity", "doc") + rows(lab, "cluster", "provider, service_docs")
     assert "$sealed" in held and not any(word in held for word in secrets)
     assert not any(word in answers(lab, cluster) for word in secrets)
     assert lab.user.delete(f"/v2/clusters/{cluster}").status == 200
     lab.user.wait_cluster(cluster, "terminated")
     assert worker.of("DELETE")[-1].config["provider"]["provisioner"]["token"] == token
+
+
+def test_a_damaged_type_keeps_nothing_of_others_unsealed(core, empty_lab):
+    """What refers to it cannot be sealed yet; more of it than one transaction looks at."""
+    lab = empty_lab
+    register(core, without_secrets(CLOUD), without_secrets(KEYED))
+    broken = {"name": "broken", "parameters": {"admin": {"fields": {"key": {"label": "K", "type": "password"}}}}}
+    assert core.internal.put("/v2/plugins/providertypes/broken", broken).status == 200
+    token, licence = secret(), secret()
+    load(lab, token, licence)
+    for number in range(DAMAGED):  # their names come before all others'
+        answer = lab.admin.post("/v2/providers", {"name": f"a-broken{number}", "description": "",
+                                                  "providertype": "broken", "provisioner": {"key": "x"}})
+        assert answer.status == 200, answer
+    wait_for(lambda: unsealed(lab) == 0, 60, what="looked at")
+    where = "WHERE kind='providertypes' AND name='broken'"
+    was = core.sql(f"SELECT TO_BASE64(doc) FROM entity {where}")[0][0].replace("\\n", "")
+    core.sql(f"UPDATE entity SET doc='[' {where}")
+    try:
+        register(core, CLOUD, KEYED)
+        wait_for(lambda: unsealed(lab) == DAMAGED, 60, what="all others to be sealed")
+        assert token not in rows(lab, "entity", "doc") and licence not in rows(lab, "entity", "doc")
+    finally:
+        core.sql(f"UPDATE entity SET doc=FROM_BASE64('{was}') {where}")
+    wait_for(lambda: unsealed(lab) == 0, 60, what="the last one to be looked at")
 
 
 def test_wrong_key_is_said(core, empty_lab):
@@ -293,7 +323,7 @@ def test_beside_a_scheduler_that_cannot_open(monkeypatch):
     monkeypatch.setenv("LOOM_BREAK", "old_scheduler")
     with Stack("oldsched", ()) as stack:
         stack.up(*CORE)
-        wait_for(lambda: "secrets are not sealed" in stack.log("api"), 30, what="the old one is seen")
+        wait_for(lambda: "secrets are not sealed" in stack.log("api"), 60, what="the old one is seen")
         register(stack, CLOUD)
         token = secret()
         body = {"name": "p", "providertype": "cloud", "provisioner": {"token": token}}
@@ -302,7 +332,7 @@ def test_beside_a_scheduler_that_cannot_open(monkeypatch):
         monkeypatch.delenv("LOOM_BREAK")
         stack.kill("scheduler")
         stack.start("scheduler")
-        wait_for(lambda: token not in str(stack.sql("SELECT doc FROM entity")), 40, what="sealed afterwards")
+        wait_for(lambda: token not in str(stack.sql("SELECT doc FROM entity")), 60, what="sealed afterwards")
         assert stack.api.get("/v2/providers/p").json["provisioner"] == {"token": MASK}
 
 

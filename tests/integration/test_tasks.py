@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Taking and finishing tasks: who gets what, in which order, and what failures lead to."""
+"""Taking tasks: who gets what, in which order, and what failures lead to."""
 
 import collections
-import concurrent.futures
 import json
 import threading
 
@@ -10,7 +9,7 @@ import pytest
 
 from support import wait_for
 from support.lab import Lab, service, template
-from support.worker import Gate, Worker, success
+from support.worker import Gate, Worker, by_hand, success, take_one
 
 
 def outcomes(*table):
@@ -27,20 +26,6 @@ def outcomes(*table):
             return left.pop(0) if left else None
 
     return script
-
-
-def by_hand(lab, **options):
-    """A registered worker that does only what the test calls."""
-    worker = lab.worker(start=False, **options)
-    assert worker.register() == 200
-    return worker
-
-
-def take_one(worker, wait=5):
-    """The next task."""
-    status, runs = worker.take(wait=wait)
-    assert status == 200 and len(runs) == 1, (status, runs)
-    return runs[0]
 
 
 # ---- taking
@@ -127,7 +112,7 @@ def test_a_waiting_task_is_dropped_when_the_other_machine_fails(lab):
     lab.worker(lambda run: {"status": 1, "retry": False} if run.name == "CONFIRM" and run.nodenum == 1001
                else None)
     cluster = lab.create("demo", "loose", 2, config={"x": "%ip.bind_v4.service.left%:%ip.bind_v4.service.right%"})
-    lab.user.wait_cluster(cluster, "incomplete", 20)
+    lab.user.wait_cluster(cluster, "incomplete")
     story = lab.story(cluster).check_ended()
     assert all(task.state == "dropped" for task in story.of("INSTALL"))
 
@@ -151,19 +136,19 @@ def test_take_answers_at_once_without_wait(lab):
 def test_held_take_is_answered_when_a_task_becomes_ready(lab):
     worker, second = by_hand(lab), by_hand(lab)
     got = []
-    thread = threading.Thread(target=lambda: got.append(worker.take(wait=30)))
+    thread = threading.Thread(target=lambda: got.append(worker.take(wait=60)))
     thread.start()
     cluster = lab.create()
-    thread.join(10)
+    thread.join(55)
     assert got and got[0][0] == 200, "the held take was not answered"
     create = got[0][1][0]
     assert create.name == "CREATE"
     # nothing else of this machine is ready while it runs
     assert second.take() == (204, [])
-    thread = threading.Thread(target=lambda: got.append(second.take(wait=30)))
+    thread = threading.Thread(target=lambda: got.append(second.take(wait=60)))
     thread.start()
     assert worker.finish(create) == 200
-    thread.join(10)
+    thread.join(55)
     assert len(got) == 2 and got[1][0] == 200 and got[1][1][0].name == "CONFIRM"
     story = lab.story(cluster)
     confirm = story.tasks[got[1][1][0].id]
@@ -193,7 +178,7 @@ def test_task_document(lab):
     assert set(create.task) == {"taskId", "jobId", "clusterId", "nodeId", "taskName", "config", "attempt",
                                 "leaseMs", "claim", "traceparent"}
     assert create.task["jobId"] == create.id.rpartition("-")[0] and create.attempt == 1
-    assert create.task["leaseMs"] == 2000
+    assert create.task["leaseMs"] == 20000
     config = create.config
     assert "service" not in config and config["ipaddresses"] == {} and config["nodenum"] == 1000
     assert config["hardwaretype"] == "small" and config["imagetype"] == "deb"
@@ -239,15 +224,14 @@ def test_results_reach_later_tasks_and_details_and_macros_are_expanded(lab):
         assert story.nodes[node["id"]]["ipaddresses"] == node["properties"]["ipaddresses"]
 
 
-@pytest.mark.parametrize("text, reason", [("%host.service.web[5]%", "5"), ("%nonsense.web%", "nonsense"),
-                                          ("%host.service.web", "%")])
+@pytest.mark.parametrize("text, reason", [("%ip.nosuch.service.web%", "nosuch"), ("%host.service.web", "%")])
 def test_unexpandable_macro_gives_up_the_task_with_the_reason(lab, text, reason):
     lab.worker()
     cluster = lab.create(config={"deep": [{"x": text}]})
     if text.count("%") == 1:
         lab.active(cluster)  # a lone percent sign is text
         return
-    details = lab.user.wait_cluster(cluster, "incomplete", 20)
+    details = lab.user.wait_cluster(cluster, "incomplete")
     assert reason in details["message"] and "deep" in details["message"]
     story = lab.story(cluster).check_ended()
     failed = [task for task in story.tasks.values() if task.state == "failed"]
@@ -283,250 +267,6 @@ def test_queues_are_per_tenant_and_star_takes_from_all(lab, core, tenants):
         if status == 204 or len({name for name in seen if name[:8] == run.id[:8]}) == 2:
             break
     assert len({name for name in seen if name[:8] == run.id[:8]}) == 2
-
-
-# ---- finishing
-
-
-def test_finish_is_refused_unless_it_is_the_running_attempt(lab):
-    worker, other = by_hand(lab), by_hand(lab)
-    cluster = lab.create()
-    run = take_one(worker)
-    assert worker.finish(run, attempt=2) == 417
-    assert other.finish(run) == 417
-    assert worker.finish(run, provisionerId="nobody") == 403
-    assert worker.finish(run, taskId="99999999-001-001") == 417
-    assert worker.finish(run, taskId=run.id[:-1] + "9") == 417
-    for wrong in ("", None, "x", "1-2", 7, run.id + "x"):
-        assert worker.finish(run, taskId=wrong) == 400, wrong
-    before = lab.user.cluster(cluster)["lastEvent"]
-    assert worker.finish(run) == 200
-    after = lab.user.cluster(cluster)["lastEvent"]
-    assert after > before
-    # the same again is heard, but nothing happens
-    assert worker.finish(run) == 200
-    assert worker.finish(run, status=1) == 200
-    assert lab.user.cluster(cluster)["lastEvent"] == after
-    assert other.finish(run) == 417
-
-
-def test_the_same_finish_many_times_at_once_has_one_effect(lab):
-    worker = by_hand(lab)
-    cluster = lab.create()
-    for number in range(3):
-        run = take_one(worker)
-        with concurrent.futures.ThreadPoolExecutor(8) as threads:
-            answers = list(threads.map(lambda _, run=run: worker.finish(run, result={"n": number}), range(16)))
-        assert answers == [200] * 16
-        story = lab.story(cluster)
-        ended = [event for event in story.events if event.type == "task" and event.data["taskId"] == run.id and
-                 event.data["state"] == "complete"]
-        assert len(ended) == 1 and story.jobs[run.task["jobId"]]["stepscompleted"] == number + 1
-
-
-def test_success_and_failure_reported_at_once(lab):
-    """Of two results of one attempt the first counts."""
-    worker = by_hand(lab)
-    cluster = lab.create()
-    run = take_one(worker)
-    with concurrent.futures.ThreadPoolExecutor(8) as threads:
-        answers = list(threads.map(lambda n: worker.finish(run, status=n % 2), range(16)))
-    assert answers == [200] * 16
-    states = [event.data["state"] for event in lab.story(cluster).events
-              if event.type == "task" and event.data["taskId"] == run.id]
-    assert states in (["ready", "running", "complete"], ["ready", "running", "retry"])
-
-
-def test_a_result_brings_the_next_tasks(lab):
-    """What it makes ready comes in its answer; nothing is asked for beside it."""
-    worker = by_hand(lab)
-    cluster = lab.create("demo", "one", 1)
-    runs, names = [take_one(worker)], []
-    while runs:
-        names.append(runs[0].name)
-        status, runs = worker.finish_for_more(runs[0], next=1, **success(runs[0]))
-        assert status == 200 and len(runs) <= 1
-    story = lab.active(cluster)
-    assert sorted(names) == sorted(task.name for task in story.tasks.values())
-    assert all(task.attempts == [1] for task in story.tasks.values())
-
-
-def test_a_result_brings_what_was_ready_already(lab):
-    worker = by_hand(lab)
-    lab.create("demo", "loose", 6)
-    first = take_one(worker)
-    status, runs = worker.finish_for_more(first, next=3)
-    assert status == 200 and len(runs) == 3 and len({run.id for run in runs}) == 3
-    assert all(run.attempt == 1 and run.task["leaseMs"] == 2000 for run in runs)
-    # without being asked for nothing comes, nor with a result that is refused
-    assert worker.finish_for_more(runs[0]) == (200, [])
-    assert worker.finish_for_more(runs[1], next=2, attempt=7) == (417, [])
-    # the same again is heard, and asks again; it is not searched for each
-    more = wait_for(lambda: worker.finish_for_more(first, next=1)[1], what="a task in the answer")
-    assert len(more) == 1 and more[0].id not in {first.id, *(run.id for run in runs)}
-
-
-def test_a_task_in_an_answer_that_was_lost_comes_back(lab):
-    worker = by_hand(lab)
-    cluster = lab.create("demo", "one", 1)
-    first = take_one(worker)
-    _, lost = worker.finish_for_more(first, next=1, **success(first))
-    assert [run.attempt for run in lost] == [1]
-    assert worker.finish_for_more(first, next=1, **success(first)) == (200, [])  # nothing else is ready
-    again = take_one(worker, wait=20)  # no heartbeat: the lease runs out
-    assert (again.id, again.attempt) == (lost[0].id, 2)
-    assert worker.finish(lost[0]) == 417
-    assert worker.finish(again, **success(again)) == 200
-    assert lab.story(cluster).tasks[again.id].attempts == [1, 2]
-
-
-@pytest.mark.parametrize("asked", [-1, 65, "many", [1], {"max": 1}])
-def test_a_result_asks_for_a_number_of_tasks(lab, asked):
-    worker = by_hand(lab)
-    lab.create()
-    run = take_one(worker)
-    assert worker.finish(run, next=asked) == 400
-    assert worker.finish(run, next=0) == 200
-
-
-def test_workers_whose_results_bring_more(lab):
-    worker = lab.worker(slots=3, brings=True)
-    clusters = [lab.create(f"c{number}", "stack", 2) for number in range(3)]
-    for cluster in clusters:
-        story = lab.active(cluster)
-        assert all(task.attempts == [1] for task in story.tasks.values())
-    assert {run.answer for run in worker.runs} == {200}
-
-
-def test_finish_of_a_task_never_taken(lab):
-    worker = by_hand(lab)
-    lab.create("demo", "stack", 2)
-    run = take_one(worker)
-    assert worker.finish(run, taskId=run.id[:-1] + "2", attempt=1) == 417
-    assert worker.finish(run, taskId=run.id[:-1] + "2", attempt=0) == 417
-
-
-def test_late_result_of_a_lost_attempt_is_refused(lab):
-    slow, fast = by_hand(lab), by_hand(lab)
-    cluster = lab.create()
-    old = take_one(slow)
-    new = take_one(fast, wait=20)  # no heartbeat: the lease runs out
-    assert (new.id, new.attempt) == (old.id, 2)
-    assert slow.finish(old, result={"providerid": "wrong"}) == 417
-    assert fast.finish(new, result={"providerid": "right"}) == 200
-    assert slow.finish(old) == 417
-    node = lab.user.cluster(cluster)["nodes"][0]
-    assert node["provisionerResults"] == {"providerid": "right"}
-    actions = node["actions"]
-    assert [action["status"] for action in actions[:2]] == ["failed", "complete"]
-
-
-def test_a_task_that_its_worker_gave_up_is_handed_out_at_once(lab):
-    """A worker that knows that its lease is over says so: no failure, and nobody waits for the lease's end."""
-    late, next_one = by_hand(lab), by_hand(lab)
-    cluster = lab.create()
-    old = take_one(late)
-    assert late.finish(old, status=1, lost=True, attempt=7) == 417  # fenced as any result
-    assert late.finish(old, status=1, lost=True) == 200
-    new = take_one(next_one)  # without a wait
-    assert (new.id, new.attempt) == (old.id, 2)
-    assert late.finish(old, status=1, lost=True) == 417
-    assert next_one.finish(new) == 200
-    task = lab.story(cluster).tasks[old.id]
-    assert (task.state, task.attempts) == ("complete", [1, 2])
-
-
-def test_heartbeat_keeps_a_lease_and_tells_of_lost_ones(lab):
-    keeper, other = by_hand(lab), by_hand(lab)
-    cluster = lab.create()
-    run = take_one(keeper)
-    first_end = int(lab.stack.sql(f"SELECT lease_until FROM task WHERE cluster_id={int(cluster)} AND state='running'")[0][0])
-
-    def kept_beyond():
-        assert keeper.heartbeat([run]) == (200, {run.id: True})
-        return int(lab.stack.sql("SELECT UNIX_TIMESTAMP(NOW(3)) * 1000")[0][0].split(".")[0]) > first_end + 500
-
-    wait_for(kept_beyond, interval=0.3)
-    assert other.take() == (204, [])
-    assert other.heartbeat([run]) == (200, {run.id: False})
-    assert keeper.heartbeat() == (200, {})
-    assert keeper.finish(run) == 200
-    assert keeper.heartbeat([run]) == (200, {run.id: False})
-    assert lab.story(cluster).tasks[run.id].attempts == [1]
-
-
-def test_a_dead_workers_task_is_done_by_another(lab):
-    gate = Gate("INSTALL")
-    first = lab.worker(gate)
-    cluster = lab.create("demo", "stack", 2)
-    held = gate.wait()
-    first.kill()
-    second = lab.worker()
-    story = lab.active(cluster)
-    assert story.tasks[held.id].attempts == [1, 2]
-    again = [run for run in second.runs if run.id == held.id]
-    assert [run.attempt for run in again] == [2]
-    # what the dead one had finished stays finished
-    done = {run.id for run in first.runs if run.answer == 200}
-    assert done and not done & {run.id for run in second.runs}
-
-
-def test_hostile_results_are_refused(lab):
-    worker = by_hand(lab)
-    cluster = lab.create()
-    run = take_one(worker)
-    before = lab.user.cluster(cluster)["lastEvent"]
-    deep = json.loads("[" * 60 + "]" * 60)
-    for wrong in ({"status": None}, {"status": "x"}, {"status": 1.5}, {"status": True}, {"status": 1 << 40},
-                  {"status": []}, {"attempt": "x"}, {"attempt": {}}, {"result": []}, {"result": "x"},
-                  {"result": 7}, {"ipaddresses": []}, {"ipaddresses": {"a": 1}}, {"ipaddresses": {"a": {}}},
-                  {"hostname": "x" * 256}, {"hostname": {}}, {"hostname": "a\nb"}, {"hostname": "a\0b"},
-                  {"ipaddresses": {"a": "x" * 100000}}, {"result": {"a": deep}}, {"message": {}},
-                  {"stdout": []}, {"retry": "maybe"}):
-        status = worker.finish(run, **wrong)
-        assert status == 400, (wrong if len(str(wrong)) < 200 else str(wrong)[:200], status)
-    assert worker.finish(run, result={"a": "x" * (1 << 20)}) == 413
-    assert worker.call("POST", "/v2/tasks/finish", [])[0] == 400
-    assert worker.call("POST", "/v2/tasks/finish")[0] == 400
-    assert lab.user.cluster(cluster)["lastEvent"] == before
-    assert worker.finish(run, result={"a": json.loads("[" * 20 + "]" * 20), "b": "\0\u20ac", "": 1}) == 200
-    assert take_one(worker).config["b"] == "\0\u20ac"
-
-
-def test_results_grow_only_so_far(lab):
-    """They add up on a machine and go out with each of its tasks."""
-    def script(run):
-        return {"result": {f"k{run.id}": "x" * 600000}}
-
-    with lab.worker(script) as worker:
-        cluster = lab.create()
-        details = lab.user.wait_cluster(cluster, "incomplete", 20)
-    assert "CONFIRM" in details["message"] and "1 MiB" in details["message"]
-    assert [run.answer for run in worker.runs] == [200, 200]
-    lab.story(cluster).check_ended()
-
-
-def test_large_documents_are_not_handed_out_all_together(lab):
-    """18 tasks of 250 kB each: more than one message between the services may hold."""
-    config = {"big": "x" * 250000}
-    with lab.worker(slots=64, lease=False) as worker:
-        clusters = [lab.create(f"big{number}", "one", 6, config=config) for number in range(3)]
-        for cluster in clusters:
-            story = lab.active(cluster)
-            assert all(task.attempts == [1] for task in story.tasks.values())
-    assert all(run.config["cluster"] == config for run in worker.runs)
-
-
-def test_a_batch_makes_only_so_much_of_large_documents(lab):
-    """Of six tasks of 250 kB a take gets those up to 1 MiB and a small one of another cluster; the next the rest."""
-    hand = lab.worker(start=False)
-    hand.register()
-    large = lab.create("large", "one", 6, config={"big": "x" * 250000})
-    small = lab.create("small", "one", 1)
-    wait_for(lambda: lab.user.cluster(large)["nodes"] and lab.user.cluster(small)["nodes"])
-    first = [run.task["clusterId"] for run in hand.take(most=64)[1]]
-    assert (first.count(large), first.count(small)) == (5, 1)
-    assert [run.task["clusterId"] for run in hand.take(wait=5, most=64)[1]] == [large]
 
 
 # ---- the original's protocol
@@ -575,13 +315,22 @@ def test_original_failure_with_string_status_and_output(lab):
     assert len(worker.of("INSTALL", "base")) == 2
 
 
+def test_an_address_that_is_null_is_none(lab):
+    """As the original takes it, which tells null from a text only where it is required."""
+    lab.worker(lambda run: {"ipaddresses": {"access_v4": None, "bind_v4": "10.9.9.9"}} if run.name == "CONFIRM" else None,
+               original=True)
+    cluster = lab.create()
+    lab.active(cluster)
+    assert lab.user.cluster(cluster)["nodes"][0]["properties"]["ipaddresses"] == {"bind_v4": "10.9.9.9"}
+
+
 # ---- failures
 
 
 def test_failures_are_retried_with_growing_waits_then_the_job_fails(lab):
     worker = lab.worker(lambda run: {"status": 1, "message": "no space left"} if run.service == "base" else None)
     cluster = lab.create()
-    details = lab.user.wait_cluster(cluster, "incomplete", 20)
+    details = lab.user.wait_cluster(cluster, "incomplete")
     story = lab.story(cluster).check_ended()
     install = story.of("INSTALL", "base")[0]
     assert install.attempts == [1, 2, 3] and install.state == "failed"
@@ -606,7 +355,7 @@ def test_failures_are_retried_with_growing_waits_then_the_job_fails(lab):
 def test_an_incomplete_cluster_can_be_deleted(lab):
     lab.worker(lambda run: {"status": 1, "retry": False} if run.name == "BOOTSTRAP" else None)
     cluster = lab.create("demo", "stack", 2)
-    lab.user.wait_cluster(cluster, "incomplete", 20)
+    lab.user.wait_cluster(cluster, "incomplete")
     lab.user.delete_cluster(cluster)
     lab.story(cluster).check_ended()
 
@@ -615,7 +364,7 @@ def test_an_incomplete_cluster_can_be_deleted(lab):
 def test_retry_false_gives_up_at_once(lab, result):
     worker = lab.worker(outcomes(("BOOTSTRAP", result)))
     cluster = lab.create()
-    lab.user.wait_cluster(cluster, "incomplete", 20)
+    lab.user.wait_cluster(cluster, "incomplete")
     story = lab.story(cluster).check_ended()
     assert story.of("BOOTSTRAP")[0].attempts == [1]
     assert len(worker.of("BOOTSTRAP")) == 1
@@ -628,10 +377,10 @@ def test_job_fails_only_once_running_tasks_have_ended(lab):
     cluster = lab.create("demo", "stack", 2)
     gate.wait()
     with lab.user.events(cluster) as stream:
-        stream.wait_type("job", status="failed", timeout=20)
+        stream.wait_type("job", status="failed", timeout=60)
     assert lab.user.cluster_status(cluster) == "pending"
     gate.open()
-    lab.user.wait_cluster(cluster, "incomplete", 20)
+    lab.user.wait_cluster(cluster, "incomplete")
     story = lab.story(cluster).check_ended()
     assert story.of("CREATE", node=1001)[0].state == "complete"
     assert story.of("CONFIRM", node=1001)[0].state == "dropped"
@@ -641,7 +390,7 @@ def test_job_fails_only_once_running_tasks_have_ended(lab):
 def test_nothing_created_ends_terminated(lab):
     lab.worker(lambda run: {"status": 201, "message": "no quota", "retry": False})
     cluster = lab.create("demo", "stack", 2)
-    details = lab.user.wait_cluster(cluster, "terminated", 20)
+    details = lab.user.wait_cluster(cluster, "terminated")
     assert "no quota" in details["message"]
     lab.story(cluster).check_ended()
     assert lab.user.delete(f"/v2/clusters/{cluster}").status == 200
@@ -655,7 +404,7 @@ def test_nothing_created_on_one_machine_only_ends_incomplete(lab):
     gate.wait()
     wait_for(lambda: any(run.answer for run in worker.runs if run.nodenum == 1001))
     gate.open()
-    lab.user.wait_cluster(cluster, "incomplete", 20)
+    lab.user.wait_cluster(cluster, "incomplete")
 
 
 def test_failed_confirm_rolls_back_and_the_cluster_becomes_active(lab):
@@ -678,7 +427,7 @@ def test_confirm_that_never_succeeds_is_rolled_back_twice_then_fails(lab):
     lab.change("clustertemplates", "one", administration={"replacements": 0, "leaseduration": {"initial": 0}})
     worker = lab.worker(lambda run: {"status": 1} if run.name == "CONFIRM" else None)
     cluster = lab.create()
-    lab.user.wait_cluster(cluster, "incomplete", 20)
+    lab.user.wait_cluster(cluster, "incomplete")
     lab.story(cluster).check_ended()
     assert [run.name for run in worker.runs] == ["CREATE", "CONFIRM", "DELETE", "CREATE", "CONFIRM", "DELETE",
                                                  "CREATE", "CONFIRM"]
@@ -691,7 +440,7 @@ def test_failed_delete_is_retried_then_incomplete_and_can_be_asked_again(lab):
     cluster = lab.create()
     lab.active(cluster)
     assert lab.user.delete(f"/v2/clusters/{cluster}").status == 200
-    lab.user.wait_cluster(cluster, "incomplete", 20)
+    lab.user.wait_cluster(cluster, "incomplete")
     assert len(worker.of("DELETE")) == 3
     broken.clear()
     lab.user.delete_cluster(cluster)
@@ -749,7 +498,8 @@ def test_registration(core):
     assert worker.call("PUT", path, good) == (200, b"")
     assert worker.call("PUT", path, {**good, "port": "18056", "capacityTotal": "10"}) == (200, b"")
     assert worker.heartbeat()[0] == 200
-    for wrong in ({}, {"usage": 7}, {"usage": {}, "tasks": 7}, []):
+    for wrong in ({}, {"usage": 7}, {"usage": {}, "tasks": 7}, [], {"usage": {"a": 2**63 - 1, "b": 2**63 - 1}},
+                  {"usage": {"a": -1}}, {"usage": {"a": "many"}}, {"usage": {"a": {}}}):
         assert worker.call("POST", path + "/heartbeat", wrong)[0] == 400, wrong
     odd = {"usage": {}, "tasks": [1, {}, {"taskId": "x", "attempt": 1}, {"taskId": 7}]}
     status, text = worker.call("POST", path + "/heartbeat", odd)
@@ -772,7 +522,7 @@ def test_why_says_for_whom_a_failed_task_is_kept(lab):
         tasks = lab.user.get(f"/v2/clusters/{cluster}/why").json.get("tasks", ())
         return [task["reason"] for task in tasks if task["cause"] == "avoided"]
 
-    reason = wait_for(kept, 10, what="a task kept for others")[0]
+    reason = wait_for(kept, 60, what="a task kept for others")[0]
     assert f"failed at provisioner {worker.name}, and is kept for others until" in reason and reason.endswith(words)
     other.start()
     lab.user.wait_cluster(cluster, "active")

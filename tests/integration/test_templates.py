@@ -194,6 +194,14 @@ def test_an_import_says_what_it_would_do(lab):
         assert (lab.user.get("/v2/export").json == before) == stays
     # now nothing would change, and the loader of the original is answered as ever
     again = lab.admin.post("/v2/import?dry_run=true", changed).json
+    # as OpenAPI says it
+    doc = lab.admin.get("/openapi.json").json
+    answer = doc["paths"]["/v2/import"]["post"]["responses"]["200"]["content"]["application/json"]["schema"]
+    schemas = doc["components"]["schemas"]
+    assert answer == {"$ref": "#/components/schemas/ImportReport"}
+    assert set(again) == set(schemas["ImportReport"]["properties"]) == set(schemas["ImportReport"]["required"])
+    assert all(set(item) <= set(schemas["ImportItem"]["properties"]) for item in again["items"])
+    assert {item["result"] for item in again["items"]} <= set(schemas["ImportItem"]["properties"]["result"]["enum"])
     assert again["unchanged"] == len(again["items"]) - again["deleted"] and not again["deleted"]
     plain = lab.admin.post("/v2/import?dry_run=false", changed)
     assert (plain.status, plain.body) == (200, b"") and lab.admin.post("/v2/import", changed).body == b""

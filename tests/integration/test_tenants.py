@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tenants, and the provisioners of the original, which run as many workers for each as they are told."""
 
+import concurrent.futures
+
 import pytest
 
 from support import Stack, wait_for
 from support.api import Api
 from support.lab import CATALOG, Lab, make_tenants
 from support.master import FORM, Master
+from support.stack import CORE
 
-CORE = ("mariadb", "zookeeper", "api", "scheduler")
 NO_LIMIT = 2147483647
 
 
@@ -42,6 +44,26 @@ def put(core, name, **fields):
 
 def id_of(core, name):
     return core.sql(f"SELECT id FROM tenant WHERE name='{name}'")[0][0]
+
+
+@pytest.mark.parametrize("path, body", (
+    ("clusters", {"name": "late", "clusterTemplate": "one", "numMachines": 1}),
+    ("services", {"name": "late"}), ("import", {"services": [{"name": "late"}]}),
+    ("nodes", {"id": "late", "clusterId": "1", "services": []})))
+def test_nothing_is_written_for_a_tenant_that_is_deleted_meanwhile(core, path, body):
+    """Who was let in before that is told, and nothing is left that nobody would find again."""
+    assert put(core, "leaving").status == 200
+    tenant = id_of(core, "leaving")
+    lab = Lab(core, "leaving", tenant).load()
+    with concurrent.futures.ThreadPoolExecutor(1) as threads:
+        with core.held("keyed") as is_there:
+            late = threads.submit(lab.admin.request, "POST", f"/v2/{path}", body, {"Idempotency-Key": "late"})
+            wait_for(is_there, 60, "the request")
+            assert core.api.delete("/v2/tenants/leaving").status == 200
+        answer = late.result()
+    assert (answer.status, answer.text.strip()) == (404, "the tenant does not exist any more")
+    for table in ("cluster", "entity", "node_record"):
+        assert core.sql(f"SELECT COUNT(*) FROM {table} WHERE tenant_id='{tenant}'") == [["0"]], table
 
 
 def test_a_tenants_life(core):
@@ -121,7 +143,7 @@ def test_masters_are_told_how_many_workers_to_run(core, master):
     one = master("master-one", 4)
     assert put(core, "busy", workers=3).status == 200
     busy = id_of(core, "busy")
-    wait_for(lambda: one.workers() == {busy: 3}, 15, "the master to be told")
+    wait_for(lambda: one.workers() == {busy: 3}, 60, "the master to be told")
     path, body = one.told[-1]
     assert path == f"/v2/tenants/{busy}"
     assert body == {"workers": 3, "resources": {"automatortypes": {}, "providertypes": {}}}
@@ -134,11 +156,11 @@ def test_masters_are_told_how_many_workers_to_run(core, master):
     assert answer.status == 409 and "3 workers" in answer.text
     two = master("master-two", 4)
     assert put(core, "busy", workers=6).status == 200
-    wait_for(lambda: one.workers() == {busy: 4} and two.workers() == {busy: 2}, 15, "both to be told")
+    wait_for(lambda: one.workers() == {busy: 4} and two.workers() == {busy: 2}, 60, "both to be told")
     assert put(core, "busy", workers=2).status == 200
-    wait_for(lambda: one.workers() == {busy: 0} and two.workers() == {busy: 2}, 15, "fewer")
+    wait_for(lambda: one.workers() == {busy: 0} and two.workers() == {busy: 2}, 60, "fewer")
     assert put(core, "busy", workers=0).status == 200
-    wait_for(lambda: two.workers() == {busy: 0}, 15, "none")
+    wait_for(lambda: two.workers() == {busy: 0}, 60, "none")
     assert core.api.delete("/v2/tenants/busy").status == 200
 
 
@@ -146,11 +168,11 @@ def test_one_that_goes_leaves_its_share_to_others(core, master):
     one, two = master("gone-one", 3), master("gone-two", 3)
     assert put(core, "moved", workers=3).status == 200
     moved = id_of(core, "moved")
-    wait_for(lambda: one.workers().get(moved) == 3, 15, "the first to be told")
+    wait_for(lambda: one.workers().get(moved) == 3, 60, "the first to be told")
     assert core.internal.delete("/v2/provisioners/gone-one").status == 200
-    wait_for(lambda: two.workers().get(moved) == 3, 15, "the second to be told")
+    wait_for(lambda: two.workers().get(moved) == 3, 60, "the second to be told")
     assert put(core, "moved", workers=0).status == 200
-    wait_for(lambda: two.workers().get(moved) == 0, 15, "none")
+    wait_for(lambda: two.workers().get(moved) == 0, 60, "none")
 
 
 def test_one_that_refuses_is_told_again(core, master):
@@ -158,14 +180,14 @@ def test_one_that_refuses_is_told_again(core, master):
     one.status = 500
     assert put(core, "stubborn", workers=2).status == 200
     stubborn = id_of(core, "stubborn")
-    wait_for(lambda: len([path for path, _ in one.told if path.endswith(stubborn)]) >= 2, 30, "a second try")
+    wait_for(lambda: len([path for path, _ in one.told if path.endswith(stubborn)]) >= 2, 60, "a second try")
     one.status = 200
     wait_for(lambda: core.sql(f"SELECT 1 FROM worker_share WHERE tenant_id='{stubborn}' AND told=changes"), 60,
              "it to be told")
     core.restart("api")  # what was told is not told again
     before = len(one.told)
     assert put(core, "stubborn", workers=1).status == 200
-    wait_for(lambda: one.workers().get(stubborn) == 1, 15, "one less")
+    wait_for(lambda: one.workers().get(stubborn) == 1, 60, "one less")
     assert len([path for path, _ in one.told[before:] if path.endswith(stubborn)]) == 1
     assert put(core, "stubborn", workers=0).status == 200
 
@@ -178,3 +200,12 @@ def test_looms_own_are_told_nothing(core):
     assert core.sql(f"SELECT COUNT(*) FROM worker_share WHERE tenant_id='{id_of(core, 'shared')}'") == [["0"]]
     assert put(core, "shared", workers=0).status == 200
     assert core.internal.delete("/v2/provisioners/own").status == 200
+
+
+def test_a_space_at_its_end_makes_no_other_name(core):
+    """Else that of the superadmins, which cannot be deleted, could."""
+    assert put(core, "spaced").status == 200
+    for name in ("spaced", "superadmin"):
+        for method in ("GET", "DELETE"):
+            assert core.api.request(method, f"/v2/tenants/{name}%20").status == 400, (method, name)
+        assert core.api.get(f"/v2/tenants/{name}").status == 200

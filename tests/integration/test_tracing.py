@@ -25,7 +25,7 @@ class Span:
     def __init__(self, who, told):
         self.who = who
         self.trace, self.id, self.parent = told["traceId"], told["spanId"], told.get("parentSpanId", "")
-        self.name, self.kind = told["name"], told["kind"]
+        self.name, self.kind, self.state = told["name"], told["kind"], told.get("traceState")
         self.start, self.end = int(told["startTimeUnixNano"]), int(told["endTimeUnixNano"])
         self.failed = told["status"].get("code") == 2
         self.fields = {field["key"]: next(iter(field["value"].values())) for field in told["attributes"]}
@@ -104,7 +104,7 @@ def begin(client, name, **headers):
 
 def told(collector, trace, done):
     """The spans of a trace, once all that has to be is told."""
-    return wait_for(lambda: (lambda found: done(found) and found)(spans_of(collector, trace)), 30, "the spans")
+    return wait_for(lambda: (lambda found: done(found) and found)(spans_of(collector, trace)), 60, "the spans")
 
 
 def has_all(runs):
@@ -117,7 +117,8 @@ def has_all(runs):
 
 def test_a_create_is_one_tree_of_spans(site, client, collector):
     traceparent, trace, caller = fresh()
-    cluster, answered, span = begin(client, "tree", traceparent=traceparent)
+    state = "vendor=some value,tenant@other=2"
+    cluster, answered, span = begin(client, "tree", traceparent=traceparent, tracestate=f" {state} ,")
     assert answered == trace
     client.wait_cluster(cluster, "active")
     found = told(collector, trace, has_all(12))
@@ -142,6 +143,8 @@ def test_a_create_is_one_tree_of_spans(site, client, collector):
         (run,) = parts(task)
         assert run.who == "loom-provisioner" and run.fields["loom.task"] == task.fields["loom.task"]
         assert run.name.startswith("simulated") and not run.failed and not parts(run)
+    # what came beside the traceparent is all theirs
+    assert {each.state for each in found} == {state}
     assert not any(each.failed for each in found)
     assert all(each.end >= each.start for each in found)
     # and the logs name it
@@ -185,6 +188,16 @@ def test_traceparents_that_are_none_begin_a_trace(client):
     connection.endheaders()
     assert trace not in connection.getresponse().headers["traceresponse"]
     connection.close()
+
+
+def test_a_tracestate_that_is_malformed_is_left_out(site, client, collector):
+    for name, state in (("odd", "a=1,,b"), ("alone", "a=1")):
+        traceparent, trace, _ = fresh()
+        headers = {"tracestate": state} | ({"traceparent": traceparent} if name == "odd" else {})
+        _, answered, _ = begin(client, name, **headers)
+        assert (answered == trace) == (name == "odd")
+        found = told(collector, answered, lambda found: any(each.name == "solve_layout" for each in found))
+        assert {each.state for each in found} == {None}
 
 
 def test_only_what_somebody_wants_is_told(client, collector):
@@ -239,14 +252,14 @@ def test_a_collector_that_hangs_or_refuses_stops_nothing(site, client, collector
     before = metric(site, "loom_spans_dropped_total")
     cluster, _, _ = begin(client, "refused")
     client.wait_cluster(cluster, "active")
-    wait_for(lambda: metric(site, "loom_spans_dropped_total") > before, 20, "spans to be dropped")
+    wait_for(lambda: metric(site, "loom_spans_dropped_total") > before, 60, "spans to be dropped")
     collector.rules.clear()
     sent = metric(site, "loom_spans_sent_total")
     _, trace, _ = fresh()
     cluster, trace, _ = begin(client, "taken")
     client.wait_cluster(cluster, "active")
     told(collector, trace, has_all(12))
-    wait_for(lambda: metric(site, "loom_spans_sent_total") > sent, 20, "spans to be sent")
+    wait_for(lambda: metric(site, "loom_spans_sent_total") > sent, 60, "spans to be sent")
 
 
 def test_an_endpoint_must_be_a_url(site):

@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """What takes minutes (make test-ship): every image, the same layers twice, and real machines in containers."""
 
+import collections
 import os
+import re
 import subprocess
 
 import pytest
 
+from stacklib.client import Client
 from support import ROOT, compose, wait_for
 from support.stack import SANDBOX, root_cache
 
@@ -71,3 +74,51 @@ def test_the_sandbox_makes_a_cluster_of_machines():
         quick.close()
     assert quick.left() == []
     assert not any(name.startswith("loomsb0") for name in os.listdir("/sys/class/net"))
+
+
+def ask(prometheus, what):
+    """What its API says of something; nothing while it does not answer."""
+    answer = prometheus.get(f"/api/v1/{what}")
+    return answer.json["data"] if answer.ok else None
+
+
+def scraped(prometheus):
+    """How many targets of each job answer; None as long as one does not."""
+    targets = (ask(prometheus, "targets?state=active") or {}).get("activeTargets", [])
+    if not targets or any(target["health"] != "up" for target in targets):
+        return None
+    return collections.Counter(target["labels"]["job"] for target in targets)
+
+
+def alerts(prometheus):
+    """The names of those that fire."""
+    return {alert["labels"]["alertname"] for alert in (ask(prometheus, "alerts") or {}).get("alerts", [])
+            if alert["state"] == "firing"}
+
+
+@pytest.mark.timeout(1500)
+def test_prometheus_hears_of_every_part_and_of_one_that_is_gone():
+    compose.build(*compose.NAMES, "loom-prometheus")
+    quick = compose.QuickStart("plain,monitoring")
+    prometheus = Client(f"http://127.0.0.1:{quick.prometheus_port}", user="", timeout=10)
+    want = collections.Counter({f"loom-{part}": 1 for part in ("api", "scheduler", "provisioner", "ui-gateway")})
+    try:
+        quick("up", "--wait", "--no-build", timeout=300)
+        wait_for(lambda: scraped(prometheus) == want, what=f"{want} to be scraped")
+        quick.scale(api=2)
+        want["loom-api"] = 2
+        wait_for(lambda: scraped(prometheus) == want, what="the second API to be found")
+        # Each rule was evaluated without an error, and nothing is wrong.
+        written = re.findall(r"- alert: (\w+)", (ROOT / "deploy/monitoring/alerts.yml").read_text(encoding="utf-8"))
+        rules = ask(prometheus, "rules")["groups"][0]["rules"]
+        assert [rule["name"] for rule in rules] == written
+        wait_for(lambda: {rule["health"] for rule in ask(prometheus, "rules")["groups"][0]["rules"]} == {"ok"},
+                 what="each rule to be evaluated")
+        assert alerts(prometheus) == set()
+        quick("stop", "provisioner")
+        wait_for(lambda: "LoomNoProvisioner" in alerts(prometheus), 180, "the alert")
+        quick("start", "provisioner")
+        wait_for(lambda: alerts(prometheus) == set(), 180, "the alert's end")
+    finally:
+        quick.close()
+    assert quick.left() == []

@@ -16,6 +16,7 @@ pytestmark = [pytest.mark.heavy, pytest.mark.timeout(2400)]
 FIRST, SECOND = "0.90.0", "0.91.0"
 HOSTS = ("a", "b", "c")
 SECRETS = "cluster.key", "db.password", "db-scheduler.password", "admin.token", "provisioner.token"
+SESSIONS = "session.keys"
 INVENTORY = """[datacenter]
 name = test
 virtual_address = {net}.10
@@ -24,6 +25,7 @@ db_buffer_pool = 64M
 db_log_file = 48M
 db_gcache = 64M
 db_pages_lean = yes
+db_logs_days = 7
 zookeeper_heap = 96m
 provisioner_drain = 10s
 """ + "".join(f"[host {host}]\naddress = {{net}}.{11 + index}\n" for index, host in enumerate(HOSTS))
@@ -92,11 +94,17 @@ class Site:
         return answer.json["id"]
 
     def is_well(self):
-        """Every part of every machine is ready."""
-        host = next(iter(self.boxes))
-        wait_for(lambda: self.tool(host, "status")[0] == 0, 120, "all parts to be ready")
-        found = self.tool(host, "doctor")[1]["findings"]
-        assert [one for one in found if one["where"] != "backup" and "disk" not in one["what"]] == [], found
+        """Every part of every machine is ready, and the doctor has nothing to say."""
+        host, found = next(iter(self.boxes)), []
+
+        def nothing():
+            _, told, said = self.tool(host, "doctor")
+            findings = told.get("findings", [{"where": host, "what": said}])
+            found[:] = [one for one in findings if one["where"] != "backup" and "disk" not in one["what"]]
+            return not found
+
+        wait_for(nothing, 240, found)
+        assert self.tool(host, "status")[0] == 0
 
     def close(self):
         """Everything away."""
@@ -128,8 +136,10 @@ def test_a_datacenter_from_the_first_setup_to_the_purge(site):
     it_is_set_up(site)
     setup_again_changes_nothing(site)
     a_change_of_the_inventory_is_taken(site)
+    a_certificate_is_carried_to_all(site)
     the_first_machine_is_lost_and_replaced(site)
     the_database_gets_other_passwords(site)
+    it_is_again_as_it_was_at_a_time(site)
     it_is_upgraded_while_it_serves(site)
     no_secret_was_told(site)
     purge_leaves_nothing(site)
@@ -141,7 +151,7 @@ def what_is_wrong_is_told_at_once(site):
     before = machine.files(box)
     box.sh("systemd-run --unit=squatter python3 -m http.server 9200")
     box.sh("mv /usr/bin/rsync /usr/bin/rsync.away")
-    wait_for(lambda: "9200" in box.sh("ss -Hltn"), 20, "somebody to take the port")
+    wait_for(lambda: "9200" in box.sh("ss -Hltn"), 60, "somebody to take the port")
     code, told, said = site.tool("a", "setup")
     assert code == 3, said
     assert {"port 9200", "programs"} <= {one["where"] for one in told["findings"] if one["level"] == "error"}, said
@@ -161,10 +171,11 @@ def it_is_set_up(site):
     for host in HOSTS[1:]:
         done = site.does(host, "setup")
         assert done["secrets"] == "fetched from a" and done["database"] == "join", done
-    sums = {box.sh(f"cd /etc/loom && sha256sum {' '.join(SECRETS)}") for box in site.boxes.values()}
+    sums = {box.sh(f"cd /etc/loom && sha256sum {' '.join(SECRETS)} {SESSIONS}") for box in site.boxes.values()}
     assert len(sums) == 1
     for box in site.boxes.values():
         assert set(box.sh(f"cd /etc/loom && stat -c '%U %G %a' {' '.join(SECRETS)}").splitlines()) == {"root loom 640"}
+        assert box.sh(f"cd /etc/loom && stat -c '%U %G %a' {SESSIONS}") == "root loom-ui-gateway 640\n"
         box.sh("! grep -rl IDENTIFIED /etc/loom")
         assert "db_user = loom_scheduler" in box.sh("cat /etc/loom/loom/scheduler.conf")
     site.is_well()
@@ -198,11 +209,35 @@ def a_change_of_the_inventory_is_taken(site):
     assert done["stopped"] == ["loom-provisioner@2.service"] and "provisioner-2" in str(done["removed"]), done
 
 
+def a_certificate_is_carried_to_all(site):
+    """From the machine that somebody put it on; a bad one is told there, and placed nowhere; HAProxy is told of a new one."""
+    for box in site.boxes.values():
+        box.sh("printf '[paths]\ntls_front = /etc/loom/front.pem\ntls_front_source = /root/front.pem\n' >>/etc/loom/inventory")
+    code, told, said = site.tool("a", "setup")
+    assert code == 3 and "on no machine that answers" in told["findings"][0]["what"], said
+    make = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=front -days 9 -keyout %s -out %s"
+    site.boxes["b"].sh(make % ("/root/other.key", "/root/front.pem"))
+    site.boxes["b"].sh(make % ("/root/front.pem.key", "/root/other.pem"))
+    code, told, said = site.tool("b", "setup")
+    assert code == 3 and told["findings"][0]["what"] == "front.pem.key is the key of another certificate", said
+    assert "/root/front.pem on b: front.pem.key is the key of another certificate" in site.tool("a", "setup")[2]
+    site.boxes["b"].sh("mv /root/other.pem /root/front.pem")
+    for host, box in site.boxes.items():
+        done = site.does(host, "setup")
+        assert {"haproxy/haproxy.front", "haproxy/haproxy.front.key"} <= set(done["written"]), done
+        assert "haproxy" in done["restarted"] and site.does(host, "setup")["written"] == [], done
+        assert box.sh("stat -c '%U %G %a' /etc/loom/front.pem /etc/loom/front.pem.key") == "root root 644\nroot loom 640\n"
+    assert len({box.sh("cat /etc/loom/front.pem /etc/loom/front.pem.key") for box in site.boxes.values()}) == 1
+    secret = site.boxes["b"].sh("sed -n 2p /root/front.pem.key").strip()
+    assert not any(secret in said for said in site.outputs)
+    site.boxes["b"].sh("rm /root/front.pem /root/front.pem.key /root/other.key")
+
+
 def the_first_machine_is_lost_and_replaced(site):
     """The one that made the secrets. Users go on without it, and the new one is like the others."""
     lost = site.boxes["a"].sh("sha256sum /etc/loom/cluster.key")
     site.lose("a")
-    wait_for(lambda: site.api().get("/v2/clusters").ok, 30, "the virtual address to be served")
+    wait_for(lambda: site.api().get("/v2/clusters").ok, 60, "the virtual address to be served")
     kept = site.make_cluster("meanwhile")
     code, _, said = site.tool("b", "replace", "a")
     assert code == 1 and "has to answer to ssh" in said, said
@@ -223,6 +258,7 @@ def the_database_gets_other_passwords(site):
     """Each account on all machines, and the old one is good no more; nothing of it is left beside."""
     accounts = {"/etc/loom/db.password": "loom", "/etc/loom/db-scheduler.password": "loom_scheduler"}
     before = {file: site.boxes["b"].sh(f"cat {file}").strip() for file in accounts}
+    sealed_with = site.boxes["b"].sh(f"cat /etc/loom/{SESSIONS}").split()
     assert site.does("b", "rotate-keys", "--dry-run")["rotated"] is False
     assert site.does("b", "rotate-keys")["rotated"] is True
     box = site.boxes["b"]
@@ -232,7 +268,42 @@ def the_database_gets_other_passwords(site):
         ask = f"MYSQL_PWD=$(cat %s) mariadb --no-defaults -h{site.address('b')} -P55306 -u{user} -e 'SELECT 1' loom"
         box.sh(ask % file)
         box.sh(f"echo {before[file]} >/root/before && ! {ask % '/root/before'}; rm /root/before; ! ls {file}.*")
+    now = {each.sh(f"cat /etc/loom/{SESSIONS}; stat -c '%U_%G_%a' /etc/loom/{SESSIONS}") for each in site.boxes.values()}
+    fresh, *others = now.pop().split()
+    assert not now and fresh not in sealed_with and others == [*sealed_with, "root_loom-ui-gateway_640"]
     site.make_cluster("afterwards")
+
+
+def it_is_again_as_it_was_at_a_time(site):
+    """As README has it: a backup, and the binary logs of the machine that made it, up to a second; no later change."""
+    databases = {part["host"]: part["role"] for part in site.does("a", "status")["parts"] if part["name"] == "database"}
+    writer = next(host for host, role in databases.items() if role == "writer")
+    other = next(host for host, role in databases.items() if role != "writer")
+    made = site.does(other, "backup")
+    kept = site.make_cluster("kept")
+    until = int(time.time()) + 1
+    wait_for(lambda: time.time() > until, 60, "the end of that second")
+    later = site.make_cluster("later")
+    assert site.api().delete(f"/v2/clusters/{kept}").ok
+    wait_for(lambda: site.api().get(f"/v2/clusters/{kept}").json["status"] == "terminated", 60, "its end")
+    box = site.boxes[writer]
+    there = f"root@{site.address(other)}"
+    box.sh(f"mkdir /root/logs && rsync -a {there}:'/var/lib/mysql/loom-bin.[0-9]*' {there}:{made['file']} /root/logs")
+    words = "restore", f"/root/logs/{os.path.basename(made['file'])}", "--replace", "--until", f"$(date -u -d @{until} +%FT%TZ)"
+    assert "still running" in site.tool(writer, *words, "--logs", "/root/logs")[2]
+    for each in site.boxes.values():
+        each.sh("systemctl stop loom-api loom-scheduler")
+    assert "lacks loom-bin." in site.tool(writer, *words, "--logs", "/root")[2]
+    done = site.does(writer, *words, "--logs", "/root/logs")
+    assert done["restored"] and done["last_change"], done
+    for each in site.boxes.values():
+        each.sh("systemctl start loom-api loom-scheduler; rm -rf /root/logs")
+    site.is_well()
+    assert site.api().get(f"/v2/clusters/{kept}").json["status"] == "active"
+    assert site.api().get(f"/v2/clusters/{later}").status == 404
+    count = "mariadb -N -B -e 'CHECKSUM TABLE loom.cluster, loom.event, loom.task, loom.node'"
+    wait_for(lambda: len({each.sh(count) for each in site.boxes.values()}) == 1, 60, "the same on all nodes")
+    site.boxes[other].sh("rm -r /var/backups/loom")
 
 
 def it_is_upgraded_while_it_serves(site):
@@ -266,8 +337,8 @@ def it_is_upgraded_while_it_serves(site):
 def no_secret_was_told(site):
     """By none of the commands."""
     box = site.boxes["b"]
-    for name in SECRETS:
-        secret = box.sh(f"cat /etc/loom/{name}").strip()
+    for name in (*SECRETS, SESSIONS):
+        secret = box.sh(f"head -1 /etc/loom/{name}").strip()
         assert not any(secret in said for said in site.outputs), name
         assert box.said("bash", "-c", f"journalctl --no-pager | grep -qF {secret}")[0] == 1, name
 

@@ -88,6 +88,9 @@ def it_works(box):
     assert states(box) == ["active"] * len(SERVICES)
     assert box.sh("stat -c '%U %G %a' /etc/loom/*.key /etc/loom/*.token /etc/loom/db.password").split("\n")[:-1] == \
         ["root loom 640"] * 4
+    assert box.sh("stat -c '%U %G %a' /etc/loom/session.keys") == "root loom-ui-gateway 640\n"
+    reads = "setpriv --reuid=loom --regid=loom %s test -r /etc/loom/session.keys"
+    box.sh(f"! {reads % '--init-groups'} && {reads % '--groups=loom-ui-gateway'}")
     assert box.said("bash", "-c", "loom cluster list")[0] == 1
     box.put(ROOT / "deploy/compose/catalog", "/root/catalog")
     box.sh("LOOM_TOKEN=$(cat /etc/loom/admin.token) loom-load-catalog --catalog /root/catalog")
@@ -141,6 +144,7 @@ def removal_keeps_and_purge_removes(box, before):
     assert sorted(machine.files(box) - before - {"/root/catalog"}) == sorted(
         name for name in machine.files(box) if name.startswith("/root/catalog/"))
     assert box.said("getent", "passwd", "loom")[0] == 2
+    assert box.said("getent", "group", "loom-ui-gateway")[0] == 2
     assert "loom" in box.sh("mariadb -e 'SHOW DATABASES'")
 
 

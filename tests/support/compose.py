@@ -8,19 +8,19 @@ import json
 import os
 import pathlib
 import shutil
-import socket
 import subprocess
+import tempfile
 import time
 
 import pytest
 
 from stacklib.client import Client
 
-from .stack import ROOT, root_cache
+from .stack import ROOT, free_port, root_cache
 
 COMPOSE_FILE = ROOT / "deploy/compose/compose.yaml"
-TAG = "test"
-BUILD_SECONDS = 900
+TAG = os.environ.get("LOOM_TEST_TAG") or "test"  # of the images, so that two trees do not build each other's
+BUILD_SECONDS = 1700
 NAMES = ("loom-haproxy", "loom-zookeeper", "loom-mariadb", "loom-api", "loom-scheduler", "loom-ui-gateway",
          "loom-provisioner", "loom-cli", "loom-setup")
 # Where scripts/bootstrap puts Compose 2, where the engine's packages bring version 1 only.
@@ -74,10 +74,20 @@ def build(*names):
     (ROOT / "var-test").mkdir(exist_ok=True)
     with open(ROOT / "var-test/images.lock", "w", encoding="ascii") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        done = subprocess.run([str(ROOT / "scripts/images"), *names], stdin=subprocess.DEVNULL,
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
-                              timeout=BUILD_SECONDS, check=False, env={**os.environ, "TAG": TAG})
+        # It ends what the script has started, too.
+        done = subprocess.run(["timeout", str(BUILD_SECONDS), str(ROOT / "scripts/images"), *names],
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                              errors="replace", check=False, env={**os.environ, "TAG": TAG})
     assert done.returncode == 0, done.stdout[-6000:]
+
+
+def relabel(version, tag, *names):
+    """The images under test as those of another version."""
+    for name in names:
+        done = subprocess.run(["docker", "build", "-q", "-t", f"{name}:{tag}", "-"], text=True, timeout=120, check=False,
+                              input=f"FROM {name}:{TAG}\nLABEL org.opencontainers.image.version={version}\n",
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        assert done.returncode == 0, done.stdout
 
 
 def inspect(kind, *names):
@@ -87,21 +97,44 @@ def inspect(kind, *names):
     return json.loads(text)
 
 
-def free_port():
-    """A port of 127.0.0.1 that nobody uses now."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
+ASK = """
+import json, sys, urllib.error, urllib.request
+for line in sys.stdin:
+    method, url, body, headers = json.loads(line)
+    headers["Content-Type"] = "application/json"
+    request = urllib.request.Request(url, json.dumps(body).encode(), headers, method=method)
+    try:
+        print(urllib.request.urlopen(request, timeout=30).status)
+    except urllib.error.HTTPError as error:
+        print(error.code)
+"""
+
+
+class Neighbour:
+    """A container with Python, from which requests come."""
+
+    def __init__(self, name):
+        self.name = name
+        self.address = next(iter(inspect("container", name)[0]["NetworkSettings"]["Networks"].values()))["IPAddress"]
+
+    def ask(self, *requests):
+        """The status of each (method, url, body, headers), one after the other."""
+        done = subprocess.run(["docker", "exec", "-i", self.name, "/usr/bin/python3", "-c", ASK], text=True, timeout=300,
+                              input="".join(json.dumps(one) + "\n" for one in requests), capture_output=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return [int(word) for word in done.stdout.split()]
 
 
 class QuickStart:
     """deploy/compose/compose.yaml under a project name of its own, on free ports."""
 
     def __init__(self, profile="plain"):
-        self.project = f"loom-test-{os.getpid()}-{profile}"
-        self.ui_port, self.api_port = free_port(), free_port()
+        self.project = f"loom-test-{os.getpid()}-{profile.replace(',', '-')}"
+        self.folder = tempfile.TemporaryDirectory(prefix=f"{self.project}-")  # whose the ports are
+        self.ui_port, self.api_port, self.prometheus_port = (free_port(self.folder.name) for _ in range(3))
         self.env = {**os.environ, "COMPOSE_PROFILES": profile, "LOOM_VERSION": TAG,
                     "LOOM_UI_PORT": str(self.ui_port), "LOOM_API_PORT": str(self.api_port),
+                    "LOOM_PROMETHEUS_PORT": str(self.prometheus_port),
                     "LOOM_SANDBOX_ROOT": str(root_cache())}
 
     def __call__(self, *words, timeout=240, check=True):
@@ -131,6 +164,17 @@ class QuickStart:
     def page(self, timeout=30):
         """The web app through HAProxy, as a browser without a user."""
         return Client(f"http://127.0.0.1:{self.ui_port}", user="", timeout=timeout)
+
+    @contextlib.contextmanager
+    def neighbour(self):
+        """A program's container on the network that users' programs are in."""
+        code, name = said("docker", "run", "--rm", "--detach", f"--network={self.project}_loom", "--entrypoint=/usr/bin/python3",
+                          f"loom-setup:{TAG}", "-c", "import signal; signal.pause()")
+        assert code == 0, name
+        try:
+            yield Neighbour(name.strip())
+        finally:
+            said("docker", "rm", "--force", name.strip())
 
     def containers(self, service=None):
         """What the engine knows of the project's containers, ended ones too."""
@@ -171,3 +215,4 @@ class QuickStart:
         """Everything away, whatever state it is in."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             self("down", "-v", "--remove-orphans", "-t", "5", check=False)
+        self.folder.cleanup()

@@ -99,7 +99,7 @@ class Datacenter:
 
     def role(self, name):
         """The one host that has a role."""
-        return wait(lambda: (self.status()["roles"][name] + [None])[0], 20, name)
+        return wait(lambda: (self.status()["roles"][name] + [None])[0], 60, name)
 
     @staticmethod
     def other(*hosts):

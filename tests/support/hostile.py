@@ -83,6 +83,8 @@ REQUESTS = {
     "expects nonsense": (request(POST, b"Expect: nonsense\r\nContent-Length: 12\r\n", BODY), 417),
     "who, twice": (request(GET, b"X-Loom-UserID: bob\r\n"), 400),
     "who, by the original's name too": (request(GET, b"Coopr-UserID: bob\r\n"), 400),
+    "which token, twice": (request(GET, b"Authorization: Bearer a\r\nAuthorization: Bearer b\r\n"), 400),
+    "which request, twice": (request(POST, b"Idempotency-Key: a\r\nIdempotency-Key: b\r\nContent-Length: 12\r\n", BODY), 400),
     "event far off": (request(b"GET /v2/clusters/99999999/events HTTP/1.1", b"Last-Event-ID: 99999999\r\n"), 404),
     "a long key": (request(POST, b"Idempotency-Key: " + b"k" * 300 + b"\r\nContent-Length: 12\r\n", BODY), 400),
     "TLS": (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc", 400),
@@ -120,7 +122,7 @@ def bodies(document):
             yield f"{path}: {repr(value)[:60]}", json.dumps(changed(document, path, value)).encode()
 
 
-def answer_to(port, data, timeout=10):
+def answer_to(port, data, timeout=60):
     """All that a server says to some bytes until it ends the connection."""
     said = b""
     with socket.create_connection(("127.0.0.1", port), timeout=timeout) as connection:

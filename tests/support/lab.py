@@ -4,6 +4,7 @@
 Tenants have queues of their own, so tests that share a stack do not take each other's tasks.
 """
 
+import concurrent.futures
 import copy
 
 from .story import Story
@@ -87,6 +88,9 @@ CATALOG = {
 }
 
 
+DEMO = {"name": "demo", "clusterTemplate": "stack", "numMachines": 3}
+
+
 def make_tenants(stack, prefix="t"):
     """Rows for TENANTS tenants and the plug-in types; answers an iterator over (name, id)."""
     names = [(f"{prefix}{number}", f"id-of-{prefix}{number}") for number in range(TENANTS)]
@@ -146,10 +150,15 @@ class Lab:
             stream.wait(lambda event: event.id == last, what=f"event {last}")
             return Story(stream.seen[:last])
 
-    def active(self, cluster, timeout=40):
+    def active(self, cluster, timeout=120):
         """Wait until it is active; answers its story."""
         self.user.wait_cluster(cluster, "active", timeout)
         return self.story(cluster).check_ended()
+
+    def end_lease(self, run):
+        """The lease of a task that somebody works at is over."""
+        self.stack.sql("UPDATE task SET lease_until=1 WHERE state='running' AND attempt={} AND cluster_id={} AND job_num={}"
+                       " AND num={}".format(run.attempt, *map(int, run.id.split("-"))))
 
     def set_quota(self, clusters=2147483647, nodes=2147483647):
         """Limits of the tenant."""
@@ -168,3 +177,14 @@ class Lab:
             worker.kill()
         problems = [problem for worker in self.workers for problem in worker.problems]
         assert not problems, problems
+
+
+def post_named(client, key, body):
+    """A create that has a name."""
+    return client.post("/v2/clusters", body, headers={"Idempotency-Key": key})
+
+
+def race(calls):
+    """All at once, a connection each; the statuses."""
+    with concurrent.futures.ThreadPoolExecutor(40) as threads:
+        return list(threads.map(lambda call: call(), calls))

@@ -121,7 +121,7 @@ class Receiver:
                     (cluster is None or call.cluster == cluster) and
                     (not answered or call.answer is not None)]
 
-    def wait(self, name, event=None, cluster=None, count=1, timeout=15, answered=False):
+    def wait(self, name, event=None, cluster=None, count=1, timeout=60, answered=False):
         """Until so many calls came; answers them."""
         deadline = time.monotonic() + timeout
         while True:

@@ -12,6 +12,8 @@ import subprocess
 import time
 import uuid
 
+import pytest
+
 from support.stack import root_cache
 
 PLUGINS = pathlib.Path(__file__).resolve().parents[2] / "services/provisioner/plugins"
@@ -81,7 +83,7 @@ class Run:
             pass
         self.child.wait()
 
-    def wait_log(self, text, seconds=20):
+    def wait_log(self, text, seconds=60):
         """Wait until the log holds a text."""
         end = time.monotonic() + seconds
         while text not in self.log():
@@ -158,9 +160,19 @@ class Node:
         assert not check or done.returncode == 0, done.stdout
         return done.stdout if check else (done.returncode, done.stdout)
 
-    def reaches(self, address, port):
-        """Whether a TCP connection from the node to somewhere comes about."""
-        return self.ssh(f"timeout 4 bash -c '</dev/tcp/{address}/{port}'")[0] == 0
+    def knock(self, address, port):
+        """Try one TCP connection from the node to somewhere: ssh's exit code, and what was printed."""
+        return self.ssh(f"timeout 4 bash -c '</dev/tcp/{address}/{port}'")
+
+    def must_reach(self, address, port):
+        """A TCP connection from the node to somewhere comes about, within a minute on any machine."""
+        end = time.monotonic() + 60
+        code, said = self.knock(address, port)
+        while code != 0 and time.monotonic() < end:
+            time.sleep(0.2)
+            code, said = self.knock(address, port)
+        assert code == 0, (f"{self.address} does not reach {address}:{port}: exit code {code}, {said!r}\n"
+                           + self.ssh("ip address; ip neighbour")[1] + output("iptables", "-S"))
 
 
 class Cluster:
@@ -241,3 +253,17 @@ def cluster_in(folder, letter="t"):
             done = made.destroy()
         assert done.returncode == 0, done.stdout + done.stderr
         assert made.traces() == []
+
+
+@pytest.fixture(name="base_root", scope="module", autouse=True)
+def fixture_base_root(tmp_path_factory):
+    """The base root is there before the tests that measure time."""
+    subprocess.run([SANDBOX, "make-root", "--state-dir", tmp_path_factory.mktemp("root"),
+                    "--root-dir", root_cache()], check=True)
+
+
+@pytest.fixture(name="cluster")
+def fixture_cluster(tmp_path):
+    """An empty cluster; nothing of it may be left after destroy-all."""
+    with cluster_in(tmp_path) as made:
+        yield made

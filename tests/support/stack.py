@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import tempfile
 
-from stacklib import process
+from stacklib import ports, process
 
 from .api import Api, signed_in
 
@@ -20,9 +20,13 @@ SERVERS = ("mariadb", "zookeeper")
 ALL_PARTS = (*SERVERS, "api", "scheduler", "provisioner", "gateway")
 SANITIZER = re.compile(r"(ERROR: (Address|Leak|Thread)Sanitizer|runtime error:|SUMMARY: \w+Sanitizer).*")
 ENVIRONMENT = {
-    "ASAN_OPTIONS": "detect_leaks=1:exitcode=99:detect_stack_use_after_return=1",
+    "ASAN_OPTIONS": "detect_leaks=1:exitcode=99:detect_stack_use_after_return=1:quarantine_size_mb=32",
     "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1",
 }
+
+
+# What tests need that are workers themselves.
+CORE = ("mariadb", "zookeeper", "api", "scheduler")
 
 
 class StackFailed(AssertionError):
@@ -40,6 +44,11 @@ def build_dir():
     """Build directory of the programs under test."""
     path = pathlib.Path(os.environ.get("LOOM_TEST_BUILD") or "build-asan")
     return path if path.is_absolute() else ROOT / path
+
+
+def free_port(folder):
+    """A port that no stack and no outgoing connection gets as long as the folder is there, whoever listens or not."""
+    return ports.pick(set(), folder)
 
 
 def root_cache():
@@ -66,7 +75,7 @@ class Stack:
 
     # ---- commands
 
-    def command(self, *words, check=True, timeout=180):
+    def command(self, *words, check=True, timeout=400):
         """scripts/stack on this folder; its output, or StackFailed with it."""
         argv = [str(ROOT / "scripts/stack"), "--dir", str(self.dir), *words]
         done = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
@@ -250,6 +259,10 @@ class Stack:
             raise StackFailed(f"{statement}: {done.stderr.strip()}")
         return [line.split("\t") for line in done.stdout.splitlines()]
 
+    def now(self):
+        """The database's clock: epoch milliseconds."""
+        return int(self.sql("SELECT CAST(UNIX_TIMESTAMP(NOW(3))*1000 AS SIGNED)")[0][0])
+
     def machines(self):
         """The sandbox's machines, as the plugin's `list` describes them."""
         done = subprocess.run([str(SANDBOX), "list", "--state-dir", str(self.sandbox_dir)],
@@ -264,7 +277,7 @@ class Stack:
         """The machines' base root, made once for all stacks."""
         done = subprocess.run([str(SANDBOX), "make-root", "--state-dir", str(self.sandbox_dir),
                                "--root-dir", str(root_cache())], stdout=subprocess.PIPE,
-                              stderr=subprocess.STDOUT, text=True, timeout=300, check=False)
+                              stderr=subprocess.STDOUT, text=True, timeout=800, check=False)
         if done.returncode != 0:
             raise StackFailed(f"make-root: {done.stdout}")
 

@@ -26,13 +26,14 @@ class Task:
         self.state = None
         self.attempts = []  # numbers of attempts, as they began
         self.lost = 0       # of these, whose worker was not heard of in time: no failures
+        self.elsewhere = 0  # tries on a machine that was given up for this one
         self.began = []     # event numbers
         self.done = None    # event number
 
     @property
     def tries(self):
-        """How many attempts came to an end of their own."""
-        return len(self.attempts) - self.lost
+        """How many attempts on this machine came to an end of their own."""
+        return len(self.attempts) - self.lost - self.elsewhere
 
     def __repr__(self):
         return f"<{self.id} {self.name} {self.service} on {self.nodenum}: {self.state} {self.attempts}>"
@@ -90,6 +91,7 @@ class Story:
         assert sorted(task.id for task in waiting) == sorted(data["moved"]), data
         for task in waiting:
             task.node, task.nodenum = new["nodeId"], new["nodenum"]
+            task.elsewhere += task.tries
             task.state = "blocked"
         self.replaced.append(data)
 

@@ -4,7 +4,7 @@
 import time
 
 
-def wait_for(check, timeout=10, what=None, interval=0.05):
+def wait_for(check, timeout=60, what=None, interval=0.05):
     """Call check() until it is true and return its value; AssertionError after timeout seconds."""
     deadline = time.monotonic() + timeout
     while True:

@@ -45,7 +45,7 @@ class Run:
         if self.worker.dead.wait(seconds):
             raise Died
 
-    def wait(self, event, timeout=30):
+    def wait(self, event, timeout=60):
         """Wait for an event of the test; Died when the worker is killed meanwhile."""
         deadline = time.monotonic() + timeout
         while not event.wait(0.02):
@@ -74,7 +74,7 @@ class Gate:
             run.wait(self.opened)
         return self.then(run) if self.then else None
 
-    def wait(self, timeout=20):
+    def wait(self, timeout=60):
         """Until a task is held; answers its Run."""
         assert self.reached.wait(timeout), f"no task {self.match} came within {timeout} s"
         return self.run
@@ -104,7 +104,7 @@ class Worker:
 
     def __init__(self, urls, script=None, name=None, tenant="*", slots=4, beat=0.4, wait=5,
                  lease=True, original=False, brings=False, token=None):
-        self.clients = [Api(url, user=None, timeout=20, token=token) for url in urls]
+        self.clients = [Api(url, user=None, timeout=60, token=token) for url in urls]
         self.script = script
         self.name = name or f"worker-{next(NUMBERS)}"
         self.tenant = tenant
@@ -131,7 +131,7 @@ class Worker:
         """What take and finish say about the worker."""
         return {"provisionerId": self.name, "workerId": f"{self.name}.1", "tenantId": self.tenant}
 
-    def call(self, method, path, body=None, timeout=20):
+    def call(self, method, path, body=None, timeout=60):
         """(status, body) of one request to the first server; (0, reason) when it does not answer.
         A server that does not answer is asked last next time."""
         client = self.clients[0]
@@ -167,7 +167,7 @@ class Worker:
         if not self.original:
             body.update({"wait": wait, "max": most, "lease": self.lease, "claim": True})
         body.update(more)
-        status, text = self.call("POST", "/v2/tasks/take", body, wait + 15)
+        status, text = self.call("POST", "/v2/tasks/take", body, wait + 60)
         return status, self._given(text) if status == 200 else []
 
     def _given(self, text):
@@ -224,7 +224,7 @@ class Worker:
         for thread in list(self._threads):
             thread.join(20)
 
-    def stop(self, timeout=30):
+    def stop(self, timeout=60):
         """Take nothing more, finish what runs, leave. Raises what went wrong in the scripts."""
         self.leaving.set()
         with self._free:
@@ -309,3 +309,17 @@ class Worker:
             return False
         run.answer, run.ended = status, time.monotonic()
         return True
+
+
+def by_hand(lab, **options):
+    """A registered worker that does only what the test calls."""
+    worker = lab.worker(start=False, **options)
+    assert worker.register() == 200
+    return worker
+
+
+def take_one(worker):
+    """The next task."""
+    status, runs = worker.take(wait=60)
+    assert status == 200 and len(runs) == 1, (status, runs)
+    return runs[0]

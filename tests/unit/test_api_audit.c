@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "services/api/audit.h"
+#include "services/api/request/audit.h"
 
 #include "common/base/str.h"
-#include "services/api/legacy.h"
+#include "services/api/request/legacy.h"
 #include "tests/support/unit.h"
 
 #include <string.h>
@@ -25,6 +25,10 @@ static const struct {
 	{ "127.0.0.1:80", "203.0.113.9, 10.1.2.3", "203.0.113.9" },
 	{ "127.0.0.1:80", "198.51.100.1,203.0.113.9,\t10.1.2.3", "203.0.113.9" },
 	{ "127.0.0.1:80", "10.1.2.3", "10.1.2.3" },
+	/* some proxies name the port, too */
+	{ "127.0.0.1:80", "203.0.113.9:50123", "203.0.113.9" },
+	{ "127.0.0.1:80", "[2001:db8::9]:50123, 10.1.2.3:4711", "2001:db8::9" },
+	{ "127.0.0.1:80", "[2001:db8::9]", "2001:db8::9" },
 	{ "127.0.0.1:80", "nonsense", "127.0.0.1" },
 	{ "127.0.0.1:80", "203.0.113.9, ", "127.0.0.1" },
 	{ "127.0.0.1:80", "", "127.0.0.1" },

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Tokens, their scopes, settings of who is believed, and how long wrong passwords cost. */
-#include "services/api/auth.h"
+#include "services/api/request/auth.h"
 
 #include "common/base/str.h"
-#include "common/model/signin.h"
+#include "common/model/identity/own_role.h"
+#include "common/model/identity/signin.h"
 #include "tests/support/unit.h"
 
 #include <stdio.h>
@@ -46,6 +47,13 @@ static const struct {
 	{ "cluster:write", "clusters:read", false },
 	{ "clusters:read", "provisioners:read", false },
 	{ "tasks:work", "tasks:read", false },
+	{ "clusters:write", "clusters:stop", true },
+	{ "clusters:stop", "clusters:stop", true },
+	{ "clusters:stop", "clusters:start", false },
+	{ "clusters:stop", "clusters:read", false },
+	{ "clusters:stop", "clusters:write", false },
+	{ "clusters:sto", "clusters:stop", false },
+	{ "session:read", "session:end", false },
 };
 
 START_TEST(scopes_bound_a_token)
@@ -54,6 +62,49 @@ START_TEST(scopes_bound_a_token)
 	snprintf(who.scopes, sizeof(who.scopes), "%s", scopes[_i].have);
 	ck_assert_msg(auth_has_scope(&who, scopes[_i].wanted) == scopes[_i].yes, "'%s' for '%s'",
 	              scopes[_i].have, scopes[_i].wanted);
+}
+END_TEST
+
+/* A role, one that it is narrowed to, and what is left. */
+static const struct {
+	enum account_role role, to;
+	bool some;
+	enum account_role left;
+} narrowings[] = {
+	{ ACCOUNT_ADMIN, ACCOUNT_USER, true, ACCOUNT_USER },
+	{ ACCOUNT_ADMIN, ACCOUNT_AUDITOR, true, ACCOUNT_AUDITOR },
+	{ ACCOUNT_ADMIN, ACCOUNT_ADMIN, true, ACCOUNT_ADMIN },
+	{ ACCOUNT_USER, ACCOUNT_ADMIN, true, ACCOUNT_USER },
+	{ ACCOUNT_AUDITOR, ACCOUNT_ADMIN, true, ACCOUNT_AUDITOR },
+	{ ACCOUNT_USER, ACCOUNT_USER, true, ACCOUNT_USER },
+	{ ACCOUNT_USER, ACCOUNT_AUDITOR, false, ACCOUNT_USER },
+	{ ACCOUNT_AUDITOR, ACCOUNT_USER, false, ACCOUNT_AUDITOR },
+	{ ACCOUNT_PROVISIONER, ACCOUNT_ADMIN, false, ACCOUNT_PROVISIONER },
+	{ ACCOUNT_PROVISIONER, ACCOUNT_USER, false, ACCOUNT_PROVISIONER },
+};
+
+START_TEST(a_narrower_role_never_gives_more)
+{
+	enum account_role left;
+	bool some = account_role_least(narrowings[_i].role, narrowings[_i].to, &left);
+	ck_assert_int_eq(some, narrowings[_i].some);
+	if (some)
+		ck_assert_int_eq(left, narrowings[_i].left);
+}
+END_TEST
+
+START_TEST(names_are_whole_or_begin_so)
+{
+	LOOM_CLEANUP(json_free) struct json *names = json_new_arr();
+	ck_assert(own_role_names(NULL, "any"));
+	ck_assert(!own_role_names(names, "any"));
+	json_push(json_push(names, json_new_str("one")), json_new_str("web-*"));
+	static const char *const yes[] = { "one", "web-", "web-shop" };
+	static const char *const no[] = { "on", "ones", "web", "wet-shop", "", "web*", NULL };
+	for (size_t i = 0; i < LOOM_COUNT(yes); i++)
+		ck_assert_msg(own_role_names(names, yes[i]), "%s", yes[i]);
+	for (size_t i = 0; i < LOOM_COUNT(no); i++)
+		ck_assert_msg(!own_role_names(names, no[i]), "%s", no[i] ? no[i] : "none");
 }
 END_TEST
 
@@ -120,6 +171,8 @@ int main(void)
 	tcase_set_timeout(t, 60);
 	tcase_add_test(t, tokens_are_made_and_known_by_their_form);
 	tcase_add_loop_test(t, scopes_bound_a_token, 0, LOOM_COUNT(scopes));
+	tcase_add_loop_test(t, a_narrower_role_never_gives_more, 0, LOOM_COUNT(narrowings));
+	tcase_add_test(t, names_are_whole_or_begin_so);
 	tcase_add_loop_test(t, headers_are_believed_on_private_addresses_only, 0,
 	                    LOOM_COUNT(settings));
 	tcase_add_test(t, wrong_passwords_cost_more_and_more);

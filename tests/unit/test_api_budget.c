@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* How much each of many may use, beside others. */
-#include "services/api/budget.h"
+#include "services/api/request/budget.h"
 
 #include "tests/support/unit.h"
 

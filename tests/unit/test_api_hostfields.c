@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "services/api/hostfields.h"
+#include "services/api/catalog/hostfields.h"
 
 #include "common/base/str.h"
 #include "tests/support/unit.h"

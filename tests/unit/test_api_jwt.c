@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Tokens are made here with libcjose, by keys that are made here, too. */
-#include "services/api/jwt.h"
+#include "services/api/request/jwt.h"
 #include "tests/support/unit.h"
 
 #include <cjose/cjose.h>
@@ -289,7 +289,8 @@ START_TEST(checks_claims)
 	struct loom_err err = { 0 };
 	LOOM_CLEANUP(json_free) struct json *v = NULL;
 	ck_assert_int_eq(json_parse_str(claimed[_i].claims, &v, NULL), 0);
-	ck_assert_int_eq(jwt_check(v, &rules, &err), claimed[_i].want);
+	int64_t ends = 0;
+	ck_assert_int_eq(jwt_check(v, &rules, &ends, &err), claimed[_i].want);
 	if (claimed[_i].why)
 		ck_assert_msg(strstr(err.msg, claimed[_i].why) != NULL, "%s", err.msg);
 }

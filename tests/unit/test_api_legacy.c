@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Forms of version 0.9.7, in and out. Quotes are written ' for reading. */
-#include "services/api/legacy.h"
+#include "services/api/request/legacy.h"
 
 #include "common/base/str.h"
 #include "tests/support/unit.h"
@@ -96,6 +96,9 @@ START_TEST(work_is_told)
 	        "{'taskId':'t','hostname':'h','ipaddresses':{'access_v4':'1.2.3.4','bind_v4':'1.2.3.4'},"
 	        "'result':{'ipaddress':'1.2.3.4','hostname':'h','k':1}}");
 	json_free(task);
+	json_free(said);
+	said = parsed("{'taskId':'t','result':{'ipaddress':'','hostname':''}}");
+	is_like(legacy_finish(said), "{'taskId':'t','result':{'ipaddress':'','hostname':''}}");
 	json_free(said);
 }
 END_TEST

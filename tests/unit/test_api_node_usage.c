@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* How long machines were there, by intervals. */
-#include "services/api/node_usage.h"
+#include "services/api/tenant/node_usage.h"
 
 #include "common/base/str.h"
 #include "tests/support/unit.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "services/api/providerfields.h"
+#include "services/api/catalog/providerfields.h"
 
 #include "common/base/str.h"
 #include "tests/support/unit.h"
@@ -65,9 +65,35 @@ START_TEST(applies)
 }
 END_TEST
 
+static const struct {
+	const char *type, *fields, *over;
+} overs[] = {
+	{ OPEN, "{'key':'k','zone':'z'}", "" },
+	{ OPEN, NULL, "" },
+	{ OPEN, "{'kye':'k','url':'u','zone':'z'}", "providerFields.kye providerFields.url" },
+	{ OPEN, "{'kye':null}", "providerFields.kye" },
+	{ "{}", "{'x':1}", "providerFields.x" },
+	{ OPEN, "{'a':1,'b':1,'c':1,'d':1,'e':1,'f':1}",
+	  "providerFields.a providerFields.b providerFields.c providerFields.d providerFields.e" },
+};
+
+START_TEST(says_what_it_drops)
+{
+	LOOM_CLEANUP(json_free) struct json *type = unit_json(overs[_i].type);
+	LOOM_CLEANUP(json_free)
+	struct json *fields = overs[_i].fields ? unit_json(overs[_i].fields) : NULL;
+	struct strs over = { 0 };
+	providerfields_over(type, fields, &over);
+	LOOM_CLEANUP_STR char *all = strs_join(&over, " ");
+	ck_assert_str_eq(all, overs[_i].over);
+	strs_fini(&over);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *c = tcase_create("providerfields");
 	tcase_add_loop_test(c, applies, 0, LOOM_COUNT(cases));
+	tcase_add_loop_test(c, says_what_it_drops, 0, LOOM_COUNT(overs));
 	return UNIT_RUN("api_providerfields", c);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "services/api/references.h"
+#include "services/api/catalog/references.h"
 
 #include "common/base/str.h"
 #include "tests/support/unit.h"
@@ -40,7 +40,7 @@ static void note(enum entity_kind to, const char *name, const char *path, void *
 
 START_TEST(finds_each_name_and_its_place)
 {
-	__attribute__((cleanup(strs_fini_p))) struct strs found = { 0 };
+	LOOM_CLEANUP(strs_fini) struct strs found = { 0 };
 	LOOM_CLEANUP(json_free) struct json *doc = unit_json(documents[_i].doc);
 	references_each(documents[_i].kind, doc, note, &found);
 	LOOM_CLEANUP_STR char *text = strs_join(&found, ", ");

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "services/api/resolve.h"
+#include "services/api/catalog/resolve.h"
 
 #include "common/base/str.h"
-#include "services/api/validate.h"
+#include "services/api/catalog/validate.h"
 #include "tests/support/unit.h"
 
 #include <stdlib.h>
@@ -138,6 +138,11 @@ static const struct {
 	  "administration",
 	  "{'leaseduration':{'initial':1000,'max':2000,'step':10},"
 	  "'callbacks':[{'url':'http://a','events':['start'],'veto':false}]}" },
+	/* and so are retries and replacements */
+	{ LEAF(",'administration':{'retries':{'create':{'tries':1}},'replacements':0}"),
+	  "administration",
+	  "{'leaseduration':{'initial':1000,'max':2000,'step':10},"
+	  "'retries':{'create':{'tries':1}},'replacements':0}" },
 	{ LEAF(",'includes':[{'name':'calling'}]"), "administration/callbacks", NULL },
 	/* an immutable partial may come twice; other keys stay free */
 	{ "{'name':'leaf','extends':{'name':'locked'},'includes':[{'name':'fixed'}],"

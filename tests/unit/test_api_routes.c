@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Every row of the table says who may make the call, and whose the thing is; one that does not is
  * found. */
-#include "services/api/route.h"
+#include "services/api/request/route.h"
 
 #include "common/operation/operation.h"
 #include "tests/support/unit.h"
@@ -19,6 +19,7 @@ static const struct route good = { .method = "PUT",
 	                           .fn = nothing,
 	                           .roles = ROLES_USER,
 	                           .scope = "clusters:write",
+	                           .action = "clusters:x",
 	                           .owner = OWNER_CLUSTER,
 	                           .repeat = REPEAT_SAME,
 	                           .takes = TAKES_WHOLE,
@@ -60,6 +61,10 @@ static const struct {
 	{ AT(scope), { .text = "" }, "scope" },
 	{ AT(scope), { .text = "clusters" }, "scope" },
 	{ AT(scope), { .text = ":write" }, "scope" },
+	{ AT(scope), { .text = "catalog:write" }, "action" },
+	{ AT(action), { .text = NULL }, "action" },
+	{ AT(action), { .text = "clusters:" }, "action" },
+	{ AT(action), { .text = "catalog:x" }, "action" },
 	{ AT(owner), { .number = OWNER_UNSAID }, "owner" },
 	{ AT(owner), { .number = 99 }, "owner" },
 	{ AT(owner), { .number = OWNER_NONE }, "owner" },

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "services/api/validate.h"
+#include "services/api/catalog/validate.h"
 
 #include "common/base/str.h"
 #include "tests/support/unit.h"

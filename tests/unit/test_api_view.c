@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "services/api/view.h"
+#include "services/api/cluster/view.h"
 
 #include "common/base/str.h"
 #include "tests/support/unit.h"
@@ -209,6 +209,43 @@ START_TEST(details_show_at_most_200_attempts_the_latest)
 }
 END_TEST
 
+/* What looks at each attempt for each node does not come to its end within the test's time. */
+START_TEST(details_of_a_large_cluster)
+{
+	enum { NODES = 1000, TASKS = 10 * NODES, FAILURES = 3 * TASKS };
+	struct task *v = loom_calloc(TASKS, sizeof(*v));
+	struct failure *f = loom_calloc(FAILURES, sizeof(*f));
+	struct node *n = loom_calloc(NODES, sizeof(*n));
+	struct cluster c = { .id = 12, .status = CLUSTER_PENDING };
+	for (int i = 0; i < NODES; i++) {
+		n[i].num = 1000 + i;
+		snprintf(n[i].id, sizeof(n[i].id), "node-%d", i);
+	}
+	for (int i = 0; i < TASKS; i++) {
+		v[i] = task(i + 1, "INSTALL", 0, TASK_COMPLETE);
+		v[i].submit_time = 100;
+		snprintf(v[i].node_id, sizeof(v[i].node_id), "node-%d", i % NODES);
+	}
+	for (int i = 0; i < FAILURES; i++)
+		f[i] = (struct failure){ .job = 3,
+			                 .task = i % TASKS + 1,
+			                 .submit_time = i / TASKS };
+	struct nodes nodes = { n, NODES };
+	struct tasks ts = { v, TASKS };
+	struct view view = { &c, &job, &nodes, &ts, f, FAILURES };
+	LOOM_CLEANUP(json_free) struct json *all = view_nodes(&view);
+	for (int i = 0; i < NODES; i++) {
+		const struct json *a = json_get(json_at(all, (size_t)i), "actions");
+		ck_assert_uint_eq(json_len(a), 40);
+		ck_assert_str_eq(json_get_str(json_at(a, 29), "status"), "failed");
+		ck_assert_str_eq(json_get_str(json_at(a, 30), "status"), "complete");
+	}
+	loom_free(v);
+	loom_free(f);
+	loom_free(n);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *c = tcase_create("view");
@@ -218,5 +255,6 @@ int main(void)
 	tcase_add_test(c, details_show_the_attempts_of_a_node);
 	tcase_add_test(c, details_show_the_node);
 	tcase_add_test(c, details_show_at_most_200_attempts_the_latest);
+	tcase_add_test(c, details_of_a_large_cluster);
 	return UNIT_RUN("api_view", c);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "services/api/why.h"
+#include "services/api/cluster/why.h"
 
 #include "common/base/str.h"
-#include "common/model/hold.h"
+#include "common/model/worker/hold.h"
 #include "tests/support/unit.h"
 
 #include <stdio.h>

@@ -145,8 +145,8 @@ static int load(const char *text, size_t len, struct loom_err *err, char path[32
 
 START_TEST(loads_a_file)
 {
-	static const char text[] = "# a comment\n"
-				   "\n"
+	static const char text[] = "\xef\xbb\xbf# a comment\n"
+				   "\xef\xbb\xbf\n"
 				   "  db_host =  db.example.org  \r\n"
 				   "db_password=p#=\"ss \n"
 				   "\t# indented comment = nothing\n"

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The one numbering of errors: names, statuses, and which are refusals. */
 #include "common/base/err.h"
+#include "common/base/text.h"
 #include "tests/support/unit.h"
 
 static const struct {
@@ -64,11 +65,27 @@ START_TEST(carries_a_status)
 }
 END_TEST
 
+/* Whatever it is made of, the database takes it. */
+START_TEST(is_text)
+{
+	struct loom_err err = { 0 };
+	(void)err_set(&err, 400, "%.2s\xff", "x\xc3\xa4");
+	ck_assert_str_eq(err.msg, "x\xef\xbf\xbd\xef\xbf\xbd");
+	char longer[2 * sizeof(err.msg) + 1];
+	for (size_t i = 0; i + 1 < sizeof(longer); i += 2)
+		memcpy(longer + i, "\xc3\xa4", 3);
+	(void)err_set(&err, 400, "%s", longer);
+	ck_assert_uint_eq(strlen(err.msg), sizeof(err.msg) - 2);
+	ck_assert_uint_eq(text_whole(err.msg, strlen(err.msg)), strlen(err.msg));
+}
+END_TEST
+
 int main(void)
 {
 	TCase *c = tcase_create("all");
 	tcase_add_loop_test(c, names_and_maps, 0, LOOM_COUNT(cases));
 	tcase_add_test(c, has_a_range_for_each);
 	tcase_add_loop_test(c, carries_a_status, 0, LOOM_COUNT(sets));
+	tcase_add_test(c, is_text);
 	return UNIT_RUN("err", c);
 }

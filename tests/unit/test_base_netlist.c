@@ -56,10 +56,35 @@ START_TEST(checks_lists)
 }
 END_TEST
 
+static const struct {
+	const char *address, *owner;
+} owners[] = {
+	{ "10.0.0.1", "10.0.0.1" },
+	{ "::ffff:10.0.0.1", "10.0.0.1" },
+	{ "::ffff:a00:1", "10.0.0.1" },
+	{ "2001:db8:1:2:3:4:5:6", "2001:db8:1:2::" },
+	{ "2001:db8:1:2::", "2001:db8:1:2::" },
+	{ "2001:DB8:1:2:ffff:ffff:ffff:ffff", "2001:db8:1:2::" },
+	{ "2001:db8:1:3::1", "2001:db8:1:3::" },
+	{ "fe80::1%eth0", "fe80::" },
+	{ "::1", "::" },
+	{ "unix:", "unix:" },
+	{ "", "" },
+};
+
+START_TEST(counts_by_network)
+{
+	char owner[NET_OWNER];
+	net_addr_owner(owners[_i].address, owner);
+	ck_assert_str_eq(owner, owners[_i].owner);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *c = tcase_create("netlist");
 	tcase_add_loop_test(c, finds_peers, 0, LOOM_COUNT(cases));
 	tcase_add_loop_test(c, checks_lists, 0, LOOM_COUNT(lists));
+	tcase_add_loop_test(c, counts_by_network, 0, LOOM_COUNT(owners));
 	return UNIT_RUN("base_netlist", c);
 }

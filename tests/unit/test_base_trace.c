@@ -3,6 +3,7 @@
 #include "common/base/trace.h"
 #include "tests/support/unit.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #define ID   "0af7651916cd43dd8448eb211c80319c"
@@ -93,10 +94,83 @@ START_TEST(names_spans)
 }
 END_TEST
 
+#define X32  "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+#define X128 X32 X32 X32 X32
+
+/* Values of headers, with '|' between, and what is passed on. */
+static const struct {
+	const char *said, *state;
+} states[] = {
+	{ "a=1", "a=1" },
+	{ "a=1,b=2", "a=1,b=2" },
+	{ " a=1 ,\t b=2 ", "a=1,b=2" },
+	{ "a=1|b=2", "a=1,b=2" },
+	{ "a=1,,b=2,", "a=1,b=2" },
+	{ "0t@vendor=x y", "0t@vendor=x y" },
+	{ "a-b*c/d_e=!~", "a-b*c/d_e=!~" },
+	{ "", NULL },
+	{ " , ", NULL },
+	{ "a", NULL },
+	{ "a=", NULL },
+	{ "=1", NULL },
+	{ "A=1", NULL },
+	{ "_a=1", NULL },
+	{ "a =1", NULL },
+	{ "a=1=2", NULL },
+	{ "a=\x01", NULL },
+	{ "a=\xc3\xa9", NULL },
+	{ "a=1,a=2", NULL },
+	{ "a=1|a=2", NULL },
+	{ "a=1,B=2", NULL },
+	{ "a=" X128 X128, "a=" X128 X128 },
+	{ "a=" X128 X128 "x", NULL },
+	/* too long together: a long one goes before those behind it */
+	{ "a=" X128 X128 ",b=" X128 X128 ",c=1", "c=1" },
+	{ "a=" X32 X32 X32 ",b=" X32 X32 X32 ",c=" X32 X32 X32 ",d=" X32 X32 X32 ",e=" X32 X32 X32
+	  ",f=" X32 X32 X32,
+	  "a=" X32 X32 X32 ",b=" X32 X32 X32 ",c=" X32 X32 X32 ",d=" X32 X32 X32
+	  ",e=" X32 X32 X32 },
+};
+
+START_TEST(passes_states_on)
+{
+	LOOM_CLEANUP_STR char *all = loom_strdup(states[_i].said);
+	const char *values[4];
+	size_t n = 0;
+	for (char *at = all; at; n++) {
+		char *bar = strchr(at, '|');
+		values[n] = at;
+		at = bar ? bar + 1 : NULL;
+		if (bar)
+			*bar = '\0';
+	}
+	LOOM_CLEANUP_STR char *state = trace_state(values, n);
+	ck_assert_pstr_eq(state, states[_i].state);
+}
+END_TEST
+
+/* Members are so many at most; without a header there is nothing. */
+START_TEST(bounds_states)
+{
+	char text[400] = "";
+	const char *values[] = { text };
+	for (size_t i = 0; i < 33; i++) {
+		LOOM_CLEANUP_STR char *state = trace_state(values, 1);
+		ck_assert(i ? state != NULL : !state);
+		size_t len = strlen(text);
+		snprintf(text + len, sizeof(text) - len, "%sk%zu=1", i ? "," : "", i);
+	}
+	ck_assert_ptr_null(trace_state(values, 1));
+	ck_assert_ptr_null(trace_state(NULL, 0));
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tc = tcase_create("all");
 	tcase_add_loop_test(tc, parses_traceparents, 0, LOOM_COUNT(rows));
+	tcase_add_loop_test(tc, passes_states_on, 0, LOOM_COUNT(states));
+	tcase_add_test(tc, bounds_states);
 	tcase_add_test(tc, makes_traces);
 	tcase_add_test(tc, names_spans);
 	return UNIT_RUN("base_trace", tc);

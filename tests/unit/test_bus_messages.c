@@ -26,12 +26,12 @@ static const struct whole {
 	  "'ipaddresses':{'a':'10.0.0.1'},'hostname':'h','message':'m','stdout':'o','stderr':'e',"
 	  "'next':2,'lease':true,'takeId':'t','heldMs':5}" },
 	{ MSG_FINISH, true, "{'v':2,'status':417,'message':'late','tasks':['{}'],'heldMs':7}" },
-	{ MSG_CONTROL, false, "{'cluster':5,'job':2,'verb':'abort','user':'u'}" },
+	{ MSG_CONTROL, false, "{'cluster':5,'job':2,'verb':'abort','user':'u','tenantId':'co'}" },
 	{ MSG_CONTROL, true, "{'status':200,'message':'m'}" },
 	{ MSG_PLAN, false, "{'tenantId':'co','request':{'name':'n'},'template':{},'provider':{}}" },
 	{ MSG_PLAN, true,
 	  "{'status':200,'message':'m','plan':{'a':1},'action':'a','hash':'f','revision':9}" },
-	{ MSG_CHANGE, false, "{'cluster':5,'params':{'operation':'shrink'}}" },
+	{ MSG_CHANGE, false, "{'cluster':5,'params':{'operation':'shrink'},'tenantId':'co'}" },
 	{ MSG_CHANGE, true,
 	  "{'status':409,'message':'m','plan':{},'action':'a','hash':'f','revision':9}" },
 	{ MSG_UNTAKE, false, "{'takeId':'t'}" },
@@ -42,6 +42,7 @@ static const struct whole {
 	  "{'cluster':1,'tenant':'co','seq':4,'more':[{'cluster':2,'tenant':'co','seq':5},"
 	  "{'cluster':3,'tenant':'other','seq':6}]}" },
 	{ MSG_LOG, false, "{'task':'00000001-001-001'}" },
+	{ MSG_CATALOG, false, "{'tenant':'co','kind':'services'}" },
 };
 
 static const struct message_shape *shape_of(const struct whole *w)

@@ -10,6 +10,24 @@
 #include <unistd.h>
 
 static const struct {
+	const char *before, *peer, *said;
+} forwarded[] = {
+	{ NULL, "192.0.2.7:4711", "X-Forwarded-For: 192.0.2.7" },
+	{ "198.51.100.1", "192.0.2.7:4711", "X-Forwarded-For: 198.51.100.1, 192.0.2.7" },
+	{ NULL, "[2001:db8::7]:4711", "X-Forwarded-For: 2001:db8::7" },
+	{ NULL, "?:0", "X-Forwarded-For: ?" },
+};
+
+START_TEST(says_who_has_asked)
+{
+	struct strs out = { 0 };
+	rules_add_forwarded_for(&out, forwarded[_i].before, forwarded[_i].peer);
+	ck_assert_str_eq(out.v[0], forwarded[_i].said);
+	strs_fini(&out);
+}
+END_TEST
+
+static const struct {
 	const char *name, *connection;
 	bool request, answer;
 } headers[] = {
@@ -92,30 +110,35 @@ END_TEST
 
 static const struct {
 	const char *method, *site, *origin, *host;
-	bool ok;
+	bool by_cookie, ok;
 } origins[] = {
-	{ "GET", "cross-site", "https://evil.example", "loom:8100", true },
-	{ "HEAD", NULL, "https://evil.example", "loom:8100", true },
-	{ "POST", NULL, NULL, "loom:8100", true }, /* no browser */
-	{ "POST", "same-origin", "http://loom:8100", "loom:8100", true },
-	{ "POST", "none", NULL, "loom:8100", true },
-	{ "POST", "same-site", "http://loom:8100", "loom:8100", false },
-	{ "POST", "cross-site", NULL, "loom:8100", false },
-	{ "POST", "", NULL, "loom:8100", false },
-	{ "POST", NULL, "http://loom:8100", "loom:8100", true },
-	{ "POST", NULL, "https://LOOM:8100", "loom:8100", true },
-	{ "PUT", NULL, "http://loom:8101", "loom:8100", false },
-	{ "PUT", NULL, "http://loom:8100.evil.example", "loom:8100", false },
-	{ "DELETE", NULL, "null", "loom:8100", false },
-	{ "DELETE", NULL, "http://loom:8100", NULL, false },
-	{ "DELETE", NULL, "file://loom:8100", "loom:8100", false },
-	{ "PATCH", NULL, "https://evil.example", "loom:8100", false },
+	{ "GET", "cross-site", "https://evil.example", "loom:8100", false, true },
+	{ "HEAD", NULL, "https://evil.example", "loom:8100", false, true },
+	{ "POST", NULL, NULL, "loom:8100", false, true }, /* no browser */
+	{ "POST", NULL, NULL, "loom:8100", true, false }, /* a cookie proves nothing then */
+	{ "GET", NULL, NULL, "loom:8100", true, true },
+	{ "POST", "same-origin", NULL, "loom:8100", true, true },
+	{ "POST", NULL, "http://loom:8100", "loom:8100", true, true },
+	{ "POST", "cross-site", "http://loom:8100", "loom:8100", true, false },
+	{ "POST", "same-origin", "http://loom:8100", "loom:8100", false, true },
+	{ "POST", "none", NULL, "loom:8100", false, true },
+	{ "POST", "same-site", "http://loom:8100", "loom:8100", false, false },
+	{ "POST", "cross-site", NULL, "loom:8100", false, false },
+	{ "POST", "", NULL, "loom:8100", false, false },
+	{ "POST", NULL, "http://loom:8100", "loom:8100", false, true },
+	{ "POST", NULL, "https://LOOM:8100", "loom:8100", false, true },
+	{ "PUT", NULL, "http://loom:8101", "loom:8100", false, false },
+	{ "PUT", NULL, "http://loom:8100.evil.example", "loom:8100", false, false },
+	{ "DELETE", NULL, "null", "loom:8100", false, false },
+	{ "DELETE", NULL, "http://loom:8100", NULL, false, false },
+	{ "DELETE", NULL, "file://loom:8100", "loom:8100", false, false },
+	{ "PATCH", NULL, "https://evil.example", "loom:8100", false, false },
 };
 
 START_TEST(judges_origins)
 {
 	ck_assert(session_origin_ok(origins[_i].method, origins[_i].site, origins[_i].origin,
-	                            origins[_i].host) == origins[_i].ok);
+	                            origins[_i].host, origins[_i].by_cookie) == origins[_i].ok);
 }
 END_TEST
 
@@ -248,6 +271,7 @@ int main(void)
 	tcase_add_loop_test(tc, chooses_headers, 0, LOOM_COUNT(headers));
 	tcase_add_loop_test(tc, makes_urls, 0, LOOM_COUNT(urls));
 	tcase_add_test(tc, splits_headers);
+	tcase_add_loop_test(tc, says_who_has_asked, 0, LOOM_COUNT(forwarded));
 	tcase_add_loop_test(tc, judges_origins, 0, LOOM_COUNT(origins));
 	tcase_add_loop_test(tc, finds_the_session, 0, LOOM_COUNT(cookies));
 	tcase_add_loop_test(tc, matches_tags, 0, LOOM_COUNT(tags));

@@ -42,6 +42,11 @@ static const struct schema whole_thing = { .type = SCHEMA_OBJECT, .name = "Thing
 static const struct schema open = { .type = SCHEMA_OBJECT, .others = SCHEMA_OPEN,
 	.fields = (const struct schema_field[]){ { "colour", &colour, 0, NULL }, { 0 } } };
 
+static const struct schema inner = { .type = SCHEMA_OBJECT,
+	.fields = (const struct schema_field[]){
+		{ "layout", &map, 0, NULL }, { "free", &open, 0, NULL }, { 0 } } };
+static const struct schema inners = { .type = SCHEMA_ARRAY, .items = &inner };
+
 static const struct {
 	const struct schema *s;
 	const char *doc; /* with ' for "; a thing's is put behind what it needs */
@@ -81,7 +86,7 @@ static const struct {
 	{ &by_colour, "{'red':1}", "" },
 	{ &by_colour, "{'blue':1}", "blue is not one of red or green" },
 	{ &closed, "{'text':'x'}", "" },
-	{ &closed, "{'more':1,'txet':2}", "more is not a field; txet is not a field; did you mean text?" },
+	{ &closed, "{'more':1,'txet':2}", "more is not a field; there are text; txet is not a field; did you mean text?" },
 	{ &open, "{'more':1,'color':2}", "" },
 	{ &whole_thing, "{'needed':'','filled':'x','other':1}", "" },
 	{ &whole_thing, "{'needed':'','filled':'x','colour':null,'port':null}", "" },
@@ -93,7 +98,7 @@ static const struct {
 	{ &whole_thing, "{'needed':[],'filled':{},'list':[0,11],'map':{'k':[]},'closed':{'a':1}}",
 	  "needed must be a string, not an array; filled must be a string, not an object; "
 	  "list[0] must be from 1 to 10, not 0; list[1] must be from 1 to 10, not 11; "
-	  "map.k must be a string, not an array; closed.a is not a field" },
+	  "map.k must be a string, not an array; closed.a is not a field; there are text" },
 };
 /* clang-format on */
 
@@ -133,6 +138,21 @@ START_TEST(pointers_are_of_rfc_6901)
 	LOOM_CLEANUP(json_free) struct json *faults = schema_check(&map, v);
 	ck_assert_uint_eq(json_len(faults), 1);
 	ck_assert_str_eq(json_get_str(json_at(faults, 0), "pointer"), pointers[_i].pointer);
+}
+END_TEST
+
+/* What is no field, and no fault: told where others are not looked for. */
+START_TEST(finds_what_is_passed_over)
+{
+	LOOM_CLEANUP(json_free)
+	struct json *v =
+		unit_json("[{'layout':{'any':'x'},'free':{'other':1}},{'quantity':1,'layoud':{}}]");
+	LOOM_CLEANUP(strs_fini) struct strs over = { 0 };
+	LOOM_CLEANUP(json_free) struct json *faults = schema_check_over(&inners, v, &over);
+	LOOM_CLEANUP_STR char *words = schema_words(faults);
+	LOOM_CLEANUP_STR char *names = strs_join(&over, " ");
+	ck_assert_str_eq(words, "[1].layoud is not a field; did you mean layout?");
+	ck_assert_str_eq(names, "[1].quantity");
 }
 END_TEST
 
@@ -202,6 +222,7 @@ int main(void)
 	tcase_add_loop_test(c, finds_all_faults, 0, LOOM_COUNT(docs));
 	tcase_add_test(c, absent_is_no_document);
 	tcase_add_loop_test(c, pointers_are_of_rfc_6901, 0, LOOM_COUNT(pointers));
+	tcase_add_test(c, finds_what_is_passed_over);
 	tcase_add_test(c, faults_are_bounded);
 	tcase_add_test(c, long_names_do_no_harm);
 	tcase_add_test(c, written_as_json_schema);

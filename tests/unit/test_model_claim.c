@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a row keeps of a claim's secret, of services of before as well, and whom it lets in. */
-#include "common/model/claim.h"
+#include "common/model/worker/claim.h"
 
 #include "tests/support/unit.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What may be a label, and what a change makes of a cluster's labels. */
 #include "common/base/str.h"
-#include "common/model/labels.h"
+#include "common/model/cluster/labels.h"
 #include "tests/support/unit.h"
 
 #include <string.h>

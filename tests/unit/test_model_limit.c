@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "common/base/str.h"
-#include "common/model/limit.h"
+#include "common/model/worker/limit.h"
 #include "tests/support/unit.h"
 
 #include <stdlib.h>

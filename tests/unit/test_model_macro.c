@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Macros: the specification's tables; lists are in order of nodenum. */
 #include "common/base/buf.h"
-#include "common/model/macro.h"
+#include "common/model/cluster/macro.h"
 #include "tests/support/unit.h"
 
 #include <stdlib.h>
@@ -305,6 +305,42 @@ START_TEST(too_large_is_given_up)
 }
 END_TEST
 
+/* Names and addresses are not known before there are machines; how many there will be is. */
+START_TEST(counts_nodes)
+{
+	static const struct {
+		const char *text, *want;
+	} rows[] = {
+		{ "%host.service.svc3% %ip.service.svc2% %ip.self% %host.service.svc1[2]%", "" },
+		{ "%ip.service.svc2[1]% %host.service.none[7]% %num.service.svc1%", "" },
+		{ "%ip.self% %host.service.svc1[3]%",
+		  "a: There are fewer than 4 nodes with svc1 on the cluster in "
+		  "\"%host.service.svc1[3]%\"" },
+	};
+	for (size_t i = 0; i < LOOM_COUNT(rows); i++) {
+		LOOM_CLEANUP(json_free)
+		struct json *config = json_set_str(json_new_obj(), "a", rows[i].text);
+		struct loom_err why = { 0 };
+		int rc = macro_check(macro, config, &why);
+		ck_assert_int_eq(rc, *rows[i].want ? MACRO_E_INCOMPLETE : 0);
+		ck_assert_str_eq(why.msg, rows[i].want);
+	}
+}
+END_TEST
+
+/* The row that tells the owner lives as long as a transaction, the index as long as a cache. */
+START_TEST(the_owner_outlives_what_told_it)
+{
+	char *owner = loom_strdup("user");
+	LOOM_CLEANUP(macro_destroy) struct macro *m = macro_create(nodes, NODES, owner);
+	LOOM_CLEANUP_STR char *got = NULL;
+	memset(owner, 'x', strlen(owner));
+	loom_free(owner);
+	ck_assert_int_eq(macro_expand_str(m, FOO, "%cluster.owner%", &got, NULL), 0);
+	ck_assert_str_eq(got, "user");
+}
+END_TEST
+
 int main(void)
 {
 	TCase *t = tcase_create("macro");
@@ -316,5 +352,7 @@ int main(void)
 	tcase_add_test(t, deep_document);
 	tcase_add_test(t, size_is_bounded);
 	tcase_add_test(t, too_large_is_given_up);
+	tcase_add_test(t, counts_nodes);
+	tcase_add_test(t, the_owner_outlives_what_told_it);
 	return UNIT_RUN("model_macro", t);
 }

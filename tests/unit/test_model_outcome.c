@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test_model_outcome - a success is only what the last run of a transaction recorded. */
-#include "common/model/outcome.h"
+#include "common/model/cluster/outcome.h"
 #include "tests/support/unit.h"
 
 static const struct {

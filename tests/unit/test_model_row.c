@@ -4,8 +4,8 @@
  * structs. What a server makes of them is tested with one (integration/test_model.c).
  */
 #include "common/base/str.h"
-#include "common/model/node.h"
-#include "common/model/task.h"
+#include "common/model/cluster/node.h"
+#include "common/model/cluster/task.h"
 #include "tests/support/unit.h"
 
 #include <stdio.h>
@@ -13,7 +13,7 @@
 
 struct pet {
 	int64_t id, age, kept;
-	char *name, *owner;
+	char *name, *owner, *seen;
 	char kind[8];
 	struct json *tricks, *shots;
 	int unlisted;
@@ -26,24 +26,27 @@ struct pet {
 	SEP X(age, row_int, ROW_NEW | ROW_SAVE) SEP X(owner, row_str, ROW_SAVE) \
 	SEP X(tricks, row_json, ROW_OPTION)                                     \
 	SEP X(shots, row_object, ROW_GROUP)                                     \
-	SEP X(kept, row_int, 0)
+	SEP X(seen, row_str, ROW_OPTION | ROW_KEEP) SEP X(kept, row_int, 0)
 #define PET_COLUMN(col, type, flags) ROW_COLUMN(struct pet, col, type, flags),
 static const struct row_column columns[] = { PET_ROW(PET_COLUMN, ) };
 static const struct row_table pets = ROW_TABLE("pet", struct pet, columns);
 
 START_TEST(texts)
 {
-	ck_assert_str_eq(ROW_NAMES(PET_ROW), "id, name, kind, age, owner, tricks, shots, kept");
+	ck_assert_str_eq(ROW_NAMES(PET_ROW),
+	                 "id, name, kind, age, owner, tricks, shots, seen, kept");
 	LOOM_CLEANUP_STR char *insert = row_insert_text(&pets);
-	ck_assert_str_eq(insert, "INSERT INTO pet (id,name,kind,age,tricks) VALUES (?,?,?,?,?)");
+	ck_assert_str_eq(insert,
+	                 "INSERT INTO pet (id,name,kind,age,tricks,seen) VALUES (?,?,?,?,?,?)");
 	LOOM_CLEANUP_STR char *save = row_save_text(&pets, ROW_SAVE);
-	ck_assert_str_eq(save, "INSERT INTO pet (id,name,kind,age,owner) VALUES (?,0,0,?,?)"
-	                       " ON DUPLICATE KEY UPDATE age=VALUES(age),owner=VALUES(owner)");
+	ck_assert_str_eq(save,
+	                 "INSERT INTO pet (id,name,kind,age,owner) VALUES (?,0,0,?,?)"
+	                 " ON DUPLICATE KEY UPDATE age=VALUES(age),owner=VALUES(owner),seen=seen");
 	LOOM_CLEANUP_STR char *update = row_update_text(&pets, ROW_SAVE);
-	ck_assert_str_eq(update, "UPDATE pet SET age=?,owner=? WHERE id=?");
+	ck_assert_str_eq(update, "UPDATE pet SET age=?,owner=?,seen=seen WHERE id=?");
 	LOOM_CLEANUP_STR char *group = row_save_text(&pets, ROW_GROUP);
 	ck_assert_str_eq(group, "INSERT INTO pet (id,name,kind,age,shots) VALUES (?,0,0,0,?)"
-	                        " ON DUPLICATE KEY UPDATE shots=VALUES(shots)");
+	                        " ON DUPLICATE KEY UPDATE shots=VALUES(shots),seen=seen");
 }
 END_TEST
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "common/model/secret.h"
+#include "common/model/keys/secret.h"
 
 #include "tests/support/unit.h"
 
@@ -16,25 +16,33 @@
 #define S(type, fields) \
 	"{'name':'s','provisioner':{'actions':{'install':{'type':'" type "','fields':" fields "}}}}"
 
-static struct seal_key key, other_key;
+static struct keyring *ring, *other_ring;
 
-static void read_key(const char *digit, struct seal_key *ret)
+/* Of a cluster's key alone, and without a database. */
+static void read_key(const char *digit, struct keyring **ret)
 {
 	char path[] = "/tmp/loom-test-secret-XXXXXX";
+	const struct keyring_config cfg = { 0 };
 	struct loom_err err;
 	int fd = mkstemp(path);
 	FILE *f = fdopen(fd, "w");
 	for (int i = 0; i < 2 * SEAL_KEY; i++)
 		fputs(digit, f);
 	fclose(f);
-	ck_assert_int_eq(seal_key_init(path, SECRET_USE, ret, &err), 0);
+	ck_assert_int_eq(keyring_create(&cfg, path, NULL, ret, &err), 0);
 	remove(path);
 }
 
 static void setup(void)
 {
-	read_key("a", &key);
-	read_key("b", &other_key);
+	read_key("a", &ring);
+	read_key("b", &other_ring);
+}
+
+static void teardown(void)
+{
+	keyring_destroy(ring);
+	keyring_destroy(other_ring);
 }
 
 static const struct {
@@ -85,7 +93,7 @@ static void is(const struct json *v, const char *text)
 
 START_TEST(seals)
 {
-	const struct secret_of of = { &key, "t", cases[_i].kind, false };
+	const struct secret_of of = { ring, NULL, "t", cases[_i].kind, false };
 	LOOM_CLEANUP(json_free) struct json *types = unit_json(TYPES);
 	LOOM_CLEANUP(json_free)
 	struct json *stored = cases[_i].stored ? unit_json(cases[_i].stored) : NULL;
@@ -115,7 +123,7 @@ END_TEST
 /* The stored one of before sealing is kept, too, and sealed with it. */
 START_TEST(keeps_what_is_in_the_clear)
 {
-	const struct secret_of of = { &key, "t", ENTITY_PROVIDER, false };
+	const struct secret_of of = { ring, NULL, "t", ENTITY_PROVIDER, false };
 	LOOM_CLEANUP(json_free) struct json *types = unit_json(TYPES);
 	LOOM_CLEANUP(json_free) struct json *stored = unit_json(P("cloud", "{'token':'s3cret'}"));
 	LOOM_CLEANUP(json_free) struct json *doc = unit_json(P("cloud", "{'token':'********'}"));
@@ -132,16 +140,17 @@ END_TEST
 START_TEST(opens_only_in_its_place)
 {
 	static const struct {
-		const struct seal_key *key;
+		struct keyring *const *ring;
 		const char *tenant, *name, *field;
 	} at[] = {
-		{ &other_key, "t", "p", "token" },
-		{ &key, "u", "p", "token" },
-		{ &key, "t", "q", "token" },
-		{ &key, "t", "p", "pass" },
+		{ &other_ring, "t", "p", "token" },
+		{ &ring, "u", "p", "token" },
+		{ &ring, "t", "q", "token" },
+		{ &ring, "t", "p", "pass" },
 	};
-	const struct secret_of of = { &key, "t", ENTITY_PROVIDER, false };
-	const struct secret_of where = { at[_i].key, at[_i].tenant, ENTITY_PROVIDER, false };
+	const struct secret_of of = { ring, NULL, "t", ENTITY_PROVIDER, false };
+	const struct secret_of where = { *at[_i].ring, NULL, at[_i].tenant, ENTITY_PROVIDER,
+		                         false };
 	LOOM_CLEANUP(json_free) struct json *types = unit_json(TYPES);
 	LOOM_CLEANUP(json_free) struct json *doc = unit_json(P("cloud", "{'token':'t'}"));
 	struct loom_err err = { 0 };
@@ -159,7 +168,7 @@ END_TEST
 
 START_TEST(drops)
 {
-	const struct secret_of of = { &key, "t", ENTITY_PROVIDER, false };
+	const struct secret_of of = { ring, NULL, "t", ENTITY_PROVIDER, false };
 	LOOM_CLEANUP(json_free) struct json *types = unit_json(TYPES);
 	LOOM_CLEANUP(json_free)
 	struct json *doc = unit_json(P("cloud", "{'token':'t','url':'u','pass':'p'}"));
@@ -188,7 +197,7 @@ END_TEST
 int main(void)
 {
 	TCase *c = tcase_create("secret");
-	tcase_add_unchecked_fixture(c, setup, NULL);
+	tcase_add_unchecked_fixture(c, setup, teardown);
 	tcase_add_loop_test(c, seals, 0, LOOM_COUNT(cases));
 	tcase_add_test(c, keeps_what_is_in_the_clear);
 	tcase_add_loop_test(c, opens_only_in_its_place, 0, 4);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "common/model/state.h"
+#include "common/model/cluster/state.h"
 
 #include "common/base/mem.h"
 #include "tests/support/unit.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "common/model/worker_share.h"
+#include "common/model/worker/worker_share.h"
 #include "tests/support/unit.h"
 
 #include <string.h>

@@ -3,6 +3,8 @@
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/net/http_server.h"
+#include "tests/support/line.h"
+#include "tests/support/secure.h"
 #include "tests/support/unit.h"
 
 #include <arpa/inet.h>
@@ -17,7 +19,7 @@
 #include <unistd.h>
 
 #define H          "Host: a\r\n"
-#define TIMEOUT_MS 10000
+#define TIMEOUT_MS 60000
 #define LARGE      ((size_t)6 << 20) /* more than any buffer between the two */
 
 static struct loop *loop;
@@ -120,6 +122,8 @@ static void start(void)
 	log_setup("test", LOG_LV_ERROR, false);
 	loop = loop_create();
 	server = http_server_create(loop, NULL, routes, NULL, &limits);
+	if (secure.by_tls)
+		ck_assert_int_eq(http_server_tls(server, &secure.cfg, NULL), 0);
 	ck_assert_int_eq(http_server_listen(server, "127.0.0.1:0"), 0);
 	ck_assert_int_eq(pthread_create(&thread, NULL, run_loop, NULL), 0);
 }
@@ -139,19 +143,16 @@ static char got[65536];
 
 static int dial(void)
 {
-	struct sockaddr_in sa = { .sin_family = AF_INET,
-		                  .sin_port = htons((uint16_t)http_server_port(server)),
-		                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	ck_assert_int_ge(fd, 0);
-	ck_assert_int_eq(connect(fd, (struct sockaddr *)&sa, sizeof(sa)), 0);
+	int fd = line_open(http_server_port(server));
+	if (secure.by_tls)
+		ck_assert(line_tls(fd, &secure.ca, NULL, 0));
 	return fd;
 }
 
 static void put_bytes(int fd, const void *data, size_t len)
 {
 	for (size_t at = 0; at < len;) {
-		ssize_t n = send(fd, (const char *)data + at, len - at, MSG_NOSIGNAL);
+		ssize_t n = line_send(fd, (const char *)data + at, len - at);
 		ck_assert_int_gt(n, 0);
 		at += (size_t)n;
 	}
@@ -168,9 +169,8 @@ static const char *until(int fd, const char *text)
 	size_t n = 0;
 	got[0] = '\0';
 	while (!text || !strstr(got, text)) {
-		struct pollfd p = { .fd = fd, .events = POLLIN };
-		ck_assert_msg(poll(&p, 1, TIMEOUT_MS) == 1, "nothing came; so far: %s", got);
-		ssize_t r = recv(fd, got + n, sizeof(got) - 1 - n, 0);
+		ck_assert_msg(line_readable(fd, TIMEOUT_MS), "nothing came; so far: %s", got);
+		ssize_t r = line_recv(fd, got + n, sizeof(got) - 1 - n);
 		if (r <= 0)
 			break;
 		n += (size_t)r;
@@ -180,12 +180,30 @@ static const char *until(int fd, const char *text)
 	return got;
 }
 
+/* Reads until `text` comes, behind however much else. */
+static void find(int fd, const char *text)
+{
+	size_t kept = 0;
+	do {
+		ck_assert_msg(line_readable(fd, TIMEOUT_MS), "nothing came; at last: %s", got);
+		ssize_t r = line_recv(fd, got + kept, sizeof(got) - 1 - kept);
+		ck_assert_msg(r > 0, "closed; at last: %s", got);
+		kept += (size_t)r;
+		got[kept] = '\0';
+		if (strstr(got, text))
+			return;
+		size_t tail = kept < 200 ? kept : 200;
+		memmove(got, got + kept - tail, tail + 1);
+		kept = tail;
+	} while (true);
+}
+
 static void expect(const char *request, const char *answer)
 {
 	int fd = dial();
 	put(fd, request);
 	until(fd, answer);
-	close(fd);
+	line_close(fd);
 }
 
 static char *large(size_t n, unsigned *ret_sum)
@@ -240,12 +258,12 @@ START_TEST(each_form_in_small_pieces)
 	int fd = dial();
 	for (const char *p = forms[_i].request; *p; p++) {
 		put_bytes(fd, p, 1);
-		if (send(fd, "", 0, MSG_NOSIGNAL) != 0)
+		if (line_send(fd, "", 0) != 0)
 			break;
 		poll(NULL, 0, 1);
 	}
 	until(fd, forms[_i].answer);
-	close(fd);
+	line_close(fd);
 }
 END_TEST
 
@@ -264,7 +282,7 @@ START_TEST(large_ones)
 		put_bytes(fd, bytes, LARGE);
 		until(fd, answer);
 		until(fd, NULL); /* closed behind it */
-		close(fd);
+		line_close(fd);
 	}
 	ck_assert_uint_le(most, 65536);
 }
@@ -288,7 +306,7 @@ START_TEST(in_chunks)
 	put(fd, "0\r\n\r\n");
 	snprintf(answer, sizeof(answer), "%zu bytes, sum %u", n, sum);
 	until(fd, answer);
-	close(fd);
+	line_close(fd);
 }
 END_TEST
 
@@ -300,7 +318,30 @@ START_TEST(behind_others_on_the_connection)
 	until(fd, "hello");
 	put(fd, "c");
 	until(fd, "3 bytes, sum 38");
-	close(fd);
+	line_close(fd);
+}
+END_TEST
+
+/* More comes at once than is read ahead. */
+START_TEST(behind_many_on_the_connection)
+{
+	static const char get[] = "GET /hello HTTP/1.1\r\n" H "\r\n";
+	enum { MANY = 2000, BODY = 40000 };
+	unsigned sum = 0;
+	LOOM_CLEANUP_STR char *bytes = large(BODY, &sum);
+	LOOM_CLEANUP_STR char *all = loom_malloc(MANY * sizeof(get) + BODY + 100);
+	char answer[64];
+	size_t n = 0;
+	for (int i = 0; i < MANY; i++, n += sizeof(get) - 1)
+		memcpy(all + n, get, sizeof(get) - 1);
+	n += (size_t)sprintf(all + n, POST "Content-Length: %d\r\n\r\n", BODY);
+	memcpy(all + n, bytes, BODY);
+	n += BODY;
+	int fd = dial();
+	put_bytes(fd, all, n);
+	snprintf(answer, sizeof(answer), "%d bytes, sum %u", BODY, sum);
+	find(fd, answer);
+	line_close(fd);
 }
 END_TEST
 
@@ -311,12 +352,12 @@ START_TEST(leave_is_given)
 	until(fd, "100 Continue\r\n\r\n");
 	put(fd, "abc");
 	until(fd, "3 bytes");
-	close(fd);
+	line_close(fd);
 	fd = dial();
 	put(fd, "POST /refuse HTTP/1.1\r\n" H "Expect: 100-continue\r\nContent-Length: 3\r\n\r\n");
 	const char *answer = until(fd, NULL);
 	ck_assert_msg(strstr(answer, "HTTP/1.1 409 ") == answer, "%s", answer);
-	close(fd);
+	line_close(fd);
 }
 END_TEST
 
@@ -330,7 +371,7 @@ START_TEST(refused_early)
 	put(fd, "POST /refuse HTTP/1.1\r\n" H "Content-Length: 500000\r\n\r\n");
 	put_bytes(fd, bytes, n);
 	until(fd, "not now");
-	close(fd);
+	line_close(fd);
 }
 END_TEST
 
@@ -347,7 +388,7 @@ START_TEST(broken_off)
 	int fd = dial();
 	put(fd, POST "Content-Length: 100\r\n\r\nab");
 	wait_for(&begun, 1);
-	close(fd);
+	line_close(fd);
 	wait_for(&gone, 1);
 }
 END_TEST
@@ -358,7 +399,7 @@ START_TEST(too_slow)
 	put(fd, POST "Content-Length: 100000\r\n\r\nab");
 	until(fd, "408 ");
 	wait_for(&gone, 1);
-	close(fd);
+	line_close(fd);
 }
 END_TEST
 
@@ -373,11 +414,17 @@ START_TEST(server_ends)
 	ck_assert_int_eq(gone, 1);
 	ck_assert_int_eq(loop_destroy(loop), 0);
 	libevent_global_shutdown();
-	close(fd);
+	line_close(fd);
 }
 END_TEST
 
-int main(void)
+static TCase *secured(TCase *t)
+{
+	tcase_add_unchecked_fixture(t, secure_on, secure_off);
+	return t;
+}
+
+static TCase *body_case(void)
 {
 	TCase *t = tcase_create("body");
 	tcase_set_timeout(t, 20);
@@ -387,12 +434,24 @@ int main(void)
 	tcase_add_test(t, large_ones);
 	tcase_add_test(t, in_chunks);
 	tcase_add_test(t, behind_others_on_the_connection);
+	tcase_add_test(t, behind_many_on_the_connection);
 	tcase_add_test(t, leave_is_given);
 	tcase_add_test(t, refused_early);
 	tcase_add_test(t, broken_off);
 	tcase_add_test(t, too_slow);
+	return t;
+}
+
+static TCase *end_case(void)
+{
 	TCase *end = tcase_create("end");
 	tcase_add_checked_fixture(end, start, NULL);
 	tcase_add_test(end, server_ends);
-	return UNIT_RUN("net_body", t, end);
+	return end;
+}
+
+int main(void)
+{
+	return UNIT_RUN("net_body", body_case(), end_case(), secured(body_case()),
+	                secured(end_case()));
 }

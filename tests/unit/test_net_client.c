@@ -1,117 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Both clients against our own server. */
-#include "common/net/http_client.h"
-#include "common/net/http_server.h"
+#include "tests/unit/client_case.h"
 
-#include "common/base/log.h"
-#include "tests/support/unit.h"
-
-#include <arpa/inet.h>
-#include <curl/curl.h>
-#include <errno.h>
-#include <event2/event.h>
-#include <pthread.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
-static struct loop *loop;
-static struct pool *pool;
-static struct http_server *server;
 static pthread_t thread;
-static struct strs peers; /* loop */
 
 /* ---- server ---------------------------------------------------------------------------------- */
-
-static void echo(struct http_req *req, void *ctx)
-{
-	(void)ctx;
-	size_t n;
-	const char *body = http_body(req, &n), *type = http_header(req, "Content-Type");
-	const char *mine = http_header(req, "X-Mine");
-	http_reply_header(req, "X-Answer", "yes");
-	http_reply_text(req, 200, "%s type=%s mine=%s expect=%s agent=%d body=%.*s",
-	                http_method(req), type ? type : "-", mine ? mine : "-",
-	                http_header(req, "Expect") ? "yes" : "no",
-	                http_header(req, "User-Agent") != NULL, (int)n, body);
-}
-
-static void peer(struct http_req *req, void *ctx)
-{
-	(void)ctx;
-	if (!strs_has(&peers, http_peer(req)))
-		strs_add(&peers, http_peer(req));
-	http_reply_text(req, 200, "%zu", peers.n);
-}
-
-static void busy(struct http_req *req, void *ctx)
-{
-	(void)ctx;
-	http_reply_header(req, "Retry-After", "3");
-	http_reply_problem(req, 503, "later");
-}
-
-static void elsewhere(struct http_req *req, void *ctx)
-{
-	(void)ctx;
-	http_reply_header(req, "Location", "/echo");
-	http_reply_empty(req, 302);
-}
-
-static void never(struct http_req *req, void *arg)
-{
-	(void)arg;
-	http_reply_empty(req, 204);
-}
-
-static void hold(struct http_req *req, void *ctx)
-{
-	(void)ctx;
-	http_on_close(req, never, NULL);
-}
-
-static void events(struct http_req *req, void *ctx)
-{
-	(void)ctx;
-	sse_start(req);
-	sse_event(req, 1, "a", "one");
-	sse_event(req, 2, "b", "two");
-	http_stream_end(req);
-}
-
-static void stream_gone(struct http_req *req, void *arg)
-{
-	(void)arg;
-	http_stream_end(req);
-}
-
-static void endless(struct http_req *req, void *ctx)
-{
-	(void)ctx;
-	sse_start(req);
-	http_on_close(req, stream_gone, NULL);
-	sse_comment(req, "hb");
-}
-
-static void big(struct http_req *req, void *ctx)
-{
-	(void)ctx;
-	size_t n = 3u << 20;
-	LOOM_CLEANUP_STR char *x = loom_malloc(n);
-	memset(x, 'x', n);
-	http_reply(req, 200, "text/plain", x, n);
-}
-
-static const struct http_route routes[] = {
-	{ "GET", "/echo", HTTP_ON_POOL, echo },      { "POST", "/echo", HTTP_ON_POOL, echo },
-	{ "PUT", "/echo", HTTP_ON_POOL, echo },      { "DELETE", "/echo", HTTP_ON_POOL, echo },
-	{ "GET", "/peer", HTTP_ON_LOOP, peer },      { "GET", "/busy", HTTP_ON_LOOP, busy },
-	{ "GET", "/away", HTTP_ON_LOOP, elsewhere }, { "GET", "/hold", HTTP_ON_LOOP, hold },
-	{ "GET", "/events", HTTP_ON_LOOP, events },  { "GET", "/endless", HTTP_ON_LOOP, endless },
-	{ "GET", "/big", HTTP_ON_LOOP, big },        { NULL, NULL, HTTP_ON_LOOP, NULL },
-};
 
 static void *run_loop(void *arg)
 {
@@ -120,30 +13,10 @@ static void *run_loop(void *arg)
 	return NULL;
 }
 
-static void start(void)
-{
-	log_setup("test", LOG_LV_ERROR, false);
-	setenv("http_proxy", "http://127.0.0.1:9", 1); /* must not be used */
-	loop = loop_create();
-	pool = pool_create(loop, 2, 8);
-	server = http_server_create(loop, pool, routes, NULL, NULL);
-	ck_assert_int_eq(http_server_listen(server, "127.0.0.1:0"), 0);
-}
-
 static void start_thread(void)
 {
 	start();
 	ck_assert_int_eq(pthread_create(&thread, NULL, run_loop, NULL), 0);
-}
-
-static void stop(void)
-{
-	http_server_destroy(server);
-	pool_destroy(pool);
-	ck_assert_int_eq(loop_destroy(loop), 0);
-	strs_fini(&peers);
-	libevent_global_shutdown();
-	curl_global_cleanup();
 }
 
 static void stop_thread(void)
@@ -151,13 +24,6 @@ static void stop_thread(void)
 	loop_stop(loop);
 	pthread_join(thread, NULL);
 	stop();
-}
-
-static const char *url(const char *path)
-{
-	static char text[256];
-	snprintf(text, sizeof(text), "http://127.0.0.1:%d%s", http_server_port(server), path);
-	return text;
 }
 
 /* ---- blocking -------------------------------------------------------------------------------- */
@@ -227,6 +93,21 @@ START_TEST(calls)
 }
 END_TEST
 
+START_TEST(warnings)
+{
+	static const char *const want[] = { "a, \"b\"", "c", "d" };
+	struct http_call call = { 0 };
+	ok(NULL, &call, "/warned");
+	ck_assert_int_eq(call.status, 400);
+	ck_assert_uint_eq(call.warnings.n, LOOM_COUNT(want));
+	for (size_t i = 0; i < LOOM_COUNT(want); i++)
+		ck_assert_str_eq(call.warnings.v[i], want[i]);
+	ok(NULL, &call, "/echo"); /* those of the answer before are gone */
+	ck_assert_uint_eq(call.warnings.n, 0);
+	http_call_fini(&call);
+}
+END_TEST
+
 START_TEST(connection_is_reused)
 {
 	LOOM_CLEANUP(http_conn_destroy) struct http_conn *c = http_conn_create();
@@ -240,18 +121,6 @@ START_TEST(connection_is_reused)
 	http_call_fini(&call);
 }
 END_TEST
-
-static int unused_port(void)
-{
-	struct sockaddr_in sa = { .sin_family = AF_INET,
-		                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	socklen_t len = sizeof(sa);
-	int fd = socket(AF_INET, SOCK_STREAM, 0);
-	ck_assert_int_eq(bind(fd, (struct sockaddr *)&sa, sizeof(sa)), 0);
-	ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&sa, &len), 0);
-	close(fd);
-	return ntohs(sa.sin_port);
-}
 
 START_TEST(calls_that_fail)
 {
@@ -269,21 +138,6 @@ START_TEST(calls_that_fail)
 	http_call_fini(&call);
 }
 END_TEST
-
-struct asked {
-	bool answer;
-	int times;
-	struct sockaddr_in last;
-};
-
-static bool ask(const struct sockaddr *addr, void *arg)
-{
-	struct asked *a = arg;
-	a->times++;
-	if (addr->sa_family == AF_INET)
-		memcpy(&a->last, addr, sizeof(a->last));
-	return a->answer;
-}
 
 START_TEST(addresses_are_asked_about)
 {
@@ -389,210 +243,16 @@ START_TEST(streaming_call)
 }
 END_TEST
 
-/* ---- on the loop ----------------------------------------------------------------------------- */
-
-struct probe {
-	struct http_client *client;
-	struct http_fetch *fetch;
-	struct buf body;
-	char *error;
-	struct loop_timer *timer;
-	bool pause, cancel, again;
-	int status, done, paused;
-	bool answer, refused;
-};
-
-static void on_head(struct http_fetch *f, int status, const struct strs *headers, void *arg)
-{
-	struct probe *p = arg;
-	(void)f;
-	ck_assert_int_eq(p->status, 0);
-	p->status = status;
-	p->answer = strs_has(headers, "X-Answer: yes");
-}
-
-static void resume(void *arg)
-{
-	struct probe *p = arg;
-	p->paused++;
-	http_fetch_pause(p->fetch, false);
-}
-
-static void on_data(struct http_fetch *f, const char *data, size_t len, void *arg)
-{
-	struct probe *p = arg;
-	buf_add(&p->body, data, len);
-	if (p->pause) {
-		http_fetch_pause(f, true);
-		loop_timer_arm(p->timer, 1);
-	}
-	if (p->cancel) {
-		http_fetch_cancel(f);
-		loop_timer_arm(p->timer, 1);
-	}
-}
-
-static const struct http_fetch_ops ops;
-
-static void on_done(struct http_fetch *f, const char *error, void *arg)
-{
-	struct probe *p = arg;
-	p->done++;
-	p->error = loom_strdup(error);
-	p->refused = http_fetch_refused(f);
-	http_fetch_cancel(f); /* harmless */
-	if (p->again) {
-		p->again = false;
-		loom_free(p->error);
-		p->status = 0;
-		buf_reset(&p->body);
-		struct http_call call = { .method = "GET", .url = url("/echo") };
-		p->fetch = http_fetch_start(p->client, &call, &ops, p);
-		return;
-	}
-	loop_stop(loop);
-}
-
-static const struct http_fetch_ops ops = { on_head, on_data, on_done };
-
-static void fetch(struct probe *p, const char *method, const char *to, const char *body)
-{
-	struct http_call call = { .method = method,
-		                  .url = to,
-		                  .body = body,
-		                  .body_len = body ? strlen(body) : 0,
-		                  .timeout_ms = 5000 };
-	p->client = http_client_create(loop);
-	p->body = BUF_INIT(8u << 20);
-	p->fetch = http_fetch_start(p->client, &call, &ops, p);
-}
-
-static void fetch_end(struct probe *p)
-{
-	http_client_destroy(p->client);
-	loop_timer_destroy(p->timer);
-	buf_fini(&p->body);
-	loom_free(p->error);
-}
-
-START_TEST(fetches)
-{
-	struct probe p = { .again = true };
-	char body[] = "hello", path[256];
-	snprintf(path, sizeof(path), "%s", url("/echo"));
-	fetch(&p, "POST", path, body);
-	memset(body, 'x', 5); /* it has its own copy */
-	memset(path, 'x', 5);
-	loop_run(loop);
-	ck_assert_int_eq(p.done, 2);
-	ck_assert_ptr_null(p.error);
-	ck_assert_int_eq(p.status, 200);
-	ck_assert(p.answer);
-	ck_assert_str_eq(buf_str(&p.body), "GET type=- mine=- expect=no agent=1 body=");
-	fetch_end(&p);
-}
-END_TEST
-
-START_TEST(fetch_asks_about_addresses)
-{
-	for (int allowed = 0; allowed < 2; allowed++) {
-		struct probe p = { .body = BUF_INIT(1024), .client = http_client_create(loop) };
-		struct asked a = { .answer = allowed };
-		const struct http_call call = {
-			.method = "GET", .url = url("/echo"), .allow = ask, .allow_arg = &a
-		};
-		p.fetch = http_fetch_start(p.client, &call, &ops, &p);
-		loop_run(loop);
-		ck_assert_int_eq(a.times, 1);
-		ck_assert_int_eq(ntohl(a.last.sin_addr.s_addr), INADDR_LOOPBACK);
-		ck_assert_int_eq(p.status, allowed ? 200 : 0);
-		ck_assert(p.refused == !allowed);
-		ck_assert(allowed ? !p.error : strstr(p.error, "refused") != NULL);
-		fetch_end(&p);
-	}
-}
-END_TEST
-
-START_TEST(fetch_sends_its_body)
-{
-	struct probe p = { 0 };
-	fetch(&p, "DELETE", url("/echo"), "abc");
-	loop_run(loop);
-	ck_assert_str_eq(buf_str(&p.body),
-	                 "DELETE type=application/json mine=- expect=no agent=1 body=abc");
-	fetch_end(&p);
-}
-END_TEST
-
-START_TEST(fetch_paused_and_resumed)
-{
-	struct probe p = { .pause = true };
-	p.timer = loop_timer_create(loop, "resume", resume, &p);
-	fetch(&p, "GET", url("/big"), NULL);
-	loop_run(loop);
-	ck_assert_ptr_null(p.error);
-	ck_assert_uint_eq(p.body.len, 3u << 20);
-	ck_assert_int_gt(p.paused, 10);
-	fetch_end(&p);
-}
-END_TEST
-
-static void stop_loop(void *arg)
-{
-	(void)arg;
-	loop_stop(loop);
-}
-
-START_TEST(fetch_cancelled)
-{
-	struct probe p = { .cancel = true };
-	p.timer = loop_timer_create(loop, "end", stop_loop, NULL);
-	fetch(&p, "GET", url("/endless"), NULL);
-	loop_run(loop);
-	ck_assert_int_eq(p.done, 0);
-	ck_assert_int_eq(p.status, 200);
-	fetch_end(&p);
-	struct probe q = { 0 };
-	fetch(&q, "GET", url("/echo"), NULL);
-	http_fetch_cancel(q.fetch); /* before it has begun */
-	fetch_end(&q);
-	struct probe r = { 0 };
-	fetch(&r, "GET", url("/endless"), NULL);
-	fetch_end(&r); /* destroyed with it */
-}
-END_TEST
-
-START_TEST(fetch_that_fails)
-{
-	struct probe p = { 0 };
-	char to[64];
-	snprintf(to, sizeof(to), "http://127.0.0.1:%d/", unused_port());
-	fetch(&p, "GET", to, NULL);
-	loop_run(loop);
-	ck_assert_int_eq(p.done, 1);
-	ck_assert_int_eq(p.status, 0);
-	ck_assert_msg(p.error && strstr(p.error, "connect"), "%s", p.error);
-	fetch_end(&p);
-}
-END_TEST
-
 int main(void)
 {
 	TCase *t = tcase_create("blocking");
 	tcase_add_checked_fixture(t, start_thread, stop_thread);
 	tcase_add_test(t, calls);
+	tcase_add_test(t, warnings);
 	tcase_add_test(t, connection_is_reused);
 	tcase_add_test(t, calls_that_fail);
 	tcase_add_test(t, addresses_are_asked_about);
 	tcase_add_loop_test(t, hosts_of_urls, 0, LOOM_COUNT(hosts));
 	tcase_add_test(t, streaming_call);
-	TCase *fetch = tcase_create("loop");
-	tcase_add_checked_fixture(fetch, start, stop);
-	tcase_add_test(fetch, fetches);
-	tcase_add_test(fetch, fetch_asks_about_addresses);
-	tcase_add_test(fetch, fetch_sends_its_body);
-	tcase_add_test(fetch, fetch_paused_and_resumed);
-	tcase_add_test(fetch, fetch_cancelled);
-	tcase_add_test(fetch, fetch_that_fails);
-	return UNIT_RUN("net_client", t, fetch);
+	return UNIT_RUN("net_client", t);
 }

@@ -2,6 +2,7 @@
 #include "services/provisioner/result.h"
 
 #include "common/base/str.h"
+#include "common/base/text.h"
 #include "tests/support/unit.h"
 
 #include <stdio.h>
@@ -35,6 +36,7 @@ static const struct {
 	  "not an IPv4 or IPv6 address" },
 	{ "{\"ipaddresses\":{\"bind_v4\":\"\"}}", "not an IPv4 or IPv6 address" },
 	{ "{\"ipaddresses\":{\"bind_v6\":\"fe80::1\"}}", NULL },
+	{ "{\"ipaddresses\":{\"access_v4\":null,\"bind_v4\":\"10.0.0.1\"}}", NULL },
 	{ "{\"hostname\":{}}", "hostname is not a string" },
 	{ "{\"hostname\":\"web1\\n\"}", "hostname ends in a newline" },
 	{ "{\"hostname\":\"a\\tb\"}", "hostname holds a control character" },
@@ -240,6 +242,26 @@ START_TEST(a_failure_has_the_last_words)
 }
 END_TEST
 
+START_TEST(what_is_too_long_is_cut_between_characters)
+{
+	LOOM_CLEANUP(buf_fini) struct buf b = BUF_INIT(8192);
+	LOOM_CLEANUP(outcome_fini) struct outcome o;
+	struct run_end end = { .exit_code = 3, .result = "" };
+
+	for (int i = 0; i < 1000; i++)
+		buf_adds(&b, "\xc3\xa9");
+	buf_addc(&b, 'x');
+	outcome_init(&o, NULL);
+	outcome_output(&o, RUN_STDERR, buf_str(&b), b.len);
+	outcome_add(&o, &end, 1000);
+	ck_assert_ptr_null(strstr(o.message, "\xef\xbf\xbd"));
+	ck_assert(str_ends(o.message, "\xa9x"));
+	outcome_fail(&o, false, buf_str(&b) + 1); /* begins inside of one: that is seen */
+	ck_assert_uint_eq(text_whole(o.message, strlen(o.message)), strlen(o.message));
+	ck_assert(strlen(o.message) >= 1022 && strlen(o.message) <= 1024);
+}
+END_TEST
+
 static void add(struct outcome *o, const char *answer)
 {
 	struct run_end end = { .result = answer, .result_len = strlen(answer) };
@@ -346,6 +368,7 @@ int main(void)
 	tcase_add_test(tc, the_servers_limits_hold_here);
 	tcase_add_test(tc, a_bad_answer_keeps_the_name);
 	tcase_add_loop_test(tc, a_failure_has_the_last_words, 0, (int)LOOM_COUNT(words));
+	tcase_add_test(tc, what_is_too_long_is_cut_between_characters);
 	tcase_add_loop_test(tc, ends_become_finish_messages, 0, (int)LOOM_COUNT(ends));
 	tcase_add_test(tc, words_and_results_hold_no_secret);
 	tcase_add_test(tc, several_plugins_merge);

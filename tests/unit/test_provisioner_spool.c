@@ -5,10 +5,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -204,6 +208,71 @@ START_TEST(trees_are_removed_and_links_not_followed)
 }
 END_TEST
 
+/* Folders one in another, more than one path can name, with a file and a link to `outside` now and
+ * then; in the end one with more folders than are read at once. */
+static void make_deep(const char *top, const char *outside)
+{
+	static const char name[] = "a folder whose name is long enough for the path to be too long";
+	ck_assert_int_eq(files_make_dir(top), 0);
+	int at = open(top, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	for (size_t i = 0; i < 3 * (size_t)PATH_MAX / sizeof(name); i++) {
+		ck_assert_int_eq(mkdirat(at, name, 0700), 0);
+		ck_assert_int_eq(symlinkat(outside, at, "link"), 0);
+		ck_assert_int_eq(mknodat(at, "file", S_IFREG | 0600, 0), 0);
+		int next = openat(at, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		loom_close(at);
+		ck_assert_int_ge(next, 0);
+		at = next;
+	}
+	for (int i = 0; i < 3000; i++) {
+		char wide[32];
+		(void)snprintf(wide, sizeof(wide), "%d", i);
+		ck_assert_int_eq(mkdirat(at, wide, 0700), 0);
+		(void)snprintf(wide, sizeof(wide), "%d/empty", i);
+		ck_assert_int_eq(mkdirat(at, wide, 0700), 0);
+	}
+	loom_close(at);
+}
+
+START_TEST(a_tree_of_any_depth_is_removed)
+{
+	LOOM_CLEANUP_STR char *tree = loom_asprintf("%s/tree", base);
+	LOOM_CLEANUP_STR char *outside = loom_asprintf("%s/outside", base);
+	LOOM_CLEANUP_STR char *keep = loom_asprintf("%s/outside/keep", base);
+	struct rlimit few = { 16, 16 };
+
+	ck_assert_int_eq(files_make_dir(keep), 0);
+	make_deep(tree, outside);
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &few), 0);
+	ck_assert_int_eq(files_remove_tree(tree), 0);
+	ck_assert_int_eq(access(tree, F_OK), -1);
+	ck_assert_int_eq(access(keep, F_OK), 0);
+}
+END_TEST
+
+/* A folder of the same file system that a plug-in has mounted in its own. */
+START_TEST(what_is_mounted_in_a_tree_stays)
+{
+	LOOM_CLEANUP_STR char *outside = loom_asprintf("%s/outside", base);
+	LOOM_CLEANUP_STR char *keep = loom_asprintf("%s/outside/keep", base);
+	LOOM_CLEANUP_STR char *tree = loom_asprintf("%s/tree", base);
+	LOOM_CLEANUP_STR char *beside = loom_asprintf("%s/tree/z/beside", base);
+	LOOM_CLEANUP_STR char *mounted = loom_asprintf("%s/tree/x/mounted", base);
+
+	ck_assert_int_eq(files_make_dir(keep), 0);
+	ck_assert_int_eq(files_make_dir(mounted), 0);
+	ck_assert_int_eq(files_make_dir(beside), 0);
+	if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+	    mount(outside, mounted, NULL, MS_BIND, NULL) < 0)
+		return; /* only root may */
+	ck_assert_int_eq(files_remove_tree(tree), -EBUSY);
+	ck_assert_int_eq(access(keep, F_OK), 0);
+	ck_assert_int_eq(access(beside, F_OK), -1);
+	ck_assert_int_eq(umount(mounted), 0);
+	ck_assert_int_eq(files_remove_tree(tree), 0);
+}
+END_TEST
+
 START_TEST(one_holder_of_a_lock)
 {
 	LOOM_CLEANUP_STR char *path = loom_asprintf("%s/lock", base);
@@ -228,6 +297,8 @@ int main(void)
 	tcase_add_test(tc, bad_files);
 	tcase_add_test(tc, a_killed_writer_leaves_whole_results);
 	tcase_add_test(tc, trees_are_removed_and_links_not_followed);
+	tcase_add_test(tc, a_tree_of_any_depth_is_removed);
+	tcase_add_test(tc, what_is_mounted_in_a_tree_stays);
 	tcase_add_test(tc, one_holder_of_a_lock);
 	return UNIT_RUN("provisioner_spool", tc);
 }

@@ -113,7 +113,7 @@ static void connect_to(int port)
 	};
 	LOOM_CLEANUP_STR char *uri = loom_asprintf("http://127.0.0.1:%d", port);
 
-	wire = wire_create(loop, uri, "", NULL);
+	wire = wire_create(loop, uri, NULL, "", NULL);
 	tasklog = tasklog_create(loop, wire, &id);
 }
 

@@ -14,8 +14,9 @@ enum { NOW = 100000, AVOID_MS = 5000, MOST = 16 };
  *
  *	tasks    "a1": of tenant a's cluster 1, the first one ready for longest; then letters: c it is a
  *	         CREATE, d a DELETE, f it failed at p1 just now, o at p1 long ago, l it may begin later, r it
- *	         failed and may later, n this batch made it ready, x its cluster is another's, p its job is
- *	         paused, e its job has ended, R it runs at p1, E it has just ended there
+ *	         failed and may later, n this batch made it ready (only such: there was no search), x its cluster is another's, p its job is
+ *	         paused, e its job has ended, R it runs at p1, E it has just ended there, b it comes with a
+ *	         big configuration
  *	takes    "ap1:2": of tenant a (* any) at provisioner p1, for two tasks, who has waited longest first;
  *	         then B it is barred, Q it may have a probe, A it comes with a result that is applied, N with
  *	         one that is not
@@ -28,6 +29,7 @@ enum { NOW = 100000, AVOID_MS = 5000, MOST = 16 };
 struct choosing {
 	const char *what, *tasks, *takes, *running, *limits;
 	bool alone, probed; /* no other provisioner is there; the probe is another's */
+	bool contended;     /* more is ready, of several tenants */
 	const char *want;
 	bool more; /* takes went without tasks that may be had soon */
 };
@@ -51,6 +53,12 @@ static const struct choosing cases[] = {
 	{ .what = "who waits goes before", .tasks = "a1 a1", .takes = "*p2:1 *p1:1A", .want = "0 1" },
 	{ .what = "what it made ready is others', if they have less", .tasks = "a1n b2", .takes = "*p1:1A",
 	  .running = "a1:2", .want = "busy 0" },
+	{ .what = "while tenants compete what is ready is found by a search", .tasks = "a1n", .takes = "*p1:1A",
+	  .contended = true, .want = "-", .more = true },
+	{ .what = "for those who wait, too", .tasks = "a1n a1n", .takes = "*p2:2", .contended = true, .want = "- -",
+	  .more = true },
+	{ .what = "which knows of the others", .tasks = "a1n a1", .takes = "*p1:1A *p2:1", .contended = true,
+	  .want = "0 1" },
 	{ .what = "limits hold, too", .tasks = "a1c a1c", .takes = "*p1:2A", .limits = "ac1",
 	  .want = "0 provider_creates" },
 	{ .what = "and quarantines", .tasks = "a1", .takes = "*p1:1AB", .want = "quarantine" },
@@ -63,6 +71,15 @@ static const struct choosing cases[] = {
 	{ .what = "a small cluster does not stand behind a large one", .tasks = "a1 a1 a2", .takes = "*p1:1",
 	  .running = "a1:5", .want = "busy busy 0" },
 	{ .what = "among equals the one that waits longest", .tasks = "b2 a1", .takes = "*p1:1", .want = "0 busy" },
+
+	/* large configurations */
+	{ .what = "a large one like any other", .tasks = "a1b a2b b3", .takes = "*p1:3", .want = "0 0 0" },
+	{ .what = "where others wait one is enough", .tasks = "a1b a2b b3", .takes = "*p1:3", .contended = true,
+	  .want = "0 busy 0", .more = true },
+	{ .what = "and the others have the places", .tasks = "a1b b3 a2b b4", .takes = "*p1:3", .contended = true,
+	  .want = "0 0 busy 0", .more = true },
+	{ .what = "small ones of the same tenant, too", .tasks = "a1b a2b a3", .takes = "*p1:2", .contended = true,
+	  .want = "0 busy 0", .more = true },
 
 	/* what holds a task from whoever asks */
 	{ .what = "a paused job", .tasks = "a1p a2", .takes = "*p1:2", .want = "paused 0" },
@@ -169,7 +186,11 @@ static void add_cluster(struct bench *s, const char *word)
 		               .tenant_id = loom_strndup(word, 1),
 		               .brief = unit_json("{'provider':{'name':'cloud'}}"),
 		               .now = NOW };
-	(void)unit_add_cluster(&s->b.unit, c, NULL);
+	struct cached_cluster *at = cached_cluster_create();
+	at->config_job = 1;
+	at->config_size = strchr(word, 'b') == word + 2 ? 2 * LARGE_CONFIG : 2;
+	s->b.cached[s->b.unit.n_clusters] = at;
+	(void)unit_add_cluster(&s->b.unit, c, &at->rows);
 	const struct job j = { .cluster_id = id,
 		               .num = 1,
 		               .status = strchr(word, 'p')   ? JOB_PAUSED
@@ -213,6 +234,7 @@ static void add_candidates(struct bench *s)
 		else
 			s->b.candidates[s->b.n_candidates++] = ref;
 	}
+	s->b.search = s->b.n_candidates;
 	u->newly_ready = loom_malloc(sizeof(s->newly_ready));
 	memcpy(u->newly_ready, s->newly_ready, sizeof(s->newly_ready));
 }
@@ -263,6 +285,7 @@ static void add_rules(struct bench *s, const struct choosing *c)
 			             .calls = creates ? loom_strdup("")
 			                              : loom_asprintf("%d:1", NOW - 1) };
 	}
+	fair_queue_set_contended(o->fair, c->contended);
 	s->b.candidate_cache = o;
 	s->quarantine.quarantine_avoid_ms = AVOID_MS;
 	s->b.policy.quarantine = &s->quarantine;
@@ -274,6 +297,7 @@ static void bench_init(struct bench *s, const struct choosing *c)
 	struct tasks *ts = loom_calloc(1, sizeof(*ts));
 	words_of(c->tasks, &s->words);
 	unit_init(&s->b.unit, &store, (struct db *)(uintptr_t)c, &s->b.policy, NULL, MOST);
+	s->b.cached = loom_calloc(MOST + 1, sizeof(*s->b.cached));
 	ts->v = loom_calloc(s->words.n + 1, sizeof(*ts->v));
 	for (size_t i = 0; i < s->words.n; i++) {
 		add_cluster(s, s->words.v[i]);

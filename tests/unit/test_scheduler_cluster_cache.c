@@ -3,6 +3,7 @@
 #include "services/scheduler/dispatch/cluster_cache.h"
 #include "tests/support/unit.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static struct cached_cluster *cluster_of(int64_t cluster, int64_t seq, size_t nodes)
@@ -92,6 +93,58 @@ START_TEST(large_documents_make_room)
 }
 END_TEST
 
+/* Of a job, what its user has sent: a configuration may be as large as a request. */
+static void give_job(struct cached_cluster *p, const char *text)
+{
+	p->rows.jobs = loom_calloc(1, sizeof(*p->rows.jobs));
+	p->rows.n_jobs = 1;
+	p->rows.jobs->params.config = json_set_str(json_new_obj(), "a", text);
+	p->rows.jobs->params.before = json_set_str(json_new_obj(), "a", text);
+	p->rows.jobs->message = loom_strdup(text);
+}
+
+static void give_tasks(struct cached_cluster *p, const char *text)
+{
+	p->rows.tasks = loom_calloc(1, sizeof(*p->rows.tasks));
+	p->rows.tasks->v = loom_calloc(3, sizeof(*p->rows.tasks->v));
+	for (p->rows.tasks->n = 0; p->rows.tasks->n < 3; p->rows.tasks->n++)
+		p->rows.tasks->v[p->rows.tasks->n].message = loom_strdup(text);
+}
+
+static void give_loaded(struct cached_cluster *p, const char *text LOOM_UNUSED)
+{
+	char id[24];
+	p->rows.nodes_loaded = map_create(NULL);
+	for (int i = 0; i < 20000; i++) {
+		snprintf(id, sizeof(id), "%d", i);
+		map_set(p->rows.nodes_loaded, id, id);
+	}
+}
+
+static void (*const given[])(struct cached_cluster *p, const char *text) = { give_job, give_tasks,
+	                                                                     give_loaded };
+
+START_TEST(all_that_is_kept_is_counted)
+{
+	struct cluster_cache *b = cluster_cache_create();
+	LOOM_CLEANUP_STR char *text = loom_malloc(1 << 20);
+	size_t bytes;
+	memset(text, 'x', (1 << 20) - 1);
+	text[(1 << 20) - 1] = '\0';
+	for (int64_t c = 1; c <= 20; c++) {
+		struct cached_cluster *p = cluster_of(c, 1, 1);
+		given[_i](p, text);
+		cluster_cache_put(b, p);
+		size_t n = cluster_cache_count(b, &bytes);
+		ck_assert_uint_ge(bytes, n * 3 << 20);
+		ck_assert_uint_le(bytes, CLUSTER_CACHE_MAX);
+	}
+	ck_assert(has(b, 20, 1));
+	ck_assert(!has(b, 10, 1));
+	cluster_cache_destroy(b);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *t = tcase_create("cluster_cache");
@@ -99,5 +152,6 @@ int main(void)
 	tcase_add_test(t, rows_replace_those_of_before);
 	tcase_add_test(t, those_not_used_for_longest_make_room);
 	tcase_add_test(t, large_documents_make_room);
+	tcase_add_loop_test(t, all_that_is_kept_is_counted, 0, LOOM_COUNT(given));
 	return UNIT_RUN("cluster_cache", t);
 }

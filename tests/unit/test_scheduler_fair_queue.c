@@ -234,6 +234,24 @@ START_TEST(forgets)
 }
 END_TEST
 
+/* And goes by what is given now, not by what ever was. */
+START_TEST(clusters_that_have_ended_are_forgotten)
+{
+	enum { CLUSTERS = 5000, TASKS = 10 };
+	struct fair_queue *s = fair_queue_create();
+	for (int64_t i = 0; i < CLUSTERS * TASKS; i++)
+		fair_queue_given(s, "A", 1 + i / TASKS);
+	LOOM_CLEANUP(json_free) struct json *all = fair_queue_show(s, 10);
+	ck_assert_int_lt(json_get_int(all, "clusters", -1), CLUSTERS / 4);
+	ck_assert_int_gt(json_get_int(all, "clusters", -1), 0);
+	struct fair_offer v[2] = { { "A", CLUSTERS, 1, 0 }, { "A", 1, 2, 1 } };
+	fair_queue_use(s, NULL, 0, 0);
+	fair_queue_order(s, v, 2);
+	ck_assert_uint_eq(v[0].index, 1); /* who was given nothing for longest is first */
+	fair_queue_destroy(s);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *t = tcase_create("fair_queue");
@@ -243,5 +261,6 @@ int main(void)
 	tcase_add_loop_test(t, who_is_passed_over_gets_it_back, 0, LOOM_COUNT(crowds));
 	tcase_add_test(t, staleness_and_places);
 	tcase_add_test(t, forgets);
+	tcase_add_test(t, clusters_that_have_ended_are_forgotten);
 	return UNIT_RUN("fair_queue", t);
 }

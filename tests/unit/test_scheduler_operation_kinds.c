@@ -3,7 +3,7 @@
 #include "common/operation/operation.h"
 
 #include "common/base/str.h"
-#include "common/model/state.h"
+#include "common/model/cluster/state.h"
 #include "services/scheduler/plan/planner.h"
 #include "tests/support/unit.h"
 

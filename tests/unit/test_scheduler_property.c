@@ -11,7 +11,7 @@
 #include "services/scheduler/placement/solve.h"
 #include "tests/support/unit.h"
 #include "tests/unit/property_brute.h"
-#include "tests/unit/property_run.h"
+#include "tests/unit/property_left.h"
 
 /* ---- asking --------------------------------------------------------------------------------- */
 
@@ -204,7 +204,7 @@ static void shrink_named(const struct farm *c)
 	const unsigned gone = (unsigned)pick(1 << c->n);
 	struct relayout *t = NULL;
 	struct loom_err err = { 0 };
-	int nums[NODES];
+	int64_t nums[NODES];
 	struct asked a;
 	int r;
 	ask(&a, c, RELAYOUT_SHRINK, &c->rules, 0);

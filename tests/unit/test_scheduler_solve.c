@@ -1,56 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Worked examples of new clusters, refusals and reasons. JSON is written with ' for ". */
-#include "common/base/buf.h"
-#include "services/scheduler/placement/hostname.h"
-#include "services/scheduler/placement/solve.h"
-#include "tests/support/unit.h"
-
-#include <stdlib.h>
-#include <string.h>
-
-/* ---- a catalog ------------------------------------------------------------------------------ */
-
-static const char provider[] = "{'name':'joyent'}";
-
-static const char hardware[] =
-	"[{'name':'small','providermap':{'joyent':{'flavor':'Small 2GB'}}},"
-	"{'name':'medium','providermap':{'joyent':{'flavor':'Medium 4GB'}}},"
-	"{'name':'large-mem','providermap':{'joyent':{'flavor':'Large 32GB'}}},"
-	"{'name':'large-cpu','providermap':{'joyent':{'flavor':'Large 16GB'}}},"
-	"{'name':'huge','providermap':{'joyent':{}}},"
-	"{'name':'alien','providermap':{'other':{'flavor':'x'}}}]";
-
-static const char images[] =
-	"[{'name':'ubuntu12','providermap':{'joyent':{'image':'hash-ubuntu','sshuser':'ubuntu'}}},"
-	"{'name':'centos6','providermap':{'joyent':{'image':'hash-centos'}}}]";
-
-#define SERVICE(name, deps) "{'name':'" name "','dependencies':{" deps "}}"
-#define RUNTIME(list)       "'runtime':{'requires':[" list "]}"
-
-/* clang-format off */
-static const char services[] =
-	"["
-	SERVICE("namenode", "'provides':[]") ","
-	SERVICE("datanode", RUNTIME("'namenode'")) ","
-	SERVICE("resourcemanager", RUNTIME("'datanode'")) ","
-	SERVICE("nodemanager", RUNTIME("'resourcemanager'")) ","
-	SERVICE("hbasemaster", RUNTIME("'datanode'")) ","
-	SERVICE("regionserver", RUNTIME("'hbasemaster'")) ","
-	SERVICE("zookeeper", "") ","
-	SERVICE("reactor", RUNTIME("'zookeeper','regionserver','nodemanager'")) ","
-	SERVICE("mysql", "") ","
-	SERVICE("httpd", "") ","
-	SERVICE("hosts", "") ","
-	SERVICE("firewall", "") ","
-	SERVICE("myapp-1", "'provides':['myapp'],'conflicts':['myapp-2']") ","
-	SERVICE("myapp-2", "'provides':['myapp'],'conflicts':['myapp-1']") ","
-	SERVICE("needs-myapp", "'install':{'requires':['myapp']}") ","
-	SERVICE("uses-mysql", "'install':{'uses':['mysql']},'runtime':{'uses':['httpd']}") ","
-	"{'name':'old','dependson':['zookeeper']},"
-	"{'name':'web','provisioner':{'actions':{'install':{'type':'shell'},'start':{'type':'chef'},"
-	"'stop':{'type':'chef'}}}},{'name':'db'},{'name':'a'},{'name':'b'},{'name':'c'},{'name':'d'},"
-	"{'name':'s1'},{'name':'s2'},{'name':'s3'}]";
-/* clang-format on */
+#include "tests/unit/solve_case.h"
 
 /* ---- templates ------------------------------------------------------------------------------ */
 
@@ -165,7 +115,9 @@ static const struct {
 	  "50 large-cpu centos6 datanode,nodemanager,regionserver; "
 	  "1 large-mem centos6 hbasemaster,namenode,resourcemanager; 5 medium centos6 reactor,zookeeper" },
 	{ reactor_m, "{'numMachines':5,'services':['namenode','datanode','mysql','httpd']}",
-	  "httpd,mysql are incompatible with the cluster" },
+	  "httpd,mysql are incompatible with the cluster; template reactor-m allows namenode, "
+	  "datanode, resourcemanager, nodemanager, hbasemaster, regionserver, zookeeper, reactor, "
+	  "hosts, old, needs-myapp, myapp-1, myapp-2, uses-mysql (compatibility.services)" },
 	{ reactor_m, "{'numMachines':5,'services':['reactor','datanode']}",
 	  "datanode requires namenode, which is not on the cluster or in the list of services to add.\n"
 	  "reactor requires zookeeper, which is not on the cluster or in the list of services to add.\n"
@@ -174,13 +126,14 @@ static const struct {
 	  "reactor requires nodemanager, which is not on the cluster or in the list of services to "
 	  "add." },
 	{ reactor_m, "{'numMachines':5,'provider':'rackspace'}",
-	  "no hardware types are available to use with template reactor-m and provider rackspace" },
+	  "no hardware types are available to use with template reactor-m and provider rackspace; "
+	  "the provider has none" },
 	{ reactor_m, "{'numMachines':5,'imagetype':'debian'}",
 	  "no image types are available to use with template reactor-m and provider joyent "
-	  "(asked for: debian)" },
+	  "(asked for: debian); the provider has ubuntu12, centos6" },
 	{ reactor_m, "{'numMachines':5,'hardwaretype':'huge'}",
 	  "no hardware types are available to use with template reactor-m and provider joyent "
-	  "(asked for: huge)" },
+	  "(asked for: huge); the provider has small, medium, large-mem, large-cpu" },
 	{ reactor_m, "{'numMachines':2,'services':['myapp-1','myapp-2']}",
 	  "myapp-1 conflicts with myapp-2.\nmyapp-2 conflicts with myapp-1." },
 	{ reactor_m, "{'numMachines':2,'services':['needs-myapp','myapp-2']}",
@@ -198,7 +151,8 @@ static const struct {
 	  "5 small centos6 datanode,namenode" },
 	{ simple, "{'numMachines':5,'hardwaretype':'large-cpu'}",
 	  "no hardware types are available to use with template simple and provider joyent "
-	  "(asked for: large-cpu)" },
+	  "(asked for: large-cpu); the provider has small, medium, large-mem, large-cpu, the template "
+	  "allows small, medium, large-mem" },
 	{ simple, "{'numMachines':5,'services':['fakeservice']}",
 	  "service fakeservice does not exist" },
 	{ hadoop,
@@ -277,7 +231,7 @@ static const struct {
 	{ TEMPLATE("'services':{'web':{'hardwaretypes':['gpu'],'quantities':{}}}"),
 	  "{'numMachines':3,'services':['web','db']}",
 	  "service web accepts none of the hardware types that are available here: large-cpu, "
-	  "large-mem, medium, small" },
+	  "large-mem, medium, small; it accepts gpu" },
 	{ TEMPLATE("'services':{'web':{'imagetypes':['centos6']},'db':{'imagetypes':['ubuntu12']}},"
 	           "'layout':{'mustcoexist':[['web','db']]}"),
 	  "{'numMachines':3,'services':['web','db']}",
@@ -354,197 +308,7 @@ START_TEST(nodes_are_complete)
 }
 END_TEST
 
-/* ---- many services -------------------------------------------------------------------------- */
-
-static uint64_t random_state;
-
-static int pick(int n)
-{
-	random_state = random_state * 6364136223846793005u + 1442695040888963407u;
-	return (int)((random_state >> 33) % (unsigned)n);
-}
-
-static void add_quantities(struct buf *b, int n, int least, int most, int more)
-{
-	buf_adds(b, "]},'services':{");
-	for (int i = 0; i < n; i++) {
-		const int min = least + pick(most);
-		buf_addf(b, "%s'x%d':{'quantities':{'min':%d,'max':%d}}", i ? "," : "", i, min,
-		         min + 1 + pick(more));
-	}
-	buf_adds(b, "}}}");
-}
-
-/* A template in which each of n services has numbers, with some random sets that cannot coexist. */
-static void add_template(struct buf *b, int n, int sets, int of, int most)
-{
-	buf_adds(b, "{'name':'big','constraints':{'layout':{'cantcoexist':[");
-	for (int i = 0; i < sets; i++) {
-		buf_addf(b, "%s[", i ? "," : "");
-		for (int k = 0; k < of; k++)
-			buf_addf(b, "%s'x%d'", k ? "," : "",
-			         (i * 7 + k * (1 + pick(3)) + pick(2)) % n);
-		buf_adds(b, "]");
-	}
-	add_quantities(b, n, 0, most, 200);
-}
-
-/* The same with random pairs. */
-static void add_pairs(struct buf *b, int n, int pairs, int most)
-{
-	buf_adds(b, "{'name':'big','constraints':{'layout':{'cantcoexist':[");
-	for (int i = 0; i < pairs; i++) {
-		const int one = pick(n);
-		buf_addf(b, "%s['x%d','x%d']", i ? "," : "", one, (one + 1 + pick(n - 1)) % n);
-	}
-	add_quantities(b, n, 1, most, 20);
-}
-
-/* Checks a layout against the numbers, the long way. */
-static void check_layout(const struct json *template, const struct layout *l, size_t nodes)
-{
-	const struct json *limits = json_path(template, "constraints/services");
-	const struct json *cant = json_path(template, "constraints/layout/cantcoexist");
-	ck_assert_uint_eq(l->n_nodes, nodes);
-	for (size_t s = 0; s < l->services.n; s++) {
-		const char *name = l->services.v[s];
-		const struct json *q = json_get(json_get(limits, name), "quantities");
-		int64_t n = 0;
-		for (size_t i = 0; i < l->n_groups; i++)
-			n += strs_has(&l->groups[i].services, name) ? l->groups[i].count : 0;
-		ck_assert_int_ge(n, 1);
-		ck_assert_int_ge(n, json_get_int(q, "min", 0));
-		ck_assert_int_le(n, json_get_int(q, "max", INT32_MAX));
-	}
-	for (size_t i = 0; i < l->n_groups; i++) {
-		for (size_t k = 0; k < json_len(cant); k++) {
-			const struct json *set = json_at(cant, k);
-			bool all = true;
-			for (size_t j = 0; j < json_len(set); j++)
-				all &= strs_has(&l->groups[i].services, json_str(json_at(set, j)));
-			ck_assert(!all);
-		}
-	}
-}
-
-static int solve_big(const char *template, int n, int nodes)
-{
-	LOOM_CLEANUP(buf_fini) struct buf docs = BUF_INIT(100000);
-	LOOM_CLEANUP(buf_fini) struct buf ask = BUF_INIT(100000);
-	LOOM_CLEANUP(json_free) struct json *t = unit_json(template);
-	LOOM_CLEANUP(json_free) struct json *p = unit_json(provider);
-	LOOM_CLEANUP(json_free) struct json *h = unit_json(hardware);
-	LOOM_CLEANUP(json_free) struct json *im = unit_json(images);
-	LOOM_CLEANUP(json_free) struct json *s = NULL;
-	LOOM_CLEANUP(json_free) struct json *q = NULL;
-	LOOM_CLEANUP(layout_free) struct layout *l = NULL;
-	struct loom_err err = { 0 };
-	struct solve_input in;
-	int r;
-	buf_addf(&ask, "{'numMachines':%d,'services':[", nodes);
-	buf_adds(&docs, "[");
-	for (int i = 0; i < n; i++) {
-		buf_addf(&ask, "%s'x%d'", i ? "," : "", i);
-		buf_addf(&docs, "%s{'name':'x%d'}", i ? "," : "", i);
-	}
-	buf_adds(&ask, "]}");
-	buf_adds(&docs, "]");
-	s = unit_json(buf_str(&docs));
-	q = unit_json(buf_str(&ask));
-	in = (struct solve_input){ q, t, p, h, im, s, 1, "big" };
-	r = solve(&in, &l, &err);
-	if (!r)
-		check_layout(t, l, (size_t)nodes);
-	else
-		ck_assert_int_eq(r, 400); /* never 422: too hard */
-	return r;
-}
-
-/* Twelve services with constraints on five hundred nodes: loose, and close to what is possible. */
-START_TEST(twelve_services_500_nodes)
-{
-	int solved = 0;
-	random_state = (uint64_t)_i + 5;
-	for (int k = 0; k < 20; k++) {
-		LOOM_CLEANUP(buf_fini) struct buf t = BUF_INIT(100000);
-		add_template(&t, 12, 4 + pick(30), 2 + pick(3), 1 + pick(100));
-		solved += solve_big(buf_str(&t), 12, 500) == 0;
-	}
-	ck_assert_int_gt(solved, 3);
-}
-END_TEST
-
-START_TEST(forty_services_at_most_one)
-{
-	LOOM_CLEANUP(buf_fini) struct buf t = BUF_INIT(100000);
-	buf_adds(&t, "{'name':'big','constraints':{'services':{");
-	for (int i = 0; i < 40; i++)
-		buf_addf(&t, "%s'x%d':{'quantities':{'max':1}}", i ? "," : "", i);
-	buf_adds(&t, "}}}");
-	for (int nodes = 1; nodes <= 40; nodes++)
-		ck_assert_int_eq(solve_big(buf_str(&t), 40, nodes), 0);
-	ck_assert_int_eq(solve_big(buf_str(&t), 40, 41), 400);
-}
-END_TEST
-
-/* Thirty services, no two of which may share a node. */
-START_TEST(thirty_services_apart)
-{
-	LOOM_CLEANUP(buf_fini) struct buf t = BUF_INIT(100000);
-	const char *sep = "";
-	buf_adds(&t, "{'name':'big','constraints':{'layout':{'cantcoexist':[");
-	for (int i = 0; i < 30; i++) {
-		for (int k = i + 1; k < 30; k++) {
-			buf_addf(&t, "%s['x%d','x%d']", sep, i, k);
-			sep = ",";
-		}
-	}
-	buf_adds(&t, "]}}}");
-	ck_assert_int_eq(solve_big(buf_str(&t), 30, 29), 400);
-	ck_assert_int_eq(solve_big(buf_str(&t), 30, 30), 0);
-	ck_assert_int_eq(solve_big(buf_str(&t), 30, 10000), 0);
-}
-END_TEST
-
-/* Services of which random pairs may not share a node: hundreds of largest sets. `time` of this
- * test is what the numbers in placement/set_cover.c were chosen by. */
-START_TEST(tangled)
-{
-	static const struct {
-		int services, pairs, nodes;
-	} sizes[] = { { 24, 60, 100 }, { 32, 120, 100 } };
-	int solved = 0;
-	random_state = 5;
-	for (int k = 0; k < 10; k++) {
-		LOOM_CLEANUP(buf_fini) struct buf t = BUF_INIT(100000);
-		add_pairs(&t, sizes[_i].services, sizes[_i].pairs, sizes[_i].nodes / 3);
-		solved += solve_big(buf_str(&t), sizes[_i].services, sizes[_i].nodes) == 0;
-	}
-	ck_assert_int_gt(solved, 3);
-}
-END_TEST
-
 /* ---- host names ----------------------------------------------------------------------------- */
-
-static const struct {
-	const char *cluster;
-	int64_t id;
-	int nodenum;
-	const char *suffix, *want;
-} hosts[] = {
-	{ "123i.am-a_clusTer", 1, 1002, NULL, "i-am-a-cluster1-1002.local" },
-	{ "web", 42, 1000, "", "web42-1000.local" },
-	{ "web", 42, 1000, "example.com", "web42-1000.example.com" },
-	{ "web", 42, 1000, ".example.com", "web42-1000.example.com" },
-	{ "2024", 7, 1000, NULL, "7-1000.local" },
-	{ "1-two", 7, 1000, NULL, "two7-1000.local" },
-	{ "fail2", 3, 1000, NULL, "fail2-3-1000.local" },
-	{ "fail", 23, 1000, NULL, "fail23-1000.local" },
-	{ "a1234567890123456789012345678901234567890123456789012345678901234567890", 12345678, 1000,
-	  NULL, "a123456789012345678901234567890123456789012345678-12345678-1000.local" },
-	{ "aaaaaaaaaabbbbbbbbbbccccccccccddddddddddeeeeeeeeeeffffffffffgggggggggg", 12345678, 1000,
-	  NULL, "aaaaaaaaaabbbbbbbbbbccccccccccddddddddddeeeeeeeeee12345678-1000.local" },
-};
 
 START_TEST(host_names)
 {
@@ -561,10 +325,6 @@ int main(void)
 	tcase_set_timeout(t, 60);
 	tcase_add_loop_test(t, worked_examples, 0, LOOM_COUNT(cases));
 	tcase_add_test(t, nodes_are_complete);
-	tcase_add_loop_test(t, twelve_services_500_nodes, 0, 10);
-	tcase_add_test(t, forty_services_at_most_one);
-	tcase_add_test(t, thirty_services_apart);
-	tcase_add_loop_test(t, tangled, 0, 2);
 	tcase_add_loop_test(t, host_names, 0, LOOM_COUNT(hosts));
 	return UNIT_RUN("scheduler_solve", t);
 }

@@ -100,22 +100,29 @@ START_TEST(needs_no_configuration)
 END_TEST
 
 static const struct {
-	const char *events, *allow, *said; /* NULL: good */
+	const char *events, *triggers, *allow, *said; /* NULL: good */
 } configs[] = {
-	{ "start, lease_expired", "10.0.0.0/8 *.lab", NULL },
-	{ "", "", NULL },
-	{ "start,end", "", "callback_events: there is no event 'end'" },
-	{ "", "10.0.0/8",
+	{ "start, lease_expired", "cluster_create, EXPAND_CLUSTER", "10.0.0.0/8 *.lab", NULL },
+	{ "", NULL, "", NULL },
+	{ "start,end", "", "", "callback_events: there is no event 'end'" },
+	{ "start", "cluster_create,cluster_remove", "",
+	  "callback_triggers: no job has the action 'cluster_remove'" },
+	{ "", "", "10.0.0/8",
 	  "callback_allow: '10.0.0/8' is not a host name, an address, a network or *" },
 };
 
 START_TEST(checks_the_configuration)
 {
-	char events[64], allow[64];
+	char events[64], triggers[64], allow[64];
 	struct loom_err err = { 0 };
 	snprintf(events, sizeof(events), "%s", configs[_i].events);
 	snprintf(allow, sizeof(allow), "%s", configs[_i].allow);
-	const struct webhook_config cfg = { .callback_events = events, .callback_allow = allow };
+	snprintf(triggers, sizeof(triggers), "%s",
+	         configs[_i].triggers ? configs[_i].triggers : "");
+	const struct webhook_config cfg = { .callback_events = events,
+		                            .callback_triggers =
+		                                    configs[_i].triggers ? triggers : NULL,
+		                            .callback_allow = allow };
 	ck_assert((webhook_config_check(&cfg, &err) != 0) == (configs[_i].said != NULL));
 	ck_assert_str_eq(err.msg, configs[_i].said ? configs[_i].said : "");
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* batch - the steps of one transaction over results and claims. */
+/* batch - runs the steps of one transaction over results and claims. */
 #include "services/scheduler/dispatch/batch_private.h"
 
 #include "common/base/log.h"
@@ -28,7 +28,7 @@ void batch_free_rows(struct batch *b)
 	unit_fini(&b->unit);
 }
 
-/* The transaction may run again. */
+/* Resets the batch, because the transaction may run again. */
 static void begin(struct batch *b)
 {
 	batch_free_rows(b);
@@ -61,7 +61,47 @@ static int batch_tx(struct db *db, void *arg)
 	return rc;
 }
 
-int batch_run(struct batch *b)
+/* Runs the batch and rolls back, to see whether it would succeed. */
+static int try_tx(struct db *db, void *arg)
+{
+	int rc = batch_tx(db, arg);
+	return rc ? rc : ERR_PLAIN;
+}
+
+/* Excludes the clusters whose candidates made the batch fail. Tries each cluster separately. */
+static bool leave_out_defects(struct batch *b)
+{
+	bool any = false;
+	struct task_ref *refs = loom_calloc(b->n_candidates + 1, sizeof(*refs));
+	for (size_t i = 0; i < b->n_candidates; i++) {
+		int64_t cluster = b->candidates[i].cluster;
+		struct batch one = { .db = b->db,
+			             .policy = b->policy,
+			             .payloads = b->payloads,
+			             .candidate_cache = b->candidate_cache,
+			             .takes = b->takes,
+			             .n_takes = b->n_takes,
+			             .candidates = refs };
+		bool first = true;
+		for (size_t k = 0; k < b->n_candidates; k++) {
+			first = first && (k >= i || b->candidates[k].cluster != cluster);
+			if (b->candidates[k].cluster == cluster)
+				refs[one.n_candidates++] = b->candidates[k];
+		}
+		if (first && db_tx(b->db, try_tx, &one) == DB_E_FATAL) {
+			log_error("a cluster's tasks cannot be handed out",
+			          LOG_I("cluster", cluster));
+			candidates_leave_out(b, cluster);
+			any = true;
+		}
+		batch_free_rows(&one);
+		loom_free(one.handed);
+	}
+	loom_free(refs);
+	return any;
+}
+
+static int run(struct batch *b)
 {
 	b->more = false;
 	b->look_ms = -1;
@@ -73,6 +113,13 @@ int batch_run(struct batch *b)
 			cluster_cache_put(b->cache, loom_take(b->cached[i]));
 	}
 	return rc;
+}
+
+int batch_run(struct batch *b)
+{
+	int rc = run(b);
+	/* A defect of one cluster must not delay the others. */
+	return rc == DB_E_FATAL && b->n_candidates && leave_out_defects(b) ? run(b) : rc;
 }
 
 void batch_fini(struct batch *b)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * batch_choose - which take gets which task: the fair queue says in which order they are offered,
- * limits and quarantines what has to wait, and a take that cannot have one leaves it to the next.
- * What is held says why, by one name for dispatcher and `loom cluster why` (hold.h).
+ * batch_choose - assigns tasks to takes. The fair queue gives the order of the tasks; limits and
+ * quarantines hold some back; a take that cannot have a task leaves it to the next take. Each held
+ * task records the reason, by one name for dispatcher and `loom cluster why` (hold.h).
  */
 #include "services/scheduler/dispatch/batch_private.h"
 
@@ -30,7 +30,7 @@ static void held_back(const struct claims *k, struct unit_task *it, enum hold wh
 	batch_decided(k->b, &ref, NULL, why);
 }
 
-/* What holds a ready task before anybody is asked. */
+/* Why a ready task is held, before any take is considered. */
 static enum hold held(const struct claims *k, const struct unit_task *it)
 {
 	if (it->t->not_before > k->u->now)
@@ -38,7 +38,7 @@ static enum hold held(const struct claims *k, const struct unit_task *it)
 	return unit_job_of(k->u, it->t)->job.status == JOB_PAUSED ? HOLD_PAUSED : HOLD_NOT;
 }
 
-/* Failed jobs hand nothing out. */
+/* Failed jobs hand out no tasks. */
 static bool is_offered(const struct claims *k, const struct unit_task *it)
 {
 	const struct unit_job *j = unit_job_of(k->u, it->t);
@@ -52,7 +52,7 @@ static const char *gate_of(const struct claims *k, const struct task *t, char ga
 	return gate;
 }
 
-/* A failed task is for another provisioner to try, if there is one; but not for ever. */
+/* A failed task should go to another provisioner, if there is one; but only for a while. */
 static int keep_away(struct claims *k, const struct task *t, const struct take *take, bool *ret)
 {
 	const struct quarantine_config *cfg = k->b->policy.quarantine;
@@ -68,18 +68,18 @@ static int keep_away(struct claims *k, const struct task *t, const struct take *
 	return rc;
 }
 
-/* What a provisioner in quarantine gets is noted, so that there is one at a time. */
+/* Records the probe of a quarantined provisioner, so that it has only one at a time. */
 static int begin_probe(struct claims *k, struct batch_take *to, const struct task *t)
 {
 	const struct task_ref ref = task_ref_of(t);
 	bool ours = false;
 	int rc = k->u->store->probe(k->u->db, to->take->provisioner, &ref, t->attempt + 1,
 	                            k->u->now, &ours);
-	to->barred = true; /* for all others of this batch */
+	to->barred = true; /* no further tasks from this batch */
 	return rc ? rc : ours ? 0 : PROVISIONER_E_PROBED;
 }
 
-/* Whoever hands in a result is answered with its batch, or not at all. */
+/* A worker that sends a result gets tasks only if its result is applied in this batch. */
 static bool has_room(const struct claims *k, size_t take)
 {
 	const struct batch_take *to = &k->b->takes[take];
@@ -88,8 +88,7 @@ static bool has_room(const struct claims *k, size_t take)
 	return (int64_t)chosen_for(k, take) < to->take->max;
 }
 
-/* Gives a task to a take, if nothing holds it; else *why is what does. A take that cannot have it
- * leaves it to the next one. */
+/* Gives a task to a take, if nothing holds it; else *why tells the reason. */
 static int offer(struct claims *k, struct unit_task *it, size_t take, enum hold *why)
 {
 	struct batch_take *to = &k->b->takes[take];
@@ -111,15 +110,33 @@ static int offer(struct claims *k, struct unit_task *it, size_t take, enum hold 
 	return *why ? 0 : rc;
 }
 
-/* These hold it from whoever asks. */
+/* Do these reasons hold a task from every take? */
 static bool holds_from_all(enum hold why)
 {
 	return why == HOLD_PROVIDER_CREATES || why == HOLD_PROVIDER_CALLS || why == HOLD_CONTENDED;
 }
 
+static bool is_large(const struct claims *k, const struct task *t)
+{
+	const struct cached_cluster *at = batch_cached(k->b, t->cluster_id);
+	return at && at->config_job == t->job_num && at->config_size > LARGE_CONFIG;
+}
+
+/* While several tenants compete, a batch makes only one large configuration: small tasks of others
+ * must not wait for several of them, and get the places. */
+static bool is_too_much(const struct claims *k, const struct task *t)
+{
+	return k->large && fair_queue_contended(k->b->candidate_cache->fair) && is_large(k, t);
+}
+
 static int choose(struct claims *k, struct unit_task *it)
 {
 	struct batch *b = k->b;
+	if (is_too_much(k, it->t)) {
+		b->more = true;
+		held_back(k, it, HOLD_BUSY);
+		return 0;
+	}
 	enum hold why = HOLD_BUSY, one;
 	for (size_t i = 0; i < b->n_takes; i++) {
 		if (!for_take(b->takes[i].take, it->t))
@@ -130,6 +147,7 @@ static int choose(struct claims *k, struct unit_task *it)
 		if (!one) {
 			it->chosen = true;
 			k->v[k->n++] = (struct choice){ .take = i, .t = it->t };
+			k->large += is_large(k, it->t);
 			fair_queue_given(b->candidate_cache->fair, it->t->tenant_id,
 			                 it->t->cluster_id);
 			return 0;
@@ -142,7 +160,7 @@ static int choose(struct claims *k, struct unit_task *it)
 	return 0;
 }
 
-/* The commit of an earlier run went through, but its answer was lost. */
+/* Hands out a task again whose claim was committed, but whose answer was lost. */
 static void choose_again(struct claims *k, const struct handed *h)
 {
 	struct unit_task *it = unit_item(k->u, &h->ref);
@@ -157,13 +175,25 @@ static void choose_again(struct claims *k, const struct handed *h)
 	memcpy(ch->claim, h->claim, sizeof(ch->claim));
 }
 
-/* What was found ready, and what this very batch made ready. */
+/* While tenants compete, tasks made ready by a batch without a search wait for the next search:
+ * this batch knows no other tenant's tasks, and busy workers would just go on with their own
+ * tenant. */
+static size_t newly_ready(struct claims *k)
+{
+	struct batch *b = k->b;
+	if (b->search || !fair_queue_contended(b->candidate_cache->fair))
+		return k->u->n_newly_ready;
+	b->more = b->more || k->u->n_newly_ready;
+	return 0;
+}
+
+/* The tasks found ready, and those that this batch made ready. */
 static struct fair_offer *offers(struct claims *k, size_t *ret_n)
 {
 	struct batch *b = k->b;
-	struct fair_offer *v = loom_calloc(b->n_candidates + k->u->n_newly_ready + 1, sizeof(*v));
-	size_t n = 0;
-	for (size_t i = 0; i < b->n_candidates + k->u->n_newly_ready; i++) {
+	size_t n = 0, all = b->n_candidates + newly_ready(k);
+	struct fair_offer *v = loom_calloc(all + 1, sizeof(*v));
+	for (size_t i = 0; i < all; i++) {
 		const struct task_ref ref =
 			i < b->n_candidates ? b->candidates[i]
 					    : task_ref_of(k->u->newly_ready[i - b->n_candidates]);
@@ -192,7 +222,7 @@ bool batch_has_ended(const struct unit_task *it)
 	return it->was == TASK_RUNNING && it->t->state != TASK_RUNNING;
 }
 
-/* Locks the limits that these tasks need. */
+/* Locks the limits that apply to these tasks. */
 static int hold_limits(struct claims *k, const struct fair_offer *v, size_t n)
 {
 	struct limits_hold *h = &k->limits;

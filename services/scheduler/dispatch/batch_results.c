@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * batch_results - what workers say of their tasks. The attempt is the fence: a stale result is
- * refused (417), the same one again is answered 200 without doing anything, so that a result may be
- * sent until it is heard.
+ * batch_results - applies the results of workers. The attempt is the fence: a stale result is
+ * refused (417), a repeated one is answered 200 without any effect, so that a worker may resend a
+ * result until it is answered.
  */
 #include "services/scheduler/dispatch/batch_private.h"
 
@@ -15,7 +15,7 @@ static struct task *task_of(const struct unit *u, const struct batch_result *r,
 	return id_parse_task(r->said->task, ref) ? NULL : unit_task(u, ref);
 }
 
-/* The nodes that results speak of, of all clusters at once. */
+/* Loads the nodes that results report about, of all clusters at once. */
 static int load_nodes(struct batch *b)
 {
 	int64_t *clusters = loom_calloc(b->n_results + 1, sizeof(*clusters));
@@ -36,7 +36,7 @@ static int apply_one(struct batch *b, struct batch_result *r)
 	struct unit *u = &b->unit;
 	struct task_ref ref;
 	if (id_parse_task(r->said->task, &ref))
-		return 0; /* it is refused already */
+		return 0; /* already refused */
 	struct task *t = unit_task(u, &ref);
 	if (t)
 		return result_apply(u, t, r->said, b->unstorable, &r->status);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * batch_rows - the clusters of a batch: which are locked, what the cache knows of them, what is
- * read at once, and what is kept for the next batch.
+ * batch_rows - the clusters of a batch: locks them, takes their rows from the cache, reads missing
+ * rows at once, and keeps rows for the next batch.
  */
 #include "services/scheduler/dispatch/batch_private.h"
 
@@ -9,13 +9,14 @@
 
 #include <stdlib.h>
 
-/* Tasks: of a job that is read as a whole; read so by one batch, which holds locks meanwhile, so
- * that ten such jobs are enough. Measured: 1.1 statements a completion instead of 1.42. */
+/* Numbers of tasks. Jobs up to SMALL_JOB are read as a whole; one batch reads at most MAX_ROWS this
+ * way, because it holds locks meanwhile, and ten such jobs are enough. Measured: 1.1 statements per
+ * completion instead of 1.42. */
 enum { SMALL_JOB = 200, MAX_ROWS = 2000 };
 
 /* ---- what is read ---------------------------------------------------------------------------- */
 
-/* The tasks that the batch is about; those whose ids cannot be read are refused. */
+/* The tasks of the batch; results with a malformed task id are refused. */
 static struct task_ref *wanted(struct batch *b, size_t *ret_n)
 {
 	struct task_ref *refs =
@@ -60,6 +61,12 @@ static int add_cluster(struct batch *b, struct db *db, struct cluster *c)
 	return rc;
 }
 
+struct cached_cluster *batch_cached(const struct batch *b, int64_t cluster)
+{
+	const struct unit_cluster *uc = unit_cluster(&b->unit, cluster);
+	return uc && b->cached ? b->cached[uc - b->unit.clusters] : NULL;
+}
+
 static int lock_clusters(struct batch *b, struct db *db, const struct task_ref *refs, size_t n)
 {
 	int64_t *ids = loom_calloc(n + 1, sizeof(*ids));
@@ -86,7 +93,7 @@ static int lock_clusters(struct batch *b, struct db *db, const struct task_ref *
 	return rc;
 }
 
-/* Only those whose clusters are ours and that are not known: *n becomes smaller. */
+/* Keeps only refs that are not loaded and whose clusters we locked, and reduces *n. */
 static void keep_unknown(const struct unit *u, struct task_ref *refs, size_t *n)
 {
 	size_t kept = 0;
@@ -97,8 +104,7 @@ static void keep_unknown(const struct unit *u, struct task_ref *refs, size_t *n)
 	*n = kept;
 }
 
-/* Of small jobs all that is open is read at once when the first of it is wanted, so that there is
- * nothing to be read later. */
+/* Reads all open tasks of a small job when the first one is needed, so that none is read later. */
 static int load_small(struct unit *u, const struct task_ref *tasks, size_t n_tasks)
 {
 	struct task_ref *refs = loom_calloc(n_tasks + 1, sizeof(*refs));
@@ -162,17 +168,12 @@ int batch_write_clusters(struct batch *b)
 
 /* ---- what is kept --------------------------------------------------------------------------- */
 
-static bool is_open(const struct task *t)
-{
-	return t->state == TASK_BLOCKED || t->state == TASK_READY || t->state == TASK_RUNNING;
-}
-
-/* Tasks that have ended go; the others stay where they are, as far as they can. */
+/* Drops ended tasks; the others keep their places as far as possible. */
 static void drop_ended(struct tasks *of)
 {
 	size_t n = 0;
 	for (size_t i = 0; i < of->n; i++) {
-		if (!is_open(&of->v[i]))
+		if (!task_is_open(of->v[i].state))
 			row_fini(&task_table, &of->v[i]);
 		else if (n++ < i)
 			of->v[n - 1] = of->v[i];
@@ -180,7 +181,7 @@ static void drop_ended(struct tasks *of)
 	of->n = n;
 }
 
-/* Open tasks, to their clusters. */
+/* Moves open tasks to the rows of their clusters. */
 static void keep_tasks(struct unit *u)
 {
 	for (size_t i = 0; i < u->n_clusters; i++) {
@@ -192,7 +193,7 @@ static void keep_tasks(struct unit *u)
 	}
 	for (size_t i = u->n_known; i < u->n_items; i++) {
 		struct task *t = u->items[i].t;
-		if (!is_open(t))
+		if (!task_is_open(t->state))
 			continue;
 		struct tasks *to = unit_held(u, t->cluster_id)->rows.tasks;
 		to->v = LOOM_GROW(to->v, to->n);

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* batch_rules - what binds a batch with takes: providers' limits, and who is in quarantine. Read
+/* batch_rules - the limits of providers and the quarantines that bind a batch with takes. Read
  * before its transaction, without a lock. */
 #include "services/scheduler/dispatch/batch_private.h"
 
 #include "common/base/clock.h"
 #include "common/base/str.h"
-#include "common/model/queue.h"
+#include "common/model/worker/queue.h"
 
-/* A changed limit or quarantine counts after so long at the latest. */
+/* A changed limit or quarantine applies after this time at the latest. */
 #define RULES_MS 200
 
-/* What was known stays until all is read, for a limit that is not known does not bind. */
+/* Replaces the old rules only after all are read, because a missing limit would not bind. */
 static int read_rules(struct db *db, void *arg)
 {
 	LOOM_CLEANUP(limits_free) struct limits *limits = NULL;
@@ -34,7 +34,7 @@ static int read_rules(struct db *db, void *arg)
 	return 0;
 }
 
-/* Takes of quarantined provisioners are barred, as far as is known. */
+/* Bars the takes of provisioners known to be quarantined. */
 static void bar_quarantined(struct batch *t)
 {
 	for (size_t i = 0; i < t->n_takes; i++) {
@@ -53,7 +53,7 @@ static bool asked_before(const struct batch *t, size_t i)
 	return false;
 }
 
-/* One take of each may get a probe, if one is due. */
+/* One take per provisioner may get a probe, if one is due. */
 static int ask_for_probes(struct batch *t)
 {
 	int rc = 0;

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* cluster_cache - rows of clusters between batches, of those used last. */
+/* cluster_cache - rows of recently used clusters, kept between batches. */
 #include "services/scheduler/dispatch/cluster_cache.h"
 
 #include "common/base/lru.h"
 #include "common/base/metrics.h"
 
 #include <pthread.h>
+#include <string.h>
 
 enum { CACHE_HIT, CACHE_MISS };
 static struct metric cache_metrics[] = {
@@ -44,13 +45,12 @@ static size_t node_size(const struct node *n)
 	       json_size(n->ipaddresses) + json_size(n->results) + json_size(n->states);
 }
 
-/* Machines are many and change seldom: they are counted when they do, and now and then. */
+/* Machines are many and change seldom: counts them again when they change, and now and then. */
 static size_t nodes_size(struct cached_cluster *p)
 {
 	const struct nodes *ns = p->rows.nodes;
 	bool same = ns && p->counted == ns->n && p->counted_version == p->rows.nodes_version &&
 	            p->counted_view == p->view && p->uses % RECOUNT;
-	p->uses++;
 	if (same)
 		return p->nodes_bytes;
 	p->nodes_bytes = node_view_size(p->view);
@@ -62,12 +62,45 @@ static size_t nodes_size(struct cached_cluster *p)
 	return p->nodes_bytes;
 }
 
+static size_t text_size(const char *s)
+{
+	return s ? strlen(s) + 1 : 0;
+}
+
+/* Most of a job is what its user has sent, which also changes seldom. */
+static size_t jobs_size(struct cached_cluster *p)
+{
+	const struct cluster_rows *r = &p->rows;
+	if (p->counted_jobs == r->n_jobs && p->uses % RECOUNT)
+		return p->jobs_bytes;
+	p->jobs_bytes = 0;
+	for (size_t i = 0; i < r->n_jobs; i++) {
+		const struct job *j = &r->jobs[i];
+		p->jobs_bytes += sizeof(*j) + TEXTS + job_params_size(&j->params) +
+		                 text_size(j->message) + j->n_waits * sizeof(*j->waits);
+	}
+	p->counted_jobs = r->n_jobs;
+	return p->jobs_bytes;
+}
+
+/* Tasks are many and come and go. Few have a message, so messages are counted only now and then. */
+static size_t tasks_size(struct cached_cluster *p)
+{
+	const struct tasks *ts = p->rows.tasks;
+	if (p->uses % RECOUNT == 0) {
+		p->messages_bytes = 0;
+		for (size_t i = 0; ts && i < ts->n; i++)
+			p->messages_bytes += text_size(ts->v[i].message);
+	}
+	return p->messages_bytes + (ts ? ts->n : 0) * (sizeof(struct task) + TEXTS);
+}
+
 static size_t size_of(struct cached_cluster *p)
 {
 	const struct cluster_rows *r = &p->rows;
-	size_t sum = sizeof(*p) + nodes_size(p);
-	sum += r->n_jobs * (sizeof(*r->jobs) + (size_t)8 * TEXTS);
-	return sum + (r->tasks ? r->tasks->n : 0) * (sizeof(struct task) + TEXTS);
+	size_t sum = sizeof(*p) + nodes_size(p) + jobs_size(p) + tasks_size(p);
+	p->uses++;
+	return sum + (r->nodes_loaded ? map_count(r->nodes_loaded) * TEXTS : 0);
 }
 
 /* ---- the cache ------------------------------------------------------------------------------- */
@@ -118,7 +151,7 @@ void cluster_cache_put(struct cluster_cache *b, struct cached_cluster *p)
 	size_t bytes = size_of(p);
 	(void)pthread_mutex_lock(&b->lock);
 	struct cached_cluster *other = lru_take(b->clusters, cluster, 0);
-	/* Who locked the cluster after us may have been faster here. */
+	/* A transaction that locked the cluster after ours may have stored its rows before us. */
 	struct cached_cluster *old = other && other->rows.seq > p->rows.seq ? p : other;
 	if (old == p) {
 		p = other;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* cluster_cache_verify - in builds for tests every cached cluster that is used is compared with the
- * database. */
+/* cluster_cache_verify - in test builds, compares every cached cluster with the database when it is
+ * used. */
 #include "services/scheduler/dispatch/cluster_cache.h"
 
 #ifdef LOOM_BREAKABLE
@@ -18,7 +18,7 @@ static const struct task *find_task(const struct tasks *ts, const struct task *a
 	return NULL;
 }
 
-/* All but what changes without an event: leases, and when what waits for an address looks again. */
+/* Compares all but what changes without an event: leases, and the start of postponed tasks. */
 static void same_task(const struct task *a, const struct task *b)
 {
 	loom_assert(b && a->state == b->state && a->unmet == b->unmet);
@@ -29,11 +29,6 @@ static void same_task(const struct task *a, const struct task *b)
 	loom_assert(strcmp(a->node_id, b->node_id) == 0 && str_eq(a->service, b->service));
 	loom_assert(str_eq(a->provisioner_id, b->provisioner_id));
 	loom_assert(str_eq(a->worker_id, b->worker_id));
-}
-
-static bool open_task(const struct task *t)
-{
-	return t->state == TASK_BLOCKED || t->state == TASK_READY || t->state == TASK_RUNNING;
 }
 
 static int verify_tasks(const struct cluster_rows *p, struct db *db)
@@ -47,7 +42,7 @@ static int verify_tasks(const struct cluster_rows *p, struct db *db)
 	for (size_t i = 0; i < real->n; i++) {
 		const struct task *t = &real->v[i];
 		bool nodes_loaded = !t->unmet && map_get(p->nodes_loaded, t->node_id);
-		if (open_task(t) && (nodes_loaded || t->job_num == p->whole_job))
+		if (task_is_open(t->state) && (nodes_loaded || t->job_num == p->whole_job))
 			loom_assert(find_task(p->tasks, t));
 	}
 	return 0;

@@ -1,22 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * dispatch - workers' results and takes, gathered into batches (batch.h). Loop thread; batches run
- * on workers, in slots: the first one has all that came while the one before it ran. When that is
- * much, another slot begins with it before the first one is done, for one batch alone cannot keep
- * the database busy. Only the first slot searches for what else is ready. Beside the slots run a
- * few batches of single clusters that a slot found held by somebody else.
+ * dispatch - gathers workers' results and takes into batches (batch.h). Loop thread; batches run on
+ * worker threads, in slots. The next batch of the first slot gets everything that came while the
+ * last one ran. Under load the second slot begins another batch before the first is done, because a
+ * single batch cannot keep the database busy. Only the first slot searches for further ready tasks.
+ * Beside the slots run a few batches of single clusters that a slot found locked by another
+ * transaction.
  *
- * A take that finds nothing waits. `epoch` moves whenever tasks may have become ready: at
- * commits that left some for others, at other schedulers' notices, and at the safety net's tick. A
- * waiting take looks for tasks once in each epoch, and one that found nothing speaks for all takes
- * of its tenant, so that idle workers cost nothing. Every batch may give it tasks all the same.
+ * A take that finds nothing waits. `epoch` advances whenever tasks may have become ready: after
+ * commits that left some, on notices of other schedulers, and on the tick of the safety net. A
+ * waiting take searches once per epoch. If one take found nothing, all takes of its tenant that
+ * have searched before count as searched, so that idle workers cost nothing. Every batch may still
+ * give tasks to all of them.
  */
 #include "services/scheduler/dispatch/dispatch_private.h"
 
 #include "common/base/clock.h"
 #include "common/base/str.h"
 
-/* ---- what comes ------------------------------------------------------------------------------ */
+/* ---- requests -------------------------------------------------------------------------------- */
 
 void dispatch_kick(struct scheduler *s)
 {
@@ -27,8 +29,8 @@ void dispatch_kick(struct scheduler *s)
 	dispatch_run(d);
 }
 
-/* What the worker asks for with its result. An API that could not pass on the answer gives the
- * asking no id. */
+/* The worker's request for further tasks, sent with its result. It has no id if the API could not
+ * pass on the answer. */
 static struct take take_of(const struct scheduler *s, const struct msg_finish *said)
 {
 	return (struct take){ .id = said->take,
@@ -110,7 +112,7 @@ void dispatch_start(struct scheduler *s)
 	d->fair = fair_queue_create();
 	for (size_t i = 0; i < SLOTS; i++)
 		d->slots[i] =
-			(struct batch_slot){ .payloads = payload_cache_create(&s->secret_key),
+			(struct batch_slot){ .payloads = payload_cache_create(s->ring),
 			                     .edges_cache = edges_cache_create(),
 			                     .candidate_cache = candidate_cache_create(d->fair) };
 	d->cache = cluster_cache_create();
@@ -145,6 +147,12 @@ bool dispatch_idle(const struct scheduler *s)
 	return !any;
 }
 
+static void refuse_all(struct result_queue *q)
+{
+	for (struct result *r = result_queue_pop(q); r; r = result_queue_pop(q))
+		result_answer(r, 503, NULL, 0);
+}
+
 void dispatch_stop(struct scheduler *s)
 {
 	if (!s->dispatch)
@@ -152,11 +160,8 @@ void dispatch_stop(struct scheduler *s)
 	struct dispatch *d = s->dispatch;
 	d->stopping = true;
 	dispatch_drain(s);
-	for (struct result *r = result_queue_pop(&d->queue); r; r = result_queue_pop(&d->queue))
-		result_answer(r, 503, NULL, 0);
-	for (struct result *r = result_queue_pop(&d->contended); r;
-	     r = result_queue_pop(&d->contended))
-		result_answer(r, 503, NULL, 0);
+	refuse_all(&d->queue);
+	refuse_all(&d->contended);
 	loop_timer_destroy(d->timer);
 	loop_timer_destroy(d->again);
 	loop_timer_destroy(d->due);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * dispatch - takes and results, a batch after the other (dispatch_batches.c): results move the
- * graph, waiting takes meet ready tasks. Loop thread.
+ * dispatch - applies results and hands out tasks, batch after batch (dispatch_batches.c): results
+ * move the graph, waiting takes get ready tasks. Loop thread.
  */
 #ifndef LOOM_SCHEDULER_DISPATCH_H
 #define LOOM_SCHEDULER_DISPATCH_H
@@ -10,7 +10,7 @@
 
 void dispatch_start(struct scheduler *s);
 void dispatch_drain(struct scheduler *s);      /* answers all waiting takes empty-handed */
-bool dispatch_idle(const struct scheduler *s); /* no result waits or is being applied */
+bool dispatch_idle(const struct scheduler *s); /* no result is queued or being applied */
 void dispatch_stop(struct scheduler *s);
 void dispatch_kick(struct scheduler *s); /* there may be ready tasks */
 /* A route of the admin port; dispatch_show.c. */

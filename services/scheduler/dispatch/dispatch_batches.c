@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* dispatch_batches - batches: what goes into one, when it begins, and what becomes of it. */
+/* dispatch_batches - fills batches, decides when they begin, and applies their outcome. */
 #include "services/scheduler/dispatch/dispatch_private.h"
 
 #include "common/base/clock.h"
@@ -8,26 +8,26 @@
 #include "common/base/str.h"
 #include "services/scheduler/wake.h"
 
-/* Results that are worth a batch beside another one, if that one has no more: a large batch costs
- * less than two small ones. Measured: 16 gave 3,335 to 3,852 completions a second on one database,
- * 24 gave 2,860 to 3,365; on three nodes they were alike. To let both slots wait for 16 gave as
- * many as to begin the first one's at once; to wait for as many as the other one has gave 6 to 15 %
- * more on a machine that others used too, with 5 to 10 % fewer commits (`make bench
- * FIGURES=complete` in turn with the code before). No second slot at all: half of the commits, but
- * 15 % less. */
+/* The number of results that justify a batch beside a running one, if that one has no more: a large
+ * batch costs less than two small ones. Measured: 16 gave 3,335 to 3,852 completions a second on
+ * one database, 24 gave 2,860 to 3,365; on three nodes they were alike. Letting both slots wait for
+ * 16 gave as many as beginning the first slot's batch at once. Waiting for as many results as the
+ * other batch has gave 6 to 15 % more on a machine that others used as well, with 5 to 10 % fewer
+ * commits (`make bench FIGURES=complete`, alternating with the code before). Without a second slot
+ * there were half the commits, but 15 % fewer completions. */
 enum { WORTH_A_SLOT = 16 };
-/* A batch that takes longer waits for somebody, and nobody has to wait with it: under full load one
- * takes 7 to 20 ms (64 workers, by that benchmark). Seen by the tick at the latest. */
+/* A batch that takes longer is blocked, and must not hold up the other slot: under full load a
+ * batch takes 7 to 20 ms (64 workers, by that benchmark). Checked by the tick at the latest. */
 enum { SLOW_MS = 100 };
-/* As many as one statement writes: more would only hold locks for longer. */
+/* As many as one statement writes: more would only hold locks longer. */
 enum { MAX_RESULTS = DB_MANY };
-/* A search in every batch was a fifth of the database's time. While results alone fill the places
- * of those who wait it comes every SEARCH_MS, while they may, every SOON_MS: what else is ready
- * waits no longer than that. Measured: twice as long for both was not faster. AGAIN_MS: tasks were
- * held by another transaction, and such a one is over after a few milliseconds. */
+/* A search in every batch took a fifth of the database's time. While results alone fill the places
+ * of the waiting takes, a search runs every SEARCH_MS; while they may, every SOON_MS. Other ready
+ * tasks wait no longer than that. Measured: twice as long for both was not faster. AGAIN_MS:
+ * another transaction held the tasks, and most are over after a few milliseconds. */
 enum { SEARCH_MS = 50, SOON_MS = 20, AGAIN_MS = 5 };
-/* What results make ready goes on with those who have tasks already: the shares of tenants who wait
- * for places are set right by searches alone, so there are more of them then. */
+/* Tasks made ready by results go to the tenants that already have tasks; only searches correct the
+ * shares of tenants waiting for places. So while tenants compete, searches run more often. */
 enum { SHARED_MS = 5 };
 
 enum { BATCHES, BATCHES_CONCURRENT };
@@ -46,16 +46,16 @@ void dispatch_batches_start(void)
 struct under_way {
 	struct dispatch *d;
 	struct batch batch;
-	struct result **results; /* as in batch */
-	struct waiter **takes;   /* as in batch, which has those of the results after them */
-	size_t n_waiters;        /* in takes */
-	int64_t *clusters;       /* of the results, as in batch */
-	size_t places;           /* tasks that those who hand in results ask for */
+	struct result **results; /* parallel to batch.results */
+	struct waiter **takes;   /* parallel to batch.takes, where those of results follow */
+	size_t n_waiters;        /* number of takes */
+	int64_t *clusters;       /* clusters of the results, parallel to batch.results */
+	size_t places;           /* tasks requested with the results */
 	uint64_t epoch;
 	int64_t began; /* monotonic ms */
 	int rc;
-	size_t place;       /* in slots, or in busy */
-	struct wake *wakes; /* what it calls for */
+	size_t place;       /* index in slots, or in busy */
+	struct wake *wakes; /* wake-ups to send */
 	size_t n_wakes;
 };
 
@@ -86,7 +86,7 @@ static void batch_end(struct under_way *r)
 	loom_free(r);
 }
 
-/* Takes results out of a queue. */
+/* Moves results from a queue into the batch. */
 static void add_results(struct under_way *r, struct result_queue *q,
                         bool (*fits)(const struct result *res, const void *arg), const void *arg,
                         size_t most)
@@ -99,7 +99,7 @@ static void add_results(struct under_way *r, struct result_queue *q,
 	}
 }
 
-/* The pool has no room: they wait for the next tick, behind the others. */
+/* The pool is full: the results go back behind the others and wait for the next tick. */
 static void give_back(struct under_way *r, struct result_queue *q)
 {
 	for (size_t i = 0; i < r->batch.n_results; i++)
@@ -117,14 +117,14 @@ static void note_wakes(struct under_way *r)
 	}
 }
 
-/* Worker. The rows are freed here, by the thread that made them. */
+/* Worker thread. Frees the rows here, in the thread that made them. */
 static void batch_work(void *arg)
 {
 	struct under_way *r = arg;
 	struct batch *t = &r->batch;
 	r->rc = batch_run(t);
 	if (r->rc == DB_E_FATAL && t->wait && t->n_results == 1) {
-		/* Sent again it would be refused again: the task has failed. */
+		/* Another try would be refused as well, so the task fails. */
 		t->unstorable = true;
 		r->rc = batch_run(t);
 	}
@@ -132,7 +132,8 @@ static void batch_work(void *arg)
 	batch_free_rows(t);
 }
 
-/* What another slot held is likely to be free for the next batch. */
+/* Queues a result for another try: a lock held by the other slot is probably free for the next
+ * batch. */
 static void again(struct dispatch *d, struct result *res, int rc)
 {
 	bool slot = !rc && !res->held;
@@ -140,7 +141,7 @@ static void again(struct dispatch *d, struct result *res, int rc)
 	result_queue_push(slot ? &d->queue : &d->contended, res);
 }
 
-/* Those that have to be tried again go on waiting; what is left in r is to be answered. */
+/* Queues the results that must be tried again; those left in r are to be answered. */
 static void results_done(struct under_way *r)
 {
 	struct dispatch *d = r->d;
@@ -158,7 +159,7 @@ static void results_done(struct under_way *r)
 	}
 }
 
-/* As with results. */
+/* Likewise for takes; true if any got tasks. */
 static bool takes_done(struct under_way *r)
 {
 	struct dispatch *d = r->d;
@@ -170,7 +171,7 @@ static bool takes_done(struct under_way *r)
 		if (!has && r->batch.search && !r->batch.more && !r->rc)
 			poll_waiters_searched(&d->waiters, p, r->epoch);
 		given = given || has;
-		/* While the database is away, asking again is the worker's. */
+		/* while the database is away, the worker should ask again */
 		if (has || p->withdrawn || d->draining || p->until <= clock_mono_ms() ||
 		    (r->rc && r->batch.search))
 			poll_waiters_remove(&d->waiters, p);
@@ -180,7 +181,7 @@ static bool takes_done(struct under_way *r)
 	return given;
 }
 
-/* What a result's worker gets with its answer; owned, NULL nothing. */
+/* The next tasks for the worker of a result; owned, NULL: none. */
 static struct json *next_of(struct under_way *r, size_t result)
 {
 	for (size_t i = r->n_waiters; !r->rc && i < r->batch.n_takes; i++) {
@@ -206,7 +207,7 @@ static void answer_all(struct under_way *r)
 	}
 }
 
-/* Something that waits for a time only is looked for then. */
+/* Arms a search for the time at which a postponed task may start. */
 static void look_in(struct dispatch *d, int64_t ms)
 {
 	int64_t at = clock_mono_ms() + ms;
@@ -245,8 +246,8 @@ static void contended_done(void *arg)
 	batch_end(r);
 }
 
-/* What results make ready fills as many places. The more of those who wait will have enough from
- * that, the more rarely it is searched for what else is ready. */
+/* Results make ready about as many tasks as they free places. The more of the waiting takes that
+ * will satisfy, the more rarely a search for other ready tasks runs. */
 static bool refilled(const struct dispatch *d)
 {
 	size_t results = d->queue.n, places = d->queue.places;
@@ -257,13 +258,13 @@ static bool refilled(const struct dispatch *d)
 	}
 	places += poll_waiters_places(&d->waiters, 2 * results);
 	int64_t every = places <= results ? SEARCH_MS : places <= 2 * results ? SOON_MS : 0;
-	if (every && atomic_load(&d->slots[0].candidate_cache->shared))
+	if (every && fair_queue_contended(d->fair))
 		every = SHARED_MS;
 	return clock_mono_ms() < d->searched + every;
 }
 
-/* Who hands in a result asks without waiting: it is searched for them, too, unless somebody who
- * waits has found nothing. */
+/* Is a search needed? Also for workers that send a result, since they do not wait; but not if a
+ * waiting take has found nothing in this epoch. */
 static bool wants_search(const struct dispatch *d)
 {
 	bool any = !d->draining && !d->waiters.first && d->queue.places;
@@ -277,7 +278,7 @@ struct elsewhere {
 	size_t slot;
 };
 
-/* No other slot has its cluster. */
+/* Does no other slot have a result of its cluster? */
 static bool is_free(const struct result *res, const void *arg)
 {
 	const struct elsewhere *e = arg;
@@ -300,7 +301,7 @@ static size_t count_free(const struct dispatch *d, size_t slot)
 	return n < MAX_RESULTS ? n : MAX_RESULTS;
 }
 
-/* Those who hand in these results and ask for more. */
+/* Adds the requests for further tasks of these results. */
 static void add_takes_of_results(struct under_way *r)
 {
 	for (size_t i = 0; i < r->batch.n_results && !r->d->draining; i++) {
@@ -311,8 +312,8 @@ static void add_takes_of_results(struct under_way *r)
 	}
 }
 
-/* All who wait; but where a slot may begin beside this one, only as many as its results are likely
- * to give tasks to. */
+/* Adds all waiting takes; but if another slot may begin beside this one, only as many as the
+ * results will probably make tasks ready for. */
 static void add_takes(struct under_way *r, size_t most)
 {
 	size_t n = r->batch.n_results, cursors = r->places;
@@ -329,7 +330,7 @@ static void add_takes(struct under_way *r, size_t most)
 	add_takes_of_results(r);
 }
 
-/* So many results are worth a batch in this slot now. */
+/* The number of results that justify a batch in this slot now. */
 static size_t worth_a_batch(const struct dispatch *d, size_t slot)
 {
 	_Static_assert(SLOTS == 2, "there is one other");
@@ -400,7 +401,7 @@ static bool is_busy(const struct dispatch *d, int64_t cluster)
 	return false;
 }
 
-/* Of one cluster: one that must be alone, or all others. */
+/* Results of one cluster that go into a batch: a single one that must be alone, or all others. */
 static bool is_like(const struct result *res, const void *arg)
 {
 	const struct result *first = arg;

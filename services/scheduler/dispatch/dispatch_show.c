@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* dispatch_show - what the dispatcher holds now, for operators: GET /show and /show/{what} at the
- * admin port. Loop thread. */
+/* dispatch_show - shows operators the present state of the dispatcher: GET /show and /show/{what}
+ * at the admin port. Loop thread. */
 #include "services/scheduler/dispatch/dispatch_private.h"
 
 #include "common/base/clock.h"
@@ -9,7 +9,7 @@
 
 #include <string.h>
 
-#define MOST_SHOWN 1000 /* of one list: an answer stays small */
+#define MOST_SHOWN 1000 /* most entries of a list, to keep the answer small */
 
 enum { CACHE_ROWS, CACHE_PAYLOADS, CACHE_EDGES, CACHES_ };
 
@@ -50,12 +50,12 @@ static struct json *show_queues(const struct dispatch *d)
 	return json_set(o, "contended", queue_of(&d->contended));
 }
 
-/* The bound of each, of all slots. */
+/* The size limit of each cache, over all slots. */
 static const size_t most_bytes[CACHES_] = { [CACHE_ROWS] = CLUSTER_CACHE_MAX,
 	                                    [CACHE_PAYLOADS] = SLOTS * PAYLOAD_CACHE_MAX,
 	                                    [CACHE_EDGES] = SLOTS * EDGES_CACHE_MAX };
 
-/* What the caches hold, of all slots; how many clusters. */
+/* Measures the caches, over all slots; returns the number of cached clusters. */
 static size_t measure(const struct dispatch *d, size_t all[CACHES_])
 {
 	memset(all, 0, CACHES_ * sizeof(*all));
@@ -85,7 +85,7 @@ static struct metric cache_metrics[CACHES_ + 1] = {
 	                     "Documents of jobs kept in memory", METRIC_GAUGE },
 	[CACHE_EDGES] = { "loom_scheduler_cache_edges_bytes", "Graphs of jobs kept in memory",
 	                  METRIC_GAUGE },
-	[CACHES_] = { "loom_scheduler_caches_most_bytes", "What all of them may take together",
+	[CACHES_] = { "loom_scheduler_caches_most_bytes", "Upper bound of these caches together",
 	              METRIC_GAUGE },
 };
 

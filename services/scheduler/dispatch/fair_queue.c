@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* fair_queue - who is next: ranks within clusters, tenants and all. */
+/* fair_queue - orders offers by ranks within clusters, within tenants, and overall. */
 #include "services/scheduler/dispatch/fair_queue.h"
 
 #include "common/base/map.h"
@@ -7,25 +7,30 @@
 #include "common/json/json.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* Tenants and clusters remembered; they are forgotten all together, which costs no more than one
- * round in which all are equal. */
+/* Most tenants, and most clusters, remembered. If there are more, all are forgotten, which costs at
+ * most one round in which all count as equal. */
 #define MAX_KNOWN 8192
+/* A cluster that got no task among this many is forgotten: it has ended, or does not differ from
+ * one that never got any. So memory depends on the running work, not on the number of clusters ever
+ * seen. */
+#define SERVED_LATELY 4096
 
-/* Ranks of tenants are in parts of a task, since being ahead counts by less than a task each. */
+/* Ranks of tenants are in fractions of a task, since a lead counts less than a task each. */
 enum { RANK_UNIT = 16 };
 
 struct usage {
 	int64_t running;
-	uint64_t served; /* when last: the number of that service; 0 not that we know */
+	uint64_t served; /* number of the last service; 0: unknown */
 	int64_t place;
-	/* of tenants: */
-	int64_t given; /* tasks since the last look at what runs */
-	int64_t ahead; /* of the others, by what was given before; in RANK_UNIT */
-	bool competes; /* had something on offer since the last look */
+	/* only for tenants: */
+	int64_t given; /* tasks given since usage was last read */
+	int64_t ahead; /* lead over the others from tasks given before, in RANK_UNIT */
+	bool competes; /* had offers since usage was last read */
 };
 
 struct fair_queue {
@@ -33,7 +38,8 @@ struct fair_queue {
 	uint64_t services;
 	int64_t read_at;
 	bool read;
-	pthread_mutex_t lock; /* of tenants and clusters */
+	_Atomic bool contended;
+	pthread_mutex_t lock; /* protects tenants and clusters */
 };
 
 struct fair_queue *fair_queue_create(void)
@@ -96,12 +102,12 @@ static int64_t within(int64_t x, int64_t bound)
 }
 
 /*
- * Counting what runs is not enough. Results of a tenant with few clusters wait for each other's
- * locks, so that its tasks seem to run for longer; and it is passed over while another batch holds
- * its cluster. Workers that get their next task in the answer of a result made that the most
- * visible. So a tenant that was given more than the others is served as if it ran more: a quarter
- * of a task for each that it is ahead, but at most one task and an eighth of an equal share, for a
- * tenant whose tasks take longer than others' is given fewer of them and yet has its share.
+ * Counting running tasks is not enough. Results of a tenant with few clusters wait for each other's
+ * locks, so that its tasks seem to run longer; and it is skipped while another batch holds its
+ * cluster. It shows most because workers get their next task with the answer to a result. So a
+ * tenant that was given more than the others ranks as if it ran more: a quarter of a task for each
+ * task of its lead, but at most one task and an eighth of an equal share, because a tenant with
+ * longer tasks is given fewer of them and still has its share.
  */
 static void weigh(struct map *tenants)
 {
@@ -116,11 +122,12 @@ static void weigh(struct map *tenants)
 		given += u->given;
 		running += u->running;
 	}
-	int64_t most = n ? RANK_UNIT + RANK_UNIT * running / n / 8 : 0;
+	const int64_t all = n ? n : 1;
+	const int64_t most = n ? RANK_UNIT + RANK_UNIT * running / n / 8 : 0;
 	for (size_t it = 0; map_next(tenants, &it, &key, &value);) {
 		struct usage *u = value;
 		if (u->competes)
-			u->ahead = within(u->ahead + RANK_UNIT * (u->given * n - given) / (4 * n),
+			u->ahead = within(u->ahead + RANK_UNIT * (u->given * n - given) / (4 * all),
 			                  most);
 		else
 			u->ahead = 0;
@@ -145,6 +152,16 @@ void fair_queue_use(struct fair_queue *s, const struct queue_use *v, size_t n, i
 	s->read = true;
 }
 
+static void forget_idle(struct map *clusters, uint64_t services)
+{
+	const char *key;
+	void *value;
+	for (size_t it = 0; map_next(clusters, &it, &key, &value);) {
+		if (((const struct usage *)value)->served + SERVED_LATELY < services)
+			(void)map_del(clusters, key);
+	}
+}
+
 void fair_queue_given(struct fair_queue *s, const char *tenant, int64_t cluster)
 {
 	char key[24];
@@ -155,7 +172,19 @@ void fair_queue_given(struct fair_queue *s, const char *tenant, int64_t cluster)
 	t->given++;
 	c->running++;
 	t->served = c->served = ++s->services;
+	if (s->services % SERVED_LATELY == 0)
+		forget_idle(s->clusters, s->services);
 	(void)pthread_mutex_unlock(&s->lock);
+}
+
+bool fair_queue_contended(const struct fair_queue *s)
+{
+	return atomic_load(&s->contended);
+}
+
+void fair_queue_set_contended(struct fair_queue *s, bool contended)
+{
+	atomic_store(&s->contended, contended);
 }
 
 struct json *fair_queue_show(struct fair_queue *s, size_t most)
@@ -181,7 +210,7 @@ struct json *fair_queue_show(struct fair_queue *s, size_t most)
 struct ranked {
 	struct fair_offer o;
 	struct usage tenant, cluster;
-	int64_t in_cluster, in_tenant; /* how many would run if all before it in there were given */
+	int64_t in_cluster, in_tenant; /* tasks running there once all before it are given */
 };
 
 static int sign(int64_t a, int64_t b)
@@ -262,7 +291,7 @@ void fair_queue_order(struct fair_queue *s, struct fair_offer *v, size_t n)
 	loom_free(r);
 }
 
-/* ---- places ---------------------------------------------------------------------------------- */
+/* ---- cursors --------------------------------------------------------------------------------- */
 
 static char *group_key(const struct queue_job *l)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* limits_hold - which provider calls may begin, counted with their limits locked. */
+/* limits_hold - counts the provider calls that may begin, with their limits locked. */
 #include "services/scheduler/dispatch/limits_hold.h"
 
 #include "common/base/str.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* poll_waiters - the list of takes that wait, and their answers. */
+/* poll_waiters - the list of waiting takes, and their answers. */
 #include "services/scheduler/dispatch/poll_waiters.h"
 
 #include "common/base/clock.h"
@@ -60,7 +60,7 @@ bool poll_waiters_add(struct poll_waiters *k, struct bus_call *call, struct msg_
 		poll_waiters_answer(p, NULL, 0);
 		return false;
 	}
-	poll_waiters_cancel(k, p->take.id); /* asked again: nobody hears the first one's answer */
+	poll_waiters_cancel(k, p->take.id); /* repeated: the first answer would be lost */
 	put(k, p);
 	return true;
 }

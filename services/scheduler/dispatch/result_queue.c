@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* result_queue - results in the order in which they came. */
+/* result_queue - results in the order of arrival. */
 #include "services/scheduler/dispatch/result_queue.h"
 
 #include "common/base/str.h"

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* task_payload - the JSON that a worker gets of a task, and a cache of its parts. */
+/* task_payload - makes the JSON about a task, and caches its parts. */
 #include "services/scheduler/dispatch/task_payload.h"
 
 #include "common/base/lru.h"
 #include "common/base/str.h"
 #include "common/json/json_emit.h"
-#include "common/model/expander.h"
+#include "common/model/cluster/expander.h"
 #include "services/scheduler/plan/planner.h"
 
 #include <stdatomic.h>
@@ -13,18 +13,18 @@
 
 /* ---- the cache ------------------------------------------------------------------------------- */
 
-/* As many jobs as clusters' rows are kept of. */
+/* As many jobs as cluster_cache keeps clusters. */
 enum { MAX_JOBS = 512 };
 
 struct kept {
 	char *provider, *bare, *config;
 	char *locked_provider, *locked_services;
-	struct json *macros; /* the configuration, if there are any in it */
+	struct json *macros; /* the configuration, if it contains macros */
 	struct json *service_docs;
 };
 
 struct payload_cache {
-	const struct seal_key *key;
+	struct keyring *ring;
 	struct lru *jobs;
 	_Atomic size_t bytes;
 };
@@ -42,10 +42,10 @@ static void kept_free(void *arg)
 	loom_free(k);
 }
 
-struct payload_cache *payload_cache_create(const struct seal_key *key)
+struct payload_cache *payload_cache_create(struct keyring *ring)
 {
 	struct payload_cache *d = loom_calloc(1, sizeof(*d));
-	d->key = key;
+	d->ring = ring;
 	d->jobs = lru_create(MAX_JOBS, PAYLOAD_CACHE_MAX, kept_free);
 	return d;
 }
@@ -63,44 +63,50 @@ size_t payload_cache_bytes(struct payload_cache *d)
 	return atomic_load(&d->bytes);
 }
 
-/* NULL, or owned: why they cannot be opened. */
-static char *open_provider(const struct secret_of *of, struct json *provider)
+/* *why: owned, the reason why secrets cannot be opened. Returns only DB_E_ codes. */
+static int open_one(const struct secret_of *of, struct json *doc, char **why)
 {
 	struct loom_err err = { 0 };
-	return secrets_open(of, provider, &err) ? loom_strdup(err.msg) : NULL;
+	int rc = *why ? 0 : secrets_open(of, doc, &err);
+	if (err_is_refusal(rc))
+		*why = loom_strdup(err.msg);
+	return err_is_refusal(rc) ? 0 : rc;
 }
 
-static char *open_services(const struct secret_of *of, struct json *docs)
+static int open_all(const struct secret_of *of, struct json *docs, char **why)
 {
-	struct loom_err err = { 0 };
-	for (size_t i = 0; i < json_len(docs); i++) {
-		if (secrets_open(of, json_value_at(docs, i), &err))
-			return loom_strdup(err.msg);
-	}
-	return NULL;
+	int rc = 0;
+	for (size_t i = 0; !rc && i < json_len(docs); i++)
+		rc = open_one(of, json_value_at(docs, i), why);
+	return rc;
 }
 
-/* Tasks of services get the provider without its secrets: they are for its own plugin. */
-static void open_secrets(const struct payload_cache *d, struct cluster *c, struct kept *k)
+/* The secrets of a provider are for its own plugin, so tasks of services get it without them. */
+static int open_secrets(const struct payload_cache *d, struct db *db, struct cluster *c,
+                        struct kept *k)
 {
-	const struct secret_of provider = { d->key, c->tenant_id, ENTITY_PROVIDER, false };
-	const struct secret_of services = { d->key, c->tenant_id, ENTITY_SERVICE, false };
+	const struct secret_of provider = { d->ring, db, c->tenant_id, ENTITY_PROVIDER, false };
+	const struct secret_of services = { d->ring, db, c->tenant_id, ENTITY_SERVICE, false };
 	LOOM_CLEANUP(json_free) struct json *bare = json_copy(c->provider);
 	(void)secrets_drop(ENTITY_PROVIDER, bare, NULL);
 	k->bare = json_text(bare);
-	k->locked_provider = open_provider(&provider, c->provider);
+	int rc = open_one(&provider, c->provider, &k->locked_provider);
 	k->provider = json_text(c->provider);
-	k->locked_services = open_services(&services, c->service_docs);
+	return rc ? rc : open_all(&services, c->service_docs, &k->locked_services);
 }
 
 static int load(struct payload_cache *d, struct db *db, struct cluster *c, int64_t job)
 {
-	int rc = cluster_load_docs(db, c);
+	int rc = cluster_load_task_docs(db, c);
 	if (rc)
 		return rc;
 	struct kept *k = loom_malloc(sizeof(*k));
 	*k = (struct kept){ .config = json_text(c->config) };
-	open_secrets(d, c, k);
+	rc = open_secrets(d, db, c, k);
+	if (rc) {
+		kept_free(k);
+		return rc;
+	}
 	k->service_docs = loom_take(c->service_docs);
 	if (strchr(k->config, '%'))
 		k->macros = loom_take(c->config);
@@ -108,6 +114,16 @@ static int load(struct payload_cache *d, struct db *db, struct cluster *c, int64
 	        sizeof(*k) + strlen(k->config) + 2 * strlen(k->provider) + json_size(k->macros) +
 	                json_size(k->service_docs));
 	atomic_store(&d->bytes, lru_cost(d->jobs));
+	return 0;
+}
+
+int payload_cache_config_size(struct payload_cache *d, struct db *db, const struct cluster *c,
+                              int64_t job, int64_t *ret)
+{
+	const struct kept *k = lru_get(d->jobs, c->id, job);
+	if (!k)
+		return cluster_config_size(db, c->id, ret);
+	*ret = (int64_t)strlen(k->config);
 	return 0;
 }
 
@@ -166,7 +182,7 @@ void node_view_destroy(struct node_view *s)
 
 size_t node_view_size(const struct node_view *s)
 {
-	/* The expander indexes the nodes once more. */
+	/* The expander has another index of the nodes. */
 	return s ? sizeof(*s) + strlen(s->text) + json_size(s->properties) +
 	                       s->nodes.n * (sizeof(*s->nodes.v) + 128)
 	         : 0;
@@ -210,19 +226,19 @@ static void add_service(struct buf *b, const struct payload_parts *payloads, con
 	buf_addc(b, '}');
 }
 
-/* What is known of the machine, and what plug-ins have told of it. */
-static void add_machine(struct buf *b, const struct node_view *s, const struct node *n)
+/* Adds the machine's properties and the facts that plug-ins reported. */
+static void add_machine(struct buf *b, const struct node_view *s, const struct node *n,
+                        const struct json *results)
 {
 	const struct json *known = json_get(s->properties, n->id);
 	for (size_t i = 0; i < json_len(known); i++) {
 		const char *key = json_key_at(known, i);
-		if (is_fixed(key) || !json_get(n->results, key))
+		if (is_fixed(key) || !json_get(results, key))
 			json_emit_value(b, key, json_value_at(known, i));
 	}
-	for (size_t i = 0; i < json_len(n->results); i++) {
-		if (!is_fixed(json_key_at(n->results, i)))
-			json_emit_value(b, json_key_at(n->results, i),
-			                json_value_at(n->results, i));
+	for (size_t i = 0; i < json_len(results); i++) {
+		if (!is_fixed(json_key_at(results, i)))
+			json_emit_value(b, json_key_at(results, i), json_value_at(results, i));
 	}
 }
 
@@ -247,9 +263,11 @@ char *node_view_payload(const struct node_view *s, const struct payload_parts *p
 		json_emit_str(&b, "claim", of->claim);
 	if (*of->traceparent)
 		json_emit_str(&b, "traceparent", of->traceparent);
+	if (*of->traceparent && of->tracestate)
+		json_emit_str(&b, "tracestate", of->tracestate);
 	json_emit_text(&b, "config", "{");
 	if (of->n)
-		add_machine(&b, s, of->n);
+		add_machine(&b, s, of->n, of->results);
 	json_emit_text(&b, "cluster", of->config);
 	add_service(&b, payloads, t);
 	json_emit_text(&b, "provider", *t->service ? payloads->bare_provider : payloads->provider);

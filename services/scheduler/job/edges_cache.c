@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* edges_cache - the edges of jobs under way, sorted by where they start. */
+/* edges_cache - the edges of running jobs, sorted by their start. */
 #include "services/scheduler/job/edges_cache.h"
 
 #include "common/base/lru.h"
@@ -7,18 +7,18 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
-/* 512 jobs are as many clusters as their rows are kept of. */
+/* one job for each of 512 clusters, as many as cluster_cache keeps */
 enum { MAX_JOBS = 512 };
 
 struct graph {
-	int64_t tasks;           /* how many the job had */
+	int64_t tasks;           /* the job's number of tasks when read */
 	struct task_edge *edges; /* by `from` */
 	size_t n;
 };
 
 struct edges_cache {
 	struct lru *graphs;
-	int64_t *found; /* answered last */
+	int64_t *found; /* the last answer */
 	_Atomic size_t bytes;
 };
 
@@ -57,7 +57,7 @@ size_t edges_cache_bytes(struct edges_cache *s)
 	return atomic_load(&s->bytes);
 }
 
-/* The first edge from this number or a higher one. */
+/* Index of the first edge from this number or a higher one. */
 static size_t lower_bound(const struct graph *g, int64_t from)
 {
 	size_t lo = 0, hi = g->n;

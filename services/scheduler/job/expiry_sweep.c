@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* expiry_sweep - looks for clusters whose end has come, and deletes or warns about each. */
+/* expiry_sweep - finds clusters whose lease has ended or is about to, and deletes or warns. */
 #include "services/scheduler/job/expiry_sweep.h"
 
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/base/str.h"
-#include "common/model/expiry.h"
+#include "common/model/cluster/expiry.h"
 #include "services/scheduler/job/job_lifecycle.h"
 #include "services/scheduler/wake.h"
 
-#define AT_ONCE      64 /* read by one statement; when there are more, the next sweep is at once */
-#define RETRY_CAP_MS 3600000 /* the most that lease_retry_ms may be */
+#define AT_ONCE      64      /* rows per query; a full one makes the next sweep follow at once */
+#define RETRY_CAP_MS 3600000 /* upper bound of the growing lease_retry_ms */
 
 struct expiring {
 	struct scheduler *s;
@@ -25,7 +25,7 @@ struct expiring_one {
 	struct job_policy policy;
 	struct cluster_tx tx;
 	enum { NOTHING, WARNED, EXPIRED } done;
-	bool first; /* it expired now */
+	bool first; /* it expired just now */
 };
 
 static int due_read(struct db *db, void *arg)
@@ -54,7 +54,8 @@ static int warn(struct unit *u, struct unit_cluster *uc, struct expiring_one *o,
 	return expiry_mark(u->db, c->id, m);
 }
 
-/* What is paused rests, too: its job ends with the lease. *ret_moves: it is at work. */
+/* A paused cluster also expires: its job ends with the lease. *ret_moves: a job is working on
+ * it. */
 static int look_at_job(struct unit *u, const struct cluster *c, struct unit_job **ret,
                        bool *ret_moves)
 {
@@ -141,6 +142,36 @@ static int look(struct scheduler *s, const struct expiry_due *due)
 		wake_changed(s, &o.tx);
 	}
 	cluster_tx_fini(&o.tx);
+	if (rc != DB_E_FATAL)
+		return rc;
+	log_error("a cluster cannot be ended at its time", LOG_I("cluster", due->cluster));
+	return 0; /* a defect of one cluster must not delay the others */
+}
+
+static bool is_due(const struct expiring *e, const struct expiry_due *due)
+{
+	int64_t left = due->expire_time - e->now;
+	return left <= 0 || (due->warned != due->expire_time && left <= e->s->cfg.lease_warning_ms);
+}
+
+/* If one cluster cannot be had (somebody has locked it for long), the next sweep begins behind
+ * it. */
+static int look_at_all(const struct expiring *e)
+{
+	struct scheduler *s = e->s;
+	size_t first = 0;
+	int rc = 0;
+	for (size_t i = 0; i < e->n; i++) {
+		if (e->list[i].cluster == s->stuck_expired)
+			first = i + 1;
+	}
+	s->stuck_expired = 0;
+	for (size_t k = 0; !rc && k < e->n; k++) {
+		const struct expiry_due *due = &e->list[(first + k) % e->n];
+		rc = is_due(e, due) ? look(s, due) : 0;
+		if (rc)
+			s->stuck_expired = due->cluster;
+	}
 	return rc;
 }
 
@@ -151,15 +182,10 @@ int expiry_sweep(struct scheduler *s, int64_t *ret_next_ms)
 	int64_t asked = clock_mono_ms();
 	int rc = db_read(s->db, due_read, &e);
 	int64_t next = e.n == AT_ONCE ? e.now : 0;
-	for (size_t i = 0; !rc && i < e.n; i++) {
-		int64_t left = e.list[i].expire_time - e.now;
-		if (!next && left > 0)
-			next = e.list[i].expire_time;
-		bool to_warn = e.list[i].warned != e.list[i].expire_time &&
-		               left <= s->cfg.lease_warning_ms;
-		if (left <= 0 || to_warn)
-			rc = look(s, &e.list[i]);
-	}
+	for (size_t i = 0; !rc && !next && i < e.n; i++)
+		next = e.list[i].expire_time > e.now ? e.list[i].expire_time : 0;
+	if (!rc)
+		rc = look_at_all(&e);
 	int64_t passed = clock_mono_ms() - asked;
 	if (!rc && next)
 		*ret_next_ms = next - e.now > passed ? next - e.now - passed : 0;

@@ -1,42 +1,41 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * janitor - what nobody reports: leases that ran out, provisioners that fell silent, tasks of
- * provisioners that were dropped. Correct on any number of schedulers at once, since each task is
- * looked at again under the cluster's lock; the elected one does it, or everybody while no election
- * can be held.
+ * janitor - finds failures that nobody reports: expired leases, silent provisioners, tasks of
+ * dropped provisioners. Any number of schedulers may do this at once, because each task is checked
+ * again under the cluster's lock. Normally only the elected one does; without an election, all do.
  *
- * While the database is away no worker can renew a lease. So after an outage everybody gets a whole
- * lease's time to do it before any is declared lost.
+ * While the database is away no worker can renew a lease. So after an outage every worker gets a
+ * whole lease's time to do so before any is declared lost (renewals.h).
  */
 #include "services/scheduler/job/janitor.h"
 
 #include "common/base/clock.h"
 #include "common/base/fault.h"
 #include "common/base/log.h"
-#include "common/model/callback.h"
-#include "common/model/plugin_resource.h"
-#include "common/model/provisioner.h"
-#include "common/model/queue.h"
+#include "common/model/callback/callback.h"
+#include "common/model/catalog/plugin_resource.h"
+#include "common/model/identity/signin.h"
 #include "common/model/request_key.h"
-#include "common/model/signin.h"
+#include "common/model/worker/provisioner.h"
+#include "common/model/worker/queue.h"
 #include "services/scheduler/job/expiry_sweep.h"
 #include "services/scheduler/job/job_lifecycle.h"
 #include "services/scheduler/wake.h"
 
-/* An eighth of task_lease_ms's default: heartbeats that wait for the database as long still renew
- * leases in time. An eighth of provisioner_timeout_ms's: no provisioner is silent for much longer.
- */
-#define AWAY_MS        1000
+/* An eighth of the default provisioner_timeout_ms: no provisioner stays silent for much longer than
+ * the timeout. */
 #define MOST_SILENT_MS 15000
 #define MOST_AT_ONCE   64
 
 struct sweep {
 	struct scheduler *s;
-	struct task_ref *refs; /* of tasks whose worker seems to be gone; each is looked at again */
-	size_t n, n_expired; /* the first ones by their leases, the others by their provisioners */
-	bool renewable;      /* workers could renew their leases */
-	bool again;          /* there is more to do at once */
-	int64_t next_ms;     /* until a lease ends; -1: not before the next sweep */
+	struct task_ref *refs; /* tasks whose worker seems gone; checked again under the lock */
+	size_t n, n_expired;   /* the first n_expired: by lease; the others: by provisioner */
+	bool renewable;        /* could workers renew their leases? */
+	bool again;            /* there is more to do at once */
+	int64_t now;           /* of the database */
+	int64_t silence;       /* ms since the last heartbeat of anybody was stored */
+	int64_t next_ms;       /* until the next lease ends; -1: not before the next sweep */
 };
 
 struct lapse {
@@ -44,10 +43,11 @@ struct lapse {
 	const struct task_ref *ref;
 	struct job_policy policy;
 	struct cluster_tx tx;
-	struct strs lost; /* ids of tasks, and after each the reason */
+	struct strs lost; /* pairs: id of a task, reason */
 };
 
-/* Added to those whose leases ran out; of the same cluster they are ended together. */
+/* Adds tasks of gone provisioners to those with expired leases, so that each cluster is handled
+ * once. */
 static int add_held(struct db *db, struct sweep *w)
 {
 	LOOM_CLEANUP(db_result_free) struct db_result *r = NULL;
@@ -62,6 +62,27 @@ static int add_held(struct db *db, struct sweep *w)
 	return 0;
 }
 
+static bool all_of(const struct sweep *w, int64_t cluster)
+{
+	for (size_t i = 0; i < w->n; i++) {
+		if (w->refs[i].cluster != cluster)
+			return false;
+	}
+	return true;
+}
+
+/* Tasks of the cluster that could not be had must not fill the list. */
+static int expired_read(struct db *db, struct sweep *w)
+{
+	int64_t stuck = w->s->stuck_lost;
+	int rc = tasks_expired(db, w->now, 0, MOST_AT_ONCE, &w->refs, &w->n);
+	if (rc || w->n < MOST_AT_ONCE || !all_of(w, stuck))
+		return rc;
+	loom_free(w->refs);
+	w->refs = NULL;
+	return tasks_expired(db, w->now, stuck, MOST_AT_ONCE, &w->refs, &w->n);
+}
+
 static int lost_read(struct db *db, void *arg)
 {
 	struct sweep *w = arg;
@@ -70,15 +91,18 @@ static int lost_read(struct db *db, void *arg)
 	w->n = 0;
 	struct queue_state st;
 	int rc = queue_state(db, &st);
+	if (!rc)
+		rc = provisioners_silence(db, &w->silence);
 	if (rc)
 		return rc;
+	w->now = st.now;
 	quarantine_count(st.quarantined);
-	rc = tasks_expired(db, st.now, MOST_AT_ONCE, &w->refs, &w->n);
+	rc = expired_read(db, w);
 	w->n_expired = w->n;
 	return rc ? rc : add_held(db, w);
 }
 
-/* Looked at again: a heartbeat may have come meanwhile, or the result. */
+/* Checks again: a heartbeat or the result may have come meanwhile. */
 static int expire_one(struct unit *u, struct lapse *e, const struct task_ref *ref)
 {
 	struct tasks *set = NULL;
@@ -121,7 +145,7 @@ static int expire_tx(struct db *db, void *arg)
 	return rc == CLUSTER_E_NONE ? 0 : rc;
 }
 
-/* All of one cluster, at its first one in the list. */
+/* Ends all lost tasks of a cluster, at its first entry in the list. */
 static int end_lost(struct sweep *w, size_t i)
 {
 	struct scheduler *s = w->s;
@@ -138,7 +162,10 @@ static int end_lost(struct sweep *w, size_t i)
 		wake_changed(s, &e.tx);
 	cluster_tx_fini(&e.tx);
 	strs_fini(&e.lost);
-	return rc;
+	if (rc != DB_E_FATAL)
+		return rc;
+	log_error("leases of a cluster cannot be ended", LOG_I("cluster", w->refs[i].cluster));
+	return 0; /* a defect of one cluster must not delay the others */
 }
 
 static int silent_tx(struct db *db, void *arg)
@@ -147,30 +174,118 @@ static int silent_tx(struct db *db, void *arg)
 	size_t dropped;
 	int rc = provisioners_expire(db, w->s->cfg.provisioner_timeout_ms, &dropped);
 	w->again = w->again || dropped;
-	if (!rc)
-		rc = request_keys_expire(db, w->s->cfg.request_keys_ms);
-	if (!rc)
-		rc = callback_silences_expire(db);
-	if (!rc)
-		rc = signins_expire(db);
+	return rc;
+}
+
+static int request_keys_tx(struct db *db, void *arg)
+{
+	const struct sweep *w = arg;
+	return request_keys_expire(db, w->s->cfg.request_keys_ms);
+}
+
+static int silences_tx(struct db *db, void *arg LOOM_UNUSED)
+{
+	return callback_silences_expire(db);
+}
+
+static int signins_tx(struct db *db, void *arg LOOM_UNUSED)
+{
+	return signins_expire(db);
+}
+
+static int contents_tx(struct db *db, void *arg)
+{
+	struct sweep *w = arg;
 	bool more = false;
-	if (!rc)
-		rc = plugin_contents_expire(db, &more);
+	int rc = plugin_contents_expire(db, &more);
 	w->again = w->again || more;
 	return rc;
 }
 
-/* Often enough for the time after which a provisioner counts as silent. */
+/* Deletes everything that expires by time. A defect or a lock of one kind must not delay the
+ * others. */
+static int expire_all(struct sweep *w)
+{
+	static const struct {
+		const char *what;
+		db_tx_fn fn;
+	} kinds[] = {
+		{ "silent provisioners", silent_tx }, { "request keys", request_keys_tx },
+		{ "silences", silences_tx },          { "sign-ins", signins_tx },
+		{ "contents", contents_tx },
+	};
+	int rc = 0;
+	for (size_t i = 0; i < LOOM_COUNT(kinds); i++) {
+		int one = db_tx(w->s->db, kinds[i].fn, w);
+		if (one == DB_E_FATAL)
+			log_error("what is over cannot be let go of", LOG_S("what", kinds[i].what));
+		else
+			rc = rc ? rc : one;
+	}
+	return rc;
+}
+
+/* Often enough for provisioner_timeout_ms to be meaningful. */
 static int64_t silent_every_ms(const struct scheduler *s)
 {
 	int64_t ms = s->cfg.provisioner_timeout_ms / 8;
 	return ms < MOST_SILENT_MS ? ms : MOST_SILENT_MS;
 }
 
-/* After an outage each has the whole time to be heard again. */
+/* After an outage everyone has the whole time to be heard again. */
 static bool was_there(const struct scheduler *s, int64_t for_ms)
 {
-	return !s->away_until || clock_mono_ms() - s->away_until >= for_ms;
+	return renewals_for(&s->renewals, clock_mono_ms(), for_ms);
+}
+
+/* Ends all lost tasks. If one cluster cannot be had (somebody has locked it for long), the next
+ * sweep begins behind it. */
+static int end_all_lost(struct sweep *w)
+{
+	struct scheduler *s = w->s;
+	size_t first = 0;
+	int rc = 0;
+	for (size_t i = 0; i < w->n; i++) {
+		if (w->refs[i].cluster == s->stuck_lost)
+			first = i + 1;
+	}
+	if (w->renewable) /* else it was not tried */
+		s->stuck_lost = 0;
+	for (size_t k = 0; !rc && k < w->n; k++) {
+		size_t i = (first + k) % w->n;
+		if (i >= w->n_expired || w->renewable)
+			rc = end_lost(w, i);
+		if (rc)
+			s->stuck_lost = w->refs[i].cluster;
+	}
+	return rc;
+}
+
+/* Returns by how much the database's clock was set since the last sweep. */
+static int64_t look_at_clock(const struct sweep *w, int64_t asked)
+{
+	const struct clock_seen now = { w->now, asked, clock_mono_ms() };
+	int64_t step = clock_step(&w->s->clock, &now);
+	if (step)
+		log_warn("the database's clock was set", LOG_I("ms", step));
+	if (step < 0)
+		w->s->clock_state = CLOCK_BACK;
+	return step;
+}
+
+/* One part that cannot be done must not delay the others. */
+static int do_all(struct sweep *w)
+{
+	struct scheduler *s = w->s;
+	if (clock_rewind(s, w->now, &s->clock_state))
+		log_warn("what waits by the database's clock is not mended yet");
+	w->again = w->again || s->clock_state != CLOCK_RIGHT;
+	int lost = end_all_lost(w), expired = expiry_sweep(s, &w->next_ms), old = 0;
+	if (clock_mono_ms() >= s->silent_at && was_there(s, s->cfg.provisioner_timeout_ms)) {
+		old = expire_all(w);
+		s->silent_at = clock_mono_ms() + (w->again ? 0 : silent_every_ms(s));
+	}
+	return lost ? lost : expired ? expired : old;
 }
 
 static void sweep_work(void *arg)
@@ -179,18 +294,17 @@ static void sweep_work(void *arg)
 	struct scheduler *s = w->s;
 	int64_t asked = clock_mono_ms();
 	int rc = db_read(s->db, lost_read, w);
-	/* An answer that took so long was waited for. */
-	if (rc || clock_mono_ms() - asked > AWAY_MS)
-		s->away_until = clock_mono_ms();
+	const struct renewals_look look = { .asked = asked,
+		                            .answered = clock_mono_ms(),
+		                            .failed = rc != 0,
+		                            .silence = w->silence,
+		                            .step = rc ? 0 : look_at_clock(w, asked) };
+	renewals_see(&s->renewals, &look, s->cfg.task_lease_ms);
 	w->renewable = was_there(s, s->cfg.task_lease_ms) && !fault_enabled("leases");
-	for (size_t i = w->renewable ? 0 : w->n_expired; !rc && i < w->n; i++)
-		rc = end_lost(w, i);
-	if (!rc)
-		rc = expiry_sweep(s, &w->next_ms);
-	if (!rc && clock_mono_ms() >= s->silent_at && was_there(s, s->cfg.provisioner_timeout_ms)) {
-		rc = db_tx(s->db, silent_tx, w);
-		s->silent_at = clock_mono_ms() + (w->again ? 0 : silent_every_ms(s));
-	}
+	if (!look.failed)
+		rc = do_all(w);
+	/* Then renewals of leases may have failed as well. */
+	s->renewals.write_failed = !look.failed && rc && rc != DB_E_FATAL;
 	if (rc)
 		log_warn("sweep not finished", LOG_S("reason", err_name(rc)));
 	else if (w->again)
@@ -236,7 +350,7 @@ void janitor_tick(struct scheduler *s)
 	if (s->sweeping || service_draining(s->service))
 		return;
 	if (coord_connected(s->coord) && !coord_is_leader(s->coord, "janitor")) {
-		quarantine_count(0); /* one of all schedulers says it */
+		quarantine_count(0); /* only one of all schedulers reports the number */
 		return;
 	}
 	struct sweep *w = loom_calloc(1, sizeof(*w));

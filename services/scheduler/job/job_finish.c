@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* job_finish - the ends of jobs: when one is over, what becomes of the cluster, what follows. */
+/* job_finish - the ends of jobs: whether one is over, the cluster's new status, the follow-up
+ * job. */
 #include "services/scheduler/job/job_lifecycle.h"
 
 #include "common/base/log.h"
@@ -7,7 +8,7 @@
 #include "common/base/str.h"
 #include "services/scheduler/plan/planner.h"
 
-#define MAX_NAMED 100 /* nodes that a message names */
+#define MAX_NAMED 100 /* most nodes named in a message */
 
 static struct unit_cluster *cluster_of(const struct unit *u, const struct unit_job *j)
 {
@@ -27,11 +28,12 @@ static enum cluster_status failure_status(const struct job *j, const struct task
 	enum cluster_status st = CLUSTER_INCONSISTENT, was;
 	if (!plan_action_parse(j->action, &a))
 		return st;
-	/* Every failure said that it made nothing, and nothing was made: there is no cluster. */
+	/* Every failure reported that nothing was made, and no node was made: there is no
+	 * cluster. */
 	if (a == PLAN_CREATE && !n->created && !n->undeleted && n->failed &&
 	    n->failed == n->failed_before_create)
 		return CLUSTER_TERMINATED;
-	/* Nothing was done at all: the cluster is what it was. */
+	/* Nothing was attempted: the cluster is as before. */
 	if (!n->attempted && cluster_status_parse(j->params.was, &was))
 		return was;
 	if (!cluster_status_parse(plan_failure_status(a), &st))
@@ -43,7 +45,8 @@ static enum cluster_status failure_status(const struct job *j, const struct task
 static void follow(struct unit *u, const struct unit_job *j)
 {
 	const struct job_params params = { .because = j->job.message,
-		                           .trace = j->job.params.trace };
+		                           .trace = j->job.params.trace,
+		                           .trace_state = j->job.params.trace_state };
 	(void)unit_new_job(u, cluster_of(u, j), j->job.then_action, &params);
 }
 
@@ -83,7 +86,7 @@ static int fail(struct unit *u, struct unit_job *j, const char *why)
 	return settle(u, j);
 }
 
-/* Of a create that cannot finish: what is to follow. */
+/* A create cannot finish: sets the follow-up action. */
 static int then_of_create(struct unit *u, struct unit_job *j)
 {
 	struct cluster *c = cluster_of(u, j)->tx.c;
@@ -108,18 +111,19 @@ int lifecycle_fail_job(struct unit *u, struct unit_job *j, const struct task *t)
 
 /* ---- jobs that are complete ------------------------------------------------------------------ */
 
-/* What was rolled back is what it was before, which need not be well. */
-static enum cluster_status complete_status(const struct job *j, bool gone)
+/* A rolled-back cluster gets its former status, which may be a bad one. */
+static enum cluster_status complete_status(const struct job *j, bool deleted)
 {
 	enum cluster_status to;
-	if (gone)
+	if (deleted)
 		return CLUSTER_TERMINATED;
-	bool told = cluster_status_parse(j->params.to, &to);
-	return told && (to == CLUSTER_INCOMPLETE || to == CLUSTER_INCONSISTENT) ? to
-	                                                                        : CLUSTER_ACTIVE;
+	bool known = cluster_status_parse(j->params.to, &to);
+	return known && (to == CLUSTER_INCOMPLETE || to == CLUSTER_INCONSISTENT) ? to
+	                                                                         : CLUSTER_ACTIVE;
 }
 
-/* A cluster that was not well is only then well when all its nodes are there; *ret_why owned. */
+/* A cluster that was incomplete or inconsistent becomes active only if no node is missing; *ret_why
+ * owned. */
 static int check_nodes(struct unit *u, const struct unit_job *j, enum cluster_status *st,
                        char **ret_why)
 {
@@ -138,16 +142,15 @@ static int check_nodes(struct unit *u, const struct unit_job *j, enum cluster_st
 	return 0;
 }
 
-/* By which the other machines of its cluster reach it; NULL: not known. */
+/* The address by which other machines of the cluster reach it; NULL: unknown. */
 static const char *address_of(const struct node *n)
 {
 	const char *bind = json_get_str(n->ipaddresses, "bind_v4");
 	return bind ? bind : json_get_str(n->ipaddresses, "access_v4");
 }
 
-/* Two machines that say they have one address: one of them is not reached. It is no reason to
- * refuse what was done, and nobody would look for it. *ret_why owned, as it was where all differ.
- */
+/* Warns if two machines report the same address: one of them is unreachable. That is no reason to
+ * refuse the job, but nobody would look for it. *ret_why owned; untouched if all differ. */
 static int check_addresses(struct unit *u, const struct unit_job *j, char **ret_why)
 {
 	int64_t cluster = j->job.cluster_id;
@@ -175,23 +178,23 @@ static int complete(struct unit *u, struct unit_job *j)
 {
 	enum plan_action a;
 	struct unit_cluster *uc = cluster_of(u, j);
-	bool gone = plan_action_parse(j->job.action, &a) && a == PLAN_DELETE;
+	bool deleted = plan_action_parse(j->job.action, &a) && a == PLAN_DELETE;
 	const char *because = j->job.params.because;
 	LOOM_CLEANUP_STR char *why = NULL;
-	enum cluster_status st = complete_status(&j->job, gone);
+	enum cluster_status st = complete_status(&j->job, deleted);
 	int rc = u->policy->effects->completed(u->db, &uc->tx, &j->job);
 	if (!rc)
 		rc = check_nodes(u, j, &st, &why);
-	if (!rc && !gone && !why)
+	if (!rc && !deleted && !why)
 		rc = check_addresses(u, j, &why);
 	if (rc)
 		return rc;
 	unit_move_job(u, j, JOB_COMPLETE, NULL);
-	unit_move_cluster(u, uc, st, gone ? because : why);
+	unit_move_cluster(u, uc, st, deleted ? because : why);
 	return announce(u, j, CALLBACK_SUCCESS);
 }
 
-/* A retry of some tasks only: they are done, and the others are still left of the failed job. */
+/* A retry of selected tasks is done; the other tasks of the failed job remain. */
 static int end_part(struct unit *u, struct unit_job *j, int64_t later)
 {
 	LOOM_CLEANUP_STR char *why =
@@ -200,7 +203,7 @@ static int end_part(struct unit *u, struct unit_job *j, int64_t later)
 	return fail(u, j, why);
 }
 
-/* ---- what a provider does not give up -------------------------------------------------------- */
+/* ---- nodes that the provider did not release ------------------------------------------------- */
 
 static char *kept_message(const struct json *kept)
 {
@@ -216,7 +219,7 @@ static char *kept_message(const struct json *kept)
 	                     list);
 }
 
-/* It cannot complete, and ends when nothing is left to be done. */
+/* Such a job cannot complete; it fails when nothing is left to do. */
 static int end_kept(struct unit *u, struct unit_job *j)
 {
 	struct task_counts n;
@@ -241,7 +244,7 @@ int lifecycle_kept(struct unit *u, struct unit_job *j, const struct task *t)
 	json_set_str(one, "reason", str_blank(t->message) ? "no reason given" : t->message);
 	json_push(j->job.params.kept, one);
 	j->changed = j->progressed = true;
-	j->told = false;
+	j->reported = false;
 	return 0;
 }
 
@@ -266,7 +269,7 @@ int unit_finish(struct unit *u)
 		struct unit_job *j = u->jobs[i];
 		if (j->check_end)
 			rc = check_end(u, j);
-		if (!rc && j->progressed && !j->told)
+		if (!rc && j->progressed && !j->reported)
 			job_event(cluster_of(u, j)->tx.c, &j->job, u->now);
 	}
 	return rc;

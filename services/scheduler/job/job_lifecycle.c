@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* job_lifecycle - what the end of an attempt means: done, tried again, given up. */
+/* job_lifecycle - decides what the end of an attempt means: done, retry, or give up. */
 #include "services/scheduler/job/job_lifecycle.h"
 
 #include "common/base/clock.h"
@@ -8,9 +8,9 @@
 
 #include <string.h>
 
-#define MAX_RESULTS (1u << 20) /* bytes stored of one node: as much as one result may bring */
+#define MAX_RESULTS (1u << 20) /* bytes stored per node: as much as one result may bring */
 
-/* ---- what a result says of its node ---------------------------------------------------------- */
+/* ---- what a result tells about its node ------------------------------------------------------ */
 
 void lifecycle_forget_node(struct node *n)
 {
@@ -21,7 +21,8 @@ void lifecycle_forget_node(struct node *n)
 	}
 }
 
-/* What a service's last step left it in, so that what runs is not started again. */
+/* Records the state in which a step left a service, so that a running service is not started
+ * again. */
 static void note_service(struct node *n, const struct task *t)
 {
 	static const char *const after[STEPS_] = {
@@ -36,8 +37,8 @@ static void note_service(struct node *n, const struct task *t)
 		json_set_str(n->states, t->service, after[step]);
 }
 
-/* What a machine is, is told by its provider's tasks alone: a service's plugin that could change it
- * would send later ones to another machine. */
+/* Only the provider's tasks may report facts about the machine: a service's plugin that could
+ * change them could send later tasks to another machine. */
 static bool may_tell(const struct task *t, const char *key)
 {
 	static const char *const of_provider[] = {
@@ -52,8 +53,8 @@ static bool may_tell(const struct task *t, const char *key)
 	return true;
 }
 
-/* A task whose results are too much is a failed one: what is stored goes out with each later task.
- */
+/* Merges the results into the node's. Too large results fail the task, because every later task
+ * gets all stored results. */
 static void merge_results(struct node *n, const struct task *t, struct task_result *res)
 {
 	if (!json_len(res->result))
@@ -75,7 +76,7 @@ static void merge_results(struct node *n, const struct task *t, struct task_resu
 	res->message = "its results and the earlier ones of the machine are larger than 1 MiB";
 }
 
-/* True: an event tells of the node. */
+/* Returns true if an event must report the node. */
 static bool update_node(struct node *n, const struct task *t, struct task_result *res)
 {
 	merge_results(n, t, res);
@@ -89,12 +90,12 @@ static bool update_node(struct node *n, const struct task *t, struct task_result
 		loom_free(n->hostname);
 		n->hostname = loom_strdup(res->hostname);
 	}
-	bool gone = ok && str_eq(t->name, plan_step_name(STEP_DELETE));
-	if (gone)
+	bool deleted = ok && str_eq(t->name, plan_step_name(STEP_DELETE));
+	if (deleted)
 		lifecycle_forget_node(n);
 	if (ok && *t->service)
 		note_service(n, t);
-	return gone || (addresses && res->ipaddresses) || (name && res->hostname);
+	return deleted || (addresses && res->ipaddresses) || (name && res->hostname);
 }
 
 static void node_event(struct unit *u, const struct node *n)
@@ -170,10 +171,10 @@ static void succeed(struct unit *u, struct unit_job *j, struct task *t)
 		unit_judge(u, t);
 	j->job.tasks_done++;
 	j->progressed = j->check_end = true;
-	j->told = false;
+	j->reported = false;
 	unit_done(u, t);
 	unit_freed(u, t, t->node_id);
-	/* What waits for addresses that were not known looks again. */
+	/* Tasks that were postponed until the address was known can be tried again. */
 	if (str_eq(t->name, plan_step_name(STEP_CONFIRM)))
 		j->confirmed = t;
 }
@@ -188,7 +189,7 @@ static int give_up(struct unit *u, struct unit_job *j, struct task *t)
 	                                                            : lifecycle_fail_job(u, j, t);
 }
 
-/* Another node may do better. */
+/* The tries are used up: replace the node if allowed, else give up. */
 static int used_up(struct unit *u, struct unit_job *j, struct task *t)
 {
 	struct cluster *c = unit_held(u, t->cluster_id)->tx.c;
@@ -212,7 +213,7 @@ static int try_again(struct unit *u, struct unit_job *j, struct task *t,
 	return 0;
 }
 
-/* What the service's action says of tries, else the template. */
+/* The retry settings of the service's action, else those of the template. */
 static const struct json *said_of_tries(const struct cluster *c, const struct task *t)
 {
 	enum plan_step step;
@@ -225,7 +226,7 @@ static const struct json *said_of_tries(const struct cluster *c, const struct ta
 	return retry ? retry : json_get(json_path(c->template, "administration/retries"), action);
 }
 
-/* How often a failed task is tried again, and after what wait; c has its documents. */
+/* The tries and waits for a failed task; c has its documents. */
 static struct job_policy policy_of(const struct job_policy *own, const struct cluster *c,
                                    const struct task *t)
 {
@@ -252,9 +253,9 @@ static int failed_once(struct unit *u, struct unit_job *j, struct task *t,
 	return t->failures < pol.tries ? try_again(u, j, t, &pol) : used_up(u, j, t);
 }
 
-int lifecycle_finish(struct unit *u, struct task *t, const struct task_result *told)
+int lifecycle_finish(struct unit *u, struct task *t, const struct task_result *reported)
 {
-	struct task_result res = *told;
+	struct task_result res = *reported;
 	struct unit_job *j = unit_job_of(u, t);
 	if (!j)
 		return DB_E_FATAL;
@@ -295,7 +296,7 @@ int lifecycle_refuse(struct unit *u, struct task *t, const char *message)
 	return give_up(u, j, t);
 }
 
-/* ---- a user's word --------------------------------------------------------------------------- */
+/* ---- users' commands ------------------------------------------------------------------------- */
 
 void lifecycle_submit(struct unit *u, struct unit_cluster *uc, const char *action,
                       const struct job_params *params)

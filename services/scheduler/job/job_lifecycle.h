@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * job_lifecycle - how a task's end, or a user's word, moves its job and cluster, on the rows of a
- * unit of work (unit.h). What follows from it for other tasks and for the cluster is found by
- * unit_commit().
+ * job_lifecycle - how the end of a task, or a user's command, moves its job and cluster, on the
+ * rows of a unit of work (unit.h). unit_commit() finds the consequences for other tasks and the
+ * cluster.
  */
 #ifndef LOOM_SCHEDULER_JOB_LIFECYCLE_H
 #define LOOM_SCHEDULER_JOB_LIFECYCLE_H
@@ -19,51 +19,52 @@ struct task_result {
 
 struct task_taker {
 	const char *provisioner, *worker;
-	const char *claim; /* the secret that it is told; "": it asked for none */
+	const char *claim; /* secret shown to this worker; "": it requested none */
 	int64_t lease_ms;
 };
 /* A worker has taken a ready task. */
 void lifecycle_claim(struct unit *u, struct task *t, const struct task_taker *by);
 /* A running task reported. */
 LOOM_MUST_CHECK int lifecycle_finish(struct unit *u, struct task *t, const struct task_result *res);
-/* Does the result change what is known of its node? */
+/* Does the result change facts about its node? */
 bool lifecycle_about_node(const struct task *t, const struct task_result *res);
-void lifecycle_forget_node(struct node *n); /* what was told of it: there is none now */
-/* A running task's worker is gone; why: LOST_LEASE or LOST_DROPPED. */
+void lifecycle_forget_node(struct node *n); /* clears reported facts: the node no longer exists */
+/* The worker of a running task is gone; why: LOST_LEASE or LOST_DROPPED. */
 #define LOST_LEASE   "its worker stopped renewing its lease"
 #define LOST_DROPPED "its provisioner is gone: it was removed, or silent for too long"
 LOOM_MUST_CHECK int lifecycle_lost(struct unit *u, struct task *t, const char *why);
-/* A ready task cannot even be handed out. */
+/* Fails a ready task that cannot even be handed out. */
 LOOM_MUST_CHECK int lifecycle_refuse(struct unit *u, struct task *t, const char *message);
 
-/* Puts a new job on the cluster, which waits for it from now on. */
+/* Adds a new job to the cluster, which is pending from now on. */
 void lifecycle_submit(struct unit *u, struct unit_cluster *uc, const char *action,
                       const struct job_params *params);
-/* Ends a job that has not ended: nothing more is handed out, what runs is asked to stop, and when
- * it has, then_action follows (NULL: the cluster is left as it is). */
+/* Ends a job that has not ended: no more tasks are handed out, running ones are asked to stop;
+ * after they have, then_action follows (NULL: the cluster is left as it is). */
 LOOM_MUST_CHECK int lifecycle_abort(struct unit *u, struct unit_job *j, const char *why,
                                     const char *then_action);
-/* What follows a job that has failed, but whose last task still runs: then_action, and the task is
- * asked to stop. */
+/* Sets the action that follows a failed job, and asks its last running task to stop. */
 void lifecycle_follow(struct unit_job *j, const char *then_action);
 
-/* ---- job_recover.c: what comes before a step that is tried again ----------------------------- */
+/* ---- job_recover.c: steps inserted before a retried one -------------------------------------- */
 
-/* Deletes and creates the node first, as new tasks before the step. */
+/* Deletes and creates the node again, as new tasks before t. */
 LOOM_MUST_CHECK int lifecycle_roll_back(struct unit *u, struct unit_job *j, struct task *t);
-/* May another node take the place of the one that t could not make, by what the template or the
- * operator allow? c has its documents. Pure. */
+/* Do the template and the operator allow another node to replace the one that t could not make? c
+ * has its documents. Pure. */
 bool lifecycle_may_replace(const struct job_policy *p, const struct cluster *c, const struct job *j,
                            const struct task *t);
-/* It does: the node of t is deleted, and a new one with a number and name of its own is made for
- * the services of the old. All that was to be done there is done on the new one. */
+/* Replaces the node of t: deletes it and creates a new one, with its own number and name, for the
+ * same services. The waiting tasks of the old node move to the new one. */
 LOOM_MUST_CHECK int lifecycle_replace(struct unit *u, struct unit_job *j, struct task *t);
 
 /* ---- job_finish.c ---------------------------------------------------------------------------- */
 
-/* t was given up: nothing more of its job is handed out. */
+/* Fails the job of t, which was given up: drops the remaining tasks. If a create has
+ * onFailure=rollback, a delete follows. */
 LOOM_MUST_CHECK int lifecycle_fail_job(struct unit *u, struct unit_job *j, const struct task *t);
-/* A deletion goes on without a node that the provider does not give up, and says so at its end. */
+/* Lets a deletion go on without a node that the provider did not release; the job reports it at the
+ * end. */
 LOOM_MUST_CHECK int lifecycle_kept(struct unit *u, struct unit_job *j, const struct task *t);
 
 #endif

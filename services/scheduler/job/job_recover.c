@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * job_recover - what comes before a step that is tried again: a node that did not come up is
- * deleted and made once more, and one that used up its tries is replaced by another.
+ * job_recover - inserts steps before a retry: a node that did not come up is deleted and created
+ * again, and one that used up its tries is replaced by another.
  */
 #include "services/scheduler/job/job_lifecycle.h"
 
 #include "common/base/str.h"
 #include "services/scheduler/placement/hostname.h"
+#include "services/scheduler/plan/plan_nodes.h"
 #include "services/scheduler/plan/planner.h"
 
 #include <stdio.h>
 
-/* DELETE of the old node, then CREATE and CONFIRM: BOOTSTRAP is the last step that replaces one. */
+/* DELETE of the old node, CREATE and CONFIRM: BOOTSTRAP is the last step that may replace a
+ * node. */
 #define MOST_ADDED 3
 
 struct added {
@@ -19,7 +21,7 @@ struct added {
 	size_t n;
 };
 
-/* A step of a node, put before t. */
+/* Adds a step of t's node, to be done before t. */
 static void add_step(struct added *a, const struct job *j, const struct task *t,
                      enum plan_step step)
 {
@@ -65,7 +67,7 @@ static struct json *plan_event(const struct job *j, const struct added *a)
 	return json_set(e, "tasks", tasks);
 }
 
-/* The added steps one after the other, then t, which waits for nothing else. */
+/* Inserts the added steps, one after the other, before t, which waits for nothing else. */
 static void insert(struct unit *u, struct unit_job *j, struct task *t, const struct added *a)
 {
 	unit_insert_tasks(u, j, a->v, a->n, t);
@@ -114,7 +116,8 @@ static void renew(struct cluster *c, struct node *n)
 	lifecycle_forget_node(n);
 }
 
-/* The old node goes with the job, as those that a shrink takes; both are what the job has added. */
+/* Records both nodes with the job: the old one leaves as in a shrink, the new one counts as
+ * added. */
 static void note(struct unit_job *uj, const char *old, const char *new)
 {
 	struct job_params *p = &uj->job.params;
@@ -127,18 +130,8 @@ static void note(struct unit_job *uj, const char *old, const char *new)
 	uj->changed = true;
 }
 
-static struct json *described(const struct node *n)
-{
-	struct json *o = json_set_str(json_new_obj(), "nodeId", n->id);
-	json_set_int(o, "nodenum", n->num);
-	json_set_str(o, "hostname", n->hostname);
-	json_set_str(o, "hardwaretype", n->hardwaretype);
-	json_set_str(o, "imagetype", n->imagetype);
-	return json_set(o, "services", json_copy(n->services));
-}
-
-/* What waits on the old node waits on the new one from now on, as if it had never been tried; the
- * ids of what does. */
+/* Moves the blocked tasks of the old node to the new one, with their tries reset; returns their
+ * ids. */
 static struct json *move_waiting(struct unit *u, const struct task *of, const struct node *old,
                                  const struct node *new)
 {
@@ -160,7 +153,7 @@ static struct json *move_waiting(struct unit *u, const struct task *of, const st
 	return moved;
 }
 
-/* The old node is deleted first, then the new one made as far as t, which is done there. */
+/* Inserts the steps: delete the old node, then make the new one up to t, which runs there. */
 static int insert_steps(struct unit *u, struct unit_job *j, struct task *t, const struct node *old)
 {
 	struct added a = { 0 };
@@ -205,13 +198,13 @@ int lifecycle_replace(struct unit *u, struct unit_job *j, struct task *t)
 	unit_move_task(u, t, TASK_BLOCKED);
 	char id[ID_MAX];
 	id_job(id, t->cluster_id, t->job_num);
-	struct json *e = json_set_str(described(old), "jobId", id);
+	struct json *e = json_set_str(plan_node_shown(old), "jobId", id);
 	json_set_str(e, "message", t->message);
-	json_set(e, "by", described(new));
+	json_set(e, "by", plan_node_shown(new));
 	cluster_event(c, "replace", json_set(e, "moved", move_waiting(u, t, old, new)), u->now);
 	rc = insert_steps(u, j, t, old);
 	unit_freed(u, t, old->id);
-	loom_free(new); /* what it owns is the unit's */
+	loom_free(new); /* the unit took its contents */
 	node_fini(old);
 	loom_free(old);
 	return rc;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* quarantine_policy - who is judged bad, and how the probes of such a one go. */
+/* quarantine_policy - decides which provisioners are bad, and evaluates their probes. */
 #include "services/scheduler/job/quarantine_policy.h"
 
 #include "common/base/log.h"
@@ -8,7 +8,7 @@
 
 #include <stddef.h>
 
-#define GOOD_PROBES 2 /* one may be luck; each more costs another wait */
+#define GOOD_PROBES 2 /* one may be luck; each further one costs another wait */
 
 enum { QUARANTINED };
 static struct metric metrics[] = {
@@ -31,15 +31,14 @@ void quarantine_count(int64_t n)
 
 const struct config_key quarantine_config_keys[] = {
 	KEY(quarantine_strikes, CFG_INT, "3", 0, 1000,
-	    "tasks that failed at a provisioner and were done by another, until it gets no more;"
-	    " 0: never"),
+	    "failures, at tasks that another completed, that quarantine a provisioner; 0: never"),
 	KEY(quarantine_window_ms, CFG_DURATION, "600s", 1000, 86400000,
-	    "such tasks count for so long"),
+	    "how long such a task counts"),
 	KEY(quarantine_probe_ms, CFG_DURATION, "60s", 50, 86400000,
-	    "first wait before it gets a task as a probe"),
+	    "first wait before a quarantined provisioner gets a task as a probe"),
 	KEY(quarantine_cap_ms, CFG_DURATION, "3600s", 50, 86400000, "longest such wait"),
 	KEY(quarantine_avoid_ms, CFG_DURATION, "5s", 0, 600000,
-	    "a failed task is kept for other provisioners for so long"),
+	    "how long a failed task is reserved for other provisioners"),
 	{ 0 },
 };
 
@@ -47,13 +46,13 @@ bool quarantine_is_bad(const struct strike_record *r, int64_t strikes)
 {
 	if (!strikes || r->strikes < strikes || r->others < 1)
 		return false;
-	/* Perhaps what is new fails wherever it is tried first. */
+	/* Perhaps new tasks fail wherever they are first tried. */
 	if (r->fresh < strikes)
 		return false;
-	/* It does some work well: now and then something fails everywhere. */
+	/* It completes enough tasks: some failures happen anywhere. */
 	if (2 * r->done > r->strikes)
 		return false;
-	/* The others fare alike, one with the other. */
+	/* Bad only if the others have at most half as many failures, on average. */
 	return 2 * r->theirs <= r->failures * r->others;
 }
 
@@ -80,7 +79,7 @@ static int judge_one(struct db *db, struct cluster_tx *tx, const struct quaranti
 		if (!rc && db_affected(db) == 1)
 			log_warn("provisioner quarantined", LOG_S("provisioner", provisioner),
 			         LOG_S("reason", why));
-		tx->ready++; /* all look again, and learn it */
+		tx->ready++; /* makes every waiting take look again and notice the quarantine */
 	}
 	loom_free(r.last);
 	return rc;
@@ -107,7 +106,7 @@ struct ask {
 	int64_t at;
 };
 
-/* How the last probe went; false while it runs. */
+/* Evaluates the last probe; does nothing while it still runs. */
 static int settle(struct db *db, const struct ask *k, struct quarantine *q, int64_t now,
                   bool *released)
 {

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* release - what becomes ready: tasks that waited for nothing but those that are complete now, on
- * nodes on which nothing else is under way. */
+/* release - makes tasks ready: those whose predecessors are all complete, on nodes where no other
+ * task of the job is under way. */
 #include "services/scheduler/job/unit.h"
 
 #include "common/base/fault.h"
 #include "common/base/str.h"
 
 struct waiting {
-	struct task_ref *v; /* once per edge that is satisfied now */
+	struct task_ref *v; /* one entry per edge satisfied now */
 	size_t n, most;
 };
 
@@ -29,7 +29,7 @@ static int edges_from(struct unit *u, const struct unit_job *j, int64_t from, st
 	return edges_cache_get(u->edges, &j->job, j->stored_total, from, &source, ret);
 }
 
-/* Those who wait for a task, and for the groups of which it was the last. */
+/* Adds the successors of a task, and of the groups that it completes. */
 static int add_successors(struct unit *u, struct unit_job *j, int64_t task, struct waiting *w)
 {
 	struct edge_ends ends;
@@ -66,7 +66,7 @@ static int load_waiting(struct unit *u, const struct waiting *w)
 	return rc;
 }
 
-/* Takes what is complete out of those who wait for it. */
+/* Decrements the open waits of every successor of the completed tasks. */
 static int satisfy_edges(struct unit *u)
 {
 	struct waiting w = { 0 };
@@ -91,7 +91,7 @@ static int satisfy_edges(struct unit *u)
 	return rc;
 }
 
-/* What is under way on these nodes, or could be. */
+/* Loads the tasks under way, or possible next, on the freed nodes. */
 static int load_freed(struct unit *u)
 {
 	struct task_node *unknown = loom_calloc(u->n_freed + 1, sizeof(*unknown));
@@ -116,7 +116,7 @@ static int load_freed(struct unit *u)
 	return rc;
 }
 
-/* The first waiting task of a node, if nothing else of its job is under way there. */
+/* The node's first task without open waits, unless another task of its job is under way there. */
 static struct task *next_of(const struct unit *u, const struct task_node *at)
 {
 	struct task *first = NULL;
@@ -143,7 +143,7 @@ int unit_release(struct unit *u)
 		struct task *t = next_of(u, at);
 		if (!t || job_ended(unit_job(u, at->cluster, at->job)->job.status))
 			continue;
-		/* not_before is the claim order too: the longest ready first. */
+		/* Claims go by not_before: the task that has been ready longest comes first. */
 		if (t->not_before < u->now && !t->failures)
 			t->not_before = u->now;
 		unit_move_task(u, t, TASK_READY);

@@ -1,18 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* results - the fence, and what is kept of a result and of a failed attempt's output. */
+/* results - the fence, and the parts of results and failed output that are stored. */
 #include "services/scheduler/job/results.h"
 
 #include "common/base/fault.h"
 #include "common/base/str.h"
-#include "common/model/secret.h"
+#include "common/model/keys/machine_secret.h"
+#include "common/model/keys/secret.h"
 #include "services/scheduler/job/job_lifecycle.h"
 
 #include <string.h>
 
 #define KEPT_OUTPUT 2048 /* characters of a failed attempt's output (rest-api 5.5) */
 
-/* Does the result belong to the attempt that runs now? Workers of the original send no attempt and
- * know no claim: theirs is known by who holds the task. */
+/* Does the result belong to the running attempt? Workers of the original send no attempt and know
+ * no claim; for them the provisioner and the worker must match. */
 static int fence(const struct msg_finish *said, const struct task *t)
 {
 	if (fault_enabled("fence"))
@@ -42,7 +43,7 @@ bool result_about_node(const struct msg_finish *said, const struct task *t)
 	return lifecycle_about_node(t, &res);
 }
 
-/* The end of a text, marked where it was cut. NULL gives NULL. */
+/* The end of a text, with a mark if it was cut. NULL gives NULL. */
 static char *tail(const char *s)
 {
 	size_t n = s ? strlen(s) : 0;
@@ -54,34 +55,50 @@ static char *tail(const char *s)
 	return loom_asprintf("[snipped]%s", from);
 }
 
-/* ---- what a plugin must not say -------------------------------------------------------------- */
+/* ---- secrets in a plugin's output ------------------------------------------------------------ */
 
-/* The original's workers pass on all that a plugin says; our own take its secrets out of it. */
+/* The original's workers pass on everything that a plugin prints; ours remove its secrets first. */
 static bool may_tell_secrets(const struct msg_finish *said)
 {
 	return str_blank(said->claim) && (json_len(said->result) || !str_blank(said->message) ||
 	                                  !str_blank(said->out) || !str_blank(said->err));
 }
 
-/* What is sealed in the documents that a task was told. err says why it cannot be opened. */
-static int secrets_of(struct unit *u, const struct task *t, struct redact **ret,
-                      struct loom_err *err)
+/* Adds the machine's password, both as the task received it and as its result reports it. */
+static int add_password(struct unit *u, const struct task *t, const struct msg_finish *said,
+                        struct redact *r, struct loom_err *err)
+{
+	const struct node *n = unit_node(u, t);
+	const struct machine_of of = { u->policy->ring, u->db, t->tenant_id, t->node_id };
+	LOOM_CLEANUP(json_free) struct json *open = NULL;
+	int rc = n ? machine_secret_open(&of, n->results, &open, err) : 0;
+	const struct json *stored = open ? open : n ? n->results : NULL;
+	redact_add_json(r, json_path(stored, "ssh-auth/password"));
+	redact_add_json(r, json_path(said->result, "ssh-auth/password"));
+	return rc;
+}
+
+/* Collects the secrets in the documents that the task received. err tells why they cannot be
+ * opened. */
+static int secrets_of(struct unit *u, const struct task *t, const struct msg_finish *said,
+                      struct redact **ret, struct loom_err *err)
 {
 	struct cluster *c = unit_held(u, t->cluster_id)->tx.c;
 	struct redact *r = *ret = redact_create();
-	const struct secret_of of = { u->policy->secret_key, c->tenant_id,
+	const struct secret_of of = { u->policy->ring, u->db, c->tenant_id,
 		                      *t->service ? ENTITY_SERVICE : ENTITY_PROVIDER, false };
 	int rc = u->store->documents(u->db, c);
 	if (rc)
 		return rc;
 	const struct json *doc = *t->service ? json_get(c->service_docs, t->service) : c->provider;
-	if (secrets_to_redact(&of, doc, r, err))
-		loom_assert(*err->msg);
+	rc = secrets_to_redact(&of, doc, r, err);
+	if (!rc)
+		rc = add_password(u, t, said, r, err);
 	redact_compile(r);
-	return 0;
+	return err_is_refusal(rc) ? 0 : rc;
 }
 
-/* What is kept of what was said. */
+/* The parts of a result to store, without secrets. */
 struct words {
 	char *out, *err, *message;
 	struct json *result;
@@ -108,7 +125,7 @@ static int words_of(struct unit *u, const struct task *t, const struct msg_finis
 {
 	LOOM_CLEANUP(redact_destroy) struct redact *r = NULL;
 	struct loom_err err = { 0 };
-	int rc = u->policy->secret_key && may_tell_secrets(said) ? secrets_of(u, t, &r, &err) : 0;
+	int rc = u->policy->ring && may_tell_secrets(said) ? secrets_of(u, t, said, &r, &err) : 0;
 	if (rc)
 		return rc;
 	*ret = (struct words){ .out = clean_tail(r, said->out, &err),
@@ -116,6 +133,22 @@ static int words_of(struct unit *u, const struct task *t, const struct msg_finis
 		               .message = clean_tail(r, said->message, &err) };
 	if (!redact_is_empty(r))
 		ret->result = redact_json(r, said->result, "ssh-auth");
+	return 0;
+}
+
+/* *ret: the result with its secret sealed, owned; NULL: nothing to seal. */
+static int seal_result(struct unit *u, const struct task *t, struct task_result *res,
+                       struct json **ret, struct loom_err *err)
+{
+	const struct machine_of of = { u->policy->ring, u->db, t->tenant_id, t->node_id };
+	int rc = of.ring && *t->node_id ? machine_secret_seal(&of, res->result, ret, err) : 0;
+	if (*ret)
+		res->result = *ret;
+	if (!err_is_refusal(rc))
+		return rc;
+	res->result = NULL;
+	res->status = res->status ? res->status : -1;
+	res->message = err->msg;
 	return 0;
 }
 
@@ -143,7 +176,10 @@ int result_apply(struct unit *u, struct task *t, const struct msg_finish *said, 
 		res.out = w.out;
 		res.err = w.err;
 		res.result = w.result ? w.result : res.result;
-		rc = lifecycle_finish(u, t, &res);
+		struct loom_err err = { 0 };
+		LOOM_CLEANUP(json_free) struct json *sealed = NULL;
+		rc = seal_result(u, t, &res, &sealed, &err);
+		rc = rc ? rc : lifecycle_finish(u, t, &res);
 	}
 	words_fini(&w);
 	return rc;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* unit - what a unit of work holds: rows found by number, read when they are missed, marked when
- * they change. */
+/* unit - the contents of a unit of work: rows found by number, loaded when missing, marked when
+ * changed. */
 #include "services/scheduler/job/unit.h"
 
 #include "common/base/compare.h"
@@ -85,7 +85,7 @@ static size_t hash_of(const struct task_ref *ref)
 	return (size_t)(h >> 20);
 }
 
-/* Where the task is in the index, or would be. */
+/* The task's slot in the index, or the free slot where it belongs. */
 static size_t slot_of(const struct unit *u, const struct task_ref *ref)
 {
 	size_t at = hash_of(ref) & (u->n_index - 1);
@@ -110,7 +110,7 @@ struct task *unit_task(const struct unit *u, const struct task_ref *ref)
 	return it ? it->t : NULL;
 }
 
-/* Room for so many items, half of the index being empty. */
+/* Makes room for n items and keeps half of the index empty. */
 static void reserve(struct unit *u, size_t n)
 {
 	u->items = loom_realloc(u->items, (n + 1) * sizeof(*u->items));
@@ -289,7 +289,7 @@ struct unit_job *unit_new_job(struct unit *u, struct unit_cluster *uc, const cha
 
 /* ---- nodes ----------------------------------------------------------------------------------- */
 
-/* The nodes of one cluster, out of those of several. */
+/* Moves the nodes of one cluster out of a list for several. */
 static void give_nodes(struct cluster_rows *r, struct nodes *all)
 {
 	size_t n = 0;
@@ -369,5 +369,5 @@ void unit_add_node(struct unit *u, int64_t cluster, const struct node *n)
 	unit_node_changed(u, &ns->v[ns->n - 1]);
 	u->nodes[u->n_nodes - 1].fresh = true;
 	unit_held(u, cluster)->rows.nodes_version++;
-	unit_held(u, cluster)->save_row = true; /* its highest number */
+	unit_held(u, cluster)->save_row = true; /* saves its highest node number */
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* unit_change - what is changed in a unit of work, and in which order all of it is written. */
+/* unit_change - changes rows in a unit of work and decides in which order all are written. */
 #include "services/scheduler/job/unit.h"
 
 #include "common/base/str.h"
@@ -42,7 +42,7 @@ void unit_move_job(struct unit *u, struct unit_job *j, enum job_status to, const
 {
 	struct unit_cluster *uc = unit_held(u, j->job.cluster_id);
 	job_transition(uc->tx.c, &j->job, to, message, u->now);
-	j->changed = j->told = true;
+	j->changed = j->reported = true;
 	uc->uncacheable = uc->uncacheable || job_ended(to);
 	if (job_ended(to))
 		unit_trace_job(u, &j->job);
@@ -77,7 +77,7 @@ void unit_insert_tasks(struct unit *u, struct unit_job *j, const struct task *v,
 	}
 	j->job.tasks_total += (int64_t)n;
 	j->progressed = true;
-	j->told = false;
+	j->reported = false;
 }
 
 void unit_keep_failure(struct unit *u, const struct task *t, const char *out, const char *err)
@@ -128,7 +128,7 @@ int unit_drop_open(struct unit *u, struct unit_job *j)
 
 /* ---- all of it ------------------------------------------------------------------------------- */
 
-/* Tasks that are ready and that nobody took yet are for others to look at. */
+/* Counts ready tasks that nobody took yet, so that other takes are woken. */
 static void count_ready(struct unit *u)
 {
 	for (size_t i = 0; i < u->n_newly_ready; i++) {

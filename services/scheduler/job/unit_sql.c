@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* unit_sql - the rows of a unit of work in the database: many are read and written by each
- * statement. */
+/* unit_sql - the rows of a unit of work in the database. Each statement reads or writes many
+ * rows. */
 #include "services/scheduler/job/quarantine_policy.h"
 #include "services/scheduler/job/unit.h"
 
@@ -60,8 +60,8 @@ static bool is_changed(const struct unit_task *it)
 	return it->changed;
 }
 
-/* Most rows of a batch are of tasks that wait for less than before and still wait: of these one
- * column is written instead of all. */
+/* Most rows of a batch are tasks that now wait for less but still wait: for these one column is
+ * written instead of all. */
 static bool only_waits_less(const struct unit_task *it)
 {
 	return it->waits_less && !it->changed;
@@ -72,7 +72,7 @@ static bool is_placed(const struct unit_task *it)
 	return it->placed;
 }
 
-/* Heartbeats lock running tasks in this order, too. */
+/* Sorted, because heartbeats lock running tasks in the same order. */
 static int save_those(struct unit *u, bool (*which)(const struct unit_task *it),
                       int (*save)(struct db *db, struct task *const *v, size_t n))
 {
@@ -110,8 +110,8 @@ static int write_evidence(struct unit *u)
 	return rc;
 }
 
-/* May a task of this job wait for the address of a node? Not where all are known, and none is
- * ready and not begun. */
+/* May a task of this job be postponed until a node's address is known? Not if all open tasks are
+ * loaded and none of them is ready and untried. */
 static bool may_wait_for_address(const struct unit *u, const struct job *j)
 {
 	char gate[TASK_GATE_MAX];
@@ -129,8 +129,8 @@ static bool may_wait_for_address(const struct unit *u, const struct job *j)
 	return false;
 }
 
-/* What waits for addresses that are known now may be begun. By the database, for another scheduler
- * may have put it off, without an event. */
+/* Makes tasks runnable that were postponed until these addresses were known. Asks the database,
+ * because another scheduler may have postponed a task without an event. */
 static int clear_postponed(struct unit *u)
 {
 	const struct task **by = loom_calloc(u->n_jobs + 1, sizeof(*by));

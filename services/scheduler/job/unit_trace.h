@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * unit_trace - the spans of jobs and of attempts at their tasks (common/net/spans.h): which they
- * are, and what is told of those that end in a unit of work, once it is committed.
+ * unit_trace - the spans of jobs and of attempts at tasks (common/net/spans.h). Spans that end in a
+ * unit of work are exported once it has committed.
  */
 #ifndef LOOM_SCHEDULER_UNIT_TRACE_H
 #define LOOM_SCHEDULER_UNIT_TRACE_H
@@ -9,15 +9,15 @@
 #include "common/net/spans.h"
 #include "services/scheduler/job/unit.h"
 
-/* The job's span, within that of the request. False: nobody asked for the job, or before it was
- * noted who did. */
+/* The job's span, a child of the request's. False: no request caused the job, or it is too old to
+ * have recorded one. */
 bool job_trace(const struct job *j, struct trace *ret);
-/* That of an attempt, within the job's. */
+/* The span of an attempt, a child of the job's. */
 bool task_trace(const struct job *j, const struct task *t, struct trace *ret);
 
-/* Before it moves from running to another state. */
+/* Call before a running task moves to another state. */
 void unit_trace_task(struct unit *u, const struct task *t, enum task_state to);
-/* When it has ended. */
+/* Call after a job has ended. */
 void unit_trace_job(struct unit *u, const struct job *j);
 
 #endif

@@ -5,6 +5,7 @@
 #include "common/base/clock.h"
 #include "common/base/compare.h"
 #include "common/base/str.h"
+#include "services/scheduler/operation/config_fits.h"
 #include "services/scheduler/operation/operation_input.h"
 #include "services/scheduler/placement/solve.h"
 
@@ -54,6 +55,12 @@ void job_draft_add_docs(struct json *docs, const struct json *all, const struct 
 	}
 }
 
+static const struct json *config_of(const struct job_draft_ask *ask)
+{
+	const struct json *given = json_get(ask->request, "config");
+	return given ? given : json_path(ask->template, "defaults/config");
+}
+
 int job_draft_create(struct db_pool *p, const struct job_draft_ask *ask, struct job_draft *b,
                      struct loom_err *err)
 {
@@ -74,6 +81,9 @@ int job_draft_create(struct db_pool *p, const struct job_draft_ask *ask, struct 
 	if (!rc) {
 		b->nodes = loom_calloc(1, sizeof(*b->nodes));
 		job_draft_add_nodes(b->nodes, b->layout->nodes, b->layout->n_nodes);
+		rc = config_fits(config_of(ask), b->nodes, NULL, err);
+	}
+	if (!rc) {
 		b->service_docs = json_new_obj();
 		job_draft_add_docs(b->service_docs, cat.services, &b->layout->services);
 		rc = plan_nodes(b->nodes, PLAN_CREATE, b->service_docs, NULL, &b->plan, err);
@@ -144,7 +154,7 @@ void job_draft_rows(const struct job_draft *b, const struct cluster *c, int64_t 
 		fill_task(t, pt, &b->nodes->v[pt->node], c);
 		t->job_num = job;
 		bool free = i < p->n && !t->unmet && !busy[pt->node];
-		/* The state that it begins in. */
+		/* the initial state */
 		t->state = i >= p->n ? TASK_DROPPED : free ? TASK_READY : TASK_BLOCKED;
 		if (free) {
 			busy[pt->node] = true;
@@ -165,7 +175,7 @@ void job_draft_rows_fini(struct job_draft_rows *r)
 
 /* ---- as documents ---------------------------------------------------------------------------- */
 
-/* In a document, some 20 bytes each: 400 KB; above, groups stay groups. */
+/* most edges in a document, about 20 bytes each: 400 KB; larger plans keep their groups */
 #define MOST_EDGES 20000
 
 static bool is_small(const struct plan *p)
@@ -178,9 +188,9 @@ static bool is_small(const struct plan *p)
 	return n <= MOST_EDGES;
 }
 
-/* A task's or a preview's id of a number. */
+/* Names a task by number: in a job or in a preview. */
 struct naming {
-	int64_t cluster, job; /* 0: of a preview */
+	int64_t cluster, job; /* 0: a preview */
 };
 
 static struct json *name_of(const struct naming *nm, int num)
@@ -192,7 +202,7 @@ static struct json *name_of(const struct naming *nm, int num)
 	return json_new_str(id);
 }
 
-/* "after": the tasks that come before; in large plans those of groups are left to "afterGroups". */
+/* "after": the preceding tasks; in large plans, those in groups are in "afterGroups" instead. */
 static void set_after(struct json *o, const struct plan *p, const struct plan_task *t, bool small,
                       const struct naming *nm)
 {
@@ -231,25 +241,13 @@ static struct json *group_json(const struct plan_group *g, const struct naming *
 	return tasks;
 }
 
-/* Lists of tasks that "afterGroups" means by their places. */
+/* The lists of tasks to which the numbers in "afterGroups" refer. */
 static struct json *groups_json(const struct plan *p, const struct naming *nm)
 {
 	struct json *groups = json_new_arr();
 	for (size_t g = 0; g < p->n_groups; g++)
 		json_push(groups, group_json(&p->groups[g], nm));
 	return groups;
-}
-
-static struct json *node_json(const struct node *n, bool with_id)
-{
-	struct json *o = json_new_obj();
-	if (with_id)
-		json_set_str(o, "nodeId", n->id);
-	json_set_int(o, "nodenum", n->num);
-	json_set_str(o, "hostname", n->hostname);
-	json_set_str(o, "hardwaretype", n->hardwaretype);
-	json_set_str(o, "imagetype", n->imagetype);
-	return json_set(o, "services", json_copy(n->services));
 }
 
 static struct json *task_json(const struct job_draft *b, const struct plan_task *pt, bool small,
@@ -268,7 +266,7 @@ static struct json *task_json(const struct job_draft *b, const struct plan_task 
 	return o;
 }
 
-/* Moves an item to a list of the event; false when the part is long enough for now. */
+/* Adds an item to a list of the event, taking it; false if the part is long enough now. */
 static bool add_item(struct json *e, const char *list, struct json *item, size_t *bytes)
 {
 	LOOM_CLEANUP_STR char *text = json_text(item);
@@ -305,14 +303,14 @@ struct json *job_draft_event(const struct job_draft *b, int64_t cluster, int64_t
 		return NULL;
 	struct json *e = part_head(b, &nm, action);
 	while (room && at->node < b->nodes->n)
-		room = add_item(e, "nodes", node_json(&b->nodes->v[at->node++], true), &bytes);
+		room = add_item(e, "nodes", plan_node_shown(&b->nodes->v[at->node++]), &bytes);
 	for (; room && at->task < n_tasks; at->task++)
 		room = add_item(e, at->task < p->n ? "tasks" : "later",
 		                task_json(b, &p->tasks[at->task], small, &nm), &bytes);
 	while (room && at->group < n_groups)
 		room = add_item(e, "groups", group_json(&p->groups[at->group++], &nm), &bytes);
 	if (!at->part++ && room)
-		return e; /* the only one */
+		return e; /* a single part */
 	json_set_int(e, "part", at->part);
 	json_set_int(e, "nodestotal", (int64_t)b->nodes->n);
 	json_set_int(e, "taskstotal", (int64_t)p->n);
@@ -346,8 +344,11 @@ struct json *job_draft_preview(const struct job_draft *b)
 		json_set_str(o, "imagetype", g->imagetype);
 		json_push(layout, json_set(o, "services", json_new_strs(&g->services)));
 	}
-	for (size_t i = 0; i < b->nodes->n; i++)
-		json_push(nodes, node_json(&b->nodes->v[i], false));
+	for (size_t i = 0; i < b->nodes->n; i++) {
+		struct json *o = plan_node_shown(&b->nodes->v[i]);
+		json_del(o, "nodeId"); /* a preview makes no nodes */
+		json_push(nodes, o);
+	}
 	struct json *out = json_set(json_new_obj(), "layout", layout);
 	if (!is_small(b->plan))
 		json_set(out, "groups", groups_json(b->plan, &(struct naming){ 0 }));

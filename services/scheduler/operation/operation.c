@@ -1,22 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* operation - makes the change that a user asks for: its layout, its tasks, a retry, a roll back.
- */
+/* operation - makes the change that a user requests: its layout, its tasks, a retry, a roll
+ * back. */
 #include "services/scheduler/operation/operation.h"
 
 #include "common/base/map.h"
 #include "common/base/str.h"
 #include "common/json/jsondiff.h"
 #include "common/operation/operation.h"
+#include "services/scheduler/operation/config_fits.h"
 #include "services/scheduler/operation/operation_input.h"
 #include "services/scheduler/placement/hostname.h"
 #include "services/scheduler/plan/retry.h"
 #include "services/scheduler/plan/rollback.h"
 
+#include <inttypes.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <string.h>
 
-/* The action of an operation's name; false when there is none of that name. */
+/* Finds the action of a named operation; false if there is none. */
 static bool operation_action(const char *operation, bool restart, enum plan_action *ret)
 {
 	const struct operation_kind *k = operation_kind_find(operation);
@@ -48,7 +50,7 @@ struct wanted {
 	const struct operation_input *input;
 	const struct job_params *params;
 	struct strs named, grow;
-	int *nodenums;
+	int64_t *nodenums;
 	size_t n_nodenums;
 	struct relayout_node *nodes;
 	size_t n_nodes;
@@ -63,9 +65,8 @@ static void wanted_init(struct wanted *w, const struct cluster *c, const struct 
 	const struct json *nums = params->nodes;
 	w->nodenums = loom_calloc(json_len(nums) + 1, sizeof(*w->nodenums));
 	for (size_t i = 0; i < json_len(nums); i++) {
-		int64_t n = 0;
-		if (json_int(json_at(nums, i), &n))
-			w->nodenums[w->n_nodenums++] = (int)n;
+		if (json_int(json_at(nums, i), &w->nodenums[w->n_nodenums]))
+			w->n_nodenums++;
 	}
 	w->nodes = loom_calloc(w->n_nodes + 1, sizeof(*w->nodes));
 	for (size_t i = 0; i < w->n_nodes; i++) {
@@ -117,7 +118,7 @@ static int find_relayout(const struct wanted *w, enum relayout_operation op, str
 
 /* ---- replacing ------------------------------------------------------------------------------- */
 
-/* One like it, numbered and named as a new one. */
+/* A machine like n, with a new number and name. */
 static struct layout_node successor_of(const struct cluster *c, const struct node *n, int num)
 {
 	const char *dns = hostname_suffix(c->request, c->template);
@@ -133,7 +134,7 @@ static struct layout_node successor_of(const struct cluster *c, const struct nod
 	return new;
 }
 
-/* The layout stays what it is: for each node that is named there is another one in the end. */
+/* The layout stays the same: every named node gets a successor. */
 static int find_successors(const struct wanted *w, enum relayout_operation op LOOM_UNUSED,
                            struct relayout **ret, struct loom_err *err)
 {
@@ -146,7 +147,7 @@ static int find_successors(const struct wanted *w, enum relayout_operation op LO
 		bool named = false;
 		num = ns->v[i].num > num ? (int)ns->v[i].num : num;
 		for (size_t k = 0; k < w->n_nodenums; k++)
-			named = named || w->nodenums[k] == (int)ns->v[i].num;
+			named = named || w->nodenums[k] == ns->v[i].num;
 		if (named)
 			t->removed[t->n_removed++] = i;
 	}
@@ -155,7 +156,8 @@ static int find_successors(const struct wanted *w, enum relayout_operation op LO
 		for (size_t i = 0; i < t->n_removed; i++)
 			found = found || ns->v[t->removed[i]].num == w->nodenums[k];
 		if (!found)
-			return err_set(err, 400, "the cluster has no node %d", w->nodenums[k]);
+			return err_set(err, 400, "the cluster has no node %" PRId64,
+			               w->nodenums[k]);
 	}
 	for (size_t i = 0; i < t->n_removed; i++)
 		t->added.nodes[t->added.n_nodes++] =
@@ -165,7 +167,7 @@ static int find_successors(const struct wanted *w, enum relayout_operation op LO
 	return 0;
 }
 
-/* The actions that change the layout, and who finds the new one. */
+/* The actions that change the layout, and the function that finds the new one. */
 static const struct {
 	int (*find)(const struct wanted *w, enum relayout_operation op, struct relayout **ret,
 	            struct loom_err *err);
@@ -180,7 +182,7 @@ static const struct {
 	{ find_relayout, PLAN_SOLVE_LAYOUT, RELAYOUT_SYNC },
 };
 
-/* The machines as the planner sees them: services come at once and go at the end. */
+/* Shows the planner the machines with their added services, but still with the removed ones. */
 static void place_services(struct operation *op)
 {
 	const struct relayout *t = op->relayout;
@@ -195,7 +197,8 @@ static void place_services(struct operation *op)
 	}
 }
 
-/* Services whose part of the configuration differs; all when a part is no service's. */
+/* Collects the services whose part of the configuration differs; false if a part belongs to no
+ * service. */
 static bool changed_services(const struct cluster *c, const struct job_params *params,
                              struct strs *ret)
 {
@@ -260,7 +263,7 @@ static void hash_it(struct operation *op, const struct cluster *c, const struct 
 	sodium_bin2hex(op->hash, sizeof(op->hash), sum, sizeof(sum));
 }
 
-/* The failed job's tasks once more, without those that are complete or to be skipped. */
+/* Plans the failed job's tasks again, without the complete and the skipped ones. */
 static int make_retry(const struct operation_input *p, const struct job_params *params,
                       struct operation *op, struct loom_err *err)
 {
@@ -278,7 +281,7 @@ static int make_retry(const struct operation_input *p, const struct job_params *
 	return retry_plan(&in, &op->draft.plan, err);
 }
 
-/* The configuration of before, and what follows from it. */
+/* Restores the former configuration and plans its consequences. */
 static int back_to_config(struct operation *op, const struct cluster *c, const struct json *was,
                           struct loom_err *err)
 {
@@ -343,7 +346,11 @@ static int make_change(const struct cluster *c, const struct operation_input *p,
 	place_services(op);
 	job_draft_add_docs(op->draft.service_docs, p->catalog.services,
 	                   op->relayout ? &op->relayout->services : NULL);
-	return op->action == PLAN_SOLVE_LAYOUT ? 0 : plan_tasks(op, c, params, err);
+	if (op->action == PLAN_SOLVE_LAYOUT)
+		return 0;
+	rc = config_fits(params->config ? params->config : c->config, op->draft.nodes, op->relayout,
+	                 err);
+	return rc ? rc : plan_tasks(op, c, params, err);
 }
 
 static int make(const struct cluster *c, const struct operation_input *p,
@@ -373,7 +380,7 @@ int operation_make(struct db_pool *p, const struct cluster *c, const struct job_
 	return rc;
 }
 
-/* Where nothing was ever begun, there is nothing to delete, and nobody is needed to do it. */
+/* Deletes only the nodes on which a task was begun; the others need no provisioner. */
 static int delete_begun(struct job_draft *b, const struct strs *untouched, const struct json *docs,
                         struct loom_err *err)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* operation_commit - what a job writes of its operation when it starts, when it completes, and when
- * nothing came of it. */
+/* operation_commit - writes an operation's effect when its job starts, when it completes, and when
+ * it ends without having done anything. */
 #include "services/scheduler/operation/operation.h"
 
 #include "common/base/str.h"
@@ -19,7 +19,7 @@ static int apply_services(struct db *db, struct cluster_tx *tx, const struct ope
                           struct loom_err *err)
 {
 	const struct relayout *t = op->relayout;
-	/* Nodes that leave make room for those that come. */
+	/* Leaving nodes make room for new ones. */
 	size_t more = t->added.n_nodes > t->n_removed ? t->added.n_nodes - t->n_removed : 0;
 	int rc = check_quota(db, tx->c, more, err);
 	for (size_t i = 0; !rc && i < t->n_changed; i++) {
@@ -35,7 +35,7 @@ static int apply_services(struct db *db, struct cluster_tx *tx, const struct ope
 	return rc ? rc : cluster_save_service_docs(db, tx->c, op->draft.service_docs);
 }
 
-/* A retried job completes as the failed one would have; but if it leaves some of it for later. */
+/* A retry completes like the job it retries, unless it deferred some tasks. */
 static int carry_on(struct db *db, struct job *j, const struct job_params *from,
                     const struct plan *p)
 {
@@ -44,14 +44,15 @@ static int carry_on(struct db *db, struct job *j, const struct job_params *from,
 	return job_save_params(db, j);
 }
 
-/* What goes in the end, and what has come: that is taken back when nothing comes of the job. */
+/* Notes what the job must remove at its end, and what it added, which is undone if the job does
+ * nothing. */
 static void note_params(struct job *j, const struct operation *op)
 {
 	const struct relayout *t = op->relayout;
-	struct json *gone = json_new_arr(), *added = json_new_arr();
+	struct json *removed = json_new_arr(), *added = json_new_arr();
 	LOOM_CLEANUP(strs_fini) struct strs placed = { 0 };
 	for (size_t i = 0; i < t->n_removed; i++)
-		json_push(gone, json_new_str(op->draft.nodes->v[t->removed[i]].id));
+		json_push(removed, json_new_str(op->draft.nodes->v[t->removed[i]].id));
 	for (size_t i = 0; i < t->added.n_nodes; i++)
 		json_push(added, json_new_str(op->draft.nodes->v[op->before->n + i].id));
 	for (size_t i = 0; i < t->n_changed; i++) {
@@ -60,14 +61,14 @@ static void note_params(struct job *j, const struct operation *op)
 				strs_add(&placed, t->changed[i].added.v[k]);
 		}
 	}
-	struct job_params noted = { .leaving = gone,
+	struct job_params noted = { .leaving = removed,
 		                    .added = added,
 		                    .placed = json_new_strs(&placed) };
 	job_params_merge(&j->params, &noted, NULL);
 	job_params_fini(&noted);
 }
 
-/* The former configuration is the cluster's at once, as a new one would be. */
+/* The former configuration becomes the cluster's at once, like a new one. */
 static int apply_rollback(struct db *db, struct cluster_tx *tx, struct job *j,
                           const struct operation *op)
 {
@@ -95,7 +96,7 @@ int operation_apply(struct db *db, struct cluster_tx *tx, struct job *j, const s
 	if (rc)
 		return rc;
 	note_params(j, op);
-	/* Services that come are the cluster's from now on; those that go until they are gone. */
+	/* Added services belong to the cluster from now on; removed ones until they are gone. */
 	struct strs after = { 0 };
 	json_read_strs(tx->c->services, &after);
 	for (size_t i = 0; i < op->relayout->services.n; i++) {
@@ -109,58 +110,58 @@ int operation_apply(struct db *db, struct cluster_tx *tx, struct job *j, const s
 	return job_save_params(db, j);
 }
 
-static struct json *without(const struct json *names, const struct json *gone)
+static struct json *without(const struct json *names, const struct json *removed)
 {
 	struct json *out = json_new_arr();
 	for (size_t i = 0; i < json_len(names); i++) {
-		if (!json_arr_has_str(gone, json_str(json_at(names, i))))
+		if (!json_arr_has_str(removed, json_str(json_at(names, i))))
 			json_push(out, json_copy(json_at(names, i)));
 	}
 	return out;
 }
 
-static int services_gone(struct db *db, struct cluster_tx *tx, const struct json *gone)
+static int remove_services(struct db *db, struct cluster_tx *tx, const struct json *removed)
 {
 	LOOM_CLEANUP(nodes_free) struct nodes *ns = NULL;
 	int rc = nodes_load(db, tx->c->id, &ns);
 	for (size_t i = 0; !rc && i < ns->n; i++) {
-		struct json *left = without(ns->v[i].services, gone);
+		struct json *left = without(ns->v[i].services, removed);
 		json_free(ns->v[i].services);
 		ns->v[i].services = left;
-		for (size_t k = 0; k < json_len(gone); k++)
-			json_del(ns->v[i].states, json_str(json_at(gone, k)));
+		for (size_t k = 0; k < json_len(removed); k++)
+			json_del(ns->v[i].states, json_str(json_at(removed, k)));
 		rc = node_save(db, &ns->v[i]);
 	}
-	struct json *left = without(tx->c->services, gone);
+	struct json *left = without(tx->c->services, removed);
 	json_free(tx->c->services);
 	tx->c->services = left;
 	return rc;
 }
 
-static int machines_gone(struct db *db, struct cluster_tx *tx, const struct json *gone)
+static int remove_nodes(struct db *db, struct cluster_tx *tx, const struct json *removed)
 {
 	int rc = 0;
-	for (size_t i = 0; !rc && i < json_len(gone); i++)
-		rc = node_delete(db, json_str(json_at(gone, i)));
-	return rc || !json_len(gone) ? rc : nodes_count(db, tx->c->id, &tx->c->num_nodes);
+	for (size_t i = 0; !rc && i < json_len(removed); i++)
+		rc = node_delete(db, json_str(json_at(removed, i)));
+	return rc || !json_len(removed) ? rc : nodes_count(db, tx->c->id, &tx->c->num_nodes);
 }
 
 int operation_complete(struct db *db, struct cluster_tx *tx, const struct job *j)
 {
-	int rc = machines_gone(db, tx, j->params.leaving);
+	int rc = remove_nodes(db, tx, j->params.leaving);
 	if (!rc && str_eq(j->action, plan_action_name(PLAN_REMOVE_SERVICES)))
-		rc = services_gone(db, tx, j->params.services);
+		rc = remove_services(db, tx, j->params.services);
 	return rc;
 }
 
 int operation_undo(struct db *db, struct cluster_tx *tx, const struct job *j)
 {
 	const struct json *before = j->params.before, *placed = j->params.placed;
-	/* What a retry carries on was not its own doing. */
+	/* A retry did not itself add what it carries on. */
 	if (job_params_is(&j->params, "retry"))
 		return 0;
 	int rc = before ? cluster_save_config(db, tx->c, before) : 0;
 	if (!rc)
-		rc = machines_gone(db, tx, j->params.added);
-	return rc || !json_len(placed) ? rc : services_gone(db, tx, placed);
+		rc = remove_nodes(db, tx, j->params.added);
+	return rc || !json_len(placed) ? rc : remove_services(db, tx, placed);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* operation_input - reads in one transaction what an operation is made from. */
+/* operation_input - reads all inputs of an operation in one transaction. */
 #include "services/scheduler/operation/operation_input.h"
 
-#include "common/model/entity.h"
+#include "common/model/catalog/entity.h"
 
 #include <string.h>
 
@@ -51,7 +51,7 @@ static int failed_read(struct db *db, struct operation_input *p)
 	return rc;
 }
 
-/* Both are taken: one list, b's behind a's. */
+/* Appends b to a. Takes both. */
 static struct tasks *tasks_before(struct tasks *a, struct tasks *b)
 {
 	if (!b)
@@ -64,7 +64,7 @@ static struct tasks *tasks_before(struct tasks *a, struct tasks *b)
 	return a;
 }
 
-/* A job that was a retry did what it did on top of the job before it. */
+/* A retry worked on top of the job before it, so collect the tasks of the whole chain. */
 static int first_read(struct db *db, struct operation_input *p)
 {
 	int64_t num = p->params->job;

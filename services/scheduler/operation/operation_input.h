@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * operation_input - what an operation is made from: the cluster's machines, the catalog, and for
- * a retry or roll back what was done before. Worker threads.
+ * operation_input - the facts from which an operation is made: the cluster's machines, the catalog,
+ * and for a retry or roll back the earlier jobs. Worker threads.
  */
 #ifndef LOOM_SCHEDULER_OPERATION_INPUT_H
 #define LOOM_SCHEDULER_OPERATION_INPUT_H
 
 #include "common/base/str.h"
-#include "common/model/cluster.h"
-#include "common/model/job.h"
-#include "common/model/node.h"
-#include "common/model/task.h"
+#include "common/model/cluster/cluster.h"
+#include "common/model/cluster/job.h"
+#include "common/model/cluster/node.h"
+#include "common/model/cluster/task.h"
 
-/* The tenant's definitions, as they are now. */
+/* The tenant's present definitions. */
 struct catalog {
 	const char *tenant; /* borrowed */
 	struct json *hardware, *images, *services;
@@ -25,12 +25,12 @@ struct operation_input {
 	const struct job_params *params;
 	struct nodes *nodes;
 	struct job failed; /* for a retry or roll back: the job, its tasks and edges */
-	struct job first;  /* for a roll back: what the failed job retried; else num 0 */
+	struct job first;  /* for a roll back: the start of a chain of retries; else num 0 */
 	struct tasks *tasks;
 	struct task_edge *edges;
 	size_t n_edges;
 	struct catalog catalog;
-	struct strs untouched; /* ids of machines on which nothing was ever begun */
+	struct strs untouched; /* ids of machines on which no task was ever begun */
 };
 
 /* A db_tx_fn for db_read(); arg: struct operation_input with c and params, which it borrows. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* operation_preview - what a user is shown of an operation before it is done. */
+/* operation_preview - describes an operation to the user before it is done. */
 #include "services/scheduler/operation/operation.h"
 
 #include "common/base/map.h"
@@ -17,12 +17,12 @@ static struct json *node_brief(const struct node *n)
 	return json_set_str(o, "hostname", n->hostname);
 }
 
-/* What a roll back makes anew, what it takes away, and which services come off which machines. */
+/* Adds what a roll back recreates, what it removes, and which services leave which machines. */
 static void add_back(const struct operation *op, struct json *added, struct json *removed,
                      struct json *changed)
 {
 	LOOM_CLEANUP(map_destroy) struct map *seen = map_create(NULL);
-	const struct json *gone = op->back ? op->back->services : NULL,
+	const struct json *leaving_services = op->back ? op->back->services : NULL,
 			  *leaving = op->back ? op->back->leaving : NULL;
 	for (size_t i = 0; op->back && i < op->draft.plan->n; i++) {
 		const struct node *n = &op->draft.nodes->v[op->draft.plan->tasks[i].node];
@@ -37,9 +37,9 @@ static void add_back(const struct operation *op, struct json *added, struct json
 	for (size_t i = 0; op->back && i < op->before->n; i++) {
 		const struct node *n = &op->before->v[i];
 		struct json *off = json_new_arr();
-		for (size_t k = 0; k < json_len(gone); k++) {
-			if (json_arr_has_str(n->services, json_str(json_at(gone, k))))
-				json_push(off, json_copy(json_at(gone, k)));
+		for (size_t k = 0; k < json_len(leaving_services); k++) {
+			if (json_arr_has_str(n->services, json_str(json_at(leaving_services, k))))
+				json_push(off, json_copy(json_at(leaving_services, k)));
 		}
 		if (map_get(seen, n->id))
 			json_push(removed, node_brief(n));

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* planning - claims jobs in phase plan, plans them, and commits the plan or why there is none. */
+/* planning - claims jobs in phase plan, plans them, and commits the plan or the reason of a
+ * refusal. */
 #include "services/scheduler/operation/planning.h"
 
 #include "common/base/clock.h"
@@ -15,19 +16,19 @@
 
 #include <stdio.h>
 
-#define MOST_TURNS 64 /* of tenants that cannot be served, before a search ends */
+#define MOST_TURNS 64 /* most refused tenants per search */
 
 struct planning {
 	struct scheduler *s;
 	char tenant[PLANNING_TENANT];
-	bool asked; /* somebody who may veto */
+	bool asked; /* a target with a veto was asked */
 	struct job job;
 	struct cluster *c; /* with documents, as read before the work */
 	enum plan_action action;
-	struct operation op; /* of a new cluster only its job_draft is used */
+	struct operation op; /* a new cluster uses only op.draft */
 	struct loom_err err; /* set: the job fails for this reason */
 	int failed;
-	bool vetoed; /* that is why */
+	bool vetoed; /* failed because of a veto */
 	struct job_policy policy;
 	struct cluster_tx tx;
 	bool committed;
@@ -43,7 +44,8 @@ static int load_read(struct db *db, void *arg)
 	return rc ? rc : cluster_load_docs(db, pl->c);
 }
 
-/* Those that wait for nothing are ready from now on: as late as can be before the commit. */
+/* Inserts the tasks; those without open waits are ready from now on, as close to the commit as
+ * possible. */
 static int insert_tasks(struct unit *u, struct cluster_tx *tx, struct job_draft_rows *rows)
 {
 	int64_t now;
@@ -59,7 +61,7 @@ static int insert_tasks(struct unit *u, struct cluster_tx *tx, struct job_draft_
 	return rc ? rc : tasks_insert(u->db, rows->tasks, rows->n, rows->edges, rows->n_edges);
 }
 
-/* Writes tasks of a job and starts it; one without tasks is complete at once. */
+/* Writes the tasks of a job and starts it; without tasks it is complete at once. */
 static int start_job(struct unit *u, struct planning *pl, struct unit_job *uj)
 {
 	struct cluster_tx *tx = &u->clusters[0].tx;
@@ -100,7 +102,8 @@ static int commit_solved(struct unit *u, struct planning *pl, struct unit_job *s
 		json_push(c->services, json_new_str(draft->layout->services.v[i]));
 	int64_t num;
 	struct unit_job *create = NULL;
-	const struct job_params params = { .trace = solve->job.params.trace };
+	const struct job_params params = { .trace = solve->job.params.trace,
+		                           .trace_state = solve->job.params.trace_state };
 	rc = job_add(u->db, c, plan_action_name(PLAN_CREATE), &params, u->now, &num);
 	if (!rc)
 		rc = unit_get_job(u, c->id, num, &create);
@@ -120,7 +123,7 @@ static int commit_failed(struct unit *u, struct planning *pl, struct unit_job *j
 		pl->action == PLAN_SOLVE_LAYOUT && !pl->vetoed
 			? loom_asprintf("Layout solving failed: %s", pl->err.msg)
 			: loom_strdup(pl->err.msg);
-	/* Nothing was done: the cluster is what it was. */
+	/* Nothing was done: the cluster is as before. */
 	enum cluster_status st = CLUSTER_INCONSISTENT;
 	if (!cluster_status_parse(j->job.params.was, &st))
 		(void)cluster_status_parse(plan_failure_status(pl->action), &st);
@@ -143,7 +146,7 @@ static int commit_plan(struct unit *u, struct unit_cluster *uc, void *arg)
 	rc = unit_get_job(u, pl->job.cluster_id, pl->job.num, &j);
 	if (rc || !j)
 		return rc ? rc : DB_E_FATAL;
-	/* Paused meanwhile, it is planned anew when it goes on. */
+	/* The job was paused meanwhile: it is planned again when it is resumed. */
 	if (j->job.status == JOB_PAUSED)
 		return job_extend_claim(u->db, &pl->job, 0, &ours);
 	pl->committed = uc->save_row = true;
@@ -159,7 +162,8 @@ static int commit_tx(struct db *db, void *arg)
 	return unit_run_one(db, &pl->policy, pl->job.cluster_id, &pl->tx, commit_plan, pl);
 }
 
-/* An operation on the cluster as it is; only the plan that the user agreed to, if there was one. */
+/* Plans an operation on the existing cluster. If the user agreed to a plan, only that one will
+ * do. */
 static int make_change(struct planning *pl)
 {
 	bool back = job_params_is(&pl->job.params, "rollback");
@@ -173,7 +177,7 @@ static int make_change(struct planning *pl)
 	return rc;
 }
 
-/* 0, a DB_E_ code (tried again when the claim's lease is over), or pl->failed set. */
+/* 0, a DB_E_ code (retried when the claim's lease is over), or pl->failed set. */
 static int make(struct planning *pl)
 {
 	struct scheduler *s = pl->s;
@@ -210,12 +214,12 @@ static int commit(struct planning *pl)
 	}
 	if (rc != DB_E_FATAL || pl->failed)
 		return rc;
-	/* Planned again it would be refused again: the job has failed. */
+	/* Another plan would be refused as well: the job fails. */
 	pl->failed = err_set(&pl->err, 500, "the plan could not be stored");
 	return db_tx(pl->s->db, commit_tx, pl);
 }
 
-static void tell_step(const struct planning *pl, const char *name, int64_t from, int64_t to)
+static void trace_step(const struct planning *pl, const char *name, int64_t from, int64_t to)
 {
 	struct trace job, at;
 	if (!job_trace(&pl->job, &job))
@@ -225,24 +229,26 @@ static void tell_step(const struct planning *pl, const char *name, int64_t from,
 	const struct log_field fields[] = {
 		LOG_I("loom.tasks", pl->op.draft.plan ? (int64_t)pl->op.draft.plan->n : 0), { 0 }
 	};
-	spans_add(service_spans(pl->s->service), &(struct span){ .at = &at,
-	                                                         .parent = job.span,
-	                                                         .name = name,
-	                                                         .kind = SPAN_INTERNAL,
-	                                                         .start_us = from,
-	                                                         .end_us = to,
-	                                                         .fields = fields,
-	                                                         .failed = pl->failed,
-	                                                         .message = pl->err.msg });
+	spans_add(service_spans(pl->s->service),
+	          &(struct span){ .at = &at,
+	                          .parent = job.span,
+	                          .state = pl->job.params.trace_state,
+	                          .name = name,
+	                          .kind = SPAN_INTERNAL,
+	                          .start_us = from,
+	                          .end_us = to,
+	                          .fields = fields,
+	                          .failed = pl->failed,
+	                          .message = pl->err.msg });
 }
 
-static void tell_spans(const struct planning *pl)
+static void trace_spans(const struct planning *pl)
 {
 	int64_t solved = pl->op.draft.solved_us;
 	if (solved)
-		tell_step(pl, "solve", pl->began_us, solved);
+		trace_step(pl, "solve", pl->began_us, solved);
 	if (!solved || !pl->failed)
-		tell_step(pl, "plan", solved ? solved : pl->began_us, clock_wall_us());
+		trace_step(pl, "plan", solved ? solved : pl->began_us, clock_wall_us());
 }
 
 static void kick(void *arg)
@@ -250,7 +256,7 @@ static void kick(void *arg)
 	planning_kick(arg);
 }
 
-/* Writes what was planned, or why it cannot be; pl is taken. A worker's thread, or callbacks'. */
+/* Writes the plan, or why there is none; takes pl. A worker thread, or one of callbacks. */
 static void finish(struct planning *pl, int rc)
 {
 	char id[ID_MAX];
@@ -262,7 +268,7 @@ static void finish(struct planning *pl, int rc)
 	if (rc)
 		log_warn("job not planned", LOG_S("job", id), LOG_S("reason", err_name(rc)));
 	else if (!pl->committed)
-		log_warn("job was planned by another, or paused", LOG_S("job", id));
+		log_warn("job planned by another scheduler, or paused", LOG_S("job", id));
 	else {
 		if (pl->failed)
 			log_info("job refused", LOG_S("job", id), LOG_S("reason", pl->err.msg),
@@ -272,13 +278,13 @@ static void finish(struct planning *pl, int rc)
 			         LOG_I("tasks", (int64_t)pl->op.draft.plan->n),
 			         LOG_S("trace", trace.id));
 		wake_changed(pl->s, &pl->tx);
-		tell_spans(pl);
+		trace_spans(pl);
 	}
 	cluster_tx_fini(&pl->tx);
 	operation_fini(&pl->op);
 	cluster_free(pl->c);
 	job_fini(&pl->job);
-	/* A thread that plans looks for the next one by itself. */
+	/* a planning thread looks for the next job itself */
 	if (planning_share_end(pl->s->planning_share, pl->tenant, pl->asked) && pl->asked)
 		loop_post(pl->s->loop, kick, pl->s);
 	loom_free(pl);
@@ -293,7 +299,7 @@ static void asked(void *arg, int rc, const char *why)
 	finish(pl, rc);
 }
 
-/* Whoever may veto is asked about the job that would run. */
+/* Asks the targets with a veto about the job that would run. */
 static bool ask_first(struct planning *pl)
 {
 	struct job shown = pl->job;
@@ -303,7 +309,7 @@ static bool ask_first(struct planning *pl)
 	}
 	shown.tasks_total = (int64_t)pl->op.draft.plan->n;
 	const struct admission_review st = { &pl->job, pl->c, pl->op.draft.nodes, &shown };
-	/* Once they are asked it is another's, who may be done with it already. */
+	/* From here on admission owns pl, and may have finished with it already. */
 	struct planning_share *share = pl->s->planning_share;
 	pl->asked = true;
 	planning_share_ask(share, pl->tenant, true);
@@ -327,7 +333,7 @@ static void plan_one(struct scheduler *s, const char *tenant, struct job *claime
 		finish(pl, rc);
 }
 
-/* A job of the tenant whose turn it is; the search is over when all who have one were refused. */
+/* Claims a job of the tenant whose turn it is; ends when every tenant with a job was refused. */
 static int next_job(struct scheduler *s, char tenant[PLANNING_TENANT], struct job *ret, bool *found)
 {
 	struct job_claimant by = { service_id(s->service), tenant, s->cfg.job_lease_ms };
@@ -417,10 +423,10 @@ static void take_over_work(void *arg)
 	struct takeover *e = arg;
 	int rc = db_tx(e->s->db, release_tx, e);
 	if (rc)
-		log_warn("jobs of a scheduler that is gone wait for their claims' end",
+		log_warn("jobs of a lost scheduler stay claimed until their leases end",
 		         LOG_S("reason", err_name(rc)));
 	else if (e->n)
-		log_info("jobs of a scheduler that is gone", LOG_S("owner", e->owner),
+		log_info("took over jobs of a lost scheduler", LOG_S("owner", e->owner),
 		         LOG_I("jobs", e->n));
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* planning_share - counts what each tenant has under way, and remembers whose turn it was. */
+/* planning_share - counts each tenant's jobs under way, and remembers whose turn it was. */
 #include "services/scheduler/operation/planning_share.h"
 
 #include "common/base/map.h"
@@ -13,7 +13,7 @@ struct use {
 
 struct planning_share {
 	pthread_mutex_t lock;
-	struct map *uses; /* of those that have something under way */
+	struct map *uses; /* of tenants with jobs under way */
 	char last[PLANNING_TENANT];
 	bool refused;
 };

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * rpc - what APIs ask about operations over the bus, each in a file of its own: a create's plan
- * (rpc_plan_create.c), the plan of a change (rpc_plan_change.c), pause, resume and abort
- * (rpc_control.c). Each is done on a worker, and answered when it is done.
+ * rpc - requests of APIs about operations, over the bus, each in its own file. A worker thread does
+ * each one, and the answer follows when it is done. A tenant gets at most a quarter of the worker
+ * threads for plans, and for controls, so that other tenants, jobs, and its own aborts go on
+ * meanwhile.
  */
 #ifndef LOOM_SCHEDULER_RPC_H
 #define LOOM_SCHEDULER_RPC_H
 
 #include "services/scheduler/scheduler.h"
 
-/* What it came to: err.status 200, or the reason. */
+/* The result: err.status 200, or the reason of a refusal. */
 struct rpc_answer {
 	struct loom_err err;
 	struct json *plan; /* owned */
@@ -18,22 +19,16 @@ struct rpc_answer {
 	int64_t revision;
 };
 
-/* Worker, blocking. asked is the message's struct. */
-typedef void (*rpc_fn)(struct scheduler *s, const void *asked, struct rpc_answer *ret);
-
-/* What is asked, and whose share of the workers it is to be done in (pool.h). */
-struct rpc_work {
-	rpc_fn fn;
-	struct pool_share share; /* borrowed */
-};
-/* Loop thread: asked is taken, and call answered with a struct msg_answer. */
-void rpc_run(struct scheduler *s, struct bus_call *call, void *asked, const struct rpc_work *w);
-/* The status that rc stands for; its name where err says nothing. */
+/* Sets the status for rc. Its name becomes the message, unless rc is a refusal with a message. */
 void rpc_settle(struct rpc_answer *ret, int rc);
 
+/* Worker thread, blocking. asked is the struct of the message. */
+void rpc_plan_create(struct scheduler *s, const void *asked, struct rpc_answer *ret);
+void rpc_plan_change(struct scheduler *s, const void *asked, struct rpc_answer *ret);
+/* Pause, resume, abort, delete. */
+void rpc_control(struct scheduler *s, const void *asked, struct rpc_answer *ret);
+
 /* Loop thread; once, before the scheduler joins the members. */
-void rpc_plan_create_start(struct scheduler *s);
-void rpc_plan_change_start(struct scheduler *s);
-void rpc_control_start(struct scheduler *s);
+void rpc_start(struct scheduler *s);
 
 #endif

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* rpc_control - pause, resume, abort, and the deletion of a cluster that is busy: asked for by a
- * user through an API, done under the row lock. */
+/* rpc_control - pause, resume, abort, and the deletion of a busy cluster: requested by a user
+ * through an API, done under the row lock. */
 #include "common/base/str.h"
-#include "common/model/outcome.h"
+#include "common/model/cluster/outcome.h"
 #include "services/scheduler/job/job_lifecycle.h"
 #include "services/scheduler/operation/rpc.h"
 #include "services/scheduler/wake.h"
@@ -39,7 +39,7 @@ static int resume_job(struct unit *u, struct control *k, struct unit_job *j, con
 	return job_hold_pause(u->db, &j->job, NULL, u->now);
 }
 
-/* Whatever is under way is ended, and the deletion follows. Asked for again, it does no harm. */
+/* Ends the present job, and a deletion follows. A repeated request does no harm. */
 static int delete_cluster(struct unit *u, struct control *k, struct unit_job *j, const char *user)
 {
 	const struct job *job = &j->job;
@@ -56,7 +56,7 @@ static int delete_cluster(struct unit *u, struct control *k, struct unit_job *j,
 	                       str_eq(job->action, "solve_layout") ? NULL : "cluster_delete");
 }
 
-/* A create that is aborted takes back what it has made. */
+/* An aborted create removes what it has made. */
 static int abort_job(struct unit *u, struct control *k, struct unit_job *j, const char *user)
 {
 	if (job_ended(j->job.status))
@@ -75,8 +75,8 @@ static const struct {
 	      { "abort", abort_job },
 	      { "delete", delete_cluster } };
 
-/* An abort whose answer was lost, by the database or on the way to the API, is asked for again; it
- * must not hit the job that came after the aborted one. */
+/* If the answer to an abort was lost, by the database or on the way to the API, the request is
+ * repeated. It must not hit the job that came after the aborted one. */
 static int aborted_before(struct unit *u, const struct control *k, bool *ret)
 {
 	*ret = false;
@@ -85,7 +85,7 @@ static int aborted_before(struct unit *u, const struct control *k, bool *ret)
 	return job_cancelled(u->db, u->clusters[0].tx.c->id, k->asked->job, ret);
 }
 
-/* What was to be ended has ended by itself meanwhile: only a deletion has still to be done. */
+/* The job has ended meanwhile: only a deletion still has to be done. */
 static void at_rest(struct unit *u, struct unit_cluster *uc, struct control *k)
 {
 	if (!str_eq(k->asked->verb, "delete") || uc->tx.c->status == CLUSTER_TERMINATED)
@@ -114,7 +114,7 @@ static int under_way(struct unit *u, const struct cluster *c, struct control *k)
 	return verbs[i].fn(u, k, j, user);
 }
 
-/* Where there is nothing to do, that is done. */
+/* A command without anything left to do succeeds. */
 static int control_cluster(struct unit *u, struct unit_cluster *uc, void *arg)
 {
 	struct control *k = arg;
@@ -135,7 +135,7 @@ static int control_tx(struct db *db, void *arg)
 	return rc ? rc : outcome_done(&k->done, k->tx.c->id, k->tx.c->event_seq);
 }
 
-static void control(struct scheduler *s, const void *asked, struct rpc_answer *ret)
+void rpc_control(struct scheduler *s, const void *asked, struct rpc_answer *ret)
 {
 	struct control k = { .s = s, .asked = asked };
 	rpc_settle(ret, outcome_tx(s->db, control_tx, &k, &k.done));
@@ -144,14 +144,4 @@ static void control(struct scheduler *s, const void *asked, struct rpc_answer *r
 	if (k.changed && ret->err.status == 200)
 		wake_changed(s, &k.tx);
 	cluster_tx_fini(&k.tx);
-}
-
-static void on_control(struct bus_call *call, void *m, void *arg)
-{
-	rpc_run(arg, call, m, &(struct rpc_work){ .fn = control });
-}
-
-void rpc_control_start(struct scheduler *s)
-{
-	bus_on_request(s->bus, &messages[MSG_CONTROL], on_control, s);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* rpc_plan_change - answers an API what an operation on a cluster would change, with a hash of the
+/* rpc_plan_change - tells an API what an operation on a cluster would change, with a hash of the
  * plan. */
 #include "services/scheduler/operation/operation.h"
 #include "services/scheduler/operation/rpc.h"
@@ -20,7 +20,7 @@ static int look_read(struct db *db, void *arg)
 	return rc ? rc : cluster_load_docs(db, l->c);
 }
 
-static void plan_change(struct scheduler *s, const void *asked, struct rpc_answer *ret)
+void rpc_plan_change(struct scheduler *s, const void *asked, struct rpc_answer *ret)
 {
 	const struct msg_change *m = asked;
 	struct look l = { .id = m->cluster };
@@ -33,24 +33,12 @@ static void plan_change(struct scheduler *s, const void *asked, struct rpc_answe
 	if (!rc) {
 		ret->action = plan_action_name(op.action);
 		snprintf(ret->hash, sizeof(ret->hash), "%s", op.hash);
-		/* Whatever changes a plan comes with a job; a warning about the lease does not. */
+		/* Everything that changes a plan comes with a job; a warning about the lease does
+		 * not. */
 		ret->revision = l.c->latest_job;
 		ret->plan = operation_preview(&op, l.c, &params);
 	}
 	rpc_settle(ret, rc);
 	operation_fini(&op);
 	cluster_free(l.c);
-}
-
-static void on_change(struct bus_call *call, void *m, void *arg)
-{
-	/* Whose the cluster is stands in the database: all of them share half of the threads. */
-	struct scheduler *s = arg;
-	const struct pool_share share = { "changes", pool_threads(s->pool, 2) };
-	rpc_run(s, call, m, &(struct rpc_work){ plan_change, share });
-}
-
-void rpc_plan_change_start(struct scheduler *s)
-{
-	bus_on_request(s->bus, &messages[MSG_CHANGE], on_change, s);
 }

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Places new services on nodes that are there.
+ * Places new services on present nodes.
  *
- * The answer is the first one in the order of the first releases: one service after the other, on
- * as many nodes as possible, then by kinds of nodes in order of preference, on as many of each as
- * possible. "Possible" means that the services behind can still be placed, which is decided exactly
- * (feasible.h) instead of by trying them all.
+ * The answer is the one the first releases would choose: service by service, on as many nodes as
+ * possible; then kind by kind in order of preference, on as many nodes of each as possible.
+ * "Possible" means that all later services can still be placed, which feasible.h decides exactly
+ * without trying them all.
  */
 #include "services/scheduler/placement/feasible.h"
 #include "services/scheduler/placement/model.h"
@@ -18,12 +18,12 @@
 struct add {
 	const struct placement_state *s;
 	struct feasible fit;
-	bool *present; /* services */
-	bool *fresh;   /* the others: those to place */
+	bool *present; /* services on the cluster */
+	bool *fresh;   /* the other services: those to place */
 	size_t *order; /* new services in the order of placing */
-	size_t *place; /* by service: its place in that order */
+	size_t *place; /* by service: its position in that order */
 	size_t n;
-	size_t *root;    /* by service: one of those it must be together with */
+	size_t *root;    /* by service: a representative of its coexist group */
 	int64_t *demand; /* by group */
 };
 
@@ -73,7 +73,7 @@ static void find_order(struct add *a)
 	qsort_r(a->order, a->n, sizeof(*a->order), compare_order, &r);
 	for (size_t i = 0; i < a->n; i++)
 		a->place[a->order[i]] = i;
-	/* sets of present services only are no matter of what is added */
+	/* a set of present services only does not constrain the new ones */
 	a->root = rules_coexist(&r, a->fresh);
 }
 
@@ -129,7 +129,7 @@ static void find_kinds(struct add *a)
 	const struct placement_state *s = a->s;
 	const size_t services = s->rules.n_services;
 	struct feasible *f = &a->fit;
-	/* placing splits kinds, but there are never more than nodes */
+	/* placing splits kinds, but never into more kinds than nodes */
 	f->kinds = loom_calloc(s->in->n_nodes + 1, sizeof(*f->kinds));
 	for (; f->n_kinds < s->n_kinds; f->n_kinds++) {
 		const struct node_kind *from = &s->kinds[f->n_kinds];
@@ -137,7 +137,7 @@ static void find_kinds(struct add *a)
 		*k = (struct feasible_kind){ .from = from, .n = from->n };
 		k->has = copy_of(from->has, services, sizeof(*k->has));
 		k->nodes = copy_of(from->nodes, from->n, sizeof(*k->nodes));
-		/* new services that must be where a present one is */
+		/* new services that must join a present one */
 		for (size_t i = 0; i < a->n; i++) {
 			for (size_t v = 0; v < services; v++) {
 				if (from->has[v] && a->root[v] == a->root[a->order[i]])
@@ -147,7 +147,7 @@ static void find_kinds(struct add *a)
 	}
 }
 
-/* Is the cluster as it should be, with the new services that are tied to present ones? */
+/* Would the cluster obey the rules with the new services that are tied to present ones? */
 static int check_tied(const struct add *a, struct loom_err *err)
 {
 	const struct feasible *f = &a->fit;
@@ -167,8 +167,8 @@ static int check_tied(const struct add *a, struct loom_err *err)
 	return rc;
 }
 
-/* Of two kinds, the one with more services first; then by hardware, image, names. What is placed
- * later than `place` does not count yet. */
+/* Orders kinds: more services first; then by hardware, image and service names. Services placed
+ * after position `place` do not count yet. */
 static int compare_kinds(const struct add *a, const struct feasible_kind *x,
                          const struct feasible_kind *y, size_t place)
 {
@@ -191,7 +191,7 @@ static int compare_kinds(const struct add *a, const struct feasible_kind *x,
 
 /* ---- placing -------------------------------------------------------------------------------- */
 
-/* The first n nodes of a kind get a group; the rest becomes a kind of its own. */
+/* Gives a group to the first n nodes of a kind; the rest become a new kind. */
 static void give(struct add *a, size_t kind, size_t group, size_t n)
 {
 	struct feasible *f = &a->fit;
@@ -208,8 +208,9 @@ static void give(struct add *a, size_t kind, size_t group, size_t n)
 		k->has[v] = k->has[v] || f->groups[group].has[v];
 }
 
-/* The largest number from low (which will do) to high that leaves a way to place all. A kind: that
- * many of it get the group, SIZE_MAX: that many nodes in all. false: could not be decided. */
+/* Finds the largest number from low (known to work) to high that still lets all groups be placed:
+ * the nodes of `kind` that get the group or, if kind is SIZE_MAX, its nodes in all. False if
+ * undecided within the work limit. */
 static bool most_of(struct add *a, size_t group, size_t kind, int64_t low, int64_t high,
                     int64_t *ret)
 {

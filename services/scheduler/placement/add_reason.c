@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Says whether services can be added at all, and in words why not.
- * Apart from add.c, for it asks with demands of its own which of them cannot hold together.
+ * Decides whether services can be added at all, and explains why not.
+ * Separate from add.c because it varies the demands to find which of them contradict each other.
  */
 #include "services/scheduler/placement/feasible.h"
 #include "services/scheduler/placement/reason.h"
@@ -75,7 +75,7 @@ static int refuse_place(const struct feasible *f, size_t group, struct loom_err 
 	               feasible_capacity(f, group), many ? "them" : "it", text);
 }
 
-/* Cant-coexist sets that name two of the groups with a demand. */
+/* Lists the cant-coexist sets that name at least two of the groups with a demand. */
 static void add_forbidden(const struct feasible *f, const int64_t *demand, struct strs *ret)
 {
 	const struct rules *r = &f->s->rules;
@@ -94,7 +94,7 @@ static void add_forbidden(const struct feasible *f, const int64_t *demand, struc
 	}
 }
 
-/* Names only those that are needed for the refusal. */
+/* Drops every group whose demand does not contribute to the contradiction, and names the rest. */
 static int refuse_together(const struct feasible *f, int64_t *demand, struct loom_err *err)
 {
 	LOOM_CLEANUP(buf_fini) struct buf who = BUF_INIT(REASON_LIST);

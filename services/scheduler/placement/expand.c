@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Adds nodes to a cluster; a new cluster is one that has none so far.
- * To the search there are just the new nodes: each service needs on them what its minimum still
- * lacks and may have what its maximum leaves.
+ * Adds nodes to a cluster; creating a cluster starts from no nodes.
+ * The search sees only the new nodes: each service needs the part of its minimum that is still
+ * missing and may use the part of its maximum that is left.
  */
 #include "services/scheduler/placement/hostname.h"
 #include "services/scheduler/placement/model.h"
@@ -13,7 +13,7 @@
 
 #include <inttypes.h>
 
-#define NODES_MAX 1000000 /* as many as a request may ask for (job_params.c) */
+#define NODES_MAX 1000000 /* the limit for requests, see job_params.c */
 
 /* ---- what is asked -------------------------------------------------------------------------- */
 
@@ -30,7 +30,7 @@ static int check_number(const struct placement_state *s, bool create, struct loo
 	return rules_check_size(&s->rules, (int64_t)in->n_nodes + in->count, err);
 }
 
-/* New nodes do not mend what is wrong with the present ones. */
+/* New nodes cannot repair a violation among the present ones. */
 static int check_present(const struct placement_state *s, struct loom_err *err)
 {
 	bool *on = placement_present(s);
@@ -76,11 +76,11 @@ static int check_asked(const struct placement_state *s, struct loom_err *err)
 
 struct expand {
 	struct model m;
-	int64_t need[MODEL_GROUPS_MAX]; /* what the minima ask for */
+	int64_t need[MODEL_GROUPS_MAX]; /* as required by the minima */
 	uint64_t grow;                  /* groups that must have new instances */
 };
 
-/* What no available type of node accepts has no room; it does not grow. */
+/* A group that no available node type accepts gets no room, and is an error if it should grow. */
 static int read_room(struct expand *e, const struct strs *grow, struct loom_err *err)
 {
 	for (int i = 0; i < e->m.n; i++) {
@@ -111,7 +111,7 @@ static int read_room(struct expand *e, const struct strs *grow, struct loom_err 
 	return 0;
 }
 
-/* Those that are to grow get `by` new instances, or as many as they may. */
+/* Demands `by` new instances of each growing group, or as many as it may have. */
 static int search(struct expand *e, int64_t by, struct search_result *ret, struct loom_err *err)
 {
 	for (int i = 0; i < e->m.n; i++) {
@@ -122,7 +122,7 @@ static int search(struct expand *e, int64_t by, struct search_result *ret, struc
 	return search_counts(&e->m, ret, err);
 }
 
-/* The most that all services which are to grow can grow by. */
+/* Finds the largest number by which all growing services can grow together. */
 static int search_most(struct expand *e, struct search_result *ret, struct loom_err *err)
 {
 	int64_t good = 1;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Decides whether services that are to be added can all be placed.
- * Asked again for every choice that add.c makes, so nodes to which the same is permitted count as
- * one class, and what needs no search gets none.
+ * Decides whether all services to be added can be placed.
+ * add.c asks this for every choice it makes. So nodes with the same permissions form one class, and
+ * easy cases skip the search.
  */
 #include "services/scheduler/placement/feasible.h"
 
@@ -65,11 +65,11 @@ bool feasible_matters(const struct feasible *f, size_t group)
 
 /* ---- all groups ----------------------------------------------------------------------------- */
 
-/* Nodes to which the same is permitted. Groups are bits, in the order of the question. */
+/* Nodes with the same permissions. Groups are bits, in the order of struct question. */
 struct class
 {
 	uint64_t accepts;
-	uint64_t *cant; /* sets of groups they may not all have */
+	uint64_t *cant; /* sets of groups that may not all share a node */
 	size_t n_cant;
 	int64_t nodes;
 };
@@ -79,13 +79,13 @@ struct question {
 	size_t groups[MODEL_GROUPS_MAX]; /* those with a demand */
 	int64_t demand[MODEL_GROUPS_MAX];
 	int n;
-	bool placing; /* the first group is the one that is being placed */
+	bool placing; /* the first group is the one being placed */
 	struct class *classes;
 	size_t n_classes;
 };
 
-/* The groups that a cant-coexist set forbids together where `has` and `more` are; 0: it does not.
- */
+/* The groups that a cant-coexist set forbids on a node that already has `has` and `more`, as a
+ * mask; 0: none. */
 static uint64_t forbids(const struct question *q, const bool *has, const bool *more,
                         const struct rules_set *set)
 {
@@ -118,7 +118,7 @@ static void add_class(struct question *q, const struct class *c)
 	q->classes[q->n_classes++] = *c;
 }
 
-/* Nodes of a kind, as if they had the group `more`, too (SIZE_MAX: none). */
+/* Adds the class of a kind's nodes, as if they also had the group `more` (SIZE_MAX: none). */
 static void classify(struct question *q, size_t kind, size_t more, int64_t nodes)
 {
 	const struct feasible *f = q->f;
@@ -143,7 +143,7 @@ static void classify(struct question *q, size_t kind, size_t more, int64_t nodes
 	add_class(q, &c);
 }
 
-/* The largest sets that a class may have, each marked as one of this class. */
+/* Appends the largest sets that nodes of a class may have, each marked with the class's bit. */
 static bool add_sets(const struct class *c, int n, uint64_t mark, uint64_t **sets, size_t *n_sets)
 {
 	struct model_type hardware = { "", c->accepts, NULL };
@@ -189,7 +189,7 @@ static enum set_cover_answer decide(const struct question *q)
 	return a;
 }
 
-/* Is there a demand that cannot even be met by itself? */
+/* Is there a demand that cannot be met even on its own? */
 static bool is_plain_no(const struct question *q)
 {
 	for (int i = 0; i < q->n; i++) {

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * feasible - do services that are to be added fit on the nodes of a cluster?
+ * feasible - can the services to be added all be placed on the present nodes of a cluster?
  *
- * As for new nodes, services that must share nodes are one group. Here a group may go on any node
- * that accepts it; taking one away again never breaks a rule, so that whether all can be placed is
- * a question of covering their demands (set_cover.h): each kind of node is one more demand that
- * exactly its nodes can meet.
+ * Services that must share nodes form one group, as for new nodes. A group may go on any node that
+ * accepts it, and taking a group away again never breaks a rule. So the question is a set cover
+ * (set_cover.h): each group demands nodes, and each kind of node adds one demand that only its own
+ * nodes can meet.
  *
  * Any thread.
  */
@@ -19,17 +19,17 @@
 struct feasible_group {
 	struct coexist_group of;
 	bool *has;    /* by service */
-	size_t first; /* its earliest place in the order of placing */
+	size_t first; /* position of its first service in the order of placing */
 	bool placed;
 };
 
-/* Nodes that are alike, now and after what has been placed. */
+/* Nodes that are alike, both now and with the services placed so far. */
 struct feasible_kind {
 	const struct node_kind *from;
 	bool *has;     /* by service */
 	size_t *nodes; /* by nodenum; owned */
 	size_t n;
-	bool barred; /* for the group that is being placed */
+	bool barred; /* not available to the group being placed */
 };
 
 struct feasible {
@@ -40,7 +40,7 @@ struct feasible {
 	size_t n_kinds;
 };
 
-/* The first n nodes of a kind are taken to have a group. */
+/* Assumes that the first n nodes of a kind have the group. */
 struct feasible_trial {
 	size_t kind; /* SIZE_MAX: none */
 	size_t group;
@@ -48,11 +48,11 @@ struct feasible_trial {
 };
 
 bool feasible_accepts(const struct feasible *f, size_t kind, size_t group);
-/* Nodes that accept the group. */
+/* The number of nodes that accept the group. */
 int64_t feasible_capacity(const struct feasible *f, size_t group);
-/* May it matter to other groups that are not placed where this one is? */
+/* Can the place of this group restrict other groups that are not placed yet? */
 bool feasible_matters(const struct feasible *f, size_t group);
-/* Can all demands (by group) be met? For the group of the trial, barred kinds do not count. */
+/* Can all demands (by group) be met? The group of the trial may not use barred kinds. */
 enum set_cover_answer feasible_all(const struct feasible *f, const int64_t *demand,
                                    const struct feasible_trial *trial);
 void feasible_fini(struct feasible *f);

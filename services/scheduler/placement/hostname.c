@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Makes host names from cluster names that may hold anything.
- * They stay what the first releases made of the same names, for tenants' scripts know them; but a
- * hyphen parts a name that ends with a digit from the id, so that no two clusters' are the same.
+ * Makes host names from arbitrary cluster names.
+ * Names stay as the first releases made them, because tenants' scripts rely on them. One exception:
+ * a hyphen separates a name ending in a digit from the id, so that two clusters never get the same
+ * name.
  */
 #include "services/scheduler/placement/hostname.h"
 

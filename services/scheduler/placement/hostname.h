@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* hostname - the names that nodes get. Any thread. */
+/* hostname - makes the host names of nodes. Any thread. */
 #ifndef LOOM_SCHEDULER_HOSTNAME_H
 #define LOOM_SCHEDULER_HOSTNAME_H
 
@@ -12,7 +12,7 @@
  */
 char *hostname_make(const char *cluster_name, int64_t cluster_id, int nodenum,
                     const char *dns_suffix);
-/* What the request asks for, or the template has for all; borrowed. */
+/* The suffix in the request, else the template's default; borrowed. */
 const char *hostname_suffix(const struct json *request, const struct json *template);
 
 #endif

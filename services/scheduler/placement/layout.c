@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Frees layouts.
- * They are made in expand.c and outlive it: the scheduler plans and stores them.
+ * expand.c makes them; the scheduler plans and stores them later.
  */
 #include "services/scheduler/placement/layout.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* layout - new nodes: how many of which kind, and each of them. Any thread. */
+/* layout - the new nodes of a cluster, as counts per kind and one by one. Any thread. */
 #ifndef LOOM_SCHEDULER_LAYOUT_H
 #define LOOM_SCHEDULER_LAYOUT_H
 
@@ -24,12 +24,12 @@ struct layout_group {
 struct layout {
 	struct layout_group *groups; /* in order of preference */
 	size_t n_groups;
-	struct layout_node *nodes; /* by nodenum; group after group */
+	struct layout_node *nodes; /* by nodenum; one group after the other */
 	size_t n_nodes;
-	struct strs services; /* of the cluster; sorted */
+	struct strs services; /* all services of the cluster; sorted */
 };
 
-void layout_fini(struct layout *l); /* what it holds; it is empty after */
+void layout_fini(struct layout *l); /* frees the contents and leaves *l empty */
 void layout_free(struct layout *l); /* NULL is fine */
 
 LOOM_DEFINE_CLEANUP(struct layout *, layout_free)

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Primal simplex on a condensed tableau. Our own, because the same input must give the same output
- * on every machine and with every version of a library.
+ * Primal simplex on a condensed tableau. Written here, not taken from a library, because the same
+ * input must give the same output on every machine and with every library version.
  *
- * Row i is the slack of set i, column j the price of demand
- * j; the start (all prices 0) is feasible. Variables are numbered: price j is j, slack i is p + i.
+ * Row i is the slack of set i, column j the price of demand j; the start (all prices 0) is
+ * feasible. Variables are numbered: price j is j, slack i is p + i.
  *
- * All limits are 1, so at the start every row is a tie and plain simplex would stand still for
- * long. Column p therefore holds limits that differ a little, which choose the way; column p + 1
- * holds the true ones, which give the answer.
+ * All limits are 1, so at the start every row ties and plain simplex would stall. Column p
+ * therefore holds slightly different limits, which choose the pivots; column p + 1 holds the true
+ * ones, which give the answer.
  */
 #include "services/scheduler/placement/lp.h"
 
@@ -18,7 +18,7 @@
 
 #define EPS    1e-9
 #define NUDGE  1e-6
-#define SPREAD 65521 /* a prime: neighbours get limits far apart */
+#define SPREAD 65521 /* a prime, so that neighbouring rows get distant limits */
 
 void lp_fini(struct lp *lp)
 {
@@ -63,7 +63,8 @@ static void fill(struct lp *lp, const struct lp_problem *problem)
 	lp->cell[n * w + p + 1] = 0;
 }
 
-/* Column to enter: the steepest; the lowest variable to guard against cycles. -1: optimal. */
+/* Entering column: the steepest, or if careful the lowest variable, which prevents cycles. -1:
+ * optimal. */
 static int choose_col(const struct lp *lp, size_t n, size_t p, int careful)
 {
 	const double *obj = lp->cell + n * (p + 2);
@@ -117,7 +118,7 @@ static void pivot(struct lp *lp, size_t n, size_t p, size_t r, size_t c)
 	lp->col_var[c] = var;
 }
 
-/* Rounding must not leave a number that cannot be counted with. */
+/* Clamps rounding errors: NaN and negatives become 0, large values 1e12. */
 static double positive(double v)
 {
 	if (!(v > 0))

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * lp - the linear bound on "how many sets are needed to cover these demands".
+ * lp - a lower bound, by linear programming, on the number of sets that cover given demands.
  *
- * Solves max demand.y with sum of y over each set <= 1, y >= 0, in floating point. Its results are
- * hints: the caller proves what it concludes from them with integers. Any thread.
+ * Maximizes demand.y with sum of y over each set <= 1, y >= 0, in floating point. The results are
+ * only hints: the caller proves its conclusions with integers. Any thread.
  */
 #ifndef LOOM_SCHEDULER_LP_H
 #define LOOM_SCHEDULER_LP_H
@@ -27,7 +27,7 @@ struct lp_problem {
 };
 
 /* y: the price of each demand. x: how often each set is used. Returns the number of elementary
- * operations spent. */
+ * operations, for the caller's work limit. */
 int64_t lp_cover(struct lp *lp, const struct lp_problem *problem, double *y, double *x);
 
 #endif

@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Makes the model of a cluster's new nodes from the rules and finds the largest sets it permits.
- * These sets are all that the search needs to know: whatever else is permitted is part of one.
+ * Builds the model of a cluster's new nodes from the rules and finds the largest permitted sets.
+ * The search needs only these: every other permitted set is a subset of one of them.
  */
 #include "services/scheduler/placement/model.h"
+
+#include "services/scheduler/placement/reason.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-/* Steps that finding the largest sets may take: 0.04 s, measured with 60 services of which 300
- * pairs may not share a node, and no bound of how many sets there may be. */
+/* Work limit of finding the largest sets: 0.04 s, measured with 60 services, 300 pairs of which may
+ * not share a node, and no limit on the number of sets. */
 #define LARGEST_WORK 50000000
 
 /* ---- hardware and image types --------------------------------------------------------------- */
@@ -30,13 +32,38 @@ static int compare_types(const void *a, const void *b)
 	return strcmp(((const struct model_type *)a)->name, ((const struct model_type *)b)->name);
 }
 
-/* What the request asks for, or else the template; NULL: any. */
+/* The type named by the request, or else by the template's defaults; NULL: any. */
 static const char *wanted_type(const struct relayout_input *in, const char *field)
 {
 	const char *name = json_get_str(in->request, field);
 	if (!name || !*name)
 		name = json_get_str(json_get(in->template, "defaults"), field);
 	return name && *name ? name : NULL;
+}
+
+/* Says what there would be: what the provider has, and what the template allows. */
+static int no_types(const struct rules *r, const struct type_field *f, const struct json *types,
+                    const char *provider, struct loom_err *err)
+{
+	const struct json *allowed =
+		json_get(json_get(r->in->template, "compatibility"), f->compatible);
+	const char *wanted = wanted_type(r->in, f->field);
+	LOOM_CLEANUP(buf_fini) struct buf has = BUF_INIT(REASON_LIST);
+	LOOM_CLEANUP(buf_fini) struct buf may = BUF_INIT(REASON_LIST);
+	for (size_t i = 0; i < json_len(types); i++) {
+		const struct json *offers = json_get(json_at(types, i), "providermap");
+		if (json_get_str(json_get(offers, provider), f->key))
+			reason_add_name(&has, json_get_str(json_at(types, i), "name"));
+	}
+	for (size_t i = 0; i < json_len(allowed); i++)
+		reason_add_name(&may, json_str(json_at(allowed, i)));
+	return err_set(err, 400,
+	               "no %s types are available to use with template %s and provider %s%s%s%s; "
+	               "the provider has %s%s%s",
+	               f->what, r->template, provider && *provider ? provider : "?",
+	               wanted ? " (asked for: " : "", wanted ? wanted : "", wanted ? ")" : "",
+	               has.len ? buf_str(&has) : "none", may.len ? ", the template allows " : "",
+	               buf_str(&may));
 }
 
 static int read_types(const struct rules *r, const struct type_field *f, const struct json *types,
@@ -55,14 +82,8 @@ static int read_types(const struct rules *r, const struct type_field *f, const s
 		    rules_accepts(allowed, name))
 			ret->v[ret->n++] = (struct model_type){ name, ~(uint64_t)0, entry };
 	}
-	if (!ret->n) {
-		return err_set(err, 400,
-		               "no %s types are available to use with template %s and provider %s"
-		               "%s%s%s",
-		               f->what, r->template, provider && *provider ? provider : "?",
-		               wanted ? " (asked for: " : "", wanted ? wanted : "",
-		               wanted ? ")" : "");
-	}
+	if (!ret->n)
+		return no_types(r, f, types, provider, err);
 	qsort(ret->v, ret->n, sizeof(*ret->v), compare_types);
 	return 0;
 }
@@ -88,7 +109,7 @@ static void read_cant(struct model *m, const struct rules *r, const int *group_o
 	}
 }
 
-/* Puts each service into its group, or everywhere. group_of: by service; all are -1. */
+/* Puts each service into its group or into `everywhere`. group_of (by service) must be all -1. */
 static int read_groups(struct model *m, const struct rules *r, int *group_of, struct loom_err *err)
 {
 	size_t *root = rules_coexist(r, NULL);
@@ -116,7 +137,7 @@ static int read_groups(struct model *m, const struct rules *r, int *group_of, st
 	return rc;
 }
 
-/* What the present nodes leave of the limits. */
+/* Computes need and room: the limits less the present nodes. */
 static void read_numbers(struct model *m, const struct placement_state *s)
 {
 	for (int i = 0; i < m->n; i++) {
@@ -216,9 +237,9 @@ static void keep(struct finder *f, uint64_t set)
 }
 
 /*
- * All largest permitted subsets of set that contain kept. Takes a violated cant-coexist set and
- * leaves out one of its groups in each branch, keeping those left out before, so that no two
- * branches find the same set.
+ * Finds all largest permitted subsets of set that contain kept. Picks a violated cant-coexist set;
+ * each branch drops one of its groups and keeps the groups that earlier branches dropped, so that
+ * no two branches find the same set.
  */
 static void find(struct finder *f, uint64_t set, uint64_t kept)
 {
@@ -252,7 +273,7 @@ static int compare_sets(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-/* Is what type i of the list accepts also accepted by an earlier one. */
+/* Does an earlier type accept everything that type i accepts? */
 static bool is_covered(const struct model_types *t, size_t i)
 {
 	for (size_t j = 0; j < i; j++) {

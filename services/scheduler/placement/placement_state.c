@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Sorts the nodes of a cluster into kinds and checks them against the rules of a template.
- * By kind, because clusters have many nodes but few different ones.
+ * Kinds keep this fast: clusters have many nodes but few different ones.
  */
 #include "services/scheduler/placement/placement_state.h"
 
@@ -20,8 +20,8 @@ struct sorted_node {
 	int nodenum;
 };
 
-/* Of two nodes of the same hardware and image, the one that has the first service by name comes
- * first. */
+/* Of two nodes with the same hardware and image, the one with the alphabetically first service
+ * comes first. */
 static int compare_kinds(const struct sorted_node *x, const struct sorted_node *y)
 {
 	int c = strcmp(x->hardware, y->hardware);
@@ -106,7 +106,7 @@ bool *placement_present(const struct placement_state *s)
 
 /* ---- each node ------------------------------------------------------------------------------ */
 
-/* Of the nodes of a kind, the one that messages name. */
+/* The node that messages name for a kind. */
 static int first_nodenum(const struct placement_state *s, const struct node_kind *k)
 {
 	return s->in->nodes[k->nodes[0]].nodenum;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * placement_state - a cluster as it stands: its nodes by kind, beside the rules of a template; and
- * the checks of nodes against these rules.
+ * placement_state - the present nodes of a cluster, sorted into kinds, together with the rules of
+ * its template; and the checks of these nodes against the rules.
  *
  * Any thread; strings and documents are borrowed from the relayout_input.
  */
@@ -37,17 +37,17 @@ bool *placement_present(const struct placement_state *s);
 
 /* ---- checks: 0, or 400 with err ------------------------------------------------------------- */
 
-/* What is to be checked, now or after an operation. */
+/* The placement to check: as it is now, or as an operation would leave it. */
 struct placement {
-	const struct node_kind *kinds; /* those without nodes do not count */
+	const struct node_kind *kinds; /* kinds without nodes are ignored */
 	size_t n_kinds;
-	const bool *on; /* by service: on the cluster in that placement */
+	const bool *on; /* by service: is it on the cluster? */
 };
 
-/* Each node: hardware, image, mustcoexist, cantcoexist. */
+/* Checks each node: hardware, image, mustcoexist, cantcoexist. */
 LOOM_MUST_CHECK int placement_check_nodes(const struct placement_state *s,
                                           const struct placement *p, struct loom_err *err);
-/* How many nodes have each service. */
+/* Checks the number of nodes of each service. */
 LOOM_MUST_CHECK int placement_check_counts(const struct placement_state *s,
                                            const struct placement *p, struct loom_err *err);
 

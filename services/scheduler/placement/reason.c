@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Puts into words why new nodes cannot be had.
- * A reason names only the services and rules without which it would be possible.
+ * Explains why new nodes are impossible.
+ * A reason names only the services and rules that contradict each other.
  */
 #include "services/scheduler/placement/reason.h"
 
@@ -25,21 +25,36 @@ void reason_add_set(struct buf *b, const struct rules *r, const struct rules_set
 	reason_add_list(b, &names);
 }
 
+void reason_add_name(struct buf *b, const char *name)
+{
+	if (name)
+		buf_addf(b, "%s%s", b->len ? ", " : "", name);
+}
+
 /* ---- single groups -------------------------------------------------------------------------- */
 
-static int no_type(const struct coexist_group *g, const struct model_types *t, const char *what,
+/* image: else hardware. */
+static int no_type(const struct model *m, const struct coexist_group *g, bool image,
                    struct loom_err *err)
 {
+	const struct model_types *t = image ? &m->images : &m->hardware;
+	const char *what = image ? "image" : "hardware";
 	LOOM_CLEANUP(buf_fini) struct buf who = BUF_INIT(REASON_LIST);
 	LOOM_CLEANUP(buf_fini) struct buf have = BUF_INIT(REASON_LIST);
+	LOOM_CLEANUP(buf_fini) struct buf takes = BUF_INIT(REASON_LIST);
 	reason_add_list(&who, &g->services);
 	for (size_t i = 0; i < t->n; i++)
-		buf_addf(&have, "%s%s", i ? ", " : "", t->v[i].name);
+		reason_add_name(&have, t->v[i].name);
 	if (g->services.n == 1) {
-		return err_set(
-			err, 400,
-			"service %s accepts none of the %s types that are available here: %s",
-			buf_str(&who), what, buf_str(&have));
+		const struct rules_service *sv =
+			&m->rules->services[rules_find(m->rules, g->services.v[0])];
+		const struct json *accepted = image ? sv->images : sv->hardware;
+		for (size_t i = 0; i < json_len(accepted); i++)
+			reason_add_name(&takes, json_str(json_at(accepted, i)));
+		return err_set(err, 400,
+		               "service %s accepts none of the %s types that are available here: "
+		               "%s; it accepts %s",
+		               buf_str(&who), what, buf_str(&have), buf_str(&takes));
 	}
 	return err_set(
 		err, 400,
@@ -121,9 +136,9 @@ int reason_check_groups(const struct model *m, struct loom_err *err)
 				g->services.v[0]);
 		}
 		if (model_best(&m->hardware, group_bit(i)) < 0)
-			return no_type(g, &m->hardware, "hardware", err);
+			return no_type(m, g, false, err);
 		if (model_best(&m->images, group_bit(i)) < 0)
-			return no_type(g, &m->images, "image", err);
+			return no_type(m, g, true, err);
 		if (!model_permits(m, group_bit(i)))
 			return forbidden(g, err);
 	}
@@ -185,7 +200,8 @@ static enum set_cover_answer enough(const struct model *m, struct set_cover *c, 
 	return set_cover_within(c, need, nodes);
 }
 
-/* Why the groups of set cannot all share nodes: the cant-coexist sets and missing common types. */
+/* Lists why the groups of set cannot all share nodes: cant-coexist sets and missing common
+ * types. */
 static void add_obstacles(struct buf *b, const struct model *m, uint64_t set)
 {
 	const char *sep = "";

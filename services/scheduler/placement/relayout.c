@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Runs the operation that is asked for and puts its result in order.
- * What the operations have in common stands here; each of them has a file of its own.
+ * Runs the requested operation and sorts its result.
+ * Holds what all operations share; each has its own file.
  */
 #include "services/scheduler/placement/relayout_private.h"
 
@@ -76,7 +76,7 @@ int relayout_check_present(const struct placement_state *s, const struct strs *n
 
 /* ---- all of it ------------------------------------------------------------------------------ */
 
-/* What sorting by number needs. */
+/* The argument of the sort functions. */
 struct by_num {
 	const struct relayout_node *nodes;
 };
@@ -97,7 +97,7 @@ static int compare_removed(const void *a, const void *b, void *arg)
 	return (x > y) - (x < y);
 }
 
-/* named: what the request names may be missing on the cluster. */
+/* The services that may be missing on the cluster: those in `named` or in `grow`. */
 static const struct {
 	int (*find)(const struct placement_state *, struct relayout *, struct loom_err *);
 	enum { NONE, NAMED, GROW } names;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Searches for the cheapest way to take nodes away.
- * Exact, by branch and bound: a wrong choice here would cost an operator the wrong node.
+ * Finds the cheapest nodes to remove.
+ * Exact, by branch and bound: a wrong choice would cost an operator the wrong node.
  */
 #include "services/scheduler/placement/removal_search.h"
 
@@ -15,7 +15,7 @@ struct search {
 	int64_t *drawn_from; /* by limit: nodes whose tightest limit this is */
 };
 
-/* How many of a kind the limits let go. */
+/* How many nodes of a kind the limits allow to remove. */
 static int64_t most_of(const struct removal_search *p, size_t kind)
 {
 	const struct removal_kind *k = &p->kinds[kind];
@@ -38,8 +38,9 @@ static size_t tightest(const struct removal_search *p, const struct removal_kind
 }
 
 /*
- * Can kinds from i on give `want` at a cost below the best? Never says no when they can: it counts
- * each kind against its tightest limit only, for which taking the cheapest first is best.
+ * Can the kinds from i on provide `want` nodes at a cost below the best? Never wrongly false: it
+ * charges each kind to its tightest limit only, and for that problem taking the cheapest first is
+ * optimal.
  */
 static bool may_succeed(struct search *s, size_t i, int64_t want, int64_t cost)
 {
@@ -91,7 +92,7 @@ static void dive(struct search *s, size_t i, int64_t want, int64_t cost)
 		dive(s, i + 1, want - n, cost + n * p->kinds[i].cost);
 		s->now[i] = 0;
 		draw(p, i, -n);
-		/* a better way may have been found since */
+		/* the best may have improved meanwhile */
 		if (n && s->found && !may_succeed(s, i, want, cost))
 			break;
 	}

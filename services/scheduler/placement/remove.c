@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Takes services off all nodes of a cluster.
- * Refused only for what it breaks: a service that lacked something before may go on lacking it.
+ * Removes services from all nodes of a cluster.
+ * Refused only for newly broken requirements: a service that already lacked one may go on without
+ * it.
  */
 #include "services/scheduler/placement/relayout_private.h"
 

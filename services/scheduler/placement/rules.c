@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Reads the constraints of a template for the services of one cluster.
- * The only reader: whoever places, checks or explains goes by the struct made here.
+ * Nothing else reads them: placing, checking and explaining all use this struct.
  */
 #include "services/scheduler/placement/rules.h"
 
@@ -67,7 +67,7 @@ static void read_services(struct rules *r, const struct strs *named)
 		qsort(r->services, r->n_services, sizeof(*r->services), compare_services);
 	for (size_t i = 0; i < r->n_services; i++) {
 		struct rules_service *sv = &r->services[i];
-		/* A cluster keeps the definitions it was made with. */
+		/* A cluster keeps the definitions that it was created with. */
 		sv->doc = sv->present ? json_get(r->in->service_docs, sv->name) : NULL;
 		if (!sv->doc)
 			sv->doc = map_get(docs, sv->name);
@@ -84,7 +84,7 @@ static int compare_sizes(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-/* The services of a set that are here; *ret_all: are all of them? */
+/* Reads the services of a set that are in r; *ret_all: are all of them? */
 static struct rules_set read_set(struct rules *r, const struct json *names, bool *ret_all)
 {
 	struct rules_set set = { .v = loom_calloc(json_len(names) + 1, sizeof(*set.v)) };
@@ -107,7 +107,7 @@ static struct rules_set read_set(struct rules *r, const struct json *names, bool
 	return set;
 }
 
-/* whole: only sets all of whose services are here. */
+/* whole: drop sets with services that are not in r. */
 static struct rules_set *read_sets(struct rules *r, const struct json *sets, bool whole,
                                    size_t *ret_n)
 {
@@ -209,7 +209,7 @@ size_t *rules_coexist(const struct rules *r, const bool *which)
 
 /* ---- checks --------------------------------------------------------------------------------- */
 
-/* All that is wrong, a line each. Takes the lines. */
+/* Reports all problems, one per line. Takes the lines. */
 static int report(struct strs *lines, struct loom_err *err)
 {
 	LOOM_CLEANUP_STR char *text = strs_join(lines, "\n");
@@ -226,6 +226,7 @@ static bool is_on(const bool *on, size_t service)
 int rules_check_compatible(const struct rules *r, const bool *which, struct loom_err *err)
 {
 	const struct json *allowed = json_path(r->in->template, "compatibility/services");
+	LOOM_CLEANUP(buf_fini) struct buf may = BUF_INIT(REASON_LIST);
 	LOOM_CLEANUP_STR char *names = NULL;
 	struct strs bad = { 0 };
 	for (size_t i = 0; i < r->n_services; i++) {
@@ -236,7 +237,12 @@ int rules_check_compatible(const struct rules *r, const bool *which, struct loom
 		return 0;
 	names = strs_join(&bad, ",");
 	strs_fini(&bad);
-	return err_set(err, 400, "%s are incompatible with the cluster", names);
+	for (size_t i = 0; i < json_len(allowed); i++)
+		reason_add_name(&may, json_str(json_at(allowed, i)));
+	return err_set(err, 400,
+	               "%s are incompatible with the cluster; template %s allows %s "
+	               "(compatibility.services)",
+	               names, r->template, buf_str(&may));
 }
 
 int rules_check_defined(const struct rules *r, const bool *which, struct loom_err *err)
@@ -265,7 +271,7 @@ int rules_check_conflicts(const struct rules *r, const bool *on, struct loom_err
 	return report(&lines, err);
 }
 
-/* The names that the services, and what they provide, stand for. */
+/* The names of the services and of everything that they provide. */
 static struct map *provided(const struct rules *r, const bool *on)
 {
 	struct map *names = map_create(NULL);

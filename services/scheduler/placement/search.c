@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Walks the kinds of nodes in order of preference and takes as many of each as possible.
- * Bounds keep it from looking at most kinds; search.h says why the result is still the first one.
+ * Bounds skip most kinds; search.h explains why the result is still the preferred one.
  */
 #include "services/scheduler/placement/search.h"
 
@@ -15,15 +15,16 @@
 struct search {
 	const struct model *m;
 	struct set_cover *cover;
-	/* What is left to place. */
+	/* What remains to be placed. */
 	int64_t nodes;
 	int64_t need[MODEL_GROUPS_MAX]; /* at least */
 	int64_t room[MODEL_GROUPS_MAX]; /* at most */
-	/* The kinds looked at now: those with this many services, hardware and image. */
+	/* The kinds of the current step: with this number of services, this hardware and this
+	 * image. */
 	int size;
 	size_t hardware, image;
 	int weight[MODEL_GROUPS_MAX];
-	/* fewest[i][w]: how few of the groups from i on have w services together */
+	/* fewest[i][w]: the fewest groups, among those from i on, with w services in total */
 	unsigned char *fewest;
 	int total_weight;
 	bool undecided;
@@ -47,7 +48,7 @@ static int64_t room_left(const struct search *s)
 	return sum;
 }
 
-/* How many groups the next node may have if no other is to stay empty. */
+/* How many groups the next node may have so that no later node must stay empty. */
 static int64_t groups_allowed(const struct search *s)
 {
 	return s->m->everywhere.n ? MODEL_GROUPS_MAX : 1 + room_left(s) - s->nodes;
@@ -65,7 +66,7 @@ static enum set_cover_answer leaves_solution(struct search *s, uint64_t set, int
 	return set_cover_within(s->cover, need, s->nodes - count);
 }
 
-/* How many the maxima and the other nodes allow, the minima aside. */
+/* How many nodes with this set the maxima and the other nodes allow; ignores the minima. */
 static int64_t most_of(const struct search *s, uint64_t set)
 {
 	const int groups = __builtin_popcountll(set);
@@ -97,7 +98,7 @@ static int64_t count_of(struct search *s, uint64_t set)
 			good = try;
 		else
 			bad = try;
-		/* first one, then all, then halves */
+		/* try one, then all, then bisect */
 		try = good == 1 && try == 1 ? bad - 1 : good + (bad - good) / 2;
 	}
 	return good;
@@ -129,7 +130,7 @@ static void take(struct search *s, uint64_t set)
 
 /* ---- walking the kinds in order ------------------------------------------------------------- */
 
-/* The largest permitted sets that contain what is chosen so far. */
+/* The largest permitted sets that contain the groups chosen so far. */
 struct within {
 	const uint64_t *sets;
 	size_t n;
@@ -140,7 +141,7 @@ static bool is_over(const struct search *s)
 	return s->undecided || !s->nodes;
 }
 
-/* Can a set between low and high still have its best hardware and image at the current indexes? */
+/* Can a subset of high have its best hardware and image at the current indexes? */
 static bool is_best_here(const struct search *s, uint64_t high)
 {
 	for (size_t i = 0; i < s->hardware; i++) {
@@ -154,7 +155,7 @@ static bool is_best_here(const struct search *s, uint64_t high)
 	return true;
 }
 
-/* Atoms from i on that may still be chosen: with room, and accepted here. */
+/* Groups from i on that may still be chosen: they have room and accept this hardware and image. */
 static uint64_t choices_from(const struct search *s, int i)
 {
 	uint64_t set = s->m->hardware.v[s->hardware].fits & s->m->images.v[s->image].fits;
@@ -164,7 +165,7 @@ static uint64_t choices_from(const struct search *s, int i)
 	return set & model_all(s->m);
 }
 
-/* Has something that was chosen run out since? */
+/* Has a chosen group run out of room meanwhile? */
 static bool is_spent(const struct search *s, uint64_t set)
 {
 	for (; set; set &= set - 1) {
@@ -174,7 +175,7 @@ static bool is_spent(const struct search *s, uint64_t set)
 	return false;
 }
 
-/* Can chosen (weighing w) be completed to a set of the asked size by groups from i on? */
+/* Is it impossible to complete chosen (weight w) to the current size with groups from i on? */
 static bool is_hopeless(struct search *s, int i, uint64_t chosen, int w)
 {
 	const int fewest = s->fewest[i * (s->total_weight + 1) + s->size - w];
@@ -184,7 +185,7 @@ static bool is_hopeless(struct search *s, int i, uint64_t chosen, int w)
 	       set_cover_surely_not(s->cover, s->need, high, s->nodes - 1);
 }
 
-/* The sets of in that contain `must` and can complete chosen to the asked size. */
+/* Keeps the sets of `in` that contain `must` and can complete the choice to the current size. */
 static size_t narrow(const struct search *s, const struct within *in, uint64_t must, uint64_t high,
                      uint64_t *out)
 {
@@ -197,8 +198,8 @@ static size_t narrow(const struct search *s, const struct within *in, uint64_t m
 }
 
 /*
- * All permitted sets that contain chosen (of groups before i), of the asked size, by names: a set
- * with group i comes before one without it.
+ * Visits all permitted sets of the current size that contain chosen (groups before i), ordered by
+ * names: a set with group i comes before one without it.
  */
 static void walk(struct search *s, int i, uint64_t chosen, int w, const struct within *in)
 {

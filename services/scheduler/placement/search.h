@@ -1,22 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * search - the preferred count vector of a model.
+ * search - finds the preferred count vector of a model: how many new nodes of each kind.
  *
- * Kinds of nodes are ordered by: more services first; then the name of the hardware type, of the
- * image type, of the services one by one. The answer is the first vector in descending
- * lexicographic order over that list which has all nodes and keeps what every group needs and has
- * room for.
+ * Kinds of nodes are ordered by number of services, most first; then by the names of the hardware
+ * type, the image type and the services. The answer is the first vector, in descending
+ * lexicographic order over that list, that has the right number of nodes and satisfies the need and
+ * the room of every group.
  *
- * It is built greedily: take as many as possible of the first kind that still leave a solution,
- * then of the next kind, and so on. Whether a solution is left is decided exactly and without
- * looking at kinds: because any part of a permitted set is permitted, a rest is solvable if and
- * only if
- *   - no demand exceeds what the group's maximum leaves,
- *   - the demands can be covered by the nodes left (set_cover.h), and
- *   - the maxima leave enough for no node to stay empty, or nodes may stay empty.
- * (Surplus groups can be left out; a node with two groups can be split; one more of any group adds
- * at most one node.) Earlier kinds need not be excluded when deciding what is left, for using
- * one again would contradict that as many as possible of it were taken.
+ * It is built greedily: take as many nodes as possible of the first kind such that a solution is
+ * left, then of the next kind, and so on. Whether a solution is left is decided exactly without
+ * looking at kinds: because every subset of a permitted set is permitted, the rest is solvable if
+ * and only if
+ *   - no demand exceeds the remainder of the group's maximum,
+ *   - the remaining nodes can cover the demands (set_cover.h), and
+ *   - the maxima suffice to leave no node empty, or nodes may stay empty.
+ * (Surplus groups can be dropped; a node with two groups can be split; one more instance of a group
+ * adds at most one node.) Earlier kinds need not be excluded from the rest: using one again would
+ * contradict that as many as possible of it were taken.
  *
  * Any thread.
  */
@@ -37,7 +37,8 @@ struct search_result {
 	size_t n;
 };
 
-/* m has its largest sets. 0; 400 no solution; 422 the work limit was reached. err says why. */
+/* model_find_largest(m) must have run. 0; 400: no solution; 422: work limit reached. err says
+ * why. */
 LOOM_MUST_CHECK int search_counts(const struct model *m, struct search_result *ret,
                                   struct loom_err *err);
 void search_result_fini(struct search_result *r);

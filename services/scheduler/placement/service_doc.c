@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What placement and planning want to know of a service's definition.
- * The only reader of `dependencies` and `provisioner.actions`, in all forms they ever had.
+ * Reads what placement and planning need from a service's definition.
+ * Nothing else reads `dependencies` and `provisioner.actions`, in all forms they ever had.
  */
 #include "services/scheduler/placement/service_doc.h"
 
@@ -31,7 +31,7 @@ void service_doc_add_needs(const struct json *doc, const char *phase, const char
                            struct strs *out)
 {
 	add_all(json_get(json_get(json_get(doc, "dependencies"), phase), kind), out);
-	/* how definitions of the first releases say runtime.requires */
+	/* the first releases wrote runtime.requires this way */
 	if (!strcmp(phase, "runtime") && !strcmp(kind, "requires"))
 		add_all(json_get(doc, "dependson"), out);
 }

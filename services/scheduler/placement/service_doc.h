@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* service_doc - reading the definition of a service. All is borrowed. Any thread. */
+/* service_doc - reads the definition of a service. Everything is borrowed. Any thread. */
 #ifndef LOOM_SCHEDULER_SERVICE_DOC_H
 #define LOOM_SCHEDULER_SERVICE_DOC_H
 
@@ -16,7 +16,7 @@ void service_doc_add_needs(const struct json *doc, const char *phase, const char
                            struct strs *out);
 /* Adds the names that dependencies.provides lists, each once. */
 void service_doc_add_provided(const struct json *doc, struct strs *out);
-/* Adds the types of the automators of its actions, each once. */
+/* Adds the automator types of its actions, each once. */
 void service_doc_add_automators(const struct json *doc, struct strs *out);
 bool service_doc_has_action(const struct json *doc, const char *action);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Decides exactly whether a number of nodes can cover a demand.
- * Linear programming only guides it: every "no" is proven in integers, every "yes" by a cover.
+ * Linear programming only guides the search: integers prove every "no", a cover proves every "yes".
  */
 #include "services/scheduler/placement/set_cover.h"
 
@@ -11,19 +11,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* All of it takes 0.6 s (measured by gives_up in tests/unit/test_scheduler_set_cover.c). */
+/* Using it up takes 0.6 s (measured by gives_up in tests/unit/test_scheduler_set_cover.c). */
 #define WORK_LIMIT 800000000
 #define SCALE      (1 << 24) /* prices are kept as integers */
-/* Measured with random templates as those of `tangled` in tests/unit/test_scheduler_solve.c: with
- * 32 services of which 200 pairs may not share a node, one price instead of eight took an eighth
- * more time, and 96 took as much as eight. */
+/* Measured with random templates like those of `tangled` in tests/unit/test_scheduler_solve.c, with
+ * 32 services of which 200 pairs may not share a node: one price took an eighth longer than eight;
+ * 96 took as long as eight. */
 #define PRICES 8
-/* Sets up to which contained ones are dropped, by 2 million comparisons at most. Measured by
- * `tangled`: 512 instead took a quarter more time, 20,000 as much. */
+/* Up to this number of sets, drop those contained in another: at most 2 million comparisons.
+ * Measured by `tangled`: 512 took a quarter longer, 20,000 took as long. */
 #define THIN_OUT 2048
 
 /*
- * Any prices >= 0 prove a bound: if no set's groups cost more than `dearest` together, m nodes
+ * Any prices >= 0 prove a bound: if the groups of no set cost more than `dearest` in total, m nodes
  * cover demands worth at most m * dearest.
  */
 struct price {
@@ -41,7 +41,7 @@ struct set_cover {
 	struct lp lp;
 };
 
-/* One question: demands that are not zero, packed, and the sets cut down to them. */
+/* One question: the non-zero demands, packed, and the sets reduced to them. */
 struct question {
 	struct set_cover *c;
 	int p;
@@ -99,7 +99,7 @@ static int compare_down(const void *a, const void *b)
 	return sx != sy ? sy - sx : (x > y) - (x < y);
 }
 
-/* Drops doubles and, when there are few enough, sets that another one contains. */
+/* Drops duplicates and, if there are few enough sets, those contained in another. */
 static void thin_out(struct question *q)
 {
 	size_t out = 0;
@@ -146,7 +146,7 @@ static int64_t value_of(uint64_t set, const int64_t *value, int p)
 	return sum;
 }
 
-/* The set that covers most of what is left; 0 when none covers any. */
+/* The set that covers most of the remaining demand; 0 if none covers any. */
 static uint64_t most_useful(const struct question *q, const uint64_t *sets, size_t n,
                             const int64_t *d)
 {
@@ -163,7 +163,7 @@ static uint64_t most_useful(const struct question *q, const uint64_t *sets, size
 	return pick;
 }
 
-/* Uses a set until it has covered one of its demands. Returns how often. */
+/* Uses a set until one of its demands is covered. Returns the number of uses. */
 static int64_t use_up(const struct question *q, uint64_t set, int64_t *d)
 {
 	int64_t times = INT64_MAX;
@@ -178,7 +178,7 @@ static int64_t use_up(const struct question *q, uint64_t set, int64_t *d)
 	return times;
 }
 
-/* Nodes that a simple cover needs, INT64_MAX if it finds none within limit. d is used up. */
+/* The number of nodes in a greedy cover; INT64_MAX if none is found within limit. Consumes d. */
 static int64_t greedy(struct question *q, const uint64_t *sets, size_t n, int64_t *d, int64_t limit)
 {
 	int64_t used = 0;
@@ -195,7 +195,7 @@ static int64_t greedy(struct question *q, const uint64_t *sets, size_t n, int64_
 	return used;
 }
 
-/* The bound that the prices y prove, in integers. */
+/* The bound proven by the prices y, in integers. */
 static int64_t proven(const uint64_t *sets, size_t n, const int64_t *d, int p, const double *y,
                       struct price *ret)
 {
@@ -212,7 +212,7 @@ static int64_t proven(const uint64_t *sets, size_t n, const int64_t *d, int p, c
 	return (worth + ret->dearest - 1) / ret->dearest;
 }
 
-/* Keeps prices that hold for all sets, for set_cover_surely_not(). */
+/* Keeps prices that were proven against all sets, for set_cover_surely_not(). */
 static void remember(struct question *q, const struct price *packed)
 {
 	struct set_cover *c = q->c;
@@ -224,7 +224,7 @@ static void remember(struct question *q, const struct price *packed)
 	c->n_prices += c->n_prices < PRICES;
 }
 
-/* The linear solution rounded down and completed greedily. */
+/* Rounds the linear solution down and completes it greedily. */
 static int64_t rounded(struct question *q, const uint64_t *sets, size_t n, const double *x,
                        const int64_t *d, int64_t limit)
 {
@@ -247,14 +247,14 @@ static int64_t rounded(struct question *q, const uint64_t *sets, size_t n, const
 
 /* ---- branching ------------------------------------------------------------------------------ */
 
-/* A refusal by prices says more than one by trying: see branch_all(). */
+/* A refusal by prices also tells about neighbouring choices, see conclude(). */
 enum verdict { NO_BY_PRICES, NO_BY_SEARCH, YES, UNKNOWN };
 
-/* proof is filled for NO_BY_PRICES. */
+/* Fills proof for NO_BY_PRICES. */
 static enum verdict decide(struct question *q, uint64_t *sets, size_t n, const int64_t *d,
                            int64_t limit, struct price *proof);
 
-/* The set whose use is farthest from a whole number; if all are whole, the most used. */
+/* The set whose number of uses is farthest from an integer; if all are integers, the most used. */
 static size_t choose_set(const double *x, size_t n)
 {
 	size_t best = 0;
@@ -271,20 +271,21 @@ static size_t choose_set(const double *x, size_t n)
 	return best;
 }
 
-/* One try of branch(), and what its refusal says about other numbers of uses. */
+/* One branching on the number of uses of a set, and the directions still worth trying. */
 struct branching {
 	struct question *q;
-	uint64_t *sets; /* n, and behind them the one that is used a given number of times */
+	uint64_t *sets; /* n sets, followed by the one with the given number of uses */
 	size_t n;
 	const int64_t *d;
 	int64_t limit;
-	bool up, down; /* may more uses, or fewer, still be worth trying? */
+	bool up, down; /* may more or fewer uses still succeed? */
 };
 
 /*
- * The prices of a refusal for `times` uses of a set, which leave that set out, also bound the cost
+ * The refusal for `times` uses of a set has prices that ignore this set. They also bound the cost
  * of t uses: dearest * t + sum over j of price[j] * max(0, d[j] - t * [j in the set]). This is
- * convex in t, so where it does not fall it refuses all the rest in that direction.
+ * convex in t, so in a direction in which it does not fall, all further numbers of uses are refused
+ * as well.
  */
 static void conclude(struct branching *b, int64_t times, const struct price *proof)
 {
@@ -315,7 +316,7 @@ static enum verdict branch(struct branching *b, int64_t times)
 	return v;
 }
 
-/* Tries every number of uses of the last set, from the linear solution's outwards. */
+/* Tries every number of uses of the last set, starting from the linear solution's. */
 static enum verdict branch_all(struct branching *b, double x)
 {
 	const int64_t start = x < (double)b->limit ? (int64_t)x : b->limit;
@@ -339,9 +340,9 @@ static enum verdict branch_all(struct branching *b, double x)
 }
 
 /*
- * Plain answers: too few nodes for one demand, a demand no set has, or a node for each. The
- * prices that prove the refusals are on that one demand; if no set has it, they are as high as need
- * be.
+ * The easy cases: too few nodes for one demand, a demand that no set has, or one node for each
+ * demanded instance. The prices that prove a refusal are on that one demand; if no set has it, its
+ * price is limit + 1.
  */
 static bool is_plain(const struct question *q, const struct lp_problem *problem, int64_t limit,
                      enum verdict *ret, struct price *proof)
@@ -365,7 +366,7 @@ static bool is_plain(const struct question *q, const struct lp_problem *problem,
 	return sum <= limit;
 }
 
-/* What is neither plain nor settled by the bounds: tries the uses of one set. */
+/* Decides what easy cases and bounds left open, by branching on the uses of one set. */
 static enum verdict search(struct question *q, uint64_t *sets, size_t n, const int64_t *d,
                            int64_t limit)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Chooses the nodes that go.
- * A service may lose as many nodes as it has more than max(1, its minimum); within that, what goes
- * costs the cluster as little as can be and is the newest there is.
+ * Chooses the nodes to remove.
+ * Every service keeps max(1, its minimum) nodes. Within that, the choice loses the fewest service
+ * instances and prefers the newest nodes.
  */
 #include "services/scheduler/placement/reason.h"
 #include "services/scheduler/placement/relayout_private.h"
@@ -12,15 +12,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Steps: 0.2 s, measured by tests/unit/test_scheduler_relayout.c (removal_gives_up). */
+/* Search steps: 0.2 s, measured by tests/unit/test_scheduler_relayout.c (removal_gives_up). */
 #define WORK INT64_C(300000000)
 
 struct shrink {
 	const struct placement_state *s;
 	struct removal_search search;
-	int64_t *have; /* by service: nodes now */
-	int64_t *keep; /* by service: nodes at least */
-	bool *gone;    /* by node */
+	int64_t *have; /* by service: present nodes */
+	int64_t *keep; /* by service: nodes it must keep */
+	bool *removed; /* by node */
 };
 
 /* ---- reasons -------------------------------------------------------------------------------- */
@@ -45,7 +45,7 @@ static int refuse_work(struct loom_err *err)
 	               "the work limit; name the nodes to remove");
 }
 
-/* The most nodes that can go. */
+/* Finds the largest number of nodes, below `below`, that can be removed. */
 static enum removal_answer most_to_go(struct removal_search *p, int64_t below, int64_t *ret)
 {
 	int64_t *take = loom_calloc(p->n + 1, sizeof(*take));
@@ -66,7 +66,7 @@ static enum removal_answer most_to_go(struct removal_search *p, int64_t below, i
 	return a == REMOVAL_UNKNOWN ? a : REMOVAL_YES;
 }
 
-/* Names only the services without which it would be possible. */
+/* Names only the services that prevent the removal. */
 static int refuse_count(struct shrink *sh, int64_t count, struct loom_err *err)
 {
 	LOOM_CLEANUP(buf_fini) struct buf who = BUF_INIT(REASON_LIST);
@@ -103,17 +103,17 @@ static int mark_named(struct shrink *sh, struct loom_err *err)
 		while (i < in->n_nodes && in->nodes[i].nodenum != in->nodenums[k])
 			i++;
 		if (i == in->n_nodes) {
-			return err_set(err, 400, "the cluster has no node with the number %d",
+			return err_set(err, 400, "the cluster has no node with the number %" PRId64,
 			               in->nodenums[k]);
 		}
-		sh->gone[i] = true;
+		sh->removed[i] = true;
 	}
 	for (size_t v = 0; v < sh->s->rules.n_services; v++) {
 		int64_t left = 0;
 		for (size_t k = 0; k < sh->s->n_kinds; k++) {
 			const struct node_kind *kind = &sh->s->kinds[k];
 			for (size_t j = 0; j < kind->n; j++)
-				left += kind->has[v] && !sh->gone[kind->nodes[j]];
+				left += kind->has[v] && !sh->removed[kind->nodes[j]];
 		}
 		if (left < sh->keep[v] && left < sh->have[v])
 			return refuse_service(sh, v, left, err);
@@ -160,7 +160,7 @@ static void make_search(struct shrink *sh)
 }
 
 struct candidate {
-	size_t node, kind; /* kind of the search */
+	size_t node, kind; /* index of the node; index into search.kinds */
 	int nodenum;
 };
 
@@ -171,7 +171,7 @@ static int compare_candidates(const void *a, const void *b)
 	return (x < y) - (x > y);
 }
 
-/* All nodes, from the highest number on. */
+/* All nodes, highest number first. */
 static struct candidate *make_candidates(const struct shrink *sh)
 {
 	struct candidate *all = loom_calloc(sh->s->in->n_nodes + 1, sizeof(*all));
@@ -187,7 +187,7 @@ static struct candidate *make_candidates(const struct shrink *sh)
 	return all;
 }
 
-/* Can one of a kind go, and the rest at no higher cost? *way is then the way to take the rest. */
+/* Can a node of this kind be removed, and the rest within the cost? *way then removes the rest. */
 static bool goes(struct removal_search *p, size_t kind, int64_t count, int64_t cost, int64_t **way)
 {
 	int64_t *other;
@@ -210,9 +210,9 @@ static bool goes(struct removal_search *p, size_t kind, int64_t count, int64_t c
 }
 
 /*
- * From the highest number on, each node goes that can go without making the whole dearer. way is a
- * cheapest way to take them all. Once a node of a kind could not go, no other of that kind can:
- * more is taken then. Takes way.
+ * Goes through the nodes from the highest number down and removes each one that does not make the
+ * whole dearer. way is a cheapest choice for all of them. If one node of a kind cannot be removed,
+ * no later one of that kind can, because even more has been removed by then. Takes way.
  */
 static void take_highest(struct shrink *sh, int64_t count, int64_t cost, int64_t *way)
 {
@@ -226,7 +226,7 @@ static void take_highest(struct shrink *sh, int64_t count, int64_t cost, int64_t
 		closed[kind] = !goes(p, kind, count, cost, &way);
 		if (closed[kind])
 			continue;
-		sh->gone[all[i].node] = true;
+		sh->removed[all[i].node] = true;
 		cost -= p->kinds[kind].cost;
 		count--;
 	}
@@ -257,7 +257,7 @@ static int choose(struct shrink *sh, int64_t count, struct loom_err *err)
 
 /* ---- all of it ------------------------------------------------------------------------------ */
 
-/* How many are to go. Named ones may be named twice. */
+/* Reads how many nodes to remove. The request may name a node twice. */
 static int read_count(const struct relayout_input *in, int64_t *ret, struct loom_err *err)
 {
 	int64_t named = 0;
@@ -295,7 +295,7 @@ static int check_rest(const struct shrink *sh, struct loom_err *err)
 		kinds[k].n = 0;
 		kinds[k].nodes = loom_calloc(from->n, sizeof(*from->nodes));
 		for (size_t j = 0; j < from->n; j++) {
-			if (!sh->gone[from->nodes[j]])
+			if (!sh->removed[from->nodes[j]])
 				kinds[k].nodes[kinds[k].n++] = from->nodes[j];
 		}
 	}
@@ -313,7 +313,7 @@ static void report(const struct shrink *sh, struct relayout *t)
 	const size_t n = sh->s->in->n_nodes;
 	t->removed = loom_calloc(n + 1, sizeof(*t->removed));
 	for (size_t i = 0; i < n; i++) {
-		if (sh->gone[i])
+		if (sh->removed[i])
 			t->removed[t->n_removed++] = i;
 	}
 	relayout_note_services(sh->s, t, NULL);
@@ -328,7 +328,7 @@ int relayout_shrink(const struct placement_state *s, struct relayout *t, struct 
 	rc = rc ? rc : rules_check_size(&s->rules, (int64_t)s->in->n_nodes - count, err);
 	if (rc)
 		return rc;
-	sh.gone = loom_calloc(s->in->n_nodes + 1, sizeof(*sh.gone));
+	sh.removed = loom_calloc(s->in->n_nodes + 1, sizeof(*sh.removed));
 	sh.have = loom_calloc(services + 1, sizeof(*sh.have));
 	sh.keep = loom_calloc(services + 1, sizeof(*sh.keep));
 	for (size_t v = 0; v < services; v++) {
@@ -340,7 +340,7 @@ int relayout_shrink(const struct placement_state *s, struct relayout *t, struct 
 	if (!rc)
 		report(&sh, t);
 	removal_search_fini(&sh.search);
-	loom_free(sh.gone);
+	loom_free(sh.removed);
 	loom_free(sh.have);
 	loom_free(sh.keep);
 	return rc;

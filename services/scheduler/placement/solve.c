@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Reads a request for a new cluster and has it expanded from nothing.
- * Only the reading of services is its own: a new cluster has none to go by.
+ * Reads a request for a new cluster and expands it from no nodes.
+ * Only this way of reading the services is special: a new cluster has none yet.
  */
 #include "services/scheduler/placement/solve.h"
 
 #include "services/scheduler/placement/relayout.h"
 
-/* A service is named by itself or in an object; the template's default is for who names none. */
+/* A service is a name or an object with a name. Without any, the template's defaults apply. */
 static void read_services(const struct solve_input *in, struct strs *ret)
 {
 	const struct json *list = json_get(in->request, "services");

@@ -3,8 +3,8 @@
  * solve - finds the layout of a new cluster: which services share a node, on which hardware and
  * image, and how many nodes of each kind.
  *
- * It is what relayout.h makes of a cluster without nodes. The search is complete: no answer means
- * that there is none, and the reason names the constraints that cannot hold together.
+ * This is relayout.h for a cluster without nodes. The search is complete: it fails only if no
+ * layout exists, and the reason names the constraints that contradict each other.
  *
  * Pure: no I/O, no clock, no shared state; any thread. The same input gives the same output.
  */
@@ -17,7 +17,7 @@
 
 #include <stdint.h>
 
-/* All documents are borrowed, and only read. */
+/* All documents are borrowed and only read. */
 struct solve_input {
 	const struct json *request;  /* services, hardwaretype, imagetype, numMachines, dnsSuffix */
 	const struct json *template; /* cluster template */
@@ -29,8 +29,8 @@ struct solve_input {
 	const char *cluster_name;
 };
 
-/* 0 with *ret owned; else err->status (400 the request cannot be met, 422 too intertwined to decide
- * within the work limit) with a reason in err->msg; *ret is untouched then. */
+/* 0 with *ret owned. Otherwise err->status (400: impossible; 422: the constraints are too
+ * intertwined to decide within the work limit), a reason in err->msg, and *ret untouched. */
 LOOM_MUST_CHECK int solve(const struct solve_input *in, struct layout **ret, struct loom_err *err);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Says whether a cluster as it stands obeys another template.
- * Nothing is moved: a cluster that does not obey is refused with the first rule it breaks.
+ * Checks whether a cluster, as it is, obeys another template.
+ * No service is moved: the first broken rule refuses the operation.
  */
 #include "services/scheduler/placement/relayout_private.h"
 

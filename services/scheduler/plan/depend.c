@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Reads the dependencies of services into graphs and answers who must wait for whom.
- * Services without the action in question are passed through: order must hold across them, too.
+ * Reads the dependencies of services into graphs and answers which service must wait for which.
+ * Services without the action in question are passed through, because order must hold across them.
  */
 #include "services/scheduler/plan/depend.h"
 
@@ -21,8 +21,8 @@ struct depend {
 	size_t n;
 	const struct json **docs;
 	bool *acts[DEPEND_RELATIONS_];         /* services that have the relation's action */
-	struct edges edges[DEPEND_RELATIONS_]; /* as the definitions say */
-	bool *reach[DEPEND_RELATIONS_]; /* n x n, filled when first asked; [i][i] in a circle */
+	struct edges edges[DEPEND_RELATIONS_]; /* as in the definitions */
+	bool *reach[DEPEND_RELATIONS_]; /* n x n, filled on first use; [i][i]: i is in a cycle */
 };
 
 static const char *const relation_action[DEPEND_RELATIONS_] = {
@@ -60,7 +60,7 @@ static void index_add(struct map *index, const char *name, size_t i)
 	indexes_add(p, i);
 }
 
-/* Which services a name stands for: all that provide it, or the one that has it. */
+/* Maps each name to its services: all that provide it or, if none does, the one called so. */
 static struct map *index_names(const struct depend *d)
 {
 	struct map *index = map_create(indexes_free);
@@ -79,26 +79,49 @@ static struct map *index_names(const struct depend *d)
 	return index;
 }
 
+/* What each service needs in a phase. Owned, one list per service. */
+static struct strs *read_needs(const struct depend *d, const char *phase)
+{
+	struct strs *needs = loom_calloc(d->n + 1, sizeof(*needs));
+	for (size_t i = 0; i < d->n; i++) {
+		service_doc_add_needs(d->docs[i], phase, "requires", &needs[i]);
+		service_doc_add_needs(d->docs[i], phase, "uses", &needs[i]);
+	}
+	return needs;
+}
+
+/* Adds what i waits for because of one name. Those that both provide and need it are equals: each
+ * has it from itself, and none waits for another. */
+static void add_waits(size_t i, const char *name, const struct indexes *by, const struct strs *own,
+                      const struct strs *needs, struct indexes *all)
+{
+	const bool provides = by && strs_has(own, name);
+	for (size_t k = 0; by && k < by->n; k++) {
+		const size_t from = by->v[k];
+		if (from != i && !(provides && strs_has(&needs[from], name)))
+			indexes_add(all, from);
+	}
+}
+
 static void read_edges(struct depend *d, const struct map *index, const char *phase,
                        struct edges *e)
 {
 	struct indexes all = { .v = loom_calloc(1, sizeof(*all.v)) };
+	struct strs *needs = read_needs(d, phase);
 	e->first = loom_calloc(d->n + 1, sizeof(*e->first));
 	for (size_t i = 0; i < d->n; i++) {
-		struct strs needs = { 0 };
-		service_doc_add_needs(d->docs[i], phase, "requires", &needs);
-		service_doc_add_needs(d->docs[i], phase, "uses", &needs);
-		for (size_t k = 0; k < needs.n; k++) {
-			const struct indexes *p = map_get(index, needs.v[k]);
-			for (size_t j = 0; p && j < p->n; j++) {
-				if (p->v[j] != i)
-					indexes_add(&all, p->v[j]);
-			}
+		LOOM_CLEANUP(strs_fini) struct strs own = { 0 };
+		service_doc_add_provided(d->docs[i], &own);
+		for (size_t k = 0; k < needs[i].n; k++) {
+			const char *name = needs[i].v[k];
+			add_waits(i, name, map_get(index, name), &own, needs, &all);
 		}
-		strs_fini(&needs);
 		e->first[i + 1] = all.n;
 	}
 	e->v = all.v;
+	for (size_t i = 0; i < d->n; i++)
+		strs_fini(&needs[i]);
+	loom_free(needs);
 }
 
 static void reverse_edges(size_t n, const struct edges *from, struct edges *to)
@@ -115,7 +138,7 @@ static void reverse_edges(size_t n, const struct edges *from, struct edges *to)
 	}
 }
 
-/* Marks all that `from` reaches in at least one step. stack has room for n. */
+/* Marks every service that `from` reaches in at least one step. stack has room for n. */
 static void mark_reach(const struct edges *e, size_t from, bool *mark, size_t *stack)
 {
 	size_t top = 0;
@@ -157,7 +180,7 @@ static size_t add_edges(const struct edges *from, size_t i, size_t *v)
 	return n;
 }
 
-/* Both kinds of dependencies, less the edges of circles. */
+/* Joins install and runtime dependencies, without the edges of cycles. */
 static void join_edges(size_t n, const struct edges *a, const struct edges *b, struct edges *to)
 {
 	size_t out = 0;
@@ -244,7 +267,7 @@ bool depend_runtime(struct depend *d, size_t a, size_t b)
 
 /* ---- nearest acting services ---------------------------------------------------------------- */
 
-/* Those that act which service reaches through others that do not. Ascending; owned. */
+/* The acting services that `service` reaches through services that do not act. Ascending; owned. */
 static struct depend_list nearest(const struct depend *d, enum depend_relation rel, size_t service,
                                   const bool *acts)
 {

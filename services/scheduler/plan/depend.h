@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * depend - which steps of which services must wait for which.
+ * depend - the order in which dependent services must take their steps.
  *
- * Any thread; a struct depend may be read by several at once.
+ * Any thread; several threads may read one struct depend.
  */
 #ifndef LOOM_SCHEDULER_DEPEND_H
 #define LOOM_SCHEDULER_DEPEND_H
@@ -18,18 +18,19 @@
 enum depend_relation {
 	DEPEND_INSTALL, /* INSTALL waits for INSTALL */
 	DEPEND_RUNTIME, /* START and INITIALIZE wait for START */
-	DEPEND_STOP,    /* STOP waits for the STOP of those that depend on this service */
-	DEPEND_REMOVE,  /* REMOVE waits for the REMOVE of those that depend on it in any way, but
-	                 * not in a circle: what was installed can always be removed */
+	DEPEND_STOP,    /* STOP waits for the STOP of the services that depend on this one */
+	DEPEND_REMOVE,  /* REMOVE waits for the REMOVE of all services that depend on this one,
+	                 * except  in a cycle: an installed service can always be removed */
 	DEPEND_RELATIONS_
 };
 
 struct depend;
 
 /*
- * names: the services on the cluster, without doubles, kept by reference; docs: by
- * service_doc_map(), only used here. A dependency on a provided name is one on all that provide it,
- * but not on itself.
+ * names: the services on the cluster, without duplicates, kept by reference; docs: by
+ * service_doc_map(), used only during this call. A dependency on a provided name is a dependency on
+ * every service that provides it, except on itself and, if it provides the name too, on those
+ * that need it as well.
  */
 struct depend *depend_create(const struct strs *names, const struct map *docs);
 void depend_destroy(struct depend *d);
@@ -42,21 +43,20 @@ struct depend_list {
 };
 
 /*
- * Of which services must the relation's action be done before service acts: the nearest ones that
- * act (the others are passed through). acts: one flag per service. Those that another one implies
- * are left out, or with `all`, not. Returned owned: free v.
+ * Returns the services that must take the relation's action before `service` acts: the nearest ones
+ * that act (services that do not act are passed through). acts: one flag per service. Services
+ * already implied by another one in the list are left out unless `all`. Returned owned: free v.
  */
 struct depend_list depend_nearest(struct depend *d, enum depend_relation rel, size_t service,
                                   const bool *acts, bool all);
-/* Which services have the relation's action: one flag each. Borrowed. */
+/* The services that have the relation's action: one flag each. Borrowed. */
 const bool *depend_acts(const struct depend *d, enum depend_relation rel);
 
-/* Does a need b at run time, directly or not. False for a service and itself, unless in a circle.
- */
+/* Does a need b at run time, directly or not? False if a is b. */
 bool depend_runtime(struct depend *d, size_t a, size_t b);
 
-/* 400 with the services named in err when those from which `start` reach each other in a circle
- * that would leave the relation without an order; else 0. start: flags, one per service. */
+/* 400, with the services named in err, if the services reachable from `start` contain a cycle,
+ * which leaves the relation without an order; else 0. start: flags, one per service. */
 LOOM_MUST_CHECK int depend_check(struct depend *d, enum depend_relation rel, const bool *start,
                                  struct loom_err *err);
 

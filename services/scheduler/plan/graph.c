@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Lays out the nodes, services and places for tasks that the passes of the planner fill.
- * Everything is by index from here on: names are looked up once.
+ * Lays out the nodes, services and task slots that the passes of the planner fill.
+ * From here on everything is an index: names are looked up only once.
  */
 #include "services/scheduler/plan/graph.h"
 
@@ -12,7 +12,7 @@
 
 /* ---- nodes and services --------------------------------------------------------------------- */
 
-/* The index holds, for each name, its place in g->names. */
+/* The index maps each name to its place in g->names. */
 static int index_of(const struct graph *g, const struct map *index, const char *name)
 {
 	char *const *place = map_get(index, name);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Cuts tasks out of plans and joins plans.
- * What a retry and a rollback leave of a plan must still be one, so both are numbered here.
+ * Removes tasks from plans and joins plans.
+ * Retry and rollback both use this, so that the rest of a plan is renumbered in one place.
  */
 #include "services/scheduler/plan/plan_graph.h"
 
@@ -12,12 +12,12 @@
 struct sifting {
 	const struct plan *p;
 	const enum plan_fate *fate;
-	int *number; /* by index: the new one */
-	int *seen;   /* by index: for which task it was met last */
+	int *number; /* by index: the new number */
+	int *seen;   /* by index: the task for which it was last visited */
 };
 
-/* Adds to `to` what the task at `from` waits for, seen through those that are skipped. Tasks come
- * after those they wait for, so the depth is that of the plan. */
+/* Adds to `to` everything that the task at `from` waits for, passing through skipped tasks. A task
+ * comes after those it waits for, so the recursion is at most as deep as the plan. */
 static void collect(struct sifting *s, size_t from, int for_task, struct plan_task *to)
 {
 	const struct plan_task *t = &s->p->tasks[from];
@@ -35,7 +35,7 @@ static void collect(struct sifting *s, size_t from, int for_task, struct plan_ta
 	}
 }
 
-/* Those of a fate are numbered from `last` on; returns the last number. */
+/* Numbers the tasks of a fate from last + 1 on; returns the last number. */
 static int number_all(struct sifting *s, enum plan_fate fate, int last)
 {
 	for (size_t i = 0; i < s->p->n; i++) {

@@ -1,20 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* plan_graph - parts of plans: some tasks left out, two plans made one. Pure; any thread. */
+/* plan_graph - removes tasks from plans and joins plans. Pure; any thread. */
 #ifndef LOOM_SCHEDULER_PLAN_GRAPH_H
 #define LOOM_SCHEDULER_PLAN_GRAPH_H
 
 #include "services/scheduler/plan/planner.h"
 
 enum plan_fate {
-	FATE_DONE,  /* left out: nothing waits for it any more */
-	FATE_SKIP,  /* left out: what waited for it waits for what it waited for */
-	FATE_KEEP,  /* numbered anew */
-	FATE_LATER, /* numbered behind those that are kept (plan.n_later) */
+	FATE_DONE,  /* left out: no task waits for it any more */
+	FATE_SKIP,  /* left out: its successors wait for what it waited for */
+	FATE_KEEP,  /* kept under a new number */
+	FATE_LATER, /* numbered after the kept ones (plan.n_later) */
 };
 
-/* Sorts the tasks of a plan without groups by their fates, which are given by index. */
+/* Sorts the tasks of a plan without groups by their fates; fate[i] belongs to tasks[i]. */
 void plan_sift(struct plan *p, const enum plan_fate *fate);
-/* Adds the tasks of b, which is taken (NULL: none): the two wait for nothing of each other. */
+/* Appends the tasks of b to a and takes b (NULL: none). No task of one waits for the other. */
 void plan_join(struct plan *a, struct plan *b);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Shows the planner the nodes of a cluster as the database has them.
- * Here, so that the planner itself need not know how nodes are stored.
+ * Shows the planner the nodes of a cluster as the database stores them.
+ * Separate, so that the planner itself need not know how nodes are stored.
  */
 #include "services/scheduler/plan/plan_nodes.h"
 
@@ -37,4 +37,14 @@ int plan_nodes(const struct nodes *ns, enum plan_action action, const struct jso
 	loom_free(states);
 	loom_free(pn);
 	return rc;
+}
+
+struct json *plan_node_shown(const struct node *n)
+{
+	struct json *o = json_set_str(json_new_obj(), "nodeId", n->id);
+	json_set_int(o, "nodenum", n->num);
+	json_set_str(o, "hostname", n->hostname);
+	json_set_str(o, "hardwaretype", n->hardwaretype);
+	json_set_str(o, "imagetype", n->imagetype);
+	return json_set(o, "services", json_copy(n->services));
 }

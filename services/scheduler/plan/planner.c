@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The actions, their steps and what these are called.
- * All that is known of an action or a step by itself is in these two tables.
+ * The actions, the steps, and their names.
+ * These two tables hold every fact about a single action or step.
  */
 #include "services/scheduler/plan/planner.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Makes a plan of what is left of a failed job.
- * A task's fate is decided here; what the others then wait for is plan_graph.c's matter.
+ * Plans the rest of a failed job.
+ * This file decides each task's fate; plan_graph.c decides what the kept tasks then wait for.
  */
 #include "services/scheduler/plan/retry.h"
 
@@ -10,7 +10,7 @@
 
 struct retry {
 	const struct retry_input *in;
-	struct plan *plan; /* all tasks of the failed job; numbers without a task are empty */
+	struct plan *plan; /* all tasks of the failed job; unused numbers are empty */
 	enum plan_fate *fate;
 	bool *wanted;
 };
@@ -26,7 +26,7 @@ static void read_task(struct retry *r, const struct task *t)
 	struct plan_task *to = &r->plan->tasks[t->num - 1];
 	const int node = node_index(r->in->nodes, t->node_id);
 	enum plan_step step;
-	/* A node that is gone has nothing left to do. */
+	/* A deleted node has nothing left to do. */
 	if (!plan_step_parse(t->name, &step) || node < 0 || t->state == TASK_COMPLETE)
 		return;
 	r->fate[t->num - 1] = FATE_KEEP;
@@ -60,7 +60,7 @@ static void read_tasks(struct retry *r)
 	}
 }
 
-/* *ret: the index of a task that is named and left. 0, or 400 with err. */
+/* *ret: the index of the named task, if it is among the remaining ones. 0, or 400 with err. */
 static int find_named(const struct retry *r, const struct json *name, size_t *ret,
                       struct loom_err *err)
 {
@@ -77,7 +77,7 @@ static int find_named(const struct retry *r, const struct json *name, size_t *re
 	               id ? id : "?");
 }
 
-/* A task is to be done, and before it what it waits for. */
+/* Marks a task and everything that it waits for as wanted. */
 static void want(struct retry *r, size_t i)
 {
 	const struct plan_task *t = &r->plan->tasks[i];

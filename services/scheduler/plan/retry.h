@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * retry - what is left of a failed job, as a plan: its tasks that are not complete, in their order;
- * skipped ones are left out, and what waited for them waits for what they waited for. If only some
- * are asked for, they and what they wait for are done, and the others are kept for later. Pure.
+ * retry - plans the rest of a failed job: its incomplete tasks, in their order. Successors of a
+ * skipped task wait for what it waited for. If only some tasks are requested, the plan does them
+ * and their predecessors and keeps the others for later. Pure.
  */
 #ifndef LOOM_SCHEDULER_RETRY_H
 #define LOOM_SCHEDULER_RETRY_H
 
-#include "common/model/node.h"
-#include "common/model/task.h"
+#include "common/model/cluster/node.h"
+#include "common/model/cluster/task.h"
 #include "services/scheduler/plan/planner.h"
 
 struct retry_input {
@@ -20,7 +20,7 @@ struct retry_input {
 	const struct json *only;   /* ids of tasks; NULL: all */
 };
 
-/* 0 with *ret owned, or 400 with err: a task that is named is not one that is left. */
+/* 0 with *ret owned, or 400 with err if a named task is not among the remaining ones. */
 LOOM_MUST_CHECK int retry_plan(const struct retry_input *in, struct plan **ret,
                                struct loom_err *err);
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Plans the way back from a failed or aborted job.
- * What was begun counts as done, for its outcome is not known; what is undone twice does no harm.
+ * Plans how to undo a failed or aborted job.
+ * A begun task counts as done, because its outcome is unknown; undoing something twice does no
+ * harm.
  */
 #include "services/scheduler/plan/rollback.h"
 
@@ -12,19 +13,19 @@
 
 #define BIT(step) (1u << (step))
 
-/* What was done to one service of one node, or to a node (service ""). */
+/* What was done to one service of a node, or to the node itself (service ""). */
 struct done {
 	unsigned begun, complete; /* bits of steps */
-	int first, last;          /* of STOP and START, begun; -1: none */
+	int first, last;          /* STOP or START: the first and the last begun; -1: none */
 	bool last_complete;
 };
 
 struct rolling_back {
 	const struct rollback_input *in;
 	struct map *done;    /* "NODE SERVICE" -> struct done */
-	struct map *marked;  /* ids of nodes that come or go */
-	bool gone;           /* are there nodes that have to be made anew? */
-	struct nodes *nodes; /* with the states that the planner is to assume */
+	struct map *marked;  /* ids of nodes to add or remove */
+	bool recreates;      /* must nodes be recreated? */
+	struct nodes *nodes; /* with the states that the planner should assume */
 	struct loom_err *err;
 };
 
@@ -68,14 +69,14 @@ static bool begun(const struct rolling_back *u, const struct node *n, const char
 	return done_to(u, n, service)->begun & BIT(step);
 }
 
-/* It ran before, and is not known to run now. */
+/* The service ran before and is not known to run now. */
 static bool to_start(const struct rolling_back *u, const struct node *n, const char *service)
 {
 	const struct done *d = done_to(u, n, service);
 	return d->first == STEP_STOP && !(d->last == STEP_START && d->last_complete);
 }
 
-/* It did not run before, and is not known to be stopped now. */
+/* The service did not run before and is not known to be stopped now. */
 static bool to_stop(const struct rolling_back *u, const struct node *n, const char *service)
 {
 	const struct done *d = done_to(u, n, service);
@@ -90,7 +91,7 @@ static bool was_stopped(const struct rolling_back *u, const struct node *n, cons
 
 /* ---- planning with assumed states ----------------------------------------------------------- */
 
-/* state: of a service of a node, NULL when it is not there yet. */
+/* Returns the state of a service on a node; NULL if it is not installed there. */
 typedef const char *(*assumed)(const struct rolling_back *u, const struct node *n,
                                const char *service);
 
@@ -304,7 +305,7 @@ static bool where_removed(const struct rolling_back *u, const struct node *n, co
 	bool ran = to_start(u, n, service);
 	if (!begun(u, n, service, STEP_REMOVE))
 		return step == STEP_START && ran;
-	/* One that cannot be stopped was not: it may have run. */
+	/* A service that cannot be stopped was not stopped, so it may have run. */
 	return step != STEP_START || ran || !has_action(u, service, STEP_STOP);
 }
 
@@ -339,8 +340,8 @@ static bool is_new(const struct rolling_back *u, const struct node *n)
 	return json_arr_has_str(u->in->params->added, n->id);
 }
 
-/* It was to leave, and its deletion was begun. */
-static bool is_gone(const struct rolling_back *u, const struct node *n)
+/* The node was to leave, and its deletion was begun. */
+static bool was_deleted(const struct rolling_back *u, const struct node *n)
 {
 	return is_marked(u, n) && !is_new(u, n) && begun(u, n, "", STEP_DELETE);
 }
@@ -351,7 +352,7 @@ static const char *as_before_resize(const struct rolling_back *u, const struct n
 	if (is_new(u, n))
 		return begun(u, n, s, STEP_START) ? "running" : "stopped";
 	if (is_marked(u, n))
-		return is_gone(u, n) ? NULL : to_start(u, n, s) ? "stopped" : "running";
+		return was_deleted(u, n) ? NULL : to_start(u, n, s) ? "stopped" : "running";
 	return to_start(u, n, s) ? "running"
 	                         : json_get_str(nodes_find(u->in->nodes, n->id)->states, s);
 }
@@ -362,7 +363,7 @@ static bool reconfigured(const struct rolling_back *u, const struct node *n, con
 {
 	if (step == STEP_STOP && was_stopped(u, n, service))
 		return false;
-	return u->gone || begun(u, n, service, STEP_CONFIGURE) ||
+	return u->recreates || begun(u, n, service, STEP_CONFIGURE) ||
 	       (step == STEP_START && to_start(u, n, service));
 }
 
@@ -373,17 +374,17 @@ static bool of_resize(const struct rolling_back *u, const struct node *n, const 
 		return touched(u, n, service, step);
 	if (!is_marked(u, n))
 		return reconfigured(u, n, service, step);
-	return is_gone(u, n) || (step == STEP_START && to_start(u, n, service));
+	return was_deleted(u, n) || (step == STEP_START && to_start(u, n, service));
 }
 
-/* Those that are gone have to be made anew. */
-static void note_gone(struct rolling_back *u, struct rollback *r)
+/* Finds the nodes that must be recreated, with a note for each. */
+static void note_deleted(struct rolling_back *u, struct rollback *r)
 {
 	for (size_t i = 0; i < u->in->nodes->n; i++) {
 		const struct node *n = &u->in->nodes->v[i];
-		if (!is_gone(u, n))
+		if (!was_deleted(u, n))
 			continue;
-		u->gone = true;
+		u->recreates = true;
 		add_note(r,
 		         "node %s was deleted: a new one takes its name and number, "
 		         "without what the old one kept",
@@ -391,7 +392,7 @@ static void note_gone(struct rolling_back *u, struct rollback *r)
 	}
 }
 
-/* The same the other way round: what came leaves, and what was to leave comes back. */
+/* A resize the other way round: added nodes leave, and nodes that were to leave come back. */
 static int undo_resize(struct rolling_back *u, struct rollback *r, enum plan_action back)
 {
 	LOOM_CLEANUP(strs_fini) struct strs moved = { 0 }, added = { 0 };
@@ -399,7 +400,7 @@ static int undo_resize(struct rolling_back *u, struct rollback *r, enum plan_act
 	mark(u, u->in->params->added, &added);
 	if (plan_moves(back) & PLAN_NODES_COME)
 		mark(u, u->in->params->leaving, &moved);
-	note_gone(u, r);
+	note_deleted(u, r);
 	r->action = back;
 	if (plan_moves(back) & PLAN_NODES_LEAVE)
 		r->back.leaving = json_new_strs(&added);

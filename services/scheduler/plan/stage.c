@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Turns the graph into a plan: levels, stages, numbers, edges.
- * Linear in tasks and waits, as groups stand for all the edges between two sets of tasks.
+ * Linear in tasks and waits, because a group stands for all edges between two sets of tasks.
  */
 #include "services/scheduler/plan/graph.h"
 
@@ -58,11 +58,11 @@ static int key_waits(const struct graph_task *t)
 struct levels {
 	const struct graph *g;
 	int *level;   /* of each task, from 0 */
-	int *open;    /* what each task still waits for */
-	size_t *left; /* tasks of each group that are not done */
-	int *next;    /* tasks that wait for nothing more */
+	int *open;    /* by task: number of waits still open */
+	size_t *left; /* by group: tasks not done yet */
+	int *next;    /* queue of tasks without open waits */
 	size_t n_next;
-	struct lists after, waiting; /* tasks behind a task; tasks that share a wait */
+	struct lists after, waiting; /* successors of a task; tasks that share a wait */
 	struct lists waits_on;       /* waits (not tasks) that contain a group */
 	struct lists groups_of;      /* groups that contain a task */
 };
@@ -75,7 +75,7 @@ static void arrive(struct levels *l, int task, int level)
 		l->next[l->n_next++] = task;
 }
 
-/* All of a group is done: every task that waits for it may go on. */
+/* The whole group is done: release every task that waits for it. */
 static void group_done(struct levels *l, int group, int level)
 {
 	const struct lists *w = &l->waits_on;
@@ -124,7 +124,7 @@ static struct lists list_groups(const struct graph *g)
 	return l;
 }
 
-/* The levels of all tasks: 0, or one more than the highest of what it waits for. Owned. */
+/* The levels of all tasks: 0, or one more than the highest level it waits for. Owned. */
 static int *find_levels(const struct graph *g)
 {
 	struct levels l = {
@@ -147,7 +147,7 @@ static int *find_levels(const struct graph *g)
 		if (!l.open[t])
 			l.next[l.n_next++] = (int)t;
 	}
-	/* the last task of a group to come off the queue has the group's highest level */
+	/* the last task of a group to leave the queue has the group's highest level */
 	for (size_t i = 0; i < l.n_next; i++) {
 		const int t = l.next[i];
 		for (size_t k = l.after.first[t]; k < l.after.first[t + 1]; k++)
@@ -157,7 +157,7 @@ static int *find_levels(const struct graph *g)
 				group_done(&l, l.groups_of.v[k], l.level[t] + 1);
 		}
 	}
-	loom_assert(l.n_next == g->n); /* circles were refused before */
+	loom_assert(l.n_next == g->n); /* graph_check_circles() refused cycles */
 	loom_free(l.open);
 	loom_free(l.next);
 	loom_free(l.left);
@@ -214,7 +214,7 @@ static struct placed *place_tasks(const struct graph *g, int *ret_stages)
 	int *level = find_levels(g);
 	int base = 0; /* first stage of the level */
 	int most = 0; /* stages that the level needs */
-	int nth = 0;  /* of the tasks of this node in this level */
+	int nth = 0;  /* position among the tasks of this node in this level */
 
 	for (size_t t = 0; t < g->n; t++) {
 		const struct graph_task *task = &g->tasks[t];
@@ -242,7 +242,7 @@ static struct placed *place_tasks(const struct graph *g, int *ret_stages)
 
 /* ---- the plan ------------------------------------------------------------------------------- */
 
-/* The groups of the graph as the plan has them. */
+/* How the groups of the graph appear in the plan. */
 struct numbered {
 	int **numbers; /* group -> numbers of its tasks, ascending */
 	int *place;    /* group -> index in the plan, or NOTHING: edges instead */
@@ -263,8 +263,8 @@ static int **number_groups(const struct graph *g, const int *num)
 	return numbers;
 }
 
-/* group -> its place in the plan, NOTHING: an edge from each of its tasks. Owned. A few edges are
- * simpler than a group. */
+/* Maps each group to its place in the plan, or to NOTHING if edges from each of its tasks replace
+ * it because they are few. Owned. */
 static int *keep_groups(const struct graph *g, size_t *ret_n)
 {
 	int *place = loom_calloc(g->n_groups + 1, sizeof(*place));
@@ -285,7 +285,7 @@ static int *keep_groups(const struct graph *g, size_t *ret_n)
 	return place;
 }
 
-/* Puts a number into its place in an ascending list that has room for it. */
+/* Inserts a number into an ascending list that has room for it. */
 static void put_in_order(struct plan_task *out, int number)
 {
 	size_t at = 0;

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Decides what each task waits for.
- * Only the nearest dependencies count: what these wait for themselves need not be waited for again.
+ * Only the nearest dependencies count: the waits of these imply the rest.
  */
 #include "services/scheduler/plan/graph.h"
 
 #include <string.h>
 
-/* Which step must be done before which, for services that depend on each other. */
+/* Which step must precede which, between services that depend on each other. */
 static const struct {
 	enum plan_step from, to;
 	enum depend_relation rel;
-	bool checked; /* may have circles, which are refused */
+	bool checked; /* cycles are possible and refused */
 } orders[] = {
 	{ STEP_INSTALL, STEP_INSTALL, DEPEND_INSTALL, true },
 	{ STEP_START, STEP_INITIALIZE, DEPEND_RUNTIME, true },
@@ -71,7 +71,7 @@ static bool is_present(const struct graph *g, size_t service, enum plan_step ste
 	return g->present[place_of(g, (int)service, step, scope)];
 }
 
-/* Takes tasks. An empty group is none. */
+/* Takes tasks. NOTHING if there are none. */
 static int add_group(struct graph *g, enum plan_step step, int service, int *tasks, size_t n)
 {
 	if (!n) {
@@ -124,7 +124,7 @@ static void add_wait(struct graph_waits *w, int group)
 	w->groups[w->n++] = group;
 }
 
-/* Takes what w holds. Nothing to wait for is NOTHING. */
+/* Takes the contents of w. NOTHING if it is empty. */
 static int keep_waits(struct graph *g, struct graph_waits *w)
 {
 	if (!w->n)
@@ -134,7 +134,7 @@ static int keep_waits(struct graph *g, struct graph_waits *w)
 	return (int)g->n_waits++;
 }
 
-/* All that must be done, within a scope, before a service takes a step. */
+/* Adds the steps, within a scope, that must be done before a service takes a step. */
 static void wait_in_order(struct graph *g, int service, enum plan_step step, enum graph_scope scope,
                           struct graph_waits *w)
 {
@@ -165,7 +165,7 @@ static enum plan_step last_step(const struct graph *g, int service)
 	return STEP_INSTALL;
 }
 
-/* Is the wait for `by` covered by that for another one, which starts only after `by`? */
+/* Is the wait for `by` implied by the wait for another service, which starts only after `by`? */
 static bool is_transitive_start(struct graph *g, int service, size_t by)
 {
 	for (size_t k = 0; k < g->names.n; k++) {
@@ -178,7 +178,7 @@ static bool is_transitive_start(struct graph *g, int service, size_t by)
 	return false;
 }
 
-/* Likewise for removal: is another one stopped only after `by`? */
+/* Likewise for removal: does another service stop only after `by`? */
 static bool is_transitive_stop(struct graph *g, int service, size_t by)
 {
 	for (size_t k = 0; k < g->names.n; k++) {
@@ -190,8 +190,8 @@ static bool is_transitive_stop(struct graph *g, int service, size_t by)
 	return false;
 }
 
-/* A service that stays is configured again when those that it depends on have come up, and when
- * those that leave are stopped. */
+/* A remaining service is reconfigured after its new dependencies have come up and its leaving ones
+ * have stopped. */
 static void wait_for_moved(struct graph *g, int service, struct graph_waits *w)
 {
 	const unsigned moves = plan_moves(g->in->action);
@@ -205,9 +205,9 @@ static void wait_for_moved(struct graph *g, int service, struct graph_waits *w)
 	}
 }
 
-/* What leaves serves on until what comes in its place is up: but where a service on a node that
- * stays has to be started for that, which waits for those that leave, they would wait for each
- * other. */
+/* A leaving instance serves until its successor is up. Exception: if starting the successor
+ * requires a service on a remaining node, that start waits for the leaving instances, so waiting
+ * for the successor would be a deadlock. */
 static void wait_for_successors(struct graph *g, int service, struct graph_waits *w)
 {
 	for (size_t t = 0; t < g->n; t++) {
@@ -217,7 +217,7 @@ static void wait_for_successors(struct graph *g, int service, struct graph_waits
 	add_wait(w, group_at(g, service, last_step(g, service), SCOPE_PLANNED));
 }
 
-/* A service that runs is not stopped while new ones that need it are being started. */
+/* Does not stop a running service while new services that need it are starting. */
 static void wait_for_users(struct graph *g, int service, struct graph_waits *w)
 {
 	for (size_t k = 0; k < g->names.n; k++) {
@@ -225,7 +225,7 @@ static void wait_for_users(struct graph *g, int service, struct graph_waits *w)
 		if (!is_present(g, k, STEP_START, SCOPE_NEEDED) ||
 		    !depend_runtime(g->depend, k, (size_t)service))
 			continue;
-		/* what starts after it stands for it */
+		/* a later-starting user implies this one */
 		for (size_t j = 0; j < g->names.n && !implied; j++) {
 			implied = j != k && is_present(g, j, STEP_START, SCOPE_NEEDED) &&
 			          depend_runtime(g->depend, j, k) &&
@@ -236,7 +236,7 @@ static void wait_for_users(struct graph *g, int service, struct graph_waits *w)
 	}
 }
 
-/* ---- classes: tasks of a service and step that wait for the same ----------------------------- */
+/* ---- classes: tasks of a service and step with the same waits ------------------------------- */
 
 enum wait_class { CLASS_REQUESTED, CLASS_ADDED, CLASS_REMOVED, CLASS_RECONFIGURED, CLASSES_ };
 
@@ -301,7 +301,7 @@ static void wait_services(struct graph *g)
 
 /* ---- nodes that go -------------------------------------------------------------------------- */
 
-/* The last step of a service on each of the nodes that stay. */
+/* The last step of a service on each of the remaining nodes. */
 static int last_refreshed(struct graph *g, int service)
 {
 	static const enum plan_step list[] = { STEP_START, STEP_CONFIGURE };
@@ -331,7 +331,7 @@ static int stops_of_node(struct graph *g, int node)
 	return add_group(g, STEP_STOP, NOTHING, tasks, n);
 }
 
-/* Does a service depend on one that this node has? */
+/* Does a service depend on a service of this node? */
 static bool needs_node(struct graph *g, size_t service, int node)
 {
 	for (const int *s = g->on_node[node]; *s != NOTHING; s++) {
@@ -341,7 +341,7 @@ static bool needs_node(struct graph *g, size_t service, int node)
 	return false;
 }
 
-/* A node goes when its services are stopped and those that used them know it. */
+/* A node is deleted after its services have stopped and the services that used them were told. */
 static void wait_nodes(struct graph *g)
 {
 	const bool comes = plan_moves(g->in->action) & PLAN_NODES_COME;
@@ -375,7 +375,7 @@ void graph_wait(struct graph *g)
 
 /* ---- circles -------------------------------------------------------------------------------- */
 
-/* Only services that take a step which waits for others can be in the way. */
+/* Only a service that takes a step that waits for others can be part of a deadlock. */
 int graph_check_circles(struct graph *g, struct loom_err *err)
 {
 	size_t n;

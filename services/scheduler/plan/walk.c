@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Decides which tasks an operation has.
- * What is in the wanted state already gets no task: a plan has only what needs doing.
+ * A service already in the wanted state gets no task: a plan has only the necessary ones.
  */
 #include "services/scheduler/plan/graph.h"
 
-/* How services on nodes that stay get to know that others came or went. */
+/* The steps by which services on remaining nodes learn of added or removed ones. */
 static const enum plan_step refresh[] = { STEP_CONFIGURE, STEP_STOP, STEP_START };
 static const enum plan_step restart[] = { STEP_STOP, STEP_START };
 
@@ -22,7 +22,8 @@ static void mark(const struct graph *g, const struct map *index, const struct st
 	}
 }
 
-/* A service that starts needs those that it depends on; stopping one stops those that need it. */
+/* Starting a service also starts those it depends on; stopping one also stops those that need
+ * it. */
 static void expand(struct graph *g)
 {
 	const enum plan_action a = g->in->action;
@@ -35,12 +36,13 @@ static void expand(struct graph *g)
 			                               (down && depend_runtime(g->depend, s, k)));
 		}
 	}
-	/* configuring is the one that treats those asked for differently */
+	/* only configuring with restart gives the two kinds of services different steps */
 	for (size_t s = 0; s < g->names.n && a != PLAN_CONFIGURE_WITH_RESTART; s++)
 		g->core[s] = g->planned[s];
 }
 
-/* Services that come or go, and those elsewhere that are to know of it. */
+/* Chooses the services on added or removed nodes, and those elsewhere that must learn of the
+ * change. */
 static void choose_resized(struct graph *g)
 {
 	for (size_t s = 0; s < g->names.n; s++)
@@ -58,7 +60,7 @@ static void choose_resized(struct graph *g)
 	}
 }
 
-/* Where all that is planned moves the same way it need not be said. */
+/* leaving_nodes is needed only if the action both adds and removes nodes. */
 static void choose_leaving(struct graph *g)
 {
 	const struct plan_input *in = g->in;
@@ -101,7 +103,7 @@ void graph_choose(struct graph *g, const struct map *index)
 
 /* ---- one service on one node ---------------------------------------------------------------- */
 
-/* The steps of one service on one node (NOTHING: of the node alone), one after the other. */
+/* Creates the chain of steps of one service on a node (NOTHING: of the node itself). */
 static void walk(struct graph *g, int node, int service, const enum plan_step *list, size_t n)
 {
 	const enum graph_state state =
@@ -130,7 +132,7 @@ static void walk(struct graph *g, int node, int service, const enum plan_step *l
 
 /* ---- what others need ----------------------------------------------------------------------- */
 
-/* May a step be taken on a node although it was not asked for there? */
+/* May a step be taken on a node for which it was not requested? */
 static bool may_require(const struct graph *g, int node, int service, enum plan_step step)
 {
 	const enum graph_state state = graph_state_of(g, node, service);
@@ -143,7 +145,7 @@ static bool may_require(const struct graph *g, int node, int service, enum plan_
 
 static void require_for(struct graph *g, int service, enum plan_step step, enum depend_relation rel)
 {
-	/* one that runs does not stand for what it needs itself */
+	/* with known states, a running service does not imply that its own dependencies run */
 	struct depend_list l = depend_nearest(g->depend, rel, (size_t)service,
 	                                      depend_acts(g->depend, rel), g->in->states != NULL);
 	for (size_t k = 0; k < l.n; k++) {
@@ -160,16 +162,16 @@ static void require_for(struct graph *g, int service, enum plan_step step, enum 
 }
 
 /*
- * What starts needs that runs which it depends on, wherever that is; what is stopped, that those
- * are stopped which depend on it. Where it is known what runs, that goes for what is started along
- * with it, too.
+ * A service that starts needs its dependencies running, on whatever node; a service that stops
+ * needs its dependents stopped. If the states are known, this also applies to the services that are
+ * started or stopped for that reason.
  */
 static void require_all(struct graph *g)
 {
 	bool *started = loom_calloc(g->names.n + 1, sizeof(*started));
 	bool *stopped = loom_calloc(g->names.n + 1, sizeof(*stopped));
 	const bool stops = g->in->action == PLAN_STOP;
-	/* the list grows on the way */
+	/* require_for() appends to the list */
 	for (size_t t = 0; t < g->n; t++) {
 		const struct graph_task *task = &g->tasks[t];
 		const int s = task->service;
@@ -193,7 +195,7 @@ static void require_all(struct graph *g)
 
 static void walk_asked(struct graph *g)
 {
-	/* a node without services is made and deleted, too */
+	/* a node without services is also created and deleted */
 	const bool bare = g->in->action == PLAN_CREATE || g->in->action == PLAN_DELETE;
 	size_t n;
 	const enum plan_step *list = plan_steps(g->in->action, &n);
@@ -213,7 +215,7 @@ static void walk_asked(struct graph *g)
 		require_all(g);
 }
 
-/* Nodes that come are made as in a create; of those that leave the services are stopped first. */
+/* Added nodes are made as in a create; on leaving nodes the services are stopped first. */
 static void walk_moved(struct graph *g)
 {
 	static const enum plan_step drain[] = { STEP_STOP };

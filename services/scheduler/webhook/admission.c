@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* admission - finds who may veto, asks each until it answers or the time is over, and says why not.
- */
+/* admission - asks every target with a veto until it answers or the time is over. */
 #include "services/scheduler/webhook/admission.h"
 
 #include "common/base/clock.h"
 #include "common/base/metrics.h"
 #include "common/base/str.h"
-#include "common/model/callback.h"
+#include "common/base/text.h"
+#include "common/model/callback/callback.h"
 #include "services/scheduler/webhook/webhook_secret.h"
 #include "services/scheduler/webhook/webhook_send.h"
 #include "services/scheduler/webhook/webhook_share.h"
@@ -26,8 +26,8 @@ void admission_start(void)
 	metrics_register(metrics, LOOM_COUNT(metrics));
 }
 
-/* One job that is asked about, one target after the other: what to send is made ready on a thread,
- * sent on the loop, and the end told on a thread. Between these it belongs to the loop. */
+/* One job under review. It asks one target after the other: a thread prepares the message, the loop
+ * sends it, and a thread reports the outcome. In between it belongs to the loop. */
 struct asking {
 	TAILQ_ENTRY(asking) place;
 	struct scheduler *s;
@@ -39,7 +39,7 @@ struct asking {
 	int64_t until, weight;
 	struct webhook_post post;
 	bool send;               /* post is ready */
-	struct loop_timer *wait; /* for the next try */
+	struct loop_timer *wait; /* timer for the next try */
 	bool waiting;
 	admission_cb then;
 	void *arg;
@@ -55,7 +55,7 @@ static int extend_tx(struct db *db, void *arg)
 	return job_extend_claim(db, &a->claimed, ms, &a->ours);
 }
 
-/* The reason owned, NULL when it agrees. */
+/* Returns the reason, owned; called for refusals only. */
 static char *verdict(const struct webhook_post *p)
 {
 	LOOM_CLEANUP(json_free) struct json *said = NULL;
@@ -63,8 +63,8 @@ static char *verdict(const struct webhook_post *p)
 		said = NULL;
 	const char *veto = json_get_str(said, "veto");
 	if (p->status == 409 || (p->status == 403 && veto))
-		return loom_asprintf("the start callback refused it%s%.300s", veto ? ": " : "",
-		                     veto ? veto : "");
+		return text_utf8(loom_asprintf("the start callback refused it%s%.300s",
+		                               veto ? ": " : "", veto ? veto : ""));
 	return loom_asprintf("the start callback did not agree: %s", p->reason);
 }
 
@@ -95,18 +95,18 @@ static void then_done(void *arg)
 	ask_free(a);
 }
 
-/* It belongs to planning from here on, so that is done where planning is. */
+/* Reports the outcome on a thread of planning, which owns the job from here on. */
 static void end(struct asking *a)
 {
 	struct scheduler *s = a->s;
-	/* What a scheduler about to stop did not hear to its end is asked again by another. */
+	/* If we are stopping, another scheduler repeats the request. */
 	if (a->why && atomic_load(&s->webhooks->stopping))
 		a->rc = DB_E_AWAY;
 	if (!a->rc && a->why)
 		metric_add(&metrics[VETOES], 1);
 	if (s->pool && !pool_submit(s->pool, then_work, then_done, a))
 		return;
-	a->rc = DB_E_AWAY; /* its claim runs out, then again */
+	a->rc = DB_E_AWAY; /* its claim runs out, and another try follows */
 	then_work(a);
 	then_done(a);
 }
@@ -129,8 +129,8 @@ static void prepare(struct asking *a)
 		                         .timeout_ms = left > 1 ? left : 1 };
 	if (a->post.timeout_ms > cfg->callback_timeout_ms)
 		a->post.timeout_ms = cfg->callback_timeout_ms;
-	/* Not asked without its signature, but again a little later. */
-	if (webhook_secret_prepare(a->s->db, &a->s->webhooks->key, &a->post, &a->send))
+	/* A message without its signature is not sent, but retried a little later. */
+	if (webhook_secret_prepare(a->s->db, a->s->ring, &a->post, &a->send))
 		snprintf(a->post.reason, sizeof(a->post.reason), "the database is away");
 }
 
@@ -168,7 +168,7 @@ static void try_again(void *arg)
 	submit(a, prepare_work);
 }
 
-static void heard(struct webhook_post *p, bool ok, void *arg)
+static void tried(struct webhook_post *p, bool ok, void *arg)
 {
 	struct asking *a = arg;
 	bool again = !ok && !p->never && (!p->status || p->status >= 500);
@@ -194,9 +194,9 @@ static void prepared(void *arg)
 		a->rc = a->rc ? a->rc : DB_E_AWAY;
 		end(a);
 	} else if (a->send) {
-		webhook_start(&a->post, a->s->webhooks->client, heard, a);
+		webhook_start(&a->post, a->s->webhooks->client, tried, a);
 	} else {
-		heard(&a->post, false, a);
+		tried(&a->post, false, a);
 	}
 }
 
@@ -235,22 +235,22 @@ void admission_give_up(struct webhooks *k)
 	for (a = TAILQ_FIRST(&k->asked); a; a = next) {
 		next = TAILQ_NEXT(a, place);
 		if (!webhook_cancel(&a->post) && !a->waiting)
-			continue; /* on a thread */
+			continue; /* a thread works on it */
 		a->waiting = false;
 		a->rc = DB_E_AWAY;
 		end(a);
 	}
 }
 
-/* The targets of a cluster. */
-struct whom {
+/* Reads the targets of a cluster. */
+struct targets_read {
 	const struct cluster *c;
 	struct json *list;
 };
 
-static int whom_read(struct db *db, void *arg)
+static int read_targets(struct db *db, void *arg)
 {
-	struct whom *w = arg;
+	struct targets_read *w = arg;
 	json_free(w->list);
 	w->list = NULL;
 	return callback_of_cluster(db, w->c->id, w->c->tenant_id, &w->list);
@@ -258,8 +258,8 @@ static int whom_read(struct db *db, void *arg)
 
 static int may_veto(const struct scheduler *s, const struct admission_review *st, struct json **ret)
 {
-	struct whom w = { .c = st->c };
-	int rc = db_read(s->db, whom_read, &w);
+	struct targets_read w = { .c = st->c };
+	int rc = db_read(s->db, read_targets, &w);
 	if (rc)
 		return rc;
 	struct json *list =

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* outbox - writes callbacks in the transaction of the change that they tell of. */
+/* outbox - writes callbacks in the transaction of the change that they report. */
 #include "services/scheduler/webhook/outbox.h"
 
 #include "services/scheduler/webhook/webhook_send.h"

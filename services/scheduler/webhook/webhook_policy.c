@@ -38,10 +38,10 @@ static const struct {
 	  "tunnelled" }, /* where it has the other address is its operator's choice */
 };
 
-/* Addresses of version 6 that carry one of version 4: that one counts too. */
+/* IPv6 addresses that carry an IPv4 address: the inner one counts as well. */
 static const struct {
 	const char *network;
-	unsigned at; /* its first byte */
+	unsigned at; /* offset of the IPv4 address */
 } carriers[] = { { "64:ff9b::/96", 12 }, { "2002::/16", 2 }, { "::/96", 12 } };
 
 static const char *class_of(const struct net_addr *a)
@@ -99,7 +99,7 @@ bool webhook_address_listed(const char *allow, const struct sockaddr *sa)
 static bool is_bad(const char *word)
 {
 	const char *name = str_starts(word, "*.") ? word + 2 : word;
-	/* What looks like an address has to be one. */
+	/* A word that looks like an address must be one. */
 	bool number = strspn(word, "0123456789.") == strlen(word) || strpbrk(word, ":/");
 	return number ? !net_is_network(word) : !str_eq(word, "*") && !str_is_name(name);
 }

@@ -3,7 +3,8 @@
 #include "services/scheduler/webhook/webhook_secret.h"
 
 #include "common/base/str.h"
-#include "common/model/callback_target.h"
+#include "common/model/callback/callback_target.h"
+#include "common/model/keys/kept.h"
 
 #include <sodium.h>
 #include <stdio.h>
@@ -22,37 +23,34 @@ static int own_read(struct db *db, void *arg)
 	return callback_target_secret(db, o->tenant, o->name, &o->sealed);
 }
 
-/* *ret is owned and p borrows it; NULL when p has no such secret. A DB_E_ code, or p refused for
- * good.
- */
-static int get_own(struct db_pool *db, const struct seal_key *key, struct webhook_post *p,
-                   char **ret)
+/* *ret is owned and p borrows it; NULL if p has no such secret. A DB_E_ code, or p is refused for
+ * good. */
+static int get_own(struct db_pool *db, struct keyring *ring, struct webhook_post *p, char **ret)
 {
+	struct loom_err err = { 0 };
 	struct own o = { .tenant = p->tenant_id, .name = p->secret + strlen("tenant:") };
 	if (!str_starts(p->secret, "tenant:"))
 		return 0;
 	int rc = db_read(db, own_read, &o);
-	if (!rc && *o.sealed) {
-		LOOM_CLEANUP_STR char *owner = callback_target_owner(o.tenant, o.name);
-		p->own = *ret = seal_open(key, owner, o.sealed);
-	}
-	const char *why = rc == CALLBACK_TARGET_E_NONE ? "its target does not exist any more"
-	                  : !rc && *o.sealed && !*ret
-	                          ? "its secret cannot be opened with this cluster's key"
-	                          : NULL;
-	if (why) {
-		p->never = true;
-		snprintf(p->reason, sizeof(p->reason), "%s", why);
-	}
+	const struct kept_at at = { ring, NULL, KEPT_TARGET, o.tenant, o.name };
+	if (!rc && *o.sealed)
+		rc = kept_open(&at, o.sealed, ret, &err);
+	p->own = *ret;
+	bool missing = rc == CALLBACK_TARGET_E_NONE, locked = rc == 500;
+	if (missing)
+		snprintf(p->reason, sizeof(p->reason), "its target does not exist any more");
+	else if (locked)
+		snprintf(p->reason, sizeof(p->reason), "its secret: %.400s", err.msg);
+	p->never = p->never || missing || locked;
 	loom_free(o.sealed);
-	return why ? 0 : rc;
+	return p->never ? 0 : rc;
 }
 
-int webhook_secret_prepare(struct db_pool *db, const struct seal_key *key, struct webhook_post *p,
+int webhook_secret_prepare(struct db_pool *db, struct keyring *ring, struct webhook_post *p,
                            bool *ret)
 {
 	char *own = NULL;
-	int rc = get_own(db, key, p, &own);
+	int rc = get_own(db, ring, p, &own);
 	*ret = !rc && !p->never && webhook_prepare(p);
 	if (own)
 		sodium_memzero(own, strlen(own));

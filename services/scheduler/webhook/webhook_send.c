@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* webhook_send - writes a message's body, signs it, and sends it to where the policy lets it go. */
+/* webhook_send - writes a message's body, signs it, and sends it if the policy allows the
+ * address. */
 #include "services/scheduler/webhook/webhook_send.h"
 
 #include "common/base/str.h"
+#include "common/base/text.h"
 #include "services/scheduler/webhook/webhook_policy.h"
 
 #include <ctype.h>
@@ -13,7 +15,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Of an answer only {"veto": ...} is read, of which 300 characters are kept; a secret is a line. */
+/* Only {"veto": ...} of an answer is used, up to 300 characters of it; a secret is one line. */
 #define MAX_ANSWER 4096
 #define MAX_SECRET 4096
 
@@ -46,7 +48,7 @@ static struct json *cluster(const struct webhook_message *m)
 	struct json *o = cluster_shown(c);
 	struct json *account = json_set_str(json_new_obj(), "userId", c->owner_id);
 	json_set(o, "account", json_set_str(account, "tenantId", c->tenant_id));
-	/* These as they were when it happened. */
+	/* values at the time of the event */
 	json_set_int(o, "expireTime", json_get_int(m->snapshot, "expireTime", c->expire_time));
 	json_set_str(o, "status", status ? status : cluster_status_name(c->status));
 	json_set_str(o, "message", json_get_str(m->snapshot, "clusterMessage"));
@@ -91,12 +93,12 @@ static bool refuse(struct webhook_post *p, const char *fmt, ...)
 {
 	va_list ap;
 	va_start(ap, fmt);
-	vsnprintf(p->reason, sizeof(p->reason), fmt, ap);
+	text_fit(loom_vasprintf(fmt, ap), p->reason, sizeof(p->reason)); /* foreign text */
 	va_end(ap);
 	return false;
 }
 
-/* Owned, NULL: not signed. */
+/* Owned; NULL: no file. */
 static char *secret_path(const struct webhook_post *p)
 {
 	const char *dir = p->cfg->callback_secrets_dir;
@@ -114,7 +116,7 @@ static bool plain(const char *name)
 	return str_is_name(name) && *name != '.';
 }
 
-/* The file's text without the line's end. -1 with the reason set. */
+/* Reads the file without its final line break. -1 with the reason set. */
 static ssize_t read_secret(struct webhook_post *p, const char *path, char buf[MAX_SECRET])
 {
 	if (str_starts(p->secret, "ref:") &&
@@ -217,14 +219,16 @@ static void end(struct webhook_post *p, bool ok)
 	p->done(p, ok, p->arg);
 }
 
-static void on_head(struct http_fetch *f LOOM_UNUSED, int status,
-                    const struct strs *headers LOOM_UNUSED, void *arg)
+static void on_head(struct http_fetch *f LOOM_UNUSED, int status, const struct strs *headers,
+                    void *arg)
 {
 	struct webhook_post *p = arg;
+	int64_t later = status == 429 || status == 503 ? http_retry_after_ms(headers) : 0;
 	p->status = status;
+	p->later_ms = later > 0 ? later : 0;
 }
 
-/* A longer answer is cut off, but was given. */
+/* A longer answer is cut off but counts. */
 static void on_data(struct http_fetch *f, const char *data, size_t len, void *arg)
 {
 	struct webhook_post *p = arg;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* webhook_share - the one rule by which tenants share what may be under way at once. */
+/* webhook_share - the single rule for sharing the places among tenants. */
 #include "services/scheduler/webhook/webhook_share.h"
 
-/* Bytes that count as one more: 64 MiB at most with callback_at_once's default, 256. */
+/* This many bytes add one to the weight: at most 64 MiB with callback_at_once's default, 256. */
 #define UNIT ((size_t)256 << 10)
 
 int64_t webhook_weight(size_t bytes)

@@ -3,6 +3,8 @@
 #include "services/scheduler/webhook/webhook_targets.h"
 
 #include "common/base/str.h"
+#include "common/net/http_client.h"
+#include "common/operation/operation.h"
 #include "services/scheduler/webhook/webhook_policy.h"
 
 #include <string.h>
@@ -12,29 +14,30 @@
 #define KEY(...) CONFIG_KEY(struct webhook_config, __VA_ARGS__)
 
 const struct config_key webhook_config_keys[] = {
-	KEY(callback_url, CFG_STR, "", 0, 0, "told about the jobs and leases of all clusters"),
+	KEY(callback_url, CFG_STR, "", 0, 0,
+	    "target of messages about the jobs and leases of all clusters"),
 	KEY(callback_events, CFG_STR, "start,success,failure,lease_warning,lease_expired", 0, 0,
-	    "the events callback_url is told of"),
+	    "the events reported to callback_url"),
 	KEY(callback_triggers, CFG_STR, "", 0, 0,
-	    "the operations callback_url is told of, as cluster_create; empty: all"),
+	    "the operations reported to callback_url, as cluster_create; empty: all"),
 	KEY(callback_secret_file, CFG_STR, "", 0, 0,
-	    "what callback_url's messages are signed with"),
+	    "file with the secret that signs messages to callback_url"),
 	KEY(callback_veto, CFG_BOOL, "false", 0, 0, "ask callback_url before a job starts"),
 	KEY(callback_secrets_dir, CFG_STR, "", 0, 0,
 	    "folder of TENANT-ID/NAME files: the secrets that templates name"),
 	KEY(callback_allow, CFG_STR, "", 0, 0,
-	    "hosts and networks that callbacks may go to though they are private or local"),
+	    "private or local hosts and networks that callbacks may go to"),
 	KEY(callback_timeout_ms, CFG_DURATION, "10s", 50, 120000, "time limit of one callback"),
 	KEY(callback_veto_ms, CFG_DURATION, "10s", 50, 60000,
-	    "time in which a target that may veto has to answer"),
+	    "time in which a target with a veto must answer"),
 	KEY(callback_tries, CFG_INT, "10", 1, 1000, "tries before a callback is put aside as dead"),
 	KEY(callback_base_ms, CFG_DURATION, "1s", 1, 600000,
 	    "first wait before a callback is tried again"),
 	KEY(callback_cap_ms, CFG_DURATION, "10m", 1, 86400000, "longest such wait"),
 	KEY(callback_at_once, CFG_INT, "256", 2, 4096,
-	    "callbacks under way at once; a tenant has at most as many as are left for others"),
+	    "callbacks under way at once; a tenant gets at most as many as stay free for others"),
 	KEY(callback_threads, CFG_INT, "4", 1, 64,
-	    "threads that claim callbacks and note how they went"),
+	    "threads that claim callbacks and record their outcomes"),
 	{ 0 },
 };
 
@@ -50,6 +53,31 @@ static bool has_word(const char *list, const char *word)
 	return false;
 }
 
+static bool is_event(const char *word)
+{
+	enum callback_kind k;
+	return callback_kind_parse(word, &k);
+}
+
+static bool is_action(const char *word)
+{
+	return operation_kind_of_action(word) != NULL;
+}
+
+/* A word that is no event or action would never match. */
+static int check_words(const char *list, bool (*ok)(const char *word), const char *what,
+                       struct loom_err *err)
+{
+	for (const char *p = list; p && *p;) {
+		size_t n = strcspn(p, SEPARATORS);
+		LOOM_CLEANUP_STR char *word = loom_strndup(p, n);
+		if (n && !ok(word))
+			return err_set(err, 0, "%s '%s'", what, word);
+		p += n + strspn(p + n, SEPARATORS);
+	}
+	return 0;
+}
+
 int webhook_config_check(const struct webhook_config *cfg, struct loom_err *err)
 {
 	LOOM_CLEANUP_STR char *bad = NULL;
@@ -57,18 +85,19 @@ int webhook_config_check(const struct webhook_config *cfg, struct loom_err *err)
 		return err_set(
 			err, 0,
 			"callback_allow: '%s' is not a host name, an address, a network or *", bad);
-	for (const char *p = cfg->callback_events; *p;) {
-		enum callback_kind k;
-		size_t n = strcspn(p, SEPARATORS);
-		LOOM_CLEANUP_STR char *word = loom_strndup(p, n);
-		if (n && !callback_kind_parse(word, &k))
-			return err_set(err, 0, "callback_events: there is no event '%s'", word);
-		p += n + strspn(p + n, SEPARATORS);
-	}
-	return 0;
+	LOOM_CLEANUP_STR char *host = http_url_host(cfg->callback_url);
+	if (!str_blank(cfg->callback_url) && !host)
+		return err_set(err, 0,
+		               "callback_url is no http:// or https:// URL without a user or "
+		               "password");
+	int rc = check_words(cfg->callback_events, is_event, "callback_events: there is no event",
+	                     err);
+	return rc ? rc
+	          : check_words(cfg->callback_triggers, is_action,
+	                        "callback_triggers: no job has the action", err);
 }
 
-/* Solving is the beginning of a create. */
+/* Solving the layout is the beginning of a create. */
 static bool triggers(const char *list, const char *action)
 {
 	return str_blank(list) || !action || has_word(list, action) ||
@@ -101,7 +130,7 @@ struct json *webhook_targets(const struct webhook_config *cfg, const struct json
 	for (size_t i = 0; i < json_len(of_cluster); i++) {
 		const struct json *t = json_at(of_cluster, i);
 		const char *url = json_get_str(t, "url"), *ref = json_get_str(t, "secretRef");
-		const char *name = json_get_str(t, "name"); /* of a tenant's */
+		const char *name = json_get_str(t, "name"); /* name of a tenant's target */
 		LOOM_CLEANUP_STR char *secret = ref    ? loom_asprintf("ref:%s", ref)
 		                                : name ? loom_asprintf("tenant:%s", name)
 		                                       : NULL;

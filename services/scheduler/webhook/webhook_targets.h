@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * webhook_targets - who is to be told what: the operator's target (configuration) and those of the
- * cluster's template (`administration.callbacks`) and tenant. Pure.
+ * webhook_targets - decides which targets get an event: the operator's (configuration) and those of
+ * the cluster's template (`administration.callbacks`) and tenant. Pure.
  */
 #ifndef LOOM_SCHEDULER_WEBHOOK_TARGETS_H
 #define LOOM_SCHEDULER_WEBHOOK_TARGETS_H
 
 #include "common/base/config.h"
 #include "common/json/json.h"
-#include "common/model/callback.h"
+#include "common/model/callback/callback.h"
 
 struct webhook_config {
 	char *callback_url, *callback_events, *callback_triggers, *callback_secret_file;
@@ -19,11 +19,11 @@ struct webhook_config {
 };
 extern const struct config_key webhook_config_keys[];
 
-/* 0, or positive with err: a word that is no event or no address. */
+/* 0, or positive with err: a word is not an event, action or address. */
 LOOM_MUST_CHECK int webhook_config_check(const struct webhook_config *cfg, struct loom_err *err);
 
-/* [{"url":..,"secret":"" | "global" | "ref:NAME" | "tenant:NAME","veto":bool}] that want this
- * event; cfg and of_cluster may be NULL; action NULL: of no job. */
+/* [{"url":..,"secret":"" | "global" | "ref:NAME" | "tenant:NAME","veto":bool}], the targets that
+ * want this event. cfg and of_cluster may be NULL; action NULL: no job is concerned. */
 struct json *webhook_targets(const struct webhook_config *cfg, const struct json *of_cluster,
                              enum callback_kind k, const char *action);
 

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* webhooks - claims what is due for a target, sends it in order, and notes how that went. */
+/* webhooks - claims the callbacks due for a target, sends them in order, and records the
+ * outcomes. */
 #include "services/scheduler/webhook/webhooks.h"
 
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/base/metrics.h"
 #include "common/base/str.h"
-#include "common/model/callback_target.h"
+#include "common/model/callback/callback_target.h"
+#include "services/scheduler/wake.h"
 #include "services/scheduler/webhook/admission.h"
 #include "services/scheduler/webhook/webhook_secret.h"
 #include "services/scheduler/webhook/webhook_send.h"
@@ -16,53 +18,55 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Of a claim nothing more is begun after this time, so that what was told is noted soon; it lasts
- * for that, the last post and the two transactions around it. What takes longer is sent twice,
- * which targets tell by its delivery id. */
-#define TELL_MS         1000
+/* After SENDING_MS no further callback of a claim is started, so that outcomes are recorded soon.
+ * The claim lasts for that time, the last post and the two transactions around it. A callback that
+ * takes longer is sent twice; targets recognize it by its delivery id. */
+#define SENDING_MS      1000
 #define LEASE_MARGIN_MS 5000
-#define MAX_QUEUE       8192 /* more than twice callback_at_once may be */
-#define GRACE_MS        1000 /* for those under way when draining */
+#define MAX_QUEUE       8192 /* more than twice the maximum of callback_at_once */
+#define GRACE_MS        1000 /* for calls under way while draining */
 #define STOPPED         "the scheduler stopped before its answer"
 
-#define TRIES "Tries to tell a target, by result."
+#define TRIES "Attempts to deliver a callback, by result."
 enum { M_DELIVERED, M_FAILED, M_DEAD, M_UNDER_WAY, M_COUNT };
 static struct metric metrics[M_COUNT] = {
 	[M_DELIVERED] = { "loom_callbacks_total{result=\"delivered\"}", TRIES, METRIC_COUNTER },
 	[M_FAILED] = { "loom_callbacks_total{result=\"failed\"}", TRIES, METRIC_COUNTER },
 	[M_DEAD] = { "loom_callbacks_total{result=\"dead\"}", TRIES, METRIC_COUNTER },
 	[M_UNDER_WAY] = { "loom_callbacks_under_way",
-	                  "Callbacks being told; large ones count as several.", METRIC_GAUGE },
+	                  "Callbacks under way; large ones count as several.", METRIC_GAUGE },
 };
 
-/* ---- telling --------------------------------------------------------------------------------- */
+/* ---- sending --------------------------------------------------------------------------------- */
 
-/* One claim: on a thread it is made and the message of the first written, on the loop that is sent,
- * on a thread the next one written, and after the last the outcome of all noted. Between these it
- * belongs to the loop. */
-struct telling {
-	TAILQ_ENTRY(telling) place;
+/* One claim. A thread makes it and writes the first message, the loop sends that, a thread writes
+ * the next one, and after the last a thread records the outcome of all. In between it belongs to
+ * the loop. */
+struct delivery {
+	TAILQ_ENTRY(delivery) place;
 	struct scheduler *s;
 	int64_t share, weight;
 	struct callbacks claim;
-	size_t at;     /* in it: those before were told */
-	int64_t until; /* nothing more is begun then, clock_mono_ms() */
-	bool send;     /* the one at `at` is to be sent */
+	size_t at;     /* index in claim; earlier ones were delivered */
+	int64_t until; /* no further callback starts then, clock_mono_ms() */
+	bool send;     /* the callback at `at` is ready to be sent */
 	struct cluster *c;
 	struct nodes *nodes;
 	char *body;
 	struct webhook_post post;
-	/* The one at `at`. */
-	bool failed, silent;
+	/* About the callback at `at`: */
+	bool failed;
+	bool defect;      /* not sent, because its subject cannot be read */
 	int64_t retry_ms; /* < 0: dead */
+	int64_t alone_ms; /* so long nothing else is told to the target, either */
 };
 
-static const struct callback *current(const struct telling *t)
+static const struct callback *current(const struct delivery *t)
 {
 	return &t->claim.v[t->at];
 }
 
-static void subject_fini(struct telling *t)
+static void subject_fini(struct delivery *t)
 {
 	cluster_free(t->c);
 	nodes_free(t->nodes);
@@ -72,7 +76,7 @@ static void subject_fini(struct telling *t)
 
 static int subject_read(struct db *db, void *arg)
 {
-	struct telling *t = arg;
+	struct delivery *t = arg;
 	subject_fini(t);
 	int64_t id = current(t)->cluster_id;
 	int rc = cluster_get(db, id, &t->c);
@@ -83,18 +87,28 @@ static int subject_read(struct db *db, void *arg)
 
 static int outcome_tx(struct db *db, void *arg)
 {
-	struct telling *t = arg;
+	struct delivery *t = arg;
 	int rc = callback_delivered(db, &t->claim, t->at);
 	if (!rc && t->failed)
 		rc = callback_failed(db, &t->claim, t->at, t->post.status, t->post.reason,
 		                     t->retry_ms);
-	if (!rc && t->failed && t->silent)
-		rc = callback_put_off(db, current(t), t->s->webhook_cfg.callback_base_ms);
+	if (!rc && t->failed && t->alone_ms)
+		rc = callback_put_off(db, current(t), t->alone_ms);
 	return rc || t->at || t->failed ? rc : callback_not_begun(db, &t->claim);
 }
 
-/* What a failure means. One that this process gave up to end is another's at once. */
-static void judge(struct telling *t)
+/* Who does not answer is left alone for a while, and who says for how long for that. */
+static int64_t alone_ms(const struct delivery *t, bool stopped)
+{
+	const struct webhook_config *cfg = &t->s->webhook_cfg;
+	const struct webhook_post *p = &t->post;
+	if (p->later_ms)
+		return p->later_ms < cfg->callback_cap_ms ? p->later_ms : cfg->callback_cap_ms;
+	return !p->status && !p->never && !stopped && !t->defect ? cfg->callback_base_ms : 0;
+}
+
+/* Decides what follows a failure. A call that this process cut off is free for others at once. */
+static void judge(struct delivery *t)
 {
 	const struct webhook_config *cfg = &t->s->webhook_cfg;
 	const struct webhook_post *p = &t->post;
@@ -103,25 +117,27 @@ static void judge(struct telling *t)
 	bool dead = !stopped && (p->never || c->attempts + 1 >= cfg->callback_tries);
 	char id[ID_MAX];
 	id_cluster(id, c->cluster_id);
-	t->silent = !p->status && !p->never && !stopped;
+	t->alone_ms = alone_ms(t, stopped);
 	t->retry_ms = dead      ? -1
 	              : stopped ? 0
 	                        : clock_backoff_ms((unsigned)c->attempts, cfg->callback_base_ms,
 	                                           cfg->callback_cap_ms);
+	if (t->retry_ms >= 0 && t->retry_ms < t->alone_ms)
+		t->retry_ms = t->alone_ms;
 	metric_add(&metrics[dead ? M_DEAD : M_FAILED], 1);
 	log_warn(dead ? "callback given up" : "callback failed", LOG_S("cluster", id),
 	         LOG_S("event", callback_kind_name(c->kind)), LOG_I("callback", c->id),
 	         LOG_I("attempt", c->attempts + 1), LOG_S("reason", p->reason));
 }
 
-static int outcome(struct telling *t)
+static int outcome(struct delivery *t)
 {
 	if (t->failed)
 		judge(t);
 	return db_tx(t->s->db, outcome_tx, t);
 }
 
-static void write_body(struct telling *t)
+static void write_body(struct delivery *t)
 {
 	const struct callback *c = current(t);
 	const struct webhook_message m = { .delivery = c->delivery,
@@ -142,28 +158,37 @@ static void write_body(struct telling *t)
 		                         .timeout_ms = t->s->webhook_cfg.callback_timeout_ms };
 }
 
-static int prepare_one(struct telling *t)
+static int prepare_one(struct delivery *t)
 {
 	struct scheduler *s = t->s;
 	int rc = db_read(s->db, subject_read, t);
 	if (!rc) {
 		write_body(t);
-		rc = webhook_secret_prepare(s->db, &s->webhooks->key, &t->post, &t->send);
+		rc = webhook_secret_prepare(s->db, s->ring, &t->post, &t->send);
 		t->failed = !rc && !t->send;
 	}
 	subject_fini(t);
-	return rc;
+	t->defect = rc == DB_E_FATAL;
+	if (!t->defect)
+		return rc;
+	/* Retried later, as if the target had refused it: a defect of one callback must not delay
+	 * the others. */
+	webhook_post_fini(&t->post);
+	t->post = (struct webhook_post){ 0 };
+	snprintf(t->post.reason, sizeof(t->post.reason), "what it is about cannot be read");
+	t->failed = true;
+	return 0;
 }
 
-/* The next one, ready to be sent; when there is none, or it cannot be, how it went is noted. */
-static int prepare(struct telling *t)
+/* Prepares the next callback to be sent; if there is none, or it cannot be, records the outcome. */
+static int prepare(struct delivery *t)
 {
 	int rc = CLUSTER_E_NONE;
 	t->send = false;
 	while (rc == CLUSTER_E_NONE && t->at < t->claim.n &&
 	       (!t->at || clock_mono_ms() < t->until)) {
 		rc = prepare_one(t);
-		t->at += rc == CLUSTER_E_NONE; /* nothing is left to tell about */
+		t->at += rc == CLUSTER_E_NONE; /* its cluster does not exist any more */
 	}
 	if (t->send)
 		return 0;
@@ -171,10 +196,10 @@ static int prepare(struct telling *t)
 	return rc && rc != CLUSTER_E_NONE ? rc : noted;
 }
 
-static void warn_untold(int rc)
+static void warn_unsent(int rc)
 {
 	if (rc)
-		log_warn("callbacks not told", LOG_S("reason", err_name(rc)));
+		log_warn("callbacks not sent", LOG_S("reason", err_name(rc)));
 }
 
 static void kick(void *arg)
@@ -184,29 +209,29 @@ static void kick(void *arg)
 
 static void claim_work(void *arg)
 {
-	struct telling *t = arg;
+	struct delivery *t = arg;
 	struct scheduler *s = t->s;
-	int64_t lease = TELL_MS + s->webhook_cfg.callback_timeout_ms + LEASE_MARGIN_MS;
-	t->until = clock_mono_ms() + TELL_MS;
+	int64_t lease = SENDING_MS + s->webhook_cfg.callback_timeout_ms + LEASE_MARGIN_MS;
+	t->until = clock_mono_ms() + SENDING_MS;
 	int rc = callback_claim(s->db, lease, t->share, CALLBACK_MAX_CLAIM, &t->claim);
 	if (!rc && t->claim.n) {
 		loop_post(s->loop, kick, s); /* there may be more, for other threads */
 		rc = prepare(t);
 	}
-	warn_untold(rc);
+	warn_unsent(rc);
 }
 
 static void next_work(void *arg)
 {
-	warn_untold(prepare(arg));
+	warn_unsent(prepare(arg));
 }
 
 static void outcome_work(void *arg)
 {
-	warn_untold(outcome(arg));
+	warn_unsent(outcome(arg));
 }
 
-static void weigh(struct telling *t, int64_t weight)
+static void weigh(struct delivery *t, int64_t weight)
 {
 	struct webhooks *k = t->s->webhooks;
 	k->weight += weight - t->weight;
@@ -216,11 +241,13 @@ static void weigh(struct telling *t, int64_t weight)
 
 static void end(void *arg)
 {
-	struct telling *t = arg;
+	struct delivery *t = arg;
 	struct scheduler *s = t->s;
 	struct webhooks *k = s->webhooks;
 	bool more = t->claim.n || k->again;
 	weigh(t, 0);
+	if (t->claim.n)
+		wake_callbacks(s, t->claim.v[0].tenant_id);
 	TAILQ_REMOVE(&k->under_way, t, place);
 	webhook_post_fini(&t->post);
 	callbacks_fini(&t->claim);
@@ -233,10 +260,10 @@ static void end(void *arg)
 
 static void prepared(void *arg);
 
-/* When the outcome cannot be written, the claim runs out. */
+/* If the outcome cannot be written, the claim runs out. */
 static void answered(struct webhook_post *p LOOM_UNUSED, bool ok, void *arg)
 {
-	struct telling *t = arg;
+	struct delivery *t = arg;
 	const struct webhooks *k = t->s->webhooks;
 	t->failed = !ok;
 	t->at += ok;
@@ -248,7 +275,7 @@ static void answered(struct webhook_post *p LOOM_UNUSED, bool ok, void *arg)
 		end(t);
 }
 
-static void give_up(struct telling *t)
+static void give_up(struct delivery *t)
 {
 	snprintf(t->post.reason, sizeof(t->post.reason), "%s", STOPPED);
 	answered(&t->post, false, t);
@@ -256,7 +283,7 @@ static void give_up(struct telling *t)
 
 static void prepared(void *arg)
 {
-	struct telling *t = arg;
+	struct delivery *t = arg;
 	struct webhooks *k = t->s->webhooks;
 	if (!t->send) {
 		end(t);
@@ -268,13 +295,13 @@ static void prepared(void *arg)
 	}
 	weigh(t, webhook_weight(strlen(t->body)));
 	webhook_start(&t->post, k->client, answered, t);
-	loom_free(t->body); /* the fetch has its own */
+	loom_free(t->body); /* the fetch has a copy */
 	t->body = NULL;
 }
 
 static void claimed(void *arg)
 {
-	struct telling *t = arg;
+	struct delivery *t = arg;
 	struct scheduler *s = t->s;
 	s->webhooks->preparing--;
 	if (s->webhooks->again)
@@ -291,7 +318,7 @@ void webhooks_kick(struct scheduler *s)
 	k->again = !share || k->preparing >= s->webhook_cfg.callback_threads;
 	if (k->again)
 		return;
-	struct telling *t = loom_calloc(1, sizeof(*t));
+	struct delivery *t = loom_calloc(1, sizeof(*t));
 	t->s = s;
 	t->share = share;
 	if (pool_submit(k->pool, claim_work, claimed, t)) {
@@ -303,7 +330,7 @@ void webhooks_kick(struct scheduler *s)
 	weigh(t, 1);
 }
 
-/* Enough when one does it, or everybody while none can be elected. */
+/* The elected scheduler does this, or every one while no election is possible. */
 void webhooks_poll(struct scheduler *s)
 {
 	if (service_draining(s->service))
@@ -317,7 +344,7 @@ void webhooks_poll(struct scheduler *s)
 static void give_up_all(void *arg)
 {
 	struct scheduler *s = arg;
-	struct telling *t, *next;
+	struct delivery *t, *next;
 	admission_give_up(s->webhooks);
 	for (t = TAILQ_FIRST(&s->webhooks->under_way); t; t = next) {
 		next = TAILQ_NEXT(t, place);
@@ -332,11 +359,6 @@ int webhooks_start(struct scheduler *s, struct loom_err *err)
 	if (rc)
 		return rc;
 	struct webhooks *k = loom_calloc(1, sizeof(*k));
-	rc = seal_key_init(s->cfg.bus.key_file, CALLBACK_TARGET_USE, &k->key, err);
-	if (rc) {
-		loom_free(k);
-		return rc;
-	}
 	k->s = s;
 	TAILQ_INIT(&k->under_way);
 	TAILQ_INIT(&k->asked);
@@ -373,6 +395,5 @@ void webhooks_stop(struct scheduler *s)
 	http_client_destroy(k->client);
 	loop_timer_destroy(k->grace);
 	s->webhooks = NULL;
-	seal_key_fini(&k->key);
 	loom_free(k);
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * webhooks - sends the callbacks that the outbox holds: on the loop, since targets may be slow,
- * with a few threads for the database. Each callback is claimed for a while (so a killed
- * scheduler's are sent by others), sent again with growing waits until it was answered with 2xx,
- * and a dead letter after callback_tries.
+ * webhooks - sends the callbacks of the outbox: on the loop, since targets may be slow, with a few
+ * threads for the database. Each callback is claimed for a while, so that others send those of a
+ * killed scheduler. It is retried with growing waits until it is answered with 2xx, and becomes a
+ * dead letter after callback_tries.
  */
 #ifndef LOOM_SCHEDULER_WEBHOOKS_H
 #define LOOM_SCHEDULER_WEBHOOKS_H
@@ -12,10 +12,10 @@
 
 /* Loop thread. */
 LOOM_MUST_CHECK int webhooks_start(struct scheduler *s, struct loom_err *err);
-void webhooks_drain(struct scheduler *s); /* begins nothing new, soon gives up what hangs */
+void webhooks_drain(struct scheduler *s); /* starts nothing new, soon gives up hanging calls */
 bool webhooks_idle(const struct scheduler *s);
-void webhooks_stop(struct scheduler *s); /* gives up what is under way */
+void webhooks_stop(struct scheduler *s); /* gives up all calls under way */
 void webhooks_kick(struct scheduler *s); /* there may be something to send */
-void webhooks_poll(struct scheduler *s); /* regularly: what others left, or is due again */
+void webhooks_poll(struct scheduler *s); /* regularly: callbacks left by others or due again */
 
 #endif

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import { formFields } from "../web/js/clusterfields.js";
 import { withHosts } from "../web/js/clusterhead.js";
+import { h, setText, tags } from "../web/js/dom.js";
 import { getSnapshot, refusalText } from "../web/js/api.js";
-import { actionDoing, actionName, age, count, duration, plainLog, shortHost, ticking } from "../web/js/format.js";
+import { actionDoing, actionName, age, count, duration, fewNames, parseExactly, plainLog, shortHost,
+  ticking } from "../web/js/format.js";
 import { askable, isPossible, pathOf, setOperations } from "../web/js/operations.js";
 import { isEmptyPlan, planSummary, planView } from "../web/js/planview.js";
 import { parse } from "../web/js/router.js";
@@ -121,4 +124,54 @@ test("refusals in all their forms become one sentence", () => {
     html: "Loom's API does not answer at the moment.",
     empty: "Refused with status 418.",
   });
+});
+
+function labelsOf(text) {
+  const [field] = formFields();
+
+  field.el.querySelector("input").value = text;
+  try {
+    return JSON.stringify(field.read());
+  } catch (error) {
+    return error.message;
+  }
+}
+
+test("every label that is typed is sent", () => {
+  equal(labelsOf("__proto__=x, constructor=y a=b=c"),
+    '{"labels":{"__proto__":"x","constructor":"y","a":"b=c"}}');
+  equal(labelsOf(" "), "{}");
+  equal(labelsOf("a=1 a=2"), 'The label "a" is given twice.');
+});
+
+test("marks that turn the direction of text are spelt wherever others' text is shown", () => {
+  const turned = "a\u202eb\u2067";
+  const el = h("p", { text: turned }, turned);
+
+  equal(el.textContent, "a\\u202eb\\u2067a\\u202eb\\u2067");
+  setText(el, turned);
+  equal(el.textContent, "a\\u202eb\\u2067");
+  equal(plainLog(turned), "a\\u202eb\\u2067");
+});
+
+test("a thousand names are told by the first of them", () => {
+  const names = Array.from({ length: 1000 }, (_, n) => `s${n}`);
+
+  equal(tags(names).querySelectorAll(".tag").length, 40);
+  equal(tags(names).textContent.endsWith("s39and 960 more"), true);
+  equal(fewNames(names).endsWith("s38, s39 and 960 more"), true);
+  equal(fewNames(["a", "b"]), "a, b");
+});
+
+test("what is sent back is as it was read, or not read", () => {
+  const read = (text) => {
+    try {
+      return JSON.stringify(parseExactly(text));
+    } catch (error) {
+      return error.message.split(":")[0];
+    }
+  };
+
+  equal(read('{"a":1.50,"__proto__":{"b":9007199254740991}}'), '{"a":1.5,"__proto__":{"b":9007199254740991}}');
+  equal(read('{"quota":[9007199254740993]}'), "0 is 9007199254740993");
 });

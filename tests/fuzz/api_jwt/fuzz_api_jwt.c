@@ -6,7 +6,7 @@
  */
 #include "tests/fuzz/fuzz.h"
 
-#include "services/api/jwt.h"
+#include "services/api/request/jwt.h"
 
 #include <string.h>
 
@@ -20,7 +20,8 @@ static void check(const struct json *claims)
 	const struct jwt_rules rules = { "https://id", "loom", 1000000, 60000 };
 	struct loom_err err = { 0 };
 	loom_assert(json_is(claims, JSON_OBJECT));
-	int rc = jwt_check(claims, &rules, &err);
+	int64_t ends;
+	int rc = jwt_check(claims, &rules, &ends, &err);
 	loom_assert(rc == 0 || (rc == 401 && *err.msg));
 }
 

@@ -5,7 +5,7 @@
  */
 #include "tests/fuzz/fuzz.h"
 
-#include "common/model/macro.h"
+#include "common/model/cluster/macro.h"
 
 static struct macro *make_macro(void)
 {

@@ -4,7 +4,7 @@
 
 import { controlJob } from "./api.js";
 import { changes, openChange } from "./change.js";
-import { announce, h, icon } from "./dom.js";
+import { announce, h, icon, setText } from "./dom.js";
 import { actionName } from "./format.js";
 import { confirmModal } from "./modal.js";
 import { isPossible } from "./operations.js";
@@ -28,7 +28,7 @@ export function actionBar(cluster, nodes) {
       await controlJob(cluster.id, verb);
       announce(`${verb} of ${cluster.name} asked for`);
     } catch (error) {
-      problem.textContent = error.message;
+      setText(problem, error.message);
       problem.hidden = false;
     } finally {
       for (const one of [pause, resume, abort])

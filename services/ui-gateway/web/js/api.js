@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The REST calls this page makes. Identity is the gateway's business: nothing is sent from here.
 
+import { parseExactly } from "./format.js";
 import { pathOf, setOperations } from "./operations.js";
 
 const BASE = "api/v2";
@@ -12,6 +13,11 @@ export class ApiError extends Error {
     this.status = status;
     this.soon = soon; // it may be asked again in a moment
   }
+}
+
+// Was it refused for what was asked, or who asked? Else something else is wrong.
+export function isRefusal(error) {
+  return error.status >= 400 && error.status < 500;
 }
 
 export function url(path) {
@@ -87,6 +93,14 @@ const one = (id) => `/clusters/${encodeURIComponent(id)}`;
 export const whoAmI = () => getJson("/whoami");
 export const listClusters = (signal) => getJson("/clusters", signal);
 export const listTemplates = (signal) => getJson("/clustertemplates", signal);
+
+// What a template comes to with all that it extends and includes: the template itself, if that is nothing.
+export async function resolveTemplate(template, signal) {
+  if (!template.extends && (template.includes || []).length === 0)
+    return template;
+  return (await call("POST", "/resolve", template, signal)).json();
+}
+
 export const deleteCluster = (id) => call("DELETE", one(id));
 
 let known = null;
@@ -157,7 +171,14 @@ export function applyChange(id, kind, fields, token) {
 // verb: pause, resume or abort.
 export const controlJob = (id, verb) => call("POST", `${one(id)}/${verb}`);
 export const listServices = (signal) => getJson("/services", signal);
-export const getConfig = (id, signal) => getJson(`${one(id)}/config`, signal);
+
+// Throws when it has what a page would change by reading it.
+export async function getConfig(id, signal) {
+  const response = await call("GET", `${one(id)}/config`, undefined, signal);
+
+  return parseExactly(await response.text());
+}
+
 export const getServices = (id, signal) => getJson(`${one(id)}/services`, signal);
 export const getWhy = (id, signal) => getJson(`${one(id)}/why`, signal);
 

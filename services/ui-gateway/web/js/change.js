@@ -2,15 +2,14 @@
 // The dialog of a change to a cluster: what is asked for, what that would change, and Apply, which
 // does exactly what is shown or nothing.
 
-import { applyChange, getCluster, getConfig, getServices, listServices, planChange } from "./api.js";
-import { announce, anySignal, field, h } from "./dom.js";
-import { count, shortHost } from "./format.js";
+import { applyChange, getCluster, getConfig, getServices, isRefusal, listServices, planChange } from "./api.js";
+import { announce, anySignal, field, h, setText } from "./dom.js";
+import { count, parseExactly, shortHost } from "./format.js";
 import { openModal } from "./modal.js";
 import { askable } from "./operations.js";
 import { isEmptyPlan, nodesLost, planView } from "./planview.js";
 
 const PLAN_WAIT = 300;
-const REFUSALS = [400, 404, 409, 422];
 
 // What a form for a field of an operation is made of: form(cluster, signal, kind) answers
 // {els, read()}, where read() answers fields of the request, or throws an Error for the user.
@@ -53,7 +52,7 @@ async function configFields(cluster, signal) {
 // Throws words that name the place, and marks the field for assistive tools.
 function readObject(text) {
   try {
-    const value = JSON.parse(text.value);
+    const value = parseExactly(text.value);
 
     if (value === null || typeof value !== "object" || Array.isArray(value))
       throw new Error("it must be an object, { ... }");
@@ -145,7 +144,7 @@ function fillForm({ body, dialog, cluster, kind, nodes, fields, signal }) {
   }
 
   function say(text, tone = "bad") {
-    problem.textContent = text;
+    setText(problem, text);
     problem.dataset.tone = tone;
     problem.hidden = !text;
   }
@@ -180,7 +179,7 @@ function fillForm({ body, dialog, cluster, kind, nodes, fields, signal }) {
       if (error.name === "AbortError")
         return;
       shown.hidden = true;
-      say(error.message, REFUSALS.includes(error.status) ? "warn" : "bad");
+      say(error.message, isRefusal(error) ? "warn" : "bad");
     }
   }
 

@@ -22,16 +22,19 @@ export function formFields() {
 }
 
 function readLabels(text) {
-  const labels = {};
+  const labels = new Map();
 
   for (const word of text.split(/[\s,]+/).filter(Boolean)) {
     const at = word.indexOf("=");
+    const key = word.slice(0, at);
 
     if (at < 1)
       throw new Error(`The label "${word}" must be KEY=VALUE, as env=test.`);
-    labels[word.slice(0, at)] = word.slice(at + 1);
+    if (labels.has(key))
+      throw new Error(`The label "${key}" is given twice.`);
+    labels.set(key, word.slice(at + 1));
   }
-  return Object.keys(labels).length > 0 ? { labels } : {};
+  return labels.size > 0 ? { labels: Object.fromEntries(labels) } : {};
 }
 
 export function labelList(cluster) {

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // The form that creates a cluster. It previews the layout as one types; the server decides.
 
-import { createCluster, listTemplates, planCluster } from "./api.js";
+import { createCluster, isRefusal, listTemplates, planCluster, resolveTemplate } from "./api.js";
 import { formFields } from "./clusterfields.js";
-import { anySignal, field, h } from "./dom.js";
-import { count } from "./format.js";
+import { anySignal, field, h, setText, tags } from "./dom.js";
+import { count, fewNames } from "./format.js";
 import { openModal } from "./modal.js";
 import { clusterHref, go } from "./router.js";
 
@@ -71,18 +71,31 @@ function fillForm(body, dialog, templates, signal) {
       numMachines: Number(size.value) };
   }
 
-  function describeTemplate() {
+  // Limits and services are those of the whole template. Where the server refuses to tell them, the
+  // preview says why, for it is refused for the same reason.
+  async function describeTemplate() {
     const t = chosen();
-    const { min, max } = sizeLimits(t);
 
-    templateField.hint.textContent = t.description
-      || ((t.defaults || {}).services || []).join(", ");
+    setText(templateField.hint, t.description || "");
+    setText(sizeField.hint, "");
+    const whole = await resolveTemplate(t, signal).catch(() => null);
+
+    if (signal.aborted || chosen() !== t)
+      return;
+    if (whole)
+      describe(t, whole);
+    previewer();
+  }
+
+  function describe(t, whole) {
+    const { min, max } = sizeLimits(whole);
+
+    setText(templateField.hint, t.description || fewNames((whole.defaults || {}).services || []));
     sizeField.hint.textContent = max < SIZE_NO_LIMIT ? `${min} to ${max}` : `${min} or more`;
     if (Number(size.value) < min)
       size.value = String(min);
     else if (Number(size.value) > max)
       size.value = String(max);
-    previewer();
   }
 
   async function send(event) {
@@ -95,7 +108,7 @@ function fillForm(body, dialog, templates, signal) {
       dialog.close();
       go(clusterHref(id));
     } catch (error) {
-      problem.textContent = error.message;
+      setText(problem, error.message);
       problem.hidden = false;
     } finally {
       submit.disabled = false;
@@ -139,7 +152,7 @@ function makePreviewer(el, request, formSignal) {
     } catch (error) {
       if (error.name === "AbortError")
         return;
-      el.hidden = ![400, 404, 409, 422].includes(error.status);
+      el.hidden = !isRefusal(error);
       el.dataset.tone = "bad";
       el.replaceChildren(h("p", { text: error.message }));
     }
@@ -154,8 +167,7 @@ function makePreviewer(el, request, formSignal) {
 function layoutLine(group) {
   return h("li", {},
     h("span", { class: "preview-count num", text: `${group.count} ×` }),
-    h("span", { class: "tags" },
-      ...group.services.map((name) => h("span", { class: "tag", text: name }))),
+    tags(group.services),
     h("span", { class: "muted preview-type", text: group.hardwaretype,
       title: count(group.count, "node") }));
 }

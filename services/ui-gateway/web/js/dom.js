@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Small DOM helpers. Text only ever enters the page as text nodes: there is no HTML parsing here.
 
+import { spelt } from "./format.js";
+
 const BREATH = 6; // of the time for drawing, the time between
 const SVG = "http://www.w3.org/2000/svg";
 
@@ -13,7 +15,7 @@ export function h(tag, props, ...children) {
     if (value === false || value === null || value === undefined)
       continue;
     if (key === "text")
-      el.textContent = value;
+      el.textContent = spelt(value);
     else if (key === "data")
       Object.assign(el.dataset, value);
     else if (key.startsWith("on"))
@@ -21,7 +23,8 @@ export function h(tag, props, ...children) {
     else
       el.setAttribute(key, value === true ? "" : value);
   }
-  el.append(...children.filter((child) => child !== null && child !== undefined));
+  el.append(...children.filter((child) => child !== null && child !== undefined)
+    .map((child) => (child instanceof Node ? child : spelt(child))));
   return el;
 }
 
@@ -42,8 +45,10 @@ export function setIcon(svg, name) {
 
 // These write only on change, so that a busy stream does not disturb layout or assistive tools.
 export function setText(el, text) {
-  if (el.textContent !== text)
-    el.textContent = text;
+  const shown = spelt(text);
+
+  if (el.textContent !== shown)
+    el.textContent = shown;
 }
 
 export function setAttr(el, name, value) {
@@ -134,8 +139,10 @@ export function gathered(ms, work) {
 
 // Says what the page is called, on change: browsers take their time for it.
 export function setTitle(text) {
-  if (document.title !== text)
-    document.title = text;
+  const shown = spelt(text);
+
+  if (document.title !== shown)
+    document.title = shown;
 }
 
 // A labelled form field: {el, hint}; input has an id.
@@ -145,6 +152,17 @@ export function field(label, input, hint) {
   input.setAttribute("aria-describedby", hintEl.id);
   return { hint: hintEl, el: h("div", { class: "field" },
     h("label", { for: input.id, text: label }), input, hintEl) };
+}
+
+const TAGS = 40;
+
+// Names side by side; of a long list the first, and how many more there are.
+export function tags(names) {
+  const left = names.length - TAGS;
+
+  return h("span", { class: "tags" },
+    ...names.slice(0, TAGS).map((name) => h("span", { class: "tag", text: name })),
+    left > 0 ? h("span", { class: "muted", text: `and ${left} more` }) : null);
 }
 
 // A progress bar: {el, set(done, total, tone)}; total 0 = not known yet.
@@ -167,7 +185,7 @@ export function bar(label) {
 
 // Says something once to assistive technology.
 export function announce(text) {
-  document.getElementById("announcer").textContent = text;
+  document.getElementById("announcer").textContent = spelt(text);
 }
 
 // A signal that is aborted with the first of these.

@@ -53,6 +53,15 @@ export function count(n, one, many = `${one}s`) {
   return `${n} ${n === 1 ? one : many}`;
 }
 
+const NAMES = 40;
+
+// Of a long list the first, and how many more there are.
+export function fewNames(names) {
+  const left = names.length - NAMES;
+
+  return left > 0 ? `${names.slice(0, NAMES).join(", ")} and ${left} more` : names.join(", ");
+}
+
 // hello13-1000.local -> hello13-1000
 export function shortHost(hostname) {
   return String(hostname || "").split(".")[0];
@@ -85,10 +94,25 @@ export function taskWord(state) {
   return TASK_WORDS[state] || state;
 }
 
+// JSON.parse(), for what is sent back: a page keeps numbers of 15 digits and would round longer ones.
+export function parseExactly(text) {
+  return JSON.parse(text, (key, value, more) => {
+    if (typeof value === "number" && !Number.isSafeInteger(value) && /^-?\d+$/.test(more ? more.source : ""))
+      throw new Error(`${key} is ${more.source}: a number this long only the command line keeps as it is`);
+    return value;
+  });
+}
+
+// What others wrote, to be read: marks that turn the direction of the text around them are spelt.
+export function spelt(text) {
+  return String(text).replace(/[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g,
+    (mark) => `\\u${mark.charCodeAt(0).toString(16).padStart(4, "0")}`);
+}
+
 // Takes terminal escapes and other control characters out of a log and honours carriage returns,
 // so that progress meters do not fill the page.
 export function plainLog(text) {
-  return text
+  return spelt(text)
     .replace(/\u001b\][^\u0007\u001b]*(\u0007|\u001b\\)/g, "")
     .replace(/\u001b\[[0-9;?]*[ -/]*[@-~]|\u001b[@-Z\\-_]/g, "")
     .replace(/\r+\n/g, "\n")

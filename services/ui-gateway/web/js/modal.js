@@ -1,19 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 // Dialogs: native <dialog>, so focus stays inside, Escape closes, and the page behind is inert.
 
-import { h, icon } from "./dom.js";
+import { h, icon, setText } from "./dom.js";
 
-// Opens a dialog; it removes itself when closed. Answers the element.
-export function openModal({ title, cls = "", onClose = null }, ...content) {
+// Opens a dialog; it removes itself when closed. A kept one is not closed by a click beside it.
+// Answers the element.
+export function openModal({ title, cls = "", kept = false, onClose = null }, ...content) {
   const heading = h("h2", { id: "modal-title", text: title });
   const close = h("button", { class: "icon-button", type: "button", "aria-label": "Close",
     onclick: () => dialog.close() }, icon("close"));
   const dialog = h("dialog", { class: `modal ${cls}`, "aria-labelledby": "modal-title" },
-    h("div", { class: "modal-head" }, heading, close), ...content);
+    h("div", { class: "modal-head" }, heading, kept ? null : close), ...content);
   const leave = () => dialog.close();
 
   dialog.addEventListener("click", (event) => {
-    if (event.target === dialog)
+    if (event.target === dialog && !kept)
       dialog.close();
   });
   dialog.addEventListener("close", () => {
@@ -46,7 +47,7 @@ export function confirmModal({ title, text, verb, keep = "Keep it", act }) {
       await act();
       dialog.close();
     } catch (error) {
-      problem.textContent = error.message;
+      setText(problem, error.message);
       problem.hidden = false;
     } finally {
       yes.disabled = false;

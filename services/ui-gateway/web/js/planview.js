@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The plan of a change, as a person reads it before it is done.
 
-import { h } from "./dom.js";
+import { h, tags } from "./dom.js";
 import { count, shortHost } from "./format.js";
 
 const LINES = 40;
@@ -61,12 +61,11 @@ function group(title, list, line) {
         : null));
 }
 
-function nodeItem(node, tags) {
+function nodeItem(node, names) {
   const name = shortHost(node.hostname) || `node ${node.nodenum}`;
 
   return h("li", {}, h("span", { class: "num", text: name }),
-    h("span", { class: "tags" },
-      ...(tags || []).map((name) => h("span", { class: "tag", text: name }))));
+    tags(names || []));
 }
 
 // Map number -> host name.

@@ -2,7 +2,7 @@
 // What a page hears of the server, over the hub that it shares with the browser's other tabs. A page
 // that nobody sees asks for nothing.
 
-import { url } from "./api.js";
+import { url, whoAmI } from "./api.js";
 import { makeHub } from "./hub.js";
 
 const UNSEEN = 5000;
@@ -43,6 +43,9 @@ export function openStream(topic, { cursor = () => 0, onEvent, onState, onOpen =
     port.onmessage = ({ data }) => {
       if (data.state)
         onState(data.state);
+      // A stream does not say why it was refused; where the session has ended, this does.
+      if (data.state === "reconnecting")
+        whoAmI().catch(() => {});
       if (data.event && data.event.topic === topic)
         onEvent(data.event);
       if (data.opened && data.opened.includes(topic))

@@ -20,6 +20,7 @@ from ssh import Failure, GiveUp, Node
 
 GIVE_UP = 100
 NOT_SHIPPED = 90
+BUSY = 91
 BASE = "/var/cache/loom/shell_automator"
 ACTIONS = ("bootstrap", "install", "configure", "initialize", "start", "stop", "remove")
 RESULT_IS_OPEN = os.path.exists("/proc/self/fd/3")  # asked before anything else is opened
@@ -110,6 +111,8 @@ def act(action, task):
             raise Failure(f"cannot install python3 on {node.address}")
         code = run_on_node(node, bundle, order)
     what = "bootstrap" if action == "bootstrap" else json.loads(order)["script"]
+    if code == BUSY:
+        raise Failure(f"an earlier action still runs on {node.address}")
     if code == GIVE_UP:
         raise GiveUp(f"{what} gave up: {action} cannot work with this configuration")
     if code != 0:

@@ -56,10 +56,11 @@ def held_descriptors():
 
 
 @contextlib.contextmanager
-def locked(path, wait, what, remove=False):
+def locked(path, wait, what, remove=False, meanwhile=None):
     """Hold an exclusive lock on a file; Failure when it is not free within `wait` seconds.
 
     With remove the file goes away with the lock; a waiter notices that and opens the new one.
+    A waiter calls meanwhile() again and again.
     """
     deadline = time.monotonic() + wait
     told = False
@@ -82,6 +83,8 @@ def locked(path, wait, what, remove=False):
             if not told:
                 log(f"waiting for {what}, which another process is working on")
                 told = True
+            if meanwhile:
+                meanwhile()
             time.sleep(0.02)
         os.close(fd)
     _held.append(fd)

@@ -4,6 +4,10 @@
 The tree is built beside its final place and renamed when complete, so a root that exists is
 whole. Its name carries a digest of the recipe: a changed recipe makes a new root, and nodes
 that run over the old one keep it.
+
+It is made in a session of its own. A plugin that is ended while it waits takes nothing with it: the
+next one finds the root made, or further on. Else a host whose creates never last as long as
+the making would never have one.
 """
 
 import contextlib
@@ -12,13 +16,15 @@ import hashlib
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
+import traceback
 
 import hostapt
 
-from common import Failure, GiveUp, held_descriptors, locked, log, read_file, remove_tree, run, tool, write_file
+from common import GIVE_UP, Failure, GiveUp, held_descriptors, locked, log, read_file, remove_tree, run, tool, write_file
 
 PACKAGES = ["openssh-server", "python3", "iproute2", "ca-certificates", "sudo", "procps"]
 RECIPE = 2
@@ -74,14 +80,116 @@ def ensure(fields):
     path = path_of(fields)
     if is_made(path):
         return path
-    with locked(f"{path}.lock", WAIT, "the base root"):
+    told = Told(f"{path}.log")
+    with locked(f"{path}.lock", WAIT, "the base root", meanwhile=told.show) as lock:
         if not is_made(path):
-            _make(path, fields["mirror"])
+            told.restart()
+            _wait_for(_start(path, fields["mirror"], lock), told)
+    told.end()
     return path
 
 
+def remove(path):
+    """Remove a base root. One that is being made is given up: whoever holds the lock then is its maker."""
+    with locked(f"{path}.lock", 30, "the base root", remove=True, meanwhile=lambda: _end_maker(path)):
+        for leftover in glob.glob(glob.escape(path) + ".part*"):
+            remove_tree(leftover)
+        remove_tree(path)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(f"{path}.log")
+
+
+def _end_maker(path):
+    """Kill who makes this root. The number in the lock's file may be an old one: its process must hold the lock."""
+    text = read_file(f"{path}.lock", "")
+    with contextlib.suppress(OSError):
+        lock = os.stat(f"{path}.lock")
+        if text and any(os.path.samestat(lock, os.stat(open_file)) for open_file in glob.glob(f"/proc/{text}/fd/*")):
+            os.killpg(int(text), signal.SIGKILL)
+
+
+def _start(path, mirror, lock):
+    """Begin to make the root; the process that does. It holds the lock until it ends, and says in a
+    file how far it is."""
+    with open(f"{path}.log", "w", encoding="utf-8") as file:
+        sys.stdout.flush()
+        maker = os.fork()
+        if maker:
+            return maker
+        code = 1
+        try:
+            os.setsid()
+            _only(lock, file.fileno())
+            os.ftruncate(lock, 0)
+            os.pwrite(lock, str(os.getpid()).encode(), 0)
+            _make(path, mirror)
+            code = 0
+        except GiveUp as error:
+            code = GIVE_UP
+            print(error, flush=True)
+        except Failure as error:
+            print(error, flush=True)
+        except BaseException:  # there is nobody above: what called ensure() goes on in the parent
+            traceback.print_exc()
+        os._exit(code)
+
+
+def _only(lock, log_file):
+    """Nothing of the plugin's stays open: its pipes must end with it."""
+    with open(os.devnull, "rb") as nothing:
+        os.dup2(nothing.fileno(), 0)
+    os.dup2(log_file, 1)
+    os.dup2(log_file, 2)
+    os.closerange(3, lock)
+    os.closerange(lock + 1, os.sysconf("SC_OPEN_MAX"))
+
+
+def _wait_for(maker, told):
+    done = 0
+    while not done:
+        time.sleep(0.1)
+        done, status = os.waitpid(maker, os.WNOHANG)
+        told.show()
+    code = os.waitstatus_to_exitcode(status)
+    if code:
+        raise (GiveUp if code == GIVE_UP else Failure)(f"the base root was not made: {told.last(15)}")
+
+
+class Told:
+    """What the maker said so far, shown to whoever waits: a moving line on a terminal, lines in a log."""
+
+    def __init__(self, path):
+        self.path = path
+        self.shown = 0
+        self.moving = sys.stdout.isatty()
+
+    def restart(self):
+        """The maker is another one now."""
+        self.shown = 0
+
+    def show(self):
+        """Show what is new."""
+        lines = read_file(self.path, "").split("\n")[:-1]
+        for line in lines[self.shown:]:
+            if self.moving:
+                print(f"\r\033[K{line[:shutil.get_terminal_size().columns - 1]}", end="", flush=True)
+            else:
+                log(line)
+        self.shown = max(self.shown, len(lines))
+
+    def last(self, count):
+        """The last lines, all of them when something went wrong."""
+        self.end()
+        return "\n".join(read_file(self.path, "").splitlines()[-count:])
+
+    def end(self):
+        """The last line stays."""
+        if self.moving and self.shown:
+            print(flush=True)
+
+
 class Progress:
-    """Prints how far debootstrap is: a moving line on a terminal, a line per step in a log."""
+    """Prints how far debootstrap is."""
 
     STEPS = [("Retrieving", 0, 35), ("Extracting", 35, 15), ("Unpacking", 50, 25),
              ("Configuring", 75, 20)]
@@ -90,7 +198,6 @@ class Progress:
         self.begin = time.monotonic()
         self.counts = {}
         self.percent = -1
-        self.moving = sys.stdout.isatty()
 
     def line(self, text):
         """Take one line of debootstrap's output."""
@@ -102,20 +209,13 @@ class Progress:
         total = max(self.counts.get("Retrieving", 0), 1) if verb != "Retrieving" else 115
         start, width = next((s, w) for v, s, w in self.STEPS if v == verb)
         percent = start + width * min(self.counts[verb], total) // total
-        self.show(max(percent, self.percent), f"{verb.lower()} {match[2].rstrip('.')}")
+        if percent >= self.percent + 5:
+            self.show(percent, f"{verb.lower()} {match[2].rstrip('.')}")
 
     def show(self, percent, what):
         """Say that this much is done."""
-        if not self.moving and percent < self.percent + 5 and percent != 100:
-            return
         self.percent = percent
-        seconds = int(time.monotonic() - self.begin)
-        text = f"base root [{percent:3d}%] {seconds:3d}s {what}"
-        if self.moving:
-            end = "\n" if percent == 100 else ""
-            print(f"\r\033[K{text[:shutil.get_terminal_size().columns - 1]}", end=end, flush=True)
-        else:
-            log(text)
+        log(f"base root [{percent:3d}%] {int(time.monotonic() - self.begin):3d}s {what}")
 
 
 def _make(path, mirror):

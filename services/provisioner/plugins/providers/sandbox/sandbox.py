@@ -25,7 +25,7 @@ import network
 import root as base_root
 from boot import boot
 
-from common import GIVE_UP, Failure, GiveUp, die, locked, log, remove_tree, run, write_file
+from common import GIVE_UP, Failure, GiveUp, die, log, remove_tree, run, write_file
 
 DEFAULTS = {"state_dir": "", "bridge": "loom0", "subnet": "10.61.0.0/16", "mirror": "",
             "root_dir": "", "memory_mb": 2048, "processes": 4096}
@@ -256,12 +256,9 @@ def node_ids(state):
 
 def remove_roots(state):
     """Remove the base roots too."""
-    names = {re.sub(r"\.(part|lock)$", "", n) for n in os.listdir(state) if n.startswith("root.")}
+    names = {re.sub(r"\.(part|lock|log)$", "", n) for n in os.listdir(state) if n.startswith("root.")}
     for name in sorted(names):
-        path = os.path.join(state, name)
-        with locked(f"{path}.lock", 30, "the base root", remove=True):
-            remove_tree(f"{path}.part")
-            remove_tree(path)
+        base_root.remove(os.path.join(state, name))
 
 
 def report(answer):
