@@ -124,6 +124,7 @@ int scheduler_start(struct service *service, void *ctx, struct loom_err *err)
 	s->service = service;
 	s->loop = service_loop(service);
 	planning_start(s);
+	janitor_start();
 	s->pool = pool_create(s->loop, (unsigned)s->cfg.threads, 4096);
 	int rc = db_pool_create(&s->cfg.db, &s->db, err);
 	if (!rc)

@@ -314,6 +314,29 @@ def test_a_silent_target_holds_up_nobody_else(home):
     nothing_left(home)
 
 
+@pytest.mark.usefixtures("patient")
+def test_what_is_being_told_is_left_alone_by_a_scheduler_that_begins(home):
+    """Its first sweep mends what a clock that was set back left: no claim is one of these."""
+    name = target(home, "start")
+    held = threading.Event()
+    home.receiver.rules[name] = lambda call: held.wait(120) and 200 or 200
+    home.worker()
+    home.create("demo", "called")
+    try:
+        for begun in range(1, 4):
+            home.receiver.wait(name, count=begun)
+            home.stack.swept()
+            assert home.stack.sql(f"SELECT COUNT(*) FROM callback WHERE url='{home.receiver.url(name)}' AND"
+                                  " busy_until>(UNIX_TIMESTAMP(NOW(3))+30)*1000") == [["1"]]
+            assert len(home.receiver.of(name)) == begun
+            if begun < 3:
+                home.stack.stop("scheduler")
+                home.stack.start("scheduler", settings=("scheduler.callback_timeout_ms=1m",))
+    finally:
+        held.set()
+    nothing_left(home)
+
+
 @pytest.fixture
 def hanging(home, patient):  # pylint: disable=unused-argument
     """The clusters of a tenant have 208 targets, which take connections and never answer."""

@@ -13,6 +13,7 @@ import tempfile
 from stacklib import ports, process
 
 from .api import Api, signed_in
+from .wait import wait_for
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 SANDBOX = ROOT / "services/provisioner/plugins/providers/sandbox/sandbox.py"
@@ -197,6 +198,11 @@ class Stack:
         """What /metrics of a port says of one metric, as a number."""
         text = self.client(port, user=None).get("/metrics").text
         return next(float(line.split()[-1]) for line in text.splitlines() if line.rpartition(" ")[0] == name)
+
+    def swept(self):
+        """Waits until the scheduler has looked for what nobody reports."""
+        wait_for(lambda: self.metric("scheduler.admin", 'loom_scheduler_sweeps_total{result="finished"}'),
+                 what="the scheduler to have swept")
 
     def pid(self, part):
         """Pid of a part, or None when it does not run."""

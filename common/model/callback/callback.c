@@ -173,13 +173,13 @@ static int claimed_before(struct db *db, const struct claim *cl, bool *ret)
 	                     cl->l->v[0].id, cl->l->claim);
 }
 
-int callbacks_rewind(struct db *db, int64_t latest)
+int callbacks_rewind(struct db *db, int64_t not_before, int64_t busy_until)
 {
 	return db_exec(db,
 	               "UPDATE callback SET not_before=LEAST(not_before, ?),"
 	               " busy_until=LEAST(busy_until, ?) WHERE state='waiting' AND"
 	               " (not_before>? OR busy_until>?)",
-	               "iiii", latest, latest, latest, latest);
+	               "iiii", not_before, busy_until, not_before, busy_until);
 }
 
 /* Serializes claims: concurrent ones would not see each other's rows. */

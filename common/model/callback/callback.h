@@ -76,8 +76,9 @@ LOOM_MUST_CHECK int callback_failed(struct db *db, const struct callbacks *l, si
 LOOM_MUST_CHECK int callback_not_begun(struct db *db, const struct callbacks *l);
 /* The target did not answer: its other callbacks wait at least this long. */
 LOOM_MUST_CHECK int callback_put_off(struct db *db, const struct callback *c, int64_t wait_ms);
-/* The database's clock was set back: nothing waits until later than this. */
-LOOM_MUST_CHECK int callbacks_rewind(struct db *db, int64_t latest);
+/* The database's clock was set back: nothing waits until later than not_before, and no claim lasts
+ * for longer than until busy_until. */
+LOOM_MUST_CHECK int callbacks_rewind(struct db *db, int64_t not_before, int64_t busy_until);
 /* Deletes expired waiting times, 1000 at a time. */
 LOOM_MUST_CHECK int callback_silences_expire(struct db *db);
 

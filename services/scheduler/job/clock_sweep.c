@@ -41,7 +41,9 @@ static int leases_tx(struct db *db, void *arg)
 	int rc = tasks_rewind(db, w->now);
 	if (!rc)
 		rc = jobs_rewind(db, w->now, w->s->cfg.job_lease_ms);
-	return rc ? rc : callbacks_rewind(db, w->now + w->s->webhook_cfg.callback_cap_ms);
+	return rc ? rc
+	          : callbacks_rewind(db, w->now + w->s->webhook_cfg.callback_cap_ms,
+	                             w->now + webhook_lease_ms(&w->s->webhook_cfg));
 }
 
 static int waits_read(struct db *db, void *arg)

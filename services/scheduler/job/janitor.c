@@ -12,6 +12,7 @@
 #include "common/base/clock.h"
 #include "common/base/fault.h"
 #include "common/base/log.h"
+#include "common/base/metrics.h"
 #include "common/model/callback/callback.h"
 #include "common/model/catalog/plugin_resource.h"
 #include "common/model/identity/signin.h"
@@ -26,6 +27,15 @@
  * the timeout. */
 #define MOST_SILENT_MS 15000
 #define MOST_AT_ONCE   64
+
+#define SWEEPS \
+	"Sweeps of this scheduler for what nobody reports, by result; the elected one sweeps."
+enum { SWEPT, UNFINISHED };
+static struct metric metrics[] = {
+	[SWEPT] = { "loom_scheduler_sweeps_total{result=\"finished\"}", SWEEPS, METRIC_COUNTER },
+	[UNFINISHED] = { "loom_scheduler_sweeps_total{result=\"unfinished\"}", SWEEPS,
+	                 METRIC_COUNTER },
+};
 
 struct sweep {
 	struct scheduler *s;
@@ -305,6 +315,7 @@ static void sweep_work(void *arg)
 		rc = do_all(w);
 	/* Then renewals of leases may have failed as well. */
 	s->renewals.write_failed = !look.failed && rc && rc != DB_E_FATAL;
+	metric_add(&metrics[rc ? UNFINISHED : SWEPT], 1);
 	if (rc)
 		log_warn("sweep not finished", LOG_S("reason", err_name(rc)));
 	else if (w->again)
@@ -330,6 +341,11 @@ static void sweep_done(void *arg)
 		loop_timer_arm(s->expiries, w->next_ms);
 	loom_free(w->refs);
 	loom_free(w);
+}
+
+void janitor_start(void)
+{
+	metrics_register(metrics, LOOM_COUNT(metrics));
 }
 
 void janitor_stop(struct scheduler *s)

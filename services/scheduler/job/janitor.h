@@ -9,6 +9,7 @@
 
 #include "services/scheduler/scheduler.h"
 
+void janitor_start(void);               /* once: its metrics */
 void janitor_tick(struct scheduler *s); /* called regularly */
 void janitor_kick(struct scheduler *s); /* sweep now, because there is something to find */
 void janitor_stop(struct scheduler *s);

@@ -9,6 +9,8 @@
 
 #include <string.h>
 
+#define LEASE_MARGIN_MS 5000
+
 #define SEPARATORS ", \t"
 
 #define KEY(...) CONFIG_KEY(struct webhook_config, __VA_ARGS__)
@@ -76,6 +78,11 @@ static int check_words(const char *list, bool (*ok)(const char *word), const cha
 		p += n + strspn(p + n, SEPARATORS);
 	}
 	return 0;
+}
+
+int64_t webhook_lease_ms(const struct webhook_config *cfg)
+{
+	return WEBHOOK_SENDING_MS + cfg->callback_timeout_ms + LEASE_MARGIN_MS;
 }
 
 int webhook_config_check(const struct webhook_config *cfg, struct loom_err *err)

@@ -22,6 +22,12 @@ extern const struct config_key webhook_config_keys[];
 /* 0, or positive with err: a word is not an event, action or address. */
 LOOM_MUST_CHECK int webhook_config_check(const struct webhook_config *cfg, struct loom_err *err);
 
+/* After WEBHOOK_SENDING_MS no further callback of a claim is started, so that outcomes are recorded
+ * soon. The claim lasts for that time, the last post and the two transactions around it: a callback
+ * that takes longer is sent twice, and its target recognizes it by its delivery id. */
+#define WEBHOOK_SENDING_MS 1000
+int64_t webhook_lease_ms(const struct webhook_config *cfg);
+
 /* [{"url":..,"secret":"" | "global" | "ref:NAME" | "tenant:NAME","veto":bool}], the targets that
  * want this event. cfg and of_cluster may be NULL; action NULL: no job is concerned. */
 struct json *webhook_targets(const struct webhook_config *cfg, const struct json *of_cluster,

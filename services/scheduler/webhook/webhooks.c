@@ -18,14 +18,9 @@
 #include <stdio.h>
 #include <string.h>
 
-/* After SENDING_MS no further callback of a claim is started, so that outcomes are recorded soon.
- * The claim lasts for that time, the last post and the two transactions around it. A callback that
- * takes longer is sent twice; targets recognize it by its delivery id. */
-#define SENDING_MS      1000
-#define LEASE_MARGIN_MS 5000
-#define MAX_QUEUE       8192 /* more than twice the maximum of callback_at_once */
-#define GRACE_MS        1000 /* for calls under way while draining */
-#define STOPPED         "the scheduler stopped before its answer"
+#define MAX_QUEUE 8192 /* more than twice the maximum of callback_at_once */
+#define GRACE_MS  1000 /* for calls under way while draining */
+#define STOPPED   "the scheduler stopped before its answer"
 
 #define TRIES "Attempts to deliver a callback, by result."
 enum { M_DELIVERED, M_FAILED, M_DEAD, M_UNDER_WAY, M_COUNT };
@@ -211,9 +206,9 @@ static void claim_work(void *arg)
 {
 	struct delivery *t = arg;
 	struct scheduler *s = t->s;
-	int64_t lease = SENDING_MS + s->webhook_cfg.callback_timeout_ms + LEASE_MARGIN_MS;
-	t->until = clock_mono_ms() + SENDING_MS;
-	int rc = callback_claim(s->db, lease, t->share, CALLBACK_MAX_CLAIM, &t->claim);
+	t->until = clock_mono_ms() + WEBHOOK_SENDING_MS;
+	int rc = callback_claim(s->db, webhook_lease_ms(&s->webhook_cfg), t->share,
+	                        CALLBACK_MAX_CLAIM, &t->claim);
 	if (!rc && t->claim.n) {
 		loop_post(s->loop, kick, s); /* there may be more, for other threads */
 		rc = prepare(t);
