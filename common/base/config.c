@@ -374,7 +374,7 @@ static void adopt(const struct config_table *to, const struct config_table *from
 }
 
 void config_adopt(const struct config_table *tables, const struct config_table *twin,
-                  void (*told)(const char *key, bool taken))
+                  void (*report)(const char *key, bool taken))
 {
 	for (size_t i = 0; tables[i].keys; i++) {
 		for (const struct config_key *k = tables[i].keys; k->name; k++) {
@@ -384,7 +384,7 @@ void config_adopt(const struct config_table *tables, const struct config_table *
 				continue;
 			if (k->flags & CFG_RELOAD)
 				adopt(&tables[i], &twin[i], k);
-			told(k->name, k->flags & CFG_RELOAD);
+			report(k->name, k->flags & CFG_RELOAD);
 		}
 	}
 }

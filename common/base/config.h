@@ -65,9 +65,9 @@ void config_fini(const struct config_table *tables); /* frees the strings */
  * config_twin_free() also frees their strings. */
 struct config_table *config_twin(const struct config_table *tables);
 void config_twin_free(struct config_table *twin);
-/* Takes over the values that differ in the twin and may change while the service runs. Calls told
+/* Takes over the values that differ in the twin and may change while the service runs. Calls report
  * for each key that differs; taken is false if it needs a restart. */
 void config_adopt(const struct config_table *tables, const struct config_table *twin,
-                  void (*told)(const char *key, bool taken));
+                  void (*report)(const char *key, bool taken));
 
 #endif

@@ -242,8 +242,8 @@ void bus_answer(struct bus_call *call, const void *m)
 }
 
 /* Reads the struct of a message; NULL if there is no handler (t is NULL) or it cannot be read. */
-static void *understand(const struct message_type *t, enum bus_kind kind, struct json *body,
-                        const char *from)
+static void *decode(const struct message_type *t, enum bus_kind kind, struct json *body,
+                    const char *from)
 {
 	struct loom_err err = { 0 };
 	void *m = NULL;
@@ -274,29 +274,29 @@ static struct bus_call *call_new(struct bus *b, const struct handler *h, const s
 static void on_request(struct bus *b, const struct bus_message *m, struct json *body)
 {
 	const struct handler *h = map_get(b->requests, m->verb);
-	void *said = understand(h ? h->type : NULL, m->kind, body, m->from);
-	if (!h || !said) {
+	void *msg = decode(h ? h->type : NULL, m->kind, body, m->from);
+	if (!h || !msg) {
 		send_answer(b, m->from, m->id, h ? -EBADMSG : -ENOSYS, NULL);
 		return;
 	}
-	struct bus_call *call = call_new(b, h, said);
+	struct bus_call *call = call_new(b, h, msg);
 	call->id = m->id;
 	call->from = loom_strdup(m->from);
-	h->request(call, said, h->arg);
+	h->request(call, msg, h->arg);
 }
 
 void bus_deliver(struct bus *b, const char *verb, struct json *body, bus_text_cb answer, void *arg)
 {
 	const struct handler *h = map_get(b->requests, verb);
-	void *said = understand(h ? h->type : NULL, BUS_REQUEST, body, "mail");
-	if (!h || !said) {
+	void *msg = decode(h ? h->type : NULL, BUS_REQUEST, body, "mail");
+	if (!h || !msg) {
 		answer(h ? -EBADMSG : -ENOSYS, NULL, arg);
 		return;
 	}
-	struct bus_call *call = call_new(b, h, said);
+	struct bus_call *call = call_new(b, h, msg);
 	call->answer = answer;
 	call->arg = arg;
-	h->request(call, said, h->arg);
+	h->request(call, msg, h->arg);
 }
 
 static void set_handler(struct map *map, struct handler h)
@@ -328,19 +328,19 @@ static void on_answer(struct bus *b, const struct bus_message *m, struct json *b
 {
 	struct pending **at = pending_at(b, m->id);
 	int error = known_error(m->error);
-	void *said = understand(*at && !error ? (*at)->type : NULL, m->kind, body, m->from);
+	void *msg = decode(*at && !error ? (*at)->type : NULL, m->kind, body, m->from);
 	if (*at)
-		pending_end(at, said || error ? error : -EBADMSG, said);
-	message_free(said);
+		pending_end(at, msg || error ? error : -EBADMSG, msg);
+	message_free(msg);
 }
 
 static void on_notice(const struct bus *b, const struct bus_message *m, struct json *body)
 {
 	const struct handler *h = map_get(b->notices, m->verb);
-	void *said = understand(h ? h->type : NULL, m->kind, body, m->from);
-	if (h && said)
-		h->notice(said, h->arg);
-	message_free(said);
+	void *msg = decode(h ? h->type : NULL, m->kind, body, m->from);
+	if (h && msg)
+		h->notice(msg, h->arg);
+	message_free(msg);
 }
 
 static void on_whole(const struct bus_message *m, struct json *doc, void *arg)

@@ -125,7 +125,7 @@ ssize_t conn_send(const struct server_conn *c, const void *data, size_t len)
 /* ---- the end --------------------------------------------------------------------------------- */
 
 /* Who came without TLS is told so, in what it speaks. */
-static void tell_plain(const struct server_conn *c)
+static void refuse_plain(const struct server_conn *c)
 {
 	static const char text[] = "HTTP/1.1 400 Bad Request\r\n"
 				   "Content-Type: text/plain; charset=utf-8\r\n"
@@ -150,7 +150,7 @@ static void handshake_failed(const struct server_conn *c)
 	const char *text = first ? ERR_reason_error_string(first) : c->reason;
 	log_debug("TLS handshake failed", LOG_S("peer", c->peer_name), LOG_S("reason", text));
 	if (why == SSL_R_HTTP_REQUEST)
-		tell_plain(c);
+		refuse_plain(c);
 	if (first) /* else who has sent more already would not see why */
 		conn_linger(c);
 }

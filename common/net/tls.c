@@ -267,7 +267,7 @@ static void set_stale(struct tls *t, bool stale)
 	t->stale = stale;
 }
 
-static void tell_time(const struct tls *t)
+static void set_time_left(const struct tls *t)
 {
 	metric_set(&metrics[M_LEFT], (t->ends_ms - clock_wall_ms()) / 1000);
 }
@@ -281,7 +281,7 @@ static void take(struct tls *t, const struct read *r)
 	t->ends_ms = r->ends_ms;
 	clock_format(t->ends_ms, ends);
 	log_info("TLS certificate read", LOG_S("file", t->cfg->certificate), LOG_S("ends", ends));
-	tell_time(t);
+	set_time_left(t);
 }
 
 static void on_look(void *arg)
@@ -291,7 +291,7 @@ static void on_look(void *arg)
 	struct read r = { .cfg = t->cfg, .err = &err };
 	const struct stamp now = stamp_of(t->cfg);
 	bool moved = memcmp(&now, &t->seen, sizeof(now)) != 0;
-	tell_time(t);
+	set_time_left(t);
 	t->seen = now;
 	if (moved || (t->asked == asked && memcmp(&now, &t->used, sizeof(now)) == 0))
 		return;

@@ -15,7 +15,7 @@ void peer_list_changed(const struct coord_member *m, size_t n, void *arg)
 	}
 }
 
-void peer_list_tell(const struct peer_list *l, enum messages type, const void *m)
+void peer_list_notify(const struct peer_list *l, enum messages type, const void *m)
 {
 	LOOM_CLEANUP_STR char *text = message_write(&messages[type], m);
 	for (size_t i = 0; i < l->addresses.n; i++)

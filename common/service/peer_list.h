@@ -18,7 +18,7 @@ struct peer_list {
 
 /* For coord_watch(); arg is the list. */
 void peer_list_changed(const struct coord_member *m, size_t n, void *arg);
-void peer_list_tell(const struct peer_list *l, enum messages type, const void *m);
+void peer_list_notify(const struct peer_list *l, enum messages type, const void *m);
 void peer_list_fini(struct peer_list *l);
 
 #endif

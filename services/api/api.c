@@ -24,7 +24,7 @@
 #include "services/api/request/tracing.h"
 #include "services/api/routes/openapi.h"
 #include "services/api/worker/provisioner_cache.h"
-#include "services/api/worker/telling.h"
+#include "services/api/worker/share_push.h"
 
 #include <string.h>
 
@@ -351,9 +351,9 @@ static int start_peers(struct api *a, struct loom_err *err)
 	return 0;
 }
 
-static int start_telling(struct api *a, struct loom_err *err LOOM_UNUSED)
+static int start_share_push(struct api *a, struct loom_err *err LOOM_UNUSED)
 {
-	telling_start(a);
+	share_push_start(a);
 	terms_start(a);
 	oidc_start(a);
 	watchers_start(a);
@@ -396,8 +396,8 @@ static int start_internal(struct api *a, struct loom_err *err)
 
 /* Each may use what the earlier ones made. The servers start last. */
 static int (*const starts[])(struct api *a, struct loom_err *err) = {
-	start_memory, check_values,  start_db,     start_secrets,  start_peers,
-	audit_start,  start_telling, start_routes, start_external, start_internal,
+	start_memory, check_values,     start_db,     start_secrets,  start_peers,
+	audit_start,  start_share_push, start_routes, start_external, start_internal,
 };
 
 int api_start(struct service *service, void *ctx, struct loom_err *err)
@@ -455,7 +455,7 @@ void api_stop(struct service *service LOOM_UNUSED, void *ctx)
 	http_server_destroy(a->internal);
 	described_destroy(a->described);
 	audit_free(a);
-	telling_stop(a);
+	share_push_stop(a);
 	terms_stop(a);
 	api_routes_destroy(a->routes);
 	db_pool_destroy(a->db);

@@ -52,7 +52,7 @@ struct api_config {
 
 struct audit;
 struct db_outage;
-struct telling;
+struct share_push;
 struct provisioner_cache;
 struct budget;
 struct pace;
@@ -82,8 +82,8 @@ struct api {
 	struct api_routes *routes;
 	struct described *described; /* OpenAPI and its page */
 	struct http_server *external, *internal;
-	struct audit *audit;     /* the audit log's writer */
-	struct telling *telling; /* calls to the original's provisioners */
+	struct audit *audit;           /* the audit log's writer */
+	struct share_push *share_push; /* calls to the original's provisioners */
 	struct db_outage *outage;
 	struct provisioner_cache *provisioners;
 	struct budget *log_budget; /* bytes of task output, by tenant */

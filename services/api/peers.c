@@ -436,19 +436,19 @@ static void send_notice(void *arg)
 	struct notice *n = arg;
 	struct api *a = n->a;
 	if (a->peers && n->job)
-		peer_list_tell(&a->peers->schedulers, MSG_JOB, &none);
+		peer_list_notify(&a->peers->schedulers, MSG_JOB, &none);
 	if (a->peers && n->hint) {
-		peer_list_tell(&a->peers->schedulers, n->hint, &none);
+		peer_list_notify(&a->peers->schedulers, n->hint, &none);
 	} else if (a->peers && n->task) {
-		peer_list_tell(&a->peers->apis, MSG_LOG, &(struct msg_log){ .task = n->task });
+		peer_list_notify(&a->peers->apis, MSG_LOG, &(struct msg_log){ .task = n->task });
 		watchers_log(a, n->task);
 	} else if (a->peers && n->catalog) {
 		const struct msg_catalog m = { .tenant = n->tenant_id, .kind = n->kind };
-		peer_list_tell(&a->peers->apis, MSG_CATALOG, &m);
+		peer_list_notify(&a->peers->apis, MSG_CATALOG, &m);
 		tallies_catalog(a, n->tenant_id, n->kind);
 	} else if (a->peers) {
 		const struct msg_event m = { .first = { n->cluster, n->seq, n->tenant_id } };
-		peer_list_tell(&a->peers->apis, MSG_EVENT, &m);
+		peer_list_notify(&a->peers->apis, MSG_EVENT, &m);
 		watchers_event(a, n->cluster, n->tenant_id);
 	}
 	loom_free(n->tenant_id);

@@ -227,7 +227,7 @@ int identity_login(struct cli *c, const struct args *a)
 }
 
 /* The login is removed here, but its token is good for whoever has a copy. */
-static void tell_of_token(const char *file)
+static void warn_of_token(const char *file)
 {
 	struct stat st = { 0 };
 	char until[32];
@@ -259,7 +259,7 @@ int identity_logout(struct cli *c, const struct args *a LOOM_UNUSED)
 	if (!c->login)
 		return code;
 	if (code && c->status != 401)
-		tell_of_token(c->login);
+		warn_of_token(c->login);
 	if (unlink(c->login) != 0 && errno != ENOENT)
 		return cli_fail(CLI_FAILED, "%s cannot be removed: %s", c->login,
 		                strerrordesc_np(errno));

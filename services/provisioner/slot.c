@@ -250,7 +250,7 @@ static void name_run(struct slot *s)
 		trace_named(&s->trace, name, &s->run_trace);
 }
 
-static void tell_run(const struct slot *s)
+static void trace_run(const struct slot *s)
 {
 	const struct plugin_step *step = &s->steps.v[s->step];
 	if (!*s->trace.id)
@@ -279,7 +279,7 @@ static void on_end(const struct run_end *end, void *arg)
 	end_output(s);
 	s->lapsed = s->lapsed || lease_left(s) <= 0; /* in this case the guard may have killed it */
 	outcome_add(&s->outcome, end, s->steps.v[s->step].timeout_ms);
-	tell_run(s);
+	trace_run(s);
 	s->step++;
 	next_step(s);
 }

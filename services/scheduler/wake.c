@@ -101,7 +101,7 @@ static void tell_apis(struct scheduler *s, const struct wake *v, size_t n)
 	}
 	if (k) {
 		const struct msg_event m = { .first = events[0], .more = { events + 1, k - 1 } };
-		peer_list_tell(&s->peers->apis, MSG_EVENT, &m);
+		peer_list_notify(&s->peers->apis, MSG_EVENT, &m);
 	}
 	loom_free(events);
 }
@@ -110,7 +110,7 @@ void wake_callbacks(struct scheduler *s, const char *tenant)
 {
 	const struct msg_catalog m = { .tenant = tenant, .kind = "callbacks" };
 	if (s->peers)
-		peer_list_tell(&s->peers->apis, MSG_CATALOG, &m);
+		peer_list_notify(&s->peers->apis, MSG_CATALOG, &m);
 }
 
 void wake_now(struct scheduler *s, const struct wake *v, size_t n)
@@ -126,7 +126,7 @@ void wake_now(struct scheduler *s, const struct wake *v, size_t n)
 	if (s->peers && ready) {
 		static const struct msg_none none = { 0 };
 		dispatch_kick(s);
-		peer_list_tell(&s->peers->schedulers, MSG_READY, &none);
+		peer_list_notify(&s->peers->schedulers, MSG_READY, &none);
 	}
 	if (job)
 		planning_kick(s); /* if this process dies, the others find the job */

@@ -106,7 +106,7 @@ static void sign_out(struct http_req *req, void *ctx)
 static void tell_session(struct http_req *req, void *ctx)
 {
 	const struct gateway *g = ctx;
-	session_tell(&g->sessions, req);
+	session_ways(&g->sessions, req);
 }
 
 /* ---- the login at a provider ----------------------------------------------------------------- */

@@ -95,7 +95,7 @@ static bool may_be_ours(const struct sessions *s, struct http_req *req)
 	return !why;
 }
 
-void session_tell(const struct sessions *s, struct http_req *req)
+void session_ways(const struct sessions *s, struct http_req *req)
 {
 	LOOM_CLEANUP(json_free) struct json *o = json_new_obj();
 	const char *name = login_name(s->login);

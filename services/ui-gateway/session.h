@@ -39,7 +39,7 @@ void session_forwarded(const struct http_req *req, struct strs *out);
 char *session_cookie(const char *header);
 
 /* The ways to log in, for the page: {"login": the provider's name, or null}. */
-void session_tell(const struct sessions *s, struct http_req *req);
+void session_ways(const struct sessions *s, struct http_req *req);
 /* Signs in ({"tenant","user","password"} or {"token"}) or out; answers. On a worker. */
 void session_begin(const struct sessions *s, struct http_req *req);
 void session_end(const struct sessions *s, struct http_req *req);

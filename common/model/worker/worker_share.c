@@ -167,7 +167,7 @@ int shares_touch(struct db *db, const char *tenant)
 	               "s", tenant);
 }
 
-/* ---- telling --------------------------------------------------------------------------------- */
+/* ---- pushing --------------------------------------------------------------------------------- */
 
 void share_due_fini(struct share_due *d)
 {
@@ -211,7 +211,7 @@ int share_claim(struct db *db, int64_t ms, struct share_due *ret)
 	               "iss", ms, ret->provisioner, ret->tenant);
 }
 
-int share_told(struct db *db, const struct share_due *d)
+int share_pushed(struct db *db, const struct share_due *d)
 {
 	return db_exec(
 		db,

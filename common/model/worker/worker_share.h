@@ -39,7 +39,7 @@ LOOM_MUST_CHECK int shares_due(struct db *db, bool *ret);
 /* Claims one due share for ms; ret->provisioner NULL: none. */
 LOOM_MUST_CHECK int share_claim(struct db *db, int64_t ms, struct share_due *ret);
 /* The provisioner was told; or the call failed, and is repeated after ms. */
-LOOM_MUST_CHECK int share_told(struct db *db, const struct share_due *d);
+LOOM_MUST_CHECK int share_pushed(struct db *db, const struct share_due *d);
 LOOM_MUST_CHECK int share_failed(struct db *db, const struct share_due *d, int64_t ms);
 
 /* {"PROVISIONER": {"TENANT ID": workers}} of those between these ids that have one; owned. */

@@ -30,16 +30,16 @@ struct rotation {
 	struct loom_err err;
 	struct json *masters;
 	struct census *census;
-	int64_t said;
+	int64_t logged_at;
 };
 
 /* Prints progress, at most every SAY_MS. */
 static void progress(struct rotation *r, const char *what, int64_t done, int64_t left)
 {
 	int64_t now = clock_mono_ms();
-	if (now - r->said < SAY_MS)
+	if (now - r->logged_at < SAY_MS)
 		return;
-	r->said = now;
+	r->logged_at = now;
 	if (left)
 		printf("  %s: %" PRId64 ", %" PRId64 " left\n", what, done, left);
 	else
@@ -144,7 +144,7 @@ static int seal_once(struct rotation *r)
 	int rc = db_tx(r->db, seal_tx, r);
 	if (!rc)
 		r->seen = r->next;
-	bool count = !rc && (!r->n || clock_mono_ms() - r->said >= SAY_MS);
+	bool count = !rc && (!r->n || clock_mono_ms() - r->logged_at >= SAY_MS);
 	return count ? db_read(r->db, left_read, r) : rc;
 }
 

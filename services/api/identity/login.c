@@ -242,9 +242,9 @@ void logout_post(struct http_req *req, void *ctx)
 {
 	struct api *a = ctx;
 	struct identity who = *request_who(req);
-	LOOM_CLEANUP(json_free) struct json *told = json_new_obj();
-	const struct answer answer = { .body = told };
-	json_set_bool(told, "ended", who.kind == TOKEN_SESSION && !who.foreign);
+	LOOM_CLEANUP(json_free) struct json *body = json_new_obj();
+	const struct answer answer = { .body = body };
+	json_set_bool(body, "ended", who.kind == TOKEN_SESSION && !who.foreign);
 	int rc = repeat_tx(req, logout_tx, &who, &answer);
 	token_cache_clear(a->tokens);
 	peers_catalog(a, who.tenant_id, "tokens");

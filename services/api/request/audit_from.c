@@ -72,9 +72,9 @@ char *audit_head_forwarded(const struct http_head *head)
 void audit_from(const char *trusted, const char *peer, const char *forwarded, char ret[64])
 {
 	LOOM_CLEANUP_STR char *list = loom_strdup(forwarded ? forwarded : "");
-	char said[64];
+	char entry[64];
 	struct net_addr at;
 	without_port(peer, ret);
-	while (is_trusted(trusted, ret) && take_last(list, said) && net_addr_text(said, &at))
-		snprintf(ret, 64, "%s", said);
+	while (is_trusted(trusted, ret) && take_last(list, entry) && net_addr_text(entry, &at))
+		snprintf(ret, 64, "%s", entry);
 }

@@ -53,7 +53,7 @@ enum { USER_HEADER, TENANT_HEADER, IDENTITY_HEADERS };
 
 static const struct {
 	const char *ours, *originals, *what;
-} said_once[] = {
+} identity_headers[] = {
 	[USER_HEADER] = { "X-Loom-UserID", "Coopr-UserID", "who you are" },
 	[TENANT_HEADER] = { "X-Loom-TenantID", "Coopr-TenantID", "which tenant you work in" },
 	{ "X-Loom-ApiKey", "Coopr-ApiKey", "your token" },
@@ -67,9 +67,10 @@ static const char *either(const struct http_req *req, const char *ours, const ch
 	return v ? v : http_header(req, originals);
 }
 
-const char *auth_tenant_said(const struct http_req *req)
+const char *auth_tenant_header(const struct http_req *req)
 {
-	return either(req, said_once[TENANT_HEADER].ours, said_once[TENANT_HEADER].originals);
+	return either(req, identity_headers[TENANT_HEADER].ours,
+	              identity_headers[TENANT_HEADER].originals);
 }
 
 static int check_once(const struct http_head *head, size_t i, struct loom_err *err)
@@ -77,13 +78,14 @@ static int check_once(const struct http_head *head, size_t i, struct loom_err *e
 	const char *found = NULL, *value = NULL;
 	for (size_t k = 0; k < head->n; k++) {
 		const char *name = head->headers[k].name;
-		if (!str_ieq(name, said_once[i].ours) && !str_ieq(name, said_once[i].originals))
+		if (!str_ieq(name, identity_headers[i].ours) &&
+		    !str_ieq(name, identity_headers[i].originals))
 			continue;
 		/* Behind a proxy that adds its own header, the client's copy would come first and
 		 * win. */
 		if (found && (str_ieq(found, name) || !str_eq(value, head->headers[k].value)))
 			return err_set(err, 400, "headers %s and %s: %s must be said once", found,
-			               name, said_once[i].what);
+			               name, identity_headers[i].what);
 		found = name;
 		value = head->headers[k].value;
 	}
@@ -93,7 +95,7 @@ static int check_once(const struct http_head *head, size_t i, struct loom_err *e
 static int check_head(const struct api *a, const struct http_head *head, bool asked,
                       struct loom_err *err)
 {
-	for (size_t i = 0; i < LOOM_COUNT(said_once); i++) {
+	for (size_t i = 0; i < LOOM_COUNT(identity_headers); i++) {
 		int rc = check_once(head, i, err);
 		if (rc)
 			return rc;
@@ -107,10 +109,10 @@ static int check_head(const struct api *a, const struct http_head *head, bool as
 	/* Version 0.9.7 knew no tenants. */
 	size_t needed = legacy_path(head->target) ? TENANT_HEADER : IDENTITY_HEADERS;
 	for (size_t i = 0; i < needed && asked; i++) {
-		if (str_blank(http_head_value(head, said_once[i].ours)) &&
-		    str_blank(http_head_value(head, said_once[i].originals)))
+		if (str_blank(http_head_value(head, identity_headers[i].ours)) &&
+		    str_blank(http_head_value(head, identity_headers[i].originals)))
 			return err_set(err, 401, "header %s is missing: it says %s",
-			               said_once[i].ours, said_once[i].what);
+			               identity_headers[i].ours, identity_headers[i].what);
 	}
 	return 0;
 }
@@ -132,7 +134,7 @@ const char *auth_share(const struct http_req *req)
 	/* With tokens the tenant header proves nothing: it could name another tenant, and use that
 	 * one's share. */
 	const char *key =
-		auth_by_token(http_ctx(req)) ? auth_token_shown(req) : auth_tenant_said(req);
+		auth_by_token(http_ctx(req)) ? auth_token_shown(req) : auth_tenant_header(req);
 	return str_blank(key) ? NULL : key;
 }
 
@@ -171,8 +173,8 @@ static char *tenant_named(struct api *a, struct http_req *req, const char *name)
 
 static bool by_headers(struct api *a, struct http_req *req, struct identity *who)
 {
-	const char *user = either(req, said_once[0].ours, said_once[0].originals);
-	const char *tenant = auth_tenant_said(req);
+	const char *user = either(req, identity_headers[0].ours, identity_headers[0].originals);
+	const char *tenant = auth_tenant_header(req);
 	if (str_blank(user))
 		return refuse(req, 401, "header X-Loom-UserID is missing: it says who you are");
 	if (str_blank(tenant) && legacy_is(req))
@@ -253,8 +255,8 @@ static bool by_token(struct api *a, struct http_req *req, struct identity *who)
 		refuse_token(req, rc, &err);
 		return false;
 	}
-	const char *user = either(req, said_once[0].ours, said_once[0].originals);
-	const char *tenant = auth_tenant_said(req);
+	const char *user = either(req, identity_headers[0].ours, identity_headers[0].originals);
+	const char *tenant = auth_tenant_header(req);
 	snprintf(who->user, sizeof(who->user), "%s", o.user);
 	snprintf(who->tenant_id, sizeof(who->tenant_id), "%s", o.tenant_id);
 	snprintf(who->home, sizeof(who->home), "%s", o.tenant_id);

@@ -93,6 +93,6 @@ const char *auth_token_shown(const struct http_req *req);
 LOOM_MUST_CHECK int auth_token_owner(struct api *a, const struct http_req *req, int64_t wait_ms,
                                      struct token_owner *ret, struct loom_err *err);
 /* The tenant that the request names; NULL: none. */
-const char *auth_tenant_said(const struct http_req *req);
+const char *auth_tenant_header(const struct http_req *req);
 
 #endif

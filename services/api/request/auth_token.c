@@ -162,7 +162,7 @@ static int look_up(struct api *a, const struct http_req *req, const char *hash, 
 		               "%lld s (bad_token_rate, bad_token_burst)",
 		               (long long)(wait + 999) / 1000);
 	int rc = !*hash    ? 401
-	         : foreign ? oidc_owner(a, shown, auth_tenant_said(req), ret, err)
+	         : foreign ? oidc_owner(a, shown, auth_tenant_header(req), ret, err)
 	                   : find(a, hash, wait_ms, ret);
 	if (rc == 401)
 		pace_bad_token(a, req);
@@ -180,7 +180,7 @@ int auth_token_owner(struct api *a, const struct http_req *req, int64_t wait_ms,
 	const char *shown = auth_token_shown(req);
 	bool foreign = oidc_takes(a, shown);
 	if (foreign)
-		foreign_hash(shown, auth_tenant_said(req), hash);
+		foreign_hash(shown, auth_tenant_header(req), hash);
 	else if (!token_hash(shown, hash))
 		*hash = '\0'; /* not the form of a token: skip the look-up */
 	if (*hash && recall(a->tokens, hash, ret))

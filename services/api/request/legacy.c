@@ -164,7 +164,7 @@ static const char *address(const struct json *properties)
 static const char *const shown[] = { "hostname", "automators", "hardwaretype", "imagetype",
 	                             "services", "flavor",     "image",        NULL };
 
-static struct json *properties_told(const struct json *properties)
+static struct json *properties_shown(const struct json *properties)
 {
 	struct json *o = only(json_copy(properties), shown);
 	json_set_str(o, "ipaddress", address(properties));
@@ -173,7 +173,7 @@ static struct json *properties_told(const struct json *properties)
 
 struct json *legacy_properties(const struct json *properties, const struct json *results)
 {
-	struct json *o = properties_told(properties);
+	struct json *o = properties_shown(properties);
 	for (size_t i = 0; i < json_len(results); i++)
 		json_set(o, json_key_at(results, i), json_copy(json_value_at(results, i)));
 	secrets_mask(o);
@@ -215,13 +215,13 @@ struct json *legacy_task(const struct json *task)
 	LOOM_CLEANUP_STR char *num = loom_strdup(json_get_str(config, "nodenum"));
 	json_set(config, "nodenum", json_new_str(num));
 	for (size_t i = 0; i < json_len(nodes); i++)
-		json_set(nodes, json_key_at(nodes, i), properties_told(json_value_at(nodes, i)));
+		json_set(nodes, json_key_at(nodes, i), properties_shown(json_value_at(nodes, i)));
 	return o;
 }
 
-struct json *legacy_finish(const struct json *said)
+struct json *legacy_finish(const struct json *finish)
 {
-	struct json *o = json_copy(said);
+	struct json *o = json_copy(finish);
 	const char *ip = json_get_str(json_get(o, "result"), "ipaddress");
 	const char *host = json_get_str(json_get(o, "result"), "hostname");
 	if (!str_blank(ip)) {

@@ -34,6 +34,6 @@ struct json *legacy_properties(const struct json *properties, const struct json 
 /* A task in the form that a 0.9.7 worker takes; owned. */
 struct json *legacy_task(const struct json *task);
 /* A 0.9.7 worker's report in today's form, with its provisioner and tenant; owned. */
-struct json *legacy_finish(const struct json *said);
+struct json *legacy_finish(const struct json *finish);
 
 #endif

@@ -6,7 +6,7 @@
 #include "services/api/api.h"
 #include "services/api/request/audit.h"
 
-static bool is_told(const struct api *a, const struct http_req *req)
+static bool is_traced(const struct api *a, const struct http_req *req)
 {
 	const struct http_route *row = http_matched(req);
 	if (row->run & HTTP_HEALTH)
@@ -19,7 +19,7 @@ void tracing_answered(struct http_req *req, int status, void *api)
 	const struct api *a = api;
 	struct spans *spans = service_spans(a->service);
 	const struct http_route *row = http_matched(req);
-	if (!spans || !is_told(a, req))
+	if (!spans || !is_traced(a, req))
 		return;
 	int64_t now = clock_wall_us();
 	LOOM_CLEANUP_STR char *name = loom_asprintf("%s %s", row->method, row->pattern);

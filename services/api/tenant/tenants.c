@@ -16,7 +16,7 @@
 #include "services/api/request/audit.h"
 #include "services/api/request/repeat.h"
 #include "services/api/watch/listing.h"
-#include "services/api/worker/telling.h"
+#include "services/api/worker/share_push.h"
 
 struct tenant_call {
 	struct http_req *req;
@@ -170,7 +170,7 @@ static void write(struct http_req *req, struct api *a, bool only_new)
 		repeat_reply(req, &made);
 	else
 		api_reply_outcome(req, rc, &k.done);
-	telling_soon(a);
+	share_push_soon(a);
 	peers_catalog(a, TENANT_SUPERADMIN, "tenants");
 }
 

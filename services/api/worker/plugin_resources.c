@@ -11,7 +11,7 @@
 #include "services/api/request/repeat.h"
 #include "services/api/resources.h"
 #include "services/api/watch/listing.h"
-#include "services/api/worker/telling.h"
+#include "services/api/worker/share_push.h"
 
 #include <string.h>
 
@@ -212,5 +212,5 @@ void plugin_resources_sync_post(struct http_req *req, void *ctx)
 		api_reply_db(req, rc);
 	else
 		repeat_reply(req, &done);
-	telling_soon(ctx);
+	share_push_soon(ctx);
 }

@@ -16,7 +16,7 @@
 #include "services/api/request/request.h"
 #include "services/api/watch/listing.h"
 #include "services/api/worker/provisioner_cache.h"
-#include "services/api/worker/telling.h"
+#include "services/api/worker/share_push.h"
 
 #include <string.h>
 
@@ -119,7 +119,7 @@ void provisioners_put(struct http_req *req, void *ctx)
 		http_reply_empty(req, 200);
 	json_free(k.holder.usage);
 	peers_catalog(k.a, TENANT_SUPERADMIN, "provisioners");
-	telling_soon(k.a);
+	share_push_soon(k.a);
 }
 
 static int delete_tx(struct db *db, void *arg)

@@ -357,7 +357,7 @@ static void finish_answered(int error, const void *answer, void *arg)
 
 struct finish {
 	struct api *a;
-	struct msg_finish *said;
+	struct msg_finish *msg;
 	char take[33];
 	int64_t since; /* monotonic ms */
 };
@@ -366,7 +366,7 @@ struct finish {
  * about to stop. */
 static void ask_next(struct finish *f)
 {
-	struct msg_finish *m = f->said;
+	struct msg_finish *m = f->msg;
 	m->take = NULL; /* ignore what the worker sent */
 	if (!m->next || service_draining(f->a->service))
 		return;
@@ -379,12 +379,12 @@ static void finish_ask(struct http_req *req, void *arg)
 {
 	struct finish *f = arg;
 	struct task_ref ref = { 0 };
-	bool known = !id_parse_task(f->said->task, &ref);
+	bool known = !id_parse_task(f->msg->task, &ref);
 	ask_next(f);
-	struct ask *k = peers_ask(f->a, MSG_FINISH, f->said, FINISH_MS, finish_answered, req);
+	struct ask *k = peers_ask(f->a, MSG_FINISH, f->msg, FINISH_MS, finish_answered, req);
 	if (known)
 		peers_about(k, ref.cluster);
-	message_free(f->said);
+	message_free(f->msg);
 	loom_free(f);
 }
 
@@ -416,12 +416,12 @@ void tasks_finish(struct http_req *req, void *ctx)
 		return;
 	}
 	struct loom_err err = { 0 };
-	struct msg_finish *said = read_finish(k.body, &err);
-	if (!said) {
+	struct msg_finish *msg = read_finish(k.body, &err);
+	if (!msg) {
 		http_reply_text(req, 400, "%s", err.msg);
 		return;
 	}
 	struct finish *f = loom_malloc(sizeof(*f));
-	*f = (struct finish){ .a = k.a, .said = said, .since = since };
+	*f = (struct finish){ .a = k.a, .msg = msg, .since = since };
 	http_defer(req, finish_ask, f);
 }

@@ -34,8 +34,8 @@ struct take {
 };
 
 struct batch_result {
-	const struct msg_finish *said; /* as the worker sent it */
-	int status;                    /* HTTP; 0: another transaction held its cluster */
+	const struct msg_finish *finish; /* as the worker sent it */
+	int status;                      /* HTTP; 0: another transaction held its cluster */
 };
 
 /* A cluster that breaks every batch, and the end of its exclusion (monotonic ms). */

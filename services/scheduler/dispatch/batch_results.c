@@ -12,7 +12,7 @@
 static struct task *task_of(const struct unit *u, const struct batch_result *r,
                             struct task_ref *ref)
 {
-	return id_parse_task(r->said->task, ref) ? NULL : unit_task(u, ref);
+	return id_parse_task(r->finish->task, ref) ? NULL : unit_task(u, ref);
 }
 
 /* Loads the nodes that results report about, of all clusters at once. */
@@ -23,7 +23,7 @@ static int load_nodes(struct batch *b)
 	size_t n = 0;
 	for (size_t i = 0; i < b->n_results; i++) {
 		const struct task *t = task_of(&b->unit, &b->results[i], &ref);
-		if (t && result_about_node(b->results[i].said, t))
+		if (t && result_about_node(b->results[i].finish, t))
 			clusters[n++] = t->cluster_id;
 	}
 	int rc = unit_load_nodes(&b->unit, clusters, n);
@@ -35,11 +35,11 @@ static int apply_one(struct batch *b, struct batch_result *r)
 {
 	struct unit *u = &b->unit;
 	struct task_ref ref;
-	if (id_parse_task(r->said->task, &ref))
+	if (id_parse_task(r->finish->task, &ref))
 		return 0; /* already refused */
 	struct task *t = unit_task(u, &ref);
 	if (t)
-		return result_apply(u, t, r->said, b->unstorable, &r->status);
+		return result_apply(u, t, r->finish, b->unstorable, &r->status);
 	bool held = !b->wait && !unit_cluster(u, ref.cluster);
 	r->status = held ? 0 : 417;
 	return 0;

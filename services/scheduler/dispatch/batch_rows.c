@@ -23,7 +23,7 @@ static struct task_ref *wanted(struct batch *b, size_t *ret_n)
 		loom_calloc(b->n_results + b->n_candidates + b->n_handed + 1, sizeof(*refs));
 	size_t n = 0;
 	for (size_t i = 0; i < b->n_results; i++) {
-		if (!id_parse_task(b->results[i].said->task, &refs[n]))
+		if (!id_parse_task(b->results[i].finish->task, &refs[n]))
 			n++;
 		else
 			b->results[i].status = 400;

@@ -31,16 +31,16 @@ void dispatch_kick(struct scheduler *s)
 
 /* The worker's request for further tasks, sent with its result. It has no id if the API could not
  * pass on the answer. */
-static struct take take_of(const struct scheduler *s, const struct msg_finish *said)
+static struct take take_of(const struct scheduler *s, const struct msg_finish *finish)
 {
-	return (struct take){ .id = said->take,
-		              .tenant = said->tenant,
-		              .provisioner = said->provisioner,
-		              .worker = said->worker,
-		              .max = said->take && said->tenant ? said->next : 0,
+	return (struct take){ .id = finish->take,
+		              .tenant = finish->tenant,
+		              .provisioner = finish->provisioner,
+		              .worker = finish->worker,
+		              .max = finish->take && finish->tenant ? finish->next : 0,
 		              .lease_ms =
-		                      said->lease ? s->cfg.task_lease_ms : s->cfg.task_timeout_ms,
-		              .claim = said->claim && *said->claim };
+		                      finish->lease ? s->cfg.task_lease_ms : s->cfg.task_timeout_ms,
+		              .claim = finish->claim && *finish->claim };
 }
 
 static void on_finish(struct bus_call *call, void *m, void *arg)
@@ -49,10 +49,12 @@ static void on_finish(struct bus_call *call, void *m, void *arg)
 	struct dispatch *d = s->dispatch;
 	struct task_ref ref = { 0 };
 	struct result *r = loom_calloc(1, sizeof(*r));
-	const struct msg_finish *said = m;
-	*r = (struct result){ .call = call, .said = m, .since = clock_mono_ms() - said->held_ms };
-	r->take = take_of(s, said);
-	if (id_parse_task(said->task, &ref)) {
+	const struct msg_finish *finish = m;
+	*r = (struct result){ .call = call,
+		              .finish = m,
+		              .since = clock_mono_ms() - finish->held_ms };
+	r->take = take_of(s, finish);
+	if (id_parse_task(finish->task, &ref)) {
 		result_answer(r, 400, NULL, 0);
 	} else if (d->stopping) {
 		result_answer(r, 503, NULL, 0);

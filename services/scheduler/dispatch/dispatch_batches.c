@@ -93,7 +93,7 @@ static void add_results(struct under_way *r, struct result_queue *q,
 {
 	r->batch.n_results = result_queue_take(q, fits, arg, r->results, most);
 	for (size_t i = 0; i < r->batch.n_results; i++) {
-		r->batch.results[i].said = r->results[i]->said;
+		r->batch.results[i].finish = r->results[i]->finish;
 		r->clusters[i] = r->results[i]->cluster;
 		r->places += (size_t)r->results[i]->take.max;
 	}

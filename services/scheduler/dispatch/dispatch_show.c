@@ -38,7 +38,7 @@ static struct json *queue_of(const struct result_queue *q)
 	for (const struct result *r = q->first; r && json_len(list) < MOST_SHOWN; r = r->next) {
 		id_cluster(id, r->cluster);
 		struct json *o = json_set_str(json_new_obj(), "cluster", id);
-		json_set_str(o, "task", r->said->task);
+		json_set_str(o, "task", r->finish->task);
 		json_push(list, json_set_bool(o, "alone", r->alone));
 	}
 	return list;

@@ -30,7 +30,7 @@ void poll_waiters_answer(struct waiter *p, struct json *payloads, int64_t claime
 		                     .held_ms = claimed > p->since ? claimed - p->since : 0 };
 	bus_answer(p->call, &m);
 	json_free(tasks);
-	message_free(p->said);
+	message_free(p->asked);
 	loom_free(p);
 }
 
@@ -40,22 +40,22 @@ static void answer_nothing(struct poll_waiters *k, struct waiter *p)
 	poll_waiters_answer(p, NULL, 0);
 }
 
-bool poll_waiters_add(struct poll_waiters *k, struct bus_call *call, struct msg_take *said,
+bool poll_waiters_add(struct poll_waiters *k, struct bus_call *call, struct msg_take *asked,
                       int64_t lease_ms, bool draining)
 {
 	int64_t now = clock_mono_ms();
 	struct waiter *p = loom_calloc(1, sizeof(*p));
 	*p = (struct waiter){ .call = call,
-		              .said = said,
-		              .take = { .id = said->id,
-		                        .tenant = said->tenant,
-		                        .provisioner = said->provisioner,
-		                        .worker = said->worker,
-		                        .max = said->max,
+		              .asked = asked,
+		              .take = { .id = asked->id,
+		                        .tenant = asked->tenant,
+		                        .provisioner = asked->provisioner,
+		                        .worker = asked->worker,
+		                        .max = asked->max,
 		                        .lease_ms = lease_ms,
-		                        .claim = said->claim },
-		              .since = now - said->held_ms,
-		              .until = now + said->wait_ms };
+		                        .claim = asked->claim },
+		              .since = now - asked->held_ms,
+		              .until = now + asked->wait_ms };
 	if (draining) {
 		poll_waiters_answer(p, NULL, 0);
 		return false;

@@ -12,8 +12,8 @@
 struct waiter {
 	struct waiter *next;
 	struct bus_call *call;
-	struct msg_take *said;
-	struct take take;  /* read from said */
+	struct msg_take *asked;
+	struct take take;  /* read from asked */
 	int64_t since;     /* monotonic ms; when the API got the take, or later */
 	int64_t until;     /* monotonic ms */
 	uint64_t searched; /* epoch of its last search (dispatch.c); 0: none */
@@ -24,9 +24,9 @@ struct poll_waiters {
 	struct waiter *first; /* oldest first */
 };
 
-/* Adds a take as an API sent it, with a lease of lease_ms; takes said. False if it was answered at
- * once, without tasks, because the scheduler drains. */
-bool poll_waiters_add(struct poll_waiters *k, struct bus_call *call, struct msg_take *said,
+/* Adds a take as an API sent it, with a lease of lease_ms; takes ownership of asked. False if it
+ * was answered at once, without tasks, because the scheduler drains. */
+bool poll_waiters_add(struct poll_waiters *k, struct bus_call *call, struct msg_take *asked,
                       int64_t lease_ms, bool draining);
 /* The worker of this take has gone: it gets no more tasks. */
 void poll_waiters_cancel(struct poll_waiters *k, const char *id);

@@ -59,6 +59,6 @@ void result_answer(struct result *r, int status, struct json *payloads, int64_t 
 		                      .held_ms = claimed > r->since ? claimed - r->since : 0 };
 	bus_answer(r->call, &m);
 	json_free(payloads);
-	message_free(r->said);
+	message_free(r->finish);
 	loom_free(r);
 }

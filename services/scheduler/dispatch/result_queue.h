@@ -12,7 +12,7 @@
 struct result {
 	struct result *next;
 	struct bus_call *call;
-	struct msg_finish *said;
+	struct msg_finish *finish;
 	int64_t cluster;
 	struct take take; /* the worker's request for further tasks; max 0: none */
 	int64_t since;    /* monotonic ms: when it was made */

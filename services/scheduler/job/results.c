@@ -14,13 +14,13 @@
 
 /* Does the result belong to the running attempt? Workers of the original send no attempt and know
  * no claim; for them the provisioner and the worker must match. */
-static int fence(const struct msg_finish *said, const struct task *t)
+static int fence(const struct msg_finish *finish, const struct task *t)
 {
 	if (fault_enabled("fence"))
 		return t->state == TASK_RUNNING ? 0 : 417;
-	int64_t attempt = said->attempt;
-	bool theirs = str_eq(t->provisioner_id, said->provisioner) &&
-	              str_eq(t->worker_id, said->worker) && task_claim_is(t, said->claim);
+	int64_t attempt = finish->attempt;
+	bool theirs = str_eq(t->provisioner_id, finish->provisioner) &&
+	              str_eq(t->worker_id, finish->worker) && task_claim_is(t, finish->claim);
 	if (!theirs || (attempt && attempt != t->attempt))
 		return 417;
 	if (attempt && t->done_attempt == attempt)
@@ -28,18 +28,18 @@ static int fence(const struct msg_finish *said, const struct task *t)
 	return t->state == TASK_RUNNING ? 0 : 417;
 }
 
-static struct task_result result_of(const struct msg_finish *said)
+static struct task_result result_of(const struct msg_finish *finish)
 {
-	return (struct task_result){ .status = said->status,
-		                     .never_again = !said->retry,
-		                     .result = said->result,
-		                     .ipaddresses = said->ipaddresses,
-		                     .hostname = said->hostname };
+	return (struct task_result){ .status = finish->status,
+		                     .never_again = !finish->retry,
+		                     .result = finish->result,
+		                     .ipaddresses = finish->ipaddresses,
+		                     .hostname = finish->hostname };
 }
 
-bool result_about_node(const struct msg_finish *said, const struct task *t)
+bool result_about_node(const struct msg_finish *finish, const struct task *t)
 {
-	const struct task_result res = result_of(said);
+	const struct task_result res = result_of(finish);
 	return lifecycle_about_node(t, &res);
 }
 
@@ -58,14 +58,15 @@ static char *tail(const char *s)
 /* ---- secrets in a plugin's output ------------------------------------------------------------ */
 
 /* The original's workers pass on everything that a plugin prints; ours remove its secrets first. */
-static bool may_tell_secrets(const struct msg_finish *said)
+static bool may_hold_secrets(const struct msg_finish *finish)
 {
-	return str_blank(said->claim) && (json_len(said->result) || !str_blank(said->message) ||
-	                                  !str_blank(said->out) || !str_blank(said->err));
+	return str_blank(finish->claim) &&
+	       (json_len(finish->result) || !str_blank(finish->message) ||
+	        !str_blank(finish->out) || !str_blank(finish->err));
 }
 
 /* Adds the machine's password, both as the task received it and as its result reports it. */
-static int add_password(struct unit *u, const struct task *t, const struct msg_finish *said,
+static int add_password(struct unit *u, const struct task *t, const struct msg_finish *finish,
                         struct redact *r, struct loom_err *err)
 {
 	const struct node *n = unit_node(u, t);
@@ -74,13 +75,13 @@ static int add_password(struct unit *u, const struct task *t, const struct msg_f
 	int rc = n ? machine_secret_open(&of, n->results, &open, err) : 0;
 	const struct json *stored = open ? open : n ? n->results : NULL;
 	redact_add_json(r, json_path(stored, "ssh-auth/password"));
-	redact_add_json(r, json_path(said->result, "ssh-auth/password"));
+	redact_add_json(r, json_path(finish->result, "ssh-auth/password"));
 	return rc;
 }
 
 /* Collects the secrets in the documents that the task received. err tells why they cannot be
  * opened. */
-static int secrets_of(struct unit *u, const struct task *t, const struct msg_finish *said,
+static int secrets_of(struct unit *u, const struct task *t, const struct msg_finish *finish,
                       struct redact **ret, struct loom_err *err)
 {
 	struct cluster *c = unit_held(u, t->cluster_id)->tx.c;
@@ -93,7 +94,7 @@ static int secrets_of(struct unit *u, const struct task *t, const struct msg_fin
 	const struct json *doc = *t->service ? json_get(c->service_docs, t->service) : c->provider;
 	rc = secrets_to_redact(&of, doc, r, err);
 	if (!rc)
-		rc = add_password(u, t, said, r, err);
+		rc = add_password(u, t, finish, r, err);
 	redact_compile(r);
 	return err_is_refusal(rc) ? 0 : rc;
 }
@@ -120,19 +121,20 @@ static char *clean_tail(const struct redact *r, const char *s, const struct loom
 	return tail(clean);
 }
 
-static int words_of(struct unit *u, const struct task *t, const struct msg_finish *said,
+static int words_of(struct unit *u, const struct task *t, const struct msg_finish *finish,
                     struct words *ret)
 {
 	LOOM_CLEANUP(redact_destroy) struct redact *r = NULL;
 	struct loom_err err = { 0 };
-	int rc = u->policy->ring && may_tell_secrets(said) ? secrets_of(u, t, said, &r, &err) : 0;
+	int rc = u->policy->ring && may_hold_secrets(finish) ? secrets_of(u, t, finish, &r, &err)
+	                                                     : 0;
 	if (rc)
 		return rc;
-	*ret = (struct words){ .out = clean_tail(r, said->out, &err),
-		               .err = clean_tail(r, said->err, &err),
-		               .message = clean_tail(r, said->message, &err) };
+	*ret = (struct words){ .out = clean_tail(r, finish->out, &err),
+		               .err = clean_tail(r, finish->err, &err),
+		               .message = clean_tail(r, finish->message, &err) };
 	if (!redact_is_empty(r))
-		ret->result = redact_json(r, said->result, "ssh-auth");
+		ret->result = redact_json(r, finish->result, "ssh-auth");
 	return 0;
 }
 
@@ -154,24 +156,24 @@ static int seal_result(struct unit *u, const struct task *t, struct task_result 
 
 /* ---------------------------------------------------------------------------------------------- */
 
-int result_apply(struct unit *u, struct task *t, const struct msg_finish *said, bool unstorable,
+int result_apply(struct unit *u, struct task *t, const struct msg_finish *finish, bool unstorable,
                  int *ret_status)
 {
 	static const struct task_result none = { .status = -1,
 		                                 .never_again = true,
 		                                 .message = "its result could not be stored" };
-	*ret_status = fence(said, t);
+	*ret_status = fence(finish, t);
 	if (*ret_status)
 		return 0;
 	*ret_status = 200;
-	if (said->lost) /* the worker was late and knows it */
+	if (finish->lost) /* the worker was late and knows it */
 		return lifecycle_lost(u, t, LOST_LEASE);
 	if (unstorable)
 		return lifecycle_finish(u, t, &none);
 	struct words w = { 0 };
-	int rc = words_of(u, t, said, &w);
+	int rc = words_of(u, t, finish, &w);
 	if (!rc) {
-		struct task_result res = result_of(said);
+		struct task_result res = result_of(finish);
 		res.message = !str_blank(w.message) ? w.message : !str_blank(w.err) ? w.err : w.out;
 		res.out = w.out;
 		res.err = w.err;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The calls run on a worker thread, one after another; the loop starts them. */
-#include "services/api/worker/telling.h"
+#include "services/api/worker/share_push.h"
 
 #include "common/base/clock.h"
 #include "common/base/log.h"
@@ -24,7 +24,7 @@ enum {
 	AGAIN_MOST_MS = 60000,
 };
 
-struct telling {
+struct share_push {
 	struct api *a;
 	struct loop_timer *timer;
 	atomic_bool soon;
@@ -43,30 +43,30 @@ static int look_read(struct db *db, void *arg)
 
 static int claim_tx(struct db *db, void *arg)
 {
-	struct telling *t = arg;
+	struct share_push *t = arg;
 	share_due_fini(&t->due);
 	return share_claim(db, CLAIM_MS, &t->due);
 }
 
 static int resources_read(struct db *db, void *arg)
 {
-	struct telling *t = arg;
+	struct share_push *t = arg;
 	return plugin_resources_live(db, t->due.tenant, &t->resources);
 }
 
-static int told_tx(struct db *db, void *arg)
+static int pushed_tx(struct db *db, void *arg)
 {
-	const struct telling *t = arg;
-	return share_told(db, &t->due);
+	const struct share_push *t = arg;
+	return share_pushed(db, &t->due);
 }
 
 static int failed_tx(struct db *db, void *arg)
 {
-	const struct telling *t = arg;
+	const struct share_push *t = arg;
 	return share_failed(db, &t->due, t->again_ms);
 }
 
-static char *message(const struct telling *t)
+static char *message(const struct share_push *t)
 {
 	LOOM_CLEANUP(json_free) struct json *v = json_new_obj();
 	json_set_int(v, "workers", t->due.workers);
@@ -74,7 +74,7 @@ static char *message(const struct telling *t)
 }
 
 /* true: the provisioner has accepted it. */
-static bool call(const struct telling *t)
+static bool call(const struct share_push *t)
 {
 	const struct share_due *d = &t->due;
 	const char *six = strchr(d->host, ':');
@@ -102,7 +102,7 @@ static bool call(const struct telling *t)
 }
 
 /* Makes one due call; false when nothing was due. */
-static bool tell_one(struct telling *t)
+static bool push_one(struct share_push *t)
 {
 	t->rc = db_tx(t->a->db, claim_tx, t);
 	if (t->rc || !t->due.provisioner)
@@ -117,7 +117,7 @@ static bool tell_one(struct telling *t)
 	bool ok = !t->rc && call(t);
 	t->again_ms = clock_backoff_ms((unsigned)(t->due.tries < 16 ? t->due.tries : 16), AGAIN_MS,
 	                               AGAIN_MOST_MS);
-	t->rc = db_tx(t->a->db, ok ? told_tx : failed_tx, t);
+	t->rc = db_tx(t->a->db, ok ? pushed_tx : failed_tx, t);
 	if (ok)
 		log_info("provisioner told how many workers to run",
 		         LOG_S("provisioner", t->due.provisioner), LOG_S("tenant", t->due.tenant),
@@ -128,23 +128,23 @@ static bool tell_one(struct telling *t)
 
 static void work(void *arg)
 {
-	struct telling *t = arg;
+	struct share_push *t = arg;
 	bool due = false;
 	t->rc = db_read(t->a->db, look_read, &due);
-	for (int i = 0; !t->rc && due && i < CALLS && tell_one(t); i++)
+	for (int i = 0; !t->rc && due && i < CALLS && push_one(t); i++)
 		;
 }
 
 static void worked(void *arg)
 {
-	struct telling *t = arg;
+	struct share_push *t = arg;
 	t->busy = false;
 	share_due_fini(&t->due);
 }
 
 static void tick(void *arg)
 {
-	struct telling *t = arg;
+	struct share_push *t = arg;
 	if (t->busy || db_outage_now(t->a))
 		return;
 	bool now = atomic_exchange(&t->soon, false);
@@ -154,28 +154,28 @@ static void tick(void *arg)
 	t->busy = !pool_submit(t->a->pool, work, worked, t);
 }
 
-void telling_start(struct api *a)
+void share_push_start(struct api *a)
 {
-	struct telling *t = loom_calloc(1, sizeof(*t));
+	struct share_push *t = loom_calloc(1, sizeof(*t));
 	t->a = a;
-	t->timer = loop_timer_create(a->loop, "telling", tick, t);
+	t->timer = loop_timer_create(a->loop, "share push", tick, t);
 	loop_timer_every(t->timer, TICK_MS);
-	a->telling = t;
+	a->share_push = t;
 }
 
-void telling_soon(struct api *a)
+void share_push_soon(struct api *a)
 {
-	atomic_store(&a->telling->soon, true);
+	atomic_store(&a->share_push->soon, true);
 }
 
-void telling_stop(struct api *a)
+void share_push_stop(struct api *a)
 {
-	struct telling *t = a->telling;
+	struct share_push *t = a->share_push;
 	if (!t)
 		return;
 	loop_timer_destroy(t->timer);
 	share_due_fini(&t->due);
 	json_free(t->resources);
 	loom_free(t);
-	a->telling = NULL;
+	a->share_push = NULL;
 }
