@@ -10,7 +10,7 @@ import pytest
 from support import Stack, wait_for
 from support.api import Api
 from support.lab import AUTOMATOR_TYPE, PROVIDER_TYPE, Lab, make_tenants, service, template
-from support.lists import held, held_now, index_of, pages, peak, selects_of_a_while, spent, unanswered
+from support.lists import held, held_now, held_requests, index_of, pages, peak, selects_of_a_while, spent
 from support.stack import CORE
 
 MIB = 1 << 20
@@ -266,9 +266,9 @@ def test_it_hears_of_what_another_copy_did_and_ends_with_its_own(lab, core):
         assert index_of(answer.result(60)) != index
         index = index_of(answer.result())
     core.stop("api2")
-    quiet = unanswered(core)
+    quiet = held_requests(core)
     assert lab.user.get(f"/v2/services?index={index}", timeout=1).status == 0
-    wait_for(lambda: unanswered(core) <= quiet)
+    wait_for(lambda: held_requests(core) <= quiet)
     answer = held_now(core, lab.user, f"/v2/services?index={index}&wait=50s")
     core.stop("api")
     core.start("api", settings=["api.poll_ms=2s"])
@@ -289,9 +289,9 @@ def test_many_held_lists_cost_what_one_costs(lab, core):
     """While nothing happens, and when something does, but for the answers."""
     index, asked = index_of(lab.user.get("/v2/services?index=0")), []
     for number in (1, 40):
-        quiet = unanswered(core)
+        quiet = held_requests(core)
         answers = [held(lab.user, f"/v2/services?index={index}&wait=50s") for _ in range(number)]
-        wait_for(lambda quiet=quiet, number=number: unanswered(core) >= quiet + number)
+        wait_for(lambda quiet=quiet, number=number: held_requests(core) >= quiet + number)
         asked.append(min(selects_of_a_while(core) for _ in range(3)))  # at first they look, each for itself
         assert lab.admin.put("/v2/services/zz", {**service("zz"), "label": str(number)}).status == 200
         found = {index_of(answer.result(60)) for answer in answers}

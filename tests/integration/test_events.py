@@ -9,7 +9,7 @@ import time
 
 from support import wait_for
 from support.api import Events
-from support.lists import selects, unanswered
+from support.lists import held_requests, selects
 from support.story import Story
 from support.worker import Gate
 
@@ -117,9 +117,9 @@ def test_stopping_the_api_ends_streams_and_held_takes_at_once(lab, core):
     answers = []
     thread = threading.Thread(target=lambda: answers.append(worker.take(wait=60, tenantId="nobody")))
     with lab.user.events(cluster) as stream:
-        quiet = unanswered(core)
+        quiet = held_requests(core)
         thread.start()
-        wait_for(lambda: unanswered(core) > quiet)
+        wait_for(lambda: held_requests(core) > quiet)
         began = time.monotonic()
         core.stop("api")
         took = time.monotonic() - began
@@ -213,12 +213,12 @@ def test_a_stream_ends_while_it_is_read_for(lab, core):
     lab.active(cluster)
     worker.stop()  # whose requests would be counted
     with Events(lab.user, "/v2/clusters/events") as other:
-        quiet = unanswered(core)
+        quiet = held_requests(core)
         with core.held("topics_read") as reached:
             with Events(lab.user, f"/v2/events?clusters=1&cluster={cluster}"):
                 wait_for(reached, what="its first read")
-                wait_for(lambda: unanswered(core) == quiet + 1)
-            wait_for(lambda: unanswered(core) == quiet, what="its end")
+                wait_for(lambda: held_requests(core) == quiet + 1)
+            wait_for(lambda: held_requests(core) == quiet, what="its end")
             assert lab.user.put(f"/v2/clusters/{cluster}/labels", {"labels": {"a": "b"}}).status == 200
             wait_for(lambda: any(event.data["labels"] == {"a": "b"} for event in other.seen), what="the summary")
     assert lab.user.cluster(cluster)["labels"] == {"a": "b"} and core.pid("api") == pid

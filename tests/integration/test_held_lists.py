@@ -4,7 +4,7 @@
 
 from support import wait_for
 from support.api import Api
-from support.lists import held, held_now, index_of, selects_of_a_while, unanswered
+from support.lists import held, held_now, held_requests, index_of, selects_of_a_while
 
 
 def at_rest(lab):
@@ -24,9 +24,9 @@ def test_a_query_is_held_until_the_cluster_changes(lab, core):
         assert index_of(lab.user.get(f"{path}?index=0&wait=50s", timeout=45)) == index
         assert index_of(lab.user.get(f"{path}?index={index}&wait=0")) == index
         assert index_of(lab.user.get(f"{path}?index={index}&wait=200ms")) == index
-        quiet = unanswered(core)
+        quiet = held_requests(core)
         answer = held(lab.user, f"{path}?index={index}&wait=50s")
-        wait_for(lambda before=quiet: unanswered(core) > before)
+        wait_for(lambda before=quiet: held_requests(core) > before)
         assert not answer.done()
         assert lab.user.put(f"/v2/clusters/{cluster}/labels", {"labels": {"at": path[-6:]}}).status == 200
         assert index_of(answer.result(60)) == index + 1
@@ -48,9 +48,9 @@ def test_a_query_hears_of_what_another_copy_did(lab, core):
     other = Api(f"http://127.0.0.1:{core.ports['api2.external']}", lab.user.identity["X-Loom-UserID"], lab.name)
     for number in range(3):
         index = index_of(lab.user.get(f"/v2/clusters/{cluster}"))
-        quiet = unanswered(core)
+        quiet = held_requests(core)
         answer = held(lab.user, f"/v2/clusters/{cluster}/status?index={index}&wait=50s")
-        wait_for(lambda before=quiet: unanswered(core) > before)
+        wait_for(lambda before=quiet: held_requests(core) > before)
         assert other.put(f"/v2/clusters/{cluster}/labels", {"labels": {"n": str(number)}}).status == 200
         assert index_of(answer.result(60)) == index + 1
     core.stop("api2")
@@ -69,11 +69,11 @@ def test_queries_that_cannot_be_held(lab, core):
     stranger = lab.user.as_user("bob", lab.name)
     assert stranger.get(f"{path}?index={index}").status == 404
     # one that gives up is let go, and a server that ends answers what it holds
-    quiet = unanswered(core)
+    quiet = held_requests(core)
     assert lab.user.get(f"{path}?index={index}", timeout=1).status == 0
-    wait_for(lambda: unanswered(core) <= quiet)
+    wait_for(lambda: held_requests(core) <= quiet)
     answer = held(lab.user, f"{path}?index={index}&wait=50s")
-    wait_for(lambda: unanswered(core) > quiet)
+    wait_for(lambda: held_requests(core) > quiet)
     core.stop("api")
     core.start("api")
     assert index_of(answer.result(60)) == index
@@ -146,9 +146,9 @@ def test_a_list_hears_of_what_another_copy_did_and_ends_with_its_own(lab, core):
         assert index_of(answer.result(60)) == index + 1
         index += 1
     core.stop("api2")
-    quiet = unanswered(core)
+    quiet = held_requests(core)
     assert lab.user.get(f"/v2/clusters?index={index}", timeout=1).status == 0
-    wait_for(lambda: unanswered(core) <= quiet)
+    wait_for(lambda: held_requests(core) <= quiet)
     answer = held_now(core, lab.user, f"/v2/clusters?index={index}&wait=50s")
     core.stop("api")
     core.start("api")
@@ -160,9 +160,9 @@ def test_many_held_lists_cost_what_one_costs(lab, core):
     cluster, asked = at_rest(lab), []
     index = index_of(lab.user.get("/v2/clusters?index=0"))
     for number in (1, 40):
-        quiet = unanswered(core)
+        quiet = held_requests(core)
         answers = [held(lab.user, f"/v2/clusters?index={index}&wait=50s") for _ in range(number)]
-        wait_for(lambda quiet=quiet, number=number: unanswered(core) >= quiet + number)
+        wait_for(lambda quiet=quiet, number=number: held_requests(core) >= quiet + number)
         asked.append(min(selects_of_a_while(core) for _ in range(3)))  # at first they look, each for itself
         mark(lab.user, cluster, str(number))
         assert {index_of(answer.result(60)) for answer in answers} == {index + 1}

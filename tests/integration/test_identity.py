@@ -302,9 +302,9 @@ def test_what_is_held_ends_with_its_token(guarded, tenant, how, listed):
     made = make_token(admin, "held", user="ann", **(ends_soon() if how == "expiry" else {}))
     ann = bearer(guarded, made["token"])
     with ThreadPoolExecutor(2) as pool:
-        quiet = guarded.metric("api.internal", "loom_http_requests_in_progress")
+        quiet = guarded.metric("api.internal", "loom_api_held_requests")
         ending, staying = (pool.submit(client.get, path) for client in (ann, other))
-        wait_for(lambda: guarded.metric("api.internal", "loom_http_requests_in_progress") >= quiet + 2)
+        wait_for(lambda: guarded.metric("api.internal", "loom_api_held_requests") >= quiet + 2)
         if how != "expiry":
             answer = admin.put("/v2/users/ann", {"role": "user"}) if how == "role" else \
                 admin.delete(f"/v2/tokens/{made['id']}")

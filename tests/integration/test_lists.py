@@ -64,8 +64,9 @@ def test_other_lists_come_in_parts(lab):
     items, sizes = pages(boss, f"/v2/provisioners?q={lab.name}+&limit=1&fields=id")
     assert [one["id"] for one in items] == [f"{lab.name} {name}&" for name in ("ann", "bob", "carl")] and len(sizes) == 3
     assert [one["id"] for one in boss.get(f"/v2/provisioners?host=bob.{lab.name}").json] == [f"{lab.name} bob&"]
-    tenants = boss.get("/v2/tenants?q=t10&limit=3").json
-    assert [one["name"] for one in tenants] == ["t10", "t100", "t101"]
+    found = sorted(one["name"] for one in boss.get("/v2/tenants").json if "t10" in one["name"])
+    assert found[0] == "t10" and len(found) > 3
+    assert [one["name"] for one in boss.get("/v2/tenants?q=t10&limit=3").json] == found[:3]
     for name in ("one", "two", "three"):
         assert lab.user.post("/v2/tokens", {"name": name}).status == 200
     items, _ = pages(lab.user, "/v2/tokens?limit=1")

@@ -21,9 +21,9 @@ def pages(client, path):
     return items, sizes
 
 
-def unanswered(stack):
-    """How many requests the API has not answered yet, streams and held ones included."""
-    return stack.metric("api.internal", "loom_http_requests_in_progress")
+def held_requests(stack):
+    """How many streams and requests the API holds until something changes."""
+    return stack.metric("api.internal", "loom_api_held_requests")
 
 
 def index_of(answer):
@@ -42,9 +42,9 @@ def held(client, path, timeout=120):
 
 def held_now(stack, client, path):
     """A request that is held; .result() is its answer."""
-    quiet = unanswered(stack)
+    quiet = held_requests(stack)
     answer = held(client, path)
-    wait_for(lambda: unanswered(stack) > quiet)
+    wait_for(lambda: held_requests(stack) > quiet)
     return answer
 
 

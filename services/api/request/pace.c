@@ -23,7 +23,7 @@ struct pace {
 	int64_t most_held;
 };
 
-enum { M_FAST, M_CHANGES, M_HELD, M_BAD, M_WRONG, M_COUNT };
+enum { M_FAST, M_CHANGES, M_HELD, M_REFUSED, M_BAD, M_WRONG, M_COUNT };
 static struct metric metrics[M_COUNT] = {
 	[M_FAST] = { "loom_api_too_fast_total",
 	             "Requests refused by the rate limit of their tenant or token",
@@ -31,9 +31,11 @@ static struct metric metrics[M_COUNT] = {
 	[M_CHANGES] = { "loom_api_too_many_changes_total",
 	                "Creates and operations refused by their tenant's rate limit",
 	                METRIC_COUNTER },
-	[M_HELD] = { "loom_api_too_many_held_total",
-	             "Streams and takes refused because their tenant holds too many",
-	             METRIC_COUNTER },
+	[M_HELD] = { "loom_api_held_requests",
+	             "Streams, takes and other requests that wait for a change.", METRIC_GAUGE },
+	[M_REFUSED] = { "loom_api_too_many_held_total",
+	                "Streams and takes refused because their tenant holds too many",
+	                METRIC_COUNTER },
 	[M_BAD] = { "loom_api_bad_tokens_total", "Requests with a bad token", METRIC_COUNTER },
 	[M_WRONG] = { "loom_api_bad_passwords_total", "Wrong passwords", METRIC_COUNTER },
 };
@@ -157,22 +159,12 @@ void pace_bad_password(struct api *a, const struct http_req *req)
 	take_of(a, req, a->pace->wrong, &metrics[M_WRONG]);
 }
 
-bool pace_hold(struct api *a, struct http_req *req, const char *tenant_id)
+/* False: it holds too many already. */
+static bool count_held(struct pace *p, const char *tenant_id)
 {
-	struct pace *p = a->pace;
 	int64_t *n = map_get(p->held, tenant_id);
-	if (!*tenant_id)
-		return true;
-	if (n && *n >= p->most_held) {
-		metric_add(&metrics[M_HELD], 1);
-		http_reply_header(req, "Retry-After", HELD_AGAIN);
-		http_reply_text(
-			req, 429,
-			"this tenant holds %lld streams and waiting takes open here already "
-			"(tenant_held)",
-			(long long)*n);
+	if (n && *n >= p->most_held)
 		return false;
-	}
 	if (!n) {
 		n = loom_calloc(1, sizeof(*n));
 		map_set(p->held, tenant_id, n);
@@ -181,9 +173,25 @@ bool pace_hold(struct api *a, struct http_req *req, const char *tenant_id)
 	return true;
 }
 
+bool pace_hold(struct api *a, struct http_req *req, const char *tenant_id)
+{
+	if (!*tenant_id || count_held(a->pace, tenant_id)) {
+		metric_add(&metrics[M_HELD], 1);
+		return true;
+	}
+	metric_add(&metrics[M_REFUSED], 1);
+	http_reply_header(req, "Retry-After", HELD_AGAIN);
+	http_reply_text(req, 429,
+	                "this tenant holds %lld streams and waiting takes open here already "
+	                "(tenant_held)",
+	                (long long)a->pace->most_held);
+	return false;
+}
+
 void pace_release(struct api *a, const char *tenant_id)
 {
 	int64_t *n = map_get(a->pace->held, tenant_id);
+	metric_add(&metrics[M_HELD], -1);
 	if (n && !--*n)
 		map_del(a->pace->held, tenant_id);
 }
