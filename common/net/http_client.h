@@ -88,7 +88,8 @@ struct http_fetch *http_fetch_start(struct http_client *c, const struct http_cal
                                     const struct http_fetch_ops *ops, void *arg);
 /* In on_done: did `allow` refuse the address? */
 bool http_fetch_refused(const struct http_fetch *f);
-/* From Retry-After among an answer's headers, at most a day; else -1. */
+/* From Retry-After among an answer's headers, seconds or a date; more than a day is a day; none:
+ * -1. */
 int64_t http_retry_after_ms(const struct strs *headers);
 void http_fetch_cancel(struct http_fetch *f);            /* no callback follows */
 void http_fetch_pause(struct http_fetch *f, bool pause); /* back-pressure */

@@ -2,8 +2,10 @@
 /* What the two HTTP clients share: a curl handle prepared, and its failures in words. */
 #include "common/net/http_curl.h"
 
+#include "common/base/clock.h"
 #include "common/base/version.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -181,12 +183,24 @@ int curl_errno(CURL *h, CURLcode code)
 	}
 }
 
+/* Of seconds or a date (RFC 9110, 10.2.3). */
+static int64_t retry_ms(const char *text)
+{
+	int64_t most = (int64_t)RETRY_AFTER_MAX_S * 1000, ms;
+	if (strspn(text, "0123456789") == strlen(text))
+		return str_to_int(text, &ms) || ms > RETRY_AFTER_MAX_S ? most : ms * 1000;
+	time_t at = isalpha((unsigned char)*text) ? curl_getdate(text, NULL) : -1;
+	if (at < 0)
+		return -1;
+	ms = (int64_t)at * 1000 - clock_wall_ms();
+	return ms < 0 ? 0 : ms < most ? ms : most;
+}
+
 int64_t curl_retry_after_ms(const char *line, size_t len)
 {
 	static const char name[] = "Retry-After:";
-	char text[32];
+	char text[64];
 	size_t n = sizeof(name) - 1;
-	int64_t s;
 	if (len < n || strncasecmp(line, name, n) != 0)
 		return -1;
 	line += n;
@@ -201,7 +215,7 @@ int64_t curl_retry_after_ms(const char *line, size_t len)
 		return -1;
 	memcpy(text, line, len);
 	text[len] = '\0';
-	return str_to_int(text, &s) == 0 && s >= 0 && s <= RETRY_AFTER_MAX_S ? s * 1000 : -1;
+	return retry_ms(text);
 }
 
 int64_t http_retry_after_ms(const struct strs *headers)

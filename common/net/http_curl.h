@@ -26,7 +26,7 @@ void curl_guard(CURL *h, const struct http_call *call, struct curl_guard *g);
 /* -errno for a failed transfer. */
 int curl_errno(CURL *h, CURLcode code);
 
-/* "Retry-After: 3" gives 3000; anything else -1. */
+/* "Retry-After: 3" gives 3000, a date what is left until then, more than a day a day; else -1. */
 int64_t curl_retry_after_ms(const char *line, size_t len);
 
 #endif

@@ -19,7 +19,6 @@ enum {
 	NO_TOKEN = 401,
 	TOO_MANY = 429,
 	TIMEOUT = 408,
-	MS = 1000,
 };
 
 struct wire {
@@ -109,25 +108,13 @@ static const char *value_of(const char *header, const char *name)
 	return header + n + 1 + strspn(header + n + 1, " \t");
 }
 
-static int64_t retry_after(const char *header)
-{
-	const char *value = value_of(header, "Retry-After");
-	int64_t seconds;
-	return value && str_to_int(value, &seconds) == 0 && seconds >= 0 &&
-	                       seconds <= RETRY_AFTER_MAX_MS
-	               ? seconds * MS
-	               : -1;
-}
-
 static void on_head(struct http_fetch *f, int status, const struct strs *headers, void *arg)
 {
 	struct wire_call *c = arg;
 	(void)f;
 	c->status = status;
+	c->retry_after_ms = headers ? http_retry_after_ms(headers) : -1;
 	for (size_t i = 0; headers && i < headers->n; i++) {
-		int64_t ms = retry_after(headers->v[i]);
-		if (ms >= 0)
-			c->retry_after_ms = ms;
 		const char *leases = value_of(headers->v[i], "Loom-Leases");
 		c->leases_held = c->leases_held || (leases && str_eq(leases, "held"));
 	}

@@ -93,6 +93,54 @@ START_TEST(calls)
 }
 END_TEST
 
+#define DAY_MS 86400000
+
+static const struct {
+	const char *value;
+	int64_t least, most;
+} retry_rows[] = {
+	{ "3", 3000, 3000 },
+	{ " 0 \r\n", 0, 0 },
+	{ "86401", DAY_MS, DAY_MS },
+	{ "99999999999999999999999", DAY_MS, DAY_MS },
+	{ "Fri, 31 Dec 1999 23:59:59 GMT", 0, 0 },
+	{ "Wed, 31 Dec 2098 23:59:59 GMT", DAY_MS, DAY_MS },
+	{ "", -1, -1 },
+	{ "-1", -1, -1 },
+	{ "3 s", -1, -1 },
+	{ "soon", -1, -1 },
+	{ "1.5", -1, -1 },
+};
+
+START_TEST(retry_after)
+{
+	LOOM_CLEANUP_STR char *header = loom_asprintf("retry-after: %s", retry_rows[_i].value);
+	struct strs headers = { 0 };
+	strs_add(&headers, "Content-Type: text/plain");
+	strs_add(&headers, header);
+	int64_t ms = http_retry_after_ms(&headers);
+	ck_assert_int_ge(ms, retry_rows[_i].least);
+	ck_assert_int_le(ms, retry_rows[_i].most);
+	strs_fini(&headers);
+}
+END_TEST
+
+START_TEST(retry_after_a_date)
+{
+	char header[64];
+	struct strs headers = { 0 };
+	time_t at = time(NULL) + 60;
+	struct tm tm;
+	strftime(header, sizeof(header), "Retry-After: %a, %d %b %Y %H:%M:%S GMT",
+	         gmtime_r(&at, &tm));
+	strs_add(&headers, header);
+	int64_t ms = http_retry_after_ms(&headers);
+	ck_assert_int_gt(ms, 0);
+	ck_assert_int_le(ms, 60000);
+	strs_fini(&headers);
+}
+END_TEST
+
 START_TEST(warnings)
 {
 	static const char *const want[] = { "a, \"b\"", "c", "d" };
@@ -249,6 +297,8 @@ int main(void)
 	tcase_add_checked_fixture(t, start_thread, stop_thread);
 	tcase_add_test(t, calls);
 	tcase_add_test(t, warnings);
+	tcase_add_loop_test(t, retry_after, 0, LOOM_COUNT(retry_rows));
+	tcase_add_test(t, retry_after_a_date);
 	tcase_add_test(t, connection_is_reused);
 	tcase_add_test(t, calls_that_fail);
 	tcase_add_test(t, addresses_are_asked_about);
