@@ -13,6 +13,7 @@
 #include "common/service/memory.h"
 #include "common/service/sd_notify.h"
 #include "common/service/service_args.h"
+#include "common/service/watchdog.h"
 
 #include <dirent.h>
 #include <event2/event.h>
@@ -40,6 +41,7 @@ struct service {
 	struct spans *spans;
 	struct log_settings log;
 	struct loop_timer *drain_timer, *delay_timer, *watchdog, *memory_timer;
+	struct watchdog *own_watchdog; /* beside the service manager's; NULL: none */
 	struct memory_watch memory;
 	char *id;
 	atomic_bool started, draining; /* read by readiness checks on workers */
@@ -337,10 +339,12 @@ static void run_started(struct service *s)
 		s->watchdog = loop_timer_create(s->loop, "watchdog", on_watchdog, s);
 		loop_timer_every(s->watchdog, beat);
 	}
+	s->own_watchdog = watchdog_start(s->loop, s->log.watchdog_ms);
 	log_info("started", LOG_S("version", loom_version), LOG_S("commit", loom_commit),
 	         LOG_S("id", s->id));
 	notify_manager("READY=1");
 	loop_run(s->loop);
+	watchdog_stop(s->own_watchdog);
 }
 
 static int run(struct service *s)

@@ -23,6 +23,8 @@ const struct config_key service_log_keys[] = {
 	  0, "between saying no at /readyz and refusing connections: the load balancer's time" },
 	{ "otlp_endpoint", CFG_STR, offsetof(struct log_settings, otlp_endpoint), "", 0, 0, 0,
 	  "collector of traces, by OTLP over HTTP, as http://localhost:4318; empty: none" },
+	{ "watchdog_ms", CFG_DURATION, offsetof(struct log_settings, watchdog_ms), "0", 0, 600000,
+	  0, "ends a process whose main loop hangs for so long; 0: systemd does that" },
 	{ 0 },
 };
 

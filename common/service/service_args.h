@@ -12,6 +12,7 @@ struct log_settings {
 	char *level, *format;
 	int64_t drain_delay_ms;
 	char *otlp_endpoint;
+	int64_t watchdog_ms;
 };
 
 /* Loads everything into the tables. Returns -1 to continue; else the exit code, after printing the

@@ -66,8 +66,19 @@ static void waits(struct http_req *req, void *ctx)
 	http_reply_text(req, 200, "%d %d", (int)settings.wait, (int)settings.count);
 }
 
+static void hang(struct http_req *req, void *ctx)
+{
+	(void)req;
+	(void)ctx;
+	puts("hanging");
+	(void)fflush(stdout);
+	for (;;)
+		pause();
+}
+
 static const struct http_route routes[] = {
 	SERVICE_ROUTES,
+	{ "POST", "/hang", HTTP_ON_LOOP, hang },
 	{ "GET", "/waits", HTTP_ON_LOOP, waits },
 	{ "POST", "/quit", HTTP_ON_LOOP, quit },
 	{ 0 },

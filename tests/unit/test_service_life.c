@@ -212,6 +212,37 @@ static void heard(int fd, const char *want)
 	ck_assert_str_eq(text, want);
 }
 
+START_TEST(ends_when_its_loop_hangs)
+{
+	struct child c;
+	struct loom_err err = { 0 };
+	up(&c, args("--watchdog-ms=200ms"));
+	LOOM_CLEANUP_STR char *url = loom_asprintf("http://127.0.0.1:%d/hang", c.port);
+	struct http_call call = { .method = "POST", .url = url };
+	ck_assert_int_ne(http_call(NULL, &call, &err), 0);
+	http_call_fini(&call);
+	ck_assert_int_eq(child_end(&c), 1);
+	has(c.log, "the main loop has not turned for 200 ms");
+	lacks(c.text, "stop\n");
+}
+END_TEST
+
+/* As by `docker pause`: nothing of it ran meanwhile. */
+START_TEST(goes_on_after_it_was_frozen)
+{
+	struct child c;
+	char a[4096];
+	up(&c, args("--watchdog-ms=3s"));
+	kill(c.pid, SIGSTOP);
+	sleep(4);
+	kill(c.pid, SIGCONT);
+	ck_assert_int_eq(ask(&c, "GET", "/livez", a, sizeof(a)), 200);
+	kill(c.pid, SIGTERM);
+	ck_assert_int_eq(child_end(&c), 0);
+	lacks(c.log, "has not turned");
+}
+END_TEST
+
 START_TEST(tells_the_service_manager)
 {
 	struct child c;
@@ -253,6 +284,8 @@ int main(void)
 	tcase_add_test(life, second_signal_exits_at_once);
 	tcase_add_test(life, reads_its_configuration_again);
 	tcase_add_test(life, json_log);
+	tcase_add_test(life, ends_when_its_loop_hangs);
+	tcase_add_test(life, goes_on_after_it_was_frozen);
 	tcase_add_test(life, tells_the_service_manager);
 	return UNIT_RUN("service_life", life);
 }
