@@ -178,7 +178,7 @@ def test_cluster_without_service_actions(lab):
     ({"numMachines": 21}, 400, "numMachines"),
     ({"numMachines": 1 << 70}, 400, "numMachines"),
     ({"provider": "nosuch"}, 404, "nosuch"),
-    ({"provider": "orphan"}, 404, "nosuchtype"),
+    ({"provider": "orphan"}, 404, "provider type nosuchtype does not exist: no provisioner"),
     ({"provider": {}}, 400, "provider"),
     ({"initialLeaseDuration": 0}, 400, "initialLeaseDuration"),
     ({"initialLeaseDuration": -2}, 400, "initialLeaseDuration"),

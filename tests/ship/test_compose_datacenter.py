@@ -270,7 +270,7 @@ def test_it_is_upgraded_while_it_serves(datacenter):
             assert {one["name"] for one in would["packages"]} == {*NAMES} - {"loom-setup"}
             assert datacenter.tool("upgrade", "--host", host) == would
             done = len(made)
-            wait_for(lambda: len(made) > done + 3, 30, "creates")  # noqa: B023 (it is called here)
+            wait_for(lambda: len(made) > done + 3, 120, "creates")  # noqa: B023 (it is called here)
     datacenter.whole()
     for host in HOSTS:
         after = began(datacenter, host)

@@ -92,6 +92,8 @@ def it_works(box):
     reads = "setpriv --reuid=loom --regid=loom %s test -r /etc/loom/session.keys"
     box.sh(f"! {reads % '--init-groups'} && {reads % '--groups=loom-ui-gateway'}")
     assert box.said("bash", "-c", "loom cluster list")[0] == 1
+    wait_for(lambda: box.said("bash", "-c", "curl -fsS -H \"Authorization: Bearer $(cat /etc/loom/admin.token)\""
+                              " http://127.0.0.1:55054/v2/plugins/providertypes/simulated")[0] == 0, what="the plug-ins")
     box.put(ROOT / "deploy/compose/catalog", "/root/catalog")
     box.sh("LOOM_TOKEN=$(cat /etc/loom/admin.token) loom-load-catalog --catalog /root/catalog")
     ask(box, "cluster", "create", "first", "--template", "demo", "--size", "2", "--wait")

@@ -33,7 +33,7 @@ struct create {
 	struct identity who;
 	bool plan_only;
 	struct json *request, *template, *provider, *type;
-	const char *missing; /* what does not exist: "cluster template" */
+	enum entity_kind missing; /* what does not exist, with its name */
 	const char *missing_name;
 	struct loom_err err; /* why the template cannot be resolved */
 	int64_t lease_ms, id;
@@ -80,7 +80,7 @@ static int find(struct db *db, struct create *c, enum entity_kind k, const char 
 	*ret = NULL;
 	int rc = entity_get(db, tenant, k, name, ret);
 	if (rc == ENTITY_E_NONE) {
-		c->missing = entity_label(k);
+		c->missing = k;
 		c->missing_name = name;
 	}
 	return rc;
@@ -227,7 +227,11 @@ static bool prepare(struct create *c)
 		return false;
 	int rc = db_read(c->a->db, documents_read, c);
 	if (rc == ENTITY_E_NONE)
-		return refuse(c, 404, "%s %s does not exist.", c->missing, c->missing_name);
+		return refuse(c, 404, "%s %s does not exist%s.", entity_label(c->missing),
+		              c->missing_name,
+		              c->missing == ENTITY_PROVIDERTYPE
+		                      ? ": no provisioner that has this plug-in has registered yet"
+		                      : "");
 	if (err_is_refusal(rc))
 		return refuse(c, err_http_status(rc), "%s", c->err.msg);
 	if (rc) {
