@@ -38,6 +38,25 @@ int catalog_export(struct cli *c, const struct args *a)
 	return CLI_OK;
 }
 
+/* What an import lacks is deleted, so a file that lacks a kind is taken for a mistake. */
+static int check_kinds(const char *file, const struct json *all)
+{
+	static const char *const kinds[] = { "providers", "hardwaretypes",    "imagetypes",
+		                             "services",  "clustertemplates", "partialtemplates" };
+	LOOM_CLEANUP(strs_fini) struct strs missing = { 0 };
+	for (size_t i = 0; i < LOOM_COUNT(kinds); i++) {
+		if (!json_is(json_get(all, kinds[i]), JSON_ARRAY))
+			strs_add(&missing, kinds[i]);
+	}
+	LOOM_CLEANUP_STR char *list = strs_join(&missing, ", ");
+	return missing.n ? cli_fail(CLI_USAGE,
+	                            "%s has no list of %s, as loom export prints it. An import "
+	                            "replaces all documents: give [] for a kind of which none "
+	                            "is to be left",
+	                            file, list)
+	                 : CLI_OK;
+}
+
 int catalog_import(struct cli *c, const struct args *a)
 {
 	LOOM_CLEANUP(secret_file_free) char *passphrase = NULL;
@@ -55,6 +74,9 @@ int catalog_import(struct cli *c, const struct args *a)
 	if (!json_is(all, JSON_OBJECT))
 		return cli_fail(CLI_USAGE, "%s is no JSON object, as loom export prints it",
 		                a->positional[0]);
+	code = check_kinds(a->positional[0], all);
+	if (code)
+		return code;
 	if (passphrase)
 		json_set_str(all, "passphrase", passphrase);
 	LOOM_CLEANUP(json_free) struct json *report = NULL;

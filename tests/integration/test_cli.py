@@ -208,6 +208,20 @@ def test_an_import_of_what_is_no_catalog(empty_lab, tmp_path):
     assert done.returncode == 64 and "list.json is no JSON object, as loom export prints it" in done.stderr, done
 
 
+def test_an_import_of_a_part_deletes_nothing(lab, tmp_path):
+    """As of one document, or of a list cut out of an export: the rest would be gone."""
+    before = lab.user.get("/v2/export").json
+    for part, missing in (({"name": "web"}, "providers, hardwaretypes, imagetypes, services, clustertemplates, partialtemplates"),
+                          ({**before, "services": None}, "services"), ({**before, "services": {}}, "services")):
+        (tmp_path / "part.json").write_text(json.dumps(part))
+        for words in ((), ("--dry-run",)):
+            done = loom(lab, "import", str(tmp_path / "part.json"), *words, user="admin")
+            assert done.returncode == 64 and f"part.json has no list of {missing}, as loom export" in done.stderr, done
+    assert lab.user.get("/v2/export").json == before
+    (tmp_path / "all.json").write_text(json.dumps(before))
+    assert loom(lab, "import", str(tmp_path / "all.json"), user="admin").returncode == 0
+
+
 def test_clusters_are_found_among_very_many(lab):
     """A list of 17 MB stands for one of fifty thousand clusters."""
     for number in range(17):
