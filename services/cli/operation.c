@@ -107,12 +107,13 @@ static const struct {
 	{ "tasks", "task", read_words },
 };
 
-static const struct option *option_of(const char *field)
+/* The first of those that set the field; they stand together. */
+static const struct operation_option *options_of(const char *field)
 {
 	const struct operation_option *o = operation_options;
 	while (!str_eq(o->field, field))
 		o++;
-	return &o->option;
+	return o;
 }
 
 /* The first field that the operation reads may be an argument; the others are options. */
@@ -125,8 +126,8 @@ static struct given find_given(const struct args *a, const struct operation_kind
 		snprintf(where, size, "%s", a->command->words);
 		g.text = a->n > 1 ? a->positional[1] : NULL;
 	} else {
-		snprintf(where, size, "--%s", option_of(field)->name);
-		g.text = args_get(a, option_of(field)->name);
+		snprintf(where, size, "--%s", options_of(field)->option.name);
+		g.text = args_get(a, options_of(field)->option.name);
 	}
 	if (!g.text && str_eq(field, "config") && config_changes(a))
 		g.text = "";
@@ -140,11 +141,13 @@ static int check_needs(const struct operation_kind *k, const struct json *body,
 	LOOM_CLEANUP(strs_fini) struct strs options = { 0 };
 	size_t given = 0;
 	for (size_t i = 0; i < LOOM_COUNT(readers); i++) {
-		const struct option *o = option_of(readers[i].field);
+		const struct operation_option *o = options_of(readers[i].field);
 		if (!operation_has_word(k->needs, "|", readers[i].field))
 			continue;
 		given += json_get(body, readers[i].field) != NULL;
-		strs_addf(&options, "--%s %s", o->name, o->arg ? o->arg : "");
+		for (; str_eq(o->field, readers[i].field); o++)
+			strs_addf(&options, "--%s %s", o->option.name,
+			          o->option.arg ? o->option.arg : "");
 	}
 	LOOM_CLEANUP_STR char *all = strs_join(&options, " or ");
 	if (!given && options.n)

@@ -253,7 +253,7 @@ static const struct {
 	{ "cluster shrink 7 --nodes 1002,1003", "{\"operation\":\"shrink\",\"nodes\":[1002,1003]}",
 	  "shrink" },
 	{ "cluster sync 7", "{\"operation\":\"sync\"}", "clustertemplate/sync" },
-	{ "cluster configure 7", "--config", "" },
+	{ "cluster configure 7", "--config JSON|@FILE or --merge JSON|@FILE or --set ", "" },
 	{ "cluster configure 7 --config []", "JSON object", "" },
 	{ "cluster add-services 7 ,", "names no service", "" },
 	{ "cluster remove-service 7 a,b", "one service at a time", "" },
