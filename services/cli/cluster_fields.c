@@ -88,15 +88,11 @@ static int set_template(const struct args *a, const char *option, struct json *b
 static int set_lease(const struct args *a, const char *option, struct json *body,
                      const char *member, struct loom_err *err)
 {
-	const char *lease = args_get(a, option);
-	int64_t ms;
-	if (!lease)
-		return 0;
-	if (clock_parse_ms(lease, &ms) != 0 || ms < 0)
-		return err_set(err, CLI_USAGE,
-		               "--lease is a time such as 12h or 7d, or 0, not '%s'", lease);
-	json_set_int(body, member, ms);
-	return 0;
+	int64_t ms = -1;
+	int rc = duration_option(a, option, &ms, err);
+	if (!rc && ms >= 0)
+		json_set_int(body, member, ms);
+	return rc;
 }
 
 static int set_size(const struct args *a, const char *option, struct json *body, const char *member,

@@ -119,7 +119,12 @@ void meant_options(struct cli *c, const struct args *a);
 
 /* Splits "a,b" into an array of names; NULL for NULL. Returns owned. */
 struct json *split_names(const char *list);
-/* Parses a UTC time, with or without its Z, or ms since 1970. CLI_OK or CLI_USAGE. */
+/* Reads an option's duration, as 12h; a number without a unit is refused, but for 0. CLI_OK, with
+ * *ret_ms untouched without the option, or CLI_USAGE with err filled. */
+LOOM_MUST_CHECK int duration_option(const struct args *a, const char *option, int64_t *ret_ms,
+                                    struct loom_err *err);
+/* Parses a UTC time, with or without its Z, or ms since 1970 (12 digits or more: fewer are a year,
+ * or seconds). CLI_OK or CLI_USAGE. */
 LOOM_MUST_CHECK int time_parse(const char *s, int64_t *ret_ms);
 /* Prints each node's tasks, with the tasks of other nodes that they wait for. */
 void plan_print_tasks(const struct json *nodes, const struct json *tasks);

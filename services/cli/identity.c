@@ -396,13 +396,15 @@ int token_list(struct cli *c, const struct args *a)
 
 static int add_end(const struct args *a, struct json *body)
 {
-	const char *expires = args_get(a, "expires");
 	int64_t ms = 0, now = clock_wall_ms();
-	if (!expires)
+	struct loom_err err;
+	if (!args_has(a, "expires"))
 		return CLI_OK;
-	if (clock_parse_ms(expires, &ms) || ms <= 0 || ms > INT64_MAX - now)
+	if (duration_option(a, "expires", &ms, &err))
+		return cli_fail(CLI_USAGE, "%s", err.msg);
+	if (!ms || ms > INT64_MAX - now)
 		return cli_fail(CLI_USAGE, "--expires is a time such as 12h or 90d, not '%s'",
-		                expires);
+		                args_get(a, "expires"));
 	json_set_int(body, "expireTime", now + ms);
 	return CLI_OK;
 }

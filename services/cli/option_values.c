@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Values of options: a JSON object in place or in a file (@FILE, @-), names separated by commas. */
+/* Values of options: a JSON object in place or in a file (@FILE, @-), durations, names separated by
+ * commas. */
 #include "services/cli/commands.h"
+
+#include "common/base/clock.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -53,6 +56,22 @@ int json_option(const struct args *a, const char *option, struct json **ret, str
 		               option);
 	*ret = loom_take(v);
 	return 0;
+}
+
+int duration_option(const struct args *a, const char *option, int64_t *ret_ms, struct loom_err *err)
+{
+	const char *value = args_get(a, option);
+	int64_t ms, number;
+	if (!value)
+		return CLI_OK;
+	if (clock_parse_ms(value, &ms))
+		return err_set(err, CLI_USAGE, "--%s is a time such as 12h or 7d, not '%s'", option,
+		               value);
+	if (ms && !str_to_int(value, &number))
+		return err_set(err, CLI_USAGE, "--%s %s has no unit: %ss, %sm, %sh or %sd is meant",
+		               option, value, value, value, value, value);
+	*ret_ms = ms;
+	return CLI_OK;
 }
 
 struct json *split_names(const char *list)

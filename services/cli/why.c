@@ -93,6 +93,8 @@ int cluster_services(struct cli *c, const struct args *a)
 
 /* ---- leases ---------------------------------------------------------------------------------- */
 
+#define MS_LEAST 100000000000 /* in 1973 */
+
 int time_parse(const char *s, int64_t *ret_ms)
 {
 	static const char *const formats[] = { "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M",
@@ -106,14 +108,15 @@ int time_parse(const char *s, int64_t *ret_ms)
 		*ret_ms = (int64_t)timegm(&tm) * 1000;
 		return tm.tm_mday == day ? 0 : CLI_USAGE; /* a day that the month does not have */
 	}
-	return str_to_int(s, ret_ms) == 0 && *ret_ms > 0 ? 0 : CLI_USAGE;
+	return str_to_int(s, ret_ms) == 0 && *ret_ms >= MS_LEAST ? 0 : CLI_USAGE;
 }
 
 /* The new end: --until as given, --by counted from the present end. */
 static int new_end(const struct args *a, int64_t present, int64_t *ret)
 {
 	const char *until = args_get(a, "until"), *by = args_get(a, "by");
-	int64_t ms;
+	struct loom_err err;
+	int64_t ms = 0;
 	if (!until == !by)
 		return cli_fail(CLI_USAGE, "give --until TIME or --by DURATION");
 	if (until && time_parse(until, ret) != 0)
@@ -121,7 +124,9 @@ static int new_end(const struct args *a, int64_t present, int64_t *ret)
 		                until);
 	if (until)
 		return CLI_OK;
-	if (clock_parse_ms(by, &ms) != 0 || ms <= 0 || (present > 0 && ms > INT64_MAX - present))
+	if (duration_option(a, "by", &ms, &err))
+		return cli_fail(CLI_USAGE, "%s", err.msg);
+	if (!ms || (present > 0 && ms > INT64_MAX - present))
 		return cli_fail(CLI_USAGE, "--by is a time such as 2h or 7d, not '%s'", by);
 	if (!present)
 		return cli_fail(CLI_FAILED, "it never ends by itself; --until TIME makes it so");

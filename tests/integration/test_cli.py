@@ -458,7 +458,7 @@ def test_sync_and_extend(farm):
     assert farm.user.cluster(farm.farm)["expireTime"] == end + 7200000
     refused = loom(farm, "cluster", "extend", "farm", "--until", "2099-01-01")
     assert refused.returncode == 1 and "the template allows" in refused.stderr
-    for words in ((), ("--by", "2h", "--until", "2099-01-01"), ("--by", "soon"), ("--by", "106751991167d"),
+    for words in ((), ("--by", "2h", "--until", "2099-01-01"), ("--by", "soon"), ("--by", "1"), ("--by", "106751991167d"),
                   ("--until", "2030-02-31")):
         assert loom(farm, "cluster", "extend", "farm", *words).returncode == 64
     lines = loom(farm, "cluster", "watch", "farm", "--history").stdout

@@ -41,6 +41,9 @@ def test_help_version_and_usage(empty_lab):
     (("cluster", "list", "--token-file="), "--token-file is empty"),
     (("cluster", "create", "x", "-t", "one", "-n", "1", "--services", ""), "--services is empty"),
     (("cluster", "list", "--status", "activ"), "'activ'"),
+    (("audit", "list", "--since", "2026"), "'2026'"),  # not 2 s after 1970
+    (("audit", "list", "--until", "1796120080"), "'1796120080'"),  # seconds
+    (("token", "create", "x", "--expires", "90"), "--expires 90 has no unit: 90s, 90m, 90h or 90d is meant"),
     (("user", "delete", ""), "an argument is empty; it wants NAME"),
     (("cluster", "label", "x", ""), "an argument is empty; it wants ID|NAME KEY=VALUE"),
     (("status", "--url", "http://"), "'http://'"),

@@ -210,6 +210,7 @@ static const struct {
 	{ "cluster create x -t web -n three", "'three'" },
 	{ "cluster create x -t web -n 0", "'0'" },
 	{ "cluster create x -t web -n 1 --lease soon", "'soon'" },
+	{ "cluster create x -t web -n 1 --lease 3", "--lease 3 has no unit: 3s, 3m, 3h or 3d" },
 	{ "cluster create x -t web -n 1 --config {", "not JSON" },
 	{ "cluster create x -t web -n 1 --config []", "JSON object" },
 	{ "cluster create x -t web -n 1 --config @/nonexistent/c.json", "/nonexistent/c.json" },
