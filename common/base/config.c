@@ -3,6 +3,7 @@
 #include "common/base/config.h"
 
 #include "common/base/clock.h"
+#include "common/base/near.h"
 #include "common/base/str.h"
 
 #include <ctype.h>
@@ -27,6 +28,20 @@ static const struct config_key *find_key(const struct config_table *tables, cons
 				*ret_table = t;
 				return k;
 			}
+		}
+	}
+	return NULL;
+}
+
+const char *config_meant(const struct config_table *tables, const char *name)
+{
+	LOOM_CLEANUP_STR char *key = loom_strdup(name);
+	for (char *p = key; (p = strchr(p, '-'));)
+		*p = '_';
+	for (const struct config_table *t = tables; t->keys; t++) {
+		for (const struct config_key *k = t->keys; k->name; k++) {
+			if (str_ieq(key, k->name) || near(key, k->name))
+				return k->name;
 		}
 	}
 	return NULL;
@@ -59,6 +74,13 @@ static char *duration_text(int64_t ms)
 	return loom_asprintf("%" PRId64 "d", ms / 86400000);
 }
 
+/* Is it a number alone, where nothing says of what? */
+static bool lacks_unit(const struct config_key *k, const char *value)
+{
+	int64_t n;
+	return k->type == CFG_DURATION && !str_ends(k->name, "_ms") && !str_to_int(value, &n) && n;
+}
+
 /* Returns what is wrong with the number, owned, or NULL. */
 static char *store_number(const struct config_key *k, const char *value, int64_t *dst)
 {
@@ -69,6 +91,9 @@ static char *store_number(const struct config_key *k, const char *value, int64_t
 		return loom_asprintf(duration ? "\"%s\" is not a duration (250ms, 5s, 3m, 2h, 7d)"
 		                              : "\"%s\" is not a whole number",
 		                     value);
+	if (lacks_unit(k, value))
+		return loom_asprintf("%s has no unit: %ss, %sm, %sh or %sd is meant", value, value,
+		                     value, value, value);
 	if (rc || (bounded && (n < k->min || n > k->max))) {
 		int64_t min = bounded ? k->min : (duration ? 0 : INT64_MIN);
 		int64_t max = bounded ? k->max : INT64_MAX;
@@ -127,8 +152,12 @@ int config_set(const struct config_table *tables, const char *key, const char *v
 	const struct config_table *t;
 	const struct config_key *k = find_key(tables, key, &t);
 	LOOM_CLEANUP_STR char *wrong = NULL;
-	if (!k)
-		return err_set(err, 0, "unknown key \"%s\"", key);
+	if (!k) {
+		const char *meant = config_meant(tables, key);
+		return err_set(err, 0, "unknown key \"%s\"%s%s%s", key,
+		               meant ? "; did you mean " : "", meant ? meant : "",
+		               meant ? "?" : "");
+	}
 	wrong = store(t, k, value);
 	if (wrong)
 		return err_set(err, 0, "%s: %s", key, wrong);
@@ -286,10 +315,10 @@ void config_help(const struct config_table *tables, FILE *f)
 		for (const struct config_key *k = t->keys; k->name; k++) {
 			LOOM_CLEANUP_STR char *flag = flag_text(k);
 			(void)fprintf(f, "  %-30s %s", flag, k->doc ? k->doc : "");
-			if (k->flags & CFG_REQUIRED)
-				(void)fprintf(f, " (required)");
-			else if (k->def && *k->def)
+			if (k->def && *k->def)
 				(void)fprintf(f, " (default %s)", k->def);
+			else if (k->flags & CFG_REQUIRED)
+				(void)fprintf(f, " (required)");
 			if (k->flags & CFG_RELOAD)
 				(void)fprintf(f, " (reloadable)");
 			(void)fputc('\n', f);

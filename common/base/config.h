@@ -20,7 +20,8 @@
 enum config_type {
 	CFG_STR,      /* char *, owned by the struct after loading; "" if not set */
 	CFG_INT,      /* int64_t, within [min, max] */
-	CFG_DURATION, /* int64_t milliseconds, within [min, max] ms */
+	CFG_DURATION, /* int64_t milliseconds, within [min, max] ms; in text with a unit, which only
+	               * keys that end with _ms may leave out */
 	CFG_BOOL,     /* bool: true/false/yes/no/1/0 */
 };
 
@@ -47,6 +48,9 @@ struct config_table {
 	const struct config_key *keys; /* ended by a row with a NULL name */
 	void *base;                    /* the struct the offsets point into */
 };
+
+/* The key that is meant by a misspelt one, or by the name of its flag; NULL: none. */
+const char *config_meant(const struct config_table *tables, const char *name);
 
 /* A file has lines `key = value`; '#' begins a comment only as the first character of a line.
  * tables ends with a NULL keys. 0, or positive with err filled (err->status 0). */

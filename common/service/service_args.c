@@ -52,6 +52,19 @@ static int usage_error(const struct service_def *def, const char *problem, const
 	return SERVICE_EXIT_USAGE;
 }
 
+static int unknown_flag(const struct service_def *def, const struct config_table *tables,
+                        const char *arg)
+{
+	size_t dashes = strspn(arg, "-"), n = strcspn(arg, "=");
+	LOOM_CLEANUP_STR char *name = loom_strndup(arg + dashes, n > dashes ? n - dashes : 0);
+	const char *meant = config_meant(tables, name);
+	LOOM_CLEANUP_STR char *told =
+		meant ? loom_asprintf("%s; did you mean --%s?", arg, meant) : loom_strdup(arg);
+	for (char *p = told + strlen(arg); (p = strchr(p, '_'));)
+		*p = '-';
+	return usage_error(def, "unknown flag", told);
+}
+
 static int config_error(const struct service_def *def, const struct loom_err *err)
 {
 	fprintf(stderr, "%s: %s\n", def->name, err->msg);
@@ -140,7 +153,7 @@ static int set_flag(const struct service_def *def, const struct config_table *ta
 	if (arg[0] != '-')
 		return usage_error(def, "unexpected argument", arg);
 	if (!flag_name(arg, name) || !is_key(tables, name, &key))
-		return usage_error(def, "unknown flag", arg);
+		return unknown_flag(def, tables, arg);
 	/* A switch may stand alone; only "=" sets it to another value. */
 	const char *value =
 		key->type == CFG_BOOL && !strchr(arg, '=') ? "true" : flag_value(argc, argv, i);

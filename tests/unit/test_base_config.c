@@ -9,7 +9,7 @@
 
 struct common {
 	char *host, *password;
-	int64_t port, timeout;
+	int64_t port, timeout, poll;
 };
 
 struct service {
@@ -25,6 +25,8 @@ static const struct config_key common_keys[] = {
 	  "password" },
 	{ "db_timeout", CFG_DURATION, offsetof(struct common, timeout), "5s", 100, 60000, 0,
 	  "longest statement" },
+	{ "poll_ms", CFG_DURATION, offsetof(struct common, poll), "2s", 0, 0, CFG_REQUIRED,
+	  "how often" },
 	{ 0 },
 };
 
@@ -82,7 +84,10 @@ static const struct {
 	{ "db_port", "80x", "db_port: \"80x\" is not a whole number" },
 	{ "db_port", "", "db_port: \"\" is not a whole number" },
 	{ "db_timeout", "1m", NULL },
-	{ "db_timeout", "99", "db_timeout: 99 is not between 100ms and 1m" },
+	{ "db_timeout", "99ms", "db_timeout: 99ms is not between 100ms and 1m" },
+	{ "db_timeout", "30", "db_timeout: 30 has no unit: 30s, 30m, 30h or 30d is meant" },
+	{ "db_timeout", "0", "db_timeout: 0 is not between 100ms and 1m" },
+	{ "poll_ms", "250", NULL },
 	{ "db_timeout", "2m", "db_timeout: 2m is not between 100ms and 1m" },
 	{ "db_timeout", "soon", "db_timeout: \"soon\" is not a duration (250ms, 5s, 3m, 2h, 7d)" },
 	{ "any", "-9223372036854775808", NULL },
@@ -91,7 +96,9 @@ static const struct {
 	{ "tls", "TRUE", NULL },
 	{ "tls", "on", "tls: \"on\" is not true or false" },
 	{ "tls", "", "tls: \"\" is not true or false" },
-	{ "db-host", "x", "unknown key \"db-host\"" },
+	{ "db-host", "x", "unknown key \"db-host\"; did you mean db_host?" },
+	{ "db_pasword", "x", "unknown key \"db_pasword\"; did you mean db_password?" },
+	{ "nonsense", "x", "unknown key \"nonsense\"" },
 	{ "", "x", "unknown key \"\"" },
 };
 
@@ -249,12 +256,13 @@ START_TEST(prints_what_it_can_load)
 	char path[32];
 
 	ck_assert_int_eq(config_set(tables, "db_password", "hunter2", NULL), 0);
-	ck_assert_int_eq(config_set(tables, "db_timeout", "1500", NULL), 0);
+	ck_assert_int_eq(config_set(tables, "db_timeout", "1500ms", NULL), 0);
 	before = printed(config_print);
 	ck_assert_str_eq(before, "db_host = 127.0.0.1\n"
 	                         "db_port = 3306\n"
 	                         "db_password = ********\n"
 	                         "db_timeout = 1500ms\n"
+	                         "poll_ms = 2s\n"
 	                         "tls = false\n"
 	                         "name =\n"
 	                         "any = -7\n");
@@ -273,6 +281,8 @@ START_TEST(helps)
 	ck_assert_ptr_nonnull(strstr(text, "  --db-timeout=TIME "));
 	ck_assert_ptr_nonnull(
 		strstr(text, "--name=TEXT                    who it is (required)\n"));
+	ck_assert_ptr_nonnull(
+		strstr(text, "--poll-ms=TIME                 how often (default 2s)\n"));
 }
 END_TEST
 
