@@ -35,6 +35,11 @@ class Answer:
         """The body as a value."""
         return json.loads(self.body)
 
+    @property
+    def warnings(self):
+        """What the server remarks (RFC 7234 5.5), as a field that it passed over."""
+        return re.findall(r'\b299 \S+ "((?:[^"\\]|\\.)*)"', ", ".join(self.headers.get_all("Warning", [])))
+
     def reason(self):
         """Why it failed, in one line, whether problem document or plain text."""
         try:
@@ -118,7 +123,7 @@ class Client:
             answer = connection.getresponse()
             return Answer(answer.status, answer.headers, answer.read())
         except (OSError, http.client.HTTPException) as error:
-            return Answer(0, {}, (str(error) or type(error).__name__).encode())
+            return Answer(0, http.client.HTTPMessage(), (str(error) or type(error).__name__).encode())
         finally:
             connection.close()
 

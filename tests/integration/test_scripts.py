@@ -7,6 +7,7 @@ import subprocess
 import pytest
 
 from support import ROOT
+from support.cli import environment
 
 SCRIPTS = sorted(path.name for path in (ROOT / "scripts").iterdir() if path.is_file() and os.access(path, os.X_OK))
 
@@ -58,6 +59,16 @@ def test_where_and_who_are_checked(monkeypatch, tmp_path, name, words, variables
     done = run(tmp_path, name, *words)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith(f"{name}: {said}") and done.stderr.count("\n") == 1, done.stderr
+
+
+def test_what_the_server_passes_over_in_a_catalog_is_said(lab, tmp_path):
+    (tmp_path / "clustertemplates").mkdir()
+    (tmp_path / "clustertemplates/odd.json").write_text('{"name": "odd", "defaults": {"provider": "gone"}, "quantity": 1}')
+    done = subprocess.run([ROOT / "scripts/loom-load-catalog", "--catalog", tmp_path], env=environment(lab, user="admin"),
+                          capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stdout) == (0, "  1 entries, 1 of them new or changed\n"), done
+    assert sorted(line.partition("odd.json: ")[2] for line in done.stderr.splitlines()) == [
+        "warning: does not exist: provider gone (defaults.provider)", "warning: no such field, passed over: quantity"]
 
 
 @pytest.mark.parametrize("text", ["[]", "5", "{}", '{"name": 5}', '{"name": "\udcff"}', "{"])
