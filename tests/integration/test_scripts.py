@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Scripts say what they are for, and do nothing for a word that they do not know."""
 
+import contextlib
 import os
 import subprocess
 
@@ -69,6 +70,18 @@ def test_what_the_server_passes_over_in_a_catalog_is_said(lab, tmp_path):
     assert (done.returncode, done.stdout) == (0, "  1 entries, 1 of them new or changed\n"), done
     assert sorted(line.partition("odd.json: ")[2] for line in done.stderr.splitlines()) == [
         "warning: does not exist: provider gone (defaults.provider)", "warning: no such field, passed over: quantity"]
+
+
+@pytest.mark.parametrize("stdout, out, said", [
+    (subprocess.PIPE, "/dev/full/out", "/dev/full/out/haproxy: Not a directory"),
+    ("/dev/full", "out", "what it prints: No space left on device"),
+])
+def test_a_datacenter_tool_that_cannot_write_says_so(tmp_path, stdout, out, said):
+    with open(stdout, "w", encoding="ascii") if isinstance(stdout, str) else contextlib.nullcontext(stdout) as to:
+        done = subprocess.run([ROOT / "scripts/loom-datacenter", "render", "--inventory", ROOT / "deploy/inventory.example",
+                               "--host", "a", "--out", tmp_path / out], stdout=to, stderr=subprocess.PIPE, text=True,
+                              env={k: v for k, v in os.environ.items() if k != "PYTHONUNBUFFERED"}, check=False)
+    assert (done.returncode, done.stderr) == (1, f"loom-datacenter: {said}\n"), done
 
 
 @pytest.mark.parametrize("text", ["[]", "5", "{}", '{"name": 5}', '{"name": "\udcff"}', "{"])
