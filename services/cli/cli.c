@@ -284,6 +284,14 @@ static int64_t pause_of(const struct http_call *call, int r)
 	return wait > 2000 ? 2000 : wait;
 }
 
+/* A refusal that is not about a password: how to be somebody, in the command line's words. */
+static void hint_who(const struct cli *c, const char *path)
+{
+	if (c->status == 401 && !str_eq(path, "/v2/login") && !str_eq(path, "/v2/password"))
+		fprintf(stderr,
+		        "      'loom login' signs in; --token-file or LOOM_TOKEN shows a token.\n");
+}
+
 int cli_request(struct cli *c, const char *method, const char *path, const struct json *body,
                 char **ret_text)
 {
@@ -313,8 +321,10 @@ int cli_request(struct cli *c, const char *method, const char *path, const struc
 		           : rc  ? cli_unreachable(c, err.msg)
 		                 : judge(&call, ret_text);
 		http_call_fini(&call);
-		if (!again)
+		if (!again) {
+			hint_who(c, path);
 			return code;
+		}
 		usleep((useconds_t)wait * 1000);
 	}
 }

@@ -452,9 +452,9 @@ def test_the_command_line_signs_in_and_shows_its_token(guarded, tenant, tmp_path
     make_user(admin, "cli", "admin", PASSWORD)
     who = ("--user", "cli", "--tenant", tenant[0])
     refused = loom(guarded, tmp_path, "whoami")
-    assert refused.returncode == 1 and "token" in refused.stderr
+    assert refused.returncode == 1 and "'loom login' signs in; --token-file or LOOM_TOKEN shows a token." in refused.stderr
     wrong = loom(guarded, tmp_path, "login", *who, "--password-file", "-", text="not it at all\n")
-    assert wrong.returncode == 1 and "wrong" in wrong.stderr
+    assert wrong.returncode == 1 and "wrong" in wrong.stderr and "loom login" not in wrong.stderr
     done = loom(guarded, tmp_path, "login", *who, "--password-file", "-", text=PASSWORD + "\n")
     assert done.returncode == 0 and "signed in as cli" in done.stdout, done.stderr
     kept = pathlib.Path(tmp_path / ".config/loom/token")
