@@ -351,7 +351,7 @@ static void check_value(struct check *c, const struct schema *s, const struct js
 	if (!s->ok || s->ok(v) || json_len(c->faults) != before)
 		return;
 	const char *text = json_str(v);
-	if (text)
+	if (text && !s->secret)
 		fault(c, "must be %s, not '%.64s'", s->must ? s->must : "something else", text);
 	else
 		fault(c, "must be %s", s->must ? s->must : "something else");
