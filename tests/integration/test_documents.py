@@ -96,6 +96,15 @@ def test_targets_settings_and_metrics_exist(name):
             assert word in (*settings(), *OTHERS) or re.search(rf"\b{pattern}\b", sources()), word
 
 
+@pytest.mark.parametrize("name", [name for name in PAGES if name.startswith(("common/", "services/", ".github/"))])
+def test_files_and_functions_exist(name):
+    for line in code(name):
+        for file in re.findall(r"^[\w./-]+\.(?:c|h|js|py|sh)$", line):
+            assert any(f"/{tracked}".endswith(f"/{file}") for tracked in TRACKED), file
+        for function in re.findall(r"^(\w+)\(\)$", line):
+            assert re.search(rf"\b{function}\(", sources()), function
+
+
 @pytest.mark.parametrize("service", SERVICES)
 def test_keys_without_which_a_service_does_not_start(service):
     row = re.search(rf"^\| `{service}` \| ([^|]*) ?\|", read("deploy/docs/running.md"), re.M).group(1)
