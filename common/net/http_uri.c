@@ -55,7 +55,8 @@ static int add_segment(struct http_uri *u, const char *s, size_t n, const char *
 		return -EINVAL;
 	}
 	if (strchr(seg, '/') || str_eq(seg, ".") || str_eq(seg, "..") || str_padded(seg)) {
-		*ret_reason = "ambiguous path segment";
+		*ret_reason = "a name in the path may not have a '/', be '.' or '..', nor end in a "
+			      "space";
 		return -EINVAL;
 	}
 	strs_add(&u->segments, seg);

@@ -201,7 +201,8 @@ def test_refusals_are_told_in_the_servers_words(lab):
             (("cluster", "show", "nobody"), "nobody"),
             (("cluster", "watch", "99999999"), "99999999"),
             (("task", "log", "00000001-001-999"), "00000001"),
-            (("template", "show", "nothing"), "")):
+            (("template", "show", "nothing"), ""),
+            (("provider", "show", "a/b"), "a name in the path may not have a '/'")):
         done = loom(lab, *words)
         assert (done.returncode, done.stdout) == (1, ""), words
         assert reason in done.stderr and re.search(r"\(4\d\d\)|cluster list", done.stderr), done.stderr
