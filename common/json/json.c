@@ -222,24 +222,26 @@ bool json_deeper(const struct json *v, int levels)
 	return false;
 }
 
-/* The position of a key, or n when it is absent. */
-static size_t member_position(const struct json *obj, const char *key)
+/* Of a value that is there: no text has to be compared. */
+static size_t value_position(const struct json *obj, const struct json *v)
 {
 	size_t i = 0;
-	while (i < obj->n && strcmp(obj->keys[i], key) != 0)
+	while (obj->v[i] != v)
 		i++;
 	return i;
 }
 
 struct json *json_get(const struct json *obj, const char *key)
 {
-	size_t i;
 	if (!json_is(obj, JSON_OBJECT))
 		return NULL;
 	if (obj->index)
 		return map_get(obj->index, key);
-	i = member_position(obj, key);
-	return i < obj->n ? obj->v[i] : NULL;
+	for (size_t i = 0; i < obj->n; i++) {
+		if (strcmp(obj->keys[i], key) == 0)
+			return obj->v[i];
+	}
+	return NULL;
 }
 
 const char *json_get_str(const struct json *obj, const char *key)
@@ -455,7 +457,7 @@ struct json *json_set(struct json *obj, const char *key, struct json *v)
 	}
 	if (old == v)
 		return obj;
-	i = member_position(obj, key);
+	i = value_position(obj, old);
 	obj->v[i] = v;
 	if (obj->index)
 		map_set(obj->index, key, v);
@@ -482,9 +484,10 @@ void json_del(struct json *obj, const char *key)
 {
 	size_t i, tail;
 	char *old_key;
-	if (!json_get(obj, key))
+	const struct json *old = json_get(obj, key);
+	if (!old)
 		return;
-	i = member_position(obj, key);
+	i = value_position(obj, old);
 	if (obj->index)
 		(void)map_del(obj->index, key);
 	old_key = obj->keys[i];

@@ -7,14 +7,21 @@ struct json *json_merge_patch(const struct json *doc, const struct json *patch)
 {
 	if (!json_is(patch, JSON_OBJECT))
 		return json_copy(patch);
-	struct json *out = json_is(doc, JSON_OBJECT) ? json_copy(doc) : json_new_obj();
+	struct json *out = json_new_obj();
+	/* Made anew: to replace a member in place, it has to be searched for. */
+	for (size_t i = 0; i < (json_is(doc, JSON_OBJECT) ? json_len(doc) : 0); i++) {
+		const char *key = json_key_at(doc, i);
+		const struct json *v = json_get(patch, key), *old = json_value_at(doc, i);
+		if (!v)
+			json_set(out, key, json_copy(old));
+		else if (!json_is(v, JSON_NULL))
+			json_set(out, key, json_merge_patch(old, v));
+	}
 	for (size_t i = 0; i < json_len(patch); i++) {
 		const char *key = json_key_at(patch, i);
 		const struct json *v = json_value_at(patch, i);
-		if (json_is(v, JSON_NULL))
-			json_del(out, key);
-		else
-			json_set(out, key, json_merge_patch(json_get(out, key), v));
+		if (!json_is(v, JSON_NULL) && !json_get(doc, key))
+			json_set(out, key, json_merge_patch(NULL, v));
 	}
 	return out;
 }

@@ -4,6 +4,8 @@
 
 #include "tests/support/unit.h"
 
+#include <stdio.h>
+
 static const struct {
 	const char *doc, *patch, *result;
 } examples[] = {
@@ -49,10 +51,30 @@ START_TEST(of_nothing)
 }
 END_TEST
 
+/* As many members as a request may have; searching for each would take minutes. */
+START_TEST(of_many)
+{
+	enum { MANY = JSON_MAX_VALUES };
+	LOOM_CLEANUP(json_free) struct json *doc = json_new_obj(), *patch = json_new_obj();
+	for (int i = 0; i < MANY; i++) {
+		char key[16];
+		(void)snprintf(key, sizeof(key), "k%d", i);
+		json_set_int(doc, key, i);
+		json_set(patch, key, i % 2 ? json_new_null() : json_new_int(-i));
+	}
+	LOOM_CLEANUP(json_free) struct json *made = json_merge_patch(doc, patch);
+	ck_assert_int_eq((int)json_len(made), MANY / 2);
+	ck_assert_str_eq(json_key_at(made, 1), "k2");
+	ck_assert_int_eq((int)json_get_int(made, "k2", 0), -2);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *t = tcase_create("merge_patch");
 	tcase_add_loop_test(t, is_merged, 0, (int)LOOM_COUNT(examples));
 	tcase_add_test(t, of_nothing);
+	tcase_set_timeout(t, 60);
+	tcase_add_test(t, of_many);
 	return UNIT_RUN("json_merge_patch", t);
 }
