@@ -48,14 +48,15 @@ static void letters(char *to, const char *s)
 bool near(const char *a, const char *b)
 {
 	size_t na = strlen(a), nb = strlen(b), shorter = na < nb ? na : nb;
+	size_t allowed = shorter < 6 ? 1 : 2;
 	if (str_ieq(a, b))
 		return !str_eq(a, b);
-	if (na > NEAR_MAX || nb > NEAR_MAX || shorter < 4)
+	if (na > NEAR_MAX || nb > NEAR_MAX || shorter < 4 || na + nb - 2 * shorter > allowed)
 		return false;
 	char x[NEAR_MAX + 1], y[NEAR_MAX + 1];
 	letters(x, a);
 	letters(y, b);
-	return !str_ieq(x, y) && slips(a, na, b, nb) <= (shorter < 6 ? 1 : 2);
+	return !str_ieq(x, y) && slips(a, na, b, nb) <= allowed;
 }
 
 const char *near_which(const char *name, const char *const *names, size_t n)
