@@ -47,7 +47,9 @@ static void check_versions(const char *value)
 	if (!precondition_well_formed(value))
 		return;
 	loom_assert(!precondition_met(&match, NULL) && precondition_met(&none, NULL));
-	loom_assert(precondition_met(&match, "\"7\"") || precondition_met(&none, "\"7\""));
+	/* A weak tag is the same version only for If-None-Match. */
+	if (!strstr(value, "W/"))
+		loom_assert(precondition_met(&match, "\"7\"") != precondition_met(&none, "\"7\""));
 	(void)precondition_has(&none, "\"7\"");
 }
 
