@@ -273,7 +273,7 @@ static struct json *shown(const struct db_result *r)
 bool token_place_parse(const char *text, struct token_place *ret)
 {
 	const char *id = strchr(text, '.'), *user = id ? strchr(id + 1, '.') : NULL;
-	if (!user || (size_t)(user - id) > TOKEN_ID)
+	if (!user || user == id + 1 || (size_t)(user - id) > TOKEN_ID)
 		return false;
 	LOOM_CLEANUP_STR char *time = loom_strndup(text, (size_t)(id - text));
 	snprintf(ret->id, sizeof(ret->id), "%.*s", (int)(user - id - 1), id + 1);
