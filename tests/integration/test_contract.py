@@ -406,6 +406,7 @@ def test_an_import_is_answered_as_the_document_says(world, query, kind):
     schema = resolve(world.doc, documented["content"][kind]["schema"])
     answer = world.admin.post(f"/v2/import{query}", world.admin.get("/v2/export").json)
     assert answer.status == 200, answer
+    assert answer.headers.get("Content-Type", "").split(";")[0] == kind, answer.headers
     if kind == "text/plain":
         assert schema == {"type": "string", "maxLength": 0} and answer.body == b""
     else:

@@ -241,8 +241,12 @@ static void import(struct http_req *req, struct bulk_call *b)
 		refuse(req, b, rc);
 	else if (rc)
 		api_reply_db(req, rc);
-	else
+	else {
+		/* OpenAPI can describe an empty answer beside a filled one only as a text. */
+		if (!b->reported && !legacy_is(req))
+			http_reply_header(req, "Content-Type", "text/plain; charset=utf-8");
 		repeat_reply(req, &done);
+	}
 }
 
 static bool asked(struct http_req *req, struct bulk_call *b)
