@@ -191,6 +191,19 @@ def test_what_is_wrong_is_said(tenant, method, path, status, words):
     assert answer.status == status and words in answer.text, answer
 
 
+def test_a_name_that_none_can_have(core, tenant):
+    """The columns hold ASCII: another text is refused before it is compared with them."""
+    for name in ("%C3%A9", "%F3%8A%9E%A3", "%FF", "a%20b"):
+        for method, path in (("GET", ""), ("POST", ""), ("DELETE", "/versions/1"), ("POST", "/versions/1/stage"),
+                             ("POST", "/versions/1/recall")):
+            answer = tenant.request(method, f"{KEYS}/{name}{path}")
+            assert (answer.status, "the name must be" in answer.text) == (400, True), (name, method, path, answer)
+        for path in (f"{id_of(core, tenant)}/providertypes/cloud/keys/{name}", f"{name}/providertypes/cloud/keys/a",
+                     f"superadmin/providertypes/{name}/keys/a", f"superadmin/providertypes/cloud/{name}/a"):
+            answer = core.internal.get(f"/v2/tenants/{path}/versions/1")
+            assert answer.status == 404, (path, answer)
+
+
 def followed(who, path):
     """The answers of all pages."""
     answers = []

@@ -148,6 +148,13 @@ static int find_read(struct db *db, void *arg)
 	return plugin_content_of(db, &f->at, &f->content);
 }
 
+/* The database refuses to compare any other text with a name. */
+static bool may_be(const struct plugin_resource_at *at)
+{
+	return str_is_name(at->tenant) && plugin_resource_name_ok(at->plugin) &&
+	       plugin_resource_name_ok(at->type) && plugin_resource_name_ok(at->name);
+}
+
 void plugin_resources_download(struct http_req *req, void *ctx)
 {
 	struct api *a = ctx;
@@ -162,7 +169,7 @@ void plugin_resources_download(struct http_req *req, void *ctx)
 		return;
 	}
 	bool others = *only && !str_eq(only, f.at.tenant);
-	int rc = others ? PLUGIN_RESOURCE_E_NONE : db_read(a->db, find_read, &f);
+	int rc = others || !may_be(&f.at) ? PLUGIN_RESOURCE_E_NONE : db_read(a->db, find_read, &f);
 	if (rc) {
 		plugin_resource_refuse(req, &f.at, rc);
 		return;

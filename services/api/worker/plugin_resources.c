@@ -70,7 +70,12 @@ bool plugin_resource_of(struct http_req *req, struct plugin_resource_at *ret)
 		http_reply_text(req, 404, "%s for %s plugin %s not found.", ret->type,
 		                ret->kind == ENTITY_PROVIDERTYPE ? "provider" : "automator",
 		                ret->plugin);
-	return !rc && k.known;
+	else if (ret->name && !plugin_resource_name_ok(ret->name))
+		http_reply_text(req, 400,
+		                "the name must be 1 to 255 letters, digits, '_', '.' and '-'");
+	else
+		return true;
+	return false;
 }
 
 void plugin_resource_refuse(struct http_req *req, const struct plugin_resource_at *at, int rc)

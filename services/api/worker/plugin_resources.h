@@ -7,7 +7,7 @@
 #include "services/api/request/request.h"
 
 /* Reads from the request which file it names, borrowed from it; the tenant is the caller's. false
- * when answered: no such plug-in or type of files, or the version is not a number. */
+ * when answered: no such plug-in or type of files, or the name or the version cannot be one. */
 bool plugin_resource_of(struct http_req *req, struct plugin_resource_at *ret);
 /* The kind that the route's path names. */
 enum entity_kind plugin_kind_of(const struct http_req *req);

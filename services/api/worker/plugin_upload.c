@@ -255,11 +255,6 @@ void plugin_resources_post(struct http_req *req, void *ctx)
 	struct plugin_resource_at at;
 	if (!plugin_resource_of(req, &at))
 		return;
-	if (!plugin_resource_name_ok(at.name)) {
-		http_reply_text(req, 400,
-		                "the name must be 1 to 255 letters, digits, '_', '.' and '-'");
-		return;
-	}
 	struct upload *up = upload_new(req, a);
 	up->at = at;
 	http_defer(req, begin, up);
