@@ -344,6 +344,18 @@ def test_more_names_than_can_be_looked_for_are_refused(admin, kind, document):
     assert answer.status == 400 and "must have at most 1000 elements, not 1001" in answer.text, answer
 
 
+@pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE"])
+def test_a_parameter_of_another_change_changes_nothing(admin, method):
+    """Whoever only wants to look at what would be done may not find it done."""
+    kept = {"name": "kept", "description": "as it was"}
+    assert admin.put("/v2/services/kept", kept).status == 200
+    before = admin.get("/v2/services/kept").json
+    answer = admin.request(method, "/v2/services/kept?dry_run=true", None if method == "DELETE" else {"name": "kept"})
+    assert answer.status == 400, answer
+    assert f"'dry_run' is no parameter of {method} /v2/services/{{name}}; nothing was changed" in answer.text, answer
+    assert admin.get("/v2/services/kept").json == before
+
+
 def test_misspelt_keys_are_refused(admin, core):
     kind = {"name": "fieldtest", "parameters": {"admin": {"fields": {
         "script": {"label": "Script", "type": "text"}}, "required": []}}}

@@ -63,11 +63,29 @@ static bool check_one(struct http_req *req, const char *name, const char *value)
 	return !faults || refuse_value(req, name, value, faults);
 }
 
+/* Does another route that changes something take it, and not this one? */
+static bool is_of_another_change(const struct route *r, const char *name)
+{
+	if (route_reads(r) || known(r, name))
+		return false;
+	for (const struct route_query *q = route_queries; q->path; q++) {
+		if (*q->path != '/' && str_eq(q->name, name))
+			return true;
+	}
+	return false;
+}
+
 bool list_query_spelt(struct http_req *req)
 {
 	const struct route *r = request_route(req);
 	const char *name, *value;
 	for (size_t i = 0; http_query_at(req, i, &name, &value); i++) {
+		if (is_of_another_change(r, name)) {
+			http_reply_text(req, 400,
+			                "'%s' is no parameter of %s %s; nothing was changed", name,
+			                r->method, r->path);
+			return false;
+		}
 		const struct route_query *q = known(r, name) ? NULL : route_queries;
 		for (; q && q->path; q++) {
 			if (!route_takes(r, q) || !near(name, q->name))

@@ -13,9 +13,10 @@
 
 #define LIST_PAGE_MAX 1000
 
-/* True if no name looks like a misspelling of a parameter in this path's table ("lable"); false
- * when answered (400). Checked for every request: an ignored filter would show, or wait for,
- * something else. */
+/* True if no name looks like a misspelling of a parameter in this path's table ("lable"), and none
+ * is one of another change ("dry_run" of an import); false when answered (400). Checked for every
+ * request: an ignored filter would show, or wait for, something else, and an ignored dry_run
+ * would change what was only to be looked at. */
 bool list_query_spelt(struct http_req *req);
 /* Checks each parameter: it is in this path's table (route_queries), given once unless its schema
  * is an array, and matches its schema. false when answered (400). */

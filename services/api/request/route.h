@@ -102,6 +102,8 @@ struct route_query {
 };
 /* Schema of a flag that gives a successful answer a body; without such a flag it has none. */
 extern const struct schema query_fills;
+/* Does it change nothing? */
+bool route_reads(const struct route *r);
 /* Does the parameter belong to this route? */
 bool route_takes(const struct route *r, const struct route_query *q);
 extern const struct route_query route_queries[]; /* ends with a NULL path */

@@ -96,7 +96,7 @@ static bool owner_ok(const struct route *r)
 	return r->owner == OWNER_CLAIM || names == (r->owner != OWNER_NONE);
 }
 
-static bool reads(const struct route *r)
+bool route_reads(const struct route *r)
 {
 	return str_eq(r->method, "GET");
 }
@@ -107,7 +107,7 @@ static bool repeat_ok(const struct route *r)
 		return false;
 	if (repeat_taken(r) ? r->repeat == REPEAT_AGAIN : r->repeat == REPEAT_KEY)
 		return false;
-	return !reads(r) || r->repeat == REPEAT_READS;
+	return !route_reads(r) || r->repeat == REPEAT_READS;
 }
 
 static bool body_ok(const struct route *r)
@@ -116,7 +116,7 @@ static bool body_ok(const struct route *r)
 		return false;
 	if (str_eq(r->method, "PATCH") != (r->takes == TAKES_PATCH))
 		return false;
-	return (r->body != NULL) == (r->takes != TAKES_NONE) && (!reads(r) || !r->body);
+	return (r->body != NULL) == (r->takes != TAKES_NONE) && (!route_reads(r) || !r->body);
 }
 
 static bool errors_ok(const struct route *r)
@@ -290,7 +290,7 @@ const struct route *api_routes_rule(const struct api_routes *r, const struct htt
 bool route_takes(const struct route *r, const struct route_query *q)
 {
 	if (*q->path == '/')
-		return reads(r) && str_eq(q->path, r->path);
+		return route_reads(r) && str_eq(q->path, r->path);
 	size_t n = strlen(r->method);
 	return str_starts(q->path, r->method) && q->path[n] == ' ' &&
 	       str_eq(q->path + n + 1, r->path);
