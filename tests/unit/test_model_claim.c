@@ -43,10 +43,11 @@ static const struct {
 	/* its worker knows none */
 	{ "", "", 0, 2, NULL, true },
 	{ "", "", 0, 2, "", true },
-	{ "", "", 0, 2, OTHER, true },
+	{ "", "", 0, 2, OTHER, false },
 	/* an older service claimed it since */
 	{ "", MINE, 1, 2, NULL, true },
 	{ "", MINE, 1, 12, NULL, true },
+	{ "", MINE, 1, 2, MINE, false },
 	{ OTHER, MINE, 1, 2, OTHER, true },
 	{ OTHER, MINE, 1, 2, MINE, false },
 	{ OTHER, "", 0, 2, NULL, false },

@@ -23,11 +23,13 @@ struct claim_kept {
 	const char *hash;  /* "", or of an earlier attempt, as those services do not clear it */
 	int64_t attempt;   /* of the row */
 };
-/* Is this the secret of the row's attempt, or has the row none? NULL is "". */
+/* Is this the secret of the row's attempt? Where the row has none, only no secret ("" or NULL) is:
+ * an invented one must not pass for a known one. */
 bool claim_is(const struct claim_kept *kept, const char *secret);
 
 /* The same in SQL, on a row of `task`: parameters are the secret, and its claim_hash(). */
-#define CLAIM_IS_SQL \
-	"IF(claim<>'', claim=?, claim_hash=? OR claim_hash NOT LIKE CONCAT(attempt, ':%'))"
+#define CLAIM_IS_SQL                                                    \
+	"IF(claim<>'', claim=?, ?=IF(claim_hash LIKE CONCAT(attempt, ':%')," \
+	" claim_hash, ''))"
 
 #endif

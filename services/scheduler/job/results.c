@@ -12,15 +12,23 @@
 
 #define KEPT_OUTPUT 2048 /* characters of a failed attempt's output (rest-api 5.5) */
 
+/* May this worker have taken the task? Schedulers and APIs of before do not pass on the tenant. */
+static bool has_tenant(const struct msg_finish *finish, const struct task *t)
+{
+	return str_blank(finish->tenant) || str_eq(finish->tenant, "*") ||
+	       str_eq(finish->tenant, t->tenant_id);
+}
+
 /* Does the result belong to the running attempt? Workers of the original send no attempt and know
- * no claim; for them the provisioner and the worker must match. */
+ * no claim; for them the provisioner, the worker and the tenant must match. */
 static int fence(const struct msg_finish *finish, const struct task *t)
 {
 	if (fault_enabled("fence"))
 		return t->state == TASK_RUNNING ? 0 : 417;
 	int64_t attempt = finish->attempt;
 	bool theirs = str_eq(t->provisioner_id, finish->provisioner) &&
-	              str_eq(t->worker_id, finish->worker) && task_claim_is(t, finish->claim);
+	              str_eq(t->worker_id, finish->worker) && has_tenant(finish, t) &&
+	              task_claim_is(t, finish->claim);
 	if (!theirs || (attempt && attempt != t->attempt))
 		return 417;
 	if (attempt && t->done_attempt == attempt)
