@@ -213,19 +213,27 @@ const struct schema schema_take = { .type = SCHEMA_OBJECT, .name = "Take", .othe
 	       { "max", &at_once, 0, "How many tasks at most; given: they come as an array." },
 	       { "lease", &schema_flag, 0, "Whether heartbeats renew the task." },
 	       { "claim", &schema_flag, 0, "Whether a secret comes with the task." }) };
+/* As messages between the services hold them. */
+static const struct schema status = { .type = SCHEMA_INTEGER, .min = INT32_MIN, .max = INT32_MAX };
+static const struct schema attempt_of = { .type = SCHEMA_INTEGER, .max = INT32_MAX };
+static const struct schema next = { .type = SCHEMA_INTEGER, .max = 64 };
+static const struct schema secret = { .type = SCHEMA_STRING, .max = 255 };
 const struct schema schema_finish = { .type = SCHEMA_OBJECT, .name = "Result", .others = SCHEMA_OPEN,
 	FIELDS(WORKER,
 	       { "taskId", &schema_text, REQUIRED, NULL },
-	       { "attempt", &schema_number, 0, NULL },
-	       { "claim", &schema_text, 0, "The secret that came with the task." },
-	       { "status", &schema_number, 0, "0 is success." },
+	       { "attempt", &attempt_of, 0, NULL },
+	       { "claim", &secret, 0, "The secret that came with the task." },
+	       { "status", &status, REQUIRED, "0 is success." },
+	       { "retry", &schema_flag, 0, "false: the task is not to be tried again." },
+	       { "lost", &schema_flag, 0, "The worker gave the task up." },
 	       { "result", &schema_map, 0, NULL },
 	       { "hostname", &schema_text, 0, NULL },
 	       { "ipaddresses", &schema_strings, 0, NULL },
 	       { "message", &schema_text, 0, NULL },
 	       { "stdout", &schema_text, 0, NULL },
 	       { "stderr", &schema_text, 0, NULL },
-	       { "next", &schema_number, 0, "How many tasks are asked for with it." }) };
+	       { "next", &next, 0, "How many tasks are asked for with it." },
+	       { "lease", &schema_flag, 0, "Whether heartbeats renew those." }) };
 
 static const struct schema legacy_worker = { .type = SCHEMA_STRING, .min = 1, .max = 200, .ok = is_id,
 	.must = "a text of at most 200 bytes that does not end in a space" };
@@ -235,7 +243,7 @@ const struct schema schema_legacy_finish = { .type = SCHEMA_OBJECT, .name = "Res
 	.others = SCHEMA_OPEN,
 	FIELDS({ "workerId", &legacy_worker, FILLED, NULL },
 	       { "taskId", &schema_text, REQUIRED, NULL },
-	       { "status", &schema_number, 0, "0 is success." },
+	       { "status", &status, REQUIRED, "0 is success." },
 	       { "result", &schema_map, 0, "With ipaddress and hostname of a new machine." },
 	       { "stdout", &schema_text, 0, NULL },
 	       { "stderr", &schema_text, 0, NULL }) };

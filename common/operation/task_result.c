@@ -6,7 +6,9 @@
 
 #include <string.h>
 
-enum { BAD = 400 };
+enum { BAD = 400, FAILED = 1 };
+
+static const char *const texts[] = { "message", "stdout", "stderr" };
 
 /* What is wrong with a short text; NULL: nothing. */
 static const char *wrong_text(const char *s, size_t n)
@@ -71,9 +73,7 @@ void task_result_tidy(struct json *v)
 
 int task_result_check(const struct json *v, struct loom_err *err)
 {
-	static const char *const texts[] = { "message", "stdout", "stderr" };
 	const struct json *result = json_get(v, "result"), *host = json_get(v, "hostname");
-
 	if (json_deeper(v, TASK_RESULT_DEPTH))
 		return err_set(err, BAD, "it is nested deeper than %d levels", TASK_RESULT_DEPTH);
 	if (!json_is(result, JSON_NULL) && !json_is(result, JSON_OBJECT))
@@ -89,4 +89,33 @@ int task_result_check(const struct json *v, struct loom_err *err)
 			return err_set(err, BAD, "hostname %s", wrong);
 	}
 	return check_addresses(json_get(v, "ipaddresses"), err);
+}
+
+void task_result_cut(struct json *v)
+{
+	for (size_t i = 0; i < LOOM_COUNT(texts); i++) {
+		const struct json *text = json_get(v, texts[i]);
+		size_t n = json_is(text, JSON_STRING) ? json_str_len(text) : 0;
+		if (n <= TASK_RESULT_TAIL)
+			continue;
+		const char *end = json_str(text) + n, *from = end - TASK_RESULT_TAIL;
+		while (from < end && (*from & 0xc0) == 0x80) /* not inside a character */
+			from++;
+		json_set(v, texts[i], json_new_strn(from, (size_t)(end - from)));
+	}
+}
+
+struct json *task_result_failure(const struct json *finish, const char *message)
+{
+	static const char *const kept[] = { "provisionerId", "workerId", "tenantId",
+		                            "taskId",        "attempt",  "claim" };
+	struct json *failed = json_new_obj();
+	for (size_t i = 0; i < LOOM_COUNT(kept); i++)
+		json_set(failed, kept[i], json_copy(json_get(finish, kept[i])));
+	json_set_int(failed, "status", FAILED);
+	json_set_str(failed, "message", message);
+	const struct json *name = json_get(json_get(finish, "result"), "providerid");
+	if (json_str(name) && json_str_len(name) <= TASK_RESULT_TEXT)
+		json_set(failed, "result", json_set(json_new_obj(), "providerid", json_copy(name)));
+	return failed;
 }

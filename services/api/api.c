@@ -199,9 +199,18 @@ static const char *nul_member(const struct json *doc)
 	return NULL;
 }
 
+int api_json_check(const struct json *doc, struct loom_err *err)
+{
+	if (json_deeper(doc, MAX_DEPTH))
+		return err_set(err, 400, "the document is nested deeper than %d levels", MAX_DEPTH);
+	const char *nul = nul_member(doc);
+	return nul ? err_set(err, 400, "a text in %s holds a NUL character (\\u0000)", nul) : 0;
+}
+
 int api_body_json(struct http_req *req, struct json **ret)
 {
 	size_t len;
+	struct loom_err err = { 0 };
 	(void)http_body(req, &len);
 	if (len > MAX_REQUEST) {
 		http_reply_problem(req, 413, "the request has %zu bytes; at most %u are allowed",
@@ -209,17 +218,9 @@ int api_body_json(struct http_req *req, struct json **ret)
 		return 413;
 	}
 	int rc = http_body_json(req, ret, NULL);
-	if (rc)
+	if (rc || !api_json_check(*ret, &err))
 		return rc;
-	bool deep = json_deeper(*ret, MAX_DEPTH);
-	const char *nul = deep ? NULL : nul_member(*ret);
-	if (!deep && !nul)
-		return 0;
-	if (deep)
-		http_reply_problem(req, 400, "the document is nested deeper than %d levels",
-		                   MAX_DEPTH);
-	else
-		http_reply_problem(req, 400, "a text in %s holds a NUL character (\\u0000)", nul);
+	http_reply_problem(req, 400, "%s", err.msg);
 	json_free(*ret);
 	*ret = NULL;
 	return 400;

@@ -123,6 +123,8 @@ void api_reply_outcome(struct http_req *req, int rc, const struct outcome *o);
 /* http_body_json() for documents that are stored and sent inside others: refuses nesting so deep
  * that those could not be parsed. */
 LOOM_MUST_CHECK int api_body_json(struct http_req *req, struct json **ret);
+/* The same for a document that was parsed already: 0, or 400 with err. */
+LOOM_MUST_CHECK int api_json_check(const struct json *doc, struct loom_err *err);
 
 /* peers.c: schedulers and other APIs. */
 void peers_start(struct api *a);
@@ -135,12 +137,19 @@ struct ask *peers_ask(struct api *a, enum messages type, const void *m, int64_t 
                       bus_reply_cb cb, void *arg);
 /* The new request concerns a cluster: all such requests go to one scheduler while it lives. */
 void peers_about(struct ask *k, int64_t cluster);
+/* The new request, which is answered by a msg_answer, is asked again while the answer is 503. */
+void peers_insist(struct ask *k);
 /* Withdraws a take, so that no task is handed to a worker that has gone. */
 void peers_cancel(struct ask *k);
 /* The status of the result: 200 only when a scheduler says so; else from 400 on. */
 int peers_status(int error, const struct msg_answer *m);
 bool peers_unheard(const struct api *a); /* no scheduler answers pings; any thread */
-/* After a commit, from any thread: has schedulers look for jobs, and watchers for events. */
+/* A notice to each. Between peers_start() and peers_stop(), on the loop thread. */
+void peers_notify_schedulers(struct api *a, enum messages type, const void *m);
+void peers_notify_apis(struct api *a, enum messages type, const void *m);
+
+/* notices.c: after a commit, from any thread: has schedulers look for jobs, and watchers for
+ * events. */
 void peers_committed(struct api *a, int64_t cluster, const char *tenant_id, int64_t seq, bool job);
 /* Other tasks may be ready now: has schedulers check. Any thread. */
 void peers_ready(struct api *a);
@@ -151,9 +160,6 @@ void peers_log_grew(struct api *a, const char *task_id); /* any thread */
  * documents of any kind. Any thread. */
 void peers_catalog(struct api *a, const char *tenant_id, const char *kind);
 
-/* tasks.c: does a worker show the task secret, ask for one, or come from a network that needs none?
- * false after answering 403. Any thread. */
-bool tasks_worker_allowed(struct http_req *req, const struct api *a, const struct json *body);
 /* tasks.c: answers all held long polls without tasks. Loop thread. */
 void takes_drain(struct api *a);
 /* Ends held takes for which fn returns true, given the token's id and stamp. */

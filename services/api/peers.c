@@ -21,7 +21,7 @@
 #include <errno.h>
 #include <stdatomic.h>
 
-enum { PING_EVERY_MS = 500, PING_MS = 1000, UNHEARD_MS = 1500, CALM_MS = 60000 };
+enum { PING_EVERY_MS = 500, PING_MS = 1000, UNHEARD_MS = 1500, CALM_MS = 60000, INSIST_MS = 1000 };
 
 struct peer {
 	struct api *a;
@@ -48,6 +48,7 @@ struct ask {
 	char *text, *asked;
 	char *take;      /* id of a take, if it is one */
 	int64_t cluster; /* the cluster concerned; 0: any scheduler will do */
+	bool insists;    /* 503 is no answer yet */
 	int64_t until;   /* monotonic ms */
 	uint64_t request;
 	int64_t since;       /* monotonic ms since when no scheduler is found; 0: one was */
@@ -272,11 +273,19 @@ void peers_stop(struct api *a)
 	a->peers = NULL;
 }
 
+/* Is it an answer that the asker wants? */
+static bool is_wanted(const struct ask *k, const void *m)
+{
+	return !k->insists || peers_status(0, m) != 503 || clock_mono_ms() >= k->until;
+}
+
 static void ask_answered(int error, const void *m, void *arg)
 {
 	struct ask *k = arg;
 	k->request = 0;
-	if (!error)
+	if (!error && !is_wanted(k, m))
+		loop_timer_arm(k->again, INSIST_MS);
+	else if (!error)
 		ask_end(k, 0, m);
 	else if (clock_mono_ms() >= k->until || error == -ECANCELED)
 		ask_end(k, -EHOSTUNREACH, NULL);
@@ -326,7 +335,13 @@ static const char *address_for(const struct peers *p, int64_t cluster)
 
 static void mail_answered(int error, const void *m, void *arg)
 {
-	ask_end(arg, error, m);
+	struct ask *k = arg;
+	if (error || is_wanted(k, m)) {
+		ask_end(k, error, m);
+		return;
+	}
+	mail_cancel(loom_take(k->mail));
+	loop_timer_arm(k->again, INSIST_MS);
 }
 
 static void ask_by_mail(struct ask *k, int64_t left)
@@ -406,6 +421,11 @@ void peers_about(struct ask *k, int64_t cluster)
 	k->cluster = cluster;
 }
 
+void peers_insist(struct ask *k)
+{
+	k->insists = true;
+}
+
 int peers_status(int error, const struct msg_answer *m)
 {
 	bool known = !error && (m->status == 200 || m->status >= 400);
@@ -418,78 +438,12 @@ void peers_cancel(struct ask *k)
 	ask_free(k);
 }
 
-/* ---- notices --------------------------------------------------------------------------------- */
-
-struct notice {
-	struct api *a;
-	int64_t cluster, seq;
-	bool job;
-	enum messages hint; /* a notice for schedulers that has no other content; 0: none */
-	char *tenant_id, *task;
-	bool catalog;     /* documents of the tenant have changed, */
-	const char *kind; /* of this kind; NULL: of any */
-};
-
-static void send_notice(void *arg)
+void peers_notify_schedulers(struct api *a, enum messages type, const void *m)
 {
-	static const struct msg_none none = { 0 };
-	struct notice *n = arg;
-	struct api *a = n->a;
-	if (a->peers && n->job)
-		peer_list_notify(&a->peers->schedulers, MSG_JOB, &none);
-	if (a->peers && n->hint) {
-		peer_list_notify(&a->peers->schedulers, n->hint, &none);
-	} else if (a->peers && n->task) {
-		peer_list_notify(&a->peers->apis, MSG_LOG, &(struct msg_log){ .task = n->task });
-		watchers_log(a, n->task);
-	} else if (a->peers && n->catalog) {
-		const struct msg_catalog m = { .tenant = n->tenant_id, .kind = n->kind };
-		peer_list_notify(&a->peers->apis, MSG_CATALOG, &m);
-		tallies_catalog(a, n->tenant_id, n->kind);
-	} else if (a->peers) {
-		const struct msg_event m = { .first = { n->cluster, n->seq, n->tenant_id } };
-		peer_list_notify(&a->peers->apis, MSG_EVENT, &m);
-		watchers_event(a, n->cluster, n->tenant_id);
-	}
-	loom_free(n->tenant_id);
-	loom_free(n->task);
-	loom_free(n);
+	peer_list_notify(&a->peers->schedulers, type, m);
 }
 
-/* Any thread; takes the texts of n. */
-static void post(const struct notice *n)
+void peers_notify_apis(struct api *a, enum messages type, const void *m)
 {
-	struct notice *copy = loom_malloc(sizeof(*copy));
-	*copy = *n;
-	loop_post(n->a->loop, send_notice, copy);
-}
-
-void peers_committed(struct api *a, int64_t cluster, const char *tenant_id, int64_t seq, bool job)
-{
-	post(&(struct notice){ .a = a,
-	                       .cluster = cluster,
-	                       .seq = seq,
-	                       .job = job,
-	                       .tenant_id = loom_strdup(tenant_id) });
-}
-
-void peers_log_grew(struct api *a, const char *task_id)
-{
-	post(&(struct notice){ .a = a, .task = loom_strdup(task_id) });
-}
-
-void peers_catalog(struct api *a, const char *tenant_id, const char *kind)
-{
-	post(&(struct notice){
-		.a = a, .tenant_id = loom_strdup(tenant_id), .catalog = true, .kind = kind });
-}
-
-void peers_ready(struct api *a)
-{
-	post(&(struct notice){ .a = a, .hint = MSG_READY });
-}
-
-void peers_dropped(struct api *a)
-{
-	post(&(struct notice){ .a = a, .hint = MSG_DROPPED });
+	peer_list_notify(&a->peers->apis, type, m);
 }

@@ -112,6 +112,8 @@ void snapshots_get(struct http_req *req, void *ctx);
 
 /* tasks.c */
 void tasks_take(struct http_req *req, void *ctx);
+
+/* finish.c */
 void tasks_finish(struct http_req *req, void *ctx);
 
 /* logs.c */

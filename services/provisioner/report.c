@@ -17,8 +17,7 @@ enum {
 	BAD_REQUEST = 400,
 	FORBIDDEN = 403,
 	TOO_LARGE = 413,
-	NOT_HELD = 417, /* we do not hold the attempt any more */
-	FAILED = 1,
+	NOT_HELD = 417,  /* we do not hold the attempt any more */
 	NEXT_BYTES = 64, /* for the members that ask for the next tasks */
 };
 
@@ -215,33 +214,18 @@ static bool refused(const struct report_item *item, int status)
 	       (status == FORBIDDEN && item->foreign);
 }
 
-/*
- * Replaces a result that the server will never accept by a failure with the server's text. If it
- * were dropped, the task would be repeated again and again, and in the end be blamed on a lost
- * worker. The provider's name of the node is kept, so that the node can be deleted. A crash here
- * does no harm: the result in the spool is refused and replaced again.
- */
+/* Replaces a result that the server will never accept by a failure with the server's text. A crash
+ * here does no harm: the result in the spool is refused and replaced again. */
 static bool replace(struct report_item *item, const struct wire_answer *a)
 {
-	static const char *const kept[] = { "provisionerId", "workerId", "tenantId",
-		                            "taskId",        "attempt",  "claim" };
-	LOOM_CLEANUP(json_free) struct json *old = NULL, *failed = json_new_obj();
-
+	LOOM_CLEANUP(json_free) struct json *old = NULL;
 	if (item->replaced ||
 	    json_parse(item->body, strlen(item->body), SPOOL_MAX_BYTES, &old, NULL))
 		return false;
-	for (size_t i = 0; i < LOOM_COUNT(kept); i++) {
-		if (json_get(old, kept[i]))
-			(void)json_set(failed, kept[i], json_copy(json_get(old, kept[i])));
-	}
 	LOOM_CLEANUP_STR char *words = wire_words(a);
 	loom_free(item->refusal);
 	item->refusal = loom_asprintf("the server refused the result: %s", words);
-	(void)json_set_int(failed, "status", FAILED);
-	(void)json_set_str(failed, "message", item->refusal);
-	const char *name = json_get_str(json_get(old, "result"), "providerid");
-	if (name && strlen(name) <= TASK_RESULT_TEXT)
-		(void)json_set(failed, "result", json_set_str(json_new_obj(), "providerid", name));
+	LOOM_CLEANUP(json_free) struct json *failed = task_result_failure(old, item->refusal);
 	loom_free(item->body);
 	item->body = json_text(failed);
 	item->replaced = true;

@@ -12,10 +12,10 @@ import pytest
 from support import Stack, wait_for
 from support.lab import Lab, make_tenants
 from support.stack import CORE
-from support.worker import Gate
+from support.worker import Gate, by_hand
 
-# Leases as in production: an outage is longer than one.
-SETTINGS = ("scheduler.task_lease_ms=6s", "scheduler.retry_base_ms=50ms")
+# Leases as in production: an outage is longer than one. Workers of the original show no token.
+SETTINGS = ("scheduler.task_lease_ms=6s", "scheduler.retry_base_ms=50ms", "api.tokenless_workers=127.0.0.0/8")
 
 
 class Scenario:
@@ -25,6 +25,9 @@ class Scenario:
         self.stack = Stack(name, SETTINGS)
         self.stack.up(*CORE)
         self.lab = Lab(self.stack, *next(make_tenants(self.stack))).load()
+        self.old = self.lab.create("old", "one")
+        self.original = by_hand(self.lab, original=True, token=None)
+        self.only_try = wait_for(lambda: self.original.take()[1], what="a task of the original's worker")[0]
         self.gate = Gate("INSTALL", service="db")
         self.worker = self.lab.worker(self.gate, slots=3)
         self.held = self.lab.create("held", "stack", 3)
@@ -52,7 +55,7 @@ class Scenario:
         nothing, as was true when the database was last asked."""
         api, internal = self.lab.user, self.stack.internal
         create = {"name": "x", "clusterTemplate": "one", "numMachines": 1}
-        result = {**self.worker.who, "taskId": f"{self.held}-002-001", "status": 0}
+        result = {**self.worker.who, "taskId": f"{self.held}-002-001", "status": 0, "attempt": 1}
         calls = [lambda: api.get("/v2/clusters"), lambda: api.get(f"/v2/clusters/{self.held}"),
                  lambda: api.post("/v2/clusters", create), lambda: api.post("/v2/clusters/plan", create),
                  lambda: api.delete(f"/v2/clusters/{self.held}"), lambda: api.get("/v2/services"),
@@ -76,20 +79,24 @@ def database(name, take_away, bring_back):
     scenario = Scenario(name)
     stack, lab = scenario.stack, scenario.lab
     try:
-        with lab.user.events(scenario.held, timeout=60) as stream:
+        with concurrent.futures.ThreadPoolExecutor(1) as thread, lab.user.events(scenario.held, timeout=60) as stream:
             stream.wait_type("task", taskName="INSTALL", service="db", state="running")
             began = time.monotonic()
             take_away(stack)
+            # a worker of the original would not send it again
+            only_try = thread.submit(scenario.original.finish, scenario.only_try, result={"providerid": "only"})
             scenario.answers_503()
             scenario.gate.open()  # the result has to wait
             while time.monotonic() - began < 10:
                 time.sleep(0.1)
             assert not scenario.gate.run.answer
             bring_back(stack)
+            assert only_try.result() == 200
             stream.wait_type("cluster", status="active", timeout=60)
             assert stream.comments > 0  # the heartbeats went on
             assert [event.id for event in stream.seen] == list(range(1, len(stream.seen) + 1))
         scenario.all_active()
+        assert lab.active(scenario.old).tasks[scenario.only_try.id].attempts == [1]
         wait_for(lambda: lab.user.get("/readyz").status == 200)
     finally:
         scenario.close()

@@ -28,7 +28,7 @@ struct claim_kept {
 bool claim_is(const struct claim_kept *kept, const char *secret);
 
 /* The same in SQL, on a row of `task`: parameters are the secret, and its claim_hash(). */
-#define CLAIM_IS_SQL                                                    \
+#define CLAIM_IS_SQL                                                         \
 	"IF(claim<>'', claim=?, ?=IF(claim_hash LIKE CONCAT(attempt, ':%')," \
 	" claim_hash, ''))"
 

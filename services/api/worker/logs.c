@@ -11,6 +11,7 @@
 #include "services/api/request/request.h"
 #include "services/api/request/visible.h"
 #include "services/api/watch/watch.h"
+#include "services/api/worker/worker_call.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -97,7 +98,7 @@ void logs_post(struct http_req *req, void *ctx)
 		                   wrong ? wrong : "a log piece may have 131072 bytes");
 		return;
 	}
-	if (!tasks_worker_allowed(req, p.a, body))
+	if (!worker_allowed(req, p.a, body))
 		return;
 	int rc = db_tx(p.a->db, post_tx, &p);
 	if (rc)
