@@ -7,6 +7,7 @@ hit. Each process carries LOOMSTACK=<dir> in its environment: what a lost pid fi
 is still found by that.
 """
 
+import contextlib
 import os
 import select
 import signal
@@ -20,6 +21,8 @@ MARK = "LOOMSTACK"
 # A LOOM_* variable in the caller's shell would override the configuration files, so only these pass.
 PASSED_ENV = ("ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS", "TSAN_OPTIONS", "LANG", "TERM", "TZ",
               "LOOM_BREAK", "LOOM_HOLD")
+# A process of many threads, like a JVM, is dead a moment before its exit code can be had.
+REAP_S = 2
 LOG_LIMIT = 64 * 1024 * 1024
 
 
@@ -131,8 +134,13 @@ class Process:
     def exit_text(self):
         """How a process started here ended, or None while it lives."""
         code = self.child.poll() if self.child else None
+        if code is None and self.pid():
+            return None
+        if code is None and self.child:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                code = self.child.wait(REAP_S)
         if code is None:
-            return None if self.pid() else "it is gone"
+            return "it is gone"
         return f"it exited with {code}" if code >= 0 else f"signal {signal.Signals(-code).name} ended it"
 
     def wait_ready(self, probe, deadline):
