@@ -14,11 +14,13 @@ enum {
 	TASK_RESULT_MAX = 1 << 20,  /* bytes of a finish message */
 	TASK_RESULT_DEPTH = 48,     /* levels of nesting, including the message itself */
 	TASK_RESULT_ADDRESSES = 32, /* per node */
+	TASK_RESULT_NULLS = 1024,   /* members of ipaddresses before the nulls are removed */
 	TASK_RESULT_TEXT = 255,     /* bytes of a host name, an address, the name of an address */
 	TASK_RESULT_TAIL = 1 << 16, /* bytes of each output that task_result_cut() leaves */
 };
 
-/* Removes null members of v's ipaddresses: addresses that the node does not have. */
+/* Removes null members of v's ipaddresses: addresses that the node does not have. If there are more
+ * than TASK_RESULT_NULLS members, which is refused, it does nothing. */
 void task_result_tidy(struct json *v);
 
 /* Checks the fields that a finish message and a plugin's answer share: result, ipaddresses,

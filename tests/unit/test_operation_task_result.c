@@ -4,6 +4,7 @@
 
 #include "tests/support/unit.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static struct json *parsed(const char *text)
@@ -68,6 +69,41 @@ START_TEST(what_is_no_output_is_left_alone)
 END_TEST
 
 static const struct {
+	const char *before, *after;
+} addresses[] = {
+	{ "{\"a\": null, \"b\": \"10.0.0.1\", \"c\": null}", "{\"b\": \"10.0.0.1\"}" },
+	{ "{\"a\": null}", "{}" },
+	{ "[null]", "[null]" },
+	{ "7", "7" },
+};
+
+START_TEST(an_address_that_is_null_is_none)
+{
+	LOOM_CLEANUP(json_free) struct json *after = parsed(addresses[_i].after);
+	LOOM_CLEANUP(json_free) struct json *v = json_new_obj();
+	json_set(v, "ipaddresses", parsed(addresses[_i].before));
+	task_result_tidy(v);
+	ck_assert(json_equal(json_get(v, "ipaddresses"), after));
+}
+END_TEST
+
+START_TEST(too_many_addresses_are_refused_whatever_they_are)
+{
+	LOOM_CLEANUP(json_free) struct json *v = json_new_obj();
+	struct json *all = json_new_obj();
+	for (int i = 0; i <= TASK_RESULT_NULLS; i++) {
+		char name[16];
+		(void)snprintf(name, sizeof(name), "a%d", i);
+		json_set(all, name, json_new_null());
+	}
+	json_set(v, "ipaddresses", all);
+	task_result_tidy(v);
+	ck_assert_uint_eq(json_len(all), TASK_RESULT_NULLS + 1);
+	ck_assert_int_ne(task_result_check(v, NULL), 0);
+}
+END_TEST
+
+static const struct {
 	const char *finish, *failure;
 } failures[] = {
 	{ "{}", "{\"status\": 1, \"message\": \"why\"}" },
@@ -100,6 +136,8 @@ int main(void)
 	TCase *t = tcase_create("task_result");
 	tcase_add_loop_test(t, the_end_of_an_output_is_left, 0, LOOM_COUNT(outputs));
 	tcase_add_test(t, what_is_no_output_is_left_alone);
+	tcase_add_loop_test(t, an_address_that_is_null_is_none, 0, LOOM_COUNT(addresses));
+	tcase_add_test(t, too_many_addresses_are_refused_whatever_they_are);
 	tcase_add_loop_test(t, a_failure_stands_for_it, 0, LOOM_COUNT(failures));
 	return UNIT_RUN("operation_task_result", t);
 }
