@@ -147,12 +147,15 @@ int provisioner_delete(struct db *db, const char *id, bool *ret_was)
 	return rc || !*ret_was ? rc : shares_balance(db);
 }
 
-/* Locks the rows first, so that a heartbeat that arrives meanwhile prevents the drop. */
+/* Locks the rows first, so that a heartbeat that arrives meanwhile prevents the drop. One that
+ * never beats is held by its task: that may take as long as its lease. */
 static int drop_silent(struct db *db, int64_t timeout_ms, size_t *ret_dropped)
 {
 	LOOM_CLEANUP(db_result_free) struct db_result *r = NULL;
 	int rc = db_select(db, &r,
-	                   "SELECT id FROM provisioner WHERE heartbeat < " NOW " - ? FOR UPDATE",
+	                   "SELECT id FROM provisioner p WHERE heartbeat < " NOW " - ? AND NOT"
+	                   " (id LIKE '" PROVISIONER_SILENT "%' AND EXISTS (SELECT 1 FROM task t"
+	                   " WHERE t.provisioner_id=p.id AND t.state='running')) FOR UPDATE",
 	                   "i", timeout_ms);
 	bool was;
 	for (size_t i = 0; !rc && i < db_rows(r); i++)

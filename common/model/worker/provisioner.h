@@ -20,8 +20,9 @@ struct registration {
 	bool managed;
 };
 LOOM_MUST_CHECK int provisioner_put(struct db *db, const struct registration *r);
-/* A worker of version 0.9.7, which is its own provisioner and sends no heartbeats while it runs a
- * task: it counts as alive for this long. */
+#define PROVISIONER_SILENT "0.9.7:" /* begins the id of a provisioner that sends no heartbeats */
+/* A worker of version 0.9.7, which is its own provisioner and sends no heartbeats: it counts as
+ * alive for this long, and as long as it holds a task. */
 LOOM_MUST_CHECK int provisioner_put_silent(struct db *db, const char *id, const char *tenant,
                                            const char *host, int64_t silent_ms);
 /* Stores its Loom version; "" if it reports none. */

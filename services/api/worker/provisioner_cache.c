@@ -121,7 +121,8 @@ int provisioner_cache_note_tenant(struct provisioner_cache *k, struct db_pool *d
 	return rc;
 }
 
-/* A little longer than the longest task of such a worker. */
+/* A little longer than it may be at one task, unless task_timeout_ms says more: then the task keeps
+ * it registered. */
 #define SILENT_MS (31LL * 60 * 1000)
 
 struct silent {

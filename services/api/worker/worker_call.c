@@ -6,15 +6,15 @@
 #include "common/base/str.h"
 #include "common/json/json_emit.h"
 #include "common/model/catalog/entity.h"
+#include "common/model/worker/provisioner.h"
 #include "services/api/request/legacy.h"
 #include "services/api/worker/provisioner_cache.h"
 
 #include <errno.h>
 #include <string.h>
 
-#define LEGACY_WORKER "0.9.7:"    /* begins the provisioner's id of such a worker */
-#define MAX_ANSWER    (32u << 20) /* twice the bus's limit */
-#define MAX_ON_LOOP   (32u << 10) /* bytes parsed on the loop: a tenth of a millisecond */
+#define MAX_ANSWER  (32u << 20) /* twice the bus's limit */
+#define MAX_ON_LOOP (32u << 10) /* bytes parsed on the loop: a tenth of a millisecond */
 
 bool worker_allowed(struct http_req *req, const struct api *a, const struct json *body)
 {
@@ -36,7 +36,7 @@ bool worker_allowed(struct http_req *req, const struct api *a, const struct json
 /* Operators ask for it by a path, in which a name has no slash. Owned. */
 static char *legacy_provisioner(const char *worker)
 {
-	char *id = loom_asprintf("%s%s", LEGACY_WORKER, worker);
+	char *id = loom_asprintf(PROVISIONER_SILENT "%s", worker);
 	for (char *at = id; *at; at++)
 		*at = (char)(*at == '/' ? ':' : *at);
 	return id;
