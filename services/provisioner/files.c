@@ -4,6 +4,7 @@
 
 #include "common/base/clock.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -38,6 +39,21 @@ int files_make_dir(const char *path)
 	if (stat(path, &st) < 0)
 		return -errno;
 	return S_ISDIR(st.st_mode) ? 0 : -ENOTDIR;
+}
+
+int files_names(const char *path, struct strs *ret)
+{
+	DIR *dir = opendir(path);
+	struct dirent *entry;
+	if (!dir)
+		return -errno;
+	/* NOLINTNEXTLINE(concurrency-mt-unsafe): own stream */
+	while ((entry = readdir(dir))) {
+		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+			strs_add(ret, entry->d_name);
+	}
+	(void)closedir(dir);
+	return 0;
 }
 
 static int wait_for_lock(int fd, int wait_ms)

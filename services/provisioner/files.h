@@ -3,7 +3,7 @@
 #ifndef LOOM_PROVISIONER_FILES_H
 #define LOOM_PROVISIONER_FILES_H
 
-#include "common/base/mem.h"
+#include "common/base/str.h"
 
 /* Makes the folder and those above it, mode 0700. 0 (it may exist already) or -errno. */
 LOOM_MUST_CHECK int files_make_dir(const char *path);
@@ -13,8 +13,8 @@ LOOM_MUST_CHECK int files_make_dir(const char *path);
  * is removed. */
 int files_remove_tree(const char *path);
 
-/* Empties the folder, without removing it. 0 or -errno. */
-int files_empty_dir(const char *path);
+/* Adds the names of all that is in the folder. 0 or -errno. */
+LOOM_MUST_CHECK int files_names(const char *path, struct strs *ret);
 
 /* Holds path as a lock file for the life of the process: *ret_fd, or -EWOULDBLOCK if another
  * process still has it after wait_ms, or -errno. Start-up only: it waits. */

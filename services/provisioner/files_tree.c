@@ -226,23 +226,3 @@ int files_remove_tree(const char *path)
 	walk_fini(&w);
 	return w.error;
 }
-
-int files_empty_dir(const char *path)
-{
-	DIR *dir = opendir(path);
-	struct dirent *entry;
-	int result = 0;
-	if (!dir)
-		return -errno;
-	/* NOLINTNEXTLINE(concurrency-mt-unsafe): own stream */
-	while ((entry = readdir(dir))) {
-		if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, ".."))
-			continue;
-		LOOM_CLEANUP_STR char *full = loom_asprintf("%s/%s", path, entry->d_name);
-		int rc = files_remove_tree(full);
-		if (rc && !result)
-			result = rc;
-	}
-	(void)closedir(dir);
-	return result;
-}

@@ -32,9 +32,11 @@ struct provisioner {
 	struct service *service;
 	char *id, *place, *work_dir, *host;
 	int lock;
+	struct strs left; /* task folders of earlier processes */
 	struct plugins *plugins;
 	struct spool *spool;
 	struct pool *pool;
+	struct removals *removals;
 	struct http_server *admin;
 	struct wire *wire;
 	struct report *report;
@@ -85,6 +87,7 @@ void provisioner_destroy(struct provisioner *p)
 	if (!p)
 		return;
 	loom_close(p->lock);
+	strs_fini(&p->left);
 	loom_free(p->id);
 	loom_free(p->place);
 	loom_free(p->work_dir);
@@ -148,7 +151,7 @@ static int prepare_work_dir(struct provisioner *p, struct loom_err *err)
 	LOOM_CLEANUP_STR char *scratch = loom_asprintf("%s/scratch", p->work_dir);
 	if ((rc = make_folder(p, "scratch", err)) || (rc = make_plugin_folders(p, err)))
 		return rc;
-	rc = files_empty_dir(scratch);
+	rc = files_names(scratch, &p->left);
 	if (rc)
 		log_warn("old task folders cannot be removed", LOG_S("path", scratch),
 		         LOG_S("error", strerrordesc_np(-rc)));
@@ -269,7 +272,7 @@ static int make_parts(struct provisioner *p, struct loom_err *err)
 	                                                   .arg = p });
 	p->workers =
 		workers_create(&(struct workers_config){ .loop = l,
-	                                                 .pool = p->pool,
+	                                                 .removals = p->removals,
 	                                                 .wire = p->wire,
 	                                                 .report = p->report,
 	                                                 .plugins = p->plugins,
@@ -294,6 +297,12 @@ static int make_parts(struct provisioner *p, struct loom_err *err)
 	return 0;
 }
 
+static void remove_left(struct provisioner *p)
+{
+	LOOM_CLEANUP_STR char *scratch = loom_asprintf("%s/scratch", p->work_dir);
+	removals_add_all(p->removals, scratch, &p->left);
+}
+
 int provisioner_start(struct service *s, void *ctx, struct loom_err *err)
 {
 	struct provisioner *p = *(struct provisioner **)ctx;
@@ -305,6 +314,8 @@ int provisioner_start(struct service *s, void *ctx, struct loom_err *err)
 	    (rc = prepare_work_dir(p, err)))
 		return rc;
 	p->pool = pool_create(service_loop(s), POOL_THREADS, POOL_QUEUE);
+	p->removals = removals_create(service_loop(s));
+	remove_left(p);
 	rc = start_admin(p, err);
 	if (rc)
 		return rc;
@@ -398,6 +409,7 @@ void provisioner_stop(struct service *s, void *ctx)
 	loop_timer_destroy(p->leave_timer);
 	agent_destroy(p->agent);
 	workers_destroy(p->workers);
+	removals_destroy(p->removals);
 	if (p->pool)
 		pool_destroy(p->pool);
 	if (p->admin)

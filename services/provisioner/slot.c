@@ -37,21 +37,10 @@ static void set_state(struct slot *s, enum slot_state to)
 	s->state = to;
 }
 
-static void remove_scratch(void *arg)
-{
-	char *path = arg;
-	int rc = files_remove_tree(path);
-	if (rc)
-		log_warn("task folder cannot be removed", LOG_S("path", path),
-		         LOG_S("error", strerrordesc_np(-rc)));
-	loom_free(path);
-}
-
 static void drop_scratch(struct slot *s)
 {
-	char *path = loom_take(s->scratch);
-	if (path && pool_submit(s->config->pool, remove_scratch, NULL, path))
-		remove_scratch(path);
+	if (s->scratch)
+		removals_add(s->config->removals, loom_take(s->scratch));
 }
 
 static void clear(struct slot *s)

@@ -18,13 +18,14 @@
 
 #include "common/net/spans.h"
 #include "plugins.h"
+#include "removals.h"
 #include "report.h"
 
 struct workers;
 
 struct workers_config {
 	struct loop *loop;
-	struct pool *pool;
+	struct removals *removals; /* of task folders */
 	struct wire *wire;
 	struct report *report;
 	const struct plugins *plugins;
