@@ -275,10 +275,17 @@ static void on_end(const struct run_end *end, void *arg)
 
 static const struct run_ops run_ops = { .on_output = on_output, .on_end = on_end };
 
-static void step_failed(struct slot *s, const char *what, int error)
+static void step_failed(struct slot *s, const char *what, int rc)
 {
-	LOOM_CLEANUP_STR char *message = loom_asprintf("%s: %s", what, strerrordesc_np(error));
+	LOOM_CLEANUP_STR char *message = loom_asprintf("%s: %s", what, strerrordesc_np(-rc));
 	outcome_fail(&s->outcome, false, message);
+}
+
+static char *plugin_work_dir(const struct slot *s)
+{
+	const struct plugin *plugin = s->steps.v[s->step].plugin;
+	return loom_asprintf("%s/plugins/%s/%s", s->config->work_dir, plugin_folder(plugin),
+	                     plugin_name(plugin));
 }
 
 static void step_env(const struct slot *s, struct strs *env)
@@ -290,8 +297,8 @@ static void step_env(const struct slot *s, struct strs *env)
 	          path && *path ? path
 	                        : "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
 	strs_addf(env, "LOOM_PLUGIN_DIR=%s", plugin_dir(step->plugin));
-	strs_addf(env, "LOOM_WORK_DIR=%s/plugins/%s/%s", s->config->work_dir,
-	          plugin_folder(step->plugin), plugin_name(step->plugin));
+	LOOM_CLEANUP_STR char *work_dir = plugin_work_dir(s);
+	strs_addf(env, "LOOM_WORK_DIR=%s", work_dir);
 	strs_addf(env, "LOOM_TASK_ID=%s", s->id);
 	strs_addf(env, "LOOM_ATTEMPT=%" PRId64, s->attempt);
 	strs_addf(env, "LOOM_NODE_ID=%s", node ? node : "");
@@ -328,8 +335,7 @@ static int start_run(struct slot *s)
 	return rc;
 }
 
-/* A folder of its own for each plugin that runs. Whoever makes room on the disk may remove the one
- * that they are in. */
+/* A folder of its own for each plugin that runs. */
 static int make_scratch(struct slot *s)
 {
 	LOOM_CLEANUP_STR char *all = loom_asprintf("%s/scratch", s->config->work_dir);
@@ -345,22 +351,42 @@ static int make_scratch(struct slot *s)
 	return rc;
 }
 
+static int make_work_dir(struct slot *s)
+{
+	LOOM_CLEANUP_STR char *path = plugin_work_dir(s);
+	LOOM_CLEANUP_STR char *what = loom_asprintf("the plugin's folder %s cannot be made", path);
+	int rc = files_make_dir(path);
+	if (rc)
+		step_failed(s, what, rc);
+	return rc;
+}
+
+/* Makes the folders again, too: whoever makes room on the disk may have removed them. */
+static int begin_step(struct slot *s)
+{
+	int rc = make_work_dir(s);
+	if (rc)
+		return rc;
+	rc = make_scratch(s);
+	if (rc) {
+		LOOM_CLEANUP_STR char *what = loom_asprintf(
+			"the task's folder in %s/scratch cannot be made", s->config->work_dir);
+		step_failed(s, what, rc);
+		return rc;
+	}
+	rc = start_run(s);
+	if (rc)
+		step_failed(s, "the plugin cannot be started", rc);
+	return rc;
+}
+
 static void next_step(struct slot *s)
 {
-	int rc;
 	if (s->lost || s->cancelled || s->lapsed || s->outcome.failed || s->step == s->steps.n) {
 		report_outcome(s);
 		return;
 	}
-	rc = make_scratch(s);
-	if (rc) {
-		step_failed(s, "the task's folder cannot be made", -rc);
-	} else {
-		rc = start_run(s);
-		if (rc)
-			step_failed(s, "the plugin cannot be started", -rc);
-	}
-	if (rc)
+	if (begin_step(s))
 		report_outcome(s);
 }
 

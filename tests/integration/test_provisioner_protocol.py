@@ -145,12 +145,26 @@ def test_bootstrap_runs_every_automator_in_order(server, make):
 def test_folders_that_were_removed_come_again(server, make):
     """By whoever made room on the disk."""
     prov = make().start().ready()
-    for folder in ("scratch", "spool"):
+    prov.plugin("providers", "p", 'touch "$LOOM_WORK_DIR/kept"')
+    for folder in ("scratch", "spool", "plugins"):
         shutil.rmtree(prov.work / folder)
     server.give(task(1))
     server.wait("POST", "/v2/tasks/finish", 1)
     assert server.finishes()[0]["status"] == 0, server.finishes()
     assert (prov.work / "spool").is_dir() and "cannot be kept on disk" not in prov.logs()
+
+
+@pytest.mark.parametrize("folder, words", [
+    ("plugins/providers/p", "the plugin's folder {} cannot be made: Not a directory"),
+    ("plugins/providers", "the plugin's folder {}/p cannot be made: Not a directory"),
+    ("scratch", "the task's folder in {} cannot be made: Not a directory"),
+])
+def test_a_folder_that_cannot_be_made_is_named(server, make, folder, words):
+    prov = make().start().ready()
+    shutil.rmtree(prov.work / folder)
+    (prov.work / folder).touch()
+    server.give(task(1))
+    assert server.finishes()[0]["message"] == words.format(prov.work / folder)
 
 
 def test_runs_as_many_as_its_capacity(server, make):
