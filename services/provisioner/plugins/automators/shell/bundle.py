@@ -37,7 +37,7 @@ class Bundle:
             with open(path, "rb") as file:
                 data = file.read()
             self.content.append((name, data))
-            digest.update(f"{name}\0{len(data)}\0".encode() + data)
+            digest.update(os.fsencode(f"{name}\0{len(data)}\0") + data)
         self.name = "v-" + digest.hexdigest()[:16]
 
     def archive(self):

@@ -11,12 +11,13 @@ node, actions run one at a time: a retry first waits for an earlier attempt that
 
 import json
 import os
+import re
 import shlex
 import sys
 import tempfile
 
 from bundle import Bundle
-from ssh import Failure, GiveUp, Node
+from ssh import Failure, GiveUp, Node, member
 
 GIVE_UP = 100
 NOT_SHIPPED = 90
@@ -72,16 +73,23 @@ def envelope(task, action):
         "args": [],
     }
     if action != "bootstrap":
-        service = config.get("service") or {}
-        fields = (service.get("action") or {}).get("fields") or {}
-        order["script"] = str(fields.get("script") or "")
-        if not order["script"] or "/" in order["script"] or order["script"].startswith("."):
-            raise GiveUp(f"the service's field 'script' names no script: {order['script']!r}")
-        try:
-            order["args"] = shlex.split(str(fields.get("args") or ""))
-        except ValueError as err:
-            raise GiveUp(f"the service's field 'args': {err}") from None
+        order["script"], order["args"] = command(config)
     return json.dumps(order).encode()
+
+
+def command(config):
+    """(script, arguments) out of the service's fields."""
+    action = member(member(config, "service", dict, ""), "action", dict, "service.")
+    fields = member(action, "fields", dict, "service.action.")
+    script, args = fields.get("script") or "", fields.get("args") or ""
+    if not isinstance(script, str) or not re.fullmatch(r"[^./\0][^/\0]*", script):
+        raise GiveUp(f"the service's field 'script' names no script: {script!r}")
+    if isinstance(args, (dict, list)) or "\0" in str(args):
+        raise GiveUp(f"the service's field 'args' is no text: {args!r:.100}")
+    try:
+        return script, shlex.split(str(args))
+    except ValueError as err:
+        raise GiveUp(f"the service's field 'args': {err}") from None
 
 
 def run_on_node(node, bundle, order):
@@ -124,10 +132,10 @@ def read_task():
     """The task from stdin."""
     try:
         task = json.load(sys.stdin)
-    except ValueError as err:
+    except (ValueError, RecursionError) as err:
         raise GiveUp(f"the task is not JSON: {err}") from None
     if not isinstance(task, dict) or not isinstance(task.get("config"), dict) \
-            or not task.get("nodeId"):
+            or not task.get("nodeId") or not isinstance(task["nodeId"], str):
         raise GiveUp("the task has no nodeId or no config")
     return task
 

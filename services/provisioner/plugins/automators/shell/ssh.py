@@ -21,9 +21,20 @@ class GiveUp(Failure):
     """The action failed and trying again cannot help."""
 
 
+def member(of, name, kind, where):
+    """The object (dict) or the text (str) of this name, empty if there is none; GiveUp if it is another."""
+    value = of.get(name)
+    if value is None:
+        return kind()
+    if not isinstance(value, kind):
+        raise GiveUp(f"{where}{name} is {'not an object' if kind is dict else 'not text'}: {value!r:.100}")
+    return value
+
+
 def _key_line(name, value):
     """(type, base64) of a host key given as base64, with or without its type before it."""
-    blob = value.split()[-1] if len(value.split()) == 1 else value.split()[1]
+    words = value.split()
+    blob = words[1] if len(words) > 1 else "".join(words)
     try:
         raw = base64.b64decode(blob, validate=True)
         length = struct.unpack(">I", raw[:4])[0]
@@ -42,7 +53,7 @@ def _quoted(path):
 
 def _key_places(config):
     """Where providers keep keys on this host: this one's own folder, and the work folders of all."""
-    provider = (config.get("provider") or {}).get("provisioner") or {}
+    provider = member(member(config, "provider", dict, ""), "provisioner", dict, "provider.")
     plugins = os.path.dirname(os.path.dirname(os.environ.get("LOOM_WORK_DIR", "")))
     return [place for place in (provider.get("state_dir"), f"{plugins}/providers")
             if isinstance(place, str) and place.startswith("/")]
@@ -59,10 +70,10 @@ class Node:
 
     def __init__(self, task, scratch):
         config = task["config"]
-        auth = config.get("ssh-auth") or {}
-        self.address = (config.get("ipaddresses") or {}).get("access_v4", "")
-        self.user = auth.get("user") or config.get("sshuser") or "root"
-        self.identity = auth.get("identityfile", "")
+        auth = member(config, "ssh-auth", dict, "")
+        self.address = member(member(config, "ipaddresses", dict, ""), "access_v4", str, "ipaddresses.")
+        self.user = member(auth, "user", str, "ssh-auth.") or member(config, "sshuser", str, "") or "root"
+        self.identity = member(auth, "identityfile", str, "ssh-auth.")
         self.alias = f"loom-{task['nodeId']}"
         self.known_hosts = os.path.join(scratch, "known_hosts")
         self.client_log = os.path.join(scratch, "ssh.log")
@@ -76,13 +87,13 @@ class Node:
             raise Failure(f"the key to log in with is not on this host: {self.identity}")
         if not any(_below(self.identity, place) for place in _key_places(config)):
             raise GiveUp(f"the key to log in with is not where its provider keeps keys: {self.identity}")
-        self.kinds = self._pin(config.get("ssh_host_keys") or {})
+        self.kinds = self._pin(member(config, "ssh_host_keys", dict, ""))
 
     def _pin(self, keys):
         """Write the known-hosts file; the algorithms that it allows."""
         lines, kinds = [], []
-        for name, value in sorted(keys.items()):
-            kind, blob = _key_line(name, str(value))
+        for name in sorted(keys):
+            kind, blob = _key_line(name, member(keys, name, str, "ssh_host_keys."))
             lines.append(f"{self.alias} {kind} {blob}\n")
             kinds += ["rsa-sha2-512", "rsa-sha2-256"] if kind == "ssh-rsa" else [kind]
         if not lines:

@@ -46,7 +46,7 @@ def state_lock(state_dir, wait=LOCK_WAIT):
 
 def check_node_id(node_id):
     """A node id becomes a file name; refuse one that could be anything else."""
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}", node_id or ""):
+    if not isinstance(node_id, str) or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}", node_id):
         raise GiveUp(f"unusable node id {node_id!r}")
     return node_id
 

@@ -35,7 +35,10 @@ RESULT_IS_OPEN = os.path.exists("/proc/self/fd/3")  # asked before anything else
 
 def provider_fields(task):
     """The provider's settings out of a task, checked."""
-    given = task["config"].get("provider", {}).get("provisioner", {})
+    provider = task["config"].get("provider") or {}
+    given = (provider.get("provisioner") or {}) if isinstance(provider, dict) else provider
+    if not isinstance(given, dict):
+        raise GiveUp(f"the provider or its fields are not an object: {given!r:.100}")
     fields = {name: str(given.get(name) or default) for name, default in DEFAULTS.items()}
     for name in ("state_dir", "root_dir"):
         if fields[name]:
@@ -278,7 +281,7 @@ def plugin(action):
         task = json.load(sys.stdin)
         if not isinstance(task, dict) or not isinstance(task.get("config"), dict):
             raise GiveUp("the task has no config")
-    except ValueError as err:
+    except (ValueError, RecursionError) as err:
         raise GiveUp(f"the task is not JSON: {err}") from None
     report({"create": create, "confirm": confirm, "delete": delete}[action](task))
 
