@@ -20,7 +20,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { AT_ONCE = 1024, FIRST_LEVELS = 16 };
+/* Names of folders that are kept while they wait: of each level, and more while there is room for
+ * all levels. What finds no room is read again, with all that is beside it. */
+enum { AT_ONCE = 1024, IN_ALL = 256 << 10, FIRST_LEVELS = 16 };
 
 struct identity {
 	uint32_t major, minor;
@@ -41,7 +43,8 @@ struct walk {
 	int fd; /* of the deepest level */
 	struct level *v;
 	size_t n, room;
-	int error; /* of the first thing that could not be removed */
+	size_t names; /* kept in all levels */
+	int error;    /* of the first thing that could not be removed */
 };
 
 static void note(struct walk *w, int error)
@@ -55,16 +58,22 @@ static struct level *deepest(const struct walk *w)
 	return &w->v[w->n - 1];
 }
 
-static void level_fini(struct level *l)
+static void forget_names(struct walk *w, struct level *l)
+{
+	w->names -= l->inner.n;
+	strs_fini(&l->inner);
+}
+
+static void level_fini(struct walk *w, struct level *l)
 {
 	loom_free(l->name);
-	strs_fini(&l->inner);
+	forget_names(w, l);
 }
 
 static void walk_fini(struct walk *w)
 {
 	while (w->n)
-		level_fini(&w->v[--w->n]);
+		level_fini(w, &w->v[--w->n]);
 	loom_free(w->v);
 	loom_close(w->fd);
 }
@@ -114,12 +123,14 @@ static void meet(struct walk *w, const char *name)
 {
 	struct level *l = deepest(w);
 	int error = remove_one(w->fd, name);
-	if (error != ENOTEMPTY)
+	if (error != ENOTEMPTY) {
 		note(w, error);
-	else if (l->inner.n < AT_ONCE)
+	} else if (l->inner.n < AT_ONCE || w->names < IN_ALL) {
 		strs_add(&l->inner, name);
-	else
+		w->names++;
+	} else {
 		l->more = true;
+	}
 }
 
 /* Removes the files of the deepest folder, and remembers the folders. */
@@ -129,7 +140,7 @@ static void read_level(struct walk *w)
 	struct dirent *entry;
 	int fd = openat(w->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-	strs_fini(&l->inner);
+	forget_names(w, l);
 	l->next = 0;
 	l->more = l->progress = false;
 	if (!dir) {
@@ -196,7 +207,7 @@ static bool leave(struct walk *w)
 	note(w, error);
 	if (!error && w->n)
 		deepest(w)->progress = true;
-	level_fini(l);
+	level_fini(w, l);
 	return w->n > 0;
 }
 

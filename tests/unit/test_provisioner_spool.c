@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -252,6 +253,41 @@ START_TEST(a_tree_of_any_depth_is_removed)
 }
 END_TEST
 
+/* How often a folder was read from its start, told by the events of it and of what is in it. */
+static int readings(int events)
+{
+	union {
+		struct inotify_event first;
+		char bytes[64 << 10];
+	} data;
+	int n = 0;
+	ssize_t got;
+	while ((got = read(events, &data, sizeof(data))) > 0) {
+		for (ssize_t at = 0; at < got;) {
+			const struct inotify_event *e = (const void *)(data.bytes + at);
+			n += e->len == 0 && e->mask & IN_ACCESS;
+			at += (ssize_t)(sizeof(*e) + e->len);
+		}
+	}
+	return n;
+}
+
+/* Else the work would grow with the square of the width. */
+START_TEST(a_wide_tree_is_read_once)
+{
+	LOOM_CLEANUP_STR char *tree = loom_asprintf("%s/tree", base);
+	LOOM_CLEANUP_FD int events = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+	for (int i = 0; i < 3000; i++) {
+		LOOM_CLEANUP_STR char *inner = loom_asprintf("%s/%d/inner", tree, i);
+		ck_assert_int_eq(files_make_dir(inner), 0);
+	}
+	ck_assert_int_ge(inotify_add_watch(events, tree, IN_ACCESS | IN_OPEN), 0);
+	ck_assert_int_eq(files_remove_tree(tree), 0);
+	ck_assert_int_eq(readings(events), 1);
+	ck_assert_int_eq(access(tree, F_OK), -1);
+}
+END_TEST
+
 /* A folder of the same file system that a plug-in has mounted in its own. */
 START_TEST(what_is_mounted_in_a_tree_stays)
 {
@@ -300,6 +336,7 @@ int main(void)
 	tcase_add_test(tc, a_killed_writer_leaves_whole_results);
 	tcase_add_test(tc, trees_are_removed_and_links_not_followed);
 	tcase_add_test(tc, a_tree_of_any_depth_is_removed);
+	tcase_add_test(tc, a_wide_tree_is_read_once);
 	tcase_add_test(tc, what_is_mounted_in_a_tree_stays);
 	tcase_add_test(tc, one_holder_of_a_lock);
 	return UNIT_RUN("provisioner_spool", tc);
