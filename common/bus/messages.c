@@ -145,13 +145,18 @@ static const struct message_field catalog[] = {
 
 static const struct message_field none[] = { { 0 } };
 
+static const struct message_field pong[] = {
+	MESSAGE_BOOL(struct msg_pong, away, "away", .since = 2),
+	{ 0 },
+};
+
 #define NOTHING                               \
 	{                                     \
 		none, sizeof(struct msg_none) \
 	}
 
 const struct message_type messages[MSG_COUNT] = {
-	[MSG_PING] = { "ping", 1, NOTHING, NOTHING },
+	[MSG_PING] = { "ping", 2, NOTHING, MESSAGE(msg_pong, pong) },
 	[MSG_TAKE] = { "take", 2, MESSAGE(msg_take, take), MESSAGE(msg_tasks, tasks) },
 	[MSG_FINISH] = { "finish", 2, MESSAGE(msg_finish, finish), MESSAGE(msg_answer, finished) },
 	[MSG_CONTROL] = { "control", 1, MESSAGE(msg_control, control),

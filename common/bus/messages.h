@@ -11,7 +11,7 @@
 
 enum messages {
 	/* to a scheduler, answered */
-	MSG_PING,    /* nothing, nothing: checks for a sign of life */
+	MSG_PING,    /* nothing, msg_pong: checks for a sign of life */
 	MSG_TAKE,    /* msg_take, msg_tasks: a worker asks for tasks, and may wait */
 	MSG_FINISH,  /* msg_finish, msg_answer: a task's result, which may bring the next tasks */
 	MSG_CONTROL, /* msg_control, msg_answer: pause, resume, abort, delete */
@@ -32,6 +32,12 @@ extern const struct message_type messages[MSG_COUNT];
 
 struct msg_none {
 	struct message head;
+};
+
+/* Answer to a ping. */
+struct msg_pong {
+	struct message head;
+	bool away; /* it lives, but cannot reach the database: others should be asked */
 };
 
 struct msg_take {

@@ -52,6 +52,8 @@ void coord_join(struct coord *c, const char *role, const char *id, const char *d
 void coord_watch(struct coord *c, const char *role, coord_members_cb cb, void *arg);
 /* Stands for election under a name; cb (may be NULL) is called at each change. */
 void coord_elect(struct coord *c, const char *name, const char *id, coord_leader_cb cb, void *arg);
+/* Stands for that election, or not for now: then another may lead. */
+void coord_stand(struct coord *c, const char *name, bool stand);
 bool coord_is_leader(const struct coord *c, const char *name); /* also checks the clock */
 
 LOOM_DEFINE_CLEANUP(struct coord *, coord_destroy)

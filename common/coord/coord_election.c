@@ -22,6 +22,7 @@ struct coord_election {
 	coord_leader_cb cb;
 	void *arg;
 	bool busy, again, leader;
+	bool aside; /* does not stand for now */
 };
 
 enum { SEQUENCE = 10, SESSION = 16 }; /* digits */
@@ -130,6 +131,13 @@ static void listed(struct coord *c, struct coord_op *op)
 	find_own(c, e, &op->names, prefix, &own, &before);
 	set_path(&e->own, e->dir, own);
 	set_path(&e->before, e->dir, before);
+	if (e->aside) {
+		if (own)
+			coord_delete(c, e->own, NULL, NULL);
+		set_leader(c, e, false);
+		idle(c, e, false);
+		return;
+	}
 	if (!own) {
 		LOOM_CLEANUP_STR char *path = loom_asprintf("%s/%s", e->dir, prefix);
 		coord_create_node(c, path, "", ZOO_EPHEMERAL_SEQUENTIAL, created, e);
@@ -168,6 +176,18 @@ void coord_elect(struct coord *c, const char *name, const char *id, coord_leader
 	c->elections = e;
 	if (c->connected) {
 		coord_ensure(c, e->dir);
+		run(c, e);
+	}
+}
+
+void coord_stand(struct coord *c, const char *name, bool stand)
+{
+	for (struct coord_election *e = c->elections; e; e = e->next) {
+		if (!str_eq(e->name, name) || e->aside == !stand)
+			continue;
+		e->aside = !stand;
+		if (e->aside)
+			set_leader(c, e, false);
 		run(c, e);
 	}
 }

@@ -5,8 +5,9 @@
  *
  * ZooKeeper needs seconds to notice that a scheduler hangs, and never notices a broken link between
  * it and this machine. So each scheduler is pinged twice a second. Requests to a silent one are
- * sent to another; whatever the silent one still does is fenced. If none answers, requests go
- * through the database: that takes seconds, but work goes on.
+ * sent to another, and so are those to one that says that it cannot reach the database; whatever it
+ * still does is fenced. If none answers, requests go through the database: that takes seconds, but
+ * work goes on.
  */
 #include "services/api/api.h"
 #include "services/api/mail.h"
@@ -28,6 +29,7 @@ struct peer {
 	char *address;
 	uint64_t ping; /* not answered yet */
 	bool silent, absent;
+	bool away; /* it says that it cannot reach the database */
 };
 
 struct peers {
@@ -49,6 +51,7 @@ struct ask {
 	char *take;      /* id of a take, if it is one */
 	int64_t cluster; /* the cluster concerned; 0: any scheduler will do */
 	bool insists;    /* 503 is no answer yet */
+	bool refused;    /* a scheduler has answered 503 */
 	int64_t until;   /* monotonic ms */
 	uint64_t request;
 	int64_t since;       /* monotonic ms since when no scheduler is found; 0: one was */
@@ -100,16 +103,42 @@ static void redirect(struct api *a, const char *address)
 	}
 }
 
+static bool is_live(const struct peer *m)
+{
+	return !m->silent && !m->absent;
+}
+
 static size_t count_live(const struct peers *p)
 {
 	size_t n = 0;
 	for (size_t i = 0; i < p->n; i++)
-		n += !p->v[i]->silent && !p->v[i]->absent;
+		n += is_live(p->v[i]);
 	return n;
 }
 
-static void pinged(int error, const void *answer LOOM_UNUSED, void *arg)
+/* Can any but this one (NULL: none) do what is asked? */
+static bool has_able(const struct peers *p, const char *but)
 {
+	for (size_t i = 0; i < p->n; i++) {
+		if (is_live(p->v[i]) && !p->v[i]->away && !str_eq(p->v[i]->address, but))
+			return true;
+	}
+	return false;
+}
+
+static void set_away(struct peer *m, bool away)
+{
+	if (away != m->away)
+		LOG_AT(away ? LOG_LV_WARN : LOG_LV_INFO,
+		       away ? "scheduler cannot reach the database"
+		            : "scheduler can reach the database again",
+		       LOG_S("address", m->address));
+	m->away = away;
+}
+
+static void pinged(int error, const void *answer, void *arg)
+{
+	const struct msg_pong *pong = answer;
 	struct peer *m = arg;
 	struct peers *p = m->a->peers;
 	m->ping = 0;
@@ -123,7 +152,9 @@ static void pinged(int error, const void *answer LOOM_UNUSED, void *arg)
 	m->silent = silent;
 	if (!silent)
 		p->warned = 0;
-	if (silent && count_live(p))
+	if (!error)
+		set_away(m, pong->away);
+	if (m->silent ? count_live(p) : m->away && has_able(p, m->address))
 		redirect(m->a, m->address);
 }
 
@@ -273,19 +304,29 @@ void peers_stop(struct api *a)
 	a->peers = NULL;
 }
 
-/* Is it an answer that the asker wants? */
-static bool is_wanted(const struct ask *k, const void *m)
+/* Asks again if the answer is 503: another scheduler once, and as often as the asker insists. */
+static bool asks_again(struct ask *k, const void *m)
 {
-	return !k->insists || peers_status(0, m) != 503 || clock_mono_ms() >= k->until;
+	bool takes = k->type == &messages[MSG_TAKE]; /* its answer is a list of tasks */
+	if (takes || peers_status(0, m) != 503 || clock_mono_ms() >= k->until)
+		return false;
+	bool other = !k->refused && !k->mail && has_able(k->a->peers, k->asked);
+	if (!other && !k->insists)
+		return false;
+	if (k->mail)
+		mail_cancel(loom_take(k->mail));
+	k->refused = true;
+	loop_timer_arm(k->again, other ? 0 : INSIST_MS);
+	return true;
 }
 
 static void ask_answered(int error, const void *m, void *arg)
 {
 	struct ask *k = arg;
 	k->request = 0;
-	if (!error && !is_wanted(k, m))
-		loop_timer_arm(k->again, INSIST_MS);
-	else if (!error)
+	if (!error && asks_again(k, m))
+		return;
+	if (!error)
 		ask_end(k, 0, m);
 	else if (clock_mono_ms() >= k->until || error == -ECANCELED)
 		ask_end(k, -EHOSTUNREACH, NULL);
@@ -298,12 +339,14 @@ static void ask_again(void *arg)
 	ask_next(arg);
 }
 
-/* The next live scheduler; any if none seems to live. There is at least one. */
-static const char *next_address(struct peers *p)
+/* The next scheduler that can do it, if possible another than the last one; else a live one; else
+ * any. There is at least one. */
+static const char *next_address(struct peers *p, const char *last)
 {
-	bool any = !count_live(p);
+	bool able = has_able(p, NULL), other = has_able(p, last), any = !count_live(p);
 	const struct peer *m = p->v[p->next++ % p->n];
-	while (m->absent || (m->silent && !any))
+	while (m->absent || (m->silent && !any) || (m->away && able) ||
+	       (other && str_eq(m->address, last)))
 		m = p->v[p->next++ % p->n];
 	return m->address;
 }
@@ -324,9 +367,10 @@ static uint64_t weight(const struct peer *m, int64_t cluster)
 static const char *address_for(const struct peers *p, int64_t cluster)
 {
 	const struct peer *best = NULL;
+	bool able = has_able(p, NULL);
 	for (size_t i = 0; i < p->n; i++) {
 		const struct peer *m = p->v[i];
-		if (!m->absent && !m->silent &&
+		if (is_live(m) && !(m->away && able) &&
 		    (!best || weight(m, cluster) > weight(best, cluster)))
 			best = m;
 	}
@@ -336,12 +380,8 @@ static const char *address_for(const struct peers *p, int64_t cluster)
 static void mail_answered(int error, const void *m, void *arg)
 {
 	struct ask *k = arg;
-	if (error || is_wanted(k, m)) {
+	if (error || !asks_again(k, m))
 		ask_end(k, error, m);
-		return;
-	}
-	mail_cancel(loom_take(k->mail));
-	loop_timer_arm(k->again, INSIST_MS);
 }
 
 static void ask_by_mail(struct ask *k, int64_t left)
@@ -386,9 +426,9 @@ static void ask_next(struct ask *k)
 		loop_timer_arm(k->again, left);
 	if (k->mail || finds_nobody(k, left))
 		return;
-	loom_free(k->asked);
+	LOOM_CLEANUP_STR char *last = k->asked;
 	const char *first = k->cluster ? address_for(p, k->cluster) : NULL;
-	k->asked = loom_strdup(first ? first : next_address(p));
+	k->asked = loom_strdup(first ? first : next_address(p, last));
 	k->cluster = 0; /* if that scheduler fails, try all others in turn */
 	const struct bus_text m = { k->type, k->text };
 	k->request = bus_request(k->a->bus, k->asked, &m, left, ask_answered, k);

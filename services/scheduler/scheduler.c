@@ -4,6 +4,7 @@
 
 #include "common/base/log.h"
 #include "common/model/schema.h"
+#include "services/scheduler/db_watch.h"
 #include "services/scheduler/dispatch/dispatch.h"
 #include "services/scheduler/job/janitor.h"
 #include "services/scheduler/job/retention.h"
@@ -90,6 +91,17 @@ static void tick(void *arg)
 	mail_look(arg);
 }
 
+/* The elected scheduler looks for what nobody reports. One that cannot reach the database for
+ * longer than a new writer takes to be chosen lets another be elected. */
+#define STEP_DOWN_MS 5000
+
+static void database_seen(void *arg)
+{
+	const struct scheduler *s = arg;
+	if (s->coord)
+		coord_stand(s->coord, "janitor", db_watch_away_ms(s->db_watch) < STEP_DOWN_MS);
+}
+
 static int start_admin(struct scheduler *s, struct loom_err *err)
 {
 	s->admin = http_server_create(s->loop, s->pool, routes, s, NULL);
@@ -147,6 +159,9 @@ int scheduler_start(struct service *service, void *ctx, struct loom_err *err)
 	s->coord = coord_create(s->loop, &s->cfg.coord, err);
 	if (!s->coord)
 		return 1;
+	s->db_watch = db_watch_create(s->loop, &s->cfg.db, database_seen, s, err);
+	if (!s->db_watch)
+		return 1;
 	dispatch_start(s);
 	rpc_start(s);
 	wake_start(s);
@@ -184,6 +199,7 @@ void scheduler_stop(struct service *service LOOM_UNUSED, void *ctx)
 {
 	struct scheduler *s = ctx;
 	loop_timer_destroy(s->poll);
+	db_watch_destroy(s->db_watch);
 	if (s->db)
 		db_pool_stop(s->db);
 	pool_destroy(s->pool);

@@ -51,6 +51,7 @@ struct scheduler_config {
 	struct coord_config coord;
 };
 
+struct db_watch;
 struct dispatch;
 struct planning_share;
 struct postman;
@@ -63,6 +64,7 @@ struct scheduler {
 	struct loop *loop;
 	struct pool *pool;
 	struct db_pool *db;
+	struct db_watch *db_watch;
 	struct bus *bus;
 	struct coord *coord;
 	struct http_server *admin;

@@ -9,6 +9,7 @@
 #include "common/model/keys/data_key.h"
 #include "common/model/keys/secret.h"
 #include "common/service/peer_list.h"
+#include "services/scheduler/db_watch.h"
 #include "services/scheduler/dispatch/dispatch.h"
 #include "services/scheduler/job/janitor.h"
 #include "services/scheduler/operation/planning.h"
@@ -56,10 +57,11 @@ static void on_dropped(const void *m LOOM_UNUSED, void *arg)
 	janitor_kick(arg);
 }
 
-static void on_ping(struct bus_call *call, void *m, void *arg LOOM_UNUSED)
+static void on_ping(struct bus_call *call, void *m, void *arg)
 {
-	static const struct msg_none none = { 0 };
-	bus_answer(call, &none);
+	const struct scheduler *s = arg;
+	const struct msg_pong pong = { .away = db_watch_away_ms(s->db_watch) > 0 };
+	bus_answer(call, &pong);
 	message_free(m);
 }
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A TCP relay in front of a server, so that a test can break a page's connections and mend them."""
+"""A TCP relay in front of a server, so that a test can break or hold its connections and mend them."""
 
 import selectors
 import socket
@@ -12,6 +12,8 @@ class Relay:
         self.lock = threading.Lock()
         self.sockets = set()
         self.listener = None
+        self.flow = threading.Event()
+        self.flow.set()
         self.address = ("127.0.0.1", 0)
         self.mend()
         self.address = self.listener.getsockname()
@@ -30,7 +32,18 @@ class Relay:
         for sock in doomed:
             self._end(sock)
 
-    close = cut
+    def close(self):
+        """The end."""
+        self.flow.set()
+        self.cut()
+
+    def hold(self):
+        """Carries nothing until released; connections stay, and new ones come."""
+        self.flow.clear()
+
+    def release(self):
+        """Carries on, and what it was given meanwhile."""
+        self.flow.set()
 
     @staticmethod
     def _end(sock):
@@ -65,14 +78,14 @@ class Relay:
             for sock in pair:
                 self._end(sock)
 
-    @staticmethod
-    def _pump(a, b):
+    def _pump(self, a, b):
         with selectors.DefaultSelector() as ready:
             ready.register(a, selectors.EVENT_READ, b)
             ready.register(b, selectors.EVENT_READ, a)
             while True:
                 for key, _ in ready.select():
                     data = key.fileobj.recv(65536)
+                    self.flow.wait()
                     if not data:
                         return
                     key.data.sendall(data)
