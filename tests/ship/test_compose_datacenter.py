@@ -6,7 +6,6 @@ acknowledged is lost or made twice, the time without an acknowledged create is w
 (as much longer as the machine is busy: see chaos/noise.py), and everything comes back.
 """
 
-import contextlib
 import json
 import os
 import pathlib
@@ -22,6 +21,7 @@ from stacklib.client import Client
 from support import compose, wait_for
 from support.compose_datacenter import NAMES, ComposeDatacenter
 from support.datacenter import HOSTS
+from support.steady import steady
 
 pytestmark = [pytest.mark.heavy, pytest.mark.timeout(900)]
 WATCH = 10.0
@@ -227,26 +227,9 @@ def began(datacenter, host):
             for one in compose.inspect("container", *datacenter.ids(host))}
 
 
-@contextlib.contextmanager
-def steady(datacenter):
-    """Creates, one after the other, none of which may fail."""
-    client = Client(f"http://{datacenter.virtual_address}:55054", timeout=30, token=datacenter.token)
-    failed, made, end = [], [], threading.Event()
-    mark = f"{time.time_ns() // 1000000:x}"
-
-    def load():
-        while not end.wait(0.2):
-            answer = client.post("/v2/clusters", {"name": f"s{mark}-{len(made)}", "numMachines": 1, "clusterTemplate": "demo"})
-            (made if answer.ok else failed).append((time.time(), answer))
-
-    thread = threading.Thread(target=load)
-    thread.start()
-    try:
-        yield made
-    finally:
-        end.set()
-        thread.join(60)
-    assert made and not failed, (len(made), failed)
+def users(datacenter, moves):
+    """Creates that go on (support/steady.py)."""
+    return steady(Client(f"http://{datacenter.virtual_address}:55054", token=datacenter.token), moves)
 
 
 def test_it_is_upgraded_while_it_serves(datacenter):
@@ -263,7 +246,7 @@ def test_it_is_upgraded_while_it_serves(datacenter):
     datacenter.boot("c")
     datacenter.whole()
     datacenter.env["LOOM_VERSION"] = newer
-    with steady(datacenter) as made:
+    with users(datacenter, len(HOSTS)) as made:
         for host in HOSTS:
             would = datacenter.tool("upgrade", "--host", host, "--dry-run")
             assert {one["to"] for one in would["packages"]} == {"0.99.0"}, would
@@ -302,7 +285,7 @@ def test_other_passwords_and_keys_of_sessions(datacenter):
     would = datacenter.tool("rotate-keys", "--dry-run")
     assert would["rotated"] is False and set(would["secrets"]) == {str(folder / name) for name in before}
     assert {name: (folder / name).read_text(encoding="ascii").strip() for name in before} == before
-    with steady(datacenter):
+    with users(datacenter, 0):
         assert datacenter.tool("rotate-keys")["rotated"] is True
 
     def gets_in(host, user, password):
@@ -337,7 +320,7 @@ def test_a_machine_that_is_lost_with_its_data_is_replaced(datacenter):
              "the others to be well", 1)
     assert datacenter.tool("replace", "a", "--dry-run")["replaced"] is False
     assert datacenter.ids(["a"]) == []
-    with steady(datacenter):
+    with users(datacenter, 1):
         assert datacenter.tool("replace", "a")["replaced"] is True
     datacenter.whole()
     ask = "mariadb", "--no-defaults", "--socket=/run/mysqld/mysqld.sock", "-N", "-e", "SELECT COUNT(*) FROM loom.cluster"

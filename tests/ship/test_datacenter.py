@@ -3,13 +3,13 @@
 
 import json
 import os
-import threading
 import time
 
 import pytest
 
 from stacklib.client import Client
 from support import ROOT, compose, machine, wait_for
+from support.steady import steady
 
 pytestmark = [pytest.mark.heavy, pytest.mark.timeout(2400)]
 
@@ -309,25 +309,11 @@ def it_is_again_as_it_was_at_a_time(site):
 def it_is_upgraded_while_it_serves(site):
     """One machine after the other, under load; no request fails but those that meet the address while it moves."""
     machine.build_packages(site.packages, SECOND)
-    client, failed, made, end = site.api(), [], [], threading.Event()
-
-    def load():
-        while not end.is_set():
-            answer = client.post("/v2/clusters", {"name": f"load{len(made)}", "numMachines": 1, "clusterTemplate": "demo"})
-            (made if answer.ok else failed).append(answer)
-            time.sleep(0.2)
-
-    thread = threading.Thread(target=load)
-    thread.start()
-    try:
+    with steady(site.api(), len(HOSTS)):
         for host in HOSTS:
             would = site.does(host, "upgrade", "--dry-run")
             assert {one["to"] for one in would["packages"]} == {SECOND}, would
             site.does(host, "upgrade")
-    finally:
-        end.set()
-        thread.join()
-    assert made and not failed, (len(made), failed)
     site.is_well()
     for box in site.boxes.values():
         assert f" {SECOND} " in box.sh("loom-api --version")
