@@ -101,5 +101,5 @@ void db_watch_destroy(struct db_watch *w)
 
 int64_t db_watch_away_ms(const struct db_watch *w)
 {
-	return w->away ? clock_mono_ms() - w->away + 1 : 0;
+	return w && w->away ? clock_mono_ms() - w->away + 1 : 0;
 }

@@ -22,7 +22,8 @@ struct db_watch *db_watch_create(struct loop *l, const struct db_config *cfg, db
 /* Joins the thread, which may be at a connection for a second. NULL ok. */
 void db_watch_destroy(struct db_watch *w);
 
-/* For how long it has not answered, or has been read-only, ms; 0: it can be written to. */
+/* For how long it has not answered, or has been read-only, ms; 0: it can be written to, or w is
+ * NULL. */
 int64_t db_watch_away_ms(const struct db_watch *w);
 
 #endif

@@ -200,6 +200,7 @@ void scheduler_stop(struct service *service LOOM_UNUSED, void *ctx)
 	struct scheduler *s = ctx;
 	loop_timer_destroy(s->poll);
 	db_watch_destroy(s->db_watch);
+	s->db_watch = NULL;
 	if (s->db)
 		db_pool_stop(s->db);
 	pool_destroy(s->pool);
