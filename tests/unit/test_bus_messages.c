@@ -14,8 +14,8 @@ static const struct whole {
 	bool answer;
 	const char *text;
 } wholes[] = {
-	{ MSG_PING, false, "{}" },
-	{ MSG_PING, true, "{}" },
+	{ MSG_PING, false, "{'v':2}" },
+	{ MSG_PING, true, "{'v':2,'away':true}" },
 	{ MSG_TAKE, false,
 	  "{'v':2,'takeId':'t','provisionerId':'p','workerId':'w','tenantId':'co','max':64,'waitMs':60000,"
 	  "'heldMs':5,'lease':true,'claim':true}" },
