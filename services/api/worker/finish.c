@@ -53,21 +53,25 @@ static bool is_only_try(const struct json *body)
 static char *wrong_with(const struct schema *s, const struct json *body, size_t len)
 {
 	struct loom_err err = { 0 };
-	if (api_json_check(body, &err) || task_result_check(body, &err))
+	if (api_json_check(body, &err))
 		return loom_strdup(err.msg);
 	LOOM_CLEANUP(json_free) struct json *faults = schema_check(s, body);
 	if (faults)
 		return schema_words(faults);
+	if (task_result_check(body, &err))
+		return loom_strdup(err.msg);
 	LOOM_CLEANUP_STR char *text = len > TASK_RESULT_MAX ? json_text(body) : NULL;
 	return text && strlen(text) > TASK_RESULT_MAX
 	               ? loom_asprintf("a result may have %d bytes", TASK_RESULT_MAX)
 	               : NULL;
 }
 
-/* Replaces a result that cannot be stored by a failure, if it will not come again. */
+/* Replaces a result that cannot be stored by a failure, if it will not come again and names a
+ * task. */
 static void mend(struct worker_call *k, const struct schema *s, size_t len)
 {
-	if (!json_is(k->body, JSON_OBJECT) || !is_only_try(k->body))
+	struct task_ref ref;
+	if (!is_only_try(k->body) || id_parse_task(json_get_str(k->body, "taskId"), &ref))
 		return;
 	if (len > TASK_RESULT_MAX)
 		task_result_cut(k->body);
@@ -82,7 +86,6 @@ static void mend(struct worker_call *k, const struct schema *s, size_t len)
 		k->refusal = loom_take(wrong);
 }
 
-/* Checks the result's own rules first: their errors say more than the schema's. */
 static bool is_right(struct http_req *req, const struct worker_call *k, size_t len)
 {
 	struct task_ref ref;
@@ -92,17 +95,15 @@ static bool is_right(struct http_req *req, const struct worker_call *k, size_t l
 		return false;
 	}
 	int rc = api_json_check(k->body, &err);
-	rc = rc ? rc : task_result_check(k->body, &err);
-	if (rc) {
+	if (!rc && !request_check(req, &schema_finish, k->body))
+		return false;
+	if (!rc)
+		rc = task_result_check(k->body, &err);
+	if (!rc && id_parse_task(json_get_str(k->body, "taskId"), &ref))
+		rc = err_set(&err, 400, "taskId is not the id of a task");
+	if (rc)
 		http_reply_problem(req, 400, "%s", err.msg);
-		return false;
-	}
-	if (!request_check(req, &schema_finish, k->body))
-		return false;
-	if (!id_parse_task(json_get_str(k->body, "taskId"), &ref))
-		return true;
-	http_reply_text(req, 400, "taskId is not the id of a task");
-	return false;
+	return !rc;
 }
 
 static bool read_result(struct http_req *req, struct worker_call *k)
