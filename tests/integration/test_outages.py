@@ -63,7 +63,8 @@ class Scenario:
                  lambda: internal.post("/v2/tasks/finish", result),
                  lambda: internal.post(f"/v2/provisioners/{self.worker.name}/heartbeat", {"usage": {}}),
                  lambda: api.get("/readyz"),
-                 lambda: internal.post("/v2/tasks/take", self.worker.who)]
+                 # with a lease: what is handed out just as the database goes comes back soon
+                 lambda: internal.post("/v2/tasks/take", {**self.worker.who, "lease": True, "claim": True})]
         with concurrent.futures.ThreadPoolExecutor(len(calls)) as threads:
             answers = list(threads.map(lambda call: call(), calls))
         if answers[-1].status == 204:
